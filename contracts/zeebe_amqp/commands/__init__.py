@@ -1,0 +1,56 @@
+"""The commands by operation name; a new one is a class in a module of this folder and a name in the list here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from zeebe_amqp.commands.cluster import Topology
+from zeebe_amqp.commands.command import Command, Result
+from zeebe_amqp.commands.instances import CancelInstance, CreateInstance, ResolveIncident, SetVariables
+from zeebe_amqp.commands.jobs import ActivateJobs, CompleteJob, FailJob, ThrowError, UpdateJobRetries
+from zeebe_amqp.commands.messages import PublishMessage
+from zeebe_amqp.commands.resources import DeployProcess
+
+_ALL: tuple[type[Command], ...] = (
+    Topology,
+    DeployProcess,
+    CreateInstance,
+    CancelInstance,
+    SetVariables,
+    ResolveIncident,
+    PublishMessage,
+    ActivateJobs,
+    CompleteJob,
+    FailJob,
+    UpdateJobRetries,
+    ThrowError,
+)
+
+COMMANDS: Mapping[str, type[Command]] = MappingProxyType({command.operation: command for command in _ALL})
+"""The command of each operation."""
+
+
+def names() -> tuple[str, ...]:
+    """The names of all operations."""
+    return tuple(COMMANDS)
+
+
+__all__ = [
+    "COMMANDS",
+    "ActivateJobs",
+    "CancelInstance",
+    "Command",
+    "CompleteJob",
+    "CreateInstance",
+    "DeployProcess",
+    "FailJob",
+    "PublishMessage",
+    "ResolveIncident",
+    "Result",
+    "SetVariables",
+    "ThrowError",
+    "Topology",
+    "UpdateJobRetries",
+    "names",
+]

@@ -1,0 +1,52 @@
+"""Commands about the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from zeebe_amqp import wire
+from zeebe_amqp.commands.command import Command, Result
+
+
+class Partition(Result, frozen=True, kw_only=True):
+    """A partition on a broker; role LEADER, FOLLOWER or INACTIVE, health HEALTHY, UNHEALTHY or DEAD."""
+
+    partition_id: int
+    role: str
+    health: str
+
+
+class Broker(Result, frozen=True, kw_only=True):
+    """A broker of the cluster, as the gateway reaches it."""
+
+    node_id: int
+    host: str
+    port: int
+    partitions: tuple[Partition, ...]
+    version: str
+
+
+class TopologyResult(Result, frozen=True, kw_only=True):
+    """The cluster as the gateway sees it."""
+
+    brokers: tuple[Broker, ...]
+    cluster_size: int
+    partitions_count: int
+    replication_factor: int
+    gateway_version: str
+    cluster_id: str
+
+
+class Topology(Command, frozen=True, kw_only=True):
+    """Ask for the cluster's brokers and partitions; whatever is sent as data is ignored."""
+
+    operation: ClassVar[str] = "topology"
+    result: ClassVar[Any] = TopologyResult
+
+    @classmethod
+    def from_wire(
+        cls, data: bytes, metadata: Mapping[str, str], *, bare: bool = False, max_depth: int = wire.MAX_DEPTH
+    ) -> Self:
+        """The command; nothing is read."""
+        return cls()

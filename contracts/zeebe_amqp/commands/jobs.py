@@ -1,0 +1,151 @@
+"""Commands about jobs."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from msgspec import field
+
+from zeebe_amqp.commands.command import Command, Part, Result, check_wait
+from zeebe_amqp.fields import Count, Duration, Key, Maybe, Name, Priority, Reference, Retries, Variables
+
+
+class UserTask(Result, frozen=True, kw_only=True):
+    """The user task a job listens to; what the engine did not say is None."""
+
+    action: str | None = None
+    assignee: str | None = None
+    candidate_groups: tuple[str, ...] = ()
+    candidate_users: tuple[str, ...] = ()
+    changed_attributes: tuple[str, ...] = ()
+    due_date: str | None = None
+    follow_up_date: str | None = None
+    form_key: int | None = None
+    priority: int | None = None
+    user_task_key: int | None = None
+
+
+class ActivatedJob(Result, frozen=True, kw_only=True):
+    """A job that is locked for the caller until `deadline` (milliseconds since 1970).
+
+    `custom_headers` and `variables` are JSON documents as text; `kind` and `listener_event_type` enum names.
+    """
+
+    key: int
+    type: str
+    process_instance_key: int
+    bpmn_process_id: str
+    process_definition_version: int
+    process_definition_key: int
+    element_id: str
+    element_instance_key: int
+    custom_headers: str
+    worker: str
+    retries: int
+    deadline: int
+    variables: str
+    tenant_id: str
+    kind: str
+    listener_event_type: str
+    user_task: UserTask | None = None
+    tags: tuple[str, ...] = ()
+
+
+class ActivateJobs(Command, frozen=True, kw_only=True):
+    """Lock jobs of a type for a worker and fetch them.
+
+    `timeout` None = 5 minutes; `request_timeout` None = answer at once, else wait that long (at most 15 minutes).
+    """
+
+    operation: ClassVar[str] = "activate-jobs"
+    result: ClassVar[Any] = tuple[ActivatedJob, ...]
+
+    job_type: Name
+    max_jobs_to_activate: Count
+    timeout: Maybe[Duration] = None
+    worker_name: Name = "default"
+    fetch_variables: tuple[Name, ...] = ()
+    request_timeout: Maybe[Duration] = None
+    tenant_ids: tuple[Name, ...] = ()
+    tenant_filter: Literal["PROVIDED", "ASSIGNED"] = "PROVIDED"
+
+    def verify(self) -> None:
+        """A bounded wait."""
+        check_wait(self.request_timeout)
+
+
+class Corrections(Part, frozen=True, kw_only=True):
+    """Changes of a user task by its listener; None = unchanged, "" or an empty list = cleared."""
+
+    assignee: Maybe[str] = None
+    due_date: Maybe[str] = None
+    follow_up_date: Maybe[str] = None
+    candidate_users: Maybe[tuple[str, ...]] = None
+    candidate_groups: Maybe[tuple[str, ...]] = None
+    priority: Maybe[Priority] = None
+
+
+class ActivateElement(Part, frozen=True, kw_only=True):
+    """An element of an ad-hoc sub-process to activate, with variables of its own."""
+
+    element_id: Name
+    variables: Maybe[Variables] = None
+
+
+class JobResult(Part, frozen=True, kw_only=True):
+    """What a listener or an ad-hoc sub-process's job decided; None = not said.
+
+    `type` is the protocol's "userTask" or "adHocSubProcess".
+    """
+
+    type: Maybe[str] = None
+    denied: Maybe[bool] = None
+    denied_reason: Maybe[str] = None
+    corrections: Maybe[Corrections] = None
+    activate_elements: tuple[ActivateElement, ...] = ()
+    is_completion_condition_fulfilled: Maybe[bool] = None
+    is_cancel_remaining_instances: Maybe[bool] = None
+
+
+class CompleteJob(Command, frozen=True, kw_only=True):
+    """Complete a job; `job_result` (on the wire: `result`) is for listeners and ad-hoc sub-processes."""
+
+    operation: ClassVar[str] = "complete-job"
+
+    job_key: Key
+    variables: Maybe[Variables] = None
+    # Not "result" in Python: that names the type of the reply's data on every command.
+    job_result: Maybe[JobResult] = field(default=None, name="result")
+
+
+class FailJob(Command, frozen=True, kw_only=True):
+    """Fail a job; `retries` is what remains, 0 and below raise an incident; `retry_back_off` None = at once."""
+
+    operation: ClassVar[str] = "fail-job"
+
+    job_key: Key
+    retries: Retries
+    error_message: str = ""
+    retry_back_off: Maybe[Duration] = None
+    variables: Maybe[Variables] = None
+
+
+class UpdateJobRetries(Command, frozen=True, kw_only=True):
+    """Set how often a job may still be tried."""
+
+    operation: ClassVar[str] = "update-job-retries"
+
+    job_key: Key
+    retries: Retries = 3
+    operation_reference: Maybe[Reference] = None
+
+
+class ThrowError(Command, frozen=True, kw_only=True):
+    """Throw a BPMN error in a job."""
+
+    operation: ClassVar[str] = "throw-error"
+
+    job_key: Key
+    error_code: Name
+    error_message: str = ""
+    variables: Maybe[Variables] = None

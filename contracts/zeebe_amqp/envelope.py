@@ -1,0 +1,308 @@
+"""The request message: from a body, its properties and headers to a typed command. Contract sections 2 and 5."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from zeebe_amqp import documents, wire
+from zeebe_amqp.commands import COMMANDS, Command
+from zeebe_amqp.errors import Code, CommandError, invalid, nearest
+from zeebe_amqp.members import OBJECT
+from zeebe_amqp.words import cut, flaw, found, found_in, quoted
+
+_TEXTS: Final = msgspec.json.Decoder(dict[str, str])
+_ENCODER: Final = msgspec.json.Encoder()
+_TEXT: Final = msgspec.json.Decoder(str)
+
+_KEYS: Final = (wire.OPERATION, "data", "metadata")
+_CHOICES: Final = {wire.KEYS: "string", wire.ENCODING: "base64"}
+_ENCODINGS: Final = ("", "identity", "utf-8")
+_FILES: Final = "deploy-"
+_NO_DATA: Final = b"{}"
+_NULL: Final = b"null"
+_NO_HEADERS: Final[Mapping[str, Any]] = MappingProxyType({})
+_FIRST_KEY: Final = re.compile(rb'\s*\{\s*"operation"\s*:\s*("(?:[^"\\]|\\.){1,1000}")')
+_FARTHEST: Final = 2**63
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A decoded request.
+
+    `data` is the command's data as sent (`{}` when absent), `metadata` the texts we read of the envelope's metadata
+    (in the bare form: of the headers), `bare` whether the body had no envelope.
+    """
+
+    operation: str
+    command: Command
+    data: bytes
+    metadata: dict[str, str]
+    bare: bool
+
+    @property
+    def keys_as_text(self) -> bool:
+        """Whether the caller wants keys as text in the reply."""
+        return wire.KEYS in self.metadata
+
+    def digest(self) -> bytes:
+        """32 bytes that differ when the request differs; the trace context is left out, a resend has another one."""
+        texts = sorted(item for item in self.metadata.items() if item[0] not in wire.TRACE_NAMES)
+        # Compact JSON has no line break of its own, so that nothing can move from one part into the other.
+        digest = hashlib.sha256(_ENCODER.encode((self.operation, self.bare, texts)) + b"\n")
+        digest.update(self.data)
+        return digest.digest()
+
+
+def decode(
+    body: bytes,
+    *,
+    type: str | None = None,
+    content_type: str | None = None,
+    content_encoding: str | None = None,
+    headers: Mapping[str, Any] = _NO_HEADERS,
+    max_depth: int = wire.MAX_DEPTH,
+) -> Request:
+    """Decode and check a request from its body, properties and headers.
+
+    `max_depth` is how many levels variables may be nested.
+
+    Raises:
+        CommandError: INVALID_ARGUMENT, UNIMPLEMENTED (unknown operation) or RESOURCE_EXHAUSTED (body too large),
+            with `operation` set to what the request named.
+    """
+    try:
+        _check_size(body)
+        _check_encoding(content_encoding)
+        parts = _parts(body, type, content_type, headers)
+        command = COMMANDS[parts.operation].from_wire(parts.data, parts.metadata, bare=parts.bare, max_depth=max_depth)
+    except CommandError as error:
+        error.operation = _named(body, type)
+        raise
+    except RecursionError:
+        refusal = documents.too_deep("body", max_depth)
+        refusal.operation = _named(body, type)
+        raise refusal from None
+    return Request(
+        operation=parts.operation, command=command, data=parts.data, metadata=parts.metadata, bare=parts.bare
+    )
+
+
+def encode(command: Command, *, metadata: Mapping[str, str] | None = None) -> bytes:
+    """The envelope for a command; `metadata` is added to the command's own (a deployed file's name)."""
+    data, own = command.to_wire()
+    envelope = {"operation": command.operation, "data": msgspec.Raw(data), "metadata": {**own, **(metadata or {})}}
+    return msgspec.json.encode(envelope)
+
+
+def deadline(headers: Mapping[str, Any]) -> float | None:
+    """When the caller stops waiting, seconds since 1970; None when the header is absent, void or empty.
+
+    Raises:
+        CommandError: INVALID_ARGUMENT for anything but a whole number (of milliseconds).
+    """
+    value = headers.get(wire.DEADLINE)
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise invalid(
+            f"header {wire.DEADLINE}", f"expected a whole number of milliseconds since 1970, found {_header(value)}"
+        )
+    return max(-_FARTHEST, min(value, _FARTHEST)) / 1000
+
+
+def request_id(headers: Mapping[str, Any]) -> str | None:
+    """The identity of the request from its header; None when the header is absent, void or empty.
+
+    Raises:
+        CommandError: INVALID_ARGUMENT for anything but text of at most 255 bytes.
+    """
+    value = headers.get(wire.REQUEST_ID)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or len(value.encode("utf-8", "surrogatepass")) > wire.MAX_TEXT:
+        raise invalid(f"header {wire.REQUEST_ID}", f"expected text of at most 255 bytes, found {_header(value)}")
+    return value
+
+
+@dataclass(slots=True)
+class _Parts:
+    """A request taken apart: the operation is known, the data not yet read."""
+
+    operation: str
+    data: bytes
+    metadata: dict[str, str]
+    bare: bool
+
+
+def _check_size(body: bytes) -> None:
+    if len(body) > wire.MAX_BODY:
+        raise CommandError(
+            Code.RESOURCE_EXHAUSTED,
+            f"body: expected at most {wire.MAX_BODY} bytes, the gateway's limit, found {len(body)}",
+            details={"field": "body"},
+        )
+
+
+def _check_encoding(content_encoding: str | None) -> None:
+    if (content_encoding or "").lower() not in _ENCODINGS:
+        raise invalid(
+            "content_encoding", f'expected none, "identity" or "utf-8", found {quoted(content_encoding or "")}'
+        )
+
+
+def _parts(body: bytes, type: str | None, content_type: str | None, headers: Mapping[str, Any]) -> _Parts:
+    if not _is_json(content_type):
+        return _foreign(body, type, content_type or "", headers)
+    members, problem = _read(body)
+    if members is not None and wire.OPERATION in members:
+        return _envelope(members)
+    if type is not None and type in COMMANDS:
+        return _bare(body, type, headers)
+    if problem and _first_key(body):
+        raise invalid("body", problem)
+    raise _no_operation(members, problem, type)
+
+
+def _is_json(content_type: str | None) -> bool:
+    return not content_type or content_type.partition(";")[0].strip().lower() == wire.CONTENT_TYPE
+
+
+def _read(body: bytes) -> tuple[dict[str, msgspec.Raw] | None, str]:
+    """The members of the body when it is a JSON object, else what it is."""
+    try:
+        return OBJECT.decode(body), ""
+    except msgspec.ValidationError:
+        return None, "JSON, but not an object"
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        return None, flaw(problem)
+
+
+def _envelope(members: dict[str, msgspec.Raw]) -> _Parts:
+    operation = _operation(members[wire.OPERATION])
+    for key in members:
+        if key not in _KEYS:
+            raise _unknown_key(key)
+    if operation not in COMMANDS:
+        raise _unknown_operation(operation)
+    data = members.get("data")
+    raw = _NO_DATA if data is None else bytes(data)
+    metadata = members.get("metadata")
+    texts = {} if metadata is None else _texts(bytes(metadata))
+    return _Parts(operation, _NO_DATA if raw == _NULL else raw, _selected(texts, "metadata."), False)
+
+
+def _operation(raw: msgspec.Raw) -> str:
+    try:
+        operation = _TEXT.decode(raw)
+    except msgspec.ValidationError:
+        if bytes(raw) != _NULL:
+            raise invalid(wire.OPERATION, f"expected the name of an operation, found {found_in(bytes(raw))}") from None
+        operation = ""
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise invalid(wire.OPERATION, flaw(problem)) from None
+    if not operation:
+        raise _missing(f"expected one of {', '.join(COMMANDS)}")
+    return operation
+
+
+def _missing(hint: str, suggestion: str | None = None) -> CommandError:
+    error = invalid(wire.OPERATION, hint, suggestion=suggestion)
+    return CommandError(error.code, f"operation missing: {hint}", details=error.details)
+
+
+def _no_operation(members: dict[str, msgspec.Raw] | None, problem: str, type: str | None) -> CommandError:
+    suggestion = nearest(type, COMMANDS) if type else None
+    if members is not None:
+        alike = nearest(wire.OPERATION, members)
+        problem = 'no key "operation"' + (f", only {quoted(alike)}" if alike else "")
+    named = f"the property type is {quoted(type)}" if type else "the property type names none"
+    hint = f"; did you mean {quoted(suggestion)}?" if suggestion else ""
+    return _missing(f"the body is not an envelope ({problem}) and {named}{hint}", suggestion)
+
+
+def _unknown_key(key: str) -> CommandError:
+    suggestion = nearest(key, _KEYS)
+    hint = f"did you mean {quoted(suggestion)}?" if suggestion else "an envelope has operation, data and metadata"
+    return invalid(cut(key), f"unknown key of the envelope; {hint}", suggestion=suggestion)
+
+
+def _unknown_operation(operation: str) -> CommandError:
+    suggestion = nearest(operation, COMMANDS)
+    hint = f"did you mean {quoted(suggestion)}?" if suggestion else f"known are {', '.join(COMMANDS)}"
+    error = invalid(wire.OPERATION, f"{quoted(operation)} is not an operation; {hint}", suggestion=suggestion)
+    return CommandError(Code.UNIMPLEMENTED, error.message, details=error.details)
+
+
+def _texts(raw: bytes) -> dict[str, str]:
+    if raw in (_NO_DATA, _NULL):
+        return {}
+    try:
+        return _TEXTS.decode(raw)
+    except msgspec.ValidationError:
+        return _latest_texts(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise invalid("metadata", flaw(problem)) from None
+
+
+def _latest_texts(raw: bytes) -> dict[str, str]:
+    """The metadata when something in it is not text: refused, unless the same key comes again as text."""
+    if not raw.startswith(b"{"):
+        raise invalid("metadata", f"expected an object of texts, found {found_in(raw)}")
+    members = OBJECT.decode(raw)
+    for key, value in members.items():
+        if not bytes(value).startswith(b'"'):
+            raise invalid(f"metadata.{cut(key)}", f"expected text, found {found_in(bytes(value))}")
+    return _TEXTS.decode(_ENCODER.encode(members))
+
+
+def _selected(texts: Mapping[str, Any], place: str) -> dict[str, str]:
+    """The texts we read; empty ones, and headers of other types, are as if absent."""
+    if not texts:
+        return {}
+    selected = {name: text for name in wire.METADATA_NAMES if isinstance(text := texts.get(name), str) and text}
+    for name, accepted in _CHOICES.items():
+        if selected.get(name, accepted) != accepted:
+            raise invalid(f"{place}{name}", f"expected {quoted(accepted)} or nothing, found {quoted(selected[name])}")
+    return selected
+
+
+def _foreign(body: bytes, type: str | None, content_type: str, headers: Mapping[str, Any]) -> _Parts:
+    """Any content type but JSON says "bare", and only files may be that."""
+    if type is not None and type in COMMANDS and type.startswith(_FILES):
+        return _bare(body, type, headers)
+    raise invalid("content_type", f"expected {wire.CONTENT_TYPE} or none, found {quoted(content_type)}")
+
+
+def _bare(body: bytes, operation: str, headers: Mapping[str, Any]) -> _Parts:
+    absent = not operation.startswith(_FILES) and body.strip() in (b"", _NULL)
+    return _Parts(operation, _NO_DATA if absent else body, _selected(headers, "header "), True)
+
+
+def _named(body: bytes, type: str | None) -> str | None:
+    """What the request named as its operation, cut; None when it named none. For requests that were refused."""
+    try:
+        raw: Any = OBJECT.decode(body[: wire.MAX_BODY]).get(wire.OPERATION)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raw = None if type in COMMANDS else _first_key(body)
+    if raw is None:
+        return type if type in COMMANDS else None
+    try:
+        return _TEXT.decode(raw)[: wire.MAX_NAME] or None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _first_key(body: bytes) -> bytes | None:
+    """The operation of an envelope that is too long, too deep or broken further on, where it comes first."""
+    first = _FIRST_KEY.match(body)
+    return first[1] if first else None
+
+
+def _header(value: Any) -> str:
+    return found(value) if isinstance(value, (str, int, float)) else f"a value of type {type(value).__name__}"

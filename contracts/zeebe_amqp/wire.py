@@ -1,0 +1,76 @@
+"""The names and limits on the wire: queues, headers, sizes. Contract sections 1 to 3."""
+
+from __future__ import annotations
+
+from typing import Final
+
+COMMANDS_QUEUE: Final = "zeebe.commands"
+"""The request queue for short commands."""
+POLLS_QUEUE: Final = "zeebe.polls"
+"""The request queue for requests that wait on purpose, so that they hold up nobody else."""
+DEAD_LETTER: Final = "zeebe.dead"
+"""The dead-letter exchange, and its queue of the same name."""
+REPLY_EXCHANGE: Final = "zeebe.replies"
+"""The usual name of the optional topic exchange for replies."""
+DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
+"""The broker's direct reply-to pseudo queue; addresses made from it continue with a dot."""
+
+CONTENT_TYPE: Final = "application/json"
+"""The content type of envelopes and replies."""
+
+REQUEST_ID: Final = "request-id"
+"""Request and reply header: the identity for "do it once", text of at most MAX_TEXT bytes."""
+DEADLINE: Final = "deadline"
+"""Request header: when the caller stops waiting, a whole number of milliseconds since 1970 UTC."""
+TRACEPARENT: Final = "traceparent"
+"""W3C trace context: the parent."""
+TRACESTATE: Final = "tracestate"
+"""W3C trace context: the vendors' state."""
+BAGGAGE: Final = "baggage"
+"""W3C baggage."""
+FILE_NAME: Final = "fileName"
+"""Metadata and bare form's header: the name of a deployed file."""
+ENCODING: Final = "encoding"
+"""Metadata: "base64" when the file's text is base64."""
+TENANT_ID: Final = "tenantId"
+"""Metadata: the tenant a file is deployed for."""
+KEYS: Final = "keys"
+"""Metadata: "string" when the caller wants keys as text."""
+
+STATUS: Final = "status"
+"""Reply header: "ok" or "error"."""
+DURATION_MS: Final = "duration-ms"
+"""Reply header: how long the handling took, milliseconds."""
+REPLAYED: Final = "replayed"
+"""Reply header: true when the stored answer of an earlier run was sent again."""
+ERROR_CODE: Final = "error-code"
+"""Reply and dead-letter header: the error's code."""
+
+ERROR_MESSAGE: Final = "error-message"
+"""Dead-letter header: the error's text for people."""
+ERROR_SOURCE: Final = "error-source"
+"""Dead-letter header: "gateway" or "consumer"."""
+ERROR_OUTCOME: Final = "error-outcome"
+"""Dead-letter header: "not-executed" or "unknown"."""
+OPERATION: Final = "operation"
+"""Dead-letter header, and the envelope's key: the operation."""
+FAILED_AT: Final = "failed-at"
+"""Dead-letter header: when the message was given up."""
+ORIGINAL_USER_ID: Final = "original-user-id"
+"""Dead-letter header: the validated sender of the request."""
+
+TRACE_NAMES: Final = (TRACEPARENT, TRACESTATE, BAGGAGE)
+"""The metadata that carries the trace context."""
+METADATA_NAMES: Final = (FILE_NAME, ENCODING, TENANT_ID, KEYS, *TRACE_NAMES)
+"""The metadata that is read; other names are ignored."""
+
+MAX_BODY: Final = 4 * 1024 * 1024
+"""The largest request body, bytes: the gateway's own limit."""
+MAX_DEPTH: Final = 500
+"""How many levels a document of variables may be nested; deeper ones hang or kill the engine."""
+MAX_TEXT: Final = 255
+"""The longest text of an AMQP property, bytes."""
+MAX_NAME: Final = 200
+"""How many characters of an operation's name are repeated in a reply."""
+MAX_FOUND: Final = 80
+"""How many characters of a refused value are repeated in an error's message."""

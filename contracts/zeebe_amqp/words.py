@@ -1,0 +1,63 @@
+"""How a refused value is called in an error's message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from zeebe_amqp.wire import MAX_FOUND
+
+
+def cut(text: str, length: int = MAX_FOUND) -> str:
+    """The text, or its beginning and an ellipsis when it has more than `length` characters."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def quoted(text: str) -> str:
+    """The text, cut, in quotes."""
+    return f'"{cut(text)}"'
+
+
+def found(value: Any) -> str:
+    """What a decoded JSON value is called; contents of lists and objects are never repeated."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f"text {quoted(value)}"
+        case int():
+            return cut(_digits(value))
+        case float():
+            return cut(repr(value))
+        case list() | tuple():
+            return "a list"
+    return "an object"
+
+
+def flaw(problem: Exception) -> str:
+    """Why the decoder says that bytes are not JSON."""
+    if isinstance(problem, UnicodeDecodeError):
+        return f"not UTF-8 ({problem.reason})"
+    return f"not valid JSON ({str(problem).removeprefix('JSON is malformed: ')})"
+
+
+def found_in(raw: bytes) -> str:
+    """What a JSON value is called, from its text: numbers stay as they were written."""
+    match raw[:1]:
+        case b"{":
+            return "an object"
+        case b"[":
+            return "a list"
+        case b'"':
+            return found(msgspec.json.decode(raw))
+    return cut(raw.decode())
+
+
+def _digits(number: int) -> str:
+    try:
+        return str(number)
+    except ValueError:  # more digits than Python turns into text
+        return "a number of thousands of digits"

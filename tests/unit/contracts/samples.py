@@ -1,0 +1,105 @@
+"""A smallest and a fullest request for every operation, as they come over the wire."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from zeebe_amqp import envelope
+from zeebe_amqp.envelope import Request
+
+KEY = 2251799813685250
+
+SMALLEST: dict[str, dict[str, Any]] = {
+    "topology": {},
+    "create-instance": {"bpmnProcessId": "order"},
+    "cancel-instance": {"processInstanceKey": KEY},
+    "set-variables": {"elementInstanceKey": KEY, "variables": {"a": 1}},
+    "resolve-incident": {"incidentKey": KEY},
+    "publish-message": {"messageName": "paid"},
+    "activate-jobs": {"jobType": "mail", "maxJobsToActivate": 1},
+    "complete-job": {"jobKey": KEY},
+    "fail-job": {"jobKey": KEY, "retries": 0},
+    "update-job-retries": {"jobKey": KEY},
+    "throw-error": {"jobKey": KEY, "errorCode": "E1"},
+}
+"""Only the required fields; deploy-process is not an object and stands in its own tests."""
+
+FULLEST: dict[str, dict[str, Any]] = {
+    "topology": {"anything": [1, {"is": "ignored"}]},
+    "create-instance": {
+        "bpmnProcessId": "order",
+        "version": -1,
+        "variables": {"id": 7},
+        "withResult": True,
+        "fetchVariables": ["id"],
+        "requestTimeout": "15m",
+        "tenantId": "acme",
+        "startInstructions": [{"elementId": "task"}],
+        "runtimeInstructions": [{"terminate": {"afterElementId": "task"}}],
+        "tags": ["fast"],
+        "businessId": "B-1",
+        "operationReference": 2**64 - 1,
+    },
+    "cancel-instance": {"processInstanceKey": str(KEY), "operationReference": 1},
+    "set-variables": {"elementInstanceKey": KEY, "variables": {}, "local": True, "operationReference": 1},
+    "resolve-incident": {"incidentKey": KEY, "operationReference": 1},
+    "publish-message": {
+        "messageName": "paid",
+        "correlationKey": "42",
+        "messageId": "m-1",
+        "timeToLive": "1h30m",
+        "variables": {"a": 1},
+        "tenantId": "acme",
+    },
+    "activate-jobs": {
+        "jobType": "mail",
+        "maxJobsToActivate": 2147483647,
+        "timeout": 300_000_000_000,
+        "workerName": "w",
+        "fetchVariables": ["a", "b"],
+        "requestTimeout": "PT30S",
+        "tenantIds": ["acme"],
+        "tenantFilter": "ASSIGNED",
+    },
+    "complete-job": {
+        "jobKey": KEY,
+        "variables": {"a": 1},
+        "result": {
+            "type": "userTask",
+            "denied": True,
+            "deniedReason": "no",
+            "corrections": {
+                "assignee": "",
+                "dueDate": "2030-01-01T00:00:00Z",
+                "followUpDate": "",
+                "candidateUsers": ["eve"],
+                "candidateGroups": [],
+                "priority": 50,
+            },
+            "activateElements": [{"elementId": "a", "variables": {"b": 2}}],
+            "isCompletionConditionFulfilled": False,
+            "isCancelRemainingInstances": True,
+        },
+    },
+    "fail-job": {"jobKey": KEY, "retries": -1, "errorMessage": "no", "retryBackOff": "5s", "variables": {"a": 1}},
+    "update-job-retries": {"jobKey": KEY, "retries": 5, "operationReference": 1},
+    "throw-error": {"jobKey": KEY, "errorCode": "E1", "errorMessage": "no", "variables": {"a": 1}},
+}
+"""Every field."""
+
+
+def body(operation: object, data: object = None, **others: object) -> bytes:
+    """An envelope as bytes."""
+    members = {"operation": operation} | ({} if data is None else {"data": data}) | others
+    return json.dumps(members).encode()
+
+
+def request(operation: str, data: object = None, **others: object) -> Request:
+    """The decoded envelope."""
+    return envelope.decode(body(operation, data, **others))
+
+
+def command(operation: str, data: object = None) -> Any:
+    """The decoded command."""
+    return request(operation, data).command

@@ -1,0 +1,374 @@
+"""Every field of every operation, enumerated from the types."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+from msgspec import inspect
+
+from tests.unit.contracts.samples import FULLEST, KEY, SMALLEST, body, command, request
+from zeebe_amqp import commands, envelope, fields
+from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.errors import Code, CommandError
+from zeebe_amqp.explanation import describe, type_info
+
+validate = import_module("jsonschema").validate  # whose types are in another package
+
+OPERATIONS = sorted(SMALLEST)
+TYPED = [operation for operation in OPERATIONS if operation != "topology"]
+CONTRACT_FIELDS = {
+    "topology": "",
+    "deploy-process": "name content tenantId",
+    "create-instance": "bpmnProcessId processDefinitionKey version variables withResult fetchVariables requestTimeout "
+    "tenantId startInstructions runtimeInstructions tags businessId operationReference",
+    "cancel-instance": "processInstanceKey operationReference",
+    "set-variables": "elementInstanceKey variables local operationReference",
+    "resolve-incident": "incidentKey operationReference",
+    "publish-message": "messageName correlationKey messageId timeToLive variables tenantId",
+    "activate-jobs": "jobType maxJobsToActivate timeout workerName fetchVariables requestTimeout tenantIds "
+    "tenantFilter",
+    "complete-job": "jobKey variables result",
+    "fail-job": "jobKey retries errorMessage retryBackOff variables",
+    "update-job-retries": "jobKey retries operationReference",
+    "throw-error": "jobKey errorCode errorMessage variables",
+}
+CONTRACT_RESULTS = {
+    "topology": "brokers clusterSize partitionsCount replicationFactor gatewayVersion clusterId",
+    "deploy-process": "key processes tenantId",
+    "create-instance": "processDefinitionKey bpmnProcessId version processInstanceKey tenantId tags businessId",
+    "set-variables": "key",
+    "publish-message": "key tenantId",
+}
+WRONG_SCALARS: dict[type, list[Any]] = {
+    fields.KeyNumber: [0, -1, 2**63, "abc", "", "0", 1.0, True, None, [], {}],
+    fields.ReferenceNumber: [0, -1, 2**64, "1", 1.0, True, None, [], {}],
+    fields.Period: ["", "5", "abc", "-5s", -1, 1, 999_999, 1.5, True, None, [], {}],
+}
+
+
+def info(kind: Any) -> inspect.StructType:
+    found = type_info(kind)
+    assert isinstance(found, inspect.StructType)
+    return found
+
+
+def wire_names(kind: Any) -> list[str]:
+    return [field.encode_name for field in info(kind).fields]
+
+
+def here(*values: Any) -> Iterator[tuple[str, Any]]:
+    return (("", value) for value in values)
+
+
+def wrong(kind: inspect.Type) -> Iterator[tuple[str, Any]]:
+    """Values that a field of this type refuses, each with the rest of the path where the refusal points."""
+    match kind:
+        case inspect.Metadata():
+            yield from wrong(kind.type)
+        case inspect.CustomType():
+            yield from here(*WRONG_SCALARS[kind.cls])
+        case inspect.StrType():
+            yield from here(1, 1.5, True, None, [], {})
+            yield from here("", " ", "\t\n") if kind.pattern else ()
+        case inspect.BoolType():
+            yield from here(0, 1, "true", None, [], {})
+        case inspect.IntType():
+            assert kind.ge is not None
+            assert kind.le is not None
+            yield from here(kind.ge - 1, kind.le + 1, "1", 1.5, 1.0, True, None, [], {}, 10**30)
+        case inspect.LiteralType():
+            yield from here("OTHER", "provided", "", 1, None, [])
+        case inspect.RawType():
+            yield from here([], 1, "text", True, [{}])
+        case inspect.VarTupleType():
+            yield from here({}, "x", 1, True, None)
+            yield from ((f"[0]{rest}", [value]) for rest, value in wrong(kind.item_type))
+        case inspect.StructType():
+            yield from here([], "x", 1, True, None)
+            yield from wrong_members(kind)
+        case _:
+            raise AssertionError(kind)
+
+
+def wrong_members(kind: inspect.StructType) -> Iterator[tuple[str, Any]]:
+    right = {
+        field.encode_name: "x" if isinstance(field.type, inspect.Metadata) else {"afterElementId": "x"}
+        for field in kind.fields
+        if field.required
+    }
+    yield ".unknown", right | {"unknown": 1}
+    for field in kind.fields:
+        if field.required:
+            yield f".{field.encode_name}", {name: value for name, value in right.items() if name != field.encode_name}
+        for rest, value in wrong(field.type):
+            yield f".{field.encode_name}{rest}", right | {field.encode_name: value}
+
+
+def wrong_requests() -> Iterator[Any]:
+    for operation in TYPED:
+        for field in info(COMMANDS[operation]).fields:
+            for rest, value in wrong(field.type):
+                path = f"data.{field.encode_name}{rest}"
+                data = SMALLEST[operation] | {field.encode_name: value}
+                yield pytest.param(operation, data, path, id=f"{operation}-{path}-{json.dumps(value)[:30]}")
+
+
+def required() -> Iterator[tuple[str, str]]:
+    for operation in TYPED:
+        for field in info(COMMANDS[operation]).fields:
+            if field.required:
+                yield operation, field.encode_name
+
+
+def refusal_of(operation: str, data: object) -> CommandError:
+    with pytest.raises(CommandError) as refusal:
+        request(operation, data)
+    return refusal.value
+
+
+def test_the_operations_are_those_of_the_binding() -> None:
+    assert set(commands.names()) == set(CONTRACT_FIELDS)
+    assert all(COMMANDS[name].operation == name for name in commands.names())
+
+
+@pytest.mark.parametrize("operation", sorted(CONTRACT_FIELDS))
+def test_the_fields_are_those_of_the_contract(operation: str) -> None:
+    assert wire_names(COMMANDS[operation]) == CONTRACT_FIELDS[operation].split()
+
+
+@pytest.mark.parametrize("operation", sorted(CONTRACT_FIELDS))
+def test_the_results_are_those_of_the_contract(operation: str) -> None:
+    result = COMMANDS[operation].result
+    if operation == "activate-jobs":
+        assert "userTask" in wire_names(result.__args__[0])
+    elif operation in CONTRACT_RESULTS:
+        assert wire_names(result) == CONTRACT_RESULTS[operation].split()
+    else:
+        assert result is None
+
+
+def test_only_create_instance_with_result_answers_with_variables() -> None:
+    plain = command("create-instance", SMALLEST["create-instance"]).result_type()
+    waiting = command("create-instance", FULLEST["create-instance"]).result_type()
+    assert set(wire_names(waiting)) - set(wire_names(plain)) == {"variables"}
+    assert command("cancel-instance", SMALLEST["cancel-instance"]).result_type() is None
+
+
+@pytest.mark.parametrize("operation", TYPED)
+def test_the_samples_hold_every_field(operation: str) -> None:
+    missing = set(wire_names(COMMANDS[operation])) - set(FULLEST[operation])
+    assert missing <= {"processDefinitionKey"}  # only without bpmnProcessId
+
+
+@pytest.mark.parametrize("samples", [SMALLEST, FULLEST], ids=["smallest", "fullest"])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_right_request_is_decoded(operation: str, samples: dict[str, Any]) -> None:
+    decoded = request(operation, samples[operation])
+    assert type(decoded.command) is COMMANDS[operation]
+    assert json.loads(decoded.data) == samples[operation]
+
+
+@pytest.mark.parametrize("samples", [SMALLEST, FULLEST], ids=["smallest", "fullest"])
+@pytest.mark.parametrize("operation", TYPED)
+def test_a_command_survives_writing_and_reading(operation: str, samples: dict[str, Any]) -> None:
+    first = request(operation, samples[operation])
+    again = envelope.decode(envelope.encode(first.command))
+    assert msgspec.json.encode(again.command, enc_hook=fields.encode) == first.command.to_wire()[0]
+
+
+@pytest.mark.parametrize("samples", [SMALLEST, FULLEST], ids=["smallest", "fullest"])
+@pytest.mark.parametrize("operation", TYPED)
+def test_the_json_schema_takes_what_the_decoder_takes(operation: str, samples: dict[str, Any]) -> None:
+    schema = msgspec.json.schema(COMMANDS[operation], schema_hook=fields.schema)
+    validate(samples[operation], json.loads(msgspec.json.encode(schema)))
+
+
+@pytest.mark.parametrize(("operation", "data", "path"), list(wrong_requests()))
+def test_a_wrong_value_of_any_field_is_refused_by_its_path(operation: str, data: Any, path: str) -> None:
+    error = refusal_of(operation, data)
+    assert error.code == Code.INVALID_ARGUMENT
+    assert error.message.startswith(f"{path}: ")
+    assert error.details is not None
+    assert error.details["field"] == path
+    assert error.operation == operation
+    assert not any(internal in error.message for internal in "`$")
+
+
+@pytest.mark.parametrize(("operation", "field"), list(required()))
+def test_a_missing_required_field_is_refused_by_its_name(operation: str, field: str) -> None:
+    data = {name: value for name, value in SMALLEST[operation].items() if name != field}
+    error = refusal_of(operation, data)
+    assert error.code == Code.INVALID_ARGUMENT
+    assert error.message.startswith(f"data.{field}: missing; expected ")
+
+
+@pytest.mark.parametrize("operation", TYPED)
+def test_a_mistyped_field_is_refused_with_the_nearest_name(operation: str) -> None:
+    for field in SMALLEST[operation]:
+        data = dict(SMALLEST[operation])
+        data[field[:-1]] = data.pop(field)
+        error = refusal_of(operation, data)
+        assert error.code == Code.INVALID_ARGUMENT
+        assert error.message == f'data.{field[:-1]}: unknown field; did you mean "{field}"?'
+        assert error.details == {"field": f"data.{field[:-1]}", "suggestion": field}
+
+
+def test_an_unknown_field_without_a_near_name_lists_the_known_ones() -> None:
+    error = refusal_of("cancel-instance", SMALLEST["cancel-instance"] | {"zzz": 1})
+    assert error.message == "data.zzz: unknown field; known are operationReference, processInstanceKey"
+
+
+@pytest.mark.parametrize("operation", TYPED)
+@pytest.mark.parametrize("data", [[], "text", 7, True], ids=["list", "text", "number", "true"])
+def test_data_that_is_not_an_object_is_refused(operation: str, data: Any) -> None:
+    error = refusal_of(operation, data)
+    assert error.message.startswith("data: expected an object, found ")
+
+
+@pytest.mark.parametrize("data", [None, {}, [], "text", 7, {"variables": [1]}])
+def test_topology_ignores_its_data(data: Any) -> None:
+    assert request("topology", data).command == commands.Topology()
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    create = command("create-instance", {"processDefinitionKey": str(KEY)})
+    assert (create.version, create.with_result, create.process_definition_key) == (None, False, KEY)
+    assert command("update-job-retries", SMALLEST["update-job-retries"]).retries == 3
+    assert command("set-variables", SMALLEST["set-variables"]).local is False
+    publish = command("publish-message", SMALLEST["publish-message"])
+    assert (publish.correlation_key, publish.time_to_live) == ("", None)
+    activate = command("activate-jobs", SMALLEST["activate-jobs"])
+    assert (activate.worker_name, activate.timeout, activate.request_timeout) == ("default", None, None)
+    assert activate.tenant_filter == "PROVIDED"
+
+
+@pytest.mark.parametrize(
+    ("operation", "data", "message"),
+    [
+        ("create-instance", {}, "data.bpmnProcessId: missing; expected the process's id"),
+        (
+            "create-instance",
+            {"bpmnProcessId": "a", "processDefinitionKey": KEY},
+            "data.processDefinitionKey: not allowed together with bpmnProcessId",
+        ),
+        (
+            "create-instance",
+            {"processDefinitionKey": KEY, "version": 1},
+            "data.version: not allowed together with processDefinitionKey",
+        ),
+        ("create-instance", {"bpmnProcessId": "a", "version": 0}, "data.version: expected -1 for the latest"),
+        (
+            "create-instance",
+            {"bpmnProcessId": "a", "requestTimeout": "15m1ms"},
+            "data.requestTimeout: expected at most 15 minutes, found 900001 ms",
+        ),
+        (
+            "activate-jobs",
+            SMALLEST["activate-jobs"] | {"requestTimeout": "PT16M"},
+            "data.requestTimeout: expected at most 15 minutes, found 960000 ms",
+        ),
+        (
+            "set-variables",
+            {"elementInstanceKey": KEY, "variables": None},
+            "data.variables: missing; expected a JSON object",
+        ),
+    ],
+)
+def test_rules_between_fields_name_the_field(operation: str, data: Any, message: str) -> None:
+    error = refusal_of(operation, data)
+    assert error.code == Code.INVALID_ARGUMENT
+    assert error.message.startswith(message)
+
+
+@pytest.mark.parametrize("version", [-1, 1, 2**31 - 1])
+def test_the_latest_and_every_version_above_zero_are_accepted(version: int) -> None:
+    assert command("create-instance", {"bpmnProcessId": "a", "version": version}).version == version
+
+
+@pytest.mark.parametrize("retries", [-(2**31), -1, 0, 2**31 - 1])
+def test_retries_have_32_bits(retries: int) -> None:
+    assert command("fail-job", {"jobKey": KEY, "retries": retries}).retries == retries
+
+
+@pytest.mark.parametrize("operation", ["create-instance", "publish-message", "complete-job", "fail-job", "throw-error"])
+def test_null_variables_are_none(operation: str) -> None:
+    assert fields.text(command(operation, SMALLEST[operation] | {"variables": None}).variables) == ""
+
+
+def test_variables_inside_a_list_are_checked_and_named_by_their_index() -> None:
+    data: Any = copy.deepcopy(FULLEST["complete-job"])
+    data["result"]["activateElements"] = [{"elementId": "a"}, {"elementId": "b", "variables": ["secret"]}]
+    error = refusal_of("complete-job", data)
+    assert error.message == "data.result.activateElements[1].variables: expected a JSON object, found a list"
+
+
+def test_a_found_value_is_cut_and_says_what_was_expected() -> None:
+    error = refusal_of("complete-job", {"jobKey": "x" * 10_000})
+    assert error.message.startswith("data.jobKey: expected a key (a whole number above 0, or its decimal text), found")
+    assert len(error.message) < 200
+    assert len(refusal_of("complete-job", {"jobKey": KEY, "y" * 10_000: 1}).message) < 300
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b'{"retries":1e999,"jobKey":1}', "data.retries: expected a whole number of 32 bits, found 1e999"),
+        (
+            b'{"jobKey":' + b"7" * 5000 + b"}",
+            "data.jobKey: expected a key (a whole number above 0, or its decimal text)",
+        ),
+        (b'{"jobKey":1,"errorMessage":"\xff"}', "data: not UTF-8 (invalid start byte)"),
+        (b'{"jobKey":1,', "data: not valid JSON (Input data was truncated)"),
+        (b'{"jobKey":1]', "data: not valid JSON (expected ',' or '}' (byte 11))"),
+        (b'{"jobKey":' + b"[" * 100_000, "data: nested deeper than 500 levels"),
+    ],
+)
+def test_numbers_and_bytes_beyond_the_decoder_are_refused_in_words(data: bytes, message: str) -> None:
+    with pytest.raises(CommandError) as refusal:
+        commands.FailJob.from_wire(data, {})
+    assert refusal.value.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b'{"jobKey":"x","jobKey":5}', 5),
+        (b' {"jobKey":5,"variables":7,"variables":{"a":1.00}} ', 5),
+        (b'{"jobKey":5,"result":7,"result":{"denied":1,"denied":true}}', 5),
+        (b'{"jobKey":5,"result":{"activateElements":[{"elementId":1,"elementId":"a"}]}}', 5),
+    ],
+)
+def test_of_a_key_given_twice_the_last_wins(data: bytes, expected: int) -> None:
+    assert commands.CompleteJob.from_wire(data, {}).job_key == expected
+
+
+def test_of_a_key_given_twice_the_last_is_refused_when_it_is_wrong() -> None:
+    with pytest.raises(CommandError, match='found text "x"'):
+        commands.CompleteJob.from_wire(b'{"jobKey":5,"jobKey":"x"}', {})
+
+
+def test_commands_are_written_from_plain_python() -> None:
+    made = commands.PublishMessage(message_name="paid", time_to_live="1h", variables={"a": 1})
+    assert json.loads(made.to_wire()[0]) == {"messageName": "paid", "timeToLive": "1h", "variables": {"a": 1}}
+    assert envelope.decode(envelope.encode(made, metadata={"keys": "string"})).keys_as_text
+
+
+def test_every_type_of_field_has_a_name_in_words() -> None:
+    for operation in TYPED:
+        for field in info(COMMANDS[operation]).fields:
+            assert describe(field.type) != "another value"
+
+
+def test_a_type_without_words_of_its_own_goes_by_its_kind() -> None:
+    assert describe(inspect.type_info(Annotated[str, msgspec.Meta(title="x")])) == "text"
+    assert describe(inspect.type_info(dict[str, int])) == "another value"
+
+
+def test_the_sample_body_is_an_envelope() -> None:
+    assert json.loads(body("topology", {}, metadata={})) == {"operation": "topology", "data": {}, "metadata": {}}

@@ -1,0 +1,526 @@
+"""Sections 2 and 4 of the contract: what makes a request, and what refuses one."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.unit.contracts.samples import FULLEST, KEY, SMALLEST, body, request
+from zeebe_amqp import commands, envelope, fields, wire
+from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+
+CREATE = {"bpmnProcessId": "order"}
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+SPACES = st.sampled_from(["", " ", "\n", "\t "])
+
+
+def refusal(raw: bytes, **properties: Any) -> CommandError:
+    with pytest.raises(CommandError) as caught:
+        envelope.decode(raw, **properties)
+    assert caught.value.source == Source.CONSUMER
+    assert caught.value.outcome == Outcome.NOT_EXECUTED
+    assert not caught.value.retryable
+    return caught.value
+
+
+def deep(levels: int) -> bytes:
+    document = b'{"a":' * levels + b"1" + b"}" * levels
+    return b'{"operation":"create-instance","data":{"bpmnProcessId":"order","variables":' + document + b"}}"
+
+
+# The envelope
+
+
+def test_an_envelope_is_operation_data_and_metadata() -> None:
+    decoded = envelope.decode(b'{"operation":"create-instance","data":{"bpmnProcessId":"order"} ,"metadata":{}}')
+    assert decoded.operation == "create-instance"
+    assert decoded.command == commands.CreateInstance(bpmn_process_id="order")
+    assert decoded.data == b'{"bpmnProcessId":"order"}'
+    assert decoded.metadata == {}
+    assert not decoded.bare
+    assert not decoded.keys_as_text
+
+
+@pytest.mark.parametrize("raw", [b'{"operation":"topology"}', b'{"operation":"topology","data":null,"metadata":null}'])
+def test_data_and_metadata_may_be_absent_or_null(raw: bytes) -> None:
+    decoded = envelope.decode(raw)
+    assert decoded.data == b"{}"
+    assert decoded.metadata == {}
+
+
+def test_absent_data_lacks_the_required_fields() -> None:
+    assert refusal(body("cancel-instance")).message.startswith("data.processInstanceKey: missing")
+
+
+def test_of_an_envelopes_key_given_twice_the_last_wins() -> None:
+    raw = (
+        b'{"operation":7,"operation":"topology","data":1,"data":{},"metadata":1,"metadata":{"keys":1,"keys":"string"}}'
+    )
+    decoded = envelope.decode(raw)
+    assert decoded.operation == "topology"
+    assert decoded.keys_as_text
+
+
+def test_the_metadata_we_do_not_read_is_left_out() -> None:
+    metadata = {"traceparent": "00-a", "tracestate": "x=1", "baggage": "b=2", "keys": "string", "other": "y"}
+    decoded = request("topology", metadata=metadata | {"tenantId": ""})
+    assert decoded.metadata == {name: metadata[name] for name in ("keys", "traceparent", "tracestate", "baggage")}
+
+
+@pytest.mark.parametrize("name", ["keys", "other"])
+@pytest.mark.parametrize(
+    ("value", "found"), [(7, "7"), (None, "null"), (True, "true"), ([], "a list"), ({}, "an object"), (1.5, "1.5")]
+)
+def test_metadata_that_is_not_text_is_refused(name: str, value: Any, found: str) -> None:
+    error = refusal(body("topology", metadata={"traceparent": "x", name: value}))
+    assert error.message == f"metadata.{name}: expected text, found {found}"
+    assert error.details == {"field": f"metadata.{name}"}
+
+
+@pytest.mark.parametrize(("metadata", "found"), [([], "a list"), ("x", 'text "x"'), (7, "7"), (True, "true")])
+def test_metadata_that_is_not_an_object_is_refused(metadata: Any, found: str) -> None:
+    assert (
+        refusal(body("topology", metadata=metadata)).message == f"metadata: expected an object of texts, found {found}"
+    )
+
+
+@pytest.mark.parametrize(("name", "accepted"), [("keys", "string"), ("encoding", "base64")])
+def test_metadata_with_a_choice_accepts_only_that(name: str, accepted: str) -> None:
+    assert request("topology", metadata={name: accepted}).metadata == {name: accepted}
+    error = refusal(body("topology", metadata={name: "other"}))
+    assert error.message == f'metadata.{name}: expected "{accepted}" or nothing, found text "other"'.replace(
+        "text ", ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "suggestion"), [("metaData", "metadata"), ("dta", "data"), ("operations", "operation"), ("zzz", None)]
+)
+def test_an_unknown_key_is_refused_with_the_nearest(key: str, suggestion: str | None) -> None:
+    error = refusal(body("topology", **{key: {}}))
+    assert error.code == Code.INVALID_ARGUMENT
+    assert error.operation == "topology"
+    assert error.message.startswith(f"{key}: unknown key of the envelope; ")
+    assert (error.details or {}).get("suggestion") == suggestion
+
+
+# The operation
+
+
+@pytest.mark.parametrize("operation", [None, ""])
+def test_an_empty_operation_is_missing(operation: Any) -> None:
+    error = refusal(body(operation), type="topology")
+    assert error.code == Code.INVALID_ARGUMENT
+    assert error.message.startswith("operation missing: expected one of topology, deploy-process")
+    assert error.operation is None
+
+
+@pytest.mark.parametrize(
+    ("operation", "found"), [(7, "7"), (True, "true"), ([], "a list"), ({}, "an object"), (0, "0"), (False, "false")]
+)
+def test_an_operation_that_is_not_text_is_refused(operation: Any, found: str) -> None:
+    error = refusal(body(operation))
+    assert error.code == Code.INVALID_ARGUMENT
+    assert error.message == f"operation: expected the name of an operation, found {found}"
+    assert error.operation is None
+
+
+def test_a_number_no_decoder_takes_is_not_an_operation() -> None:
+    assert refusal(b'{"operation":1e999}').message == "operation: expected the name of an operation, found 1e999"
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [("create-instanc", "create-instance"), ("Topology", "topology"), ("zzz", None), (" ", None), ("x" * 500, None)],
+)
+def test_an_unknown_operation_is_unimplemented_with_the_nearest(name: str, suggestion: str | None) -> None:
+    error = refusal(body(name))
+    assert error.code == Code.UNIMPLEMENTED
+    assert error.operation == name[:200]
+    assert (error.details or {}).get("suggestion") == suggestion
+    assert f'"{suggestion}"?' in error.message or "known are topology" in error.message
+    assert len(error.message) < 400
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"x", b"7", b"[]", b"{}", b"null", b'"topology"', b"\xff", b'\xef\xbb\xbf{"operation":"topology"}']
+)
+@pytest.mark.parametrize("type", [None, "", "unknown", "error"])
+def test_a_body_that_is_neither_envelope_nor_bare_lacks_the_operation(raw: bytes, type: str | None) -> None:
+    error = refusal(raw, type=type)
+    assert error.code == Code.INVALID_ARGUMENT
+    assert error.message.startswith("operation missing: the body is not an envelope (")
+    assert error.operation is None
+
+
+def test_a_mistyped_type_or_key_is_pointed_out() -> None:
+    assert 'did you mean "publish-message"?' in refusal(b"{}", type="publish-mesage").message
+    assert 'only "Operation"' in refusal(b'{"Operation":"topology"}').message
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"operation":"topology"',
+        b'{"operation":"topology",}',
+        b' { "operation" : "topology"} x',
+        b'{"operation":"topology","data":"\xff',
+    ],
+)
+def test_a_broken_envelope_is_not_json_and_its_operation_is_named_where_it_can_be_read(raw: bytes) -> None:
+    error = refusal(raw)
+    assert error.code == Code.INVALID_ARGUMENT
+    assert error.message.startswith("body: not ")
+    assert error.operation == "topology"
+
+
+@pytest.mark.parametrize("raw", [b'{"operation":"\\ud800" x', b'{"operation":"\xff" x', b'{"operation":"\\q" x'])
+def test_a_broken_name_of_an_operation_is_not_repeated(raw: bytes) -> None:
+    assert refusal(raw).operation is None
+
+
+@pytest.mark.parametrize("raw", [b'{"operation":"topology","metadata":{"a":"\xff"}}', b'{"operation":"topology\xff"}'])
+def test_texts_that_are_not_utf_8_are_refused(raw: bytes) -> None:
+    assert "not UTF-8" in refusal(raw).message
+
+
+# The bare form
+
+
+@pytest.mark.parametrize("operation", sorted(set(SMALLEST)))
+def test_in_the_bare_form_the_type_is_the_operation_and_the_body_its_data(operation: str) -> None:
+    raw = json.dumps(FULLEST[operation]).encode()
+    decoded = envelope.decode(raw, type=operation, content_type="application/json")
+    assert decoded.operation == operation
+    assert decoded.data == raw
+    assert decoded.bare
+    assert decoded.command.to_wire() == request(operation, FULLEST[operation]).command.to_wire()
+
+
+@pytest.mark.parametrize("raw", [b"", b" ", b"null", b" null\n", b"{}"])
+def test_an_empty_bare_body_is_no_data(raw: bytes) -> None:
+    assert envelope.decode(raw, type="topology").bare
+    assert refusal(raw, type="cancel-instance").message.startswith("data.processInstanceKey: missing")
+
+
+def test_an_envelope_counts_for_more_than_the_type() -> None:
+    decoded = envelope.decode(body("topology"), type="create-instance")
+    assert decoded.operation == "topology"
+    assert not decoded.bare
+
+
+def test_in_the_bare_form_the_metadata_is_in_text_headers_of_the_same_names() -> None:
+    headers = {
+        "keys": "string",
+        "traceparent": "00-a",
+        "tenantId": 5,
+        "baggage": b"x",
+        "tracestate": None,
+        "other": "y",
+    }
+    decoded = envelope.decode(b"{}", type="topology", headers=headers)
+    assert decoded.metadata == {"keys": "string", "traceparent": "00-a"}
+    assert decoded.keys_as_text
+
+
+def test_the_headers_are_not_the_metadata_of_an_envelope() -> None:
+    assert envelope.decode(body("topology"), headers={"keys": "string"}).metadata == {}
+
+
+def test_in_the_bare_form_an_unknown_choice_is_refused_by_its_header() -> None:
+    error = refusal(b"{}", type="topology", headers={"keys": "text"})
+    assert error.message == 'header keys: expected "string" or nothing, found "text"'
+    assert error.operation == "topology"
+
+
+@pytest.mark.parametrize("raw", [b"x", b"[]", b"7", b'{"a":1}', b"\xff"])
+def test_a_bare_body_that_is_not_the_operations_data_is_refused(raw: bytes) -> None:
+    error = refusal(raw, type="create-instance")
+    assert error.code == Code.INVALID_ARGUMENT
+    assert error.message.startswith("data")
+    assert error.operation == "create-instance"
+
+
+# The properties
+
+
+@pytest.mark.parametrize("content_type", [None, "", "application/json", "Application/JSON ; charset=utf-8"])
+def test_json_may_be_said_in_every_way(content_type: str | None) -> None:
+    assert envelope.decode(body("topology"), content_type=content_type).operation == "topology"
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "application/jsonx", ";", "*/*"])
+@pytest.mark.parametrize("type", [None, "create-instance", "unknown"])
+def test_another_content_type_is_refused_unless_it_is_a_file(content_type: str, type: str | None) -> None:
+    error = refusal(body("create-instance", CREATE), content_type=content_type, type=type)
+    assert error.code == Code.INVALID_ARGUMENT
+    assert error.message == f'content_type: expected application/json or none, found "{content_type}"'
+
+
+@pytest.mark.parametrize("content_encoding", [None, "", "identity", "utf-8", "UTF-8"])
+def test_no_encoding_and_utf_8_are_read(content_encoding: str | None) -> None:
+    assert envelope.decode(body("topology"), content_encoding=content_encoding).operation == "topology"
+
+
+@pytest.mark.parametrize("content_encoding", ["gzip", "utf-16", "deflate, identity", " "])
+def test_another_encoding_is_refused(content_encoding: str) -> None:
+    error = refusal(body("topology"), content_encoding=content_encoding)
+    assert error.code == Code.INVALID_ARGUMENT
+    assert error.message.startswith("content_encoding: expected none")
+    assert error.operation == "topology"
+
+
+# Limits
+
+
+def test_a_body_of_four_mebibytes_is_read_and_one_byte_more_is_refused_unread() -> None:
+    head, tail = b'{"operation":"set-variables","data":{"elementInstanceKey":1,"variables":{"a":"', b'"}}}'
+    largest = head + b"x" * (wire.MAX_BODY - len(head) - len(tail)) + tail
+    assert envelope.decode(largest).operation == "set-variables"
+    error = refusal(largest + b" ")
+    assert error.code == Code.RESOURCE_EXHAUSTED
+    assert error.operation == "set-variables"
+    assert error.message == "body: expected at most 4194304 bytes, the gateway's limit, found 4194305"
+    assert refusal(b" " * (wire.MAX_BODY + 1), type="topology").operation == "topology"
+    assert refusal(b" " * (wire.MAX_BODY + 1)).operation is None
+
+
+@pytest.mark.parametrize("levels", [501, 900, 5_000, 500_000])
+def test_variables_beyond_the_depth_are_refused_with_the_operation(levels: int) -> None:
+    error = refusal(deep(levels))
+    assert error.code == Code.INVALID_ARGUMENT
+    assert "nested deeper than 500 levels" in error.message
+    assert error.operation == "create-instance"
+
+
+def test_variables_up_to_the_depth_pass() -> None:
+    assert envelope.decode(deep(500)).operation == "create-instance"
+    assert envelope.decode(deep(7), max_depth=7).operation == "create-instance"
+    assert "nested deeper than 6 levels" in refusal(deep(7), max_depth=6).message
+
+
+@pytest.mark.parametrize("members", [b'"%d":1', b'"operatio%d":1'])
+def test_an_object_of_a_hundred_thousand_keys_is_refused(members: bytes) -> None:
+    raw = b"{" + b",".join(members % number for number in range(100_000)) + b"}"
+    assert refusal(raw).message.startswith("operation missing")
+
+
+# Variables
+
+
+@given(
+    variables=st.dictionaries(st.text(), JSON_VALUES, max_size=4),
+    before=SPACES,
+    after=SPACES,
+    indent=st.none() | st.just(1),
+)
+@example(variables={"\u2028": "ü", "big": 2**64 - 1}, before=" ", after="\n", indent=None)
+def test_variables_survive_byte_for_byte(
+    variables: dict[str, Any], before: str, after: str, indent: int | None
+) -> None:
+    document = json.dumps(variables, indent=indent, ensure_ascii=not indent)
+    raw = f'{{"operation":"create-instance","data":{{"bpmnProcessId":"order","variables":{before}{document}{after}}}}}'
+    decoded = envelope.decode(raw.encode()).command
+    assert isinstance(decoded, commands.CreateInstance)
+    assert fields.text(decoded.variables) == document
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"a":1.00,"a":2}',
+        '{"b" : 1e2,"a":18446744073709551615}',
+        '{"a":"\\u00fc\\ud83d\\ude00"}',
+        "{ }",
+        '{"a":0.1e-400}',
+    ],
+)
+def test_digits_order_duplicates_escapes_and_spacing_survive(document: str) -> None:
+    raw = f'{{"operation":"complete-job","data":{{"jobKey":{KEY},"variables":{document}}}}}'.encode()
+    decoded = envelope.decode(raw).command
+    assert isinstance(decoded, commands.CompleteJob)
+    assert fields.text(decoded.variables) == document
+
+
+@pytest.mark.parametrize("document", [b'{"a":"\\ud800"}', b'{"a":"\xff"}', b'{"a":1e400}', b'{"a":NaN}', b"{'a':1}"])
+def test_documents_the_engine_would_change_are_refused(document: bytes) -> None:
+    raw = b'{"operation":"complete-job","data":{"jobKey":1,"variables":' + document + b"}}"
+    assert refusal(raw).code == Code.INVALID_ARGUMENT
+
+
+# The digest
+
+
+def test_the_digest_leaves_the_trace_context_out() -> None:
+    traced = request("create-instance", CREATE, metadata={"traceparent": "1", "tracestate": "2", "baggage": "3"})
+    assert request("create-instance", CREATE).digest() == traced.digest()
+    assert len(traced.digest()) == 32
+
+
+def test_the_digest_differs_with_everything_else() -> None:
+    requests = [
+        request("create-instance", CREATE),
+        request("create-instance", CREATE | {"tenantId": "a"}),
+        request("create-instance", CREATE, metadata={"keys": "string"}),
+        request("create-instance", CREATE, metadata={"tenantId": "string"}),
+        request("cancel-instance", SMALLEST["cancel-instance"]),
+        request("resolve-incident", SMALLEST["resolve-incident"]),
+        envelope.decode(json.dumps(CREATE).encode(), type="create-instance"),
+        request("deploy-process", "<x/>", metadata={"fileName": "a.bpmn"}),
+        request("deploy-process", "<x/>", metadata={"fileName": "b.bpmn"}),
+        request("deploy-process", "<y/>", metadata={"fileName": "a.bpmn"}),
+        envelope.decode(b"<x/>", type="deploy-process", headers={"fileName": "a.bpmn"}),
+        envelope.decode(b'"<x/>"', type="deploy-process", headers={"fileName": "a.bpmn"}),
+    ]
+    assert len({decoded.digest() for decoded in requests}) == len(requests)
+
+
+@given(
+    *[
+        st.tuples(
+            st.sampled_from(sorted(COMMANDS)),
+            st.binary(),
+            st.dictionaries(st.sampled_from(wire.METADATA_NAMES), st.text()),
+            st.booleans(),
+        )
+    ]
+    * 2
+)
+def test_digests_are_equal_exactly_when_the_requests_are(first: tuple[Any, ...], second: tuple[Any, ...]) -> None:
+    def identity(parts: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (*parts[:2], {name: text for name, text in parts[2].items() if name not in wire.TRACE_NAMES}, parts[3])
+
+    def digest(parts: tuple[Any, ...]) -> bytes:
+        operation, data, metadata, bare = parts
+        made = envelope.Request(
+            operation=operation, command=commands.Topology(), data=data, metadata=metadata, bare=bare
+        )
+        return made.digest()
+
+    assert (digest(first) == digest(second)) == (identity(first) == identity(second))
+
+
+# Headers
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (1_700_000_000_123, 1_700_000_000.123),
+        (0, 0.0),
+        (-5, -0.005),
+        (2**63, 2**63 / 1000),
+        pytest.param(10**5000, 2**63 / 1000, id="absurd"),
+        pytest.param(-(10**5000), -(2**63) / 1000, id="absurdly negative"),
+        (None, None),
+        ("", None),
+    ],
+)
+def test_a_deadline_is_milliseconds_since_1970(header: Any, expected: float | None) -> None:
+    assert envelope.deadline({"deadline": header}) == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        (True, "true"),
+        ("1700000000000", 'text "1700000000000"'),
+        (1.5, "1.5"),
+        (b"5", "a value of type bytes"),
+        (datetime(2030, 1, 1, tzinfo=UTC), "a value of type datetime"),
+        ([5], "a value of type list"),
+    ],
+)
+def test_a_deadline_of_another_type_is_refused(header: Any, found: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        envelope.deadline({"deadline": header})
+    assert caught.value.code == Code.INVALID_ARGUMENT
+    assert caught.value.message == f"header deadline: expected a whole number of milliseconds since 1970, found {found}"
+
+
+@pytest.mark.parametrize("header", ["a", "x" * 255, "ü" * 127, " "])
+def test_a_request_id_is_text_of_at_most_255_bytes(header: str) -> None:
+    assert envelope.request_id({"request-id": header}) == header
+
+
+@pytest.mark.parametrize("headers", [{}, {"request-id": None}, {"request-id": ""}])
+def test_without_text_there_is_no_request_id(headers: dict[str, Any]) -> None:
+    assert envelope.request_id(headers) is None
+    assert envelope.deadline(headers) is None
+
+
+@pytest.mark.parametrize(
+    "header", ["x" * 256, "ü" * 128, 5, True, b"a", ["a"], {}, 1.5, datetime(2030, 1, 1, tzinfo=UTC)]
+)
+def test_a_request_id_of_another_type_or_length_is_refused(header: Any) -> None:
+    with pytest.raises(CommandError, match="header request-id: expected text of at most 255 bytes, found") as caught:
+        envelope.request_id({"request-id": header})
+    assert caught.value.code == Code.INVALID_ARGUMENT
+
+
+# Hostile input
+
+NAMES = [b'"operation"', b'"data"', b'"metadata"', b'"deploy-process"', b'"create-instance"', b'"variables"']
+ODDITIES = [b"\xff", b"\\ud800", b"null", b"1e999", b"9" * 5000, b"NaN"]
+TOKENS = st.sampled_from([b"{", b"}", b"[", b"]", b":", b",", b'"', b"\\", *ODDITIES, *NAMES])
+TYPES = st.none() | st.sampled_from([*COMMANDS, "unknown"]) | st.text()
+HEADERS = st.dictionaries(
+    st.sampled_from([*wire.METADATA_NAMES, wire.DEADLINE, wire.REQUEST_ID]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.lists(st.integers()),
+)
+BODIES = (
+    st.binary()
+    | st.lists(TOKENS, max_size=20).map(b"".join)
+    | JSON_VALUES.map(lambda value: json.dumps(value).encode())
+)
+ENVELOPES = st.builds(
+    lambda operation, data, metadata: body(operation, data, metadata=metadata),
+    st.sampled_from([*COMMANDS]),
+    JSON_VALUES,
+    JSON_VALUES,
+)
+DATA = st.builds(
+    lambda operation, data: b'{"operation":"%s","data":%s}' % (operation.encode(), data),
+    st.sampled_from([*COMMANDS]),
+    st.lists(TOKENS, max_size=20).map(b"".join),
+)
+
+
+@given(BODIES | ENVELOPES | DATA, TYPES, st.none() | st.text(), st.none() | st.text(), HEADERS)
+def test_nothing_raises_anything_but_a_command_error(
+    raw: bytes, type: str | None, content_type: str | None, content_encoding: str | None, headers: dict[str, Any]
+) -> None:
+    with suppress(CommandError):
+        envelope.decode(raw, type=type, content_type=content_type, content_encoding=content_encoding, headers=headers)
+    with suppress(CommandError):
+        assert len(envelope.decode(raw, type=type, headers=headers).digest()) == 32
+    with suppress(CommandError):
+        envelope.deadline(headers)
+    with suppress(CommandError):
+        envelope.request_id(headers)
+
+
+@pytest.mark.parametrize("operation", sorted(SMALLEST))
+@given(members=st.dictionaries(st.text(max_size=3), JSON_VALUES, max_size=2), chosen=st.randoms(use_true_random=False))
+def test_a_request_with_any_value_anywhere_is_decoded_or_refused(
+    operation: str, members: dict[str, Any], chosen: Any
+) -> None:
+    data = FULLEST[operation] | members
+    for name in list(data)[:2]:
+        data[chosen.choice(list(data))] = data[name]
+    with suppress(CommandError):
+        request(operation, data)
