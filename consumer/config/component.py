@@ -1,0 +1,233 @@
+"""Component files: the YAML of the Zeebe command binding (and of the RabbitMQ binding beside it) as variables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+API_VERSION = "dapr.io/v1alpha1"
+COMMAND = "bindings.zeebe.command"
+BROKER = "bindings.rabbitmq"
+ENVIRONMENT_STORE = "secretstores.local.env"
+FILE_STORE = "secretstores.local.file"
+
+KEYS: Mapping[str, Mapping[str, str]] = {
+    COMMAND: {
+        "gatewayAddr": "ZEEBE_ADDRESS",
+        "gatewayKeepAlive": "ZEEBE_KEEP_ALIVE",
+        "usePlainTextConnection": "ZEEBE_INSECURE_CONNECTION",
+        "caCertificatePath": "ZEEBE_CA_CERTIFICATE_PATH",
+        "clientId": "ZEEBE_CLIENT_ID",
+        "clientSecret": "ZEEBE_CLIENT_SECRET",
+        "authorizationServerUrl": "ZEEBE_AUTHORIZATION_SERVER_URL",
+        "tokenAudience": "ZEEBE_TOKEN_AUDIENCE",
+        "tokenScope": "ZEEBE_TOKEN_SCOPE",
+        "clientConfigPath": "ZEEBE_CLIENT_CONFIG_PATH",
+    },
+    BROKER: {"host": "AMQP_URL", "queueName": "AMQP_QUEUES", "prefetchCount": "AMQP_PREFETCH"},
+}
+"""Per type of component: its metadata keys and the variables they set."""
+
+REQUIRED: Mapping[str, tuple[str, ...]] = {COMMAND: ("gatewayAddr",), BROKER: ()}
+
+INSTEAD: Mapping[str, Mapping[str, str]] = {
+    COMMAND: {},
+    BROKER: {"caCert": "AMQP_CA", "clientCert": "AMQP_CERT", "clientKey": "AMQP_KEY"},
+}
+"""Keys that hold PEM text, and the variables that take a file instead."""
+
+IGNORED: Mapping[str, frozenset[str]] = {
+    COMMAND: frozenset({"direction"}),
+    BROKER: frozenset(
+        {
+            "clientName",
+            "contentType",
+            "deleteWhenUnused",
+            "direction",
+            "durable",
+            "exclusive",
+            "externalSasl",
+            "maxPriority",
+            "publishMessagePropertiesToMetadata",
+            "reconnectWaitInSeconds",
+            "route",
+            "saslExternal",
+            "ttlInSeconds",
+        }
+    ),
+}
+"""Keys of the bindings that have no meaning here: queues, replies and reconnecting are the service's own affair."""
+
+Resolve = Callable[[str, Mapping[str, Any]], str]
+"""(name of the store, secretKeyRef) -> the secret; ValueError says why there is none."""
+
+
+@dataclass
+class Component:
+    """What a component file says."""
+
+    variables: dict[str, str] = field(default_factory=dict)
+    """Texts by variable name."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """The metadata key that each variable was written under."""
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def read(path: Path, environ: Mapping[str, str]) -> Component:
+    """Read the component file at `path`; secrets come from `environ` or the stores that the file describes."""
+    component = Component()
+    try:
+        documents = [each for each in yaml.safe_load_all(path.read_text("utf-8")) if each is not None]
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        component.problems.append(f"it cannot be read: {_reason(error)}; accepted: a YAML file of type {COMMAND}")
+        return component
+    known = [each for each in documents if _is_known(each, component)]
+    stores = [each for each in known if _type(each).startswith("secretstores.")]
+    resolve = _resolver(stores, environ, path.parent)
+    for kind in KEYS:
+        found = [each for each in known if _type(each) == kind]
+        if len(found) > 1 or (kind == COMMAND and not found):
+            component.problems.append(f"it has {len(found)} components of type {kind}; accepted: one")
+        for document in found:
+            _take(document, kind, resolve, component)
+    return component
+
+
+def _reason(error: Exception) -> str:
+    """Why reading failed, in one line and without quoting the file: it may hold secrets."""
+    if isinstance(error, OSError):
+        return error.strerror or "unknown"
+    mark = getattr(error, "problem_mark", None)
+    return f"no YAML, line {mark.line + 1}" if mark else "no YAML in UTF-8"
+
+
+def _type(document: Mapping[str, Any]) -> str:
+    return str(document["spec"]["type"])
+
+
+def _name(document: Mapping[str, Any]) -> str:
+    metadata = document.get("metadata")
+    return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
+
+
+def _is_known(document: object, component: Component) -> bool:
+    """Whether the document is a component of ours; says so when it is not."""
+    form = {"apiVersion": API_VERSION, "kind": "Component"}
+    if not isinstance(document, dict) or not form.items() <= document.items():
+        component.problems.append(f"a document is no component; accepted: apiVersion {API_VERSION}, kind Component")
+        return False
+    spec = document.get("spec")
+    if not isinstance(spec, dict) or not isinstance(spec.get("type"), str):
+        component.problems.append(f"spec.type: missing; accepted: {', '.join(KEYS)}")
+        return False
+    if spec["type"] not in {*KEYS, ENVIRONMENT_STORE, FILE_STORE}:
+        component.warnings.append(f"a component of type {spec['type']} is ignored")
+        return False
+    if spec.get("version", "v1") != "v1":
+        component.problems.append(f"spec.version of {spec['type']}: found {spec['version']!r}; accepted: v1")
+    return True
+
+
+def _take(document: Mapping[str, Any], kind: str, resolve: Resolve, component: Component) -> None:
+    """Add the metadata of one component to the variables."""
+    spelled = {key.lower(): key for key in (*KEYS[kind], *IGNORED[kind], *INSTEAD[kind])}
+    auth = document.get("auth")
+    store = str(auth.get("secretStore", "")) if isinstance(auth, dict) else ""
+    given = set()
+    for item in _items(document, component):
+        # The binding's own decoder does not look at the case of a key.
+        key = spelled.get(item["name"].lower(), item["name"])
+        given.add(key)
+        try:
+            text = resolve(store, item["secretKeyRef"]) if "secretKeyRef" in item else _scalar(item.get("value"))
+            _set(key, text, kind, component)
+        except ValueError as error:
+            component.problems.append(f"{key}: {error}")
+    missing = [key for key in REQUIRED[kind] if key not in given]
+    component.problems += [f"{key}: missing; required by {kind}" for key in missing]
+
+
+def _items(document: Mapping[str, Any], component: Component) -> Iterable[Mapping[str, Any]]:
+    """The entries of spec.metadata that have the right form."""
+    metadata = document["spec"].get("metadata") or []
+    items = metadata if isinstance(metadata, list) else [metadata]
+    good = [item for item in items if isinstance(item, dict) and isinstance(item.get("name"), str)]
+    if len(good) < len(items):
+        component.problems.append("spec.metadata: accepted: a list of entries with name and value")
+    return good
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, dict | list):
+        raise ValueError(f"found a {'map' if isinstance(value, dict) else 'list'}; accepted: text")
+    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+
+
+def _set(key: str, text: str, kind: str, component: Component) -> None:
+    """Set the variable of `key`; ValueError when there is no such key or it cannot be honoured."""
+    # The binding's documentation shows "null" where there is no certificate.
+    if key in IGNORED[kind] or (key in INSTEAD[kind] and text in {"", "null"}):
+        return
+    if key in INSTEAD[kind]:
+        raise ValueError(f"PEM text is not accepted here; set {INSTEAD[kind][key]} to the path of a PEM file")
+    if key not in KEYS[kind]:
+        near = get_close_matches(key, KEYS[kind], n=1)
+        raise ValueError(f"unknown key; {f'did you mean {near[0]}?' if near else 'accepted: ' + ', '.join(KEYS[kind])}")
+    if text := _translated(key, text):
+        component.variables[KEYS[kind][key]] = text
+        component.keys[KEYS[kind][key]] = key
+    elif key in REQUIRED[kind]:
+        raise ValueError("empty; a value is required")
+
+
+def _translated(key: str, text: str) -> str:
+    """The text as our variable takes it; empty for "not given"."""
+    if key == "gatewayKeepAlive" and text.lstrip("+").isdecimal():
+        return f"{int(text)}s" if int(text) else ""
+    # Both say "no limit of mine" in the bindings.
+    return "" if (key, text) in {("prefetchCount", "0"), ("gatewayKeepAlive", "0s")} else text
+
+
+def _resolver(stores: list[dict[str, Any]], environ: Mapping[str, str], folder: Path) -> Resolve:
+    """How secrets are found: in the environment, or in the JSON file of a described store."""
+    named = {_name(each): each for each in stores}
+
+    def resolve(store: str, reference: Mapping[str, Any]) -> str:
+        if not isinstance(reference, dict) or not isinstance(reference.get("name"), str):
+            raise ValueError("secretKeyRef; accepted: a map with name and key")
+        name, key = reference["name"], str(reference.get("key") or reference["name"])
+        document = named.get(store)
+        if document is None and store not in {"", "local-env", "env"}:
+            raise ValueError(f"secret store {store!r} is not in this file; accepted: {', '.join(named) or 'none'}")
+        secrets = _secrets(document, folder) if document and _type(document) == FILE_STORE else environ
+        secret = secrets.get(name) or secrets.get(f"{name}:{key}")
+        if not secret:
+            raise ValueError(f"secret {name!r} is not in the {'environment' if secrets is environ else 'secrets file'}")
+        return secret
+
+    return resolve
+
+
+def _secrets(document: Mapping[str, Any], folder: Path) -> Mapping[str, str]:
+    """The secrets of a file store, nested names joined by colons."""
+    metadata = {item["name"]: _scalar(item.get("value")) for item in _items(document, Component())}
+    try:
+        content = json.loads((folder / metadata.get("secretsFile", "")).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"secretsFile {metadata.get('secretsFile', '')!r} is not a readable JSON file") from error
+    return dict(_flat(content, ""))
+
+
+def _flat(value: object, name: str) -> Iterable[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, nested in value.items():
+            yield from _flat(nested, f"{name}:{key}" if name else str(key))
+    elif not isinstance(value, list) and value is not None:
+        yield name, str(value)

@@ -1,0 +1,258 @@
+"""The values of settings: each parser turns text into a value, or raises ValueError saying what is accepted."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from zeebe_amqp.periods import milliseconds
+
+GATEWAY_PORT = 26500
+"""The port of a gateway given as a host alone, as the official clients take it."""
+
+TRUE = frozenset({"y", "yes", "true", "t", "on", "1"})
+FALSE = frozenset({"n", "no", "false", "f", "off", "0"})
+
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/?#@\[\],]+):([0-9]{1,5})")
+_HOST = re.compile(r"\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/?#@\[\],]+")
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_PLAINTEXT = {"grpc": True, "http": True, "grpcs": False, "https": False}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the gateway is: a gRPC target, and whether its scheme asked for plaintext (None = no scheme)."""
+
+    address: str
+    plaintext: bool | None = None
+
+    @property
+    def host(self) -> str:
+        """The host without scheme and port."""
+        return self.address.rpartition("/")[2].rpartition(":")[0]
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,18}", text) or not least <= int(text) <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def seconds(least: float, most: float, *, bare: float | None = None) -> Callable[[str], float]:
+    """A parser of durations from `least` to `most` seconds.
+
+    A number without unit counts in units of `bare` seconds, and is refused when `bare` is None.
+    """
+    number = f"; a number without unit counts {bare * 1000:g} ms" if bare else " with its unit"
+    accepted = f'a duration from {least:g}s to {most:g}s such as "45s", "1m30s" or "PT45S"{number}'
+
+    def parse(text: str) -> float:
+        try:
+            found = float(text) * bare if bare and text.isdecimal() else milliseconds(text) / 1000
+        except ValueError:
+            raise ValueError(accepted) from None
+        if not least <= found <= most:
+            raise ValueError(accepted)
+        return found
+
+    return parse
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """A parser of one of `words`, in any case."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(" or ".join(words))
+        return text.lower()
+
+    return parse
+
+
+def switch(text: str) -> bool:
+    """A yes or no, in the words of the component files."""
+    if text.lower() not in TRUE | FALSE:
+        raise ValueError("true (y yes t on 1) or false (n no f off 0)")
+    return text.lower() in TRUE
+
+
+def words(text: str) -> str:
+    """Text on one line: names, scopes, secrets. Anything else would break the header it is sent in."""
+    if not text.strip() or not text.isprintable():
+        raise ValueError("text on one line")
+    return text
+
+
+def user_name(text: str) -> str:
+    """The user of Basic authentication, which a colon would end."""
+    if ":" in words(text):
+        raise ValueError("text on one line without a colon")
+    return text
+
+
+def globs(text: str) -> tuple[str, ...]:
+    """Comma-separated patterns."""
+    patterns = tuple(part.strip() for part in text.split(","))
+    if not all(patterns):
+        raise ValueError("comma-separated patterns such as *reply*, none of them empty")
+    return patterns
+
+
+def queues(text: str) -> tuple[str, ...]:
+    """Comma-separated names of queues: distinct, at most 255 bytes, not in the broker's own `amq.` space."""
+    found = tuple(part.strip() for part in text.split(","))
+    if len(set(found)) < len(found) or not all(0 < len(name.encode()) <= 255 for name in found):
+        raise ValueError("comma-separated names of queues, each once and 1 to 255 bytes long")
+    if any(name.startswith("amq.") for name in found):
+        raise ValueError("names of queues that do not begin with amq. (these belong to the broker)")
+    return found
+
+
+def broker_urls(text: str) -> tuple[str, ...]:
+    """Comma-separated URLs of the nodes of one broker, all of one scheme."""
+    urls = tuple(part.strip() for part in re.split(r",(?=\s*amqps?://)", text))
+    if not all(map(_is_broker_url, urls)):
+        raise ValueError("amqp://user:password@host:port/vhost or amqps://…, several separated by commas")
+    if len({url.partition("://")[0] for url in urls}) > 1:
+        raise ValueError("either amqp:// or amqps:// for all hosts, never both")
+    return urls
+
+
+def _is_broker_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = parts.scheme in {"amqp", "amqps"} and not re.search(r"\s", url) and not parts.fragment
+    return plain and port != 0 and bool(parts.hostname) and "," not in str(parts.hostname)
+
+
+def token_url(text: str) -> str:
+    """The URL of a token endpoint."""
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or re.search(r"\s", text) or "@" in parts.netloc:
+        raise ValueError("an http:// or https:// URL without user and password")
+    return text
+
+
+def gateway_address(text: str) -> Target:
+    """`host:port`, `host`, `dns:///host:port`, or a URI whose scheme decides about TLS."""
+    accepted = "host:port, dns:///host:port, grpc://host:port (plaintext, or http://), grpcs://host:port (or https://)"
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        address = f"{text}:{GATEWAY_PORT}" if _HOST.fullmatch(text) else text
+        return Target(_host_and_port(address, accepted))
+    if scheme == "dns":
+        authority, slash, name = rest.partition("/")
+        return Target(f"dns://{authority}{slash or '/'}{_host_and_port(name, accepted)}")
+    if scheme not in _PLAINTEXT:
+        raise ValueError(accepted)
+    return Target(_host_and_port(rest.removesuffix("/"), accepted), _PLAINTEXT[scheme])
+
+
+def _host_and_port(text: str, accepted: str) -> str:
+    match = _HOST_AND_PORT.fullmatch(text)
+    if not match or not 0 < int(match[2]) <= 65535:
+        raise ValueError(accepted)
+    return text
+
+
+def http_address(text: str) -> tuple[str, int] | None:
+    """`host:port` to listen at, port 0 for any free one; None for `off`."""
+    if text.lower() == "off":
+        return None
+    match = _HOST_AND_PORT.fullmatch(text)
+    if not match or int(match[2]) > 65535:
+        raise ValueError("host:port (0.0.0.0:8080 for all interfaces) or off")
+    return match[1].strip("[]"), int(match[2])
+
+
+def ledger(text: str) -> str:
+    """Where answers are remembered."""
+    if text != "memory://":
+        raise ValueError("memory:// (durable ledgers are not available yet)")
+    return text
+
+
+def path(text: str) -> Path:
+    """A path, `~` expanded; what it points to may come later."""
+    if "\0" in text:
+        raise ValueError("a path")
+    # Unlike Path.expanduser this leaves an unknown user's folder as it is.
+    return Path(os.path.expanduser(text))
+
+
+def certificates(text: str) -> Path:
+    """A PEM file with at least one certificate. An empty one must not pass: gRPC takes it for the system's."""
+    accepted = "a readable PEM file with at least one certificate"
+    blocks = _CERTIFICATE.findall(_content(text, accepted))
+    if not blocks:
+        raise ValueError(f"{accepted} (this one has none)")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=b"\n".join(blocks).decode())
+    except (ssl.SSLError, ValueError) as error:
+        raise ValueError(f"{accepted} (the one in it cannot be decoded)") from error
+    return path(text)
+
+
+def private_key(text: str) -> Path:
+    """A PEM file with a private key."""
+    accepted = "a readable PEM file with a private key"
+    if b"PRIVATE KEY-----" not in _content(text, accepted):
+        raise ValueError(f"{accepted} (this one has none)")
+    return path(text)
+
+
+def is_pair(cert: Path, key: Path) -> bool:
+    """Whether the private key in `key` belongs to the certificate in `cert` and needs no password."""
+    try:
+        # Without a password given here OpenSSL would ask for one on the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password="")
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _content(text: str, accepted: str) -> bytes:
+    try:
+        return path(text).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{accepted} ({error.strerror})") from error
+
+
+def secret_file(text: str) -> str:
+    """The content of a file such as a mounted secret, without the line end that editors add."""
+    accepted = "the path of a readable text file that is not empty"
+    try:
+        content = _content(text, accepted).decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{accepted} (this one is not UTF-8)") from error
+    if not content:
+        raise ValueError(f"{accepted} (this one is empty)")
+    return content
+
+
+def hidden(text: str) -> str:
+    """`text` with the user and password of every URL in it replaced by `***`."""
+    return ",".join(_hidden(part) for part in re.split(r",(?=\s*\w+://)", text))
+
+
+def _hidden(url: str) -> str:
+    credentials, at, host = url.rpartition("@")
+    scheme, separator, _ = credentials.partition("://")
+    return f"{scheme + separator if separator else ''}***@{host}" if at else url

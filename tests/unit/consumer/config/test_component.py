@@ -1,0 +1,295 @@
+"""Component files: every key, every rule of form, secrets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consumer.config import ConfigurationError, OAuth, Settings, component, load
+
+ADDRESS = {"name": "gatewayAddr", "value": "zeebe:26500"}
+
+
+def document(kind: str = component.COMMAND, *items: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "dapr.io/v1alpha1",
+        "kind": "Component",
+        "metadata": {"name": more.pop("name", "zeebe")},
+        "spec": {"type": kind, "version": "v1", "metadata": list(items)},
+        **more,
+    }
+
+
+def write(folder: Path, *documents: object) -> Path:
+    file = folder / "component.yaml"
+    file.write_text(yaml.safe_dump_all(documents))
+    return file
+
+
+def loaded(folder: Path, *items: dict[str, Any], environ: dict[str, str] | None = None) -> Settings:
+    return load(environ or {}, {}, write(folder, document(component.COMMAND, ADDRESS, *items)), folder).settings
+
+
+def problems(folder: Path, *documents: object, environ: dict[str, str] | None = None) -> list[str]:
+    file = write(folder, *documents)
+    with pytest.raises(ConfigurationError) as caught:
+        load(environ or {}, {}, file, folder)
+    return [each.removeprefix(f"component file {file}: ") for each in caught.value.problems]
+
+
+def test_all_keys_of_the_command_binding_are_taken(tmp_path: Path) -> None:
+    texts = {
+        "gatewayKeepAlive": "50s",
+        "usePlainTextConnection": "true",
+        "clientId": "id",
+        "clientSecret": "hush",
+        "authorizationServerUrl": "https://idp.example/token",
+        "tokenAudience": "audience",
+        "tokenScope": "scope",
+        "clientConfigPath": "/cache",
+        "direction": "output",
+    }
+    zeebe = loaded(tmp_path, *({"name": name, "value": text} for name, text in texts.items())).zeebe
+    assert (zeebe.address, zeebe.keep_alive, zeebe.plaintext) == ("zeebe:26500", 50.0, True)
+    assert zeebe.credentials == OAuth("id", "hush", "https://idp.example/token", "audience", "scope", Path("/cache"))
+
+
+def test_every_key_sets_a_variable_of_its_own() -> None:
+    targets = [variable for keys in component.KEYS.values() for variable in keys.values()]
+    assert len(set(targets)) == len(targets)
+
+
+@pytest.mark.parametrize("value", ["y", "yes", "true", "t", "on", "1", "TRUE", True, 1])
+def test_plaintext_is_asked_for_in_the_words_of_the_binding(value: object, tmp_path: Path) -> None:
+    assert loaded(tmp_path, {"name": "usePlainTextConnection", "value": value}).zeebe.plaintext
+
+
+@pytest.mark.parametrize("value", ["no", "false", False, 0, "", None])
+def test_plaintext_is_not_used_otherwise(value: object, tmp_path: Path) -> None:
+    assert not loaded(tmp_path, {"name": "usePlainTextConnection", "value": value}).zeebe.plaintext
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("45s", 45), (45, 45), ("60", 60), ("1m30s", 90), ("PT45S", 45), (0, 45), ("0s", 45), ("", 45)],
+)
+def test_keep_alive_is_a_duration_or_whole_seconds(value: object, seconds: float, tmp_path: Path) -> None:
+    assert loaded(tmp_path, {"name": "gatewayKeepAlive", "value": value}).zeebe.keep_alive == seconds
+
+
+@pytest.mark.parametrize("value", ["-1s", -45, "29s", 29, "soon", 45.5])
+def test_keep_alive_that_is_negative_or_too_short_is_refused(value: object, tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, document(component.COMMAND, ADDRESS, {"name": "gatewayKeepAlive", "value": value}))
+    assert problem.startswith("ZEEBE_KEEP_ALIVE: found ")
+    assert "component.yaml gatewayKeepAlive); accepted: a duration from 30s" in problem
+
+
+def test_the_authority_of_the_gateway_is_checked(tmp_path: Path) -> None:
+    item = {"name": "caCertificatePath", "value": "/nowhere.pem"}
+    [problem] = problems(tmp_path, document(component.COMMAND, ADDRESS, item))
+    assert problem.startswith("ZEEBE_CA_CERTIFICATE_PATH: found '/nowhere.pem'")
+
+
+def test_an_authority_beside_plaintext_need_not_exist(tmp_path: Path) -> None:
+    items = [{"name": "usePlainTextConnection", "value": "true"}, {"name": "caCertificatePath", "value": "/nowhere"}]
+    file = write(tmp_path, document(component.COMMAND, ADDRESS, *items))
+    loaded = load({}, {}, file, tmp_path)
+    assert loaded.settings.zeebe.ca_certificate_path is None
+    assert loaded.warnings == ["ZEEBE_CA_CERTIFICATE_PATH: no effect, the connection to the gateway is plaintext"]
+
+
+def test_the_case_of_a_key_does_not_matter(tmp_path: Path) -> None:
+    file = write(tmp_path, document(component.COMMAND, {"name": "GATEWAYADDR", "value": "zeebe:1"}))
+    assert load({}, {}, file, tmp_path).settings.zeebe.address == "zeebe:1"
+
+
+def test_a_second_document_gives_the_broker(tmp_path: Path) -> None:
+    items = [{"name": "host", "value": "amqp://u:p@broker"}, {"name": "queueName", "value": "commands"}]
+    items += [{"name": "prefetchCount", "value": "7"}, {"name": "durable", "value": "true"}]
+    file = write(tmp_path, document(component.COMMAND, ADDRESS), document(component.BROKER, *items))
+    amqp = load({"CONCURRENCY": "1"}, {}, file, tmp_path).settings.amqp
+    assert (amqp.urls, amqp.queues, amqp.prefetch) == (("amqp://u:p@broker",), ("commands",), 7)
+
+
+def test_the_example_of_the_brokers_binding_is_accepted(tmp_path: Path) -> None:
+    items = [{"name": name, "value": "false"} for name in sorted(component.IGNORED[component.BROKER])]
+    items += [{"name": name, "value": "null"} for name in component.INSTEAD[component.BROKER]]
+    items += [{"name": "host", "value": "amqp://broker"}, {"name": "prefetchCount", "value": "0"}]
+    file = write(tmp_path, document(component.COMMAND, ADDRESS), document(component.BROKER, *items))
+    assert load({}, {}, file, tmp_path).settings.amqp.prefetch == 128
+
+
+@pytest.mark.parametrize(("key", "variable"), component.INSTEAD[component.BROKER].items())
+def test_certificates_as_text_are_refused_with_the_variable_to_use(key: str, variable: str, tmp_path: Path) -> None:
+    broker = document(component.BROKER, {"name": key, "value": "-----BEGIN CERTIFICATE-----"})
+    [problem] = problems(tmp_path, document(component.COMMAND, ADDRESS), broker)
+    assert problem == f"{key}: PEM text is not accepted here; set {variable} to the path of a PEM file"
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("gatewayAdr", "gatewayAdr: unknown key; did you mean gatewayAddr?"),
+        ("durable", "durable: unknown key; accepted: gatewayAddr, gatewayKeepAlive"),
+        ("xyz", "xyz: unknown key; accepted: gatewayAddr, gatewayKeepAlive"),
+    ],
+)
+def test_an_unknown_key_is_an_error(key: str, expected: str, tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, document(component.COMMAND, ADDRESS, {"name": key, "value": "x"}))
+    assert problem.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ([], "gatewayAddr: missing; required by bindings.zeebe.command"),
+        ([{"name": "gatewayAddr", "value": ""}], "gatewayAddr: empty; a value is required"),
+        ([{"name": "gatewayAddr"}], "gatewayAddr: empty; a value is required"),
+        ([{"name": "gatewayAddr", "value": ["a"]}], "gatewayAddr: found a list; accepted: text"),
+        ([{"name": "gatewayAddr", "value": {}}], "gatewayAddr: found a map; accepted: text"),
+        ([ADDRESS, {"value": "x"}], "spec.metadata: accepted: a list of entries with name and value"),
+        ([ADDRESS, "x"], "spec.metadata: accepted: a list of entries with name and value"),
+    ],
+)
+def test_metadata_of_the_wrong_form_is_an_error(items: list[Any], expected: str, tmp_path: Path) -> None:
+    assert problems(tmp_path, document(component.COMMAND, *items)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"apiVersion": "v1"}, "a document is no component; accepted: apiVersion dapr.io/v1alpha1, kind Component"),
+        ({"kind": "Configuration"}, "a document is no component; accepted: apiVersion"),
+        ({"spec": None}, "spec.type: missing; accepted: bindings.zeebe.command"),
+        ({"spec": {"type": ["x"]}}, "spec.type: missing; accepted: bindings.zeebe.command"),
+        (
+            {"spec": {"type": component.COMMAND, "version": "v2", "metadata": [ADDRESS]}},
+            "spec.version of bindings.zeebe.command: found 'v2'; accepted: v1",
+        ),
+        ({"spec": {"type": component.COMMAND, "metadata": "x"}}, "spec.metadata: accepted: a list"),
+    ],
+)
+def test_a_document_of_the_wrong_form_is_an_error(change: dict[str, Any], expected: str, tmp_path: Path) -> None:
+    assert problems(tmp_path, {**document(component.COMMAND, ADDRESS), **change})[0].startswith(expected)
+
+
+@pytest.mark.parametrize("documents", [[], ["text"], [[1]]])
+def test_a_file_without_the_command_binding_is_an_error(documents: list[object], tmp_path: Path) -> None:
+    assert "it has 0 components of type bindings.zeebe.command; accepted: one" in problems(tmp_path, *documents)
+
+
+def test_two_command_bindings_are_an_error(tmp_path: Path) -> None:
+    one = document(component.COMMAND, ADDRESS)
+    assert problems(tmp_path, one, one) == ["it has 2 components of type bindings.zeebe.command; accepted: one"]
+
+
+def test_components_of_other_types_are_ignored_with_a_warning(tmp_path: Path) -> None:
+    file = write(tmp_path, document(component.COMMAND, ADDRESS), document("state.redis"))
+    assert load({}, {}, file, tmp_path).warnings == [
+        f"component file {file}: a component of type state.redis is ignored"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"a: [", "no YAML, line 2"), (b"\xff", "no YAML"), (b"a: 2026-13-45", "no")]
+)
+def test_a_file_that_is_no_yaml_is_an_error_without_its_content(content: bytes, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "component.yaml"
+    file.write_bytes(content + b"\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load({}, {}, file, tmp_path)
+    [problem] = caught.value.problems
+    assert f"{file}: it cannot be read: {reason}" in problem
+
+
+def secret(name: str = "ZEEBE_SECRET", **more: str) -> list[dict[str, Any]]:
+    reference = {"name": "clientSecret", "secretKeyRef": {"name": name, **more}}
+    return [ADDRESS, {"name": "clientId", "value": "id"}, reference]
+
+
+def found_secret(folder: Path, *documents: object, environ: dict[str, str] | None = None) -> str:
+    credentials = load(environ or {}, {}, write(folder, *documents), folder).settings.zeebe.credentials
+    assert isinstance(credentials, OAuth)
+    return credentials.client_secret
+
+
+@pytest.mark.parametrize("store", [None, "local-env", "mine"])
+def test_a_secret_is_taken_from_the_environment(store: str | None, tmp_path: Path) -> None:
+    more = {"auth": {"secretStore": store}} if store else {}
+    documents = [document(component.COMMAND, *secret(key="ZEEBE_SECRET"), **more)]
+    documents.append(document(component.ENVIRONMENT_STORE, name="mine"))
+    assert found_secret(tmp_path, *documents, environ={"ZEEBE_SECRET": "hush"}) == "hush"
+
+
+@pytest.mark.parametrize(
+    ("content", "reference"),
+    [
+        ({"ZEEBE_SECRET": "hush"}, {}),
+        ({"ZEEBE_SECRET": {"key": "hush"}}, {"key": "key"}),
+        ({"zeebe": {"secret": "hush"}}, {"name": "zeebe:secret"}),
+        ({"ZEEBE_SECRET": "hush", "list": [1], "none": None}, {"key": "ZEEBE_SECRET"}),
+    ],
+)
+def test_a_secret_is_taken_from_a_file_beside_the_component(
+    content: object, reference: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "secrets.json").write_text(json.dumps(content))
+    store = document(component.FILE_STORE, {"name": "secretsFile", "value": "secrets.json"}, name="files")
+    binding = document(
+        component.COMMAND, *secret(**{"name": "ZEEBE_SECRET", **reference}), auth={"secretStore": "files"}
+    )
+    assert found_secret(tmp_path, binding, store) == "hush"
+
+
+@pytest.mark.parametrize(
+    ("store", "reference", "expected"),
+    [
+        ("", {"name": "ABSENT"}, "clientSecret: secret 'ABSENT' is not in the environment"),
+        ("vault", {"name": "X"}, "clientSecret: secret store 'vault' is not in this file; accepted: files, broken"),
+        ("files", {"name": "X"}, "clientSecret: secret 'X' is not in the secrets file"),
+        ("broken", {"name": "X"}, "clientSecret: secretsFile '' is not a readable JSON file"),
+        ("", "X", "clientSecret: secretKeyRef; accepted: a map with name and key"),
+        ("", {"key": "X"}, "clientSecret: secretKeyRef; accepted: a map with name and key"),
+    ],
+)
+def test_a_secret_that_cannot_be_found_is_an_error(store: str, reference: Any, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "secrets.json").write_text("{}")
+    item = {"name": "clientSecret", "secretKeyRef": reference}
+    stores = [
+        document(component.FILE_STORE, {"name": "secretsFile", "value": "secrets.json"}, name="files"),
+        document(component.FILE_STORE, name="broken"),
+    ]
+    binding = document(component.COMMAND, ADDRESS, item, auth={"secretStore": store})
+    assert problems(tmp_path, binding, *stores)[0] == expected
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["name", "value", "type", "version", "secretKeyRef", "key"]), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(metadata=JSON, spec=JSON, auth=JSON)
+def test_no_component_ends_in_anything_but_variables_or_problems(
+    metadata: Any, spec: Any, auth: Any, tmp_path: Path
+) -> None:
+    body = {"type": component.COMMAND, "metadata": spec}
+    store = {"type": component.FILE_STORE, "metadata": metadata}
+    base = {"apiVersion": component.API_VERSION, "kind": "Component", "metadata": metadata, "auth": auth}
+    file = write(tmp_path, {**base, "spec": body}, {**base, "spec": store}, {**base, "spec": spec})
+    found = component.read(file, {})
+    assert set(found.keys) == set(found.variables)
+    assert found.problems

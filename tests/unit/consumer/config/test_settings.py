@@ -1,0 +1,375 @@
+"""Loading: which layer wins, which spelling counts, what is reported and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from consumer.config import ARGUMENTS, VARIABLES, Basic, ConfigurationError, Loaded, OAuth, layers, load
+
+COMPONENT = """\
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: zeebe}
+spec:
+  type: bindings.zeebe.command
+  version: v1
+  metadata:
+  - {name: gatewayAddr, value: "component:1"}
+"""
+OAUTH = {"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRET": "hush"}
+
+
+@pytest.fixture
+def component(tmp_path: Path) -> Path:
+    file = tmp_path / "component.yaml"
+    file.write_text(COMPONENT)
+    return file
+
+
+def refusal(environ: dict[str, str], folder: Path, arguments: dict[str, str] | None = None) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as caught:
+        load(environ, arguments or {}, directory=folder)
+    return caught.value
+
+
+def source(loaded: Loaded, variable: str) -> tuple[str, str]:
+    return next((value, origin) for name, value, origin in loaded.sources if name == variable)
+
+
+def test_command_line_over_environment_over_dotenv_over_component_over_default(component: Path, tmp_path: Path) -> None:
+    seen = []
+    steps: list[tuple[dict[str, str], dict[str, str], str, Path | None]] = [
+        ({"--zeebe-address": "argument:1"}, {"ZEEBE_ADDRESS": "environ:1"}, "ZEEBE_ADDRESS=dotenv:1\n", component),
+        ({}, {"ZEEBE_ADDRESS": "environ:1"}, "ZEEBE_ADDRESS=dotenv:1\n", component),
+        ({}, {}, "ZEEBE_ADDRESS=dotenv:1\n", component),
+        ({}, {}, "", component),
+        ({}, {}, "", None),
+    ]
+    for arguments, environ, dotenv, file in steps:
+        (tmp_path / ".env").write_text(dotenv)
+        loaded = load(environ, arguments, file, tmp_path)
+        assert loaded.settings.zeebe.address == source(loaded, "ZEEBE_ADDRESS")[0]
+        seen.append(source(loaded, "ZEEBE_ADDRESS"))
+    assert seen == [
+        ("argument:1", "command line --zeebe-address"),
+        ("environ:1", "environment"),
+        ("dotenv:1", ".env"),
+        ("component:1", f"component file {component} gatewayAddr"),
+        ("127.0.0.1:26500", "default"),
+    ]
+
+
+def test_the_component_file_can_be_named_in_every_way(component: Path, tmp_path: Path) -> None:
+    by_environment = load({"COMPONENT_FILE": str(component)}, directory=tmp_path)
+    by_argument = load({"COMPONENT_FILE": "/nowhere"}, {"--component": str(component)}, directory=tmp_path)
+    by_parameter = load({"COMPONENT_FILE": "/nowhere"}, {}, component, tmp_path)
+    (tmp_path / ".env").write_text(f"COMPONENT_FILE={component}\n")
+    for loaded in (by_environment, by_argument, by_parameter, load({}, directory=tmp_path)):
+        assert loaded.settings.zeebe.address == "component:1"
+        assert source(loaded, "COMPONENT_FILE")[0] == str(component)
+
+
+def test_a_component_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
+    [problem] = refusal({"COMPONENT_FILE": "/nowhere.yaml"}, tmp_path).problems
+    assert problem.startswith("component file /nowhere.yaml: it cannot be read: No such file or directory")
+
+
+@pytest.mark.parametrize("option", ARGUMENTS)
+def test_every_option_is_known(option: str, component: Path, tmp_path: Path) -> None:
+    name = ARGUMENTS[option]
+    try:
+        texts = {origin for _, _, origin in load({}, {option: str(component)}, directory=tmp_path).sources}
+    except ConfigurationError as error:
+        texts = set(error.problems)
+    assert [each for each in texts if f"command line {option}" in each or name in each]
+    assert [each for each in texts if "unknown option" in each] == []
+
+
+def test_arguments_may_be_given_by_variable(tmp_path: Path) -> None:
+    assert load({}, {"CONCURRENCY": "7"}, directory=tmp_path).settings.concurrency == 7
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("--amqp-prefetc", "; did you mean --amqp-prefetch?"),
+        ("--zeebe-client-secret", "; did you mean --zeebe-client-secret-file?"),
+        ("--xyz", ""),
+    ],
+)
+def test_an_unknown_option_is_an_error(option: str, hint: str, tmp_path: Path) -> None:
+    assert refusal({}, tmp_path, {option: "1"}).problems == [f"{option}: unknown option{hint}"]
+
+
+def test_an_empty_text_means_not_set(tmp_path: Path) -> None:
+    empty = dict.fromkeys((each.name for each in VARIABLES), "")
+    assert load(empty, directory=tmp_path) == load({}, directory=tmp_path)
+
+
+@pytest.mark.parametrize("unset", ["ZEEBE_ADDRES", "zeebe_address", "AMQP_PREFETC", "AMQP_URLS", "LOGLEVEL"])
+def test_a_near_miss_is_warned_about(unset: str, tmp_path: Path) -> None:
+    [warning] = load({unset: "x"}, directory=tmp_path).warnings
+    assert warning.startswith(f"{unset}: no setting of this name (environment); did you mean ")
+
+
+def test_a_near_miss_in_dotenv_is_warned_about(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("AMQP_PREFETC=1\n")
+    assert load({}, directory=tmp_path).warnings == [
+        "AMQP_PREFETC: no setting of this name (.env); did you mean AMQP_PREFETCH?"
+    ]
+
+
+def test_a_near_miss_is_told_together_with_the_problem_it_may_have_caused(tmp_path: Path) -> None:
+    error = refusal({"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRT": "hush"}, tmp_path)
+    assert len(error.problems) == len(error.warnings) == 1
+    assert "hush" not in f"{error.problems}{error.warnings}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PATH",
+        "HOME",
+        "LANG",
+        "AMQP_HOST",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "ZEEBE_REST_ADDRESS",
+        "ZEEBE_LOG_LEVEL",
+        "CAMUNDA_REST_ADDRESS",
+        "CAMUNDA_TOKEN_RESOURCE",
+        "CAMUNDA_DEFAULT_TENANT_ID",
+        "CAMUNDA_CLIENT_WORKER_STREAM_ENABLED",
+    ],
+)
+def test_other_variables_are_nobodys_business(name: str, tmp_path: Path) -> None:
+    assert load({name: "x"}, directory=tmp_path).warnings == []
+
+
+@pytest.mark.parametrize(
+    ("alias", "text", "address", "plaintext"),
+    [
+        ("CAMUNDA_GRPC_ADDRESS", "https://cluster.example:443", "cluster.example:443", False),
+        ("CAMUNDA_GRPC_ADDRESS", "grpc://zeebe:26500", "zeebe:26500", True),
+        ("ZEEBE_GRPC_ADDRESS", "http://zeebe:26500", "zeebe:26500", True),
+        ("ZEEBE_GRPC_ADDRESS", "grpcs://zeebe:26500", "zeebe:26500", False),
+    ],
+)
+def test_the_scheme_of_the_address_decides_about_tls(
+    alias: str, text: str, address: str, plaintext: bool, tmp_path: Path
+) -> None:
+    loaded = load({alias: text}, directory=tmp_path)
+    assert (loaded.settings.zeebe.address, loaded.settings.zeebe.plaintext) == (address, plaintext)
+    assert source(loaded, "ZEEBE_ADDRESS") == (text, f"environment {alias}")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "insecure"), [("grpcs", "true"), ("https", "true"), ("grpc", "false"), ("http", "false")]
+)
+def test_a_scheme_that_contradicts_the_insecure_connection_is_refused(
+    scheme: str, insecure: str, tmp_path: Path
+) -> None:
+    [problem] = refusal({"ZEEBE_ADDRESS": f"{scheme}://a:1", "ZEEBE_INSECURE_CONNECTION": insecure}, tmp_path).problems
+    assert problem.startswith(f"ZEEBE_INSECURE_CONNECTION: found {insecure}, but")
+
+
+@pytest.mark.parametrize(("scheme", "insecure"), [("grpcs", "false"), ("http", "true")])
+def test_a_scheme_that_agrees_with_the_insecure_connection_is_fine(scheme: str, insecure: str, tmp_path: Path) -> None:
+    environ = {"ZEEBE_ADDRESS": f"{scheme}://a:1", "ZEEBE_INSECURE_CONNECTION": insecure}
+    assert load(environ, directory=tmp_path).settings.zeebe.plaintext == (insecure == "true")
+
+
+def test_the_camunda_names_of_credentials_are_read(tmp_path: Path) -> None:
+    environ = {
+        "CAMUNDA_CLIENT_ID": "id",
+        "CAMUNDA_CLIENT_SECRET": "hush",
+        "CAMUNDA_OAUTH_URL": "https://idp.example/token",
+        "CAMUNDA_TOKEN_AUDIENCE": "zeebe-api",
+        "CAMUNDA_TOKEN_SCOPE": "scope",
+        "CAMUNDA_CLIENT_CONFIG_PATH": "/cache",
+    }
+    expected = OAuth("id", "hush", "https://idp.example/token", "zeebe-api", "scope", Path("/cache"))
+    assert load(environ, directory=tmp_path).settings.zeebe.credentials == expected
+
+
+def test_the_audience_defaults_to_the_gateways_host(tmp_path: Path) -> None:
+    for address in ("cluster.example:443", "dns:///cluster.example:443", "grpcs://cluster.example:443"):
+        credentials = load({**OAUTH, "ZEEBE_ADDRESS": address}, directory=tmp_path).settings.zeebe.credentials
+        assert isinstance(credentials, OAuth)
+        assert credentials.audience == "cluster.example"
+
+
+ALIASES = [(each.name, spelling) for each in VARIABLES for spelling in each.spellings[1:]]
+
+
+@pytest.mark.parametrize(("name", "spelling"), ALIASES)
+def test_the_own_name_wins_over_another_and_the_loser_is_told(name: str, spelling: str, tmp_path: Path) -> None:
+    warnings = []
+    try:
+        warnings = load({name: "one", spelling: "two"}, directory=tmp_path).warnings
+    except ConfigurationError as error:
+        warnings = error.warnings
+    assert f"{spelling}: ignored, {name} is used instead (environment)" in warnings
+
+
+def test_two_names_that_agree_are_no_reason_to_warn(tmp_path: Path) -> None:
+    assert load({"ZEEBE_ADDRESS": "a:1", "CAMUNDA_GRPC_ADDRESS": "a:1"}, directory=tmp_path).warnings == []
+
+
+FILES = [(each.name, spelling) for each in VARIABLES for spelling in each.spellings if spelling.endswith("_FILE")]
+
+
+def test_every_credential_and_the_brokers_url_can_be_read_from_files() -> None:
+    assert {name for name, _ in FILES} - {"COMPONENT_FILE"} == {
+        "AMQP_URL",
+        "ZEEBE_CLIENT_ID",
+        "ZEEBE_CLIENT_SECRET",
+        "ZEEBE_AUTHORIZATION_SERVER_URL",
+        "ZEEBE_TOKEN_AUDIENCE",
+        "ZEEBE_TOKEN_SCOPE",
+        "CAMUNDA_BASIC_AUTH_USERNAME",
+        "CAMUNDA_BASIC_AUTH_PASSWORD",
+    }
+
+
+@pytest.mark.parametrize("spelling", ["ZEEBE_CLIENT_SECRET_FILE", "CAMUNDA_CLIENT_SECRET_FILE"])
+def test_a_secret_is_read_from_a_file_without_its_line_end(spelling: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(" hush \r\n")
+    loaded = load({"ZEEBE_CLIENT_ID": "id", spelling: str(file)}, directory=tmp_path)
+    assert isinstance(loaded.settings.zeebe.credentials, OAuth)
+    assert loaded.settings.zeebe.credentials.client_secret == " hush "
+    assert source(loaded, "ZEEBE_CLIENT_SECRET") == ("***", f"environment {spelling}")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file or directory"),
+        (b"", "this one is empty"),
+        (b"\n", "this one is empty"),
+        (b"\xff", "not UTF-8"),
+    ],
+)
+def test_a_file_without_a_secret_is_one_problem(content: bytes | None, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    [problem] = refusal({"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRET_FILE": str(file)}, tmp_path).problems
+    assert problem.startswith(
+        f"ZEEBE_CLIENT_SECRET_FILE: found '{file}' (environment); accepted: the path of a readable"
+    )
+    assert reason in problem
+
+
+@pytest.mark.parametrize(
+    ("environ", "missing"),
+    [
+        ({"ZEEBE_CLIENT_ID": "id"}, "ZEEBE_CLIENT_SECRET"),
+        ({"ZEEBE_CLIENT_SECRET": "hush"}, "ZEEBE_CLIENT_ID"),
+        ({"CAMUNDA_BASIC_AUTH_USERNAME": "user"}, "CAMUNDA_BASIC_AUTH_PASSWORD"),
+        ({"CAMUNDA_BASIC_AUTH_PASSWORD": "hush"}, "CAMUNDA_BASIC_AUTH_USERNAME"),
+    ],
+)
+def test_half_a_pair_is_refused(environ: dict[str, str], missing: str, tmp_path: Path) -> None:
+    [problem] = refusal(environ, tmp_path).problems
+    assert problem.startswith(f"{missing}: missing; accepted: ")
+    assert "hush" not in problem
+
+
+def test_basic_credentials_are_read(tmp_path: Path) -> None:
+    environ = {"CAMUNDA_BASIC_AUTH_USERNAME": "user", "CAMUNDA_BASIC_AUTH_PASSWORD": "hush"}
+    assert load(environ, directory=tmp_path).settings.zeebe.credentials == Basic("user", "hush")
+
+
+def test_two_kinds_of_credentials_are_refused(tmp_path: Path) -> None:
+    basic = {"CAMUNDA_BASIC_AUTH_USERNAME": "user", "CAMUNDA_BASIC_AUTH_PASSWORD": "hush"}
+    assert refusal({**OAUTH, **basic}, tmp_path).problems == [
+        "ZEEBE_CLIENT_ID and CAMUNDA_BASIC_AUTH_USERNAME: both are set; accepted: OAuth or Basic, not both"
+    ]
+
+
+def test_a_refused_value_is_not_reported_again_as_a_contradiction(tmp_path: Path) -> None:
+    [problem] = refusal({"ZEEBE_CLIENT_ID": "a\nb", "ZEEBE_CLIENT_SECRET": "hush"}, tmp_path).problems
+    assert problem.startswith("ZEEBE_CLIENT_ID: found ")
+
+
+def test_secrets_are_masked_in_sources_and_problems(tmp_path: Path) -> None:
+    loaded = load({**OAUTH, "AMQP_URL": "amqp://user:hush@host"}, directory=tmp_path)
+    assert source(loaded, "AMQP_URL") == ("amqp://***@host", "environment")
+    assert source(loaded, "ZEEBE_CLIENT_SECRET") == ("***", "environment")
+    assert "hush" not in str(loaded.sources)
+    urls = {"AMQP_URL": "http://user:hush@host", "LEDGER": "redis://:hush@host", "ZEEBE_ADDRESS": "user:hush@host"}
+    problems = refusal({**OAUTH, **urls, "ZEEBE_CLIENT_SECRET": "hush\x00"}, tmp_path).problems
+    assert len(problems) == 4
+    assert "hush" not in str(problems)
+
+
+def test_every_variable_has_one_source_in_the_order_of_the_table(tmp_path: Path) -> None:
+    loaded = load({"CONCURRENCY": "10"}, directory=tmp_path)
+    assert [name for name, _, _ in loaded.sources] == [each.name for each in VARIABLES]
+    assert source(loaded, "AMQP_PREFETCH") == ("20", "default")
+    assert loaded.settings.amqp.prefetch == 20
+
+
+@pytest.mark.parametrize(("terminal", "log_format"), [(True, "text"), (False, "json")])
+def test_logs_are_text_on_a_terminal_only(
+    terminal: bool, log_format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    loaded = load({}, directory=tmp_path)
+    assert loaded.settings.log_format == log_format
+    assert source(loaded, "LOG_FORMAT") == (log_format, "default")
+
+
+@pytest.mark.parametrize(
+    ("environ", "warning"),
+    [
+        ({"ZEEBE_TOKEN_SCOPE": "x"}, "ZEEBE_TOKEN_SCOPE: no effect without ZEEBE_CLIENT_ID"),
+        ({**OAUTH, "ZEEBE_INSECURE_CONNECTION": "true"}, "credentials are sent to the gateway in plaintext"),
+        ({"AMQP_PREFETCH": "1"}, "AMQP_PREFETCH: 1 is below CONCURRENCY (64)"),
+    ],
+)
+def test_what_is_probably_not_meant_is_warned_about(environ: dict[str, str], warning: str, tmp_path: Path) -> None:
+    [found] = load(environ, directory=tmp_path).warnings
+    assert found.startswith(warning)
+
+
+def test_certificates_without_tls_are_warned_about(tmp_path: Path) -> None:
+    import trustme
+
+    file = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(file))
+    environ = {"AMQP_CA": str(file), "ZEEBE_CA_CERTIFICATE_PATH": str(file), "ZEEBE_ADDRESS": "grpc://a:1"}
+    assert load(environ, directory=tmp_path).warnings == [
+        "AMQP_CA: no effect, AMQP_URL asks for no TLS",
+        "ZEEBE_CA_CERTIFICATE_PATH: no effect, the connection to the gateway is plaintext",
+    ]
+
+
+def test_a_dotenv_file_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"AMQP_URL=\xff\n")
+    assert refusal({}, tmp_path).problems == [
+        f"{tmp_path / '.env'}: cannot be read; accepted: lines of the form NAME=value in UTF-8"
+    ]
+
+
+def test_dotenv_is_looked_for_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("CONCURRENCY=5\nALONE\n")
+    monkeypatch.chdir(tmp_path)
+    assert load({}).settings.concurrency == 5
+
+
+def test_the_process_environment_is_not_read_behind_the_callers_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONCURRENCY", "5")
+    assert load({}, directory=tmp_path).settings.concurrency == 64
+
+
+@pytest.mark.parametrize("name", layers.NOT_YET)
+def test_a_setting_that_this_version_cannot_honour_is_refused_not_ignored(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        load({name: "x"}, directory=tmp_path)
+    assert error.value.problems == [f"{name}: set (environment), but this version cannot honour it; accepted: not set"]
