@@ -1,0 +1,102 @@
+"""The HTTP port: is the service alive, is it ready, and its metrics. Nothing else is served."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeAlias
+
+from aiohttp import web
+
+__all__ = ["Health", "HealthError"]
+
+log = logging.getLogger(__name__)
+
+Reasons: TypeAlias = Callable[[], dict[str, str]]
+"""Name -> why it is not ready; empty means ready."""
+Metrics: TypeAlias = Callable[[], tuple[bytes, str]]
+"""The metrics' text and its content type."""
+
+
+class HealthError(Exception):
+    """The port cannot be served; the text names the setting."""
+
+
+class Health:
+    """Serves /livez, /readyz and, when there are metrics, /metrics.
+
+    Args:
+        address: host and port to listen on; port 0 takes any free one.
+        reasons: says why the service is not ready.
+        metrics: gives the metrics; None for no /metrics.
+    """
+
+    def __init__(self, address: tuple[str, int], reasons: Reasons, metrics: Metrics | None = None) -> None:
+        self._host, self._port = address
+        self._reasons = reasons
+        self._metrics = metrics
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def port(self) -> int:
+        """The port: the one listened on once started, the configured one before."""
+        if self._runner is not None and self._runner.addresses:
+            return int(self._runner.addresses[0][1])
+        return self._port
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            HealthError: the address is taken, or not one of this machine.
+        """
+        runner = web.AppRunner(self._application(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._port).start()
+        except OSError as error:
+            await runner.cleanup()
+            raise self._refused(error) from error
+        self._runner = runner
+
+    def _refused(self, error: OSError) -> HealthError:
+        text = (
+            f"HTTP_ADDRESS: cannot listen on {self._host}:{self._port} ({error.strerror or error}); "
+            "accepted: a free host:port of this machine, or off"
+        )
+        log.error(text)
+        return HealthError(text)
+
+    async def stop(self) -> None:
+        """Stop listening; harmless when it never started."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    def _application(self) -> web.Application:
+        application = web.Application(client_max_size=1024)
+        application.router.add_get("/livez", self._live, allow_head=False)
+        application.router.add_get("/readyz", self._ready, allow_head=False)
+        if self._metrics is not None:
+            application.router.add_get("/metrics", self._measured, allow_head=False)
+        return application
+
+    async def _live(self, _: web.Request) -> web.Response:
+        return web.Response(text="alive\n")
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        try:
+            reasons = self._reasons()
+        except Exception:
+            log.exception("cannot tell whether the service is ready")
+            reasons = {"health": "cannot be told; see the log"}
+        return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+
+    async def _measured(self, _: web.Request) -> web.Response:
+        assert self._metrics is not None  # else there is no such route
+        try:
+            body, content_type = self._metrics()
+        except Exception:
+            log.exception("cannot read the metrics")
+            return web.Response(status=500, text="cannot read the metrics; see the log\n")
+        return web.Response(body=body, headers={"Content-Type": content_type})

@@ -1,0 +1,156 @@
+"""Traces, metrics and logs: what the service says about itself."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+
+from opentelemetry.sdk.metrics.export import MetricExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
+
+from consumer.telemetry import exporters, headers, names
+from consumer.telemetry.calls import Call, Calls
+from consumer.telemetry.exporters import TelemetryError
+from consumer.telemetry.metrics import Metrics
+from consumer.telemetry.replies import Publishing, Replies
+from consumer.telemetry.requests import Requests
+from consumer.telemetry.series import Label, Labels
+from consumer.telemetry.traces import Trace, Traces
+from consumer.types import Handler, Incoming, Reply
+from zeebe_amqp import wire
+
+__all__ = ["Telemetry", "TelemetryError", "setup"]
+
+log = logging.getLogger(__name__)
+
+
+def setup(
+    environ: Mapping[str, str],
+    *,
+    version: str,
+    link: bool = False,
+    spans: SpanExporter | None = None,
+    metrics: MetricExporter | None = None,
+) -> Telemetry:
+    """Build what the `OTEL_*` variables ask for.
+
+    Args:
+        environ: the environment; without an OTLP endpoint in it nothing is traced or sent.
+        version: of this service.
+        link: a request's handling links to the caller's trace instead of being part of it.
+        spans: exporter to use instead of the environment's, span by span.
+        metrics: exporter to use instead of the environment's.
+
+    Raises:
+        TelemetryError: a variable has a value that is not accepted.
+    """
+    active = not exporters.disabled(environ)
+    resource = exporters.resource(environ, version)
+    provider = _tracing(environ, resource, spans) if active else None
+    if active and metrics is None:
+        metrics = exporters.metric_exporter(environ)
+    return Telemetry(provider, Metrics(resource, metrics, active=active), version=version, link=link)
+
+
+def _tracing(environ: Mapping[str, str], resource: Resource, injected: SpanExporter | None) -> TracerProvider | None:
+    exporter = injected or exporters.span_exporter(environ)
+    if exporter is None:
+        return None
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter) if injected else BatchSpanProcessor(exporter))
+    return provider
+
+
+class Telemetry:
+    """Everything that watches requests; made by `setup`.
+
+    Args:
+        provider: of spans; None when tracing is off, and then a request's own trace headers only pass through.
+        metrics: the numbers.
+    """
+
+    def __init__(self, provider: TracerProvider | None, metrics: Metrics, *, version: str, link: bool = False) -> None:
+        self._provider = provider
+        self._metrics = metrics
+        self._tracer = provider.get_tracer(names.SCOPE, version) if provider else None
+        self._traces = Traces(self._tracer, link=link) if self._tracer else None
+        self._requests = Requests(metrics)
+        self._replies = Replies(self._traces, metrics)
+        self._calls = Calls(self._tracer, metrics)
+
+    @property
+    def tracing(self) -> bool:
+        """Whether spans are made."""
+        return self._traces is not None
+
+    def traced(self, handler: Handler) -> Handler:
+        """Run `handler` inside a span; the handler itself when tracing is off."""
+        return self._traces.traced(handler) if self._traces else handler
+
+    def measured(self, handler: Handler) -> Handler:
+        """Count and time what `handler` does."""
+        return self._requests.measured(handler)
+
+    def calling(self, rpc: str, target: str) -> Call:
+        """Watch a call to the gateway; a `consumer.types.CallObserver`."""
+        return Call(self._calls, rpc, target)
+
+    def publishing(self, incoming: Incoming, reply: Reply) -> Publishing:
+        """Watch the publishing of a reply; as a context manager it gives the trace headers the reply must carry.
+
+        They are a new dict: `traceparent`, `tracestate`, `baggage`, as far as there are any.
+        """
+        return Publishing(self._replies, incoming, reply)
+
+    def count(self, name: str, amount: float = 1, **attributes: str | bool | int | float) -> None:
+        """Add to a counter of ours: `count("dead_lettered", queue="zeebe.commands")` is `zeebe_amqp.dead_lettered`."""
+        self._metrics.counter(names.own(name)).at(_labels(attributes)).value += amount
+
+    def record(self, name: str, seconds: float, **attributes: str | bool | int | float) -> None:
+        """Add to a duration histogram of ours, such as "ledger.duration"."""
+        self._metrics.durations(names.own(name)).at(_labels(attributes)).record(seconds)
+
+    def gauge(self, name: str, callback: Callable[[], float], **attributes: str | bool | int | float) -> None:
+        """Show what `callback` returns as a metric of ours, such as "in_flight"; it may be called from any thread."""
+        self._metrics.gauge(names.own(name), callback, _labels(attributes))
+
+    def prometheus(self) -> tuple[bytes, str]:
+        """Every metric as text for Prometheus, and its content type."""
+        return self._metrics.prometheus()
+
+    def trace_id(self, incoming: Incoming) -> str | None:
+        """The trace a request belongs to, 32 hexadecimal digits; the caller's own when tracing is off, None without."""
+        if isinstance(incoming.trace, Trace):
+            return incoming.trace.id()
+        parent = headers.read(incoming).get(wire.TRACEPARENT)
+        return parent.split("-")[1] if parent else None
+
+    def shutdown(self, seconds: float = 5.0) -> None:
+        """Send what is pending, for at most `seconds`. Blocks; never raises."""
+        # An exporter waits for its server much longer than a service may take to stop, so nobody waits for it here:
+        # its thread ends with the process.
+        thread = threading.Thread(target=self._flush, args=(seconds,), name="telemetry-shutdown", daemon=True)
+        thread.start()
+        thread.join(seconds)
+        if thread.is_alive():
+            log.warning("telemetry could not be sent within %s s; what was left is lost", seconds)
+
+    def _flush(self, seconds: float) -> None:
+        if self._provider is not None:
+            _attempt(self._provider.shutdown)
+        _attempt(lambda: self._metrics.shutdown(seconds))
+
+
+def _attempt(action: Callable[[], None]) -> None:
+    try:
+        action()
+    except Exception:
+        log.warning("telemetry could not be sent", exc_info=True)
+
+
+def _labels(attributes: Mapping[str, str | bool | int | float]) -> Labels:
+    labels: list[Label] = sorted(attributes.items())
+    return tuple(labels)

@@ -1,0 +1,125 @@
+"""A logical call to the gateway, as a span and a measurement."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager
+from types import TracebackType
+from urllib.parse import urlsplit
+
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Tracer, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace.status import StatusCode
+
+from consumer.telemetry import names
+from consumer.telemetry.metrics import Metrics
+from consumer.telemetry.series import Label, Labels, Memo, Spread
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+_OK = "OK"
+_CANCELLED = "CANCELLED"
+
+
+class Calls:
+    """Watches calls to the gateway.
+
+    Args:
+        tracer: makes the spans; None when tracing is off.
+        metrics: takes the durations and the retries.
+    """
+
+    def __init__(self, tracer: Tracer | None, metrics: Metrics) -> None:
+        self.tracer = tracer
+        self._retries = metrics.counter(names.RETRIES)
+        durations = metrics.durations(names.CALL_DURATION)
+        self.labels: Memo[tuple[str, str], Labels] = Memo(lambda key: _labels(*key))
+        self._spreads: Memo[tuple[Labels, str, str | None], Spread] = Memo(
+            lambda key: durations.at((*key[0], *outcome(key[1], key[2])))
+        )
+
+    def retried(self, rpc: str, status: str) -> None:
+        """An attempt ended with `status` and another follows."""
+        self._retries.at(((names.RPC_METHOD, names.method(rpc)), (names.RPC_STATUS, status))).value += 1
+
+    def ended(self, labels: Labels, status: str, error: str | None, seconds: float) -> None:
+        """A call ended after `seconds`."""
+        self._spreads[labels, status, error].record(seconds)
+
+
+class Call(AbstractContextManager["Call"]):
+    """One call of `rpc` to `target`; see `consumer.types.CallSpan`."""
+
+    def __init__(self, calls: Calls, rpc: str, target: str) -> None:
+        self.metadata: tuple[tuple[str, str], ...] = ()
+        self._calls = calls
+        self._rpc = rpc
+        self._labels = calls.labels[rpc, target]
+        self._span: Span = INVALID_SPAN
+        self._finished = False
+
+    def __enter__(self) -> Call:
+        """Start the clock and the span."""
+        self._started = time.perf_counter()
+        if self._calls.tracer is not None:
+            self._span = self._calls.tracer.start_span(
+                names.method(self._rpc), kind=SpanKind.CLIENT, attributes=dict(self._labels)
+            )
+            carrier: dict[str, str] = {}
+            _PROPAGATOR.inject(carrier, set_span_in_context(self._span, Context()))
+            self.metadata = tuple(carrier.items())
+        return self
+
+    def attempt(self, number: int, code: str, delay: float) -> None:
+        """Attempt `number` ended with `code` and another follows after `delay` seconds."""
+        status = str(code)
+        self._calls.retried(self._rpc, status)
+        self._span.add_event(
+            names.ATTEMPT, {names.ATTEMPT_NUMBER: number, names.ATTEMPT_DELAY: delay, names.RPC_STATUS: status}
+        )
+
+    def finish(self, code: str) -> None:
+        """The call ended with the gRPC status name `code`; the first word counts."""
+        if not self._finished:
+            status = str(code)
+            self._end(status, None if status == _OK else status)
+
+    def _end(self, status: str, error: str | None) -> None:
+        self._finished = True
+        if error is not None:
+            self._span.set_status(StatusCode.ERROR)
+        if self._span.is_recording():
+            self._span.set_attributes(dict(outcome(status, error)))
+        self._calls.ended(self._labels, status, error, time.perf_counter() - self._started)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the span; a call that was never finished was cut off."""
+        if not self._finished:
+            self._end(_CANCELLED, kind.__name__ if kind else _CANCELLED)
+        self._span.end()
+
+
+def outcome(status: str, error: str | None) -> Labels:
+    """The attributes of a call that ended."""
+    labels: Labels = ((names.RPC_STATUS, status),)
+    return labels if error is None else (*labels, (names.ERROR_TYPE, error))
+
+
+def _labels(rpc: str, target: str) -> Labels:
+    return ((names.RPC_SYSTEM, names.GRPC), (names.RPC_METHOD, names.method(rpc)), *server(target))
+
+
+def server(target: str) -> Labels:
+    """`server.address` and, where there is one, `server.port` of a target: "host:port", "dns:///host:port" …"""
+    path = target.rpartition("/")[2]
+    if path.startswith(("ipv4:", "ipv6:", "dns:", "unix:")):
+        path = path.partition(":")[2]
+    try:
+        found = urlsplit(f"//{path}")
+        host, port = found.hostname, found.port
+    except ValueError:
+        host, port = None, None
+    address: Label = (names.SERVER_ADDRESS, host or target)
+    return (address, (names.SERVER_PORT, port)) if port else (address,)

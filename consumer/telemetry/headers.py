@@ -1,0 +1,77 @@
+"""The W3C trace headers of a request: what is well-formed text, and nothing else.
+
+Callers choose these values, so each is checked here once: nothing that goes on from here can raise in the
+tracing library, flood its log, or be refused by the broker when it is sent back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from consumer.types import Incoming
+from zeebe_amqp import wire
+
+_PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-[!-~]*)?")
+_STATE_MEMBER = re.compile(r"[a-z0-9][a-z0-9_\-*/@]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~]")
+_BAGGAGE_MEMBER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+[ \t]*=[ \t]*[!#-+\--:<-\[\]-~]*[ \t]*(;[\t -~]*)?")
+_LONGEST_PARENT = 512
+_LONGEST_STATE = 512
+_LONGEST_BAGGAGE = 8192
+_MOST_STATE_MEMBERS = 32
+_MOST_BAGGAGE_MEMBERS = 180
+
+
+def read(incoming: Incoming) -> dict[str, str]:
+    """The request's own `traceparent`, `tracestate` and `baggage`.
+
+    A header that is missing or malformed is looked for in the envelope's metadata. Never raises.
+    """
+    found = {name: value for name in _CHECKS if (value := _valid(name, incoming.headers)) is not None}
+    if len(found) < len(_CHECKS):
+        metadata = _metadata(incoming)
+        for name in _CHECKS:
+            if name not in found and (value := _valid(name, metadata)) is not None:
+                found[name] = value
+    if wire.TRACEPARENT not in found:
+        found.pop(wire.TRACESTATE, None)  # it annotates a parent and says nothing without one
+    return found
+
+
+def _metadata(incoming: Incoming) -> Mapping[str, str]:
+    try:
+        return incoming.request.metadata
+    except Exception:  # the handler meets the same error and answers it; telemetry decides no request's fate
+        return {}
+
+
+def _valid(name: str, values: Mapping[str, Any]) -> str | None:
+    value = values.get(name)
+    return value if isinstance(value, str) and _CHECKS[name](value) else None
+
+
+def _is_parent(value: str) -> bool:
+    match = _PARENT.fullmatch(value) if len(value) <= _LONGEST_PARENT else None
+    if match is None:
+        return False
+    version, trace, span, more = match.groups()
+    return version != "ff" and not (version == "00" and more) and bool(trace.strip("0")) and bool(span.strip("0"))
+
+
+def _is_state(value: str) -> bool:
+    if len(value) > _LONGEST_STATE:
+        return False
+    members = [member.strip(" \t") for member in value.split(",")]
+    named = [member for member in members if member]
+    keys = {member.partition("=")[0] for member in named}
+    return 0 < len(keys) == len(named) <= _MOST_STATE_MEMBERS and all(map(_STATE_MEMBER.fullmatch, named))
+
+
+def _is_baggage(value: str) -> bool:
+    if len(value) > _LONGEST_BAGGAGE or value.count(",") >= _MOST_BAGGAGE_MEMBERS:
+        return False
+    return all(_BAGGAGE_MEMBER.fullmatch(member.strip(" \t")) for member in value.split(","))
+
+
+_CHECKS = {wire.TRACEPARENT: _is_parent, wire.TRACESTATE: _is_state, wire.BAGGAGE: _is_baggage}

@@ -1,0 +1,127 @@
+"""Log lines: JSON for machines, text for people, nothing secret in either."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import orjson
+from opentelemetry.trace import format_trace_id, get_current_span
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+FORMATS = ("json", "text")
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_MASK = "***"
+# Bounded repeats: a log line can be long, and quote what a stranger sent.
+_USERINFO = re.compile(r"://([^\s:@/]{0,256}):\S{0,512}@")
+_CREDENTIAL = re.compile(r"\b(bearer|basic)\s{1,4}[\w.~+/=-]{8,}", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    r"(password|passwd|secret|access_token|refresh_token|id_token)([\"']?\s{0,4}[=:]\s{0,4}[\"']?)[^\s\"'&,;]+",
+    re.IGNORECASE,
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def setup(level: str, format: str, stream: TextIO | None = None) -> None:
+    """Send every log of the process to `stream` (standard error when None).
+
+    Args:
+        level: one of `LEVELS`, in any case.
+        format: one of `FORMATS`.
+
+    Raises:
+        ValueError: another level or format; the text names the setting.
+    """
+    if level.lower() not in LEVELS:
+        raise ValueError(f"LOG_LEVEL: found {level[:80]!r}; accepted: {', '.join(LEVELS)}")
+    if format not in FORMATS:
+        raise ValueError(f"LOG_FORMAT: found {format[:80]!r}; accepted: {', '.join(FORMATS)}")
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.addFilter(Masked())
+    handler.setFormatter(JsonLines() if format == "json" else TextLines())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def mask(text: str) -> str:
+    """`text` without the passwords of URLs, without tokens and assigned secrets."""
+    if "://" in text:
+        text = _USERINFO.sub(rf"://\1:{_MASK}@", text)
+    text = _CREDENTIAL.sub(rf"\1 {_MASK}", text)
+    return _ASSIGNED.sub(rf"\1\2{_MASK}", text)
+
+
+class Masked(logging.Filter):
+    """Takes secrets out of a record: its message, its extra fields and its traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Mask in place; every record passes."""
+        record.msg, record.args = mask(_message(record)), None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = mask(record.exc_text)
+        for name, value in _extra(record).items():
+            setattr(record, name, mask(value) if isinstance(value, str) else value)
+        return True
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # a line with a wrong format is still worth reading, and must not stop what it reports
+        return f"{record.msg} {record.args}"
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """What a line says beside its message: the trace it belongs to and the extra fields."""
+    extra = _extra(record)
+    current = get_current_span().get_span_context()
+    if "trace_id" not in extra and current.is_valid:
+        extra["trace_id"] = format_trace_id(current.trace_id)
+    return extra
+
+
+def _time(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, trace_id, extra fields, exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line: dict[str, Any] = {
+            **_fields(record),
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_text:
+            line["exception"] = record.exc_text
+        try:
+            return orjson.dumps(line, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+        except TypeError:  # text that is not Unicode, a number beyond 64 bits: say it in ASCII
+            plain = {name: ascii(value) for name, value in line.items()}
+            return orjson.dumps(plain).decode()
+
+
+class TextLines(logging.Formatter):
+    """One line of text: time, level, logger, message, fields as name=value; a traceback follows on lines of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        words = f"{_time(record)} {record.levelname:<7} {record.name}: {record.getMessage()}{fields}"
+        # A line break in what a stranger sent must not look like a line of ours.
+        line = _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), words)
+        return f"{line}\n{record.exc_text}" if record.exc_text else line

@@ -1,0 +1,132 @@
+"""Every name telemetry uses: spans, attributes, metrics.
+
+The semantic conventions for messaging are in development and those for RPC a release candidate; when they
+change, this file changes and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SCOPE: Final = "zeebe_amqp"
+"""The instrumentation scope."""
+SERVICE: Final = "zeebe-amqp-consumer"
+"""`service.name` where the environment gives none."""
+OTHER: Final = "_OTHER"
+"""Stands for a value outside the known set, so that hostile text cannot multiply time series."""
+
+# Attributes of the conventions
+
+SYSTEM: Final = "messaging.system"
+OPERATION_NAME: Final = "messaging.operation.name"
+OPERATION_TYPE: Final = "messaging.operation.type"
+DESTINATION: Final = "messaging.destination.name"
+DESTINATION_TEMPLATE: Final = "messaging.destination.template"
+DESTINATION_TEMPORARY: Final = "messaging.destination.temporary"
+ROUTING_KEY: Final = "messaging.rabbitmq.destination.routing_key"
+MESSAGE_ID: Final = "messaging.message.id"
+CONVERSATION_ID: Final = "messaging.message.conversation_id"
+BODY_SIZE: Final = "messaging.message.body.size"
+USER: Final = "enduser.id"
+ERROR_TYPE: Final = "error.type"
+RPC_SYSTEM: Final = "rpc.system.name"
+RPC_METHOD: Final = "rpc.method"
+RPC_STATUS: Final = "rpc.response.status_code"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
+SERVICE_NAME: Final = "service.name"
+SERVICE_VERSION: Final = "service.version"
+
+# Attributes of our own
+
+ZEEBE_OPERATION: Final = "zeebe.operation"
+ERROR_SOURCE: Final = "zeebe_amqp.error.source"
+ERROR_OUTCOME: Final = "zeebe_amqp.error.outcome"
+REPLAYED: Final = "zeebe_amqp.replayed"
+REDELIVERED: Final = "zeebe_amqp.redelivered"
+ATTEMPT_NUMBER: Final = "zeebe_amqp.attempt.number"
+ATTEMPT_DELAY: Final = "zeebe_amqp.attempt.delay"
+
+KEYS: Final = {
+    "process_instance_key": ("processInstanceKey", "zeebe.process_instance_key"),
+    "process_definition_key": ("processDefinitionKey", "zeebe.process_definition_key"),
+    "element_instance_key": ("elementInstanceKey", "zeebe.element_instance_key"),
+    "incident_key": ("incidentKey", "zeebe.incident_key"),
+    "job_key": ("jobKey", "zeebe.job_key"),
+}
+"""Keys worth finding a trace by: field of a command -> (field of a result, attribute)."""
+
+# Values
+
+RABBITMQ: Final = "rabbitmq"
+GRPC: Final = "grpc"
+PROCESS: Final = "process"
+PUBLISH: Final = "publish"
+SEND: Final = "send"
+REPLY: Final = "reply"
+
+# Spans and events
+
+PUBLISH_REPLY: Final = "publish reply"
+ATTEMPT: Final = "attempt"
+
+
+def process(queue: str) -> str:
+    """The name of a handling span."""
+    return f"{PROCESS} {queue}"
+
+
+def method(rpc: str) -> str:
+    """The full name of a gateway RPC ("CreateProcessInstance"), which also names its span."""
+    return f"gateway_protocol.Gateway/{rpc}"
+
+
+# Metrics of the conventions
+
+PROCESS_DURATION: Final = "messaging.process.duration"
+OPERATION_DURATION: Final = "messaging.client.operation.duration"
+CONSUMED: Final = "messaging.client.consumed.messages"
+SENT: Final = "messaging.client.sent.messages"
+CALL_DURATION: Final = "rpc.client.call.duration"
+UPTIME: Final = "process.uptime"
+
+# Metrics of our own
+
+COMMANDS: Final = "zeebe_amqp.commands"
+QUEUE_WAIT: Final = "zeebe_amqp.queue.wait"
+REDELIVERED_MESSAGES: Final = "zeebe_amqp.redelivered"
+REPLAYED_REPLIES: Final = "zeebe_amqp.replayed"
+RETRIES: Final = "zeebe_amqp.retries"
+
+DESCRIPTIONS: Final = {
+    PROCESS_DURATION: "Time from a request's delivery to its reply being ready",
+    OPERATION_DURATION: "Time a reply took to be published and confirmed",
+    CONSUMED: "Requests taken from the queues",
+    SENT: "Replies published",
+    CALL_DURATION: "Time of a logical call to the gateway, all its attempts included",
+    UPTIME: "Time since telemetry was set up",
+    COMMANDS: "Commands handled, by operation and by the code they were answered with",
+    QUEUE_WAIT: "Time from a request's timestamp to its handling; timestamps have whole seconds",
+    REDELIVERED_MESSAGES: "Requests that the broker delivered again",
+    REPLAYED_REPLIES: "Replies taken from an earlier run of the same request",
+    RETRIES: "Attempts at the gateway that were followed by another",
+    "zeebe_amqp.in_flight": "Requests being handled",
+    "zeebe_amqp.limit": "Requests that may be handled at a time",
+    "zeebe_amqp.dead_lettered": "Requests sent to the dead-letter queue",
+    "zeebe_amqp.reply.failures": "Replies that could not be delivered",
+    "zeebe_amqp.circuit.state": "Whether the gateway is reachable: 0 closed (it is), 1 open",
+    "zeebe_amqp.ledger.size": "Entries in the ledger",
+    "zeebe_amqp.ledger.duration": "Time a ledger operation took",
+}
+"""What each metric says; a metric that is not listed has no description."""
+
+UNITS: Final = {CONSUMED: "{message}", SENT: "{message}"}
+"""The units that the conventions give to counters."""
+
+BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Upper bounds of the duration histograms, seconds; the conventions' own."""
+
+
+def own(name: str) -> str:
+    """The full name of a metric of ours: "dead_lettered" -> "zeebe_amqp.dead_lettered"."""
+    return f"{SCOPE}.{name}"

@@ -1,0 +1,84 @@
+"""Requests handled: how many, how they ended, how long they took and how long they waited."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from consumer.telemetry import names
+from consumer.telemetry.metrics import Metrics
+from consumer.telemetry.series import Count, Label, Labels, Memo, Spread
+from consumer.types import Handler, Incoming, Reply
+from zeebe_amqp.commands import COMMANDS
+
+_LONGEST_WAIT = 86_400.0
+_HANDLING: Labels = ((names.SYSTEM, names.RABBITMQ), (names.OPERATION_NAME, names.PROCESS))
+_OK = "OK"
+
+
+class Requests:
+    """Counts and times requests into `metrics`; every time series is looked up by one short key."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        consumed, durations = metrics.counter(names.CONSUMED), metrics.durations(names.PROCESS_DURATION)
+        redelivered, waits = metrics.counter(names.REDELIVERED_MESSAGES), metrics.durations(names.QUEUE_WAIT)
+        commands, replayed = metrics.counter(names.COMMANDS), metrics.counter(names.REPLAYED_REPLIES)
+        self._consumed: Memo[str, Count] = Memo(lambda queue: consumed.at((*_HANDLING, _from(queue))))
+        self._redelivered: Memo[str, Count] = Memo(lambda queue: redelivered.at((_from(queue),)))
+        self._waits: Memo[str, Spread] = Memo(lambda queue: waits.at((_from(queue),)))
+        self._ended: Memo[tuple[str, str | None], Spread] = Memo(lambda key: durations.at(_ended(*key)))
+        self._commands: Memo[tuple[str, str], Count] = Memo(lambda key: commands.at(_command(*key)))
+        self._replayed: Memo[str, Count] = Memo(lambda operation: replayed.at((("operation", operation),)))
+
+    def measured(self, handler: Handler) -> Handler:
+        """Count and time what `handler` does."""
+
+        async def measure(incoming: Incoming) -> Reply:
+            started = time.perf_counter()
+            self._arrived(incoming)
+            try:
+                reply = await handler(incoming)
+            except BaseException as error:
+                self._ended[incoming.queue, type(error).__name__].record(time.perf_counter() - started)
+                raise
+            code = None if reply.error is None else reply.error.code.value
+            self._ended[incoming.queue, code].record(time.perf_counter() - started)
+            self._answered(reply, code or _OK)
+            return reply
+
+        return measure
+
+    def _arrived(self, incoming: Incoming) -> None:
+        self._consumed[incoming.queue].value += 1
+        if incoming.redelivered:
+            self._redelivered[incoming.queue].value += 1
+        if incoming.timestamp is not None:
+            wait = time.time() - _seconds(incoming.timestamp)
+            if 0 <= wait < _LONGEST_WAIT:  # anything else is a wrong clock
+                self._waits[incoming.queue].record(wait)
+
+    def _answered(self, reply: Reply, code: str) -> None:
+        operation = reply.operation
+        if operation is None or operation not in COMMANDS:
+            operation = names.OTHER
+        self._commands[operation, code].value += 1
+        if reply.replayed:
+            self._replayed[operation].value += 1
+
+
+def _from(queue: str) -> Label:
+    return (names.DESTINATION, queue)
+
+
+def _ended(queue: str, error: str | None) -> Labels:
+    labels = (*_HANDLING, _from(queue))
+    return labels if error is None else (*labels, (names.ERROR_TYPE, error))
+
+
+def _command(operation: str, code: str) -> Labels:
+    return (("operation", operation), ("code", code))
+
+
+def _seconds(moment: datetime) -> float:
+    # AMQP timestamps are UTC; one without a zone must not be read as local time.
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

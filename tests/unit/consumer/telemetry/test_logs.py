@@ -1,0 +1,181 @@
+"""Log lines carry what is asked of them, on one line, without secrets."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from consumer.telemetry import Telemetry, logs
+from consumer.types import Incoming, Reply
+
+log = logging.getLogger("consumer.test")
+
+
+@pytest.fixture(autouse=True)
+def _root_restored() -> Iterator[None]:
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    # Taken away so that `force=True` does not close what belongs to the test runner.
+    root.handlers[:] = []
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
+
+
+def written(format: str, write: Callable[[], None], level: str = "info") -> str:
+    stream = io.StringIO()
+    logs.setup(level, format, stream)
+    write()
+    return stream.getvalue()
+
+
+def line(write: Callable[[], None]) -> dict[str, Any]:
+    text = written("json", write)
+    assert text.count("\n") == 1
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def test_a_json_line_has_time_level_logger_message_and_extra_fields() -> None:
+    found = line(lambda: log.warning("took %d ms", 7, extra={"queue": "zeebe.commands", "attempts": 3}))
+    assert found.pop("time").endswith("Z")
+    assert found == {
+        "level": "warning",
+        "logger": "consumer.test",
+        "message": "took 7 ms",
+        "queue": "zeebe.commands",
+        "attempts": 3,
+    }
+
+
+def test_a_text_line_has_the_same_words() -> None:
+    text = written("text", lambda: log.warning("took %d ms", 7, extra={"queue": "zeebe.commands"}))
+    assert text.endswith("Z WARNING consumer.test: took 7 ms queue=zeebe.commands\n".partition("Z ")[2])
+
+
+@pytest.mark.parametrize("format", logs.FORMATS)
+async def test_a_line_written_while_a_request_is_handled_names_its_trace(
+    telemetry: Telemetry, incoming: Callable[..., Incoming], caller: tuple[str, str], format: str
+) -> None:
+    async def handler(_: Incoming) -> Reply:
+        log.info("here")
+        return Reply("topology")
+
+    stream = io.StringIO()
+    logs.setup("info", format, stream)
+    await telemetry.traced(handler)(incoming(headers={"traceparent": caller[0]}))
+    assert caller[1] in stream.getvalue()
+
+
+def test_a_trace_id_that_is_given_is_the_one_that_is_written() -> None:
+    assert line(lambda: log.info("x", extra={"trace_id": "abc"}))["trace_id"] == "abc"
+
+
+def test_an_exception_is_part_of_its_line() -> None:
+    def write() -> None:
+        try:
+            raise ValueError("broken: amqp://guest:geheim@host/")
+        except ValueError:
+            log.exception("failed")
+
+    found = line(write)
+    assert found["message"] == "failed"
+    assert found["exception"].startswith("Traceback")
+    assert found["exception"].endswith("ValueError: broken: amqp://guest:***@host/")
+    assert "Traceback" in written("text", write)
+
+
+@pytest.mark.parametrize("level", logs.LEVELS)
+def test_only_lines_of_the_level_and_above_are_written(level: str) -> None:
+    def write() -> None:
+        for name in logs.LEVELS:
+            log.log(logging.getLevelNamesMapping()[name.upper()], name)
+
+    lines = written("json", write, level.upper()).splitlines()
+    assert [json.loads(one)["level"] for one in lines] == list(logs.LEVELS[logs.LEVELS.index(level) :])
+
+
+def test_setting_up_again_replaces_the_first() -> None:
+    first = io.StringIO()
+    logs.setup("info", "json", first)
+    assert written("json", lambda: log.info("once")).count("once") == 1
+    assert first.getvalue() == ""
+
+
+def test_lines_go_to_standard_error_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.setup("info", "json")
+    log.info("hello")
+    captured = capsys.readouterr()
+    assert "hello" in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("level", "format", "words"),
+    [
+        ("loud", "json", "LOG_LEVEL: found 'loud'; accepted: debug, info, warning, error, critical"),
+        ("info", "xml", "LOG_FORMAT: found 'xml'; accepted: json, text"),
+    ],
+)
+def test_another_level_or_format_is_refused_by_name(level: str, format: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        logs.setup(level, format)
+
+
+SECRETS = [
+    ("amqp://guest:geheim@host:5672/", "amqp://guest:***@host:5672/"),
+    ("amqps://guest:ge@heim/x@host/%2f", "amqps://guest:***@host/%2f"),
+    ("at http://:geheim@host", "at http://:***@host"),
+    ("redis://user:geheim@a,redis://user:geheim@b", "redis://user:***@b"),
+    ("Authorization: Bearer geheimgeheim.x-y", "Authorization: Bearer ***"),
+    ("authorization: basic Z2VoZWltZ2VoZWlt", "authorization: basic ***"),
+    ("client_secret=geheim&scope=x", "client_secret=***&scope=x"),
+    ("{'password': 'geheim', 'a': 1}", "{'password': '***', 'a': 1}"),
+    ('{"access_token": "geheim"}', '{"access_token": "***"}'),
+]
+PLAIN = ["amqp://host:5672/", "http://host/a?b=c", "the password is wrong", "bearer of news", "", "user@host", "a://"]
+
+
+@pytest.mark.parametrize(("secret", "masked"), SECRETS)
+def test_secrets_are_masked_wherever_they_stand(secret: str, masked: str) -> None:
+    assert logs.mask(secret) == masked
+    for write in (
+        lambda: log.info(secret),
+        lambda: log.info("%s", secret),
+        lambda: log.info("x", extra={"url": secret}),
+    ):
+        for format in logs.FORMATS:
+            assert "geheim" not in written(format, write)
+            assert "***" in written(format, write)
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert logs.mask(text) == text
+
+
+@pytest.mark.parametrize("unit", ["://", "://a:", "bearer ", "password=", "a", "://:x", "secret: ", " "])
+def test_the_longest_line_is_masked_at_once(unit: str) -> None:
+    logs.mask((unit * 50_000)[:50_000])
+
+
+@pytest.mark.parametrize("character", ["\n", "\r", "\x1b", "\x00", "\x85", "\u2028"])
+def test_a_line_of_text_stays_one_line(character: str) -> None:
+    text = written("text", lambda: log.info("%s", f"a{character}2026 INFO fake", extra={"b": f"c{character}d"}))
+    assert text.count("\n") == 1
+    assert character not in text.removesuffix("\n")
+
+
+@pytest.mark.parametrize("value", [2**70, "\ud800", b"\xff", object(), {1: "a"}, {"a": 2**70}, float("nan"), None, {1}])
+def test_a_field_of_any_kind_makes_a_line_of_json(value: Any) -> None:
+    assert line(lambda: log.info("x", extra={"value": value}))["message"] in ("x", "'x'")
+
+
+def test_a_call_with_wrong_arguments_is_still_a_line() -> None:
+    words = "%d of %d"
+    assert line(lambda: log.info(words, "x"))["message"] == "%d of %d ('x',)"

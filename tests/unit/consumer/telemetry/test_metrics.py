@@ -1,0 +1,224 @@
+"""What Prometheus reads of requests handled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.metrics.export import (
+    Histogram,
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+)
+
+from consumer.telemetry import Telemetry, names, setup
+from consumer.types import Incoming, Reply
+from zeebe_amqp.errors import Code, Error, Outcome, Source
+
+Make = Callable[..., Incoming]
+Text = Callable[[Telemetry], str]
+
+LABELS = 'messaging_destination_name="zeebe.commands",messaging_operation_name="process",messaging_system="rabbitmq"'
+
+
+async def measure(telemetry: Telemetry, request: Incoming, reply: Reply | BaseException) -> None:
+    async def handler(_: Incoming) -> Reply:
+        if isinstance(reply, BaseException):
+            raise reply
+        return reply
+
+    await telemetry.measured(handler)(request)
+
+
+def refusal(code: Code) -> Error:
+    return Error(code=code, message="no", source=Source.CONSUMER, outcome=Outcome.NOT_EXECUTED, retryable=False)
+
+
+async def test_a_handled_request_is_counted_and_timed(off: Telemetry, incoming: Make, text: Text) -> None:
+    for _ in range(3):
+        await measure(off, incoming(), Reply("topology", {}))
+    assert f"messaging_client_consumed_messages_total{{{LABELS}}} 3.0" in text(off)
+    assert f"messaging_process_duration_seconds_count{{{LABELS}}} 3.0" in text(off)
+    assert f'messaging_process_duration_seconds_bucket{{le="+Inf",{LABELS}}} 3.0' in text(off)
+    assert 'zeebe_amqp_commands_total{code="OK",operation="topology"} 3.0' in text(off)
+
+
+@pytest.mark.parametrize("code", Code)
+async def test_a_command_is_counted_by_the_code_it_was_answered_with(
+    off: Telemetry, incoming: Make, text: Text, code: Code
+) -> None:
+    await measure(off, incoming(), Reply("topology", error=refusal(code)))
+    assert f'zeebe_amqp_commands_total{{code="{code.value}",operation="topology"}} 1.0' in text(off)
+    assert f'messaging_process_duration_seconds_count{{error_type="{code.value}",{LABELS}}} 1.0' in text(off)
+
+
+@pytest.mark.parametrize("operation", [None, "", "no-such-operation", "x" * 200, 'a"b\n'])
+async def test_an_operation_that_does_not_exist_makes_no_time_series_of_its_own(
+    off: Telemetry, incoming: Make, text: Text, operation: str | None
+) -> None:
+    await measure(off, incoming(), Reply(operation, error=refusal(Code.UNIMPLEMENTED)))
+    assert 'zeebe_amqp_commands_total{code="UNIMPLEMENTED",operation="_OTHER"} 1.0' in text(off)
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), asyncio.CancelledError()])
+async def test_a_handler_that_raises_is_timed_under_its_error(
+    off: Telemetry, incoming: Make, text: Text, error: BaseException
+) -> None:
+    with pytest.raises(type(error)):
+        await measure(off, incoming(), error)
+    name = type(error).__name__
+    assert f'messaging_process_duration_seconds_count{{error_type="{name}",{LABELS}}} 1.0' in text(off)
+    assert "zeebe_amqp_commands" not in text(off)
+
+
+async def test_redelivered_requests_and_replayed_replies_are_counted(
+    off: Telemetry, incoming: Make, text: Text
+) -> None:
+    await measure(off, incoming(redelivered=True), Reply("topology", replayed=True))
+    await measure(off, incoming(), Reply("topology"))
+    assert 'zeebe_amqp_redelivered_total{messaging_destination_name="zeebe.commands"} 1.0' in text(off)
+    assert 'zeebe_amqp_replayed_total{operation="topology"} 1.0' in text(off)
+
+
+WAIT = 'zeebe_amqp_queue_wait_seconds_count{messaging_destination_name="zeebe.commands"} 1.0'
+
+
+@pytest.mark.parametrize("zone", [UTC, None])
+@pytest.mark.parametrize("hours", [0, 1, 23])
+async def test_the_wait_in_the_queue_is_measured(
+    off: Telemetry, incoming: Make, text: Text, hours: int, zone: Any
+) -> None:
+    sent = datetime.now(UTC) - timedelta(hours=hours)
+    await measure(off, incoming(timestamp=sent.replace(tzinfo=zone)), Reply("topology"))
+    assert WAIT in text(off)
+
+
+@pytest.mark.parametrize("timestamp", [None, datetime.max, datetime.min, datetime.now(UTC) - timedelta(hours=25)])
+async def test_an_impossible_wait_is_not_measured(
+    off: Telemetry, incoming: Make, text: Text, timestamp: datetime | None
+) -> None:
+    await measure(off, incoming(timestamp=timestamp), Reply("topology"))
+    assert "queue_wait" not in text(off)
+
+
+@pytest.mark.parametrize("which", ["telemetry", "off"])
+def test_a_published_reply_is_counted_and_timed(
+    which: str, request: pytest.FixtureRequest, incoming: Make, text: Text
+) -> None:
+    telemetry: Telemetry = request.getfixturevalue(which)
+    with telemetry.publishing(incoming(), Reply("topology")):
+        pass
+
+    def fail() -> None:
+        with telemetry.publishing(incoming(), Reply("topology")):
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        fail()
+    labels = 'messaging_destination_template="reply",messaging_operation_name="publish",messaging_system="rabbitmq"'
+    assert f'messaging_client_sent_messages_total{{error_type="",{labels}}} 1.0' in text(telemetry)
+    assert f'messaging_client_sent_messages_total{{error_type="TimeoutError",{labels}}} 1.0' in text(telemetry)
+    assert f'messaging_client_operation_duration_seconds_count{{error_type="",{labels}}} 1.0' in text(telemetry)
+
+
+def test_counters_of_ours_have_our_prefix_and_add_up(off: Telemetry, text: Text) -> None:
+    off.count("dead_lettered", queue="zeebe.commands", code="NOT_FOUND")
+    off.count("dead_lettered", 2, code="NOT_FOUND", queue="zeebe.commands")
+    off.count("reply.failures")
+    assert 'zeebe_amqp_dead_lettered_total{code="NOT_FOUND",queue="zeebe.commands"} 3.0' in text(off)
+    assert "zeebe_amqp_reply_failures_total 1.0" in text(off)
+    assert "# HELP zeebe_amqp_dead_lettered_total Requests sent to the dead-letter queue" in text(off)
+
+
+def test_durations_of_ours_have_our_prefix_and_the_conventions_buckets(off: Telemetry, text: Text) -> None:
+    off.record("ledger.duration", 0.003, store="memory")
+    off.record("ledger.duration", 11, store="memory")
+    name = "zeebe_amqp_ledger_duration_seconds"
+    assert f'{name}_bucket{{le="0.005",store="memory"}} 1.0' in text(off)
+    assert f'{name}_bucket{{le="10.0",store="memory"}} 1.0' in text(off)
+    assert f'{name}_bucket{{le="+Inf",store="memory"}} 2.0' in text(off)
+    assert f'{name}_sum{{store="memory"}} 11.003' in text(off)
+
+
+def test_gauges_are_read_when_metrics_are(off: Telemetry, text: Text) -> None:
+    values = {"in_flight": 1}
+    off.gauge("in_flight", lambda: values["in_flight"], queue="a")
+    off.gauge("in_flight", lambda: 7, queue="b")
+    values["in_flight"] = 5
+    assert 'zeebe_amqp_in_flight{queue="a"} 5.0' in text(off)
+    assert 'zeebe_amqp_in_flight{queue="b"} 7.0' in text(off)
+    off.gauge("in_flight", lambda: 8, queue="b")
+    assert 'zeebe_amqp_in_flight{queue="b"} 8.0' in text(off)
+
+
+def test_a_broken_gauge_hides_no_other(off: Telemetry, text: Text, caplog: pytest.LogCaptureFixture) -> None:
+    off.gauge("limit", lambda: 1 / 0, queue="a")
+    off.gauge("limit", lambda: 64, queue="b")
+    assert 'zeebe_amqp_limit{queue="b"} 64.0' in text(off)
+    assert "the metric zeebe_amqp.limit could not be read" in caplog.text
+
+
+def test_the_target_says_which_service_and_version(off: Telemetry, text: Text) -> None:
+    (line,) = [line for line in text(off).splitlines() if line.startswith("target_info{")]
+    assert 'service_name="zeebe-amqp-consumer"' in line
+    assert 'service_version="1.2.3"' in line
+
+
+def test_the_content_type_is_prometheus_text(off: Telemetry) -> None:
+    assert off.prometheus()[1].startswith("text/plain; version=")
+
+
+def test_two_services_in_one_process_count_apart(off: Telemetry, telemetry: Telemetry, text: Text) -> None:
+    off.count("retries")
+    assert "zeebe_amqp_retries" not in text(telemetry)
+
+
+@pytest.mark.parametrize("value", ["true", "TRUE", " true "])
+def test_switched_off_nothing_is_shown(incoming: Make, value: str) -> None:
+    telemetry = setup({"OTEL_SDK_DISABLED": value}, version="1")
+    telemetry.count("retries")
+    with telemetry.publishing(incoming(), Reply("topology")):
+        pass
+    assert telemetry.prometheus()[0] == b""
+    telemetry.shutdown()
+
+
+class Kept(MetricExporter):
+    """Keeps what was exported."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.exported: list[MetricsData] = []
+
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 0, **_: Any) -> MetricExportResult:
+        self.exported.append(metrics_data)
+        return MetricExportResult.SUCCESS
+
+    def force_flush(self, timeout_millis: float = 0) -> bool:
+        return True
+
+    def shutdown(self, timeout_millis: float = 0, **_: Any) -> None:
+        return None
+
+
+async def test_an_exporter_gets_the_same_numbers_at_the_end(incoming: Make) -> None:
+    kept = Kept()
+    telemetry = setup({}, version="1.2.3", metrics=kept)
+    await measure(telemetry, incoming(), Reply("topology"))
+    telemetry.shutdown()
+    (resource,) = kept.exported[-1].resource_metrics
+    (scope,) = resource.scope_metrics
+    metrics = {metric.name: metric for metric in scope.metrics}
+    assert resource.resource.attributes["service.version"] == "1.2.3"
+    assert {names.CONSUMED, names.COMMANDS, names.PROCESS_DURATION, names.UPTIME} == set(metrics)
+    duration = metrics[names.PROCESS_DURATION].data
+    assert isinstance(duration, Histogram)
+    (point,) = duration.data_points
+    assert (point.count, sum(point.bucket_counts)) == (1, 1)
+    assert point.min == point.max == point.sum > 0
+    assert point.start_time_unix_nano < point.time_unix_nano
+    assert dict(point.attributes or {})["messaging.destination.name"] == "zeebe.commands"

@@ -1,0 +1,209 @@
+"""Telemetry off, set up from the environment, and shut down."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from consumer.telemetry import Telemetry, TelemetryError, exporters, setup
+from consumer.types import Incoming, Reply
+
+Make = Callable[..., Incoming]
+
+
+async def handler(_: Incoming) -> Reply:
+    return Reply("topology", {})
+
+
+@pytest.mark.parametrize("where", ["headers", "metadata"])
+async def test_off_the_request_s_own_context_passes_through(
+    off: Telemetry, incoming: Make, caller: tuple[str, str], where: str
+) -> None:
+    own = {"traceparent": caller[0], "tracestate": "vendor=1", "baggage": "user=a%20b"}
+    request = incoming(**{where: own})
+    reply = await off.traced(handler)(request)
+    with off.publishing(request, reply) as headers:
+        assert headers == own
+    assert off.trace_id(request) == caller[1]
+
+
+def test_off_nothing_wraps_the_handler(off: Telemetry) -> None:
+    assert off.traced(handler) is handler
+    assert not off.tracing
+
+
+def test_off_a_request_without_context_has_neither_headers_nor_trace(off: Telemetry, incoming: Make) -> None:
+    request = incoming()
+    assert off.trace_id(request) is None
+    with off.publishing(request, Reply("topology")) as headers:
+        assert headers == {}
+
+
+HOSTILE: list[Any] = [b"\xff", 7, 2**70, "x" * 10_000, ["a"], {"a": {}}, None, object(), "00-x-y-z"]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("name", ["traceparent", "tracestate", "baggage"])
+def test_off_hostile_headers_never_raise_and_never_come_back(off: Telemetry, name: str, value: Any) -> None:
+    request = Incoming(body=b"not JSON", headers={name: value})
+    assert off.trace_id(request) is None
+    with off.publishing(request, Reply(None)) as headers:
+        assert headers == {}
+
+
+def test_what_publishing_gives_is_the_caller_s_to_change(off: Telemetry, incoming: Make) -> None:
+    request = incoming(headers={"baggage": "a=b"})
+    with off.publishing(request, Reply("topology")) as headers:
+        headers["status"] = "ok"
+    assert request.headers == {"baggage": "a=b"}
+
+
+ENDPOINT = "http://127.0.0.1:1"
+OTLP = "opentelemetry.exporter.otlp.proto"
+
+
+@pytest.mark.parametrize(
+    ("environ", "module", "endpoint"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT}, "grpc", "127.0.0.1:1"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "grpc", "127.0.0.1:1"),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{ENDPOINT}/", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"},
+            "http",
+            f"{ENDPOINT}/v1/SIGNAL",
+        ),
+        (
+            {"OTEL_EXPORTER_OTLP_SIGNAL_ENDPOINT": ENDPOINT, "OTEL_EXPORTER_OTLP_SIGNAL_PROTOCOL": "http/protobuf"},
+            "http",
+            ENDPOINT,
+        ),
+    ],
+)
+@pytest.mark.parametrize("signal", ["TRACES", "METRICS"])
+def test_the_environment_chooses_exporter_and_endpoint(
+    signal: str, environ: dict[str, str], module: str, endpoint: str
+) -> None:
+    make = {"TRACES": exporters.span_exporter, "METRICS": exporters.metric_exporter}[signal]
+    exporter = make({name.replace("SIGNAL", signal): value for name, value in environ.items()})
+    assert exporter is not None
+    assert type(exporter).__module__.startswith(f"{OTLP}.{module}")
+    assert vars(exporter)["_endpoint"] == endpoint.replace("SIGNAL", signal.lower())
+    exporter.shutdown()
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": " "},
+        {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": ENDPOINT},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT, "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"},
+    ],
+)
+def test_without_an_endpoint_nothing_is_exported(environ: dict[str, str]) -> None:
+    assert exporters.span_exporter(environ) is None
+    assert exporters.metric_exporter(environ) is None
+    telemetry = setup(environ, version="1")
+    assert not telemetry.tracing
+    telemetry.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("variable", "accepted"),
+    [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc, http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc, http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc, http/protobuf"),
+        ("OTEL_TRACES_EXPORTER", "otlp, none"),
+        ("OTEL_METRICS_EXPORTER", "otlp, none"),
+    ],
+)
+def test_a_value_that_is_not_offered_is_refused_by_name(variable: str, accepted: str) -> None:
+    with pytest.raises(TelemetryError, match=f"^{variable}: found 'http/json'; accepted: {accepted}$"):
+        setup({"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT, variable: "http/json"}, version="1")
+
+
+def test_switched_off_nothing_is_traced(exporter: InMemorySpanExporter, off: Telemetry) -> None:
+    environ = {"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT}
+    assert not setup(environ, version="1").tracing
+    assert not setup(environ, version="1", spans=exporter).tracing
+
+
+@pytest.mark.parametrize(("given", "name"), [("", "zeebe-amqp-consumer"), (" ", "zeebe-amqp-consumer"), ("a", "a")])
+def test_the_environment_may_name_the_service(given: str, name: str) -> None:
+    attributes = exporters.resource({"OTEL_SERVICE_NAME": given}, "1.2.3").attributes
+    assert attributes["service.name"] == name
+    assert attributes["service.version"] == "1.2.3"
+
+
+def test_resource_attributes_may_name_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=billing,team=a")
+    attributes = exporters.resource({}, "1").attributes
+    assert (attributes["service.name"], attributes["team"]) == ("billing", "a")
+
+
+class Stuck(SpanExporter):
+    """Never returns from its shutdown until it is released."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return SpanExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        self.release.wait()
+
+
+class Broken(SpanExporter):
+    """Raises."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        raise OSError("no server")
+
+    def shutdown(self) -> None:
+        raise OSError("no server")
+
+
+def test_shutdown_does_not_wait_for_a_stuck_exporter(caplog: pytest.LogCaptureFixture) -> None:
+    stuck = Stuck()
+    setup({}, version="1", spans=stuck).shutdown(0.05)
+    assert "could not be sent within 0.05 s" in caplog.text
+    stuck.release.set()
+
+
+async def test_a_broken_exporter_disturbs_neither_requests_nor_shutdown(
+    incoming: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    telemetry = setup({}, version="1", spans=Broken())
+    assert await telemetry.traced(handler)(incoming()) == Reply("topology", {})
+    telemetry.shutdown()
+    assert "telemetry could not be sent" in caplog.text
+
+
+def test_shutting_down_twice_is_harmless(telemetry: Telemetry, off: Telemetry) -> None:
+    for each in (telemetry, off):
+        each.shutdown()
+        each.shutdown()
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+async def test_a_collector_that_is_away_disturbs_neither_requests_nor_shutdown(
+    incoming: Make, protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+    telemetry = setup(environ, version="1")
+    assert telemetry.tracing
+    request = incoming()
+    await telemetry.measured(telemetry.traced(handler))(request)
+    with telemetry.publishing(request, Reply("topology")) as headers:
+        assert "traceparent" in headers
+    telemetry.shutdown(0.2)

@@ -1,0 +1,263 @@
+"""One trace from the caller to the reply, whatever the request carries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+
+from consumer.telemetry import Telemetry, setup
+from consumer.types import Incoming, Reply
+from zeebe_amqp.errors import Code, Error, Outcome, Source
+
+Make = Callable[..., Incoming]
+Find = Callable[[str], ReadableSpan]
+
+HANDLING = "process zeebe.commands"
+PUBLISHING = "publish reply"
+REFUSAL = Error(
+    code=Code.NOT_FOUND,
+    message="no job with the secret 4711",
+    source=Source.GATEWAY,
+    outcome=Outcome.NOT_EXECUTED,
+    retryable=False,
+)
+
+
+def answering(reply: Reply) -> Callable[[Incoming], Any]:
+    async def handler(_: Incoming) -> Reply:
+        return reply
+
+    return handler
+
+
+async def handle(telemetry: Telemetry, request: Incoming, reply: Reply | None = None) -> dict[str, str]:
+    """Run a request through and return the headers of its reply."""
+    answer = await telemetry.traced(answering(reply or Reply("topology", {})))(request)
+    with telemetry.publishing(request, answer) as headers:
+        return dict(headers)
+
+
+def ids(span: ReadableSpan) -> tuple[str, str, str | None]:
+    context, parent = span.get_span_context(), span.parent
+    assert context is not None
+    return f"{context.trace_id:032x}", f"{context.span_id:016x}", f"{parent.span_id:016x}" if parent else None
+
+
+async def test_one_trace_runs_from_the_caller_over_the_call_to_the_reply(
+    telemetry: Telemetry, incoming: Make, span: Find, caller: tuple[str, str]
+) -> None:
+    request = incoming(headers={"traceparent": caller[0], "tracestate": "vendor=1", "baggage": "user=a%20b"})
+
+    async def handler(_: Incoming) -> Reply:
+        with telemetry.calling("Topology", "gateway:26500") as call:
+            call.finish("OK")
+        return Reply("topology", {})
+
+    reply = await telemetry.traced(handler)(request)
+    with telemetry.publishing(request, reply) as headers:
+        pass
+    handling, calling, publishing = (span(n) for n in (HANDLING, "gateway_protocol.Gateway/Topology", PUBLISHING))
+    trace, handled, parent = ids(handling)
+    assert (trace, parent) == (caller[1], "b7ad6b7169203331")
+    assert ids(calling)[0::2] == (trace, handled)
+    assert ids(publishing)[0::2] == (trace, handled)
+    assert headers == {
+        "traceparent": f"00-{trace}-{ids(publishing)[1]}-01",
+        "tracestate": "vendor=1",
+        "baggage": "user=a%20b",
+    }
+    assert (handling.kind, calling.kind, publishing.kind) == (SpanKind.CONSUMER, SpanKind.CLIENT, SpanKind.PRODUCER)
+
+
+async def test_a_context_in_the_metadata_is_as_good_as_one_in_the_headers(
+    telemetry: Telemetry, incoming: Make, span: Find, caller: tuple[str, str]
+) -> None:
+    headers = await handle(telemetry, incoming(metadata={"traceparent": caller[0], "baggage": "a=b"}))
+    assert headers["traceparent"].split("-")[1] == ids(span(HANDLING))[0] == caller[1]
+    assert headers["baggage"] == "a=b"
+
+
+async def test_without_a_caller_s_context_a_trace_begins_here(telemetry: Telemetry, incoming: Make, span: Find) -> None:
+    request = incoming()
+    headers = await handle(telemetry, request)
+    assert ids(span(HANDLING))[2] is None
+    assert list(headers) == ["traceparent"]
+    assert telemetry.trace_id(request) == ids(span(HANDLING))[0]
+
+
+async def test_the_trace_id_is_known_while_the_request_is_handled(
+    telemetry: Telemetry, incoming: Make, caller: tuple[str, str]
+) -> None:
+    seen = []
+
+    async def handler(request: Incoming) -> Reply:
+        seen.append((telemetry.trace_id(request), get_current_span().is_recording()))
+        return Reply("topology")
+
+    await telemetry.traced(handler)(incoming(headers={"traceparent": caller[0]}))
+    assert seen == [(caller[1], True)]
+    assert not get_current_span().is_recording()
+
+
+async def test_an_unsampled_caller_leaves_no_spans_but_its_trace_goes_on(
+    telemetry: Telemetry, incoming: Make, exporter: InMemorySpanExporter, caller: tuple[str, str]
+) -> None:
+    headers = await handle(telemetry, incoming(headers={"traceparent": caller[0][:-2] + "00"}))
+    assert exporter.get_finished_spans() == ()
+    assert headers["traceparent"].startswith(f"00-{caller[1]}-")
+    assert headers["traceparent"].endswith("-00")
+
+
+async def test_with_links_the_handling_begins_a_trace_that_points_to_the_caller_s(
+    exporter: InMemorySpanExporter, incoming: Make, span: Find, caller: tuple[str, str]
+) -> None:
+    telemetry = setup({}, version="1", spans=exporter, link=True)
+    headers = await handle(telemetry, incoming(headers={"traceparent": caller[0]}))
+    (link,) = span(HANDLING).links
+    trace, _, parent = ids(span(HANDLING))
+    assert parent is None
+    assert trace != caller[1]
+    assert f"{link.context.trace_id:032x}" == caller[1]
+    assert headers["traceparent"].split("-")[1] == trace
+    await handle(telemetry, incoming(queue="other"))
+    assert not span("process other").links
+
+
+async def test_the_handling_span_says_what_was_handled(telemetry: Telemetry, incoming: Make, span: Find) -> None:
+    request = incoming(correlation_id="c-1", message_id="m-1", user_id="ann", redelivered=True)
+    await handle(telemetry, request, Reply("topology", {}, replayed=True))
+    assert span(HANDLING).attributes == {
+        "messaging.system": "rabbitmq",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": "zeebe.commands",
+        "messaging.rabbitmq.destination.routing_key": "zeebe.commands",
+        "messaging.message.id": "m-1",
+        "messaging.message.conversation_id": "c-1",
+        "messaging.message.body.size": len(request.body),
+        "enduser.id": "ann",
+        "zeebe.operation": "topology",
+        "zeebe_amqp.redelivered": True,
+        "zeebe_amqp.replayed": True,
+    }
+    assert span(HANDLING).status.status_code is StatusCode.UNSET
+
+
+class Created(msgspec.Struct):
+    process_instance_key: int
+
+
+@pytest.mark.parametrize("data", [{"processInstanceKey": 7}, {"processInstanceKey": "7"}, Created(7)])
+async def test_keys_of_a_result_are_attributes_as_text(
+    telemetry: Telemetry, incoming: Make, span: Find, data: Any
+) -> None:
+    await handle(telemetry, incoming(), Reply("create-instance", data))
+    assert (span(HANDLING).attributes or {})["zeebe.process_instance_key"] == "7"
+
+
+async def test_keys_of_a_command_are_attributes_and_its_variables_are_not(
+    telemetry: Telemetry, incoming: Make, span: Find
+) -> None:
+    request = incoming("complete-job", data={"jobKey": 2251799813685250, "variables": {"pin": "4711"}})
+    await handle(telemetry, request, Reply("complete-job"))
+    assert (span(HANDLING).attributes or {})["zeebe.job_key"] == "2251799813685250"
+    assert "4711" not in str(span(HANDLING).to_json()) + str(span(PUBLISHING).to_json())
+
+
+async def test_an_error_reply_is_an_error_of_the_span_and_quotes_nothing(
+    telemetry: Telemetry, incoming: Make, span: Find
+) -> None:
+    await handle(telemetry, incoming(), Reply(None, error=REFUSAL))
+    attributes = span(HANDLING).attributes or {}
+    assert span(HANDLING).status.status_code is StatusCode.ERROR
+    assert span(HANDLING).status.description is None
+    assert attributes["error.type"] == "NOT_FOUND"
+    assert attributes["zeebe_amqp.error.source"] == "gateway"
+    assert attributes["zeebe_amqp.error.outcome"] == "not-executed"
+    assert "4711" not in span(HANDLING).to_json()
+    assert span(PUBLISHING).status.status_code is StatusCode.UNSET
+
+
+@pytest.mark.parametrize("error", [ValueError("secret"), asyncio.CancelledError()])
+async def test_a_handler_that_raises_ends_its_span_as_an_error(
+    telemetry: Telemetry, incoming: Make, span: Find, error: BaseException
+) -> None:
+    async def handler(_: Incoming) -> Reply:
+        raise error
+
+    with pytest.raises(type(error)):
+        await telemetry.traced(handler)(incoming())
+    assert span(HANDLING).status.status_code is StatusCode.ERROR
+    assert (span(HANDLING).attributes or {})["error.type"] == type(error).__name__
+    assert not get_current_span().is_recording()
+
+
+async def test_a_failed_publish_ends_its_span_as_an_error(telemetry: Telemetry, incoming: Make, span: Find) -> None:
+    request = incoming()
+
+    def publish() -> None:
+        with telemetry.publishing(request, Reply("topology")):
+            raise TimeoutError
+
+    await handle_only(telemetry, request)
+    with pytest.raises(TimeoutError):
+        publish()
+    assert span(PUBLISHING).status.status_code is StatusCode.ERROR
+    assert (span(PUBLISHING).attributes or {})["error.type"] == "TimeoutError"
+
+
+async def handle_only(telemetry: Telemetry, request: Incoming) -> None:
+    await telemetry.traced(answering(Reply("topology")))(request)
+
+
+@pytest.mark.parametrize(("reply_to", "temporary"), [("amq.gen-x", True), ("orders.replies", False), (None, False)])
+async def test_the_publishing_span_never_names_the_reply_queue(
+    telemetry: Telemetry, incoming: Make, span: Find, reply_to: str | None, temporary: bool
+) -> None:
+    await handle(telemetry, incoming(reply_to=reply_to, correlation_id="c-1"))
+    assert span(PUBLISHING).attributes == {
+        "messaging.system": "rabbitmq",
+        "messaging.operation.name": "publish",
+        "messaging.operation.type": "send",
+        "messaging.destination.template": "reply",
+        "messaging.destination.temporary": temporary,
+        "messaging.message.conversation_id": "c-1",
+        "zeebe.operation": "topology",
+    }
+
+
+def test_a_reply_to_a_request_that_was_never_handled_belongs_to_the_caller_s_trace(
+    telemetry: Telemetry, incoming: Make, caller: tuple[str, str]
+) -> None:
+    request = incoming(headers={"traceparent": caller[0]})
+    with telemetry.publishing(request, Reply(None)) as headers:
+        assert headers["traceparent"].startswith(f"00-{caller[1]}-")
+
+
+async def test_each_try_of_a_request_has_a_span_under_the_same_parent(
+    telemetry: Telemetry, incoming: Make, exporter: InMemorySpanExporter, caller: tuple[str, str]
+) -> None:
+    request = incoming(headers={"traceparent": caller[0]})
+    for _ in range(2):
+        await handle_only(telemetry, request)
+    assert [ids(one)[2] for one in exporter.get_finished_spans()] == ["b7ad6b7169203331"] * 2
+
+
+HOSTILE: list[Any] = [b"\xff", 7, 2**70, 1.5, "x" * 10_000, ["a"], {"a": {}}, None, True, object(), "00-x-y-z", "\x00"]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("name", ["traceparent", "tracestate", "baggage"])
+@pytest.mark.parametrize("body", [b"not JSON", b"", b'{"operation": "topology", "metadata": {"traceparent": ""}}'])
+async def test_hostile_headers_never_raise_and_never_come_back(
+    telemetry: Telemetry, name: str, value: Any, body: bytes
+) -> None:
+    headers = await handle(telemetry, Incoming(body=body, queue="q", headers={name: value}))
+    assert list(headers) == ["traceparent"]
