@@ -1,0 +1,25 @@
+"""Operations on resources: deployments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from consumer.gateway.protocol import gateway_pb2 as pb
+from consumer.operations.rendering import render
+from consumer.operations.row import Operation, always
+from zeebe_amqp.commands.resources import DeployProcess
+
+
+def _deploy_process(command: DeployProcess) -> pb.DeployResourceRequest:
+    # The RPC DeployProcess is deprecated; DeployResource deploys the same file.
+    resource = pb.Resource(name=command.name, content=command.content)
+    return pb.DeployResourceRequest(resources=[resource], tenantId=command.tenant_id)
+
+
+def _deployed_processes(response: pb.DeployResourceResponse, keys_as_text: bool) -> dict[str, Any]:
+    whole = render(response, keys_as_text)
+    processes = [entry["process"] for entry in whole["deployments"] if "process" in entry]
+    return {"key": whole["key"], "processes": processes, "tenantId": whole["tenantId"]}
+
+
+OPERATIONS = (Operation(DeployProcess, _deploy_process, _deployed_processes, repeatable=always),)
