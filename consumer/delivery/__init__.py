@@ -1,0 +1,1 @@
+"""What happens to a message, whatever happens: once, settled in one place."""

@@ -1,0 +1,225 @@
+"""A lane: the deliveries of one request queue, run side by side and settled in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from consumer.delivery.settlement import Settlement, pause, settle
+from consumer.operations import OPERATIONS
+from consumer.types import Handler, Incoming, Reply
+from zeebe_amqp.errors import CommandError
+
+__all__ = ["Delivery", "Lane", "Outbox", "PublishFailed"]
+
+log = logging.getLogger(__name__)
+
+PUBLISH_TRIES = 5
+"""How often a reply is published before its request goes back to the queue, where the broker counts."""
+
+
+class PublishFailed(Exception):
+    """The broker did not confirm a publish; it may or may not have taken the message."""
+
+
+class Delivery(Protocol):
+    """A request message that the broker waits for; its handle on the channel that delivered it."""
+
+    incoming: Incoming
+
+    @property
+    def alive(self) -> bool:
+        """Whether that channel is open; when it is not, the broker delivers the message again."""
+
+    async def ack(self) -> bool:
+        """Tell the broker that the message is done; false when the channel is gone."""
+
+    async def give_back(self) -> None:
+        """Put the message back into its queue, without blame."""
+
+
+class Outbox(Protocol):
+    """Where replies and dead letters leave; returns when the broker confirmed them."""
+
+    async def reply(self, incoming: Incoming, reply: Reply) -> None:
+        """Publish the reply. An unroutable one counts as published (nobody is there).
+
+        Raises:
+            PublishFailed: not confirmed.
+        """
+
+    async def dead_letter(self, incoming: Incoming, reply: Reply) -> None:
+        """Publish the request with the reason to the dead-letter exchange.
+
+        Raises:
+            PublishFailed: not confirmed.
+        """
+
+    async def ready(self) -> None:
+        """Wait until something can be published: connected, and not blocked by an alarm."""
+
+
+class Lane:
+    """Runs deliveries, at most `concurrency` at a time, each in a task of its own.
+
+    The tasks are ours and not the AMQP library's: it cancels its callbacks when the connection is lost, and a
+    command cut off in the middle would have an unknown outcome.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        outbox: Outbox,
+        *,
+        concurrency: int,
+        forget_retry: float,
+        answerable: Callable[[Incoming], bool],
+    ) -> None:
+        self._handler = handler
+        self._outbox = outbox
+        self._slots = asyncio.Semaphore(concurrency)
+        self._forget_retry = forget_retry
+        self._answerable = answerable
+        self._tasks: dict[asyncio.Task[None], Delivery] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    @property
+    def in_flight(self) -> int:
+        """Deliveries that are held: running, waiting for a slot or for their reply's confirm."""
+        return len(self._tasks)
+
+    def accept(self, delivery: Delivery) -> None:
+        """Take over a delivery; returns at once."""
+        task = asyncio.get_running_loop().create_task(self._serve(delivery))
+        self._tasks[task] = delivery
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+
+    async def _serve(self, delivery: Delivery) -> None:
+        try:
+            if not await self._settled(delivery):
+                await delivery.give_back()
+        except Exception:
+            # Nothing may stay unsettled: a message held for ever is a slot lost for ever. The pause keeps a
+            # message that breaks us from spinning; the broker's delivery limit ends it.
+            log.exception("defect while settling a delivery; it is given back")
+            await asyncio.sleep(pause(1))
+            await delivery.give_back()
+
+    async def _settled(self, delivery: Delivery) -> bool:
+        """Run it until its settlement is final, then settle; false when it is to be given back."""
+        started, attempt = time.monotonic(), 0
+        while (reply := await self._handled(delivery)) is not None:
+            settlement = self._settlement(delivery.incoming, reply, time.monotonic() - started)
+            if settlement is not Settlement.AGAIN:
+                return await self._concluded(delivery, settlement, reply)
+            attempt += 1
+            await self._rest(pause(attempt))
+        return False
+
+    async def _handled(self, delivery: Delivery) -> Reply | None:
+        """Run the handler in a slot; None when it has not started because the lane stops or the channel is gone."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting.add(task)
+        try:
+            # An alarm at the broker lets no reply out, so nothing should start that needs one.
+            await self._outbox.ready()
+            await self._slots.acquire()
+        finally:
+            self._waiting.discard(task)
+        try:
+            if self._stopping or not delivery.alive:
+                return None
+            return await self._handler(delivery.incoming)
+        finally:
+            self._slots.release()
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep outside a slot, where stopping may end it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting.add(task)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._waiting.discard(task)
+
+    def _settlement(self, incoming: Incoming, reply: Reply, waited: float) -> Settlement:
+        return settle(
+            reply,
+            answerable=self._answerable(incoming),
+            repeatable=_repeatable(incoming),
+            waited=waited,
+            forget_retry=self._forget_retry,
+        )
+
+    async def _concluded(self, delivery: Delivery, settlement: Settlement, reply: Reply) -> bool:
+        """Publish what is to be published, then ack; false when that did not work and the channel is still open."""
+        for attempt in range(1, PUBLISH_TRIES + 1):
+            await self._outbox.ready()
+            if not delivery.alive:
+                # The broker delivers it again; the answer is remembered and goes out then.
+                return True
+            try:
+                await self._publish(delivery.incoming, settlement, reply)
+            except PublishFailed as failure:
+                log.warning("%s not confirmed (try %d): %s", settlement.name.lower(), attempt, failure)
+                await asyncio.sleep(pause(attempt))
+                continue
+            if await delivery.ack():
+                delivery.incoming.acknowledged()
+            return True
+        return False
+
+    async def _publish(self, incoming: Incoming, settlement: Settlement, reply: Reply) -> None:
+        if settlement is Settlement.REPLY:
+            await self._outbox.reply(incoming, reply)
+        elif settlement is Settlement.DEAD:
+            await self._outbox.dead_letter(incoming, reply)
+
+    async def stop(self, grace: float) -> bool:
+        """Give back what has not started, let the rest finish.
+
+        Args:
+            grace: seconds to wait for running commands.
+
+        Returns:
+            Whether everything ended in time; what did not is given back.
+        """
+        self._stopping = True
+        waiting = {task: self._tasks[task] for task in self._waiting}
+        await _cancel(waiting)
+        await _give_back(list(waiting.values()))
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        late = dict(self._tasks)
+        await _cancel(late)
+        await _give_back(list(late.values()))
+        return not late
+
+
+async def _cancel(tasks: dict[asyncio.Task[None], Delivery]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+async def _give_back(deliveries: list[Delivery]) -> None:
+    for delivery in deliveries:
+        await delivery.give_back()
+
+
+def _repeatable(incoming: Incoming) -> bool:
+    try:
+        request = incoming.request
+    except CommandError:
+        return False
+    return OPERATIONS[request.operation].repeatable(request.command)

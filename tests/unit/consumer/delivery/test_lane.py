@@ -1,0 +1,282 @@
+"""A lane runs deliveries side by side and settles every one of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from consumer.delivery import lane as lanes
+from consumer.delivery.lane import Lane, PublishFailed
+from consumer.types import Incoming, Reply
+from zeebe_amqp.errors import Code, Error, Outcome, Source
+
+OK = Reply("topology", {})
+
+
+def error(code: Code, retryable: bool = False, source: Source = Source.GATEWAY) -> Reply:
+    return Reply(
+        "topology",
+        error=Error(code=code, message="", source=source, outcome=Outcome.NOT_EXECUTED, retryable=retryable),
+    )
+
+
+class FakeDelivery:
+    """A delivery that writes down how it was settled."""
+
+    def __init__(self, events: list[str], *, reply_to: str | None = "replies", body: bytes | None = None) -> None:
+        self.events = events
+        body = orjson.dumps({"operation": "topology"}) if body is None else body
+        self.incoming = Incoming(body=body, reply_to=reply_to)
+        self.incoming.acknowledged = lambda: events.append("acknowledged")
+        self.alive = True
+
+    async def ack(self) -> bool:
+        self.events.append("ack")
+        return self.alive
+
+    async def give_back(self) -> None:
+        self.events.append("give back")
+
+
+class FakeOutbox:
+    """An outbox that can be closed (an alarm) and that can refuse."""
+
+    def __init__(self, events: list[str]) -> None:
+        self.events = events
+        self.refusals = 0
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def ready(self) -> None:
+        await self.open.wait()
+
+    async def _publish(self, event: str) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise PublishFailed("no confirm")
+        self.events.append(event)
+
+    async def reply(self, incoming: Incoming, reply: Reply) -> None:
+        await self._publish("reply")
+
+    async def dead_letter(self, incoming: Incoming, reply: Reply) -> None:
+        await self._publish("dead letter")
+
+
+class Handling:
+    """A handler with scripted replies that can be held."""
+
+    def __init__(self) -> None:
+        self.replies: list[Reply | Exception] = []
+        self.running = self.most = self.runs = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, _: Incoming) -> Reply:
+        self.runs += 1
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await self.gate.wait()
+        finally:
+            self.running -= 1
+        reply = self.replies.pop(0) if self.replies else OK
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+@pytest.fixture
+def events() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def outbox(events: list[str]) -> FakeOutbox:
+    return FakeOutbox(events)
+
+
+@pytest.fixture
+def handling(monkeypatch: pytest.MonkeyPatch) -> Handling:
+    monkeypatch.setattr(lanes, "pause", lambda _: 0.0)
+    return Handling()
+
+
+def lane_of(handling: Handling, outbox: FakeOutbox, **settings: Any) -> Lane:
+    return Lane(
+        handling,
+        outbox,
+        **{"concurrency": 2, "forget_retry": 900, "answerable": lambda incoming: bool(incoming.reply_to), **settings},
+    )
+
+
+async def settled(lane: Lane, *deliveries: FakeDelivery) -> None:
+    for delivery in deliveries:
+        lane.accept(delivery)
+    while lane.in_flight:
+        await asyncio.sleep(0)
+
+
+async def test_the_reply_is_confirmed_before_the_ack(handling: Handling, outbox: FakeOutbox, events: list[str]) -> None:
+    await settled(lane_of(handling, outbox), FakeDelivery(events))
+    assert events == ["reply", "ack", "acknowledged"]
+
+
+async def test_success_that_nobody_waits_for_is_acked(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    await settled(lane_of(handling, outbox), FakeDelivery(events, reply_to=None))
+    assert events == ["ack", "acknowledged"]
+
+
+async def test_a_final_error_that_nobody_waits_for_is_dead(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    handling.replies = [error(Code.INVALID_ARGUMENT)]
+    await settled(lane_of(handling, outbox), FakeDelivery(events, reply_to=None, body=b"not json"))
+    assert events == ["dead letter", "ack", "acknowledged"]
+
+
+async def test_what_nobody_waits_for_waits_for_the_gateway(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    handling.replies = [error(Code.UNAVAILABLE, retryable=True)] * 5
+    await settled(lane_of(handling, outbox, forget_retry=0), FakeDelivery(events, reply_to=None))
+    assert (handling.runs, events) == (6, ["ack", "acknowledged"])
+
+
+async def test_a_reply_that_is_not_confirmed_is_sent_again_without_running_again(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    outbox.refusals = 2
+    await settled(lane_of(handling, outbox), FakeDelivery(events))
+    assert (handling.runs, events) == (1, ["reply", "ack", "acknowledged"])
+
+
+async def test_a_reply_that_is_never_confirmed_gives_the_request_back(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    outbox.refusals = 1000
+    await settled(lane_of(handling, outbox), FakeDelivery(events))
+    assert events == ["give back"]
+
+
+async def test_after_a_lost_connection_the_answer_waits_for_the_redelivery(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    handling.gate.clear()
+    lane, delivery = lane_of(handling, outbox), FakeDelivery(events)
+    lane.accept(delivery)
+    await asyncio.sleep(0.01)
+    delivery.alive = False
+    handling.gate.set()
+    await settled(lane)
+    assert (handling.runs, events) == (1, [])
+
+
+async def test_an_ack_on_a_lost_channel_is_not_taken_for_one(
+    handling: Handling, outbox: FakeOutbox, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = FakeDelivery(events)
+
+    async def lost() -> bool:
+        return False
+
+    monkeypatch.setattr(delivery, "ack", lost)
+    await settled(lane_of(handling, outbox), delivery)
+    assert events == ["reply"]
+
+
+async def test_what_the_lost_channel_delivered_does_not_start(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    delivery = FakeDelivery(events)
+    delivery.alive = False
+    await settled(lane_of(handling, outbox), delivery)
+    assert handling.runs == 0
+
+
+async def test_no_more_run_at_a_time_than_allowed(handling: Handling, outbox: FakeOutbox, events: list[str]) -> None:
+    handling.gate.clear()
+    lane = lane_of(handling, outbox)
+    for _ in range(10):
+        lane.accept(FakeDelivery(events))
+    await asyncio.sleep(0.01)
+    handling.gate.set()
+    await settled(lane)
+    assert handling.most == 2
+    assert events.count("ack") == 10
+
+
+async def test_nothing_starts_while_the_broker_takes_no_replies(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    outbox.open.clear()
+    lane = lane_of(handling, outbox)
+    lane.accept(FakeDelivery(events))
+    await asyncio.sleep(0.01)
+    assert handling.runs == 0
+    outbox.open.set()
+    await settled(lane)
+    assert events == ["reply", "ack", "acknowledged"]
+
+
+async def test_a_defect_gives_the_message_back_and_frees_the_slot(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    handling.replies = [RuntimeError("defect")] * 3
+    lane = lane_of(handling, outbox)
+    await settled(lane, *(FakeDelivery(events) for _ in range(3)))
+    await settled(lane, FakeDelivery(events))
+    assert events == ["give back"] * 3 + ["reply", "ack", "acknowledged"]
+
+
+async def test_stopping_gives_back_what_has_not_started_and_lets_the_rest_end(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    handling.gate.clear()
+    lane = lane_of(handling, outbox)
+    for _ in range(5):
+        lane.accept(FakeDelivery(events))
+    await asyncio.sleep(0.01)
+    stopping = asyncio.create_task(lane.stop(grace=5))
+    await asyncio.sleep(0.01)
+    assert events == ["give back"] * 3
+    handling.gate.set()
+    assert await stopping
+    assert events.count("ack") == 2
+
+
+async def test_stopping_gives_back_what_does_not_end_in_time(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    handling.gate.clear()
+    lane = lane_of(handling, outbox)
+    lane.accept(FakeDelivery(events))
+    await asyncio.sleep(0.01)
+    assert not await lane.stop(grace=0.01)
+    assert events == ["give back"]
+
+
+async def test_stopping_wakes_what_rests_between_two_tries(
+    handling: Handling, outbox: FakeOutbox, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "pause", lambda _: 1000.0)
+    handling.replies = [error(Code.UNAVAILABLE, retryable=True)]
+    lane = lane_of(handling, outbox)
+    lane.accept(FakeDelivery(events, reply_to=None))
+    await asyncio.sleep(0.01)
+    assert await lane.stop(grace=5)
+    assert events == ["give back"]
+
+
+async def test_what_arrives_while_stopping_is_given_back(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    lane = lane_of(handling, outbox)
+    await lane.stop(grace=0)
+    await settled(lane, FakeDelivery(events))
+    assert (handling.runs, events) == (0, ["give back"])
