@@ -1,0 +1,96 @@
+# Everything a developer does here. A fresh Debian or Ubuntu needs Python 3.11, git and make; the rest is set up on the way.
+
+PYTHON ?= python3
+RUN    := .venv/bin/python
+OP     ?= topology
+DATA   ?= {}
+export OP DATA
+
+.DEFAULT_GOAL := help
+.PHONY: help venv servers demo up down status call test check unit lint format types layers proto proto-check lock bench docs clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- set-up -----------------------------------------------------------------------------------------------------------
+
+venv: .venv/installed ## the Python environment .venv, from the lock files
+
+.venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml contracts/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m scripts.environment
+	@touch $@
+
+servers: venv ## RabbitMQ, Redis, Java and Zeebe for development, downloaded once
+	@$(RUN) -m scripts.servers
+
+# --- playing ----------------------------------------------------------------------------------------------------------
+
+demo: servers ## start everything, order a process by message, watch it end, stop everything
+	@$(RUN) -m scripts.demo
+
+up: servers ## start RabbitMQ, Zeebe and the consumer in the background
+	@$(RUN) -m scripts.stack up
+
+down: venv ## stop what `make up` started
+	@$(RUN) -m scripts.stack down
+
+status: venv ## say what `make up` started and whether it runs
+	@$(RUN) -m scripts.stack status
+
+call: venv ## send one command and show the reply: make call OP=topology DATA='{}'
+	@$(RUN) -m scripts.call
+
+# --- checking ---------------------------------------------------------------------------------------------------------
+
+test: servers check proto-check ## everything that must pass: format, lint, types, layers, protocol, all tests
+	$(RUN) -m pytest --cov
+
+unit: venv ## the quick tests, no servers
+	$(RUN) -m pytest tests/unit
+
+check: lint types layers
+
+lint: venv ## format and lint, looking only
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+
+format: venv ## format and mend what can be mended
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+types: venv ## mypy --strict
+	$(RUN) -m mypy consumer contracts/zeebe_amqp scripts
+
+layers: venv ## who may import whom
+	.venv/bin/lint-imports --no-logo
+
+proto-check: servers ## compare the generated gRPC messages with the published protocol
+	@$(RUN) -m scripts.protocol --check
+
+# --- making -----------------------------------------------------------------------------------------------------------
+
+proto: servers ## make the gRPC messages anew from the published protocol
+	@$(RUN) -m scripts.protocol
+
+LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate --no-emit-package zeebe-amqp
+
+lock: venv ## write the lock files anew (UPGRADE=--upgrade for newer versions)
+	$(LOCK) $(UPGRADE) --output-file requirements/uv.txt requirements/uv.in
+	$(LOCK) $(UPGRADE) --output-file requirements/java.txt requirements/java.in
+	$(LOCK) $(UPGRADE) --output-file requirements/build.txt requirements/build.in
+	$(LOCK) $(UPGRADE) --output-file requirements/run.txt pyproject.toml
+	$(LOCK) $(UPGRADE) --output-file requirements/dev.txt --constraint requirements/run.txt --extra client \
+		pyproject.toml contracts/pyproject.toml requirements/dev.in
+
+bench: servers ## measure
+	@$(RUN) -m benchmarks
+
+docs: venv ## the documentation site, in site/
+	$(RUN) -m mkdocs build --strict
+
+clean: ## stop what runs in the background; remove what was made here (not downloads)
+	@[ ! -e .run ] || $(RUN) -m scripts.stack down
+	rm -rf .venv .run .state .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov site build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

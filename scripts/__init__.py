@@ -1,0 +1,1 @@
+"""Servers and chores of development: plain Python, nothing to install first."""

@@ -1,0 +1,67 @@
+"""Where downloaded servers are kept, and how they are found again."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from scripts.process import ServerError
+
+ZEEBE_VERSION = "8.6.0"
+JAVA_OLDEST = 21
+
+
+def folder() -> Path:
+    """The cache folder: `ZEEBE_AMQP_CACHE`, else `~/.cache/zeebe-amqp`, which every clone of this user shares."""
+    given = os.environ.get("ZEEBE_AMQP_CACHE")
+    return Path(given).resolve() if given else Path.home() / ".cache" / "zeebe-amqp"
+
+
+def zeebe_home() -> Path:
+    """The folder of the unpacked Zeebe distribution.
+
+    Raises:
+        ServerError: it has not been downloaded.
+    """
+    home = folder() / f"camunda-zeebe-{ZEEBE_VERSION}"
+    if not (home / "bin" / "broker").exists():
+        raise ServerError(f"Zeebe is not in {home}: `make servers` downloads it, or set ZEEBE_ADDRESS to a gateway")
+    return home
+
+
+def java_home() -> Path:
+    """The folder of a Java runtime that Zeebe can use.
+
+    Looked for in `JAVA_HOME`, on PATH, in the system's folder of Java versions, in the cache; the first that is new
+    enough wins.
+
+    Raises:
+        ServerError: there is none.
+    """
+    for home in java_candidates():
+        if java_version(home) >= JAVA_OLDEST:
+            return home
+    raise ServerError(f"no Java {JAVA_OLDEST} or newer was found: `make servers` downloads one, or set JAVA_HOME")
+
+
+def java_candidates() -> list[Path]:
+    """Folders that may hold a Java runtime, in order of preference; they need not exist."""
+    given, on_path = os.environ.get("JAVA_HOME"), shutil.which("java")
+    return [
+        *([Path(given)] if given else []),
+        *([Path(on_path).resolve().parent.parent] if on_path else []),
+        *sorted(Path("/usr/lib/jvm").glob("*")),
+        folder() / "java",
+    ]
+
+
+def java_version(home: Path) -> int:
+    """The major version of the Java runtime in `home`, 0 when there is none."""
+    try:
+        release = (home / "release").read_text(errors="replace")
+    except OSError:
+        return 0
+    found = re.search(r'JAVA_VERSION="(?:1\.)?(\d+)', release)
+    return int(found[1]) if found and os.access(home / "bin" / "java", os.X_OK) else 0

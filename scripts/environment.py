@@ -1,0 +1,65 @@
+"""The Python environment of development, `.venv`: locked packages, and both of ours editable (`make venv`)."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+from scripts import packages
+from scripts.process import ServerError
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+
+
+def create() -> None:
+    """Make the environment, unless a working one is there."""
+    if works():
+        return
+    if not importlib.util.find_spec("ensurepip"):
+        packages.install(["python3-venv"])
+    run(sys.executable, "-m", "venv", "--clear", str(VENV))
+
+
+def works() -> bool:
+    """Whether the environment's interpreter starts and has pip."""
+    python = VENV / "bin" / "python"
+    asked = [str(python), "-m", "pip", "--version"]
+    return python.exists() and subprocess.run(asked, check=False, capture_output=True).returncode == 0
+
+
+def fill() -> None:
+    """Install what the lock files say, then both packages from here."""
+    python = str(VENV / "bin" / "python")
+    requirements = ROOT / "requirements"
+    run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(requirements / "uv.txt"))
+    uv = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", python]
+    run(*uv, "--require-hashes", "-r", str(requirements / "dev.txt"))
+    run(*uv, "--no-deps", "--no-build-isolation", "-e", str(ROOT / "contracts"), "-e", str(ROOT))
+
+
+def run(*command: str) -> None:
+    """Run a command of the installation.
+
+    Raises:
+        ServerError: it failed; its own messages are above.
+    """
+    if subprocess.run(command, check=False, cwd=ROOT).returncode:
+        raise ServerError(f"this failed (its messages are above): {' '.join(command)}")
+
+
+def main() -> int:
+    """Create and fill the environment; the exit status."""
+    try:
+        create()
+        fill()
+    except ServerError as problem:
+        print(f"make venv: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Programs from Debian's and Ubuntu's packages: installed when missing, and never started by being installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+
+from scripts.process import ServerError
+
+INSTALL = """\
+set -e
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\\nexit 101\\n' >"$policy"
+    chmod +x "$policy"
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -qq -y --no-install-recommends "$@"
+"""
+"""Debian asks policy-rc.d whether a package may start its service: not while we install."""
+
+
+def ensure(programs: Iterable[tuple[str, str]]) -> None:
+    """Install the packages of the programs that are missing; `programs` are pairs of path or name, and package.
+
+    Raises:
+        ServerError: a package is missing and cannot be installed; the text says what to do.
+    """
+    missing = sorted({package for program, package in programs if not found(program)})
+    if missing:
+        print(f"installing {', '.join(missing)} with apt-get", flush=True)
+        install(missing)
+
+
+def found(program: str) -> bool:
+    """Whether a program is there, also in the folders of system programs that a user's PATH may lack."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None
+
+
+def install(packages: list[str]) -> None:
+    """Install packages with apt-get, as root or through sudo.
+
+    Raises:
+        ServerError: there is no apt-get or no right to use it, or it failed.
+    """
+    wanted = f"please install {' '.join(packages)} yourself"
+    if not shutil.which("apt-get"):
+        raise ServerError(f"this machine has no apt-get: {wanted}")
+    command = ["sh", "-c", INSTALL, "install", *packages]
+    if os.geteuid() != 0:
+        if not shutil.which("sudo"):
+            raise ServerError(f"not root, and sudo is missing: {wanted}")
+        command = ["sudo", *command]
+    if subprocess.run(command, check=False, stdin=subprocess.DEVNULL if os.environ.get("CI") else None).returncode:
+        raise ServerError(f"apt-get failed (its messages are above): {wanted}")

@@ -1,0 +1,134 @@
+"""A server process that is ours alone: started in the background, never left behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from scripts import guard
+
+PORTS = range(20_000, 32_000)
+"""Below the range from which the kernel takes ports for outgoing connections: a stopped server finds its port free."""
+
+
+class ServerError(Exception):
+    """A server that is missing, ended early or did not get ready; the text says what to do."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 on which nothing listens."""
+    for port in random.sample(PORTS, 200):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ServerError(f"no free port among 200 tried between {PORTS.start} and {PORTS.stop} on 127.0.0.1")
+
+
+def tail(log: Path, lines: int = 20) -> str:
+    """The last lines of a log file; empty when there is none."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
+
+
+class Process:
+    """One program under `guard.py`: it and everything that it starts end with it, or with us.
+
+    `tied=False` lets it outlive us, for servers that stay up in the background; its `pid` then stops it.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path, *, tied: bool = True) -> None:
+        self.log = log
+        launcher = [sys.executable, guard.__file__, *(["--tied"] if tied else []), *command]
+        with log.open("ab") as output:
+            self._guard = subprocess.Popen(
+                launcher,
+                stdin=subprocess.PIPE if tied else subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
+                cwd=log.parent,
+                start_new_session=True,
+            )
+        self.pid = self._guard.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the program has not ended yet."""
+        return self.status is None
+
+    @property
+    def status(self) -> int | None:
+        """The program's exit status, 128 + N when signal N ended it; None while it runs."""
+        status = self._guard.poll()
+        if status is not None and self._guard.stdin:
+            self._guard.stdin.close()
+        return status
+
+    def wait(self, seconds: float) -> int:
+        """Wait until it has ended by itself; its exit status.
+
+        Raises:
+            subprocess.TimeoutExpired: `seconds` passed.
+        """
+        self._guard.wait(seconds)
+        return self._reap()
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
+        """Return when `ready()` is true.
+
+        Raises:
+            ServerError: the program ended, or `seconds` passed; with the end of its log.
+        """
+        end = time.monotonic() + seconds
+        try:
+            while not ready():
+                if not self.running:
+                    raise ServerError(f"the server ended with status {self.status}:\n{tail(self.log)}")
+                if time.monotonic() > end:
+                    raise ServerError(f"the server was not ready after {seconds:g} s:\n{tail(self.log)}")
+                time.sleep(0.05)
+        except BaseException:  # an interrupted start leaves nothing behind either
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End it politely and wait; by force after 30 s. Nothing happens when it has ended."""
+        if self.running:
+            self._guard.terminate()
+        self._reap()
+
+    def kill(self) -> None:
+        """End it as a crash would: SIGKILL, no farewell."""
+        guard.signal_all(guard.family(self.pid), signal.SIGKILL)
+        self._reap()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the program itself, not to what it started."""
+        while self.running and not (programs := guard.children(self.pid)):
+            time.sleep(0.01)
+        if self.running:
+            guard.signal_all(programs[:1], number)
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open, nothing answers."""
+        guard.signal_all(guard.family(self.pid), signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        guard.signal_all(guard.family(self.pid), signal.SIGCONT)
+
+    def _reap(self) -> int:
+        status = self._guard.wait()
+        if self._guard.stdin:
+            self._guard.stdin.close()
+        return status

@@ -1,0 +1,141 @@
+"""A private RabbitMQ node: own ports, own data, own name service, on 127.0.0.1 only."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import Self
+
+from scripts.process import Process, ServerError, free_port
+
+PACKAGED = Path("/usr/lib/rabbitmq/bin")
+"""Debian's scripts. The ones on PATH there insist on the user and the default node of the machine."""
+
+CONFIGURATION = """\
+listeners.tcp.local = 127.0.0.1:{port}
+log.console = false
+log.file.level = info
+"""
+
+HELLO = b"AMQP\x00\x00\x09\x01"
+
+
+def executable(name: str) -> str:
+    """The path of a RabbitMQ program: "rabbitmq-server", "rabbitmqctl".
+
+    Raises:
+        ServerError: RabbitMQ is not installed.
+    """
+    found = shutil.which(name, path=str(PACKAGED)) or shutil.which(name)
+    if not found:
+        raise ServerError(f"{name} was not found: `make servers` installs RabbitMQ, or set AMQP_URL to a broker")
+    return found
+
+
+class RabbitMQ:
+    """One node with its data in `directory`; a second start finds the data of the first.
+
+    Use as a context manager, or call `start` and `stop`. Plugins by name, for example "rabbitmq_management".
+    """
+
+    def __init__(self, directory: Path, port: int = 0, *, plugins: tuple[str, ...] = (), tied: bool = True) -> None:
+        self.directory = Path(directory).resolve()
+        self.port = port or free_port()
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        self.process: Process | None = None
+        self._plugins = plugins
+        self._tied = tied
+        self._environment = self._settings(free_port(), free_port())
+
+    def _settings(self, dist_port: int, epmd_port: int) -> dict[str, str]:
+        home = self.directory
+        return {
+            "HOME": str(home),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(epmd_port),
+            "RABBITMQ_NODENAME": f"node-{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(dist_port),
+            "RABBITMQ_MNESIA_BASE": str(home / "data"),
+            "RABBITMQ_LOG_BASE": str(home / "log"),
+            "RABBITMQ_PID_FILE": str(home / "pid"),
+            "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(home / "advanced.config"),
+            "RABBITMQ_CONF_ENV_FILE": str(home / "rabbitmq-env.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+            # Idle schedulers must not burn the processor, and the node must not be reached from outside.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
+            ),
+        }
+
+    def _write_files(self) -> None:
+        for folder in (self.directory, self.directory / "data", self.directory / "log"):
+            folder.mkdir(parents=True, exist_ok=True)
+        cookie = self.directory / ".erlang.cookie"
+        if not cookie.exists():
+            cookie.touch(mode=0o600)
+            cookie.write_text(secrets.token_hex(16))
+            cookie.chmod(0o400)
+        (self.directory / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port))
+        (self.directory / "enabled_plugins").write_text(f"[{','.join(self._plugins)}].\n")
+
+    def start(self) -> Self:
+        """Start the node and return when it speaks AMQP.
+
+        Raises:
+            ServerError: RabbitMQ is missing, the node is up already, or it did not get ready within 90 s.
+        """
+        if self.process and self.process.running:
+            raise ServerError(f"the RabbitMQ node in {self.directory} runs already")
+        self._write_files()
+        command = [executable("rabbitmq-server")]
+        self.process = Process(command, self._environment, self.directory / "output.log", tied=self._tied)
+        self.process.wait_until(self.answers, 90)
+        return self
+
+    def stop(self) -> None:
+        """Stop the node as an operator would; its data stays."""
+        if self.process:
+            self.process.stop()
+
+    def kill(self) -> None:
+        """End the node as a crash would (SIGKILL); its data stays."""
+        if self.process:
+            self.process.kill()
+
+    def restart(self) -> None:
+        """Stop and start on the same port with the same data."""
+        self.stop()
+        self.start()
+
+    def answers(self) -> bool:
+        """Whether the node greets a client on its AMQP port."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+                connection.sendall(HELLO)
+                return len(connection.recv(8)) > 0
+        except OSError:
+            return False
+
+    def ctl(self, *arguments: str) -> str:
+        """What `rabbitmqctl ARGUMENTS` prints for this node, for example `ctl("list_queues", "name")`.
+
+        Raises:
+            ServerError: it failed; with what it printed.
+        """
+        command = [executable("rabbitmqctl"), "--quiet", *arguments]
+        environment = {**os.environ, **self._environment}
+        done = subprocess.run(command, check=False, env=environment, cwd=self.directory, capture_output=True, text=True)
+        if done.returncode:
+            raise ServerError(f"rabbitmqctl {' '.join(arguments)} failed: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
