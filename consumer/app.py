@@ -1,0 +1,181 @@
+"""The composition root: builds every part, runs until a signal, drains. Reads top to bottom."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+from collections.abc import Mapping
+from functools import lru_cache, partial
+
+from consumer import telemetry
+from consumer.broker import Broker, queue_names
+from consumer.config import Settings
+from consumer.delivery.lane import Delivery, Lane
+from consumer.delivery.ledger import Ledger, MemoryLedger
+from consumer.delivery.once import once
+from consumer.gateway.calls import Gateway
+from consumer.handler import dispatched, guarded, recovered
+from consumer.health import Health
+from consumer.security import replies
+from consumer.telemetry import Telemetry
+from consumer.types import Handler, Incoming
+from zeebe_amqp import __version__
+from zeebe_amqp.errors import CommandError
+
+__all__ = ["Service", "run"]
+
+log = logging.getLogger(__name__)
+
+PROBE_INTERVAL = 5.0
+"""Seconds between two looks at the gateway, for readiness."""
+
+
+class Service:
+    """The whole service: parts that are started in order and stopped in the opposite one.
+
+    Args:
+        settings: the effective configuration.
+        watch: telemetry; its exporters are chosen by the OTEL_* variables.
+    """
+
+    def __init__(self, settings: Settings, watch: Telemetry) -> None:
+        self._settings = settings
+        self._telemetry = watch
+        # Callers have few reply queues and ask often.
+        self._policy = lru_cache(maxsize=4096)(
+            partial(replies.refusal, own_queues=frozenset(queue_names(settings.amqp)), allow=settings.reply_allow)
+        )
+        self.gateway = Gateway(settings.zeebe, watch.calling)
+        self.ledger: Ledger = MemoryLedger(settings.ledger_ttl, settings.ledger_max_entries)
+        self.broker = Broker(
+            settings.amqp, max_depth=settings.max_depth, accept=self._accept, publishing=watch.publishing
+        )
+        handler = self._handler()
+        self._lanes = {queue: self._lane(handler) for queue in settings.amqp.queues}
+        self.health = (
+            Health(settings.http_address, self.problems, watch.prometheus)
+            if settings.http_address is not None
+            else None
+        )
+        self._gateway_problem: str | None = "not asked yet"
+        self._probe: asyncio.Task[None] | None = None
+        self._stopping = False
+        watch.gauge("in_flight", self.in_flight)
+
+    def _handler(self) -> Handler:
+        """Every wrapper that a request passes, outermost first."""
+        watch = self._telemetry
+        return watch.traced(
+            watch.measured(
+                recovered(
+                    guarded(
+                        once(
+                            recovered(dispatched(self.gateway), watch.trace_id),
+                            self.ledger,
+                            run_again=self._settings.on_unknown == "run",
+                        ),
+                        self._refusal,
+                    ),
+                    watch.trace_id,
+                )
+            )
+        )
+
+    def _lane(self, handler: Handler) -> Lane:
+        return Lane(
+            handler,
+            self.broker,
+            concurrency=self._settings.concurrency,
+            forget_retry=self._settings.forget_retry,
+            answerable=self._answerable,
+        )
+
+    def _refusal(self, incoming: Incoming) -> str | None:
+        return self._policy(incoming.reply_to)
+
+    def _answerable(self, incoming: Incoming) -> bool:
+        return bool(incoming.reply_to) and not incoming.flaws and self._refusal(incoming) is None
+
+    def _accept(self, queue: str, delivery: Delivery) -> None:
+        self._lanes[queue].accept(delivery)
+
+    def in_flight(self) -> int:
+        """Deliveries held now, over all lanes."""
+        return sum(lane.in_flight for lane in self._lanes.values())
+
+    def problems(self) -> dict[str, str]:
+        """Why it is not ready, by part; empty when it is."""
+        problems = dict(self.broker.problems())
+        if self._gateway_problem is not None:
+            problems["gateway"] = self._gateway_problem
+        if self._stopping:
+            problems["service"] = "stopping"
+        return problems
+
+    async def start(self) -> None:
+        """Start every part; returns at once, connections are made and kept in the background."""
+        if self.health is not None:
+            await self.health.start()
+        self._probe = asyncio.get_running_loop().create_task(self._watch_gateway())
+        await self.broker.start()
+
+    async def _watch_gateway(self) -> None:
+        while True:
+            try:
+                await self.gateway.probe()
+                self._gateway_problem = None
+            except CommandError as error:
+                if self._gateway_problem != error.message:
+                    log.warning("gateway %s: %s", self._settings.zeebe.address, error.message)
+                self._gateway_problem = error.message
+            await asyncio.sleep(PROBE_INTERVAL)
+
+    async def stop(self) -> bool:
+        """Drain and stop; true when everything that ran could end within SHUTDOWN_GRACE."""
+        # Not ready first, so that nobody counts on us; then take nothing new, give back what has not started and
+        # let the rest end while the connection is still open: replies and acks need it. The gateway closes after
+        # the last command, telemetry last of all, so that it has seen everything.
+        self._stopping = True
+        await self.broker.stop_consuming()
+        drained = await asyncio.gather(*(lane.stop(self._settings.shutdown_grace) for lane in self._lanes.values()))
+        await self.broker.close()
+        if self._probe is not None:
+            self._probe.cancel()
+        await self.gateway.close()
+        await self.ledger.close()
+        if self.health is not None:
+            await self.health.stop()
+        self._telemetry.shutdown()
+        return all(drained)
+
+
+async def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:
+    """Run the service until SIGTERM or SIGINT; a second signal exits at once.
+
+    Returns:
+        The exit code: 0 when everything was drained, 1 when something had to be given back.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        if stopping.is_set():
+            os._exit(1)
+        log.info("%s: draining for at most %g s", number.name, settings.shutdown_grace)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    service = Service(settings, telemetry.setup(environ, version=__version__))
+    # What is here now stays: the garbage collector need not look at it again with every large request.
+    gc.collect()
+    gc.freeze()
+    await service.start()
+    log.info("consuming %s, commanding %s", ", ".join(settings.amqp.queues), settings.zeebe.address)
+    await stopping.wait()
+    drained = await service.stop()
+    log.info("stopped, %s", "drained" if drained else "not drained: what ran was given back")
+    return 0 if drained else 1

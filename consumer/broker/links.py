@@ -1,0 +1,126 @@
+"""A connection to the broker that is kept open for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+from collections.abc import Awaitable, Callable
+from itertools import cycle
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.exceptions import AMQPError
+from yarl import URL
+
+from consumer.config import Amqp
+
+__all__ = ["RPC_TIMEOUT", "TROUBLE", "Link", "close", "connect", "initialize"]
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT = 10
+"""Seconds; a dead peer is noticed after about three of them."""
+
+CONNECT_TIMEOUT = 15.0
+RPC_TIMEOUT = 15.0
+"""Seconds for one broker call; the AMQP library itself may wait for ever."""
+
+TROUBLE = (AMQPError, OSError, TimeoutError, RuntimeError)
+"""What a call to the broker raises when the broker or the way to it is the cause."""
+
+
+class Link:
+    """One connection that is opened again for ever, with jittered back-off, over the hosts in turn.
+
+    Args:
+        amqp: addresses and certificates.
+        name: shown in the broker's list of connections.
+        opened: called with each new connection; when it fails, the connection is closed and tried again.
+    """
+
+    def __init__(self, amqp: Amqp, name: str, opened: Callable[[AbstractConnection], Awaitable[None]]) -> None:
+        self._amqp = amqp
+        self._urls = cycle(amqp.urls)
+        self._name = name
+        self._opened = opened
+        self._connection: AbstractConnection | None = None
+        self.problem: str | None = "not connected yet"
+        """Why it is not usable; None while it is."""
+
+    async def run(self) -> None:
+        """Keep the connection open until cancelled."""
+        failures = 0
+        while True:
+            try:
+                lost = await self._open(next(self._urls))
+                failures = 0
+                self.problem = f"connection lost: {await lost!r}"
+            except TROUBLE as error:
+                self.problem = f"{type(error).__name__}: {error}"
+            finally:
+                await self.close()
+            failures += 1
+            delay = backoff(failures)
+            log.warning("broker (%s): %s; next try in %.1f s", self._name, self.problem, delay)
+            await asyncio.sleep(delay)
+
+    async def _open(self, url: str) -> asyncio.Future[BaseException | None]:
+        lost: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+
+        def on_close(_: object, error: BaseException | None = None) -> None:
+            if not lost.done():
+                lost.set_result(error)
+
+        self._connection = await connect(self._amqp, url, self._name)
+        self._connection.close_callbacks.add(on_close)
+        await self._opened(self._connection)
+        self.problem = None
+        log.info("broker (%s): connected to %s", self._name, URL(url).host)
+        return lost
+
+    async def close(self) -> None:
+        """Close the connection; harmless when there is none."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await close(connection)
+
+
+async def connect(amqp: Amqp, url: str, name: str) -> AbstractConnection:
+    """Open one connection; `name` is shown in the broker's list of connections.
+
+    Raises:
+        One of TROUBLE.
+    """
+    query = {"heartbeat": str(HEARTBEAT), "name": name, **URL(url).query}
+    return await aio_pika.connect(URL(url).with_query(query), ssl_context=_tls(amqp), timeout=CONNECT_TIMEOUT)
+
+
+def backoff(failures: int) -> float:
+    """Seconds before the next try: 0.5 s doubling to 30 s, with jitter; `failures` counts from 1."""
+    return min(30.0, 0.5 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.75, 1.25)
+
+
+def _tls(amqp: Amqp) -> ssl.SSLContext | None:
+    if not any((amqp.ca, amqp.cert, amqp.key)):
+        return None
+    context = ssl.create_default_context(cafile=amqp.ca)
+    if amqp.cert is not None:
+        context.load_cert_chain(amqp.cert, amqp.key)
+    return context
+
+
+async def initialize(channel: AbstractChannel) -> None:
+    """Open a channel, with a time limit."""
+    async with asyncio.timeout(RPC_TIMEOUT):
+        await channel.initialize()
+
+
+async def close(connection: AbstractConnection) -> None:
+    """Close a connection that may be broken; never raises for that."""
+    try:
+        async with asyncio.timeout(RPC_TIMEOUT):
+            await connection.close()
+    except TROUBLE:
+        log.debug("closing a broken connection", exc_info=True)

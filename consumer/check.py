@@ -1,0 +1,53 @@
+"""Is everything there? One connection to the broker, one to the gateway, and what they said."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from consumer.broker import BrokerError, inspect
+from consumer.config import Settings
+from consumer.gateway.calls import Gateway
+from consumer.gateway.hints import hint
+from zeebe_amqp.errors import CommandError
+
+__all__ = ["Finding", "check"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one part."""
+
+    part: str
+    ok: bool
+    found: str
+
+
+async def check(settings: Settings) -> list[Finding]:
+    """Look at broker and gateway side by side; never raises for what it finds."""
+    return list(await asyncio.gather(_broker(settings), _gateway(settings)))
+
+
+async def _broker(settings: Settings) -> Finding:
+    try:
+        report = await inspect(settings.amqp)
+    except BrokerError as error:
+        return Finding("broker", False, f"{error} (AMQP_URL)")
+    queues = ", ".join(f"{name}: {state}" for name, state in report.queues.items())
+    return Finding("broker", True, f"{report.product} at {report.host}; {queues}")
+
+
+async def _gateway(settings: Settings) -> Finding:
+    gateway = Gateway(settings.zeebe)
+    try:
+        topology = await gateway.probe()
+    except CommandError as error:
+        advice = hint(error.message)
+        found = f"{settings.zeebe.address}: {error.message}" + (f" ({advice})" if advice else "")
+        return Finding("gateway", False, found)
+    finally:
+        await gateway.close()
+    if not topology.brokers:
+        return Finding("gateway", False, f"{settings.zeebe.address}: the gateway answers, but no broker is behind it")
+    found = f"Zeebe {topology.gatewayVersion} at {settings.zeebe.address}; {len(topology.brokers)} brokers, "
+    return Finding("gateway", True, f"{found}{topology.partitionsCount} partitions")

@@ -1,0 +1,158 @@
+"""The command line: `python -m consumer [run|check|config|operations]`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from consumer import app
+from consumer.check import Finding, check
+from consumer.config import ARGUMENTS, VARIABLES, ConfigurationError, Loaded, load
+from consumer.operations import OPERATIONS
+from consumer.telemetry import TelemetryError, logs
+from zeebe_amqp import __version__
+
+__all__ = ["main"]
+
+CONFIGURATION = 2
+"""Exit code for a wrong configuration or command line."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MEANINGS = {spelling: variable.meaning for variable in VARIABLES for spelling in variable.spellings}
+
+
+def _settings(function: F) -> F:
+    """Give a command one option per setting."""
+    for option, variable in reversed(list(ARGUMENTS.items())):
+        file = ", read from a file" if variable.endswith("_FILE") and variable != "COMPONENT_FILE" else ""
+        function = click.option(option, variable, metavar="VALUE", help=_MEANINGS.get(variable, "") + file)(function)
+    return function
+
+
+def _given(context: click.Context, options: Mapping[str, str | None]) -> dict[str, str]:
+    """Options before and after the command's name; the later ones win."""
+    return {**(context.obj or {}), **{name: value for name, value in options.items() if value is not None}}
+
+
+def _load(arguments: Mapping[str, str]) -> Loaded:
+    """The configuration; ends the process with every problem when it is not usable."""
+    try:
+        loaded = load(os.environ, arguments)
+    except ConfigurationError as error:
+        for line in [*error.warnings, *error.problems]:
+            click.echo(line, err=True)
+        sys.exit(CONFIGURATION)
+    logs.setup(loaded.settings.log_level, loaded.settings.log_format)
+    # The libraries log every failed connection themselves, with a traceback; ours say it once and in words.
+    for library in ("aiormq", "aio_pika", "grpc"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+    for warning in loaded.warnings:
+        logging.getLogger(__name__).warning(warning)
+    return loaded
+
+
+@click.group(invoke_without_command=True, context_settings={"max_content_width": 120})
+@click.version_option(__version__, prog_name="zeebe-amqp-consumer")
+@_settings
+@click.pass_context
+def main(context: click.Context, /, **options: str | None) -> None:
+    """Take commands for Zeebe from RabbitMQ, run them, answer. Without a command: run."""
+    context.obj = _given(context, options)
+    if context.invoked_subcommand is None:
+        _run(context.obj)
+
+
+@main.command()
+@_settings
+@click.pass_context
+def run(context: click.Context, /, **options: str | None) -> None:
+    """Consume until SIGTERM or SIGINT; exit code 0 when everything was drained, 1 when not."""
+    _run(_given(context, options))
+
+
+def _run(arguments: Mapping[str, str]) -> None:
+    settings = _load(arguments).settings
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory) as runner:
+            code = runner.run(app.run(settings))
+    except TelemetryError as error:
+        click.echo(str(error), err=True)
+        sys.exit(CONFIGURATION)
+    sys.exit(code)
+
+
+def _loop_factory() -> asyncio.AbstractEventLoop:
+    """uvloop's where it exists, else asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+@main.command("check")
+@_settings
+@click.pass_context
+def check_command(context: click.Context, /, **options: str | None) -> None:
+    """Connect to broker and gateway once and say what was found; exit code 0 when both are usable, else 1."""
+    settings = _load(_given(context, options)).settings
+    findings = asyncio.run(check(settings))
+    _show(findings)
+    sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def _show(findings: list[Finding]) -> None:
+    if not sys.stdout.isatty():
+        for finding in findings:
+            click.echo(orjson.dumps({"part": finding.part, "ok": finding.ok, "found": finding.found}))
+        return
+    console = Console()
+    for finding in findings:
+        mark = "[green]ok[/green]    " if finding.ok else "[red]failed[/red]"
+        console.print(f"{mark} [bold]{finding.part}[/bold]  ", end="")
+        console.print(finding.found, markup=False, highlight=False)
+
+
+@main.command("config")
+@_settings
+@click.pass_context
+def config_command(context: click.Context, /, **options: str | None) -> None:
+    """Print the effective configuration and where each value comes from; secrets are masked."""
+    loaded = _load(_given(context, options))
+    _table(("variable", "value", "source"), loaded.sources)
+
+
+@main.command()
+def operations() -> None:
+    """Print the operations."""
+    rows = [
+        (name, row.command.__name__, "yes" if row.relieving else "no", _first_line(row.command.__doc__))
+        for name, row in OPERATIONS.items()
+    ]
+    _table(("operation", "command", "relieves the engine", "what it does"), rows)
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0] if text else ""
+
+
+def _table(columns: tuple[str, ...], rows: list[Any]) -> None:
+    """A table for people, a JSON line per row when piped."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo(orjson.dumps(dict(zip(columns, row, strict=True))))
+        return
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console().print(table)
