@@ -1,0 +1,8 @@
+"""The engine's side: one channel, and one funnel that every command goes through."""
+
+from __future__ import annotations
+
+from consumer.gateway.answers import GatewayError, Verdict
+from consumer.gateway.calls import Answer, Gateway
+
+__all__ = ["Answer", "Gateway", "GatewayError", "Verdict"]

@@ -1,0 +1,395 @@
+"""A gateway without an engine: every RPC of the protocol answers, and whatever a test scripts happens.
+
+In a test:
+
+    async with FakeGateway() as gateway:
+        gateway.script("CreateProcessInstance", fail("RESOURCE_EXHAUSTED", "busy"), answer())
+        ...                                            # talk to gateway.address
+        assert gateway.count("CreateProcessInstance") == 2
+
+As a program of its own (`python -m tests.fakes.gateway --port 26500`), for a fault that kills a process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import inspect
+import itertools
+import json
+import random
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeAlias, cast
+
+import grpc
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+
+from consumer.gateway.protocol import gateway_pb2 as pb
+
+SERVICE = pb.DESCRIPTOR.services_by_name["Gateway"]
+RPCS = tuple(method.name for method in SERVICE.methods)
+PARTITION_SHIFT = 51
+FIRST_PARTITION = 1 << PARTITION_SHIFT
+DEFAULT_TENANT = "<default>"
+MAX_MESSAGE = 4 * 1024 * 1024
+BUSY = "Failed to write client request to partition '1', because the request limit is exhausted."
+"""What the engine says under backpressure, with RESOURCE_EXHAUSTED."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one request gets: messages, then an optional failure, after `latency` seconds.
+
+    `messages` None means the default answer. `executed` says whether the engine did the command;
+    it counts when the request arrives, so that a caller who gives up early still caused it.
+    """
+
+    messages: tuple[Message, ...] | None = None
+    code: str | None = None
+    text: str = ""
+    latency: float = 0.0
+    executed: bool = True
+
+
+Reaction: TypeAlias = Step | Callable[["Request"], "Step | Awaitable[Step]"]
+
+
+def answer(*messages: Message, latency: float = 0.0) -> Step:
+    """A success: these messages, or the default answer when none is given."""
+    return Step(messages or None, latency=latency)
+
+
+def fail(
+    code: str, text: str = "", *, latency: float = 0.0, executed: bool = False, first: Sequence[Message] = ()
+) -> Step:
+    """A gRPC status, for a stream after the messages `first`."""
+    return Step(tuple(first), code, text, latency, executed)
+
+
+def share(part: float, step: Step, chance: Callable[[], float] = random.random) -> Reaction:
+    """`step` for that part (0 to 1) of the requests, the default answer for the others."""
+    return lambda _: step if chance() < part else answer()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it arrived; `time` is in seconds since 1970."""
+
+    rpc: str
+    message: Any
+    metadata: dict[str, str]
+    time: float
+
+
+def identity(rpc: str, message: Any) -> Hashable:
+    """What makes a request unique for counting: its message id, correlation key, key or variables."""
+    request = getattr(message, "request", message)
+    for name in ("messageId", "correlationKey", "businessId", "jobKey", "variables", "processInstanceKey"):
+        value = getattr(request, name, None)
+        if value:
+            return cast("Hashable", value)
+    return None
+
+
+@dataclass
+class FakeGateway:
+    """The gateway; `async with` starts and stops it.
+
+    `requests` keeps every request (`record=False` for benchmarks); `executions` counts the executed ones
+    by `(rpc, identify(rpc, message))`, those without an identity not at all; `journal`, a file, gets each of
+    them as a JSON line, which survives a killed process.
+    """
+
+    port: int = 0
+    version: str = "8.6.0"
+    partitions: int = 1
+    latency: float = 0.0
+    record: bool = True
+    identify: Callable[[str, Any], Hashable] = identity
+    journal: Path | None = None
+    credentials: grpc.ServerCredentials | None = None
+    requests: list[Request] = field(default_factory=list)
+    executions: Counter[tuple[str, Hashable]] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    _server: grpc.aio.Server | None = None
+    _scripts: dict[str, deque[Reaction]] = field(default_factory=dict)
+    _habits: dict[str, Reaction] = field(default_factory=dict)
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def address(self) -> str:
+        """Where it listens, "host:port"; the same after a restart."""
+        return f"127.0.0.1:{self.port}"
+
+    def script(self, rpc: str, *steps: Reaction) -> None:
+        """The next requests of `rpc` get these, one each and in this order; then its habit again."""
+        self._scripts.setdefault(_known(rpc), deque()).extend(steps)
+
+    def always(self, rpc: str, step: Reaction) -> None:
+        """Every request of `rpc` gets this from now on, unless scripted otherwise."""
+        self._habits[_known(rpc)] = step
+
+    def reset(self) -> None:
+        """Forget scripts, habits and everything counted."""
+        for kept in (self._scripts, self._habits, self.requests, self.executions, self.counts):
+            kept.clear()
+
+    def count(self, rpc: str) -> int:
+        """How many requests of `rpc` arrived."""
+        return self.counts[_known(rpc)]
+
+    def of(self, rpc: str) -> list[Request]:
+        """The recorded requests of `rpc`, oldest first."""
+        name = _known(rpc)
+        return [request for request in self.requests if request.rpc == name]
+
+    def key(self, partition: int = 1) -> int:
+        """A fresh key of that partition."""
+        return (partition << PARTITION_SHIFT) + next(self._numbers)
+
+    async def start(self) -> None:
+        """Listen, on the former port after a stop."""
+        options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MAX_MESSAGE)]
+        server = grpc.aio.server(options=options)
+        handlers = {method.name: self._handler(method) for method in SERVICE.methods}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
+        if self.credentials is None:
+            self.port = server.add_insecure_port(self.address)
+        else:
+            self.port = server.add_secure_port(self.address, self.credentials)
+        await server.start()
+        self._server = server
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Stop listening; what is in flight is cut after `grace` seconds, at once without."""
+        if self._server is not None:
+            server, self._server = self._server, None
+            await server.stop(grace)
+
+    async def __aenter__(self) -> FakeGateway:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _handler(self, method: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:
+        request_class = message_factory.GetMessageClass(method.input_type)
+        response_class = message_factory.GetMessageClass(method.output_type)
+        kind = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
+        run = self._streaming(method.name) if method.server_streaming else self._unary(method.name)
+        return kind(
+            cast("Any", run),
+            request_deserializer=request_class.FromString,
+            response_serializer=response_class.SerializeToString,
+        )
+
+    def _unary(self, rpc: str) -> Callable[[Any, Any], Awaitable[Message]]:
+        async def run(message: Any, context: Any) -> Message:
+            step = await self._react(rpc, message, context)
+            if step.code is not None:
+                await context.abort(grpc.StatusCode[step.code], step.text)
+            return step.messages[0] if step.messages else _default(self, rpc, message)
+
+        return run
+
+    def _streaming(self, rpc: str) -> Callable[[Any, Any], AsyncIterator[Message]]:
+        async def run(message: Any, context: Any) -> AsyncIterator[Message]:
+            step = await self._react(rpc, message, context)
+            for sent in (_default(self, rpc, message),) if step.messages is None else step.messages:
+                yield sent
+            if step.code is not None:
+                await context.abort(grpc.StatusCode[step.code], step.text)
+
+        return run
+
+    async def _react(self, rpc: str, message: Any, context: Any) -> Step:
+        self.counts[rpc] += 1
+        request = Request(rpc, message, dict(context.invocation_metadata() or ()), time.time())
+        if self.record:
+            self.requests.append(request)
+        step = await self._step(rpc, request)
+        if step.executed:
+            self._executed(rpc, message)
+        latency = step.latency or self.latency
+        if latency:
+            await asyncio.sleep(latency)
+        return step
+
+    async def _step(self, rpc: str, request: Request) -> Step:
+        scripted = self._scripts.get(rpc)
+        reaction = scripted.popleft() if scripted else self._habits.get(rpc, _DEFAULT)
+        if isinstance(reaction, Step):
+            return reaction
+        step = reaction(request)
+        return await step if inspect.isawaitable(step) else step
+
+    def _executed(self, rpc: str, message: Any) -> None:
+        key = self.identify(rpc, message)
+        if key is None:
+            return
+        self.executions[rpc, key] += 1
+        if self.journal is not None:
+            with self.journal.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps([rpc, key]) + "\n")
+
+
+_DEFAULT = Step()
+
+
+def _known(rpc: str) -> str:
+    if rpc not in RPCS:
+        raise ValueError(f"rpc: {rpc!r} is not in the protocol; accepted: {', '.join(RPCS)}")
+    return rpc
+
+
+def _default(gateway: FakeGateway, rpc: str, message: Any) -> Message:
+    make = _ANSWERS.get(rpc)
+    if make is not None:
+        return make(gateway, message)
+    return message_factory.GetMessageClass(SERVICE.methods_by_name[rpc].output_type)()
+
+
+def _topology(gateway: FakeGateway, _: Any) -> Message:
+    partitions = [pb.Partition(partitionId=n, role="LEADER") for n in range(1, gateway.partitions + 1)]
+    broker = pb.BrokerInfo(nodeId=0, host="127.0.0.1", port=26501, partitions=partitions, version=gateway.version)
+    return pb.TopologyResponse(
+        brokers=[broker],
+        clusterSize=1,
+        partitionsCount=gateway.partitions,
+        replicationFactor=1,
+        gatewayVersion=gateway.version,
+    )
+
+
+def _created(gateway: FakeGateway, message: Any) -> Message:
+    return pb.CreateProcessInstanceResponse(
+        processDefinitionKey=message.processDefinitionKey or FIRST_PARTITION,
+        bpmnProcessId=message.bpmnProcessId,
+        version=max(message.version, 1),
+        processInstanceKey=gateway.key(),
+        tenantId=message.tenantId or DEFAULT_TENANT,
+    )
+
+
+def _finished(gateway: FakeGateway, message: Any) -> Message:
+    created: Any = _created(gateway, message.request)
+    return pb.CreateProcessInstanceWithResultResponse(
+        processDefinitionKey=created.processDefinitionKey,
+        bpmnProcessId=created.bpmnProcessId,
+        version=created.version,
+        processInstanceKey=created.processInstanceKey,
+        variables=message.request.variables or "{}",
+        tenantId=created.tenantId,
+    )
+
+
+def _job(gateway: FakeGateway, message: Any) -> pb.ActivatedJob:
+    return pb.ActivatedJob(
+        key=gateway.key(),
+        type=message.type,
+        processInstanceKey=gateway.key(),
+        bpmnProcessId="process",
+        processDefinitionVersion=1,
+        processDefinitionKey=FIRST_PARTITION,
+        elementId="task",
+        elementInstanceKey=gateway.key(),
+        customHeaders="{}",
+        worker=message.worker,
+        retries=3,
+        deadline=int(time.time() * 1000) + message.timeout,
+        variables="{}",
+        tenantId=DEFAULT_TENANT,
+    )
+
+
+def _process(gateway: FakeGateway, name: str, tenant: str) -> pb.ProcessMetadata:
+    return pb.ProcessMetadata(
+        bpmnProcessId=Path(name).stem,
+        version=1,
+        processDefinitionKey=gateway.key(),
+        resourceName=name,
+        tenantId=tenant or DEFAULT_TENANT,
+    )
+
+
+def _deployed(gateway: FakeGateway, message: Any) -> Message:
+    tenant = message.tenantId or DEFAULT_TENANT
+    processes = [_process(gateway, resource.name, tenant) for resource in message.resources]
+    deployments = [pb.Deployment(process=process) for process in processes]
+    return pb.DeployResourceResponse(key=gateway.key(), deployments=deployments, tenantId=tenant)
+
+
+def _deployed_processes(gateway: FakeGateway, message: Any) -> Message:
+    processes = [_process(gateway, process.name, "") for process in message.processes]
+    return pb.DeployProcessResponse(key=gateway.key(), processes=processes)
+
+
+_ANSWERS: dict[str, Callable[[FakeGateway, Any], Message]] = {
+    "Topology": _topology,
+    "CreateProcessInstance": _created,
+    "CreateProcessInstanceWithResult": _finished,
+    "ActivateJobs": lambda gateway, message: pb.ActivateJobsResponse(jobs=[_job(gateway, message)]),
+    "StreamActivatedJobs": _job,
+    "DeployResource": _deployed,
+    "DeployProcess": _deployed_processes,
+    "DeleteResource": lambda _, message: pb.DeleteResourceResponse(resourceKey=str(message.resourceKey)),
+    "PublishMessage": lambda gateway, message: pb.PublishMessageResponse(
+        key=gateway.key(), tenantId=message.tenantId or DEFAULT_TENANT
+    ),
+    "BroadcastSignal": lambda gateway, message: pb.BroadcastSignalResponse(
+        key=gateway.key(), tenantId=message.tenantId or DEFAULT_TENANT
+    ),
+    "SetVariables": lambda gateway, _: pb.SetVariablesResponse(key=gateway.key()),
+    "EvaluateDecision": lambda gateway, message: pb.EvaluateDecisionResponse(
+        decisionId=message.decisionId,
+        decisionKey=message.decisionKey or FIRST_PARTITION,
+        decisionName=message.decisionId,
+        decisionVersion=1,
+        decisionOutput="null",
+        tenantId=message.tenantId or DEFAULT_TENANT,
+        decisionInstanceKey=gateway.key(),
+    ),
+    "EvaluateConditional": lambda gateway, message: pb.EvaluateConditionalResponse(
+        conditionalEvaluationKey=gateway.key(), tenantId=message.tenantId or DEFAULT_TENANT
+    ),
+}
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="A gateway without an engine, for tests and benchmarks.")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one; the first line printed names it")
+    parser.add_argument("--gateway-version", default="8.6.0", help="what Topology says")
+    parser.add_argument("--partitions", type=int, default=1)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--reject", type=float, default=0.0, help="part (0 to 1) answered with RESOURCE_EXHAUSTED")
+    parser.add_argument("--journal", type=Path, help="file that gets one JSON line per executed command")
+    return parser.parse_args(arguments)
+
+
+async def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until the process is ended; prints "listening on host:port" once ready."""
+    options = _options(arguments)
+    gateway = FakeGateway(
+        options.port, options.gateway_version, options.partitions, options.latency, False, journal=options.journal
+    )
+    if options.reject:
+        busy = fail("RESOURCE_EXHAUSTED", BUSY)
+        for rpc in RPCS:
+            gateway.always(rpc, share(options.reject, busy))
+    async with gateway:
+        print(f"listening on {gateway.address}", flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
