@@ -7,7 +7,7 @@ DATA   ?= {}
 export OP DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers demo up down status call test check unit lint format types layers proto proto-check lock bench docs clean
+.PHONY: help venv servers demo up down status call test check unit lint format types layers proto proto-check lock reference bench docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ lock: venv ## write the lock files anew (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) --output-file requirements/run.txt pyproject.toml
 	$(LOCK) $(UPGRADE) --output-file requirements/dev.txt --constraint requirements/run.txt --extra client \
 		pyproject.toml contracts/pyproject.toml requirements/dev.in
+
+reference: venv ## make docs/operations.md and docs/configuration.md anew from the code
+	@$(RUN) -m scripts.reference
 
 bench: servers ## measure
 	@$(RUN) -m benchmarks

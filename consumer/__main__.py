@@ -1,6 +1,11 @@
 """`python -m consumer`."""
 
-from consumer.cli import main
+import os
+
+# The gRPC library's own notes about lost connections; it reads this when it is imported.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+from consumer.cli import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

@@ -79,10 +79,18 @@ def die_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+def reap(program: subprocess.Popen[bytes]) -> None:
+    """Bury the adopted processes that have ended; the program itself is left to who waits for it."""
+    ended = os.WEXITED | os.WNOHANG
+    while (found := os.waitid(os.P_ALL, 0, ended | os.WNOWAIT)) and found.si_pid != program.pid:
+        os.waitid(os.P_PID, found.si_pid, ended)
+
+
 def watch(program: subprocess.Popen[bytes], wakeup: int, tied: bool) -> None:
     """Return when the program has ended, a signal has come or, if tied, standard input is closed."""
     sources = [wakeup, *([sys.stdin.fileno()] if tied else [])]
     while program.poll() is None:
+        reap(program)
         ready, _, _ = select.select(sources, [], [], 1.0)
         if sys.stdin.fileno() in ready:
             return

@@ -25,7 +25,7 @@ def fetch(artifact: str, target: Path, size: int = 0) -> Path:
     """
     packages.ensure([("mvn", "maven")])
     command = [
-        "mvn", "-B", "-q", f"{PLUGIN}:copy",
+        "mvn", "-B", "-Dstyle.color=never", "-q", f"{PLUGIN}:copy",
         f"-Dartifact={artifact}", f"-DoutputDirectory={target}", "-Dmdep.useBaseVersion=true",
     ]  # fmt: skip
     with tempfile.TemporaryFile("w+") as output:

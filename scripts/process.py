@@ -48,7 +48,8 @@ class Process:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path, *, tied: bool = True) -> None:
         self.log = log
-        launcher = [sys.executable, guard.__file__, *(["--tied"] if tied else []), *command]
+        # -S: the guard needs no installed package, and nothing that one may start in every Python.
+        launcher = [sys.executable, "-S", guard.__file__, *(["--tied"] if tied else []), *command]
         with log.open("ab") as output:
             self._guard = subprocess.Popen(
                 launcher,

@@ -229,6 +229,8 @@ def _oddities(v: Variables) -> Iterator[str]:
         yield "ZEEBE_CA_CERTIFICATE_PATH: no effect, the connection to the gateway is plaintext"
     if _is_plaintext(v) and (v.ZEEBE_CLIENT_ID or v.CAMUNDA_BASIC_AUTH_USERNAME):
         yield "credentials are sent to the gateway in plaintext, where they can be overheard; use TLS"
+    if "ZEEBE_CLIENT_CONFIG_PATH" in given:
+        yield "ZEEBE_CLIENT_CONFIG_PATH: no effect in this version, tokens are kept in memory only"
     if not v.ZEEBE_CLIENT_ID:
         yield from (f"{name}: no effect without ZEEBE_CLIENT_ID" for name in DETAILS_OF_OAUTH if name in given)
     if v.AMQP_PREFETCH and v.AMQP_PREFETCH < v.CONCURRENCY:

@@ -98,7 +98,7 @@ class Variables(BaseModel):
     )
     ZEEBE_TOKEN_SCOPE: _Words = _row(None, "scope of the OAuth token", "CAMUNDA_TOKEN_SCOPE", file=True)
     ZEEBE_CLIENT_CONFIG_PATH: Annotated[Path | None, BeforeValidator(values.path)] = _row(
-        None, "file that OAuth tokens are cached in", "CAMUNDA_CLIENT_CONFIG_PATH", shown="in memory"
+        None, "the official clients' token file; accepted, without effect", "CAMUNDA_CLIENT_CONFIG_PATH"
     )
     CAMUNDA_BASIC_AUTH_USERNAME: Annotated[str | None, BeforeValidator(values.user_name)] = _row(
         None, "user name for the gateway", file=True

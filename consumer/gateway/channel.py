@@ -42,8 +42,9 @@ def _options(zeebe: Zeebe) -> list[tuple[str, Any]]:
         ("grpc.http2.max_pings_without_data", 0),
         # The defaults notice a gateway that is back only after up to two minutes.
         ("grpc.initial_reconnect_backoff_ms", 200),
-        ("grpc.min_reconnect_backoff_ms", 1000),
         ("grpc.max_reconnect_backoff_ms", 1000),
+        # In spite of its name the time limit of one connection attempt: a far gateway's TLS takes more than a second.
+        ("grpc.min_reconnect_backoff_ms", 10_000),
         ("grpc.max_receive_message_length", UNLIMITED),
         ("grpc.max_send_message_length", UNLIMITED),
         ("grpc.max_metadata_size", METADATA_LIMIT),

@@ -1,0 +1,208 @@
+"""Getting servers: what is found, what is said when it is not, and that half a download is none."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts import cache, packages, servers
+from scripts.maven import Progress, largest, partial_folder
+from scripts.process import ServerError
+from scripts.rabbitmq import RabbitMQ, executable
+from scripts.zeebe import Zeebe
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ZEEBE_AMQP_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def runtime(home: Path, release: str) -> Path:
+    """A folder that looks like a Java runtime."""
+    (home / "bin").mkdir(parents=True)
+    (home / "release").write_text(release)
+    (home / "bin" / "java").touch(mode=0o755)
+    return home
+
+
+def test_cache_is_the_users_own_unless_told_otherwise(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cache.folder() == cache_folder
+    monkeypatch.delenv("ZEEBE_AMQP_CACHE")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert cache.folder() == Path("/home/somebody/.cache/zeebe-amqp")
+
+
+@pytest.mark.parametrize(
+    ("release", "version"),
+    [
+        ('JAVA_VERSION="21.0.4"\n', 21),
+        ('IMPLEMENTOR="x"\nJAVA_VERSION="25"\n', 25),
+        ('JAVA_VERSION="1.8.0_402"\n', 8),
+        ("nothing", 0),
+    ],
+)
+def test_java_version_is_read_from_its_release_file(tmp_path: Path, release: str, version: int) -> None:
+    assert cache.java_version(runtime(tmp_path / "java", release)) == version
+
+
+def test_folder_without_java_has_version_0(tmp_path: Path) -> None:
+    assert cache.java_version(tmp_path) == 0
+
+
+def test_old_java_is_passed_over(tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = runtime(tmp_path / "old", 'JAVA_VERSION="17.0.1"')
+    new = runtime(cache_folder / "java", 'JAVA_VERSION="21.0.4"')
+    monkeypatch.setattr(cache, "java_candidates", lambda: [old, new])
+    assert cache.java_home() == new
+
+
+def test_given_java_is_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert cache.java_candidates()[0] == tmp_path
+
+
+def test_missing_java_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "java_candidates", list)
+    with pytest.raises(ServerError, match="make servers"):
+        cache.java_home()
+
+
+def test_missing_zeebe_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = runtime(tmp_path / "java", 'JAVA_VERSION="21"')
+    monkeypatch.setattr(cache, "java_candidates", lambda: [home])
+    with pytest.raises(ServerError, match=r"make servers.*ZEEBE_ADDRESS"):
+        Zeebe(tmp_path / "zeebe").start()
+
+
+def test_missing_rabbitmq_says_how_to_get_it() -> None:
+    with pytest.raises(ServerError, match=r"make servers.*AMQP_URL"):
+        executable("rabbitmq-that-nobody-has")
+
+
+def test_two_nodes_share_no_port_and_no_data(tmp_path: Path) -> None:
+    first, second = RabbitMQ(tmp_path / "a"), RabbitMQ(tmp_path / "b")
+    assert first.url != second.url
+    assert first.directory != second.directory
+
+
+def test_engine_listens_on_this_machine_only(tmp_path: Path) -> None:
+    network = Zeebe(tmp_path)._network()
+    assert [value for name, value in network.items() if name.endswith(("HOST", "ADDRESS"))] == ["127.0.0.1"] * 3
+    assert len(set(network.values())) == len(network) - 2
+
+
+def test_settings_of_the_engine_can_be_replaced(tmp_path: Path) -> None:
+    name = "ZEEBE_BROKER_CLUSTER_PARTITIONSCOUNT"
+    assert Zeebe(tmp_path, environment={name: "3"})._settings[name] == "3"
+
+
+@pytest.mark.parametrize("content", [b"", b"half of it"])
+def test_download_with_another_hash_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "archive"
+    file.write_bytes(content)
+    with pytest.raises(ServerError, match=r"archive has SHA-256 \w+, expected"):
+        servers.check(file, servers.ZEEBE_SHA256)
+
+
+def test_interrupted_download_leaves_nothing_that_counts(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(artifact: str, target: Path, size: int) -> Path:
+        (target / "half").write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scripts.maven.fetch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        servers.ensure_zeebe()
+    assert list(cache_folder.iterdir()) == []
+    with pytest.raises(ServerError):
+        cache.zeebe_home()
+
+
+def test_finished_folder_replaces_an_older_one(tmp_path: Path) -> None:
+    for name in ("new", "target"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    servers.publish(tmp_path / "new", tmp_path / "target")
+    assert [file.name for file in (tmp_path / "target").iterdir()] == ["new"]
+
+
+def test_installed_programs_need_no_package_manager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "install", pytest.fail)
+    packages.ensure([("sh", "dash"), ("/bin/sh", "dash")])
+
+
+def test_missing_programs_are_installed_together_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(packages, "install", asked.append)
+    packages.ensure([("no-such-b", "b"), ("no-such-a", "a"), ("no-such-c", "a")])
+    assert asked == [["a", "b"]]
+
+
+@pytest.mark.parametrize(
+    ("tools", "user", "words"),
+    [
+        ([], 0, "no apt-get: please install a b yourself"),
+        (["apt-get"], 1000, "not root, and sudo is missing: please install a b yourself"),
+    ],
+)
+def test_impossible_installation_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tools: list[str], user: int, words: str
+) -> None:
+    monkeypatch.setattr("scripts.packages.shutil.which", lambda name: name if name in tools else None)
+    monkeypatch.setattr("scripts.packages.os.geteuid", lambda: user)
+    with pytest.raises(ServerError, match=words):
+        packages.install(["a", "b"])
+
+
+@pytest.mark.parametrize(("user", "prefix"), [(0, []), (1000, ["sudo"])])
+def test_packages_are_installed_as_root_or_through_sudo(
+    monkeypatch: pytest.MonkeyPatch, user: int, prefix: list[str]
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 100)
+
+    monkeypatch.setattr("scripts.packages.shutil.which", lambda name: name)
+    monkeypatch.setattr("scripts.packages.os.geteuid", lambda: user)
+    monkeypatch.setattr("scripts.packages.subprocess.run", run)
+    with pytest.raises(ServerError, match=r"apt-get failed .*: please install a yourself"):
+        packages.install(["a"])
+    assert commands == [[*prefix, "sh", "-c", packages.INSTALL, "install", "a"]]
+
+
+@pytest.mark.parametrize(
+    ("size", "line"),
+    [(200_000_000, "x: 50 MB of 200 MB (25%), 3 s"), (0, "x: 50 MB, 3 s"), (10, "x: 50 MB of 0 MB (100%), 3 s")],
+)
+def test_progress_tells_bytes_share_and_time(size: int, line: str) -> None:
+    assert Progress("x", size, io.StringIO()).line(50_000_000, 3.2) == line
+
+
+def test_progress_follows_a_download_to_its_end(tmp_path: Path) -> None:
+    waits = iter([subprocess.TimeoutExpired("mvn", 1), subprocess.TimeoutExpired("mvn", 1), None])
+
+    class Download:
+        def wait(self, timeout: float) -> None:
+            if (outcome := next(waits)) is not None:
+                raise outcome
+
+    output = io.StringIO()
+    Progress("x", 0, output).follow(Download(), [tmp_path])
+    assert [line.partition(",")[0] for line in output.getvalue().splitlines()] == ["x: 0 MB"] * 2
+
+
+def test_largest_file_stands_for_the_download(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "small").write_bytes(b"1")
+    (tmp_path / "large.part").write_bytes(b"12345")
+    assert largest([tmp_path, tmp_path / "absent"]) == 5
+
+
+def test_partial_download_is_looked_for_where_maven_keeps_it() -> None:
+    folder = partial_folder("io.camunda:camunda-zeebe:8.6.0:tar.gz")
+    assert folder.parts[-4:] == ("io", "camunda", "camunda-zeebe", "8.6.0")
