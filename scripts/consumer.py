@@ -52,6 +52,11 @@ class Consumer:
         """Its request queues: the one for commands first, then the one for polls."""
         return tuple(self._environment.get("AMQP_QUEUES", QUEUES).split(","))
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment that it runs in, for running its other commands."""
+        return {**os.environ, **self._environment}
+
     def launch(self) -> Self:
         """Start it and return at once."""
         self.directory.mkdir(parents=True, exist_ok=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
-from aio_pika.abc import AbstractConnection
-from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 
-from consumer.broker.links import RPC_TIMEOUT, TROUBLE, close, connect
+from consumer.broker.links import RPC_TIMEOUT, TROUBLE, close, connect, library_calls
+from consumer.broker.topology import DEAD_QUEUE, REQUEST_QUEUE
 from consumer.config import Amqp
 from zeebe_amqp import wire
 
@@ -33,24 +36,29 @@ async def inspect(amqp: Amqp) -> BrokerReport:
     """Connect to the first host that answers and look.
 
     Raises:
-        BrokerError: no host answered; with what each of them said.
+        BrokerError: no host answered, with what each of them said; or the service could not consume there.
     """
     failures = []
     for url in amqp.urls:
         try:
-            connection = await connect(amqp, url, "zeebe-amqp check")
+            return await _look(amqp, url)
         except TROUBLE as error:
             failures.append(f"{_host(url)}: {error or type(error).__name__}")
-            continue
-        try:
-            return BrokerReport(_host(url), _product(connection), await _queues(connection, amqp))
-        finally:
-            await close(connection)
     raise BrokerError("; ".join(failures))
 
 
+async def _look(amqp: Amqp, url: str) -> BrokerReport:
+    with library_calls():
+        connection = await connect(amqp, url, "zeebe-amqp check")
+        try:
+            found = {name: await _queue(connection, name, amqp) for name in (*amqp.queues, wire.DEAD_LETTER)}
+            return BrokerReport(_host(url), _product(connection), found)
+        finally:
+            await close(connection)
+
+
 def _host(url: str) -> str:
-    return url.rsplit("@", 1)[-1].removeprefix("amqp://").removeprefix("amqps://")
+    return url.rsplit("@", 1)[-1].removeprefix("amqp://").removeprefix("amqps://").partition("?")[0]
 
 
 def _product(connection: AbstractConnection) -> str:
@@ -60,18 +68,31 @@ def _product(connection: AbstractConnection) -> str:
     return " ".join(str(properties[name]) for name in ("product", "version") if name in properties)
 
 
-async def _queues(connection: AbstractConnection, amqp: Amqp) -> dict[str, str]:
-    return {name: await _queue(connection, name, amqp) for name in (*amqp.queues, wire.DEAD_LETTER)}
-
-
 async def _queue(connection: AbstractConnection, name: str, amqp: Amqp) -> str:
     try:
-        async with asyncio.timeout(RPC_TIMEOUT), connection.channel() as channel:
-            queue = await channel.declare_queue(name, passive=True)
+        found = await _on_channel(connection, lambda channel: channel.declare_queue(name, passive=True))
     except ChannelNotFoundEntity:
-        will = "the service declares it" if amqp.declare == "active" else "and AMQP_DECLARE=passive: declare it first"
-        return f"not there yet; {will}"
+        if amqp.declare == "passive":
+            raise BrokerError(f"queue {name!r} is missing and AMQP_DECLARE=passive: declare it first") from None
+        return "not there yet; the service declares it"
     except ChannelAccessRefused:
         return "not allowed to look"
-    found = queue.declaration_result
-    return f"{found.message_count} messages, {found.consumer_count} consumers"
+    if amqp.declare == "active":
+        await _compare(connection, name)
+    declared = found.declaration_result
+    return f"{declared.message_count} messages, {declared.consumer_count} consumers"
+
+
+async def _compare(connection: AbstractConnection, name: str) -> None:
+    """Declare an existing queue again, which changes nothing but tells whether the service could."""
+    arguments = DEAD_QUEUE if name == wire.DEAD_LETTER else REQUEST_QUEUE
+    try:
+        await _on_channel(connection, lambda channel: channel.declare_queue(name, durable=True, arguments=arguments))
+    except (ChannelPreconditionFailed, ChannelAccessRefused) as error:
+        raise BrokerError(f"{error}; delete the queue, or take it as it is with AMQP_DECLARE=passive") from error
+
+
+async def _on_channel(connection: AbstractConnection, declare: Callable[[AbstractChannel], Awaitable[Any]]) -> Any:
+    # A refused declaration closes its channel, so each one has its own.
+    async with asyncio.timeout(RPC_TIMEOUT), connection.channel() as channel:
+        return await declare(channel)

@@ -6,8 +6,10 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from itertools import cycle
+from typing import TypeAlias
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -16,7 +18,7 @@ from yarl import URL
 
 from consumer.config import Amqp
 
-__all__ = ["RPC_TIMEOUT", "TROUBLE", "Link", "close", "connect", "initialize"]
+__all__ = ["RPC_TIMEOUT", "TROUBLE", "Link", "Lost", "Opened", "close", "connect", "initialize", "library_calls"]
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,11 @@ RPC_TIMEOUT = 15.0
 TROUBLE = (AMQPError, OSError, TimeoutError, RuntimeError)
 """What a call to the broker raises when the broker or the way to it is the cause."""
 
+Lost: TypeAlias = Callable[[str], None]
+"""Says why a connection is of no more use; it is then closed and opened anew."""
+Opened: TypeAlias = Callable[[AbstractConnection, Lost], Awaitable[None]]
+"""Sets up a new connection; the `Lost` is for this connection alone, however late it is called."""
+
 
 class Link:
     """One connection that is opened again for ever, with jittered back-off, over the hosts in turn.
@@ -40,7 +47,7 @@ class Link:
         opened: called with each new connection; when it fails, the connection is closed and tried again.
     """
 
-    def __init__(self, amqp: Amqp, name: str, opened: Callable[[AbstractConnection], Awaitable[None]]) -> None:
+    def __init__(self, amqp: Amqp, name: str, opened: Opened) -> None:
         self._amqp = amqp
         self._urls = cycle(amqp.urls)
         self._name = name
@@ -56,9 +63,12 @@ class Link:
             try:
                 lost = await self._open(next(self._urls))
                 failures = 0
-                self.problem = f"connection lost: {await lost!r}"
+                self.problem = f"connection lost: {await lost}"
             except TROUBLE as error:
-                self.problem = f"{type(error).__name__}: {error}"
+                self.problem = _said(error)
+            except Exception as error:  # whatever it is: nobody else would open the connection again
+                log.exception("broker (%s): a defect while connecting", self._name)
+                self.problem = _said(error)
             finally:
                 await self.close()
             failures += 1
@@ -66,18 +76,20 @@ class Link:
             log.warning("broker (%s): %s; next try in %.1f s", self._name, self.problem, delay)
             await asyncio.sleep(delay)
 
-    async def _open(self, url: str) -> asyncio.Future[BaseException | None]:
-        lost: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+    async def _open(self, url: str) -> asyncio.Future[str]:
+        lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-        def on_close(_: object, error: BaseException | None = None) -> None:
+        def on_lost(reason: str) -> None:
             if not lost.done():
-                lost.set_result(error)
+                lost.set_result(reason)
 
-        self._connection = await connect(self._amqp, url, self._name)
-        self._connection.close_callbacks.add(on_close)
-        await self._opened(self._connection)
-        self.problem = None
-        log.info("broker (%s): connected to %s", self._name, URL(url).host)
+        with library_calls():
+            self._connection = await connect(self._amqp, url, self._name)
+            self._connection.close_callbacks.add(lambda _, error=None: on_lost(_said(error)))
+            await self._opened(self._connection, on_lost)
+        if not lost.done():
+            self.problem = None
+            log.info("broker (%s): connected to %s", self._name, URL(url).host)
         return lost
 
     async def close(self) -> None:
@@ -85,6 +97,32 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is not None:
             await close(connection)
+
+
+@contextmanager
+def library_calls() -> Iterator[None]:
+    """Raise ConnectionError for the two odd ways in which the AMQP library ends what waits on a lost connection.
+
+    One is a bare Exception, the other a CancelledError although nobody cancelled: taken for a real one, that would
+    end the task that waits. A real cancellation passes.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionError("the connection was lost") from error
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise ConnectionError("the connection was closed") from error
+
+
+def _said(error: BaseException | None) -> str:
+    if error is None or not (error.args or str(error)):
+        return "closed" if error is None or isinstance(error, asyncio.CancelledError) else type(error).__name__
+    return f"{type(error).__name__}: {error}"
 
 
 async def connect(amqp: Amqp, url: str, name: str) -> AbstractConnection:
@@ -98,8 +136,8 @@ async def connect(amqp: Amqp, url: str, name: str) -> AbstractConnection:
 
 
 def backoff(failures: int) -> float:
-    """Seconds before the next try: 0.5 s doubling to 30 s, with jitter; `failures` counts from 1."""
-    return min(30.0, 0.5 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.75, 1.25)
+    """Seconds before the next try: between 0.5 and 1 s, doubling to between 15 and 30 s; `failures` counts from 1."""
+    return min(30.0, 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
 
 
 def _tls(amqp: Amqp) -> ssl.SSLContext | None:
@@ -120,7 +158,8 @@ async def initialize(channel: AbstractChannel) -> None:
 async def close(connection: AbstractConnection) -> None:
     """Close a connection that may be broken; never raises for that."""
     try:
-        async with asyncio.timeout(RPC_TIMEOUT):
-            await connection.close()
+        with library_calls():
+            async with asyncio.timeout(RPC_TIMEOUT):
+                await connection.close()
     except TROUBLE:
         log.debug("closing a broken connection", exc_info=True)

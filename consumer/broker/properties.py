@@ -26,7 +26,7 @@ from zeebe_amqp.errors import CommandError
 APP_ID = f"zeebe-amqp-consumer/{__version__}"
 
 _FLAWS = "flaws"
-"""Attribute of a content header that names the properties whose bytes made no sense."""
+"""Attribute of a content header that names the properties whose bytes made no sense, and why."""
 
 _strict = ContentHeader.unmarshal
 
@@ -48,6 +48,16 @@ _LAYOUT = (
     ("cluster_id", "shortstr"),
 )
 
+_SPOKEN = {"message_type": "type"}
+"""Properties that the library names otherwise than the protocol does."""
+
+_FLAW = {
+    "shortstr": "is not UTF-8 text",
+    "table": "are not a table",
+    "timestamp": "is not a time before the year 10000",
+    "octet": "is missing",
+}
+
 # Bytes of a header value after its type tag; None: a length of four bytes comes first.
 _VALUE_SIZES: dict[bytes, int | None] = {
     **dict.fromkeys((b"t", b"b", b"B"), 1),
@@ -56,11 +66,17 @@ _VALUE_SIZES: dict[bytes, int | None] = {
     **dict.fromkeys((b"l", b"L", b"d", b"T"), 8),
     **dict.fromkeys((b"S", b"x", b"A", b"F"), None),
     b"D": 5,
-    b"V": 0,
+    **dict.fromkeys((b"V", b"\x00"), 0),
 }
+
+_DELIVERY_MODES = (1, 2)
+"""Transient and persistent; some brokers deliver others too, and none can be written."""
 
 _MAX_ERROR_TEXT = 1024
 """Bytes of one error header of a dead letter."""
+
+_LONGEST_NAME = 128
+"""Bytes of a header's name that AMQP allows; brokers deliver longer ones too."""
 
 _MAX_HEADERS = 64 * 1024
 """Bytes of all headers of a dead letter: they must fit into one frame of at least 128 KiB."""
@@ -81,7 +97,7 @@ def _unmarshal(header: ContentHeader, data: bytes) -> None:
 
 
 def _read_around(properties: Basic.Properties, data: bytes) -> tuple[str, ...]:
-    """Read every property on its own; returns the names of those that cannot be read."""
+    """Read every property on its own; returns what is wrong with those that cannot be read."""
     flags, offset, flaws = int.from_bytes(data[12:14], "big"), 14, []
     for bit, (name, kind) in enumerate(_LAYOUT):
         if not flags & (1 << (15 - bit)):
@@ -90,7 +106,7 @@ def _read_around(properties: Basic.Properties, data: bytes) -> tuple[str, ...]:
         try:
             setattr(properties, name, _read(data[offset:end], kind))
         except Exception:  # any failure to decode is the same flaw
-            flaws.append(name)
+            flaws.append(f"{_SPOKEN.get(name, name)} {_FLAW[kind]}")
         offset = end
     return tuple(flaws)
 
@@ -159,7 +175,7 @@ def reply_properties(request: Incoming, reply: Reply, trace: Mapping[str, str]) 
         message_type=reply.type,
         timestamp=datetime.now(UTC),
         app_id=APP_ID,
-        delivery_mode=request.delivery_mode,
+        delivery_mode=request.delivery_mode if request.delivery_mode in _DELIVERY_MODES else None,
         priority=request.priority,
         expiration=_remaining(request),
         headers={**trace, **_status_headers(request, reply)},
@@ -252,6 +268,8 @@ def _encodable(headers: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     room = _MAX_HEADERS
     for name, value in headers.items():
+        if len(name.encode()) > _LONGEST_NAME:  # the library would cut it, and another name is another header
+            continue
         try:
             size = len(encode.field_table({name: value}))
         except Exception:  # what cannot be written cannot be kept

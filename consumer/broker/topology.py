@@ -1,4 +1,4 @@
-"""The queues and exchanges at the broker: declared at start, or checked."""
+"""The queues and exchanges at the broker: declared with each connection that uses them, or checked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from consumer.broker.links import RPC_TIMEOUT
 from consumer.config import Amqp
 from zeebe_amqp import wire
 
-__all__ = ["REQUEST_QUEUE", "declare"]
+__all__ = ["DEAD_QUEUE", "REQUEST_QUEUE", "declare_dead_letters", "declare_requests"]
 
 log = logging.getLogger(__name__)
 
@@ -32,36 +32,35 @@ DEAD_QUEUE: dict[str, Any] = {"x-queue-type": "quorum"}
 """Arguments of the dead-letter queue."""
 
 
-async def declare(connection: AbstractConnection, amqp: Amqp) -> None:
-    """Declare what we need, or with AMQP_DECLARE=passive check it.
+async def declare_requests(connection: AbstractConnection, amqp: Amqp) -> None:
+    """Declare the request queues, or with AMQP_DECLARE=passive check them.
 
     Raises:
         aiormq.exceptions.AMQPError: missing, different (the text names the argument), or not allowed.
     """
+    passive = amqp.declare == "passive"
     async with asyncio.timeout(RPC_TIMEOUT):
-        if amqp.declare == "active":
-            await _declare(connection, amqp)
-        else:
-            await _check(connection, amqp)
+        # A channel of its own: a refused declaration closes its channel and fails whatever else is on it.
+        async with connection.channel() as channel:
+            for name in amqp.queues:
+                await channel.declare_queue(name, durable=True, arguments=REQUEST_QUEUE, passive=passive)
+        if passive:
+            for name in amqp.queues:
+                await _compare(connection.channel(), name)
 
 
-async def _declare(connection: AbstractConnection, amqp: Amqp) -> None:
-    # A channel of its own: a refused declaration closes its channel and fails whatever else is on it.
-    async with connection.channel() as channel:
-        exchange = await channel.declare_exchange(wire.DEAD_LETTER, ExchangeType.FANOUT, durable=True)
-        queue = await channel.declare_queue(wire.DEAD_LETTER, durable=True, arguments=DEAD_QUEUE)
-        await queue.bind(exchange)
-        for name in amqp.queues:
-            await channel.declare_queue(name, durable=True, arguments=REQUEST_QUEUE)
+async def declare_dead_letters(connection: AbstractConnection, amqp: Amqp) -> None:
+    """Declare the dead-letter exchange and queue, or with AMQP_DECLARE=passive check them.
 
-
-async def _check(connection: AbstractConnection, amqp: Amqp) -> None:
-    async with connection.channel() as channel:
-        await channel.declare_exchange(wire.DEAD_LETTER, ExchangeType.FANOUT, durable=True, passive=True)
-        for name in (wire.DEAD_LETTER, *amqp.queues):
-            await channel.declare_queue(name, passive=True)
-    for name in amqp.queues:
-        await _compare(connection.channel(), name)
+    Raises:
+        aiormq.exceptions.AMQPError: missing, different (the text names the argument), or not allowed.
+    """
+    passive = amqp.declare == "passive"
+    async with asyncio.timeout(RPC_TIMEOUT), connection.channel() as channel:
+        exchange = await channel.declare_exchange(wire.DEAD_LETTER, ExchangeType.FANOUT, durable=True, passive=passive)
+        queue = await channel.declare_queue(wire.DEAD_LETTER, durable=True, arguments=DEAD_QUEUE, passive=passive)
+        if not passive:
+            await queue.bind(exchange)
 
 
 async def _compare(channel: AbstractChannel, name: str) -> None:

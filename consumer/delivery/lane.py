@@ -105,11 +105,13 @@ class Lane:
         try:
             if not await self._settled(delivery):
                 await delivery.give_back()
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _being_cancelled():
+                raise
             # Nothing may stay unsettled: a message held for ever is a slot lost for ever. The pause keeps a
             # message that breaks us from spinning; the broker's delivery limit ends it.
             log.exception("defect while settling a delivery; it is given back")
-            await asyncio.sleep(pause(1))
+            await self._rest(pause(1))
             await delivery.give_back()
 
     async def _settled(self, delivery: Delivery) -> bool:
@@ -119,12 +121,16 @@ class Lane:
             settlement = self._settlement(delivery.incoming, reply, time.monotonic() - started)
             if settlement is not Settlement.AGAIN:
                 return await self._concluded(delivery, settlement, reply)
+            if self._stopping:  # a pause would use up the grace of those that can still end
+                break
             attempt += 1
             await self._rest(pause(attempt))
         return False
 
     async def _handled(self, delivery: Delivery) -> Reply | None:
         """Run the handler in a slot; None when it has not started because the lane stops or the channel is gone."""
+        if self._stopping:
+            return None
         task = asyncio.current_task()
         assert task is not None
         self._waiting.add(task)
@@ -215,6 +221,12 @@ async def _cancel(tasks: dict[asyncio.Task[None], Delivery]) -> None:
 async def _give_back(deliveries: list[Delivery]) -> None:
     for delivery in deliveries:
         await delivery.give_back()
+
+
+def _being_cancelled() -> bool:
+    """Whether somebody cancelled this task; what it awaits may raise the same on its own account."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _repeatable(incoming: Incoming) -> bool:

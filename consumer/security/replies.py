@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
-from zeebe_amqp import wire
+from consumer.security.direct import is_direct, is_sound
 
 SERVER_NAMED = "amq.gen-"
 """Prefix of queue names that the broker itself gave out."""
@@ -19,8 +19,10 @@ def refusal(reply_to: str | None, *, own_queues: Collection[str], allow: Sequenc
         own_queues: names of our request and dead-letter queues, which are never a place for replies.
         allow: globs of allowed queue names (the setting REPLY_ALLOW).
     """
-    if not reply_to or reply_to.startswith((wire.DIRECT_REPLY_TO + ".", SERVER_NAMED)):
+    if not reply_to or reply_to.startswith(SERVER_NAMED):
         return None
+    if is_direct(reply_to):
+        return None if is_sound(reply_to) else f"reply_to: {reply_to[:80]!r} is no direct reply-to address of a broker"
     if reply_to in own_queues:
         return f"reply_to: {reply_to[:80]!r} is a queue of this service; replies go to a queue of the caller"
     if any(fnmatchcase(reply_to, glob) for glob in allow):

@@ -280,3 +280,41 @@ async def test_what_arrives_while_stopping_is_given_back(
     await lane.stop(grace=0)
     await settled(lane, FakeDelivery(events))
     assert (handling.runs, events) == (0, ["give back"])
+
+
+async def test_what_arrives_while_stopping_is_given_back_although_no_reply_could_go_out(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    outbox.open.clear()
+    lane = lane_of(handling, outbox)
+    await lane.stop(grace=0)
+    await settled(lane, FakeDelivery(events))
+    assert events == ["give back"]
+
+
+async def test_a_try_that_ends_while_stopping_is_not_followed_by_a_rest(
+    handling: Handling, outbox: FakeOutbox, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "pause", lambda _: 1000.0)
+    handling.gate.clear()
+    handling.replies = [error(Code.UNAVAILABLE, retryable=True)]
+    lane = lane_of(handling, outbox)
+    lane.accept(FakeDelivery(events, reply_to=None))
+    await asyncio.sleep(0.01)
+    stopping = asyncio.create_task(lane.stop(grace=1000))
+    await asyncio.sleep(0.01)
+    handling.gate.set()
+    assert await stopping
+    assert events == ["give back"]
+
+
+async def test_a_cancellation_that_nobody_asked_for_gives_the_message_back(
+    handling: Handling, outbox: FakeOutbox, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cut_off(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(outbox, "reply", cut_off)
+    lane = lane_of(handling, outbox)
+    await settled(lane, FakeDelivery(events))
+    assert events == ["give back"]

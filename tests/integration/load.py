@@ -1,0 +1,116 @@
+"""Requests under way while something breaks: held at the gateway, or many of them, counted."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import aio_pika
+from aio_pika.exceptions import AMQPError
+
+from tests.fakes.gateway import FakeGateway, Request, Step, answer
+from tests.integration.stage import PATIENCE, Stage, create, eventually
+from zeebe_amqp.reply import Reply
+
+CREATE = "CreateProcessInstance"
+
+
+class Gate:
+    """Holds what arrives at the gateway until it is opened."""
+
+    def __init__(self, gateway: FakeGateway) -> None:
+        self._open = asyncio.Event()
+        self._gateway = gateway
+        gateway.always(CREATE, self._held)
+        self.open = self._open.set
+
+    async def _held(self, _: Request) -> Step:
+        await self._open.wait()
+        return answer()
+
+    async def reached(self, number: int = 1) -> None:
+        """Wait until that many requests are at the gateway."""
+        await eventually(lambda: self._gateway.count(CREATE) >= number, f"{number} requests at the gateway")
+
+
+class Load:
+    """Requests from callers that are not part of the outage: what is confirmed counts, what is not is sent again.
+
+    Replies go to durable queues and are read afterwards, so that they outlive the broker too.
+    """
+
+    def __init__(self, stage: Stage, number: int) -> None:
+        self._stage = stage
+        self.reply_to = f"test.replies.{uuid.uuid4().hex}"
+        self.ids = [uuid.uuid4().hex for _ in range(number)]
+        self.sent = 0
+
+    async def send(self) -> None:
+        """Send all, whatever happens to the broker."""
+        async with await aio_pika.connect(self._stage.url) as connection, connection.channel() as channel:
+            await channel.declare_queue(self.reply_to, durable=True)
+        await asyncio.gather(*(self._send(self.ids[part::3]) for part in range(3)))
+
+    async def _send(self, identities: list[str]) -> None:
+        left = list(identities)
+        while left:
+            with suppress(AMQPError, OSError, TimeoutError, RuntimeError):
+                async with await aio_pika.connect(self._stage.url, timeout=10) as connection:
+                    channel = await connection.channel()
+                    while left:
+                        await self._publish(channel, left[-1])
+                        left.pop()
+                        self.sent += 1
+            await asyncio.sleep(0.2)
+
+    async def _publish(self, channel: aio_pika.abc.AbstractChannel, identity: str) -> None:
+        persistent = aio_pika.DeliveryMode.PERSISTENT
+        message = aio_pika.Message(
+            create(id=identity),
+            message_id=identity,
+            correlation_id=identity,
+            reply_to=self.reply_to,
+            delivery_mode=persistent,
+        )
+        await channel.default_exchange.publish(message, self._stage.consumer.queues[0], timeout=10)
+
+    async def answers(self) -> dict[str, Reply]:
+        """The replies by request, once there is one for each."""
+        replies: dict[str, Reply] = {}
+        async with await aio_pika.connect(self._stage.url) as connection:
+            channel = await connection.channel()
+            queue = await channel.declare_queue(self.reply_to, durable=True)
+            try:
+                async with asyncio.timeout(PATIENCE), queue.iterator(no_ack=True) as messages:
+                    async for message in messages:
+                        replies[str(message.correlation_id)] = Reply.decode(message.body)
+                        if len(replies) == len(self.ids):
+                            break
+            finally:
+                await queue.delete(if_unused=False, if_empty=False)
+        return replies
+
+    async def check(self) -> None:
+        """Every request was answered with a result, and executed once."""
+        replies = await self.answers()
+        assert set(replies) == set(self.ids)
+        assert [reply.error for reply in replies.values() if reply.error] == []
+        executed = self._stage.gateway.executions
+        assert len(executed) == len(self.ids)
+        assert {key: count for key, count in executed.items() if count != 1} == {}
+
+
+@asynccontextmanager
+async def loaded(stage: Stage, number: int = 300) -> AsyncIterator[Load]:
+    """Load of which a third has been sent when the body begins, and all when it ends."""
+    stage.gateway.always(CREATE, answer(latency=0.03))
+    load = Load(stage, number)
+    sending = asyncio.create_task(load.send())
+    try:
+        await eventually(lambda: load.sent > number / 3, "a third of the requests sent")
+        yield load
+        await asyncio.wait_for(sending, PATIENCE)
+    finally:
+        sending.cancel()

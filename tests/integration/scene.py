@@ -1,0 +1,117 @@
+"""What several tests need of an engine, made through the queue: processes, instances, jobs, incidents."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from tests.integration import processes
+from tests.integration.caller import Caller
+from zeebe_amqp.errors import Error
+from zeebe_amqp.reply import Reply
+
+PARTITION_SHIFT = 51
+"""A key's bits from here on are the number of its partition."""
+ABSENT = (1 << PARTITION_SHIFT) + 999_999_999
+"""A key of partition 1 that the engine has not given to anything."""
+
+
+BY_KEY: dict[str, tuple[str, dict[str, Any]]] = {
+    "cancel-instance": ("processInstanceKey", {}),
+    "set-variables": ("elementInstanceKey", {"variables": {}}),
+    "resolve-incident": ("incidentKey", {}),
+    "complete-job": ("jobKey", {}),
+    "fail-job": ("jobKey", {"retries": 1}),
+    "throw-error": ("jobKey", {"errorCode": "e"}),
+    "update-job-retries": ("jobKey", {}),
+}
+"""The operations about something that runs: the field of its key, and what else they need."""
+
+
+class AnyKey:
+    """Equals every key that an engine gives: a whole number of partition 1 or above."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is int and other >> PARTITION_SHIFT > 0
+
+    def __hash__(self) -> int:
+        return hash(AnyKey)
+
+    def __repr__(self) -> str:
+        return "<a key>"
+
+
+KEY = AnyKey()
+
+
+def unique(word: str) -> str:
+    """A name that no other test uses."""
+    return f"{word}-{uuid.uuid4().hex[:12]}"
+
+
+def refused(reply: Reply) -> Error:
+    """The error of a reply that must have one."""
+    assert reply.error is not None, reply.data
+    return reply.error
+
+
+class Scene:
+    """A caller with one process of its own: `process` has one service task with jobs of type `job_type`."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self.process = unique("process")
+        self.job_type = unique("job")
+
+    async def deploy(self, text: str, name: str = "process.bpmn") -> dict[str, Any]:
+        """The process of a deployment of one BPMN text."""
+        deployed = await self.caller.result("deploy-process", text, metadata={"fileName": name})
+        return dict(deployed["processes"][0])
+
+    async def worked(self, **options: Any) -> dict[str, Any]:
+        """Deploy the scene's process."""
+        return await self.deploy(processes.work(self.process, self.job_type, **options))
+
+    async def instance(self, **data: Any) -> int:
+        """The key of a new instance of the scene's process."""
+        created = await self.caller.result("create-instance", {"bpmnProcessId": self.process, **data})
+        return int(created["processInstanceKey"])
+
+    async def jobs(self, count: int = 1, **data: Any) -> list[dict[str, Any]]:
+        """Activate jobs of the scene's type, waiting for the first."""
+        poll = {"jobType": self.job_type, "maxJobsToActivate": count, "requestTimeout": "30s", **data}
+        return list(await self.caller.result("activate-jobs", poll, queue=self.caller.polls))
+
+    async def job(self, **variables: Any) -> dict[str, Any]:
+        """Deploy, create and activate: one job that is locked for us."""
+        await self.worked()
+        await self.instance(variables=variables)
+        return (await self.jobs())[0]
+
+    async def failed_job(self) -> int:
+        """The key of a job without retries left, and so with an incident."""
+        key = int((await self.job())["key"])
+        await self.caller.result("fail-job", {"jobKey": key, "retries": 0, "errorMessage": "broken"})
+        return key
+
+    async def incident(self) -> tuple[int, int]:
+        """The keys of a job without retries left and of its incident.
+
+        No answer of the protocol names incidents. Keys are consecutive, so it is between those of two messages.
+        """
+        job = int((await self.job())["key"])
+        before = await self._mark()
+        await self.caller.result("fail-job", {"jobKey": job, "retries": 0})
+        for key in range(before + 1, await self._mark()):
+            if await self._is_incident(key):
+                return job, key
+        raise AssertionError("no incident between the two messages")
+
+    async def _is_incident(self, key: int) -> bool:
+        # A job without retries keeps its incident open, and the refusal then says so.
+        reply = await self.caller.call("resolve-incident", {"incidentKey": key})
+        return reply.error is not None and "no retries left" in reply.error.message
+
+    async def _mark(self) -> int:
+        published = await self.caller.result("publish-message", {"messageName": "mark"})
+        return int(published["key"])

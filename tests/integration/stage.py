@@ -1,0 +1,147 @@
+"""A consumer between a real broker and a gateway that counts: what tests of delivery play on."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import aio_pika
+import orjson
+from aio_pika.abc import AbstractIncomingMessage
+
+from scripts.consumer import Consumer
+from tests.fakes.gateway import FakeGateway
+from tests.integration.caller import Caller
+from zeebe_amqp import wire
+
+PATIENCE = 60.0
+"""Seconds that a test waits for what must happen."""
+
+
+def create(name: str = "order", **variables: Any) -> bytes:
+    """The envelope of a create-instance; the gateway counts executions by the variables."""
+    return orjson.dumps({"operation": "create-instance", "data": {"bpmnProcessId": name, "variables": variables}})
+
+
+class Graveyard:
+    """Copies of all dead letters of one consumer; the dead-letter queue itself keeps its own."""
+
+    def __init__(self, url: str, queues: tuple[str, ...]) -> None:
+        self._url = url
+        self._queues = queues
+        self.buried: list[AbstractIncomingMessage] = []
+        self._more = asyncio.Condition()
+
+    async def __aenter__(self) -> Self:
+        self._connection = await aio_pika.connect(self._url)
+        channel = await self._connection.channel()
+        exchange = await channel.declare_exchange(wire.DEAD_LETTER, aio_pika.ExchangeType.FANOUT, durable=True)
+        queue = await channel.declare_queue(exclusive=True)
+        await queue.bind(exchange)
+        await queue.consume(self._receive, no_ack=True)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Take no more copies; what is dead has then only the dead-letter queue to go to."""
+        await self._connection.close()
+
+    async def _receive(self, message: AbstractIncomingMessage) -> None:
+        if message.routing_key in self._queues:
+            async with self._more:
+                self.buried.append(message)
+                self._more.notify_all()
+
+    async def of(self, body: bytes) -> AbstractIncomingMessage:
+        """The first dead letter with that body, as soon as it is there."""
+        async with asyncio.timeout(PATIENCE), self._more:
+            await self._more.wait_for(lambda: any(message.body == body for message in self.buried))
+        return next(message for message in self.buried if message.body == body)
+
+
+@dataclass
+class Stage:
+    """What plays: a broker's address, a gateway without an engine, the consumer between them."""
+
+    url: str
+    gateway: FakeGateway
+    consumer: Consumer
+    dead: Graveyard
+    directory: Path
+    more: list[Consumer] = field(default_factory=list)
+
+    def caller(self) -> Caller:
+        """A new caller; use as an async context manager."""
+        return Caller(self.url, *self.consumer.queues)
+
+    async def another(self, **environment: str) -> Consumer:
+        """A further consumer of the same queues, ready; it ends with the stage."""
+        consumer = consumer_of(
+            self.directory / uuid.uuid4().hex,
+            self.url,
+            self.gateway.address,
+            {
+                "AMQP_QUEUES": ",".join(self.consumer.queues),
+                **environment,
+            },
+        )
+        self.more.append(consumer)
+        await asyncio.to_thread(consumer.start)
+        return consumer
+
+    def log(self) -> str:
+        """Everything the consumer has logged."""
+        return self.consumer.log.read_text(errors="replace")
+
+    def connections(self) -> int:
+        """How many connections to the broker the consumer has opened so far: two, unless one was lost."""
+        return self.log().count("connected to")
+
+
+def consumer_of(directory: Path, url: str, address: str, environment: Mapping[str, str]) -> Consumer:
+    """A consumer that has not been started, with queues of its own unless told otherwise."""
+    name = f"test.{uuid.uuid4().hex}"
+    directory.mkdir(parents=True, exist_ok=True)
+    return Consumer(directory, url, address, {"AMQP_QUEUES": f"{name}.commands,{name}.polls", **environment})
+
+
+@asynccontextmanager
+async def staged(directory: Path, url: str, **environment: str) -> AsyncIterator[Stage]:
+    """A ready stage; everything ends with it, and its queues are deleted."""
+    async with FakeGateway() as gateway:
+        consumer = consumer_of(directory, url, gateway.address, environment)
+        async with Graveyard(url, consumer.queues) as dead:
+            stage = Stage(url, gateway, consumer, dead, directory)
+            try:
+                await asyncio.to_thread(consumer.start)
+                yield stage
+            finally:
+                for running in (consumer, *stage.more):
+                    if running.process is not None and running.process.running:
+                        await asyncio.to_thread(running.process.stop)
+        await delete(url, consumer.queues)
+
+
+async def delete(url: str, queues: tuple[str, ...]) -> None:
+    """Delete queues, with what is in them."""
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        for queue in queues:
+            await channel.queue_delete(queue)
+
+
+async def eventually(true: Any, what: str) -> None:
+    """Wait until `true()` is so; `what` says what was waited for."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not true():  # noqa: ASYNC110 - what is waited for happens in another program
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(f"not within {PATIENCE:g} s: {what}") from None
