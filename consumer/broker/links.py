@@ -71,6 +71,8 @@ class Link:
                 self.problem = _said(error)
             finally:
                 await self.close()
+            if _being_cancelled():  # the library turns a cancellation while it connects into an error of its own
+                raise asyncio.CancelledError
             failures += 1
             delay = backoff(failures)
             log.warning("broker (%s): %s; next try in %.1f s", self._name, self.problem, delay)
@@ -109,14 +111,18 @@ def library_calls() -> Iterator[None]:
     try:
         yield
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if _being_cancelled():
             raise
         raise ConnectionError("the connection was lost") from error
     except Exception as error:
         if type(error) is not Exception:
             raise
         raise ConnectionError("the connection was closed") from error
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _said(error: BaseException | None) -> str:

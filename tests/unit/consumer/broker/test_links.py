@@ -197,3 +197,24 @@ async def test_a_real_cancellation_passes() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert task.cancelled()
+
+
+async def test_a_cancellation_that_the_library_turns_into_an_error_still_ends_the_link(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopping right after the start must not go on connecting for ever."""
+    connecting = asyncio.Event()
+
+    async def swallow(*_: object) -> Any:
+        connecting.set()
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            raise AMQPConnectionError("refused") from None
+
+    monkeypatch.setattr(links, "connect", swallow)
+    running = asyncio.create_task(scene.link.run())
+    await connecting.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
