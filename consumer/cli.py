@@ -17,12 +17,15 @@ from rich.table import Table
 from consumer import app
 from consumer.check import Finding, check
 from consumer.config import ARGUMENTS, VARIABLES, ConfigurationError, Loaded, load
+from consumer.health import HealthError
 from consumer.operations import OPERATIONS
 from consumer.telemetry import TelemetryError, logs
 from zeebe_amqp import __version__
 
 __all__ = ["main"]
 
+FAILED = 1
+"""Exit code when it could not start, or not drain."""
 CONFIGURATION = 2
 """Exit code for a wrong configuration or command line."""
 
@@ -88,6 +91,8 @@ def _run(arguments: Mapping[str, str]) -> None:
     except TelemetryError as error:
         click.echo(str(error), err=True)
         sys.exit(CONFIGURATION)
+    except HealthError:  # it was logged where it happened
+        sys.exit(FAILED)
     sys.exit(code)
 
 
@@ -108,7 +113,7 @@ def check_command(context: click.Context, /, **options: str | None) -> None:
     settings = _load(_given(context, options)).settings
     findings = asyncio.run(check(settings))
     _show(findings)
-    sys.exit(0 if all(finding.ok for finding in findings) else 1)
+    sys.exit(0 if all(finding.ok for finding in findings) else FAILED)
 
 
 def _show(findings: list[Finding]) -> None:

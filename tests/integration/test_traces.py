@@ -1,0 +1,157 @@
+"""One trace from the caller over the consumer and its call to the reply, as a collector receives it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import orjson
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+
+from scripts.consumer import Consumer
+from scripts.spans import Receiver, Span
+from tests.conftest import Broker, Engine
+from tests.integration.caller import Caller
+from tests.integration.consumers import consumer_on
+from tests.integration.scene import ABSENT, unique
+
+TOPOLOGY = orjson.dumps({"operation": "topology"})
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="module")
+def traced(
+    rabbitmq: Broker, zeebe: Engine, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Consumer]:
+    """A consumer that exports its spans."""
+    exporting = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_BSP_SCHEDULE_DELAY": "50",
+        "OTEL_METRICS_EXPORTER": "none",
+    }
+    with consumer_on(tmp_path_factory.mktemp("traced"), rabbitmq.url, zeebe.address, exporting) as running:
+        yield running
+
+
+@pytest.fixture
+async def observed(rabbitmq: Broker, traced: Consumer) -> AsyncIterator[Caller]:
+    """A caller of that consumer."""
+    async with Caller(rabbitmq.url, *traced.queues) as connected:
+        yield connected
+
+
+async def spans(receiver: Receiver, trace: str, count: int) -> dict[str, Span]:
+    """The spans of a trace by kind, once so many have arrived."""
+    async with asyncio.timeout(60):
+        while True:
+            found = {span.kind: span for span in receiver.spans if span.trace == trace}
+            if len(found) >= count:
+                return found
+            await asyncio.sleep(0.05)
+
+
+def context(reply: AbstractIncomingMessage) -> tuple[str, str]:
+    """Trace id and parent id of a reply's traceparent."""
+    version, trace, parent, flags = str(reply.headers["traceparent"]).split("-")
+    assert version == "00"
+    assert int(flags, 16) & 1  # sampled; another bit says that the id is random
+    return trace, parent
+
+
+def parent_header() -> tuple[str, str, str]:
+    """A caller's traceparent, its trace id and its span id."""
+    trace, span = uuid.uuid4().hex, uuid.uuid4().hex[:16]
+    return f"00-{trace}-{span}-01", trace, span
+
+
+async def test_one_trace_runs_from_the_caller_over_the_call_to_the_reply(observed: Caller, receiver: Receiver) -> None:
+    header, trace, caller = parent_header()
+    state = {"tracestate": "vendor=1", "baggage": "customer=7"}
+    reply = await observed.request(TOPOLOGY, headers={"traceparent": header, **state})
+    found = await spans(receiver, trace, 3)
+    handling, call, publishing = found["consumer"], found["client"], found["producer"]
+    assert handling.name == f"process {observed.commands}"
+    assert call.name == "gateway_protocol.Gateway/Topology"
+    assert publishing.name == "publish reply"
+    assert [span.parent for span in (handling, call, publishing)] == [caller, handling.id, handling.id]
+    assert not any(span.failed for span in found.values())
+    assert context(reply) == (trace, publishing.id)
+    assert {name: reply.headers[name] for name in state} == state
+
+
+async def test_a_context_in_the_metadata_of_the_envelope_is_as_good(observed: Caller, receiver: Receiver) -> None:
+    header, trace, caller = parent_header()
+    body = orjson.dumps({"operation": "topology", "metadata": {"traceparent": header}})
+    reply = await observed.request(body)
+    assert (await spans(receiver, trace, 3))["consumer"].parent == caller
+    assert context(reply)[0] == trace
+
+
+async def test_an_error_marks_the_handling_and_the_call_and_not_the_publishing(
+    observed: Caller, receiver: Receiver
+) -> None:
+    header, trace, _ = parent_header()
+    body = orjson.dumps({"operation": "complete-job", "data": {"jobKey": ABSENT}})
+    await observed.request(body, headers={"traceparent": header})
+    found = await spans(receiver, trace, 3)
+    assert {kind: span.failed for kind, span in found.items()} == {"consumer": True, "client": True, "producer": False}
+    assert found["client"].name == "gateway_protocol.Gateway/CompleteJob"
+
+
+async def test_what_is_refused_makes_no_call(observed: Caller, receiver: Receiver) -> None:
+    header, trace, _ = parent_header()
+    await observed.request(b"not JSON", headers={"traceparent": header})
+    found = await spans(receiver, trace, 2)
+    assert {kind: span.failed for kind, span in found.items()} == {"consumer": True, "producer": False}
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "",
+        "no trace",
+        "00-" + "0" * 32 + "-" + "1" * 16 + "-01",
+        "00-" + "g" * 32 + "-" + "1" * 16 + "-01",
+        "00-" + "1" * 32 + "-" + "0" * 16 + "-01",
+        "ff-" + "1" * 32 + "-" + "1" * 16 + "-01",
+        "0" * 10_000,
+        7,
+        2**62,
+        True,
+        None,
+        ["00"],
+        {"a": "b"},
+    ],
+)
+async def test_a_hostile_context_is_ignored_and_a_new_trace_begins(
+    observed: Caller, receiver: Receiver, hostile: Any
+) -> None:
+    hostile_headers = {"traceparent": hostile, "tracestate": hostile, "baggage": hostile}
+    reply = await observed.request(TOPOLOGY, headers=hostile_headers, message_id=unique("message"))
+    assert reply.headers["status"] == "ok"
+    trace, parent = context(reply)
+    found = await spans(receiver, trace, 3)
+    assert found["consumer"].parent == ""
+    assert found["producer"].id == parent
+    assert not {"tracestate", "baggage"} & set(reply.headers)
+
+
+async def test_an_unsampled_caller_is_answered_in_its_trace_and_leaves_no_span(
+    observed: Caller, receiver: Receiver
+) -> None:
+    header, silent, _ = parent_header()
+    reply = await observed.request(TOPOLOGY, headers={"traceparent": header.removesuffix("01") + "00"})
+    assert str(reply.headers["traceparent"]).split("-")[1] == silent
+    loud, trace, _ = parent_header()
+    await observed.request(TOPOLOGY, headers={"traceparent": loud})
+    await spans(receiver, trace, 3)  # exported later than the silent ones would have been
+    assert silent not in {span.trace for span in receiver.spans}

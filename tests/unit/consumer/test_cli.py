@@ -1,0 +1,279 @@
+"""The command line as a program: what it prints, where, and its exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from click.testing import CliRunner, Result
+
+from consumer.cli import main
+from consumer.config import VARIABLES
+from consumer.gateway.protocol import gateway_pb2 as pb
+from scripts.process import free_port
+from tests.fakes.gateway import FakeGateway, answer
+from zeebe_amqp import __version__
+from zeebe_amqp.commands import COMMANDS
+
+ROOT = Path(__file__).parents[3]
+COMMAND = [sys.executable, "-m", "consumer"]
+NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Nothing but what the program needs to start, so that no setting of this machine counts."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "COV_"))}
+    return {**kept, "PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
+
+
+@pytest.fixture
+def program(tmp_path: Path, environment: dict[str, str]) -> Any:
+    """Run the program to its end in an empty folder; settings as keywords."""
+
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=tmp_path,
+            env={**environment, **settings},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run the command line in this process, which is cheaper: for what ends before it sets up logging."""
+    for name in set(os.environ) - {"PATH"}:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, **settings: str) -> Result:
+        return CliRunner().invoke(main, arguments, env=settings)
+
+    return run
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in text.splitlines()]
+
+
+# --- what it refuses ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--amqp-prefetc", "5"], "--amqp-prefetch"),
+        (["config", "--zeebe-adress", "x"], "--zeebe-address"),
+        (["check", "--nonsense"], "--nonsense"),
+        (["run", "--zeebe-client-secret", "x"], "--zeebe-client-secret-file"),
+        (["frobnicate"], "frobnicate"),
+        (["config", "extra"], "extra"),
+    ],
+)
+def test_an_unknown_word_is_refused_with_the_nearest_one(invoke: Any, arguments: list[str], said: str) -> None:
+    ended = invoke(*arguments)
+    assert ended.exit_code == 2
+    assert said in ended.stderr
+    assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["check"], ["config"]])
+def test_all_problems_are_told_at_once(invoke: Any, command: list[str]) -> None:
+    ended = invoke("--concurrency", "0", *command, AMQP_PREFETCH="many", ZEEBE_KEEP_ALIVE="5s", AMQP_PREFETC="5")
+    assert ended.exit_code == 2
+    told = ended.stderr.splitlines()
+    assert [line.split(":")[0] for line in told] == ["AMQP_PREFETC", "AMQP_PREFETCH", "CONCURRENCY", "ZEEBE_KEEP_ALIVE"]
+    assert "found '0' (command line --concurrency); accepted: a whole number" in told[2]
+    assert ended.stdout == ""
+
+
+def test_a_wrong_exporter_is_a_wrong_configuration(program: Any) -> None:
+    ended = program("run", "--http-address", "off", OTEL_TRACES_EXPORTER="pigeon", AMQP_URL=NOWHERE)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("OTEL_TRACES_EXPORTER: found 'pigeon'; accepted:")
+
+
+def test_a_taken_port_ends_it_with_one_line(program: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = program("--http-address", address, AMQP_URL=NOWHERE, LOG_FORMAT="text")
+    assert ended.returncode == 1
+    [line] = (ended.stdout + ended.stderr).splitlines()
+    assert f"HTTP_ADDRESS: cannot listen on {address}" in line
+
+
+# --- what it prints ---
+
+
+def test_it_tells_its_version(invoke: Any) -> None:
+    ended = invoke("--version")
+    assert (ended.exit_code, ended.stdout.split()[-1]) == (0, __version__)
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["check"], ["config"], ["operations"]])
+def test_every_command_explains_itself(invoke: Any, command: list[str]) -> None:
+    ended = invoke(*command, "--help")
+    assert ended.exit_code == 0
+    assert "Usage:" in ended.stdout
+    if command != ["operations"]:
+        assert "--zeebe-address VALUE" in ended.stdout
+
+
+def test_operations_are_json_lines_when_piped(invoke: Any) -> None:
+    ended = invoke("operations")
+    rows = lines(ended.stdout)
+    assert [row["operation"] for row in rows] == list(COMMANDS)
+    assert {row["operation"] for row in rows if row["relieves the engine"] == "yes"} == {
+        "complete-job",
+        "fail-job",
+        "throw-error",
+    }
+
+
+def test_the_configuration_is_every_variable_with_its_source(program: Any) -> None:
+    ended = program("--amqp-queues", "a", "config", "--concurrency", "5", CONCURRENCY="7", MAX_DEPTH="70")
+    rows = {row["variable"]: (row["value"], row["source"]) for row in lines(ended.stdout)}
+    assert ended.returncode == 0
+    assert list(rows) == [variable.name for variable in VARIABLES]
+    assert rows["CONCURRENCY"] == ("5", "command line --concurrency")
+    assert rows["AMQP_QUEUES"] == ("a", "command line --amqp-queues")
+    assert rows["MAX_DEPTH"] == ("70", "environment")
+    assert rows["SHUTDOWN_GRACE"] == ("25s", "default")
+
+
+def test_of_an_option_given_before_and_after_the_command_the_later_counts(program: Any) -> None:
+    ended = program("--concurrency", "5", "config", "--concurrency", "6")
+    assert '{"variable":"CONCURRENCY","value":"6",' in ended.stdout
+
+
+def test_secrets_are_masked(program: Any, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("fromfile")
+    ended = program(
+        "config",
+        AMQP_URL="amqp://somebody:inurl@broker/",
+        CAMUNDA_BASIC_AUTH_USERNAME="somebody",
+        CAMUNDA_BASIC_AUTH_PASSWORD_FILE=str(secret),
+    )
+    assert ended.returncode == 0
+    assert "inurl" not in ended.stdout + ended.stderr
+    assert "fromfile" not in ended.stdout + ended.stderr
+    assert '{"variable":"AMQP_URL","value":"amqp://***@broker/","source":"environment"}' in ended.stdout
+    assert '{"variable":"CAMUNDA_BASIC_AUTH_PASSWORD","value":"***",' in ended.stdout
+
+
+def test_a_refused_secret_is_masked_too(invoke: Any) -> None:
+    ended = invoke("config", AMQP_URL="http://somebody:inurl@broker/")
+    assert ended.exit_code == 2
+    assert ended.stderr.startswith("AMQP_URL: ")
+    assert "inurl" not in ended.stderr
+
+
+@pytest.mark.parametrize("command", [["operations"], ["config"], ["check"]])
+def test_people_at_a_terminal_get_tables(tmp_path: Path, environment: dict[str, str], command: list[str]) -> None:
+    ours, theirs = pty.openpty()
+    settings = {**environment, "TERM": "dumb", "COLUMNS": "150", "AMQP_URL": NOWHERE, "ZEEBE_ADDRESS": "127.0.0.1:1"}
+    with subprocess.Popen([*COMMAND, *command], cwd=tmp_path, env=settings, stdout=theirs) as started:
+        os.close(theirs)
+        shown = b"".join(terminal(ours)).decode()
+    os.close(ours)
+    assert started.returncode == (1 if command == ["check"] else 0)
+    assert '{"' not in shown
+    assert {"operations": "│ topology", "config": "│ AMQP_URL", "check": "failed gateway"}[command[0]] in shown
+
+
+def terminal(descriptor: int) -> Iterator[bytes]:
+    """What a program wrote to its terminal; the system says that it ended with an error."""
+    try:
+        while part := os.read(descriptor, 65536):
+            yield part
+    except OSError:
+        return
+
+
+# --- check ---
+
+
+def test_check_says_what_is_missing_and_what_to_do(program: Any) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    ended = program("check", AMQP_URL=f"amqp://somebody:inurl@{nowhere}/", ZEEBE_ADDRESS=nowhere)
+    broker, gateway = lines(ended.stdout)
+    assert ended.returncode == 1
+    assert (broker["part"], broker["ok"], gateway["part"], gateway["ok"]) == ("broker", False, "gateway", False)
+    assert "AMQP_URL" in broker["found"]
+    assert "nothing listens at ZEEBE_ADDRESS" in gateway["found"]
+    assert "inurl" not in ended.stdout + ended.stderr
+
+
+async def test_check_says_what_is_there(program: Any) -> None:
+    async with FakeGateway(partitions=3) as fake:
+        settings = {"ZEEBE_ADDRESS": fake.address, "ZEEBE_INSECURE_CONNECTION": "true", "AMQP_URL": NOWHERE}
+        ended = await asyncio.to_thread(lambda: program("check", **settings))
+    _, gateway = lines(ended.stdout)
+    assert ended.returncode == 1  # for the broker, which is not there
+    assert gateway == {
+        "part": "gateway",
+        "ok": True,
+        "found": f"Zeebe 8.6.0 at {fake.address}; 1 brokers, 3 partitions",
+    }
+
+
+async def test_check_is_not_content_with_a_gateway_that_has_no_broker(program: Any) -> None:
+    async with FakeGateway() as fake:
+        fake.always("Topology", answer(pb.TopologyResponse(gatewayVersion="8.6.0")))
+        settings = {"ZEEBE_ADDRESS": fake.address, "ZEEBE_INSECURE_CONNECTION": "true", "AMQP_URL": NOWHERE}
+        ended = await asyncio.to_thread(lambda: program("check", **settings))
+    _, gateway = lines(ended.stdout)
+    assert (gateway["ok"], "no broker is behind it" in gateway["found"]) == (False, True)
+
+
+# --- run ---
+
+
+@contextmanager
+def running(command: list[str], folder: Path, settings: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """The program in the background; by force at an end when it did not end by itself."""
+    with subprocess.Popen(
+        [*COMMAND, *command], cwd=folder, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("command", [[], ["run"]])
+def test_it_runs_until_a_signal_and_ends_well(
+    tmp_path: Path, environment: dict[str, str], number: signal.Signals, command: list[str]
+) -> None:
+    """Also while it is still looking for broker and gateway."""
+    settings = {**environment, "AMQP_URL": NOWHERE, "ZEEBE_ADDRESS": "127.0.0.1:1", "HTTP_ADDRESS": "off"}
+    with running(command, tmp_path, settings) as started:
+        assert started.stdout is not None
+        logged = [next(line for line in started.stdout if "consuming" in line)]
+        started.send_signal(number)
+        logged += started.stdout.readlines()
+        assert started.wait() == 0
+    messages = [entry["message"] for entry in lines("".join(logged))]
+    assert messages[0] == "consuming zeebe.commands, zeebe.polls, commanding 127.0.0.1:1"
+    assert any(message.startswith(f"{number.name}: draining") for message in messages)
+    assert messages[-1] == "stopped, drained"
