@@ -116,7 +116,7 @@ def lane_of(handling: Handling, outbox: FakeOutbox, **settings: Any) -> Lane:
 async def settled(lane: Lane, *deliveries: FakeDelivery) -> None:
     for delivery in deliveries:
         lane.accept(delivery)
-    while lane.in_flight:
+    while lane.in_flight:  # noqa: ASYNC110 - nobody tells it
         await asyncio.sleep(0)
 
 
