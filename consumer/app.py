@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import random
 import signal
 from collections.abc import Mapping
 from functools import lru_cache, partial
@@ -14,10 +15,12 @@ from consumer import telemetry
 from consumer.broker import Broker, queue_names
 from consumer.config import Settings
 from consumer.delivery.lane import Delivery, Lane
-from consumer.delivery.ledger import Ledger, MemoryLedger
+from consumer.delivery.ledger import Limits, open_ledger
+from consumer.delivery.limited import limited
 from consumer.delivery.once import once
-from consumer.gateway.calls import Gateway
-from consumer.handler import dispatched, guarded, recovered
+from consumer.delivery.pressure import Limit
+from consumer.gateway import Gateway
+from consumer.handler import guarded, recovered
 from consumer.health import Health
 from consumer.security import replies
 from consumer.telemetry import Telemetry
@@ -31,6 +34,8 @@ log = logging.getLogger(__name__)
 
 PROBE_INTERVAL = 5.0
 """Seconds between two looks at the gateway, for readiness."""
+AWAY_INTERVAL = 1.0
+"""The same while no gateway answers, on average: consuming waits for it."""
 
 
 class Service:
@@ -43,27 +48,43 @@ class Service:
 
     def __init__(self, settings: Settings, watch: Telemetry) -> None:
         self._settings = settings
+        self._address = settings.zeebe.address
         self._telemetry = watch
         # Callers have few reply queues and ask often.
         self._policy = lru_cache(maxsize=4096)(
             partial(replies.refusal, own_queues=frozenset(queue_names(settings.amqp)), allow=settings.reply_allow)
         )
         self.gateway = Gateway(settings.zeebe, watch.calling)
-        self.ledger: Ledger = MemoryLedger(settings.ledger_ttl, settings.ledger_max_entries)
-        self.broker = Broker(
-            settings.amqp, max_depth=settings.max_depth, accept=self._accept, publishing=watch.publishing
+        self.ledger = open_ledger(
+            settings.ledger, Limits(settings.ledger_ttl, settings.ledger_max_entries, settings.ledger_max_bytes)
         )
+        self.broker = Broker(
+            settings.amqp,
+            max_depth=settings.max_depth,
+            accept=self._accept,
+            publishing=watch.publishing,
+            count=watch.count,
+        )
+        # A limit per queue: long polls that the engine refuses must not slow down short commands, nor be slowed down.
+        self._limits = {queue: Limit(settings.concurrency) for queue in settings.amqp.queues}
         handler = self._handler()
-        self._lanes = {queue: self._lane(handler) for queue in settings.amqp.queues}
+        self._lanes = {queue: self._lane(handler, limit) for queue, limit in self._limits.items()}
         self.health = (
             Health(settings.http_address, self.problems, watch.prometheus)
             if settings.http_address is not None
             else None
         )
         self._gateway_problem: str | None = "not asked yet"
-        self._probe: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
         self._stopping = False
-        watch.gauge("in_flight", self.in_flight)
+        self._gauges()
+
+    def _gauges(self) -> None:
+        gauge = self._telemetry.gauge
+        gauge("in_flight", self.in_flight)
+        gauge("circuit.state", lambda: float(self.gateway.circuit.is_open))
+        for queue, limit in self._limits.items():
+            gauge("limit", partial(getattr, limit, "value"), queue=queue)
 
     def _handler(self) -> Handler:
         """Every wrapper that a request passes, outermost first."""
@@ -73,7 +94,7 @@ class Service:
                 recovered(
                     guarded(
                         once(
-                            recovered(dispatched(self.gateway), watch.trace_id),
+                            recovered(limited(self.gateway, self._limits), watch.trace_id),
                             self.ledger,
                             run_again=self._settings.on_unknown == "run",
                         ),
@@ -84,13 +105,15 @@ class Service:
             )
         )
 
-    def _lane(self, handler: Handler) -> Lane:
+    def _lane(self, handler: Handler, limit: Limit) -> Lane:
         return Lane(
             handler,
             self.broker,
-            concurrency=self._settings.concurrency,
+            limit=limit,
             forget_retry=self._settings.forget_retry,
             answerable=self._answerable,
+            reachable=self.gateway.circuit.closed,
+            count=self._telemetry.count,
         )
 
     def _refusal(self, incoming: Incoming) -> str | None:
@@ -110,28 +133,60 @@ class Service:
         """Why it is not ready, by part; empty when it is."""
         problems = dict(self.broker.problems())
         if self._gateway_problem is not None:
-            problems["gateway"] = self._gateway_problem
+            paused = "; nothing is consumed until it answers" if self.gateway.circuit.is_open else ""
+            problems["gateway"] = self._gateway_problem + paused
+        if self.ledger.problem is not None:
+            problems["ledger"] = self.ledger.problem
         if self._stopping:
             problems["service"] = "stopping"
         return problems
 
     async def start(self) -> None:
-        """Start every part; returns at once, connections are made and kept in the background."""
+        """Start every part; connections are made and kept in the background.
+
+        Raises:
+            LedgerError: the ledger cannot be used, so nothing may run.
+        """
+        await self.ledger.start()
         if self.health is not None:
             await self.health.start()
-        self._probe = asyncio.get_running_loop().create_task(self._watch_gateway())
+        loop = asyncio.get_running_loop()
+        watches = (self._watch_gateway(), self._pause_without_gateway(), self._pause_without_ledger())
+        self._watches = [loop.create_task(watch) for watch in watches]
         await self.broker.start()
 
     async def _watch_gateway(self) -> None:
+        circuit = self.gateway.circuit
         while True:
             try:
                 await self.gateway.probe()
                 self._gateway_problem = None
             except CommandError as error:
                 if self._gateway_problem != error.message:
-                    log.warning("gateway %s: %s", self._settings.zeebe.address, error.message)
+                    log.warning("gateway %s: %s", self._address, error.message)
                 self._gateway_problem = error.message
-            await asyncio.sleep(PROBE_INTERVAL)
+            if circuit.is_open:
+                # Jitter: consumers that lost the gateway together must not ask it together.
+                await asyncio.sleep(AWAY_INTERVAL * random.uniform(0.5, 1.5))
+            else:
+                await circuit.opened(within=PROBE_INTERVAL)
+
+    async def _pause_without_gateway(self) -> None:
+        circuit = self.gateway.circuit
+        while True:
+            await circuit.opened()
+            log.warning("gateway %s: not reached %d times in a row; consuming pauses", self._address, circuit.unreached)
+            await self.broker.pause("gateway")
+            await circuit.closed()
+            log.info("gateway %s: reached again; consuming goes on", self._address)
+            await self.broker.resume("gateway")
+
+    async def _pause_without_ledger(self) -> None:
+        while True:
+            await self.ledger.failed()
+            await self.broker.pause("ledger")
+            await self.ledger.ready()
+            await self.broker.resume("ledger")
 
     async def stop(self) -> bool:
         """Drain and stop; true when everything that ran could end within SHUTDOWN_GRACE."""
@@ -142,8 +197,8 @@ class Service:
         await self.broker.stop_consuming()
         drained = await asyncio.gather(*(lane.stop(self._settings.shutdown_grace) for lane in self._lanes.values()))
         await self.broker.close()
-        if self._probe is not None:
-            self._probe.cancel()
+        for watch in self._watches:
+            watch.cancel()
         await self.gateway.close()
         await self.ledger.close()
         if self.health is not None:

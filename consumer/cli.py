@@ -1,4 +1,4 @@
-"""The command line: `python -m consumer [run|check|config|operations]`."""
+"""The command line: `python -m consumer [run|check|config|operations|dead]`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
@@ -14,9 +15,10 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from consumer import app
+from consumer import app, cli_dead
 from consumer.check import Finding, check
 from consumer.config import ARGUMENTS, VARIABLES, ConfigurationError, Loaded, load
+from consumer.delivery.ledger import LedgerError, reset
 from consumer.health import HealthError
 from consumer.operations import OPERATIONS
 from consumer.telemetry import TelemetryError, logs
@@ -29,7 +31,11 @@ FAILED = 1
 CONFIGURATION = 2
 """Exit code for a wrong configuration or command line."""
 
+log = logging.getLogger(__name__)
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+_reset = click.option("--reset-ledger", is_flag=True, help="move the ledger's file aside first, and start a new one")
 
 _MEANINGS = {spelling: variable.meaning for variable in VARIABLES for spelling in variable.spellings}
 
@@ -60,37 +66,47 @@ def _load(arguments: Mapping[str, str]) -> Loaded:
     for library in ("aiormq", "aio_pika", "grpc"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
     for warning in loaded.warnings:
-        logging.getLogger(__name__).warning(warning)
+        log.warning(warning)
     return loaded
 
 
 @click.group(invoke_without_command=True, context_settings={"max_content_width": 120})
 @click.version_option(__version__, prog_name="zeebe-amqp-consumer")
 @_settings
+@_reset
 @click.pass_context
-def main(context: click.Context, /, **options: str | None) -> None:
+def main(context: click.Context, /, reset_ledger: bool, **options: str | None) -> None:
     """Take commands for Zeebe from RabbitMQ, run them, answer. Without a command: run."""
     context.obj = _given(context, options)
     if context.invoked_subcommand is None:
-        _run(context.obj)
+        _run(context.obj, reset_ledger)
+    elif reset_ledger:
+        raise click.UsageError("--reset-ledger belongs to run: put it after that")
 
 
 @main.command()
 @_settings
+@_reset
 @click.pass_context
-def run(context: click.Context, /, **options: str | None) -> None:
+def run(context: click.Context, /, reset_ledger: bool, **options: str | None) -> None:
     """Consume until SIGTERM or SIGINT; exit code 0 when everything was drained, 1 when not."""
-    _run(_given(context, options))
+    _run(_given(context, options), reset_ledger)
 
 
-def _run(arguments: Mapping[str, str]) -> None:
+def _run(arguments: Mapping[str, str], reset_ledger: bool) -> None:
     settings = _load(arguments).settings
     try:
+        if reset_ledger and (aside := reset(settings.ledger)) is not None:
+            log.warning("the ledger was moved to %s", aside)
         with asyncio.Runner(loop_factory=_loop_factory) as runner:
             code = runner.run(app.run(settings))
     except TelemetryError as error:
         click.echo(str(error), err=True)
         sys.exit(CONFIGURATION)
+    except LedgerError as error:
+        # Not the configuration's code: a ledger that its last owner still holds is free a moment later.
+        click.echo(str(error), err=True)
+        sys.exit(FAILED)
     except HealthError:  # it was logged where it happened
         sys.exit(FAILED)
     sys.exit(code)
@@ -145,6 +161,28 @@ def operations() -> None:
         for name, row in OPERATIONS.items()
     ]
     _table(("operation", "command", "relieves the engine", "what it does"), rows)
+
+
+@main.group()
+def dead() -> None:
+    """Look at dead letters, send them again, drop them. One at a time: what one run holds, another does not see."""
+
+
+def _configured(function: Callable[..., None]) -> Callable[..., None]:
+    """A command that is called with the settings in force before its own options."""
+
+    @click.pass_context
+    @wraps(function)
+    def configured(context: click.Context, /, **options: Any) -> None:
+        given = _given(context, {name: options.pop(name) for name in ARGUMENTS.values()})
+        function(_load(given).settings, **options)
+
+    return configured
+
+
+for _name, _function in cli_dead.COMMANDS.items():
+    # Its own options are what a reader of the help looks for.
+    dead.command(_name)(_settings(_configured(_function))).params.sort(key=lambda each: each.name in ARGUMENTS.values())
 
 
 def _first_line(text: str | None) -> str:

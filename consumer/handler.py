@@ -12,6 +12,7 @@ from typing import Protocol
 
 from google.protobuf.message import Message
 
+from consumer.delivery.giveback import GiveBack
 from consumer.operations import OPERATIONS, Operation
 from consumer.operations.keys import refuse_impossible
 from consumer.types import Handler, Incoming, Reply
@@ -93,6 +94,8 @@ def recovered(handler: Handler, trace_id: Callable[[Incoming], str | None] = lam
             return await handler(incoming)
         except CommandError as error:
             return Reply(_operation(incoming, error), error=error.error())
+        except GiveBack:  # no answer, and no defect: for the lane
+            raise
         except Exception:
             trace = trace_id(incoming) or "none"
             log.exception("defect while handling a request", extra={"trace_id": trace})

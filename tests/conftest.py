@@ -15,6 +15,7 @@ from typing import Protocol
 import pytest
 
 from scripts.rabbitmq import RabbitMQ
+from scripts.redis import Redis
 from scripts.zeebe import Zeebe
 
 
@@ -78,3 +79,10 @@ def own_zeebe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zeebe]:
     """A Zeebe of one test file alone: stop, kill, pause and restart it; leave it running and ready."""
     with Zeebe(tmp_path_factory.mktemp("own-zeebe")) as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis for one test at a time: empty, stop, kill and restart it; leave it running."""
+    with Redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server

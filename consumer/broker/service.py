@@ -22,13 +22,16 @@ from consumer.broker.links import RPC_TIMEOUT, TROUBLE, Link, Lost, initialize, 
 from consumer.broker.publisher import Publisher, Unroutable
 from consumer.broker.topology import declare_requests
 from consumer.config import Amqp
-from consumer.delivery.lane import Delivery, PublishFailed
+from consumer.delivery.lane import Count, Delivery, PublishFailed
 from consumer.types import Incoming, Reply
 from zeebe_amqp import wire
 
 __all__ = ["Broker", "queue_names"]
 
 log = logging.getLogger(__name__)
+
+STOPPING = "stopping"
+"""The pause that nothing ends."""
 
 Publishing: TypeAlias = Callable[[Incoming, Reply], AbstractContextManager[Mapping[str, str]]]
 """Opens the span of a reply's publish and gives the trace headers to send with it."""
@@ -58,7 +61,10 @@ class _Delivered:
     async def _settle(self, call: Callable[[], Awaitable[None]]) -> bool:
         try:
             with library_calls():
-                async with asyncio.timeout(RPC_TIMEOUT):
+                if self._channel.write_queue.full():
+                    async with asyncio.timeout(RPC_TIMEOUT):
+                        await call()
+                else:  # writing does not wait, and a timeout costs more than the rest of it
                     await call()
         except TROUBLE as error:
             # The channel is gone: the broker delivers the message again.
@@ -75,6 +81,7 @@ class Broker:
         max_depth: nesting of variables that is accepted, for decoding.
         accept: takes over each delivery, by the name of its queue; returns at once.
         publishing: opens the span of a publish.
+        count: counts replies that could not be delivered.
     """
 
     def __init__(
@@ -84,16 +91,20 @@ class Broker:
         max_depth: int,
         accept: Callable[[str, Delivery], None],
         publishing: Publishing = lambda _, __: nullcontext({}),
+        count: Count = lambda _, **__: None,
     ) -> None:
         properties.tolerate()
         self._amqp = amqp
         self._max_depth = max_depth
         self._accept = accept
         self._publishing = publishing
+        self._count = count
         self._consume = Link(amqp, "zeebe-amqp consume", self._start_consuming)
         self._publisher = Publisher(amqp)
-        self._consumers: dict[str, RawChannel] = {}
-        self._stopping = False
+        self._channels: dict[str, RawChannel] = {}
+        self._consumers: dict[str, str] = {}
+        self._changing = asyncio.Lock()
+        self._pauses: set[str] = set()
         self._links: list[asyncio.Task[None]] = []
 
     def problems(self) -> dict[str, str]:
@@ -108,20 +119,31 @@ class Broker:
 
     async def _start_consuming(self, connection: AbstractConnection, lost: Lost) -> None:
         await declare_requests(connection, self._amqp)
-        self._consumers = {}
-        for queue in self._amqp.queues:
-            channel = connection.channel(publisher_confirms=False)
-            await initialize(channel)
-            await channel.set_qos(prefetch_count=self._amqp.prefetch, timeout=RPC_TIMEOUT)
-            raw = cast("RawChannel", await channel.get_underlay_channel())
-            # A channel or consumer that ends (queue deleted, channel error) is set up anew with its connection.
-            channel.close_callbacks.add(_closed(queue, lost))
-            raw.on_consumer_cancel_callbacks.add(_ended(queue, lost))
-            if not self._stopping:
-                ok = await raw.basic_consume(queue, self._receiver(queue, raw), timeout=RPC_TIMEOUT)
-                self._consumers[str(ok.consumer_tag)] = raw
-        if self._stopping:  # since the last look: nothing more may be delivered
-            await self._cancel_consumers()
+        channels = {queue: await self._channel(connection, queue, lost) for queue in self._amqp.queues}
+        async with self._changing:
+            self._channels, self._consumers = channels, {}
+            await self._follow()
+
+    async def _channel(self, connection: AbstractConnection, queue: str, lost: Lost) -> RawChannel:
+        channel = connection.channel(publisher_confirms=False)
+        await initialize(channel)
+        await channel.set_qos(prefetch_count=self._amqp.prefetch, timeout=RPC_TIMEOUT)
+        raw = cast("RawChannel", await channel.get_underlay_channel())
+        # A channel or consumer that ends (queue deleted, channel error) is set up anew with its connection.
+        channel.close_callbacks.add(_closed(queue, lost))
+        raw.on_consumer_cancel_callbacks.add(_ended(queue, lost))
+        return raw
+
+    async def _follow(self) -> None:
+        """Consume, or do not, as the pauses say; to be called with the lock held."""
+        for queue, channel in self._channels.items():
+            consumer = self._consumers.get(queue)
+            if self._pauses and consumer is not None:
+                del self._consumers[queue]
+                await channel.basic_cancel(consumer, timeout=RPC_TIMEOUT)
+            elif not self._pauses and consumer is None:
+                ok = await channel.basic_consume(queue, self._receiver(queue, channel), timeout=RPC_TIMEOUT)
+                self._consumers[queue] = str(ok.consumer_tag)
 
     def _receiver(self, queue: str, channel: RawChannel) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
         async def receive(message: DeliveredMessage) -> None:
@@ -141,6 +163,7 @@ class Broker:
         try:
             await self._reply(incoming, reply)
         except Unroutable:
+            self._count("reply.failures", reason="unroutable")
             log.warning("reply queue %.80r does not exist; the reply is dropped", incoming.reply_to)
 
     async def _reply(self, incoming: Incoming, reply: Reply) -> None:
@@ -170,25 +193,34 @@ class Broker:
             self._publisher.renew(f"no queue is bound to the exchange {wire.DEAD_LETTER!r}")
             raise PublishFailed(f"no queue is bound to the exchange {wire.DEAD_LETTER!r}") from error
 
+    async def pause(self, reason: str) -> None:
+        """Cancel the consumers until the same `reason` is resumed; what was delivered stays ours."""
+        self._pauses.add(reason)
+        await self._change()
+
+    async def resume(self, reason: str) -> None:
+        """Consume again, unless there is another reason not to."""
+        self._pauses.discard(reason)
+        await self._change()
+
+    async def _change(self) -> None:
+        async with self._changing:
+            try:
+                with library_calls():
+                    await self._follow()
+            except TROUBLE as error:
+                # The connection is going; the next one starts as the pauses say.
+                log.debug("could not change the consumers: %s", error)
+
     async def stop_consuming(self) -> None:
-        """Cancel the consumers; what was delivered stays ours."""
-        self._stopping = True
-        await self._cancel_consumers()
+        """Pause for good."""
+        await self.pause(STOPPING)
         # Deliveries that came before the cancel's answer are in callbacks that have not run yet.
         await asyncio.sleep(0)
 
-    async def _cancel_consumers(self) -> None:
-        consumers, self._consumers = self._consumers, {}
-        for tag, channel in consumers.items():
-            try:
-                with library_calls():
-                    await channel.basic_cancel(tag, timeout=RPC_TIMEOUT)
-            except TROUBLE as error:
-                log.debug("could not cancel a consumer: %s", error)
-
     async def close(self) -> None:
         """Close both connections for good."""
-        self._stopping = True
+        self._pauses.add(STOPPING)
         for task in self._links:
             task.cancel()
         await asyncio.gather(*self._links, return_exceptions=True)

@@ -114,10 +114,12 @@ class Settings:
     forget_retry: float = 900.0
     """Seconds for which a request without `reply_to` is tried again."""
     state_dir: Path = Path(".state")
-    ledger: str = "memory://"
+    ledger: str = field(default="sqlite:///.state/ledger.db", repr=False)
+    """`sqlite:///path`, `redis://…` or `memory://`. May hold a password: never log it."""
     ledger_ttl: float = 3600.0
     """Seconds for which an answer is remembered."""
     ledger_max_entries: int = 1_000_000
+    ledger_max_bytes: int = 2**29
     on_unknown: str = "report"
     """`report` or `run` a command again whose earlier outcome is unknown."""
     reply_allow: tuple[str, ...] = ("*reply*", "*replies*", "*response*")
@@ -178,7 +180,11 @@ def load(
 
 
 def _sources(loading: Loading, settings: Settings) -> list[tuple[str, str, str]]:
-    derived = {"AMQP_PREFETCH": str(settings.amqp.prefetch), "LOG_FORMAT": settings.log_format}
+    derived = {
+        "AMQP_PREFETCH": str(settings.amqp.prefetch),
+        "LEDGER": values.hidden(settings.ledger),
+        "LOG_FORMAT": settings.log_format,
+    }
     return [
         (each.name, found.shown, found.origin)
         if (found := loading.found.get(each.name))
@@ -255,9 +261,10 @@ def _settings(v: Variables) -> Settings:
         shutdown_grace=v.SHUTDOWN_GRACE,
         forget_retry=v.FORGET_RETRY,
         state_dir=v.STATE_DIR,
-        ledger=v.LEDGER,
+        ledger=v.LEDGER or f"sqlite:///{v.STATE_DIR / 'ledger.db'}",
         ledger_ttl=v.LEDGER_TTL,
         ledger_max_entries=v.LEDGER_MAX_ENTRIES,
+        ledger_max_bytes=v.LEDGER_MAX_BYTES,
         on_unknown=v.ON_UNKNOWN,
         reply_allow=v.REPLY_ALLOW,
         http_address=v.HTTP_ADDRESS,

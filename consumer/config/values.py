@@ -183,10 +183,28 @@ def http_address(text: str) -> tuple[str, int] | None:
 
 
 def ledger(text: str) -> str:
-    """Where answers are remembered."""
-    if text != "memory://":
-        raise ValueError("memory:// (durable ledgers are not available yet)")
+    """The URL of the place where answers are remembered."""
+    if text != "memory://" and not _is_file_url(text) and not _is_redis_url(text):
+        raise ValueError(
+            "sqlite:///path (four slashes for an absolute one), redis://user:password@host:port/database "
+            "(rediss:// for TLS) or memory://"
+        )
     return text
+
+
+def _is_file_url(url: str) -> bool:
+    name = url.removeprefix("sqlite:///").rpartition("/")[2]
+    return url.startswith("sqlite:///") and name not in {"", ".", ".."} and "\0" not in url
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = parts.scheme in {"redis", "rediss"} and not re.search(r"\s", url) and not parts.query and not parts.fragment
+    return plain and port != 0 and bool(parts.hostname) and bool(re.fullmatch(r"(/[0-9]{0,4})?", parts.path))
 
 
 def path(text: str) -> Path:

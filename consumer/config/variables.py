@@ -105,12 +105,21 @@ class Variables(BaseModel):
     )
     CAMUNDA_BASIC_AUTH_PASSWORD: _Words = _row(None, "password for the gateway", secret=True)
     STATE_DIR: _Path = _row("./.state", "folder of what survives a restart")
-    LEDGER: Annotated[str, BeforeValidator(values.ledger)] = _row("memory://", "where answers are remembered")
+    LEDGER: Annotated[str | None, BeforeValidator(values.ledger)] = _row(
+        None,
+        "where answers are remembered: `sqlite:///path` for one process, `redis://host:port/database` for several, "
+        "`memory://` for none that ends",
+        shown="sqlite:///<STATE_DIR>/ledger.db",
+        file=True,
+    )
     LEDGER_TTL: Annotated[float, BeforeValidator(values.seconds(1, 2592000))] = _row(
         "1h", "how long an answer is remembered"
     )
     LEDGER_MAX_ENTRIES: Annotated[int, BeforeValidator(values.whole(1, 1_000_000_000))] = _row(
-        "1000000", "how many answers are remembered"
+        "1000000", "how many answers are remembered; the oldest go first"
+    )
+    LEDGER_MAX_BYTES: Annotated[int, BeforeValidator(values.whole(1, 2**40))] = _row(
+        "536870912", "how many bytes of answers, compressed, are remembered; the oldest go first"
     )
     ON_UNKNOWN: Annotated[str, BeforeValidator(values.choice("report", "run"))] = _row(
         "report", "what happens to a repeated request whose first outcome is unknown"

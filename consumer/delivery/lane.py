@@ -5,20 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeAlias
 
-from consumer.delivery.settlement import Settlement, pause, settle
+from consumer.delivery.giveback import GiveBack
+from consumer.delivery.pressure import Gate, Limit
+from consumer.delivery.settlement import LONGEST_WAIT, Settlement, pause, settle
 from consumer.operations import OPERATIONS
 from consumer.types import Handler, Incoming, Reply
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["Delivery", "Lane", "Outbox", "PublishFailed"]
+__all__ = ["Count", "Delivery", "Lane", "Outbox", "PublishFailed"]
 
 log = logging.getLogger(__name__)
 
 PUBLISH_TRIES = 5
 """How often a reply is published before its request goes back to the queue, where the broker counts."""
+
+Count: TypeAlias = Callable[..., None]
+"""Adds one to a metric: its name, and attributes by keyword."""
 
 
 class PublishFailed(Exception):
@@ -63,10 +69,19 @@ class Outbox(Protocol):
 
 
 class Lane:
-    """Runs deliveries, at most `concurrency` at a time, each in a task of its own.
+    """Runs deliveries, as many at a time as the limit says, each in a task of its own.
 
     The tasks are ours and not the AMQP library's: it cancels its callbacks when the connection is lost, and a
     command cut off in the middle would have an unknown outcome.
+
+    Args:
+        handler: runs a request.
+        outbox: where replies and dead letters leave.
+        limit: how many may run. Operations that relieve the engine have places of their own, `limit.most` of them.
+        forget_retry: seconds for which a request that nobody waits for is tried again.
+        answerable: whether a request has a `reply_to` that replies may go to.
+        reachable: waits until there is a gateway; what nobody waits for is not run before.
+        count: counts dead letters and replies that were not confirmed.
     """
 
     def __init__(
@@ -74,15 +89,19 @@ class Lane:
         handler: Handler,
         outbox: Outbox,
         *,
-        concurrency: int,
+        limit: Limit,
         forget_retry: float,
         answerable: Callable[[Incoming], bool],
+        reachable: Callable[[], Awaitable[None]],
+        count: Count = lambda _, **__: None,
     ) -> None:
         self._handler = handler
         self._outbox = outbox
-        self._slots = asyncio.Semaphore(concurrency)
+        self._gate, self._relief = Gate(limit), Gate(Limit(limit.most))
         self._forget_retry = forget_retry
         self._answerable = answerable
+        self._reachable = reachable
+        self._count = count
         self._tasks: dict[asyncio.Task[None], Delivery] = {}
         self._waiting: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -105,6 +124,11 @@ class Lane:
         try:
             if not await self._settled(delivery):
                 await delivery.give_back()
+        except GiveBack as reason:
+            log.info("given back: %s", reason)
+            # It comes again at once; the pause keeps it from spinning.
+            await self._rest(pause(1))
+            await delivery.give_back()
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and _being_cancelled():
                 raise
@@ -117,8 +141,10 @@ class Lane:
     async def _settled(self, delivery: Delivery) -> bool:
         """Run it until its settlement is final, then settle; false when it is to be given back."""
         started, attempt = time.monotonic(), 0
-        while (reply := await self._handled(delivery)) is not None:
+        while (reply := await self._handled(delivery, started)) is not None:
             settlement = self._settlement(delivery.incoming, reply, time.monotonic() - started)
+            if settlement is Settlement.BACK:
+                break
             if settlement is not Settlement.AGAIN:
                 return await self._concluded(delivery, settlement, reply)
             if self._stopping:  # a pause would use up the grace of those that can still end
@@ -127,33 +153,47 @@ class Lane:
             await self._rest(pause(attempt))
         return False
 
-    async def _handled(self, delivery: Delivery) -> Reply | None:
-        """Run the handler in a slot; None when it has not started because the lane stops or the channel is gone."""
+    async def _handled(self, delivery: Delivery, started: float) -> Reply | None:
+        """Run the handler in a place of its own; None when it has not started and is not going to here."""
         if self._stopping:
             return None
-        task = asyncio.current_task()
-        assert task is not None
-        self._waiting.add(task)
-        try:
-            # An alarm at the broker lets no reply out, so nothing should start that needs one.
-            await self._outbox.ready()
-            await self._slots.acquire()
-        finally:
-            self._waiting.discard(task)
+        gate = self._relief if _relieving(delivery.incoming) else self._gate
+        with self._idle():
+            if not await self._sensible(delivery.incoming, started):
+                return None
+            await gate.enter()
         try:
             if self._stopping or not delivery.alive:
                 return None
             return await self._handler(delivery.incoming)
         finally:
-            self._slots.release()
+            gate.leave()
+
+    async def _sensible(self, incoming: Incoming, started: float) -> bool:
+        """Wait until running it makes sense; false when that took too long to keep it here."""
+        if not self._answerable(incoming):
+            try:
+                async with asyncio.timeout(started + LONGEST_WAIT - time.monotonic()):
+                    await self._reachable()
+            except TimeoutError:
+                return False
+        # An alarm at the broker lets no reply out, so nothing should start that needs one.
+        await self._outbox.ready()
+        return True
 
     async def _rest(self, seconds: float) -> None:
-        """Sleep outside a slot, where stopping may end it."""
+        """Sleep between two tries."""
+        with self._idle():
+            await asyncio.sleep(seconds)
+
+    @contextmanager
+    def _idle(self) -> Iterator[None]:
+        """What happens inside is not running yet: stopping may end it."""
         task = asyncio.current_task()
         assert task is not None
         self._waiting.add(task)
         try:
-            await asyncio.sleep(seconds)
+            yield
         finally:
             self._waiting.discard(task)
 
@@ -176,6 +216,8 @@ class Lane:
             try:
                 await self._publish(delivery.incoming, settlement, reply)
             except PublishFailed as failure:
+                if settlement is Settlement.REPLY:
+                    self._count("reply.failures", reason="not confirmed")
                 log.warning("%s not confirmed (try %d): %s", settlement.name.lower(), attempt, failure)
                 await asyncio.sleep(pause(attempt))
                 continue
@@ -189,6 +231,7 @@ class Lane:
             await self._outbox.reply(incoming, reply)
         elif settlement is Settlement.DEAD:
             await self._outbox.dead_letter(incoming, reply)
+            self._count("dead_lettered", queue=incoming.queue)
 
     async def stop(self, grace: float) -> bool:
         """Give back what has not started, let the rest finish.
@@ -235,3 +278,10 @@ def _repeatable(incoming: Incoming) -> bool:
     except CommandError:
         return False
     return OPERATIONS[request.operation].repeatable(request.command)
+
+
+def _relieving(incoming: Incoming) -> bool:
+    try:
+        return OPERATIONS[incoming.request.operation].relieving
+    except Exception:  # whatever is wrong with it: the handler says so
+        return False

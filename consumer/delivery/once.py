@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from consumer.delivery.ledger import Ledger, State
+from consumer.delivery.giveback import GiveBack
+from consumer.delivery.ledger import Claim, Ledger, LedgerError, State
+from consumer.delivery.ledger.codec import stored
+from consumer.delivery.letter import REPLAYS
 from consumer.delivery.unidentified import Unidentified
 from consumer.operations import OPERATIONS
 from consumer.types import Handler, Incoming, Reply
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 __all__ = ["once"]
+
+LONGEST_WAIT = 60.0
+"""Seconds that a request waits for another process, or for the ledger, before it is given back to the queue."""
+
+LEAST_WAIT = 5.0
+"""The same for one whose deadline is near or past: the broker counts how often a message is given back."""
+
+FIRST_LOOK, LONGEST_LOOK = 0.05, 1.0
+"""Seconds between two looks whether the other process is done, at first and at most."""
 
 _MAY_MEAN_DONE = (Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION)
 
@@ -51,7 +64,7 @@ class _Once:
             return await self._handler(incoming)
         if request_id is None:
             return await self._unidentified(incoming)
-        return await self._identified(incoming, _identity(incoming.user_id, request_id))
+        return await self._identified(incoming, _identity(incoming, request_id))
 
     async def _identified(self, incoming: Incoming, identity: str) -> Reply:
         digest = incoming.request.digest()
@@ -66,31 +79,74 @@ class _Once:
             reply = await self._claimed(incoming, identity, digest)
             run.reply.set_result(reply)
             return reply
+        except (CommandError, GiveBack) as error:
+            run.reply.set_exception(error)
+            run.reply.exception()  # nobody has to be waiting for it
+            raise
         finally:
             run.reply.cancel()  # no effect once it has a result
             del self._running[identity]
 
     async def _claimed(self, incoming: Incoming, identity: str, digest: bytes) -> Reply:
-        claim = await self._ledger.claim(identity, digest)
+        repeatable = OPERATIONS[incoming.request.operation].repeatable(incoming.request.command)
+        rerun = repeatable or self._run_again
+        claim = await self._claim(incoming, identity, digest, rerun)
         if claim.state is State.TAKEN:
             raise _taken(incoming)
-        if claim.reply is not None:
+        if claim.state is State.DONE:
+            if claim.reply is None:
+                raise _not_kept(incoming)
             return replace(claim.reply, replayed=True)
-        repeatable = OPERATIONS[incoming.request.operation].repeatable(incoming.request.command)
-        if claim.state is State.ABANDONED and not repeatable and not self._run_again:
+        if claim.state is State.ABANDONED and not rerun:
             raise _unknown(incoming)
         reply = await self._handler(incoming)
-        if is_final(reply, repeatable):
+        # A replay must be this very answer, so what is remembered is what is published.
+        reply = stored(_hedged(reply) if claim.state is State.ABANDONED else reply)
+        if is_final(reply, repeatable) and _is_told(incoming, reply):
             await self._ledger.finish(identity, reply)
         else:
             await self._ledger.release(identity)
-        return _hedged(reply) if claim.state is State.ABANDONED else reply
+        return reply
+
+    async def _claim(self, incoming: Incoming, identity: str, digest: bytes, rerun: bool) -> Claim:
+        """Claim; while another process runs it or the ledger cannot be written, wait, then give back."""
+        end, look = time.monotonic() + _patience(incoming), FIRST_LOOK
+        while True:
+            try:
+                claim = await self._ledger.claim(identity, digest, rerun=rerun)
+                if claim.state is not State.RUNNING:
+                    return claim
+                left, reason = end - time.monotonic(), "another process is running it"
+                await asyncio.sleep(min(look, max(left, 0)))
+                look = min(2 * look, LONGEST_LOOK)
+            except LedgerError as problem:
+                left, reason = end - time.monotonic(), str(problem)
+                await self._ready(left)
+            if left <= 0:
+                raise GiveBack(f"request-id {str(incoming.request_id)[:80]!r}: {reason}")
+
+    async def _ready(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._ledger.ready()
+        except TimeoutError:
+            return
 
 
-def _identity(user_id: str | None, request_id: str) -> str:
+def _patience(incoming: Incoming) -> float:
+    """Seconds a request may wait before it is given back."""
+    if incoming.deadline is None:
+        return LONGEST_WAIT
+    return max(LEAST_WAIT, min(LONGEST_WAIT, incoming.deadline - time.time()))
+
+
+def _identity(incoming: Incoming, request_id: str) -> str:
     # The length keeps (user "a", id "bc") and (user "ab", id "c") apart.
-    user = user_id or ""
-    return f"{len(user)}:{user}:{request_id}"
+    user = incoming.user_id or ""
+    identity = f"{len(user)}:{user}:{request_id}"
+    # Whoever replays a dead letter has decided that it runs again; each replay still runs once.
+    replays = incoming.headers.get(REPLAYS)
+    return f"{identity}#{replays}" if type(replays) is int and replays > 0 else identity
 
 
 def is_final(reply: Reply, repeatable: bool) -> bool:
@@ -102,6 +158,11 @@ def is_final(reply: Reply, repeatable: bool) -> bool:
         return not repeatable
     # Refused credentials are ours to mend; after that the same request should run.
     return error.source is Source.GATEWAY and not error.retryable and error.code is not Code.UNAUTHENTICATED
+
+
+def _is_told(incoming: Incoming, reply: Reply) -> bool:
+    """Whether anybody has the answer; a rejection that became a dead letter must run when it is replayed."""
+    return bool(incoming.reply_to) or reply.error is None or reply.error.outcome is Outcome.UNKNOWN
 
 
 def _taken(incoming: Incoming) -> CommandError:
@@ -120,6 +181,16 @@ def _unknown(incoming: Incoming) -> CommandError:
         f"{incoming.request.operation} was executed is not known, and it is not safe to repeat: look at the engine, "
         "then send it with a new id",
         outcome=Outcome.UNKNOWN,
+    )
+
+
+def _not_kept(incoming: Incoming) -> CommandError:
+    return CommandError(
+        Code.ABORTED,
+        f"request-id {str(incoming.request_id)[:80]!r}: {incoming.request.operation} was executed and answered before; "
+        "that answer was too large to be kept, so it cannot be sent again",
+        outcome=Outcome.UNKNOWN,
+        details={"executed": True},
     )
 
 

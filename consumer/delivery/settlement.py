@@ -11,6 +11,12 @@ from zeebe_amqp.errors import Code, Error, Outcome, Source
 LONGEST_PAUSE = 30.0
 """Seconds between two tries of a request that nobody waits for, at most."""
 
+LONGEST_WAIT = 600.0
+"""Seconds that a request waits here for the gateway; then its queue keeps it, which costs nobody anything."""
+
+LONGEST_HOLD = 1500.0
+"""Seconds that a request stays unacked, at most: the broker closes the channel of who holds one for 30 minutes."""
+
 
 class Settlement(Enum):
     """What to do with a delivery whose handling ended."""
@@ -19,6 +25,7 @@ class Settlement(Enum):
     ACK = "ack; nobody waits for an answer"
     DEAD = "publish to the dead-letter exchange, then ack"
     AGAIN = "run it again after a pause; it stays unacked"
+    BACK = "back into its queue; it was held for long enough"
 
 
 def settle(reply: Reply, *, answerable: bool, repeatable: bool, waited: float, forget_retry: float) -> Settlement:
@@ -36,9 +43,9 @@ def settle(reply: Reply, *, answerable: bool, repeatable: bool, waited: float, f
     if reply.error is None:
         return Settlement.ACK
     if _waits_for_gateway(reply.error):
-        return Settlement.AGAIN
+        return Settlement.AGAIN if waited < LONGEST_WAIT else Settlement.BACK
     if _may_run_again(reply.error, repeatable) and waited < forget_retry:
-        return Settlement.AGAIN
+        return Settlement.AGAIN if waited < LONGEST_HOLD else Settlement.BACK
     return Settlement.DEAD
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from consumer.gateway.answers import GatewayError, Verdict
-from consumer.gateway.calls import Answer, Gateway
+from consumer.gateway.calls import Answer, Gateway, Pressure
+from consumer.gateway.circuit import Circuit
 
-__all__ = ["Answer", "Gateway", "GatewayError", "Verdict"]
+__all__ = ["Answer", "Circuit", "Gateway", "GatewayError", "Pressure", "Verdict"]

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -18,6 +18,7 @@ from consumer.config import Zeebe
 from consumer.gateway import versions
 from consumer.gateway.answers import Failure, Verdict, error, partition
 from consumer.gateway.channel import open_channel
+from consumer.gateway.circuit import Circuit
 from consumer.gateway.cluster import Cluster
 from consumer.gateway.credentials import credentials_for
 from consumer.gateway.protocol import gateway_pb2 as pb
@@ -41,6 +42,20 @@ LOGGED = 200
 """Characters of a gateway's text in logs; it may quote the caller's document."""
 
 
+class Pressure(Protocol):
+    """Is told how the engine bears what is sent."""
+
+    @property
+    def round(self) -> int:
+        """The number of the present round; what is sent belongs to it."""
+
+    def refused(self, sent: int) -> None:
+        """The engine refused for load an attempt of round `sent`."""
+
+    def succeeded(self) -> None:
+        """The engine answered an attempt with success."""
+
+
 @dataclass(frozen=True)
 class _Call:
     """One logical call, the same for all its attempts."""
@@ -51,6 +66,7 @@ class _Call:
     deadline: float | None
     attempt_timeout: float
     span: CallSpan
+    pressure: Pressure | None = None
 
 
 class Gateway:
@@ -79,7 +95,7 @@ class Gateway:
         self._credentials = credentials_for(zeebe.credentials, clock)
         self._cluster = Cluster(self.probe, clock)
         self._closed = False
-        self._unreached = 0
+        self.circuit = Circuit()
 
     @property
     def connected_version(self) -> str | None:
@@ -89,7 +105,7 @@ class Gateway:
     @property
     def unreached(self) -> int:
         """How many attempts in a row found no gateway; 0 as soon as one answers, whatever it says."""
-        return self._unreached
+        return self.circuit.unreached
 
     async def call(
         self,
@@ -98,6 +114,7 @@ class Gateway:
         deadline: float | None = None,
         attempt_timeout: float | None = None,
         repeatable: bool = False,
+        pressure: Pressure | None = None,
     ) -> Answer:
         """Send a request to the RPC of its type, as often as the rules of delivery allow.
 
@@ -107,6 +124,7 @@ class Gateway:
             attempt_timeout: Seconds one attempt may take, margin included, when it waits on purpose (long poll,
                 result of an instance); None for the setting `ZEEBE_REQUEST_TIMEOUT`.
             repeatable: Whether running it twice is harmless: then it is tried again after an unknown outcome.
+            pressure: Is told of every attempt that the engine did, or refused for load.
 
         Returns:
             The response; for `ActivateJobs` the list of responses. A stream that fails after some jobs
@@ -121,7 +139,7 @@ class Gateway:
         if deadline is not None and deadline <= self._clock():
             raise _past()
         with self._observer(rpc.name, self._target) as span:
-            call = _Call(rpc, message, payload, deadline, attempt_timeout or self._request_timeout, span)
+            call = _Call(rpc, message, payload, deadline, attempt_timeout or self._request_timeout, span, pressure)
             try:
                 answer = await self._attempts(call, Retries(repeatable, deadline, self._random, len(payload)))
             except CommandError as failed:
@@ -175,12 +193,17 @@ class Gateway:
         versions.check(call.message, self._cluster.version)
 
     async def _attempt(self, call: _Call) -> Answer:
+        sent = call.pressure.round if call.pressure is not None else 0
         try:
             answer = await self._exchange(call)
         except Failure as failure:
             self._note(failure)
+            if failure.verdict is Verdict.OVERLOAD and call.pressure is not None:
+                call.pressure.refused(sent)
             raise
-        self._unreached = 0
+        self.circuit.reached()
+        if call.pressure is not None:
+            call.pressure.succeeded()
         return answer
 
     async def _exchange(self, call: _Call) -> Answer:
@@ -250,9 +273,9 @@ class Gateway:
 
     def _note(self, failure: Failure) -> None:
         if failure.verdict is Verdict.UNREACHABLE:
-            self._unreached += 1
+            self.circuit.missed()
         elif failure.verdict.outcome is Outcome.NOT_EXECUTED and failure.source is Source.GATEWAY:
-            self._unreached = 0
+            self.circuit.reached()
         if failure.code is Code.UNAVAILABLE and failure.verdict is not Verdict.NO_PARTITION:
             self._cluster.forget()
 

@@ -100,10 +100,14 @@ async def test_a_dead_letter_with_the_largest_headers_is_buried_with_the_reason(
     assert stage.connections() == 2
 
 
-def without_identity(dead: AbstractIncomingMessage) -> dict[str, Any]:
-    """The properties of a dead letter for sending it again as a new request."""
-    headers = {name: value for name, value in dead.headers.items() if name != wire.REQUEST_ID}
-    return {"headers": headers, "content_type": dead.content_type, "type": dead.type, "priority": dead.priority}
+def as_it_is(dead: AbstractIncomingMessage) -> dict[str, Any]:
+    """The properties of a dead letter for sending it again, under the same request id."""
+    return {
+        "headers": dict(dead.headers),
+        "content_type": dead.content_type,
+        "type": dead.type,
+        "priority": dead.priority,
+    }
 
 
 async def test_a_dead_letter_published_again_is_executed(stage: Stage, caller: Caller) -> None:
@@ -112,7 +116,7 @@ async def test_a_dead_letter_published_again_is_executed(stage: Stage, caller: C
     await caller.publish(body, reply_to=None)
     dead = await stage.dead.of(body)
     assert not stage.gateway.executions
-    await caller.publish(dead.body, reply_to=None, **without_identity(dead))
+    await caller.publish(dead.body, reply_to=None, **as_it_is(dead))
     await eventually(lambda: sum(stage.gateway.executions.values()) == 1, "the command ran")
 
 
@@ -121,7 +125,7 @@ async def test_a_dead_letter_of_the_bare_form_published_again_is_executed(stage:
     body = orjson.dumps({"messageName": uuid.uuid4().hex, "correlationKey": "k"})
     await caller.publish(body, reply_to=None, type="publish-message")
     dead = await stage.dead.of(body)
-    await caller.publish(dead.body, reply_to=None, **without_identity(dead))
+    await caller.publish(dead.body, reply_to=None, **as_it_is(dead))
     await eventually(lambda: sum(stage.gateway.executions.values()) == 1, "the command ran")
 
 

@@ -220,9 +220,10 @@ def test_two_names_that_agree_are_no_reason_to_warn(tmp_path: Path) -> None:
 FILES = [(each.name, spelling) for each in VARIABLES for spelling in each.spellings if spelling.endswith("_FILE")]
 
 
-def test_every_credential_and_the_brokers_url_can_be_read_from_files() -> None:
+def test_every_credential_and_what_may_hold_one_can_be_read_from_files() -> None:
     assert {name for name, _ in FILES} - {"COMPONENT_FILE"} == {
         "AMQP_URL",
+        "LEDGER",
         "ZEEBE_CLIENT_ID",
         "ZEEBE_CLIENT_SECRET",
         "ZEEBE_AUTHORIZATION_SERVER_URL",
@@ -300,7 +301,7 @@ def test_secrets_are_masked_in_sources_and_problems(tmp_path: Path) -> None:
     assert source(loaded, "AMQP_URL") == ("amqp://***@host", "environment")
     assert source(loaded, "ZEEBE_CLIENT_SECRET") == ("***", "environment")
     assert "hush" not in str(loaded.sources)
-    urls = {"AMQP_URL": "http://user:hush@host", "LEDGER": "redis://:hush@host", "ZEEBE_ADDRESS": "user:hush@host"}
+    urls = {"AMQP_URL": "http://user:hush@host", "LEDGER": "redis://:hush@host:x", "ZEEBE_ADDRESS": "user:hush@host"}
     problems = refusal({**OAUTH, **urls, "ZEEBE_CLIENT_SECRET": "hush\x00"}, tmp_path).problems
     assert len(problems) == 4
     assert "hush" not in str(problems)
@@ -373,3 +374,15 @@ def test_a_setting_that_this_version_cannot_honour_is_refused_not_ignored(name: 
     with pytest.raises(ConfigurationError) as error:
         load({name: "x"}, directory=tmp_path)
     assert error.value.problems == [f"{name}: set (environment), but this version cannot honour it; accepted: not set"]
+
+
+def test_the_ledger_is_in_the_state_directory_unless_told_otherwise(tmp_path: Path) -> None:
+    loaded = load({"STATE_DIR": "/var/lib/x"}, directory=tmp_path)
+    assert loaded.settings.ledger == "sqlite:////var/lib/x/ledger.db"
+    assert source(loaded, "LEDGER") == ("sqlite:////var/lib/x/ledger.db", "default")
+
+
+def test_the_password_of_the_ledger_is_never_shown(tmp_path: Path) -> None:
+    loaded = load({"LEDGER": "redis://user:hush@host/0"}, directory=tmp_path)
+    assert source(loaded, "LEDGER") == ("redis://***@host/0", "environment")
+    assert "hush" not in repr(loaded.settings)

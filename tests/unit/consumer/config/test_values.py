@@ -142,9 +142,40 @@ ROWS: dict[str, Row] = {
         "zeebe.credentials.password", None, (("a:b", "a:b"),), ("topsecret\r",), tuple(BASIC.items())
     ),
     "STATE_DIR": Row("state_dir", Path(".state"), (("/var/lib/x", Path("/var/lib/x")),), ("a\0b",)),
-    "LEDGER": Row("ledger", "memory://", (("memory://", "memory://"),), ("sqlite:///x", "redis://host", "memory")),
+    "LEDGER": Row(
+        "ledger",
+        "sqlite:///.state/ledger.db",
+        tuple(
+            (text, text)
+            for text in (
+                "memory://",
+                "sqlite:///x",
+                "sqlite:////var/lib/x/ledger.db",
+                "redis://host",
+                "redis://host/",
+                "redis://:word@host:6379/15",
+                "rediss://user:word@[::1]:6380/0",
+            )
+        ),
+        (
+            "memory",
+            "memory:///x",
+            "sqlite://x",
+            "sqlite:///",
+            "sqlite:///x/",
+            "sqlite:///a\0b",
+            "redis://",
+            "redis://host/x",
+            "redis://host:0",
+            "redis://host:x",
+            "redis://ho st",
+            "redis://host/0?db=1",
+            "http://host",
+        ),
+    ),
     "LEDGER_TTL": Row("ledger_ttl", 3600.0, (("90s", 90.0), ("720h", 2592000.0)), ("0s", "60", "721h")),
     "LEDGER_MAX_ENTRIES": Row("ledger_max_entries", 1_000_000, (("1", 1),), ("0", "-1", "1k", "1000000001")),
+    "LEDGER_MAX_BYTES": Row("ledger_max_bytes", 2**29, (("1", 1),), ("0", "-1", "1G", str(2**40 + 1))),
     "ON_UNKNOWN": Row("on_unknown", "report", (("run", "run"),), ("ask",)),
     "FORGET_RETRY": Row("forget_retry", 900.0, (("0s", 0.0), ("1h", 3600.0)), ("900", "25h", "-1s")),
     "MAX_DEPTH": Row("max_depth", 500, (("1", 1), ("900", 900)), ("0", "901", "deep")),

@@ -9,8 +9,12 @@ import orjson
 import pytest
 
 from consumer.delivery import lane as lanes
+from consumer.delivery import settlement
+from consumer.delivery.giveback import GiveBack
 from consumer.delivery.lane import Lane, PublishFailed
-from consumer.types import Incoming, Reply
+from consumer.delivery.pressure import Limit
+from consumer.handler import recovered
+from consumer.types import Handler, Incoming, Reply
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
 OK = Reply("topology", {})
@@ -105,18 +109,28 @@ def handling(monkeypatch: pytest.MonkeyPatch) -> Handling:
     return Handling()
 
 
-def lane_of(handling: Handling, outbox: FakeOutbox, **settings: Any) -> Lane:
+async def reachable() -> None:
+    """The gateway is there."""
+
+
+def lane_of(handling: Handler, outbox: FakeOutbox, **settings: Any) -> Lane:
     return Lane(
         handling,
         outbox,
-        **{"concurrency": 2, "forget_retry": 900, "answerable": lambda incoming: bool(incoming.reply_to), **settings},
+        **{
+            "limit": Limit(2),
+            "forget_retry": 900,
+            "answerable": lambda incoming: bool(incoming.reply_to),
+            "reachable": reachable,
+            **settings,
+        },
     )
 
 
 async def settled(lane: Lane, *deliveries: FakeDelivery) -> None:
     for delivery in deliveries:
         lane.accept(delivery)
-    while lane.in_flight:  # noqa: ASYNC110 - nobody tells it
+    while lane.in_flight:  # noqa: ASYNC110 - a lane that is empty tells nobody
         await asyncio.sleep(0)
 
 
@@ -318,3 +332,109 @@ async def test_a_cancellation_that_nobody_asked_for_gives_the_message_back(
     lane = lane_of(handling, outbox)
     await settled(lane, FakeDelivery(events))
     assert events == ["give back"]
+
+
+# --- pressure ---
+
+
+def job_done(events: list[str]) -> FakeDelivery:
+    return FakeDelivery(events, body=orjson.dumps({"operation": "complete-job", "data": {"jobKey": 1 << 51}}))
+
+
+async def test_a_small_limit_holds_back_all_but_what_relieves_the_engine(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    limit = Limit(4)
+    for _ in range(10):
+        limit.refused(limit.round)
+    handling.gate.clear()
+    lane = lane_of(handling, outbox, limit=limit)
+    for _ in range(5):
+        lane.accept(FakeDelivery(events))
+    await asyncio.sleep(0.01)
+    assert handling.running == 1
+    for _ in range(5):
+        lane.accept(job_done(events))
+    await asyncio.sleep(0.01)
+    assert handling.running == 1 + 4
+    handling.gate.set()
+    await settled(lane)
+    assert events.count("ack") == 10
+
+
+class Reach:
+    """A gateway that can be away."""
+
+    def __init__(self) -> None:
+        self.there = asyncio.Event()
+
+    async def __call__(self) -> None:
+        await self.there.wait()
+
+
+async def test_what_nobody_waits_for_waits_for_the_gateway_without_a_place_and_the_rest_runs(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    reach = Reach()
+    lane = lane_of(handling, outbox, reachable=reach, limit=Limit(1))
+    for _ in range(3):
+        lane.accept(FakeDelivery(events, reply_to=None))
+    lane.accept(FakeDelivery(events))
+    await asyncio.sleep(0.01)
+    assert (handling.runs, events) == (1, ["reply", "ack", "acknowledged"])
+    reach.there.set()
+    await settled(lane)
+    assert events.count("ack") == 4
+
+
+async def test_what_waits_for_the_gateway_is_given_back_when_stopping(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    lane = lane_of(handling, outbox, reachable=Reach())
+    lane.accept(FakeDelivery(events, reply_to=None))
+    await asyncio.sleep(0.01)
+    assert await lane.stop(grace=5)
+    assert events == ["give back"]
+
+
+async def test_what_waited_for_the_gateway_for_too_long_goes_back_to_its_queue(
+    handling: Handling, outbox: FakeOutbox, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "LONGEST_WAIT", 0.01)
+    await settled(lane_of(handling, outbox, reachable=Reach()), FakeDelivery(events, reply_to=None))
+    assert (handling.runs, events) == (0, ["give back"])
+
+
+async def test_what_the_engine_refused_for_too_long_goes_back_to_its_queue(
+    handling: Handling, outbox: FakeOutbox, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settlement, "LONGEST_WAIT", 0.0)
+    handling.replies = [error(Code.RESOURCE_EXHAUSTED, retryable=True)]
+    await settled(lane_of(handling, outbox), FakeDelivery(events, reply_to=None))
+    assert (handling.runs, events) == (1, ["give back"])
+
+
+async def test_dead_letters_and_replies_that_are_not_confirmed_are_counted(
+    handling: Handling, outbox: FakeOutbox, events: list[str]
+) -> None:
+    counted: list[tuple[str, dict[str, str]]] = []
+    lane = lane_of(handling, outbox, count=lambda name, **attributes: counted.append((name, attributes)))
+    outbox.refusals = 1
+    handling.replies = [OK, error(Code.INVALID_ARGUMENT)]
+    await settled(lane, FakeDelivery(events))
+    delivery = FakeDelivery(events, reply_to=None)
+    delivery.incoming.queue = "commands"
+    await settled(lane, delivery)
+    assert counted == [
+        ("reply.failures", {"reason": "not confirmed"}),
+        ("dead_lettered", {"queue": "commands"}),
+    ]
+
+
+async def test_what_cannot_be_answered_here_and_now_goes_back_without_being_called_a_defect(
+    handling: Handling, outbox: FakeOutbox, events: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    handling.replies = [GiveBack("another process is running it")]
+    await settled(lane_of(recovered(handling), outbox), FakeDelivery(events))
+    assert events == ["give back"]
+    assert "defect" not in caplog.text

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
 
+from consumer.delivery import once as waiting
 from consumer.delivery import unidentified
-from consumer.delivery.ledger import Claim, MemoryLedger, State
+from consumer.delivery.giveback import GiveBack
+from consumer.delivery.ledger import Claim, LedgerError, Limits, MemoryLedger, State
 from consumer.delivery.once import once
 from consumer.types import Handler, Incoming, Reply
 from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
@@ -49,7 +50,7 @@ def engine() -> Engine:
 
 @pytest.fixture
 def handler(engine: Engine) -> Handler:
-    return once(engine, MemoryLedger(3600, 100))
+    return once(engine, MemoryLedger(Limits(3600)))
 
 
 async def test_the_same_id_is_answered_again_and_not_run_again(engine: Engine, handler: Handler) -> None:
@@ -121,11 +122,35 @@ NOT, UNKNOWN = Outcome.NOT_EXECUTED, Outcome.UNKNOWN
 )
 async def test_only_final_answers_are_kept(reply: Reply, operation: str, runs: int) -> None:
     engine = Engine(reply)
-    handler = once(engine, MemoryLedger(3600, 100))
+    handler = once(engine, MemoryLedger(Limits(3600)))
     data = {"processInstanceKey": 2**51} if operation == "cancel-instance" else None
     for _ in range(2):
-        await handler(incoming(operation, data, message_id="a"))
+        await handler(incoming(operation, data, message_id="a", reply_to="replies"))
     assert engine.runs == runs
+
+
+@pytest.mark.parametrize(
+    ("reply", "runs"),
+    [
+        (Reply("create-instance", {}), 1),
+        (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN), 1),
+        (failure(Code.NOT_FOUND, GATEWAY, NOT), 2),
+    ],
+)
+async def test_a_rejection_that_nobody_was_told_runs_again_when_its_dead_letter_is_replayed(
+    reply: Reply, runs: int
+) -> None:
+    engine = Engine(reply)
+    handler = once(engine, MemoryLedger(Limits(3600)))
+    for _ in range(2):
+        await handler(incoming(message_id="a"))
+    assert engine.runs == runs
+
+
+async def test_a_replayed_dead_letter_runs_again_and_each_replay_once(engine: Engine, handler: Handler) -> None:
+    for replays in (0, 1, 1, 2, "2", True):
+        await handler(incoming(message_id="a", reply_to="replies", headers={"replays": replays}))
+    assert engine.runs == 3
 
 
 async def test_what_changes_nothing_is_not_recorded(engine: Engine, handler: Handler) -> None:
@@ -134,43 +159,116 @@ async def test_what_changes_nothing_is_not_recorded(engine: Engine, handler: Han
     assert engine.runs == 2
 
 
-class Forgetful:
-    """A ledger that finds every request abandoned by a dead process."""
+class Told(MemoryLedger):
+    """A ledger that finds what it is told to, and after that what any ledger would."""
 
-    def __init__(self) -> None:
+    def __init__(self, *found: Claim | LedgerError) -> None:
+        super().__init__(Limits(3600))
+        self.found = list(found)
         self.finished: list[str] = []
 
-    async def claim(self, identity: str, digest: bytes) -> Claim:
-        return Claim(State.ABANDONED)
+    async def claim(self, identity: str, digest: bytes, *, rerun: bool = True) -> Claim:
+        await asyncio.sleep(0)  # as whatever is not memory would
+        if not self.found:
+            return await super().claim(identity, digest, rerun=rerun)
+        found = self.found.pop(0)
+        if isinstance(found, LedgerError):
+            raise found
+        if found.state is State.ABANDONED and rerun:
+            await super().claim(identity, digest)
+        return found
 
     async def finish(self, identity: str, reply: Reply) -> None:
         self.finished.append(identity)
+        await super().finish(identity, reply)
 
-    async def release(self, identity: str) -> None:
-        raise AssertionError("the run was final")
 
-    async def close(self) -> None:
-        return None
+def abandoned() -> Told:
+    return Told(Claim(State.ABANDONED))
 
 
 async def test_an_abandoned_run_is_reported_not_repeated(engine: Engine) -> None:
     with pytest.raises(CommandError) as report:
-        await once(engine, Forgetful())(incoming(message_id="a"))
+        await once(engine, abandoned())(incoming(message_id="a"))
     assert (report.value.code, report.value.outcome, report.value.retryable) == (Code.ABORTED, UNKNOWN, False)
     assert engine.runs == 0
 
 
 async def test_an_abandoned_run_is_repeated_when_asked_to(engine: Engine) -> None:
-    ledger = Forgetful()
+    ledger = abandoned()
     await once(engine, ledger, run_again=True)(incoming(message_id="a"))
     assert (engine.runs, ledger.finished) == (1, ["0::a"])
 
 
 async def test_the_second_run_of_an_abandoned_command_says_that_the_first_may_have_done_it() -> None:
-    handler = once(Engine(failure(Code.NOT_FOUND, GATEWAY, NOT)), Forgetful())
-    reply = await handler(incoming("cancel-instance", {"processInstanceKey": 2**51}, message_id="a"))
+    handler = once(Engine(failure(Code.NOT_FOUND, GATEWAY, NOT)), abandoned())
+    reply, replay = [
+        await handler(incoming("cancel-instance", {"processInstanceKey": 2**51}, message_id="a", reply_to="replies"))
+        for _ in range(2)
+    ]
     assert reply.error is not None
     assert "may mean" in (reply.error.details or {})["earlierRun"]
+    assert (replay.encode(), replay.replayed) == (reply.encode(), True)
+
+
+async def test_a_replay_is_the_first_answer_byte_for_byte(engine: Engine) -> None:
+    engine.replies = [Reply("create-instance", {"raw": orjson.Fragment(b'{ "b" : 1.0 }'), "key": 2**62})]
+    handler = once(engine, MemoryLedger(Limits(3600)))
+    first, second = [await handler(incoming(message_id="a")) for _ in range(2)]
+    assert (
+        first.encode()
+        == second.encode()
+        == b'{"operation":"create-instance","data":{"raw":{ "b" : 1.0 },"key":%d}}' % 2**62
+    )
+
+
+async def test_an_answer_that_was_not_kept_says_that_it_was_executed(engine: Engine) -> None:
+    with pytest.raises(CommandError) as report:
+        await once(engine, Told(Claim(State.DONE)))(incoming(message_id="a"))
+    assert (report.value.code, report.value.source, report.value.outcome) == (Code.ABORTED, CONSUMER, UNKNOWN)
+    assert (report.value.details, report.value.retryable, engine.runs) == ({"executed": True}, False, 0)
+
+
+async def test_while_another_process_runs_it_its_answer_is_waited_for(engine: Engine) -> None:
+    ledger = Told(*[Claim(State.RUNNING)] * 3, Claim(State.DONE, Reply("create-instance", {"run": "there"})))
+    reply = await once(engine, ledger)(incoming(message_id="a"))
+    assert (reply.data, reply.replayed, engine.runs) == ({"run": "there"}, True, 0)
+
+
+@pytest.mark.parametrize("headers", [{}, {"deadline": 1}, {"deadline": 2**45}])
+async def test_after_a_while_it_is_given_back(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, headers: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(waiting, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(waiting, "LEAST_WAIT", 0.1)
+    ledger = Told(*[Claim(State.RUNNING)] * 100)
+    with pytest.raises(GiveBack, match="'a': another process is running it"):
+        await once(engine, ledger)(incoming(message_id="a", headers=headers))
+    assert engine.runs == 0
+
+
+async def test_what_cannot_be_recorded_waits_and_then_runs(engine: Engine) -> None:
+    reply = await once(engine, Told(LedgerError("full"), LedgerError("full")))(incoming(message_id="a"))
+    assert (reply.ok, engine.runs) == (True, 1)
+
+
+async def test_what_cannot_be_recorded_is_given_back_and_so_is_who_waits_for_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LONGEST_WAIT", 0.1)
+    ledger = Told(*[LedgerError("the disk is full")] * 2)
+    never = asyncio.Event()
+    monkeypatch.setattr(ledger, "ready", never.wait)
+    handler = once(engine, ledger)
+    ends = await asyncio.gather(*(handler(incoming(message_id="a")) for _ in range(3)), return_exceptions=True)
+    assert [str(end) for end in ends if isinstance(end, GiveBack)] == ["request-id 'a': the disk is full"] * 3
+    assert engine.runs == 0
+
+
+async def test_who_waits_for_a_refused_request_gets_the_same_refusal(engine: Engine) -> None:
+    handler = once(engine, Told(Claim(State.TAKEN)))
+    ends = await asyncio.gather(*(handler(incoming(message_id="a")) for _ in range(2)), return_exceptions=True)
+    assert [end.code for end in ends if isinstance(end, CommandError)] == [Code.ALREADY_EXISTS] * 2
 
 
 class Channel:
@@ -280,48 +378,3 @@ async def test_a_cancelled_run_is_not_remembered_as_done(engine: Engine, handler
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-
-
-def ledger_with_clock(ttl: float = 10, most: int = 2) -> tuple[MemoryLedger, Callable[[float], None]]:
-    now = [0.0]
-
-    def advance(seconds: float) -> None:
-        now[0] += seconds
-
-    return MemoryLedger(ttl, most, clock=lambda: now[0]), advance
-
-
-async def test_entries_expire() -> None:
-    ledger, advance = ledger_with_clock()
-    await ledger.claim("a", b"1")
-    await ledger.finish("a", Reply("x"))
-    advance(9.9)
-    assert (await ledger.claim("a", b"1")).state is State.DONE
-    advance(0.1)
-    assert (await ledger.claim("a", b"1")).state is State.NEW
-
-
-async def test_the_oldest_finished_entries_go_first() -> None:
-    ledger, _ = ledger_with_clock()
-    for name in "abc":
-        await ledger.claim(name, b"1")
-        await ledger.finish(name, Reply("x"))
-    assert len(ledger) == 2
-    assert [(await ledger.claim(name, b"1")).state for name in "bc"] == [State.DONE, State.DONE]
-    assert (await ledger.claim("a", b"1")).state is State.NEW
-
-
-async def test_a_running_entry_of_nobody_is_abandoned_and_of_another_request_taken() -> None:
-    ledger, _ = ledger_with_clock()
-    await ledger.claim("a", b"1")
-    assert (await ledger.claim("a", b"1")).state is State.ABANDONED
-    assert (await ledger.claim("a", b"2")).state is State.TAKEN
-    await ledger.close()
-
-
-async def test_a_finished_entry_belongs_to_its_request() -> None:
-    ledger, _ = ledger_with_clock()
-    await ledger.claim("a", b"1")
-    await ledger.finish("a", Reply("x"))
-    assert (await ledger.claim("a", b"2")).state is State.TAKEN
-    await ledger.release("a")

@@ -45,8 +45,10 @@ def test_whoever_can_be_answered_is_answered_once(reply: Reply, repeatable: bool
         (REFUSED, False, 0, Settlement.DEAD),
         (TOO_LARGE, True, 0, Settlement.DEAD),
         (AWAY, False, 0, Settlement.AGAIN),
-        (AWAY, False, 1e9, Settlement.AGAIN),
-        (PRESSURE, False, 1e9, Settlement.AGAIN),
+        (AWAY, False, 599, Settlement.AGAIN),
+        (AWAY, False, 600, Settlement.BACK),
+        (PRESSURE, False, 599, Settlement.AGAIN),
+        (PRESSURE, False, 600, Settlement.BACK),
         (PAUSED, False, 899, Settlement.AGAIN),
         (PAUSED, False, 900, Settlement.DEAD),
         (LOST_HARMLESS, True, 899, Settlement.AGAIN),
@@ -64,3 +66,8 @@ def test_pauses_grow_and_stay_within_the_longest() -> None:
     pauses = [pause(attempt) for attempt in range(1, 40)]
     assert all(0 < each <= LONGEST_PAUSE for each in pauses)
     assert max(pauses[:2]) < min(pauses[8:])
+
+
+def test_nothing_is_held_until_the_broker_takes_it_away() -> None:
+    settlement = settle(PAUSED, answerable=False, repeatable=True, waited=1500, forget_retry=86400)
+    assert settlement is Settlement.BACK

@@ -1,0 +1,12 @@
+"""A request that is not answered here and now, and not lost either."""
+
+from __future__ import annotations
+
+__all__ = ["GiveBack"]
+
+
+class GiveBack(Exception):
+    """The request was not run: its delivery goes back to the queue, and is answered when it comes again.
+
+    Raised by handlers below the lane instead of a reply; the text says why.
+    """

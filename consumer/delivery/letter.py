@@ -1,0 +1,222 @@
+"""A dead letter as plain Python: whose it is, why it is dead, what a replay sends."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from zeebe_amqp import envelope, wire
+from zeebe_amqp.errors import CommandError
+
+__all__ = ["MAX_REPLAYS", "ORIGINAL_QUEUE", "REPLAYS", "Letter", "Selection", "Terms"]
+
+REPLAYS = "replays"
+"""Header of a replayed request: how often it was sent again, a whole number."""
+ORIGINAL_QUEUE = "original-queue"
+"""Header of a dead letter that was put anew into its queue: the request queue that it came from."""
+MAX_REPLAYS = 5
+"""How often a dead letter is replayed, unless forced."""
+
+_REASONS = frozenset(
+    {wire.ERROR_CODE, wire.ERROR_MESSAGE, wire.ERROR_SOURCE, wire.ERROR_OUTCOME, wire.OPERATION, wire.FAILED_AT}
+)
+"""Headers that say why a letter is dead; a request that runs again has no reason yet."""
+
+_COUNTS = ("x-delivery-count", "x-acquired-count")
+_BROKERS = ("x-death", "x-first-death-", "x-last-death-", *_COUNTS)
+"""How the names of headers begin that the broker adds; it would take them for its own if they were sent."""
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One message of the dead-letter queue."""
+
+    body: bytes
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    """The AMQP properties that it carries, by their names in the protocol, without the headers."""
+    routing_key: str = ""
+    tag: int = 0
+    """Its delivery tag, as long as it is held."""
+    flaws: tuple[str, ...] = ()
+    """Properties whose bytes could not be decoded."""
+
+    @cached_property
+    def id(self) -> str:
+        """What it is called here: its `request-id`, else its `message_id`, else a digest of its body."""
+        known = _text(self.headers.get(wire.REQUEST_ID)) or _text(self.properties.get("message_id"))
+        return known or hashlib.sha256(self.body).hexdigest()[:16]
+
+    @property
+    def ours(self) -> bool:
+        """Whether the service gave it up; if not, the broker did."""
+        return wire.FAILED_AT in self.headers
+
+    @property
+    def origin(self) -> str | None:
+        """The request queue that it came from; None when nothing tells."""
+        if self.routing_key == wire.DEAD_LETTER:  # it was put here by name, not by an exchange
+            return _text(self.headers.get(ORIGINAL_QUEUE)) or self._died_in
+        return self.routing_key if self.ours else self._died_in or self.routing_key or None
+
+    @property
+    def _died_in(self) -> str | None:
+        return _text(self._death.get("queue")) or _text(self.headers.get("x-first-death-queue"))
+
+    @property
+    def _death(self) -> Mapping[str, Any]:
+        """The latest entry of the broker's own account of deaths; empty without one."""
+        deaths = self.headers.get("x-death")
+        return deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
+
+    @cached_property
+    def operation(self) -> str | None:
+        """The operation that it asks for; None when it names none that is known."""
+        if self.ours:
+            return _text(self.headers.get(wire.OPERATION))
+        try:
+            return envelope.decode(
+                self.body,
+                type=self.properties.get("type"),
+                content_type=self.properties.get("content_type"),
+                content_encoding=self.properties.get("content_encoding"),
+                headers=self.headers,
+                max_depth=wire.MAX_DEPTH,
+            ).operation
+        except CommandError:
+            return None
+
+    @property
+    def code(self) -> str | None:
+        """The error's code, or where the broker gave it up its reason, such as `delivery_limit`."""
+        return _text(self.headers.get(wire.ERROR_CODE)) if self.ours else _text(self._death.get("reason"))
+
+    @property
+    def message(self) -> str | None:
+        """The error's text for people."""
+        return _text(self.headers.get(wire.ERROR_MESSAGE)) if self.ours else None
+
+    @property
+    def failed_at(self) -> datetime | None:
+        """When it was given up; None when nothing tells."""
+        if not self.ours:
+            died = self._death.get("time")
+            return died if isinstance(died, datetime) and died.tzinfo else None
+        try:
+            failed = datetime.fromisoformat(str(self.headers[wire.FAILED_AT]))
+        except ValueError:
+            return None
+        return failed if failed.tzinfo else failed.replace(tzinfo=UTC)
+
+    @property
+    def replays(self) -> int:
+        """How often it has been sent again."""
+        return _count(self.headers.get(REPLAYS))
+
+    @property
+    def returns(self) -> int:
+        """How often it was delivered and came back to its queue, as the broker counts."""
+        return _count(self.headers.get("x-delivery-count"))
+
+    def renewed(self) -> dict[str, Any]:
+        """Its headers for being put anew into the dead-letter queue, where it counts as never delivered."""
+        kept = {name: value for name, value in self.headers.items() if not name.startswith(_COUNTS)}
+        return {**kept, ORIGINAL_QUEUE: self.origin} if self.origin else kept
+
+    def replayed(self, *, keep_deadline: bool = True) -> dict[str, Any]:
+        """The headers of its replay: those of the request, and how often it has been replayed then."""
+        gone = {REPLAYS, *(_REASONS if self.ours else ()), *(() if keep_deadline else (wire.DEADLINE,))}
+        if self.routing_key == wire.DEAD_LETTER:
+            gone.add(ORIGINAL_QUEUE)
+        kept = {
+            name: value for name, value in self.headers.items() if name not in gone and not name.startswith(_BROKERS)
+        }
+        return {**kept, REPLAYS: self.replays + 1}
+
+    def expired(self, now: float | None = None) -> bool:
+        """Whether the caller's deadline is past, so that the service would refuse it; `now` in seconds since 1970."""
+        try:
+            deadline = envelope.deadline(self.headers)
+        except CommandError:
+            return False
+        return deadline is not None and deadline <= (time.time() if now is None else now)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which letters are meant: every condition that is given must hold."""
+
+    ids: frozenset[str] = frozenset()
+    operation: str | None = None
+    code: str | None = None
+    origin: str | None = None
+    older_than: float | None = None
+    """Seconds since it was given up, at least."""
+
+    def matches(self, letter: Letter, now: float | None = None) -> bool:
+        """Whether a letter is meant; `now` in seconds since 1970."""
+        return (
+            (not self.ids or letter.id in self.ids)
+            and self.operation in (None, letter.operation)
+            and self.code in (None, letter.code)
+            and self.origin in (None, letter.origin)
+            and (self.older_than is None or _age(letter, now) >= self.older_than)
+        )
+
+
+def _age(letter: Letter, now: float | None) -> float:
+    if letter.failed_at is None:
+        return -1.0
+    return (time.time() if now is None else now) - letter.failed_at.timestamp()
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms letters are replayed."""
+
+    queues: Collection[str]
+    """The request queues of the service."""
+    target: str | None = None
+    """Where to send them; None = to the queue that each came from."""
+    max_replays: int = MAX_REPLAYS
+    force: bool = False
+    """Replay however often it has been done."""
+    keep_deadline: bool = True
+
+    def destination(self, letter: Letter) -> str:
+        """The queue that a letter is sent to; empty when none is known."""
+        return self.target or letter.origin or ""
+
+    def refusal(self, letter: Letter) -> str | None:
+        """Why a letter is not replayed and what to do; None when it is."""
+        if letter.flaws:
+            return f"its {', its '.join(letter.flaws)}: it cannot be written again as it was; drop it"
+        if letter.replays >= self.max_replays and not self.force:
+            return f"replayed {letter.replays} times, --max-replays is {self.max_replays}; --force does it once more"
+        if self.keep_deadline and letter.expired():
+            return "its deadline is past, it would be refused; --without-deadline sends it without"
+        return self._misdirection(letter)
+
+    def _misdirection(self, letter: Letter) -> str | None:
+        target = self.destination(letter)
+        if not target:
+            return "nothing tells which queue it came from; name one with --queue"
+        if target == wire.DEAD_LETTER:
+            return f"{target} is the dead-letter queue itself; name a request queue with --queue"
+        # Whoever may write to the dead-letter exchange chooses the name that it carries.
+        if self.target is None and target not in self.queues:
+            return f"it came from {target!r}, not one of AMQP_QUEUES ({', '.join(self.queues)}); --queue sends it there"
+        return None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

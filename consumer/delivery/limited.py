@@ -1,0 +1,66 @@
+"""Commands tell the limit of their queue how the engine bears them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from google.protobuf.message import Message
+
+from consumer.delivery.pressure import Limit
+from consumer.handler import dispatched
+from consumer.operations import OPERATIONS
+from consumer.types import Handler, Incoming, Reply
+
+__all__ = ["Engine", "limited"]
+
+
+class Engine(Protocol):
+    """The funnel to the engine, as it is needed here; `consumer.gateway.Gateway` is one."""
+
+    async def call(
+        self,
+        message: Message,
+        *,
+        deadline: float | None,
+        attempt_timeout: float | None,
+        repeatable: bool,
+        pressure: Limit | None = None,
+    ) -> object:
+        """Send `message`, and tell `pressure` of every attempt that was done or refused for load."""
+
+
+@dataclass(frozen=True)
+class _Telling:
+    """A `consumer.handler.Caller` whose calls tell one limit."""
+
+    engine: Engine
+    limit: Limit
+
+    async def call(
+        self, message: Message, *, deadline: float | None, attempt_timeout: float | None, repeatable: bool
+    ) -> object:
+        return await self.engine.call(
+            message,
+            deadline=deadline,
+            attempt_timeout=attempt_timeout,
+            repeatable=repeatable,
+            pressure=self.limit,
+        )
+
+
+def limited(engine: Engine, limits: Mapping[str, Limit]) -> Handler:
+    """The innermost handler, telling the limit of the request's queue.
+
+    Operations that relieve the engine tell nothing: it takes most of them however busy it is, so that their success
+    says nothing about the others.
+    """
+    relief = dispatched(engine)
+    telling = {queue: dispatched(_Telling(engine, limit)) for queue, limit in limits.items()}
+
+    async def dispatch(incoming: Incoming) -> Reply:
+        relieving = OPERATIONS[incoming.request.operation].relieving
+        return await (relief if relieving else telling[incoming.queue])(incoming)
+
+    return dispatch

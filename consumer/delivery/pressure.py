@@ -1,0 +1,78 @@
+"""How many commands may run at a time: fewer when the engine says that it has too much to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+__all__ = ["Gate", "Limit"]
+
+SHRINK = 0.7
+"""What is left of the limit after the engine refused for load."""
+
+
+class Limit:
+    """Additive increase, multiplicative decrease: the limit between 1 and `most`; pure decisions, no clock.
+
+    A round is what was sent under one limit. Refusals of the same round say the same thing, so that only the first
+    shrinks the limit; as many successes as the limit allows make one more.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._exact = float(most)
+        self._round = 0
+
+    @property
+    def value(self) -> int:
+        """How many commands may run at a time, from 1 to `most`."""
+        return int(self._exact)
+
+    @property
+    def round(self) -> int:
+        """The number to remember when something is sent, for `refused`."""
+        return self._round
+
+    def refused(self, sent: int) -> None:
+        """The engine refused for load what was sent in round `sent`."""
+        if sent == self._round:
+            self._round += 1
+            self._exact = max(1.0, self._exact * SHRINK)
+
+    def succeeded(self) -> None:
+        """The engine did what was asked."""
+        if self._exact < self.most:
+            self._exact = min(float(self.most), self._exact + 1.0 / self._exact)
+
+
+class Gate:
+    """Lets in as many at a time as its limit says at that moment; who waits goes first come, first served."""
+
+    def __init__(self, limit: Limit) -> None:
+        self._limit = limit
+        self._inside = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def enter(self) -> None:
+        """Wait for a place; every entry needs a `leave`."""
+        if not self._waiting and self._inside < self._limit.value:
+            self._inside += 1
+            return
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            # The place may have been given in the same moment; then it is for the next one.
+            if place.done() and not place.cancelled():
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give the place back, and let in whoever fits now: more than one when the limit grew."""
+        self._inside -= 1
+        while self._waiting and self._inside < self._limit.value:
+            place = self._waiting.popleft()
+            if not place.done():
+                self._inside += 1
+                place.set_result(None)

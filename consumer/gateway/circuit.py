@@ -1,0 +1,60 @@
+"""The circuit to the gateway: open while nobody answers at its address."""
+
+from __future__ import annotations
+
+import asyncio
+
+__all__ = ["THRESHOLD", "Circuit"]
+
+THRESHOLD = 5
+"""Attempts in a row that find no gateway before the circuit opens: those of one call."""
+
+
+class Circuit:
+    """Counts attempts that found no gateway; `opened` and `closed` wait for what it says.
+
+    Only attempts that reached nobody count. What a gateway answers, even UNAVAILABLE, proves that it is there:
+    otherwise one caller's bad keys would stop everyone.
+    """
+
+    def __init__(self, threshold: int = THRESHOLD) -> None:
+        self._threshold = threshold
+        self._unreached = 0
+        self._opened, self._closed = asyncio.Event(), asyncio.Event()
+        self._closed.set()
+
+    @property
+    def unreached(self) -> int:
+        """How many attempts in a row found no gateway; 0 as soon as one answers, whatever it says."""
+        return self._unreached
+
+    @property
+    def is_open(self) -> bool:
+        """Whether to wait instead of sending more."""
+        return self._opened.is_set()
+
+    def missed(self) -> None:
+        """An attempt found no gateway."""
+        self._unreached += 1
+        if self._unreached == self._threshold:
+            self._closed.clear()
+            self._opened.set()
+
+    def reached(self) -> None:
+        """A gateway answered an attempt."""
+        if self._unreached:
+            self._unreached = 0
+            self._opened.clear()
+            self._closed.set()
+
+    async def opened(self, within: float | None = None) -> None:
+        """Wait until it is open, at most `within` seconds."""
+        try:
+            async with asyncio.timeout(within):
+                await self._opened.wait()
+        except TimeoutError:
+            return
+
+    async def closed(self) -> None:
+        """Wait until it is closed."""
+        await self._closed.wait()

@@ -1,0 +1,262 @@
+"""The ledger in Redis: the promises of all ledgers, several processes, and a Redis that is away."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis as Client
+from redis.exceptions import ConnectionError as Refused
+from redis.exceptions import ResponseError
+
+from consumer.delivery.ledger import Ledger, LedgerError, Limits, State, scripts
+from consumer.delivery.ledger import redis as ledgers
+from consumer.delivery.ledger.redis import RedisLedger, advice
+from consumer.types import Reply
+from scripts.redis import Redis
+from tests.unit.consumer.delivery.promises import DIGEST, OTHER, TTL, SharedLedgerPromises, limits
+
+LEASE = 0.6
+
+
+class Database:
+    """A Redis for one test, emptied before."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.opened: list[RedisLedger] = []
+
+    async def open(self, limits: Limits) -> Ledger:
+        return await self.leased(limits, ledgers.LEASE)
+
+    async def leased(self, limits: Limits, lease: float = LEASE) -> RedisLedger:
+        ledger = RedisLedger(self.url, limits, lease)
+        self.opened.append(ledger)
+        await ledger.start()
+        return ledger
+
+    async def expire(self) -> None:
+        await asyncio.sleep(2 * TTL)
+
+
+@pytest.fixture
+async def store(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+    monkeypatch.setattr(ledgers, "RETRY", 0.05)
+    async with Client.from_url(redis.url) as client:
+        await client.flushdb()
+    database = Database(redis.url)
+    yield database
+    for ledger in database.opened:
+        await ledger.close()
+
+
+async def die(ledger: RedisLedger) -> None:
+    """End a ledger as kill -9 would: nothing is said, nothing is renewed."""
+    await ledger._end_keeping()
+
+
+async def change(ledger: RedisLedger, identity: str, state: State) -> State:
+    """What a claim finds once it finds something else than `state`."""
+    found = state
+    while found is state:
+        found = (await ledger.claim(identity, DIGEST, rerun=False)).state
+    return found
+
+
+class TestRedis(SharedLedgerPromises):
+    pass
+
+
+async def test_what_another_living_process_runs_is_running(store: Database) -> None:
+    first, second = await store.leased(limits()), await store.leased(limits())
+    await first.claim("a", DIGEST)
+    for _ in range(3):
+        assert (await second.claim("a", DIGEST)).state is State.RUNNING
+        await asyncio.sleep(LEASE / 2)
+    assert (await second.claim("a", OTHER)).state is State.TAKEN
+    await first.finish("a", Reply("x", 1))
+    assert (await second.claim("a", DIGEST)).reply == await first_reply(first)
+
+
+async def first_reply(ledger: Ledger) -> Reply | None:
+    return (await ledger.claim("a", DIGEST)).reply
+
+
+async def test_when_its_owner_dies_it_is_abandoned_and_one_takes_it_over(store: Database) -> None:
+    first, second, third = [await store.leased(limits()) for _ in range(3)]
+    await first.claim("a", DIGEST)
+    await die(first)
+    assert await change(second, "a", State.RUNNING) is State.ABANDONED
+    claims = await asyncio.gather(second.claim("a", DIGEST), third.claim("a", DIGEST))
+    assert {claim.state for claim in claims} == {State.ABANDONED, State.RUNNING}
+
+
+async def test_who_was_taken_over_does_not_replace_the_answer(store: Database) -> None:
+    first, second = await store.leased(limits()), await store.leased(limits())
+    await first.claim("a", DIGEST)
+    await die(first)
+    await change(second, "a", State.RUNNING)
+    await second.claim("a", DIGEST)
+    await first.finish("a", Reply("x", "late"))
+    await second.finish("a", Reply("x", "second"))
+    reply = (await second.claim("a", DIGEST)).reply
+    assert reply is not None
+    assert reply.data == "second"
+
+
+async def test_a_claim_is_a_sign_of_life(store: Database) -> None:
+    first, second = await store.leased(limits()), await store.leased(limits())
+    await die(first)
+    async with Client.from_url(store.url) as client:
+        await client.delete(first._owner_key)
+    await first.claim("a", DIGEST)
+    assert (await second.claim("a", DIGEST)).state is State.RUNNING
+
+
+async def test_of_many_processes_one_runs_each_request(store: Database) -> None:
+    processes = [await store.leased(limits()) for _ in range(4)]
+    claims = await asyncio.gather(*(each.claim(f"{number}", DIGEST) for number in range(100) for each in processes))
+    assert [claim.state for claim in claims].count(State.NEW) == 100
+
+
+async def test_its_bookkeeping_ends_with_the_entries(store: Database) -> None:
+    ledger = await store.leased(limits(ttl=TTL))
+    for number in range(5):
+        await ledger.claim(f"{number}", DIGEST)
+        await ledger.finish(f"{number}", Reply("x", number))
+    for _ in range(2):  # the same request again, with an answer of the same length
+        await store.expire()
+        await ledger.claim("0", DIGEST)
+        await ledger.finish("0", Reply("x", 0))
+    async with Client.from_url(store.url, decode_responses=True) as client:
+        [member] = await client.zrange(scripts.FINISHED, 0, -1)
+        assert await client.get(scripts.BYTES) == member.partition(":")[0]
+
+
+async def test_while_redis_is_away_nothing_is_claimed_and_afterwards_all_is_well(store: Database, redis: Redis) -> None:
+    ledger = await store.leased(limits(), lease=ledgers.LEASE)
+    for name in ("running", "released"):
+        await ledger.claim(name, DIGEST)
+    redis.kill()
+    try:
+        with pytest.raises(LedgerError, match=r"redis://127\.0\.0\.1:\d+ cannot be used"):
+            await ledger.claim("a", DIGEST)
+        with pytest.raises(LedgerError):
+            await ledger.claim("b", DIGEST)
+        await ledger.failed()
+        await ledger.finish("running", Reply("x", 1))
+        await ledger.release("released")
+        assert ledger.problem is not None
+    finally:
+        redis.start()
+    await ledger.ready()
+    assert ledger.problem is None
+    states = [(await ledger.claim(name, DIGEST)).state for name in ("running", "released", "a")]
+    assert states == [State.DONE, State.NEW, State.NEW]
+
+
+async def test_a_redis_that_is_not_there_at_the_start_is_waited_for(store: Database, redis: Redis) -> None:
+    redis.stop()
+    try:
+        ledger = await store.leased(limits())
+        with pytest.raises(LedgerError):
+            await ledger.claim("a", DIGEST)
+    finally:
+        redis.start()
+    await ledger.ready()
+    assert (await ledger.claim("a", DIGEST)).state is State.NEW
+
+
+async def test_what_ends_in_the_moment_redis_goes_is_written_later(store: Database, redis: Redis) -> None:
+    ledger = await store.leased(limits(), lease=ledgers.LEASE)
+    await ledger.claim("a", DIGEST)
+    redis.kill()
+    try:
+        await ledger.finish("a", Reply("x", 1))
+    finally:
+        redis.start()
+    await ledger.ready()
+    assert (await ledger.claim("a", DIGEST)).reply is not None
+
+
+async def test_closing_does_not_wait_for_a_redis_that_is_away(
+    store: Database, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = await store.leased(limits())
+    await ledger.claim("a", DIGEST)
+    redis.kill()
+    try:
+        await ledger.finish("a", Reply("x", 1))
+        await ledger.close()
+    finally:
+        redis.start()
+    assert "1 answers could not be written" in caplog.text
+
+
+async def test_a_claim_whose_answer_was_lost_is_still_new(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = await store.leased(limits())
+    claim = ledger._claim
+
+    async def lost(**arguments: Any) -> Any:
+        await claim(**arguments)
+        raise Refused("the answer was lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "_claim", lost)
+        with pytest.raises(LedgerError):
+            await ledger.claim("a", DIGEST)
+    await ledger.ready()
+    assert (await ledger.claim("a", DIGEST)).state is State.NEW
+
+
+async def test_no_password_is_told(tmp_path: Path) -> None:
+    ledger = RedisLedger("redis://user:hush@127.0.0.1:1/0", limits())
+    await ledger.start()
+    assert "hush" not in str(ledger.problem)
+    assert "127.0.0.1:1" in str(ledger.problem)
+    await ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, []),
+        ({"appendonly": "yes", "maxmemory-policy": "noeviction"}, []),
+        ({"appendonly": "no"}, ["set appendonly yes"]),
+        ({"maxmemory-policy": "allkeys-lru"}, ["set maxmemory-policy noeviction"]),
+        ({"appendonly": "no", "maxmemory-policy": "volatile-ttl"}, ["set appendonly yes", "set maxmemory-policy"]),
+    ],
+)
+def test_it_is_said_what_to_set(settings: dict[str, str], words: list[str]) -> None:
+    found = advice(settings)
+    assert len(found) == len(words)
+    assert all(word in warning for word, warning in zip(words, found, strict=True))
+
+
+async def test_a_redis_that_forgets_is_warned_about_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Redis(tmp_path / "forgetful", appendonly=False) as forgetful:
+        async with Client.from_url(forgetful.url) as client:
+            await client.config_set("maxmemory-policy", "allkeys-lru")
+        ledger = RedisLedger(forgetful.url, limits(), LEASE)
+        await ledger.start()
+        await asyncio.sleep(LEASE)
+        await ledger.close()
+    assert caplog.text.count("set appendonly yes") == caplog.text.count("set maxmemory-policy noeviction") == 1
+
+
+async def test_a_redis_that_does_not_tell_its_settings_is_used(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = RedisLedger(store.url, limits())
+
+    async def refuse(*_: object) -> Any:
+        raise ResponseError("NOPERM")
+
+    monkeypatch.setattr(ledger._redis, "config_get", refuse)
+    await ledger.start()
+    assert (await ledger.claim(uuid.uuid4().hex, DIGEST)).state is State.NEW
+    await ledger.close()
