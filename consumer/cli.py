@@ -177,6 +177,8 @@ def _configured(function: Callable[..., None]) -> Callable[..., None]:
         given = _given(context, {name: options.pop(name) for name in ARGUMENTS.values()})
         function(_load(given).settings, **options)
 
+    # A list of its own: the settings' options are added to it, and the function itself does not take them.
+    vars(configured)["__click_params__"] = list(vars(function).get("__click_params__", ()))
     return configured
 
 

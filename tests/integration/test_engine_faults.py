@@ -80,18 +80,19 @@ async def test_overload_is_not_executed_and_may_be_tried_again(own_scene: Scene,
     with one_write_a_second(own_zeebe):
         replies = await asyncio.gather(*(own_scene.caller.call("create-instance", create) for _ in range(40)))
     errors = [reply.error for reply in replies if reply.error is not None]
-    assert errors
-    for error in errors:
-        assert (error.code, error.source, error.outcome, error.retryable) == (
-            Code.RESOURCE_EXHAUSTED,
-            Source.GATEWAY,
-            Outcome.NOT_EXECUTED,
-            True,
-        )
+    refused = [error for error in errors if error.code is Code.RESOURCE_EXHAUSTED]
+    assert refused
+    for error in refused:
+        assert (error.source, error.outcome, error.retryable) == (Source.GATEWAY, Outcome.NOT_EXECUTED, True)
         assert error.details == {"attempts": 5}
+    # On a slow machine the engine may let one in and answer it too late.
+    late = [error for error in errors if error not in refused]
+    assert all(error.outcome is Outcome.UNKNOWN for error in late)
     created = {reply.data["processInstanceKey"] for reply in replies if reply.error is None}
-    found = await own_scene.caller.result("activate-jobs", {"jobType": own_scene.job_type, "maxJobsToActivate": 40})
-    assert {job["processInstanceKey"] for job in found} == created  # and so what was rejected was not executed
+    jobs = await own_scene.caller.result("activate-jobs", {"jobType": own_scene.job_type, "maxJobsToActivate": 40})
+    found = {job["processInstanceKey"] for job in jobs}
+    assert created <= found
+    assert len(found) <= len(created) + len(late)  # and so what was refused was not executed
 
 
 async def test_a_paused_partition_is_not_executed_and_may_be_tried_again(own_scene: Scene, own_zeebe: Zeebe) -> None:
