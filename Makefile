@@ -4,10 +4,12 @@ PYTHON ?= python3
 RUN    := .venv/bin/python
 OP     ?= topology
 DATA   ?= {}
+REQUESTS ?= 2000
+MINUTES  ?= 10
 export OP DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers demo up down status call test check unit lint format types layers proto proto-check lock reference bench docs clean
+.PHONY: help venv servers demo up down status call test check unit lint format types layers proto proto-check lock reference bench faults soak docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +91,12 @@ reference: venv ## make docs/operations.md and docs/configuration.md anew from t
 
 bench: servers ## measure
 	@$(RUN) -m benchmarks
+
+faults: servers ## every fault in the middle of load, and a table: make faults ONLY=killed REQUESTS=300
+	@$(RUN) -m tests.faults $(if $(ONLY),--only '$(ONLY)') --requests $(REQUESTS) $(if $(WRITE),--write)
+
+soak: servers ## a steady load with random faults: does anything grow? make soak MINUTES=60
+	@$(RUN) -m tests.faults.soak --minutes $(MINUTES)
 
 docs: venv ## the documentation site, in site/
 	$(RUN) -m mkdocs build --strict

@@ -1,0 +1,60 @@
+"""Every fault in the middle of load, and a table of what came of it.
+
+`python -m tests.faults [--only NAME] [--requests N] [--write]`; exit code 1 when a promise was broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from scripts.rabbitmq import RabbitMQ
+from tests.faults.faults import FAULTS, Fault
+from tests.faults.report import Row, show, write
+from tests.faults.run import run
+
+
+def played(fault: Fault, requests: int, directory: Path, broker: RabbitMQ) -> Row:
+    """One row; a fault that could not be played is a broken promise too."""
+    directory.mkdir()
+    try:
+        return Row(fault, asyncio.run(run(fault, requests, directory, broker)))
+    except Exception as failure:
+        return Row(fault, failure=f"{type(failure).__name__}: {failure}")
+    finally:
+        if not (broker.process and broker.process.running):
+            broker.start()
+
+
+def main() -> int:
+    """Play, show, and with --write keep."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", action="append", metavar="NAME", help="faults whose name contains this, or another")
+    parser.add_argument("--requests", type=int, default=2000, help="per fault")
+    parser.add_argument("--write", action="store_true", help="keep the table in docs/reliability.md")
+    options = parser.parse_args()
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # callers lose their connections on purpose
+    chosen = [fault for fault in FAULTS if any(part in fault.title for part in options.only or [""])]
+    if not chosen:
+        parser.error(f"--only: no fault is named {options.only!r}; there are: {', '.join(f.title for f in FAULTS)}")
+    rows = []
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder, RabbitMQ(Path(folder) / "rabbitmq") as broker:
+        for number, fault in enumerate(chosen):
+            row = played(fault, options.requests, Path(folder) / str(number), broker)
+            console.print(f"{number + 1}/{len(chosen)} {', '.join(filter(None, row.cells()))}", markup=False)
+            rows.append(row)
+    show(rows)
+    if options.write:
+        write(rows)
+    return 1 if any(row.problems for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

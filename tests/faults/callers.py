@@ -1,0 +1,119 @@
+"""Callers that survive everything: what is not confirmed they send again, and no reply of theirs is overlooked."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Self
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.exceptions import AMQPError
+
+from tests.faults.history import History
+from tests.integration.stage import create, delete
+from zeebe_amqp import wire
+
+TROUBLE = (AMQPError, OSError, TimeoutError, RuntimeError)
+NUMBER = 4
+"""Callers, each with connections and a reply queue of its own."""
+SILENT = 10
+"""One request in so many names no reply queue."""
+CONFIRM = 10.0
+"""Seconds that a caller waits for a confirm before it sends again."""
+
+
+class Callers:
+    """Several callers of one request queue, directly at the broker; use as an async context manager.
+
+    Replies go to durable queues and are acknowledged after they were written down; so are all dead letters.
+    """
+
+    def __init__(self, url: str, queue: str, history: History) -> None:
+        self._url = url
+        self._queue = queue
+        self._history = history
+        self._sent = 0
+        self.queues = [f"faults.replies.{uuid.uuid4().hex}" for _ in range(NUMBER)]
+        self.of: dict[str, set[str]] = {queue: set() for queue in self.queues}
+        """The identities of the requests by their reply queue, silent ones left out."""
+
+    async def __aenter__(self) -> Self:
+        async with await aio_pika.connect(self._url) as connection:
+            channel = await connection.channel()
+            for queue in self.queues:
+                await channel.declare_queue(queue, durable=True)
+        self._tasks = [asyncio.create_task(self._receive(queue, self._answered)) for queue in self.queues]
+        self._tasks.append(asyncio.create_task(self._receive(wire.DEAD_LETTER, self._buried)))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(*TROUBLE):
+            await delete(self._url, tuple(self.queues))
+
+    async def send(self, number: int, pause: float = 0.0) -> None:
+        """Send so many new requests, side by side; returns when the broker has confirmed all of them.
+
+        Args:
+            number: how many.
+            pause: seconds that each caller waits between two requests.
+        """
+        first, self._sent = self._sent, self._sent + number
+        shares: Sequence[list[int]] = [list(range(first, self._sent))[part::NUMBER] for part in range(NUMBER)]
+        await asyncio.gather(
+            *(self._call(share, queue, pause) for share, queue in zip(shares, self.queues, strict=True))
+        )
+
+    async def _call(self, share: list[int], reply_to: str, pause: float) -> None:
+        left = [(number, uuid.uuid4().hex) for number in reversed(share)]
+        while left:
+            with suppress(*TROUBLE):
+                async with await aio_pika.connect(self._url, timeout=CONFIRM) as connection:
+                    channel = await connection.channel(on_return_raises=True)
+                    while left:
+                        number, identity = left[-1]
+                        await self._publish(channel, identity, None if number % SILENT == 0 else reply_to)
+                        left.pop()
+                        await asyncio.sleep(pause)
+            await asyncio.sleep(0.1)
+
+    async def _publish(self, channel: AbstractChannel, identity: str, reply_to: str | None) -> None:
+        message = aio_pika.Message(
+            create(identity, id=identity),
+            message_id=identity,
+            correlation_id=identity,
+            reply_to=reply_to,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        )
+        if reply_to is not None:
+            self.of[reply_to].add(identity)
+        self._history.sent(identity, silent=reply_to is None)
+        # Mandatory: a request to a queue that is gone is returned, not confirmed.
+        await channel.default_exchange.publish(message, self._queue, mandatory=True, timeout=CONFIRM)
+        self._history.confirmed(identity)
+
+    async def _receive(self, queue: str, note: Callable[[AbstractIncomingMessage], Awaitable[None]]) -> None:
+        while True:
+            with suppress(*TROUBLE):
+                async with await aio_pika.connect(self._url, timeout=CONFIRM) as connection:
+                    channel = await connection.channel()
+                    lost = asyncio.Event()
+                    channel.close_callbacks.add(lambda *_, lost=lost: lost.set())
+                    await (await channel.get_queue(queue)).consume(note)
+                    await lost.wait()
+            await asyncio.sleep(0.1)
+
+    async def _answered(self, message: AbstractIncomingMessage) -> None:
+        self._history.answered(str(message.correlation_id), str(message.message_id), message.body)
+        with suppress(*TROUBLE):
+            await message.ack()
+
+    async def _buried(self, message: AbstractIncomingMessage) -> None:
+        self._history.buried(str(message.correlation_id), str(message.headers.get(wire.ERROR_CODE)))
+        with suppress(*TROUBLE):
+            await message.ack()

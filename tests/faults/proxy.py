@@ -1,0 +1,220 @@
+"""A TCP proxy that breaks: it holds, delays, cuts and resets what passes between two programs."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections import deque
+from contextlib import suppress
+from enum import Enum
+from typing import Self
+
+from scripts.process import free_port
+from tests.integration.stage import PATIENCE
+
+CHUNK = 65_536
+PUBLISH = b"\x00\x3c\x00\x28"
+"""What every basic.publish begins with in AMQP: class 60, method 40."""
+ACK = b"\x00\x3c\x00\x50"
+"""The same of basic.ack."""
+_RESET = struct.pack("ii", 1, 0)
+
+
+class Way(Enum):
+    """The two directions of a connection."""
+
+    UP = "from the client to the server"
+    DOWN = "from the server to the client"
+
+
+class _Hold:
+    """Keeps what goes one way, on each connection from the first chunk on that contains `pattern`."""
+
+    def __init__(self, way: Way, pattern: bytes) -> None:
+        self.way, self.pattern = way, pattern
+        self.seen = 0
+        self.more = asyncio.Condition()
+
+    async def note(self, number: int) -> None:
+        async with self.more:
+            self.seen += number
+            self.more.notify_all()
+
+
+class _Connection:
+    """One client and its connection to the server."""
+
+    def __init__(self, proxy: Proxy, client: _Stream, server: _Stream, limit: int | None) -> None:
+        self._proxy = proxy
+        self._ends = {Way.UP: (client, server), Way.DOWN: (server, client)}
+        self._left = limit
+        self._held: dict[Way, bytearray] = {}
+        self.frozen = False
+
+    async def run(self) -> None:
+        """Forward until an end closes, then close the other one."""
+        pumps = [asyncio.create_task(self._pump(way)) for way in Way]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            # What was held is lost with the connection, as in a network.
+            self.reset()
+
+    def reset(self) -> None:
+        """End it with RST on both sides."""
+        for _, writer in self._ends[Way.UP]:
+            _abort(writer)
+
+    async def _pump(self, way: Way) -> None:
+        (reader, _), (_, writer) = self._ends[way]
+        with suppress(OSError):
+            while data := await reader.read(CHUNK):
+                if self.frozen:
+                    await asyncio.Event().wait()
+                if self._proxy.delay:
+                    await asyncio.sleep(self._proxy.delay)
+                if (passed := await self._passed(way, data)) is None:
+                    return
+                writer.write(passed)
+                await writer.drain()
+
+    async def _passed(self, way: Way, data: bytes) -> bytes | None:
+        """What may go on now; None when the connection ends here."""
+        if await self._is_held(way, data):
+            self._held[way] += data
+            return b""
+        if self._left is None:
+            return data
+        self._left, data = self._left - len(data), data[: self._left]
+        if self._left > 0:
+            return data
+        for _, writer in self._ends[way][1:]:
+            writer.write(data)  # as much as the kernel takes: the end is not polite
+        return None
+
+    async def _is_held(self, way: Way, data: bytes) -> bool:
+        hold = self._proxy.holding
+        if hold is None or hold.way is not way:
+            return False
+        number = data.count(hold.pattern) if hold.pattern else 1
+        if number:
+            self._held.setdefault(way, bytearray())
+            await hold.note(number)
+        return way in self._held
+
+    def release(self) -> None:
+        """Send on what was held."""
+        for way, data in self._held.items():
+            self._ends[way][1][1].write(bytes(data))
+        self._held.clear()
+
+
+_Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Proxy:
+    """Listens on 127.0.0.1 and forwards to a port of it; use as an async context manager."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self.port = free_port()
+        self.delay = 0.0
+        """Seconds that each chunk waits, both ways."""
+        self.holding: _Hold | None = None
+        self._limits: deque[int] = deque()
+        self._connections: set[_Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def address(self) -> str:
+        """Where it listens, "host:port"."""
+        return f"127.0.0.1:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._forward((reader, writer))
+        except asyncio.CancelledError:
+            pass  # the server's own callback would log it as an error
+        finally:
+            _abort(writer)
+            self._tasks.discard(task)
+
+    async def _forward(self, client: _Stream) -> None:
+        try:
+            server = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            return
+        connection = _Connection(self, client, server, self._limits.popleft() if self._limits else None)
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)
+
+    def reset(self) -> None:
+        """End every connection with RST; new ones work."""
+        for connection in list(self._connections):
+            connection.reset()
+
+    def freeze(self) -> None:
+        """Every connection goes silent for good without being closed (half-open); new ones work."""
+        for connection in self._connections:
+            connection.frozen = True
+
+    async def another(self) -> None:
+        """Wait for a new connection that speaks."""
+        async with asyncio.timeout(2 * PATIENCE):
+            while all(connection.frozen for connection in self._connections):  # noqa: ASYNC110 - another program's
+                await asyncio.sleep(0.05)
+
+    async def cut_after(self, *limits: int) -> None:
+        """Reset all connections, then one new one after each of `limits` bytes, both ways together."""
+        self._limits = deque(limits)
+        self.reset()
+        async with asyncio.timeout(PATIENCE):
+            while self._limits:  # noqa: ASYNC110 - they are used up by another program
+                await asyncio.sleep(0.02)
+
+    def hold(self, way: Way, pattern: bytes = b"") -> None:
+        """From now on keep what goes that way, on each connection from the first chunk with `pattern` on."""
+        self.holding = _Hold(way, pattern)
+
+    async def held(self, number: int) -> None:
+        """Wait until `number` patterns (chunks, without a pattern) are held."""
+        hold = self.holding
+        assert hold is not None
+        async with asyncio.timeout(PATIENCE), hold.more:
+            await hold.more.wait_for(lambda: hold.seen >= number)
+
+    def release(self) -> None:
+        """Hold nothing any more; what was held goes on where its connection still lives."""
+        self.holding = None
+        for connection in self._connections:
+            connection.release()
+
+
+def _abort(writer: asyncio.StreamWriter) -> None:
+    sock = writer.get_extra_info("socket")
+    if sock is not None and sock.fileno() >= 0:
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    writer.transport.abort()

@@ -1,0 +1,51 @@
+"""The table says what was found, and the documentation keeps it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.checker import Verdict
+from tests.faults.faults import FAULTS
+from tests.faults.report import BEGIN, COLUMNS, END, PAGE, Row, show, write
+
+SOUND = Verdict(300, 300, 270, 0, 0, (), (), (), (), 4, 1.25, 2.5)
+TWICE = Verdict(300, 300, 270, 0, 0, (), (), ("a",), (), 4, None, None)
+STRICT = next(fault for fault in FAULTS if not fault.forgiving)
+FORGIVING = next(fault for fault in FAULTS if fault.forgiving)
+
+
+@pytest.mark.parametrize(
+    ("row", "problems", "last"),
+    [
+        (Row(STRICT, SOUND), [], "kept"),
+        (Row(STRICT, TWICE), ["1 executed twice: a"], "BROKEN"),
+        (Row(FORGIVING, TWICE), [], "kept"),
+        (Row(STRICT, failure="no"), ["no"], "BROKEN"),
+    ],
+)
+def test_a_row_says_whether_the_promises_were_kept(row: Row, problems: list[str], last: str) -> None:
+    assert row.problems == problems
+    assert len(row.cells()) == len(COLUMNS)
+    assert row.cells()[-1] == last
+
+
+def test_the_terminal_shows_the_table_and_names_what_broke(capsys: pytest.CaptureFixture[str]) -> None:
+    show([Row(STRICT, SOUND), Row(STRICT, TWICE)])
+    printed = capsys.readouterr().out
+    assert STRICT.title in printed
+    assert f"{STRICT.title}: 1 executed twice: a" in printed
+
+
+def test_the_page_has_one_place_for_the_table(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    for _ in range(2):
+        write([Row(STRICT, SOUND)], page)
+    text = page.read_text()
+    assert text.startswith(f"before\n{BEGIN}\n")
+    assert text.endswith(f"{END}\nafter\n")
+    assert "old" not in text
+    assert text.count(f"| {STRICT.title} | 300 | 270 |") == 1
+    assert [PAGE.read_text().count(mark) for mark in (BEGIN, END)] == [1, 1]

@@ -1,0 +1,52 @@
+"""Trends: does a quantity grow, is it flat, or is it too early to say. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+HOUR = 3600.0
+CERTAIN = 2.0
+"""Standard errors on either side of a slope: about 95 of 100."""
+WARM = 0.2
+"""Part of the samples at the beginning that is left out: caches fill, pools grow."""
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A least-squares line through samples."""
+
+    slope: float
+    """Per hour."""
+    error: float
+    """The slope's standard error, per hour."""
+    last: float
+    """The last sample."""
+
+    def verdict(self, allowed: float) -> str:
+        """What a growth of at most `allowed` per hour makes of it."""
+        if self.slope - CERTAIN * self.error > allowed:
+            return "grows"
+        if self.slope + CERTAIN * self.error <= allowed:
+            return "flat"
+        return "too short to tell"
+
+
+def trend(samples: Sequence[tuple[float, float]]) -> Trend:
+    """The line through (seconds, value), without the warm-up.
+
+    Raises:
+        ValueError: fewer than three samples are left.
+    """
+    kept = samples[int(len(samples) * WARM) :]
+    if len(kept) < 3:
+        raise ValueError(f"samples: {len(kept)} after the warm-up; at least 3 are needed")
+    times = [time / HOUR for time, _ in kept]
+    values = [value for _, value in kept]
+    middle, level = sum(times) / len(times), sum(values) / len(values)
+    spread = sum((time - middle) ** 2 for time in times)
+    slope = sum((time - middle) * (value - level) for time, value in zip(times, values, strict=True)) / spread
+    rests = [value - level - slope * (time - middle) for time, value in zip(times, values, strict=True)]
+    error = sqrt(sum(rest * rest for rest in rests) / (len(rests) - 2) / spread)
+    return Trend(slope, error, values[-1])

@@ -1,0 +1,225 @@
+"""What a fault happens to: a broker, a gateway that counts, proxies before both, a consumer between them, callers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import aio_pika
+from aio_pika.abc import AbstractChannel
+
+from scripts.consumer import ROOT, Consumer
+from scripts.process import Process, free_port
+from scripts.rabbitmq import RabbitMQ
+from tests.fakes.gateway import FakeGateway, answer
+from tests.faults.callers import CONFIRM, TROUBLE, Callers
+from tests.faults.history import History
+from tests.faults.proxy import Proxy
+from tests.integration.stage import PATIENCE, consumer_of, delete
+
+CREATE = "CreateProcessInstance"
+LATENCY = 0.02
+"""Seconds that the gateway takes for a command."""
+CONCURRENCY = 32
+IMPATIENT = 90.0
+"""Seconds without any new answer after which what is still open counts as unanswered."""
+
+
+class Gateway(Protocol):
+    """A gateway that counts; in this process, where it can be scripted, or as a program, which can be killed."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+
+    def counted(self) -> Counter[str]:
+        """Executions by the identity of the request."""
+
+    async def start(self) -> None:
+        """Listen, on the former port after a stop."""
+
+    async def stop(self) -> None:
+        """Stop listening; what is in flight is cut."""
+
+
+class InsideGateway(FakeGateway):
+    """The fake gateway in this process."""
+
+    def counted(self) -> Counter[str]:
+        """See `Gateway.counted`."""
+        return _by_identity((str(variables), count) for (_, variables), count in self.executions.items())
+
+
+class ProgramGateway:
+    """The fake gateway as a program of its own; its journal survives it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        self._journal = directory / "executions.jsonl"
+        self._log = directory / "gateway.log"
+        self._process: Process | None = None
+
+    def counted(self) -> Counter[str]:
+        """See `Gateway.counted`."""
+        lines = self._journal.read_text().splitlines() if self._journal.exists() else []
+        return _by_identity((json.loads(line)[1], 1) for line in lines)
+
+    async def start(self) -> None:
+        """See `Gateway.start`."""
+        arguments = ["--port", str(self.port), "--latency", str(LATENCY), "--journal", str(self._journal)]
+        environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
+        self._log.write_text("")
+        self._process = Process([sys.executable, "-m", "tests.fakes.gateway", *arguments], environment, self._log)
+        await asyncio.to_thread(self._process.wait_until, lambda: "listening" in self._log.read_text(), PATIENCE)
+
+    async def stop(self) -> None:
+        """See `Gateway.stop`."""
+        if self._process is not None:
+            await asyncio.to_thread(self._process.stop)
+
+    async def kill(self) -> None:
+        """SIGKILL."""
+        assert self._process is not None
+        await asyncio.to_thread(self._process.kill)
+
+
+def _by_identity(executions: object) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    for variables, count in executions:  # type: ignore[attr-defined]
+        counted[json.loads(variables)["id"]] += count
+    return counted
+
+
+@dataclass
+class World:
+    """Everything of one run."""
+
+    broker: RabbitMQ
+    gateway: InsideGateway | ProgramGateway
+    to_broker: Proxy
+    to_gateway: Proxy
+    consumer: Consumer
+    directory: Path
+    environment: Mapping[str, str]
+    history: History
+    callers: Callers
+    more: list[Consumer] = field(default_factory=list)
+
+    @property
+    def inside(self) -> InsideGateway:
+        """The gateway, where it is one that can be scripted."""
+        assert isinstance(self.gateway, InsideGateway)
+        return self.gateway
+
+    @property
+    def program(self) -> ProgramGateway:
+        """The gateway, where it is one that can be killed."""
+        assert isinstance(self.gateway, ProgramGateway)
+        return self.gateway
+
+    async def another(self) -> Consumer:
+        """A further consumer of the same queues with the same settings, ready; it ends with the world."""
+        consumer = self._consumer(self.directory / uuid.uuid4().hex)
+        self.more.append(consumer)
+        await asyncio.to_thread(consumer.start)
+        return consumer
+
+    def _consumer(self, directory: Path) -> Consumer:
+        url = f"amqp://guest:guest@{self.to_broker.address}/"
+        settings = {**self.environment, "AMQP_QUEUES": ",".join(self.consumer.queues)}
+        return consumer_of(directory, url, self.to_gateway.address, settings)
+
+    async def calm(self, excused: Collection[str] = ()) -> None:
+        """Wait until nothing is open, or nothing has happened for IMPATIENT seconds."""
+        loop = asyncio.get_running_loop()
+        last, moved = -1, loop.time()
+        while (left := len(self.history.open(self.gateway.counted(), excused))) and loop.time() - moved < IMPATIENT:
+            if left != last:
+                last, moved = left, loop.time()
+            await asyncio.sleep(0.1)
+        await self._emptied()
+
+    async def _emptied(self) -> None:
+        """Wait until the request queue has nothing left to deliver: a redelivery may still run something twice."""
+        async with await aio_pika.connect(self.broker.url) as connection:
+            channel = await connection.channel()
+            for _ in range(100):
+                found = await channel.declare_queue(self.consumer.queues[0], passive=True)
+                if not found.declaration_result.message_count:
+                    return
+                await asyncio.sleep(0.1)
+
+    async def end(self) -> None:
+        """Stop the consumers, politely: nothing more is answered."""
+        for consumer in (self.consumer, *self.more):
+            if consumer.process is not None and consumer.process.running:
+                await asyncio.to_thread(consumer.stop)
+
+    async def kept(self) -> set[str]:
+        """Identities of what is still in the request queues; takes them out."""
+        found: set[str] = set()
+        for queue in self.consumer.queues:
+            found |= await self._kept(queue)
+        return found
+
+    async def _kept(self, queue: str) -> set[str]:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                # A queue may still be electing its leader after a crash of the broker.
+                with suppress(*TROUBLE):
+                    async with await aio_pika.connect(self.broker.url, timeout=CONFIRM) as connection:
+                        return await _drained(await connection.channel(), queue)
+                await asyncio.sleep(0.5)
+
+
+async def _drained(channel: AbstractChannel, name: str) -> set[str]:
+    found: set[str] = set()
+    queue = await channel.declare_queue(name, passive=True)
+    # Only what is there is asked for: a get from an empty queue may wait for a leader.
+    for _ in range(queue.declaration_result.message_count or 0):
+        if (message := await queue.get(no_ack=True, fail=False)) is not None:
+            found.add(str(message.message_id))
+    return found
+
+
+@asynccontextmanager
+async def built(
+    directory: Path, broker: RabbitMQ, environment: Mapping[str, str], *, program: bool = False
+) -> AsyncIterator[World]:
+    """A world with a ready consumer; everything but the broker ends with it.
+
+    Args:
+        directory: for logs and state; exists.
+        broker: is running, and is again when the world ends.
+        environment: settings of the consumer.
+        program: whether the gateway is a program of its own.
+    """
+    gateway: InsideGateway | ProgramGateway = ProgramGateway(directory) if program else InsideGateway(record=False)
+    if isinstance(gateway, InsideGateway):
+        gateway.always(CREATE, answer(latency=LATENCY))
+    # Calls are held for as long as a fault lasts.
+    settings = {"CONCURRENCY": str(CONCURRENCY), "ZEEBE_REQUEST_TIMEOUT": "60s", **environment}
+    async with AsyncExitStack() as stack:
+        await gateway.start()
+        stack.push_async_callback(gateway.stop)
+        to_gateway = await stack.enter_async_context(Proxy(gateway.port))
+        to_broker = await stack.enter_async_context(Proxy(broker.port))
+        url = f"amqp://guest:guest@{to_broker.address}/"
+        consumer = consumer_of(directory / "consumer", url, to_gateway.address, settings)
+        stack.push_async_callback(delete, broker.url, consumer.queues)
+        history = History()
+        callers = await stack.enter_async_context(Callers(broker.url, consumer.queues[0], history))
+        world = World(
+            broker, gateway, to_broker, to_gateway, consumer, directory, settings, history, callers
+        )  # fmt: skip
+        stack.push_async_callback(world.end)
+        await asyncio.to_thread(consumer.start)
+        yield world
