@@ -15,7 +15,7 @@ from consumer import telemetry
 from consumer.broker import Broker, queue_names
 from consumer.config import Settings
 from consumer.delivery.lane import Delivery, Lane
-from consumer.delivery.ledger import Limits, open_ledger
+from consumer.delivery.ledger import Limits, TimedLedger, open_ledger
 from consumer.delivery.limited import limited
 from consumer.delivery.once import once
 from consumer.delivery.pressure import Limit
@@ -55,9 +55,8 @@ class Service:
             partial(replies.refusal, own_queues=frozenset(queue_names(settings.amqp)), allow=settings.reply_allow)
         )
         self.gateway = Gateway(settings.zeebe, watch.calling)
-        self.ledger = open_ledger(
-            settings.ledger, Limits(settings.ledger_ttl, settings.ledger_max_entries, settings.ledger_max_bytes)
-        )
+        limits = Limits(settings.ledger_ttl, settings.ledger_max_entries, settings.ledger_max_bytes)
+        self.ledger = TimedLedger(open_ledger(settings.ledger, limits), watch.record)
         self.broker = Broker(
             settings.amqp,
             max_depth=settings.max_depth,
@@ -83,6 +82,7 @@ class Service:
         gauge = self._telemetry.gauge
         gauge("in_flight", self.in_flight)
         gauge("circuit.state", lambda: float(self.gateway.circuit.is_open))
+        gauge("ledger.size", lambda: float(self.ledger.size))
         for queue, limit in self._limits.items():
             gauge("limit", partial(getattr, limit, "value"), queue=queue)
 

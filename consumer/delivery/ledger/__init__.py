@@ -9,8 +9,9 @@ from consumer.delivery.ledger.entry import Claim, Ledger, LedgerError, Limits, S
 from consumer.delivery.ledger.memory import MemoryLedger
 from consumer.delivery.ledger.sqlite import SqliteLedger
 from consumer.delivery.ledger.table import files, in_use
+from consumer.delivery.ledger.timed import TimedLedger
 
-__all__ = ["Claim", "Ledger", "LedgerError", "Limits", "MemoryLedger", "State", "open_ledger", "reset"]
+__all__ = ["Claim", "Ledger", "LedgerError", "Limits", "MemoryLedger", "State", "TimedLedger", "open_ledger", "reset"]
 
 SQLITE = "sqlite:///"
 

@@ -63,6 +63,10 @@ class Ledger(Protocol):
     def problem(self) -> str | None:
         """Why nothing can be claimed now; None when all is well."""
 
+    @property
+    def size(self) -> int:
+        """Finished entries that are kept, as last counted; what has expired is forgotten after a while."""
+
     async def start(self) -> None:
         """Open the store.
 

@@ -39,9 +39,10 @@ class MemoryLedger:
         self._done: OrderedDict[str, _Entry] = OrderedDict()
         self._bytes = 0
 
-    def __len__(self) -> int:
-        """Entries held, running ones included."""
-        return len(self._running) + len(self._done)
+    @property
+    def size(self) -> int:
+        """See `Ledger.size`."""
+        return len(self._done)
 
     async def start(self) -> None:
         """Nothing to open."""

@@ -50,6 +50,7 @@ class RedisLedger:
 
     def __init__(self, url: str, limits: Limits, lease: float = LEASE) -> None:
         self.problem: str | None = "not connected yet"
+        self.size = 0
         self._name = f"redis://{urlsplit(url).netloc.rpartition('@')[2]}"
         self._limits = limits
         self._lease = lease
@@ -114,7 +115,11 @@ class RedisLedger:
         key, record = _key(identity), await codec.pack(reply)
         digest, limits = self._running.pop(key), self._limits
         args: list[Any] = [digest, self._owner, _milliseconds(limits.ttl), record, limits.max_entries, limits.max_bytes]
-        await self._written(key, lambda: self._finish(keys=[key, scripts.FINISHED, scripts.BYTES], args=args))
+
+        async def write() -> None:
+            self.size = await self._finish(keys=[key, scripts.FINISHED, scripts.BYTES], args=args)
+
+        await self._written(key, write)
 
     async def release(self, identity: str) -> None:
         """See `Ledger.release`."""
@@ -172,6 +177,7 @@ class RedisLedger:
         try:
             await self._redis.set(self._owner_key, 1, px=_milliseconds(self._lease))
             await self._flush()
+            self.size = await self._redis.zcard(scripts.FINISHED)
             if self.problem is not None:
                 await self._advise()
         except TROUBLE as error:

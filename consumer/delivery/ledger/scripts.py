@@ -33,9 +33,10 @@ return {'ABANDONED'}
 """
 
 FINISH = """
--- KEYS: entry, finished, bytes. ARGV: digest, owner, expiry in ms, record, most entries, most bytes
+-- KEYS: entry, finished, bytes. ARGV: digest, owner, expiry in ms, record, most entries, most bytes.
+-- Returns how many have finished.
 local entry = redis.call('HMGET', KEYS[1], 'owner', 'record')
-if entry[2] or (entry[1] and entry[1] ~= ARGV[2]) then return 0 end
+if entry[2] or (entry[1] and entry[1] ~= ARGV[2]) then return redis.call('ZCARD', KEYS[2]) end
 redis.call('HSET', KEYS[1], 'digest', ARGV[1], 'owner', ARGV[2], 'record', ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 local time = redis.call('TIME')
@@ -54,7 +55,7 @@ for _ = 1, 100 do
   if not expired then redis.call('DEL', key) end
   size = redis.call('DECRBY', KEYS[3], length)
 end
-return 1
+return redis.call('ZCARD', KEYS[2])
 """
 
 RELEASE = """

@@ -68,6 +68,11 @@ class SqliteLedger:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._writer: asyncio.Task[None] | None = None
 
+    @property
+    def size(self) -> int:
+        """See `Ledger.size`."""
+        return self._table.entries if self._writer is not None else 0
+
     async def start(self) -> None:
         """See `Ledger.start`."""
         try:

@@ -51,7 +51,7 @@ SMALLEST = 512
 LOCK_START, LOCK_LENGTH = 0x40000000, 512
 """Where in the file SQLite puts its locks (its file format says so)."""
 
-EXPIRED = "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires <= ? LIMIT ?)"
+EXPIRED = "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires <= ? LIMIT ?) RETURNING size"
 
 OLDEST = """
 DELETE FROM entries WHERE rowid IN (
@@ -60,7 +60,7 @@ DELETE FROM entries WHERE rowid IN (
         FROM (SELECT rowid AS id, expires, size FROM entries WHERE size IS NOT NULL ORDER BY expires LIMIT ?)
         WINDOW first AS (ORDER BY expires, id ROWS UNBOUNDED PRECEDING)
     ) WHERE place <= ? OR sum - size < ?
-)
+) RETURNING size
 """
 """Removes the oldest answers: so many as are too many, and until so many bytes are gone."""
 
@@ -102,6 +102,9 @@ class Table:
         LedgerError: the file is in use, broken, not ours, of a newer version, or cannot be written.
     """
 
+    entries: int
+    """Finished ones that are in it, also those that have expired and were not swept yet."""
+
     def __init__(self, path: Path, limits: Limits, *, check: bool = True) -> None:
         self._path = path
         self._limits = limits
@@ -118,7 +121,7 @@ class Table:
             if check:
                 self._check_pages()
             self._file = _identity(path)
-            self._entries, self._bytes = self._counted()
+            self.entries, self._bytes = self._counted()
         except BaseException:
             self._connection.close()
             raise
@@ -181,7 +184,7 @@ class Table:
         values = [value for row in rows for value in row]
         written = self._connection.execute(_upsert(len(rows)), [*values, now]).rowcount
         sizes = [row[4] for row in rows if row[5] is not None]
-        self._entries += len(sizes)
+        self.entries += len(sizes)
         self._bytes += sum(size or 0 for size in sizes)
         self._rows_since += len(rows)
         self._bytes_since += sum(size or 0 for size in sizes)
@@ -211,17 +214,23 @@ class Table:
             sqlite3.Error: it could not be removed.
         """
         self._rows_since = self._bytes_since = 0
-        self._connection.execute(EXPIRED, (now, SWEPT_AT_ONCE))
+        self._remove(EXPIRED, (now, SWEPT_AT_ONCE))
         if self._too_much:
-            # What we added up is too high by what has expired: only now is the exact number worth its time.
-            self._entries, self._bytes = self._counted()
+            # What we added up is too high by what a claim took the place of: only now is the exact number worth it.
+            self.entries, self._bytes = self._counted()
         if self._too_much:
-            excess = (self._entries - self._limits.max_entries, self._bytes - self._limits.max_bytes)
-            self._connection.execute(OLDEST, (SWEPT_AT_ONCE, *excess))
+            excess = (self.entries - self._limits.max_entries, self._bytes - self._limits.max_bytes)
+            self._remove(OLDEST, (SWEPT_AT_ONCE, *excess))
+
+    def _remove(self, statement: str, values: tuple[float, ...]) -> None:
+        # An unfinished entry has no size, and was never counted.
+        sizes = [size for (size,) in self._connection.execute(statement, values) if size is not None]
+        self.entries -= len(sizes)
+        self._bytes -= sum(sizes)
 
     @property
     def _too_much(self) -> bool:
-        return self._entries > self._limits.max_entries or self._bytes > self._limits.max_bytes
+        return self.entries > self._limits.max_entries or self._bytes > self._limits.max_bytes
 
     def _counted(self) -> tuple[int, int]:
         entries, size = self._connection.execute("SELECT count(size), total(size) FROM entries").fetchone()

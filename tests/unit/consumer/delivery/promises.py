@@ -156,6 +156,18 @@ class LedgerPromises:
         assert [(await ledger.claim(name, DIGEST)).state for name in "ab"] == [State.NEW] * 2
         assert (await ledger.claim("running", DIGEST)).state is State.ABANDONED
 
+    async def test_its_size_is_what_finished_and_is_kept(self, store: Store) -> None:
+        ledger = await store.open(limits(max_entries=3))
+        assert ledger.size == 0
+        await ledger.claim("running", DIGEST)
+        sizes = []
+        for name in "abcde":
+            await ledger.claim(name, DIGEST)
+            await ledger.finish(name, Reply("x"))
+            await ledger.claim(f"after {name}", DIGEST)  # by now a ledger that sweeps now and then has done so
+            sizes.append(ledger.size)
+        assert sizes == [1, 2, 3, 3, 3]
+
     async def test_an_identity_may_be_any_text(self, ledger: Ledger) -> None:
         names = ["", "\0", "ä", "a" * 10_000, "\ud800", "5:a:b"]
         assert {(await ledger.claim(name, DIGEST)).state for name in names} == {State.NEW}

@@ -14,7 +14,6 @@ import pytest
 from consumer.delivery.ledger import Ledger, LedgerError, Limits, MemoryLedger, State, open_ledger, reset
 from consumer.delivery.ledger.redis import RedisLedger
 from consumer.delivery.ledger.sqlite import SqliteLedger
-from consumer.types import Reply
 from tests.unit.consumer.delivery.promises import DIGEST, TTL, LedgerPromises, SharedLedgerPromises, limits
 
 
@@ -65,14 +64,6 @@ class TestMemory(LedgerPromises):
     @pytest.fixture
     async def store(self) -> Memory:
         return Memory()
-
-    async def test_it_says_how_much_it_holds(self, store: Memory) -> None:
-        ledger = MemoryLedger(limits())
-        await ledger.claim("a", DIGEST)
-        await ledger.claim("b", DIGEST)
-        await ledger.finish("b", Reply("x"))
-        assert len(ledger) == 2
-        await ledger.close()
 
 
 class TestSqlite(SharedLedgerPromises):
