@@ -7,7 +7,7 @@ every return, and from version 4 on drop what came back 20 times: so what has co
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -26,7 +26,7 @@ from yarl import URL
 
 from consumer.broker import properties
 from consumer.broker.inspection import BrokerError
-from consumer.broker.links import RPC_TIMEOUT, TROUBLE, close, connect, library_calls
+from consumer.broker.links import RPC_TIMEOUT, TROUBLE, close, connect, library_calls, login, logins
 from consumer.broker.publisher import PUBLISH_TIMEOUT
 from consumer.config import Amqp
 from consumer.delivery.letter import Letter
@@ -54,8 +54,10 @@ class NotSent(Exception):
 class DeadLetters:
     """The dead-letter queue through one channel; made by `opened`."""
 
-    def __init__(self, channel: RawChannel) -> None:
+    def __init__(self, channel: RawChannel, name: str | None, logins: Collection[str]) -> None:
         self._channel = channel
+        self._name = name
+        self._logins = logins
         self._held: set[int] = set()
         self._worn: dict[int, Letter] = {}
         self.total = 0
@@ -114,7 +116,7 @@ class DeadLetters:
             self._held.clear()
 
     async def _publish(self, letter: Letter, queue: str, headers: Mapping[str, Any]) -> None:
-        written = _written(letter, headers)
+        written = self._written(letter, headers)
         try:
             async with _explained(PUBLISH_TIMEOUT):
                 # One at a time: the broker's returns are matched by the message id, and letters keep theirs.
@@ -123,6 +125,19 @@ class DeadLetters:
             raise NotSent(f"queue {queue!r} is not there; declare it, or name another with --queue") from error
         except DeliveryError as error:
             raise NotSent(f"queue {queue!r} takes no more (the broker refused it); try again later") from error
+
+    def _written(self, letter: Letter, headers: Mapping[str, Any]) -> Basic.Properties:
+        for name, value in headers.items():
+            if not _writable(name, value):
+                raise NotSent(f"its header {name[:_LONGEST_NAME]!r} cannot be written again as it was; drop it")
+        kept = {**letter.properties, "delivery_mode": 2, "message_type": letter.properties.get("type")}
+        for gone in ("type", "user_id"):  # only its owner may send a user_id
+            kept.pop(gone, None)
+        sender = letter.sender(self._logins)
+        if sender is None or self._name is None:
+            return Basic.Properties(**kept, headers=dict(headers))
+        # The broker vouches that it was us who sent it, and so for what we say about the first sender.
+        return Basic.Properties(**kept, user_id=self._name, headers={**headers, wire.ORIGINAL_USER_ID: sender})
 
 
 def _letter(message: DeliveredMessage) -> Letter:
@@ -136,15 +151,6 @@ def _letter(message: DeliveredMessage) -> Letter:
         tag=int(message.delivery_tag or 0),
         flaws=properties.incoming(message, wire.DEAD_LETTER, 0).flaws,
     )
-
-
-def _written(letter: Letter, headers: Mapping[str, Any]) -> Basic.Properties:
-    for name, value in headers.items():
-        if not _writable(name, value):
-            raise NotSent(f"its header {name[:_LONGEST_NAME]!r} cannot be written again as it was; drop it")
-    kept = {name: value for name, value in letter.properties.items() if name != "user_id"}  # only its owner may send it
-    message_type = kept.pop("type", None)
-    return Basic.Properties(**{**kept, "delivery_mode": 2, "message_type": message_type, "headers": dict(headers)})
 
 
 def _writable(name: str, value: Any) -> bool:
@@ -163,13 +169,13 @@ async def opened(amqp: Amqp) -> AsyncIterator[DeadLetters]:
         BrokerError: no host answered, the connection was lost, or the queue is missing or may not be used.
     """
     properties.tolerate()
-    connection = await _connected(amqp)
+    connection, name = await _connected(amqp)
     try:
         channel = connection.channel(publisher_confirms=True, on_return_raises=True)
         async with _explained(RPC_TIMEOUT):
             await channel.initialize()
             raw = cast("RawChannel", await channel.get_underlay_channel())
-        letters = DeadLetters(raw)
+        letters = DeadLetters(raw, name, logins(amqp))
         try:
             yield letters
         finally:
@@ -182,12 +188,12 @@ async def opened(amqp: Amqp) -> AsyncIterator[DeadLetters]:
         await close(connection)
 
 
-async def _connected(amqp: Amqp) -> AbstractConnection:
+async def _connected(amqp: Amqp) -> tuple[AbstractConnection, str | None]:
     failures = []
     for url in amqp.urls:
         try:
             with library_calls():
-                return await connect(amqp, url, "zeebe-amqp dead letters")
+                return await connect(amqp, url, "zeebe-amqp dead letters"), login(url)
         except TROUBLE as error:
             failures.append(f"{URL(url).host}:{URL(url).port}: {error or type(error).__name__}")
     raise BrokerError(f"{'; '.join(failures)}; is the broker up, and AMQP_URL right?")

@@ -18,12 +18,27 @@ from yarl import URL
 
 from consumer.config import Amqp
 
-__all__ = ["RPC_TIMEOUT", "TROUBLE", "Link", "Lost", "Opened", "close", "connect", "initialize", "library_calls"]
+__all__ = [
+    "RPC_TIMEOUT",
+    "TROUBLE",
+    "Link",
+    "Lost",
+    "Opened",
+    "close",
+    "connect",
+    "initialize",
+    "library_calls",
+    "login",
+    "logins",
+]
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT = 10
 """Seconds; a dead peer is noticed after about three of them."""
+
+DEFAULT_LOGIN = "guest"
+"""The name that the AMQP library uses where the URL has none."""
 
 CONNECT_TIMEOUT = 15.0
 RPC_TIMEOUT = 15.0
@@ -139,6 +154,19 @@ async def connect(amqp: Amqp, url: str, name: str) -> AbstractConnection:
     """
     query = {"heartbeat": str(HEARTBEAT), "name": name, **URL(url).query}
     return await aio_pika.connect(URL(url).with_query(query), ssl_context=_tls(amqp), timeout=CONNECT_TIMEOUT)
+
+
+def login(url: str) -> str | None:
+    """The name under which a URL logs in; None where a certificate says who we are."""
+    parts = URL(url)
+    if parts.query.get("auth", "plain").lower() == "external":
+        return None
+    return parts.user or DEFAULT_LOGIN
+
+
+def logins(amqp: Amqp) -> frozenset[str]:
+    """Every name under which we may log in."""
+    return frozenset(name for name in map(login, amqp.urls) if name is not None)
 
 
 def backoff(failures: int) -> float:

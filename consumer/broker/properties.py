@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from pamqp import decode, encode
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
+from consumer.delivery.letter import of_broker, validated
 from consumer.types import Incoming, Reply
 from zeebe_amqp import __version__, wire
 from zeebe_amqp.errors import CommandError
@@ -140,8 +141,8 @@ def _read_table(data: bytes) -> dict[str, Any]:
     return table
 
 
-def incoming(message: DeliveredMessage, queue: str, max_depth: int) -> Incoming:
-    """A delivered message as plain Python."""
+def incoming(message: DeliveredMessage, queue: str, max_depth: int, own: Collection[str] = ()) -> Incoming:
+    """A delivered message as plain Python; `own` are the names under which we log in ourselves."""
     header = message.header
     properties = header.properties
     return Incoming(
@@ -153,7 +154,7 @@ def incoming(message: DeliveredMessage, queue: str, max_depth: int) -> Incoming:
         reply_to=properties.reply_to or None,
         correlation_id=properties.correlation_id,
         message_id=properties.message_id,
-        user_id=properties.user_id,
+        user_id=validated(properties.user_id, properties.headers or {}, own),
         app_id=properties.app_id,
         timestamp=properties.timestamp,
         priority=properties.priority,
@@ -234,8 +235,13 @@ def dead_letter_properties(request: Incoming, reply: Reply) -> Basic.Properties:
         app_id=request.app_id,
         delivery_mode=2,
         priority=request.priority,
-        headers={**_encodable(request.headers), **_identity_headers(request), **_reason_headers(reply)},
+        headers={**_encodable(_own(request.headers)), **_identity_headers(request), **_reason_headers(reply)},
     )
+
+
+def _own(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """A request's headers without what only the broker or we may say about it; else a caller could claim anything."""
+    return {name: value for name, value in headers.items() if name != wire.ORIGINAL_USER_ID and not of_broker(name)}
 
 
 def _identity_headers(request: Incoming) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from aiormq import Channel as RawChannel
 from aiormq.abc import DeliveredMessage
 
 from consumer.broker import properties
-from consumer.broker.links import RPC_TIMEOUT, TROUBLE, Link, Lost, initialize, library_calls
+from consumer.broker.links import RPC_TIMEOUT, TROUBLE, Link, Lost, initialize, library_calls, logins
 from consumer.broker.publisher import Publisher, Unroutable
 from consumer.broker.topology import declare_requests
 from consumer.config import Amqp
@@ -96,6 +96,7 @@ class Broker:
         properties.tolerate()
         self._amqp = amqp
         self._max_depth = max_depth
+        self._logins = logins(amqp)
         self._accept = accept
         self._publishing = publishing
         self._count = count
@@ -147,7 +148,7 @@ class Broker:
 
     def _receiver(self, queue: str, channel: RawChannel) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
         async def receive(message: DeliveredMessage) -> None:
-            incoming = properties.incoming(message, queue, self._max_depth)
+            incoming = properties.incoming(message, queue, self._max_depth, self._logins)
             delivered = _Delivered(incoming, channel, int(message.delivery_tag or 0))
             incoming.alive = lambda: delivered.alive
             self._accept(queue, delivered)

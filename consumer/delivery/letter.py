@@ -13,12 +13,8 @@ from typing import Any
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["MAX_REPLAYS", "ORIGINAL_QUEUE", "REPLAYS", "Letter", "Selection", "Terms"]
+__all__ = ["MAX_REPLAYS", "Letter", "Selection", "Terms", "of_broker", "validated"]
 
-REPLAYS = "replays"
-"""Header of a replayed request: how often it was sent again, a whole number."""
-ORIGINAL_QUEUE = "original-queue"
-"""Header of a dead letter that was put anew into its queue: the request queue that it came from."""
 MAX_REPLAYS = 5
 """How often a dead letter is replayed, unless forced."""
 
@@ -30,6 +26,22 @@ _REASONS = frozenset(
 _COUNTS = ("x-delivery-count", "x-acquired-count")
 _BROKERS = ("x-death", "x-first-death-", "x-last-death-", *_COUNTS)
 """How the names of headers begin that the broker adds; it would take them for its own if they were sent."""
+
+
+def of_broker(name: str) -> bool:
+    """Whether a header is the broker's own account of what became of a message."""
+    return name.startswith(_BROKERS)
+
+
+def validated(user_id: str | None, headers: Mapping[str, Any], own: Collection[str]) -> str | None:
+    """Who sent a message, as far as the broker validated it; None when it named nobody.
+
+    What one of our logins sent again counts as sent by who sent it first; nobody else who claims that is believed.
+    """
+    resent = _count(headers.get(wire.REPLAYS)) or wire.ORIGINAL_QUEUE in headers
+    if user_id in own and resent:
+        return _text(headers.get(wire.ORIGINAL_USER_ID))
+    return user_id
 
 
 @dataclass(frozen=True)
@@ -54,14 +66,20 @@ class Letter:
 
     @property
     def ours(self) -> bool:
-        """Whether the service gave it up; if not, the broker did."""
-        return wire.FAILED_AT in self.headers
+        """Whether the service gave it up; if not, the broker did, and said so: a caller may have forged the rest."""
+        return wire.FAILED_AT in self.headers and not self._deaths
+
+    def sender(self, own: Collection[str]) -> str | None:
+        """Who sent the request, as a broker validated it; None when it named nobody. `own` are our logins."""
+        if self.ours:
+            return _text(self.headers.get(wire.ORIGINAL_USER_ID))
+        return validated(_text(self.properties.get("user_id")), self.headers, own)
 
     @property
     def origin(self) -> str | None:
         """The request queue that it came from; None when nothing tells."""
         if self.routing_key == wire.DEAD_LETTER:  # it was put here by name, not by an exchange
-            return _text(self.headers.get(ORIGINAL_QUEUE)) or self._died_in
+            return _text(self.headers.get(wire.ORIGINAL_QUEUE)) or self._died_in
         return self.routing_key if self.ours else self._died_in or self.routing_key or None
 
     @property
@@ -71,8 +89,12 @@ class Letter:
     @property
     def _death(self) -> Mapping[str, Any]:
         """The latest entry of the broker's own account of deaths; empty without one."""
+        return self._deaths[0] if self._deaths and isinstance(self._deaths[0], dict) else {}
+
+    @property
+    def _deaths(self) -> list[Any]:
         deaths = self.headers.get("x-death")
-        return deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
+        return deaths if isinstance(deaths, list) else []
 
     @cached_property
     def operation(self) -> str | None:
@@ -116,7 +138,7 @@ class Letter:
     @property
     def replays(self) -> int:
         """How often it has been sent again."""
-        return _count(self.headers.get(REPLAYS))
+        return _count(self.headers.get(wire.REPLAYS))
 
     @property
     def returns(self) -> int:
@@ -126,17 +148,20 @@ class Letter:
     def renewed(self) -> dict[str, Any]:
         """Its headers for being put anew into the dead-letter queue, where it counts as never delivered."""
         kept = {name: value for name, value in self.headers.items() if not name.startswith(_COUNTS)}
-        return {**kept, ORIGINAL_QUEUE: self.origin} if self.origin else kept
+        return {**kept, wire.ORIGINAL_QUEUE: self.origin} if self.origin else kept
 
     def replayed(self, *, keep_deadline: bool = True) -> dict[str, Any]:
         """The headers of its replay: those of the request, and how often it has been replayed then."""
-        gone = {REPLAYS, *(_REASONS if self.ours else ()), *(() if keep_deadline else (wire.DEADLINE,))}
-        if self.routing_key == wire.DEAD_LETTER:
-            gone.add(ORIGINAL_QUEUE)
-        kept = {
-            name: value for name, value in self.headers.items() if name not in gone and not name.startswith(_BROKERS)
+        gone = {
+            wire.REPLAYS,
+            wire.ORIGINAL_USER_ID,
+            *(_REASONS if self.ours else ()),
+            *(() if keep_deadline else (wire.DEADLINE,)),
         }
-        return {**kept, REPLAYS: self.replays + 1}
+        if self.routing_key == wire.DEAD_LETTER:
+            gone.add(wire.ORIGINAL_QUEUE)
+        kept = {name: value for name, value in self.headers.items() if name not in gone and not of_broker(name)}
+        return {**kept, wire.REPLAYS: self.replays + 1}
 
     def expired(self, now: float | None = None) -> bool:
         """Whether the caller's deadline is past, so that the service would refuse it; `now` in seconds since 1970."""

@@ -11,10 +11,10 @@ import msgspec
 from consumer.delivery.giveback import GiveBack
 from consumer.delivery.ledger import Claim, Ledger, LedgerError, State
 from consumer.delivery.ledger.codec import stored
-from consumer.delivery.letter import REPLAYS
 from consumer.delivery.unidentified import Unidentified
 from consumer.operations import OPERATIONS
 from consumer.types import Handler, Incoming, Reply
+from zeebe_amqp import wire
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 __all__ = ["once"]
@@ -145,7 +145,7 @@ def _identity(incoming: Incoming, request_id: str) -> str:
     user = incoming.user_id or ""
     identity = f"{len(user)}:{user}:{request_id}"
     # Whoever replays a dead letter has decided that it runs again; each replay still runs once.
-    replays = incoming.headers.get(REPLAYS)
+    replays = incoming.headers.get(wire.REPLAYS)
     return f"{identity}#{replays}" if type(replays) is int and replays > 0 else identity
 
 

@@ -57,7 +57,11 @@ OPERATION: Final = "operation"
 FAILED_AT: Final = "failed-at"
 """Dead-letter header: when the message was given up."""
 ORIGINAL_USER_ID: Final = "original-user-id"
-"""Dead-letter header: the validated sender of the request."""
+"""Header of a dead letter and of its replay: the validated sender of the request."""
+ORIGINAL_QUEUE: Final = "original-queue"
+"""Header of a dead letter that was put anew into its queue: the request queue that it came from."""
+REPLAYS: Final = "replays"
+"""Header of a replayed request: how often it was sent again, a whole number."""
 
 TRACE_NAMES: Final = (TRACEPARENT, TRACESTATE, BAGGAGE)
 """The metadata that carries the trace context."""

@@ -20,6 +20,7 @@ from yarl import URL
 from consumer.broker import BrokerError
 from consumer.broker.dead_letters import MOST_RETURNS, opened
 from scripts.rabbitmq import RabbitMQ
+from tests.integration.caller import Caller
 from tests.integration.dead_board import REASON, Board
 from tests.integration.rawamqp import RawPublisher, content, entry, table, text
 from tests.integration.stage import create, eventually, staged
@@ -159,8 +160,16 @@ async def test_a_replay_is_the_request_as_it_was_and_a_count(board: Board) -> No
     assert (again.body, again.priority, again.delivery_mode) == (b"\x00\xff", 3, 2)
     assert {property: getattr(again, property) for property in kept} == kept
     assert without_count(again) == {wire.REQUEST_ID: name, **own, "replays": 1}
-    assert again.user_id is None
+    assert again.user_id == "guest"  # us: that is what makes "alice" credible
     assert await board.ids() == []
+
+
+async def test_who_sent_a_request_nobody_vouched_for_stays_nobody(board: Board) -> None:
+    name = await board.bury(user_id="guest")
+    await board.run("replay", name)
+    [again] = await board.taken(board.queue)
+    assert again.user_id is None
+    assert wire.ORIGINAL_USER_ID not in again.headers
 
 
 async def test_a_dry_run_changes_nothing(board: Board) -> None:
@@ -250,6 +259,25 @@ async def test_a_request_that_fails_again_comes_back_with_a_count_once_per_repla
             assert shown["headers"][wire.ORIGINAL_USER_ID] == "guest"
             assert len((await board.run("replay", "--all")).rows) == 1
         await eventually(lambda: len(stage.dead.buried) == 5, "it is dead again")
+
+
+async def test_a_replay_counts_as_sent_by_who_sent_it_first(
+    own_rabbitmq: RabbitMQ, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board = Board(own_rabbitmq.url, capsys)
+    await board.set_up()
+    await asyncio.to_thread(own_rabbitmq.ctl, "add_user", "alice", "secret")
+    await asyncio.to_thread(own_rabbitmq.ctl, "set_permissions", "alice", ".*", ".*", ".*")
+    alice = str(URL(own_rabbitmq.url).with_user("alice").with_password("secret"))
+    async with staged(tmp_path, own_rabbitmq.url) as stage:
+        board.queue = stage.consumer.queues[0]
+        async with Caller(alice, *stage.consumer.queues) as caller:
+            body = b'{"operation":"no-such-operation"}'
+            await caller.publish(body, reply_to=None, user_id="alice", headers={wire.ORIGINAL_USER_ID: "bob"})
+        for count in (1, 2, 3):
+            await eventually(lambda count=count: len(stage.dead.buried) == count, "it is dead")
+            assert stage.dead.buried[-1].headers[wire.ORIGINAL_USER_ID] == "alice"
+            assert len((await board.run("replay", "--all")).rows) == 1
 
 
 async def test_a_replay_is_executed(own_rabbitmq: RabbitMQ, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

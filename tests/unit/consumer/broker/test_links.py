@@ -11,7 +11,7 @@ import pytest
 from aiormq.exceptions import AMQPConnectionError
 
 from consumer.broker import links
-from consumer.broker.links import Link, Lost, backoff, library_calls
+from consumer.broker.links import Link, Lost, backoff, library_calls, logins
 from consumer.config import Amqp
 
 
@@ -218,3 +218,8 @@ async def test_a_cancellation_that_the_library_turns_into_an_error_still_ends_th
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+def test_our_logins_are_those_of_the_urls_except_where_a_certificate_says_who_we_are() -> None:
+    urls = ("amqp://a:secret@one/", "amqp://b:secret@two/", "amqps://c@three/?auth=EXTERNAL", "amqp://four/")
+    assert logins(Amqp(urls=urls)) == {"a", "b", "guest"}

@@ -170,6 +170,12 @@ def test_a_dead_letter_names_its_sender_in_a_header() -> None:
     assert (dead.user_id, dead.headers["original-user-id"]) == (None, "guest")
 
 
+def test_what_only_we_or_the_broker_may_say_is_not_taken_from_the_request() -> None:
+    claimed = {"original-user-id": "alice", "x-death": [{"queue": "q"}], "x-first-death-queue": "q", "mine": 1}
+    headers = buried(headers=claimed).headers
+    assert [name for name in claimed if name in headers] == ["mine"]
+
+
 def test_a_dead_letter_keeps_the_identity_of_the_request_in_a_header() -> None:
     dead = buried(message_id="m")
     assert dead.headers["request-id"] == "m"

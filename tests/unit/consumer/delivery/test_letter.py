@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consumer.delivery.letter import ORIGINAL_QUEUE, REPLAYS, Letter, Selection, Terms
+from consumer.delivery.letter import Letter, Selection, Terms
 from zeebe_amqp import wire
 
 DIED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -59,11 +59,11 @@ def test_what_was_put_anew_still_comes_from_its_first_queue() -> None:
     for letter in (ours(), brokers()):
         again = Letter(letter.body, headers=letter.renewed(), routing_key=wire.DEAD_LETTER)
         assert (again.origin, again.code, again.returns) == (letter.origin, letter.code, 0)
-        assert ORIGINAL_QUEUE not in again.replayed()
+        assert wire.ORIGINAL_QUEUE not in again.replayed()
 
 
 def test_the_name_of_a_queue_is_believed_only_where_we_wrote_it() -> None:
-    assert ours(**{ORIGINAL_QUEUE: "elsewhere"}).origin == "commands"
+    assert ours(**{wire.ORIGINAL_QUEUE: "elsewhere"}).origin == "commands"
     assert Letter(b"", routing_key=wire.DEAD_LETTER).renewed() == {}
 
 
@@ -88,21 +88,22 @@ def test_an_operation_that_nobody_knows_is_none() -> None:
 
 
 def test_a_replay_keeps_the_requests_headers_and_counts() -> None:
-    own = {wire.REQUEST_ID: "r", wire.ORIGINAL_USER_ID: "alice", "mine": [1], wire.DEADLINE: 1}
-    letter = Letter(b"", headers={**OURS, **BROKERS, **own, REPLAYS: 2})
-    assert letter.replayed() == {**own, REPLAYS: 3}
+    own = {wire.REQUEST_ID: "r", "mine": [1], wire.DEADLINE: 1}
+    counted = {"x-delivery-count": 3, wire.REPLAYS: 2, wire.ORIGINAL_USER_ID: "who sends it says so anew"}
+    letter = Letter(b"", headers={**OURS, **own, **counted})
+    assert letter.replayed() == {**own, wire.REPLAYS: 3}
     del own[wire.DEADLINE]
-    assert letter.replayed(keep_deadline=False) == {**own, REPLAYS: 3}
+    assert letter.replayed(keep_deadline=False) == {**own, wire.REPLAYS: 3}
 
 
 def test_a_callers_own_headers_survive_where_the_broker_gave_it_up() -> None:
     own: dict[str, Any] = {"operation": "mine", "error-code": "x"}
-    assert Letter(b"", headers={**BROKERS, **own}).replayed() == {**own, REPLAYS: 1}
+    assert Letter(b"", headers={**BROKERS, **own}).replayed() == {**own, wire.REPLAYS: 1}
 
 
 @pytest.mark.parametrize("count", [None, "5", True, -1, 1.5])
 def test_a_count_that_is_none_counts_nothing(count: Any) -> None:
-    assert ours(**{REPLAYS: count}).replays == 0
+    assert ours(**{wire.REPLAYS: count}).replays == 0
 
 
 @pytest.mark.parametrize(
@@ -163,3 +164,22 @@ def test_a_replay_is_refused_with_what_to_do(letter: Letter, terms: Terms, said:
 def test_a_replay_goes_where_it_came_from_unless_told_otherwise() -> None:
     assert TERMS.destination(ours("polls")) == "polls"
     assert Terms(("commands",), "other").destination(ours()) == "other"
+
+
+@pytest.mark.parametrize(
+    ("letter", "sender"),
+    [
+        (ours(), None),
+        (ours(**{"original-user-id": "alice"}), "alice"),
+        (ours(**{"original-user-id": "alice", "x-death": [{"queue": "commands"}]}), None),
+        (Letter(b"", {"original-user-id": "alice"}, {"user_id": "bob"}), "bob"),
+        (Letter(b"", {"original-user-id": "alice", "replays": 1}, {"user_id": "bob"}), "bob"),
+        (Letter(b"", {"original-user-id": "alice", "replays": 1}, {"user_id": "service"}), "alice"),
+        (Letter(b"", {"original-user-id": "alice", "original-queue": "q"}, {"user_id": "service"}), "alice"),
+        (Letter(b"", {"replays": 1}, {"user_id": "service"}), None),
+        (Letter(b"", {"original-user-id": "alice"}, {"user_id": "service"}), "service"),
+        (Letter(b"", {"original-user-id": "alice", "replays": 1}, {}), None),
+    ],
+)
+def test_only_what_we_sent_again_may_name_another_sender(letter: Letter, sender: str | None) -> None:
+    assert letter.sender({"service"}) == sender
