@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -33,6 +34,9 @@ from scripts.rabbitmq import RabbitMQ
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 IN_FLIGHT = (1, 64)
+COST_RATE, COST_CPU = 15, 100
+"""What the durable ledger may cost: percent of throughput, CPU microseconds per command."""
+SERVICE, MEMORY, ECHO, CALL = "service", "service, memory ledger", "bare aiormq echo", "bare grpc.aio call"
 ALLOWED = 1.6
 """CPU per command of the service, in sums of both ceilings, that we want to stay below."""
 
@@ -56,8 +60,13 @@ def cpu_seconds(pid: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-async def through(url: str, queue: str, process: Process, count: int, in_flight: int) -> Figures:
+def loaded(url: str, queue: str, process: Process, count: int, in_flight: int) -> Figures:
     """Load a program that answers on `queue`."""
+    return asyncio.run(through(url, queue, process, count, in_flight))
+
+
+async def through(url: str, queue: str, process: Process, count: int, in_flight: int) -> Figures:
+    """Load a program after it has warmed up, and look at what it used."""
     async with Load(url, queue) as load:
         await load.run(max(200, in_flight * 20), in_flight)  # warm
         before = cpu_seconds(process.pid)
@@ -100,14 +109,17 @@ def stage() -> Iterator[dict[str, Callable[[int, int], Figures]]]:
         address = f"127.0.0.1:{free_port()}"
         port = address.rpartition(":")[2]
         running.enter_context(program(directory, "tests.fakes.gateway", "--port", port, ready="listening"))
-        consumer = running.enter_context(Consumer(directory / "consumer", url, address))
+        service = running.enter_context(Consumer(directory / "consumer", url, address))
+        queues = {"AMQP_QUEUES": "bench.memory,bench.memory.polls"}
+        memory = running.enter_context(Consumer(directory / "memory", url, address, {**queues, "LEDGER": "memory://"}))
         echo = running.enter_context(program(directory, "benchmarks.echo", url, "bench.echo", ready="ready"))
-        assert consumer.process is not None
-        service = consumer.process
+        assert service.process is not None
+        assert memory.process is not None
         yield {
-            "service": lambda count, n: asyncio.run(through(url, "zeebe.commands", service, count, n)),
-            "bare aiormq echo": lambda count, n: asyncio.run(through(url, "bench.echo", echo, count, n)),
-            "bare grpc.aio call": lambda count, n: calls(address, count, n),
+            SERVICE: partial(loaded, url, "zeebe.commands", service.process),
+            MEMORY: partial(loaded, url, "bench.memory", memory.process),
+            ECHO: partial(loaded, url, "bench.echo", echo),
+            CALL: partial(calls, address),
         }
 
 
@@ -132,7 +144,13 @@ def measure(count: int, rounds: int) -> dict[int, dict[str, Figures]]:
 
 def ratio(figures: dict[str, Figures]) -> float:
     """The service's CPU per command in sums of the two ceilings."""
-    return figures["service"].cpu / (figures["bare aiormq echo"].cpu + figures["bare grpc.aio call"].cpu)
+    return figures[SERVICE].cpu / (figures[ECHO].cpu + figures[CALL].cpu)
+
+
+def durability(figures: dict[str, Figures]) -> tuple[float, float]:
+    """What the ledger in a file costs against one in memory: percent of throughput, CPU microseconds per command."""
+    durable, memory = figures[SERVICE], figures[MEMORY]
+    return (1 - durable.rate / memory.rate) * 100, durable.cpu - memory.cpu
 
 
 def show(found: dict[int, dict[str, Figures]]) -> None:
@@ -145,7 +163,12 @@ def show(found: dict[int, dict[str, Figures]]) -> None:
             table.add_row(name, f"{each.rate:.0f}", *latency, f"{each.cpu:.0f}")
         console.print(table)
         console.print(
-            f"CPU of the service: {ratio(figures):.2f} x the sum of both ceilings (wanted: at most {ALLOWED})\n"
+            f"CPU of the service: {ratio(figures):.2f} x the sum of both ceilings (wanted: at most {ALLOWED})"
+        )
+        rate, cpu = durability(figures)
+        console.print(
+            f"The ledger in a file against one in memory: {rate:+.0f} % of throughput lost, "
+            f"{cpu:+.0f} µs CPU per command (wanted: at most {COST_RATE} % and {COST_CPU} µs)\n"
         )
 
 
@@ -158,6 +181,7 @@ def write(found: dict[int, dict[str, Figures]]) -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "in_flight": {n: {name: asdict(each) for name, each in figures.items()} for n, figures in found.items()},
         "cpu_ratio": {n: round(ratio(figures), 2) for n, figures in found.items()},
+        "durability": {n: [round(cost) for cost in durability(figures)] for n, figures in found.items()},
     }
     (RESULTS / f"{now:%Y-%m-%d}.json").write_text(json.dumps(content, indent=2) + "\n")
 

@@ -45,7 +45,7 @@ def test_compose_sets_only_variables_that_the_consumer_knows(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*image_environment().keys() - {"PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}]
+    "name", sorted(image_environment().keys() - {"PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"})
 )
 def test_image_sets_only_variables_that_the_consumer_knows(name: str) -> None:
     assert name in KNOWN

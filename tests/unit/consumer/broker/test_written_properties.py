@@ -211,7 +211,7 @@ def test_a_reason_has_at_most_a_kibibyte_of_whole_characters(character: str) -> 
     "value",
     [b"\xff", 2**64, -(2**64), 1e300, decimal.Decimal("1e300"), decimal.Decimal("NaN"), object(), {1: 2}, [b"\xff"],
      {"x": b"\xff"}],
-    ids=repr,
+    ids=lambda value: "an object" if type(value) is object else repr(value),
 )  # fmt: skip
 def test_a_header_that_cannot_be_written_is_left_out(value: Any) -> None:
     headers = buried(headers={"odd": value, "kept": "yes"}).headers
