@@ -57,6 +57,10 @@ class Consumer:
         """The environment that it runs in, for running its other commands."""
         return {**os.environ, **self._environment}
 
+    def configure(self, environment: Mapping[str, str]) -> None:
+        """Change settings for its next start."""
+        self._environment.update(environment)
+
     def launch(self) -> Self:
         """Start it and return at once."""
         self.directory.mkdir(parents=True, exist_ok=True)

@@ -18,12 +18,12 @@ CREATE = "CreateProcessInstance"
 
 
 class Gate:
-    """Holds what arrives at the gateway until it is opened."""
+    """Holds the requests of an RPC that arrive at the gateway until it is opened."""
 
-    def __init__(self, gateway: FakeGateway) -> None:
+    def __init__(self, gateway: FakeGateway, rpc: str = CREATE) -> None:
         self._open = asyncio.Event()
-        self._gateway = gateway
-        gateway.always(CREATE, self._held)
+        self._gateway, self._rpc = gateway, rpc
+        gateway.always(rpc, self._held)
         self.open = self._open.set
 
     async def _held(self, _: Request) -> Step:
@@ -32,7 +32,7 @@ class Gate:
 
     async def reached(self, number: int = 1) -> None:
         """Wait until that many requests are at the gateway."""
-        await eventually(lambda: self._gateway.count(CREATE) >= number, f"{number} requests at the gateway")
+        await eventually(lambda: self._gateway.count(self._rpc) >= number, f"{number} requests at the gateway")
 
 
 class Load:

@@ -140,11 +140,12 @@ class Table:
             # The lock ends with the process, however that ends.
             self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._connection.execute("BEGIN EXCLUSIVE").execute("COMMIT")
+            # Before anything is changed: it may not be ours.
+            self._check()
             self._connection.execute("PRAGMA journal_mode = WAL")
             # What is written survives the process; only a crash of the machine may lose the last entries.
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA cache_size = -16384")
-            self._check()
         except sqlite3.Error as error:
             raise LedgerError(_refusal(self._path, error)) from error
 
