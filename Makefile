@@ -6,6 +6,8 @@ OP     ?= topology
 DATA   ?= {}
 REQUESTS ?= 2000
 MINUTES  ?= 10
+# Tests wait for servers most of the time. Each worker has servers of its own, so files stay whole and workers few.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 3 --dist loadfile
 export OP DATA
 
 .DEFAULT_GOAL := help
@@ -46,7 +48,7 @@ call: venv ## send one command and show the reply: make call OP=topology DATA='{
 # --- checking ---------------------------------------------------------------------------------------------------------
 
 test: servers check proto-check ## everything that must pass: format, lint, types, layers, protocol, all tests
-	$(RUN) -m pytest --cov
+	$(RUN) -m pytest --cov $(SIDE_BY_SIDE)
 
 unit: venv ## the quick tests, no servers
 	$(RUN) -m pytest tests/unit

@@ -151,6 +151,7 @@ class Service:
         if self.health is not None:
             await self.health.start()
         loop = asyncio.get_running_loop()
+        self._telemetry.gauge("tasks", lambda: float(len(asyncio.all_tasks(loop))))
         watches = (self._watch_gateway(), self._pause_without_gateway(), self._pause_without_ledger())
         self._watches = [loop.create_task(watch) for watch in watches]
         await self.broker.start()

@@ -115,6 +115,7 @@ DESCRIPTIONS: Final = {
     "zeebe_amqp.dead_lettered": "Requests sent to the dead-letter queue",
     "zeebe_amqp.reply.failures": "Replies that could not be delivered",
     "zeebe_amqp.circuit.state": "Whether the gateway is reachable: 0 closed (it is), 1 open",
+    "zeebe_amqp.tasks": "Tasks of the event loop: what is handled and what watches over it",
     "zeebe_amqp.ledger.size": "Entries in the ledger",
     "zeebe_amqp.ledger.duration": "Time a ledger operation took",
 }

@@ -35,7 +35,14 @@ ENVIRONMENT = {"LEDGER_TTL": "60s"}
 """A ledger that forgets within the run: otherwise it grows on purpose."""
 GENTLE = ("connections reset", "connection reset", "(0.2 s)", "all connections closed", "memory alarm", "refuses")
 """Parts of the names of faults that leave every process alive, so that one process is measured, and end soon."""
-ALLOWED = {"RSS MiB": 16.0, "file descriptors": 4.0, "in flight": 16.0, "unacked": 16.0, "ledger entries": 2000.0}
+ALLOWED = {
+    "RSS MiB": 16.0,
+    "file descriptors": 4.0,
+    "tasks": 32.0,
+    "in flight": 16.0,
+    "unacked": 16.0,
+    "ledger entries": 2000.0,
+}
 """Growth per hour that is not taken for a leak."""
 MIB = 1 << 20
 
@@ -58,6 +65,7 @@ class Samples:
         found = {
             "RSS MiB": _resident(pid) / MIB,
             "file descriptors": _descriptors(pid),
+            "tasks": _metric(metrics, "zeebe_amqp_tasks"),
             "in flight": _metric(metrics, "zeebe_amqp_in_flight"),
             "unacked": queues,
             "ledger entries": _metric(metrics, "zeebe_amqp_ledger_size"),

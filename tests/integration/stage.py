@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -99,6 +100,15 @@ class Stage:
     def log(self) -> str:
         """Everything the consumer has logged."""
         return self.consumer.log.read_text(errors="replace")
+
+    def metric(self, name: str, **labels: str) -> float:
+        """What the consumer's metrics say."""
+        text = self.consumer.get("/metrics")[1]
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        for line in text.splitlines():
+            if re.match(rf"zeebe_amqp_{name}[{{ ]", line) and all(label in line for label in wanted):
+                return float(re.split(r"\s", line)[-1])
+        raise AssertionError(f"no metric {name} with {labels} in\n{text}")
 
     def connections(self) -> int:
         """How many connections to the broker the consumer has opened so far: two, unless one was lost."""

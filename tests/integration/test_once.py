@@ -90,6 +90,10 @@ async def test_the_same_request_runs_once_while_it_runs_and_after(any_stage: Sta
     assert len({reply.body for reply in replies}) == 1
     assert sum(bool(reply.headers.get(wire.REPLAYED)) for reply in replies) == 2
     assert any_stage.gateway.count(CREATE) == 1
+    assert any_stage.metric("ledger_size") >= 1
+    assert any_stage.metric("ledger_duration_seconds_count", operation="claim") == 2  # one waited for the other's run
+    assert any_stage.metric("ledger_duration_seconds_count", operation="finish") == 1
+    assert any_stage.metric("tasks") >= 1
 
 
 async def test_an_id_with_another_body_is_refused_and_not_run(any_stage: Stage) -> None:

@@ -36,7 +36,9 @@ NOWHERE = "127.0.0.1:1"
 @pytest_asyncio.fixture(loop_scope="module")
 async def stage(own_rabbitmq: RabbitMQ, tmp_path: Path) -> AsyncIterator[Stage]:
     """A consumer of one test, on the broker of this file."""
-    async with staged(tmp_path, own_rabbitmq.url, SHUTDOWN_GRACE="20s", CONCURRENCY="16") as ready:
+    async with staged(
+        tmp_path, own_rabbitmq.url, SHUTDOWN_GRACE="20s", CONCURRENCY="16", ZEEBE_REQUEST_TIMEOUT="60s"
+    ) as ready:
         yield ready
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -30,16 +29,6 @@ async def stage(own_rabbitmq: RabbitMQ, tmp_path: Path) -> AsyncIterator[Stage]:
     """A consumer of one test, on the broker of this file."""
     async with staged(tmp_path, own_rabbitmq.url, CONCURRENCY=str(CONCURRENCY)) as ready:
         yield ready
-
-
-def metric(stage: Stage, name: str, **labels: str) -> float:
-    """What the metrics say."""
-    text = stage.consumer.get("/metrics")[1]
-    wanted = [f'{label}="{value}"' for label, value in labels.items()]
-    for line in text.splitlines():
-        if line.startswith((f"zeebe_amqp_{name}{{", f"zeebe_amqp_{name} ")) and all(label in line for label in wanted):
-            return float(re.split(r"\s", line)[-1])
-    raise AssertionError(f"no metric {name} with {labels} in\n{text}")
 
 
 async def messages(stage: Stage, queue: str) -> int:
@@ -80,7 +69,7 @@ async def test_without_a_gateway_requests_stay_in_their_queue_and_are_served_whe
         await paused(stage, caller)
         reason = stage.consumer.reasons()["gateway"]
         assert "nothing is consumed until it answers" in reason
-        assert metric(stage, "circuit_state") == 1
+        assert stage.metric("circuit_state") == 1
         calls = [asyncio.ensure_future(caller.request(create(id=number))) for number in range(20)]
         await caller.publish(create(id="forgotten"), reply_to=None)
         async with asyncio.timeout(PATIENCE):
@@ -93,7 +82,7 @@ async def test_without_a_gateway_requests_stay_in_their_queue_and_are_served_whe
         await until_consumed(stage, 1)
         await eventually(lambda: stage.consumer.get("/readyz")[0] == 200, "it is ready again")
         assert set(stage.gateway.executions.values()) == {1}
-        assert metric(stage, "circuit_state") == 0
+        assert stage.metric("circuit_state") == 0
 
 
 async def test_what_nobody_waits_for_survives_an_outage_that_began_while_it_was_held(stage: Stage) -> None:
@@ -167,17 +156,17 @@ async def test_the_limit_follows_backpressure_down_and_up_again_and_relief_passe
     stage.gateway.always(CREATE, fail("RESOURCE_EXHAUSTED", BUSY, latency=0.02))
     async with stage.caller() as caller:
         queue = caller.commands
-        assert metric(stage, "limit", queue=queue) == CONCURRENCY
+        assert stage.metric("limit", queue=queue) == CONCURRENCY
         refused = [asyncio.ensure_future(caller.request(create(id=number))) for number in range(CONCURRENCY)]
-        await eventually(lambda: metric(stage, "limit", queue=queue) == 1, "the limit shrank")
-        assert metric(stage, "limit", queue=caller.polls) == CONCURRENCY
+        await eventually(lambda: stage.metric("limit", queue=queue) == 1, "the limit shrank")
+        assert stage.metric("limit", queue=caller.polls) == CONCURRENCY
         assert (await caller.call("complete-job", {"jobKey": 1 << 51})).ok
         errors = [Reply.decode(reply.body).error for reply in await asyncio.gather(*refused)]
         assert {error.code for error in errors if error is not None} <= {"RESOURCE_EXHAUSTED"}
         stage.gateway.always(CREATE, answer())
         replies = await asyncio.gather(*(caller.request(create(id=f"after-{number}")) for number in range(300)))
         assert all(Reply.decode(reply.body).ok for reply in replies)
-        assert metric(stage, "limit", queue=queue) == CONCURRENCY
+        assert stage.metric("limit", queue=queue) == CONCURRENCY
 
 
 async def test_replies_that_cannot_be_delivered_and_dead_letters_are_counted(stage: Stage) -> None:
@@ -186,6 +175,6 @@ async def test_replies_that_cannot_be_delivered_and_dead_letters_are_counted(sta
         await caller.publish(b"not json", reply_to=None)
         await stage.dead.of(b"not json")
         await eventually(lambda: "no.such.reply" in stage.log(), "a line about the dropped reply")
-        assert metric(stage, "reply_failures_total", reason="unroutable") == 1
+        assert stage.metric("reply_failures_total", reason="unroutable") == 1
         await eventually(lambda: "zeebe_amqp_dead_lettered_total" in stage.consumer.get("/metrics")[1], "counted")
-        assert metric(stage, "dead_lettered_total", queue=caller.commands) == 1
+        assert stage.metric("dead_lettered_total", queue=caller.commands) == 1
