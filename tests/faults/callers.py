@@ -28,13 +28,15 @@ CONFIRM = 10.0
 class Callers:
     """Several callers of one request queue, directly at the broker; use as an async context manager.
 
+    Requests name `process`, or without one each a process of its own, so that an answer tells whose it is.
     Replies go to durable queues and are acknowledged after they were written down; so are all dead letters.
     """
 
-    def __init__(self, url: str, queue: str, history: History) -> None:
+    def __init__(self, url: str, queue: str, history: History, process: str | None = None) -> None:
         self._url = url
         self._queue = queue
         self._history = history
+        self._process = process
         self._sent = 0
         self.queues = [f"faults.replies.{uuid.uuid4().hex}" for _ in range(NUMBER)]
         self.of: dict[str, set[str]] = {queue: set() for queue in self.queues}
@@ -84,7 +86,7 @@ class Callers:
 
     async def _publish(self, channel: AbstractChannel, identity: str, reply_to: str | None) -> None:
         message = aio_pika.Message(
-            create(identity, id=identity),
+            create(self._process or identity, id=identity),
             message_id=identity,
             correlation_id=identity,
             reply_to=reply_to,
@@ -92,7 +94,7 @@ class Callers:
         )
         if reply_to is not None:
             self.of[reply_to].add(identity)
-        self._history.sent(identity, silent=reply_to is None)
+        self._history.sent(identity, silent=reply_to is None, process=self._process)
         # Mandatory: a request to a queue that is gone is returned, not confirmed.
         await channel.default_exchange.publish(message, self._queue, mandatory=True, timeout=CONFIRM)
         self._history.confirmed(identity)

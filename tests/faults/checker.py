@@ -104,7 +104,7 @@ def _wrong(identity: str, request: Request, executions: int, accepts: Collection
         except ValueError as problem:
             yield str(problem)
     for reply in replies:
-        yield from _mistaken(identity, reply, executions, accepts)
+        yield from _mistaken(request, reply, executions, accepts)
     # Of what ran twice that is the consequence, and counted there.
     if executions <= 1 and len({answer.body for answer in request.answers if _ok(answer)}) > 1:
         yield "two different results"
@@ -112,11 +112,11 @@ def _wrong(identity: str, request: Request, executions: int, accepts: Collection
         yield "said not to be executed, but it was"
 
 
-def _mistaken(identity: str, reply: Reply, executions: int, accepts: Collection[Code]) -> Iterator[str]:
+def _mistaken(request: Request, reply: Reply, executions: int, accepts: Collection[Code]) -> Iterator[str]:
     if reply.error is not None:
         if reply.error.code not in accepts:
             yield f"{reply.error.code} ({reply.error.message[:120]})"
-    elif not isinstance(reply.data, dict) or reply.data.get("bpmnProcessId") != identity:
+    elif not isinstance(reply.data, dict) or reply.data.get("bpmnProcessId") != request.process:
         yield f"the result of something else: {str(reply.data)[:120]}"
     elif not executions:
         yield "a result, but it was never executed"

@@ -14,8 +14,9 @@ import aio_pika
 
 from scripts import guard
 from tests.fakes.gateway import BUSY, answer, fail, share
+from tests.faults.gateways import CREATE, LATENCY, EngineGateway, InsideGateway, ProgramGateway
 from tests.faults.moments import Moment, caught
-from tests.faults.world import CREATE, LATENCY, World
+from tests.faults.world import Kind, World
 from tests.integration.stage import delete
 from zeebe_amqp.errors import Code
 
@@ -34,9 +35,9 @@ class Fault:
 
     `strike` does the fault and undoes it; it returns the identities of requests that need no answer any more.
     `accepts` are the errors that callers may get because of it. `forgiving`: running twice was never promised.
-    `program`: the gateway has to be a program of its own. `two`: another consumer works beside the one that is struck.
-    `quick`: part of every test run. `{redis}` in the `environment` stands for the URL of a private Redis; unless the
-    environment names a ledger, it is the default one, a file.
+    `gateway`: the kind that it needs, a real engine where the fault is the engine's. `two`: another consumer works
+    beside the one that is struck. `quick`: part of every test run. `{redis}` in the `environment` stands for the URL
+    of a private Redis; unless the environment names a ledger, it is the default one, a file.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Fault:
     moment: Moment = Moment.ANY
     accepts: frozenset[Code] = frozenset()
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    program: bool = False
+    gateway: Kind = InsideGateway
     two: bool = False
     quick: bool = False
     forgiving: bool = False
@@ -225,8 +226,8 @@ async def gateway_away(world: World) -> Collection[str]:
 
 async def kill_gateway(world: World) -> Collection[str]:
     """SIGKILL, and started again."""
-    await world.program.kill()
-    await world.program.start()
+    await world.mortal.kill()
+    await world.mortal.start()
     return NOBODY
 
 
@@ -257,6 +258,8 @@ CUT_OFF = frozenset({Code.ABORTED})
 """What callers get whose request was running in a process that is gone, and must not be repeated."""
 LOST_CALL = frozenset({Code.UNAVAILABLE, Code.CANCELLED, Code.INTERNAL, Code.UNKNOWN})
 """What callers get whose call was cut on its way to the gateway or back."""
+BUSY_ENGINE = frozenset({Code.RESOURCE_EXHAUSTED})
+"""What callers get from an engine that has just been started and has no leader yet, or is not warm."""
 LATE = frozenset({Code.DEADLINE_EXCEEDED})
 
 FAULTS: tuple[Fault, ...] = (
@@ -303,7 +306,17 @@ FAULTS: tuple[Fault, ...] = (
     Fault("gateway connection slow (0.2 s)", delay_gateway),
     Fault("gateway connections cut after k bytes", cut_gateway, accepts=LOST_CALL),
     Fault("gateway away 10 s", gateway_away, accepts=LOST_CALL),
-    Fault("gateway killed", kill_gateway, accepts=LOST_CALL, program=True),
+    Fault("gateway killed", kill_gateway, accepts=LOST_CALL, gateway=ProgramGateway),
+    *at(
+        Fault("engine killed (Zeebe)", kill_gateway, accepts=LOST_CALL | CUT_OFF | BUSY_ENGINE, gateway=EngineGateway),
+        Moment.ANY,
+        Moment.EXECUTED,
+    ),
+    *at(
+        Fault("consumer killed (Zeebe)", kill_consumer, accepts=CUT_OFF | BUSY_ENGINE, gateway=EngineGateway),
+        Moment.EXECUTED,
+        Moment.ACKING,
+    ),
     Fault("gateway refuses 30 % for load", overload_gateway, accepts=frozenset({Code.RESOURCE_EXHAUSTED}), quick=True),
     Fault(
         "gateway slower than the deadline",

@@ -22,6 +22,7 @@ class Request:
     `silent` means without `reply_to`: nobody waits, so it has to be executed instead of answered.
     """
 
+    process: str
     silent: bool = False
     sent: float | None = None
     confirmed: float | None = None
@@ -54,9 +55,9 @@ class History:
         """The fault is over: from now on everything has to recover."""
         self.healed = self._clock()
 
-    def sent(self, identity: str, *, silent: bool = False) -> None:
+    def sent(self, identity: str, *, silent: bool = False, process: str | None = None) -> None:
         """The request leaves its caller, for the first time or again; the last time counts."""
-        request = self.requests.setdefault(identity, Request(silent))
+        request = self.requests.setdefault(identity, Request(process or identity, silent))
         request.sent = self._clock()
 
     def confirmed(self, identity: str) -> None:

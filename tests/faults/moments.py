@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from enum import Enum
 
 from tests.fakes.gateway import Request, Step, answer
+from tests.faults.gateways import CREATE, LATENCY
 from tests.faults.proxy import ACK, PUBLISH, Way
-from tests.faults.world import CREATE, LATENCY, World
+from tests.faults.world import World
 from tests.integration.stage import PATIENCE, eventually
 
 CAUGHT = 8
@@ -69,9 +70,20 @@ async def _at_gateway(world: World) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _executed(world: World) -> AsyncIterator[None]:
     world.to_gateway.hold(Way.DOWN)
-    done = world.gateway.counted().total()
+    seen: list[set[str]] = [set()]
+
+    def stuck() -> bool:
+        # Twice, so that an answer that had passed already has had the time to arrive.
+        seen.append(_unanswered(world))
+        return len(seen[-1] & seen[-2]) >= CAUGHT
+
     try:
-        await eventually(lambda: world.gateway.counted().total() >= done + CAUGHT, f"{CAUGHT} executions")
+        await eventually(stuck, f"{CAUGHT} requests that were executed and not answered", pause=0.3)
         yield
     finally:
         world.to_gateway.release()
+
+
+def _unanswered(world: World) -> set[str]:
+    requests = world.history.requests
+    return {identity for identity in world.gateway.counted() if not requests[identity].answers}

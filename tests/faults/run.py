@@ -41,7 +41,7 @@ async def run(fault: Fault, requests: int, directory: Path, broker: RabbitMQ) ->
 async def _judged(
     fault: Fault, requests: int, directory: Path, broker: RabbitMQ, environment: Mapping[str, str]
 ) -> Verdict:
-    async with built(directory, broker, environment, program=fault.program) as world:
+    async with built(directory, broker, environment, fault.gateway) as world:
         if fault.two:
             await world.another()
         excused = await _played(fault, requests // 3, world)

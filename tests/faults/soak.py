@@ -24,6 +24,7 @@ from scripts.rabbitmq import RabbitMQ
 from tests.faults.callers import NUMBER
 from tests.faults.checker import Verdict, judge
 from tests.faults.faults import FAULTS, Fault
+from tests.faults.gateways import InsideGateway
 from tests.faults.moments import Moment
 from tests.faults.trend import trend
 from tests.faults.world import World, built
@@ -97,7 +98,7 @@ def _metric(text: str, name: str) -> float | None:
 def gentle() -> list[Fault]:
     """The faults that a soak chooses from."""
     found = [fault for fault in FAULTS if fault.moment is Moment.ANY and any(part in fault.name for part in GENTLE)]
-    return [fault for fault in found if not fault.program]
+    return [fault for fault in found if fault.gateway is InsideGateway]
 
 
 async def soak(world: World, minutes: float, rate: float, chance: random.Random) -> Samples:

@@ -3,99 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 import uuid
-from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
 import aio_pika
 from aio_pika.abc import AbstractChannel
 
-from scripts.consumer import ROOT, Consumer
-from scripts.process import Process, free_port
+from scripts.consumer import Consumer
 from scripts.rabbitmq import RabbitMQ
-from tests.fakes.gateway import FakeGateway, answer
 from tests.faults.callers import CONFIRM, TROUBLE, Callers
+from tests.faults.gateways import EngineGateway, InsideGateway, ProgramGateway
 from tests.faults.history import History
 from tests.faults.proxy import Proxy
 from tests.integration.stage import PATIENCE, consumer_of, delete
 
-CREATE = "CreateProcessInstance"
-LATENCY = 0.02
-"""Seconds that the gateway takes for a command."""
 CONCURRENCY = 32
+Kind: TypeAlias = type[InsideGateway] | type[ProgramGateway] | type[EngineGateway]
 IMPATIENT = 90.0
 """Seconds without any new answer after which what is still open counts as unanswered."""
-
-
-class Gateway(Protocol):
-    """A gateway that counts; in this process, where it can be scripted, or as a program, which can be killed."""
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-
-    def counted(self) -> Counter[str]:
-        """Executions by the identity of the request."""
-
-    async def start(self) -> None:
-        """Listen, on the former port after a stop."""
-
-    async def stop(self) -> None:
-        """Stop listening; what is in flight is cut."""
-
-
-class InsideGateway(FakeGateway):
-    """The fake gateway in this process."""
-
-    def counted(self) -> Counter[str]:
-        """See `Gateway.counted`."""
-        return _by_identity((str(variables), count) for (_, variables), count in self.executions.items())
-
-
-class ProgramGateway:
-    """The fake gateway as a program of its own; its journal survives it."""
-
-    def __init__(self, directory: Path) -> None:
-        self.port = free_port()
-        self._journal = directory / "executions.jsonl"
-        self._log = directory / "gateway.log"
-        self._process: Process | None = None
-
-    def counted(self) -> Counter[str]:
-        """See `Gateway.counted`."""
-        lines = self._journal.read_text().splitlines() if self._journal.exists() else []
-        return _by_identity((json.loads(line)[1], 1) for line in lines)
-
-    async def start(self) -> None:
-        """See `Gateway.start`."""
-        arguments = ["--port", str(self.port), "--latency", str(LATENCY), "--journal", str(self._journal)]
-        environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
-        self._log.write_text("")
-        self._process = Process([sys.executable, "-m", "tests.fakes.gateway", *arguments], environment, self._log)
-        await asyncio.to_thread(self._process.wait_until, lambda: "listening" in self._log.read_text(), PATIENCE)
-
-    async def stop(self) -> None:
-        """See `Gateway.stop`."""
-        if self._process is not None:
-            await asyncio.to_thread(self._process.stop)
-
-    async def kill(self) -> None:
-        """SIGKILL."""
-        assert self._process is not None
-        await asyncio.to_thread(self._process.kill)
-
-
-def _by_identity(executions: object) -> Counter[str]:
-    counted: Counter[str] = Counter()
-    for variables, count in executions:  # type: ignore[attr-defined]
-        counted[json.loads(variables)["id"]] += count
-    return counted
 
 
 @dataclass
@@ -103,7 +32,7 @@ class World:
     """Everything of one run."""
 
     broker: RabbitMQ
-    gateway: InsideGateway | ProgramGateway
+    gateway: InsideGateway | ProgramGateway | EngineGateway
     to_broker: Proxy
     to_gateway: Proxy
     consumer: Consumer
@@ -120,9 +49,9 @@ class World:
         return self.gateway
 
     @property
-    def program(self) -> ProgramGateway:
+    def mortal(self) -> ProgramGateway | EngineGateway:
         """The gateway, where it is one that can be killed."""
-        assert isinstance(self.gateway, ProgramGateway)
+        assert not isinstance(self.gateway, InsideGateway)
         return self.gateway
 
     async def another(self) -> Consumer:
@@ -192,7 +121,7 @@ async def _drained(channel: AbstractChannel, name: str) -> set[str]:
 
 @asynccontextmanager
 async def built(
-    directory: Path, broker: RabbitMQ, environment: Mapping[str, str], *, program: bool = False
+    directory: Path, broker: RabbitMQ, environment: Mapping[str, str], kind: Kind = InsideGateway
 ) -> AsyncIterator[World]:
     """A world with a ready consumer; everything but the broker ends with it.
 
@@ -200,11 +129,9 @@ async def built(
         directory: for logs and state; exists.
         broker: is running, and is again when the world ends.
         environment: settings of the consumer.
-        program: whether the gateway is a program of its own.
+        kind: of gateway.
     """
-    gateway: InsideGateway | ProgramGateway = ProgramGateway(directory) if program else InsideGateway(record=False)
-    if isinstance(gateway, InsideGateway):
-        gateway.always(CREATE, answer(latency=LATENCY))
+    gateway = kind.new(directory)
     # Calls are held for as long as a fault lasts.
     settings = {"CONCURRENCY": str(CONCURRENCY), "ZEEBE_REQUEST_TIMEOUT": "60s", **environment}
     async with AsyncExitStack() as stack:
@@ -216,7 +143,7 @@ async def built(
         consumer = consumer_of(directory / "consumer", url, to_gateway.address, settings)
         stack.push_async_callback(delete, broker.url, consumer.queues)
         history = History()
-        callers = await stack.enter_async_context(Callers(broker.url, consumer.queues[0], history))
+        callers = await stack.enter_async_context(Callers(broker.url, consumer.queues[0], history, gateway.process))
         world = World(
             broker, gateway, to_broker, to_gateway, consumer, directory, settings, history, callers
         )  # fmt: skip

@@ -147,11 +147,11 @@ async def delete(url: str, queues: tuple[str, ...]) -> None:
             await channel.queue_delete(queue)
 
 
-async def eventually(true: Any, what: str) -> None:
-    """Wait until `true()` is so; `what` says what was waited for."""
+async def eventually(true: Any, what: str, pause: float = 0.05) -> None:
+    """Wait until `true()` is so, looking every `pause` seconds; `what` says what was waited for."""
     try:
         async with asyncio.timeout(PATIENCE):
             while not true():  # noqa: ASYNC110 - what is waited for happens in another program
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(pause)
     except TimeoutError:
         raise AssertionError(f"not within {PATIENCE:g} s: {what}") from None

@@ -1,0 +1,176 @@
+"""Gateways that count what they execute: in this process, as a program of its own, and with a real engine behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+import grpc
+
+from consumer.gateway.protocol import gateway_pb2 as pb
+from scripts.consumer import ROOT
+from scripts.process import Process, free_port
+from scripts.zeebe import Zeebe
+from tests.fakes.gateway import FakeGateway, answer
+from tests.integration import processes
+from tests.integration.stage import PATIENCE
+
+SERVICE = "/gateway_protocol.Gateway"
+CREATE = "CreateProcessInstance"
+LATENCY = 0.02
+"""Seconds that a gateway without an engine takes for a command."""
+LOCKED = 3_600_000
+"""Milliseconds that a counted job stays out of sight: longer than any run."""
+BATCH = 200
+"""Jobs that are asked for at a time."""
+
+
+class Gateway(Protocol):
+    """A gateway that counts."""
+
+    process: str | None
+    """The process that requests must name; None = any, each its own."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+
+    def counted(self) -> Counter[str]:
+        """Executions by the identity of the request."""
+
+    async def start(self) -> None:
+        """Listen, on the former port after a stop."""
+
+    async def stop(self) -> None:
+        """Stop listening; what is in flight is cut."""
+
+
+class InsideGateway(FakeGateway):
+    """The fake gateway in this process; it can be scripted."""
+
+    process = None
+
+    @classmethod
+    def new(cls, _: Path) -> InsideGateway:
+        """One that has not been started."""
+        gateway = cls(record=False)
+        gateway.always(CREATE, answer(latency=LATENCY))
+        return gateway
+
+    def counted(self) -> Counter[str]:
+        """See `Gateway.counted`."""
+        return _by_identity((str(variables), count) for (_, variables), count in self.executions.items())
+
+
+class ProgramGateway:
+    """The fake gateway as a program of its own, which can be killed; its journal survives it."""
+
+    process = None
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        self._journal = directory / "executions.jsonl"
+        self._log = directory / "gateway.log"
+        self._process: Process | None = None
+
+    @classmethod
+    def new(cls, directory: Path) -> ProgramGateway:
+        """One that has not been started."""
+        return cls(directory)
+
+    def counted(self) -> Counter[str]:
+        """See `Gateway.counted`."""
+        lines = self._journal.read_text().splitlines() if self._journal.exists() else []
+        return _by_identity((json.loads(line)[1], 1) for line in lines)
+
+    async def start(self) -> None:
+        """See `Gateway.start`."""
+        arguments = ["--port", str(self.port), "--latency", str(LATENCY), "--journal", str(self._journal)]
+        environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
+        self._log.write_text("")
+        self._process = Process([sys.executable, "-m", "tests.fakes.gateway", *arguments], environment, self._log)
+        await asyncio.to_thread(self._process.wait_until, lambda: "listening" in self._log.read_text(), PATIENCE)
+
+    async def stop(self) -> None:
+        """See `Gateway.stop`."""
+        if self._process is not None:
+            await asyncio.to_thread(self._process.stop)
+
+    async def kill(self) -> None:
+        """SIGKILL."""
+        assert self._process is not None
+        await asyncio.to_thread(self._process.kill)
+
+
+class EngineGateway:
+    """A real Zeebe, which can be killed. Each instance makes one job, so jobs are what it executed."""
+
+    process = "fault"
+
+    def __init__(self, directory: Path) -> None:
+        self._engine = Zeebe(directory / "zeebe")
+        self._jobs: dict[int, str] = {}
+        self.port = self._engine.ports.gateway
+
+    @classmethod
+    def new(cls, directory: Path) -> EngineGateway:
+        """One that has not been started."""
+        return cls(directory)
+
+    def counted(self) -> Counter[str]:
+        """See `Gateway.counted`; while the engine is away, what was counted before."""
+        request = pb.ActivateJobsRequest(
+            type=self.process, worker="count", timeout=LOCKED, maxJobsToActivate=BATCH, requestTimeout=-1
+        )
+        try:
+            while found := self._activated(request):
+                self._jobs.update(found)
+        except grpc.RpcError:
+            pass
+        return _by_identity((variables, 1) for variables in self._jobs.values())
+
+    def _activated(self, request: pb.ActivateJobsRequest) -> dict[int, str]:
+        with grpc.insecure_channel(self._engine.address) as channel:
+            activate = channel.unary_stream(
+                f"{SERVICE}/ActivateJobs",
+                pb.ActivateJobsRequest.SerializeToString,
+                pb.ActivateJobsResponse.FromString,
+            )
+            responses = activate(request, timeout=PATIENCE)
+            return {job.key: job.variables for response in responses for job in response.jobs}
+
+    async def start(self) -> None:
+        """See `Gateway.start`."""
+        await asyncio.to_thread(self._engine.start)
+        await asyncio.to_thread(self._deploy, processes.work(self.process, self.process).encode())
+
+    def _deploy(self, content: bytes) -> None:
+        # The same content again changes nothing.
+        request = pb.DeployResourceRequest(resources=[pb.Resource(name="fault.bpmn", content=content)])
+        with grpc.insecure_channel(self._engine.address) as channel:
+            deploy = channel.unary_unary(
+                f"{SERVICE}/DeployResource",
+                pb.DeployResourceRequest.SerializeToString,
+                pb.DeployResourceResponse.FromString,
+            )
+            deploy(request, timeout=PATIENCE)
+
+    async def stop(self) -> None:
+        """See `Gateway.stop`."""
+        await asyncio.to_thread(self._engine.stop)
+
+    async def kill(self) -> None:
+        """SIGKILL."""
+        await asyncio.to_thread(self._engine.kill)
+
+
+def _by_identity(executions: Iterable[tuple[object, int]]) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    for variables, count in executions:
+        counted[json.loads(str(variables))["id"]] += count
+    return counted
