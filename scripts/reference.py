@@ -103,6 +103,10 @@ REPEATABLE = {
     "create-instance": "no",
     "publish-message": "only with a messageId and a timeToLive",
     "activate-jobs": "no, it would lock other jobs",
+    "broadcast-signal": "no",
+    "modify-instance": "no",
+    "migrate-instance": "no",
+    "evaluate-conditional": "no",
 }
 """What `Operation.repeatable` decides, in words; a test compares the two."""
 

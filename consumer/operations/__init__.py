@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from consumer.operations import cluster, instances, jobs, messages, resources
+from consumer.operations import cluster, decisions, instances, jobs, messages, resources
 from consumer.operations.row import Operation
+from zeebe_amqp.commands import COMMANDS
 
 __all__ = ["OPERATIONS", "Operation"]
 
-OPERATIONS: dict[str, Operation] = {
-    row.name: row for module in (cluster, resources, instances, messages, jobs) for row in module.OPERATIONS
-}
-"""Every operation by its name on the wire."""
+_MODULES = (cluster, resources, instances, messages, jobs, decisions)
+_ROWS = {row.name: row for module in _MODULES for row in module.OPERATIONS}
+
+OPERATIONS: dict[str, Operation] = {name: _ROWS[name] for name in COMMANDS}
+"""Every operation by its name on the wire, in the contracts' order."""

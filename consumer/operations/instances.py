@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from google.protobuf.message import Message
 
 from consumer.gateway.protocol import gateway_pb2 as pb
 from consumer.operations.row import Operation, always, rendered
-from zeebe_amqp.commands.instances import CancelInstance, CreateInstance, ResolveIncident, SetVariables
-from zeebe_amqp.fields import milliseconds, text
+from zeebe_amqp.commands.instances import (
+    CancelInstance,
+    CreateInstance,
+    MigrateInstance,
+    ModifyInstance,
+    MoveInstruction,
+    ResolveIncident,
+    SetVariables,
+    VariableInstruction,
+)
+from zeebe_amqp.fields import Key, milliseconds, text
 
 LATEST = -1
 """The protocol's "latest version"."""
+
+ANY_ANCESTOR = -1
+"""The protocol's "no ancestor was named"."""
 
 DEFAULT_WAIT = 15_000
 """Milliseconds to wait for the result of an instance when the caller names no time; the engine's own default."""
@@ -87,6 +101,72 @@ def _resolve_incident(command: ResolveIncident) -> pb.ResolveIncidentRequest:
     )
 
 
+def _modify_instance(command: ModifyInstance) -> pb.ModifyProcessInstanceRequest:
+    return pb.ModifyProcessInstanceRequest(
+        processInstanceKey=int(command.process_instance_key),
+        activateInstructions=[
+            pb.ModifyProcessInstanceRequest.ActivateInstruction(
+                elementId=instruction.element_id,
+                ancestorElementInstanceKey=_ancestor(instruction.ancestor_element_instance_key),
+                variableInstructions=_variables(instruction.variable_instructions),
+            )
+            for instruction in command.activate_instructions
+        ],
+        terminateInstructions=[
+            pb.ModifyProcessInstanceRequest.TerminateInstruction(
+                elementInstanceKey=int(instruction.element_instance_key or 0), elementId=instruction.element_id or ""
+            )
+            for instruction in command.terminate_instructions
+        ],
+        moveInstructions=[_move(instruction) for instruction in command.move_instructions],
+        operationReference=command.operation_reference,
+    )
+
+
+def _move(instruction: MoveInstruction) -> pb.ModifyProcessInstanceRequest.MoveInstruction:
+    return pb.ModifyProcessInstanceRequest.MoveInstruction(
+        sourceElementInstanceKey=int(instruction.source_element_instance_key or 0),
+        sourceElementId=instruction.source_element_id or "",
+        targetElementId=instruction.target_element_id,
+        variableInstructions=_variables(instruction.variable_instructions),
+        ancestorElementInstanceKey=_ancestor(instruction.ancestor_element_instance_key),
+        inferAncestorScopeFromSourceHierarchy=instruction.infer_ancestor_scope_from_source_hierarchy,
+        useSourceParentKeyAsAncestorScopeKey=instruction.use_source_parent_key_as_ancestor_scope_key,
+    )
+
+
+def _ancestor(key: Key | None) -> int:
+    return ANY_ANCESTOR if key is None else int(key)
+
+
+def _variables(
+    instructions: Sequence[VariableInstruction],
+) -> list[pb.ModifyProcessInstanceRequest.VariableInstruction]:
+    return [
+        pb.ModifyProcessInstanceRequest.VariableInstruction(
+            variables=text(instruction.variables), scopeId=instruction.scope_id
+        )
+        for instruction in instructions
+    ]
+
+
+def _migrate_instance(command: MigrateInstance) -> pb.MigrateProcessInstanceRequest:
+    plan = command.migration_plan
+    return pb.MigrateProcessInstanceRequest(
+        processInstanceKey=int(command.process_instance_key),
+        migrationPlan=pb.MigrateProcessInstanceRequest.MigrationPlan(
+            targetProcessDefinitionKey=int(plan.target_process_definition_key),
+            mappingInstructions=[
+                pb.MigrateProcessInstanceRequest.MappingInstruction(
+                    sourceElementId=mapping.source_element_id, targetElementId=mapping.target_element_id
+                )
+                for mapping in plan.mapping_instructions
+            ],
+        ),
+        operationReference=command.operation_reference,
+    )
+
+
 OPERATIONS = (
     Operation(
         CreateInstance,
@@ -98,4 +178,6 @@ OPERATIONS = (
     Operation(CancelInstance, _cancel_instance, repeatable=always),
     Operation(SetVariables, _set_variables, rendered, repeatable=always),
     Operation(ResolveIncident, _resolve_incident, repeatable=always),
+    Operation(ModifyInstance, _modify_instance),
+    Operation(MigrateInstance, _migrate_instance),
 )

@@ -8,7 +8,15 @@ from typing import Any
 from consumer.gateway.protocol import gateway_pb2 as pb
 from consumer.operations.rendering import render
 from consumer.operations.row import Operation, always
-from zeebe_amqp.commands.jobs import ActivateJobs, CompleteJob, FailJob, JobResult, ThrowError, UpdateJobRetries
+from zeebe_amqp.commands.jobs import (
+    ActivateJobs,
+    CompleteJob,
+    FailJob,
+    JobResult,
+    ThrowError,
+    UpdateJobRetries,
+    UpdateJobTimeout,
+)
 from zeebe_amqp.fields import milliseconds, text
 
 AT_ONCE = -1
@@ -101,6 +109,14 @@ def _update_job_retries(command: UpdateJobRetries) -> pb.UpdateJobRetriesRequest
     )
 
 
+def _update_job_timeout(command: UpdateJobTimeout) -> pb.UpdateJobTimeoutRequest:
+    return pb.UpdateJobTimeoutRequest(
+        jobKey=int(command.job_key),
+        timeout=milliseconds(command.timeout),
+        operationReference=command.operation_reference,
+    )
+
+
 def _throw_error(command: ThrowError) -> pb.ThrowErrorRequest:
     return pb.ThrowErrorRequest(
         jobKey=int(command.job_key),
@@ -121,5 +137,6 @@ OPERATIONS = (
     Operation(CompleteJob, _complete_job, repeatable=always, relieving=True),
     Operation(FailJob, _fail_job, repeatable=always, relieving=True),
     Operation(UpdateJobRetries, _update_job_retries, repeatable=always),
+    Operation(UpdateJobTimeout, _update_job_timeout, repeatable=always),
     Operation(ThrowError, _throw_error, repeatable=always, relieving=True),
 )

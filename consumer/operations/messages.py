@@ -1,10 +1,10 @@
-"""Operations that tell processes something: messages."""
+"""Operations that tell processes what they wait for: messages, signals, conditions."""
 
 from __future__ import annotations
 
 from consumer.gateway.protocol import gateway_pb2 as pb
 from consumer.operations.row import Operation, rendered
-from zeebe_amqp.commands.messages import PublishMessage
+from zeebe_amqp.commands.messages import BroadcastSignal, EvaluateConditional, PublishMessage
 from zeebe_amqp.fields import milliseconds, text
 
 
@@ -24,4 +24,22 @@ def _deduplicated(command: PublishMessage) -> bool:
     return bool(command.message_id) and milliseconds(command.time_to_live) > 0
 
 
-OPERATIONS = (Operation(PublishMessage, _publish_message, rendered, repeatable=_deduplicated),)
+def _broadcast_signal(command: BroadcastSignal) -> pb.BroadcastSignalRequest:
+    return pb.BroadcastSignalRequest(
+        signalName=command.signal_name, variables=text(command.variables), tenantId=command.tenant_id
+    )
+
+
+def _evaluate_conditional(command: EvaluateConditional) -> pb.EvaluateConditionalRequest:
+    return pb.EvaluateConditionalRequest(
+        variables=text(command.variables),
+        processDefinitionKey=command.process_definition_key,
+        tenantId=command.tenant_id,
+    )
+
+
+OPERATIONS = (
+    Operation(PublishMessage, _publish_message, rendered, repeatable=_deduplicated),
+    Operation(BroadcastSignal, _broadcast_signal, rendered),
+    Operation(EvaluateConditional, _evaluate_conditional, rendered),
+)

@@ -1,4 +1,4 @@
-"""Operations on resources: deployments."""
+"""Operations on resources: deployments and deletion."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from consumer.gateway.protocol import gateway_pb2 as pb
 from consumer.operations.rendering import render
-from consumer.operations.row import Operation, always
-from zeebe_amqp.commands.resources import DeployProcess
+from consumer.operations.row import Operation, always, rendered
+from zeebe_amqp.commands.resources import DeleteResource, DeployProcess, DeployResource
 
 
 def _deploy_process(command: DeployProcess) -> pb.DeployResourceRequest:
@@ -22,4 +22,21 @@ def _deployed_processes(response: pb.DeployResourceResponse, keys_as_text: bool)
     return {"key": whole["key"], "processes": processes, "tenantId": whole["tenantId"]}
 
 
-OPERATIONS = (Operation(DeployProcess, _deploy_process, _deployed_processes, repeatable=always),)
+def _deploy_resource(command: DeployResource) -> pb.DeployResourceRequest:
+    resources = [pb.Resource(name=resource.name, content=resource.unpacked()) for resource in command.resources]
+    return pb.DeployResourceRequest(resources=resources, tenantId=command.tenant_id)
+
+
+def _delete_resource(command: DeleteResource) -> pb.DeleteResourceRequest:
+    return pb.DeleteResourceRequest(
+        resourceKey=int(command.resource_key),
+        deleteHistory=command.delete_history,
+        operationReference=command.operation_reference,
+    )
+
+
+OPERATIONS = (
+    Operation(DeployProcess, _deploy_process, _deployed_processes, repeatable=always),
+    Operation(DeployResource, _deploy_resource, rendered, repeatable=always),
+    Operation(DeleteResource, _delete_resource, rendered, repeatable=always),
+)

@@ -17,6 +17,7 @@ from zeebe_amqp.words import cut, found_in, quoted
 _PLACE: Final = re.compile(r"^(?P<text>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[([0-9]+)\]")
 _MISSING: Final = re.compile(r"^Object missing required field `(.*)`$", re.DOTALL)
+_EMPTY: Final = re.compile(rb"\[\s*\]")
 _UNKNOWN: Final = re.compile(r"^Object contains unknown field `(.*)`$", re.DOTALL)
 
 
@@ -56,7 +57,8 @@ def describe(kind: inspect.Type) -> str:
             assert issubclass(kind.cls, Scalar)  # the only types with a reading of their own
             return kind.cls.description
         case inspect.VarTupleType():
-            return f"a list; each item is {describe(kind.item_type)}"
+            length = f" of at least {kind.min_length}" if kind.min_length else ""
+            return f"a list{length}; each item is {describe(kind.item_type)}"
         case inspect.LiteralType():
             return "one of " + ", ".join(quoted(str(value)) for value in kind.values)
         case inspect.RawType():
@@ -100,4 +102,4 @@ def _found(data: bytes, steps: list[str | int]) -> str:
     raw = msgspec.Raw(data.strip())
     for step in steps:
         raw = LIST.decode(raw)[step] if isinstance(step, int) else OBJECT.decode(raw)[step]
-    return found_in(bytes(raw))
+    return "an empty list" if _EMPTY.fullmatch(raw) else found_in(bytes(raw))

@@ -119,6 +119,8 @@ else:
 
 Name = Annotated[str, Meta(pattern=r"\S", description="text that is not blank")]
 """Text that is not blank."""
+Text = Annotated[str, Meta(min_length=1, description="text that is not empty")]
+"""Text of one character or more, blank ones included."""
 Count = Annotated[int, Meta(ge=1, le=INT32, description="a whole number from 1 to 2147483647")]
 """How many, 1 or more."""
 Version = Annotated[int, Meta(ge=-1, le=INT32, description="-1 for the latest, or a whole number above 0")]

@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration import processes
 from tests.integration.scene import Scene, unique
-from zeebe_amqp.commands import COMMANDS
+from tests.unit.test_completeness import BINDING
 from zeebe_amqp.errors import Code
 from zeebe_amqp.reply import Reply
 
@@ -201,4 +201,4 @@ async def test_the_example_without_envelope_needs_the_property_type(scene: Scene
 
 
 def test_every_operation_has_its_example() -> None:
-    assert {example.operation for example in EXAMPLES} | {"publish-message"} == set(COMMANDS)
+    assert {example.operation for example in EXAMPLES} | {"publish-message"} == set(BINDING)

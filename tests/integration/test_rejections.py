@@ -15,7 +15,7 @@ import pytest
 from tests.integration import processes
 from tests.integration.caller import Caller
 from tests.integration.scene import ABSENT, Scene, unique
-from zeebe_amqp.commands import COMMANDS
+from tests.unit.test_completeness import BINDING
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
 TENANT = "<default>"
@@ -323,7 +323,7 @@ async def test_topology_is_refused_after_the_caller_s_deadline(caller: Caller) -
     )
 
 
-@pytest.mark.parametrize("operation", sorted(set(COMMANDS) - {"topology"}))
+@pytest.mark.parametrize("operation", sorted(set(BINDING) - {"topology"}))
 def test_every_operation_but_topology_has_at_least_two_different_rejections(operation: str) -> None:
     told = {(case.why, case.code, case.text) for case in REJECTIONS if case.operation == operation}
     assert len(told) >= 2

@@ -7,10 +7,18 @@ from types import MappingProxyType
 
 from zeebe_amqp.commands.cluster import Topology
 from zeebe_amqp.commands.command import Command, Result
-from zeebe_amqp.commands.instances import CancelInstance, CreateInstance, ResolveIncident, SetVariables
-from zeebe_amqp.commands.jobs import ActivateJobs, CompleteJob, FailJob, ThrowError, UpdateJobRetries
-from zeebe_amqp.commands.messages import PublishMessage
-from zeebe_amqp.commands.resources import DeployProcess
+from zeebe_amqp.commands.decisions import EvaluateDecision
+from zeebe_amqp.commands.instances import (
+    CancelInstance,
+    CreateInstance,
+    MigrateInstance,
+    ModifyInstance,
+    ResolveIncident,
+    SetVariables,
+)
+from zeebe_amqp.commands.jobs import ActivateJobs, CompleteJob, FailJob, ThrowError, UpdateJobRetries, UpdateJobTimeout
+from zeebe_amqp.commands.messages import BroadcastSignal, EvaluateConditional, PublishMessage
+from zeebe_amqp.commands.resources import DeleteResource, DeployProcess, DeployResource
 
 _ALL: tuple[type[Command], ...] = (
     Topology,
@@ -25,6 +33,14 @@ _ALL: tuple[type[Command], ...] = (
     FailJob,
     UpdateJobRetries,
     ThrowError,
+    DeployResource,
+    DeleteResource,
+    EvaluateDecision,
+    BroadcastSignal,
+    UpdateJobTimeout,
+    ModifyInstance,
+    MigrateInstance,
+    EvaluateConditional,
 )
 
 COMMANDS: Mapping[str, type[Command]] = MappingProxyType({command.operation: command for command in _ALL})
@@ -39,12 +55,19 @@ def names() -> tuple[str, ...]:
 __all__ = [
     "COMMANDS",
     "ActivateJobs",
+    "BroadcastSignal",
     "CancelInstance",
     "Command",
     "CompleteJob",
     "CreateInstance",
+    "DeleteResource",
     "DeployProcess",
+    "DeployResource",
+    "EvaluateConditional",
+    "EvaluateDecision",
     "FailJob",
+    "MigrateInstance",
+    "ModifyInstance",
     "PublishMessage",
     "ResolveIncident",
     "Result",
@@ -52,5 +75,6 @@ __all__ = [
     "ThrowError",
     "Topology",
     "UpdateJobRetries",
+    "UpdateJobTimeout",
     "names",
 ]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, ClassVar, Self
 
 import msgspec
-from msgspec import inspect
 
 from zeebe_amqp import documents, fields, wire
+from zeebe_amqp.commands import rules
 from zeebe_amqp.errors import CommandError, invalid
 from zeebe_amqp.explanation import explain, type_info
 from zeebe_amqp.members import latest
@@ -26,11 +26,13 @@ class Command(
 ):
     """A request to the engine: the `data` of an envelope, typed and checked.
 
-    `operation` is its name on the wire, `result` the type of the reply's data (None: no data).
+    `operation` is its name on the wire, `result` the type of the reply's data (None: no data), `one_of` names the
+    fields of which exactly one must be given.
     """
 
     operation: ClassVar[str]
     result: ClassVar[Any] = None
+    one_of: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def from_wire(
@@ -44,9 +46,8 @@ class Command(
             CommandError: INVALID_ARGUMENT, naming the field.
         """
         command: Self = _decode(cls, data, max_depth)
+        rules.check(command, DATA, max_depth)
         command.verify()
-        for path, raw in _documents(command, DATA):
-            documents.check(bytes(raw), path, max_depth)
         return command
 
     def to_wire(self) -> tuple[bytes, dict[str, str]]:
@@ -66,7 +67,9 @@ class Command(
 
 
 class Part(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
-    """An object inside a command's data."""
+    """An object inside a command's data; `one_of` names the fields of which exactly one must be given."""
+
+    one_of: ClassVar[tuple[str, ...]] = ()
 
 
 class Result(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
@@ -108,39 +111,3 @@ def _typed(kind: type[Command], data: bytes) -> Any:
         return decoder.decode(data)
     except msgspec.ValidationError as problem:
         raise explain(problem, kind, data, DATA) from None
-
-
-def _documents(node: msgspec.Struct, path: str) -> Iterator[tuple[str, msgspec.Raw]]:
-    """The documents in a command with their paths; null ones are as if absent."""
-    for name, wire_name in _holders(type(node)):
-        yield from _inside(getattr(node, name), f"{path}.{wire_name}")
-
-
-def _inside(value: Any, path: str) -> Iterator[tuple[str, msgspec.Raw]]:
-    if isinstance(value, msgspec.Raw):
-        if bytes(value) != b"null":
-            yield path, value
-    elif isinstance(value, msgspec.Struct):
-        yield from _documents(value, path)
-    elif isinstance(value, tuple):
-        for index, item in enumerate(value):
-            yield from _inside(item, f"{path}[{index}]")
-
-
-@cache
-def _holders(kind: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
-    """The fields of a type that are, or may contain, documents: attribute and wire name."""
-    info = type_info(kind)
-    assert isinstance(info, inspect.StructType)
-    return tuple((field.name, field.encode_name) for field in info.fields if _holds(field.type))
-
-
-def _holds(kind: inspect.Type) -> bool:
-    match kind:
-        case inspect.RawType():
-            return True
-        case inspect.StructType():
-            return any(_holds(field.type) for field in kind.fields)
-        case inspect.VarTupleType():
-            return _holds(kind.item_type)
-    return False

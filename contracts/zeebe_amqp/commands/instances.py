@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from zeebe_amqp import fields
-from zeebe_amqp.commands.command import DATA, Command, Part, Result, check_wait, missing
+from zeebe_amqp.commands.command import DATA, Command, Part, Result, check_wait
 from zeebe_amqp.errors import invalid
 from zeebe_amqp.fields import Duration, Key, Maybe, Name, Reference, Variables, Version
 
@@ -54,6 +53,7 @@ class CreateInstance(Command, frozen=True, kw_only=True):
 
     operation: ClassVar[str] = "create-instance"
     result: ClassVar[Any] = InstanceCreated
+    one_of: ClassVar[tuple[str, ...]] = ("bpmn_process_id", "process_definition_key")
 
     bpmn_process_id: Maybe[Name] = None
     process_definition_key: Maybe[Key] = None
@@ -70,11 +70,7 @@ class CreateInstance(Command, frozen=True, kw_only=True):
     operation_reference: Maybe[Reference] = None
 
     def verify(self) -> None:
-        """Exactly one of id and key; a version only with an id; a bounded wait."""
-        if self.bpmn_process_id is None and self.process_definition_key is None:
-            raise missing("bpmnProcessId", "the process's id, or its key as processDefinitionKey")
-        if self.bpmn_process_id is not None and self.process_definition_key is not None:
-            raise invalid(f"{DATA}.processDefinitionKey", "not allowed together with bpmnProcessId; send one of them")
+        """A version only with an id; a bounded wait."""
         if self.version is not None and self.process_definition_key is not None:
             raise invalid(f"{DATA}.version", "not allowed together with processDefinitionKey, which names one version")
         if self.version == 0:
@@ -112,11 +108,6 @@ class SetVariables(Command, frozen=True, kw_only=True):
     local: bool = False
     operation_reference: Maybe[Reference] = None
 
-    def verify(self) -> None:
-        """Null variables are none, and they are required."""
-        if not fields.text(self.variables):
-            raise missing("variables", "a JSON object")
-
 
 class ResolveIncident(Command, frozen=True, kw_only=True):
     """Try again what an incident stopped."""
@@ -124,4 +115,78 @@ class ResolveIncident(Command, frozen=True, kw_only=True):
     operation: ClassVar[str] = "resolve-incident"
 
     incident_key: Key
+    operation_reference: Maybe[Reference] = None
+
+
+class VariableInstruction(Part, frozen=True, kw_only=True):
+    """Variables to set while an element is activated; `scope_id` names whose ("": everyone's)."""
+
+    variables: Variables
+    scope_id: str = ""
+
+
+class ActivateInstruction(Part, frozen=True, kw_only=True):
+    """Activate an element, inside this ancestor where there are several (None: the only one)."""
+
+    element_id: Name
+    ancestor_element_instance_key: Maybe[Key] = None
+    variable_instructions: tuple[VariableInstruction, ...] = ()
+
+
+class TerminateInstruction(Part, frozen=True, kw_only=True):
+    """Terminate one element instance by its key, or all of an element by its id."""
+
+    one_of: ClassVar[tuple[str, ...]] = ("element_instance_key", "element_id")
+
+    element_instance_key: Maybe[Key] = None
+    element_id: Maybe[Name] = None
+
+
+class MoveInstruction(Part, frozen=True, kw_only=True):
+    """Terminate a source (one instance by key, or all of an element by id) and activate the target instead."""
+
+    one_of: ClassVar[tuple[str, ...]] = ("source_element_instance_key", "source_element_id")
+
+    source_element_instance_key: Maybe[Key] = None
+    source_element_id: Maybe[Name] = None
+    target_element_id: Name
+    variable_instructions: tuple[VariableInstruction, ...] = ()
+    ancestor_element_instance_key: Maybe[Key] = None
+    infer_ancestor_scope_from_source_hierarchy: bool = False
+    use_source_parent_key_as_ancestor_scope_key: bool = False
+
+
+class ModifyInstance(Command, frozen=True, kw_only=True):
+    """Change where a process instance stands: activate, terminate and move elements, all or nothing."""
+
+    operation: ClassVar[str] = "modify-instance"
+
+    process_instance_key: Key
+    activate_instructions: tuple[ActivateInstruction, ...] = ()
+    terminate_instructions: tuple[TerminateInstruction, ...] = ()
+    move_instructions: tuple[MoveInstruction, ...] = ()
+    operation_reference: Maybe[Reference] = None
+
+
+class MappingInstruction(Part, frozen=True, kw_only=True):
+    """What becomes of an active element of the source: it goes on as this element of the target."""
+
+    source_element_id: Name
+    target_element_id: Name
+
+
+class MigrationPlan(Part, frozen=True, kw_only=True):
+    """The definition to migrate to, and an instruction for each active element."""
+
+    target_process_definition_key: Key
+    mapping_instructions: tuple[MappingInstruction, ...] = ()
+
+
+class MigrateInstance(Command, frozen=True, kw_only=True):
+    """Let a process instance go on with another process definition."""
+
+    operation: ClassVar[str] = "migrate-instance"
+
+    process_instance_key: Key
+    migration_plan: MigrationPlan
     operation_reference: Maybe[Reference] = None

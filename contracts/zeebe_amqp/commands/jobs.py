@@ -6,8 +6,20 @@ from typing import Any, ClassVar, Literal
 
 from msgspec import field
 
-from zeebe_amqp.commands.command import Command, Part, Result, check_wait
-from zeebe_amqp.fields import Count, Duration, Key, Maybe, Name, Priority, Reference, Retries, Variables
+from zeebe_amqp.commands.command import Command, Part, Result, check_wait, missing
+from zeebe_amqp.fields import (
+    Count,
+    Duration,
+    Key,
+    Maybe,
+    Name,
+    Period,
+    Priority,
+    Reference,
+    Retries,
+    Variables,
+    milliseconds,
+)
 
 
 class UserTask(Result, frozen=True, kw_only=True):
@@ -138,6 +150,21 @@ class UpdateJobRetries(Command, frozen=True, kw_only=True):
     job_key: Key
     retries: Retries = 3
     operation_reference: Maybe[Reference] = None
+
+
+class UpdateJobTimeout(Command, frozen=True, kw_only=True):
+    """Let the lock of an activated job end this long after now."""
+
+    operation: ClassVar[str] = "update-job-timeout"
+
+    job_key: Key
+    timeout: Duration
+    operation_reference: Maybe[Reference] = None
+
+    def verify(self) -> None:
+        """A duration of 0 is none, and it is required."""
+        if not milliseconds(self.timeout):
+            raise missing("timeout", Period.description)
 
 
 class ThrowError(Command, frozen=True, kw_only=True):

@@ -1,11 +1,11 @@
-"""Commands about messages."""
+"""Commands that processes wait for: messages, signals, conditions."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
 from zeebe_amqp.commands.command import Command, Result
-from zeebe_amqp.fields import Duration, Maybe, Name, Variables
+from zeebe_amqp.fields import Duration, Key, Maybe, Name, Variables
 
 
 class MessagePublished(Result, frozen=True, kw_only=True):
@@ -26,4 +26,48 @@ class PublishMessage(Command, frozen=True, kw_only=True):
     message_id: str = ""
     time_to_live: Maybe[Duration] = None
     variables: Maybe[Variables] = None
+    tenant_id: str = ""
+
+
+class SignalBroadcast(Result, frozen=True, kw_only=True):
+    """A signal that the engine took."""
+
+    key: int
+    tenant_id: str
+
+
+class BroadcastSignal(Command, frozen=True, kw_only=True):
+    """Broadcast a signal to all process instances, and start the processes, that wait for it."""
+
+    operation: ClassVar[str] = "broadcast-signal"
+    result: ClassVar[Any] = SignalBroadcast
+
+    signal_name: Name
+    variables: Maybe[Variables] = None
+    tenant_id: str = ""
+
+
+class StartedInstance(Result, frozen=True, kw_only=True):
+    """A process instance that a condition started."""
+
+    process_definition_key: int
+    process_instance_key: int
+
+
+class ConditionalEvaluated(Result, frozen=True, kw_only=True):
+    """The process instances that were started because a condition was true."""
+
+    process_instances: tuple[StartedInstance, ...]
+    conditional_evaluation_key: int
+    tenant_id: str
+
+
+class EvaluateConditional(Command, frozen=True, kw_only=True):
+    """Evaluate the conditional start events, of one process definition or (None) of all, with these variables."""
+
+    operation: ClassVar[str] = "evaluate-conditional"
+    result: ClassVar[Any] = ConditionalEvaluated
+
+    variables: Maybe[Variables] = None
+    process_definition_key: Maybe[Key] = None
     tenant_id: str = ""

@@ -1,25 +1,28 @@
-"""Commands that deploy files."""
+"""Commands that deploy files, and delete what was deployed."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import msgspec
+from msgspec import Meta
 
 from zeebe_amqp import wire
-from zeebe_amqp.commands.command import DATA, Command, Result
+from zeebe_amqp.commands.command import DATA, Command, Part, Result
 from zeebe_amqp.errors import invalid
+from zeebe_amqp.fields import Key, Maybe, Name, Reference, Text
 from zeebe_amqp.words import flaw, found_in, quoted
 
 BASE64: Final = "base64"
-"""The only `metadata.encoding`."""
+"""The only encoding that is named: of `metadata.encoding`, and of a resource in a list."""
 OTHER_KINDS: Final = (".dmn", ".form")
 """Endings of files that deploy-process does not take."""
 
 _WHITESPACE: Final = b" \t\r\n"
+_NO_DATA: Final = b"{}"
 _TEXT: Final = msgspec.json.Decoder(str)
 
 
@@ -60,12 +63,8 @@ class DeployProcess(Command, frozen=True, kw_only=True):
         Raises:
             CommandError: INVALID_ARGUMENT, naming the field.
         """
-        content = data if bare else _text(data).encode()
-        if metadata.get(wire.ENCODING) == BASE64:
-            content = _unpacked(content)
-        command = cls(
-            name=metadata.get(wire.FILE_NAME, ""), content=content, tenant_id=metadata.get(wire.TENANT_ID, "")
-        )
+        name, content = _file(data, metadata, bare)
+        command = cls(name=name, content=content, tenant_id=metadata.get(wire.TENANT_ID, ""))
         command.verify()
         return command
 
@@ -74,40 +73,219 @@ class DeployProcess(Command, frozen=True, kw_only=True):
         metadata = {wire.FILE_NAME: self.name}
         if self.tenant_id:
             metadata[wire.TENANT_ID] = self.tenant_id
-        try:
-            text = self.content.decode()
-        except UnicodeDecodeError:
-            text = base64.b64encode(self.content).decode()
-            metadata[wire.ENCODING] = BASE64
+        text, encoding = _written(self.content)
+        if encoding:
+            metadata[wire.ENCODING] = encoding
         return msgspec.json.encode(text), metadata
 
     def verify(self) -> None:
         """Refuse a file without a name or content, or of another kind."""
-        if not self.name.strip():
-            raise invalid("metadata.fileName", 'missing; expected the file\'s name, such as "order.bpmn"')
+        _check_file(self.name, self.content, "order.bpmn")
         if self.name.lower().endswith(OTHER_KINDS):
             raise invalid(
                 "metadata.fileName",
                 f"{quoted(self.name)} is not a BPMN file; use deploy-resource",
                 suggestion="deploy-resource",
             )
-        if not self.content:
-            raise invalid(DATA, "missing; expected the text of the BPMN file")
 
 
-def _text(data: bytes) -> str:
-    if data == b"{}":
+class DeployedDecision(Result, frozen=True, kw_only=True):
+    """A decision of a deployment."""
+
+    dmn_decision_id: str
+    dmn_decision_name: str
+    version: int
+    decision_key: int
+    dmn_decision_requirements_id: str
+    decision_requirements_key: int
+    tenant_id: str
+
+
+class DeployedRequirements(Result, frozen=True, kw_only=True):
+    """The decision requirements graph of a deployed DMN file."""
+
+    dmn_decision_requirements_id: str
+    dmn_decision_requirements_name: str
+    version: int
+    decision_requirements_key: int
+    resource_name: str
+    tenant_id: str
+
+
+class DeployedForm(Result, frozen=True, kw_only=True):
+    """A form of a deployment."""
+
+    form_id: str
+    version: int
+    form_key: int
+    resource_name: str
+    tenant_id: str
+
+
+class Deployment(Result, frozen=True, kw_only=True):
+    """One thing that was deployed: exactly one field is there, the others are None."""
+
+    process: DeployedProcess | None = None
+    decision: DeployedDecision | None = None
+    decision_requirements: DeployedRequirements | None = None
+    form: DeployedForm | None = None
+
+
+class ResourcesDeployed(Result, frozen=True, kw_only=True):
+    """A deployment of files of any kind; a DMN file counts as its decisions and their requirements."""
+
+    key: int
+    deployments: tuple[Deployment, ...]
+    tenant_id: str
+
+
+class Resource(Part, frozen=True, kw_only=True):
+    """A file to deploy: its name, whose ending says what it is, and its text (with `encoding`, in base64)."""
+
+    name: Name
+    content: Text
+    encoding: Maybe[Literal["base64"]] = None
+
+    @classmethod
+    def of(cls, name: str, content: bytes) -> Self:
+        """The resource for a file's bytes: as text, or in base64 when they are not UTF-8."""
+        text, encoding = _written(content)
+        return cls(name=name, content=text, encoding=encoding)
+
+    def unpacked(self) -> bytes:
+        """The file's bytes.
+
+        Raises:
+            ValueError: the content is not valid base64.
+        """
+        return _unpacked(self.content.encode()) if self.encoding else self.content.encode()
+
+
+class DeployResource(Command, frozen=True, kw_only=True):
+    """Deploy files of any kind the engine knows, all or none; a tenant of "" is the default one."""
+
+    operation: ClassVar[str] = "deploy-resource"
+    result: ClassVar[Any] = ResourcesDeployed
+
+    resources: Annotated[tuple[Resource, ...], Meta(min_length=1)]
+    tenant_id: str = ""
+
+    @classmethod
+    def from_wire(
+        cls, data: bytes, metadata: Mapping[str, str], *, bare: bool = False, max_depth: int = wire.MAX_DEPTH
+    ) -> Self:
+        """Read one file as deploy-process does, or an object with the list of files.
+
+        Raises:
+            CommandError: INVALID_ARGUMENT, naming the field.
+        """
+        if _is_list(data, metadata, bare):
+            return cls._listed(data, metadata, max_depth)
+        name, content = _file(data, metadata, bare, ", or an object with the list resources")
+        _check_file(name, content, "order.dmn")
+        return cls(resources=(Resource.of(name, content),), tenant_id=metadata.get(wire.TENANT_ID, ""))
+
+    @classmethod
+    def _listed(cls, data: bytes, metadata: Mapping[str, str], max_depth: int) -> Self:
+        for name in (wire.FILE_NAME, wire.ENCODING, wire.TENANT_ID):
+            if name in metadata:
+                raise invalid(f"metadata.{name}", f"not allowed beside a list of files; {_INSTEAD[name]}")
+        return super().from_wire(data, metadata, max_depth=max_depth)
+
+    def verify(self) -> None:
+        """Refuse what is not base64 and says so, and an empty file."""
+        for index, resource in enumerate(self.resources):
+            _check_content(resource, f"{DATA}.resources[{index}].content")
+
+
+class BatchOperation(Result, frozen=True, kw_only=True):
+    """A batch operation that the engine began; its key is text, its type an enum's name."""
+
+    batch_operation_key: str
+    batch_operation_type: str
+
+
+class ResourceDeleted(Result, frozen=True, kw_only=True):
+    """A resource that was deleted; gateways before 8.9 say neither its key nor a batch operation."""
+
+    resource_key: str = ""
+    batch_operation: BatchOperation | None = None
+
+
+class DeleteResource(Command, frozen=True, kw_only=True):
+    """Delete a process definition, decision requirements or a form by key; with their history when asked for."""
+
+    operation: ClassVar[str] = "delete-resource"
+    result: ClassVar[Any] = ResourceDeleted
+
+    resource_key: Key
+    delete_history: Maybe[bool] = None
+    operation_reference: Maybe[Reference] = None
+
+
+_INSTEAD: Final = {
+    wire.FILE_NAME: "each file has a name of its own",
+    wire.ENCODING: "each file has an encoding of its own",
+    wire.TENANT_ID: "name the tenant in data.tenantId",
+}
+
+
+def _file(data: bytes, metadata: Mapping[str, str], bare: bool, alternative: str = "") -> tuple[str, bytes]:
+    """The name and the bytes of one file; `alternative` says what else the data might have been."""
+    content = data if bare else _text(data, alternative).encode()
+    if metadata.get(wire.ENCODING) == BASE64:
+        try:
+            content = _unpacked(content)
+        except ValueError as problem:
+            raise invalid(DATA, str(problem)) from None
+    return metadata.get(wire.FILE_NAME, ""), content
+
+
+def _check_file(name: str, content: bytes, example: str) -> None:
+    if not name.strip():
+        raise invalid("metadata.fileName", f"missing; expected the file's name, such as {quoted(example)}")
+    if not content:
+        raise invalid(DATA, "missing; expected the text of the file")
+
+
+def _check_content(resource: Resource, field: str) -> None:
+    try:
+        content = resource.unpacked()
+    except ValueError as problem:
+        raise invalid(field, str(problem)) from None
+    if not content:
+        raise invalid(field, "missing; expected the text of the file")
+
+
+def _is_list(data: bytes, metadata: Mapping[str, str], bare: bool) -> bool:
+    """Whether the data are an object with a list of files, not one file."""
+    named = wire.FILE_NAME in metadata
+    # No data at all reads as an empty object: with a file's name it is the file that is missing.
+    return data.lstrip(_WHITESPACE).startswith(b"{") and not (named and (bare or data == _NO_DATA))
+
+
+def _text(data: bytes, alternative: str) -> str:
+    if data == _NO_DATA:
         return ""
     try:
         return _TEXT.decode(data)
     except msgspec.ValidationError:
-        raise invalid(DATA, f"expected the file's text as a JSON string, found {found_in(data.strip())}") from None
+        expected = f"the file's text as a JSON string{alternative}"
+        raise invalid(DATA, f"expected {expected}, found {found_in(data.strip())}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise invalid(DATA, flaw(problem)) from None
+
+
+def _written(content: bytes) -> tuple[str, Literal["base64"] | None]:
+    """A file's bytes as text, and how it is encoded."""
+    try:
+        return content.decode(), None
+    except UnicodeDecodeError:
+        return base64.b64encode(content).decode(), BASE64
 
 
 def _unpacked(content: bytes) -> bytes:
     try:
         return base64.b64decode(content.translate(None, _WHITESPACE), validate=True)
     except binascii.Error as problem:
-        raise invalid(DATA, f"not valid base64: {problem}") from None
+        raise ValueError(f"not valid base64: {problem}") from None

@@ -22,6 +22,14 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "fail-job": {"jobKey": KEY, "retries": 0},
     "update-job-retries": {"jobKey": KEY},
     "throw-error": {"jobKey": KEY, "errorCode": "E1"},
+    "deploy-resource": {"resources": [{"name": "a.bpmn", "content": "<x/>"}]},
+    "delete-resource": {"resourceKey": KEY},
+    "evaluate-decision": {"decisionId": "discount"},
+    "broadcast-signal": {"signalName": "closed"},
+    "update-job-timeout": {"jobKey": KEY, "timeout": "1m"},
+    "modify-instance": {"processInstanceKey": KEY},
+    "migrate-instance": {"processInstanceKey": KEY, "migrationPlan": {"targetProcessDefinitionKey": KEY}},
+    "evaluate-conditional": {},
 }
 """Only the required fields; deploy-process is not an object and stands in its own tests."""
 
@@ -85,6 +93,52 @@ FULLEST: dict[str, dict[str, Any]] = {
     "fail-job": {"jobKey": KEY, "retries": -1, "errorMessage": "no", "retryBackOff": "5s", "variables": {"a": 1}},
     "update-job-retries": {"jobKey": KEY, "retries": 5, "operationReference": 1},
     "throw-error": {"jobKey": KEY, "errorCode": "E1", "errorMessage": "no", "variables": {"a": 1}},
+    "deploy-resource": {
+        "resources": [
+            {"name": "a.bpmn", "content": "<x/>"},
+            {"name": "b.dmn", "content": "PHgvPg==", "encoding": "base64"},
+        ],
+        "tenantId": "acme",
+    },
+    "delete-resource": {"resourceKey": KEY, "deleteHistory": True, "operationReference": 1},
+    "evaluate-decision": {"decisionId": "discount", "variables": {"a": 1}, "tenantId": "acme"},
+    "broadcast-signal": {"signalName": "closed", "variables": {"a": 1}, "tenantId": "acme"},
+    "update-job-timeout": {"jobKey": KEY, "timeout": "PT1M", "operationReference": 1},
+    "modify-instance": {
+        "processInstanceKey": KEY,
+        "activateInstructions": [
+            {
+                "elementId": "a",
+                "ancestorElementInstanceKey": KEY,
+                "variableInstructions": [{"variables": {"b": 2}, "scopeId": "a"}],
+            }
+        ],
+        "terminateInstructions": [{"elementInstanceKey": KEY}, {"elementId": "a"}],
+        "moveInstructions": [
+            {
+                "sourceElementInstanceKey": KEY,
+                "targetElementId": "b",
+                "variableInstructions": [{"variables": {}}],
+                "ancestorElementInstanceKey": KEY,
+            },
+            {
+                "sourceElementId": "a",
+                "targetElementId": "b",
+                "inferAncestorScopeFromSourceHierarchy": True,
+                "useSourceParentKeyAsAncestorScopeKey": True,
+            },
+        ],
+        "operationReference": 1,
+    },
+    "migrate-instance": {
+        "processInstanceKey": KEY,
+        "migrationPlan": {
+            "targetProcessDefinitionKey": KEY,
+            "mappingInstructions": [{"sourceElementId": "a", "targetElementId": "b"}],
+        },
+        "operationReference": 1,
+    },
+    "evaluate-conditional": {"variables": {"a": 1}, "processDefinitionKey": KEY, "tenantId": "acme"},
 }
 """Every field."""
 

@@ -15,6 +15,7 @@ from msgspec import inspect
 from tests.unit.contracts.samples import FULLEST, KEY, SMALLEST, body, command, request
 from zeebe_amqp import commands, envelope, fields
 from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.commands.rules import one_of
 from zeebe_amqp.errors import Code, CommandError
 from zeebe_amqp.explanation import describe, type_info
 
@@ -37,6 +38,15 @@ CONTRACT_FIELDS = {
     "fail-job": "jobKey retries errorMessage retryBackOff variables",
     "update-job-retries": "jobKey retries operationReference",
     "throw-error": "jobKey errorCode errorMessage variables",
+    "deploy-resource": "resources tenantId",
+    "delete-resource": "resourceKey deleteHistory operationReference",
+    "evaluate-decision": "decisionId decisionKey variables tenantId",
+    "broadcast-signal": "signalName variables tenantId",
+    "update-job-timeout": "jobKey timeout operationReference",
+    "modify-instance": "processInstanceKey activateInstructions terminateInstructions moveInstructions "
+    "operationReference",
+    "migrate-instance": "processInstanceKey migrationPlan operationReference",
+    "evaluate-conditional": "variables processDefinitionKey tenantId",
 }
 CONTRACT_RESULTS = {
     "topology": "brokers clusterSize partitionsCount replicationFactor gatewayVersion clusterId",
@@ -44,12 +54,21 @@ CONTRACT_RESULTS = {
     "create-instance": "processDefinitionKey bpmnProcessId version processInstanceKey tenantId tags businessId",
     "set-variables": "key",
     "publish-message": "key tenantId",
+    "deploy-resource": "key deployments tenantId",
+    "delete-resource": "resourceKey batchOperation",
+    "evaluate-decision": "decisionKey decisionId decisionName decisionVersion decisionRequirementsId "
+    "decisionRequirementsKey decisionOutput evaluatedDecisions failedDecisionId failureMessage tenantId "
+    "decisionInstanceKey decisionEvaluationKey",
+    "broadcast-signal": "key tenantId",
+    "evaluate-conditional": "processInstances conditionalEvaluationKey tenantId",
 }
 WRONG_SCALARS: dict[type, list[Any]] = {
     fields.KeyNumber: [0, -1, 2**63, "abc", "", "0", 1.0, True, None, [], {}],
     fields.ReferenceNumber: [0, -1, 2**64, "1", 1.0, True, None, [], {}],
     fields.Period: ["", "5", "abc", "-5s", -1, 1, 999_999, 1.5, True, None, [], {}],
 }
+
+RIGHT_SCALARS: dict[type, Any] = {fields.KeyNumber: KEY, fields.ReferenceNumber: 1, fields.Period: "1s"}
 
 
 def info(kind: Any) -> inspect.StructType:
@@ -66,16 +85,23 @@ def here(*values: Any) -> Iterator[tuple[str, Any]]:
     return (("", value) for value in values)
 
 
-def wrong(kind: inspect.Type) -> Iterator[tuple[str, Any]]:
-    """Values that a field of this type refuses, each with the rest of the path where the refusal points."""
+def wrong(field: inspect.Field) -> Iterator[tuple[str, Any]]:
+    """Values that a field refuses, each with the rest of the path where the refusal points."""
+    yield from wrong_values(field.type)
+    if field.required and isinstance(field.type, inspect.RawType):
+        yield from here(None)  # where it is not required, null variables are none
+
+
+def wrong_values(kind: inspect.Type) -> Iterator[tuple[str, Any]]:
     match kind:
         case inspect.Metadata():
-            yield from wrong(kind.type)
+            yield from wrong_values(kind.type)
         case inspect.CustomType():
             yield from here(*WRONG_SCALARS[kind.cls])
         case inspect.StrType():
             yield from here(1, 1.5, True, None, [], {})
             yield from here("", " ", "\t\n") if kind.pattern else ()
+            yield from here("") if kind.min_length else ()
         case inspect.BoolType():
             yield from here(0, 1, "true", None, [], {})
         case inspect.IntType():
@@ -88,7 +114,8 @@ def wrong(kind: inspect.Type) -> Iterator[tuple[str, Any]]:
             yield from here([], 1, "text", True, [{}])
         case inspect.VarTupleType():
             yield from here({}, "x", 1, True, None)
-            yield from ((f"[0]{rest}", [value]) for rest, value in wrong(kind.item_type))
+            yield from here([]) if kind.min_length else ()
+            yield from ((f"[0]{rest}", [value]) for rest, value in wrong_values(kind.item_type))
         case inspect.StructType():
             yield from here([], "x", 1, True, None)
             yield from wrong_members(kind)
@@ -96,27 +123,45 @@ def wrong(kind: inspect.Type) -> Iterator[tuple[str, Any]]:
             raise AssertionError(kind)
 
 
+def right_value(kind: inspect.Type) -> Any:
+    """A small value that a field of this type takes."""
+    match kind:
+        case inspect.Metadata():
+            return right_value(kind.type)
+        case inspect.StrType():
+            return "x"
+        case inspect.IntType():
+            return kind.ge
+        case inspect.CustomType():
+            return RIGHT_SCALARS[kind.cls]
+        case inspect.RawType():
+            return {}
+        case inspect.VarTupleType():
+            return [right_value(kind.item_type)]
+    assert isinstance(kind, inspect.StructType)
+    needed = {name for name, _ in one_of(kind.cls)[:1]} | {field.name for field in kind.fields if field.required}
+    return {field.encode_name: right_value(field.type) for field in kind.fields if field.name in needed}
+
+
 def wrong_members(kind: inspect.StructType) -> Iterator[tuple[str, Any]]:
-    right = {
-        field.encode_name: "x" if isinstance(field.type, inspect.Metadata) else {"afterElementId": "x"}
-        for field in kind.fields
-        if field.required
-    }
+    right = right_value(kind)
     yield ".unknown", right | {"unknown": 1}
+    if choice := [wire_name for _, wire_name in one_of(kind.cls)]:
+        types = {field.encode_name: field.type for field in kind.fields}
+        yield f".{choice[0]}", {name: value for name, value in right.items() if name not in choice}
+        yield f".{choice[1]}", right | {name: right_value(types[name]) for name in choice}
     for field in kind.fields:
         if field.required:
             yield f".{field.encode_name}", {name: value for name, value in right.items() if name != field.encode_name}
-        for rest, value in wrong(field.type):
+        for rest, value in wrong(field):
             yield f".{field.encode_name}{rest}", right | {field.encode_name: value}
 
 
 def wrong_requests() -> Iterator[Any]:
     for operation in TYPED:
-        for field in info(COMMANDS[operation]).fields:
-            for rest, value in wrong(field.type):
-                path = f"data.{field.encode_name}{rest}"
-                data = SMALLEST[operation] | {field.encode_name: value}
-                yield pytest.param(operation, data, path, id=f"{operation}-{path}-{json.dumps(value)[:30]}")
+        for rest, data in wrong_members(info(COMMANDS[operation])):
+            path = f"data{rest}"
+            yield pytest.param(operation, data, path, id=f"{operation}-{path}-{json.dumps(data)[:60]}")
 
 
 def required() -> Iterator[tuple[str, str]]:
@@ -132,7 +177,7 @@ def refusal_of(operation: str, data: object) -> CommandError:
     return refusal.value
 
 
-def test_the_operations_are_those_of_the_binding() -> None:
+def test_the_operations_are_those_of_the_contract() -> None:
     assert set(commands.names()) == set(CONTRACT_FIELDS)
     assert all(COMMANDS[name].operation == name for name in commands.names())
 
@@ -163,7 +208,7 @@ def test_only_create_instance_with_result_answers_with_variables() -> None:
 @pytest.mark.parametrize("operation", TYPED)
 def test_the_samples_hold_every_field(operation: str) -> None:
     missing = set(wire_names(COMMANDS[operation])) - set(FULLEST[operation])
-    assert missing <= {"processDefinitionKey"}  # only without bpmnProcessId
+    assert missing <= {"processDefinitionKey", "decisionKey"}  # only without the id
 
 
 @pytest.mark.parametrize("samples", [SMALLEST, FULLEST], ids=["smallest", "fullest"])
@@ -228,7 +273,9 @@ def test_an_unknown_field_without_a_near_name_lists_the_known_ones() -> None:
 @pytest.mark.parametrize("data", [[], "text", 7, True], ids=["list", "text", "number", "true"])
 def test_data_that_is_not_an_object_is_refused(operation: str, data: Any) -> None:
     error = refusal_of(operation, data)
-    assert error.message.startswith("data: expected an object, found ")
+    other = "the file's text as a JSON string, or an object with the list resources"
+    expected = other if operation == "deploy-resource" else "an object"
+    assert error.message.startswith((f"data: expected {expected}, found ", "metadata.fileName: missing"))
 
 
 @pytest.mark.parametrize("data", [None, {}, [], "text", 7, {"variables": [1]}])
@@ -251,7 +298,7 @@ def test_defaults_are_those_of_the_contract() -> None:
 @pytest.mark.parametrize(
     ("operation", "data", "message"),
     [
-        ("create-instance", {}, "data.bpmnProcessId: missing; expected the process's id"),
+        ("create-instance", {}, "data.bpmnProcessId: missing; expected bpmnProcessId or processDefinitionKey"),
         (
             "create-instance",
             {"bpmnProcessId": "a", "processDefinitionKey": KEY},

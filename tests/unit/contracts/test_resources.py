@@ -81,9 +81,9 @@ def test_a_name_that_is_not_text_is_as_if_absent(headers: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (None, "data: missing; expected the text of the BPMN file"),
-        ("", "data: missing; expected the text of the BPMN file"),
-        ({}, "data: missing; expected the text of the BPMN file"),
+        (None, "data: missing; expected the text of the file"),
+        ("", "data: missing; expected the text of the file"),
+        ({}, "data: missing; expected the text of the file"),
         ({"name": "a"}, "data: expected the file's text as a JSON string, found an object"),
         ([BPMN], "data: expected the file's text as a JSON string, found a list"),
         (7, "data: expected the file's text as a JSON string, found 7"),

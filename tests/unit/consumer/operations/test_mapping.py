@@ -24,6 +24,8 @@ def request(operation: str, data: Any, metadata: dict[str, str] | None = None) -
 
 
 creation = pb.CreateProcessInstanceRequest
+modification = pb.ModifyProcessInstanceRequest
+migration = pb.MigrateProcessInstanceRequest
 RESULT = {
     "type": "userTask",
     "denied": True,
@@ -234,6 +236,154 @@ REQUESTS: list[tuple[str, Any, dict[str, str], Message]] = [
         {},
         pb.ThrowErrorRequest(jobKey=KEY, errorCode="c", errorMessage="e", variables='{"a":1}'),
     ),
+    (
+        "deploy-resource",
+        BPMN,
+        {"fileName": "a.bpmn", "tenantId": "acme"},
+        pb.DeployResourceRequest(resources=[pb.Resource(name="a.bpmn", content=BPMN.encode())], tenantId="acme"),
+    ),
+    (
+        "deploy-resource",
+        "/w==",
+        {"fileName": "a.form", "encoding": "base64"},
+        pb.DeployResourceRequest(resources=[pb.Resource(name="a.form", content=b"\xff")]),
+    ),
+    (
+        "deploy-resource",
+        {
+            "resources": [
+                {"name": "a.bpmn", "content": BPMN},
+                {"name": "b.dmn", "content": "/w==", "encoding": "base64"},
+            ],
+            "tenantId": "acme",
+        },
+        {},
+        pb.DeployResourceRequest(
+            resources=[pb.Resource(name="a.bpmn", content=BPMN.encode()), pb.Resource(name="b.dmn", content=b"\xff")],
+            tenantId="acme",
+        ),
+    ),
+    ("delete-resource", {"resourceKey": KEY}, {}, pb.DeleteResourceRequest(resourceKey=KEY)),
+    (
+        "delete-resource",
+        {"resourceKey": KEY, "deleteHistory": False, "operationReference": 1},
+        {},
+        pb.DeleteResourceRequest(resourceKey=KEY, deleteHistory=False, operationReference=1),
+    ),
+    ("evaluate-decision", {"decisionId": "d"}, {}, pb.EvaluateDecisionRequest(decisionId="d")),
+    (
+        "evaluate-decision",
+        {"decisionKey": KEY, "variables": {"a": 1}, "tenantId": "acme"},
+        {},
+        pb.EvaluateDecisionRequest(decisionKey=KEY, variables='{"a":1}', tenantId="acme"),
+    ),
+    ("broadcast-signal", {"signalName": "s"}, {}, pb.BroadcastSignalRequest(signalName="s")),
+    (
+        "broadcast-signal",
+        {"signalName": "s", "variables": {"a": 1}, "tenantId": "acme"},
+        {},
+        pb.BroadcastSignalRequest(signalName="s", variables='{"a":1}', tenantId="acme"),
+    ),
+    (
+        "update-job-timeout",
+        {"jobKey": KEY, "timeout": "1m30s", "operationReference": 1},
+        {},
+        pb.UpdateJobTimeoutRequest(jobKey=KEY, timeout=90_000, operationReference=1),
+    ),
+    ("modify-instance", {"processInstanceKey": KEY}, {}, modification(processInstanceKey=KEY)),
+    (
+        "modify-instance",
+        {
+            "processInstanceKey": KEY,
+            "activateInstructions": [
+                {"elementId": "a"},
+                {
+                    "elementId": "b",
+                    "ancestorElementInstanceKey": KEY + 1,
+                    "variableInstructions": [{"variables": {"x": 1}, "scopeId": "s"}, {"variables": {}}],
+                },
+            ],
+            "terminateInstructions": [{"elementInstanceKey": KEY + 2}, {"elementId": "c"}],
+            "moveInstructions": [
+                {
+                    "sourceElementInstanceKey": KEY + 3,
+                    "targetElementId": "d",
+                    "ancestorElementInstanceKey": KEY + 4,
+                    "variableInstructions": [{"variables": {"y": 2}}],
+                },
+                {"sourceElementId": "e", "targetElementId": "d", "inferAncestorScopeFromSourceHierarchy": True},
+                {"sourceElementId": "e", "targetElementId": "d", "useSourceParentKeyAsAncestorScopeKey": True},
+            ],
+            "operationReference": 1,
+        },
+        {},
+        modification(
+            processInstanceKey=KEY,
+            activateInstructions=[
+                modification.ActivateInstruction(elementId="a", ancestorElementInstanceKey=-1),
+                modification.ActivateInstruction(
+                    elementId="b",
+                    ancestorElementInstanceKey=KEY + 1,
+                    variableInstructions=[
+                        modification.VariableInstruction(variables='{"x":1}', scopeId="s"),
+                        modification.VariableInstruction(variables="{}"),
+                    ],
+                ),
+            ],
+            terminateInstructions=[
+                modification.TerminateInstruction(elementInstanceKey=KEY + 2),
+                modification.TerminateInstruction(elementId="c"),
+            ],
+            moveInstructions=[
+                modification.MoveInstruction(
+                    sourceElementInstanceKey=KEY + 3,
+                    targetElementId="d",
+                    ancestorElementInstanceKey=KEY + 4,
+                    variableInstructions=[modification.VariableInstruction(variables='{"y":2}')],
+                ),
+                modification.MoveInstruction(
+                    sourceElementId="e",
+                    targetElementId="d",
+                    ancestorElementInstanceKey=-1,
+                    inferAncestorScopeFromSourceHierarchy=True,
+                ),
+                modification.MoveInstruction(
+                    sourceElementId="e",
+                    targetElementId="d",
+                    ancestorElementInstanceKey=-1,
+                    useSourceParentKeyAsAncestorScopeKey=True,
+                ),
+            ],
+            operationReference=1,
+        ),
+    ),
+    (
+        "migrate-instance",
+        {
+            "processInstanceKey": KEY,
+            "migrationPlan": {
+                "targetProcessDefinitionKey": KEY + 1,
+                "mappingInstructions": [{"sourceElementId": "a", "targetElementId": "b"}],
+            },
+            "operationReference": 1,
+        },
+        {},
+        migration(
+            processInstanceKey=KEY,
+            migrationPlan=migration.MigrationPlan(
+                targetProcessDefinitionKey=KEY + 1,
+                mappingInstructions=[migration.MappingInstruction(sourceElementId="a", targetElementId="b")],
+            ),
+            operationReference=1,
+        ),
+    ),
+    ("evaluate-conditional", {}, {}, pb.EvaluateConditionalRequest()),
+    (
+        "evaluate-conditional",
+        {"variables": {"a": 1}, "processDefinitionKey": KEY, "tenantId": "acme"},
+        {},
+        pb.EvaluateConditionalRequest(variables='{"a":1}', processDefinitionKey=KEY, tenantId="acme"),
+    ),
 ]
 
 
@@ -386,6 +536,136 @@ RESULTS: list[tuple[str, Any, Any]] = [
     ("fail-job", pb.FailJobResponse(), None),
     ("update-job-retries", pb.UpdateJobRetriesResponse(), None),
     ("throw-error", pb.ThrowErrorResponse(), None),
+    (
+        "deploy-resource",
+        pb.DeployResourceResponse(
+            key=KEY,
+            deployments=[
+                pb.Deployment(process=pb.ProcessMetadata(bpmnProcessId="p")),
+                pb.Deployment(decision=pb.DecisionMetadata(dmnDecisionId="d")),
+                pb.Deployment(decisionRequirements=pb.DecisionRequirementsMetadata(dmnDecisionRequirementsId="r")),
+                pb.Deployment(form=pb.FormMetadata(formId="f")),
+            ],
+        ),
+        {
+            "key": KEY,
+            "deployments": [
+                {
+                    "process": {
+                        "bpmnProcessId": "p",
+                        "version": 0,
+                        "processDefinitionKey": 0,
+                        "resourceName": "",
+                        "tenantId": "",
+                    }
+                },
+                {
+                    "decision": {
+                        "dmnDecisionId": "d",
+                        "dmnDecisionName": "",
+                        "version": 0,
+                        "decisionKey": 0,
+                        "dmnDecisionRequirementsId": "",
+                        "decisionRequirementsKey": 0,
+                        "tenantId": "",
+                    }
+                },
+                {
+                    "decisionRequirements": {
+                        "dmnDecisionRequirementsId": "r",
+                        "dmnDecisionRequirementsName": "",
+                        "version": 0,
+                        "decisionRequirementsKey": 0,
+                        "resourceName": "",
+                        "tenantId": "",
+                    }
+                },
+                {"form": {"formId": "f", "version": 0, "formKey": 0, "resourceName": "", "tenantId": ""}},
+            ],
+            "tenantId": "",
+        },
+    ),
+    ("delete-resource", pb.DeleteResourceResponse(), {"resourceKey": "", "batchOperation": None}),
+    (
+        "delete-resource",
+        pb.DeleteResourceResponse(
+            resourceKey=str(KEY),
+            batchOperation=pb.BatchOperationCreatedResult(
+                batchOperationKey="7", batchOperationType="DELETE_PROCESS_INSTANCE"
+            ),
+        ),
+        {
+            "resourceKey": str(KEY),
+            "batchOperation": {"batchOperationKey": "7", "batchOperationType": "DELETE_PROCESS_INSTANCE"},
+        },
+    ),
+    (
+        "evaluate-decision",
+        pb.EvaluateDecisionResponse(
+            decisionKey=KEY,
+            decisionOutput="10",
+            evaluatedDecisions=[
+                pb.EvaluatedDecision(
+                    decisionId="d",
+                    matchedRules=[
+                        pb.MatchedDecisionRule(
+                            ruleIndex=1, evaluatedOutputs=[pb.EvaluatedDecisionOutput(outputValue="10")]
+                        )
+                    ],
+                    evaluatedInputs=[pb.EvaluatedDecisionInput(inputValue="7")],
+                )
+            ],
+        ),
+        {
+            "decisionKey": KEY,
+            "decisionId": "",
+            "decisionName": "",
+            "decisionVersion": 0,
+            "decisionRequirementsId": "",
+            "decisionRequirementsKey": 0,
+            "decisionOutput": "10",
+            "evaluatedDecisions": [
+                {
+                    "decisionKey": 0,
+                    "decisionId": "d",
+                    "decisionName": "",
+                    "decisionVersion": 0,
+                    "decisionType": "",
+                    "decisionOutput": "",
+                    "matchedRules": [
+                        {
+                            "ruleId": "",
+                            "ruleIndex": 1,
+                            "evaluatedOutputs": [{"outputId": "", "outputName": "", "outputValue": "10"}],
+                        }
+                    ],
+                    "evaluatedInputs": [{"inputId": "", "inputName": "", "inputValue": "7"}],
+                    "tenantId": "",
+                    "decisionEvaluationInstanceKey": "",
+                }
+            ],
+            "failedDecisionId": "",
+            "failureMessage": "",
+            "tenantId": "",
+            "decisionInstanceKey": 0,
+            "decisionEvaluationKey": 0,
+        },
+    ),
+    ("broadcast-signal", pb.BroadcastSignalResponse(key=KEY), {"key": KEY, "tenantId": ""}),
+    ("update-job-timeout", pb.UpdateJobTimeoutResponse(), None),
+    ("modify-instance", pb.ModifyProcessInstanceResponse(), None),
+    ("migrate-instance", pb.MigrateProcessInstanceResponse(), None),
+    (
+        "evaluate-conditional",
+        pb.EvaluateConditionalResponse(
+            processInstances=[pb.ProcessInstanceReference(processInstanceKey=KEY)], conditionalEvaluationKey=KEY
+        ),
+        {
+            "processInstances": [{"processDefinitionKey": 0, "processInstanceKey": KEY}],
+            "conditionalEvaluationKey": KEY,
+            "tenantId": "",
+        },
+    ),
 ]
 
 
