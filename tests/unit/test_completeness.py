@@ -12,17 +12,25 @@ from typing import Any
 
 import orjson
 import pytest
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from msgspec import inspect
 
 from consumer.delivery.settlement import Settlement, settle
-from consumer.gateway.rpcs import METHODS
+from consumer.gateway.rpcs import METHODS, SERVICE
+from consumer.gateway.versions import SINCE
 from consumer.operations import OPERATIONS
 from consumer.types import Reply
 from tests.unit.consumer.operations.test_mapping import REQUESTS
+from tests.unit.contracts.values import commands
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import Code, Error, Outcome, Source
+from zeebe_amqp.explanation import type_info
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = SERVICE.file.package
 BINDING = (
     "topology",
     "deploy-process",
@@ -49,6 +57,11 @@ ENGINE = (
     "evaluate-conditional",
 )
 """The rest of the engine's commands."""
+LEFT_OUT = {
+    "StreamActivatedJobs": "an endless stream is no answer to one request; activate-jobs polls",
+    "DeployProcess": "deprecated; deploy-process uses DeployResource",
+}
+"""RPCs without an operation, and why."""
 NOT_SENT: dict[str, str] = {}
 """Fields of requests that no data sets, by full name, and why."""
 
@@ -125,16 +138,114 @@ def carried(message: Message) -> Iterator[str]:
                 yield from carried(part)
 
 
+def sent() -> dict[str, list[Message]]:
+    """For each operation the requests that carry whatever its data can say, made from its type."""
+    return {name: [row.to_request(command) for command in commands(name)] for name, row in OPERATIONS.items()}
+
+
 def test_every_field_of_every_request_can_be_set_by_data() -> None:
-    """The table of mappings is what is sent; a field that none of its rows carries would be out of reach."""
-    messages = [message for *_, message in REQUESTS]
+    messages = [message for requests in sent().values() for message in requests]
     reachable = {name for message in messages for name in carried(message)}
     existing = {name for message in messages for name in declared(message.DESCRIPTOR)}
     assert existing - reachable == set(NOT_SENT)
 
 
+def test_every_rpc_but_those_left_out_has_an_operation() -> None:
+    called = {METHODS[message.DESCRIPTOR.full_name].name for requests in sent().values() for message in requests}
+    assert called | set(LEFT_OUT) == {method.name for method in SERVICE.methods}
+    assert not called & set(LEFT_OUT)
+
+
+def test_every_dated_field_of_a_request_is_reached() -> None:
+    """What may be refused for an old gateway's sake must be something that can be asked for."""
+    reachable = {f"{PACKAGE}.{name}" for name in SINCE if name.partition(".")[0].endswith("Request")}
+    messages = [message for requests in sent().values() for message in requests]
+    left_out = {f"{PACKAGE}.{rpc}Request" for rpc in LEFT_OUT}
+    reachable = {name for name in reachable if name.rpartition(".")[0] not in left_out}
+    assert reachable <= {name for message in messages for name in carried(message)}
+
+
+def filled(kind: type[Message], alternative: int = 0) -> Message:
+    """A response with every field set to something else than its default; of a oneof the member of that number."""
+    message = kind()
+    for field in kind.DESCRIPTOR.fields:
+        oneof = field.containing_oneof
+        if oneof is not None and oneof.fields[alternative % len(oneof.fields)] is not field:
+            continue
+        one = value_of(field, alternative)
+        if field.is_repeated:
+            getattr(message, field.name).extend([one, one])
+        elif field.message_type is not None:
+            getattr(message, field.name).CopyFrom(one)
+        else:
+            setattr(message, field.name, one)
+    return message
+
+
+def value_of(field: FieldDescriptor, alternative: int) -> Any:
+    if field.message_type is not None:
+        return filled(GetMessageClass(field.message_type), alternative)
+    if field.enum_type is not None:
+        return field.enum_type.values[-1].number
+    return {FieldDescriptor.TYPE_STRING: "text", FieldDescriptor.TYPE_BOOL: True}.get(field.type, 2**30)
+
+
+def responses() -> Iterator[Any]:
+    for name, requests in sent().items():
+        for kind in {METHODS[message.DESCRIPTOR.full_name].response for message in requests}:
+            for alternative in range(4):
+                yield pytest.param(name, filled(kind, alternative), id=f"{name}-{kind.__name__}-{alternative}")
+
+
+def answered(name: str, response: Message) -> tuple[Any, Any]:
+    """What an operation makes of a response, and what protobuf's own rendering makes of it."""
+    whole = MessageToDict(response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    if name == "activate-jobs":
+        return OPERATIONS[name].to_result([response], True), whole["jobs"]
+    if name == "deploy-process":  # its reply is the binding's: processes instead of deployments
+        processes = [each["process"] for each in whole.pop("deployments") if "process" in each]
+        whole["processes"] = processes
+    return OPERATIONS[name].to_result(response, True), whole or None
+
+
+@pytest.mark.parametrize(("name", "response"), list(responses()))
+def test_every_field_of_every_response_is_rendered(name: str, response: Message) -> None:
+    rendered, whole = answered(name, response)
+    assert rendered == whole
+
+
+@pytest.mark.parametrize(("name", "response"), list(responses()))
+def test_every_field_of_every_reply_is_in_its_typed_result(name: str, response: Message) -> None:
+    rendered, _ = answered(name, response)
+    results = {command.result_type() for command in commands(name)}
+    assert any(same_names(rendered, result) for result in results)
+
+
+def same_names(data: Any, kind: Any) -> bool:
+    """Whether plain data have the names that a type says, and no others, however deep."""
+    found = type_info(kind) if not isinstance(kind, inspect.Type) else kind
+    match found:
+        case inspect.NoneType():
+            return data is None
+        case inspect.UnionType():
+            return any(same_names(data, each) for each in found.types)
+        case inspect.VarTupleType():
+            return isinstance(data, list) and all(same_names(each, found.item_type) for each in data)
+        case inspect.StructType():
+            types = {field.encode_name: field.type for field in found.fields}
+            optional = {name for name, each in types.items() if isinstance(each, inspect.UnionType)}
+            return (
+                isinstance(data, dict)
+                and set(data) <= set(types) <= set(data) | optional
+                and all(same_names(each, types[name]) for name, each in data.items())
+            )
+    return not isinstance(data, dict | list | None)
+
+
 def test_every_operation_sends_requests_that_the_protocol_has() -> None:
-    sent = {name: {type(message) for operation, *_, message in REQUESTS if operation == name} for name in OPERATIONS}
-    for name, kinds in sent.items():
+    kinds_sent = {
+        name: {type(message) for operation, *_, message in REQUESTS if operation == name} for name in OPERATIONS
+    }
+    for name, kinds in kinds_sent.items():
         assert kinds, name
         assert {kind.DESCRIPTOR.full_name for kind in kinds} <= set(METHODS), name

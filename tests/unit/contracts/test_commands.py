@@ -13,11 +13,12 @@ import pytest
 from msgspec import inspect
 
 from tests.unit.contracts.samples import FULLEST, KEY, SMALLEST, body, command, request
+from tests.unit.contracts.values import info, value
 from zeebe_amqp import commands, envelope, fields
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.commands.rules import one_of
 from zeebe_amqp.errors import Code, CommandError
-from zeebe_amqp.explanation import describe, type_info
+from zeebe_amqp.explanation import describe
 
 validate = import_module("jsonschema").validate  # whose types are in another package
 
@@ -68,21 +69,13 @@ WRONG_SCALARS: dict[type, list[Any]] = {
     fields.Period: ["", "5", "abc", "-5s", -1, 1, 999_999, 1.5, True, None, [], {}],
 }
 
-RIGHT_SCALARS: dict[type, Any] = {fields.KeyNumber: KEY, fields.ReferenceNumber: 1, fields.Period: "1s"}
-
-
-def info(kind: Any) -> inspect.StructType:
-    found = type_info(kind)
-    assert isinstance(found, inspect.StructType)
-    return found
-
 
 def wire_names(kind: Any) -> list[str]:
     return [field.encode_name for field in info(kind).fields]
 
 
 def here(*values: Any) -> Iterator[tuple[str, Any]]:
-    return (("", value) for value in values)
+    return (("", each) for each in values)
 
 
 def wrong(field: inspect.Field) -> Iterator[tuple[str, Any]]:
@@ -115,7 +108,7 @@ def wrong_values(kind: inspect.Type) -> Iterator[tuple[str, Any]]:
         case inspect.VarTupleType():
             yield from here({}, "x", 1, True, None)
             yield from here([]) if kind.min_length else ()
-            yield from ((f"[0]{rest}", [value]) for rest, value in wrong_values(kind.item_type))
+            yield from ((f"[0]{rest}", [bad]) for rest, bad in wrong_values(kind.item_type))
         case inspect.StructType():
             yield from here([], "x", 1, True, None)
             yield from wrong_members(kind)
@@ -123,38 +116,18 @@ def wrong_values(kind: inspect.Type) -> Iterator[tuple[str, Any]]:
             raise AssertionError(kind)
 
 
-def right_value(kind: inspect.Type) -> Any:
-    """A small value that a field of this type takes."""
-    match kind:
-        case inspect.Metadata():
-            return right_value(kind.type)
-        case inspect.StrType():
-            return "x"
-        case inspect.IntType():
-            return kind.ge
-        case inspect.CustomType():
-            return RIGHT_SCALARS[kind.cls]
-        case inspect.RawType():
-            return {}
-        case inspect.VarTupleType():
-            return [right_value(kind.item_type)]
-    assert isinstance(kind, inspect.StructType)
-    needed = {name for name, _ in one_of(kind.cls)[:1]} | {field.name for field in kind.fields if field.required}
-    return {field.encode_name: right_value(field.type) for field in kind.fields if field.name in needed}
-
-
 def wrong_members(kind: inspect.StructType) -> Iterator[tuple[str, Any]]:
-    right = right_value(kind)
+    right = value(kind)
     yield ".unknown", right | {"unknown": 1}
     if choice := [wire_name for _, wire_name in one_of(kind.cls)]:
         types = {field.encode_name: field.type for field in kind.fields}
         yield f".{choice[0]}", {name: value for name, value in right.items() if name not in choice}
-        yield f".{choice[1]}", right | {name: right_value(types[name]) for name in choice}
+        yield f".{choice[1]}", right | {name: value(types[name]) for name in choice}
     for field in kind.fields:
         if field.required:
             yield f".{field.encode_name}", {name: value for name, value in right.items() if name != field.encode_name}
-        for rest, value in wrong(field):
-            yield f".{field.encode_name}{rest}", right | {field.encode_name: value}
+        for rest, bad in wrong(field):
+            yield f".{field.encode_name}{rest}", right | {field.encode_name: bad}
 
 
 def wrong_requests() -> Iterator[Any]:
@@ -243,6 +216,9 @@ def test_a_wrong_value_of_any_field_is_refused_by_its_path(operation: str, data:
     assert error.details["field"] == path
     assert error.operation == operation
     assert not any(internal in error.message for internal in "`$")
+    told = error.message.removeprefix(f"{path}: ")
+    assert told.startswith(("missing; expected ", "unknown field; ", "not allowed together with ", "expected "))
+    assert not told.startswith("expected ") or ", found " in told
 
 
 @pytest.mark.parametrize(("operation", "field"), list(required()))
@@ -253,15 +229,30 @@ def test_a_missing_required_field_is_refused_by_its_name(operation: str, field: 
     assert error.message.startswith(f"data.{field}: missing; expected ")
 
 
-@pytest.mark.parametrize("operation", TYPED)
-def test_a_mistyped_field_is_refused_with_the_nearest_name(operation: str) -> None:
-    for field in SMALLEST[operation]:
-        data = dict(SMALLEST[operation])
-        data[field[:-1]] = data.pop(field)
-        error = refusal_of(operation, data)
-        assert error.code == Code.INVALID_ARGUMENT
-        assert error.message == f'data.{field[:-1]}: unknown field; did you mean "{field}"?'
-        assert error.details == {"field": f"data.{field[:-1]}", "suggestion": field}
+def mistyped(kind: inspect.Type) -> Iterator[tuple[str, str, Any]]:
+    """Values with one member's name mistyped, however deep: its path, the right name, the value."""
+    if isinstance(kind, inspect.VarTupleType):
+        yield from ((f"[0]{path}", name, [bad]) for path, name, bad in mistyped(kind.item_type))
+    if not isinstance(kind, inspect.StructType):
+        return
+    right = value(kind)
+    for field in kind.fields:
+        wrong_name = field.encode_name[:-1]
+        others = {name: each for name, each in right.items() if name != field.encode_name}
+        yield f".{wrong_name}", field.encode_name, {wrong_name: value(field.type)} | others
+        for path, name, bad in mistyped(field.type):
+            yield f".{field.encode_name}{path}", name, right | {field.encode_name: bad}
+
+
+MISTYPED = [(operation, *each) for operation in TYPED for each in mistyped(info(COMMANDS[operation]))]
+
+
+@pytest.mark.parametrize(("operation", "path", "name", "data"), MISTYPED)
+def test_a_mistyped_field_is_refused_with_the_nearest_name(operation: str, path: str, name: str, data: Any) -> None:
+    error = refusal_of(operation, data)
+    assert error.code == Code.INVALID_ARGUMENT
+    assert error.message == f'data{path}: unknown field; did you mean "{name}"?'
+    assert error.details == {"field": f"data{path}", "suggestion": name}
 
 
 def test_an_unknown_field_without_a_near_name_lists_the_known_ones() -> None:

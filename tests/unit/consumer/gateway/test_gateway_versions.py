@@ -27,7 +27,7 @@ FIELDS = {
 }
 RPCS = {f"rpc {method.name}" for method in SERVICE.methods}
 FIRST = set((Path(__file__).parent / "first_protocol.txt").read_text("utf-8").split("\n")) - {""}
-"""Fields and RPCs of version 1.0 of the protocol, and one type that only newer fields lead to."""
+"""Fields and RPCs of version 1.0 of the protocol."""
 
 
 def test_every_dated_name_is_in_the_protocol() -> None:
