@@ -16,6 +16,7 @@ from consumer.delivery.giveback import GiveBack
 from consumer.operations import OPERATIONS, Operation
 from consumer.operations.keys import refuse_impossible
 from consumer.types import Handler, Incoming, Reply
+from zeebe_amqp.envelope import Request
 from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 
 __all__ = ["Caller", "dispatched", "guarded", "recovered"]
@@ -50,7 +51,7 @@ def dispatched(gateway: Caller, clock: Callable[[], float] = time.time) -> Handl
                 repeatable=operation.repeatable(request.command),
             )
         except CommandError as error:
-            raise _explained(error, operation) from error
+            raise _explained(_placed(error, operation, request), operation) from error
         return Reply(request.operation, operation.to_result(answer, request.keys_as_text))
 
     return dispatch
@@ -64,6 +65,16 @@ def _refuse_past(deadline: float | None, now: float) -> None:
             f"the header deadline passed {late} ms before the command could start; it was not executed",
             details={"field": "deadline"},
         )
+
+
+def _placed(error: CommandError, operation: Operation, request: Request) -> CommandError:
+    """The error with the field named where the caller wrote it: a file's tenant stands in the metadata."""
+    field = str((error.details or {}).get("field", ""))
+    name = field.removeprefix("data.")
+    if name in operation.in_metadata and name in request.metadata:
+        error.message = error.message.replace(field, f"metadata.{name}", 1)
+        error.details = {**(error.details or {}), "field": f"metadata.{name}"}
+    return error
 
 
 def _explained(error: CommandError, operation: Operation) -> CommandError:

@@ -35,8 +35,10 @@ def _delete_resource(command: DeleteResource) -> pb.DeleteResourceRequest:
     )
 
 
+_OF_FILES = frozenset({"tenantId"})
+
 OPERATIONS = (
-    Operation(DeployProcess, _deploy_process, _deployed_processes, repeatable=always),
-    Operation(DeployResource, _deploy_resource, rendered, repeatable=always),
+    Operation(DeployProcess, _deploy_process, _deployed_processes, repeatable=always, in_metadata=_OF_FILES),
+    Operation(DeployResource, _deploy_resource, rendered, repeatable=always, in_metadata=_OF_FILES),
     Operation(DeleteResource, _delete_resource, rendered, repeatable=always),
 )

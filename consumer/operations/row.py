@@ -52,6 +52,8 @@ class Operation:
     """Whether the ledger keeps its answer; false for what changes nothing."""
     attempt_timeout: Callable[[Any], float | None] = lambda _: None
     """Seconds one attempt may take; None for the configured default."""
+    in_metadata: frozenset[str] = frozenset()
+    """Fields of the request that may come from the envelope's metadata: errors name them there."""
     when_late: str = ""
     """What a caller must know when the answer did not come in time."""
 

@@ -13,6 +13,8 @@ from google.protobuf.message import Message
 from consumer.gateway.protocol import gateway_pb2 as pb
 from consumer.handler import dispatched, guarded, recovered
 from consumer.types import Handler, Incoming, Reply
+from tests.unit.contracts.values import info, keys
+from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 
 KEY = 2251799813685249
@@ -116,33 +118,49 @@ async def test_a_deadline_that_is_no_number_calls_nobody(deadline: Any) -> None:
     assert (error.code, error.details, engine.calls) == (Code.INVALID_ARGUMENT, {"field": "header deadline"}, [])
 
 
+IMPOSSIBLE = [
+    pytest.param(operation, data, f"data{path}", key, id=f"{operation}{path}-{key}")
+    for operation, command in COMMANDS.items()
+    if operation not in {"topology", "deploy-process"}  # which read no keys
+    for key in (1, 2**51 - 1)
+    for path, data in keys(info(command), key)
+]
+
+
+@pytest.mark.parametrize(("operation", "data", "field", "key"), IMPOSSIBLE)
+async def test_a_key_below_the_first_partition_calls_nobody(operation: str, data: Any, field: str, key: int) -> None:
+    engine, request = Engine(None), incoming(operation, data)
+    error = await refusal(engine, request)
+    assert (error.code, error.outcome, error.details) == (Code.NOT_FOUND, Outcome.NOT_EXECUTED, {"field": field})
+    assert error.message.startswith(f"{field}: {key} is no key")
+    assert (engine.calls, request.called) == ([], False)
+
+
+async def test_a_key_of_an_instance_that_is_waited_for_is_checked_too() -> None:
+    data = {"processDefinitionKey": 1, "withResult": True}
+    error = await refusal(Engine(None), incoming("create-instance", data))
+    assert error.details == {"field": "data.processDefinitionKey"}
+
+
 @pytest.mark.parametrize(
-    ("operation", "field", "more"),
+    ("operation", "data", "metadata", "field"),
     [
-        ("cancel-instance", "processInstanceKey", {}),
-        ("set-variables", "elementInstanceKey", {"variables": {}}),
-        ("resolve-incident", "incidentKey", {}),
-        ("complete-job", "jobKey", {}),
-        ("fail-job", "jobKey", {"retries": 1}),
-        ("update-job-retries", "jobKey", {}),
-        ("throw-error", "jobKey", {"errorCode": "e"}),
-        ("create-instance", "processDefinitionKey", {}),
-        ("create-instance", "processDefinitionKey", {"withResult": True}),
+        ("deploy-process", "<x/>", {"fileName": "a.bpmn", "tenantId": "acme"}, "metadata.tenantId"),
+        ("deploy-resource", "<x/>", {"fileName": "a.bpmn", "tenantId": "acme"}, "metadata.tenantId"),
+        (
+            "deploy-resource",
+            {"resources": [{"name": "a.bpmn", "content": "<x/>"}], "tenantId": "acme"},
+            None,
+            "data.tenantId",
+        ),
     ],
 )
-@pytest.mark.parametrize("key", [1, 2**51 - 1])
-async def test_a_key_below_the_first_partition_calls_nobody(
-    operation: str, field: str, more: dict[str, Any], key: int
+async def test_a_refused_tenant_is_named_where_the_caller_wrote_it(
+    operation: str, data: Any, metadata: dict[str, str] | None, field: str
 ) -> None:
-    engine, request = Engine(None), incoming(operation, {field: key, **more})
-    error = await refusal(engine, request)
-    assert (error.code, error.outcome, error.details) == (
-        Code.NOT_FOUND,
-        Outcome.NOT_EXECUTED,
-        {"field": f"data.{field}"},
-    )
-    assert str(key) in error.message
-    assert (engine.calls, request.called) == ([], False)
+    too_new = CommandError(Code.UNIMPLEMENTED, "data.tenantId: too new", details={"field": "data.tenantId", "more": 1})
+    error = await refusal(Engine(too_new), incoming(operation, data, metadata))
+    assert (error.message, error.details) == (f"{field}: too new", {"field": field, "more": 1})
 
 
 def late(outcome: Outcome = Outcome.UNKNOWN, code: Code = Code.DEADLINE_EXCEEDED) -> CommandError:

@@ -80,6 +80,22 @@ def commands(operation: str) -> Iterator[Command]:
             yield _decoded(operation, {name: flag if each is True else each for name, each in data.items()})
 
 
+def keys(kind: inspect.Type, key: int) -> Iterator[tuple[str, Any]]:
+    """Values of a type with `key` as one of its keys, however deep; each with the path to it."""
+    match kind:
+        case inspect.CustomType(cls=fields.KeyNumber):
+            yield "", key
+        case inspect.VarTupleType():
+            yield from ((f"[0]{path}", [each]) for path, each in keys(kind.item_type, key))
+        case inspect.StructType():
+            choice = {wire_name for _, wire_name in one_of(kind.cls)}
+            for field in kind.fields:
+                left_out = choice if field.encode_name in choice else set()
+                others = {name: each for name, each in value(kind).items() if name not in left_out}
+                for path, each in keys(field.type, key):
+                    yield f".{field.encode_name}{path}", others | {field.encode_name: each}
+
+
 def _decoded(operation: str, data: dict[str, Any]) -> Command:
     """The command, without the fields that the rules between fields refuse."""
     while True:
