@@ -26,14 +26,13 @@ from consumer.gateway.retries import Retries
 from consumer.gateway.rpcs import METHODS, Rpc, bind
 from consumer.types import CallObserver, CallSpan
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+from zeebe_amqp.wire import MAX_MESSAGE
 
 log = logging.getLogger(__name__)
 
 Answer: TypeAlias = Message | list[Message]
 """The response; of a stream all responses, in order."""
 
-MAX_MESSAGE = 4 * 1024 * 1024
-"""Bytes of a serialized request that a gateway accepts."""
 PROBE_TIMEOUT = 5.0
 """Seconds for the question whether the gateway is there."""
 SHORTEST_ATTEMPT = 0.001

@@ -144,7 +144,7 @@ def _check_size(body: bytes) -> None:
     if len(body) > wire.MAX_BODY:
         raise CommandError(
             Code.RESOURCE_EXHAUSTED,
-            f"body: expected at most {wire.MAX_BODY} bytes, the gateway's limit, found {len(body)}",
+            f"body: expected at most {wire.MAX_BODY} bytes, twice the gateway's limit, found {len(body)}",
             details={"field": "body"},
         )
 

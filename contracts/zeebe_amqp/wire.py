@@ -68,8 +68,10 @@ TRACE_NAMES: Final = (TRACEPARENT, TRACESTATE, BAGGAGE)
 METADATA_NAMES: Final = (FILE_NAME, ENCODING, TENANT_ID, KEYS, *TRACE_NAMES)
 """The metadata that is read; other names are ignored."""
 
-MAX_BODY: Final = 4 * 1024 * 1024
-"""The largest request body, bytes: the gateway's own limit."""
+MAX_MESSAGE: Final = 4 * 1024 * 1024
+"""The largest gRPC message a gateway takes, bytes; a command's own size as such a message counts, not its JSON's."""
+MAX_BODY: Final = 2 * MAX_MESSAGE
+"""The largest request body, bytes: JSON text and base64 are larger than the message that they become."""
 MAX_DEPTH: Final = 500
 """How many levels a document of variables may be nested; deeper ones hang or kill the engine."""
 MAX_TEXT: Final = 255

@@ -287,14 +287,14 @@ def test_another_encoding_is_refused(content_encoding: str) -> None:
 # Limits
 
 
-def test_a_body_of_four_mebibytes_is_read_and_one_byte_more_is_refused_unread() -> None:
+def test_a_body_of_eight_mebibytes_is_read_and_one_byte_more_is_refused_unread() -> None:
     head, tail = b'{"operation":"set-variables","data":{"elementInstanceKey":1,"variables":{"a":"', b'"}}}'
     largest = head + b"x" * (wire.MAX_BODY - len(head) - len(tail)) + tail
     assert envelope.decode(largest).operation == "set-variables"
     error = refusal(largest + b" ")
     assert error.code == Code.RESOURCE_EXHAUSTED
     assert error.operation == "set-variables"
-    assert error.message == "body: expected at most 4194304 bytes, the gateway's limit, found 4194305"
+    assert error.message == "body: expected at most 8388608 bytes, twice the gateway's limit, found 8388609"
     assert refusal(b" " * (wire.MAX_BODY + 1), type="topology").operation == "topology"
     assert refusal(b" " * (wire.MAX_BODY + 1)).operation is None
 

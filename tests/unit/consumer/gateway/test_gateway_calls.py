@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from google.protobuf.message import Message
 
 from consumer.gateway import Gateway
 from consumer.gateway.protocol import gateway_pb2 as pb
+from consumer.operations import OPERATIONS, Operation
 from tests.fakes.gateway import BUSY, FakeGateway, Step, answer, fail
 from tests.unit.consumer.gateway.samples import (
     ACTIVATE,
@@ -18,6 +21,9 @@ from tests.unit.consumer.gateway.samples import (
     connected,
     refusal,
 )
+from tests.unit.contracts.values import commands
+from zeebe_amqp import wire
+from zeebe_amqp.commands import Command
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 ALL_REQUESTS = [
@@ -217,6 +223,37 @@ async def test_a_request_above_four_mebibytes_is_refused_without_a_call(gateway:
         Outcome.NOT_EXECUTED,
         False,
     )
+
+
+LARGE: dict[type, Any] = {
+    str: "x" * wire.MAX_MESSAGE,
+    bytes: b"x" * wire.MAX_MESSAGE,
+    msgspec.Raw: msgspec.Raw(b'"' + b"x" * wire.MAX_MESSAGE + b'"'),
+}
+
+
+def too_large() -> Iterator[Any]:
+    """Every operation with more than four mebibytes in one of its fields without limit."""
+    for operation, row in OPERATIONS.items():
+        command = next(commands(operation))
+        for name in command.__struct_fields__:
+            large = LARGE.get(type(getattr(command, name)))
+            if large is not None and name != "tenant_filter":
+                yield pytest.param(row, msgspec.structs.replace(command, **{name: large}), id=f"{operation}-{name}")
+
+
+@pytest.mark.parametrize(("row", "command"), list(too_large()))
+async def test_a_command_above_four_mebibytes_is_refused_without_a_call(
+    gateway: Gateway, fake: FakeGateway, row: Operation, command: Command
+) -> None:
+    message = row.to_request(command)
+    with pytest.raises(CommandError) as raised:
+        await gateway.call(message)
+
+    assert fake.requests == []
+    size = message.ByteSize()
+    assert raised.value.message == f"data: {size} bytes as a message to the gateway; accepted are at most 4194304"
+    assert raised.value.code is Code.RESOURCE_EXHAUSTED
 
 
 async def test_the_largest_request_is_sent(gateway: Gateway, fake: FakeGateway) -> None:
