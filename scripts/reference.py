@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
-from msgspec import NODEFAULT, inspect
-
 from consumer.config import VARIABLES
-from consumer.operations import OPERATIONS, Operation
-from zeebe_amqp.commands import COMMANDS, Command
-from zeebe_amqp.explanation import describe, type_info
+from scripts import operations_page
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MADE = "<!-- Made from the code by `make reference`; change the code, not this page. -->\n"
-OF_THE_FILE = {
-    "name": ("`metadata.fileName`", "text that ends in .bpmn or .xml", "required"),
-    "content": ("`data`", "the file's text as a JSON string (base64 with `metadata.encoding`)", "required"),
-    "tenant_id": ("`metadata.tenantId`", "text", "none"),
-}
-"""deploy-process takes a file, not an object; in the bare form the body is the file and metadata are headers."""
 
 
 def configuration() -> str:
@@ -76,65 +64,7 @@ true, t, on, 1 and their opposites; `caCertificatePath` names a PEM file. An unk
 
 def operations() -> str:
     """The page of all operations."""
-    parts = [
-        "# Operations\n",
-        MADE,
-        "An operation is named by `operation` in the envelope; its `data` are the fields below. An unknown field is",
-        "refused, with the nearest known name. Keys are JSON integers or their decimal text. A duration is text such",
-        'as `"1h30m"`, `"250ms"` or `"PT5M"`, or an integer of nanoseconds. Variables are a JSON object, handed to the',
-        "engine byte for byte. *Repeatable* says whether running the command twice is harmless, so that it may be",
-        "tried again when its outcome is unknown.\n",
-    ]
-    return "\n".join([*parts, *(line for name in COMMANDS for line in _operation(OPERATIONS[name]))])
-
-
-def _operation(row: Operation) -> Iterator[str]:
-    yield f"## {row.name}\n"
-    yield f"{_first_line(row.command.__doc__)}\n"
-    yield f"Repeatable: {REPEATABLE.get(row.name, 'yes')}.\n"
-    fields = list(_fields(row.command))
-    if fields:
-        yield from _lines([("field", "accepted", "default"), ("---", "---", "---"), *fields])
-        yield ""
-    yield f"Reply data: {_result(row.command)}\n"
-
-
-REPEATABLE = {
-    "create-instance": "no",
-    "publish-message": "only with a messageId and a timeToLive",
-    "activate-jobs": "no, it would lock other jobs",
-    "broadcast-signal": "no",
-    "modify-instance": "no",
-    "migrate-instance": "no",
-    "evaluate-conditional": "no",
-}
-"""What `Operation.repeatable` decides, in words; a test compares the two."""
-
-
-def _fields(command: type[Command]) -> Iterator[tuple[str, str, str]]:
-    if command.operation == "deploy-process":
-        yield from OF_THE_FILE.values()
-        return
-    info = type_info(command)
-    assert isinstance(info, inspect.StructType)
-    for field in info.fields:
-        default = "required" if field.required else _default(field.default)
-        yield f"`{field.encode_name}`", describe(field.type).replace("|", "\\|"), default
-
-
-def _default(value: Any) -> str:
-    if value in (None, "", ()) or value is NODEFAULT:
-        return "none"
-    return _code(orjson.dumps(value).decode())
-
-
-def _result(command: type[Command]) -> str:
-    if command.result is None:
-        return "`null`."
-    info = type_info(command.result)
-    each, prefix = (info.item_type, "a list of ") if isinstance(info, inspect.VarTupleType) else (info, "")
-    assert isinstance(each, inspect.StructType)
-    return prefix + ", ".join(f"`{field.encode_name}`" for field in each.fields) + "."
+    return "\n".join(["# Operations\n", MADE, operations_page.page().strip()]).rstrip()
 
 
 def _names(names: tuple[str, ...]) -> str:
@@ -143,10 +73,6 @@ def _names(names: tuple[str, ...]) -> str:
 
 def _code(text: str) -> str:
     return f"`{text}`" if text else "unset"
-
-
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().partition("\n")[0]
 
 
 def _lines(rows: list[Any]) -> list[str]:

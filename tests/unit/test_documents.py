@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from consumer.operations import OPERATIONS
-from scripts import reference
+from consumer.operations.instances import GATEWAY_GRACE
+from scripts import operations_page, reference
 from zeebe_amqp.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -49,9 +51,45 @@ def test_the_words_about_repeating_agree_with_the_rows(operation: str) -> None:
         else []
     }
     decided = [OPERATIONS[operation].repeatable(sample) for sample in samples.get(operation) or [None]]
-    words = reference.REPEATABLE.get(operation, "yes")
+    words = operations_page.REPEATABLE.get(operation, "yes")
     expected = {"yes": [True], "only with a messageId and a timeToLive": [False, False, False, True]}
     assert decided == expected.get(words, [False])
+
+
+ABSENT = {
+    "create-instance.version": ({"bpmnProcessId": "p"}, "version", -1),
+    "create-instance.requestTimeout": (
+        {"bpmnProcessId": "p", "withResult": True},
+        "requestTimeout",
+        15_000 + GATEWAY_GRACE,
+    ),
+    "activate-jobs.timeout": ({"jobType": "t", "maxJobsToActivate": 1}, "timeout", 300_000),
+    "activate-jobs.requestTimeout": ({"jobType": "t", "maxJobsToActivate": 1}, "requestTimeout", -1),
+    "publish-message.timeToLive": ({"messageName": "m"}, "timeToLive", 0),
+    "fail-job.retryBackOff": ({"jobKey": 2251799813685250, "retries": 1}, "retryBackOff", 0),
+}
+"""What is sent where a field is absent."""
+
+
+@pytest.mark.parametrize("path", operations_page.DEFAULTS)
+def test_the_words_about_absent_fields_agree_with_what_is_sent(path: str) -> None:
+    data, name, sent = ABSENT[path]
+    operation = path.partition(".")[0]
+    command = COMMANDS[operation].from_wire(json.dumps(data).encode(), {})
+    assert getattr(OPERATIONS[operation].to_request(command), name) == sent
+
+
+def test_the_page_of_operations_names_every_field_and_the_gateway_that_brought_it() -> None:
+    """Whatever has a version in the protocol has one on the page, unless what it is part of has it already."""
+    page = (ROOT / "docs" / "operations.md").read_text()
+    for operation in COMMANDS:
+        section = page.partition(f"## {operation}\n")[2].partition("\n## ")[0]
+        for field in operations_page.fields(operation, operations_page.request_types(operation)[0]):
+            assert f"| `{field.path}` |" in section or operation == "deploy-process", field.path
+    tagged = page.partition("## create-instance\n")[2]
+    assert "| `tags` | a list; each item is text that is not blank | none | 8.8 |" in tagged
+    assert "- Calls: `MigrateProcessInstance` (gateway 8.4 or newer)" in page
+    assert "| `tenantId` | text | none | 8.3 |" in page.partition("## evaluate-decision\n")[2]
 
 
 def test_the_caller_of_the_readme_is_the_example() -> None:

@@ -120,7 +120,7 @@ class JobResult(Part, frozen=True, kw_only=True):
 
 
 class CompleteJob(Command, frozen=True, kw_only=True):
-    """Complete a job; `job_result` (on the wire: `result`) is for listeners and ad-hoc sub-processes."""
+    """Complete a job; with a result when it is a listener's or an ad-hoc sub-process's."""
 
     operation: ClassVar[str] = "complete-job"
 
