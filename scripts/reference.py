@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from consumer.config import VARIABLES
+from consumer.config import VARIABLES, component
 from scripts import operations_page
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -31,6 +32,7 @@ def configuration() -> str:
         "For the official clients' configuration and for secrets in files; the first name that is set wins.\n",
         *_lines([("variable", "also read from"), ("---", "---"), *also]),
         COMPONENT,
+        *keys(),
     ]
     return "\n".join(parts)
 
@@ -38,7 +40,8 @@ def configuration() -> str:
 COMPONENT = """
 ## Component file
 
-`COMPONENT_FILE` (or `--component`) names a component file of the binding; what it says stands below the environment:
+`COMPONENT_FILE` (or `--component`) names a component file of the binding; what it says stands below the environment.
+This one has all that such a file may have: the command binding, a broker's binding and the store of its secrets.
 
 ```yaml
 apiVersion: dapr.io/v1alpha1
@@ -50,16 +53,73 @@ spec:
   version: v1
   metadata:
   - name: gatewayAddr
-    value: localhost:26500
+    value: zeebe.example:26500
   - name: gatewayKeepAlive
     value: 45s
   - name: usePlainTextConnection
-    value: "true"
+    value: "false"
+  - name: clientId
+    value: orders
+  - name: clientSecret
+    secretKeyRef:
+      name: zeebe:secret
+  - name: authorizationServerUrl
+    value: https://idp.example/oauth/token
+  - name: tokenAudience
+    value: zeebe.example
+auth:
+  secretStore: secrets
+---
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata:
+  name: broker
+spec:
+  type: bindings.rabbitmq
+  version: v1
+  metadata:
+  - name: host
+    secretKeyRef:
+      name: RABBITMQ_URL
+  - name: queueName
+    value: zeebe.commands,zeebe.polls
+  - name: prefetchCount
+    value: "128"
+---
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata:
+  name: secrets
+spec:
+  type: secretstores.local.file
+  version: v1
+  metadata:
+  - name: secretsFile
+    value: secrets.json
 ```
 
 `gatewayAddr` is required; `gatewayKeepAlive` is a duration or whole seconds; `usePlainTextConnection` takes y, yes,
-true, t, on, 1 and their opposites; `caCertificatePath` names a PEM file. An unknown key is an error.
+true, t, on, 1 and their opposites; `caCertificatePath` names a PEM file. An unknown key is an error. The component of
+the broker may be missing; its keys about queues and reconnecting have no effect, because these are the service's own
+affair, and are warned about.
+
+A value may be the name of a secret. Without `auth.secretStore` (or with a store of type `secretstores.local.env`) that
+is a variable of the environment; a store of type `secretstores.local.file` in the same file names a JSON file beside
+it, in which a colon leads into a nested object.
 """
+
+
+def keys() -> Iterator[str]:
+    """The table of all keys of a component file."""
+    rows = [("component", "key", "variable"), ("---", "---", "---")]
+    for kind, variables in component.KEYS.items():
+        rows += [(f"`{kind}`", f"`{key}`", f"`{variable}`") for key, variable in variables.items()]
+        rows += [(f"`{kind}`", f"`{key}`", "no effect") for key in sorted(component.IGNORED[kind])]
+        rows += [
+            (f"`{kind}`", f"`{key}`", f"no text here: `{each}` names a file")
+            for key, each in component.INSTEAD[kind].items()
+        ]
+    yield from _lines(rows)
 
 
 def operations() -> str:

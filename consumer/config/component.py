@@ -64,6 +64,9 @@ IGNORED: Mapping[str, frozenset[str]] = {
 }
 """Keys of the bindings that have no meaning here: queues, replies and reconnecting are the service's own affair."""
 
+UNSAID = frozenset({"", "null", "false", "0", "input", "output", "input, output"})
+"""Values of such keys that ask for nothing."""
+
 Resolve = Callable[[str, Mapping[str, Any]], str]
 """(name of the store, secretKeyRef) -> the secret; ValueError says why there is none."""
 
@@ -173,7 +176,11 @@ def _scalar(value: object) -> str:
 def _set(key: str, text: str, kind: str, component: Component) -> None:
     """Set the variable of `key`; ValueError when there is no such key or it cannot be honoured."""
     # The binding's documentation shows "null" where there is no certificate.
-    if key in IGNORED[kind] or (key in INSTEAD[kind] and text in {"", "null"}):
+    if key in INSTEAD[kind] and text in {"", "null"}:
+        return
+    if key in IGNORED[kind]:
+        if text.lower() not in UNSAID:
+            component.warnings.append(f"{key}: no effect; queues, replies and reconnecting are the service's own")
         return
     if key in INSTEAD[kind]:
         raise ValueError(f"PEM text is not accepted here; set {INSTEAD[kind][key]} to the path of a PEM file")

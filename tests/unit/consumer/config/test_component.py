@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,80 @@ def test_all_keys_of_the_command_binding_are_taken(tmp_path: Path) -> None:
     zeebe = loaded(tmp_path, *({"name": name, "value": text} for name, text in texts.items())).zeebe
     assert (zeebe.address, zeebe.keep_alive, zeebe.plaintext) == ("zeebe:26500", 50.0, True)
     assert zeebe.credentials == OAuth("id", "hush", "https://idp.example/token", "audience", "scope", Path("/cache"))
+
+
+EXAMPLE = """
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata:
+  name: zeebe
+  namespace: default
+spec:
+  type: bindings.zeebe.command
+  version: v1
+  metadata:
+  - name: gatewayAddr
+    value: zeebe:26500
+  - name: gatewayKeepAlive
+    value: 45s
+  - name: usePlainTextConnection
+    value: true
+  - name: caCertificatePath
+    value: /path/to/ca-cert
+"""
+"""The example of the binding's documentation, with an address in its place."""
+
+
+def test_the_example_of_the_bindings_documentation_is_taken_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "component.yaml"
+    file.write_text(EXAMPLE)
+    zeebe = load({}, {}, file, tmp_path).settings.zeebe
+    assert (zeebe.address, zeebe.keep_alive, zeebe.plaintext) == ("zeebe:26500", 45.0, True)
+
+
+def documented() -> str:
+    """The component file on the page of the configuration."""
+    page = Path(__file__).parents[4] / "docs" / "configuration.md"
+    [text] = re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    return str(text)
+
+
+@pytest.mark.parametrize("text", [EXAMPLE, documented()], ids=["binding", "page"])
+def test_a_component_file_and_its_variables_say_the_same(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "component.yaml"
+    file.write_text(text)
+    secrets = {"zeebe": {"secret": "hush"}, "RABBITMQ_URL": "amqp://u:p@broker"}
+    (tmp_path / "secrets.json").write_text(json.dumps(secrets))
+    # The second component names no store: its secret is in the environment.
+    environ = {"RABBITMQ_URL": "amqp://u:p@broker"}
+    read = component.read(file, environ)
+    assert not read.problems
+    again = tmp_path / "again.yaml"
+    items = [{"name": read.keys[name], "value": each} for name, each in read.variables.items()]
+    kinds = {kind: [item for item in items if item["name"] in keys] for kind, keys in component.KEYS.items()}
+    again.write_text(yaml.safe_dump_all([document(kind, *each) for kind, each in kinds.items() if each]))
+    settings = load(environ, {}, file, tmp_path).settings
+    assert load({}, {}, again, tmp_path).settings == settings
+    assert load(read.variables, {}, None, tmp_path).settings == settings
+
+
+def test_the_page_shows_credentials_a_broker_and_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "component.yaml"
+    file.write_text(documented())
+    (tmp_path / "secrets.json").write_text(json.dumps({"zeebe": {"secret": "hush"}}))
+    settings = load({"RABBITMQ_URL": "amqp://u:p@broker"}, {}, file, tmp_path).settings
+    assert isinstance(settings.zeebe.credentials, OAuth)
+    assert settings.zeebe.credentials.client_secret == "hush"
+    assert (settings.amqp.urls, settings.amqp.prefetch) == (("amqp://u:p@broker",), 128)
+
+
+@pytest.mark.parametrize("key", sorted(component.IGNORED[component.BROKER]))
+def test_a_key_without_effect_is_warned_about_when_it_asks_for_something(key: str, tmp_path: Path) -> None:
+    broker = document(component.BROKER, {"name": key, "value": "7"})
+    file = write(tmp_path, document(component.COMMAND, ADDRESS), broker)
+    assert [each.partition(f"{file}: ")[2] for each in load({}, {}, file, tmp_path).warnings] == [
+        f"{key}: no effect; queues, replies and reconnecting are the service's own"
+    ]
 
 
 def test_every_key_sets_a_variable_of_its_own() -> None:
