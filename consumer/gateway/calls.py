@@ -186,6 +186,9 @@ class Gateway:
                 await self._sleep(delay)
 
     async def _check_version(self, call: _Call) -> None:
+        if self._channel.get_state() is not grpc.ChannelConnectivity.READY:
+            # The connection ended without a call that failed: whoever answers next may be another gateway.
+            self._cluster.forget()
         if self._cluster.version is None and versions.depends(call.message):
             left = PROBE_TIMEOUT if call.deadline is None else call.deadline - self._clock()
             await self._cluster.learn(min(PROBE_TIMEOUT, left))

@@ -7,6 +7,7 @@ import socket
 import time
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf.message import Message
 
@@ -176,6 +177,23 @@ async def test_the_version_is_asked_again_after_an_outage(gateway: Gateway, fake
     await gateway.probe()
 
     assert gateway.connected_version == "8.9.0"
+
+
+async def test_the_version_is_asked_again_after_a_connection_that_ended_without_a_failing_call(
+    gateway: Gateway, fake: FakeGateway
+) -> None:
+    fake.version = "8.9.0"
+    await gateway.call(TAGGED)
+    await fake.stop()
+    while gateway._channel.get_state() is grpc.ChannelConnectivity.READY:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(0.01)
+    fake.version = "8.6.0"
+    await fake.start()
+    fake.requests.clear()
+
+    with pytest.raises(CommandError, match=r"data.tags: this field needs a gateway of version 8\.8"):
+        await gateway.call(TAGGED)
+    assert [request.rpc for request in fake.requests] == ["Topology"]
 
 
 async def test_a_gateway_that_hides_its_version_gets_what_was_asked(gateway: Gateway, fake: FakeGateway) -> None:
