@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from zeebe_amqp import envelope
 from zeebe_amqp.envelope import Request
+from zeebe_amqp.errors import CommandError
 
 KEY = 2251799813685250
 
@@ -157,3 +160,10 @@ def request(operation: str, data: object = None, **others: object) -> Request:
 def command(operation: str, data: object = None) -> Any:
     """The decoded command."""
     return request(operation, data).command
+
+
+def refusal_of(operation: str, data: object) -> CommandError:
+    """Why a request is refused."""
+    with pytest.raises(CommandError) as refusal:
+        request(operation, data)
+    return refusal.value

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import pytest
-from msgspec import inspect
 
-from tests.unit.contracts.samples import FULLEST, KEY, SMALLEST, body, command, request
-from tests.unit.contracts.values import info, value
+from tests.unit.contracts.samples import FULLEST, KEY, SMALLEST, body, command, refusal_of, request
+from tests.unit.contracts.values import info
 from zeebe_amqp import commands, envelope, fields
 from zeebe_amqp.commands import COMMANDS
-from zeebe_amqp.commands.rules import one_of
 from zeebe_amqp.errors import Code, CommandError
-from zeebe_amqp.explanation import describe
 
 validate = import_module("jsonschema").validate  # whose types are in another package
 
@@ -63,91 +59,10 @@ CONTRACT_RESULTS = {
     "broadcast-signal": "key tenantId",
     "evaluate-conditional": "processInstances conditionalEvaluationKey tenantId",
 }
-WRONG_SCALARS: dict[type, list[Any]] = {
-    fields.KeyNumber: [0, -1, 2**63, "abc", "", "0", 1.0, True, None, [], {}],
-    fields.ReferenceNumber: [0, -1, 2**64, "1", 1.0, True, None, [], {}],
-    fields.Period: ["", "5", "abc", "-5s", -1, 1, 999_999, 1.5, True, None, [], {}],
-}
 
 
 def wire_names(kind: Any) -> list[str]:
     return [field.encode_name for field in info(kind).fields]
-
-
-def here(*values: Any) -> Iterator[tuple[str, Any]]:
-    return (("", each) for each in values)
-
-
-def wrong(field: inspect.Field) -> Iterator[tuple[str, Any]]:
-    """Values that a field refuses, each with the rest of the path where the refusal points."""
-    yield from wrong_values(field.type)
-    if field.required and isinstance(field.type, inspect.RawType):
-        yield from here(None)  # where it is not required, null variables are none
-
-
-def wrong_values(kind: inspect.Type) -> Iterator[tuple[str, Any]]:
-    match kind:
-        case inspect.Metadata():
-            yield from wrong_values(kind.type)
-        case inspect.CustomType():
-            yield from here(*WRONG_SCALARS[kind.cls])
-        case inspect.StrType():
-            yield from here(1, 1.5, True, None, [], {})
-            yield from here("", " ", "\t\n") if kind.pattern else ()
-            yield from here("") if kind.min_length else ()
-        case inspect.BoolType():
-            yield from here(0, 1, "true", None, [], {})
-        case inspect.IntType():
-            assert kind.ge is not None
-            assert kind.le is not None
-            yield from here(kind.ge - 1, kind.le + 1, "1", 1.5, 1.0, True, None, [], {}, 10**30)
-        case inspect.LiteralType():
-            yield from here("OTHER", "provided", "", 1, None, [])
-        case inspect.RawType():
-            yield from here([], 1, "text", True, [{}])
-        case inspect.VarTupleType():
-            yield from here({}, "x", 1, True, None)
-            yield from here([]) if kind.min_length else ()
-            yield from ((f"[0]{rest}", [bad]) for rest, bad in wrong_values(kind.item_type))
-        case inspect.StructType():
-            yield from here([], "x", 1, True, None)
-            yield from wrong_members(kind)
-        case _:
-            raise AssertionError(kind)
-
-
-def wrong_members(kind: inspect.StructType) -> Iterator[tuple[str, Any]]:
-    right = value(kind)
-    yield ".unknown", right | {"unknown": 1}
-    if choice := [wire_name for _, wire_name in one_of(kind.cls)]:
-        types = {field.encode_name: field.type for field in kind.fields}
-        yield f".{choice[0]}", {name: value for name, value in right.items() if name not in choice}
-        yield f".{choice[1]}", right | {name: value(types[name]) for name in choice}
-    for field in kind.fields:
-        if field.required:
-            yield f".{field.encode_name}", {name: value for name, value in right.items() if name != field.encode_name}
-        for rest, bad in wrong(field):
-            yield f".{field.encode_name}{rest}", right | {field.encode_name: bad}
-
-
-def wrong_requests() -> Iterator[Any]:
-    for operation in TYPED:
-        for rest, data in wrong_members(info(COMMANDS[operation])):
-            path = f"data{rest}"
-            yield pytest.param(operation, data, path, id=f"{operation}-{path}-{json.dumps(data)[:60]}")
-
-
-def required() -> Iterator[tuple[str, str]]:
-    for operation in TYPED:
-        for field in info(COMMANDS[operation]).fields:
-            if field.required:
-                yield operation, field.encode_name
-
-
-def refusal_of(operation: str, data: object) -> CommandError:
-    with pytest.raises(CommandError) as refusal:
-        request(operation, data)
-    return refusal.value
 
 
 def test_the_operations_are_those_of_the_contract() -> None:
@@ -205,68 +120,6 @@ def test_a_command_survives_writing_and_reading(operation: str, samples: dict[st
 def test_the_json_schema_takes_what_the_decoder_takes(operation: str, samples: dict[str, Any]) -> None:
     schema = msgspec.json.schema(COMMANDS[operation], schema_hook=fields.schema)
     validate(samples[operation], json.loads(msgspec.json.encode(schema)))
-
-
-@pytest.mark.parametrize(("operation", "data", "path"), list(wrong_requests()))
-def test_a_wrong_value_of_any_field_is_refused_by_its_path(operation: str, data: Any, path: str) -> None:
-    error = refusal_of(operation, data)
-    assert error.code == Code.INVALID_ARGUMENT
-    assert error.message.startswith(f"{path}: ")
-    assert error.details is not None
-    assert error.details["field"] == path
-    assert error.operation == operation
-    assert not any(internal in error.message for internal in "`$")
-    told = error.message.removeprefix(f"{path}: ")
-    assert told.startswith(("missing; expected ", "unknown field; ", "not allowed together with ", "expected "))
-    assert not told.startswith("expected ") or ", found " in told
-
-
-@pytest.mark.parametrize(("operation", "field"), list(required()))
-def test_a_missing_required_field_is_refused_by_its_name(operation: str, field: str) -> None:
-    data = {name: value for name, value in SMALLEST[operation].items() if name != field}
-    error = refusal_of(operation, data)
-    assert error.code == Code.INVALID_ARGUMENT
-    assert error.message.startswith(f"data.{field}: missing; expected ")
-
-
-def mistyped(kind: inspect.Type) -> Iterator[tuple[str, str, Any]]:
-    """Values with one member's name mistyped, however deep: its path, the right name, the value."""
-    if isinstance(kind, inspect.VarTupleType):
-        yield from ((f"[0]{path}", name, [bad]) for path, name, bad in mistyped(kind.item_type))
-    if not isinstance(kind, inspect.StructType):
-        return
-    right = value(kind)
-    for field in kind.fields:
-        wrong_name = field.encode_name[:-1]
-        others = {name: each for name, each in right.items() if name != field.encode_name}
-        yield f".{wrong_name}", field.encode_name, {wrong_name: value(field.type)} | others
-        for path, name, bad in mistyped(field.type):
-            yield f".{field.encode_name}{path}", name, right | {field.encode_name: bad}
-
-
-MISTYPED = [(operation, *each) for operation in TYPED for each in mistyped(info(COMMANDS[operation]))]
-
-
-@pytest.mark.parametrize(("operation", "path", "name", "data"), MISTYPED)
-def test_a_mistyped_field_is_refused_with_the_nearest_name(operation: str, path: str, name: str, data: Any) -> None:
-    error = refusal_of(operation, data)
-    assert error.code == Code.INVALID_ARGUMENT
-    assert error.message == f'data{path}: unknown field; did you mean "{name}"?'
-    assert error.details == {"field": f"data{path}", "suggestion": name}
-
-
-def test_an_unknown_field_without_a_near_name_lists_the_known_ones() -> None:
-    error = refusal_of("cancel-instance", SMALLEST["cancel-instance"] | {"zzz": 1})
-    assert error.message == "data.zzz: unknown field; known are operationReference, processInstanceKey"
-
-
-@pytest.mark.parametrize("operation", TYPED)
-@pytest.mark.parametrize("data", [[], "text", 7, True], ids=["list", "text", "number", "true"])
-def test_data_that_is_not_an_object_is_refused(operation: str, data: Any) -> None:
-    error = refusal_of(operation, data)
-    other = "the file's text as a JSON string, or an object with the list resources"
-    expected = other if operation == "deploy-resource" else "an object"
-    assert error.message.startswith((f"data: expected {expected}, found ", "metadata.fileName: missing"))
 
 
 @pytest.mark.parametrize("data", [None, {}, [], "text", 7, {"variables": [1]}])
@@ -395,17 +248,6 @@ def test_commands_are_written_from_plain_python() -> None:
     made = commands.PublishMessage(message_name="paid", time_to_live="1h", variables={"a": 1})
     assert json.loads(made.to_wire()[0]) == {"messageName": "paid", "timeToLive": "1h", "variables": {"a": 1}}
     assert envelope.decode(envelope.encode(made, metadata={"keys": "string"})).keys_as_text
-
-
-def test_every_type_of_field_has_a_name_in_words() -> None:
-    for operation in TYPED:
-        for field in info(COMMANDS[operation]).fields:
-            assert describe(field.type) != "another value"
-
-
-def test_a_type_without_words_of_its_own_goes_by_its_kind() -> None:
-    assert describe(inspect.type_info(Annotated[str, msgspec.Meta(title="x")])) == "text"
-    assert describe(inspect.type_info(dict[str, int])) == "another value"
 
 
 def test_the_sample_body_is_an_envelope() -> None:

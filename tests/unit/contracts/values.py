@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from msgspec import inspect
@@ -82,18 +82,27 @@ def commands(operation: str) -> Iterator[Command]:
 
 def keys(kind: inspect.Type, key: int) -> Iterator[tuple[str, Any]]:
     """Values of a type with `key` as one of its keys, however deep; each with the path to it."""
-    match kind:
-        case inspect.CustomType(cls=fields.KeyNumber):
-            yield "", key
-        case inspect.VarTupleType():
-            yield from ((f"[0]{path}", [each]) for path, each in keys(kind.item_type, key))
-        case inspect.StructType():
-            choice = {wire_name for _, wire_name in one_of(kind.cls)}
-            for field in kind.fields:
-                left_out = choice if field.encode_name in choice else set()
-                others = {name: each for name, each in value(kind).items() if name not in left_out}
-                for path, each in keys(field.type, key):
-                    yield f".{field.encode_name}{path}", others | {field.encode_name: each}
+    return places(kind, lambda each: isinstance(each, inspect.CustomType) and each.cls is fields.KeyNumber, key)
+
+
+def documents(kind: inspect.Type, document: Any) -> Iterator[tuple[str, Any]]:
+    """Values of a type with `document` as one of its documents, however deep; each with the path to it."""
+    return places(kind, lambda each: isinstance(each, inspect.RawType), document)
+
+
+def places(kind: inspect.Type, wanted: Callable[[inspect.Type], bool], sent: Any) -> Iterator[tuple[str, Any]]:
+    """Values of a type in which `sent` stands where a type is wanted, one place at a time; each with the path to it."""
+    if wanted(kind):
+        yield "", sent
+    elif isinstance(kind, inspect.VarTupleType):
+        yield from ((f"[0]{path}", [each]) for path, each in places(kind.item_type, wanted, sent))
+    elif isinstance(kind, inspect.StructType):
+        choice = {wire_name for _, wire_name in one_of(kind.cls)}
+        for field in kind.fields:
+            left_out = choice if field.encode_name in choice else set()
+            others = {name: each for name, each in value(kind).items() if name not in left_out}
+            for path, each in places(field.type, wanted, sent):
+                yield f".{field.encode_name}{path}", others | {field.encode_name: each}
 
 
 def _decoded(operation: str, data: dict[str, Any]) -> Command:
