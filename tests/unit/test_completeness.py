@@ -23,7 +23,7 @@ from consumer.gateway.rpcs import METHODS, SERVICE
 from consumer.gateway.versions import SINCE
 from consumer.operations import OPERATIONS
 from consumer.types import Reply
-from tests.unit.consumer.operations.test_mapping import REQUESTS
+from tests.unit.consumer.operations.requests import REQUESTS
 from tests.unit.contracts.values import commands
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import Code, Error, Outcome, Source
