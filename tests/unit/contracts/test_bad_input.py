@@ -35,6 +35,8 @@ def wrong(field: inspect.Field) -> Iterator[tuple[str, Any]]:
     yield from wrong_values(field.type)
     if field.required and isinstance(field.type, inspect.RawType):
         yield from here(None)  # where it is not required, null variables are none
+    if field.required and isinstance(field.type, inspect.CustomType) and field.type.cls is fields.Period:
+        yield from here(0, "0s", "PT0S")  # where it is not required, a duration of 0 is none
 
 
 def wrong_values(kind: inspect.Type) -> Iterator[tuple[str, Any]]:
