@@ -25,15 +25,17 @@ venv: .venv/installed ## the Python environment .venv, from the lock files
 	$(PYTHON) -m scripts.environment
 	@touch $@
 
-servers: venv ## RabbitMQ, Redis, Java and Zeebe for development, downloaded once
+servers: venv ## RabbitMQ, Redis, Java and two Zeebes for development, downloaded once
 	@$(RUN) -m scripts.servers
 
 # --- playing ----------------------------------------------------------------------------------------------------------
 
-demo: servers ## start everything, order a process by message, watch it end, stop everything
+demo: venv ## start everything, order a process by message, watch it end, stop everything
+	@$(RUN) -m scripts.servers --small
 	@$(RUN) -m scripts.demo
 
-up: servers ## start RabbitMQ, Zeebe and the consumer in the background
+up: venv ## start RabbitMQ, Zeebe and the consumer in the background
+	@$(RUN) -m scripts.servers --small
 	@$(RUN) -m scripts.stack up
 
 down: venv ## stop what `make up` started

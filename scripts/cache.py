@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -10,7 +11,10 @@ from pathlib import Path
 from scripts.process import ServerError
 
 ZEEBE_VERSION = "8.6.0"
+IN_MEMORY_VERSION = "8.8.21"
 JAVA_OLDEST = 21
+
+IN_MEMORY_SOURCE = Path(__file__).parent / "ZeebeInMemory.java"
 
 
 def folder() -> Path:
@@ -29,6 +33,30 @@ def zeebe_home() -> Path:
     if not (home / "bin" / "broker").exists():
         raise ServerError(f"Zeebe is not in {home}: `make servers` downloads it, or set ZEEBE_ADDRESS to a gateway")
     return home
+
+
+def in_memory_libraries() -> Path:
+    """The folder for the in-memory engine's libraries; it need not exist."""
+    return folder() / f"zeebe-in-memory-{IN_MEMORY_VERSION}"
+
+
+def in_memory_program() -> Path:
+    """The folder for our compiled program around that engine; it need not exist."""
+    # A changed program gets another folder: clones of different ages share the cache.
+    source = hashlib.sha256(IN_MEMORY_SOURCE.read_bytes()).hexdigest()[:12]
+    return folder() / f"zeebe-in-memory-{IN_MEMORY_VERSION}-{source}"
+
+
+def in_memory_class_path() -> str:
+    """What Java needs to run the in-memory engine.
+
+    Raises:
+        ServerError: it has not been downloaded and compiled.
+    """
+    for home in (in_memory_libraries(), in_memory_program()):
+        if not home.exists():
+            raise ServerError(f"the in-memory Zeebe is not in {home}: `make servers` prepares it")
+    return f"{in_memory_program()}:{in_memory_libraries()}/*"
 
 
 def java_home() -> Path:

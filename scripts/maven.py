@@ -23,23 +23,53 @@ def fetch(artifact: str, target: Path, size: int = 0) -> Path:
     Raises:
         ServerError: Maven is missing or failed; with what it printed.
     """
-    packages.ensure([("mvn", "maven")])
-    command = [
-        "mvn", "-B", "-Dstyle.color=never", "-q", f"{PLUGIN}:copy",
-        f"-Dartifact={artifact}", f"-DoutputDirectory={target}", "-Dmdep.useBaseVersion=true",
-    ]  # fmt: skip
-    with tempfile.TemporaryFile("w+") as output:
-        # Maven looks for a project in the current folder: there is none in the target.
-        download = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=target
-        )
-        with download:
-            Progress(artifact, size).follow(download, [partial_folder(artifact), target])
-        if download.returncode:
-            output.seek(0)
-            raise ServerError(f"Maven could not fetch {artifact}:\n{output.read()[-3000:]}")
+    goal = [f"{PLUGIN}:copy", f"-Dartifact={artifact}", "-Dmdep.useBaseVersion=true"]
+    run([*goal, f"-DoutputDirectory={target}"], target, Progress(artifact, size), [partial_folder(artifact), target])
     _, name, version, kind = artifact.split(":")
     return target / f"{name}-{version}.{kind}"
+
+
+PROJECT = """\
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion><groupId>local</groupId><artifactId>closure</artifactId><version>1</version>
+  <dependencies><dependency>
+    <groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version>
+  </dependency></dependencies>
+</project>
+"""
+"""A project that needs one library; Maven finds out what that needs in turn."""
+
+
+def fetch_all(artifact: str, target: Path) -> list[Path]:
+    """Download the library `group:name:version` and everything that it needs into `target`; the files' paths.
+
+    Raises:
+        ServerError: Maven is missing or failed; with what it printed.
+    """
+    project = target.parent / "pom.xml"
+    project.write_text(PROJECT.format(*artifact.split(":")))
+    goal = [f"{PLUGIN}:copy-dependencies", f"-DoutputDirectory={target}"]
+    run(goal, project.parent, Progress(f"{artifact} and what it needs", 0), [target])
+    return sorted(target.iterdir())
+
+
+def run(arguments: list[str], folder: Path, progress: Progress, growing: list[Path]) -> None:
+    """Run Maven in a folder, which holds its project, if any, and report while files in the `growing` folders grow.
+
+    Raises:
+        ServerError: Maven is missing or failed; with what it printed.
+    """
+    packages.ensure([("mvn", "maven")])
+    command = ["mvn", "-B", "-Dstyle.color=never", "-q", *arguments]
+    with tempfile.TemporaryFile("w+") as output:
+        download = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=folder
+        )
+        with download:
+            progress.follow(download, growing)
+        if download.returncode:
+            output.seek(0)
+            raise ServerError(f"Maven failed with {' '.join(arguments)}:\n{output.read()[-3000:]}")
 
 
 def partial_folder(artifact: str) -> Path:
@@ -82,7 +112,9 @@ class Progress:
             self._output.write("\n")
 
     def line(self, done: int, seconds: float) -> str:
-        """One report: bytes so far, share and time."""
+        """One report: bytes so far, if they can be seen, share and time."""
+        if not done:
+            return f"{self._what}: {seconds:.0f} s"
         share = f" of {self._size / 1e6:.0f} MB ({min(done / self._size, 1):.0%})" if self._size else ""
         return f"{self._what}: {done / 1e6:.0f} MB{share}, {seconds:.0f} s"
 

@@ -1,4 +1,4 @@
-"""Everything that development needs besides Python packages: RabbitMQ, Redis, Java, Zeebe (`make servers`).
+"""Everything that development needs besides Python packages: RabbitMQ, Redis, Java, Zeebes (`make servers`).
 
 What is there already is left alone; a second run needs no network. A download that was interrupted is never taken for
 a complete one: files get their final name last.
@@ -7,6 +7,7 @@ a complete one: files get their final name last.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,14 @@ PROGRAMS = [("rabbitmq-server", "rabbitmq-server"), ("redis-server", "redis-serv
 ZEEBE_ARTIFACT = f"io.camunda:camunda-zeebe:{cache.ZEEBE_VERSION}:tar.gz"
 ZEEBE_SIZE = 299_201_896
 ZEEBE_SHA256 = "5c699e86a6c9d290dd7b1f0b2ea648fb57fd1dacf1cab22c874219e58827ea45"
+
+IN_MEMORY_ARTIFACT = f"io.camunda:zeebe-process-test-engine:{cache.IN_MEMORY_VERSION}"
+IN_MEMORY_SHA256 = "20f4b09e59d03e4c4836cefcacec6dd6fd71d9eca2093e70bdc63067b24f36e6"
+"""Of the list of its 133 libraries with their hashes, see `listing`."""
+
+COMPILER_ARTIFACT = "org.eclipse.jdt:ecj:3.39.0:jar"
+COMPILER_SHA256 = "01f5a92ac19bb2b3bf85e295a68f2c73c264369109158b566ce9b490af982948"
+"""A runtime has no compiler of its own, and one way is enough for machines with and without."""
 
 JAVA_REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements" / "java.txt"
 
@@ -64,6 +73,38 @@ def ensure_zeebe() -> Path:
     return cache.zeebe_home()
 
 
+def ensure_in_memory() -> Path:
+    """The folder of the in-memory engine's libraries; they are downloaded, and our program compiled, when missing."""
+    libraries, program = cache.in_memory_libraries(), cache.in_memory_program()
+    if not libraries.exists():
+        print(f"downloading the in-memory Zeebe {cache.IN_MEMORY_VERSION}, 133 files, 128 MB, once", flush=True)
+        with workspace() as work:
+            (work / "lib").mkdir()
+            compare(IN_MEMORY_ARTIFACT, listing(maven.fetch_all(IN_MEMORY_ARTIFACT, work / "lib")), IN_MEMORY_SHA256)
+            publish(work / "lib", libraries)
+    if not program.exists():
+        with workspace() as work:
+            compile_in_memory(work / "classes")
+            publish(work / "classes", program)
+    return libraries
+
+
+def compile_in_memory(target: Path) -> None:
+    """Compile our program around the in-memory engine into a new folder."""
+    compiler = maven.fetch(COMPILER_ARTIFACT, target.parent)
+    check(compiler, COMPILER_SHA256)
+    libraries = os.pathsep.join(map(str, sorted(cache.in_memory_libraries().glob("*.jar"))))
+    java = cache.java_home() / "bin" / "java"
+    command = [str(java), "-jar", str(compiler), f"-{cache.JAVA_OLDEST}", "-proc:none", "-d", str(target)]
+    subprocess.run([*command, "-cp", libraries, str(cache.IN_MEMORY_SOURCE)], check=True)
+
+
+def listing(files: list[Path]) -> str:
+    """The SHA-256 of the list of files, each with its own SHA-256: one number for a folder of many."""
+    lines = [f"{digest(file)}  {file.name}\n" for file in sorted(files)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 @contextmanager
 def workspace() -> Iterator[Path]:
     """A folder for a download on the same disk as the cache, so that its result can be renamed into place."""
@@ -72,16 +113,29 @@ def workspace() -> Iterator[Path]:
         yield Path(name)
 
 
+def digest(file: Path) -> str:
+    """The SHA-256 of a file."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 def check(file: Path, expected: str) -> None:
     """Compare a file with its known SHA-256.
 
     Raises:
         ServerError: it differs.
     """
-    with file.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
+    compare(file.name, digest(file), expected)
+
+
+def compare(what: str, found: str, expected: str) -> None:
+    """Compare a SHA-256 with the known one.
+
+    Raises:
+        ServerError: they differ.
+    """
     if found != expected:
-        raise ServerError(f"{file.name} has SHA-256 {found}, expected {expected}: remove it from Maven's local folder")
+        raise ServerError(f"{what} has SHA-256 {found}, expected {expected}: remove it from Maven's local folder")
 
 
 def publish(source: Path, target: Path) -> None:
@@ -90,18 +144,21 @@ def publish(source: Path, target: Path) -> None:
     source.rename(target)
 
 
-def main() -> int:
-    """Prepare everything; the exit status."""
+def main(arguments: list[str]) -> int:
+    """Prepare everything, or with `--small` everything but what only tests need; the exit status."""
     begin = time.monotonic()
+    steps = {"Java": ensure_java, "Zeebe": ensure_zeebe, "in-memory Zeebe": ensure_in_memory}
+    if "--small" in arguments:
+        del steps["in-memory Zeebe"]
     try:
         packages.ensure(PROGRAMS)
-        java, zeebe = ensure_java(), ensure_zeebe()
+        folders = [f"{name} in {ensure()}" for name, ensure in steps.items()]
     except ServerError as problem:
         print(f"make servers: {problem}", file=sys.stderr)
         return 1
-    print(f"servers ready after {time.monotonic() - begin:.1f} s: RabbitMQ, Redis, Java in {java}, Zeebe in {zeebe}")
+    print(f"servers ready after {time.monotonic() - begin:.1f} s: RabbitMQ, Redis, {', '.join(folders)}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

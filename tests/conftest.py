@@ -17,6 +17,7 @@ import pytest
 from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
 from scripts.zeebe import Zeebe
+from scripts.zeebe_in_memory import ZeebeInMemory
 
 
 class Broker(Protocol):
@@ -65,6 +66,20 @@ def zeebe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         return
     with Zeebe(tmp_path_factory.mktemp("zeebe")) as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def shared_in_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZeebeInMemory]:
+    """The newer engine in memory; `zeebe_in_memory` is what tests use."""
+    with ZeebeInMemory(tmp_path_factory.mktemp("zeebe-in-memory")) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def zeebe_in_memory(shared_in_memory: ZeebeInMemory) -> ZeebeInMemory:
+    """The newer engine in memory, empty when a test file begins: let time pass, look at records, never stop it."""
+    shared_in_memory.reset()
+    return shared_in_memory
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import Any
 
 from tests.integration import processes
 from tests.integration.caller import Caller
+from tests.integration.kinds import REAL, Kind
 from zeebe_amqp.errors import Error
 from zeebe_amqp.reply import Reply
 
@@ -58,8 +60,9 @@ def refused(reply: Reply) -> Error:
 class Scene:
     """A caller with one process of its own: `process` has one service task with jobs of type `job_type`."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, kind: Kind = REAL) -> None:
         self.caller = caller
+        self.kind = kind
         self.process = unique("process")
         self.job_type = unique("job")
 
@@ -80,7 +83,12 @@ class Scene:
     async def jobs(self, count: int = 1, **data: Any) -> list[dict[str, Any]]:
         """Activate jobs of the scene's type, waiting for the first."""
         poll = {"jobType": self.job_type, "maxJobsToActivate": count, "requestTimeout": "30s", **data}
-        return list(await self.caller.result("activate-jobs", poll, queue=self.caller.polls))
+        async with asyncio.timeout(60):
+            while True:
+                if found := await self.caller.result("activate-jobs", poll, queue=self.caller.polls):
+                    return list(found)
+                assert not self.kind.waits, "30 s without jobs"
+                await asyncio.sleep(0.02)
 
     async def job(self, **variables: Any) -> dict[str, Any]:
         """Deploy, create and activate: one job that is locked for us."""

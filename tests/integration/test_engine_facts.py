@@ -6,7 +6,6 @@ whole, where one is broken, or among the unit tests.
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from scripts.consumer import Consumer
 from tests.conftest import Broker, Engine
 from tests.integration import processes
 from tests.integration.caller import Caller
+from tests.integration.functions import functions
 from tests.integration.scene import ABSENT, BY_KEY, KEY, PARTITION_SHIFT, Scene, refused, unique
 from zeebe_amqp.errors import Code, Outcome, Source
 from zeebe_amqp.reply import Reply
@@ -309,7 +309,7 @@ async def test_a_plaintext_gateway_asked_with_tls_is_explained_by_check(rabbitmq
 GATEWAY = "tests/unit/consumer/gateway"
 HERE = "tests/integration/test_engine_facts.py"
 FAULTS = "tests/integration/test_engine_faults.py"
-OPERATIONS = "tests/integration/test_operations.py"
+OPERATIONS = "tests/integration/engines"
 PROOFS: dict[int, tuple[str, ...]] = {
     1: (
         f"{HERE}::test_documents_that_would_kill_the_engine_do_not_reach_it",
@@ -334,7 +334,7 @@ PROOFS: dict[int, tuple[str, ...]] = {
         f"{GATEWAY}::test_a_request_above_four_mebibytes_is_refused_without_a_call",
     ),
     6: (
-        "tests/integration/test_rejections.py::test_a_rejection_is_told_in_the_engine_s_words",
+        "tests/integration/engines/test_rejections.py::test_a_rejection_is_told_in_the_engine_s_words",
         f"{GATEWAY}::test_a_full_batch_says_how_much_passes",
     ),
     # A gateway without its broker takes 15 s to say so; its words are among the cases.
@@ -371,13 +371,6 @@ PROOFS: dict[int, tuple[str, ...]] = {
 """The facts by number: 1 depth, 2 strict JSON, 3 long texts, 4 keys, 5 overload and pause, 6 full batch, 7 no broker,
 8 deadlines, 9 waits for results, 10 newer fields, 11 same messages, 12 exempt commands, 13 polls, 14 certificates,
 15 reconnecting, 16 keep-alive, 17 creations, 18 slow starts."""
-
-
-def functions(place: Path) -> set[str]:
-    """The names of all functions in a file, or in the files of a folder."""
-    files = place.rglob("test_*.py") if place.is_dir() else [place]
-    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
-    return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 @pytest.mark.parametrize("number", range(1, 19))

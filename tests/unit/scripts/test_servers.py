@@ -13,6 +13,7 @@ from scripts.maven import Progress, largest, partial_folder
 from scripts.process import ServerError
 from scripts.rabbitmq import RabbitMQ, executable
 from scripts.zeebe import Zeebe
+from scripts.zeebe_in_memory import ZeebeInMemory
 
 
 @pytest.fixture(autouse=True)
@@ -193,7 +194,60 @@ def test_progress_follows_a_download_to_its_end(tmp_path: Path) -> None:
 
     output = io.StringIO()
     Progress("x", 0, output).follow(Download(), [tmp_path])
-    assert [line.partition(",")[0] for line in output.getvalue().splitlines()] == ["x: 0 MB"] * 2
+    assert [line.partition(",")[0] for line in output.getvalue().splitlines()] == ["x: 0 s"] * 2
+
+
+def test_missing_in_memory_engine_says_how_to_get_it(tmp_path: Path, cache_folder: Path) -> None:
+    with pytest.raises(ServerError, match="make servers"):
+        ZeebeInMemory(tmp_path).start()
+    cache.in_memory_libraries().mkdir(parents=True)
+    with pytest.raises(ServerError, match="make servers"):
+        ZeebeInMemory(tmp_path).start()
+
+
+def test_a_changed_program_around_the_in_memory_engine_is_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = cache.in_memory_program()
+    monkeypatch.setattr(cache, "IN_MEMORY_SOURCE", tmp_path / "Program.java")
+    (tmp_path / "Program.java").write_text("class Program {}")
+    assert cache.in_memory_program() != before
+
+
+def test_a_listing_changes_with_every_name_and_every_byte(tmp_path: Path) -> None:
+    found = set()
+    for name, content in [("a", "1"), ("b", "1"), ("a", "2")]:
+        (tmp_path / name).write_text(content)
+        found.add(servers.listing([tmp_path / name]))
+    assert len(found) == 3
+    assert servers.listing([tmp_path / "a", tmp_path / "b"]) == servers.listing([tmp_path / "b", tmp_path / "a"])
+
+
+def test_libraries_that_are_not_the_known_ones_are_not_kept(
+    cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(artifact: str, target: Path) -> list[Path]:
+        (target / "other.jar").touch()
+        return [target / "other.jar"]
+
+    monkeypatch.setattr("scripts.maven.fetch_all", other)
+    with pytest.raises(ServerError, match=r"zeebe-process-test-engine:\S+ has SHA-256 \w+, expected"):
+        servers.ensure_in_memory()
+    assert list(cache_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "prepared"), [([], ["java", "zeebe", "in_memory"]), (["--small"], ["java", "zeebe"])]
+)
+def test_what_only_tests_need_is_not_prepared_for_playing(
+    arguments: list[str], prepared: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(packages, "ensure", lambda _: None)
+    for name in ("java", "zeebe", "in_memory"):
+        monkeypatch.setattr(servers, f"ensure_{name}", lambda name=name: done.append(name))
+    assert servers.main(arguments) == 0
+    assert done == prepared
 
 
 def test_largest_file_stands_for_the_download(tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""A Zeebe without a disk: the engine of a newer version behind a gateway of its own, empty again at a word.
+
+It answers as the real engine does in almost everything; where it does not (no long poll, tenants ignored), the tests
+say so. Its gRPC port listens on every interface: it is for tests, not for machines that strangers reach.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+from scripts import cache
+from scripts.process import Process, free_port
+from scripts.zeebe import QUICK_START
+
+START_SECONDS = 120.0
+"""A start takes 3 s; a busy machine needs far longer."""
+
+PROGRAM = cache.IN_MEMORY_SOURCE.stem
+
+
+class ZeebeInMemory:
+    """One engine; its log is in `directory`. Use as a context manager, or call `start` and `stop`."""
+
+    def __init__(self, directory: Path, *, memory: str = "256m") -> None:
+        self.directory = Path(directory).resolve()
+        self.port, self._control = free_port(), free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.process: Process | None = None
+        self._memory = memory
+
+    def start(self) -> Self:
+        """Start the engine and return when it takes commands.
+
+        Raises:
+            ServerError: it or Java is missing, or it did not get ready within 120 s.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        options = [f"-Xmx{self._memory}", *QUICK_START.split(), "-cp", cache.in_memory_class_path()]
+        command = [str(cache.java_home() / "bin" / "java"), *options, PROGRAM, str(self.port), str(self._control)]
+        self.process = Process(command, {}, self.directory / "output.log")
+        self.process.wait_until(self.ready, START_SECONDS)
+        return self
+
+    def stop(self) -> None:
+        """Stop the engine; nothing is kept."""
+        if self.process:
+            self.process.stop()
+
+    def ready(self) -> bool:
+        """Whether the engine takes commands now."""
+        try:
+            self._do("ready")
+        except (urllib.error.URLError, OSError):
+            return False
+        return True
+
+    def reset(self) -> None:
+        """Begin anew with an empty engine; callers of the old one lose their connections."""
+        self._do("reset")
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for timers, job timeouts and messages, and return when what was due has happened."""
+        self._do(f"time?{round(seconds * 1000)}")
+        self.settle()
+
+    def settle(self, seconds: float = 30) -> None:
+        """Return when the engine has nothing left to do; its control port fails when that takes longer."""
+        self._do(f"idle?{round(seconds * 1000)}")
+
+    def records(self, value_type: str) -> list[dict[str, Any]]:
+        """Everything that happened to one kind of thing, for example "JOB", oldest first; commands included."""
+        return [json.loads(line) for line in self._do(f"records?{value_type}").splitlines()]
+
+    def incidents(self) -> list[dict[str, Any]]:
+        """The incidents that nobody has resolved, oldest first, as the records of their creation."""
+        events = [record for record in self.records("INCIDENT") if record["recordType"] == "EVENT"]
+        resolved = {record["key"] for record in events if record["intent"] == "RESOLVED"}
+        return [record for record in events if record["intent"] == "CREATED" and record["key"] not in resolved]
+
+    def _do(self, command: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._control}/{command}", timeout=60) as answer:
+            return str(answer.read().decode())
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
