@@ -21,12 +21,42 @@ class Kind:
     """Whether it lets a poll wait for jobs, and ends a wait for a result; if not, it answers at once, or never."""
     keeps_variables_of_failures: bool
     """Whether the variables of a failed job are kept."""
+    answers_deletions: bool
+    """Whether it says that a resource was deleted; if not, it deletes it and stays silent."""
+    failed_output: str
+    """What it gives for the output of a decision that fails."""
+    numbers_evaluations: bool
+    """Whether an evaluated decision has a key of its own in the answer."""
+    listens_to_user_tasks: bool
+    """Whether processes may have listeners for the creation of user tasks."""
 
 
-REAL = Kind("8.6.0", "127.0.0.1", tenant="<default>", checks_tenants=True, waits=True, keeps_variables_of_failures=True)
+REAL = Kind(
+    version="8.6.0",
+    host="127.0.0.1",
+    tenant="<default>",
+    checks_tenants=True,
+    waits=True,
+    keeps_variables_of_failures=True,
+    answers_deletions=True,
+    failed_output="",
+    numbers_evaluations=True,
+    listens_to_user_tasks=False,
+)
 """A broker with its gateway, as it is installed."""
 
-IN_MEMORY = Kind("8.8.21", "0.0.0.0", tenant="", checks_tenants=False, waits=False, keeps_variables_of_failures=False)
+IN_MEMORY = Kind(
+    version="8.8.21",
+    host="0.0.0.0",
+    tenant="",
+    checks_tenants=False,
+    waits=False,
+    keeps_variables_of_failures=False,
+    answers_deletions=False,
+    failed_output="null",
+    numbers_evaluations=False,
+    listens_to_user_tasks=True,
+)
 """The newer engine without disk and cluster, behind a gateway that was made for tests."""
 
 ENGINES = (REAL, IN_MEMORY)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.integration import processes
@@ -103,17 +105,25 @@ class Scene:
         return key
 
     async def incident(self) -> tuple[int, int]:
-        """The keys of a job without retries left and of its incident.
+        """The keys of a job without retries left and of its incident."""
+        job = int((await self.job())["key"])
+        async with self.new_keys() as keys:
+            await self.caller.result("fail-job", {"jobKey": job, "retries": 0})
+        for key in keys:
+            if await self._is_incident(key):
+                return job, key
+        raise AssertionError("no incident among the new keys")
+
+    @asynccontextmanager
+    async def new_keys(self) -> AsyncIterator[list[int]]:
+        """The keys that the engine has given while the block ran, known at its end; one of them may be an incident's.
 
         No answer of the protocol names incidents. Keys are consecutive, so it is between those of two messages.
         """
-        job = int((await self.job())["key"])
+        keys: list[int] = []
         before = await self._mark()
-        await self.caller.result("fail-job", {"jobKey": job, "retries": 0})
-        for key in range(before + 1, await self._mark()):
-            if await self._is_incident(key):
-                return job, key
-        raise AssertionError("no incident between the two messages")
+        yield keys
+        keys.extend(range(before + 1, await self._mark()))
 
     async def _is_incident(self, key: int) -> bool:
         # A job without retries keeps its incident open, and the refusal then says so.

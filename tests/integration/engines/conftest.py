@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 import pytest
 
-from tests.integration.kinds import ENGINES, Kind
+from scripts.zeebe_in_memory import ZeebeInMemory
+from tests.integration.kinds import ENGINES, IN_MEMORY, Kind
 
 
 @pytest.fixture(params=ENGINES, ids=lambda kind: kind.version)
@@ -12,3 +16,15 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     """Every engine in turn."""
     kind: Kind = request.param
     return kind
+
+
+Passing = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+def an_hour_passes(kind: Kind, request: pytest.FixtureRequest) -> Passing:
+    """Let an hour pass for the engine in memory; a real one is given a moment, so let it wait for moments only."""
+    if kind is not IN_MEMORY:
+        return lambda: asyncio.sleep(0.1)
+    engine: ZeebeInMemory = request.getfixturevalue("zeebe_in_memory")
+    return lambda: asyncio.to_thread(engine.advance, 3600)

@@ -9,7 +9,8 @@ import pytest
 
 from tests.integration import processes
 from tests.integration.engines.answers import creation
-from tests.integration.scene import KEY, Scene
+from tests.integration.engines.conftest import Passing
+from tests.integration.scene import KEY, Scene, refused, unique
 from zeebe_amqp.errors import Code
 
 
@@ -93,3 +94,80 @@ async def test_resolve_incident_brings_the_job_back(scene: Scene) -> None:
     assert await scene.caller.result("resolve-incident", {"incidentKey": incident}) is None
     [again] = await scene.jobs()
     assert (again["key"], again["retries"]) == (job, 1)
+
+
+# --- what processes meet on their way ---
+
+
+async def test_an_incident_of_an_element_ends_when_its_variable_is_set_and_it_is_resolved(scene: Scene) -> None:
+    await scene.deploy(processes.demanding(scene.process, scene.job_type))
+    async with scene.new_keys() as keys:
+        instance = await scene.instance()
+    await scene.caller.result("set-variables", {"elementInstanceKey": instance, "variables": {"amount": 7}})
+    tried = [await scene.caller.call("resolve-incident", {"incidentKey": key}) for key in keys]
+    assert [reply.error is None for reply in tried].count(True) == 1
+    [job] = await scene.jobs()
+    assert (job["processInstanceKey"], job["variables"]) == (instance, '{"amount":7}')
+
+
+async def test_a_timer_lets_the_process_go_on(scene: Scene, an_hour_passes: Passing) -> None:
+    await scene.deploy(processes.timed(scene.process, "PT1S" if scene.kind.waits else "PT1H"))
+    data = {"bpmnProcessId": scene.process, "withResult": True, "requestTimeout": "60s"}
+    pending = asyncio.create_task(scene.caller.result("create-instance", data, queue=scene.caller.polls))
+    while not pending.done():
+        await an_hour_passes()
+    assert await pending == creation(scene, variables="{}")
+
+
+# --- where a process stands, changed from outside ---
+
+
+async def test_modify_instance_ends_one_element_and_starts_another_with_variables(scene: Scene) -> None:
+    await scene.deploy(processes.steps(scene.process, scene.job_type, "first", "second"))
+    instance = await scene.instance()
+    [first] = await scene.jobs()
+    change = {
+        "processInstanceKey": instance,
+        "terminateInstructions": [{"elementInstanceKey": first["elementInstanceKey"]}],
+        "activateInstructions": [
+            {
+                "elementId": "second",
+                "variableInstructions": [{"variables": {"a": 1}}, {"variables": {"b": 2}, "scopeId": "second"}],
+            }
+        ],
+    }
+    assert await scene.caller.result("modify-instance", change) is None
+    [second] = await scene.jobs()
+    assert (second["elementId"], second["processInstanceKey"]) == ("second", instance)
+    assert orjson.loads(second["variables"]) == {"a": 1, "b": 2}
+    gone = refused(await scene.caller.call("complete-job", {"jobKey": first["key"]}))
+    assert gone.code is Code.NOT_FOUND
+
+
+async def test_modify_instance_starts_an_element_in_a_new_scope_of_an_ancestor(scene: Scene) -> None:
+    await scene.deploy(processes.boxed(scene.process, scene.job_type, "first", "second"))
+    instance = await scene.instance()
+    [first] = await scene.jobs()
+    activate = {"elementId": "second", "ancestorElementInstanceKey": instance}
+    change = {"processInstanceKey": instance, "activateInstructions": [activate]}
+    assert await scene.caller.result("modify-instance", change) is None
+    [second] = await scene.jobs()
+    assert [first["elementId"], second["elementId"]] == ["first", "second"]
+
+
+async def test_migrate_instance_goes_on_in_the_other_process(scene: Scene) -> None:
+    await scene.worked()
+    target = unique("process")
+    deployed = await scene.deploy(processes.steps(target, scene.job_type, "before", "after"))
+    instance = await scene.instance(variables={"kept": 1})
+    [job] = await scene.jobs()
+    plan = {
+        "targetProcessDefinitionKey": deployed["processDefinitionKey"],
+        "mappingInstructions": [{"sourceElementId": "work", "targetElementId": "before"}],
+    }
+    data = {"processInstanceKey": instance, "migrationPlan": plan}
+    assert await scene.caller.result("migrate-instance", data) is None
+    await scene.caller.result("complete-job", {"jobKey": job["key"]})
+    [after] = await scene.jobs()
+    assert (after["bpmnProcessId"], after["elementId"], after["variables"]) == (target, "after", '{"kept":1}')
+    assert after["processInstanceKey"] == instance

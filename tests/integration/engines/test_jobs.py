@@ -8,8 +8,10 @@ import time
 import orjson
 import pytest
 
-from tests.integration import processes
-from tests.integration.scene import KEY, Scene
+from tests.integration import forms, processes
+from tests.integration.engines.conftest import Passing
+from tests.integration.scene import KEY, Scene, refused, unique
+from zeebe_amqp.errors import Code
 
 
 async def test_activate_jobs_answers_jobs_with_every_field(scene: Scene) -> None:
@@ -120,3 +122,70 @@ async def test_throw_error_is_caught_by_the_process_with_its_variables(scene: Sc
     }
     assert await scene.caller.result("throw-error", thrown) is None
     assert (await pending)["variables"] == '{"detail":7}'
+
+
+async def test_update_job_timeout_sets_how_long_the_job_is_locked(scene: Scene, an_hour_passes: Passing) -> None:
+    await scene.worked()
+    await scene.instance()
+    [job] = await scene.jobs(timeout="12h")
+    assert await scene.caller.result("update-job-timeout", {"jobKey": job["key"], "timeout": "1s"}) is None
+    poll = {"jobType": scene.job_type, "maxJobsToActivate": 1, "workerName": "other"}
+    while not (again := await scene.caller.result("activate-jobs", poll)):
+        await an_hour_passes()
+    assert [(other["key"], other["worker"]) for other in again] == [(job["key"], "other")]
+
+
+async def test_a_task_for_each_of_several_items_gathers_their_results(scene: Scene) -> None:
+    await scene.deploy(processes.each(scene.process, scene.job_type))
+    data = {
+        "bpmnProcessId": scene.process,
+        "withResult": True,
+        "requestTimeout": "60s",
+        "variables": {"items": [3, 1, 2]},
+        "fetchVariables": ["results"],
+    }
+    pending = asyncio.create_task(scene.caller.result("create-instance", data, queue=scene.caller.polls))
+    for _ in range(3):
+        [job] = await scene.jobs(fetchVariables=["item"])
+        double = 2 * orjson.loads(job["variables"])["item"]
+        await scene.caller.result("complete-job", {"jobKey": job["key"], "variables": {"result": double}})
+    assert (await pending)["variables"] == '{"results":[6,2,4]}'
+
+
+async def test_a_user_task_is_a_job_that_names_the_key_of_its_form(scene: Scene) -> None:
+    form = unique("form")
+    files = [
+        {"name": "a.bpmn", "content": processes.approved(scene.process, form)},
+        {"name": "a.form", "content": forms.approval(form)},
+    ]
+    deployed = await scene.caller.result("deploy-resource", {"resources": files})
+    [key] = [entry["form"]["formKey"] for entry in deployed["deployments"] if "form" in entry]
+    instance = await scene.instance()
+    every = await scene.jobs(100, jobType=processes.USER_TASK)
+    [job] = [job for job in every if job["processInstanceKey"] == instance]
+    assert (job["elementId"], job["retries"]) == ("approve", 1)
+    assert orjson.loads(job["customHeaders"]) == {"io.camunda.zeebe:formKey": str(key)}
+    assert await scene.caller.result("complete-job", {"jobKey": job["key"]}) is None
+
+
+async def test_a_listener_of_a_user_task_is_a_job_of_newer_engines(scene: Scene) -> None:
+    text, file = processes.watched(scene.process, scene.job_type), {"fileName": "process.bpmn"}
+    reply = await scene.caller.call("deploy-process", text, file)
+    if not scene.kind.listens_to_user_tasks:
+        error = refused(reply)
+        assert error.code is Code.INVALID_ARGUMENT
+        assert "ZeebeTaskListenerEventType.creating" in error.message
+        return
+    await scene.instance()
+    [job] = await scene.jobs()
+    headers = orjson.loads(job["customHeaders"])
+    assert headers.pop("io.camunda.zeebe:userTaskKey")
+    assert headers == {
+        "io.camunda.zeebe:assignee": "ann",
+        "io.camunda.zeebe:candidateGroups": '["board","staff"]',
+        "io.camunda.zeebe:priority": "50",
+    }
+    # The gateway for tests knows nothing of kinds and properties yet; what a job's result says it drops.
+    assert (job["kind"], job["userTask"]) == ("BPMN_ELEMENT", None)
+    result = {"type": "userTask", "corrections": {"assignee": "ben", "candidateGroups": []}}
+    assert await scene.caller.result("complete-job", {"jobKey": job["key"], "result": result}) is None

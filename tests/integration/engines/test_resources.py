@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import time
+from typing import Any
 
-from tests.integration import processes
+import pytest
+
+from tests.integration import decisions, forms, processes
 from tests.integration.engines.answers import deployment
-from tests.integration.scene import Scene
+from tests.integration.scene import KEY, Scene, refused, unique
+from zeebe_amqp.errors import Code, Outcome
 from zeebe_amqp.reply import Reply
 
 
@@ -42,3 +48,107 @@ async def test_deploy_process_takes_base64(scene: Scene) -> None:
         "deploy-process", text, metadata={"fileName": "process.bpmn", "encoding": "base64"}
     )
     assert answer == deployment(scene)
+
+
+# --- files of every kind ---
+
+
+def files(**contents: str) -> dict[str, Any]:
+    """The data of a deployment of several files; `a_bpmn` is called a.bpmn."""
+    return {"resources": [{"name": name.replace("_", "."), "content": text} for name, text in contents.items()]}
+
+
+def decision(scene: Scene, name: str, title: str, requirements: str) -> dict[str, Any]:
+    """A decision of a deployment."""
+    return {
+        "dmnDecisionId": name,
+        "dmnDecisionName": title,
+        "version": 1,
+        "decisionKey": KEY,
+        "dmnDecisionRequirementsId": requirements,
+        "decisionRequirementsKey": KEY,
+        "tenantId": scene.kind.tenant,
+    }
+
+
+async def test_deploy_resource_answers_everything_that_was_in_the_files(scene: Scene) -> None:
+    fee, form = unique("decision"), unique("form")
+    contents = files(a_bpmn=processes.empty(scene.process), b_dmn=decisions.fee(fee), c_form=forms.approval(form))
+    answer = await scene.caller.result("deploy-resource", contents)
+    requirements = {
+        "dmnDecisionRequirementsId": f"{fee}-requirements",
+        "dmnDecisionRequirementsName": "Fees",
+        "version": 1,
+        "decisionRequirementsKey": KEY,
+        "resourceName": "b.dmn",
+        "tenantId": scene.kind.tenant,
+    }
+    expected = [
+        {"process": deployment(scene, name="a.bpmn")["processes"][0]},
+        {"decision": decision(scene, fee, "Fee", f"{fee}-requirements")},
+        {"decision": decision(scene, f"{fee}-guard", "Guard", f"{fee}-requirements")},
+        {"decisionRequirements": requirements},
+        # Of a form even the engine in memory knows the tenant.
+        {"form": {"formId": form, "version": 1, "formKey": KEY, "resourceName": "c.form", "tenantId": "<default>"}},
+    ]
+    # The order of the decisions in a file is the engine's own affair.
+    found = sorted(answer.pop("deployments"), key=lambda entry: entry.get("decision", {}).get("dmnDecisionId", ""))
+    for entry in expected:
+        found.remove(entry)
+    assert found == []
+    assert answer == {"key": KEY, "tenantId": scene.kind.tenant}
+
+
+@pytest.mark.parametrize("name", ["order.bpmn", "order.xml"])
+async def test_deploy_resource_takes_one_file_as_deploy_process_does(scene: Scene, name: str) -> None:
+    answer = await scene.caller.result("deploy-resource", processes.empty(scene.process), metadata={"fileName": name})
+    assert answer["deployments"] == [{"process": deployment(scene, name=name)["processes"][0]}]
+
+
+async def test_a_form_in_base64_arrives_as_it_is(scene: Scene) -> None:
+    form = unique("form")
+    content = base64.b64encode(forms.approval(form).encode()).decode()
+    file = {"name": "a.form", "content": content, "encoding": "base64"}
+    answer = await scene.caller.result("deploy-resource", {"resources": [file]})
+    assert answer["deployments"][0]["form"]["formId"] == form
+
+
+async def test_of_files_of_which_one_is_bad_none_is_deployed(scene: Scene) -> None:
+    bad = await scene.caller.call("deploy-resource", files(a_bpmn=processes.empty(scene.process), b_dmn="<a"))
+    assert bad.error is not None
+    absent = await scene.caller.call("create-instance", {"bpmnProcessId": scene.process})
+    assert absent.error is not None
+    assert absent.error.code is Code.NOT_FOUND
+
+
+async def test_delete_resource_deletes_definitions_and_a_new_process_is_the_next_version(scene: Scene) -> None:
+    fee = unique("decision")
+    contents = files(
+        a_bpmn=processes.empty(scene.process), b_dmn=decisions.fee(fee), c_form=forms.approval(unique("form"))
+    )
+    deployed = (await scene.caller.result("deploy-resource", contents))["deployments"]
+    parts = {kind: part for entry in deployed for kind, part in entry.items()}
+    keys = [
+        parts["process"]["processDefinitionKey"],
+        parts["decisionRequirements"]["decisionRequirementsKey"],
+        parts["form"]["formKey"],
+    ]
+    await asyncio.gather(*(deleted(scene, key) for key in keys))
+    gone = refused(await scene.caller.call("create-instance", {"bpmnProcessId": scene.process}))
+    assert gone.code is Code.NOT_FOUND
+    undecided = refused(await scene.caller.call("evaluate-decision", {"decisionId": fee}))
+    assert undecided.message.endswith(f"Expected to evaluate decision '{fee}', but no decision found for id '{fee}'")
+    again = await scene.caller.result("deploy-resource", contents)
+    versions = {kind: part["version"] for entry in again["deployments"] for kind, part in entry.items()}
+    assert versions == {"process": 2, "decision": 1, "decisionRequirements": 1, "form": 1}
+
+
+async def deleted(scene: Scene, key: int) -> None:
+    """Delete a resource, and look at the answer; one engine deletes and never says so."""
+    data = {"resourceKey": key}
+    if scene.kind.answers_deletions:
+        assert await scene.caller.result("delete-resource", data) == {"resourceKey": "", "batchOperation": None}
+        return
+    headers = {"deadline": round((time.time() + 5) * 1000)}
+    silent = refused(await scene.caller.call("delete-resource", data, headers=headers))
+    assert (silent.code, silent.outcome, silent.retryable) == (Code.DEADLINE_EXCEEDED, Outcome.UNKNOWN, True)

@@ -1,0 +1,105 @@
+"""Decisions through the queue: those that come to a result, and those that fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration import decisions, processes
+from tests.integration.scene import KEY, Scene, unique
+
+
+async def deployed(scene: Scene) -> str:
+    """The id of a new decision."""
+    name = unique("decision")
+    file = {"name": "fee.dmn", "content": decisions.fee(name)}
+    await scene.caller.result("deploy-resource", {"resources": [file]})
+    return name
+
+
+def evaluated(scene: Scene, name: str, title: str, kind: str, output: str, **more: Any) -> dict[str, Any]:
+    """A decision on the way to the result."""
+    return {
+        "decisionKey": KEY,
+        "decisionId": name,
+        "decisionName": title,
+        "decisionVersion": 1,
+        "decisionType": kind,
+        "decisionOutput": output,
+        "matchedRules": [],
+        "evaluatedInputs": [],
+        "tenantId": scene.kind.tenant,
+        "decisionEvaluationInstanceKey": "",
+        **more,
+    }
+
+
+def evaluation(scene: Scene, name: str, output: str, steps: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """The whole answer to an evaluation."""
+    return {
+        "decisionKey": KEY,
+        "decisionId": name,
+        "decisionName": "Fee",
+        "decisionVersion": 1,
+        "decisionRequirementsId": f"{name}-requirements",
+        "decisionRequirementsKey": KEY,
+        "decisionOutput": output,
+        "evaluatedDecisions": steps,
+        "failedDecisionId": "",
+        "failureMessage": "",
+        "tenantId": scene.kind.tenant,
+        "decisionInstanceKey": KEY if scene.kind.numbers_evaluations else 0,
+        "decisionEvaluationKey": 0,
+        **more,
+    }
+
+
+def matched(name: str, rule: int, output: str) -> dict[str, Any]:
+    """A rule that matched."""
+    outputs = [{"outputId": f"{name}-output", "outputName": "Fee", "outputValue": output}]
+    return {"ruleId": f"{name}-{output}", "ruleIndex": rule, "evaluatedOutputs": outputs}
+
+
+@pytest.mark.parametrize(("weight", "rule", "fee"), [(3, 1, "4"), (7, 2, "9")])
+async def test_evaluate_decision_answers_the_output_and_how_it_came_about(
+    scene: Scene, weight: int, rule: int, fee: str
+) -> None:
+    name = await deployed(scene)
+    answer = await scene.caller.result("evaluate-decision", {"decisionId": name, "variables": {"weight": weight}})
+    given = {"inputId": f"{name}-input", "inputName": "Weight", "inputValue": str(weight)}
+    guard = evaluated(scene, f"{name}-guard", "Guard", "LITERAL_EXPRESSION", str(weight))
+    table = evaluated(
+        scene, name, "Fee", "DECISION_TABLE", fee, matchedRules=[matched(name, rule, fee)], evaluatedInputs=[given]
+    )
+    assert answer == evaluation(scene, name, fee, [guard, table])
+    again = {"decisionKey": answer["decisionKey"], "variables": {"weight": weight}}
+    assert await scene.caller.result("evaluate-decision", again) == answer | {
+        "decisionInstanceKey": KEY if scene.kind.numbers_evaluations else 0
+    }
+
+
+@pytest.mark.parametrize("variables", [{"weight": 101}, {"weight": "heavy"}, {}, None])
+async def test_a_decision_that_fails_is_a_result_that_says_where_and_why(scene: Scene, variables: Any) -> None:
+    name = await deployed(scene)
+    answer = await scene.caller.result("evaluate-decision", {"decisionId": name, "variables": variables})
+    assert answer == evaluation(
+        scene,
+        name,
+        scene.kind.failed_output,
+        [evaluated(scene, f"{name}-guard", "Guard", "LITERAL_EXPRESSION", "null")],
+        failedDecisionId=f"{name}-guard",
+        failureMessage=f"Expected to evaluate decision '{name}', but Assertion failure on evaluate the expression "
+        "'assert(weight, weight <= 100)': The condition is not fulfilled",
+    )
+
+
+async def test_a_process_decides_with_what_was_deployed_together_with_it(scene: Scene) -> None:
+    name = unique("decision")
+    files = [
+        {"name": "deciding.bpmn", "content": processes.deciding(scene.process, name)},
+        {"name": "fee.dmn", "content": decisions.fee(name)},
+    ]
+    await scene.caller.result("deploy-resource", {"resources": files})
+    data = {"bpmnProcessId": scene.process, "withResult": True, "variables": {"weight": 3}, "fetchVariables": ["fee"]}
+    assert (await scene.caller.result("create-instance", data))["variables"] == '{"fee":4}'
