@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 
@@ -60,3 +61,6 @@ IN_MEMORY = Kind(
 """The newer engine without disk and cluster, behind a gateway that was made for tests."""
 
 ENGINES = (REAL, IN_MEMORY)
+
+Passing = Callable[[], Awaitable[None]]
+"""Lets time pass for an engine."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 
 from scripts.zeebe_in_memory import ZeebeInMemory
-from tests.integration.kinds import ENGINES, IN_MEMORY, Kind
+from tests.integration.kinds import ENGINES, IN_MEMORY, Kind, Passing
 
 
 @pytest.fixture(params=ENGINES, ids=lambda kind: kind.version)
@@ -16,9 +15,6 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     """Every engine in turn."""
     kind: Kind = request.param
     return kind
-
-
-Passing = Callable[[], Awaitable[None]]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration import processes
 from tests.integration.engines.answers import creation
-from tests.integration.engines.conftest import Passing
+from tests.integration.kinds import Passing
 from tests.integration.scene import KEY, Scene, refused, unique
 from zeebe_amqp.errors import Code
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from tests.integration import forms, processes
-from tests.integration.engines.conftest import Passing
+from tests.integration.kinds import Passing
 from tests.integration.scene import KEY, Scene, refused, unique
 from zeebe_amqp.errors import Code
 
@@ -60,8 +60,8 @@ async def test_activate_jobs_locks_no_more_than_asked_for_and_none_twice(scene: 
 async def test_a_long_poll_gets_a_job_that_appears_later(scene: Scene) -> None:
     await scene.worked()
     if not scene.kind.waits:
-        poll = {"jobType": scene.job_type, "maxJobsToActivate": 1, "requestTimeout": "10m"}
-        assert await scene.caller.result("activate-jobs", poll, queue=scene.caller.polls) == []
+        data = {"jobType": scene.job_type, "maxJobsToActivate": 1, "requestTimeout": "10m"}
+        assert await scene.caller.result("activate-jobs", data, queue=scene.caller.polls) == []
         return
     poll = asyncio.create_task(scene.jobs())
     await asyncio.sleep(0.5)
