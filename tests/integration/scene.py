@@ -109,9 +109,13 @@ class Scene:
         job = int((await self.job())["key"])
         async with self.new_keys() as keys:
             await self.caller.result("fail-job", {"jobKey": job, "retries": 0})
+        return job, await self.incident_among(keys)
+
+    async def incident_among(self, keys: list[int]) -> int:
+        """The one of the keys that is the incident of a job without retries."""
         for key in keys:
             if await self._is_incident(key):
-                return job, key
+                return key
         raise AssertionError("no incident among the new keys")
 
     @asynccontextmanager

@@ -42,7 +42,7 @@ def _created(instance: int, name: str = "parcel", key: int = PARCEL.like) -> dic
     }
 
 
-def _job(key: int, instance: int, element: int) -> dict[str, Any]:
+def _job(number: str, key: int, instance: int, element: int) -> dict[str, Any]:
     return {
         "key": key,
         "type": "pack-parcel",
@@ -56,7 +56,7 @@ def _job(key: int, instance: int, element: int) -> dict[str, Any]:
         "worker": "packer",
         "retries": 3,
         "deadline": 1893456000000,
-        "variables": '{"number":"P-1"}',
+        "variables": f'{{"number":"{number}"}}',
         "tenantId": TENANT,
         "kind": "BPMN_ELEMENT",
         "listenerEventType": "ASSIGNING",
@@ -189,7 +189,7 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     Example(
         "activate-jobs",
         _PACKING,
-        [_job(JOB.like, INSTANCE.like, 2251799813685275)],
+        [_job("P-1", JOB.like, INSTANCE.like, 2251799813685275)],
         "Wait up to ten seconds for one job",
         keeps={"job": "0.key"},
     ),
@@ -229,7 +229,7 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     Example(
         "activate-jobs",
         _PACKING,
-        [_job(DAMAGED_JOB.like, 2251799813685293, 2251799813685295)],
+        [_job("P-2", DAMAGED_JOB.like, 2251799813685293, 2251799813685295)],
         keeps={"damaged job": "0.key"},
     ),
     Example(
@@ -246,7 +246,7 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     Example(
         "activate-jobs",
         _PACKING,
-        [_job(2251799813685307, MIGRATED.like, MIGRATED_TASK.like)],
+        [_job("P-3", 2251799813685307, MIGRATED.like, MIGRATED_TASK.like)],
         keeps={"migrated task": "0.elementInstanceKey"},
     ),
     Example(
