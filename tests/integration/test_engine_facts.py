@@ -199,45 +199,6 @@ async def test_a_wait_for_a_result_that_ends_disturbs_no_neighbour(scene: Scene)
         assert (reply.error, reply.data["variables"]) == (None, "{}")
 
 
-# --- 10: fields that the engine is too old for ---
-
-
-@pytest.mark.parametrize(
-    ("operation", "data", "field", "version"),
-    [
-        ("create-instance", {"bpmnProcessId": "p", "tags": ["a"]}, "data.tags", "8.8"),
-        ("create-instance", {"bpmnProcessId": "p", "businessId": "b"}, "data.businessId", "8.9"),
-        ("create-instance", {"bpmnProcessId": "p", "withResult": True, "tags": ["a"]}, "data.tags", "8.8"),
-        (
-            "create-instance",
-            {"bpmnProcessId": "p", "runtimeInstructions": [{"terminate": {"afterElementId": "e"}}]},
-            "data.runtimeInstructions",
-            "8.8",
-        ),
-        (
-            "activate-jobs",
-            {"jobType": "t", "maxJobsToActivate": 1, "tenantFilter": "ASSIGNED"},
-            "data.tenantFilter",
-            "8.9",
-        ),
-        ("complete-job", {"jobKey": ABSENT, "result": {"denied": True}}, "data.result", "8.8"),
-    ],
-)
-async def test_a_field_that_the_engine_would_drop_is_refused(
-    caller: Caller, operation: str, data: Any, field: str, version: str
-) -> None:
-    error = refused(await caller.call(operation, data))
-    assert (error.code, error.source, error.outcome, error.retryable) == (
-        Code.UNIMPLEMENTED,
-        Source.CONSUMER,
-        Outcome.NOT_EXECUTED,
-        False,
-    )
-    assert error.details is not None
-    assert error.details["field"].startswith(field)
-    assert f"version {version} or newer, and the connected one is 8.6.0" in error.message
-
-
 # --- 11: which messages the engine takes for the same ---
 
 
@@ -309,7 +270,7 @@ async def test_a_plaintext_gateway_asked_with_tls_is_explained_by_check(rabbitmq
 GATEWAY = "tests/unit/consumer/gateway"
 HERE = "tests/integration/test_engine_facts.py"
 FAULTS = "tests/integration/test_engine_faults.py"
-OPERATIONS = "tests/integration/engines"
+ENGINES = "tests/integration/engines"
 PROOFS: dict[int, tuple[str, ...]] = {
     1: (
         f"{HERE}::test_documents_that_would_kill_the_engine_do_not_reach_it",
@@ -344,7 +305,7 @@ PROOFS: dict[int, tuple[str, ...]] = {
         f"{FAULTS}::test_a_frozen_engine_leaves_the_outcome_open",
     ),
     9: (f"{HERE}::test_a_wait_for_a_result_that_ends_disturbs_no_neighbour",),
-    10: (f"{HERE}::test_a_field_that_the_engine_would_drop_is_refused",),
+    10: (f"{ENGINES}::test_what_the_engine_does_not_know_yet_is_refused_by_name_and_not_executed",),
     11: (
         f"{HERE}::test_a_message_is_the_same_by_name_correlation_key_and_id",
         f"{HERE}::test_a_message_that_is_not_kept_is_never_the_same",
@@ -352,8 +313,8 @@ PROOFS: dict[int, tuple[str, ...]] = {
     12: (f"{FAULTS}::test_what_relieves_the_engine_is_never_held_back",),
     13: (
         f"{HERE}::test_what_the_engine_would_misunderstand_is_refused",
-        f"{OPERATIONS}::test_activate_jobs_answers_an_empty_list_at_once_when_there_are_none",
-        f"{OPERATIONS}::test_a_long_poll_gets_a_job_that_appears_later",
+        f"{ENGINES}::test_activate_jobs_answers_an_empty_list_at_once_when_there_are_none",
+        f"{ENGINES}::test_a_long_poll_gets_a_job_that_appears_later",
     ),
     14: (
         f"{HERE}::test_a_plaintext_gateway_asked_with_tls_is_explained_by_check",

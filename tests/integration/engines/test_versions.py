@@ -1,0 +1,99 @@
+"""Fields and operations that are newer than the engine: refused by name on the older, executed on the newer."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+import pytest
+
+from consumer.gateway import protocol
+from tests.integration.scene import ABSENT, Scene, refused
+from zeebe_amqp.errors import Code, Outcome, Source
+
+PROCESS = "{process}"
+"""Stands for the process of the test's scene, which exists."""
+
+NEWER: dict[str, tuple[str, dict[str, Any], str]] = {
+    "CreateProcessInstanceRequest.tags": ("create-instance", {"bpmnProcessId": PROCESS, "tags": ["a"]}, "data.tags"),
+    "CreateProcessInstanceRequest.businessId": (
+        "create-instance",
+        {"bpmnProcessId": PROCESS, "businessId": "b"},
+        "data.businessId",
+    ),
+    "CreateProcessInstanceRequest.runtimeInstructions": (
+        "create-instance",
+        {"bpmnProcessId": PROCESS, "runtimeInstructions": [{"terminate": {"afterElementId": "work"}}]},
+        "data.runtimeInstructions",
+    ),
+    "ActivateJobsRequest.tenantFilter": (
+        "activate-jobs",
+        {"jobType": "t", "maxJobsToActivate": 1, "tenantFilter": "ASSIGNED"},
+        "data.tenantFilter",
+    ),
+    "CompleteJobRequest.result": ("complete-job", {"jobKey": ABSENT, "result": {"denied": True}}, "data.result"),
+    "DeleteResourceRequest.deleteHistory": (
+        "delete-resource",
+        {"resourceKey": ABSENT, "deleteHistory": True},
+        "data.deleteHistory",
+    ),
+    "ModifyProcessInstanceRequest.TerminateInstruction.elementId": (
+        "modify-instance",
+        {"processInstanceKey": ABSENT, "terminateInstructions": [{"elementId": "work"}]},
+        "data.terminateInstructions[0].elementId",
+    ),
+    "ModifyProcessInstanceRequest.moveInstructions": (
+        "modify-instance",
+        {
+            "processInstanceKey": ABSENT,
+            "moveInstructions": [{"sourceElementId": "work", "targetElementId": "end"}],
+        },
+        "data.moveInstructions",
+    ),
+    "rpc EvaluateConditional": ("evaluate-conditional", {"variables": {"a": 1}}, "operation"),
+}
+"""By its name in the protocol: a request that uses it, and how the refusal names it."""
+
+SINCE: dict[str, str] = json.loads(resources.files(protocol).joinpath("since.json").read_text("utf-8"))
+
+
+def number(version: str) -> tuple[int, ...]:
+    """A version as what can be compared: major and minor."""
+    return tuple(map(int, version.split(".")[:2]))
+
+
+@pytest.mark.parametrize("name", NEWER)
+async def test_what_the_engine_does_not_know_yet_is_refused_by_name_and_not_executed(scene: Scene, name: str) -> None:
+    operation, data, field = NEWER[name]
+    await scene.worked()
+    data = {key: scene.process if value == PROCESS else value for key, value in data.items()}
+    reply = await scene.caller.call(operation, data)
+    if number(SINCE[name]) <= number(scene.kind.version):
+        assert reply.error is None or reply.error.source is Source.GATEWAY  # it was asked
+        return
+    error = refused(reply)
+    assert (error.code, error.source, error.outcome, error.retryable) == (
+        Code.UNIMPLEMENTED,
+        Source.CONSUMER,
+        Outcome.NOT_EXECUTED,
+        False,
+    )
+    assert error.details is not None
+    assert error.details["field"] == field
+    assert f"version {SINCE[name]} or newer, and the connected one is {scene.kind.version}" in error.message
+    poll = {"jobType": scene.job_type, "maxJobsToActivate": 1}
+    assert await scene.caller.result("activate-jobs", poll) == []
+
+
+def test_the_engines_are_on_both_sides_of_what_is_newer() -> None:
+    assert {SINCE[name] for name in NEWER} == {"8.8", "8.9"}
+
+
+def test_every_field_of_a_request_that_is_newer_than_the_oldest_engine_is_tried() -> None:
+    """Fields inside of what is newer as a whole come with it."""
+    newer = {name for name, version in SINCE.items() if number(version) > (8, 6)}
+    requests = {name for name in newer if name.split(".")[0].endswith("Request") or name.startswith("rpc ")}
+    inside = ("EvaluateConditionalRequest.", "ModifyProcessInstanceRequest.MoveInstruction.")
+    never_sent = {"StreamActivatedJobsRequest.tenantFilter"}
+    assert {name for name in requests if not name.startswith(inside)} - never_sent == set(NEWER)

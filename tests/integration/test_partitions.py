@@ -1,0 +1,111 @@
+"""A broker with five partitions: keys above 2^53, which numbers in other languages do not hold, stay exact."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from scripts.consumer import Consumer
+from scripts.zeebe import Zeebe
+from tests.conftest import Broker
+from tests.integration.caller import Caller
+from tests.integration.consumers import consumer_on
+from tests.integration.scene import KEY, PARTITION_SHIFT, Scene, refused
+from zeebe_amqp.errors import Code
+
+PARTITIONS = 5
+DOUBLE = 2**53
+"""From here on a double does not hold every whole number."""
+
+
+@pytest.fixture(scope="module")
+def wide_consumer(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consumer]:
+    """A consumer of such a broker."""
+    folder = tmp_path_factory.mktemp("wide")
+    environment = {"ZEEBE_BROKER_CLUSTER_PARTITIONSCOUNT": str(PARTITIONS)}
+    with (
+        Zeebe(folder / "zeebe", environment=environment) as engine,
+        consumer_on(folder / "consumer", rabbitmq.url, engine.address) as running,
+    ):
+        yield running
+
+
+@pytest.fixture
+async def wide_scene(rabbitmq: Broker, wide_consumer: Consumer) -> AsyncIterator[Scene]:
+    """A process on that broker."""
+    async with Caller(rabbitmq.url, *wide_consumer.queues) as connected:
+        yield Scene(connected)
+
+
+def partition(key: int) -> int:
+    """The partition that gave a key."""
+    return key >> PARTITION_SHIFT
+
+
+async def everywhere(scene: Scene) -> dict[int, int]:
+    """One instance on each partition, by partition: the gateway deals them out in turn."""
+    found: dict[int, int] = {}
+    while len(found) < PARTITIONS:
+        key = await scene.instance()
+        found.setdefault(partition(key), key)
+    return found
+
+
+async def gathered(scene: Scene, instances: set[int], **more: Any) -> dict[int, dict[str, Any]]:
+    """The jobs of all these instances, by instance; a poll may find those of some partitions only."""
+    found: dict[int, dict[str, Any]] = {}
+    while not instances <= set(found):
+        found |= {int(job["processInstanceKey"]): job for job in await scene.jobs(20, **more)}
+    return found
+
+
+async def test_every_command_about_a_key_reaches_its_partition_exactly(wide_scene: Scene) -> None:
+    caller = wide_scene.caller
+    assert (await caller.result("topology"))["partitionsCount"] == PARTITIONS
+    await wide_scene.worked()
+    instances = await everywhere(wide_scene)
+    assert sorted(instances) == [1, 2, 3, 4, 5]
+    jobs = await gathered(wide_scene, set(instances.values()))
+    odd = [key for job in jobs.values() for key in (job["key"], job["elementInstanceKey"]) if key > DOUBLE and key % 2]
+    assert odd, "no key that a double would change"
+    for number, instance in instances.items():
+        job = jobs[instance]
+        assert (partition(job["key"]), partition(job["elementInstanceKey"])) == (number, number)
+        variables = {"elementInstanceKey": instance, "variables": {"key": instance}}
+        assert partition((await caller.result("set-variables", variables))["key"]) == number
+        await caller.result("update-job-retries", {"jobKey": job["key"], "retries": 2})
+        await caller.result("update-job-timeout", {"jobKey": str(job["key"]), "timeout": "1h"})
+        await caller.result("fail-job", {"jobKey": job["key"], "retries": 1})
+    again = await gathered(wide_scene, set(instances.values()), fetchVariables=["key"])
+    for number, instance in instances.items():
+        assert again[instance]["variables"] == f'{{"key":{instance}}}'
+        if number % 2:
+            await caller.result("complete-job", {"jobKey": again[instance]["key"]})
+        else:
+            await caller.result("cancel-instance", {"processInstanceKey": str(instance)})
+        gone = refused(await caller.call("cancel-instance", {"processInstanceKey": instance}))
+        assert (gone.code, str(instance) in gone.message) == (Code.NOT_FOUND, True)
+
+
+async def test_keys_of_every_partition_come_as_text_on_request(wide_scene: Scene) -> None:
+    metadata = {"keys": "string"}
+    await wide_scene.worked()
+    instances = set((await everywhere(wide_scene)).values())
+    poll = {"jobType": wide_scene.job_type, "maxJobsToActivate": 20, "requestTimeout": "10s"}
+    jobs: dict[str, Any] = {}
+    while len(jobs) < len(instances):
+        found = await wide_scene.caller.result("activate-jobs", poll, metadata=metadata, queue=wide_scene.caller.polls)
+        jobs |= {job["processInstanceKey"]: job for job in found}
+    assert {str(instance) for instance in instances} <= set(jobs)
+    for job in jobs.values():
+        keys = [job[name] for name in ("key", "processInstanceKey", "processDefinitionKey", "elementInstanceKey")]
+        assert [(type(key), int(key) == KEY) for key in keys] == [(str, True)] * 4
+        assert await wide_scene.caller.result("complete-job", {"jobKey": job["key"]}, metadata=metadata) is None
+
+
+async def test_a_key_above_the_last_partition_is_not_found(wide_scene: Scene) -> None:
+    beyond = (PARTITIONS + 1) << PARTITION_SHIFT
+    error = refused(await wide_scene.caller.call("cancel-instance", {"processInstanceKey": beyond}))
+    assert (error.code, error.retryable) == (Code.NOT_FOUND, False)
