@@ -16,8 +16,6 @@ class Kind:
     """What its broker calls its machine."""
     tenant: str
     """The tenant that most of its answers name, where there is only one."""
-    checks_tenants: bool
-    """Whether it refuses other tenants; if not, it ignores them."""
     waits: bool
     """Whether it lets a poll wait for jobs, and ends a wait for a result; if not, it answers at once, or never."""
     keeps_variables_of_failures: bool
@@ -36,7 +34,6 @@ REAL = Kind(
     version="8.6.0",
     host="127.0.0.1",
     tenant="<default>",
-    checks_tenants=True,
     waits=True,
     keeps_variables_of_failures=True,
     answers_deletions=True,
@@ -50,7 +47,6 @@ IN_MEMORY = Kind(
     version="8.8.21",
     host="0.0.0.0",
     tenant="",
-    checks_tenants=False,
     waits=False,
     keeps_variables_of_failures=False,
     answers_deletions=False,

@@ -178,9 +178,10 @@ def waiting(process: str, message: str) -> str:
     return _straight(process, START, Node("intermediateCatchEvent", "wait", BY_MESSAGE), END, declared=declared)
 
 
-def awakened(process: str, message: str) -> str:
-    """Starts by `message` only."""
-    return _straight(process, Node("startEvent", "start", BY_MESSAGE), END, declared=_message(message))
+def awakened(process: str, message: str, job_type: str) -> str:
+    """Starts by `message` only; then a service task `work`."""
+    start = Node("startEvent", "start", BY_MESSAGE)
+    return _straight(process, start, _work("work", job_type), END, declared=_message(message))
 
 
 def roused(process: str, signal: str, job_type: str) -> str:

@@ -67,7 +67,7 @@ async def definition(scene: Scene) -> str:
 
 
 async def asleep(scene: Scene) -> dict[str, Any]:
-    await scene.deploy(processes.awakened(scene.process, unique("message")))
+    await scene.deploy(processes.awakened(scene.process, unique("message"), scene.job_type))
     return {"bpmnProcessId": scene.process}
 
 

@@ -44,3 +44,16 @@ async def test_publish_message_in_the_bare_form_answers_its_key(caller: Caller, 
         {"key": KEY, "tenantId": kind.tenant},
         None,
     )
+
+
+async def test_a_message_starts_a_process_once_for_each_correlation_key(scene: Scene) -> None:
+    message = unique("message")
+    await scene.deploy(processes.awakened(scene.process, message, scene.job_type))
+    for key in ("a", "b", "a"):  # while an instance of a key runs, another message of that key starts none
+        data = {"messageName": message, "correlationKey": key, "variables": {"key": key}}
+        await scene.caller.result("publish-message", data)
+    found: list[str] = []
+    while len(found) < 2:
+        found += [job["variables"] for job in await scene.jobs(5)]
+    assert sorted(found) == ['{"key":"a"}', '{"key":"b"}']
+    assert await scene.caller.result("activate-jobs", {"jobType": scene.job_type, "maxJobsToActivate": 1}) == []
