@@ -214,7 +214,13 @@ OTHER_BODIES: dict[str, tuple[bytes, str]] = {
     "an unknown operation of 1 MB": (b'{"operation": "%s"}' % (b"o" * 1_000_000), "UNIMPLEMENTED"),
     "a key that no cluster has": (command("complete-job", b'{"jobKey": 1}'), "NOT_FOUND"),
     "5 MiB": (creation(b'{"a": "%s"}' % (b"x" * (5 << 20))), "RESOURCE_EXHAUSTED"),
-    "5 MiB of nothing": (b" " * (5 << 20), "RESOURCE_EXHAUSTED"),
+    "9 MiB": (creation(b'{"a": "%s"}' % (b"x" * (9 << 20))), "RESOURCE_EXHAUSTED"),
+    "9 MiB of nothing": (b" " * (9 << 20), "RESOURCE_EXHAUSTED"),
+    "5 MiB of a file in a list": (
+        command("deploy-resource", b'{"resources": [{"name": "a.bpmn", "content": "%s"}]}' % (b"x" * (5 << 20))),
+        "RESOURCE_EXHAUSTED",
+    ),
+    "an empty list of files": (command("deploy-resource", b'{"resources": []}'), "INVALID_ARGUMENT"),
 }
 
 HOSTILE = {**{name: (body, "INVALID_ARGUMENT") for name, body in BAD_BODIES.items()}, **OTHER_BODIES}
