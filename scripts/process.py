@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,8 +25,13 @@ class ServerError(Exception):
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 on which nothing listens."""
-    for port in random.sample(PORTS, 200):
+    """A TCP port of 127.0.0.1 on which nothing listens, and which nobody was given lately.
+
+    A server takes its time until it listens: of two that start together each must get a port of its own, whichever
+    processes start them.
+    """
+    for _ in range(200):
+        port = next_port()
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -33,6 +40,17 @@ def free_port() -> int:
                 continue
             return port
     raise ServerError(f"no free port among 200 tried between {PORTS.start} and {PORTS.stop} on 127.0.0.1")
+
+
+def next_port() -> int:
+    """The port after the one that a process of this user was given last, whether it is free or not."""
+    with (Path(tempfile.gettempdir()) / f"zeebe-amqp-port-{os.getuid()}").open("a+") as counter:
+        fcntl.flock(counter, fcntl.LOCK_EX)  # until it is closed
+        counter.seek(0)
+        given = int(counter.read() or random.randrange(len(PORTS)))
+        counter.truncate(0)
+        counter.write(str((given + 1) % len(PORTS)))
+    return PORTS[given]
 
 
 def tail(log: Path, lines: int = 20) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from scripts import cache, packages, servers
 from scripts.maven import Progress, largest, partial_folder
-from scripts.process import ServerError
+from scripts.process import PORTS, ServerError, free_port, next_port
 from scripts.rabbitmq import RabbitMQ, executable
 from scripts.zeebe import Zeebe
 from scripts.zeebe_in_memory import ZeebeInMemory
@@ -88,6 +91,20 @@ def test_two_nodes_share_no_port_and_no_data(tmp_path: Path) -> None:
     first, second = RabbitMQ(tmp_path / "a"), RabbitMQ(tmp_path / "b")
     assert first.url != second.url
     assert first.directory != second.directory
+
+
+def test_ports_are_not_given_twice_in_a_row_whoever_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with ThreadPoolExecutor(4) as pool:
+        given = list(pool.map(lambda _: free_port(), range(100)))
+    assert len(set(given)) == 100
+    assert set(given) <= set(PORTS)
+
+
+def test_after_the_last_port_comes_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"zeebe-amqp-port-{os.getuid()}").write_text(str(len(PORTS) - 1))
+    assert [next_port(), next_port()] == [PORTS[-1], PORTS[0]]
 
 
 def test_engine_listens_on_this_machine_only(tmp_path: Path) -> None:
