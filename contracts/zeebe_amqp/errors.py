@@ -1,11 +1,13 @@
-"""The one error of the contract: its codes, its shape in a reply, and the exception that carries it."""
+"""The one error of the contract: its codes, its shape in a reply, and the exceptions that carry it."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
+from functools import cache
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -40,6 +42,8 @@ class Source(StrEnum):
 
     GATEWAY = "gateway"
     CONSUMER = "consumer"
+    CLIENT = "client"
+    """The caller's own client library, which got no reply it could use; no reply says so."""
 
 
 class Outcome(StrEnum):
@@ -63,7 +67,8 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class CommandError(Exception):
     """A command that failed, with all a reply says about it.
 
-    `operation` is what the request named, or None; it may be set after construction.
+    `operation` is what the request named, `request_id` its identity, for sending it again; both None when not known,
+    and set after construction.
     """
 
     def __init__(
@@ -84,6 +89,11 @@ class CommandError(Exception):
         self.retryable = retryable
         self.details = details
         self.operation: str | None = None
+        self.request_id: str | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., CommandError], tuple[Any, ...]]:
+        # Exceptions are pickled by their positional arguments, of which this one has too few.
+        return _restored, (self.error(), self.operation, self.request_id)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
@@ -101,8 +111,9 @@ class CommandError(Exception):
 
     @classmethod
     def of(cls, error: Error, operation: str | None = None) -> CommandError:
-        """The exception for an error that came in a reply to `operation`."""
-        raised = cls(
+        """The exception for an error that came in a reply to `operation`: of the classes that its facts call for."""
+        kind = _kind(error.code, error.outcome is Outcome.UNKNOWN, error.retryable)
+        raised = kind(
             error.code,
             error.message,
             source=error.source,
@@ -114,6 +125,90 @@ class CommandError(Exception):
         return raised
 
 
+class OutcomeUnknown(CommandError):
+    """The command may have been executed, whatever the code: ask the engine, or a person."""
+
+
+class Retryable(CommandError):
+    """Sending the same request again, with the same request id, may succeed and cannot execute it twice."""
+
+
+class InvalidArgument(CommandError):
+    """The request is wrong; `details["field"]` says where."""
+
+
+class DeadlineExceeded(CommandError):
+    """It took longer than the caller or the engine wanted to wait."""
+
+
+class NotFound(CommandError):
+    """There is no such process, instance, job, incident: or no longer."""
+
+
+class AlreadyExists(CommandError):
+    """It is there already, or the request id is taken by another request."""
+
+
+class PermissionDenied(CommandError):
+    """The sender, or the service at the engine, may not do this."""
+
+
+class ResourceExhausted(CommandError):
+    """The engine or the request queue takes no more for now, or the request is too large."""
+
+
+class FailedPrecondition(CommandError):
+    """What the command is about is not in a state for it."""
+
+
+class Aborted(CommandError):
+    """The command was cut off, or its earlier result is not known."""
+
+
+class Unimplemented(CommandError):
+    """The service or the gateway is too old for this, or the operation is misspelled."""
+
+
+class Unavailable(CommandError):
+    """A server on the way, broker or gateway, cannot be reached."""
+
+
+class Unauthenticated(CommandError):
+    """The engine does not accept the service's credentials."""
+
+
+KINDS: Final[Mapping[Code, type[CommandError]]] = MappingProxyType(
+    {
+        Code.INVALID_ARGUMENT: InvalidArgument,
+        Code.DEADLINE_EXCEEDED: DeadlineExceeded,
+        Code.NOT_FOUND: NotFound,
+        Code.ALREADY_EXISTS: AlreadyExists,
+        Code.PERMISSION_DENIED: PermissionDenied,
+        Code.RESOURCE_EXHAUSTED: ResourceExhausted,
+        Code.FAILED_PRECONDITION: FailedPrecondition,
+        Code.ABORTED: Aborted,
+        Code.UNIMPLEMENTED: Unimplemented,
+        Code.UNAVAILABLE: Unavailable,
+        Code.UNAUTHENTICATED: Unauthenticated,
+    }
+)
+"""The exception of each code that callers branch on; the other codes are defects, and plain CommandErrors."""
+
+
+@cache
+def _kind(code: Code, unknown: bool, retryable: bool) -> type[CommandError]:
+    """The class that is everything these facts say, so that `except` can name any of them."""
+    facts = [KINDS.get(code), OutcomeUnknown if unknown else None, Retryable if retryable else None]
+    bases = tuple(base for base in facts if base is not None) or (CommandError,)
+    return bases[0] if len(bases) == 1 else type(bases[0].__name__, bases, {"__doc__": bases[0].__doc__})
+
+
+def _restored(error: Error, operation: str | None, request_id: str | None) -> CommandError:
+    raised = CommandError.of(error, operation)
+    raised.request_id = request_id
+    return raised
+
+
 def invalid(field: str, message: str, *, suggestion: str | None = None) -> CommandError:
     """The refusal (INVALID_ARGUMENT) of what stands at `field`, a path such as `data.timeToLive`.
 
@@ -122,7 +217,7 @@ def invalid(field: str, message: str, *, suggestion: str | None = None) -> Comma
     details: dict[str, Any] = {"field": field}
     if suggestion is not None:
         details["suggestion"] = suggestion
-    return CommandError(Code.INVALID_ARGUMENT, f"{field}: {message}", details=details)
+    return InvalidArgument(Code.INVALID_ARGUMENT, f"{field}: {message}", details=details)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from zeebe_amqp import wire
 from zeebe_amqp.commands.command import Command, Result
@@ -38,11 +38,10 @@ class TopologyResult(Result, frozen=True, kw_only=True):
     cluster_id: str
 
 
-class Topology(Command, frozen=True, kw_only=True):
+class Topology(Command[TopologyResult], frozen=True, kw_only=True):
     """Ask for the cluster's brokers and partitions; whatever is sent as data is ignored."""
 
     operation: ClassVar[str] = "topology"
-    result: ClassVar[Any] = TopologyResult
 
     @classmethod
     def from_wire(

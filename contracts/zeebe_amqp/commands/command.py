@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, get_args
 
 import msgspec
 
@@ -15,6 +15,16 @@ from zeebe_amqp.explanation import explain, type_info
 from zeebe_amqp.members import latest
 from zeebe_amqp.words import flaw
 
+if TYPE_CHECKING:
+    # A default spares everybody who handles any command the parameter.
+    from typing_extensions import TypeVar
+
+    ResultT = TypeVar("ResultT", default=Any)
+else:
+    from typing import TypeVar
+
+    ResultT = TypeVar("ResultT")
+
 DATA = "data"
 """Where a command stands in the envelope; paths of fields start with it."""
 LONGEST_WAIT = 15 * 60 * 1000
@@ -22,9 +32,15 @@ LONGEST_WAIT = 15 * 60 * 1000
 
 
 class Command(
-    msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True
+    msgspec.Struct,
+    Generic[ResultT],
+    kw_only=True,
+    frozen=True,
+    forbid_unknown_fields=True,
+    rename="camel",
+    omit_defaults=True,
 ):
-    """A request to the engine: the `data` of an envelope, typed and checked.
+    """A request to the engine: the `data` of an envelope, typed and checked; its parameter is the type of its result.
 
     `operation` is its name on the wire, `result` the type of the reply's data (None: no data), `one_of` names the
     fields of which exactly one must be given.
@@ -33,6 +49,13 @@ class Command(
     operation: ClassVar[str]
     result: ClassVar[Any] = None
     one_of: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        # The parameter is for type checkers; said once, it serves at run time, too.
+        if parameters := get_args(cls.__dict__.get("__orig_bases__", (None,))[0]):
+            [result] = parameters
+            cls.result = None if result is type(None) else result
 
     @classmethod
     def from_wire(
@@ -51,8 +74,12 @@ class Command(
         return command
 
     def to_wire(self) -> tuple[bytes, dict[str, str]]:
-        """The command as the `data` (JSON) and `metadata` of an envelope."""
-        return msgspec.json.encode(self, enc_hook=fields.encode), {}
+        """The command as the `data` (JSON) and `metadata` of an envelope.
+
+        Raises:
+            CommandError: INVALID_ARGUMENT, for a value that JSON cannot carry unchanged.
+        """
+        return documents.encode(self, DATA), {}
 
     def verify(self) -> None:
         """Check the rules between fields.
@@ -64,6 +91,10 @@ class Command(
     def result_type(self) -> Any:
         """The type of the data in the reply to this command; None when there is none."""
         return self.result
+
+    def wait(self) -> int:
+        """How long the request waits on purpose, milliseconds: above 0 it belongs into the queue for such requests."""
+        return 0
 
 
 class Part(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
@@ -82,8 +113,12 @@ def missing(field: str, expected: str) -> CommandError:
 
 
 def check_wait(request_timeout: fields.Duration | None) -> None:
-    """Refuse a requestTimeout above the longest wait."""
-    if (wait := fields.milliseconds(request_timeout)) > LONGEST_WAIT:
+    """Refuse a requestTimeout above the longest wait, or one that is none."""
+    try:
+        wait = fields.milliseconds(request_timeout)
+    except ValueError as problem:
+        raise invalid(f"{DATA}.requestTimeout", str(problem)) from None
+    if wait > LONGEST_WAIT:
         raise invalid(f"{DATA}.requestTimeout", f"expected at most 15 minutes, found {wait} ms")
 
 

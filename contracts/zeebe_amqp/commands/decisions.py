@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from zeebe_amqp.commands.command import Command, Result
 from zeebe_amqp.fields import Key, Maybe, Name, Variables
@@ -68,11 +68,10 @@ class DecisionEvaluated(Result, frozen=True, kw_only=True):
     decision_evaluation_key: int = 0
 
 
-class EvaluateDecision(Command, frozen=True, kw_only=True):
+class EvaluateDecision(Command[DecisionEvaluated], frozen=True, kw_only=True):
     """Evaluate a decision by id (its latest version) or by key; a failing evaluation is a result, not an error."""
 
     operation: ClassVar[str] = "evaluate-decision"
-    result: ClassVar[Any] = DecisionEvaluated
     one_of: ClassVar[tuple[str, ...]] = ("decision_id", "decision_key")
 
     decision_id: Maybe[Name] = None

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, cast
 
+import msgspec
+
+from zeebe_amqp import fields
 from zeebe_amqp.commands.command import DATA, Command, Part, Result, check_wait
+from zeebe_amqp.documents import Carrier
 from zeebe_amqp.errors import invalid
 from zeebe_amqp.fields import Duration, Key, Maybe, Name, Reference, Variables, Version
+
+WAIT: Final = 15_000
+"""How long `with_result` waits unless told otherwise, milliseconds."""
 
 
 class InstanceCreated(Result, frozen=True, kw_only=True):
@@ -21,8 +28,8 @@ class InstanceCreated(Result, frozen=True, kw_only=True):
     business_id: str | None = None
 
 
-class InstanceResult(InstanceCreated, frozen=True, kw_only=True):
-    """A process instance that ended, with its variables: a JSON document as text."""
+class InstanceResult(InstanceCreated, Carrier, frozen=True, kw_only=True):
+    """A process instance that ended, with its variables: a JSON document as text, parsed by `values`."""
 
     variables: str
 
@@ -45,14 +52,13 @@ class RuntimeInstruction(Part, frozen=True, kw_only=True):
     terminate: Terminate
 
 
-class CreateInstance(Command, frozen=True, kw_only=True):
+class CreateInstance(Command[InstanceCreated], frozen=True, kw_only=True):
     """Start a process by id (and version; None = the latest) or by key; `with_result` waits for its end.
 
     `request_timeout` (at most 15 minutes) and `fetch_variables` only count with `with_result`.
     """
 
     operation: ClassVar[str] = "create-instance"
-    result: ClassVar[Any] = InstanceCreated
     one_of: ClassVar[tuple[str, ...]] = ("bpmn_process_id", "process_definition_key")
 
     bpmn_process_id: Maybe[Name] = None
@@ -81,8 +87,24 @@ class CreateInstance(Command, frozen=True, kw_only=True):
         """With the variables when the reply waits for the instance's end."""
         return InstanceResult if self.with_result else InstanceCreated
 
+    def until_end(
+        self, within: Duration | None = None, fetch_variables: tuple[Name, ...] = ()
+    ) -> Command[InstanceResult]:
+        """The same command, waiting for the instance's end, and typed by what it then returns.
 
-class CancelInstance(Command, frozen=True, kw_only=True):
+        It waits for at most `within` (None: 15 s); `fetch_variables` are the variables to return, none = all.
+        """
+        command = msgspec.structs.replace(
+            self, with_result=True, request_timeout=within, fetch_variables=fetch_variables
+        )
+        return cast("Command[InstanceResult]", command)
+
+    def wait(self) -> int:
+        """With a result: until the instance ends."""
+        return (fields.milliseconds(self.request_timeout) or WAIT) if self.with_result else 0
+
+
+class CancelInstance(Command[None], frozen=True, kw_only=True):
     """Cancel a process instance."""
 
     operation: ClassVar[str] = "cancel-instance"
@@ -97,11 +119,10 @@ class VariablesSet(Result, frozen=True, kw_only=True):
     key: int
 
 
-class SetVariables(Command, frozen=True, kw_only=True):
+class SetVariables(Command[VariablesSet], frozen=True, kw_only=True):
     """Set variables in the scope of an element instance; `local` keeps them from propagating upwards."""
 
     operation: ClassVar[str] = "set-variables"
-    result: ClassVar[Any] = VariablesSet
 
     element_instance_key: Key
     variables: Variables
@@ -109,7 +130,7 @@ class SetVariables(Command, frozen=True, kw_only=True):
     operation_reference: Maybe[Reference] = None
 
 
-class ResolveIncident(Command, frozen=True, kw_only=True):
+class ResolveIncident(Command[None], frozen=True, kw_only=True):
     """Try again what an incident stopped."""
 
     operation: ClassVar[str] = "resolve-incident"
@@ -156,7 +177,7 @@ class MoveInstruction(Part, frozen=True, kw_only=True):
     use_source_parent_key_as_ancestor_scope_key: bool = False
 
 
-class ModifyInstance(Command, frozen=True, kw_only=True):
+class ModifyInstance(Command[None], frozen=True, kw_only=True):
     """Change where a process instance stands: activate, terminate and move elements, all or nothing."""
 
     operation: ClassVar[str] = "modify-instance"
@@ -182,7 +203,7 @@ class MigrationPlan(Part, frozen=True, kw_only=True):
     mapping_instructions: tuple[MappingInstruction, ...] = ()
 
 
-class MigrateInstance(Command, frozen=True, kw_only=True):
+class MigrateInstance(Command[None], frozen=True, kw_only=True):
     """Let a process instance go on with another process definition."""
 
     operation: ClassVar[str] = "migrate-instance"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
+import msgspec
 from msgspec import field
 
 from zeebe_amqp.commands.command import Command, Part, Result, check_wait, missing
+from zeebe_amqp.documents import Carrier
 from zeebe_amqp.fields import (
     Count,
     Duration,
@@ -37,10 +39,11 @@ class UserTask(Result, frozen=True, kw_only=True):
     user_task_key: int | None = None
 
 
-class ActivatedJob(Result, frozen=True, kw_only=True):
+class ActivatedJob(Result, Carrier, frozen=True, kw_only=True):
     """A job that is locked for the caller until `deadline` (milliseconds since 1970).
 
-    `custom_headers` and `variables` are JSON documents as text; `kind` and `listener_event_type` enum names.
+    `custom_headers` and `variables` are JSON documents as text, parsed by `headers` and `values`;
+    `kind` and `listener_event_type` enum names.
     """
 
     key: int
@@ -62,15 +65,18 @@ class ActivatedJob(Result, frozen=True, kw_only=True):
     user_task: UserTask | None = None
     tags: tuple[str, ...] = ()
 
+    def headers(self) -> dict[str, str]:
+        """The custom headers of the job's element, parsed."""
+        return msgspec.json.decode(self.custom_headers, type=dict[str, str])
 
-class ActivateJobs(Command, frozen=True, kw_only=True):
+
+class ActivateJobs(Command[tuple[ActivatedJob, ...]], frozen=True, kw_only=True):
     """Lock jobs of a type for a worker and fetch them.
 
     `timeout` None = 5 minutes; `request_timeout` None = answer at once, else wait that long (at most 15 minutes).
     """
 
     operation: ClassVar[str] = "activate-jobs"
-    result: ClassVar[Any] = tuple[ActivatedJob, ...]
 
     job_type: Name
     max_jobs_to_activate: Count
@@ -84,6 +90,10 @@ class ActivateJobs(Command, frozen=True, kw_only=True):
     def verify(self) -> None:
         """A bounded wait."""
         check_wait(self.request_timeout)
+
+    def wait(self) -> int:
+        """Until there are jobs."""
+        return milliseconds(self.request_timeout)
 
 
 class Corrections(Part, frozen=True, kw_only=True):
@@ -119,7 +129,7 @@ class JobResult(Part, frozen=True, kw_only=True):
     is_cancel_remaining_instances: Maybe[bool] = None
 
 
-class CompleteJob(Command, frozen=True, kw_only=True):
+class CompleteJob(Command[None], frozen=True, kw_only=True):
     """Complete a job; with a result when it is a listener's or an ad-hoc sub-process's."""
 
     operation: ClassVar[str] = "complete-job"
@@ -130,7 +140,7 @@ class CompleteJob(Command, frozen=True, kw_only=True):
     job_result: Maybe[JobResult] = field(default=None, name="result")
 
 
-class FailJob(Command, frozen=True, kw_only=True):
+class FailJob(Command[None], frozen=True, kw_only=True):
     """Fail a job; `retries` is what remains, 0 and below raise an incident; `retry_back_off` None = at once."""
 
     operation: ClassVar[str] = "fail-job"
@@ -142,7 +152,7 @@ class FailJob(Command, frozen=True, kw_only=True):
     variables: Maybe[Variables] = None
 
 
-class UpdateJobRetries(Command, frozen=True, kw_only=True):
+class UpdateJobRetries(Command[None], frozen=True, kw_only=True):
     """Set how often a job may still be tried."""
 
     operation: ClassVar[str] = "update-job-retries"
@@ -152,7 +162,7 @@ class UpdateJobRetries(Command, frozen=True, kw_only=True):
     operation_reference: Maybe[Reference] = None
 
 
-class UpdateJobTimeout(Command, frozen=True, kw_only=True):
+class UpdateJobTimeout(Command[None], frozen=True, kw_only=True):
     """Let the lock of an activated job end this long after now."""
 
     operation: ClassVar[str] = "update-job-timeout"
@@ -167,7 +177,7 @@ class UpdateJobTimeout(Command, frozen=True, kw_only=True):
             raise missing("timeout", Period.description)
 
 
-class ThrowError(Command, frozen=True, kw_only=True):
+class ThrowError(Command[None], frozen=True, kw_only=True):
     """Throw a BPMN error in a job."""
 
     operation: ClassVar[str] = "throw-error"

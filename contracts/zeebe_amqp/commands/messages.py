@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from zeebe_amqp.commands.command import Command, Result
 from zeebe_amqp.fields import Duration, Key, Maybe, Name, Variables
@@ -15,11 +15,10 @@ class MessagePublished(Result, frozen=True, kw_only=True):
     tenant_id: str
 
 
-class PublishMessage(Command, frozen=True, kw_only=True):
+class PublishMessage(Command[MessagePublished], frozen=True, kw_only=True):
     """Publish a message; `time_to_live` None = not buffered."""
 
     operation: ClassVar[str] = "publish-message"
-    result: ClassVar[Any] = MessagePublished
 
     message_name: Name
     correlation_key: str = ""
@@ -36,11 +35,10 @@ class SignalBroadcast(Result, frozen=True, kw_only=True):
     tenant_id: str
 
 
-class BroadcastSignal(Command, frozen=True, kw_only=True):
+class BroadcastSignal(Command[SignalBroadcast], frozen=True, kw_only=True):
     """Broadcast a signal to all process instances, and start the processes, that wait for it."""
 
     operation: ClassVar[str] = "broadcast-signal"
-    result: ClassVar[Any] = SignalBroadcast
 
     signal_name: Name
     variables: Maybe[Variables] = None
@@ -62,11 +60,10 @@ class ConditionalEvaluated(Result, frozen=True, kw_only=True):
     tenant_id: str
 
 
-class EvaluateConditional(Command, frozen=True, kw_only=True):
+class EvaluateConditional(Command[ConditionalEvaluated], frozen=True, kw_only=True):
     """Evaluate the conditional start events, of one process definition or (None) of all, with these variables."""
 
     operation: ClassVar[str] = "evaluate-conditional"
-    result: ClassVar[Any] = ConditionalEvaluated
 
     variables: Maybe[Variables] = None
     process_definition_key: Maybe[Key] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 import msgspec
 from msgspec import Meta
@@ -44,11 +44,10 @@ class Deployed(Result, frozen=True, kw_only=True):
     tenant_id: str
 
 
-class DeployProcess(Command, frozen=True, kw_only=True):
+class DeployProcess(Command[Deployed], frozen=True, kw_only=True):
     """Deploy one BPMN file: its name, its bytes, and the tenant ("" = the default one)."""
 
     operation: ClassVar[str] = "deploy-process"
-    result: ClassVar[Any] = Deployed
 
     name: str
     content: bytes
@@ -161,11 +160,10 @@ class Resource(Part, frozen=True, kw_only=True):
         return _unpacked(self.content.encode()) if self.encoding else self.content.encode()
 
 
-class DeployResource(Command, frozen=True, kw_only=True):
+class DeployResource(Command[ResourcesDeployed], frozen=True, kw_only=True):
     """Deploy files of any kind the engine knows, all or none; a tenant of "" is the default one."""
 
     operation: ClassVar[str] = "deploy-resource"
-    result: ClassVar[Any] = ResourcesDeployed
 
     resources: Annotated[tuple[Resource, ...], Meta(min_length=1)]
     tenant_id: str = ""
@@ -212,11 +210,10 @@ class ResourceDeleted(Result, frozen=True, kw_only=True):
     batch_operation: BatchOperation | None = None
 
 
-class DeleteResource(Command, frozen=True, kw_only=True):
+class DeleteResource(Command[ResourceDeleted], frozen=True, kw_only=True):
     """Delete a process definition, decision requirements or a form by key; with their history when asked for."""
 
     operation: ClassVar[str] = "delete-resource"
-    result: ClassVar[Any] = ResourceDeleted
 
     resource_key: Key
     delete_history: Maybe[bool] = None

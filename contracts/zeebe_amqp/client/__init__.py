@@ -1,0 +1,25 @@
+"""A client for callers: commands in, typed results out. Needs the extra `client`: `pip install zeebe-amqp[client]`."""
+
+from zeebe_amqp.client.client import Client
+from zeebe_amqp.client.jobs import Job, Jobs
+from zeebe_amqp.client.sync import SyncClient
+from zeebe_amqp.client.transport import Lost, NotConnected, Outgoing, Peer, Refused, Transport, Unroutable
+from zeebe_amqp.client.worker import BpmnError, Handler, JobFailure, Worker
+
+__all__ = [
+    "BpmnError",
+    "Client",
+    "Handler",
+    "Job",
+    "JobFailure",
+    "Jobs",
+    "Lost",
+    "NotConnected",
+    "Outgoing",
+    "Peer",
+    "Refused",
+    "SyncClient",
+    "Transport",
+    "Unroutable",
+    "Worker",
+]

@@ -1,0 +1,149 @@
+"""Requests and replies over RabbitMQ: one connection, one channel, one reply consumer.
+
+aio-pika opens the connection and the channel; publishing and consuming use the AMQP channel beneath it, which costs
+a third less.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+
+from aio_pika.abc import AbstractConnection
+from aiormq import Channel as RawChannel
+from aiormq.abc import DeliveredMessage
+from aiormq.exceptions import DeliveryError, PublishError
+from pamqp.commands import Basic
+
+from zeebe_amqp import wire
+from zeebe_amqp.client.link import RPC_TIMEOUT, TROUBLE, Ended, Link, library_calls
+from zeebe_amqp.client.transport import Lost, NotConnected, Outgoing, Peer, Refused, Unroutable
+
+__all__ = ["AmqpTransport"]
+
+APP_ID: Final = "zeebe-amqp-client"
+"""Who says so in a request's `app_id`."""
+PERSISTENT: Final = 2
+"""The delivery mode of requests."""
+LONGEST_EXPIRATION: Final = 24 * 3600 * 1000
+"""Milliseconds; brokers refuse an expiration of months and close the channel."""
+
+
+class AmqpTransport:
+    """A broker.
+
+    Args:
+        urls: addresses of one broker or of a cluster's nodes.
+        reply_queue: None = direct reply-to; "" = an exclusive queue that the broker names; else the name of a durable
+            queue of this client alone, which is declared.
+        tls: for `amqps://`; None = as the address says.
+        name: shown in the broker's list of connections.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        reply_queue: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        name: str = APP_ID,
+    ) -> None:
+        self._link = Link(urls, name, tls, self._opened)
+        self._reply_queue = reply_queue
+        self._reply_to = ""
+        self._channel: RawChannel | None = None
+        self._peer: Peer | None = None
+
+    async def open(self, peer: Peer) -> None:
+        """Connect; see `Transport.open`."""
+        self._peer = peer
+        await self._link.open()
+
+    async def close(self) -> None:
+        """Disconnect; see `Transport.close`."""
+        self._channel = None
+        await self._link.close()
+
+    async def _opened(self, connection: AbstractConnection, ended: Ended) -> None:
+        channel = connection.channel(publisher_confirms=True, on_return_raises=True)
+        async with asyncio.timeout(RPC_TIMEOUT):
+            await channel.initialize()
+            raw = cast("RawChannel", await channel.get_underlay_channel())
+            # Every end of the channel or of the consumer is an end of the connection: one way back from all trouble.
+            channel.close_callbacks.add(lambda _, error=None: self._ended(raw, ended, f"channel closed: {error}"))
+            raw.on_consumer_cancel_callbacks.add(lambda _: self._ended(raw, ended, "the reply queue was deleted"))
+            await self._consume(raw)
+        self._channel = raw
+        assert self._peer is not None
+        self._peer.connected()
+
+    async def _consume(self, channel: RawChannel) -> None:
+        if self._reply_queue is None:
+            self._reply_to = wire.DIRECT_REPLY_TO
+        else:
+            named = bool(self._reply_queue)
+            declared = await channel.queue_declare(self._reply_queue, durable=named, exclusive=not named)
+            self._reply_to = str(declared.queue)
+        assert self._peer is not None
+        # A queue that others read, too, would give them our replies.
+        exclusive = bool(self._reply_queue)
+        await channel.basic_consume(self._reply_to, _receiver(self._peer), no_ack=True, exclusive=exclusive)
+
+    def _ended(self, channel: RawChannel, ended: Ended, reason: str) -> None:
+        if self._channel is channel:
+            self._channel = None
+        ended(reason)
+
+    async def publish(self, request: Outgoing) -> None:
+        """Publish with confirm, and returned when there is no such queue; see `Transport.publish`."""
+        channel = self._channel
+        if channel is None:
+            raise NotConnected
+        try:
+            with library_calls():
+                await channel.basic_publish(
+                    request.body,
+                    routing_key=request.queue,
+                    properties=self._properties(request),
+                    mandatory=True,
+                    wait=False,
+                )
+        except PublishError as error:
+            raise Unroutable(str(error)) from error
+        except DeliveryError as error:
+            raise Refused(str(error)) from error
+        except TROUBLE as error:
+            raise Lost(str(error)) from error
+
+    def _properties(self, request: Outgoing) -> Basic.Properties:
+        headers = {**request.headers, wire.REQUEST_ID: request.request_id}
+        expiration = None
+        if request.deadline is not None:
+            headers[wire.DEADLINE] = int(request.deadline * 1000)
+            left = int((request.deadline - time.time()) * 1000)
+            expiration = str(max(1, min(left, LONGEST_EXPIRATION)))
+        return Basic.Properties(
+            content_type=request.content_type,
+            headers=headers,
+            delivery_mode=PERSISTENT,
+            correlation_id=request.correlation_id,
+            reply_to=self._reply_to if request.replied else None,
+            expiration=expiration,
+            # Returned messages are told apart by it, so every attempt has its own.
+            message_id=uuid.uuid4().hex,
+            timestamp=datetime.now(UTC),
+            message_type=request.type,
+            app_id=APP_ID,
+        )
+
+
+def _receiver(peer: Peer) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
+    async def receive(message: DeliveredMessage) -> None:
+        peer.received(message.header.properties.correlation_id, message.body)
+
+    return receive

@@ -1,0 +1,317 @@
+"""The client: commands in, typed results out; requests and replies over a broker in between."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Self, TypeVar
+
+from zeebe_amqp import envelope, wire
+from zeebe_amqp.client.amqp import AmqpTransport
+from zeebe_amqp.client.answers import failure, read
+from zeebe_amqp.client.tracing import tracing
+from zeebe_amqp.client.transport import Lost, NotConnected, Outgoing, Refused, Transport, Unroutable
+from zeebe_amqp.commands import Command
+from zeebe_amqp.errors import Code, CommandError, Outcome, invalid
+
+__all__ = ["Client"]
+
+log = logging.getLogger(__name__)
+
+ResultT = TypeVar("ResultT")
+
+TIMEOUT: Final = 30.0
+"""Seconds that a call takes at most, unless told otherwise; a long poll has its wait on top."""
+MARGIN: Final = 0.5
+"""Seconds that the service is told less than the caller waits, so that its better answer can still arrive."""
+MAX_HEADERS: Final = 64 * 1024
+"""Bytes of text in the headers of a request; a broker closes the connection on more than a frame of them."""
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    """A request on its way; `answer` gets the reply's body, or nothing when a confirm is all it waits for."""
+
+    request: Outgoing
+    answer: asyncio.Future[bytes]
+    operation: str | None
+    sent: bool = False
+
+
+class Client:
+    """Sends commands to the service and returns its answers; use as an async context manager.
+
+    Calls may be made concurrently, thousands at a time. When the connection is lost, it is opened again, and what is
+    on its way is sent again under the same request id until its time is up.
+
+    Args:
+        broker: the broker's address, such as `amqp://user:password@host/vhost`; or several, of a cluster's nodes; or a
+            transport.
+        timeout: seconds that a call takes at most, unless the call says otherwise.
+        commands: the request queue for short commands.
+        polls: the request queue for requests that wait on purpose.
+        reply_queue: None = the broker's direct reply-to; "" = an exclusive queue; else the name of a durable queue that
+            only this client reads.
+        tls: for `amqps://`; None = as the address says.
+    """
+
+    def __init__(
+        self,
+        broker: str | Sequence[str] | Transport,
+        *,
+        timeout: float | timedelta = TIMEOUT,
+        commands: str = wire.COMMANDS_QUEUE,
+        polls: str = wire.POLLS_QUEUE,
+        reply_queue: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        urls = [broker] if isinstance(broker, str) else broker
+        self._transport: Transport = (
+            AmqpTransport(urls, reply_queue=reply_queue, tls=tls) if isinstance(urls, Sequence) else urls
+        )
+        self._timeout = _seconds(timeout)
+        self._queues = {False: commands, True: polls}
+        self._tracing = tracing()
+        self._pending: dict[str, _Pending] = {}
+        self._resending: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self._open = False
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            Unavailable: no broker could be reached.
+        """
+        await self._transport.open(self)
+        self._idle.clear()
+        self._open = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self, grace: float | None = None) -> None:
+        """Take no more requests, wait for what is on its way, disconnect.
+
+        What is still on its way after `grace` seconds (None: as long as its own time lasts) ends with CANCELLED,
+        outcome unknown.
+        """
+        self._open = False
+        try:
+            if self._pending:
+                async with asyncio.timeout(grace):
+                    await self._idle.wait()
+        except TimeoutError:
+            for pending in self._pending.values():
+                _fail(pending, failure(Code.CANCELLED, "the client was closed", pending.operation))
+        finally:
+            await self._transport.close()
+
+    async def call(
+        self, command: Command[ResultT], *, timeout: float | timedelta | None = None, request_id: str | None = None
+    ) -> ResultT:
+        """Have a command executed and return its result.
+
+        Args:
+            command: one of `zeebe_amqp.commands`; a long poll goes to the queue for those by itself.
+            timeout: seconds to wait at most; None = the client's, and for a long poll its wait on top.
+            request_id: the request's identity; the same one again is answered again, not executed again. None = a
+                fresh one.
+
+        Raises:
+            CommandError: the command failed; its subclasses say how, `request_id` is set for sending it again.
+            RuntimeError: the client is not open.
+        """
+        command.verify()
+        wait = command.wait()
+        seconds = self._timeout + wait / 1000 if timeout is None else _seconds(timeout)
+        request = _request(envelope.encode(command), self._queues[wait > 0], request_id, seconds)
+        with self._tracing.request(command.operation, request.queue, replied=True) as headers:
+            request.headers = headers
+            try:
+                return read(command, await self._answered(request, command.operation, seconds))
+            except CommandError as error:
+                error.request_id = request.request_id
+                raise
+
+    async def call_raw(
+        self,
+        body: bytes,
+        *,
+        timeout: float | timedelta | None = None,
+        request_id: str | None = None,
+        type: str | None = None,
+        content_type: str = wire.CONTENT_TYPE,
+        headers: Mapping[str, Any] | None = None,
+        long_poll: bool = False,
+    ) -> bytes:
+        """Send a request's body as it is and return the reply's body as it is, error replies included.
+
+        Args:
+            body: an envelope; or with `type` (an operation's name) the data alone, such as a BPMN file.
+            timeout: seconds to wait at most; None = the client's.
+            request_id: as in `call`.
+            type: the message's `type` property, for a body without an envelope.
+            content_type: the body's.
+            headers: further headers of the message, such as `fileName`.
+            long_poll: whether the request waits on purpose, and goes to the queue for those.
+
+        Raises:
+            CommandError: there is no reply.
+            RuntimeError: the client is not open.
+        """
+        seconds = self._timeout if timeout is None else _seconds(timeout)
+        request = _request(body, self._queues[long_poll], request_id, seconds)
+        request.type, request.content_type = type, content_type
+        with self._tracing.request(type, request.queue, replied=True) as trace:
+            request.headers = {**(headers or {}), **trace}
+            return await self._answered(request, type, seconds)
+
+    async def send(
+        self,
+        command: Command[Any],
+        *,
+        timeout: float | timedelta | None = None,
+        request_id: str | None = None,
+    ) -> str:
+        """Leave a command with the broker, without waiting for its execution; returns its request id.
+
+        The service executes it, also when the engine is away for now; what fails for good is a dead letter.
+
+        Raises:
+            CommandError: the broker did not take it, or did not say so within `timeout` seconds: send it again under
+                the error's `request_id`.
+            RuntimeError: the client is not open.
+        """
+        command.verify()
+        seconds = self._timeout if timeout is None else _seconds(timeout)
+        request = _request(envelope.encode(command), self._queues[command.wait() > 0], request_id, None)
+        request.replied = False
+        with self._tracing.request(command.operation, request.queue, replied=False) as headers:
+            request.headers = headers
+            await self._answered(request, command.operation, seconds)
+        return request.request_id
+
+    async def _answered(self, request: Outgoing, operation: str | None, seconds: float) -> bytes:
+        """Publish and wait for the answer."""
+        if not self._open:
+            raise RuntimeError("the client is not open: use it inside `async with Client(…)`")
+        _check_headers(request.headers)
+        pending = _Pending(request, asyncio.get_running_loop().create_future(), operation)
+        self._pending[request.correlation_id] = pending
+        try:
+            async with asyncio.timeout(seconds):
+                await self._transmit(pending)
+                return await pending.answer
+        except TimeoutError:
+            error = _too_late(pending, seconds)
+            error.request_id = request.request_id
+            raise error from None
+        finally:
+            self._finished(request)
+
+    def _finished(self, request: Outgoing) -> None:
+        del self._pending[request.correlation_id]
+        if not self._pending and not self._open:
+            self._idle.set()
+
+    async def _transmit(self, pending: _Pending) -> None:
+        """Publish; what is lost with the connection is sent again by `connected`."""
+        sent, pending.sent = pending.sent, True
+        try:
+            await self._transport.publish(pending.request)
+        except NotConnected:
+            pending.sent = sent
+        except Lost as error:
+            log.debug("request %s: %s", pending.request.request_id, error)
+        except Unroutable:
+            _fail(pending, _no_queue(pending, sent))
+        except Refused:
+            _fail(pending, _refused(pending))
+        except Exception as error:
+            _fail(pending, error)  # a header that AMQP has no type for
+        else:
+            if not pending.request.replied and not pending.answer.done():
+                pending.answer.set_result(b"")
+
+    def connected(self) -> None:
+        """Send everything that has no answer yet; called by the transport."""
+        for pending in self._pending.values():
+            if pending.answer.done():
+                continue
+            task = asyncio.get_running_loop().create_task(self._transmit(pending))
+            self._resending.add(task)
+            task.add_done_callback(self._resending.discard)
+
+    def received(self, correlation_id: str | None, body: bytes) -> None:
+        """Hand a reply to who waits for it; called by the transport."""
+        pending = self._pending.get(correlation_id or "")
+        if pending is None or pending.answer.done():
+            log.debug("a reply that nobody waits for: %.80r", correlation_id)
+        else:
+            pending.answer.set_result(body)
+
+
+def _seconds(timeout: float | timedelta) -> float:
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"timeout: expected a number of seconds above 0, found {seconds}")
+    return seconds
+
+
+def _request(body: bytes, queue: str, request_id: str | None, seconds: float | None) -> Outgoing:
+    if len(body) > wire.MAX_BODY:
+        raise failure(
+            Code.RESOURCE_EXHAUSTED,
+            f"body: expected at most {wire.MAX_BODY} bytes, the gateway's limit, found {len(body)}",
+            None,
+            outcome=Outcome.NOT_EXECUTED,
+        )
+    identity = uuid.uuid4().hex
+    if request_id is not None and not 0 < len(request_id.encode(errors="replace")) <= wire.MAX_TEXT:
+        raise invalid("request_id", f"expected text of 1 to {wire.MAX_TEXT} bytes, found {len(request_id)} characters")
+    deadline = None if seconds is None else time.time() + seconds - min(MARGIN, seconds / 10)
+    return Outgoing(
+        body=body, queue=queue, correlation_id=identity, request_id=request_id or identity, deadline=deadline
+    )
+
+
+def _check_headers(headers: Mapping[str, Any]) -> None:
+    size = sum(len(value) for value in headers.values() if isinstance(value, str | bytes))
+    if size > MAX_HEADERS:
+        raise invalid("headers", f"expected at most {MAX_HEADERS} bytes, the trace's baggage included, found {size}")
+
+
+def _fail(pending: _Pending, error: Exception) -> None:
+    if isinstance(error, CommandError):
+        error.request_id = pending.request.request_id
+    if not pending.answer.done():
+        pending.answer.set_exception(error)
+
+
+def _no_queue(pending: _Pending, sent: bool) -> CommandError:
+    message = f"queue {pending.request.queue!r} does not exist: the service declares it when it starts"
+    # An earlier attempt may have arrived, in a queue that was deleted since.
+    outcome = Outcome.UNKNOWN if sent else Outcome.NOT_EXECUTED
+    return failure(Code.UNAVAILABLE, message, pending.operation, outcome=outcome, retryable=True)
+
+
+def _refused(pending: _Pending) -> CommandError:
+    message = f"the broker did not take the request: queue {pending.request.queue!r} is full, or in trouble"
+    return failure(Code.RESOURCE_EXHAUSTED, message, pending.operation, retryable=True)
+
+
+def _too_late(pending: _Pending, seconds: float) -> CommandError:
+    """Nobody answered in time; under the same request id it can be sent again without harm."""
+    if not pending.sent:
+        message = f"no connection to the broker within {seconds:g} s; nothing was sent"
+        return failure(Code.UNAVAILABLE, message, pending.operation, outcome=Outcome.NOT_EXECUTED, retryable=True)
+    what = "no answer" if pending.request.replied else "no confirm of the broker"
+    return failure(Code.DEADLINE_EXCEEDED, f"{what} within {seconds:g} s", pending.operation, retryable=True)

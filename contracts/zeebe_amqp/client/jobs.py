@@ -1,0 +1,266 @@
+"""Jobs of one type, fetched over the queue: enough to work them without gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Final, Self, TypeVar, overload
+
+import msgspec
+
+from zeebe_amqp.client.client import Client
+from zeebe_amqp.commands import ActivateJobs, Command, CompleteJob, FailJob, ThrowError
+from zeebe_amqp.commands.jobs import ActivatedJob
+from zeebe_amqp.errors import CommandError, OutcomeUnknown, Retryable
+from zeebe_amqp.fields import Duration
+
+__all__ = ["Job", "Jobs"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+GIVEN_BACK: Final = "given back: the worker stopped before it began"
+"""The error message of jobs that were fetched, but not begun."""
+LONGEST_PAUSE: Final = 30.0
+"""Seconds between two polls at most, while they fail."""
+
+
+class Job:
+    """A job that is locked for us; complete it, fail it or throw an error in it, once.
+
+    `activated` has everything that the engine said of it.
+    """
+
+    def __init__(self, client: Client, activated: ActivatedJob) -> None:
+        self._client = client
+        self.activated = activated
+        self.settled = False
+        """Whether it was completed, failed or ended by an error."""
+
+    def __repr__(self) -> str:
+        return f"<Job {self.key} of type {self.activated.type!r}>"
+
+    @property
+    def key(self) -> int:
+        """The job's key."""
+        return self.activated.key
+
+    @property
+    def process_instance_key(self) -> int:
+        """The key of its process instance."""
+        return self.activated.process_instance_key
+
+    @property
+    def retries(self) -> int:
+        """How often it may still be tried, this time included."""
+        return self.activated.retries
+
+    @property
+    def deadline(self) -> float:
+        """Until when it is locked for us, seconds since 1970."""
+        return self.activated.deadline / 1000
+
+    @cached_property
+    def variables(self) -> dict[str, Any]:
+        """Its variables, parsed when first asked for; whole numbers are exact."""
+        return self.activated.values()
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """The custom headers of its element, parsed when first asked for."""
+        return self.activated.headers()
+
+    @overload
+    def values(self) -> dict[str, Any]: ...
+
+    @overload
+    def values(self, kind: type[T]) -> T: ...
+
+    def values(self, kind: Any = dict[str, Any]) -> Any:
+        """Its variables as a `kind`: a dataclass, a msgspec struct, a TypedDict.
+
+        Raises:
+            msgspec.ValidationError: they are not of that kind.
+        """
+        return self.activated.values(kind)
+
+    async def complete(self, variables: Mapping[str, Any] | msgspec.Raw | None = None) -> None:
+        """Complete it, with variables for the process.
+
+        Raises:
+            NotFound: it is not ours any more: its lock ended, or its instance.
+            CommandError: otherwise.
+        """
+        await self._settle(CompleteJob(job_key=self.key, variables=variables))
+
+    async def fail(
+        self,
+        message: str,
+        *,
+        retries: int | None = None,
+        back_off: Duration | None = None,
+        variables: Mapping[str, Any] | msgspec.Raw | None = None,
+    ) -> None:
+        """Say that it failed; it is tried again after `back_off`, unless `retries` (None: one less) are used up.
+
+        Raises:
+            CommandError: as `complete`.
+        """
+        left = max(self.retries - 1, 0) if retries is None else retries
+        await self._settle(
+            FailJob(job_key=self.key, retries=left, error_message=message, retry_back_off=back_off, variables=variables)
+        )
+
+    async def throw(
+        self, error_code: str, message: str = "", variables: Mapping[str, Any] | msgspec.Raw | None = None
+    ) -> None:
+        """Throw a BPMN error, for the process to catch.
+
+        Raises:
+            CommandError: as `complete`.
+        """
+        await self._settle(
+            ThrowError(job_key=self.key, error_code=error_code, error_message=message, variables=variables)
+        )
+
+    async def give_back(self) -> None:
+        """Let somebody else have it at once, with the tries it had.
+
+        Raises:
+            CommandError: as `complete`.
+        """
+        await self.fail(GIVEN_BACK, retries=self.retries)
+
+    async def _settle(self, command: Command[None]) -> None:
+        await self._client.call(command)
+        self.settled = True
+
+
+class Jobs:
+    """Jobs of one type as an async iterator, until `stop`; jobs that were fetched, but not taken, are given back.
+
+        async with Jobs(zeebe, "ship-order") as jobs:
+            async for job in jobs:
+                await job.complete()
+
+    Args:
+        client: an open client.
+        job_type: the type.
+        worker: the worker's name at the engine.
+        timeout: how long a job is locked for us.
+        fetch_variables: the variables to fetch; none = all.
+        at_once: how many jobs to fetch at most in one poll.
+        request_timeout: how long a poll waits for jobs; stopping takes as long.
+        tenant_ids: the tenants whose jobs are wanted; none = the default one.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        job_type: str,
+        *,
+        worker: str = "default",
+        timeout: Duration = "5m",
+        fetch_variables: tuple[str, ...] = (),
+        at_once: int = 32,
+        request_timeout: Duration = "10s",
+        tenant_ids: tuple[str, ...] = (),
+    ) -> None:
+        self._client = client
+        self._poll = ActivateJobs(
+            job_type=job_type,
+            max_jobs_to_activate=at_once,
+            timeout=timeout,
+            worker_name=worker,
+            fetch_variables=fetch_variables,
+            request_timeout=request_timeout,
+            tenant_ids=tenant_ids,
+        )
+        self._fetched: deque[Job] = deque()
+        self._stopping = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Job:
+        """The next job, as soon as there is one.
+
+        Raises:
+            CommandError: polling makes no sense: the request is wrong, or not allowed.
+        """
+        while not self._stopping.is_set():
+            if self._fetched:
+                return self._fetched.popleft()
+            self._fetched.extend(await self.fetch())
+        await self.aclose()
+        raise StopAsyncIteration
+
+    def stop(self) -> None:
+        """Fetch no more; the iterator ends when the poll that is on its way has ended."""
+        self._stopping.set()
+
+    async def aclose(self) -> None:
+        """Stop, and give back what was fetched and not taken."""
+        self.stop()
+        await _give_back(self._fetched)
+
+    async def fetch(self, limit: int | None = None) -> list[Job]:
+        """Poll until there are jobs (at most `limit`; None = `at_once`), or until stopped: then none.
+
+        Polls that fail in a way that may pass are made again, after a growing pause.
+
+        Raises:
+            CommandError: polling makes no sense: the request is wrong, or not allowed.
+        """
+        poll = self._poll if limit is None else msgspec.structs.replace(self._poll, max_jobs_to_activate=limit)
+        failures = 0
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            try:
+                jobs = [Job(self._client, activated) for activated in await self._client.call(poll)]
+            except (Retryable, OutcomeUnknown) as error:
+                failures += 1
+                log.warning("polling for %r: %s", poll.job_type, error)
+            else:
+                if jobs:
+                    return await self._kept(jobs)
+                # An answer that comes early without jobs is the engine's way not to wait.
+                failures = failures + 1 if time.monotonic() - started < poll.wait() / 2000 else 0
+            await self._pause(failures)
+        return []
+
+    async def _kept(self, jobs: list[Job]) -> list[Job]:
+        if not self._stopping.is_set():
+            return jobs
+        await _give_back(deque(jobs))
+        return []
+
+    async def _pause(self, failures: int) -> None:
+        if failures:
+            seconds = min(LONGEST_PAUSE, 0.5 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._stopping.wait()
+            except TimeoutError:
+                return
+
+
+async def _give_back(jobs: deque[Job]) -> None:
+    while jobs:
+        job = jobs.popleft()
+        try:
+            await job.give_back()
+        except CommandError as error:
+            log.warning("%r could not be given back, and waits for the end of its lock: %s", job, error)

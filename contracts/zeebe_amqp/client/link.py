@@ -1,0 +1,175 @@
+"""A connection to the broker that is opened again until it is closed for good."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count, cycle
+from typing import TypeAlias
+
+import aio_pika
+from aio_pika.abc import AbstractConnection
+from aiormq.exceptions import AMQPError
+from yarl import URL
+
+from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
+
+__all__ = ["RPC_TIMEOUT", "TROUBLE", "Ended", "Link", "Opened", "library_calls"]
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT = 10
+"""Seconds; a dead peer is noticed after about three of them."""
+CONNECT_TIMEOUT = 15.0
+"""Seconds for one connection attempt."""
+RPC_TIMEOUT = 15.0
+"""Seconds for one call to the broker; the AMQP library itself may wait for ever."""
+LONGEST_PAUSE = 5.0
+"""Seconds between two attempts at most: callers are waiting."""
+
+TROUBLE = (AMQPError, OSError, TimeoutError, RuntimeError)
+"""What a call to the broker raises when the broker or the way to it is the cause."""
+
+Ended: TypeAlias = Callable[[str], None]
+"""Says why a connection is of no more use; it is then closed and opened anew."""
+Opened: TypeAlias = Callable[[AbstractConnection, Ended], Awaitable[None]]
+"""Sets up a new connection."""
+
+
+class Link:
+    """One connection that is opened again, with jittered back-off, over the hosts in turn.
+
+    Args:
+        urls: addresses of the broker, `amqp://` or `amqps://`.
+        name: shown in the broker's list of connections.
+        tls: for `amqps://`; None = as the address says.
+        opened: called with each new connection; when it fails, the connection is closed and tried again.
+    """
+
+    def __init__(self, urls: Sequence[str], name: str, tls: ssl.SSLContext | None, opened: Opened) -> None:
+        self._urls = tuple(urls)
+        self._turns = cycle(self._urls)
+        self._name = name
+        self._tls = tls
+        self._opened = opened
+        self._connection: AbstractConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connect to the first host that answers, and stay connected from then on.
+
+        Raises:
+            Unavailable: none answered; the text says what each of them said.
+        """
+        failures = []
+        for _ in self._urls:
+            url = next(self._turns)
+            try:
+                ended = await self._connect(url)
+            except TROUBLE as error:
+                await self._disconnect()
+                failures.append(f"{URL(url).host}:{URL(url).port}: {_said(error)}")
+            except BaseException:
+                await self._disconnect()
+                raise
+            else:
+                self._task = asyncio.get_running_loop().create_task(self._keep(ended))
+                return
+        raise _unreachable("; ".join(failures))
+
+    async def close(self) -> None:
+        """Close the connection for good."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._disconnect()
+
+    async def _keep(self, ended: asyncio.Future[str]) -> None:
+        while True:
+            log.warning("broker: %s; connecting again", await ended)
+            await self._disconnect()
+            ended = await self._reconnect()
+
+    async def _reconnect(self) -> asyncio.Future[str]:
+        for failures in count(1):
+            # Before the first attempt, too: a connection may end as soon as it is there, again and again.
+            await asyncio.sleep(backoff(failures))
+            try:
+                return await self._connect(next(self._turns))
+            except TROUBLE as error:
+                log.warning("broker: %s", _said(error))
+            except Exception:  # whatever it is: nobody else would open the connection again
+                log.exception("broker: a defect while connecting")
+            await self._disconnect()
+        raise AssertionError("unreachable")
+
+    async def _connect(self, url: str) -> asyncio.Future[str]:
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def end(reason: str) -> None:
+            if not ended.done():
+                ended.set_result(reason)
+
+        query = {"heartbeat": str(HEARTBEAT), "name": self._name, **URL(url).query}
+        with library_calls():
+            self._connection = await aio_pika.connect(
+                URL(url).with_query(query), ssl_context=self._tls, timeout=CONNECT_TIMEOUT
+            )
+            self._connection.close_callbacks.add(lambda _, error=None: end(_said(error)))
+            await self._opened(self._connection, end)
+        return ended
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            with library_calls():
+                async with asyncio.timeout(RPC_TIMEOUT):
+                    await connection.close()
+        except TROUBLE:
+            log.debug("closing a broken connection", exc_info=True)
+
+
+@contextmanager
+def library_calls() -> Iterator[None]:
+    """Raise ConnectionError for the two odd ways in which the AMQP library ends what waits on a lost connection.
+
+    One is a bare Exception, the other a CancelledError although nobody cancelled. A real cancellation passes.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling() > 0:
+            raise
+        raise ConnectionError("the connection was lost") from error
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise ConnectionError("the connection was closed") from error
+
+
+def backoff(failures: int) -> float:
+    """Seconds before the next attempt: at most 0.2 s at first, doubling up to 5 s; `failures` counts from 1."""
+    return min(LONGEST_PAUSE, 0.2 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
+
+
+def _said(error: BaseException | None) -> str:
+    return "closed" if error is None else f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def _unreachable(reasons: str) -> CommandError:
+    return CommandError.of(
+        Error(
+            code=Code.UNAVAILABLE,
+            message=f"no broker: {reasons}; is it up, and the address right?",
+            source=Source.CLIENT,
+            outcome=Outcome.NOT_EXECUTED,
+            retryable=True,
+        )
+    )

@@ -1,0 +1,156 @@
+"""The client for code without an event loop: scripts, Django, Flask."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from zeebe_amqp import wire
+from zeebe_amqp.client.client import Client
+from zeebe_amqp.commands import Command
+
+__all__ = ["SyncClient"]
+
+T = TypeVar("T")
+ResultT = TypeVar("ResultT")
+
+
+class SyncClient:
+    """The methods of `Client`, waiting for their results; takes the same arguments.
+
+    It connects at the first call, in a thread of its own, and may be used by any number of threads. After a fork
+    (gunicorn, celery) the child connects anew: one module-level client serves all processes. Use it as a context
+    manager, or call `close` at the end.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._make: Callable[[], Client] = lambda: Client(*arguments, **options)
+        self._make()  # so that wrong arguments are told here
+        self._inherited: list[object] = []
+        self._running: _Running | None = None
+        self._lock = threading.Lock()
+        # A child has no such thread, and its lock may be one that nobody will open.
+        me = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _forget(me()))
+
+    def _forget(self) -> None:
+        # Kept, since collecting it would close what the parent uses.
+        self._inherited.append(self._running)
+        self._running = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            Unavailable: no broker could be reached.
+        """
+        self._connected()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
+
+    def call(
+        self, command: Command[ResultT], *, timeout: float | timedelta | None = None, request_id: str | None = None
+    ) -> ResultT:
+        """Have a command executed and return its result; see `Client.call`."""
+        return self._run(lambda client: client.call(command, timeout=timeout, request_id=request_id))
+
+    def call_raw(
+        self,
+        body: bytes,
+        *,
+        timeout: float | timedelta | None = None,
+        request_id: str | None = None,
+        type: str | None = None,
+        content_type: str = wire.CONTENT_TYPE,
+        headers: Mapping[str, Any] | None = None,
+        long_poll: bool = False,
+    ) -> bytes:
+        """Send a body as it is and return the reply's; see `Client.call_raw`."""
+        return self._run(
+            lambda client: client.call_raw(
+                body,
+                timeout=timeout,
+                request_id=request_id,
+                type=type,
+                content_type=content_type,
+                headers=headers,
+                long_poll=long_poll,
+            )
+        )
+
+    def send(
+        self, command: Command[Any], *, timeout: float | timedelta | None = None, request_id: str | None = None
+    ) -> str:
+        """Leave a command with the broker; see `Client.send`."""
+        return self._run(lambda client: client.send(command, timeout=timeout, request_id=request_id))
+
+    def close(self, grace: float | None = None) -> None:
+        """Wait for what is on its way and disconnect, see `Client.close`; the next call would connect again."""
+        with self._lock:
+            running, self._running = self._running, None
+        if running is not None:
+            try:
+                running.wait(running.client.close(grace))
+            finally:
+                running.end()
+
+    def _run(self, ask: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+        running = self._connected()
+        return running.wait(ask(running.client))
+
+    def _connected(self) -> _Running:
+        with self._lock:
+            if self._running is None:
+                running = _Running(self._make)
+                try:
+                    running.wait(running.client.__aenter__())
+                except BaseException:
+                    running.end()
+                    raise
+                self._running = running
+            return self._running
+
+
+def _forget(client: SyncClient | None) -> None:
+    if client is not None:
+        client._forget()
+
+
+class _Running:
+    """A client and the event loop it lives in, in a thread of its own."""
+
+    def __init__(self, make: Callable[[], Client]) -> None:
+        started: Future[asyncio.AbstractEventLoop] = Future()
+
+        async def serve() -> None:
+            self.client, self._ended = make(), asyncio.Event()
+            started.set_result(asyncio.get_running_loop())
+            await self._ended.wait()
+
+        self._thread = threading.Thread(target=lambda: asyncio.run(serve()), name="zeebe-amqp", daemon=True)
+        self._thread.start()
+        self._loop = started.result()
+
+    def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """The coroutine's result; an interruption here ends it there."""
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def end(self) -> None:
+        """End the thread."""
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join()

@@ -1,0 +1,76 @@
+"""What the client needs of whatever carries its requests: a broker, or something in memory in a caller's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from zeebe_amqp import wire
+
+__all__ = ["Lost", "NotConnected", "Outgoing", "Peer", "Refused", "Transport", "Unroutable"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Outgoing:
+    """A request to publish: the same one again when the connection was lost meanwhile.
+
+    `deadline` is in seconds since 1970, None for requests nobody waits for. `replied` says whether a reply is wanted.
+    """
+
+    body: bytes
+    queue: str
+    correlation_id: str
+    request_id: str
+    deadline: float | None = None
+    replied: bool = True
+    type: str | None = None
+    content_type: str | None = wire.CONTENT_TYPE
+    headers: Mapping[str, Any] = field(default_factory=dict)
+
+
+class NotConnected(Exception):
+    """Nothing was written; `Peer.connected` will say when it makes sense again."""
+
+
+class Lost(Exception):
+    """It is not known whether the request arrived; `Peer.connected` will say when to send it again."""
+
+
+class Unroutable(Exception):
+    """The request queue does not exist."""
+
+
+class Refused(Exception):
+    """The broker did not take the request."""
+
+
+class Peer(Protocol):
+    """What a transport tells its user; nothing here waits or raises."""
+
+    def connected(self) -> None:
+        """Requests can be published; those without an answer are to be published again."""
+
+    def received(self, correlation_id: str | None, body: bytes) -> None:
+        """A reply came."""
+
+
+class Transport(Protocol):
+    """Publishes requests and receives replies."""
+
+    async def open(self, peer: Peer) -> None:
+        """Connect, and stay connected until `close`.
+
+        Raises:
+            Unavailable: no server could be reached.
+        """
+
+    async def publish(self, request: Outgoing) -> None:
+        """Publish a request; returns when it is safe with the broker.
+
+        Raises:
+            NotConnected, Lost, Unroutable, Refused: as they say.
+        """
+
+    async def close(self) -> None:
+        """Disconnect for good; harmless when there is nothing to close."""

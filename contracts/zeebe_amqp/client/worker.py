@@ -1,0 +1,144 @@
+"""A worker: a function for jobs of one type, run for many of them at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from zeebe_amqp.client.client import Client
+from zeebe_amqp.client.jobs import Job, Jobs
+from zeebe_amqp.errors import CommandError, InvalidArgument
+from zeebe_amqp.fields import Duration
+from zeebe_amqp.words import cut
+
+__all__ = ["BpmnError", "Handler", "JobFailure", "Worker"]
+
+log = logging.getLogger(__name__)
+
+LONGEST_MESSAGE: Final = 1000
+"""How many characters of a failure are told to the engine."""
+
+Variables: TypeAlias = Mapping[str, Any] | None
+Handler: TypeAlias = Callable[[Job], Awaitable[Variables]] | Callable[[Job], Variables]
+"""Works a job and returns the variables to complete it with; a plain function runs in a thread of its own."""
+
+
+class BpmnError(Exception):
+    """Raised by a handler: throw this BPMN error in the job."""
+
+    def __init__(self, error_code: str, message: str = "", variables: Variables = None) -> None:
+        super().__init__(message or error_code)
+        self.error_code = error_code
+        self.message = message
+        self.variables = variables
+
+
+class JobFailure(Exception):
+    """Raised by a handler: fail the job, with these retries left (None: one less) and after this pause."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retries: int | None = None,
+        back_off: Duration | None = None,
+        variables: Variables = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retries = retries
+        self.back_off = back_off
+        self.variables = variables
+
+
+class Worker:
+    """Runs a handler for every job of one type, until `stop`.
+
+    What the handler returns completes the job; a `BpmnError` throws, a `JobFailure` or any other exception fails it.
+
+    Args:
+        client: an open client.
+        job_type: the type.
+        handler: works one job.
+        concurrency: how many jobs at a time; no more are locked than that.
+        back_off: the pause before a job that failed by an unexpected exception is tried again.
+        options: further arguments of `Jobs`.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        job_type: str,
+        handler: Handler,
+        *,
+        concurrency: int = 16,
+        back_off: Duration = "5s",
+        **options: Any,
+    ) -> None:
+        if concurrency < 1:
+            raise ValueError(f"concurrency: expected 1 or more, found {concurrency}")
+        self._jobs = Jobs(client, job_type, **options)
+        self._handler = handler
+        self._concurrency = concurrency
+        self._back_off = back_off
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Work until `stop`, then finish what was begun. Cancelled, it cancels the handlers, too.
+
+        Raises:
+            CommandError: polling makes no sense: the request is wrong, or not allowed.
+        """
+        async with asyncio.TaskGroup() as handlers, self._jobs:
+            while fetched := await self._jobs.fetch(self._concurrency - len(self._running)):
+                for job in fetched:
+                    task = handlers.create_task(self._work(job))
+                    self._running.add(task)
+                    task.add_done_callback(self._running.discard)
+                if len(self._running) >= self._concurrency:
+                    await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+
+    def stop(self) -> None:
+        """Fetch no more jobs; `run` returns when the poll and the handlers have ended. May be a signal's handler."""
+        self._jobs.stop()
+
+    async def _work(self, job: Job) -> None:
+        try:
+            await self._settled(job)
+        except CommandError as error:
+            # The engine offers the job again when its lock ends, unless it did hear of it.
+            log.warning("%r could not be settled: %s", job, error)
+
+    async def _settled(self, job: Job) -> None:
+        try:
+            variables = await self._handled(job)
+        except BpmnError as error:
+            await job.throw(error.error_code, error.message, error.variables)
+        except JobFailure as failure:
+            await job.fail(
+                failure.message, retries=failure.retries, back_off=failure.back_off, variables=failure.variables
+            )
+        except Exception as error:
+            log.exception("%r failed", job)
+            message = cut(f"{type(error).__name__}: {error}", LONGEST_MESSAGE)
+            await job.fail(message, back_off=self._back_off)
+        else:
+            if not job.settled:
+                await self._completed(job, variables)
+
+    async def _completed(self, job: Job, variables: Variables) -> None:
+        try:
+            await job.complete(variables)
+        except InvalidArgument as error:
+            log.error("%r: the handler returned what are no variables: %s", job, error)
+            await job.fail(cut(str(error), LONGEST_MESSAGE), back_off=self._back_off)
+
+    async def _handled(self, job: Job) -> Variables:
+        if inspect.iscoroutinefunction(self._handler):
+            variables: Variables = await self._handler(job)
+            return variables
+        returned = await asyncio.to_thread(self._handler, job)
+        return await returned if inspect.isawaitable(returned) else returned
