@@ -65,8 +65,8 @@ format: venv ## format and mend what can be mended
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
 
-types: venv ## mypy --strict
-	$(RUN) -m mypy consumer contracts/zeebe_amqp scripts
+types: venv ## mypy --strict, and what callers see of the types
+	$(RUN) -m mypy consumer contracts/zeebe_amqp scripts tests/typing
 
 layers: venv ## who may import whom
 	.venv/bin/lint-imports --no-logo

@@ -125,6 +125,6 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(importlib.import_module("zeebe_amqp.client"), name)
     except ModuleNotFoundError as missing:
-        if missing.name not in ("aio_pika", "aiormq"):
+        if (missing.name or "").partition(".")[0] not in ("aio_pika", "aiormq"):
             raise
         raise ImportError(f"{name} needs the extra `client`: pip install 'zeebe-amqp[client]'") from missing

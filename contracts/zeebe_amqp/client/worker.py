@@ -92,14 +92,24 @@ class Worker:
         Raises:
             CommandError: polling makes no sense: the request is wrong, or not allowed.
         """
-        async with asyncio.TaskGroup() as handlers, self._jobs:
-            while fetched := await self._jobs.fetch(self._concurrency - len(self._running)):
-                for job in fetched:
-                    task = handlers.create_task(self._work(job))
-                    self._running.add(task)
-                    task.add_done_callback(self._running.discard)
-                if len(self._running) >= self._concurrency:
-                    await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            async with self._jobs:
+                await self._fetching()
+        except asyncio.CancelledError:
+            for task in self._running:
+                task.cancel()
+            raise
+        finally:
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _fetching(self) -> None:
+        while fetched := await self._jobs.fetch(self._concurrency - len(self._running)):
+            for job in fetched:
+                task = asyncio.get_running_loop().create_task(self._work(job))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+            if len(self._running) >= self._concurrency:
+                await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
     def stop(self) -> None:
         """Fetch no more jobs; `run` returns when the poll and the handlers have ended. May be a signal's handler."""
@@ -111,6 +121,8 @@ class Worker:
         except CommandError as error:
             # The engine offers the job again when its lock ends, unless it did hear of it.
             log.warning("%r could not be settled: %s", job, error)
+        except Exception:
+            log.exception("%r could not be settled", job)
 
     async def _settled(self, job: Job) -> None:
         try:

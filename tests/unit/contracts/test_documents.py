@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,3 +106,68 @@ def test_four_hostile_megabytes_are_refused(piece: bytes) -> None:
 def test_arbitrary_bytes_pass_or_are_refused(raw: bytes) -> None:
     with suppress(CommandError):
         documents.check(raw, "x", 500)
+
+
+@given(st.dictionaries(st.text(), VALUES))
+def test_python_values_are_written_as_they_are(value: dict[str, object]) -> None:
+    assert json.loads(documents.encode(value, "data")) == value
+
+
+def test_numbers_keep_their_digits() -> None:
+    value = {"key": 2**63 - 1, "huge": 10**40, "price": Decimal("0.10"), "small": Decimal("1E-30")}
+    written = documents.encode(value, "data")
+    assert written == b'{"key":9223372036854775807,"huge":%d,"price":0.10,"small":1E-30}' % 10**40
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ({"a": float("nan")}, "data.a"),
+        ({"a": [None, float("-inf")]}, "data.a[1]"),
+        ({"a": {"b": Decimal("NaN")}}, "data.a.b"),
+        ({"a": (Decimal("Infinity"),), "b": None}, "data.a[0]"),
+    ],
+)
+def test_what_is_no_number_in_json_is_refused_by_its_place(value: object, path: str) -> None:
+    with pytest.raises(CommandError) as raised:
+        documents.encode(value, "data")
+    assert raised.value.message == f"{path}: expected a number that JSON has, found NaN or infinity"
+
+
+@pytest.mark.parametrize("value", [{"a": object()}, {"a": "\ud800"}, {(1, 2): 3}])
+def test_what_json_has_no_form_for_is_refused(value: object) -> None:
+    with pytest.raises(CommandError, match="data: cannot be written as JSON"):
+        documents.encode(value, "data")
+
+
+def test_a_value_without_end_is_refused() -> None:
+    endless: dict[str, object] = {}
+    endless["a"] = endless
+    with pytest.raises(CommandError, match="nested deeper than"):
+        documents.encode(endless, "data")
+
+
+def test_documents_that_are_json_already_stay_as_they_are() -> None:
+    document = b'{"a":  null,"n":0.10}'
+    assert documents.encode({"a": msgspec.Raw(document)}, "data") == b'{"a":' + document + b"}"
+
+
+class Order(msgspec.Struct):
+    number: int
+
+
+class Reply(msgspec.Struct):
+    variables: str
+
+
+class Carried(Reply, documents.Carrier):
+    pass
+
+
+def test_a_carried_document_is_parsed_into_what_is_asked_for() -> None:
+    carried = Carried('{"number": 18446744073709551617}')
+    assert carried.values() == {"number": 2**64 + 1}
+    assert carried.values(dict[str, int]) == {"number": 2**64 + 1}
+    assert Carried('{"number": 7}').values(Order) == Order(7)
+    with pytest.raises(msgspec.ValidationError):
+        Carried('{"number": "7"}').values(Order)

@@ -1,11 +1,24 @@
 from __future__ import annotations
 
 import json
+import pickle
+from itertools import product
 
 import msgspec
 import pytest
 
-from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source, invalid, nearest
+from zeebe_amqp.errors import (
+    KINDS,
+    Code,
+    CommandError,
+    Error,
+    Outcome,
+    OutcomeUnknown,
+    Retryable,
+    Source,
+    invalid,
+    nearest,
+)
 
 GRPC_NAMES = (
     "CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED "
@@ -60,3 +73,43 @@ def test_a_refusal_names_the_field_in_text_and_details() -> None:
 )
 def test_the_nearest_name_is_offered_only_when_it_is_near(name: str, expected: str | None) -> None:
     assert nearest(name, ["jobKey", "retries"]) == expected
+
+
+DEFECTS = {Code.CANCELLED, Code.UNKNOWN, Code.OUT_OF_RANGE, Code.INTERNAL, Code.DATA_LOSS}
+"""The codes that nobody branches on."""
+
+
+def reply_error(code: Code, outcome: Outcome = Outcome.NOT_EXECUTED, retryable: bool = False) -> Error:
+    return Error(code=code, message="x", source=Source.GATEWAY, outcome=outcome, retryable=retryable)
+
+
+def test_every_code_has_its_exception_or_is_a_defect() -> None:
+    assert set(KINDS) == set(Code) - DEFECTS
+
+
+@pytest.mark.parametrize("code", Code)
+def test_an_exception_is_named_after_its_code(code: Code) -> None:
+    raised = CommandError.of(reply_error(code))
+    expected = "CommandError" if code in DEFECTS else code.title().replace("_", "")
+    assert type(raised).__name__ == expected
+
+
+@pytest.mark.parametrize(("code", "outcome", "retryable"), list(product(Code, Outcome, (False, True))))
+def test_an_exception_is_caught_by_each_of_its_facts_and_by_no_other(
+    code: Code, outcome: Outcome, retryable: bool
+) -> None:
+    error = reply_error(code, outcome, retryable)
+    raised = CommandError.of(error)
+    assert raised.error() == error
+    assert isinstance(raised, OutcomeUnknown) == (outcome is Outcome.UNKNOWN)
+    assert isinstance(raised, Retryable) == retryable
+    assert {other for other, kind in KINDS.items() if isinstance(raised, kind)} == {code} - DEFECTS
+
+
+@pytest.mark.parametrize(("code", "outcome", "retryable"), list(product(Code, Outcome, (False, True))))
+def test_an_exception_survives_being_pickled(code: Code, outcome: Outcome, retryable: bool) -> None:
+    raised = CommandError.of(reply_error(code, outcome, retryable), "topology")
+    raised.request_id = "mine"
+    copy = pickle.loads(pickle.dumps(raised))
+    assert type(copy) is type(raised)
+    assert (copy.error(), copy.operation, copy.request_id) == (raised.error(), "topology", "mine")

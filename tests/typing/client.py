@@ -1,0 +1,75 @@
+"""What type checkers see; `make types` proves it. The lines marked with `ignore` must be errors."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+from zeebe_amqp import (
+    ActivateJobs,
+    CancelInstance,
+    Client,
+    CompleteJob,
+    CreateInstance,
+    DeployProcess,
+    Job,
+    Jobs,
+    PublishMessage,
+    SetVariables,
+    SyncClient,
+    Topology,
+    Worker,
+)
+from zeebe_amqp.commands import Command
+from zeebe_amqp.commands.cluster import TopologyResult
+from zeebe_amqp.commands.instances import InstanceCreated, InstanceResult, VariablesSet
+from zeebe_amqp.commands.jobs import ActivatedJob
+from zeebe_amqp.commands.messages import MessagePublished
+from zeebe_amqp.commands.resources import Deployed
+
+
+class Order:
+    """Some caller's own type."""
+
+
+async def results(zeebe: Client) -> None:
+    """The result's type follows from the command's."""
+    create = CreateInstance(bpmn_process_id="order", variables={"id": 7})
+    assert_type(await zeebe.call(create), InstanceCreated)
+    assert_type(await zeebe.call(create.until_end("30s")), InstanceResult)
+    assert_type(await zeebe.call(Topology()), TopologyResult)
+    assert_type(await zeebe.call(DeployProcess(name="a.bpmn", content=b"")), Deployed)
+    assert_type(await zeebe.call(PublishMessage(message_name="a")), MessagePublished)
+    assert_type(await zeebe.call(SetVariables(element_instance_key=1, variables={})), VariablesSet)
+    jobs = await zeebe.call(ActivateJobs(job_type="a", max_jobs_to_activate=1))
+    assert_type(jobs, tuple[ActivatedJob, ...])
+    assert_type(jobs[0].values(), dict[str, Any])
+    assert_type(jobs[0].values(Order), Order)
+    assert_type(jobs[0].headers(), dict[str, str])
+    created = await zeebe.call(CompleteJob(job_key=1))  # type: ignore[func-returns-value]
+    assert_type(created, None)
+    assert_type(await zeebe.send(CancelInstance(process_instance_key=1)), str)
+    assert_type(await zeebe.call_raw(b""), bytes)
+
+
+def synchronous(zeebe: SyncClient, anything: Command) -> None:
+    """The facade is typed alike; a command of no known type returns anything."""
+    assert_type(zeebe.call(Topology()), TopologyResult)
+    assert_type(zeebe.call(anything), Any)
+    zeebe.call("topology")  # type: ignore[arg-type]
+    CreateInstance(bpmn_process_id=7)  # type: ignore[arg-type]
+
+
+async def working(zeebe: Client) -> None:
+    """Handlers may be coroutine functions or plain ones."""
+
+    async def coroutine(job: Job) -> dict[str, int]:
+        return {"a": job.retries}
+
+    def plain(job: Job) -> None:
+        assert_type(job.variables, dict[str, Any])
+
+    Worker(zeebe, "a", coroutine)
+    Worker(zeebe, "a", plain)
+    Worker(zeebe, "a", lambda job: 7)  # type: ignore[arg-type]
+    async for job in Jobs(zeebe, "a"):
+        assert_type(job, Job)

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.fakes.transport import MemoryTransport, command, error, result
+from zeebe_amqp import Client, CommandError, InvalidArgument, Jobs, NotFound, PermissionDenied
+from zeebe_amqp.client import jobs as module
+from zeebe_amqp.commands import ActivateJobs, Command, CompleteJob, FailJob, ThrowError
+
+POLL = ActivateJobs.operation
+
+
+def job(key: int, **facts: Any) -> dict[str, Any]:
+    return {
+        "key": key,
+        "type": "ship",
+        "processInstanceKey": 2,
+        "bpmnProcessId": "order",
+        "processDefinitionVersion": 1,
+        "processDefinitionKey": 3,
+        "elementId": "ship",
+        "elementInstanceKey": 4,
+        "customHeaders": '{"to": "door"}',
+        "worker": "w",
+        "retries": 3,
+        "deadline": 1_500,
+        "variables": '{"number": 18446744073709551617}',
+        "tenantId": "<default>",
+        "kind": "BPMN_ELEMENT",
+        "listenerEventType": "UNSPECIFIED",
+        "userTask": None,
+        "tags": [],
+        **facts,
+    }
+
+
+class Engine:
+    """Has some jobs to give, in portions; says yes to the rest, and keeps it."""
+
+    def __init__(self, *portions: list[dict[str, Any]] | bytes, then: Callable[[], None] = lambda: None) -> None:
+        self.portions = list(portions)
+        self.then = then
+        self.polls: list[ActivateJobs] = []
+        self.settled: list[Command] = []
+
+    def __call__(self, command: Command) -> bytes:
+        if not isinstance(command, ActivateJobs):
+            self.settled.append(command)
+            return result(command.operation)
+        self.polls.append(command)
+        portion = self.portions.pop(0) if self.portions else []
+        if not self.portions:
+            self.then()
+        return portion if isinstance(portion, bytes) else result(POLL, portion)
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.001)
+
+
+async def test_jobs_come_one_by_one_and_can_be_completed_failed_and_ended_by_an_error() -> None:
+    engine = Engine([job(1), job(2)], [job(3)])
+    async with Client(MemoryTransport(always=engine)) as client:
+        async for found in (jobs := Jobs(client, "ship")):
+            match found.key:
+                case 1:
+                    await found.complete({"done": True})
+                case 2:
+                    await found.fail("broken", back_off="1s")
+                case 3:
+                    await found.throw("out-of-stock", "nothing left", {"a": 1})
+                    jobs.stop()
+            assert found.settled
+    complete, fail, throw = engine.settled
+    assert isinstance(complete, CompleteJob)
+    assert isinstance(fail, FailJob)
+    assert isinstance(throw, ThrowError)
+    assert (complete.job_key, fail.job_key, throw.job_key) == (1, 2, 3)
+    assert (fail.retries, fail.error_message) == (2, "broken")
+    assert (throw.error_code, throw.error_message) == ("out-of-stock", "nothing left")
+
+
+async def test_a_job_says_what_the_engine_said() -> None:
+    async with Client(MemoryTransport(always=Engine([job(1)]))) as client, Jobs(client, "ship") as jobs:
+        found = await anext(jobs)
+        assert (found.key, found.process_instance_key, found.retries, found.deadline) == (1, 2, 3, 1.5)
+        assert found.variables == found.values() == {"number": 2**64 + 1}
+        assert found.headers == {"to": "door"}
+        assert repr(found) == "<Job 1 of type 'ship'>"
+
+
+async def test_a_poll_asks_for_what_was_wanted_and_waits() -> None:
+    engine = Engine([job(1)])
+    options: dict[str, Any] = {"worker": "w", "fetch_variables": ("a",), "at_once": 5, "tenant_ids": ("t",)}
+    transport = MemoryTransport(always=engine)
+    async with (
+        Client(transport, polls="p") as client,
+        Jobs(client, "ship", timeout="1m", request_timeout="2s", **options) as jobs,
+    ):
+        await anext(jobs)
+    [poll] = engine.polls
+    assert (poll.job_type, poll.worker_name, poll.max_jobs_to_activate) == ("ship", "w", 5)
+    assert (poll.timeout, poll.wait(), poll.fetch_variables, poll.tenant_ids) == (60_000, 2_000, ("a",), ("t",))
+    assert transport.published[0].queue == "p"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        error("UNAVAILABLE", retryable=True),
+        error("RESOURCE_EXHAUSTED", retryable=True),
+        error("DEADLINE_EXCEEDED", outcome="unknown"),
+        b"not a reply",
+        result(POLL, []),
+    ],
+)
+async def test_polling_goes_on_after_trouble_that_may_pass(trouble: bytes) -> None:
+    engine = Engine(trouble, trouble, [job(1)])
+    async with Client(MemoryTransport(always=engine)) as client, Jobs(client, "ship") as jobs:
+        assert (await anext(jobs)).key == 1
+    assert len(engine.polls) == 3
+
+
+async def test_polls_have_identities_of_their_own() -> None:
+    transport = MemoryTransport(always=Engine([], [], [job(1)]))
+    async with Client(transport) as client, Jobs(client, "ship") as jobs:
+        await anext(jobs)
+    assert len({request.request_id for request in transport.published}) == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("INVALID_ARGUMENT", InvalidArgument), ("PERMISSION_DENIED", PermissionDenied)]
+)
+async def test_polling_ends_with_an_error_that_will_not_pass(code: str, kind: type[CommandError]) -> None:
+    async with Client(MemoryTransport(always=Engine(error(code)))) as client:
+        with pytest.raises(kind):
+            await anext(Jobs(client, "ship"))
+
+
+async def test_what_was_fetched_and_not_taken_is_given_back_with_its_tries() -> None:
+    engine = Engine([job(1), job(2, retries=1), job(3)])
+    async with Client(MemoryTransport(always=engine)) as client, Jobs(client, "ship") as jobs:
+        async for found in jobs:
+            await found.complete()
+            break
+    _, second, third = engine.settled
+    assert isinstance(second, FailJob)
+    assert isinstance(third, FailJob)
+    assert (second.job_key, second.retries, third.job_key, third.retries) == (2, 1, 3, 3)
+    assert second.error_message == module.GIVEN_BACK
+
+
+async def test_jobs_that_arrive_after_stopping_are_given_back() -> None:
+    engine = Engine([job(1)])
+    async with Client(MemoryTransport(always=engine)) as client:
+        jobs = Jobs(client, "ship")
+        engine.then = jobs.stop
+        assert [found async for found in jobs] == []
+    [back] = engine.settled
+    assert isinstance(back, FailJob)
+    assert (back.job_key, back.retries) == (1, 3)
+
+
+async def test_a_job_that_cannot_be_given_back_keeps_nobody_from_stopping() -> None:
+    transport = MemoryTransport(result(POLL, [job(1), job(2), job(3)]), error("NOT_FOUND"), error("NOT_FOUND"))
+    async with Client(transport) as client, Jobs(client, "ship") as jobs:
+        await anext(jobs)
+    assert [command(request).operation for request in transport.published] == [POLL, "fail-job", "fail-job"]
+
+
+async def test_stopping_ends_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONGEST_PAUSE", 3600.0)
+    engine = Engine(*[error("UNAVAILABLE", retryable=True)] * 20)
+    async with Client(MemoryTransport(always=engine)) as client:
+        jobs = Jobs(client, "ship")
+        waiting = asyncio.create_task(jobs.fetch())
+        while not engine.polls:  # noqa: ASYNC110 - a few steps of the event loop
+            await asyncio.sleep(0)
+        jobs.stop()
+        assert await waiting == []
+
+
+async def test_settling_a_job_that_is_not_ours_any_more_is_told() -> None:
+    transport = MemoryTransport(result(POLL, [job(1)]), error("NOT_FOUND"))
+    async with Client(transport) as client, Jobs(client, "ship") as jobs:
+        found = await anext(jobs)
+        with pytest.raises(NotFound):
+            await found.complete()
+        assert not found.settled

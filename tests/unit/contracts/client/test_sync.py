@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from tests.fakes.transport import TOPOLOGY, MemoryTransport, error, result
+from zeebe_amqp import NotFound, PublishMessage, SetVariables, SyncClient, Topology
+from zeebe_amqp.commands import Command
+
+FORKING = """
+import os
+from tests.fakes.transport import TOPOLOGY, MemoryTransport, result
+from zeebe_amqp import SyncClient, Topology
+
+zeebe = SyncClient(MemoryTransport(always=lambda _: result("topology", TOPOLOGY)))
+if {connected}:
+    zeebe.call(Topology())
+child = os.fork()
+size = zeebe.call(Topology()).cluster_size
+zeebe.close()
+if child == 0:
+    os._exit(40 + size)
+_, status = os.waitpid(child, 0)
+print(size, os.waitstatus_to_exitcode(status))
+"""
+
+
+def answer(command: Command) -> bytes:
+    if isinstance(command, SetVariables):
+        return result("set-variables", {"key": command.element_instance_key})
+    return result("topology", TOPOLOGY)
+
+
+def test_calls_return_their_results() -> None:
+    transport = MemoryTransport(always=answer)
+    with SyncClient(transport) as zeebe:
+        assert zeebe.call(Topology()).cluster_size == 1
+        assert zeebe.send(PublishMessage(message_name="a"), request_id="mine") == "mine"
+        assert zeebe.call_raw(b'{"operation": "topology"}') == result("topology", TOPOLOGY)
+    assert transport.closed
+    assert [thread.name for thread in threading.enumerate() if thread.name == "zeebe-amqp"] == []
+
+
+def test_it_connects_at_the_first_call_and_again_after_closing() -> None:
+    zeebe = SyncClient(MemoryTransport(always=answer))
+    for _ in range(2):
+        assert zeebe.call(Topology()).cluster_size == 1
+        zeebe.close()
+        zeebe.close()
+
+
+def test_errors_are_raised_where_the_call_is() -> None:
+    with SyncClient(MemoryTransport(error("NOT_FOUND"))) as zeebe, pytest.raises(NotFound):
+        zeebe.call(Topology())
+
+
+def test_wrong_arguments_are_told_when_it_is_made() -> None:
+    with pytest.raises(TypeError, match="queue"):
+        SyncClient(MemoryTransport(), queue="a")
+
+
+def test_a_broker_that_is_not_there_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    transport = MemoryTransport()
+
+    async def refuse(_: Any) -> None:
+        raise OSError("no broker")
+
+    monkeypatch.setattr(transport, "open", refuse)
+    with pytest.raises(OSError, match="no broker"), SyncClient(transport):
+        pass
+    assert [thread.name for thread in threading.enumerate() if thread.name == "zeebe-amqp"] == []
+
+
+def test_many_threads_may_share_it() -> None:
+    def ask(key: int) -> int:
+        return zeebe.call(SetVariables(element_instance_key=key, variables={})).key
+
+    with SyncClient(MemoryTransport(always=answer)) as zeebe, ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(ask, range(1, 201))) == list(range(1, 201))
+
+
+def test_the_span_of_the_calling_thread_is_passed_on() -> None:
+    transport = MemoryTransport(always=answer)
+    with (
+        SyncClient(transport) as zeebe,
+        TracerProvider().get_tracer("test").start_as_current_span("request") as span,
+    ):
+        zeebe.call(Topology())
+    assert f"{span.get_span_context().trace_id:032x}" in transport.published[0].headers["traceparent"]
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_a_forked_process_connects_anew(connected: bool) -> None:
+    program = FORKING.format(connected=connected)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.stdout, ended.stderr) == ("1 41\n", "")
