@@ -1,0 +1,74 @@
+"""The broker goes away while calls are on their way: each is answered, and none is executed twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import pytest_asyncio
+
+from scripts.rabbitmq import RabbitMQ
+from tests.integration.load import CREATE, Gate
+from tests.integration.stage import Stage, eventually, staged
+from zeebe_amqp import Client, CreateInstance
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CALLS, LATER, SENT = 100, 30, 30
+"""Calls before the trouble and during it, and requests without a reply."""
+TOTAL = CALLS + LATER + SENT
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def stage(own_rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """The consumer of this file, on the broker of this file."""
+    async with staged(tmp_path_factory.mktemp("client"), own_rabbitmq.url) as ready:
+        yield ready
+
+
+async def crash(broker: RabbitMQ) -> None:
+    await asyncio.to_thread(broker.kill)
+    await asyncio.to_thread(broker.start)
+
+
+async def cut(broker: RabbitMQ) -> None:
+    await asyncio.to_thread(broker.ctl, "close_all_connections", "test")
+
+
+async def alarm(broker: RabbitMQ) -> None:
+    await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0.00001")
+    await asyncio.sleep(1)
+    await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0.4")
+
+
+@pytest.mark.parametrize(
+    ("fault", "reply_queue"),
+    [(crash, None), (cut, "test.client.replies"), (alarm, None)],
+    ids=["crash", "cut", "alarm"],
+)
+async def test_calls_in_flight_survive_a_broker_in_trouble_and_run_once(
+    stage: Stage, own_rabbitmq: RabbitMQ, fault: Callable[[RabbitMQ], Awaitable[None]], reply_queue: str | None
+) -> None:
+    commands, polls = stage.consumer.queues
+    before, gate = stage.gateway.count(CREATE), Gate(stage.gateway)
+    creates = [CreateInstance(bpmn_process_id=fault.__name__, variables={fault.__name__: n}) for n in range(TOTAL)]
+    async with Client(stage.url, commands=commands, polls=polls, reply_queue=reply_queue, timeout=120) as client:
+        calls = [asyncio.create_task(client.call(create)) for create in creates[:CALLS]]
+        await gate.reached(before + 16)
+        troubled = asyncio.create_task(fault(own_rabbitmq))
+        await asyncio.sleep(0.1)
+        calls += [asyncio.create_task(client.call(create)) for create in creates[CALLS : CALLS + LATER]]
+        sends = [asyncio.create_task(client.send(create)) for create in creates[CALLS + LATER :]]
+        gate.open()
+        await troubled
+        created = await asyncio.gather(*calls)
+        await asyncio.gather(*sends)
+    assert {found.bpmn_process_id for found in created} == {fault.__name__}
+
+    def executed() -> list[int]:
+        counts = stage.gateway.executions.items()
+        return [count for (_, identity), count in counts if f'"{fault.__name__}"' in str(identity)]
+
+    await eventually(lambda: len(executed()) == TOTAL, "what was only sent is executed, too")
+    assert set(executed()) == {1}
