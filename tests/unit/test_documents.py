@@ -14,7 +14,7 @@ from scripts import operations_page, reference
 from zeebe_amqp.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize("name", reference.PAGES)
@@ -92,10 +92,10 @@ def test_the_page_of_operations_names_every_field_and_the_gateway_that_brought_i
     assert "| `tenantId` | text | none | 8.3 |" in page.partition("## evaluate-decision\n")[2]
 
 
-def test_the_caller_of_the_readme_is_the_example() -> None:
-    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    example = (ROOT / "examples" / "call.py").read_text().partition('"""\n\n')[2]
-    assert code == example
+def test_the_callers_of_the_readme_are_the_examples() -> None:
+    shown = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    examples = [(ROOT / "examples" / name).read_text() for name in ("client.py", "call.py")]
+    assert shown == [example.partition('"""\n\n')[2] for example in examples]
 
 
 def test_the_readme_lists_the_operations() -> None:
