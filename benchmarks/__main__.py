@@ -1,4 +1,4 @@
-"""The benchmark: the service against its two ceilings, all in one run.
+"""The benchmark: the service against its two ceilings, and the client against a bare caller, all in one run.
 
 `python -m benchmarks [--count N] [--rounds N] [--write]`. The gateway is the fake one of the tests: what is measured
 is this service, not an engine. Figures of one run may be compared with each other, not with those of another machine.
@@ -37,8 +37,11 @@ IN_FLIGHT = (1, 64)
 COST_RATE, COST_CPU = 15, 100
 """What the durable ledger may cost: percent of throughput, CPU microseconds per command."""
 SERVICE, MEMORY, ECHO, CALL = "service", "service, memory ledger", "bare aiormq echo", "bare grpc.aio call"
+CLIENT, BARE = "client", "bare aio-pika caller"
 ALLOWED = 1.6
 """CPU per command of the service, in sums of both ceilings, that we want to stay below."""
+CLIENT_ALLOWED = 250
+"""CPU microseconds per call of the client, beyond a bare caller's, that we want to stay below."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,9 @@ async def through(url: str, queue: str, process: Process, count: int, in_flight:
     return Figures(measured.rate, measured.p50 * 1e3, measured.p99 * 1e3, used / count * 1e6)
 
 
-def calls(address: str, count: int, in_flight: int) -> Figures:
-    """Bare gRPC calls, in a process of their own."""
-    command = [sys.executable, "-m", "benchmarks.calls", address, str(count), str(in_flight)]
+def alone(module: str, *arguments: str | int) -> Figures:
+    """What a program finds out about itself, in a process of its own."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
     printed = subprocess.run(command, cwd=ROOT, env=environment(), check=True, capture_output=True, text=True).stdout
     answer = json.loads(printed)
     return Figures(answer["rate"], 0, 0, answer["cpu"] * 1e6)
@@ -119,7 +122,9 @@ def stage() -> Iterator[dict[str, Callable[[int, int], Figures]]]:
             SERVICE: partial(loaded, url, "zeebe.commands", service.process),
             MEMORY: partial(loaded, url, "bench.memory", memory.process),
             ECHO: partial(loaded, url, "bench.echo", echo),
-            CALL: partial(calls, address),
+            CALL: partial(alone, "benchmarks.calls", address),
+            CLIENT: partial(alone, "benchmarks.caller", "client", url, "bench.echo"),
+            BARE: partial(alone, "benchmarks.caller", "bare", url, "bench.echo"),
         }
 
 
@@ -153,6 +158,11 @@ def durability(figures: dict[str, Figures]) -> tuple[float, float]:
     return (1 - durable.rate / memory.rate) * 100, durable.cpu - memory.cpu
 
 
+def beyond(figures: dict[str, Figures]) -> float:
+    """The client's CPU per call beyond a bare caller's, microseconds."""
+    return figures[CLIENT].cpu - figures[BARE].cpu
+
+
 def show(found: dict[int, dict[str, Figures]]) -> None:
     """Print the tables."""
     console = Console(width=110)
@@ -168,7 +178,10 @@ def show(found: dict[int, dict[str, Figures]]) -> None:
         rate, cpu = durability(figures)
         console.print(
             f"The ledger in a file against one in memory: {rate:+.0f} % of throughput lost, "
-            f"{cpu:+.0f} µs CPU per command (wanted: at most {COST_RATE} % and {COST_CPU} µs)\n"
+            f"{cpu:+.0f} µs CPU per command (wanted: at most {COST_RATE} % and {COST_CPU} µs)"
+        )
+        console.print(
+            f"CPU of the client: {beyond(figures):.0f} µs beyond a bare caller's (wanted: at most {CLIENT_ALLOWED})\n"
         )
 
 
@@ -182,6 +195,7 @@ def write(found: dict[int, dict[str, Figures]]) -> None:
         "in_flight": {n: {name: asdict(each) for name, each in figures.items()} for n, figures in found.items()},
         "cpu_ratio": {n: round(ratio(figures), 2) for n, figures in found.items()},
         "durability": {n: [round(cost) for cost in durability(figures)] for n, figures in found.items()},
+        "client_cpu_beyond_bare": {n: round(beyond(figures)) for n, figures in found.items()},
     }
     (RESULTS / f"{now:%Y-%m-%d}.json").write_text(json.dumps(content, indent=2) + "\n")
 

@@ -14,6 +14,7 @@ from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
 from benchmarks.load import declare, run
+from zeebe_amqp.wire import DIRECT_REPLY_TO
 
 
 async def serve(url: str, queue: str) -> None:
@@ -24,9 +25,10 @@ async def serve(url: str, queue: str) -> None:
     async def answer(message: DeliveredMessage) -> None:
         properties = message.header.properties
         reply = Basic.Properties(correlation_id=properties.correlation_id, message_id=str(uuid.uuid4()))
-        await outbox.basic_publish(
-            message.body, routing_key=str(properties.reply_to), properties=reply, mandatory=True, wait=False
-        )
+        address = str(properties.reply_to)
+        # As the service does: the broker would both deliver and return a mandatory message to direct reply-to.
+        mandatory = not address.startswith(DIRECT_REPLY_TO)
+        await outbox.basic_publish(message.body, routing_key=address, properties=reply, mandatory=mandatory, wait=False)
         await inbox.basic_ack(int(message.delivery_tag or 0), wait=False)
 
     await declare(inbox, queue)
