@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import get_origin
 
@@ -13,7 +12,7 @@ import pytest_asyncio
 from tests.conftest import Broker
 from tests.fakes.gateway import Request, Step, fail
 from tests.integration.stage import Stage, eventually, staged
-from tests.unit.contracts.samples import SMALLEST
+from tests.unit.contracts.samples import smallest
 from zeebe_amqp import (
     AlreadyExists,
     CancelInstance,
@@ -27,21 +26,13 @@ from zeebe_amqp import (
     Source,
     SyncClient,
     Topology,
-    wire,
 )
-from zeebe_amqp.commands import COMMANDS, Command
+from zeebe_amqp.commands import COMMANDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KEY = (1 << 51) + 7
 CREATE = CreateInstance(bpmn_process_id="order", variables={"id": 7})
-
-
-def sample(operation: str) -> Command:
-    """The smallest command of an operation; those without an object for data deploy a file."""
-    if operation in SMALLEST:
-        return COMMANDS[operation].from_wire(json.dumps(SMALLEST[operation]).encode(), {})
-    return COMMANDS[operation].from_wire(b'"<xml/>"', {wire.FILE_NAME: "order.bpmn"})
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -61,7 +52,7 @@ async def client(stage: Stage) -> AsyncIterator[Client]:
 
 @pytest.mark.parametrize("operation", COMMANDS)
 async def test_every_operation_returns_its_typed_result(client: Client, operation: str) -> None:
-    command = sample(operation)
+    command = smallest(operation)
     found = await client.call(command)
     expected = get_origin(command.result) or command.result
     assert type(found) is (expected or type(None))

@@ -10,17 +10,18 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypedDict, TypeVar
 
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.client.amqp import AmqpTransport
 from zeebe_amqp.client.answers import failure, read
 from zeebe_amqp.client.tracing import tracing
 from zeebe_amqp.client.transport import Lost, NotConnected, Outgoing, Refused, Transport, Unroutable
-from zeebe_amqp.commands import Command
+from zeebe_amqp.commands import Command, rules
+from zeebe_amqp.commands.command import DATA
 from zeebe_amqp.errors import Code, CommandError, Outcome, invalid
 
-__all__ = ["Client"]
+__all__ = ["Client", "Options"]
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,16 @@ class _Pending:
     answer: asyncio.Future[bytes]
     operation: str | None
     sent: bool = False
+
+
+class Options(TypedDict, total=False):
+    """The options of `Client`, which explains them."""
+
+    timeout: float | timedelta
+    commands: str
+    polls: str
+    reply_queue: str | None
+    tls: ssl.SSLContext | None
 
 
 class Client:
@@ -129,7 +140,7 @@ class Client:
             CommandError: the command failed; its subclasses say how, `request_id` is set for sending it again.
             RuntimeError: the client is not open.
         """
-        command.verify()
+        _check(command)
         wait = command.wait()
         seconds = self._timeout + wait / 1000 if timeout is None else _seconds(timeout)
         request = _request(envelope.encode(command), self._queues[wait > 0], request_id, seconds)
@@ -190,7 +201,7 @@ class Client:
                 the error's `request_id`.
             RuntimeError: the client is not open.
         """
-        command.verify()
+        _check(command)
         seconds = self._timeout if timeout is None else _seconds(timeout)
         request = _request(envelope.encode(command), self._queues[command.wait() > 0], request_id, None)
         request.replied = False
@@ -257,6 +268,12 @@ class Client:
             log.debug("a reply that nobody waits for: %.80r", correlation_id)
         else:
             pending.answer.set_result(body)
+
+
+def _check(command: Command[Any]) -> None:
+    """Refuse what the service would refuse, without asking it."""
+    rules.check(command, DATA, wire.MAX_DEPTH)
+    command.verify()
 
 
 def _seconds(timeout: float | timedelta) -> float:

@@ -6,10 +6,12 @@ import asyncio
 import logging
 import random
 import time
+import uuid
 from collections import deque
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Final, Self, TypeVar, overload
+from itertools import count
+from typing import Any, Final, Self, TypedDict, TypeVar, overload
 
 import msgspec
 
@@ -19,7 +21,7 @@ from zeebe_amqp.commands.jobs import ActivatedJob
 from zeebe_amqp.errors import CommandError, OutcomeUnknown, Retryable
 from zeebe_amqp.fields import Duration
 
-__all__ = ["Job", "Jobs"]
+__all__ = ["Job", "JobOptions", "Jobs"]
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +93,7 @@ class Job:
         return self.activated.values(kind)
 
     async def complete(self, variables: Mapping[str, Any] | msgspec.Raw | None = None) -> None:
-        """Complete it, with variables for the process.
+        """Complete it, with variables for the process; what may pass is tried again while the job is ours.
 
         Raises:
             NotFound: it is not ours any more: its lock ended, or its instance.
@@ -138,8 +140,31 @@ class Job:
         await self.fail(GIVEN_BACK, retries=self.retries)
 
     async def _settle(self, command: Command[None]) -> None:
-        await self._client.call(command)
+        """Say it to the engine, again while that may help and the job is ours: else the work was for nothing."""
+        identity = uuid.uuid4().hex
+        for failures in count(1):
+            try:
+                await self._client.call(command, request_id=identity)
+            except Retryable as error:
+                pause = backoff(failures)
+                if time.time() + pause >= self.deadline:
+                    raise
+                log.warning("%r: %s; next try in %.1f s", self, error, pause)
+                await asyncio.sleep(pause)
+            else:
+                break
         self.settled = True
+
+
+class JobOptions(TypedDict, total=False):
+    """The options of `Jobs`, which explains them."""
+
+    worker: str
+    timeout: Duration
+    fetch_variables: tuple[str, ...]
+    at_once: int
+    request_timeout: Duration
+    tenant_ids: tuple[str, ...]
 
 
 class Jobs:
@@ -249,12 +274,16 @@ class Jobs:
 
     async def _pause(self, failures: int) -> None:
         if failures:
-            seconds = min(LONGEST_PAUSE, 0.5 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(backoff(failures)):
                     await self._stopping.wait()
             except TimeoutError:
                 return
+
+
+def backoff(failures: int) -> float:
+    """Seconds before the next try: at most 0.5 s at first, doubling up to 30 s; `failures` counts from 1."""
+    return min(LONGEST_PAUSE, 0.5 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
 
 
 async def _give_back(jobs: deque[Job]) -> None:

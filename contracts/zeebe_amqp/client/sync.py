@@ -6,14 +6,15 @@ import asyncio
 import os
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from zeebe_amqp import wire
-from zeebe_amqp.client.client import Client
+from zeebe_amqp.client.client import Client, Options
+from zeebe_amqp.client.transport import Transport
 from zeebe_amqp.commands import Command
 
 __all__ = ["SyncClient"]
@@ -30,8 +31,8 @@ class SyncClient:
     manager, or call `close` at the end.
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._make: Callable[[], Client] = lambda: Client(*arguments, **options)
+    def __init__(self, broker: str | Sequence[str] | Transport, **options: Unpack[Options]) -> None:
+        self._make: Callable[[], Client] = lambda: Client(broker, **options)
         self._make()  # so that wrong arguments are told here
         self._inherited: list[object] = []
         self._running: _Running | None = None

@@ -6,10 +6,10 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, Unpack
 
 from zeebe_amqp.client.client import Client
-from zeebe_amqp.client.jobs import Job, Jobs
+from zeebe_amqp.client.jobs import Job, JobOptions, Jobs
 from zeebe_amqp.errors import CommandError, InvalidArgument
 from zeebe_amqp.fields import Duration
 from zeebe_amqp.words import cut
@@ -76,7 +76,7 @@ class Worker:
         *,
         concurrency: int = 16,
         back_off: Duration = "5s",
-        **options: Any,
+        **options: Unpack[JobOptions],
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"concurrency: expected 1 or more, found {concurrency}")

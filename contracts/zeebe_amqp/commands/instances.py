@@ -29,7 +29,7 @@ class InstanceCreated(Result, frozen=True, kw_only=True):
 
 
 class InstanceResult(InstanceCreated, Carrier, frozen=True, kw_only=True):
-    """A process instance that ended, with its variables: a JSON document as text, parsed by `values`."""
+    """A process instance that ended, with its variables: a JSON document as text."""
 
     variables: str
 

@@ -42,8 +42,7 @@ class UserTask(Result, frozen=True, kw_only=True):
 class ActivatedJob(Result, Carrier, frozen=True, kw_only=True):
     """A job that is locked for the caller until `deadline` (milliseconds since 1970).
 
-    `custom_headers` and `variables` are JSON documents as text, parsed by `headers` and `values`;
-    `kind` and `listener_event_type` enum names.
+    `custom_headers` and `variables` are JSON documents as text; `kind` and `listener_event_type` enum names.
     """
 
     key: int

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from zeebe_amqp import envelope
+from zeebe_amqp import envelope, wire
+from zeebe_amqp.commands import COMMANDS, Command
 from zeebe_amqp.envelope import Request
 from zeebe_amqp.errors import CommandError
 
@@ -167,3 +168,10 @@ def refusal_of(operation: str, data: object) -> CommandError:
     with pytest.raises(CommandError) as refusal:
         request(operation, data)
     return refusal.value
+
+
+def smallest(operation: str) -> Command:
+    """The smallest command of any operation; those that are no object deploy a file."""
+    if operation in SMALLEST:
+        return COMMANDS[operation].from_wire(json.dumps(SMALLEST[operation]).encode(), {})
+    return COMMANDS[operation].from_wire(b'"<xml/>"', {wire.FILE_NAME: "order.bpmn"})

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.fakes.transport import MemoryTransport, command, error, result
-from zeebe_amqp import Client, CommandError, InvalidArgument, Jobs, NotFound, PermissionDenied
+from zeebe_amqp import Client, CommandError, InvalidArgument, Jobs, NotFound, PermissionDenied, Unavailable
 from zeebe_amqp.client import jobs as module
 from zeebe_amqp.commands import ActivateJobs, Command, CompleteJob, FailJob, ThrowError
 
@@ -192,3 +193,24 @@ async def test_settling_a_job_that_is_not_ours_any_more_is_told() -> None:
         with pytest.raises(NotFound):
             await found.complete()
         assert not found.settled
+
+
+async def test_what_may_pass_is_tried_again_under_one_identity_while_the_job_is_ours() -> None:
+    ours = job(1, deadline=int(time.time() * 1000) + 60_000)
+    busy = error("RESOURCE_EXHAUSTED", retryable=True)
+    transport = MemoryTransport(result(POLL, [ours]), busy, busy, result("complete-job"))
+    async with Client(transport) as client, Jobs(client, "ship") as jobs:
+        found = await anext(jobs)
+        await found.complete()
+        assert found.settled
+    assert len({request.request_id for request in transport.published[1:]}) == 1
+    assert len(transport.published) == 4
+
+
+async def test_what_may_pass_is_told_once_the_job_is_not_ours_any_more() -> None:
+    transport = MemoryTransport(result(POLL, [job(1)]), error("UNAVAILABLE", retryable=True))
+    async with Client(transport) as client, Jobs(client, "ship") as jobs:
+        found = await anext(jobs)
+        with pytest.raises(Unavailable):
+            await found.complete()
+    assert not found.settled
