@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ async def test_a_request_has_the_properties_of_the_contract(rabbitmq: Broker, qu
     )
     assert request.headers[wire.REQUEST_ID] == "mine"
     assert before + 19 < int(str(request.headers[wire.DEADLINE])) / 1000 < time.time() + 20
-    assert 0 < float(request.expiration or 0) <= 20
+    assert 0 < float(str(request.expiration)) <= 20
     assert len({request.message_id, request.correlation_id, "mine"}) == 3
     assert (request.app_id, request.delivery_mode, request.type) == ("zeebe-amqp-client", 2, None)
     assert request.timestamp is not None
@@ -165,7 +166,7 @@ async def test_a_missing_request_queue_is_told_at_once_and_harms_nobody(rabbitmq
 async def test_a_queue_that_takes_no_more_is_told_at_once(rabbitmq: Broker) -> None:
     full = f"test.{uuid.uuid4().hex}"
     async with Responder(rabbitmq.url) as responder, Client(rabbitmq.url, commands=full) as client:
-        arguments = {"x-max-length": 0, "x-overflow": "reject-publish"}
+        arguments: dict[str, Any] = {"x-max-length": 0, "x-overflow": "reject-publish"}
         await responder.channel.declare_queue(full, exclusive=True, arguments=arguments)
         with pytest.raises(ResourceExhausted, match="the broker did not take the request") as raised:
             await client.call(Topology(), timeout=3600)

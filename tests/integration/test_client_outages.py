@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -15,6 +16,7 @@ from zeebe_amqp import Client, CreateInstance
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+Fault = Callable[[RabbitMQ], Coroutine[Any, Any, None]]
 CALLS, LATER, SENT = 100, 30, 30
 """Calls before the trouble and during it, and requests without a reply."""
 TOTAL = CALLS + LATER + SENT
@@ -48,7 +50,10 @@ async def alarm(broker: RabbitMQ) -> None:
     ids=["crash", "cut", "alarm"],
 )
 async def test_calls_in_flight_survive_a_broker_in_trouble_and_run_once(
-    stage: Stage, own_rabbitmq: RabbitMQ, fault: Callable[[RabbitMQ], Awaitable[None]], reply_queue: str | None
+    stage: Stage,
+    own_rabbitmq: RabbitMQ,
+    fault: Fault,
+    reply_queue: str | None,
 ) -> None:
     commands, polls = stage.consumer.queues
     before, gate = stage.gateway.count(CREATE), Gate(stage.gateway)

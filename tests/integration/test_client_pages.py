@@ -20,6 +20,7 @@ from tests.conftest import Broker
 from tests.integration import processes
 from tests.integration.scene import unique
 from zeebe_amqp import Client, CreateInstance, DeployProcess, SyncClient
+from zeebe_amqp.client.client import Options
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "client").glob("*.md"))
@@ -34,7 +35,7 @@ PROGRAMS = {
 async def client(rabbitmq: Broker, consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
     """A client of the shared consumer; the programs' clients use its queues, too."""
     commands, polls = consumer.queues
-    options = {"commands": commands, "polls": polls}
+    options: Options = {"commands": commands, "polls": polls}
     monkeypatch.setattr(zeebe_amqp, "Client", partial(Client, **options))
     monkeypatch.setattr(zeebe_amqp, "SyncClient", partial(SyncClient, **options))
     async with Client(rabbitmq.url, **options) as client:

@@ -70,6 +70,9 @@ class Client:
         reply_queue: None = the broker's direct reply-to; "" = an exclusive queue; else the name of a durable queue that
             only this client reads.
         tls: for `amqps://`; None = as the address says.
+
+    Raises:
+        ValueError: an address or a timeout is none.
     """
 
     def __init__(

@@ -44,14 +44,14 @@ class Link:
     """One connection that is opened again, with jittered back-off, over the hosts in turn.
 
     Args:
-        urls: addresses of the broker, `amqp://` or `amqps://`.
+        urls: addresses of the broker, `amqp://` or `amqps://`; ValueError for others.
         name: shown in the broker's list of connections.
         tls: for `amqps://`; None = as the address says.
         opened: called with each new connection; when it fails, the connection is closed and tried again.
     """
 
     def __init__(self, urls: Sequence[str], name: str, tls: ssl.SSLContext | None, opened: Opened) -> None:
-        self._urls = tuple(urls)
+        self._urls = checked(urls)
         self._turns = cycle(self._urls)
         self._name = name
         self._tls = tls
@@ -152,6 +152,21 @@ def library_calls() -> Iterator[None]:
         if type(error) is not Exception:
             raise
         raise ConnectionError("the connection was closed") from error
+
+
+def checked(urls: Sequence[str]) -> tuple[str, ...]:
+    """The addresses, when all of them are some.
+
+    Raises:
+        ValueError: there is none, or one is not an address of a broker; a password is not repeated.
+    """
+    for url in urls:
+        if URL(url).scheme not in ("amqp", "amqps") or not URL(url).host:
+            found = url.rpartition("@")[2]
+            raise ValueError(f"broker: expected an address such as amqp://user:password@host/, found {found!r}")
+    if not urls:
+        raise ValueError("broker: expected at least one address, found none")
+    return tuple(urls)
 
 
 def backoff(failures: int) -> float:

@@ -42,7 +42,7 @@ def job(key: int, **facts: Any) -> dict[str, Any]:
 class Engine:
     """Has some jobs to give, in portions; says yes to the rest, and keeps it."""
 
-    def __init__(self, *portions: list[dict[str, Any]] | bytes, then: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, *portions: list[dict[str, Any]] | bytes, then: Callable[[], object] = lambda: None) -> None:
         self.portions = list(portions)
         self.then = then
         self.polls: list[ActivateJobs] = []

@@ -62,7 +62,7 @@ def test_errors_are_raised_where_the_call_is() -> None:
 
 def test_wrong_arguments_are_told_when_it_is_made() -> None:
     with pytest.raises(TypeError, match="queue"):
-        SyncClient(MemoryTransport(), queue="a")
+        SyncClient(MemoryTransport(), queue="a")  # type: ignore[call-arg]
 
 
 def test_a_broker_that_is_not_there_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
