@@ -8,7 +8,7 @@ import random
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count, cycle
+from itertools import cycle
 from typing import TypeAlias
 
 import aio_pika
@@ -22,6 +22,8 @@ __all__ = ["RPC_TIMEOUT", "TROUBLE", "Ended", "Link", "Opened", "library_calls"]
 
 log = logging.getLogger(__name__)
 
+PORTS = {"amqp": 5672, "amqps": 5671}
+"""The usual port of each kind of address."""
 HEARTBEAT = 10
 """Seconds; a dead peer is noticed after about three of them."""
 CONNECT_TIMEOUT = 15.0
@@ -72,7 +74,8 @@ class Link:
                 ended = await self._connect(url)
             except TROUBLE as error:
                 await self._disconnect()
-                failures.append(f"{URL(url).host}:{URL(url).port}: {_said(error)}")
+                _check_cancelled()
+                failures.append(f"{_place(URL(url))}: {_said(error)}")
             except BaseException:
                 await self._disconnect()
                 raise
@@ -95,7 +98,9 @@ class Link:
             ended = await self._reconnect()
 
     async def _reconnect(self) -> asyncio.Future[str]:
-        for failures in count(1):
+        failures = 0
+        while True:
+            failures += 1
             # Before the first attempt, too: a connection may end as soon as it is there, again and again.
             await asyncio.sleep(backoff(failures))
             try:
@@ -105,7 +110,7 @@ class Link:
             except Exception:  # whatever it is: nobody else would open the connection again
                 log.exception("broker: a defect while connecting")
             await self._disconnect()
-        raise AssertionError("unreachable")
+            _check_cancelled()
 
     async def _connect(self, url: str) -> asyncio.Future[str]:
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -144,14 +149,19 @@ def library_calls() -> Iterator[None]:
     try:
         yield
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling() > 0:
-            raise
+        _check_cancelled()
         raise ConnectionError("the connection was lost") from error
     except Exception as error:
         if type(error) is not Exception:
             raise
         raise ConnectionError("the connection was closed") from error
+
+
+def _check_cancelled() -> None:
+    """Go on with a real cancellation, which the library turns into an error of its own while it connects."""
+    task = asyncio.current_task()
+    if task is None or task.cancelling() > 0:
+        raise asyncio.CancelledError
 
 
 def checked(urls: Sequence[str]) -> tuple[str, ...]:
@@ -161,7 +171,7 @@ def checked(urls: Sequence[str]) -> tuple[str, ...]:
         ValueError: there is none, or one is not an address of a broker; a password is not repeated.
     """
     for url in urls:
-        if URL(url).scheme not in ("amqp", "amqps") or not URL(url).host:
+        if URL(url).scheme not in PORTS or not URL(url).host:
             found = url.rpartition("@")[2]
             raise ValueError(f"broker: expected an address such as amqp://user:password@host/, found {found!r}")
     if not urls:
@@ -172,6 +182,10 @@ def checked(urls: Sequence[str]) -> tuple[str, ...]:
 def backoff(failures: int) -> float:
     """Seconds before the next attempt: at most 0.2 s at first, doubling up to 5 s; `failures` counts from 1."""
     return min(LONGEST_PAUSE, 0.2 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
+
+
+def _place(url: URL) -> str:
+    return f"{url.host}:{url.port or PORTS[url.scheme]}"
 
 
 def _said(error: BaseException | None) -> str:
