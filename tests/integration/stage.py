@@ -123,9 +123,11 @@ def consumer_of(directory: Path, url: str, address: str, environment: Mapping[st
 
 
 @asynccontextmanager
-async def staged(directory: Path, url: str, **environment: str) -> AsyncIterator[Stage]:
+async def staged(
+    directory: Path, url: str, *, gateway_version: str = "8.6.0", **environment: str
+) -> AsyncIterator[Stage]:
     """A ready stage; everything ends with it, and its queues are deleted."""
-    async with FakeGateway() as gateway:
+    async with FakeGateway(version=gateway_version) as gateway:
         consumer = consumer_of(directory, url, gateway.address, environment)
         async with Graveyard(url, consumer.queues) as dead:
             stage = Stage(url, gateway, consumer, dead, directory)

@@ -38,7 +38,7 @@ CREATE = CreateInstance(bpmn_process_id="order", variables={"id": 7})
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def stage(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """The consumer of this file."""
-    async with staged(tmp_path_factory.mktemp("client"), rabbitmq.url) as ready:
+    async with staged(tmp_path_factory.mktemp("client"), rabbitmq.url, gateway_version="8.9.0") as ready:
         yield ready
 
 

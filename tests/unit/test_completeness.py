@@ -192,7 +192,7 @@ def value_of(field: FieldDescriptor, alternative: int) -> Any:
 
 def responses() -> Iterator[Any]:
     for name, requests in sent().items():
-        for kind in {METHODS[message.DESCRIPTOR.full_name].response for message in requests}:
+        for kind in dict.fromkeys(METHODS[message.DESCRIPTOR.full_name].response for message in requests):
             for alternative in range(4):
                 yield pytest.param(name, filled(kind, alternative), id=f"{name}-{kind.__name__}-{alternative}")
 
