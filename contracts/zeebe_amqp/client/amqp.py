@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
@@ -30,8 +29,6 @@ APP_ID: Final = "zeebe-amqp-client"
 """Who says so in a request's `app_id`."""
 PERSISTENT: Final = 2
 """The delivery mode of requests."""
-LONGEST_EXPIRATION: Final = 24 * 3600 * 1000
-"""Milliseconds; brokers refuse an expiration of months and close the channel."""
 
 
 class AmqpTransport:
@@ -122,18 +119,15 @@ class AmqpTransport:
 
     def _properties(self, request: Outgoing) -> Basic.Properties:
         headers = {**request.headers, wire.REQUEST_ID: request.request_id}
-        expiration = None
         if request.deadline is not None:
+            # No `expiration`: the broker would make a dead letter of what the service refuses with an answer.
             headers[wire.DEADLINE] = int(request.deadline * 1000)
-            left = int((request.deadline - time.time()) * 1000)
-            expiration = str(max(1, min(left, LONGEST_EXPIRATION)))
         return Basic.Properties(
             content_type=request.content_type,
             headers=headers,
             delivery_mode=PERSISTENT,
             correlation_id=request.correlation_id,
             reply_to=self._reply_to if request.replied else None,
-            expiration=expiration,
             # Returned messages are told apart by it, so every attempt has its own.
             message_id=uuid.uuid4().hex,
             timestamp=datetime.now(UTC),
