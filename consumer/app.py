@@ -13,15 +13,18 @@ from functools import lru_cache, partial
 
 from consumer import telemetry
 from consumer.broker import Broker, queue_names
+from consumer.camunda7 import Camunda7
 from consumer.config import Settings
 from consumer.delivery.lane import Delivery, Lane
 from consumer.delivery.ledger import Limits, TimedLedger, open_ledger
 from consumer.delivery.limited import limited
 from consumer.delivery.once import once
 from consumer.delivery.pressure import Limit
+from consumer.engines import Engines
 from consumer.gateway import Gateway
 from consumer.handler import guarded, recovered
 from consumer.health import Health
+from consumer.operations import OPERATIONS, with_camunda7
 from consumer.security import replies
 from consumer.telemetry import Telemetry
 from consumer.types import Handler, Incoming
@@ -55,6 +58,9 @@ class Service:
             partial(replies.refusal, own_queues=frozenset(queue_names(settings.amqp)), allow=settings.reply_allow)
         )
         self.gateway = Gateway(settings.zeebe, watch.calling)
+        other = settings.camunda7
+        self._camunda7 = None if other is None else Camunda7(other, watch.calling)
+        self._operations = OPERATIONS if other is None else with_camunda7(every=other.every)
         limits = Limits(settings.ledger_ttl, settings.ledger_max_entries, settings.ledger_max_bytes)
         self.ledger = TimedLedger(open_ledger(settings.ledger, limits), watch.record)
         self.broker = Broker(
@@ -89,12 +95,13 @@ class Service:
     def _handler(self) -> Handler:
         """Every wrapper that a request passes, outermost first."""
         watch = self._telemetry
+        engines = Engines(self.gateway, self._camunda7)
         return watch.traced(
             watch.measured(
                 recovered(
                     guarded(
                         once(
-                            recovered(limited(self.gateway, self._limits), watch.trace_id),
+                            recovered(limited(engines, self._limits, self._operations), watch.trace_id),
                             self.ledger,
                             run_again=self._settings.on_unknown == "run",
                         ),
@@ -201,6 +208,8 @@ class Service:
         for watch in self._watches:
             watch.cancel()
         await self.gateway.close()
+        if self._camunda7 is not None:
+            await self._camunda7.close()
         await self.ledger.close()
         if self.health is not None:
             await self.health.stop()

@@ -1,4 +1,4 @@
-"""Is everything there? One connection to the broker, one to the gateway, and what they said."""
+"""Is everything there? One connection to the broker, one to each engine, and what they said."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass
 
 from consumer.broker import BrokerError, inspect
+from consumer.camunda7 import Camunda7
+from consumer.config import Camunda7 as Camunda7Settings
 from consumer.config import Settings
 from consumer.gateway.calls import Gateway
 from consumer.gateway.hints import hint
@@ -24,8 +26,11 @@ class Finding:
 
 
 async def check(settings: Settings) -> list[Finding]:
-    """Look at broker and gateway side by side; never raises for what it finds."""
-    return list(await asyncio.gather(_broker(settings), _gateway(settings)))
+    """Look at broker and engines side by side; never raises for what it finds."""
+    looks = [_broker(settings), _gateway(settings)]
+    if settings.camunda7 is not None:
+        looks.append(_camunda7(settings.camunda7))
+    return list(await asyncio.gather(*looks))
 
 
 async def _broker(settings: Settings) -> Finding:
@@ -51,3 +56,15 @@ async def _gateway(settings: Settings) -> Finding:
         return Finding("gateway", False, f"{settings.zeebe.address}: the gateway answers, but no broker is behind it")
     found = f"Zeebe {topology.gatewayVersion} at {settings.zeebe.address}; {len(topology.brokers)} brokers, "
     return Finding("gateway", True, f"{found}{topology.partitionsCount} partitions")
+
+
+async def _camunda7(settings: Camunda7Settings) -> Finding:
+    engine = Camunda7(settings)
+    try:
+        version = await engine.probe()
+    except CommandError as error:
+        return Finding("camunda7", False, f"{settings.url}: {error.message}")
+    finally:
+        await engine.close()
+    gets = "all signals" if settings.every else "signals to one execution"
+    return Finding("camunda7", True, f"Camunda {version or '7'} at {settings.url}; it gets {gets}")

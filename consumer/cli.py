@@ -63,7 +63,7 @@ def _load(arguments: Mapping[str, str]) -> Loaded:
         sys.exit(CONFIGURATION)
     logs.setup(loaded.settings.log_level, loaded.settings.log_format)
     # The libraries log every failed connection themselves, with a traceback; ours say it once and in words.
-    for library in ("aiormq", "aio_pika", "grpc"):
+    for library in ("aiormq", "aio_pika", "grpc", "httpx", "httpcore"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
     for warning in loaded.warnings:
         log.warning(warning)
@@ -125,7 +125,7 @@ def _loop_factory() -> asyncio.AbstractEventLoop:
 @_settings
 @click.pass_context
 def check_command(context: click.Context, /, **options: str | None) -> None:
-    """Connect to broker and gateway once and say what was found; exit code 0 when both are usable, else 1."""
+    """Connect to broker and engines once and say what was found; exit code 0 when all are usable, else 1."""
     settings = _load(_given(context, options)).settings
     findings = asyncio.run(check(settings))
     _show(findings)

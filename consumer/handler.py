@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from google.protobuf.message import Message
@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from consumer.delivery.giveback import GiveBack
 from consumer.operations import OPERATIONS, Operation
 from consumer.operations.keys import refuse_impossible
-from consumer.types import Handler, Incoming, Reply
+from consumer.types import Handler, Incoming, Reply, RestRequest
 from zeebe_amqp.envelope import Request
 from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 
@@ -25,23 +25,28 @@ log = logging.getLogger(__name__)
 
 
 class Caller(Protocol):
-    """The one funnel to the engine, as the handler needs it; `consumer.gateway.Gateway` is one."""
+    """The one funnel to the engines, as the handler needs it; `consumer.gateway.Gateway` is one for protobuf."""
 
     async def call(
-        self, message: Message, *, deadline: float | None, attempt_timeout: float | None, repeatable: bool
+        self, message: Message | RestRequest, *, deadline: float | None, attempt_timeout: float | None, repeatable: bool
     ) -> object:
         """Send `message` to its RPC and return the response (for a stream the list of responses)."""
 
 
-def dispatched(gateway: Caller, clock: Callable[[], float] = time.time) -> Handler:
+def dispatched(
+    gateway: Caller,
+    clock: Callable[[], float] = time.time,
+    operations: Mapping[str, Operation] = OPERATIONS,
+) -> Handler:
     """The innermost handler: decode, map, call the gateway, map back."""
 
     async def dispatch(incoming: Incoming) -> Reply:
         request = incoming.request
-        operation = OPERATIONS[request.operation]
+        operation = operations[request.operation]
         _refuse_past(incoming.deadline, clock())
         message = operation.to_request(request.command)
-        refuse_impossible(message)
+        if isinstance(message, Message):
+            refuse_impossible(message)
         incoming.called = True
         try:
             answer = await gateway.call(

@@ -19,7 +19,7 @@ from zeebe_amqp.envelope import Request
 from zeebe_amqp.errors import CommandError
 from zeebe_amqp.reply import Reply
 
-__all__ = ["CallObserver", "CallSpan", "Handler", "Incoming", "Reply", "Request"]
+__all__ = ["CallObserver", "CallSpan", "Handler", "Incoming", "Reply", "Request", "RestRequest"]
 
 
 @dataclass(eq=False)
@@ -106,6 +106,14 @@ class Incoming:
         return envelope.request_id(self.headers) or self.message_id or None
 
 
+@dataclass(frozen=True)
+class RestRequest:
+    """A request to the REST API of a Camunda 7 engine: POST `body`, JSON, to `path` below the engine's URL."""
+
+    path: str
+    body: bytes
+
+
 Handler: TypeAlias = Callable[[Incoming], Awaitable[Reply]]
 
 
@@ -113,7 +121,7 @@ class CallSpan(Protocol):
     """What the funnel tells an observer about one logical call to the gateway."""
 
     metadata: tuple[tuple[str, str], ...]
-    """gRPC metadata to send along: the trace context."""
+    """gRPC metadata, or HTTP headers, to send along: the trace context."""
 
     def attempt(self, number: int, code: str, delay: float) -> None:
         """Attempt `number` (from 1) ended with gRPC status `code`; the next one follows after `delay` seconds."""
@@ -123,7 +131,7 @@ class CallSpan(Protocol):
 
 
 class CallObserver(Protocol):
-    """Watches calls to the gateway; telemetry is one."""
+    """Watches calls to an engine; telemetry is one."""
 
     def __call__(self, rpc: str, target: str) -> AbstractContextManager[CallSpan]:
-        """Open the span of a call of `rpc` ("CreateProcessInstance") to `target` ("host:port")."""
+        """Open the span of a call of `rpc` ("CreateProcessInstance", "POST /signal") to `target` ("host:port")."""

@@ -53,6 +53,16 @@ def fetch_all(artifact: str, target: Path) -> list[Path]:
     return sorted(target.iterdir())
 
 
+def fetch_dependencies(project: Path, target: Path) -> None:
+    """Download everything that the POM `project` needs to run into the folder `target`.
+
+    Raises:
+        ServerError: Maven is missing or failed; with what it printed.
+    """
+    goal = [f"{PLUGIN}:copy-dependencies", "-f", str(project), "-DincludeScope=runtime", f"-DoutputDirectory={target}"]
+    run(goal, target, Progress("Camunda 7", 0), [target])
+
+
 def run(arguments: list[str], folder: Path, progress: Progress, growing: list[Path]) -> None:
     """Run Maven in a folder, which holds its project, if any, and report while files in the `growing` folders grow.
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import orjson
+from google.protobuf.message import Message
 from msgspec import NODEFAULT, inspect
 
 from consumer.gateway.rpcs import METHODS, SERVICE, Rpc
@@ -53,6 +54,7 @@ REPEATABLE = {
     "modify-instance": "no",
     "migrate-instance": "no",
     "evaluate-conditional": "no",
+    "signal": "no",
 }
 """What `Operation.repeatable` decides, in words; a test compares the two."""
 
@@ -88,7 +90,9 @@ def request_types(name: str) -> list[Any]:
         for example in EXAMPLES
         if example.operation == name
     ]
-    return list({message.DESCRIPTOR.full_name: message.DESCRIPTOR for message in messages}.values())
+    # Where no other engine is connected, as here, every request is one of the protocol.
+    found = [message.DESCRIPTOR for message in messages if isinstance(message, Message)]
+    return list({descriptor.full_name: descriptor for descriptor in found}.values())
 
 
 def _envelope(example: Example) -> bytes:

@@ -18,15 +18,7 @@ from consumer.config.variables import ARGUMENTS, BY_SPELLING, FILE, VARIABLES, V
 NEAR = 0.86
 """How alike an unknown name must be to be taken for a misspelling; the official clients' own names stay below."""
 
-NOT_YET = (
-    "POLICY_FILE",
-    "REPLY_EXCHANGE",
-    "WORKERS",
-    "SIGNAL_ENGINE",
-    "CAMUNDA7_REST_URL",
-    "CAMUNDA7_USER",
-    "CAMUNDA7_PASSWORD",
-)
+NOT_YET = ("POLICY_FILE", "REPLY_EXCHANGE", "WORKERS")
 """Names that are reserved for settings to come."""
 
 

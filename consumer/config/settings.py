@@ -17,6 +17,7 @@ __all__ = [
     "VARIABLES",
     "Amqp",
     "Basic",
+    "Camunda7",
     "ConfigurationError",
     "Loaded",
     "OAuth",
@@ -30,6 +31,7 @@ __all__ = [
 PAIRS = (
     ("ZEEBE_CLIENT_ID", "ZEEBE_CLIENT_SECRET"),
     ("CAMUNDA_BASIC_AUTH_USERNAME", "CAMUNDA_BASIC_AUTH_PASSWORD"),
+    ("CAMUNDA7_USER", "CAMUNDA7_PASSWORD"),
     ("AMQP_CERT", "AMQP_KEY"),
 )
 """Variables that mean something only together."""
@@ -59,7 +61,7 @@ class OAuth:
 
 @dataclass(frozen=True)
 class Basic:
-    """User name and password for the gateway."""
+    """User name and password for an engine."""
 
     username: str
     password: str = field(repr=False)
@@ -100,11 +102,26 @@ class Zeebe:
 
 
 @dataclass(frozen=True)
+class Camunda7:
+    """A Camunda 7 engine and what it gets."""
+
+    url: str
+    """Where its REST API begins, without user and password."""
+    every: bool = False
+    """Whether it gets all signals; false: only those that name an execution."""
+    request_timeout: float = 20.0
+    """Deadline of one attempt, seconds."""
+    credentials: Basic | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything the service is told at start."""
 
     amqp: Amqp = field(default_factory=Amqp)
     zeebe: Zeebe = field(default_factory=Zeebe)
+    camunda7: Camunda7 | None = None
+    """None = no such engine."""
     concurrency: int = 64
     """Commands in flight per lane."""
     max_depth: int = 500
@@ -210,6 +227,7 @@ def _contradictions(v: Variables) -> Iterator[tuple[set[str], str]]:
     if v.ZEEBE_CLIENT_ID and v.CAMUNDA_BASIC_AUTH_USERNAME:
         names = "ZEEBE_CLIENT_ID", "CAMUNDA_BASIC_AUTH_USERNAME"
         yield set(names), f"{' and '.join(names)}: both are set; accepted: OAuth or Basic, not both"
+    yield from _contradictions_about_camunda7(v)
     asked, explicit = v.ZEEBE_ADDRESS.plaintext, "ZEEBE_INSECURE_CONNECTION" in v.model_fields_set
     if explicit and asked is not None and asked != v.ZEEBE_INSECURE_CONNECTION:
         yield (
@@ -217,6 +235,15 @@ def _contradictions(v: Variables) -> Iterator[tuple[set[str], str]]:
             f"ZEEBE_INSECURE_CONNECTION: found {str(v.ZEEBE_INSECURE_CONNECTION).lower()}, but the scheme of "
             f"ZEEBE_ADDRESS says {str(asked).lower()}; accepted: one of the two, or both saying the same",
         )
+
+
+def _contradictions_about_camunda7(v: Variables) -> Iterator[tuple[set[str], str]]:
+    if v.SIGNAL_ENGINE == "camunda7" and not v.CAMUNDA7_REST_URL:
+        text = "CAMUNDA7_REST_URL: missing; accepted: with SIGNAL_ENGINE=camunda7 the URL of the engine's REST API"
+        yield {"SIGNAL_ENGINE", "CAMUNDA7_REST_URL"}, text
+    if v.CAMUNDA7_USER and v.CAMUNDA7_REST_URL and values.without_credentials(v.CAMUNDA7_REST_URL)[1]:
+        text = "CAMUNDA7_USER: set, but CAMUNDA7_REST_URL names a user, too; accepted: one of the two"
+        yield {"CAMUNDA7_USER", "CAMUNDA7_REST_URL"}, text
 
 
 def _unusable(name: str, path: Path) -> Iterator[tuple[set[str], str]]:
@@ -239,6 +266,11 @@ def _oddities(v: Variables) -> Iterator[str]:
         yield "ZEEBE_CLIENT_CONFIG_PATH: no effect in this version, tokens are kept in memory only"
     if not v.ZEEBE_CLIENT_ID:
         yield from (f"{name}: no effect without ZEEBE_CLIENT_ID" for name in DETAILS_OF_OAUTH if name in given)
+    if v.CAMUNDA7_USER and not v.CAMUNDA7_REST_URL:
+        yield "CAMUNDA7_USER: no effect without CAMUNDA7_REST_URL"
+    camunda7 = _camunda7(v)
+    if camunda7 and camunda7.credentials and camunda7.url.startswith("http://"):
+        yield "credentials are sent to the Camunda 7 engine in plaintext, where they can be overheard; use https://"
     if v.AMQP_PREFETCH and v.AMQP_PREFETCH < v.CONCURRENCY:
         yield f"AMQP_PREFETCH: {v.AMQP_PREFETCH} is below CONCURRENCY ({v.CONCURRENCY}), which is never reached"
 
@@ -256,6 +288,7 @@ def _settings(v: Variables) -> Settings:
     return Settings(
         amqp=_amqp(v),
         zeebe=_zeebe(v),
+        camunda7=_camunda7(v),
         concurrency=v.CONCURRENCY,
         max_depth=v.MAX_DEPTH,
         shutdown_grace=v.SHUTDOWN_GRACE,
@@ -296,6 +329,19 @@ def _zeebe(v: Variables) -> Zeebe:
         keep_alive=v.ZEEBE_KEEP_ALIVE,
         request_timeout=v.ZEEBE_REQUEST_TIMEOUT,
         credentials=_credentials(v),
+    )
+
+
+def _camunda7(v: Variables) -> Camunda7 | None:
+    if not v.CAMUNDA7_REST_URL:
+        return None
+    url, inside = values.without_credentials(v.CAMUNDA7_REST_URL)
+    given = (v.CAMUNDA7_USER, v.CAMUNDA7_PASSWORD or "") if v.CAMUNDA7_USER else inside
+    return Camunda7(
+        url=url,
+        every=v.SIGNAL_ENGINE == "camunda7",
+        request_timeout=v.ZEEBE_REQUEST_TIMEOUT,
+        credentials=Basic(*given) if given else None,
     )
 
 

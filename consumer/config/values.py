@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from zeebe_amqp.periods import milliseconds
 
@@ -140,14 +140,32 @@ def _is_broker_url(url: str) -> bool:
 
 def token_url(text: str) -> str:
     """The URL of a token endpoint."""
+    if not _is_http_url(text) or "@" in urlsplit(text).netloc:
+        raise ValueError("an http:// or https:// URL without user and password")
+    return text
+
+
+def rest_url(text: str) -> str:
+    """The URL that the paths of a REST API begin with, without a slash at its end."""
+    if not _is_http_url(text) or re.search(r"[?#\\]|@.*@", text):
+        raise ValueError("the http:// or https:// URL of a REST API, such as http://127.0.0.1:8080/engine-rest")
+    return text.rstrip("/")
+
+
+def _is_http_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        valid = False
-    if not valid or re.search(r"\s", text) or "@" in parts.netloc:
-        raise ValueError("an http:// or https:// URL without user and password")
-    return text
+        return False
+    return valid and text.isprintable() and not re.search(r"\s", text)
+
+
+def without_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
+    """A URL without user and password, and these two, decoded; None when it has none."""
+    parts = urlsplit(url)
+    plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return plain, None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
 
 
 def gateway_address(text: str) -> Target:

@@ -82,7 +82,7 @@ class Variables(BaseModel):
         "CAMUNDA_KEEP_ALIVE",
     )
     ZEEBE_REQUEST_TIMEOUT: Annotated[float, BeforeValidator(values.seconds(0.001, 900))] = _row(
-        "20s", "deadline of one attempt"
+        "20s", "deadline of one attempt, also of one at a Camunda 7 engine"
     )
     ZEEBE_CLIENT_ID: _Words = _row(None, "OAuth client id", "CAMUNDA_CLIENT_ID", file=True)
     ZEEBE_CLIENT_SECRET: _Words = _row(None, "OAuth client secret", "CAMUNDA_CLIENT_SECRET", secret=True)
@@ -104,6 +104,18 @@ class Variables(BaseModel):
         None, "user name for the gateway", file=True
     )
     CAMUNDA_BASIC_AUTH_PASSWORD: _Words = _row(None, "password for the gateway", secret=True)
+    SIGNAL_ENGINE: Annotated[str, BeforeValidator(values.choice("zeebe", "camunda7"))] = _row(
+        "zeebe", "who gets signals that name no execution; `camunda7` needs `CAMUNDA7_REST_URL`"
+    )
+    CAMUNDA7_REST_URL: Annotated[str | None, BeforeValidator(values.rest_url)] = _row(
+        None,
+        "the REST API of a Camunda 7 engine, such as `http://camunda:8080/engine-rest`, for signals to one execution",
+        file=True,
+    )
+    CAMUNDA7_USER: Annotated[str | None, BeforeValidator(values.user_name)] = _row(
+        None, "user name for the Camunda 7 engine", file=True
+    )
+    CAMUNDA7_PASSWORD: _Words = _row(None, "password for the Camunda 7 engine", secret=True)
     STATE_DIR: _Path = _row("./.state", "folder of what survives a restart")
     LEDGER: Annotated[str | None, BeforeValidator(values.ledger)] = _row(
         None,

@@ -10,18 +10,18 @@ from google.protobuf.message import Message
 
 from consumer.delivery.pressure import Limit
 from consumer.handler import dispatched
-from consumer.operations import OPERATIONS
-from consumer.types import Handler, Incoming, Reply
+from consumer.operations import OPERATIONS, Operation
+from consumer.types import Handler, Incoming, Reply, RestRequest
 
 __all__ = ["Engine", "limited"]
 
 
 class Engine(Protocol):
-    """The funnel to the engine, as it is needed here; `consumer.gateway.Gateway` is one."""
+    """The funnel to the engines, as it is needed here; `consumer.engines.Engines` is one."""
 
     async def call(
         self,
-        message: Message,
+        message: Message | RestRequest,
         *,
         deadline: float | None,
         attempt_timeout: float | None,
@@ -39,7 +39,7 @@ class _Telling:
     limit: Limit
 
     async def call(
-        self, message: Message, *, deadline: float | None, attempt_timeout: float | None, repeatable: bool
+        self, message: Message | RestRequest, *, deadline: float | None, attempt_timeout: float | None, repeatable: bool
     ) -> object:
         return await self.engine.call(
             message,
@@ -50,17 +50,17 @@ class _Telling:
         )
 
 
-def limited(engine: Engine, limits: Mapping[str, Limit]) -> Handler:
+def limited(engine: Engine, limits: Mapping[str, Limit], operations: Mapping[str, Operation] = OPERATIONS) -> Handler:
     """The innermost handler, telling the limit of the request's queue.
 
     Operations that relieve the engine tell nothing: it takes most of them however busy it is, so that their success
     says nothing about the others.
     """
-    relief = dispatched(engine)
-    telling = {queue: dispatched(_Telling(engine, limit)) for queue, limit in limits.items()}
+    relief = dispatched(engine, operations=operations)
+    telling = {queue: dispatched(_Telling(engine, limit), operations=operations) for queue, limit in limits.items()}
 
     async def dispatch(incoming: Incoming) -> Reply:
-        relieving = OPERATIONS[incoming.request.operation].relieving
+        relieving = operations[incoming.request.operation].relieving
         return await (relief if relieving else telling[incoming.queue])(incoming)
 
     return dispatch

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from consumer import backoff
 from consumer.gateway.answers import Failure, GatewayError, Verdict, error
 from zeebe_amqp.errors import Outcome
 
-ATTEMPTS = 5
-"""Attempts of one call, the first one included."""
 NO_PARTITION_ATTEMPTS = 3
 """Attempts when the partition is not there: a leader comes back within these, a bad key never does."""
-FIRST_DELAY = 0.1
-GROWTH = 3.0
-LONGEST_DELAY = 5.0
 
 _FOR_ALL = frozenset({Verdict.OVERLOAD, Verdict.PAUSED, Verdict.UNREACHABLE, Verdict.NO_PARTITION})
 _FOR_REPEATABLE = frozenset({Verdict.LATE, Verdict.UNCERTAIN, Verdict.NO_BROKER})
@@ -54,9 +50,8 @@ class Retries:
         if verdict is Verdict.CREDENTIALS and not self.refreshed:
             self.refreshed = True
             return 0.0
-        if self.made >= (NO_PARTITION_ATTEMPTS if verdict is Verdict.NO_PARTITION else ATTEMPTS):
+        if self.made >= (NO_PARTITION_ATTEMPTS if verdict is Verdict.NO_PARTITION else backoff.ATTEMPTS):
             return None
         if verdict in _FOR_ALL or (self.repeatable and verdict in _FOR_REPEATABLE):
-            # Full jitter: consumers that failed together must not come back together.
-            return self.random() * min(LONGEST_DELAY, FIRST_DELAY * GROWTH ** (self.made - 1))
+            return backoff.delay(self.made, self.random)
         return None

@@ -9,6 +9,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from consumer.operations.rendering import render
+from consumer.types import RestRequest
 from zeebe_amqp.commands import Command
 
 
@@ -35,13 +36,14 @@ def nothing(_: Message, __: bool) -> None:
 class Operation:
     """One operation: its typed command, and how it becomes a request and its answer a result.
 
-    The RPC is found by the type of the request message, so it is not named here.
+    The RPC is found by the type of the request message, so it is not named here; so is the engine, as a
+    `RestRequest` is for Camunda 7.
     """
 
     command: type[Command]
     """The typed command; it carries the operation's name."""
-    to_request: Callable[[Any], Message]
-    """Command to protobuf request; pure."""
+    to_request: Callable[[Any], Message | RestRequest]
+    """Command to protobuf request, or to one for Camunda 7; pure."""
     to_result: Callable[[Any, bool], Any] = nothing
     """Protobuf response (a list of them for a stream) and "int64 as text?" to plain reply data; pure."""
     repeatable: Callable[[Any], bool] = never

@@ -22,7 +22,7 @@ _CANCELLED = "CANCELLED"
 
 
 class Calls:
-    """Watches calls to the gateway.
+    """Watches calls to the engines.
 
     Args:
         tracer: makes the spans; None when tracing is off.
@@ -108,7 +108,8 @@ def outcome(status: str, error: str | None) -> Labels:
 
 
 def _labels(rpc: str, target: str) -> Labels:
-    return ((names.RPC_SYSTEM, names.GRPC), (names.RPC_METHOD, names.method(rpc)), *server(target))
+    system = names.CAMUNDA7 if names.is_rest(rpc) else names.GRPC
+    return ((names.RPC_SYSTEM, system), (names.RPC_METHOD, names.method(rpc)), *server(target))
 
 
 def server(target: str) -> Labels:

@@ -60,6 +60,7 @@ KEYS: Final = {
 
 RABBITMQ: Final = "rabbitmq"
 GRPC: Final = "grpc"
+CAMUNDA7: Final = "camunda7_rest"
 PROCESS: Final = "process"
 PUBLISH: Final = "publish"
 SEND: Final = "send"
@@ -77,8 +78,13 @@ def process(queue: str) -> str:
 
 
 def method(rpc: str) -> str:
-    """The full name of a gateway RPC ("CreateProcessInstance"), which also names its span."""
-    return f"gateway_protocol.Gateway/{rpc}"
+    """The full name of a gateway RPC ("CreateProcessInstance"), which also names its span; "POST /signal" is one."""
+    return rpc if is_rest(rpc) else f"gateway_protocol.Gateway/{rpc}"
+
+
+def is_rest(rpc: str) -> bool:
+    """Whether a call is a request to a REST API, "POST /signal", and no RPC."""
+    return " " in rpc
 
 
 # Metrics of the conventions

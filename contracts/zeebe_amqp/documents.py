@@ -102,15 +102,24 @@ def check(raw: bytes, field: str, max_depth: int) -> None:
     Raises:
         CommandError: INVALID_ARGUMENT; the content is never repeated.
     """
-    try:
-        document = orjson.loads(raw)
-    except orjson.JSONDecodeError as problem:
-        raise _refusal(problem, field, max_depth) from None
+    document = parsed(raw, field, max_depth)
     if type(document) is not dict:
         raise invalid(field, f"expected a JSON object, found {_KINDS.get(type(document), 'a number')}")
     # Counting brackets is cheap, and settles nearly every document: the rest is for the odd one.
     if raw.count(b"{") + raw.count(b"[") > max_depth and depth(raw) > max_depth:
         raise too_deep(field, max_depth)
+
+
+def parsed(raw: bytes, field: str, max_depth: int = wire.MAX_DEPTH) -> Any:
+    """The value of strict JSON; `field` and `max_depth` are for the words of the refusal.
+
+    Raises:
+        CommandError: INVALID_ARGUMENT; the content is never repeated.
+    """
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as problem:
+        raise _refusal(problem, field, max_depth) from None
 
 
 def depth(raw: bytes) -> int:

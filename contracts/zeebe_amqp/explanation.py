@@ -63,6 +63,8 @@ def describe(kind: inspect.Type) -> str:
             return "one of " + ", ".join(quoted(str(value)) for value in kind.values)
         case inspect.RawType():
             return "a JSON object"
+        case inspect.UnionType():  # only "or null", which is as if absent
+            return describe(next(each for each in kind.types if not isinstance(each, inspect.NoneType)))
     return _PLAIN.get(type(kind), "another value")
 
 

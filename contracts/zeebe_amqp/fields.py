@@ -93,7 +93,34 @@ class Period(Scalar):
         return int(self)
 
 
+class SwitchNumber(Scalar):
+    """A yes or no as Camunda 7's REST API reads it: true, 1 or "true" in any case; false, 0, "false", "" or null."""
+
+    __slots__ = ()
+    description: ClassVar[str] = "true or false"
+    schema: ClassVar[dict[str, Any]] = {
+        "anyOf": [
+            {"type": ["boolean", "null"]},
+            {"type": "integer", "minimum": 0, "maximum": 1},
+            {"type": "string", "pattern": "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])?$"},
+        ]
+    }
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Read a decoded JSON value; ValueError says what was expected and found."""
+        known = value.lower() if isinstance(value, str) else value
+        if isinstance(known, float) or known not in _SWITCH:
+            raise ValueError(f"expected {cls.description}, found {found(value)}")
+        return cls(_SWITCH[known])
+
+
+_SWITCH: Final[Mapping[object, bool]] = {True: True, "true": True, None: False, False: False, "false": False, "": False}
+
+
 if TYPE_CHECKING:
+    Switch: TypeAlias = bool
+    """A yes or no."""
     Key: TypeAlias = int
     """The number of something in the engine."""
     Reference: TypeAlias = int
@@ -105,6 +132,7 @@ if TYPE_CHECKING:
     Maybe: TypeAlias = T | None
     """A field that may be absent (None), but may not be sent as null."""
 else:
+    Switch = SwitchNumber
     Key = KeyNumber
     Reference = ReferenceNumber
     Duration = Period
@@ -141,6 +169,8 @@ def encode(value: object) -> object:
     """The encoder's hook for the types of this module."""
     if isinstance(value, Period):
         return f"{int(value)}ms"
+    if isinstance(value, SwitchNumber):
+        return bool(value)
     if isinstance(value, Scalar):
         return int(value)
     raise NotImplementedError(f"cannot write a {type(value).__name__} as JSON")

@@ -67,7 +67,7 @@ NOT_SENT: dict[str, str] = {}
 
 
 def test_the_contracts_name_the_operations_of_the_binding_and_then_the_rest_of_the_engines() -> None:
-    assert tuple(COMMANDS) == BINDING + ENGINE
+    assert tuple(COMMANDS) == (*BINDING, *ENGINE, "signal")
 
 
 def test_the_consumer_runs_what_the_contracts_name() -> None:
@@ -140,7 +140,10 @@ def carried(message: Message) -> Iterator[str]:
 
 def sent() -> dict[str, list[Message]]:
     """For each operation the requests that carry whatever its data can say, made from its type."""
-    return {name: [row.to_request(command) for command in commands(name)] for name, row in OPERATIONS.items()}
+    return {
+        name: [request for command in commands(name) if isinstance(request := row.to_request(command), Message)]
+        for name, row in OPERATIONS.items()
+    }
 
 
 def test_every_field_of_every_request_can_be_set_by_data() -> None:

@@ -19,6 +19,7 @@ from zeebe_amqp.commands.instances import (
 from zeebe_amqp.commands.jobs import ActivateJobs, CompleteJob, FailJob, ThrowError, UpdateJobRetries, UpdateJobTimeout
 from zeebe_amqp.commands.messages import BroadcastSignal, EvaluateConditional, PublishMessage
 from zeebe_amqp.commands.resources import DeleteResource, DeployProcess, DeployResource
+from zeebe_amqp.commands.signals import Signal
 
 _ALL: tuple[type[Command], ...] = (
     Topology,
@@ -41,6 +42,7 @@ _ALL: tuple[type[Command], ...] = (
     ModifyInstance,
     MigrateInstance,
     EvaluateConditional,
+    Signal,
 )
 
 COMMANDS: Mapping[str, type[Command]] = MappingProxyType({command.operation: command for command in _ALL})
@@ -72,6 +74,7 @@ __all__ = [
     "ResolveIncident",
     "Result",
     "SetVariables",
+    "Signal",
     "ThrowError",
     "Topology",
     "UpdateJobRetries",

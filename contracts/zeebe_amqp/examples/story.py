@@ -316,6 +316,12 @@ EXAMPLES: Final[tuple[Example, ...]] = (
         "To all who wait for it",
     ),
     Example(
+        "signal",
+        {"name": "policy_conditions_changed", "variables": {"newTimePeriodInMonth": {"value": 24, "type": "Integer"}}},
+        None,
+        "By the body of Camunda 7's REST API",
+    ),
+    Example(
         "evaluate-conditional",
         {"variables": {"temperature": 41}},
         {"processInstances": [], "conditionalEvaluationKey": 2251799813685320, "tenantId": TENANT},

@@ -81,7 +81,7 @@ async def test_topology_is_refused_after_the_caller_s_deadline(caller: Caller) -
     )
 
 
-@pytest.mark.parametrize("operation", sorted(set(COMMANDS) - {"topology", "evaluate-conditional"}))
+@pytest.mark.parametrize("operation", sorted(set(COMMANDS) - {"topology", "evaluate-conditional", "signal"}))
 def test_every_operation_that_an_engine_can_reject_has_at_least_two_different_rejections(operation: str) -> None:
     told = {(case.why, case.code, case.text) for case in REJECTIONS if case.operation == operation}
     assert len(told) >= 2

@@ -22,7 +22,9 @@ from consumer.cli import main
 from consumer.config import VARIABLES
 from consumer.gateway.protocol import gateway_pb2 as pb
 from scripts.process import free_port
+from tests.fakes import rest
 from tests.fakes.gateway import FakeGateway, answer
+from tests.fakes.rest import FakeRest
 from zeebe_amqp import __version__
 from zeebe_amqp.commands import COMMANDS
 
@@ -242,6 +244,27 @@ async def test_check_is_not_content_with_a_gateway_that_has_no_broker(program: A
         ended = await asyncio.to_thread(lambda: program("check", **settings))
     _, gateway = lines(ended.stdout)
     assert (gateway["ok"], "no broker is behind it" in gateway["found"]) == (False, True)
+
+
+def test_check_looks_at_the_camunda_7_engine(program: Any) -> None:
+    with FakeRest() as engine:
+        engine.script(rest.answer(200, b'{"version":"7.24.0"}'))
+        ended = program("check", ZEEBE_ADDRESS="127.0.0.1:1", AMQP_URL=NOWHERE, CAMUNDA7_REST_URL=engine.url)
+    *_, found = lines(ended.stdout)
+    assert found == {
+        "part": "camunda7",
+        "ok": True,
+        "found": f"Camunda 7.24.0 at {engine.url}; it gets signals to one execution",
+    }
+
+
+def test_check_says_why_there_is_no_camunda_7_engine(program: Any) -> None:
+    url = f"http://somebody:inurl@127.0.0.1:{free_port()}/engine-rest"
+    ended = program("check", ZEEBE_ADDRESS="127.0.0.1:1", AMQP_URL=NOWHERE, CAMUNDA7_REST_URL=url)
+    *_, found = lines(ended.stdout)
+    assert (ended.returncode, found["part"], found["ok"]) == (1, "camunda7", False)
+    assert "CAMUNDA7_REST_URL was not reached (no connection)" in found["found"]
+    assert "inurl" not in ended.stdout + ended.stderr
 
 
 # --- run ---

@@ -30,6 +30,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "delete-resource": {"resourceKey": KEY},
     "evaluate-decision": {"decisionId": "discount"},
     "broadcast-signal": {"signalName": "closed"},
+    "signal": {"name": "changed"},
     "update-job-timeout": {"jobKey": KEY, "timeout": "1m"},
     "modify-instance": {"processInstanceKey": KEY},
     "migrate-instance": {"processInstanceKey": KEY, "migrationPlan": {"targetProcessDefinitionKey": KEY}},
@@ -107,6 +108,12 @@ FULLEST: dict[str, dict[str, Any]] = {
     "delete-resource": {"resourceKey": KEY, "deleteHistory": True, "operationReference": 1},
     "evaluate-decision": {"decisionId": "discount", "variables": {"a": 1}, "tenantId": "acme"},
     "broadcast-signal": {"signalName": "closed", "variables": {"a": 1}, "tenantId": "acme"},
+    "signal": {
+        "name": "changed",
+        "variables": {"a": {"value": 24, "type": "Integer", "valueInfo": {"transient": False}}},
+        "tenantId": "acme",
+        "withoutTenantId": True,
+    },
     "update-job-timeout": {"jobKey": KEY, "timeout": "PT1M", "operationReference": 1},
     "modify-instance": {
         "processInstanceKey": KEY,

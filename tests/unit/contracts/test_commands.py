@@ -44,6 +44,7 @@ CONTRACT_FIELDS = {
     "operationReference",
     "migrate-instance": "processInstanceKey migrationPlan operationReference",
     "evaluate-conditional": "variables processDefinitionKey tenantId",
+    "signal": "name executionId variables tenantId withoutTenantId",
 }
 CONTRACT_RESULTS = {
     "topology": "brokers clusterSize partitionsCount replicationFactor gatewayVersion clusterId",
@@ -96,7 +97,8 @@ def test_only_create_instance_with_result_answers_with_variables() -> None:
 @pytest.mark.parametrize("operation", TYPED)
 def test_the_samples_hold_every_field(operation: str) -> None:
     missing = set(wire_names(COMMANDS[operation])) - set(FULLEST[operation])
-    assert missing <= {"processDefinitionKey", "decisionKey"}  # only without the id
+    # Only without the id; only without a tenant.
+    assert missing <= {"processDefinitionKey", "decisionKey", "executionId"}
 
 
 @pytest.mark.parametrize("samples", [SMALLEST, FULLEST], ids=["smallest", "fullest"])

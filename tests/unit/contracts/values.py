@@ -75,6 +75,9 @@ def commands(operation: str) -> Iterator[Command]:
     if operation == "deploy-process":  # a file, not an object
         yield envelope.decode(_body(operation, "<x/>", FILE)).command
         return
+    if operation == "signal":  # typed variables, and no execution beside a tenant
+        yield _decoded(operation, {"name": "text", "variables": {"a": {"value": 1}}, "tenantId": "acme"})
+        return
     for data in alternatives(info(COMMANDS[operation])):
         for flag in (True, False):
             yield _decoded(operation, {name: flag if each is True else each for name, each in data.items()})

@@ -231,6 +231,9 @@ def test_every_credential_and_what_may_hold_one_can_be_read_from_files() -> None
         "ZEEBE_TOKEN_SCOPE",
         "CAMUNDA_BASIC_AUTH_USERNAME",
         "CAMUNDA_BASIC_AUTH_PASSWORD",
+        "CAMUNDA7_REST_URL",
+        "CAMUNDA7_USER",
+        "CAMUNDA7_PASSWORD",
     }
 
 
@@ -271,6 +274,9 @@ def test_a_file_without_a_secret_is_one_problem(content: bytes | None, reason: s
         ({"ZEEBE_CLIENT_SECRET": "hush"}, "ZEEBE_CLIENT_ID"),
         ({"CAMUNDA_BASIC_AUTH_USERNAME": "user"}, "CAMUNDA_BASIC_AUTH_PASSWORD"),
         ({"CAMUNDA_BASIC_AUTH_PASSWORD": "hush"}, "CAMUNDA_BASIC_AUTH_USERNAME"),
+        ({"CAMUNDA7_USER": "user"}, "CAMUNDA7_PASSWORD"),
+        ({"CAMUNDA7_PASSWORD": "hush"}, "CAMUNDA7_USER"),
+        ({"SIGNAL_ENGINE": "camunda7"}, "CAMUNDA7_REST_URL"),
     ],
 )
 def test_half_a_pair_is_refused(environ: dict[str, str], missing: str, tmp_path: Path) -> None:
@@ -329,6 +335,8 @@ def test_logs_are_text_on_a_terminal_only(
     [
         ({"ZEEBE_TOKEN_SCOPE": "x"}, "ZEEBE_TOKEN_SCOPE: no effect without ZEEBE_CLIENT_ID"),
         ({**OAUTH, "ZEEBE_INSECURE_CONNECTION": "true"}, "credentials are sent to the gateway in plaintext"),
+        ({"CAMUNDA7_USER": "user", "CAMUNDA7_PASSWORD": "hush"}, "CAMUNDA7_USER: no effect without CAMUNDA7_REST_URL"),
+        ({"CAMUNDA7_REST_URL": "http://user:hush@c7"}, "credentials are sent to the Camunda 7 engine in plaintext"),
         ({"AMQP_PREFETCH": "1"}, "AMQP_PREFETCH: 1 is below CONCURRENCY (64)"),
     ],
 )

@@ -17,6 +17,7 @@ from consumer.config import ARGUMENTS, VARIABLES, Basic, ConfigurationError, OAu
 
 OAUTH = {"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRET": "secret"}
 BASIC = {"CAMUNDA_BASIC_AUTH_USERNAME": "user", "CAMUNDA_BASIC_AUTH_PASSWORD": "secret"}
+CAMUNDA7 = {"CAMUNDA7_REST_URL": "https://c7", "CAMUNDA7_USER": "user", "CAMUNDA7_PASSWORD": "secret"}
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,21 @@ ROWS: dict[str, Row] = {
     "CAMUNDA_BASIC_AUTH_PASSWORD": Row(
         "zeebe.credentials.password", None, (("a:b", "a:b"),), ("topsecret\r",), tuple(BASIC.items())
     ),
+    "SIGNAL_ENGINE": Row(
+        "camunda7.every", False, (("zeebe", False), ("Camunda7", True)), ("both",), tuple(CAMUNDA7.items())
+    ),
+    "CAMUNDA7_REST_URL": Row(
+        "camunda7.url",
+        None,
+        (("http://c7:8080/engine-rest/", "http://c7:8080/engine-rest"), ("https://[::1]/", "https://[::1]")),
+        ("c7:8080", "ftp://c7", "http://", "http://c7:0", "http://c7:x", "http://c 7", "http://c7?a", "http://c7#a"),
+    ),
+    "CAMUNDA7_USER": Row(
+        "camunda7.credentials.username", None, (("me", "me"),), ("a:b", "a\nb"), tuple(CAMUNDA7.items())
+    ),
+    "CAMUNDA7_PASSWORD": Row(
+        "camunda7.credentials.password", None, (("a:b", "a:b"),), ("topsecret\r",), tuple(CAMUNDA7.items())
+    ),
     "STATE_DIR": Row("state_dir", Path(".state"), (("/var/lib/x", Path("/var/lib/x")),), ("a\0b",)),
     "LEDGER": Row(
         "ledger",
@@ -238,6 +254,8 @@ def test_a_variable_that_is_not_set_has_its_default(name: str, tmp_path: Path) -
     row = ROWS[name]
     if name in {**OAUTH, **BASIC}:
         assert load({}, directory=tmp_path).settings.zeebe.credentials is None
+    elif name in CAMUNDA7:
+        assert load({}, directory=tmp_path).settings.camunda7 is None
     else:
         assert found(load(dict(row.beside), directory=tmp_path).settings, row.attribute) == row.default
 
@@ -363,7 +381,11 @@ def test_every_variable_has_an_option_and_secrets_only_as_files() -> None:
 
 def test_every_variable_is_explained() -> None:
     assert [each.name for each in VARIABLES if not each.meaning] == []
-    assert [each.name for each in VARIABLES if each.secret] == ["ZEEBE_CLIENT_SECRET", "CAMUNDA_BASIC_AUTH_PASSWORD"]
+    assert [each.name for each in VARIABLES if each.secret] == [
+        "ZEEBE_CLIENT_SECRET",
+        "CAMUNDA_BASIC_AUTH_PASSWORD",
+        "CAMUNDA7_PASSWORD",
+    ]
 
 
 @settings(deadline=None)

@@ -264,6 +264,18 @@ REQUESTS: list[tuple[str, Any, dict[str, str], Message]] = [
         {},
         pb.EvaluateDecisionRequest(decisionKey=KEY, variables='{"a":1}', tenantId="acme"),
     ),
+    (
+        "signal",
+        {
+            "name": "s",
+            "executionId": None,
+            "variables": {"a": {"value": 1}},
+            "tenantId": "t",
+            "withoutTenantId": False,
+        },
+        {},
+        pb.BroadcastSignalRequest(signalName="s", variables='{"a":1}', tenantId="t"),
+    ),
     ("broadcast-signal", {"signalName": "s"}, {}, pb.BroadcastSignalRequest(signalName="s")),
     (
         "broadcast-signal",

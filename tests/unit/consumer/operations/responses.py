@@ -247,6 +247,7 @@ RESULTS: list[tuple[str, Any, Any]] = [
             "decisionEvaluationKey": 0,
         },
     ),
+    ("signal", pb.BroadcastSignalResponse(key=KEY, tenantId="t"), None),
     ("broadcast-signal", pb.BroadcastSignalResponse(key=KEY), {"key": KEY, "tenantId": ""}),
     ("update-job-timeout", pb.UpdateJobTimeoutResponse(), None),
     ("modify-instance", pb.ModifyProcessInstanceResponse(), None),

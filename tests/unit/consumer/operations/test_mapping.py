@@ -11,13 +11,14 @@ from google.protobuf.message import Message
 
 from consumer.gateway.protocol import gateway_pb2 as pb
 from consumer.operations import OPERATIONS
+from consumer.types import RestRequest
 from tests.unit.consumer.operations.requests import REQUESTS
 from tests.unit.consumer.operations.responses import RESULTS
 from zeebe_amqp import envelope
 from zeebe_amqp.commands import COMMANDS
 
 
-def request(operation: str, data: Any, metadata: dict[str, str] | None = None) -> Message:
+def request(operation: str, data: Any, metadata: dict[str, str] | None = None) -> Message | RestRequest:
     body = orjson.dumps({"operation": operation, "data": data, "metadata": metadata})
     return OPERATIONS[operation].to_request(envelope.decode(body).command)
 

@@ -134,3 +134,16 @@ def test_every_form_of_target_names_its_server(target: str, address: str, port: 
     found = dict(server(target))
     assert found["server.address"] == address
     assert found.get("server.port") == port
+
+
+def test_a_request_to_a_rest_api_goes_by_its_own_name(telemetry: Telemetry, span: Find) -> None:
+    with telemetry.calling("POST /signal", "camunda:8080") as call:
+        call.finish("NOT_FOUND")
+    assert span("POST /signal").attributes == {
+        "rpc.system.name": "camunda7_rest",
+        "rpc.method": "POST /signal",
+        "rpc.response.status_code": "NOT_FOUND",
+        "error.type": "NOT_FOUND",
+        "server.address": "camunda",
+        "server.port": 8080,
+    }

@@ -1,0 +1,115 @@
+"""What the answers of Camunda 7's REST API mean: one table from status and text to an error.
+
+A refusal is JSON with `type` and `message`, or plain text, HTML or nothing at all, from the engine or from a proxy
+before it; whatever it is, the status counts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+
+DONE = 204
+"""The status of success."""
+TEXT_LIMIT = 2048
+"""Bytes of an engine's text that go into a reply."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of the engine; `body` is as much of it as was read."""
+
+    status: int
+    content_type: str
+    body: bytes
+    asked: str
+    """Method and path of what was asked; never a host, user or password."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Answers with a status in this range whose text begins with this pattern mean `code`."""
+
+    first: int
+    last: int
+    pattern: str
+    code: Code
+    outcome: Outcome = Outcome.NOT_EXECUTED
+    source: Source = Source.GATEWAY
+    retryable: bool = False
+    advice: str = ""
+    """What a text of our own adds."""
+
+    def matches(self, status: int, text: str) -> bool:
+        """Whether this row is about that answer."""
+        return self.first <= status <= self.last and re.match(self.pattern, text, re.DOTALL) is not None
+
+
+_URL = "check CAMUNDA7_REST_URL, it must lead to the REST API itself, such as …/engine-rest"
+_LOGIN = "check CAMUNDA7_USER and CAMUNDA7_PASSWORD"
+
+# The first row that matches decides. Patterns are anchored, because texts quote what callers sent.
+ROWS: tuple[Row, ...] = (
+    # Only 204 says that it was done; a login page of some proxy says 200.
+    Row(200, 299, "", Code.INTERNAL, Outcome.UNKNOWN, Source.CONSUMER, advice=_URL),
+    Row(400, 400, "", Code.INVALID_ARGUMENT),
+    Row(401, 401, "", Code.UNAUTHENTICATED, advice=_LOGIN),
+    Row(403, 403, "", Code.PERMISSION_DENIED),
+    Row(429, 429, "", Code.RESOURCE_EXHAUSTED, retryable=True),
+    # Redirects are not followed: to another host they would take the credentials there.
+    Row(300, 499, "", Code.INTERNAL, source=Source.CONSUMER, advice=_URL),
+    Row(500, 500, "Cannot find execution", Code.NOT_FOUND),
+    Row(500, 500, r"Execution '.*' has not subscribed to a signal event", Code.FAILED_PRECONDITION),
+    # One transaction: when one handler's step throws, everything is rolled back.
+    Row(500, 500, "", Code.UNKNOWN),
+    # A proxy's words; what became of the request behind it nobody knows.
+    Row(502, 504, "", Code.UNAVAILABLE, Outcome.UNKNOWN),
+    Row(0, 999, "", Code.UNKNOWN, Outcome.UNKNOWN),
+)
+
+
+def error(answer: Answer) -> CommandError:
+    """The error that a caller gets for an answer that is not 204."""
+    kind, text = _said(answer)
+    row = next(row for row in ROWS if row.matches(answer.status, text))
+    own = row.source is Source.CONSUMER or not text
+    return CommandError(
+        row.code,
+        _own_words(answer, row) if own else _cut(text),
+        source=row.source,
+        outcome=row.outcome,
+        retryable=row.retryable,
+        details={"type": kind} if kind else None,
+    )
+
+
+def _said(answer: Answer) -> tuple[str, str]:
+    """The type and message of a refusal, "" for what it does not say."""
+    try:
+        said: Any = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return "", _plain(answer)
+    if not isinstance(said, dict):
+        return "", ""
+    kind, message = said.get("type"), said.get("message")
+    return (_cut(kind) if isinstance(kind, str) else ""), (message if isinstance(message, str) else "")
+
+
+def _plain(answer: Answer) -> str:
+    # Pages for people carry stack traces.
+    is_plain = answer.content_type.partition(";")[0].strip().lower() == "text/plain"
+    return answer.body.decode("utf-8", "replace").strip() if is_plain else ""
+
+
+def _own_words(answer: Answer, row: Row) -> str:
+    text = f"the Camunda 7 engine answered {answer.status} to {answer.asked}"
+    return f"{text}; {row.advice}" if row.advice else f"{text} and did not say why; its log does"
+
+
+def _cut(text: str) -> str:
+    raw = text.encode("utf-8", "replace")
+    return text if len(raw) <= TEXT_LIMIT else raw[:TEXT_LIMIT].decode("utf-8", "ignore")

@@ -1,0 +1,271 @@
+"""The one funnel to a Camunda 7 engine: deadline, attempts, credentials and observation of every request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from types import MappingProxyType
+from typing import Any
+
+import httpx
+
+from consumer import backoff
+from consumer.camunda7.answers import DONE, Answer, error
+from consumer.config import Camunda7 as Settings
+from consumer.types import CallObserver, CallSpan, RestRequest
+from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds for a connection, and again for its TLS."""
+PROBE_TIMEOUT = 5.0
+"""Seconds for the question whether the engine is there."""
+BODY_TIMEOUT = 2.0
+"""Seconds for the body of an answer whose status is known."""
+BODY_LIMIT = 64 * 1024
+"""Bytes of an answer that are read; a refusal is short, a proxy's page need not be."""
+IDLE = 5.0
+"""Seconds an unused connection is kept. Servers keep theirs far longer: one that they close while a request is on
+its way would leave its outcome unknown."""
+
+
+_HEADERS = {"accept": "application/json", "accept-encoding": "identity", "content-type": "application/json"}
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+class NotSent(Exception):
+    """An attempt that ended before anything of the request was sent."""
+
+
+class Camunda7:
+    """The connection to the engine. Make it inside the running event loop; `close` it at the end."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        observer: CallObserver | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        """`clock` gives seconds since 1970, `random` numbers from 0 to 1; tests bring their own."""
+        self._url = httpx.URL(settings.url)
+        self._timeout = settings.request_timeout
+        self._observer = observer or _unobserved
+        self._clock, self._sleep, self._random = clock, sleep, random
+        self._away = False
+        who = settings.credentials
+        self._http = httpx.AsyncClient(
+            auth=None if who is None else httpx.BasicAuth(who.username, who.password),
+            # The system's authorities, not those of a package.
+            verify=ssl.create_default_context(),
+            limits=httpx.Limits(keepalive_expiry=IDLE),
+            follow_redirects=False,
+        )
+
+    @property
+    def address(self) -> str:
+        """The engine's URL without user and password, for people."""
+        return str(self._url)
+
+    async def call(self, request: RestRequest, *, deadline: float | None = None) -> None:
+        """Post a request, again as long as nothing was sent.
+
+        Args:
+            request: What is posted, and to which path below the engine's URL.
+            deadline: When the caller stops waiting, seconds since 1970; no attempt outlives it.
+
+        Raises:
+            CommandError: as the table of answers says; UNAVAILABLE when the engine was not reached, or the
+                connection was lost with an unknown outcome; DEADLINE_EXCEEDED when it did not answer in time.
+                `asyncio.CancelledError` passes through.
+        """
+        with self._observer(f"POST {request.path}", self._url.netloc.decode("ascii")) as span:
+            try:
+                answer = await self._attempts(request, deadline, span)
+                if answer.status != DONE:
+                    raise error(answer)
+            except CommandError as failed:
+                span.finish(failed.code)
+                raise
+            span.finish("OK")
+
+    async def probe(self) -> str:
+        """Ask the engine for its version, once and with a short deadline; "" when it is too old to tell.
+
+        Raises:
+            CommandError: it did not answer, refused our credentials, or is no REST API of an engine.
+        """
+        answer = await self._asked("/version")
+        if answer.status == httpx.codes.OK and isinstance(found := _json(answer.body), dict):
+            return str(found.get("version", ""))
+        if answer.status == httpx.codes.NOT_FOUND:
+            answer = await self._asked("/engine")
+            if answer.status == httpx.codes.OK and isinstance(_json(answer.body), list):
+                return ""
+        raise error(answer)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def _asked(self, path: str) -> Answer:
+        try:
+            return await self._exchange("GET", path, PROBE_TIMEOUT)
+        except NotSent as failure:
+            raise _unreached(failure, 1) from failure
+
+    async def _attempts(self, request: RestRequest, deadline: float | None, span: CallSpan) -> Answer:
+        made, last = 0, None
+        while True:
+            seconds = self._timeout if deadline is None else min(self._timeout, deadline - self._clock())
+            if seconds <= 0:
+                raise last or _past()
+            try:
+                answer = await self._exchange("POST", request.path, seconds, dict(span.metadata), request.body)
+            except NotSent as failure:
+                made, last = made + 1, _unreached(failure, made + 1)
+                self._note(failure)
+                await self._pause(span, made, deadline, last)
+            else:
+                self._note(None)
+                return answer
+
+    async def _pause(self, span: CallSpan, made: int, deadline: float | None, last: CommandError) -> None:
+        delay = backoff.delay(made, self._random)
+        if made >= backoff.ATTEMPTS or (deadline is not None and self._clock() + delay >= deadline):
+            raise last
+        span.attempt(made, last.code, delay)
+        await self._sleep(delay)
+
+    async def _exchange(
+        self, method: str, path: str, seconds: float, headers: Mapping[str, str] = _NONE, body: bytes | None = None
+    ) -> Answer:
+        sending = _Sending(method)
+        request = self._http.build_request(
+            method,
+            f"{self.address}{path}",
+            headers=httpx.Headers(_HEADERS | dict(headers)),
+            content=body,
+            # TCP and TLS each, within the whole: a handshake that is cancelled would leave its socket behind.
+            timeout=httpx.Timeout(None, connect=min(CONNECT_TIMEOUT, seconds / 2)),
+            extensions={"trace": sending.note},
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                response = await self._http.send(request, stream=True)
+        except TimeoutError as failure:
+            raise (_late(seconds) if sending.begun else NotSent("no connection in time")) from failure
+        except httpx.RequestError as failure:
+            raise (_lost(failure) if sending.begun else NotSent(_reason(failure))) from failure
+        kind = response.headers.get("content-type", "")
+        return Answer(response.status_code, kind, await _beginning(response), f"{method} {request.url.path}")
+
+    def _note(self, failure: NotSent | None) -> None:
+        """Say once that the engine is away, and once that it is back."""
+        if failure is not None and not self._away:
+            log.warning("Camunda 7 engine %s: not reached: %s (%s)", self.address, failure, failure.__cause__)
+        elif failure is None and self._away:
+            log.info("Camunda 7 engine %s: reached again", self.address)
+        self._away = failure is not None
+
+
+class _Sending:
+    """Watches one request for the moment from which on the engine may have got something of it."""
+
+    def __init__(self, method: str) -> None:
+        self._method = method.encode()
+        self.begun = False
+
+    async def note(self, event: str, info: Mapping[str, Any]) -> None:
+        # A proxy is asked to CONNECT first; that is not the request.
+        if event.endswith("send_request_headers.started") and info["request"].method == self._method:
+            self.begun = True
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    """The answer's body as far as it comes: the status is known, and nothing about the body may spoil that."""
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            async for part in response.aiter_bytes():
+                body += part
+                if len(body) > BODY_LIMIT:
+                    break
+    except (TimeoutError, httpx.RequestError):
+        log.debug("the body of an answer with status %d broke off", response.status_code)
+    finally:
+        await response.aclose()
+    return body[:BODY_LIMIT]
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _reason(failure: httpx.RequestError) -> str:
+    """Why nothing was sent, without names of hosts; the log has the rest."""
+    return "no connection in time" if isinstance(failure, httpx.TimeoutException) else "no connection"
+
+
+def _unreached(failure: NotSent, attempts: int) -> CommandError:
+    return CommandError(
+        Code.UNAVAILABLE,
+        f"the Camunda 7 engine of CAMUNDA7_REST_URL was not reached ({failure}); nothing was sent",
+        source=Source.GATEWAY,
+        retryable=True,
+        details={"attempts": attempts} if attempts > 1 else None,
+    )
+
+
+def _late(seconds: float) -> CommandError:
+    return CommandError(
+        Code.DEADLINE_EXCEEDED,
+        f"the Camunda 7 engine did not answer within {seconds:.3g} s; the command may have been executed",
+        outcome=Outcome.UNKNOWN,
+    )
+
+
+def _lost(failure: httpx.RequestError) -> CommandError:
+    return CommandError(
+        Code.UNAVAILABLE,
+        f"the connection to the Camunda 7 engine was lost ({type(failure).__name__}) before it answered; the command "
+        "may have been executed",
+        source=Source.GATEWAY,
+        outcome=Outcome.UNKNOWN,
+    )
+
+
+def _past() -> CommandError:
+    return CommandError(
+        Code.DEADLINE_EXCEEDED,
+        "the caller's deadline passed before the command could be sent",
+        details={"field": "deadline"},
+    )
+
+
+class _Unwatched:
+    """The span of a call that nobody observes."""
+
+    metadata: tuple[tuple[str, str], ...] = ()
+
+    def attempt(self, number: int, code: str, delay: float) -> None:
+        """Nobody listens."""
+
+    def finish(self, code: str) -> None:
+        """Nobody listens."""
+
+
+def _unobserved(rpc: str, target: str) -> AbstractContextManager[CallSpan]:
+    return nullcontext(_Unwatched())

@@ -1,0 +1,74 @@
+"""Commands that tell every process at once: signals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+import msgspec
+
+from zeebe_amqp import documents, fields, typed_values, wire
+from zeebe_amqp.commands.command import DATA, Command
+from zeebe_amqp.errors import invalid
+from zeebe_amqp.fields import Maybe, Switch, Variables
+from zeebe_amqp.members import OBJECT
+from zeebe_amqp.typed_values import Converted
+
+VARIABLES = f"{DATA}.variables"
+
+
+class Signal(Command, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """Deliver a signal by the body of Camunda 7's `POST /signal`; unknown fields are ignored, null is as if absent.
+
+    `variables` are typed: `{"x": {"value": 24, "type": "Integer", "valueInfo": {}}}`, the type may be left out.
+    `tenant_id` None and `without_tenant_id` false = everyone.
+    """
+
+    operation: ClassVar[str] = "signal"
+
+    name: str
+    execution_id: str | None = None
+    variables: Maybe[Variables] = None
+    tenant_id: str | None = None
+    without_tenant_id: Switch = False
+
+    @classmethod
+    def from_wire(
+        cls, data: bytes, metadata: Mapping[str, str], *, bare: bool = False, max_depth: int = wire.MAX_DEPTH
+    ) -> Self:
+        """Read and check the command from `data`, JSON as sent.
+
+        Raises:
+            CommandError: INVALID_ARGUMENT, naming the field; in the order and the words of the REST API.
+        """
+        if _is_unnamed(data):
+            raise invalid(f"{DATA}.name", "No signal name given; expected text")
+        command = super().from_wire(data, metadata, bare=bare, max_depth=max_depth)
+        # A document inside a text counts as nested in the variables, where Zeebe gets it.
+        if plain := typed_values.document(command.converted()):
+            documents.check(plain.encode(), VARIABLES, max_depth)
+        return command
+
+    def verify(self) -> None:
+        """Every variable converts; a tenant only without an execution."""
+        self.converted()
+        if self.execution_id is not None and (self.tenant_id is not None or self.without_tenant_id):
+            field = "withoutTenantId" if self.tenant_id is None else "tenantId"
+            text = "Cannot specify a tenant-id when deliver a signal to a single execution."
+            raise invalid(f"{DATA}.{field}", f"{text} Send either this field or executionId")
+
+    def converted(self) -> dict[str, Converted]:
+        """The variables by name, read by their types.
+
+        Raises:
+            CommandError: INVALID_ARGUMENT, naming the first that cannot be read.
+        """
+        return typed_values.convert(fields.text(self.variables).encode(), VARIABLES)
+
+
+def _is_unnamed(data: bytes) -> bool:
+    try:
+        name = OBJECT.decode(data).get("name")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the refusal is the typed decoder's
+        return False
+    return name is None or bytes(name) == b"null"

@@ -1,0 +1,125 @@
+"""A private Camunda 7: engine and REST API in one process, in memory, own port on 127.0.0.1, with HTTP Basic."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Self
+
+from scripts import cache, maven, servers
+from scripts.process import Process, ServerError, free_port
+
+SOURCES = Path(__file__).parent / "java"
+COMPILER = "org.eclipse.jdt:ecj:3.43.0:jar"
+"""Runs on any Java runtime, where javac may be missing."""
+START_SECONDS = 180.0
+"""A start takes 5 to 8 s; a busy machine needs far longer."""
+ADMINISTRATOR = ("demo", "demo")
+"""Name and password of the user who may do everything."""
+
+
+def home() -> Path:
+    """The folder of the engine's jars and class; a change of either source has another one."""
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(SOURCES.iterdir())))
+    return cache.folder() / f"camunda7-{digest.hexdigest()[:12]}"
+
+
+def ensure() -> Path:
+    """The folder of the engine, made when it is missing: jars from Maven, one class compiled.
+
+    Raises:
+        ServerError: Java or Maven is missing, or failed.
+    """
+    if (home() / "classes").exists():
+        return home()
+    print(f"downloading Camunda 7 into {cache.folder()}, once", flush=True)
+    with servers.workspace() as work:
+        engine = work / "engine"
+        (engine / "lib").mkdir(parents=True)
+        maven.fetch_dependencies(SOURCES / "pom.xml", engine / "lib")
+        _compile(maven.fetch(COMPILER, work), engine)
+        servers.publish(engine, home())
+    return home()
+
+
+def _compile(compiler: Path, engine: Path) -> None:
+    jars = os.pathsep.join(map(str, sorted((engine / "lib").glob("*.jar"))))
+    arguments = [f"-{cache.JAVA_OLDEST}", "-nowarn", "-proc:none", "-cp", jars, "-d", str(engine / "classes")]
+    command = [str(_java()), "-jar", str(compiler), *arguments, str(SOURCES / "Engine.java")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        shutil.rmtree(engine / "classes", ignore_errors=True)
+        raise ServerError(f"the Camunda 7 engine could not be compiled:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+
+
+def _java() -> Path:
+    return cache.java_home() / "bin" / "java"
+
+
+class Camunda7:
+    """One engine with a log in `directory`; its data end with it. Use as a context manager, or `start` and `stop`."""
+
+    def __init__(self, directory: Path, *, memory: str = "160m", tied: bool = True) -> None:
+        self.directory = Path(directory).resolve()
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/engine-rest"
+        self.process: Process | None = None
+        self._memory = memory
+        self._tied = tied
+
+    def start(self) -> Self:
+        """Start the engine, fetching it first when it is missing, and return when it answers.
+
+        Raises:
+            ServerError: it cannot be fetched, is up already, or did not get ready within 180 s.
+        """
+        if self.process and self.process.running:
+            raise ServerError(f"the Camunda 7 in {self.directory} runs already")
+        (self.directory / "tmp").mkdir(parents=True, exist_ok=True)
+        self.process = Process(self._command(ensure()), {}, self.directory / "output.log", tied=self._tied)
+        self.process.wait_until(self.ready, START_SECONDS)
+        return self
+
+    def _command(self, engine: Path) -> list[str]:
+        name, password = ADMINISTRATOR
+        return [
+            str(_java()),
+            f"-Xmx{self._memory}",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            f"-Djava.io.tmpdir={self.directory / 'tmp'}",
+            "-cp",
+            os.pathsep.join([str(engine / "lib" / "*"), str(engine / "classes")]),
+            "Engine",
+            "--server.address=127.0.0.1",
+            f"--server.port={self.port}",
+            "--spring.jersey.application-path=/engine-rest",
+            "--spring.datasource.url=jdbc:h2:mem:camunda7;DB_CLOSE_DELAY=-1",
+            "--camunda.bpm.authorization.enabled=true",
+            f"--camunda.bpm.admin-user.id={name}",
+            f"--camunda.bpm.admin-user.password={password}",
+        ]
+
+    def stop(self) -> None:
+        """Stop the engine as an operator would."""
+        if self.process:
+            self.process.stop()
+
+    def ready(self) -> bool:
+        """Whether the REST API answers."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/engine", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
