@@ -11,10 +11,10 @@ SIDE_BY_SIDE := --numprocesses auto --maxprocesses 3 --dist loadfile
 export OP DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers demo up down status call test check unit lint format types layers proto proto-check lock reference bench faults soak docs clean
+.PHONY: help venv servers camunda7 demo up down status call test check unit lint format types layers proto proto-check lock reference bench faults soak docs clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- set-up -----------------------------------------------------------------------------------------------------------
 
@@ -27,6 +27,9 @@ venv: .venv/installed ## the Python environment .venv, from the lock files
 
 servers: venv ## RabbitMQ, Redis, Java and two Zeebes for development, downloaded once
 	@$(RUN) -m scripts.servers
+
+camunda7: venv ## a Camunda 7 engine for the tests, downloaded once
+	@$(RUN) -m scripts.camunda7
 
 # --- playing ----------------------------------------------------------------------------------------------------------
 
@@ -49,7 +52,7 @@ call: venv ## send one command and show the reply: make call OP=topology DATA='{
 
 # --- checking ---------------------------------------------------------------------------------------------------------
 
-test: servers check proto-check ## everything that must pass: format, lint, types, layers, protocol, all tests
+test: servers camunda7 check proto-check ## everything that must pass: format, lint, types, layers, protocol, all tests
 	$(RUN) -m pytest --cov $(SIDE_BY_SIDE)
 
 unit: venv ## the quick tests, no servers

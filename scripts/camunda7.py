@@ -1,4 +1,7 @@
-"""A private Camunda 7: engine and REST API in one process, in memory, own port on 127.0.0.1, with HTTP Basic."""
+"""A private Camunda 7: engine and REST API in one process, in memory, own port on 127.0.0.1, with HTTP Basic.
+
+`python -m scripts.camunda7` fetches it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -123,3 +127,17 @@ class Camunda7:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def main() -> int:
+    """Fetch the engine; the exit status."""
+    try:
+        print(f"Camunda 7 ready in {ensure()}")
+    except ServerError as problem:
+        print(f"make camunda7: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

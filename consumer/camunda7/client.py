@@ -149,21 +149,21 @@ class Camunda7:
     async def _exchange(
         self, method: str, path: str, seconds: float, headers: Mapping[str, str] = _NONE, body: bytes | None = None
     ) -> Answer:
-        sending = _Sending(method)
+        sending = _Sending(method, asyncio.get_running_loop().time() + seconds)
         request = self._http.build_request(
             method,
             f"{self.address}{path}",
             headers=httpx.Headers(_HEADERS | dict(headers)),
             content=body,
-            # TCP and TLS each, within the whole: a handshake that is cancelled would leave its socket behind.
-            timeout=httpx.Timeout(None, connect=min(CONNECT_TIMEOUT, seconds / 2)),
+            # TCP and TLS each, so that both stay within the whole.
+            timeout=httpx.Timeout(None, connect=min(CONNECT_TIMEOUT, seconds / 2), pool=seconds),
             extensions={"trace": sending.note},
         )
         try:
-            async with asyncio.timeout(seconds):
+            async with sending.limit:
                 response = await self._http.send(request, stream=True)
         except TimeoutError as failure:
-            raise (_late(seconds) if sending.begun else NotSent("no connection in time")) from failure
+            raise _late(seconds) from failure
         except httpx.RequestError as failure:
             raise (_lost(failure) if sending.begun else NotSent(_reason(failure))) from failure
         kind = response.headers.get("content-type", "")
@@ -179,16 +179,22 @@ class Camunda7:
 
 
 class _Sending:
-    """Watches one request for the moment from which on the engine may have got something of it."""
+    """Watches one request for the moment from which on the engine may have got something of it.
 
-    def __init__(self, method: str) -> None:
-        self._method = method.encode()
+    From then on `limit` ends it at `end`, in the loop's time. Before, the client's own limits do: a handshake that is
+    cancelled from outside would leave its socket behind.
+    """
+
+    def __init__(self, method: str, end: float) -> None:
+        self._method, self._end = method.encode(), end
         self.begun = False
+        self.limit = asyncio.timeout(None)
 
     async def note(self, event: str, info: Mapping[str, Any]) -> None:
         # A proxy is asked to CONNECT first; that is not the request.
         if event.endswith("send_request_headers.started") and info["request"].method == self._method:
             self.begun = True
+            self.limit.reschedule(self._end)
 
 
 async def _beginning(response: httpx.Response) -> bytes:

@@ -28,7 +28,6 @@ JAVA_FORMAT: Final = "application/x-java-serialized-object"
 LONGEST_TEXT: Final = 4000
 """UTF-16 units of a text that Camunda 7 can store as a String."""
 
-_SPACES: Final = "".join(map(chr, range(33)))
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
 _DOUBLE: Final = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
 _JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
@@ -141,7 +140,7 @@ def _parsed(parse: Callable[[str], Converted], takes: Callable[[Value], bool]) -
     def read(value: Value) -> Converted:
         if value.raw != NULL and value.text is None and not takes(value):
             raise Unconvertible
-        text = value.raw.decode() if value.text is None else value.text.strip(_SPACES)
+        text = value.raw.decode() if value.text is None else value.text.strip(" ")
         return parse(text) if text and value.raw != NULL else Converted(NULL)
 
     return read

@@ -10,7 +10,9 @@ In a test:
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
 import socketserver
 import threading
 from collections import deque
@@ -68,6 +70,13 @@ def relayed(url: str, authorization: str | None = None) -> Step:
     return relay
 
 
+class Server(socketserver.ThreadingTCPServer):
+    """A server whose port is free again as soon as it is closed."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+
 @dataclass
 class FakeRest:
     """The server; `with` starts and stops it. Unscripted requests get `always`, 204 at first."""
@@ -76,6 +85,7 @@ class FakeRest:
     always: Step = field(default_factory=lambda: answer(204))
     requests: list[Request] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
+    _connections: set[socket.socket] = field(default_factory=set)
     _steps: deque[Step] = field(default_factory=deque)
 
     @property
@@ -106,6 +116,7 @@ class FakeRest:
 
         class Connection(socketserver.StreamRequestHandler):
             def handle(self) -> None:
+                fake._connections.add(self.connection)
                 while (request := _read(self)) is not None:
                     reaction = fake.react(request)
                     if reaction is None:
@@ -114,8 +125,8 @@ class FakeRest:
                     if reaction.endswith(b"\0close"):
                         return
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", self.port), Connection)
-        self._server.daemon_threads = True
+        self.closing.clear()
+        self._server = Server(("127.0.0.1", self.port), Connection)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
@@ -124,6 +135,10 @@ class FakeRest:
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
+        for connection in self._connections:
+            with contextlib.suppress(OSError):  # it has ended by itself
+                connection.shutdown(socket.SHUT_RDWR)
+        self._connections.clear()
 
 
 def _read(connection: socketserver.StreamRequestHandler) -> Request | None:

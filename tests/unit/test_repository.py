@@ -83,8 +83,8 @@ def test_every_dependency_of_both_packages_is_locked() -> None:
 def test_every_target_that_a_person_calls_is_explained_by_make_help() -> None:
     makefile = (ROOT / "Makefile").read_text()
     phony = set(re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)[1].split())  # type: ignore[index]
-    explained = set(re.findall(r"^([a-z-]+):.*## \S", makefile, re.MULTILINE))
-    defined = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    explained = set(re.findall(r"^([a-z0-9-]+):.*## \S", makefile, re.MULTILINE))
+    defined = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
     assert phony == defined
     assert explained == defined - {"check"}
 

@@ -41,7 +41,7 @@ def refusal(variable: Any) -> CommandError:
 
 
 WHOLE = [(24, "24"), ("24", "24"), (" 24 ", "24"), ("+24", "24"), ("024", "24"), ("-024", "-24"), (0, "0"), (-0, "0")]
-EMPTY = [(None, "null"), ("", "null"), (" ", "null"), ("\t\n", "null")]
+EMPTY = [(None, "null"), ("", "null"), (" ", "null")]
 ACCEPTED: dict[str, list[tuple[Any, str]]] = {
     "String": [("24", '"24"'), ("", '""'), (" é ", '" \\u00e9 "'), (None, "null"), (24, '"24"'), (True, '"true"')],
     "Integer": [*WHOLE, *EMPTY, (2**31 - 1, "2147483647"), ("-2147483648", "-2147483648")],
@@ -87,14 +87,14 @@ UNTYPED = [
     '{ "b":[ ] }',
 ]
 
-NOT_WHOLE = [24.0, "24.0", "1e3", "0x10", "1_0", "٣", "--1", "+", True, [], {}, "9" * 41]
+NOT_WHOLE = ["\t", "24\n", 24.0, "24.0", "1e3", "0x10", "1_0", "٣", "--1", "+", True, [], {}, "9" * 41]
 REFUSED: dict[str, list[Any]] = {
     "String": [[], {}, [1], {"a": 1}],
     "Integer": [*NOT_WHOLE, 2**31, -(2**31) - 1, "2147483648"],
     "Short": [*NOT_WHOLE, 2**15, "-32769"],
     "Long": [*NOT_WHOLE, 2**63, "9223372036854775808", 10**30],
-    "Double": ["1,5", "1f", "0x1p3", "1_0", "nan", "e3", ".", True, [], {}],
-    "Boolean": [0, 1, "0", "1", "yes", "tRUE", "on", [], {}],
+    "Double": ["\t", "1,5", "1f", "0x1p3", "1_0", "nan", "e3", ".", True, [], {}],
+    "Boolean": [0, 1, "0", "1", "yes", "tRUE", "on", "\n", [], {}],
     "Date": [
         "2013-01-23T13:42:42+0200",
         "2013-01-23T13:42:42.000Z",
@@ -109,6 +109,7 @@ REFUSED: dict[str, list[Any]] = {
         "2013-01-23T13:42:42.0000+0200",
         "2013-01-23T13:42:42.000+9999",
         f"{DATE}x",
+        "\t",
         True,
         [],
         {},
@@ -290,7 +291,7 @@ def test_whatever_is_sent_is_read_as_json_or_refused_with_its_field(kind: str | 
     assert error.details["field"].startswith("data.variables.x")
 
 
-@given(number=st.integers(-(2**63), 2**63 - 1), before=st.sampled_from(["", " ", "+", "0", "\t"]))
+@given(number=st.integers(-(2**63), 2**63 - 1), before=st.sampled_from(["", " ", "+", "0"]))
 def test_whole_numbers_are_exact(number: int, before: str) -> None:
     text = f"{before if number >= 0 else ''}{number}"
     assert converted(typed("Long", text)).json == converted(typed("Long", number)).json == str(number).encode()

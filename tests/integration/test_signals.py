@@ -1,0 +1,90 @@
+"""Signals by the body of Camunda 7's REST API, through the queue to a real Zeebe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.integration import processes
+from tests.integration.caller import Caller
+from tests.integration.scene import Scene, refused, unique
+from zeebe_amqp.errors import Code, Outcome, Source
+
+
+@pytest.fixture
+async def signal(scene: Scene) -> str:
+    """A signal that starts the scene's process."""
+    name = unique("signal")
+    await scene.deploy(processes.roused(scene.process, name, scene.job_type))
+    return name
+
+
+async def test_the_example_of_the_documentation_starts_who_waits_with_its_variables(scene: Scene, signal: str) -> None:
+    variables = {
+        "newTimePeriodInMonth": {"value": 24},
+        "exact": {"value": 1.5, "type": "Double"},
+        "text": {"value": " +024 ", "type": "integer"},
+        "document": {"value": '{"a":[1]}', "type": "Json"},
+        "nothing": {"value": "", "type": "Boolean"},
+    }
+    assert await scene.caller.result("signal", {"name": signal, "variables": variables, "unknown": 1}) is None
+    [job] = await scene.jobs()
+    assert orjson.loads(job["variables"]) == {
+        "newTimePeriodInMonth": 24,
+        "exact": 1.5,
+        "text": 24,
+        "document": {"a": [1]},
+        "nothing": None,
+    }
+
+
+@pytest.mark.parametrize("tenant", [{"withoutTenantId": True}, {"withoutTenantId": False}, {"tenantId": "<default>"}])
+async def test_what_belongs_to_no_tenant_gets_it(scene: Scene, signal: str, tenant: dict[str, Any]) -> None:
+    assert await scene.caller.result("signal", {"name": signal, **tenant}) is None
+    assert len(await scene.jobs()) == 1
+
+
+async def test_a_tenant_that_the_engine_does_not_know_is_refused_by_it(caller: Caller) -> None:
+    error = refused(await caller.call("signal", {"name": "s", "tenantId": "acme"}))
+    assert (error.code, error.source, error.outcome) == (
+        Code.INVALID_ARGUMENT,
+        Source.GATEWAY,
+        Outcome.NOT_EXECUTED,
+    )
+
+
+async def test_the_same_request_id_signals_once(scene: Scene, signal: str) -> None:
+    identity = {"request-id": unique("request")}
+    for _ in range(2):
+        assert await scene.caller.result("signal", {"name": signal}, headers=identity) is None
+    assert len(await scene.jobs(2)) == 1
+
+
+async def test_one_execution_alone_is_not_for_zeebe(caller: Caller) -> None:
+    error = refused(await caller.call("signal", {"name": "s", "executionId": "4711"}))
+    assert (error.code, error.source, error.outcome, error.retryable) == (
+        Code.UNIMPLEMENTED,
+        Source.CONSUMER,
+        Outcome.NOT_EXECUTED,
+        False,
+    )
+    assert "CAMUNDA7_REST_URL" in error.message
+
+
+async def test_an_empty_name_is_refused_before_the_engine_does(caller: Caller) -> None:
+    error = refused(await caller.call("signal", {"name": ""}))
+    assert (error.code, error.source, error.details) == (
+        Code.INVALID_ARGUMENT,
+        Source.CONSUMER,
+        {"field": "data.name"},
+    )
+
+
+async def test_the_bare_form_is_the_body_of_the_rest_api_itself(scene: Scene, signal: str) -> None:
+    body = orjson.dumps({"name": signal, "variables": {"a": {"value": 1}}})
+    reply = orjson.loads((await scene.caller.request(body, type="signal")).body)
+    assert reply == {"operation": "signal", "data": None}
+    [job] = await scene.jobs()
+    assert job["variables"] == '{"a":1}'
