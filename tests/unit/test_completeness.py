@@ -195,6 +195,8 @@ def value_of(field: FieldDescriptor, alternative: int) -> Any:
 
 def responses() -> Iterator[Any]:
     for name, requests in sent().items():
+        if name == "signal":  # as the REST API it comes from, it never answers with anything
+            continue
         for kind in dict.fromkeys(METHODS[message.DESCRIPTOR.full_name].response for message in requests):
             for alternative in range(4):
                 yield pytest.param(name, filled(kind, alternative), id=f"{name}-{kind.__name__}-{alternative}")
