@@ -17,7 +17,7 @@ from zeebe_amqp.typed_values import Converted
 VARIABLES = f"{DATA}.variables"
 
 
-class Signal(Command, frozen=True, kw_only=True, forbid_unknown_fields=False):
+class Signal(Command[None], frozen=True, kw_only=True, forbid_unknown_fields=False):
     """Deliver a signal by the body of Camunda 7's `POST /signal`; unknown fields are ignored, null is as if absent.
 
     `variables` are typed: `{"x": {"value": 24, "type": "Integer", "valueInfo": {}}}`, the type may be left out.

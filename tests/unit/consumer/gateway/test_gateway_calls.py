@@ -228,7 +228,8 @@ async def test_a_request_above_four_mebibytes_is_refused_without_a_call(gateway:
 LARGE: dict[type, Any] = {
     str: "x" * wire.MAX_MESSAGE,
     bytes: b"x" * wire.MAX_MESSAGE,
-    msgspec.Raw: msgspec.Raw(b'"' + b"x" * wire.MAX_MESSAGE + b'"'),
+    # An object that also the variables of `signal` may be.
+    msgspec.Raw: msgspec.Raw(b'{"x":{"value":"' + b"x" * wire.MAX_MESSAGE + b'"}}'),
 }
 
 

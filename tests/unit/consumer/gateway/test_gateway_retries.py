@@ -42,7 +42,7 @@ def test_delays_grow_threefold_with_full_jitter() -> None:
 
 
 def test_no_delay_is_longer_than_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consumer.gateway.retries.ATTEMPTS", 9)
+    monkeypatch.setattr("consumer.backoff.ATTEMPTS", 9)
     retries = Retries(False, None, lambda: 1.0)
 
     delays = [retries.after(failure(Verdict.OVERLOAD), 0.0) for _ in range(8)]
