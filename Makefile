@@ -69,7 +69,7 @@ format: venv ## format and mend what can be mended
 	$(RUN) -m ruff check --fix .
 
 types: venv ## mypy --strict, and what callers see of the types
-	$(RUN) -m mypy consumer contracts/zeebe_amqp scripts tests/typing
+	$(RUN) -m mypy consumer contracts/zeebe_amqp contracts/pytest_zeebe_amqp.py scripts tests/typing
 
 layers: venv ## who may import whom
 	.venv/bin/lint-imports --no-logo

@@ -250,7 +250,7 @@ class Client:
         except Refused:
             _fail(pending, _refused(pending))
         except Exception as error:
-            _fail(pending, error)  # a header that AMQP has no type for
+            _fail(pending, error)  # a header that AMQP has no type for, or a TimeoutError
         else:
             if not pending.request.replied and not pending.answer.done():
                 pending.answer.set_result(b"")

@@ -70,6 +70,7 @@ class Transport(Protocol):
 
         Raises:
             NotConnected, Lost, Unroutable, Refused: as they say.
+            TimeoutError: the time of the request is up; for a transport with a time of its own.
         """
 
     async def close(self) -> None:

@@ -1,0 +1,33 @@
+"""A service in memory for the tests of callers: no broker, no engine, no network. Needs the extra `client`.
+
+    async def test_an_order_is_started(zeebe_consumer: FakeConsumer) -> None:
+        zeebe_consumer.script(CreateInstance, answer(process_instance_key=7))
+        async with zeebe_consumer.client() as zeebe:
+            await start_order(zeebe, 42)
+        assert zeebe_consumer.count(CreateInstance(bpmn_process_id="order", variables={"id": 42})) == 1
+
+The fixture `zeebe_consumer` comes with the package; it fails the test when something happened that was not scripted,
+or did not happen that was.
+"""
+
+from zeebe_amqp.testing.call import Call
+from zeebe_amqp.testing.consumer import FakeConsumer
+from zeebe_amqp.testing.expectation import UnexpectedCommand
+from zeebe_amqp.testing.jobs import FakeJob, JobState
+from zeebe_amqp.testing.steps import Reaction, Step, after, answer, cut, fail, lose, unknown
+
+__all__ = [
+    "Call",
+    "FakeConsumer",
+    "FakeJob",
+    "JobState",
+    "Reaction",
+    "Step",
+    "UnexpectedCommand",
+    "after",
+    "answer",
+    "cut",
+    "fail",
+    "lose",
+    "unknown",
+]

@@ -1,0 +1,197 @@
+"""What a test has in its hands: a service in memory, its clients, and what they asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar, Unpack
+
+from zeebe_amqp import wire
+from zeebe_amqp.client import Client, SyncClient, Transport, Worker
+from zeebe_amqp.client.client import Options
+from zeebe_amqp.commands import Command
+from zeebe_amqp.testing.call import Call
+from zeebe_amqp.testing.expectation import Asked, matcher
+from zeebe_amqp.testing.jobs import FakeJob
+from zeebe_amqp.testing.service import Service
+from zeebe_amqp.testing.steps import Reaction
+from zeebe_amqp.testing.transport import MemoryTransport, Wire
+
+__all__ = ["FakeConsumer"]
+
+CommandT = TypeVar("CommandT", bound=Command[Any])
+
+PATIENCE: Final = 30.0
+"""Seconds that a worker gets to work all jobs; only one that hangs needs them."""
+LOOK: Final = 0.01
+"""Seconds between two looks whether a stopped worker has ended."""
+
+
+class FakeConsumer:
+    """The service in memory: clients of it are real, what they send is read as the real service reads it.
+
+    What the test did not say is refused: with `UnexpectedCommand` in the code that sent it, and by `verify` for
+    code that swallows errors. Requests about jobs that were added are answered without being scripted. The same
+    request id is answered again and not executed again. Nothing here takes real time, a poll without jobs excepted.
+
+    Args:
+        commands: the name of the request queue for short commands.
+        polls: the name of the request queue for long polls.
+    """
+
+    def __init__(self, *, commands: str = wire.COMMANDS_QUEUE, polls: str = wire.POLLS_QUEUE) -> None:
+        self._service = Service()
+        self._wire = Wire(self._service, (commands, polls))
+        self._options: Options = {"commands": commands, "polls": polls}
+
+    def client(self, **options: Unpack[Options]) -> Client:
+        """A client of this service, to be used as any other: `async with consumer.client() as zeebe:`."""
+        return Client(self.transport(), **self._merged(options))
+
+    def sync_client(self, **options: Unpack[Options]) -> SyncClient:
+        """The same for code without an event loop."""
+        return SyncClient(self.transport(), **self._merged(options))
+
+    def transport(self) -> Transport:
+        """What code that makes its own `Client` takes instead of a broker's address; one for each client."""
+        return MemoryTransport(self._wire)
+
+    def _merged(self, options: Options) -> Options:
+        merged = self._options.copy()
+        merged.update(options)
+        return merged
+
+    # --- saying what happens ------------------------------------------------------------------------------------------
+
+    def script(
+        self,
+        asked: type[CommandT] | CommandT,
+        *steps: Reaction,
+        where: Callable[[CommandT], bool] | None = None,
+    ) -> None:
+        """The next such commands get these steps, one each and in this order; `verify` misses what was not used.
+
+        Args:
+            asked: a class, for any such command; or a command, for those that are alike to the last field.
+            steps: made by `answer`, `fail` and the like, or functions from a command to one.
+            where: which of them, when not all.
+
+        Raises:
+            ValueError: there are no steps.
+        """
+        if not steps:
+            raise ValueError("steps: expected one or more, such as answer(); found none")
+        self._service.expectations.script(asked, steps, where)
+
+    def always(
+        self,
+        asked: type[CommandT] | CommandT,
+        step: Reaction,
+        where: Callable[[CommandT], bool] | None = None,
+    ) -> None:
+        """All such commands get this step from now on, unless scripted; arguments as for `script`."""
+        self._service.expectations.always(asked, step, where)
+
+    def key(self) -> int:
+        """A fresh key, as an engine would make it."""
+        return self._service.key()
+
+    def add_job(
+        self,
+        type: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        retries: int = 3,
+        **facts: Any,
+    ) -> FakeJob:
+        """A job that is there for who asks for its type.
+
+        Args:
+            type: the job's type.
+            variables: the variables it has.
+            headers: the custom headers of its element.
+            retries: how often it may be tried.
+            facts: further attributes of `ActivatedJob`, such as `element_id`.
+        """
+        job = FakeJob(self.key(), type, variables or {}, headers or {}, retries, facts)
+        self._service.board.add(job)
+        return job
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for the locks of jobs: those that end make their jobs free again."""
+        self._service.board.advance(seconds)
+
+    def end_polls(self) -> None:
+        """Answer the polls that wait for jobs: there are none."""
+        self._service.board.notify(False)
+
+    def disconnect(self) -> None:
+        """The broker is gone: new clients cannot connect, and the calls of others wait for `reconnect`."""
+        self._wire.connected = False
+
+    def reconnect(self) -> None:
+        """The broker is there again; clients send again what has no answer."""
+        self._wire.connected = True
+        for transport in self._wire.open:
+            transport.restored()
+
+    async def work(self, worker: Worker, patience: float = PATIENCE) -> None:
+        """Run a worker until all jobs are done or given up, then stop it.
+
+        Raises:
+            AssertionError: some jobs are still open after `patience` seconds.
+            CommandError: the worker's own.
+        """
+        running = asyncio.ensure_future(worker.run())
+        try:
+            async with asyncio.timeout(patience):
+                while self._service.board.open() and not running.done():
+                    await asyncio.wait({running}, timeout=LOOK)
+        except TimeoutError:
+            left = ", ".join(f"{job.key} of type {job.type!r}" for job in self._service.board.open())
+            running.cancel()
+            raise AssertionError(f"still open after {patience:g} s: {left}") from None
+        finally:
+            worker.stop()
+            while not running.done():
+                self.end_polls()
+                await asyncio.wait({running}, timeout=LOOK)
+        running.result()
+
+    # --- seeing what happened -----------------------------------------------------------------------------------------
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every request that arrived, oldest first, with its answer."""
+        return list(self._service.calls)
+
+    def of(self, kind: type[CommandT]) -> list[CommandT]:
+        """The commands of a class that arrived, repetitions included, oldest first."""
+        return [call.command for call in self._service.calls if isinstance(call.command, kind)]
+
+    def executed(self, kind: type[CommandT]) -> list[CommandT]:
+        """The commands of a class that the engine did, each as often as it did it."""
+        executed = [call for call in self._service.calls for _ in range(call.executions)]
+        return [call.command for call in executed if isinstance(call.command, kind)]
+
+    def count(self, asked: Asked) -> int:
+        """How many such commands arrived, repetitions included; `asked` as for `script`."""
+        matches = matcher(asked)
+        return sum(1 for call in self._service.calls if call.command is not None and matches(call.command))
+
+    @property
+    def dead_letters(self) -> list[Call]:
+        """The requests that failed for good while nobody waited."""
+        return [call for call in self._service.calls if call.dead]
+
+    def verify(self) -> None:
+        """Check that all that happened was expected, and that all that was scripted happened.
+
+        Raises:
+            AssertionError: it says what is wrong.
+        """
+        problems = [*self._service.unexpected]
+        problems += [f"{what} scripted, and not asked for" for what in self._service.expectations.unused()]
+        if problems:
+            raise AssertionError("\n".join(problems))

@@ -1,0 +1,202 @@
+"""The service in memory: reads requests as strictly as the real one, runs each once, answers as a test said."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from zeebe_amqp import envelope, wire
+from zeebe_amqp.client.transport import Outgoing
+from zeebe_amqp.commands import ActivateJobs, Command, CreateInstance
+from zeebe_amqp.envelope import Request
+from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
+from zeebe_amqp.reply import Reply
+from zeebe_amqp.testing.call import Call, readable
+from zeebe_amqp.testing.expectation import Expectations, UnexpectedCommand
+from zeebe_amqp.testing.jobs import Board
+from zeebe_amqp.testing.ledger import Ledger
+from zeebe_amqp.testing.refusals import PARTITION_SHIFT, refuse
+from zeebe_amqp.testing.repeatable import is_repeatable
+from zeebe_amqp.testing.results import changed, plain, result
+from zeebe_amqp.testing.steps import Step, Trouble
+
+__all__ = ["Case", "Service"]
+
+WAITING: Final = (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
+"""What the engine says while everything waits for it."""
+
+_WHEN_LATE: Final[Mapping[type[Command], str]] = {
+    CreateInstance: "; the process instance, if it was created, goes on running",
+    ActivateJobs: "; jobs that were activated stay locked until their timeout",
+}
+
+
+@dataclass(slots=True, eq=False)
+class Case:
+    """A request on its way through the service; without a `request` there is a `refusal`."""
+
+    call: Call
+    request: Request | None = None
+    refusal: CommandError | None = None
+    deadline: float | None = None
+    trouble: Trouble | None = None
+    """What happens to its reply."""
+
+
+class Service:
+    """Requests in, replies out."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._ledger = Ledger()
+        self.expectations = Expectations()
+        self.board = Board(self.key)
+        self.calls: list[Call] = []
+        self.unexpected: list[str] = []
+
+    def key(self) -> int:
+        """A fresh key of partition 1."""
+        return (1 << PARTITION_SHIFT) + next(self._numbers)
+
+    def accept(self, outgoing: Outgoing) -> Case:
+        """Read and record a request.
+
+        Raises:
+            UnexpectedCommand: the test said nothing about it.
+        """
+        headers = _headers(outgoing)
+        call = Call(
+            request_id=outgoing.request_id,
+            headers=headers,
+            replied=outgoing.replied,
+            deadline=outgoing.deadline,
+        )
+        self.calls.append(call)
+        case = Case(call)
+        try:
+            case.request = envelope.decode(
+                outgoing.body, type=outgoing.type, content_type=outgoing.content_type, headers=headers
+            )
+            envelope.request_id(headers)
+            case.deadline = envelope.deadline(headers)
+        except CommandError as refusal:
+            case.refusal = refusal
+            return case
+        call.command = readable(case.request.command)
+        self._check(case.request.command, outgoing.request_id)
+        return case
+
+    def _check(self, command: Command, request_id: str) -> None:
+        known = self.expectations.find(command) or self.board.covers(command) or self._ledger.knows(request_id)
+        if not known:
+            raise self._unexpected(command)
+
+    def _unexpected(self, command: Command) -> UnexpectedCommand:
+        refusal = self.expectations.refusal(command)
+        self.unexpected.append(str(refusal))
+        return refusal
+
+    async def handle(self, case: Case) -> Reply:
+        """Run a request and settle it; its call is told the reply.
+
+        Raises:
+            UnexpectedCommand: nothing is left of what the test said about it.
+        """
+        reply = await self._replied(case)
+        while not case.call.replied and self._again(case, reply):
+            reply = await self._replied(case)
+        case.call.reply = reply
+        case.call.dead = not case.call.replied and reply.error is not None and not _waits(reply.error)
+        return reply
+
+    def _again(self, case: Case, reply: Reply) -> bool:
+        """Whether a request that nobody waits for is tried again: by the service later, here when there is a step."""
+        if reply.error is None or case.request is None or not self.expectations.scripted(case.request.command):
+            return False
+        return _waits(reply.error) or reply.error.retryable
+
+    async def _replied(self, case: Case) -> Reply:
+        try:
+            if case.request is None:
+                assert case.refusal is not None
+                raise case.refusal
+            request = case.request
+            return await self._ledger.once(
+                request, case.call.request_id, lambda: self._run(case, request), told=case.call.replied
+            )
+        except CommandError as error:
+            operation = case.request.operation if case.request else error.operation
+            return Reply(operation, error=error.error())
+
+    async def _run(self, case: Case, request: Request) -> Reply:
+        try:
+            refuse(request.command, case.deadline)
+            step = await self._step(request.command)
+            case.trouble = step.trouble
+            return await self._played(case, request, step)
+        except CommandError as error:
+            return Reply(request.operation, error=error.error())
+
+    async def _step(self, command: Command) -> Step:
+        reaction = self.expectations.take(command)
+        if reaction is None and self.board.covers(command):
+            return Step()
+        if reaction is None:
+            raise self._unexpected(command)
+        if isinstance(reaction, Step):
+            return reaction
+        step = reaction(readable(command))
+        return await step if inspect.isawaitable(step) else step
+
+    async def _played(self, case: Case, request: Request, step: Step) -> Reply:
+        command = request.command
+        if case.deadline is not None and step.seconds >= case.deadline - time.time():
+            case.call.executions += 1
+            raise _late(command)
+        error = step.failed.error(command) if step.failed else None
+        if error is not None and error.outcome is Outcome.NOT_EXECUTED:
+            return Reply(request.operation, error=error)
+        data = await self._result(command, step)
+        case.call.executions += 1
+        if error is not None:
+            return Reply(request.operation, error=error)
+        return Reply(request.operation, plain(data, keys_as_text=request.keys_as_text))
+
+    async def _result(self, command: Command, step: Step) -> Any:
+        """Do the command, and give its result."""
+        made: Any
+        if isinstance(command, ActivateJobs):
+            made = () if step.given else await self.board.activate(command)
+        elif self.board.covers(command):
+            made = self.board.settle(command)  # type: ignore[arg-type, func-returns-value]
+        else:
+            made = None if step.given else result(command, self.key)
+        return step.data if step.given else changed(command, made, step.fields)
+
+
+def _headers(outgoing: Outgoing) -> Mapping[str, Any]:
+    """The headers as the client writes them for a broker."""
+    headers = {**outgoing.headers, wire.REQUEST_ID: outgoing.request_id}
+    if outgoing.deadline is not None:
+        headers[wire.DEADLINE] = int(outgoing.deadline * 1000)
+    return headers
+
+
+def _waits(error: Error) -> bool:
+    """Whether a request that nobody waits for stays until the engine is there again."""
+    passes = error.retryable and error.outcome is Outcome.NOT_EXECUTED and error.source is Source.GATEWAY
+    return passes and error.code in WAITING
+
+
+def _late(command: Command) -> CommandError:
+    more = _WHEN_LATE.get(type(command), "")
+    return CommandError(
+        Code.DEADLINE_EXCEEDED,
+        f"the gateway did not answer before the caller's deadline; the command may have been executed{more}",
+        outcome=Outcome.UNKNOWN,
+        retryable=is_repeatable(command),
+    )

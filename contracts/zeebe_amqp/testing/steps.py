@@ -1,0 +1,151 @@
+"""What a request gets: a result, an error, or trouble on the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any, Final, TypeAlias
+
+from zeebe_amqp.commands import Command
+from zeebe_amqp.errors import Code, Error, Outcome, Source
+from zeebe_amqp.testing.repeatable import is_repeatable
+
+__all__ = ["Reaction", "Step", "Trouble", "after", "answer", "cut", "fail", "lose", "unknown"]
+
+REJECTION: Final = re.compile(r"Command '(?P<intent>\w+)' rejected with code '(?P<rejection>\w+)'")
+"""How an engine's rejection begins; the service repeats its facts in the error's details."""
+OPEN: Final = frozenset(
+    {Code.DEADLINE_EXCEEDED, Code.ABORTED, Code.UNAVAILABLE, Code.CANCELLED, Code.INTERNAL, Code.UNKNOWN}
+    | {Code.OUT_OF_RANGE, Code.DATA_LOSS}
+)
+"""Codes that leave the outcome open, unless the engine rejected the command."""
+PASSING: Final = frozenset({Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE, Code.INTERNAL, Code.DEADLINE_EXCEEDED})
+"""Codes of what was not executed for a reason that may pass."""
+
+
+class Trouble(Enum):
+    """What happens to an answer on its way back."""
+
+    LOST = "lost"
+    """It never arrives, and the caller's time runs out."""
+    CUT = "cut"
+    """The connection is lost with it, and is there again at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """An error as it was scripted; what is None follows from the code and the command."""
+
+    code: Code
+    message: str
+    source: Source
+    outcome: Outcome | None
+    retryable: bool | None
+    details: Mapping[str, Any] | None
+
+    def error(self, command: Command) -> Error:
+        """The error that the service would send in the reply to `command`."""
+        rejection = REJECTION.match(self.message)
+        outcome = self.outcome or (Outcome.UNKNOWN if self.code in OPEN and not rejection else Outcome.NOT_EXECUTED)
+        if outcome is Outcome.UNKNOWN:
+            retryable = self.source is Source.GATEWAY or self.code is not Code.ABORTED
+            retryable = retryable and is_repeatable(command)
+        else:
+            retryable = self.source is Source.GATEWAY and self.code in PASSING and not rejection
+        details = self.details if self.details is not None else rejection and rejection.groupdict()
+        return Error(
+            code=self.code,
+            message=self.message,
+            source=self.source,
+            outcome=outcome,
+            retryable=retryable if self.retryable is None else self.retryable,
+            details=dict(details) if details else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What one request gets; made by `answer`, `fail`, `unknown`, `lose`, `cut` and `after`.
+
+    `data` is the whole data of the reply, `fields` change the data that the command calls for, `failed` is an error
+    instead. `seconds` is how long the engine takes, in no real time.
+    """
+
+    data: Any = None
+    given: bool = False
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    failed: Failed | None = None
+    seconds: float = 0.0
+    trouble: Trouble | None = None
+
+
+Reaction: TypeAlias = Step | Callable[[Any], Step | Awaitable[Step]]
+"""A step, or a function (a coroutine function, too) that makes one for a command."""
+
+_NOTHING: Final[Any] = object()
+
+
+def answer(data: Any = _NOTHING, /, **fields: Any) -> Step:
+    """The command is executed, and this is its result.
+
+    Without arguments the result is made for the command: fresh keys, its own names, the default tenant. `fields` are
+    attributes of the typed result that shall be otherwise; documents may be Python values there:
+    `answer(variables={"price": 12})`. `data` is a whole result: a typed one or plain JSON data.
+
+    Raises:
+        TypeError: both were given.
+    """
+    if data is not _NOTHING and fields:
+        raise TypeError(f"answer: expected a whole result or some of its fields, found both ({', '.join(fields)})")
+    return Step(fields=fields) if data is _NOTHING else Step(data=data, given=True)
+
+
+def fail(
+    code: Code | str,
+    message: str = "",
+    *,
+    source: Source | str = Source.GATEWAY,
+    outcome: Outcome | str | None = None,
+    retryable: bool | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Step:
+    """The command fails, with the error that the service would make of it.
+
+    A rejection by the engine is told by its text, `Command 'CANCEL' rejected with code 'NOT_FOUND': …`. Otherwise codes
+    such as UNAVAILABLE leave the outcome unknown and INVALID_ARGUMENT does not; `retryable` follows from the
+    outcome and from whether the command may be repeated. What is given here comes instead.
+
+    Raises:
+        ValueError: the code, source or outcome is none of the contract's.
+    """
+    failed = Failed(
+        code=Code(code),
+        message=message or f"scripted {Code(code)}",
+        source=Source(source),
+        outcome=None if outcome is None else Outcome(outcome),
+        retryable=retryable,
+        details=details,
+    )
+    return Step(failed=failed)
+
+
+def unknown(message: str = "the gateway did not answer within 20 s; the command may have been executed") -> Step:
+    """The command may have been executed, and nobody knows; the engine here did execute it."""
+    return fail(Code.DEADLINE_EXCEEDED, message, source=Source.CONSUMER, outcome=Outcome.UNKNOWN)
+
+
+def lose(step: Step | None = None) -> Step:
+    """The reply never arrives: the caller's time runs out, at once; who asks again under the same id is answered."""
+    return replace(step or answer(), trouble=Trouble.LOST)
+
+
+def cut(step: Step | None = None) -> Step:
+    """The connection is lost with the reply and comes back: the client asks again by itself, and is answered."""
+    return replace(step or answer(), trouble=Trouble.CUT)
+
+
+def after(seconds: float, step: Step | None = None) -> Step:
+    """The engine takes so long, in no real time: longer than the caller waits, and nobody knows the outcome."""
+    return replace(step or answer(), seconds=seconds)

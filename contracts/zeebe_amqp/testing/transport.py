@@ -1,0 +1,92 @@
+"""The way between a client and the service in memory."""
+
+from __future__ import annotations
+
+import asyncio
+
+from zeebe_amqp.client.transport import Lost, NotConnected, Outgoing, Peer, Unroutable
+from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
+from zeebe_amqp.testing.service import Case, Service
+from zeebe_amqp.testing.steps import Trouble
+
+__all__ = ["MemoryTransport", "Wire"]
+
+
+class Wire:
+    """What all clients of one service have in common: its queues, and whether they can be reached."""
+
+    def __init__(self, service: Service, queues: tuple[str, ...]) -> None:
+        self.service = service
+        self.queues = queues
+        self.connected = True
+        self.open: list[MemoryTransport] = []
+
+
+class MemoryTransport:
+    """A `zeebe_amqp.client.Transport` to the service in memory."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._running: set[asyncio.Task[object]] = set()
+        self._peer: Peer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def open(self, peer: Peer) -> None:
+        """Connect; see `Transport.open`."""
+        if not self._wire.connected:
+            raise _no_broker()
+        self._peer, self._loop = peer, asyncio.get_running_loop()
+        self._wire.open.append(self)
+
+    async def close(self) -> None:
+        """Disconnect; what nobody waits for is finished before."""
+        if self in self._wire.open:
+            self._wire.open.remove(self)
+        if self._running:
+            await asyncio.wait(self._running)
+
+    def restored(self) -> None:
+        """The connection is there again; may be called by any thread."""
+        assert self._loop is not None
+        assert self._peer is not None
+        self._loop.call_soon_threadsafe(self._peer.connected)
+
+    async def publish(self, request: Outgoing) -> None:
+        """Take a request, run it, and hand out its reply; see `Transport.publish`."""
+        await asyncio.sleep(0)
+        if not self._wire.connected:
+            raise NotConnected
+        if request.queue not in self._wire.queues:
+            raise Unroutable(request.queue)
+        case = self._wire.service.accept(request)
+        task = asyncio.get_running_loop().create_task(self._wire.service.handle(case))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        # Who stops waiting does not stop the engine.
+        if request.replied:
+            self._answer(request, case, (await asyncio.shield(task)).encode())
+        else:
+            await asyncio.wait({task}, timeout=0)
+
+    def _answer(self, request: Outgoing, case: Case, body: bytes) -> None:
+        assert self._peer is not None
+        trouble, case.trouble = case.trouble, None
+        if trouble is Trouble.LOST:
+            raise TimeoutError
+        if trouble is Trouble.CUT or not self._wire.connected:
+            if trouble is Trouble.CUT:
+                self.restored()
+            raise Lost("the connection was lost with the reply")
+        self._peer.received(request.correlation_id, body)
+
+
+def _no_broker() -> CommandError:
+    return CommandError.of(
+        Error(
+            code=Code.UNAVAILABLE,
+            message="no broker: the test disconnected it",
+            source=Source.CLIENT,
+            outcome=Outcome.NOT_EXECUTED,
+            retryable=True,
+        )
+    )
