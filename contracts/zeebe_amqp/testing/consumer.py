@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeVar, Unpack
 
 from zeebe_amqp import wire
@@ -166,19 +166,24 @@ class FakeConsumer:
         """Every request that arrived, oldest first, with its answer."""
         return list(self._service.calls)
 
-    def of(self, kind: type[CommandT]) -> list[CommandT]:
-        """The commands of a class that arrived, repetitions included, oldest first."""
-        return [call.command for call in self._service.calls if isinstance(call.command, kind)]
+    def of(self, asked: type[CommandT] | CommandT) -> list[CommandT]:
+        """The commands that arrived, repetitions included, oldest first; `asked` as for `script`.
 
-    def executed(self, kind: type[CommandT]) -> list[CommandT]:
-        """The commands of a class that the engine did, each as often as it did it."""
-        executed = [call for call in self._service.calls for _ in range(call.executions)]
-        return [call.command for call in executed if isinstance(call.command, kind)]
+        Their documents are Python values: `consumer.of(CreateInstance)[0].variables == {"id": 7}`.
+        """
+        return [call.command for call in self._asked(asked)]
+
+    def executed(self, asked: type[CommandT] | CommandT) -> list[CommandT]:
+        """The commands that the engine did, each as often as it did it; `asked` as for `script`."""
+        return [call.command for call in self._asked(asked) for _ in range(call.executions)]
 
     def count(self, asked: Asked) -> int:
         """How many such commands arrived, repetitions included; `asked` as for `script`."""
+        return len(list(self._asked(asked)))
+
+    def _asked(self, asked: Any) -> Iterator[Any]:
         matches = matcher(asked)
-        return sum(1 for call in self._service.calls if call.command is not None and matches(call.command))
+        return (call for call in self._service.calls if call.command is not None and matches(call.command))
 
     @property
     def dead_letters(self) -> list[Call]:

@@ -37,7 +37,7 @@ _WHEN_LATE: Final[Mapping[type[Command], str]] = {
 
 @dataclass(slots=True, eq=False)
 class Case:
-    """A request on its way through the service; without a `request` there is a `refusal`."""
+    """A request on its way through the service; a `refusal` says why it does not run."""
 
     call: Call
     request: Request | None = None
@@ -121,9 +121,9 @@ class Service:
 
     async def _replied(self, case: Case) -> Reply:
         try:
-            if case.request is None:
-                assert case.refusal is not None
+            if case.refusal is not None:
                 raise case.refusal
+            assert case.request is not None
             request = case.request
             return await self._ledger.once(
                 request, case.call.request_id, lambda: self._run(case, request), told=case.call.replied

@@ -1,0 +1,87 @@
+"""Two services for the same promises: the one in memory, and the real one with a gateway that counts."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from consumer.gateway.rpcs import METHODS
+from consumer.operations import OPERATIONS
+from tests.fakes import gateway
+from tests.integration.stage import Stage
+from zeebe_amqp import Client, envelope
+from zeebe_amqp.commands import COMMANDS, Command
+from zeebe_amqp.errors import Outcome
+from zeebe_amqp.testing import FakeConsumer, Step, answer
+
+
+class World(Protocol):
+    """A service, as far as both kinds go: what its engine does, and how often it did it."""
+
+    def client(self, **options: Any) -> Client:
+        """A client of it."""
+
+    def script(self, command: Command, *steps: Step) -> None:
+        """What the engine says to the next commands of that kind, one step each."""
+
+    def executions(self, command: Command) -> int:
+        """How often the engine did this command."""
+
+    def has_job(self, job_type: str) -> None:
+        """The engine has one job of that type."""
+
+
+class Memory:
+    """The service in memory: its engine does everything it is asked for."""
+
+    def __init__(self) -> None:
+        self.consumer = FakeConsumer()
+        for command in COMMANDS.values():
+            self.consumer.always(command, answer())
+
+    def client(self, **options: Any) -> Client:
+        return self.consumer.client(**options)
+
+    def script(self, command: Command, *steps: Step) -> None:
+        self.consumer.script(type(command), *steps)
+
+    def executions(self, command: Command) -> int:
+        return len(self.consumer.executed(command))
+
+    def has_job(self, job_type: str) -> None:
+        self.consumer.add_job(job_type)
+
+
+class Real:
+    """The program on a real broker; its engine is a gateway that counts."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def client(self, **options: Any) -> Client:
+        commands, polls = self._stage.consumer.queues
+        return Client(self._stage.url, **{"commands": commands, "polls": polls, **options})
+
+    def script(self, command: Command, *steps: Step) -> None:
+        self._stage.gateway.script(_rpc(command), *map(_reaction, steps))
+
+    def executions(self, command: Command) -> int:
+        decoded = envelope.decode(envelope.encode(command)).command
+        message = OPERATIONS[command.operation].to_request(decoded)
+        rpc = _rpc(command)
+        return self._stage.gateway.executions[rpc, gateway.identity(rpc, message)]
+
+    def has_job(self, job_type: str) -> None:
+        """It always has one."""
+
+
+def _rpc(command: Command) -> str:
+    decoded = envelope.decode(envelope.encode(command)).command
+    message = OPERATIONS[command.operation].to_request(decoded)
+    return METHODS[message.DESCRIPTOR.full_name].name
+
+
+def _reaction(step: Step) -> gateway.Step:
+    if step.failed is None:
+        return gateway.answer(latency=step.seconds)
+    is_open = step.failed.outcome is Outcome.UNKNOWN
+    return gateway.fail(step.failed.code, step.failed.message, latency=step.seconds, executed=is_open)

@@ -1,0 +1,183 @@
+"""Jobs of the service in memory, and workers of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from zeebe_amqp import (
+    ActivateJobs,
+    BpmnError,
+    Client,
+    CompleteJob,
+    FailedPrecondition,
+    FailJob,
+    Job,
+    JobFailure,
+    Jobs,
+    NotFound,
+    ThrowError,
+    UpdateJobRetries,
+    UpdateJobTimeout,
+    Worker,
+)
+from zeebe_amqp.testing import FakeConsumer, JobState, UnexpectedCommand, answer, cut, fail
+
+POLL = ActivateJobs(job_type="pay", max_jobs_to_activate=10)
+
+
+@pytest.fixture
+def consumer() -> FakeConsumer:
+    return FakeConsumer()
+
+
+async def charge(job: Job) -> dict[str, int]:
+    amount = job.variables["amount"]
+    if amount > 1000:
+        raise BpmnError("too-much", "above the limit", {"limit": 1000})
+    if amount < 0:
+        raise JobFailure("negative", back_off="1h", variables={"bad": True})
+    return {"charged": amount}
+
+
+async def test_a_worker_works_all_jobs_and_stops(consumer: FakeConsumer) -> None:
+    good = consumer.add_job("pay", {"amount": 10})
+    much, bad = consumer.add_job("pay", {"amount": 5000}), consumer.add_job("pay", {"amount": -1}, retries=2)
+    async with consumer.client() as zeebe:
+        await consumer.work(Worker(zeebe, "pay", charge))
+    assert (good.state, good.result, good.activations) == (JobState.COMPLETED, {"charged": 10}, 1)
+    assert (much.state, much.error_code, much.error_message) == (JobState.THROWN, "too-much", "above the limit")
+    assert much.result == {"limit": 1000}
+    assert (bad.state, bad.error_message, bad.retries) == (JobState.FAILED, "negative", 0)
+    assert (bad.result, bad.activations) == ({"bad": True}, 2)
+    consumer.verify()
+
+
+async def test_a_worker_without_jobs_stops_at_once(consumer: FakeConsumer) -> None:
+    async with consumer.client() as zeebe:
+        await consumer.work(Worker(zeebe, "pay", charge, request_timeout="15m"))
+
+
+async def test_a_worker_that_does_not_end_its_jobs_is_named(consumer: FakeConsumer) -> None:
+    consumer.add_job("other")
+    async with consumer.client() as zeebe:
+        with pytest.raises(AssertionError, match=r"still open after 0.05 s: \d+ of type 'other'"):
+            await consumer.work(Worker(zeebe, "pay", charge), patience=0.05)
+
+
+async def test_a_workers_own_error_is_raised(consumer: FakeConsumer) -> None:
+    consumer.add_job("pay")
+    consumer.always(ActivateJobs, fail("PERMISSION_DENIED"))
+    async with consumer.client() as zeebe:
+        with pytest.raises(Exception, match="PERMISSION_DENIED"):
+            await consumer.work(Worker(zeebe, "pay", charge))
+
+
+async def test_a_poll_waits_for_a_job(consumer: FakeConsumer) -> None:
+    async with consumer.client() as zeebe, Jobs(zeebe, "pay", request_timeout="10m") as jobs:
+        waiting = asyncio.create_task(anext(jobs))
+        await asyncio.sleep(0.01)
+        added = consumer.add_job("pay", {"amount": 1, "other": 2}, headers={"account": "main"}, element_id="charge")
+        job = await waiting
+        assert (job.key, job.headers, job.activated.element_id) == (added.key, {"account": "main"}, "charge")
+        await job.complete()
+    assert added.result == {}
+
+
+async def test_a_poll_ends_with_its_time_or_by_word(consumer: FakeConsumer) -> None:
+    async with consumer.client() as zeebe:
+        assert await zeebe.call(POLL) == ()
+        timed = ActivateJobs(job_type="pay", max_jobs_to_activate=1, request_timeout="20ms")
+        assert await zeebe.call(timed) == ()
+        waiting = asyncio.create_task(
+            zeebe.call(ActivateJobs(job_type="pay", max_jobs_to_activate=1, request_timeout="10m"))
+        )
+        await asyncio.sleep(0.01)
+        consumer.end_polls()
+        assert await waiting == ()
+
+
+async def test_jobs_are_handed_out_as_asked(consumer: FakeConsumer) -> None:
+    for number in range(3):
+        consumer.add_job("pay", {"number": number, "secret": 1})
+    consumer.add_job("other")
+    before = time.time()
+    async with consumer.client() as zeebe:
+        poll = ActivateJobs(
+            job_type="pay", max_jobs_to_activate=2, timeout="1m", worker_name="me", fetch_variables=("number",)
+        )
+        first = await zeebe.call(poll)
+        assert [job.values() for job in first] == [{"number": 0}, {"number": 1}]
+        assert {job.worker for job in first} == {"me"}
+        assert before + 59 < first[0].deadline / 1000 < time.time() + 61
+        assert [job.values()["number"] for job in await zeebe.call(POLL)] == [2]
+        assert await zeebe.call(POLL) == ()
+
+
+async def test_a_lock_ends_when_the_test_lets_time_pass(consumer: FakeConsumer) -> None:
+    job = consumer.add_job("pay")
+    async with consumer.client() as zeebe:
+        await zeebe.call(POLL)
+        await zeebe.call(UpdateJobTimeout(job_key=job.key, timeout="10m"))
+        consumer.advance(301)
+        assert await zeebe.call(POLL) == ()
+        consumer.advance(300)
+        assert [each.key for each in await zeebe.call(POLL)] == [job.key]
+    assert job.activations == 2
+
+
+async def test_a_job_that_has_ended_is_not_found(consumer: FakeConsumer) -> None:
+    job = consumer.add_job("pay")
+    async with consumer.client() as zeebe:
+        await zeebe.call(CompleteJob(job_key=job.key))
+        for command in (CompleteJob(job_key=job.key), ThrowError(job_key=job.key, error_code="a")):
+            with pytest.raises(NotFound, match=r"rejected with code 'NOT_FOUND': Expected to .* no such job") as raised:
+                await zeebe.call(command)
+            assert raised.value.details is not None
+            assert raised.value.details["rejection"] == "NOT_FOUND"
+
+
+async def test_a_job_that_was_given_up_needs_somebody(consumer: FakeConsumer) -> None:
+    job = consumer.add_job("pay")
+    async with consumer.client() as zeebe:
+        await zeebe.call(FailJob(job_key=job.key, retries=0, error_message="no"))
+        with pytest.raises(FailedPrecondition, match="it is in state 'FAILED'"):
+            await zeebe.call(CompleteJob(job_key=job.key))
+        await zeebe.call(UpdateJobRetries(job_key=job.key, retries=2))
+        assert await zeebe.call(POLL) == ()
+    assert (job.state, job.retries) == (JobState.FAILED, 2)
+
+
+async def test_scripts_go_before_jobs(consumer: FakeConsumer) -> None:
+    job = consumer.add_job("pay", {"amount": 1})
+    consumer.script(ActivateJobs, answer([]))
+    consumer.script(CompleteJob, cut())
+    async with consumer.client() as zeebe:
+        assert await zeebe.call(POLL) == ()
+        await consumer.work(Worker(zeebe, "pay", charge))
+    assert (job.state, consumer.count(CompleteJob)) == (JobState.COMPLETED, 2)
+
+
+async def test_a_job_that_nobody_added_is_not_expected(consumer: FakeConsumer) -> None:
+    async with consumer.client() as zeebe:
+        with pytest.raises(UnexpectedCommand, match="complete-job was not expected"):
+            await zeebe.call(CompleteJob(job_key=consumer.key()))
+
+
+async def test_two_clients_share_the_jobs(consumer: FakeConsumer) -> None:
+    jobs = [consumer.add_job("pay", {"amount": number}) for number in range(20)]
+    first: Client
+    async with consumer.client() as first, consumer.client() as second:
+        await asyncio.gather(*(consumer.work(Worker(zeebe, "pay", charge, concurrency=2)) for zeebe in (first, second)))
+    assert [job.activations for job in jobs] == [1] * 20
+
+
+def test_a_synchronous_poll_is_woken_from_another_thread(consumer: FakeConsumer) -> None:
+    zeebe = consumer.sync_client()
+    with zeebe:
+        consumer.add_job("pay")
+        [job] = zeebe.call(POLL)
+        zeebe.call(CompleteJob(job_key=job.key, variables={"a": 1}))
+    assert len(consumer.executed(CompleteJob)) == 1
