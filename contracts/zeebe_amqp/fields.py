@@ -17,9 +17,13 @@ from zeebe_amqp import periods
 from zeebe_amqp.words import found
 
 INT32: Final = 2**31 - 1
+"""The largest whole number of 32 bits with a sign."""
 INT64: Final = 2**63 - 1
+"""The largest of 64 bits with a sign: the largest key."""
 UINT64: Final = 2**64 - 1
+"""The largest of 64 bits without one."""
 KEY_DIGITS: Final = 19
+"""How many digits the largest key has."""
 
 T = TypeVar("T")
 

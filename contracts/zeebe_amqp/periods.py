@@ -10,6 +10,7 @@ from typing import Final
 from zeebe_amqp.words import found
 
 DESCRIPTION: Final = 'a duration (such as "1h30m", "250ms" or "PT5M"; an integer counts nanoseconds)'
+"""What a duration is called in an error's message."""
 
 _NANOSECONDS: Final = {
     "ns": 1,

@@ -22,9 +22,11 @@ from zeebe_amqp.errors import invalid
 from zeebe_amqp.words import found_in
 
 NULL: Final = b"null"
+"""JSON's null, which is what an absent value is."""
 JSON_FORMAT: Final = "application/json"
 """The only serialization of an Object that has a meaning outside of Java."""
 JAVA_FORMAT: Final = "application/x-java-serialized-object"
+"""The data format of objects that only Java can read."""
 LONGEST_TEXT: Final = 4000
 """UTF-16 units of a text that Camunda 7 can store as a String."""
 

@@ -27,6 +27,7 @@ PAGES = sorted((ROOT / "docs" / "client").glob("*.md"))
 PROGRAMS = {
     f"{page.stem} {number}": text
     for page in PAGES
+    if page.stem != "test"  # its programs are tests, and run as such
     for number, text in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
 } | {"example": (ROOT / "examples" / "client.py").read_text(encoding="utf-8")}
 
@@ -83,8 +84,17 @@ async def iterated(client: Client, program: str, url: str) -> None:
     assert (await ended).values() == {"amount": 20, "charged": 20}
 
 
+async def cancelled(client: Client, program: str, url: str) -> None:
+    """The worker charges, and would go on for ever."""
+    ended = await payment(client, 30)
+    working = asyncio.create_task(run(program, url))
+    assert (await ended).values() == {"amount": 30, "charged": 30}
+    working.cancel()
+    await asyncio.wait({working})
+
+
 Scenario = Callable[[Client, str, str], Awaitable[None]]
-PLAYED: dict[str, Scenario] = {"jobs 0": worked, "jobs 1": iterated}
+PLAYED: dict[str, Scenario] = {"jobs 0": worked, "jobs 1": iterated, "pyzeebe 1": cancelled}
 PRINTED = {
     "call 0": r"\d{16}",
     "call 1": r"\{'id': 7\}",
@@ -94,6 +104,9 @@ PRINTED = {
     "jobs 1": "",
     "errors 0": "it has ended already",
     "retry 0": "ALREADY_EXISTS: .*request.*",
+    "dapr 0": r"\d{16}",
+    "pyzeebe 0": r"\d{16}\n\{'id': 7\}\nit has ended",
+    "pyzeebe 1": "",
     "example": r"\d{16}",
 }
 """What each program prints."""

@@ -22,6 +22,7 @@ LONGEST_MESSAGE: Final = 1000
 """How many characters of a failure are told to the engine."""
 
 Variables: TypeAlias = Mapping[str, Any] | None
+"""What a handler has to say to the process, by name; None = nothing."""
 Handler: TypeAlias = Callable[[Job], Awaitable[Variables]] | Callable[[Job], Variables]
 """Works a job and returns the variables to complete it with; a plain function runs in a thread of its own."""
 

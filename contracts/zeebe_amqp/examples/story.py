@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from zeebe_amqp.examples.example import Example, Kept, file_text
 
+__all__ = ["EXAMPLES", "INCIDENT"]
+
 PARCEL: Final = Kept("parcel", 2251799813685250)
 EXPRESS: Final = Kept("express", 2251799813685254)
 FORM: Final = Kept("form", 2251799813685261)

@@ -22,8 +22,10 @@ __all__ = ["Board", "FakeJob", "JobState"]
 LOCK: Final = 300_000
 """Milliseconds that a job is locked unless the command says otherwise."""
 DEFAULT_TENANT: Final = "<default>"
+"""The tenant of who names none."""
 
 Settling: TypeAlias = CompleteJob | FailJob | ThrowError | UpdateJobRetries | UpdateJobTimeout
+"""The commands about one job."""
 
 
 class JobState(StrEnum):
