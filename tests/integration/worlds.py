@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from google.protobuf.message import Message
+
 from consumer.gateway.rpcs import METHODS
 from consumer.operations import OPERATIONS
 from tests.fakes import gateway
@@ -62,22 +64,23 @@ class Real:
         return Client(self._stage.url, **{"commands": commands, "polls": polls, **options})
 
     def script(self, command: Command, *steps: Step) -> None:
-        self._stage.gateway.script(_rpc(command), *map(_reaction, steps))
+        self._stage.gateway.script(METHODS[_message(command).DESCRIPTOR.full_name].name, *map(_reaction, steps))
 
     def executions(self, command: Command) -> int:
-        decoded = envelope.decode(envelope.encode(command)).command
-        message = OPERATIONS[command.operation].to_request(decoded)
-        rpc = _rpc(command)
+        message = _message(command)
+        rpc = METHODS[message.DESCRIPTOR.full_name].name
         return self._stage.gateway.executions[rpc, gateway.identity(rpc, message)]
 
     def has_job(self, job_type: str) -> None:
         """It always has one."""
 
 
-def _rpc(command: Command) -> str:
+def _message(command: Command) -> Message:
+    """The request that the gateway gets for a command."""
     decoded = envelope.decode(envelope.encode(command)).command
     message = OPERATIONS[command.operation].to_request(decoded)
-    return METHODS[message.DESCRIPTOR.full_name].name
+    assert isinstance(message, Message)
+    return message
 
 
 def _reaction(step: Step) -> gateway.Step:
