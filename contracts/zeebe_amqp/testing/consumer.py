@@ -12,7 +12,7 @@ from zeebe_amqp.client.client import Options
 from zeebe_amqp.commands import Command
 from zeebe_amqp.testing.call import Call
 from zeebe_amqp.testing.expectation import Asked, matcher
-from zeebe_amqp.testing.jobs import FakeJob
+from zeebe_amqp.testing.jobs import FACTS, FakeJob
 from zeebe_amqp.testing.service import Service
 from zeebe_amqp.testing.steps import Reaction
 from zeebe_amqp.testing.transport import MemoryTransport, Wire
@@ -113,7 +113,13 @@ class FakeConsumer:
             headers: the custom headers of its element.
             retries: how often it may be tried.
             facts: further attributes of `ActivatedJob`, such as `element_id`.
+
+        Raises:
+            TypeError: that is none of `zeebe_amqp.testing.jobs.FACTS`.
         """
+        for name in facts:
+            if name not in FACTS:
+                raise TypeError(f"add_job: {name} is not accepted; accepted are {', '.join(FACTS)}")
         job = FakeJob(self.key(), type, variables or {}, headers or {}, retries, facts)
         self._service.board.add(job)
         return job

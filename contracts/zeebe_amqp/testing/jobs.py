@@ -24,6 +24,21 @@ LOCK: Final = 300_000
 DEFAULT_TENANT: Final = "<default>"
 """The tenant of who names none."""
 
+FACTS: Final = (
+    "process_instance_key",
+    "bpmn_process_id",
+    "process_definition_version",
+    "process_definition_key",
+    "element_id",
+    "element_instance_key",
+    "tenant_id",
+    "kind",
+    "listener_event_type",
+    "user_task",
+    "tags",
+)
+"""What a test may say of a job beside its type, variables, headers and retries."""
+
 Settling: TypeAlias = CompleteJob | FailJob | ThrowError | UpdateJobRetries | UpdateJobTimeout
 """The commands about one job."""
 

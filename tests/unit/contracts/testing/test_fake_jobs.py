@@ -23,7 +23,9 @@ from zeebe_amqp import (
     UpdateJobTimeout,
     Worker,
 )
+from zeebe_amqp.commands.jobs import ActivatedJob
 from zeebe_amqp.testing import FakeConsumer, JobState, UnexpectedCommand, answer, cut, fail
+from zeebe_amqp.testing.jobs import FACTS
 
 POLL = ActivateJobs(job_type="pay", max_jobs_to_activate=10)
 
@@ -164,6 +166,16 @@ async def test_a_job_that_nobody_added_is_not_expected(consumer: FakeConsumer) -
     async with consumer.client() as zeebe:
         with pytest.raises(UnexpectedCommand, match="complete-job was not expected"):
             await zeebe.call(CompleteJob(job_key=consumer.key()))
+
+
+def test_a_fact_that_no_job_has_is_refused_where_it_is_said(consumer: FakeConsumer) -> None:
+    with pytest.raises(TypeError, match="element is not accepted; accepted are process_instance_key, "):
+        consumer.add_job("pay", element="charge")
+
+
+def test_every_fact_of_a_job_can_be_said() -> None:
+    said_otherwise = {"key", "type", "custom_headers", "worker", "retries", "deadline", "variables"}
+    assert set(FACTS) | said_otherwise == set(ActivatedJob.__struct_fields__)
 
 
 async def test_two_clients_share_the_jobs(consumer: FakeConsumer) -> None:
