@@ -31,12 +31,13 @@ from zeebe_amqp import (
     Outcome,
     OutcomeUnknown,
     PublishMessage,
+    ResourceExhausted,
     Source,
     Unavailable,
     envelope,
 )
 from zeebe_amqp.commands import COMMANDS, Command
-from zeebe_amqp.testing import after, answer, fail
+from zeebe_amqp.testing import Step, after, answer, fail
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -161,7 +162,7 @@ async def test_at_the_callers_deadline_nobody_knows(
 ) -> None:
     world.script(command, after(60))
     with pytest.raises(DeadlineExceeded) as raised:
-        await client.call(command, timeout=4)
+        await client.call(command, timeout=6)
     error = raised.value
     assert (error.source, error.outcome, error.retryable) == (Source.CONSUMER, Outcome.UNKNOWN, retryable)
     assert error.message.startswith("the gateway did not answer before the caller's deadline; ")
@@ -210,7 +211,7 @@ async def test_an_id_belongs_to_one_request(world: World, client: Client) -> Non
     [(fail("NOT_FOUND", NO_PROCESS), NotFound), (fail("INTERNAL", BROKEN, outcome="unknown"), OutcomeUnknown)],
 )
 async def test_a_final_error_is_answered_again(
-    world: World, client: Client, step: Any, error: type[CommandError]
+    world: World, client: Client, step: Step, error: type[CommandError]
 ) -> None:
     command, identity = create(), uuid.uuid4().hex
     world.script(command, step)
@@ -251,6 +252,19 @@ async def test_what_is_only_sent_is_executed_once_however_often_it_is_sent(world
     assert await client.send(command, request_id=identity) == identity
     await client.call(command, request_id=identity)
     await eventually(lambda: world.executions(command) == 1, "it is executed")
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [(fail("NOT_FOUND", NO_PROCESS), Code.NOT_FOUND), (fail("INTERNAL", BROKEN, outcome="unknown"), Code.INTERNAL)],
+)
+async def test_what_fails_for_good_while_nobody_waits_is_a_dead_letter(
+    world: World, client: Client, step: Step, code: Code
+) -> None:
+    command = create()
+    world.script(command, step)
+    await client.send(command)
+    assert await world.buried(command) is code
 
 
 # --- to the last byte -------------------------------------------------------------------------------------------------
@@ -328,3 +342,14 @@ async def test_both_take_a_file_without_an_envelope(world: World, client: Client
     assert (deployed["bpmnProcessId"], deployed["resourceName"]) == ("order", "order.bpmn")
     assert Code.UNIMPLEMENTED not in reply.decode()
     assert (await client.call(DeployProcess(name="order.bpmn", content=b"<x/>"))).processes[0].version == 1
+
+
+async def test_what_the_engine_is_too_busy_for_may_be_sent_again(world: World, client: Client) -> None:
+    """The service tries five times itself; this test is the last, since its script may not be used up."""
+    command = create()
+    world.script(command, *[fail("RESOURCE_EXHAUSTED", "busy")] * 5)
+    with pytest.raises(ResourceExhausted) as raised:
+        await client.call(command)
+    error = raised.value
+    assert (error.source, error.outcome, error.retryable) == (Source.GATEWAY, Outcome.NOT_EXECUTED, True)
+    assert world.executions(command) == 0

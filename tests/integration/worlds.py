@@ -10,7 +10,7 @@ from consumer.gateway.rpcs import METHODS
 from consumer.operations import OPERATIONS
 from tests.fakes import gateway
 from tests.integration.stage import Stage
-from zeebe_amqp import Client, envelope
+from zeebe_amqp import Client, Code, envelope, wire
 from zeebe_amqp.commands import COMMANDS, Command
 from zeebe_amqp.errors import Outcome
 from zeebe_amqp.testing import FakeConsumer, Step, answer
@@ -30,6 +30,9 @@ class World(Protocol):
 
     def has_job(self, job_type: str) -> None:
         """The engine has one job of that type."""
+
+    async def buried(self, command: Command) -> Code:
+        """Why the command became a dead letter, as soon as it has."""
 
 
 class Memory:
@@ -52,6 +55,12 @@ class Memory:
     def has_job(self, job_type: str) -> None:
         self.consumer.add_job(job_type)
 
+    async def buried(self, command: Command) -> Code:
+        [dead] = [call for call in self.consumer.dead_letters if call.command == command]
+        assert dead.reply is not None
+        assert dead.reply.error is not None
+        return dead.reply.error.code
+
 
 class Real:
     """The program on a real broker; its engine is a gateway that counts."""
@@ -73,6 +82,10 @@ class Real:
 
     def has_job(self, job_type: str) -> None:
         """It always has one."""
+
+    async def buried(self, command: Command) -> Code:
+        dead = await self._stage.dead.of(envelope.encode(command))
+        return Code(str(dead.headers[wire.ERROR_CODE]))
 
 
 def _message(command: Command) -> Message:

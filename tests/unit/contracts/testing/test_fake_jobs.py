@@ -96,8 +96,9 @@ async def test_a_poll_ends_with_its_time_or_by_word(consumer: FakeConsumer) -> N
         waiting = asyncio.create_task(
             zeebe.call(ActivateJobs(job_type="pay", max_jobs_to_activate=1, request_timeout="10m"))
         )
-        await asyncio.sleep(0.01)
-        consumer.end_polls()
+        while not waiting.done():
+            consumer.end_polls()
+            await asyncio.sleep(0.001)
         assert await waiting == ()
 
 
