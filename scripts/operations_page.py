@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from msgspec import NODEFAULT, inspect
 from consumer.gateway.rpcs import METHODS, SERVICE, Rpc
 from consumer.gateway.versions import OLDEST, RPC_MARK, SINCE, Version
 from consumer.operations import OPERATIONS, Operation
-from zeebe_amqp import envelope
+from zeebe_amqp import docstring, envelope
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.commands.rules import one_of
 from zeebe_amqp.examples import EXAMPLES, Example, filled
@@ -104,7 +103,7 @@ def _operation(row: Operation) -> Iterator[str]:
     requests = request_types(row.name)
     rpcs = [METHODS[request.full_name] for request in requests]
     yield f"## {row.name}\n"
-    yield f"{_words(row.command.__doc__)}\n"
+    yield f"{docstring.words(row.command.__doc__)}\n"
     yield f"- Calls: {', '.join(f'`{rpc.name}`' for rpc in rpcs)}{_needs(rpcs[0].name)}"
     yield f"- Repeatable: {REPEATABLE.get(row.name, 'yes')}\n"
     yield from _requests(row, requests[0])
@@ -155,7 +154,7 @@ def _members(info: inspect.StructType, message: Any, path: str, known: Version) 
         since = _since(counterpart.full_name, known) if counterpart is not None else known
         default = "this or " + _names(choice, name) if name in choice else _default(field)
         inner, mark = _inner(field.type)
-        about = f": {_uncapitalized(_words(inner.cls.__doc__))}" if inner is not None else ""
+        about = f": {_uncapitalized(docstring.words(inner.cls.__doc__))}" if inner is not None else ""
         yield Field(path + name, describe(field.type) + about, default, since if since > known else OLDEST)
         if inner is not None:
             below = counterpart.message_type if counterpart is not None else None
@@ -199,7 +198,8 @@ def _reply(row: Operation, rpc: Rpc) -> Iterator[str]:
     response: Any = rpc.response.DESCRIPTOR
     if mark == "[].":  # the reply is the list of what the response lists
         response = next(field.message_type for field in response.fields if field.message_type)
-    yield f"Reply data: {'a list; each item is ' if mark == '[].' else ''}{_uncapitalized(_words(info.cls.__doc__))}\n"
+    about = _uncapitalized(docstring.words(info.cls.__doc__))
+    yield f"Reply data: {'a list; each item is ' if mark == '[].' else ''}{about}\n"
     yield from _table(("field", "what it is", "since"), list(_answers(info, response, "", _known(rpc.name))))
 
 
@@ -259,17 +259,6 @@ def _cut(value: Any) -> Any:
         case list():
             return [_cut(each) for each in value]
     return value
-
-
-def _words(docstring: str | None) -> str:
-    """A docstring as one line, with the names of the wire."""
-    text = " ".join((docstring or "").split())
-    return re.sub(r"`(\w+)`", lambda match: f"`{_camel(match[1])}`", text).replace("None", "absent")
-
-
-def _camel(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(part.capitalize() for part in tail)
 
 
 def _uncapitalized(text: str) -> str:

@@ -1,14 +1,17 @@
-"""The reference pages of the documentation, made from the code: `python -m scripts.reference [--check]`."""
+"""What is made from the code for docs/, pages and schemas: `python -m scripts.reference [--check]`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from consumer.config import VARIABLES, component
 from scripts import operations_page
+from zeebe_amqp import asyncapi
+from zeebe_amqp.asyncapi.files import encoded
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MADE = "<!-- Made from the code by `make reference`; change the code, not this page. -->\n"
@@ -139,7 +142,22 @@ def _lines(rows: list[Any]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in rows]
 
 
-PAGES = {"configuration.md": configuration, "operations.md": operations}
+def schemas() -> dict[str, Callable[[], str]]:
+    """The files of JSON Schemas, by name."""
+    return {f"schemas/{name}": partial(encoded, schema) for name, schema in asyncapi.files().items()}
+
+
+def document() -> str:
+    """The AsyncAPI document."""
+    return asyncapi.text().rstrip("\n")
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "configuration.md": configuration,
+    "operations.md": operations,
+    "asyncapi.yaml": document,
+    **schemas(),
+}
 
 
 def main() -> int:
@@ -150,6 +168,7 @@ def main() -> int:
             print(f"docs/{name} is out of date: make reference", file=sys.stderr)
         return 1 if stale else 0
     for name in stale:
+        (DOCS / name).parent.mkdir(exist_ok=True)
         (DOCS / name).write_text(PAGES[name]() + "\n")
     return 0
 

@@ -49,7 +49,10 @@ class KeyNumber(Scalar):
     __slots__ = ()
     description: ClassVar[str] = "a key (a whole number above 0, or its decimal text)"
     schema: ClassVar[dict[str, Any]] = {
-        "anyOf": [{"type": "integer", "minimum": 1, "maximum": INT64}, {"type": "string", "pattern": "^[0-9]{1,19}$"}]
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": INT64},
+            {"type": "string", "pattern": "^0*[1-9][0-9]*$", "maxLength": KEY_DIGITS},
+        ]
     }
 
     @classmethod
@@ -84,7 +87,7 @@ class Period(Scalar):
 
     __slots__ = ()
     description: ClassVar[str] = periods.DESCRIPTION
-    schema: ClassVar[dict[str, Any]] = {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}
+    schema: ClassVar[dict[str, Any]] = periods.SCHEMA
 
     @classmethod
     def parse(cls, value: object) -> Self:
@@ -155,7 +158,15 @@ Text = Annotated[str, Meta(min_length=1, description="text that is not empty")]
 """Text of one character or more, blank ones included."""
 Count = Annotated[int, Meta(ge=1, le=INT32, description="a whole number from 1 to 2147483647")]
 """How many, 1 or more."""
-Version = Annotated[int, Meta(ge=-1, le=INT32, description="-1 for the latest, or a whole number above 0")]
+Version = Annotated[
+    int,
+    Meta(
+        ge=-1,
+        le=INT32,
+        description="-1 for the latest, or a whole number above 0",
+        extra_json_schema={"not": {"const": 0}},
+    ),
+]
 """A process definition's version; 0 is refused by the command."""
 Retries = Annotated[int, Meta(ge=-INT32 - 1, le=INT32, description="a whole number of 32 bits")]
 """How often a job may still be tried."""

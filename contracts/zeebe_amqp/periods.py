@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from zeebe_amqp.words import found
 
@@ -33,6 +33,32 @@ _ISO: Final = re.compile(
 _LONGEST_TEXT: Final = 100
 _LONGEST: Final = 2**63 - 1
 _SMALLEST_NUMBER: Final = 1_000_000
+
+
+def _in_order(*units: str) -> str:
+    """A pattern for one number or more with these units, in this order; without lookahead, which some lack."""
+    unit, *smaller = units
+    first = f"{_NUMBER}[{unit}{unit.lower()}]"
+    if not smaller:
+        return first
+    rest = _in_order(*smaller)
+    return f"(?:{first}(?:{rest})?|{rest})"
+
+
+_TIME: Final = f"[Tt]{_in_order('H', 'M', 'S')}"
+_DATE: Final = _in_order("W", "D")
+SCHEMA: Final[dict[str, Any]] = {
+    "anyOf": [
+        {
+            "type": "string",
+            "maxLength": _LONGEST_TEXT,
+            "pattern": rf"^\+?(?:0|{_GO.pattern}|[Pp](?:{_DATE}(?:{_TIME})?|{_TIME}))$",
+        },
+        {"type": "integer", "minimum": _SMALLEST_NUMBER, "maximum": _LONGEST},
+        {"const": 0},
+    ]
+}
+"""The JSON Schema of a duration: all but the sum, which has its limit, too."""
 
 
 def milliseconds(value: object) -> int:

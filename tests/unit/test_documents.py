@@ -22,6 +22,11 @@ def test_the_reference_pages_are_made_from_the_code(name: str) -> None:
     assert (reference.DOCS / name).read_text() == reference.PAGES[name]() + "\n", "make reference"
 
 
+def test_no_schema_stays_whose_operation_is_gone() -> None:
+    kept = {f"schemas/{file.name}" for file in (ROOT / "docs" / "schemas").iterdir()}
+    assert kept == {name for name in reference.PAGES if name.startswith("schemas/")}
+
+
 def test_a_stale_page_is_reported_and_mended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,186 @@
+"""JSON Schemas of what is inside an envelope: the data of requests and replies, and the error.
+
+They say the same in JSON Schema 2020-12 and in draft 7, which is what AsyncAPI tools understand: no keyword is used
+that only one of the two has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from msgspec import inspect
+
+from zeebe_amqp import docstring, fields
+from zeebe_amqp.asyncapi.camunda7 import TENANTS, TYPED_VARIABLES
+from zeebe_amqp.commands import COMMANDS, Command, CreateInstance, DeployProcess, Signal, Topology
+from zeebe_amqp.commands.command import Result
+from zeebe_amqp.commands.instances import InstanceResult
+from zeebe_amqp.commands.resources import Deployment
+from zeebe_amqp.commands.rules import one_of
+from zeebe_amqp.errors import Error, Source
+from zeebe_amqp.explanation import type_info
+
+Schema: TypeAlias = dict[str, Any]
+"""A JSON Schema, plain data."""
+
+REFERENCE: Final = "#/components/schemas/"
+"""Where a document of AsyncAPI has its schemas."""
+INT64_NAMES: Final = ("key", "deadline")
+"""Fields of replies that are 64-bit numbers, besides those whose name ends in Key."""
+
+_SOMETHING: Final[Schema] = {"not": {"anyOf": [{"const": 0}, {"type": "string", "pattern": "^[^1-9]*$"}]}}
+"""A duration above 0: text with a digit above 0."""
+_INT64: Final[Schema] = {
+    "title": "Int64",
+    "description": 'a whole number of 64 bits; its decimal text when the request\'s `metadata.keys` is "string"',
+    "anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^-?[0-9]{1,19}$"}],
+}
+_VARIABLES: Final[Schema] = {
+    "title": "Variables",
+    "description": "a JSON object, handed to the engine byte for byte; at most 500 levels deep",
+    "type": "object",
+}
+_FILE: Final[Schema] = {
+    "title": "File",
+    "description": "the text of a file, or its bytes in base64 when `metadata.encoding` says so",
+    "type": "string",
+    "minLength": 1,
+}
+_DETAILS: Final[Schema] = {
+    "title": "Details",
+    "type": "object",
+    "properties": {
+        "field": {"type": "string", "description": "the path of what is wrong, such as data.timeToLive"},
+        "suggestion": {"type": "string", "description": "what was probably meant, or what is needed"},
+        "intent": {"type": "string", "description": "the engine's command"},
+        "rejection": {"type": "string", "description": "the engine's own code"},
+        "attempts": {"type": "integer", "minimum": 1, "description": "how often the gateway was called"},
+    },
+}
+_CHOICES: Final[Mapping[type, Schema]] = {
+    # An id names the latest version unless told otherwise; a key names one version.
+    CreateInstance: {"not": {"required": ["version", "processDefinitionKey"]}},
+    Signal: TENANTS,
+}
+"""Rules between the fields of a type, besides `one_of`."""
+
+
+def reference(name: str) -> Schema:
+    """A schema that is the one of this name."""
+    return {"$ref": REFERENCE + name}
+
+
+def schemas() -> dict[str, Schema]:
+    """The schemas by name: of each command's data and its parts, of each result and its parts, and of the error."""
+    kinds = [*COMMANDS.values(), *(kind for command in COMMANDS.values() for kind in results(command))]
+    _, made = msgspec.json.schema_components([*kinds, Error], schema_hook=_scalar, ref_template=REFERENCE + "{name}")
+    for info in _structs(kinds):
+        made[info.cls.__name__] = _exact(info, made[info.cls.__name__])
+    made |= _plain()
+    return {name: made[name] for name in sorted(made)}
+
+
+def results(command: type[Command]) -> tuple[Any, ...]:
+    """The types of the data that replies to a command may have; none where it is null."""
+    more = (InstanceResult,) if command is CreateInstance else ()
+    return (*more, command.result) if command.result is not None else ()
+
+
+def _plain() -> dict[str, Schema]:
+    """The schemas that are not made from a struct of their own."""
+    scalars = {
+        _name(kind): {"title": _name(kind), "description": kind.description, **kind.schema}
+        for kind in fields.Scalar.__subclasses__()
+    }
+    error = msgspec.json.schema(Error, ref_template=REFERENCE + "{name}")["$defs"]["Error"]
+    error["description"] = docstring.words(Error.__doc__)
+    error["properties"]["details"] = reference("Details")
+    return scalars | {
+        "Details": dict(_DETAILS),
+        "Error": error,
+        "File": dict(_FILE),
+        "Int64": dict(_INT64),
+        # No reply says that it comes from the caller's own library.
+        "Source": {"title": "Source", "description": "Who said so.", "enum": [Source.CONSUMER, Source.GATEWAY]},
+        "TypedVariables": dict(TYPED_VARIABLES),
+        "Variables": dict(_VARIABLES),
+        Topology.__name__: {"title": Topology.__name__, "description": docstring.words(Topology.__doc__)},
+        DeployProcess.__name__: reference("File"),
+    }
+
+
+def _name(kind: type) -> str:
+    return "Duration" if kind is fields.Period else kind.__name__.removesuffix("Number")
+
+
+def _scalar(kind: type) -> Schema:
+    return reference(_name(kind))
+
+
+def _structs(kinds: list[Any]) -> Iterator[inspect.StructType]:
+    """The types of objects in these types, however deep; one may come more than once."""
+    for kind in kinds:
+        yield from _inside(type_info(kind))
+
+
+def _inside(kind: inspect.Type) -> Iterator[inspect.StructType]:
+    match kind:
+        case inspect.Metadata():
+            yield from _inside(kind.type)
+        case inspect.VarTupleType():
+            yield from _inside(kind.item_type)
+        case inspect.UnionType():
+            for each in kind.types:
+                yield from _inside(each)
+        case inspect.StructType():
+            yield kind
+            for field in kind.fields:
+                yield from _inside(field.type)
+
+
+def _exact(info: inspect.StructType, schema: Schema) -> Schema:
+    """What the generator made of a type, with what it does not know."""
+    made = schema | {"description": docstring.words(info.cls.__doc__)}
+    documents = "TypedVariables" if info.cls is Signal else "Variables"
+    properties = {
+        field.encode_name: _field(field, schema["properties"][field.encode_name], documents) for field in info.fields
+    }
+    if issubclass(info.cls, Result):
+        return made | {"properties": _answers(info, properties)} | _present(info)
+    rules = {"oneOf": [{"required": [name]} for _, name in choice]} if (choice := one_of(info.cls)) else {}
+    made |= {"properties": properties} | rules | _CHOICES.get(info.cls, {})
+    return made if made["required"] else {name: each for name, each in made.items() if name != "required"}
+
+
+def _field(field: inspect.Field, schema: Schema, documents: str) -> Schema:
+    """The schema of a field of a request: without the default null, which says "absent" and may not be sent."""
+    if isinstance(field.type, inspect.RawType):
+        # Null variables are none; where they are required, that is refused.
+        return reference(documents) if field.required else {"anyOf": [reference(documents), {"type": "null"}]}
+    if isinstance(field.type, inspect.CustomType) and field.type.cls is fields.Period and field.required:
+        return {"allOf": [schema, _SOMETHING]}
+    return {name: each for name, each in schema.items() if (name, each) != ("default", None)}
+
+
+def _answers(info: inspect.StructType, properties: dict[str, Schema]) -> dict[str, Schema]:
+    return {field.encode_name: _answer(field, properties[field.encode_name]) for field in info.fields}
+
+
+def _answer(field: inspect.Field, schema: Schema) -> Schema:
+    """The schema of a field of a reply; there is no default, because every field is there."""
+    bare = {name: each for name, each in schema.items() if name != "default"}
+    if not field.encode_name.endswith("Key") and field.encode_name not in INT64_NAMES:
+        return bare
+    if bare == {"type": "integer"}:
+        return reference("Int64")
+    return {"anyOf": [reference("Int64"), {"type": "null"}]} if {"type": "integer"} in bare.get("anyOf", ()) else bare
+
+
+def _present(info: inspect.StructType) -> Schema:
+    """Which fields of a reply are there: all, but of a deployment one."""
+    names = [field.encode_name for field in info.fields]
+    if info.cls is Deployment:
+        return {"required": [], "oneOf": [{"required": [name]} for name in names]}
+    return {"required": names}

@@ -1,0 +1,80 @@
+"""Plain JSON Schemas for people without AsyncAPI: whole files, each of which needs no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import orjson
+
+from zeebe_amqp.asyncapi.bodies import ERROR_REPLY, bodies, reply_name, request_name
+from zeebe_amqp.asyncapi.data import REFERENCE, Schema, schemas
+from zeebe_amqp.commands import COMMANDS
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+"""The JSON Schema that the files are written in."""
+DEFINITIONS: Final = "#/$defs/"
+"""Where a file has the schemas that it refers to."""
+
+
+def files() -> dict[str, Schema]:
+    """The schema of every body by file name: of each operation's request and reply, and of any request and reply."""
+    known = schemas() | bodies()
+    made = {}
+    for operation, command in COMMANDS.items():
+        made[f"{operation}.request.json"] = _file([request_name(command)], known, f"Request {operation}")
+        made[f"{operation}.reply.json"] = _file([reply_name(command), ERROR_REPLY], known, f"Reply {operation}")
+    commands = COMMANDS.values()
+    made["request.json"] = _file([request_name(command) for command in commands], known, "Request")
+    made["reply.json"] = _file([*map(reply_name, commands), ERROR_REPLY], known, "Reply")
+    return made
+
+
+def encoded(schema: Schema) -> str:
+    """A schema as the text of a file."""
+    return orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode()
+
+
+def _file(names: list[str], known: dict[str, Schema], title: str) -> Schema:
+    needed = sorted(_needed(names, known))
+    root: Schema = (
+        {"$ref": DEFINITIONS + names[0]}
+        if len(names) == 1
+        else {"anyOf": [{"$ref": DEFINITIONS + name} for name in names]}
+    )
+    return {"$schema": DIALECT, "title": title, **root, "$defs": {name: _moved(known[name]) for name in needed}}
+
+
+def _needed(names: Iterable[str], known: dict[str, Schema]) -> set[str]:
+    """These names, and all that their schemas refer to, however far."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        if (name := waiting.pop()) not in found:
+            found.add(name)
+            waiting += _references(known[name])
+    return found
+
+
+def _references(value: Any) -> Iterator[str]:
+    match value:
+        case {"$ref": str(target)}:
+            yield target.removeprefix(REFERENCE)
+        case dict():
+            for each in value.values():
+                yield from _references(each)
+        case list():
+            for each in value:
+                yield from _references(each)
+
+
+def _moved(value: Any) -> Any:
+    """The schema with its references into the file itself."""
+    match value:
+        case {"$ref": str(target)}:
+            return {"$ref": target.replace(REFERENCE, DEFINITIONS)}
+        case dict():
+            return {name: _moved(each) for name, each in value.items()}
+        case list():
+            return [_moved(each) for each in value]
+    return value
