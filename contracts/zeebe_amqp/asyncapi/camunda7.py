@@ -32,11 +32,6 @@ _YES: Final[dict[str, Any]] = {"anyOf": [{"enum": [True, 1]}, {"type": "string",
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
 
 TENANTS: Final[dict[str, Any]] = {
-    "not": {
-        "allOf": [
-            _given("executionId", _TEXT),
-            {"anyOf": [_given("tenantId", _TEXT), _given("withoutTenantId", _YES)]},
-        ]
-    }
+    "allOf": [_given("executionId", _TEXT), {"anyOf": [_given("tenantId", _TEXT), _given("withoutTenantId", _YES)]}]
 }
-"""A signal to one execution names no tenant."""
+"""What is refused: a signal to one execution that names a tenant."""

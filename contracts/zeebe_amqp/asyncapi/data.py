@@ -7,6 +7,7 @@ that only one of the two has.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -59,12 +60,12 @@ _DETAILS: Final[Schema] = {
         "attempts": {"type": "integer", "minimum": 1, "description": "how often the gateway was called"},
     },
 }
-_CHOICES: Final[Mapping[type, Schema]] = {
+_REFUSED: Final[Mapping[type, Schema]] = {
     # An id names the latest version unless told otherwise; a key names one version.
-    CreateInstance: {"not": {"required": ["version", "processDefinitionKey"]}},
+    CreateInstance: {"required": ["version", "processDefinitionKey"]},
     Signal: TENANTS,
 }
-"""Rules between the fields of a type, besides `one_of`."""
+"""What fields of a type may not be together, besides `one_of`."""
 
 
 def reference(name: str) -> Schema:
@@ -143,15 +144,35 @@ def _inside(kind: inspect.Type) -> Iterator[inspect.StructType]:
 def _exact(info: inspect.StructType, schema: Schema) -> Schema:
     """What the generator made of a type, with what it does not know."""
     made = schema | {"description": docstring.words(info.cls.__doc__)}
-    documents = "TypedVariables" if info.cls is Signal else "Variables"
-    properties = {
-        field.encode_name: _field(field, schema["properties"][field.encode_name], documents) for field in info.fields
-    }
+    known = schema["properties"]
     if issubclass(info.cls, Result):
-        return made | {"properties": _answers(info, properties)} | _present(info)
-    rules = {"oneOf": [{"required": [name]} for _, name in choice]} if (choice := one_of(info.cls)) else {}
-    made |= {"properties": properties} | rules | _CHOICES.get(info.cls, {})
+        answers = {field.encode_name: _answer(field, known[field.encode_name]) for field in info.fields}
+        return made | {"properties": answers} | _present(info)
+    documents = "TypedVariables" if info.cls is Signal else "Variables"
+    asked = {field.encode_name: _field(field, known[field.encode_name], documents) for field in info.fields}
+    made |= {"properties": asked} | _rules(info.cls)
     return made if made["required"] else {name: each for name, each in made.items() if name != "required"}
+
+
+def _rules(kind: type) -> Schema:
+    """The rules between the fields of a request."""
+    wrong = [*_not_one([wire_name for _, wire_name in one_of(kind)])]
+    if kind in _REFUSED:
+        wrong.append(_REFUSED[kind])
+    return _never(wrong) if wrong else {}
+
+
+def _not_one(names: list[str]) -> Iterator[Schema]:
+    """When not exactly one of these fields is there."""
+    if names:
+        yield {"not": {"anyOf": [{"required": [name]} for name in names]}}
+    yield from ({"required": list(pair)} for pair in combinations(names, 2))
+
+
+def _never(wrong: list[Schema]) -> Schema:
+    # Written as what is refused: generators of code take every oneOf and anyOf for a type of its own, and lose the
+    # fields over it.
+    return {"not": wrong[0] if len(wrong) == 1 else {"anyOf": wrong}}
 
 
 def _field(field: inspect.Field, schema: Schema, documents: str) -> Schema:
@@ -162,10 +183,6 @@ def _field(field: inspect.Field, schema: Schema, documents: str) -> Schema:
     if isinstance(field.type, inspect.CustomType) and field.type.cls is fields.Period and field.required:
         return {"allOf": [schema, _SOMETHING]}
     return {name: each for name, each in schema.items() if (name, each) != ("default", None)}
-
-
-def _answers(info: inspect.StructType, properties: dict[str, Schema]) -> dict[str, Schema]:
-    return {field.encode_name: _answer(field, properties[field.encode_name]) for field in info.fields}
 
 
 def _answer(field: inspect.Field, schema: Schema) -> Schema:
@@ -182,5 +199,5 @@ def _present(info: inspect.StructType) -> Schema:
     """Which fields of a reply are there: all, but of a deployment one."""
     names = [field.encode_name for field in info.fields]
     if info.cls is Deployment:
-        return {"required": [], "oneOf": [{"required": [name]} for name in names]}
+        return {"required": []} | _never([*_not_one(names)])
     return {"required": names}
