@@ -75,7 +75,9 @@ def reference(name: str) -> Schema:
 
 def schemas() -> dict[str, Schema]:
     """The schemas by name: of each command's data and its parts, of each result and its parts, and of the error."""
-    kinds = [*COMMANDS.values(), *(kind for command in COMMANDS.values() for kind in results(command))]
+    # A file to deploy is text, whatever the command makes of it.
+    commands = [command for command in COMMANDS.values() if command is not DeployProcess]
+    kinds = [*commands, *(kind for command in COMMANDS.values() for kind in results(command))]
     _, made = msgspec.json.schema_components([*kinds, Error], schema_hook=_scalar, ref_template=REFERENCE + "{name}")
     for info in _structs(kinds):
         made[info.cls.__name__] = _exact(info, made[info.cls.__name__])
@@ -108,7 +110,6 @@ def _plain() -> dict[str, Schema]:
         "TypedVariables": dict(TYPED_VARIABLES),
         "Variables": dict(_VARIABLES),
         Topology.__name__: {"title": Topology.__name__, "description": docstring.words(Topology.__doc__)},
-        DeployProcess.__name__: reference("File"),
     }
 
 

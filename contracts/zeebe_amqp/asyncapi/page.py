@@ -21,17 +21,17 @@ def text() -> str:
         import yaml
     except ModuleNotFoundError as missing:
         raise ImportError("YAML needs the extra `asyncapi`: pip install 'zeebe-amqp[asyncapi]'") from missing
-    made = yaml.dump(_plain(document()), Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=WIDTH)
+    made = yaml.dump(plain(document()), Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=WIDTH)
     return str(made)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A copy without enums, and in which nothing is there twice: YAML would write a reference to the first."""
     match value:
         case dict():
-            return {str(name): _plain(each) for name, each in value.items()}
+            return {str(name): plain(each) for name, each in value.items()}
         case list() | tuple():
-            return [_plain(each) for each in value]
+            return [plain(each) for each in value]
         case str():
             return str(value)
     return value

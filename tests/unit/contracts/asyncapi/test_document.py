@@ -1,0 +1,137 @@
+"""The AsyncAPI document: it is whole, its examples are valid, and it says what the consumer does."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from consumer.broker.topology import DEAD_QUEUE, REQUEST_QUEUE
+from zeebe_amqp import asyncapi, wire
+from zeebe_amqp.asyncapi import page
+from zeebe_amqp.asyncapi.document import WAITING
+from zeebe_amqp.commands import COMMANDS, Command
+from zeebe_amqp.reply import Reply
+
+DRAFT_7 = import_module("jsonschema").Draft7Validator  # whose types are in another package
+CURRENT = import_module("jsonschema").Draft202012Validator
+DOCUMENT = yaml.safe_load(asyncapi.text())
+MESSAGES = DOCUMENT["components"]["messages"]
+OPERATIONS = {name: each for name, each in DOCUMENT["operations"].items() if each["action"] == "receive"}
+
+
+def at(target: str) -> Any:
+    """What a reference leads to."""
+    found: Any = DOCUMENT
+    for step in target.removeprefix("#/").split("/"):
+        found = found[step]
+    return found
+
+
+def references(value: Any) -> Iterator[str]:
+    match value:
+        case {"$ref": str(target)}:
+            yield target
+        case dict():
+            for each in value.values():
+                yield from references(each)
+        case list():
+            for each in value:
+                yield from references(each)
+
+
+def payload(name: str, kind: Any) -> Any:
+    """A validator of a message's payload."""
+    schema = {**MESSAGES[name]["payload"], "components": DOCUMENT["components"]}
+    return kind(schema)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    assert all(at(target) is not None for target in references(DOCUMENT))
+
+
+def test_every_schema_and_message_is_used() -> None:
+    used = set(references(DOCUMENT))
+    for kind in ("schemas", "messages"):
+        for name in DOCUMENT["components"][kind]:
+            assert f"#/components/{kind}/{name}" in used, name
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("kind", [DRAFT_7, CURRENT], ids=["draft 7", "2020-12"])
+def test_every_example_of_a_message_is_valid_in_both_dialects(name: str, kind: Any) -> None:
+    for example in MESSAGES[name].get("examples", ()):
+        assert [error.message for error in payload(name, kind).iter_errors(example["payload"])] == []
+
+
+@pytest.mark.parametrize("name", asyncapi.files())
+def test_every_schema_file_is_a_schema_in_both_dialects(name: str) -> None:
+    schema = yaml.safe_load(yaml.safe_dump(page.plain(asyncapi.files()[name])))
+    for kind in (DRAFT_7, CURRENT):
+        kind.check_schema(schema)
+
+
+@pytest.mark.parametrize("name", [name for name in MESSAGES if name.endswith((".request", ".result", "error"))])
+def test_every_message_of_an_operation_has_an_example(name: str) -> None:
+    assert MESSAGES[name]["examples"]
+
+
+@pytest.mark.parametrize("operation", COMMANDS)
+def test_every_operation_has_its_request_its_result_and_the_error(operation: str) -> None:
+    described = OPERATIONS[operation]
+    [*asked] = [each["$ref"].rpartition("/")[2] for each in described["messages"]]
+    assert asked[0] == f"{operation}.request"
+    answers = [each["$ref"].rpartition("/")[2] for each in described["reply"]["messages"]]
+    assert answers == [Reply(operation).type, "error"]
+    assert MESSAGES[answers[0]]["bindings"]["amqp"]["messageType"] == Reply(operation).type
+    assert described["reply"]["address"]["location"] == "$message.header#/reply_to"
+
+
+def waits(command: type[Command]) -> bool:
+    """Whether requests of this kind can wait on purpose."""
+    return command.wait is not Command.wait
+
+
+def test_requests_that_wait_have_an_operation_in_the_queue_for_polls() -> None:
+    assert set(WAITING) == {command for command in COMMANDS.values() if waits(command)}
+    for command in WAITING:
+        assert OPERATIONS[f"{command.operation}.waiting"]["channel"] == {"$ref": "#/channels/polls"}
+    assert set(OPERATIONS) == {*COMMANDS, *(f"{command.operation}.waiting" for command in WAITING)}
+
+
+@pytest.mark.parametrize(
+    ("channel", "name", "arguments"),
+    [
+        ("commands", wire.COMMANDS_QUEUE, REQUEST_QUEUE),
+        ("polls", wire.POLLS_QUEUE, REQUEST_QUEUE),
+        ("dead", wire.DEAD_LETTER, DEAD_QUEUE),
+    ],
+)
+def test_the_queues_are_those_that_the_consumer_declares(channel: str, name: str, arguments: dict[str, Any]) -> None:
+    described = DOCUMENT["channels"][channel]
+    binding = described["bindings"]["amqp"]
+    assert (described["address"], binding["queue"]["name"], binding["queue"]["durable"]) == (name, name, True)
+    assert binding["x-arguments"] == arguments
+
+
+def test_both_request_queues_take_every_request() -> None:
+    channels = DOCUMENT["channels"]
+    assert set(channels["commands"]["messages"]) == set(channels["polls"]["messages"])
+
+
+def test_what_is_printed_is_what_is_committed(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_module("zeebe_amqp.asyncapi", run_name="__main__")
+    committed = Path(__file__).parents[4] / "docs" / "asyncapi.yaml"
+    assert capsys.readouterr().out == committed.read_text(), "make reference"
+
+
+def test_without_yaml_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(ImportError, match=r"zeebe-amqp\[asyncapi\]"):
+        asyncapi.text()

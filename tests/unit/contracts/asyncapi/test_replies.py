@@ -1,0 +1,116 @@
+"""The schemas of replies: what the consumer answers is valid, with keys as numbers and as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from consumer.operations import OPERATIONS
+from tests.unit.consumer.operations.responses import RESULTS
+from tests.unit.contracts.asyncapi.schema import accepted, problems
+from zeebe_amqp.asyncapi.data import INT64_NAMES
+from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.errors import Code, CommandError, Outcome, Source, invalid
+from zeebe_amqp.examples import EXAMPLES, Example, filled
+from zeebe_amqp.reply import Reply
+
+ERROR = {"code": "NOT_FOUND", "message": "m", "source": "gateway", "outcome": "unknown", "retryable": False}
+
+
+def file(operation: str) -> str:
+    return f"{operation}.reply.json"
+
+
+@pytest.mark.parametrize("shown", EXAMPLES, ids=lambda shown: f"{shown.operation} {shown.title}")
+def test_every_example_of_a_reply_is_valid(shown: Example) -> None:
+    body = {"operation": shown.operation, "data": filled(shown.reply)}
+    for name in (file(shown.operation), "reply.json"):
+        assert problems(name, body) == []
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["numbers", "text"])
+@pytest.mark.parametrize(("operation", "response", "expected"), RESULTS)
+def test_every_answer_is_valid(operation: str, response: Any, expected: Any, as_text: bool) -> None:
+    data = OPERATIONS[operation].to_result(response, as_text)
+    body = json.loads(Reply(operation, data).encode())
+    assert problems(file(operation), body) == []
+
+
+def pairs(numbers: Any, texts: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Names of whole numbers in an answer, each with what it becomes when keys are text."""
+    match numbers:
+        case dict():
+            for each in numbers:
+                yield from pairs(numbers[each], texts[each], each)
+        case list():
+            for number, text in zip(numbers, texts, strict=True):
+                yield from pairs(number, text, name)
+        case int() if not isinstance(numbers, bool):
+            yield name, texts
+
+
+def test_numbers_that_may_be_text_are_those_the_schemas_say() -> None:
+    found = 0
+    for operation, response, _ in RESULTS:
+        convert = OPERATIONS[operation].to_result
+        for name, value in pairs(convert(response, False), convert(response, True)):
+            found += 1
+            assert isinstance(value, str) == (name in INT64_NAMES or name.endswith("Key")), (operation, name)
+    assert found
+
+
+@pytest.mark.parametrize("operation", COMMANDS)
+def test_an_answer_has_every_field_and_may_have_more(operation: str) -> None:
+    shown = next(each for each in EXAMPLES if each.operation == operation and each.title)
+    data = filled(shown.reply)
+    assert accepted(file(operation), {"operation": operation, "data": data, "later": 1})
+    assert not accepted(file(operation), {"operation": operation})
+    assert not accepted(file(operation), {"operation": "other", "data": data})
+    if isinstance(data, dict):
+        assert accepted(file(operation), {"operation": operation, "data": data | {"later": 1}})
+        for name in data:
+            lacking = {each: value for each, value in data.items() if each != name}
+            assert not accepted(file(operation), {"operation": operation, "data": lacking}), name
+
+
+@pytest.mark.parametrize("code", Code)
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("source", [Source.CONSUMER, Source.GATEWAY])
+def test_every_error_is_valid(code: Code, outcome: Outcome, source: Source) -> None:
+    details = {"field": "data.x", "suggestion": "y", "intent": "COMPLETE", "rejection": "NOT_FOUND", "attempts": 5}
+    error = CommandError(code, "m", source=source, outcome=outcome, retryable=True, details=details).error()
+    for operation in (None, "topology", "tropology"):
+        assert problems("reply.json", json.loads(Reply(operation, error=error).encode())) == []
+
+
+def test_an_error_is_an_answer_to_every_operation() -> None:
+    for operation in COMMANDS:
+        reply = Reply(operation, error=invalid("data.x", "missing").error())
+        assert problems(file(operation), json.loads(reply.encode())) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"code": "GONE"},
+        {"source": "client"},
+        {"outcome": "executed"},
+        {"retryable": "no"},
+        {"message": None},
+        {"details": None},
+        {"details": {"field": 1}},
+    ],
+    ids=str,
+)
+def test_a_wrong_error_is_refused(wrong: dict[str, Any]) -> None:
+    assert accepted("reply.json", {"operation": None, "error": ERROR})
+    assert not accepted("reply.json", {"operation": None, "error": ERROR | wrong})
+
+
+@pytest.mark.parametrize("name", ERROR)
+def test_an_error_lacks_nothing(name: str) -> None:
+    lacking = {each: value for each, value in ERROR.items() if each != name}
+    assert not accepted("reply.json", {"operation": None, "error": lacking})
