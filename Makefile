@@ -11,7 +11,7 @@ SIDE_BY_SIDE := --numprocesses auto --maxprocesses 3 --dist loadfile
 export OP DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 demo up down status call test check unit lint format types layers proto proto-check lock reference bench faults soak docs clean
+.PHONY: help venv servers camunda7 tools demo up down status call test check unit lint format types layers proto proto-check lock reference asyncapi-check bench faults soak docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ servers: venv ## RabbitMQ, Redis, Java and two Zeebes for development, downloade
 
 camunda7: venv ## a Camunda 7 engine for the tests, downloaded once
 	@$(RUN) -m scripts.camunda7
+
+tools: venv ## AsyncAPI's schema and viewer, and what the callers in Java and TypeScript need, downloaded once
+	@$(RUN) -m scripts.asyncapi_tools
+	@$(RUN) -m scripts.callers
 
 # --- playing ----------------------------------------------------------------------------------------------------------
 
@@ -52,7 +56,7 @@ call: venv ## send one command and show the reply: make call OP=topology DATA='{
 
 # --- checking ---------------------------------------------------------------------------------------------------------
 
-test: servers camunda7 check proto-check ## everything that must pass: format, lint, types, layers, protocol, all tests
+test: servers camunda7 tools check proto-check ## everything that must pass: format, lint, types, layers, protocol, all tests
 	$(RUN) -m pytest --cov $(SIDE_BY_SIDE)
 
 unit: venv ## the quick tests, no servers
@@ -93,8 +97,11 @@ lock: venv ## write the lock files anew (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) --output-file requirements/dev.txt --constraint requirements/run.txt --extra client \
 		pyproject.toml contracts/pyproject.toml requirements/dev.in
 
-reference: venv ## make docs/operations.md and docs/configuration.md anew from the code
+reference: venv ## make the pages of operations and settings, the AsyncAPI document and the schemas anew from the code
 	@$(RUN) -m scripts.reference
+
+asyncapi-check: venv ## read the AsyncAPI document with the reference parser; once per release
+	@$(RUN) -m scripts.asyncapi_tools --check
 
 bench: servers ## measure
 	@$(RUN) -m benchmarks

@@ -60,7 +60,7 @@ def fetch_dependencies(project: Path, target: Path) -> None:
         ServerError: Maven is missing or failed; with what it printed.
     """
     goal = [f"{PLUGIN}:copy-dependencies", "-f", str(project), "-DincludeScope=runtime", f"-DoutputDirectory={target}"]
-    run(goal, target, Progress("Camunda 7", 0), [target])
+    run(goal, target, Progress(f"what {project} needs", 0), [target])
 
 
 def run(arguments: list[str], folder: Path, progress: Progress, growing: list[Path]) -> None:

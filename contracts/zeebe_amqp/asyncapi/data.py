@@ -42,6 +42,7 @@ _VARIABLES: Final[Schema] = {
     "title": "Variables",
     "description": "a JSON object, handed to the engine byte for byte; at most 500 levels deep",
     "type": "object",
+    "additionalProperties": True,
 }
 _FILE: Final[Schema] = {
     "title": "File",
