@@ -21,8 +21,8 @@ SCHEMA_SHA256 = "01af8744dc33c0c7eb2e908f6a955319ee58b70ecadc9387d1aeb16c0cd2892
 VIEWER_PACKAGE = "@asyncapi/react-component@3.2.1"
 VIEWER_SHA256 = "c7b5fa24dd8395383fcde3fe53d1bc9a66f02e39c86999845e486084504d512c"
 VIEWER_FILES = {
-    "browser/standalone/without-parser.js": "viewer.js",
-    "browser/standalone/without-parser.js.LICENSE.txt": "viewer.LICENSE.txt",
+    "browser/standalone/index.js": "viewer.js",
+    "browser/standalone/index.js.LICENSE.txt": "viewer.LICENSE.txt",
     "styles/default.min.css": "viewer.css",
 }
 

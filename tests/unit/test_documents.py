@@ -103,6 +103,12 @@ def test_the_callers_of_the_readme_are_the_examples() -> None:
     assert shown == [example.partition('"""\n\n')[2] for example in examples]
 
 
+@pytest.mark.parametrize("program", ["typescript/caller.ts", "java/Caller.java"])
+def test_the_callers_of_the_page_about_languages_are_the_examples(program: str) -> None:
+    page = (ROOT / "docs" / "languages.md").read_text()
+    assert f"```{program.partition('/')[0]}\n{(ROOT / 'examples' / program).read_text()}```" in page
+
+
 def test_the_readme_lists_the_operations() -> None:
     table = (ROOT / "README.md").read_text().partition("## Operations")[2].partition("Every field")[0]
     assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == list(COMMANDS)
