@@ -1,4 +1,4 @@
-"""Every example of the page of operations, in its order, on a real engine: the requests work, the replies are such."""
+"""Every example of the page of operations, in its order, on a real engine: requests and replies are what they say."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.integration.caller import Caller
 from tests.integration.scene import KEY, PARTITION_SHIFT, Scene, refused
+from tests.unit.contracts.asyncapi.schema import problems
 from zeebe_amqp.errors import Code, Source
 from zeebe_amqp.examples import EXAMPLES, Example, filled, kept
 
@@ -45,6 +46,7 @@ async def run(caller: Caller, example: Example, values: dict[str, Any]) -> Any:
         assert (error.code, error.source) == (Code.UNIMPLEMENTED, Source.CONSUMER)
         return filled(example.reply)
     assert reply.error is None, (example.title, reply.error)
+    assert problems(f"{example.operation}.reply.json", {"operation": reply.operation, "data": reply.data}) == []
     assert without(reply.data) == like(filled(example.reply)), example.title
     return reply.data
 

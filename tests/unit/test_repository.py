@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -45,6 +46,7 @@ HOSTS = [
     "repo.maven" + ".apache",
     "repo1.maven" + ".org",
     "deb.debian" + ".org",
+    "registry.npm" + "js",
 ]
 PATHS = ["/root" + "/", "/work" + "/main", "/work" + "/shared", "/tmp" + "/spec"]
 
@@ -65,6 +67,15 @@ def test_lock_files_pin_every_package_with_hashes_and_name_no_index(lock: Path) 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_every_lock_file_is_made_by_make_lock(lock: Path) -> None:
     assert f"requirements/{lock.name}" in (ROOT / "Makefile").read_text().partition("\nlock:")[2]
+
+
+@pytest.mark.parametrize("lock", [file for file in kept() if file.name == "package-lock.json"], ids=str)
+def test_lock_files_of_npm_have_a_hash_for_every_package_and_name_no_registry(lock: Path) -> None:
+    packages = {name: each for name, each in json.loads(lock.read_text())["packages"].items() if name}
+    assert packages
+    for name, package in packages.items():
+        assert package["integrity"].startswith("sha512-"), name
+        assert "resolved" not in package, name
 
 
 def test_development_uses_the_versions_that_run() -> None:
