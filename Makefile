@@ -94,7 +94,7 @@ lock: venv ## write the lock files anew (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) --output-file requirements/java.txt requirements/java.in
 	$(LOCK) $(UPGRADE) --output-file requirements/build.txt requirements/build.in
 	$(LOCK) $(UPGRADE) --output-file requirements/run.txt pyproject.toml
-	$(LOCK) $(UPGRADE) --output-file requirements/dev.txt --constraint requirements/run.txt --extra client \
+	$(LOCK) $(UPGRADE) --output-file requirements/dev.txt --constraint requirements/run.txt --extra client --extra cli \
 		pyproject.toml contracts/pyproject.toml requirements/dev.in
 
 reference: venv ## make the pages of operations and settings, the AsyncAPI document and the schemas anew from the code

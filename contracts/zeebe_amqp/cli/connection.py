@@ -1,0 +1,141 @@
+"""Where requests go, and the options that say so."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Final, Self, TypeVar
+
+import click
+
+from zeebe_amqp import wire
+from zeebe_amqp.cli import exits
+from zeebe_amqp.cli.screen import AUTO, MODES, Screen
+from zeebe_amqp.cli.values import SECONDS, TEXT
+from zeebe_amqp.client import Client
+from zeebe_amqp.errors import CommandError
+
+__all__ = ["CONNECTION", "REQUEST", "TIMEOUT", "Connection", "Request", "connected"]
+
+LOCAL: Final = "amqp://guest:guest@127.0.0.1:5672/"
+TIMEOUT: Final = 30.0
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The broker and its request queues, and what is told how."""
+
+    urls: tuple[str, ...]
+    queues: tuple[str, str]
+    screen: Screen
+
+    def client(self, timeout: float = TIMEOUT) -> Client:
+        """A client that is not open yet.
+
+        Raises:
+            click.UsageError: an address is none.
+        """
+        commands, polls = self.queues
+        try:
+            return Client(self.urls, timeout=timeout, commands=commands, polls=polls)
+        except ValueError as problem:
+            raise click.UsageError(f"--url: {problem}") from None
+
+
+@dataclass(frozen=True)
+class Request:
+    """How a request is sent: `timeout` in seconds, None = the usual one; `trace` = begin one."""
+
+    operation: str | None
+    request_id: str
+    timeout: float | None
+    trace: bool
+
+    @classmethod
+    def of(cls, operation: str | None, request_id: str | None, timeout: float | None, trace: bool) -> Self:
+        """A request under this id, or a fresh one."""
+        return cls(operation, request_id or uuid.uuid4().hex, timeout, trace)
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Errors say which request failed, whoever raised them."""
+        try:
+            yield
+        except CommandError as error:
+            error.operation = error.operation or self.operation
+            error.request_id = self.request_id
+            raise
+
+
+def _queues(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise click.BadParameter("expected names of queues, separated by a comma", context, parameter)
+    return names[0], names[-1]
+
+
+def _urls(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    return tuple(url.strip() for url in re.split(r",(?=\s*amqps?://)", text))
+
+
+CONNECTION: Final[tuple[click.Parameter, ...]] = (
+    click.Option(
+        ["--url"],
+        envvar="AMQP_URL",
+        default=LOCAL,
+        type=TEXT,
+        callback=_urls,
+        show_envvar=True,
+        help=f"the broker, or several hosts of it separated by commas; default {LOCAL}",
+    ),
+    click.Option(
+        ["--queues"],
+        envvar="AMQP_QUEUES",
+        default=f"{wire.COMMANDS_QUEUE},{wire.POLLS_QUEUE}",
+        type=TEXT,
+        callback=_queues,
+        show_envvar=True,
+        help="the service's queues, for commands and for requests that wait on purpose; default "
+        f"{wire.COMMANDS_QUEUE},{wire.POLLS_QUEUE}",
+    ),
+    click.Option(
+        ["-o", "--output"],
+        type=click.Choice(MODES),
+        default=AUTO,
+        help="text for people, or JSON lines; default auto: text on a terminal",
+    ),
+)
+"""Options of every command that talks to a broker."""
+REQUEST: Final[tuple[click.Parameter, ...]] = (
+    click.Option(
+        ["--timeout"],
+        type=SECONDS,
+        help='how long to wait for the answer, such as "90s"; default 30s, and what the request waits on purpose',
+    ),
+    click.Option(
+        ["--request-id"], type=TEXT, help="identity of the request: sent again, it is answered again, not run again"
+    ),
+    click.Option(["--trace"], is_flag=True, help="begin a trace and tell its id; TRACEPARENT is continued in any case"),
+)
+"""Options of every command that sends one request."""
+
+
+def connected(function: F) -> F:
+    """A callback that is given a `Connection` for the options of one; errors of commands become an exit code."""
+
+    @wraps(function)
+    def callback(url: tuple[str, ...], queues: tuple[str, str], output: str, **options: Any) -> Any:
+        screen = Screen(output)
+        try:
+            return function(Connection(url, queues, screen), **options)
+        except CommandError as error:
+            screen.error(error)
+            return exits.of(error)
+
+    return callback  # type: ignore[return-value]

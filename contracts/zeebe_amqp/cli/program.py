@@ -1,0 +1,96 @@
+"""The program: all commands, and how errors end it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import click
+from click.shell_completion import get_completion_class
+
+from zeebe_amqp import __version__
+from zeebe_amqp.cli import exits, operations
+from zeebe_amqp.cli.batch import batch
+from zeebe_amqp.cli.call import call
+from zeebe_amqp.cli.examples import PROGRAM
+from zeebe_amqp.cli.screen import printable
+from zeebe_amqp.cli.watch import watch
+from zeebe_amqp.commands import COMMANDS
+
+__all__ = ["program", "run"]
+
+LIBRARIES: Final = ("aiormq", "aio_pika", "asyncio")
+SHELLS: Final = ("bash", "zsh", "fish")
+
+
+class Program(click.Group):
+    """The commands in two sections: operations of the engine, and the rest."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each command with its first sentence."""
+        names = {"Operations": list(COMMANDS), "Commands": [name for name in self.commands if name not in COMMANDS]}
+        for title, section in names.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(90)) for name in section])
+
+
+@click.group(
+    cls=Program,
+    context_settings={"max_content_width": 120, "help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 2 nothing was sent, 11 to 26 not executed, 41 to 56 it may have been executed.",
+)
+@click.version_option(__version__, prog_name=PROGRAM)
+def program() -> None:
+    """Command Zeebe over RabbitMQ: a command for every operation, text for people, JSON lines when piped."""
+
+
+@program.command(short_help="Print what completes commands and options in a shell")
+@click.argument("shell", type=click.Choice(SHELLS), help="the shell that reads it")
+def completion(shell: str) -> None:
+    """Print what completes this program's commands and options: eval "$(zeebe-amqp completion bash)"."""
+    found = get_completion_class(shell)
+    assert found is not None  # the library has all three
+    click.echo(found(program, {}, PROGRAM, "_ZEEBE_AMQP_COMPLETE").source())
+
+
+for _command in (*operations.commands(), call, batch, watch):
+    program.add_command(_command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the program with these arguments, or its own; the exit code."""
+    # The libraries tell every lost connection themselves, with a traceback; ours says it once and in words.
+    for library in LIBRARIES:
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+    try:
+        # With NO_COLOR in the environment nothing is coloured, whatever the terminal can.
+        color = False if os.environ.get("NO_COLOR") else None
+        code: Any = program.main(arguments, PROGRAM, standalone_mode=False, color=color)
+        sys.stdout.flush()
+    except BaseException as problem:
+        return _ended(problem)
+    return code if isinstance(code, int) else exits.OK
+
+
+def _ended(problem: BaseException) -> int:
+    """Say why it ended; the exit code."""
+    match problem:
+        case click.ClickException():
+            problem.show()
+            return exits.USAGE
+        case click.Abort() | KeyboardInterrupt():
+            click.echo("interrupted", err=True)
+            return exits.INTERRUPTED
+        case SystemExit(code=1):  # so the library answers a reader who went away
+            return exits.PIPE
+        case BrokenPipeError():
+            # What is left in the buffer would raise again when the interpreter ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return exits.PIPE
+        case Exception():
+            click.echo(printable(f"a defect of {PROGRAM}: {type(problem).__name__}: {problem}"), err=True)
+            return exits.DEFECT
+    raise problem

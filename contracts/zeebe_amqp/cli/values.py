@@ -1,0 +1,105 @@
+"""The values of options: text from a shell, and what becomes of it in JSON."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+import orjson
+
+from zeebe_amqp import periods
+from zeebe_amqp.words import quoted
+
+__all__ = ["DOCUMENT", "NUMBER", "SECONDS", "TEXT", "read"]
+
+STANDARD_INPUT: Final = "-"
+_NUMBER: Final = re.compile(r"-?[0-9]{1,20}")
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+
+class TextType(click.ParamType[str]):
+    """Text as it is, whatever its first character."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text; bytes that are not UTF-8 are refused, JSON has no place for them."""
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            self.fail("expected text, found bytes that are not UTF-8", param, ctx)
+        return str(value)
+
+
+class NumberType(click.ParamType[int]):
+    """A whole number; what is in range is the command's affair."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number, of plain decimal digits."""
+        if not _NUMBER.fullmatch(str(value)):
+            self.fail(f"expected a whole number, found {_shown(value)}", param, ctx)
+        return int(value)
+
+
+class DocumentType(click.ParamType[msgspec.Raw]):
+    """JSON, given as text, as `@file`, or as `@-` on standard input; it is sent as it is."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> msgspec.Raw:
+        """The JSON text, known to be exactly one value."""
+        try:
+            raw = read(value[1:]) if value.startswith("@") else value.encode()
+            orjson.loads(raw)
+        except UnicodeEncodeError:
+            self.fail("expected JSON, found bytes that are not UTF-8", param, ctx)
+        except orjson.JSONDecodeError as problem:
+            self.fail(f"not valid JSON: {problem} (or name a file: @variables.json)", param, ctx)
+        return msgspec.Raw(raw.strip())
+
+
+class SecondsType(click.ParamType[float]):
+    """How long: a duration with a unit, or a number of seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The duration in seconds, above 0."""
+        if isinstance(value, float):
+            return value
+        try:
+            seconds = float(value) if _SECONDS.fullmatch(value) else periods.milliseconds(value) / 1000
+        except ValueError:
+            seconds = 0.0
+        if not seconds:
+            self.fail(f'expected a duration above 0 such as "30s" or "2m", found {_shown(value)}', param, ctx)
+        return seconds
+
+
+TEXT: Final = TextType()
+NUMBER: Final = NumberType()
+DOCUMENT: Final = DocumentType()
+SECONDS: Final = SecondsType()
+
+
+def read(name: str) -> bytes:
+    """The bytes of a file, or with "-" of standard input.
+
+    Raises:
+        click.FileError: it cannot be read.
+    """
+    try:
+        return sys.stdin.buffer.read() if name == STANDARD_INPUT else Path(name).read_bytes()
+    except (OSError, ValueError) as problem:  # a name with a null byte is no OSError
+        reason = problem.strerror if isinstance(problem, OSError) else None
+        raise click.FileError(_shown(name).strip('"'), reason or str(problem)) from None
+
+
+def _shown(value: object) -> str:
+    return quoted("".join(char if char.isprintable() else "�" for char in str(value)))

@@ -1,0 +1,146 @@
+"""`zeebe-amqp watch`: replies as they come to a queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import aio_pika
+import click
+import msgspec
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, ChannelNotFoundEntity
+from aiormq.exceptions import ChannelAccessRefused
+
+from zeebe_amqp import wire
+from zeebe_amqp.cli.connection import CONNECTION, Connection, connected
+from zeebe_amqp.cli.examples import Line
+from zeebe_amqp.cli.help import Explained
+from zeebe_amqp.cli.values import SECONDS, TEXT
+from zeebe_amqp.client.answers import failure
+from zeebe_amqp.client.link import library_calls
+from zeebe_amqp.errors import Code, CommandError, Outcome
+
+__all__ = ["watch"]
+
+CONNECT_TIMEOUT: Final = 15.0
+AHEAD: Final = 10
+TROUBLE: Final = (AMQPError, ChannelInvalidStateError, OSError, RuntimeError)
+
+EXAMPLES: Final = (
+    Line(
+        "The next ten replies to a service; they are taken out of its queue",
+        "zeebe-amqp watch orders.replies --count 10",
+    ),
+    Line("What waits in its queue, left there", "zeebe-amqp watch orders.replies --keep --timeout 5s"),
+    Line(
+        "Copies of the replies to all services that begin with orders",
+        "zeebe-amqp watch --exchange zeebe.replies 'orders.#'",
+    ),
+)
+
+
+@click.command(
+    cls=Explained,
+    examples=EXAMPLES,
+    params=[
+        click.Argument(
+            ["name"], type=TEXT, metavar="QUEUE", help="the queue; with --exchange a pattern of routing keys"
+        ),
+        click.Option(["--exchange"], type=TEXT, help="copies of what goes to this topic exchange; no queue is touched"),
+        click.Option(["--keep"], is_flag=True, help="put the replies back into the queue at the end"),
+        click.Option(["--count"], type=click.IntRange(1), help="end after so many replies"),
+        click.Option(["--timeout"], type=SECONDS, help="end after so long; default never"),
+        *CONNECTION,
+    ],
+)
+@connected
+def watch(
+    connection: Connection, *, name: str, exchange: str | None, keep: bool, count: int | None, timeout: float | None
+) -> None:
+    """Show replies as they come to a queue, and take them out of it, each when it was shown."""
+    if keep and exchange is not None:
+        raise click.UsageError("--keep: not allowed together with --exchange, which takes nothing away")
+    try:
+        asyncio.run(_watch(connection, name, exchange, keep, count, timeout))
+    except KeyboardInterrupt:
+        return  # the usual end
+
+
+async def _watch(
+    connection: Connection, name: str, exchange: str | None, keep: bool, count: int | None, seconds: float | None
+) -> None:
+    try:
+        with library_calls():
+            async with await _connected(connection.urls) as opened:
+                channel = await opened.channel()
+                # Few at a time, so that what was not shown goes back at once; what is kept is held until the end.
+                await channel.set_qos(prefetch_count=0 if keep else AHEAD)
+                queue = await _queue(channel, name, exchange)
+                async with asyncio.timeout(seconds) as limit:
+                    await _show(connection, queue, keep, count)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+    except (ChannelNotFoundEntity, ChannelAccessRefused) as error:
+        code = Code.NOT_FOUND if isinstance(error, ChannelNotFoundEntity) else Code.PERMISSION_DENIED
+        raise _failed(code, str(error)) from error
+    except TROUBLE as error:
+        raise _failed(Code.UNAVAILABLE, f"the connection to the broker: {error or type(error).__name__}") from error
+
+
+async def _connected(urls: Sequence[str]) -> AbstractConnection:
+    """A connection to the first host that answers."""
+    *others, last = urls
+    for url in others:
+        with suppress(*TROUBLE):
+            return await aio_pika.connect(url, timeout=CONNECT_TIMEOUT)
+    return await aio_pika.connect(last, timeout=CONNECT_TIMEOUT)
+
+
+async def _queue(channel: AbstractChannel, name: str, exchange: str | None) -> AbstractQueue:
+    if exchange is None:
+        return await channel.declare_queue(name, passive=True)
+    queue = await channel.declare_queue(exclusive=True)
+    await queue.bind(exchange, name)
+    return queue
+
+
+async def _show(connection: Connection, queue: AbstractQueue, keep: bool, count: int | None) -> None:
+    shown = 0
+    async with queue.iterator() as messages:
+        async for message in messages:
+            _tell(connection, message)
+            if not keep:
+                await message.ack()  # not before: what was not shown is still there
+            shown += 1
+            if shown == count:
+                return
+
+
+def _tell(connection: Connection, message: AbstractIncomingMessage) -> None:
+    """One reply: a line of facts and its body for people, else one object."""
+    facts = {
+        "time": (message.timestamp or datetime.now(UTC)).isoformat(timespec="seconds"),
+        "type": message.type,
+        "correlationId": message.correlation_id,
+        "requestId": message.headers.get(wire.REQUEST_ID),
+        "replayed": message.headers.get(wire.REPLAYED),
+    }
+    facts = {name: value for name, value in facts.items() if value is not None}
+    connection.screen.record(facts, _body(message.body))
+
+
+def _body(body: bytes) -> Any:
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return body.decode(errors="backslashreplace")
+    return msgspec.Raw(body)
+
+
+def _failed(code: Code, message: str) -> CommandError:
+    return failure(code, message, None, outcome=Outcome.NOT_EXECUTED, retryable=code is Code.UNAVAILABLE)

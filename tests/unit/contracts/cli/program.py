@@ -1,0 +1,66 @@
+"""The program in the tests' own process, and what it printed."""
+
+from __future__ import annotations
+
+import io
+import sys
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from typing import NamedTuple
+from unittest import mock
+
+from zeebe_amqp.cli import run
+
+
+class Ended(NamedTuple):
+    """A run of the program."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Stream(io.TextIOWrapper):
+    """A standard stream in memory; on a terminal when a test says so."""
+
+    def __init__(self, content: bytes = b"", *, terminal: bool = False) -> None:
+        super().__init__(io.BytesIO(content), encoding="utf-8", newline="\n", write_through=True)
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return self.terminal
+
+    def text(self) -> str:
+        """Everything that was written."""
+        buffer = self.buffer
+        assert isinstance(buffer, io.BytesIO)
+        return buffer.getvalue().decode()
+
+
+def ended(*words: str, standard_input: bytes = b"", terminal: bool = False) -> Ended:
+    """Run the program to its end."""
+    out, err = Stream(terminal=terminal), Stream(terminal=terminal)
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(sys, "stdin", Stream(standard_input)))
+        stack.enter_context(redirect_stdout(out))
+        stack.enter_context(redirect_stderr(err))
+        try:
+            code = run(words)
+        except SystemExit as end:  # how shells are answered
+            code = int(end.code or 0)
+    return Ended(code, out.text(), err.text())
+
+
+def printed(*words: str, standard_input: bytes = b"") -> str:
+    """What a run that goes well prints."""
+    found = ended(*words, standard_input=standard_input)
+    assert found.code == 0, found.err
+    return found.out
+
+
+def refused(*words: str) -> str:
+    """What a run says that sends nothing."""
+    found = ended(*words)
+    assert found.code == 2, found
+    assert found.out == ""
+    return found.err
