@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from consumer.config import VARIABLES, component
-from scripts import operations_page
+from scripts import command_line_page, operations_page
 from zeebe_amqp import asyncapi
 from zeebe_amqp.asyncapi.files import encoded
 
@@ -130,6 +130,11 @@ def operations() -> str:
     return "\n".join(["# Operations\n", MADE, operations_page.page().strip()]).rstrip()
 
 
+def command_line() -> str:
+    """The page of the command line."""
+    return "\n".join(["# Command line\n", MADE, command_line_page.page().strip()]).rstrip()
+
+
 def _names(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
@@ -155,6 +160,7 @@ def document() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "operations.md": operations,
+    "command-line.md": command_line,
     "asyncapi.yaml": document,
     **schemas(),
 }

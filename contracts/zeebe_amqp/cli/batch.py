@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from asyncio import sleep as pause
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,7 +157,7 @@ class Batch:
         now = time.monotonic()
         self._next = max(now, self._next + self._pause)
         if self._next > now:
-            await asyncio.sleep(self._next - now)
+            await pause(self._next - now)
 
     async def _send(self, client: Client, entry: Entry) -> None:
         self.sent += 1

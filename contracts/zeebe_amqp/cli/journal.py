@@ -74,8 +74,6 @@ class Journal:
             raise click.FileError(str(self.path), problem.strerror) from None
         try:
             self._lock()
-            if self._restart:
-                self._file.truncate(0)
             self._batch = self._read()
         except BaseException:
             self._file.close()
@@ -120,16 +118,17 @@ class Journal:
         # A killed run may have left half a line: its request is sent again, under the same id.
         whole = text[: text.rfind(b"\n") + 1]
         self._file.truncate(len(whole))
-        if not whole:
+        head, *lines = whole.splitlines() or [b""]
+        # Also before a restart: what is no file of results is not ours to empty.
+        known: _Head | None = self._decoded(head, _Head, 1) if head else None
+        if known is None or self._restart:
+            self._file.truncate(0)
             return self._begin()
-        head, *lines = whole.splitlines()
         for number, line in enumerate(lines, 2):
             found: _Line = self._decoded(line, _Line, number)
-            self._note(
-                found.id, found.error.code if found.error else SUCCESS, bool(found.error and found.error.retryable)
-            )
-        name: _Head = self._decoded(head, _Head, 1)
-        return name.batch
+            error = found.error
+            self._note(found.id, error.code if error else SUCCESS, bool(error and error.retryable))
+        return known.batch
 
     def _begin(self) -> str:
         batch = uuid.uuid4().hex
@@ -143,8 +142,7 @@ class Journal:
             return msgspec.json.decode(line, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as problem:
             raise click.UsageError(
-                f"{self.path}, line {number}: not the results of a batch ({problem}); "
-                "name another file by --results, or begin anew with --restart"
+                f"{self.path}, line {number}: not the results of a batch ({problem}); name another file by --results"
             ) from None
 
     def left(self, entries: list[Entry]) -> Iterator[Entry]:

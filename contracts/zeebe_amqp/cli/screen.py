@@ -100,15 +100,13 @@ def _facts(error: CommandError) -> dict[str, Any]:
     return facts | dict(error.details or {})
 
 
-def layout(value: Any, name: str = "") -> Iterator[str]:
+def layout(value: Any) -> Iterator[str]:
     """A JSON value in lines: a name and its value each, what is inside deeper, items of a list after a dash."""
-    if name in _DOCUMENTS and isinstance(value, str):
-        value = _parsed(value)
     match value:
         case dict():
-            width = max((len(printable(each)) for each in value), default=0)
+            width = max((len(printable(key)) for key in value), default=0)
             for key, each in value.items():
-                yield from _member(printable(key), list(layout(each, key)), _is_flat(each), width)
+                yield from _member(printable(key), _parsed(each) if key in _DOCUMENTS else each, width)
         case list():
             for each in value:
                 first, *rest = [*layout(each)] or ["none"]
@@ -118,17 +116,13 @@ def layout(value: Any, name: str = "") -> Iterator[str]:
             yield _word(value)
 
 
-def _member(key: str, lines: list[str], flat: bool, width: int) -> Iterator[str]:
-    title = click.style(f"{key:<{width}}", fg="cyan")
-    if flat or not lines:
-        yield f"{title}  {lines[0] if lines else 'none'}"
-        return
-    yield click.style(key, fg="cyan")
-    yield from (f"  {line}" for line in lines)
-
-
-def _is_flat(value: Any) -> bool:
-    return not isinstance(value, dict | list) and not (isinstance(value, str) and value[:1] == "{")
+def _member(key: str, value: Any, width: int) -> Iterator[str]:
+    lines = list(layout(value)) or ["none"]
+    if value and isinstance(value, dict | list):
+        yield click.style(key, fg="cyan")
+        yield from (f"  {line}" for line in lines)
+    else:
+        yield f"{click.style(f'{key:<{width}}', fg='cyan')}  {lines[0]}"
 
 
 def _word(value: Any) -> str:
@@ -140,11 +134,12 @@ def _word(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _parsed(text: str) -> Any:
+def _parsed(value: Any) -> Any:
+    """A document in a reply, opened; what is none stays as it is."""
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return text
+        return msgspec.json.decode(value)
+    except (TypeError, msgspec.DecodeError, RecursionError):
+        return value
 
 
 def printable(text: str) -> str:

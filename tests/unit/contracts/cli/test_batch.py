@@ -1,0 +1,215 @@
+"""A batch: what counts as the same request, what is final, and what the file of results says."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.transport import TOPOLOGY, MemoryTransport, error, result
+from tests.unit.contracts.cli.program import Ended, ended, refused
+from zeebe_amqp import Client, Command, SetVariables, Topology
+from zeebe_amqp.cli.connection import Connection
+from zeebe_amqp.cli.journal import Journal
+from zeebe_amqp.cli.requests import parsed
+
+ONE = '{"operation":"set-variables","data":{"elementInstanceKey":1,"variables":{}}}'
+TWO = '{"operation":"set-variables","data":{"elementInstanceKey":2,"variables":{}}}'
+THREE = '{"operation":"topology"}'
+WAITING = '{"operation":"activate-jobs","data":{"jobType":"a","maxJobsToActivate":1,"requestTimeout":"10s"}}'
+
+
+def fine(command: Command) -> bytes:
+    """A good reply to any of the requests of this file."""
+    if isinstance(command, SetVariables):
+        return result("set-variables", {"key": command.element_instance_key})
+    return result("topology", TOPOLOGY) if isinstance(command, Topology) else result("activate-jobs", [])
+
+
+@pytest.fixture
+def transport(monkeypatch: pytest.MonkeyPatch) -> MemoryTransport:
+    """What every run of the program in a test talks to."""
+    memory = MemoryTransport(always=fine)
+    client: Callable[..., Client] = lambda self, timeout=30.0: Client(memory, timeout=timeout)  # noqa: E731
+    monkeypatch.setattr(Connection, "client", client)
+    return memory
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file of requests."""
+    path = tmp_path / "requests.jsonl"
+    path.write_text("\n".join([ONE, "", TWO, THREE, ONE]))
+    return path
+
+
+def results(file: Path) -> list[dict[str, Any]]:
+    """The results of a file of requests."""
+    return [json.loads(line) for line in Path(f"{file}.results.jsonl").read_text().splitlines()]
+
+
+def summary(found: Ended) -> dict[str, Any]:
+    """What a run says at its end."""
+    return dict(json.loads(found.out))
+
+
+def ids(transport: MemoryTransport) -> list[str]:
+    """The request ids, in the order in which they were sent."""
+    return [each.request_id for each in transport.published]
+
+
+def test_every_request_is_sent_once_under_an_id_of_its_own(transport: MemoryTransport, file: Path) -> None:
+    found = ended("batch", str(file))
+    assert (found.code, found.err) == (0, "")
+    assert summary(found) == {
+        "requests": 4,
+        "succeeded": 4,
+        "failed": 0,
+        "again": 0,
+        "sent": 4,
+        "errors": {},
+        "results": f"{file}.results.jsonl",
+    }
+    assert len(set(ids(transport))) == 4
+    assert sorted(each["line"] for each in results(file)[1:]) == [1, 3, 4, 5]
+    assert [each["data"] for each in results(file) if each.get("line") == 3] == [{"key": 2}]
+
+
+def test_a_second_run_sends_nothing_and_a_restart_everything(transport: MemoryTransport, file: Path) -> None:
+    ended("batch", str(file))
+    assert summary(ended("batch", str(file)))["sent"] == 0
+    assert len(transport.published) == 4
+    assert summary(ended("batch", str(file), "--restart"))["sent"] == 4
+    assert len(set(ids(transport))) == 8
+
+
+def test_lines_may_be_moved_and_added_between_two_runs(transport: MemoryTransport, file: Path) -> None:
+    ended("batch", str(file))
+    file.write_text("\n".join([THREE, WAITING, TWO, ONE, ONE, ONE]))
+    found = summary(ended("batch", str(file)))
+    assert (found["sent"], found["succeeded"], found["requests"]) == (2, 6, 6)
+
+
+def test_what_may_succeed_later_is_sent_again_and_what_failed_for_good_is_not(
+    transport: MemoryTransport, file: Path
+) -> None:
+    transport.answers.extend(
+        [error("RESOURCE_EXHAUSTED", retryable=True), error("NOT_FOUND"), b"not a reply", result("set-variables", {})]
+    )
+    first = ended("batch", str(file), "--concurrency", "1")
+    assert first.code == 3
+    told = {"requests": 4, "succeeded": 1, "failed": 2, "again": 1, "sent": 4}
+    assert summary(first).items() >= told.items()
+    assert summary(first)["errors"] == {"INTERNAL": 1, "NOT_FOUND": 1, "RESOURCE_EXHAUSTED": 1}
+    assert json.loads(first.err) == {"again": 1}
+    second = ended("batch", str(file))
+    assert second.code == 3
+    assert summary(second).items() >= {"succeeded": 2, "failed": 2, "again": 0, "sent": 1}.items()
+    assert ids(transport)[4] == ids(transport)[0]
+
+
+def test_an_answer_that_never_comes_leaves_the_request_open(transport: MemoryTransport, file: Path) -> None:
+    file.write_text(ONE)
+    transport.answers.append(None)
+    found = ended("batch", str(file), "--timeout", "0.05")
+    assert summary(found)["errors"] == {"DEADLINE_EXCEEDED": 1}
+    assert summary(ended("batch", str(file)))["succeeded"] == 1
+    assert len(set(ids(transport))) == 1
+
+
+def test_requests_that_wait_go_to_the_queue_for_those(transport: MemoryTransport, file: Path) -> None:
+    file.write_text(WAITING)
+    assert ended("batch", str(file), "--rate", "1000").code == 0
+    assert [each.queue for each in transport.published] == ["zeebe.polls"]
+
+
+def test_a_rate_spreads_the_requests(transport: MemoryTransport, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr("zeebe_amqp.cli.batch.pause", sleep)
+    ended("batch", str(file), "--rate", "10")
+    assert len(pauses) == 3
+    assert 0.25 < max(pauses) <= 0.3
+
+
+def test_wrong_lines_are_all_told_and_nothing_is_sent(transport: MemoryTransport, file: Path) -> None:
+    file.write_text("\n".join([ONE, '{"operation":"toplogy"}', "x", *['{"a":1}'] * 20]))
+    told = refused("batch", str(file))
+    assert 'line 2: operation: "toplogy" is not an operation; did you mean "topology"?' in told
+    assert "line 3: " in told
+    assert "and 12 more" in told
+    assert transport.published == []
+    assert not Path(f"{file}.results.jsonl").exists()
+
+
+def test_one_wrong_line_is_one() -> None:
+    with pytest.raises(Exception, match=r"^1 wrong request; nothing was sent"):
+        parsed(b"{}")
+
+
+def test_requests_come_from_standard_input_too(transport: MemoryTransport, tmp_path: Path) -> None:
+    kept = tmp_path / "results"
+    found = ended("batch", "-", "--results", str(kept), standard_input=f"{ONE}\r\n{TWO}\r\n".encode())
+    assert summary(found)["succeeded"] == 2
+    assert kept.exists()
+
+
+def test_no_requests_are_all_done(transport: MemoryTransport, file: Path) -> None:
+    file.write_text("\n")
+    assert summary(ended("batch", str(file)))["requests"] == 0
+
+
+def test_half_a_line_of_a_killed_run_is_dropped(transport: MemoryTransport, file: Path) -> None:
+    ended("batch", str(file))
+    kept = Path(f"{file}.results.jsonl")
+    kept.write_bytes(kept.read_bytes()[:-3])
+    assert summary(ended("batch", str(file)))["sent"] == 1
+    assert len(results(file)) == 5
+    assert len(set(ids(transport))) == 4
+
+
+@pytest.mark.parametrize("content", [b"x\n", b'{"id":"a"}\n', b'{"batch":"a"}\nx\n', b'{"batch":"a"}\n[]\n', b"\xff\n"])
+def test_a_file_that_is_no_results_is_refused_and_left_alone(file: Path, content: bytes) -> None:
+    kept = Path(f"{file}.results.jsonl")
+    kept.write_bytes(content)
+    assert "not the results of a batch" in refused("batch", str(file))
+    if not content.startswith(b'{"batch"'):
+        assert "not the results of a batch" in refused("batch", str(file), "--restart")
+    assert kept.read_bytes() == content
+
+
+def test_two_batches_never_share_a_file_of_results(file: Path, tmp_path: Path) -> None:
+    kept = Path(f"{file}.results.jsonl")
+    with kept.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "another batch" in refused("batch", str(file), "--restart")
+
+
+def test_results_that_cannot_be_written_are_told_before_anything_is_sent(
+    transport: MemoryTransport, file: Path, tmp_path: Path
+) -> None:
+    assert "nowhere" in refused("batch", str(file), "--results", str(tmp_path / "nowhere" / "x"))
+    assert transport.published == []
+
+
+def test_the_name_of_the_batch_is_on_the_disk_before_the_first_request(tmp_path: Path) -> None:
+    path = tmp_path / "results"
+    with Journal(path) as journal:
+        [entry] = parsed(ONE.encode())
+        batch = json.loads(path.read_text())["batch"]
+        assert journal.request_id(entry).startswith(f"{batch}-")
+        assert len(journal.request_id(entry)) <= 255
+
+
+def test_people_get_a_summary_in_words(transport: MemoryTransport, file: Path) -> None:
+    transport.answers.append(error("UNAVAILABLE", retryable=True))
+    found = ended("batch", str(file), terminal=True)
+    assert "succeeded" in found.out
+    assert "run the same line once more" in found.err
