@@ -16,7 +16,7 @@ from zeebe_amqp.cli.values import DOCUMENT, NUMBER, TEXT
 from zeebe_amqp.commands import Command
 from zeebe_amqp.commands.rules import one_of
 from zeebe_amqp.explanation import describe, type_info
-from zeebe_amqp.fields import KeyNumber, Period, ReferenceNumber
+from zeebe_amqp.fields import KeyNumber, Period, ReferenceNumber, SwitchNumber
 from zeebe_amqp.members import LIST
 
 __all__ = ["RENAMED", "data", "fields", "flag", "main_field", "named", "parameters", "place"]
@@ -165,9 +165,7 @@ def _bare(kind: inspect.Type) -> inspect.Type:
 
 
 def _is_switch(kind: inspect.Type) -> bool:
-    return isinstance(kind, inspect.BoolType) or (
-        isinstance(kind, inspect.CustomType) and kind.cls.__name__ == "SwitchNumber"
-    )
+    return isinstance(kind, inspect.BoolType) or (isinstance(kind, inspect.CustomType) and kind.cls is SwitchNumber)
 
 
 def _is_objects(kind: inspect.Type) -> bool:
