@@ -9,8 +9,10 @@ import subprocess
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aio_pika
 import pytest
@@ -130,6 +132,13 @@ async def left_in(channel: aio_pika.abc.AbstractChannel, name: str) -> int:
     return (await channel.declare_queue(name, passive=True)).declaration_result.message_count or 0
 
 
+async def emptied(channel: aio_pika.abc.AbstractChannel, name: str) -> None:
+    """Wait until somebody has taken everything out of a queue."""
+    async with asyncio.timeout(60):
+        while await left_in(channel, name):  # noqa: ASYNC110 - what is waited for happens in another program
+            await asyncio.sleep(0.05)
+
+
 def watching(stage: Stage, *words: str, terminal: bool = False) -> Ended:
     """A run of watch."""
     return ended("watch", *words, "--url", stage.url, terminal=terminal)
@@ -188,3 +197,49 @@ async def test_an_interrupted_watch_ends_well(stage: Stage, channel: aio_pika.ab
     process.send_signal(signal.SIGINT)
     out, err = await asyncio.to_thread(process.communicate, timeout=60)
     assert (process.returncode, out, err) == (0, b"", b"")
+
+
+async def _proxied(url: str, connections: list[asyncio.StreamWriter]) -> asyncio.Server:
+    """A way to the broker that a test can cut."""
+    parts = urlsplit(url)
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream = await asyncio.open_connection(parts.hostname, parts.port)
+        connections.extend([writer, upstream[1]])
+        with suppress(OSError):
+            await asyncio.gather(carry(reader, upstream[1]), carry(upstream[0], writer))
+
+    return await asyncio.start_server(accept, "127.0.0.1", 0)
+
+
+async def test_a_watch_that_loses_its_connection_says_so(stage: Stage, channel: aio_pika.abc.AbstractChannel) -> None:
+    name = await filled(channel, stage, b"{}")
+    connections: list[asyncio.StreamWriter] = []
+    server = await _proxied(stage.url, connections)
+    port = server.sockets[0].getsockname()[1]
+    url = stage.url.replace(str(urlsplit(stage.url).port), str(port))
+    watch = asyncio.create_task(asyncio.to_thread(ended, "watch", name, "--url", url, "--timeout", "60s"))
+    try:
+        await eventually(lambda: len(connections) == 2, "it is connected")
+        await emptied(channel, name)
+        for each in connections:
+            each.transport.abort()
+        found = await watch
+    finally:
+        server.close()
+    assert found.code == exits.NOT_EXECUTED + exits.NUMBERS[Code.UNAVAILABLE]
+    assert "Traceback" not in found.err
+
+
+async def test_a_watch_of_a_queue_that_is_deleted_says_so(stage: Stage, channel: aio_pika.abc.AbstractChannel) -> None:
+    name = await filled(channel, stage, b"{}")
+    watch = asyncio.create_task(asyncio.to_thread(watching, stage, name, "--timeout", "60s"))
+    await emptied(channel, name)
+    await channel.queue_delete(name)
+    found = await watch
+    assert found.code == exits.NOT_EXECUTED + exits.NUMBERS[Code.UNAVAILABLE]
+    assert "Traceback" not in found.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import os
 import re
 import signal
@@ -19,7 +20,9 @@ from scripts.consumer import Consumer
 from tests.conftest import Broker
 from tests.integration import processes
 from tests.integration.scene import unique
-from zeebe_amqp import Client, CreateInstance, DeployProcess, SyncClient
+from tests.unit.contracts.cli.program import Ended, ended
+from zeebe_amqp import Client, Code, CreateInstance, DeployProcess, SyncClient
+from zeebe_amqp.cli import exits
 from zeebe_amqp.client.client import Options
 
 ROOT = Path(__file__).parents[2]
@@ -145,3 +148,30 @@ async def test_jobs_fail_and_end_by_bpmn_errors_on_the_engine(client: Client) ->
     worker.stop()
     await working
     assert tried == [3, 2]
+
+
+async def test_the_command_line_plays_processes_on_the_engine(
+    rabbitmq: Broker, consumer: Consumer, tmp_path: Path
+) -> None:
+    """Two files are deployed at once; an instance ends with a result; a job is completed, and gone after that."""
+    ending, working, job_type = unique("ending"), unique("working"), unique("job")
+    (tmp_path / "a.bpmn").write_text(processes.empty(ending))
+    (tmp_path / "b.bpmn").write_text(processes.work(working, job_type))
+
+    async def told(*words: str) -> Ended:
+        options = ("--url", rabbitmq.url, "--queues", ",".join(consumer.queues))
+        return await asyncio.to_thread(ended, *words, *options)
+
+    deployed = json.loads((await told("deploy", str(tmp_path / "a.bpmn"), str(tmp_path / "b.bpmn"))).out)
+    assert [each["process"]["bpmnProcessId"] for each in deployed["deployments"]] == [ending, working]
+    variables = ("--variables", f'{{"exact": {2**63 - 1}}}')
+    finished = await told("create-instance", ending, *variables, "--with-result", "--request-timeout", "60s")
+    assert json.loads(json.loads(finished.out)["variables"]) == {"exact": 2**63 - 1}
+    created = json.loads((await told("create-instance", working, *variables)).out)
+    activate = ("activate-jobs", job_type, "--max-jobs-to-activate", "1", "--request-timeout", "60s")
+    job = json.loads((await told(*activate)).out)
+    assert job["processInstanceKey"] == created["processInstanceKey"]
+    assert await told("complete-job", str(job["key"])) == (0, "null\n", "")
+    again = await told("complete-job", str(job["key"]))
+    assert again.code == exits.NOT_EXECUTED + exits.NUMBERS[Code.NOT_FOUND]
+    assert json.loads(again.err)["error"]["details"] == {"intent": "COMPLETE", "rejection": "NOT_FOUND"}

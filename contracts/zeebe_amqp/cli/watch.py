@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from itertools import repeat
+from typing import Any, Final, cast
 
 import aio_pika
 import click
 import msgspec
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, ChannelNotFoundEntity
+from aiormq import Channel as RawChannel
 from aiormq.exceptions import ChannelAccessRefused
 
 from zeebe_amqp import wire
@@ -81,7 +83,7 @@ async def _watch(
                 await channel.set_qos(prefetch_count=0 if keep else AHEAD)
                 queue = await _queue(channel, name, exchange)
                 async with asyncio.timeout(seconds) as limit:
-                    await _show(connection, queue, keep, count)
+                    await _show(connection, channel, queue, keep, count)
     except TimeoutError:
         if not limit.expired():
             raise
@@ -109,16 +111,27 @@ async def _queue(channel: AbstractChannel, name: str, exchange: str | None) -> A
     return queue
 
 
-async def _show(connection: Connection, queue: AbstractQueue, keep: bool, count: int | None) -> None:
-    shown = 0
-    async with queue.iterator() as messages:
-        async for message in messages:
-            _tell(connection, message)
-            if not keep:
-                await message.ack()  # not before: what was not shown is still there
-            shown += 1
-            if shown == count:
-                return
+async def _show(
+    connection: Connection, channel: AbstractChannel, queue: AbstractQueue, keep: bool, count: int | None
+) -> None:
+    arrived = await _consumed(channel, queue)
+    for _ in repeat(None) if count is None else repeat(None, count):
+        message = await arrived.get()
+        if message is None:
+            raise ConnectionError("lost, or the queue was deleted")
+        _tell(connection, message)
+        if not keep:
+            await message.ack()  # not before: what was not shown is still there
+
+
+async def _consumed(channel: AbstractChannel, queue: AbstractQueue) -> asyncio.Queue[AbstractIncomingMessage | None]:
+    """What comes to the queue, and None at its end: the library's own iterator would wait for ever then."""
+    arrived: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
+    raw = cast("RawChannel", await channel.get_underlay_channel())
+    channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
+    raw.on_consumer_cancel_callbacks.add(lambda _: arrived.put_nowait(None))
+    await queue.consume(arrived.put)
+    return arrived
 
 
 def _tell(connection: Connection, message: AbstractIncomingMessage) -> None:

@@ -38,7 +38,7 @@ class Stream(io.TextIOWrapper):
 
 
 def ended(*words: str, standard_input: bytes = b"", terminal: bool = False) -> Ended:
-    """Run the program to its end."""
+    """Run the program to its end; one at a time, since the standard streams are everybody's."""
     out, err = Stream(terminal=terminal), Stream(terminal=terminal)
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(sys, "stdin", Stream(standard_input)))

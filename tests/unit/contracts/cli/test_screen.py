@@ -174,6 +174,12 @@ def test_a_trace_is_that_of_the_environment(begin: bool, parent: str | None, exp
         assert trace_id == expected
 
 
+def test_the_trace_goes_with_the_request(transport: MemoryTransport) -> None:
+    transport.answers.append(result("topology", TOPOLOGY))
+    told = json.loads(ended("topology", "--trace").err)["traceId"]
+    assert str(transport.published[0].headers["traceparent"])[3:35] == told
+
+
 def test_a_trace_is_begun_when_there_is_none() -> None:
     with traced(True, {"TRACEPARENT": "nonsense"}) as trace_id:
         assert trace_id is not None
