@@ -15,6 +15,7 @@ from zeebe_amqp import __version__
 from zeebe_amqp.cli import exits, operations
 from zeebe_amqp.cli.batch import batch
 from zeebe_amqp.cli.call import call
+from zeebe_amqp.cli.contract import document, schema
 from zeebe_amqp.cli.examples import PROGRAM
 from zeebe_amqp.cli.screen import printable
 from zeebe_amqp.cli.watch import watch
@@ -56,7 +57,7 @@ def completion(shell: str) -> None:
     click.echo(found(program, {}, PROGRAM, "_ZEEBE_AMQP_COMPLETE").source())
 
 
-for _command in (*operations.commands(), call, batch, watch):
+for _command in (*operations.commands(), call, batch, watch, document, schema):
     program.add_command(_command)
 
 

@@ -28,7 +28,7 @@ from zeebe_amqp.examples import EXAMPLES, Example, file_text, filled
 KEY = 2251799813685250
 FILES = ("deploy-process", "deploy-resource")
 OBJECTS = [operation for operation in COMMANDS if operation not in FILES]
-BESIDES = {"deploy", "call", "watch", "batch", "completion"}
+BESIDES = {"deploy", "call", "watch", "batch", "asyncapi", "schema", "completion"}
 
 
 def typed(operation: str, data: dict[str, Any]) -> list[str]:
@@ -215,6 +215,7 @@ HOSTILE = {
     "standard input without a name": ("deploy", "-"),
     "an empty file to deploy": ("deploy", "/dev/null"),
     "another shell": ("completion", "tcsh"),
+    "the schema of nothing known": ("schema", "create-instnce"),
 }
 """Command lines with which nothing is sent."""
 
@@ -297,6 +298,16 @@ def test_files_of_the_wrong_kind_or_twice_from_standard_input_are_refused(tmp_pa
 def test_keys_may_be_asked_for_as_text() -> None:
     line = printed("topology", "--string-keys", "--dry-run")
     assert json.loads(line)["metadata"] == {wire.KEYS: "string"}
+
+
+def test_the_contract_for_machines_is_printed_as_the_documents_have_it() -> None:
+    documents = Path(__file__).parents[4] / "docs"
+    assert printed("asyncapi") == (documents / "asyncapi.yaml").read_text()
+    assert printed("schema") == (documents / "schemas" / "request.json").read_text()
+    for operation in COMMANDS:
+        for options, name in ((), "request"), (("--reply",), "reply"):
+            text = (documents / "schemas" / f"{operation}.{name}.json").read_text()
+            assert printed("schema", operation, *options) == text
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
