@@ -23,11 +23,17 @@ __all__ = [
 ]
 
 OK: Final = 0
+"""It is done."""
 DEFECT: Final = 1
+"""Something that should not happen."""
 USAGE: Final = 2
+"""Nothing was sent."""
 SOME: Final = 3
+"""Some requests of a batch did not succeed."""
 INTERRUPTED: Final = 130
+"""As shells say it: 128 and the number of SIGINT."""
 PIPE: Final = 141
+"""As shells say it: 128 and the number of SIGPIPE."""
 
 NOT_EXECUTED: Final = 10
 """Added to a code's number when the command certainly had no effect."""

@@ -17,7 +17,9 @@ from zeebe_amqp.members import LIST
 __all__ = ["AUTO", "MODES", "Screen", "compact", "layout", "printable"]
 
 AUTO: Final = "auto"
+"""Each stream decides for itself."""
 MODES: Final = (AUTO, "text", "json")
+"""What `-o` takes."""
 _DOCUMENTS: Final = ("variables", "customHeaders")
 """Fields of replies that are JSON documents as text."""
 

@@ -83,9 +83,13 @@ class SecondsType(click.ParamType[float]):
 
 
 TEXT: Final = TextType()
+"""The type of options whose text is kept."""
 NUMBER: Final = NumberType()
+"""The type of whole numbers."""
 DOCUMENT: Final = DocumentType()
+"""The type of JSON."""
 SECONDS: Final = SecondsType()
+"""The type of how long the program waits."""
 
 
 def read(name: str) -> bytes:
