@@ -23,6 +23,8 @@ from tests.integration.stage import PATIENCE, consumer_of, delete
 
 CONCURRENCY = 32
 Kind: TypeAlias = type[InsideGateway] | type[ProgramGateway] | type[EngineGateway]
+UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
+"""Nobody counts the lines of a program under load; other tests run them all."""
 IMPATIENT = 90.0
 """Seconds without any new answer after which what is still open counts as unanswered."""
 
@@ -133,7 +135,7 @@ async def built(
     """
     gateway = kind.new(directory)
     # Calls are held for as long as a fault lasts.
-    settings = {"CONCURRENCY": str(CONCURRENCY), "ZEEBE_REQUEST_TIMEOUT": "60s", **environment}
+    settings = {"CONCURRENCY": str(CONCURRENCY), "ZEEBE_REQUEST_TIMEOUT": "60s", **UNMEASURED, **environment}
     async with AsyncExitStack() as stack:
         await gateway.start()
         stack.push_async_callback(gateway.stop)

@@ -27,6 +27,8 @@ __all__ = ["AmqpTransport"]
 
 APP_ID: Final = "zeebe-amqp-client"
 """Who says so in a request's `app_id`."""
+CONFIRM_TIMEOUT: Final = 30.0
+"""Seconds to wait for the broker's confirm; after an alarm or a restart it may take its time."""
 PERSISTENT: Final = 2
 """The delivery mode of requests."""
 
@@ -54,6 +56,7 @@ class AmqpTransport:
         self._reply_queue = reply_queue
         self._reply_to = ""
         self._channel: RawChannel | None = None
+        self._renew: Ended = lambda _: None
         self._peer: Peer | None = None
 
     async def open(self, peer: Peer) -> None:
@@ -75,7 +78,7 @@ class AmqpTransport:
             channel.close_callbacks.add(lambda _, error=None: self._ended(raw, ended, f"channel closed: {error}"))
             raw.on_consumer_cancel_callbacks.add(lambda _: self._ended(raw, ended, "the reply queue was deleted"))
             await self._consume(raw)
-        self._channel = raw
+        self._channel, self._renew = raw, ended
         assert self._peer is not None
         self._peer.connected()
 
@@ -103,18 +106,22 @@ class AmqpTransport:
             raise NotConnected
         try:
             with library_calls():
-                await channel.basic_publish(
-                    request.body,
-                    routing_key=request.queue,
-                    properties=self._properties(request),
-                    mandatory=True,
-                    wait=False,
-                )
+                async with asyncio.timeout(CONFIRM_TIMEOUT):
+                    await channel.basic_publish(
+                        request.body,
+                        routing_key=request.queue,
+                        properties=self._properties(request),
+                        mandatory=True,
+                        wait=False,
+                    )
         except PublishError as error:
             raise Unroutable(str(error)) from error
         except DeliveryError as error:
             raise Refused(str(error)) from error
         except TROUBLE as error:
+            if self._channel is channel:
+                # Also where only this publish hangs: on a new connection everything is sent again.
+                self._ended(channel, self._renew, f"a request was not confirmed: {type(error).__name__}: {error}")
             raise Lost(str(error)) from error
 
     def _properties(self, request: Outgoing) -> Basic.Properties:

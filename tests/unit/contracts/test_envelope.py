@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.contracts.samples import FULLEST, KEY, SMALLEST, body, request
@@ -515,6 +515,7 @@ def test_nothing_raises_anything_but_a_command_error(
 
 
 @pytest.mark.parametrize("operation", sorted(SMALLEST))
+@settings(max_examples=30)  # for each of the operations
 @given(members=st.dictionaries(st.text(max_size=3), JSON_VALUES, max_size=2), chosen=st.randoms(use_true_random=False))
 def test_a_request_with_any_value_anywhere_is_decoded_or_refused(
     operation: str, members: dict[str, Any], chosen: Any
