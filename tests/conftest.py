@@ -13,11 +13,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import pytest
+from hypothesis import settings
 
 from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
 from scripts.zeebe import Zeebe
 from scripts.zeebe_in_memory import ZeebeInMemory
+
+if os.environ.get("CI"):
+    # There the examples are the same every time, so many more of them would find nothing more.
+    settings.register_profile("ci", settings.get_profile("ci"), max_examples=40)
+    settings.load_profile("ci")
 
 
 class Broker(Protocol):

@@ -19,12 +19,10 @@ from tests.faults.callers import CONFIRM, TROUBLE, Callers
 from tests.faults.gateways import EngineGateway, InsideGateway, ProgramGateway
 from tests.faults.history import History
 from tests.faults.proxy import Proxy
-from tests.integration.stage import PATIENCE, consumer_of, delete
+from tests.integration.stage import PATIENCE, UNMEASURED, consumer_of, delete
 
 CONCURRENCY = 32
 Kind: TypeAlias = type[InsideGateway] | type[ProgramGateway] | type[EngineGateway]
-UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
-"""Nobody counts the lines of a program under load; other tests run them all."""
 IMPATIENT = 90.0
 """Seconds without any new answer after which what is still open counts as unanswered."""
 

@@ -20,6 +20,8 @@ from tests.fakes.gateway import FakeGateway
 from tests.integration.caller import Caller
 from zeebe_amqp import wire
 
+UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
+"""For programs whose lines nobody needs to count: other tests run them all, and counting takes time."""
 PATIENCE = 60.0
 """Seconds that a test waits for what must happen."""
 

@@ -25,7 +25,7 @@ from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE, Gate
-from tests.integration.stage import PATIENCE, Stage, create, eventually, staged
+from tests.integration.stage import PATIENCE, UNMEASURED, Stage, create, eventually, staged
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code, Outcome
 from zeebe_amqp.reply import Reply
@@ -38,7 +38,7 @@ SET = "SetVariables"
 @pytest_asyncio.fixture(loop_scope="module")
 async def stage(own_rabbitmq: RabbitMQ, tmp_path: Path) -> AsyncIterator[Stage]:
     """A consumer of one test with the default ledger."""
-    async with staged(tmp_path, own_rabbitmq.url) as ready:
+    async with staged(tmp_path, own_rabbitmq.url, **UNMEASURED) as ready:
         yield ready
 
 
@@ -48,7 +48,7 @@ async def any_stage(
 ) -> AsyncIterator[Stage]:
     """A consumer of one test with each ledger in turn."""
     ledgers = {"sqlite": {}, "memory": {"LEDGER": "memory://"}, "redis": {"LEDGER": redis.url}}
-    async with staged(tmp_path, own_rabbitmq.url, **ledgers[request.param]) as ready:
+    async with staged(tmp_path, own_rabbitmq.url, **ledgers[request.param], **UNMEASURED) as ready:
         yield ready
 
 

@@ -67,14 +67,14 @@ async def test_the_time_of_an_attempt_ends_a_call_that_is_out(gateway: Gateway, 
 
 
 async def test_the_configured_time_is_that_of_an_attempt_without_its_own(fake: FakeGateway, naps: Any) -> None:
-    gateway = Gateway(Zeebe(fake.address, plaintext=True, request_timeout=0.1), sleep=naps)
+    gateway = Gateway(Zeebe(fake.address, plaintext=True, request_timeout=0.4), sleep=naps)
     fake.always("CompleteJob", answer(latency=30))
 
     error = await refusal(gateway, COMPLETE, repeatable=True)
     await gateway.close()
 
     assert fake.count("CompleteJob") == 5
-    assert "within 0.1 s" in error.message
+    assert "within 0.4 s" in error.message
 
 
 async def test_a_late_stream_answers_the_jobs_it_has(gateway: Gateway, fake: FakeGateway) -> None:
