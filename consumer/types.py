@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -19,7 +19,17 @@ from zeebe_amqp.envelope import Request
 from zeebe_amqp.errors import CommandError
 from zeebe_amqp.reply import Reply
 
-__all__ = ["CallObserver", "CallSpan", "Handler", "Incoming", "Reply", "Request", "RestRequest"]
+__all__ = [
+    "CallObserver",
+    "CallSpan",
+    "Handler",
+    "Incoming",
+    "Reply",
+    "Request",
+    "RestRequest",
+    "Unwatched",
+    "unobserved",
+]
 
 
 @dataclass(eq=False)
@@ -135,3 +145,20 @@ class CallObserver(Protocol):
 
     def __call__(self, rpc: str, target: str) -> AbstractContextManager[CallSpan]:
         """Open the span of a call of `rpc` ("CreateProcessInstance", "POST /signal") to `target` ("host:port")."""
+
+
+class Unwatched:
+    """The span of a call that nobody observes."""
+
+    metadata: tuple[tuple[str, str], ...] = ()
+
+    def attempt(self, number: int, code: str, delay: float) -> None:
+        """Nobody listens."""
+
+    def finish(self, code: str) -> None:
+        """Nobody listens."""
+
+
+def unobserved(rpc: str, target: str) -> AbstractContextManager[CallSpan]:
+    """The `CallObserver` where nobody watches."""
+    return nullcontext(Unwatched())

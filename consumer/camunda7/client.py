@@ -9,7 +9,6 @@ import random
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +17,7 @@ import httpx
 from consumer import backoff
 from consumer.camunda7.answers import DONE, Answer, error
 from consumer.config import Camunda7 as Settings
-from consumer.types import CallObserver, CallSpan, RestRequest
+from consumer.types import CallObserver, CallSpan, RestRequest, unobserved
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 log = logging.getLogger(__name__)
@@ -59,7 +58,7 @@ class Camunda7:
         """`clock` gives seconds since 1970, `random` numbers from 0 to 1; tests bring their own."""
         self._url = httpx.URL(settings.url)
         self._timeout = settings.request_timeout
-        self._observer = observer or _unobserved
+        self._observer = observer or unobserved
         self._clock, self._sleep, self._random = clock, sleep, random
         self._away = False
         who = settings.credentials
@@ -259,19 +258,3 @@ def _past() -> CommandError:
         "the caller's deadline passed before the command could be sent",
         details={"field": "deadline"},
     )
-
-
-class _Unwatched:
-    """The span of a call that nobody observes."""
-
-    metadata: tuple[tuple[str, str], ...] = ()
-
-    def attempt(self, number: int, code: str, delay: float) -> None:
-        """Nobody listens."""
-
-    def finish(self, code: str) -> None:
-        """Nobody listens."""
-
-
-def _unobserved(rpc: str, target: str) -> AbstractContextManager[CallSpan]:
-    return nullcontext(_Unwatched())

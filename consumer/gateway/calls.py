@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -24,7 +24,7 @@ from consumer.gateway.credentials import credentials_for
 from consumer.gateway.protocol import gateway_pb2 as pb
 from consumer.gateway.retries import Retries
 from consumer.gateway.rpcs import METHODS, Rpc, bind
-from consumer.types import CallObserver, CallSpan
+from consumer.types import CallObserver, CallSpan, Unwatched, unobserved
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 from zeebe_amqp.wire import MAX_MESSAGE
 
@@ -87,7 +87,7 @@ class Gateway:
         """
         self._request_timeout = zeebe.request_timeout
         self._target = zeebe.address.rsplit("/", 1)[-1]
-        self._observer = observer or _unobserved
+        self._observer = observer or unobserved
         self._clock, self._sleep, self._random = clock, sleep, random
         self._channel = open_channel(zeebe)
         self._callables = bind(self._channel)
@@ -157,7 +157,7 @@ class Gateway:
         """
         message = pb.TopologyRequest()
         rpc = METHODS[message.DESCRIPTOR.full_name]
-        call = _Call(rpc, message, message.SerializeToString(), None, PROBE_TIMEOUT, _Unwatched())
+        call = _Call(rpc, message, message.SerializeToString(), None, PROBE_TIMEOUT, Unwatched())
         try:
             topology = cast("pb.TopologyResponse", await self._attempt(call))
         except Failure as failure:
@@ -319,19 +319,3 @@ def _past() -> CommandError:
 def _being_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-class _Unwatched:
-    """The span of a call that nobody observes."""
-
-    metadata: tuple[tuple[str, str], ...] = ()
-
-    def attempt(self, number: int, code: str, delay: float) -> None:
-        """Nobody listens."""
-
-    def finish(self, code: str) -> None:
-        """Nobody listens."""
-
-
-def _unobserved(rpc: str, target: str) -> AbstractContextManager[CallSpan]:
-    return nullcontext(_Unwatched())
