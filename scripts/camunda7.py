@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from scripts import cache, maven, servers
-from scripts.process import Process, ServerError, free_port
+from scripts.process import Process, Server, ServerError, free_port
 
 SOURCES = Path(__file__).parent / "java"
 COMPILER = "org.eclipse.jdt:ecj:3.43.0:jar"
@@ -65,7 +65,7 @@ def _java() -> Path:
     return cache.java_home() / "bin" / "java"
 
 
-class Camunda7:
+class Camunda7(Server):
     """One engine with a log in `directory`; its data end with it. Use as a context manager, or `start` and `stop`."""
 
     def __init__(self, directory: Path, *, memory: str = "160m", tied: bool = True) -> None:
@@ -109,11 +109,6 @@ class Camunda7:
             f"--camunda.bpm.admin-user.password={password}",
         ]
 
-    def stop(self) -> None:
-        """Stop the engine as an operator would."""
-        if self.process:
-            self.process.stop()
-
     def ready(self) -> bool:
         """Whether the REST API answers."""
         try:
@@ -121,12 +116,6 @@ class Camunda7:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from scripts import guard
 
@@ -151,3 +152,38 @@ class Process:
         if self._guard.stdin:
             self._guard.stdin.close()
         return status
+
+
+class Server:
+    """What every server of ours can do with its process; `start` is each one's own. Use as a context manager."""
+
+    process: Process | None = None
+
+    def start(self) -> Self:
+        """Start the server and return when it can be used.
+
+        Raises:
+            ServerError: it is missing, up already, or did not get ready in time.
+        """
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Stop the server as an operator would; its data stays."""
+        if self.process:
+            self.process.stop()
+
+    def kill(self) -> None:
+        """End the server as a crash would (SIGKILL); its data stays."""
+        if self.process:
+            self.process.kill()
+
+    def restart(self) -> None:
+        """Stop and start on the same ports with the same data."""
+        self.stop()
+        self.start()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-from scripts.process import Process, ServerError, free_port
+from scripts.process import Process, Server, ServerError, free_port
 
 PACKAGED = Path("/usr/lib/rabbitmq/bin")
 """Debian's scripts. The ones on PATH there insist on the user and the default node of the machine."""
@@ -36,7 +36,7 @@ def executable(name: str) -> str:
     return found
 
 
-class RabbitMQ:
+class RabbitMQ(Server):
     """One node with its data in `directory`; a second start finds the data of the first.
 
     Use as a context manager, or call `start` and `stop`. Plugins by name, for example "rabbitmq_management".
@@ -97,21 +97,6 @@ class RabbitMQ:
         self.process.wait_until(self.answers, 90)
         return self
 
-    def stop(self) -> None:
-        """Stop the node as an operator would; its data stays."""
-        if self.process:
-            self.process.stop()
-
-    def kill(self) -> None:
-        """End the node as a crash would (SIGKILL); its data stays."""
-        if self.process:
-            self.process.kill()
-
-    def restart(self) -> None:
-        """Stop and start on the same port with the same data."""
-        self.stop()
-        self.start()
-
     def answers(self) -> bool:
         """Whether the node greets a client on its AMQP port."""
         try:
@@ -133,9 +118,3 @@ class RabbitMQ:
         if done.returncode:
             raise ServerError(f"rabbitmqctl {' '.join(arguments)} failed: {done.stdout}{done.stderr}")
         return done.stdout
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import Self
 
-from scripts.process import Process, ServerError, free_port
+from scripts.process import Process, Server, ServerError, free_port
 
 CONFIGURATION = """\
 bind 127.0.0.1
@@ -32,7 +32,7 @@ def executable() -> str:
     return found
 
 
-class Redis:
+class Redis(Server):
     """One server with its data in `directory`; a second start finds the data of the first.
 
     Use as a context manager, or call `start` and `stop`. Without `appendonly` it keeps nothing on disk.
@@ -63,21 +63,6 @@ class Redis:
         self.process.wait_until(self.answers, 30)
         return self
 
-    def stop(self) -> None:
-        """Stop the server as an operator would; its data stays."""
-        if self.process:
-            self.process.stop()
-
-    def kill(self) -> None:
-        """End the server as a crash would (SIGKILL); its data stays."""
-        if self.process:
-            self.process.kill()
-
-    def restart(self) -> None:
-        """Stop and start on the same port with the same data."""
-        self.stop()
-        self.start()
-
     def answers(self) -> bool:
         """Whether the server has loaded its data and answers a ping."""
         try:
@@ -86,9 +71,3 @@ class Redis:
                 return connection.recv(16).startswith(b"+PONG")
         except OSError:
             return False
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from scripts import cache
-from scripts.process import Process, ServerError, free_port
+from scripts.process import Process, Server, ServerError, free_port
 
 START_SECONDS = 180.0
 """A start takes 7 to 17 s; a busy machine needs far longer."""
@@ -30,7 +30,7 @@ class Ports:
     rest: int = field(default_factory=free_port)
 
 
-class Zeebe:
+class Zeebe(Server):
     """One engine with its data in `directory`; a second start finds the data of the first.
 
     Use as a context manager, or call `start` and `stop`. `flush=False` trades the survival of a power cut for speed;
@@ -103,21 +103,6 @@ class Zeebe:
         self.process.wait_until(self.ready, START_SECONDS)
         return self
 
-    def stop(self) -> None:
-        """Stop the engine as an operator would; its data stays."""
-        if self.process:
-            self.process.stop()
-
-    def kill(self) -> None:
-        """End the engine as a crash would (SIGKILL); its data stays."""
-        if self.process:
-            self.process.kill()
-
-    def restart(self) -> None:
-        """Stop and start on the same ports with the same data."""
-        self.stop()
-        self.start()
-
     def ready(self) -> bool:
         """Whether the engine takes commands now."""
         try:
@@ -125,9 +110,3 @@ class Zeebe:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()

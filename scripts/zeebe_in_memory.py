@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from scripts import cache
-from scripts.process import Process, free_port
+from scripts.process import Process, Server, free_port
 from scripts.zeebe import QUICK_START
 
 START_SECONDS = 120.0
@@ -22,7 +22,7 @@ START_SECONDS = 120.0
 PROGRAM = cache.IN_MEMORY_SOURCE.stem
 
 
-class ZeebeInMemory:
+class ZeebeInMemory(Server):
     """One engine; its log is in `directory`. Use as a context manager, or call `start` and `stop`."""
 
     def __init__(self, directory: Path, *, memory: str = "256m") -> None:
@@ -44,11 +44,6 @@ class ZeebeInMemory:
         self.process = Process(command, {}, self.directory / "output.log")
         self.process.wait_until(self.ready, START_SECONDS)
         return self
-
-    def stop(self) -> None:
-        """Stop the engine; nothing is kept."""
-        if self.process:
-            self.process.stop()
 
     def ready(self) -> bool:
         """Whether the engine takes commands now."""
@@ -84,9 +79,3 @@ class ZeebeInMemory:
     def _do(self, command: str) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{self._control}/{command}", timeout=60) as answer:
             return str(answer.read().decode())
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
