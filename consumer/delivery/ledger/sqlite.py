@@ -7,15 +7,14 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 from consumer.delivery.ledger import codec
 from consumer.delivery.ledger.entry import Claim, LedgerError, Limits, State
 from consumer.delivery.ledger.table import GROUP, Found, Row, Table
+from consumer.delivery.ledger.worker import Worker
 from consumer.types import Reply
 
 __all__ = ["SqliteLedger"]
@@ -27,9 +26,6 @@ RETRY = 1.0
 
 PROBE: Row = (b"probe", b"", b"", 0.0, 0, None)
 """A release of nothing: written to see whether anything can be."""
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(eq=False, slots=True)
@@ -62,27 +58,28 @@ class SqliteLedger:
         self._running: dict[bytes, bytes] = {}
         self._waiting: list[_Order] = []
         self._unwritten: list[Row] = []
-        self._work, self._closing = asyncio.Event(), asyncio.Event()
-        self._well, self._ill = asyncio.Event(), asyncio.Event()
+        self._closing, self._well, self._ill = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._table: Table
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._thread: Worker
+        self._is_open = False
         self._writer: asyncio.Task[None] | None = None
 
     @property
     def size(self) -> int:
         """See `Ledger.size`."""
-        return self._table.entries if self._writer is not None else 0
+        return self._table.entries if self._is_open else 0
 
     async def start(self) -> None:
         """See `Ledger.start`."""
+        self._thread = Worker("ledger")
         try:
-            self._table = await self._call(Table, self._path, self._limits)
+            self._table = await self._thread.call(Table, self._path, self._limits)
         except LedgerError:
-            self._thread.shutdown()
+            self._thread.close()
             raise
+        self._is_open = True
         self._well.set()
         self._ill.clear()
-        self._writer = asyncio.get_running_loop().create_task(self._write())
 
     async def ready(self) -> None:
         """See `Ledger.ready`."""
@@ -139,12 +136,12 @@ class SqliteLedger:
     async def close(self) -> None:
         """See `Ledger.close`."""
         self._closing.set()
-        self._work.set()
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            await writer
-            await self._call(self._table.close)
-        self._thread.shutdown()
+        if self._writer is not None:
+            await self._writer
+        if self._is_open:
+            self._is_open = False
+            await self._thread.call(self._table.close)
+            self._thread.close()
 
     def _put(self, row: Row) -> asyncio.Future[Found | None]:
         order = _Order(row, asyncio.get_running_loop().create_future())
@@ -152,33 +149,28 @@ class SqliteLedger:
             self._refuse(order)
         else:
             self._waiting.append(order)
-            self._work.set()
+            if self._writer is None:
+                self._writer = asyncio.get_running_loop().create_task(self._write())
         return order.answer
 
-    async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **kwargs))
-
     async def _write(self) -> None:
-        while self._waiting or not self._closing.is_set():
-            await self._work.wait()
+        while self._waiting:
             group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
-            if not self._waiting and not self._closing.is_set():
-                self._work.clear()
             try:
                 await self._write_group(group)
             # Whatever it is: if this task ended, every request would wait for ever.
             except Exception as error:
                 self._fail(group, error)
                 await self._mend()
+        self._writer = None
 
     async def _write_group(self, group: list[_Order]) -> None:
         now = self._clock()
-        if group:
-            answers = await self._call(_written, self._table, group, now)
-            for order, answer in zip(group, answers, strict=True):
-                self._tell(order, answer)
+        answers = await self._thread.call(_written, self._table, group, now)
+        for order, answer in zip(group, answers, strict=True):
+            self._tell(order, answer)
         if self._table.due:
-            await self._call(self._table.sweep, now)
+            await self._thread.call(self._table.sweep, now)
 
     def _tell(self, order: _Order, answer: Found | None) -> None:
         if not order.answer.done():
@@ -215,7 +207,7 @@ class SqliteLedger:
         while self.problem is not None and not self._closing.is_set():
             rows = [PROBE, *self._unwritten]
             try:
-                self._table = await self._call(_reopened, self._table, self._path, self._limits, rows)
+                self._table = await self._thread.call(_reopened, self._table, self._path, self._limits, rows)
             except Exception as error:
                 self.problem = f"the ledger {self._path} cannot be written: {error}"
                 await self._rest()
