@@ -16,11 +16,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.table import Table
@@ -54,12 +55,16 @@ class Figures:
     cpu: float
 
 
+Round: TypeAlias = dict[str, Figures]
+"""What the programs, by name, did one after the other."""
+
+
 def cpu_seconds(pid: int) -> float:
     """CPU seconds that the programs below a guard have used, threads and children included."""
     ticks = 0
     for member in guard.family(pid):
-        fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
-        ticks += sum(int(field) for field in fields[11:15])
+        figures = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
+        ticks += sum(int(each) for each in figures[11:15])
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
@@ -71,7 +76,7 @@ def loaded(url: str, queue: str, process: Process, count: int, in_flight: int) -
 async def through(url: str, queue: str, process: Process, count: int, in_flight: int) -> Figures:
     """Load a program after it has warmed up, and look at what it used."""
     async with Load(url, queue) as load:
-        await load.run(max(200, in_flight * 20), in_flight)  # warm
+        await load.run(max(200, in_flight * 8), in_flight)  # warm
         before = cpu_seconds(process.pid)
         measured = await load.run(count, in_flight)
         used = cpu_seconds(process.pid) - before
@@ -128,74 +133,90 @@ def stage() -> Iterator[dict[str, Callable[[int, int], Figures]]]:
         }
 
 
-def middle(rounds: list[Figures]) -> Figures:
-    """The median of each figure."""
-    return Figures(*(median(getattr(each, name) for each in rounds) for name in ("rate", "p50", "p99", "cpu")))
-
-
-def measure(count: int, rounds: int) -> dict[int, dict[str, Figures]]:
-    """Per number in flight and per program the medians; the programs take turns, so that drift hits all alike."""
-    found: dict[int, dict[str, Figures]] = {}
+def measure(count: int, rounds: int) -> dict[int, list[Round]]:
+    """Per number in flight the rounds; in each all programs take turns, every second time the other way round."""
+    found: dict[int, list[Round]] = {}
     with stage() as programs:
         for in_flight in IN_FLIGHT:
             share = count if in_flight > 1 else count // 4
-            taken: dict[str, list[Figures]] = {name: [] for name in programs}
-            for _ in range(rounds):
-                for name, load in programs.items():
-                    taken[name].append(load(share, in_flight))
-            found[in_flight] = {name: middle(each) for name, each in taken.items()}
+            found[in_flight] = []
+            for number in range(rounds):
+                order = list(programs) if number % 2 == 0 else list(programs)[::-1]
+                taken = {name: programs[name](share, in_flight) for name in order}
+                found[in_flight].append({name: taken[name] for name in programs})
     return found
 
 
-def ratio(figures: dict[str, Figures]) -> float:
+def middle(rounds: list[Round]) -> Round:
+    """The median of each figure of each program."""
+    names = [each.name for each in fields(Figures)]
+    return {
+        program: Figures(*(median(getattr(each[program], name) for each in rounds) for name in names))
+        for program in rounds[0]
+    }
+
+
+def typical(rounds: list[Round], compare: Callable[[Round], float]) -> float:
+    """The median of a comparison made within each round: the machine's speed differs between them."""
+    return median(map(compare, rounds))
+
+
+def ratio(figures: Round) -> float:
     """The service's CPU per command in sums of the two ceilings."""
     return figures[SERVICE].cpu / (figures[ECHO].cpu + figures[CALL].cpu)
 
 
-def durability(figures: dict[str, Figures]) -> tuple[float, float]:
-    """What the ledger in a file costs against one in memory: percent of throughput, CPU microseconds per command."""
-    durable, memory = figures[SERVICE], figures[MEMORY]
-    return (1 - durable.rate / memory.rate) * 100, durable.cpu - memory.cpu
+def slower(figures: Round) -> float:
+    """What the ledger in a file costs against one in memory, percent of throughput."""
+    return (1 - figures[SERVICE].rate / figures[MEMORY].rate) * 100
 
 
-def beyond(figures: dict[str, Figures]) -> float:
+def dearer(figures: Round) -> float:
+    """What the ledger in a file costs against one in memory, CPU microseconds per command."""
+    return figures[SERVICE].cpu - figures[MEMORY].cpu
+
+
+def beyond(figures: Round) -> float:
     """The client's CPU per call beyond a bare caller's, microseconds."""
     return figures[CLIENT].cpu - figures[BARE].cpu
 
 
-def show(found: dict[int, dict[str, Figures]]) -> None:
+def show(found: dict[int, list[Round]]) -> None:
     """Print the tables."""
     console = Console(width=110)
-    for in_flight, figures in found.items():
+    for in_flight, rounds in found.items():
         table = Table("", "commands/s", "p50 ms", "p99 ms", "CPU µs per command", title=f"{in_flight} in flight")
-        for name, each in figures.items():
+        for name, each in middle(rounds).items():
             latency = [f"{each.p50:.1f}", f"{each.p99:.1f}"] if each.p50 else ["", ""]
             table.add_row(name, f"{each.rate:.0f}", *latency, f"{each.cpu:.0f}")
         console.print(table)
         console.print(
-            f"CPU of the service: {ratio(figures):.2f} x the sum of both ceilings (wanted: at most {ALLOWED})"
-        )
-        rate, cpu = durability(figures)
-        console.print(
-            f"The ledger in a file against one in memory: {rate:+.0f} % of throughput lost, "
-            f"{cpu:+.0f} µs CPU per command (wanted: at most {COST_RATE} % and {COST_CPU} µs)"
+            f"CPU of the service: {typical(rounds, ratio):.2f} x the sum of both ceilings (wanted: at most {ALLOWED})"
         )
         console.print(
-            f"CPU of the client: {beyond(figures):.0f} µs beyond a bare caller's (wanted: at most {CLIENT_ALLOWED})\n"
+            f"The ledger in a file against one in memory: {typical(rounds, slower):+.0f} % of throughput "
+            f"lost, {typical(rounds, dearer):+.0f} µs CPU per command (wanted: at most {COST_RATE} % and {COST_CPU} µs)"
+        )
+        console.print(
+            f"CPU of the client: {typical(rounds, beyond):.0f} µs beyond a bare caller's "
+            f"(wanted: at most {CLIENT_ALLOWED})\n"
         )
 
 
-def write(found: dict[int, dict[str, Figures]]) -> None:
+def write(found: dict[int, list[Round]]) -> None:
     """Keep the figures with their date and machine."""
     RESULTS.mkdir(exist_ok=True)
     now = datetime.now(UTC)
     content = {
         "date": now.isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "in_flight": {n: {name: asdict(each) for name, each in figures.items()} for n, figures in found.items()},
-        "cpu_ratio": {n: round(ratio(figures), 2) for n, figures in found.items()},
-        "durability": {n: [round(cost) for cost in durability(figures)] for n, figures in found.items()},
-        "client_cpu_beyond_bare": {n: round(beyond(figures)) for n, figures in found.items()},
+        "rounds": {n: len(rounds) for n, rounds in found.items()},
+        "in_flight": {n: {name: asdict(each) for name, each in middle(rounds).items()} for n, rounds in found.items()},
+        "cpu_ratio": {n: round(typical(rounds, ratio), 2) for n, rounds in found.items()},
+        "durability": {
+            n: [round(typical(rounds, compare)) for compare in (slower, dearer)] for n, rounds in found.items()
+        },
+        "client_cpu_beyond_bare": {n: round(typical(rounds, beyond)) for n, rounds in found.items()},
     }
     (RESULTS / f"{now:%Y-%m-%d}.json").write_text(json.dumps(content, indent=2) + "\n")
 
@@ -203,8 +224,13 @@ def write(found: dict[int, dict[str, Figures]]) -> None:
 def main() -> None:
     """Measure, show, and with --write keep."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--count", type=int, default=4000, help="commands per measurement at 64 in flight")
-    parser.add_argument("--rounds", type=int, default=3, help="measurements of which the median counts")
+    parser.add_argument("--count", type=int, default=1500, help="commands per measurement at 64 in flight")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=9,
+        help="turns of each program; the median of what is compared within a round counts",
+    )
     parser.add_argument("--write", action="store_true", help="keep the figures in benchmarks/results/")
     options = parser.parse_args()
     found = measure(options.count, options.rounds)
