@@ -9,6 +9,8 @@ MINUTES  ?= 10
 # Tests wait for servers most of the time. Each worker has servers of its own, so files stay whole and workers few.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 3 --dist loadfile
 export OP DATA
+# The tests start some 250 programs. Compiling everything anew for each of them takes three seconds a time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help venv servers camunda7 tools demo up down status call test check unit lint format types layers proto proto-check lock reference asyncapi-check bench faults soak docs clean
@@ -105,6 +107,7 @@ asyncapi-check: venv ## read the AsyncAPI document with the reference parser; on
 
 bench: servers ## measure
 	@$(RUN) -m benchmarks
+	@$(RUN) -m benchmarks.ledger
 
 faults: servers ## every fault in the middle of load, and a table: make faults ONLY=killed REQUESTS=300
 	@$(RUN) -m tests.faults $(if $(ONLY),--only '$(ONLY)') --requests $(REQUESTS) $(if $(WRITE),--write)

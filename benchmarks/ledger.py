@@ -1,0 +1,154 @@
+"""What the ledger in a file costs, and where: `python -m benchmarks.ledger [--count N] [--rounds N]`.
+
+Each command is a claim and the record of its end. Three things are measured in turn: the ledger as the service uses it;
+its table alone, written by the one thread there is; and the way to another thread and back alone. They are asked for
+without a rest and after rests of some milliseconds, as at low load, when a sleeping core must be woken each time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import resource
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
+from typing import TypeAlias
+
+from rich.console import Console
+from rich.table import Table as Printed
+
+from consumer.delivery.ledger import Ledger, Limits, MemoryLedger
+from consumer.delivery.ledger.codec import stored
+from consumer.delivery.ledger.sqlite import SqliteLedger
+from consumer.delivery.ledger.table import Table
+from consumer.delivery.ledger.worker import Worker
+from consumer.types import Reply
+
+LIMITS = Limits(ttl=86_400)
+DIGEST = b"d" * 32
+REPLY = stored(Reply("create-instance", {"processInstanceKey": "2251799813685249", "bpmnProcessId": "order"}))
+REST = 0.003
+"""Seconds of a rest; about what the engine takes."""
+LOADS = ((1, REST), (1, 0.0), (64, 0.0))
+"""Commands in flight, and the rest before each."""
+
+Once: TypeAlias = Callable[[str], Awaitable[object]]
+"""One command with that id."""
+
+
+def _of(ledger: Ledger) -> Once:
+    async def once(name: str) -> None:
+        await ledger.claim(name, DIGEST)
+        await ledger.finish(name, REPLY)
+
+    return once
+
+
+@asynccontextmanager
+async def file(directory: Path) -> AsyncIterator[Once]:
+    """The ledger in a file."""
+    ledger = SqliteLedger(directory / "ledger.db", LIMITS)
+    await ledger.start()
+    yield _of(ledger)
+    await ledger.close()
+
+
+@asynccontextmanager
+async def memory(_: Path) -> AsyncIterator[Once]:
+    """The ledger in memory."""
+    yield _of(MemoryLedger(LIMITS))
+
+
+@asynccontextmanager
+async def table(directory: Path) -> AsyncIterator[Once]:
+    """The two writes, without another thread."""
+    opened, expires, record = Table(directory / "table.db", LIMITS), time.time() + 1e6, REPLY.encode()
+
+    async def once(name: str) -> None:
+        for size, content in ((None, None), (len(record), record)):
+            opened.write([(name.encode(), DIGEST, b"owner", expires, size, content)], time.time())
+
+    yield once
+    opened.close()
+
+
+@asynccontextmanager
+async def thread(_: Path) -> AsyncIterator[Once]:
+    """Two ways to another thread and back, with nothing to do there."""
+    worker = Worker("bench")
+
+    async def once(_: str) -> None:
+        await worker.call(int)
+        await worker.call(int)
+
+    yield once
+    worker.close()
+
+
+KINDS = {"ledger in a file": file, "its table alone": table, "its thread alone": thread, "ledger in memory": memory}
+
+
+def cpu() -> float:
+    """CPU seconds of this process so far."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+async def load(once: Once, count: int, in_flight: int, rest: float) -> float:
+    """CPU microseconds per command."""
+    names = iter(range(count))
+
+    async def caller() -> None:
+        for name in names:
+            await asyncio.sleep(rest)
+            await once(f"{os.getpid()}-{name}")
+
+    before = cpu()
+    await asyncio.gather(*(caller() for _ in range(in_flight)))
+    return (cpu() - before) / count * 1e6
+
+
+async def measure(kind: str, count: int, in_flight: int, rest: float) -> float:
+    """CPU microseconds per command of one kind, in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="zeebe-amqp-bench-") as folder:
+        async with KINDS[kind](Path(folder)) as once:
+            return await load(once, count, in_flight, rest)
+
+
+async def idle(count: int, in_flight: int, rest: float) -> float:
+    """The same of the loop around them."""
+    return await load(lambda _: asyncio.sleep(0), count, in_flight, rest)
+
+
+async def compare(count: int, rounds: int) -> dict[tuple[int, float], dict[str, float]]:
+    """Per load and kind the median CPU microseconds per command, beyond those of the loop around it."""
+    found: dict[tuple[int, float], dict[str, list[float]]] = {}
+    for _ in range(rounds):
+        for in_flight, rest in LOADS:
+            taken = found.setdefault((in_flight, rest), {kind: [] for kind in KINDS})
+            around = await idle(count, in_flight, rest)
+            for kind in KINDS:
+                taken[kind].append(await measure(kind, count, in_flight, rest) - around)
+    return {each: {kind: median(figures) for kind, figures in taken.items()} for each, taken in found.items()}
+
+
+def main() -> None:
+    """Measure and show."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--count", type=int, default=1000, help="commands per measurement")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each kind; the median counts")
+    options = parser.parse_args()
+    printed = Printed("CPU µs per command", *(f"{n} in flight" + ", rests" * bool(rest) for n, rest in LOADS))
+    found = asyncio.run(compare(options.count, options.rounds))
+    for kind in KINDS:
+        printed.add_row(kind, *(f"{found[each][kind]:.0f}" for each in LOADS))
+    Console(width=110).print(printed)
+
+
+if __name__ == "__main__":
+    main()
