@@ -26,11 +26,12 @@ from yarl import URL
 
 from consumer.broker import properties
 from consumer.broker.inspection import BrokerError
-from consumer.broker.links import RPC_TIMEOUT, TROUBLE, close, connect, library_calls, login, logins
+from consumer.broker.links import connect, login, logins
 from consumer.broker.publisher import PUBLISH_TIMEOUT
 from consumer.config import Amqp
 from consumer.delivery.letter import Letter
 from zeebe_amqp import wire
+from zeebe_amqp.connection import RPC_TIMEOUT, TROUBLE, close, library_calls
 
 __all__ = ["MOST_RETURNS", "DeadLetters", "NotSent", "opened"]
 

@@ -10,10 +10,11 @@ from typing import Any
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 
-from consumer.broker.links import RPC_TIMEOUT, TROUBLE, close, connect, library_calls
+from consumer.broker.links import connect
 from consumer.broker.topology import DEAD_QUEUE, REQUEST_QUEUE
 from consumer.config import Amqp
 from zeebe_amqp import wire
+from zeebe_amqp.connection import RPC_TIMEOUT, TROUBLE, close, library_calls
 
 __all__ = ["BrokerError", "BrokerReport", "inspect"]
 

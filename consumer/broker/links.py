@@ -6,46 +6,23 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from itertools import cycle
 from typing import TypeAlias
 
-import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aiormq.exceptions import AMQPError
 from yarl import URL
 
 from consumer.config import Amqp
+from zeebe_amqp import connection
+from zeebe_amqp.connection import RPC_TIMEOUT, TROUBLE, being_cancelled, close, library_calls, said
 
-__all__ = [
-    "RPC_TIMEOUT",
-    "TROUBLE",
-    "Link",
-    "Lost",
-    "Opened",
-    "close",
-    "connect",
-    "initialize",
-    "library_calls",
-    "login",
-    "logins",
-]
+__all__ = ["Link", "Lost", "Opened", "connect", "initialize", "login", "logins"]
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT = 10
-"""Seconds; a dead peer is noticed after about three of them."""
-
 DEFAULT_LOGIN = "guest"
 """The name that the AMQP library uses where the URL has none."""
-
-CONNECT_TIMEOUT = 15.0
-RPC_TIMEOUT = 15.0
-"""Seconds for one broker call; the AMQP library itself may wait for ever."""
-
-TROUBLE = (AMQPError, OSError, TimeoutError, RuntimeError)
-"""What a call to the broker raises when the broker or the way to it is the cause."""
 
 Lost: TypeAlias = Callable[[str], None]
 """Says why a connection is of no more use; it is then closed and opened anew."""
@@ -80,13 +57,13 @@ class Link:
                 failures = 0
                 self.problem = f"connection lost: {await lost}"
             except TROUBLE as error:
-                self.problem = _said(error)
+                self.problem = said(error)
             except Exception as error:  # whatever it is: nobody else would open the connection again
                 log.exception("broker (%s): a defect while connecting", self._name)
-                self.problem = _said(error)
+                self.problem = said(error)
             finally:
                 await self.close()
-            if _being_cancelled():  # the library turns a cancellation while it connects into an error of its own
+            if being_cancelled():  # the library turns a cancellation while it connects into an error of its own
                 raise asyncio.CancelledError
             failures += 1
             delay = backoff(failures)
@@ -102,7 +79,7 @@ class Link:
 
         with library_calls():
             self._connection = await connect(self._amqp, url, self._name)
-            self._connection.close_callbacks.add(lambda _, error=None: on_lost(_said(error)))
+            self._connection.close_callbacks.add(lambda _, error=None: on_lost(said(error)))
             await self._opened(self._connection, on_lost)
         if not lost.done():
             self.problem = None
@@ -111,49 +88,14 @@ class Link:
 
     async def close(self) -> None:
         """Close the connection; harmless when there is none."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await close(connection)
-
-
-@contextmanager
-def library_calls() -> Iterator[None]:
-    """Raise ConnectionError for the two odd ways in which the AMQP library ends what waits on a lost connection.
-
-    One is a bare Exception, the other a CancelledError although nobody cancelled: taken for a real one, that would
-    end the task that waits. A real cancellation passes.
-    """
-    try:
-        yield
-    except asyncio.CancelledError as error:
-        if _being_cancelled():
-            raise
-        raise ConnectionError("the connection was lost") from error
-    except Exception as error:
-        if type(error) is not Exception:
-            raise
-        raise ConnectionError("the connection was closed") from error
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
-
-
-def _said(error: BaseException | None) -> str:
-    if error is None or not (error.args or str(error)):
-        return "closed" if error is None or isinstance(error, asyncio.CancelledError) else type(error).__name__
-    return f"{type(error).__name__}: {error}"
+        opened, self._connection = self._connection, None
+        if opened is not None:
+            await close(opened)
 
 
 async def connect(amqp: Amqp, url: str, name: str) -> AbstractConnection:
-    """Open one connection; `name` is shown in the broker's list of connections.
-
-    Raises:
-        One of TROUBLE.
-    """
-    query = {"heartbeat": str(HEARTBEAT), "name": name, **URL(url).query}
-    return await aio_pika.connect(URL(url).with_query(query), ssl_context=_tls(amqp), timeout=CONNECT_TIMEOUT)
+    """Open one connection with the certificates of the settings; see `zeebe_amqp.connection.connect`."""
+    return await connection.connect(url, name, _tls(amqp))
 
 
 def login(url: str) -> str | None:
@@ -187,13 +129,3 @@ async def initialize(channel: AbstractChannel) -> None:
     """Open a channel, with a time limit."""
     async with asyncio.timeout(RPC_TIMEOUT):
         await channel.initialize()
-
-
-async def close(connection: AbstractConnection) -> None:
-    """Close a connection that may be broken; never raises for that."""
-    try:
-        with library_calls():
-            async with asyncio.timeout(RPC_TIMEOUT):
-                await connection.close()
-    except TROUBLE:
-        log.debug("closing a broken connection", exc_info=True)

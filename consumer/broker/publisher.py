@@ -13,10 +13,11 @@ from aiormq import Channel as RawChannel
 from aiormq.exceptions import DeliveryError, PublishError
 from pamqp.commands import Basic
 
-from consumer.broker.links import TROUBLE, Link, Lost, initialize, library_calls
+from consumer.broker.links import Link, Lost, initialize
 from consumer.broker.topology import declare_dead_letters
 from consumer.config import Amqp
 from consumer.delivery.lane import PublishFailed
+from zeebe_amqp.connection import TROUBLE, library_calls
 
 __all__ = ["Publisher", "Unroutable"]
 

@@ -18,13 +18,14 @@ from aiormq import Channel as RawChannel
 from aiormq.abc import DeliveredMessage
 
 from consumer.broker import properties
-from consumer.broker.links import RPC_TIMEOUT, TROUBLE, Link, Lost, initialize, library_calls, logins
+from consumer.broker.links import Link, Lost, initialize, logins
 from consumer.broker.publisher import Publisher, Unroutable
 from consumer.broker.topology import declare_requests
 from consumer.config import Amqp
 from consumer.delivery.lane import Count, Delivery, PublishFailed
 from consumer.types import Incoming, Reply
 from zeebe_amqp import wire
+from zeebe_amqp.connection import RPC_TIMEOUT, TROUBLE, library_calls
 
 __all__ = ["Broker", "queue_names"]
 

@@ -10,9 +10,9 @@ from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 
-from consumer.broker.links import RPC_TIMEOUT
 from consumer.config import Amqp
 from zeebe_amqp import wire
+from zeebe_amqp.connection import RPC_TIMEOUT
 
 __all__ = ["DEAD_QUEUE", "REQUEST_QUEUE", "declare_dead_letters", "declare_requests"]
 

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from itertools import repeat
 from typing import Any, Final, cast
 
-import aio_pika
 import click
 import msgspec
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
-from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, ChannelNotFoundEntity
+from aio_pika.exceptions import ChannelNotFoundEntity
 from aiormq import Channel as RawChannel
 from aiormq.exceptions import ChannelAccessRefused
 
@@ -23,14 +22,13 @@ from zeebe_amqp.cli.examples import Line
 from zeebe_amqp.cli.help import Explained
 from zeebe_amqp.cli.values import SECONDS, TEXT
 from zeebe_amqp.client.answers import failure
-from zeebe_amqp.client.link import library_calls
+from zeebe_amqp.connection import TROUBLE, connect, library_calls
 from zeebe_amqp.errors import Code, CommandError, Outcome
 
 __all__ = ["watch"]
 
-CONNECT_TIMEOUT: Final = 15.0
+NAME: Final = "zeebe-amqp watch"
 AHEAD: Final = 10
-TROUBLE: Final = (AMQPError, ChannelInvalidStateError, OSError, RuntimeError)
 
 EXAMPLES: Final = (
     Line(
@@ -99,8 +97,8 @@ async def _connected(urls: Sequence[str]) -> AbstractConnection:
     *others, last = urls
     for url in others:
         with suppress(*TROUBLE):
-            return await aio_pika.connect(url, timeout=CONNECT_TIMEOUT)
-    return await aio_pika.connect(last, timeout=CONNECT_TIMEOUT)
+            return await connect(url, NAME)
+    return await connect(last, NAME)
 
 
 async def _queue(channel: AbstractChannel, name: str, exchange: str | None) -> AbstractQueue:

@@ -6,35 +6,24 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import cycle
 from typing import TypeAlias
 
-import aio_pika
 from aio_pika.abc import AbstractConnection
-from aiormq.exceptions import AMQPError
 from yarl import URL
 
+from zeebe_amqp.connection import TROUBLE, being_cancelled, close, connect, library_calls, said
 from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 
-__all__ = ["RPC_TIMEOUT", "TROUBLE", "Ended", "Link", "Opened", "library_calls"]
+__all__ = ["Ended", "Link", "Opened"]
 
 log = logging.getLogger(__name__)
 
 PORTS = {"amqp": 5672, "amqps": 5671}
 """The usual port of each kind of address."""
-HEARTBEAT = 10
-"""Seconds; a dead peer is noticed after about three of them."""
-CONNECT_TIMEOUT = 15.0
-"""Seconds for one connection attempt."""
-RPC_TIMEOUT = 15.0
-"""Seconds for one call to the broker; the AMQP library itself may wait for ever."""
 LONGEST_PAUSE = 5.0
 """Seconds between two attempts at most: callers are waiting."""
-
-TROUBLE = (AMQPError, OSError, TimeoutError, RuntimeError)
-"""What a call to the broker raises when the broker or the way to it is the cause."""
 
 Ended: TypeAlias = Callable[[str], None]
 """Says why a connection is of no more use; it is then closed and opened anew."""
@@ -75,7 +64,7 @@ class Link:
             except TROUBLE as error:
                 await self._disconnect()
                 _check_cancelled()
-                failures.append(f"{_place(URL(url))}: {_said(error)}")
+                failures.append(f"{_place(URL(url))}: {said(error)}")
             except BaseException:
                 await self._disconnect()
                 raise
@@ -106,7 +95,7 @@ class Link:
             try:
                 return await self._connect(next(self._turns))
             except TROUBLE as error:
-                log.warning("broker: %s", _said(error))
+                log.warning("broker: %s", said(error))
             except Exception:  # whatever it is: nobody else would open the connection again
                 log.exception("broker: a defect while connecting")
             await self._disconnect()
@@ -119,48 +108,20 @@ class Link:
             if not ended.done():
                 ended.set_result(reason)
 
-        query = {"heartbeat": str(HEARTBEAT), "name": self._name, **URL(url).query}
         with library_calls():
-            self._connection = await aio_pika.connect(
-                URL(url).with_query(query), ssl_context=self._tls, timeout=CONNECT_TIMEOUT
-            )
-            self._connection.close_callbacks.add(lambda _, error=None: end(_said(error)))
+            self._connection = await connect(url, self._name, self._tls)
+            self._connection.close_callbacks.add(lambda _, error=None: end(said(error)))
             await self._opened(self._connection, end)
         return ended
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        try:
-            with library_calls():
-                async with asyncio.timeout(RPC_TIMEOUT):
-                    await connection.close()
-        except TROUBLE:
-            log.debug("closing a broken connection", exc_info=True)
-
-
-@contextmanager
-def library_calls() -> Iterator[None]:
-    """Raise ConnectionError for the two odd ways in which the AMQP library ends what waits on a lost connection.
-
-    One is a bare Exception, the other a CancelledError although nobody cancelled. A real cancellation passes.
-    """
-    try:
-        yield
-    except asyncio.CancelledError as error:
-        _check_cancelled()
-        raise ConnectionError("the connection was lost") from error
-    except Exception as error:
-        if type(error) is not Exception:
-            raise
-        raise ConnectionError("the connection was closed") from error
+        if connection is not None:
+            await close(connection)
 
 
 def _check_cancelled() -> None:
-    """Go on with a real cancellation, which the library turns into an error of its own while it connects."""
-    task = asyncio.current_task()
-    if task is None or task.cancelling() > 0:
+    if being_cancelled():
         raise asyncio.CancelledError
 
 
@@ -186,10 +147,6 @@ def backoff(failures: int) -> float:
 
 def _place(url: URL) -> str:
     return f"{url.host}:{url.port or PORTS[url.scheme]}"
-
-
-def _said(error: BaseException | None) -> str:
-    return "closed" if error is None else f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def _unreachable(reasons: str) -> CommandError:

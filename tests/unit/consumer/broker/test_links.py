@@ -11,7 +11,7 @@ import pytest
 from aiormq.exceptions import AMQPConnectionError
 
 from consumer.broker import links
-from consumer.broker.links import Link, Lost, backoff, library_calls, logins
+from consumer.broker.links import Link, Lost, backoff, logins
 from consumer.config import Amqp
 
 
@@ -172,31 +172,6 @@ def test_the_pause_doubles_from_half_a_second_to_half_a_minute(failures: int) ->
     pauses = [backoff(failures) for _ in range(100)]
     assert all(longest / 2 <= pause <= longest for pause in pauses)
     assert len(set(pauses)) > 1
-
-
-@pytest.mark.parametrize("raised", [asyncio.CancelledError(), Exception()], ids=repr)
-async def test_what_the_library_raises_for_a_lost_connection_is_a_connection_error(raised: BaseException) -> None:
-    with pytest.raises(ConnectionError), library_calls():
-        raise raised
-
-
-@pytest.mark.parametrize("raised", [ValueError("x"), OSError("x"), KeyboardInterrupt()], ids=repr)
-async def test_any_other_error_passes(raised: BaseException) -> None:
-    with pytest.raises(type(raised)), library_calls():
-        raise raised
-
-
-async def test_a_real_cancellation_passes() -> None:
-    async def wait() -> None:
-        with library_calls():
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(wait())
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert task.cancelled()
 
 
 async def test_a_cancellation_that_the_library_turns_into_an_error_still_ends_the_link(
