@@ -41,11 +41,11 @@ class Responder:
         await self._connection.close()
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
-        for body in self._answers:
-            await self.reply(message, body)
         async with self._more:
             self.requests.append(message)
             self._more.notify_all()
+        for body in self._answers:
+            await self.reply(message, body)
 
     async def arrived(self, count: int) -> list[AbstractIncomingMessage]:
         """The requests, once there are so many."""
