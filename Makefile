@@ -6,8 +6,9 @@ OP     ?= topology
 DATA   ?= {}
 REQUESTS ?= 2000
 MINUTES  ?= 10
-# Tests wait for servers most of the time. Each worker has servers of its own, so files stay whole and workers few.
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 3 --dist loadfile
+# Tests wait for servers half of the time, hence more workers than processors. Each has servers of its own, so files stay
+# whole, and in the order of their names: the slow ones with servers first, and no worker waits long for the last one.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 export OP DATA
 # The tests start some 250 programs. Compiling everything anew for each of them takes three seconds a time.
 unexport PYTHONDONTWRITEBYTECODE
