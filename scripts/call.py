@@ -1,22 +1,23 @@
 """Sends one command as a message and shows the reply: `make call OP=topology DATA='{}'`.
 
 Variables: `OP`, `DATA` (JSON), `QUEUE` (zeebe.commands), `TIMEOUT` (seconds, 30), `AMQP_URL` (of `make up`).
+The program `zeebe-amqp` can do more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
-import uuid
 
-import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
-from aio_pika.exceptions import AMQPConnectionError, DeliveryError
 from rich.console import Console
 
 from scripts.stack import State
+from zeebe_amqp.client import Client
+from zeebe_amqp.errors import CommandError
+from zeebe_amqp.wire import COMMANDS_QUEUE
 
 
 class CallError(Exception):
@@ -48,59 +49,33 @@ def url() -> str:
     return found
 
 
-async def exchange(channel: AbstractChannel, body: bytes, queue: str) -> AbstractIncomingMessage:
-    """Publish the request and wait for the reply with its correlation id."""
-    replies = await channel.declare_queue(exclusive=True, auto_delete=True)
-    identity = str(uuid.uuid4())
-    message = aio_pika.Message(
-        body,
-        content_type="application/json",
-        reply_to=replies.name,
-        correlation_id=identity,
-        message_id=identity,
-    )
-    await channel.default_exchange.publish(message, routing_key=queue, mandatory=True)
-    async with replies.iterator(no_ack=True) as incoming:
-        async for reply in incoming:
-            if reply.correlation_id == identity:
-                return reply
-    raise CallError("the broker closed the reply queue")
-
-
-async def call() -> AbstractIncomingMessage:
-    """The reply to the command of the environment.
+async def call() -> bytes:
+    """The body of the reply to the command of the environment.
 
     Raises:
         CallError: there is none.
     """
-    body, queue, seconds = envelope(), os.environ.get("QUEUE", "zeebe.commands"), float(os.environ.get("TIMEOUT", "30"))
+    body, queue = envelope(), os.environ.get("QUEUE", COMMANDS_QUEUE)
     try:
-        connection = await aio_pika.connect(url(), timeout=10)
-    except (AMQPConnectionError, OSError, TimeoutError) as error:
-        raise CallError(f"no broker at {url()}: {error}") from error
-    async with connection:
-        channel = await connection.channel(on_return_raises=True)
-        try:
-            async with asyncio.timeout(seconds):
-                return await exchange(channel, body, queue)
-        except DeliveryError as error:
-            raise CallError(
-                f"queue {queue} does not exist: the consumer makes it when it starts (`make up`)"
-            ) from error
-        except TimeoutError as error:
-            raise CallError(f"nobody answered within {seconds:g} s: does the consumer run (`make status`)?") from error
+        async with Client(url(), commands=queue, timeout=float(os.environ.get("TIMEOUT", "30"))) as client:
+            return await client.call_raw(body)
+    except ValueError as error:
+        raise CallError(str(error)) from error
+    except CommandError as error:
+        raise CallError(f"{error}\nIs it all running? `make status` tells.") from error
 
 
 def main() -> int:
     """Call and show; exit status 0 for a result, 1 for an error."""
+    logging.disable()  # the AMQP library tells every refused connection too
     console = Console(soft_wrap=True)
     try:
-        reply = asyncio.run(call())
+        body = asyncio.run(call())
     except CallError as problem:
         Console(stderr=True, soft_wrap=True).print(f"make call: {problem}", markup=False, highlight=False)
         return 1
-    console.print_json(reply.body.decode())
-    return 1 if (reply.type or "").endswith("error") else 0
+    console.print_json(body.decode())
+    return 1 if "error" in json.loads(body) else 0
 
 
 if __name__ == "__main__":
