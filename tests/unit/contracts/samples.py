@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import strategies as st
 
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.commands import COMMANDS, Command
@@ -13,6 +14,16 @@ from zeebe_amqp.envelope import Request
 from zeebe_amqp.errors import CommandError
 
 KEY = 2251799813685250
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+"""Any JSON, numbers beyond those of the engine included."""
 
 SMALLEST: dict[str, dict[str, Any]] = {
     "topology": {},

@@ -1,0 +1,68 @@
+"""Whatever bytes and headers come, they are decoded or refused; nothing else is raised."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.contracts.samples import FULLEST, JSON_VALUES, SMALLEST, body, request
+from zeebe_amqp import envelope, wire
+from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.errors import CommandError
+
+NAMES = [b'"operation"', b'"data"', b'"metadata"', b'"deploy-process"', b'"create-instance"', b'"variables"']
+ODDITIES = [b"\xff", b"\\ud800", b"null", b"1e999", b"9" * 5000, b"NaN"]
+TOKENS = st.sampled_from([b"{", b"}", b"[", b"]", b":", b",", b'"', b"\\", *ODDITIES, *NAMES])
+TYPES = st.none() | st.sampled_from([*COMMANDS, "unknown"]) | st.text()
+HEADERS = st.dictionaries(
+    st.sampled_from([*wire.METADATA_NAMES, wire.DEADLINE, wire.REQUEST_ID]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.lists(st.integers()),
+)
+BODIES = (
+    st.binary()
+    | st.lists(TOKENS, max_size=20).map(b"".join)
+    | JSON_VALUES.map(lambda value: json.dumps(value).encode())
+)
+ENVELOPES = st.builds(
+    lambda operation, data, metadata: body(operation, data, metadata=metadata),
+    st.sampled_from([*COMMANDS]),
+    JSON_VALUES,
+    JSON_VALUES,
+)
+DATA = st.builds(
+    lambda operation, data: b'{"operation":"%s","data":%s}' % (operation.encode(), data),
+    st.sampled_from([*COMMANDS]),
+    st.lists(TOKENS, max_size=20).map(b"".join),
+)
+
+
+@given(BODIES | ENVELOPES | DATA, TYPES, st.none() | st.text(), st.none() | st.text(), HEADERS)
+def test_nothing_raises_anything_but_a_command_error(
+    raw: bytes, type: str | None, content_type: str | None, content_encoding: str | None, headers: dict[str, Any]
+) -> None:
+    with suppress(CommandError):
+        envelope.decode(raw, type=type, content_type=content_type, content_encoding=content_encoding, headers=headers)
+    with suppress(CommandError):
+        assert len(envelope.decode(raw, type=type, headers=headers).digest()) == 32
+    with suppress(CommandError):
+        envelope.deadline(headers)
+    with suppress(CommandError):
+        envelope.request_id(headers)
+
+
+@pytest.mark.parametrize("operation", sorted(SMALLEST))
+@settings(max_examples=30)  # for each of the operations
+@given(members=st.dictionaries(st.text(max_size=3), JSON_VALUES, max_size=2), chosen=st.randoms(use_true_random=False))
+def test_a_request_with_any_value_anywhere_is_decoded_or_refused(
+    operation: str, members: dict[str, Any], chosen: Any
+) -> None:
+    data = FULLEST[operation] | members
+    for name in list(data)[:2]:
+        data[chosen.choice(list(data))] = data[name]
+    with suppress(CommandError):
+        request(operation, data)
