@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -65,6 +65,8 @@ class Incoming:
     """Whether the channel that delivered it is open; when it is not, the broker delivers it again."""
     acknowledged: Callable[[], None] = lambda: None
     """Called once its ack was handed to an open channel: the broker should not deliver it again."""
+    aside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    """Within it the request waits for what another run does: others may have its place meanwhile."""
     trace: object = None
     """The trace context of the handling, for the reply's headers; telemetry writes and reads it."""
 

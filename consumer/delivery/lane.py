@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from consumer.delivery.giveback import GiveBack
@@ -165,9 +166,17 @@ class Lane:
         try:
             if self._stopping or not delivery.alive:
                 return None
+            delivery.incoming.aside = partial(self._aside, gate)
             return await self._handler(delivery.incoming)
         finally:
             gate.leave()
+
+    @asynccontextmanager
+    async def _aside(self, gate: Gate) -> AsyncIterator[None]:
+        """Wait for another run: without a place, or the requests of a dead process would stop all others."""
+        with self._idle():
+            async with gate.left():
+                yield
 
     async def _sensible(self, incoming: Incoming, started: float) -> bool:
         """Wait until running it makes sense; false when that took too long to keep it here."""

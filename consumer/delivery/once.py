@@ -73,7 +73,8 @@ class _Once:
             if earlier.digest != digest:
                 raise _taken(incoming)
             # Shielded: whoever stops waiting must not cancel the run that others wait for.
-            return replace(await asyncio.shield(earlier.reply), replayed=True)
+            async with incoming.aside():
+                return replace(await asyncio.shield(earlier.reply), replayed=True)
         run = self._running[identity] = _Run(digest)
         try:
             reply = await self._claimed(incoming, identity, digest)
@@ -117,7 +118,8 @@ class _Once:
                 if claim.state is not State.RUNNING:
                     return claim
                 left, reason = end - time.monotonic(), "another process is running it"
-                await asyncio.sleep(min(look, max(left, 0)))
+                async with incoming.aside():
+                    await asyncio.sleep(min(look, max(left, 0)))
                 look = min(2 * look, LONGEST_LOOK)
             except LedgerError as problem:
                 left, reason = end - time.monotonic(), str(problem)

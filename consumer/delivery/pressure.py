@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 __all__ = ["Gate", "Limit"]
 
@@ -76,3 +78,14 @@ class Gate:
             if not place.done():
                 self._inside += 1
                 place.set_result(None)
+
+    @asynccontextmanager
+    async def left(self) -> AsyncIterator[None]:
+        """Leave the place to others for a while, and wait for one again before going on."""
+        self.leave()
+        try:
+            yield
+            await self.enter()
+        except BaseException:
+            self._inside += 1  # it goes on to its own `leave`, at once
+            raise

@@ -143,6 +143,25 @@ async def test_two_consumers_with_one_redis_answer_for_each_other(
     assert stage.gateway.count(CREATE) == 1
 
 
+async def test_what_a_killed_consumer_ran_does_not_hold_up_the_other_one(
+    own_rabbitmq: RabbitMQ, redis: Redis, tmp_path: Path
+) -> None:
+    settings = {"LEDGER": redis.url, "CONCURRENCY": "1", **UNMEASURED}
+    async with staged(tmp_path, own_rabbitmq.url, **settings) as stage, stage.caller() as caller:
+        gate = Gate(stage.gateway)
+        cut = asyncio.create_task(caller.request(create(id="cut"), **identified(uuid.uuid4().hex)))
+        await gate.reached()
+        await stage.another(**settings)
+        await asyncio.to_thread(stage.consumer.kill)
+        gate.open()
+        # Behind the first, in the one place that there is; the other's claim lasts until its lease ends.
+        later = await caller.request(create(id="later"), **identified(uuid.uuid4().hex))
+        assert Reply.decode(later.body).ok
+        assert not cut.done()
+        cut.cancel()
+    assert stage.gateway.count(CREATE) == 2
+
+
 # --- the owner's death ------------------------------------------------------------------------------------------------
 
 

@@ -337,6 +337,27 @@ async def test_a_cancellation_that_nobody_asked_for_gives_the_message_back(
 # --- pressure ---
 
 
+async def test_who_stands_aside_leaves_the_place_to_others_and_is_given_back_when_stopping(
+    outbox: FakeOutbox, events: list[str]
+) -> None:
+    async def handle(incoming: Incoming) -> Reply:
+        if incoming.reply_to == "waits":
+            async with incoming.aside():
+                await asyncio.Event().wait()
+        return OK
+
+    lane = lane_of(handle, outbox, limit=Limit(1))
+    for _ in range(3):
+        lane.accept(FakeDelivery(events, reply_to="waits"))
+    lane.accept(FakeDelivery(events))
+    async with asyncio.timeout(30):
+        while lane.in_flight > 3:  # noqa: ASYNC110 - a lane tells nobody
+            await asyncio.sleep(0)
+    assert events == ["reply", "ack", "acknowledged"]
+    assert await lane.stop(grace=30)
+    assert events[3:] == ["give back"] * 3
+
+
 def job_done(events: list[str]) -> FakeDelivery:
     return FakeDelivery(events, body=orjson.dumps({"operation": "complete-job", "data": {"jobKey": 1 << 51}}))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
@@ -233,6 +235,40 @@ async def test_while_another_process_runs_it_its_answer_is_waited_for(engine: En
     ledger = Told(*[Claim(State.RUNNING)] * 3, Claim(State.DONE, Reply("create-instance", {"run": "there"})))
     reply = await once(engine, ledger)(incoming(message_id="a"))
     assert (reply.data, reply.replayed, engine.runs) == ({"run": "there"}, True, 0)
+
+
+class Aside:
+    """Counts who stands aside, now and ever."""
+
+    def __init__(self) -> None:
+        self.now = self.ever = 0
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[None]:
+        self.now += 1
+        self.ever += 1
+        yield
+        self.now -= 1
+
+
+async def test_who_waits_for_another_process_stands_aside_between_its_looks(engine: Engine) -> None:
+    aside = Aside()
+    ledger = Told(*[Claim(State.RUNNING)] * 3)
+    await once(engine, ledger)(incoming(message_id="a", aside=aside))
+    assert (aside.now, aside.ever, engine.runs) == (0, 3, 1)
+
+
+async def test_who_waits_for_a_run_of_this_process_stands_aside(engine: Engine, handler: Handler) -> None:
+    engine.gate.clear()
+    aside = Aside()
+    first = asyncio.create_task(handler(incoming(message_id="a", aside=aside)))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(handler(incoming(message_id="a", aside=aside)))
+    await asyncio.sleep(0.01)
+    assert (aside.now, aside.ever) == (1, 1)
+    engine.gate.set()
+    assert [reply.replayed for reply in await asyncio.gather(first, second)] == [False, True]
+    assert aside.now == 0
 
 
 @pytest.mark.parametrize("headers", [{}, {"deadline": 1}, {"deadline": 2**45}])

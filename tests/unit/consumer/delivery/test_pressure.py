@@ -121,6 +121,58 @@ async def test_who_stops_waiting_leaves_the_place_to_the_next(given: bool) -> No
     assert first.cancelled()
 
 
+async def test_who_leaves_for_a_while_has_a_place_again_before_going_on() -> None:
+    gate, going = Gate(Limit(1)), asyncio.Event()
+    events = list[str]()
+
+    async def first() -> None:
+        await gate.enter()
+        async with gate.left():
+            await going.wait()
+        events.append("first")
+        gate.leave()
+
+    task = asyncio.create_task(first())
+    await settle_down()
+    await gate.enter()
+    going.set()
+    await settle_down()
+    events.append("second")
+    gate.leave()
+    await task
+    assert events == ["second", "first"]
+
+
+@pytest.mark.parametrize("returning", [False, True], ids=["while away", "while waiting for a place again"])
+async def test_who_ends_outside_takes_no_place_with_it_and_leaves_none_too_many(returning: bool) -> None:
+    gate, going = Gate(Limit(1)), asyncio.Event()
+
+    async def away() -> None:
+        await gate.enter()
+        try:
+            async with gate.left():
+                await going.wait()
+        finally:
+            gate.leave()
+
+    task = asyncio.create_task(away())
+    await settle_down()
+    await gate.enter()
+    if returning:
+        going.set()
+        await settle_down()
+    task.cancel()
+    await asyncio.wait([task])
+    second, third = asyncio.create_task(gate.enter()), asyncio.create_task(gate.enter())
+    await settle_down()
+    assert not second.done()
+    gate.leave()
+    await settle_down()
+    assert (second.done(), third.done()) == (True, False)
+    gate.leave()
+    await third
+
+
 class Engine:
     """An engine that remembers whom it was to tell."""
 
