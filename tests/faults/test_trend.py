@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.faults.trend import HOUR, trend
+from tests.faults.trend import HOUR, lows, trend
 
 NUMBER = 120
 INTERVAL = 5.0
@@ -46,3 +46,17 @@ def test_the_warm_up_is_left_out() -> None:
 def test_too_few_samples_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 3"):
         trend([(0, 1), (1, 1)])
+
+
+def test_the_lows_are_the_lowest_of_each_stretch_of_time() -> None:
+    samples = [(0.0, 5.0), (10.0, 3.0), (29.9, 4.0), (30.0, 9.0), (91.0, 7.0), (95.0, 8.0)]
+    assert lows(samples, 30) == [(10.0, 3.0), (30.0, 9.0), (91.0, 7.0)]
+
+
+@pytest.mark.parametrize(("leaks", "verdict"), [(0.0, "flat"), (600.0, "grows")])
+def test_a_leak_under_a_load_that_comes_and_goes_is_found(leaks: float, verdict: str) -> None:
+    chance = random.Random(5)
+    samples = [
+        (INTERVAL * n, int(leaks * INTERVAL * n / HOUR) + chance.choice((0, 0, 3, 17, 40))) for n in range(NUMBER)
+    ]
+    assert trend(lows(samples, 30)).verdict(32) == verdict

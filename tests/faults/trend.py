@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import sqrt
 
 HOUR = 3600.0
@@ -50,3 +51,9 @@ def trend(samples: Sequence[tuple[float, float]]) -> Trend:
     rests = [value - level - slope * (time - middle) for time, value in zip(times, values, strict=True)]
     error = sqrt(sum(rest * rest for rest in rests) / (len(rests) - 2) / spread)
     return Trend(slope, error, values[-1])
+
+
+def lows(samples: Sequence[tuple[float, float]], seconds: float) -> list[tuple[float, float]]:
+    """The lowest of the samples of each `seconds`: what a load takes comes and goes, what leaks stays."""
+    windows = groupby(samples, lambda sample: int(sample[0] // seconds))
+    return [min(window, key=lambda sample: sample[1]) for _, window in windows]
