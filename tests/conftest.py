@@ -22,7 +22,7 @@ from scripts.zeebe_in_memory import ZeebeInMemory
 
 if os.environ.get("CI"):
     # There the examples are the same every time, so many more of them would find nothing more.
-    settings.register_profile("ci", settings.get_profile("ci"), max_examples=40)
+    settings.register_profile("ci", settings.get_profile("ci"), max_examples=25)
     settings.load_profile("ci")
 
 

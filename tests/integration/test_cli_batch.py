@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import Broker
-from tests.integration.stage import Stage, eventually, staged
+from tests.integration.stage import UNMEASURED, Stage, eventually, staged
 from tests.integration.test_cli_service import PROGRAM, environment, told
 from tests.unit.contracts.cli.program import Ended, ended
 from zeebe_amqp.cli import exits
@@ -33,7 +33,7 @@ MANY = 300
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def stage(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """The consumer of this file."""
-    async with staged(tmp_path_factory.mktemp("cli-batch"), rabbitmq.url) as ready:
+    async with staged(tmp_path_factory.mktemp("cli-batch"), rabbitmq.url, **UNMEASURED) as ready:
         yield ready
 
 

@@ -21,7 +21,7 @@ import pytest_asyncio
 from scripts.consumer import ROOT
 from tests.conftest import Broker
 from tests.fakes.gateway import fail
-from tests.integration.stage import Stage, eventually, staged
+from tests.integration.stage import UNMEASURED, Stage, eventually, staged
 from tests.unit.contracts.cli.program import Ended, ended
 from tests.unit.contracts.samples import SMALLEST
 from zeebe_amqp.cli import exits
@@ -38,7 +38,7 @@ KEY = (1 << 51) + 7
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def stage(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """The consumer of this file."""
-    async with staged(tmp_path_factory.mktemp("cli"), rabbitmq.url, gateway_version="8.9.0") as ready:
+    async with staged(tmp_path_factory.mktemp("cli"), rabbitmq.url, gateway_version="8.9.0", **UNMEASURED) as ready:
         yield ready
 
 

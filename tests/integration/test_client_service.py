@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tests.conftest import Broker
 from tests.fakes.gateway import Request, Step, fail
-from tests.integration.stage import Stage, eventually, staged
+from tests.integration.stage import UNMEASURED, Stage, eventually, staged
 from tests.unit.contracts.samples import smallest
 from zeebe_amqp import (
     AlreadyExists,
@@ -38,7 +38,7 @@ CREATE = CreateInstance(bpmn_process_id="order", variables={"id": 7})
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def stage(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """The consumer of this file."""
-    async with staged(tmp_path_factory.mktemp("client"), rabbitmq.url, gateway_version="8.9.0") as ready:
+    async with staged(tmp_path_factory.mktemp("client"), rabbitmq.url, gateway_version="8.9.0", **UNMEASURED) as ready:
         yield ready
 
 

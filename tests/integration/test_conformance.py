@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import Broker
-from tests.integration.stage import Stage, eventually, staged
+from tests.integration.stage import UNMEASURED, Stage, eventually, staged
 from tests.integration.worlds import Memory, Real, World
 from tests.unit.contracts.samples import KEY, SMALLEST, body, smallest
 from zeebe_amqp import (
@@ -51,7 +51,9 @@ BROKEN = "an error that nobody expects"
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def stage(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """The real service of this file."""
-    async with staged(tmp_path_factory.mktemp("conformance"), rabbitmq.url, gateway_version=NEWEST) as ready:
+    async with staged(
+        tmp_path_factory.mktemp("conformance"), rabbitmq.url, gateway_version=NEWEST, **UNMEASURED
+    ) as ready:
         yield ready
 
 

@@ -36,8 +36,7 @@ NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """Nothing but what the program needs to start, so that no setting of this machine counts."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "COV_"))}
-    return {**kept, "PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
+    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
 
 
 @pytest.fixture
