@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -19,8 +17,6 @@ from scripts import cache, maven, servers
 from scripts.process import Process, Server, ServerError, free_port
 
 SOURCES = Path(__file__).parent / "java"
-COMPILER = "org.eclipse.jdt:ecj:3.43.0:jar"
-"""Runs on any Java runtime, where javac may be missing."""
 START_SECONDS = 180.0
 """A start takes 5 to 8 s; a busy machine needs far longer."""
 ADMINISTRATOR = ("demo", "demo")
@@ -46,19 +42,9 @@ def ensure() -> Path:
         engine = work / "engine"
         (engine / "lib").mkdir(parents=True)
         maven.fetch_dependencies(SOURCES / "pom.xml", engine / "lib")
-        _compile(maven.fetch(COMPILER, work), engine)
+        servers.compile_java(SOURCES / "Engine.java", engine / "lib", engine / "classes")
         servers.publish(engine, home())
     return home()
-
-
-def _compile(compiler: Path, engine: Path) -> None:
-    jars = os.pathsep.join(map(str, sorted((engine / "lib").glob("*.jar"))))
-    arguments = [f"-{cache.JAVA_OLDEST}", "-nowarn", "-proc:none", "-cp", jars, "-d", str(engine / "classes")]
-    command = [str(_java()), "-jar", str(compiler), *arguments, str(SOURCES / "Engine.java")]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        shutil.rmtree(engine / "classes", ignore_errors=True)
-        raise ServerError(f"the Camunda 7 engine could not be compiled:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
 
 
 def _java() -> Path:

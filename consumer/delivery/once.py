@@ -15,7 +15,7 @@ from consumer.delivery.unidentified import Unidentified
 from consumer.operations import OPERATIONS
 from consumer.types import Handler, Incoming, Reply
 from zeebe_amqp import wire
-from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+from zeebe_amqp.errors import Code, CommandError, Outcome
 
 __all__ = ["once"]
 
@@ -103,7 +103,7 @@ class _Once:
         reply = await self._handler(incoming)
         # A replay must be this very answer, so what is remembered is what is published.
         reply = stored(_hedged(reply) if claim.state is State.ABANDONED else reply)
-        if is_final(reply, repeatable) and _is_told(incoming, reply):
+        if reply.is_final(repeatable) and _is_told(incoming, reply):
             await self._ledger.finish(identity, reply)
         else:
             await self._ledger.release(identity)
@@ -149,17 +149,6 @@ def _identity(incoming: Incoming, request_id: str) -> str:
     # Whoever replays a dead letter has decided that it runs again; each replay still runs once.
     replays = incoming.headers.get(wire.REPLAYS)
     return f"{identity}#{replays}" if type(replays) is int and replays > 0 else identity
-
-
-def is_final(reply: Reply, repeatable: bool) -> bool:
-    """Whether a repetition must get this very answer: the command went out, and running it again would be wrong."""
-    error = reply.error
-    if error is None:
-        return True
-    if error.outcome is Outcome.UNKNOWN:
-        return not repeatable
-    # Refused credentials are ours to mend; after that the same request should run.
-    return error.source is Source.GATEWAY and not error.retryable and error.code is not Code.UNAUTHENTICATED
 
 
 def _is_told(incoming: Incoming, reply: Reply) -> bool:

@@ -10,7 +10,7 @@ import orjson
 
 from zeebe_amqp import wire
 from zeebe_amqp.commands import COMMANDS
-from zeebe_amqp.errors import Error
+from zeebe_amqp.errors import Code, Error, Outcome, Source
 
 
 class _Body(msgspec.Struct):
@@ -46,6 +46,19 @@ class Reply:
         if self.error is None:
             return f"{self.operation}.result"
         return f"{self.operation}.error" if self.operation in COMMANDS else "error"
+
+    def is_final(self, repeatable: bool) -> bool:
+        """Whether a repetition of the request must get this very answer.
+
+        It must when the command went out and running it again would be wrong. `repeatable`: it may run twice.
+        """
+        error = self.error
+        if error is None:
+            return True
+        if error.outcome is Outcome.UNKNOWN:
+            return not repeatable
+        # Refused credentials are the service's to mend; after that the same request should run.
+        return error.source is Source.GATEWAY and not error.retryable and error.code is not Code.UNAUTHENTICATED
 
     def encode(self) -> bytes:
         """The reply's body, JSON in UTF-8."""

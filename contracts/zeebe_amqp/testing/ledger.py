@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from zeebe_amqp.commands import Command
 from zeebe_amqp.envelope import Request
-from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+from zeebe_amqp.errors import Code, CommandError, Outcome
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing.repeatable import is_recorded, is_repeatable
 
@@ -65,19 +65,9 @@ class Ledger:
         entry.reply.set_result(reply)
         # A rejection that nobody was told runs again, when its dead letter is replayed.
         known = told or reply.error is None or reply.error.outcome is Outcome.UNKNOWN
-        if not (known and _is_final(reply, command)):
+        if not (known and reply.is_final(is_repeatable(command))):
             del self._entries[request_id]
         return reply
-
-
-def _is_final(reply: Reply, command: Command) -> bool:
-    """Whether a repetition must get this very answer."""
-    error = reply.error
-    if error is None:
-        return True
-    if error.outcome is Outcome.UNKNOWN:
-        return not is_repeatable(command)
-    return error.source is Source.GATEWAY and not error.retryable and error.code is not Code.UNAUTHENTICATED
 
 
 def _taken(request_id: str) -> CommandError:
