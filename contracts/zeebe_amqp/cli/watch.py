@@ -22,7 +22,7 @@ from zeebe_amqp.cli.examples import Line
 from zeebe_amqp.cli.help import Explained
 from zeebe_amqp.cli.values import SECONDS, TEXT
 from zeebe_amqp.client.answers import failure
-from zeebe_amqp.connection import TROUBLE, connect, library_calls
+from zeebe_amqp.connection import TROUBLE, connect, library_calls, said
 from zeebe_amqp.errors import Code, CommandError, Outcome
 
 __all__ = ["watch"]
@@ -80,16 +80,12 @@ async def _watch(
                 # Few at a time, so that what was not shown goes back at once; what is kept is held until the end.
                 await channel.set_qos(prefetch_count=0 if keep else AHEAD)
                 queue = await _queue(channel, name, exchange)
-                async with asyncio.timeout(seconds) as limit:
-                    await _show(connection, channel, queue, keep, count)
-    except TimeoutError:
-        if not limit.expired():
-            raise
+                await _show(connection, channel, queue, keep, count, seconds)
     except (ChannelNotFoundEntity, ChannelAccessRefused) as error:
         code = Code.NOT_FOUND if isinstance(error, ChannelNotFoundEntity) else Code.PERMISSION_DENIED
         raise _failed(code, str(error)) from error
     except TROUBLE as error:
-        raise _failed(Code.UNAVAILABLE, f"the connection to the broker: {error or type(error).__name__}") from error
+        raise _failed(Code.UNAVAILABLE, f"the connection to the broker: {said(error)}") from error
 
 
 async def _connected(urls: Sequence[str]) -> AbstractConnection:
@@ -110,16 +106,33 @@ async def _queue(channel: AbstractChannel, name: str, exchange: str | None) -> A
 
 
 async def _show(
-    connection: Connection, channel: AbstractChannel, queue: AbstractQueue, keep: bool, count: int | None
+    connection: Connection,
+    channel: AbstractChannel,
+    queue: AbstractQueue,
+    keep: bool,
+    count: int | None,
+    seconds: float | None,
 ) -> None:
-    arrived = await _consumed(channel, queue)
-    for _ in repeat(None) if count is None else repeat(None, count):
-        message = await arrived.get()
-        if message is None:
-            raise ConnectionError("lost, or the queue was deleted")
-        _tell(connection, message)
-        if not keep:
-            await message.ack()  # not before: what was not shown is still there
+    """Show what comes, until it was enough or the time is over."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            arrived = await _consumed(channel, queue)
+            for _ in repeat(None) if count is None else repeat(None, count):
+                await _show_next(connection, arrived, keep)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+
+
+async def _show_next(
+    connection: Connection, arrived: asyncio.Queue[AbstractIncomingMessage | None], keep: bool
+) -> None:
+    message = await arrived.get()
+    if message is None:
+        raise ConnectionError("lost, or the queue was deleted")
+    _tell(connection, message)
+    if not keep:
+        await message.ack()  # not before: what was not shown is still there
 
 
 async def _consumed(channel: AbstractChannel, queue: AbstractQueue) -> asyncio.Queue[AbstractIncomingMessage | None]:
