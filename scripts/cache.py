@@ -10,7 +10,6 @@ from pathlib import Path
 
 from scripts.process import ServerError
 
-ZEEBE_VERSION = "8.6.0"
 IN_MEMORY_VERSION = "8.8.21"
 JAVA_OLDEST = 21
 
@@ -21,18 +20,6 @@ def folder() -> Path:
     """The cache folder: `ZEEBE_AMQP_CACHE`, else `~/.cache/zeebe-amqp`, which every clone of this user shares."""
     given = os.environ.get("ZEEBE_AMQP_CACHE")
     return Path(given).resolve() if given else Path.home() / ".cache" / "zeebe-amqp"
-
-
-def zeebe_home() -> Path:
-    """The folder of the unpacked Zeebe distribution.
-
-    Raises:
-        ServerError: it has not been downloaded.
-    """
-    home = folder() / f"camunda-zeebe-{ZEEBE_VERSION}"
-    if not (home / "bin" / "broker").exists():
-        raise ServerError(f"Zeebe is not in {home}: `make servers` downloads it, or set ZEEBE_ADDRESS to a gateway")
-    return home
 
 
 def in_memory_libraries() -> Path:
@@ -55,7 +42,9 @@ def in_memory_class_path() -> str:
     """
     for home in (in_memory_libraries(), in_memory_program()):
         if not home.exists():
-            raise ServerError(f"the in-memory Zeebe is not in {home}: `make servers` prepares it")
+            raise ServerError(
+                f"the engine in memory is not in {home}: `make servers` prepares it, or set ZEEBE_ADDRESS to a gateway"
+            )
     return f"{in_memory_program()}:{in_memory_libraries()}/*"
 
 

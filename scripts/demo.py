@@ -24,11 +24,11 @@ from aio_pika.abc import AbstractChannel, AbstractQueue
 from rich.console import Console
 from rich.table import Table
 
+from scripts import engine
 from scripts.consumer import Consumer
 from scripts.process import ServerError
 from scripts.rabbitmq import RabbitMQ
 from scripts.spans import Receiver
-from scripts.zeebe import Zeebe
 
 ROOT = Path(__file__).parents[1]
 COMMANDS, POLLS = "zeebe.commands", "zeebe.polls"
@@ -278,7 +278,10 @@ def stack() -> Iterator[tuple[str, Receiver]]:
     with ExitStack() as started, tempfile.TemporaryDirectory(prefix="zeebe-amqp-demo-") as folder:
         directory = Path(folder)
         amqp_url = os.environ.get("AMQP_URL") or _started(started, "RabbitMQ", RabbitMQ(directory / "rabbitmq")).url
-        address = os.environ.get("ZEEBE_ADDRESS") or _started(started, "Zeebe", Zeebe(directory / "zeebe")).address
+        address = (
+            os.environ.get("ZEEBE_ADDRESS")
+            or _started(started, "the engine", engine.private(directory / "zeebe")).address
+        )
         receiver = started.enter_context(Receiver())
         exporting = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
         settings = {**exporting, "OTEL_BSP_SCHEDULE_DELAY": "200", "OTEL_METRICS_EXPORTER": "none"}

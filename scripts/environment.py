@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scripts import packages
+from scripts import packages, transfer
 from scripts.process import ServerError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,8 +36,15 @@ def fill() -> None:
     requirements = ROOT / "requirements"
     run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(requirements / "uv.txt"))
     uv = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", python]
-    run(*uv, "--require-hashes", "-r", str(requirements / "dev.txt"))
+    with transfer.told("Python packages (unpacked)", lambda: transfer.size(cache_folder())):
+        run(*uv, "--require-hashes", "-r", str(requirements / "dev.txt"))
     run(*uv, "--no-deps", "--no-build-isolation", "-e", str(ROOT / "contracts"), "-e", str(ROOT))
+
+
+def cache_folder() -> Path:
+    """Where uv keeps what it has downloaded."""
+    asked = [str(VENV / "bin" / "uv"), "cache", "dir"]
+    return Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
 
 
 def run(*command: str) -> None:

@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from scripts import packages
+from scripts import packages, transfer
 from scripts.process import ServerError
 
+REPOSITORY = Path.home() / ".m2" / "repository"
+"""Where Maven keeps what it has downloaded, unless its settings say otherwise."""
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:2.8"
 
 
@@ -71,7 +73,7 @@ def run(arguments: list[str], folder: Path, progress: Progress, growing: list[Pa
     """
     packages.ensure([("mvn", "maven")])
     command = ["mvn", "-B", "-Dstyle.color=never", "-q", *arguments]
-    with tempfile.TemporaryFile("w+") as output:
+    with transfer.told(progress.what, lambda: transfer.size(REPOSITORY)), tempfile.TemporaryFile("w+") as output:
         download = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=folder
         )
@@ -85,7 +87,7 @@ def run(arguments: list[str], folder: Path, progress: Progress, growing: list[Pa
 def partial_folder(artifact: str) -> Path:
     """Where Maven keeps the file while it downloads it, unless its settings say otherwise."""
     group, name, version, _ = artifact.split(":")
-    return Path.home().joinpath(".m2", "repository", *group.split("."), name, version)
+    return REPOSITORY.joinpath(*group.split("."), name, version)
 
 
 class Download(Protocol):
@@ -103,7 +105,7 @@ class Progress:
     """Says how far a download is: on one line of a terminal, else every ten seconds."""
 
     def __init__(self, what: str, size: int, output: TextIO = sys.stdout) -> None:
-        self._what = what
+        self.what = what
         self._size = size
         self._output = output
         self._begin = time.monotonic()
@@ -124,9 +126,9 @@ class Progress:
     def line(self, done: int, seconds: float) -> str:
         """One report: bytes so far, if they can be seen, share and time."""
         if not done:
-            return f"{self._what}: {seconds:.0f} s"
+            return f"{self.what}: {seconds:.0f} s"
         share = f" of {self._size / 1e6:.0f} MB ({min(done / self._size, 1):.0%})" if self._size else ""
-        return f"{self._what}: {done / 1e6:.0f} MB{share}, {seconds:.0f} s"
+        return f"{self.what}: {done / 1e6:.0f} MB{share}, {seconds:.0f} s"
 
     def _say(self, done: int) -> None:
         text = self.line(done, time.monotonic() - self._begin)

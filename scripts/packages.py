@@ -19,7 +19,10 @@ if [ ! -e "$policy" ]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
+bytes=$(apt-get install -qq -y --no-install-recommends --print-uris "$@" | awk '{ sum += $3 } END { print sum + 0 }')
+begin=$(date +%s)
 apt-get install -qq -y --no-install-recommends "$@"
+echo "$*: $((bytes / 1000000)) MB in $(($(date +%s) - begin)) s"
 """
 """Debian asks policy-rc.d whether a package may start its service: not while we install."""
 

