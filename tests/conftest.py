@@ -15,9 +15,9 @@ from typing import Protocol
 import pytest
 from hypothesis import settings
 
+from scripts import engine
 from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
-from scripts.zeebe import Zeebe
 from scripts.zeebe_in_memory import ZeebeInMemory
 
 if os.environ.get("CI"):
@@ -34,7 +34,7 @@ class Broker(Protocol):
 
 
 class Engine(Protocol):
-    """A Zeebe to use, whoever started it."""
+    """An engine to use, whoever started it."""
 
     address: str
     """host:port of its gateway, plaintext."""
@@ -49,7 +49,7 @@ class GivenBroker:
 
 @dataclass
 class GivenEngine:
-    """The Zeebe that `ZEEBE_ADDRESS` names."""
+    """The engine that `ZEEBE_ADDRESS` names."""
 
     address: str
 
@@ -66,26 +66,12 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @pytest.fixture(scope="session")
 def zeebe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """A Zeebe shared by all tests: name processes, jobs and messages uniquely, never stop it."""
+    """An engine shared by all tests: name processes, jobs and messages uniquely, never stop it."""
     if address := os.environ.get("ZEEBE_ADDRESS"):
         yield GivenEngine(address)
         return
-    with Zeebe(tmp_path_factory.mktemp("zeebe")) as engine:
-        yield engine
-
-
-@pytest.fixture(scope="session")
-def shared_in_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZeebeInMemory]:
-    """The newer engine in memory; `zeebe_in_memory` is what tests use."""
-    with ZeebeInMemory(tmp_path_factory.mktemp("zeebe-in-memory")) as engine:
-        yield engine
-
-
-@pytest.fixture(scope="module")
-def zeebe_in_memory(shared_in_memory: ZeebeInMemory) -> ZeebeInMemory:
-    """The newer engine in memory, empty when a test file begins: let time pass, look at records, never stop it."""
-    shared_in_memory.reset()
-    return shared_in_memory
+    with engine.private(tmp_path_factory.mktemp("engine")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +82,10 @@ def own_rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]
 
 
 @pytest.fixture(scope="module")
-def own_zeebe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zeebe]:
-    """A Zeebe of one test file alone: stop, kill, pause and restart it; leave it running and ready."""
-    with Zeebe(tmp_path_factory.mktemp("own-zeebe")) as engine:
-        yield engine
+def own_zeebe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZeebeInMemory]:
+    """An engine in memory of one test file alone: stop, kill, pause and restart it; leave it running and ready."""
+    with ZeebeInMemory(tmp_path_factory.mktemp("own-zeebe")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

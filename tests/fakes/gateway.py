@@ -104,7 +104,8 @@ class FakeGateway:
 
     `requests` keeps every request (`record=False` for benchmarks); `executions` counts the executed ones
     by `(rpc, identify(rpc, message))`, those without an identity not at all; `journal`, a file, gets each of
-    them as a JSON line, which survives a killed process.
+    them as a JSON line, which survives a killed process. `otherwise` is what a request gets that is neither scripted
+    nor has a habit: the default answer, unless a `Cluster` stands behind the gateway.
     """
 
     port: int = 0
@@ -115,6 +116,7 @@ class FakeGateway:
     identify: Callable[[str, Any], Hashable] = identity
     journal: Path | None = None
     credentials: grpc.ServerCredentials | None = None
+    otherwise: Reaction = Step()
     requests: list[Request] = field(default_factory=list)
     executions: Counter[tuple[str, Hashable]] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
@@ -227,7 +229,7 @@ class FakeGateway:
 
     async def _step(self, rpc: str, request: Request) -> Step:
         scripted = self._scripts.get(rpc)
-        reaction = scripted.popleft() if scripted else self._habits.get(rpc, _DEFAULT)
+        reaction = scripted.popleft() if scripted else self._habits.get(rpc, self.otherwise)
         if isinstance(reaction, Step):
             return reaction
         step = reaction(request)
@@ -241,9 +243,6 @@ class FakeGateway:
         if self.journal is not None:
             with self.journal.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps([rpc, key]) + "\n")
-
-
-_DEFAULT = Step()
 
 
 def _known(rpc: str) -> str:

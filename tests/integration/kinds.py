@@ -1,9 +1,20 @@
-"""The engines that the tests run on, and in what they differ: asserted by the tests, never hidden."""
+"""The engine that the tests run on, and in what engines differ: asserted by the tests, never hidden.
+
+Measured on brokers of 8.5.8 and 8.6.0 and on the engine in memory, 8.8.21. What changed between them is taken to have
+changed with 8.8, except where the one in memory is the reason.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+
+import grpc
+
+from consumer.gateway.protocol import gateway_pb2 as pb
+
+SERVICE = "/gateway_protocol.Gateway"
+SECONDS = 30.0
+"""How long a gateway may take to say what it is."""
 
 
 @dataclass(frozen=True)
@@ -11,52 +22,86 @@ class Kind:
     """One engine and what is its own."""
 
     version: str
-    """What its gateway and its broker call themselves."""
-    host: str
-    """What its broker calls its machine."""
-    tenant: str
-    """The tenant that most of its answers name, where there is only one."""
-    waits: bool
-    """Whether it lets a poll wait for jobs, and ends a wait for a result; if not, it answers at once, or never."""
-    keeps_variables_of_failures: bool
-    """Whether the variables of a failed job are kept."""
-    answers_deletions: bool
-    """Whether it says that a resource was deleted; if not, it deletes it and stays silent."""
-    failed_output: str
-    """What it gives for the output of a decision that fails."""
-    numbers_evaluations: bool
-    """Whether an evaluated decision has a key of its own in the answer."""
-    listens_to_user_tasks: bool
-    """Whether processes may have listeners for the creation of user tasks."""
+    """What its gateway calls itself."""
+    in_memory: bool
+    """Whether it is the engine without disk and cluster, behind a gateway that was made for tests."""
+    partitions: int = 1
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether it has the words of 8.8."""
+        major, minor = map(int, self.version.split(".")[:2])
+        return (major, minor) >= (8, 8)
+
+    @property
+    def tenant(self) -> str:
+        """The tenant that most of its answers name, where there is only one."""
+        return "" if self.in_memory else "<default>"
+
+    @property
+    def waits(self) -> bool:
+        """Whether it lets a poll wait for jobs, and ends a wait for a result; if not, it answers at once, or never."""
+        return not self.in_memory
+
+    @property
+    def keeps_variables_of_failures(self) -> bool:
+        """Whether the variables of a failed job are kept."""
+        return not self.in_memory
+
+    @property
+    def answers_deletions(self) -> bool:
+        """Whether it says that a resource was deleted; if not, it deletes it and stays silent."""
+        return not self.in_memory
+
+    @property
+    def failed_output(self) -> str:
+        """What it gives for the output of a decision that fails."""
+        return "null" if self.is_newer else ""
+
+    @property
+    def numbers_evaluations(self) -> bool:
+        """Whether an evaluated decision has a key of its own in the answer."""
+        return not self.in_memory
+
+    @property
+    def listens_to_user_tasks(self) -> bool:
+        """Whether processes may have listeners for the creation of user tasks."""
+        return self.is_newer
 
 
-REAL = Kind(
-    version="8.6.0",
-    host="127.0.0.1",
-    tenant="<default>",
-    waits=True,
-    keeps_variables_of_failures=True,
-    answers_deletions=True,
-    failed_output="",
-    numbers_evaluations=True,
-    listens_to_user_tasks=False,
-)
-"""A broker with its gateway, as it is installed."""
+BROKER = Kind(version="8.6.0", in_memory=False)
+"""A broker with its gateway, as the fake gateway plays one."""
 
-IN_MEMORY = Kind(
-    version="8.8.21",
-    host="0.0.0.0",
-    tenant="",
-    waits=False,
-    keeps_variables_of_failures=False,
-    answers_deletions=False,
-    failed_output="null",
-    numbers_evaluations=False,
-    listens_to_user_tasks=True,
-)
-"""The newer engine without disk and cluster, behind a gateway that was made for tests."""
 
-ENGINES = (REAL, IN_MEMORY)
+def kind_of(address: str) -> Kind:
+    """Ask a gateway what it is; `address` is host:port, plaintext.
 
-Passing = Callable[[], Awaitable[None]]
-"""Lets time pass for an engine."""
+    Raises:
+        grpc.RpcError: it does not answer.
+    """
+    with grpc.insecure_channel(address) as channel:
+        ask = channel.unary_unary(
+            f"{SERVICE}/Topology", pb.TopologyRequest.SerializeToString, pb.TopologyResponse.FromString
+        )
+        topology = ask(pb.TopologyRequest(), timeout=SECONDS, wait_for_ready=True)
+        return Kind(topology.gatewayVersion, _takes_any_tenant(channel), topology.partitionsCount)
+
+
+def _takes_any_tenant(channel: grpc.Channel) -> bool:
+    """Whether a tenant that nobody has is no reason to refuse anything, as for the engine in memory alone."""
+    activate = channel.unary_stream(
+        f"{SERVICE}/ActivateJobs", pb.ActivateJobsRequest.SerializeToString, pb.ActivateJobsResponse.FromString
+    )
+    request = pb.ActivateJobsRequest(
+        type="nobody-s-job",
+        worker="test",
+        timeout=1000,
+        maxJobsToActivate=1,
+        requestTimeout=-1,
+        tenantIds=["nobody-s-tenant"],
+    )
+    try:
+        list(activate(request, timeout=SECONDS))
+    except grpc.RpcError:
+        return False
+    return True

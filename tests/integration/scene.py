@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.integration import processes
 from tests.integration.caller import Caller
-from tests.integration.kinds import REAL, Kind
+from tests.integration.kinds import BROKER, Kind
 from zeebe_amqp.errors import Error
 from zeebe_amqp.reply import Reply
 
@@ -62,7 +62,7 @@ def refused(reply: Reply) -> Error:
 class Scene:
     """A caller with one process of its own: `process` has one service task with jobs of type `job_type`."""
 
-    def __init__(self, caller: Caller, kind: Kind = REAL) -> None:
+    def __init__(self, caller: Caller, kind: Kind = BROKER) -> None:
         self.caller = caller
         self.kind = kind
         self.process = unique("process")
@@ -122,18 +122,25 @@ class Scene:
     async def new_keys(self) -> AsyncIterator[list[int]]:
         """The keys that the engine has given while the block ran, known at its end; one of them may be an incident's.
 
-        No answer of the protocol names incidents. Keys are consecutive, so it is between those of two messages.
+        No answer of the protocol names incidents. Keys are consecutive on each partition, so it is between those of
+        two messages there.
         """
         keys: list[int] = []
-        before = await self._mark()
+        before = await self._marks()
         yield keys
-        keys.extend(range(before + 1, await self._mark()))
+        for partition, last in (await self._marks()).items():
+            keys.extend(range(before[partition] + 1, last))
 
     async def _is_incident(self, key: int) -> bool:
         # A job without retries keeps its incident open, and the refusal then says so.
         reply = await self.caller.call("resolve-incident", {"incidentKey": key})
         return reply.error is not None and "no retries left" in reply.error.message
 
-    async def _mark(self) -> int:
-        published = await self.caller.result("publish-message", {"messageName": "mark"})
-        return int(published["key"])
+    async def _marks(self) -> dict[int, int]:
+        """A fresh key of every partition: messages go to that of their correlation key."""
+        marks: dict[int, int] = {}
+        while len(marks) < self.kind.partitions:
+            message = {"messageName": "mark", "correlationKey": uuid.uuid4().hex}
+            key = int((await self.caller.result("publish-message", message))["key"])
+            marks.setdefault(key >> PARTITION_SHIFT, key)
+        return marks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,21 +10,30 @@ import pytest
 from scripts import guard
 from scripts.consumer import Consumer
 from scripts.rabbitmq import RabbitMQ
-from scripts.zeebe import Zeebe
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.conftest import Broker
 from tests.integration import processes
 from tests.integration.caller import Caller
-from tests.integration.kinds import IN_MEMORY
+from tests.integration.consumers import consumer_on
+from tests.integration.kinds import kind_of
 from tests.integration.scene import Scene, refused
 from zeebe_amqp.errors import Code
 
 
+@pytest.fixture(scope="module")
+def own_consumer(
+    rabbitmq: Broker, own_zeebe: ZeebeInMemory, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Consumer]:
+    """A consumer of that engine."""
+    with consumer_on(tmp_path_factory.mktemp("own-consumer"), rabbitmq.url, own_zeebe.address) as running:
+        yield running
+
+
 @pytest.fixture
-async def in_memory_scene(rabbitmq: Broker, consumer_in_memory: Consumer) -> AsyncIterator[Scene]:
-    """A process on the engine in memory."""
-    async with Caller(rabbitmq.url, *consumer_in_memory.queues) as connected:
-        yield Scene(connected, IN_MEMORY)
+async def own_scene(rabbitmq: Broker, own_zeebe: ZeebeInMemory, own_consumer: Consumer) -> AsyncIterator[Scene]:
+    """A process on that engine."""
+    async with Caller(rabbitmq.url, *own_consumer.queues) as connected:
+        yield Scene(connected, kind_of(own_zeebe.address))
 
 
 def test_killed_rabbitmq_comes_back_on_its_port_with_its_data(own_rabbitmq: RabbitMQ) -> None:
@@ -44,7 +53,7 @@ def test_stopped_rabbitmq_leaves_no_process(own_rabbitmq: RabbitMQ) -> None:
     own_rabbitmq.start()
 
 
-def test_killed_zeebe_comes_back_on_its_ports(own_zeebe: Zeebe) -> None:
+def test_a_killed_engine_comes_back_on_its_ports(own_zeebe: ZeebeInMemory) -> None:
     address = own_zeebe.address
     own_zeebe.kill()
     assert not own_zeebe.ready()
@@ -54,23 +63,23 @@ def test_killed_zeebe_comes_back_on_its_ports(own_zeebe: Zeebe) -> None:
 
 
 async def test_zeebe_in_memory_lets_time_pass_shows_its_records_and_begins_anew(
-    in_memory_scene: Scene, zeebe_in_memory: ZeebeInMemory
+    own_scene: Scene, own_zeebe: ZeebeInMemory
 ) -> None:
-    await in_memory_scene.deploy(processes.timed(in_memory_scene.process, "PT10H"))
-    await in_memory_scene.instance()
-    zeebe_in_memory.settle()
-    assert [timer["intent"] for timer in zeebe_in_memory.records("TIMER")] == ["CREATED"]
-    zeebe_in_memory.advance(36_000)
-    assert "TRIGGERED" in [timer["intent"] for timer in zeebe_in_memory.records("TIMER")]
-    assert zeebe_in_memory.incidents() == []
-    failed = await in_memory_scene.failed_job()
-    [incident] = zeebe_in_memory.incidents()
+    await own_scene.deploy(processes.timed(own_scene.process, "PT10H"))
+    await own_scene.instance()
+    own_zeebe.settle()
+    assert [timer["intent"] for timer in own_zeebe.records("TIMER")] == ["CREATED"]
+    own_zeebe.advance(36_000)
+    assert "TRIGGERED" in [timer["intent"] for timer in own_zeebe.records("TIMER")]
+    assert own_zeebe.incidents() == []
+    failed = await own_scene.failed_job()
+    [incident] = own_zeebe.incidents()
     assert incident["value"]["jobKey"] == failed
-    await in_memory_scene.caller.result("update-job-retries", {"jobKey": failed, "retries": 1})
-    await in_memory_scene.caller.result("resolve-incident", {"incidentKey": incident["key"]})
-    assert zeebe_in_memory.incidents() == []
-    zeebe_in_memory.reset()
-    gone = refused(await in_memory_scene.caller.call("create-instance", {"bpmnProcessId": in_memory_scene.process}))
+    await own_scene.caller.result("update-job-retries", {"jobKey": failed, "retries": 1})
+    await own_scene.caller.result("resolve-incident", {"incidentKey": incident["key"]})
+    assert own_zeebe.incidents() == []
+    own_zeebe.reset()
+    gone = refused(await own_scene.caller.call("create-instance", {"bpmnProcessId": own_scene.process}))
     assert gone.code is Code.NOT_FOUND
 
 

@@ -1,26 +1,42 @@
-"""Every test of this folder runs on every engine."""
+"""Every test of this folder runs on any engine: in memory, or somebody's own by its address, which it leaves clean."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 
 import pytest
 
+from scripts.consumer import Consumer
 from scripts.zeebe_in_memory import ZeebeInMemory
-from tests.integration.kinds import ENGINES, IN_MEMORY, Kind, Passing
-
-
-@pytest.fixture(params=ENGINES, ids=lambda kind: kind.version)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """Every engine in turn."""
-    kind: Kind = request.param
-    return kind
+from tests.conftest import Broker, Engine, GivenEngine
+from tests.integration.caller import Caller
+from tests.integration.engines.tidying import TidyCaller
+from tests.integration.kinds import Kind
 
 
 @pytest.fixture
-def an_hour_passes(kind: Kind, request: pytest.FixtureRequest) -> Passing:
-    """Let an hour pass for the engine in memory; a real one is given a moment, so let it wait for moments only."""
-    if kind is not IN_MEMORY:
-        return lambda: asyncio.sleep(0.1)
-    engine: ZeebeInMemory = request.getfixturevalue("zeebe_in_memory")
-    return lambda: asyncio.to_thread(engine.advance, 3600)
+async def caller(rabbitmq: Broker, consumer: Consumer, zeebe: Engine, kind: Kind) -> AsyncIterator[Caller]:
+    """A caller that ends what its test has started, unless the engine ends with the tests anyway."""
+    async with TidyCaller(rabbitmq.url, *consumer.queues) as connected:
+        yield connected
+        if isinstance(zeebe, GivenEngine):
+            await connected.tidy(kind)
+
+
+@dataclass(frozen=True)
+class Passing:
+    """Lets time pass for an engine: at least `duration`, if `passes` is awaited often enough."""
+
+    duration: str
+    """As BPMN writes it."""
+    passes: Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+def passing(zeebe: Engine) -> Passing:
+    """An hour at a time where the engine's clock is ours; elsewhere moments, so let it wait for moments only."""
+    if isinstance(zeebe, ZeebeInMemory):
+        return Passing("PT1H", lambda: asyncio.to_thread(zeebe.advance, 3600))
+    return Passing("PT1S", lambda: asyncio.sleep(0.1))

@@ -59,14 +59,14 @@ DEPLOYMENTS = [
         files(a_form="x"),
         "'a.form': Cannot invoke \"java.lang.Throwable.getMessage()\" because the return value of "
         '"com.fasterxml.jackson.core.JsonProcessingException.getCause()" is null',
-        in_memory={
+        newer={
             "text": f"{DEPLOYING}Failed to parse form JSON. 'a.form': Unrecognized token 'x': was expecting (JSON "
             "String, Number, Array, Object or token 'null', 'true' or 'false')\n at [Source: REDACTED "
             "(`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1, column: 1]"
         },
     ),
     refused("unknown kind", files(a_txt="x"), "\n'a.txt': unknown resource type"),
-    refused("kind of newer engines", files(a_rpa='{"id": "a"}'), "\n'a.rpa': unknown resource type", in_memory=None),
+    refused("kind of newer engines", files(a_rpa='{"id": "a"}'), "\n'a.rpa': unknown resource type", newer=None),
     Rejection(
         "deploy-resource",
         "tenant",
@@ -120,7 +120,7 @@ EVALUATIONS = [
         f"Expected to evaluate decision '{value}', but no decision found for {what} '{value}'",
         "EVALUATE",
         INVALID,
-        in_memory=NOT_THERE,
+        newer=NOT_THERE,
     )
     for what, field, value in (("id", "decisionId", "nowhere"), ("key", "decisionKey", ABSENT))
 ] + [

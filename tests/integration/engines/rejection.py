@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.integration import processes
-from tests.integration.kinds import IN_MEMORY, Kind
+from tests.integration.kinds import Kind
 from tests.integration.scene import Scene, unique
 from zeebe_amqp.errors import Code
 
@@ -85,7 +85,8 @@ class Rejection:
     """What the engine says to a request; `text` may name the request's fields and the scene's process in braces.
 
     `intent` and `rejection` are what its text begins with, both empty when the gateway itself refused.
-    `in_memory` has what the newer engine in memory says otherwise; None: there the request succeeds.
+    `newer` has what engines from 8.8 on say otherwise, `in_memory` what the one in memory does; None: there the
+    request succeeds.
     """
 
     operation: str
@@ -95,13 +96,22 @@ class Rejection:
     text: str
     intent: str = ""
     rejection: str = ""
+    newer: Mapping[str, Any] | None = field(default_factory=dict)
     in_memory: Mapping[str, Any] | None = field(default_factory=dict)
 
     def on(self, kind: Kind) -> Rejection | None:
         """The same for one engine; None: that one accepts the request."""
-        if kind is not IN_MEMORY:
-            return self
-        return None if self.in_memory is None else replace(self, **self.in_memory)
+        changed: dict[str, Any] = {}
+        for applies, change in ((kind.is_newer, self.newer), (kind.in_memory, self.in_memory)):
+            if applies and change is None:
+                return None
+            changed |= (change or {}) if applies else {}
+        return replace(self, **changed)
+
+    @property
+    def differs(self) -> bool:
+        """Whether some engine says something else than a broker of 8.6."""
+        return self.newer != {} or self.in_memory != {}
 
     def message(self, data: Any, scene: Scene) -> str:
         """The whole text."""

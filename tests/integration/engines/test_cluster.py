@@ -8,28 +8,45 @@ from tests.integration.caller import Caller
 from tests.integration.kinds import Kind
 from zeebe_amqp.reply import Reply
 
+ROLES = ("LEADER", "FOLLOWER")
+
 
 async def test_topology_answers_the_cluster_with_every_field(caller: Caller, kind: Kind) -> None:
     cluster = await caller.result("topology", {})
-    [broker] = cluster.pop("brokers")
+    brokers = cluster.pop("brokers")
+    assert isinstance(cluster.pop("clusterId"), str)
+    assert isinstance(cluster.pop("replicationFactor"), int)
     assert cluster == {
-        "clusterSize": 1,
-        "partitionsCount": 1,
-        "replicationFactor": 1,
+        "clusterSize": len(brokers),
+        "partitionsCount": kind.partitions,
         "gatewayVersion": kind.version,
-        "clusterId": "",
     }
+    for broker in brokers:
+        assert list(broker) == ["nodeId", "host", "port", "partitions", "version"]
+        assert broker["version"] == kind.version
+        for partition in broker["partitions"]:
+            assert (partition["role"] in ROLES, partition["health"]) == (True, "HEALTHY"), partition
+    led = [entry["partitionId"] for broker in brokers for entry in broker["partitions"] if entry["role"] == "LEADER"]
+    assert sorted(led) == list(range(1, kind.partitions + 1))
+
+
+async def test_topology_of_the_engine_in_memory_is_known_exactly(caller: Caller, kind: Kind) -> None:
+    [broker, *others] = (await caller.result("topology", {}))["brokers"]
     assert isinstance(broker.pop("port"), int)
-    assert broker == {
-        "nodeId": 0,
-        "host": kind.host,
-        "partitions": [{"partitionId": 1, "role": "LEADER", "health": "HEALTHY"}],
-        "version": kind.version,
-    }
+    if kind.in_memory:
+        assert (broker, others) == (
+            {
+                "nodeId": 0,
+                "host": "0.0.0.0",
+                "partitions": [{"partitionId": 1, "role": "LEADER", "health": "HEALTHY"}],
+                "version": kind.version,
+            },
+            [],
+        )
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"{}"])
-async def test_topology_in_the_bare_form_answers_the_cluster(caller: Caller, body: bytes) -> None:
+async def test_topology_in_the_bare_form_answers_the_cluster(caller: Caller, kind: Kind, body: bytes) -> None:
     reply = Reply.decode((await caller.request(body, type="topology")).body)
     assert (reply.operation, reply.error) == ("topology", None)
-    assert reply.data["partitionsCount"] == 1
+    assert reply.data["partitionsCount"] == kind.partitions

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration import processes
 from tests.integration.engines.answers import creation
-from tests.integration.kinds import Passing
+from tests.integration.engines.conftest import Passing
 from tests.integration.scene import KEY, Scene, refused, unique
 from zeebe_amqp.errors import Code
 
@@ -110,12 +110,12 @@ async def test_an_incident_of_an_element_ends_when_its_variable_is_set_and_it_is
     assert (job["processInstanceKey"], job["variables"]) == (instance, '{"amount":7}')
 
 
-async def test_a_timer_lets_the_process_go_on(scene: Scene, an_hour_passes: Passing) -> None:
-    await scene.deploy(processes.timed(scene.process, "PT1S" if scene.kind.waits else "PT1H"))
+async def test_a_timer_lets_the_process_go_on(scene: Scene, passing: Passing) -> None:
+    await scene.deploy(processes.timed(scene.process, passing.duration))
     data = {"bpmnProcessId": scene.process, "withResult": True, "requestTimeout": "60s"}
     pending = asyncio.create_task(scene.caller.result("create-instance", data, queue=scene.caller.polls))
     while not pending.done():
-        await an_hour_passes()
+        await passing.passes()
     assert await pending == creation(scene, variables="{}")
 
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from tests.integration import forms, processes
-from tests.integration.kinds import Passing
+from tests.integration.engines.conftest import Passing
 from tests.integration.scene import KEY, Scene, refused, unique
 from zeebe_amqp.errors import Code
 
@@ -124,14 +124,14 @@ async def test_throw_error_is_caught_by_the_process_with_its_variables(scene: Sc
     assert (await pending)["variables"] == '{"detail":7}'
 
 
-async def test_update_job_timeout_sets_how_long_the_job_is_locked(scene: Scene, an_hour_passes: Passing) -> None:
+async def test_update_job_timeout_sets_how_long_the_job_is_locked(scene: Scene, passing: Passing) -> None:
     await scene.worked()
     await scene.instance()
     [job] = await scene.jobs(timeout="12h")
     assert await scene.caller.result("update-job-timeout", {"jobKey": job["key"], "timeout": "1s"}) is None
     poll = {"jobType": scene.job_type, "maxJobsToActivate": 1, "workerName": "other"}
     while not (again := await scene.caller.result("activate-jobs", poll)):
-        await an_hour_passes()
+        await passing.passes()
     assert [(other["key"], other["worker"]) for other in again] == [(job["key"], "other")]
 
 

@@ -86,10 +86,6 @@ async def test_what_the_engine_does_not_know_yet_is_refused_by_name_and_not_exec
     assert await scene.caller.result("activate-jobs", poll) == []
 
 
-def test_the_engines_are_on_both_sides_of_what_is_newer() -> None:
-    assert {SINCE[name] for name in NEWER} == {"8.8", "8.9"}
-
-
 def test_every_field_of_a_request_that_is_newer_than_the_oldest_engine_is_tried() -> None:
     """Fields inside of what is newer as a whole come with it."""
     newer = {name for name, version in SINCE.items() if number(version) > (8, 6)}
