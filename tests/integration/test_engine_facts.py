@@ -1,13 +1,14 @@
 """What the engine really does, and what the service makes of it.
 
 Each fact has a number; `PROOFS` at the end names the tests that prove it: here, where the engine is shared and stays
-whole, where one is broken, or among the unit tests.
+whole, where one is broken, or among the unit tests. What only a gateway with brokers does is played (`cluster`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from consumer.config import Amqp, Settings
 from consumer.config import Zeebe as Gateway
 from scripts.consumer import Consumer
 from tests.conftest import Broker, Engine
+from tests.fakes.cluster import Cluster
 from tests.integration import processes
 from tests.integration.caller import Caller
+from tests.integration.clusters import Played, played
 from tests.integration.functions import functions
+from tests.integration.kinds import Kind
 from tests.integration.scene import ABSENT, BY_KEY, KEY, PARTITION_SHIFT, Scene, refused, unique
-from zeebe_amqp.errors import Code, Outcome, Source
+from zeebe_amqp.errors import Code, Error, Outcome, Source
 from zeebe_amqp.reply import Reply
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +35,20 @@ ROOT = Path(__file__).parents[2]
 def envelope(operation: str, data: str) -> bytes:
     """A request whose data is a text that no encoder touches."""
     return f'{{"operation": "{operation}", "data": {data}}}'.encode()
+
+
+@pytest.fixture(scope="module")
+def cluster(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """Brokers behind a gateway, as the fake gateway plays them."""
+    with played(tmp_path_factory.mktemp("cluster"), rabbitmq.url, Cluster()) as running:
+        yield running
+
+
+@pytest.fixture
+async def broker_scene(cluster: Played) -> AsyncIterator[Scene]:
+    """A process on that cluster."""
+    async with cluster.scene() as scene:
+        yield scene
 
 
 def nested(levels: int) -> str:
@@ -85,11 +103,19 @@ async def test_documents_that_the_engine_would_change_or_misread_do_not_reach_it
     assert (error.code, error.source, error.outcome) == (Code.INVALID_ARGUMENT, Source.CONSUMER, Outcome.NOT_EXECUTED)
 
 
-async def test_an_integer_too_large_for_the_engine_is_refused_by_it(caller: Caller) -> None:
-    body = envelope("publish-message", '{"messageName": "m", "variables": {"a": 18446744073709551616}}')
-    error = refused(Reply.decode((await caller.request(body)).body))
+TOO_LARGE = envelope("publish-message", '{"messageName": "m", "variables": {"a": 18446744073709551616}}')
+
+
+async def test_an_integer_too_large_for_a_broker_is_refused_by_its_gateway(broker_scene: Scene) -> None:
+    error = refused(Reply.decode((await broker_scene.caller.request(TOO_LARGE)).body))
     assert (error.code, error.source, error.outcome) == (Code.INVALID_ARGUMENT, Source.GATEWAY, Outcome.NOT_EXECUTED)
     assert error.message == "MessagePack cannot serialize BigInteger larger than 2^64-1"
+
+
+async def test_an_integer_too_large_for_the_engine_is_refused_by_it(caller: Caller, kind: Kind) -> None:
+    error = refused(Reply.decode((await caller.request(TOO_LARGE)).body))
+    expected = Code.UNKNOWN if kind.in_memory else Code.INVALID_ARGUMENT
+    assert (error.code, error.source, error.outcome) == (expected, Source.GATEWAY, Outcome.NOT_EXECUTED)
 
 
 @pytest.mark.parametrize(
@@ -124,14 +150,28 @@ async def test_of_a_variable_given_twice_the_last_one_counts(scene: Scene) -> No
 # --- 3: long texts of the gateway ---
 
 
-@pytest.mark.parametrize("length", [3_000, 20_000])
-async def test_a_long_text_of_the_gateway_is_cut(caller: Caller, consumer: Consumer, length: int) -> None:
-    """Above 8 KiB the gRPC library would rather refuse the answer than read it."""
-    error = refused(await caller.call("publish-message", {"messageName": "m", "tenantId": "a" * length}))
-    assert error.code is Code.INVALID_ARGUMENT
-    assert error.message.startswith("Expected to handle gRPC request PublishMessage with tenant identifier 'aaa")
+def assert_cut(error: Error, start: str) -> None:
+    """Of a long text the first 2 KiB are told, and that there was more."""
+    assert error.message.startswith(start)
     assert len(error.message.encode()) == 2048
-    assert error.details == {"truncated": True}
+    assert (error.details or {})["truncated"] is True
+
+
+@pytest.mark.parametrize("length", [3_000, 20_000])
+async def test_a_long_text_of_the_gateway_is_cut(broker_scene: Scene, cluster: Played, length: int) -> None:
+    """Above 8 KiB the gRPC library would rather refuse the answer than read it."""
+    reply = await broker_scene.caller.call("publish-message", {"messageName": "m", "tenantId": "a" * length})
+    error = refused(reply)
+    assert error.code is Code.INVALID_ARGUMENT
+    assert_cut(error, "Expected to handle gRPC request PublishMessage with tenant identifier 'aaa")
+    assert "a" * 201 not in cluster.consumer.log.read_text()
+
+
+@pytest.mark.parametrize("length", [3_000, 20_000])
+async def test_a_long_text_of_the_engine_is_cut(caller: Caller, consumer: Consumer, length: int) -> None:
+    error = refused(await caller.call("create-instance", {"bpmnProcessId": "a" * length}))
+    assert error.code is Code.NOT_FOUND
+    assert_cut(error, "Command 'CREATE' rejected with code 'NOT_FOUND': Expected to find process definition with")
     assert "a" * 201 not in consumer.log.read_text()
 
 
@@ -139,18 +179,27 @@ async def test_a_long_text_of_the_gateway_is_cut(caller: Caller, consumer: Consu
 
 
 @pytest.mark.parametrize("operation", BY_KEY)
-async def test_a_key_of_no_partition_is_not_found(caller: Caller, operation: str) -> None:
-    """The engine would call it an outage."""
+async def test_a_key_of_no_partition_is_not_found(broker_scene: Scene, operation: str) -> None:
+    """The gateway would call it an outage."""
     field, more = BY_KEY[operation]
-    small = refused(await caller.call(operation, {field: 5, **more}))
+    small = refused(await broker_scene.caller.call(operation, {field: 5, **more}))
     assert (small.code, small.source, small.details) == (
         Code.NOT_FOUND,
         Source.CONSUMER,
         {"field": f"data.{field}"},
     )
-    foreign = refused(await caller.call(operation, {field: 2 << PARTITION_SHIFT, **more}))
+    foreign = refused(await broker_scene.caller.call(operation, {field: 2 << PARTITION_SHIFT, **more}))
     assert (foreign.code, foreign.outcome, foreign.retryable) == (Code.NOT_FOUND, Outcome.NOT_EXECUTED, False)
     assert "partition 2" in foreign.message
+
+
+async def test_a_key_that_nothing_has_is_not_found_by_the_engine(caller: Caller, kind: Kind) -> None:
+    foreign = (kind.partitions + 1) << PARTITION_SHIFT
+    for operation, (field, more) in BY_KEY.items():
+        for key in (ABSENT, foreign):
+            error = refused(await caller.call(operation, {field: key, **more}))
+            told = (error.code, error.outcome, error.retryable)
+            assert told == (Code.NOT_FOUND, Outcome.NOT_EXECUTED, False), (operation, key, error)
 
 
 @pytest.mark.parametrize("key", [0, -1, "", "0", "x"])
@@ -181,8 +230,9 @@ async def test_a_deadline_while_the_call_is_out_leaves_the_outcome_open(scene: S
 # --- 9: waiting for results ---
 
 
-async def test_a_wait_for_a_result_that_ends_disturbs_no_neighbour(scene: Scene) -> None:
+async def test_a_wait_for_a_result_that_ends_disturbs_no_neighbour(broker_scene: Scene) -> None:
     """Were it the gateway that ended the wait, it would abort every other command on the partition."""
+    scene = broker_scene
     await scene.worked()
     caller, data = scene.caller, {"bpmnProcessId": scene.process, "withResult": True, "requestTimeout": "60s"}
     waiting = [asyncio.create_task(caller.call("create-instance", data, queue=caller.polls)) for _ in range(5)]
@@ -223,10 +273,10 @@ async def test_a_message_is_the_same_by_name_correlation_key_and_id(
 
 
 @pytest.mark.parametrize("live", [{}, {"timeToLive": 0}, {"timeToLive": "0s"}])
-async def test_a_message_that_is_not_kept_is_never_the_same(caller: Caller, live: dict[str, Any]) -> None:
+async def test_a_message_that_is_not_kept_is_never_the_same(caller: Caller, kind: Kind, live: dict[str, Any]) -> None:
     data = {"messageName": unique("m"), "messageId": unique("i"), **live}
     for _ in range(2):
-        assert await caller.result("publish-message", data) == {"key": KEY, "tenantId": "<default>"}
+        assert await caller.result("publish-message", data) == {"key": KEY, "tenantId": kind.tenant}
 
 
 # --- 13 and 17: what the engine accepts and should not ---
@@ -270,6 +320,7 @@ async def test_a_plaintext_gateway_asked_with_tls_is_explained_by_check(rabbitmq
 GATEWAY = "tests/unit/consumer/gateway"
 HERE = "tests/integration/test_engine_facts.py"
 FAULTS = "tests/integration/test_engine_faults.py"
+WORDS = "tests/integration/test_broker_words.py"
 ENGINES = "tests/integration/engines"
 PROOFS: dict[int, tuple[str, ...]] = {
     1: (
@@ -278,13 +329,19 @@ PROOFS: dict[int, tuple[str, ...]] = {
     ),
     2: (
         f"{HERE}::test_documents_that_the_engine_would_change_or_misread_do_not_reach_it",
+        f"{HERE}::test_an_integer_too_large_for_a_broker_is_refused_by_its_gateway",
         f"{HERE}::test_an_integer_too_large_for_the_engine_is_refused_by_it",
         f"{HERE}::test_values_come_back_as_the_engine_keeps_them",
         f"{HERE}::test_of_a_variable_given_twice_the_last_one_counts",
     ),
-    3: (f"{HERE}::test_a_long_text_of_the_gateway_is_cut", f"{GATEWAY}::test_a_long_text_is_cut_at_whole_characters"),
+    3: (
+        f"{HERE}::test_a_long_text_of_the_gateway_is_cut",
+        f"{HERE}::test_a_long_text_of_the_engine_is_cut",
+        f"{GATEWAY}::test_a_long_text_is_cut_at_whole_characters",
+    ),
     4: (
         f"{HERE}::test_a_key_of_no_partition_is_not_found",
+        f"{HERE}::test_a_key_that_nothing_has_is_not_found_by_the_engine",
         f"{HERE}::test_what_is_no_key_is_refused",
         f"{GATEWAY}::test_a_partition_without_leader_is_unavailable",
     ),
@@ -315,6 +372,7 @@ PROOFS: dict[int, tuple[str, ...]] = {
         f"{HERE}::test_what_the_engine_would_misunderstand_is_refused",
         f"{ENGINES}::test_activate_jobs_answers_an_empty_list_at_once_when_there_are_none",
         f"{ENGINES}::test_a_long_poll_gets_a_job_that_appears_later",
+        f"{WORDS}::test_a_poll_that_waits_gets_a_job_that_appears_later",
     ),
     14: (
         f"{HERE}::test_a_plaintext_gateway_asked_with_tls_is_explained_by_check",
@@ -323,11 +381,12 @@ PROOFS: dict[int, tuple[str, ...]] = {
     ),
     15: (
         f"{FAULTS}::test_an_engine_that_was_away_is_served_again_without_restarting_the_consumer",
+        f"{FAULTS}::test_brokers_that_were_away_are_served_again_with_what_they_had",
         f"{GATEWAY}::test_a_gateway_that_comes_back_is_found_again",
     ),
     16: ("tests/unit/consumer/config/test_component.py::test_keep_alive_that_is_negative_or_too_short_is_refused",),
     17: (f"{HERE}::test_what_the_engine_would_misunderstand_is_refused",),
-    18: ("tests/integration/test_development_servers.py::test_killed_zeebe_comes_back_on_its_ports",),
+    18: ("tests/integration/test_development_servers.py::test_a_killed_engine_comes_back_on_its_ports",),
 }
 """The facts by number: 1 depth, 2 strict JSON, 3 long texts, 4 keys, 5 overload and pause, 6 full batch, 7 no broker,
 8 deadlines, 9 waits for results, 10 newer fields, 11 same messages, 12 exempt commands, 13 polls, 14 certificates,

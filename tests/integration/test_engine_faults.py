@@ -3,81 +3,62 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
 from scripts.consumer import Consumer
-from scripts.zeebe import Zeebe
+from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.conftest import Broker
+from tests.fakes.cluster import Cluster
 from tests.integration.caller import Caller
+from tests.integration.clusters import Played, played
 from tests.integration.consumers import consumer_on
+from tests.integration.kinds import kind_of
 from tests.integration.scene import ABSENT, BY_KEY, Scene, refused, unique
 from zeebe_amqp.errors import Code, Outcome, Source
 
 
 @pytest.fixture(scope="module")
-def own_consumer(rabbitmq: Broker, own_zeebe: Zeebe, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consumer]:
-    """A consumer of that engine; it is never restarted."""
-    with consumer_on(tmp_path_factory.mktemp("own-consumer"), rabbitmq.url, own_zeebe.address) as running:
+def cluster(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """Brokers that can be overloaded, paused and taken away; their consumer is never restarted."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with played(folder / "consumer", rabbitmq.url, Cluster(journal=folder / "journal")) as running:
         yield running
 
 
 @pytest.fixture
-async def own_scene(rabbitmq: Broker, own_consumer: Consumer) -> AsyncIterator[Scene]:
-    """A process on that engine."""
-    async with Caller(rabbitmq.url, *own_consumer.queues) as connected:
-        yield Scene(connected)
-
-
-def manage(engine: Zeebe, path: str, body: Mapping[str, Any] | None = None) -> None:
-    """Use one of the engine's switches."""
-    request = urllib.request.Request(
-        f"{engine.management_url}/actuator/{path}",
-        json.dumps(body or {}).encode(),
-        {"content-type": "application/json"},
-        method="POST",
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        assert answer.status == 200
+async def own_scene(cluster: Played) -> AsyncIterator[Scene]:
+    """A process on that cluster."""
+    async with cluster.scene() as scene:
+        yield scene
 
 
 @contextmanager
-def one_request_at_a_time(engine: Zeebe) -> Iterator[None]:
-    """Backpressure at its hardest."""
-    manage(engine, "flowControl", {"request": {"enabled": True, "algorithm": "fixed", "fixed": {"limit": 1}}})
+def one_request_at_a_time(played: Played, seconds: float) -> Iterator[None]:
+    """Backpressure at its hardest: each command takes so long, and all others are refused meanwhile."""
+    played.cluster.limit, played.cluster.seconds = 1, seconds
     yield
-    manage(engine, "flowControl", {"request": {"enabled": True, "algorithm": "aimd"}})
+    played.cluster.limit, played.cluster.seconds = None, 0.0
 
 
 @contextmanager
-def one_write_a_second(engine: Zeebe) -> Iterator[None]:
-    """So slow that no budget of attempts is enough for all."""
-    manage(engine, "flowControl", {"write": {"enabled": True, "limit": 1}})
-    yield
-    manage(engine, "flowControl", {"write": {"enabled": False}})
-
-
-@contextmanager
-def paused(engine: Zeebe) -> Iterator[None]:
+def paused(played: Played) -> Iterator[None]:
     """The partition takes commands and does not process them."""
-    manage(engine, "partitions/pauseProcessing")
+    played.cluster.paused = True
     yield
-    manage(engine, "partitions/resumeProcessing")
+    played.cluster.paused = False
 
 
 # --- 5: overload ---
 
 
-async def test_overload_is_not_executed_and_may_be_tried_again(own_scene: Scene, own_zeebe: Zeebe) -> None:
+async def test_overload_is_not_executed_and_may_be_tried_again(own_scene: Scene, cluster: Played) -> None:
     await own_scene.worked()
     create = {"bpmnProcessId": own_scene.process}
-    with one_write_a_second(own_zeebe):
+    with one_request_at_a_time(cluster, 1.0):
         replies = await asyncio.gather(*(own_scene.caller.call("create-instance", create) for _ in range(40)))
     errors = [reply.error for reply in replies if reply.error is not None]
     refused = [error for error in errors if error.code is Code.RESOURCE_EXHAUSTED]
@@ -95,11 +76,11 @@ async def test_overload_is_not_executed_and_may_be_tried_again(own_scene: Scene,
     assert len(found) <= len(created) + len(late)  # and so what was refused was not executed
 
 
-async def test_a_paused_partition_is_not_executed_and_may_be_tried_again(own_scene: Scene, own_zeebe: Zeebe) -> None:
+async def test_a_paused_partition_is_not_executed_and_may_be_tried_again(own_scene: Scene, cluster: Played) -> None:
     await own_scene.worked()
     create = {"bpmnProcessId": own_scene.process}
-    with paused(own_zeebe):
-        reply, cluster, jobs = await asyncio.gather(
+    with paused(cluster):
+        reply, topology, jobs = await asyncio.gather(
             own_scene.caller.call("create-instance", create),
             own_scene.caller.result("topology"),
             own_scene.caller.result("activate-jobs", {"jobType": own_scene.job_type, "maxJobsToActivate": 1}),
@@ -113,7 +94,7 @@ async def test_a_paused_partition_is_not_executed_and_may_be_tried_again(own_sce
         True,
         {"attempts": 5},
     )
-    assert (cluster["partitionsCount"], jobs) == (1, [])
+    assert (topology["partitionsCount"], jobs) == (1, [])
     instance = await own_scene.instance()
     assert [job["processInstanceKey"] for job in await own_scene.jobs(5)] == [instance]
 
@@ -124,10 +105,10 @@ EXEMPT = {"cancel-instance", "complete-job", "fail-job"}
 LIMITED = set(BY_KEY) - EXEMPT
 
 
-async def test_what_relieves_the_engine_is_never_held_back(own_scene: Scene, own_zeebe: Zeebe) -> None:
+async def test_what_relieves_the_engine_is_never_held_back(own_scene: Scene, cluster: Played) -> None:
     """How often a command was tried stands in its rejection, so all of these are about what is not there."""
     absent = [(name, {field: ABSENT, **more}) for name, (field, more) in BY_KEY.items()] * 10
-    with one_request_at_a_time(own_zeebe):
+    with one_request_at_a_time(cluster, 0.1):
         replies = await asyncio.gather(*(own_scene.caller.call(name, data) for name, data in absent))
     held_back = {reply.operation for reply in replies if "attempts" in (refused(reply).details or {})}
     assert held_back
@@ -138,21 +119,37 @@ async def test_what_relieves_the_engine_is_never_held_back(own_scene: Scene, own
 # --- 8 once more: an engine that does not answer at all ---
 
 
-async def test_a_frozen_engine_leaves_the_outcome_open(own_scene: Scene, own_zeebe: Zeebe) -> None:
-    await own_scene.worked()
+@pytest.fixture(scope="module")
+def engine_consumer(
+    rabbitmq: Broker, own_zeebe: ZeebeInMemory, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Consumer]:
+    """A consumer of a real engine, in memory; it is never restarted."""
+    with consumer_on(tmp_path_factory.mktemp("engine-consumer"), rabbitmq.url, own_zeebe.address) as running:
+        yield running
+
+
+@pytest.fixture
+async def engine_scene(rabbitmq: Broker, own_zeebe: ZeebeInMemory, engine_consumer: Consumer) -> AsyncIterator[Scene]:
+    """A process on that engine."""
+    async with Caller(rabbitmq.url, *engine_consumer.queues) as connected:
+        yield Scene(connected, kind_of(own_zeebe.address))
+
+
+async def test_a_frozen_engine_leaves_the_outcome_open(engine_scene: Scene, own_zeebe: ZeebeInMemory) -> None:
+    await engine_scene.worked()
     message = {"messageName": unique("m"), "messageId": unique("i"), "timeToLive": "1m"}
     assert own_zeebe.process is not None
     own_zeebe.process.pause()
     headers = {"deadline": round((time.time() + 2) * 1000)}
     replies = await asyncio.gather(
-        own_scene.caller.call("create-instance", {"bpmnProcessId": own_scene.process}, headers=headers),
-        own_scene.caller.call("publish-message", message, headers=headers),
+        engine_scene.caller.call("create-instance", {"bpmnProcessId": engine_scene.process}, headers=headers),
+        engine_scene.caller.call("publish-message", message, headers=headers),
     )
     own_zeebe.process.resume()
     for reply, repeatable in zip(replies, (False, True), strict=True):
         error = refused(reply)
         assert (error.code, error.outcome, error.retryable) == (Code.DEADLINE_EXCEEDED, Outcome.UNKNOWN, repeatable)
-    assert await own_scene.instance()
+    assert await engine_scene.instance()
 
 
 # --- 15: an engine that comes back ---
@@ -167,21 +164,36 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_an_engine_that_was_away_is_served_again_without_restarting_the_consumer(
-    own_scene: Scene, own_zeebe: Zeebe, own_consumer: Consumer
-) -> None:
+GONE = (Code.UNAVAILABLE, Source.GATEWAY, Outcome.NOT_EXECUTED, True)
+"""What callers are told of an engine that is away."""
+
+
+async def refused_by_nobody(scene: Scene, consumer: Consumer) -> None:
+    """The engine is away: the consumer notices, and its callers are told, without addresses."""
+    await until(lambda: "gateway" in consumer.reasons())
+    error = refused(await scene.caller.call("create-instance", {"bpmnProcessId": scene.process}))
+    assert (error.code, error.source, error.outcome, error.retryable) == GONE
+    assert "127.0.0.1" not in error.message
+
+
+async def test_brokers_that_were_away_are_served_again_with_what_they_had(own_scene: Scene, cluster: Played) -> None:
     await own_scene.worked()
     instance = await own_scene.instance()
-    await asyncio.to_thread(own_zeebe.stop)
-    await until(lambda: "gateway" in own_consumer.reasons())
-    error = refused(await own_scene.caller.call("create-instance", {"bpmnProcessId": own_scene.process}))
-    assert (error.code, error.source, error.outcome, error.retryable) == (
-        Code.UNAVAILABLE,
-        Source.GATEWAY,
-        Outcome.NOT_EXECUTED,
-        True,
-    )
-    assert "127.0.0.1" not in error.message
-    await asyncio.to_thread(own_zeebe.start)
+    await asyncio.to_thread(cluster.server.stop)
+    await refused_by_nobody(own_scene, cluster.consumer)
+    cluster.restart()
+    await asyncio.to_thread(cluster.server.start)
     assert [job["processInstanceKey"] for job in await own_scene.jobs()] == [instance]
-    await until(lambda: own_consumer.get("/readyz")[0] == 200)
+    await until(lambda: cluster.consumer.get("/readyz")[0] == 200)
+
+
+async def test_an_engine_that_was_away_is_served_again_without_restarting_the_consumer(
+    engine_scene: Scene, own_zeebe: ZeebeInMemory, engine_consumer: Consumer
+) -> None:
+    await asyncio.to_thread(own_zeebe.stop)
+    await refused_by_nobody(engine_scene, engine_consumer)
+    await asyncio.to_thread(own_zeebe.start)
+    await until(lambda: engine_consumer.get("/readyz")[0] == 200)
+    await engine_scene.worked()  # it has forgotten what it had
+    instance = await engine_scene.instance()
+    assert [job["processInstanceKey"] for job in await engine_scene.jobs()] == [instance]

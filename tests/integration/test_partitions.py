@@ -1,4 +1,4 @@
-"""A broker with five partitions: keys above 2^53, which numbers in other languages do not hold, stay exact."""
+"""A cluster of five partitions: keys above 2^53, which numbers in other languages do not hold, stay exact."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from scripts.consumer import Consumer
-from scripts.zeebe import Zeebe
 from tests.conftest import Broker
-from tests.integration.caller import Caller
-from tests.integration.consumers import consumer_on
+from tests.fakes.cluster import Cluster
+from tests.integration.clusters import Played, played
 from tests.integration.scene import KEY, PARTITION_SHIFT, Scene, refused
 from zeebe_amqp.errors import Code
 
@@ -21,22 +19,17 @@ DOUBLE = 2**53
 
 
 @pytest.fixture(scope="module")
-def wide_consumer(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consumer]:
-    """A consumer of such a broker."""
-    folder = tmp_path_factory.mktemp("wide")
-    environment = {"ZEEBE_BROKER_CLUSTER_PARTITIONSCOUNT": str(PARTITIONS)}
-    with (
-        Zeebe(folder / "zeebe", environment=environment) as engine,
-        consumer_on(folder / "consumer", rabbitmq.url, engine.address) as running,
-    ):
+def wide(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """A consumer of such a cluster."""
+    with played(tmp_path_factory.mktemp("wide"), rabbitmq.url, Cluster(PARTITIONS)) as running:
         yield running
 
 
 @pytest.fixture
-async def wide_scene(rabbitmq: Broker, wide_consumer: Consumer) -> AsyncIterator[Scene]:
-    """A process on that broker."""
-    async with Caller(rabbitmq.url, *wide_consumer.queues) as connected:
-        yield Scene(connected)
+async def wide_scene(wide: Played) -> AsyncIterator[Scene]:
+    """A process on that cluster."""
+    async with wide.scene() as scene:
+        yield scene
 
 
 def partition(key: int) -> int:
