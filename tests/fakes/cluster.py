@@ -5,11 +5,14 @@
         cluster.limit = 1                                      # backpressure
         ...                                                    # talk to gateway.address
 
+As a program of its own (`python -m tests.fakes.cluster --journal FILE`), for a fault that kills brokers.
+
 `FACTS` says for each behaviour what it stands for; each is played in one place. What a test scripts comes first.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import time
@@ -19,8 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from consumer.gateway.protocol import gateway_pb2 as pb
 from tests.fakes.engine import PARTITION_SHIFT, TENANT, Engine, Rejection, document
-from tests.fakes.gateway import BUSY, Request, Step, answer, fail
+from tests.fakes.gateway import BUSY, FakeGateway, Request, Step, answer, fail
 
 FACTS: dict[str, str] = {}
 """What each behaviour stands for, by the name of the function that plays it."""
@@ -272,7 +276,30 @@ async def await_result(cluster: Cluster, request: Request) -> Step:
     return answer(response)
 
 
+@plays("before 8.9 a deletion is answered with nothing in it")
+async def delete_resource(_: Cluster, __: Request) -> Step:
+    return answer(pb.DeleteResourceResponse())
+
+
 _RUN: dict[str, Callable[[Cluster, Request], Awaitable[Step]]] = {
     "ActivateJobs": activate_jobs,
+    "DeleteResource": delete_resource,
     "CreateProcessInstanceWithResult": await_result,
 }
+
+
+async def main() -> None:
+    """Serve until the process is ended; prints "listening on host:port" once ready."""
+    parser = argparse.ArgumentParser(description="Brokers behind a gateway, played, for tests.")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one; the first line printed names it")
+    parser.add_argument("--seconds", type=float, default=0.0, help="that each command takes")
+    parser.add_argument("--journal", type=Path, help="file that keeps the state over restarts")
+    options = parser.parse_args()
+    cluster = Cluster(journal=options.journal, seconds=options.seconds)
+    async with FakeGateway(options.port, record=False, otherwise=cluster.react) as gateway:
+        print(f"listening on {gateway.address}", flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -14,7 +14,7 @@ import aio_pika
 
 from scripts import guard
 from tests.fakes.gateway import BUSY, answer, fail, share
-from tests.faults.gateways import CREATE, LATENCY, EngineGateway, InsideGateway, ProgramGateway
+from tests.faults.gateways import CREATE, LATENCY, ClusterGateway, EngineGateway, InsideGateway, ProgramGateway
 from tests.faults.moments import Moment, caught
 from tests.faults.world import Kind, World
 from tests.integration.stage import delete
@@ -258,8 +258,6 @@ CUT_OFF = frozenset({Code.ABORTED})
 """What callers get whose request was running in a process that is gone, and must not be repeated."""
 LOST_CALL = frozenset({Code.UNAVAILABLE, Code.CANCELLED, Code.INTERNAL, Code.UNKNOWN})
 """What callers get whose call was cut on its way to the gateway or back."""
-BUSY_ENGINE = frozenset({Code.RESOURCE_EXHAUSTED})
-"""What callers get from an engine that has just been started and has no leader yet, or is not warm."""
 LATE = frozenset({Code.DEADLINE_EXCEEDED})
 
 FAULTS: tuple[Fault, ...] = (
@@ -308,12 +306,12 @@ FAULTS: tuple[Fault, ...] = (
     Fault("gateway away 10 s", gateway_away, accepts=LOST_CALL),
     Fault("gateway killed", kill_gateway, accepts=LOST_CALL, gateway=ProgramGateway),
     *at(
-        Fault("engine killed (Zeebe)", kill_gateway, accepts=LOST_CALL | CUT_OFF | BUSY_ENGINE, gateway=EngineGateway),
+        Fault("engine killed (state kept)", kill_gateway, accepts=LOST_CALL | CUT_OFF, gateway=ClusterGateway),
         Moment.ANY,
         Moment.EXECUTED,
     ),
     *at(
-        Fault("consumer killed (Zeebe)", kill_consumer, accepts=CUT_OFF | BUSY_ENGINE, gateway=EngineGateway),
+        Fault("consumer killed (engine in memory)", kill_consumer, accepts=CUT_OFF, gateway=EngineGateway),
         Moment.EXECUTED,
         Moment.ACKING,
     ),

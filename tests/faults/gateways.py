@@ -1,4 +1,4 @@
-"""Gateways that count what they execute: in this process, as a program of its own, and with a real engine behind it."""
+"""Gateways that count what they execute: in this process, as programs of their own, and with a real engine behind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import grpc
 from consumer.gateway.protocol import gateway_pb2 as pb
 from scripts.consumer import ROOT
 from scripts.process import Process, free_port
-from scripts.zeebe import Zeebe
+from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.fakes.gateway import FakeGateway, answer
 from tests.integration import processes
 from tests.integration.stage import PATIENCE
@@ -67,37 +67,26 @@ class InsideGateway(FakeGateway):
         return _by_identity((str(variables), count) for (_, variables), count in self.executions.items())
 
 
-class ProgramGateway:
-    """The fake gateway as a program of its own, which can be killed; its journal survives it."""
+class Program:
+    """A fake gateway as a program of its own, on one port, which can be killed; its journal survives it."""
 
-    process = None
-
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, module: str, *arguments: str) -> None:
         self.port = free_port()
-        self._journal = directory / "executions.jsonl"
+        self.journal = directory / "journal.jsonl"
         self._log = directory / "gateway.log"
+        self._command = [sys.executable, "-m", module, "--port", str(self.port), "--journal", str(self.journal)]
+        self._command += arguments
         self._process: Process | None = None
 
-    @classmethod
-    def new(cls, directory: Path) -> ProgramGateway:
-        """One that has not been started."""
-        return cls(directory)
-
-    def counted(self) -> Counter[str]:
-        """See `Gateway.counted`."""
-        lines = self._journal.read_text().splitlines() if self._journal.exists() else []
-        return _by_identity((json.loads(line)[1], 1) for line in lines)
-
     async def start(self) -> None:
-        """See `Gateway.start`."""
-        arguments = ["--port", str(self.port), "--latency", str(LATENCY), "--journal", str(self._journal)]
+        """Start it and return when it listens."""
         environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
         self._log.write_text("")
-        self._process = Process([sys.executable, "-m", "tests.fakes.gateway", *arguments], environment, self._log)
+        self._process = Process(self._command, environment, self._log)
         await asyncio.to_thread(self._process.wait_until, lambda: "listening" in self._log.read_text(), PATIENCE)
 
     async def stop(self) -> None:
-        """See `Gateway.stop`."""
+        """SIGTERM."""
         if self._process is not None:
             await asyncio.to_thread(self._process.stop)
 
@@ -107,25 +96,46 @@ class ProgramGateway:
         await asyncio.to_thread(self._process.kill)
 
 
-class EngineGateway:
-    """A real Zeebe, which can be killed. Each instance makes one job, so jobs are what it executed."""
+class ProgramGateway(Program):
+    """The fake gateway as a program, which writes down what it executes."""
 
-    process = "fault"
-
-    def __init__(self, directory: Path) -> None:
-        self._engine = Zeebe(directory / "zeebe")
-        self._jobs: dict[int, str] = {}
-        self.port = self._engine.ports.gateway
+    process = None
 
     @classmethod
-    def new(cls, directory: Path) -> EngineGateway:
+    def new(cls, directory: Path) -> ProgramGateway:
         """One that has not been started."""
-        return cls(directory)
+        return cls(directory, "tests.fakes.gateway", "--latency", str(LATENCY))
 
     def counted(self) -> Counter[str]:
-        """See `Gateway.counted`; while the engine is away, what was counted before."""
+        """See `Gateway.counted`."""
+        lines = self.journal.read_text().splitlines() if self.journal.exists() else []
+        return _by_identity((json.loads(line)[1], 1) for line in lines)
+
+
+class JobCounter:
+    """Counts what an engine executed: each instance makes one job. Jobs that were counted are remembered."""
+
+    def __init__(self, port: int, process: str) -> None:
+        self._address = f"127.0.0.1:{port}"
+        self._process = process
+        self._jobs: dict[int, str] = {}
+
+    def deploy(self) -> None:
+        """Deploy the process that is counted; the same content again changes nothing."""
+        content = processes.work(self._process, self._process).encode()
+        request = pb.DeployResourceRequest(resources=[pb.Resource(name="fault.bpmn", content=content)])
+        with grpc.insecure_channel(self._address) as channel:
+            deploy = channel.unary_unary(
+                f"{SERVICE}/DeployResource",
+                pb.DeployResourceRequest.SerializeToString,
+                pb.DeployResourceResponse.FromString,
+            )
+            deploy(request, timeout=PATIENCE)
+
+    def count(self) -> Counter[str]:
+        """Executions by identity; while the engine is away, what was counted before."""
         request = pb.ActivateJobsRequest(
-            type=self.process, worker="count", timeout=LOCKED, maxJobsToActivate=BATCH, requestTimeout=-1
+            type=self._process, worker="count", timeout=LOCKED, maxJobsToActivate=BATCH, requestTimeout=-1
         )
         try:
             while found := self._activated(request):
@@ -135,7 +145,7 @@ class EngineGateway:
         return _by_identity((variables, 1) for variables in self._jobs.values())
 
     def _activated(self, request: pb.ActivateJobsRequest) -> dict[int, str]:
-        with grpc.insecure_channel(self._engine.address) as channel:
+        with grpc.insecure_channel(self._address) as channel:
             activate = channel.unary_stream(
                 f"{SERVICE}/ActivateJobs",
                 pb.ActivateJobsRequest.SerializeToString,
@@ -144,29 +154,58 @@ class EngineGateway:
             responses = activate(request, timeout=PATIENCE)
             return {job.key: job.variables for response in responses for job in response.jobs}
 
+
+class ClusterGateway(Program):
+    """Brokers that the fake gateway plays, as a program: killed and started again, they have what they had."""
+
+    process = "fault"
+
+    @classmethod
+    def new(cls, directory: Path) -> ClusterGateway:
+        """One that has not been started."""
+        return cls(directory, "tests.fakes.cluster", "--seconds", str(LATENCY))
+
+    def __init__(self, directory: Path, module: str, *arguments: str) -> None:
+        super().__init__(directory, module, *arguments)
+        self._jobs = JobCounter(self.port, self.process)
+
+    def counted(self) -> Counter[str]:
+        """See `Gateway.counted`."""
+        return self._jobs.count()
+
+    async def start(self) -> None:
+        """See `Gateway.start`."""
+        await super().start()
+        await asyncio.to_thread(self._jobs.deploy)
+
+
+class EngineGateway:
+    """A real engine, in memory."""
+
+    process = "fault"
+
+    def __init__(self, directory: Path) -> None:
+        self._engine = ZeebeInMemory(directory / "engine")
+        self.port = self._engine.port
+        self._jobs = JobCounter(self.port, self.process)
+
+    @classmethod
+    def new(cls, directory: Path) -> EngineGateway:
+        """One that has not been started."""
+        return cls(directory)
+
+    def counted(self) -> Counter[str]:
+        """See `Gateway.counted`."""
+        return self._jobs.count()
+
     async def start(self) -> None:
         """See `Gateway.start`."""
         await asyncio.to_thread(self._engine.start)
-        await asyncio.to_thread(self._deploy, processes.work(self.process, self.process).encode())
-
-    def _deploy(self, content: bytes) -> None:
-        # The same content again changes nothing.
-        request = pb.DeployResourceRequest(resources=[pb.Resource(name="fault.bpmn", content=content)])
-        with grpc.insecure_channel(self._engine.address) as channel:
-            deploy = channel.unary_unary(
-                f"{SERVICE}/DeployResource",
-                pb.DeployResourceRequest.SerializeToString,
-                pb.DeployResourceResponse.FromString,
-            )
-            deploy(request, timeout=PATIENCE)
+        await asyncio.to_thread(self._jobs.deploy)
 
     async def stop(self) -> None:
         """See `Gateway.stop`."""
         await asyncio.to_thread(self._engine.stop)
-
-    async def kill(self) -> None:
-        """SIGKILL."""
-        await asyncio.to_thread(self._engine.kill)
 
 
 def _by_identity(executions: Iterable[tuple[object, int]]) -> Counter[str]:

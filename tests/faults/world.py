@@ -16,13 +16,14 @@ from aio_pika.abc import AbstractChannel
 from scripts.consumer import Consumer
 from scripts.rabbitmq import RabbitMQ
 from tests.faults.callers import CONFIRM, TROUBLE, Callers
-from tests.faults.gateways import EngineGateway, InsideGateway, ProgramGateway
+from tests.faults.gateways import ClusterGateway, EngineGateway, InsideGateway, ProgramGateway
 from tests.faults.history import History
 from tests.faults.proxy import Proxy
 from tests.integration.stage import PATIENCE, UNMEASURED, consumer_of, delete
 
 CONCURRENCY = 32
-Kind: TypeAlias = type[InsideGateway] | type[ProgramGateway] | type[EngineGateway]
+AnyGateway: TypeAlias = InsideGateway | ProgramGateway | ClusterGateway | EngineGateway
+Kind: TypeAlias = type[InsideGateway] | type[ProgramGateway] | type[ClusterGateway] | type[EngineGateway]
 IMPATIENT = 90.0
 """Seconds without any new answer after which what is still open counts as unanswered."""
 
@@ -32,7 +33,7 @@ class World:
     """Everything of one run."""
 
     broker: RabbitMQ
-    gateway: InsideGateway | ProgramGateway | EngineGateway
+    gateway: AnyGateway
     to_broker: Proxy
     to_gateway: Proxy
     consumer: Consumer
@@ -49,9 +50,9 @@ class World:
         return self.gateway
 
     @property
-    def mortal(self) -> ProgramGateway | EngineGateway:
+    def mortal(self) -> ProgramGateway | ClusterGateway:
         """The gateway, where it is one that can be killed."""
-        assert not isinstance(self.gateway, InsideGateway)
+        assert isinstance(self.gateway, ProgramGateway | ClusterGateway)
         return self.gateway
 
     async def another(self) -> Consumer:

@@ -46,15 +46,6 @@ async def test_what_belongs_to_no_tenant_gets_it(scene: Scene, signal: str, tena
     assert len(await scene.jobs()) == 1
 
 
-async def test_a_tenant_that_the_engine_does_not_know_is_refused_by_it(caller: Caller) -> None:
-    error = refused(await caller.call("signal", {"name": "s", "tenantId": "acme"}))
-    assert (error.code, error.source, error.outcome) == (
-        Code.INVALID_ARGUMENT,
-        Source.GATEWAY,
-        Outcome.NOT_EXECUTED,
-    )
-
-
 async def test_the_same_request_id_signals_once(scene: Scene, signal: str) -> None:
     identity = {"request-id": unique("request")}
     for _ in range(2):
