@@ -14,7 +14,7 @@ export OP DATA
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status call test check unit lint format types layers proto proto-check lock reference asyncapi-check bench faults soak docs clean
+.PHONY: help venv servers camunda7 tools demo up down status call test test-engine check unit lint format types layers proto proto-check lock reference asyncapi-check bench faults soak docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ venv: .venv/installed ## the Python environment .venv, from the lock files
 	$(PYTHON) -m scripts.environment
 	@touch $@
 
-servers: venv ## RabbitMQ, Redis, Java and two Zeebes for development, downloaded once
+servers: venv ## RabbitMQ, Redis, Java and the engine in memory for development, downloaded once
 	@$(RUN) -m scripts.servers
 
 camunda7: venv ## a Camunda 7 engine for the tests, downloaded once
@@ -44,7 +44,7 @@ demo: venv ## start everything, order a process by message, watch it end, stop e
 	@$(RUN) -m scripts.servers --small
 	@$(RUN) -m scripts.demo
 
-up: venv ## start RabbitMQ, Zeebe and the consumer in the background
+up: venv ## start RabbitMQ, an engine and the consumer in the background
 	@$(RUN) -m scripts.servers --small
 	@$(RUN) -m scripts.stack up
 
@@ -61,6 +61,10 @@ call: venv ## send one command and show the reply: make call OP=topology DATA='{
 
 test: servers camunda7 tools check proto-check ## everything that must pass: format, lint, types, layers, protocol, all tests
 	$(RUN) -m pytest --cov $(SIDE_BY_SIDE)
+
+test-engine: venv ## what an engine must do, on any: make test-engine ZEEBE_ADDRESS=host:port (AMQP_URL=...)
+	@$(RUN) -m scripts.servers --small
+	$(RUN) -m pytest tests/integration/engines
 
 unit: venv ## the quick tests, no servers
 	$(RUN) -m pytest tests/unit

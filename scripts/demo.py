@@ -1,4 +1,4 @@
-"""The demonstration: commands travel through RabbitMQ into a real Zeebe and back.
+"""The demonstration: commands travel through RabbitMQ into a real engine and back.
 
 Starts private servers (or uses those of AMQP_URL and ZEEBE_ADDRESS), starts the consumer, tells the story of some
 orders, and stops everything. Exit code 0 only when every answer was the expected one.

@@ -8,9 +8,11 @@ and says how to get it.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import settings
@@ -24,6 +26,25 @@ if os.environ.get("CI"):
     # There the examples are the same every time, so many more of them would find nothing more.
     settings.register_profile("ci", settings.get_profile("ci"), max_examples=25)
     settings.load_profile("ci")
+
+
+SECONDS = 3.0
+"""How long a server that the environment names may take to accept a connection."""
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """End at once when a server that the environment names is not there: it may be a leftover of another day."""
+    if hasattr(session.config, "workerinput"):
+        return
+    for name, port in (("AMQP_URL", 5672), ("ZEEBE_ADDRESS", 26500)):
+        given = os.environ.get(name, "")
+        server = urlsplit(given if "://" in given else f"//{given}")
+        try:
+            if given:
+                socket.create_connection((server.hostname or "127.0.0.1", server.port or port), SECONDS).close()
+        except OSError as error:
+            where = f"{server.hostname}:{server.port or port}"
+            pytest.exit(f"{name}: nothing answers at {where} ({error}); start it, or unset {name}", returncode=2)
 
 
 class Broker(Protocol):

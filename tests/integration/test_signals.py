@@ -1,4 +1,4 @@
-"""Signals by the body of Camunda 7's REST API, through the queue to a real Zeebe."""
+"""Signals by the body of Camunda 7's REST API, through the queue to Zeebe's engine."""
 
 from __future__ import annotations
 
