@@ -14,7 +14,7 @@ export OP DATA
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status call test check unit lint format types layers proto proto-check lock reference asyncapi-check bench faults soak docs clean
+.PHONY: help venv servers camunda7 tools demo up down status call test check unit unit-all lint format types layers proto proto-check lock reference asyncapi-check bench faults soak docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ test: servers camunda7 tools check proto-check ## everything that must pass: for
 
 unit: venv ## the quick tests, no servers
 	$(RUN) -m pytest tests/unit
+
+unit-all: venv ## the quick tests on every Python from 3.11 that is on PATH or in pyenv
+	@$(RUN) -m scripts.pythons
 
 check: lint types layers
 
@@ -121,5 +124,5 @@ docs: venv ## the documentation site, in site/
 
 clean: ## stop what runs in the background; remove what was made here (not downloads)
 	@[ ! -e .run ] || $(RUN) -m scripts.stack down
-	rm -rf .venv .run .state .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov site build dist
+	rm -rf .venv .venv-* .run .state .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov site build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
