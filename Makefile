@@ -9,12 +9,12 @@ MINUTES  ?= 10
 # Tests wait for servers half of the time, hence more workers than processors. Each has servers of its own, so files stay
 # whole, and in the order of their names: the slow ones with servers first, and no worker waits long for the last one.
 SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
-export OP DATA
+export OP DATA TAG
 # The tests start some 250 programs. Compiling everything anew for each of them takes three seconds a time.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status call test check unit unit-all lint format types layers proto proto-check lock reference asyncapi-check bench faults soak docs clean
+.PHONY: help venv servers camunda7 tools demo up down status call test check unit unit-all lint format types layers proto proto-check lock reference asyncapi-check dist bench faults soak docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ reference: venv ## make the pages of operations, settings and command line, the 
 
 asyncapi-check: venv ## read the AsyncAPI document with the reference parser; once per release
 	@$(RUN) -m scripts.asyncapi_tools --check
+
+dist: venv ## both packages as source and wheel in dist/, checked; with TAG=v0.1.0 only if that is their version
+	@$(RUN) -m scripts.dist
 
 bench: servers ## measure
 	@$(RUN) -m benchmarks
