@@ -14,7 +14,7 @@ export OP DATA TAG
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status call test check unit unit-all lint format types layers proto proto-check lock reference asyncapi-check dist bench faults soak docs clean
+.PHONY: help venv servers camunda7 tools demo up down status call test test-engine check unit unit-all lint format types layers proto proto-check lock reference asyncapi-check dist bench faults soak docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,9 +34,10 @@ servers: venv ## RabbitMQ, Redis, Java and two Zeebes for development, downloade
 camunda7: venv ## a Camunda 7 engine for the tests, downloaded once
 	@$(RUN) -m scripts.camunda7
 
-tools: venv ## AsyncAPI's schema and viewer, and what the callers in Java and TypeScript need, downloaded once
+tools: venv ## AsyncAPI's schema and viewer, what the callers in Java and TypeScript need, a linter; downloaded once
 	@$(RUN) -m scripts.asyncapi_tools
 	@$(RUN) -m scripts.callers
+	@$(RUN) -m scripts.workflow_lint
 
 # --- playing ----------------------------------------------------------------------------------------------------------
 
@@ -61,6 +62,9 @@ call: venv ## send one command and show the reply: make call OP=topology DATA='{
 
 test: servers camunda7 tools check proto-check ## everything that must pass: format, lint, types, layers, protocol, all tests
 	$(RUN) -m pytest --cov $(SIDE_BY_SIDE)
+
+test-engine: servers ## what is tested on every engine, on yours: make test-engine ZEEBE_ADDRESS=127.0.0.1:26500
+	$(RUN) -m pytest tests/integration/engines
 
 unit: venv ## the quick tests, no servers
 	$(RUN) -m pytest tests/unit
