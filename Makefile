@@ -14,7 +14,7 @@ export OP DATA TAG
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status call test test-engine check unit unit-all lint format types layers proto proto-check lock reference asyncapi-check dist bench faults soak docs clean
+.PHONY: help venv servers camunda7 tools demo up down status call test test-engine check unit unit-all lint format types layers proto proto-check lock reference asyncapi-check licences dist bench faults soak docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,6 +112,9 @@ reference: venv ## make the pages of operations, settings and command line, the 
 
 asyncapi-check: venv ## read the AsyncAPI document with the reference parser; once per release
 	@$(RUN) -m scripts.asyncapi_tools --check
+
+licences: servers camunda7 tools ## the licence of everything that ships or is fetched
+	@$(RUN) -m scripts.licences
 
 dist: venv ## both packages as source and wheel in dist/, checked; with TAG=v0.1.0 only if that is their version
 	@$(RUN) -m scripts.dist
