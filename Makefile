@@ -63,7 +63,7 @@ call: venv ## send one command and show the reply: make call OP=topology DATA='{
 test: servers camunda7 tools check proto-check ## everything that must pass: format, lint, types, layers, protocol, all tests
 	$(RUN) -m pytest --cov $(SIDE_BY_SIDE)
 
-test-engine: servers ## what is tested on every engine, on yours: make test-engine ZEEBE_ADDRESS=127.0.0.1:26500
+test-engine: venv ## what is tested on every engine, on yours: make test-engine ZEEBE_ADDRESS=127.0.0.1:26500
 	$(RUN) -m pytest tests/integration/engines
 
 unit: venv ## the quick tests, no servers
@@ -113,7 +113,7 @@ reference: venv ## make the pages of operations, settings and command line, the 
 asyncapi-check: venv ## read the AsyncAPI document with the reference parser; once per release
 	@$(RUN) -m scripts.asyncapi_tools --check
 
-licences: servers camunda7 tools ## the licence of everything that ships or is fetched
+licences: venv ## the licence of everything that ships or was fetched; it fetches nothing itself
 	@$(RUN) -m scripts.licences
 
 dist: venv ## both packages as source and wheel in dist/, checked; with TAG=v0.1.0 only if that is their version

@@ -41,10 +41,10 @@ def installed(package: str) -> str:
 
 
 def images() -> list[str]:
-    """The images that are named, with their versions."""
+    """The images that are named, with their versions; the ones that are taken when no variable says another."""
     bases = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     started = re.findall(r"^ +image: (\S+)", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE)
-    return sorted({*bases, *started})
+    return sorted({re.sub(r"\$\{\w+:-(.*?)\}", r"\1", each) for each in (*bases, *started)})
 
 
 def image(reference: str) -> Artefact:
