@@ -9,12 +9,12 @@ MINUTES  ?= 10
 # Tests wait for servers half of the time, hence more workers than processors. Each has servers of its own, so files stay
 # whole, and in the order of their names: the slow ones with servers first, and no worker waits long for the last one.
 SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
-export OP DATA
+export OP DATA TAG
 # The tests start some 250 programs. Compiling everything anew for each of them takes three seconds a time.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status call test test-engine check unit lint format types layers proto proto-check lock reference asyncapi-check bench faults soak docs clean
+.PHONY: help venv servers camunda7 tools demo up down status call test test-engine check unit unit-all lint format types layers proto proto-check lock reference asyncapi-check licences dist bench faults soak docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,9 +34,10 @@ servers: venv ## RabbitMQ, Redis, Java and the engine in memory for development,
 camunda7: venv ## a Camunda 7 engine for the tests, downloaded once
 	@$(RUN) -m scripts.camunda7
 
-tools: venv ## AsyncAPI's schema and viewer, and what the callers in Java and TypeScript need, downloaded once
+tools: venv ## AsyncAPI's schema and viewer, what the callers in Java and TypeScript need, a linter; downloaded once
 	@$(RUN) -m scripts.asyncapi_tools
 	@$(RUN) -m scripts.callers
+	@$(RUN) -m scripts.workflow_lint
 
 # --- playing ----------------------------------------------------------------------------------------------------------
 
@@ -68,6 +69,9 @@ test-engine: venv ## what an engine must do, on any: make test-engine ZEEBE_ADDR
 
 unit: venv ## the quick tests, no servers
 	$(RUN) -m pytest tests/unit
+
+unit-all: venv ## the quick tests on every Python from 3.11 that is on PATH or in pyenv
+	@$(RUN) -m scripts.pythons
 
 check: lint types layers
 
@@ -110,6 +114,12 @@ reference: venv ## make the pages of operations, settings and command line, the 
 asyncapi-check: venv ## read the AsyncAPI document with the reference parser; once per release
 	@$(RUN) -m scripts.asyncapi_tools --check
 
+licences: venv ## the licence of everything that ships or was fetched; it fetches nothing itself
+	@$(RUN) -m scripts.licences
+
+dist: venv ## both packages as source and wheel in dist/, checked; with TAG=v0.1.0 only if that is their version
+	@$(RUN) -m scripts.dist
+
 bench: servers ## measure
 	@$(RUN) -m benchmarks
 	@$(RUN) -m benchmarks.ledger
@@ -125,5 +135,5 @@ docs: venv ## the documentation site, in site/
 
 clean: ## stop what runs in the background; remove what was made here (not downloads)
 	@[ ! -e .run ] || $(RUN) -m scripts.stack down
-	rm -rf .venv .run .state .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov site build dist
+	rm -rf .venv .venv-* .run .state .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov site build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

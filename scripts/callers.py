@@ -17,14 +17,19 @@ JAVA = ROOT / "examples" / "java"
 TYPESCRIPT = ROOT / "examples" / "typescript"
 
 
+def java_home() -> Path:
+    """The folder of the caller in Java; a change of its sources has another one. It need not exist."""
+    sources = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(JAVA.glob("*.*")))).hexdigest()
+    return cache.folder() / f"caller-java-{sources[:12]}"
+
+
 def java() -> list[str]:
     """The command of the caller in Java, which is fetched and compiled when it is missing.
 
     Raises:
         ServerError: Java or Maven is missing or failed; the text says where.
     """
-    sources = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(JAVA.glob("*.*")))).hexdigest()
-    home = cache.folder() / f"caller-java-{sources[:12]}"
+    home = java_home()
     if not home.exists():
         print(f"preparing the caller in Java in {home}, once", flush=True)
         servers.ensure_java()

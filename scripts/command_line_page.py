@@ -16,11 +16,13 @@ from zeebe_amqp.errors import Code
 
 INTRODUCTION = """
 ```sh
-pip install 'zeebe-amqp[cli]'
+pip install './contracts[cli]'    # in a clone of the repository
 export AMQP_URL=amqp://user:password@rabbitmq/
 zeebe-amqp deploy order.bpmn discount.dmn
 zeebe-amqp create-instance order --variables @vars.json --with-result
 ```
+
+From elsewhere the program is installed [by the repository's address](client/call.md), with `cli` in place of `client`.
 
 There is a command for every [operation](operations.md), made from its type: the main field is an argument, every other
 field an option. JSON is given as text, as `@file`, or as `@-` on standard input, and sent as it is; an option that may

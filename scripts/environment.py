@@ -12,6 +12,7 @@ from scripts.process import ServerError
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+REQUIREMENTS = ROOT / "requirements"
 
 
 def create() -> None:
@@ -33,11 +34,19 @@ def works() -> bool:
 def fill() -> None:
     """Install what the lock files say, then both packages from here."""
     python = str(VENV / "bin" / "python")
-    requirements = ROOT / "requirements"
-    run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(requirements / "uv.txt"))
-    uv = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", python]
+    run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(REQUIREMENTS / "uv.txt"))
+    install(VENV)
+
+
+def install(environment: Path) -> None:
+    """Install everything but uv, by the uv of `.venv`, into an environment.
+
+    Raises:
+        ServerError: it failed; its own messages are above.
+    """
+    uv = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(environment / "bin" / "python")]
     with transfer.told("Python packages (unpacked)", lambda: transfer.size(cache_folder())):
-        run(*uv, "--require-hashes", "-r", str(requirements / "dev.txt"))
+        run(*uv, "--require-hashes", "-r", str(REQUIREMENTS / "dev.txt"))
     run(*uv, "--no-deps", "--no-build-isolation", "-e", str(ROOT / "contracts"), "-e", str(ROOT))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,14 @@ def test_the_readme_lists_the_operations() -> None:
 def test_links_between_the_documents_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_what_the_pages_install_can_be_installed_before_any_index_has_it() -> None:
+    project = tomllib.loads((ROOT / "contracts" / "pyproject.toml").read_text())["project"]
+    pages = [ROOT / "contracts" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    lines = [(page.name, line) for page in pages for line in page.read_text().splitlines() if "pip install" in line]
+    assert {page for page, _ in lines} == {"README.md", "call.md", "command-line.md", "test.md"}
+    for page, line in lines:
+        found = re.search(r"'(?:\./contracts\[(.+)\]|zeebe-amqp\[(.+)\] @ git\+\S.*#subdirectory=contracts)'", line)
+        assert found, f"{page}: {line}"
+        assert set((found[1] or found[2]).split(",")) <= project["optional-dependencies"].keys(), f"{page}: {line}"

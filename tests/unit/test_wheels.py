@@ -1,14 +1,16 @@
-"""What is published: both wheels, installed into a fresh environment."""
+"""What is published: both packages, built, and their wheels installed into a fresh environment."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
 from email.parser import Parser
 from importlib.metadata import version
 from pathlib import Path
@@ -16,8 +18,11 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = {"zeebe_amqp": ROOT / "contracts", "zeebe_amqp_consumer": ROOT}
+from scripts import dist
+from scripts.dist import PACKAGES, ROOT
+from scripts.process import ServerError
+from scripts.pythons import VERSIONS
+
 EXTRAS = sorted(tomllib.loads((ROOT / "contracts" / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 HEAVY = ("aio_pika", "aiormq", "grpc", "google.protobuf", "opentelemetry", "pydantic", "pytest", "consumer")
 ALONE = f"""
@@ -48,6 +53,8 @@ class Installed:
 
     folder: Path
     wheels: Mapping[str, Path]
+    files: list[Path]
+    """Everything that is published."""
 
     @property
     def packages(self) -> Path:
@@ -67,16 +74,20 @@ class Installed:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """Built, installed without any index, and shared by the tests here."""
     folder = tmp_path_factory.mktemp("wheels")
-    wheels = {}
-    for name, source in PACKAGES.items():
-        build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-        subprocess.run(build, cwd=source, check=True, capture_output=True)
-        [wheels[name]] = folder.glob(f"{name}-*.whl")
+    files = dist.build(folder / "dist")
+    wheels = {name: next((folder / "dist").glob(f"{name}-*.whl")) for name in PACKAGES}
     environment = folder / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--no-cache"]
     subprocess.run([*uv, "--python", str(environment / "bin" / "python"), *map(str, wheels.values())], check=True)
-    return Installed(environment, wheels)
+    return Installed(environment, wheels, files)
+
+
+def metadata(wheel: Path) -> Message:
+    """What a wheel says of itself."""
+    archive = zipfile.ZipFile(wheel)
+    [name] = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
+    return Parser().parsestr(archive.read(name).decode())
 
 
 @pytest.fixture
@@ -127,10 +138,9 @@ def test_with_their_extras_both_work_from_where_they_are_installed(installed: In
 
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_what_an_extra_asks_for_is_what_the_tests_ran_with(installed: Installed, extra: str) -> None:
-    [information] = installed.packages.glob("zeebe_amqp-*.dist-info/METADATA")
-    metadata = Parser().parsestr(information.read_text())
-    assert extra in metadata.get_all("Provides-Extra", [])
-    needed = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
+    information = metadata(installed.wheels["zeebe_amqp"])
+    assert extra in information.get_all("Provides-Extra", [])
+    needed = [Requirement(line) for line in information.get_all("Requires-Dist", [])]
     wanted = [each for each in needed if each.marker and each.marker.evaluate({"extra": extra})]
     assert wanted
     assert all(version(each.name) in each.specifier for each in wanted)
@@ -140,3 +150,73 @@ def test_the_program_starts_from_its_script(installed: Installed) -> None:
     script = installed.folder / "bin" / "zeebe-amqp-consumer"
     assert script.read_text().startswith("#!")
     assert "consumer.__main__" in script.read_text()
+
+
+def test_each_package_is_published_as_source_and_as_wheel(installed: Installed) -> None:
+    names = [f"{name}-{dist.version()}" for name in PACKAGES]
+    expected = {f"{name}{suffix}" for name in names for suffix in (".tar.gz", "-py3-none-any.whl")}
+    assert {file.name for file in installed.files} == expected
+
+
+def test_the_checker_of_the_index_finds_nothing(installed: Installed) -> None:
+    dist.check(installed.files)
+
+
+def test_the_checker_of_the_index_is_asked_strictly(tmp_path: Path) -> None:
+    """A wheel without a page is only a warning to it."""
+    wheel = tmp_path / "empty-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("empty-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: empty\nVersion: 1\n")
+    with pytest.raises(ServerError, match="twine check"):
+        dist.check([wheel])
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_what_a_package_says_of_itself_is_complete(installed: Installed, name: str) -> None:
+    said = metadata(installed.wheels[name])
+    page = (PACKAGES[name] / "README.md").read_text()
+    assert said["Summary"]
+    assert said["License-Expression"] == "Apache-2.0"
+    assert said["Description-Content-Type"] == "text/markdown"
+    assert str(said.get_payload()).strip() == page.strip()
+    for number in VERSIONS:
+        assert f"Programming Language :: Python :: {number}" in said.get_all("Classifier", [])
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_wheel_and_source_carry_the_licence(installed: Installed, name: str) -> None:
+    licence = (ROOT / "LICENSE").read_bytes()
+    top = f"{name}-{dist.version()}"
+    assert zipfile.ZipFile(installed.wheels[name]).read(f"{top}.dist-info/licenses/LICENSE") == licence
+    [source] = [file for file in installed.files if file.name == f"{top}.tar.gz"]
+    with tarfile.open(source) as archive:
+        found = archive.extractfile(f"{top}/LICENSE")
+        assert found is not None
+        assert found.read() == licence
+
+
+def test_the_consumer_needs_the_contracts_of_its_own_version(installed: Installed) -> None:
+    needed = metadata(installed.wheels["zeebe_amqp_consumer"]).get_all("Requires-Dist", [])
+    assert f"zeebe-amqp=={dist.version()}" in needed
+
+
+def test_a_tag_is_the_version() -> None:
+    dist.compare(f"v{dist.version()}")
+    for tag in ("v9.9.9", dist.version(), ""):
+        with pytest.raises(ServerError, match=f"expected 'v{dist.version()}'"):
+            dist.compare(tag)
+
+
+def test_packages_of_different_versions_are_not_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("1.0", "2.0"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pyproject.toml").write_text(f'[project]\nversion = "{name}"\n')
+    monkeypatch.setattr(dist, "PACKAGES", {name: tmp_path / name for name in ("1.0", "2.0")})
+    with pytest.raises(ServerError, match=r"1\.0 and 2\.0"):
+        dist.version()
+
+
+def test_a_program_that_prints_something_else_is_told(tmp_path: Path) -> None:
+    dist.probe("echo right", "right", tmp_path)
+    with pytest.raises(ServerError, match="printed 'wrong', expected 'right'"):
+        dist.probe("echo wrong", "right", tmp_path)

@@ -1,0 +1,26 @@
+"""Lists what ships and what development fetches, with licences: `make licences`."""
+
+from __future__ import annotations
+
+import sys
+
+from scripts.licences import maven, npm, python, system
+from scripts.process import ServerError
+
+TITLES = ("what", "version", "licence", "ships / development")
+
+
+def main() -> int:
+    """Print the table; the exit status."""
+    try:
+        found = [each for kind in (python, npm, maven, system) for each in kind.artefacts()]
+    except ServerError as problem:
+        print(f"make licences: {problem}", file=sys.stderr)
+        return 1
+    for row in (TITLES, ("---",) * len(TITLES), *(each.row for each in found)):
+        print(f"| {' | '.join(row)} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""Java libraries: the jars that were fetched, by their POMs in Maven's local folder and the parents of those."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from functools import cache as once
+from pathlib import Path
+from xml.etree import ElementTree
+
+from scripts import cache, callers, camunda7, maven, protocol, servers
+from scripts.licences import terms
+from scripts.licences.artefact import Artefact
+from scripts.process import ServerError
+
+REPOSITORY = Path.home() / ".m2" / "repository"
+FOLDERS: dict[str, Callable[[], Path]] = {
+    "servers": cache.in_memory_libraries,
+    "camunda7": lambda: camunda7.home() / "lib",
+    "tools": lambda: callers.java_home() / "lib",
+}
+"""Folders of jars, by the target of make that fills them."""
+ALONE = {
+    protocol.ARTIFACT: "LicenseRef-Camunda-1.0",
+    servers.COMPILER_ARTIFACT: "EPL-2.0",
+    maven.PLUGIN: "Apache-2.0",
+}
+"""Those that are fetched alone, without their POMs, with what those say."""
+UNSAID = {"net.jcip:jcip-annotations": "CC-BY-2.5"}
+"""What says nothing in its POM; this is in its source."""
+
+
+def artefacts() -> list[Artefact]:
+    """Every library.
+
+    Raises:
+        ServerError: something has not been fetched; the text says by which target it is.
+    """
+    fetched = {artefact(pom(jar.stem)) for target, folder in FOLDERS.items() for jar in jars(folder(), target)}
+    return sorted(fetched | {alone(*each) for each in ALONE.items()}, key=lambda each: each.row)
+
+
+def alone(artifact: str, licence: str) -> Artefact:
+    """A library that is fetched by its name."""
+    group, name, version, *_ = artifact.split(":")
+    return Artefact(f"{group}:{name}", version, licence)
+
+
+def jars(folder: Path, target: str) -> list[Path]:
+    """The jars in a folder.
+
+    Raises:
+        ServerError: there are none.
+    """
+    if not (found := sorted(folder.glob("*.jar"))):
+        raise ServerError(f"no libraries in {folder}: `make {target}` fetches them")
+    return found
+
+
+def pom(jar: str) -> Path:
+    """The POM of a jar, from the name of its file, which may go on after the version with a classifier.
+
+    Raises:
+        ServerError: there is none, or there are several.
+    """
+    words = jar.split("-")
+    names = ["-".join(words[:count]) for count in range(len(words), 0, -1)]
+    found = next((known()[name] for name in names if name in known()), [])
+    if len(found) != 1:
+        raise ServerError(f"{jar}: expected one POM in {REPOSITORY}, found {len(found)}: remove {cache.folder()}")
+    return found[0]
+
+
+@once
+def known() -> dict[str, list[Path]]:
+    """All POMs of Maven's local folder, by name and version."""
+    index = defaultdict(list)
+    for file in REPOSITORY.rglob("*.pom"):
+        index[file.stem].append(file)
+    return dict(index)
+
+
+def artefact(file: Path) -> Artefact:
+    """The library of a POM."""
+    *group, name, version, _ = file.relative_to(REPOSITORY).parts
+    full = f"{'.'.join(group)}:{name}"
+    return Artefact(full, version, terms.join(declared(file)) or UNSAID.get(full, ""))
+
+
+def declared(file: Path) -> list[str]:
+    """The licences that a POM names, else those that its parent does."""
+    # "{*}": POMs of old write no namespace.
+    project = ElementTree.parse(file).getroot()
+    licences = [text(each, "name") or text(each, "url") for each in project.findall("{*}licenses/{*}license")]
+    if licences:
+        return licences
+    parent = project.find("{*}parent")
+    if parent is None:
+        return []
+    group, name, version = (text(parent, each) for each in ("groupId", "artifactId", "version"))
+    return declared(REPOSITORY.joinpath(*group.split("."), name, version, f"{name}-{version}.pom"))
+
+
+def text(element: ElementTree.Element, name: str) -> str:
+    """The text of a part of an element; empty when there is none."""
+    return " ".join((element.findtext(f"{{*}}{name}") or "").split())
