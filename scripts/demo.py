@@ -1,4 +1,4 @@
-"""The demonstration: commands travel through RabbitMQ into a real Zeebe and back.
+"""The demonstration: commands travel through RabbitMQ into an engine and back.
 
 Starts private servers (or uses those of AMQP_URL and ZEEBE_ADDRESS), starts the consumer, tells the story of some
 orders, and stops everything. Exit code 0 only when every answer was the expected one.
@@ -7,16 +7,15 @@ orders, and stops everything. Exit code 0 only when every answer was the expecte
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any
 
 import aio_pika
 import orjson
@@ -24,43 +23,29 @@ from aio_pika.abc import AbstractChannel, AbstractQueue
 from rich.console import Console
 from rich.table import Table
 
-from scripts import engine
+from scripts import engine, given, servers, together, tour
 from scripts.consumer import Consumer
-from scripts.process import ServerError
+from scripts.process import Server, ServerError
 from scripts.rabbitmq import RabbitMQ
 from scripts.spans import Receiver
+from zeebe_amqp.connection import TROUBLE
 
 ROOT = Path(__file__).parents[1]
-COMMANDS, POLLS = "zeebe.commands", "zeebe.polls"
 PARTITION_SHIFT = 51
 """A key's bits from here on are the number of its partition."""
 
 SHOWN = 400
 """Characters of a body that are printed."""
 SPANS_OF_A_COMMAND = 3
-NEXT = """
-Try next:
-  make up                                  keep the same servers and the consumer running
-  make call OP=topology                    send one request and see its reply
-  make call OP=create-instance DATA='{"bpmnProcessId": "order", "variables": {"orderId": "7"}}'
-  make down                                stop them
-"""
+TIDY_SECONDS = 10
+WHAT = """\
+Three orders travel as messages through RabbitMQ into an engine and back.
+Servers that the environment does not name are started for it, and stopped at the end."""
 
 Check = Callable[[Any], str | None]
 """Says what is wrong with a reply's data; None when nothing is."""
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
-
-
-class Server(Protocol):
-    """Anything that is started by entering and stopped by leaving."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-
-S = TypeVar("S", bound=Server)
 
 
 @dataclass
@@ -95,9 +80,10 @@ class UnexpectedAnswer(Exception):
 class Story:
     """Sends requests one after the other and keeps what happened."""
 
-    def __init__(self, channel: AbstractChannel, replies: AbstractQueue) -> None:
+    def __init__(self, channel: AbstractChannel, replies: AbstractQueue, queues: tuple[str, ...]) -> None:
         self._channel = channel
         self._replies = replies
+        self._commands, self._polls = queues
         self.steps: list[Step] = []
 
     async def tell(
@@ -108,26 +94,28 @@ class Story:
         *,
         error: str | None = None,
         check: Check = lambda _: None,
-        queue: str = COMMANDS,
+        waits: bool = False,
     ) -> Any:
-        """One step: its reply's data, or its error when `error` names the expected code."""
-        exchange = await self.ask(operation, data, queue=queue)
+        """One step: its reply's data, or its error when `error` names the expected code.
+
+        A request that `waits` on purpose goes into the queue for polls.
+        """
+        exchange = await self.ask(operation, data, waits=waits)
         return self.note(title, exchange, error=error, check=check)
 
     async def tidy(self) -> None:
-        """Cancel the instances of a story that ended early: on a shared engine their jobs would disturb the next."""
+        """Cancel the instances that may still run: on a shared engine their jobs would disturb the next story."""
         for step in self.steps:
-            if step.exchange.operation == "create-instance":
-                await self.ask(
-                    "cancel-instance", {"processInstanceKey": step.exchange.answer["data"]["processInstanceKey"]}
-                )
+            if step.exchange.operation == "create-instance" and "data" in step.exchange.answer:
+                key = step.exchange.answer["data"]["processInstanceKey"]
+                await self.ask("cancel-instance", {"processInstanceKey": key})
 
-    async def ask(self, operation: str, data: Any, *, queue: str = COMMANDS) -> Exchange:
+    async def ask(self, operation: str, data: Any, *, waits: bool = False) -> Exchange:
         """A request in an envelope, told by nobody yet."""
         body = orjson.dumps({"operation": operation, "data": data})
-        return await self.exchange(operation, body, queue=queue)
+        return await self.exchange(operation, body, waits=waits)
 
-    async def exchange(self, operation: str, body: bytes, *, queue: str = COMMANDS, **properties: Any) -> Exchange:
+    async def exchange(self, operation: str, body: bytes, *, waits: bool = False, **properties: Any) -> Exchange:
         """Publish any request and wait for its reply."""
         correlation, trace = str(uuid.uuid4()), uuid.uuid4().hex
         headers = {"traceparent": f"00-{trace}-{uuid.uuid4().hex[:16]}-01", **properties.pop("headers", {})}
@@ -140,7 +128,7 @@ class Story:
             reply_to=self._replies.name,
         )
         started = time.perf_counter()
-        await self._channel.default_exchange.publish(message, queue, timeout=30)
+        await self._channel.default_exchange.publish(message, self._polls if waits else self._commands, timeout=30)
         reply = await _next(self._replies, correlation)
         return Exchange(operation, body, reply, time.perf_counter() - started, trace)
 
@@ -240,7 +228,7 @@ async def _activate(story: Story, job_type: str, *instances: int) -> list[int]:
         return None if found == set(instances) else f"expected the jobs of the instances {instances}, got {found}"
 
     poll = {"jobType": job_type, "maxJobsToActivate": wanted, "requestTimeout": "10s", "workerName": "demo"}
-    jobs = await story.tell(f"A worker asks for {job_type} jobs", "activate-jobs", poll, queue=POLLS, check=complete)
+    jobs = await story.tell(f"A worker asks for {job_type} jobs", "activate-jobs", poll, waits=True, check=complete)
     jobs.sort(key=lambda job: instances.index(job["processInstanceKey"]))
     return [int(job["key"]) for job in jobs]
 
@@ -273,40 +261,80 @@ async def _mark(story: Story, partition: int) -> int:
 
 
 @contextmanager
-def stack() -> Iterator[tuple[str, Receiver]]:
-    """Broker, engine and consumer, private and stopped at the end; gives the broker's URL and the received spans."""
-    with ExitStack() as started, tempfile.TemporaryDirectory(prefix="zeebe-amqp-demo-") as folder:
+def stack() -> Iterator[tuple[str, tuple[str, ...], Receiver]]:
+    """Broker, engine and consumer, private and stopped at the end.
+
+    Gives the broker's URL, the consumer's queues, and the receiver of the spans.
+    """
+    with tempfile.TemporaryDirectory(prefix="zeebe-amqp-demo-") as folder, ExitStack() as started:
         directory = Path(folder)
-        amqp_url = os.environ.get("AMQP_URL") or _started(started, "RabbitMQ", RabbitMQ(directory / "rabbitmq")).url
-        address = (
-            os.environ.get("ZEEBE_ADDRESS")
-            or _started(started, "the engine", engine.private(directory / "zeebe")).address
-        )
+        amqp_url, address = given.broker(tell), given.engine(tell)
+        servers.prepare(["--small"])
+        own: dict[str, Server] = {}
+        started.callback(lambda: together.stop(own.values()))
+        if not address:
+            own["the engine"] = zeebe = engine.private(directory / "zeebe").launch()
+            address = zeebe.address
+        if not amqp_url:
+            own["RabbitMQ"] = node = RabbitMQ(directory / "rabbitmq").launch()
+            amqp_url = node.url
+        with console.status(f"starting {' and '.join(own)}"):
+            together.wait(own, up)
         receiver = started.enter_context(Receiver())
-        exporting = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
-        settings = {**exporting, "OTEL_BSP_SCHEDULE_DELAY": "200", "OTEL_METRICS_EXPORTER": "none"}
-        _started(started, "the consumer", Consumer(directory / "consumer", amqp_url, address, settings))
-        yield amqp_url, receiver
+        consumer = started.enter_context(_consumer(directory / "consumer", amqp_url, address, receiver))
+        yield amqp_url, consumer.queues, receiver
 
 
-def _started(stack: ExitStack, name: str, server: S) -> S:
-    begun = time.perf_counter()
-    with console.status(f"starting {name}"):
-        stack.enter_context(server)
-    console.print(f"[green]✓[/green] {name} is up [dim]({time.perf_counter() - begun:.0f} s)[/dim]")
-    return server
+@contextmanager
+def _consumer(directory: Path, amqp_url: str, address: str, receiver: Receiver) -> Iterator[Consumer]:
+    """A consumer with queues of its own: on a broker that was given another one may serve the usual ones."""
+    name = f"demo.{uuid.uuid4().hex[:8]}"
+    settings = {
+        "AMQP_QUEUES": f"{name}.commands,{name}.polls",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "OTEL_METRICS_EXPORTER": "none",
+    }
+    begun, consumer = time.monotonic(), Consumer(directory, amqp_url, address, settings)
+    try:
+        with consumer:
+            up("the consumer", time.monotonic() - begun)
+            yield consumer
+    finally:
+        with suppress(*TROUBLE):
+            asyncio.run(_delete(amqp_url, consumer.queues))
 
 
-async def perform(amqp_url: str) -> list[Step]:
-    """Tell the story over one connection."""
+async def _delete(amqp_url: str, queues: tuple[str, ...]) -> None:
+    async with await aio_pika.connect(amqp_url) as connection, connection.channel() as channel:
+        for queue in queues:
+            await channel.queue_delete(queue)
+
+
+def up(name: str, seconds: float) -> None:
+    """Say that a server can be used now."""
+    console.print(f"[green]✓[/green] {name} is up [dim]({seconds:.1f} s)[/dim]")
+
+
+def tell(line: str) -> None:
+    """Say a line as it is."""
+    console.print(line, markup=False, soft_wrap=True)
+
+
+async def perform(amqp_url: str, queues: tuple[str, ...]) -> list[Step]:
+    """Tell the story over one connection; nothing of it runs afterwards, however it ended."""
     async with await aio_pika.connect(amqp_url) as connection:
         channel = await connection.channel(on_return_raises=True)
         replies = await channel.declare_queue(f"demo.replies.{uuid.uuid4().hex}", exclusive=True)
-        story = Story(channel, replies)
+        story = Story(channel, replies, queues)
         try:
-            await orders(story)
-        except UnexpectedAnswer:  # it is among the steps
-            await story.tidy()
+            with suppress(UnexpectedAnswer):  # it is among the steps
+                await orders(story)
+        finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TIDY_SECONDS):
+                    await story.tidy()
         return story.steps
 
 
@@ -333,21 +361,28 @@ def show_summary(steps: list[Step]) -> None:
         table.add_row(mark, step.title, step.exchange.operation, answer, f"{step.exchange.seconds * 1000:.0f}")
     console.print()
     console.print(table)
-    console.print(NEXT, markup=False)
+    tell(f"\n{tour.text(up=False)}\n")
 
 
 def main() -> int:
     """Run the demonstration; the exit code."""
+    begun = time.monotonic()
+    tell(WHAT)
     try:
-        with stack() as (amqp_url, receiver):
-            steps = asyncio.run(perform(amqp_url))
+        with stack() as (amqp_url, queues, receiver):
+            steps = asyncio.run(perform(amqp_url, queues))
             show_trace(steps, receiver)
     except ServerError as error:
-        console.print(str(error), style="red", markup=False)
+        tell(f"make demo: {error}")
         return 1
+    except KeyboardInterrupt:
+        return 130
     show_summary(steps)
     wrong = sum(step.problem is not None for step in steps)
-    console.print(f"{len(steps) - wrong} of {len(steps)} answers were the expected ones; everything is stopped again.")
+    tell(
+        f"{len(steps) - wrong} of {len(steps)} answers were the expected ones; everything is stopped again,"
+        f" after {time.monotonic() - begun:.1f} s."
+    )
     return 1 if wrong else 0
 
 
