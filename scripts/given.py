@@ -92,7 +92,7 @@ def _given(variable: str, places: Callable[[str], list[tuple[str, int]]], say: S
         return None
     raise ServerError(
         f"{variable}={shown(value)} is in the environment, but nothing listens there:"
-        f" start that server, or `unset {variable}` to use a private one"
+        f" start that server, or `unset {variable}` to do without it"
     )
 
 

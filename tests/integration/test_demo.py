@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import aio_pika
 import pytest
@@ -62,22 +63,28 @@ async def test_the_demo_leaves_nothing_on_servers_that_were_given(
         ended = await asyncio.to_thread(demo, rabbitmq.url, zeebe_in_memory.address)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert await taken.get(fail=False) is None
-        used = re.search(r"process (demo\.\w+\.commands)", ended.stdout)
+        used = re.search(r"process (zeebe\.commands-\w+)", ended.stdout)
         assert used is not None
         with pytest.raises(aio_pika.exceptions.ChannelNotFoundEntity):
             await channel.declare_queue(used[1], passive=True)
     zeebe_in_memory.settle()
-    processes = [each for each in zeebe_in_memory.records("PROCESS_INSTANCE") if each["recordType"] == "EVENT"]
-    begun, ended_ = (
-        {
-            each["key"]
-            for each in processes
-            if each["value"]["bpmnElementType"] == "PROCESS" and each["intent"] in intents
-        }
-        for intents in ({"ELEMENT_ACTIVATED"}, {"ELEMENT_COMPLETED", "ELEMENT_TERMINATED"})
-    )
-    assert begun
-    assert begun == ended_
+    instances = [each for each in zeebe_in_memory.records("PROCESS_INSTANCE") if of_a_whole_process(each)]
+    assert keys(instances, "ELEMENT_ACTIVATED")
+    assert keys(instances, "ELEMENT_ACTIVATED") == keys(instances, "ELEMENT_COMPLETED", "ELEMENT_TERMINATED")
+    definitions = [(each["intent"], each["value"]["bpmnProcessId"]) for each in zeebe_in_memory.records("PROCESS")]
+    created, deleted = ({name for intent, name in definitions if intent == wanted} for wanted in ("CREATED", "DELETED"))
+    assert created == deleted
+    assert all(re.fullmatch(r"order-\w{8}", name) for name in created)
+
+
+def of_a_whole_process(record: dict[str, Any]) -> bool:
+    """Not of one of its elements."""
+    return bool(record["value"]["bpmnElementType"] == "PROCESS")
+
+
+def keys(records: list[dict[str, Any]], *intents: str) -> set[int]:
+    """Whatever had one of these things happen to it."""
+    return {each["key"] for each in records if each["recordType"] == "EVENT" and each["intent"] in intents}
 
 
 async def test_the_demo_fails_at_the_first_wrong_answer(rabbitmq: Broker) -> None:

@@ -143,3 +143,13 @@ def test_call_says_which_broker_it_uses_when_there_are_two(folder: Path, printed
     assert other.returncode == 0, other.stderr
     assert other.stderr.startswith("using AMQP_URL=amqp://guest@127.0.0.1:")
     assert "`unset AMQP_URL` to call that one" in other.stderr
+
+
+def test_the_demo_gets_on_with_what_runs_on_the_servers_that_it_was_given(folder: Path, printed: str) -> None:
+    """Orders of the same process wait there, for workers of the same jobs."""
+    data = '{"bpmnProcessId": "order", "variables": {"orderId": "8"}}'
+    assert run(folder, "make call OP=create-instance", DATA=data).returncode == 0
+    told = run(folder, "make demo", **exported(printed))
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "using ZEEBE_ADDRESS=127.0.0.1:" in told.stdout
+    assert '"reserve-items"' not in told.stdout
