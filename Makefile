@@ -14,7 +14,7 @@ export OP DATA TAG
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status call test test-engine check unit unit-all lint format types layers proto proto-check lock reference asyncapi-check licences dist bench faults soak docs clean
+.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all lint format types layers proto proto-check lock reference asyncapi-check licences dist bench faults soak docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,11 +42,9 @@ tools: venv ## AsyncAPI's schema and viewer, what the callers in Java and TypeSc
 # --- playing ----------------------------------------------------------------------------------------------------------
 
 demo: venv ## start everything, order a process by message, watch it end, stop everything
-	@$(RUN) -m scripts.servers --small
 	@$(RUN) -m scripts.demo
 
 up: venv ## start RabbitMQ, an engine and the consumer in the background
-	@$(RUN) -m scripts.servers --small
 	@$(RUN) -m scripts.stack up
 
 down: venv ## stop what `make up` started
@@ -54,6 +52,9 @@ down: venv ## stop what `make up` started
 
 status: venv ## say what `make up` started and whether it runs
 	@$(RUN) -m scripts.stack status
+
+env: venv ## print where that is, for a shell: eval "$(make -s env)"
+	@$(RUN) -m scripts.stack env
 
 call: venv ## send one command and show the reply: make call OP=topology DATA='{}'
 	@$(RUN) -m scripts.call

@@ -14,7 +14,9 @@ import sys
 
 from rich.console import Console
 
-from scripts.stack import State
+from scripts import given
+from scripts.process import ServerError
+from scripts.state import State
 from zeebe_amqp.client import Client
 from zeebe_amqp.errors import CommandError
 from zeebe_amqp.wire import COMMANDS_QUEUE
@@ -38,15 +40,29 @@ def envelope() -> bytes:
 
 
 def url() -> str:
-    """The broker's address: the environment's, else that of `make up`.
+    """The broker's address: the environment's, which is told, else that of `make up`.
 
     Raises:
-        CallError: there is neither.
+        CallError: there is neither, or nothing listens there.
     """
-    found = os.environ.get("AMQP_URL") or State.load().environment.get("AMQP_URL")
-    if not found:
+    state = State.load()
+    own = state.environment.get(given.BROKER) if state.pids else None
+    if own and os.environ.get(given.BROKER) in (None, "", own):
+        return own
+    try:
+        found = given.broker(tell)
+    except ServerError as error:
+        raise CallError(str(error)) from error
+    if found and own:
+        tell(f"`make up` runs on {given.shown(own)}: `unset {given.BROKER}` to call that one")
+    if not (found or own):
         raise CallError("no broker: `make up` starts one, or set AMQP_URL")
-    return found
+    return str(found or own)
+
+
+def tell(line: str) -> None:
+    """Say something beside the reply."""
+    print(line, file=sys.stderr)
 
 
 async def call() -> bytes:

@@ -54,6 +54,8 @@ def _java() -> Path:
 class Camunda7(Server):
     """One engine with a log in `directory`; its data end with it. Use as a context manager, or `start` and `stop`."""
 
+    start_seconds = START_SECONDS
+
     def __init__(self, directory: Path, *, memory: str = "160m", tied: bool = True) -> None:
         self.directory = Path(directory).resolve()
         self.port = free_port()
@@ -62,17 +64,16 @@ class Camunda7(Server):
         self._memory = memory
         self._tied = tied
 
-    def start(self) -> Self:
-        """Start the engine, fetching it first when it is missing, and return when it answers.
+    def launch(self) -> Self:
+        """Start the engine, fetching it first when it is missing, and return at once.
 
         Raises:
-            ServerError: it cannot be fetched, is up already, or did not get ready within 180 s.
+            ServerError: it cannot be fetched, or is up already.
         """
         if self.process and self.process.running:
             raise ServerError(f"the Camunda 7 in {self.directory} runs already")
         (self.directory / "tmp").mkdir(parents=True, exist_ok=True)
         self.process = Process(self._command(ensure()), {}, self.directory / "output.log", tied=self._tied)
-        self.process.wait_until(self.ready, START_SECONDS)
         return self
 
     def _command(self, engine: Path) -> list[str]:
@@ -102,6 +103,8 @@ class Camunda7(Server):
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
+
+    usable = ready
 
 
 def main() -> int:

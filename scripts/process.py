@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from scripts import guard
 
@@ -33,14 +33,20 @@ def free_port() -> int:
     """
     for _ in range(200):
         port = next_port()
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        if is_free(port):
             return port
     raise ServerError(f"no free port among 200 tried between {PORTS.start} and {PORTS.stop} on 127.0.0.1")
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on a TCP port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def next_port() -> int:
@@ -155,9 +161,35 @@ class Process:
 
 
 class Server:
-    """What every server of ours can do with its process; `start` is each one's own. Use as a context manager."""
+    """What every server of ours can do with its process. Use as a context manager, or call `start` and `stop`.
+
+    `launch` and `usable` are each one's own; several servers start side by side when all are launched first.
+    """
 
     process: Process | None = None
+    start_seconds: ClassVar[float]
+    """How long a start may take."""
+
+    def launch(self) -> Self:
+        """Start the server and return at once.
+
+        Raises:
+            ServerError: it is missing, or up already.
+        """
+        raise NotImplementedError
+
+    def usable(self) -> bool:
+        """Whether the server can be used now."""
+        raise NotImplementedError
+
+    def wait_until_usable(self) -> None:
+        """Return when a launched server can be used.
+
+        Raises:
+            ServerError: it ended, or did not get ready in time.
+        """
+        assert self.process is not None
+        self.process.wait_until(self.usable, self.start_seconds)
 
     def start(self) -> Self:
         """Start the server and return when it can be used.
@@ -165,7 +197,9 @@ class Server:
         Raises:
             ServerError: it is missing, up already, or did not get ready in time.
         """
-        raise NotImplementedError
+        self.launch()
+        self.wait_until_usable()
+        return self
 
     def stop(self) -> None:
         """Stop the server as an operator would; its data stays."""

@@ -21,6 +21,11 @@ log.console = false
 log.file.level = info
 """
 
+MANAGEMENT = """\
+management.tcp.ip = 127.0.0.1
+management.tcp.port = {port}
+"""
+
 HELLO = b"AMQP\x00\x00\x09\x01"
 
 
@@ -39,15 +44,22 @@ def executable(name: str) -> str:
 class RabbitMQ(Server):
     """One node with its data in `directory`; a second start finds the data of the first.
 
-    Use as a context manager, or call `start` and `stop`. Plugins by name, for example "rabbitmq_management".
+    Use as a context manager, or call `start` and `stop`. Data belong to a node's name, which contains the port unless
+    one is given. `management` is the port of the management pages; without one there are none.
     """
 
-    def __init__(self, directory: Path, port: int = 0, *, plugins: tuple[str, ...] = (), tied: bool = True) -> None:
+    start_seconds = 90.0
+
+    def __init__(
+        self, directory: Path, port: int = 0, *, name: str = "", management: int = 0, tied: bool = True
+    ) -> None:
         self.directory = Path(directory).resolve()
         self.port = port or free_port()
-        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        # No slash at the end: some clients, Java's for one, take it for a virtual host without a name.
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}"
         self.process: Process | None = None
-        self._plugins = plugins
+        self._name = name or f"node-{self.port}"
+        self._management = management
         self._tied = tied
         self._environment = self._settings(free_port(), free_port())
 
@@ -57,7 +69,7 @@ class RabbitMQ(Server):
             "HOME": str(home),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_EPMD_PORT": str(epmd_port),
-            "RABBITMQ_NODENAME": f"node-{self.port}@localhost",
+            "RABBITMQ_NODENAME": f"{self._name}@localhost",
             "RABBITMQ_DIST_PORT": str(dist_port),
             "RABBITMQ_MNESIA_BASE": str(home / "data"),
             "RABBITMQ_LOG_BASE": str(home / "log"),
@@ -80,21 +92,21 @@ class RabbitMQ(Server):
             cookie.touch(mode=0o600)
             cookie.write_text(secrets.token_hex(16))
             cookie.chmod(0o400)
-        (self.directory / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port))
-        (self.directory / "enabled_plugins").write_text(f"[{','.join(self._plugins)}].\n")
+        pages = MANAGEMENT.format(port=self._management) if self._management else ""
+        (self.directory / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port) + pages)
+        (self.directory / "enabled_plugins").write_text("[rabbitmq_management].\n" if self._management else "[].\n")
 
-    def start(self) -> Self:
-        """Start the node and return when it speaks AMQP.
+    def launch(self) -> Self:
+        """Start the node and return at once.
 
         Raises:
-            ServerError: RabbitMQ is missing, the node is up already, or it did not get ready within 90 s.
+            ServerError: RabbitMQ is missing, or the node is up already.
         """
         if self.process and self.process.running:
             raise ServerError(f"the RabbitMQ node in {self.directory} runs already")
         self._write_files()
         command = [executable("rabbitmq-server")]
         self.process = Process(command, self._environment, self.directory / "output.log", tied=self._tied)
-        self.process.wait_until(self.answers, 90)
         return self
 
     def answers(self) -> bool:
@@ -105,6 +117,8 @@ class RabbitMQ(Server):
                 return len(connection.recv(8)) > 0
         except OSError:
             return False
+
+    usable = answers
 
     def ctl(self, *arguments: str) -> str:
         """What `rabbitmqctl ARGUMENTS` prints for this node, for example `ctl("list_queues", "name")`.

@@ -38,6 +38,8 @@ class Redis(Server):
     Use as a context manager, or call `start` and `stop`. Without `appendonly` it keeps nothing on disk.
     """
 
+    start_seconds = 30.0
+
     def __init__(self, directory: Path, port: int = 0, *, appendonly: bool = True, tied: bool = True) -> None:
         self.directory = Path(directory).resolve()
         self.port = port or free_port()
@@ -46,11 +48,11 @@ class Redis(Server):
         self._appendonly = appendonly
         self._tied = tied
 
-    def start(self) -> Self:
-        """Start the server and return when it answers.
+    def launch(self) -> Self:
+        """Start the server and return at once.
 
         Raises:
-            ServerError: Redis is missing, the server is up already, or it did not get ready within 30 s.
+            ServerError: Redis is missing, or the server is up already.
         """
         if self.process and self.process.running:
             raise ServerError(f"the Redis in {self.directory} runs already")
@@ -60,7 +62,6 @@ class Redis(Server):
         file.write_text(CONFIGURATION.format(port=self.port, directory=self.directory, appendonly=appendonly))
         command = [executable(), str(file)]
         self.process = Process(command, {}, self.directory / "output.log", tied=self._tied)
-        self.process.wait_until(self.answers, 30)
         return self
 
     def answers(self) -> bool:
@@ -71,3 +72,5 @@ class Redis(Server):
                 return connection.recv(16).startswith(b"+PONG")
         except OSError:
             return False
+
+    usable = answers

@@ -1,105 +1,145 @@
-"""RabbitMQ, Zeebe and the consumer in the background, for playing: `up`, `down`, `status`, `env`.
+"""RabbitMQ, an engine and the consumer in the background, for playing: `up`, `down`, `status`, `env`.
 
-`AMQP_URL` and `ZEEBE_ADDRESS` in the environment name servers to use instead of own ones. What runs is written down
-in `.run/stack.json`; data and logs are beside it.
+`AMQP_URL` and `ZEEBE_ADDRESS` in the environment name servers to use instead of own ones. Own ones listen on the
+ports that everybody expects, unless those are taken. RabbitMQ keeps its data from one `up` to the next.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 import time
 import urllib.error
 import urllib.request
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 
-from scripts import engine, guard
-from scripts.process import Process, ServerError, free_port
+from scripts import engine, given, servers, together, tour
+from scripts.process import Process, Server, ServerError, free_port, is_free
 from scripts.rabbitmq import RabbitMQ
+from scripts.state import ROOT, State, folder
+from zeebe_amqp.client import SyncClient
+from zeebe_amqp.commands import DeployProcess
+from zeebe_amqp.errors import CommandError
+from zeebe_amqp.wire import COMMANDS_QUEUE, POLLS_QUEUE
 
-ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / ".run"
+NODE = "zeebe-amqp"
+"""RabbitMQ's data belong to its name, which therefore says nothing of its port."""
+AMQP, PAGES, GATEWAY, HTTP = 5672, 15672, 26500, 8080
+"""The ports where everybody looks first."""
+PROCESS = ROOT / "examples" / "order.bpmn"
+LOGS = {"rabbitmq": f"log/{NODE}@localhost.log"}
+"""Where a server writes its log, when not into `output.log`."""
 
 
-@dataclass
-class State:
-    """What was started: addresses by variable name, process ids by server name."""
-
-    environment: dict[str, str] = field(default_factory=dict)
-    pids: dict[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def load(cls) -> State:
-        """What `.run/stack.json` says; empty when there is none."""
-        file = FOLDER / "stack.json"
-        return cls(**json.loads(file.read_text())) if file.exists() else cls()
-
-    def save(self) -> None:
-        """Write it down at once, so that whatever happens next can be stopped."""
-        FOLDER.mkdir(exist_ok=True)
-        (FOLDER / "stack.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
-
-    def runs(self, name: str) -> bool:
-        """Whether a server that we started still runs: its process id may be somebody else's by now."""
+def up() -> None:
+    """Start everything, or say that it runs already; what a failed start leaves is stopped."""
+    state = State.load()
+    if state.running:
+        print("everything runs already")
+        tell_unused(state)
+    else:
+        down()
         try:
-            command = Path(f"/proc/{self.pids[name]}/cmdline").read_bytes().split(b"\0")
-        except (KeyError, OSError):
-            return False
-        return os.fsencode(guard.__file__) in command
-
-    def started(self, name: str, process: Process | None, **environment: str) -> None:
-        """Remember a server; it is a background process of its own from now on."""
-        if process:
-            self.pids[name] = process.pid
-        self.environment.update(environment)
-        self.save()
+            start(State())
+        except BaseException:
+            down()
+            raise
+    status()
+    print(f"\n{tour.text(up=True)}")
 
 
-def start_rabbitmq(state: State) -> None:
-    """RabbitMQ, unless one is given."""
-    if given := os.environ.get("AMQP_URL"):
-        state.started("rabbitmq", None, AMQP_URL=given)
-        return
-    node = RabbitMQ(FOLDER / "rabbitmq", tied=False)
-    announce("RabbitMQ")
-    node.start()
+def start(state: State) -> None:
+    """Start what is not given, RabbitMQ and the engine side by side, and deploy the example.
+
+    Raises:
+        ServerError: something is missing or did not get ready.
+    """
+    amqp_url, address = given.broker(), given.engine()
+    servers.prepare(["--small"])
+    begun = time.monotonic()
+    own: dict[str, Server] = {}
+    if address:
+        state.use(ZEEBE_ADDRESS=address)
+    else:
+        own["the engine"] = launch_engine(state)
+    if amqp_url:
+        state.use(AMQP_URL=amqp_url)
+    else:
+        own["RabbitMQ"] = launch_rabbitmq(state)
+    together.wait(own, tell)
+    start_consumer(state)
+    deploy(state)
+    print(f"everything runs after {time.monotonic() - begun:.1f} s")
+
+
+def launch_rabbitmq(state: State) -> RabbitMQ:
+    """Start a RabbitMQ with its management pages, and return at once."""
+    amqp, pages = port(AMQP, "RabbitMQ"), port(PAGES, "its management pages")
+    node = RabbitMQ(folder() / "rabbitmq", amqp, name=NODE, management=pages, tied=False).launch()
+    state.pages["RabbitMQ's pages"] = f"http://127.0.0.1:{pages} (guest/guest)"
     state.started("rabbitmq", node.process, AMQP_URL=node.url)
+    return node
 
 
-def start_zeebe(state: State) -> None:
-    """Zeebe, unless one is given."""
-    if given := os.environ.get("ZEEBE_ADDRESS"):
-        insecure = os.environ.get("ZEEBE_INSECURE_CONNECTION", "true")
-        state.started("zeebe", None, ZEEBE_ADDRESS=given, ZEEBE_INSECURE_CONNECTION=insecure)
-        return
-    server = engine.private(FOLDER / "zeebe", tied=False)
-    announce("the engine")
-    server.start()
-    state.started("zeebe", server.process, ZEEBE_ADDRESS=server.address, ZEEBE_INSECURE_CONNECTION="true")
+def launch_engine(state: State) -> engine.Engine:
+    """Start an engine, and return at once."""
+    server = engine.private(folder() / "engine", port(GATEWAY, "the engine"), tied=False).launch()
+    state.started("engine", server.process, ZEEBE_ADDRESS=server.address)
+    return server
 
 
 def start_consumer(state: State) -> None:
-    """The consumer, between the two."""
-    folder = FOLDER / "consumer"
-    folder.mkdir(parents=True, exist_ok=True)
-    http = f"127.0.0.1:{free_port()}"
-    environment = {**state.environment, "HTTP_ADDRESS": http, "STATE_DIR": str(folder / "state")}
-    announce("the consumer")
-    process = Process([sys.executable, "-m", "consumer"], environment, folder / "output.log", tied=False)
-    state.started("consumer", process, HTTP_ADDRESS=http)
+    """Start the consumer between the two, and return when it is ready."""
+    directory = folder() / "consumer"
+    directory.mkdir(parents=True, exist_ok=True)
+    begun, http = time.monotonic(), f"127.0.0.1:{port(HTTP, 'the consumer')}"
+    plaintext = os.environ.get("ZEEBE_INSECURE_CONNECTION", "true")
+    addresses = {**state.environment, "ZEEBE_INSECURE_CONNECTION": plaintext}
+    queues = f"{COMMANDS_QUEUE},{POLLS_QUEUE}"
+    settings = {**addresses, "AMQP_QUEUES": queues, "HTTP_ADDRESS": http, "STATE_DIR": str(directory / "state")}
+    process = Process([sys.executable, "-m", "consumer"], settings, directory / "output.log", tied=False)
+    state.pages |= {"ready?": f"http://{http}/readyz", "metrics": f"http://{http}/metrics"}
+    state.started("consumer", process, **addresses)
     process.wait_until(lambda: answers(f"http://{http}/readyz"), 30)
+    tell("the consumer", time.monotonic() - begun)
 
 
-STARTERS = {"rabbitmq": start_rabbitmq, "zeebe": start_zeebe, "consumer": start_consumer}
-"""What to start, in this order; stopped in the opposite one."""
+def deploy(state: State) -> None:
+    """Deploy the example as any caller would: through the queue.
+
+    Raises:
+        ServerError: it was refused, or nobody answered.
+    """
+    try:
+        with SyncClient(state.environment["AMQP_URL"]) as client:
+            client.call(DeployProcess(name=PROCESS.name, content=PROCESS.read_bytes()))
+    except CommandError as error:
+        raise ServerError(f"{PROCESS.relative_to(ROOT)} could not be deployed: {error}") from error
+    print(f"{PROCESS.relative_to(ROOT)} is deployed")
 
 
-def announce(what: str) -> None:
-    """Say what is being waited for."""
-    print(f"starting {what}", flush=True)
+def port(wanted: int, what: str) -> int:
+    """The wanted port, or another one, told, when it is taken."""
+    if is_free(wanted):
+        return wanted
+    other = free_port()
+    print(f"port {wanted} is taken: {what} on {other}")
+    return other
+
+
+def tell(name: str, seconds: float) -> None:
+    """Say that a server can be used now."""
+    print(f"{name} is up after {seconds:.1f} s", flush=True)
+
+
+def tell_unused(state: State) -> None:
+    """Name what the environment says now, but did not when all was started."""
+    for variable in (given.BROKER, given.ENGINE):
+        value = os.environ.get(variable)
+        if value and value != state.environment.get(variable):
+            print(f"not using {variable}={given.shown(value)} from the environment: `make down` first")
 
 
 def answers(url: str) -> bool:
@@ -111,46 +151,52 @@ def answers(url: str) -> bool:
         return False
 
 
-def up() -> None:
-    """Start everything, or say that it runs already; what a failed start leaves is stopped."""
-    if not all(State.load().runs(name) for name in State.load().pids) or not State.load().pids:
-        down()
-        try:
-            for start in STARTERS.values():
-                start(State.load())
-        except BaseException:
-            down()
-            raise
-    status()
-    print("try `make call OP=topology`; `make down` stops it")
-
-
 def down() -> None:
-    """Stop everything that `up` started, and forget it."""
+    """Stop everything that `up` started: the consumer first, which then ends what it is doing."""
     state = State.load()
-    for name in reversed(STARTERS):
-        if state.runs(name):
-            os.kill(state.pids[name], signal.SIGTERM)
-            while state.runs(name):
-                time.sleep(0.05)
-            print(f"stopped {name}")
-    (FOLDER / "stack.json").unlink(missing_ok=True)
+    stop(state, ["consumer"])
+    stop(state, state.pids)
+    if state.pids:
+        state.pids, state.pages = {}, {}
+        state.save()
+
+
+def stop(state: State, names: Iterable[str]) -> None:
+    """Stop some of the servers, side by side."""
+    running = [name for name in names if state.runs(name)]
+    for name in running:
+        os.kill(state.pids[name], signal.SIGTERM)
+    for name in running:
+        while state.runs(name):
+            time.sleep(0.05)
+        print(f"stopped {name}")
 
 
 def status() -> None:
-    """Say what runs and where its log is."""
+    """Say what runs, and where everything is."""
     state = State.load()
-    for name, pid in state.pids.items():
-        print(f"{name:9} {'runs' if state.runs(name) else 'ended'} (process {pid}), log {FOLDER / name / 'output.log'}")
     if not state.pids:
         print("nothing runs: `make up` starts it")
-    env()
+        return
+    for name, pid in state.pids.items():
+        print(f"{name:16}  {'runs' if state.runs(name) else 'ended'} (process {pid}), log {log(name)}")
+    for what, address in state.pages.items():
+        print(f"{what:16}  {address}")
+    for name, value in state.environment.items():
+        print(f"{name} is yours: {given.shown(value)}" if name in state.given else f"export {name}={value}")
+
+
+def log(server: str) -> Path:
+    """Where its log is, from here."""
+    file = folder() / server / LOGS.get(server, "output.log")
+    return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
 
 
 def env() -> None:
-    """Print the addresses as shell variables: `eval "$(python -m scripts.stack env)"`."""
-    for name, value in State.load().environment.items():
-        print(f"export {name}={value}")
+    """Print the addresses as shell variables: `eval "$(make -s env)"`."""
+    state = State.load()
+    for name, value in state.environment.items() if state.pids else ():
+        print(f"export {name}='{value}'")
 
 
 COMMANDS = {"up": up, "down": down, "status": status, "env": env}
@@ -166,6 +212,8 @@ def main(arguments: list[str]) -> int:
     except ServerError as problem:
         print(f"make {arguments[0]}: {problem}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

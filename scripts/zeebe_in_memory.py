@@ -30,6 +30,8 @@ class ZeebeInMemory(Server):
     A second start is an empty engine on the same ports.
     """
 
+    start_seconds = START_SECONDS
+
     def __init__(self, directory: Path, port: int = 0, *, memory: str = "256m", tied: bool = True) -> None:
         self.directory = Path(directory).resolve()
         self.port, self._control = port or free_port(), free_port()
@@ -38,11 +40,11 @@ class ZeebeInMemory(Server):
         self._memory = memory
         self._tied = tied
 
-    def start(self) -> Self:
-        """Start the engine and return when it takes commands.
+    def launch(self) -> Self:
+        """Start the engine and return at once.
 
         Raises:
-            ServerError: it or Java is missing, it is up already, or it did not get ready within 120 s.
+            ServerError: it or Java is missing, or it is up already.
         """
         if self.process and self.process.running:
             raise ServerError(f"the engine in {self.directory} runs already")
@@ -50,7 +52,6 @@ class ZeebeInMemory(Server):
         options = [f"-Xmx{self._memory}", *QUICK_START.split(), "-cp", cache.in_memory_class_path()]
         command = [str(cache.java_home() / "bin" / "java"), *options, PROGRAM, str(self.port), str(self._control)]
         self.process = Process(command, {}, self.directory / "output.log", tied=self._tied)
-        self.process.wait_until(self.ready, START_SECONDS)
         return self
 
     def ready(self) -> bool:
@@ -60,6 +61,8 @@ class ZeebeInMemory(Server):
         except (urllib.error.URLError, OSError):
             return False
         return True
+
+    usable = ready
 
     def reset(self) -> None:
         """Begin anew with an empty engine; callers of the old one lose their connections."""

@@ -1,0 +1,96 @@
+"""`make up`, `down`, `status` and `env` without servers: ports, what is told, what is remembered."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from scripts import stack, tour
+from scripts.process import free_port
+from scripts.rabbitmq import RabbitMQ
+from scripts.state import State
+
+
+@pytest.fixture(autouse=True)
+def stack_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder without a `make up`."""
+    monkeypatch.setenv("STACK_DIR", str(tmp_path / "run"))
+    return tmp_path / "run"
+
+
+def test_a_free_port_is_taken_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = free_port()
+    assert stack.port(wanted, "RabbitMQ") == wanted
+    assert capsys.readouterr().out == ""
+
+
+def test_for_a_taken_port_there_is_another_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        wanted = taken.getsockname()[1]
+        found = stack.port(wanted, "RabbitMQ")
+    assert found != wanted
+    assert capsys.readouterr().out == f"port {wanted} is taken: RabbitMQ on {found}\n"
+
+
+def test_without_a_stack_down_is_quiet_and_the_others_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, told in (("down", ""), ("env", ""), ("status", "nothing runs: `make up` starts it\n")):
+        assert stack.main([command]) == 0, command
+        assert capsys.readouterr().out == told, command
+
+
+def test_an_unknown_command_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert stack.main(["sideways"]) == 2
+    assert "up|down|status|env; found ['sideways']" in capsys.readouterr().err
+
+
+def test_a_process_that_is_not_ours_is_never_taken_for_a_server() -> None:
+    """Process ids are used again."""
+    state = State(pids={"rabbitmq": os.getpid()})
+    assert not state.runs("rabbitmq")
+    assert not state.running
+
+
+def test_after_down_the_addresses_are_remembered_but_not_offered(capsys: pytest.CaptureFixture[str]) -> None:
+    State(environment={"AMQP_URL": "amqp://h"}, pids={"rabbitmq": os.getpid()}).save()
+    stack.down()
+    assert State.load() == State(environment={"AMQP_URL": "amqp://h"})
+    stack.env()
+    assert capsys.readouterr().out == ""
+
+
+def test_addresses_of_a_user_are_shown_without_password_and_exported_with_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    state = State(pids={"consumer": os.getpid()})
+    state.use(AMQP_URL="amqp://a:secret@h:1")
+    stack.status()
+    assert "AMQP_URL is yours: amqp://a@h:1\n" in capsys.readouterr().out
+    stack.env()
+    assert capsys.readouterr().out == "export AMQP_URL='amqp://a:secret@h:1'\n"
+
+
+def test_a_variable_that_a_running_stack_does_not_use_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = State(environment={"AMQP_URL": "amqp://guest:guest@h:1", "ZEEBE_ADDRESS": "h:2"})
+    monkeypatch.setenv("AMQP_URL", "amqp://a:secret@other:1")
+    monkeypatch.setenv("ZEEBE_ADDRESS", "h:2")
+    stack.tell_unused(state)
+    told = "not using AMQP_URL=amqp://a@other:1 from the environment: `make down` first\n"
+    assert capsys.readouterr().out == told
+
+
+def test_addresses_end_without_a_slash_and_a_named_node_keeps_its_data_on_any_port(tmp_path: Path) -> None:
+    assert RabbitMQ(tmp_path, 1).url == "amqp://guest:guest@127.0.0.1:1"
+    names = {RabbitMQ(tmp_path, port, name="same")._environment["RABBITMQ_NODENAME"] for port in (1, 2)}
+    assert names == {"same@localhost"}
+    assert RabbitMQ(tmp_path, 1)._environment["RABBITMQ_NODENAME"] == "node-1@localhost"
+
+
+def test_the_tour_begins_with_up_unless_all_is_up() -> None:
+    assert tour.text(up=False).splitlines()[2] == "  make up"
+    assert "  make up\n" not in tour.text(up=True)
+    assert tour.text(up=True).endswith("  make down")
