@@ -30,15 +30,15 @@ async def call(**environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-async def test_the_reply_is_shown(rabbitmq: Broker, consumer_in_memory: Consumer) -> None:
-    ended = await call(AMQP_URL=rabbitmq.url, QUEUE=consumer_in_memory.queues[0], OP="topology")
+async def test_the_reply_is_shown(rabbitmq: Broker, consumer: Consumer) -> None:
+    ended = await call(AMQP_URL=rabbitmq.url, QUEUE=consumer.queues[0], OP="topology")
     assert (ended.returncode, ended.stderr) == (0, USED.format(rabbitmq.url.replace(":guest@", "@")))
     assert orjson.loads(ended.stdout)["data"]["clusterSize"] == 1
 
 
-async def test_an_error_is_shown_and_ends_with_one(rabbitmq: Broker, consumer_in_memory: Consumer) -> None:
+async def test_an_error_is_shown_and_ends_with_one(rabbitmq: Broker, consumer: Consumer) -> None:
     ended = await call(
-        AMQP_URL=rabbitmq.url, QUEUE=consumer_in_memory.queues[0], OP="complete-job", DATA='{"jobKey": "x"}'
+        AMQP_URL=rabbitmq.url, QUEUE=consumer.queues[0], OP="complete-job", DATA='{"jobKey": "x"}'
     )
     assert ended.returncode == 1
     assert orjson.loads(ended.stdout)["error"]["code"] == "INVALID_ARGUMENT"

@@ -40,8 +40,8 @@ def demo(amqp_url: str, zeebe_address: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_demo_succeeds_and_shows_its_steps_and_a_trace(rabbitmq: Broker, zeebe_in_memory: ZeebeInMemory) -> None:
-    ended = demo(rabbitmq.url, zeebe_in_memory.address)
+def test_the_demo_succeeds_and_shows_its_steps_and_a_trace(rabbitmq: Broker, own_zeebe: ZeebeInMemory) -> None:
+    ended = demo(rabbitmq.url, own_zeebe.address)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     total = re.search(
         r"(\d+) of (\d+) answers were the expected ones; everything is stopped again, after .* s\.", ended.stdout
@@ -55,23 +55,23 @@ def test_the_demo_succeeds_and_shows_its_steps_and_a_trace(rabbitmq: Broker, zee
 
 
 async def test_the_demo_leaves_nothing_on_servers_that_were_given(
-    rabbitmq: Broker, zeebe_in_memory: ZeebeInMemory
+    rabbitmq: Broker, own_zeebe: ZeebeInMemory
 ) -> None:
     """No instance and no queue, and another consumer of the usual queues does not get its requests."""
     async with await aio_pika.connect(rabbitmq.url) as connection, connection.channel() as channel:
         taken = await channel.declare_queue("zeebe.commands", exclusive=True)
-        ended = await asyncio.to_thread(demo, rabbitmq.url, zeebe_in_memory.address)
+        ended = await asyncio.to_thread(demo, rabbitmq.url, own_zeebe.address)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert await taken.get(fail=False) is None
         used = re.search(r"process (zeebe\.commands-\w+)", ended.stdout)
         assert used is not None
         with pytest.raises(aio_pika.exceptions.ChannelNotFoundEntity):
             await channel.declare_queue(used[1], passive=True)
-    zeebe_in_memory.settle()
-    instances = [each for each in zeebe_in_memory.records("PROCESS_INSTANCE") if of_a_whole_process(each)]
+    own_zeebe.settle()
+    instances = [each for each in own_zeebe.records("PROCESS_INSTANCE") if of_a_whole_process(each)]
     assert keys(instances, "ELEMENT_ACTIVATED")
     assert keys(instances, "ELEMENT_ACTIVATED") == keys(instances, "ELEMENT_COMPLETED", "ELEMENT_TERMINATED")
-    definitions = [(each["intent"], each["value"]["bpmnProcessId"]) for each in zeebe_in_memory.records("PROCESS")]
+    definitions = [(each["intent"], each["value"]["bpmnProcessId"]) for each in own_zeebe.records("PROCESS")]
     created, deleted = ({name for intent, name in definitions if intent == wanted} for wanted in ("CREATED", "DELETED"))
     assert created == deleted
     assert all(re.fullmatch(r"order-\w{8}", name) for name in created)
