@@ -57,7 +57,8 @@ have been executed: `[ $? -ge 40 ]` is worth a look by a person.
 OPTIONS = """
 ## Options
 
-Every operation has these; `call`, `watch` and `batch` have those that make sense for them.
+Every operation has these; `call`, `watch` and `batch` have those that make sense for them. `--help` of a command leaves
+them out and shows its own; `--help-all` shows all.
 """
 
 

@@ -77,7 +77,7 @@ def call(
     request_id: str | None,
     trace: bool,
 ) -> None:
-    """Send a request's body as it is, also a wrong one, and print the reply's body, also an error's."""
+    """Send a request as it is and print the reply; a wrong request is sent, too, and an error printed."""
     body, request = read(file), Request.of(kind, request_id, timeout, trace)
     wait = waiting(body, kind, content_type, headers)
     with request.named(), traced(trace) as trace_id, connection.screen.waiting("waiting for the answer"):

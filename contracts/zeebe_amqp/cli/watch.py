@@ -61,7 +61,7 @@ EXAMPLES: Final = (
 def watch(
     connection: Connection, *, name: str, exchange: str | None, keep: bool, count: int | None, timeout: float | None
 ) -> None:
-    """Show replies as they come to a queue, and take them out of it, each when it was shown."""
+    """Show replies as they come to a queue; each is taken out of it when it was shown."""
     if keep and exchange is not None:
         raise click.UsageError("--keep: not allowed together with --exchange, which takes nothing away")
     try:

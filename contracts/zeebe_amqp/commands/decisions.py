@@ -69,7 +69,10 @@ class DecisionEvaluated(Result, frozen=True, kw_only=True):
 
 
 class EvaluateDecision(Command[DecisionEvaluated], frozen=True, kw_only=True):
-    """Evaluate a decision by id (its latest version) or by key; a failing evaluation is a result, not an error."""
+    """Evaluate a decision by id or by key; an id means its latest version.
+
+    A failing evaluation is a result, not an error.
+    """
 
     operation: ClassVar[str] = "evaluate-decision"
     one_of: ClassVar[tuple[str, ...]] = ("decision_id", "decision_key")

@@ -53,9 +53,9 @@ class RuntimeInstruction(Part, frozen=True, kw_only=True):
 
 
 class CreateInstance(Command[InstanceCreated], frozen=True, kw_only=True):
-    """Start a process by id (and version; None = the latest) or by key; `with_result` waits for its end.
+    """Start a process by id or by key; an id means its latest version unless `version` names one.
 
-    `request_timeout` (at most 15 minutes) and `fetch_variables` only count with `with_result`.
+    `with_result` waits for its end; `request_timeout` (at most 15 minutes) and `fetch_variables` only count with it.
     """
 
     operation: ClassVar[str] = "create-instance"
@@ -204,7 +204,7 @@ class MigrationPlan(Part, frozen=True, kw_only=True):
 
 
 class MigrateInstance(Command[None], frozen=True, kw_only=True):
-    """Let a process instance go on with another process definition."""
+    """Let an instance go on with another process definition."""
 
     operation: ClassVar[str] = "migrate-instance"
 

@@ -162,7 +162,7 @@ class UpdateJobRetries(Command[None], frozen=True, kw_only=True):
 
 
 class UpdateJobTimeout(Command[None], frozen=True, kw_only=True):
-    """Let the lock of an activated job end this long after now."""
+    """Let the lock of a job end this long after now."""
 
     operation: ClassVar[str] = "update-job-timeout"
 

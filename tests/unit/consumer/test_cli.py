@@ -130,7 +130,7 @@ def test_it_tells_its_version(invoke: Any) -> None:
 
 @pytest.mark.parametrize("command", [[], ["run"], ["check"], ["config"], ["operations"]])
 def test_every_command_explains_itself(invoke: Any, command: list[str]) -> None:
-    ended = invoke(*command, "--help")
+    ended = invoke(*command, "--help-all")
     assert ended.exit_code == 0
     assert "Usage:" in ended.stdout
     if command != ["operations"]:

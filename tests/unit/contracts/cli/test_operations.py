@@ -118,7 +118,7 @@ def wire_form(command: Command) -> Any:
 
 @pytest.mark.parametrize("operation", program.commands)
 def test_every_command_has_help_with_all_options_and_examples(operation: str) -> None:
-    text = printed(operation, "--help")
+    text = printed(operation, "--help-all")
     for each in program.commands[operation].params:
         assert isinstance(each, click.Argument) or each.opts[-1] in text
     for _, line in lines(operation, operation):
