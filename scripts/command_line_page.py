@@ -23,8 +23,9 @@ zeebe-amqp create-instance order --variables @vars.json --with-result
 ```
 
 There is a command for every [operation](operations.md), made from its type: the main field is an argument, every other
-field an option. JSON is given as text, as `@file`, or as `@-` on standard input, and sent as it is; an option that may
-be given several times takes an object each, or a list. What the service would refuse is refused before anything is
+field an option. JSON is given as text, as `@file`, or as `-` for standard input, and sent as it is; so is the body of
+`call`. What is always a file, in `deploy` and `batch`, is named without the `@`. An option that may be given several
+times takes an object each, or a list. What the service would refuse is refused before anything is
 sent, and named by its option. A `--timeout` is how long to wait for the answer; the field of that name is
 `--job-timeout`.
 

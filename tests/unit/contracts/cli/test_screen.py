@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -121,6 +122,22 @@ def test_a_raw_reply_is_printed_as_it_came_also_an_error(transport: MemoryTransp
     transport.answers.append(error("NOT_FOUND"))
     found = ended("call", standard_input=b'{"operation":"topology"}')
     assert (found.code, found.out) == (15, error("NOT_FOUND").decode() + "\n")
+
+
+def test_a_body_is_given_as_text_as_a_file_and_on_standard_input(transport: MemoryTransport, tmp_path: Path) -> None:
+    body = '{"operation":"topology", "data": {"ü" :1.0}}'
+    (tmp_path / "request.json").write_text(body)
+    for words in ([], ["-"], ["@-"], [body], [f"@{tmp_path / 'request.json'}"]):
+        transport.answers.append(result("topology", {}))
+        found = ended("call", *words, standard_input=body.encode())
+        assert found.code == 0, (words, found.err)
+        assert transport.published[-1].body.decode() == body, words
+
+
+def test_a_wrong_body_is_sent_as_it_is(transport: MemoryTransport) -> None:
+    transport.answers.append(error("INVALID_ARGUMENT"))
+    ended("call", "ü nonsense" * 100)
+    assert transport.published[0].body == ("ü nonsense" * 100).encode()
 
 
 def test_a_raw_request_that_waits_goes_to_the_queue_for_those(transport: MemoryTransport) -> None:
