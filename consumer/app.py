@@ -101,7 +101,7 @@ class Service:
                 recovered(
                     guarded(
                         once(
-                            recovered(limited(engines, self._limits, self._operations), watch.trace_id),
+                            recovered(limited(engines, self._limits, self._operations, self._version), watch.trace_id),
                             self.ledger,
                             run_again=self._settings.on_unknown == "run",
                         ),
@@ -111,6 +111,9 @@ class Service:
                 )
             )
         )
+
+    def _version(self) -> str | None:
+        return self.gateway.connected_version
 
     def _lane(self, handler: Handler, limit: Limit) -> Lane:
         return Lane(

@@ -16,8 +16,10 @@ def _deploy_process(command: DeployProcess) -> pb.DeployResourceRequest:
     return pb.DeployResourceRequest(resources=[resource], tenantId=command.tenant_id)
 
 
-def _deployed_processes(response: pb.DeployResourceResponse, keys_as_text: bool) -> dict[str, Any]:
-    whole = render(response, keys_as_text)
+def _deployed_processes(
+    response: pb.DeployResourceResponse, keys_as_text: bool, gateway_version: str | None = None
+) -> dict[str, Any]:
+    whole = render(response, keys_as_text, gateway_version)
     processes = [entry["process"] for entry in whole["deployments"] if "process" in entry]
     return {"key": whole["key"], "processes": processes, "tenantId": whole["tenantId"]}
 

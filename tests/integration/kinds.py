@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
+
+from consumer.gateway.protocol.since import OLDEST, parse
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class Kind:
     """Whether an evaluated decision has a key of its own in the answer."""
     listens_to_user_tasks: bool
     """Whether processes may have listeners for the creation of user tasks."""
+
+    def says(self, since: str, value: Any) -> Any:
+        """The value of a reply's field that came with a version of the gateway; an older one says nothing: null."""
+        return value if (parse(self.version) or OLDEST) >= (parse(since) or OLDEST) else None
 
 
 REAL = Kind(

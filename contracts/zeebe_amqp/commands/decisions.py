@@ -44,7 +44,7 @@ class EvaluatedDecision(Result, frozen=True, kw_only=True):
     matched_rules: tuple[MatchedRule, ...]
     evaluated_inputs: tuple[EvaluatedInput, ...]
     tenant_id: str
-    decision_evaluation_instance_key: str = ""
+    decision_evaluation_instance_key: str | None = None
 
 
 class DecisionEvaluated(Result, frozen=True, kw_only=True):
@@ -65,7 +65,7 @@ class DecisionEvaluated(Result, frozen=True, kw_only=True):
     failure_message: str
     tenant_id: str
     decision_instance_key: int = 0
-    decision_evaluation_key: int = 0
+    decision_evaluation_key: int | None = None
 
 
 class EvaluateDecision(Command[DecisionEvaluated], frozen=True, kw_only=True):

@@ -17,14 +17,14 @@ WAIT: Final = 15_000
 
 
 class InstanceCreated(Result, frozen=True, kw_only=True):
-    """A process instance that was started; `business_id` is None when it has none."""
+    """A process instance that was started; `business_id` is None when it has none, `tags` before gateway 8.8."""
 
     process_definition_key: int
     bpmn_process_id: str
     version: int
     process_instance_key: int
     tenant_id: str
-    tags: tuple[str, ...] = ()
+    tags: tuple[str, ...] | None = None
     business_id: str | None = None
 
 

@@ -206,7 +206,7 @@ class BatchOperation(Result, frozen=True, kw_only=True):
 class ResourceDeleted(Result, frozen=True, kw_only=True):
     """A resource that was deleted; gateways before 8.9 say neither its key nor a batch operation."""
 
-    resource_key: str = ""
+    resource_key: str | None = None
     batch_operation: BatchOperation | None = None
 
 

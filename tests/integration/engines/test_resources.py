@@ -147,7 +147,7 @@ async def deleted(scene: Scene, key: int) -> None:
     """Delete a resource, and look at the answer; one engine deletes and never says so."""
     data = {"resourceKey": key}
     if scene.kind.answers_deletions:
-        assert await scene.caller.result("delete-resource", data) == {"resourceKey": "", "batchOperation": None}
+        assert await scene.caller.result("delete-resource", data) == {"resourceKey": None, "batchOperation": None}
         return
     headers = {"deadline": round((time.time() + 5) * 1000)}
     silent = refused(await scene.caller.call("delete-resource", data, headers=headers))
