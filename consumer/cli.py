@@ -67,6 +67,8 @@ def _load(arguments: Mapping[str, str]) -> Loaded:
     # The libraries log every failed connection themselves, with a traceback; ours say it once and in words.
     for library in ("aiormq", "aio_pika", "grpc", "httpx", "httpcore"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
+    for note in loaded.notes:
+        log.info(note)
     for warning in loaded.warnings:
         log.warning(warning)
     return loaded
