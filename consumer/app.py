@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from consumer import telemetry
 from consumer.broker import Broker, queue_names
 from consumer.camunda7 import Camunda7
-from consumer.config import Settings
+from consumer.config import Settings, values
 from consumer.delivery.lane import Delivery, Lane
 from consumer.delivery.ledger import Limits, TimedLedger, open_ledger
 from consumer.delivery.limited import limited
@@ -139,6 +139,12 @@ class Service:
         """Deliveries held now, over all lanes."""
         return sum(lane.in_flight for lane in self._lanes.values())
 
+    def place(self) -> str:
+        """Where it has what: for the log of a start, without passwords."""
+        host, _ = self._settings.http_address or ("", 0)
+        http = "off" if self.health is None else f"at {host}:{self.health.port}"
+        return f"ledger {values.hidden(self._settings.ledger)}, HTTP {http}, gateway {self._address}"
+
     def problems(self) -> dict[str, str]:
         """Why it is not ready, by part; empty when it is."""
         problems = dict(self.broker.problems())
@@ -189,7 +195,7 @@ class Service:
             log.warning("gateway %s: not reached %d times in a row; consuming pauses", self._address, circuit.unreached)
             await self.broker.pause("gateway")
             await circuit.closed()
-            log.info("gateway %s: reached again; consuming goes on", self._address)
+            log.info("gateway %s: reached again", self._address)
             await self.broker.resume("gateway")
 
     async def _pause_without_ledger(self) -> None:
@@ -242,7 +248,7 @@ async def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> in
     gc.collect()
     gc.freeze()
     await service.start()
-    log.info("consuming %s, commanding %s", ", ".join(settings.amqp.queues), settings.zeebe.address)
+    log.info("zeebe-amqp-consumer %s: %s", __version__, service.place())
     await stopping.wait()
     drained = await service.stop()
     log.info("stopped, %s", "drained" if drained else "not drained: what ran was given back")

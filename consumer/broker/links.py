@@ -15,7 +15,17 @@ from yarl import URL
 
 from consumer.config import Amqp
 from zeebe_amqp import connection
-from zeebe_amqp.connection import RPC_TIMEOUT, TROUBLE, LoginRefused, being_cancelled, close, library_calls, login, said
+from zeebe_amqp.connection import (
+    RPC_TIMEOUT,
+    TROUBLE,
+    LoginRefused,
+    being_cancelled,
+    close,
+    library_calls,
+    login,
+    place,
+    said,
+)
 
 __all__ = ["Link", "Lost", "Opened", "connect", "initialize", "login", "logins"]
 
@@ -50,7 +60,10 @@ class Link:
         failures = 0
         while True:
             try:
-                lost = await self._open(next(self._urls))
+                url = next(self._urls)
+                if not failures:  # afterwards the failures are told
+                    log.info("broker (%s): connecting to RabbitMQ at %s", self._name, place(url))
+                lost = await self._open(url)
                 failures = 0
                 self.problem = f"connection lost: {await lost}"
             except LoginRefused as error:

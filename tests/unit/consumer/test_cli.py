@@ -291,11 +291,14 @@ def test_it_runs_until_a_signal_and_ends_well(
     settings = {**environment, "AMQP_URL": NOWHERE, "ZEEBE_ADDRESS": "127.0.0.1:1", "HTTP_ADDRESS": "off"}
     with running(command, tmp_path, settings) as started:
         assert started.stdout is not None
-        logged = [next(line for line in started.stdout if "consuming" in line)]
+        logged = [started.stdout.readline()]
+        logged += [next(line for line in started.stdout if "next try in" in line)]
         started.send_signal(number)
         logged += started.stdout.readlines()
         assert started.wait() == 0
     messages = [entry["message"] for entry in lines("".join(logged))]
-    assert messages[0] == "consuming zeebe.commands, zeebe.polls, commanding 127.0.0.1:1"
+    place = "ledger sqlite:///.state/ledger.db, HTTP off, gateway 127.0.0.1:1"
+    assert messages[0] == f"zeebe-amqp-consumer {__version__}: {place}"
+    assert not any("consuming" in message for message in messages), "it says that it consumes, and has no broker"
     assert any(message.startswith(f"{number.name}: draining") for message in messages)
     assert messages[-1] == "stopped, drained"
