@@ -17,9 +17,9 @@ from zeebe_amqp.errors import Code
 INTRODUCTION = """
 ```sh
 pip install 'zeebe-amqp[cli]'
-export AMQP_URL=amqp://user:password@rabbitmq/
+export AMQP_URL=amqp://user:password@rabbitmq:5672
 zeebe-amqp deploy order.bpmn discount.dmn
-zeebe-amqp create-instance order --variables @vars.json --with-result
+zeebe-amqp create-instance order --variables '{"orderId": 7}'
 ```
 
 There is a command for every [operation](operations.md), made from its type: the main field is an argument, every other
@@ -33,7 +33,7 @@ On a terminal results are text; in a pipe they are JSON lines, the data of the r
 on its own line, and errors are a JSON line on standard error. `-o json` and `-o text` choose. `NO_COLOR` is honoured.
 
 ```sh
-zeebe-amqp activate-jobs charge-card --max-jobs-to-activate 10 | jq -r .key
+zeebe-amqp activate-jobs reserve-items --max-jobs-to-activate 10 | jq -r .key
 eval "$(zeebe-amqp completion bash)"    # also zsh and fish
 ```
 

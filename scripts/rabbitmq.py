@@ -45,7 +45,7 @@ class RabbitMQ(Server):
     def __init__(self, directory: Path, port: int = 0, *, plugins: tuple[str, ...] = (), tied: bool = True) -> None:
         self.directory = Path(directory).resolve()
         self.port = port or free_port()
-        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}"
         self.process: Process | None = None
         self._plugins = plugins
         self._tied = tied

@@ -71,7 +71,7 @@ class Basic:
 class Amqp:
     """The broker and what is read from it."""
 
-    urls: tuple[str, ...] = field(default=("amqp://guest:guest@127.0.0.1:5672/",), repr=False)
+    urls: tuple[str, ...] = field(default=("amqp://guest:guest@127.0.0.1:5672",), repr=False)
     """The nodes of one broker, tried in turn; all `amqp://` or all `amqps://`. With passwords: never log them."""
     queues: tuple[str, ...] = ("zeebe.commands", "zeebe.polls")
     """The request queues, each a lane with its own prefetch."""

@@ -42,7 +42,7 @@ class Variables(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     AMQP_URL: _Broker = _row(
-        "amqp://guest:guest@127.0.0.1:5672/",
+        "amqp://guest:guest@127.0.0.1:5672",
         "the broker; several hosts separated by commas; `amqps://` for TLS",
         file=True,
     )

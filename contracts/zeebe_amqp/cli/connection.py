@@ -22,7 +22,7 @@ from zeebe_amqp.help import Shared
 
 __all__ = ["CONNECTION", "REQUEST", "TIMEOUT", "Connection", "Request", "connected"]
 
-LOCAL: Final = "amqp://guest:guest@127.0.0.1:5672/"
+LOCAL: Final = "amqp://guest:guest@127.0.0.1:5672"
 TIMEOUT: Final = 30.0
 """Seconds to wait for an answer unless told otherwise, besides what the request waits on purpose."""
 

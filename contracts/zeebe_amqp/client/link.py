@@ -166,7 +166,7 @@ def checked(urls: Sequence[str]) -> tuple[str, ...]:
     for url in urls:
         if URL(url).scheme not in PORTS or not URL(url).host:
             found = url.rpartition("@")[2]
-            raise ValueError(f"broker: expected an address such as amqp://user:password@host/, found {found!r}")
+            raise ValueError(f"broker: expected an address such as amqp://user:password@host:5672, found {found!r}")
     if not urls:
         raise ValueError("broker: expected at least one address, found none")
     return tuple(urls)
