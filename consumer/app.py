@@ -113,7 +113,8 @@ class Service:
         )
 
     def _version(self) -> str | None:
-        return self.gateway.connected_version
+        # For a reply the last one does: what a newer gateway says beyond it is shown all the same.
+        return self.gateway.last_version
 
     def _lane(self, handler: Handler, limit: Limit) -> Lane:
         return Lane(
