@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from consumer import telemetry
 from consumer.broker import Broker, queue_names
 from consumer.camunda7 import Camunda7
-from consumer.config import Settings
+from consumer.config import Settings, values
 from consumer.delivery.lane import Delivery, Lane
 from consumer.delivery.ledger import Limits, TimedLedger, open_ledger
 from consumer.delivery.limited import limited
@@ -101,7 +101,7 @@ class Service:
                 recovered(
                     guarded(
                         once(
-                            recovered(limited(engines, self._limits, self._operations), watch.trace_id),
+                            recovered(limited(engines, self._limits, self._operations, self._version), watch.trace_id),
                             self.ledger,
                             run_again=self._settings.on_unknown == "run",
                         ),
@@ -111,6 +111,10 @@ class Service:
                 )
             )
         )
+
+    def _version(self) -> str | None:
+        # For a reply the last one does: what a newer gateway says beyond it is shown all the same.
+        return self.gateway.last_version
 
     def _lane(self, handler: Handler, limit: Limit) -> Lane:
         return Lane(
@@ -135,6 +139,12 @@ class Service:
     def in_flight(self) -> int:
         """Deliveries held now, over all lanes."""
         return sum(lane.in_flight for lane in self._lanes.values())
+
+    def place(self) -> str:
+        """Where it has what: for the log of a start, without passwords."""
+        host, _ = self._settings.http_address or ("", 0)
+        http = "off" if self.health is None else f"at {host}:{self.health.port}"
+        return f"ledger {values.hidden(self._settings.ledger)}, HTTP {http}, gateway {self._address}"
 
     def problems(self) -> dict[str, str]:
         """Why it is not ready, by part; empty when it is."""
@@ -186,7 +196,7 @@ class Service:
             log.warning("gateway %s: not reached %d times in a row; consuming pauses", self._address, circuit.unreached)
             await self.broker.pause("gateway")
             await circuit.closed()
-            log.info("gateway %s: reached again; consuming goes on", self._address)
+            log.info("gateway %s: reached again", self._address)
             await self.broker.resume("gateway")
 
     async def _pause_without_ledger(self) -> None:
@@ -239,7 +249,7 @@ async def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> in
     gc.collect()
     gc.freeze()
     await service.start()
-    log.info("consuming %s, commanding %s", ", ".join(settings.amqp.queues), settings.zeebe.address)
+    log.info("zeebe-amqp-consumer %s: %s", __version__, service.place())
     await stopping.wait()
     drained = await service.stop()
     log.info("stopped, %s", "drained" if drained else "not drained: what ran was given back")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consumer.broker import BrokerError, inspect
 from consumer.camunda7 import Camunda7
 from consumer.config import Camunda7 as Camunda7Settings
-from consumer.config import Settings
+from consumer.config import Settings, Zeebe
 from consumer.gateway.calls import Gateway
-from consumer.gateway.hints import hint
+from consumer.gateway.hints import PLAINTEXT_MARK, hint
+from consumer.gateway.protocol.gateway_pb2 import TopologyResponse
 from zeebe_amqp.errors import CommandError
 
 __all__ = ["Finding", "check"]
@@ -43,19 +44,36 @@ async def _broker(settings: Settings) -> Finding:
 
 
 async def _gateway(settings: Settings) -> Finding:
-    gateway = Gateway(settings.zeebe)
     try:
-        topology = await gateway.probe()
+        topology = await _topology(settings.zeebe)
     except CommandError as error:
-        advice = hint(error.message)
+        advice = hint(await _plainly(settings.zeebe, error.message))
         found = f"{settings.zeebe.address}: {error.message}" + (f" ({advice})" if advice else "")
         return Finding("gateway", False, found)
-    finally:
-        await gateway.close()
     if not topology.brokers:
         return Finding("gateway", False, f"{settings.zeebe.address}: the gateway answers, but no broker is behind it")
     found = f"Zeebe {topology.gatewayVersion} at {settings.zeebe.address}; {len(topology.brokers)} brokers, "
     return Finding("gateway", True, f"{found}{topology.partitionsCount} partitions")
+
+
+async def _topology(zeebe: Zeebe) -> TopologyResponse:
+    gateway = Gateway(zeebe)
+    try:
+        return await gateway.probe()
+    finally:
+        await gateway.close()
+
+
+async def _plainly(zeebe: Zeebe, problem: str) -> str:
+    """The problem; of a port that speaks no TLS the one that is left when nothing else is wrong with it."""
+    if PLAINTEXT_MARK not in problem:
+        return problem
+    try:
+        # Without credentials: nothing secret may go where it can be read on the way.
+        await _topology(replace(zeebe, plaintext=True, credentials=None))
+    except CommandError as error:
+        return error.message if hint(error.message) else problem
+    return problem
 
 
 async def _camunda7(settings: Camunda7Settings) -> Finding:

@@ -22,7 +22,8 @@ from consumer.delivery.ledger import LedgerError, reset
 from consumer.health import HealthError
 from consumer.operations import OPERATIONS
 from consumer.telemetry import TelemetryError, logs
-from zeebe_amqp import __version__
+from zeebe_amqp import __version__, help
+from zeebe_amqp.help import BriefGroup, Shared, summary
 
 __all__ = ["main"]
 
@@ -44,7 +45,8 @@ def _settings(function: F) -> F:
     """Give a command one option per setting."""
     for option, variable in reversed(list(ARGUMENTS.items())):
         file = ", read from a file" if variable.endswith("_FILE") and variable != "COMPONENT_FILE" else ""
-        function = click.option(option, variable, metavar="VALUE", help=_MEANINGS.get(variable, "") + file)(function)
+        words = _MEANINGS.get(variable, "") + file
+        function = click.option(option, variable, cls=Shared, metavar="VALUE", help=words)(function)
     return function
 
 
@@ -65,12 +67,18 @@ def _load(arguments: Mapping[str, str]) -> Loaded:
     # The libraries log every failed connection themselves, with a traceback; ours say it once and in words.
     for library in ("aiormq", "aio_pika", "grpc", "httpx", "httpcore"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
+    for note in loaded.notes:
+        log.info(note)
     for warning in loaded.warnings:
         log.warning(warning)
     return loaded
 
 
-@click.group(invoke_without_command=True, context_settings={"max_content_width": 120})
+@click.group(
+    cls=BriefGroup,
+    invoke_without_command=True,
+    context_settings={"max_content_width": 120, "help_option_names": help.NAMES},
+)
 @click.version_option(__version__, prog_name="zeebe-amqp-consumer")
 @_settings
 @_reset
@@ -148,7 +156,7 @@ def _show(findings: list[Finding]) -> None:
 @_settings
 @click.pass_context
 def config_command(context: click.Context, /, **options: str | None) -> None:
-    """Print the effective configuration and where each value comes from; secrets are masked."""
+    """Print the settings in force and the source of each; secrets are masked."""
     loaded = _load(_given(context, options))
     _table(("variable", "value", "source"), loaded.sources)
 
@@ -157,7 +165,7 @@ def config_command(context: click.Context, /, **options: str | None) -> None:
 def operations() -> None:
     """Print the operations."""
     rows = [
-        (name, row.command.__name__, "yes" if row.relieving else "no", _first_line(row.command.__doc__))
+        (name, row.command.__name__, "yes" if row.relieving else "no", summary(row.command.__doc__ or ""))
         for name, row in OPERATIONS.items()
     ]
     _table(("operation", "command", "relieves the engine", "what it does"), rows)
@@ -165,7 +173,10 @@ def operations() -> None:
 
 @main.group()
 def dead() -> None:
-    """Look at dead letters, send them again, drop them. One at a time: what one run holds, another does not see."""
+    """Look at dead letters, send them again, drop them.
+
+    One at a time: what one run holds, another does not see.
+    """
 
 
 def _configured(function: Callable[..., None]) -> Callable[..., None]:
@@ -183,12 +194,7 @@ def _configured(function: Callable[..., None]) -> Callable[..., None]:
 
 
 for _name, _function in cli_dead.COMMANDS.items():
-    # Its own options are what a reader of the help looks for.
-    dead.command(_name)(_settings(_configured(_function))).params.sort(key=lambda each: each.name in ARGUMENTS.values())
-
-
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().splitlines()[0] if text else ""
+    dead.command(_name)(_settings(_configured(_function)))
 
 
 def _table(columns: tuple[str, ...], rows: list[Any]) -> None:

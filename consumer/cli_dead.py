@@ -173,7 +173,7 @@ def replay(
     without_deadline: bool,
     **filters: Any,
 ) -> None:
-    """Send dead letters to their request queue again, with id, properties and headers as they were."""
+    """Send dead letters to their request queue again; id, properties and headers stay as they were."""
     if queue == wire.DEAD_LETTER:
         raise click.BadParameter(f"found {queue!r}, the dead-letter queue itself; accepted: a request queue")
     selection = _selection(ids, everything, filters)

@@ -37,8 +37,9 @@ def dispatched(
     gateway: Caller,
     clock: Callable[[], float] = time.time,
     operations: Mapping[str, Operation] = OPERATIONS,
+    version: Callable[[], str | None] = lambda: None,
 ) -> Handler:
-    """The innermost handler: decode, map, call the gateway, map back."""
+    """The innermost handler: decode, map, call the gateway, map back; `version` is the gateway's where it is known."""
 
     async def dispatch(incoming: Incoming) -> Reply:
         request = incoming.request
@@ -57,7 +58,7 @@ def dispatched(
             )
         except CommandError as error:
             raise _explained(_placed(error, operation, request), operation) from error
-        return Reply(request.operation, operation.to_result(answer, request.keys_as_text))
+        return Reply(request.operation, operation.to_result(answer, request.keys_as_text, version()))
 
     return dispatch
 

@@ -1,4 +1,4 @@
-"""A caller with nothing but a RabbitMQ client: `python examples/call.py amqp://guest:guest@127.0.0.1/`."""
+"""A caller with nothing but a RabbitMQ client: `python examples/call.py amqp://guest:guest@127.0.0.1:5672`."""
 
 import asyncio
 import sys

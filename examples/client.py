@@ -1,4 +1,4 @@
-"""A caller with the client: `python examples/client.py amqp://guest:guest@127.0.0.1/`."""
+"""A caller with the client: `python examples/client.py amqp://guest:guest@127.0.0.1:5672`."""
 
 import asyncio
 import sys
@@ -8,7 +8,7 @@ from zeebe_amqp import Client, CreateInstance
 
 async def main(url: str) -> None:
     async with Client(url) as zeebe:
-        created = await zeebe.call(CreateInstance(bpmn_process_id="order", variables={"id": 7}))
+        created = await zeebe.call(CreateInstance(bpmn_process_id="order", variables={"orderId": 7}))
         print(created.process_instance_key)
 
 

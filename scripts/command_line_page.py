@@ -17,16 +17,17 @@ from zeebe_amqp.errors import Code
 INTRODUCTION = """
 ```sh
 pip install './contracts[cli]'    # in a clone of the repository
-export AMQP_URL=amqp://user:password@rabbitmq/
+export AMQP_URL=amqp://user:password@rabbitmq:5672
 zeebe-amqp deploy order.bpmn discount.dmn
-zeebe-amqp create-instance order --variables @vars.json --with-result
+zeebe-amqp create-instance order --variables '{"orderId": 7}'
 ```
 
 From elsewhere the program is installed [by the repository's address](client/call.md), with `cli` in place of `client`.
 
 There is a command for every [operation](operations.md), made from its type: the main field is an argument, every other
-field an option. JSON is given as text, as `@file`, or as `@-` on standard input, and sent as it is; an option that may
-be given several times takes an object each, or a list. What the service would refuse is refused before anything is
+field an option. JSON is given as text, as `@file`, or as `-` for standard input, and sent as it is; so is the body of
+`call`. What is always a file, in `deploy` and `batch`, is named without the `@`. An option that may be given several
+times takes an object each, or a list. What the service would refuse is refused before anything is
 sent, and named by its option. A `--timeout` is how long to wait for the answer; the field of that name is
 `--job-timeout`.
 
@@ -34,7 +35,7 @@ On a terminal results are text; in a pipe they are JSON lines, the data of the r
 on its own line, and errors are a JSON line on standard error. `-o json` and `-o text` choose. `NO_COLOR` is honoured.
 
 ```sh
-zeebe-amqp activate-jobs charge-card --max-jobs-to-activate 10 | jq -r .key
+zeebe-amqp activate-jobs reserve-items --max-jobs-to-activate 10 | jq -r .key
 eval "$(zeebe-amqp completion bash)"    # also zsh and fish
 ```
 
@@ -59,7 +60,8 @@ have been executed: `[ $? -ge 40 ]` is worth a look by a person.
 OPTIONS = """
 ## Options
 
-Every operation has these; `call`, `watch` and `batch` have those that make sense for them.
+Every operation has these; `call`, `watch` and `batch` have those that make sense for them. `--help` of a command leaves
+them out and shows its own; `--help-all` shows all.
 """
 
 

@@ -33,8 +33,8 @@ the nearest known name. Keys are JSON integers or their decimal text. A duration
 `"PT5M"`, or an integer of nanoseconds. Variables are a JSON object, handed to the engine byte for byte, and in replies
 a JSON document as text. *Repeatable* says whether running the command twice is harmless, so that it may be tried again
 when its outcome is unknown. *Since* is the version of the gateway that brought a field: an older one would drop it
-silently, so the field is refused by name; nothing stands there for what every gateway knows. Long texts of examples are
-cut with "…".
+silently, so the field is refused by name, and in a reply of an older one it is null; nothing stands there for what
+every gateway knows. Long texts of examples are cut with "…".
 """
 
 OF_A_FILE = (

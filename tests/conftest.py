@@ -51,7 +51,7 @@ class Broker(Protocol):
     """A RabbitMQ to use, whoever started it."""
 
     url: str
-    """amqp://user:password@host:port/"""
+    """amqp://user:password@host:port"""
 
 
 class Engine(Protocol):

@@ -26,12 +26,12 @@ from yarl import URL
 
 from consumer.broker import properties
 from consumer.broker.inspection import BrokerError
-from consumer.broker.links import connect, login, logins
+from consumer.broker.links import connect, logins
 from consumer.broker.publisher import PUBLISH_TIMEOUT
 from consumer.config import Amqp
 from consumer.delivery.letter import Letter
 from zeebe_amqp import wire
-from zeebe_amqp.connection import RPC_TIMEOUT, TROUBLE, close, library_calls
+from zeebe_amqp.connection import RPC_TIMEOUT, TROUBLE, LoginRefused, close, library_calls, login
 
 __all__ = ["MOST_RETURNS", "DeadLetters", "NotSent", "opened"]
 
@@ -195,6 +195,8 @@ async def _connected(amqp: Amqp) -> tuple[AbstractConnection, str | None]:
         try:
             with library_calls():
                 return await connect(amqp, url, "zeebe-amqp dead letters"), login(url)
+        except LoginRefused as error:  # the other hosts have the same users
+            raise BrokerError(f"UNAUTHENTICATED: {error}; look at AMQP_URL") from error
         except TROUBLE as error:
             failures.append(f"{URL(url).host}:{URL(url).port}: {error or type(error).__name__}")
     raise BrokerError(f"{'; '.join(failures)}; is the broker up, and AMQP_URL right?")

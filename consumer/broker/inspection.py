@@ -14,7 +14,7 @@ from consumer.broker.links import connect
 from consumer.broker.topology import DEAD_QUEUE, REQUEST_QUEUE
 from consumer.config import Amqp
 from zeebe_amqp import wire
-from zeebe_amqp.connection import RPC_TIMEOUT, TROUBLE, close, library_calls
+from zeebe_amqp.connection import RPC_TIMEOUT, TROUBLE, LoginRefused, close, library_calls
 
 __all__ = ["BrokerError", "BrokerReport", "inspect"]
 
@@ -43,6 +43,8 @@ async def inspect(amqp: Amqp) -> BrokerReport:
     for url in amqp.urls:
         try:
             return await _look(amqp, url)
+        except LoginRefused as error:  # the other hosts have the same users
+            raise BrokerError(f"UNAUTHENTICATED: {error}") from error
         except TROUBLE as error:
             failures.append(f"{_host(url)}: {error or type(error).__name__}")
     raise BrokerError("; ".join(failures))

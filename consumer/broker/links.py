@@ -15,14 +15,21 @@ from yarl import URL
 
 from consumer.config import Amqp
 from zeebe_amqp import connection
-from zeebe_amqp.connection import RPC_TIMEOUT, TROUBLE, being_cancelled, close, library_calls, said
+from zeebe_amqp.connection import (
+    RPC_TIMEOUT,
+    TROUBLE,
+    LoginRefused,
+    being_cancelled,
+    close,
+    library_calls,
+    login,
+    place,
+    said,
+)
 
 __all__ = ["Link", "Lost", "Opened", "connect", "initialize", "login", "logins"]
 
 log = logging.getLogger(__name__)
-
-DEFAULT_LOGIN = "guest"
-"""The name that the AMQP library uses where the URL has none."""
 
 Lost: TypeAlias = Callable[[str], None]
 """Says why a connection is of no more use; it is then closed and opened anew."""
@@ -53,9 +60,15 @@ class Link:
         failures = 0
         while True:
             try:
-                lost = await self._open(next(self._urls))
+                url = next(self._urls)
+                if not failures:  # afterwards the failures are told
+                    log.info("broker (%s): connecting to RabbitMQ at %s", self._name, place(url))
+                lost = await self._open(url)
                 failures = 0
                 self.problem = f"connection lost: {await lost}"
+            except LoginRefused as error:
+                # Tried on: credentials are changed at the broker as often as here.
+                self.problem = f"UNAUTHENTICATED: {error}; look at AMQP_URL"
             except TROUBLE as error:
                 self.problem = said(error)
             except Exception as error:  # whatever it is: nobody else would open the connection again
@@ -96,14 +109,6 @@ class Link:
 async def connect(amqp: Amqp, url: str, name: str) -> AbstractConnection:
     """Open one connection with the certificates of the settings; see `zeebe_amqp.connection.connect`."""
     return await connection.connect(url, name, _tls(amqp))
-
-
-def login(url: str) -> str | None:
-    """The name under which a URL logs in; None where a certificate says who we are."""
-    parts = URL(url)
-    if parts.query.get("auth", "plain").lower() == "external":
-        return None
-    return parts.user or DEFAULT_LOGIN
 
 
 def logins(amqp: Amqp) -> frozenset[str]:

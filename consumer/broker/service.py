@@ -138,6 +138,12 @@ class Broker:
 
     async def _follow(self) -> None:
         """Consume, or do not, as the pauses say; to be called with the lock held."""
+        before = len(self._consumers)
+        await self._set_consumers()
+        if len(self._consumers) > before:
+            log.info("consuming %s", ", ".join(self._consumers))
+
+    async def _set_consumers(self) -> None:
         for queue, channel in self._channels.items():
             consumer = self._consumers.get(queue)
             if self._pauses and consumer is not None:

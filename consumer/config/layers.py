@@ -63,6 +63,7 @@ class Loading:
         """Begin with nothing found."""
         self.problems: list[str] = []
         self.warnings: list[str] = []
+        self.notes: list[str] = []
         self.found: dict[str, Found] = {}
         self.refused: set[str] = set()
 
@@ -126,11 +127,16 @@ class Loading:
         return Layer("command line", texts, {name: as_argument(name) for name in texts})
 
     def _dotenv(self, path: Path) -> Layer:
+        """The file `.env`; one of somebody else is no place to take a broker and a password from."""
+        texts: Mapping[str, str | None] = {}
         try:
-            texts = DotEnvSettingsSource(BaseSettings, path, "utf-8", case_sensitive=True).env_vars
+            if (stranger := _stranger(path)) is not None:
+                self.warnings.append(f"{path}: not read; it is user {stranger}'s, and this is user {os.geteuid()}")
+            elif path.is_file():
+                texts = DotEnvSettingsSource(BaseSettings, path, "utf-8", case_sensitive=True).env_vars
+                self.notes.append(f"{path}: read")
         except (OSError, UnicodeDecodeError):
             self.problems.append(f"{path}: cannot be read; accepted: lines of the form NAME=value in UTF-8")
-            texts = {}
         return Layer(".env", texts)
 
     def _component(self, path: Path, environ: Mapping[str, str]) -> Layer:
@@ -139,6 +145,13 @@ class Loading:
         self.problems += [f"{name}: {problem}" for problem in component.problems]
         self.warnings += [f"{name}: {warning}" for warning in component.warnings]
         return Layer(name, component.variables, component.keys)
+
+
+def _stranger(path: Path) -> int | None:
+    """The user that a file or the link to it belongs to, when that is not who runs the process."""
+    # A link, too: whoever makes it chooses what is read.
+    owners = {path.lstat().st_uid, path.stat().st_uid} if path.is_file() else set()
+    return next(iter(owners - {os.geteuid()}), None)
 
 
 def _without_effect(layer: Layer) -> Iterator[str]:

@@ -71,7 +71,7 @@ class Basic:
 class Amqp:
     """The broker and what is read from it."""
 
-    urls: tuple[str, ...] = field(default=("amqp://guest:guest@127.0.0.1:5672/",), repr=False)
+    urls: tuple[str, ...] = field(default=("amqp://guest:guest@127.0.0.1:5672",), repr=False)
     """The nodes of one broker, tried in turn; all `amqp://` or all `amqps://`. With passwords: never log them."""
     queues: tuple[str, ...] = ("zeebe.commands", "zeebe.polls")
     """The request queues, each a lane with its own prefetch."""
@@ -166,6 +166,8 @@ class Loaded:
     sources: list[tuple[str, str, str]]
     """Per variable: its name, the value as shown (secrets masked), where it came from."""
     warnings: list[str]
+    notes: list[str] = field(default_factory=list)
+    """What was done to find the settings: which file was read."""
 
 
 def load(
@@ -180,7 +182,8 @@ def load(
         environ: the environment.
         arguments: texts by option (`--amqp-url`) or variable (`AMQP_URL`); those of `ARGUMENTS` are known.
         component: the component file, before any that the environment names.
-        directory: where `.env` is looked for; None = the working directory.
+        directory: where `.env` is looked for; None = the working directory. It is read only when it belongs to the
+            user who runs the process.
 
     Raises:
         ConfigurationError: with every problem, secrets masked.
@@ -193,7 +196,8 @@ def load(
     if problems := [*loading.problems, *contradictions]:
         raise ConfigurationError(problems, loading.warnings)
     settings = _settings(variables)
-    return Loaded(settings, _sources(loading, settings), [*loading.warnings, *_oddities(variables)])
+    warnings = [*loading.warnings, *_oddities(variables)]
+    return Loaded(settings, _sources(loading, settings), warnings, loading.notes)
 
 
 def _sources(loading: Loading, settings: Settings) -> list[tuple[str, str, str]]:

@@ -42,7 +42,7 @@ class Variables(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     AMQP_URL: _Broker = _row(
-        "amqp://guest:guest@127.0.0.1:5672/",
+        "amqp://guest:guest@127.0.0.1:5672",
         "the broker; several hosts separated by commas; `amqps://` for TLS",
         file=True,
     )
@@ -209,8 +209,8 @@ BY_SPELLING: Mapping[str, Variable] = MappingProxyType({name: each for each in V
 
 def _arguments() -> dict[str, str]:
     """No secret is taken from the command line, where every user of the machine can read it; its `_FILE` form is."""
-    own = {name for each in VARIABLES for name in (each.name, each.name + FILE) if name in each.spellings}
-    return {as_argument(name): name for name in sorted(own) if not BY_SPELLING[name].secret or name.endswith(FILE)}
+    own = [name for each in VARIABLES for name in (each.name, each.name + FILE) if name in each.spellings]
+    return {as_argument(name): name for name in own if not BY_SPELLING[name].secret or name.endswith(FILE)}
 
 
 ARGUMENTS: Mapping[str, str] = MappingProxyType(_arguments())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,14 +50,22 @@ class _Telling:
         )
 
 
-def limited(engine: Engine, limits: Mapping[str, Limit], operations: Mapping[str, Operation] = OPERATIONS) -> Handler:
-    """The innermost handler, telling the limit of the request's queue.
+def limited(
+    engine: Engine,
+    limits: Mapping[str, Limit],
+    operations: Mapping[str, Operation] = OPERATIONS,
+    version: Callable[[], str | None] = lambda: None,
+) -> Handler:
+    """The innermost handler, telling the limit of the request's queue; `version` is the gateway's where it is known.
 
     Operations that relieve the engine tell nothing: it takes most of them however busy it is, so that their success
     says nothing about the others.
     """
-    relief = dispatched(engine, operations=operations)
-    telling = {queue: dispatched(_Telling(engine, limit), operations=operations) for queue, limit in limits.items()}
+    relief = dispatched(engine, operations=operations, version=version)
+    telling = {
+        queue: dispatched(_Telling(engine, limit), operations=operations, version=version)
+        for queue, limit in limits.items()
+    }
 
     async def dispatch(incoming: Incoming) -> Reply:
         relieving = operations[incoming.request.operation].relieving

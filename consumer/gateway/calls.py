@@ -102,6 +102,11 @@ class Gateway:
         return self._cluster.version
 
     @property
+    def last_version(self) -> str | None:
+        """The version a gateway last gave, whatever happened to the connection since; None before the first answer."""
+        return self._cluster.last_version
+
+    @property
     def unreached(self) -> int:
         """How many attempts in a row found no gateway; 0 as soon as one answers, whatever it says."""
         return self.circuit.unreached

@@ -21,11 +21,14 @@ class Cluster:
         self._asking: asyncio.Task[None] | None = None
         self._not_before = 0.0
         self.version: str | None = None
+        self.last_version: str | None = None
+        """The version that was last known, also when another gateway may answer by now."""
         self.partitions: int | None = None
 
     def note(self, topology: pb.TopologyResponse) -> None:
         """Remember an answer."""
         self.version = topology.gatewayVersion or None
+        self.last_version = self.version or self.last_version
         self.partitions = topology.partitionsCount or None
 
     def forget(self) -> None:

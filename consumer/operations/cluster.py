@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from consumer.gateway.protocol import gateway_pb2 as pb
-from consumer.operations.row import Operation, always, rendered
+from consumer.operations.rendering import render
+from consumer.operations.row import Operation, always
 from zeebe_amqp.commands.cluster import Topology
 
 
@@ -11,4 +14,9 @@ def _topology(_: Topology) -> pb.TopologyRequest:
     return pb.TopologyRequest()
 
 
-OPERATIONS = (Operation(Topology, _topology, rendered, repeatable=always, recorded=False),)
+def _cluster(response: pb.TopologyResponse, keys_as_text: bool, _: str | None = None) -> dict[str, Any]:
+    # Who answers says its version, which may not be known otherwise yet.
+    return render(response, keys_as_text, response.gatewayVersion)
+
+
+OPERATIONS = (Operation(Topology, _topology, _cluster, repeatable=always, recorded=False),)

@@ -25,6 +25,9 @@ AT_ONCE = -1
 DEFAULT_LOCK = 300_000
 """Milliseconds a job is locked for its worker when the caller names no time (the binding's five minutes)."""
 
+_NO_LISTENERS = frozenset({pb.ActivatedJob.BPMN_ELEMENT, pb.ActivatedJob.AD_HOC_SUB_PROCESS})
+"""Kinds of jobs that listen to nothing."""
+
 POLL_MARGIN = 10.0
 """Seconds we wait longer than the gateway was asked to."""
 
@@ -42,8 +45,18 @@ def _activate_jobs(command: ActivateJobs) -> pb.ActivateJobsRequest:
     )
 
 
-def _jobs(responses: Sequence[pb.ActivateJobsResponse], keys_as_text: bool) -> list[dict[str, Any]]:
-    return [render(job, keys_as_text) for response in responses for job in response.jobs]
+def _jobs(
+    responses: Sequence[pb.ActivateJobsResponse], keys_as_text: bool, gateway_version: str | None = None
+) -> list[dict[str, Any]]:
+    return [_job(job, keys_as_text, gateway_version) for response in responses for job in response.jobs]
+
+
+def _job(job: pb.ActivatedJob, keys_as_text: bool, gateway_version: str | None) -> dict[str, Any]:
+    rendered = render(job, keys_as_text, gateway_version)
+    if job.kind in _NO_LISTENERS:
+        # The protocol has to name some event; its first one is "ASSIGNING".
+        rendered["listenerEventType"] = None
+    return rendered
 
 
 def _poll_time(command: ActivateJobs) -> float | None:

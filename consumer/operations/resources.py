@@ -16,8 +16,10 @@ def _deploy_process(command: DeployProcess) -> pb.DeployResourceRequest:
     return pb.DeployResourceRequest(resources=[resource], tenantId=command.tenant_id)
 
 
-def _deployed_processes(response: pb.DeployResourceResponse, keys_as_text: bool) -> dict[str, Any]:
-    whole = render(response, keys_as_text)
+def _deployed_processes(
+    response: pb.DeployResourceResponse, keys_as_text: bool, gateway_version: str | None = None
+) -> dict[str, Any]:
+    whole = render(response, keys_as_text, gateway_version)
     processes = [entry["process"] for entry in whole["deployments"] if "process" in entry]
     return {"key": whole["key"], "processes": processes, "tenantId": whole["tenantId"]}
 
@@ -35,10 +37,17 @@ def _delete_resource(command: DeleteResource) -> pb.DeleteResourceRequest:
     )
 
 
+def _deleted(
+    response: pb.DeleteResourceResponse, keys_as_text: bool, gateway_version: str | None = None
+) -> dict[str, Any]:
+    # The contract has text here for every version: empty where the gateway says none.
+    return {**render(response, keys_as_text, gateway_version), "resourceKey": response.resourceKey}
+
+
 _OF_FILES = frozenset({"tenantId"})
 
 OPERATIONS = (
     Operation(DeployProcess, _deploy_process, _deployed_processes, repeatable=always, in_metadata=_OF_FILES),
     Operation(DeployResource, _deploy_resource, rendered, repeatable=always, in_metadata=_OF_FILES),
-    Operation(DeleteResource, _delete_resource, rendered, repeatable=always),
+    Operation(DeleteResource, _delete_resource, _deleted, repeatable=always),
 )

@@ -23,12 +23,12 @@ def always(_: Any) -> bool:
     return True
 
 
-def rendered(response: Message, keys_as_text: bool) -> Any:
+def rendered(response: Message, keys_as_text: bool, gateway_version: str | None = None) -> Any:
     """The response as plain data, every field present."""
-    return render(response, keys_as_text)
+    return render(response, keys_as_text, gateway_version)
 
 
-def nothing(_: Message, __: bool) -> None:
+def nothing(_: Message, __: bool, ___: str | None = None) -> None:
     """An operation without a response body answers null."""
 
 
@@ -44,8 +44,11 @@ class Operation:
     """The typed command; it carries the operation's name."""
     to_request: Callable[[Any], Message | RestRequest]
     """Command to protobuf request, or to one for Camunda 7; pure."""
-    to_result: Callable[[Any, bool], Any] = nothing
-    """Protobuf response (a list of them for a stream) and "int64 as text?" to plain reply data; pure."""
+    to_result: Callable[[Any, bool, str | None], Any] = nothing
+    """Protobuf response (a list of them for a stream), "int64 as text?" and the gateway's version to plain reply data.
+
+    Pure. A version of None is not known.
+    """
     repeatable: Callable[[Any], bool] = never
     """Whether running this very command twice is harmless (delivery rules)."""
     relieving: bool = False

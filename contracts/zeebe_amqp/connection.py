@@ -10,10 +10,22 @@ from contextlib import contextmanager
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
-from aiormq.exceptions import AMQPError
+from aiormq.exceptions import AMQPError, AuthenticationError, ProbableAuthenticationError
 from yarl import URL
 
-__all__ = ["RPC_TIMEOUT", "TROUBLE", "being_cancelled", "close", "connect", "library_calls", "said"]
+__all__ = [
+    "PORTS",
+    "RPC_TIMEOUT",
+    "TROUBLE",
+    "LoginRefused",
+    "being_cancelled",
+    "close",
+    "connect",
+    "library_calls",
+    "login",
+    "place",
+    "said",
+]
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +36,17 @@ CONNECT_TIMEOUT = 15.0
 RPC_TIMEOUT = 15.0
 """Seconds for one call to the broker; the AMQP library itself may wait for ever."""
 
+PORTS = {"amqp": 5672, "amqps": 5671}
+"""The usual port of each kind of address."""
+DEFAULT_LOGIN = "guest"
+"""The name that the AMQP library uses where the address has none."""
+
 TROUBLE = (AMQPError, OSError, TimeoutError, RuntimeError)
 """What a call to the broker raises when the broker or the way to it is the cause."""
+
+
+class LoginRefused(ConnectionError):
+    """The broker does not accept who we say we are; the text names user and host, never the password."""
 
 
 async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> AbstractConnection:
@@ -37,10 +58,36 @@ async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> Abs
         tls: for `amqps://`; None = as the address says.
 
     Raises:
-        One of TROUBLE.
+        LoginRefused: at once, and again as long as the credentials are the same.
+        One of TROUBLE: otherwise.
     """
     query = {"heartbeat": str(HEARTBEAT), "name": name, **URL(url).query}
-    return await aio_pika.connect(URL(url).with_query(query), ssl_context=tls, timeout=CONNECT_TIMEOUT)
+    try:
+        return await aio_pika.connect(URL(url).with_query(query), ssl_context=tls, timeout=CONNECT_TIMEOUT)
+    except (AuthenticationError, ProbableAuthenticationError) as error:
+        raise LoginRefused(_refusal(url, error)) from error
+
+
+def login(url: str) -> str | None:
+    """The name under which an address logs in; None where a certificate says who we are."""
+    parts = URL(url)
+    if parts.query.get("auth", "plain").lower() == "external":
+        return None
+    return parts.user or DEFAULT_LOGIN
+
+
+def place(url: str) -> str:
+    """Host and port of an address."""
+    parts = URL(url)
+    return f"{parts.host}:{parts.port or PORTS[parts.scheme]}"
+
+
+def _refusal(url: str, error: Exception) -> str:
+    name = login(url)
+    who = "the client certificate" if name is None else f"user {name!r} with this password"
+    # The broker's own user, which a fresh installation has, is known only on the broker's own machine.
+    hint = "; the broker lets guest in only from its own host" if name == DEFAULT_LOGIN else ""
+    return f"the broker at {place(url)} does not let {who} log in{hint} ({error})"
 
 
 async def close(connection: AbstractConnection) -> None:
@@ -82,4 +129,4 @@ def said(error: BaseException | None) -> str:
     """An error in one line, for a log; None is the end of a connection without one."""
     if error is None or (isinstance(error, asyncio.CancelledError) and not error.args):
         return "closed"
-    return f"{type(error).__name__}: {error}".removesuffix(": ")
+    return str(error) if isinstance(error, LoginRefused) else f"{type(error).__name__}: {error}".removesuffix(": ")

@@ -174,7 +174,7 @@ class Unavailable(CommandError):
 
 
 class Unauthenticated(CommandError):
-    """The engine does not accept the service's credentials."""
+    """The engine does not accept the service's credentials, or the broker the caller's."""
 
 
 KINDS: Final[Mapping[Code, type[CommandError]]] = MappingProxyType(

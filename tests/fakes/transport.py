@@ -19,7 +19,7 @@ TOPOLOGY: dict[str, Any] = {
     "partitionsCount": 1,
     "replicationFactor": 1,
     "gatewayVersion": "8.6.0",
-    "clusterId": "",
+    "clusterId": None,
 }
 
 

@@ -63,7 +63,7 @@ class World:
         return consumer
 
     def _consumer(self, directory: Path) -> Consumer:
-        url = f"amqp://guest:guest@{self.to_broker.address}/"
+        url = f"amqp://guest:guest@{self.to_broker.address}"
         settings = {**self.environment, "AMQP_QUEUES": ",".join(self.consumer.queues)}
         return consumer_of(directory, url, self.to_gateway.address, settings)
 
@@ -140,7 +140,7 @@ async def built(
         stack.push_async_callback(gateway.stop)
         to_gateway = await stack.enter_async_context(Proxy(gateway.port))
         to_broker = await stack.enter_async_context(Proxy(broker.port))
-        url = f"amqp://guest:guest@{to_broker.address}/"
+        url = f"amqp://guest:guest@{to_broker.address}"
         consumer = consumer_of(directory / "consumer", url, to_gateway.address, settings)
         stack.push_async_callback(delete, broker.url, consumer.queues)
         history = History()

@@ -7,10 +7,12 @@ changed with 8.8, except where the one in memory is the reason.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 
 from consumer.gateway.protocol import gateway_pb2 as pb
+from consumer.gateway.protocol.since import OLDEST, parse
 
 SERVICE = "/gateway_protocol.Gateway"
 SECONDS = 30.0
@@ -67,6 +69,10 @@ class Kind:
     def listens_to_user_tasks(self) -> bool:
         """Whether processes may have listeners for the creation of user tasks."""
         return self.is_newer
+
+    def says(self, since: str, value: Any) -> Any:
+        """The value of a reply's field that came with a version of the gateway; an older one says nothing: null."""
+        return value if (parse(self.version) or OLDEST) >= (parse(since) or OLDEST) else None
 
 
 BROKER = Kind(version="8.6.0", in_memory=False)

@@ -56,6 +56,12 @@ async def fully_acked(caller: Caller) -> None:
     assert not found.message_count
 
 
+async def test_what_the_connected_gateway_is_too_old_to_say_is_null(caller: Caller) -> None:
+    data = await caller.result("create-instance", {"bpmnProcessId": "order"})
+    assert (data["tags"], data["businessId"]) == (None, None)
+    assert data["version"] is not None
+
+
 # --- properties -------------------------------------------------------------------------------------------------------
 
 

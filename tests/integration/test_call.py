@@ -37,9 +37,7 @@ async def test_the_reply_is_shown(rabbitmq: Broker, consumer: Consumer) -> None:
 
 
 async def test_an_error_is_shown_and_ends_with_one(rabbitmq: Broker, consumer: Consumer) -> None:
-    ended = await call(
-        AMQP_URL=rabbitmq.url, QUEUE=consumer.queues[0], OP="complete-job", DATA='{"jobKey": "x"}'
-    )
+    ended = await call(AMQP_URL=rabbitmq.url, QUEUE=consumer.queues[0], OP="complete-job", DATA='{"jobKey": "x"}')
     assert ended.returncode == 1
     assert orjson.loads(ended.stdout)["error"]["code"] == "INVALID_ARGUMENT"
 

@@ -100,7 +100,7 @@ Scenario = Callable[[Client, str, str], Awaitable[None]]
 PLAYED: dict[str, Scenario] = {"jobs 0": worked, "jobs 1": iterated, "pyzeebe 1": cancelled}
 PRINTED = {
     "call 0": r"\d{16}",
-    "call 1": r"\{'id': 7\}",
+    "call 1": r"\{'orderId': 7\}",
     "call 2": r"\d{16}",
     "send 0": r"[0-9a-f]{32}",
     "jobs 0": "",
@@ -108,7 +108,7 @@ PRINTED = {
     "errors 0": "it has ended already",
     "retry 0": "ALREADY_EXISTS: .*request.*",
     "dapr 0": r"\d{16}",
-    "pyzeebe 0": r"\d{16}\n\{'id': 7\}\nit has ended",
+    "pyzeebe 0": r"\d{16}\n\{'orderId': 7\}\nit has ended",
     "pyzeebe 1": "",
     "example": r"\d{16}",
 }

@@ -54,9 +54,7 @@ def test_the_demo_succeeds_and_shows_its_steps_and_a_trace(rabbitmq: Broker, own
     assert ended.stdout.startswith("Three orders travel as messages through RabbitMQ")
 
 
-async def test_the_demo_leaves_nothing_on_servers_that_were_given(
-    rabbitmq: Broker, own_zeebe: ZeebeInMemory
-) -> None:
+async def test_the_demo_leaves_nothing_on_servers_that_were_given(rabbitmq: Broker, own_zeebe: ZeebeInMemory) -> None:
     """No instance and no queue, and another consumer of the usual queues does not get its requests."""
     async with await aio_pika.connect(rabbitmq.url) as connection, connection.channel() as channel:
         taken = await channel.declare_queue("zeebe.commands", exclusive=True)

@@ -53,9 +53,7 @@ def test_a_caller_in_another_language_starts_an_instance_and_is_told_that_it_is_
 ) -> None:
     process, file = unique("process"), tmp_path / "order.bpmn"
     file.write_text(processes.work(process, unique("job")))
-    # A path of "/" alone is for some libraries a virtual host without a name.
-    url = rabbitmq.url.removesuffix("/")
-    created, refusal = callers.run(language.command, url, str(file), consumer.queues[0])
+    created, refusal = callers.run(language.command, rabbitmq.url, str(file), consumer.queues[0])
     data = json.loads(created)
     assert (data["bpmnProcessId"], type(data["processInstanceKey"])) == (process, language.key)
     assert refusal.startswith("NOT_FOUND: ")
@@ -67,4 +65,4 @@ def test_a_caller_in_another_language_is_told_that_the_queue_is_missing(
     file = tmp_path / "order.bpmn"
     file.write_text(processes.empty("order"))
     with pytest.raises(ServerError, match=language.unroutable):
-        callers.run(language.command, rabbitmq.url.removesuffix("/"), str(file), unique("queue"))
+        callers.run(language.command, rabbitmq.url, str(file), unique("queue"))

@@ -251,7 +251,7 @@ async def left_in(caller: Caller, queue: str) -> None:
 
 
 def program(directory: Path, *arguments: str) -> str:
-    """What a consumer says whose ledger is in `directory`, until it ends or would consume; nobody is there for it."""
+    """What a consumer says whose ledger is in `directory`, until it ends or connects; nobody is there for it."""
     environment = {
         "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}",
         "LEDGER": f"sqlite:///{directory / 'ledger.db'}",
@@ -263,7 +263,7 @@ def program(directory: Path, *arguments: str) -> str:
     log = directory / "consumer.log"
     process = Process([sys.executable, "-m", "consumer", *arguments], environment, log)
     deadline = time.monotonic() + PATIENCE
-    while process.running and "consuming" not in log.read_text() and time.monotonic() < deadline:
+    while process.running and "connecting to RabbitMQ" not in log.read_text() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.stop()
     return log.read_text()
@@ -295,13 +295,13 @@ async def test_a_ledger_that_cannot_be_read_is_refused_and_moved_aside_only_when
     refused = await asyncio.to_thread(program, tmp_path, "run")
     assert said in refused
     assert "--reset-ledger" in refused
-    assert "consuming" not in refused
+    assert "connecting to RabbitMQ" not in refused
     assert path.read_bytes() == content
     started = await asyncio.to_thread(program, tmp_path, "run", "--reset-ledger")
     [aside] = sorted(tmp_path.glob("ledger.db.*Z"))  # noqa: ASYNC240
     assert aside.read_bytes() == content
     assert aside.name in started
-    assert "consuming" in started
+    assert "connecting to RabbitMQ" in started
 
 
 async def test_a_redis_that_may_forget_is_warned_about_at_the_start(own_rabbitmq: RabbitMQ, tmp_path: Path) -> None:

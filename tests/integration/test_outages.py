@@ -15,6 +15,7 @@ import aio_pika
 import orjson
 import pytest
 import pytest_asyncio
+from yarl import URL
 
 from consumer.broker.topology import REQUEST_QUEUE
 from scripts.consumer import Consumer
@@ -25,7 +26,7 @@ from tests.integration.caller import Caller
 from tests.integration.load import Gate, loaded
 from tests.integration.rawamqp import RawPublisher, content, short
 from tests.integration.stage import PATIENCE, Stage, consumer_of, create, delete, eventually, staged
-from zeebe_amqp import wire
+from zeebe_amqp import __version__, wire
 from zeebe_amqp.reply import Reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -326,3 +327,19 @@ async def test_a_consumer_that_cannot_reach_its_broker_ends_at_once(tmp_path: Pa
     async with launched(tmp_path, "amqp://guest:guest@127.0.0.1:1/", NOWHERE) as consumer:
         await eventually(lambda: "next try in" in consumer.log.read_text(), "it tries")
         assert await asyncio.to_thread(consumer.stop) == 0
+
+
+async def test_the_log_tells_where_it_has_what_and_says_that_it_consumes_when_it_does(stage: Stage) -> None:
+    told = [line.split(" ", 3)[-1] for line in stage.log().splitlines()]
+    wanted = (
+        f"zeebe-amqp-consumer {__version__}: ledger sqlite:///",
+        f"connecting to RabbitMQ at {URL(stage.url).host}:{URL(stage.url).port}",
+        "connected to",
+        f"consuming {', '.join(stage.consumer.queues)}",
+    )
+    found = [next((number for number, line in enumerate(told) if words in line), None) for words in wanted]
+    assert None not in found, told[:10]
+    assert found[0] == 0
+    assert found == sorted(found, key=lambda number: number or 0), told[:10]
+    assert not any("consuming" in line for line in told[: found[-1]])
+    assert f"HTTP at 127.0.0.1:{stage.consumer.port}" in told[0]

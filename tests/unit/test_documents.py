@@ -115,6 +115,31 @@ def test_the_readme_lists_the_operations() -> None:
     assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == list(COMMANDS)
 
 
+SHOWN = [
+    *PAGES,
+    ROOT / "contracts" / "README.md",
+    ROOT / "docker-compose.yml",
+    *(file for file in sorted((ROOT / "examples").rglob("*")) if file.suffix in {".py", ".ts", ".java"}),
+]
+"""What people copy from."""
+
+
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_address_of_a_broker_ends_in_a_slash(page: Path) -> None:
+    """For clients in Java that is a virtual host without a name, which no broker has."""
+    found = re.findall(r"""amqps?://[^\s/"'`,;)>]+/(?=[\s"'`,;)>]|$)""", page.read_text(), re.MULTILINE)
+    assert found == []
+
+
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_an_order_has_the_variable_that_its_process_asks_for(page: Path) -> None:
+    process = (ROOT / "examples" / "order.bpmn").read_text()
+    [name] = re.findall(r'correlationKey="=(\w+)"', process)
+    given = re.findall(r"""(?:"order"|\border\b), "?variables"?[=:] ?{"(\w+)""", page.read_text())
+    given += re.findall(r"""create-instance order --variables '{"(\w+)""", page.read_text())
+    assert set(given) <= {name}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_the_documents_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):

@@ -170,9 +170,11 @@ class Batch:
             )
             answer(reply)
         except CommandError as error:
-            self.journal.failed(entry, error)
-            if error.source is Source.CLIENT and error.code is Code.UNAVAILABLE:
+            code = error.code if error.source is Source.CLIENT else None
+            if code in (Code.UNAVAILABLE, Code.UNAUTHENTICATED):
                 self._stopped = error  # without a broker the others would only wait for their time to be up
+            if code is not Code.UNAUTHENTICATED:  # with other credentials the same request may succeed
+                self.journal.failed(entry, error)
         else:
             self.journal.succeeded(entry, reply)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,19 +15,26 @@ from zeebe_amqp.cli.connection import CONNECTION, REQUEST, TIMEOUT, Connection, 
 from zeebe_amqp.cli.examples import Line
 from zeebe_amqp.cli.help import Explained
 from zeebe_amqp.cli.trace import traced
-from zeebe_amqp.cli.values import STANDARD_INPUT, TEXT, read
+from zeebe_amqp.cli.values import STANDARD_INPUT, TEXT, given
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import CommandError
 
 __all__ = ["call"]
 
 EXAMPLES: Final = (
-    Line("An envelope from standard input", """echo '{"operation": "topology"}' | zeebe-amqp call"""),
+    Line("An envelope", """zeebe-amqp call '{"operation": "topology"}'"""),
+    Line("From a file, or with - from standard input", "zeebe-amqp call @request.json"),
     Line(
         "A file that is the whole message",
-        "zeebe-amqp call order.bpmn --type deploy-process --header fileName=order.bpmn",
+        "zeebe-amqp call @order.bpmn --type deploy-process --header fileName=order.bpmn",
     ),
 )
+
+
+def _body(context: click.Context, parameter: click.Parameter, text: str) -> bytes:
+    if os.path.isfile(text):
+        raise click.BadParameter(f"{text!r} is the name of a file: write @{text} for what is in it", context, parameter)
+    return given(text)
 
 
 def _headers(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
@@ -42,7 +50,12 @@ def _headers(context: click.Context, parameter: click.Parameter, texts: tuple[st
     examples=EXAMPLES,
     params=[
         click.Argument(
-            ["file"], type=TEXT, default=STANDARD_INPUT, metavar="FILE", help="the body; default - (standard input)"
+            ["body"],
+            type=TEXT,
+            default=STANDARD_INPUT,
+            metavar="BODY",
+            callback=_body,
+            help="the body as text, or @file; default - (standard input)",
         ),
         click.Option(
             ["--type", "kind"],
@@ -69,7 +82,7 @@ def _headers(context: click.Context, parameter: click.Parameter, texts: tuple[st
 def call(
     connection: Connection,
     *,
-    file: str,
+    body: bytes,
     kind: str | None,
     headers: dict[str, str],
     content_type: str,
@@ -77,8 +90,8 @@ def call(
     request_id: str | None,
     trace: bool,
 ) -> None:
-    """Send a request's body as it is, also a wrong one, and print the reply's body, also an error's."""
-    body, request = read(file), Request.of(kind, request_id, timeout, trace)
+    """Send a request as it is and print the reply; a wrong request is sent, too, and an error printed."""
+    request = Request.of(kind, request_id, timeout, trace)
     wait = waiting(body, kind, content_type, headers)
     with request.named(), traced(trace) as trace_id, connection.screen.waiting("waiting for the answer"):
         reply = asyncio.run(

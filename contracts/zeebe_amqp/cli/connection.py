@@ -18,10 +18,11 @@ from zeebe_amqp.cli.screen import AUTO, MODES, Screen
 from zeebe_amqp.cli.values import SECONDS, TEXT
 from zeebe_amqp.client import Client
 from zeebe_amqp.errors import CommandError
+from zeebe_amqp.help import Shared
 
 __all__ = ["CONNECTION", "REQUEST", "TIMEOUT", "Connection", "Request", "connected"]
 
-LOCAL: Final = "amqp://guest:guest@127.0.0.1:5672/"
+LOCAL: Final = "amqp://guest:guest@127.0.0.1:5672"
 TIMEOUT: Final = 30.0
 """Seconds to wait for an answer unless told otherwise, besides what the request waits on purpose."""
 
@@ -86,7 +87,7 @@ def _urls(context: click.Context, parameter: click.Parameter, text: str) -> tupl
 
 
 CONNECTION: Final[tuple[click.Parameter, ...]] = (
-    click.Option(
+    Shared(
         ["--url"],
         envvar="AMQP_URL",
         default=LOCAL,
@@ -95,7 +96,7 @@ CONNECTION: Final[tuple[click.Parameter, ...]] = (
         show_envvar=True,
         help=f"the broker, or several hosts of it separated by commas; default {LOCAL}",
     ),
-    click.Option(
+    Shared(
         ["--queues"],
         envvar="AMQP_QUEUES",
         default=f"{wire.COMMANDS_QUEUE},{wire.POLLS_QUEUE}",
@@ -105,7 +106,7 @@ CONNECTION: Final[tuple[click.Parameter, ...]] = (
         help="the service's queues, for commands and for requests that wait on purpose; default "
         f"{wire.COMMANDS_QUEUE},{wire.POLLS_QUEUE}",
     ),
-    click.Option(
+    Shared(
         ["-o", "--output"],
         type=click.Choice(MODES),
         default=AUTO,
@@ -114,15 +115,15 @@ CONNECTION: Final[tuple[click.Parameter, ...]] = (
 )
 """Options of every command that talks to a broker."""
 REQUEST: Final[tuple[click.Parameter, ...]] = (
-    click.Option(
+    Shared(
         ["--timeout"],
         type=SECONDS,
         help='how long to wait for the answer, such as "90s"; default 30s, and what the request waits on purpose',
     ),
-    click.Option(
+    Shared(
         ["--request-id"], type=TEXT, help="identity of the request: sent again, it is answered again, not run again"
     ),
-    click.Option(["--trace"], is_flag=True, help="begin a trace and tell its id; TRACEPARENT is continued in any case"),
+    Shared(["--trace"], is_flag=True, help="begin a trace and tell its id; TRACEPARENT is continued in any case"),
 )
 """Options of every command that sends one request."""
 

@@ -18,6 +18,7 @@ from zeebe_amqp.cli.values import STANDARD_INPUT, TEXT, read
 from zeebe_amqp.commands import COMMANDS, Command, DeployProcess, DeployResource
 from zeebe_amqp.commands.resources import Resource
 from zeebe_amqp.errors import CommandError
+from zeebe_amqp.help import Shared
 
 __all__ = ["command", "commands"]
 
@@ -47,11 +48,9 @@ def command(operation: str, name: str | None = None) -> click.Command:
 
 SENDING: Final[tuple[click.Parameter, ...]] = (
     *REQUEST,
-    click.Option(["--forget"], is_flag=True, help="leave the request with the broker, and wait for no answer"),
-    click.Option(
-        ["--string-keys"], is_flag=True, help="keys in the answer as text, for readers whose numbers are doubles"
-    ),
-    click.Option(["--dry-run"], is_flag=True, help="check the request, and print it instead of sending it"),
+    Shared(["--forget"], is_flag=True, help="leave the request with the broker, and wait for no answer"),
+    Shared(["--string-keys"], is_flag=True, help="keys in the answer as text, for readers whose numbers are doubles"),
+    Shared(["--dry-run"], is_flag=True, help="check the request, and print it instead of sending it"),
     *CONNECTION,
 )
 """Options that all operations have."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 from click.shell_completion import get_completion_class
 
-from zeebe_amqp import __version__
+from zeebe_amqp import __version__, help
 from zeebe_amqp.cli import exits, operations
 from zeebe_amqp.cli.batch import batch
 from zeebe_amqp.cli.call import call
@@ -20,6 +20,7 @@ from zeebe_amqp.cli.examples import PROGRAM
 from zeebe_amqp.cli.screen import printable
 from zeebe_amqp.cli.watch import watch
 from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.help import BriefGroup
 
 __all__ = ["program", "run"]
 
@@ -27,20 +28,18 @@ LIBRARIES: Final = ("aiormq", "aio_pika", "asyncio")
 SHELLS: Final = ("bash", "zsh", "fish")
 
 
-class Program(click.Group):
+class Program(BriefGroup):
     """The commands in two sections: operations of the engine, and the rest."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Each command with its first sentence."""
-        names = {"Operations": list(COMMANDS), "Commands": [name for name in self.commands if name not in COMMANDS]}
-        for title, section in names.items():
-            with formatter.section(title):
-                formatter.write_dl([(name, self.commands[name].get_short_help_str(90)) for name in section])
+        """Each command with a phrase."""
+        self.write_commands(formatter, "Operations", list(COMMANDS))
+        self.write_commands(formatter, "Commands", [name for name in self.commands if name not in COMMANDS])
 
 
 @click.group(
     cls=Program,
-    context_settings={"max_content_width": 120, "help_option_names": ["-h", "--help"]},
+    context_settings={"max_content_width": 120, "help_option_names": help.NAMES},
     epilog="Exit codes: 0 done, 2 nothing was sent, 11 to 26 not executed, 41 to 56 it may have been executed.",
 )
 @click.version_option(__version__, prog_name=PROGRAM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final, TextIO
 
 import click
@@ -14,7 +15,7 @@ from rich.console import Console
 from zeebe_amqp.errors import CommandError, Outcome
 from zeebe_amqp.members import LIST
 
-__all__ = ["AUTO", "MODES", "Screen", "compact", "layout", "printable"]
+__all__ = ["AUTO", "MODES", "Screen", "compact", "layout", "printable", "timed"]
 
 AUTO: Final = "auto"
 """Each stream decides for itself."""
@@ -22,6 +23,8 @@ MODES: Final = (AUTO, "text", "json")
 """What `-o` takes."""
 _DOCUMENTS: Final = ("variables", "customHeaders")
 """Fields of replies that are JSON documents as text."""
+_DEADLINE: Final = "deadline"
+"""The field of replies that is a moment: milliseconds since 1970."""
 
 
 class Screen:
@@ -45,7 +48,7 @@ class Screen:
     def result(self, raw: bytes) -> None:
         """The data of a reply; a list is a line for each of its items when piped."""
         if self.people:
-            click.echo("\n".join(layout(msgspec.json.decode(raw))) or "none")
+            click.echo("\n".join(layout(timed(msgspec.json.decode(raw)))) or "none")
             return
         for item in LIST.decode(raw) if raw.lstrip()[:1] == b"[" else [raw]:
             click.echo(compact(bytes(item)))
@@ -61,7 +64,7 @@ class Screen:
             return
         words = " ".join(f"{name}={value}" for name, value in facts.items())
         click.echo(click.style(printable(words), fg="cyan"))
-        value = msgspec.json.decode(body) if isinstance(body, msgspec.Raw) else body
+        value = timed(msgspec.json.decode(body)) if isinstance(body, msgspec.Raw) else body
         click.echo("\n".join(f"  {line}" for line in layout(value)))
 
     def note(self, words: str, **facts: Any) -> None:
@@ -134,6 +137,24 @@ def _word(value: Any) -> str:
         case None:
             return "none"
     return msgspec.json.encode(value).decode()
+
+
+def timed(value: Any) -> Any:
+    """A reply with its moments as times; its documents are text still, and mean what they like by such a name."""
+    match value:
+        case dict():
+            return {key: _moment(each) if key == _DEADLINE else timed(each) for key, each in value.items()}
+        case list():
+            return [timed(each) for each in value]
+    return value
+
+
+def _moment(value: Any) -> Any:
+    """Milliseconds since 1970 as a time here, with its zone; what is none, or out of range, stays as it is."""
+    try:
+        return datetime.fromtimestamp(int(value) / 1000).astimezone().isoformat(timespec="milliseconds")
+    except (TypeError, ValueError, OverflowError, OSError):
+        return value
 
 
 def _parsed(value: Any) -> Any:

@@ -14,7 +14,7 @@ import orjson
 from zeebe_amqp import periods
 from zeebe_amqp.words import quoted
 
-__all__ = ["DOCUMENT", "NUMBER", "SECONDS", "TEXT", "read"]
+__all__ = ["DOCUMENT", "NUMBER", "SECONDS", "TEXT", "given", "read"]
 
 STANDARD_INPUT: Final = "-"
 _NUMBER: Final = re.compile(r"-?[0-9]{1,20}")
@@ -48,19 +48,21 @@ class NumberType(click.ParamType[int]):
 
 
 class DocumentType(click.ParamType[msgspec.Raw]):
-    """JSON, given as text, as `@file`, or as `@-` on standard input; it is sent as it is."""
+    """JSON, given as `given` says; it is sent as it is."""
 
     name = "json"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> msgspec.Raw:
         """The JSON text, known to be exactly one value."""
         try:
-            raw = read(value[1:]) if value.startswith("@") else value.encode()
+            raw = given(value)
             orjson.loads(raw)
         except UnicodeEncodeError:
             self.fail("expected JSON, found bytes that are not UTF-8", param, ctx)
         except orjson.JSONDecodeError as problem:
-            self.fail(f"not valid JSON: {problem} (or name a file: @variables.json)", param, ctx)
+            self.fail(
+                f"not valid JSON: {problem} (or name a file: @variables.json, or give - for standard input)", param, ctx
+            )
         return msgspec.Raw(raw.strip())
 
 
@@ -90,6 +92,17 @@ DOCUMENT: Final = DocumentType()
 """The type of JSON."""
 SECONDS: Final = SecondsType()
 """The type of how long the program waits."""
+
+
+def given(text: str) -> bytes:
+    """What is meant by text that may be the thing itself, `@file`, or "-" for standard input.
+
+    Raises:
+        click.FileError: the file cannot be read.
+    """
+    if text == STANDARD_INPUT:
+        return read(text)
+    return read(text[1:]) if text.startswith("@") else text.encode()
 
 
 def read(name: str) -> bytes:

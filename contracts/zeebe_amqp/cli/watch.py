@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import repeat
 from typing import Any, Final, cast
@@ -22,7 +21,7 @@ from zeebe_amqp.cli.examples import Line
 from zeebe_amqp.cli.help import Explained
 from zeebe_amqp.cli.values import SECONDS, TEXT
 from zeebe_amqp.client.answers import failure
-from zeebe_amqp.connection import TROUBLE, connect, library_calls, said
+from zeebe_amqp.connection import TROUBLE, LoginRefused, connect, library_calls, said
 from zeebe_amqp.errors import Code, CommandError, Outcome
 
 __all__ = ["watch"]
@@ -61,7 +60,7 @@ EXAMPLES: Final = (
 def watch(
     connection: Connection, *, name: str, exchange: str | None, keep: bool, count: int | None, timeout: float | None
 ) -> None:
-    """Show replies as they come to a queue, and take them out of it, each when it was shown."""
+    """Show replies as they come to a queue; each is taken out of it when it was shown."""
     if keep and exchange is not None:
         raise click.UsageError("--keep: not allowed together with --exchange, which takes nothing away")
     try:
@@ -84,6 +83,8 @@ async def _watch(
     except (ChannelNotFoundEntity, ChannelAccessRefused) as error:
         code = Code.NOT_FOUND if isinstance(error, ChannelNotFoundEntity) else Code.PERMISSION_DENIED
         raise _failed(code, str(error)) from error
+    except LoginRefused as error:
+        raise _failed(Code.UNAUTHENTICATED, str(error)) from error
     except TROUBLE as error:
         raise _failed(Code.UNAVAILABLE, f"the connection to the broker: {said(error)}") from error
 
@@ -92,8 +93,12 @@ async def _connected(urls: Sequence[str]) -> AbstractConnection:
     """A connection to the first host that answers."""
     *others, last = urls
     for url in others:
-        with suppress(*TROUBLE):
+        try:
             return await connect(url, NAME)
+        except LoginRefused:  # the others have the same users
+            raise
+        except TROUBLE:
+            continue
     return await connect(last, NAME)
 
 

@@ -3,12 +3,13 @@
 from zeebe_amqp.client.client import Client
 from zeebe_amqp.client.jobs import Job, Jobs
 from zeebe_amqp.client.sync import SyncClient
-from zeebe_amqp.client.transport import Lost, NotConnected, Outgoing, Peer, Refused, Transport, Unroutable
+from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Peer, Refused, Transport, Unroutable
 from zeebe_amqp.client.worker import BpmnError, Handler, JobFailure, Worker
 
 __all__ = [
     "BpmnError",
     "Client",
+    "Denied",
     "Handler",
     "Job",
     "JobFailure",

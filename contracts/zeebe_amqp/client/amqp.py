@@ -21,7 +21,7 @@ from pamqp.commands import Basic
 
 from zeebe_amqp import wire
 from zeebe_amqp.client.link import Ended, Link
-from zeebe_amqp.client.transport import Lost, NotConnected, Outgoing, Peer, Refused, Unroutable
+from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Peer, Refused, Unroutable
 from zeebe_amqp.connection import RPC_TIMEOUT, TROUBLE, library_calls
 
 __all__ = ["AmqpTransport"]
@@ -53,7 +53,7 @@ class AmqpTransport:
         tls: ssl.SSLContext | None = None,
         name: str = APP_ID,
     ) -> None:
-        self._link = Link(urls, name, tls, self._opened)
+        self._link = Link(urls, name, tls, self._opened, self._denied)
         self._reply_queue = reply_queue
         self._reply_to = ""
         self._channel: RawChannel | None = None
@@ -83,6 +83,10 @@ class AmqpTransport:
         assert self._peer is not None
         self._peer.connected()
 
+    def _denied(self, reason: str) -> None:
+        assert self._peer is not None
+        self._peer.denied(reason)
+
     async def _consume(self, channel: RawChannel) -> None:
         if self._reply_queue is None:
             self._reply_to = wire.DIRECT_REPLY_TO
@@ -103,6 +107,8 @@ class AmqpTransport:
     async def publish(self, request: Outgoing) -> None:
         """Publish with confirm, and returned when there is no such queue; see `Transport.publish`."""
         channel = self._channel
+        if channel is None and self._link.denial is not None:
+            raise Denied(self._link.denial)
         if channel is None:
             raise NotConnected
         try:

@@ -16,7 +16,7 @@ from zeebe_amqp import envelope, wire
 from zeebe_amqp.client.amqp import AmqpTransport
 from zeebe_amqp.client.answers import failure, read
 from zeebe_amqp.client.tracing import tracing
-from zeebe_amqp.client.transport import Lost, NotConnected, Outgoing, Refused, Transport, Unroutable
+from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Refused, Transport, Unroutable
 from zeebe_amqp.commands import Command, rules
 from zeebe_amqp.commands.command import DATA
 from zeebe_amqp.errors import Code, CommandError, Outcome, invalid
@@ -101,6 +101,7 @@ class Client:
         """Connect.
 
         Raises:
+            Unauthenticated: the broker does not accept the address's user and password.
             Unavailable: no broker could be reached.
         """
         await self._transport.open(self)
@@ -243,6 +244,9 @@ class Client:
             await self._transport.publish(pending.request)
         except NotConnected:
             pending.sent = sent
+        except Denied as error:
+            pending.sent = sent
+            _fail(pending, _denied(pending, str(error)))
         except Lost as error:
             log.debug("request %s: %s", pending.request.request_id, error)
         except Unroutable:
@@ -263,6 +267,11 @@ class Client:
             task = asyncio.get_running_loop().create_task(self._transmit(pending))
             self._resending.add(task)
             task.add_done_callback(self._resending.discard)
+
+    def denied(self, reason: str) -> None:
+        """Fail everything that has no answer yet; called by the transport."""
+        for pending in self._pending.values():
+            _fail(pending, _denied(pending, reason))
 
     def received(self, correlation_id: str | None, body: bytes) -> None:
         """Hand a reply to who waits for it; called by the transport."""
@@ -314,6 +323,12 @@ def _fail(pending: _Pending, error: Exception) -> None:
         error.request_id = pending.request.request_id
     if not pending.answer.done():
         pending.answer.set_exception(error)
+
+
+def _denied(pending: _Pending, reason: str) -> CommandError:
+    # What was sent before the credentials became wrong may have been executed.
+    outcome = Outcome.UNKNOWN if pending.sent else Outcome.NOT_EXECUTED
+    return failure(Code.UNAUTHENTICATED, reason, pending.operation, outcome=outcome)
 
 
 def _no_queue(pending: _Pending, sent: bool) -> CommandError:

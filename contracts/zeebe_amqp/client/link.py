@@ -13,17 +13,28 @@ from typing import TypeAlias
 from aio_pika.abc import AbstractConnection
 from yarl import URL
 
-from zeebe_amqp.connection import TROUBLE, being_cancelled, close, connect, library_calls, said
-from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
+from zeebe_amqp.client.answers import failure
+from zeebe_amqp.connection import (
+    PORTS,
+    TROUBLE,
+    LoginRefused,
+    being_cancelled,
+    close,
+    connect,
+    library_calls,
+    place,
+    said,
+)
+from zeebe_amqp.errors import Code, CommandError, Outcome
 
 __all__ = ["Ended", "Link", "Opened"]
 
 log = logging.getLogger(__name__)
 
-PORTS = {"amqp": 5672, "amqps": 5671}
-"""The usual port of each kind of address."""
 LONGEST_PAUSE = 5.0
 """Seconds between two attempts at most: callers are waiting."""
+FEW = 5
+"""The failures that make the pause the longest; after a refused login nobody waits for the next attempt."""
 
 Ended: TypeAlias = Callable[[str], None]
 """Says why a connection is of no more use; it is then closed and opened anew."""
@@ -39,14 +50,25 @@ class Link:
         name: shown in the broker's list of connections.
         tls: for `amqps://`; None = as the address says.
         opened: called with each new connection; when it fails, the connection is closed and tried again.
+        denied: called when the broker does not let us log in again; that is tried on, since somebody may mend it.
     """
 
-    def __init__(self, urls: Sequence[str], name: str, tls: ssl.SSLContext | None, opened: Opened) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        name: str,
+        tls: ssl.SSLContext | None,
+        opened: Opened,
+        denied: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._urls = checked(urls)
         self._turns = cycle(self._urls)
         self._name = name
         self._tls = tls
         self._opened = opened
+        self._denied = denied
+        self.denial: str | None = None
+        """Why the broker does not let us log in; None while it does, or was not asked."""
         self._connection: AbstractConnection | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -54,6 +76,7 @@ class Link:
         """Connect to the first host that answers, and stay connected from then on.
 
         Raises:
+            Unauthenticated: a host does not accept the credentials; the others have the same users.
             Unavailable: none answered; the text says what each of them said.
         """
         failures = []
@@ -61,10 +84,13 @@ class Link:
             url = next(self._turns)
             try:
                 ended = await self._connect(url)
+            except LoginRefused as error:
+                await self._disconnect()
+                raise failure(Code.UNAUTHENTICATED, str(error), None, outcome=Outcome.NOT_EXECUTED) from error
             except TROUBLE as error:
                 await self._disconnect()
                 _check_cancelled()
-                failures.append(f"{_place(URL(url))}: {said(error)}")
+                failures.append(f"{place(url)}: {said(error)}")
             except BaseException:
                 await self._disconnect()
                 raise
@@ -94,6 +120,11 @@ class Link:
             await asyncio.sleep(backoff(failures))
             try:
                 return await self._connect(next(self._turns))
+            except LoginRefused as error:
+                log.error("broker: %s", error)
+                failures = FEW
+                self.denial = str(error)
+                self._denied(self.denial)
             except TROUBLE as error:
                 log.warning("broker: %s", said(error))
             except Exception:  # whatever it is: nobody else would open the connection again
@@ -111,6 +142,7 @@ class Link:
         with library_calls():
             self._connection = await connect(url, self._name, self._tls)
             self._connection.close_callbacks.add(lambda _, error=None: end(said(error)))
+            self.denial = None
             await self._opened(self._connection, end)
         return ended
 
@@ -134,7 +166,7 @@ def checked(urls: Sequence[str]) -> tuple[str, ...]:
     for url in urls:
         if URL(url).scheme not in PORTS or not URL(url).host:
             found = url.rpartition("@")[2]
-            raise ValueError(f"broker: expected an address such as amqp://user:password@host/, found {found!r}")
+            raise ValueError(f"broker: expected an address such as amqp://user:password@host:5672, found {found!r}")
     if not urls:
         raise ValueError("broker: expected at least one address, found none")
     return tuple(urls)
@@ -145,17 +177,6 @@ def backoff(failures: int) -> float:
     return min(LONGEST_PAUSE, 0.2 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
 
 
-def _place(url: URL) -> str:
-    return f"{url.host}:{url.port or PORTS[url.scheme]}"
-
-
 def _unreachable(reasons: str) -> CommandError:
-    return CommandError.of(
-        Error(
-            code=Code.UNAVAILABLE,
-            message=f"no broker: {reasons}; is it up, and the address right?",
-            source=Source.CLIENT,
-            outcome=Outcome.NOT_EXECUTED,
-            retryable=True,
-        )
-    )
+    message = f"no broker: {reasons}; is it up, and the address right?"
+    return failure(Code.UNAVAILABLE, message, None, outcome=Outcome.NOT_EXECUTED, retryable=True)

@@ -51,6 +51,7 @@ class SyncClient:
         """Connect.
 
         Raises:
+            Unauthenticated: the broker does not accept the address's user and password.
             Unavailable: no broker could be reached.
         """
         self._connected()

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from zeebe_amqp import wire
 
-__all__ = ["Lost", "NotConnected", "Outgoing", "Peer", "Refused", "Transport", "Unroutable"]
+__all__ = ["Denied", "Lost", "NotConnected", "Outgoing", "Peer", "Refused", "Transport", "Unroutable"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +33,10 @@ class NotConnected(Exception):
     """Nothing was written; `Peer.connected` will say when it makes sense again."""
 
 
+class Denied(Exception):
+    """The broker does not accept our credentials: nothing was written, and waiting would not help."""
+
+
 class Lost(Exception):
     """It is not known whether the request arrived; `Peer.connected` will say when to send it again."""
 
@@ -51,6 +55,9 @@ class Peer(Protocol):
     def connected(self) -> None:
         """Requests can be published; those without an answer are to be published again."""
 
+    def denied(self, reason: str) -> None:
+        """The broker accepts our credentials no more: nobody should wait."""
+
     def received(self, correlation_id: str | None, body: bytes) -> None:
         """A reply came."""
 
@@ -62,6 +69,7 @@ class Transport(Protocol):
         """Connect, and stay connected until `close`.
 
         Raises:
+            Unauthenticated: the server does not accept our credentials.
             Unavailable: no server could be reached.
         """
 
@@ -69,7 +77,7 @@ class Transport(Protocol):
         """Publish a request; returns when it is safe with the broker.
 
         Raises:
-            NotConnected, Lost, Unroutable, Refused: as they say.
+            NotConnected, Denied, Lost, Unroutable, Refused: as they say.
             TimeoutError: the time of the request is up; for a transport with a time of its own.
         """
 

@@ -28,14 +28,14 @@ class Broker(Result, frozen=True, kw_only=True):
 
 
 class TopologyResult(Result, frozen=True, kw_only=True):
-    """The cluster as the gateway sees it."""
+    """The cluster as the gateway sees it; gateways before 8.9 do not say `cluster_id`."""
 
     brokers: tuple[Broker, ...]
     cluster_size: int
     partitions_count: int
     replication_factor: int
     gateway_version: str
-    cluster_id: str
+    cluster_id: str | None
 
 
 class Topology(Command[TopologyResult], frozen=True, kw_only=True):

@@ -44,7 +44,7 @@ class EvaluatedDecision(Result, frozen=True, kw_only=True):
     matched_rules: tuple[MatchedRule, ...]
     evaluated_inputs: tuple[EvaluatedInput, ...]
     tenant_id: str
-    decision_evaluation_instance_key: str = ""
+    decision_evaluation_instance_key: str | None = None
 
 
 class DecisionEvaluated(Result, frozen=True, kw_only=True):
@@ -65,11 +65,14 @@ class DecisionEvaluated(Result, frozen=True, kw_only=True):
     failure_message: str
     tenant_id: str
     decision_instance_key: int = 0
-    decision_evaluation_key: int = 0
+    decision_evaluation_key: int | None = None
 
 
 class EvaluateDecision(Command[DecisionEvaluated], frozen=True, kw_only=True):
-    """Evaluate a decision by id (its latest version) or by key; a failing evaluation is a result, not an error."""
+    """Evaluate a decision by id or by key; an id means its latest version.
+
+    A failing evaluation is a result, not an error.
+    """
 
     operation: ClassVar[str] = "evaluate-decision"
     one_of: ClassVar[tuple[str, ...]] = ("decision_id", "decision_key")

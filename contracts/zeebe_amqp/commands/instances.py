@@ -17,14 +17,14 @@ WAIT: Final = 15_000
 
 
 class InstanceCreated(Result, frozen=True, kw_only=True):
-    """A process instance that was started; `business_id` is None when it has none."""
+    """A process instance that was started; `business_id` is None when it has none, `tags` before gateway 8.8."""
 
     process_definition_key: int
     bpmn_process_id: str
     version: int
     process_instance_key: int
     tenant_id: str
-    tags: tuple[str, ...] = ()
+    tags: tuple[str, ...] | None = None
     business_id: str | None = None
 
 
@@ -53,9 +53,9 @@ class RuntimeInstruction(Part, frozen=True, kw_only=True):
 
 
 class CreateInstance(Command[InstanceCreated], frozen=True, kw_only=True):
-    """Start a process by id (and version; None = the latest) or by key; `with_result` waits for its end.
+    """Start a process by id or by key; an id means its latest version unless `version` names one.
 
-    `request_timeout` (at most 15 minutes) and `fetch_variables` only count with `with_result`.
+    `with_result` waits for its end; `request_timeout` (at most 15 minutes) and `fetch_variables` only count with it.
     """
 
     operation: ClassVar[str] = "create-instance"
@@ -204,7 +204,7 @@ class MigrationPlan(Part, frozen=True, kw_only=True):
 
 
 class MigrateInstance(Command[None], frozen=True, kw_only=True):
-    """Let a process instance go on with another process definition."""
+    """Let an instance go on with another process definition."""
 
     operation: ClassVar[str] = "migrate-instance"
 

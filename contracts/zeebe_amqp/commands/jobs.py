@@ -43,6 +43,7 @@ class ActivatedJob(Result, Carrier, frozen=True, kw_only=True):
     """A job that is locked for the caller until `deadline` (milliseconds since 1970).
 
     `custom_headers` and `variables` are JSON documents as text; `kind` and `listener_event_type` enum names.
+    Gateways before 8.8 know no `kind` and no `tags`; only listeners' jobs have a `listener_event_type`.
     """
 
     key: int
@@ -59,10 +60,10 @@ class ActivatedJob(Result, Carrier, frozen=True, kw_only=True):
     deadline: int
     variables: str
     tenant_id: str
-    kind: str
-    listener_event_type: str
+    kind: str | None
+    listener_event_type: str | None
     user_task: UserTask | None = None
-    tags: tuple[str, ...] = ()
+    tags: tuple[str, ...] | None = None
 
     def headers(self) -> dict[str, str]:
         """The custom headers of the job's element, parsed."""
@@ -162,7 +163,7 @@ class UpdateJobRetries(Command[None], frozen=True, kw_only=True):
 
 
 class UpdateJobTimeout(Command[None], frozen=True, kw_only=True):
-    """Let the lock of an activated job end this long after now."""
+    """Let the lock of a job end this long after now."""
 
     operation: ClassVar[str] = "update-job-timeout"
 

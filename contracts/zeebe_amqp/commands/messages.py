@@ -36,7 +36,7 @@ class SignalBroadcast(Result, frozen=True, kw_only=True):
 
 
 class BroadcastSignal(Command[SignalBroadcast], frozen=True, kw_only=True):
-    """Broadcast a signal to all process instances, and start the processes, that wait for it."""
+    """Broadcast a signal to everything that waits for it; process instances go on, processes start."""
 
     operation: ClassVar[str] = "broadcast-signal"
 
@@ -61,7 +61,7 @@ class ConditionalEvaluated(Result, frozen=True, kw_only=True):
 
 
 class EvaluateConditional(Command[ConditionalEvaluated], frozen=True, kw_only=True):
-    """Evaluate the conditional start events, of one process definition or (None) of all, with these variables."""
+    """Start the processes whose condition is true; of one process definition or (None) of all, with these variables."""
 
     operation: ClassVar[str] = "evaluate-conditional"
 

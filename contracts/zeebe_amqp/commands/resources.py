@@ -211,7 +211,10 @@ class ResourceDeleted(Result, frozen=True, kw_only=True):
 
 
 class DeleteResource(Command[ResourceDeleted], frozen=True, kw_only=True):
-    """Delete a process definition, decision requirements or a form by key; with their history when asked for."""
+    """Delete a deployed resource by its key; a process definition, decision requirements or a form.
+
+    `delete_history` deletes its history, too.
+    """
 
     operation: ClassVar[str] = "delete-resource"
 

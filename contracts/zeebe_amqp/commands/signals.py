@@ -18,7 +18,7 @@ VARIABLES = f"{DATA}.variables"
 
 
 class Signal(Command[None], frozen=True, kw_only=True, forbid_unknown_fields=False):
-    """Deliver a signal by the body of Camunda 7's `POST /signal`; unknown fields are ignored, null is as if absent.
+    """Deliver a signal like Camunda 7's `POST /signal`; unknown fields are ignored, null is as if absent.
 
     `variables` are typed: `{"x": {"value": 24, "type": "Integer", "valueInfo": {}}}`, the type may be left out.
     `tenant_id` None and `without_tenant_id` false = everyone.

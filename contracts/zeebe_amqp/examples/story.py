@@ -39,7 +39,7 @@ def _created(instance: int, name: str = "parcel", key: int = PARCEL.like) -> dic
         "version": 1,
         "processInstanceKey": instance,
         "tenantId": TENANT,
-        "tags": [],
+        "tags": None,
         "businessId": None,
     }
 
@@ -60,10 +60,10 @@ def _job(number: str, key: int, instance: int, element: int) -> dict[str, Any]:
         "deadline": 1893456000000,
         "variables": f'{{"number":"{number}"}}',
         "tenantId": TENANT,
-        "kind": "BPMN_ELEMENT",
-        "listenerEventType": "ASSIGNING",
+        "kind": None,
+        "listenerEventType": None,
         "userTask": None,
-        "tags": [],
+        "tags": None,
     }
 
 
@@ -94,7 +94,7 @@ EXAMPLES: Final[tuple[Example, ...]] = (
             "partitionsCount": 1,
             "replicationFactor": 1,
             "gatewayVersion": "8.6.0",
-            "clusterId": "",
+            "clusterId": None,
         },
         "The cluster",
     ),
@@ -300,14 +300,14 @@ EXAMPLES: Final[tuple[Example, ...]] = (
                     ],
                     "evaluatedInputs": [{"inputId": "amount", "inputName": "amount", "inputValue": "120"}],
                     "tenantId": TENANT,
-                    "decisionEvaluationInstanceKey": "",
+                    "decisionEvaluationInstanceKey": None,
                 }
             ],
             "failedDecisionId": "",
             "failureMessage": "",
             "tenantId": TENANT,
             "decisionInstanceKey": 2251799813685316,
-            "decisionEvaluationKey": 0,
+            "decisionEvaluationKey": None,
         },
         "A decision table",
     ),

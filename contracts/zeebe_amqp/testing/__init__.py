@@ -4,7 +4,7 @@
         zeebe_consumer.script(CreateInstance, answer(process_instance_key=7))
         async with zeebe_consumer.client() as zeebe:
             await start_order(zeebe, 42)
-        assert zeebe_consumer.count(CreateInstance(bpmn_process_id="order", variables={"id": 42})) == 1
+        assert zeebe_consumer.count(CreateInstance(bpmn_process_id="order", variables={"orderId": 42})) == 1
 
 The fixture `zeebe_consumer` comes with the package; it fails the test when something happened that was not scripted,
 or did not happen that was.

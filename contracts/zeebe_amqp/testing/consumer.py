@@ -175,7 +175,7 @@ class FakeConsumer:
     def of(self, asked: type[CommandT] | CommandT) -> list[CommandT]:
         """The commands that arrived, repetitions included, oldest first; `asked` as for `script`.
 
-        Their documents are Python values: `consumer.of(CreateInstance)[0].variables == {"id": 7}`.
+        Their documents are Python values: `consumer.of(CreateInstance)[0].variables == {"orderId": 7}`.
         """
         return [call.command for call in self._asked(asked)]
 

@@ -89,7 +89,8 @@ class FakeJob:
             "element_instance_key": self.key + 3,
             "tenant_id": DEFAULT_TENANT,
             "kind": "BPMN_ELEMENT",
-            "listener_event_type": "ASSIGNING",
+            "listener_event_type": None,
+            "tags": (),
             **self.facts,
         }
         return ActivatedJob(

@@ -152,6 +152,7 @@ def _evaluated(command: EvaluateDecision, key: Keys) -> DecisionEvaluated:
         failure_message="",
         tenant_id=command.tenant_id or DEFAULT_TENANT,
         decision_instance_key=key(),
+        decision_evaluation_key=key(),
     )
 
 

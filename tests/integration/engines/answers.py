@@ -27,7 +27,7 @@ def creation(scene: Scene, **more: Any) -> dict[str, Any]:
         "version": 1,
         "processInstanceKey": KEY,
         "tenantId": scene.kind.tenant,
-        "tags": [],
+        "tags": scene.kind.says("8.8", []),
         "businessId": None,
         **more,
     }

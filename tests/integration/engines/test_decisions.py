@@ -30,7 +30,7 @@ def evaluated(scene: Scene, name: str, title: str, kind: str, output: str, **mor
         "matchedRules": [],
         "evaluatedInputs": [],
         "tenantId": scene.kind.tenant,
-        "decisionEvaluationInstanceKey": "",
+        "decisionEvaluationInstanceKey": scene.kind.says("8.8", ""),
         **more,
     }
 
@@ -50,7 +50,7 @@ def evaluation(scene: Scene, name: str, output: str, steps: list[dict[str, Any]]
         "failureMessage": "",
         "tenantId": scene.kind.tenant,
         "decisionInstanceKey": KEY if scene.kind.numbers_evaluations else 0,
-        "decisionEvaluationKey": 0,
+        "decisionEvaluationKey": scene.kind.says("8.8", 0),
         **more,
     }
 

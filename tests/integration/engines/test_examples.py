@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from consumer.gateway.protocol.since import SINCE
 from tests.integration.scene import KEY, PARTITION_SHIFT, Scene, refused
 from tests.unit.contracts.asyncapi.schema import problems
 from zeebe_amqp.errors import Code, Source
 from zeebe_amqp.examples import EXAMPLES, Example, filled, kept
 
-ANYWHERE = {"host", "port", "deadline", "gatewayVersion", "tenantId", "decisionInstanceKey"}
+NEWER = {name.rpartition(".")[2] for name, since in SINCE.items() if since > (8, 6) and "Request" not in name}
+ANYWHERE = {"host", "port", "deadline", "gatewayVersion", "tenantId", "decisionInstanceKey", *NEWER}
 """Fields of replies that depend on where the engine runs, and on which it is."""
 TOO_NEW = {"evaluate-conditional"}
 """Operations that most engines do not know yet."""

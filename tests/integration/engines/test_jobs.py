@@ -34,10 +34,10 @@ async def test_activate_jobs_answers_jobs_with_every_field(scene: Scene) -> None
         "retries": 4,
         "variables": '{"b":2}',
         "tenantId": scene.kind.tenant,
-        "kind": "BPMN_ELEMENT",
-        "listenerEventType": "ASSIGNING",
+        "kind": scene.kind.says("8.8", "BPMN_ELEMENT"),
+        "listenerEventType": None,
         "userTask": None,
-        "tags": [],
+        "tags": scene.kind.says("8.8", []),
     }
 
 

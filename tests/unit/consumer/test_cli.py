@@ -9,13 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from aiohttp import web
 from click.testing import CliRunner, Result
 
 from consumer.cli import main
@@ -130,7 +131,7 @@ def test_it_tells_its_version(invoke: Any) -> None:
 
 @pytest.mark.parametrize("command", [[], ["run"], ["check"], ["config"], ["operations"]])
 def test_every_command_explains_itself(invoke: Any, command: list[str]) -> None:
-    ended = invoke(*command, "--help")
+    ended = invoke(*command, "--help-all")
     assert ended.exit_code == 0
     assert "Usage:" in ended.stdout
     if command != ["operations"]:
@@ -236,6 +237,44 @@ async def test_check_says_what_is_there(program: Any) -> None:
     }
 
 
+@pytest.mark.parametrize("plaintext", ["true", "false"])
+async def test_check_says_that_a_port_is_not_for_grpc_and_what_to_do(program: Any, plaintext: str) -> None:
+    async with rest_api() as address:
+        settings = {"ZEEBE_ADDRESS": address, "ZEEBE_INSECURE_CONNECTION": plaintext, "AMQP_URL": NOWHERE}
+        ended = await asyncio.to_thread(lambda: program("check", **settings))
+    _, gateway = lines(ended.stdout)
+    assert (ended.returncode, gateway["ok"]) == (1, False)
+    assert "HTTP answers there, not gRPC" in gateway["found"]
+    assert "gRPC must be enabled on the gateway" in gateway["found"]
+    assert "26500" in gateway["found"]
+
+
+def test_check_says_what_may_be_the_matter_with_a_closed_port(program: Any) -> None:
+    ended = program("check", ZEEBE_ADDRESS=f"127.0.0.1:{free_port()}", AMQP_URL=NOWHERE)
+    _, gateway = lines(ended.stdout)
+    for words in ("nothing listens at ZEEBE_ADDRESS", "gRPC must be enabled on the gateway", "26500"):
+        assert words in gateway["found"]
+
+
+async def test_check_says_that_a_gateway_speaks_plaintext(program: Any) -> None:
+    async with FakeGateway() as fake:
+        ended = await asyncio.to_thread(lambda: program("check", ZEEBE_ADDRESS=fake.address, AMQP_URL=NOWHERE))
+    _, gateway = lines(ended.stdout)
+    assert "set ZEEBE_INSECURE_CONNECTION=true" in gateway["found"]
+
+
+@asynccontextmanager
+async def rest_api() -> AsyncIterator[str]:
+    """The address of a gateway's other port, which speaks HTTP."""
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield "{}:{}".format(*runner.addresses[0])
+    finally:
+        await runner.cleanup()
+
+
 async def test_check_is_not_content_with_a_gateway_that_has_no_broker(program: Any) -> None:
     async with FakeGateway() as fake:
         fake.always("Topology", answer(pb.TopologyResponse(gatewayVersion="8.6.0")))
@@ -291,11 +330,14 @@ def test_it_runs_until_a_signal_and_ends_well(
     settings = {**environment, "AMQP_URL": NOWHERE, "ZEEBE_ADDRESS": "127.0.0.1:1", "HTTP_ADDRESS": "off"}
     with running(command, tmp_path, settings) as started:
         assert started.stdout is not None
-        logged = [next(line for line in started.stdout if "consuming" in line)]
+        logged = [started.stdout.readline()]
+        logged += [next(line for line in started.stdout if "next try in" in line)]
         started.send_signal(number)
         logged += started.stdout.readlines()
         assert started.wait() == 0
     messages = [entry["message"] for entry in lines("".join(logged))]
-    assert messages[0] == "consuming zeebe.commands, zeebe.polls, commanding 127.0.0.1:1"
+    place = "ledger sqlite:///.state/ledger.db, HTTP off, gateway 127.0.0.1:1"
+    assert messages[0] == f"zeebe-amqp-consumer {__version__}: {place}"
+    assert not any("consuming" in message for message in messages), "it says that it consumes, and has no broker"
     assert any(message.startswith(f"{number.name}: draining") for message in messages)
     assert messages[-1] == "stopped, drained"

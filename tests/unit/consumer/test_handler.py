@@ -62,6 +62,14 @@ async def test_a_request_becomes_a_call_and_its_answer_a_result() -> None:
     assert options == {"deadline": None, "attempt_timeout": None, "repeatable": False}
 
 
+async def test_what_the_gateway_is_too_old_to_say_is_null() -> None:
+    engine = Engine(pb.CreateProcessInstanceResponse(processInstanceKey=KEY))
+    for version, tags in (("8.6.0", None), ("8.8.0", []), (None, [])):
+        handle = dispatched(engine, clock=lambda: NOW, version=lambda: version)  # noqa: B023 - called at once
+        reply = await handle(incoming("create-instance", {"bpmnProcessId": "p"}))
+        assert reply.data["tags"] == tags, version
+
+
 async def test_keys_are_text_when_the_metadata_ask_for_it() -> None:
     engine = Engine(pb.SetVariablesResponse(key=KEY))
     data = {"elementInstanceKey": KEY, "variables": {}}

@@ -3,10 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import aio_pika
 import pytest
+from aiormq import Connection as AmqpConnection
+from yarl import URL
 
-from zeebe_amqp.connection import library_calls, said
+from zeebe_amqp.connection import connect, library_calls, said
+
+
+@pytest.mark.parametrize(
+    ("url", "virtual_host"),
+    [
+        ("amqp://ann:secret@host:5672", "/"),
+        ("amqp://host:5672/", "/"),
+        ("amqps://host", "/"),
+        ("amqp://host?heartbeat=5", "/"),
+        ("amqp://host/orders", "orders"),
+        ("amqp://host/%2f", "/"),
+    ],
+)
+async def test_an_address_without_a_path_means_the_broker_s_first_virtual_host(
+    monkeypatch: pytest.MonkeyPatch, url: str, virtual_host: str
+) -> None:
+    found: list[str] = []
+
+    async def noted(address: URL, **_: Any) -> None:
+        found.append(AmqpConnection(address).vhost)
+
+    monkeypatch.setattr(aio_pika, "connect", noted)
+    await connect(url, "test")
+    assert found == [virtual_host]
 
 
 @pytest.mark.parametrize("raised", [asyncio.CancelledError(), Exception()], ids=repr)

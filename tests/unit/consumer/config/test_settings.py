@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -367,7 +369,38 @@ def test_a_dotenv_file_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
 def test_dotenv_is_looked_for_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("CONCURRENCY=5\nALONE\n")
     monkeypatch.chdir(tmp_path)
-    assert load({}).settings.concurrency == 5
+    loaded = load({})
+    assert loaded.settings.concurrency == 5
+    assert loaded.notes == [f"{tmp_path / '.env'}: read"]
+
+
+def test_dotenv_of_somebody_else_is_not_read_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("CONCURRENCY=5\nAMQP_PREFETC=1\n")
+    owner, me = os.geteuid(), os.geteuid() + 1
+    monkeypatch.setattr(layers.os, "geteuid", lambda: me)
+    loaded = load({}, directory=tmp_path)
+    assert (loaded.settings.concurrency, loaded.notes) == (64, [])
+    assert loaded.warnings == [f"{tmp_path / '.env'}: not read; it is user {owner}'s, and this is user {me}"]
+
+
+def test_a_link_that_somebody_else_made_to_a_file_of_ours_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "settings").write_text("CONCURRENCY=5\n")
+    (tmp_path / ".env").symlink_to(tmp_path / "settings")
+    assert load({}, directory=tmp_path).settings.concurrency == 5
+    stranger = os.geteuid() + 1
+    monkeypatch.setattr(Path, "lstat", lambda _: os.stat_result([0, 0, 0, 0, stranger, 0, 0, 0, 0, 0]))
+    loaded = load({}, directory=tmp_path)
+    assert loaded.settings.concurrency == 64
+    assert f"it is user {stranger}'s" in loaded.warnings[0]
+
+
+@pytest.mark.parametrize("make", [lambda path: None, Path.mkdir], ids=["nothing", "a folder"])
+def test_without_a_dotenv_file_nothing_is_said(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / ".env")
+    loaded = load({}, directory=tmp_path)
+    assert (loaded.warnings, loaded.notes) == ([], [])
 
 
 def test_the_process_environment_is_not_read_behind_the_callers_back(

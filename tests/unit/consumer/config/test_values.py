@@ -35,7 +35,7 @@ class Row:
 ROWS: dict[str, Row] = {
     "AMQP_URL": Row(
         "amqp.urls",
-        ("amqp://guest:guest@127.0.0.1:5672/",),
+        ("amqp://guest:guest@127.0.0.1:5672",),
         (
             ("amqps://user:p%2Cw@host/vhost?heartbeat=10", ("amqps://user:p%2Cw@host/vhost?heartbeat=10",)),
             ("amqp://a:1/, amqp://[::1]:5672", ("amqp://a:1/", "amqp://[::1]:5672")),

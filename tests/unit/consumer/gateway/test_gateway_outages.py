@@ -149,7 +149,7 @@ async def test_a_partition_is_not_called_missing_while_their_number_is_unknown(
 
 async def test_the_version_is_asked_once_and_only_when_it_matters(gateway: Gateway, fake: FakeGateway) -> None:
     await gateway.call(COMPLETE)
-    assert (gateway.connected_version, fake.count("Topology")) == (None, 0)
+    assert (gateway.connected_version, gateway.last_version, fake.count("Topology")) == (None, None, 0)
 
     tenant = pb.CreateProcessInstanceRequest(tenantId="acme")
     await asyncio.gather(*(gateway.call(tenant) for _ in range(20)))
@@ -168,7 +168,7 @@ async def test_the_version_is_asked_again_after_an_outage(gateway: Gateway, fake
     await gateway.probe()
     await fake.stop()
     await refusal(gateway, CREATE)
-    assert gateway.connected_version is None
+    assert (gateway.connected_version, gateway.last_version) == (None, "8.6.0")
     fake.version = "8.9.0"
     await fake.start()
 
@@ -176,7 +176,7 @@ async def test_the_version_is_asked_again_after_an_outage(gateway: Gateway, fake
     await answered(gateway, TAGGED)
     await gateway.probe()
 
-    assert gateway.connected_version == "8.9.0"
+    assert (gateway.connected_version, gateway.last_version) == ("8.9.0", "8.9.0")
 
 
 async def test_the_version_is_asked_again_after_a_connection_that_ended_without_a_failing_call(

@@ -24,7 +24,7 @@ ZERO_JOB = {
     "tenantId": "",
     "userTask": None,
     "kind": "BPMN_ELEMENT",
-    "listenerEventType": "ASSIGNING",
+    "listenerEventType": None,
     "tags": [],
 }
 RESULTS: list[tuple[str, Any, Any]] = [
@@ -45,7 +45,7 @@ RESULTS: list[tuple[str, Any, Any]] = [
             "partitionsCount": 0,
             "replicationFactor": 0,
             "gatewayVersion": "8.6.0",
-            "clusterId": "",
+            "clusterId": None,
         },
     ),
     (

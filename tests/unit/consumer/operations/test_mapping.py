@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from consumer.gateway.protocol import gateway_pb2 as pb
 from consumer.operations import OPERATIONS
+from consumer.operations.rendering import render
 from consumer.types import RestRequest
 from tests.unit.consumer.operations.requests import REQUESTS
 from tests.unit.consumer.operations.responses import RESULTS
@@ -64,6 +65,70 @@ def test_the_data_is_what_the_typed_result_says(operation: str, response: Any, e
         names = {field.encode_name for field in msgspec.structs.fields(struct)}
         assert set(data) - names <= {"variables"}, "the typed result lacks a field"
         assert names <= set(data), "the data lacks a field"
+
+
+@pytest.mark.parametrize(("operation", "response", "expected"), RESULTS)
+def test_the_typed_result_takes_what_an_older_gateway_does_not_say(
+    operation: str, response: Any, expected: Any
+) -> None:
+    result = COMMANDS[operation].result
+    oldest = "8.9.0" if operation == "evaluate-conditional" else "8.5.0"
+    if result is not None:
+        msgspec.convert(OPERATIONS[operation].to_result(response, False, oldest), result)
+
+
+NEWS: list[tuple[Message, str, dict[str, Any]]] = [
+    (pb.ActivatedJob(), "8.7.4", dict.fromkeys(("kind", "listenerEventType", "tags", "userTask"))),
+    (pb.ActivatedJob(), "8.8.0", {"kind": "BPMN_ELEMENT", "tags": [], "tenantId": ""}),
+    (pb.CreateProcessInstanceResponse(), "8.7.0", {"tags": None, "businessId": None, "tenantId": ""}),
+    (pb.CreateProcessInstanceResponse(tags=["a"]), "8.7.0", {"tags": ["a"]}),
+    (pb.TopologyResponse(), "8.8.2", {"clusterId": None, "clusterSize": 0}),
+    (pb.TopologyResponse(clusterId="c"), "8.8.2", {"clusterId": "c"}),
+    (pb.TopologyResponse(), "8.9.0-rc1", {"clusterId": ""}),
+    (pb.TopologyResponse(), "of my own", {"clusterId": ""}),
+    (pb.DeleteResourceResponse(), "8.8.0", {"resourceKey": None, "batchOperation": None}),
+    (
+        pb.EvaluateDecisionResponse(evaluatedDecisions=[pb.EvaluatedDecision()]),
+        "8.6.0",
+        {"decisionEvaluationKey": None, "decisionInstanceKey": 0},
+    ),
+    (pb.EvaluatedDecision(), "8.6.0", {"decisionEvaluationInstanceKey": None, "tenantId": ""}),
+    (pb.ActivatedJob(), "8.1.0", {"tenantId": ""}),  # older than what is supported: no worse than that
+]
+
+
+@pytest.mark.parametrize(("response", "version", "expected"), NEWS)
+def test_what_a_gateway_does_not_know_yet_is_null(response: Message, version: str, expected: dict[str, Any]) -> None:
+    data = render(response, gateway_version=version)
+    assert {name: data[name] for name in expected} == expected
+    assert set(data) == {field.name for field in response.DESCRIPTOR.fields}
+
+
+def test_what_a_gateway_does_not_know_yet_is_null_inside_of_lists_too() -> None:
+    response = pb.EvaluateDecisionResponse(evaluatedDecisions=[pb.EvaluatedDecision(decisionId="d")])
+    [decision] = render(response, gateway_version="8.6.0")["evaluatedDecisions"]
+    assert (decision["decisionId"], decision["decisionEvaluationInstanceKey"]) == ("d", None)
+
+
+def test_whoever_sends_a_message_that_is_news_knows_what_is_in_it() -> None:
+    data = render(pb.ActivatedJob(userTask=pb.UserTaskProperties(action="a")), gateway_version="8.6.0")
+    assert (data["userTask"]["action"], data["userTask"]["candidateGroups"]) == ("a", [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "event"),
+    [
+        (pb.ActivatedJob.BPMN_ELEMENT, None),
+        (pb.ActivatedJob.AD_HOC_SUB_PROCESS, None),
+        (pb.ActivatedJob.TASK_LISTENER, "ASSIGNING"),
+        (pb.ActivatedJob.EXECUTION_LISTENER, "ASSIGNING"),
+    ],
+)
+def test_only_a_listeners_job_has_an_event(kind: Any, event: str | None) -> None:
+    responses = [pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(kind=kind)])]
+    for version in (None, "8.8.0"):
+        [data] = OPERATIONS["activate-jobs"].to_result(responses, False, version)
+        assert data["listenerEventType"] == event
 
 
 def test_int64_become_text_on_request_and_int32_do_not() -> None:

@@ -16,6 +16,7 @@ from zeebe_amqp import Client, Command, SetVariables, Topology
 from zeebe_amqp.cli.connection import Connection
 from zeebe_amqp.cli.journal import Journal
 from zeebe_amqp.cli.requests import parsed
+from zeebe_amqp.client import Denied
 
 ONE = '{"operation":"set-variables","data":{"elementInstanceKey":1,"variables":{}}}'
 TWO = '{"operation":"set-variables","data":{"elementInstanceKey":2,"variables":{}}}'
@@ -110,6 +111,16 @@ def test_what_may_succeed_later_is_sent_again_and_what_failed_for_good_is_not(
     assert second.code == 3
     assert summary(second).items() >= {"succeeded": 2, "failed": 2, "again": 0, "sent": 1}.items()
     assert ids(transport)[4] == ids(transport)[0]
+
+
+def test_a_batch_that_the_broker_does_not_let_in_stops_and_leaves_the_rest_to_the_next_run(
+    transport: MemoryTransport, file: Path
+) -> None:
+    transport.failures.append(Denied("no more"))
+    found = ended("batch", str(file), "--concurrency", "1")
+    assert found.code == 26
+    assert summary(found).items() >= {"succeeded": 0, "failed": 0, "again": 4, "sent": 1}.items()
+    assert summary(ended("batch", str(file)))["sent"] == 4
 
 
 def test_an_answer_that_never_comes_leaves_the_request_open(transport: MemoryTransport, file: Path) -> None:

@@ -118,7 +118,7 @@ def wire_form(command: Command) -> Any:
 
 @pytest.mark.parametrize("operation", program.commands)
 def test_every_command_has_help_with_all_options_and_examples(operation: str) -> None:
-    text = printed(operation, "--help")
+    text = printed(operation, "--help-all")
     for each in program.commands[operation].params:
         assert isinstance(each, click.Argument) or each.opts[-1] in text
     for _, line in lines(operation, operation):
@@ -151,9 +151,10 @@ def test_variables_are_sent_byte_for_byte(tmp_path: Path) -> None:
         assert document.replace(", ", ",").replace(": ", ":").replace('" :', '":') in raw
 
 
-def test_variables_come_from_standard_input_too(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("word", ["-", "@-"])
+def test_variables_come_from_standard_input_too(word: str) -> None:
     assert '"variables":{"a":1}' in printed(
-        "create-instance", "order", "--variables", "@-", "--dry-run", standard_input=b'{"a":1}'
+        "create-instance", "order", "--variables", word, "--dry-run", standard_input=b'{"a":1}'
     )
 
 
@@ -202,6 +203,8 @@ HOSTILE = {
     "a timeout below zero": ("topology", "--timeout", "-1"),
     "an address that is none": ("topology", "--url", "http://127.0.0.1/"),
     "no queue": ("topology", "--queues", "a,,b"),
+    "a body that is not there": ("call", "@/nowhere/x.json"),
+    "a file that is named as if it were the body": ("call", "/etc/hostname"),
     "a header without a value": ("call", "--header", "fileName"),
     "a header without a name": ("call", "--header", "=x"),
     "an operation that is none": ("call", "--type", "x"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,7 +18,7 @@ from tests.unit.contracts.cli.program import ended
 from zeebe_amqp import Client, Outcome
 from zeebe_amqp.cli import exits, program
 from zeebe_amqp.cli.connection import Connection
-from zeebe_amqp.cli.screen import Screen, compact, layout, printable
+from zeebe_amqp.cli.screen import Screen, compact, layout, printable, timed
 from zeebe_amqp.cli.trace import traced
 from zeebe_amqp.errors import Code, CommandError
 
@@ -52,6 +54,37 @@ LAID_OUT: dict[str, tuple[Any, list[str]]] = {
 def test_values_are_laid_out_for_people(name: str) -> None:
     value, lines = LAID_OUT[name]
     assert [click.unstyle(line) for line in layout(value)] == lines
+
+
+@pytest.fixture
+def in_kolkata(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine half an hour away from full hours."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_kolkata")
+def test_people_read_deadlines_of_jobs_as_local_times_and_programs_as_they_came(transport: MemoryTransport) -> None:
+    words = ("activate-jobs", "t", "--max-jobs-to-activate", "1")
+    job = {"deadline": 1893456000123, "variables": '{"deadline":1893456000123}'}
+    transport.answers.extend([result("activate-jobs", [job])] * 2)
+    told = ended(*words, "-o", "text").out
+    assert "deadline   2030-01-01T05:30:00.123+05:30" in told
+    assert "deadline  1893456000123" in told  # in the variables, where it is anything
+    assert json.loads(ended(*words, "-o", "json").out) == job
+
+
+@pytest.mark.usefixtures("in_kolkata")
+def test_a_deadline_as_text_is_a_time_and_what_is_none_stays() -> None:
+    reply = {"operation": "activate-jobs", "data": [{"deadline": "1893456000123"}, {"deadline": None}]}
+    first, second = timed(reply)["data"]
+    assert first["deadline"] == "2030-01-01T05:30:00.123+05:30"
+    assert second["deadline"] is None
+    for odd in ("soon", 10**30, []):
+        assert timed({"deadline": odd}) == {"deadline": odd}
 
 
 def test_json_lines_keep_numbers_and_texts_as_they_came() -> None:
@@ -121,6 +154,22 @@ def test_a_raw_reply_is_printed_as_it_came_also_an_error(transport: MemoryTransp
     transport.answers.append(error("NOT_FOUND"))
     found = ended("call", standard_input=b'{"operation":"topology"}')
     assert (found.code, found.out) == (15, error("NOT_FOUND").decode() + "\n")
+
+
+def test_a_body_is_given_as_text_as_a_file_and_on_standard_input(transport: MemoryTransport, tmp_path: Path) -> None:
+    body = '{"operation":"topology", "data": {"ü" :1.0}}'
+    (tmp_path / "request.json").write_text(body)
+    for words in ([], ["-"], ["@-"], [body], [f"@{tmp_path / 'request.json'}"]):
+        transport.answers.append(result("topology", {}))
+        found = ended("call", *words, standard_input=body.encode())
+        assert found.code == 0, (words, found.err)
+        assert transport.published[-1].body.decode() == body, words
+
+
+def test_a_wrong_body_is_sent_as_it_is(transport: MemoryTransport) -> None:
+    transport.answers.append(error("INVALID_ARGUMENT"))
+    ended("call", "ü nonsense" * 100)
+    assert transport.published[0].body == ("ü nonsense" * 100).encode()
 
 
 def test_a_raw_request_that_waits_goes_to_the_queue_for_those(transport: MemoryTransport) -> None:

@@ -26,11 +26,12 @@ from zeebe_amqp import (
     SetVariables,
     Source,
     Topology,
+    Unauthenticated,
     Unavailable,
     envelope,
     wire,
 )
-from zeebe_amqp.client import Lost, Refused, Unroutable
+from zeebe_amqp.client import Denied, Lost, Refused, Unroutable
 from zeebe_amqp.commands.instances import InstanceCreated, InstanceResult
 
 LARGE = 2**63 - 1
@@ -256,6 +257,22 @@ async def test_without_a_connection_in_time_nothing_was_executed() -> None:
             await client.call(Topology(), timeout=0.05)
     assert raised.value.outcome is Outcome.NOT_EXECUTED
     assert raised.value.retryable
+
+
+async def test_credentials_that_the_broker_takes_no_more_end_what_waits_and_what_comes() -> None:
+    transport = MemoryTransport()
+    async with Client(transport) as client:
+        call = asyncio.create_task(client.call(Topology()))
+        await transport.arrived(1)
+        transport.peer.denied("no more")
+        with pytest.raises(Unauthenticated, match="no more") as raised:
+            await call
+        assert raised.value.outcome is Outcome.UNKNOWN  # it had been sent
+        transport.failures.append(Denied("still no more"))
+        with pytest.raises(Unauthenticated, match="still no more") as raised:
+            await client.call(Topology(), request_id="mine")
+    assert (raised.value.outcome, raised.value.retryable) == (Outcome.NOT_EXECUTED, False)
+    assert raised.value.request_id == "mine"
 
 
 async def test_a_missing_request_queue_is_told_at_once() -> None:

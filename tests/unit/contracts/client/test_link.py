@@ -5,8 +5,10 @@ from typing import Any
 
 import aio_pika
 import pytest
+from aiormq.exceptions import ProbableAuthenticationError
 
-from zeebe_amqp import Client, Unavailable
+from zeebe_amqp import Client, Unauthenticated, Unavailable
+from zeebe_amqp.client import link as link_module
 from zeebe_amqp.client.link import LONGEST_PAUSE, Link, backoff
 
 
@@ -77,6 +79,28 @@ async def test_a_lost_connection_is_opened_again_over_the_hosts_in_turn(monkeypa
     first.end()
     await opened.reached(2)
     assert (broker.asked, first.closed) == (["a", "b", "a", "b"], 1)
+    await found.close()
+
+
+async def test_a_refused_login_ends_the_opening_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = Broker(ProbableAuthenticationError("ACCESS_REFUSED"))
+    monkeypatch.setattr(aio_pika, "connect", broker.connect)
+    with pytest.raises(Unauthenticated, match=r"a:5672 does not let user 'ann' .* log in \(ACCESS_REFUSED\)") as raised:
+        await Link(["amqp://ann:secret@a", "amqp://ann:secret@b"], "test", None, Opened()).open()
+    assert broker.asked == ["a"]
+    assert "secret" not in str(raised.value)
+
+
+async def test_a_login_that_is_refused_later_is_told_and_tried_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "backoff", lambda _: 0.0)
+    first, opened, told = Connection(), Opened(), list[str]()
+    monkeypatch.setattr(aio_pika, "connect", Broker(first, ProbableAuthenticationError("no")).connect)
+    found = Link(["amqp://a/?auth=external"], "test", None, opened, told.append)
+    await found.open()
+    first.end()
+    await opened.reached(2)
+    assert told == ["the broker at a:5672 does not let the client certificate log in (no)"]
+    assert found.denial is None
     await found.close()
 
 

@@ -1,0 +1,101 @@
+"""Help that fits on a screen: `--help` shows what a command alone has, `--help-all` the rest. Needs click."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import click
+
+__all__ = ["Brief", "BriefGroup", "Shared", "summary"]
+
+NAMES: Final = ("-h", "--help")
+"""What asks for help, for `help_option_names`."""
+_ALL: Final = f"{__name__}.all"
+_NAMED: Final = 2
+"""How many of the options that are not shown are named."""
+
+
+class Shared(click.Option):
+    """An option that many commands have; only `--help-all` shows it."""
+
+
+class Brief(click.Command):
+    """A command whose help leaves its shared options to `--help-all`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._help_all = click.Option(
+            ["--help-all"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_all,
+            help=f"Show also {_named(self.params)}.",
+        )
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The parameters and `--help-all`."""
+        return [*super().get_params(ctx), self._help_all]
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """A whole phrase for the list of commands, however long; `limit` would cut it."""
+        return self.short_help or summary(self.help or "")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options of this command, and those that it shares when they are asked for."""
+        shared = [each for each in self.params if isinstance(each, Shared)]
+        own = [each for each in self.get_params(ctx) if each not in shared and (shared or each is not self._help_all)]
+        _section(ctx, formatter, "Options", own)
+        if ctx.meta.get(_ALL):
+            _section(ctx, formatter, "Common options", shared)
+
+
+class BriefGroup(Brief, click.Group):
+    """A group of such commands, each listed with a whole phrase."""
+
+    command_class = Brief
+    group_class = type
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options, then the commands."""
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands, each with a phrase."""
+        self.write_commands(formatter, "Commands", self.list_commands(ctx))
+
+    def write_commands(self, formatter: click.HelpFormatter, title: str, names: list[str]) -> None:
+        """A section of commands, each with a phrase."""
+        with formatter.section(title):
+            formatter.write_dl([(name, self.commands[name].get_short_help_str()) for name in names])
+
+
+def summary(text: str) -> str:
+    """The first clause of a help text."""
+    return " ".join(re.split(r"[;.:](?:\s|$)", text.strip())[0].split())
+
+
+def _named(parameters: list[click.Parameter]) -> str:
+    """A few of the shared options by name, and how many more there are."""
+    names = [each.opts[-1] for each in parameters if isinstance(each, Shared)]
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _show_all(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        context.meta[_ALL] = True
+        click.echo(context.get_help(), color=context.color)
+        context.exit()
+
+
+def _section(
+    ctx: click.Context, formatter: click.HelpFormatter, title: str, options: Sequence[click.Parameter]
+) -> None:
+    records = [record for each in options if isinstance(each, click.Option) and (record := each.get_help_record(ctx))]
+    if records:
+        with formatter.section(title):
+            formatter.write_dl(records)

@@ -1,0 +1,86 @@
+"""The help of both programs: what fits on a screen first, everything when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from consumer.cli import main
+from zeebe_amqp.cli import program
+from zeebe_amqp.help import Shared
+
+PROGRAMS = {"zeebe-amqp": program, "python -m consumer": main}
+LONGEST = 60
+"""Characters of a command's line in the list of commands."""
+OPEN_ENDS = frozenset({"a", "an", "and", "as", "by", "for", "from", "in", "of", "or", "the", "to", "with"})
+"""Words that no phrase ends with."""
+
+
+def commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """A command and all that are below it, by how they are called."""
+    yield name, command
+    if isinstance(command, click.Group):
+        for each, below in command.commands.items():
+            yield from commands(f"{name} {each}", below)
+
+
+EVERY = dict(each for name, command in PROGRAMS.items() for each in commands(name, command))
+GROUPS = {name: command for name, command in EVERY.items() if isinstance(command, click.Group)}
+
+
+def printed(name: str, option: str) -> str:
+    [start] = [each for each in PROGRAMS if name.startswith(each)]
+    ended = CliRunner().invoke(PROGRAMS[start], [*name.removeprefix(start).split(), option], prog_name=start)
+    assert ended.exit_code == 0, (name, option, ended.output)
+    return ended.stdout
+
+
+def options(command: click.Command, *, shared: bool) -> list[str]:
+    return [
+        each.opts[-1]
+        for each in command.params
+        if isinstance(each, click.Option) and isinstance(each, Shared) is shared
+    ]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_list_of_commands_says_of_each_a_whole_phrase_of_at_most_sixty_characters(group: str) -> None:
+    listed = " ".join(printed(group, "--help").split())
+    for name, command in GROUPS[group].commands.items():
+        phrase = command.get_short_help_str()
+        assert 0 < len(phrase) <= LONGEST, f"{name}: {phrase!r}"
+        assert f"{name} {phrase}" in listed, name
+        assert not phrase.endswith((".", ",", "…")), f"{name}: {phrase!r}"
+        assert phrase.count("(") == phrase.count(")"), f"{name}: {phrase!r} is cut off"
+        assert phrase.split()[-1].strip("`'\"") not in OPEN_ENDS, f"{name}: {phrase!r} has no end"
+
+
+def test_the_help_shows_a_commands_own_options_and_with_one_line_where_the_rest_is() -> None:
+    for name, command in EVERY.items():
+        text = printed(name, "--help")
+        for option in options(command, shared=False):
+            assert f"{option} " in text or f"{option}\n" in text, f"{name}: {option} is not shown"
+        assert text.count("--help-all") == bool(options(command, shared=True)), name
+        assert "Common options" not in text, name
+
+
+def test_help_all_shows_every_option() -> None:
+    for name, command in EVERY.items():
+        text = printed(name, "--help-all")
+        for option in options(command, shared=True) + options(command, shared=False):
+            assert f"{option} " in text or f"{option}\n" in text, f"{name}: {option} is not shown"
+        assert ("Common options:" in text) == bool(options(command, shared=True)), name
+
+
+def test_h_is_short_for_help_everywhere() -> None:
+    for name in EVERY:
+        assert printed(name, "-h") == printed(name, "--help"), name
+
+
+def test_settings_and_connections_are_what_the_short_help_leaves_out() -> None:
+    assert {"--url", "--queues", "--output", "--timeout"} <= set(options(EVERY["zeebe-amqp fail-job"], shared=True))
+    assert {"--amqp-url", "--zeebe-address"} <= set(options(EVERY["python -m consumer"], shared=True))
+    assert options(EVERY["python -m consumer run"], shared=False) == ["--reset-ledger"]
