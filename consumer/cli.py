@@ -22,7 +22,7 @@ from consumer.delivery.ledger import LedgerError, reset
 from consumer.health import HealthError
 from consumer.operations import OPERATIONS
 from consumer.telemetry import TelemetryError, logs
-from zeebe_amqp import __version__, help
+from zeebe_amqp import __version__
 from zeebe_amqp.help import BriefGroup, Shared, summary
 
 __all__ = ["main"]
@@ -77,7 +77,7 @@ def _load(arguments: Mapping[str, str]) -> Loaded:
 @click.group(
     cls=BriefGroup,
     invoke_without_command=True,
-    context_settings={"max_content_width": 120, "help_option_names": help.NAMES},
+    context_settings={"max_content_width": 120},
 )
 @click.version_option(__version__, prog_name="zeebe-amqp-consumer")
 @_settings

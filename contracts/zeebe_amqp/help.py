@@ -10,8 +10,8 @@ import click
 
 __all__ = ["Brief", "BriefGroup", "Shared", "summary"]
 
-NAMES: Final = ("-h", "--help")
-"""What asks for help, for `help_option_names`."""
+_NAMES: Final = ("-h", "--help")
+"""What asks for help."""
 _ALL: Final = f"{__name__}.all"
 _NAMED: Final = 2
 """How many of the options that are not shown are named."""
@@ -34,6 +34,10 @@ class Brief(click.Command):
             callback=_show_all,
             help=f"Show also {_named(self.params)}.",
         )
+
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        """The same for every command, whoever asks."""
+        return [*_NAMES]
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The parameters and `--help-all`."""

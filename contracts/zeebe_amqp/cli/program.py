@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 from click.shell_completion import get_completion_class
 
-from zeebe_amqp import __version__, help
+from zeebe_amqp import __version__
 from zeebe_amqp.cli import exits, operations
 from zeebe_amqp.cli.batch import batch
 from zeebe_amqp.cli.call import call
@@ -39,7 +39,7 @@ class Program(BriefGroup):
 
 @click.group(
     cls=Program,
-    context_settings={"max_content_width": 120, "help_option_names": help.NAMES},
+    context_settings={"max_content_width": 120},
     epilog="Exit codes: 0 done, 2 nothing was sent, 11 to 26 not executed, 41 to 56 it may have been executed.",
 )
 @click.version_option(__version__, prog_name=PROGRAM)
