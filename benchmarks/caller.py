@@ -22,7 +22,7 @@ from benchmarks.calls import cpu
 from benchmarks.load import ENVELOPE, run
 from zeebe_amqp import Client, wire
 from zeebe_amqp.commands import Command, Result
-from zeebe_amqp.fields import Variables
+from zeebe_amqp.schema.fields import Variables
 
 Call = Callable[[], Awaitable[object]]
 

@@ -14,7 +14,7 @@ import time
 import grpc
 
 from benchmarks.load import run
-from consumer.gateway.protocol import gateway_pb2 as pb
+from consumer.zeebe.protocol import gateway_pb2 as pb
 
 METHOD = "/gateway_protocol.Gateway/CreateProcessInstance"
 

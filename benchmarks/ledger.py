@@ -23,12 +23,12 @@ import uvloop
 from rich.console import Console
 from rich.table import Table as Printed
 
-from consumer.delivery.ledger import Ledger, Limits, MemoryLedger
-from consumer.delivery.ledger.codec import stored
-from consumer.delivery.ledger.sqlite import SqliteLedger
-from consumer.delivery.ledger.table import Table
-from consumer.delivery.ledger.worker import Worker
-from consumer.types import Reply
+from consumer.core.message import Reply
+from consumer.ledger import Ledger, Limits, MemoryLedger
+from consumer.ledger.codec import stored
+from consumer.ledger.sqlite import SqliteLedger
+from consumer.ledger.table import Table
+from consumer.ledger.thread import Worker
 
 LIMITS = Limits(ttl=86_400)
 DIGEST = b"d" * 32

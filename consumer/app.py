@@ -12,22 +12,22 @@ from collections.abc import Mapping
 from functools import lru_cache, partial
 
 from consumer import telemetry
-from consumer.broker import Broker, queue_names
 from consumer.camunda7 import Camunda7
 from consumer.config import Settings, values
-from consumer.delivery.lane import Delivery, Lane
-from consumer.delivery.ledger import Limits, TimedLedger, open_ledger
-from consumer.delivery.limited import limited
-from consumer.delivery.once import once
-from consumer.delivery.pressure import Limit
-from consumer.engines import Engines
-from consumer.gateway import Gateway
-from consumer.handler import guarded, recovered
+from consumer.core.engines import Engines
+from consumer.core.limiter import Limit
+from consumer.core.message import Handler, Incoming
 from consumer.health import Health
-from consumer.operations import OPERATIONS, with_camunda7
-from consumer.security import replies
+from consumer.ledger import Limits, TimedLedger, open_ledger
+from consumer.pipeline.handler import guarded, recovered
+from consumer.pipeline.idempotency import once
+from consumer.pipeline.limited import limited
+from consumer.pipeline.worker import Delivery, Lane
+from consumer.rabbitmq import Broker, queue_names
+from consumer.rabbitmq import reply_policy as replies
 from consumer.telemetry import Telemetry
-from consumer.types import Handler, Incoming
+from consumer.zeebe import Gateway
+from consumer.zeebe.operations import OPERATIONS, with_camunda7
 from zeebe_amqp import __version__
 from zeebe_amqp.errors import CommandError
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 
-from consumer.broker import BrokerError, inspect
 from consumer.camunda7 import Camunda7
 from consumer.config import Camunda7 as Camunda7Settings
 from consumer.config import Settings, Zeebe
-from consumer.gateway.calls import Gateway
-from consumer.gateway.hints import PLAINTEXT_MARK, hint
-from consumer.gateway.protocol.gateway_pb2 import TopologyResponse
+from consumer.rabbitmq import BrokerError, inspect
+from consumer.zeebe.client import Gateway
+from consumer.zeebe.hints import PLAINTEXT_MARK, hint
+from consumer.zeebe.protocol.gateway_pb2 import TopologyResponse
 from zeebe_amqp.errors import CommandError
 
 __all__ = ["Finding", "check"]

@@ -15,13 +15,14 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from consumer import app, cli_dead
+from consumer import app
 from consumer.check import Finding, check
 from consumer.config import ARGUMENTS, VARIABLES, ConfigurationError, Loaded, load
-from consumer.delivery.ledger import LedgerError, reset
+from consumer.dead_letters import commands as cli_dead
 from consumer.health import HealthError
-from consumer.operations import OPERATIONS
+from consumer.ledger import LedgerError, reset
 from consumer.telemetry import TelemetryError, logs
+from consumer.zeebe.operations import OPERATIONS
 from zeebe_amqp import __version__
 from zeebe_amqp.help import BriefGroup, Shared, summary
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import click
 
-from zeebe_amqp.cli import exits, program
+from zeebe_amqp.cli import exit_codes as exits
+from zeebe_amqp.cli import program
 from zeebe_amqp.cli.connection import CONNECTION, REQUEST
 from zeebe_amqp.cli.examples import PROGRAM
 from zeebe_amqp.cli.help import Explained

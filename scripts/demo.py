@@ -24,7 +24,7 @@ from scripts.process import Server, ServerError
 from scripts.rabbitmq import RabbitMQ
 from scripts.spans import Receiver
 from scripts.story import Step, Story, UnexpectedAnswer, console, orders
-from zeebe_amqp.connection import TROUBLE
+from zeebe_amqp.amqp.connection import TROUBLE
 from zeebe_amqp.wire import COMMANDS_QUEUE, POLLS_QUEUE
 
 SPANS_OF_A_COMMAND = 3

@@ -10,14 +10,15 @@ import orjson
 from google.protobuf.message import Message
 from msgspec import NODEFAULT, inspect
 
-from consumer.gateway.rpcs import METHODS, SERVICE, Rpc
-from consumer.gateway.versions import OLDEST, RPC_MARK, SINCE, Version
-from consumer.operations import OPERATIONS, Operation
-from zeebe_amqp import docstring, envelope
+from consumer.zeebe.operations import OPERATIONS, Operation
+from consumer.zeebe.rpcs import METHODS, SERVICE, Rpc
+from consumer.zeebe.versions import OLDEST, RPC_MARK, SINCE, Version
+from zeebe_amqp import envelope
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.commands.rules import one_of
 from zeebe_amqp.examples import EXAMPLES, Example, filled
-from zeebe_amqp.explanation import describe, type_info
+from zeebe_amqp.schema import docstrings as docstring
+from zeebe_amqp.schema.validation_errors import describe, type_info
 
 FIRST: Version = (8, 0)
 """The oldest version that the page tells apart."""

@@ -20,7 +20,7 @@ VERSION = "8.9.0-rc1"
 ARTIFACT = f"io.camunda:zeebe-gateway-protocol:{VERSION}:jar"
 SOURCE = "gateway.proto"
 GENERATED = ("gateway_pb2.py", "gateway_pb2.pyi")
-TARGET = Path(__file__).resolve().parent.parent / "consumer" / "gateway" / "protocol"
+TARGET = Path(__file__).resolve().parent.parent / "consumer" / "zeebe" / "protocol"
 
 
 def published() -> Path:

@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 
-from consumer import backoff
-from consumer.camunda7.answers import DONE, Answer, error
+from consumer.camunda7.failures import DONE, Answer, error
 from consumer.config import Camunda7 as Settings
-from consumer.types import CallObserver, CallSpan, RestRequest, unobserved
+from consumer.core import backoff
+from consumer.core.message import CallObserver, CallSpan, RestRequest, unobserved
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from zeebe_amqp.periods import milliseconds
+from zeebe_amqp.schema.durations import milliseconds
 
 GATEWAY_PORT = 26500
 """The port of a gateway given as a host alone, as the official clients take it."""

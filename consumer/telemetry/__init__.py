@@ -11,6 +11,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
 
+from consumer.core.message import Handler, Incoming, Reply
 from consumer.telemetry import exporters, headers, names
 from consumer.telemetry.calls import Call, Calls
 from consumer.telemetry.exporters import TelemetryError
@@ -19,7 +20,6 @@ from consumer.telemetry.replies import Publishing, Replies
 from consumer.telemetry.requests import Requests
 from consumer.telemetry.series import Label, Labels
 from consumer.telemetry.traces import Trace, Traces
-from consumer.types import Handler, Incoming, Reply
 from zeebe_amqp import wire
 
 __all__ = ["Telemetry", "TelemetryError", "setup"]
@@ -95,7 +95,7 @@ class Telemetry:
         return self._requests.measured(handler)
 
     def calling(self, rpc: str, target: str) -> Call:
-        """Watch a call to the gateway; a `consumer.types.CallObserver`."""
+        """Watch a call to the gateway; a `consumer.core.message.CallObserver`."""
         return Call(self._calls, rpc, target)
 
     def publishing(self, incoming: Incoming, reply: Reply) -> Publishing:

@@ -8,11 +8,11 @@ from types import TracebackType
 
 from opentelemetry.trace import INVALID_SPAN, Span
 
+from consumer.core.message import Incoming, Reply
 from consumer.telemetry import headers, names
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.series import Count, Labels, Memo, Spread
 from consumer.telemetry.traces import Traces, fail
-from consumer.types import Incoming, Reply
 
 _SENDING: Labels = (
     (names.SYSTEM, names.RABBITMQ),

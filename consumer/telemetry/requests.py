@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+from consumer.core.message import Handler, Incoming, Reply
 from consumer.telemetry import names
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.series import Count, Label, Labels, Memo, Spread
-from consumer.types import Handler, Incoming, Reply
 from zeebe_amqp.commands import COMMANDS
 
 _LONGEST_WAIT = 86_400.0

@@ -10,8 +10,8 @@ from opentelemetry.trace import Link, Span, SpanKind, Tracer, format_trace_id, g
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.trace.status import StatusCode
 
+from consumer.core.message import Handler, Incoming, Reply
 from consumer.telemetry import headers, names
-from consumer.types import Handler, Incoming, Reply
 from zeebe_amqp import wire
 
 _PROPAGATOR = TraceContextTextMapPropagator()

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import msgspec
 
-from zeebe_amqp import documents, wire
+from zeebe_amqp import wire
 from zeebe_amqp.commands import COMMANDS, Command
 from zeebe_amqp.errors import Code, CommandError, invalid, nearest
-from zeebe_amqp.members import OBJECT
-from zeebe_amqp.words import cut, flaw, found, found_in, quoted
+from zeebe_amqp.schema import json_documents as documents
+from zeebe_amqp.schema.formatting import cut, flaw, found, found_in, quoted
+from zeebe_amqp.schema.json_members import OBJECT
 
 _TEXTS: Final = msgspec.json.Decoder(dict[str, str])
 _ENCODER: Final = msgspec.json.Encoder()

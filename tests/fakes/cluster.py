@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from consumer.gateway.protocol import gateway_pb2 as pb
+from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.engine import PARTITION_SHIFT, TENANT, Engine, Rejection, document
 from tests.fakes.gateway import BUSY, FakeGateway, Request, Step, answer, fail
 

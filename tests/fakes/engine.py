@@ -18,7 +18,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from consumer.gateway.protocol import gateway_pb2 as pb
+from consumer.zeebe.protocol import gateway_pb2 as pb
 
 PARTITION_SHIFT = 51
 TENANT = "<default>"

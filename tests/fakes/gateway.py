@@ -31,7 +31,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from consumer.gateway.protocol import gateway_pb2 as pb
+from consumer.zeebe.protocol import gateway_pb2 as pb
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Gateway"]
 RPCS = tuple(method.name for method in SERVICE.methods)

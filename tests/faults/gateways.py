@@ -12,7 +12,7 @@ from typing import Protocol
 
 import grpc
 
-from consumer.gateway.protocol import gateway_pb2 as pb
+from consumer.zeebe.protocol import gateway_pb2 as pb
 from scripts.consumer import ROOT
 from scripts.process import Process, free_port
 from scripts.zeebe_in_memory import ZeebeInMemory

@@ -15,9 +15,9 @@ import orjson
 import pytest
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
-from consumer.broker.topology import DEAD_QUEUE, REQUEST_QUEUE
-from consumer.cli_dead import COMMANDS
 from consumer.config import Amqp, Settings
+from consumer.dead_letters.commands import COMMANDS
+from consumer.rabbitmq.topology import DEAD_QUEUE, REQUEST_QUEUE
 from zeebe_amqp import wire
 
 REASON = {

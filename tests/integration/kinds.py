@@ -11,8 +11,8 @@ from typing import Any
 
 import grpc
 
-from consumer.gateway.protocol import gateway_pb2 as pb
-from consumer.gateway.protocol.since import OLDEST, parse
+from consumer.zeebe.protocol import gateway_pb2 as pb
+from consumer.zeebe.protocol.since import OLDEST, parse
 
 SERVICE = "/gateway_protocol.Gateway"
 SECONDS = 30.0

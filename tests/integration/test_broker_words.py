@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from consumer.gateway.protocol import gateway_pb2 as pb
+from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.conftest import Broker
 from tests.fakes.cluster import FACTS, Cluster
 from tests.fakes.gateway import answer, fail

@@ -24,7 +24,7 @@ from tests.integration.caller import Caller
 from tests.integration.camunda7 import THROWING, Engine, basic
 from tests.integration.scene import refused, unique
 from tests.integration.stage import Stage, consumer_of, delete, eventually, staged
-from tests.unit.contracts.test_typed_values import ACCEPTED, FILE, REFUSED, WITH_INFO, converted, refusal, typed
+from tests.unit.contracts.camunda7.test_values import ACCEPTED, FILE, REFUSED, WITH_INFO, converted, refusal, typed
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

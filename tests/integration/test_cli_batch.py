@@ -22,7 +22,7 @@ from tests.conftest import Broker
 from tests.integration.stage import UNMEASURED, Stage, eventually, staged
 from tests.integration.test_cli_service import PROGRAM, environment, told
 from tests.unit.contracts.cli.program import Ended, ended
-from zeebe_amqp.cli import exits
+from zeebe_amqp.cli import exit_codes as exits
 from zeebe_amqp.errors import Code
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

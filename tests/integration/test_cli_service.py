@@ -24,7 +24,7 @@ from tests.fakes.gateway import fail
 from tests.integration.stage import UNMEASURED, Stage, eventually, staged
 from tests.unit.contracts.cli.program import Ended, ended
 from tests.unit.contracts.samples import SMALLEST
-from zeebe_amqp.cli import exits
+from zeebe_amqp.cli import exit_codes as exits
 from zeebe_amqp.cli.examples import arguments
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import Code

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pamqp.header import ContentHeader
 
-from consumer.broker import properties
+from consumer.rabbitmq import properties
 from tests.conftest import Broker
 from tests.fakes.transport import error, result
 from tests.integration import rawamqp

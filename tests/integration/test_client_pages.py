@@ -22,7 +22,7 @@ from tests.integration import processes
 from tests.integration.scene import unique
 from tests.unit.contracts.cli.program import Ended, ended
 from zeebe_amqp import Client, Code, CreateInstance, DeployProcess, SyncClient
-from zeebe_amqp.cli import exits
+from zeebe_amqp.cli import exit_codes as exits
 from zeebe_amqp.client.client import Options
 
 ROOT = Path(__file__).parents[2]

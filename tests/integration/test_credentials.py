@@ -19,7 +19,7 @@ from tests.fakes.gateway import FakeGateway
 from tests.integration.stage import consumer_of, eventually
 from tests.unit.contracts.cli.program import ended
 from zeebe_amqp import Client, CommandError, Outcome, SyncClient, Topology, Unauthenticated
-from zeebe_amqp.cli import exits
+from zeebe_amqp.cli import exit_codes as exits
 from zeebe_amqp.errors import Code
 
 RIGHT, WRONG = "the-right-secret", "the-wrong-secret"

@@ -17,8 +17,8 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from yarl import URL
 
-from consumer.broker import BrokerError
-from consumer.broker.dead_letters import MOST_RETURNS, opened
+from consumer.dead_letters.queue import MOST_RETURNS, opened
+from consumer.rabbitmq import BrokerError
 from scripts.rabbitmq import RabbitMQ
 from tests.integration.caller import Caller
 from tests.integration.dead_board import REASON, Board

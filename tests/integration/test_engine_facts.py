@@ -317,7 +317,7 @@ async def test_a_plaintext_gateway_asked_with_tls_is_explained_by_check(rabbitmq
 
 # --- every fact has its proof ---
 
-GATEWAY = "tests/unit/consumer/gateway"
+GATEWAY = "tests/unit/consumer/zeebe"
 HERE = "tests/integration/test_engine_facts.py"
 FAULTS = "tests/integration/test_engine_faults.py"
 WORDS = "tests/integration/test_broker_words.py"

@@ -13,12 +13,12 @@ from redis.asyncio import Redis as Client
 from redis.exceptions import ConnectionError as Refused
 from redis.exceptions import ResponseError
 
-from consumer.delivery.ledger import Ledger, LedgerError, Limits, State, scripts
-from consumer.delivery.ledger import redis as ledgers
-from consumer.delivery.ledger.redis import RedisLedger, advice
-from consumer.types import Reply
+from consumer.core.message import Reply
+from consumer.ledger import Ledger, LedgerError, Limits, State, scripts
+from consumer.ledger import redis as ledgers
+from consumer.ledger.redis import RedisLedger, advice
 from scripts.redis import Redis
-from tests.unit.consumer.delivery.promises import DIGEST, OTHER, TTL, SharedLedgerPromises, limits
+from tests.unit.consumer.ledger.promises import DIGEST, OTHER, TTL, SharedLedgerPromises, limits
 
 LEASE = 0.6
 

@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
-from consumer.broker.topology import REQUEST_QUEUE
+from consumer.rabbitmq.topology import REQUEST_QUEUE
 from scripts.consumer import Consumer
 from scripts.process import free_port
 from scripts.rabbitmq import RabbitMQ

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from google.protobuf.message import Message
 
-from consumer.gateway.rpcs import METHODS
-from consumer.operations import OPERATIONS
+from consumer.zeebe.operations import OPERATIONS
+from consumer.zeebe.rpcs import METHODS
 from tests.fakes import gateway
 from tests.integration.stage import Stage
 from zeebe_amqp import Client, Code, envelope, wire

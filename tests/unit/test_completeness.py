@@ -18,16 +18,16 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from msgspec import inspect
 
-from consumer.delivery.settlement import Settlement, settle
-from consumer.gateway.rpcs import METHODS, SERVICE
-from consumer.gateway.versions import SINCE
-from consumer.operations import OPERATIONS
-from consumer.types import Reply
-from tests.unit.consumer.operations.requests import REQUESTS
+from consumer.core.message import Reply
+from consumer.pipeline.settlement import Settlement, settle
+from consumer.zeebe.operations import OPERATIONS
+from consumer.zeebe.rpcs import METHODS, SERVICE
+from consumer.zeebe.versions import SINCE
+from tests.unit.consumer.zeebe.operations.requests import REQUESTS
 from tests.unit.contracts.values import commands
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import Code, Error, Outcome, Source
-from zeebe_amqp.explanation import type_info
+from zeebe_amqp.schema.validation_errors import type_info
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = SERVICE.file.package

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from consumer.operations import OPERATIONS
-from consumer.operations.instances import GATEWAY_GRACE
+from consumer.zeebe.operations import OPERATIONS
+from consumer.zeebe.operations.instances import GATEWAY_GRACE
 from scripts import operations_page, reference
 from zeebe_amqp.commands import COMMANDS
 

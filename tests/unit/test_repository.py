@@ -130,7 +130,7 @@ PROBE = """
 import importlib, importlib.util, pkgutil, sys
 import zeebe_amqp
 for module in pkgutil.walk_packages(zeebe_amqp.__path__, "zeebe_amqp."):
-    if module.name.rpartition(".")[2] not in {"client", "cli", "connection", "help", "testing", "__main__"}:
+    if not {*module.name.split(".")} & {"amqp", "client", "cli", "help", "testing", "__main__"}:
         importlib.import_module(module.name)
 heavy = {"grpc", "google.protobuf", "aio_pika", "opentelemetry", "pydantic", "consumer"} & set(sys.modules)
 assert not heavy, heavy

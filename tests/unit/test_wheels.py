@@ -106,7 +106,7 @@ def light(tmp_path: Path) -> Path:
         ("zeebe_amqp", "zeebe_amqp/testing/consumer.py"),
         ("zeebe_amqp", "pytest_zeebe_amqp.py"),
         ("zeebe_amqp_consumer", "consumer/py.typed"),
-        ("zeebe_amqp_consumer", "consumer/gateway/protocol/since.json"),
+        ("zeebe_amqp_consumer", "consumer/zeebe/protocol/since.json"),
     ],
 )
 def test_the_wheels_have_more_than_code(installed: Installed, name: str, file: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from zeebe_amqp.value_types import TYPES
+from zeebe_amqp.camunda7.types import TYPES
 
 _TYPE_NAMES: Final = "|".join(f"[{name[0]}{name[0].lower()}]{name[1:]}" for name in TYPES if name)
 

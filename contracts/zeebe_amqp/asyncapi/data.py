@@ -13,7 +13,6 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import inspect
 
-from zeebe_amqp import docstring, fields
 from zeebe_amqp.asyncapi.camunda7 import TENANTS, TYPED_VARIABLES
 from zeebe_amqp.commands import COMMANDS, Command, CreateInstance, DeployProcess, Signal, Topology
 from zeebe_amqp.commands.command import Result
@@ -21,7 +20,9 @@ from zeebe_amqp.commands.instances import InstanceResult
 from zeebe_amqp.commands.resources import Deployment
 from zeebe_amqp.commands.rules import one_of
 from zeebe_amqp.errors import Error, Source
-from zeebe_amqp.explanation import type_info
+from zeebe_amqp.schema import docstrings as docstring
+from zeebe_amqp.schema import fields
+from zeebe_amqp.schema.validation_errors import type_info
 
 Schema: TypeAlias = dict[str, Any]
 """A JSON Schema, plain data."""

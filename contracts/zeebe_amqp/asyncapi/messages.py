@@ -6,13 +6,14 @@ from typing import Any, Final
 
 import msgspec
 
-from zeebe_amqp import docstring, wire
+from zeebe_amqp import wire
 from zeebe_amqp.asyncapi.bodies import ERROR_REPLY, reply_name, request_name
 from zeebe_amqp.asyncapi.data import Schema, reference
 from zeebe_amqp.commands import COMMANDS, Command, DeployProcess, DeployResource
 from zeebe_amqp.errors import Code, CommandError, InvalidArgument
 from zeebe_amqp.examples import EXAMPLES, Example, filled
 from zeebe_amqp.reply import Reply
+from zeebe_amqp.schema import docstrings as docstring
 
 BINDING_VERSION: Final = "0.3.0"
 """The version of AsyncAPI's bindings for AMQP."""

@@ -16,7 +16,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from zeebe_amqp.cli import exits
+from zeebe_amqp.cli import exit_codes as exits
 from zeebe_amqp.cli.calling import answer
 from zeebe_amqp.cli.connection import CONNECTION, TIMEOUT, Connection, connected
 from zeebe_amqp.cli.examples import Line

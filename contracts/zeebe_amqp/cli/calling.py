@@ -10,7 +10,7 @@ from zeebe_amqp.cli.connection import TIMEOUT, Connection, Request
 from zeebe_amqp.cli.trace import traced
 from zeebe_amqp.client.answers import read
 from zeebe_amqp.commands import Command
-from zeebe_amqp.members import OBJECT
+from zeebe_amqp.schema.json_members import OBJECT
 
 __all__ = ["Anything", "answer", "ask", "data_of", "forget"]
 

@@ -13,8 +13,8 @@ from typing import Any, Final, Self, TypeVar
 import click
 
 from zeebe_amqp import wire
-from zeebe_amqp.cli import exits
-from zeebe_amqp.cli.screen import AUTO, MODES, Screen
+from zeebe_amqp.cli import exit_codes as exits
+from zeebe_amqp.cli.output import AUTO, MODES, Screen
 from zeebe_amqp.cli.values import SECONDS, TEXT
 from zeebe_amqp.client import Client
 from zeebe_amqp.errors import CommandError

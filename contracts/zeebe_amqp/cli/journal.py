@@ -14,8 +14,8 @@ import click
 import msgspec
 
 from zeebe_amqp.cli.calling import data_of
+from zeebe_amqp.cli.output import compact
 from zeebe_amqp.cli.requests import Entry
-from zeebe_amqp.cli.screen import compact
 from zeebe_amqp.errors import CommandError, Error
 
 __all__ = ["Journal"]

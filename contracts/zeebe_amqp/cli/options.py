@@ -15,9 +15,9 @@ from msgspec import inspect
 from zeebe_amqp.cli.values import DOCUMENT, NUMBER, TEXT
 from zeebe_amqp.commands import Command
 from zeebe_amqp.commands.rules import one_of
-from zeebe_amqp.explanation import describe, type_info
-from zeebe_amqp.fields import KeyNumber, Period, ReferenceNumber, SwitchNumber
-from zeebe_amqp.members import LIST
+from zeebe_amqp.schema.fields import KeyNumber, Period, ReferenceNumber, SwitchNumber
+from zeebe_amqp.schema.json_members import LIST
+from zeebe_amqp.schema.validation_errors import describe, type_info
 
 __all__ = ["RENAMED", "data", "fields", "flag", "main_field", "named", "parameters", "place"]
 

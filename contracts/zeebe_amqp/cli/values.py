@@ -11,8 +11,8 @@ import click
 import msgspec
 import orjson
 
-from zeebe_amqp import periods
-from zeebe_amqp.words import quoted
+from zeebe_amqp.schema import durations as periods
+from zeebe_amqp.schema.formatting import quoted
 
 __all__ = ["DOCUMENT", "NUMBER", "SECONDS", "TEXT", "given", "read"]
 

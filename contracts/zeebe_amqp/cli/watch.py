@@ -16,12 +16,12 @@ from aiormq import Channel as RawChannel
 from aiormq.exceptions import ChannelAccessRefused
 
 from zeebe_amqp import wire
+from zeebe_amqp.amqp.connection import TROUBLE, LoginRefused, connect, library_calls, said
 from zeebe_amqp.cli.connection import CONNECTION, Connection, connected
 from zeebe_amqp.cli.examples import Line
 from zeebe_amqp.cli.help import Explained
 from zeebe_amqp.cli.values import SECONDS, TEXT
 from zeebe_amqp.client.answers import failure
-from zeebe_amqp.connection import TROUBLE, LoginRefused, connect, library_calls, said
 from zeebe_amqp.errors import Code, CommandError, Outcome
 
 __all__ = ["watch"]

@@ -20,9 +20,9 @@ from aiormq.exceptions import DeliveryError, PublishError
 from pamqp.commands import Basic
 
 from zeebe_amqp import wire
-from zeebe_amqp.client.link import Ended, Link
+from zeebe_amqp.amqp.connection import RPC_TIMEOUT, TROUBLE, library_calls
+from zeebe_amqp.amqp.reconnecting import Ended, Link
 from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Peer, Refused, Unroutable
-from zeebe_amqp.connection import RPC_TIMEOUT, TROUBLE, library_calls
 
 __all__ = ["AmqpTransport"]
 

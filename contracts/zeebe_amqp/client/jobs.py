@@ -19,7 +19,7 @@ from zeebe_amqp.client.client import Client
 from zeebe_amqp.commands import ActivateJobs, Command, CompleteJob, FailJob, ThrowError
 from zeebe_amqp.commands.jobs import ActivatedJob
 from zeebe_amqp.errors import CommandError, OutcomeUnknown, Retryable
-from zeebe_amqp.fields import Duration
+from zeebe_amqp.schema.fields import Duration
 
 __all__ = ["Job", "JobOptions", "Jobs"]
 

@@ -11,8 +11,8 @@ from typing import Any, Final, TypeAlias, Unpack
 from zeebe_amqp.client.client import Client
 from zeebe_amqp.client.jobs import Job, JobOptions, Jobs
 from zeebe_amqp.errors import CommandError, InvalidArgument
-from zeebe_amqp.fields import Duration
-from zeebe_amqp.words import cut
+from zeebe_amqp.schema.fields import Duration
+from zeebe_amqp.schema.formatting import cut
 
 __all__ = ["BpmnError", "Handler", "JobFailure", "Worker"]
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, get_args
 
 import msgspec
 
-from zeebe_amqp import documents, fields, wire
+from zeebe_amqp import wire
 from zeebe_amqp.commands import rules
 from zeebe_amqp.errors import CommandError, invalid
-from zeebe_amqp.explanation import explain, type_info
-from zeebe_amqp.members import latest
-from zeebe_amqp.words import flaw
+from zeebe_amqp.schema import fields
+from zeebe_amqp.schema import json_documents as documents
+from zeebe_amqp.schema.formatting import flaw
+from zeebe_amqp.schema.json_members import latest
+from zeebe_amqp.schema.validation_errors import explain, type_info
 
 if TYPE_CHECKING:
     # A default spares everybody who handles any command the parameter.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from zeebe_amqp.commands.command import Command, Result
-from zeebe_amqp.fields import Key, Maybe, Name, Variables
+from zeebe_amqp.schema.fields import Key, Maybe, Name, Variables
 
 
 class EvaluatedInput(Result, frozen=True, kw_only=True):

@@ -6,11 +6,11 @@ from typing import Any, ClassVar, Final, cast
 
 import msgspec
 
-from zeebe_amqp import fields
 from zeebe_amqp.commands.command import DATA, Command, Part, Result, check_wait
-from zeebe_amqp.documents import Carrier
 from zeebe_amqp.errors import invalid
-from zeebe_amqp.fields import Duration, Key, Maybe, Name, Reference, Variables, Version
+from zeebe_amqp.schema import fields
+from zeebe_amqp.schema.fields import Duration, Key, Maybe, Name, Reference, Variables, Version
+from zeebe_amqp.schema.json_documents import Carrier
 
 WAIT: Final = 15_000
 """How long `with_result` waits unless told otherwise, milliseconds."""

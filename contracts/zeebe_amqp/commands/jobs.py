@@ -8,8 +8,7 @@ import msgspec
 from msgspec import field
 
 from zeebe_amqp.commands.command import Command, Part, Result, check_wait, missing
-from zeebe_amqp.documents import Carrier
-from zeebe_amqp.fields import (
+from zeebe_amqp.schema.fields import (
     Count,
     Duration,
     Key,
@@ -22,6 +21,7 @@ from zeebe_amqp.fields import (
     Variables,
     milliseconds,
 )
+from zeebe_amqp.schema.json_documents import Carrier
 
 
 class UserTask(Result, frozen=True, kw_only=True):

@@ -13,8 +13,8 @@ from msgspec import Meta
 from zeebe_amqp import wire
 from zeebe_amqp.commands.command import DATA, Command, Part, Result
 from zeebe_amqp.errors import invalid
-from zeebe_amqp.fields import Key, Maybe, Name, Reference, Text
-from zeebe_amqp.words import flaw, found_in, quoted
+from zeebe_amqp.schema.fields import Key, Maybe, Name, Reference, Text
+from zeebe_amqp.schema.formatting import flaw, found_in, quoted
 
 BASE64: Final = "base64"
 """The only encoding that is named: of `metadata.encoding`, and of a resource in a list."""

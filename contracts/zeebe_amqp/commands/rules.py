@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import inspect
 
-from zeebe_amqp import documents
 from zeebe_amqp.errors import invalid
-from zeebe_amqp.explanation import type_info
+from zeebe_amqp.schema import json_documents as documents
+from zeebe_amqp.schema.validation_errors import type_info
 
 
 class Holder(NamedTuple):

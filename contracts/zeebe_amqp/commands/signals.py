@@ -7,12 +7,15 @@ from typing import ClassVar, Self
 
 import msgspec
 
-from zeebe_amqp import documents, fields, typed_values, wire
+from zeebe_amqp import wire
+from zeebe_amqp.camunda7 import values as typed_values
+from zeebe_amqp.camunda7.values import Converted
 from zeebe_amqp.commands.command import DATA, Command
 from zeebe_amqp.errors import invalid
-from zeebe_amqp.fields import Maybe, Switch, Variables
-from zeebe_amqp.members import OBJECT
-from zeebe_amqp.typed_values import Converted
+from zeebe_amqp.schema import fields
+from zeebe_amqp.schema import json_documents as documents
+from zeebe_amqp.schema.fields import Maybe, Switch, Variables
+from zeebe_amqp.schema.json_members import OBJECT
 
 VARIABLES = f"{DATA}.variables"
 

@@ -9,9 +9,9 @@ from typing import Any, Final, TypeAlias
 
 from zeebe_amqp import envelope
 from zeebe_amqp.commands import Command
+from zeebe_amqp.schema.formatting import cut
 from zeebe_amqp.testing.call import readable
 from zeebe_amqp.testing.steps import Reaction
-from zeebe_amqp.words import cut
 
 __all__ = ["Asked", "Expectations", "UnexpectedCommand", "matcher"]
 

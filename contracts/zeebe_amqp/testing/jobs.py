@@ -14,7 +14,7 @@ import msgspec
 from zeebe_amqp.commands import ActivateJobs, Command, CompleteJob, FailJob, ThrowError, UpdateJobRetries
 from zeebe_amqp.commands.jobs import ActivatedJob, UpdateJobTimeout
 from zeebe_amqp.errors import Code, CommandError, Source
-from zeebe_amqp.fields import milliseconds
+from zeebe_amqp.schema.fields import milliseconds
 from zeebe_amqp.testing.call import readable
 
 __all__ = ["Board", "FakeJob", "JobState"]

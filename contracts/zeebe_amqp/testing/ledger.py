@@ -10,7 +10,7 @@ from zeebe_amqp.commands import Command
 from zeebe_amqp.envelope import Request
 from zeebe_amqp.errors import Code, CommandError, Outcome
 from zeebe_amqp.reply import Reply
-from zeebe_amqp.testing.repeatable import is_recorded, is_repeatable
+from zeebe_amqp.testing.idempotent import is_recorded, is_repeatable
 
 __all__ = ["Ledger"]
 

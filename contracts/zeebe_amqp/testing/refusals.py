@@ -12,7 +12,7 @@ from zeebe_amqp import wire
 from zeebe_amqp.commands import Command
 from zeebe_amqp.commands.command import DATA
 from zeebe_amqp.errors import Code, CommandError
-from zeebe_amqp.fields import KeyNumber
+from zeebe_amqp.schema.fields import KeyNumber
 
 __all__ = ["refuse"]
 

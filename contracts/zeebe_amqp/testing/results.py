@@ -37,7 +37,7 @@ from zeebe_amqp.commands.resources import (
     ResourceDeleted,
     ResourcesDeployed,
 )
-from zeebe_amqp.fields import text
+from zeebe_amqp.schema.fields import text
 from zeebe_amqp.testing.jobs import DEFAULT_TENANT
 
 __all__ = ["Keys", "plain", "result"]

@@ -17,10 +17,10 @@ from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing.call import Call, readable
 from zeebe_amqp.testing.expectation import Expectations, UnexpectedCommand
+from zeebe_amqp.testing.idempotent import is_repeatable
 from zeebe_amqp.testing.jobs import Board
 from zeebe_amqp.testing.ledger import Ledger
 from zeebe_amqp.testing.refusals import PARTITION_SHIFT, refuse
-from zeebe_amqp.testing.repeatable import is_repeatable
 from zeebe_amqp.testing.results import changed, plain, result
 from zeebe_amqp.testing.steps import Step, Trouble
 

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from zeebe_amqp.commands import Command
 from zeebe_amqp.errors import Code, Error, Outcome, Source
-from zeebe_amqp.testing.repeatable import is_repeatable
+from zeebe_amqp.testing.idempotent import is_repeatable
 
 __all__ = ["Reaction", "Step", "Trouble", "after", "answer", "cut", "fail", "lose", "unknown"]
 

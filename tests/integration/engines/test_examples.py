@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from consumer.gateway.protocol.since import SINCE
+from consumer.zeebe.protocol.since import SINCE
 from tests.integration.scene import KEY, PARTITION_SHIFT, Scene, refused
 from tests.unit.contracts.asyncapi.schema import problems
 from zeebe_amqp.errors import Code, Source

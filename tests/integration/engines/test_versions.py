@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from consumer.gateway import protocol
+from consumer.zeebe import protocol
 from tests.integration.scene import ABSENT, Scene, refused
 from zeebe_amqp.errors import Code, Outcome, Source
 

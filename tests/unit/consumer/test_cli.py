@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 
 from consumer.cli import main
 from consumer.config import VARIABLES
-from consumer.gateway.protocol import gateway_pb2 as pb
+from consumer.zeebe.protocol import gateway_pb2 as pb
 from scripts.process import free_port
 from tests.fakes import rest
 from tests.fakes.gateway import FakeGateway, answer

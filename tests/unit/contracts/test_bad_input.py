@@ -12,11 +12,12 @@ from msgspec import inspect
 
 from tests.unit.contracts.samples import SMALLEST, refusal_of
 from tests.unit.contracts.values import documents, info, value
-from zeebe_amqp import envelope, fields
+from zeebe_amqp import envelope
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.commands.rules import one_of
 from zeebe_amqp.errors import Code, CommandError
-from zeebe_amqp.explanation import describe
+from zeebe_amqp.schema import fields
+from zeebe_amqp.schema.validation_errors import describe
 
 TYPED = [operation for operation in sorted(SMALLEST) if operation not in ("topology", "signal")]
 """Not signal: it has the rules and the words of the REST API it comes from, and tests of its own."""

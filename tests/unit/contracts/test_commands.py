@@ -12,9 +12,10 @@ import pytest
 
 from tests.unit.contracts.samples import FULLEST, KEY, SMALLEST, body, command, refusal_of, request
 from tests.unit.contracts.values import info
-from zeebe_amqp import commands, envelope, fields
+from zeebe_amqp import commands, envelope
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import Code, CommandError
+from zeebe_amqp.schema import fields
 
 validate = import_module("jsonschema").validate  # whose types are in another package
 

@@ -10,8 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.contracts.samples import FULLEST, JSON_VALUES, KEY, SMALLEST, body, request
-from zeebe_amqp import commands, envelope, fields, wire
+from zeebe_amqp import commands, envelope, wire
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+from zeebe_amqp.schema import fields
 
 CREATE = {"bpmnProcessId": "order"}
 SPACES = st.sampled_from(["", " ", "\n", "\t "])

@@ -8,11 +8,12 @@ from typing import Any
 
 from msgspec import inspect
 
-from zeebe_amqp import envelope, fields
+from zeebe_amqp import envelope
 from zeebe_amqp.commands import COMMANDS, Command
 from zeebe_amqp.commands.rules import one_of
 from zeebe_amqp.errors import CommandError
-from zeebe_amqp.explanation import type_info
+from zeebe_amqp.schema import fields
+from zeebe_amqp.schema.validation_errors import type_info
 
 KEY = 2251799813685250
 SCALARS: dict[type, Any] = {fields.KeyNumber: KEY, fields.ReferenceNumber: 1, fields.Period: "1s"}

@@ -16,7 +16,7 @@ import pytest
 from consumer.camunda7 import Camunda7, client
 from consumer.config import Basic
 from consumer.config import Camunda7 as Settings
-from consumer.types import CallObserver, CallSpan, RestRequest
+from consumer.core.message import CallObserver, CallSpan, RestRequest
 from scripts.process import free_port
 from tests.fakes.rest import FakeRest, answer, cut, raw
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source

@@ -9,9 +9,9 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
+from consumer.core.message import CallObserver
 from consumer.telemetry import Telemetry
 from consumer.telemetry.calls import server
-from consumer.types import CallObserver
 
 Find = Callable[[str], ReadableSpan]
 NAME = "gateway_protocol.Gateway/CreateProcessInstance"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from consumer.core.message import Incoming, Reply
 from consumer.telemetry import Telemetry, logs
-from consumer.types import Incoming, Reply
 
 log = logging.getLogger("consumer.test")
 

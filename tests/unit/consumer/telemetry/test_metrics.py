@@ -15,8 +15,8 @@ from opentelemetry.sdk.metrics.export import (
     MetricsData,
 )
 
+from consumer.core.message import Incoming, Reply
 from consumer.telemetry import Telemetry, names, setup
-from consumer.types import Incoming, Reply
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
 Make = Callable[..., Incoming]

@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from consumer.core.message import Incoming, Reply
 from consumer.telemetry import Telemetry, TelemetryError, exporters, setup
-from consumer.types import Incoming, Reply
 
 Make = Callable[..., Incoming]
 

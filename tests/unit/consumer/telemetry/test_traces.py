@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
+from consumer.core.message import Incoming, Reply
 from consumer.telemetry import Telemetry, setup
-from consumer.types import Incoming, Reply
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
 Make = Callable[..., Incoming]

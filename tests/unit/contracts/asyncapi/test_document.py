@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from consumer.broker.topology import DEAD_QUEUE, REQUEST_QUEUE
+from consumer.rabbitmq.topology import DEAD_QUEUE, REQUEST_QUEUE
 from zeebe_amqp import asyncapi, wire
 from zeebe_amqp.asyncapi import page
 from zeebe_amqp.asyncapi.document import WAITING

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from consumer.operations import OPERATIONS
-from tests.unit.consumer.operations.responses import RESULTS
+from consumer.zeebe.operations import OPERATIONS
+from tests.unit.consumer.zeebe.operations.responses import RESULTS
 from tests.unit.contracts.asyncapi.schema import accepted, problems
 from zeebe_amqp.asyncapi.data import INT64_NAMES
 from zeebe_amqp.commands import COMMANDS

@@ -14,7 +14,7 @@ def test_a_broker_that_does_not_answer_is_no_broker(monkeypatch: pytest.MonkeyPa
     async def silent(*_: Any) -> None:
         raise TimeoutError
 
-    monkeypatch.setattr("zeebe_amqp.connection.aio_pika.connect", lambda *_, **__: silent())
+    monkeypatch.setattr("zeebe_amqp.amqp.connection.aio_pika.connect", lambda *_, **__: silent())
     found = ended("watch", "orders.replies", *waiting)
     assert (found.out, "UNAVAILABLE" in found.err, "TimeoutError" in found.err) == ("", True, True)
     assert "Traceback" not in found.err

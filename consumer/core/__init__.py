@@ -1,0 +1,1 @@
+"""What everything else speaks: a message, an engine, its limits."""

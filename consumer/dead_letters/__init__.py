@@ -1,0 +1,1 @@
+"""Dead letters: what they are, their queue, how an operator sees and handles them."""

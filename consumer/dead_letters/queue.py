@@ -1,0 +1,221 @@
+"""The dead-letter queue as an operator sees it: look, send again, drop.
+
+Letters are taken one by one and held, so that each is seen once; what is still held at the end goes back. Brokers count
+every return, and from version 4 on drop what came back 20 times: so what has come back often is put anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from aio_pika.abc import AbstractConnection
+from aiormq import Channel as RawChannel
+from aiormq.abc import DeliveredMessage
+from aiormq.exceptions import (
+    ChannelAccessRefused,
+    ChannelNotFoundEntity,
+    DeliveryError,
+    PublishError,
+)
+from pamqp import encode
+from pamqp.commands import Basic
+from yarl import URL
+
+from consumer.config import Amqp
+from consumer.dead_letters.letter import Letter
+from consumer.rabbitmq import properties
+from consumer.rabbitmq.connection import connect, logins
+from consumer.rabbitmq.inspection import BrokerError
+from consumer.rabbitmq.publisher import PUBLISH_TIMEOUT
+from zeebe_amqp import wire
+from zeebe_amqp.amqp.connection import RPC_TIMEOUT, TROUBLE, LoginRefused, close, library_calls, login
+
+__all__ = ["MOST_RETURNS", "DeadLetters", "NotSent", "opened"]
+
+MOST_RETURNS = 10
+"""How often a letter goes back to its queue before it is put anew; half of what brokers allow."""
+
+_LONGEST_NAME = 128
+"""Bytes of a header's name that the library writes; it cuts longer ones."""
+
+_MISSING = "the service declares it when it starts: is AMQP_URL the right broker and virtual host?"
+_KEPT = f"what was not reported as done is still in {wire.DEAD_LETTER!r}: try again"
+
+_SPOKEN = {"message_type": "type"}
+"""Properties that the library names otherwise than the protocol does."""
+
+
+class NotSent(Exception):
+    """A letter was not sent again and is still in its queue; the text says why and what to do."""
+
+
+class DeadLetters:
+    """The dead-letter queue through one channel; made by `opened`."""
+
+    def __init__(self, channel: RawChannel, name: str | None, logins: Collection[str]) -> None:
+        self._channel = channel
+        self._name = name
+        self._logins = logins
+        self._held: set[int] = set()
+        self._worn: dict[int, Letter] = {}
+        self.total = 0
+        """How many letters were in the queue when the first was taken."""
+
+    async def letters(self, limit: int) -> AsyncIterator[Letter]:
+        """Take the letters that are there now, oldest first, at most `limit`; each is held until it is sent or dropped.
+
+        What comes in meanwhile, a replay that failed again for one, is not taken.
+
+        Raises:
+            BrokerError: the queue is missing, or may not be read.
+        """
+        room = limit
+        while room > 0 and (message := await self._take()) is not None:
+            behind = int(message.message_count or 0)
+            self.total = self.total or behind + 1
+            room = min(room - 1, behind)
+            letter = _letter(message)
+            self._held.add(letter.tag)
+            if letter.returns >= MOST_RETURNS and not letter.flaws:
+                self._worn[letter.tag] = letter
+            yield letter
+
+    async def _take(self) -> DeliveredMessage | None:
+        async with _explained(RPC_TIMEOUT):
+            message = await self._channel.basic_get(wire.DEAD_LETTER)
+        return message if isinstance(message.delivery, Basic.GetOk) else None
+
+    async def send(self, letter: Letter, queue: str, headers: Mapping[str, Any]) -> None:
+        """Publish a held letter to `queue` with these headers and, once the broker has it, take it out of its own.
+
+        Raises:
+            NotSent: there is no such queue, it takes no more, or the letter cannot be written; it stays.
+        """
+        await self._publish(letter, queue, headers)
+        await self.drop(letter)
+
+    async def drop(self, letter: Letter) -> None:
+        """Take a held letter out of its queue for good."""
+        async with _explained(RPC_TIMEOUT):
+            await self._channel.basic_ack(letter.tag)
+        self._held.discard(letter.tag)
+        self._worn.pop(letter.tag, None)
+
+    async def give_back(self) -> None:
+        """Put everything that is still held back into the queue."""
+        for letter in list(self._worn.values()):
+            try:
+                await self.send(letter, wire.DEAD_LETTER, letter.renewed())
+            except NotSent:  # then it goes back as it is
+                continue
+        if self._held:
+            async with _explained(RPC_TIMEOUT):
+                await self._channel.basic_nack(0, multiple=True, requeue=True)
+            self._held.clear()
+
+    async def _publish(self, letter: Letter, queue: str, headers: Mapping[str, Any]) -> None:
+        written = self._written(letter, headers)
+        try:
+            async with _explained(PUBLISH_TIMEOUT):
+                # One at a time: the broker's returns are matched by the message id, and letters keep theirs.
+                await self._channel.basic_publish(letter.body, routing_key=queue, properties=written, mandatory=True)
+        except PublishError as error:
+            raise NotSent(f"queue {queue!r} is not there; declare it, or name another with --queue") from error
+        except DeliveryError as error:
+            raise NotSent(f"queue {queue!r} takes no more (the broker refused it); try again later") from error
+
+    def _written(self, letter: Letter, headers: Mapping[str, Any]) -> Basic.Properties:
+        for name, value in headers.items():
+            if not _writable(name, value):
+                raise NotSent(f"its header {name[:_LONGEST_NAME]!r} cannot be written again as it was; drop it")
+        kept = {**letter.properties, "delivery_mode": 2, "message_type": letter.properties.get("type")}
+        for gone in ("type", "user_id"):  # only its owner may send a user_id
+            kept.pop(gone, None)
+        sender = letter.sender(self._logins)
+        if sender is None or self._name is None:
+            return Basic.Properties(**kept, headers=dict(headers))
+        # The broker vouches that it was us who sent it, and so for what we say about the first sender.
+        return Basic.Properties(**kept, user_id=self._name, headers={**headers, wire.ORIGINAL_USER_ID: sender})
+
+
+def _letter(message: DeliveredMessage) -> Letter:
+    found = message.header.properties
+    values = {_SPOKEN.get(name, name): getattr(found, name) for name in Basic.Properties.attributes()}
+    return Letter(
+        body=message.body,
+        headers=values.pop("headers") or {},
+        properties={name: value for name, value in values.items() if value not in (None, "")},
+        routing_key=message.routing_key or "",
+        tag=int(message.delivery_tag or 0),
+        flaws=properties.incoming(message, wire.DEAD_LETTER, 0).flaws,
+    )
+
+
+def _writable(name: str, value: Any) -> bool:
+    try:
+        encode.field_table({name: value})
+    except Exception:  # whatever the encoder trips over
+        return False
+    return len(name.encode()) <= _LONGEST_NAME
+
+
+@asynccontextmanager
+async def opened(amqp: Amqp) -> AsyncIterator[DeadLetters]:
+    """The dead-letter queue at the first host that answers; what is still held at the end goes back into it.
+
+    Raises:
+        BrokerError: no host answered, the connection was lost, or the queue is missing or may not be used.
+    """
+    properties.tolerate()
+    connection, name = await _connected(amqp)
+    try:
+        channel = connection.channel(publisher_confirms=True, on_return_raises=True)
+        async with _explained(RPC_TIMEOUT):
+            await channel.initialize()
+            raw = cast("RawChannel", await channel.get_underlay_channel())
+        letters = DeadLetters(raw, name, logins(amqp))
+        try:
+            yield letters
+        finally:
+            if not raw.is_closed:
+                await letters.give_back()
+                # Its answer says that the broker has put everything back.
+                async with _explained(RPC_TIMEOUT):
+                    await channel.close()
+    finally:
+        await close(connection)
+
+
+async def _connected(amqp: Amqp) -> tuple[AbstractConnection, str | None]:
+    failures = []
+    for url in amqp.urls:
+        try:
+            with library_calls():
+                return await connect(amqp, url, "zeebe-amqp dead letters"), login(url)
+        except LoginRefused as error:  # the other hosts have the same users
+            raise BrokerError(f"UNAUTHENTICATED: {error}; look at AMQP_URL") from error
+        except TROUBLE as error:
+            failures.append(f"{URL(url).host}:{URL(url).port}: {error or type(error).__name__}")
+    raise BrokerError(f"{'; '.join(failures)}; is the broker up, and AMQP_URL right?")
+
+
+@asynccontextmanager
+async def _explained(seconds: float) -> AsyncIterator[None]:
+    """Give a call to the broker some time, and say in words why it failed; a refused message passes as it is."""
+    try:
+        with library_calls():
+            async with asyncio.timeout(seconds):
+                yield
+    except DeliveryError:
+        raise
+    except ChannelNotFoundEntity as error:
+        raise BrokerError(f"queue {wire.DEAD_LETTER!r} is missing; {_MISSING}") from error
+    except ChannelAccessRefused as error:
+        raise BrokerError(f"{error}; the user of AMQP_URL must be allowed to do that") from error
+    except TimeoutError as error:
+        raise BrokerError(f"no answer within {seconds:g} s (an alarm of the broker?); {_KEPT}") from error
+    except TROUBLE as error:
+        raise BrokerError(f"{str(error) or type(error).__name__}; {_KEPT}") from error

@@ -1,0 +1,285 @@
+"""The table of a ledger in one SQLite file; for one process, and within it for one thread."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from consumer.ledger.entry import LedgerError, Limits
+
+__all__ = ["GROUP", "Found", "Row", "Table", "files", "in_use"]
+
+GROUP = 128
+"""Rows written in one transaction, at most."""
+
+APPLICATION = 0x5A424C47
+"""Marks a file as ours ("ZBLG")."""
+
+VERSION = 1
+"""Of the schema."""
+
+SWEPT_AT_ONCE = 1000
+"""Entries removed in one go, at most: claims wait meanwhile."""
+
+SLACK = 100
+"""A hundredth of what may be kept is written between two looks at how much there is, at most."""
+
+SCHEMA = f"""
+CREATE TABLE entries (
+    key     BLOB PRIMARY KEY,
+    digest  BLOB NOT NULL,
+    owner   BLOB NOT NULL,  -- the process that claimed it
+    expires REAL NOT NULL,  -- seconds since 1970
+    size    INTEGER,        -- bytes of the record; null while it runs
+    record  BLOB            -- the reply
+);
+CREATE INDEX by_expiry ON entries (expires, size);
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {VERSION};
+"""
+
+LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+SMALLEST = 512
+"""Bytes of a page, at least."""
+
+LOCK_START, LOCK_LENGTH = 0x40000000, 512
+"""Where in the file SQLite puts its locks (its file format says so)."""
+
+EXPIRED = "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires <= ? LIMIT ?) RETURNING size"
+
+OLDEST = """
+DELETE FROM entries WHERE rowid IN (
+    SELECT id FROM (
+        SELECT id, size, row_number() OVER first AS place, total(size) OVER first AS sum
+        FROM (SELECT rowid AS id, expires, size FROM entries WHERE size IS NOT NULL ORDER BY expires LIMIT ?)
+        WINDOW first AS (ORDER BY expires, id ROWS UNBOUNDED PRECEDING)
+    ) WHERE place <= ? OR sum - size < ?
+) RETURNING size
+"""
+"""Removes the oldest answers: so many as are too many, and until so many bytes are gone."""
+
+Row: TypeAlias = tuple[bytes, bytes, bytes, float, int | None, bytes | None]
+"""Key, digest, owner, expiry, size and record. No size = a claim; expiry 0 = a release."""
+
+
+class Found(NamedTuple):
+    """An entry as it stands in the table; `record` is None while it runs."""
+
+    digest: bytes
+    owner: bytes
+    record: bytes | None
+
+
+@lru_cache(maxsize=GROUP)
+def _upsert(rows: int) -> str:
+    # One statement for a whole group, whatever is in it: sqlite3 gives up Python's lock for every statement it
+    # runs, and getting it back from a busy event loop takes longer than the writing.
+    return (
+        "INSERT INTO entries (key, digest, owner, expires, size, record) VALUES "
+        + ", ".join(["(?, ?, ?, ?, ?, ?)"] * rows)
+        + " ON CONFLICT (key) DO UPDATE SET digest = excluded.digest, owner = excluded.owner,"
+        " expires = excluded.expires, size = excluded.size, record = excluded.record"
+        # A claim takes the place of what has expired, and of nothing else.
+        " WHERE excluded.size IS NOT NULL OR entries.expires <= ?"
+    )
+
+
+class Table:
+    """An open ledger file.
+
+    Args:
+        path: the file; it and its folder are made, readable by this user only, when they are missing.
+        limits: how much is kept.
+        check: read all of the file to see whether it is sound; takes about a second per gigabyte.
+
+    Raises:
+        LedgerError: the file is in use, broken, not ours, of a newer version, or cannot be written.
+    """
+
+    entries: int
+    """Finished ones that are in it, also those that have expired and were not swept yet."""
+
+    def __init__(self, path: Path, limits: Limits, *, check: bool = True) -> None:
+        self._path = path
+        self._limits = limits
+        try:
+            self._create()
+            # Every statement is a transaction of its own: a group is one statement.
+            self._connection = sqlite3.connect(
+                path, timeout=1, isolation_level=None, check_same_thread=False, cached_statements=2 * GROUP
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise LedgerError(f"LEDGER: {path} cannot be opened: {error}; accepted: a file we may write") from error
+        try:
+            self._open()
+            if check:
+                self._check_pages()
+            self._file = _identity(path)
+            self.entries, self._bytes = self._counted()
+        except BaseException:
+            self._connection.close()
+            raise
+        self._rows_since = self._bytes_since = 0
+
+    def _create(self) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Replies are the callers' business data. SQLite gives its other files the same mode.
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        # SQLite takes what is shorter than its smallest page for an empty file, and would write over it.
+        if 0 < self._path.stat().st_size < SMALLEST and not files(self._path)[1].exists():
+            raise LedgerError(_refusal(self._path, sqlite3.DatabaseError("it is cut off")))
+
+    def _open(self) -> None:
+        try:
+            # The lock ends with the process, however that ends.
+            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._connection.execute("BEGIN EXCLUSIVE").execute("COMMIT")
+            # Before anything is changed: it may not be ours.
+            self._check()
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            # What is written survives the process; only a crash of the machine may lose the last entries.
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.execute("PRAGMA cache_size = -16384")
+        except sqlite3.Error as error:
+            raise LedgerError(_refusal(self._path, error)) from error
+
+    def _check(self) -> None:
+        [application], [version] = (
+            self._connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
+        )
+        [tables] = self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if (application, version, tables) == (0, 0, 0):
+            self._connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+        elif application != APPLICATION:
+            raise LedgerError(f"LEDGER: {self._path} is the database of another program; accepted: a file of our own")
+        elif version != VERSION:
+            raise LedgerError(
+                f"LEDGER: {self._path} has version {version}; accepted: {VERSION}, so start the release that wrote "
+                "it, or move it aside with --reset-ledger"
+            )
+
+    def _check_pages(self) -> None:
+        try:
+            [verdict] = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
+        except sqlite3.Error as error:
+            raise LedgerError(_refusal(self._path, error)) from error
+
+    def write(self, rows: Sequence[Row], now: float) -> bool:
+        """Write a group of rows in one transaction; claims of what is there already change nothing.
+
+        Returns:
+            Whether every row was written: false when a claim was not.
+
+        Raises:
+            sqlite3.Error: nothing was written.
+        """
+        self._assert_there()
+        values = [value for row in rows for value in row]
+        written = self._connection.execute(_upsert(len(rows)), [*values, now]).rowcount
+        sizes = [row[4] for row in rows if row[5] is not None]
+        self.entries += len(sizes)
+        self._bytes += sum(size or 0 for size in sizes)
+        self._rows_since += len(rows)
+        self._bytes_since += sum(size or 0 for size in sizes)
+        return written == len(rows)
+
+    def _assert_there(self) -> None:
+        # SQLite would go on writing into a file that has no name any more.
+        if _identity(self._path) != self._file:
+            raise sqlite3.OperationalError("the file was removed or replaced")
+
+    def find(self, key: bytes) -> Found | None:
+        """The entry of `key`, expired or not."""
+        query = "SELECT digest, owner, record FROM entries WHERE key = ?"
+        row = self._connection.execute(query, (key,)).fetchone()
+        return None if row is None else Found(*row)
+
+    @property
+    def due(self) -> bool:
+        """Whether enough was written since the last `sweep`."""
+        many = min(self._limits.max_entries // SLACK, SWEPT_AT_ONCE // 2)
+        return self._rows_since > many or self._bytes_since > self._limits.max_bytes // SLACK
+
+    def sweep(self, now: float) -> None:
+        """Remove what has expired, and the oldest answers of what is too much.
+
+        Raises:
+            sqlite3.Error: it could not be removed.
+        """
+        self._rows_since = self._bytes_since = 0
+        self._remove(EXPIRED, (now, SWEPT_AT_ONCE))
+        if self._too_much:
+            # What we added up is too high by what a claim took the place of: only now is the exact number worth it.
+            self.entries, self._bytes = self._counted()
+        if self._too_much:
+            excess = (self.entries - self._limits.max_entries, self._bytes - self._limits.max_bytes)
+            self._remove(OLDEST, (SWEPT_AT_ONCE, *excess))
+
+    def _remove(self, statement: str, values: tuple[float, ...]) -> None:
+        # An unfinished entry has no size, and was never counted.
+        sizes = [size for (size,) in self._connection.execute(statement, values) if size is not None]
+        self.entries -= len(sizes)
+        self._bytes -= sum(sizes)
+
+    @property
+    def _too_much(self) -> bool:
+        return self.entries > self._limits.max_entries or self._bytes > self._limits.max_bytes
+
+    def _counted(self) -> tuple[int, int]:
+        entries, size = self._connection.execute("SELECT count(size), total(size) FROM entries").fetchone()
+        return entries, int(size)
+
+    def close(self) -> None:
+        """Write everything into the file and let go of it."""
+        self._connection.close()
+
+
+def files(path: Path) -> list[Path]:
+    """The file and those that SQLite keeps beside it."""
+    return [path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-journal"))]
+
+
+def in_use(path: Path) -> bool:
+    """Whether another process holds the file; also for one that is broken, and without changing anything."""
+    with path.open("r+b") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, LOCK_LENGTH, LOCK_START)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _refusal(path: Path, error: sqlite3.Error) -> str:
+    code = _code(error)
+    if code in LOCKED:
+        return (
+            f"LEDGER: {path} is in use by another process; accepted: a file of its own for each process "
+            "(STATE_DIR decides where), or redis:// for several"
+        )
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return (
+            f"LEDGER: {path} is broken ({error}); accepted: a sound file: restore it, or move it aside with "
+            "--reset-ledger, after which requests that ran before may run again when they are sent again"
+        )
+    return f"LEDGER: {path} cannot be used: {error}; accepted: a file that can be read and written"
+
+
+def _code(error: sqlite3.Error) -> int:
+    # The lowest byte of an extended code is the plain one; our own verdict has none.
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)) & 0xFF

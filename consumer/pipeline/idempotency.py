@@ -1,0 +1,193 @@
+"""Do it once: a request that was delivered or sent again is answered again, not run again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from consumer.core.message import Handler, Incoming, Reply
+from consumer.core.requeue import GiveBack
+from consumer.ledger import Claim, Ledger, LedgerError, State
+from consumer.ledger.codec import stored
+from consumer.pipeline.redelivery import Unidentified
+from consumer.zeebe.operations import OPERATIONS
+from zeebe_amqp import wire
+from zeebe_amqp.errors import Code, CommandError, Outcome
+
+__all__ = ["once"]
+
+LONGEST_WAIT = 60.0
+"""Seconds that a request waits for another process, or for the ledger, before it is given back to the queue."""
+
+LEAST_WAIT = 5.0
+"""The same for one whose deadline is near or past: the broker counts how often a message is given back."""
+
+FIRST_LOOK, LONGEST_LOOK = 0.05, 1.0
+"""Seconds between two looks whether the other process is done, at first and at most."""
+
+_MAY_MEAN_DONE = (Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION)
+
+
+@dataclass(eq=False)
+class _Run:
+    digest: bytes
+    reply: asyncio.Future[Reply] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+def once(handler: Handler, ledger: Ledger, *, run_again: bool = False) -> Handler:
+    """Run each identified request once and answer its repetitions from the ledger.
+
+    Args:
+        handler: runs a request and answers errors as replies; it does not raise them.
+        ledger: remembers what ran.
+        run_again: run a command that must not be repeated again when an earlier run's outcome is unknown
+            (the setting ON_UNKNOWN=run), instead of reporting it.
+    """
+    return _Once(handler, ledger, run_again)
+
+
+class _Once:
+    def __init__(self, handler: Handler, ledger: Ledger, run_again: bool) -> None:
+        self._handler = handler
+        self._ledger = ledger
+        self._run_again = run_again
+        self._running: dict[str, _Run] = {}
+        self._unidentified = Unidentified(handler)
+
+    async def __call__(self, incoming: Incoming) -> Reply:
+        operation = OPERATIONS[incoming.request.operation]
+        request_id = incoming.request_id
+        if not operation.recorded:
+            return await self._handler(incoming)
+        if request_id is None:
+            return await self._unidentified(incoming)
+        return await self._identified(incoming, _identity(incoming, request_id))
+
+    async def _identified(self, incoming: Incoming, identity: str) -> Reply:
+        digest = incoming.request.digest()
+        earlier = self._running.get(identity)
+        if earlier is not None:
+            if earlier.digest != digest:
+                raise _taken(incoming)
+            # Shielded: whoever stops waiting must not cancel the run that others wait for.
+            async with incoming.aside():
+                return replace(await asyncio.shield(earlier.reply), replayed=True)
+        run = self._running[identity] = _Run(digest)
+        try:
+            reply = await self._claimed(incoming, identity, digest)
+            run.reply.set_result(reply)
+            return reply
+        except (CommandError, GiveBack) as error:
+            run.reply.set_exception(error)
+            run.reply.exception()  # nobody has to be waiting for it
+            raise
+        finally:
+            run.reply.cancel()  # no effect once it has a result
+            del self._running[identity]
+
+    async def _claimed(self, incoming: Incoming, identity: str, digest: bytes) -> Reply:
+        repeatable = OPERATIONS[incoming.request.operation].repeatable(incoming.request.command)
+        rerun = repeatable or self._run_again
+        claim = await self._claim(incoming, identity, digest, rerun)
+        if claim.state is State.TAKEN:
+            raise _taken(incoming)
+        if claim.state is State.DONE:
+            if claim.reply is None:
+                raise _not_kept(incoming)
+            return replace(claim.reply, replayed=True)
+        if claim.state is State.ABANDONED and not rerun:
+            raise _unknown(incoming)
+        reply = await self._handler(incoming)
+        # A replay must be this very answer, so what is remembered is what is published.
+        reply = stored(_hedged(reply) if claim.state is State.ABANDONED else reply)
+        if reply.is_final(repeatable) and _is_told(incoming, reply):
+            await self._ledger.finish(identity, reply)
+        else:
+            await self._ledger.release(identity)
+        return reply
+
+    async def _claim(self, incoming: Incoming, identity: str, digest: bytes, rerun: bool) -> Claim:
+        """Claim; while another process runs it or the ledger cannot be written, wait, then give back."""
+        end, look = time.monotonic() + _patience(incoming), FIRST_LOOK
+        while True:
+            try:
+                claim = await self._ledger.claim(identity, digest, rerun=rerun)
+                if claim.state is not State.RUNNING:
+                    return claim
+                left, reason = end - time.monotonic(), "another process is running it"
+                async with incoming.aside():
+                    await asyncio.sleep(min(look, max(left, 0)))
+                look = min(2 * look, LONGEST_LOOK)
+            except LedgerError as problem:
+                left, reason = end - time.monotonic(), str(problem)
+                await self._ready(left)
+            if left <= 0:
+                raise GiveBack(f"request-id {str(incoming.request_id)[:80]!r}: {reason}")
+
+    async def _ready(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._ledger.ready()
+        except TimeoutError:
+            return
+
+
+def _patience(incoming: Incoming) -> float:
+    """Seconds a request may wait before it is given back."""
+    if incoming.deadline is None:
+        return LONGEST_WAIT
+    return max(LEAST_WAIT, min(LONGEST_WAIT, incoming.deadline - time.time()))
+
+
+def _identity(incoming: Incoming, request_id: str) -> str:
+    # The length keeps (user "a", id "bc") and (user "ab", id "c") apart.
+    user = incoming.user_id or ""
+    identity = f"{len(user)}:{user}:{request_id}"
+    # Whoever replays a dead letter has decided that it runs again; each replay still runs once.
+    replays = incoming.headers.get(wire.REPLAYS)
+    return f"{identity}#{replays}" if type(replays) is int and replays > 0 else identity
+
+
+def _is_told(incoming: Incoming, reply: Reply) -> bool:
+    """Whether anybody has the answer; a rejection that became a dead letter must run when it is replayed."""
+    return bool(incoming.reply_to) or reply.error is None or reply.error.outcome is Outcome.UNKNOWN
+
+
+def _taken(incoming: Incoming) -> CommandError:
+    return CommandError(
+        Code.ALREADY_EXISTS,
+        f"request-id: {str(incoming.request_id)[:80]!r} belongs to another request with other content; "
+        "a new request needs a new id",
+        details={"field": "request-id"},
+    )
+
+
+def _unknown(incoming: Incoming) -> CommandError:
+    return CommandError(
+        Code.ABORTED,
+        f"an earlier run of request-id {str(incoming.request_id)[:80]!r} was cut off; whether "
+        f"{incoming.request.operation} was executed is not known, and it is not safe to repeat: look at the engine, "
+        "then send it with a new id",
+        outcome=Outcome.UNKNOWN,
+    )
+
+
+def _not_kept(incoming: Incoming) -> CommandError:
+    return CommandError(
+        Code.ABORTED,
+        f"request-id {str(incoming.request_id)[:80]!r}: {incoming.request.operation} was executed and answered before; "
+        "that answer was too large to be kept, so it cannot be sent again",
+        outcome=Outcome.UNKNOWN,
+        details={"executed": True},
+    )
+
+
+def _hedged(reply: Reply) -> Reply:
+    if reply.error is None or reply.error.code not in _MAY_MEAN_DONE:
+        return reply
+    note = "an earlier run of this request was cut off; this answer may mean that it did the work"
+    details = {**(reply.error.details or {}), "earlierRun": note}
+    return replace(reply, error=msgspec.structs.replace(reply.error, details=details))

@@ -1,0 +1,149 @@
+"""Publishing with confirms, on a connection of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+
+from aio_pika.abc import AbstractConnection
+from aiormq import Channel as RawChannel
+from aiormq.exceptions import DeliveryError, PublishError
+from pamqp.commands import Basic
+
+from consumer.config import Amqp
+from consumer.pipeline.worker import PublishFailed
+from consumer.rabbitmq.connection import Link, Lost, initialize
+from consumer.rabbitmq.topology import declare_dead_letters
+from zeebe_amqp.amqp.connection import TROUBLE, library_calls
+
+__all__ = ["Publisher", "Unroutable"]
+
+log = logging.getLogger(__name__)
+
+PUBLISH_TIMEOUT = 30.0
+"""Seconds to wait for the broker's confirm while it takes messages."""
+
+LOOK_AGAIN = 0.5
+"""Seconds between two looks whether an alarm has ended."""
+
+
+class Unroutable(Exception):
+    """The broker returned the message: no queue is there for it."""
+
+
+class Publisher:
+    """One connection and one channel with many confirms outstanding.
+
+    Args:
+        amqp: addresses, and whether queues are declared.
+    """
+
+    def __init__(self, amqp: Amqp) -> None:
+        self._amqp = amqp
+        self._link = Link(amqp, "zeebe-amqp publish", self._opened)
+        self._channel: RawChannel | None = None
+        self._lost: Lost = lambda _: None
+        self._open = asyncio.Event()
+
+    @property
+    def blocked(self) -> bool:
+        """Whether an alarm of the broker (memory or disk) keeps it from taking messages."""
+        if self._channel is None:
+            return False
+        # The library tells it only by waiting; this runs its wait up to the point where it would.
+        waiting = self._channel.connection.ready().__await__()
+        try:
+            next(waiting)
+        except StopIteration:
+            return False
+        waiting.close()
+        return True
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be published; None when it can."""
+        if self._link.problem is None and self.blocked:
+            return "the broker takes no messages (memory or disk alarm)"
+        return self._link.problem
+
+    async def run(self) -> None:
+        """Keep the connection open until cancelled."""
+        await self._link.run()
+
+    def renew(self, reason: str) -> None:
+        """Open the connection anew, and with it declare what it needs."""
+        self._lost(reason)
+
+    async def _opened(self, connection: AbstractConnection, lost: Lost) -> None:
+        await declare_dead_letters(connection, self._amqp)
+        channel = connection.channel(publisher_confirms=True, on_return_raises=True)
+        await initialize(channel)
+        raw = cast("RawChannel", await channel.get_underlay_channel())
+        channel.close_callbacks.add(lambda _, error=None: self._closed(raw, lost, error))
+        self._channel, self._lost = raw, lost
+        self._open.set()
+
+    def _closed(self, channel: RawChannel, lost: Lost, error: BaseException | None) -> None:
+        if self._channel is channel:
+            self._channel = None
+            self._open.clear()
+        lost(f"the publishing channel closed: {error}")
+
+    async def ready(self) -> None:
+        """Wait until something can be published: connected, and not blocked by an alarm of the broker."""
+        await self._open.wait()
+        while self.blocked:
+            # Looking, not waiting: when the connection is lost during an alarm, its end is never told.
+            await asyncio.sleep(LOOK_AGAIN)
+            await self._open.wait()
+
+    async def publish(
+        self, body: bytes, properties: Basic.Properties, *, exchange: str, routing_key: str, mandatory: bool
+    ) -> None:
+        """Publish and wait for the broker's confirm; during an alarm for as long as it lasts.
+
+        Raises:
+            Unroutable: mandatory, and no queue is there.
+            PublishFailed: not confirmed; the broker may or may not have taken it.
+        """
+        channel = self._channel
+        if channel is None:
+            raise PublishFailed("not connected")
+        try:
+            with library_calls():
+                async with self._patience():
+                    await channel.basic_publish(
+                        body,
+                        exchange=exchange,
+                        routing_key=routing_key,
+                        properties=properties,
+                        mandatory=mandatory,
+                        wait=False,
+                    )
+        except PublishError as returned:
+            raise Unroutable(str(returned)) from returned
+        except DeliveryError as error:
+            raise PublishFailed("the broker refused it (nack)") from error
+        except TROUBLE as error:
+            raise PublishFailed(f"{type(error).__name__}: {error}") from error
+
+    @asynccontextmanager
+    async def _patience(self) -> AsyncIterator[None]:
+        """Raise TimeoutError after PUBLISH_TIMEOUT, not counting an alarm: what was written then is taken after it."""
+        loop = asyncio.get_running_loop()
+
+        def look() -> None:
+            if self.blocked:
+                timers.append(loop.call_later(PUBLISH_TIMEOUT, look))
+            else:
+                limit.reschedule(loop.time())
+
+        async with asyncio.timeout(None) as limit:
+            timers = [loop.call_later(PUBLISH_TIMEOUT, look)]
+            try:
+                yield
+            finally:
+                timers[-1].cancel()

@@ -1,0 +1,74 @@
+"""The queues and exchanges at the broker: declared with each connection that uses them, or checked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from aio_pika import ExchangeType
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
+
+from consumer.config import Amqp
+from zeebe_amqp import wire
+from zeebe_amqp.amqp.connection import RPC_TIMEOUT
+
+__all__ = ["DEAD_QUEUE", "REQUEST_QUEUE", "declare_dead_letters", "declare_requests"]
+
+log = logging.getLogger(__name__)
+
+REQUEST_QUEUE: dict[str, Any] = {
+    "x-queue-type": "quorum",
+    "x-delivery-limit": 20,
+    "x-dead-letter-exchange": wire.DEAD_LETTER,
+    "x-dead-letter-strategy": "at-least-once",
+    # At-least-once dead-lettering needs it: a full queue says no instead of dropping its oldest.
+    "x-overflow": "reject-publish",
+}
+"""Arguments of a request queue."""
+
+DEAD_QUEUE: dict[str, Any] = {"x-queue-type": "quorum"}
+"""Arguments of the dead-letter queue."""
+
+
+async def declare_requests(connection: AbstractConnection, amqp: Amqp) -> None:
+    """Declare the request queues, or with AMQP_DECLARE=passive check them.
+
+    Raises:
+        aiormq.exceptions.AMQPError: missing, different (the text names the argument), or not allowed.
+    """
+    passive = amqp.declare == "passive"
+    async with asyncio.timeout(RPC_TIMEOUT):
+        # A channel of its own: a refused declaration closes its channel and fails whatever else is on it.
+        async with connection.channel() as channel:
+            for name in amqp.queues:
+                await channel.declare_queue(name, durable=True, arguments=REQUEST_QUEUE, passive=passive)
+        if passive:
+            for name in amqp.queues:
+                await _compare(connection.channel(), name)
+
+
+async def declare_dead_letters(connection: AbstractConnection, amqp: Amqp) -> None:
+    """Declare the dead-letter exchange and queue, or with AMQP_DECLARE=passive check them.
+
+    Raises:
+        aiormq.exceptions.AMQPError: missing, different (the text names the argument), or not allowed.
+    """
+    passive = amqp.declare == "passive"
+    async with asyncio.timeout(RPC_TIMEOUT), connection.channel() as channel:
+        exchange = await channel.declare_exchange(wire.DEAD_LETTER, ExchangeType.FANOUT, durable=True, passive=passive)
+        queue = await channel.declare_queue(wire.DEAD_LETTER, durable=True, arguments=DEAD_QUEUE, passive=passive)
+        if not passive:
+            await queue.bind(exchange)
+
+
+async def _compare(channel: AbstractChannel, name: str) -> None:
+    """Warn of the argument in which an existing queue differs; AMQP says it only in the refusal of a declaration."""
+    try:
+        async with channel:
+            await channel.declare_queue(name, durable=True, arguments=REQUEST_QUEUE)
+    except ChannelPreconditionFailed as error:
+        log.warning("queue %r is used as it is, but differs from what we would declare: %s", name, error)
+    except ChannelAccessRefused:
+        log.info("queue %r exists; its arguments cannot be compared without the right to configure it", name)

@@ -1,0 +1,326 @@
+"""The one funnel to the engine: deadline, attempts, credentials, version check and observation of every call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, cast
+
+import grpc
+from google.protobuf.message import Message
+
+from consumer.config import Zeebe
+from consumer.core.circuit_breaker import Circuit
+from consumer.core.message import CallObserver, CallSpan, Unwatched, unobserved
+from consumer.zeebe import versions
+from consumer.zeebe.channel import open_channel
+from consumer.zeebe.credentials import credentials_for
+from consumer.zeebe.failures import Failure, Verdict, error, partition
+from consumer.zeebe.protocol import gateway_pb2 as pb
+from consumer.zeebe.retries import Retries
+from consumer.zeebe.rpcs import METHODS, Rpc, bind
+from consumer.zeebe.topology_cache import Cluster
+from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+from zeebe_amqp.wire import MAX_MESSAGE
+
+log = logging.getLogger(__name__)
+
+Answer: TypeAlias = Message | list[Message]
+"""The response; of a stream all responses, in order."""
+
+PROBE_TIMEOUT = 5.0
+"""Seconds for the question whether the gateway is there."""
+SHORTEST_ATTEMPT = 0.001
+"""Seconds; with less time left an answer cannot come back, and sending would only make the outcome unknown."""
+LOGGED = 200
+"""Characters of a gateway's text in logs; it may quote the caller's document."""
+
+
+class Pressure(Protocol):
+    """Is told how the engine bears what is sent."""
+
+    @property
+    def round(self) -> int:
+        """The number of the present round; what is sent belongs to it."""
+
+    def refused(self, sent: int) -> None:
+        """The engine refused for load an attempt of round `sent`."""
+
+    def succeeded(self) -> None:
+        """The engine answered an attempt with success."""
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One logical call, the same for all its attempts."""
+
+    rpc: Rpc
+    message: Message
+    payload: bytes
+    deadline: float | None
+    attempt_timeout: float
+    span: CallSpan
+    pressure: Pressure | None = None
+
+
+class Gateway:
+    """The connection to the engine. Make it inside the running event loop; `close` it at the end."""
+
+    def __init__(
+        self,
+        zeebe: Zeebe,
+        observer: CallObserver | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        """`clock` gives seconds since 1970, `random` numbers from 0 to 1; tests bring their own.
+
+        Raises:
+            ValueError: the CA certificate file is missing or holds no certificate.
+        """
+        self._request_timeout = zeebe.request_timeout
+        self._target = zeebe.address.rsplit("/", 1)[-1]
+        self._observer = observer or unobserved
+        self._clock, self._sleep, self._random = clock, sleep, random
+        self._channel = open_channel(zeebe)
+        self._callables = bind(self._channel)
+        self._credentials = credentials_for(zeebe.credentials, clock)
+        self._cluster = Cluster(self.probe, clock)
+        self._closed = False
+        self.circuit = Circuit()
+
+    @property
+    def connected_version(self) -> str | None:
+        """The version the gateway last gave ("8.6.0"); None before the first call that asks, and after an outage."""
+        return self._cluster.version
+
+    @property
+    def last_version(self) -> str | None:
+        """The version a gateway last gave, whatever happened to the connection since; None before the first answer."""
+        return self._cluster.last_version
+
+    @property
+    def unreached(self) -> int:
+        """How many attempts in a row found no gateway; 0 as soon as one answers, whatever it says."""
+        return self.circuit.unreached
+
+    async def call(
+        self,
+        message: Message,
+        *,
+        deadline: float | None = None,
+        attempt_timeout: float | None = None,
+        repeatable: bool = False,
+        pressure: Pressure | None = None,
+    ) -> Answer:
+        """Send a request to the RPC of its type, as often as the rules of delivery allow.
+
+        Args:
+            message: The request message; its type names the RPC.
+            deadline: When the caller stops waiting, seconds since 1970; no attempt outlives it.
+            attempt_timeout: Seconds one attempt may take, margin included, when it waits on purpose (long poll,
+                result of an instance); None for the setting `ZEEBE_REQUEST_TIMEOUT`.
+            repeatable: Whether running it twice is harmless: then it is tried again after an unknown outcome.
+            pressure: Is told of every attempt that the engine did, or refused for load.
+
+        Returns:
+            The response; for `ActivateJobs` the list of responses. A stream that fails after some jobs
+            arrived returns those, because they are locked for the caller already.
+
+        Raises:
+            CommandError: as the contract's table of errors says; a `GatewayError` with the verdict when an
+                attempt failed. `asyncio.CancelledError` passes through, and the call is cancelled.
+        """
+        rpc = METHODS[message.DESCRIPTOR.full_name]
+        payload = _serialized(message)
+        if deadline is not None and deadline <= self._clock():
+            raise _past()
+        with self._observer(rpc.name, self._target) as span:
+            call = _Call(rpc, message, payload, deadline, attempt_timeout or self._request_timeout, span, pressure)
+            try:
+                answer = await self._attempts(call, Retries(repeatable, deadline, self._random, len(payload)))
+            except CommandError as failed:
+                span.finish(failed.code)
+                raise
+            span.finish("OK")
+            return answer
+
+    async def probe(self) -> pb.TopologyResponse:
+        """Ask the gateway for its topology, once and with a short deadline.
+
+        An answer proves the gateway, not that a broker is behind it.
+
+        Raises:
+            GatewayError: it did not answer.
+        """
+        message = pb.TopologyRequest()
+        rpc = METHODS[message.DESCRIPTOR.full_name]
+        call = _Call(rpc, message, message.SerializeToString(), None, PROBE_TIMEOUT, Unwatched())
+        try:
+            topology = cast("pb.TopologyResponse", await self._attempt(call))
+        except Failure as failure:
+            raise error(failure, repeatable=True) from failure
+        self._cluster.note(topology)
+        return topology
+
+    async def close(self) -> None:
+        """Close the connection; calls that are still out end with CANCELLED and an unknown outcome."""
+        self._closed = True
+        await self._channel.close(None)
+        await self._cluster.close()
+        await self._credentials.close()
+
+    async def _attempts(self, call: _Call, retries: Retries) -> Answer:
+        while True:
+            try:
+                await self._check_version(call)
+                return await self._attempt(call)
+            except Failure as failure:
+                delay = retries.after(failure, self._clock())
+                if delay is None:
+                    raise await self._error(failure, retries) from failure
+                log.debug("%s attempt %d: %s %s", call.rpc.name, retries.made, failure.code, failure.text[:LOGGED])
+                call.span.attempt(retries.made, failure.code, delay)
+                await self._sleep(delay)
+
+    async def _check_version(self, call: _Call) -> None:
+        if self._channel.get_state() is not grpc.ChannelConnectivity.READY:
+            # The connection ended without a call that failed: whoever answers next may be another gateway.
+            self._cluster.forget()
+        if self._cluster.version is None and versions.depends(call.message):
+            left = PROBE_TIMEOUT if call.deadline is None else call.deadline - self._clock()
+            await self._cluster.learn(min(PROBE_TIMEOUT, left))
+        versions.check(call.message, self._cluster.version)
+
+    async def _attempt(self, call: _Call) -> Answer:
+        sent = call.pressure.round if call.pressure is not None else 0
+        try:
+            answer = await self._exchange(call)
+        except Failure as failure:
+            self._note(failure)
+            if failure.verdict is Verdict.OVERLOAD and call.pressure is not None:
+                call.pressure.refused(sent)
+            raise
+        self.circuit.reached()
+        if call.pressure is not None:
+            call.pressure.succeeded()
+        return answer
+
+    async def _exchange(self, call: _Call) -> Answer:
+        ends = self._clock() + call.attempt_timeout
+        if call.deadline is not None:
+            ends = min(ends, call.deadline)
+        authorization = await self._credentials.authorization(ends - self._clock())
+        left = ends - self._clock()
+        if self._closed:
+            raise Failure(Code.UNAVAILABLE, _CLOSED, Verdict.CLOSING, Source.CONSUMER)
+        if left < SHORTEST_ATTEMPT:
+            raise Failure(Code.DEADLINE_EXCEEDED, _NOT_SENT, Verdict.FINAL, Source.CONSUMER)
+        try:
+            return await self._send(call, authorization, left, ends)
+        except Failure as failure:
+            if failure.verdict is Verdict.CREDENTIALS and not await self._credentials.refresh(authorization):
+                failure.verdict = Verdict.FINAL
+            raise
+
+    async def _send(self, call: _Call, authorization: str | None, left: float, ends: float) -> Answer:
+        metadata = call.span.metadata
+        if authorization is not None:
+            metadata = (("authorization", authorization), *metadata)
+        started = self._callables[call.rpc.name](call.payload, timeout=left, metadata=metadata)
+        if call.rpc.streaming:
+            return await self._collected(started, call, ends)
+        with self._translated(call, ends):
+            return cast("Message", await started)
+
+    async def _collected(self, started: AsyncIterable[Any], call: _Call, ends: float) -> list[Message]:
+        arrived: list[Any] = []
+        try:
+            with self._translated(call, ends):
+                async for response in started:
+                    arrived.append(response)
+        except Failure as failure:
+            jobs = sum(len(response.jobs) for response in arrived)
+            if not jobs:
+                raise
+            # They are locked for the caller already, so keeping them back would only delay their work.
+            log.warning(
+                "%s failed after %d jobs, which are answered: %s %s",
+                call.rpc.name, jobs, failure.code, failure.text[:LOGGED],
+            )  # fmt: skip
+        return arrived
+
+    @contextmanager
+    def _translated(self, call: _Call, ends: float) -> Iterator[None]:
+        try:
+            yield
+        except grpc.aio.AioRpcError as answer:
+            failure = Failure.of(answer.code().name, answer.details() or "")
+            raise self._own_ending(failure, call, ends) from answer
+        except asyncio.CancelledError:
+            # grpc cancels whoever waits when its channel is closed; that is no cancellation of the task.
+            if not self._closed or _being_cancelled():
+                raise
+            raise Failure(Code.CANCELLED, _CUT, Verdict.UNCERTAIN, Source.CONSUMER) from None
+
+    def _own_ending(self, failure: Failure, call: _Call, ends: float) -> Failure:
+        reset = failure.verdict is Verdict.UNCERTAIN and _RESET in failure.text and self._clock() >= ends
+        if failure.verdict is not Verdict.LATE and not reset:
+            return failure
+        limit = "before the caller's deadline" if ends == call.deadline else f"within {call.attempt_timeout:g} s"
+        text = f"the gateway did not answer {limit}; the command may have been executed"
+        return Failure(Code.DEADLINE_EXCEEDED, text, Verdict.LATE, Source.CONSUMER)
+
+    def _note(self, failure: Failure) -> None:
+        if failure.verdict is Verdict.UNREACHABLE:
+            self.circuit.missed()
+        elif failure.verdict.outcome is Outcome.NOT_EXECUTED and failure.source is Source.GATEWAY:
+            self.circuit.reached()
+        if failure.code is Code.UNAVAILABLE and failure.verdict is not Verdict.NO_PARTITION:
+            self._cluster.forget()
+
+    async def _error(self, failure: Failure, retries: Retries) -> CommandError:
+        number = partition(failure.text)
+        if failure.verdict is Verdict.NO_PARTITION and number is not None:
+            await self._cluster.learn(PROBE_TIMEOUT)
+            count = self._cluster.partitions
+            if number < 1 or (count is not None and number > count):
+                known = f"this cluster has {count}" if count else "partitions count from 1"
+                text = (
+                    f"the key belongs to partition {number}, and {known}; accepted is a key as the engine returned it"
+                )
+                failure = Failure(Code.NOT_FOUND, text, Verdict.FINAL, Source.CONSUMER)
+        return retries.error(failure)
+
+
+_CLOSED = "the connection to the gateway is closed because the consumer stops; nothing was sent"
+_NOT_SENT = "the caller's deadline passed before the command could be sent"
+_CUT = "the consumer closed its connection to the gateway while the call was out; the command may have been executed"
+_RESET = "RST_STREAM"
+
+
+def _serialized(message: Message) -> bytes:
+    payload = message.SerializeToString()
+    if len(payload) > MAX_MESSAGE:
+        raise CommandError(
+            Code.RESOURCE_EXHAUSTED,
+            f"data: {len(payload)} bytes as a message to the gateway; accepted are at most {MAX_MESSAGE}",
+            details={"field": "data"},
+        )
+    return payload
+
+
+def _past() -> CommandError:
+    return CommandError(Code.DEADLINE_EXCEEDED, _NOT_SENT, details={"field": "deadline"})
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,20 @@
+"""Operations on decisions."""
+
+from __future__ import annotations
+
+from consumer.zeebe.operations.row import Operation, always, rendered
+from consumer.zeebe.protocol import gateway_pb2 as pb
+from zeebe_amqp.commands.decisions import EvaluateDecision
+from zeebe_amqp.schema.fields import text
+
+
+def _evaluate_decision(command: EvaluateDecision) -> pb.EvaluateDecisionRequest:
+    return pb.EvaluateDecisionRequest(
+        decisionId=command.decision_id or "",
+        decisionKey=int(command.decision_key or 0),
+        variables=text(command.variables),
+        tenantId=command.tenant_id,
+    )
+
+
+OPERATIONS = (Operation(EvaluateDecision, _evaluate_decision, rendered, repeatable=always, recorded=False),)

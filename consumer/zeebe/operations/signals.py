@@ -1,0 +1,90 @@
+"""Signals by the body of Camunda 7's REST API: to Zeebe, or as they are to a Camunda 7 engine."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from functools import cache
+
+import msgspec
+
+from consumer.core.message import RestRequest
+from consumer.zeebe.operations.row import Operation
+from consumer.zeebe.protocol import gateway_pb2 as pb
+from zeebe_amqp.camunda7 import values as typed_values
+from zeebe_amqp.commands.signals import VARIABLES, Signal
+from zeebe_amqp.errors import Code, CommandError, invalid
+from zeebe_amqp.schema.fields import text
+
+log = logging.getLogger(__name__)
+
+DEFAULT_TENANT = "<default>"
+"""Zeebe's tenant of everything that belongs to none."""
+
+
+def _to_zeebe(command: Signal) -> pb.BroadcastSignalRequest:
+    if command.execution_id is not None:
+        raise _only_camunda7()
+    if not command.name:
+        raise invalid("data.name", "empty; Zeebe accepts text that is not empty")
+    variables = command.converted()
+    for name, variable in variables.items():
+        if variable.zeebe:
+            raise invalid(f"{VARIABLES}.{name}.value", f"Zeebe cannot take {variable.zeebe}")
+        if variable.transient:
+            _note_transient()
+    return pb.BroadcastSignalRequest(
+        signalName=command.name, variables=typed_values.document(variables), tenantId=_tenant(command)
+    )
+
+
+def _only_camunda7() -> CommandError:
+    return CommandError(
+        Code.UNIMPLEMENTED,
+        "data.executionId: Zeebe delivers a signal to everyone, never to one execution; not executed. Set "
+        "CAMUNDA7_REST_URL to the REST API of a Camunda 7 engine, or use publish-message with a correlation key",
+        details={"field": "data.executionId", "suggestion": "publish-message"},
+    )
+
+
+@cache
+def _note_transient() -> None:
+    """Say it once: a warning for each would only fill the log."""
+    log.info("signal: valueInfo.transient has no meaning in Zeebe; such variables are stored like all others")
+
+
+def _tenant(command: Signal) -> str:
+    if command.tenant_id == "":
+        # To Zeebe an empty text is no tenant at all, and the signal would reach those it was not meant for.
+        raise invalid("data.tenantId", "empty; Zeebe accepts a tenant's id, or the field left out")
+    if command.tenant_id is None and command.without_tenant_id:
+        return DEFAULT_TENANT
+    return command.tenant_id or ""
+
+
+def _to_camunda7(command: Signal) -> RestRequest:
+    for name, variable in command.converted().items():
+        if variable.camunda7:
+            raise invalid(f"{VARIABLES}.{name}.value", f"Camunda 7 cannot take {variable.camunda7}")
+    variables = text(command.variables).encode()
+    given = {
+        "name": command.name,
+        "executionId": command.execution_id,
+        # Byte for byte: the engine reads types and numbers itself.
+        "variables": msgspec.Raw(variables) if variables else None,
+        "tenantId": command.tenant_id,
+        "withoutTenantId": True if command.without_tenant_id else None,
+    }
+    return RestRequest("/signal", msgspec.json.encode({name: each for name, each in given.items() if each is not None}))
+
+
+OPERATIONS = (Operation(Signal, _to_zeebe),)
+
+
+def with_camunda7(*, every: bool) -> Operation:
+    """The row where a Camunda 7 engine is connected: it gets signals to one execution, with `every` all signals."""
+
+    def to_request(command: Signal) -> pb.BroadcastSignalRequest | RestRequest:
+        return _to_camunda7(command) if every or command.execution_id is not None else _to_zeebe(command)
+
+    return replace(OPERATIONS[0], to_request=to_request)

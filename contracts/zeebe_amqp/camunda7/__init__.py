@@ -1,0 +1,1 @@
+"""The typed values of Camunda 7's REST API."""

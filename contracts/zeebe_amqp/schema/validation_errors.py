@@ -1,0 +1,107 @@
+"""Why a command's JSON was refused, in words: which field, what was expected, what was found."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Final
+
+import msgspec
+from msgspec import inspect
+
+from zeebe_amqp.errors import CommandError, invalid, nearest
+from zeebe_amqp.schema.fields import Scalar
+from zeebe_amqp.schema.formatting import cut, found_in, quoted
+from zeebe_amqp.schema.json_members import LIST, OBJECT
+
+_PLACE: Final = re.compile(r"^(?P<text>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
+_STEP: Final = re.compile(r"\.([^.\[\]]+)|\[([0-9]+)\]")
+_MISSING: Final = re.compile(r"^Object missing required field `(.*)`$", re.DOTALL)
+_EMPTY: Final = re.compile(rb"\[\s*\]")
+_UNKNOWN: Final = re.compile(r"^Object contains unknown field `(.*)`$", re.DOTALL)
+
+
+def explain(problem: msgspec.ValidationError, kind: type, data: bytes, field: str) -> CommandError:
+    """The refusal for `problem`, met while decoding `data` as `kind`; `field` is where the data stands.
+
+    The decoder's own words name Python types; a caller is told the contract's instead.
+    """
+    place = _PLACE.match(str(problem))
+    assert place is not None  # the pattern matches every text
+    text, path = place["text"], place["path"] or ""
+    steps = [name or int(index) for name, index in _STEP.findall(path)]
+    expected = _walk(type_info(kind), steps)
+    if unknown := _UNKNOWN.match(text):
+        return _unknown(unknown[1], expected, field + path)
+    if missing := _MISSING.match(text):
+        return invalid(f"{field}{path}.{missing[1]}", f"missing; expected {describe(_walk(expected, [missing[1]]))}")
+    if text.startswith("expected "):  # a field type's own words
+        return invalid(field + path, text)
+    return invalid(field + path, f"expected {describe(expected)}, found {_found(data, steps)}")
+
+
+@cache
+def type_info(kind: type) -> inspect.Type:
+    """What the decoder knows about a type; it is slow to find out."""
+    return inspect.type_info(kind)
+
+
+def describe(kind: inspect.Type) -> str:
+    """What a value of this type is called, such as "text" or "a list of objects"."""
+    match kind:
+        case inspect.Metadata(extra_json_schema={"description": str(words)}):
+            return words
+        case inspect.Metadata():
+            return describe(kind.type)
+        case inspect.CustomType():
+            assert issubclass(kind.cls, Scalar)  # the only types with a reading of their own
+            return kind.cls.description
+        case inspect.VarTupleType():
+            length = f" of at least {kind.min_length}" if kind.min_length else ""
+            return f"a list{length}; each item is {describe(kind.item_type)}"
+        case inspect.LiteralType():
+            return "one of " + ", ".join(quoted(str(value)) for value in kind.values)
+        case inspect.RawType():
+            return "a JSON object"
+        case inspect.UnionType():  # only "or null", which is as if absent
+            return describe(next(each for each in kind.types if not isinstance(each, inspect.NoneType)))
+    return _PLAIN.get(type(kind), "another value")
+
+
+_PLAIN: Final[dict[type[inspect.Type], str]] = {
+    inspect.StrType: "text",
+    inspect.IntType: "a whole number",
+    inspect.BoolType: "true or false",
+    inspect.StructType: "an object",
+}
+
+
+def _unknown(name: str, parent: inspect.Type, path: str) -> CommandError:
+    known = [field.encode_name for field in _struct(parent).fields]
+    suggestion = nearest(name, known)
+    hint = f"did you mean {quoted(suggestion)}?" if suggestion else f"known are {', '.join(sorted(known))}"
+    return invalid(f"{path}.{cut(name)}", f"unknown field; {hint}", suggestion=suggestion)
+
+
+def _walk(kind: inspect.Type, steps: list[str | int]) -> inspect.Type:
+    """The type at the end of a path."""
+    for step in steps:
+        if isinstance(step, int):
+            assert isinstance(kind, inspect.VarTupleType)  # only lists have indexes
+            kind = kind.item_type
+        else:
+            kind = next(field.type for field in _struct(kind).fields if field.encode_name == step)
+    return kind
+
+
+def _struct(kind: inspect.Type) -> inspect.StructType:
+    assert isinstance(kind, inspect.StructType)  # only objects have fields
+    return kind
+
+
+def _found(data: bytes, steps: list[str | int]) -> str:
+    """What stands at the end of a path, in words; read step by step, since the rest may not be decodable."""
+    raw = msgspec.Raw(data.strip())
+    for step in steps:
+        raw = LIST.decode(raw)[step] if isinstance(step, int) else OBJECT.decode(raw)[step]
+    return "an empty list" if _EMPTY.fullmatch(raw) else found_in(bytes(raw))

@@ -1,0 +1,202 @@
+"""The limit follows what the engine says, and the gate follows the limit."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consumer.core.limiter import Gate, Limit
+from consumer.core.message import Incoming
+from consumer.pipeline.limited import limited
+
+unhurried = settings(deadline=None)
+"""The machine may be busy."""
+
+
+@unhurried
+@given(st.integers(1, 200), st.lists(st.tuples(st.booleans(), st.integers(0, 3))))
+def test_the_limit_stays_within_its_bounds_whatever_is_answered(most: int, answers: list[tuple[bool, int]]) -> None:
+    limit = Limit(most)
+    for done, rounds_ago in answers:
+        if done:
+            limit.succeeded()
+        else:
+            limit.refused(limit.round - rounds_ago)
+        assert 1 <= limit.value <= most
+
+
+@unhurried
+@given(st.integers(1, 200), st.integers(1, 100))
+def test_refusals_of_one_round_shrink_the_limit_once(most: int, refusals: int) -> None:
+    limit = Limit(most)
+    sent = limit.round
+    for _ in range(refusals):
+        limit.refused(sent)
+    assert limit.value == max(1, int(most * 0.7))
+
+
+@unhurried
+@given(st.integers(2, 200))
+def test_as_many_successes_as_the_limit_allows_add_at_most_one(most: int) -> None:
+    limit = Limit(most)
+    limit.refused(limit.round)
+    before = limit.value
+    for _ in range(before):
+        limit.succeeded()
+    assert before <= limit.value <= before + 1
+
+
+@unhurried
+@given(st.integers(1, 60))
+def test_the_limit_comes_back_to_where_it_was(most: int) -> None:
+    limit = Limit(most)
+    for _ in range(20):
+        limit.refused(limit.round)
+    for _ in range((most + 1) ** 2):
+        limit.succeeded()
+    assert limit.value == most
+
+
+async def settle_down() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_a_gate_lets_in_as_many_as_the_limit_says_in_order() -> None:
+    gate, inside = Gate(Limit(2)), list[int]()
+
+    async def visit(number: int) -> None:
+        await gate.enter()
+        inside.append(number)
+
+    tasks = [asyncio.create_task(visit(number)) for number in range(4)]
+    await settle_down()
+    assert inside == [0, 1]
+    gate.leave()
+    await settle_down()
+    assert inside == [0, 1, 2]
+    gate.leave()
+    await asyncio.gather(*tasks)
+    assert inside == [0, 1, 2, 3]
+
+
+async def test_a_smaller_limit_lets_nobody_in_until_enough_left_and_a_larger_one_several_at_once() -> None:
+    limit = Limit(4)
+    gate = Gate(limit)
+    for _ in range(4):
+        await gate.enter()
+    limit.refused(limit.round)  # 2
+    waiting = [asyncio.create_task(gate.enter()) for _ in range(4)]
+    gate.leave()
+    gate.leave()
+    await settle_down()
+    assert not any(task.done() for task in waiting)
+    for _ in range(20):
+        limit.succeeded()  # 4
+    gate.leave()
+    await settle_down()
+    assert [task.done() for task in waiting] == [True, True, True, False]
+    gate.leave()
+    await asyncio.gather(*waiting)
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["while waiting", "when the place was just given"])
+async def test_who_stops_waiting_leaves_the_place_to_the_next(given: bool) -> None:
+    gate = Gate(Limit(1))
+    await gate.enter()
+    first, second = asyncio.create_task(gate.enter()), asyncio.create_task(gate.enter())
+    await settle_down()
+    if given:
+        gate.leave()
+    first.cancel()
+    await settle_down()
+    if not given:
+        gate.leave()
+    await second
+    assert first.cancelled()
+
+
+async def test_who_leaves_for_a_while_has_a_place_again_before_going_on() -> None:
+    gate, going = Gate(Limit(1)), asyncio.Event()
+    events = list[str]()
+
+    async def first() -> None:
+        await gate.enter()
+        async with gate.left():
+            await going.wait()
+        events.append("first")
+        gate.leave()
+
+    task = asyncio.create_task(first())
+    await settle_down()
+    await gate.enter()
+    going.set()
+    await settle_down()
+    events.append("second")
+    gate.leave()
+    await task
+    assert events == ["second", "first"]
+
+
+@pytest.mark.parametrize("returning", [False, True], ids=["while away", "while waiting for a place again"])
+async def test_who_ends_outside_takes_no_place_with_it_and_leaves_none_too_many(returning: bool) -> None:
+    gate, going = Gate(Limit(1)), asyncio.Event()
+
+    async def away() -> None:
+        await gate.enter()
+        try:
+            async with gate.left():
+                await going.wait()
+        finally:
+            gate.leave()
+
+    task = asyncio.create_task(away())
+    await settle_down()
+    await gate.enter()
+    if returning:
+        going.set()
+        await settle_down()
+    task.cancel()
+    await asyncio.wait([task])
+    second, third = asyncio.create_task(gate.enter()), asyncio.create_task(gate.enter())
+    await settle_down()
+    assert not second.done()
+    gate.leave()
+    await settle_down()
+    assert (second.done(), third.done()) == (True, False)
+    gate.leave()
+    await third
+
+
+class Engine:
+    """An engine that remembers whom it was to tell."""
+
+    def __init__(self) -> None:
+        self.told: list[Limit | None] = []
+
+    async def call(self, message: Any, *, pressure: Limit | None = None, **_: Any) -> Any:
+        self.told.append(pressure)
+        return None
+
+
+@pytest.mark.parametrize(
+    ("operation", "data", "tells"),
+    [
+        ("resolve-incident", {"incidentKey": 1 << 51}, True),
+        ("complete-job", {"jobKey": 1 << 51}, False),
+        ("fail-job", {"jobKey": 1 << 51, "retries": 1}, False),
+        ("throw-error", {"jobKey": 1 << 51, "errorCode": "e"}, False),
+    ],
+)
+async def test_commands_tell_the_limit_of_their_queue_and_those_that_relieve_the_engine_tell_none(
+    operation: str, data: dict[str, Any], tells: bool
+) -> None:
+    engine, limits = Engine(), {"a": Limit(2), "b": Limit(2)}
+    handler = limited(engine, limits)
+    await handler(Incoming(orjson.dumps({"operation": operation, "data": data}), queue="b"))
+    assert engine.told == [limits["b"] if tells else None]

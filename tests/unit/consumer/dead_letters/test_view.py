@@ -1,0 +1,99 @@
+"""How dead letters are shown: to people without what their terminal would obey, to programs as JSON."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import orjson
+import pytest
+
+from consumer.dead_letters import view as dead_view
+from consumer.dead_letters.letter import Letter
+from consumer.dead_letters.view import Report, age, details, pretty, printable, row
+
+LETTER = Letter(
+    b'{"operation":"topology"}',
+    headers={"request-id": "r\x1b[31m", "failed-at": "2026-01-02T03:04:05+00:00", "number": 2**40},
+    properties={"message_id": "m", "timestamp": datetime(2026, 1, 1, tzinfo=UTC)},
+    routing_key="commands",
+)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the view take the output for a terminal, wide enough for a table."""
+    monkeypatch.setattr(dead_view, "sys", SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True)))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(-5, "0s"), (0, "0s"), (59, "59s"), (60, "1m 0s"), (3725, "1h 2m"), (86_400 * 3 + 3600 * 4 + 59, "3d 4h")],
+)
+def test_an_age_is_told_in_its_two_largest_units(seconds: int, shown: str) -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    assert age(now - timedelta(seconds=seconds), now) == shown
+
+
+@pytest.mark.parametrize("char", ["\x1b", "\r", "\x07", "\x00", "\u202e", "\x9b"])
+def test_nothing_is_shown_that_a_terminal_would_obey(char: str) -> None:
+    assert printable(f"a{char}b") == "a\ufffdb"
+    assert printable("ä\n\t") == "ä\n\t"
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b'{"a":1.10,"b":123456789012345678901234567890}', '{\n  "a": 1.10,\n  "b": 123456789012345678901234567890\n}'),
+        (b"<bpmn/>", "<bpmn/>"),
+        (b"\xff{", "\\xff{"),
+        (b"[" * 100_000, "[" * 100_000),
+        (b"", ""),
+    ],
+    ids=["json", "text", "binary", "deep", "empty"],
+)
+def test_a_body_is_shown_as_it_was_written(body: bytes, shown: str) -> None:
+    assert pretty(body) == shown
+
+
+def test_a_program_gets_one_object() -> None:
+    shown = orjson.loads(details(LETTER))
+    assert (shown["body"], shown["headers"]["number"]) == ('{"operation":"topology"}', 2**40)
+    assert (shown["id"], shown["queue"], shown["properties"]["message_id"]) == ("r\x1b[31m", "commands", "m")
+    assert orjson.loads(details(Letter(b"\xff")))["body-hex"] == "ff"
+
+
+@pytest.mark.usefixtures("terminal")
+def test_people_get_sections() -> None:
+    flawed = Letter(LETTER.body, LETTER.headers, LETTER.properties, flaws=("type is not UTF-8 text",))
+    shown = details(flawed)
+    assert "\x1b" not in shown
+    assert "undecodable  type is not UTF-8 text" in shown
+    assert shown.endswith('body (24 bytes)\n{\n  "operation": "topology"\n}')
+
+
+def test_rows_are_lines_when_piped(capsys: pytest.CaptureFixture[str]) -> None:
+    with Report(numbered=True) as report:
+        report.seen(1)
+        report.tell(row(LETTER))
+    [line] = capsys.readouterr().out.splitlines()
+    assert (orjson.loads(line)["number"], orjson.loads(line)["failed-at"]) == (1, "2026-01-02T03:04:05.000+00:00")
+
+
+@pytest.mark.usefixtures("terminal")
+def test_rows_are_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    with Report() as report:
+        report.tell(row(LETTER))
+        report.tell({**row(Letter(b"")), "result": "refused", "problem": "[red]two\nlines"})
+    shown = capsys.readouterr().out
+    assert "r\ufffd[31m" in shown
+    assert "[red]two lines" in shown
+    assert '{"' not in shown
+
+
+def test_a_silent_report_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with Report(silent=True) as report:
+        report.seen(1)
+        report.tell(row(LETTER))
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,221 @@
+"""What every ledger promises, whatever it is kept in: one suite for all."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any, Protocol
+
+import orjson
+import pytest
+
+from consumer.core.message import Reply
+from consumer.ledger import Ledger, Limits, State, codec
+from zeebe_amqp.errors import Code, Error, Outcome, Source
+
+DIGEST, OTHER = b"d" * 32, b"o" * 32
+TTL = 0.2
+"""Seconds; short for those that cannot be given a clock."""
+
+
+class Store(Protocol):
+    """What ledgers are kept in, for one test."""
+
+    async def open(self, limits: Limits) -> Ledger:
+        """A started ledger, as a new process would open it; closed after the test."""
+
+    async def expire(self) -> None:
+        """Return when what was finished with a `TTL` has expired."""
+
+
+def limits(**given: Any) -> Limits:
+    return Limits(**{"ttl": 3600, **given})
+
+
+def text(length: int) -> str:
+    """Text that cannot be compressed by much."""
+    return random.Random(length).randbytes(length // 2).hex()
+
+
+FAILED = Error(
+    code=Code.NOT_FOUND,
+    message="Command 'COMPLETE' rejected",
+    source=Source.GATEWAY,
+    outcome=Outcome.NOT_EXECUTED,
+    retryable=False,
+    details={"intent": "COMPLETE", "attempts": 2},
+)
+REPLIES = {
+    "result": Reply(
+        "create-instance", {"processInstanceKey": 2**63 - 1, "ratio": 0.1, "text": "ä\u2028", "none": None}
+    ),
+    "nothing": Reply("cancel-instance"),
+    "error": Reply("complete-job", error=FAILED),
+    "fragment": Reply("create-instance", {"raw": orjson.Fragment(b'{ "b":1.0, "a" : 1e2, "a": 2 }')}),
+    "compressed": Reply("activate-jobs", [{"variables": "x" * 10_000}]),
+    "long": Reply("activate-jobs", [{"variables": "x" * 1_000_000}]),
+}
+
+
+class LedgerPromises:
+    """Subclass it, and give a fixture `store`."""
+
+    @pytest.fixture
+    async def ledger(self, store: Store) -> Ledger:
+        return await store.open(limits())
+
+    async def test_what_is_unknown_is_new(self, ledger: Ledger) -> None:
+        assert (await ledger.claim("a", DIGEST)).state is State.NEW
+        assert ledger.problem is None
+        await ledger.ready()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ledger.failed(), 0.01)
+
+    @pytest.mark.parametrize("name", REPLIES)
+    async def test_a_reply_comes_back_byte_for_byte(self, ledger: Ledger, name: str) -> None:
+        reply = REPLIES[name]
+        await ledger.claim("a", DIGEST)
+        await ledger.finish("a", reply)
+        found = await ledger.claim("a", DIGEST)
+        assert found.state is State.DONE
+        assert found.reply is not None
+        assert found.reply.encode() == reply.encode()
+        assert (found.reply.type, found.reply.error, found.reply.ok) == (reply.type, reply.error, reply.ok)
+        assert not found.reply.replayed
+
+    async def test_a_reply_that_is_too_large_leaves_its_mark(
+        self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(codec, "MOST_PLAIN", 2_000_000)
+        for name, length in (("compressed too large", 1_000_000), ("not worth compressing", 3_000_000)):
+            await ledger.claim(name, DIGEST)
+            await ledger.finish(name, Reply("activate-jobs", [text(length)]))
+            found = await ledger.claim(name, DIGEST)
+            assert (found.state, found.reply) == (State.DONE, None)
+
+    async def test_a_running_entry_of_nobody_is_abandoned(self, ledger: Ledger) -> None:
+        await ledger.claim("a", DIGEST)
+        assert (await ledger.claim("a", DIGEST)).state is State.ABANDONED
+
+    async def test_an_identity_belongs_to_its_request_while_it_runs_and_after(self, ledger: Ledger) -> None:
+        await ledger.claim("a", DIGEST)
+        assert (await ledger.claim("a", OTHER)).state is State.TAKEN
+        await ledger.finish("a", Reply("x"))
+        assert (await ledger.claim("a", OTHER)).state is State.TAKEN
+        assert (await ledger.claim("a", DIGEST)).state is State.DONE
+
+    async def test_identities_do_not_touch_each_other(self, ledger: Ledger) -> None:
+        await ledger.claim("a", DIGEST)
+        assert (await ledger.claim("b", OTHER)).state is State.NEW
+
+    async def test_what_was_released_is_new_also_for_other_content(self, ledger: Ledger) -> None:
+        for digest in (DIGEST, OTHER, DIGEST):
+            assert (await ledger.claim("a", digest)).state is State.NEW
+            await ledger.release("a")
+
+    async def test_releasing_what_nobody_claimed_changes_nothing(self, ledger: Ledger) -> None:
+        await ledger.claim("a", DIGEST)
+        await ledger.finish("a", Reply("x"))
+        await ledger.release("a")
+        assert (await ledger.claim("a", DIGEST)).state is State.DONE
+
+    async def test_of_many_claims_at_once_one_is_new(self, ledger: Ledger) -> None:
+        claims = await asyncio.gather(*(ledger.claim("a", DIGEST) for _ in range(50)))
+        assert [claim.state for claim in claims].count(State.NEW) == 1
+
+    async def test_many_requests_at_once_keep_their_answers(self, ledger: Ledger) -> None:
+        async def run(number: int) -> None:
+            assert (await ledger.claim(f"{number}", DIGEST)).state is State.NEW
+            await ledger.finish(f"{number}", Reply("x", number))
+
+        await asyncio.gather(*map(run, range(500)))
+        found = await asyncio.gather(*(ledger.claim(f"{number}", DIGEST) for number in range(500)))
+        assert [claim.reply.data for claim in found if claim.reply] == list(range(500))
+
+    async def test_answers_expire(self, store: Store) -> None:
+        ledger = await store.open(limits(ttl=TTL))
+        await ledger.claim("a", DIGEST)
+        await ledger.finish("a", Reply("x"))
+        await store.expire()
+        assert (await ledger.claim("a", OTHER)).state is State.NEW
+
+    async def test_running_entries_do_not_expire_with_the_answers(self, store: Store) -> None:
+        ledger = await store.open(limits(ttl=TTL))
+        await ledger.claim("a", DIGEST)
+        await store.expire()
+        assert (await ledger.claim("a", DIGEST)).state is State.ABANDONED
+
+    @pytest.mark.parametrize("bound", [{"max_entries": 2}, {"max_bytes": 600}])
+    async def test_the_oldest_answers_go_first(self, store: Store, bound: dict[str, int]) -> None:
+        ledger = await store.open(limits(**bound))
+        await ledger.claim("running", DIGEST)
+        for name in "abcd":
+            await ledger.claim(name, DIGEST)
+            await ledger.finish(name, Reply("x", "x" * 230))
+        assert [(await ledger.claim(name, DIGEST)).state for name in "cd"] == [State.DONE] * 2
+        assert [(await ledger.claim(name, DIGEST)).state for name in "ab"] == [State.NEW] * 2
+        assert (await ledger.claim("running", DIGEST)).state is State.ABANDONED
+
+    async def test_its_size_is_what_finished_and_is_kept(self, store: Store) -> None:
+        ledger = await store.open(limits(max_entries=3))
+        assert ledger.size == 0
+        await ledger.claim("running", DIGEST)
+        sizes = []
+        for name in "abcde":
+            await ledger.claim(name, DIGEST)
+            await ledger.finish(name, Reply("x"))
+            await ledger.claim(f"after {name}", DIGEST)  # by now a ledger that sweeps now and then has done so
+            sizes.append(ledger.size)
+        assert sizes == [1, 2, 3, 3, 3]
+
+    async def test_an_identity_may_be_any_text(self, ledger: Ledger) -> None:
+        names = ["", "\0", "ä", "a" * 10_000, "\ud800", "5:a:b"]
+        assert {(await ledger.claim(name, DIGEST)).state for name in names} == {State.NEW}
+
+
+class SharedLedgerPromises(LedgerPromises):
+    """For ledgers that survive the process."""
+
+    async def test_answers_survive_the_process(self, store: Store) -> None:
+        first = await store.open(limits())
+        await first.claim("a", DIGEST)
+        await first.finish("a", REPLIES["result"])
+        await first.close()
+        found = await (await store.open(limits())).claim("a", DIGEST)
+        assert found.reply is not None
+        assert found.reply.encode() == REPLIES["result"].encode()
+
+    async def test_what_ran_when_its_process_ended_is_abandoned(self, store: Store) -> None:
+        first = await store.open(limits())
+        await first.claim("a", DIGEST)
+        await first.close()
+        second = await store.open(limits())
+        assert (await second.claim("a", OTHER)).state is State.TAKEN
+        for _ in range(2):
+            assert (await second.claim("a", DIGEST, rerun=False)).state is State.ABANDONED
+        assert (await second.claim("a", DIGEST)).state is State.ABANDONED
+        await second.finish("a", Reply("x", 2))
+        assert (await second.claim("a", DIGEST)).reply is not None
+
+    async def test_what_was_abandoned_and_released_is_new(self, store: Store) -> None:
+        first = await store.open(limits())
+        await first.claim("a", DIGEST)
+        await first.close()
+        second = await store.open(limits())
+        await second.claim("a", DIGEST)
+        await second.release("a")
+        assert (await second.claim("a", OTHER)).state is State.NEW
+
+    async def test_a_cancelled_claim_leaves_nothing(self, store: Store) -> None:
+        first = await store.open(limits())
+        claims = [asyncio.create_task(first.claim(f"{number}", DIGEST)) for number in range(8)]
+        for claim in claims:
+            await asyncio.sleep(0.0005)
+            claim.cancel()
+        done = await asyncio.gather(*claims, return_exceptions=True)
+        for number, claim in enumerate(done):
+            if not isinstance(claim, BaseException):
+                await first.release(f"{number}")
+        await first.close()
+        second = await store.open(limits())
+        assert [(await second.claim(f"{number}", OTHER)).state for number in range(8)] == [State.NEW] * 8

@@ -1,0 +1,64 @@
+"""The ledger's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from consumer.ledger.thread import Worker
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    worker = Worker("a name")
+    yield worker
+    worker.close()
+
+
+async def test_calls_run_in_the_order_in_which_they_come_in_one_thread_of_that_name(worker: Worker) -> None:
+    ran: list[int] = []
+    names = await asyncio.gather(
+        *(worker.call(lambda n: (ran.append(n), threading.current_thread().name)[1], n) for n in range(50))
+    )
+    assert (ran, set(names)) == (list(range(50)), {"a name"})
+
+
+async def test_what_a_call_raises_is_raised_and_the_next_one_runs(worker: Worker) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await worker.call(lambda: 1 / 0)
+    assert await worker.call(pow, 2, exp=3) == 8
+
+
+async def test_a_call_nobody_waits_for_any_more_is_made_all_the_same(worker: Worker) -> None:
+    go, ran = threading.Event(), threading.Event()
+    first, second = worker.call(go.wait, 10), worker.call(ran.set)
+    first.cancel()
+    second.cancel()
+    go.set()
+    assert await worker.call(ran.is_set)
+
+
+def test_a_call_that_outlives_its_event_loop_harms_nothing(worker: Worker) -> None:
+    go = threading.Event()
+
+    async def leave() -> None:
+        worker.call(go.wait, 10)
+
+    asyncio.run(leave())
+    go.set()
+
+    async def ask() -> int:
+        return await worker.call(int, "7")
+
+    assert asyncio.run(ask()) == 7
+
+
+async def test_closing_waits_for_what_was_asked_for_and_may_be_done_twice() -> None:
+    worker, ran = Worker("once"), []
+    worker.call(ran.append, 1)
+    worker.close()
+    worker.close()
+    assert ran == [1]

@@ -1,0 +1,416 @@
+"""Do it once: what the ledger knows decides whether a command runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+
+from consumer.core.message import Handler, Incoming, Reply
+from consumer.core.requeue import GiveBack
+from consumer.ledger import Claim, LedgerError, Limits, MemoryLedger, State
+from consumer.pipeline import idempotency as waiting
+from consumer.pipeline import redelivery as unidentified
+from consumer.pipeline.idempotency import once
+from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
+
+
+def incoming(operation: str = "create-instance", data: Any = None, **properties: Any) -> Incoming:
+    data = {"bpmnProcessId": "p"} if data is None else data
+    return Incoming(body=orjson.dumps({"operation": operation, "data": data}), **properties)
+
+
+def failure(code: Code, source: Source, outcome: Outcome, retryable: bool = False) -> Reply:
+    error = Error(code=code, message="", source=source, outcome=outcome, retryable=retryable)
+    return Reply("create-instance", error=error)
+
+
+class Engine:
+    """A handler that counts its runs and answers what it is told to."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self.runs = 0
+        self.replies = list(replies)
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, _: Incoming) -> Reply:
+        self.runs += 1
+        number = self.runs
+        await self.gate.wait()
+        return self.replies.pop(0) if self.replies else Reply("create-instance", {"run": number})
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture
+def handler(engine: Engine) -> Handler:
+    return once(engine, MemoryLedger(Limits(3600)))
+
+
+async def test_the_same_id_is_answered_again_and_not_run_again(engine: Engine, handler: Handler) -> None:
+    first = await handler(incoming(message_id="a"))
+    second = await handler(incoming(message_id="a"))
+    assert (engine.runs, second.data, first.replayed, second.replayed) == (1, {"run": 1}, False, True)
+
+
+async def test_the_header_request_id_counts_before_the_message_id(engine: Engine, handler: Handler) -> None:
+    await handler(incoming(message_id="a", headers={"request-id": "x"}))
+    await handler(incoming(message_id="b", headers={"request-id": "x"}))
+    assert engine.runs == 1
+
+
+async def test_the_same_id_with_another_body_is_refused(engine: Engine, handler: Handler) -> None:
+    await handler(incoming(message_id="a"))
+    with pytest.raises(CommandError) as refusal:
+        await handler(incoming(message_id="a", data={"bpmnProcessId": "other"}))
+    assert refusal.value.code is Code.ALREADY_EXISTS
+    assert refusal.value.source is Source.CONSUMER
+    assert engine.runs == 1
+
+
+async def test_a_user_cannot_claim_or_read_the_ids_of_another(engine: Engine, handler: Handler) -> None:
+    await handler(incoming(message_id="a", user_id="ann"))
+    reply = await handler(incoming(message_id="a", user_id="ben"))
+    assert (engine.runs, reply.replayed) == (2, False)
+
+
+async def test_while_it_runs_the_same_id_waits_for_that_run(engine: Engine, handler: Handler) -> None:
+    engine.gate.clear()
+    first = asyncio.create_task(handler(incoming(message_id="a")))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(handler(incoming(message_id="a")))
+    await asyncio.sleep(0)
+    with pytest.raises(CommandError):
+        await handler(incoming(message_id="a", data={"bpmnProcessId": "other"}))
+    engine.gate.set()
+    assert (await first).data == (await second).data == {"run": 1}
+    assert engine.runs == 1
+
+
+async def test_who_stops_waiting_does_not_stop_the_run(engine: Engine, handler: Handler) -> None:
+    engine.gate.clear()
+    first = asyncio.create_task(handler(incoming(message_id="a")))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(handler(incoming(message_id="a")))
+    await asyncio.sleep(0)
+    second.cancel()
+    engine.gate.set()
+    assert (await first).data == {"run": 1}
+
+
+GATEWAY, CONSUMER = Source.GATEWAY, Source.CONSUMER
+NOT, UNKNOWN = Outcome.NOT_EXECUTED, Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("reply", "operation", "runs"),
+    [
+        (failure(Code.NOT_FOUND, GATEWAY, NOT), "create-instance", 1),
+        (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN), "create-instance", 1),
+        (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN, retryable=True), "cancel-instance", 2),
+        (failure(Code.UNAVAILABLE, GATEWAY, NOT, retryable=True), "create-instance", 2),
+        (failure(Code.INVALID_ARGUMENT, CONSUMER, NOT), "create-instance", 2),
+        (failure(Code.DEADLINE_EXCEEDED, CONSUMER, NOT), "create-instance", 2),
+        (failure(Code.UNAUTHENTICATED, GATEWAY, NOT), "create-instance", 2),
+    ],
+)
+async def test_only_final_answers_are_kept(reply: Reply, operation: str, runs: int) -> None:
+    engine = Engine(reply)
+    handler = once(engine, MemoryLedger(Limits(3600)))
+    data = {"processInstanceKey": 2**51} if operation == "cancel-instance" else None
+    for _ in range(2):
+        await handler(incoming(operation, data, message_id="a", reply_to="replies"))
+    assert engine.runs == runs
+
+
+@pytest.mark.parametrize(
+    ("reply", "runs"),
+    [
+        (Reply("create-instance", {}), 1),
+        (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN), 1),
+        (failure(Code.NOT_FOUND, GATEWAY, NOT), 2),
+    ],
+)
+async def test_a_rejection_that_nobody_was_told_runs_again_when_its_dead_letter_is_replayed(
+    reply: Reply, runs: int
+) -> None:
+    engine = Engine(reply)
+    handler = once(engine, MemoryLedger(Limits(3600)))
+    for _ in range(2):
+        await handler(incoming(message_id="a"))
+    assert engine.runs == runs
+
+
+async def test_a_replayed_dead_letter_runs_again_and_each_replay_once(engine: Engine, handler: Handler) -> None:
+    for replays in (0, 1, 1, 2, "2", True):
+        await handler(incoming(message_id="a", reply_to="replies", headers={"replays": replays}))
+    assert engine.runs == 3
+
+
+async def test_what_changes_nothing_is_not_recorded(engine: Engine, handler: Handler) -> None:
+    for _ in range(2):
+        assert not (await handler(incoming("topology", {}, message_id="a"))).replayed
+    assert engine.runs == 2
+
+
+class Told(MemoryLedger):
+    """A ledger that finds what it is told to, and after that what any ledger would."""
+
+    def __init__(self, *found: Claim | LedgerError) -> None:
+        super().__init__(Limits(3600))
+        self.found = list(found)
+        self.finished: list[str] = []
+
+    async def claim(self, identity: str, digest: bytes, *, rerun: bool = True) -> Claim:
+        await asyncio.sleep(0)  # as whatever is not memory would
+        if not self.found:
+            return await super().claim(identity, digest, rerun=rerun)
+        found = self.found.pop(0)
+        if isinstance(found, LedgerError):
+            raise found
+        if found.state is State.ABANDONED and rerun:
+            await super().claim(identity, digest)
+        return found
+
+    async def finish(self, identity: str, reply: Reply) -> None:
+        self.finished.append(identity)
+        await super().finish(identity, reply)
+
+
+def abandoned() -> Told:
+    return Told(Claim(State.ABANDONED))
+
+
+async def test_an_abandoned_run_is_reported_not_repeated(engine: Engine) -> None:
+    with pytest.raises(CommandError) as report:
+        await once(engine, abandoned())(incoming(message_id="a"))
+    assert (report.value.code, report.value.outcome, report.value.retryable) == (Code.ABORTED, UNKNOWN, False)
+    assert engine.runs == 0
+
+
+async def test_an_abandoned_run_is_repeated_when_asked_to(engine: Engine) -> None:
+    ledger = abandoned()
+    await once(engine, ledger, run_again=True)(incoming(message_id="a"))
+    assert (engine.runs, ledger.finished) == (1, ["0::a"])
+
+
+async def test_the_second_run_of_an_abandoned_command_says_that_the_first_may_have_done_it() -> None:
+    handler = once(Engine(failure(Code.NOT_FOUND, GATEWAY, NOT)), abandoned())
+    reply, replay = [
+        await handler(incoming("cancel-instance", {"processInstanceKey": 2**51}, message_id="a", reply_to="replies"))
+        for _ in range(2)
+    ]
+    assert reply.error is not None
+    assert "may mean" in (reply.error.details or {})["earlierRun"]
+    assert (replay.encode(), replay.replayed) == (reply.encode(), True)
+
+
+async def test_a_replay_is_the_first_answer_byte_for_byte(engine: Engine) -> None:
+    engine.replies = [Reply("create-instance", {"raw": orjson.Fragment(b'{ "b" : 1.0 }'), "key": 2**62})]
+    handler = once(engine, MemoryLedger(Limits(3600)))
+    first, second = [await handler(incoming(message_id="a")) for _ in range(2)]
+    assert (
+        first.encode()
+        == second.encode()
+        == b'{"operation":"create-instance","data":{"raw":{ "b" : 1.0 },"key":%d}}' % 2**62
+    )
+
+
+async def test_an_answer_that_was_not_kept_says_that_it_was_executed(engine: Engine) -> None:
+    with pytest.raises(CommandError) as report:
+        await once(engine, Told(Claim(State.DONE)))(incoming(message_id="a"))
+    assert (report.value.code, report.value.source, report.value.outcome) == (Code.ABORTED, CONSUMER, UNKNOWN)
+    assert (report.value.details, report.value.retryable, engine.runs) == ({"executed": True}, False, 0)
+
+
+async def test_while_another_process_runs_it_its_answer_is_waited_for(engine: Engine) -> None:
+    ledger = Told(*[Claim(State.RUNNING)] * 3, Claim(State.DONE, Reply("create-instance", {"run": "there"})))
+    reply = await once(engine, ledger)(incoming(message_id="a"))
+    assert (reply.data, reply.replayed, engine.runs) == ({"run": "there"}, True, 0)
+
+
+class Aside:
+    """Counts who stands aside, now and ever."""
+
+    def __init__(self) -> None:
+        self.now = self.ever = 0
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[None]:
+        self.now += 1
+        self.ever += 1
+        yield
+        self.now -= 1
+
+
+async def test_who_waits_for_another_process_stands_aside_between_its_looks(engine: Engine) -> None:
+    aside = Aside()
+    ledger = Told(*[Claim(State.RUNNING)] * 3)
+    await once(engine, ledger)(incoming(message_id="a", aside=aside))
+    assert (aside.now, aside.ever, engine.runs) == (0, 3, 1)
+
+
+async def test_who_waits_for_a_run_of_this_process_stands_aside(engine: Engine, handler: Handler) -> None:
+    engine.gate.clear()
+    aside = Aside()
+    first = asyncio.create_task(handler(incoming(message_id="a", aside=aside)))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(handler(incoming(message_id="a", aside=aside)))
+    await asyncio.sleep(0.01)
+    assert (aside.now, aside.ever) == (1, 1)
+    engine.gate.set()
+    assert [reply.replayed for reply in await asyncio.gather(first, second)] == [False, True]
+    assert aside.now == 0
+
+
+@pytest.mark.parametrize("headers", [{}, {"deadline": 1}, {"deadline": 2**45}])
+async def test_after_a_while_it_is_given_back(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, headers: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(waiting, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(waiting, "LEAST_WAIT", 0.1)
+    ledger = Told(*[Claim(State.RUNNING)] * 100)
+    with pytest.raises(GiveBack, match="'a': another process is running it"):
+        await once(engine, ledger)(incoming(message_id="a", headers=headers))
+    assert engine.runs == 0
+
+
+async def test_what_cannot_be_recorded_waits_and_then_runs(engine: Engine) -> None:
+    reply = await once(engine, Told(LedgerError("full"), LedgerError("full")))(incoming(message_id="a"))
+    assert (reply.ok, engine.runs) == (True, 1)
+
+
+async def test_what_cannot_be_recorded_is_given_back_and_so_is_who_waits_for_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LONGEST_WAIT", 0.1)
+    ledger = Told(*[LedgerError("the disk is full")] * 2)
+    never = asyncio.Event()
+    monkeypatch.setattr(ledger, "ready", never.wait)
+    handler = once(engine, ledger)
+    ends = await asyncio.gather(*(handler(incoming(message_id="a")) for _ in range(3)), return_exceptions=True)
+    assert [str(end) for end in ends if isinstance(end, GiveBack)] == ["request-id 'a': the disk is full"] * 3
+    assert engine.runs == 0
+
+
+async def test_who_waits_for_a_refused_request_gets_the_same_refusal(engine: Engine) -> None:
+    handler = once(engine, Told(Claim(State.TAKEN)))
+    ends = await asyncio.gather(*(handler(incoming(message_id="a")) for _ in range(2)), return_exceptions=True)
+    assert [end.code for end in ends if isinstance(end, CommandError)] == [Code.ALREADY_EXISTS] * 2
+
+
+class Channel:
+    """Whether the channel that delivered is open."""
+
+    def __init__(self) -> None:
+        self.open = True
+
+    def deliver(self, **properties: Any) -> Incoming:
+        message = incoming(**properties)
+        message.alive = lambda: self.open
+        return message
+
+
+async def test_without_id_a_redelivery_after_a_lost_connection_does_not_run_again(
+    engine: Engine, handler: Handler
+) -> None:
+    channel = Channel()
+    await handler(channel.deliver())
+    channel.open = False
+    reply = await handler(Channel().deliver(redelivered=True))
+    assert (engine.runs, reply.replayed) == (1, True)
+
+
+async def test_without_id_each_run_answers_one_redelivery(engine: Engine, handler: Handler) -> None:
+    channel = Channel()
+    await handler(channel.deliver())
+    channel.open = False
+    for _ in range(2):
+        await handler(Channel().deliver(redelivered=True))
+    assert engine.runs == 2
+
+
+async def test_without_id_the_answer_of_a_redelivery_can_be_redelivered(engine: Engine, handler: Handler) -> None:
+    for _ in range(3):
+        channel = Channel()
+        await handler(channel.deliver(redelivered=True))
+        channel.open = False
+    assert engine.runs == 1
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"redelivered": False},
+        {"redelivered": True, "correlation_id": "other"},
+        {"redelivered": True, "reply_to": "other"},
+        {"redelivered": True, "type": "other"},
+        {"redelivered": True, "user_id": "other"},
+        {"redelivered": True, "data": {"bpmnProcessId": "other"}},
+    ],
+)
+async def test_without_id_whatever_differs_runs(engine: Engine, handler: Handler, second: dict[str, Any]) -> None:
+    channel = Channel()
+    await handler(channel.deliver())
+    channel.open = False
+    await handler(Channel().deliver(**second))
+    assert engine.runs == 2
+
+
+async def test_without_id_a_message_that_is_merely_alike_is_not_lost(engine: Engine, handler: Handler) -> None:
+    """The first one's channel is open, so the broker cannot be delivering it again."""
+    await handler(Channel().deliver())
+    await handler(Channel().deliver(redelivered=True))
+    assert engine.runs == 2
+
+
+async def test_without_id_and_correlation_an_acknowledged_run_answers_nothing(engine: Engine, handler: Handler) -> None:
+    channel = Channel()
+    message = channel.deliver()
+    await handler(message)
+    message.acknowledged()
+    channel.open = False
+    await handler(Channel().deliver(redelivered=True))
+    assert engine.runs == 2
+
+
+async def test_with_a_correlation_id_an_ack_that_got_lost_doubles_nothing(engine: Engine, handler: Handler) -> None:
+    channel = Channel()
+    message = channel.deliver(correlation_id="c")
+    await handler(message)
+    message.acknowledged()
+    channel.open = False
+    await handler(Channel().deliver(correlation_id="c", redelivered=True))
+    assert engine.runs == 1
+
+
+async def test_the_runs_remembered_are_bounded(
+    engine: Engine, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unidentified, "MOST", 2)
+    channel = Channel()
+    for name in "abc":
+        await handler(channel.deliver(correlation_id=name))
+    channel.open = False
+    for name in "cba":
+        await handler(Channel().deliver(correlation_id=name, redelivered=True))
+    assert engine.runs == 4
+
+
+async def test_a_cancelled_run_is_not_remembered_as_done(engine: Engine, handler: Handler) -> None:
+    engine.gate.clear()
+    run = asyncio.create_task(handler(incoming(message_id="a")))
+    unidentified_run = asyncio.create_task(handler(incoming()))
+    await asyncio.sleep(0)
+    for task in (run, unidentified_run):
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task

@@ -1,0 +1,70 @@
+"""Addresses of direct reply-to: what brokers give out, and what only looks like it."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.rabbitmq.direct import is_direct, is_sound
+
+PREFIX = "amq.rabbitmq.reply-to."
+
+
+def address(process: bytes, key: str = "p8Wqb+x0VlR2==") -> str:
+    return f"{PREFIX}{base64.b64encode(process).decode()}.{key}"
+
+
+NUMBERS = {"g": b"\0\0\x03\x0a" + b"\0" * 5, "X": b"\0\0\x03\x0a" + b"\0" * 8}
+NODE = b"reply@45169572"
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+@pytest.mark.parametrize("atom", [b"d\0\x0e", b"v\0\x0e", b"s\x0e", b"w\x0e"])
+def test_every_form_of_a_process_is_sound(kind: str, atom: bytes) -> None:
+    assert is_sound(address(b"\x83" + kind.encode() + atom + NODE + NUMBERS[kind]))
+
+
+GOOD = b"\x83Xw\x0e" + NODE + NUMBERS["X"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        PREFIX,
+        f"{PREFIX}.",
+        f"{PREFIX}garbage",
+        f"{PREFIX}garbage.key",
+        f"{PREFIX}ä.key",
+        f"{PREFIX}====.key",
+        f"{PREFIX}abcde.key",
+        address(b""),
+        address(b"\x83"),
+        address(b"\x83Xv\0"),
+        address(GOOD[:-1]),
+        address(GOOD + b"\0"),
+        address(b"\x82" + GOOD[1:]),
+        address(b"\x83m" + GOOD[2:]),
+        address(b"\x83Xm" + GOOD[3:]),
+        address(b"\x83Xw\xff" + GOOD[4:]),
+        address(GOOD, ""),
+        address(GOOD, "ä"),
+        address(GOOD, "two words"),
+        address(GOOD) + "\n",
+    ],
+)
+def test_what_a_broker_cannot_read_is_not_sound(wrong: str) -> None:
+    assert is_direct(wrong)
+    assert not is_sound(wrong)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_judged(process: bytes) -> None:
+    assert is_direct(address(process))
+    assert isinstance(is_sound(address(process)), bool)
+
+
+def test_the_address_that_a_caller_writes_and_a_broker_replaces_is_not_one() -> None:
+    assert not is_direct("amq.rabbitmq.reply-to")

@@ -1,0 +1,161 @@
+"""A publisher waits for confirms, through alarms too, and says what came of them."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiormq.exceptions import ChannelInvalidStateError, DeliveryError, PublishError
+from pamqp.commands import Basic
+
+from consumer.config import Amqp
+from consumer.pipeline.worker import PublishFailed
+from consumer.rabbitmq import publisher as publishers
+from consumer.rabbitmq.publisher import Publisher, Unroutable
+
+
+class FakeChannel:
+    """A channel whose confirms and alarms a test decides."""
+
+    def __init__(self) -> None:
+        self.connection = self
+        self.free = asyncio.Event()
+        self.free.set()
+        self.confirm: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.published = 0
+
+    async def ready(self) -> None:
+        await self.free.wait()
+
+    async def basic_publish(self, body: bytes, **_: Any) -> None:
+        self.published += 1
+        await self.confirm
+
+
+@pytest.fixture
+async def channel() -> FakeChannel:
+    return FakeChannel()
+
+
+@pytest.fixture
+async def publisher(channel: FakeChannel, monkeypatch: pytest.MonkeyPatch) -> Publisher:
+    """A publisher that is connected."""
+    monkeypatch.setattr(publishers, "PUBLISH_TIMEOUT", 0.01)
+    monkeypatch.setattr(publishers, "LOOK_AGAIN", 0.001)
+    connected = Publisher(Amqp())
+    connected._channel = channel  # type: ignore[assignment]
+    connected._link.problem = None
+    connected._open.set()
+    return connected
+
+
+async def publish(publisher: Publisher) -> None:
+    await publisher.publish(b"", Basic.Properties(), exchange="", routing_key="q", mandatory=True)
+
+
+async def test_a_confirmed_publish_ends(publisher: Publisher, channel: FakeChannel) -> None:
+    channel.confirm.set_result(None)
+    await publish(publisher)
+    assert channel.published == 1
+
+
+RETURNED: Any = SimpleNamespace(delivery=Basic.Return(312, "NO_ROUTE", "", "q"))
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (PublishError(RETURNED, RETURNED.delivery), Unroutable),
+        (DeliveryError(None, Basic.Nack(1)), PublishFailed),
+        (ChannelInvalidStateError("closed"), PublishFailed),
+        (ConnectionResetError(), PublishFailed),
+        (RuntimeError("closed"), PublishFailed),
+        (Exception(), PublishFailed),
+        (asyncio.CancelledError(), PublishFailed),
+    ],
+)
+async def test_whatever_ends_a_publish_is_told_as_returned_or_not_confirmed(
+    publisher: Publisher, channel: FakeChannel, raised: BaseException, error: type[Exception]
+) -> None:
+    channel.confirm.set_exception(raised)
+    with pytest.raises(error):
+        await publish(publisher)
+
+
+async def test_a_confirm_that_does_not_come_is_not_awaited_for_ever(publisher: Publisher) -> None:
+    with pytest.raises(PublishFailed, match="TimeoutError"):
+        await publish(publisher)
+
+
+async def test_during_an_alarm_a_confirm_is_awaited_for_as_long_as_it_lasts(
+    publisher: Publisher, channel: FakeChannel
+) -> None:
+    channel.free.clear()
+    publishing = asyncio.create_task(publish(publisher))
+    await asyncio.sleep(0.1)
+    assert not publishing.done()
+    channel.free.set()
+    channel.confirm.set_result(None)
+    await publishing
+    assert channel.published == 1
+
+
+async def test_after_an_alarm_a_confirm_is_not_awaited_for_ever(publisher: Publisher, channel: FakeChannel) -> None:
+    channel.free.clear()
+    publishing = asyncio.create_task(publish(publisher))
+    await asyncio.sleep(0.1)
+    channel.free.set()
+    with pytest.raises(PublishFailed, match="TimeoutError"):
+        await publishing
+
+
+async def test_without_a_connection_nothing_is_published() -> None:
+    with pytest.raises(PublishFailed, match="not connected"):
+        await publish(Publisher(Amqp()))
+
+
+async def test_it_is_ready_at_once_when_connected_and_without_alarm(publisher: Publisher) -> None:
+    await publisher.ready()
+    assert (publisher.blocked, publisher.problem) == (False, None)
+
+
+async def test_it_is_not_ready_during_an_alarm_and_says_so(publisher: Publisher, channel: FakeChannel) -> None:
+    channel.free.clear()
+    waiting = asyncio.create_task(publisher.ready())
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    assert "alarm" in str(publisher.problem)
+    channel.free.set()
+    await waiting
+    assert publisher.problem is None
+
+
+async def test_a_connection_lost_during_an_alarm_does_not_keep_it_waiting(
+    publisher: Publisher, channel: FakeChannel
+) -> None:
+    channel.free.clear()
+    waiting = asyncio.create_task(publisher.ready())
+    await asyncio.sleep(0.01)
+    publisher._closed(channel, lambda _: None, None)  # type: ignore[arg-type]
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    assert not publisher.blocked
+    publisher._channel = FakeChannel()  # type: ignore[assignment]
+    publisher._open.set()
+    await waiting
+
+
+async def test_an_old_channel_that_closes_late_does_not_close_the_new_one(
+    publisher: Publisher, channel: FakeChannel
+) -> None:
+    publisher._channel = FakeChannel()  # type: ignore[assignment]
+    publisher._closed(channel, lambda _: None, None)  # type: ignore[arg-type]
+    await publisher.ready()
+
+
+async def test_a_closed_channel_renews_its_own_connection(publisher: Publisher, channel: FakeChannel) -> None:
+    reasons: list[str] = []
+    publisher._closed(channel, reasons.append, ConnectionResetError("reset"))  # type: ignore[arg-type]
+    assert reasons == ["the publishing channel closed: reset"]

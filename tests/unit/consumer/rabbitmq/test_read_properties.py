@@ -1,0 +1,215 @@
+"""Properties that are read: whatever bytes arrive, they are read or marked, and break nothing."""
+
+from __future__ import annotations
+
+import decimal
+import struct
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pamqp import commands
+from pamqp.header import ContentHeader
+
+from consumer.core.message import Incoming
+from consumer.rabbitmq import properties
+from tests.integration.rawamqp import ORDER, SHORT, content, entry, short, table, text
+from tests.unit.consumer.rabbitmq.headers import header_values, times, words
+
+NOT_TEXT = b"\xff\xfe"
+FAR = struct.pack(">Q", 2**62)
+STRICT = ContentHeader.unmarshal
+
+GOOD: dict[str, bytes] = {
+    "content_type": short(b"application/json"),
+    "content_encoding": short(b"utf-8"),
+    "headers": table(entry(b"a", b"I", struct.pack(">i", 7))),
+    "delivery_mode": b"\x02",
+    "priority": b"\x05",
+    "correlation_id": short(b"c"),
+    "reply_to": short(b"r"),
+    "expiration": short(b"1000"),
+    "message_id": short(b"m"),
+    "timestamp": struct.pack(">Q", 1_700_000_000),
+    "type": short(b"topology"),
+    "user_id": short(b"guest"),
+    "app_id": short(b"app"),
+    "cluster_id": short(b""),
+}
+
+
+@pytest.fixture(autouse=True)
+def tolerant() -> Iterator[None]:
+    """The tolerant reader, for the time of a test."""
+    properties.tolerate()
+    yield
+    ContentHeader.unmarshal = STRICT  # type: ignore[method-assign]
+
+
+def payload(header: bytes) -> bytes:
+    return struct.pack(">HHQ", 60, 0, 3) + header
+
+
+def read(header: bytes) -> Incoming:
+    """A message with that content header, as the consumer sees it."""
+    decoded = ContentHeader()
+    decoded.unmarshal(payload(header))
+    assert (decoded.class_id, decoded.body_size) == (60, 3)
+    message: Any = SimpleNamespace(header=decoded, body=b"abc", redelivered=False)
+    return properties.incoming(message, "zeebe.commands", 500)
+
+
+def seen(incoming: Incoming) -> dict[str, Any]:
+    return {name: getattr(incoming, name) for name in ORDER if hasattr(incoming, name)}
+
+
+def test_readable_properties_arrive_as_they_were_sent() -> None:
+    incoming = read(content(**GOOD))
+    assert incoming.flaws == ()
+    assert seen(incoming) == {
+        "content_type": "application/json",
+        "content_encoding": "utf-8",
+        "headers": {"a": 7},
+        "delivery_mode": 2,
+        "priority": 5,
+        "correlation_id": "c",
+        "reply_to": "r",
+        "message_id": "m",
+        "timestamp": datetime.fromtimestamp(1_700_000_000, UTC),
+        "type": "topology",
+        "user_id": "guest",
+        "app_id": "app",
+    }
+
+
+def test_absent_properties_are_none_and_headers_empty() -> None:
+    incoming = read(content())
+    assert {**seen(incoming), "headers": None} == dict.fromkeys(seen(incoming))
+    assert incoming.headers == {}
+
+
+@pytest.mark.parametrize("name", [*SHORT, "timestamp"])
+def test_a_property_that_cannot_be_read_is_named_and_all_others_are_read(name: str) -> None:
+    incoming = read(content(**{**GOOD, name: FAR if name == "timestamp" else short(NOT_TEXT)}))
+    (flaw,) = incoming.flaws
+    assert flaw.startswith(f"{name} is not ")
+    whole = read(content(**GOOD))
+    assert seen(incoming) == {**seen(whole), **({name: None} if name in seen(whole) else {})}
+
+
+def test_every_property_that_cannot_be_read_is_named() -> None:
+    incoming = read(content(**{name: short(NOT_TEXT) for name in SHORT}))
+    assert [flaw.split()[0] for flaw in incoming.flaws] == list(SHORT)
+
+
+KEPT = entry(b"kept", b"S", text(b"yes"))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        entry(NOT_TEXT, b"S", text(b"x")),
+        entry(b"x", b"T", FAR),
+        entry(b"x", b"T", b"\xff" * 8),
+        entry(b"x", b"F", table(entry(b"y", b"T", FAR))),
+        entry(b"x", b"F", table(entry(NOT_TEXT, b"V", b""))),
+        entry(b"x", b"A", text(b"T" + FAR)),
+        entry(b"x", b"A", text(b"Z")),
+    ],
+)
+def test_a_header_that_cannot_be_read_is_as_if_absent(odd: bytes) -> None:
+    for headers in (table(KEPT, odd), table(odd, KEPT)):
+        incoming = read(content(**{**GOOD, "headers": headers}))
+        assert (incoming.headers, incoming.flaws, incoming.type) == ({"kept": "yes"}, (), "topology")
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "found"),
+    [
+        (b"t", b"\x01", True),
+        (b"b", b"\xff", -1),
+        (b"B", b"\xff", 255),
+        (b"s", b"\xff\xff", -1),
+        (b"u", b"\xff\xff", 65535),
+        (b"I", b"\xff" * 4, -1),
+        (b"i", b"\xff" * 4, 2**32 - 1),
+        (b"l", b"\xff" * 8, -1),
+        (b"L", b"\xff" * 8, -1),
+        (b"f", struct.pack(">f", 0.5), 0.5),
+        (b"d", struct.pack(">d", 0.1), 0.1),
+        (b"D", b"\x01\x00\x00\x00\x05", decimal.Decimal("0.5")),
+        (b"S", text(b"x"), "x"),
+        (b"S", text(NOT_TEXT), NOT_TEXT),
+        (b"x", text(NOT_TEXT), bytearray(NOT_TEXT)),
+        (b"A", text(b"Vt\x01"), [None, True]),
+        (b"F", table(entry(b"y", b"V", b"")), {"y": None}),
+        (b"T", struct.pack(">Q", 0), datetime.fromtimestamp(0, UTC)),
+        (b"V", b"", None),
+        (b"\x00", b"", None),
+    ],
+)
+def test_every_type_of_header_is_read_also_beside_one_that_cannot_be(tag: bytes, value: bytes, found: Any) -> None:
+    good, odd = entry(b"x", tag, value), entry(b"odd", b"T", FAR)
+    assert read(content(headers=table(good))).headers == {"x": found}
+    assert read(content(headers=table(odd, good, odd))).headers == {"x": found}
+
+
+def nested(levels: int) -> bytes:
+    step = len(entry(b"t", b"F", b"\0\0\0\0"))
+    return b"".join(struct.pack(">I", (levels - n) * step) + b"\x01tF" for n in range(levels)) + b"\0\0\0\0"
+
+
+def test_tables_of_ten_thousand_levels_are_as_if_absent() -> None:
+    incoming = read(content(**{**GOOD, "headers": nested(10_000)}))
+    assert (incoming.headers, incoming.flaws, incoming.reply_to) == ({}, (), "r")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        table(b"\x01xZ"),
+        table(b"\x01x"),
+        table(b"\x05x"),
+        table(entry(b"x", b"T", FAR), b"\x01yZ"),
+    ],
+)
+def test_a_table_that_cannot_be_followed_is_a_flaw_and_what_comes_after_it_is_read(headers: bytes) -> None:
+    incoming = read(content(**{**GOOD, "headers": headers}))
+    assert incoming.flaws == ("headers are not a table",)
+    assert (incoming.headers, incoming.correlation_id, incoming.app_id) == ({}, "c", "app")
+
+
+@given(st.data())
+def test_no_bytes_break_the_reader(data: st.DataObject) -> None:
+    whole = content(**GOOD) if data.draw(st.booleans()) else data.draw(st.binary(min_size=2, max_size=200))
+    for position in data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=5)):
+        whole = whole[:position] + data.draw(st.binary(min_size=1, max_size=1)) + whole[position + 1 :]
+    read(whole[: max(2, data.draw(st.integers(2, len(whole))))])
+
+
+all_properties = st.builds(
+    commands.Basic.Properties,
+    headers=st.none() | st.dictionaries(words, header_values, min_size=1, max_size=4),
+    delivery_mode=st.sampled_from([None, 1, 2]),
+    priority=st.none() | st.integers(0, 255),
+    timestamp=st.none() | times,
+    **{
+        name: st.none() | words
+        for name in ("content_type", "content_encoding", "correlation_id", "reply_to", "expiration", "message_id")
+    },
+    **{name: st.none() | words for name in ("message_type", "user_id", "app_id")},
+)
+
+
+@given(all_properties)
+def test_what_the_library_reads_is_read_equally_around(written: commands.Basic.Properties) -> None:
+    data = ContentHeader(body_size=3, properties=written).marshal()
+    strict = ContentHeader()
+    STRICT(strict, data)
+    around = commands.Basic.Properties()
+    assert properties._read_around(around, data) == ()
+    assert around == strict.properties

@@ -1,0 +1,60 @@
+"""The reply policy: where our service writes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.rabbitmq.direct import is_sound
+from consumer.rabbitmq.reply_policy import refusal
+
+OWN = {"zeebe.commands", "zeebe.polls", "zeebe.dead", "my.replies.requests"}
+DEFAULT = ("*reply*", "*replies*", "*response*")
+
+
+@pytest.mark.parametrize(
+    "reply_to",
+    [
+        None,
+        "",
+        "amq.rabbitmq.reply-to.g1h3DnJlcGx5QDQ1MTY5NTcyAAADCgAAAAAAAAAA.p8Wqb+x0VlR2==",
+        "amq.gen-JzTY20BRgKO-HjmUJj0wLg",
+        "orders.replies",
+        "reply",
+        "order-responses",
+    ],
+)
+def test_replies_may_go(reply_to: str | None) -> None:
+    assert refusal(reply_to, own_queues=OWN, allow=DEFAULT) is None
+
+
+@pytest.mark.parametrize(
+    "reply_to",
+    [
+        "payments",
+        "zeebe.commands",
+        "zeebe.polls",
+        "zeebe.dead",
+        "my.replies.requests",
+        "REPLY",
+        "amq.topic",
+        "amq.rabbitmq.reply-to.x.y",
+    ],
+)
+def test_replies_may_not_go(reply_to: str) -> None:
+    reason = refusal(reply_to, own_queues=OWN, allow=DEFAULT)
+    assert reason is not None
+    assert reply_to in reason
+
+
+def test_the_refusal_names_the_setting_and_what_it_allows() -> None:
+    reason = refusal("payments", own_queues=OWN, allow=DEFAULT)
+    assert reason is not None
+    assert "REPLY_ALLOW (*reply*, *replies*, *response*)" in reason
+
+
+@given(st.text(max_size=300))
+def test_nothing_is_allowed_by_an_empty_list_but_what_the_broker_named(name: str) -> None:
+    allowed = refusal(name, own_queues=OWN, allow=()) is None
+    assert allowed == (not name or name.startswith("amq.gen-") or is_sound(name))

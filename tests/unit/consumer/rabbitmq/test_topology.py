@@ -1,0 +1,110 @@
+"""What is declared, or in passive mode checked, at the broker."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import pytest
+from aio_pika import ExchangeType
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
+
+from consumer.config import Amqp
+from consumer.rabbitmq.topology import declare_dead_letters, declare_requests
+
+REQUEST_ARGUMENTS = {
+    "x-queue-type": "quorum",
+    "x-delivery-limit": 20,
+    "x-dead-letter-exchange": "zeebe.dead",
+    "x-dead-letter-strategy": "at-least-once",
+    "x-overflow": "reject-publish",
+}
+
+
+class FakeConnection:
+    """A connection, its channels and their queues in one; it writes down what is declared."""
+
+    def __init__(self, active: Exception | None = None, passive: Exception | None = None) -> None:
+        self._refusals = {False: active, True: passive}
+        self.declared: list[tuple[Any, ...]] = []
+        self.channels = 0
+
+    def channel(self) -> Self:
+        self.channels += 1
+        return self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def declare_queue(
+        self, name: str, *, durable: bool = False, passive: bool = False, arguments: dict[str, Any] | None = None
+    ) -> Self:
+        if (refusal := self._refusals[passive]) is not None:
+            raise refusal
+        self.declared.append(("passive" if passive else "queue", name, durable, arguments))
+        return self
+
+    async def declare_exchange(self, name: str, kind: str, *, durable: bool, passive: bool) -> Self:
+        self.declared.append(("passive exchange" if passive else "exchange", name, ExchangeType(kind).value, durable))
+        return self
+
+    async def bind(self, _: object) -> None:
+        self.declared.append(("bound",))
+
+
+ACTIVE, PASSIVE = Amqp(queues=("a", "b")), Amqp(queues=("a", "b"), declare="passive")
+
+
+async def test_request_queues_are_durable_quorum_queues_with_a_limit_and_dead_letters() -> None:
+    connection: Any = FakeConnection()
+    await declare_requests(connection, ACTIVE)
+    assert connection.declared == [("queue", name, True, REQUEST_ARGUMENTS) for name in ("a", "b")]
+
+
+async def test_dead_letters_have_a_durable_fanout_and_a_durable_quorum_queue_without_limit() -> None:
+    connection: Any = FakeConnection()
+    await declare_dead_letters(connection, ACTIVE)
+    assert connection.declared == [
+        ("exchange", "zeebe.dead", "fanout", True),
+        ("queue", "zeebe.dead", True, {"x-queue-type": "quorum"}),
+        ("bound",),
+    ]
+
+
+async def test_passive_mode_looks_for_dead_letters_and_binds_nothing() -> None:
+    connection: Any = FakeConnection()
+    await declare_dead_letters(connection, PASSIVE)
+    assert [entry[0] for entry in connection.declared] == ["passive exchange", "passive"]
+
+
+async def test_passive_mode_looks_for_every_request_queue() -> None:
+    connection: Any = FakeConnection(active=ChannelAccessRefused("no right to configure"))
+    await declare_requests(connection, PASSIVE)
+    assert [entry[:2] for entry in connection.declared] == [("passive", "a"), ("passive", "b")]
+
+
+async def test_passive_mode_fails_when_a_queue_is_missing() -> None:
+    connection: Any = FakeConnection(passive=ChannelNotFoundEntity("no queue 'a'"))
+    with pytest.raises(ChannelNotFoundEntity, match="no queue 'a'"):
+        await declare_requests(connection, PASSIVE)
+
+
+async def test_passive_mode_names_what_differs_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    connection: Any = FakeConnection(active=ChannelPreconditionFailed("inequivalent arg 'x-overflow'"))
+    await declare_requests(connection, PASSIVE)
+    assert [record.getMessage().split()[1] for record in caplog.records] == ["'a'", "'b'"]
+    assert all("inequivalent arg 'x-overflow'" in record.getMessage() for record in caplog.records)
+
+
+async def test_active_mode_fails_when_a_queue_differs() -> None:
+    connection: Any = FakeConnection(active=ChannelPreconditionFailed("inequivalent arg 'x-overflow'"))
+    with pytest.raises(ChannelPreconditionFailed, match="x-overflow"):
+        await declare_requests(connection, ACTIVE)
+
+
+async def test_comparing_uses_a_channel_for_each_queue_because_a_refusal_closes_it() -> None:
+    connection: Any = FakeConnection(active=ChannelPreconditionFailed("differs"))
+    await declare_requests(connection, PASSIVE)
+    assert connection.channels == 3

@@ -1,0 +1,57 @@
+"""A fake gateway, and a funnel connected to it that never really sleeps between attempts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from consumer.config import Zeebe
+from consumer.zeebe import Gateway
+from tests.fakes.gateway import FakeGateway
+from tests.unit.consumer.zeebe.authority import Authority, Clock
+
+
+class Naps:
+    """Stands in for `asyncio.sleep`: remembers how long would have been slept."""
+
+    def __init__(self) -> None:
+        self.taken: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.taken.append(seconds)
+
+
+@pytest.fixture
+def naps() -> Naps:
+    return Naps()
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeGateway]:
+    async with FakeGateway() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+async def gateway(fake: FakeGateway, naps: Naps) -> AsyncIterator[Gateway]:
+    connected = Gateway(Zeebe(fake.address, plaintext=True), sleep=naps, random=lambda: 1.0)
+    yield connected
+    await connected.close()
+
+
+@pytest.fixture
+async def authority() -> AsyncIterator[Authority]:
+    authority = Authority()
+    application = web.Application()
+    application.router.add_post("/token", authority.answer)
+    async with TestServer(application) as server:
+        authority.url = str(server.make_url("/token"))
+        yield authority
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

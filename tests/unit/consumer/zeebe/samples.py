@@ -1,0 +1,40 @@
+"""Requests, texts and helpers that the tests of the funnel share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+
+from consumer.config import Zeebe
+from consumer.zeebe import Gateway, GatewayError
+from consumer.zeebe.protocol import gateway_pb2 as pb
+from tests.fakes.gateway import FIRST_PARTITION, FakeGateway
+
+CREATE = pb.CreateProcessInstanceRequest(bpmnProcessId="order")
+COMPLETE = pb.CompleteJobRequest(jobKey=FIRST_PARTITION + 5)
+ACTIVATE = pb.ActivateJobsRequest(type="pack", maxJobsToActivate=2)
+TAGGED = pb.CreateProcessInstanceRequest(bpmnProcessId="order", tags=["urgent"])
+NO_PARTITION = "Expected to execute command on partition {}, but either it does not exist, or the gateway is not"
+DENIED = "Command 'COMPLETE' rejected with code 'NOT_FOUND': no such job was found"
+
+
+def connected(fake: FakeGateway, **rest: Any) -> Gateway:
+    """A funnel to that gateway, without luck in its delays."""
+    return Gateway(Zeebe(fake.address, plaintext=True), random=lambda: 1.0, **rest)
+
+
+async def refusal(gateway: Gateway, message: Message, **rest: Any) -> GatewayError:
+    """The error of a call that must fail."""
+    with pytest.raises(GatewayError) as raised:
+        await gateway.call(message, **rest)
+    return raised.value
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what happens elsewhere."""
+    while not condition():  # noqa: ASYNC110 - what is waited for happens inside a library
+        await asyncio.sleep(0.005)

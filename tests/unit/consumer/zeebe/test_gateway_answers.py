@@ -1,0 +1,308 @@
+"""Every text of the gateway that the table of answers knows, and what callers are told about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.zeebe.failures import ROWS, TEXT_LIMIT, Failure, Verdict, classify, error, partition
+from zeebe_amqp.errors import Code, Outcome, Source
+
+REFUSED = "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.7:26500: "
+PROCESSING = "Unexpected error occurred during the request processing: "
+TIMED_OUT = "Time out between gateway and broker: "
+
+
+@dataclass(frozen=True)
+class Case:
+    status: str
+    text: str
+    verdict: Verdict
+
+
+CASES = [
+    # Rejections of the engine, whatever the status.
+    Case(
+        "NOT_FOUND",
+        "Command 'COMPLETE' rejected with code 'NOT_FOUND': Expected to complete job with key '1', but no such job",
+        Verdict.FINAL,
+    ),
+    Case("FAILED_PRECONDITION", "Command 'FAIL' rejected with code 'INVALID_STATE': in state 'FAILED'", Verdict.FINAL),
+    Case("ALREADY_EXISTS", "Command 'PUBLISH' rejected with code 'ALREADY_EXISTS': published", Verdict.FINAL),
+    Case("UNKNOWN", "Command 'CREATE' rejected with code 'EXCEEDED_BATCH_RECORD_SIZE': ", Verdict.FINAL),
+    Case("INTERNAL", "Command 'CREATE' rejected with code 'PROCESSING_ERROR': it broke", Verdict.FINAL),
+    # Checks of the gateway itself.
+    Case(
+        "INVALID_ARGUMENT",
+        "Property 'variables' is invalid: Expected document to be a root level object",
+        Verdict.FINAL,
+    ),
+    Case("INVALID_ARGUMENT", 'Invalid JSON value: {"text": "Stream removed"', Verdict.FINAL),
+    Case("INVALID_ARGUMENT", "Expected to handle gRPC request CreateProcessInstance with tenant 'acme'", Verdict.FINAL),
+    Case("NOT_FOUND", "Expected to find process definition with process ID 'x', but none found", Verdict.FINAL),
+    Case("ALREADY_EXISTS", "already there", Verdict.FINAL),
+    Case("PERMISSION_DENIED", "no", Verdict.FINAL),
+    Case("FAILED_PRECONDITION", "Expected to create instance of process with none start event", Verdict.FINAL),
+    Case("UNIMPLEMENTED", "Method not found: gateway_protocol.Gateway/EvaluateConditional", Verdict.FINAL),
+    Case("UNKNOWN", "Application error processing RPC", Verdict.FINAL),
+    Case("INTERNAL", PROCESSING + "Failed to convert JSON to MessagePack", Verdict.FINAL),
+    # Too large, on either side.
+    Case("RESOURCE_EXHAUSTED", "gRPC message exceeds maximum size 4194304: 5000005", Verdict.FINAL),
+    Case("RESOURCE_EXHAUSTED", "SERVER: Received message larger than max (5000005 vs. 4194304)", Verdict.FINAL),
+    Case("RESOURCE_EXHAUSTED", "Received message larger than max (5000005 vs. 4194304)", Verdict.FINAL),
+    Case("RESOURCE_EXHAUSTED", "CLIENT: Sent message larger than max (5000005 vs. 4194304)", Verdict.FINAL),
+    # An answer that could not be read.
+    Case("RESOURCE_EXHAUSTED", "CLIENT: Received message larger than max (5000005 vs. 4194304)", Verdict.DEFECT),
+    Case(
+        "RESOURCE_EXHAUSTED", "received metadata size exceeds hard limit (value length 20000 vs. 16384)", Verdict.DEFECT
+    ),
+    Case("RESOURCE_EXHAUSTED", "Stream removed (received metadata size exceeds hard limit)", Verdict.DEFECT),
+    # Overload and its relatives.
+    Case(
+        "RESOURCE_EXHAUSTED",
+        "Failed to write client request to partition '1', because the request limit is exhausted.",
+        Verdict.OVERLOAD,
+    ),
+    Case(
+        "RESOURCE_EXHAUSTED",
+        "Expected to execute the command on one of the partitions, but all failed; there are no more partitions "
+        "available to retry. Please try again. If the error persists contact your zeebe operator",
+        Verdict.OVERLOAD,
+    ),
+    Case(
+        "RESOURCE_EXHAUSTED",
+        "Expected to activate jobs of type 'x', but no jobs available and at least one broker returned "
+        "'RESOURCE_EXHAUSTED'. Please try again later.",
+        Verdict.OVERLOAD,
+    ),
+    Case("RESOURCE_EXHAUSTED", "Cannot accept requests for partition 1. Broker is out of disk space", Verdict.OVERLOAD),
+    Case("RESOURCE_EXHAUSTED", "a text nobody has seen", Verdict.OVERLOAD),
+    Case("RESOURCE_EXHAUSTED", "jobs of type 'gRPC message exceeds maximum size'", Verdict.OVERLOAD),
+    Case(
+        "INTERNAL",
+        "Unexpected error occurred between gateway and broker (code: INTERNAL_ERROR) "
+        "(message: Processing paused for partition '1')",
+        Verdict.PAUSED,
+    ),
+    # No such partition, or no leader.
+    Case(
+        "UNAVAILABLE",
+        "Expected to execute command on partition 7, but either it does not exist, or the gateway is not",
+        Verdict.NO_PARTITION,
+    ),
+    Case("UNAVAILABLE", "Expected to execute command on partition -1, but either it", Verdict.NO_PARTITION),
+    # Nothing was sent.
+    Case("UNAVAILABLE", REFUSED + "Failed to connect to remote host: Connection refused", Verdict.UNREACHABLE),
+    Case("UNAVAILABLE", REFUSED + "connection attempt timed out before receiving SETTINGS frame", Verdict.UNREACHABLE),
+    Case("UNAVAILABLE", REFUSED + "recvmsg:Connection reset by peer (104)", Verdict.UNREACHABLE),
+    Case("UNAVAILABLE", REFUSED + "Socket closed", Verdict.UNREACHABLE),
+    Case("UNAVAILABLE", REFUSED + "Failed to create security handshaker.", Verdict.UNREACHABLE),
+    Case("UNAVAILABLE", REFUSED + "Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL", Verdict.UNREACHABLE),
+    Case("UNAVAILABLE", REFUSED + "Custom verification check failed with error", Verdict.UNREACHABLE),
+    Case("UNAVAILABLE", "connections to all backends failing; last error: UNKNOWN: refused", Verdict.UNREACHABLE),
+    Case("UNAVAILABLE", "errors resolving zeebe:26500: [field:hostname lookup error]", Verdict.UNREACHABLE),
+    Case("UNAVAILABLE", "DNS resolution failed for zeebe:26500", Verdict.UNREACHABLE),
+    Case("UNAVAILABLE", "empty address list: zeebe", Verdict.UNREACHABLE),
+    Case("UNAVAILABLE", "no healthy upstream", Verdict.UNREACHABLE),
+    Case(
+        "UNAVAILABLE",
+        "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure",
+        Verdict.UNREACHABLE,
+    ),
+    # The connection was lost with the call out.
+    Case(
+        "UNAVAILABLE",
+        "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
+        Verdict.UNCERTAIN,
+    ),
+    Case("UNAVAILABLE", "Socket closed", Verdict.UNCERTAIN),
+    Case("UNAVAILABLE", "Stream removed (Socket closed)", Verdict.UNCERTAIN),
+    Case("UNAVAILABLE", "Stream removed (Socket closed (GOAWAY received; Error code: 11))", Verdict.UNCERTAIN),
+    Case("UNAVAILABLE", "recvmsg:Connection reset by peer", Verdict.UNCERTAIN),
+    Case("UNAVAILABLE", "Cancelling all calls", Verdict.UNCERTAIN),
+    Case("UNAVAILABLE", "keepalive watchdog timeout", Verdict.UNCERTAIN),
+    Case("UNAVAILABLE", "", Verdict.UNCERTAIN),
+    Case(
+        "ABORTED",
+        "Connection RemoteClientConnection{channel=[id: 0x1, L:/10.0.0.1:50000]} was closed",
+        Verdict.UNCERTAIN,
+    ),
+    Case(
+        "ABORTED", "Channel [id: 0x1] for address b:26501 was closed unexpectedly before the request", Verdict.UNCERTAIN
+    ),
+    Case("INTERNAL", PROCESSING + "Connection RemoteClientConnection{channel=[id: 0x1]} was closed", Verdict.UNCERTAIN),
+    Case("INTERNAL", "Received RST_STREAM with error code 2", Verdict.UNCERTAIN),
+    Case("UNKNOWN", "Stream removed", Verdict.UNCERTAIN),
+    Case("CANCELLED", "Stream removed (RST_STREAM (Received RST_STREAM with error code 8))", Verdict.UNCERTAIN),
+    Case("DEADLINE_EXCEEDED", TIMED_OUT + "Request command-api-1 to b:26501 timed out in PT5S", Verdict.UNCERTAIN),
+    # Deadlines.
+    Case("DEADLINE_EXCEEDED", TIMED_OUT + "Request timed out after PT15S", Verdict.NO_BROKER),
+    Case("DEADLINE_EXCEEDED", "Deadline Exceeded", Verdict.LATE),
+    # Who are you?
+    Case("UNAUTHENTICATED", "Expected bearer token at header with key [authorization]", Verdict.CREDENTIALS),
+    # What nobody expects.
+    Case("INTERNAL", PROCESSING + "null", Verdict.DEFECT),
+    Case("INTERNAL", "", Verdict.DEFECT),
+    Case("UNKNOWN", "", Verdict.DEFECT),
+    Case("OUT_OF_RANGE", "", Verdict.DEFECT),
+    Case("DATA_LOSS", "", Verdict.DEFECT),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.status}-{case.text[:50]}")
+def test_a_text_has_its_verdict(case: Case) -> None:
+    assert classify(case.status, case.text) is case.verdict
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.status}-{row.pattern[:40]}")
+def test_every_row_decides_a_case(row: object) -> None:
+    deciding = [next((row for row in ROWS if row.matches(case.status, case.text)), None) for case in CASES]
+
+    assert any(decider is row for decider in deciding)
+
+
+def test_every_code_of_the_contract_has_a_case() -> None:
+    assert {case.status for case in CASES} == set(Code)
+
+
+@given(st.sampled_from(Code), st.text())
+def test_any_text_has_a_verdict(code: Code, text: str) -> None:
+    assert error(Failure.of(code, text)).code is code
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome", "once", "again"),
+    [
+        (Verdict.FINAL, Outcome.NOT_EXECUTED, False, False),
+        (Verdict.OVERLOAD, Outcome.NOT_EXECUTED, True, True),
+        (Verdict.PAUSED, Outcome.NOT_EXECUTED, True, True),
+        (Verdict.UNREACHABLE, Outcome.NOT_EXECUTED, True, True),
+        (Verdict.NO_PARTITION, Outcome.NOT_EXECUTED, True, True),
+        (Verdict.NO_BROKER, Outcome.NOT_EXECUTED, True, True),
+        (Verdict.CREDENTIALS, Outcome.NOT_EXECUTED, False, False),
+        (Verdict.CLOSING, Outcome.NOT_EXECUTED, True, True),
+        (Verdict.LATE, Outcome.UNKNOWN, False, True),
+        (Verdict.UNCERTAIN, Outcome.UNKNOWN, False, True),
+        (Verdict.DEFECT, Outcome.UNKNOWN, False, True),
+    ],
+)
+def test_a_verdict_says_what_callers_may_do(verdict: Verdict, outcome: Outcome, once: bool, again: bool) -> None:
+    assert (verdict.outcome, verdict.retryable(False), verdict.retryable(True)) == (outcome, once, again)
+
+
+def test_every_verdict_has_a_case_or_is_ours() -> None:
+    assert {case.verdict for case in CASES} == set(Verdict) - {Verdict.CLOSING}
+
+
+def test_a_rejection_is_taken_apart() -> None:
+    raised = error(Failure.of("NOT_FOUND", "Command 'COMPLETE' rejected with code 'NOT_FOUND': no such job"))
+
+    assert raised.details == {"intent": "COMPLETE", "rejection": "NOT_FOUND"}
+    assert raised.message == "Command 'COMPLETE' rejected with code 'NOT_FOUND': no such job"
+    assert (raised.code, raised.source, raised.outcome, raised.retryable) == (
+        Code.NOT_FOUND,
+        Source.GATEWAY,
+        Outcome.NOT_EXECUTED,
+        False,
+    )
+    assert raised.verdict is Verdict.FINAL
+
+
+def test_a_plain_text_has_no_details() -> None:
+    assert error(Failure.of("INVALID_ARGUMENT", "blank")).details is None
+
+
+@pytest.mark.parametrize(("attempts", "details"), [(1, None), (2, {"attempts": 2}), (5, {"attempts": 5})])
+def test_attempts_are_told_when_there_were_several(attempts: int, details: dict[str, int] | None) -> None:
+    assert error(Failure.of("INTERNAL", "null"), attempts=attempts).details == details
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("x" * TEXT_LIMIT, None),
+        ("x" * (TEXT_LIMIT + 1), "x" * TEXT_LIMIT),
+        ("x" * (TEXT_LIMIT - 1) + "é", "x" * (TEXT_LIMIT - 1)),
+        ("\ud800" * (TEXT_LIMIT + 1), "?" * TEXT_LIMIT),
+    ],
+    ids=["fits", "one too many", "inside a character", "no text"],
+)
+def test_a_long_text_is_cut_at_whole_characters(text: str, kept: str | None) -> None:
+    raised = error(Failure.of("INVALID_ARGUMENT", text))
+
+    assert raised.message == (kept or text)
+    assert raised.details == ({"truncated": True} if kept else None)
+
+
+def test_a_full_batch_says_how_much_passes() -> None:
+    text = "Command 'CREATE' rejected with code 'EXCEEDED_BATCH_RECORD_SIZE': "
+
+    raised = error(Failure.of("UNKNOWN", text), size=2_100_000)
+
+    assert raised.details is not None
+    assert "2100000 bytes" in raised.details["suggestion"]
+    assert "1.5 MB" in raised.details["suggestion"]
+    assert (raised.outcome, raised.retryable) == (Outcome.NOT_EXECUTED, False)
+
+
+@pytest.mark.parametrize("code", ["NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION"])
+def test_an_unsure_earlier_attempt_makes_the_outcome_unknown(code: str) -> None:
+    raised = error(Failure.of(code, "Command 'X' rejected with code 'Y': z"), repeatable=True, attempts=2, unsure=True)
+
+    assert raised.outcome is Outcome.UNKNOWN
+    assert raised.retryable is False
+    assert raised.details is not None
+    assert "earlier attempt" in raised.details["suggestion"]
+
+
+def test_an_unsure_earlier_attempt_gives_no_hint_for_other_codes() -> None:
+    raised = error(Failure.of("INVALID_ARGUMENT", "no"), repeatable=True, attempts=2, unsure=True)
+
+    assert (raised.outcome, raised.details) == (Outcome.UNKNOWN, {"attempts": 2})
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "shown"),
+    [
+        (
+            "UNAVAILABLE",
+            REFUSED + "Connection refused",
+            "failed to connect to all addresses; last error: UNKNOWN: <address>: Connection refused",
+        ),
+        (
+            "UNAVAILABLE",
+            "failed to connect to all addresses; last error: UNKNOWN: ipv6:%5B::1%5D:26500: Connection refused",
+            "failed to connect to all addresses; last error: UNKNOWN: <address>: Connection refused",
+        ),
+        ("UNAVAILABLE", "errors resolving zeebe.internal:26500: not found", "errors resolving <address>: not found"),
+        (
+            "DEADLINE_EXCEEDED",
+            TIMED_OUT + "Request command-api-1 to zeebe-0.zeebe/10.1.2.3:26501 timed out in PT5S",
+            TIMED_OUT + "Request command-api-1 to <address> timed out in PT5S",
+        ),
+        (
+            "ABORTED",
+            "Connection RemoteClientConnection{channel=[id: 0x12, L:/10.0.0.1:50000 - R:/10.0.0.2:26501]} was closed",
+            "Connection RemoteClientConnection{channel=[id: 0x12, L:<address> - R:<address>]} was closed",
+        ),
+        ("INVALID_ARGUMENT", "'10.0.0.7:26500' is not valid", "'10.0.0.7:26500' is not valid"),
+    ],
+)
+def test_texts_about_connections_do_not_name_hosts(status: str, text: str, shown: str) -> None:
+    assert error(Failure.of(status, text)).message == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("Expected to execute command on partition 7, but either", 7),
+        ("Expected to execute command on partition -1, but either", -1),
+        ("Expected to execute command on partition x", None),
+        ("", None),
+    ],
+)
+def test_the_partition_of_a_text_is_found(text: str, number: int | None) -> None:
+    assert partition(text) == number

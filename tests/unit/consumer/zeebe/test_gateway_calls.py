@@ -1,0 +1,266 @@
+"""The funnel against a gateway that does what a test says: answers, refusals and retries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from google.protobuf.message import Message
+
+from consumer.zeebe import Gateway
+from consumer.zeebe.operations import OPERATIONS, Operation
+from consumer.zeebe.protocol import gateway_pb2 as pb
+from tests.fakes.gateway import BUSY, FakeGateway, Step, answer, fail
+from tests.unit.consumer.zeebe.samples import (
+    ACTIVATE,
+    COMPLETE,
+    CREATE,
+    DENIED,
+    connected,
+    refusal,
+)
+from tests.unit.contracts.values import commands
+from zeebe_amqp import wire
+from zeebe_amqp.commands import Command
+from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+
+ALL_REQUESTS = [
+    pb.TopologyRequest(),
+    CREATE,
+    pb.CreateProcessInstanceWithResultRequest(request=CREATE),
+    pb.CancelProcessInstanceRequest(processInstanceKey=1),
+    COMPLETE,
+    pb.FailJobRequest(jobKey=1),
+    pb.ThrowErrorRequest(jobKey=1),
+    pb.EvaluateDecisionRequest(decisionId="d"),
+    pb.DeployProcessRequest(processes=[pb.ProcessRequestObject(name="order.bpmn")]),
+    pb.DeployResourceRequest(resources=[pb.Resource(name="order.bpmn")]),
+    pb.PublishMessageRequest(name="paid"),
+    pb.ResolveIncidentRequest(incidentKey=1),
+    pb.SetVariablesRequest(elementInstanceKey=1),
+    pb.UpdateJobRetriesRequest(jobKey=1),
+    pb.UpdateJobTimeoutRequest(jobKey=1),
+    pb.ModifyProcessInstanceRequest(processInstanceKey=1),
+    pb.MigrateProcessInstanceRequest(processInstanceKey=1),
+    pb.DeleteResourceRequest(resourceKey=1),
+    pb.BroadcastSignalRequest(signalName="s"),
+    pb.EvaluateConditionalRequest(),
+]
+
+
+@pytest.mark.parametrize("message", ALL_REQUESTS, ids=lambda message: type(message).__name__)
+async def test_a_request_goes_to_the_rpc_of_its_type(message: Message) -> None:
+    async with FakeGateway(version="8.9.0") as fake:
+        gateway = connected(fake)
+        response = await gateway.call(message)
+        await gateway.close()
+
+    assert type(response).__name__ == type(message).__name__.replace("Request", "Response")
+    assert fake.requests[-1].message == message
+
+
+async def test_a_stream_is_answered_as_the_list_of_its_responses(gateway: Gateway, fake: FakeGateway) -> None:
+    responses = [pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(key=key)]) for key in (1, 2)]
+    fake.script("ActivateJobs", answer(*responses))
+
+    assert await gateway.call(ACTIVATE) == responses
+
+
+async def test_a_stream_without_jobs_is_an_empty_list(gateway: Gateway, fake: FakeGateway) -> None:
+    fake.script("ActivateJobs", Step(messages=()))
+
+    assert await gateway.call(ACTIVATE) == []
+
+
+async def test_jobs_that_arrived_before_a_failure_are_answered_and_the_failure_is_logged(
+    gateway: Gateway, fake: FakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    some = pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(key=1)])
+    fake.script("ActivateJobs", fail("UNAVAILABLE", "cut", first=[some]))
+
+    assert await gateway.call(ACTIVATE) == [some]
+    assert "ActivateJobs failed after 1 jobs, which are answered: UNAVAILABLE cut" in caplog.text
+
+
+async def test_a_stream_that_fails_with_nothing_but_empty_responses_is_an_error(
+    gateway: Gateway, fake: FakeGateway
+) -> None:
+    fake.script("ActivateJobs", fail("ABORTED", "cut", first=[pb.ActivateJobsResponse()]))
+
+    assert (await refusal(gateway, ACTIVATE)).code is Code.ABORTED
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        ("RESOURCE_EXHAUSTED", BUSY),
+        ("INTERNAL", "Unexpected error occurred between gateway and broker (Processing paused for partition '1')"),
+        ("UNAVAILABLE", "no healthy upstream"),
+    ],
+)
+async def test_what_was_not_executed_for_the_moment_is_tried_five_times(
+    gateway: Gateway, fake: FakeGateway, naps: Any, status: str, text: str
+) -> None:
+    fake.always("CreateProcessInstance", fail(status, text))
+
+    error = await refusal(gateway, CREATE)
+
+    assert fake.count("CreateProcessInstance") == 5
+    assert naps.taken == pytest.approx([0.1, 0.3, 0.9, 2.7])
+    assert (error.code, error.source, error.outcome, error.retryable) == (
+        Code(status),
+        Source.GATEWAY,
+        Outcome.NOT_EXECUTED,
+        True,
+    )
+    assert error.details == {"attempts": 5}
+
+
+async def test_a_later_attempt_may_succeed(gateway: Gateway, fake: FakeGateway) -> None:
+    fake.script("CreateProcessInstance", fail("RESOURCE_EXHAUSTED", BUSY), fail("RESOURCE_EXHAUSTED", BUSY))
+
+    response: Any = await gateway.call(CREATE)
+
+    assert response.bpmnProcessId == "order"
+    assert fake.count("CreateProcessInstance") == 3
+
+
+UNKNOWN = [
+    ("DEADLINE_EXCEEDED", "Time out between gateway and broker: Request command-api-1 to b timed out in PT5S"),
+    ("ABORTED", "Connection was closed"),
+    ("CANCELLED", "Stream removed"),
+    ("UNAVAILABLE", "Socket closed"),
+]
+
+
+@pytest.mark.parametrize(("status", "text"), UNKNOWN)
+async def test_an_unknown_outcome_is_not_tried_again_for_what_must_not_run_twice(
+    gateway: Gateway, fake: FakeGateway, status: str, text: str
+) -> None:
+    fake.always("CreateProcessInstance", fail(status, text))
+
+    error = await refusal(gateway, CREATE)
+
+    assert fake.count("CreateProcessInstance") == 1
+    assert (error.code, error.outcome, error.retryable) == (Code(status), Outcome.UNKNOWN, False)
+    assert error.details is None
+
+
+@pytest.mark.parametrize(("status", "text"), UNKNOWN)
+async def test_an_unknown_outcome_is_tried_again_for_what_may_run_twice(
+    gateway: Gateway, fake: FakeGateway, status: str, text: str
+) -> None:
+    fake.always("CompleteJob", fail(status, text))
+
+    error = await refusal(gateway, COMPLETE, repeatable=True)
+
+    assert fake.count("CompleteJob") == 5
+    assert (error.code, error.outcome, error.retryable) == (Code(status), Outcome.UNKNOWN, True)
+
+
+@pytest.mark.parametrize("repeatable", [False, True])
+@pytest.mark.parametrize("status", ["INTERNAL", "UNKNOWN", "OUT_OF_RANGE", "DATA_LOSS"])
+async def test_an_error_nobody_expects_is_never_tried_again(
+    gateway: Gateway, fake: FakeGateway, status: str, repeatable: bool
+) -> None:
+    fake.always("CompleteJob", fail(status, "null"))
+
+    error = await refusal(gateway, COMPLETE, repeatable=repeatable)
+
+    assert fake.count("CompleteJob") == 1
+    assert (error.outcome, error.retryable) == (Outcome.UNKNOWN, repeatable)
+
+
+async def test_a_rejection_is_final(gateway: Gateway, fake: FakeGateway) -> None:
+    fake.always("CompleteJob", fail("NOT_FOUND", DENIED))
+
+    error = await refusal(gateway, COMPLETE, repeatable=True)
+
+    assert fake.count("CompleteJob") == 1
+    assert (error.message, error.details) == (DENIED, {"intent": "COMPLETE", "rejection": "NOT_FOUND"})
+
+
+async def test_a_rejection_after_an_unknown_outcome_may_mean_it_was_done(gateway: Gateway, fake: FakeGateway) -> None:
+    fake.script("CompleteJob", fail("ABORTED", "closed"), fail("NOT_FOUND", DENIED))
+
+    error = await refusal(gateway, COMPLETE, repeatable=True)
+
+    assert (error.code, error.outcome, error.retryable) == (Code.NOT_FOUND, Outcome.UNKNOWN, False)
+    assert error.details is not None
+    assert "earlier attempt" in error.details["suggestion"]
+
+
+async def test_a_long_rejection_arrives_and_is_cut(gateway: Gateway, fake: FakeGateway) -> None:
+    fake.script("CreateProcessInstance", fail("INVALID_ARGUMENT", "x" * 100_000))
+
+    error = await refusal(gateway, CREATE)
+
+    assert (error.code, error.message, error.details) == (
+        Code.INVALID_ARGUMENT,
+        "x" * 2048,
+        {"truncated": True},
+    )
+
+
+async def test_an_answer_above_four_megabytes_arrives(gateway: Gateway, fake: FakeGateway) -> None:
+    large = pb.CreateProcessInstanceWithResultResponse(variables="x" * 5_000_000)
+    fake.script("CreateProcessInstanceWithResult", answer(large))
+
+    assert await gateway.call(pb.CreateProcessInstanceWithResultRequest()) == large
+
+
+async def test_a_request_above_four_mebibytes_is_refused_without_a_call(gateway: Gateway, fake: FakeGateway) -> None:
+    with pytest.raises(CommandError) as raised:
+        await gateway.call(pb.SetVariablesRequest(variables="x" * 4_194_304))
+
+    assert fake.requests == []
+    assert "accepted are at most 4194304" in raised.value.message
+    assert (raised.value.code, raised.value.source, raised.value.outcome, raised.value.retryable) == (
+        Code.RESOURCE_EXHAUSTED,
+        Source.CONSUMER,
+        Outcome.NOT_EXECUTED,
+        False,
+    )
+
+
+LARGE: dict[type, Any] = {
+    str: "x" * wire.MAX_MESSAGE,
+    bytes: b"x" * wire.MAX_MESSAGE,
+    # An object that also the variables of `signal` may be.
+    msgspec.Raw: msgspec.Raw(b'{"x":{"value":"' + b"x" * wire.MAX_MESSAGE + b'"}}'),
+}
+
+
+def too_large() -> Iterator[Any]:
+    """Every operation with more than four mebibytes in one of its fields without limit."""
+    for operation, row in OPERATIONS.items():
+        command = next(commands(operation))
+        for name in command.__struct_fields__:
+            large = LARGE.get(type(getattr(command, name)))
+            if large is not None and name != "tenant_filter":
+                yield pytest.param(row, msgspec.structs.replace(command, **{name: large}), id=f"{operation}-{name}")
+
+
+@pytest.mark.parametrize(("row", "command"), list(too_large()))
+async def test_a_command_above_four_mebibytes_is_refused_without_a_call(
+    gateway: Gateway, fake: FakeGateway, row: Operation, command: Command
+) -> None:
+    message = row.to_request(command)
+    with pytest.raises(CommandError) as raised:
+        await gateway.call(message)
+
+    assert fake.requests == []
+    size = message.ByteSize()
+    assert raised.value.message == f"data: {size} bytes as a message to the gateway; accepted are at most 4194304"
+    assert raised.value.code is Code.RESOURCE_EXHAUSTED
+
+
+async def test_the_largest_request_is_sent(gateway: Gateway, fake: FakeGateway) -> None:
+    request = pb.SetVariablesRequest(variables="x" * (4_194_304 - 5))
+    assert request.ByteSize() == 4_194_304
+
+    await gateway.call(request)
+
+    assert fake.count("SetVariables") == 1

@@ -1,0 +1,112 @@
+"""The channel's TLS, authority and options, each mistake with the text that names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from consumer.config import Zeebe
+from consumer.zeebe import Gateway, GatewayError, Verdict
+from consumer.zeebe.channel import open_channel
+from consumer.zeebe.protocol import gateway_pb2 as pb
+from consumer.zeebe.rpcs import METHODS, SERVICE, bind
+from tests.fakes.gateway import FakeGateway
+
+HERE = Path(__file__).parent
+CERTIFICATE = HERE / "gateway_certificate.pem"
+"""Of gateway.test, signed by itself; made for these tests and good for nothing else."""
+KEY = HERE / "gateway_key.pem"
+NAME = "gateway.test"
+
+
+def encrypted() -> FakeGateway:
+    pair = (KEY.read_bytes(), CERTIFICATE.read_bytes())
+    return FakeGateway(credentials=grpc.ssl_server_credentials([pair]))
+
+
+async def asked(zeebe: Zeebe, naps: Any) -> Any:
+    gateway = Gateway(zeebe, sleep=naps)
+    try:
+        return await gateway.call(pb.TopologyRequest())
+    finally:
+        await gateway.close()
+
+
+async def test_a_gateway_with_the_given_certificate_and_name_is_trusted(naps: Any) -> None:
+    async with encrypted() as fake:
+        topology = await asked(
+            Zeebe(fake.address, ca_certificate_path=CERTIFICATE, override_authority=NAME),
+            naps,
+        )
+
+    assert topology.gatewayVersion == "8.6.0"
+
+
+@pytest.mark.parametrize(
+    ("settings", "cause"),
+    [
+        ({"ca_certificate_path": CERTIFICATE}, "Hostname Verification Check failed"),
+        ({"override_authority": NAME}, "CERTIFICATE_VERIFY_FAILED"),
+        ({"plaintext": True}, ""),
+    ],
+    ids=["wrong name", "unknown authority", "plaintext to a TLS port"],
+)
+async def test_a_tls_mistake_sends_nothing_and_names_its_cause(naps: Any, settings: dict[str, Any], cause: str) -> None:
+    async with encrypted() as fake:
+        with pytest.raises(GatewayError) as raised:
+            await asked(Zeebe(fake.address, **settings), naps)
+
+    assert raised.value.verdict is Verdict.UNREACHABLE
+    assert cause in raised.value.message
+
+
+async def test_tls_to_a_plaintext_port_sends_nothing(fake: FakeGateway, naps: Any) -> None:
+    with pytest.raises(GatewayError, match="WRONG_VERSION_NUMBER") as raised:
+        await asked(Zeebe(fake.address), naps)
+
+    assert raised.value.verdict is Verdict.UNREACHABLE
+
+
+async def test_an_authority_can_be_given_to_a_plaintext_gateway(fake: FakeGateway, naps: Any) -> None:
+    await asked(Zeebe(fake.address, plaintext=True, override_authority="zeebe.example"), naps)
+
+    assert fake.count("Topology") == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"no certificate", KEY.read_bytes()], ids=["empty", "text", "a key"])
+async def test_a_file_without_certificate_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_bytes(content)
+
+    with pytest.raises(ValueError, match=r"ZEEBE_CA_CERTIFICATE_PATH: no certificate in .*ca\.pem; accepted is a PEM"):
+        open_channel(Zeebe(ca_certificate_path=path))
+
+
+async def test_a_missing_certificate_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"ZEEBE_CA_CERTIFICATE_PATH: cannot read .*No such file"):
+        open_channel(Zeebe(ca_certificate_path=tmp_path / "ca.pem"))
+
+
+async def test_several_gateways_behind_one_name_take_turns(naps: Any) -> None:
+    gateway = Gateway(Zeebe("dns:///localhost:1", plaintext=True), sleep=naps)
+    with pytest.raises(GatewayError) as raised:
+        await gateway.probe()
+    await gateway.close()
+
+    # The words of the balancer that takes turns; the other one says "failed to connect to all addresses".
+    assert "connections to all backends failing" in raised.value.message
+
+
+def test_every_rpc_of_the_protocol_is_found_by_its_request_and_none_else() -> None:
+    assert {rpc.name for rpc in METHODS.values()} == {method.name for method in SERVICE.methods}
+    assert {rpc.name for rpc in METHODS.values() if rpc.streaming} == {"ActivateJobs", "StreamActivatedJobs"}
+
+
+async def test_every_rpc_is_bound() -> None:
+    channel = open_channel(Zeebe(plaintext=True))
+
+    assert set(bind(channel)) == {method.name for method in SERVICE.methods}
+    await channel.close(None)

@@ -1,0 +1,108 @@
+"""The circuit opens when nobody is there, and only then; attempts tell the limit how the engine bears them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from consumer.zeebe import Circuit, Gateway
+from tests.fakes.gateway import BUSY, FakeGateway, answer, fail
+from tests.unit.consumer.zeebe.samples import COMPLETE, CREATE, NO_PARTITION, refusal
+
+
+async def test_it_opens_with_the_last_miss_and_closes_with_the_first_answer() -> None:
+    circuit = Circuit(threshold=3)
+    for missed in range(3):
+        assert (circuit.is_open, circuit.unreached) == (False, missed)
+        circuit.missed()
+    assert circuit.is_open
+    circuit.missed()
+    circuit.reached()
+    assert (circuit.is_open, circuit.unreached) == (False, 0)
+
+
+async def test_misses_that_an_answer_interrupts_do_not_add_up() -> None:
+    circuit = Circuit(threshold=3)
+    for _ in range(10):
+        circuit.missed()
+        circuit.missed()
+        circuit.reached()
+    assert not circuit.is_open
+
+
+async def test_whoever_waits_is_told_of_every_change() -> None:
+    circuit = Circuit(threshold=1)
+    await circuit.closed()
+    opened = asyncio.create_task(circuit.opened())
+    await asyncio.sleep(0)
+    assert not opened.done()
+    circuit.missed()
+    await opened
+    closed = asyncio.create_task(circuit.closed())
+    await asyncio.sleep(0)
+    assert not closed.done()
+    circuit.reached()
+    await closed
+    await circuit.opened(within=0.001)
+    assert not circuit.is_open
+
+
+async def test_one_call_that_finds_nobody_opens_it_and_the_next_answer_closes_it(
+    gateway: Gateway, fake: FakeGateway
+) -> None:
+    fake.always("CreateProcessInstance", fail("UNAVAILABLE", "no healthy upstream"))
+    await refusal(gateway, CREATE)
+    assert gateway.circuit.is_open
+    await gateway.probe()
+    assert not gateway.circuit.is_open
+
+
+@pytest.mark.parametrize(
+    ("status", "text"), [("UNAVAILABLE", NO_PARTITION.format(9)), ("RESOURCE_EXHAUSTED", BUSY), ("NOT_FOUND", "no")]
+)
+async def test_nothing_that_a_gateway_says_opens_it(
+    gateway: Gateway, fake: FakeGateway, status: str, text: str
+) -> None:
+    fake.always("CompleteJob", fail(status, text))
+    for _ in range(4):
+        await refusal(gateway, COMPLETE)
+    assert not gateway.circuit.is_open
+
+
+class Told:
+    """A pressure that remembers."""
+
+    def __init__(self) -> None:
+        self.round = 0
+        self.events: list[Any] = []
+
+    def refused(self, sent: int) -> None:
+        self.events.append(("refused", sent))
+        self.round += 1
+
+    def succeeded(self) -> None:
+        self.events.append("succeeded")
+
+
+async def test_every_attempt_that_was_done_or_refused_for_load_is_told_with_its_round(
+    gateway: Gateway, fake: FakeGateway
+) -> None:
+    told = Told()
+    busy = fail("RESOURCE_EXHAUSTED", BUSY)
+    fake.script("CreateProcessInstance", busy, busy, answer())
+    await gateway.call(CREATE, pressure=told)
+    assert told.events == [("refused", 0), ("refused", 1), "succeeded"]
+
+
+@pytest.mark.parametrize(
+    ("status", "text"), [("NOT_FOUND", "no"), ("RESOURCE_EXHAUSTED", "gRPC message exceeds maximum size 4194304: 5")]
+)
+async def test_what_is_refused_for_another_reason_tells_nothing_about_load(
+    gateway: Gateway, fake: FakeGateway, status: str, text: str
+) -> None:
+    told = Told()
+    fake.always("CreateProcessInstance", fail(status, text))
+    await refusal(gateway, CREATE, pressure=told)
+    assert told.events == []

@@ -1,0 +1,90 @@
+"""Calls that are cancelled, and a funnel that is closed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from consumer.zeebe import Gateway, Verdict
+from tests.fakes.gateway import FakeGateway, Request, Step, answer
+from tests.unit.consumer.zeebe.samples import (
+    CREATE,
+    TAGGED,
+    refusal,
+    until,
+)
+from zeebe_amqp.errors import Code, Outcome, Source
+
+
+async def test_cancelling_the_task_cancels_the_call_and_passes_through(gateway: Gateway, fake: FakeGateway) -> None:
+    ended = asyncio.Event()
+
+    async def hang(_: Request) -> Step:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            ended.set()
+        return answer()
+
+    fake.always("CreateProcessInstance", hang)
+    task = asyncio.create_task(gateway.call(CREATE))
+    await until(lambda: fake.requests)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await ended.wait()
+
+
+async def test_cancelling_while_closing_is_still_cancelling(gateway: Gateway, fake: FakeGateway) -> None:
+    fake.always("CreateProcessInstance", answer(latency=30))
+    task = asyncio.create_task(gateway.call(CREATE))
+    await until(lambda: fake.requests)
+    closing = asyncio.create_task(gateway.close())
+    await asyncio.sleep(0)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await closing
+
+
+async def test_closing_ends_calls_that_are_out_with_an_unknown_outcome(gateway: Gateway, fake: FakeGateway) -> None:
+    fake.always("CreateProcessInstance", answer(latency=30))
+    task = asyncio.create_task(refusal(gateway, CREATE))
+    await until(lambda: fake.requests)
+    await gateway.close()
+
+    error = await task
+
+    assert (error.code, error.source, error.outcome, error.retryable) == (
+        Code.CANCELLED,
+        Source.CONSUMER,
+        Outcome.UNKNOWN,
+        False,
+    )
+
+
+async def test_nothing_is_sent_after_closing(gateway: Gateway, fake: FakeGateway, naps: Any) -> None:
+    await gateway.close()
+
+    error = await refusal(gateway, CREATE)
+
+    assert (fake.requests, naps.taken) == ([], [])
+    assert (error.code, error.source, error.outcome, error.retryable) == (
+        Code.UNAVAILABLE,
+        Source.CONSUMER,
+        Outcome.NOT_EXECUTED,
+        True,
+    )
+
+
+async def test_closing_ends_a_version_question_that_is_out(gateway: Gateway, fake: FakeGateway) -> None:
+    fake.always("Topology", answer(latency=30))
+    task = asyncio.create_task(refusal(gateway, TAGGED))
+    await until(lambda: fake.requests)
+    await gateway.close()
+
+    assert (await task).verdict is Verdict.CLOSING

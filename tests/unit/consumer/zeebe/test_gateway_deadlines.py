@@ -1,0 +1,140 @@
+"""When a call ends because time is up, and what is then known."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from consumer.config import Zeebe
+from consumer.zeebe import Gateway, Verdict
+from consumer.zeebe.protocol import gateway_pb2 as pb
+from tests.fakes.gateway import BUSY, FakeGateway, Request, Step, answer, fail
+from tests.unit.consumer.zeebe.samples import (
+    ACTIVATE,
+    COMPLETE,
+    CREATE,
+    connected,
+    refusal,
+)
+from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+
+
+async def test_a_deadline_that_has_passed_sends_nothing(gateway: Gateway, fake: FakeGateway) -> None:
+    with pytest.raises(CommandError) as raised:
+        await gateway.call(CREATE, deadline=time.time() - 1)
+
+    assert fake.requests == []
+    assert (raised.value.code, raised.value.source, raised.value.outcome, raised.value.retryable) == (
+        Code.DEADLINE_EXCEEDED,
+        Source.CONSUMER,
+        Outcome.NOT_EXECUTED,
+        False,
+    )
+
+
+@pytest.mark.parametrize("repeatable", [False, True])
+async def test_the_callers_deadline_ends_a_call_that_is_out(
+    gateway: Gateway, fake: FakeGateway, repeatable: bool
+) -> None:
+    fake.always("CompleteJob", answer(latency=30))
+
+    error = await refusal(gateway, COMPLETE, deadline=time.time() + 0.2, repeatable=repeatable)
+
+    assert "before the caller's deadline" in error.message
+    assert (error.code, error.source, error.outcome, error.retryable) == (
+        Code.DEADLINE_EXCEEDED,
+        Source.CONSUMER,
+        Outcome.UNKNOWN,
+        repeatable,
+    )
+
+
+async def test_the_time_of_an_attempt_ends_a_call_that_is_out(gateway: Gateway, fake: FakeGateway) -> None:
+    fake.always("CreateProcessInstance", answer(latency=30))
+
+    error = await refusal(gateway, CREATE, attempt_timeout=0.2)
+
+    assert fake.count("CreateProcessInstance") == 1
+    assert "within 0.2 s" in error.message
+    assert (error.code, error.source, error.outcome, error.verdict) == (
+        Code.DEADLINE_EXCEEDED,
+        Source.CONSUMER,
+        Outcome.UNKNOWN,
+        Verdict.LATE,
+    )
+
+
+async def test_the_configured_time_is_that_of_an_attempt_without_its_own(fake: FakeGateway, naps: Any) -> None:
+    gateway = Gateway(Zeebe(fake.address, plaintext=True, request_timeout=0.4), sleep=naps)
+    fake.always("CompleteJob", answer(latency=30))
+
+    error = await refusal(gateway, COMPLETE, repeatable=True)
+    await gateway.close()
+
+    assert fake.count("CompleteJob") == 5
+    assert "within 0.4 s" in error.message
+
+
+async def test_a_late_stream_answers_the_jobs_it_has(gateway: Gateway, fake: FakeGateway) -> None:
+    some = pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(key=1)])
+
+    async def stuck(_: Request) -> Step:
+        return fail("INTERNAL", first=[some])
+
+    fake.always("ActivateJobs", stuck)
+
+    assert await gateway.call(ACTIVATE, attempt_timeout=0.2) == [some]
+
+
+async def test_no_attempt_begins_after_the_deadline(fake: FakeGateway) -> None:
+    now = time.time()
+
+    async def oversleep(_: float) -> None:
+        nonlocal now
+        now += 60
+
+    gateway = connected(fake, clock=lambda: now, sleep=oversleep)
+    fake.always("CreateProcessInstance", fail("RESOURCE_EXHAUSTED", BUSY))
+
+    error = await refusal(gateway, CREATE, deadline=now + 10)
+    await gateway.close()
+
+    assert fake.count("CreateProcessInstance") == 1
+    assert (error.code, error.source, error.outcome, error.details) == (
+        Code.DEADLINE_EXCEEDED,
+        Source.CONSUMER,
+        Outcome.NOT_EXECUTED,
+        {"attempts": 2},
+    )
+
+
+async def test_a_retry_that_would_pass_the_deadline_is_not_waited_for(fake: FakeGateway, naps: Any) -> None:
+    now = time.time()
+    gateway = connected(fake, clock=lambda: now, sleep=naps)
+    fake.always("CreateProcessInstance", fail("RESOURCE_EXHAUSTED", BUSY))
+
+    error = await refusal(gateway, CREATE, deadline=now + 2)
+    await gateway.close()
+
+    assert naps.taken == pytest.approx([0.1, 0.3, 0.9])
+    assert (error.code, error.details) == (Code.RESOURCE_EXHAUSTED, {"attempts": 4})
+
+
+async def test_a_reset_at_our_own_deadline_is_our_own_ending(fake: FakeGateway) -> None:
+    now = time.time()
+    reset = "Stream removed (RST_STREAM (Received RST_STREAM with error code 8))"
+
+    def late(_: Request) -> Step:
+        nonlocal now
+        now += 60
+        return fail("CANCELLED", reset)
+
+    gateway = connected(fake, clock=lambda: now)
+    fake.always("CreateProcessInstance", late)
+
+    error = await refusal(gateway, CREATE)
+    await gateway.close()
+
+    assert (error.code, error.source, error.outcome) == (Code.DEADLINE_EXCEEDED, Source.CONSUMER, Outcome.UNKNOWN)

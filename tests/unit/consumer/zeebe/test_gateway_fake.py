@@ -1,0 +1,144 @@
+"""The fake gateway keeps its own promises, because the fault suite counts on it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import message_factory
+
+from consumer.config import Zeebe
+from consumer.zeebe import Gateway, GatewayError
+from consumer.zeebe.protocol import gateway_pb2 as pb
+from tests.fakes.gateway import FIRST_PARTITION, RPCS, SERVICE, FakeGateway, Step, answer, fail, identity, share
+
+ROOT = Path(__file__).parents[4]
+
+
+@pytest.mark.parametrize("rpc", RPCS)
+async def test_every_rpc_has_a_plausible_answer(rpc: str) -> None:
+    async with FakeGateway(version="8.9.0") as fake:
+        gateway = Gateway(Zeebe(fake.address, plaintext=True))
+        response: Any = await gateway.call(message_factory.GetMessageClass(SERVICE.methods_by_name[rpc].input_type)())
+        await gateway.close()
+
+    assert response is not None
+    key: int = getattr(response, "key", 0) or getattr(response, "processInstanceKey", FIRST_PARTITION)
+    assert key >> 51 == 1
+
+
+async def test_keys_are_fresh(gateway: Gateway) -> None:
+    responses: list[Any] = [await gateway.call(pb.PublishMessageRequest()) for _ in range(3)]
+
+    assert len({response.key for response in responses}) == 3
+
+
+async def test_scripts_come_before_habits_and_habits_before_defaults(gateway: Gateway, fake: FakeGateway) -> None:
+    request = pb.SetVariablesRequest()
+    fake.always("SetVariables", answer(pb.SetVariablesResponse(key=1)))
+    fake.script("SetVariables", answer(pb.SetVariablesResponse(key=2)), lambda _: answer(latency=0.001))
+
+    keys = [(await gateway.call(request)).key for _ in range(3)]  # type: ignore[union-attr]
+    fake.reset()
+    later: Any = await gateway.call(request)
+
+    assert (keys[0], keys[2]) == (2, 1)
+    assert keys[1] > FIRST_PARTITION
+    assert later.key > FIRST_PARTITION
+    assert fake.count("SetVariables") == len(fake.of("SetVariables")) == 1
+
+
+@pytest.mark.parametrize("use", ["script", "always", "count", "of"])
+def test_a_misspelled_rpc_is_refused(use: str) -> None:
+    fake = FakeGateway()
+    arguments = [answer()] if use in ("script", "always") else []
+
+    with pytest.raises(ValueError, match="'CreateInstance' is not in the protocol; accepted: ActivateJobs"):
+        getattr(fake, use)("CreateInstance", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("step", "executed"),
+    [
+        (answer(), 1),
+        (fail("RESOURCE_EXHAUSTED"), 0),
+        (fail("UNKNOWN", executed=True), 1),
+        (Step(executed=False), 0),
+    ],
+)
+async def test_only_what_was_executed_counts(gateway: Gateway, fake: FakeGateway, step: Step, executed: int) -> None:
+    fake.script("PublishMessage", step)
+    try:
+        await gateway.call(pb.PublishMessageRequest(messageId="m-1"), attempt_timeout=5)
+    except GatewayError:
+        assert step.code is not None
+    counted = fake.executions["PublishMessage", "m-1"]
+
+    assert counted == executed + (1 if step.code == "RESOURCE_EXHAUSTED" else 0)
+
+
+@pytest.mark.parametrize(
+    ("message", "key"),
+    [
+        (pb.PublishMessageRequest(messageId="m", correlationKey="c", variables="{}"), "m"),
+        (pb.PublishMessageRequest(correlationKey="c"), "c"),
+        (pb.CreateProcessInstanceWithResultRequest(request={"variables": '{"id":1}'}), '{"id":1}'),
+        (pb.CompleteJobRequest(jobKey=7, variables="{}"), 7),
+        (pb.CancelProcessInstanceRequest(processInstanceKey=8), 8),
+        (pb.TopologyRequest(), None),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_requests_are_told_apart(message: Any, key: object) -> None:
+    assert identity("", message) == key
+
+
+@pytest.mark.parametrize(("chance", "code"), [(0.29, "ABORTED"), (0.31, None)])
+def test_a_share_is_answered_otherwise(chance: float, code: str | None) -> None:
+    reaction: Any = share(0.3, fail("ABORTED"), lambda: chance)
+
+    assert reaction(None).code == code
+
+
+async def test_an_unrecorded_gateway_counts_but_keeps_nothing() -> None:
+    async with FakeGateway(record=False) as fake:
+        gateway = Gateway(Zeebe(fake.address, plaintext=True))
+        await gateway.call(pb.TopologyRequest())
+        await gateway.close()
+
+    assert (fake.count("Topology"), fake.requests) == (1, [])
+
+
+async def test_a_stopped_gateway_may_be_stopped_again(fake: FakeGateway) -> None:
+    await fake.stop()
+    await fake.stop()
+
+
+async def test_as_a_program_it_survives_its_own_death_in_its_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.fakes.gateway", "--journal", str(journal), "--gateway-version", "8.9.0",
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "contracts")])},
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        line = (await process.stdout.readline()).decode()
+        gateway = Gateway(Zeebe(line.split()[-1], plaintext=True))
+        await gateway.call(pb.PublishMessageRequest(messageId="m-1"))
+        version = (await gateway.probe()).gatewayVersion
+        await gateway.close()
+    finally:
+        process.send_signal(signal.SIGKILL)
+        await process.communicate()
+
+    assert line.startswith("listening on 127.0.0.1:")
+    assert version == "8.9.0"
+    assert [json.loads(entry) for entry in journal.read_text("utf-8").splitlines()] == [["PublishMessage", "m-1"]]

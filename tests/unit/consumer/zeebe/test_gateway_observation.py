@@ -1,0 +1,114 @@
+"""What observers see, and what travels beside a request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from consumer.config import Basic, Zeebe
+from consumer.core.message import CallSpan
+from consumer.zeebe import Gateway
+from consumer.zeebe.protocol import gateway_pb2 as pb
+from tests.fakes.gateway import BUSY, FakeGateway, fail
+from tests.unit.consumer.zeebe.samples import (
+    COMPLETE,
+    CREATE,
+    DENIED,
+    connected,
+    refusal,
+)
+from zeebe_amqp.errors import Code, Outcome, Source
+
+
+class Watched:
+    """An observer that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.metadata: tuple[tuple[str, str], ...] = (("traceparent", "00-1-2-01"),)
+        self.seen: list[tuple[Any, ...]] = []
+
+    @contextmanager
+    def __call__(self, rpc: str, target: str) -> Iterator[CallSpan]:
+        self.seen.append((rpc, target))
+        yield self
+
+    def attempt(self, number: int, code: str, delay: float) -> None:
+        self.seen.append((number, code, delay))
+
+    def finish(self, code: str) -> None:
+        self.seen.append((code,))
+
+
+async def test_an_observer_sees_every_attempt_and_the_end(fake: FakeGateway, naps: Any) -> None:
+    watched = Watched()
+    gateway = connected(fake, observer=watched, sleep=naps)
+    fake.script("CreateProcessInstance", fail("RESOURCE_EXHAUSTED", BUSY))
+    await gateway.call(CREATE)
+    await gateway.close()
+
+    assert watched.seen == [
+        ("CreateProcessInstance", fake.address),
+        (1, "RESOURCE_EXHAUSTED", 0.1),
+        ("OK",),
+    ]
+
+
+async def test_an_observer_sees_how_a_call_failed(fake: FakeGateway) -> None:
+    watched = Watched()
+    gateway = connected(fake, observer=watched)
+    fake.script("CompleteJob", fail("NOT_FOUND", DENIED))
+    await refusal(gateway, COMPLETE)
+    await gateway.close()
+
+    assert watched.seen == [("CompleteJob", fake.address), ("NOT_FOUND",)]
+
+
+async def test_the_target_of_an_observer_is_host_and_port(fake: FakeGateway) -> None:
+    watched = Watched()
+    gateway = Gateway(Zeebe(f"dns:///localhost:{fake.port}", plaintext=True), watched)
+    await gateway.call(CREATE)
+    await gateway.close()
+
+    assert watched.seen[0] == ("CreateProcessInstance", f"localhost:{fake.port}")
+
+
+async def test_trace_context_and_credentials_travel_as_metadata(fake: FakeGateway) -> None:
+    zeebe = Zeebe(fake.address, plaintext=True, credentials=Basic("demo", "secret"))
+    gateway = Gateway(zeebe, Watched())
+    await gateway.call(CREATE)
+    await gateway.close()
+
+    metadata = fake.requests[0].metadata
+    assert metadata["traceparent"] == "00-1-2-01"
+    assert metadata["authorization"] == "Basic ZGVtbzpzZWNyZXQ="
+
+
+async def test_without_credentials_none_are_sent(gateway: Gateway, fake: FakeGateway) -> None:
+    await gateway.call(CREATE)
+
+    assert "authorization" not in fake.requests[0].metadata
+
+
+async def test_fixed_credentials_that_are_refused_are_refused_for_good(gateway: Gateway, fake: FakeGateway) -> None:
+    fake.always("CreateProcessInstance", fail("UNAUTHENTICATED", "Expected bearer token"))
+
+    error = await refusal(gateway, CREATE)
+
+    assert fake.count("CreateProcessInstance") == 1
+    assert (error.code, error.source, error.outcome, error.retryable) == (
+        Code.UNAUTHENTICATED,
+        Source.GATEWAY,
+        Outcome.NOT_EXECUTED,
+        False,
+    )
+
+
+async def test_a_hundred_calls_at_once_share_one_connection(gateway: Gateway, fake: FakeGateway) -> None:
+    requests = [pb.PublishMessageRequest(name="paid", messageId=str(number)) for number in range(100)]
+
+    responses: list[Any] = await asyncio.gather(*(gateway.call(request) for request in requests))
+
+    assert len({response.key for response in responses}) == 100
+    assert set(fake.executions.values()) == {1}

@@ -1,0 +1,236 @@
+"""Gateways that are away, partitions that are not there, versions that change, and the probe."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+
+from consumer.config import Zeebe
+from consumer.zeebe import Gateway, GatewayError, Verdict
+from consumer.zeebe.protocol import gateway_pb2 as pb
+from tests.fakes.gateway import FakeGateway, answer, fail
+from tests.unit.consumer.zeebe.samples import (
+    COMPLETE,
+    CREATE,
+    DENIED,
+    NO_PARTITION,
+    TAGGED,
+    connected,
+    refusal,
+    until,
+)
+from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def test_nobody_listening_means_nothing_was_sent(naps: Any) -> None:
+    gateway = Gateway(Zeebe(f"127.0.0.1:{free_port()}", plaintext=True), sleep=naps)
+
+    error = await refusal(gateway, CREATE)
+
+    assert gateway.unreached == 5
+    assert (error.code, error.source, error.outcome, error.retryable) == (
+        Code.UNAVAILABLE,
+        Source.GATEWAY,
+        Outcome.NOT_EXECUTED,
+        True,
+    )
+    assert "127.0.0.1" not in error.message
+    await gateway.close()
+
+
+async def answered(gateway: Gateway, message: Message) -> Any:
+    """The answer of a gateway that is coming up."""
+    while True:
+        try:
+            return await gateway.call(message)
+        except GatewayError:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_gateway_that_comes_back_is_found_again(gateway: Gateway, fake: FakeGateway) -> None:
+    await gateway.call(CREATE)
+    await fake.stop()
+    while gateway.unreached == 0:
+        await refusal(gateway, CREATE)
+    await fake.start()
+
+    response = await answered(gateway, CREATE)
+
+    assert response.bpmnProcessId == "order"
+    assert gateway.unreached == 0
+
+
+async def test_a_connection_lost_with_the_call_out_leaves_the_outcome_unknown(
+    gateway: Gateway, fake: FakeGateway
+) -> None:
+    fake.always("CreateProcessInstance", answer(latency=30))
+    task = asyncio.create_task(refusal(gateway, CREATE))
+    await until(lambda: fake.requests)
+    await fake.stop()
+    error = await task
+
+    assert (error.code, error.outcome, error.retryable) == (Code.UNAVAILABLE, Outcome.UNKNOWN, False)
+    assert gateway.unreached == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "unreached"),
+    [("NOT_FOUND", DENIED, 0), ("UNAVAILABLE", NO_PARTITION.format(9), 0), ("UNAVAILABLE", "Socket closed", 5)],
+)
+async def test_only_an_answer_proves_that_the_gateway_is_there(
+    gateway: Gateway, fake: FakeGateway, status: str, text: str, unreached: int
+) -> None:
+    fake.always("CreateProcessInstance", fail("UNAVAILABLE", "no healthy upstream"))
+    fake.always("CompleteJob", fail(status, text))
+    fake.always("Topology", fail("UNAVAILABLE", "Socket closed"))
+    await refusal(gateway, CREATE)
+    assert gateway.unreached == 5
+
+    await refusal(gateway, COMPLETE)
+
+    assert gateway.unreached == unreached
+
+
+@pytest.mark.parametrize("number", [-1, 0, 4, 100])
+async def test_a_key_of_no_partition_is_not_found(naps: Any, number: int) -> None:
+    async with FakeGateway(partitions=3) as fake:
+        gateway = connected(fake, sleep=naps)
+        fake.always("CompleteJob", fail("UNAVAILABLE", NO_PARTITION.format(number)))
+        error = await refusal(gateway, COMPLETE)
+        await gateway.close()
+
+    assert fake.count("CompleteJob") == 3
+    assert f"partition {number}" in error.message
+    assert (error.code, error.source, error.outcome, error.retryable) == (
+        Code.NOT_FOUND,
+        Source.CONSUMER,
+        Outcome.NOT_EXECUTED,
+        False,
+    )
+
+
+async def test_a_partition_without_leader_is_unavailable(naps: Any) -> None:
+    async with FakeGateway(partitions=3) as fake:
+        gateway = connected(fake, sleep=naps)
+        fake.always("CompleteJob", fail("UNAVAILABLE", NO_PARTITION.format(3)))
+        error = await refusal(gateway, COMPLETE)
+        await gateway.close()
+
+    assert fake.count("CompleteJob") == 3
+    assert (error.code, error.source, error.outcome, error.retryable) == (
+        Code.UNAVAILABLE,
+        Source.GATEWAY,
+        Outcome.NOT_EXECUTED,
+        True,
+    )
+
+
+async def test_a_partition_is_not_called_missing_while_their_number_is_unknown(
+    gateway: Gateway, fake: FakeGateway
+) -> None:
+    fake.always("CompleteJob", fail("UNAVAILABLE", NO_PARTITION.format(9)))
+    fake.always("Topology", fail("PERMISSION_DENIED", "no"))
+
+    assert (await refusal(gateway, COMPLETE)).code is Code.UNAVAILABLE
+
+
+async def test_the_version_is_asked_once_and_only_when_it_matters(gateway: Gateway, fake: FakeGateway) -> None:
+    await gateway.call(COMPLETE)
+    assert (gateway.connected_version, gateway.last_version, fake.count("Topology")) == (None, None, 0)
+
+    tenant = pb.CreateProcessInstanceRequest(tenantId="acme")
+    await asyncio.gather(*(gateway.call(tenant) for _ in range(20)))
+
+    assert (gateway.connected_version, fake.count("Topology")) == ("8.6.0", 1)
+
+
+async def test_a_field_the_gateway_would_drop_is_refused_before_sending(gateway: Gateway, fake: FakeGateway) -> None:
+    with pytest.raises(CommandError, match=r"data.tags: this field needs a gateway of version 8\.8"):
+        await gateway.call(TAGGED)
+
+    assert fake.count("CreateProcessInstance") == 0
+
+
+async def test_the_version_is_asked_again_after_an_outage(gateway: Gateway, fake: FakeGateway) -> None:
+    await gateway.probe()
+    await fake.stop()
+    await refusal(gateway, CREATE)
+    assert (gateway.connected_version, gateway.last_version) == (None, "8.6.0")
+    fake.version = "8.9.0"
+    await fake.start()
+
+    # While nobody can be asked nothing is refused, so the first answer may come before the version is known.
+    await answered(gateway, TAGGED)
+    await gateway.probe()
+
+    assert (gateway.connected_version, gateway.last_version) == ("8.9.0", "8.9.0")
+
+
+async def test_the_version_is_asked_again_after_a_connection_that_ended_without_a_failing_call(
+    gateway: Gateway, fake: FakeGateway
+) -> None:
+    fake.version = "8.9.0"
+    await gateway.call(TAGGED)
+    await fake.stop()
+    while gateway._channel.get_state() is grpc.ChannelConnectivity.READY:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(0.01)
+    fake.version = "8.6.0"
+    await fake.start()
+    fake.requests.clear()
+
+    with pytest.raises(CommandError, match=r"data.tags: this field needs a gateway of version 8\.8"):
+        await gateway.call(TAGGED)
+    assert [request.rpc for request in fake.requests] == ["Topology"]
+
+
+async def test_a_gateway_that_hides_its_version_gets_what_was_asked(gateway: Gateway, fake: FakeGateway) -> None:
+    fake.always("Topology", fail("PERMISSION_DENIED", "no"))
+
+    await asyncio.gather(gateway.call(TAGGED), gateway.call(TAGGED))
+    await gateway.call(TAGGED)
+
+    assert fake.count("CreateProcessInstance") == 3
+    assert fake.count("Topology") == 1
+
+
+async def test_an_unanswered_version_question_does_not_outlast_the_deadline(
+    gateway: Gateway, fake: FakeGateway
+) -> None:
+    fake.always("Topology", answer(latency=30))
+
+    error = await refusal(gateway, TAGGED, deadline=time.time() + 0.2)
+
+    assert (error.code, error.source, error.outcome) == (
+        Code.DEADLINE_EXCEEDED,
+        Source.CONSUMER,
+        Outcome.NOT_EXECUTED,
+    )
+
+
+async def test_a_probe_answers_the_topology(gateway: Gateway, fake: FakeGateway) -> None:
+    topology = await gateway.probe()
+
+    assert (topology.gatewayVersion, gateway.connected_version) == ("8.6.0", "8.6.0")
+
+
+async def test_a_probe_is_one_attempt(gateway: Gateway, fake: FakeGateway) -> None:
+    fake.always("Topology", fail("UNAVAILABLE", "no healthy upstream"))
+
+    with pytest.raises(GatewayError) as raised:
+        await gateway.probe()
+
+    assert fake.count("Topology") == 1
+    assert (raised.value.code, raised.value.verdict) == (Code.UNAVAILABLE, Verdict.UNREACHABLE)

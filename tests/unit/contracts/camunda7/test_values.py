@@ -1,0 +1,303 @@
+"""Every row of the table of value types: what is accepted and becomes which JSON, what is refused in which words."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zeebe_amqp.camunda7 import values as typed_values
+from zeebe_amqp.camunda7.types import TYPES
+from zeebe_amqp.camunda7.values import Converted
+from zeebe_amqp.errors import Code, CommandError
+
+DATE = "2013-01-23T13:42:42.000+0200"
+ARRAY_LIST = {"objectTypeName": "java.util.ArrayList", "serializationDataFormat": "application/json"}
+FILE = {"filename": "a.txt", "mimetype": "text/plain", "encoding": "utf-8"}
+
+
+def converted(variable: Any) -> Converted:
+    raw = variable if isinstance(variable, str) else json.dumps(variable)
+    return typed_values.convert(f'{{"x":{raw}}}'.encode(), "data.variables")["x"]
+
+
+def typed(kind: str | None, value: Any, info: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"value": value, "type": kind, "valueInfo": info}
+
+
+def refusal(variable: Any) -> CommandError:
+    with pytest.raises(CommandError) as raised:
+        converted(variable)
+    assert raised.value.code is Code.INVALID_ARGUMENT
+    assert raised.value.details is not None
+    assert raised.value.message.startswith(raised.value.details["field"] + ": ")
+    return raised.value
+
+
+WHOLE = [(24, "24"), ("24", "24"), (" 24 ", "24"), ("+24", "24"), ("024", "24"), ("-024", "-24"), (0, "0"), (-0, "0")]
+EMPTY = [(None, "null"), ("", "null"), (" ", "null")]
+ACCEPTED: dict[str, list[tuple[Any, str]]] = {
+    "String": [("24", '"24"'), ("", '""'), (" é ", '" \\u00e9 "'), (None, "null"), (24, '"24"'), (True, '"true"')],
+    "Integer": [*WHOLE, *EMPTY, (2**31 - 1, "2147483647"), ("-2147483648", "-2147483648")],
+    "Short": [*WHOLE, *EMPTY, (2**15 - 1, "32767"), (-(2**15), "-32768")],
+    "Long": [*WHOLE, *EMPTY, (2**63 - 1, "9223372036854775807"), (str(-(2**63)), "-9223372036854775808")],
+    "Double": [
+        (1.5, "1.5"),
+        (1, "1"),
+        ("1.5", "1.5"),
+        ("1", "1"),
+        (" 1e3 ", "1e3"),
+        (".5", "0.5"),
+        ("+5.", "5.0"),
+        *EMPTY,
+    ],
+    "Boolean": [(True, "true"), (False, "false"), *EMPTY]
+    + [(text, text.lower()) for text in ("true", "True", "TRUE", "false", "False", "FALSE")],
+    "Date": [(DATE, f'"{DATE}"'), (f" {DATE} ", f'"{DATE}"'), ("2024-02-29T23:59:59.999-0330", None), *EMPTY],
+    "Null": [(None, "null")],
+    "Bytes": [("AQI=", '"AQI="'), ("", '""'), (None, "null")],
+    "Json": [('{"a": 1.00}', '{"a": 1.00}'), (" [1] ", "[1]"), ("7", "7"), ("null", "null"), (None, "null")],
+    "Xml": [("<a/>", '"<a/>"'), ("not even XML", '"not even XML"'), (None, "null")],
+}  # type: ignore[dict-item]  # None: the value itself as JSON
+WITH_INFO = [
+    (typed("Object", "[1.50]", ARRAY_LIST), "[1.50]"),
+    (typed("Object", None, ARRAY_LIST), "null"),
+    (typed("Object", None, ARRAY_LIST | {"serializationDataFormat": "application/xml"}), "null"),
+    (
+        typed("File", "AQI=", FILE),
+        '{"filename":"a.txt","mimetype":"text/plain","encoding":"utf-8","content":"AQI="}',
+    ),
+    (typed("File", "", {"filename": "a"}), '{"filename":"a","mimetype":null,"encoding":null,"content":""}'),
+]
+UNTYPED = [
+    "24",
+    "24.50",
+    "1e3",
+    "12345678901234567890123",
+    '"a\\u00e9"',
+    "true",
+    "null",
+    '[1,{"a":1.0}]',
+    '{ "b":[ ] }',
+]
+
+NOT_WHOLE = ["\t", "24\n", 24.0, "24.0", "1e3", "0x10", "1_0", "٣", "--1", "+", True, [], {}, "9" * 41]
+REFUSED: dict[str, list[Any]] = {
+    "String": [[], {}, [1], {"a": 1}],
+    "Integer": [*NOT_WHOLE, 2**31, -(2**31) - 1, "2147483648"],
+    "Short": [*NOT_WHOLE, 2**15, "-32769"],
+    "Long": [*NOT_WHOLE, 2**63, "9223372036854775808", 10**30],
+    "Double": ["\t", "1,5", "1f", "0x1p3", "1_0", "nan", "e3", ".", True, [], {}],
+    "Boolean": [0, 1, "0", "1", "yes", "tRUE", "on", "\n", [], {}],
+    "Date": [
+        "2013-01-23T13:42:42+0200",
+        "2013-01-23T13:42:42.000Z",
+        "2013-01-23T13:42:42.000+02:00",
+        "2013-01-23",
+        1358941362000,
+        "2013-02-30T13:42:42.000+0200",
+        "2013-13-23T13:42:42.000+0200",
+        "2013-01-23T24:00:00.000+0200",
+        "2013-01-23T13:42:60.000+0200",
+        "2013-01-23T13:42:42.00+0200",
+        "2013-01-23T13:42:42.0000+0200",
+        "2013-01-23T13:42:42.000+9999",
+        f"{DATE}x",
+        "\t",
+        True,
+        [],
+        {},
+    ],
+    "Null": ["", " ", 0, False, [], {}],
+    "Bytes": ["AQI", "A Q I=", "%%", "AQI=\n", "AQI=AQI=", "é", 5, True, [], {}],
+    "File": ["AQI", "%%", None, 5, [], {}],
+}
+
+
+@pytest.mark.parametrize("raw", UNTYPED)
+def test_a_value_without_type_is_unchanged_and_exact(raw: str) -> None:
+    assert converted(f'{{"value":{raw}}}').json == raw.encode()
+    assert converted(f'{{"value":{raw},"type":null,"valueInfo":null,"other":1}}').json == raw.encode()
+
+
+def test_a_variable_without_value_is_null() -> None:
+    assert converted({}).json == converted({"type": "Integer"}).json == b"null"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [(kind, *row) for kind, rows in ACCEPTED.items() for row in rows],
+)
+def test_an_accepted_value_becomes_plain_json(kind: str, value: Any, expected: str | None) -> None:
+    plain = (json.dumps(value) if expected is None else expected).encode()
+    for name in (kind, kind[0].lower() + kind[1:]):
+        found = converted(typed(name, value))
+        assert (found.json, found.zeebe, found.camunda7, found.transient) == (plain, "", "", False)
+
+
+@pytest.mark.parametrize(("variable", "expected"), WITH_INFO)
+def test_a_value_with_its_description_becomes_plain_json(variable: Any, expected: str) -> None:
+    found = converted(variable)
+    assert (found.json.decode(), found.zeebe, found.camunda7) == (expected, "", "")
+
+
+@pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in REFUSED.items() for value in values])
+def test_a_refused_value_is_named_in_the_words_of_the_engine(kind: str, value: Any) -> None:
+    error = refusal(typed(kind, value, FILE if kind == "File" else None))
+    shown = value if isinstance(value, str) else "a list" if isinstance(value, list) else "an object"
+    shown = json.dumps(value) if not isinstance(value, (str, list, dict)) else shown
+    assert error.message.startswith(
+        f"data.variables.x.value: Cannot convert value '{shown}' of type '{kind}' to java type {TYPES[kind].java}; "
+        f"accepted is {TYPES[kind].accepted}"
+    )
+    assert error.details == {"field": "data.variables.x.value"}
+
+
+def test_every_type_has_accepted_and_refused_values() -> None:
+    assert set(ACCEPTED) | {"", "Object", "File"} == set(TYPES)
+    assert set(TYPES) - set(REFUSED) == {"", "Json", "Xml", "Object"}  # what these refuse has other words
+
+
+@pytest.mark.parametrize("name", ["INTEGER", "Int", "int", "Decimal", "Number", "number", "", "x", "Integer "])
+def test_an_unknown_type_is_refused_in_the_words_of_the_engine(name: str) -> None:
+    error = refusal(typed(name, 1))
+    assert error.message.startswith(f"data.variables.x.type: Unsupported value type '{name}'; accepted are Boolean, ")
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ("24", 'data.variables.x: expected an object such as {"value": 24, "type": "Integer"}, found 24'),
+        ("null", "data.variables.x: expected an object such as"),
+        ("[1]", "data.variables.x: expected an object such as"),
+        ('{"value":1,"type":5}', "data.variables.x.type: expected text, found 5"),
+        ('{"value":1,"valueInfo":5}', "data.variables.x.valueInfo: expected an object, found 5"),
+        ('{"value":1,"valueInfo":{"transient":"yes"}}', "data.variables.x.valueInfo.transient: expected true or false"),
+        ('{"value":1,"valueInfo":{"transient":null}}', "data.variables.x.valueInfo.transient: expected true or false"),
+    ],
+)
+def test_what_is_no_variable_is_refused_by_its_place(raw: str, message: str) -> None:
+    assert refusal(raw).message.startswith(message)
+
+
+@pytest.mark.parametrize("kind", ["Json", "Xml", "Object"])
+@pytest.mark.parametrize("value", [1, True, [], {"a": 1}])
+def test_a_serialized_value_is_text(kind: str, value: Any) -> None:
+    error = refusal(typed(kind, value, ARRAY_LIST))
+    words = f"Must provide 'null' or String value for value of SerializableValue type '{kind}'."
+    assert error.message.startswith(f"data.variables.x.value: {words} Found ")
+
+
+@pytest.mark.parametrize("kind", ["Json", "Object"])
+@pytest.mark.parametrize("text", ["{a", "", "[1] x", "1e999", "NaN", "[" * 5000])
+def test_text_that_is_no_json_is_refused_and_not_repeated(kind: str, text: str) -> None:
+    error = refusal(typed(kind, text, ARRAY_LIST))
+    assert error.details == {"field": "data.variables.x.value"}
+    assert text == "" or f"'{text}'" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "missing", "info"),
+    [
+        ("Object", "objectTypeName", None),
+        ("Object", "objectTypeName", {"objectTypeName": "", "serializationDataFormat": "application/json"}),
+        ("Object", "serializationDataFormat", {"objectTypeName": "java.util.ArrayList"}),
+        ("Object", "objectTypeName", {"objectTypeName": 5}),
+        ("File", "filename", None),
+        ("File", "filename", {"mimetype": "text/plain"}),
+        ("File", "filename", {"filename": None}),
+        ("File", "mimetype", {"filename": "a", "mimetype": 5}),
+        ("File", "encoding", {"filename": "a", "encoding": []}),
+    ],
+)
+def test_a_description_that_is_missing_or_no_text_is_refused(kind: str, missing: str, info: Any) -> None:
+    value = "AQI=" if kind == "File" else "[1]"
+    assert refusal(typed(kind, value, info)).details == {"field": f"data.variables.x.valueInfo.{missing}"}
+
+
+def test_serialized_java_is_refused_for_every_engine() -> None:
+    info = ARRAY_LIST | {"serializationDataFormat": "application/x-java-serialized-object"}
+    error = refusal(typed("Object", "rO0=", info))
+    assert "application/x-java-serialized-object is refused" in error.message
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "INF", "-INF", "1e999", "-1e999"])
+def test_a_double_that_is_no_json_number_is_not_for_zeebe(value: str) -> None:
+    found = converted(typed("Double", value))
+    assert "is no JSON number" in found.zeebe
+    assert found.camunda7 == ""
+
+
+def test_an_object_in_another_format_is_not_for_zeebe() -> None:
+    found = converted(typed("Object", "<a/>", ARRAY_LIST | {"serializationDataFormat": "application/xml"}))
+    assert "application/xml" in found.zeebe
+    assert found.camunda7 == ""
+
+
+@pytest.mark.parametrize("kind", [None, "String"])
+@pytest.mark.parametrize(("text", "fits"), [("é" * 4000, True), ("é" * 4001, False), ("😀" * 2001, False)])
+def test_a_long_text_is_not_for_camunda_7(kind: str | None, text: str, fits: bool) -> None:
+    found = converted(typed(kind, text))
+    assert (found.camunda7 == "", found.zeebe) == (fits, "")
+    assert orjson.loads(found.json) == text
+
+
+def test_transient_is_noted() -> None:
+    assert converted(typed("Integer", 1, {"transient": True})).transient
+
+
+def test_a_refused_value_is_cut() -> None:
+    assert len(refusal(typed("Integer", "x" * 10_000)).message) < 400
+    assert len(refusal(typed("x" * 10_000, 1)).message) < 400
+
+
+def test_a_document_has_every_variable_byte_for_byte() -> None:
+    raw = b'{"a b":{"value":1.00},"\\u00e9":{"value":" 7","type":"Long"}}'
+    assert typed_values.document(typed_values.convert(raw, "v")) == '{"a b":1.00,"é":7}'
+    assert typed_values.document(typed_values.convert(b"{}", "v")) == ""
+    assert typed_values.convert(b"", "v") == {}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(value=JSON)
+def test_any_json_value_without_type_survives(value: Any) -> None:
+    assert converted(typed(None, value)).json == json.dumps(value).encode()
+
+
+@given(
+    kind=st.sampled_from([None, *filter(None, TYPES), "Number", "integer"]),
+    value=JSON | st.text().map(lambda text: base64.b64encode(text.encode()).decode()) | st.integers().map(str),
+    info=st.none() | st.just(ARRAY_LIST) | st.just(FILE) | JSON,
+)
+def test_whatever_is_sent_is_read_as_json_or_refused_with_its_field(kind: str | None, value: Any, info: Any) -> None:
+    variable = typed(kind, value, info)
+    with contextlib.suppress(CommandError):
+        json.loads(converted(variable).json)
+        return
+    error = refusal(variable)
+    assert error.details is not None
+    assert error.details["field"].startswith("data.variables.x")
+
+
+@given(number=st.integers(-(2**63), 2**63 - 1), before=st.sampled_from(["", " ", "+", "0"]))
+def test_whole_numbers_are_exact(number: int, before: str) -> None:
+    text = f"{before if number >= 0 else ''}{number}"
+    assert converted(typed("Long", text)).json == converted(typed("Long", number)).json == str(number).encode()
+
+
+@given(number=st.floats(allow_nan=False, allow_infinity=False))
+def test_doubles_are_the_same_doubles(number: float) -> None:
+    assert float(converted(typed("Double", repr(number))).json) == number
+    assert float(converted(typed("Double", number)).json) == number

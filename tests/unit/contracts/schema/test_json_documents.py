@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zeebe_amqp.errors import Code, CommandError
+from zeebe_amqp.schema import json_documents as documents
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text('[]{}"\\a'),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text('[]{}"\\a', max_size=3), inner, max_size=4),
+)
+
+
+def levels(value: object) -> int:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(levels, value), default=0) if isinstance(value, list) else 0
+
+
+def nested(depth: int, opening: bytes = b'{"a":', closing: bytes = b"}") -> bytes:
+    return b'{"a":' + opening * (depth - 1) + b"1" + closing * (depth - 1) + b"}"
+
+
+@given(VALUES)
+def test_depth_counts_levels_and_not_brackets_in_texts(value: object) -> None:
+    assert documents.depth(json.dumps(value).encode()) == levels(value)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"{}",
+        b" \n{ }\t",
+        b'{"a":1,"a":2}',
+        b'{"a":18446744073709551616}',
+        b'{"a":-1e308}',
+        b'{"a":"\\u0000"}',
+        b'{"a":"\\ud83d\\ude00"}',
+        b'{"a":"' + b"[{" * 5000 + b'\\""}',
+        b"{" + b",".join(b'"%d":[]' % number for number in range(1000)) + b"}",
+        nested(500),
+        nested(500, b"[", b"]"),
+    ],
+)
+def test_a_strict_json_object_passes(raw: bytes) -> None:
+    documents.check(raw, "data.variables", 500)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"[]", "expected a JSON object, found a list"),
+        (b'"secret"', "expected a JSON object, found text"),
+        (b"7", "expected a JSON object, found a number"),
+        (b"7.5", "expected a JSON object, found a number"),
+        (b"true", "expected a JSON object, found true or false"),
+        (b"null", "expected a JSON object, found null"),
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b'{"a":1} junk', "not valid JSON"),
+        (b"{'a':1}", "not valid JSON"),
+        (b'{"a":NaN}', "not valid JSON"),
+        (b'{"a":Infinity}', "not valid JSON"),
+        (b'{"a":01}', "not valid JSON"),
+        (b'{"a":"\\ud800"}', "not valid JSON"),
+        (b'{"a":"\\udc00"}', "not valid JSON"),
+        (b'{"a":"\xff"}', "not valid JSON: not UTF-8"),
+        (b'\xef\xbb\xbf{"a":1}', "not valid JSON"),
+        (b'{"a":1e400}', "a number beyond the range of a double, which the engine would turn into text"),
+        (b'{"a":-1e400}', "a number beyond the range of a double"),
+        (b'{"a":' + b"9" * 400 + b"}", "a number beyond the range of a double"),
+        (nested(501), "nested deeper than 500 levels"),
+        (nested(501, b"[", b"]"), "nested deeper than 500 levels"),
+        (nested(100_000), "nested deeper than 500 levels"),
+    ],
+)
+def test_anything_else_is_refused_with_the_reason(raw: bytes, reason: str) -> None:
+    with pytest.raises(CommandError) as refusal:
+        documents.check(raw, "data.variables", 500)
+    assert refusal.value.code == Code.INVALID_ARGUMENT
+    assert refusal.value.message.startswith(f"data.variables: {reason}")
+    assert refusal.value.details == {"field": "data.variables"}
+    assert "secret" not in refusal.value.message
+
+
+def test_the_depth_is_the_callers() -> None:
+    documents.check(nested(3), "x", 3)
+    with pytest.raises(CommandError, match="nested deeper than 2 levels"):
+        documents.check(nested(3), "x", 2)
+
+
+@pytest.mark.parametrize("piece", [b'"\\"', b"[],", b'"[', b"\\", b'{"a":', b"["])
+def test_four_hostile_megabytes_are_refused(piece: bytes) -> None:
+    with pytest.raises(CommandError):
+        documents.check(b'{"a":[' + piece * (4 * 1024 * 1024 // len(piece)), "x", 500)
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_pass_or_are_refused(raw: bytes) -> None:
+    with suppress(CommandError):
+        documents.check(raw, "x", 500)
+
+
+@given(st.dictionaries(st.text(), VALUES))
+def test_python_values_are_written_as_they_are(value: dict[str, object]) -> None:
+    assert json.loads(documents.encode(value, "data")) == value
+
+
+def test_numbers_keep_their_digits() -> None:
+    value = {"key": 2**63 - 1, "huge": 10**40, "price": Decimal("0.10"), "small": Decimal("1E-30")}
+    written = documents.encode(value, "data")
+    assert written == b'{"key":9223372036854775807,"huge":%d,"price":0.10,"small":1E-30}' % 10**40
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ({"a": float("nan")}, "data.a"),
+        ({"a": [None, float("-inf")]}, "data.a[1]"),
+        ({"a": {"b": Decimal("NaN")}}, "data.a.b"),
+        ({"a": (Decimal("Infinity"),), "b": None}, "data.a[0]"),
+    ],
+)
+def test_what_is_no_number_in_json_is_refused_by_its_place(value: object, path: str) -> None:
+    with pytest.raises(CommandError) as raised:
+        documents.encode(value, "data")
+    assert raised.value.message == f"{path}: expected a number that JSON has, found NaN or infinity"
+
+
+@pytest.mark.parametrize("value", [{"a": object()}, {"a": "\ud800"}, {(1, 2): 3}])
+def test_what_json_has_no_form_for_is_refused(value: object) -> None:
+    with pytest.raises(CommandError, match="data: cannot be written as JSON"):
+        documents.encode(value, "data")
+
+
+def test_a_value_without_end_is_refused() -> None:
+    endless: dict[str, object] = {}
+    endless["a"] = endless
+    with pytest.raises(CommandError, match="nested deeper than"):
+        documents.encode(endless, "data")
+
+
+def test_documents_that_are_json_already_stay_as_they_are() -> None:
+    document = b'{"a":  null,"n":0.10}'
+    assert documents.encode({"a": msgspec.Raw(document)}, "data") == b'{"a":' + document + b"}"
+
+
+class Order(msgspec.Struct):
+    number: int
+
+
+class Reply(msgspec.Struct):
+    variables: str
+
+
+class Carried(Reply, documents.Carrier):
+    pass
+
+
+def test_a_carried_document_is_parsed_into_what_is_asked_for() -> None:
+    carried = Carried('{"number": 18446744073709551617}')
+    assert carried.values() == {"number": 2**64 + 1}
+    assert carried.values(dict[str, int]) == {"number": 2**64 + 1}
+    assert Carried('{"number": 7}').values(Order) == Order(7)
+    with pytest.raises(msgspec.ValidationError):
+        Carried('{"number": "7"}').values(Order)
