@@ -20,7 +20,7 @@ from zeebe_amqp.wire import DIRECT_REPLY_TO
 async def serve(url: str, queue: str) -> None:
     """Answer until the process is ended."""
     consuming, publishing = await aiormq.connect(url), await aiormq.connect(url)
-    inbox, outbox = await consuming.channel(publisher_confirms=False), await publishing.channel()
+    inbox, replies = await consuming.channel(publisher_confirms=False), await publishing.channel()
 
     async def answer(message: DeliveredMessage) -> None:
         properties = message.header.properties
@@ -28,7 +28,9 @@ async def serve(url: str, queue: str) -> None:
         address = str(properties.reply_to)
         # As the service does: the broker would both deliver and return a mandatory message to direct reply-to.
         mandatory = not address.startswith(DIRECT_REPLY_TO)
-        await outbox.basic_publish(message.body, routing_key=address, properties=reply, mandatory=mandatory, wait=False)
+        await replies.basic_publish(
+            message.body, routing_key=address, properties=reply, mandatory=mandatory, wait=False
+        )
         await inbox.basic_ack(int(message.delivery_tag or 0), wait=False)
 
     await declare(inbox, queue)

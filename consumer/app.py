@@ -15,14 +15,14 @@ from consumer import telemetry
 from consumer.camunda7 import Camunda7
 from consumer.config import Settings, values
 from consumer.core.engines import Engines
-from consumer.core.limiter import Limit
+from consumer.core.limiter import AimdLimit
 from consumer.core.message import Handler, Incoming
 from consumer.health import Health
 from consumer.ledger import Limits, TimedLedger, open_ledger
 from consumer.pipeline.handler import guarded, recovered
 from consumer.pipeline.idempotency import once
 from consumer.pipeline.limited import limited
-from consumer.pipeline.worker import Delivery, Lane
+from consumer.pipeline.worker import Delivery, QueueWorker
 from consumer.rabbitmq import Broker, queue_names
 from consumer.rabbitmq import reply_policy as replies
 from consumer.telemetry import Telemetry
@@ -71,9 +71,9 @@ class Service:
             count=watch.count,
         )
         # A limit per queue: long polls that the engine refuses must not slow down short commands, nor be slowed down.
-        self._limits = {queue: Limit(settings.concurrency) for queue in settings.amqp.queues}
+        self._limits = {queue: AimdLimit(settings.concurrency) for queue in settings.amqp.queues}
         handler = self._handler()
-        self._lanes = {queue: self._lane(handler, limit) for queue, limit in self._limits.items()}
+        self._workers = {queue: self._worker(handler, limit) for queue, limit in self._limits.items()}
         self.health = (
             Health(settings.http_address, self.problems, watch.prometheus)
             if settings.http_address is not None
@@ -116,8 +116,8 @@ class Service:
         # For a reply the last one does: what a newer gateway says beyond it is shown all the same.
         return self.gateway.last_version
 
-    def _lane(self, handler: Handler, limit: Limit) -> Lane:
-        return Lane(
+    def _worker(self, handler: Handler, limit: AimdLimit) -> QueueWorker:
+        return QueueWorker(
             handler,
             self.broker,
             limit=limit,
@@ -131,14 +131,14 @@ class Service:
         return self._policy(incoming.reply_to)
 
     def _answerable(self, incoming: Incoming) -> bool:
-        return bool(incoming.reply_to) and not incoming.flaws and self._refusal(incoming) is None
+        return bool(incoming.reply_to) and not incoming.malformed_properties and self._refusal(incoming) is None
 
     def _accept(self, queue: str, delivery: Delivery) -> None:
-        self._lanes[queue].accept(delivery)
+        self._workers[queue].accept(delivery)
 
     def in_flight(self) -> int:
-        """Deliveries held now, over all lanes."""
-        return sum(lane.in_flight for lane in self._lanes.values())
+        """Deliveries held now, over all workers."""
+        return sum(lane.in_flight for lane in self._workers.values())
 
     def place(self) -> str:
         """Where it has what: for the log of a start, without passwords."""
@@ -213,7 +213,7 @@ class Service:
         # the last command, telemetry last of all, so that it has seen everything.
         self._stopping = True
         await self.broker.stop_consuming()
-        drained = await asyncio.gather(*(lane.stop(self._settings.shutdown_grace) for lane in self._lanes.values()))
+        drained = await asyncio.gather(*(lane.stop(self._settings.shutdown_grace) for lane in self._workers.values()))
         await self.broker.close()
         for watch in self._watches:
             watch.cancel()

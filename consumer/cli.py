@@ -166,7 +166,7 @@ def config_command(context: click.Context, /, **options: str | None) -> None:
 def operations() -> None:
     """Print the operations."""
     rows = [
-        (name, row.command.__name__, "yes" if row.relieving else "no", summary(row.command.__doc__ or ""))
+        (name, row.command.__name__, "yes" if row.exempt_from_limit else "no", summary(row.command.__doc__ or ""))
         for name, row in OPERATIONS.items()
     ]
     _table(("operation", "command", "relieves the engine", "what it does"), rows)

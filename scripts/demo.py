@@ -24,7 +24,7 @@ from scripts.process import Server, ServerError
 from scripts.rabbitmq import RabbitMQ
 from scripts.spans import Receiver
 from scripts.story import Step, Story, UnexpectedAnswer, console, orders
-from zeebe_amqp.amqp.connection import TROUBLE
+from zeebe_amqp.amqp.connection import CONNECTION_ERRORS
 from zeebe_amqp.wire import COMMANDS_QUEUE, POLLS_QUEUE
 
 SPANS_OF_A_COMMAND = 3
@@ -94,7 +94,7 @@ def _delete(amqp_url: str, names: tuple[str, ...]) -> None:
             for name in names:
                 await channel.queue_delete(name)
 
-    with suppress(*TROUBLE):
+    with suppress(*CONNECTION_ERRORS):
         asyncio.run(delete())
 
 

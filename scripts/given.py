@@ -19,7 +19,7 @@ from scripts.state import State
 BROKER, ENGINE = "AMQP_URL", "ZEEBE_ADDRESS"
 PORTS = {"amqp": 5672, "amqps": 5671}
 ENGINE_PORT = 26500
-PATIENCE = 2.0
+TIMEOUT = 2.0
 """Seconds for a connection: the servers of a developer are near."""
 
 Say: TypeAlias = Callable[[str], object]
@@ -99,7 +99,7 @@ def _given(variable: str, places: Callable[[str], list[tuple[str, int]]], say: S
 def listens(host: str, port: int) -> bool:
     """Whether something takes connections there."""
     try:
-        with socket.create_connection((host, port), timeout=PATIENCE):
+        with socket.create_connection((host, port), timeout=TIMEOUT):
             return True
     except OSError:
         return False

@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds that a program has between SIGTERM and SIGKILL: longer than the consumer drains."""
 
 PR_SET_PDEATHSIG = 1
@@ -103,7 +103,7 @@ def finish(program: subprocess.Popen[bytes]) -> int:
     if program.poll() is None:
         program.terminate()
         try:
-            program.wait(PATIENCE)
+            program.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             program.kill()
     status = program.wait()

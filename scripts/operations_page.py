@@ -22,7 +22,7 @@ from zeebe_amqp.schema.validation_errors import describe, type_info
 
 FIRST: Version = (8, 0)
 """The oldest version that the page tells apart."""
-LONGEST_TEXT = 100
+MAX_TEXT = 100
 """Characters of a text in an example; a whole BPMN file would hide the rest."""
 
 WIDTH = 110
@@ -32,7 +32,7 @@ INTRODUCTION = """
 An operation is named by `operation` in the envelope; its `data` are the fields below. An unknown field is refused, with
 the nearest known name. Keys are JSON integers or their decimal text. A duration is text such as `"1h30m"`, `"250ms"` or
 `"PT5M"`, or an integer of nanoseconds. Variables are a JSON object, handed to the engine byte for byte, and in replies
-a JSON document as text. *Repeatable* says whether running the command twice is harmless, so that it may be tried again
+a JSON document as text. *Idempotent* says whether running the command twice is harmless, so that it may be tried again
 when its outcome is unknown. *Since* is the version of the gateway that brought a field: an older one would drop it
 silently, so the field is refused by name, and in a reply of an older one it is null; nothing stands there for what
 every gateway knows. Long texts of examples are cut with "…".
@@ -56,7 +56,7 @@ REPEATABLE = {
     "evaluate-conditional": "no",
     "signal": "no",
 }
-"""What `Operation.repeatable` decides, in words; a test compares the two."""
+"""What `Operation.idempotent` decides, in words; a test compares the two."""
 
 DEFAULTS = {
     "create-instance.version": "-1, the latest",
@@ -106,7 +106,7 @@ def _operation(row: Operation) -> Iterator[str]:
     yield f"## {row.name}\n"
     yield f"{docstring.words(row.command.__doc__)}\n"
     yield f"- Calls: {', '.join(f'`{rpc.name}`' for rpc in rpcs)}{_needs(rpcs[0].name)}"
-    yield f"- Repeatable: {REPEATABLE.get(row.name, 'yes')}\n"
+    yield f"- Idempotent: {REPEATABLE.get(row.name, 'yes')}\n"
     yield from _requests(row, requests[0])
     yield from _reply(row, rpcs[0])
     for example in EXAMPLES:
@@ -253,8 +253,8 @@ def _laid_out(value: Any, indent: str) -> str:
 
 def _cut(value: Any) -> Any:
     match value:
-        case str() if len(value) > LONGEST_TEXT:
-            return value[:LONGEST_TEXT] + "…"
+        case str() if len(value) > MAX_TEXT:
+            return value[:MAX_TEXT] + "…"
         case dict():
             return {name: _cut(each) for name, each in value.items()}
         case list():

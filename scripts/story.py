@@ -22,7 +22,7 @@ PARTITION_SHIFT = 51
 
 SHOWN = 400
 """Characters of a body that are printed."""
-PATIENCE = 2.0
+TIMEOUT = 2.0
 """Seconds for an answer that may not come."""
 
 Check = Callable[[Any], str | None]
@@ -99,7 +99,7 @@ class Story:
         for deployed in self._results("deploy-process") if self.suffix else ():
             data = {"resourceKey": deployed["processes"][0]["processDefinitionKey"]}
             # The engine in memory deletes it without a word.
-            soon = {"deadline": round((time.time() + PATIENCE) * 1000)}
+            soon = {"deadline": round((time.time() + TIMEOUT) * 1000)}
             await self.exchange("delete-resource", envelope("delete-resource", data), headers=soon)
 
     def _results(self, operation: str) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Row:
+class ErrorRule:
     """Answers with a status in this range whose text begins with this pattern mean `code`."""
 
     first: int
@@ -45,44 +45,44 @@ class Row:
     """What a text of our own adds."""
 
     def matches(self, status: int, text: str) -> bool:
-        """Whether this row is about that answer."""
+        """Whether this rule is about that answer."""
         return self.first <= status <= self.last and re.match(self.pattern, text, re.DOTALL) is not None
 
 
 _URL = "check CAMUNDA7_REST_URL, it must lead to the REST API itself, such as …/engine-rest"
 _LOGIN = "check CAMUNDA7_USER and CAMUNDA7_PASSWORD"
 
-# The first row that matches decides. Patterns are anchored, because texts quote what callers sent.
-ROWS: tuple[Row, ...] = (
+# The first rule that matches decides. Patterns are anchored, because texts quote what callers sent.
+RULES: tuple[ErrorRule, ...] = (
     # Only 204 says that it was done; a login page of some proxy says 200.
-    Row(200, 299, "", Code.INTERNAL, Outcome.UNKNOWN, Source.CONSUMER, advice=_URL),
-    Row(400, 400, "", Code.INVALID_ARGUMENT),
-    Row(401, 401, "", Code.UNAUTHENTICATED, advice=_LOGIN),
-    Row(403, 403, "", Code.PERMISSION_DENIED),
-    Row(429, 429, "", Code.RESOURCE_EXHAUSTED, retryable=True),
+    ErrorRule(200, 299, "", Code.INTERNAL, Outcome.UNKNOWN, Source.CONSUMER, advice=_URL),
+    ErrorRule(400, 400, "", Code.INVALID_ARGUMENT),
+    ErrorRule(401, 401, "", Code.UNAUTHENTICATED, advice=_LOGIN),
+    ErrorRule(403, 403, "", Code.PERMISSION_DENIED),
+    ErrorRule(429, 429, "", Code.RESOURCE_EXHAUSTED, retryable=True),
     # Redirects are not followed: to another host they would take the credentials there.
-    Row(300, 499, "", Code.INTERNAL, source=Source.CONSUMER, advice=_URL),
-    Row(500, 500, "Cannot find execution", Code.NOT_FOUND),
-    Row(500, 500, r"Execution '.*' has not subscribed to a signal event", Code.FAILED_PRECONDITION),
+    ErrorRule(300, 499, "", Code.INTERNAL, source=Source.CONSUMER, advice=_URL),
+    ErrorRule(500, 500, "Cannot find execution", Code.NOT_FOUND),
+    ErrorRule(500, 500, r"Execution '.*' has not subscribed to a signal event", Code.FAILED_PRECONDITION),
     # One transaction: when one handler's step throws, everything is rolled back.
-    Row(500, 500, "", Code.UNKNOWN),
+    ErrorRule(500, 500, "", Code.UNKNOWN),
     # A proxy's words; what became of the request behind it nobody knows.
-    Row(502, 504, "", Code.UNAVAILABLE, Outcome.UNKNOWN),
-    Row(0, 999, "", Code.UNKNOWN, Outcome.UNKNOWN),
+    ErrorRule(502, 504, "", Code.UNAVAILABLE, Outcome.UNKNOWN),
+    ErrorRule(0, 999, "", Code.UNKNOWN, Outcome.UNKNOWN),
 )
 
 
 def error(answer: Answer) -> CommandError:
     """The error that a caller gets for an answer that is not 204."""
     kind, text = _said(answer)
-    row = next(row for row in ROWS if row.matches(answer.status, text))
-    own = row.source is Source.CONSUMER or not text
+    rule = next(rule for rule in RULES if rule.matches(answer.status, text))
+    own = rule.source is Source.CONSUMER or not text
     return CommandError(
-        row.code,
-        _own_words(answer, row) if own else _cut(text),
-        source=row.source,
-        outcome=row.outcome,
-        retryable=row.retryable,
+        rule.code,
+        _own_words(answer, rule) if own else _cut(text),
+        source=rule.source,
+        outcome=rule.outcome,
+        retryable=rule.retryable,
         details={"type": kind} if kind else None,
     )
 
@@ -105,9 +105,9 @@ def _plain(answer: Answer) -> str:
     return answer.body.decode("utf-8", "replace").strip() if is_plain else ""
 
 
-def _own_words(answer: Answer, row: Row) -> str:
+def _own_words(answer: Answer, rule: ErrorRule) -> str:
     text = f"the Camunda 7 engine answered {answer.status} to {answer.asked}"
-    return f"{text}; {row.advice}" if row.advice else f"{text} and did not say why; its log does"
+    return f"{text}; {rule.advice}" if rule.advice else f"{text} and did not say why; its log does"
 
 
 def _cut(text: str) -> str:

@@ -8,10 +8,10 @@ ATTEMPTS = 5
 """Attempts of one call, the first one included."""
 FIRST_DELAY = 0.1
 GROWTH = 3.0
-LONGEST_DELAY = 5.0
+MAX_DELAY = 5.0
 
 
 def delay(made: int, random: Callable[[], float]) -> float:
     """Seconds to wait after `made` attempts; `random` gives numbers from 0 to 1."""
     # Full jitter: consumers that failed together must not come back together.
-    return random() * min(LONGEST_DELAY, FIRST_DELAY * GROWTH ** (made - 1))
+    return random() * min(MAX_DELAY, FIRST_DELAY * GROWTH ** (made - 1))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-__all__ = ["THRESHOLD", "Circuit"]
+__all__ = ["THRESHOLD", "CircuitBreaker"]
 
 THRESHOLD = 5
 """Attempts in a row that find no gateway before the circuit opens: those of one call."""
 
 
-class Circuit:
+class CircuitBreaker:
     """Counts attempts that found no gateway; `opened` and `closed` wait for what it says.
 
     Only attempts that reached nobody count. What a gateway answers, even UNAVAILABLE, proves that it is there:
@@ -33,14 +33,14 @@ class Circuit:
         """Whether to wait instead of sending more."""
         return self._opened.is_set()
 
-    def missed(self) -> None:
+    def record_failure(self) -> None:
         """An attempt found no gateway."""
         self._unreached += 1
         if self._unreached == self._threshold:
             self._closed.clear()
             self._opened.set()
 
-    def reached(self) -> None:
+    def record_success(self) -> None:
         """A gateway answered an attempt."""
         if self._unreached:
             self._unreached = 0

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from google.protobuf.message import Message
 
-from consumer.core.limiter import Limit
+from consumer.core.limiter import AimdLimit
 from consumer.core.message import RestRequest
 
 __all__ = ["Engines", "Grpc", "Rest"]
@@ -22,8 +22,8 @@ class Grpc(Protocol):
         *,
         deadline: float | None,
         attempt_timeout: float | None,
-        repeatable: bool,
-        pressure: Limit | None = None,
+        idempotent: bool,
+        pressure: AimdLimit | None = None,
     ) -> object:
         """Send `message`, and tell `pressure` of every attempt that was done or refused for load."""
 
@@ -48,8 +48,8 @@ class Engines:
         *,
         deadline: float | None,
         attempt_timeout: float | None,
-        repeatable: bool,
-        pressure: Limit | None = None,
+        idempotent: bool,
+        pressure: AimdLimit | None = None,
     ) -> object:
         """Send `message` to its engine; the answer, None from Camunda 7.
 
@@ -60,5 +60,5 @@ class Engines:
             await self.camunda7.call(message, deadline=deadline)
             return None
         return await self.zeebe.call(
-            message, deadline=deadline, attempt_timeout=attempt_timeout, repeatable=repeatable, pressure=pressure
+            message, deadline=deadline, attempt_timeout=attempt_timeout, idempotent=idempotent, pressure=pressure
         )

@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-__all__ = ["Gate", "Limit"]
+__all__ = ["AimdLimit", "ConcurrencyLimiter"]
 
 SHRINK = 0.7
 """What is left of the limit after the engine refused for load."""
 
 
-class Limit:
+class AimdLimit:
     """Additive increase, multiplicative decrease: the limit between 1 and `most`; pure decisions, no clock.
 
     A round is what was sent under one limit. Refusals of the same round say the same thing, so that only the first
@@ -47,10 +47,10 @@ class Limit:
             self._exact = min(float(self.most), self._exact + 1.0 / self._exact)
 
 
-class Gate:
+class ConcurrencyLimiter:
     """Lets in as many at a time as its limit says at that moment; who waits goes first come, first served."""
 
-    def __init__(self, limit: Limit) -> None:
+    def __init__(self, limit: AimdLimit) -> None:
         self._limit = limit
         self._inside = 0
         self._waiting: deque[asyncio.Future[None]] = deque()

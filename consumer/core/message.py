@@ -36,7 +36,7 @@ __all__ = [
 class Incoming:
     """One delivery of a request message, as the caller sent it.
 
-    Properties that the message did not carry are None. `flaws` names the properties whose bytes
+    Properties that the message did not carry are None. `malformed_properties` names the properties whose bytes
     could not be decoded as AMQP; such a message is answered by the dead-letter queue only.
     """
 
@@ -55,7 +55,7 @@ class Incoming:
     delivery_mode: int | None = None
     headers: Mapping[str, Any] = field(default_factory=dict)
     redelivered: bool = False
-    flaws: tuple[str, ...] = ()
+    malformed_properties: tuple[str, ...] = ()
     max_depth: int = wire.MAX_DEPTH
     received: float = field(default_factory=time.time)
     """When it arrived, seconds since 1970."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["GiveBack"]
+__all__ = ["Requeue"]
 
 
-class GiveBack(Exception):
+class Requeue(Exception):
     """The request was not run: its delivery goes back to the queue, and is answered when it comes again.
 
     Raised by handlers below the lane instead of a reply; the text says why.

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import click
 
 from consumer.config import Settings
-from consumer.dead_letters.letter import MAX_REPLAYS, Letter, Selection, Terms
+from consumer.dead_letters.letter import MAX_REPLAYS, DeadLetter, Filter, ReplayPolicy
 from consumer.dead_letters.queue import DeadLetters, NotSent, opened
 from consumer.dead_letters.view import Report, details, row
 from consumer.rabbitmq import BrokerError
@@ -27,7 +27,7 @@ LIMIT = 1000
 """How many letters are looked at, unless told otherwise."""
 
 F = TypeVar("F", bound=Callable[..., Any])
-Act: TypeAlias = Callable[[DeadLetters, Letter], Awaitable[dict[str, Any]]]
+Act: TypeAlias = Callable[[DeadLetters, DeadLetter], Awaitable[dict[str, Any]]]
 """What is done with a letter that is meant; gives the row that tells of it."""
 
 
@@ -76,29 +76,29 @@ def _choice(function: F) -> F:
     return click.argument("ids", nargs=-1, metavar="[ID]...")(function)
 
 
-def _selection(ids: tuple[str, ...], everything: bool, filters: Mapping[str, Any]) -> Selection:
+def _selection(ids: tuple[str, ...], everything: bool, filters: Mapping[str, Any]) -> Filter:
     if bool(ids) == everything:
         raise click.UsageError("say which: either ids (`dead list` shows them) or --all; filters narrow both")
-    return Selection(ids=frozenset(ids), **filters)
+    return Filter(ids=frozenset(ids), **filters)
 
 
-async def _swept(settings: Settings, selection: Selection, limit: int, act: Act, report: Report) -> Sweep:
+async def _swept(settings: Settings, filter: Filter, limit: int, act: Act, report: Report) -> Sweep:
     sweep = Sweep()
     async with opened(settings.amqp) as dead:
         async for letter in dead.letters(limit):
             sweep.total = dead.total
             report.seen(min(dead.total, limit))
-            if selection.matches(letter):
+            if filter.matches(letter):
                 sweep.rows.append(await act(dead, letter))
                 report.tell(sweep.rows[-1])
     return sweep
 
 
-def _sweep(settings: Settings, selection: Selection, limit: int, act: Act, report: Report) -> Sweep:
+def _sweep(settings: Settings, filter: Filter, limit: int, act: Act, report: Report) -> Sweep:
     """Walk over the queue; ends the process with what is wrong at the broker."""
     try:
         with report:
-            sweep = asyncio.run(_swept(settings, selection, limit, act, report))
+            sweep = asyncio.run(_swept(settings, filter, limit, act, report))
     except BrokerError as error:
         click.echo(f"broker: {error}", err=True)
         sys.exit(FAILED)
@@ -107,26 +107,26 @@ def _sweep(settings: Settings, selection: Selection, limit: int, act: Act, repor
     return sweep
 
 
-def _missing(selection: Selection, sweep: Sweep) -> int:
+def _missing(filter: Filter, sweep: Sweep) -> int:
     """Say what was asked for and is not there; how much that is."""
     found = {each["id"] for each in sweep.rows}
-    missing = sorted(selection.ids - found)
+    missing = sorted(filter.ids - found)
     for each in missing:
         click.echo(f"no dead letter {each!r} among those looked at: see `dead list`", err=True)
-    if not sweep.rows and not selection.ids:
+    if not sweep.rows and not filter.ids:
         click.echo("no dead letter passes the filters: see `dead list`", err=True)
         return 1
     return len(missing)
 
 
-async def _look(_: DeadLetters, letter: Letter) -> dict[str, Any]:
+async def _look(_: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
     return row(letter)
 
 
 @_filters
 def listed(settings: Settings, /, *, limit: int, **filters: Any) -> None:
     """List dead letters, oldest first. They stay where they are."""
-    sweep = _sweep(settings, Selection(**filters), limit, _look, Report(numbered=True))
+    sweep = _sweep(settings, Filter(**filters), limit, _look, Report(numbered=True))
     if not sweep.rows:
         click.echo(f"no dead letters{' that pass the filters' if sweep.total else ''}", err=True)
 
@@ -136,15 +136,15 @@ def listed(settings: Settings, /, *, limit: int, **filters: Any) -> None:
 @click.option("--limit", type=click.IntRange(min=1), default=LIMIT, show_default=True, help="look at so many")
 def show(settings: Settings, /, *, ids: str, raw: bool, limit: int) -> None:
     """Show headers, properties and body of a dead letter. It stays where it is."""
-    letters: list[Letter] = []
+    letters: list[DeadLetter] = []
 
-    async def keep(_: DeadLetters, letter: Letter) -> dict[str, Any]:
+    async def keep(_: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
         letters.append(letter)
         return row(letter)
 
-    selection = Selection(ids=frozenset({ids}))
-    sweep = _sweep(settings, selection, limit, keep, Report(silent=True))
-    if _missing(selection, sweep):
+    filter = Filter(ids=frozenset({ids}))
+    sweep = _sweep(settings, filter, limit, keep, Report(silent=True))
+    if _missing(filter, sweep):
         sys.exit(FAILED)
     if raw and len(letters) > 1:
         click.echo(f"{len(letters)} dead letters have the id {ids!r}: --raw shows one only", err=True)
@@ -176,22 +176,24 @@ def replay(
     """Send dead letters to their request queue again; id, properties and headers stay as they were."""
     if queue == wire.DEAD_LETTER:
         raise click.BadParameter(f"found {queue!r}, the dead-letter queue itself; accepted: a request queue")
-    selection = _selection(ids, everything, filters)
-    terms = Terms(settings.amqp.queues, queue, max_replays=max_replays, force=force, keep_deadline=not without_deadline)
-    sweep = _sweep(settings, selection, limit, _replaying(terms, dry_run), Report())
-    _conclude(selection, sweep, "would be replayed" if dry_run else "replayed")
+    filter = _selection(ids, everything, filters)
+    policy = ReplayPolicy(
+        settings.amqp.queues, queue, max_replays=max_replays, force=force, keep_deadline=not without_deadline
+    )
+    sweep = _sweep(settings, filter, limit, _replaying(policy, dry_run), Report())
+    _conclude(filter, sweep, "would be replayed" if dry_run else "replayed")
 
 
-def _replaying(terms: Terms, dry_run: bool) -> Act:
-    async def act(dead: DeadLetters, letter: Letter) -> dict[str, Any]:
-        problem = terms.refusal(letter)
+def _replaying(policy: ReplayPolicy, dry_run: bool) -> Act:
+    async def act(dead: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
+        problem = policy.refusal(letter)
         if problem is None and not dry_run:
             try:
-                headers = letter.replayed(keep_deadline=terms.keep_deadline)
-                await dead.send(letter, terms.destination(letter), headers)
+                headers = letter.replayed(keep_deadline=policy.keep_deadline)
+                await dead.send(letter, policy.destination(letter), headers)
             except NotSent as error:
                 problem = str(error)
-        told = {**row(letter), "queue": terms.destination(letter)}
+        told = {**row(letter), "queue": policy.destination(letter)}
         if problem is not None:
             return {**told, "result": "refused", "problem": problem}
         return {**told, "replays": letter.replays + 1, "result": "would be replayed" if dry_run else "replayed"}
@@ -214,31 +216,31 @@ def drop(
     **filters: Any,
 ) -> None:
     """Drop dead letters for good."""
-    selection = _selection(ids, everything, filters)
+    filter = _selection(ids, everything, filters)
     if not (yes or dry_run or sys.stdin.isatty()):
         raise click.UsageError("dropping is for good and nobody is there to be asked: give --yes, or --dry-run to look")
     if not yes:
-        sweep = _sweep(settings, selection, limit, _would_drop, Report())
+        sweep = _sweep(settings, filter, limit, _would_drop, Report())
         if dry_run or not sweep.rows:
-            _conclude(selection, sweep, "would be dropped")
+            _conclude(filter, sweep, "would be dropped")
         # Nothing is held while a person thinks; what comes in meanwhile was not shown, and stays.
         click.confirm(f"Drop {len(sweep.rows)} for good?", abort=True, err=True)
-        selection = replace(selection, ids=selection.ids or frozenset(each["id"] for each in sweep.rows))
-    _conclude(selection, _sweep(settings, selection, limit, _drop, Report()), "dropped")
+        filter = replace(filter, ids=filter.ids or frozenset(each["id"] for each in sweep.rows))
+    _conclude(filter, _sweep(settings, filter, limit, _drop, Report()), "dropped")
 
 
-async def _would_drop(_: DeadLetters, letter: Letter) -> dict[str, Any]:
+async def _would_drop(_: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
     return {**row(letter), "result": "would be dropped"}
 
 
-async def _drop(dead: DeadLetters, letter: Letter) -> dict[str, Any]:
+async def _drop(dead: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
     await dead.drop(letter)
     return {**row(letter), "result": "dropped"}
 
 
-def _conclude(selection: Selection, sweep: Sweep, done: str) -> None:
+def _conclude(filter: Filter, sweep: Sweep, done: str) -> None:
     """Say how many were done, and end the process: 0 when all were."""
-    missing = _missing(selection, sweep)
+    missing = _missing(filter, sweep)
     refused = sweep.refused
     click.echo(f"{len(sweep.rows) - refused} {done}" + (f", {refused} refused" if refused else ""), err=True)
     sys.exit(FAILED if missing or refused else 0)

@@ -13,7 +13,7 @@ from typing import Any
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["MAX_REPLAYS", "Letter", "Selection", "Terms", "of_broker", "validated"]
+__all__ = ["MAX_REPLAYS", "DeadLetter", "Filter", "ReplayPolicy", "of_broker", "validated"]
 
 MAX_REPLAYS = 5
 """How often a dead letter is replayed, unless forced."""
@@ -45,7 +45,7 @@ def validated(user_id: str | None, headers: Mapping[str, Any], own: Collection[s
 
 
 @dataclass(frozen=True)
-class Letter:
+class DeadLetter:
     """One message of the dead-letter queue."""
 
     body: bytes
@@ -55,7 +55,7 @@ class Letter:
     routing_key: str = ""
     tag: int = 0
     """Its delivery tag, as long as it is held."""
-    flaws: tuple[str, ...] = ()
+    malformed_properties: tuple[str, ...] = ()
     """Properties whose bytes could not be decoded."""
 
     @cached_property
@@ -173,7 +173,7 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class Selection:
+class Filter:
     """Which letters are meant: every condition that is given must hold."""
 
     ids: frozenset[str] = frozenset()
@@ -183,7 +183,7 @@ class Selection:
     older_than: float | None = None
     """Seconds since it was given up, at least."""
 
-    def matches(self, letter: Letter, now: float | None = None) -> bool:
+    def matches(self, letter: DeadLetter, now: float | None = None) -> bool:
         """Whether a letter is meant; `now` in seconds since 1970."""
         return (
             (not self.ids or letter.id in self.ids)
@@ -194,15 +194,15 @@ class Selection:
         )
 
 
-def _age(letter: Letter, now: float | None) -> float:
+def _age(letter: DeadLetter, now: float | None) -> float:
     if letter.failed_at is None:
         return -1.0
     return (time.time() if now is None else now) - letter.failed_at.timestamp()
 
 
 @dataclass(frozen=True)
-class Terms:
-    """On what terms letters are replayed."""
+class ReplayPolicy:
+    """On what policy letters are replayed."""
 
     queues: Collection[str]
     """The request queues of the service."""
@@ -213,21 +213,21 @@ class Terms:
     """Replay however often it has been done."""
     keep_deadline: bool = True
 
-    def destination(self, letter: Letter) -> str:
+    def destination(self, letter: DeadLetter) -> str:
         """The queue that a letter is sent to; empty when none is known."""
         return self.target or letter.origin or ""
 
-    def refusal(self, letter: Letter) -> str | None:
+    def refusal(self, letter: DeadLetter) -> str | None:
         """Why a letter is not replayed and what to do; None when it is."""
-        if letter.flaws:
-            return f"its {', its '.join(letter.flaws)}: it cannot be written again as it was; drop it"
+        if letter.malformed_properties:
+            return f"its {', its '.join(letter.malformed_properties)}: it cannot be written again as it was; drop it"
         if letter.replays >= self.max_replays and not self.force:
             return f"replayed {letter.replays} times, --max-replays is {self.max_replays}; --force does it once more"
         if self.keep_deadline and letter.expired():
             return "its deadline is past, it would be refused; --without-deadline sends it without"
         return self._misdirection(letter)
 
-    def _misdirection(self, letter: Letter) -> str | None:
+    def _misdirection(self, letter: DeadLetter) -> str | None:
         target = self.destination(letter)
         if not target:
             return "nothing tells which queue it came from; name one with --queue"

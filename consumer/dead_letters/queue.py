@@ -25,17 +25,17 @@ from pamqp.commands import Basic
 from yarl import URL
 
 from consumer.config import Amqp
-from consumer.dead_letters.letter import Letter
+from consumer.dead_letters.letter import DeadLetter
 from consumer.rabbitmq import properties
 from consumer.rabbitmq.connection import connect, logins
 from consumer.rabbitmq.inspection import BrokerError
 from consumer.rabbitmq.publisher import PUBLISH_TIMEOUT
 from zeebe_amqp import wire
-from zeebe_amqp.amqp.connection import RPC_TIMEOUT, TROUBLE, LoginRefused, close, library_calls, login
+from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, LoginRefused, close, login, translated_errors
 
-__all__ = ["MOST_RETURNS", "DeadLetters", "NotSent", "opened"]
+__all__ = ["MAX_RETURNS", "DeadLetters", "NotSent", "opened"]
 
-MOST_RETURNS = 10
+MAX_RETURNS = 10
 """How often a letter goes back to its queue before it is put anew; half of what brokers allow."""
 
 _LONGEST_NAME = 128
@@ -60,11 +60,11 @@ class DeadLetters:
         self._name = name
         self._logins = logins
         self._held: set[int] = set()
-        self._worn: dict[int, Letter] = {}
+        self._worn: dict[int, DeadLetter] = {}
         self.total = 0
         """How many letters were in the queue when the first was taken."""
 
-    async def letters(self, limit: int) -> AsyncIterator[Letter]:
+    async def letters(self, limit: int) -> AsyncIterator[DeadLetter]:
         """Take the letters that are there now, oldest first, at most `limit`; each is held until it is sent or dropped.
 
         What comes in meanwhile, a replay that failed again for one, is not taken.
@@ -79,7 +79,7 @@ class DeadLetters:
             room = min(room - 1, behind)
             letter = _letter(message)
             self._held.add(letter.tag)
-            if letter.returns >= MOST_RETURNS and not letter.flaws:
+            if letter.returns >= MAX_RETURNS and not letter.malformed_properties:
                 self._worn[letter.tag] = letter
             yield letter
 
@@ -88,7 +88,7 @@ class DeadLetters:
             message = await self._channel.basic_get(wire.DEAD_LETTER)
         return message if isinstance(message.delivery, Basic.GetOk) else None
 
-    async def send(self, letter: Letter, queue: str, headers: Mapping[str, Any]) -> None:
+    async def send(self, letter: DeadLetter, queue: str, headers: Mapping[str, Any]) -> None:
         """Publish a held letter to `queue` with these headers and, once the broker has it, take it out of its own.
 
         Raises:
@@ -97,14 +97,14 @@ class DeadLetters:
         await self._publish(letter, queue, headers)
         await self.drop(letter)
 
-    async def drop(self, letter: Letter) -> None:
+    async def drop(self, letter: DeadLetter) -> None:
         """Take a held letter out of its queue for good."""
         async with _explained(RPC_TIMEOUT):
             await self._channel.basic_ack(letter.tag)
         self._held.discard(letter.tag)
         self._worn.pop(letter.tag, None)
 
-    async def give_back(self) -> None:
+    async def requeue(self) -> None:
         """Put everything that is still held back into the queue."""
         for letter in list(self._worn.values()):
             try:
@@ -116,7 +116,7 @@ class DeadLetters:
                 await self._channel.basic_nack(0, multiple=True, requeue=True)
             self._held.clear()
 
-    async def _publish(self, letter: Letter, queue: str, headers: Mapping[str, Any]) -> None:
+    async def _publish(self, letter: DeadLetter, queue: str, headers: Mapping[str, Any]) -> None:
         written = self._written(letter, headers)
         try:
             async with _explained(PUBLISH_TIMEOUT):
@@ -127,7 +127,7 @@ class DeadLetters:
         except DeliveryError as error:
             raise NotSent(f"queue {queue!r} takes no more (the broker refused it); try again later") from error
 
-    def _written(self, letter: Letter, headers: Mapping[str, Any]) -> Basic.Properties:
+    def _written(self, letter: DeadLetter, headers: Mapping[str, Any]) -> Basic.Properties:
         for name, value in headers.items():
             if not _writable(name, value):
                 raise NotSent(f"its header {name[:_LONGEST_NAME]!r} cannot be written again as it was; drop it")
@@ -141,16 +141,16 @@ class DeadLetters:
         return Basic.Properties(**kept, user_id=self._name, headers={**headers, wire.ORIGINAL_USER_ID: sender})
 
 
-def _letter(message: DeliveredMessage) -> Letter:
+def _letter(message: DeliveredMessage) -> DeadLetter:
     found = message.header.properties
     values = {_SPOKEN.get(name, name): getattr(found, name) for name in Basic.Properties.attributes()}
-    return Letter(
+    return DeadLetter(
         body=message.body,
         headers=values.pop("headers") or {},
         properties={name: value for name, value in values.items() if value not in (None, "")},
         routing_key=message.routing_key or "",
         tag=int(message.delivery_tag or 0),
-        flaws=properties.incoming(message, wire.DEAD_LETTER, 0).flaws,
+        malformed_properties=properties.incoming(message, wire.DEAD_LETTER, 0).malformed_properties,
     )
 
 
@@ -181,7 +181,7 @@ async def opened(amqp: Amqp) -> AsyncIterator[DeadLetters]:
             yield letters
         finally:
             if not raw.is_closed:
-                await letters.give_back()
+                await letters.requeue()
                 # Its answer says that the broker has put everything back.
                 async with _explained(RPC_TIMEOUT):
                     await channel.close()
@@ -193,11 +193,11 @@ async def _connected(amqp: Amqp) -> tuple[AbstractConnection, str | None]:
     failures = []
     for url in amqp.urls:
         try:
-            with library_calls():
+            with translated_errors():
                 return await connect(amqp, url, "zeebe-amqp dead letters"), login(url)
         except LoginRefused as error:  # the other hosts have the same users
             raise BrokerError(f"UNAUTHENTICATED: {error}; look at AMQP_URL") from error
-        except TROUBLE as error:
+        except CONNECTION_ERRORS as error:
             failures.append(f"{URL(url).host}:{URL(url).port}: {error or type(error).__name__}")
     raise BrokerError(f"{'; '.join(failures)}; is the broker up, and AMQP_URL right?")
 
@@ -206,7 +206,7 @@ async def _connected(amqp: Amqp) -> tuple[AbstractConnection, str | None]:
 async def _explained(seconds: float) -> AsyncIterator[None]:
     """Give a call to the broker some time, and say in words why it failed; a refused message passes as it is."""
     try:
-        with library_calls():
+        with translated_errors():
             async with asyncio.timeout(seconds):
                 yield
     except DeliveryError:
@@ -217,5 +217,5 @@ async def _explained(seconds: float) -> AsyncIterator[None]:
         raise BrokerError(f"{error}; the user of AMQP_URL must be allowed to do that") from error
     except TimeoutError as error:
         raise BrokerError(f"no answer within {seconds:g} s (an alarm of the broker?); {_KEPT}") from error
-    except TROUBLE as error:
+    except CONNECTION_ERRORS as error:
         raise BrokerError(f"{str(error) or type(error).__name__}; {_KEPT}") from error

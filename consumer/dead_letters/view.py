@@ -16,14 +16,14 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from consumer.dead_letters.letter import Letter
+from consumer.dead_letters.letter import DeadLetter
 
 __all__ = ["Report", "details", "row"]
 
 _UNITS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
-def row(letter: Letter) -> dict[str, Any]:
+def row(letter: DeadLetter) -> dict[str, Any]:
     """What is told of a letter in one line."""
     return {
         "id": letter.id,
@@ -111,9 +111,12 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
 
 
-def details(letter: Letter) -> str:
+def details(letter: DeadLetter) -> str:
     """Everything about a letter: sections for people, one JSON object when piped."""
-    properties = {**letter.properties, **({"undecodable": "; ".join(letter.flaws)} if letter.flaws else {})}
+    properties = {
+        **letter.properties,
+        **({"undecodable": "; ".join(letter.malformed_properties)} if letter.malformed_properties else {}),
+    }
     if not sys.stdout.isatty():
         whole = {**row(letter), "properties": properties, "headers": letter.headers, **_body(letter.body)}
         return orjson.dumps(whole, default=str).decode()

@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 COMPRESSED_FROM = 2 * 1024
 """Bytes of a body that is worth compressing."""
 
-MOST_COMPRESSED = 256 * 1024
+MAX_COMPRESSED = 256 * 1024
 """Bytes of a compressed body that is still kept."""
 
-MOST_PLAIN = 16 * 1024 * 1024
+MAX_PLAIN = 16 * 1024 * 1024
 """Bytes of a body that is worth the attempt."""
 
 OFF_THE_LOOP = 64 * 1024
@@ -58,11 +58,11 @@ async def pack(reply: Reply) -> bytes:
 def _pack(body: bytes) -> bytes:
     if len(body) < COMPRESSED_FROM:
         return PLAIN + body
-    if len(body) > MOST_PLAIN:
+    if len(body) > MAX_PLAIN:
         return NOT_KEPT
     # Level 1: three times faster than the default, and nearly as small for JSON.
     compressed = zlib.compress(body, 1)
-    return COMPRESSED + compressed if len(compressed) <= MOST_COMPRESSED else NOT_KEPT
+    return COMPRESSED + compressed if len(compressed) <= MAX_COMPRESSED else NOT_KEPT
 
 
 async def unpack(record: bytes) -> Stored | None:

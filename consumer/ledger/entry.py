@@ -10,7 +10,7 @@ from consumer.core.message import Reply
 
 __all__ = ["Claim", "Ledger", "LedgerError", "Limits", "State"]
 
-LEAST_RUNNING = 3600.0
+MIN_RUNNING = 3600.0
 """Seconds an unfinished entry is kept at least: longer than any command runs, and than a broker's restart takes."""
 
 
@@ -23,9 +23,9 @@ class State(Enum):
 
     NEW = "nothing; it is ours to run now"
     DONE = "it ran; the stored reply answers it"
-    TAKEN = "the identity belongs to another request"
+    CONFLICT = "the identity belongs to another request"
     RUNNING = "another living process runs it"
-    ABANDONED = "it was running in a process that is gone; whether it ran is unknown"
+    ORPHANED = "it was running in a process that is gone; whether it ran is unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Limits:
     @property
     def running_ttl(self) -> float:
         """Seconds an entry is kept whose end nobody recorded."""
-        return max(self.ttl, LEAST_RUNNING)
+        return max(self.ttl, MIN_RUNNING)
 
 
 class Ledger(Protocol):
@@ -83,7 +83,7 @@ class Ledger(Protocol):
     async def claim(self, identity: str, digest: bytes, *, rerun: bool = True) -> Claim:
         """Ask to run the request `identity` whose content has `digest`; atomic, and recorded when it returns.
 
-        NEW makes it ours, and so does ABANDONED with `rerun`; then `finish` or `release` must follow.
+        NEW makes it ours, and so does ORPHANED with `rerun`; then `finish` or `release` must follow.
 
         Raises:
             LedgerError: it could not be recorded, so the request must not run.

@@ -60,13 +60,13 @@ class MemoryLedger:
         entry = self._done.get(identity)
         if entry is not None:
             if entry.digest != digest:
-                return Claim(State.TAKEN)
+                return Claim(State.CONFLICT)
             return Claim(State.DONE, await codec.unpack(entry.record))
         running = self._running.get(identity)
         if running is None:
             self._running[identity] = digest
             return Claim(State.NEW)
-        return Claim(State.ABANDONED if running == digest else State.TAKEN)
+        return Claim(State.ORPHANED if running == digest else State.CONFLICT)
 
     async def finish(self, identity: str, reply: Reply) -> None:
         """See `Ledger.finish`."""

@@ -35,7 +35,7 @@ TIMEOUT = 5.0
 CONNECTIONS = 32
 """At most; a command waits for a free one."""
 
-TROUBLE = (RedisError, OSError)
+CONNECTION_ERRORS = (RedisError, OSError)
 """What Redis and the way to it raise."""
 
 
@@ -90,7 +90,7 @@ class RedisLedger:
                 keys=[key, self._owner_key],
                 args=[digest, self._owner, expiry, lease, int(rerun), scripts.OWNER],
             )
-        except TROUBLE as error:
+        except CONNECTION_ERRORS as error:
             self._fail(error)
             raise LedgerError(self.problem) from error
         except asyncio.CancelledError:
@@ -99,7 +99,7 @@ class RedisLedger:
                 self._later(key, lambda: self._release(keys=[key], args=[self._owner]))
             raise
         state = self._state(key, answer[0].decode())
-        if state is State.NEW or (state is State.ABANDONED and rerun):
+        if state is State.NEW or (state is State.ORPHANED and rerun):
             self._unwritten.pop(key, None)
             self._running[key] = digest
         return Claim(state, await codec.unpack(answer[1]) if state is State.DONE else None)
@@ -108,7 +108,7 @@ class RedisLedger:
         if name != "OURS":
             return State[name]
         # Claimed by us, but never handed out: the claim's answer was lost.
-        return State.ABANDONED if key in self._running else State.NEW
+        return State.ORPHANED if key in self._running else State.NEW
 
     async def finish(self, identity: str, reply: Reply) -> None:
         """See `Ledger.finish`."""
@@ -134,7 +134,7 @@ class RedisLedger:
             return
         try:
             await write()
-        except TROUBLE as error:
+        except CONNECTION_ERRORS as error:
             self._later(key, write)
             self._fail(error)
 
@@ -149,7 +149,7 @@ class RedisLedger:
             await self._flush()
             # Whoever takes over what we still ran need not wait for the lease to end.
             await self._redis.delete(self._owner_key)
-        except TROUBLE as error:
+        except CONNECTION_ERRORS as error:
             log.error("%d answers could not be written into the ledger %s: %s", len(self._unwritten), self._name, error)
         await self._redis.aclose()
 
@@ -180,7 +180,7 @@ class RedisLedger:
             self.size = await self._redis.zcard(scripts.FINISHED)
             if self.problem is not None:
                 await self._advise()
-        except TROUBLE as error:
+        except CONNECTION_ERRORS as error:
             self._fail(error)
             return
         if self.problem is not None:

@@ -24,12 +24,12 @@ if not entry[1] then
   ours()
   return {'NEW'}
 end
-if entry[1] ~= ARGV[1] then return {'TAKEN'} end
+if entry[1] ~= ARGV[1] then return {'CONFLICT'} end
 if entry[3] then return {'DONE', entry[3]} end
 if entry[2] == ARGV[2] then return {'OURS'} end
 if redis.call('EXISTS', ARGV[6] .. entry[2]) == 1 then return {'RUNNING'} end
 if ARGV[5] == '1' then ours() end
-return {'ABANDONED'}
+return {'ORPHANED'}
 """
 
 FINISH = """

@@ -14,7 +14,7 @@ from pathlib import Path
 from consumer.core.message import Reply
 from consumer.ledger import codec
 from consumer.ledger.entry import Claim, LedgerError, Limits, State
-from consumer.ledger.table import GROUP, Found, Row, Table
+from consumer.ledger.table import GROUP, Found, LedgerRow, Table
 from consumer.ledger.thread import Worker
 
 __all__ = ["SqliteLedger"]
@@ -24,13 +24,13 @@ log = logging.getLogger(__name__)
 RETRY = 1.0
 """Seconds between two attempts to mend a ledger."""
 
-PROBE: Row = (b"probe", b"", b"", 0.0, 0, None)
+PROBE: LedgerRow = (b"probe", b"", b"", 0.0, 0, None)
 """A release of nothing: written to see whether anything can be."""
 
 
 @dataclass(eq=False, slots=True)
 class _Order:
-    row: Row
+    row: LedgerRow
     answer: asyncio.Future[Found | None]
 
     @property
@@ -57,7 +57,7 @@ class SqliteLedger:
         self._owner = secrets.token_bytes(8)
         self._running: dict[bytes, bytes] = {}
         self._waiting: list[_Order] = []
-        self._unwritten: list[Row] = []
+        self._unwritten: list[LedgerRow] = []
         self._closing, self._well, self._ill = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._table: Table
         self._thread: Worker
@@ -102,7 +102,7 @@ class SqliteLedger:
                 self._unclaim(key, digest, answer.result())
             raise
         state = self._state(key, digest, found)
-        if state is State.NEW or (state is State.ABANDONED and rerun):
+        if state is State.NEW or (state is State.ORPHANED and rerun):
             self._running[key] = digest
         record = found.record if found is not None and state is State.DONE else None
         return Claim(state, None if record is None else await codec.unpack(record))
@@ -111,11 +111,11 @@ class SqliteLedger:
         if found is None:
             return State.NEW
         if found.digest != digest:
-            return State.TAKEN
+            return State.CONFLICT
         if found.record is not None:
             return State.DONE
         # Claimed by us, but never handed out: the claim's end was not told.
-        return State.NEW if found.owner == self._owner and key not in self._running else State.ABANDONED
+        return State.NEW if found.owner == self._owner and key not in self._running else State.ORPHANED
 
     async def finish(self, identity: str, reply: Reply) -> None:
         """See `Ledger.finish`."""
@@ -130,7 +130,7 @@ class SqliteLedger:
         if digest is not None:
             await self._put(self._release(key, digest))
 
-    def _release(self, key: bytes, digest: bytes) -> Row:
+    def _release(self, key: bytes, digest: bytes) -> LedgerRow:
         return (key, digest, self._owner, 0.0, 0, None)
 
     async def close(self) -> None:
@@ -143,7 +143,7 @@ class SqliteLedger:
             await self._thread.call(self._table.close)
             self._thread.close()
 
-    def _put(self, row: Row) -> asyncio.Future[Found | None]:
+    def _put(self, row: LedgerRow) -> asyncio.Future[Found | None]:
         order = _Order(row, asyncio.get_running_loop().create_future())
         if self.problem is not None:
             self._refuse(order)
@@ -240,7 +240,7 @@ def _written(table: Table, group: Sequence[_Order], now: float) -> list[Found | 
     return [table.find(order.row[0]) if order.is_claim else None for order in group]
 
 
-def _reopened(table: Table, path: Path, limits: Limits, rows: list[Row]) -> Table:
+def _reopened(table: Table, path: Path, limits: Limits, rows: list[LedgerRow]) -> Table:
     """The table anew, with `rows` written: a new connection mends more than an old one."""
     table.close()
     opened = Table(path, limits, check=False)

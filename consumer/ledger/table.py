@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from consumer.ledger.entry import LedgerError, Limits
 
-__all__ = ["GROUP", "Found", "Row", "Table", "files", "in_use"]
+__all__ = ["GROUP", "Found", "LedgerRow", "Table", "files", "in_use"]
 
 GROUP = 128
 """Rows written in one transaction, at most."""
@@ -64,7 +64,7 @@ DELETE FROM entries WHERE rowid IN (
 """
 """Removes the oldest answers: so many as are too many, and until so many bytes are gone."""
 
-Row: TypeAlias = tuple[bytes, bytes, bytes, float, int | None, bytes | None]
+LedgerRow: TypeAlias = tuple[bytes, bytes, bytes, float, int | None, bytes | None]
 """Key, digest, owner, expiry, size and record. No size = a claim; expiry 0 = a release."""
 
 
@@ -172,7 +172,7 @@ class Table:
         except sqlite3.Error as error:
             raise LedgerError(_refusal(self._path, error)) from error
 
-    def write(self, rows: Sequence[Row], now: float) -> bool:
+    def write(self, rows: Sequence[LedgerRow], now: float) -> bool:
         """Write a group of rows in one transaction; claims of what is there already change nothing.
 
         Returns:

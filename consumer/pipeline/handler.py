@@ -13,7 +13,7 @@ from typing import Protocol
 from google.protobuf.message import Message
 
 from consumer.core.message import Handler, Incoming, Reply, RestRequest
-from consumer.core.requeue import GiveBack
+from consumer.core.requeue import Requeue
 from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.operations.keys import refuse_impossible
 from zeebe_amqp.envelope import Request
@@ -28,7 +28,7 @@ class Caller(Protocol):
     """The one funnel to the engines, as the handler needs it; `consumer.zeebe.Gateway` is one for protobuf."""
 
     async def call(
-        self, message: Message | RestRequest, *, deadline: float | None, attempt_timeout: float | None, repeatable: bool
+        self, message: Message | RestRequest, *, deadline: float | None, attempt_timeout: float | None, idempotent: bool
     ) -> object:
         """Send `message` to its RPC and return the response (for a stream the list of responses)."""
 
@@ -54,7 +54,7 @@ def dispatched(
                 message,
                 deadline=incoming.deadline,
                 attempt_timeout=operation.attempt_timeout(request.command),
-                repeatable=operation.repeatable(request.command),
+                idempotent=operation.idempotent(request.command),
             )
         except CommandError as error:
             raise _explained(_placed(error, operation, request), operation) from error
@@ -93,8 +93,10 @@ def guarded(handler: Handler, refusal: Callable[[Incoming], str | None]) -> Hand
     """Run only what may be answered: `refusal` says why a delivery's properties forbid to run it, or None."""
 
     async def guard(incoming: Incoming) -> Reply:
-        if incoming.flaws:
-            raise CommandError(Code.INVALID_ARGUMENT, f"not AMQP: {'; '.join(incoming.flaws)}; the message was not run")
+        if incoming.malformed_properties:
+            raise CommandError(
+                Code.INVALID_ARGUMENT, f"not AMQP: {'; '.join(incoming.malformed_properties)}; the message was not run"
+            )
         reason = refusal(incoming)
         if reason is not None:
             raise CommandError(Code.PERMISSION_DENIED, reason, details={"field": "reply_to"})
@@ -111,7 +113,7 @@ def recovered(handler: Handler, trace_id: Callable[[Incoming], str | None] = lam
             return await handler(incoming)
         except CommandError as error:
             return Reply(_operation(incoming, error), error=error.error())
-        except GiveBack:  # no answer, and no defect: for the lane
+        except Requeue:  # no answer, and no defect: for the lane
             raise
         except Exception:
             trace = trace_id(incoming) or "none"

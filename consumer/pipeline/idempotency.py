@@ -9,23 +9,23 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from consumer.core.message import Handler, Incoming, Reply
-from consumer.core.requeue import GiveBack
+from consumer.core.requeue import Requeue
 from consumer.ledger import Claim, Ledger, LedgerError, State
 from consumer.ledger.codec import stored
-from consumer.pipeline.redelivery import Unidentified
+from consumer.pipeline.redelivery import RedeliveryMatcher
 from consumer.zeebe.operations import OPERATIONS
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code, CommandError, Outcome
 
 __all__ = ["once"]
 
-LONGEST_WAIT = 60.0
+MAX_WAIT = 60.0
 """Seconds that a request waits for another process, or for the ledger, before it is given back to the queue."""
 
-LEAST_WAIT = 5.0
+MIN_WAIT = 5.0
 """The same for one whose deadline is near or past: the broker counts how often a message is given back."""
 
-FIRST_LOOK, LONGEST_LOOK = 0.05, 1.0
+FIRST_LOOK, MAX_LOOK = 0.05, 1.0
 """Seconds between two looks whether the other process is done, at first and at most."""
 
 _MAY_MEAN_DONE = (Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION)
@@ -46,16 +46,16 @@ def once(handler: Handler, ledger: Ledger, *, run_again: bool = False) -> Handle
         run_again: run a command that must not be repeated again when an earlier run's outcome is unknown
             (the setting ON_UNKNOWN=run), instead of reporting it.
     """
-    return _Once(handler, ledger, run_again)
+    return _Idempotency(handler, ledger, run_again)
 
 
-class _Once:
+class _Idempotency:
     def __init__(self, handler: Handler, ledger: Ledger, run_again: bool) -> None:
         self._handler = handler
         self._ledger = ledger
         self._run_again = run_again
         self._running: dict[str, _Run] = {}
-        self._unidentified = Unidentified(handler)
+        self._unidentified = RedeliveryMatcher(handler)
 
     async def __call__(self, incoming: Incoming) -> Reply:
         operation = OPERATIONS[incoming.request.operation]
@@ -71,7 +71,7 @@ class _Once:
         earlier = self._running.get(identity)
         if earlier is not None:
             if earlier.digest != digest:
-                raise _taken(incoming)
+                raise _conflict(incoming)
             # Shielded: whoever stops waiting must not cancel the run that others wait for.
             async with incoming.aside():
                 return replace(await asyncio.shield(earlier.reply), replayed=True)
@@ -80,7 +80,7 @@ class _Once:
             reply = await self._claimed(incoming, identity, digest)
             run.reply.set_result(reply)
             return reply
-        except (CommandError, GiveBack) as error:
+        except (CommandError, Requeue) as error:
             run.reply.set_exception(error)
             run.reply.exception()  # nobody has to be waiting for it
             raise
@@ -89,21 +89,21 @@ class _Once:
             del self._running[identity]
 
     async def _claimed(self, incoming: Incoming, identity: str, digest: bytes) -> Reply:
-        repeatable = OPERATIONS[incoming.request.operation].repeatable(incoming.request.command)
-        rerun = repeatable or self._run_again
+        idempotent = OPERATIONS[incoming.request.operation].idempotent(incoming.request.command)
+        rerun = idempotent or self._run_again
         claim = await self._claim(incoming, identity, digest, rerun)
-        if claim.state is State.TAKEN:
-            raise _taken(incoming)
+        if claim.state is State.CONFLICT:
+            raise _conflict(incoming)
         if claim.state is State.DONE:
             if claim.reply is None:
                 raise _not_kept(incoming)
             return replace(claim.reply, replayed=True)
-        if claim.state is State.ABANDONED and not rerun:
+        if claim.state is State.ORPHANED and not rerun:
             raise _unknown(incoming)
         reply = await self._handler(incoming)
         # A replay must be this very answer, so what is remembered is what is published.
-        reply = stored(_hedged(reply) if claim.state is State.ABANDONED else reply)
-        if reply.is_final(repeatable) and _is_told(incoming, reply):
+        reply = stored(_hedged(reply) if claim.state is State.ORPHANED else reply)
+        if reply.is_final(idempotent) and _is_told(incoming, reply):
             await self._ledger.finish(identity, reply)
         else:
             await self._ledger.release(identity)
@@ -111,7 +111,7 @@ class _Once:
 
     async def _claim(self, incoming: Incoming, identity: str, digest: bytes, rerun: bool) -> Claim:
         """Claim; while another process runs it or the ledger cannot be written, wait, then give back."""
-        end, look = time.monotonic() + _patience(incoming), FIRST_LOOK
+        end, look = time.monotonic() + _timeout(incoming), FIRST_LOOK
         while True:
             try:
                 claim = await self._ledger.claim(identity, digest, rerun=rerun)
@@ -120,12 +120,12 @@ class _Once:
                 left, reason = end - time.monotonic(), "another process is running it"
                 async with incoming.aside():
                     await asyncio.sleep(min(look, max(left, 0)))
-                look = min(2 * look, LONGEST_LOOK)
+                look = min(2 * look, MAX_LOOK)
             except LedgerError as problem:
                 left, reason = end - time.monotonic(), str(problem)
                 await self._ready(left)
             if left <= 0:
-                raise GiveBack(f"request-id {str(incoming.request_id)[:80]!r}: {reason}")
+                raise Requeue(f"request-id {str(incoming.request_id)[:80]!r}: {reason}")
 
     async def _ready(self, seconds: float) -> None:
         try:
@@ -135,11 +135,11 @@ class _Once:
             return
 
 
-def _patience(incoming: Incoming) -> float:
+def _timeout(incoming: Incoming) -> float:
     """Seconds a request may wait before it is given back."""
     if incoming.deadline is None:
-        return LONGEST_WAIT
-    return max(LEAST_WAIT, min(LONGEST_WAIT, incoming.deadline - time.time()))
+        return MAX_WAIT
+    return max(MIN_WAIT, min(MAX_WAIT, incoming.deadline - time.time()))
 
 
 def _identity(incoming: Incoming, request_id: str) -> str:
@@ -156,7 +156,7 @@ def _is_told(incoming: Incoming, reply: Reply) -> bool:
     return bool(incoming.reply_to) or reply.error is None or reply.error.outcome is Outcome.UNKNOWN
 
 
-def _taken(incoming: Incoming) -> CommandError:
+def _conflict(incoming: Incoming) -> CommandError:
     return CommandError(
         Code.ALREADY_EXISTS,
         f"request-id: {str(incoming.request_id)[:80]!r} belongs to another request with other content; "

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from google.protobuf.message import Message
 
-from consumer.core.limiter import Limit
+from consumer.core.limiter import AimdLimit
 from consumer.core.message import Handler, Incoming, Reply, RestRequest
 from consumer.pipeline.handler import dispatched
 from consumer.zeebe.operations import OPERATIONS, Operation
@@ -25,8 +25,8 @@ class Engine(Protocol):
         *,
         deadline: float | None,
         attempt_timeout: float | None,
-        repeatable: bool,
-        pressure: Limit | None = None,
+        idempotent: bool,
+        pressure: AimdLimit | None = None,
     ) -> object:
         """Send `message`, and tell `pressure` of every attempt that was done or refused for load."""
 
@@ -36,23 +36,23 @@ class _Telling:
     """A `consumer.pipeline.handler.Caller` whose calls tell one limit."""
 
     engine: Engine
-    limit: Limit
+    limit: AimdLimit
 
     async def call(
-        self, message: Message | RestRequest, *, deadline: float | None, attempt_timeout: float | None, repeatable: bool
+        self, message: Message | RestRequest, *, deadline: float | None, attempt_timeout: float | None, idempotent: bool
     ) -> object:
         return await self.engine.call(
             message,
             deadline=deadline,
             attempt_timeout=attempt_timeout,
-            repeatable=repeatable,
+            idempotent=idempotent,
             pressure=self.limit,
         )
 
 
 def limited(
     engine: Engine,
-    limits: Mapping[str, Limit],
+    limits: Mapping[str, AimdLimit],
     operations: Mapping[str, Operation] = OPERATIONS,
     version: Callable[[], str | None] = lambda: None,
 ) -> Handler:
@@ -68,7 +68,7 @@ def limited(
     }
 
     async def dispatch(incoming: Incoming) -> Reply:
-        relieving = operations[incoming.request.operation].relieving
-        return await (relief if relieving else telling[incoming.queue])(incoming)
+        exempt_from_limit = operations[incoming.request.operation].exempt_from_limit
+        return await (relief if exempt_from_limit else telling[incoming.queue])(incoming)
 
     return dispatch

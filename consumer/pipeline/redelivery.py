@@ -30,7 +30,7 @@ class _Run:
     reply: asyncio.Future[Reply]
 
 
-class Unidentified:
+class RedeliveryMatcher:
     """A handler for requests without an id, around `handler`."""
 
     def __init__(self, handler: Handler) -> None:

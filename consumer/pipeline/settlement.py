@@ -8,13 +8,13 @@ from enum import Enum
 from consumer.core.message import Reply
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
-LONGEST_PAUSE = 30.0
+MAX_PAUSE = 30.0
 """Seconds between two tries of a request that nobody waits for, at most."""
 
-LONGEST_WAIT = 600.0
+MAX_WAIT = 600.0
 """Seconds that a request waits here for the gateway; then its queue keeps it, which costs nobody anything."""
 
-LONGEST_HOLD = 1500.0
+MAX_HOLD = 1500.0
 """Seconds that a request stays unacked, at most: the broker closes the channel of who holds one for 30 minutes."""
 
 
@@ -28,13 +28,13 @@ class Settlement(Enum):
     BACK = "back into its queue; it was held for long enough"
 
 
-def settle(reply: Reply, *, answerable: bool, repeatable: bool, waited: float, forget_retry: float) -> Settlement:
+def settle(reply: Reply, *, answerable: bool, idempotent: bool, waited: float, forget_retry: float) -> Settlement:
     """Decide how a delivery is settled.
 
     Args:
         reply: how handling ended.
         answerable: whether the request has a `reply_to` that replies may go to.
-        repeatable: whether running the command twice is harmless.
+        idempotent: whether running the command twice is harmless.
         waited: seconds since the first try.
         forget_retry: seconds for which a request that nobody waits for is tried again.
     """
@@ -43,9 +43,9 @@ def settle(reply: Reply, *, answerable: bool, repeatable: bool, waited: float, f
     if reply.error is None:
         return Settlement.ACK
     if _waits_for_gateway(reply.error):
-        return Settlement.AGAIN if waited < LONGEST_WAIT else Settlement.BACK
-    if _may_run_again(reply.error, repeatable) and waited < forget_retry:
-        return Settlement.AGAIN if waited < LONGEST_HOLD else Settlement.BACK
+        return Settlement.AGAIN if waited < MAX_WAIT else Settlement.BACK
+    if _may_run_again(reply.error, idempotent) and waited < forget_retry:
+        return Settlement.AGAIN if waited < MAX_HOLD else Settlement.BACK
     return Settlement.DEAD
 
 
@@ -59,12 +59,12 @@ def _waits_for_gateway(error: Error) -> bool:
     )
 
 
-def _may_run_again(error: Error, repeatable: bool) -> bool:
+def _may_run_again(error: Error, idempotent: bool) -> bool:
     if error.outcome is Outcome.UNKNOWN:
-        return repeatable
+        return idempotent
     return error.retryable
 
 
 def pause(attempt: int) -> float:
     """Seconds to wait before try `attempt` + 1 (attempts count from 1): doubling, capped, with jitter."""
-    return min(LONGEST_PAUSE, 0.5 * 2.0 ** min(attempt, 10)) * random.uniform(0.5, 1.0)
+    return min(MAX_PAUSE, 0.5 * 2.0 ** min(attempt, 10)) * random.uniform(0.5, 1.0)

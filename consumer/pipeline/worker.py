@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Protocol, TypeAlias
 
-from consumer.core.limiter import Gate, Limit
+from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Handler, Incoming, Reply
-from consumer.core.requeue import GiveBack
-from consumer.pipeline.settlement import LONGEST_WAIT, Settlement, pause, settle
+from consumer.core.requeue import Requeue
+from consumer.pipeline.settlement import MAX_WAIT, Settlement, pause, settle
 from consumer.zeebe.operations import OPERATIONS
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["Count", "Delivery", "Lane", "Outbox", "PublishFailed"]
+__all__ = ["Count", "Delivery", "PublishFailed", "QueueWorker", "ReplyPublisher"]
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +44,11 @@ class Delivery(Protocol):
     async def ack(self) -> bool:
         """Tell the broker that the message is done; false when the channel is gone."""
 
-    async def give_back(self) -> None:
+    async def requeue(self) -> None:
         """Put the message back into its queue, without blame."""
 
 
-class Outbox(Protocol):
+class ReplyPublisher(Protocol):
     """Where replies and dead letters leave; returns when the broker confirmed them."""
 
     async def reply(self, incoming: Incoming, reply: Reply) -> None:
@@ -69,7 +69,7 @@ class Outbox(Protocol):
         """Wait until something can be published: connected, and not blocked by an alarm."""
 
 
-class Lane:
+class QueueWorker:
     """Runs deliveries, as many at a time as the limit says, each in a task of its own.
 
     The tasks are ours and not the AMQP library's: it cancels its callbacks when the connection is lost, and a
@@ -77,7 +77,7 @@ class Lane:
 
     Args:
         handler: runs a request.
-        outbox: where replies and dead letters leave.
+        replies: where replies and dead letters leave.
         limit: how many may run. Operations that relieve the engine have places of their own, `limit.most` of them.
         forget_retry: seconds for which a request that nobody waits for is tried again.
         answerable: whether a request has a `reply_to` that replies may go to.
@@ -88,17 +88,17 @@ class Lane:
     def __init__(
         self,
         handler: Handler,
-        outbox: Outbox,
+        replies: ReplyPublisher,
         *,
-        limit: Limit,
+        limit: AimdLimit,
         forget_retry: float,
         answerable: Callable[[Incoming], bool],
         reachable: Callable[[], Awaitable[None]],
         count: Count = lambda _, **__: None,
     ) -> None:
         self._handler = handler
-        self._outbox = outbox
-        self._gate, self._relief = Gate(limit), Gate(Limit(limit.most))
+        self._replies = replies
+        self._limiter, self._relief = ConcurrencyLimiter(limit), ConcurrencyLimiter(AimdLimit(limit.most))
         self._forget_retry = forget_retry
         self._answerable = answerable
         self._reachable = reachable
@@ -124,12 +124,12 @@ class Lane:
     async def _serve(self, delivery: Delivery) -> None:
         try:
             if not await self._settled(delivery):
-                await delivery.give_back()
-        except GiveBack as reason:
+                await delivery.requeue()
+        except Requeue as reason:
             log.info("given back: %s", reason)
             # It comes again at once; the pause keeps it from spinning.
             await self._rest(pause(1))
-            await delivery.give_back()
+            await delivery.requeue()
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and _being_cancelled():
                 raise
@@ -137,7 +137,7 @@ class Lane:
             # message that breaks us from spinning; the broker's delivery limit ends it.
             log.exception("defect while settling a delivery; it is given back")
             await self._rest(pause(1))
-            await delivery.give_back()
+            await delivery.requeue()
 
     async def _settled(self, delivery: Delivery) -> bool:
         """Run it until its settlement is final, then settle; false when it is to be given back."""
@@ -158,36 +158,36 @@ class Lane:
         """Run the handler in a place of its own; None when it has not started and is not going to here."""
         if self._stopping:
             return None
-        gate = self._relief if _relieving(delivery.incoming) else self._gate
+        limiter = self._relief if _exempt_from_limit(delivery.incoming) else self._limiter
         with self._idle():
             if not await self._sensible(delivery.incoming, started):
                 return None
-            await gate.enter()
+            await limiter.enter()
         try:
             if self._stopping or not delivery.alive:
                 return None
-            delivery.incoming.aside = partial(self._aside, gate)
+            delivery.incoming.aside = partial(self._aside, limiter)
             return await self._handler(delivery.incoming)
         finally:
-            gate.leave()
+            limiter.leave()
 
     @asynccontextmanager
-    async def _aside(self, gate: Gate) -> AsyncIterator[None]:
+    async def _aside(self, limiter: ConcurrencyLimiter) -> AsyncIterator[None]:
         """Wait for another run: without a place, or the requests of a dead process would stop all others."""
         with self._idle():
-            async with gate.left():
+            async with limiter.left():
                 yield
 
     async def _sensible(self, incoming: Incoming, started: float) -> bool:
         """Wait until running it makes sense; false when that took too long to keep it here."""
         if not self._answerable(incoming):
             try:
-                async with asyncio.timeout(started + LONGEST_WAIT - time.monotonic()):
+                async with asyncio.timeout(started + MAX_WAIT - time.monotonic()):
                     await self._reachable()
             except TimeoutError:
                 return False
         # An alarm at the broker lets no reply out, so nothing should start that needs one.
-        await self._outbox.ready()
+        await self._replies.ready()
         return True
 
     async def _rest(self, seconds: float) -> None:
@@ -210,7 +210,7 @@ class Lane:
         return settle(
             reply,
             answerable=self._answerable(incoming),
-            repeatable=_repeatable(incoming),
+            idempotent=_is_idempotent(incoming),
             waited=waited,
             forget_retry=self._forget_retry,
         )
@@ -218,7 +218,7 @@ class Lane:
     async def _concluded(self, delivery: Delivery, settlement: Settlement, reply: Reply) -> bool:
         """Publish what is to be published, then ack; false when that did not work and the channel is still open."""
         for attempt in range(1, PUBLISH_TRIES + 1):
-            await self._outbox.ready()
+            await self._replies.ready()
             if not delivery.alive:
                 # The broker delivers it again; the answer is remembered and goes out then.
                 return True
@@ -237,9 +237,9 @@ class Lane:
 
     async def _publish(self, incoming: Incoming, settlement: Settlement, reply: Reply) -> None:
         if settlement is Settlement.REPLY:
-            await self._outbox.reply(incoming, reply)
+            await self._replies.reply(incoming, reply)
         elif settlement is Settlement.DEAD:
-            await self._outbox.dead_letter(incoming, reply)
+            await self._replies.dead_letter(incoming, reply)
             self._count("dead_lettered", queue=incoming.queue)
 
     async def stop(self, grace: float) -> bool:
@@ -254,12 +254,12 @@ class Lane:
         self._stopping = True
         waiting = {task: self._tasks[task] for task in self._waiting}
         await _cancel(waiting)
-        await _give_back(list(waiting.values()))
+        await _requeue(list(waiting.values()))
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
         late = dict(self._tasks)
         await _cancel(late)
-        await _give_back(list(late.values()))
+        await _requeue(list(late.values()))
         return not late
 
 
@@ -270,9 +270,9 @@ async def _cancel(tasks: dict[asyncio.Task[None], Delivery]) -> None:
         await asyncio.wait(tasks)
 
 
-async def _give_back(deliveries: list[Delivery]) -> None:
+async def _requeue(deliveries: list[Delivery]) -> None:
     for delivery in deliveries:
-        await delivery.give_back()
+        await delivery.requeue()
 
 
 def _being_cancelled() -> bool:
@@ -281,16 +281,16 @@ def _being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _repeatable(incoming: Incoming) -> bool:
+def _is_idempotent(incoming: Incoming) -> bool:
     try:
         request = incoming.request
     except CommandError:
         return False
-    return OPERATIONS[request.operation].repeatable(request.command)
+    return OPERATIONS[request.operation].idempotent(request.command)
 
 
-def _relieving(incoming: Incoming) -> bool:
+def _exempt_from_limit(incoming: Incoming) -> bool:
     try:
-        return OPERATIONS[incoming.request.operation].relieving
+        return OPERATIONS[incoming.request.operation].exempt_from_limit
     except Exception:  # whatever is wrong with it: the handler says so
         return False

@@ -16,15 +16,15 @@ from yarl import URL
 from consumer.config import Amqp
 from zeebe_amqp.amqp import connection
 from zeebe_amqp.amqp.connection import (
+    CONNECTION_ERRORS,
     RPC_TIMEOUT,
-    TROUBLE,
     LoginRefused,
     being_cancelled,
     close,
-    library_calls,
+    describe,
     login,
     place,
-    said,
+    translated_errors,
 )
 
 __all__ = ["Link", "Lost", "Opened", "connect", "initialize", "login", "logins"]
@@ -69,11 +69,11 @@ class Link:
             except LoginRefused as error:
                 # Tried on: credentials are changed at the broker as often as here.
                 self.problem = f"UNAUTHENTICATED: {error}; look at AMQP_URL"
-            except TROUBLE as error:
-                self.problem = said(error)
+            except CONNECTION_ERRORS as error:
+                self.problem = describe(error)
             except Exception as error:  # whatever it is: nobody else would open the connection again
                 log.exception("broker (%s): a defect while connecting", self._name)
-                self.problem = said(error)
+                self.problem = describe(error)
             finally:
                 await self.close()
             if being_cancelled():  # the library turns a cancellation while it connects into an error of its own
@@ -90,9 +90,9 @@ class Link:
             if not lost.done():
                 lost.set_result(reason)
 
-        with library_calls():
+        with translated_errors():
             self._connection = await connect(self._amqp, url, self._name)
-            self._connection.close_callbacks.add(lambda _, error=None: on_lost(said(error)))
+            self._connection.close_callbacks.add(lambda _, error=None: on_lost(describe(error)))
             await self._opened(self._connection, on_lost)
         if not lost.done():
             self.problem = None

@@ -25,7 +25,7 @@ from consumer.rabbitmq.connection import Link, Lost, initialize, logins
 from consumer.rabbitmq.publisher import Publisher, Unroutable
 from consumer.rabbitmq.topology import declare_requests
 from zeebe_amqp import wire
-from zeebe_amqp.amqp.connection import RPC_TIMEOUT, TROUBLE, library_calls
+from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, translated_errors
 
 __all__ = ["Broker", "queue_names"]
 
@@ -55,19 +55,19 @@ class _Delivered:
     async def ack(self) -> bool:
         return await self._settle(lambda: self._channel.basic_ack(self._tag, wait=False))
 
-    async def give_back(self) -> None:
+    async def requeue(self) -> None:
         self._given_back = True
         await self._settle(lambda: self._channel.basic_nack(self._tag, requeue=True, wait=False))
 
     async def _settle(self, call: Callable[[], Awaitable[None]]) -> bool:
         try:
-            with library_calls():
+            with translated_errors():
                 if self._channel.write_queue.full():
                     async with asyncio.timeout(RPC_TIMEOUT):
                         await call()
                 else:  # writing does not wait, and a timeout costs more than the rest of it
                     await call()
-        except TROUBLE as error:
+        except CONNECTION_ERRORS as error:
             # The channel is gone: the broker delivers the message again.
             log.debug("could not settle: %s", error)
             return False
@@ -167,7 +167,7 @@ class Broker:
         await self._publisher.ready()
 
     async def reply(self, incoming: Incoming, reply: Reply) -> None:
-        """Publish a reply to the request's `reply_to`; see `consumer.pipeline.worker.Outbox`."""
+        """Publish a reply to the request's `reply_to`; see `consumer.pipeline.worker.ReplyPublisher`."""
         try:
             await self._reply(incoming, reply)
         except Unroutable:
@@ -187,7 +187,7 @@ class Broker:
             )
 
     async def dead_letter(self, incoming: Incoming, reply: Reply) -> None:
-        """Publish a request to the dead-letter exchange; see `consumer.pipeline.worker.Outbox`."""
+        """Publish a request to the dead-letter exchange; see `consumer.pipeline.worker.ReplyPublisher`."""
         try:
             await self._publisher.publish(
                 incoming.body,
@@ -214,9 +214,9 @@ class Broker:
     async def _change(self) -> None:
         async with self._changing:
             try:
-                with library_calls():
+                with translated_errors():
                     await self._follow()
-            except TROUBLE as error:
+            except CONNECTION_ERRORS as error:
                 # The connection is going; the next one starts as the pauses say.
                 log.debug("could not change the consumers: %s", error)
 

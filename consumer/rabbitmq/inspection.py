@@ -14,7 +14,7 @@ from consumer.config import Amqp
 from consumer.rabbitmq.connection import connect
 from consumer.rabbitmq.topology import DEAD_QUEUE, REQUEST_QUEUE
 from zeebe_amqp import wire
-from zeebe_amqp.amqp.connection import RPC_TIMEOUT, TROUBLE, LoginRefused, close, library_calls
+from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, LoginRefused, close, translated_errors
 
 __all__ = ["BrokerError", "BrokerReport", "inspect"]
 
@@ -45,13 +45,13 @@ async def inspect(amqp: Amqp) -> BrokerReport:
             return await _look(amqp, url)
         except LoginRefused as error:  # the other hosts have the same users
             raise BrokerError(f"UNAUTHENTICATED: {error}") from error
-        except TROUBLE as error:
+        except CONNECTION_ERRORS as error:
             failures.append(f"{_host(url)}: {error or type(error).__name__}")
     raise BrokerError("; ".join(failures))
 
 
 async def _look(amqp: Amqp, url: str) -> BrokerReport:
-    with library_calls():
+    with translated_errors():
         connection = await connect(amqp, url, "zeebe-amqp check")
         try:
             found = {name: await _queue(connection, name, amqp) for name in (*amqp.queues, wire.DEAD_LETTER)}

@@ -26,7 +26,7 @@ from zeebe_amqp.errors import CommandError
 
 APP_ID = f"zeebe-amqp-consumer/{__version__}"
 
-_FLAWS = "flaws"
+_FLAWS = "malformed_properties"
 """Attribute of a content header that names the properties whose bytes made no sense, and why."""
 
 _strict = ContentHeader.unmarshal
@@ -99,7 +99,7 @@ def _unmarshal(header: ContentHeader, data: bytes) -> None:
 
 def _read_around(properties: Basic.Properties, data: bytes) -> tuple[str, ...]:
     """Read every property on its own; returns what is wrong with those that cannot be read."""
-    flags, offset, flaws = int.from_bytes(data[12:14], "big"), 14, []
+    flags, offset, malformed_properties = int.from_bytes(data[12:14], "big"), 14, []
     for bit, (name, kind) in enumerate(_LAYOUT):
         if not flags & (1 << (15 - bit)):
             continue
@@ -107,9 +107,9 @@ def _read_around(properties: Basic.Properties, data: bytes) -> tuple[str, ...]:
         try:
             setattr(properties, name, _read(data[offset:end], kind))
         except Exception:  # any failure to decode is the same flaw
-            flaws.append(f"{_SPOKEN.get(name, name)} {_FLAW[kind]}")
+            malformed_properties.append(f"{_SPOKEN.get(name, name)} {_FLAW[kind]}")
         offset = end
-    return tuple(flaws)
+    return tuple(malformed_properties)
 
 
 def _size(data: bytes, offset: int, kind: str) -> int:
@@ -161,7 +161,7 @@ def incoming(message: DeliveredMessage, queue: str, max_depth: int, own: Collect
         delivery_mode=properties.delivery_mode,
         headers=properties.headers or {},
         redelivered=message.redelivered is True,
-        flaws=getattr(header, _FLAWS, ()),
+        malformed_properties=getattr(header, _FLAWS, ()),
         max_depth=max_depth,
     )
 

@@ -17,7 +17,7 @@ from consumer.config import Amqp
 from consumer.pipeline.worker import PublishFailed
 from consumer.rabbitmq.connection import Link, Lost, initialize
 from consumer.rabbitmq.topology import declare_dead_letters
-from zeebe_amqp.amqp.connection import TROUBLE, library_calls
+from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, translated_errors
 
 __all__ = ["Publisher", "Unroutable"]
 
@@ -113,8 +113,8 @@ class Publisher:
         if channel is None:
             raise PublishFailed("not connected")
         try:
-            with library_calls():
-                async with self._patience():
+            with translated_errors():
+                async with self._timeout():
                     await channel.basic_publish(
                         body,
                         exchange=exchange,
@@ -127,11 +127,11 @@ class Publisher:
             raise Unroutable(str(returned)) from returned
         except DeliveryError as error:
             raise PublishFailed("the broker refused it (nack)") from error
-        except TROUBLE as error:
+        except CONNECTION_ERRORS as error:
             raise PublishFailed(f"{type(error).__name__}: {error}") from error
 
     @asynccontextmanager
-    async def _patience(self) -> AsyncIterator[None]:
+    async def _timeout(self) -> AsyncIterator[None]:
         """Raise TimeoutError after PUBLISH_TIMEOUT, not counting an alarm: what was written then is taken after it."""
         loop = asyncio.get_running_loop()
 

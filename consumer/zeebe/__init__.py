@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from consumer.core.circuit_breaker import Circuit
+from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.zeebe.client import Answer, Gateway, Pressure
-from consumer.zeebe.failures import GatewayError, Verdict
+from consumer.zeebe.failures import FailureKind, GatewayError
 
-__all__ = ["Answer", "Circuit", "Gateway", "GatewayError", "Pressure", "Verdict"]
+__all__ = ["Answer", "CircuitBreaker", "FailureKind", "Gateway", "GatewayError", "Pressure"]

@@ -15,16 +15,16 @@ import grpc
 from google.protobuf.message import Message
 
 from consumer.config import Zeebe
-from consumer.core.circuit_breaker import Circuit
+from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.message import CallObserver, CallSpan, Unwatched, unobserved
 from consumer.zeebe import versions
 from consumer.zeebe.channel import open_channel
 from consumer.zeebe.credentials import credentials_for
-from consumer.zeebe.failures import Failure, Verdict, error, partition
+from consumer.zeebe.failures import Failure, FailureKind, error, partition
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.retries import Retries
 from consumer.zeebe.rpcs import METHODS, Rpc, bind
-from consumer.zeebe.topology_cache import Cluster
+from consumer.zeebe.topology_cache import TopologyCache
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 from zeebe_amqp.wire import MAX_MESSAGE
 
@@ -35,7 +35,7 @@ Answer: TypeAlias = Message | list[Message]
 
 PROBE_TIMEOUT = 5.0
 """Seconds for the question whether the gateway is there."""
-SHORTEST_ATTEMPT = 0.001
+MIN_ATTEMPT = 0.001
 """Seconds; with less time left an answer cannot come back, and sending would only make the outcome unknown."""
 LOGGED = 200
 """Characters of a gateway's text in logs; it may quote the caller's document."""
@@ -92,19 +92,19 @@ class Gateway:
         self._channel = open_channel(zeebe)
         self._callables = bind(self._channel)
         self._credentials = credentials_for(zeebe.credentials, clock)
-        self._cluster = Cluster(self.probe, clock)
+        self._topology_cache = TopologyCache(self.probe, clock)
         self._closed = False
-        self.circuit = Circuit()
+        self.circuit = CircuitBreaker()
 
     @property
     def connected_version(self) -> str | None:
         """The version the gateway last gave ("8.6.0"); None before the first call that asks, and after an outage."""
-        return self._cluster.version
+        return self._topology_cache.version
 
     @property
     def last_version(self) -> str | None:
         """The version a gateway last gave, whatever happened to the connection since; None before the first answer."""
-        return self._cluster.last_version
+        return self._topology_cache.last_version
 
     @property
     def unreached(self) -> int:
@@ -117,7 +117,7 @@ class Gateway:
         *,
         deadline: float | None = None,
         attempt_timeout: float | None = None,
-        repeatable: bool = False,
+        idempotent: bool = False,
         pressure: Pressure | None = None,
     ) -> Answer:
         """Send a request to the RPC of its type, as often as the rules of delivery allow.
@@ -127,7 +127,7 @@ class Gateway:
             deadline: When the caller stops waiting, seconds since 1970; no attempt outlives it.
             attempt_timeout: Seconds one attempt may take, margin included, when it waits on purpose (long poll,
                 result of an instance); None for the setting `ZEEBE_REQUEST_TIMEOUT`.
-            repeatable: Whether running it twice is harmless: then it is tried again after an unknown outcome.
+            idempotent: Whether running it twice is harmless: then it is tried again after an unknown outcome.
             pressure: Is told of every attempt that the engine did, or refused for load.
 
         Returns:
@@ -135,7 +135,7 @@ class Gateway:
             arrived returns those, because they are locked for the caller already.
 
         Raises:
-            CommandError: as the contract's table of errors says; a `GatewayError` with the verdict when an
+            CommandError: as the contract's table of errors says; a `GatewayError` with the kind when an
                 attempt failed. `asyncio.CancelledError` passes through, and the call is cancelled.
         """
         rpc = METHODS[message.DESCRIPTOR.full_name]
@@ -145,7 +145,7 @@ class Gateway:
         with self._observer(rpc.name, self._target) as span:
             call = _Call(rpc, message, payload, deadline, attempt_timeout or self._request_timeout, span, pressure)
             try:
-                answer = await self._attempts(call, Retries(repeatable, deadline, self._random, len(payload)))
+                answer = await self._attempts(call, Retries(idempotent, deadline, self._random, len(payload)))
             except CommandError as failed:
                 span.finish(failed.code)
                 raise
@@ -166,15 +166,15 @@ class Gateway:
         try:
             topology = cast("pb.TopologyResponse", await self._attempt(call))
         except Failure as failure:
-            raise error(failure, repeatable=True) from failure
-        self._cluster.note(topology)
+            raise error(failure, idempotent=True) from failure
+        self._topology_cache.note(topology)
         return topology
 
     async def close(self) -> None:
         """Close the connection; calls that are still out end with CANCELLED and an unknown outcome."""
         self._closed = True
         await self._channel.close(None)
-        await self._cluster.close()
+        await self._topology_cache.close()
         await self._credentials.close()
 
     async def _attempts(self, call: _Call, retries: Retries) -> Answer:
@@ -193,11 +193,11 @@ class Gateway:
     async def _check_version(self, call: _Call) -> None:
         if self._channel.get_state() is not grpc.ChannelConnectivity.READY:
             # The connection ended without a call that failed: whoever answers next may be another gateway.
-            self._cluster.forget()
-        if self._cluster.version is None and versions.depends(call.message):
+            self._topology_cache.forget()
+        if self._topology_cache.version is None and versions.depends(call.message):
             left = PROBE_TIMEOUT if call.deadline is None else call.deadline - self._clock()
-            await self._cluster.learn(min(PROBE_TIMEOUT, left))
-        versions.check(call.message, self._cluster.version)
+            await self._topology_cache.learn(min(PROBE_TIMEOUT, left))
+        versions.check(call.message, self._topology_cache.version)
 
     async def _attempt(self, call: _Call) -> Answer:
         sent = call.pressure.round if call.pressure is not None else 0
@@ -205,10 +205,10 @@ class Gateway:
             answer = await self._exchange(call)
         except Failure as failure:
             self._note(failure)
-            if failure.verdict is Verdict.OVERLOAD and call.pressure is not None:
+            if failure.kind is FailureKind.OVERLOAD and call.pressure is not None:
                 call.pressure.refused(sent)
             raise
-        self.circuit.reached()
+        self.circuit.record_success()
         if call.pressure is not None:
             call.pressure.succeeded()
         return answer
@@ -220,14 +220,14 @@ class Gateway:
         authorization = await self._credentials.authorization(ends - self._clock())
         left = ends - self._clock()
         if self._closed:
-            raise Failure(Code.UNAVAILABLE, _CLOSED, Verdict.CLOSING, Source.CONSUMER)
-        if left < SHORTEST_ATTEMPT:
-            raise Failure(Code.DEADLINE_EXCEEDED, _NOT_SENT, Verdict.FINAL, Source.CONSUMER)
+            raise Failure(Code.UNAVAILABLE, _CLOSED, FailureKind.CLOSING, Source.CONSUMER)
+        if left < MIN_ATTEMPT:
+            raise Failure(Code.DEADLINE_EXCEEDED, _NOT_SENT, FailureKind.FINAL, Source.CONSUMER)
         try:
             return await self._send(call, authorization, left, ends)
         except Failure as failure:
-            if failure.verdict is Verdict.CREDENTIALS and not await self._credentials.refresh(authorization):
-                failure.verdict = Verdict.FINAL
+            if failure.kind is FailureKind.CREDENTIALS and not await self._credentials.refresh(authorization):
+                failure.kind = FailureKind.FINAL
             raise
 
     async def _send(self, call: _Call, authorization: str | None, left: float, ends: float) -> Answer:
@@ -268,35 +268,35 @@ class Gateway:
             # grpc cancels whoever waits when its channel is closed; that is no cancellation of the task.
             if not self._closed or _being_cancelled():
                 raise
-            raise Failure(Code.CANCELLED, _CUT, Verdict.UNCERTAIN, Source.CONSUMER) from None
+            raise Failure(Code.CANCELLED, _CUT, FailureKind.UNCERTAIN, Source.CONSUMER) from None
 
     def _own_ending(self, failure: Failure, call: _Call, ends: float) -> Failure:
-        reset = failure.verdict is Verdict.UNCERTAIN and _RESET in failure.text and self._clock() >= ends
-        if failure.verdict is not Verdict.LATE and not reset:
+        reset = failure.kind is FailureKind.UNCERTAIN and _RESET in failure.text and self._clock() >= ends
+        if failure.kind is not FailureKind.LATE and not reset:
             return failure
         limit = "before the caller's deadline" if ends == call.deadline else f"within {call.attempt_timeout:g} s"
         text = f"the gateway did not answer {limit}; the command may have been executed"
-        return Failure(Code.DEADLINE_EXCEEDED, text, Verdict.LATE, Source.CONSUMER)
+        return Failure(Code.DEADLINE_EXCEEDED, text, FailureKind.LATE, Source.CONSUMER)
 
     def _note(self, failure: Failure) -> None:
-        if failure.verdict is Verdict.UNREACHABLE:
-            self.circuit.missed()
-        elif failure.verdict.outcome is Outcome.NOT_EXECUTED and failure.source is Source.GATEWAY:
-            self.circuit.reached()
-        if failure.code is Code.UNAVAILABLE and failure.verdict is not Verdict.NO_PARTITION:
-            self._cluster.forget()
+        if failure.kind is FailureKind.UNREACHABLE:
+            self.circuit.record_failure()
+        elif failure.kind.outcome is Outcome.NOT_EXECUTED and failure.source is Source.GATEWAY:
+            self.circuit.record_success()
+        if failure.code is Code.UNAVAILABLE and failure.kind is not FailureKind.NO_PARTITION:
+            self._topology_cache.forget()
 
     async def _error(self, failure: Failure, retries: Retries) -> CommandError:
         number = partition(failure.text)
-        if failure.verdict is Verdict.NO_PARTITION and number is not None:
-            await self._cluster.learn(PROBE_TIMEOUT)
-            count = self._cluster.partitions
+        if failure.kind is FailureKind.NO_PARTITION and number is not None:
+            await self._topology_cache.learn(PROBE_TIMEOUT)
+            count = self._topology_cache.partitions
             if number < 1 or (count is not None and number > count):
                 known = f"this cluster has {count}" if count else "partitions count from 1"
                 text = (
                     f"the key belongs to partition {number}, and {known}; accepted is a key as the engine returned it"
                 )
-                failure = Failure(Code.NOT_FOUND, text, Verdict.FINAL, Source.CONSUMER)
+                failure = Failure(Code.NOT_FOUND, text, FailureKind.FINAL, Source.CONSUMER)
         return retries.error(failure)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import aiohttp
 
 from consumer.config import Basic, OAuth
-from consumer.zeebe.failures import Failure, Verdict
+from consumer.zeebe.failures import Failure, FailureKind
 from zeebe_amqp.errors import Code, Source
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ EARLY = 60.0
 DEFAULT_LIFE = 300.0
 """Seconds a token is used when the server does not say how long it is valid."""
 FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
+MAX_PAUSE = 30.0
 REFRESH_PAUSE = 5.0
 """Seconds between two fetches because the gateway refused: it may refuse every token, and calls are many."""
 OK = 200
@@ -34,8 +34,8 @@ REFUSALS = frozenset({400, 401, 403})
 class Credentials(Protocol):
     """Something that knows the `authorization` of a call."""
 
-    async def authorization(self, patience: float) -> str | None:
-        """The metadata value, None to send none; waits `patience` seconds for it where it must be fetched.
+    async def authorization(self, within: float) -> str | None:
+        """The metadata value, None to send none; waits `within` seconds for it where it must be fetched.
 
         Raises:
             Failure: there is none to be had now; nothing was sent to the gateway.
@@ -64,7 +64,7 @@ class Fixed:
     def __init__(self, value: str | None) -> None:
         self._value = value
 
-    async def authorization(self, patience: float) -> str | None:
+    async def authorization(self, within: float) -> str | None:
         """The value."""
         return self._value
 
@@ -96,8 +96,8 @@ class Token:
         self._not_before = 0.0
         self._refreshed_at = -REFRESH_PAUSE
 
-    async def authorization(self, patience: float) -> str:
-        """The current token as "Bearer …"; waits `patience` seconds for one.
+    async def authorization(self, within: float) -> str:
+        """The current token as "Bearer …"; waits `within` seconds for one.
 
         Raises:
             Failure: no valid token, and the authorization server gave none in that time.
@@ -107,7 +107,7 @@ class Token:
             if now >= self._renew_at and now >= self._not_before:
                 self._fetch()
             return self._value
-        return await self._next(patience)
+        return await self._next(within)
 
     async def refresh(self, refused: str | None) -> bool:
         """Replace a token that the gateway refused; False when it was replaced moments ago already."""
@@ -128,12 +128,12 @@ class Token:
         if self._session is not None:
             await self._session.close()
 
-    async def _next(self, patience: float) -> str:
+    async def _next(self, within: float) -> str:
         if self._fetching is None and self._failure is not None and self._clock() < self._not_before:
             raise self._again(self._failure)
         # Only waited for: one caller who gives up must not take the token from the others.
         fetching = self._fetch()
-        await asyncio.wait({fetching}, timeout=patience)
+        await asyncio.wait({fetching}, timeout=within)
         if self._value is not None:
             return self._value
         if fetching.done() and self._failure is not None:
@@ -168,7 +168,7 @@ class Token:
         self._failure, self._failures, self._not_before = None, 0, 0.0
 
     def _failed(self, failure: Failure) -> None:
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self._failures)
+        pause = min(MAX_PAUSE, FIRST_PAUSE * 2**self._failures)
         self._failure, self._failures = failure, self._failures + 1
         self._not_before = self._clock() + pause
         if self._value is not None and self._clock() >= self._ends_at:
@@ -207,12 +207,12 @@ class Token:
     @staticmethod
     def _again(failure: Failure) -> Failure:
         # Every caller gets its own: a raised exception collects the tracebacks of all who raise it.
-        return Failure(failure.code, failure.text, failure.verdict, failure.source)
+        return Failure(failure.code, failure.text, failure.kind, failure.source)
 
 
 def _unavailable(what: str) -> Failure:
     text = f"ZEEBE_AUTHORIZATION_SERVER_URL: the authorization server {what}; nothing was sent to the gateway"
-    return Failure(Code.UNAVAILABLE, text, Verdict.UNREACHABLE, Source.CONSUMER)
+    return Failure(Code.UNAVAILABLE, text, FailureKind.UNREACHABLE, Source.CONSUMER)
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> Failure:
@@ -223,7 +223,7 @@ async def _refusal(response: aiohttp.ClientResponse) -> Failure:
         f"ZEEBE_CLIENT_ID: the authorization server {reason}; check ZEEBE_CLIENT_ID, ZEEBE_CLIENT_SECRET, "
         f"ZEEBE_TOKEN_AUDIENCE and ZEEBE_TOKEN_SCOPE"
     )
-    return Failure(Code.UNAUTHENTICATED, text, Verdict.FINAL, Source.CONSUMER)
+    return Failure(Code.UNAUTHENTICATED, text, FailureKind.FINAL, Source.CONSUMER)
 
 
 async def _reason(response: aiohttp.ClientResponse) -> str:

@@ -1,4 +1,4 @@
-"""What the answers of the gateway mean: one table from gRPC status and text to a verdict.
+"""What the answers of the gateway mean: one table from gRPC status and text to a kind.
 
 gRPC codes alone do not tell: RESOURCE_EXHAUSTED is overload or a message that is too large, UNAVAILABLE an
 outage or a bad key, UNKNOWN a full batch or a crash. The texts do; they are the engine's (8.5 to 8.8),
@@ -18,7 +18,7 @@ TEXT_LIMIT = 2048
 """Bytes of a gateway text that go into a reply; a rejection may contain the whole document."""
 
 
-class Verdict(Enum):
+class FailureKind(Enum):
     """What an answer that is not OK means for the command."""
 
     FINAL = "final"
@@ -49,26 +49,26 @@ class Verdict(Enum):
         """What is known about the command's effect."""
         return Outcome.UNKNOWN if self in _UNSURE else Outcome.NOT_EXECUTED
 
-    def retryable(self, repeatable: bool) -> bool:
+    def retryable(self, idempotent: bool) -> bool:
         """Whether the same request again may succeed and cannot be executed twice."""
         if self in _UNSURE:
-            return repeatable
-        return self not in (Verdict.FINAL, Verdict.CREDENTIALS)
+            return idempotent
+        return self not in (FailureKind.FINAL, FailureKind.CREDENTIALS)
 
 
-_UNSURE = frozenset({Verdict.LATE, Verdict.UNCERTAIN, Verdict.DEFECT})
+_UNSURE = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.DEFECT})
 
 
 @dataclass(frozen=True)
-class Row:
-    """Answers with this status (None: any) whose text begins with this pattern mean `verdict`."""
+class ErrorRule:
+    """Answers with this status (None: any) whose text begins with this pattern mean `kind`."""
 
     status: str | None
     pattern: str
-    verdict: Verdict
+    kind: FailureKind
 
     def matches(self, status: str, text: str) -> bool:
-        """Whether this row is about that answer."""
+        """Whether this rule is about that answer."""
         return self.status in (None, status) and re.match(self.pattern, text, re.DOTALL) is not None
 
 
@@ -77,55 +77,55 @@ PARTITION = r"Expected to execute command on partition (-?\d+)\b"
 BETWEEN = r"Time out between gateway and broker: "
 REQUEST_FAILED = r"Unexpected error occurred during the request processing: "
 
-# The first row that matches decides. Patterns are anchored, because texts quote what callers sent.
-ROWS: tuple[Row, ...] = (
-    Row(None, REJECTION, Verdict.FINAL),
-    Row("UNAVAILABLE", PARTITION, Verdict.NO_PARTITION),
+# The first rule that matches decides. Patterns are anchored, because texts quote what callers sent.
+RULES: tuple[ErrorRule, ...] = (
+    ErrorRule(None, REJECTION, FailureKind.FINAL),
+    ErrorRule("UNAVAILABLE", PARTITION, FailureKind.NO_PARTITION),
     # C-core says these before there is a connection to send on, whatever comes after the prefix.
-    Row("UNAVAILABLE", r"failed to connect to all addresses", Verdict.UNREACHABLE),
-    Row("UNAVAILABLE", r"connections to all backends failing", Verdict.UNREACHABLE),
-    Row("UNAVAILABLE", r"errors resolving ", Verdict.UNREACHABLE),
-    Row("UNAVAILABLE", r"(DNS|name) resolution failed", Verdict.UNREACHABLE),
-    Row("UNAVAILABLE", r"empty address list", Verdict.UNREACHABLE),
+    ErrorRule("UNAVAILABLE", r"failed to connect to all addresses", FailureKind.UNREACHABLE),
+    ErrorRule("UNAVAILABLE", r"connections to all backends failing", FailureKind.UNREACHABLE),
+    ErrorRule("UNAVAILABLE", r"errors resolving ", FailureKind.UNREACHABLE),
+    ErrorRule("UNAVAILABLE", r"(DNS|name) resolution failed", FailureKind.UNREACHABLE),
+    ErrorRule("UNAVAILABLE", r"empty address list", FailureKind.UNREACHABLE),
     # An Envoy or a service mesh in between had nobody to forward to.
-    Row("UNAVAILABLE", r"no healthy upstream", Verdict.UNREACHABLE),
-    Row("UNAVAILABLE", r"upstream connect error .*reset reason: (remote |local )?connection (failure|timeout)",
-        Verdict.UNREACHABLE),
-    Row("UNAVAILABLE", r"", Verdict.UNCERTAIN),
+    ErrorRule("UNAVAILABLE", r"no healthy upstream", FailureKind.UNREACHABLE),
+    ErrorRule("UNAVAILABLE", r"upstream connect error .*reset reason: (remote |local )?connection (failure|timeout)",
+        FailureKind.UNREACHABLE),
+    ErrorRule("UNAVAILABLE", r"", FailureKind.UNCERTAIN),
     # The engine's own limit, and C-core's word for the same; but an answer that *we* could not read was an answer.
-    Row("RESOURCE_EXHAUSTED", r"gRPC message exceeds maximum size", Verdict.FINAL),
-    Row("RESOURCE_EXHAUSTED", r"(SERVER: )?Received message larger than max", Verdict.FINAL),
-    Row("RESOURCE_EXHAUSTED", r"(CLIENT: )?Sent message larger than max", Verdict.FINAL),
-    Row("RESOURCE_EXHAUSTED", r"CLIENT: Received message larger than max", Verdict.DEFECT),
-    Row("RESOURCE_EXHAUSTED", r"received metadata size exceeds", Verdict.DEFECT),
-    Row("RESOURCE_EXHAUSTED", r"Stream removed", Verdict.DEFECT),
-    Row("RESOURCE_EXHAUSTED", r"", Verdict.OVERLOAD),
-    Row("DEADLINE_EXCEEDED", BETWEEN + r"Request timed out after ", Verdict.NO_BROKER),
-    Row("DEADLINE_EXCEEDED", r"[Dd]eadline [Ee]xceeded", Verdict.LATE),
-    Row("DEADLINE_EXCEEDED", r"", Verdict.UNCERTAIN),
-    Row("ABORTED", r"", Verdict.UNCERTAIN),
-    Row("CANCELLED", r"", Verdict.UNCERTAIN),
-    Row("INTERNAL", r"Unexpected error occurred between gateway and broker .*Processing paused for partition",
-        Verdict.PAUSED),
-    Row("INTERNAL", REQUEST_FAILED + r"Failed to convert JSON to MessagePack", Verdict.FINAL),
+    ErrorRule("RESOURCE_EXHAUSTED", r"gRPC message exceeds maximum size", FailureKind.FINAL),
+    ErrorRule("RESOURCE_EXHAUSTED", r"(SERVER: )?Received message larger than max", FailureKind.FINAL),
+    ErrorRule("RESOURCE_EXHAUSTED", r"(CLIENT: )?Sent message larger than max", FailureKind.FINAL),
+    ErrorRule("RESOURCE_EXHAUSTED", r"CLIENT: Received message larger than max", FailureKind.DEFECT),
+    ErrorRule("RESOURCE_EXHAUSTED", r"received metadata size exceeds", FailureKind.DEFECT),
+    ErrorRule("RESOURCE_EXHAUSTED", r"Stream removed", FailureKind.DEFECT),
+    ErrorRule("RESOURCE_EXHAUSTED", r"", FailureKind.OVERLOAD),
+    ErrorRule("DEADLINE_EXCEEDED", BETWEEN + r"Request timed out after ", FailureKind.NO_BROKER),
+    ErrorRule("DEADLINE_EXCEEDED", r"[Dd]eadline [Ee]xceeded", FailureKind.LATE),
+    ErrorRule("DEADLINE_EXCEEDED", r"", FailureKind.UNCERTAIN),
+    ErrorRule("ABORTED", r"", FailureKind.UNCERTAIN),
+    ErrorRule("CANCELLED", r"", FailureKind.UNCERTAIN),
+    ErrorRule("INTERNAL", r"Unexpected error occurred between gateway and broker .*Processing paused for partition",
+        FailureKind.PAUSED),
+    ErrorRule("INTERNAL", REQUEST_FAILED + r"Failed to convert JSON to MessagePack", FailureKind.FINAL),
     # 8.5 says INTERNAL where 8.6 says ABORTED.
-    Row("INTERNAL", REQUEST_FAILED + r"(Connection|Channel) .* was closed", Verdict.UNCERTAIN),
-    Row("INTERNAL", r"(Stream removed|Received RST_STREAM|RST_STREAM|GOAWAY)", Verdict.UNCERTAIN),
-    Row("UNKNOWN", r"Application error processing RPC", Verdict.FINAL),
-    Row("UNKNOWN", r"Stream removed", Verdict.UNCERTAIN),
-    Row("UNAUTHENTICATED", r"", Verdict.CREDENTIALS),
-    Row("INVALID_ARGUMENT", r"", Verdict.FINAL),
-    Row("NOT_FOUND", r"", Verdict.FINAL),
-    Row("ALREADY_EXISTS", r"", Verdict.FINAL),
-    Row("PERMISSION_DENIED", r"", Verdict.FINAL),
-    Row("FAILED_PRECONDITION", r"", Verdict.FINAL),
-    Row("UNIMPLEMENTED", r"", Verdict.FINAL),
+    ErrorRule("INTERNAL", REQUEST_FAILED + r"(Connection|Channel) .* was closed", FailureKind.UNCERTAIN),
+    ErrorRule("INTERNAL", r"(Stream removed|Received RST_STREAM|RST_STREAM|GOAWAY)", FailureKind.UNCERTAIN),
+    ErrorRule("UNKNOWN", r"Application error processing RPC", FailureKind.FINAL),
+    ErrorRule("UNKNOWN", r"Stream removed", FailureKind.UNCERTAIN),
+    ErrorRule("UNAUTHENTICATED", r"", FailureKind.CREDENTIALS),
+    ErrorRule("INVALID_ARGUMENT", r"", FailureKind.FINAL),
+    ErrorRule("NOT_FOUND", r"", FailureKind.FINAL),
+    ErrorRule("ALREADY_EXISTS", r"", FailureKind.FINAL),
+    ErrorRule("PERMISSION_DENIED", r"", FailureKind.FINAL),
+    ErrorRule("FAILED_PRECONDITION", r"", FailureKind.FINAL),
+    ErrorRule("UNIMPLEMENTED", r"", FailureKind.FINAL),
 )  # fmt: skip
 
 
-def classify(status: str, text: str) -> Verdict:
-    """The verdict on an answer with gRPC status name `status` and details `text`."""
-    return next((row.verdict for row in ROWS if row.matches(status, text)), Verdict.DEFECT)
+def classify(status: str, text: str) -> FailureKind:
+    """The kind on an answer with gRPC status name `status` and details `text`."""
+    return next((rule.kind for rule in RULES if rule.matches(status, text)), FailureKind.DEFECT)
 
 
 def partition(text: str) -> int | None:
@@ -137,11 +137,11 @@ def partition(text: str) -> int | None:
 class Failure(Exception):
     """One attempt that was not answered with OK."""
 
-    def __init__(self, code: Code, text: str, verdict: Verdict, source: Source = Source.GATEWAY) -> None:
+    def __init__(self, code: Code, text: str, kind: FailureKind, source: Source = Source.GATEWAY) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
-        self.verdict = verdict
+        self.kind = kind
         self.source = source
 
     @classmethod
@@ -151,15 +151,15 @@ class Failure(Exception):
 
 
 class GatewayError(CommandError):
-    """A command that failed on its way to, in or from the engine; `verdict` says how."""
+    """A command that failed on its way to, in or from the engine; `kind` says how."""
 
     def __init__(self, failure: Failure, message: str, **rest: Any) -> None:
         super().__init__(failure.code, message, source=failure.source, **rest)
-        self.verdict = failure.verdict
+        self.kind = failure.kind
 
 
 def error(
-    failure: Failure, *, repeatable: bool = False, attempts: int = 1, unsure: bool = False, size: int = 0
+    failure: Failure, *, idempotent: bool = False, attempts: int = 1, unsure: bool = False, size: int = 0
 ) -> GatewayError:
     """The error that a caller gets for the last failure of a call.
 
@@ -178,8 +178,8 @@ def error(
     return GatewayError(
         failure,
         message,
-        outcome=Outcome.UNKNOWN if unsure else failure.verdict.outcome,
-        retryable=failure.verdict.retryable(repeatable),
+        outcome=Outcome.UNKNOWN if unsure else failure.kind.outcome,
+        retryable=failure.kind.retryable(idempotent),
         details=details or None,
     )
 
@@ -203,12 +203,12 @@ def _suggestion(failure: Failure, details: dict[str, Any], unsure: bool, size: i
 _ADDRESS = re.compile(
     r"(?:\bipv[46]:)?(?:[\w.-]*/)?(?:\[[\da-fA-F:.]+\]|%5B[\da-fA-F:.%]+?%5D|[A-Za-z\d_.-]+):\d{1,5}\b"
 )
-_ABOUT_CONNECTIONS = frozenset({Verdict.UNREACHABLE, Verdict.UNCERTAIN, Verdict.NO_BROKER})
+_ABOUT_CONNECTIONS = frozenset({FailureKind.UNREACHABLE, FailureKind.UNCERTAIN, FailureKind.NO_BROKER})
 
 
 def _shown(failure: Failure) -> str:
     # Texts about connections name internal hosts; callers on the other side of a queue need not learn them.
-    if failure.source is Source.GATEWAY and failure.verdict in _ABOUT_CONNECTIONS:
+    if failure.source is Source.GATEWAY and failure.kind in _ABOUT_CONNECTIONS:
         return _ADDRESS.sub("<address>", failure.text)
     return failure.text
 

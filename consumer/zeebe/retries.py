@@ -6,21 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from consumer.core import backoff
-from consumer.zeebe.failures import Failure, GatewayError, Verdict, error
+from consumer.zeebe.failures import Failure, FailureKind, GatewayError, error
 from zeebe_amqp.errors import Outcome
 
 NO_PARTITION_ATTEMPTS = 3
 """Attempts when the partition is not there: a leader comes back within these, a bad key never does."""
 
-_FOR_ALL = frozenset({Verdict.OVERLOAD, Verdict.PAUSED, Verdict.UNREACHABLE, Verdict.NO_PARTITION})
-_FOR_REPEATABLE = frozenset({Verdict.LATE, Verdict.UNCERTAIN, Verdict.NO_BROKER})
+_FOR_ALL = frozenset({FailureKind.OVERLOAD, FailureKind.PAUSED, FailureKind.UNREACHABLE, FailureKind.NO_PARTITION})
+_FOR_REPEATABLE = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.NO_BROKER})
 
 
 @dataclass
 class Retries:
     """The attempts of one call so far."""
 
-    repeatable: bool
+    idempotent: bool
     deadline: float | None
     """When the caller stops waiting, seconds since 1970."""
     random: Callable[[], float]
@@ -35,23 +35,23 @@ class Retries:
     def after(self, failure: Failure, now: float) -> float | None:
         """Count a failed attempt; the seconds until the next one, None when there is none."""
         self.made += 1
-        delay = self._delay(failure.verdict)
+        delay = self._delay(failure.kind)
         if delay is not None and self.deadline is not None and now + delay >= self.deadline:
             delay = None
         if delay is not None:
-            self.unsure = self.unsure or failure.verdict.outcome is Outcome.UNKNOWN
+            self.unsure = self.unsure or failure.kind.outcome is Outcome.UNKNOWN
         return delay
 
     def error(self, failure: Failure) -> GatewayError:
         """What the caller is told when `failure` was the last one."""
-        return error(failure, repeatable=self.repeatable, attempts=self.made, unsure=self.unsure, size=self.size)
+        return error(failure, idempotent=self.idempotent, attempts=self.made, unsure=self.unsure, size=self.size)
 
-    def _delay(self, verdict: Verdict) -> float | None:
-        if verdict is Verdict.CREDENTIALS and not self.refreshed:
+    def _delay(self, kind: FailureKind) -> float | None:
+        if kind is FailureKind.CREDENTIALS and not self.refreshed:
             self.refreshed = True
             return 0.0
-        if self.made >= (NO_PARTITION_ATTEMPTS if verdict is Verdict.NO_PARTITION else backoff.ATTEMPTS):
+        if self.made >= (NO_PARTITION_ATTEMPTS if kind is FailureKind.NO_PARTITION else backoff.ATTEMPTS):
             return None
-        if verdict in _FOR_ALL or (self.repeatable and verdict in _FOR_REPEATABLE):
+        if kind in _FOR_ALL or (self.idempotent and kind in _FOR_REPEATABLE):
             return backoff.delay(self.made, self.random)
         return None

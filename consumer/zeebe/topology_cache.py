@@ -12,7 +12,7 @@ PAUSE = 1.0
 """Seconds after a failed question before it is asked again."""
 
 
-class Cluster:
+class TopologyCache:
     """The gateway's version and the number of partitions, once known."""
 
     def __init__(self, ask: Callable[[], Awaitable[pb.TopologyResponse]], clock: Callable[[], float]) -> None:
@@ -36,8 +36,8 @@ class Cluster:
         self.version = None
         self.partitions = None
 
-    async def learn(self, patience: float) -> None:
-        """Ask, one question for all who want to know, and wait `patience` seconds for the answer.
+    async def learn(self, within: float) -> None:
+        """Ask, one question for all who want to know, and wait `within` seconds for the answer.
 
         Afterwards things may still be unknown. Never raises.
         """
@@ -46,7 +46,7 @@ class Cluster:
                 return
             self._asking = asyncio.create_task(self._question())
         # Only waited for: one caller who gives up must not take the answer from the others.
-        await asyncio.wait({self._asking}, timeout=patience)
+        await asyncio.wait({self._asking}, timeout=within)
 
     async def _question(self) -> None:
         try:

@@ -47,16 +47,16 @@ class Reply:
             return f"{self.operation}.result"
         return f"{self.operation}.error" if self.operation in COMMANDS else "error"
 
-    def is_final(self, repeatable: bool) -> bool:
+    def is_final(self, idempotent: bool) -> bool:
         """Whether a repetition of the request must get this very answer.
 
-        It must when the command went out and running it again would be wrong. `repeatable`: it may run twice.
+        It must when the command went out and running it again would be wrong. `idempotent`: it may run twice.
         """
         error = self.error
         if error is None:
             return True
         if error.outcome is Outcome.UNKNOWN:
-            return not repeatable
+            return not idempotent
         # Refused credentials are the service's to mend; after that the same request should run.
         return error.source is Source.GATEWAY and not error.retryable and error.code is not Code.UNAUTHENTICATED
 

@@ -16,7 +16,7 @@ from tests.faults.history import History
 from tests.integration.stage import create, delete
 from zeebe_amqp import wire
 
-TROUBLE = (AMQPError, OSError, TimeoutError, RuntimeError)
+CONNECTION_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
 NUMBER = 4
 """Callers, each with connections and a reply queue of its own."""
 SILENT = 10
@@ -55,7 +55,7 @@ class Callers:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        with suppress(*TROUBLE):
+        with suppress(*CONNECTION_ERRORS):
             await delete(self._url, tuple(self.queues))
 
     async def send(self, number: int, pause: float = 0.0) -> None:
@@ -74,7 +74,7 @@ class Callers:
     async def _call(self, share: list[int], reply_to: str, pause: float) -> None:
         left = [(number, uuid.uuid4().hex) for number in reversed(share)]
         while left:
-            with suppress(*TROUBLE):
+            with suppress(*CONNECTION_ERRORS):
                 async with await aio_pika.connect(self._url, timeout=CONFIRM) as connection:
                     channel = await connection.channel(on_return_raises=True)
                     while left:
@@ -101,7 +101,7 @@ class Callers:
 
     async def _receive(self, queue: str, note: Callable[[AbstractIncomingMessage], Awaitable[None]]) -> None:
         while True:
-            with suppress(*TROUBLE):
+            with suppress(*CONNECTION_ERRORS):
                 async with await aio_pika.connect(self._url, timeout=CONFIRM) as connection:
                     channel = await connection.channel()
                     lost = asyncio.Event()
@@ -112,10 +112,10 @@ class Callers:
 
     async def _answered(self, message: AbstractIncomingMessage) -> None:
         self._history.answered(str(message.correlation_id), str(message.message_id), message.body)
-        with suppress(*TROUBLE):
+        with suppress(*CONNECTION_ERRORS):
             await message.ack()
 
     async def _buried(self, message: AbstractIncomingMessage) -> None:
         self._history.buried(str(message.correlation_id), str(message.headers.get(wire.ERROR_CODE)))
-        with suppress(*TROUBLE):
+        with suppress(*CONNECTION_ERRORS):
             await message.ack()

@@ -18,7 +18,7 @@ from scripts.process import Process, free_port
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.fakes.gateway import FakeGateway, answer
 from tests.integration import processes
-from tests.integration.stage import PATIENCE
+from tests.integration.stage import TIMEOUT
 
 SERVICE = "/gateway_protocol.Gateway"
 CREATE = "CreateProcessInstance"
@@ -83,7 +83,7 @@ class Program:
         environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
         self._log.write_text("")
         self._process = Process(self._command, environment, self._log)
-        await asyncio.to_thread(self._process.wait_until, lambda: "listening" in self._log.read_text(), PATIENCE)
+        await asyncio.to_thread(self._process.wait_until, lambda: "listening" in self._log.read_text(), TIMEOUT)
 
     async def stop(self) -> None:
         """SIGTERM."""
@@ -130,7 +130,7 @@ class JobCounter:
                 pb.DeployResourceRequest.SerializeToString,
                 pb.DeployResourceResponse.FromString,
             )
-            deploy(request, timeout=PATIENCE)
+            deploy(request, timeout=TIMEOUT)
 
     def count(self) -> Counter[str]:
         """Executions by identity; while the engine is away, what was counted before."""
@@ -151,7 +151,7 @@ class JobCounter:
                 pb.ActivateJobsRequest.SerializeToString,
                 pb.ActivateJobsResponse.FromString,
             )
-            responses = activate(request, timeout=PATIENCE)
+            responses = activate(request, timeout=TIMEOUT)
             return {job.key: job.variables for response in responses for job in response.jobs}
 
 

@@ -11,7 +11,7 @@ from tests.fakes.gateway import Request, Step, answer
 from tests.faults.gateways import CREATE, LATENCY
 from tests.faults.proxy import ACK, PUBLISH, Way
 from tests.faults.world import World
-from tests.integration.stage import PATIENCE, eventually
+from tests.integration.stage import TIMEOUT, eventually
 
 CAUGHT = 8
 """Requests that are held at the moment when the fault strikes."""
@@ -58,7 +58,7 @@ async def _at_gateway(world: World) -> AsyncIterator[None]:
 
     world.inside.always(CREATE, held)
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             for _ in range(CAUGHT):
                 await reached.acquire()
         yield

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Self
 
 from scripts.process import free_port
-from tests.integration.stage import PATIENCE
+from tests.integration.stage import TIMEOUT
 
 CHUNK = 65_536
 PUBLISH = b"\x00\x3c\x00\x28"
@@ -182,7 +182,7 @@ class Proxy:
 
     async def another(self) -> None:
         """Wait for a new connection that speaks."""
-        async with asyncio.timeout(2 * PATIENCE):
+        async with asyncio.timeout(2 * TIMEOUT):
             while all(connection.frozen for connection in self._connections):  # noqa: ASYNC110 - another program's
                 await asyncio.sleep(0.05)
 
@@ -190,7 +190,7 @@ class Proxy:
         """Reset all connections, then one new one after each of `limits` bytes, both ways together."""
         self._limits = deque(limits)
         self.reset()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while self._limits:  # noqa: ASYNC110 - they are used up by another program
                 await asyncio.sleep(0.02)
 
@@ -202,7 +202,7 @@ class Proxy:
         """Wait until `number` patterns (chunks, without a pattern) are held."""
         hold = self.holding
         assert hold is not None
-        async with asyncio.timeout(PATIENCE), hold.more:
+        async with asyncio.timeout(TIMEOUT), hold.more:
             await hold.more.wait_for(lambda: hold.seen >= number)
 
     def release(self) -> None:

@@ -15,11 +15,11 @@ from aio_pika.abc import AbstractChannel
 
 from scripts.consumer import Consumer
 from scripts.rabbitmq import RabbitMQ
-from tests.faults.callers import CONFIRM, TROUBLE, Callers
+from tests.faults.callers import CONFIRM, CONNECTION_ERRORS, Callers
 from tests.faults.gateways import ClusterGateway, EngineGateway, InsideGateway, ProgramGateway
 from tests.faults.history import History
 from tests.faults.proxy import Proxy
-from tests.integration.stage import PATIENCE, UNMEASURED, consumer_of, delete
+from tests.integration.stage import TIMEOUT, UNMEASURED, consumer_of, delete
 
 CONCURRENCY = 32
 AnyGateway: TypeAlias = InsideGateway | ProgramGateway | ClusterGateway | EngineGateway
@@ -101,10 +101,10 @@ class World:
         return found
 
     async def _kept(self, queue: str) -> set[str]:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while True:
                 # A queue may still be electing its leader after a crash of the broker.
-                with suppress(*TROUBLE):
+                with suppress(*CONNECTION_ERRORS):
                     async with await aio_pika.connect(self.broker.url, timeout=CONFIRM) as connection:
                         return await _drained(await connection.channel(), queue)
                 await asyncio.sleep(0.5)

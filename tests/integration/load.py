@@ -11,7 +11,7 @@ import aio_pika
 from aio_pika.exceptions import AMQPError
 
 from tests.fakes.gateway import FakeGateway, Request, Step, answer
-from tests.integration.stage import PATIENCE, Stage, create, eventually
+from tests.integration.stage import TIMEOUT, Stage, create, eventually
 from zeebe_amqp.reply import Reply
 
 CREATE = "CreateProcessInstance"
@@ -83,7 +83,7 @@ class Load:
             channel = await connection.channel()
             queue = await channel.declare_queue(self.reply_to, durable=True)
             try:
-                async with asyncio.timeout(PATIENCE), queue.iterator(no_ack=True) as messages:
+                async with asyncio.timeout(TIMEOUT), queue.iterator(no_ack=True) as messages:
                     async for message in messages:
                         replies[str(message.correlation_id)] = Reply.decode(message.body)
                         if len(replies) == len(self.ids):
@@ -111,6 +111,6 @@ async def loaded(stage: Stage, number: int = 300) -> AsyncIterator[Load]:
     try:
         await eventually(lambda: load.sent > number / 3, "a third of the requests sent")
         yield load
-        await asyncio.wait_for(sending, PATIENCE)
+        await asyncio.wait_for(sending, TIMEOUT)
     finally:
         sending.cancel()

@@ -22,7 +22,7 @@ from zeebe_amqp import wire
 
 UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
 """For programs whose lines nobody needs to count: other tests run them all, and counting takes time."""
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds that a test waits for what must happen."""
 
 
@@ -64,7 +64,7 @@ class Graveyard:
 
     async def of(self, body: bytes) -> AbstractIncomingMessage:
         """The first dead letter with that body, as soon as it is there."""
-        async with asyncio.timeout(PATIENCE), self._more:
+        async with asyncio.timeout(TIMEOUT), self._more:
             await self._more.wait_for(lambda: any(message.body == body for message in self.buried))
         return next(message for message in self.buried if message.body == body)
 
@@ -154,8 +154,8 @@ async def delete(url: str, queues: tuple[str, ...]) -> None:
 async def eventually(true: Any, what: str, pause: float = 0.05) -> None:
     """Wait until `true()` is so, looking every `pause` seconds; `what` says what was waited for."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while not true():  # noqa: ASYNC110 - what is waited for happens in another program
                 await asyncio.sleep(pause)
     except TimeoutError:
-        raise AssertionError(f"not within {PATIENCE:g} s: {what}") from None
+        raise AssertionError(f"not within {TIMEOUT:g} s: {what}") from None

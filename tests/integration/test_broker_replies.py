@@ -19,7 +19,7 @@ from tests.conftest import Broker
 from tests.fakes.gateway import Request, Step, answer, fail
 from tests.integration.caller import Caller
 from tests.integration.rawamqp import RawPublisher, content
-from tests.integration.stage import PATIENCE, Stage, create, eventually, staged
+from tests.integration.stage import TIMEOUT, Stage, create, eventually, staged
 from zeebe_amqp import __version__
 from zeebe_amqp.reply import Reply
 
@@ -162,7 +162,7 @@ async def test_a_direct_reply_arrives_once_and_is_not_taken_for_lost(stage: Stag
     arrived = await direct(caller.channel)
     for number in range(5):
         await caller.publish(TOPOLOGY, reply_to=DIRECT, correlation_id=f"direct-{number}")
-    replies = [await asyncio.wait_for(arrived.get(), PATIENCE) for _ in range(5)]
+    replies = [await asyncio.wait_for(arrived.get(), TIMEOUT) for _ in range(5)]
     assert {reply.correlation_id for reply in replies} == {f"direct-{number}" for number in range(5)}
     assert (await caller.call("topology")).ok
     assert arrived.empty()

@@ -17,7 +17,7 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from yarl import URL
 
-from consumer.dead_letters.queue import MOST_RETURNS, opened
+from consumer.dead_letters.queue import MAX_RETURNS, opened
 from consumer.rabbitmq import BrokerError
 from scripts.rabbitmq import RabbitMQ
 from tests.integration.caller import Caller
@@ -90,10 +90,10 @@ async def test_looking_very_often_loses_nothing(board: Board) -> None:
     name = await board.bury(b'{"a":1}', correlation_id="c", priority=3)
     before = (await board.run("show", name)).rows[0]
     before["headers"].pop("x-delivery-count", 0)
-    for _ in range(2 * MOST_RETURNS + 3):
+    for _ in range(2 * MAX_RETURNS + 3):
         assert await board.ids() == [name]
     after = (await board.run("show", name)).rows[0]
-    assert after["headers"].pop("x-delivery-count", 0) < MOST_RETURNS
+    assert after["headers"].pop("x-delivery-count", 0) < MAX_RETURNS
     assert after["headers"].pop("original-queue") == board.queue
     assert {**after, "properties": {}} == {**before, "properties": {}}
     assert after["properties"] == {**before["properties"], "delivery_mode": 2}
@@ -219,7 +219,7 @@ async def test_what_cannot_be_written_again_stays_and_is_told(board: Board) -> N
         await publisher.publish(wire.DEAD_LETTER, b"{}", content(headers=headers))
     ended = await board.run("replay", "odd", "--queue", board.queue)
     assert (ended.code, ended.rows[0]["problem"]) == (1, "its header 'mine' cannot be written again as it was; drop it")
-    for _ in range(MOST_RETURNS + 2):
+    for _ in range(MAX_RETURNS + 2):
         assert await board.ids() == ["odd"]
 
 

@@ -146,9 +146,9 @@ async def test_a_frozen_engine_leaves_the_outcome_open(engine_scene: Scene, own_
         engine_scene.caller.call("publish-message", message, headers=headers),
     )
     own_zeebe.process.resume()
-    for reply, repeatable in zip(replies, (False, True), strict=True):
+    for reply, idempotent in zip(replies, (False, True), strict=True):
         error = refused(reply)
-        assert (error.code, error.outcome, error.retryable) == (Code.DEADLINE_EXCEEDED, Outcome.UNKNOWN, repeatable)
+        assert (error.code, error.outcome, error.retryable) == (Code.DEADLINE_EXCEEDED, Outcome.UNKNOWN, idempotent)
     assert await engine_scene.instance()
 
 

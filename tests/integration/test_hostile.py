@@ -18,7 +18,7 @@ from tests.conftest import Broker
 from tests.integration import rawamqp
 from tests.integration.caller import Caller
 from tests.integration.rawamqp import RawPublisher, content, entry, short, table
-from tests.integration.stage import PATIENCE, Stage, create, eventually, staged
+from tests.integration.stage import TIMEOUT, Stage, create, eventually, staged
 from zeebe_amqp.reply import Reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -123,7 +123,7 @@ async def test_an_odd_header_is_as_if_absent(stage: Stage, caller: Caller, heade
     texts = {"correlation_id": short(correlation.encode()), "reply_to": short(caller.reply_to.encode())}
     async with RawPublisher(stage.url) as raw:
         await raw.publish(caller.commands, marked(), content(headers=headers, **texts))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         assert Reply.decode((await reply).body).ok
     await assert_undisturbed(stage, caller)
 

@@ -77,7 +77,7 @@ async def test_what_another_living_process_runs_is_running(store: Database) -> N
     for _ in range(3):
         assert (await second.claim("a", DIGEST)).state is State.RUNNING
         await asyncio.sleep(LEASE / 2)
-    assert (await second.claim("a", OTHER)).state is State.TAKEN
+    assert (await second.claim("a", OTHER)).state is State.CONFLICT
     await first.finish("a", Reply("x", 1))
     assert (await second.claim("a", DIGEST)).reply == await first_reply(first)
 
@@ -90,9 +90,9 @@ async def test_when_its_owner_dies_it_is_abandoned_and_one_takes_it_over(store: 
     first, second, third = [await store.leased(limits()) for _ in range(3)]
     await first.claim("a", DIGEST)
     await die(first)
-    assert await change(second, "a", State.RUNNING) is State.ABANDONED
+    assert await change(second, "a", State.RUNNING) is State.ORPHANED
     claims = await asyncio.gather(second.claim("a", DIGEST), third.claim("a", DIGEST))
-    assert {claim.state for claim in claims} == {State.ABANDONED, State.RUNNING}
+    assert {claim.state for claim in claims} == {State.ORPHANED, State.RUNNING}
 
 
 async def test_who_was_taken_over_does_not_replace_the_answer(store: Database) -> None:

@@ -25,7 +25,7 @@ from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE, Gate
-from tests.integration.stage import PATIENCE, UNMEASURED, Stage, create, eventually, staged
+from tests.integration.stage import TIMEOUT, UNMEASURED, Stage, create, eventually, staged
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code, Outcome
 from zeebe_amqp.reply import Reply
@@ -235,7 +235,7 @@ async def test_a_ledger_that_cannot_be_written_stops_consuming_until_it_can(stag
             answered = caller.expect(later)
             await left_in(caller, stage.consumer.queues[0])
         assert Reply.decode((await call).body).ok
-        assert Reply.decode((await asyncio.wait_for(answered, PATIENCE)).body).ok
+        assert Reply.decode((await asyncio.wait_for(answered, TIMEOUT)).body).ok
     assert stage.gateway.count(CREATE) == 3
     await eventually(lambda: stage.consumer.get("/readyz")[0] == 200, "ready again")
 
@@ -243,7 +243,7 @@ async def test_a_ledger_that_cannot_be_written_stops_consuming_until_it_can(stag
 async def left_in(caller: Caller, queue: str) -> None:
     """Wait until a message stays in the queue; consumers that were cancelled count as long as they hold a message."""
     seen = 0
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while seen < 10:
             found = await caller.channel.declare_queue(queue, passive=True)
             seen = seen + 1 if found.declaration_result.message_count else 0
@@ -262,7 +262,7 @@ def program(directory: Path, *arguments: str) -> str:
     }
     log = directory / "consumer.log"
     process = Process([sys.executable, "-m", "consumer", *arguments], environment, log)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while process.running and "connecting to RabbitMQ" not in log.read_text() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.stop()

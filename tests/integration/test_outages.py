@@ -25,7 +25,7 @@ from tests.fakes.gateway import FakeGateway
 from tests.integration.caller import Caller
 from tests.integration.load import Gate, loaded
 from tests.integration.rawamqp import RawPublisher, content, short
-from tests.integration.stage import PATIENCE, Stage, consumer_of, create, delete, eventually, staged
+from tests.integration.stage import TIMEOUT, Stage, consumer_of, create, delete, eventually, staged
 from zeebe_amqp import __version__, wire
 from zeebe_amqp.reply import Reply
 
@@ -72,7 +72,7 @@ async def test_a_command_that_runs_when_the_connection_is_lost_is_not_cut_off_an
     async with await aio_pika.connect(stage.url) as connection:
         queue = await (await connection.channel()).get_queue(reply_to)
         correlations = set()
-        async with asyncio.timeout(PATIENCE), queue.iterator(no_ack=True) as messages:
+        async with asyncio.timeout(TIMEOUT), queue.iterator(no_ack=True) as messages:
             async for message in messages:
                 assert Reply.decode(message.body).ok
                 correlations.add(message.correlation_id)
@@ -160,7 +160,7 @@ async def test_a_deleted_dead_letter_queue_or_exchange_is_declared_again(stage: 
         body = b"not json " + uuid.uuid4().hex.encode()
         await caller.publish(body, reply_to=None)
         await eventually(lambda: stage.connections() >= 3, "the publishing connection opened again")
-        while (await caller.get(wire.DEAD_LETTER, PATIENCE)).body != body:
+        while (await caller.get(wire.DEAD_LETTER, TIMEOUT)).body != body:
             pass
         assert (await caller.call("topology")).ok
 
@@ -189,8 +189,8 @@ async def test_a_queue_with_other_arguments_is_named_with_the_argument_until_it_
         launched(tmp_path, own_rabbitmq.url, gateway.address, AMQP_QUEUES=name) as consumer,
     ):
         await eventually(lambda: "x-dead-letter-exchange" in str(consumer.reasons()), "readiness names the argument")
-        log = consumer.log.read_text()
-        assert f"inequivalent arg 'x-dead-letter-exchange' for queue '{name}'" in log
+        named = f"inequivalent arg 'x-dead-letter-exchange' for queue '{name}'"
+        await eventually(lambda: named in consumer.log.read_text(), "the log names it, too")
         assert consumer.get("/livez")[0] == 200
         done = await check(tmp_path, own_rabbitmq.url, gateway.address, AMQP_QUEUES=name)
         assert done == (1, {"broker": False, "gateway": True}, done[2])
@@ -306,7 +306,7 @@ async def test_a_second_signal_ends_it_at_once(stage: Stage) -> None:
         await eventually(lambda: "draining" in stage.log(), "it drains")
         stage.consumer.signal(SIGTERM)
         assert stage.consumer.process is not None
-        assert await asyncio.to_thread(stage.consumer.process.wait, PATIENCE) == 1
+        assert await asyncio.to_thread(stage.consumer.process.wait, TIMEOUT) == 1
         gate.open()
         await stage.another()
         await eventually(lambda: caller.arrived, "another consumer answered")
@@ -320,7 +320,7 @@ async def test_a_request_that_is_tried_again_does_not_hold_up_the_end(own_rabbit
             await caller.publish(create(id="waits"), reply_to=None)
             await asyncio.sleep(1)
             assert await asyncio.to_thread(consumer.stop) == 0
-            assert (await caller.get(caller.commands, PATIENCE)).redelivered
+            assert (await caller.get(caller.commands, TIMEOUT)).redelivered
 
 
 async def test_a_consumer_that_cannot_reach_its_broker_ends_at_once(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from scripts.rabbitmq import RabbitMQ
 from tests.fakes.gateway import BUSY, Request, Step, answer, fail
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE, Gate
-from tests.integration.stage import PATIENCE, Stage, create, eventually, staged
+from tests.integration.stage import TIMEOUT, Stage, create, eventually, staged
 from zeebe_amqp.reply import Reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -49,7 +49,7 @@ async def consumers(stage: Stage, queue: str) -> int:
 
 async def until_consumed(stage: Stage, number: int) -> None:
     """Wait until every queue has that many consumers."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         for queue in stage.consumer.queues:
             while await consumers(stage, queue) != number:  # noqa: ASYNC110 - the broker tells nobody
                 await asyncio.sleep(0.1)
@@ -72,7 +72,7 @@ async def test_without_a_gateway_requests_stay_in_their_queue_and_are_served_whe
         assert stage.metric("circuit_state") == 1
         calls = [asyncio.ensure_future(caller.request(create(id=number))) for number in range(20)]
         await caller.publish(create(id="forgotten"), reply_to=None)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while await messages(stage, caller.commands) != 21:  # noqa: ASYNC110 - the broker tells nobody
                 await asyncio.sleep(0.1)
         assert not any(call.done() for call in calls)

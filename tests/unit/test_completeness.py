@@ -109,13 +109,13 @@ def failed(code: Code, source: Source, outcome: Outcome, retryable: bool) -> Rep
 @pytest.mark.parametrize("code", Code)
 def test_every_code_is_settled_and_nothing_that_failed_is_forgotten(code: Code) -> None:
     """Whoever waits is told; where nobody does, what failed is tried again or kept as a dead letter."""
-    for source, outcome, retryable, repeatable in itertools.product(Source, Outcome, (True, False), (True, False)):
+    for source, outcome, retryable, idempotent in itertools.product(Source, Outcome, (True, False), (True, False)):
         reply = failed(code, source, outcome, retryable)
-        told = settle(reply, answerable=True, repeatable=repeatable, waited=0, forget_retry=900)
-        alone = settle(reply, answerable=False, repeatable=repeatable, waited=0, forget_retry=900)
+        told = settle(reply, answerable=True, idempotent=idempotent, waited=0, forget_retry=900)
+        alone = settle(reply, answerable=False, idempotent=idempotent, waited=0, forget_retry=900)
         assert told is Settlement.REPLY
         assert alone in {Settlement.AGAIN, Settlement.DEAD}
-        if outcome is Outcome.UNKNOWN and not retryable and not repeatable:
+        if outcome is Outcome.UNKNOWN and not retryable and not idempotent:
             assert alone is Settlement.DEAD  # a person decides
 
 

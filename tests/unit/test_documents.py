@@ -56,7 +56,7 @@ def test_the_words_about_repeating_agree_with_the_rows(operation: str) -> None:
         if operation == "publish-message"
         else []
     }
-    decided = [OPERATIONS[operation].repeatable(sample) for sample in samples.get(operation) or [None]]
+    decided = [OPERATIONS[operation].idempotent(sample) for sample in samples.get(operation) or [None]]
     words = operations_page.REPEATABLE.get(operation, "yes")
     expected = {"yes": [True], "only with a messageId and a timeToLive": [False, False, False, True]}
     assert decided == expected.get(words, [False])

@@ -19,4 +19,4 @@ def _cluster(response: pb.TopologyResponse, keys_as_text: bool, _: str | None = 
     return render(response, keys_as_text, response.gatewayVersion)
 
 
-OPERATIONS = (Operation(Topology, _topology, _cluster, repeatable=always, recorded=False),)
+OPERATIONS = (Operation(Topology, _topology, _cluster, idempotent=always, recorded=False),)

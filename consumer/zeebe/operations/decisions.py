@@ -17,4 +17,4 @@ def _evaluate_decision(command: EvaluateDecision) -> pb.EvaluateDecisionRequest:
     )
 
 
-OPERATIONS = (Operation(EvaluateDecision, _evaluate_decision, rendered, repeatable=always, recorded=False),)
+OPERATIONS = (Operation(EvaluateDecision, _evaluate_decision, rendered, idempotent=always, recorded=False),)

@@ -175,9 +175,9 @@ OPERATIONS = (
         attempt_timeout=_own_wait,
         when_late="the process instance, if it was created, goes on running",
     ),
-    Operation(CancelInstance, _cancel_instance, repeatable=always),
-    Operation(SetVariables, _set_variables, rendered, repeatable=always),
-    Operation(ResolveIncident, _resolve_incident, repeatable=always),
+    Operation(CancelInstance, _cancel_instance, idempotent=always),
+    Operation(SetVariables, _set_variables, rendered, idempotent=always),
+    Operation(ResolveIncident, _resolve_incident, idempotent=always),
     Operation(ModifyInstance, _modify_instance),
     Operation(MigrateInstance, _migrate_instance),
 )

@@ -39,7 +39,7 @@ def _evaluate_conditional(command: EvaluateConditional) -> pb.EvaluateConditiona
 
 
 OPERATIONS = (
-    Operation(PublishMessage, _publish_message, rendered, repeatable=_deduplicated),
+    Operation(PublishMessage, _publish_message, rendered, idempotent=_deduplicated),
     Operation(BroadcastSignal, _broadcast_signal, rendered),
     Operation(EvaluateConditional, _evaluate_conditional, rendered),
 )

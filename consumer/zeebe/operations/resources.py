@@ -47,7 +47,7 @@ def _deleted(
 _OF_FILES = frozenset({"tenantId"})
 
 OPERATIONS = (
-    Operation(DeployProcess, _deploy_process, _deployed_processes, repeatable=always, in_metadata=_OF_FILES),
-    Operation(DeployResource, _deploy_resource, rendered, repeatable=always, in_metadata=_OF_FILES),
-    Operation(DeleteResource, _delete_resource, _deleted, repeatable=always),
+    Operation(DeployProcess, _deploy_process, _deployed_processes, idempotent=always, in_metadata=_OF_FILES),
+    Operation(DeployResource, _deploy_resource, rendered, idempotent=always, in_metadata=_OF_FILES),
+    Operation(DeleteResource, _delete_resource, _deleted, idempotent=always),
 )

@@ -14,12 +14,12 @@ from zeebe_amqp.commands import Command
 
 
 def never(_: Any) -> bool:
-    """Not repeatable: a second run would do it twice."""
+    """Not idempotent: a second run would do it twice."""
     return False
 
 
 def always(_: Any) -> bool:
-    """Repeatable: a second run leaves the engine as the first did, or says harmlessly that it is done."""
+    """Idempotent: a second run leaves the engine as the first did, or says harmlessly that it is done."""
     return True
 
 
@@ -49,9 +49,9 @@ class Operation:
 
     Pure. A version of None is not known.
     """
-    repeatable: Callable[[Any], bool] = never
+    idempotent: Callable[[Any], bool] = never
     """Whether running this very command twice is harmless (delivery rules)."""
-    relieving: bool = False
+    exempt_from_limit: bool = False
     """Whether it takes load off the engine, and so is never held back by backpressure."""
     recorded: bool = True
     """Whether the ledger keeps its answer; false for what changes nothing."""

@@ -14,17 +14,17 @@ from aiormq.exceptions import AMQPError, AuthenticationError, ProbableAuthentica
 from yarl import URL
 
 __all__ = [
+    "CONNECTION_ERRORS",
     "PORTS",
     "RPC_TIMEOUT",
-    "TROUBLE",
     "LoginRefused",
     "being_cancelled",
     "close",
     "connect",
-    "library_calls",
+    "describe",
     "login",
     "place",
-    "said",
+    "translated_errors",
 ]
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ PORTS = {"amqp": 5672, "amqps": 5671}
 DEFAULT_LOGIN = "guest"
 """The name that the AMQP library uses where the address has none."""
 
-TROUBLE = (AMQPError, OSError, TimeoutError, RuntimeError)
+CONNECTION_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
 """What a call to the broker raises when the broker or the way to it is the cause."""
 
 
@@ -59,7 +59,7 @@ async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> Abs
 
     Raises:
         LoginRefused: at once, and again as long as the credentials are the same.
-        One of TROUBLE: otherwise.
+        One of CONNECTION_ERRORS: otherwise.
     """
     query = {"heartbeat": str(HEARTBEAT), "name": name, **URL(url).query}
     try:
@@ -93,15 +93,15 @@ def _refusal(url: str, error: Exception) -> str:
 async def close(connection: AbstractConnection) -> None:
     """Close a connection that may be broken; never raises for that."""
     try:
-        with library_calls():
+        with translated_errors():
             async with asyncio.timeout(RPC_TIMEOUT):
                 await connection.close()
-    except TROUBLE:
+    except CONNECTION_ERRORS:
         log.debug("closing a broken connection", exc_info=True)
 
 
 @contextmanager
-def library_calls() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
     """Raise ConnectionError for the two odd ways in which the AMQP library ends what waits on a lost connection.
 
     One is a bare Exception, the other a CancelledError although nobody cancelled: taken for a real one, that would
@@ -125,7 +125,7 @@ def being_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def said(error: BaseException | None) -> str:
+def describe(error: BaseException | None) -> str:
     """An error in one line, for a log; None is the end of a connection without one."""
     if error is None or (isinstance(error, asyncio.CancelledError) and not error.args):
         return "closed"

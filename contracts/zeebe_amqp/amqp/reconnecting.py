@@ -14,15 +14,15 @@ from aio_pika.abc import AbstractConnection
 from yarl import URL
 
 from zeebe_amqp.amqp.connection import (
+    CONNECTION_ERRORS,
     PORTS,
-    TROUBLE,
     LoginRefused,
     being_cancelled,
     close,
     connect,
-    library_calls,
+    describe,
     place,
-    said,
+    translated_errors,
 )
 from zeebe_amqp.client.answers import failure
 from zeebe_amqp.errors import Code, CommandError, Outcome
@@ -31,7 +31,7 @@ __all__ = ["Ended", "Link", "Opened"]
 
 log = logging.getLogger(__name__)
 
-LONGEST_PAUSE = 5.0
+MAX_PAUSE = 5.0
 """Seconds between two attempts at most: callers are waiting."""
 FEW = 5
 """The failures that make the pause the longest; after a refused login nobody waits for the next attempt."""
@@ -87,10 +87,10 @@ class Link:
             except LoginRefused as error:
                 await self._disconnect()
                 raise failure(Code.UNAUTHENTICATED, str(error), None, outcome=Outcome.NOT_EXECUTED) from error
-            except TROUBLE as error:
+            except CONNECTION_ERRORS as error:
                 await self._disconnect()
                 _check_cancelled()
-                failures.append(f"{place(url)}: {said(error)}")
+                failures.append(f"{place(url)}: {describe(error)}")
             except BaseException:
                 await self._disconnect()
                 raise
@@ -125,8 +125,8 @@ class Link:
                 failures = FEW
                 self.denial = str(error)
                 self._denied(self.denial)
-            except TROUBLE as error:
-                log.warning("broker: %s", said(error))
+            except CONNECTION_ERRORS as error:
+                log.warning("broker: %s", describe(error))
             except Exception:  # whatever it is: nobody else would open the connection again
                 log.exception("broker: a defect while connecting")
             await self._disconnect()
@@ -139,9 +139,9 @@ class Link:
             if not ended.done():
                 ended.set_result(reason)
 
-        with library_calls():
+        with translated_errors():
             self._connection = await connect(url, self._name, self._tls)
-            self._connection.close_callbacks.add(lambda _, error=None: end(said(error)))
+            self._connection.close_callbacks.add(lambda _, error=None: end(describe(error)))
             self.denial = None
             await self._opened(self._connection, end)
         return ended
@@ -174,7 +174,7 @@ def checked(urls: Sequence[str]) -> tuple[str, ...]:
 
 def backoff(failures: int) -> float:
     """Seconds before the next attempt: at most 0.2 s at first, doubling up to 5 s; `failures` counts from 1."""
-    return min(LONGEST_PAUSE, 0.2 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
+    return min(MAX_PAUSE, 0.2 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
 
 
 def _unreachable(reasons: str) -> CommandError:

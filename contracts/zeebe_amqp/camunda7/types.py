@@ -27,7 +27,7 @@ JSON_FORMAT: Final = "application/json"
 """The only serialization of an Object that has a meaning outside of Java."""
 JAVA_FORMAT: Final = "application/x-java-serialized-object"
 """The data format of objects that only Java can read."""
-LONGEST_TEXT: Final = 4000
+MAX_TEXT: Final = 4000
 """UTF-16 units of a text that Camunda 7 can store as a String."""
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
@@ -123,8 +123,8 @@ def _any(value: Value) -> Converted:
 
 
 def _stored(json: bytes, text: str | None) -> Converted:
-    if text is not None and len(text.encode("utf-16-le")) > 2 * LONGEST_TEXT:
-        return Converted(json, camunda7=f"text of more than {LONGEST_TEXT} characters; use the type Json, Xml or Bytes")
+    if text is not None and len(text.encode("utf-16-le")) > 2 * MAX_TEXT:
+        return Converted(json, camunda7=f"text of more than {MAX_TEXT} characters; use the type Json, Xml or Bytes")
     return Converted(json)
 
 

@@ -16,7 +16,7 @@ from aiormq import Channel as RawChannel
 from aiormq.exceptions import ChannelAccessRefused
 
 from zeebe_amqp import wire
-from zeebe_amqp.amqp.connection import TROUBLE, LoginRefused, connect, library_calls, said
+from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, LoginRefused, connect, describe, translated_errors
 from zeebe_amqp.cli.connection import CONNECTION, Connection, connected
 from zeebe_amqp.cli.examples import Line
 from zeebe_amqp.cli.help import Explained
@@ -73,7 +73,7 @@ async def _watch(
     connection: Connection, name: str, exchange: str | None, keep: bool, count: int | None, seconds: float | None
 ) -> None:
     try:
-        with library_calls():
+        with translated_errors():
             async with await _connected(connection.urls) as opened:
                 channel = await opened.channel()
                 # Few at a time, so that what was not shown goes back at once; what is kept is held until the end.
@@ -85,8 +85,8 @@ async def _watch(
         raise _failed(code, str(error)) from error
     except LoginRefused as error:
         raise _failed(Code.UNAUTHENTICATED, str(error)) from error
-    except TROUBLE as error:
-        raise _failed(Code.UNAVAILABLE, f"the connection to the broker: {said(error)}") from error
+    except CONNECTION_ERRORS as error:
+        raise _failed(Code.UNAVAILABLE, f"the connection to the broker: {describe(error)}") from error
 
 
 async def _connected(urls: Sequence[str]) -> AbstractConnection:
@@ -97,7 +97,7 @@ async def _connected(urls: Sequence[str]) -> AbstractConnection:
             return await connect(url, NAME)
         except LoginRefused:  # the others have the same users
             raise
-        except TROUBLE:
+        except CONNECTION_ERRORS:
             continue
     return await connect(last, NAME)
 

@@ -20,7 +20,7 @@ from aiormq.exceptions import DeliveryError, PublishError
 from pamqp.commands import Basic
 
 from zeebe_amqp import wire
-from zeebe_amqp.amqp.connection import RPC_TIMEOUT, TROUBLE, library_calls
+from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, translated_errors
 from zeebe_amqp.amqp.reconnecting import Ended, Link
 from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Peer, Refused, Unroutable
 
@@ -112,7 +112,7 @@ class AmqpTransport:
         if channel is None:
             raise NotConnected
         try:
-            with library_calls():
+            with translated_errors():
                 async with asyncio.timeout(CONFIRM_TIMEOUT):
                     await channel.basic_publish(
                         request.body,
@@ -125,7 +125,7 @@ class AmqpTransport:
             raise Unroutable(str(error)) from error
         except DeliveryError as error:
             raise Refused(str(error)) from error
-        except TROUBLE as error:
+        except CONNECTION_ERRORS as error:
             if self._channel is channel:
                 # Also where only this publish hangs: on a new connection everything is sent again.
                 self._ended(channel, self._renew, f"a request was not confirmed: {type(error).__name__}: {error}")

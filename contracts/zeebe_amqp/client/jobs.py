@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 GIVEN_BACK: Final = "given back: the worker stopped before it began"
 """The error message of jobs that were fetched, but not begun."""
-LONGEST_PAUSE: Final = 30.0
+MAX_PAUSE: Final = 30.0
 """Seconds between two polls at most, while they fail."""
 
 
@@ -131,7 +131,7 @@ class Job:
             ThrowError(job_key=self.key, error_code=error_code, error_message=message, variables=variables)
         )
 
-    async def give_back(self) -> None:
+    async def requeue(self) -> None:
         """Let somebody else have it at once, with the tries it had.
 
         Raises:
@@ -239,7 +239,7 @@ class Jobs:
     async def aclose(self) -> None:
         """Stop, and give back what was fetched and not taken."""
         self.stop()
-        await _give_back(self._fetched)
+        await _requeue(self._fetched)
 
     async def fetch(self, limit: int | None = None) -> list[Job]:
         """Poll until there are jobs (at most `limit`; None = `at_once`), or until stopped: then none.
@@ -269,7 +269,7 @@ class Jobs:
     async def _kept(self, jobs: list[Job]) -> list[Job]:
         if not self._stopping.is_set():
             return jobs
-        await _give_back(deque(jobs))
+        await _requeue(deque(jobs))
         return []
 
     async def _pause(self, failures: int) -> None:
@@ -283,13 +283,13 @@ class Jobs:
 
 def backoff(failures: int) -> float:
     """Seconds before the next try: at most 0.5 s at first, doubling up to 30 s; `failures` counts from 1."""
-    return min(LONGEST_PAUSE, 0.5 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
+    return min(MAX_PAUSE, 0.5 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
 
 
-async def _give_back(jobs: deque[Job]) -> None:
+async def _requeue(jobs: deque[Job]) -> None:
     while jobs:
         job = jobs.popleft()
         try:
-            await job.give_back()
+            await job.requeue()
         except CommandError as error:
             log.warning("%r could not be given back, and waits for the end of its lock: %s", job, error)

@@ -18,7 +18,7 @@ __all__ = ["BpmnError", "Handler", "JobFailure", "Worker"]
 
 log = logging.getLogger(__name__)
 
-LONGEST_MESSAGE: Final = 1000
+MAX_MESSAGE: Final = 1000
 """How many characters of a failure are told to the engine."""
 
 Variables: TypeAlias = Mapping[str, Any] | None
@@ -136,7 +136,7 @@ class Worker:
             )
         except Exception as error:
             log.exception("%r failed", job)
-            message = cut(f"{type(error).__name__}: {error}", LONGEST_MESSAGE)
+            message = cut(f"{type(error).__name__}: {error}", MAX_MESSAGE)
             await job.fail(message, back_off=self._back_off)
         else:
             if not job.settled:
@@ -147,7 +147,7 @@ class Worker:
             await job.complete(variables)
         except InvalidArgument as error:
             log.error("%r: the handler returned what are no variables: %s", job, error)
-            await job.fail(cut(str(error), LONGEST_MESSAGE), back_off=self._back_off)
+            await job.fail(cut(str(error), MAX_MESSAGE), back_off=self._back_off)
 
     async def _handled(self, job: Job) -> Variables:
         if inspect.iscoroutinefunction(self._handler):

@@ -29,7 +29,7 @@ else:
 
 DATA = "data"
 """Where a command stands in the envelope; paths of fields start with it."""
-LONGEST_WAIT = 15 * 60 * 1000
+MAX_WAIT = 15 * 60 * 1000
 """The longest requestTimeout, milliseconds: the broker takes back what is unacknowledged for 30 minutes."""
 
 
@@ -120,7 +120,7 @@ def check_wait(request_timeout: fields.Duration | None) -> None:
         wait = fields.milliseconds(request_timeout)
     except ValueError as problem:
         raise invalid(f"{DATA}.requestTimeout", str(problem)) from None
-    if wait > LONGEST_WAIT:
+    if wait > MAX_WAIT:
         raise invalid(f"{DATA}.requestTimeout", f"expected at most 15 minutes, found {wait} ms")
 
 

@@ -21,7 +21,7 @@ __all__ = ["FakeConsumer"]
 
 CommandT = TypeVar("CommandT", bound=Command[Any])
 
-PATIENCE: Final = 30.0
+TIMEOUT: Final = 30.0
 """Seconds that a worker gets to work all jobs; only one that hangs needs them."""
 LOOK: Final = 0.01
 """Seconds between two looks whether a stopped worker has ended."""
@@ -142,7 +142,7 @@ class FakeConsumer:
         for transport in self._wire.open:
             transport.restored()
 
-    async def work(self, worker: Worker, patience: float = PATIENCE) -> None:
+    async def work(self, worker: Worker, patience: float = TIMEOUT) -> None:
         """Run a worker until all jobs are done or given up, then stop it.
 
         Raises:

@@ -8,7 +8,7 @@ import orjson
 from google.protobuf.message import Message
 
 from consumer.core.engines import Engines
-from consumer.core.limiter import Limit
+from consumer.core.limiter import AimdLimit
 from consumer.core.message import Incoming, Reply, RestRequest
 from consumer.pipeline.limited import limited
 from consumer.zeebe.operations import with_camunda7
@@ -37,20 +37,20 @@ def incoming(**data: Any) -> Incoming:
 
 
 async def test_a_request_goes_to_the_engine_of_its_type() -> None:
-    zeebe, camunda7, limit = Zeebe(), Camunda7(), Limit(4)
+    zeebe, camunda7, limit = Zeebe(), Camunda7(), AimdLimit(4)
     handler = limited(Engines(zeebe, camunda7), {"q": limit}, with_camunda7(every=False))
     assert await handler(incoming(name="s")) == Reply("signal", None)
     assert await handler(incoming(name="s", executionId="e")) == Reply("signal", None)
     [(message, told)] = zeebe.calls
     [(request, asked)] = camunda7.calls
     assert message == pb.BroadcastSignalRequest(signalName="s")
-    assert (told["pressure"], told["repeatable"]) == (limit, False)
+    assert (told["pressure"], told["idempotent"]) == (limit, False)
     assert request == RestRequest("/signal", b'{"name":"s","executionId":"e"}')
     assert asked == {"deadline": 2**50 / 1000}
 
 
 async def test_a_call_that_went_out_is_marked_for_either_engine() -> None:
-    handler = limited(Engines(Zeebe(), Camunda7()), {"q": Limit(4)}, with_camunda7(every=True))
+    handler = limited(Engines(Zeebe(), Camunda7()), {"q": AimdLimit(4)}, with_camunda7(every=True))
     request = incoming(name="s")
     await handler(request)
     assert request.called

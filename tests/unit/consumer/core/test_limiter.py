@@ -1,4 +1,4 @@
-"""The limit follows what the engine says, and the gate follows the limit."""
+"""The limit follows what the engine says, and the limiter follows the limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.core.limiter import Gate, Limit
+from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Incoming
 from consumer.pipeline.limited import limited
 
@@ -21,7 +21,7 @@ unhurried = settings(deadline=None)
 @unhurried
 @given(st.integers(1, 200), st.lists(st.tuples(st.booleans(), st.integers(0, 3))))
 def test_the_limit_stays_within_its_bounds_whatever_is_answered(most: int, answers: list[tuple[bool, int]]) -> None:
-    limit = Limit(most)
+    limit = AimdLimit(most)
     for done, rounds_ago in answers:
         if done:
             limit.succeeded()
@@ -33,7 +33,7 @@ def test_the_limit_stays_within_its_bounds_whatever_is_answered(most: int, answe
 @unhurried
 @given(st.integers(1, 200), st.integers(1, 100))
 def test_refusals_of_one_round_shrink_the_limit_once(most: int, refusals: int) -> None:
-    limit = Limit(most)
+    limit = AimdLimit(most)
     sent = limit.round
     for _ in range(refusals):
         limit.refused(sent)
@@ -43,7 +43,7 @@ def test_refusals_of_one_round_shrink_the_limit_once(most: int, refusals: int) -
 @unhurried
 @given(st.integers(2, 200))
 def test_as_many_successes_as_the_limit_allows_add_at_most_one(most: int) -> None:
-    limit = Limit(most)
+    limit = AimdLimit(most)
     limit.refused(limit.round)
     before = limit.value
     for _ in range(before):
@@ -54,7 +54,7 @@ def test_as_many_successes_as_the_limit_allows_add_at_most_one(most: int) -> Non
 @unhurried
 @given(st.integers(1, 60))
 def test_the_limit_comes_back_to_where_it_was(most: int) -> None:
-    limit = Limit(most)
+    limit = AimdLimit(most)
     for _ in range(20):
         limit.refused(limit.round)
     for _ in range((most + 1) ** 2):
@@ -68,108 +68,108 @@ async def settle_down() -> None:
 
 
 async def test_a_gate_lets_in_as_many_as_the_limit_says_in_order() -> None:
-    gate, inside = Gate(Limit(2)), list[int]()
+    limiter, inside = ConcurrencyLimiter(AimdLimit(2)), list[int]()
 
     async def visit(number: int) -> None:
-        await gate.enter()
+        await limiter.enter()
         inside.append(number)
 
     tasks = [asyncio.create_task(visit(number)) for number in range(4)]
     await settle_down()
     assert inside == [0, 1]
-    gate.leave()
+    limiter.leave()
     await settle_down()
     assert inside == [0, 1, 2]
-    gate.leave()
+    limiter.leave()
     await asyncio.gather(*tasks)
     assert inside == [0, 1, 2, 3]
 
 
 async def test_a_smaller_limit_lets_nobody_in_until_enough_left_and_a_larger_one_several_at_once() -> None:
-    limit = Limit(4)
-    gate = Gate(limit)
+    limit = AimdLimit(4)
+    limiter = ConcurrencyLimiter(limit)
     for _ in range(4):
-        await gate.enter()
+        await limiter.enter()
     limit.refused(limit.round)  # 2
-    waiting = [asyncio.create_task(gate.enter()) for _ in range(4)]
-    gate.leave()
-    gate.leave()
+    waiting = [asyncio.create_task(limiter.enter()) for _ in range(4)]
+    limiter.leave()
+    limiter.leave()
     await settle_down()
     assert not any(task.done() for task in waiting)
     for _ in range(20):
         limit.succeeded()  # 4
-    gate.leave()
+    limiter.leave()
     await settle_down()
     assert [task.done() for task in waiting] == [True, True, True, False]
-    gate.leave()
+    limiter.leave()
     await asyncio.gather(*waiting)
 
 
 @pytest.mark.parametrize("given", [False, True], ids=["while waiting", "when the place was just given"])
 async def test_who_stops_waiting_leaves_the_place_to_the_next(given: bool) -> None:
-    gate = Gate(Limit(1))
-    await gate.enter()
-    first, second = asyncio.create_task(gate.enter()), asyncio.create_task(gate.enter())
+    limiter = ConcurrencyLimiter(AimdLimit(1))
+    await limiter.enter()
+    first, second = asyncio.create_task(limiter.enter()), asyncio.create_task(limiter.enter())
     await settle_down()
     if given:
-        gate.leave()
+        limiter.leave()
     first.cancel()
     await settle_down()
     if not given:
-        gate.leave()
+        limiter.leave()
     await second
     assert first.cancelled()
 
 
 async def test_who_leaves_for_a_while_has_a_place_again_before_going_on() -> None:
-    gate, going = Gate(Limit(1)), asyncio.Event()
+    limiter, going = ConcurrencyLimiter(AimdLimit(1)), asyncio.Event()
     events = list[str]()
 
     async def first() -> None:
-        await gate.enter()
-        async with gate.left():
+        await limiter.enter()
+        async with limiter.left():
             await going.wait()
         events.append("first")
-        gate.leave()
+        limiter.leave()
 
     task = asyncio.create_task(first())
     await settle_down()
-    await gate.enter()
+    await limiter.enter()
     going.set()
     await settle_down()
     events.append("second")
-    gate.leave()
+    limiter.leave()
     await task
     assert events == ["second", "first"]
 
 
 @pytest.mark.parametrize("returning", [False, True], ids=["while away", "while waiting for a place again"])
 async def test_who_ends_outside_takes_no_place_with_it_and_leaves_none_too_many(returning: bool) -> None:
-    gate, going = Gate(Limit(1)), asyncio.Event()
+    limiter, going = ConcurrencyLimiter(AimdLimit(1)), asyncio.Event()
 
     async def away() -> None:
-        await gate.enter()
+        await limiter.enter()
         try:
-            async with gate.left():
+            async with limiter.left():
                 await going.wait()
         finally:
-            gate.leave()
+            limiter.leave()
 
     task = asyncio.create_task(away())
     await settle_down()
-    await gate.enter()
+    await limiter.enter()
     if returning:
         going.set()
         await settle_down()
     task.cancel()
     await asyncio.wait([task])
-    second, third = asyncio.create_task(gate.enter()), asyncio.create_task(gate.enter())
+    second, third = asyncio.create_task(limiter.enter()), asyncio.create_task(limiter.enter())
     await settle_down()
     assert not second.done()
-    gate.leave()
+    limiter.leave()
     await settle_down()
     assert (second.done(), third.done()) == (True, False)
-    gate.leave()
+    limiter.leave()
     await third
 
 
@@ -177,9 +177,9 @@ class Engine:
     """An engine that remembers whom it was to tell."""
 
     def __init__(self) -> None:
-        self.told: list[Limit | None] = []
+        self.told: list[AimdLimit | None] = []
 
-    async def call(self, message: Any, *, pressure: Limit | None = None, **_: Any) -> Any:
+    async def call(self, message: Any, *, pressure: AimdLimit | None = None, **_: Any) -> Any:
         self.told.append(pressure)
         return None
 
@@ -196,7 +196,7 @@ class Engine:
 async def test_commands_tell_the_limit_of_their_queue_and_those_that_relieve_the_engine_tell_none(
     operation: str, data: dict[str, Any], tells: bool
 ) -> None:
-    engine, limits = Engine(), {"a": Limit(2), "b": Limit(2)}
+    engine, limits = Engine(), {"a": AimdLimit(2), "b": AimdLimit(2)}
     handler = limited(engine, limits)
     await handler(Incoming(orjson.dumps({"operation": operation, "data": data}), queue="b"))
     assert engine.told == [limits["b"] if tells else None]

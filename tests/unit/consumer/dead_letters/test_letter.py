@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consumer.dead_letters.letter import Letter, Selection, Terms
+from consumer.dead_letters.letter import DeadLetter, Filter, ReplayPolicy
 from zeebe_amqp import wire
 
 DIED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -24,12 +24,12 @@ DEATH = {"queue": "orders", "reason": "delivery_limit", "time": DIED, "count": 1
 BROKERS = {"x-death": [DEATH], "x-first-death-queue": "first", "x-delivery-count": 3, "x-last-death-reason": "rejected"}
 
 
-def ours(routing_key: str = "commands", **headers: Any) -> Letter:
-    return Letter(b"{}", headers={**OURS, **headers}, routing_key=routing_key)
+def ours(routing_key: str = "commands", **headers: Any) -> DeadLetter:
+    return DeadLetter(b"{}", headers={**OURS, **headers}, routing_key=routing_key)
 
 
-def brokers(body: bytes = b"\xff", **headers: Any) -> Letter:
-    return Letter(body, headers={**BROKERS, **headers}, routing_key="key", properties={"type": "topology"})
+def brokers(body: bytes = b"\xff", **headers: Any) -> DeadLetter:
+    return DeadLetter(body, headers={**BROKERS, **headers}, routing_key="key", properties={"type": "topology"})
 
 
 def test_what_the_service_gave_up_tells_why_and_whence() -> None:
@@ -51,20 +51,20 @@ def test_an_account_of_deaths_that_makes_no_sense_is_as_if_absent(deaths: Any) -
 
 
 def test_without_any_account_the_routing_key_is_the_queue() -> None:
-    assert Letter(b"", routing_key="commands").origin == "commands"
-    assert Letter(b"").origin is None
+    assert DeadLetter(b"", routing_key="commands").origin == "commands"
+    assert DeadLetter(b"").origin is None
 
 
 def test_what_was_put_anew_still_comes_from_its_first_queue() -> None:
     for letter in (ours(), brokers()):
-        again = Letter(letter.body, headers=letter.renewed(), routing_key=wire.DEAD_LETTER)
+        again = DeadLetter(letter.body, headers=letter.renewed(), routing_key=wire.DEAD_LETTER)
         assert (again.origin, again.code, again.returns) == (letter.origin, letter.code, 0)
         assert wire.ORIGINAL_QUEUE not in again.replayed()
 
 
 def test_the_name_of_a_queue_is_believed_only_where_we_wrote_it() -> None:
     assert ours(**{wire.ORIGINAL_QUEUE: "elsewhere"}).origin == "commands"
-    assert Letter(b"", routing_key=wire.DEAD_LETTER).renewed() == {}
+    assert DeadLetter(b"", routing_key=wire.DEAD_LETTER).renewed() == {}
 
 
 @pytest.mark.parametrize("when", ["yesterday", 5, None, b"x"])
@@ -78,19 +78,19 @@ def test_a_time_without_zone_is_utc() -> None:
 
 def test_a_letter_is_called_by_its_request_id_else_its_message_id_else_its_body() -> None:
     assert ours().id == "r"
-    assert Letter(b"", properties={"message_id": "m"}, headers={wire.REQUEST_ID: 5}).id == "m"
-    assert Letter(b"a").id == Letter(b"a").id != Letter(b"b").id
+    assert DeadLetter(b"", properties={"message_id": "m"}, headers={wire.REQUEST_ID: 5}).id == "m"
+    assert DeadLetter(b"a").id == DeadLetter(b"a").id != DeadLetter(b"b").id
 
 
 def test_an_operation_that_nobody_knows_is_none() -> None:
-    assert Letter(b"{}").operation is None
-    assert Letter(b'{"operation":"topology"}').operation == "topology"
+    assert DeadLetter(b"{}").operation is None
+    assert DeadLetter(b'{"operation":"topology"}').operation == "topology"
 
 
 def test_a_replay_keeps_the_requests_headers_and_counts() -> None:
     own = {wire.REQUEST_ID: "r", "mine": [1], wire.DEADLINE: 1}
     counted = {"x-delivery-count": 3, wire.REPLAYS: 2, wire.ORIGINAL_USER_ID: "who sends it says so anew"}
-    letter = Letter(b"", headers={**OURS, **own, **counted})
+    letter = DeadLetter(b"", headers={**OURS, **own, **counted})
     assert letter.replayed() == {**own, wire.REPLAYS: 3}
     del own[wire.DEADLINE]
     assert letter.replayed(keep_deadline=False) == {**own, wire.REPLAYS: 3}
@@ -98,7 +98,7 @@ def test_a_replay_keeps_the_requests_headers_and_counts() -> None:
 
 def test_a_callers_own_headers_survive_where_the_broker_gave_it_up() -> None:
     own: dict[str, Any] = {"operation": "mine", "error-code": "x"}
-    assert Letter(b"", headers={**BROKERS, **own}).replayed() == {**own, wire.REPLAYS: 1}
+    assert DeadLetter(b"", headers={**BROKERS, **own}).replayed() == {**own, wire.REPLAYS: 1}
 
 
 @pytest.mark.parametrize("count", [None, "5", True, -1, 1.5])
@@ -107,26 +107,26 @@ def test_a_count_that_is_none_counts_nothing(count: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("selection", "meant"),
+    ("filter", "meant"),
     [
-        (Selection(), True),
-        (Selection(ids=frozenset({"r", "x"})), True),
-        (Selection(ids=frozenset({"x"})), False),
-        (Selection(operation="topology", code="NOT_FOUND", origin="commands"), True),
-        (Selection(operation="cancel-instance"), False),
-        (Selection(code="INTERNAL"), False),
-        (Selection(origin="polls"), False),
-        (Selection(older_than=10), True),
-        (Selection(older_than=11), False),
-        (Selection(ids=frozenset({"r"}), code="INTERNAL"), False),
+        (Filter(), True),
+        (Filter(ids=frozenset({"r", "x"})), True),
+        (Filter(ids=frozenset({"x"})), False),
+        (Filter(operation="topology", code="NOT_FOUND", origin="commands"), True),
+        (Filter(operation="cancel-instance"), False),
+        (Filter(code="INTERNAL"), False),
+        (Filter(origin="polls"), False),
+        (Filter(older_than=10), True),
+        (Filter(older_than=11), False),
+        (Filter(ids=frozenset({"r"}), code="INTERNAL"), False),
     ],
 )
-def test_every_condition_must_hold(selection: Selection, meant: bool) -> None:
-    assert selection.matches(ours(), now=DIED.timestamp() + 10) is meant
+def test_every_condition_must_hold(filter: Filter, meant: bool) -> None:
+    assert filter.matches(ours(), now=DIED.timestamp() + 10) is meant
 
 
 def test_a_letter_of_unknown_age_is_older_than_nothing() -> None:
-    assert not Selection(older_than=0).matches(Letter(b""))
+    assert not Filter(older_than=0).matches(DeadLetter(b""))
 
 
 def test_a_deadline_is_past_from_its_millisecond_on() -> None:
@@ -135,35 +135,39 @@ def test_a_deadline_is_past_from_its_millisecond_on() -> None:
     assert not ours(deadline="soon").expired()
 
 
-TERMS = Terms(("commands", "polls"))
+TERMS = ReplayPolicy(("commands", "polls"))
 
 
 @pytest.mark.parametrize(
-    ("letter", "terms", "said"),
+    ("letter", "policy", "said"),
     [
         (ours(), TERMS, None),
         (ours(replays=4), TERMS, None),
         (ours(replays=5), TERMS, "--force"),
-        (ours(replays=9), Terms(("commands",), force=True), None),
-        (ours(replays=1), Terms(("commands",), max_replays=1), "--max-replays is 1"),
+        (ours(replays=9), ReplayPolicy(("commands",), force=True), None),
+        (ours(replays=1), ReplayPolicy(("commands",), max_replays=1), "--max-replays is 1"),
         (ours(deadline=1), TERMS, "--without-deadline"),
-        (ours(deadline=1), Terms(("commands",), keep_deadline=False), None),
+        (ours(deadline=1), ReplayPolicy(("commands",), keep_deadline=False), None),
         (ours("elsewhere"), TERMS, "not one of AMQP_QUEUES (commands, polls)"),
-        (ours("elsewhere"), Terms(("commands",), "elsewhere"), None),
+        (ours("elsewhere"), ReplayPolicy(("commands",), "elsewhere"), None),
         (ours(""), TERMS, "name one with --queue"),
         (ours(wire.DEAD_LETTER), TERMS, "name one with --queue"),
-        (ours(), Terms((), wire.DEAD_LETTER), "the dead-letter queue itself"),
-        (Letter(b"", routing_key="commands", flaws=("type is not UTF-8 text",)), TERMS, "type is not UTF-8 text"),
+        (ours(), ReplayPolicy((), wire.DEAD_LETTER), "the dead-letter queue itself"),
+        (
+            DeadLetter(b"", routing_key="commands", malformed_properties=("type is not UTF-8 text",)),
+            TERMS,
+            "type is not UTF-8 text",
+        ),
     ],
 )
-def test_a_replay_is_refused_with_what_to_do(letter: Letter, terms: Terms, said: str | None) -> None:
-    refusal = terms.refusal(letter)
+def test_a_replay_is_refused_with_what_to_do(letter: DeadLetter, policy: ReplayPolicy, said: str | None) -> None:
+    refusal = policy.refusal(letter)
     assert (refusal is None) if said is None else (refusal is not None and said in refusal)
 
 
 def test_a_replay_goes_where_it_came_from_unless_told_otherwise() -> None:
     assert TERMS.destination(ours("polls")) == "polls"
-    assert Terms(("commands",), "other").destination(ours()) == "other"
+    assert ReplayPolicy(("commands",), "other").destination(ours()) == "other"
 
 
 @pytest.mark.parametrize(
@@ -172,14 +176,14 @@ def test_a_replay_goes_where_it_came_from_unless_told_otherwise() -> None:
         (ours(), None),
         (ours(**{"original-user-id": "alice"}), "alice"),
         (ours(**{"original-user-id": "alice", "x-death": [{"queue": "commands"}]}), None),
-        (Letter(b"", {"original-user-id": "alice"}, {"user_id": "bob"}), "bob"),
-        (Letter(b"", {"original-user-id": "alice", "replays": 1}, {"user_id": "bob"}), "bob"),
-        (Letter(b"", {"original-user-id": "alice", "replays": 1}, {"user_id": "service"}), "alice"),
-        (Letter(b"", {"original-user-id": "alice", "original-queue": "q"}, {"user_id": "service"}), "alice"),
-        (Letter(b"", {"replays": 1}, {"user_id": "service"}), None),
-        (Letter(b"", {"original-user-id": "alice"}, {"user_id": "service"}), "service"),
-        (Letter(b"", {"original-user-id": "alice", "replays": 1}, {}), None),
+        (DeadLetter(b"", {"original-user-id": "alice"}, {"user_id": "bob"}), "bob"),
+        (DeadLetter(b"", {"original-user-id": "alice", "replays": 1}, {"user_id": "bob"}), "bob"),
+        (DeadLetter(b"", {"original-user-id": "alice", "replays": 1}, {"user_id": "service"}), "alice"),
+        (DeadLetter(b"", {"original-user-id": "alice", "original-queue": "q"}, {"user_id": "service"}), "alice"),
+        (DeadLetter(b"", {"replays": 1}, {"user_id": "service"}), None),
+        (DeadLetter(b"", {"original-user-id": "alice"}, {"user_id": "service"}), "service"),
+        (DeadLetter(b"", {"original-user-id": "alice", "replays": 1}, {}), None),
     ],
 )
-def test_only_what_we_sent_again_may_name_another_sender(letter: Letter, sender: str | None) -> None:
+def test_only_what_we_sent_again_may_name_another_sender(letter: DeadLetter, sender: str | None) -> None:
     assert letter.sender({"service"}) == sender

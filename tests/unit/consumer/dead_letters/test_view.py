@@ -9,10 +9,10 @@ import orjson
 import pytest
 
 from consumer.dead_letters import view as dead_view
-from consumer.dead_letters.letter import Letter
+from consumer.dead_letters.letter import DeadLetter
 from consumer.dead_letters.view import Report, age, details, pretty, printable, row
 
-LETTER = Letter(
+LETTER = DeadLetter(
     b'{"operation":"topology"}',
     headers={"request-id": "r\x1b[31m", "failed-at": "2026-01-02T03:04:05+00:00", "number": 2**40},
     properties={"message_id": "m", "timestamp": datetime(2026, 1, 1, tzinfo=UTC)},
@@ -61,12 +61,14 @@ def test_a_program_gets_one_object() -> None:
     shown = orjson.loads(details(LETTER))
     assert (shown["body"], shown["headers"]["number"]) == ('{"operation":"topology"}', 2**40)
     assert (shown["id"], shown["queue"], shown["properties"]["message_id"]) == ("r\x1b[31m", "commands", "m")
-    assert orjson.loads(details(Letter(b"\xff")))["body-hex"] == "ff"
+    assert orjson.loads(details(DeadLetter(b"\xff")))["body-hex"] == "ff"
 
 
 @pytest.mark.usefixtures("terminal")
 def test_people_get_sections() -> None:
-    flawed = Letter(LETTER.body, LETTER.headers, LETTER.properties, flaws=("type is not UTF-8 text",))
+    flawed = DeadLetter(
+        LETTER.body, LETTER.headers, LETTER.properties, malformed_properties=("type is not UTF-8 text",)
+    )
     shown = details(flawed)
     assert "\x1b" not in shown
     assert "undecodable  type is not UTF-8 text" in shown
@@ -85,7 +87,7 @@ def test_rows_are_lines_when_piped(capsys: pytest.CaptureFixture[str]) -> None:
 def test_rows_are_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     with Report() as report:
         report.tell(row(LETTER))
-        report.tell({**row(Letter(b"")), "result": "refused", "problem": "[red]two\nlines"})
+        report.tell({**row(DeadLetter(b"")), "result": "refused", "problem": "[red]two\nlines"})
     shown = capsys.readouterr().out
     assert "r\ufffd[31m" in shown
     assert "[red]two lines" in shown

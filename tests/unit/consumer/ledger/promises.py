@@ -86,7 +86,7 @@ class LedgerPromises:
     async def test_a_reply_that_is_too_large_leaves_its_mark(
         self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(codec, "MOST_PLAIN", 2_000_000)
+        monkeypatch.setattr(codec, "MAX_PLAIN", 2_000_000)
         for name, length in (("compressed too large", 1_000_000), ("not worth compressing", 3_000_000)):
             await ledger.claim(name, DIGEST)
             await ledger.finish(name, Reply("activate-jobs", [text(length)]))
@@ -95,13 +95,13 @@ class LedgerPromises:
 
     async def test_a_running_entry_of_nobody_is_abandoned(self, ledger: Ledger) -> None:
         await ledger.claim("a", DIGEST)
-        assert (await ledger.claim("a", DIGEST)).state is State.ABANDONED
+        assert (await ledger.claim("a", DIGEST)).state is State.ORPHANED
 
     async def test_an_identity_belongs_to_its_request_while_it_runs_and_after(self, ledger: Ledger) -> None:
         await ledger.claim("a", DIGEST)
-        assert (await ledger.claim("a", OTHER)).state is State.TAKEN
+        assert (await ledger.claim("a", OTHER)).state is State.CONFLICT
         await ledger.finish("a", Reply("x"))
-        assert (await ledger.claim("a", OTHER)).state is State.TAKEN
+        assert (await ledger.claim("a", OTHER)).state is State.CONFLICT
         assert (await ledger.claim("a", DIGEST)).state is State.DONE
 
     async def test_identities_do_not_touch_each_other(self, ledger: Ledger) -> None:
@@ -143,7 +143,7 @@ class LedgerPromises:
         ledger = await store.open(limits(ttl=TTL))
         await ledger.claim("a", DIGEST)
         await store.expire()
-        assert (await ledger.claim("a", DIGEST)).state is State.ABANDONED
+        assert (await ledger.claim("a", DIGEST)).state is State.ORPHANED
 
     @pytest.mark.parametrize("bound", [{"max_entries": 2}, {"max_bytes": 600}])
     async def test_the_oldest_answers_go_first(self, store: Store, bound: dict[str, int]) -> None:
@@ -154,7 +154,7 @@ class LedgerPromises:
             await ledger.finish(name, Reply("x", "x" * 230))
         assert [(await ledger.claim(name, DIGEST)).state for name in "cd"] == [State.DONE] * 2
         assert [(await ledger.claim(name, DIGEST)).state for name in "ab"] == [State.NEW] * 2
-        assert (await ledger.claim("running", DIGEST)).state is State.ABANDONED
+        assert (await ledger.claim("running", DIGEST)).state is State.ORPHANED
 
     async def test_its_size_is_what_finished_and_is_kept(self, store: Store) -> None:
         ledger = await store.open(limits(max_entries=3))
@@ -190,10 +190,10 @@ class SharedLedgerPromises(LedgerPromises):
         await first.claim("a", DIGEST)
         await first.close()
         second = await store.open(limits())
-        assert (await second.claim("a", OTHER)).state is State.TAKEN
+        assert (await second.claim("a", OTHER)).state is State.CONFLICT
         for _ in range(2):
-            assert (await second.claim("a", DIGEST, rerun=False)).state is State.ABANDONED
-        assert (await second.claim("a", DIGEST)).state is State.ABANDONED
+            assert (await second.claim("a", DIGEST, rerun=False)).state is State.ORPHANED
+        assert (await second.claim("a", DIGEST)).state is State.ORPHANED
         await second.finish("a", Reply("x", 2))
         assert (await second.claim("a", DIGEST)).reply is not None
 

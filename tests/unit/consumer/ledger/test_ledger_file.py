@@ -123,7 +123,7 @@ async def test_a_killed_process_leaves_what_it_claimed_and_no_lock(path: Path) -
     )
     assert done.returncode == -signal.SIGKILL
     ledger = await started(path)
-    assert [(await ledger.claim(name, DIGEST)).state for name in ("done", "running")] == [State.DONE, State.ABANDONED]
+    assert [(await ledger.claim(name, DIGEST)).state for name in ("done", "running")] == [State.DONE, State.ORPHANED]
     await ledger.close()
 
 
@@ -248,7 +248,7 @@ async def test_a_failing_sweep_is_a_problem_too(ledger: SqliteLedger, monkeypatc
         assert (await ledger.claim("a", DIGEST)).state is State.NEW
         await until(lambda: ledger.problem is not None)
     await ledger.ready()
-    assert (await ledger.claim("a", DIGEST)).state is State.ABANDONED
+    assert (await ledger.claim("a", DIGEST)).state is State.ORPHANED
 
 
 async def test_a_defect_while_writing_stops_nothing_for_ever(
@@ -287,7 +287,7 @@ async def test_what_waits_together_is_written_together(ledger: SqliteLedger, mon
     groups: list[int] = []
     write = table.Table.write
 
-    def counted(self: table.Table, rows: list[table.Row], now: float) -> bool:
+    def counted(self: table.Table, rows: list[table.LedgerRow], now: float) -> bool:
         groups.append(len(rows))
         return write(self, rows, now)
 

@@ -59,7 +59,7 @@ async def test_a_request_becomes_a_call_and_its_answer_a_result() -> None:
     assert reply == Reply("publish-message", {"key": KEY, "tenantId": "t"})
     [(message, options)] = engine.calls
     assert message == pb.PublishMessageRequest(name="m")
-    assert options == {"deadline": None, "attempt_timeout": None, "repeatable": False}
+    assert options == {"deadline": None, "attempt_timeout": None, "idempotent": False}
 
 
 async def test_what_the_gateway_is_too_old_to_say_is_null() -> None:
@@ -78,7 +78,7 @@ async def test_keys_are_text_when_the_metadata_ask_for_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "data", "attempt_timeout", "repeatable"),
+    ("operation", "data", "attempt_timeout", "idempotent"),
     [
         ("complete-job", {"jobKey": KEY}, None, True),
         ("publish-message", {"messageName": "m", "messageId": "i"}, None, False),
@@ -92,7 +92,7 @@ async def test_keys_are_text_when_the_metadata_ask_for_it() -> None:
     ],
 )
 async def test_the_call_knows_how_long_it_may_take_and_whether_it_may_be_repeated(
-    operation: str, data: Any, attempt_timeout: float | None, repeatable: bool
+    operation: str, data: Any, attempt_timeout: float | None, idempotent: bool
 ) -> None:
     engine = Engine(CommandError(Code.NOT_FOUND, "no"))
     headers = {"deadline": int(NOW * 1000) + 1}
@@ -100,7 +100,7 @@ async def test_the_call_knows_how_long_it_may_take_and_whether_it_may_be_repeate
     assert engine.calls[0][1] == {
         "deadline": NOW + 0.001,
         "attempt_timeout": attempt_timeout,
-        "repeatable": repeatable,
+        "idempotent": idempotent,
     }
 
 
@@ -240,7 +240,9 @@ async def test_what_may_not_be_answered_does_not_run() -> None:
 async def test_what_is_not_amqp_does_not_run_and_says_why() -> None:
     ran: list[Incoming] = []
     with pytest.raises(CommandError) as raised:
-        await guarded(counting(ran), lambda _: "never asked")(Incoming(b"", flaws=("type: bytes", "user_id: bytes")))
+        await guarded(counting(ran), lambda _: "never asked")(
+            Incoming(b"", malformed_properties=("type: bytes", "user_id: bytes"))
+        )
     assert raised.value.code is Code.INVALID_ARGUMENT
     assert raised.value.message == "not AMQP: type: bytes; user_id: bytes; the message was not run"
     assert (raised.value.outcome, ran) == (Outcome.NOT_EXECUTED, [])

@@ -11,10 +11,10 @@ import orjson
 import pytest
 
 from consumer.core.message import Handler, Incoming, Reply
-from consumer.core.requeue import GiveBack
+from consumer.core.requeue import Requeue
 from consumer.ledger import Claim, LedgerError, Limits, MemoryLedger, State
 from consumer.pipeline import idempotency as waiting
-from consumer.pipeline import redelivery as unidentified
+from consumer.pipeline import redelivery as redelivery
 from consumer.pipeline.idempotency import once
 from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 
@@ -35,13 +35,13 @@ class Engine:
     def __init__(self, *replies: Reply) -> None:
         self.runs = 0
         self.replies = list(replies)
-        self.gate = asyncio.Event()
-        self.gate.set()
+        self.limiter = asyncio.Event()
+        self.limiter.set()
 
     async def __call__(self, _: Incoming) -> Reply:
         self.runs += 1
         number = self.runs
-        await self.gate.wait()
+        await self.limiter.wait()
         return self.replies.pop(0) if self.replies else Reply("create-instance", {"run": number})
 
 
@@ -83,26 +83,26 @@ async def test_a_user_cannot_claim_or_read_the_ids_of_another(engine: Engine, ha
 
 
 async def test_while_it_runs_the_same_id_waits_for_that_run(engine: Engine, handler: Handler) -> None:
-    engine.gate.clear()
+    engine.limiter.clear()
     first = asyncio.create_task(handler(incoming(message_id="a")))
     await asyncio.sleep(0)
     second = asyncio.create_task(handler(incoming(message_id="a")))
     await asyncio.sleep(0)
     with pytest.raises(CommandError):
         await handler(incoming(message_id="a", data={"bpmnProcessId": "other"}))
-    engine.gate.set()
+    engine.limiter.set()
     assert (await first).data == (await second).data == {"run": 1}
     assert engine.runs == 1
 
 
 async def test_who_stops_waiting_does_not_stop_the_run(engine: Engine, handler: Handler) -> None:
-    engine.gate.clear()
+    engine.limiter.clear()
     first = asyncio.create_task(handler(incoming(message_id="a")))
     await asyncio.sleep(0)
     second = asyncio.create_task(handler(incoming(message_id="a")))
     await asyncio.sleep(0)
     second.cancel()
-    engine.gate.set()
+    engine.limiter.set()
     assert (await first).data == {"run": 1}
 
 
@@ -176,7 +176,7 @@ class Told(MemoryLedger):
         found = self.found.pop(0)
         if isinstance(found, LedgerError):
             raise found
-        if found.state is State.ABANDONED and rerun:
+        if found.state is State.ORPHANED and rerun:
             await super().claim(identity, digest)
         return found
 
@@ -186,7 +186,7 @@ class Told(MemoryLedger):
 
 
 def abandoned() -> Told:
-    return Told(Claim(State.ABANDONED))
+    return Told(Claim(State.ORPHANED))
 
 
 async def test_an_abandoned_run_is_reported_not_repeated(engine: Engine) -> None:
@@ -259,14 +259,14 @@ async def test_who_waits_for_another_process_stands_aside_between_its_looks(engi
 
 
 async def test_who_waits_for_a_run_of_this_process_stands_aside(engine: Engine, handler: Handler) -> None:
-    engine.gate.clear()
+    engine.limiter.clear()
     aside = Aside()
     first = asyncio.create_task(handler(incoming(message_id="a", aside=aside)))
     await asyncio.sleep(0)
     second = asyncio.create_task(handler(incoming(message_id="a", aside=aside)))
     await asyncio.sleep(0.01)
     assert (aside.now, aside.ever) == (1, 1)
-    engine.gate.set()
+    engine.limiter.set()
     assert [reply.replayed for reply in await asyncio.gather(first, second)] == [False, True]
     assert aside.now == 0
 
@@ -275,10 +275,10 @@ async def test_who_waits_for_a_run_of_this_process_stands_aside(engine: Engine, 
 async def test_after_a_while_it_is_given_back(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, headers: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(waiting, "LONGEST_WAIT", 0.1)
-    monkeypatch.setattr(waiting, "LEAST_WAIT", 0.1)
+    monkeypatch.setattr(waiting, "MAX_WAIT", 0.1)
+    monkeypatch.setattr(waiting, "MIN_WAIT", 0.1)
     ledger = Told(*[Claim(State.RUNNING)] * 100)
-    with pytest.raises(GiveBack, match="'a': another process is running it"):
+    with pytest.raises(Requeue, match="'a': another process is running it"):
         await once(engine, ledger)(incoming(message_id="a", headers=headers))
     assert engine.runs == 0
 
@@ -291,18 +291,18 @@ async def test_what_cannot_be_recorded_waits_and_then_runs(engine: Engine) -> No
 async def test_what_cannot_be_recorded_is_given_back_and_so_is_who_waits_for_it(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(waiting, "MAX_WAIT", 0.1)
     ledger = Told(*[LedgerError("the disk is full")] * 2)
     never = asyncio.Event()
     monkeypatch.setattr(ledger, "ready", never.wait)
     handler = once(engine, ledger)
     ends = await asyncio.gather(*(handler(incoming(message_id="a")) for _ in range(3)), return_exceptions=True)
-    assert [str(end) for end in ends if isinstance(end, GiveBack)] == ["request-id 'a': the disk is full"] * 3
+    assert [str(end) for end in ends if isinstance(end, Requeue)] == ["request-id 'a': the disk is full"] * 3
     assert engine.runs == 0
 
 
 async def test_who_waits_for_a_refused_request_gets_the_same_refusal(engine: Engine) -> None:
-    handler = once(engine, Told(Claim(State.TAKEN)))
+    handler = once(engine, Told(Claim(State.CONFLICT)))
     ends = await asyncio.gather(*(handler(incoming(message_id="a")) for _ in range(2)), return_exceptions=True)
     assert [end.code for end in ends if isinstance(end, CommandError)] == [Code.ALREADY_EXISTS] * 2
 
@@ -395,7 +395,7 @@ async def test_with_a_correlation_id_an_ack_that_got_lost_doubles_nothing(engine
 async def test_the_runs_remembered_are_bounded(
     engine: Engine, handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unidentified, "MOST", 2)
+    monkeypatch.setattr(redelivery, "MOST", 2)
     channel = Channel()
     for name in "abc":
         await handler(channel.deliver(correlation_id=name))
@@ -406,7 +406,7 @@ async def test_the_runs_remembered_are_bounded(
 
 
 async def test_a_cancelled_run_is_not_remembered_as_done(engine: Engine, handler: Handler) -> None:
-    engine.gate.clear()
+    engine.limiter.clear()
     run = asyncio.create_task(handler(incoming(message_id="a")))
     unidentified_run = asyncio.create_task(handler(incoming()))
     await asyncio.sleep(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from consumer.core.message import Reply
-from consumer.pipeline.settlement import LONGEST_PAUSE, Settlement, pause, settle
+from consumer.pipeline.settlement import MAX_PAUSE, Settlement, pause, settle
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
 
@@ -30,14 +30,14 @@ DEFECT = failed(Code.INTERNAL, Source.CONSUMER, Outcome.UNKNOWN)
 
 
 @pytest.mark.parametrize("reply", [OK, REJECTED, REFUSED, AWAY, PRESSURE, TOO_LARGE, PAUSED, LOST, DEFECT])
-@pytest.mark.parametrize("repeatable", [True, False])
-def test_whoever_can_be_answered_is_answered_once(reply: Reply, repeatable: bool) -> None:
-    settlement = settle(reply, answerable=True, repeatable=repeatable, waited=1e9, forget_retry=900)
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_whoever_can_be_answered_is_answered_once(reply: Reply, idempotent: bool) -> None:
+    settlement = settle(reply, answerable=True, idempotent=idempotent, waited=1e9, forget_retry=900)
     assert settlement is Settlement.REPLY
 
 
 @pytest.mark.parametrize(
-    ("reply", "repeatable", "waited", "expected"),
+    ("reply", "idempotent", "waited", "expected"),
     [
         (OK, False, 0, Settlement.ACK),
         (REJECTED, False, 0, Settlement.DEAD),
@@ -57,17 +57,17 @@ def test_whoever_can_be_answered_is_answered_once(reply: Reply, repeatable: bool
         (DEFECT, False, 0, Settlement.DEAD),
     ],
 )
-def test_nobody_waits(reply: Reply, repeatable: bool, waited: float, expected: Settlement) -> None:
-    settlement = settle(reply, answerable=False, repeatable=repeatable, waited=waited, forget_retry=900)
+def test_nobody_waits(reply: Reply, idempotent: bool, waited: float, expected: Settlement) -> None:
+    settlement = settle(reply, answerable=False, idempotent=idempotent, waited=waited, forget_retry=900)
     assert settlement is expected
 
 
 def test_pauses_grow_and_stay_within_the_longest() -> None:
     pauses = [pause(attempt) for attempt in range(1, 40)]
-    assert all(0 < each <= LONGEST_PAUSE for each in pauses)
+    assert all(0 < each <= MAX_PAUSE for each in pauses)
     assert max(pauses[:2]) < min(pauses[8:])
 
 
 def test_nothing_is_held_until_the_broker_takes_it_away() -> None:
-    settlement = settle(PAUSED, answerable=False, repeatable=True, waited=1500, forget_retry=86400)
+    settlement = settle(PAUSED, answerable=False, idempotent=True, waited=1500, forget_retry=86400)
     assert settlement is Settlement.BACK

@@ -69,7 +69,7 @@ def seen(incoming: Incoming) -> dict[str, Any]:
 
 def test_readable_properties_arrive_as_they_were_sent() -> None:
     incoming = read(content(**GOOD))
-    assert incoming.flaws == ()
+    assert incoming.malformed_properties == ()
     assert seen(incoming) == {
         "content_type": "application/json",
         "content_encoding": "utf-8",
@@ -95,7 +95,7 @@ def test_absent_properties_are_none_and_headers_empty() -> None:
 @pytest.mark.parametrize("name", [*SHORT, "timestamp"])
 def test_a_property_that_cannot_be_read_is_named_and_all_others_are_read(name: str) -> None:
     incoming = read(content(**{**GOOD, name: FAR if name == "timestamp" else short(NOT_TEXT)}))
-    (flaw,) = incoming.flaws
+    (flaw,) = incoming.malformed_properties
     assert flaw.startswith(f"{name} is not ")
     whole = read(content(**GOOD))
     assert seen(incoming) == {**seen(whole), **({name: None} if name in seen(whole) else {})}
@@ -103,7 +103,7 @@ def test_a_property_that_cannot_be_read_is_named_and_all_others_are_read(name: s
 
 def test_every_property_that_cannot_be_read_is_named() -> None:
     incoming = read(content(**{name: short(NOT_TEXT) for name in SHORT}))
-    assert [flaw.split()[0] for flaw in incoming.flaws] == list(SHORT)
+    assert [flaw.split()[0] for flaw in incoming.malformed_properties] == list(SHORT)
 
 
 KEPT = entry(b"kept", b"S", text(b"yes"))
@@ -124,7 +124,7 @@ KEPT = entry(b"kept", b"S", text(b"yes"))
 def test_a_header_that_cannot_be_read_is_as_if_absent(odd: bytes) -> None:
     for headers in (table(KEPT, odd), table(odd, KEPT)):
         incoming = read(content(**{**GOOD, "headers": headers}))
-        assert (incoming.headers, incoming.flaws, incoming.type) == ({"kept": "yes"}, (), "topology")
+        assert (incoming.headers, incoming.malformed_properties, incoming.type) == ({"kept": "yes"}, (), "topology")
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def nested(levels: int) -> bytes:
 
 def test_tables_of_ten_thousand_levels_are_as_if_absent() -> None:
     incoming = read(content(**{**GOOD, "headers": nested(10_000)}))
-    assert (incoming.headers, incoming.flaws, incoming.reply_to) == ({}, (), "r")
+    assert (incoming.headers, incoming.malformed_properties, incoming.reply_to) == ({}, (), "r")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_tables_of_ten_thousand_levels_are_as_if_absent() -> None:
 )
 def test_a_table_that_cannot_be_followed_is_a_flaw_and_what_comes_after_it_is_read(headers: bytes) -> None:
     incoming = read(content(**{**GOOD, "headers": headers}))
-    assert incoming.flaws == ("headers are not a table",)
+    assert incoming.malformed_properties == ("headers are not a table",)
     assert (incoming.headers, incoming.correlation_id, incoming.app_id) == ({}, "c", "app")
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.zeebe.failures import ROWS, TEXT_LIMIT, Failure, Verdict, classify, error, partition
+from consumer.zeebe.failures import RULES, TEXT_LIMIT, Failure, FailureKind, classify, error, partition
 from zeebe_amqp.errors import Code, Outcome, Source
 
 REFUSED = "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.7:26500: "
@@ -20,7 +20,7 @@ TIMED_OUT = "Time out between gateway and broker: "
 class Case:
     status: str
     text: str
-    verdict: Verdict
+    kind: FailureKind
 
 
 CASES = [
@@ -28,138 +28,160 @@ CASES = [
     Case(
         "NOT_FOUND",
         "Command 'COMPLETE' rejected with code 'NOT_FOUND': Expected to complete job with key '1', but no such job",
-        Verdict.FINAL,
+        FailureKind.FINAL,
     ),
-    Case("FAILED_PRECONDITION", "Command 'FAIL' rejected with code 'INVALID_STATE': in state 'FAILED'", Verdict.FINAL),
-    Case("ALREADY_EXISTS", "Command 'PUBLISH' rejected with code 'ALREADY_EXISTS': published", Verdict.FINAL),
-    Case("UNKNOWN", "Command 'CREATE' rejected with code 'EXCEEDED_BATCH_RECORD_SIZE': ", Verdict.FINAL),
-    Case("INTERNAL", "Command 'CREATE' rejected with code 'PROCESSING_ERROR': it broke", Verdict.FINAL),
+    Case(
+        "FAILED_PRECONDITION", "Command 'FAIL' rejected with code 'INVALID_STATE': in state 'FAILED'", FailureKind.FINAL
+    ),
+    Case("ALREADY_EXISTS", "Command 'PUBLISH' rejected with code 'ALREADY_EXISTS': published", FailureKind.FINAL),
+    Case("UNKNOWN", "Command 'CREATE' rejected with code 'EXCEEDED_BATCH_RECORD_SIZE': ", FailureKind.FINAL),
+    Case("INTERNAL", "Command 'CREATE' rejected with code 'PROCESSING_ERROR': it broke", FailureKind.FINAL),
     # Checks of the gateway itself.
     Case(
         "INVALID_ARGUMENT",
         "Property 'variables' is invalid: Expected document to be a root level object",
-        Verdict.FINAL,
+        FailureKind.FINAL,
     ),
-    Case("INVALID_ARGUMENT", 'Invalid JSON value: {"text": "Stream removed"', Verdict.FINAL),
-    Case("INVALID_ARGUMENT", "Expected to handle gRPC request CreateProcessInstance with tenant 'acme'", Verdict.FINAL),
-    Case("NOT_FOUND", "Expected to find process definition with process ID 'x', but none found", Verdict.FINAL),
-    Case("ALREADY_EXISTS", "already there", Verdict.FINAL),
-    Case("PERMISSION_DENIED", "no", Verdict.FINAL),
-    Case("FAILED_PRECONDITION", "Expected to create instance of process with none start event", Verdict.FINAL),
-    Case("UNIMPLEMENTED", "Method not found: gateway_protocol.Gateway/EvaluateConditional", Verdict.FINAL),
-    Case("UNKNOWN", "Application error processing RPC", Verdict.FINAL),
-    Case("INTERNAL", PROCESSING + "Failed to convert JSON to MessagePack", Verdict.FINAL),
-    # Too large, on either side.
-    Case("RESOURCE_EXHAUSTED", "gRPC message exceeds maximum size 4194304: 5000005", Verdict.FINAL),
-    Case("RESOURCE_EXHAUSTED", "SERVER: Received message larger than max (5000005 vs. 4194304)", Verdict.FINAL),
-    Case("RESOURCE_EXHAUSTED", "Received message larger than max (5000005 vs. 4194304)", Verdict.FINAL),
-    Case("RESOURCE_EXHAUSTED", "CLIENT: Sent message larger than max (5000005 vs. 4194304)", Verdict.FINAL),
-    # An answer that could not be read.
-    Case("RESOURCE_EXHAUSTED", "CLIENT: Received message larger than max (5000005 vs. 4194304)", Verdict.DEFECT),
+    Case("INVALID_ARGUMENT", 'Invalid JSON value: {"text": "Stream removed"', FailureKind.FINAL),
     Case(
-        "RESOURCE_EXHAUSTED", "received metadata size exceeds hard limit (value length 20000 vs. 16384)", Verdict.DEFECT
+        "INVALID_ARGUMENT",
+        "Expected to handle gRPC request CreateProcessInstance with tenant 'acme'",
+        FailureKind.FINAL,
     ),
-    Case("RESOURCE_EXHAUSTED", "Stream removed (received metadata size exceeds hard limit)", Verdict.DEFECT),
+    Case("NOT_FOUND", "Expected to find process definition with process ID 'x', but none found", FailureKind.FINAL),
+    Case("ALREADY_EXISTS", "already there", FailureKind.FINAL),
+    Case("PERMISSION_DENIED", "no", FailureKind.FINAL),
+    Case("FAILED_PRECONDITION", "Expected to create instance of process with none start event", FailureKind.FINAL),
+    Case("UNIMPLEMENTED", "Method not found: gateway_protocol.Gateway/EvaluateConditional", FailureKind.FINAL),
+    Case("UNKNOWN", "Application error processing RPC", FailureKind.FINAL),
+    Case("INTERNAL", PROCESSING + "Failed to convert JSON to MessagePack", FailureKind.FINAL),
+    # Too large, on either side.
+    Case("RESOURCE_EXHAUSTED", "gRPC message exceeds maximum size 4194304: 5000005", FailureKind.FINAL),
+    Case("RESOURCE_EXHAUSTED", "SERVER: Received message larger than max (5000005 vs. 4194304)", FailureKind.FINAL),
+    Case("RESOURCE_EXHAUSTED", "Received message larger than max (5000005 vs. 4194304)", FailureKind.FINAL),
+    Case("RESOURCE_EXHAUSTED", "CLIENT: Sent message larger than max (5000005 vs. 4194304)", FailureKind.FINAL),
+    # An answer that could not be read.
+    Case("RESOURCE_EXHAUSTED", "CLIENT: Received message larger than max (5000005 vs. 4194304)", FailureKind.DEFECT),
+    Case(
+        "RESOURCE_EXHAUSTED",
+        "received metadata size exceeds hard limit (value length 20000 vs. 16384)",
+        FailureKind.DEFECT,
+    ),
+    Case("RESOURCE_EXHAUSTED", "Stream removed (received metadata size exceeds hard limit)", FailureKind.DEFECT),
     # Overload and its relatives.
     Case(
         "RESOURCE_EXHAUSTED",
         "Failed to write client request to partition '1', because the request limit is exhausted.",
-        Verdict.OVERLOAD,
+        FailureKind.OVERLOAD,
     ),
     Case(
         "RESOURCE_EXHAUSTED",
         "Expected to execute the command on one of the partitions, but all failed; there are no more partitions "
         "available to retry. Please try again. If the error persists contact your zeebe operator",
-        Verdict.OVERLOAD,
+        FailureKind.OVERLOAD,
     ),
     Case(
         "RESOURCE_EXHAUSTED",
         "Expected to activate jobs of type 'x', but no jobs available and at least one broker returned "
         "'RESOURCE_EXHAUSTED'. Please try again later.",
-        Verdict.OVERLOAD,
+        FailureKind.OVERLOAD,
     ),
-    Case("RESOURCE_EXHAUSTED", "Cannot accept requests for partition 1. Broker is out of disk space", Verdict.OVERLOAD),
-    Case("RESOURCE_EXHAUSTED", "a text nobody has seen", Verdict.OVERLOAD),
-    Case("RESOURCE_EXHAUSTED", "jobs of type 'gRPC message exceeds maximum size'", Verdict.OVERLOAD),
+    Case(
+        "RESOURCE_EXHAUSTED",
+        "Cannot accept requests for partition 1. Broker is out of disk space",
+        FailureKind.OVERLOAD,
+    ),
+    Case("RESOURCE_EXHAUSTED", "a text nobody has seen", FailureKind.OVERLOAD),
+    Case("RESOURCE_EXHAUSTED", "jobs of type 'gRPC message exceeds maximum size'", FailureKind.OVERLOAD),
     Case(
         "INTERNAL",
         "Unexpected error occurred between gateway and broker (code: INTERNAL_ERROR) "
         "(message: Processing paused for partition '1')",
-        Verdict.PAUSED,
+        FailureKind.PAUSED,
     ),
     # No such partition, or no leader.
     Case(
         "UNAVAILABLE",
         "Expected to execute command on partition 7, but either it does not exist, or the gateway is not",
-        Verdict.NO_PARTITION,
+        FailureKind.NO_PARTITION,
     ),
-    Case("UNAVAILABLE", "Expected to execute command on partition -1, but either it", Verdict.NO_PARTITION),
+    Case("UNAVAILABLE", "Expected to execute command on partition -1, but either it", FailureKind.NO_PARTITION),
     # Nothing was sent.
-    Case("UNAVAILABLE", REFUSED + "Failed to connect to remote host: Connection refused", Verdict.UNREACHABLE),
-    Case("UNAVAILABLE", REFUSED + "connection attempt timed out before receiving SETTINGS frame", Verdict.UNREACHABLE),
-    Case("UNAVAILABLE", REFUSED + "recvmsg:Connection reset by peer (104)", Verdict.UNREACHABLE),
-    Case("UNAVAILABLE", REFUSED + "Socket closed", Verdict.UNREACHABLE),
-    Case("UNAVAILABLE", REFUSED + "Failed to create security handshaker.", Verdict.UNREACHABLE),
-    Case("UNAVAILABLE", REFUSED + "Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL", Verdict.UNREACHABLE),
-    Case("UNAVAILABLE", REFUSED + "Custom verification check failed with error", Verdict.UNREACHABLE),
-    Case("UNAVAILABLE", "connections to all backends failing; last error: UNKNOWN: refused", Verdict.UNREACHABLE),
-    Case("UNAVAILABLE", "errors resolving zeebe:26500: [field:hostname lookup error]", Verdict.UNREACHABLE),
-    Case("UNAVAILABLE", "DNS resolution failed for zeebe:26500", Verdict.UNREACHABLE),
-    Case("UNAVAILABLE", "empty address list: zeebe", Verdict.UNREACHABLE),
-    Case("UNAVAILABLE", "no healthy upstream", Verdict.UNREACHABLE),
+    Case("UNAVAILABLE", REFUSED + "Failed to connect to remote host: Connection refused", FailureKind.UNREACHABLE),
+    Case(
+        "UNAVAILABLE", REFUSED + "connection attempt timed out before receiving SETTINGS frame", FailureKind.UNREACHABLE
+    ),
+    Case("UNAVAILABLE", REFUSED + "recvmsg:Connection reset by peer (104)", FailureKind.UNREACHABLE),
+    Case("UNAVAILABLE", REFUSED + "Socket closed", FailureKind.UNREACHABLE),
+    Case("UNAVAILABLE", REFUSED + "Failed to create security handshaker.", FailureKind.UNREACHABLE),
+    Case(
+        "UNAVAILABLE", REFUSED + "Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL", FailureKind.UNREACHABLE
+    ),
+    Case("UNAVAILABLE", REFUSED + "Custom verification check failed with error", FailureKind.UNREACHABLE),
+    Case("UNAVAILABLE", "connections to all backends failing; last error: UNKNOWN: refused", FailureKind.UNREACHABLE),
+    Case("UNAVAILABLE", "errors resolving zeebe:26500: [field:hostname lookup error]", FailureKind.UNREACHABLE),
+    Case("UNAVAILABLE", "DNS resolution failed for zeebe:26500", FailureKind.UNREACHABLE),
+    Case("UNAVAILABLE", "empty address list: zeebe", FailureKind.UNREACHABLE),
+    Case("UNAVAILABLE", "no healthy upstream", FailureKind.UNREACHABLE),
     Case(
         "UNAVAILABLE",
         "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure",
-        Verdict.UNREACHABLE,
+        FailureKind.UNREACHABLE,
     ),
     # The connection was lost with the call out.
     Case(
         "UNAVAILABLE",
         "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
-        Verdict.UNCERTAIN,
+        FailureKind.UNCERTAIN,
     ),
-    Case("UNAVAILABLE", "Socket closed", Verdict.UNCERTAIN),
-    Case("UNAVAILABLE", "Stream removed (Socket closed)", Verdict.UNCERTAIN),
-    Case("UNAVAILABLE", "Stream removed (Socket closed (GOAWAY received; Error code: 11))", Verdict.UNCERTAIN),
-    Case("UNAVAILABLE", "recvmsg:Connection reset by peer", Verdict.UNCERTAIN),
-    Case("UNAVAILABLE", "Cancelling all calls", Verdict.UNCERTAIN),
-    Case("UNAVAILABLE", "keepalive watchdog timeout", Verdict.UNCERTAIN),
-    Case("UNAVAILABLE", "", Verdict.UNCERTAIN),
+    Case("UNAVAILABLE", "Socket closed", FailureKind.UNCERTAIN),
+    Case("UNAVAILABLE", "Stream removed (Socket closed)", FailureKind.UNCERTAIN),
+    Case("UNAVAILABLE", "Stream removed (Socket closed (GOAWAY received; Error code: 11))", FailureKind.UNCERTAIN),
+    Case("UNAVAILABLE", "recvmsg:Connection reset by peer", FailureKind.UNCERTAIN),
+    Case("UNAVAILABLE", "Cancelling all calls", FailureKind.UNCERTAIN),
+    Case("UNAVAILABLE", "keepalive watchdog timeout", FailureKind.UNCERTAIN),
+    Case("UNAVAILABLE", "", FailureKind.UNCERTAIN),
     Case(
         "ABORTED",
         "Connection RemoteClientConnection{channel=[id: 0x1, L:/10.0.0.1:50000]} was closed",
-        Verdict.UNCERTAIN,
+        FailureKind.UNCERTAIN,
     ),
     Case(
-        "ABORTED", "Channel [id: 0x1] for address b:26501 was closed unexpectedly before the request", Verdict.UNCERTAIN
+        "ABORTED",
+        "Channel [id: 0x1] for address b:26501 was closed unexpectedly before the request",
+        FailureKind.UNCERTAIN,
     ),
-    Case("INTERNAL", PROCESSING + "Connection RemoteClientConnection{channel=[id: 0x1]} was closed", Verdict.UNCERTAIN),
-    Case("INTERNAL", "Received RST_STREAM with error code 2", Verdict.UNCERTAIN),
-    Case("UNKNOWN", "Stream removed", Verdict.UNCERTAIN),
-    Case("CANCELLED", "Stream removed (RST_STREAM (Received RST_STREAM with error code 8))", Verdict.UNCERTAIN),
-    Case("DEADLINE_EXCEEDED", TIMED_OUT + "Request command-api-1 to b:26501 timed out in PT5S", Verdict.UNCERTAIN),
+    Case(
+        "INTERNAL",
+        PROCESSING + "Connection RemoteClientConnection{channel=[id: 0x1]} was closed",
+        FailureKind.UNCERTAIN,
+    ),
+    Case("INTERNAL", "Received RST_STREAM with error code 2", FailureKind.UNCERTAIN),
+    Case("UNKNOWN", "Stream removed", FailureKind.UNCERTAIN),
+    Case("CANCELLED", "Stream removed (RST_STREAM (Received RST_STREAM with error code 8))", FailureKind.UNCERTAIN),
+    Case("DEADLINE_EXCEEDED", TIMED_OUT + "Request command-api-1 to b:26501 timed out in PT5S", FailureKind.UNCERTAIN),
     # Deadlines.
-    Case("DEADLINE_EXCEEDED", TIMED_OUT + "Request timed out after PT15S", Verdict.NO_BROKER),
-    Case("DEADLINE_EXCEEDED", "Deadline Exceeded", Verdict.LATE),
+    Case("DEADLINE_EXCEEDED", TIMED_OUT + "Request timed out after PT15S", FailureKind.NO_BROKER),
+    Case("DEADLINE_EXCEEDED", "Deadline Exceeded", FailureKind.LATE),
     # Who are you?
-    Case("UNAUTHENTICATED", "Expected bearer token at header with key [authorization]", Verdict.CREDENTIALS),
+    Case("UNAUTHENTICATED", "Expected bearer token at header with key [authorization]", FailureKind.CREDENTIALS),
     # What nobody expects.
-    Case("INTERNAL", PROCESSING + "null", Verdict.DEFECT),
-    Case("INTERNAL", "", Verdict.DEFECT),
-    Case("UNKNOWN", "", Verdict.DEFECT),
-    Case("OUT_OF_RANGE", "", Verdict.DEFECT),
-    Case("DATA_LOSS", "", Verdict.DEFECT),
+    Case("INTERNAL", PROCESSING + "null", FailureKind.DEFECT),
+    Case("INTERNAL", "", FailureKind.DEFECT),
+    Case("UNKNOWN", "", FailureKind.DEFECT),
+    Case("OUT_OF_RANGE", "", FailureKind.DEFECT),
+    Case("DATA_LOSS", "", FailureKind.DEFECT),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.status}-{case.text[:50]}")
 def test_a_text_has_its_verdict(case: Case) -> None:
-    assert classify(case.status, case.text) is case.verdict
+    assert classify(case.status, case.text) is case.kind
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.status}-{row.pattern[:40]}")
+@pytest.mark.parametrize("row", RULES, ids=lambda row: f"{row.status}-{row.pattern[:40]}")
 def test_every_row_decides_a_case(row: object) -> None:
-    deciding = [next((row for row in ROWS if row.matches(case.status, case.text)), None) for case in CASES]
+    deciding = [next((row for row in RULES if row.matches(case.status, case.text)), None) for case in CASES]
 
     assert any(decider is row for decider in deciding)
 
@@ -174,27 +196,27 @@ def test_any_text_has_a_verdict(code: Code, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "outcome", "once", "again"),
+    ("kind", "outcome", "once", "again"),
     [
-        (Verdict.FINAL, Outcome.NOT_EXECUTED, False, False),
-        (Verdict.OVERLOAD, Outcome.NOT_EXECUTED, True, True),
-        (Verdict.PAUSED, Outcome.NOT_EXECUTED, True, True),
-        (Verdict.UNREACHABLE, Outcome.NOT_EXECUTED, True, True),
-        (Verdict.NO_PARTITION, Outcome.NOT_EXECUTED, True, True),
-        (Verdict.NO_BROKER, Outcome.NOT_EXECUTED, True, True),
-        (Verdict.CREDENTIALS, Outcome.NOT_EXECUTED, False, False),
-        (Verdict.CLOSING, Outcome.NOT_EXECUTED, True, True),
-        (Verdict.LATE, Outcome.UNKNOWN, False, True),
-        (Verdict.UNCERTAIN, Outcome.UNKNOWN, False, True),
-        (Verdict.DEFECT, Outcome.UNKNOWN, False, True),
+        (FailureKind.FINAL, Outcome.NOT_EXECUTED, False, False),
+        (FailureKind.OVERLOAD, Outcome.NOT_EXECUTED, True, True),
+        (FailureKind.PAUSED, Outcome.NOT_EXECUTED, True, True),
+        (FailureKind.UNREACHABLE, Outcome.NOT_EXECUTED, True, True),
+        (FailureKind.NO_PARTITION, Outcome.NOT_EXECUTED, True, True),
+        (FailureKind.NO_BROKER, Outcome.NOT_EXECUTED, True, True),
+        (FailureKind.CREDENTIALS, Outcome.NOT_EXECUTED, False, False),
+        (FailureKind.CLOSING, Outcome.NOT_EXECUTED, True, True),
+        (FailureKind.LATE, Outcome.UNKNOWN, False, True),
+        (FailureKind.UNCERTAIN, Outcome.UNKNOWN, False, True),
+        (FailureKind.DEFECT, Outcome.UNKNOWN, False, True),
     ],
 )
-def test_a_verdict_says_what_callers_may_do(verdict: Verdict, outcome: Outcome, once: bool, again: bool) -> None:
-    assert (verdict.outcome, verdict.retryable(False), verdict.retryable(True)) == (outcome, once, again)
+def test_a_verdict_says_what_callers_may_do(kind: FailureKind, outcome: Outcome, once: bool, again: bool) -> None:
+    assert (kind.outcome, kind.retryable(False), kind.retryable(True)) == (outcome, once, again)
 
 
 def test_every_verdict_has_a_case_or_is_ours() -> None:
-    assert {case.verdict for case in CASES} == set(Verdict) - {Verdict.CLOSING}
+    assert {case.kind for case in CASES} == set(FailureKind) - {FailureKind.CLOSING}
 
 
 def test_a_rejection_is_taken_apart() -> None:
@@ -208,7 +230,7 @@ def test_a_rejection_is_taken_apart() -> None:
         Outcome.NOT_EXECUTED,
         False,
     )
-    assert raised.verdict is Verdict.FINAL
+    assert raised.kind is FailureKind.FINAL
 
 
 def test_a_plain_text_has_no_details() -> None:
@@ -250,7 +272,7 @@ def test_a_full_batch_says_how_much_passes() -> None:
 
 @pytest.mark.parametrize("code", ["NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION"])
 def test_an_unsure_earlier_attempt_makes_the_outcome_unknown(code: str) -> None:
-    raised = error(Failure.of(code, "Command 'X' rejected with code 'Y': z"), repeatable=True, attempts=2, unsure=True)
+    raised = error(Failure.of(code, "Command 'X' rejected with code 'Y': z"), idempotent=True, attempts=2, unsure=True)
 
     assert raised.outcome is Outcome.UNKNOWN
     assert raised.retryable is False
@@ -259,7 +281,7 @@ def test_an_unsure_earlier_attempt_makes_the_outcome_unknown(code: str) -> None:
 
 
 def test_an_unsure_earlier_attempt_gives_no_hint_for_other_codes() -> None:
-    raised = error(Failure.of("INVALID_ARGUMENT", "no"), repeatable=True, attempts=2, unsure=True)
+    raised = error(Failure.of("INVALID_ARGUMENT", "no"), idempotent=True, attempts=2, unsure=True)
 
     assert (raised.outcome, raised.details) == (Outcome.UNKNOWN, {"attempts": 2})
 

@@ -154,29 +154,29 @@ async def test_an_unknown_outcome_is_tried_again_for_what_may_run_twice(
 ) -> None:
     fake.always("CompleteJob", fail(status, text))
 
-    error = await refusal(gateway, COMPLETE, repeatable=True)
+    error = await refusal(gateway, COMPLETE, idempotent=True)
 
     assert fake.count("CompleteJob") == 5
     assert (error.code, error.outcome, error.retryable) == (Code(status), Outcome.UNKNOWN, True)
 
 
-@pytest.mark.parametrize("repeatable", [False, True])
+@pytest.mark.parametrize("idempotent", [False, True])
 @pytest.mark.parametrize("status", ["INTERNAL", "UNKNOWN", "OUT_OF_RANGE", "DATA_LOSS"])
 async def test_an_error_nobody_expects_is_never_tried_again(
-    gateway: Gateway, fake: FakeGateway, status: str, repeatable: bool
+    gateway: Gateway, fake: FakeGateway, status: str, idempotent: bool
 ) -> None:
     fake.always("CompleteJob", fail(status, "null"))
 
-    error = await refusal(gateway, COMPLETE, repeatable=repeatable)
+    error = await refusal(gateway, COMPLETE, idempotent=idempotent)
 
     assert fake.count("CompleteJob") == 1
-    assert (error.outcome, error.retryable) == (Outcome.UNKNOWN, repeatable)
+    assert (error.outcome, error.retryable) == (Outcome.UNKNOWN, idempotent)
 
 
 async def test_a_rejection_is_final(gateway: Gateway, fake: FakeGateway) -> None:
     fake.always("CompleteJob", fail("NOT_FOUND", DENIED))
 
-    error = await refusal(gateway, COMPLETE, repeatable=True)
+    error = await refusal(gateway, COMPLETE, idempotent=True)
 
     assert fake.count("CompleteJob") == 1
     assert (error.message, error.details) == (DENIED, {"intent": "COMPLETE", "rejection": "NOT_FOUND"})
@@ -185,7 +185,7 @@ async def test_a_rejection_is_final(gateway: Gateway, fake: FakeGateway) -> None
 async def test_a_rejection_after_an_unknown_outcome_may_mean_it_was_done(gateway: Gateway, fake: FakeGateway) -> None:
     fake.script("CompleteJob", fail("ABORTED", "closed"), fail("NOT_FOUND", DENIED))
 
-    error = await refusal(gateway, COMPLETE, repeatable=True)
+    error = await refusal(gateway, COMPLETE, idempotent=True)
 
     assert (error.code, error.outcome, error.retryable) == (Code.NOT_FOUND, Outcome.UNKNOWN, False)
     assert error.details is not None

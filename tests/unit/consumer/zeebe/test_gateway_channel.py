@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from consumer.config import Zeebe
-from consumer.zeebe import Gateway, GatewayError, Verdict
+from consumer.zeebe import FailureKind, Gateway, GatewayError
 from consumer.zeebe.channel import open_channel
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.rpcs import METHODS, SERVICE, bind
@@ -59,7 +59,7 @@ async def test_a_tls_mistake_sends_nothing_and_names_its_cause(naps: Any, settin
         with pytest.raises(GatewayError) as raised:
             await asked(Zeebe(fake.address, **settings), naps)
 
-    assert raised.value.verdict is Verdict.UNREACHABLE
+    assert raised.value.kind is FailureKind.UNREACHABLE
     assert cause in raised.value.message
 
 
@@ -67,7 +67,7 @@ async def test_tls_to_a_plaintext_port_sends_nothing(fake: FakeGateway, naps: An
     with pytest.raises(GatewayError, match="WRONG_VERSION_NUMBER") as raised:
         await asked(Zeebe(fake.address), naps)
 
-    assert raised.value.verdict is Verdict.UNREACHABLE
+    assert raised.value.kind is FailureKind.UNREACHABLE
 
 
 async def test_an_authority_can_be_given_to_a_plaintext_gateway(fake: FakeGateway, naps: Any) -> None:

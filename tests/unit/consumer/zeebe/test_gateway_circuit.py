@@ -7,43 +7,43 @@ from typing import Any
 
 import pytest
 
-from consumer.zeebe import Circuit, Gateway
+from consumer.zeebe import CircuitBreaker, Gateway
 from tests.fakes.gateway import BUSY, FakeGateway, answer, fail
 from tests.unit.consumer.zeebe.samples import COMPLETE, CREATE, NO_PARTITION, refusal
 
 
 async def test_it_opens_with_the_last_miss_and_closes_with_the_first_answer() -> None:
-    circuit = Circuit(threshold=3)
+    circuit = CircuitBreaker(threshold=3)
     for missed in range(3):
         assert (circuit.is_open, circuit.unreached) == (False, missed)
-        circuit.missed()
+        circuit.record_failure()
     assert circuit.is_open
-    circuit.missed()
-    circuit.reached()
+    circuit.record_failure()
+    circuit.record_success()
     assert (circuit.is_open, circuit.unreached) == (False, 0)
 
 
 async def test_misses_that_an_answer_interrupts_do_not_add_up() -> None:
-    circuit = Circuit(threshold=3)
+    circuit = CircuitBreaker(threshold=3)
     for _ in range(10):
-        circuit.missed()
-        circuit.missed()
-        circuit.reached()
+        circuit.record_failure()
+        circuit.record_failure()
+        circuit.record_success()
     assert not circuit.is_open
 
 
 async def test_whoever_waits_is_told_of_every_change() -> None:
-    circuit = Circuit(threshold=1)
+    circuit = CircuitBreaker(threshold=1)
     await circuit.closed()
     opened = asyncio.create_task(circuit.opened())
     await asyncio.sleep(0)
     assert not opened.done()
-    circuit.missed()
+    circuit.record_failure()
     await opened
     closed = asyncio.create_task(circuit.closed())
     await asyncio.sleep(0)
     assert not closed.done()
-    circuit.reached()
+    circuit.record_success()
     await closed
     await circuit.opened(within=0.001)
     assert not circuit.is_open

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consumer.zeebe import Gateway, Verdict
+from consumer.zeebe import FailureKind, Gateway
 from tests.fakes.gateway import FakeGateway, Request, Step, answer
 from tests.unit.consumer.zeebe.samples import (
     CREATE,
@@ -87,4 +87,4 @@ async def test_closing_ends_a_version_question_that_is_out(gateway: Gateway, fak
     await until(lambda: fake.requests)
     await gateway.close()
 
-    assert (await task).verdict is Verdict.CLOSING
+    assert (await task).kind is FailureKind.CLOSING

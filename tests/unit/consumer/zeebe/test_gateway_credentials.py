@@ -11,7 +11,7 @@ from aiohttp import web
 
 from consumer.config import Basic, OAuth
 from consumer.zeebe.credentials import Token, credentials_for
-from consumer.zeebe.failures import Failure, Verdict
+from consumer.zeebe.failures import Failure, FailureKind
 from tests.unit.consumer.zeebe.authority import Authority, Clock, setting
 from tests.unit.consumer.zeebe.samples import until
 from zeebe_amqp.errors import Code, Source
@@ -129,9 +129,9 @@ async def test_refused_credentials_are_final_and_name_the_settings(
         await token.authorization(5)
 
     assert "secret" not in raised.value.text.replace("ZEEBE_CLIENT_SECRET", "")
-    assert (raised.value.code, raised.value.verdict, raised.value.source) == (
+    assert (raised.value.code, raised.value.kind, raised.value.source) == (
         Code.UNAUTHENTICATED,
-        Verdict.FINAL,
+        FailureKind.FINAL,
         Source.CONSUMER,
     )
 
@@ -159,9 +159,9 @@ async def test_a_broken_authority_is_an_outage(token: Token, authority: Authorit
         await token.authorization(5)
 
     assert "<" not in raised.value.text
-    assert (raised.value.code, raised.value.verdict, raised.value.source) == (
+    assert (raised.value.code, raised.value.kind, raised.value.source) == (
         Code.UNAVAILABLE,
-        Verdict.UNREACHABLE,
+        FailureKind.UNREACHABLE,
         Source.CONSUMER,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from consumer.config import Zeebe
-from consumer.zeebe import Gateway, Verdict
+from consumer.zeebe import FailureKind, Gateway
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.gateway import BUSY, FakeGateway, Request, Step, answer, fail
 from tests.unit.consumer.zeebe.samples import (
@@ -34,20 +34,20 @@ async def test_a_deadline_that_has_passed_sends_nothing(gateway: Gateway, fake: 
     )
 
 
-@pytest.mark.parametrize("repeatable", [False, True])
+@pytest.mark.parametrize("idempotent", [False, True])
 async def test_the_callers_deadline_ends_a_call_that_is_out(
-    gateway: Gateway, fake: FakeGateway, repeatable: bool
+    gateway: Gateway, fake: FakeGateway, idempotent: bool
 ) -> None:
     fake.always("CompleteJob", answer(latency=30))
 
-    error = await refusal(gateway, COMPLETE, deadline=time.time() + 0.2, repeatable=repeatable)
+    error = await refusal(gateway, COMPLETE, deadline=time.time() + 0.2, idempotent=idempotent)
 
     assert "before the caller's deadline" in error.message
     assert (error.code, error.source, error.outcome, error.retryable) == (
         Code.DEADLINE_EXCEEDED,
         Source.CONSUMER,
         Outcome.UNKNOWN,
-        repeatable,
+        idempotent,
     )
 
 
@@ -58,11 +58,11 @@ async def test_the_time_of_an_attempt_ends_a_call_that_is_out(gateway: Gateway, 
 
     assert fake.count("CreateProcessInstance") == 1
     assert "within 0.2 s" in error.message
-    assert (error.code, error.source, error.outcome, error.verdict) == (
+    assert (error.code, error.source, error.outcome, error.kind) == (
         Code.DEADLINE_EXCEEDED,
         Source.CONSUMER,
         Outcome.UNKNOWN,
-        Verdict.LATE,
+        FailureKind.LATE,
     )
 
 
@@ -70,7 +70,7 @@ async def test_the_configured_time_is_that_of_an_attempt_without_its_own(fake: F
     gateway = Gateway(Zeebe(fake.address, plaintext=True, request_timeout=0.4), sleep=naps)
     fake.always("CompleteJob", answer(latency=30))
 
-    error = await refusal(gateway, COMPLETE, repeatable=True)
+    error = await refusal(gateway, COMPLETE, idempotent=True)
     await gateway.close()
 
     assert fake.count("CompleteJob") == 5

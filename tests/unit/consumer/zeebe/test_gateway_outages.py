@@ -12,7 +12,7 @@ import pytest
 from google.protobuf.message import Message
 
 from consumer.config import Zeebe
-from consumer.zeebe import Gateway, GatewayError, Verdict
+from consumer.zeebe import FailureKind, Gateway, GatewayError
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.gateway import FakeGateway, answer, fail
 from tests.unit.consumer.zeebe.samples import (
@@ -233,4 +233,4 @@ async def test_a_probe_is_one_attempt(gateway: Gateway, fake: FakeGateway) -> No
         await gateway.probe()
 
     assert fake.count("Topology") == 1
-    assert (raised.value.code, raised.value.verdict) == (Code.UNAVAILABLE, Verdict.UNREACHABLE)
+    assert (raised.value.code, raised.value.kind) == (Code.UNAVAILABLE, FailureKind.UNREACHABLE)

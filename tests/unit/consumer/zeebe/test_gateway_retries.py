@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import pytest
 
-from consumer.zeebe.failures import Failure, Verdict
+from consumer.zeebe.failures import Failure, FailureKind
 from consumer.zeebe.retries import Retries
 from zeebe_amqp.errors import Code, Outcome
 
-ALL = {Verdict.OVERLOAD: 5, Verdict.PAUSED: 5, Verdict.UNREACHABLE: 5, Verdict.NO_PARTITION: 3}
-REPEATABLE = {Verdict.LATE: 5, Verdict.UNCERTAIN: 5, Verdict.NO_BROKER: 5}
-ONCE_MORE = {Verdict.CREDENTIALS: 2}
-NEVER = {Verdict.FINAL: 1, Verdict.DEFECT: 1, Verdict.CLOSING: 1}
+ALL = {FailureKind.OVERLOAD: 5, FailureKind.PAUSED: 5, FailureKind.UNREACHABLE: 5, FailureKind.NO_PARTITION: 3}
+REPEATABLE = {FailureKind.LATE: 5, FailureKind.UNCERTAIN: 5, FailureKind.NO_BROKER: 5}
+ONCE_MORE = {FailureKind.CREDENTIALS: 2}
+NEVER = {FailureKind.FINAL: 1, FailureKind.DEFECT: 1, FailureKind.CLOSING: 1}
 
 
-def failure(verdict: Verdict, code: Code = Code.UNAVAILABLE) -> Failure:
-    return Failure(code, "text", verdict)
+def failure(kind: FailureKind, code: Code = Code.UNAVAILABLE) -> Failure:
+    return Failure(code, "text", kind)
 
 
-def attempts(retries: Retries, verdict: Verdict) -> int:
-    while retries.after(failure(verdict), 0.0) is not None:
+def attempts(retries: Retries, kind: FailureKind) -> int:
+    while retries.after(failure(kind), 0.0) is not None:
         pass
     return retries.made
 
 
-@pytest.mark.parametrize("verdict", Verdict)
-@pytest.mark.parametrize("repeatable", [False, True])
-def test_each_verdict_has_its_number_of_attempts(verdict: Verdict, repeatable: bool) -> None:
-    expected = ALL | ONCE_MORE | NEVER | (REPEATABLE if repeatable else dict.fromkeys(REPEATABLE, 1))
+@pytest.mark.parametrize("kind", FailureKind)
+@pytest.mark.parametrize("idempotent", [False, True])
+def test_each_verdict_has_its_number_of_attempts(kind: FailureKind, idempotent: bool) -> None:
+    expected = ALL | ONCE_MORE | NEVER | (REPEATABLE if idempotent else dict.fromkeys(REPEATABLE, 1))
 
-    assert attempts(Retries(repeatable, None, lambda: 1.0), verdict) == expected[verdict]
+    assert attempts(Retries(idempotent, None, lambda: 1.0), kind) == expected[kind]
 
 
 def test_delays_grow_threefold_with_full_jitter() -> None:
     retries = Retries(False, None, lambda: 0.5)
 
-    delays = [retries.after(failure(Verdict.OVERLOAD), 0.0) for _ in range(5)]
+    delays = [retries.after(failure(FailureKind.OVERLOAD), 0.0) for _ in range(5)]
 
     assert delays[:4] == pytest.approx([0.05, 0.15, 0.45, 1.35])
     assert delays[4] is None
@@ -45,36 +45,36 @@ def test_no_delay_is_longer_than_five_seconds(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("consumer.core.backoff.ATTEMPTS", 9)
     retries = Retries(False, None, lambda: 1.0)
 
-    delays = [retries.after(failure(Verdict.OVERLOAD), 0.0) for _ in range(8)]
+    delays = [retries.after(failure(FailureKind.OVERLOAD), 0.0) for _ in range(8)]
 
     assert max(delay or 0 for delay in delays) == 5.0
 
 
 @pytest.mark.parametrize(("deadline", "delay"), [(100.05, None), (100.1, None), (100.2, 0.1), (None, 0.1)])
 def test_no_attempt_is_planned_past_the_deadline(deadline: float | None, delay: float | None) -> None:
-    assert Retries(False, deadline, lambda: 1.0).after(failure(Verdict.OVERLOAD), 100.0) == delay
+    assert Retries(False, deadline, lambda: 1.0).after(failure(FailureKind.OVERLOAD), 100.0) == delay
 
 
 def test_fresh_credentials_are_tried_once_and_at_once() -> None:
     retries = Retries(False, None, lambda: 1.0)
 
-    assert retries.after(failure(Verdict.CREDENTIALS), 0.0) == 0.0
-    assert retries.after(failure(Verdict.OVERLOAD), 0.0) is not None
-    assert retries.after(failure(Verdict.CREDENTIALS), 0.0) is None
+    assert retries.after(failure(FailureKind.CREDENTIALS), 0.0) == 0.0
+    assert retries.after(failure(FailureKind.OVERLOAD), 0.0) is not None
+    assert retries.after(failure(FailureKind.CREDENTIALS), 0.0) is None
 
 
 def test_an_unknown_outcome_stays_unknown_whatever_follows() -> None:
     retries = Retries(True, None, lambda: 1.0)
-    retries.after(failure(Verdict.UNCERTAIN), 0.0)
-    retries.after(failure(Verdict.UNREACHABLE), 0.0)
+    retries.after(failure(FailureKind.UNCERTAIN), 0.0)
+    retries.after(failure(FailureKind.UNREACHABLE), 0.0)
 
-    assert retries.error(failure(Verdict.UNREACHABLE)).outcome is Outcome.UNKNOWN
+    assert retries.error(failure(FailureKind.UNREACHABLE)).outcome is Outcome.UNKNOWN
 
 
 def test_certain_refusals_stay_certain() -> None:
     retries = Retries(True, None, lambda: 1.0)
-    retries.after(failure(Verdict.OVERLOAD), 0.0)
-    retries.after(failure(Verdict.UNREACHABLE), 0.0)
-    raised = retries.error(failure(Verdict.UNREACHABLE))
+    retries.after(failure(FailureKind.OVERLOAD), 0.0)
+    retries.after(failure(FailureKind.UNREACHABLE), 0.0)
+    raised = retries.error(failure(FailureKind.UNREACHABLE))
 
     assert (raised.outcome, raised.details) == (Outcome.NOT_EXECUTED, {"attempts": 2})

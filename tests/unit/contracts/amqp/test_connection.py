@@ -10,7 +10,7 @@ import pytest
 from aiormq import Connection as AmqpConnection
 from yarl import URL
 
-from zeebe_amqp.amqp.connection import connect, library_calls, said
+from zeebe_amqp.amqp.connection import connect, describe, translated_errors
 
 
 @pytest.mark.parametrize(
@@ -39,19 +39,19 @@ async def test_an_address_without_a_path_means_the_broker_s_first_virtual_host(
 
 @pytest.mark.parametrize("raised", [asyncio.CancelledError(), Exception()], ids=repr)
 async def test_what_the_library_raises_for_a_lost_connection_is_a_connection_error(raised: BaseException) -> None:
-    with pytest.raises(ConnectionError), library_calls():
+    with pytest.raises(ConnectionError), translated_errors():
         raise raised
 
 
 @pytest.mark.parametrize("raised", [ValueError("x"), OSError("x"), KeyboardInterrupt()], ids=repr)
 async def test_any_other_error_passes(raised: BaseException) -> None:
-    with pytest.raises(type(raised)), library_calls():
+    with pytest.raises(type(raised)), translated_errors():
         raise raised
 
 
 async def test_a_real_cancellation_passes() -> None:
     async def wait() -> None:
-        with library_calls():
+        with translated_errors():
             await asyncio.Event().wait()
 
     task = asyncio.create_task(wait())
@@ -73,4 +73,4 @@ async def test_a_real_cancellation_passes() -> None:
     ids=repr,
 )
 def test_a_lost_connection_is_said_in_one_line(error: BaseException | None, text: str) -> None:
-    assert said(error) == text
+    assert describe(error) == text

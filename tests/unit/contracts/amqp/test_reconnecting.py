@@ -9,7 +9,7 @@ from aiormq.exceptions import ProbableAuthenticationError
 
 from zeebe_amqp import Client, Unauthenticated, Unavailable
 from zeebe_amqp.amqp import reconnecting as link_module
-from zeebe_amqp.amqp.reconnecting import LONGEST_PAUSE, Link, backoff
+from zeebe_amqp.amqp.reconnecting import MAX_PAUSE, Link, backoff
 
 
 class Connection:
@@ -167,4 +167,4 @@ def test_addresses_of_brokers_are_taken(address: str) -> None:
 
 def test_pauses_between_attempts_grow_up_to_a_limit() -> None:
     assert 0.1 <= backoff(1) <= 0.2
-    assert LONGEST_PAUSE / 2 <= backoff(1000) <= LONGEST_PAUSE
+    assert MAX_PAUSE / 2 <= backoff(1000) <= MAX_PAUSE

@@ -61,7 +61,7 @@ class Engine:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(module, "MAX_PAUSE", 0.001)
 
 
 async def test_jobs_come_one_by_one_and_can_be_completed_failed_and_ended_by_an_error() -> None:
@@ -175,7 +175,7 @@ async def test_a_job_that_cannot_be_given_back_keeps_nobody_from_stopping() -> N
 
 
 async def test_stopping_ends_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_PAUSE", 3600.0)
+    monkeypatch.setattr(module, "MAX_PAUSE", 3600.0)
     engine = Engine(*[error("UNAVAILABLE", retryable=True)] * 20)
     async with Client(MemoryTransport(always=engine)) as client:
         jobs = Jobs(client, "ship")

@@ -15,7 +15,7 @@ from zeebe_amqp.commands import Command, CompleteJob, FailJob, ThrowError
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(module, "MAX_PAUSE", 0.001)
 
 
 async def settled(handler: Any, **options: Any) -> Command:

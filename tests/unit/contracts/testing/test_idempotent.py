@@ -18,5 +18,5 @@ SAMPLES = [
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.operation)
 def test_the_same_commands_may_run_twice(sample: Command) -> None:
     row = OPERATIONS[sample.operation]
-    assert is_repeatable(sample) is row.repeatable(sample)
+    assert is_repeatable(sample) is row.idempotent(sample)
     assert is_recorded(sample) is row.recorded
