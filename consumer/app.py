@@ -6,39 +6,33 @@ import asyncio
 import gc
 import logging
 import os
-import random
 import signal
 from collections.abc import Mapping
 from functools import lru_cache, partial
 
 from consumer import telemetry
-from consumer.camunda7 import Camunda7
+from consumer.camunda7 import Camunda7Engine, taken
 from consumer.config import Settings, values
-from consumer.core.engines import Engines
+from consumer.core.call import Engine, RoutedEngine
+from consumer.core.delivery import Delivery, Handler
 from consumer.core.limiter import AimdLimit
-from consumer.core.message import Handler, Incoming
+from consumer.core.message import Message
 from consumer.health import Health
 from consumer.ledger import Limits, TimedLedger, open_ledger
-from consumer.pipeline.handler import guarded, recovered
-from consumer.pipeline.idempotency import once
-from consumer.pipeline.limited import limited
-from consumer.pipeline.worker import Delivery, QueueWorker
-from consumer.rabbitmq import Broker, queue_names
-from consumer.rabbitmq import reply_policy as replies
+from consumer.pipeline.handler import executing
+from consumer.pipeline.idempotency import idempotent
+from consumer.pipeline.middleware import compose, guarded, recovered
+from consumer.pipeline.monitor import Monitor
+from consumer.pipeline.redelivery import RedeliveryMatcher
+from consumer.pipeline.worker import QueueWorker
+from consumer.rabbitmq import Broker, queue_names, reply_policy
 from consumer.telemetry import Telemetry
-from consumer.zeebe import Gateway
-from consumer.zeebe.operations import OPERATIONS, with_camunda7
+from consumer.zeebe import ZeebeEngine
 from zeebe_amqp import __version__
-from zeebe_amqp.errors import CommandError
 
 __all__ = ["Service", "run"]
 
 log = logging.getLogger(__name__)
-
-PROBE_INTERVAL = 5.0
-"""Seconds between two looks at the gateway, for readiness."""
-AWAY_INTERVAL = 1.0
-"""The same while no gateway answers, on average: consuming waits for it."""
 
 
 class Service:
@@ -51,16 +45,13 @@ class Service:
 
     def __init__(self, settings: Settings, watch: Telemetry) -> None:
         self._settings = settings
-        self._address = settings.zeebe.address
         self._telemetry = watch
         # Callers have few reply queues and ask often.
         self._policy = lru_cache(maxsize=4096)(
-            partial(replies.refusal, own_queues=frozenset(queue_names(settings.amqp)), allow=settings.reply_allow)
+            partial(reply_policy.refusal, own_queues=frozenset(queue_names(settings.amqp)), allow=settings.reply_allow)
         )
-        self.gateway = Gateway(settings.zeebe, watch.calling)
-        other = settings.camunda7
-        self._camunda7 = None if other is None else Camunda7(other, watch.calling)
-        self._operations = OPERATIONS if other is None else with_camunda7(every=other.every)
+        self.zeebe = ZeebeEngine(settings.zeebe, watch.calling)
+        self.engine = self._engine()
         limits = Limits(settings.ledger_ttl, settings.ledger_max_entries, settings.ledger_max_bytes)
         self.ledger = TimedLedger(open_ledger(settings.ledger, limits), watch.record)
         self.broker = Broker(
@@ -70,8 +61,10 @@ class Service:
             publishing=watch.publishing,
             count=watch.count,
         )
+        self.monitor = Monitor(settings.zeebe.address, self.zeebe.probe, self.zeebe.circuit, self.ledger, self.broker)
         # A limit per queue: long polls that the engine refuses must not slow down short commands, nor be slowed down.
         self._limits = {queue: AimdLimit(settings.concurrency) for queue in settings.amqp.queues}
+        self._redeliveries = RedeliveryMatcher()
         handler = self._handler()
         self._workers = {queue: self._worker(handler, limit) for queue, limit in self._limits.items()}
         self.health = (
@@ -79,42 +72,36 @@ class Service:
             if settings.http_address is not None
             else None
         )
-        self._gateway_problem: str | None = "not asked yet"
-        self._watches: list[asyncio.Task[None]] = []
         self._stopping = False
         self._gauges()
 
     def _gauges(self) -> None:
         gauge = self._telemetry.gauge
         gauge("in_flight", self.in_flight)
-        gauge("circuit.state", lambda: float(self.gateway.circuit.is_open))
+        gauge("circuit.state", lambda: float(self.zeebe.circuit.is_open))
         gauge("ledger.size", lambda: float(self.ledger.size))
         for queue, limit in self._limits.items():
             gauge("limit", partial(getattr, limit, "value"), queue=queue)
 
-    def _handler(self) -> Handler:
-        """Every wrapper that a request passes, outermost first."""
-        watch = self._telemetry
-        engines = Engines(self.gateway, self._camunda7)
-        return watch.traced(
-            watch.measured(
-                recovered(
-                    guarded(
-                        once(
-                            recovered(limited(engines, self._limits, self._operations, self._version), watch.trace_id),
-                            self.ledger,
-                            run_again=self._settings.on_unknown == "run",
-                        ),
-                        self._refusal,
-                    ),
-                    watch.trace_id,
-                )
-            )
-        )
+    def _engine(self) -> Engine:
+        """Zeebe, and a Camunda 7 engine for what that takes, where one is set."""
+        other = self._settings.camunda7
+        if other is None:
+            return self.zeebe
+        return RoutedEngine(self.zeebe, Camunda7Engine(other, self._telemetry.calling), taken(every=other.every))
 
-    def _version(self) -> str | None:
-        # For a reply the last one does: what a newer gateway says beyond it is shown all the same.
-        return self.gateway.last_version
+    def _handler(self) -> Handler:
+        """What a request passes, outermost first."""
+        watch = self._telemetry
+        return compose(
+            executing(self.engine, self._limits),
+            watch.traced,
+            watch.measured,
+            recovered(watch.trace_id),
+            guarded,
+            idempotent(self.ledger, self._redeliveries, run_again=self._settings.on_unknown == "run"),
+            recovered(watch.trace_id),
+        )
 
     def _worker(self, handler: Handler, limit: AimdLimit) -> QueueWorker:
         return QueueWorker(
@@ -122,38 +109,31 @@ class Service:
             self.broker,
             limit=limit,
             forget_retry=self._settings.forget_retry,
-            answerable=self._answerable,
-            reachable=self.gateway.circuit.closed,
+            refusal=self._refusal,
+            reachable=self.zeebe.circuit.closed,
+            acknowledged=self._redeliveries.acknowledged,
             count=self._telemetry.count,
         )
 
-    def _refusal(self, incoming: Incoming) -> str | None:
-        return self._policy(incoming.reply_to)
+    def _refusal(self, message: Message) -> str | None:
+        return self._policy(message.reply_to)
 
-    def _answerable(self, incoming: Incoming) -> bool:
-        return bool(incoming.reply_to) and not incoming.malformed_properties and self._refusal(incoming) is None
-
-    def _accept(self, queue: str, delivery: Delivery) -> None:
-        self._workers[queue].accept(delivery)
+    def _accept(self, delivery: Delivery) -> None:
+        self._workers[delivery.message.queue].accept(delivery)
 
     def in_flight(self) -> int:
         """Deliveries held now, over all workers."""
-        return sum(lane.in_flight for lane in self._workers.values())
+        return sum(worker.in_flight for worker in self._workers.values())
 
     def place(self) -> str:
         """Where it has what: for the log of a start, without passwords."""
         host, _ = self._settings.http_address or ("", 0)
         http = "off" if self.health is None else f"at {host}:{self.health.port}"
-        return f"ledger {values.hidden(self._settings.ledger)}, HTTP {http}, gateway {self._address}"
+        return f"ledger {values.hidden(self._settings.ledger)}, HTTP {http}, gateway {self._settings.zeebe.address}"
 
     def problems(self) -> dict[str, str]:
         """Why it is not ready, by part; empty when it is."""
-        problems = dict(self.broker.problems())
-        if self._gateway_problem is not None:
-            paused = "; nothing is consumed until it answers" if self.gateway.circuit.is_open else ""
-            problems["gateway"] = self._gateway_problem + paused
-        if self.ledger.problem is not None:
-            problems["ledger"] = self.ledger.problem
+        problems = {**self.broker.problems(), **self.monitor.problems()}
         if self._stopping:
             problems["service"] = "stopping"
         return problems
@@ -169,42 +149,8 @@ class Service:
             await self.health.start()
         loop = asyncio.get_running_loop()
         self._telemetry.gauge("tasks", lambda: float(len(asyncio.all_tasks(loop))))
-        watches = (self._watch_gateway(), self._pause_without_gateway(), self._pause_without_ledger())
-        self._watches = [loop.create_task(watch) for watch in watches]
+        self.monitor.start()
         await self.broker.start()
-
-    async def _watch_gateway(self) -> None:
-        circuit = self.gateway.circuit
-        while True:
-            try:
-                await self.gateway.probe()
-                self._gateway_problem = None
-            except CommandError as error:
-                if self._gateway_problem != error.message:
-                    log.warning("gateway %s: %s", self._address, error.message)
-                self._gateway_problem = error.message
-            if circuit.is_open:
-                # Jitter: consumers that lost the gateway together must not ask it together.
-                await asyncio.sleep(AWAY_INTERVAL * random.uniform(0.5, 1.5))
-            else:
-                await circuit.opened(within=PROBE_INTERVAL)
-
-    async def _pause_without_gateway(self) -> None:
-        circuit = self.gateway.circuit
-        while True:
-            await circuit.opened()
-            log.warning("gateway %s: not reached %d times in a row; consuming pauses", self._address, circuit.unreached)
-            await self.broker.pause("gateway")
-            await circuit.closed()
-            log.info("gateway %s: reached again", self._address)
-            await self.broker.resume("gateway")
-
-    async def _pause_without_ledger(self) -> None:
-        while True:
-            await self.ledger.failed()
-            await self.broker.pause("ledger")
-            await self.ledger.ready()
-            await self.broker.resume("ledger")
 
     async def stop(self) -> bool:
         """Drain and stop; true when everything that ran could end within SHUTDOWN_GRACE."""
@@ -213,13 +159,12 @@ class Service:
         # the last command, telemetry last of all, so that it has seen everything.
         self._stopping = True
         await self.broker.stop_consuming()
-        drained = await asyncio.gather(*(lane.stop(self._settings.shutdown_grace) for lane in self._workers.values()))
+        drained = await asyncio.gather(
+            *(worker.stop(self._settings.shutdown_grace) for worker in self._workers.values())
+        )
         await self.broker.close()
-        for watch in self._watches:
-            watch.cancel()
-        await self.gateway.close()
-        if self._camunda7 is not None:
-            await self._camunda7.close()
+        self.monitor.stop()
+        await self.engine.close()
         await self.ledger.close()
         if self.health is not None:
             await self.health.stop()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 
-from consumer.camunda7 import Camunda7
-from consumer.config import Camunda7 as Camunda7Settings
-from consumer.config import Settings, Zeebe
+from consumer.camunda7 import Camunda7Engine
+from consumer.config import Camunda7, Settings, Zeebe
 from consumer.rabbitmq import BrokerError, inspect
-from consumer.zeebe.client import Gateway
+from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.hints import PLAINTEXT_MARK, hint
 from consumer.zeebe.protocol.gateway_pb2 import TopologyResponse
 from zeebe_amqp.errors import CommandError
@@ -57,7 +56,7 @@ async def _gateway(settings: Settings) -> Finding:
 
 
 async def _topology(zeebe: Zeebe) -> TopologyResponse:
-    gateway = Gateway(zeebe)
+    gateway = ZeebeEngine(zeebe)
     try:
         return await gateway.probe()
     finally:
@@ -76,8 +75,8 @@ async def _plainly(zeebe: Zeebe, problem: str) -> str:
     return problem
 
 
-async def _camunda7(settings: Camunda7Settings) -> Finding:
-    engine = Camunda7(settings)
+async def _camunda7(settings: Camunda7) -> Finding:
+    engine = Camunda7Engine(settings)
     try:
         version = await engine.probe()
     except CommandError as error:

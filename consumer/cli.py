@@ -22,8 +22,8 @@ from consumer.dead_letters import commands as cli_dead
 from consumer.health import HealthError
 from consumer.ledger import LedgerError, reset
 from consumer.telemetry import TelemetryError, logs
-from consumer.zeebe.operations import OPERATIONS
 from zeebe_amqp import __version__
+from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.help import BriefGroup, Shared, summary
 
 __all__ = ["main"]
@@ -166,8 +166,13 @@ def config_command(context: click.Context, /, **options: str | None) -> None:
 def operations() -> None:
     """Print the operations."""
     rows = [
-        (name, row.command.__name__, "yes" if row.exempt_from_limit else "no", summary(row.command.__doc__ or ""))
-        for name, row in OPERATIONS.items()
+        (
+            name,
+            command.__name__,
+            "yes" if command.exempt_from_limit else "no",
+            summary(command.__doc__ or ""),
+        )
+        for name, command in COMMANDS.items()
     ]
     _table(("operation", "command", "relieves the engine", "what it does"), rows)
 

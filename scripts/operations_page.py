@@ -56,7 +56,7 @@ REPEATABLE = {
     "evaluate-conditional": "no",
     "signal": "no",
 }
-"""What `Operation.idempotent` decides, in words; a test compares the two."""
+"""What `Command.is_idempotent` decides, in words; a test compares the two."""
 
 DEFAULTS = {
     "create-instance.version": "-1, the latest",
@@ -124,7 +124,7 @@ def _known(rpc: str) -> Version:
 
 
 def _requests(row: Operation, request: Any) -> Iterator[str]:
-    if row.in_metadata:
+    if row.command.in_metadata:
         yield "One file:\n"
         yield from _table(("field", "accepted", "default", "since"), OF_A_FILE)
         if row.name == "deploy-process":

@@ -1,7 +1,8 @@
-"""The side of a Camunda 7 engine: its REST API over HTTP."""
+"""A Camunda 7 engine: its REST API over HTTP."""
 
 from __future__ import annotations
 
-from consumer.camunda7.client import Camunda7
+from consumer.camunda7.client import Camunda7Engine
+from consumer.camunda7.operations import taken
 
-__all__ = ["Camunda7"]
+__all__ = ["Camunda7Engine", "taken"]

@@ -1,4 +1,4 @@
-"""The one funnel to a Camunda 7 engine: deadline, attempts, credentials and observation of every request."""
+"""A Camunda 7 engine: mapping, deadline, attempts, credentials and observation of every request."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
 from consumer.camunda7.failures import DONE, Answer, error
+from consumer.camunda7.operations import RestRequest, to_request
 from consumer.config import Camunda7 as Settings
 from consumer.core import backoff
-from consumer.core.message import CallObserver, CallSpan, RestRequest, unobserved
+from consumer.core.call import Call, CallObserver, CallSpan, unobserved
+from zeebe_amqp.commands.signals import Signal
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 log = logging.getLogger(__name__)
@@ -43,8 +45,8 @@ class NotSent(Exception):
     """An attempt that ended before anything of the request was sent."""
 
 
-class Camunda7:
-    """The connection to the engine. Make it inside the running event loop; `close` it at the end."""
+class Camunda7Engine:
+    """A Camunda 7 engine behind its REST API. Make it inside the running event loop; `close` it at the end."""
 
     def __init__(
         self,
@@ -75,12 +77,12 @@ class Camunda7:
         """The engine's URL without user and password, for people."""
         return str(self._url)
 
-    async def call(self, request: RestRequest, *, deadline: float | None = None) -> None:
-        """Post a request, again as long as nothing was sent.
+    async def execute(self, call: Call) -> None:
+        """Do a signal; see `consumer.core.call.Engine`. The limit of commands in flight is not about this engine."""
+        await self.send(to_request(cast("Signal", call.command)), call)
 
-        Args:
-            request: What is posted, and to which path below the engine's URL.
-            deadline: When the caller stops waiting, seconds since 1970; no attempt outlives it.
+    async def send(self, request: RestRequest, call: Call) -> None:
+        """Post a request, again as long as nothing was sent, on the terms of the call.
 
         Raises:
             CommandError: as the table of answers says; UNAVAILABLE when the engine was not reached, or the
@@ -89,7 +91,7 @@ class Camunda7:
         """
         with self._observer(f"POST {request.path}", self._url.netloc.decode("ascii")) as span:
             try:
-                answer = await self._attempts(request, deadline, span)
+                answer = await self._attempts(request, call, span)
                 if answer.status != DONE:
                     raise error(answer)
             except CommandError as failed:
@@ -122,12 +124,13 @@ class Camunda7:
         except NotSent as failure:
             raise _unreached(failure, 1) from failure
 
-    async def _attempts(self, request: RestRequest, deadline: float | None, span: CallSpan) -> Answer:
-        made, last = 0, None
+    async def _attempts(self, request: RestRequest, call: Call, span: CallSpan) -> Answer:
+        made, last, deadline = 0, None, call.deadline
         while True:
             seconds = self._timeout if deadline is None else min(self._timeout, deadline - self._clock())
             if seconds <= 0:
                 raise last or _past()
+            call.sent = True
             try:
                 answer = await self._exchange("POST", request.path, seconds, dict(span.metadata), request.body)
             except NotSent as failure:

@@ -55,8 +55,8 @@ class ConcurrencyLimiter:
         self._inside = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def enter(self) -> None:
-        """Wait for a place; every entry needs a `leave`."""
+    async def acquire(self) -> None:
+        """Wait for a slot; every one needs a `release`."""
         if not self._waiting and self._inside < self._limit.value:
             self._inside += 1
             return
@@ -67,11 +67,11 @@ class ConcurrencyLimiter:
         except asyncio.CancelledError:
             # The place may have been given in the same moment; then it is for the next one.
             if place.done() and not place.cancelled():
-                self.leave()
+                self.release()
             raise
 
-    def leave(self) -> None:
-        """Give the place back, and let in whoever fits now: more than one when the limit grew."""
+    def release(self) -> None:
+        """Give the slot back, and let in whoever fits now: more than one when the limit grew."""
         self._inside -= 1
         while self._waiting and self._inside < self._limit.value:
             place = self._waiting.popleft()
@@ -80,12 +80,12 @@ class ConcurrencyLimiter:
                 place.set_result(None)
 
     @asynccontextmanager
-    async def left(self) -> AsyncIterator[None]:
-        """Leave the place to others for a while, and wait for one again before going on."""
-        self.leave()
+    async def released(self) -> AsyncIterator[None]:
+        """Leave the slot to others for a while, and wait for one again before going on."""
+        self.release()
         try:
             yield
-            await self.enter()
+            await self.acquire()
         except BaseException:
-            self._inside += 1  # it goes on to its own `leave`, at once
+            self._inside += 1  # it goes on to its own `release`, at once
             raise

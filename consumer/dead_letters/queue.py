@@ -150,7 +150,7 @@ def _letter(message: DeliveredMessage) -> DeadLetter:
         properties={name: value for name, value in values.items() if value not in (None, "")},
         routing_key=message.routing_key or "",
         tag=int(message.delivery_tag or 0),
-        malformed_properties=properties.incoming(message, wire.DEAD_LETTER, 0).malformed_properties,
+        malformed_properties=properties.message(message, wire.DEAD_LETTER).malformed_properties,
     )
 
 

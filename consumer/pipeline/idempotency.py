@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from consumer.core.message import Handler, Incoming, Reply
+from consumer.core.clock import Clock
+from consumer.core.delivery import Delivery, Handler, Middleware, Reply
+from consumer.core.message import Message
 from consumer.core.requeue import Requeue
 from consumer.ledger import Claim, Ledger, LedgerError, State
 from consumer.ledger.codec import stored
 from consumer.pipeline.redelivery import RedeliveryMatcher
-from consumer.zeebe.operations import OPERATIONS
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code, CommandError, Outcome
 
-__all__ = ["once"]
+__all__ = ["idempotent"]
 
 MAX_WAIT = 60.0
 """Seconds that a request waits for another process, or for the ledger, before it is given back to the queue."""
@@ -37,47 +38,54 @@ class _Run:
     reply: asyncio.Future[Reply] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
-def once(handler: Handler, ledger: Ledger, *, run_again: bool = False) -> Handler:
+def idempotent(
+    ledger: Ledger, redeliveries: RedeliveryMatcher, *, run_again: bool = False, clock: Clock | None = None
+) -> Middleware:
     """Run each identified request once and answer its repetitions from the ledger.
 
+    The handler inside answers errors as replies; it does not raise them.
+
     Args:
-        handler: runs a request and answers errors as replies; it does not raise them.
         ledger: remembers what ran.
+        redeliveries: answers what has no identity and was delivered twice.
         run_again: run a command that must not be repeated again when an earlier run's outcome is unknown
             (the setting ON_UNKNOWN=run), instead of reporting it.
+        clock: what waits uses it.
     """
-    return _Idempotency(handler, ledger, run_again)
+    return lambda handler: _Idempotency(handler, ledger, redeliveries, run_again, clock or Clock())
 
 
 class _Idempotency:
-    def __init__(self, handler: Handler, ledger: Ledger, run_again: bool) -> None:
+    def __init__(
+        self, handler: Handler, ledger: Ledger, redeliveries: RedeliveryMatcher, run_again: bool, clock: Clock
+    ) -> None:
         self._handler = handler
         self._ledger = ledger
+        self._redeliveries = redeliveries
         self._run_again = run_again
+        self._clock = clock
         self._running: dict[str, _Run] = {}
-        self._unidentified = RedeliveryMatcher(handler)
 
-    async def __call__(self, incoming: Incoming) -> Reply:
-        operation = OPERATIONS[incoming.request.operation]
-        request_id = incoming.request_id
-        if not operation.recorded:
-            return await self._handler(incoming)
+    def __call__(self, delivery: Delivery) -> Awaitable[Reply]:
+        if delivery.request.command.read_only:
+            return self._handler(delivery)
+        request_id = delivery.message.request_id
         if request_id is None:
-            return await self._unidentified(incoming)
-        return await self._identified(incoming, _identity(incoming, request_id))
+            return self._redeliveries.answer(delivery, self._handler)
+        return self._identified(delivery, _identity(delivery.message, request_id))
 
-    async def _identified(self, incoming: Incoming, identity: str) -> Reply:
-        digest = incoming.request.digest()
+    async def _identified(self, delivery: Delivery, identity: str) -> Reply:
+        digest = delivery.request.digest()
         earlier = self._running.get(identity)
         if earlier is not None:
             if earlier.digest != digest:
-                raise _conflict(incoming)
+                raise _conflict(delivery)
             # Shielded: whoever stops waiting must not cancel the run that others wait for.
-            async with incoming.aside():
+            async with delivery.release_slot():
                 return replace(await asyncio.shield(earlier.reply), replayed=True)
         run = self._running[identity] = _Run(digest)
         try:
-            reply = await self._claimed(incoming, identity, digest)
+            reply = await self._claimed(delivery, identity, digest)
             run.reply.set_result(reply)
             return reply
         except (CommandError, Requeue) as error:
@@ -88,98 +96,97 @@ class _Idempotency:
             run.reply.cancel()  # no effect once it has a result
             del self._running[identity]
 
-    async def _claimed(self, incoming: Incoming, identity: str, digest: bytes) -> Reply:
-        idempotent = OPERATIONS[incoming.request.operation].idempotent(incoming.request.command)
+    async def _claimed(self, delivery: Delivery, identity: str, digest: bytes) -> Reply:
+        idempotent = delivery.request.command.is_idempotent()
         rerun = idempotent or self._run_again
-        claim = await self._claim(incoming, identity, digest, rerun)
+        claim = await self._claim(delivery, identity, digest, rerun)
         if claim.state is State.CONFLICT:
-            raise _conflict(incoming)
+            raise _conflict(delivery)
         if claim.state is State.DONE:
             if claim.reply is None:
-                raise _not_kept(incoming)
+                raise _not_kept(delivery)
             return replace(claim.reply, replayed=True)
         if claim.state is State.ORPHANED and not rerun:
-            raise _unknown(incoming)
-        reply = await self._handler(incoming)
+            raise _unknown(delivery)
+        reply = await self._handler(delivery)
         # A replay must be this very answer, so what is remembered is what is published.
         reply = stored(_hedged(reply) if claim.state is State.ORPHANED else reply)
-        if reply.is_final(idempotent) and _is_told(incoming, reply):
+        if reply.is_final(idempotent) and _is_told(delivery.message, reply):
             await self._ledger.finish(identity, reply)
         else:
             await self._ledger.release(identity)
         return reply
 
-    async def _claim(self, incoming: Incoming, identity: str, digest: bytes, rerun: bool) -> Claim:
+    async def _claim(self, delivery: Delivery, identity: str, digest: bytes, rerun: bool) -> Claim:
         """Claim; while another process runs it or the ledger cannot be written, wait, then give back."""
-        end, look = time.monotonic() + _timeout(incoming), FIRST_LOOK
+        end, look = self._clock.monotonic() + self._timeout(delivery.message), FIRST_LOOK
         while True:
             try:
                 claim = await self._ledger.claim(identity, digest, rerun=rerun)
                 if claim.state is not State.RUNNING:
                     return claim
-                left, reason = end - time.monotonic(), "another process is running it"
-                async with incoming.aside():
-                    await asyncio.sleep(min(look, max(left, 0)))
+                left, reason = end - self._clock.monotonic(), "another process is running it"
+                async with delivery.release_slot():
+                    await self._clock.sleep(min(look, max(left, 0)))
                 look = min(2 * look, MAX_LOOK)
             except LedgerError as problem:
-                left, reason = end - time.monotonic(), str(problem)
+                left, reason = end - self._clock.monotonic(), str(problem)
                 await self._ready(left)
             if left <= 0:
-                raise Requeue(f"request-id {str(incoming.request_id)[:80]!r}: {reason}")
+                raise Requeue(f"request-id {str(delivery.message.request_id)[:80]!r}: {reason}")
+
+    def _timeout(self, message: Message) -> float:
+        """Seconds a request may wait before it is given back."""
+        if message.deadline is None:
+            return MAX_WAIT
+        return max(MIN_WAIT, min(MAX_WAIT, message.deadline - self._clock.now()))
 
     async def _ready(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(seconds):
+            async with self._clock.timeout(seconds):
                 await self._ledger.ready()
         except TimeoutError:
             return
 
 
-def _timeout(incoming: Incoming) -> float:
-    """Seconds a request may wait before it is given back."""
-    if incoming.deadline is None:
-        return MAX_WAIT
-    return max(MIN_WAIT, min(MAX_WAIT, incoming.deadline - time.time()))
-
-
-def _identity(incoming: Incoming, request_id: str) -> str:
+def _identity(message: Message, request_id: str) -> str:
     # The length keeps (user "a", id "bc") and (user "ab", id "c") apart.
-    user = incoming.user_id or ""
+    user = message.user_id or ""
     identity = f"{len(user)}:{user}:{request_id}"
     # Whoever replays a dead letter has decided that it runs again; each replay still runs once.
-    replays = incoming.headers.get(wire.REPLAYS)
+    replays = message.headers.get(wire.REPLAYS)
     return f"{identity}#{replays}" if type(replays) is int and replays > 0 else identity
 
 
-def _is_told(incoming: Incoming, reply: Reply) -> bool:
+def _is_told(message: Message, reply: Reply) -> bool:
     """Whether anybody has the answer; a rejection that became a dead letter must run when it is replayed."""
-    return bool(incoming.reply_to) or reply.error is None or reply.error.outcome is Outcome.UNKNOWN
+    return bool(message.reply_to) or reply.error is None or reply.error.outcome is Outcome.UNKNOWN
 
 
-def _conflict(incoming: Incoming) -> CommandError:
+def _conflict(delivery: Delivery) -> CommandError:
     return CommandError(
         Code.ALREADY_EXISTS,
-        f"request-id: {str(incoming.request_id)[:80]!r} belongs to another request with other content; "
+        f"request-id: {str(delivery.message.request_id)[:80]!r} belongs to another request with other content; "
         "a new request needs a new id",
         details={"field": "request-id"},
     )
 
 
-def _unknown(incoming: Incoming) -> CommandError:
+def _unknown(delivery: Delivery) -> CommandError:
     return CommandError(
         Code.ABORTED,
-        f"an earlier run of request-id {str(incoming.request_id)[:80]!r} was cut off; whether "
-        f"{incoming.request.operation} was executed is not known, and it is not safe to repeat: look at the engine, "
+        f"an earlier run of request-id {str(delivery.message.request_id)[:80]!r} was cut off; whether "
+        f"{delivery.request.operation} was executed is not known, and it is not safe to repeat: look at the engine, "
         "then send it with a new id",
         outcome=Outcome.UNKNOWN,
     )
 
 
-def _not_kept(incoming: Incoming) -> CommandError:
+def _not_kept(delivery: Delivery) -> CommandError:
     return CommandError(
         Code.ABORTED,
-        f"request-id {str(incoming.request_id)[:80]!r}: {incoming.request.operation} was executed and answered before; "
-        "that answer was too large to be kept, so it cannot be sent again",
+        f"request-id {str(delivery.message.request_id)[:80]!r}: {delivery.request.operation} was executed and answered "
+        "before; that answer was too large to be kept, so it cannot be sent again",
         outcome=Outcome.UNKNOWN,
         details={"executed": True},
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from enum import Enum
 
-from consumer.core.message import Reply
 from zeebe_amqp.errors import Code, Error, Outcome, Source
+from zeebe_amqp.reply import Reply
 
 MAX_PAUSE = 30.0
 """Seconds between two tries of a request that nobody waits for, at most."""
@@ -65,6 +66,9 @@ def _may_run_again(error: Error, idempotent: bool) -> bool:
     return error.retryable
 
 
-def pause(attempt: int) -> float:
-    """Seconds to wait before try `attempt` + 1 (attempts count from 1): doubling, capped, with jitter."""
-    return min(MAX_PAUSE, 0.5 * 2.0 ** min(attempt, 10)) * random.uniform(0.5, 1.0)
+def pause(attempt: int, random: Callable[[], float] = random.random) -> float:
+    """Seconds to wait before try `attempt` + 1 (attempts count from 1): doubling, capped, with jitter.
+
+    `random` gives numbers from 0 to 1.
+    """
+    return min(MAX_PAUSE, 0.5 * 2.0 ** min(attempt, 10)) * (0.5 + random() / 2)

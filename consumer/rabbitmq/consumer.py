@@ -18,8 +18,9 @@ from aiormq import Channel as RawChannel
 from aiormq.abc import DeliveredMessage
 
 from consumer.config import Amqp
-from consumer.core.message import Incoming, Reply
-from consumer.pipeline.worker import Count, Delivery, PublishFailed
+from consumer.core.delivery import Delivery, Reply
+from consumer.core.message import Message
+from consumer.pipeline.worker import Count, PublishFailed
 from consumer.rabbitmq import properties
 from consumer.rabbitmq.connection import Link, Lost, initialize, logins
 from consumer.rabbitmq.publisher import Publisher, Unroutable
@@ -34,29 +35,29 @@ log = logging.getLogger(__name__)
 STOPPING = "stopping"
 """The pause that nothing ends."""
 
-Publishing: TypeAlias = Callable[[Incoming, Reply], AbstractContextManager[Mapping[str, str]]]
+Publishing: TypeAlias = Callable[[Delivery, Reply], AbstractContextManager[Mapping[str, str]]]
 """Opens the span of a reply's publish and gives the trace headers to send with it."""
 
 
-class _Delivered:
+class _QueueDelivery(Delivery):
     """A delivery on its channel."""
 
-    def __init__(self, incoming: Incoming, channel: RawChannel, tag: int) -> None:
-        self.incoming = incoming
+    def __init__(self, message: Message, max_depth: int, channel: RawChannel, tag: int) -> None:
+        super().__init__(message, max_depth)
         self._channel = channel
         self._tag = tag
-        self._given_back = False
+        self._requeued = False
 
     @property
     def alive(self) -> bool:
         # What was given back is delivered again, as after a lost channel.
-        return not self._given_back and not self._channel.is_closed
+        return not self._requeued and not self._channel.is_closed
 
     async def ack(self) -> bool:
         return await self._settle(lambda: self._channel.basic_ack(self._tag, wait=False))
 
     async def requeue(self) -> None:
-        self._given_back = True
+        self._requeued = True
         await self._settle(lambda: self._channel.basic_nack(self._tag, requeue=True, wait=False))
 
     async def _settle(self, call: Callable[[], Awaitable[None]]) -> bool:
@@ -80,7 +81,7 @@ class Broker:
     Args:
         amqp: addresses, queues, prefetch.
         max_depth: nesting of variables that is accepted, for decoding.
-        accept: takes over each delivery, by the name of its queue; returns at once.
+        accept: takes over each delivery; returns at once.
         publishing: opens the span of a publish.
         count: counts replies that could not be delivered.
     """
@@ -90,7 +91,7 @@ class Broker:
         amqp: Amqp,
         *,
         max_depth: int,
-        accept: Callable[[str, Delivery], None],
+        accept: Callable[[Delivery], None],
         publishing: Publishing = lambda _, __: nullcontext({}),
         count: Count = lambda _, **__: None,
     ) -> None:
@@ -155,10 +156,8 @@ class Broker:
 
     def _receiver(self, queue: str, channel: RawChannel) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
         async def receive(message: DeliveredMessage) -> None:
-            incoming = properties.incoming(message, queue, self._max_depth, self._logins)
-            delivered = _Delivered(incoming, channel, int(message.delivery_tag or 0))
-            incoming.alive = lambda: delivered.alive
-            self._accept(queue, delivered)
+            arrived = properties.message(message, queue, self._logins)
+            self._accept(_QueueDelivery(arrived, self._max_depth, channel, int(message.delivery_tag or 0)))
 
         return receive
 
@@ -166,34 +165,35 @@ class Broker:
         """Wait until something can be published: connected, and not blocked by an alarm of the broker."""
         await self._publisher.ready()
 
-    async def reply(self, incoming: Incoming, reply: Reply) -> None:
+    async def reply(self, delivery: Delivery, reply: Reply) -> None:
         """Publish a reply to the request's `reply_to`; see `consumer.pipeline.worker.ReplyPublisher`."""
         try:
-            await self._reply(incoming, reply)
+            await self._reply(delivery, reply)
         except Unroutable:
             self._count("reply.failures", reason="unroutable")
-            log.warning("reply queue %.80r does not exist; the reply is dropped", incoming.reply_to)
+            log.warning("reply queue %.80r does not exist; the reply is dropped", delivery.message.reply_to)
 
-    async def _reply(self, incoming: Incoming, reply: Reply) -> None:
-        assert incoming.reply_to is not None
-        with self._publishing(incoming, reply) as trace:
+    async def _reply(self, delivery: Delivery, reply: Reply) -> None:
+        message = delivery.message
+        assert message.reply_to is not None
+        with self._publishing(delivery, reply) as trace:
             await self._publisher.publish(
                 reply.encode(),
-                properties.reply_properties(incoming, reply, trace),
+                properties.reply_properties(message, reply, trace),
                 exchange="",
-                routing_key=incoming.reply_to,
+                routing_key=message.reply_to,
                 # Direct reply-to: the broker both delivers and returns a mandatory message on versions before 4.2.
-                mandatory=not incoming.reply_to.startswith(wire.DIRECT_REPLY_TO + "."),
+                mandatory=not message.reply_to.startswith(wire.DIRECT_REPLY_TO + "."),
             )
 
-    async def dead_letter(self, incoming: Incoming, reply: Reply) -> None:
+    async def dead_letter(self, message: Message, reply: Reply) -> None:
         """Publish a request to the dead-letter exchange; see `consumer.pipeline.worker.ReplyPublisher`."""
         try:
             await self._publisher.publish(
-                incoming.body,
-                properties.dead_letter_properties(incoming, reply),
+                message.body,
+                properties.dead_letter_properties(message, reply),
                 exchange=wire.DEAD_LETTER,
-                routing_key=incoming.queue,
+                routing_key=message.queue,
                 mandatory=True,
             )
         except Unroutable as error:

@@ -19,7 +19,7 @@ from pamqp import decode, encode
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from consumer.core.message import Incoming, Reply
+from consumer.core.message import Message, Reply
 from consumer.dead_letters.letter import of_broker, validated
 from zeebe_amqp import __version__, wire
 from zeebe_amqp.errors import CommandError
@@ -141,12 +141,12 @@ def _read_table(data: bytes) -> dict[str, Any]:
     return table
 
 
-def incoming(message: DeliveredMessage, queue: str, max_depth: int, own: Collection[str] = ()) -> Incoming:
+def message(delivered: DeliveredMessage, queue: str, own: Collection[str] = ()) -> Message:
     """A delivered message as plain Python; `own` are the names under which we log in ourselves."""
-    header = message.header
+    header = delivered.header
     properties = header.properties
-    return Incoming(
-        body=message.body,
+    return Message(
+        body=delivered.body,
         queue=queue,
         type=properties.message_type,
         content_type=properties.content_type,
@@ -160,13 +160,12 @@ def incoming(message: DeliveredMessage, queue: str, max_depth: int, own: Collect
         priority=properties.priority,
         delivery_mode=properties.delivery_mode,
         headers=properties.headers or {},
-        redelivered=message.redelivered is True,
+        redelivered=delivered.redelivered is True,
         malformed_properties=getattr(header, _FLAWS, ()),
-        max_depth=max_depth,
     )
 
 
-def reply_properties(request: Incoming, reply: Reply, trace: Mapping[str, str]) -> Basic.Properties:
+def reply_properties(request: Message, reply: Reply, trace: Mapping[str, str]) -> Basic.Properties:
     """The properties of a reply, as the contract's section 3 lists them; `trace` are the trace context's headers."""
     return Basic.Properties(
         content_type=wire.CONTENT_TYPE,
@@ -183,7 +182,7 @@ def reply_properties(request: Incoming, reply: Reply, trace: Mapping[str, str]) 
     )
 
 
-def _status_headers(request: Incoming, reply: Reply) -> dict[str, Any]:
+def _status_headers(request: Message, reply: Reply) -> dict[str, Any]:
     headers: dict[str, Any] = {
         wire.STATUS: "ok" if reply.error is None else "error",
         wire.DURATION_MS: max(0, round((time.time() - request.received) * 1000)),
@@ -197,7 +196,7 @@ def _status_headers(request: Incoming, reply: Reply) -> dict[str, Any]:
     return headers
 
 
-def _known_request_id(request: Incoming) -> str | None:
+def _known_request_id(request: Message) -> str | None:
     try:
         return request.request_id
     except CommandError:
@@ -207,7 +206,7 @@ def _known_request_id(request: Incoming) -> str | None:
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
-def _remaining(request: Incoming) -> str | None:
+def _remaining(request: Message) -> str | None:
     """Milliseconds until the caller's deadline as the wire wants them, between a second and a day; None without one."""
     try:
         deadline = request.deadline
@@ -218,7 +217,7 @@ def _remaining(request: Incoming) -> str | None:
     return str(int(min(max((deadline - time.time()) * 1000, 1000), _DAY_MS)))
 
 
-def dead_letter_properties(request: Incoming, reply: Reply) -> Basic.Properties:
+def dead_letter_properties(request: Message, reply: Reply) -> Basic.Properties:
     """The request's own properties, so that it can be sent again, and in headers why it is dead.
 
     Without `expiration`, which would delete it there; `user_id`, which only its owner may send, as a header.
@@ -244,7 +243,7 @@ def _own(headers: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in headers.items() if name != wire.ORIGINAL_USER_ID and not of_broker(name)}
 
 
-def _identity_headers(request: Incoming) -> dict[str, Any]:
+def _identity_headers(request: Message) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if (request_id := _known_request_id(request)) is not None:
         headers[wire.REQUEST_ID] = request_id

@@ -11,7 +11,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
 
-from consumer.core.message import Handler, Incoming, Reply
+from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.telemetry import exporters, headers, names
 from consumer.telemetry.calls import Call, Calls
 from consumer.telemetry.exporters import TelemetryError
@@ -95,15 +95,15 @@ class Telemetry:
         return self._requests.measured(handler)
 
     def calling(self, rpc: str, target: str) -> Call:
-        """Watch a call to the gateway; a `consumer.core.message.CallObserver`."""
+        """Watch a call to the gateway; a `consumer.core.call.CallObserver`."""
         return Call(self._calls, rpc, target)
 
-    def publishing(self, incoming: Incoming, reply: Reply) -> Publishing:
+    def publishing(self, delivery: Delivery, reply: Reply) -> Publishing:
         """Watch the publishing of a reply; as a context manager it gives the trace headers the reply must carry.
 
         They are a new dict: `traceparent`, `tracestate`, `baggage`, as far as there are any.
         """
-        return Publishing(self._replies, incoming, reply)
+        return Publishing(self._replies, delivery, reply)
 
     def count(self, name: str, amount: float = 1, **attributes: str | bool | int | float) -> None:
         """Add to a counter of ours: `count("dead_lettered", queue="zeebe.commands")` is `zeebe_amqp.dead_lettered`."""
@@ -121,11 +121,11 @@ class Telemetry:
         """Every metric as text for Prometheus, and its content type."""
         return self._metrics.prometheus()
 
-    def trace_id(self, incoming: Incoming) -> str | None:
+    def trace_id(self, delivery: Delivery) -> str | None:
         """The trace a request belongs to, 32 hexadecimal digits; the caller's own when tracing is off, None without."""
-        if isinstance(incoming.trace, Trace):
-            return incoming.trace.id()
-        parent = headers.read(incoming).get(wire.TRACEPARENT)
+        if isinstance(delivery.trace, Trace):
+            return delivery.trace.id()
+        parent = headers.read(delivery).get(wire.TRACEPARENT)
         return parent.split("-")[1] if parent else None
 
     def shutdown(self, seconds: float = 5.0) -> None:

@@ -48,7 +48,7 @@ class Calls:
 
 
 class Call(AbstractContextManager["Call"]):
-    """One call of `rpc` to `target`; see `consumer.core.message.CallSpan`."""
+    """One call of `rpc` to `target`; see `consumer.core.call.CallSpan`."""
 
     def __init__(self, calls: Calls, rpc: str, target: str) -> None:
         self.metadata: tuple[tuple[str, str], ...] = ()

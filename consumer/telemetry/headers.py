@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from consumer.core.message import Incoming
+from consumer.core.delivery import Delivery
 from zeebe_amqp import wire
 
 _PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-[!-~]*)?")
@@ -23,14 +23,14 @@ _MOST_STATE_MEMBERS = 32
 _MOST_BAGGAGE_MEMBERS = 180
 
 
-def read(incoming: Incoming) -> dict[str, str]:
+def read(delivery: Delivery) -> dict[str, str]:
     """The request's own `traceparent`, `tracestate` and `baggage`.
 
     A header that is missing or malformed is looked for in the envelope's metadata. Never raises.
     """
-    found = {name: value for name in _CHECKS if (value := _valid(name, incoming.headers)) is not None}
+    found = {name: value for name in _CHECKS if (value := _valid(name, delivery.message.headers)) is not None}
     if len(found) < len(_CHECKS):
-        metadata = _metadata(incoming)
+        metadata = _metadata(delivery)
         for name in _CHECKS:
             if name not in found and (value := _valid(name, metadata)) is not None:
                 found[name] = value
@@ -39,9 +39,9 @@ def read(incoming: Incoming) -> dict[str, str]:
     return found
 
 
-def _metadata(incoming: Incoming) -> Mapping[str, str]:
+def _metadata(delivery: Delivery) -> Mapping[str, str]:
     try:
-        return incoming.request.metadata
+        return delivery.request.metadata
     except Exception:  # the handler meets the same error and answers it; telemetry decides no request's fate
         return {}
 

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from opentelemetry.trace import INVALID_SPAN, Span
 
-from consumer.core.message import Incoming, Reply
+from consumer.core.delivery import Delivery, Reply
 from consumer.telemetry import headers, names
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.series import Count, Labels, Memo, Spread
@@ -44,9 +44,9 @@ class Replies:
 class Publishing(AbstractContextManager[dict[str, str]]):
     """Run the publishing of `reply` inside a span; gives the trace headers it must carry, in a new dict."""
 
-    def __init__(self, replies: Replies, incoming: Incoming, reply: Reply) -> None:
+    def __init__(self, replies: Replies, delivery: Delivery, reply: Reply) -> None:
         self._replies = replies
-        self._incoming = incoming
+        self._delivery = delivery
         self._reply = reply
         self._span: Span = INVALID_SPAN
 
@@ -55,8 +55,8 @@ class Publishing(AbstractContextManager[dict[str, str]]):
         self._started = time.perf_counter()
         traces = self._replies.traces
         if traces is None:
-            return headers.read(self._incoming)
-        self._span, carrier = traces.publish(self._incoming, self._reply)
+            return headers.read(self._delivery)
+        self._span, carrier = traces.publish(self._delivery, self._reply)
         return carrier
 
     def __exit__(

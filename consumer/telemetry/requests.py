@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from consumer.core.message import Handler, Incoming, Reply
+from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.telemetry import names
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.series import Count, Label, Labels, Memo, Spread
@@ -33,29 +33,29 @@ class Requests:
     def measured(self, handler: Handler) -> Handler:
         """Count and time what `handler` does."""
 
-        async def measure(incoming: Incoming) -> Reply:
+        async def measure(delivery: Delivery) -> Reply:
             started = time.perf_counter()
-            self._arrived(incoming)
+            self._arrived(delivery)
             try:
-                reply = await handler(incoming)
+                reply = await handler(delivery)
             except BaseException as error:
-                self._ended[incoming.queue, type(error).__name__].record(time.perf_counter() - started)
+                self._ended[delivery.message.queue, type(error).__name__].record(time.perf_counter() - started)
                 raise
             code = None if reply.error is None else reply.error.code.value
-            self._ended[incoming.queue, code].record(time.perf_counter() - started)
+            self._ended[delivery.message.queue, code].record(time.perf_counter() - started)
             self._answered(reply, code or _OK)
             return reply
 
         return measure
 
-    def _arrived(self, incoming: Incoming) -> None:
-        self._consumed[incoming.queue].value += 1
-        if incoming.redelivered:
-            self._redelivered[incoming.queue].value += 1
-        if incoming.timestamp is not None:
-            wait = time.time() - _seconds(incoming.timestamp)
+    def _arrived(self, delivery: Delivery) -> None:
+        self._consumed[delivery.message.queue].value += 1
+        if delivery.message.redelivered:
+            self._redelivered[delivery.message.queue].value += 1
+        if delivery.message.timestamp is not None:
+            wait = time.time() - _seconds(delivery.message.timestamp)
             if 0 <= wait < _LONGEST_WAIT:  # anything else is a wrong clock
-                self._waits[incoming.queue].record(wait)
+                self._waits[delivery.message.queue].record(wait)
 
     def _answered(self, reply: Reply, code: str) -> None:
         operation = reply.operation

@@ -10,7 +10,7 @@ from opentelemetry.trace import Link, Span, SpanKind, Tracer, format_trace_id, g
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.trace.status import StatusCode
 
-from consumer.core.message import Handler, Incoming, Reply
+from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.telemetry import headers, names
 from zeebe_amqp import wire
 
@@ -19,7 +19,7 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What `Incoming.trace` holds: the context of the handling span, and the caller's baggage as it was sent."""
+    """What `Delivery.trace` holds: the context of the handling span, and the caller's baggage as it was sent."""
 
     context: Context
     baggage: str | None
@@ -44,12 +44,12 @@ class Traces:
     def traced(self, handler: Handler) -> Handler:
         """Run `handler` inside a span that continues the caller's trace; it is current meanwhile."""
 
-        async def trace(incoming: Incoming) -> Reply:
-            span, context = self._begin(incoming)
+        async def trace(delivery: Delivery) -> Reply:
+            span, context = self._begin(delivery)
             token = attach(context)
             try:
-                reply = await handler(incoming)
-                _conclude(span, incoming, reply)
+                reply = await handler(delivery)
+                _conclude(span, delivery, reply)
                 return reply
             except BaseException as error:
                 fail(span, type(error).__name__)
@@ -60,83 +60,83 @@ class Traces:
 
         return trace
 
-    def _begin(self, incoming: Incoming) -> tuple[Span, Context]:
-        carried = headers.read(incoming)
+    def _begin(self, delivery: Delivery) -> tuple[Span, Context]:
+        carried = headers.read(delivery)
         caller = _PROPAGATOR.extract(carried, Context())
         remote = get_current_span(caller).get_span_context()
         span = self._tracer.start_span(
-            names.process(incoming.queue),
+            names.process(delivery.message.queue),
             context=Context() if self._link else caller,
             kind=SpanKind.CONSUMER,
-            attributes=_described(incoming),
+            attributes=_described(delivery),
             links=[Link(remote)] if self._link and remote.is_valid else None,
         )
         context = set_span_in_context(span, Context())
-        incoming.trace = Trace(context, carried.get(wire.BAGGAGE))
+        delivery.trace = Trace(context, carried.get(wire.BAGGAGE))
         return span, context
 
-    def publish(self, incoming: Incoming, reply: Reply) -> tuple[Span, dict[str, str]]:
+    def publish(self, delivery: Delivery, reply: Reply) -> tuple[Span, dict[str, str]]:
         """Start the span of publishing a reply; with it the trace headers that the reply must carry."""
         span = self._tracer.start_span(
             names.PUBLISH_REPLY,
-            context=self._parent(incoming),
+            context=self._parent(delivery),
             kind=SpanKind.PRODUCER,
-            attributes=_addressed(incoming, reply),
+            attributes=_addressed(delivery, reply),
         )
         carrier: dict[str, str] = {}
         _PROPAGATOR.inject(carrier, set_span_in_context(span, Context()))
-        if isinstance(incoming.trace, Trace) and incoming.trace.baggage is not None:
-            carrier[wire.BAGGAGE] = incoming.trace.baggage
+        if isinstance(delivery.trace, Trace) and delivery.trace.baggage is not None:
+            carrier[wire.BAGGAGE] = delivery.trace.baggage
         return span, carrier
 
-    def _parent(self, incoming: Incoming) -> Context:
-        if isinstance(incoming.trace, Trace):
-            return incoming.trace.context
-        return _PROPAGATOR.extract(headers.read(incoming), Context())
+    def _parent(self, delivery: Delivery) -> Context:
+        if isinstance(delivery.trace, Trace):
+            return delivery.trace.context
+        return _PROPAGATOR.extract(headers.read(delivery), Context())
 
 
-def _described(incoming: Incoming) -> dict[str, str | int | bool]:
+def _described(delivery: Delivery) -> dict[str, str | int | bool]:
     optional = {
-        names.MESSAGE_ID: incoming.message_id,
-        names.CONVERSATION_ID: incoming.correlation_id,
-        names.USER: incoming.user_id,
+        names.MESSAGE_ID: delivery.message.message_id,
+        names.CONVERSATION_ID: delivery.message.correlation_id,
+        names.USER: delivery.message.user_id,
     }
     return {
         names.SYSTEM: names.RABBITMQ,
         names.OPERATION_NAME: names.PROCESS,
         names.OPERATION_TYPE: names.PROCESS,
-        names.DESTINATION: incoming.queue,
-        names.ROUTING_KEY: incoming.queue,
-        names.BODY_SIZE: len(incoming.body),
-        names.REDELIVERED: incoming.redelivered,
+        names.DESTINATION: delivery.message.queue,
+        names.ROUTING_KEY: delivery.message.queue,
+        names.BODY_SIZE: len(delivery.message.body),
+        names.REDELIVERED: delivery.message.redelivered,
         **{name: value for name, value in optional.items() if value is not None},
     }
 
 
-def _addressed(incoming: Incoming, reply: Reply) -> dict[str, str | int | bool]:
+def _addressed(delivery: Delivery, reply: Reply) -> dict[str, str | int | bool]:
     described: dict[str, str | int | bool] = {
         names.SYSTEM: names.RABBITMQ,
         names.OPERATION_NAME: names.PUBLISH,
         names.OPERATION_TYPE: names.SEND,
         names.DESTINATION_TEMPLATE: names.REPLY,
         # The broker names such queues itself, and they go with the connection that made them.
-        names.DESTINATION_TEMPORARY: (incoming.reply_to or "").startswith("amq."),
+        names.DESTINATION_TEMPORARY: (delivery.message.reply_to or "").startswith("amq."),
     }
-    if incoming.correlation_id is not None:
-        described[names.CONVERSATION_ID] = incoming.correlation_id
+    if delivery.message.correlation_id is not None:
+        described[names.CONVERSATION_ID] = delivery.message.correlation_id
     if reply.operation is not None:
         described[names.ZEEBE_OPERATION] = reply.operation
     return described
 
 
-def _conclude(span: Span, incoming: Incoming, reply: Reply) -> None:
+def _conclude(span: Span, delivery: Delivery, reply: Reply) -> None:
     if not span.is_recording():
         return
     if reply.operation is not None:
         span.set_attribute(names.ZEEBE_OPERATION, reply.operation)
     if reply.replayed:
         span.set_attribute(names.REPLAYED, True)
-    span.set_attributes(_keys(incoming, reply))
+    span.set_attributes(_keys(delivery, reply))
     if reply.error is not None:
         # Never the error's text: it may quote what the caller sent.
         span.set_attribute(names.ERROR_SOURCE, str(reply.error.source))
@@ -150,9 +150,9 @@ def fail(span: Span, kind: str) -> None:
     span.set_status(StatusCode.ERROR)
 
 
-def _keys(incoming: Incoming, reply: Reply) -> dict[str, str]:
+def _keys(delivery: Delivery, reply: Reply) -> dict[str, str]:
     """The keys that the command or its result names, as text: they exceed what many trace stores keep of a number."""
-    command = _command(incoming)
+    command = _command(delivery)
     keys = {}
     for field, (rendered, attribute) in names.KEYS.items():
         key = _value(reply.data, field, rendered) or getattr(command, field, None)
@@ -165,8 +165,8 @@ def _value(result: object, field: str, rendered: str) -> object:
     return result.get(rendered) if isinstance(result, Mapping) else getattr(result, field, None)
 
 
-def _command(incoming: Incoming) -> object:
+def _command(delivery: Delivery) -> object:
     try:
-        return incoming.request.command
+        return delivery.request.command
     except Exception:  # it was answered already; here it only means that there is nothing to describe
         return None

@@ -1,9 +1,8 @@
-"""The engine's side: one channel, and one funnel that every command goes through."""
+"""Zeebe: one channel to its gateway, and one engine that every command goes through."""
 
 from __future__ import annotations
 
-from consumer.core.circuit_breaker import CircuitBreaker
-from consumer.zeebe.client import Answer, Gateway, Pressure
+from consumer.zeebe.client import Answer, ZeebeEngine
 from consumer.zeebe.failures import FailureKind, GatewayError
 
-__all__ = ["Answer", "CircuitBreaker", "FailureKind", "Gateway", "GatewayError", "Pressure"]
+__all__ = ["Answer", "FailureKind", "GatewayError", "ZeebeEngine"]

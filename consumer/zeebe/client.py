@@ -1,4 +1,4 @@
-"""The one funnel to the engine: deadline, attempts, credentials, version check and observation of every call."""
+"""Zeebe as an engine: mapping, deadline, attempts, credentials, version check and observation of every call."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import grpc
 from google.protobuf.message import Message
 
 from consumer.config import Zeebe
+from consumer.core.call import Call, CallObserver, CallSpan, Unwatched, unobserved
 from consumer.core.circuit_breaker import CircuitBreaker
-from consumer.core.message import CallObserver, CallSpan, Unwatched, unobserved
 from consumer.zeebe import versions
 from consumer.zeebe.channel import open_channel
 from consumer.zeebe.credentials import credentials_for
 from consumer.zeebe.failures import Failure, FailureKind, error, partition
+from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.retries import Retries
 from consumer.zeebe.rpcs import METHODS, Rpc, bind
 from consumer.zeebe.topology_cache import TopologyCache
+from zeebe_amqp.cancellation import being_cancelled
+from zeebe_amqp.commands import Topology
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 from zeebe_amqp.wire import MAX_MESSAGE
 
@@ -41,41 +44,27 @@ LOGGED = 200
 """Characters of a gateway's text in logs; it may quote the caller's document."""
 
 
-class Pressure(Protocol):
-    """Is told how the engine bears what is sent."""
-
-    @property
-    def round(self) -> int:
-        """The number of the present round; what is sent belongs to it."""
-
-    def refused(self, sent: int) -> None:
-        """The engine refused for load an attempt of round `sent`."""
-
-    def succeeded(self) -> None:
-        """The engine answered an attempt with success."""
-
-
-@dataclass(frozen=True)
-class _Call:
-    """One logical call, the same for all its attempts."""
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    """A request to the gateway, the same for all attempts of its call."""
 
     rpc: Rpc
     message: Message
     payload: bytes
-    deadline: float | None
+    call: Call
     attempt_timeout: float
     span: CallSpan
-    pressure: Pressure | None = None
 
 
-class Gateway:
-    """The connection to the engine. Make it inside the running event loop; `close` it at the end."""
+class ZeebeEngine:
+    """Zeebe behind its gateway. Make it inside the running event loop; `close` it at the end."""
 
     def __init__(
         self,
         zeebe: Zeebe,
         observer: CallObserver | None = None,
         *,
+        operations: Mapping[str, Operation] = OPERATIONS,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
@@ -85,6 +74,7 @@ class Gateway:
         Raises:
             ValueError: the CA certificate file is missing or holds no certificate.
         """
+        self._operations = operations
         self._request_timeout = zeebe.request_timeout
         self._target = zeebe.address.rsplit("/", 1)[-1]
         self._observer = observer or unobserved
@@ -111,41 +101,34 @@ class Gateway:
         """How many attempts in a row found no gateway; 0 as soon as one answers, whatever it says."""
         return self.circuit.unreached
 
-    async def call(
-        self,
-        message: Message,
-        *,
-        deadline: float | None = None,
-        attempt_timeout: float | None = None,
-        idempotent: bool = False,
-        pressure: Pressure | None = None,
-    ) -> Answer:
-        """Send a request to the RPC of its type, as often as the rules of delivery allow.
+    async def execute(self, call: Call) -> Any:
+        """Do a command; see `consumer.core.call.Engine`."""
+        operation = self._operations[call.command.operation]
+        answer = await self.send(operation.to_request(call.command), call)
+        return operation.to_result(answer, call.keys_as_text, self.last_version)
 
-        Args:
-            message: The request message; its type names the RPC.
-            deadline: When the caller stops waiting, seconds since 1970; no attempt outlives it.
-            attempt_timeout: Seconds one attempt may take, margin included, when it waits on purpose (long poll,
-                result of an instance); None for the setting `ZEEBE_REQUEST_TIMEOUT`.
-            idempotent: Whether running it twice is harmless: then it is tried again after an unknown outcome.
-            pressure: Is told of every attempt that the engine did, or refused for load.
+    async def send(self, message: Message, call: Call) -> Answer:
+        """Send a request to the RPC of its type, as often as the rules of delivery allow, on the terms of the call.
 
         Returns:
             The response; for `ActivateJobs` the list of responses. A stream that fails after some jobs
             arrived returns those, because they are locked for the caller already.
 
         Raises:
-            CommandError: as the contract's table of errors says; a `GatewayError` with the kind when an
+            CommandError: as the contract's table of errors says; a `GatewayError` with the kind of failure when an
                 attempt failed. `asyncio.CancelledError` passes through, and the call is cancelled.
         """
         rpc = METHODS[message.DESCRIPTOR.full_name]
         payload = _serialized(message)
-        if deadline is not None and deadline <= self._clock():
+        if call.deadline is not None and call.deadline <= self._clock():
             raise _past()
         with self._observer(rpc.name, self._target) as span:
-            call = _Call(rpc, message, payload, deadline, attempt_timeout or self._request_timeout, span, pressure)
+            timeout = call.attempt_timeout or self._request_timeout
+            outgoing = _Outgoing(rpc, message, payload, call, timeout, span)
             try:
-                answer = await self._attempts(call, Retries(idempotent, deadline, self._random, len(payload)))
+                answer = await self._attempts(
+                    outgoing, Retries(call.idempotent, call.deadline, self._random, len(payload))
+                )
             except CommandError as failed:
                 span.finish(failed.code)
                 raise
@@ -162,9 +145,10 @@ class Gateway:
         """
         message = pb.TopologyRequest()
         rpc = METHODS[message.DESCRIPTOR.full_name]
-        call = _Call(rpc, message, message.SerializeToString(), None, PROBE_TIMEOUT, Unwatched())
+        call = Call(Topology(), idempotent=True)
+        outgoing = _Outgoing(rpc, message, message.SerializeToString(), call, PROBE_TIMEOUT, Unwatched())
         try:
-            topology = cast("pb.TopologyResponse", await self._attempt(call))
+            topology = cast("pb.TopologyResponse", await self._attempt(outgoing))
         except Failure as failure:
             raise error(failure, idempotent=True) from failure
         self._topology_cache.note(topology)
@@ -177,73 +161,72 @@ class Gateway:
         await self._topology_cache.close()
         await self._credentials.close()
 
-    async def _attempts(self, call: _Call, retries: Retries) -> Answer:
+    async def _attempts(self, outgoing: _Outgoing, retries: Retries) -> Answer:
         while True:
             try:
-                await self._check_version(call)
-                return await self._attempt(call)
+                await self._check_version(outgoing)
+                return await self._attempt(outgoing)
             except Failure as failure:
                 delay = retries.after(failure, self._clock())
                 if delay is None:
                     raise await self._error(failure, retries) from failure
-                log.debug("%s attempt %d: %s %s", call.rpc.name, retries.made, failure.code, failure.text[:LOGGED])
-                call.span.attempt(retries.made, failure.code, delay)
+                log.debug("%s attempt %d: %s %s", outgoing.rpc.name, retries.made, failure.code, failure.text[:LOGGED])
+                outgoing.span.attempt(retries.made, failure.code, delay)
                 await self._sleep(delay)
 
-    async def _check_version(self, call: _Call) -> None:
+    async def _check_version(self, outgoing: _Outgoing) -> None:
         if self._channel.get_state() is not grpc.ChannelConnectivity.READY:
             # The connection ended without a call that failed: whoever answers next may be another gateway.
             self._topology_cache.forget()
-        if self._topology_cache.version is None and versions.depends(call.message):
-            left = PROBE_TIMEOUT if call.deadline is None else call.deadline - self._clock()
+        if self._topology_cache.version is None and versions.depends(outgoing.message):
+            deadline = outgoing.call.deadline
+            left = PROBE_TIMEOUT if deadline is None else deadline - self._clock()
             await self._topology_cache.learn(min(PROBE_TIMEOUT, left))
-        versions.check(call.message, self._topology_cache.version)
+        versions.check(outgoing.message, self._topology_cache.version)
 
-    async def _attempt(self, call: _Call) -> Answer:
-        sent = call.pressure.round if call.pressure is not None else 0
+    async def _attempt(self, outgoing: _Outgoing) -> Answer:
+        limiter = outgoing.call.limiter
+        sent = limiter.round if limiter is not None else 0
         try:
-            answer = await self._exchange(call)
+            answer = await self._exchange(outgoing)
         except Failure as failure:
             self._note(failure)
-            if failure.kind is FailureKind.OVERLOAD and call.pressure is not None:
-                call.pressure.refused(sent)
+            if failure.kind is FailureKind.OVERLOAD and limiter is not None:
+                limiter.refused(sent)
             raise
         self.circuit.record_success()
-        if call.pressure is not None:
-            call.pressure.succeeded()
+        if limiter is not None:
+            limiter.succeeded()
         return answer
 
-    async def _exchange(self, call: _Call) -> Answer:
-        ends = self._clock() + call.attempt_timeout
-        if call.deadline is not None:
-            ends = min(ends, call.deadline)
+    async def _exchange(self, outgoing: _Outgoing) -> Answer:
+        ends = self._clock() + outgoing.attempt_timeout
+        if outgoing.call.deadline is not None:
+            ends = min(ends, outgoing.call.deadline)
         authorization = await self._credentials.authorization(ends - self._clock())
         left = ends - self._clock()
         if self._closed:
             raise Failure(Code.UNAVAILABLE, _CLOSED, FailureKind.CLOSING, Source.CONSUMER)
         if left < MIN_ATTEMPT:
             raise Failure(Code.DEADLINE_EXCEEDED, _NOT_SENT, FailureKind.FINAL, Source.CONSUMER)
+        outgoing.call.sent = True
+        started = self._callables[outgoing.rpc.name](
+            outgoing.payload, timeout=left, metadata=_metadata(outgoing.span, authorization)
+        )
         try:
-            return await self._send(call, authorization, left, ends)
+            if outgoing.rpc.streaming:
+                return await self._collect(started, outgoing, ends)
+            with self._translated(outgoing, ends):
+                return cast("Message", await started)
         except Failure as failure:
             if failure.kind is FailureKind.CREDENTIALS and not await self._credentials.refresh(authorization):
                 failure.kind = FailureKind.FINAL
             raise
 
-    async def _send(self, call: _Call, authorization: str | None, left: float, ends: float) -> Answer:
-        metadata = call.span.metadata
-        if authorization is not None:
-            metadata = (("authorization", authorization), *metadata)
-        started = self._callables[call.rpc.name](call.payload, timeout=left, metadata=metadata)
-        if call.rpc.streaming:
-            return await self._collected(started, call, ends)
-        with self._translated(call, ends):
-            return cast("Message", await started)
-
-    async def _collected(self, started: AsyncIterable[Any], call: _Call, ends: float) -> list[Message]:
+    async def _collect(self, started: AsyncIterable[Any], outgoing: _Outgoing, ends: float) -> list[Message]:
         arrived: list[Any] = []
         try:
-            with self._translated(call, ends):
+            with self._translated(outgoing, ends):
                 async for response in started:
                     arrived.append(response)
         except Failure as failure:
@@ -253,28 +236,32 @@ class Gateway:
             # They are locked for the caller already, so keeping them back would only delay their work.
             log.warning(
                 "%s failed after %d jobs, which are answered: %s %s",
-                call.rpc.name, jobs, failure.code, failure.text[:LOGGED],
+                outgoing.rpc.name, jobs, failure.code, failure.text[:LOGGED],
             )  # fmt: skip
         return arrived
 
     @contextmanager
-    def _translated(self, call: _Call, ends: float) -> Iterator[None]:
+    def _translated(self, outgoing: _Outgoing, ends: float) -> Iterator[None]:
         try:
             yield
         except grpc.aio.AioRpcError as answer:
             failure = Failure.of(answer.code().name, answer.details() or "")
-            raise self._own_ending(failure, call, ends) from answer
+            raise self._own_ending(failure, outgoing, ends) from answer
         except asyncio.CancelledError:
             # grpc cancels whoever waits when its channel is closed; that is no cancellation of the task.
-            if not self._closed or _being_cancelled():
+            if not self._closed or being_cancelled():
                 raise
             raise Failure(Code.CANCELLED, _CUT, FailureKind.UNCERTAIN, Source.CONSUMER) from None
 
-    def _own_ending(self, failure: Failure, call: _Call, ends: float) -> Failure:
+    def _own_ending(self, failure: Failure, outgoing: _Outgoing, ends: float) -> Failure:
         reset = failure.kind is FailureKind.UNCERTAIN and _RESET in failure.text and self._clock() >= ends
         if failure.kind is not FailureKind.LATE and not reset:
             return failure
-        limit = "before the caller's deadline" if ends == call.deadline else f"within {call.attempt_timeout:g} s"
+        limit = (
+            "before the caller's deadline"
+            if ends == outgoing.call.deadline
+            else f"within {outgoing.attempt_timeout:g} s"
+        )
         text = f"the gateway did not answer {limit}; the command may have been executed"
         return Failure(Code.DEADLINE_EXCEEDED, text, FailureKind.LATE, Source.CONSUMER)
 
@@ -321,6 +308,5 @@ def _past() -> CommandError:
     return CommandError(Code.DEADLINE_EXCEEDED, _NOT_SENT, details={"field": "deadline"})
 
 
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def _metadata(span: CallSpan, authorization: str | None) -> tuple[tuple[str, str], ...]:
+    return span.metadata if authorization is None else (("authorization", authorization), *span.metadata)

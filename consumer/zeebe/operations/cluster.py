@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from consumer.zeebe.operations.rendering import render
-from consumer.zeebe.operations.row import Operation, always
+from consumer.zeebe.operations.row import Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from zeebe_amqp.commands.cluster import Topology
 
@@ -19,4 +19,4 @@ def _cluster(response: pb.TopologyResponse, keys_as_text: bool, _: str | None = 
     return render(response, keys_as_text, response.gatewayVersion)
 
 
-OPERATIONS = (Operation(Topology, _topology, _cluster, idempotent=always, recorded=False),)
+OPERATIONS = (Operation(Topology, _topology, _cluster),)

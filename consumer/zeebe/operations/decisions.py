@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consumer.zeebe.operations.row import Operation, always, rendered
+from consumer.zeebe.operations.row import Operation, rendered
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from zeebe_amqp.commands.decisions import EvaluateDecision
 from zeebe_amqp.schema.fields import text
@@ -17,4 +17,4 @@ def _evaluate_decision(command: EvaluateDecision) -> pb.EvaluateDecisionRequest:
     )
 
 
-OPERATIONS = (Operation(EvaluateDecision, _evaluate_decision, rendered, idempotent=always, recorded=False),)
+OPERATIONS = (Operation(EvaluateDecision, _evaluate_decision, rendered),)

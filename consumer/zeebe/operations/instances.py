@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from google.protobuf.message import Message
 
-from consumer.zeebe.operations.row import Operation, always, rendered
+from consumer.zeebe.operations.row import Operation, rendered
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from zeebe_amqp.commands.instances import (
     CancelInstance,
@@ -18,16 +18,13 @@ from zeebe_amqp.commands.instances import (
     SetVariables,
     VariableInstruction,
 )
-from zeebe_amqp.schema.fields import Key, milliseconds, text
+from zeebe_amqp.schema.fields import Key, text
 
 LATEST = -1
 """The protocol's "latest version"."""
 
 ANY_ANCESTOR = -1
 """The protocol's "no ancestor was named"."""
-
-DEFAULT_WAIT = 15_000
-"""Milliseconds to wait for the result of an instance when the caller names no time; the engine's own default."""
 
 GATEWAY_GRACE = 600_000
 """Milliseconds by which the gateway is told to wait longer than we do.
@@ -43,7 +40,7 @@ def _create_instance(command: CreateInstance) -> Message:
         return request
     return pb.CreateProcessInstanceWithResultRequest(
         request=request,
-        requestTimeout=_wait(command) + GATEWAY_GRACE,
+        requestTimeout=command.wait() + GATEWAY_GRACE,
         fetchVariables=command.fetch_variables,
     )
 
@@ -70,14 +67,6 @@ def _creation(command: CreateInstance) -> pb.CreateProcessInstanceRequest:
         businessId=command.business_id,
         operationReference=command.operation_reference,
     )
-
-
-def _wait(command: CreateInstance) -> int:
-    return milliseconds(command.request_timeout) or DEFAULT_WAIT
-
-
-def _own_wait(command: CreateInstance) -> float | None:
-    return _wait(command) / 1000 if command.with_result else None
 
 
 def _cancel_instance(command: CancelInstance) -> pb.CancelProcessInstanceRequest:
@@ -172,12 +161,10 @@ OPERATIONS = (
         CreateInstance,
         _create_instance,
         rendered,
-        attempt_timeout=_own_wait,
-        when_late="the process instance, if it was created, goes on running",
     ),
-    Operation(CancelInstance, _cancel_instance, idempotent=always),
-    Operation(SetVariables, _set_variables, rendered, idempotent=always),
-    Operation(ResolveIncident, _resolve_incident, idempotent=always),
+    Operation(CancelInstance, _cancel_instance),
+    Operation(SetVariables, _set_variables, rendered),
+    Operation(ResolveIncident, _resolve_incident),
     Operation(ModifyInstance, _modify_instance),
     Operation(MigrateInstance, _migrate_instance),
 )

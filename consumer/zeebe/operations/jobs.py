@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from consumer.zeebe.operations.rendering import render
-from consumer.zeebe.operations.row import Operation, always
+from consumer.zeebe.operations.row import Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from zeebe_amqp.commands.jobs import (
     ActivateJobs,
@@ -27,9 +27,6 @@ DEFAULT_LOCK = 300_000
 
 _NO_LISTENERS = frozenset({pb.ActivatedJob.BPMN_ELEMENT, pb.ActivatedJob.AD_HOC_SUB_PROCESS})
 """Kinds of jobs that listen to nothing."""
-
-POLL_MARGIN = 10.0
-"""Seconds we wait longer than the gateway was asked to."""
 
 
 def _activate_jobs(command: ActivateJobs) -> pb.ActivateJobsRequest:
@@ -57,11 +54,6 @@ def _job(job: pb.ActivatedJob, keys_as_text: bool, gateway_version: str | None) 
         # The protocol has to name some event; its first one is "ASSIGNING".
         rendered["listenerEventType"] = None
     return rendered
-
-
-def _poll_time(command: ActivateJobs) -> float | None:
-    wait = milliseconds(command.request_timeout)
-    return wait / 1000 + POLL_MARGIN if wait else None
 
 
 def _complete_job(command: CompleteJob) -> pb.CompleteJobRequest:
@@ -144,12 +136,10 @@ OPERATIONS = (
         ActivateJobs,
         _activate_jobs,
         _jobs,
-        attempt_timeout=_poll_time,
-        when_late="jobs that were activated stay locked until their timeout",
     ),
-    Operation(CompleteJob, _complete_job, idempotent=always, exempt_from_limit=True),
-    Operation(FailJob, _fail_job, idempotent=always, exempt_from_limit=True),
-    Operation(UpdateJobRetries, _update_job_retries, idempotent=always),
-    Operation(UpdateJobTimeout, _update_job_timeout, idempotent=always),
-    Operation(ThrowError, _throw_error, idempotent=always, exempt_from_limit=True),
+    Operation(CompleteJob, _complete_job),
+    Operation(FailJob, _fail_job),
+    Operation(UpdateJobRetries, _update_job_retries),
+    Operation(UpdateJobTimeout, _update_job_timeout),
+    Operation(ThrowError, _throw_error),
 )

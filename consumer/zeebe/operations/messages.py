@@ -19,11 +19,6 @@ def _publish_message(command: PublishMessage) -> pb.PublishMessageRequest:
     )
 
 
-def _deduplicated(command: PublishMessage) -> bool:
-    # The engine compares ids only among messages that it keeps: without a time to live there is nothing to compare.
-    return bool(command.message_id) and milliseconds(command.time_to_live) > 0
-
-
 def _broadcast_signal(command: BroadcastSignal) -> pb.BroadcastSignalRequest:
     return pb.BroadcastSignalRequest(
         signalName=command.signal_name, variables=text(command.variables), tenantId=command.tenant_id
@@ -39,7 +34,7 @@ def _evaluate_conditional(command: EvaluateConditional) -> pb.EvaluateConditiona
 
 
 OPERATIONS = (
-    Operation(PublishMessage, _publish_message, rendered, idempotent=_deduplicated),
+    Operation(PublishMessage, _publish_message, rendered),
     Operation(BroadcastSignal, _broadcast_signal, rendered),
     Operation(EvaluateConditional, _evaluate_conditional, rendered),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from consumer.zeebe.operations.rendering import render
-from consumer.zeebe.operations.row import Operation, always, rendered
+from consumer.zeebe.operations.row import Operation, rendered
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from zeebe_amqp.commands.resources import DeleteResource, DeployProcess, DeployResource
 
@@ -44,10 +44,8 @@ def _deleted(
     return {**render(response, keys_as_text, gateway_version), "resourceKey": response.resourceKey}
 
 
-_OF_FILES = frozenset({"tenantId"})
-
 OPERATIONS = (
-    Operation(DeployProcess, _deploy_process, _deployed_processes, idempotent=always, in_metadata=_OF_FILES),
-    Operation(DeployResource, _deploy_resource, rendered, idempotent=always, in_metadata=_OF_FILES),
-    Operation(DeleteResource, _delete_resource, _deleted, idempotent=always),
+    Operation(DeployProcess, _deploy_process, _deployed_processes),
+    Operation(DeployResource, _deploy_resource, rendered),
+    Operation(DeleteResource, _delete_resource, _deleted),
 )

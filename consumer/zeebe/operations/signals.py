@@ -1,20 +1,15 @@
-"""Signals by the body of Camunda 7's REST API: to Zeebe, or as they are to a Camunda 7 engine."""
+"""Signals by the body of Camunda 7's REST API, to Zeebe."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from functools import cache
 
-import msgspec
-
-from consumer.core.message import RestRequest
 from consumer.zeebe.operations.row import Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from zeebe_amqp.camunda7 import values as typed_values
 from zeebe_amqp.commands.signals import VARIABLES, Signal
 from zeebe_amqp.errors import Code, CommandError, invalid
-from zeebe_amqp.schema.fields import text
 
 log = logging.getLogger(__name__)
 
@@ -62,29 +57,4 @@ def _tenant(command: Signal) -> str:
     return command.tenant_id or ""
 
 
-def _to_camunda7(command: Signal) -> RestRequest:
-    for name, variable in command.converted().items():
-        if variable.camunda7:
-            raise invalid(f"{VARIABLES}.{name}.value", f"Camunda 7 cannot take {variable.camunda7}")
-    variables = text(command.variables).encode()
-    given = {
-        "name": command.name,
-        "executionId": command.execution_id,
-        # Byte for byte: the engine reads types and numbers itself.
-        "variables": msgspec.Raw(variables) if variables else None,
-        "tenantId": command.tenant_id,
-        "withoutTenantId": True if command.without_tenant_id else None,
-    }
-    return RestRequest("/signal", msgspec.json.encode({name: each for name, each in given.items() if each is not None}))
-
-
 OPERATIONS = (Operation(Signal, _to_zeebe),)
-
-
-def with_camunda7(*, every: bool) -> Operation:
-    """The row where a Camunda 7 engine is connected: it gets signals to one execution, with `every` all signals."""
-
-    def to_request(command: Signal) -> pb.BroadcastSignalRequest | RestRequest:
-        return _to_camunda7(command) if every or command.execution_id is not None else _to_zeebe(command)
-
-    return replace(OPERATIONS[0], to_request=to_request)

@@ -13,6 +13,8 @@ from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError, AuthenticationError, ProbableAuthenticationError
 from yarl import URL
 
+from zeebe_amqp.cancellation import being_cancelled
+
 __all__ = [
     "CONNECTION_ERRORS",
     "PORTS",
@@ -117,12 +119,6 @@ def translated_errors() -> Iterator[None]:
         if type(error) is not Exception:
             raise
         raise ConnectionError("the connection was closed") from error
-
-
-def being_cancelled() -> bool:
-    """Whether this task is to end; the library turns a cancellation while it connects into an error of its own."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
 
 
 def describe(error: BaseException | None) -> str:

@@ -42,6 +42,8 @@ class Topology(Command[TopologyResult], frozen=True, kw_only=True):
     """Ask for the cluster's brokers and partitions; whatever is sent as data is ignored."""
 
     operation: ClassVar[str] = "topology"
+    idempotent: ClassVar[bool] = True
+    read_only: ClassVar[bool] = True
 
     @classmethod
     def from_wire(

@@ -44,13 +44,28 @@ class Command(
 ):
     """A request to the engine: the `data` of an envelope, typed and checked; its parameter is the type of its result.
 
-    `operation` is its name on the wire, `result` the type of the reply's data (None: no data), `one_of` names the
-    fields of which exactly one must be given.
+    What anybody must know of an operation is said here, once: the service, the service in memory, the documents and
+    the tests read it.
     """
 
     operation: ClassVar[str]
+    """Its name on the wire."""
     result: ClassVar[Any] = None
+    """The type of the reply's data; None: no data."""
     one_of: ClassVar[tuple[str, ...]] = ()
+    """The fields of which exactly one must be given."""
+    idempotent: ClassVar[bool] = False
+    """Whether running it twice leaves the engine as running it once, or says harmlessly that it is done."""
+    read_only: ClassVar[bool] = False
+    """Whether it changes nothing, so that nobody need remember that it ran."""
+    exempt_from_limit: ClassVar[bool] = False
+    """Whether it takes load off the engine, and so is never held back by backpressure."""
+    when_late: ClassVar[str] = ""
+    """What a caller must know when the answer did not come in time."""
+    in_metadata: ClassVar[frozenset[str]] = frozenset()
+    """Fields that may stand in the envelope's metadata, by their names on the wire: errors name them there."""
+    wait_margin: ClassVar[float] = 0.0
+    """Seconds that an answer may take after the time for which the engine was asked to wait."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -97,6 +112,15 @@ class Command(
     def wait(self) -> int:
         """How long the request waits on purpose, milliseconds: above 0 it belongs into the queue for such requests."""
         return 0
+
+    def is_idempotent(self) -> bool:
+        """Whether this very command may run twice, see `idempotent`."""
+        return self.idempotent
+
+    def attempt_timeout(self) -> float | None:
+        """Seconds that one attempt may take because it waits on purpose; None when it does not."""
+        wait = self.wait()
+        return wait / 1000 + self.wait_margin if wait else None
 
 
 class Part(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):

@@ -75,6 +75,8 @@ class EvaluateDecision(Command[DecisionEvaluated], frozen=True, kw_only=True):
     """
 
     operation: ClassVar[str] = "evaluate-decision"
+    idempotent: ClassVar[bool] = True
+    read_only: ClassVar[bool] = True
     one_of: ClassVar[tuple[str, ...]] = ("decision_id", "decision_key")
 
     decision_id: Maybe[Name] = None

@@ -59,6 +59,7 @@ class CreateInstance(Command[InstanceCreated], frozen=True, kw_only=True):
     """
 
     operation: ClassVar[str] = "create-instance"
+    when_late: ClassVar[str] = "the process instance, if it was created, goes on running"
     one_of: ClassVar[tuple[str, ...]] = ("bpmn_process_id", "process_definition_key")
 
     bpmn_process_id: Maybe[Name] = None
@@ -108,6 +109,7 @@ class CancelInstance(Command[None], frozen=True, kw_only=True):
     """Cancel a process instance."""
 
     operation: ClassVar[str] = "cancel-instance"
+    idempotent: ClassVar[bool] = True
 
     process_instance_key: Key
     operation_reference: Maybe[Reference] = None
@@ -123,6 +125,7 @@ class SetVariables(Command[VariablesSet], frozen=True, kw_only=True):
     """Set variables in the scope of an element instance; `local` keeps them from propagating upwards."""
 
     operation: ClassVar[str] = "set-variables"
+    idempotent: ClassVar[bool] = True
 
     element_instance_key: Key
     variables: Variables
@@ -134,6 +137,7 @@ class ResolveIncident(Command[None], frozen=True, kw_only=True):
     """Try again what an incident stopped."""
 
     operation: ClassVar[str] = "resolve-incident"
+    idempotent: ClassVar[bool] = True
 
     incident_key: Key
     operation_reference: Maybe[Reference] = None

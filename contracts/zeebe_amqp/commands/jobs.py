@@ -77,6 +77,8 @@ class ActivateJobs(Command[tuple[ActivatedJob, ...]], frozen=True, kw_only=True)
     """
 
     operation: ClassVar[str] = "activate-jobs"
+    when_late: ClassVar[str] = "jobs that were activated stay locked until their timeout"
+    wait_margin: ClassVar[float] = 10.0
 
     job_type: Name
     max_jobs_to_activate: Count
@@ -133,6 +135,8 @@ class CompleteJob(Command[None], frozen=True, kw_only=True):
     """Complete a job; with a result when it is a listener's or an ad-hoc sub-process's."""
 
     operation: ClassVar[str] = "complete-job"
+    idempotent: ClassVar[bool] = True
+    exempt_from_limit: ClassVar[bool] = True
 
     job_key: Key
     variables: Maybe[Variables] = None
@@ -144,6 +148,8 @@ class FailJob(Command[None], frozen=True, kw_only=True):
     """Fail a job; `retries` is what remains, 0 and below raise an incident; `retry_back_off` None = at once."""
 
     operation: ClassVar[str] = "fail-job"
+    idempotent: ClassVar[bool] = True
+    exempt_from_limit: ClassVar[bool] = True
 
     job_key: Key
     retries: Retries
@@ -156,6 +162,7 @@ class UpdateJobRetries(Command[None], frozen=True, kw_only=True):
     """Set how often a job may still be tried."""
 
     operation: ClassVar[str] = "update-job-retries"
+    idempotent: ClassVar[bool] = True
 
     job_key: Key
     retries: Retries = 3
@@ -166,6 +173,7 @@ class UpdateJobTimeout(Command[None], frozen=True, kw_only=True):
     """Let the lock of a job end this long after now."""
 
     operation: ClassVar[str] = "update-job-timeout"
+    idempotent: ClassVar[bool] = True
 
     job_key: Key
     timeout: Duration
@@ -181,6 +189,8 @@ class ThrowError(Command[None], frozen=True, kw_only=True):
     """Throw a BPMN error in a job."""
 
     operation: ClassVar[str] = "throw-error"
+    idempotent: ClassVar[bool] = True
+    exempt_from_limit: ClassVar[bool] = True
 
     job_key: Key
     error_code: Name

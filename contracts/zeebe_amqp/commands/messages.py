@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from zeebe_amqp.commands.command import Command, Result
-from zeebe_amqp.schema.fields import Duration, Key, Maybe, Name, Variables
+from zeebe_amqp.schema.fields import Duration, Key, Maybe, Name, Variables, milliseconds
 
 
 class MessagePublished(Result, frozen=True, kw_only=True):
@@ -26,6 +26,10 @@ class PublishMessage(Command[MessagePublished], frozen=True, kw_only=True):
     time_to_live: Maybe[Duration] = None
     variables: Maybe[Variables] = None
     tenant_id: str = ""
+
+    def is_idempotent(self) -> bool:
+        """The engine compares ids only among the messages that it keeps: without both there is nothing to compare."""
+        return bool(self.message_id) and milliseconds(self.time_to_live) > 0
 
 
 class SignalBroadcast(Result, frozen=True, kw_only=True):

@@ -48,6 +48,8 @@ class DeployProcess(Command[Deployed], frozen=True, kw_only=True):
     """Deploy one BPMN file: its name, its bytes, and the tenant ("" = the default one)."""
 
     operation: ClassVar[str] = "deploy-process"
+    idempotent: ClassVar[bool] = True
+    in_metadata: ClassVar[frozenset[str]] = frozenset({"tenantId"})
 
     name: str
     content: bytes
@@ -164,6 +166,8 @@ class DeployResource(Command[ResourcesDeployed], frozen=True, kw_only=True):
     """Deploy files of any kind the engine knows, all or none; a tenant of "" is the default one."""
 
     operation: ClassVar[str] = "deploy-resource"
+    idempotent: ClassVar[bool] = True
+    in_metadata: ClassVar[frozenset[str]] = frozenset({"tenantId"})
 
     resources: Annotated[tuple[Resource, ...], Meta(min_length=1)]
     tenant_id: str = ""
@@ -217,6 +221,7 @@ class DeleteResource(Command[ResourceDeleted], frozen=True, kw_only=True):
     """
 
     operation: ClassVar[str] = "delete-resource"
+    idempotent: ClassVar[bool] = True
 
     resource_key: Key
     delete_history: Maybe[bool] = None

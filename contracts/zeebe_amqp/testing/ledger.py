@@ -10,7 +10,6 @@ from zeebe_amqp.commands import Command
 from zeebe_amqp.envelope import Request
 from zeebe_amqp.errors import Code, CommandError, Outcome
 from zeebe_amqp.reply import Reply
-from zeebe_amqp.testing.idempotent import is_recorded, is_repeatable
 
 __all__ = ["Ledger"]
 
@@ -42,7 +41,7 @@ class Ledger:
         Raises:
             CommandError: ALREADY_EXISTS, the id is another request's.
         """
-        if not is_recorded(request.command):
+        if request.command.read_only:
             return await run()
         entry = self._entries.get(request_id)
         if entry is None:
@@ -65,7 +64,7 @@ class Ledger:
         entry.reply.set_result(reply)
         # A rejection that nobody was told runs again, when its dead letter is replayed.
         known = told or reply.error is None or reply.error.outcome is Outcome.UNKNOWN
-        if not (known and reply.is_final(is_repeatable(command))):
+        if not (known and reply.is_final(command.is_idempotent())):
             del self._entries[request_id]
         return reply
 

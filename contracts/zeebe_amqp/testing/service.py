@@ -12,15 +12,15 @@ from typing import Any, Final
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.client.transport import Outgoing
 from zeebe_amqp.commands import ActivateJobs, Command, CreateInstance
+from zeebe_amqp.commands.keys import PARTITION_SHIFT
 from zeebe_amqp.envelope import Request
 from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing.call import Call, readable
 from zeebe_amqp.testing.expectation import Expectations, UnexpectedCommand
-from zeebe_amqp.testing.idempotent import is_repeatable
 from zeebe_amqp.testing.jobs import Board
 from zeebe_amqp.testing.ledger import Ledger
-from zeebe_amqp.testing.refusals import PARTITION_SHIFT, refuse
+from zeebe_amqp.testing.refusals import refuse
 from zeebe_amqp.testing.results import changed, plain, result
 from zeebe_amqp.testing.steps import Step, Trouble
 
@@ -198,5 +198,5 @@ def _late(command: Command) -> CommandError:
         Code.DEADLINE_EXCEEDED,
         f"the gateway did not answer before the caller's deadline; the command may have been executed{more}",
         outcome=Outcome.UNKNOWN,
-        retryable=is_repeatable(command),
+        retryable=command.is_idempotent(),
     )

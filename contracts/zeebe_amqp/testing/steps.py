@@ -10,7 +10,6 @@ from typing import Any, Final, TypeAlias
 
 from zeebe_amqp.commands import Command
 from zeebe_amqp.errors import Code, Error, Outcome, Source
-from zeebe_amqp.testing.idempotent import is_repeatable
 
 __all__ = ["Reaction", "Step", "Trouble", "after", "answer", "cut", "fail", "lose", "unknown"]
 
@@ -51,7 +50,7 @@ class Failed:
         outcome = self.outcome or (Outcome.UNKNOWN if self.code in OPEN and not rejection else Outcome.NOT_EXECUTED)
         if outcome is Outcome.UNKNOWN:
             retryable = self.source is Source.GATEWAY or self.code is not Code.ABORTED
-            retryable = retryable and is_repeatable(command)
+            retryable = retryable and command.is_idempotent()
         else:
             retryable = self.source is Source.GATEWAY and self.code in PASSING and not rejection
         details = self.details if self.details is not None else rejection and rejection.groupdict()

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from consumer.camunda7 import Camunda7, client
+from consumer.camunda7 import Camunda7Engine, client
+from consumer.camunda7.operations import RestRequest
 from consumer.config import Basic
 from consumer.config import Camunda7 as Settings
-from consumer.core.message import CallObserver, CallSpan, RestRequest
+from consumer.core.call import Call, CallObserver, CallSpan
 from scripts.process import free_port
 from tests.fakes.rest import FakeRest, answer, cut, raw
+from zeebe_amqp.commands.signals import Signal
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 SIGNAL = RestRequest("/signal", b'{"name":"s"}')
@@ -53,8 +55,8 @@ async def no_sleep(_: float) -> None:
 @asynccontextmanager
 async def engine(
     url: str, observer: CallObserver | None = None, *, patience: float = 30.0, **settings: Any
-) -> AsyncIterator[Camunda7]:
-    connected = Camunda7(
+) -> AsyncIterator[Camunda7Engine]:
+    connected = Camunda7Engine(
         Settings(url, request_timeout=patience, **settings), observer, sleep=no_sleep, random=lambda: 1.0
     )
     try:
@@ -63,9 +65,13 @@ async def engine(
         await connected.close()
 
 
-async def failure(connected: Camunda7, **options: Any) -> CommandError:
+async def send(connected: Camunda7Engine, **terms: Any) -> None:
+    await connected.send(SIGNAL, Call(Signal(name="s"), **terms))
+
+
+async def failure(connected: Camunda7Engine, **options: Any) -> CommandError:
     with pytest.raises(CommandError) as raised:
-        await connected.call(SIGNAL, **options)
+        await send(connected, **options)
     return raised.value
 
 
@@ -78,7 +84,7 @@ def fake() -> Iterator[FakeRest]:
 async def test_a_request_is_posted_as_json_with_its_trace_and_without_credentials(fake: FakeRest) -> None:
     span = Span()
     async with engine(fake.url, span.opened) as connected:
-        await connected.call(SIGNAL)
+        await send(connected)
     [request] = fake.requests
     assert (request.method, request.path, request.body) == ("POST", "/engine-rest/signal", SIGNAL.body)
     assert request.headers["content-type"] == "application/json"
@@ -92,7 +98,7 @@ async def test_credentials_are_sent_as_http_basic_and_never_shown(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     async with engine(fake.url, credentials=Basic("us@er", "hush")) as connected:
-        await connected.call(SIGNAL)
+        await send(connected)
         assert "hush" not in connected.address + repr(connected)
     assert fake.requests[0].headers["authorization"] == f"Basic {base64.b64encode(b'us@er:hush').decode()}"
     assert "hush" not in caplog.text
@@ -102,10 +108,10 @@ async def test_connections_are_kept_and_new_ones_replace_those_the_engine_closed
     refusal = answer(500, b'{"message":"no"}', Connection="close")
     fake.script(answer(204), refusal, answer(204), answer(204))
     async with engine(fake.url) as connected:
-        await connected.call(SIGNAL)
+        await send(connected)
         assert (await failure(connected)).message == "no"
-        await connected.call(SIGNAL)
-        await connected.call(SIGNAL)
+        await send(connected)
+        await send(connected)
     assert len(fake.requests) == 4
 
 
@@ -137,7 +143,7 @@ async def test_an_engine_that_is_not_there_is_tried_again_and_said_once(caplog: 
             assert error.details == {"attempts": 5}
             assert "127.0.0.1" not in error.message
         with FakeRest(fake.port):
-            await connected.call(SIGNAL)
+            await send(connected)
     assert span.told[1:6] == [*((number, "UNAVAILABLE", delay) for number, delay in DELAYS), "UNAVAILABLE"]
     logged = [record.message for record in caplog.records if record.name == client.__name__]
     assert len([line for line in logged if "not reached" in line]) == 1
@@ -155,8 +161,8 @@ async def test_an_engine_that_comes_back_while_it_is_tried_gets_the_request() ->
         async def appear(_: float) -> None:
             started.append(FakeRest(port).__enter__())
 
-        connected = Camunda7(Settings(late.url), sleep=appear)
-        await connected.call(SIGNAL)
+        connected = Camunda7Engine(Settings(late.url), sleep=appear)
+        await send(connected)
         await connected.close()
         [back] = started
         back.__exit__()
@@ -244,7 +250,7 @@ async def test_a_body_that_never_ends_spoils_nothing(fake: FakeRest, monkeypatch
 async def test_a_cancelled_call_is_cancelled(fake: FakeRest) -> None:
     fake.script(fake.hang)
     async with engine(fake.url) as connected:
-        call = asyncio.create_task(connected.call(SIGNAL))
+        call = asyncio.create_task(send(connected))
         while not fake.requests:  # noqa: ASYNC110 - it arrives in another thread
             await asyncio.sleep(0.01)
         call.cancel()

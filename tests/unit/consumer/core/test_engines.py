@@ -1,56 +1,49 @@
-"""Requests find their engine by their type, and only Zeebe's tell the limit of commands in flight."""
+"""Several engines behind one interface: each command finds its own."""
 
 from __future__ import annotations
 
-from typing import Any
+import pytest
 
-import orjson
-from google.protobuf.message import Message
-
-from consumer.core.engines import Engines
-from consumer.core.limiter import AimdLimit
-from consumer.core.message import Incoming, Reply, RestRequest
-from consumer.pipeline.limited import limited
-from consumer.zeebe.operations import with_camunda7
-from consumer.zeebe.protocol import gateway_pb2 as pb
+from consumer.camunda7 import taken
+from consumer.core.call import Call, RoutedEngine
+from zeebe_amqp.commands import Command, Topology
+from zeebe_amqp.commands.signals import Signal
 
 
-class Zeebe:
-    def __init__(self) -> None:
-        self.calls: list[tuple[Message, dict[str, Any]]] = []
+class Fake:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.calls: list[Call] = []
+        self.closed = False
 
-    async def call(self, message: Message, **options: Any) -> object:
-        self.calls.append((message, options))
-        return pb.BroadcastSignalResponse(key=1)
+    async def execute(self, call: Call) -> str:
+        self.calls.append(call)
+        return self.name
 
-
-class Camunda7:
-    def __init__(self) -> None:
-        self.calls: list[tuple[RestRequest, dict[str, Any]]] = []
-
-    async def call(self, request: RestRequest, **options: Any) -> None:
-        self.calls.append((request, options))
+    async def close(self) -> None:
+        self.closed = True
 
 
-def incoming(**data: Any) -> Incoming:
-    return Incoming(orjson.dumps({"operation": "signal", "data": data}), queue="q", headers={"deadline": 2**50})
+def signal(execution: str | None = None) -> Command:
+    return Signal(name="s", execution_id=execution)
 
 
-async def test_a_request_goes_to_the_engine_of_its_type() -> None:
-    zeebe, camunda7, limit = Zeebe(), Camunda7(), AimdLimit(4)
-    handler = limited(Engines(zeebe, camunda7), {"q": limit}, with_camunda7(every=False))
-    assert await handler(incoming(name="s")) == Reply("signal", None)
-    assert await handler(incoming(name="s", executionId="e")) == Reply("signal", None)
-    [(message, told)] = zeebe.calls
-    [(request, asked)] = camunda7.calls
-    assert message == pb.BroadcastSignalRequest(signalName="s")
-    assert (told["pressure"], told["idempotent"]) == (limit, False)
-    assert request == RestRequest("/signal", b'{"name":"s","executionId":"e"}')
-    assert asked == {"deadline": 2**50 / 1000}
+@pytest.mark.parametrize("every", [False, True])
+async def test_a_command_goes_to_the_engine_that_takes_it_and_keeps_its_terms(every: bool) -> None:
+    zeebe, camunda7 = Fake("zeebe"), Fake("camunda7")
+    engine = RoutedEngine(zeebe, camunda7, taken(every=every))
+    for command, expected in (
+        (Topology(), "zeebe"),
+        (signal(), "camunda7" if every else "zeebe"),
+        (signal("e"), "camunda7"),
+    ):
+        call = Call(command, deadline=7.0)
+        assert await engine.execute(call) == expected, command
+        assert call in zeebe.calls + camunda7.calls
 
 
-async def test_a_call_that_went_out_is_marked_for_either_engine() -> None:
-    handler = limited(Engines(Zeebe(), Camunda7()), {"q": AimdLimit(4)}, with_camunda7(every=True))
-    request = incoming(name="s")
-    await handler(request)
-    assert request.called
+async def test_both_engines_are_closed() -> None:
+    zeebe, camunda7 = Fake("zeebe"), Fake("camunda7")
+    await RoutedEngine(zeebe, camunda7, taken(every=True)).close()
+    assert zeebe.closed
+    assert camunda7.closed

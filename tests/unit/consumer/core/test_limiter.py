@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumer.core.call import Call
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
-from consumer.core.message import Incoming
-from consumer.pipeline.limited import limited
+from consumer.pipeline.handler import executing
+from tests.unit.consumer.deliveries import delivery
 
 unhurried = settings(deadline=None)
 """The machine may be busy."""
@@ -71,16 +71,16 @@ async def test_a_gate_lets_in_as_many_as_the_limit_says_in_order() -> None:
     limiter, inside = ConcurrencyLimiter(AimdLimit(2)), list[int]()
 
     async def visit(number: int) -> None:
-        await limiter.enter()
+        await limiter.acquire()
         inside.append(number)
 
     tasks = [asyncio.create_task(visit(number)) for number in range(4)]
     await settle_down()
     assert inside == [0, 1]
-    limiter.leave()
+    limiter.release()
     await settle_down()
     assert inside == [0, 1, 2]
-    limiter.leave()
+    limiter.release()
     await asyncio.gather(*tasks)
     assert inside == [0, 1, 2, 3]
 
@@ -89,34 +89,34 @@ async def test_a_smaller_limit_lets_nobody_in_until_enough_left_and_a_larger_one
     limit = AimdLimit(4)
     limiter = ConcurrencyLimiter(limit)
     for _ in range(4):
-        await limiter.enter()
+        await limiter.acquire()
     limit.refused(limit.round)  # 2
-    waiting = [asyncio.create_task(limiter.enter()) for _ in range(4)]
-    limiter.leave()
-    limiter.leave()
+    waiting = [asyncio.create_task(limiter.acquire()) for _ in range(4)]
+    limiter.release()
+    limiter.release()
     await settle_down()
     assert not any(task.done() for task in waiting)
     for _ in range(20):
         limit.succeeded()  # 4
-    limiter.leave()
+    limiter.release()
     await settle_down()
     assert [task.done() for task in waiting] == [True, True, True, False]
-    limiter.leave()
+    limiter.release()
     await asyncio.gather(*waiting)
 
 
 @pytest.mark.parametrize("given", [False, True], ids=["while waiting", "when the place was just given"])
 async def test_who_stops_waiting_leaves_the_place_to_the_next(given: bool) -> None:
     limiter = ConcurrencyLimiter(AimdLimit(1))
-    await limiter.enter()
-    first, second = asyncio.create_task(limiter.enter()), asyncio.create_task(limiter.enter())
+    await limiter.acquire()
+    first, second = asyncio.create_task(limiter.acquire()), asyncio.create_task(limiter.acquire())
     await settle_down()
     if given:
-        limiter.leave()
+        limiter.release()
     first.cancel()
     await settle_down()
     if not given:
-        limiter.leave()
+        limiter.release()
     await second
     assert first.cancelled()
 
@@ -126,19 +126,19 @@ async def test_who_leaves_for_a_while_has_a_place_again_before_going_on() -> Non
     events = list[str]()
 
     async def first() -> None:
-        await limiter.enter()
-        async with limiter.left():
+        await limiter.acquire()
+        async with limiter.released():
             await going.wait()
         events.append("first")
-        limiter.leave()
+        limiter.release()
 
     task = asyncio.create_task(first())
     await settle_down()
-    await limiter.enter()
+    await limiter.acquire()
     going.set()
     await settle_down()
     events.append("second")
-    limiter.leave()
+    limiter.release()
     await task
     assert events == ["second", "first"]
 
@@ -148,28 +148,28 @@ async def test_who_ends_outside_takes_no_place_with_it_and_leaves_none_too_many(
     limiter, going = ConcurrencyLimiter(AimdLimit(1)), asyncio.Event()
 
     async def away() -> None:
-        await limiter.enter()
+        await limiter.acquire()
         try:
-            async with limiter.left():
+            async with limiter.released():
                 await going.wait()
         finally:
-            limiter.leave()
+            limiter.release()
 
     task = asyncio.create_task(away())
     await settle_down()
-    await limiter.enter()
+    await limiter.acquire()
     if returning:
         going.set()
         await settle_down()
     task.cancel()
     await asyncio.wait([task])
-    second, third = asyncio.create_task(limiter.enter()), asyncio.create_task(limiter.enter())
+    second, third = asyncio.create_task(limiter.acquire()), asyncio.create_task(limiter.acquire())
     await settle_down()
     assert not second.done()
-    limiter.leave()
+    limiter.release()
     await settle_down()
     assert (second.done(), third.done()) == (True, False)
-    limiter.leave()
+    limiter.release()
     await third
 
 
@@ -179,9 +179,11 @@ class Engine:
     def __init__(self) -> None:
         self.told: list[AimdLimit | None] = []
 
-    async def call(self, message: Any, *, pressure: AimdLimit | None = None, **_: Any) -> Any:
-        self.told.append(pressure)
-        return None
+    async def execute(self, call: Call) -> None:
+        self.told.append(call.limiter)
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 @pytest.mark.parametrize(
@@ -197,6 +199,5 @@ async def test_commands_tell_the_limit_of_their_queue_and_those_that_relieve_the
     operation: str, data: dict[str, Any], tells: bool
 ) -> None:
     engine, limits = Engine(), {"a": AimdLimit(2), "b": AimdLimit(2)}
-    handler = limited(engine, limits)
-    await handler(Incoming(orjson.dumps({"operation": operation, "data": data}), queue="b"))
+    await executing(engine, limits)(delivery(operation, data, queue="b"))
     assert engine.told == [limits["b"] if tells else None]

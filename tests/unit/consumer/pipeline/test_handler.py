@@ -6,15 +6,18 @@ import asyncio
 import logging
 from typing import Any
 
-import orjson
 import pytest
-from google.protobuf.message import Message
 
-from consumer.core.message import Handler, Incoming, Reply
-from consumer.pipeline.handler import dispatched, guarded, recovered
-from consumer.zeebe.protocol import gateway_pb2 as pb
+from consumer.core.call import Call
+from consumer.core.delivery import Delivery, Handler, Middleware
+from consumer.core.limiter import AimdLimit
+from consumer.core.message import Message, Reply
+from consumer.pipeline.handler import executing
+from consumer.pipeline.middleware import compose, guarded, recovered
+from tests.unit.consumer.deliveries import FakeDelivery, delivery
+from tests.unit.contracts.samples import SMALLEST
 from tests.unit.contracts.values import info, keys
-from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.commands import COMMANDS, PublishMessage
 from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 
 KEY = 2251799813685249
@@ -26,55 +29,57 @@ class Engine:
 
     def __init__(self, answer: object) -> None:
         self.answer = answer
-        self.calls: list[tuple[Message, dict[str, Any]]] = []
+        self.calls: list[Call] = []
 
-    async def call(self, message: Message, **options: Any) -> object:
-        self.calls.append((message, options))
+    async def execute(self, call: Call) -> object:
+        self.calls.append(call)
+        call.sent = True
         if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
 
-
-def incoming(operation: str, data: Any = None, metadata: dict[str, str] | None = None, **more: Any) -> Incoming:
-    return Incoming(orjson.dumps({"operation": operation, "data": data, "metadata": metadata}), **more)
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 def handler(engine: Engine) -> Handler:
-    return dispatched(engine, clock=lambda: NOW)
+    return executing(engine, clock=lambda: NOW)
 
 
-async def refusal(engine: Engine, request: Incoming) -> CommandError:
+async def refusal(engine: Engine, request: Delivery) -> CommandError:
     """The error of a request that must fail."""
     with pytest.raises(CommandError) as raised:
         await handler(engine)(request)
     return raised.value
 
 
-# --- dispatched ---
+# --- executing ---
 
 
 async def test_a_request_becomes_a_call_and_its_answer_a_result() -> None:
-    engine = Engine(pb.PublishMessageResponse(key=KEY, tenantId="t"))
-    reply = await handler(engine)(incoming("publish-message", {"messageName": "m"}))
+    engine = Engine({"key": KEY, "tenantId": "t"})
+    reply = await handler(engine)(delivery("publish-message", {"messageName": "m"}))
     assert reply == Reply("publish-message", {"key": KEY, "tenantId": "t"})
-    [(message, options)] = engine.calls
-    assert message == pb.PublishMessageRequest(name="m")
-    assert options == {"deadline": None, "attempt_timeout": None, "idempotent": False}
-
-
-async def test_what_the_gateway_is_too_old_to_say_is_null() -> None:
-    engine = Engine(pb.CreateProcessInstanceResponse(processInstanceKey=KEY))
-    for version, tags in (("8.6.0", None), ("8.8.0", []), (None, [])):
-        handle = dispatched(engine, clock=lambda: NOW, version=lambda: version)  # noqa: B023 - called at once
-        reply = await handle(incoming("create-instance", {"bpmnProcessId": "p"}))
-        assert reply.data["tags"] == tags, version
+    assert engine.calls == [Call(PublishMessage(message_name="m"), sent=True)]
 
 
 async def test_keys_are_text_when_the_metadata_ask_for_it() -> None:
-    engine = Engine(pb.SetVariablesResponse(key=KEY))
-    data = {"elementInstanceKey": KEY, "variables": {}}
-    assert (await handler(engine)(incoming("set-variables", data, {"keys": "string"}))).data == {"key": str(KEY)}
-    assert (await handler(engine)(incoming("set-variables", data))).data == {"key": KEY}
+    engine = Engine({})
+    await handler(engine)(delivery("topology", {}, {"keys": "string"}))
+    await handler(engine)(delivery("topology"))
+    assert [call.keys_as_text for call in engine.calls] == [True, False]
+
+
+async def test_the_limit_of_the_queue_is_told_by_what_is_not_exempt_from_it() -> None:
+    limits = {"commands": AimdLimit(4), "polls": AimdLimit(4)}
+    for operation in COMMANDS:
+        engine = Engine({})
+        data = {**SMALLEST, "deploy-process": "<x/>", "signal": {"name": "s"}}.get(operation)
+        metadata = {"fileName": "a.bpmn"} if operation == "deploy-process" else None
+        request = delivery(operation, data, metadata, queue="polls")
+        await executing(engine, limits)(request)
+        exempt = operation in {"complete-job", "fail-job", "throw-error"}
+        assert engine.calls[0].limiter is (None if exempt else limits["polls"]), operation
 
 
 @pytest.mark.parametrize(
@@ -96,17 +101,14 @@ async def test_the_call_knows_how_long_it_may_take_and_whether_it_may_be_repeate
 ) -> None:
     engine = Engine(CommandError(Code.NOT_FOUND, "no"))
     headers = {"deadline": int(NOW * 1000) + 1}
-    await refusal(engine, incoming(operation, data, headers=headers))
-    assert engine.calls[0][1] == {
-        "deadline": NOW + 0.001,
-        "attempt_timeout": attempt_timeout,
-        "idempotent": idempotent,
-    }
+    await refusal(engine, delivery(operation, data, headers=headers))
+    [call] = engine.calls
+    assert (call.deadline, call.attempt_timeout, call.idempotent) == (NOW + 0.001, attempt_timeout, idempotent)
 
 
 @pytest.mark.parametrize("late", [0, 1, 90_000])
 async def test_a_past_deadline_calls_nobody(late: int) -> None:
-    engine, request = Engine(pb.TopologyResponse()), incoming("topology", headers={"deadline": int(NOW * 1000) - late})
+    engine, request = Engine({}), delivery("topology", headers={"deadline": int(NOW * 1000) - late})
     error = await refusal(engine, request)
     assert (error.code, error.source, error.outcome, error.retryable) == (
         Code.DEADLINE_EXCEEDED,
@@ -116,13 +118,13 @@ async def test_a_past_deadline_calls_nobody(late: int) -> None:
     )
     assert error.details == {"field": "deadline"}
     assert f"passed {late} ms before" in error.message
-    assert (engine.calls, request.called) == ([], False)
+    assert (engine.calls, request.sent) == ([], False)
 
 
 @pytest.mark.parametrize("deadline", ["soon", 1.5, True])
 async def test_a_deadline_that_is_no_number_calls_nobody(deadline: Any) -> None:
-    engine = Engine(pb.TopologyResponse())
-    error = await refusal(engine, incoming("topology", headers={"deadline": deadline}))
+    engine = Engine({})
+    error = await refusal(engine, delivery("topology", headers={"deadline": deadline}))
     assert (error.code, error.details, engine.calls) == (Code.INVALID_ARGUMENT, {"field": "header deadline"}, [])
 
 
@@ -137,16 +139,16 @@ IMPOSSIBLE = [
 
 @pytest.mark.parametrize(("operation", "data", "field", "key"), IMPOSSIBLE)
 async def test_a_key_below_the_first_partition_calls_nobody(operation: str, data: Any, field: str, key: int) -> None:
-    engine, request = Engine(None), incoming(operation, data)
+    engine, request = Engine(None), delivery(operation, data)
     error = await refusal(engine, request)
     assert (error.code, error.outcome, error.details) == (Code.NOT_FOUND, Outcome.NOT_EXECUTED, {"field": field})
     assert error.message.startswith(f"{field}: {key} is no key")
-    assert (engine.calls, request.called) == ([], False)
+    assert (engine.calls, request.sent) == ([], False)
 
 
 async def test_a_key_of_an_instance_that_is_waited_for_is_checked_too() -> None:
     data = {"processDefinitionKey": 1, "withResult": True}
-    error = await refusal(Engine(None), incoming("create-instance", data))
+    error = await refusal(Engine(None), delivery("create-instance", data))
     assert error.details == {"field": "data.processDefinitionKey"}
 
 
@@ -167,7 +169,7 @@ async def test_a_refused_tenant_is_named_where_the_caller_wrote_it(
     operation: str, data: Any, metadata: dict[str, str] | None, field: str
 ) -> None:
     too_new = CommandError(Code.UNIMPLEMENTED, "data.tenantId: too new", details={"field": "data.tenantId", "more": 1})
-    error = await refusal(Engine(too_new), incoming(operation, data, metadata))
+    error = await refusal(Engine(too_new), delivery(operation, data, metadata))
     assert (error.message, error.details) == (f"{field}: too new", {"field": field, "more": 1})
 
 
@@ -191,28 +193,28 @@ def late(outcome: Outcome = Outcome.UNKNOWN, code: Code = Code.DEADLINE_EXCEEDED
     ],
 )
 async def test_a_late_answer_says_what_may_go_on(operation: str, data: Any, error: CommandError, message: str) -> None:
-    raised = await refusal(Engine(error), incoming(operation, data))
+    raised = await refusal(Engine(error), delivery(operation, data))
     assert raised.message.startswith(message)
     assert (raised.message == "too late") == (message == "too late")
 
 
 async def test_from_the_call_on_the_request_counts_as_called() -> None:
-    request = incoming("topology")
+    request = delivery("topology")
     await refusal(Engine(late()), request)
-    assert request.called
+    assert request.sent
 
 
 async def test_what_cannot_be_decoded_calls_nobody() -> None:
-    engine, request = Engine(None), Incoming(b"{")
+    engine, request = Engine(None), FakeDelivery(Message(b"{"))
     assert (await refusal(engine, request)).code is Code.INVALID_ARGUMENT
-    assert (engine.calls, request.called) == ([], False)
+    assert (engine.calls, request.sent) == ([], False)
 
 
 # --- guarded ---
 
 
-def counting(ran: list[Incoming]) -> Handler:
-    async def handle(request: Incoming) -> Reply:
+def counting(ran: list[Delivery]) -> Handler:
+    async def handle(request: Delivery) -> Reply:
         ran.append(request)
         return Reply("topology")
 
@@ -220,15 +222,17 @@ def counting(ran: list[Incoming]) -> Handler:
 
 
 async def test_what_may_be_answered_runs() -> None:
-    ran: list[Incoming] = []
-    assert (await guarded(counting(ran), lambda _: None)(Incoming(b""))).ok
+    ran: list[Delivery] = []
+    assert (await guarded(counting(ran))(FakeDelivery(Message(b"")))).ok
     assert len(ran) == 1
 
 
 async def test_what_may_not_be_answered_does_not_run() -> None:
-    ran: list[Incoming] = []
+    ran: list[Delivery] = []
+    request = FakeDelivery(Message(b"", reply_to="q"))
+    request.refusal = "not to q"
     with pytest.raises(CommandError) as raised:
-        await guarded(counting(ran), lambda request: f"not to {request.reply_to}")(Incoming(b"", reply_to="q"))
+        await guarded(counting(ran))(request)
     assert (raised.value.code, raised.value.message, raised.value.details) == (
         Code.PERMISSION_DENIED,
         "not to q",
@@ -238,34 +242,54 @@ async def test_what_may_not_be_answered_does_not_run() -> None:
 
 
 async def test_what_is_not_amqp_does_not_run_and_says_why() -> None:
-    ran: list[Incoming] = []
+    ran: list[Delivery] = []
+    request = FakeDelivery(Message(b"", malformed_properties=("type: bytes", "user_id: bytes")))
+    request.refusal = "never asked"
     with pytest.raises(CommandError) as raised:
-        await guarded(counting(ran), lambda _: "never asked")(
-            Incoming(b"", malformed_properties=("type: bytes", "user_id: bytes"))
-        )
+        await guarded(counting(ran))(request)
     assert raised.value.code is Code.INVALID_ARGUMENT
     assert raised.value.message == "not AMQP: type: bytes; user_id: bytes; the message was not run"
     assert (raised.value.outcome, ran) == (Outcome.NOT_EXECUTED, [])
+
+
+# --- compose ---
+
+
+async def test_the_first_middleware_is_the_outermost() -> None:
+    order: list[str] = []
+
+    def named(name: str) -> Middleware:
+        def around(inner: Handler) -> Handler:
+            async def run(request: Delivery) -> Reply:
+                order.append(name)
+                return await inner(request)
+
+            return run
+
+        return around
+
+    assert (await compose(counting([]), named("a"), named("b"), named("c"))(delivery("topology"))).ok
+    assert order == ["a", "b", "c"]
 
 
 # --- recovered ---
 
 
 def failing(error: BaseException) -> Handler:
-    async def handle(_: Incoming) -> Reply:
+    async def handle(_: Delivery) -> Reply:
         raise error
 
     return handle
 
 
 async def test_a_success_passes_unchanged() -> None:
-    reply = await recovered(counting([]))(Incoming(b""))
+    reply = await recovered()(counting([]))(FakeDelivery(Message(b"")))
     assert reply == Reply("topology")
 
 
 async def test_an_error_becomes_a_reply_to_its_operation() -> None:
     error = CommandError(Code.NOT_FOUND, "no", source=Source.GATEWAY, details={"intent": "CANCEL"})
-    reply = await recovered(failing(error))(incoming("topology"))
+    reply = await recovered()(failing(error))(delivery("topology"))
     assert reply == Reply("topology", error=error.error())
 
 
@@ -279,7 +303,7 @@ async def test_an_error_becomes_a_reply_to_its_operation() -> None:
     ],
 )
 async def test_a_refused_request_is_answered_under_the_name_it_gave(body: bytes, operation: str | None) -> None:
-    reply = await recovered(handler(Engine(None)))(Incoming(body))
+    reply = await recovered()(handler(Engine(None)))(FakeDelivery(Message(body)))
     assert reply.operation == operation
     assert reply.error is not None
 
@@ -287,17 +311,17 @@ async def test_a_refused_request_is_answered_under_the_name_it_gave(body: bytes,
 async def test_a_name_in_the_error_counts_for_more_than_the_request() -> None:
     error = CommandError(Code.NOT_FOUND, "no")
     error.operation = "complete-job"
-    assert (await recovered(failing(error))(incoming("topology"))).operation == "complete-job"
+    assert (await recovered()(failing(error))(delivery("topology"))).operation == "complete-job"
 
 
 @pytest.mark.parametrize(("called", "outcome"), [(False, Outcome.NOT_EXECUTED), (True, Outcome.UNKNOWN)])
 async def test_a_defect_is_answered_without_its_inside_and_logged_with_it(
     called: bool, outcome: Outcome, caplog: pytest.LogCaptureFixture
 ) -> None:
-    request = incoming("topology")
-    request.called = called
-    with caplog.at_level(logging.ERROR, logger="consumer.pipeline.handler"):
-        reply = await recovered(failing(ZeroDivisionError("secret inside")), lambda _: "4bf9")(request)
+    request = delivery("topology")
+    request.call = Call(PublishMessage(message_name="m"), sent=called)
+    with caplog.at_level(logging.ERROR, logger="consumer.pipeline.middleware"):
+        reply = await recovered(lambda _: "4bf9")(failing(ZeroDivisionError("secret inside")))(request)
     assert reply == Reply(
         "topology",
         error=Error(
@@ -316,7 +340,7 @@ async def test_a_defect_is_answered_without_its_inside_and_logged_with_it(
 
 async def test_a_defect_after_the_call_has_an_unknown_outcome() -> None:
     """The engine answered, and it is the answer that could not be handled."""
-    reply = await recovered(handler(Engine("no message at all")))(incoming("topology"))
+    reply = await recovered()(handler(Engine(ZeroDivisionError())))(delivery("topology"))
     assert reply.error is not None
     assert (reply.error.code, reply.error.outcome) == (Code.INTERNAL, Outcome.UNKNOWN)
 
@@ -326,7 +350,7 @@ async def test_a_defect_of_the_decoder_is_answered_without_an_operation(monkeypa
         raise ZeroDivisionError
 
     monkeypatch.setattr("consumer.core.message.envelope.decode", broken)
-    reply = await recovered(handler(Engine(None)))(incoming("topology"))
+    reply = await recovered()(handler(Engine(None)))(delivery("topology"))
     assert reply.operation is None
     assert reply.error is not None
     assert reply.error.message.endswith("under trace id none")
@@ -335,4 +359,4 @@ async def test_a_defect_of_the_decoder_is_answered_without_an_operation(monkeypa
 
 async def test_a_cancellation_is_no_reply() -> None:
     with pytest.raises(asyncio.CancelledError):
-        await recovered(failing(asyncio.CancelledError()))(incoming("topology"))
+        await recovered()(failing(asyncio.CancelledError()))(delivery("topology"))

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import orjson
 import pytest
 
-from consumer.core.message import Handler, Incoming, Reply
+from consumer.core.delivery import Delivery, Handler
+from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
+from consumer.core.message import Reply
 from consumer.core.requeue import Requeue
-from consumer.ledger import Claim, LedgerError, Limits, MemoryLedger, State
-from consumer.pipeline import idempotency as waiting
-from consumer.pipeline import redelivery as redelivery
-from consumer.pipeline.idempotency import once
+from consumer.ledger import Claim, Ledger, LedgerError, Limits, MemoryLedger, State
+from consumer.pipeline.idempotency import idempotent
+from consumer.pipeline.redelivery import RedeliveryMatcher
+from tests.unit.consumer import deliveries
+from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
 from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 
 
-def incoming(operation: str = "create-instance", data: Any = None, **properties: Any) -> Incoming:
-    data = {"bpmnProcessId": "p"} if data is None else data
-    return Incoming(body=orjson.dumps({"operation": operation, "data": data}), **properties)
+def incoming(operation: str = "create-instance", data: Any = None, **properties: Any) -> FakeDelivery:
+    return deliveries.delivery(operation, {"bpmnProcessId": "p"} if data is None else data, **properties)
+
+
+def once(handler: Handler, ledger: Ledger, **options: Any) -> Handler:
+    """The handler, each request once."""
+    return idempotent(ledger, RedeliveryMatcher(), **{"clock": QuickClock(pause=0.001), **options})(handler)
 
 
 def failure(code: Code, source: Source, outcome: Outcome, retryable: bool = False) -> Reply:
@@ -38,7 +45,7 @@ class Engine:
         self.limiter = asyncio.Event()
         self.limiter.set()
 
-    async def __call__(self, _: Incoming) -> Reply:
+    async def __call__(self, _: Delivery) -> Reply:
         self.runs += 1
         number = self.runs
         await self.limiter.wait()
@@ -51,8 +58,13 @@ def engine() -> Engine:
 
 
 @pytest.fixture
-def handler(engine: Engine) -> Handler:
-    return once(engine, MemoryLedger(Limits(3600)))
+def matcher() -> RedeliveryMatcher:
+    return RedeliveryMatcher()
+
+
+@pytest.fixture
+def handler(engine: Engine, matcher: RedeliveryMatcher) -> Handler:
+    return idempotent(MemoryLedger(Limits(3600)), matcher)(engine)
 
 
 async def test_the_same_id_is_answered_again_and_not_run_again(engine: Engine, handler: Handler) -> None:
@@ -237,47 +249,48 @@ async def test_while_another_process_runs_it_its_answer_is_waited_for(engine: En
     assert (reply.data, reply.replayed, engine.runs) == ({"run": "there"}, True, 0)
 
 
-class Aside:
-    """Counts who stands aside, now and ever."""
+class Slot(ConcurrencyLimiter):
+    """Counts who has released it, now and ever."""
 
     def __init__(self) -> None:
+        super().__init__(AimdLimit(9))
         self.now = self.ever = 0
 
     @asynccontextmanager
-    async def __call__(self) -> AsyncIterator[None]:
+    async def released(self) -> AsyncIterator[None]:
         self.now += 1
         self.ever += 1
         yield
         self.now -= 1
 
+    def held_by(self, delivery: FakeDelivery) -> FakeDelivery:
+        delivery.slot = self
+        return delivery
 
-async def test_who_waits_for_another_process_stands_aside_between_its_looks(engine: Engine) -> None:
-    aside = Aside()
+
+async def test_who_waits_for_another_process_releases_its_slot_between_its_looks(engine: Engine) -> None:
+    slot = Slot()
     ledger = Told(*[Claim(State.RUNNING)] * 3)
-    await once(engine, ledger)(incoming(message_id="a", aside=aside))
-    assert (aside.now, aside.ever, engine.runs) == (0, 3, 1)
+    await once(engine, ledger)(slot.held_by(incoming(message_id="a")))
+    assert (slot.now, slot.ever, engine.runs) == (0, 3, 1)
 
 
-async def test_who_waits_for_a_run_of_this_process_stands_aside(engine: Engine, handler: Handler) -> None:
+async def test_who_waits_for_a_run_of_this_process_releases_its_slot(engine: Engine, handler: Handler) -> None:
     engine.limiter.clear()
-    aside = Aside()
-    first = asyncio.create_task(handler(incoming(message_id="a", aside=aside)))
+    slot = Slot()
+    first = asyncio.create_task(handler(slot.held_by(incoming(message_id="a"))))
     await asyncio.sleep(0)
-    second = asyncio.create_task(handler(incoming(message_id="a", aside=aside)))
+    second = asyncio.create_task(handler(slot.held_by(incoming(message_id="a"))))
     await asyncio.sleep(0.01)
-    assert (aside.now, aside.ever) == (1, 1)
+    assert (slot.now, slot.ever) == (1, 1)
     engine.limiter.set()
     assert [reply.replayed for reply in await asyncio.gather(first, second)] == [False, True]
-    assert aside.now == 0
+    assert slot.now == 0
 
 
 @pytest.mark.parametrize("headers", [{}, {"deadline": 1}, {"deadline": 2**45}])
-async def test_after_a_while_it_is_given_back(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch, headers: dict[str, Any]
-) -> None:
-    monkeypatch.setattr(waiting, "MAX_WAIT", 0.1)
-    monkeypatch.setattr(waiting, "MIN_WAIT", 0.1)
-    ledger = Told(*[Claim(State.RUNNING)] * 100)
+async def test_after_a_while_it_is_given_back(engine: Engine, headers: dict[str, Any]) -> None:
+    ledger = Told(*[Claim(State.RUNNING)] * 1000)
     with pytest.raises(Requeue, match="'a': another process is running it"):
         await once(engine, ledger)(incoming(message_id="a", headers=headers))
     assert engine.runs == 0
@@ -288,14 +301,21 @@ async def test_what_cannot_be_recorded_waits_and_then_runs(engine: Engine) -> No
     assert (reply.ok, engine.runs) == (True, 1)
 
 
+class PassingClock(QuickClock):
+    """A clock that goes on while something waits for its limit."""
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        self.passed += seconds
+        return super().timeout(seconds)
+
+
 async def test_what_cannot_be_recorded_is_given_back_and_so_is_who_waits_for_it(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "MAX_WAIT", 0.1)
     ledger = Told(*[LedgerError("the disk is full")] * 2)
     never = asyncio.Event()
     monkeypatch.setattr(ledger, "ready", never.wait)
-    handler = once(engine, ledger)
+    handler = once(engine, ledger, clock=PassingClock(patience=0.05))
     ends = await asyncio.gather(*(handler(incoming(message_id="a")) for _ in range(3)), return_exceptions=True)
     assert [str(end) for end in ends if isinstance(end, Requeue)] == ["request-id 'a': the disk is full"] * 3
     assert engine.runs == 0
@@ -308,15 +328,18 @@ async def test_who_waits_for_a_refused_request_gets_the_same_refusal(engine: Eng
 
 
 class Channel:
-    """Whether the channel that delivered is open."""
+    """A channel that delivers, until it is closed."""
 
     def __init__(self) -> None:
-        self.open = True
+        self.delivered: list[FakeDelivery] = []
 
-    def deliver(self, **properties: Any) -> Incoming:
-        message = incoming(**properties)
-        message.alive = lambda: self.open
-        return message
+    def deliver(self, **properties: Any) -> FakeDelivery:
+        self.delivered.append(incoming(**properties))
+        return self.delivered[-1]
+
+    def close(self) -> None:
+        for delivery in self.delivered:
+            delivery.open = False
 
 
 async def test_without_id_a_redelivery_after_a_lost_connection_does_not_run_again(
@@ -324,7 +347,7 @@ async def test_without_id_a_redelivery_after_a_lost_connection_does_not_run_agai
 ) -> None:
     channel = Channel()
     await handler(channel.deliver())
-    channel.open = False
+    channel.close()
     reply = await handler(Channel().deliver(redelivered=True))
     assert (engine.runs, reply.replayed) == (1, True)
 
@@ -332,7 +355,7 @@ async def test_without_id_a_redelivery_after_a_lost_connection_does_not_run_agai
 async def test_without_id_each_run_answers_one_redelivery(engine: Engine, handler: Handler) -> None:
     channel = Channel()
     await handler(channel.deliver())
-    channel.open = False
+    channel.close()
     for _ in range(2):
         await handler(Channel().deliver(redelivered=True))
     assert engine.runs == 2
@@ -342,7 +365,7 @@ async def test_without_id_the_answer_of_a_redelivery_can_be_redelivered(engine: 
     for _ in range(3):
         channel = Channel()
         await handler(channel.deliver(redelivered=True))
-        channel.open = False
+        channel.close()
     assert engine.runs == 1
 
 
@@ -360,7 +383,7 @@ async def test_without_id_the_answer_of_a_redelivery_can_be_redelivered(engine: 
 async def test_without_id_whatever_differs_runs(engine: Engine, handler: Handler, second: dict[str, Any]) -> None:
     channel = Channel()
     await handler(channel.deliver())
-    channel.open = False
+    channel.close()
     await handler(Channel().deliver(**second))
     assert engine.runs == 2
 
@@ -372,34 +395,36 @@ async def test_without_id_a_message_that_is_merely_alike_is_not_lost(engine: Eng
     assert engine.runs == 2
 
 
-async def test_without_id_and_correlation_an_acknowledged_run_answers_nothing(engine: Engine, handler: Handler) -> None:
+async def test_without_id_and_correlation_an_acknowledged_run_answers_nothing(
+    engine: Engine, handler: Handler, matcher: RedeliveryMatcher
+) -> None:
     channel = Channel()
     message = channel.deliver()
     await handler(message)
-    message.acknowledged()
-    channel.open = False
+    matcher.acknowledged(message)
+    channel.close()
     await handler(Channel().deliver(redelivered=True))
     assert engine.runs == 2
 
 
-async def test_with_a_correlation_id_an_ack_that_got_lost_doubles_nothing(engine: Engine, handler: Handler) -> None:
+async def test_with_a_correlation_id_an_ack_that_got_lost_doubles_nothing(
+    engine: Engine, handler: Handler, matcher: RedeliveryMatcher
+) -> None:
     channel = Channel()
     message = channel.deliver(correlation_id="c")
     await handler(message)
-    message.acknowledged()
-    channel.open = False
+    matcher.acknowledged(message)
+    channel.close()
     await handler(Channel().deliver(correlation_id="c", redelivered=True))
     assert engine.runs == 1
 
 
-async def test_the_runs_remembered_are_bounded(
-    engine: Engine, handler: Handler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(redelivery, "MOST", 2)
+async def test_the_runs_remembered_are_bounded(engine: Engine) -> None:
+    handler = idempotent(MemoryLedger(Limits(3600)), RedeliveryMatcher(max_runs=2))(engine)
     channel = Channel()
     for name in "abc":
         await handler(channel.deliver(correlation_id=name))
-    channel.open = False
+    channel.close()
     for name in "cba":
         await handler(Channel().deliver(correlation_id=name, redelivered=True))
     assert engine.runs == 4

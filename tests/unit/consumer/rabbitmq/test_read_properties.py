@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pamqp import commands
 from pamqp.header import ContentHeader
 
-from consumer.core.message import Incoming
+from consumer.core.message import Message
 from consumer.rabbitmq import properties
 from tests.integration.rawamqp import ORDER, SHORT, content, entry, short, table, text
 from tests.unit.consumer.rabbitmq.headers import header_values, times, words
@@ -54,23 +54,23 @@ def payload(header: bytes) -> bytes:
     return struct.pack(">HHQ", 60, 0, 3) + header
 
 
-def read(header: bytes) -> Incoming:
+def read(header: bytes) -> Message:
     """A message with that content header, as the consumer sees it."""
     decoded = ContentHeader()
     decoded.unmarshal(payload(header))
     assert (decoded.class_id, decoded.body_size) == (60, 3)
     message: Any = SimpleNamespace(header=decoded, body=b"abc", redelivered=False)
-    return properties.incoming(message, "zeebe.commands", 500)
+    return properties.message(message, "zeebe.commands")
 
 
-def seen(incoming: Incoming) -> dict[str, Any]:
-    return {name: getattr(incoming, name) for name in ORDER if hasattr(incoming, name)}
+def seen(found: Message) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in ORDER if hasattr(found, name)}
 
 
 def test_readable_properties_arrive_as_they_were_sent() -> None:
-    incoming = read(content(**GOOD))
-    assert incoming.malformed_properties == ()
-    assert seen(incoming) == {
+    message = read(content(**GOOD))
+    assert message.malformed_properties == ()
+    assert seen(message) == {
         "content_type": "application/json",
         "content_encoding": "utf-8",
         "headers": {"a": 7},
@@ -87,23 +87,23 @@ def test_readable_properties_arrive_as_they_were_sent() -> None:
 
 
 def test_absent_properties_are_none_and_headers_empty() -> None:
-    incoming = read(content())
-    assert {**seen(incoming), "headers": None} == dict.fromkeys(seen(incoming))
-    assert incoming.headers == {}
+    message = read(content())
+    assert {**seen(message), "headers": None} == dict.fromkeys(seen(message))
+    assert message.headers == {}
 
 
 @pytest.mark.parametrize("name", [*SHORT, "timestamp"])
 def test_a_property_that_cannot_be_read_is_named_and_all_others_are_read(name: str) -> None:
-    incoming = read(content(**{**GOOD, name: FAR if name == "timestamp" else short(NOT_TEXT)}))
-    (flaw,) = incoming.malformed_properties
+    message = read(content(**{**GOOD, name: FAR if name == "timestamp" else short(NOT_TEXT)}))
+    (flaw,) = message.malformed_properties
     assert flaw.startswith(f"{name} is not ")
     whole = read(content(**GOOD))
-    assert seen(incoming) == {**seen(whole), **({name: None} if name in seen(whole) else {})}
+    assert seen(message) == {**seen(whole), **({name: None} if name in seen(whole) else {})}
 
 
 def test_every_property_that_cannot_be_read_is_named() -> None:
-    incoming = read(content(**{name: short(NOT_TEXT) for name in SHORT}))
-    assert [flaw.split()[0] for flaw in incoming.malformed_properties] == list(SHORT)
+    message = read(content(**{name: short(NOT_TEXT) for name in SHORT}))
+    assert [flaw.split()[0] for flaw in message.malformed_properties] == list(SHORT)
 
 
 KEPT = entry(b"kept", b"S", text(b"yes"))
@@ -123,8 +123,8 @@ KEPT = entry(b"kept", b"S", text(b"yes"))
 )
 def test_a_header_that_cannot_be_read_is_as_if_absent(odd: bytes) -> None:
     for headers in (table(KEPT, odd), table(odd, KEPT)):
-        incoming = read(content(**{**GOOD, "headers": headers}))
-        assert (incoming.headers, incoming.malformed_properties, incoming.type) == ({"kept": "yes"}, (), "topology")
+        message = read(content(**{**GOOD, "headers": headers}))
+        assert (message.headers, message.malformed_properties, message.type) == ({"kept": "yes"}, (), "topology")
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def nested(levels: int) -> bytes:
 
 
 def test_tables_of_ten_thousand_levels_are_as_if_absent() -> None:
-    incoming = read(content(**{**GOOD, "headers": nested(10_000)}))
-    assert (incoming.headers, incoming.malformed_properties, incoming.reply_to) == ({}, (), "r")
+    message = read(content(**{**GOOD, "headers": nested(10_000)}))
+    assert (message.headers, message.malformed_properties, message.reply_to) == ({}, (), "r")
 
 
 @pytest.mark.parametrize(
@@ -178,9 +178,9 @@ def test_tables_of_ten_thousand_levels_are_as_if_absent() -> None:
     ],
 )
 def test_a_table_that_cannot_be_followed_is_a_flaw_and_what_comes_after_it_is_read(headers: bytes) -> None:
-    incoming = read(content(**{**GOOD, "headers": headers}))
-    assert incoming.malformed_properties == ("headers are not a table",)
-    assert (incoming.headers, incoming.correlation_id, incoming.app_id) == ({}, "c", "app")
+    message = read(content(**{**GOOD, "headers": headers}))
+    assert message.malformed_properties == ("headers are not a table",)
+    assert (message.headers, message.correlation_id, message.app_id) == ({}, "c", "app")
 
 
 @given(st.data())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pamqp import commands, encode
 from pamqp.header import ContentHeader
 
-from consumer.core.message import Incoming, Reply
+from consumer.core.message import Message, Reply
 from consumer.rabbitmq import properties
 from tests.unit.consumer.rabbitmq.headers import header_values, words
 from zeebe_amqp.errors import Code, Error, Outcome, Source
@@ -21,8 +21,8 @@ from zeebe_amqp.errors import Code, Error, Outcome, Source
 STRICT = ContentHeader.unmarshal
 
 
-def request(**more: Any) -> Incoming:
-    return Incoming(**{"body": b"{}", "queue": "zeebe.commands", "reply_to": "replies", **more})
+def request(**more: Any) -> Message:
+    return Message(**{"body": b"{}", "queue": "zeebe.commands", "reply_to": "replies", **more})
 
 
 def failed(message: str = "no", operation: str | None = "topology", **more: Any) -> Reply:

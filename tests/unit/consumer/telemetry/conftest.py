@@ -10,8 +10,10 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from consumer.core.message import Incoming
+from consumer.core.delivery import Delivery
+from consumer.core.message import Message
 from consumer.telemetry import Telemetry, setup
+from tests.unit.consumer.deliveries import FakeDelivery
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -31,12 +33,12 @@ def caller() -> tuple[str, str]:
 
 
 @pytest.fixture
-def incoming() -> Callable[..., Incoming]:
+def incoming() -> Callable[..., Delivery]:
     """Makes a request: `incoming(operation, metadata, **properties)`."""
 
-    def make(operation: str = "topology", metadata: Any = None, data: Any = None, **properties: Any) -> Incoming:
+    def make(operation: str = "topology", metadata: Any = None, data: Any = None, **properties: Any) -> Delivery:
         body = {"operation": operation, "data": data or {}, "metadata": metadata or {}}
-        return Incoming(**{"body": json.dumps(body).encode(), "queue": "zeebe.commands", **properties})
+        return FakeDelivery(Message(**{"body": json.dumps(body).encode(), "queue": "zeebe.commands", **properties}))
 
     return make
 

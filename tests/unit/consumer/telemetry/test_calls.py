@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
-from consumer.core.message import CallObserver
+from consumer.core.call import CallObserver
 from consumer.telemetry import Telemetry
 from consumer.telemetry.calls import server
 

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumer.core.message import Incoming
+from consumer.core.delivery import Delivery
+from consumer.core.message import Message
 from consumer.telemetry import headers
+from tests.unit.consumer.deliveries import FakeDelivery
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 MALFORMED_PARENTS = [
@@ -38,7 +40,7 @@ MALFORMED_BAGGAGES += [",".join(["a=b"] * 181)]
 
 
 def sent(**values: Any) -> dict[str, str]:
-    return headers.read(Incoming(body=b"{}", headers=values))
+    return headers.read(FakeDelivery(Message(body=b"{}", headers=values)))
 
 
 @pytest.mark.parametrize("value", [PARENT, "cc" + PARENT[2:], "cc" + PARENT[2:] + "-more"])
@@ -73,13 +75,13 @@ def test_malformed_baggage_is_as_if_absent(value: Any) -> None:
 
 @pytest.mark.parametrize("headers_sent", [{}, {"traceparent": 7, "tracestate": b"", "baggage": "?"}])
 def test_metadata_stands_in_for_headers_that_are_missing_or_malformed(
-    incoming: Callable[..., Incoming], headers_sent: dict[str, Any]
+    incoming: Callable[..., Delivery], headers_sent: dict[str, Any]
 ) -> None:
     metadata = {"traceparent": PARENT, "tracestate": "a=1", "baggage": "b=2"}
     assert headers.read(incoming(metadata=metadata, headers=headers_sent)) == metadata
 
 
-def test_headers_win_over_metadata(incoming: Callable[..., Incoming]) -> None:
+def test_headers_win_over_metadata(incoming: Callable[..., Delivery]) -> None:
     other = "cc" + PARENT[2:]
     request = incoming(metadata={"traceparent": PARENT}, headers={"traceparent": other})
     assert headers.read(request) == {"traceparent": other}
@@ -87,14 +89,14 @@ def test_headers_win_over_metadata(incoming: Callable[..., Incoming]) -> None:
 
 def test_complete_headers_need_no_decoding_of_the_body() -> None:
     values = {"traceparent": PARENT, "tracestate": "a=1", "baggage": "b=2"}
-    request = Incoming(body=b"not JSON", headers=values)
+    request = FakeDelivery(Message(body=b"not JSON", headers=values))
     assert headers.read(request) == values
     assert "request" not in vars(request)
 
 
 @pytest.mark.parametrize("body", [b"", b"not JSON", b"[]", b'{"operation": "none"}', b"\xff", b"[" * 100_000])
 def test_a_body_that_cannot_be_decoded_has_no_metadata(body: bytes) -> None:
-    assert headers.read(Incoming(body=body, headers={"traceparent": PARENT})) == {"traceparent": PARENT}
+    assert headers.read(FakeDelivery(Message(body=body, headers={"traceparent": PARENT}))) == {"traceparent": PARENT}
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)

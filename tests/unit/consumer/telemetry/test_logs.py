@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from consumer.core.message import Incoming, Reply
+from consumer.core.delivery import Delivery
+from consumer.core.message import Reply
 from consumer.telemetry import Telemetry, logs
 
 log = logging.getLogger("consumer.test")
@@ -60,9 +61,9 @@ def test_a_text_line_has_the_same_words() -> None:
 
 @pytest.mark.parametrize("format", logs.FORMATS)
 async def test_a_line_written_while_a_request_is_handled_names_its_trace(
-    telemetry: Telemetry, incoming: Callable[..., Incoming], caller: tuple[str, str], format: str
+    telemetry: Telemetry, incoming: Callable[..., Delivery], caller: tuple[str, str], format: str
 ) -> None:
-    async def handler(_: Incoming) -> Reply:
+    async def handler(_: Delivery) -> Reply:
         log.info("here")
         return Reply("topology")
 

@@ -15,18 +15,19 @@ from opentelemetry.sdk.metrics.export import (
     MetricsData,
 )
 
-from consumer.core.message import Incoming, Reply
+from consumer.core.delivery import Delivery
+from consumer.core.message import Reply
 from consumer.telemetry import Telemetry, names, setup
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
-Make = Callable[..., Incoming]
+Make = Callable[..., Delivery]
 Text = Callable[[Telemetry], str]
 
 LABELS = 'messaging_destination_name="zeebe.commands",messaging_operation_name="process",messaging_system="rabbitmq"'
 
 
-async def measure(telemetry: Telemetry, request: Incoming, reply: Reply | BaseException) -> None:
-    async def handler(_: Incoming) -> Reply:
+async def measure(telemetry: Telemetry, request: Delivery, reply: Reply | BaseException) -> None:
+    async def handler(_: Delivery) -> Reply:
         if isinstance(reply, BaseException):
             raise reply
         return reply

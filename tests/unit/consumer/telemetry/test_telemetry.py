@@ -12,13 +12,15 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from consumer.core.message import Incoming, Reply
+from consumer.core.delivery import Delivery
+from consumer.core.message import Message, Reply
 from consumer.telemetry import Telemetry, TelemetryError, exporters, setup
+from tests.unit.consumer.deliveries import FakeDelivery
 
-Make = Callable[..., Incoming]
+Make = Callable[..., Delivery]
 
 
-async def handler(_: Incoming) -> Reply:
+async def handler(_: Delivery) -> Reply:
     return Reply("topology", {})
 
 
@@ -52,7 +54,7 @@ HOSTILE: list[Any] = [b"\xff", 7, 2**70, "x" * 10_000, ["a"], {"a": {}}, None, o
 @pytest.mark.parametrize("value", HOSTILE)
 @pytest.mark.parametrize("name", ["traceparent", "tracestate", "baggage"])
 def test_off_hostile_headers_never_raise_and_never_come_back(off: Telemetry, name: str, value: Any) -> None:
-    request = Incoming(body=b"not JSON", headers={name: value})
+    request = FakeDelivery(Message(body=b"not JSON", headers={name: value}))
     assert off.trace_id(request) is None
     with off.publishing(request, Reply(None)) as headers:
         assert headers == {}
@@ -62,7 +64,7 @@ def test_what_publishing_gives_is_the_caller_s_to_change(off: Telemetry, incomin
     request = incoming(headers={"baggage": "a=b"})
     with off.publishing(request, Reply("topology")) as headers:
         headers["status"] = "ok"
-    assert request.headers == {"baggage": "a=b"}
+    assert request.message.headers == {"baggage": "a=b"}
 
 
 ENDPOINT = "http://127.0.0.1:1"

@@ -12,11 +12,13 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
-from consumer.core.message import Incoming, Reply
+from consumer.core.delivery import Delivery
+from consumer.core.message import Message, Reply
 from consumer.telemetry import Telemetry, setup
+from tests.unit.consumer.deliveries import FakeDelivery
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
-Make = Callable[..., Incoming]
+Make = Callable[..., Delivery]
 Find = Callable[[str], ReadableSpan]
 
 HANDLING = "process zeebe.commands"
@@ -30,14 +32,14 @@ REFUSAL = Error(
 )
 
 
-def answering(reply: Reply) -> Callable[[Incoming], Any]:
-    async def handler(_: Incoming) -> Reply:
+def answering(reply: Reply) -> Callable[[Delivery], Any]:
+    async def handler(_: Delivery) -> Reply:
         return reply
 
     return handler
 
 
-async def handle(telemetry: Telemetry, request: Incoming, reply: Reply | None = None) -> dict[str, str]:
+async def handle(telemetry: Telemetry, request: Delivery, reply: Reply | None = None) -> dict[str, str]:
     """Run a request through and return the headers of its reply."""
     answer = await telemetry.traced(answering(reply or Reply("topology", {})))(request)
     with telemetry.publishing(request, answer) as headers:
@@ -55,7 +57,7 @@ async def test_one_trace_runs_from_the_caller_over_the_call_to_the_reply(
 ) -> None:
     request = incoming(headers={"traceparent": caller[0], "tracestate": "vendor=1", "baggage": "user=a%20b"})
 
-    async def handler(_: Incoming) -> Reply:
+    async def handler(_: Delivery) -> Reply:
         with telemetry.calling("Topology", "gateway:26500") as call:
             call.finish("OK")
         return Reply("topology", {})
@@ -97,7 +99,7 @@ async def test_the_trace_id_is_known_while_the_request_is_handled(
 ) -> None:
     seen = []
 
-    async def handler(request: Incoming) -> Reply:
+    async def handler(request: Delivery) -> Reply:
         seen.append((telemetry.trace_id(request), get_current_span().is_recording()))
         return Reply("topology")
 
@@ -141,7 +143,7 @@ async def test_the_handling_span_says_what_was_handled(telemetry: Telemetry, inc
         "messaging.rabbitmq.destination.routing_key": "zeebe.commands",
         "messaging.message.id": "m-1",
         "messaging.message.conversation_id": "c-1",
-        "messaging.message.body.size": len(request.body),
+        "messaging.message.body.size": len(request.message.body),
         "enduser.id": "ann",
         "zeebe.operation": "topology",
         "zeebe_amqp.redelivered": True,
@@ -189,7 +191,7 @@ async def test_an_error_reply_is_an_error_of_the_span_and_quotes_nothing(
 async def test_a_handler_that_raises_ends_its_span_as_an_error(
     telemetry: Telemetry, incoming: Make, span: Find, error: BaseException
 ) -> None:
-    async def handler(_: Incoming) -> Reply:
+    async def handler(_: Delivery) -> Reply:
         raise error
 
     with pytest.raises(type(error)):
@@ -213,7 +215,7 @@ async def test_a_failed_publish_ends_its_span_as_an_error(telemetry: Telemetry, 
     assert (span(PUBLISHING).attributes or {})["error.type"] == "TimeoutError"
 
 
-async def handle_only(telemetry: Telemetry, request: Incoming) -> None:
+async def handle_only(telemetry: Telemetry, request: Delivery) -> None:
     await telemetry.traced(answering(Reply("topology")))(request)
 
 
@@ -259,5 +261,5 @@ HOSTILE: list[Any] = [b"\xff", 7, 2**70, 1.5, "x" * 10_000, ["a"], {"a": {}}, No
 async def test_hostile_headers_never_raise_and_never_come_back(
     telemetry: Telemetry, name: str, value: Any, body: bytes
 ) -> None:
-    headers = await handle(telemetry, Incoming(body=body, queue="q", headers={name: value}))
+    headers = await handle(telemetry, FakeDelivery(Message(body=body, queue="q", headers={name: value})))
     assert list(headers) == ["traceparent"]

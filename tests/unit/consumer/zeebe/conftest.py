@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from consumer.config import Zeebe
-from consumer.zeebe import Gateway
+from consumer.zeebe import ZeebeEngine
 from tests.fakes.gateway import FakeGateway
 from tests.unit.consumer.zeebe.authority import Authority, Clock
 
@@ -36,8 +36,8 @@ async def fake() -> AsyncIterator[FakeGateway]:
 
 
 @pytest.fixture
-async def gateway(fake: FakeGateway, naps: Naps) -> AsyncIterator[Gateway]:
-    connected = Gateway(Zeebe(fake.address, plaintext=True), sleep=naps, random=lambda: 1.0)
+async def gateway(fake: FakeGateway, naps: Naps) -> AsyncIterator[ZeebeEngine]:
+    connected = ZeebeEngine(Zeebe(fake.address, plaintext=True), sleep=naps, random=lambda: 1.0)
     yield connected
     await connected.close()
 

@@ -10,9 +10,10 @@ import pytest
 from google.protobuf.message import Message
 
 from consumer.config import Zeebe
-from consumer.zeebe import Gateway, GatewayError
+from consumer.zeebe import GatewayError, ZeebeEngine
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.gateway import FIRST_PARTITION, FakeGateway
+from tests.unit.consumer.zeebe.calling import send
 
 CREATE = pb.CreateProcessInstanceRequest(bpmnProcessId="order")
 COMPLETE = pb.CompleteJobRequest(jobKey=FIRST_PARTITION + 5)
@@ -22,15 +23,15 @@ NO_PARTITION = "Expected to execute command on partition {}, but either it does 
 DENIED = "Command 'COMPLETE' rejected with code 'NOT_FOUND': no such job was found"
 
 
-def connected(fake: FakeGateway, **rest: Any) -> Gateway:
+def connected(fake: FakeGateway, **rest: Any) -> ZeebeEngine:
     """A funnel to that gateway, without luck in its delays."""
-    return Gateway(Zeebe(fake.address, plaintext=True), random=lambda: 1.0, **rest)
+    return ZeebeEngine(Zeebe(fake.address, plaintext=True), random=lambda: 1.0, **rest)
 
 
-async def refusal(gateway: Gateway, message: Message, **rest: Any) -> GatewayError:
+async def refusal(gateway: ZeebeEngine, message: Message, **rest: Any) -> GatewayError:
     """The error of a call that must fail."""
     with pytest.raises(GatewayError) as raised:
-        await gateway.call(message, **rest)
+        await send(gateway, message, **rest)
     return raised.value
 
 

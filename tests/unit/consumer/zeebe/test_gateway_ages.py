@@ -11,10 +11,11 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from consumer.config import Zeebe
-from consumer.zeebe import Gateway
+from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.rpcs import METHODS, SERVICE
 from consumer.zeebe.versions import OLDEST, SINCE, Version
 from tests.fakes.gateway import FakeGateway
+from tests.unit.consumer.zeebe.calling import send
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 Path = tuple[FieldDescriptor, ...]
@@ -82,18 +83,18 @@ REQUESTS = [
 async def test_a_gateway_of_any_age_gets_what_it_knows_and_nothing_else(age: Version) -> None:
     version = f"{age[0]}.{age[1]}.0"
     async with FakeGateway(version=version) as fake:
-        gateway = Gateway(Zeebe(fake.address, plaintext=True))
+        gateway = ZeebeEngine(Zeebe(fake.address, plaintext=True))
         await gateway.probe()
         for rpc, path, message in REQUESTS:
             fake.reset()
             expected = refusal(rpc, path, age)
             if expected is None:
-                await gateway.call(message)
+                await send(gateway, message)
                 assert [request.message for request in fake.requests] == [message]
                 continue
             field, needed = expected
             with pytest.raises(CommandError) as raised:
-                await gateway.call(message)
+                await send(gateway, message)
             error = raised.value
             assert (error.code, error.source, error.outcome, error.retryable) == (
                 Code.UNIMPLEMENTED, Source.CONSUMER, Outcome.NOT_EXECUTED, False,

@@ -52,7 +52,7 @@ CASES = [
     Case("ALREADY_EXISTS", "already there", FailureKind.FINAL),
     Case("PERMISSION_DENIED", "no", FailureKind.FINAL),
     Case("FAILED_PRECONDITION", "Expected to create instance of process with none start event", FailureKind.FINAL),
-    Case("UNIMPLEMENTED", "Method not found: gateway_protocol.Gateway/EvaluateConditional", FailureKind.FINAL),
+    Case("UNIMPLEMENTED", "Method not found: gateway_protocol.ZeebeEngine/EvaluateConditional", FailureKind.FINAL),
     Case("UNKNOWN", "Application error processing RPC", FailureKind.FINAL),
     Case("INTERNAL", PROCESSING + "Failed to convert JSON to MessagePack", FailureKind.FINAL),
     # Too large, on either side.

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 from google.protobuf.message import Message
 
-from consumer.zeebe import Gateway
+from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.gateway import BUSY, FakeGateway, Step, answer, fail
+from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import (
     ACTIVATE,
     COMPLETE,
@@ -54,38 +55,38 @@ ALL_REQUESTS = [
 async def test_a_request_goes_to_the_rpc_of_its_type(message: Message) -> None:
     async with FakeGateway(version="8.9.0") as fake:
         gateway = connected(fake)
-        response = await gateway.call(message)
+        response = await send(gateway, message)
         await gateway.close()
 
     assert type(response).__name__ == type(message).__name__.replace("Request", "Response")
     assert fake.requests[-1].message == message
 
 
-async def test_a_stream_is_answered_as_the_list_of_its_responses(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_a_stream_is_answered_as_the_list_of_its_responses(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     responses = [pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(key=key)]) for key in (1, 2)]
     fake.script("ActivateJobs", answer(*responses))
 
-    assert await gateway.call(ACTIVATE) == responses
+    assert await send(gateway, ACTIVATE) == responses
 
 
-async def test_a_stream_without_jobs_is_an_empty_list(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_a_stream_without_jobs_is_an_empty_list(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     fake.script("ActivateJobs", Step(messages=()))
 
-    assert await gateway.call(ACTIVATE) == []
+    assert await send(gateway, ACTIVATE) == []
 
 
 async def test_jobs_that_arrived_before_a_failure_are_answered_and_the_failure_is_logged(
-    gateway: Gateway, fake: FakeGateway, caplog: pytest.LogCaptureFixture
+    gateway: ZeebeEngine, fake: FakeGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     some = pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(key=1)])
     fake.script("ActivateJobs", fail("UNAVAILABLE", "cut", first=[some]))
 
-    assert await gateway.call(ACTIVATE) == [some]
+    assert await send(gateway, ACTIVATE) == [some]
     assert "ActivateJobs failed after 1 jobs, which are answered: UNAVAILABLE cut" in caplog.text
 
 
 async def test_a_stream_that_fails_with_nothing_but_empty_responses_is_an_error(
-    gateway: Gateway, fake: FakeGateway
+    gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
     fake.script("ActivateJobs", fail("ABORTED", "cut", first=[pb.ActivateJobsResponse()]))
 
@@ -101,7 +102,7 @@ async def test_a_stream_that_fails_with_nothing_but_empty_responses_is_an_error(
     ],
 )
 async def test_what_was_not_executed_for_the_moment_is_tried_five_times(
-    gateway: Gateway, fake: FakeGateway, naps: Any, status: str, text: str
+    gateway: ZeebeEngine, fake: FakeGateway, naps: Any, status: str, text: str
 ) -> None:
     fake.always("CreateProcessInstance", fail(status, text))
 
@@ -118,10 +119,10 @@ async def test_what_was_not_executed_for_the_moment_is_tried_five_times(
     assert error.details == {"attempts": 5}
 
 
-async def test_a_later_attempt_may_succeed(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_a_later_attempt_may_succeed(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     fake.script("CreateProcessInstance", fail("RESOURCE_EXHAUSTED", BUSY), fail("RESOURCE_EXHAUSTED", BUSY))
 
-    response: Any = await gateway.call(CREATE)
+    response: Any = await send(gateway, CREATE)
 
     assert response.bpmnProcessId == "order"
     assert fake.count("CreateProcessInstance") == 3
@@ -137,7 +138,7 @@ UNKNOWN = [
 
 @pytest.mark.parametrize(("status", "text"), UNKNOWN)
 async def test_an_unknown_outcome_is_not_tried_again_for_what_must_not_run_twice(
-    gateway: Gateway, fake: FakeGateway, status: str, text: str
+    gateway: ZeebeEngine, fake: FakeGateway, status: str, text: str
 ) -> None:
     fake.always("CreateProcessInstance", fail(status, text))
 
@@ -150,7 +151,7 @@ async def test_an_unknown_outcome_is_not_tried_again_for_what_must_not_run_twice
 
 @pytest.mark.parametrize(("status", "text"), UNKNOWN)
 async def test_an_unknown_outcome_is_tried_again_for_what_may_run_twice(
-    gateway: Gateway, fake: FakeGateway, status: str, text: str
+    gateway: ZeebeEngine, fake: FakeGateway, status: str, text: str
 ) -> None:
     fake.always("CompleteJob", fail(status, text))
 
@@ -163,7 +164,7 @@ async def test_an_unknown_outcome_is_tried_again_for_what_may_run_twice(
 @pytest.mark.parametrize("idempotent", [False, True])
 @pytest.mark.parametrize("status", ["INTERNAL", "UNKNOWN", "OUT_OF_RANGE", "DATA_LOSS"])
 async def test_an_error_nobody_expects_is_never_tried_again(
-    gateway: Gateway, fake: FakeGateway, status: str, idempotent: bool
+    gateway: ZeebeEngine, fake: FakeGateway, status: str, idempotent: bool
 ) -> None:
     fake.always("CompleteJob", fail(status, "null"))
 
@@ -173,7 +174,7 @@ async def test_an_error_nobody_expects_is_never_tried_again(
     assert (error.outcome, error.retryable) == (Outcome.UNKNOWN, idempotent)
 
 
-async def test_a_rejection_is_final(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_a_rejection_is_final(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     fake.always("CompleteJob", fail("NOT_FOUND", DENIED))
 
     error = await refusal(gateway, COMPLETE, idempotent=True)
@@ -182,7 +183,9 @@ async def test_a_rejection_is_final(gateway: Gateway, fake: FakeGateway) -> None
     assert (error.message, error.details) == (DENIED, {"intent": "COMPLETE", "rejection": "NOT_FOUND"})
 
 
-async def test_a_rejection_after_an_unknown_outcome_may_mean_it_was_done(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_a_rejection_after_an_unknown_outcome_may_mean_it_was_done(
+    gateway: ZeebeEngine, fake: FakeGateway
+) -> None:
     fake.script("CompleteJob", fail("ABORTED", "closed"), fail("NOT_FOUND", DENIED))
 
     error = await refusal(gateway, COMPLETE, idempotent=True)
@@ -192,7 +195,7 @@ async def test_a_rejection_after_an_unknown_outcome_may_mean_it_was_done(gateway
     assert "earlier attempt" in error.details["suggestion"]
 
 
-async def test_a_long_rejection_arrives_and_is_cut(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_a_long_rejection_arrives_and_is_cut(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     fake.script("CreateProcessInstance", fail("INVALID_ARGUMENT", "x" * 100_000))
 
     error = await refusal(gateway, CREATE)
@@ -204,16 +207,18 @@ async def test_a_long_rejection_arrives_and_is_cut(gateway: Gateway, fake: FakeG
     )
 
 
-async def test_an_answer_above_four_megabytes_arrives(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_an_answer_above_four_megabytes_arrives(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     large = pb.CreateProcessInstanceWithResultResponse(variables="x" * 5_000_000)
     fake.script("CreateProcessInstanceWithResult", answer(large))
 
-    assert await gateway.call(pb.CreateProcessInstanceWithResultRequest()) == large
+    assert await send(gateway, pb.CreateProcessInstanceWithResultRequest()) == large
 
 
-async def test_a_request_above_four_mebibytes_is_refused_without_a_call(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_a_request_above_four_mebibytes_is_refused_without_a_call(
+    gateway: ZeebeEngine, fake: FakeGateway
+) -> None:
     with pytest.raises(CommandError) as raised:
-        await gateway.call(pb.SetVariablesRequest(variables="x" * 4_194_304))
+        await send(gateway, pb.SetVariablesRequest(variables="x" * 4_194_304))
 
     assert fake.requests == []
     assert "accepted are at most 4194304" in raised.value.message
@@ -245,11 +250,11 @@ def too_large() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("row", "command"), list(too_large()))
 async def test_a_command_above_four_mebibytes_is_refused_without_a_call(
-    gateway: Gateway, fake: FakeGateway, row: Operation, command: Command
+    gateway: ZeebeEngine, fake: FakeGateway, row: Operation, command: Command
 ) -> None:
     message = row.to_request(command)
     with pytest.raises(CommandError) as raised:
-        await gateway.call(message)
+        await send(gateway, message)
 
     assert fake.requests == []
     size = message.ByteSize()
@@ -257,10 +262,10 @@ async def test_a_command_above_four_mebibytes_is_refused_without_a_call(
     assert raised.value.code is Code.RESOURCE_EXHAUSTED
 
 
-async def test_the_largest_request_is_sent(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_the_largest_request_is_sent(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     request = pb.SetVariablesRequest(variables="x" * (4_194_304 - 5))
     assert request.ByteSize() == 4_194_304
 
-    await gateway.call(request)
+    await send(gateway, request)
 
     assert fake.count("SetVariables") == 1

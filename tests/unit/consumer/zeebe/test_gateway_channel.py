@@ -9,11 +9,12 @@ import grpc
 import pytest
 
 from consumer.config import Zeebe
-from consumer.zeebe import FailureKind, Gateway, GatewayError
+from consumer.zeebe import FailureKind, GatewayError, ZeebeEngine
 from consumer.zeebe.channel import open_channel
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.rpcs import METHODS, SERVICE, bind
 from tests.fakes.gateway import FakeGateway
+from tests.unit.consumer.zeebe.calling import send
 
 HERE = Path(__file__).parent
 CERTIFICATE = HERE / "gateway_certificate.pem"
@@ -28,9 +29,9 @@ def encrypted() -> FakeGateway:
 
 
 async def asked(zeebe: Zeebe, naps: Any) -> Any:
-    gateway = Gateway(zeebe, sleep=naps)
+    gateway = ZeebeEngine(zeebe, sleep=naps)
     try:
-        return await gateway.call(pb.TopologyRequest())
+        return await send(gateway, pb.TopologyRequest())
     finally:
         await gateway.close()
 
@@ -91,7 +92,7 @@ async def test_a_missing_certificate_file_is_refused_by_name(tmp_path: Path) -> 
 
 
 async def test_several_gateways_behind_one_name_take_turns(naps: Any) -> None:
-    gateway = Gateway(Zeebe("dns:///localhost:1", plaintext=True), sleep=naps)
+    gateway = ZeebeEngine(Zeebe("dns:///localhost:1", plaintext=True), sleep=naps)
     with pytest.raises(GatewayError) as raised:
         await gateway.probe()
     await gateway.close()

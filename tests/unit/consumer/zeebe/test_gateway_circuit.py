@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from consumer.zeebe import CircuitBreaker, Gateway
+from consumer.core.circuit_breaker import CircuitBreaker
+from consumer.zeebe import ZeebeEngine
 from tests.fakes.gateway import BUSY, FakeGateway, answer, fail
+from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import COMPLETE, CREATE, NO_PARTITION, refusal
 
 
@@ -50,7 +52,7 @@ async def test_whoever_waits_is_told_of_every_change() -> None:
 
 
 async def test_one_call_that_finds_nobody_opens_it_and_the_next_answer_closes_it(
-    gateway: Gateway, fake: FakeGateway
+    gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
     fake.always("CreateProcessInstance", fail("UNAVAILABLE", "no healthy upstream"))
     await refusal(gateway, CREATE)
@@ -63,7 +65,7 @@ async def test_one_call_that_finds_nobody_opens_it_and_the_next_answer_closes_it
     ("status", "text"), [("UNAVAILABLE", NO_PARTITION.format(9)), ("RESOURCE_EXHAUSTED", BUSY), ("NOT_FOUND", "no")]
 )
 async def test_nothing_that_a_gateway_says_opens_it(
-    gateway: Gateway, fake: FakeGateway, status: str, text: str
+    gateway: ZeebeEngine, fake: FakeGateway, status: str, text: str
 ) -> None:
     fake.always("CompleteJob", fail(status, text))
     for _ in range(4):
@@ -87,12 +89,12 @@ class Told:
 
 
 async def test_every_attempt_that_was_done_or_refused_for_load_is_told_with_its_round(
-    gateway: Gateway, fake: FakeGateway
+    gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
     told = Told()
     busy = fail("RESOURCE_EXHAUSTED", BUSY)
     fake.script("CreateProcessInstance", busy, busy, answer())
-    await gateway.call(CREATE, pressure=told)
+    await send(gateway, CREATE, limiter=told)
     assert told.events == [("refused", 0), ("refused", 1), "succeeded"]
 
 
@@ -100,9 +102,9 @@ async def test_every_attempt_that_was_done_or_refused_for_load_is_told_with_its_
     ("status", "text"), [("NOT_FOUND", "no"), ("RESOURCE_EXHAUSTED", "gRPC message exceeds maximum size 4194304: 5")]
 )
 async def test_what_is_refused_for_another_reason_tells_nothing_about_load(
-    gateway: Gateway, fake: FakeGateway, status: str, text: str
+    gateway: ZeebeEngine, fake: FakeGateway, status: str, text: str
 ) -> None:
     told = Told()
     fake.always("CreateProcessInstance", fail(status, text))
-    await refusal(gateway, CREATE, pressure=told)
+    await refusal(gateway, CREATE, limiter=told)
     assert told.events == []

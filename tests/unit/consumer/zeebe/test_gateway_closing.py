@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from consumer.zeebe import FailureKind, Gateway
+from consumer.zeebe import FailureKind, ZeebeEngine
 from tests.fakes.gateway import FakeGateway, Request, Step, answer
+from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import (
     CREATE,
     TAGGED,
@@ -18,7 +19,7 @@ from tests.unit.consumer.zeebe.samples import (
 from zeebe_amqp.errors import Code, Outcome, Source
 
 
-async def test_cancelling_the_task_cancels_the_call_and_passes_through(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_cancelling_the_task_cancels_the_call_and_passes_through(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     ended = asyncio.Event()
 
     async def hang(_: Request) -> Step:
@@ -29,7 +30,7 @@ async def test_cancelling_the_task_cancels_the_call_and_passes_through(gateway: 
         return answer()
 
     fake.always("CreateProcessInstance", hang)
-    task = asyncio.create_task(gateway.call(CREATE))
+    task = asyncio.create_task(send(gateway, CREATE))
     await until(lambda: fake.requests)
     task.cancel()
 
@@ -38,9 +39,9 @@ async def test_cancelling_the_task_cancels_the_call_and_passes_through(gateway: 
     await ended.wait()
 
 
-async def test_cancelling_while_closing_is_still_cancelling(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_cancelling_while_closing_is_still_cancelling(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     fake.always("CreateProcessInstance", answer(latency=30))
-    task = asyncio.create_task(gateway.call(CREATE))
+    task = asyncio.create_task(send(gateway, CREATE))
     await until(lambda: fake.requests)
     closing = asyncio.create_task(gateway.close())
     await asyncio.sleep(0)
@@ -51,7 +52,7 @@ async def test_cancelling_while_closing_is_still_cancelling(gateway: Gateway, fa
     await closing
 
 
-async def test_closing_ends_calls_that_are_out_with_an_unknown_outcome(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_closing_ends_calls_that_are_out_with_an_unknown_outcome(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     fake.always("CreateProcessInstance", answer(latency=30))
     task = asyncio.create_task(refusal(gateway, CREATE))
     await until(lambda: fake.requests)
@@ -67,7 +68,7 @@ async def test_closing_ends_calls_that_are_out_with_an_unknown_outcome(gateway: 
     )
 
 
-async def test_nothing_is_sent_after_closing(gateway: Gateway, fake: FakeGateway, naps: Any) -> None:
+async def test_nothing_is_sent_after_closing(gateway: ZeebeEngine, fake: FakeGateway, naps: Any) -> None:
     await gateway.close()
 
     error = await refusal(gateway, CREATE)
@@ -81,7 +82,7 @@ async def test_nothing_is_sent_after_closing(gateway: Gateway, fake: FakeGateway
     )
 
 
-async def test_closing_ends_a_version_question_that_is_out(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_closing_ends_a_version_question_that_is_out(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     fake.always("Topology", answer(latency=30))
     task = asyncio.create_task(refusal(gateway, TAGGED))
     await until(lambda: fake.requests)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from consumer.config import Zeebe
-from consumer.zeebe import FailureKind, Gateway
+from consumer.zeebe import FailureKind, ZeebeEngine
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.gateway import BUSY, FakeGateway, Request, Step, answer, fail
+from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import (
     ACTIVATE,
     COMPLETE,
@@ -21,9 +22,9 @@ from tests.unit.consumer.zeebe.samples import (
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 
-async def test_a_deadline_that_has_passed_sends_nothing(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_a_deadline_that_has_passed_sends_nothing(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     with pytest.raises(CommandError) as raised:
-        await gateway.call(CREATE, deadline=time.time() - 1)
+        await send(gateway, CREATE, deadline=time.time() - 1)
 
     assert fake.requests == []
     assert (raised.value.code, raised.value.source, raised.value.outcome, raised.value.retryable) == (
@@ -36,7 +37,7 @@ async def test_a_deadline_that_has_passed_sends_nothing(gateway: Gateway, fake: 
 
 @pytest.mark.parametrize("idempotent", [False, True])
 async def test_the_callers_deadline_ends_a_call_that_is_out(
-    gateway: Gateway, fake: FakeGateway, idempotent: bool
+    gateway: ZeebeEngine, fake: FakeGateway, idempotent: bool
 ) -> None:
     fake.always("CompleteJob", answer(latency=30))
 
@@ -51,7 +52,7 @@ async def test_the_callers_deadline_ends_a_call_that_is_out(
     )
 
 
-async def test_the_time_of_an_attempt_ends_a_call_that_is_out(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_the_time_of_an_attempt_ends_a_call_that_is_out(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     fake.always("CreateProcessInstance", answer(latency=30))
 
     error = await refusal(gateway, CREATE, attempt_timeout=0.2)
@@ -67,7 +68,7 @@ async def test_the_time_of_an_attempt_ends_a_call_that_is_out(gateway: Gateway, 
 
 
 async def test_the_configured_time_is_that_of_an_attempt_without_its_own(fake: FakeGateway, naps: Any) -> None:
-    gateway = Gateway(Zeebe(fake.address, plaintext=True, request_timeout=0.4), sleep=naps)
+    gateway = ZeebeEngine(Zeebe(fake.address, plaintext=True, request_timeout=0.4), sleep=naps)
     fake.always("CompleteJob", answer(latency=30))
 
     error = await refusal(gateway, COMPLETE, idempotent=True)
@@ -77,7 +78,7 @@ async def test_the_configured_time_is_that_of_an_attempt_without_its_own(fake: F
     assert "within 0.4 s" in error.message
 
 
-async def test_a_late_stream_answers_the_jobs_it_has(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_a_late_stream_answers_the_jobs_it_has(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     some = pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(key=1)])
 
     async def stuck(_: Request) -> Step:
@@ -85,7 +86,7 @@ async def test_a_late_stream_answers_the_jobs_it_has(gateway: Gateway, fake: Fak
 
     fake.always("ActivateJobs", stuck)
 
-    assert await gateway.call(ACTIVATE, attempt_timeout=0.2) == [some]
+    assert await send(gateway, ACTIVATE, attempt_timeout=0.2) == [some]
 
 
 async def test_no_attempt_begins_after_the_deadline(fake: FakeGateway) -> None:

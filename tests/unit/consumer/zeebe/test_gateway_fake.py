@@ -14,9 +14,10 @@ import pytest
 from google.protobuf import message_factory
 
 from consumer.config import Zeebe
-from consumer.zeebe import Gateway, GatewayError
+from consumer.zeebe import GatewayError, ZeebeEngine
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.gateway import FIRST_PARTITION, RPCS, SERVICE, FakeGateway, Step, answer, fail, identity, share
+from tests.unit.consumer.zeebe.calling import send
 
 ROOT = Path(__file__).parents[4]
 
@@ -24,8 +25,8 @@ ROOT = Path(__file__).parents[4]
 @pytest.mark.parametrize("rpc", RPCS)
 async def test_every_rpc_has_a_plausible_answer(rpc: str) -> None:
     async with FakeGateway(version="8.9.0") as fake:
-        gateway = Gateway(Zeebe(fake.address, plaintext=True))
-        response: Any = await gateway.call(message_factory.GetMessageClass(SERVICE.methods_by_name[rpc].input_type)())
+        gateway = ZeebeEngine(Zeebe(fake.address, plaintext=True))
+        response: Any = await send(gateway, message_factory.GetMessageClass(SERVICE.methods_by_name[rpc].input_type)())
         await gateway.close()
 
     assert response is not None
@@ -33,20 +34,20 @@ async def test_every_rpc_has_a_plausible_answer(rpc: str) -> None:
     assert key >> 51 == 1
 
 
-async def test_keys_are_fresh(gateway: Gateway) -> None:
-    responses: list[Any] = [await gateway.call(pb.PublishMessageRequest()) for _ in range(3)]
+async def test_keys_are_fresh(gateway: ZeebeEngine) -> None:
+    responses: list[Any] = [await send(gateway, pb.PublishMessageRequest()) for _ in range(3)]
 
     assert len({response.key for response in responses}) == 3
 
 
-async def test_scripts_come_before_habits_and_habits_before_defaults(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_scripts_come_before_habits_and_habits_before_defaults(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     request = pb.SetVariablesRequest()
     fake.always("SetVariables", answer(pb.SetVariablesResponse(key=1)))
     fake.script("SetVariables", answer(pb.SetVariablesResponse(key=2)), lambda _: answer(latency=0.001))
 
-    keys = [(await gateway.call(request)).key for _ in range(3)]  # type: ignore[union-attr]
+    keys = [(await send(gateway, request)).key for _ in range(3)]  # type: ignore[union-attr]
     fake.reset()
-    later: Any = await gateway.call(request)
+    later: Any = await send(gateway, request)
 
     assert (keys[0], keys[2]) == (2, 1)
     assert keys[1] > FIRST_PARTITION
@@ -72,10 +73,12 @@ def test_a_misspelled_rpc_is_refused(use: str) -> None:
         (Step(executed=False), 0),
     ],
 )
-async def test_only_what_was_executed_counts(gateway: Gateway, fake: FakeGateway, step: Step, executed: int) -> None:
+async def test_only_what_was_executed_counts(
+    gateway: ZeebeEngine, fake: FakeGateway, step: Step, executed: int
+) -> None:
     fake.script("PublishMessage", step)
     try:
-        await gateway.call(pb.PublishMessageRequest(messageId="m-1"), attempt_timeout=5)
+        await send(gateway, pb.PublishMessageRequest(messageId="m-1"), attempt_timeout=5)
     except GatewayError:
         assert step.code is not None
     counted = fake.executions["PublishMessage", "m-1"]
@@ -108,8 +111,8 @@ def test_a_share_is_answered_otherwise(chance: float, code: str | None) -> None:
 
 async def test_an_unrecorded_gateway_counts_but_keeps_nothing() -> None:
     async with FakeGateway(record=False) as fake:
-        gateway = Gateway(Zeebe(fake.address, plaintext=True))
-        await gateway.call(pb.TopologyRequest())
+        gateway = ZeebeEngine(Zeebe(fake.address, plaintext=True))
+        await send(gateway, pb.TopologyRequest())
         await gateway.close()
 
     assert (fake.count("Topology"), fake.requests) == (1, [])
@@ -131,8 +134,8 @@ async def test_as_a_program_it_survives_its_own_death_in_its_journal(tmp_path: P
     assert process.stdout is not None
     try:
         line = (await process.stdout.readline()).decode()
-        gateway = Gateway(Zeebe(line.split()[-1], plaintext=True))
-        await gateway.call(pb.PublishMessageRequest(messageId="m-1"))
+        gateway = ZeebeEngine(Zeebe(line.split()[-1], plaintext=True))
+        await send(gateway, pb.PublishMessageRequest(messageId="m-1"))
         version = (await gateway.probe()).gatewayVersion
         await gateway.close()
     finally:

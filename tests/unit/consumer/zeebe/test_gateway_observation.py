@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from consumer.config import Basic, Zeebe
-from consumer.core.message import CallSpan
-from consumer.zeebe import Gateway
+from consumer.core.call import CallSpan
+from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.gateway import BUSY, FakeGateway, fail
+from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import (
     COMPLETE,
     CREATE,
@@ -45,7 +46,7 @@ async def test_an_observer_sees_every_attempt_and_the_end(fake: FakeGateway, nap
     watched = Watched()
     gateway = connected(fake, observer=watched, sleep=naps)
     fake.script("CreateProcessInstance", fail("RESOURCE_EXHAUSTED", BUSY))
-    await gateway.call(CREATE)
+    await send(gateway, CREATE)
     await gateway.close()
 
     assert watched.seen == [
@@ -67,8 +68,8 @@ async def test_an_observer_sees_how_a_call_failed(fake: FakeGateway) -> None:
 
 async def test_the_target_of_an_observer_is_host_and_port(fake: FakeGateway) -> None:
     watched = Watched()
-    gateway = Gateway(Zeebe(f"dns:///localhost:{fake.port}", plaintext=True), watched)
-    await gateway.call(CREATE)
+    gateway = ZeebeEngine(Zeebe(f"dns:///localhost:{fake.port}", plaintext=True), watched)
+    await send(gateway, CREATE)
     await gateway.close()
 
     assert watched.seen[0] == ("CreateProcessInstance", f"localhost:{fake.port}")
@@ -76,8 +77,8 @@ async def test_the_target_of_an_observer_is_host_and_port(fake: FakeGateway) -> 
 
 async def test_trace_context_and_credentials_travel_as_metadata(fake: FakeGateway) -> None:
     zeebe = Zeebe(fake.address, plaintext=True, credentials=Basic("demo", "secret"))
-    gateway = Gateway(zeebe, Watched())
-    await gateway.call(CREATE)
+    gateway = ZeebeEngine(zeebe, Watched())
+    await send(gateway, CREATE)
     await gateway.close()
 
     metadata = fake.requests[0].metadata
@@ -85,13 +86,13 @@ async def test_trace_context_and_credentials_travel_as_metadata(fake: FakeGatewa
     assert metadata["authorization"] == "Basic ZGVtbzpzZWNyZXQ="
 
 
-async def test_without_credentials_none_are_sent(gateway: Gateway, fake: FakeGateway) -> None:
-    await gateway.call(CREATE)
+async def test_without_credentials_none_are_sent(gateway: ZeebeEngine, fake: FakeGateway) -> None:
+    await send(gateway, CREATE)
 
     assert "authorization" not in fake.requests[0].metadata
 
 
-async def test_fixed_credentials_that_are_refused_are_refused_for_good(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_fixed_credentials_that_are_refused_are_refused_for_good(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     fake.always("CreateProcessInstance", fail("UNAUTHENTICATED", "Expected bearer token"))
 
     error = await refusal(gateway, CREATE)
@@ -105,10 +106,10 @@ async def test_fixed_credentials_that_are_refused_are_refused_for_good(gateway: 
     )
 
 
-async def test_a_hundred_calls_at_once_share_one_connection(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_a_hundred_calls_at_once_share_one_connection(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     requests = [pb.PublishMessageRequest(name="paid", messageId=str(number)) for number in range(100)]
 
-    responses: list[Any] = await asyncio.gather(*(gateway.call(request) for request in requests))
+    responses: list[Any] = await asyncio.gather(*(send(gateway, request) for request in requests))
 
     assert len({response.key for response in responses}) == 100
     assert set(fake.executions.values()) == {1}

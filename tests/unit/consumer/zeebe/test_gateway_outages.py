@@ -12,9 +12,10 @@ import pytest
 from google.protobuf.message import Message
 
 from consumer.config import Zeebe
-from consumer.zeebe import FailureKind, Gateway, GatewayError
+from consumer.zeebe import FailureKind, GatewayError, ZeebeEngine
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.gateway import FakeGateway, answer, fail
+from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import (
     COMPLETE,
     CREATE,
@@ -36,7 +37,7 @@ def free_port() -> int:
 
 
 async def test_nobody_listening_means_nothing_was_sent(naps: Any) -> None:
-    gateway = Gateway(Zeebe(f"127.0.0.1:{free_port()}", plaintext=True), sleep=naps)
+    gateway = ZeebeEngine(Zeebe(f"127.0.0.1:{free_port()}", plaintext=True), sleep=naps)
 
     error = await refusal(gateway, CREATE)
 
@@ -51,17 +52,17 @@ async def test_nobody_listening_means_nothing_was_sent(naps: Any) -> None:
     await gateway.close()
 
 
-async def answered(gateway: Gateway, message: Message) -> Any:
+async def answered(gateway: ZeebeEngine, message: Message) -> Any:
     """The answer of a gateway that is coming up."""
     while True:
         try:
-            return await gateway.call(message)
+            return await send(gateway, message)
         except GatewayError:
             await asyncio.sleep(0.05)
 
 
-async def test_a_gateway_that_comes_back_is_found_again(gateway: Gateway, fake: FakeGateway) -> None:
-    await gateway.call(CREATE)
+async def test_a_gateway_that_comes_back_is_found_again(gateway: ZeebeEngine, fake: FakeGateway) -> None:
+    await send(gateway, CREATE)
     await fake.stop()
     while gateway.unreached == 0:
         await refusal(gateway, CREATE)
@@ -74,7 +75,7 @@ async def test_a_gateway_that_comes_back_is_found_again(gateway: Gateway, fake: 
 
 
 async def test_a_connection_lost_with_the_call_out_leaves_the_outcome_unknown(
-    gateway: Gateway, fake: FakeGateway
+    gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
     fake.always("CreateProcessInstance", answer(latency=30))
     task = asyncio.create_task(refusal(gateway, CREATE))
@@ -91,7 +92,7 @@ async def test_a_connection_lost_with_the_call_out_leaves_the_outcome_unknown(
     [("NOT_FOUND", DENIED, 0), ("UNAVAILABLE", NO_PARTITION.format(9), 0), ("UNAVAILABLE", "Socket closed", 5)],
 )
 async def test_only_an_answer_proves_that_the_gateway_is_there(
-    gateway: Gateway, fake: FakeGateway, status: str, text: str, unreached: int
+    gateway: ZeebeEngine, fake: FakeGateway, status: str, text: str, unreached: int
 ) -> None:
     fake.always("CreateProcessInstance", fail("UNAVAILABLE", "no healthy upstream"))
     fake.always("CompleteJob", fail(status, text))
@@ -139,7 +140,7 @@ async def test_a_partition_without_leader_is_unavailable(naps: Any) -> None:
 
 
 async def test_a_partition_is_not_called_missing_while_their_number_is_unknown(
-    gateway: Gateway, fake: FakeGateway
+    gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
     fake.always("CompleteJob", fail("UNAVAILABLE", NO_PARTITION.format(9)))
     fake.always("Topology", fail("PERMISSION_DENIED", "no"))
@@ -147,24 +148,26 @@ async def test_a_partition_is_not_called_missing_while_their_number_is_unknown(
     assert (await refusal(gateway, COMPLETE)).code is Code.UNAVAILABLE
 
 
-async def test_the_version_is_asked_once_and_only_when_it_matters(gateway: Gateway, fake: FakeGateway) -> None:
-    await gateway.call(COMPLETE)
+async def test_the_version_is_asked_once_and_only_when_it_matters(gateway: ZeebeEngine, fake: FakeGateway) -> None:
+    await send(gateway, COMPLETE)
     assert (gateway.connected_version, gateway.last_version, fake.count("Topology")) == (None, None, 0)
 
     tenant = pb.CreateProcessInstanceRequest(tenantId="acme")
-    await asyncio.gather(*(gateway.call(tenant) for _ in range(20)))
+    await asyncio.gather(*(send(gateway, tenant) for _ in range(20)))
 
     assert (gateway.connected_version, fake.count("Topology")) == ("8.6.0", 1)
 
 
-async def test_a_field_the_gateway_would_drop_is_refused_before_sending(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_a_field_the_gateway_would_drop_is_refused_before_sending(
+    gateway: ZeebeEngine, fake: FakeGateway
+) -> None:
     with pytest.raises(CommandError, match=r"data.tags: this field needs a gateway of version 8\.8"):
-        await gateway.call(TAGGED)
+        await send(gateway, TAGGED)
 
     assert fake.count("CreateProcessInstance") == 0
 
 
-async def test_the_version_is_asked_again_after_an_outage(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_the_version_is_asked_again_after_an_outage(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     await gateway.probe()
     await fake.stop()
     await refusal(gateway, CREATE)
@@ -180,10 +183,10 @@ async def test_the_version_is_asked_again_after_an_outage(gateway: Gateway, fake
 
 
 async def test_the_version_is_asked_again_after_a_connection_that_ended_without_a_failing_call(
-    gateway: Gateway, fake: FakeGateway
+    gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
     fake.version = "8.9.0"
-    await gateway.call(TAGGED)
+    await send(gateway, TAGGED)
     await fake.stop()
     while gateway._channel.get_state() is grpc.ChannelConnectivity.READY:  # noqa: ASYNC110  # nothing tells
         await asyncio.sleep(0.01)
@@ -192,22 +195,22 @@ async def test_the_version_is_asked_again_after_a_connection_that_ended_without_
     fake.requests.clear()
 
     with pytest.raises(CommandError, match=r"data.tags: this field needs a gateway of version 8\.8"):
-        await gateway.call(TAGGED)
+        await send(gateway, TAGGED)
     assert [request.rpc for request in fake.requests] == ["Topology"]
 
 
-async def test_a_gateway_that_hides_its_version_gets_what_was_asked(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_a_gateway_that_hides_its_version_gets_what_was_asked(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     fake.always("Topology", fail("PERMISSION_DENIED", "no"))
 
-    await asyncio.gather(gateway.call(TAGGED), gateway.call(TAGGED))
-    await gateway.call(TAGGED)
+    await asyncio.gather(send(gateway, TAGGED), send(gateway, TAGGED))
+    await send(gateway, TAGGED)
 
     assert fake.count("CreateProcessInstance") == 3
     assert fake.count("Topology") == 1
 
 
 async def test_an_unanswered_version_question_does_not_outlast_the_deadline(
-    gateway: Gateway, fake: FakeGateway
+    gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
     fake.always("Topology", answer(latency=30))
 
@@ -220,13 +223,13 @@ async def test_an_unanswered_version_question_does_not_outlast_the_deadline(
     )
 
 
-async def test_a_probe_answers_the_topology(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_a_probe_answers_the_topology(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     topology = await gateway.probe()
 
     assert (topology.gatewayVersion, gateway.connected_version) == ("8.6.0", "8.6.0")
 
 
-async def test_a_probe_is_one_attempt(gateway: Gateway, fake: FakeGateway) -> None:
+async def test_a_probe_is_one_attempt(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     fake.always("Topology", fail("UNAVAILABLE", "no healthy upstream"))
 
     with pytest.raises(GatewayError) as raised:

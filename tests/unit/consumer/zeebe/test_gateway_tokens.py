@@ -11,9 +11,10 @@ import pytest
 from aiohttp import web
 
 from consumer.config import Zeebe
-from consumer.zeebe import Gateway, GatewayError
+from consumer.zeebe import GatewayError, ZeebeEngine
 from tests.fakes.gateway import FakeGateway, Request, Step, answer, fail
 from tests.unit.consumer.zeebe.authority import Authority, Clock, setting
+from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import CREATE
 from zeebe_amqp.errors import Code, Source
 
@@ -28,14 +29,14 @@ def guard(*accepted: str) -> Callable[[Request], Step]:
     return check
 
 
-def connected(fake: FakeGateway, authority: Authority, **rest: Any) -> Gateway:
-    return Gateway(Zeebe(fake.address, plaintext=True, credentials=setting(authority)), **rest)
+def connected(fake: FakeGateway, authority: Authority, **rest: Any) -> ZeebeEngine:
+    return ZeebeEngine(Zeebe(fake.address, plaintext=True, credentials=setting(authority)), **rest)
 
 
 async def test_a_refused_token_is_replaced_once(fake: FakeGateway, authority: Authority) -> None:
     fake.always("CreateProcessInstance", guard("token-2"))
     gateway = connected(fake, authority)
-    await gateway.call(CREATE)
+    await send(gateway, CREATE)
     await gateway.close()
 
     assert [request.metadata["authorization"] for request in fake.requests] == ["Bearer token-1", "Bearer token-2"]
@@ -44,7 +45,7 @@ async def test_a_refused_token_is_replaced_once(fake: FakeGateway, authority: Au
 async def test_a_token_refused_to_many_is_replaced_once_for_all(fake: FakeGateway, authority: Authority) -> None:
     fake.always("CreateProcessInstance", guard("token-2"))
     gateway = connected(fake, authority)
-    await asyncio.gather(*(gateway.call(CREATE) for _ in range(20)))
+    await asyncio.gather(*(send(gateway, CREATE) for _ in range(20)))
     await gateway.close()
 
     assert len(authority.forms) == 2
@@ -55,7 +56,7 @@ async def test_credentials_refused_again_are_final(fake: FakeGateway, authority:
     gateway = connected(fake, authority)
     for _ in range(10):
         with pytest.raises(GatewayError) as raised:
-            await gateway.call(CREATE)
+            await send(gateway, CREATE)
         assert (raised.value.code, raised.value.source, raised.value.retryable) == (
             Code.UNAUTHENTICATED,
             Source.GATEWAY,
@@ -75,7 +76,7 @@ async def test_an_outage_of_the_authority_is_tried_again_and_sends_nothing(
 
     authority.answers = [web.Response(status=500) for _ in range(2)]
     gateway = connected(fake, authority, clock=clock, sleep=nap, random=lambda: 1.0)
-    await gateway.call(CREATE)
+    await send(gateway, CREATE)
     await gateway.close()
 
     assert fake.requests[0].metadata["authorization"] == "Bearer token-3"
@@ -86,7 +87,7 @@ async def test_a_slow_authority_does_not_outlast_the_deadline(fake: FakeGateway,
     gateway = connected(fake, authority)
 
     with pytest.raises(GatewayError, match="gave no token in time") as raised:
-        await gateway.call(CREATE, deadline=time.time() + 0.1)
+        await send(gateway, CREATE, deadline=time.time() + 0.1)
     await gateway.close()
     authority.hold.set()
 
@@ -103,7 +104,7 @@ async def test_refused_client_credentials_are_told_to_the_caller(fake: FakeGatew
     gateway = connected(fake, authority)
 
     with pytest.raises(GatewayError, match="invalid_client") as raised:
-        await gateway.call(CREATE)
+        await send(gateway, CREATE)
     await gateway.close()
 
     assert (raised.value.code, raised.value.source, raised.value.retryable) == (

@@ -9,7 +9,6 @@ import orjson
 import pytest
 from google.protobuf.message import Message
 
-from consumer.core.message import RestRequest
 from consumer.zeebe.operations import OPERATIONS
 from consumer.zeebe.operations.rendering import render
 from consumer.zeebe.protocol import gateway_pb2 as pb
@@ -19,7 +18,7 @@ from zeebe_amqp import envelope
 from zeebe_amqp.commands import COMMANDS
 
 
-def request(operation: str, data: Any, metadata: dict[str, str] | None = None) -> Message | RestRequest:
+def request(operation: str, data: Any, metadata: dict[str, str] | None = None) -> Message:
     body = orjson.dumps({"operation": operation, "data": data, "metadata": metadata})
     return OPERATIONS[operation].to_request(envelope.decode(body).command)
 

@@ -4,38 +4,45 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
 
-from consumer.core.message import RestRequest
-from consumer.zeebe.operations import OPERATIONS, Operation, signals, with_camunda7
+from consumer.camunda7 import taken
+from consumer.camunda7.operations import RestRequest, to_request
+from consumer.zeebe.operations import OPERATIONS, signals
 from consumer.zeebe.protocol import gateway_pb2 as pb
+from tests.unit.consumer.zeebe.operations.requests import REQUESTS
 from zeebe_amqp import envelope
-from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.commands import Command
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
-ZEEBE = OPERATIONS["signal"]
-EXECUTIONS = with_camunda7(every=False)["signal"]
-EVERY = with_camunda7(every=True)["signal"]
+Mapping = Callable[[Any], Any]
+ZEEBE: Mapping = OPERATIONS["signal"].to_request
+CAMUNDA7: Mapping = to_request
 ARRAY_LIST = {"objectTypeName": "java.util.ArrayList", "serializationDataFormat": "application/xml"}
 
 
-def mapped(row: Operation, data: str | dict[str, Any]) -> Any:
+def signal(data: str | dict[str, Any]) -> Command:
     text = data if isinstance(data, str) else json.dumps(data)
-    return row.to_request(envelope.decode(f'{{"operation":"signal","data":{text}}}'.encode()).command)
+    return envelope.decode(f'{{"operation":"signal","data":{text}}}'.encode()).command
 
 
-def refusal(row: Operation, data: dict[str, Any]) -> CommandError:
+def mapped(mapping: Mapping, data: str | dict[str, Any]) -> Any:
+    return mapping(signal(data))
+
+
+def refusal(mapping: Mapping, data: dict[str, Any]) -> CommandError:
     with pytest.raises(CommandError) as raised:
-        mapped(row, data)
+        mapped(mapping, data)
     return raised.value
 
 
-@pytest.mark.parametrize("row", [ZEEBE, EXECUTIONS])
-def test_zeebe_gets_plain_variables_digit_for_digit(row: Operation) -> None:
+def test_zeebe_gets_plain_variables_digit_for_digit() -> None:
     data = '{"name":"s","variables":{"a":{"value":24.50},"b":{"value":" +7 ","type":"long"},"c":{"value":null}}}'
-    assert mapped(row, data) == pb.BroadcastSignalRequest(signalName="s", variables='{"a":24.50,"b":7,"c":null}')
+    assert mapped(ZEEBE, data) == pb.BroadcastSignalRequest(signalName="s", variables='{"a":24.50,"b":7,"c":null}')
 
 
 @pytest.mark.parametrize("variables", [None, {}])
@@ -83,12 +90,12 @@ def test_what_zeebe_cannot_take_is_refused_for_it_alone(data: dict[str, Any], fi
     error = refusal(ZEEBE, data)
     assert (error.code, error.details) == (Code.INVALID_ARGUMENT, {"field": field})
     assert "Zeebe" in error.message
-    assert isinstance(mapped(EVERY, data), RestRequest)
+    assert isinstance(mapped(CAMUNDA7, data), RestRequest)
 
 
 def test_a_text_too_long_for_camunda_7_is_refused_for_it_alone() -> None:
     data = {"name": "s", "variables": {"x": {"value": "y" * 4001}}}
-    error = refusal(EVERY, data)
+    error = refusal(CAMUNDA7, data)
     assert (error.code, error.details) == (Code.INVALID_ARGUMENT, {"field": "data.variables.x.value"})
     assert "Camunda 7 cannot take text of more than 4000 characters" in error.message
     assert isinstance(mapped(ZEEBE, data), pb.BroadcastSignalRequest)
@@ -97,7 +104,7 @@ def test_a_text_too_long_for_camunda_7_is_refused_for_it_alone() -> None:
 def test_camunda_7_gets_what_was_sent_byte_for_byte() -> None:
     variables = '{"a": {"value": 1.50, "type": "double", "other": 1}, "b": {"value": "x"}}'
     data = f'{{"name":"","other":1,"executionId":null,"variables":{variables},"withoutTenantId":"TRUE"}}'
-    assert mapped(EVERY, data) == RestRequest(
+    assert mapped(CAMUNDA7, data) == RestRequest(
         "/signal", f'{{"name":"","variables":{variables},"withoutTenantId":true}}'.encode()
     )
 
@@ -107,27 +114,19 @@ def test_camunda_7_gets_what_was_sent_byte_for_byte() -> None:
     [{"name": "s"}, {"name": "s", "executionId": "e"}, {"name": "s", "tenantId": "t", "withoutTenantId": True}],
 )
 def test_camunda_7_gets_no_more_than_was_sent(data: dict[str, Any]) -> None:
-    assert json.loads(mapped(EVERY, data).body) == data
+    assert json.loads(mapped(CAMUNDA7, data).body) == data
 
 
-@pytest.mark.parametrize(
-    ("row", "execution", "target"),
-    [
-        (EXECUTIONS, None, pb.BroadcastSignalRequest),
-        (EXECUTIONS, "e", RestRequest),
-        (EVERY, None, RestRequest),
-        (EVERY, "e", RestRequest),
-    ],
-)
-def test_the_setting_and_the_execution_choose_the_engine(row: Operation, execution: str | None, target: type) -> None:
-    assert type(mapped(row, {"name": "s", "executionId": execution})) is target
+def test_the_setting_and_the_execution_choose_the_engine() -> None:
+    for every, execution, is_taken in ((False, None, False), (False, "e", True), (True, None, True), (True, "e", True)):
+        command = signal({"name": "s", "executionId": execution})
+        assert taken(every=every)(command) is is_taken, (every, execution)
 
 
-def test_all_other_rows_stay() -> None:
-    rows = with_camunda7(every=True)
-    assert tuple(rows) == tuple(OPERATIONS)
-    assert {name for name, row in rows.items() if row is not OPERATIONS[name]} == {"signal"}
-    assert all(row.command is COMMANDS[name] for name, row in rows.items())
+def test_camunda_7_takes_no_other_command() -> None:
+    for data in REQUESTS:
+        command = envelope.decode(orjson.dumps({"operation": data[0], "data": data[1], "metadata": data[2]})).command
+        assert taken(every=True)(command) is (command.operation == "signal"), command.operation
 
 
 def test_a_transient_variable_is_noted_once(caplog: pytest.LogCaptureFixture) -> None:

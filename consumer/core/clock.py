@@ -1,0 +1,34 @@
+"""The time of the process, passed in wherever something waits: tests and simulations bring their own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import AbstractAsyncContextManager
+
+__all__ = ["Clock"]
+
+
+class Clock:
+    """The machine's time."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds since any moment; never goes back."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """Raise TimeoutError when what happens inside takes longer."""
+        return asyncio.timeout(seconds)
+
+    def random(self) -> float:
+        """A number from 0 to 1, for jitter."""
+        return random.random()

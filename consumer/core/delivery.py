@@ -1,0 +1,113 @@
+"""What happens to a message: decoded, run, answered, acknowledged. And the one signature of the service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeAlias
+
+from consumer.core.call import Call
+from consumer.core.limiter import ConcurrencyLimiter
+from consumer.core.message import Message
+from zeebe_amqp import wire
+from zeebe_amqp.commands import Command
+from zeebe_amqp.envelope import Request
+from zeebe_amqp.reply import Reply
+
+__all__ = ["Delivery", "Handler", "Middleware", "Reply"]
+
+
+class Delivery:
+    """A request message that the broker waits for. The room at the broker derives from it: it can acknowledge.
+
+    Args:
+        message: what arrived.
+        max_depth: nesting of variables that is accepted.
+    """
+
+    def __init__(self, message: Message, max_depth: int = wire.MAX_DEPTH) -> None:
+        self.message = message
+        self.refusal: str | None = None
+        """Why it may not be run, as the policy about replies says; decided once, before it runs."""
+        self.call: Call | None = None
+        """Its command on the way to an engine, once it is."""
+        self.trace: object = None
+        """The trace context of its handling, for the reply's headers; telemetry writes and reads it."""
+        self.idle = False
+        """Whether nothing runs for it now: it waits for a slot, for a gateway or for another run."""
+        self.slot: ConcurrencyLimiter | None = None
+        """Where it holds a slot, if it does."""
+        self._max_depth = max_depth
+        self._decoded: Request | Exception | None = None
+
+    @property
+    def request(self) -> Request:
+        """The decoded command; decoding happens once, whoever asks first, and its refusal is kept as well.
+
+        Raises:
+            CommandError: INVALID_ARGUMENT or UNIMPLEMENTED, as the contract's table of errors says.
+        """
+        if self._decoded is None:
+            try:
+                self._decoded = self.message.decode(self._max_depth)
+            except Exception as refusal:  # a defect of the decoder, too: a hostile body should cost us once
+                self._decoded = refusal
+        if isinstance(self._decoded, Exception):
+            raise self._decoded
+        return self._decoded
+
+    @property
+    def command(self) -> Command | None:
+        """The decoded command; None when there is none."""
+        try:
+            return self.request.command
+        except Exception:  # whatever is wrong with it: the handler says so
+            return None
+
+    @property
+    def answerable(self) -> bool:
+        """Whether somebody waits for an answer who may get one."""
+        return bool(self.message.reply_to) and self.refusal is None and not self.message.malformed_properties
+
+    @property
+    def sent(self) -> bool:
+        """Whether its command may have reached an engine: a defect after that has an unknown outcome."""
+        return self.call is not None and self.call.sent
+
+    @property
+    def alive(self) -> bool:
+        """Whether the channel that delivered it is open; when it is not, the broker delivers the message again."""
+        return True
+
+    async def ack(self) -> bool:
+        """Tell the broker that the message is done; false when the channel is gone."""
+        raise NotImplementedError
+
+    async def requeue(self) -> None:
+        """Put the message back into its queue, without blame."""
+        raise NotImplementedError
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """What happens inside is not running yet: stopping may end it."""
+        before, self.idle = self.idle, True
+        try:
+            yield
+        finally:
+            self.idle = before
+
+    @asynccontextmanager
+    async def release_slot(self) -> AsyncIterator[None]:
+        """Wait for what another run does without a slot, or the requests of a dead process would stop all others."""
+        with self.waiting():
+            if self.slot is None:
+                yield
+            else:
+                async with self.slot.released():
+                    yield
+
+
+Handler: TypeAlias = Callable[[Delivery], Awaitable[Reply]]
+"""Runs a request to its answer."""
+Middleware: TypeAlias = Callable[[Handler], Handler]
+"""Something around a handler."""

@@ -1,0 +1,75 @@
+"""Keys of the engine inside commands: where they are, and those that cannot exist in any cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+from msgspec import inspect
+
+from zeebe_amqp.commands.command import DATA, Command
+from zeebe_amqp.errors import Code, CommandError
+from zeebe_amqp.schema.fields import KeyNumber
+from zeebe_amqp.schema.validation_errors import type_info
+
+PARTITION_SHIFT: Final = 51
+"""A key's bits from here on are the number of its partition, and partitions count from 1."""
+
+
+def refuse_impossible_keys(command: Command) -> None:
+    """Refuse a command with a key below partition 1.
+
+    The gateway would answer "no such partition" with UNAVAILABLE, which looks like an outage and would be tried again
+    and again.
+
+    Raises:
+        CommandError: NOT_FOUND, not executed.
+    """
+    for path, key in keys(command, DATA):
+        if key >> PARTITION_SHIFT == 0:
+            raise CommandError(
+                Code.NOT_FOUND,
+                f"{path}: {key} is no key of any cluster (its partition would be 0, and partitions count from 1); "
+                f"accepted is a key as the engine returned it",
+                details={"field": path},
+            )
+
+
+def keys(node: msgspec.Struct, path: str) -> Iterator[tuple[str, int]]:
+    """The keys in a command that was read from the wire, each with its path; `path` is where `node` stands."""
+    for name, wire_name in _holders(type(node)):
+        yield from _keys(getattr(node, name), f"{path}.{wire_name}")
+
+
+def _keys(value: Any, path: str) -> Iterator[tuple[str, int]]:
+    match value:
+        case KeyNumber():
+            yield path, int(value)
+        case msgspec.Struct():
+            yield from keys(value, path)
+        case tuple():
+            for index, each in enumerate(value):
+                yield from _keys(each, f"{path}[{index}]")
+
+
+@cache
+def _holders(kind: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+    """The fields of a type that are keys, or hold some: most commands have one or none."""
+    info = type_info(kind)
+    assert isinstance(info, inspect.StructType)
+    return tuple((field.name, field.encode_name) for field in info.fields if _holds(field.type))
+
+
+def _holds(kind: inspect.Type) -> bool:
+    match kind:
+        case inspect.CustomType():
+            return kind.cls is KeyNumber
+        case inspect.StructType():
+            return any(_holds(field.type) for field in kind.fields)
+        case inspect.VarTupleType():
+            return _holds(kind.item_type)
+        case inspect.UnionType():
+            return any(_holds(each) for each in kind.types)
+    return False

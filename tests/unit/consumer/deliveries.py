@@ -1,0 +1,61 @@
+"""Deliveries of no broker, and a clock that nobody has to wait for."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import orjson
+
+from consumer.core.clock import Clock
+from consumer.core.delivery import Delivery
+from consumer.core.message import Message
+
+
+class FakeDelivery(Delivery):
+    """A delivery that writes down how it was settled; its channel is open until `open` is false."""
+
+    def __init__(self, message: Message, events: list[str] | None = None) -> None:
+        super().__init__(message)
+        self.events: list[str] = [] if events is None else events
+        self.open = True
+
+    @property
+    def alive(self) -> bool:
+        return self.open
+
+    async def ack(self) -> bool:
+        self.events.append("ack")
+        return self.open
+
+    async def requeue(self) -> None:
+        self.events.append("give back")
+
+
+def delivery(
+    operation: str, data: Any = None, metadata: dict[str, str] | None = None, **properties: Any
+) -> FakeDelivery:
+    """A delivery of an envelope."""
+    return FakeDelivery(
+        Message(orjson.dumps({"operation": operation, "data": data, "metadata": metadata}), **properties)
+    )
+
+
+class QuickClock(Clock):
+    """Sleeps `pause` seconds, whatever is asked for, and is out of patience after `patience`."""
+
+    def __init__(self, pause: float = 0.0, patience: float = 30.0) -> None:
+        self.pause = pause
+        self.patience = patience
+        self.passed = 0.0
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    async def sleep(self, seconds: float) -> None:
+        self.passed += seconds
+        await asyncio.sleep(self.pause)
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        return asyncio.timeout(min(seconds, self.patience))
