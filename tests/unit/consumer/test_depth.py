@@ -1,0 +1,62 @@
+"""The way from a delivery to the engine is short: each coroutine on it costs every command."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from types import FrameType
+from typing import Any
+
+import orjson
+import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from consumer import telemetry
+from consumer.app import Service
+from consumer.config import Settings
+from consumer.core.message import Message
+from consumer.zeebe.protocol import gateway_pb2 as pb
+from tests.unit.consumer.deliveries import FakeDelivery
+
+MOST = 15
+"""Coroutines on top of each other, the worker's task included."""
+
+
+def coroutines(frame: FrameType | None) -> list[str]:
+    """The names of the coroutines that wait for this frame, outermost first."""
+    names: list[str] = []
+    while frame is not None:
+        if frame.f_code.co_flags & inspect.CO_COROUTINE:
+            names.append(frame.f_code.co_qualname)
+        frame = frame.f_back
+    return names[::-1]
+
+
+@pytest.mark.parametrize("spans", [None, InMemorySpanExporter()], ids=["untraced", "traced"])
+@pytest.mark.parametrize("identity", ["a request id", None])
+async def test_few_coroutines_are_between_a_delivery_and_its_call(
+    monkeypatch: pytest.MonkeyPatch, identity: str | None, spans: InMemorySpanExporter | None
+) -> None:
+    service = Service(Settings(ledger="memory://", http_address=None), telemetry.setup({}, version="0", spans=spans))
+    await service.ledger.start()
+    seen: list[list[str]] = []
+
+    async def answered() -> pb.PublishMessageResponse:
+        return pb.PublishMessageResponse(key=1)
+
+    def call(*_: Any, **__: Any) -> Any:
+        seen.append(coroutines(sys._getframe()))
+        return answered()
+
+    monkeypatch.setitem(service.zeebe._callables, "PublishMessage", call)
+    monkeypatch.setattr(service.broker, "ready", lambda: asyncio.sleep(0))
+    body = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
+    delivery = FakeDelivery(Message(body, "zeebe.commands", message_id=identity))
+    service._accept(delivery)
+    while not delivery.events:  # noqa: ASYNC110 - a worker tells nobody
+        await asyncio.sleep(0)
+    await service.engine.close()
+    [path] = seen
+    assert path[0] == "QueueWorker._serve"
+    assert len(path) <= MOST, path
