@@ -132,9 +132,9 @@ async def test_the_environment_asks_for_counts_since_the_last_export(
     monkeypatch: pytest.MonkeyPatch, incoming: Make
 ) -> None:
     environ = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
-    monkeypatch.setenv(*environ.popitem())
+    monkeypatch.setenv(*next(iter(environ.items())))
     keeping = Keeping()
-    telemetry = setup({}, version="1.2.3", metrics=keeping)
+    telemetry = setup(environ, version="1.2.3", metrics=keeping)
     await scenario(telemetry, incoming)
     telemetry.shutdown()
     assert listed(keeping.exported[-1]) == EXPORTED.read_text().replace("=True CUMULATIVE", "=True DELTA")
