@@ -52,7 +52,9 @@ def setup(
     provider = _tracing(environ, resource, spans) if active else None
     if active and metrics is None:
         metrics = exporters.metric_exporter(environ)
-    return Telemetry(provider, Metrics(resource, metrics, active=active), version=version, link=link)
+    return Telemetry(
+        provider, Metrics(resource, metrics, exporters.temporality(environ), active=active), version=version, link=link
+    )
 
 
 def _tracing(environ: Mapping[str, str], resource: Resource, injected: SpanExporter | None) -> TracerProvider | None:
@@ -111,7 +113,7 @@ class Telemetry:
 
     def record(self, name: str, seconds: float, **attributes: str | bool | int | float) -> None:
         """Add to a duration histogram of ours, such as "ledger.duration"."""
-        self._metrics.durations(names.own(name)).at(_labels(attributes)).record(seconds)
+        self._metrics.histogram(names.own(name)).at(_labels(attributes)).record(seconds)
 
     def gauge(self, name: str, callback: Callable[[], float], **attributes: str | bool | int | float) -> None:
         """Show what `callback` returns as a metric of ours, such as "in_flight"; it may be called from any thread."""

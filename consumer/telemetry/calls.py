@@ -14,7 +14,7 @@ from opentelemetry.trace.status import StatusCode
 
 from consumer.telemetry import names
 from consumer.telemetry.metrics import Metrics
-from consumer.telemetry.series import Label, Labels, Memo, Spread
+from consumer.telemetry.series import Histogram, Label, Labels, Memo
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _OK = "OK"
@@ -32,9 +32,9 @@ class Calls:
     def __init__(self, tracer: Tracer | None, metrics: Metrics) -> None:
         self.tracer = tracer
         self._retries = metrics.counter(names.RETRIES)
-        durations = metrics.durations(names.CALL_DURATION)
+        durations = metrics.histogram(names.CALL_DURATION)
         self.labels: Memo[tuple[str, str], Labels] = Memo(lambda key: _labels(*key))
-        self._spreads: Memo[tuple[Labels, str, str | None], Spread] = Memo(
+        self._histograms: Memo[tuple[Labels, str, str | None], Histogram] = Memo(
             lambda key: durations.at((*key[0], *outcome(key[1], key[2])))
         )
 
@@ -44,7 +44,7 @@ class Calls:
 
     def ended(self, labels: Labels, status: str, error: str | None, seconds: float) -> None:
         """A call ended after `seconds`."""
-        self._spreads[labels, status, error].record(seconds)
+        self._histograms[labels, status, error].record(seconds)
 
 
 class Call(AbstractContextManager["Call"]):

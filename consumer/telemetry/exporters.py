@@ -6,21 +6,11 @@ sizes are read by the SDK itself, from the environment of the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.sdk.metrics.export import (
-    Metric,
-    MetricExporter,
-    MetricsData,
-    PeriodicExportingMetricReader,
-    ResourceMetrics,
-    ScopeMetrics,
-)
+from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SpanExporter
-from prometheus_client import CollectorRegistry
 
 from consumer.telemetry import names
 
@@ -76,6 +66,12 @@ def metric_exporter(environ: Mapping[str, str]) -> MetricExporter | None:
     return http.OTLPMetricExporter(endpoint=endpoint)
 
 
+def temporality(environ: Mapping[str, str]) -> AggregationTemporality:
+    """What an exported count counts from: the start, or the export before, as some backends want it."""
+    preference = environ.get("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "").strip().lower()
+    return AggregationTemporality.DELTA if preference == "delta" else AggregationTemporality.CUMULATIVE
+
+
 def _endpoint(environ: Mapping[str, str], signal: str) -> str | None:
     """The URL to send `signal` to, or None for nowhere."""
     if _chosen(environ, signal) == "none":
@@ -114,37 +110,3 @@ def resource(environ: Mapping[str, str], version: str) -> Resource:
     if name.startswith("unknown_service"):
         name = names.SERVICE
     return found.merge(Resource({names.SERVICE_NAME: name}))
-
-
-More = Callable[[], list[Metric]]
-"""Metrics to export beside those of the SDK's instruments."""
-
-
-class PrometheusReader(PrometheusMetricReader):
-    """Offers the SDK's metrics and `more` to a Prometheus registry."""
-
-    def __init__(self, registry: CollectorRegistry, more: More) -> None:
-        super().__init__(registry=registry, scope_info_enabled=False)
-        self._more = more
-
-    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:
-        super()._receive_metrics(_joined(metrics_data, self._more()), timeout_millis, **kwargs)
-
-
-class PeriodicReader(PeriodicExportingMetricReader):
-    """Exports the SDK's metrics and `more` at intervals, from a thread of its own."""
-
-    def __init__(self, exporter: MetricExporter, more: More) -> None:
-        super().__init__(exporter)
-        self._more = more
-
-    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:
-        super()._receive_metrics(_joined(metrics_data, self._more()), timeout_millis, **kwargs)
-
-
-def _joined(data: MetricsData, more: list[Metric]) -> MetricsData:
-    whose, *others = data.resource_metrics
-    scope, *scopes = whose.scope_metrics
-    extended = ScopeMetrics(scope=scope.scope, metrics=[*scope.metrics, *more], schema_url=scope.schema_url)
-    first = ResourceMetrics(resource=whose.resource, scope_metrics=[extended, *scopes], schema_url=whose.schema_url)
-    return MetricsData(resource_metrics=[first, *others])

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 
-from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import Metric, MetricExporter, MetricReader
+from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from consumer.telemetry import names
-from consumer.telemetry.exporters import PeriodicReader, PrometheusReader
-from consumer.telemetry.series import Counts, Durations, Labels, Memo
-
-log = logging.getLogger(__name__)
+from consumer.telemetry.otlp import JoiningExporter, observe
+from consumer.telemetry.prometheus import PrometheusCollector
+from consumer.telemetry.series import Counter, Family, Gauge, Histogram, Labels, Memo
 
 
 class Metrics:
@@ -26,59 +23,54 @@ class Metrics:
     Args:
         resource: who we are.
         exporter: where to send metrics at intervals; None for nowhere.
+        temporality: of the counters that are sent.
         active: false keeps every number inside; nothing can be read or exported.
     """
 
-    def __init__(self, resource: Resource, exporter: MetricExporter | None = None, *, active: bool = True) -> None:
+    def __init__(
+        self,
+        resource: Resource,
+        exporter: MetricExporter | None = None,
+        temporality: AggregationTemporality = AggregationTemporality.CUMULATIVE,
+        *,
+        active: bool = True,
+    ) -> None:
+        self._counters: Memo[str, Family[Counter]] = Memo(self._make_counter)
+        self._gauges: Memo[str, Family[Gauge]] = Memo(self._make_gauge)
+        self._histograms: Memo[str, Family[Histogram]] = Memo(lambda name: Family(name, Histogram, "s"))
         self._registry = CollectorRegistry()
-        self._counters: Memo[str, Counts] = Memo(self._make_counter)
-        self._durations: Memo[str, Durations] = Memo(Durations)
-        self._gauges: dict[str, dict[Labels, Callable[[], float]]] = {}
-        self._provider = MeterProvider(
-            metric_readers=self._readers(exporter) if active else [], resource=resource, shutdown_on_exit=False
-        )
+        if active:
+            self._registry.register(PrometheusCollector(resource, self._counters, self._gauges, self._histograms))
+        readers = []
+        if active and exporter is not None:
+            readers.append(PeriodicExportingMetricReader(JoiningExporter(exporter, self._histograms, temporality)))
+        self._provider = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
         self._meter = self._provider.get_meter(names.SCOPE)
         started = time.monotonic()
         # The SDK hands nothing to its readers while it has nothing of its own: this one is always there.
-        self.gauge(names.UPTIME, lambda: time.monotonic() - started, (), unit="s")
+        self.gauge(names.UPTIME, lambda: time.monotonic() - started, ())
 
-    def _readers(self, exporter: MetricExporter | None) -> Sequence[MetricReader]:
-        readers: list[MetricReader] = [PrometheusReader(self._registry, self._collected)]
-        if exporter is not None:
-            readers.append(PeriodicReader(exporter, self._collected))
-        return readers
-
-    def _collected(self) -> list[Metric]:
-        metrics = [durations.collect() for durations in self._durations.copy().values()]
-        return [metric for metric in metrics if metric.data.data_points]
-
-    def counter(self, name: str) -> Counts:
-        """The counter `name`."""
+    def counter(self, name: str) -> Family[Counter]:
+        """The counters `name`."""
         return self._counters[name]
 
-    def durations(self, name: str) -> Durations:
-        """The duration histogram `name`."""
-        return self._durations[name]
+    def histogram(self, name: str) -> Family[Histogram]:
+        """The duration histograms `name`."""
+        return self._histograms[name]
 
-    def _make_counter(self, name: str) -> Counts:
-        counts = Counts()
-        self._meter.create_observable_counter(
-            name,
-            callbacks=[counts.observe],
-            unit=names.UNITS.get(name, ""),
-            description=names.DESCRIPTIONS.get(name, ""),
-        )
-        return counts
-
-    def gauge(self, name: str, callback: Callable[[], float], labels: Labels, *, unit: str = "") -> None:
+    def gauge(self, name: str, callback: Callable[[], float], labels: Labels) -> None:
         """Read `callback` whenever metrics are read; the same name and labels replace an earlier one."""
-        sources = self._gauges.get(name)
-        if sources is None:
-            sources = self._gauges[name] = {}
-            self._meter.create_observable_gauge(
-                name, callbacks=[_reading(name, sources)], unit=unit, description=names.DESCRIPTIONS.get(name, "")
-            )
-        sources[labels] = callback
+        self._gauges[name].at(labels).read = callback
+
+    def _make_counter(self, name: str) -> Family[Counter]:
+        family = Family(name, Counter, names.UNITS.get(name, ""))
+        self._meter.create_observable_counter(name, [observe(family)], family.unit, family.description)
+        return family
+
+    def _make_gauge(self, name: str) -> Family[Gauge]:
+        family = Family(name, Gauge, names.UNITS.get(name, ""))
+        self._meter.create_observable_gauge(name, [observe(family)], family.unit, family.description)
+        return family
 
     def prometheus(self) -> tuple[bytes, str]:
         """Every metric as text for Prometheus, and its content type."""
@@ -87,18 +79,3 @@ class Metrics:
     def shutdown(self, seconds: float) -> None:
         """Export what is pending, in about `seconds`."""
         self._provider.shutdown(timeout_millis=seconds * 1000)
-
-
-def _reading(
-    name: str, sources: dict[Labels, Callable[[], float]]
-) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    def read(_: CallbackOptions) -> Iterable[Observation]:
-        readings = []
-        for labels, callback in sources.copy().items():
-            try:
-                readings.append(Observation(callback(), dict(labels)))
-            except Exception:  # one broken source must not hide the others
-                log.warning("the metric %s could not be read", name, exc_info=True)
-        return readings
-
-    return read

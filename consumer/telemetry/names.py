@@ -127,8 +127,8 @@ DESCRIPTIONS: Final = {
 }
 """What each metric says; a metric that is not listed has no description."""
 
-UNITS: Final = {CONSUMED: "{message}", SENT: "{message}"}
-"""The units that the conventions give to counters."""
+UNITS: Final = {CONSUMED: "{message}", SENT: "{message}", UPTIME: "s"}
+"""The units of counters and gauges, where they have one; histograms are in seconds."""
 
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """Upper bounds of the duration histograms, seconds; the conventions' own."""

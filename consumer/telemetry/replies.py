@@ -11,7 +11,7 @@ from opentelemetry.trace import INVALID_SPAN, Span
 from consumer.core.delivery import Delivery, Reply
 from consumer.telemetry import headers, names
 from consumer.telemetry.metrics import Metrics
-from consumer.telemetry.series import Count, Labels, Memo, Spread
+from consumer.telemetry.series import Counter, Histogram, Labels, Memo
 from consumer.telemetry.traces import Traces, fail
 
 _SENDING: Labels = (
@@ -31,9 +31,9 @@ class Replies:
 
     def __init__(self, traces: Traces | None, metrics: Metrics) -> None:
         self.traces = traces
-        sent, durations = metrics.counter(names.SENT), metrics.durations(names.OPERATION_DURATION)
-        self._sent: Memo[str | None, Count] = Memo(lambda error: sent.at(_ended(error)))
-        self._durations: Memo[str | None, Spread] = Memo(lambda error: durations.at(_ended(error)))
+        sent, durations = metrics.counter(names.SENT), metrics.histogram(names.OPERATION_DURATION)
+        self._sent: Memo[str | None, Counter] = Memo(lambda error: sent.at(_ended(error)))
+        self._durations: Memo[str | None, Histogram] = Memo(lambda error: durations.at(_ended(error)))
 
     def ended(self, error: str | None, seconds: float) -> None:
         """A publish ended after `seconds`, with the name of its `error` if it failed."""

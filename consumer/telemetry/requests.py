@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.telemetry import names
 from consumer.telemetry.metrics import Metrics
-from consumer.telemetry.series import Count, Label, Labels, Memo, Spread
+from consumer.telemetry.series import Counter, Histogram, Label, Labels, Memo
 from zeebe_amqp.commands import COMMANDS
 
 _LONGEST_WAIT = 86_400.0
@@ -20,15 +20,15 @@ class Requests:
     """Counts and times requests into `metrics`; every time series is looked up by one short key."""
 
     def __init__(self, metrics: Metrics) -> None:
-        consumed, durations = metrics.counter(names.CONSUMED), metrics.durations(names.PROCESS_DURATION)
-        redelivered, waits = metrics.counter(names.REDELIVERED_MESSAGES), metrics.durations(names.QUEUE_WAIT)
+        consumed, durations = metrics.counter(names.CONSUMED), metrics.histogram(names.PROCESS_DURATION)
+        redelivered, waits = metrics.counter(names.REDELIVERED_MESSAGES), metrics.histogram(names.QUEUE_WAIT)
         commands, replayed = metrics.counter(names.COMMANDS), metrics.counter(names.REPLAYED_REPLIES)
-        self._consumed: Memo[str, Count] = Memo(lambda queue: consumed.at((*_HANDLING, _from(queue))))
-        self._redelivered: Memo[str, Count] = Memo(lambda queue: redelivered.at((_from(queue),)))
-        self._waits: Memo[str, Spread] = Memo(lambda queue: waits.at((_from(queue),)))
-        self._ended: Memo[tuple[str, str | None], Spread] = Memo(lambda key: durations.at(_ended(*key)))
-        self._commands: Memo[tuple[str, str], Count] = Memo(lambda key: commands.at(_command(*key)))
-        self._replayed: Memo[str, Count] = Memo(lambda operation: replayed.at((("operation", operation),)))
+        self._consumed: Memo[str, Counter] = Memo(lambda queue: consumed.at((*_HANDLING, _from(queue))))
+        self._redelivered: Memo[str, Counter] = Memo(lambda queue: redelivered.at((_from(queue),)))
+        self._waits: Memo[str, Histogram] = Memo(lambda queue: waits.at((_from(queue),)))
+        self._ended: Memo[tuple[str, str | None], Histogram] = Memo(lambda key: durations.at(_ended(*key)))
+        self._commands: Memo[tuple[str, str], Counter] = Memo(lambda key: commands.at(_command(*key)))
+        self._replayed: Memo[str, Counter] = Memo(lambda operation: replayed.at((("operation", operation),)))
 
     def measured(self, handler: Handler) -> Handler:
         """Count and time what `handler` does."""

@@ -1,24 +1,25 @@
-"""Counts and durations by label, kept as plain numbers.
+"""Counts, durations and readings by label, kept as plain numbers.
 
-The SDK's own instruments take about ten times as long for each measurement, with several measurements for every
-request. So the numbers are added up here, and the SDK collects and exports them.
+An instrument of the SDK takes fifty times as long for each measurement (`python -m benchmarks.measurements`), and every
+request is measured several times. So the numbers are added up here; `prometheus` and `otlp` read them.
 
-One thread, the event loop's, writes; exporters may read from another. What they see is at most one measurement
-behind, and each list or number by itself is whole.
+One thread, the event loop's, writes; others may read. What they see is at most one measurement behind, and each list or
+number by itself is whole.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
-
-from opentelemetry.metrics import CallbackOptions, Observation
-from opentelemetry.sdk.metrics.export import AggregationTemporality, Histogram, HistogramDataPoint, Metric
+from math import nan
+from typing import Generic, TypeAlias, TypeVar
 
 from consumer.telemetry import names
+
+log = logging.getLogger(__name__)
 
 _BUCKETS = names.BUCKETS
 
@@ -29,6 +30,7 @@ Labels: TypeAlias = tuple[Label, ...]
 
 Found = TypeVar("Found")
 Key = TypeVar("Key")
+Series = TypeVar("Series")
 
 
 class Memo(dict[Key, Found]):
@@ -44,29 +46,18 @@ class Memo(dict[Key, Found]):
 
 
 @dataclass(slots=True)
-class Count:
+class Counter:
     """A growing number."""
 
     value: float = 0
 
-
-class Counts:
-    """A counter: one count for each set of labels."""
-
-    def __init__(self) -> None:
-        self._counts: Memo[Labels, Count] = Memo(lambda _: Count())
-
-    def at(self, labels: Labels) -> Count:
-        """The count for `labels`; to be kept by whoever counts often."""
-        return self._counts[labels]
-
-    def observe(self, _: CallbackOptions) -> Iterable[Observation]:
-        """The numbers so far, as the SDK asks for them."""
-        return [Observation(count.value, dict(labels)) for labels, count in self._counts.copy().items()]
+    def read(self) -> float:
+        """The number so far."""
+        return self.value
 
 
 @dataclass(slots=True)
-class Spread:
+class Histogram:
     """How measurements in seconds spread over the buckets of `names.BUCKETS`."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(names.BUCKETS) + 1))
@@ -84,39 +75,44 @@ class Spread:
             self.most = seconds
 
 
-class Durations:
-    """A histogram of seconds: one spread for each set of labels."""
+@dataclass(slots=True)
+class Gauge:
+    """A number that somebody else keeps; `read` asks for it."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._spreads: Memo[Labels, Spread] = Memo(lambda _: Spread())
-        self._started = time.time_ns()
+    read: Callable[[], float] = lambda: nan
 
-    def at(self, labels: Labels) -> Spread:
-        """The spread for `labels`; to be kept by whoever measures often."""
-        return self._spreads[labels]
 
-    def collect(self) -> Metric:
-        """Everything recorded so far, in the SDK's own shape."""
-        now = time.time_ns()
-        points = [self._exported(labels, spread, now) for labels, spread in self._spreads.copy().items()]
-        return Metric(
-            name=self._name,
-            description=names.DESCRIPTIONS.get(self._name, ""),
-            unit="s",
-            data=Histogram(data_points=points, aggregation_temporality=AggregationTemporality.CUMULATIVE),
-        )
+class Family(Generic[Series]):
+    """One metric: a series for each set of labels.
 
-    def _exported(self, labels: Labels, spread: Spread, now: int) -> HistogramDataPoint:
-        counts = spread.counts.copy()
-        return HistogramDataPoint(
-            attributes=dict(labels),
-            start_time_unix_nano=self._started,
-            time_unix_nano=now,
-            count=sum(counts),
-            sum=spread.total,
-            bucket_counts=counts,
-            explicit_bounds=names.BUCKETS,
-            min=spread.least,
-            max=spread.most,
-        )
+    Args:
+        name: with dots, `zeebe_amqp.commands`.
+        make: makes the series for labels that were not seen before.
+        unit: as OpenTelemetry writes it, "s" or "{message}".
+    """
+
+    def __init__(self, name: str, make: Callable[[], Series], unit: str = "") -> None:
+        self.name = name
+        self.unit = unit
+        self.description = names.DESCRIPTIONS.get(name, "")
+        self.started = time.time_ns()
+        self._series: Memo[Labels, Series] = Memo(lambda _: make())
+
+    def at(self, labels: Labels) -> Series:
+        """The series for `labels`; to be kept by whoever measures often."""
+        return self._series[labels]
+
+    def items(self) -> list[tuple[Labels, Series]]:
+        """Every series with its labels; may be called from any thread."""
+        return list(self._series.copy().items())
+
+
+def read(family: Family[Counter] | Family[Gauge]) -> list[tuple[Labels, float]]:
+    """The numbers of a family as they are now; may be called from any thread."""
+    numbers = []
+    for labels, series in family.items():
+        try:
+            numbers.append((labels, series.read()))
+        except Exception:  # one broken source must not hide the others
+            log.warning("the metric %s could not be read", family.name, exc_info=True)
+    return numbers

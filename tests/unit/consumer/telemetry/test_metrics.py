@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
     Histogram,
     MetricExporter,
     MetricExportResult,
@@ -18,6 +19,7 @@ from opentelemetry.sdk.metrics.export import (
 from consumer.core.delivery import Delivery
 from consumer.core.message import Reply
 from consumer.telemetry import Telemetry, names, setup
+from consumer.telemetry.otlp import JoiningExporter
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
 Make = Callable[..., Delivery]
@@ -194,12 +196,14 @@ class Kept(MetricExporter):
     def __init__(self) -> None:
         super().__init__()
         self.exported: list[MetricsData] = []
+        self.flushed: list[float] = []
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 0, **_: Any) -> MetricExportResult:
         self.exported.append(metrics_data)
         return MetricExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: float = 0) -> bool:
+        self.flushed.append(timeout_millis)
         return True
 
     def shutdown(self, timeout_millis: float = 0, **_: Any) -> None:
@@ -223,3 +227,9 @@ async def test_an_exporter_gets_the_same_numbers_at_the_end(incoming: Make) -> N
     assert point.min == point.max == point.sum > 0
     assert point.start_time_unix_nano < point.time_unix_nano
     assert dict(point.attributes or {})["messaging.destination.name"] == "zeebe.commands"
+
+
+def test_a_flush_reaches_the_exporter() -> None:
+    kept = Kept()
+    assert JoiningExporter(kept, {}, AggregationTemporality.CUMULATIVE).force_flush(7)
+    assert kept.flushed == [7]
