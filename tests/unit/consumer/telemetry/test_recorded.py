@@ -16,11 +16,12 @@ import pytest
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.sdk.metrics.export import Histogram, Metric, MetricExportResult, MetricsData, Sum
 
-from consumer.core.message import Incoming, Reply
+from consumer.core.delivery import Delivery
+from consumer.core.message import Reply
 from consumer.telemetry import Telemetry, setup
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
-Make = Callable[..., Incoming]
+Make = Callable[..., Delivery]
 
 EXPOSITION = Path(__file__).with_name("exposition.txt")
 EXPORTED = Path(__file__).with_name("exported.txt")
@@ -78,8 +79,8 @@ async def scenario(telemetry: Telemetry, incoming: Make) -> None:
     telemetry.gauge("circuit.state", lambda: 1 / 0)
 
 
-def answering(reply: Reply) -> Callable[[Incoming], Any]:
-    async def handler(_: Incoming) -> Reply:
+def answering(reply: Reply) -> Callable[[Delivery], Any]:
+    async def handler(_: Delivery) -> Reply:
         return reply
 
     return handler

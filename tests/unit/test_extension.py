@@ -1,0 +1,116 @@
+"""What a new operation, and a new engine, touch: no more than the guide to the house says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import click
+import pytest
+
+from consumer.config import Zeebe
+from consumer.core.call import Call, RoutedEngine
+from consumer.core.delivery import Delivery
+from consumer.core.message import Reply
+from consumer.pipeline.handler import executing
+from consumer.zeebe import ZeebeEngine
+from consumer.zeebe.operations import OPERATIONS, Operation
+from consumer.zeebe.operations.row import rendered
+from consumer.zeebe.protocol import gateway_pb2 as pb
+from tests.fakes.gateway import FakeGateway
+from tests.unit.consumer.deliveries import delivery
+from zeebe_amqp import commands, envelope
+from zeebe_amqp.asyncapi import data
+from zeebe_amqp.cli import operations as command_line
+from zeebe_amqp.commands import COMMANDS, Command
+from zeebe_amqp.errors import Code, CommandError
+from zeebe_amqp.schema.fields import Key, Maybe, Name
+
+
+class Rouse(Command[Any], frozen=True, kw_only=True):
+    """Rouse whoever sleeps; a made-up operation."""
+
+    operation: ClassVar[str] = "rouse"
+    idempotent: ClassVar[bool] = True
+    exempt_from_limit: ClassVar[bool] = True
+
+    who: Name
+    instance_key: Maybe[Key] = None
+
+
+ROW = Operation(Rouse, lambda command: pb.BroadcastSignalRequest(signalName=command.who), rendered)
+"""With the command above, all that a new operation is."""
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, type[Command]]:
+    """The table of commands with one more: it is made from the list of types."""
+    table = {**COMMANDS, Rouse.operation: Rouse}
+    for module in (commands, envelope, command_line, data):
+        monkeypatch.setattr(module, "COMMANDS", table)
+    return table
+
+
+@pytest.fixture
+async def engine() -> Any:
+    async with FakeGateway() as gateway:
+        connected = ZeebeEngine(Zeebe(gateway.address, plaintext=True), operations={**OPERATIONS, "rouse": ROW})
+        yield connected
+        await connected.close()
+
+
+@pytest.mark.usefixtures("known")
+async def test_a_new_operation_is_a_command_and_a_row(engine: ZeebeEngine) -> None:
+    reply = await executing(engine)(delivery("rouse", {"who": "ann"}))
+    assert (reply.operation, reply.error) == ("rouse", None)
+    assert reply.data["key"] > 0
+
+
+@pytest.mark.usefixtures("known")
+async def test_what_is_wrong_with_it_is_said_as_for_all_others(engine: ZeebeEngine) -> None:
+    for given, field in (({}, "data.who"), ({"who": "a", "instanceKey": 1}, "data.instanceKey"), ({"whom": 1}, "data")):
+        with pytest.raises(CommandError) as raised:
+            await executing(engine)(delivery("rouse", given))
+        assert str((raised.value.details or {})["field"]).startswith(field), given
+
+
+@pytest.mark.usefixtures("known")
+def test_command_line_and_schemas_learn_it_from_its_type() -> None:
+    made = command_line.command("rouse")
+    assert isinstance(made, click.Command)
+    names = {parameter.name for parameter in made.params}
+    assert {"data_who", "data_instance_key"} <= names
+    assert "Rouse whoever sleeps" in (made.help or "")
+    assert {"who", "instanceKey"} <= set(data.schemas()["Rouse"]["properties"])
+
+
+class Bell:
+    """A made-up engine: all of a second interface's room that the others see."""
+
+    async def execute(self, call: Call) -> Any:
+        """Ring."""
+        call.sent = True
+        if getattr(call.command, "who", "") == "nobody":
+            raise CommandError(Code.NOT_FOUND, "nobody is there")
+        return {"rung": True}
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def rung() -> Bell:
+    return Bell()
+
+
+@pytest.mark.usefixtures("known")
+async def test_a_second_engine_is_a_room_and_a_line(engine: ZeebeEngine, rung: Bell) -> None:
+    handler = executing(RoutedEngine(engine, rung, lambda command: command.operation == "rouse"))
+
+    async def ask(request: Delivery) -> Reply:
+        return await handler(request)
+
+    assert await ask(delivery("rouse", {"who": "ann"})) == Reply("rouse", {"rung": True})
+    assert (await ask(delivery("topology"))).data["clusterSize"] == 1
+    with pytest.raises(CommandError, match="nobody is there"):
+        await ask(delivery("rouse", {"who": "nobody"}))
