@@ -17,7 +17,7 @@ from zeebe_amqp.reply import Reply
 CREATE = "CreateProcessInstance"
 
 
-class Gate:
+class Hold:
     """Holds the requests of an RPC that arrive at the gateway until it is opened."""
 
     def __init__(self, gateway: FakeGateway, rpc: str = CREATE) -> None:

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from scripts.rabbitmq import RabbitMQ
-from tests.integration.load import CREATE, Gate
+from tests.integration.load import CREATE, Hold
 from tests.integration.stage import Stage, eventually, staged
 from zeebe_amqp import Client, CreateInstance
 
@@ -56,7 +56,7 @@ async def test_calls_in_flight_survive_a_broker_in_trouble_and_run_once(
     reply_queue: str | None,
 ) -> None:
     commands, polls = stage.consumer.queues
-    before, gate = stage.gateway.count(CREATE), Gate(stage.gateway)
+    before, gate = stage.gateway.count(CREATE), Hold(stage.gateway)
     creates = [CreateInstance(bpmn_process_id=fault.__name__, variables={fault.__name__: n}) for n in range(TOTAL)]
     async with Client(stage.url, commands=commands, polls=polls, reply_queue=reply_queue, timeout=120) as client:
         calls = [asyncio.create_task(client.call(create)) for create in creates[:CALLS]]

@@ -24,7 +24,7 @@ from scripts.process import Process
 from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
 from tests.integration.caller import Caller
-from tests.integration.load import CREATE, Gate
+from tests.integration.load import CREATE, Hold
 from tests.integration.stage import TIMEOUT, UNMEASURED, Stage, create, eventually, staged
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code, Outcome
@@ -81,7 +81,7 @@ async def restarted(consumer: Consumer) -> None:
 
 
 async def test_the_same_request_runs_once_while_it_runs_and_after(any_stage: Stage) -> None:
-    name, gate = uuid.uuid4().hex, Gate(any_stage.gateway)
+    name, gate = uuid.uuid4().hex, Hold(any_stage.gateway)
     async with any_stage.caller() as caller:
         both = [asyncio.create_task(caller.request(create(id=name), **identified(name))) for _ in range(2)]
         await gate.reached()
@@ -129,7 +129,7 @@ async def test_two_consumers_with_one_redis_answer_for_each_other(
 ) -> None:
     async with staged(tmp_path, own_rabbitmq.url, LEDGER=redis.url) as stage:
         second = await stage.another(LEDGER=redis.url)
-        name, gate = uuid.uuid4().hex, Gate(stage.gateway)
+        name, gate = uuid.uuid4().hex, Hold(stage.gateway)
         async with stage.caller() as caller:
             # Queues hand out messages in turn, so both get some.
             calls = [asyncio.create_task(caller.request(create(id=name), **identified(name))) for _ in range(6)]
@@ -148,7 +148,7 @@ async def test_what_a_killed_consumer_ran_does_not_hold_up_the_other_one(
 ) -> None:
     settings = {"LEDGER": redis.url, "CONCURRENCY": "1", **UNMEASURED}
     async with staged(tmp_path, own_rabbitmq.url, **settings) as stage, stage.caller() as caller:
-        gate = Gate(stage.gateway)
+        gate = Hold(stage.gateway)
         cut = asyncio.create_task(caller.request(create(id="cut"), **identified(uuid.uuid4().hex)))
         await gate.reached()
         await stage.another(**settings)
@@ -177,7 +177,7 @@ async def test_an_answer_survives_the_process(stage: Stage) -> None:
 
 async def cut_off(stage: Stage, caller: Caller, rpc: str, body: bytes, **environment: str) -> AbstractIncomingMessage:
     """Kill the consumer while the gateway works on the request; the answer of the consumer after it."""
-    name, gate = uuid.uuid4().hex, Gate(stage.gateway, rpc)
+    name, gate = uuid.uuid4().hex, Hold(stage.gateway, rpc)
     call = asyncio.create_task(caller.request(body, **identified(name)))
     await gate.reached()
     await asyncio.to_thread(stage.consumer.kill)

@@ -23,7 +23,7 @@ from scripts.process import free_port
 from scripts.rabbitmq import RabbitMQ
 from tests.fakes.gateway import FakeGateway
 from tests.integration.caller import Caller
-from tests.integration.load import Gate, loaded
+from tests.integration.load import Hold, loaded
 from tests.integration.rawamqp import RawPublisher, content, short
 from tests.integration.stage import TIMEOUT, Stage, consumer_of, create, delete, eventually, staged
 from zeebe_amqp import __version__, wire
@@ -56,7 +56,7 @@ async def test_a_command_that_runs_when_the_connection_is_lost_is_not_cut_off_an
     stage: Stage, own_rabbitmq: RabbitMQ, identified: bool
 ) -> None:
     """The AMQP library cancels its callbacks with the connection, and acks on the old channel cannot be sent."""
-    gate = Gate(stage.gateway)
+    gate = Hold(stage.gateway)
     reply_to, number = f"test.replies.{uuid.uuid4().hex}", 5
     async with RawPublisher(stage.url) as raw, await aio_pika.connect(stage.url) as connection:
         channel = await connection.channel()
@@ -122,7 +122,7 @@ async def test_a_broker_in_trouble_under_load_loses_nothing_and_doubles_nothing(
 
 async def test_during_an_alarm_nothing_starts_and_afterwards_all_goes_on(stage: Stage, own_rabbitmq: RabbitMQ) -> None:
     async with stage.caller() as caller:
-        gate = Gate(stage.gateway)
+        gate = Hold(stage.gateway)
         calls = [asyncio.ensure_future(caller.request(create(id=n))) for n in range(40)]
         await gate.reached(16)
         await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.00001")
@@ -284,7 +284,7 @@ async def test_a_consumer_that_ends_under_load_finishes_what_runs_and_leaves_the
 
 
 async def test_what_does_not_end_within_the_grace_is_given_back(stage: Stage) -> None:
-    gate = Gate(stage.gateway)
+    gate = Hold(stage.gateway)
     short_lived = await stage.another(SHUTDOWN_GRACE="1s")
     await asyncio.to_thread(stage.consumer.stop)
     async with stage.caller() as caller:
@@ -298,7 +298,7 @@ async def test_what_does_not_end_within_the_grace_is_given_back(stage: Stage) ->
 
 
 async def test_a_second_signal_ends_it_at_once(stage: Stage) -> None:
-    gate = Gate(stage.gateway)
+    gate = Hold(stage.gateway)
     async with stage.caller() as caller:
         await caller.publish(create(id="held"))
         await gate.reached()

@@ -15,7 +15,7 @@ import pytest_asyncio
 from scripts.rabbitmq import RabbitMQ
 from tests.fakes.gateway import BUSY, Request, Step, answer, fail
 from tests.integration.caller import Caller
-from tests.integration.load import CREATE, Gate
+from tests.integration.load import CREATE, Hold
 from tests.integration.stage import TIMEOUT, Stage, create, eventually, staged
 from zeebe_amqp.reply import Reply
 
@@ -87,7 +87,7 @@ async def test_without_a_gateway_requests_stay_in_their_queue_and_are_served_whe
 
 async def test_what_nobody_waits_for_survives_an_outage_that_began_while_it_was_held(stage: Stage) -> None:
     async with stage.caller() as caller:
-        gate = Gate(stage.gateway)
+        gate = Hold(stage.gateway)
         calls = [asyncio.ensure_future(caller.request(create(id=number))) for number in range(CONCURRENCY)]
         await gate.reached(CONCURRENCY)
         for number in range(10):

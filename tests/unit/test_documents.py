@@ -159,3 +159,13 @@ def test_what_the_pages_install_can_be_installed_before_any_index_has_it() -> No
         found = re.search(r"'(?:\./contracts\[(.+)\]|zeebe-amqp\[(.+)\] @ git\+\S.*#subdirectory=contracts)'", line)
         assert found, f"{page}: {line}"
         assert set((found[1] or found[2]).split(",")) <= project["optional-dependencies"].keys(), f"{page}: {line}"
+
+
+def test_the_guide_to_the_house_names_what_is_there() -> None:
+    guide = (ROOT / "docs" / "design.md").read_text()
+    named = re.findall(r"`((?:consumer|contracts|tests|benchmarks|scripts)/[\w/]+\.py)(?::(\w+))?`", guide)
+    assert len(named) > 20
+    for path, function in named:
+        file = ROOT / path
+        assert file.exists(), path
+        assert re.search(rf"\b(def|class) {function}\b" if function else "", file.read_text()), (path, function)

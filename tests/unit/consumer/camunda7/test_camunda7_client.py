@@ -1,4 +1,4 @@
-"""The funnel to a Camunda 7 engine: what is sent, what is tried again, and what is known when it failed."""
+"""A Camunda 7 engine: what is sent, what is tried again, and what is known when it failed."""
 
 from __future__ import annotations
 

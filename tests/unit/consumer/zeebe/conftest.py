@@ -1,4 +1,4 @@
-"""A fake gateway, and a funnel connected to it that never really sleeps between attempts."""
+"""A fake gateway, and an engine connected to it that never really sleeps between attempts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests, texts and helpers that the tests of the funnel share."""
+"""Requests, texts and helpers that the tests of the engine share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DENIED = "Command 'COMPLETE' rejected with code 'NOT_FOUND': no such job was fou
 
 
 def connected(fake: FakeGateway, **rest: Any) -> ZeebeEngine:
-    """A funnel to that gateway, without luck in its delays."""
+    """An engine behind that gateway, without luck in its delays."""
     return ZeebeEngine(Zeebe(fake.address, plaintext=True), random=lambda: 1.0, **rest)
 
 

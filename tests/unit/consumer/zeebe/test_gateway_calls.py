@@ -1,4 +1,4 @@
-"""The funnel against a gateway that does what a test says: answers, refusals and retries."""
+"""The engine against a gateway that does what a test says: answers, refusals and retries."""
 
 from __future__ import annotations
 

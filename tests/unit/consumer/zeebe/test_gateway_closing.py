@@ -1,4 +1,4 @@
-"""Calls that are cancelled, and a funnel that is closed."""
+"""Calls that are cancelled, and an engine that is closed."""
 
 from __future__ import annotations
 
