@@ -45,6 +45,8 @@ def settle(reply: Reply, *, answerable: bool, idempotent: bool, waited: float, f
         return Settlement.ACK
     if _waits_for_gateway(reply.error):
         return Settlement.AGAIN if waited < MAX_WAIT else Settlement.BACK
+    if _is_crowded(reply.error):
+        return Settlement.DEAD
     if _may_run_again(reply.error, idempotent) and waited < forget_retry:
         return Settlement.AGAIN if waited < MAX_HOLD else Settlement.BACK
     return Settlement.DEAD
@@ -58,6 +60,11 @@ def _waits_for_gateway(error: Error) -> bool:
         and error.outcome is Outcome.NOT_EXECUTED
         and error.code in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
     )
+
+
+def _is_crowded(error: Error) -> bool:
+    """We refused it, so that it holds no place that others need: trying it again here would hold one."""
+    return error.source is Source.CONSUMER and error.code is Code.RESOURCE_EXHAUSTED
 
 
 def _may_run_again(error: Error, idempotent: bool) -> bool:

@@ -130,7 +130,7 @@ class Broker:
     async def _channel(self, connection: AbstractConnection, queue: str, lost: Lost) -> RawChannel:
         channel = connection.channel(publisher_confirms=False)
         await initialize(channel)
-        await channel.set_qos(prefetch_count=self._amqp.prefetch, timeout=RPC_TIMEOUT)
+        await channel.set_qos(prefetch_count=self._amqp.held(queue), timeout=RPC_TIMEOUT)
         raw = cast("RawChannel", await channel.get_underlay_channel())
         # A channel or consumer that ends (queue deleted, channel error) is set up anew with its connection.
         channel.close_callbacks.add(_closed(queue, lost))
