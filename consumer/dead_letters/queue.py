@@ -22,16 +22,26 @@ from aiormq.exceptions import (
 )
 from pamqp import encode
 from pamqp.commands import Basic
-from yarl import URL
 
 from consumer.config import Amqp
 from consumer.dead_letters.letter import DeadLetter
 from consumer.rabbitmq import properties
-from consumer.rabbitmq.connection import connect, logins
-from consumer.rabbitmq.inspection import BrokerError
-from consumer.rabbitmq.publisher import PUBLISH_TIMEOUT
 from zeebe_amqp import wire
-from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, LoginRefused, close, login, translated_errors
+from zeebe_amqp.amqp.connection import (
+    CONFIRM_TIMEOUT,
+    CONNECTION_ERRORS,
+    RPC_TIMEOUT,
+    BrokerError,
+    LoginRefused,
+    Unreachable,
+    close,
+    connect,
+    first_answer,
+    login,
+    logins,
+    tls_context,
+    translated_errors,
+)
 
 __all__ = ["MAX_RETURNS", "DeadLetters", "NotSent", "opened"]
 
@@ -119,7 +129,7 @@ class DeadLetters:
     async def _publish(self, letter: DeadLetter, queue: str, headers: Mapping[str, Any]) -> None:
         written = self._written(letter, headers)
         try:
-            async with _explained(PUBLISH_TIMEOUT):
+            async with _explained(CONFIRM_TIMEOUT):
                 # One at a time: the broker's returns are matched by the message id, and letters keep theirs.
                 await self._channel.basic_publish(letter.body, routing_key=queue, properties=written, mandatory=True)
         except PublishError as error:
@@ -176,7 +186,7 @@ async def opened(amqp: Amqp) -> AsyncIterator[DeadLetters]:
         async with _explained(RPC_TIMEOUT):
             await channel.initialize()
             raw = cast("RawChannel", await channel.get_underlay_channel())
-        letters = DeadLetters(raw, name, logins(amqp))
+        letters = DeadLetters(raw, name, logins(amqp.urls))
         try:
             yield letters
         finally:
@@ -190,16 +200,16 @@ async def opened(amqp: Amqp) -> AsyncIterator[DeadLetters]:
 
 
 async def _connected(amqp: Amqp) -> tuple[AbstractConnection, str | None]:
-    failures = []
-    for url in amqp.urls:
-        try:
-            with translated_errors():
-                return await connect(amqp, url, "zeebe-amqp dead letters"), login(url)
-        except LoginRefused as error:  # the other hosts have the same users
-            raise BrokerError(f"UNAUTHENTICATED: {error}; look at AMQP_URL") from error
-        except CONNECTION_ERRORS as error:
-            failures.append(f"{URL(url).host}:{URL(url).port}: {error or type(error).__name__}")
-    raise BrokerError(f"{'; '.join(failures)}; is the broker up, and AMQP_URL right?")
+    async def attempt(url: str) -> tuple[AbstractConnection, str | None]:
+        tls = tls_context(amqp.ca, amqp.cert, amqp.key)
+        return await connect(url, "zeebe-amqp dead letters", tls), login(url)
+
+    try:
+        return await first_answer(amqp.urls, attempt)
+    except LoginRefused as error:
+        raise BrokerError(f"UNAUTHENTICATED: {error}; look at AMQP_URL") from error
+    except Unreachable as error:
+        raise BrokerError(f"{error}; is the broker up, and AMQP_URL right?") from error
 
 
 @asynccontextmanager

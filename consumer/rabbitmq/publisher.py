@@ -15,16 +15,14 @@ from pamqp.commands import Basic
 
 from consumer.config import Amqp
 from consumer.pipeline.worker import PublishFailed
-from consumer.rabbitmq.connection import Link, Lost, initialize
+from consumer.rabbitmq.connection import initialize, reconnecting
 from consumer.rabbitmq.topology import declare_dead_letters
-from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, translated_errors
+from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, CONNECTION_ERRORS, translated_errors
+from zeebe_amqp.amqp.reconnecting import OnLost
 
 __all__ = ["Publisher", "Unroutable"]
 
 log = logging.getLogger(__name__)
-
-PUBLISH_TIMEOUT = 30.0
-"""Seconds to wait for the broker's confirm while it takes messages."""
 
 LOOK_AGAIN = 0.5
 """Seconds between two looks whether an alarm has ended."""
@@ -39,13 +37,15 @@ class Publisher:
 
     Args:
         amqp: addresses, and whether queues are declared.
+        confirm_timeout: seconds to wait for the broker's confirm while it takes messages.
     """
 
-    def __init__(self, amqp: Amqp) -> None:
+    def __init__(self, amqp: Amqp, confirm_timeout: float = CONFIRM_TIMEOUT) -> None:
         self._amqp = amqp
-        self._link = Link(amqp, "zeebe-amqp publish", self._opened)
+        self._confirm_timeout = confirm_timeout
+        self._connection = reconnecting(amqp, "zeebe-amqp publish", self._opened)
         self._channel: RawChannel | None = None
-        self._lost: Lost = lambda _: None
+        self._on_lost: OnLost = lambda _: None
         self._open = asyncio.Event()
 
     @property
@@ -65,32 +65,32 @@ class Publisher:
     @property
     def problem(self) -> str | None:
         """Why nothing can be published; None when it can."""
-        if self._link.problem is None and self.blocked:
+        if self._connection.problem is None and self.blocked:
             return "the broker takes no messages (memory or disk alarm)"
-        return self._link.problem
+        return self._connection.problem
 
     async def run(self) -> None:
         """Keep the connection open until cancelled."""
-        await self._link.run()
+        await self._connection.run()
 
     def renew(self, reason: str) -> None:
         """Open the connection anew, and with it declare what it needs."""
-        self._lost(reason)
+        self._on_lost(reason)
 
-    async def _opened(self, connection: AbstractConnection, lost: Lost) -> None:
+    async def _opened(self, connection: AbstractConnection, on_lost: OnLost) -> None:
         await declare_dead_letters(connection, self._amqp)
         channel = connection.channel(publisher_confirms=True, on_return_raises=True)
         await initialize(channel)
         raw = cast("RawChannel", await channel.get_underlay_channel())
-        channel.close_callbacks.add(lambda _, error=None: self._closed(raw, lost, error))
-        self._channel, self._lost = raw, lost
+        channel.close_callbacks.add(lambda _, error=None: self._closed(raw, on_lost, error))
+        self._channel, self._on_lost = raw, on_lost
         self._open.set()
 
-    def _closed(self, channel: RawChannel, lost: Lost, error: BaseException | None) -> None:
+    def _closed(self, channel: RawChannel, on_lost: OnLost, error: BaseException | None) -> None:
         if self._channel is channel:
             self._channel = None
             self._open.clear()
-        lost(f"the publishing channel closed: {error}")
+        on_lost(f"the publishing channel closed: {error}")
 
     async def ready(self) -> None:
         """Wait until something can be published: connected, and not blocked by an alarm of the broker."""
@@ -132,17 +132,17 @@ class Publisher:
 
     @asynccontextmanager
     async def _timeout(self) -> AsyncIterator[None]:
-        """Raise TimeoutError after PUBLISH_TIMEOUT, not counting an alarm: what was written then is taken after it."""
+        """Raise TimeoutError for a confirm that is late, not counting an alarm: what was written is taken after it."""
         loop = asyncio.get_running_loop()
 
         def look() -> None:
             if self.blocked:
-                timers.append(loop.call_later(PUBLISH_TIMEOUT, look))
+                timers.append(loop.call_later(self._confirm_timeout, look))
             else:
                 limit.reschedule(loop.time())
 
         async with asyncio.timeout(None) as limit:
-            timers = [loop.call_later(PUBLISH_TIMEOUT, look)]
+            timers = [loop.call_later(self._confirm_timeout, look)]
             try:
                 yield
             finally:

@@ -17,7 +17,6 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
-from consumer.rabbitmq.topology import REQUEST_QUEUE
 from scripts.consumer import Consumer
 from scripts.process import free_port
 from scripts.rabbitmq import RabbitMQ
@@ -180,7 +179,7 @@ async def test_a_queue_with_other_arguments_is_named_with_the_argument_until_it_
 ) -> None:
     name = f"test.{uuid.uuid4().hex}"
     async with await aio_pika.connect(own_rabbitmq.url) as connection:
-        other = {**REQUEST_QUEUE, "x-dead-letter-exchange": "elsewhere"}
+        other = {**wire.REQUEST_QUEUE, "x-dead-letter-exchange": "elsewhere"}
         await (await connection.channel()).declare_queue(name, durable=True, arguments=other)
     async with (
         FakeGateway() as gateway,

@@ -42,11 +42,10 @@ async def channel() -> FakeChannel:
 @pytest.fixture
 async def publisher(channel: FakeChannel, monkeypatch: pytest.MonkeyPatch) -> Publisher:
     """A publisher that is connected."""
-    monkeypatch.setattr(publishers, "PUBLISH_TIMEOUT", 0.01)
     monkeypatch.setattr(publishers, "LOOK_AGAIN", 0.001)
-    connected = Publisher(Amqp())
+    connected = Publisher(Amqp(), confirm_timeout=0.01)
     connected._channel = channel  # type: ignore[assignment]
-    connected._link.problem = None
+    connected._connection.problem = None
     connected._open.set()
     return connected
 
