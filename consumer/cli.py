@@ -24,7 +24,7 @@ from consumer.ledger import LedgerError, reset
 from consumer.telemetry import TelemetryError, logs
 from consumer.zeebe.operations import OPERATIONS
 from zeebe_amqp import __version__
-from zeebe_amqp.help import BriefGroup, Shared, summary
+from zeebe_amqp.cli.brief import BriefGroup, Shared, summary
 
 __all__ = ["main"]
 

@@ -20,12 +20,10 @@ from aiormq.exceptions import (
     DeliveryError,
     PublishError,
 )
-from pamqp import encode
 from pamqp.commands import Basic
 
 from consumer.config import Amqp
 from consumer.dead_letters.letter import DeadLetter
-from consumer.rabbitmq import properties
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import (
     CONFIRM_TIMEOUT,
@@ -42,20 +40,16 @@ from zeebe_amqp.amqp.connection import (
     tls_context,
     translated_errors,
 )
+from zeebe_amqp.amqp.headers import MAX_NAME, encoded_size
+from zeebe_amqp.amqp.tolerance import PROTOCOL_NAMES, malformed_properties, tolerate
 
 __all__ = ["MAX_RETURNS", "DeadLetters", "NotSent", "opened"]
 
 MAX_RETURNS = 10
 """How often a letter goes back to its queue before it is put anew; half of what brokers allow."""
 
-_LONGEST_NAME = 128
-"""Bytes of a header's name that the library writes; it cuts longer ones."""
-
 _MISSING = "the service declares it when it starts: is AMQP_URL the right broker and virtual host?"
 _KEPT = f"what was not reported as done is still in {wire.DEAD_LETTER!r}: try again"
-
-_SPOKEN = {"message_type": "type"}
-"""Properties that the library names otherwise than the protocol does."""
 
 
 class NotSent(Exception):
@@ -139,8 +133,8 @@ class DeadLetters:
 
     def _written(self, letter: DeadLetter, headers: Mapping[str, Any]) -> Basic.Properties:
         for name, value in headers.items():
-            if not _writable(name, value):
-                raise NotSent(f"its header {name[:_LONGEST_NAME]!r} cannot be written again as it was; drop it")
+            if encoded_size(name, value) is None:
+                raise NotSent(f"its header {name[:MAX_NAME]!r} cannot be written again as it was; drop it")
         kept = {**letter.properties, "delivery_mode": 2, "message_type": letter.properties.get("type")}
         for gone in ("type", "user_id"):  # only its owner may send a user_id
             kept.pop(gone, None)
@@ -153,23 +147,15 @@ class DeadLetters:
 
 def _letter(message: DeliveredMessage) -> DeadLetter:
     found = message.header.properties
-    values = {_SPOKEN.get(name, name): getattr(found, name) for name in Basic.Properties.attributes()}
+    values = {PROTOCOL_NAMES.get(name, name): getattr(found, name) for name in Basic.Properties.attributes()}
     return DeadLetter(
         body=message.body,
         headers=values.pop("headers") or {},
         properties={name: value for name, value in values.items() if value not in (None, "")},
         routing_key=message.routing_key or "",
         tag=int(message.delivery_tag or 0),
-        malformed_properties=properties.incoming(message, wire.DEAD_LETTER, 0).malformed_properties,
+        malformed_properties=malformed_properties(message.header),
     )
-
-
-def _writable(name: str, value: Any) -> bool:
-    try:
-        encode.field_table({name: value})
-    except Exception:  # whatever the encoder trips over
-        return False
-    return len(name.encode()) <= _LONGEST_NAME
 
 
 @asynccontextmanager
@@ -179,7 +165,7 @@ async def opened(amqp: Amqp) -> AsyncIterator[DeadLetters]:
     Raises:
         BrokerError: no host answered, the connection was lost, or the queue is missing or may not be used.
     """
-    properties.tolerate()
+    tolerate()
     connection, name = await _connected(amqp)
     try:
         channel = connection.channel(publisher_confirms=True, on_return_raises=True)

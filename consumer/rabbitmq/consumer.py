@@ -27,6 +27,7 @@ from consumer.rabbitmq.topology import declare_requests
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, logins, translated_errors
 from zeebe_amqp.amqp.reconnecting import OnLost
+from zeebe_amqp.amqp.tolerance import tolerate
 
 __all__ = ["Broker", "queue_names"]
 
@@ -95,7 +96,7 @@ class Broker:
         publishing: Publishing = lambda _, __: nullcontext({}),
         count: Count = lambda _, **__: None,
     ) -> None:
-        properties.tolerate()
+        tolerate()
         self._amqp = amqp
         self._max_depth = max_depth
         self._logins = logins(amqp.urls)

@@ -17,10 +17,10 @@ from tests.fakes.transport import TOPOLOGY, MemoryTransport, error, result
 from tests.unit.contracts.cli.program import ended
 from zeebe_amqp import Client, Outcome
 from zeebe_amqp.cli import exit_codes as exits
-from zeebe_amqp.cli import program
 from zeebe_amqp.cli.connection import Connection
 from zeebe_amqp.cli.output import Screen, compact, layout, timed
-from zeebe_amqp.cli.trace import traced
+from zeebe_amqp.cli.program import program
+from zeebe_amqp.client.trace_context import traced
 from zeebe_amqp.errors import Code, CommandError
 
 
