@@ -26,6 +26,7 @@ from tests.integration.load import Gate, loaded
 from tests.integration.rawamqp import RawPublisher, content, short
 from tests.integration.stage import TIMEOUT, Stage, consumer_of, create, delete, eventually, staged
 from zeebe_amqp import __version__, wire
+from zeebe_amqp.amqp.connection import connect
 from zeebe_amqp.reply import Reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -137,6 +138,22 @@ async def test_during_an_alarm_nothing_starts_and_afterwards_all_goes_on(stage: 
         assert set(stage.gateway.executions.values()) == {1}
         assert len(caller.arrived) == 40
         await ready(stage.consumer)
+
+
+async def test_a_connection_that_publishes_knows_of_an_alarm_and_of_its_end(own_rabbitmq: RabbitMQ) -> None:
+    connection = await connect(own_rabbitmq.url, "test alarm")
+    channel = await connection.channel(publisher_confirms=False)
+    assert not connection.alarm.is_on
+    await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.00001")
+    try:
+        # The broker tells those who publish.
+        await channel.default_exchange.publish(aio_pika.Message(b""), "no.such.queue", mandatory=False)
+        await eventually(lambda: connection.alarm.is_on, "the connection knows of the alarm")
+    finally:
+        await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.4")
+    async with asyncio.timeout(TIMEOUT):
+        await connection.alarm.over()
+    await connection.close()
 
 
 # --- queues -----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError, AuthenticationError, ProbableAuthenticationError
 from yarl import URL
 
+from zeebe_amqp.amqp.alarm import AlarmedConnection
 from zeebe_amqp.cancellation import being_cancelled, raise_if_cancelled
 
 __all__ = [
@@ -70,7 +71,7 @@ class BrokerError(Exception):
     """The broker cannot be used; the text says why and what to do, for an operator."""
 
 
-async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> AbstractConnection:
+async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> AlarmedConnection:
     """Open one connection.
 
     Args:
@@ -84,7 +85,12 @@ async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> Abs
     """
     query = {"heartbeat": str(HEARTBEAT), "name": name, **URL(url).query}
     try:
-        return await aio_pika.connect(URL(url).with_query(query), ssl_context=tls, timeout=CONNECT_TIMEOUT)
+        return await aio_pika.connect(
+            URL(url).with_query(query),
+            ssl_context=tls,
+            timeout=CONNECT_TIMEOUT,
+            connection_class=AlarmedConnection,
+        )
     except (AuthenticationError, ProbableAuthenticationError) as error:
         raise LoginRefused(_refusal(url, error)) from error
 

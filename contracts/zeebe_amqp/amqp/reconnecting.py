@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import cycle
 from typing import Final, NoReturn, TypeAlias
 
-from aio_pika.abc import AbstractConnection
 from yarl import URL
 
+from zeebe_amqp.amqp.alarm import AlarmedConnection
 from zeebe_amqp.amqp.connection import (
     CONNECTION_ERRORS,
     PORTS,
@@ -37,7 +37,7 @@ LONGEST_PAUSE: Final = 5.0
 OnLost: TypeAlias = Callable[[str], None]
 """Says why a connection is of no more use; it is then closed and opened anew. It is for one connection alone, however
 late it is called."""
-Opened: TypeAlias = Callable[[AbstractConnection, OnLost], Awaitable[None]]
+Opened: TypeAlias = Callable[[AlarmedConnection, OnLost], Awaitable[None]]
 """Sets up a new connection."""
 
 
@@ -81,7 +81,7 @@ class ReconnectingConnection:
         self._login_hint = login_hint
         self._pauses = first_pause, longest_pause
         self._sleep = sleep
-        self._connection: AbstractConnection | None = None
+        self._connection: AlarmedConnection | None = None
         self._task: asyncio.Task[NoReturn] | None = None
         self.problem: str | None = "not connected yet"
         """Why it is not usable; None while it is."""
