@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from aiormq.exceptions import AMQPConnectionError
 
-from consumer.config import Amqp
-from consumer.rabbitmq.connection import reconnecting
 from zeebe_amqp.amqp import reconnecting as module
 from zeebe_amqp.amqp.connection import LoginRefused, logins
 from zeebe_amqp.amqp.reconnecting import OnLost, ReconnectingConnection
@@ -216,20 +214,6 @@ async def test_each_connection_has_a_tls_context_of_its_own_since_certificates_a
     await scene.until(2)
     assert given == ["first", "second"]
     await scene.stop(running)
-
-
-async def test_the_service_names_its_setting_when_a_login_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuse(*_: object) -> Any:
-        raise LoginRefused("not you")
-
-    monkeypatch.setattr(module, "connect", refuse)
-    connection = reconnecting(Amqp(), "test", lambda *_: asyncio.sleep(0))
-    running = asyncio.create_task(connection.run())
-    while connection.refusal is None:  # noqa: ASYNC110 - nobody tells it
-        await asyncio.sleep(0)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    assert connection.problem == "UNAUTHENTICATED: not you; look at AMQP_URL"
 
 
 async def test_a_cancellation_that_the_library_turns_into_an_error_still_ends_it(
