@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from enum import Enum
 
+from zeebe_amqp.backoff import backoff
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 from zeebe_amqp.reply import Reply
 
@@ -71,4 +72,4 @@ def pause(attempt: int, random: Callable[[], float] = random.random) -> float:
 
     `random` gives numbers from 0 to 1.
     """
-    return min(MAX_PAUSE, 0.5 * 2.0 ** min(attempt, 10)) * (0.5 + random() / 2)
+    return backoff(attempt, 1.0, MAX_PAUSE, random=random)
