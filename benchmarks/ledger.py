@@ -68,7 +68,7 @@ async def memory(_: Path) -> AsyncIterator[Once]:
 @asynccontextmanager
 async def table(directory: Path) -> AsyncIterator[Once]:
     """The two writes, without another thread."""
-    opened, expires, record = Table(directory / "table.db", LIMITS), time.time() + 1e6, REPLY.encode()
+    opened, expires, record = Table(directory / "table.db"), time.time() + 1e6, REPLY.encode()
 
     async def once(name: str) -> None:
         for size, content in ((None, None), (len(record), record)):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from hashlib import blake2b
 from typing import Protocol
 
 from consumer.core.message import Reply
 
-__all__ = ["Claim", "Ledger", "LedgerError", "Limits", "State"]
+__all__ = ["Claim", "Ledger", "LedgerError", "Limits", "State", "hash_identity"]
 
 MIN_RUNNING = 3600.0
 """Seconds an unfinished entry is kept at least: longer than any command runs, and than a broker's restart takes."""
@@ -100,3 +101,9 @@ class Ledger(Protocol):
 
     async def close(self) -> None:
         """Write out what is pending and let go of the store."""
+
+
+def hash_identity(identity: str) -> bytes:
+    """The key of an identity, which may be any text."""
+    # Of one length, so that the number of entries bounds their bytes.
+    return blake2b(identity.encode(errors="surrogatepass"), digest_size=16).digest()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from consumer.core.message import Reply
 from consumer.ledger import codec
-from consumer.ledger.entry import Claim, Limits, State
+from consumer.ledger.entry import Claim, Limits, State, hash_identity
 
 __all__ = ["MemoryLedger"]
 
@@ -35,8 +35,8 @@ class MemoryLedger:
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
         self._clock = clock
-        self._running: dict[str, bytes] = {}
-        self._done: OrderedDict[str, _Entry] = OrderedDict()
+        self._running: dict[bytes, bytes] = {}
+        self._done: OrderedDict[bytes, _Entry] = OrderedDict()
         self._bytes = 0
 
     @property
@@ -57,29 +57,30 @@ class MemoryLedger:
     async def claim(self, identity: str, digest: bytes, *, rerun: bool = True) -> Claim:
         """See `Ledger.claim`."""
         self._expire()
-        entry = self._done.get(identity)
+        key = hash_identity(identity)
+        entry = self._done.get(key)
         if entry is not None:
             if entry.digest != digest:
                 return Claim(State.CONFLICT)
             return Claim(State.DONE, await codec.unpack(entry.record))
-        running = self._running.get(identity)
+        running = self._running.get(key)
         if running is None:
-            self._running[identity] = digest
+            self._running[key] = digest
             return Claim(State.NEW)
         return Claim(State.ORPHANED if running == digest else State.CONFLICT)
 
     async def finish(self, identity: str, reply: Reply) -> None:
         """See `Ledger.finish`."""
-        record = await codec.pack(reply)
-        digest = self._running.pop(identity)
-        self._done[identity] = _Entry(digest, record, self._clock() + self._limits.ttl)
+        key, record = hash_identity(identity), await codec.pack(reply)
+        digest = self._running.pop(key)
+        self._done[key] = _Entry(digest, record, self._clock() + self._limits.ttl)
         self._bytes += len(record)
         while len(self._done) > self._limits.max_entries or self._bytes > self._limits.max_bytes:
             self._forget_oldest()
 
     async def release(self, identity: str) -> None:
         """See `Ledger.release`."""
-        self._running.pop(identity, None)
+        self._running.pop(hash_identity(identity), None)
 
     async def close(self) -> None:
         """Nothing to write out."""

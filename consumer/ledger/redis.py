@@ -6,7 +6,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +16,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from consumer.core.message import Reply
 from consumer.ledger import codec, scripts
-from consumer.ledger.entry import Claim, LedgerError, Limits, State
+from consumer.ledger.entry import Claim, LedgerError, Limits, State, hash_identity
 
 __all__ = ["RedisLedger"]
 
@@ -245,8 +244,7 @@ def _pool(url: str) -> BlockingConnectionPool:
 
 
 def _key(identity: str) -> str:
-    # Of one length, so that the number of entries bounds their bytes.
-    return scripts.ENTRY + blake2b(identity.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    return scripts.ENTRY + hash_identity(identity).hex()
 
 
 def _milliseconds(seconds: float) -> int:

@@ -8,13 +8,12 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 from consumer.core.message import Reply
 from consumer.ledger import codec
-from consumer.ledger.entry import Claim, LedgerError, Limits, State
-from consumer.ledger.table import GROUP, Found, LedgerRow, Table
+from consumer.ledger.entry import Claim, LedgerError, Limits, State, hash_identity
+from consumer.ledger.table import GROUP, TRIMMED_AT_ONCE, Found, LedgerRow, Table
 from consumer.ledger.thread import Worker
 
 __all__ = ["SqliteLedger"]
@@ -23,6 +22,9 @@ log = logging.getLogger(__name__)
 
 RETRY = 1.0
 """Seconds between two attempts to mend a ledger."""
+
+SLACK = 100
+"""A hundredth of what may be kept is written between two looks at how much there is, at most."""
 
 PROBE: LedgerRow = (b"probe", b"", b"", 0.0, 0, None)
 """A release of nothing: written to see whether anything can be."""
@@ -59,6 +61,7 @@ class SqliteLedger:
         self._waiting: list[_Order] = []
         self._unwritten: list[LedgerRow] = []
         self._closing, self._well, self._ill = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._rows_since = self._bytes_since = 0
         self._table: Table
         self._thread: Worker
         self._is_open = False
@@ -73,7 +76,7 @@ class SqliteLedger:
         """See `Ledger.start`."""
         self._thread = Worker("ledger")
         try:
-            self._table = await self._thread.call(Table, self._path, self._limits)
+            self._table = await self._thread.call(Table, self._path)
         except LedgerError:
             self._thread.close()
             raise
@@ -93,7 +96,7 @@ class SqliteLedger:
         """See `Ledger.claim`."""
         if self.problem is not None:
             raise LedgerError(self.problem)
-        key, expires = _key(identity), self._clock() + self._limits.running_ttl
+        key, expires = hash_identity(identity), self._clock() + self._limits.running_ttl
         answer = self._put((key, digest, self._owner, expires, None, None))
         try:
             found = await answer
@@ -119,13 +122,13 @@ class SqliteLedger:
 
     async def finish(self, identity: str, reply: Reply) -> None:
         """See `Ledger.finish`."""
-        key, record = _key(identity), await codec.pack(reply)
+        key, record = hash_identity(identity), await codec.pack(reply)
         expires = self._clock() + self._limits.ttl
         await self._put((key, self._running.pop(key), self._owner, expires, len(record), record))
 
     async def release(self, identity: str) -> None:
         """See `Ledger.release`."""
-        key = _key(identity)
+        key = hash_identity(identity)
         digest = self._running.pop(key, None)
         if digest is not None:
             await self._put(self._release(key, digest))
@@ -169,8 +172,17 @@ class SqliteLedger:
         answers = await self._thread.call(_written, self._table, group, now)
         for order, answer in zip(group, answers, strict=True):
             self._tell(order, answer)
-        if self._table.due:
-            await self._thread.call(self._table.sweep, now)
+        self._rows_since += len(group)
+        self._bytes_since += sum(order.row[4] or 0 for order in group)
+        if self._is_due:
+            self._rows_since = self._bytes_since = 0
+            await self._thread.call(self._table.trim, now, self._limits)
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether enough was written since it was last trimmed."""
+        many = min(self._limits.max_entries // SLACK, TRIMMED_AT_ONCE // 2)
+        return self._rows_since > many or self._bytes_since > self._limits.max_bytes // SLACK
 
     def _tell(self, order: _Order, answer: Found | None) -> None:
         if not order.answer.done():
@@ -207,7 +219,7 @@ class SqliteLedger:
         while self.problem is not None and not self._closing.is_set():
             rows = [PROBE, *self._unwritten]
             try:
-                self._table = await self._thread.call(_reopened, self._table, self._path, self._limits, rows)
+                self._table = await self._thread.call(_reopened, self._table, self._path, rows)
             except Exception as error:
                 self.problem = f"the ledger {self._path} cannot be written: {error}"
                 await self._rest()
@@ -228,11 +240,6 @@ class SqliteLedger:
             return
 
 
-def _key(identity: str) -> bytes:
-    # Of one length, so that the number of entries bounds their bytes.
-    return blake2b(identity.encode(errors="surrogatepass"), digest_size=16).digest()
-
-
 def _written(table: Table, group: Sequence[_Order], now: float) -> list[Found | None]:
     """Write a group; per order what a claim found in its place, None when it is new."""
     if table.write([order.row for order in group], now):
@@ -240,10 +247,10 @@ def _written(table: Table, group: Sequence[_Order], now: float) -> list[Found | 
     return [table.find(order.row[0]) if order.is_claim else None for order in group]
 
 
-def _reopened(table: Table, path: Path, limits: Limits, rows: list[LedgerRow]) -> Table:
+def _reopened(table: Table, path: Path, rows: list[LedgerRow]) -> Table:
     """The table anew, with `rows` written: a new connection mends more than an old one."""
     table.close()
-    opened = Table(path, limits, check=False)
+    opened = Table(path, check=False)
     try:
         for start in range(0, len(rows), GROUP):
             opened.write(rows[start : start + GROUP], 0.0)

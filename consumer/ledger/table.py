@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from consumer.ledger.entry import LedgerError, Limits
 
-__all__ = ["GROUP", "Found", "LedgerRow", "Table", "files", "in_use"]
+__all__ = ["GROUP", "TRIMMED_AT_ONCE", "Found", "LedgerRow", "Table", "files", "in_use"]
 
 GROUP = 128
 """Rows written in one transaction, at most."""
@@ -23,11 +23,8 @@ APPLICATION = 0x5A424C47
 VERSION = 1
 """Of the schema."""
 
-SWEPT_AT_ONCE = 1000
+TRIMMED_AT_ONCE = 1000
 """Entries removed in one go, at most: claims wait meanwhile."""
-
-SLACK = 100
-"""A hundredth of what may be kept is written between two looks at how much there is, at most."""
 
 SCHEMA = f"""
 CREATE TABLE entries (
@@ -95,7 +92,6 @@ class Table:
 
     Args:
         path: the file; it and its folder are made, readable by this user only, when they are missing.
-        limits: how much is kept.
         check: read all of the file to see whether it is sound; takes about a second per gigabyte.
 
     Raises:
@@ -103,11 +99,10 @@ class Table:
     """
 
     entries: int
-    """Finished ones that are in it, also those that have expired and were not swept yet."""
+    """Finished ones that are in it, also those that have expired and were not removed yet."""
 
-    def __init__(self, path: Path, limits: Limits, *, check: bool = True) -> None:
+    def __init__(self, path: Path, *, check: bool = True) -> None:
         self._path = path
-        self._limits = limits
         try:
             self._create()
             # Every statement is a transaction of its own: a group is one statement.
@@ -125,7 +120,6 @@ class Table:
         except BaseException:
             self._connection.close()
             raise
-        self._rows_since = self._bytes_since = 0
 
     def _create(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -187,8 +181,6 @@ class Table:
         sizes = [row[4] for row in rows if row[5] is not None]
         self.entries += len(sizes)
         self._bytes += sum(size or 0 for size in sizes)
-        self._rows_since += len(rows)
-        self._bytes_since += sum(size or 0 for size in sizes)
         return written == len(rows)
 
     def _assert_there(self) -> None:
@@ -202,26 +194,19 @@ class Table:
         row = self._connection.execute(query, (key,)).fetchone()
         return None if row is None else Found(*row)
 
-    @property
-    def due(self) -> bool:
-        """Whether enough was written since the last `sweep`."""
-        many = min(self._limits.max_entries // SLACK, SWEPT_AT_ONCE // 2)
-        return self._rows_since > many or self._bytes_since > self._limits.max_bytes // SLACK
-
-    def sweep(self, now: float) -> None:
-        """Remove what has expired, and the oldest answers of what is too much.
+    def trim(self, now: float, limits: Limits) -> None:
+        """Remove what has expired, and the oldest answers of what is too much; so many at once, at most.
 
         Raises:
             sqlite3.Error: it could not be removed.
         """
-        self._rows_since = self._bytes_since = 0
-        self._remove(EXPIRED, (now, SWEPT_AT_ONCE))
-        if self._too_much:
+        self._remove(EXPIRED, (now, TRIMMED_AT_ONCE))
+        if self._exceeds(limits):
             # What we added up is too high by what a claim took the place of: only now is the exact number worth it.
             self.entries, self._bytes = self._counted()
-        if self._too_much:
-            excess = (self.entries - self._limits.max_entries, self._bytes - self._limits.max_bytes)
-            self._remove(OLDEST, (SWEPT_AT_ONCE, *excess))
+        if self._exceeds(limits):
+            excess = (self.entries - limits.max_entries, self._bytes - limits.max_bytes)
+            self._remove(OLDEST, (TRIMMED_AT_ONCE, *excess))
 
     def _remove(self, statement: str, values: tuple[float, ...]) -> None:
         # An unfinished entry has no size, and was never counted.
@@ -229,9 +214,8 @@ class Table:
         self.entries -= len(sizes)
         self._bytes -= sum(sizes)
 
-    @property
-    def _too_much(self) -> bool:
-        return self.entries > self._limits.max_entries or self._bytes > self._limits.max_bytes
+    def _exceeds(self, limits: Limits) -> bool:
+        return self.entries > limits.max_entries or self._bytes > limits.max_bytes
 
     def _counted(self) -> tuple[int, int]:
         entries, size = self._connection.execute("SELECT count(size), total(size) FROM entries").fetchone()

@@ -98,7 +98,7 @@ async def test_a_second_process_on_the_same_file_is_refused_and_the_first_goes_o
     ledger: SqliteLedger, path: Path
 ) -> None:
     program = "import sys; from pathlib import Path; from consumer.ledger.table import Table\n"
-    program += "from consumer.ledger import Limits; Table(Path(sys.argv[1]), Limits(1))"
+    program += "Table(Path(sys.argv[1]))"
     done = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", program, str(path)], check=False, capture_output=True, text=True
     )
@@ -238,13 +238,13 @@ async def test_it_stays_in_trouble_while_another_process_has_taken_the_file(ledg
     await ledger.ready()
 
 
-async def test_a_failing_sweep_is_a_problem_too(ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: table.Table, now: float) -> None:
-        raise sqlite3.OperationalError("no sweeping")
+async def test_a_failing_trim_is_a_problem_too(ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("no trimming")
 
     with monkeypatch.context() as patch:
-        patch.setattr(table.Table, "sweep", fail)
-        patch.setattr(table, "SWEPT_AT_ONCE", 0)
+        patch.setattr(table.Table, "trim", fail)
+        patch.setattr(sqlite, "TRIMMED_AT_ONCE", 0)
         assert (await ledger.claim("a", DIGEST)).state is State.NEW
         await until(lambda: ledger.problem is not None)
     await ledger.ready()
