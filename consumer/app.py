@@ -18,7 +18,7 @@ from consumer.core.engines import Engines
 from consumer.core.limiter import AimdLimit
 from consumer.core.message import Handler, Incoming
 from consumer.health import Health
-from consumer.ledger import Limits, TimedLedger, open_ledger
+from consumer.ledger import Limits, open_ledger
 from consumer.pipeline.handler import guarded, recovered
 from consumer.pipeline.idempotency import once
 from consumer.pipeline.limited import limited
@@ -62,7 +62,7 @@ class Service:
         self._camunda7 = None if other is None else Camunda7(other, watch.calling)
         self._operations = OPERATIONS if other is None else with_camunda7(every=other.every)
         limits = Limits(settings.ledger_ttl, settings.ledger_max_entries, settings.ledger_max_bytes)
-        self.ledger = TimedLedger(open_ledger(settings.ledger, limits), watch.record)
+        self.ledger = open_ledger(settings.ledger, limits, watch.record)
         self.broker = Broker(
             settings.amqp,
             max_depth=settings.max_depth,

@@ -8,11 +8,11 @@ import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
 
 from consumer.ledger.entry import LedgerError, Limits
+from consumer.ledger.store import TRIMMED_AT_ONCE, Found, LedgerRow
 
-__all__ = ["GROUP", "TRIMMED_AT_ONCE", "Found", "LedgerRow", "Table", "files", "in_use"]
+__all__ = ["GROUP", "Table", "files", "in_use"]
 
 GROUP = 128
 """Rows written in one transaction, at most."""
@@ -22,9 +22,6 @@ APPLICATION = 0x5A424C47
 
 VERSION = 1
 """Of the schema."""
-
-TRIMMED_AT_ONCE = 1000
-"""Entries removed in one go, at most: claims wait meanwhile."""
 
 SCHEMA = f"""
 CREATE TABLE entries (
@@ -61,17 +58,6 @@ DELETE FROM entries WHERE rowid IN (
 """
 """Removes the oldest answers: so many as are too many, and until so many bytes are gone."""
 
-LedgerRow: TypeAlias = tuple[bytes, bytes, bytes, float, int | None, bytes | None]
-"""Key, digest, owner, expiry, size and record. No size = a claim; expiry 0 = a release."""
-
-
-class Found(NamedTuple):
-    """An entry as it stands in the table; `record` is None while it runs."""
-
-    digest: bytes
-    owner: bytes
-    record: bytes | None
-
 
 @lru_cache(maxsize=GROUP)
 def _upsert(rows: int) -> str:
@@ -82,8 +68,11 @@ def _upsert(rows: int) -> str:
         + ", ".join(["(?, ?, ?, ?, ?, ?)"] * rows)
         + " ON CONFLICT (key) DO UPDATE SET digest = excluded.digest, owner = excluded.owner,"
         " expires = excluded.expires, size = excluded.size, record = excluded.record"
-        # A claim takes the place of what has expired, and of nothing else.
-        " WHERE excluded.size IS NOT NULL OR entries.expires <= ?"
+        # What has finished is written in any case. A claim takes the place of what has expired, and of nothing else. A
+        # release is a claim that has expired already; it takes the place of its owner's claim.
+        " WHERE excluded.size IS NOT NULL"
+        " OR (excluded.expires > 0 AND entries.expires <= ?)"
+        " OR (excluded.expires = 0 AND entries.size IS NULL AND entries.owner = excluded.owner)"
     )
 
 
@@ -167,20 +156,21 @@ class Table:
             raise LedgerError(_refusal(self._path, error)) from error
 
     def write(self, rows: Sequence[LedgerRow], now: float) -> bool:
-        """Write a group of rows in one transaction; claims of what is there already change nothing.
+        """Write a group of rows in one transaction; one without a record that expires at 0 is a release.
 
         Returns:
-            Whether every row was written: false when a claim was not.
+            Whether every row was written: false when something else is in a claim's place.
 
         Raises:
             sqlite3.Error: nothing was written.
         """
         self._assert_there()
-        values = [value for row in rows for value in row]
+        sizes = [None if row.record is None else len(row.record) for row in rows]
+        values = [value for row, size in zip(rows, sizes, strict=True) for value in (*row[:4], size, row[4])]
         written = self._connection.execute(_upsert(len(rows)), [*values, now]).rowcount
-        sizes = [row[4] for row in rows if row[5] is not None]
-        self.entries += len(sizes)
-        self._bytes += sum(size or 0 for size in sizes)
+        finished = [size for size in sizes if size is not None]
+        self.entries += len(finished)
+        self._bytes += sum(finished)
         return written == len(rows)
 
     def _assert_there(self) -> None:
@@ -193,6 +183,10 @@ class Table:
         query = "SELECT digest, owner, record FROM entries WHERE key = ?"
         row = self._connection.execute(query, (key,)).fetchone()
         return None if row is None else Found(*row)
+
+    def take_over(self, key: bytes, owner: bytes) -> None:
+        """Make `owner` the owner of the entry `key`."""
+        self._connection.execute("UPDATE entries SET owner = ? WHERE key = ?", (owner, key))
 
     def trim(self, now: float, limits: Limits) -> None:
         """Remove what has expired, and the oldest answers of what is too much; so many at once, at most.
