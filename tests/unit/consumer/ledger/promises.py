@@ -168,6 +168,16 @@ class LedgerPromises:
             sizes.append(ledger.size)
         assert sizes == [1, 2, 3, 3, 3]
 
+    async def test_what_was_released_never_counts(self, place: Place) -> None:
+        ledger = await place.open(limits(max_entries=3))
+        for name in "abcde":
+            await ledger.claim(name, DIGEST)
+            await ledger.release(name)
+        await ledger.claim("f", DIGEST)
+        await ledger.finish("f", Reply("x"))
+        await ledger.claim("g", DIGEST)
+        assert ledger.size == 1
+
     async def test_an_identity_may_be_any_text(self, ledger: Ledger) -> None:
         names = ["", "\0", "ä", "a" * 10_000, "\ud800", "5:a:b"]
         assert {(await ledger.claim(name, DIGEST)).state for name in names} == {State.NEW}
