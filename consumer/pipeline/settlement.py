@@ -53,12 +53,10 @@ def settle(reply: Reply, *, answerable: bool, idempotent: bool, waited: float, f
 
 def _waits_for_gateway(error: Error) -> bool:
     """The gateway is away or refuses for load: everything waits, so this request waits too."""
-    return (
-        error.source is Source.GATEWAY
-        and error.retryable
-        and error.outcome is Outcome.NOT_EXECUTED
-        and error.code in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
-    )
+    # That it is away we may say ourselves, of a proxy that answers in its place; its load only it knows.
+    away = error.code is Code.UNAVAILABLE
+    refuses = error.code is Code.RESOURCE_EXHAUSTED and error.source is Source.GATEWAY
+    return error.retryable and error.outcome is Outcome.NOT_EXECUTED and (away or refuses)
 
 
 def _may_run_again(error: Error, idempotent: bool) -> bool:
