@@ -24,9 +24,9 @@ from rich.console import Console
 from rich.table import Table as Printed
 
 from consumer.core.message import Reply
-from consumer.ledger import Ledger, Limits, MemoryLedger
+from consumer.ledger import Ledger, Limits, open_ledger
 from consumer.ledger.codec import stored
-from consumer.ledger.sqlite import SqliteLedger
+from consumer.ledger.store import LedgerRow
 from consumer.ledger.table import Table
 from consumer.ledger.thread import Worker
 
@@ -53,7 +53,7 @@ def _of(ledger: Ledger) -> Once:
 @asynccontextmanager
 async def file(directory: Path) -> AsyncIterator[Once]:
     """The ledger in a file."""
-    ledger = SqliteLedger(directory / "ledger.db", LIMITS)
+    ledger = open_ledger(f"sqlite:///{directory / 'ledger.db'}", LIMITS)
     await ledger.start()
     yield _of(ledger)
     await ledger.close()
@@ -62,17 +62,17 @@ async def file(directory: Path) -> AsyncIterator[Once]:
 @asynccontextmanager
 async def memory(_: Path) -> AsyncIterator[Once]:
     """The ledger in memory."""
-    yield _of(MemoryLedger(LIMITS))
+    yield _of(open_ledger("memory://", LIMITS))
 
 
 @asynccontextmanager
 async def table(directory: Path) -> AsyncIterator[Once]:
     """The two writes, without another thread."""
-    opened, expires, record = Table(directory / "table.db", LIMITS), time.time() + 1e6, REPLY.encode()
+    opened, expires, record = Table(directory / "table.db"), time.time() + 1e6, REPLY.encode()
 
     async def once(name: str) -> None:
-        for size, content in ((None, None), (len(record), record)):
-            opened.write([(name.encode(), DIGEST, b"owner", expires, size, content)], time.time())
+        for content in (None, record):
+            opened.write([LedgerRow(name.encode(), DIGEST, b"owner", expires, content)], time.time())
 
     yield once
     opened.close()

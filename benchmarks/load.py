@@ -14,15 +14,9 @@ import uvloop
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from pamqp.commands import Basic
 
+from zeebe_amqp import wire
+
 ENVELOPE = b'{"operation":"create-instance","data":{"bpmnProcessId":"order","variables":{"id":7}}}'
-QUEUE = {
-    "x-queue-type": "quorum",
-    "x-delivery-limit": 20,
-    "x-dead-letter-exchange": "zeebe.dead",
-    "x-dead-letter-strategy": "at-least-once",
-    "x-overflow": "reject-publish",
-}
-"""The request queue's arguments, as in the contract."""
 
 
 def run(program: Coroutine[Any, Any, None]) -> None:
@@ -33,7 +27,7 @@ def run(program: Coroutine[Any, Any, None]) -> None:
 
 async def declare(channel: AbstractChannel, queue: str) -> None:
     """Declare a request queue as the service does."""
-    await channel.queue_declare(queue, durable=True, arguments=QUEUE)
+    await channel.queue_declare(queue, durable=True, arguments=wire.queue_arguments(queue))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from consumer.core.delivery import Delivery, Handler
 from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message
 from consumer.health import Health
-from consumer.ledger import Limits, TimedLedger, open_ledger
+from consumer.ledger import Limits, open_ledger
 from consumer.pipeline.handler import executing
 from consumer.pipeline.idempotency import idempotent
 from consumer.pipeline.middleware import compose, guarded, recovered
@@ -55,7 +55,7 @@ class Service:
         self.zeebe = ZeebeEngine(settings.zeebe, watch.calling)
         self.engine = self._engine()
         limits = Limits(settings.ledger_ttl, settings.ledger_max_entries, settings.ledger_max_bytes)
-        self.ledger = TimedLedger(open_ledger(settings.ledger, limits), watch.record)
+        self.ledger = open_ledger(settings.ledger, limits, watch.record)
         self.broker = Broker(
             settings.amqp,
             max_depth=settings.max_depth,

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from consumer.camunda7 import Camunda7Engine
 from consumer.config import Camunda7, Settings, Zeebe
-from consumer.rabbitmq import BrokerError, inspect
+from consumer.rabbitmq import inspect
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.hints import PLAINTEXT_MARK, hint
 from consumer.zeebe.protocol.gateway_pb2 import TopologyResponse
+from zeebe_amqp.amqp.connection import BrokerError
 from zeebe_amqp.errors import CommandError
 
 __all__ = ["Finding", "check"]

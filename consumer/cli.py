@@ -23,8 +23,8 @@ from consumer.health import HealthError
 from consumer.ledger import LedgerError, reset
 from consumer.telemetry import TelemetryError, logs
 from zeebe_amqp import __version__
+from zeebe_amqp.cli.brief import BriefGroup, Shared, summary
 from zeebe_amqp.commands import COMMANDS
-from zeebe_amqp.help import BriefGroup, Shared, summary
 
 __all__ = ["main"]
 

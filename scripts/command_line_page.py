@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import click
 
 from zeebe_amqp.cli import exit_codes as exits
-from zeebe_amqp.cli import program
 from zeebe_amqp.cli.connection import CONNECTION, REQUEST
 from zeebe_amqp.cli.examples import PROGRAM
 from zeebe_amqp.cli.help import Explained
 from zeebe_amqp.cli.operations import SENDING
+from zeebe_amqp.cli.program import program
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import Code
 

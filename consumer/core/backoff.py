@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from zeebe_amqp.backoff import backoff
+
 ATTEMPTS = 5
 """Attempts of one call, the first one included."""
 FIRST_DELAY = 0.1
@@ -14,4 +16,4 @@ MAX_DELAY = 5.0
 def delay(made: int, random: Callable[[], float]) -> float:
     """Seconds to wait after `made` attempts; `random` gives numbers from 0 to 1."""
     # Full jitter: consumers that failed together must not come back together.
-    return random() * min(MAX_DELAY, FIRST_DELAY * GROWTH ** (made - 1))
+    return backoff(made, FIRST_DELAY, MAX_DELAY, growth=GROWTH, jitter=1.0, random=random)

@@ -13,8 +13,8 @@ THRESHOLD = 5
 class CircuitBreaker:
     """Counts attempts that found no gateway; `opened` and `closed` wait for what it says.
 
-    Only attempts that reached nobody count. What a gateway answers, even UNAVAILABLE, proves that it is there:
-    otherwise one caller's bad keys would stop everyone.
+    Only attempts that reached nobody count, or something that is no gateway, such as a proxy with a page. What a
+    gateway answers, even UNAVAILABLE, proves that it is there: otherwise one caller's bad keys would stop everyone.
     """
 
     def __init__(self, threshold: int = THRESHOLD) -> None:

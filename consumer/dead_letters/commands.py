@@ -14,8 +14,8 @@ from consumer.config import Settings
 from consumer.dead_letters.letter import MAX_REPLAYS, DeadLetter, Filter, ReplayPolicy
 from consumer.dead_letters.queue import DeadLetters, NotSent, opened
 from consumer.dead_letters.view import Report, details, row
-from consumer.rabbitmq import BrokerError
 from zeebe_amqp import wire
+from zeebe_amqp.amqp.connection import BrokerError
 from zeebe_amqp.schema.durations import milliseconds
 
 __all__ = ["COMMANDS"]

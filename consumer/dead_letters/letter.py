@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from consumer.core.sender import DELIVERY_COUNTS, count, of_broker, text, validated
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["MAX_REPLAYS", "DeadLetter", "Filter", "ReplayPolicy", "of_broker", "validated"]
+__all__ = ["MAX_REPLAYS", "DeadLetter", "Filter", "ReplayPolicy"]
 
 MAX_REPLAYS = 5
 """How often a dead letter is replayed, unless forced."""
@@ -22,26 +23,6 @@ _REASONS = frozenset(
     {wire.ERROR_CODE, wire.ERROR_MESSAGE, wire.ERROR_SOURCE, wire.ERROR_OUTCOME, wire.OPERATION, wire.FAILED_AT}
 )
 """Headers that say why a letter is dead; a request that runs again has no reason yet."""
-
-_COUNTS = ("x-delivery-count", "x-acquired-count")
-_BROKERS = ("x-death", "x-first-death-", "x-last-death-", *_COUNTS)
-"""How the names of headers begin that the broker adds; it would take them for its own if they were sent."""
-
-
-def of_broker(name: str) -> bool:
-    """Whether a header is the broker's own account of what became of a message."""
-    return name.startswith(_BROKERS)
-
-
-def validated(user_id: str | None, headers: Mapping[str, Any], own: Collection[str]) -> str | None:
-    """Who sent a message, as far as the broker validated it; None when it named nobody.
-
-    What one of our logins sent again counts as sent by who sent it first; nobody else who claims that is believed.
-    """
-    resent = _count(headers.get(wire.REPLAYS)) or wire.ORIGINAL_QUEUE in headers
-    if user_id in own and resent:
-        return _text(headers.get(wire.ORIGINAL_USER_ID))
-    return user_id
 
 
 @dataclass(frozen=True)
@@ -61,7 +42,7 @@ class DeadLetter:
     @cached_property
     def id(self) -> str:
         """What it is called here: its `request-id`, else its `message_id`, else a digest of its body."""
-        known = _text(self.headers.get(wire.REQUEST_ID)) or _text(self.properties.get("message_id"))
+        known = text(self.headers.get(wire.REQUEST_ID)) or text(self.properties.get("message_id"))
         return known or hashlib.sha256(self.body).hexdigest()[:16]
 
     @property
@@ -72,19 +53,19 @@ class DeadLetter:
     def sender(self, own: Collection[str]) -> str | None:
         """Who sent the request, as a broker validated it; None when it named nobody. `own` are our logins."""
         if self.ours:
-            return _text(self.headers.get(wire.ORIGINAL_USER_ID))
-        return validated(_text(self.properties.get("user_id")), self.headers, own)
+            return text(self.headers.get(wire.ORIGINAL_USER_ID))
+        return validated(text(self.properties.get("user_id")), self.headers, own)
 
     @property
     def origin(self) -> str | None:
         """The request queue that it came from; None when nothing tells."""
         if self.routing_key == wire.DEAD_LETTER:  # it was put here by name, not by an exchange
-            return _text(self.headers.get(wire.ORIGINAL_QUEUE)) or self._died_in
+            return text(self.headers.get(wire.ORIGINAL_QUEUE)) or self._died_in
         return self.routing_key if self.ours else self._died_in or self.routing_key or None
 
     @property
     def _died_in(self) -> str | None:
-        return _text(self._death.get("queue")) or _text(self.headers.get("x-first-death-queue"))
+        return text(self._death.get("queue")) or text(self.headers.get("x-first-death-queue"))
 
     @property
     def _death(self) -> Mapping[str, Any]:
@@ -100,7 +81,7 @@ class DeadLetter:
     def operation(self) -> str | None:
         """The operation that it asks for; None when it names none that is known."""
         if self.ours:
-            return _text(self.headers.get(wire.OPERATION))
+            return text(self.headers.get(wire.OPERATION))
         try:
             return envelope.decode(
                 self.body,
@@ -116,12 +97,12 @@ class DeadLetter:
     @property
     def code(self) -> str | None:
         """The error's code, or where the broker gave it up its reason, such as `delivery_limit`."""
-        return _text(self.headers.get(wire.ERROR_CODE)) if self.ours else _text(self._death.get("reason"))
+        return text(self.headers.get(wire.ERROR_CODE)) if self.ours else text(self._death.get("reason"))
 
     @property
     def message(self) -> str | None:
         """The error's text for people."""
-        return _text(self.headers.get(wire.ERROR_MESSAGE)) if self.ours else None
+        return text(self.headers.get(wire.ERROR_MESSAGE)) if self.ours else None
 
     @property
     def failed_at(self) -> datetime | None:
@@ -138,16 +119,16 @@ class DeadLetter:
     @property
     def replays(self) -> int:
         """How often it has been sent again."""
-        return _count(self.headers.get(wire.REPLAYS))
+        return count(self.headers.get(wire.REPLAYS))
 
     @property
     def returns(self) -> int:
         """How often it was delivered and came back to its queue, as the broker counts."""
-        return _count(self.headers.get("x-delivery-count"))
+        return count(self.headers.get("x-delivery-count"))
 
     def renewed(self) -> dict[str, Any]:
         """Its headers for being put anew into the dead-letter queue, where it counts as never delivered."""
-        kept = {name: value for name, value in self.headers.items() if not name.startswith(_COUNTS)}
+        kept = {name: value for name, value in self.headers.items() if not name.startswith(DELIVERY_COUNTS)}
         return {**kept, wire.ORIGINAL_QUEUE: self.origin} if self.origin else kept
 
     def replayed(self, *, keep_deadline: bool = True) -> dict[str, Any]:
@@ -237,11 +218,3 @@ class ReplayPolicy:
         if self.target is None and target not in self.queues:
             return f"it came from {target!r}, not one of AMQP_QUEUES ({', '.join(self.queues)}); --queue sends it there"
         return None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

@@ -20,32 +20,36 @@ from aiormq.exceptions import (
     DeliveryError,
     PublishError,
 )
-from pamqp import encode
 from pamqp.commands import Basic
-from yarl import URL
 
 from consumer.config import Amqp
 from consumer.dead_letters.letter import DeadLetter
-from consumer.rabbitmq import properties
-from consumer.rabbitmq.connection import connect, logins
-from consumer.rabbitmq.inspection import BrokerError
-from consumer.rabbitmq.publisher import PUBLISH_TIMEOUT
 from zeebe_amqp import wire
-from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, LoginRefused, close, login, translated_errors
+from zeebe_amqp.amqp.connection import (
+    CONFIRM_TIMEOUT,
+    CONNECTION_ERRORS,
+    RPC_TIMEOUT,
+    BrokerError,
+    LoginRefused,
+    Unreachable,
+    close,
+    connect,
+    first_answer,
+    login,
+    logins,
+    tls_context,
+    translated_errors,
+)
+from zeebe_amqp.amqp.headers import MAX_NAME, encoded_size
+from zeebe_amqp.amqp.tolerance import PROTOCOL_NAMES, malformed_properties, tolerate
 
 __all__ = ["MAX_RETURNS", "DeadLetters", "NotSent", "opened"]
 
 MAX_RETURNS = 10
 """How often a letter goes back to its queue before it is put anew; half of what brokers allow."""
 
-_LONGEST_NAME = 128
-"""Bytes of a header's name that the library writes; it cuts longer ones."""
-
 _MISSING = "the service declares it when it starts: is AMQP_URL the right broker and virtual host?"
 _KEPT = f"what was not reported as done is still in {wire.DEAD_LETTER!r}: try again"
-
-_SPOKEN = {"message_type": "type"}
-"""Properties that the library names otherwise than the protocol does."""
 
 
 class NotSent(Exception):
@@ -119,7 +123,7 @@ class DeadLetters:
     async def _publish(self, letter: DeadLetter, queue: str, headers: Mapping[str, Any]) -> None:
         written = self._written(letter, headers)
         try:
-            async with _explained(PUBLISH_TIMEOUT):
+            async with _explained(CONFIRM_TIMEOUT):
                 # One at a time: the broker's returns are matched by the message id, and letters keep theirs.
                 await self._channel.basic_publish(letter.body, routing_key=queue, properties=written, mandatory=True)
         except PublishError as error:
@@ -129,8 +133,8 @@ class DeadLetters:
 
     def _written(self, letter: DeadLetter, headers: Mapping[str, Any]) -> Basic.Properties:
         for name, value in headers.items():
-            if not _writable(name, value):
-                raise NotSent(f"its header {name[:_LONGEST_NAME]!r} cannot be written again as it was; drop it")
+            if encoded_size(name, value) is None:
+                raise NotSent(f"its header {name[:MAX_NAME]!r} cannot be written again as it was; drop it")
         kept = {**letter.properties, "delivery_mode": 2, "message_type": letter.properties.get("type")}
         for gone in ("type", "user_id"):  # only its owner may send a user_id
             kept.pop(gone, None)
@@ -143,23 +147,15 @@ class DeadLetters:
 
 def _letter(message: DeliveredMessage) -> DeadLetter:
     found = message.header.properties
-    values = {_SPOKEN.get(name, name): getattr(found, name) for name in Basic.Properties.attributes()}
+    values = {PROTOCOL_NAMES.get(name, name): getattr(found, name) for name in Basic.Properties.attributes()}
     return DeadLetter(
         body=message.body,
         headers=values.pop("headers") or {},
         properties={name: value for name, value in values.items() if value not in (None, "")},
         routing_key=message.routing_key or "",
         tag=int(message.delivery_tag or 0),
-        malformed_properties=properties.message(message, wire.DEAD_LETTER).malformed_properties,
+        malformed_properties=malformed_properties(message.header),
     )
-
-
-def _writable(name: str, value: Any) -> bool:
-    try:
-        encode.field_table({name: value})
-    except Exception:  # whatever the encoder trips over
-        return False
-    return len(name.encode()) <= _LONGEST_NAME
 
 
 @asynccontextmanager
@@ -169,14 +165,14 @@ async def opened(amqp: Amqp) -> AsyncIterator[DeadLetters]:
     Raises:
         BrokerError: no host answered, the connection was lost, or the queue is missing or may not be used.
     """
-    properties.tolerate()
+    tolerate()
     connection, name = await _connected(amqp)
     try:
         channel = connection.channel(publisher_confirms=True, on_return_raises=True)
         async with _explained(RPC_TIMEOUT):
             await channel.initialize()
             raw = cast("RawChannel", await channel.get_underlay_channel())
-        letters = DeadLetters(raw, name, logins(amqp))
+        letters = DeadLetters(raw, name, logins(amqp.urls))
         try:
             yield letters
         finally:
@@ -190,16 +186,16 @@ async def opened(amqp: Amqp) -> AsyncIterator[DeadLetters]:
 
 
 async def _connected(amqp: Amqp) -> tuple[AbstractConnection, str | None]:
-    failures = []
-    for url in amqp.urls:
-        try:
-            with translated_errors():
-                return await connect(amqp, url, "zeebe-amqp dead letters"), login(url)
-        except LoginRefused as error:  # the other hosts have the same users
-            raise BrokerError(f"UNAUTHENTICATED: {error}; look at AMQP_URL") from error
-        except CONNECTION_ERRORS as error:
-            failures.append(f"{URL(url).host}:{URL(url).port}: {error or type(error).__name__}")
-    raise BrokerError(f"{'; '.join(failures)}; is the broker up, and AMQP_URL right?")
+    async def attempt(url: str) -> tuple[AbstractConnection, str | None]:
+        tls = tls_context(amqp.ca, amqp.cert, amqp.key)
+        return await connect(url, "zeebe-amqp dead letters", tls), login(url)
+
+    try:
+        return await first_answer(amqp.urls, attempt)
+    except LoginRefused as error:
+        raise BrokerError(f"UNAUTHENTICATED: {error}; look at AMQP_URL") from error
+    except Unreachable as error:
+        raise BrokerError(f"{error}; is the broker up, and AMQP_URL right?") from error
 
 
 @asynccontextmanager

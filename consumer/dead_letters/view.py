@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from consumer.dead_letters.letter import DeadLetter
+from zeebe_amqp.schema.formatting import printable
 
 __all__ = ["Report", "details", "row"]
 
@@ -104,11 +105,6 @@ def age(since: datetime, now: datetime | None = None) -> str:
         if count or parts:
             parts.append(f"{count}{unit}")
     return " ".join(parts[:2]) or "0s"
-
-
-def printable(text: str) -> str:
-    """Text without anything that a terminal would obey; callers choose ids and texts. Lines and tabs stay."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
 
 
 def details(letter: DeadLetter) -> str:

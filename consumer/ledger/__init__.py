@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from consumer.ledger.entry import Claim, Ledger, LedgerError, Limits, State
-from consumer.ledger.memory import MemoryLedger
-from consumer.ledger.sqlite import SqliteLedger
+from consumer.ledger.entry import Claim, LedgerError, Limits, State
+from consumer.ledger.ledger import Ledger, Record, ignore
+from consumer.ledger.memory import MemoryStore
+from consumer.ledger.sqlite import SCHEME, SqliteStore, path_of
+from consumer.ledger.store import Store
 from consumer.ledger.table import files, in_use
-from consumer.ledger.timed import TimedLedger
 
-__all__ = ["Claim", "Ledger", "LedgerError", "Limits", "MemoryLedger", "State", "TimedLedger", "open_ledger", "reset"]
-
-SQLITE = "sqlite:///"
+__all__ = ["Claim", "Ledger", "LedgerError", "Limits", "MemoryStore", "State", "Store", "open_ledger", "reset"]
 
 
-def open_ledger(url: str, limits: Limits) -> Ledger:
+def _open_redis(url: str) -> Store:
+    # Only who uses it pays for its import.
+    from consumer.ledger.redis import RedisStore
+
+    return RedisStore(url)
+
+
+STORES: dict[str, Callable[[str], Store]] = {
+    "memory": MemoryStore,
+    "sqlite": SqliteStore,
+    "redis": _open_redis,
+    "rediss": _open_redis,
+}
+"""What makes a store of a URL, by the URL's scheme."""
+
+
+def open_ledger(url: str, limits: Limits, record: Record = ignore) -> Ledger:
     """The ledger at `url`: `memory://`, `sqlite:///path` (four slashes for an absolute one) or `redis://…`.
 
     Nothing is opened before its `start`.
-    """
-    if url.startswith(SQLITE):
-        return SqliteLedger(_path(url), limits)
-    if url.startswith(("redis://", "rediss://")):
-        # Only who uses it pays for its import.
-        from consumer.ledger.redis import RedisLedger
 
-        return RedisLedger(url, limits)
-    return MemoryLedger(limits)
+    Args:
+        url: where the entries are.
+        limits: how much is remembered, and for how long.
+        record: gets the duration of each operation.
+    """
+    scheme, _, _ = url.partition(":")
+    return Ledger(STORES[scheme](url), limits, record)
 
 
 def reset(url: str) -> Path | None:
@@ -40,11 +55,11 @@ def reset(url: str) -> Path | None:
     Raises:
         LedgerError: the ledger is not a file, or another process uses it.
     """
-    if not url.startswith(SQLITE):
+    if not url.startswith(SCHEME):
         raise LedgerError(
-            f"--reset-ledger: {url.partition(':')[0]}:// has no file; accepted with LEDGER={SQLITE}… only"
+            f"--reset-ledger: {url.partition(':')[0]}:// has no file; accepted with LEDGER={SCHEME}… only"
         )
-    path = _path(url)
+    path = path_of(url)
     if not path.exists():
         return None
     if in_use(path):
@@ -54,7 +69,3 @@ def reset(url: str) -> Path | None:
         if file.exists():
             file.rename(file.with_name(aside + file.name.removeprefix(path.name)))
     return path.with_name(aside)
-
-
-def _path(url: str) -> Path:
-    return Path(url.removeprefix(SQLITE)).expanduser()

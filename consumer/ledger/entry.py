@@ -1,14 +1,14 @@
-"""What every ledger promises, and what it says about one request."""
+"""What the ledger says about one request, and what it is asked to keep."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from hashlib import blake2b
 
 from consumer.core.message import Reply
 
-__all__ = ["Claim", "Ledger", "LedgerError", "Limits", "State"]
+__all__ = ["Claim", "LedgerError", "Limits", "State", "hash_identity"]
 
 MIN_RUNNING = 3600.0
 """Seconds an unfinished entry is kept at least: longer than any command runs, and than a broker's restart takes."""
@@ -53,50 +53,7 @@ class Limits:
         return max(self.ttl, MIN_RUNNING)
 
 
-class Ledger(Protocol):
-    """Remembers per identity a digest of the request and, once it ran, its reply.
-
-    One process asks for one identity at a time; other processes may ask for the same one.
-    """
-
-    @property
-    def problem(self) -> str | None:
-        """Why nothing can be claimed now; None when all is well."""
-
-    @property
-    def size(self) -> int:
-        """Finished entries that are kept, as last counted; what has expired is forgotten after a while."""
-
-    async def start(self) -> None:
-        """Open the store.
-
-        Raises:
-            LedgerError: what is there cannot be used, and waiting would not help.
-        """
-
-    async def ready(self) -> None:
-        """Wait until requests can be claimed; the ledger mends itself when its store can be written again."""
-
-    async def failed(self) -> None:
-        """Wait until requests cannot be claimed: the time to stop consuming."""
-
-    async def claim(self, identity: str, digest: bytes, *, rerun: bool = True) -> Claim:
-        """Ask to run the request `identity` whose content has `digest`; atomic, and recorded when it returns.
-
-        NEW makes it ours, and so does ORPHANED with `rerun`; then `finish` or `release` must follow.
-
-        Raises:
-            LedgerError: it could not be recorded, so the request must not run.
-        """
-
-    async def finish(self, identity: str, reply: Reply) -> None:
-        """Record that the claimed request ran and was answered with `reply`.
-
-        Never fails: while the store cannot be written the answer is kept in memory and written later.
-        """
-
-    async def release(self, identity: str) -> None:
-        """Forget the claim: the request had no effect and may be sent again. Never fails, as `finish`."""
-
-    async def close(self) -> None:
-        """Write out what is pending and let go of the store."""
+def hash_identity(identity: str) -> bytes:
+    """The key of an identity, which may be any text."""
+    # Of one length, so that the number of entries bounds their bytes.
+    return blake2b(identity.encode(errors="surrogatepass"), digest_size=16).digest()

@@ -1,95 +1,74 @@
-"""A ledger in this process's memory."""
+"""Entries in this process's memory: survive lost connections and restarts of the broker, not the process."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from consumer.core.message import Reply
-from consumer.ledger import codec
-from consumer.ledger.entry import Claim, Limits, State
+from consumer.ledger.entry import Limits
+from consumer.ledger.store import TRIMMED_AT_ONCE, Found, LedgerRow
 
-__all__ = ["MemoryLedger"]
+__all__ = ["MemoryStore"]
 
 
-@dataclass(slots=True)
-class _Entry:
-    digest: bytes
-    record: bytes
-    expires: float
-
-
-class MemoryLedger:
-    """Survives lost connections and restarts of the broker, not the process.
+class MemoryStore:
+    """See `Store`; nothing in it ever waits.
 
     Args:
-        limits: how much is remembered, and for how long.
-        clock: seconds since any moment.
+        url: says nothing, because there is only one.
     """
 
-    problem: str | None = None
+    name, access = "memory://", "used"
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limits = limits
-        self._clock = clock
-        self._running: dict[str, bytes] = {}
-        self._done: OrderedDict[str, _Entry] = OrderedDict()
+    def __init__(self, url: str = name) -> None:
+        self._running: dict[bytes, LedgerRow] = {}
+        # In the order in which they finished, which is the one in which they expire.
+        self._done: OrderedDict[bytes, LedgerRow] = OrderedDict()
         self._bytes = 0
 
     @property
     def size(self) -> int:
-        """See `Ledger.size`."""
+        """See `Store.size`."""
         return len(self._done)
 
-    async def start(self) -> None:
+    async def open(self, owner: bytes, lease: float) -> None:
         """Nothing to open."""
 
-    async def ready(self) -> None:
-        """Memory can always be written."""
+    async def claim(self, row: LedgerRow, now: float, take_over: bool) -> Found | None:
+        """See `Store.claim`; there is no other owner to take anything over from."""
+        there = self._done.get(row.key) or self._running.get(row.key)
+        if there is not None and there.expires > now:
+            return Found(there.digest, there.owner, there.record)
+        self._forget(row.key)
+        self._running[row.key] = row
+        return None
 
-    async def failed(self) -> None:
-        """Never returns."""
-        await asyncio.Event().wait()
+    async def finish(self, row: LedgerRow, now: float) -> None:
+        """See `Store.finish`."""
+        self._running.pop(row.key, None)
+        self._forget(row.key)
+        self._done[row.key] = row
+        self._bytes += len(row.record or b"")
 
-    async def claim(self, identity: str, digest: bytes, *, rerun: bool = True) -> Claim:
-        """See `Ledger.claim`."""
-        self._expire()
-        entry = self._done.get(identity)
-        if entry is not None:
-            if entry.digest != digest:
-                return Claim(State.CONFLICT)
-            return Claim(State.DONE, await codec.unpack(entry.record))
-        running = self._running.get(identity)
-        if running is None:
-            self._running[identity] = digest
-            return Claim(State.NEW)
-        return Claim(State.ORPHANED if running == digest else State.CONFLICT)
+    async def release(self, key: bytes, owner: bytes) -> None:
+        """See `Store.release`."""
+        self._running.pop(key, None)
 
-    async def finish(self, identity: str, reply: Reply) -> None:
-        """See `Ledger.finish`."""
-        record = await codec.pack(reply)
-        digest = self._running.pop(identity)
-        self._done[identity] = _Entry(digest, record, self._clock() + self._limits.ttl)
-        self._bytes += len(record)
-        while len(self._done) > self._limits.max_entries or self._bytes > self._limits.max_bytes:
-            self._forget_oldest()
+    async def trim(self, now: float, limits: Limits) -> None:
+        """See `Store.trim`."""
+        for _ in range(TRIMMED_AT_ONCE):
+            first = next(iter(self._done.values()), None)
+            too_much = len(self._done) > limits.max_entries or self._bytes > limits.max_bytes
+            if first is None or not (too_much or first.expires <= now):
+                return
+            self._forget(first.key)
 
-    async def release(self, identity: str) -> None:
-        """See `Ledger.release`."""
-        self._running.pop(identity, None)
+    def _forget(self, key: bytes) -> None:
+        row = self._done.pop(key, None)
+        if row is not None:
+            self._bytes -= len(row.record or b"")
+
+    async def renew(self) -> None:
+        """Nobody else could look."""
 
     async def close(self) -> None:
         """Nothing to write out."""
-
-    def _expire(self) -> None:
-        # Entries are in the order in which they finished, so the oldest expire first.
-        now = self._clock()
-        while self._done and next(iter(self._done.values())).expires <= now:
-            self._forget_oldest()
-
-    def _forget_oldest(self) -> None:
-        _, entry = self._done.popitem(last=False)
-        self._bytes -= len(entry.record)

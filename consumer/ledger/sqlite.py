@@ -1,253 +1,136 @@
-"""A ledger in a SQLite file: survives the process, also its sudden death."""
+"""Entries in a SQLite file: survive the process, also its sudden death."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from consumer.core.message import Reply
-from consumer.ledger import codec
-from consumer.ledger.entry import Claim, LedgerError, Limits, State
-from consumer.ledger.table import GROUP, Found, LedgerRow, Table
+from consumer.ledger.batches import Batches
+from consumer.ledger.entry import Limits
+from consumer.ledger.store import Found, LedgerRow
+from consumer.ledger.table import GROUP, Table
 from consumer.ledger.thread import Worker
 
-__all__ = ["SqliteLedger"]
+__all__ = ["SCHEME", "SqliteStore", "path_of"]
 
-log = logging.getLogger(__name__)
-
-RETRY = 1.0
-"""Seconds between two attempts to mend a ledger."""
-
-PROBE: LedgerRow = (b"probe", b"", b"", 0.0, 0, None)
-"""A release of nothing: written to see whether anything can be."""
+SCHEME = "sqlite:///"
 
 
-@dataclass(eq=False, slots=True)
-class _Order:
+class _Order(NamedTuple):
     row: LedgerRow
-    answer: asyncio.Future[Found | None]
-
-    @property
-    def is_claim(self) -> bool:
-        return self.row[4] is None
+    now: float = 0.0
+    is_claim: bool = False
+    take_over: bool = False
 
 
-class SqliteLedger:
-    """One file for one process. One thread does all that touches the file, so the event loop never waits for a disk.
+class SqliteStore:
+    """See `Store`. One file for one process: another one is refused, so whoever else owns an entry is dead.
 
-    What is asked for while that thread writes waits together and is written in the next transaction.
+    One thread does all that touches the file, so the event loop never waits for a disk. What is asked for while that
+    thread writes waits together and is written in the next transaction.
 
     Args:
-        path: the file.
-        limits: how much is remembered, and for how long.
-        clock: seconds since 1970.
+        url: `sqlite:///path`, four slashes for an absolute path.
     """
 
-    def __init__(self, path: Path, limits: Limits, clock: Callable[[], float] = time.time) -> None:
-        self.problem: str | None = None
-        self._path = path
-        self._limits = limits
-        self._clock = clock
-        self._owner = secrets.token_bytes(8)
-        self._running: dict[bytes, bytes] = {}
-        self._waiting: list[_Order] = []
-        self._unwritten: list[LedgerRow] = []
-        self._closing, self._well, self._ill = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._table: Table
-        self._thread: Worker
-        self._is_open = False
-        self._writer: asyncio.Task[None] | None = None
+    access = "written"
+
+    def __init__(self, url: str) -> None:
+        self._path = path_of(url)
+        self._batches: Batches[_Order, Found | None] = Batches(self._begin, GROUP)
+        self._due: tuple[float, Limits] | None = None
+        self._thread: Worker | None = None
+        self._table: Table | None = None
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self._path)
 
     @property
     def size(self) -> int:
-        """See `Ledger.size`."""
-        return self._table.entries if self._is_open else 0
+        """See `Store.size`."""
+        return self._table.entries if self._table is not None else 0
 
-    async def start(self) -> None:
-        """See `Ledger.start`."""
-        self._thread = Worker("ledger")
-        try:
-            self._table = await self._thread.call(Table, self._path, self._limits)
-        except LedgerError:
-            self._thread.close()
-            raise
-        self._is_open = True
-        self._well.set()
-        self._ill.clear()
+    async def open(self, owner: bytes, lease: float) -> None:
+        """See `Store.open`; a new connection mends more than an old one."""
+        if self._thread is None:
+            self._thread = Worker("ledger")
+        await self._thread.call(self._open)
 
-    async def ready(self) -> None:
-        """See `Ledger.ready`."""
-        await self._well.wait()
+    def claim(self, row: LedgerRow, now: float, take_over: bool) -> asyncio.Future[Found | None]:
+        """See `Store.claim`."""
+        return self._batches.put(_Order(row, now, is_claim=True, take_over=take_over))
 
-    async def failed(self) -> None:
-        """See `Ledger.failed`."""
-        await self._ill.wait()
+    def finish(self, row: LedgerRow, now: float) -> asyncio.Future[Found | None]:
+        """See `Store.finish`."""
+        return self._batches.put(_Order(row, now))
 
-    async def claim(self, identity: str, digest: bytes, *, rerun: bool = True) -> Claim:
-        """See `Ledger.claim`."""
-        if self.problem is not None:
-            raise LedgerError(self.problem)
-        key, expires = _key(identity), self._clock() + self._limits.running_ttl
-        answer = self._put((key, digest, self._owner, expires, None, None))
-        try:
-            found = await answer
-        except asyncio.CancelledError:
-            if not answer.cancelled() and not answer.exception():  # it came in the very moment
-                self._unclaim(key, digest, answer.result())
-            raise
-        state = self._state(key, digest, found)
-        if state is State.NEW or (state is State.ORPHANED and rerun):
-            self._running[key] = digest
-        record = found.record if found is not None and state is State.DONE else None
-        return Claim(state, None if record is None else await codec.unpack(record))
+    def release(self, key: bytes, owner: bytes) -> asyncio.Future[Found | None]:
+        """See `Store.release`."""
+        return self._batches.put(_Order(_released(key, owner)))
 
-    def _state(self, key: bytes, digest: bytes, found: Found | None) -> State:
-        if found is None:
-            return State.NEW
-        if found.digest != digest:
-            return State.CONFLICT
-        if found.record is not None:
-            return State.DONE
-        # Claimed by us, but never handed out: the claim's end was not told.
-        return State.NEW if found.owner == self._owner and key not in self._running else State.ORPHANED
+    async def trim(self, now: float, limits: Limits) -> None:
+        """See `Store.trim`; it is done with the next batch, because who waited for it alone would leave the batches."""
+        self._due = (now, limits)
 
-    async def finish(self, identity: str, reply: Reply) -> None:
-        """See `Ledger.finish`."""
-        key, record = _key(identity), await codec.pack(reply)
-        expires = self._clock() + self._limits.ttl
-        await self._put((key, self._running.pop(key), self._owner, expires, len(record), record))
-
-    async def release(self, identity: str) -> None:
-        """See `Ledger.release`."""
-        key = _key(identity)
-        digest = self._running.pop(key, None)
-        if digest is not None:
-            await self._put(self._release(key, digest))
-
-    def _release(self, key: bytes, digest: bytes) -> LedgerRow:
-        return (key, digest, self._owner, 0.0, 0, None)
+    async def renew(self) -> None:
+        """Nobody else could look."""
 
     async def close(self) -> None:
-        """See `Ledger.close`."""
-        self._closing.set()
-        if self._writer is not None:
-            await self._writer
-        if self._is_open:
-            self._is_open = False
-            await self._thread.call(self._table.close)
+        """See `Store.close`."""
+        if self._thread is not None:
+            await self._batches.idle()
+            await self._thread.call(self._close)
             self._thread.close()
+            self._thread = None
 
-    def _put(self, row: LedgerRow) -> asyncio.Future[Found | None]:
-        order = _Order(row, asyncio.get_running_loop().create_future())
-        if self.problem is not None:
-            self._refuse(order)
-        else:
-            self._waiting.append(order)
-            if self._writer is None:
-                self._writer = asyncio.get_running_loop().create_task(self._write())
-        return order.answer
+    def _begin(self, orders: list[_Order]) -> asyncio.Future[list[Found | None]]:
+        assert self._thread is not None
+        due, self._due = self._due, None
+        return self._thread.call(self._write, orders, due)
 
-    async def _write(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
-            try:
-                await self._write_group(group)
-            # Whatever it is: if this task ended, every request would wait for ever.
-            except Exception as error:
-                self._fail(group, error)
-                await self._mend()
-        self._writer = None
+    # --- in the thread ----------------------------------------------------------------------------------------------
 
-    async def _write_group(self, group: list[_Order]) -> None:
-        now = self._clock()
-        answers = await self._thread.call(_written, self._table, group, now)
-        for order, answer in zip(group, answers, strict=True):
-            self._tell(order, answer)
-        if self._table.due:
-            await self._thread.call(self._table.sweep, now)
-
-    def _tell(self, order: _Order, answer: Found | None) -> None:
-        if not order.answer.done():
-            order.answer.set_result(answer)
+    def _open(self) -> None:
+        if self._table is None:
+            self._table = Table(self._path)
             return
-        if order.is_claim:
-            self._unclaim(order.row[0], order.row[1], answer)
+        self._table.close()
+        self._table = Table(self._path, check=False)
+        # A release of nothing, to see whether anything can be written.
+        self._table.write([_released(secrets.token_bytes(16), b"")], 0.0)
 
-    def _unclaim(self, key: bytes, digest: bytes, found: Found | None) -> None:
-        """Release what was claimed for somebody who was cancelled meanwhile, and so will not run it."""
-        if self._state(key, digest, found) is State.NEW:
-            self._put(self._release(key, digest))
+    def _write(self, orders: Sequence[_Order], due: tuple[float, Limits] | None) -> list[Found | None]:
+        """Write a group; per order what a claim found in its place, None when it is new."""
+        assert self._table is not None
+        if due is not None:
+            self._table.trim(*due)
+        if self._table.write([order.row for order in orders], max(order.now for order in orders)):
+            return [None] * len(orders)
+        return [self._find(self._table, order) if order.is_claim else None for order in orders]
 
-    def _fail(self, group: list[_Order], error: Exception) -> None:
-        self.problem = f"the ledger {self._path} cannot be written: {error}"
-        self._well.clear()
-        self._ill.set()
-        log.error("%s; nothing is run until it can", self.problem)
-        orders, self._waiting = [*group, *self._waiting], []
-        for order in orders:
-            self._refuse(order)
+    def _find(self, table: Table, order: _Order) -> Found | None:
+        row, found = order.row, table.find(order.row.key)
+        if found is None or not order.take_over:
+            return found
+        if (found.digest, found.record) == (row.digest, None) and found.owner != row.owner:
+            table.take_over(row.key, row.owner)
+        return found
 
-    def _refuse(self, order: _Order) -> None:
-        if order.answer.done():
-            return
-        if order.is_claim:
-            order.answer.set_exception(LedgerError(self.problem))
-        else:
-            # It ran, and its caller gets the answer; who asks again must wait until this is written.
-            self._unwritten.append(order.row)
-            order.answer.set_result(None)
-
-    async def _mend(self) -> None:
-        while self.problem is not None and not self._closing.is_set():
-            rows = [PROBE, *self._unwritten]
-            try:
-                self._table = await self._thread.call(_reopened, self._table, self._path, self._limits, rows)
-            except Exception as error:
-                self.problem = f"the ledger {self._path} cannot be written: {error}"
-                await self._rest()
-                continue
-            del self._unwritten[: len(rows) - 1]
-            if not self._unwritten:
-                self.problem = None
-                self._well.set()
-                self._ill.clear()
-                log.warning("the ledger %s can be written again", self._path)
-        if self._unwritten:
-            log.error("%d answers could not be written into the ledger %s", len(self._unwritten), self._path)
-
-    async def _rest(self) -> None:
-        try:
-            await asyncio.wait_for(self._closing.wait(), RETRY)
-        except TimeoutError:
-            return
+    def _close(self) -> None:
+        if self._table is not None:
+            self._table.close()
+            self._table = None
 
 
-def _key(identity: str) -> bytes:
-    # Of one length, so that the number of entries bounds their bytes.
-    return blake2b(identity.encode(errors="surrogatepass"), digest_size=16).digest()
+def path_of(url: str) -> Path:
+    """The file at a `sqlite:///` URL."""
+    return Path(url.removeprefix(SCHEME)).expanduser()
 
 
-def _written(table: Table, group: Sequence[_Order], now: float) -> list[Found | None]:
-    """Write a group; per order what a claim found in its place, None when it is new."""
-    if table.write([order.row for order in group], now):
-        return [None] * len(group)
-    return [table.find(order.row[0]) if order.is_claim else None for order in group]
-
-
-def _reopened(table: Table, path: Path, limits: Limits, rows: list[LedgerRow]) -> Table:
-    """The table anew, with `rows` written: a new connection mends more than an old one."""
-    table.close()
-    opened = Table(path, limits, check=False)
-    try:
-        for start in range(0, len(rows), GROUP):
-            opened.write(rows[start : start + GROUP], 0.0)
-    except BaseException:
-        opened.close()
-        raise
-    return opened
+def _released(key: bytes, owner: bytes) -> LedgerRow:
+    return LedgerRow(key, b"", owner, expires=0.0)

@@ -8,11 +8,11 @@ import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
 
 from consumer.ledger.entry import LedgerError, Limits
+from consumer.ledger.store import TRIMMED_AT_ONCE, Found, LedgerRow
 
-__all__ = ["GROUP", "Found", "LedgerRow", "Table", "files", "in_use"]
+__all__ = ["GROUP", "Table", "files", "in_use"]
 
 GROUP = 128
 """Rows written in one transaction, at most."""
@@ -22,12 +22,6 @@ APPLICATION = 0x5A424C47
 
 VERSION = 1
 """Of the schema."""
-
-SWEPT_AT_ONCE = 1000
-"""Entries removed in one go, at most: claims wait meanwhile."""
-
-SLACK = 100
-"""A hundredth of what may be kept is written between two looks at how much there is, at most."""
 
 SCHEMA = f"""
 CREATE TABLE entries (
@@ -64,17 +58,6 @@ DELETE FROM entries WHERE rowid IN (
 """
 """Removes the oldest answers: so many as are too many, and until so many bytes are gone."""
 
-LedgerRow: TypeAlias = tuple[bytes, bytes, bytes, float, int | None, bytes | None]
-"""Key, digest, owner, expiry, size and record. No size = a claim; expiry 0 = a release."""
-
-
-class Found(NamedTuple):
-    """An entry as it stands in the table; `record` is None while it runs."""
-
-    digest: bytes
-    owner: bytes
-    record: bytes | None
-
 
 @lru_cache(maxsize=GROUP)
 def _upsert(rows: int) -> str:
@@ -85,8 +68,11 @@ def _upsert(rows: int) -> str:
         + ", ".join(["(?, ?, ?, ?, ?, ?)"] * rows)
         + " ON CONFLICT (key) DO UPDATE SET digest = excluded.digest, owner = excluded.owner,"
         " expires = excluded.expires, size = excluded.size, record = excluded.record"
-        # A claim takes the place of what has expired, and of nothing else.
-        " WHERE excluded.size IS NOT NULL OR entries.expires <= ?"
+        # What has finished is written in any case. A claim takes the place of what has expired, and of nothing else. A
+        # release is a claim that has expired already; it takes the place of its owner's claim.
+        " WHERE excluded.size IS NOT NULL"
+        " OR (excluded.expires > 0 AND entries.expires <= ?)"
+        " OR (excluded.expires = 0 AND entries.size IS NULL AND entries.owner = excluded.owner)"
     )
 
 
@@ -95,7 +81,6 @@ class Table:
 
     Args:
         path: the file; it and its folder are made, readable by this user only, when they are missing.
-        limits: how much is kept.
         check: read all of the file to see whether it is sound; takes about a second per gigabyte.
 
     Raises:
@@ -103,11 +88,10 @@ class Table:
     """
 
     entries: int
-    """Finished ones that are in it, also those that have expired and were not swept yet."""
+    """Finished ones that are in it, also those that have expired and were not removed yet."""
 
-    def __init__(self, path: Path, limits: Limits, *, check: bool = True) -> None:
+    def __init__(self, path: Path, *, check: bool = True) -> None:
         self._path = path
-        self._limits = limits
         try:
             self._create()
             # Every statement is a transaction of its own: a group is one statement.
@@ -125,7 +109,6 @@ class Table:
         except BaseException:
             self._connection.close()
             raise
-        self._rows_since = self._bytes_since = 0
 
     def _create(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -173,22 +156,21 @@ class Table:
             raise LedgerError(_refusal(self._path, error)) from error
 
     def write(self, rows: Sequence[LedgerRow], now: float) -> bool:
-        """Write a group of rows in one transaction; claims of what is there already change nothing.
+        """Write a group of rows in one transaction; one without a record that expires at 0 is a release.
 
         Returns:
-            Whether every row was written: false when a claim was not.
+            Whether every row was written: false when something else is in a claim's place.
 
         Raises:
             sqlite3.Error: nothing was written.
         """
         self._assert_there()
-        values = [value for row in rows for value in row]
+        sizes = [None if row.record is None else len(row.record) for row in rows]
+        values = [value for row, size in zip(rows, sizes, strict=True) for value in (*row[:4], size, row[4])]
         written = self._connection.execute(_upsert(len(rows)), [*values, now]).rowcount
-        sizes = [row[4] for row in rows if row[5] is not None]
-        self.entries += len(sizes)
-        self._bytes += sum(size or 0 for size in sizes)
-        self._rows_since += len(rows)
-        self._bytes_since += sum(size or 0 for size in sizes)
+        finished = [size for size in sizes if size is not None]
+        self.entries += len(finished)
+        self._bytes += sum(finished)
         return written == len(rows)
 
     def _assert_there(self) -> None:
@@ -202,26 +184,23 @@ class Table:
         row = self._connection.execute(query, (key,)).fetchone()
         return None if row is None else Found(*row)
 
-    @property
-    def due(self) -> bool:
-        """Whether enough was written since the last `sweep`."""
-        many = min(self._limits.max_entries // SLACK, SWEPT_AT_ONCE // 2)
-        return self._rows_since > many or self._bytes_since > self._limits.max_bytes // SLACK
+    def take_over(self, key: bytes, owner: bytes) -> None:
+        """Make `owner` the owner of the entry `key`."""
+        self._connection.execute("UPDATE entries SET owner = ? WHERE key = ?", (owner, key))
 
-    def sweep(self, now: float) -> None:
-        """Remove what has expired, and the oldest answers of what is too much.
+    def trim(self, now: float, limits: Limits) -> None:
+        """Remove what has expired, and the oldest answers of what is too much; so many at once, at most.
 
         Raises:
             sqlite3.Error: it could not be removed.
         """
-        self._rows_since = self._bytes_since = 0
-        self._remove(EXPIRED, (now, SWEPT_AT_ONCE))
-        if self._too_much:
+        self._remove(EXPIRED, (now, TRIMMED_AT_ONCE))
+        if self._exceeds(limits):
             # What we added up is too high by what a claim took the place of: only now is the exact number worth it.
             self.entries, self._bytes = self._counted()
-        if self._too_much:
-            excess = (self.entries - self._limits.max_entries, self._bytes - self._limits.max_bytes)
-            self._remove(OLDEST, (SWEPT_AT_ONCE, *excess))
+        if self._exceeds(limits):
+            excess = (self.entries - limits.max_entries, self._bytes - limits.max_bytes)
+            self._remove(OLDEST, (TRIMMED_AT_ONCE, *excess))
 
     def _remove(self, statement: str, values: tuple[float, ...]) -> None:
         # An unfinished entry has no size, and was never counted.
@@ -229,9 +208,8 @@ class Table:
         self.entries -= len(sizes)
         self._bytes -= sum(sizes)
 
-    @property
-    def _too_much(self) -> bool:
-        return self.entries > self._limits.max_entries or self._bytes > self._limits.max_bytes
+    def _exceeds(self, limits: Limits) -> bool:
+        return self.entries > limits.max_entries or self._bytes > limits.max_bytes
 
     def _counted(self) -> tuple[int, int]:
         entries, size = self._connection.execute("SELECT count(size), total(size) FROM entries").fetchone()

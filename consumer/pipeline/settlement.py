@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from enum import Enum
 
+from zeebe_amqp.backoff import backoff
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 from zeebe_amqp.reply import Reply
 
@@ -54,12 +55,10 @@ def settle(reply: Reply, *, answerable: bool, idempotent: bool, waited: float, f
 
 def _waits_for_gateway(error: Error) -> bool:
     """The gateway is away or refuses for load: everything waits, so this request waits too."""
-    return (
-        error.source is Source.GATEWAY
-        and error.retryable
-        and error.outcome is Outcome.NOT_EXECUTED
-        and error.code in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
-    )
+    # That it is away we may say ourselves, of a proxy that answers in its place; its load only it knows.
+    away = error.code is Code.UNAVAILABLE
+    refuses = error.code is Code.RESOURCE_EXHAUSTED and error.source is Source.GATEWAY
+    return error.retryable and error.outcome is Outcome.NOT_EXECUTED and (away or refuses)
 
 
 def _is_crowded(error: Error) -> bool:
@@ -78,4 +77,4 @@ def pause(attempt: int, random: Callable[[], float] = random.random) -> float:
 
     `random` gives numbers from 0 to 1.
     """
-    return min(MAX_PAUSE, 0.5 * 2.0 ** min(attempt, 10)) * (0.5 + random() / 2)
+    return backoff(attempt, 1.0, MAX_PAUSE, random=random)

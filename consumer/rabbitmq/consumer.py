@@ -22,11 +22,13 @@ from consumer.core.delivery import Delivery, Reply
 from consumer.core.message import Message
 from consumer.pipeline.worker import Count, PublishFailed
 from consumer.rabbitmq import properties
-from consumer.rabbitmq.connection import Link, Lost, initialize, logins
+from consumer.rabbitmq.connection import initialize, reconnecting
 from consumer.rabbitmq.publisher import Publisher, Unroutable
 from consumer.rabbitmq.topology import declare_requests
 from zeebe_amqp import wire
-from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, translated_errors
+from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, logins, translated_errors
+from zeebe_amqp.amqp.reconnecting import OnLost
+from zeebe_amqp.amqp.tolerance import tolerate
 
 __all__ = ["Broker", "queue_names"]
 
@@ -95,46 +97,46 @@ class Broker:
         publishing: Publishing = lambda _, __: nullcontext({}),
         count: Count = lambda _, **__: None,
     ) -> None:
-        properties.tolerate()
+        tolerate()
         self._amqp = amqp
         self._max_depth = max_depth
-        self._logins = logins(amqp)
+        self._logins = logins(amqp.urls)
         self._accept = accept
         self._publishing = publishing
         self._count = count
-        self._consume = Link(amqp, "zeebe-amqp consume", self._start_consuming)
+        self._consuming = reconnecting(amqp, "zeebe-amqp consume", self._start_consuming)
         self._publisher = Publisher(amqp)
         self._channels: dict[str, RawChannel] = {}
         self._consumers: dict[str, str] = {}
         self._changing = asyncio.Lock()
         self._pauses: set[str] = set()
-        self._links: list[asyncio.Task[None]] = []
+        self._connections: list[asyncio.Task[None]] = []
 
     def problems(self) -> dict[str, str]:
         """What keeps it from working, by connection; empty when all is well."""
-        links = {"broker.consume": self._consume.problem, "broker.publish": self._publisher.problem}
-        return {name: problem for name, problem in links.items() if problem is not None}
+        all = {"broker.consume": self._consuming.problem, "broker.publish": self._publisher.problem}
+        return {name: problem for name, problem in all.items() if problem is not None}
 
     async def start(self) -> None:
         """Begin to connect; returns at once, connecting goes on for ever."""
         loop = asyncio.get_running_loop()
-        self._links = [loop.create_task(link.run()) for link in (self._publisher, self._consume)]
+        self._connections = [loop.create_task(each.run()) for each in (self._publisher, self._consuming)]
 
-    async def _start_consuming(self, connection: AbstractConnection, lost: Lost) -> None:
+    async def _start_consuming(self, connection: AbstractConnection, on_lost: OnLost) -> None:
         await declare_requests(connection, self._amqp)
-        channels = {queue: await self._channel(connection, queue, lost) for queue in self._amqp.queues}
+        channels = {queue: await self._channel(connection, queue, on_lost) for queue in self._amqp.queues}
         async with self._changing:
             self._channels, self._consumers = channels, {}
             await self._follow()
 
-    async def _channel(self, connection: AbstractConnection, queue: str, lost: Lost) -> RawChannel:
+    async def _channel(self, connection: AbstractConnection, queue: str, on_lost: OnLost) -> RawChannel:
         channel = connection.channel(publisher_confirms=False)
         await initialize(channel)
         await channel.set_qos(prefetch_count=self._amqp.held(queue), timeout=RPC_TIMEOUT)
         raw = cast("RawChannel", await channel.get_underlay_channel())
         # A channel or consumer that ends (queue deleted, channel error) is set up anew with its connection.
-        channel.close_callbacks.add(_closed(queue, lost))
-        raw.on_consumer_cancel_callbacks.add(_ended(queue, lost))
+        channel.close_callbacks.add(_closed(queue, on_lost))
+        raw.on_consumer_cancel_callbacks.add(_ended(queue, on_lost))
         return raw
 
     async def _follow(self) -> None:
@@ -229,17 +231,17 @@ class Broker:
     async def close(self) -> None:
         """Close both connections for good."""
         self._pauses.add(STOPPING)
-        for task in self._links:
+        for task in self._connections:
             task.cancel()
-        await asyncio.gather(*self._links, return_exceptions=True)
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
 
-def _closed(queue: str, lost: Lost) -> Callable[..., None]:
-    return lambda _, error=None: lost(f"the channel that consumes {queue!r} closed: {error}")
+def _closed(queue: str, on_lost: OnLost) -> Callable[..., None]:
+    return lambda _, error=None: on_lost(f"the channel that consumes {queue!r} closed: {error}")
 
 
-def _ended(queue: str, lost: Lost) -> Callable[..., None]:
-    return lambda _: lost(f"the broker ended the consumer of {queue!r} (was the queue deleted?)")
+def _ended(queue: str, on_lost: OnLost) -> Callable[..., None]:
+    return lambda _: on_lost(f"the broker ended the consumer of {queue!r} (was the queue deleted?)")
 
 
 def queue_names(amqp: Amqp) -> Sequence[str]:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 
 from consumer.config import Amqp
-from consumer.rabbitmq.connection import connect
-from consumer.rabbitmq.topology import DEAD_QUEUE, REQUEST_QUEUE
 from zeebe_amqp import wire
-from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, LoginRefused, close, translated_errors
+from zeebe_amqp.amqp.connection import (
+    RPC_TIMEOUT,
+    BrokerError,
+    LoginRefused,
+    Unreachable,
+    close,
+    connect,
+    first_answer,
+    place,
+    tls_context,
+)
 
 __all__ = ["BrokerError", "BrokerReport", "inspect"]
-
-
-class BrokerError(Exception):
-    """The broker cannot be used; the text says why and what to set."""
 
 
 @dataclass(frozen=True)
@@ -39,29 +44,21 @@ async def inspect(amqp: Amqp) -> BrokerReport:
     Raises:
         BrokerError: no host answered, with what each of them said; or the service could not consume there.
     """
-    failures = []
-    for url in amqp.urls:
-        try:
-            return await _look(amqp, url)
-        except LoginRefused as error:  # the other hosts have the same users
-            raise BrokerError(f"UNAUTHENTICATED: {error}") from error
-        except CONNECTION_ERRORS as error:
-            failures.append(f"{_host(url)}: {error or type(error).__name__}")
-    raise BrokerError("; ".join(failures))
+    try:
+        return await first_answer(amqp.urls, partial(_look, amqp))
+    except LoginRefused as error:
+        raise BrokerError(f"UNAUTHENTICATED: {error}") from error
+    except Unreachable as error:
+        raise BrokerError(str(error)) from error
 
 
 async def _look(amqp: Amqp, url: str) -> BrokerReport:
-    with translated_errors():
-        connection = await connect(amqp, url, "zeebe-amqp check")
-        try:
-            found = {name: await _queue(connection, name, amqp) for name in (*amqp.queues, wire.DEAD_LETTER)}
-            return BrokerReport(_host(url), _product(connection), found)
-        finally:
-            await close(connection)
-
-
-def _host(url: str) -> str:
-    return url.rsplit("@", 1)[-1].removeprefix("amqp://").removeprefix("amqps://").partition("?")[0]
+    connection = await connect(url, "zeebe-amqp check", tls_context(amqp.ca, amqp.cert, amqp.key))
+    try:
+        found = {name: await _queue(connection, name, amqp) for name in (*amqp.queues, wire.DEAD_LETTER)}
+        return BrokerReport(place(url), _product(connection), found)
+    finally:
+        await close(connection)
 
 
 def _product(connection: AbstractConnection) -> str:
@@ -88,7 +85,7 @@ async def _queue(connection: AbstractConnection, name: str, amqp: Amqp) -> str:
 
 async def _compare(connection: AbstractConnection, name: str) -> None:
     """Declare an existing queue again, which changes nothing but tells whether the service could."""
-    arguments = DEAD_QUEUE if name == wire.DEAD_LETTER else REQUEST_QUEUE
+    arguments = wire.queue_arguments(name)
     try:
         await _on_channel(connection, lambda channel: channel.declare_queue(name, durable=True, arguments=arguments))
     except (ChannelPreconditionFailed, ChannelAccessRefused) as error:

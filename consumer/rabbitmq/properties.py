@@ -1,13 +1,7 @@
-"""AMQP properties and plain Python: reading what a caller sent, writing what we publish.
-
-Reading is tolerant: the AMQP library drops the whole connection on one short string that is not UTF-8 or on
-an impossible timestamp, redelivery repeats it, and every neighbour's delivery count burns. So such bytes are
-read around, and the message is marked.
-"""
+"""AMQP properties and plain Python: reading what a caller sent, writing what we publish."""
 
 from __future__ import annotations
 
-import struct
 import time
 import uuid
 from collections.abc import Collection, Mapping
@@ -15,60 +9,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiormq.abc import DeliveredMessage
-from pamqp import decode, encode
 from pamqp.commands import Basic
-from pamqp.header import ContentHeader
 
 from consumer.core.message import Message, Reply
-from consumer.dead_letters.letter import of_broker, validated
+from consumer.core.sender import of_broker, validated
 from zeebe_amqp import __version__, wire
+from zeebe_amqp.amqp.headers import encoded_size
+from zeebe_amqp.amqp.tolerance import malformed_properties
 from zeebe_amqp.errors import CommandError
 
 APP_ID = f"zeebe-amqp-consumer/{__version__}"
-
-_FLAWS = "malformed_properties"
-"""Attribute of a content header that names the properties whose bytes made no sense, and why."""
-
-_strict = ContentHeader.unmarshal
-
-# The properties in the order of their flag bits, from the highest (AMQP 0-9-1, class basic).
-_LAYOUT = (
-    ("content_type", "shortstr"),
-    ("content_encoding", "shortstr"),
-    ("headers", "table"),
-    ("delivery_mode", "octet"),
-    ("priority", "octet"),
-    ("correlation_id", "shortstr"),
-    ("reply_to", "shortstr"),
-    ("expiration", "shortstr"),
-    ("message_id", "shortstr"),
-    ("timestamp", "timestamp"),
-    ("message_type", "shortstr"),
-    ("user_id", "shortstr"),
-    ("app_id", "shortstr"),
-    ("cluster_id", "shortstr"),
-)
-
-_SPOKEN = {"message_type": "type"}
-"""Properties that the library names otherwise than the protocol does."""
-
-_FLAW = {
-    "shortstr": "is not UTF-8 text",
-    "table": "are not a table",
-    "timestamp": "is not a time before the year 10000",
-    "octet": "is missing",
-}
-
-# Bytes of a header value after its type tag; None: a length of four bytes comes first.
-_VALUE_SIZES: dict[bytes, int | None] = {
-    **dict.fromkeys((b"t", b"b", b"B"), 1),
-    **dict.fromkeys((b"s", b"u", b"U"), 2),
-    **dict.fromkeys((b"i", b"I", b"f"), 4),
-    **dict.fromkeys((b"l", b"L", b"d", b"T"), 8),
-    **dict.fromkeys((b"S", b"x", b"A", b"F"), None),
-    b"D": 5,
-    **dict.fromkeys((b"V", b"\x00"), 0),
-}
 
 _DELIVERY_MODES = (1, 2)
 """Transient and persistent; some brokers deliver others too, and none can be written."""
@@ -76,75 +26,13 @@ _DELIVERY_MODES = (1, 2)
 _MAX_ERROR_TEXT = 1024
 """Bytes of one error header of a dead letter."""
 
-_LONGEST_NAME = 128
-"""Bytes of a header's name that AMQP allows; brokers deliver longer ones too."""
-
 _MAX_HEADERS = 64 * 1024
 """Bytes of all headers of a dead letter: they must fit into one frame of at least 128 KiB."""
 
 
-def tolerate() -> None:
-    """Make the AMQP library read content headers tolerantly, in the whole process; more than once is harmless."""
-    ContentHeader.unmarshal = _unmarshal  # type: ignore[assignment,method-assign]
-
-
-def _unmarshal(header: ContentHeader, data: bytes) -> None:
-    try:
-        _strict(header, data)
-    except Exception:  # whatever the decoder trips over must not reach the connection
-        header.class_id, header.weight, header.body_size = struct.unpack(">HHQ", data[0:12])
-        header.properties = Basic.Properties()
-        setattr(header, _FLAWS, _read_around(header.properties, data))
-
-
-def _read_around(properties: Basic.Properties, data: bytes) -> tuple[str, ...]:
-    """Read every property on its own; returns what is wrong with those that cannot be read."""
-    flags, offset, malformed_properties = int.from_bytes(data[12:14], "big"), 14, []
-    for bit, (name, kind) in enumerate(_LAYOUT):
-        if not flags & (1 << (15 - bit)):
-            continue
-        end = offset + _size(data, offset, kind)
-        try:
-            setattr(properties, name, _read(data[offset:end], kind))
-        except Exception:  # any failure to decode is the same flaw
-            malformed_properties.append(f"{_SPOKEN.get(name, name)} {_FLAW[kind]}")
-        offset = end
-    return tuple(malformed_properties)
-
-
-def _size(data: bytes, offset: int, kind: str) -> int:
-    if kind == "shortstr":
-        return 1 + int.from_bytes(data[offset : offset + 1], "big")
-    if kind == "table":
-        return 4 + int.from_bytes(data[offset : offset + 4], "big")
-    return 8 if kind == "timestamp" else 1
-
-
-def _read(data: bytes, kind: str) -> Any:
-    return _read_table(data) if kind == "table" else decode.METHODS[kind](data)[1]
-
-
-def _read_table(data: bytes) -> dict[str, Any]:
-    """Read a header table without the entries that cannot be read, as long as it is clear where they end."""
-    table: dict[str, Any] = {}
-    offset = 4
-    while offset < len(data):
-        start = offset + 1 + data[offset]
-        size = _VALUE_SIZES[data[start : start + 1]]
-        end = start + 1 + (4 + int.from_bytes(data[start + 1 : start + 5], "big") if size is None else size)
-        try:
-            name = data[offset + 1 : start].decode()
-            table[name] = decode.embedded_value(data[start:end])[1]
-        except Exception:  # as if absent
-            pass
-        offset = end
-    return table
-
-
 def message(delivered: DeliveredMessage, queue: str, own: Collection[str] = ()) -> Message:
     """A delivered message as plain Python; `own` are the names under which we log in ourselves."""
-    header = delivered.header
-    properties = header.properties
+    properties = delivered.header.properties
     return Message(
         body=delivered.body,
         queue=queue,
@@ -161,7 +49,7 @@ def message(delivered: DeliveredMessage, queue: str, own: Collection[str] = ()) 
         delivery_mode=properties.delivery_mode,
         headers=properties.headers or {},
         redelivered=delivered.redelivered is True,
-        malformed_properties=getattr(header, _FLAWS, ()),
+        malformed_properties=malformed_properties(delivered.header),
     )
 
 
@@ -273,13 +161,8 @@ def _encodable(headers: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     room = _MAX_HEADERS
     for name, value in headers.items():
-        if len(name.encode()) > _LONGEST_NAME:  # the library would cut it, and another name is another header
-            continue
-        try:
-            size = len(encode.field_table({name: value}))
-        except Exception:  # what cannot be written cannot be kept
-            continue
-        if size <= room:
+        size = encoded_size(name, value)
+        if size is not None and size <= room:
             kept[name] = value
             room -= size
     return kept

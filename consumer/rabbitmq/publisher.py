@@ -8,26 +8,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 
-from aio_pika.abc import AbstractConnection
 from aiormq import Channel as RawChannel
 from aiormq.exceptions import DeliveryError, PublishError
 from pamqp.commands import Basic
 
 from consumer.config import Amqp
 from consumer.pipeline.worker import PublishFailed
-from consumer.rabbitmq.connection import Link, Lost, initialize
+from consumer.rabbitmq.connection import initialize, reconnecting
 from consumer.rabbitmq.topology import declare_dead_letters
-from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, translated_errors
+from zeebe_amqp.amqp.alarm import Alarm, AlarmedConnection
+from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, CONNECTION_ERRORS, translated_errors
+from zeebe_amqp.amqp.reconnecting import OnLost
 
 __all__ = ["Publisher", "Unroutable"]
 
 log = logging.getLogger(__name__)
-
-PUBLISH_TIMEOUT = 30.0
-"""Seconds to wait for the broker's confirm while it takes messages."""
-
-LOOK_AGAIN = 0.5
-"""Seconds between two looks whether an alarm has ended."""
 
 
 class Unroutable(Exception):
@@ -39,65 +34,59 @@ class Publisher:
 
     Args:
         amqp: addresses, and whether queues are declared.
+        confirm_timeout: seconds to wait for the broker's confirm while it takes messages.
     """
 
-    def __init__(self, amqp: Amqp) -> None:
+    def __init__(self, amqp: Amqp, confirm_timeout: float = CONFIRM_TIMEOUT) -> None:
         self._amqp = amqp
-        self._link = Link(amqp, "zeebe-amqp publish", self._opened)
+        self._confirm_timeout = confirm_timeout
+        self._connection = reconnecting(amqp, "zeebe-amqp publish", self._opened)
         self._channel: RawChannel | None = None
-        self._lost: Lost = lambda _: None
+        self._alarm = Alarm()
+        self._on_lost: OnLost = lambda _: None
         self._open = asyncio.Event()
 
     @property
     def blocked(self) -> bool:
         """Whether an alarm of the broker (memory or disk) keeps it from taking messages."""
-        if self._channel is None:
-            return False
-        # The library tells it only by waiting; this runs its wait up to the point where it would.
-        waiting = self._channel.connection.ready().__await__()
-        try:
-            next(waiting)
-        except StopIteration:
-            return False
-        waiting.close()
-        return True
+        return self._channel is not None and self._alarm.is_on
 
     @property
     def problem(self) -> str | None:
         """Why nothing can be published; None when it can."""
-        if self._link.problem is None and self.blocked:
+        if self._connection.problem is None and self.blocked:
             return "the broker takes no messages (memory or disk alarm)"
-        return self._link.problem
+        return self._connection.problem
 
     async def run(self) -> None:
         """Keep the connection open until cancelled."""
-        await self._link.run()
+        await self._connection.run()
 
     def renew(self, reason: str) -> None:
         """Open the connection anew, and with it declare what it needs."""
-        self._lost(reason)
+        self._on_lost(reason)
 
-    async def _opened(self, connection: AbstractConnection, lost: Lost) -> None:
+    async def _opened(self, connection: AlarmedConnection, on_lost: OnLost) -> None:
         await declare_dead_letters(connection, self._amqp)
         channel = connection.channel(publisher_confirms=True, on_return_raises=True)
         await initialize(channel)
         raw = cast("RawChannel", await channel.get_underlay_channel())
-        channel.close_callbacks.add(lambda _, error=None: self._closed(raw, lost, error))
-        self._channel, self._lost = raw, lost
+        channel.close_callbacks.add(lambda _, error=None: self._closed(raw, on_lost, error))
+        self._channel, self._alarm, self._on_lost = raw, connection.alarm, on_lost
         self._open.set()
 
-    def _closed(self, channel: RawChannel, lost: Lost, error: BaseException | None) -> None:
+    def _closed(self, channel: RawChannel, on_lost: OnLost, error: BaseException | None) -> None:
         if self._channel is channel:
             self._channel = None
             self._open.clear()
-        lost(f"the publishing channel closed: {error}")
+            self._alarm.end()
+        on_lost(f"the publishing channel closed: {error}")
 
     async def ready(self) -> None:
         """Wait until something can be published: connected, and not blocked by an alarm of the broker."""
-        await self._open.wait()
-        while self.blocked:
-            # Looking, not waiting: when the connection is lost during an alarm, its end is never told.
-            await asyncio.sleep(LOOK_AGAIN)
+        while self._channel is None or self.blocked:
+            # When the connection is lost during an alarm, that ends with it.
+            await self._alarm.over()
             await self._open.wait()
 
     async def publish(
@@ -132,17 +121,17 @@ class Publisher:
 
     @asynccontextmanager
     async def _timeout(self) -> AsyncIterator[None]:
-        """Raise TimeoutError after PUBLISH_TIMEOUT, not counting an alarm: what was written then is taken after it."""
+        """Raise TimeoutError for a confirm that is late, not counting an alarm: what was written is taken after it."""
         loop = asyncio.get_running_loop()
 
         def look() -> None:
             if self.blocked:
-                timers.append(loop.call_later(PUBLISH_TIMEOUT, look))
+                timers.append(loop.call_later(self._confirm_timeout, look))
             else:
                 limit.reschedule(loop.time())
 
         async with asyncio.timeout(None) as limit:
-            timers = [loop.call_later(PUBLISH_TIMEOUT, look)]
+            timers = [loop.call_later(self._confirm_timeout, look)]
             try:
                 yield
             finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
 
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -14,22 +13,9 @@ from consumer.config import Amqp
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import RPC_TIMEOUT
 
-__all__ = ["DEAD_QUEUE", "REQUEST_QUEUE", "declare_dead_letters", "declare_requests"]
+__all__ = ["declare_dead_letters", "declare_requests"]
 
 log = logging.getLogger(__name__)
-
-REQUEST_QUEUE: dict[str, Any] = {
-    "x-queue-type": "quorum",
-    "x-delivery-limit": 20,
-    "x-dead-letter-exchange": wire.DEAD_LETTER,
-    "x-dead-letter-strategy": "at-least-once",
-    # At-least-once dead-lettering needs it: a full queue says no instead of dropping its oldest.
-    "x-overflow": "reject-publish",
-}
-"""Arguments of a request queue."""
-
-DEAD_QUEUE: dict[str, Any] = {"x-queue-type": "quorum"}
-"""Arguments of the dead-letter queue."""
 
 
 async def declare_requests(connection: AbstractConnection, amqp: Amqp) -> None:
@@ -43,7 +29,7 @@ async def declare_requests(connection: AbstractConnection, amqp: Amqp) -> None:
         # A channel of its own: a refused declaration closes its channel and fails whatever else is on it.
         async with connection.channel() as channel:
             for name in amqp.queues:
-                await channel.declare_queue(name, durable=True, arguments=REQUEST_QUEUE, passive=passive)
+                await channel.declare_queue(name, durable=True, arguments=wire.queue_arguments(name), passive=passive)
         if passive:
             for name in amqp.queues:
                 await _compare(connection.channel(), name)
@@ -58,7 +44,8 @@ async def declare_dead_letters(connection: AbstractConnection, amqp: Amqp) -> No
     passive = amqp.declare == "passive"
     async with asyncio.timeout(RPC_TIMEOUT), connection.channel() as channel:
         exchange = await channel.declare_exchange(wire.DEAD_LETTER, ExchangeType.FANOUT, durable=True, passive=passive)
-        queue = await channel.declare_queue(wire.DEAD_LETTER, durable=True, arguments=DEAD_QUEUE, passive=passive)
+        arguments = wire.queue_arguments(wire.DEAD_LETTER)
+        queue = await channel.declare_queue(wire.DEAD_LETTER, durable=True, arguments=arguments, passive=passive)
         if not passive:
             await queue.bind(exchange)
 
@@ -67,7 +54,7 @@ async def _compare(channel: AbstractChannel, name: str) -> None:
     """Warn of the argument in which an existing queue differs; AMQP says it only in the refusal of a declaration."""
     try:
         async with channel:
-            await channel.declare_queue(name, durable=True, arguments=REQUEST_QUEUE)
+            await channel.declare_queue(name, durable=True, arguments=wire.queue_arguments(name))
     except ChannelPreconditionFailed as error:
         log.warning("queue %r is used as it is, but differs from what we would declare: %s", name, error)
     except ChannelAccessRefused:

@@ -11,6 +11,8 @@ from typing import Any, TextIO
 import orjson
 from opentelemetry.trace import format_trace_id, get_current_span
 
+from zeebe_amqp.schema.formatting import printable
+
 LEVELS = ("debug", "info", "warning", "error", "critical")
 FORMATS = ("json", "text")
 
@@ -23,7 +25,6 @@ _ASSIGNED = re.compile(
     r"(password|passwd|secret|access_token|refresh_token|id_token)([\"']?\s{0,4}[=:]\s{0,4}[\"']?)[^\s\"'&,;]+",
     re.IGNORECASE,
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def setup(level: str, format: str, stream: TextIO | None = None) -> None:
@@ -123,5 +124,5 @@ class TextLines(logging.Formatter):
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
         words = f"{_time(record)} {record.levelname:<7} {record.name}: {record.getMessage()}{fields}"
         # A line break in what a stranger sent must not look like a line of ours.
-        line = _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), words)
+        line = printable(words, kept="", shown=lambda char: char.encode("unicode_escape").decode())
         return f"{line}\n{record.exc_text}" if record.exc_text else line

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, TypeAlias, cast
 
 import grpc
@@ -219,9 +220,15 @@ class ZeebeEngine:
             with self._translated(outgoing, ends):
                 return cast("Message", await started)
         except Failure as failure:
-            if failure.kind is FailureKind.CREDENTIALS and not await self._credentials.refresh(authorization):
-                failure.kind = FailureKind.FINAL
+            await self._refresh(failure, authorization)
             raise
+
+    async def _refresh(self, failure: Failure, refused: str | None) -> None:
+        """Replace credentials that were refused, by the gateway or by what looks at them on the way."""
+        if failure.kind is FailureKind.CREDENTIALS and not await self._credentials.refresh(refused):
+            failure.kind = FailureKind.FINAL
+        if failure.http == HTTPStatus.UNAUTHORIZED:
+            await self._credentials.refresh(refused)
 
     async def _collect(self, started: AsyncIterable[Any], outgoing: _Outgoing, ends: float) -> list[Message]:
         arrived: list[Any] = []
@@ -266,7 +273,7 @@ class ZeebeEngine:
         return Failure(Code.DEADLINE_EXCEEDED, text, FailureKind.LATE, Source.CONSUMER)
 
     def _note(self, failure: Failure) -> None:
-        if failure.kind is FailureKind.UNREACHABLE:
+        if failure.kind.away:
             self.circuit.record_failure()
         elif failure.kind.outcome is Outcome.NOT_EXECUTED and failure.source is Source.GATEWAY:
             self.circuit.record_success()

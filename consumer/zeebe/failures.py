@@ -29,6 +29,12 @@ class FailureKind(Enum):
     """Not executed because the partition does not process anything for the moment."""
     UNREACHABLE = "unreachable"
     """No gateway was reached: nothing was sent."""
+    NOT_PASSED_ON = "not-passed-on"
+    """Not executed: something in between answered HTTP, with a status that says that it sent nothing on."""
+    PROXY_LIMIT = "proxy-limit"
+    """Not executed: something in between takes no requests of this size."""
+    PROXY_LOST = "proxy-lost"
+    """Something in between answered HTTP, and may have passed the command on: it may have been executed."""
     NO_PARTITION = "no-partition"
     """Not executed: the partition has no leader for the moment, or does not exist at all."""
     NO_BROKER = "no-broker"
@@ -49,14 +55,20 @@ class FailureKind(Enum):
         """What is known about the command's effect."""
         return Outcome.UNKNOWN if self in _UNSURE else Outcome.NOT_EXECUTED
 
+    @property
+    def away(self) -> bool:
+        """Whether it means that there is no gateway at the address: nobody, or something else that answers."""
+        return self in _AWAY
+
     def retryable(self, idempotent: bool) -> bool:
         """Whether the same request again may succeed and cannot be executed twice."""
         if self in _UNSURE:
             return idempotent
-        return self not in (FailureKind.FINAL, FailureKind.CREDENTIALS)
+        return self not in (FailureKind.FINAL, FailureKind.CREDENTIALS, FailureKind.PROXY_LIMIT)
 
 
-_UNSURE = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.DEFECT})
+_UNSURE = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.PROXY_LOST, FailureKind.DEFECT})
+_AWAY = frozenset({FailureKind.UNREACHABLE, FailureKind.NOT_PASSED_ON, FailureKind.PROXY_LOST})
 
 
 @dataclass(frozen=True)
@@ -75,12 +87,20 @@ class ErrorRule:
 REJECTION = r"Command '(?P<intent>\w+)' rejected with code '(?P<rejection>\w+)'"
 PARTITION = r"Expected to execute command on partition (-?\d+)\b"
 BETWEEN = r"Time out between gateway and broker: "
+HTTP = r"Received http2 header with status: "
 REQUEST_FAILED = r"Unexpected error occurred during the request processing: "
 
 # The first rule that matches decides. Patterns are anchored, because texts quote what callers sent.
 RULES: tuple[ErrorRule, ...] = (
     ErrorRule(None, REJECTION, FailureKind.FINAL),
     ErrorRule("UNAVAILABLE", PARTITION, FailureKind.NO_PARTITION),
+    # C-core's whole text about an answer without a gRPC status, whatever code it makes of it.
+    ErrorRule(None, HTTP + r"(413|431)\Z", FailureKind.PROXY_LIMIT),
+    ErrorRule(None, HTTP + r"(3\d\d|400|401|403|404|407|421|426|429|503)\Z", FailureKind.NOT_PASSED_ON),
+    ErrorRule(None, HTTP + r"\d+\Z", FailureKind.PROXY_LOST),
+    # It names no HTTP status then: of an answer with 200, and mostly of one to a stream, whatever the status was.
+    ErrorRule("UNKNOWN", r"Stream removed \(Data frame with END_STREAM flag received\)\Z", FailureKind.PROXY_LOST),
+    ErrorRule("UNKNOWN", r"No status received\Z", FailureKind.PROXY_LOST),
     # C-core says these before there is a connection to send on, whatever comes after the prefix.
     ErrorRule("UNAVAILABLE", r"failed to connect to all addresses", FailureKind.UNREACHABLE),
     ErrorRule("UNAVAILABLE", r"connections to all backends failing", FailureKind.UNREACHABLE),
@@ -134,20 +154,43 @@ def partition(text: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-class Failure(Exception):
-    """One attempt that was not answered with OK."""
+NOT_THE_GATEWAYS = "it is not the gateway's answer"
+"""In the text about an answer in HTTP."""
 
-    def __init__(self, code: Code, text: str, kind: FailureKind, source: Source = Source.GATEWAY) -> None:
+_FATES = {
+    FailureKind.NOT_PASSED_ON: "and the command was not passed on",
+    FailureKind.PROXY_LIMIT: "and the request is too large to be passed on",
+    FailureKind.PROXY_LOST: "and the command may have been executed",
+}
+
+
+class Failure(Exception):
+    """One attempt that was not answered with OK; `http` is the status of an answer that was not gRPC."""
+
+    def __init__(
+        self, code: Code, text: str, kind: FailureKind, source: Source = Source.GATEWAY, http: int | None = None
+    ) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
         self.kind = kind
         self.source = source
+        self.http = http
 
     @classmethod
     def of(cls, status: str, text: str) -> Failure:
         """The failure that an answer with gRPC status name `status` and details `text` is."""
-        return cls(Code(status), text, classify(status, text))
+        kind = classify(status, text)
+        return _foreign(text, kind) if kind in _FATES else cls(Code(status), text, kind)
+
+
+def _foreign(text: str, kind: FailureKind) -> Failure:
+    found = re.match(HTTP + r"(\d+)", text)
+    http = int(found[1]) if found else None
+    answered = "HTTP without a gRPC status" if http is None else f"HTTP status {http}"
+    told = f"something between the consumer and the gateway answered {answered}: {NOT_THE_GATEWAYS}, {_FATES[kind]}"
+    code = Code.RESOURCE_EXHAUSTED if kind is FailureKind.PROXY_LIMIT else Code.UNAVAILABLE
+    return Failure(code, told, kind, Source.CONSUMER, http)
 
 
 class GatewayError(CommandError):

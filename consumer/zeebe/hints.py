@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from consumer.zeebe.failures import NOT_THE_GATEWAYS
+
 PLAINTEXT_MARK = "WRONG_VERSION_NUMBER"
 """In the text of an attempt with TLS at a port without."""
 
@@ -10,10 +12,15 @@ _ENABLE = (
 )
 _NO_GRPC = f"HTTP answers there, not gRPC; that may be the REST API's port: {_ENABLE}"
 
+_IN_BETWEEN = (
+    "a proxy or an ingress that does not get through to the gateway or does not speak gRPC to it, or the REST API's "
+    f"port: {_ENABLE}"
+)
+
 _HINTS = (
     ("http1.x server", _NO_GRPC),
     ("Failed parsing HTTP/2", _NO_GRPC),
-    ("http2 header with status", _NO_GRPC),
+    (NOT_THE_GATEWAYS, _IN_BETWEEN),
     (PLAINTEXT_MARK, "the gateway speaks plaintext there: set ZEEBE_INSECURE_CONNECTION=true"),
     ("Hostname Verification Check failed", "the certificate is for another name: set ZEEBE_OVERRIDE_AUTHORITY to it"),
     ("CERTIFICATE_VERIFY_FAILED", "the certificate's authority is not trusted: set ZEEBE_CA_CERTIFICATE_PATH"),

@@ -12,8 +12,16 @@ from zeebe_amqp.errors import Outcome
 NO_PARTITION_ATTEMPTS = 3
 """Attempts when the partition is not there: a leader comes back within these, a bad key never does."""
 
-_FOR_ALL = frozenset({FailureKind.OVERLOAD, FailureKind.PAUSED, FailureKind.UNREACHABLE, FailureKind.NO_PARTITION})
-_FOR_REPEATABLE = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.NO_BROKER})
+_FOR_ALL = frozenset(
+    {
+        FailureKind.OVERLOAD,
+        FailureKind.PAUSED,
+        FailureKind.UNREACHABLE,
+        FailureKind.NOT_PASSED_ON,
+        FailureKind.NO_PARTITION,
+    }
+)
+_FOR_REPEATABLE = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.PROXY_LOST, FailureKind.NO_BROKER})
 
 
 @dataclass

@@ -16,7 +16,7 @@ USAGE: Final = 2
 def main() -> int:
     """Run the command line; its exit code."""
     try:
-        from zeebe_amqp.cli import run
+        from zeebe_amqp.cli.program import run
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in NEEDED:
             raise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 COMMANDS_QUEUE: Final = "zeebe.commands"
 """The request queue for short commands."""
@@ -14,6 +15,18 @@ REPLY_EXCHANGE: Final = "zeebe.replies"
 """The usual name of the optional topic exchange for replies."""
 DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
 """The broker's direct reply-to pseudo queue; addresses made from it continue with a dot."""
+
+REQUEST_QUEUE: Final[Mapping[str, Any]] = {
+    "x-queue-type": "quorum",
+    "x-delivery-limit": 20,
+    "x-dead-letter-exchange": DEAD_LETTER,
+    "x-dead-letter-strategy": "at-least-once",
+    # At-least-once dead-lettering needs it: a full queue says no instead of dropping its oldest.
+    "x-overflow": "reject-publish",
+}
+"""Arguments of a request queue."""
+DEAD_QUEUE: Final[Mapping[str, Any]] = {"x-queue-type": "quorum"}
+"""Arguments of the dead-letter queue."""
 
 CONTENT_TYPE: Final = "application/json"
 """The content type of envelopes and replies."""
@@ -80,3 +93,8 @@ MAX_NAME: Final = 200
 """How many characters of an operation's name are repeated in a reply."""
 MAX_FOUND: Final = 80
 """How many characters of a refused value are repeated in an error's message."""
+
+
+def queue_arguments(name: str) -> dict[str, Any]:
+    """Arguments with which a queue of the service is declared."""
+    return dict(DEAD_QUEUE if name == DEAD_LETTER else REQUEST_QUEUE)

@@ -17,7 +17,6 @@ from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
 from consumer.config import Amqp, Settings
 from consumer.dead_letters.commands import COMMANDS
-from consumer.rabbitmq.topology import DEAD_QUEUE, REQUEST_QUEUE
 from zeebe_amqp import wire
 
 REASON = {
@@ -58,10 +57,10 @@ class Board:
     async def set_up(self) -> None:
         async def declare(channel: aio_pika.abc.AbstractChannel) -> None:
             exchange = await channel.declare_exchange(wire.DEAD_LETTER, aio_pika.ExchangeType.FANOUT, durable=True)
-            dead = await channel.declare_queue(wire.DEAD_LETTER, durable=True, arguments=DEAD_QUEUE)
+            dead = await channel.declare_queue(wire.DEAD_LETTER, durable=True, arguments=wire.DEAD_QUEUE)
             await dead.bind(exchange)
             await dead.purge()
-            arguments = {**REQUEST_QUEUE, "x-delivery-limit": 1}
+            arguments = {**wire.REQUEST_QUEUE, "x-delivery-limit": 1}
             await channel.declare_queue(self.queue, durable=True, arguments=arguments)
 
         await self.on_channel(declare)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import uuid
@@ -197,6 +198,21 @@ async def test_an_interrupted_watch_ends_well(stage: Stage, channel: aio_pika.ab
     process.send_signal(signal.SIGINT)
     out, err = await asyncio.to_thread(process.communicate, timeout=60)
     assert (process.returncode, out, err) == (0, b"", b"")
+
+
+async def test_a_watch_that_nobody_reads_any_more_ends_as_other_programs_do(
+    stage: Stage, channel: aio_pika.abc.AbstractChannel
+) -> None:
+    name = await filled(channel, stage, b"{}")
+    read, write = os.pipe()
+    os.close(read)
+    process = await asyncio.to_thread(
+        subprocess.Popen, [*PROGRAM, "watch", name], env=environment(stage), stdout=write, stderr=-1
+    )
+    os.close(write)
+    _, err = await asyncio.to_thread(process.communicate, timeout=60)
+    assert (process.returncode, err) == (exits.PIPE, b"")
+    assert await left_in(channel, name) == 1
 
 
 async def _proxied(url: str, connections: list[asyncio.StreamWriter]) -> asyncio.Server:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from pamqp.header import ContentHeader
 
-from consumer.rabbitmq import properties
 from tests.conftest import Broker
 from tests.fakes.transport import error, result
 from tests.integration import rawamqp
@@ -28,6 +27,7 @@ from zeebe_amqp import (
     Unavailable,
     wire,
 )
+from zeebe_amqp.amqp import tolerance
 
 NOBODY = "amqp://guest:guest@127.0.0.1:1/"
 """An address where no broker is."""
@@ -124,7 +124,7 @@ async def test_a_reply_that_breaks_the_connection_costs_no_call(
     rabbitmq: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The service's tolerance is the whole process's, and other tests in this one may have asked for it.
-    monkeypatch.setattr(ContentHeader, "unmarshal", properties._strict)
+    monkeypatch.setattr(ContentHeader, "unmarshal", tolerance._strict)
     async with (
         Responder(rabbitmq.url) as responder,
         rawamqp.RawPublisher(rabbitmq.url) as stranger,

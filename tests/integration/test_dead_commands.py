@@ -18,13 +18,13 @@ from aio_pika.abc import AbstractIncomingMessage
 from yarl import URL
 
 from consumer.dead_letters.queue import MAX_RETURNS, opened
-from consumer.rabbitmq import BrokerError
 from scripts.rabbitmq import RabbitMQ
 from tests.integration.caller import Caller
 from tests.integration.dead_board import REASON, Board
 from tests.integration.rawamqp import RawPublisher, content, entry, table, text
 from tests.integration.stage import create, eventually, staged
 from zeebe_amqp import wire
+from zeebe_amqp.amqp.connection import BrokerError
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,13 +14,14 @@ from redis.exceptions import ConnectionError as Refused
 from redis.exceptions import ResponseError
 
 from consumer.core.message import Reply
-from consumer.ledger import Ledger, LedgerError, Limits, State, scripts
-from consumer.ledger import redis as ledgers
-from consumer.ledger.redis import RedisLedger, advice
+from consumer.ledger import Ledger, LedgerError, Limits, State, open_ledger, scripts
+from consumer.ledger.ledger import LEASE as LONG
+from consumer.ledger.redis import RedisStore, list_warnings
 from scripts.redis import Redis
 from tests.unit.consumer.ledger.promises import DIGEST, OTHER, TTL, SharedLedgerPromises, limits
 
 LEASE = 0.6
+"""Seconds; `LONG` is the service's own."""
 
 
 class Database:
@@ -28,13 +29,13 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.opened: list[RedisLedger] = []
+        self.opened: list[Ledger] = []
 
     async def open(self, limits: Limits) -> Ledger:
-        return await self.leased(limits, ledgers.LEASE)
+        return await self.leased(limits, LONG)
 
-    async def leased(self, limits: Limits, lease: float = LEASE) -> RedisLedger:
-        ledger = RedisLedger(self.url, limits, lease)
+    async def leased(self, limits: Limits, lease: float = LEASE) -> Ledger:
+        ledger = Ledger(RedisStore(self.url), limits, lease=lease, sleep=hurry)
         self.opened.append(ledger)
         await ledger.start()
         return ledger
@@ -43,9 +44,13 @@ class Database:
         await asyncio.sleep(2 * TTL)
 
 
+async def hurry(seconds: float) -> None:
+    """Sleep, but not as long as the ledger does while Redis is away."""
+    await asyncio.sleep(min(seconds, 0.05))
+
+
 @pytest.fixture
-async def store(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
-    monkeypatch.setattr(ledgers, "RETRY", 0.05)
+async def place(redis: Redis) -> AsyncIterator[Database]:
     async with Client.from_url(redis.url) as client:
         await client.flushdb()
     database = Database(redis.url)
@@ -54,12 +59,12 @@ async def store(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
         await ledger.close()
 
 
-async def die(ledger: RedisLedger) -> None:
+async def die(ledger: Ledger) -> None:
     """End a ledger as kill -9 would: nothing is said, nothing is renewed."""
     await ledger._end_keeping()
 
 
-async def change(ledger: RedisLedger, identity: str, state: State) -> State:
+async def change(ledger: Ledger, identity: str, state: State) -> State:
     """What a claim finds once it finds something else than `state`."""
     found = state
     while found is state:
@@ -71,8 +76,8 @@ class TestRedis(SharedLedgerPromises):
     pass
 
 
-async def test_what_another_living_process_runs_is_running(store: Database) -> None:
-    first, second = await store.leased(limits()), await store.leased(limits())
+async def test_what_another_living_process_runs_is_running(place: Database) -> None:
+    first, second = await place.leased(limits()), await place.leased(limits())
     await first.claim("a", DIGEST)
     for _ in range(3):
         assert (await second.claim("a", DIGEST)).state is State.RUNNING
@@ -86,8 +91,8 @@ async def first_reply(ledger: Ledger) -> Reply | None:
     return (await ledger.claim("a", DIGEST)).reply
 
 
-async def test_when_its_owner_dies_it_is_abandoned_and_one_takes_it_over(store: Database) -> None:
-    first, second, third = [await store.leased(limits()) for _ in range(3)]
+async def test_when_its_owner_dies_it_is_abandoned_and_one_takes_it_over(place: Database) -> None:
+    first, second, third = [await place.leased(limits()) for _ in range(3)]
     await first.claim("a", DIGEST)
     await die(first)
     assert await change(second, "a", State.RUNNING) is State.ORPHANED
@@ -95,8 +100,8 @@ async def test_when_its_owner_dies_it_is_abandoned_and_one_takes_it_over(store: 
     assert {claim.state for claim in claims} == {State.ORPHANED, State.RUNNING}
 
 
-async def test_who_was_taken_over_does_not_replace_the_answer(store: Database) -> None:
-    first, second = await store.leased(limits()), await store.leased(limits())
+async def test_who_was_taken_over_does_not_replace_the_answer(place: Database) -> None:
+    first, second = await place.leased(limits()), await place.leased(limits())
     await first.claim("a", DIGEST)
     await die(first)
     await change(second, "a", State.RUNNING)
@@ -108,37 +113,37 @@ async def test_who_was_taken_over_does_not_replace_the_answer(store: Database) -
     assert reply.data == "second"
 
 
-async def test_a_claim_is_a_sign_of_life(store: Database) -> None:
-    first, second = await store.leased(limits()), await store.leased(limits())
+async def test_a_claim_is_a_sign_of_life(place: Database) -> None:
+    first, second = await place.leased(limits()), await place.leased(limits())
     await die(first)
-    async with Client.from_url(store.url) as client:
-        await client.delete(first._owner_key)
+    async with Client.from_url(place.url) as client:
+        await client.delete(scripts.OWNER + first._owner.hex())
     await first.claim("a", DIGEST)
     assert (await second.claim("a", DIGEST)).state is State.RUNNING
 
 
-async def test_of_many_processes_one_runs_each_request(store: Database) -> None:
-    processes = [await store.leased(limits()) for _ in range(4)]
+async def test_of_many_processes_one_runs_each_request(place: Database) -> None:
+    processes = [await place.leased(limits()) for _ in range(4)]
     claims = await asyncio.gather(*(each.claim(f"{number}", DIGEST) for number in range(100) for each in processes))
     assert [claim.state for claim in claims].count(State.NEW) == 100
 
 
-async def test_its_bookkeeping_ends_with_the_entries(store: Database) -> None:
-    ledger = await store.leased(limits(ttl=TTL))
+async def test_its_bookkeeping_ends_with_the_entries(place: Database) -> None:
+    ledger = await place.leased(limits(ttl=TTL, max_entries=99))  # so few that each answer is a reason to look
     for number in range(5):
         await ledger.claim(f"{number}", DIGEST)
         await ledger.finish(f"{number}", Reply("x", number))
     for _ in range(2):  # the same request again, with an answer of the same length
-        await store.expire()
+        await place.expire()
         await ledger.claim("0", DIGEST)
         await ledger.finish("0", Reply("x", 0))
-    async with Client.from_url(store.url, decode_responses=True) as client:
+    async with Client.from_url(place.url, decode_responses=True) as client:
         [member] = await client.zrange(scripts.FINISHED, 0, -1)
         assert await client.get(scripts.BYTES) == member.partition(":")[0]
 
 
-async def test_while_redis_is_away_nothing_is_claimed_and_afterwards_all_is_well(store: Database, redis: Redis) -> None:
-    ledger = await store.leased(limits(), lease=ledgers.LEASE)
+async def test_while_redis_is_away_nothing_is_claimed_and_afterwards_all_is_well(place: Database, redis: Redis) -> None:
+    ledger = await place.leased(limits(), lease=LONG)
     for name in ("running", "released"):
         await ledger.claim(name, DIGEST)
     redis.kill()
@@ -159,10 +164,10 @@ async def test_while_redis_is_away_nothing_is_claimed_and_afterwards_all_is_well
     assert states == [State.DONE, State.NEW, State.NEW]
 
 
-async def test_a_redis_that_is_not_there_at_the_start_is_waited_for(store: Database, redis: Redis) -> None:
+async def test_a_redis_that_is_not_there_at_the_start_is_waited_for(place: Database, redis: Redis) -> None:
     redis.stop()
     try:
-        ledger = await store.leased(limits())
+        ledger = await place.leased(limits())
         with pytest.raises(LedgerError):
             await ledger.claim("a", DIGEST)
     finally:
@@ -171,8 +176,8 @@ async def test_a_redis_that_is_not_there_at_the_start_is_waited_for(store: Datab
     assert (await ledger.claim("a", DIGEST)).state is State.NEW
 
 
-async def test_what_ends_in_the_moment_redis_goes_is_written_later(store: Database, redis: Redis) -> None:
-    ledger = await store.leased(limits(), lease=ledgers.LEASE)
+async def test_what_ends_in_the_moment_redis_goes_is_written_later(place: Database, redis: Redis) -> None:
+    ledger = await place.leased(limits(), lease=LONG)
     await ledger.claim("a", DIGEST)
     redis.kill()
     try:
@@ -184,9 +189,9 @@ async def test_what_ends_in_the_moment_redis_goes_is_written_later(store: Databa
 
 
 async def test_closing_does_not_wait_for_a_redis_that_is_away(
-    store: Database, redis: Redis, caplog: pytest.LogCaptureFixture
+    place: Database, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ledger = await store.leased(limits())
+    ledger = await place.leased(limits())
     await ledger.claim("a", DIGEST)
     redis.kill()
     try:
@@ -197,16 +202,16 @@ async def test_closing_does_not_wait_for_a_redis_that_is_away(
     assert "1 answers could not be written" in caplog.text
 
 
-async def test_a_claim_whose_answer_was_lost_is_still_new(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger = await store.leased(limits())
-    claim = ledger._claim
+async def test_a_claim_whose_answer_was_lost_is_still_new(place: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = await place.leased(limits())
+    claim = ledger._store.claim
 
-    async def lost(**arguments: Any) -> Any:
-        await claim(**arguments)
+    async def lost(*arguments: Any) -> Any:
+        await claim(*arguments)
         raise Refused("the answer was lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ledger, "_claim", lost)
+        patch.setattr(ledger._store, "claim", lost)
         with pytest.raises(LedgerError):
             await ledger.claim("a", DIGEST)
     await ledger.ready()
@@ -214,7 +219,7 @@ async def test_a_claim_whose_answer_was_lost_is_still_new(store: Database, monke
 
 
 async def test_no_password_is_told(tmp_path: Path) -> None:
-    ledger = RedisLedger("redis://user:hush@127.0.0.1:1/0", limits())
+    ledger = open_ledger("redis://user:hush@127.0.0.1:1/0", limits())
     await ledger.start()
     assert "hush" not in str(ledger.problem)
     assert "127.0.0.1:1" in str(ledger.problem)
@@ -232,7 +237,7 @@ async def test_no_password_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_it_is_said_what_to_set(settings: dict[str, str], words: list[str]) -> None:
-    found = advice(settings)
+    found = list_warnings(settings)
     assert len(found) == len(words)
     assert all(word in warning for word, warning in zip(words, found, strict=True))
 
@@ -241,7 +246,7 @@ async def test_a_redis_that_forgets_is_warned_about_once(tmp_path: Path, caplog:
     with Redis(tmp_path / "forgetful", appendonly=False) as forgetful:
         async with Client.from_url(forgetful.url) as client:
             await client.config_set("maxmemory-policy", "allkeys-lru")
-        ledger = RedisLedger(forgetful.url, limits(), LEASE)
+        ledger = Ledger(RedisStore(forgetful.url), limits(), lease=LEASE)
         await ledger.start()
         await asyncio.sleep(LEASE)
         await ledger.close()
@@ -249,14 +254,15 @@ async def test_a_redis_that_forgets_is_warned_about_once(tmp_path: Path, caplog:
 
 
 async def test_a_redis_that_does_not_tell_its_settings_is_used(
-    store: Database, monkeypatch: pytest.MonkeyPatch
+    place: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = RedisLedger(store.url, limits())
+    store = RedisStore(place.url)
+    ledger = Ledger(store, limits())
 
     async def refuse(*_: object) -> Any:
         raise ResponseError("NOPERM")
 
-    monkeypatch.setattr(ledger._redis, "config_get", refuse)
+    monkeypatch.setattr(store._redis, "config_get", refuse)
     await ledger.start()
     assert (await ledger.claim(uuid.uuid4().hex, DIGEST)).state is State.NEW
     await ledger.close()

@@ -17,7 +17,6 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
-from consumer.rabbitmq.topology import REQUEST_QUEUE
 from scripts.consumer import Consumer
 from scripts.process import free_port
 from scripts.rabbitmq import RabbitMQ
@@ -27,6 +26,7 @@ from tests.integration.load import Hold, loaded
 from tests.integration.rawamqp import RawPublisher, content, short
 from tests.integration.stage import TIMEOUT, Stage, consumer_of, create, delete, eventually, staged
 from zeebe_amqp import __version__, wire
+from zeebe_amqp.amqp.connection import connect
 from zeebe_amqp.reply import Reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -140,6 +140,22 @@ async def test_during_an_alarm_nothing_starts_and_afterwards_all_goes_on(stage: 
         await ready(stage.consumer)
 
 
+async def test_a_connection_that_publishes_knows_of_an_alarm_and_of_its_end(own_rabbitmq: RabbitMQ) -> None:
+    connection = await connect(own_rabbitmq.url, "test alarm")
+    channel = await connection.channel(publisher_confirms=False)
+    assert not connection.alarm.is_on
+    await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.00001")
+    try:
+        # The broker tells those who publish.
+        await channel.default_exchange.publish(aio_pika.Message(b""), "no.such.queue", mandatory=False)
+        await eventually(lambda: connection.alarm.is_on, "the connection knows of the alarm")
+    finally:
+        await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.4")
+    async with asyncio.timeout(TIMEOUT):
+        await connection.alarm.over()
+    await connection.close()
+
+
 # --- queues -----------------------------------------------------------------------------------------------------------
 
 
@@ -180,7 +196,7 @@ async def test_a_queue_with_other_arguments_is_named_with_the_argument_until_it_
 ) -> None:
     name = f"test.{uuid.uuid4().hex}"
     async with await aio_pika.connect(own_rabbitmq.url) as connection:
-        other = {**REQUEST_QUEUE, "x-dead-letter-exchange": "elsewhere"}
+        other = {**wire.REQUEST_QUEUE, "x-dead-letter-exchange": "elsewhere"}
         await (await connection.channel()).declare_queue(name, durable=True, arguments=other)
     async with (
         FakeGateway() as gateway,

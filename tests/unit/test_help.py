@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from consumer.cli import main
-from zeebe_amqp.cli import program
-from zeebe_amqp.help import Shared
+from zeebe_amqp.cli.brief import Shared
+from zeebe_amqp.cli.program import program
 
 PROGRAMS = {"zeebe-amqp": program, "python -m consumer": main}
 LONGEST = 60

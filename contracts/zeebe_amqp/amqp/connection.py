@@ -5,45 +5,57 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError, AuthenticationError, ProbableAuthenticationError
 from yarl import URL
 
-from zeebe_amqp.cancellation import being_cancelled
+from zeebe_amqp.amqp.alarm import AlarmedConnection
+from zeebe_amqp.cancellation import being_cancelled, raise_if_cancelled
 
 __all__ = [
+    "CONFIRM_TIMEOUT",
     "CONNECTION_ERRORS",
     "PORTS",
     "RPC_TIMEOUT",
+    "BrokerError",
     "LoginRefused",
-    "being_cancelled",
+    "Unreachable",
     "close",
     "connect",
     "describe",
+    "first_answer",
     "login",
+    "logins",
     "place",
+    "tls_context",
     "translated_errors",
 ]
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT = 10
-"""Seconds; a dead peer is noticed after about three of them."""
-CONNECT_TIMEOUT = 15.0
-"""Seconds for one connection attempt."""
-RPC_TIMEOUT = 15.0
-"""Seconds for one call to the broker; the AMQP library itself may wait for ever."""
+T = TypeVar("T")
 
-PORTS = {"amqp": 5672, "amqps": 5671}
+HEARTBEAT: Final = 10
+"""Seconds; a dead peer is noticed after about three of them."""
+CONNECT_TIMEOUT: Final = 15.0
+"""Seconds for one connection attempt."""
+RPC_TIMEOUT: Final = 15.0
+"""Seconds for one call to the broker; the AMQP library itself may wait for ever."""
+CONFIRM_TIMEOUT: Final = 30.0
+"""Seconds to wait for the confirm of a message; after an alarm or a restart the broker may take its time."""
+
+PORTS: Final = {"amqp": 5672, "amqps": 5671}
 """The usual port of each kind of address."""
-DEFAULT_LOGIN = "guest"
+DEFAULT_LOGIN: Final = "guest"
 """The name that the AMQP library uses where the address has none."""
 
-CONNECTION_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
+CONNECTION_ERRORS: Final = (AMQPError, OSError, TimeoutError, RuntimeError)
 """What a call to the broker raises when the broker or the way to it is the cause."""
 
 
@@ -51,7 +63,15 @@ class LoginRefused(ConnectionError):
     """The broker does not accept who we say we are; the text names user and host, never the password."""
 
 
-async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> AbstractConnection:
+class Unreachable(ConnectionError):
+    """No host answered; the text says what each of them said."""
+
+
+class BrokerError(Exception):
+    """The broker cannot be used; the text says why and what to do, for an operator."""
+
+
+async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> AlarmedConnection:
     """Open one connection.
 
     Args:
@@ -65,9 +85,53 @@ async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> Abs
     """
     query = {"heartbeat": str(HEARTBEAT), "name": name, **URL(url).query}
     try:
-        return await aio_pika.connect(URL(url).with_query(query), ssl_context=tls, timeout=CONNECT_TIMEOUT)
+        return await aio_pika.connect(
+            URL(url).with_query(query),
+            ssl_context=tls,
+            timeout=CONNECT_TIMEOUT,
+            connection_class=AlarmedConnection,
+        )
     except (AuthenticationError, ProbableAuthenticationError) as error:
         raise LoginRefused(_refusal(url, error)) from error
+
+
+async def first_answer(urls: Iterable[str], attempt: Callable[[str], Awaitable[T]]) -> T:
+    """What `attempt` gives for the first host that answers.
+
+    Raises:
+        LoginRefused: a host does not accept the credentials; the others have the same users.
+        Unreachable: no host answered.
+    """
+    failures = []
+    for url in urls:
+        try:
+            with translated_errors():
+                return await attempt(url)
+        except LoginRefused:
+            raise
+        except CONNECTION_ERRORS as error:
+            raise_if_cancelled()
+            failures.append(f"{place(url)}: {describe(error)}")
+    raise Unreachable("; ".join(failures))
+
+
+def tls_context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """The context of these PEM files: whom we trust, our certificate, its key; None where no file is named.
+
+    Raises:
+        OSError: a file cannot be read, or has something else in it.
+    """
+    if not any((ca, cert, key)):
+        return None
+    context = ssl.create_default_context(cafile=ca)
+    if cert is not None:
+        context.load_cert_chain(cert, key)
+    return context
+
+
+def logins(urls: Iterable[str]) -> frozenset[str]:
+    """Every name under which we may log in."""
+    return frozenset(name for name in map(login, urls) if name is not None)
 
 
 def login(url: str) -> str | None:
@@ -125,4 +189,6 @@ def describe(error: BaseException | None) -> str:
     """An error in one line, for a log; None is the end of a connection without one."""
     if error is None or (isinstance(error, asyncio.CancelledError) and not error.args):
         return "closed"
-    return str(error) if isinstance(error, LoginRefused) else f"{type(error).__name__}: {error}".removesuffix(": ")
+    if isinstance(error, LoginRefused | Unreachable):
+        return str(error)
+    return f"{type(error).__name__}: {error}".removesuffix(": ")

@@ -4,100 +4,99 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import cycle
-from typing import TypeAlias
+from typing import Final, NoReturn, TypeAlias
 
-from aio_pika.abc import AbstractConnection
 from yarl import URL
 
+from zeebe_amqp.amqp.alarm import AlarmedConnection
 from zeebe_amqp.amqp.connection import (
     CONNECTION_ERRORS,
     PORTS,
     LoginRefused,
-    being_cancelled,
     close,
     connect,
     describe,
+    first_answer,
     place,
     translated_errors,
 )
-from zeebe_amqp.client.answers import failure
-from zeebe_amqp.errors import Code, CommandError, Outcome
+from zeebe_amqp.backoff import backoff
+from zeebe_amqp.cancellation import raise_if_cancelled
 
-__all__ = ["Ended", "Link", "Opened"]
+__all__ = ["OnLost", "Opened", "ReconnectingConnection"]
 
 log = logging.getLogger(__name__)
 
-MAX_PAUSE = 5.0
-"""Seconds between two attempts at most: callers are waiting."""
-FEW = 5
-"""The failures that make the pause the longest; after a refused login nobody waits for the next attempt."""
+FIRST_PAUSE: Final = 0.2
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between two attempts, at most: callers are waiting."""
 
-Ended: TypeAlias = Callable[[str], None]
-"""Says why a connection is of no more use; it is then closed and opened anew."""
-Opened: TypeAlias = Callable[[AbstractConnection, Ended], Awaitable[None]]
+OnLost: TypeAlias = Callable[[str], None]
+"""Says why a connection is of no more use; it is then closed and opened anew. It is for one connection alone, however
+late it is called."""
+Opened: TypeAlias = Callable[[AlarmedConnection, OnLost], Awaitable[None]]
 """Sets up a new connection."""
 
 
-class Link:
+class ReconnectingConnection:
     """One connection that is opened again, with jittered back-off, over the hosts in turn.
+
+    Either `open` it, which fails where no host answers, and `close` it; or `run` it, which tries until it is cancelled.
 
     Args:
         urls: addresses of the broker, `amqp://` or `amqps://`; ValueError for others.
         name: shown in the broker's list of connections.
-        tls: for `amqps://`; None = as the address says.
         opened: called with each new connection; when it fails, the connection is closed and tried again.
-        denied: called when the broker does not let us log in again; that is tried on, since somebody may mend it.
+        tls: makes the context for `amqps://`, for each connection anew, as certificates are renewed; it may give None:
+            as the address says.
+        refused: called when the broker does not let us log in again; that is tried on, since somebody may mend it.
+        login_hint: what the log says besides then.
+        first_pause: seconds between two attempts at first, at most.
+        longest_pause: seconds between two attempts later, at most.
+        sleep: waits for so many seconds.
     """
 
     def __init__(
         self,
         urls: Sequence[str],
         name: str,
-        tls: ssl.SSLContext | None,
         opened: Opened,
-        denied: Callable[[str], None] = lambda _: None,
+        *,
+        tls: Callable[[], ssl.SSLContext | None] = lambda: None,
+        refused: Callable[[str], None] = lambda _: None,
+        login_hint: str = "",
+        first_pause: float = FIRST_PAUSE,
+        longest_pause: float = LONGEST_PAUSE,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._urls = checked(urls)
-        self._turns = cycle(self._urls)
+        self._hosts = cycle(self._urls)
         self._name = name
-        self._tls = tls
         self._opened = opened
-        self._denied = denied
-        self.denial: str | None = None
+        self._tls = tls
+        self._refused = refused
+        self._login_hint = login_hint
+        self._pauses = first_pause, longest_pause
+        self._sleep = sleep
+        self._connection: AlarmedConnection | None = None
+        self._task: asyncio.Task[NoReturn] | None = None
+        self.problem: str | None = "not connected yet"
+        """Why it is not usable; None while it is."""
+        self.refusal: str | None = None
         """Why the broker does not let us log in; None while it does, or was not asked."""
-        self._connection: AbstractConnection | None = None
-        self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Connect to the first host that answers, and stay connected from then on.
+        """Connect to the first host that answers, and stay connected from then on until `close`.
 
         Raises:
-            Unauthenticated: a host does not accept the credentials; the others have the same users.
-            Unavailable: none answered; the text says what each of them said.
+            LoginRefused: a host does not accept the credentials; the others have the same users.
+            Unreachable: none answered; the text says what each of them said.
         """
-        failures = []
-        for _ in self._urls:
-            url = next(self._turns)
-            try:
-                ended = await self._connect(url)
-            except LoginRefused as error:
-                await self._disconnect()
-                raise failure(Code.UNAUTHENTICATED, str(error), None, outcome=Outcome.NOT_EXECUTED) from error
-            except CONNECTION_ERRORS as error:
-                await self._disconnect()
-                _check_cancelled()
-                failures.append(f"{place(url)}: {describe(error)}")
-            except BaseException:
-                await self._disconnect()
-                raise
-            else:
-                self._task = asyncio.get_running_loop().create_task(self._keep(ended))
-                return
-        raise _unreachable("; ".join(failures))
+        lost = await first_answer((next(self._hosts) for _ in self._urls), self._connect)
+        self._task = asyncio.get_running_loop().create_task(self._keep(lost))
 
     async def close(self) -> None:
         """Close the connection for good."""
@@ -106,55 +105,71 @@ class Link:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._disconnect()
 
-    async def _keep(self, ended: asyncio.Future[str]) -> None:
-        while True:
-            log.warning("broker: %s; connecting again", await ended)
+    async def run(self) -> NoReturn:
+        """Connect, and stay connected until cancelled."""
+        log.info("broker (%s): connecting to RabbitMQ at %s", self._name, ", ".join(map(place, self._urls)))
+        try:
+            await self._keep(await self._try())
+        finally:
             await self._disconnect()
-            ended = await self._reconnect()
 
-    async def _reconnect(self) -> asyncio.Future[str]:
+    async def _keep(self, lost: asyncio.Future[str] | None) -> NoReturn:
+        """Connect again whenever the connection is `lost`; None: there is none yet."""
         failures = 0
         while True:
-            failures += 1
-            # Before the first attempt, too: a connection may end as soon as it is there, again and again.
-            await asyncio.sleep(backoff(failures))
-            try:
-                return await self._connect(next(self._turns))
-            except LoginRefused as error:
-                log.error("broker: %s", error)
-                failures = FEW
-                self.denial = str(error)
-                self._denied(self.denial)
-            except CONNECTION_ERRORS as error:
-                log.warning("broker: %s", describe(error))
-            except Exception:  # whatever it is: nobody else would open the connection again
-                log.exception("broker: a defect while connecting")
-            await self._disconnect()
-            _check_cancelled()
+            if lost is None:
+                failures += 1
+            else:
+                self.problem = f"connection lost: {await lost}"
+                failures = 1  # a pause here, too: a connection may end as soon as it is there, again and again
+                await self._disconnect()
+            pause = backoff(failures, *self._pauses)
+            log.warning("broker (%s): %s; next try in %.1f s", self._name, self.problem, pause)
+            await self._sleep(pause)
+            lost = await self._try()
+
+    async def _try(self) -> asyncio.Future[str] | None:
+        """Connect to the next host; None when that fails, and `problem` says why."""
+        try:
+            return await self._connect(next(self._hosts))
+        except LoginRefused as error:
+            self.problem = f"UNAUTHENTICATED: {error}{self._login_hint}"
+            self.refusal = str(error)
+            self._refused(self.refusal)
+        except CONNECTION_ERRORS as error:
+            self.problem = describe(error)
+        except Exception as error:  # whatever it is: nobody else would open the connection again
+            log.exception("broker (%s): a defect while connecting", self._name)
+            self.problem = describe(error)
+        raise_if_cancelled()
+        return None
 
     async def _connect(self, url: str) -> asyncio.Future[str]:
-        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Open and set up a connection; gives the reason of its end, when that comes."""
+        lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-        def end(reason: str) -> None:
-            if not ended.done():
-                ended.set_result(reason)
+        def on_lost(reason: str) -> None:
+            if not lost.done():
+                lost.set_result(reason)
 
-        with translated_errors():
-            self._connection = await connect(url, self._name, self._tls)
-            self._connection.close_callbacks.add(lambda _, error=None: end(describe(error)))
-            self.denial = None
-            await self._opened(self._connection, end)
-        return ended
+        try:
+            with translated_errors():
+                self._connection = await connect(url, self._name, self._tls())
+                self._connection.close_callbacks.add(lambda _, error=None: on_lost(describe(error)))
+                self.refusal = None
+                await self._opened(self._connection, on_lost)
+        except BaseException:
+            await self._disconnect()
+            raise
+        if not lost.done():
+            self.problem = None
+            log.info("broker (%s): connected to %s", self._name, URL(url).host)
+        return lost
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             await close(connection)
-
-
-def _check_cancelled() -> None:
-    if being_cancelled():
-        raise asyncio.CancelledError
 
 
 def checked(urls: Sequence[str]) -> tuple[str, ...]:
@@ -170,13 +185,3 @@ def checked(urls: Sequence[str]) -> tuple[str, ...]:
     if not urls:
         raise ValueError("broker: expected at least one address, found none")
     return tuple(urls)
-
-
-def backoff(failures: int) -> float:
-    """Seconds before the next attempt: at most 0.2 s at first, doubling up to 5 s; `failures` counts from 1."""
-    return min(MAX_PAUSE, 0.2 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
-
-
-def _unreachable(reasons: str) -> CommandError:
-    message = f"no broker: {reasons}; is it up, and the address right?"
-    return failure(Code.UNAVAILABLE, message, None, outcome=Outcome.NOT_EXECUTED, retryable=True)

@@ -35,13 +35,6 @@ Callers must ignore fields and headers of replies that they do not know: later v
 `correlation_id` and `reply_to`, which are referred to as headers here, are AMQP's properties of these names; AsyncAPI
 has no other way to name them. All properties are listed at the channels, as `x-message-properties`."""
 
-_QUEUE: Final[dict[str, Any]] = {
-    "x-queue-type": "quorum",
-    "x-delivery-limit": 20,
-    "x-dead-letter-exchange": wire.DEAD_LETTER,
-    "x-dead-letter-strategy": "at-least-once",
-    "x-overflow": "reject-publish",
-}
 _REPLIES: Final = (
     "Where the caller wants its replies: the queue that the request names in `reply_to`, or the broker's direct "
     "reply-to, `amq.rabbitmq.reply-to`. Replies are published with confirms, and `mandatory` unless direct. Which "
@@ -115,8 +108,8 @@ def _channels() -> dict[str, Any]:
 
 def _queue(name: str, about: str, names: list[str]) -> dict[str, Any]:
     queue = {"name": name, "durable": True, "exclusive": False, "autoDelete": False}
-    arguments = _QUEUE if name != wire.DEAD_LETTER else {"x-queue-type": "quorum"}
-    binding = {"is": "queue", "queue": queue, "bindingVersion": BINDING_VERSION, "x-arguments": arguments}
+    binding = {"is": "queue", "queue": queue, "bindingVersion": BINDING_VERSION}
+    binding["x-arguments"] = wire.queue_arguments(name)
     return {"address": name, "description": about, "messages": _references(names), "bindings": {"amqp": binding}}
 
 

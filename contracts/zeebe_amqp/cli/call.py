@@ -14,8 +14,8 @@ from zeebe_amqp.cli.calling import answer
 from zeebe_amqp.cli.connection import CONNECTION, REQUEST, TIMEOUT, Connection, Request, connected
 from zeebe_amqp.cli.examples import Line
 from zeebe_amqp.cli.help import Explained
-from zeebe_amqp.cli.trace import traced
 from zeebe_amqp.cli.values import STANDARD_INPUT, TEXT, given
+from zeebe_amqp.client.trace_context import traced
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import CommandError
 

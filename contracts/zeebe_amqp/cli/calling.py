@@ -7,8 +7,8 @@ import asyncio
 import msgspec
 
 from zeebe_amqp.cli.connection import TIMEOUT, Connection, Request
-from zeebe_amqp.cli.trace import traced
 from zeebe_amqp.client.answers import read
+from zeebe_amqp.client.trace_context import traced
 from zeebe_amqp.commands import Command
 from zeebe_amqp.schema.json_members import OBJECT
 

@@ -14,11 +14,11 @@ import click
 
 from zeebe_amqp import wire
 from zeebe_amqp.cli import exit_codes as exits
+from zeebe_amqp.cli.brief import Shared
 from zeebe_amqp.cli.output import AUTO, MODES, Screen
 from zeebe_amqp.cli.values import SECONDS, TEXT
 from zeebe_amqp.client import Client
 from zeebe_amqp.errors import CommandError
-from zeebe_amqp.help import Shared
 
 __all__ = ["CONNECTION", "REQUEST", "TIMEOUT", "Connection", "Request", "connected"]
 

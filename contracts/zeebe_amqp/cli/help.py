@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
+from zeebe_amqp.cli.brief import Brief
 from zeebe_amqp.cli.examples import Line
 from zeebe_amqp.cli.options import named
 from zeebe_amqp.commands import Command
-from zeebe_amqp.help import Brief
 
 __all__ = ["Explained", "docstring"]
 

@@ -11,6 +11,7 @@ import click
 
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.cli import calling, options
+from zeebe_amqp.cli.brief import Shared
 from zeebe_amqp.cli.connection import CONNECTION, REQUEST, Connection, Request, connected
 from zeebe_amqp.cli.examples import lines
 from zeebe_amqp.cli.help import Explained, docstring
@@ -18,7 +19,6 @@ from zeebe_amqp.cli.values import STANDARD_INPUT, TEXT, read
 from zeebe_amqp.commands import COMMANDS, Command, DeployProcess, DeployResource
 from zeebe_amqp.commands.resources import Resource
 from zeebe_amqp.errors import CommandError
-from zeebe_amqp.help import Shared
 
 __all__ = ["command", "commands"]
 

@@ -13,9 +13,10 @@ import msgspec
 from rich.console import Console
 
 from zeebe_amqp.errors import CommandError, Outcome
+from zeebe_amqp.schema.formatting import printable
 from zeebe_amqp.schema.json_members import LIST
 
-__all__ = ["AUTO", "MODES", "Screen", "compact", "layout", "printable", "timed"]
+__all__ = ["AUTO", "MODES", "Screen", "compact", "layout", "timed"]
 
 AUTO: Final = "auto"
 """Each stream decides for itself."""
@@ -163,11 +164,6 @@ def _parsed(value: Any) -> Any:
         return msgspec.json.decode(value)
     except (TypeError, msgspec.DecodeError, RecursionError):
         return value
-
-
-def printable(text: str) -> str:
-    """Text without anything that a terminal would obey; names and values are whoever's. Lines and tabs stay."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
 
 
 def compact(raw: bytes) -> bytes:

@@ -15,13 +15,13 @@ from zeebe_amqp import __version__
 from zeebe_amqp.cli import exit_codes as exits
 from zeebe_amqp.cli import operations
 from zeebe_amqp.cli.batch import batch
+from zeebe_amqp.cli.brief import BriefGroup
 from zeebe_amqp.cli.call import call
 from zeebe_amqp.cli.contract import document, schema
 from zeebe_amqp.cli.examples import PROGRAM
-from zeebe_amqp.cli.output import printable
 from zeebe_amqp.cli.watch import watch
 from zeebe_amqp.commands import COMMANDS
-from zeebe_amqp.help import BriefGroup
+from zeebe_amqp.schema.formatting import printable
 
 __all__ = ["program", "run"]
 

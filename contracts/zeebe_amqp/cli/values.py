@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from zeebe_amqp.schema import durations as periods
-from zeebe_amqp.schema.formatting import quoted
+from zeebe_amqp.schema.formatting import printable, quoted
 
 __all__ = ["DOCUMENT", "NUMBER", "SECONDS", "TEXT", "given", "read"]
 
@@ -119,4 +119,4 @@ def read(name: str) -> bytes:
 
 
 def _shown(value: object) -> str:
-    return quoted("".join(char if char.isprintable() else "�" for char in str(value)))
+    return quoted(printable(str(value), kept=""))

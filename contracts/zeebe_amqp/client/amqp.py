@@ -20,16 +20,23 @@ from aiormq.exceptions import DeliveryError, PublishError
 from pamqp.commands import Basic
 
 from zeebe_amqp import wire
-from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, translated_errors
-from zeebe_amqp.amqp.reconnecting import Ended, Link
+from zeebe_amqp.amqp.connection import (
+    CONFIRM_TIMEOUT,
+    CONNECTION_ERRORS,
+    RPC_TIMEOUT,
+    LoginRefused,
+    Unreachable,
+    translated_errors,
+)
+from zeebe_amqp.amqp.reconnecting import OnLost, ReconnectingConnection
+from zeebe_amqp.client.answers import failure
 from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Peer, Refused, Unroutable
+from zeebe_amqp.errors import Code, CommandError, Outcome
 
 __all__ = ["AmqpTransport"]
 
 APP_ID: Final = "zeebe-amqp-client"
 """Who says so in a request's `app_id`."""
-CONFIRM_TIMEOUT: Final = 30.0
-"""Seconds to wait for the broker's confirm; after an alarm or a restart it may take its time."""
 PERSISTENT: Final = 2
 """The delivery mode of requests."""
 
@@ -43,6 +50,7 @@ class AmqpTransport:
             queue of this client alone, which is declared.
         tls: for `amqps://`; None = as the address says.
         name: shown in the broker's list of connections.
+        confirm_timeout: seconds to wait for the broker's confirm.
     """
 
     def __init__(
@@ -52,34 +60,42 @@ class AmqpTransport:
         reply_queue: str | None = None,
         tls: ssl.SSLContext | None = None,
         name: str = APP_ID,
+        confirm_timeout: float = CONFIRM_TIMEOUT,
     ) -> None:
-        self._link = Link(urls, name, tls, self._opened, self._denied)
+        self._connection = ReconnectingConnection(urls, name, self._opened, tls=lambda: tls, refused=self._denied)
+        self._confirm_timeout = confirm_timeout
         self._reply_queue = reply_queue
         self._reply_to = ""
         self._channel: RawChannel | None = None
-        self._renew: Ended = lambda _: None
+        self._on_lost: OnLost = lambda _: None
         self._peer: Peer | None = None
 
     async def open(self, peer: Peer) -> None:
         """Connect; see `Transport.open`."""
         self._peer = peer
-        await self._link.open()
+        try:
+            await self._connection.open()
+        except LoginRefused as error:
+            raise _failed(Code.UNAUTHENTICATED, str(error)) from error
+        except Unreachable as error:
+            message = f"no broker: {error}; is it up, and the address right?"
+            raise _failed(Code.UNAVAILABLE, message) from error
 
     async def close(self) -> None:
         """Disconnect; see `Transport.close`."""
         self._channel = None
-        await self._link.close()
+        await self._connection.close()
 
-    async def _opened(self, connection: AbstractConnection, ended: Ended) -> None:
+    async def _opened(self, connection: AbstractConnection, on_lost: OnLost) -> None:
         channel = connection.channel(publisher_confirms=True, on_return_raises=True)
         async with asyncio.timeout(RPC_TIMEOUT):
             await channel.initialize()
             raw = cast("RawChannel", await channel.get_underlay_channel())
             # Every end of the channel or of the consumer is an end of the connection: one way back from all trouble.
-            channel.close_callbacks.add(lambda _, error=None: self._ended(raw, ended, f"channel closed: {error}"))
-            raw.on_consumer_cancel_callbacks.add(lambda _: self._ended(raw, ended, "the reply queue was deleted"))
+            channel.close_callbacks.add(lambda _, error=None: self._lost(raw, on_lost, f"channel closed: {error}"))
+            raw.on_consumer_cancel_callbacks.add(lambda _: self._lost(raw, on_lost, "the reply queue was deleted"))
             await self._consume(raw)
-        self._channel, self._renew = raw, ended
+        self._channel, self._on_lost = raw, on_lost
         assert self._peer is not None
         self._peer.connected()
 
@@ -99,21 +115,21 @@ class AmqpTransport:
         exclusive = bool(self._reply_queue)
         await channel.basic_consume(self._reply_to, _receiver(self._peer), no_ack=True, exclusive=exclusive)
 
-    def _ended(self, channel: RawChannel, ended: Ended, reason: str) -> None:
+    def _lost(self, channel: RawChannel, on_lost: OnLost, reason: str) -> None:
         if self._channel is channel:
             self._channel = None
-        ended(reason)
+        on_lost(reason)
 
     async def publish(self, request: Outgoing) -> None:
         """Publish with confirm, and returned when there is no such queue; see `Transport.publish`."""
         channel = self._channel
-        if channel is None and self._link.denial is not None:
-            raise Denied(self._link.denial)
+        if channel is None and self._connection.refusal is not None:
+            raise Denied(self._connection.refusal)
         if channel is None:
             raise NotConnected
         try:
             with translated_errors():
-                async with asyncio.timeout(CONFIRM_TIMEOUT):
+                async with asyncio.timeout(self._confirm_timeout):
                     await channel.basic_publish(
                         request.body,
                         routing_key=request.queue,
@@ -128,7 +144,7 @@ class AmqpTransport:
         except CONNECTION_ERRORS as error:
             if self._channel is channel:
                 # Also where only this publish hangs: on a new connection everything is sent again.
-                self._ended(channel, self._renew, f"a request was not confirmed: {type(error).__name__}: {error}")
+                self._lost(channel, self._on_lost, f"a request was not confirmed: {type(error).__name__}: {error}")
             raise Lost(str(error)) from error
 
     def _properties(self, request: Outgoing) -> Basic.Properties:
@@ -148,6 +164,10 @@ class AmqpTransport:
             message_type=request.type,
             app_id=APP_ID,
         )
+
+
+def _failed(code: Code, message: str) -> CommandError:
+    return failure(code, message, None, outcome=Outcome.NOT_EXECUTED, retryable=code is Code.UNAVAILABLE)
 
 
 def _receiver(peer: Peer) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:

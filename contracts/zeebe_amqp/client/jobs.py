@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 import uuid
 from collections import deque
@@ -15,6 +14,7 @@ from typing import Any, Final, Self, TypedDict, TypeVar, overload
 
 import msgspec
 
+from zeebe_amqp.backoff import backoff
 from zeebe_amqp.client.client import Client
 from zeebe_amqp.commands import ActivateJobs, Command, CompleteJob, FailJob, ThrowError
 from zeebe_amqp.commands.jobs import ActivatedJob
@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 GIVEN_BACK: Final = "given back: the worker stopped before it began"
 """The error message of jobs that were fetched, but not begun."""
+FIRST_PAUSE: Final = 0.5
+"""Seconds between two polls at first, at most, while they fail."""
 MAX_PAUSE: Final = 30.0
 """Seconds between two polls at most, while they fail."""
 
@@ -146,7 +148,7 @@ class Job:
             try:
                 await self._client.call(command, request_id=identity)
             except Retryable as error:
-                pause = backoff(failures)
+                pause = backoff(failures, FIRST_PAUSE, MAX_PAUSE)
                 if time.time() + pause >= self.deadline:
                     raise
                 log.warning("%r: %s; next try in %.1f s", self, error, pause)
@@ -275,15 +277,10 @@ class Jobs:
     async def _pause(self, failures: int) -> None:
         if failures:
             try:
-                async with asyncio.timeout(backoff(failures)):
+                async with asyncio.timeout(backoff(failures, FIRST_PAUSE, MAX_PAUSE)):
                     await self._stopping.wait()
             except TimeoutError:
                 return
-
-
-def backoff(failures: int) -> float:
-    """Seconds before the next try: at most 0.5 s at first, doubling up to 30 s; `failures` counts from 1."""
-    return min(MAX_PAUSE, 0.5 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
 
 
 async def _requeue(jobs: deque[Job]) -> None:

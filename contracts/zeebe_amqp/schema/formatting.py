@@ -1,7 +1,8 @@
-"""How a refused value is called in an error's message."""
+"""Foreign text and values, as messages, terminals and logs show them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,6 +13,19 @@ from zeebe_amqp.wire import MAX_FOUND
 def cut(text: str, length: int = MAX_FOUND) -> str:
     """The text, or its beginning and an ellipsis when it has more than `length` characters."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def printable(text: str, kept: str = "\n\t", shown: Callable[[str], str] = lambda _: "\ufffd") -> str:
+    """Text without anything that a terminal would obey, whoever chose it.
+
+    Args:
+        text: any text.
+        kept: characters that stay besides the printable ones: usually lines and tabs.
+        shown: what any other character is shown as.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in kept else shown(char) for char in text)
 
 
 def quoted(text: str) -> str:

@@ -26,9 +26,6 @@ from zeebe_amqp.testing.steps import Step, Trouble
 
 __all__ = ["Case", "Service"]
 
-WAITING: Final = (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
-"""What the engine says while everything waits for it."""
-
 _WHEN_LATE: Final[Mapping[type[Command], str]] = {
     CreateInstance: "; the process instance, if it was created, goes on running",
     ActivateJobs: "; jobs that were activated stay locked until their timeout",
@@ -188,8 +185,9 @@ def _headers(outgoing: Outgoing) -> Mapping[str, Any]:
 
 def _waits(error: Error) -> bool:
     """Whether a request that nobody waits for stays until the engine is there again."""
-    passes = error.retryable and error.outcome is Outcome.NOT_EXECUTED and error.source is Source.GATEWAY
-    return passes and error.code in WAITING
+    away = error.code is Code.UNAVAILABLE
+    refuses = error.code is Code.RESOURCE_EXHAUSTED and error.source is Source.GATEWAY
+    return error.retryable and error.outcome is Outcome.NOT_EXECUTED and (away or refuses)
 
 
 def _late(command: Command) -> CommandError:

@@ -11,6 +11,7 @@ import orjson
 from consumer.core.clock import Clock
 from consumer.core.delivery import Delivery
 from consumer.core.message import Message
+from consumer.ledger import Ledger, Limits, MemoryStore
 
 
 class FakeDelivery(Delivery):
@@ -40,6 +41,13 @@ def delivery(
     return FakeDelivery(
         Message(orjson.dumps({"operation": operation, "data": data, "metadata": metadata}), **properties)
     )
+
+
+class MemoryLedger(Ledger):
+    """A ledger that lives as long as the test."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStore(), Limits(3600))
 
 
 class QuickClock(Clock):

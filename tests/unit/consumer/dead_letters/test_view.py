@@ -10,7 +10,7 @@ import pytest
 
 from consumer.dead_letters import view as dead_view
 from consumer.dead_letters.letter import DeadLetter
-from consumer.dead_letters.view import Report, age, details, pretty, printable, row
+from consumer.dead_letters.view import Report, age, details, pretty, row
 
 LETTER = DeadLetter(
     b'{"operation":"topology"}',
@@ -34,12 +34,6 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_age_is_told_in_its_two_largest_units(seconds: int, shown: str) -> None:
     now = datetime(2026, 1, 2, tzinfo=UTC)
     assert age(now - timedelta(seconds=seconds), now) == shown
-
-
-@pytest.mark.parametrize("char", ["\x1b", "\r", "\x07", "\x00", "\u202e", "\x9b"])
-def test_nothing_is_shown_that_a_terminal_would_obey(char: str) -> None:
-    assert printable(f"a{char}b") == "a\ufffdb"
-    assert printable("ä\n\t") == "ä\n\t"
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ TTL = 0.2
 """Seconds; short for those that cannot be given a clock."""
 
 
-class Store(Protocol):
-    """What ledgers are kept in, for one test."""
+class Place(Protocol):
+    """Where ledgers are kept, for one test."""
 
     async def open(self, limits: Limits) -> Ledger:
         """A started ledger, as a new process would open it; closed after the test."""
@@ -58,11 +58,11 @@ REPLIES = {
 
 
 class LedgerPromises:
-    """Subclass it, and give a fixture `store`."""
+    """Subclass it, and give a fixture `place`."""
 
     @pytest.fixture
-    async def ledger(self, store: Store) -> Ledger:
-        return await store.open(limits())
+    async def ledger(self, place: Place) -> Ledger:
+        return await place.open(limits())
 
     async def test_what_is_unknown_is_new(self, ledger: Ledger) -> None:
         assert (await ledger.claim("a", DIGEST)).state is State.NEW
@@ -132,22 +132,22 @@ class LedgerPromises:
         found = await asyncio.gather(*(ledger.claim(f"{number}", DIGEST) for number in range(500)))
         assert [claim.reply.data for claim in found if claim.reply] == list(range(500))
 
-    async def test_answers_expire(self, store: Store) -> None:
-        ledger = await store.open(limits(ttl=TTL))
+    async def test_answers_expire(self, place: Place) -> None:
+        ledger = await place.open(limits(ttl=TTL))
         await ledger.claim("a", DIGEST)
         await ledger.finish("a", Reply("x"))
-        await store.expire()
+        await place.expire()
         assert (await ledger.claim("a", OTHER)).state is State.NEW
 
-    async def test_running_entries_do_not_expire_with_the_answers(self, store: Store) -> None:
-        ledger = await store.open(limits(ttl=TTL))
+    async def test_running_entries_do_not_expire_with_the_answers(self, place: Place) -> None:
+        ledger = await place.open(limits(ttl=TTL))
         await ledger.claim("a", DIGEST)
-        await store.expire()
+        await place.expire()
         assert (await ledger.claim("a", DIGEST)).state is State.ORPHANED
 
     @pytest.mark.parametrize("bound", [{"max_entries": 2}, {"max_bytes": 600}])
-    async def test_the_oldest_answers_go_first(self, store: Store, bound: dict[str, int]) -> None:
-        ledger = await store.open(limits(**bound))
+    async def test_the_oldest_answers_go_first(self, place: Place, bound: dict[str, int]) -> None:
+        ledger = await place.open(limits(**bound))
         await ledger.claim("running", DIGEST)
         for name in "abcd":
             await ledger.claim(name, DIGEST)
@@ -156,8 +156,8 @@ class LedgerPromises:
         assert [(await ledger.claim(name, DIGEST)).state for name in "ab"] == [State.NEW] * 2
         assert (await ledger.claim("running", DIGEST)).state is State.ORPHANED
 
-    async def test_its_size_is_what_finished_and_is_kept(self, store: Store) -> None:
-        ledger = await store.open(limits(max_entries=3))
+    async def test_its_size_is_what_finished_and_is_kept(self, place: Place) -> None:
+        ledger = await place.open(limits(max_entries=3))
         assert ledger.size == 0
         await ledger.claim("running", DIGEST)
         sizes = []
@@ -168,6 +168,16 @@ class LedgerPromises:
             sizes.append(ledger.size)
         assert sizes == [1, 2, 3, 3, 3]
 
+    async def test_what_was_released_never_counts(self, place: Place) -> None:
+        ledger = await place.open(limits(max_entries=3))
+        for name in "abcde":
+            await ledger.claim(name, DIGEST)
+            await ledger.release(name)
+        await ledger.claim("f", DIGEST)
+        await ledger.finish("f", Reply("x"))
+        await ledger.claim("g", DIGEST)
+        assert ledger.size == 1
+
     async def test_an_identity_may_be_any_text(self, ledger: Ledger) -> None:
         names = ["", "\0", "ä", "a" * 10_000, "\ud800", "5:a:b"]
         assert {(await ledger.claim(name, DIGEST)).state for name in names} == {State.NEW}
@@ -176,20 +186,20 @@ class LedgerPromises:
 class SharedLedgerPromises(LedgerPromises):
     """For ledgers that survive the process."""
 
-    async def test_answers_survive_the_process(self, store: Store) -> None:
-        first = await store.open(limits())
+    async def test_answers_survive_the_process(self, place: Place) -> None:
+        first = await place.open(limits())
         await first.claim("a", DIGEST)
         await first.finish("a", REPLIES["result"])
         await first.close()
-        found = await (await store.open(limits())).claim("a", DIGEST)
+        found = await (await place.open(limits())).claim("a", DIGEST)
         assert found.reply is not None
         assert found.reply.encode() == REPLIES["result"].encode()
 
-    async def test_what_ran_when_its_process_ended_is_abandoned(self, store: Store) -> None:
-        first = await store.open(limits())
+    async def test_what_ran_when_its_process_ended_is_abandoned(self, place: Place) -> None:
+        first = await place.open(limits())
         await first.claim("a", DIGEST)
         await first.close()
-        second = await store.open(limits())
+        second = await place.open(limits())
         assert (await second.claim("a", OTHER)).state is State.CONFLICT
         for _ in range(2):
             assert (await second.claim("a", DIGEST, rerun=False)).state is State.ORPHANED
@@ -197,17 +207,17 @@ class SharedLedgerPromises(LedgerPromises):
         await second.finish("a", Reply("x", 2))
         assert (await second.claim("a", DIGEST)).reply is not None
 
-    async def test_what_was_abandoned_and_released_is_new(self, store: Store) -> None:
-        first = await store.open(limits())
+    async def test_what_was_abandoned_and_released_is_new(self, place: Place) -> None:
+        first = await place.open(limits())
         await first.claim("a", DIGEST)
         await first.close()
-        second = await store.open(limits())
+        second = await place.open(limits())
         await second.claim("a", DIGEST)
         await second.release("a")
         assert (await second.claim("a", OTHER)).state is State.NEW
 
-    async def test_a_cancelled_claim_leaves_nothing(self, store: Store) -> None:
-        first = await store.open(limits())
+    async def test_a_cancelled_claim_leaves_nothing(self, place: Place) -> None:
+        first = await place.open(limits())
         claims = [asyncio.create_task(first.claim(f"{number}", DIGEST)) for number in range(8)]
         for claim in claims:
             await asyncio.sleep(0.0005)
@@ -217,5 +227,5 @@ class SharedLedgerPromises(LedgerPromises):
             if not isinstance(claim, BaseException):
                 await first.release(f"{number}")
         await first.close()
-        second = await store.open(limits())
+        second = await place.open(limits())
         assert [(await second.claim(f"{number}", OTHER)).state for number in range(8)] == [State.NEW] * 8

@@ -1,4 +1,4 @@
-"""Ledgers in memory and in a file, and the way to them."""
+"""The ledger over memory and over a file, and the way to each."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from consumer.ledger import Ledger, LedgerError, Limits, MemoryLedger, State, open_ledger, reset
-from consumer.ledger.redis import RedisLedger
-from consumer.ledger.sqlite import SqliteLedger
+from consumer.ledger import Ledger, LedgerError, Limits, State, open_ledger, reset
+from consumer.ledger.memory import MemoryStore
+from consumer.ledger.redis import RedisStore
+from consumer.ledger.sqlite import SqliteStore
 from tests.unit.consumer.ledger.promises import DIGEST, TTL, LedgerPromises, SharedLedgerPromises, limits
 
 
@@ -32,10 +33,12 @@ class Memory:
 
     def __init__(self) -> None:
         self.clock = Clock()
+        self.opened: list[Ledger] = []
 
     async def open(self, limits: Limits) -> Ledger:
-        ledger = MemoryLedger(limits, self.clock)
+        ledger = Ledger(MemoryStore(), limits, clock=self.clock)
         await ledger.start()
+        self.opened.append(ledger)
         return ledger
 
     async def expire(self) -> None:
@@ -48,10 +51,10 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "state" / "ledger.db"
         self.clock = Clock()
-        self.opened: list[SqliteLedger] = []
+        self.opened: list[Ledger] = []
 
-    async def open(self, limits: Limits) -> SqliteLedger:
-        ledger = SqliteLedger(self.path, limits, self.clock)
+    async def open(self, limits: Limits) -> Ledger:
+        ledger = Ledger(SqliteStore(f"sqlite:///{self.path}"), limits, clock=self.clock)
         await ledger.start()
         self.opened.append(ledger)
         return ledger
@@ -62,13 +65,16 @@ class Files:
 
 class TestMemory(LedgerPromises):
     @pytest.fixture
-    async def store(self) -> Memory:
-        return Memory()
+    async def place(self) -> AsyncIterator[Memory]:
+        memory = Memory()
+        yield memory
+        for ledger in memory.opened:
+            await ledger.close()
 
 
 class TestSqlite(SharedLedgerPromises):
     @pytest.fixture
-    async def store(self, tmp_path: Path) -> AsyncIterator[Files]:
+    async def place(self, tmp_path: Path) -> AsyncIterator[Files]:
         files = Files(tmp_path)
         yield files
         for ledger in files.opened:
@@ -78,15 +84,15 @@ class TestSqlite(SharedLedgerPromises):
 @pytest.mark.parametrize(
     ("url", "kind"),
     [
-        ("memory://", MemoryLedger),
-        ("sqlite:///x.db", SqliteLedger),
-        ("redis://localhost:1/0", RedisLedger),
-        ("rediss://user:hush@localhost", RedisLedger),
+        ("memory://", MemoryStore),
+        ("sqlite:///x.db", SqliteStore),
+        ("redis://localhost:1/0", RedisStore),
+        ("rediss://user:hush@localhost", RedisStore),
     ],
 )
 async def test_the_url_decides(url: str, kind: type) -> None:
     ledger = open_ledger(url, limits())
-    assert type(ledger) is kind
+    assert type(ledger._store) is kind
 
 
 @pytest.mark.parametrize("url", ["memory://", "redis://localhost/0"])

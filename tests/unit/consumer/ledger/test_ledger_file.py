@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from consumer.core.message import Reply
-from consumer.ledger import LedgerError, State, codec, sqlite, table
-from consumer.ledger.sqlite import SqliteLedger
+from consumer.ledger import Ledger, LedgerError, State, codec, table
+from consumer.ledger.sqlite import SqliteStore
 from tests.unit.consumer.ledger.promises import DIGEST, OTHER, limits, text
 
 
@@ -27,24 +27,25 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def ledger(path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqliteLedger]:
-    monkeypatch.setattr(sqlite, "RETRY", 0.01)
+async def ledger(path: Path) -> AsyncIterator[Ledger]:
     opened = await started(path)
     yield opened
     await opened.close()
 
 
-async def started(path: Path) -> SqliteLedger:
-    ledger = SqliteLedger(path, limits())
+async def started(path: Path, **bounds: float) -> Ledger:
+    ledger = Ledger(SqliteStore(f"sqlite:///{path}"), limits(**bounds), sleep=hurry)
     await ledger.start()
     return ledger
 
 
+async def hurry(seconds: float) -> None:
+    await asyncio.sleep(seconds / 100)
+
+
 async def refusal(path: Path) -> str:
-    ledger = SqliteLedger(path, limits())
     with pytest.raises(LedgerError) as caught:
-        await ledger.start()
-    await ledger.close()
+        await started(path)
     return str(caught.value)
 
 
@@ -94,11 +95,9 @@ async def test_file_and_folder_are_made_for_this_user_only(tmp_path: Path) -> No
     await ledger.close()
 
 
-async def test_a_second_process_on_the_same_file_is_refused_and_the_first_goes_on(
-    ledger: SqliteLedger, path: Path
-) -> None:
+async def test_a_second_process_on_the_same_file_is_refused_and_the_first_goes_on(ledger: Ledger, path: Path) -> None:
     program = "import sys; from pathlib import Path; from consumer.ledger.table import Table\n"
-    program += "from consumer.ledger import Limits; Table(Path(sys.argv[1]), Limits(1))"
+    program += "Table(Path(sys.argv[1]))"
     done = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", program, str(path)], check=False, capture_output=True, text=True
     )
@@ -108,11 +107,11 @@ async def test_a_second_process_on_the_same_file_is_refused_and_the_first_goes_o
 
 async def test_a_killed_process_leaves_what_it_claimed_and_no_lock(path: Path) -> None:
     program = (
-        "import asyncio, os, sys; from pathlib import Path\n"
-        "from consumer.ledger import Limits; from consumer.ledger.sqlite import SqliteLedger\n"
+        "import asyncio, os, sys\n"
+        "from consumer.ledger import Limits, open_ledger\n"
         "from consumer.core.message import Reply\n"
         "async def main():\n"
-        "    ledger = SqliteLedger(Path(sys.argv[1]), Limits(3600)); await ledger.start()\n"
+        "    ledger = open_ledger('sqlite:///' + sys.argv[1], Limits(3600)); await ledger.start()\n"
         "    await ledger.claim('done', b'd' * 32); await ledger.finish('done', Reply('x', 1))\n"
         "    await ledger.claim('running', b'd' * 32)\n"
         "    os.kill(os.getpid(), 9)\n"
@@ -169,7 +168,7 @@ async def test_a_file_that_cannot_be_written_at_the_start_is_refused(path: Path)
 
 
 async def test_while_it_cannot_be_written_nothing_is_claimed_and_afterwards_all_is_well(
-    ledger: SqliteLedger, path: Path
+    ledger: Ledger, path: Path
 ) -> None:
     await ledger.claim("running", DIGEST)
     await ledger.claim("released", DIGEST)
@@ -191,7 +190,7 @@ async def test_while_it_cannot_be_written_nothing_is_claimed_and_afterwards_all_
     assert states == [State.DONE, State.NEW, State.NEW]
 
 
-async def test_what_ends_while_the_write_fails_is_written_later(ledger: SqliteLedger) -> None:
+async def test_what_ends_while_the_write_fails_is_written_later(ledger: Ledger) -> None:
     await ledger.claim("a", DIGEST)
     with full_disk():
         await ledger.finish("a", Reply("x", 1))
@@ -210,10 +209,7 @@ async def test_closing_does_not_wait_for_what_cannot_be_written(path: Path, capl
 
 
 @pytest.mark.parametrize("loss", ["removed", "replaced", "folder removed"])
-async def test_a_file_that_is_gone_is_a_problem_until_there_is_one_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str
-) -> None:
-    monkeypatch.setattr(sqlite, "RETRY", 0.01)
+async def test_a_file_that_is_gone_is_a_problem_until_there_is_one_again(tmp_path: Path, loss: str) -> None:
     folder = tmp_path / "state"
     ledger = await started(folder / "ledger.db")
     shutil.rmtree(folder) if loss == "folder removed" else (folder / "ledger.db").unlink()
@@ -226,7 +222,7 @@ async def test_a_file_that_is_gone_is_a_problem_until_there_is_one_again(
     await ledger.close()
 
 
-async def test_it_stays_in_trouble_while_another_process_has_taken_the_file(ledger: SqliteLedger, path: Path) -> None:
+async def test_it_stays_in_trouble_while_another_process_has_taken_the_file(ledger: Ledger, path: Path) -> None:
     remove(path)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -238,22 +234,23 @@ async def test_it_stays_in_trouble_while_another_process_has_taken_the_file(ledg
     await ledger.ready()
 
 
-async def test_a_failing_sweep_is_a_problem_too(ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: table.Table, now: float) -> None:
-        raise sqlite3.OperationalError("no sweeping")
+async def test_a_failing_trim_is_a_problem_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("no trimming")
 
+    ledger = await started(path, max_entries=99)  # so few that each answer is a reason to trim
     with monkeypatch.context() as patch:
-        patch.setattr(table.Table, "sweep", fail)
-        patch.setattr(table, "SWEPT_AT_ONCE", 0)
-        assert (await ledger.claim("a", DIGEST)).state is State.NEW
-        await until(lambda: ledger.problem is not None)
+        patch.setattr(table.Table, "trim", fail)
+        await ledger.claim("a", DIGEST)
+        await ledger.finish("a", Reply("x", 1))
+        with pytest.raises(LedgerError, match="no trimming"):
+            await ledger.claim("b", DIGEST)
     await ledger.ready()
-    assert (await ledger.claim("a", DIGEST)).state is State.ORPHANED
+    assert (await ledger.claim("a", DIGEST)).state is State.DONE
+    await ledger.close()
 
 
-async def test_a_defect_while_writing_stops_nothing_for_ever(
-    ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_defect_while_writing_stops_nothing_for_ever(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> bool:
         raise ValueError("a defect")
 
@@ -264,7 +261,7 @@ async def test_a_defect_while_writing_stops_nothing_for_ever(
     await ledger.ready()
 
 
-async def test_a_claim_whose_answer_was_lost_is_still_new(ledger: SqliteLedger) -> None:
+async def test_a_claim_whose_answer_was_lost_is_still_new(ledger: Ledger) -> None:
     claim = asyncio.create_task(ledger.claim("a", DIGEST))
     await asyncio.sleep(0)
     claim.cancel()
@@ -273,7 +270,7 @@ async def test_a_claim_whose_answer_was_lost_is_still_new(ledger: SqliteLedger) 
     assert (await ledger.claim("a", DIGEST)).state is State.NEW
 
 
-async def test_a_claim_cancelled_while_writing_fails_leaves_nothing(ledger: SqliteLedger) -> None:
+async def test_a_claim_cancelled_while_writing_fails_leaves_nothing(ledger: Ledger) -> None:
     with full_disk():
         claim = asyncio.create_task(ledger.claim("a", DIGEST))
         await asyncio.sleep(0)
@@ -283,7 +280,7 @@ async def test_a_claim_cancelled_while_writing_fails_leaves_nothing(ledger: Sqli
     assert (await ledger.claim("a", OTHER)).state is State.NEW
 
 
-async def test_what_waits_together_is_written_together(ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_waits_together_is_written_together(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     groups: list[int] = []
     write = table.Table.write
 
@@ -298,14 +295,17 @@ async def test_what_waits_together_is_written_together(ledger: SqliteLedger, mon
 
 async def test_what_has_expired_leaves_the_file(path: Path) -> None:
     now = [1000.0]
-    ledger = SqliteLedger(path, limits(ttl=10, max_entries=100), clock=lambda: now[0])
+    store = SqliteStore(f"sqlite:///{path}")
+    ledger = Ledger(store, limits(ttl=10, max_entries=100), clock=lambda: now[0])
     await ledger.start()
     for number in range(50):
         await ledger.claim(f"{number}", DIGEST)
         await ledger.finish(f"{number}", Reply("x"))
     now[0] += 10
+    for name in "ab":
+        await ledger.claim(name, DIGEST)
+        await ledger.finish(name, Reply("x"))
     await ledger.claim("a", DIGEST)
-    await ledger.claim("b", DIGEST)
     await ledger.close()
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM entries").fetchone() == (2,)

@@ -1,11 +1,13 @@
-"""Timing a ledger: every operation is recorded, and nothing else changes."""
+"""The ledger's timing: every operation is recorded."""
 
 from __future__ import annotations
 
 import pytest
 
 from consumer.core.message import Reply
-from consumer.ledger import Claim, LedgerError, MemoryLedger, State, TimedLedger
+from consumer.ledger import Ledger, LedgerError
+from consumer.ledger.memory import MemoryStore
+from consumer.ledger.store import Found, LedgerRow
 from tests.unit.consumer.ledger.promises import DIGEST, limits
 
 
@@ -20,7 +22,7 @@ class Record:
 
 async def test_each_operation_is_recorded_by_its_name() -> None:
     record = Record()
-    ledger = TimedLedger(MemoryLedger(limits()), record)
+    ledger = Ledger(MemoryStore(), limits(), record)
     await ledger.start()
     await ledger.ready()
     await ledger.claim("a", DIGEST)
@@ -32,24 +34,12 @@ async def test_each_operation_is_recorded_by_its_name() -> None:
 
 
 async def test_an_operation_that_fails_is_recorded_too() -> None:
-    class Broken(MemoryLedger):
-        problem = "cannot be written"
-
-        async def claim(self, identity: str, digest: bytes, *, rerun: bool = True) -> Claim:
-            raise LedgerError(self.problem)
+    class Broken(MemoryStore):
+        async def claim(self, row: LedgerRow, now: float, take_over: bool) -> Found | None:
+            raise OSError("away")
 
     record = Record()
-    ledger = TimedLedger(Broken(limits()), record)
+    ledger = Ledger(Broken(), limits(), record)
     with pytest.raises(LedgerError):
         await ledger.claim("a", DIGEST)
     assert record.taken == [("ledger.duration", "claim")]
-    assert ledger.problem == "cannot be written"
-
-
-async def test_what_it_answers_is_the_ledger_s_own() -> None:
-    ledger = TimedLedger(MemoryLedger(limits()), Record())
-    await ledger.claim("a", DIGEST)
-    await ledger.finish("a", Reply("x", 1))
-    found = await ledger.claim("a", DIGEST)
-    assert found.reply is not None
-    assert (found.state, found.reply.data, ledger.size) == (State.DONE, 1, 1)

@@ -14,11 +14,11 @@ from consumer.core.delivery import Delivery, Handler
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Reply
 from consumer.core.requeue import Requeue
-from consumer.ledger import Claim, Ledger, LedgerError, Limits, MemoryLedger, State
+from consumer.ledger import Claim, Ledger, LedgerError, State
 from consumer.pipeline.idempotency import idempotent
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from tests.unit.consumer import deliveries
-from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
+from tests.unit.consumer.deliveries import FakeDelivery, MemoryLedger, QuickClock
 from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 
 
@@ -64,7 +64,7 @@ def matcher() -> RedeliveryMatcher:
 
 @pytest.fixture
 def handler(engine: Engine, matcher: RedeliveryMatcher) -> Handler:
-    return idempotent(MemoryLedger(Limits(3600)), matcher)(engine)
+    return idempotent(MemoryLedger(), matcher)(engine)
 
 
 async def test_the_same_id_is_answered_again_and_not_run_again(engine: Engine, handler: Handler) -> None:
@@ -136,7 +136,7 @@ NOT, UNKNOWN = Outcome.NOT_EXECUTED, Outcome.UNKNOWN
 )
 async def test_only_final_answers_are_kept(reply: Reply, operation: str, runs: int) -> None:
     engine = Engine(reply)
-    handler = once(engine, MemoryLedger(Limits(3600)))
+    handler = once(engine, MemoryLedger())
     data = {"processInstanceKey": 2**51} if operation == "cancel-instance" else None
     for _ in range(2):
         await handler(incoming(operation, data, message_id="a", reply_to="replies"))
@@ -155,7 +155,7 @@ async def test_a_rejection_that_nobody_was_told_runs_again_when_its_dead_letter_
     reply: Reply, runs: int
 ) -> None:
     engine = Engine(reply)
-    handler = once(engine, MemoryLedger(Limits(3600)))
+    handler = once(engine, MemoryLedger())
     for _ in range(2):
         await handler(incoming(message_id="a"))
     assert engine.runs == runs
@@ -177,7 +177,7 @@ class Told(MemoryLedger):
     """A ledger that finds what it is told to, and after that what any ledger would."""
 
     def __init__(self, *found: Claim | LedgerError) -> None:
-        super().__init__(Limits(3600))
+        super().__init__()
         self.found = list(found)
         self.finished: list[str] = []
 
@@ -227,7 +227,7 @@ async def test_the_second_run_of_an_abandoned_command_says_that_the_first_may_ha
 
 async def test_a_replay_is_the_first_answer_byte_for_byte(engine: Engine) -> None:
     engine.replies = [Reply("create-instance", {"raw": orjson.Fragment(b'{ "b" : 1.0 }'), "key": 2**62})]
-    handler = once(engine, MemoryLedger(Limits(3600)))
+    handler = once(engine, MemoryLedger())
     first, second = [await handler(incoming(message_id="a")) for _ in range(2)]
     assert (
         first.encode()
@@ -420,7 +420,7 @@ async def test_with_a_correlation_id_an_ack_that_got_lost_doubles_nothing(
 
 
 async def test_the_runs_remembered_are_bounded(engine: Engine) -> None:
-    handler = idempotent(MemoryLedger(Limits(3600)), RedeliveryMatcher(max_runs=2))(engine)
+    handler = idempotent(MemoryLedger(), RedeliveryMatcher(max_runs=2))(engine)
     channel = Channel()
     for name in "abc":
         await handler(channel.deliver(correlation_id=name))

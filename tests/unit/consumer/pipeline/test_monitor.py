@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from consumer.core.circuit_breaker import CircuitBreaker
-from consumer.ledger import Limits, MemoryLedger
 from consumer.pipeline.monitor import Monitor
-from tests.unit.consumer.deliveries import QuickClock
+from tests.unit.consumer.deliveries import MemoryLedger, QuickClock
 from zeebe_amqp.errors import Code, CommandError
 
 
@@ -34,7 +33,7 @@ class Ledger(MemoryLedger):
     """A ledger that can be ill."""
 
     def __init__(self) -> None:
-        super().__init__(Limits(60))
+        super().__init__()
         self.ill, self.well = asyncio.Event(), asyncio.Event()
 
     async def failed(self) -> None:

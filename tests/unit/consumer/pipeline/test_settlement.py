@@ -21,6 +21,11 @@ OK = Reply("create-instance", {"key": 1})
 REJECTED = failed(Code.NOT_FOUND)
 REFUSED = failed(Code.INVALID_ARGUMENT, Source.CONSUMER)
 AWAY = failed(Code.UNAVAILABLE, retryable=True)
+NOT_PASSED_ON = failed(Code.UNAVAILABLE, Source.CONSUMER, retryable=True)
+PROXY_LIMIT = failed(Code.RESOURCE_EXHAUSTED, Source.CONSUMER)
+PROXY_LOST = failed(Code.UNAVAILABLE, Source.CONSUMER, Outcome.UNKNOWN)
+PROXY_LOST_HARMLESS = failed(Code.UNAVAILABLE, Source.CONSUMER, Outcome.UNKNOWN, retryable=True)
+CROWDED = failed(Code.RESOURCE_EXHAUSTED, Source.CONSUMER, retryable=True)
 PRESSURE = failed(Code.RESOURCE_EXHAUSTED, retryable=True)
 TOO_LARGE = failed(Code.RESOURCE_EXHAUSTED)
 PAUSED = failed(Code.INTERNAL, retryable=True)
@@ -47,6 +52,15 @@ def test_whoever_can_be_answered_is_answered_once(reply: Reply, idempotent: bool
         (AWAY, False, 0, Settlement.AGAIN),
         (AWAY, False, 599, Settlement.AGAIN),
         (AWAY, False, 600, Settlement.BACK),
+        (NOT_PASSED_ON, False, 599, Settlement.AGAIN),
+        (NOT_PASSED_ON, False, 600, Settlement.BACK),
+        (NOT_PASSED_ON, False, 1e9, Settlement.BACK),
+        (PROXY_LIMIT, True, 0, Settlement.DEAD),
+        (PROXY_LOST, False, 0, Settlement.DEAD),
+        (PROXY_LOST_HARMLESS, True, 899, Settlement.AGAIN),
+        (PROXY_LOST_HARMLESS, True, 900, Settlement.DEAD),
+        (CROWDED, False, 899, Settlement.AGAIN),
+        (CROWDED, False, 900, Settlement.DEAD),
         (PRESSURE, False, 599, Settlement.AGAIN),
         (PRESSURE, False, 600, Settlement.BACK),
         (PAUSED, False, 899, Settlement.AGAIN),

@@ -8,26 +8,23 @@ from typing import Any
 
 import pytest
 from aiormq.exceptions import ChannelInvalidStateError, DeliveryError, PublishError
+from pamqp import commands, frame
 from pamqp.commands import Basic
 
 from consumer.config import Amqp
 from consumer.pipeline.worker import PublishFailed
-from consumer.rabbitmq import publisher as publishers
 from consumer.rabbitmq.publisher import Publisher, Unroutable
+
+BLOCKED = frame.marshal(commands.Connection.Blocked("low on memory"), 0)
+UNBLOCKED = frame.marshal(commands.Connection.Unblocked(), 0)
 
 
 class FakeChannel:
-    """A channel whose confirms and alarms a test decides."""
+    """A channel whose confirms a test decides."""
 
     def __init__(self) -> None:
-        self.connection = self
-        self.free = asyncio.Event()
-        self.free.set()
         self.confirm: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.published = 0
-
-    async def ready(self) -> None:
-        await self.free.wait()
 
     async def basic_publish(self, body: bytes, **_: Any) -> None:
         self.published += 1
@@ -40,13 +37,11 @@ async def channel() -> FakeChannel:
 
 
 @pytest.fixture
-async def publisher(channel: FakeChannel, monkeypatch: pytest.MonkeyPatch) -> Publisher:
+async def publisher(channel: FakeChannel) -> Publisher:
     """A publisher that is connected."""
-    monkeypatch.setattr(publishers, "PUBLISH_TIMEOUT", 0.01)
-    monkeypatch.setattr(publishers, "LOOK_AGAIN", 0.001)
-    connected = Publisher(Amqp())
+    connected = Publisher(Amqp(), confirm_timeout=0.01)
     connected._channel = channel  # type: ignore[assignment]
-    connected._link.problem = None
+    connected._connection.problem = None
     connected._open.set()
     return connected
 
@@ -92,21 +87,21 @@ async def test_a_confirm_that_does_not_come_is_not_awaited_for_ever(publisher: P
 async def test_during_an_alarm_a_confirm_is_awaited_for_as_long_as_it_lasts(
     publisher: Publisher, channel: FakeChannel
 ) -> None:
-    channel.free.clear()
+    publisher._alarm.watch(BLOCKED)
     publishing = asyncio.create_task(publish(publisher))
     await asyncio.sleep(0.1)
     assert not publishing.done()
-    channel.free.set()
+    publisher._alarm.watch(UNBLOCKED)
     channel.confirm.set_result(None)
     await publishing
     assert channel.published == 1
 
 
 async def test_after_an_alarm_a_confirm_is_not_awaited_for_ever(publisher: Publisher, channel: FakeChannel) -> None:
-    channel.free.clear()
+    publisher._alarm.watch(BLOCKED)
     publishing = asyncio.create_task(publish(publisher))
     await asyncio.sleep(0.1)
-    channel.free.set()
+    publisher._alarm.watch(UNBLOCKED)
     with pytest.raises(PublishFailed, match="TimeoutError"):
         await publishing
 
@@ -122,12 +117,12 @@ async def test_it_is_ready_at_once_when_connected_and_without_alarm(publisher: P
 
 
 async def test_it_is_not_ready_during_an_alarm_and_says_so(publisher: Publisher, channel: FakeChannel) -> None:
-    channel.free.clear()
+    publisher._alarm.watch(BLOCKED)
     waiting = asyncio.create_task(publisher.ready())
     await asyncio.sleep(0.05)
     assert not waiting.done()
     assert "alarm" in str(publisher.problem)
-    channel.free.set()
+    publisher._alarm.watch(UNBLOCKED)
     await waiting
     assert publisher.problem is None
 
@@ -135,7 +130,7 @@ async def test_it_is_not_ready_during_an_alarm_and_says_so(publisher: Publisher,
 async def test_a_connection_lost_during_an_alarm_does_not_keep_it_waiting(
     publisher: Publisher, channel: FakeChannel
 ) -> None:
-    channel.free.clear()
+    publisher._alarm.watch(BLOCKED)
     waiting = asyncio.create_task(publisher.ready())
     await asyncio.sleep(0.01)
     publisher._closed(channel, lambda _: None, None)  # type: ignore[arg-type]

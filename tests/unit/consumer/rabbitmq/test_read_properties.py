@@ -19,6 +19,8 @@ from consumer.core.message import Message
 from consumer.rabbitmq import properties
 from tests.integration.rawamqp import ORDER, SHORT, content, entry, short, table, text
 from tests.unit.consumer.rabbitmq.headers import header_values, times, words
+from zeebe_amqp.amqp import tolerance
+from zeebe_amqp.amqp.tolerance import tolerate
 
 NOT_TEXT = b"\xff\xfe"
 FAR = struct.pack(">Q", 2**62)
@@ -45,7 +47,7 @@ GOOD: dict[str, bytes] = {
 @pytest.fixture(autouse=True)
 def tolerant() -> Iterator[None]:
     """The tolerant reader, for the time of a test."""
-    properties.tolerate()
+    tolerate()
     yield
     ContentHeader.unmarshal = STRICT  # type: ignore[method-assign]
 
@@ -211,5 +213,5 @@ def test_what_the_library_reads_is_read_equally_around(written: commands.Basic.P
     strict = ContentHeader()
     STRICT(strict, data)
     around = commands.Basic.Properties()
-    assert properties._read_around(around, data) == ()
+    assert tolerance._read_around(around, data) == ()
     assert around == strict.properties

@@ -13,6 +13,7 @@ from zeebe_amqp.errors import Code, Outcome, Source
 
 REFUSED = "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.7:26500: "
 PROCESSING = "Unexpected error occurred during the request processing: "
+HTTP = "Received http2 header with status: "
 TIMED_OUT = "Time out between gateway and broker: "
 
 
@@ -106,6 +107,18 @@ CASES = [
         FailureKind.NO_PARTITION,
     ),
     Case("UNAVAILABLE", "Expected to execute command on partition -1, but either it", FailureKind.NO_PARTITION),
+    # Something in between answered HTTP: C-core's own words, whatever code it makes of the status.
+    Case("UNKNOWN", HTTP + "413", FailureKind.PROXY_LIMIT),
+    Case("UNAVAILABLE", HTTP + "503", FailureKind.NOT_PASSED_ON),
+    Case("UNAVAILABLE", HTTP + "502", FailureKind.PROXY_LOST),
+    Case("UNKNOWN", "Stream removed (Data frame with END_STREAM flag received)", FailureKind.PROXY_LOST),
+    Case("UNKNOWN", "No status received", FailureKind.PROXY_LOST),
+    # The same words, but not the whole text: somebody quotes them.
+    Case("NOT_FOUND", f"Command 'FAIL' rejected with code 'NOT_FOUND': {HTTP}503", FailureKind.FINAL),
+    Case("INVALID_ARGUMENT", f"Property 'variables' is invalid: {HTTP}503", FailureKind.FINAL),
+    Case("INVALID_ARGUMENT", f"{HTTP}503 is no document", FailureKind.FINAL),
+    Case("INVALID_ARGUMENT", f"{HTTP}503\n", FailureKind.FINAL),
+    Case("UNKNOWN", "No status received, says the caller", FailureKind.DEFECT),
     # Nothing was sent.
     Case("UNAVAILABLE", REFUSED + "Failed to connect to remote host: Connection refused", FailureKind.UNREACHABLE),
     Case(
@@ -202,6 +215,9 @@ def test_any_text_has_a_verdict(code: Code, text: str) -> None:
         (FailureKind.OVERLOAD, Outcome.NOT_EXECUTED, True, True),
         (FailureKind.PAUSED, Outcome.NOT_EXECUTED, True, True),
         (FailureKind.UNREACHABLE, Outcome.NOT_EXECUTED, True, True),
+        (FailureKind.NOT_PASSED_ON, Outcome.NOT_EXECUTED, True, True),
+        (FailureKind.PROXY_LIMIT, Outcome.NOT_EXECUTED, False, False),
+        (FailureKind.PROXY_LOST, Outcome.UNKNOWN, False, True),
         (FailureKind.NO_PARTITION, Outcome.NOT_EXECUTED, True, True),
         (FailureKind.NO_BROKER, Outcome.NOT_EXECUTED, True, True),
         (FailureKind.CREDENTIALS, Outcome.NOT_EXECUTED, False, False),

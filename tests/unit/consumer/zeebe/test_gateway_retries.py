@@ -8,10 +8,16 @@ from consumer.zeebe.failures import Failure, FailureKind
 from consumer.zeebe.retries import Retries
 from zeebe_amqp.errors import Code, Outcome
 
-ALL = {FailureKind.OVERLOAD: 5, FailureKind.PAUSED: 5, FailureKind.UNREACHABLE: 5, FailureKind.NO_PARTITION: 3}
-REPEATABLE = {FailureKind.LATE: 5, FailureKind.UNCERTAIN: 5, FailureKind.NO_BROKER: 5}
+ALL = {
+    FailureKind.OVERLOAD: 5,
+    FailureKind.PAUSED: 5,
+    FailureKind.UNREACHABLE: 5,
+    FailureKind.NOT_PASSED_ON: 5,
+    FailureKind.NO_PARTITION: 3,
+}
+REPEATABLE = {FailureKind.LATE: 5, FailureKind.UNCERTAIN: 5, FailureKind.PROXY_LOST: 5, FailureKind.NO_BROKER: 5}
 ONCE_MORE = {FailureKind.CREDENTIALS: 2}
-NEVER = {FailureKind.FINAL: 1, FailureKind.DEFECT: 1, FailureKind.CLOSING: 1}
+NEVER = {FailureKind.FINAL: 1, FailureKind.PROXY_LIMIT: 1, FailureKind.DEFECT: 1, FailureKind.CLOSING: 1}
 
 
 def failure(kind: FailureKind, code: Code = Code.UNAVAILABLE) -> Failure:

@@ -7,13 +7,13 @@ import aio_pika
 import pytest
 from aiormq.exceptions import ProbableAuthenticationError
 
-from zeebe_amqp import Client, Unauthenticated, Unavailable
-from zeebe_amqp.amqp import reconnecting as link_module
-from zeebe_amqp.amqp.reconnecting import MAX_PAUSE, Link, backoff
+from zeebe_amqp import Client
+from zeebe_amqp.amqp.connection import LoginRefused, Unreachable
+from zeebe_amqp.amqp.reconnecting import ReconnectingConnection
 
 
 class Connection:
-    """As much of a connection as a link needs."""
+    """As much of a connection as is needed to keep it."""
 
     def __init__(self) -> None:
         self.close_callbacks: set[Any] = set()
@@ -61,19 +61,23 @@ class Opened:
         self.count += 1
 
     async def reached(self, count: int) -> None:
-        while self.count < count:  # noqa: ASYNC110 - a few pauses of the link
-            await asyncio.sleep(0.01)
+        while self.count < count:  # noqa: ASYNC110 - nobody tells it
+            await asyncio.sleep(0)
 
 
-def link(monkeypatch: pytest.MonkeyPatch, broker: Broker, opened: Opened) -> Link:
+async def no_pause(_: float) -> None:
+    await asyncio.sleep(0)
+
+
+def kept(monkeypatch: pytest.MonkeyPatch, broker: Broker, opened: Opened) -> ReconnectingConnection:
     monkeypatch.setattr(aio_pika, "connect", broker.connect)
-    return Link(["amqp://a/", "amqp://b/"], "test", None, opened)
+    return ReconnectingConnection(["amqp://a/", "amqp://b/"], "test", opened, sleep=no_pause)
 
 
 async def test_a_lost_connection_is_opened_again_over_the_hosts_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     first, opened = Connection(), Opened()
     broker = Broker(first, OSError("down"), ValueError("a defect"))
-    found = link(monkeypatch, broker, opened)
+    found = kept(monkeypatch, broker, opened)
     await found.open()
     first.end()
     first.end()
@@ -85,29 +89,28 @@ async def test_a_lost_connection_is_opened_again_over_the_hosts_in_turn(monkeypa
 async def test_a_refused_login_ends_the_opening_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     broker = Broker(ProbableAuthenticationError("ACCESS_REFUSED"))
     monkeypatch.setattr(aio_pika, "connect", broker.connect)
-    with pytest.raises(Unauthenticated, match=r"a:5672 does not let user 'ann' .* log in \(ACCESS_REFUSED\)") as raised:
-        await Link(["amqp://ann:secret@a", "amqp://ann:secret@b"], "test", None, Opened()).open()
+    with pytest.raises(LoginRefused, match=r"a:5672 does not let user 'ann' .* log in \(ACCESS_REFUSED\)") as raised:
+        await ReconnectingConnection(["amqp://ann:secret@a", "amqp://ann:secret@b"], "test", Opened()).open()
     assert broker.asked == ["a"]
     assert "secret" not in str(raised.value)
 
 
 async def test_a_login_that_is_refused_later_is_told_and_tried_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link_module, "backoff", lambda _: 0.0)
     first, opened, told = Connection(), Opened(), list[str]()
     monkeypatch.setattr(aio_pika, "connect", Broker(first, ProbableAuthenticationError("no")).connect)
-    found = Link(["amqp://a/?auth=external"], "test", None, opened, told.append)
+    found = ReconnectingConnection(["amqp://a/?auth=external"], "test", opened, refused=told.append, sleep=no_pause)
     await found.open()
     first.end()
     await opened.reached(2)
     assert told == ["the broker at a:5672 does not let the client certificate log in (no)"]
-    assert found.denial is None
+    assert found.refusal is None
     await found.close()
 
 
 async def test_a_connection_that_cannot_be_set_up_is_closed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = Connection(), Connection()
-    found = link(monkeypatch, Broker(first, second), Opened(OSError("no"), Exception("the library's own")))
-    with pytest.raises(Unavailable, match=r"a:5672: OSError: no; b:5672: ConnectionError: the connection was closed"):
+    found = kept(monkeypatch, Broker(first, second), Opened(OSError("no"), Exception("the library's own")))
+    with pytest.raises(Unreachable, match=r"a:5672: OSError: no; b:5672: ConnectionError: the connection was closed"):
         await found.open()
     assert (first.closed, second.closed) == (1, 1)
 
@@ -115,23 +118,23 @@ async def test_a_connection_that_cannot_be_set_up_is_closed_again(monkeypatch: p
 async def test_a_defect_while_opening_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     first = Connection()
     with pytest.raises(ValueError, match="a defect"):
-        await link(monkeypatch, Broker(first), Opened(ValueError("a defect"))).open()
+        await kept(monkeypatch, Broker(first), Opened(ValueError("a defect"))).open()
     assert first.closed == 1
 
 
 async def test_closing_ends_an_attempt_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
     first = Connection()
     broker = Broker(first, "waits", "waits", "waits")
-    found = link(monkeypatch, broker, Opened())
+    found = kept(monkeypatch, broker, Opened())
     await found.open()
     first.end()
-    while len(broker.asked) < 2:  # noqa: ASYNC110 - a pause of the link
-        await asyncio.sleep(0.01)
+    while len(broker.asked) < 2:  # noqa: ASYNC110 - nobody tells it
+        await asyncio.sleep(0)
     await asyncio.wait_for(found.close(), 30)
 
 
 async def test_opening_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    opening = asyncio.create_task(link(monkeypatch, Broker("waits"), Opened()).open())
+    opening = asyncio.create_task(kept(monkeypatch, Broker("waits"), Opened()).open())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     opening.cancel()
@@ -144,8 +147,8 @@ async def test_a_cancellation_that_nobody_asked_for_is_a_lost_connection(monkeyp
         raise asyncio.CancelledError
 
     monkeypatch.setattr(aio_pika, "connect", Broker().connect)
-    with pytest.raises(Unavailable, match="the connection was lost"):
-        await Link(["amqp://a/"], "test", None, cancelled).open()
+    with pytest.raises(Unreachable, match="the connection was lost"):
+        await ReconnectingConnection(["amqp://a/"], "test", cancelled).open()
 
 
 @pytest.mark.parametrize("address", ["", "nonsense", "http://host/", "amqp:///", "host:5672", "user:secret@host"])
@@ -163,8 +166,3 @@ def test_no_address_at_all_is_refused() -> None:
 @pytest.mark.parametrize("address", ["amqp://host", "amqps://user:secret@host:5671/vhost?heartbeat=5"])
 def test_addresses_of_brokers_are_taken(address: str) -> None:
     Client(address)
-
-
-def test_pauses_between_attempts_grow_up_to_a_limit() -> None:
-    assert 0.1 <= backoff(1) <= 0.2
-    assert MAX_PAUSE / 2 <= backoff(1000) <= MAX_PAUSE

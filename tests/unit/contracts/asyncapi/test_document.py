@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import yaml
 
-from consumer.rabbitmq.topology import DEAD_QUEUE, REQUEST_QUEUE
 from zeebe_amqp import asyncapi, wire
 from zeebe_amqp.asyncapi import page
 from zeebe_amqp.asyncapi.document import WAITING
@@ -108,9 +107,9 @@ def test_requests_that_wait_have_an_operation_in_the_queue_for_polls() -> None:
 @pytest.mark.parametrize(
     ("channel", "name", "arguments"),
     [
-        ("commands", wire.COMMANDS_QUEUE, REQUEST_QUEUE),
-        ("polls", wire.POLLS_QUEUE, REQUEST_QUEUE),
-        ("dead", wire.DEAD_LETTER, DEAD_QUEUE),
+        ("commands", wire.COMMANDS_QUEUE, wire.REQUEST_QUEUE),
+        ("polls", wire.POLLS_QUEUE, wire.REQUEST_QUEUE),
+        ("dead", wire.DEAD_LETTER, wire.DEAD_QUEUE),
     ],
 )
 def test_the_queues_are_those_that_the_consumer_declares(channel: str, name: str, arguments: dict[str, Any]) -> None:

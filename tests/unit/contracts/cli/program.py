@@ -8,7 +8,7 @@ from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from typing import NamedTuple
 from unittest import mock
 
-from zeebe_amqp.cli import run
+from zeebe_amqp.cli.program import run
 
 
 class Ended(NamedTuple):

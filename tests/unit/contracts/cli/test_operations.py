@@ -17,11 +17,11 @@ from tests.unit.contracts.cli.program import ended, printed, refused
 from tests.unit.contracts.samples import FULLEST, SMALLEST
 from tests.unit.contracts.values import commands
 from zeebe_amqp import asyncapi, envelope, wire
-from zeebe_amqp.cli import program
 from zeebe_amqp.cli.connection import CONNECTION, REQUEST
 from zeebe_amqp.cli.examples import arguments, lines
 from zeebe_amqp.cli.operations import SENDING
 from zeebe_amqp.cli.options import fields, main_field
+from zeebe_amqp.cli.program import program
 from zeebe_amqp.commands import COMMANDS, Command
 from zeebe_amqp.commands.resources import DeployProcess, DeployResource
 from zeebe_amqp.examples import EXAMPLES, Example, file_text, filled

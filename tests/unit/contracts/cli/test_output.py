@@ -17,10 +17,10 @@ from tests.fakes.transport import TOPOLOGY, MemoryTransport, error, result
 from tests.unit.contracts.cli.program import ended
 from zeebe_amqp import Client, Outcome
 from zeebe_amqp.cli import exit_codes as exits
-from zeebe_amqp.cli import program
 from zeebe_amqp.cli.connection import Connection
-from zeebe_amqp.cli.output import Screen, compact, layout, printable, timed
-from zeebe_amqp.cli.trace import traced
+from zeebe_amqp.cli.output import Screen, compact, layout, timed
+from zeebe_amqp.cli.program import program
+from zeebe_amqp.client.trace_context import traced
 from zeebe_amqp.errors import Code, CommandError
 
 
@@ -90,10 +90,6 @@ def test_a_deadline_as_text_is_a_time_and_what_is_none_stays() -> None:
 
 def test_json_lines_keep_numbers_and_texts_as_they_came() -> None:
     assert compact(b'{ "a" : 1.00 ,\n "b" : "\\u00e9" }') == b'{"a":1.00,"b":"\\u00e9"}'
-
-
-def test_lines_and_tabs_are_printable() -> None:
-    assert printable("a\tb\nc\x00") == "a\tb\nc�"
 
 
 def test_a_list_is_a_line_for_each_item_or_none(transport: MemoryTransport) -> None:

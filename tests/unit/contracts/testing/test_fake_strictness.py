@@ -147,8 +147,13 @@ async def test_what_may_pass_is_tried_again_while_nobody_waits(consumer: FakeCon
     assert len(consumer.executed(CancelInstance)) == 2
 
 
-async def test_what_waits_for_the_engine_is_no_dead_letter(consumer: FakeConsumer) -> None:
-    consumer.always(CreateInstance, fail("RESOURCE_EXHAUSTED"))
+@pytest.mark.parametrize(
+    "step",
+    [fail("RESOURCE_EXHAUSTED"), fail("UNAVAILABLE", source="consumer", outcome="not-executed", retryable=True)],
+    ids=["load", "a proxy's page"],
+)
+async def test_what_waits_for_the_engine_is_no_dead_letter(consumer: FakeConsumer, step: Step) -> None:
+    consumer.always(CreateInstance, step)
     async with consumer.client() as zeebe:
         await zeebe.send(ORDER)
     assert (consumer.dead_letters, consumer.executed(ORDER)) == ([], [])

@@ -1,4 +1,4 @@
-"""A link opens its connection again for ever, and takes no answer of the library for a cancellation."""
+"""A connection that runs is opened again for ever, and takes no answer of the library for a cancellation."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiormq.exceptions import AMQPConnectionError
 
-from consumer.config import Amqp
-from consumer.rabbitmq import connection as links
-from consumer.rabbitmq.connection import Link, Lost, backoff, logins
+from zeebe_amqp.amqp import reconnecting as module
+from zeebe_amqp.amqp.connection import LoginRefused, logins
+from zeebe_amqp.amqp.reconnecting import OnLost, ReconnectingConnection
 
 
 class FakeConnection:
@@ -32,30 +32,36 @@ class FakeConnection:
 
 
 class Scene:
-    """A link whose connections and connection attempts are counted."""
+    """A connection whose openings and attempts are counted."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, urls: tuple[str, ...] = ("amqp://one/",)) -> None:
-        monkeypatch.setattr(links, "connect", self._connect)
-        monkeypatch.setattr(links, "backoff", lambda _: 0.0)
+        monkeypatch.setattr(module, "connect", self._connect)
         self.refusals: list[BaseException] = []
         self.tried: list[str] = []
         self.connections: list[FakeConnection] = []
-        self.losts: list[Lost] = []
-        self.link = Link(Amqp(urls=urls), "test", self._opened)
+        self.losts: list[OnLost] = []
+        self.pauses: list[float] = []
+        self.connection = ReconnectingConnection(
+            urls, "test", self._opened, login_hint="; look at X", first_pause=1.0, longest_pause=30.0, sleep=self._sleep
+        )
 
-    async def _connect(self, _: Amqp, url: str, name: str) -> Any:
+    async def _sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        await asyncio.sleep(0)
+
+    async def _connect(self, url: str, name: str, tls: object) -> Any:
         self.tried.append(url)
         if self.refusals:
             raise self.refusals.pop(0)
         self.connections.append(FakeConnection())
         return self.connections[-1]
 
-    async def _opened(self, _: Any, lost: Lost) -> None:
-        self.losts.append(lost)
+    async def _opened(self, _: Any, on_lost: OnLost) -> None:
+        self.losts.append(on_lost)
 
     async def until(self, connections: int) -> None:
         async with asyncio.timeout(30):
-            while len(self.losts) < connections or self.link.problem is not None:  # noqa: ASYNC110 - nobody tells it
+            while len(self.losts) < connections or self.connection.problem is not None:  # noqa: ASYNC110 - nobody tells it
                 await asyncio.sleep(0)
 
     async def stop(self, running: asyncio.Task[None]) -> None:
@@ -76,7 +82,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
 )  # fmt: skip
 async def test_whatever_a_connection_attempt_raises_another_one_follows(scene: Scene, error: BaseException) -> None:
     scene.refusals = [error, error]
-    running = asyncio.create_task(scene.link.run())
+    running = asyncio.create_task(scene.connection.run())
     await scene.until(1)
     assert len(scene.tried) == 3
     await scene.stop(running)
@@ -86,15 +92,28 @@ async def test_every_try_that_fails_is_logged_in_one_line_with_its_reason(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene.refusals = [OSError("refused")] * 3
-    running = asyncio.create_task(scene.link.run())
+    running = asyncio.create_task(scene.connection.run())
     await scene.until(1)
     await scene.stop(running)
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert lines == ["broker (test): OSError: refused; next try in 0.0 s"] * 3
+    assert lines == [f"broker (test): OSError: refused; next try in {pause:.1f} s" for pause in scene.pauses]
+    assert len(lines) == 3
+
+
+async def test_a_login_that_is_refused_from_the_start_is_tried_on_and_told_with_what_to_look_at(scene: Scene) -> None:
+    scene.refusals = [LoginRefused("not you")] * 2
+    running = asyncio.create_task(scene.connection.run())
+    while not scene.pauses:  # noqa: ASYNC110 - nobody tells it
+        await asyncio.sleep(0)
+    assert scene.connection.problem == "UNAUTHENTICATED: not you; look at X"
+    assert scene.connection.refusal == "not you"
+    await scene.until(1)
+    assert scene.connection.refusal is None
+    await scene.stop(running)
 
 
 async def test_a_lost_connection_is_closed_and_opened_again(scene: Scene) -> None:
-    running = asyncio.create_task(scene.link.run())
+    running = asyncio.create_task(scene.connection.run())
     await scene.until(1)
     scene.connections[0].lose(OSError("reset"))
     await scene.until(2)
@@ -103,7 +122,7 @@ async def test_a_lost_connection_is_closed_and_opened_again(scene: Scene) -> Non
 
 
 async def test_a_connection_of_no_more_use_is_closed_and_opened_again(scene: Scene) -> None:
-    running = asyncio.create_task(scene.link.run())
+    running = asyncio.create_task(scene.connection.run())
     await scene.until(1)
     scene.losts[0]("the queue was deleted")
     await scene.until(2)
@@ -112,69 +131,92 @@ async def test_a_connection_of_no_more_use_is_closed_and_opened_again(scene: Sce
 
 
 async def test_what_an_old_connection_tells_late_does_not_end_the_new_one(scene: Scene) -> None:
-    running = asyncio.create_task(scene.link.run())
+    running = asyncio.create_task(scene.connection.run())
     await scene.until(1)
     scene.losts[0]("gone")
     await scene.until(2)
     scene.losts[0]("gone at last")
     scene.connections[0].lose(OSError("late"))
     await asyncio.sleep(0.01)
-    assert (scene.link.problem, len(scene.connections)) == (None, 2)
+    assert (scene.connection.problem, len(scene.connections)) == (None, 2)
     await scene.stop(running)
 
 
 async def test_hosts_are_tried_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(monkeypatch, ("amqp://one/", "amqp://two/", "amqp://three/"))
     scene.refusals = [OSError()] * 4
-    running = asyncio.create_task(scene.link.run())
+    running = asyncio.create_task(scene.connection.run())
     await scene.until(1)
     assert scene.tried == ["amqp://one/", "amqp://two/", "amqp://three/", "amqp://one/", "amqp://two/"]
     await scene.stop(running)
 
 
-async def test_a_cancelled_link_closes_its_connection_and_ends(scene: Scene) -> None:
-    running = asyncio.create_task(scene.link.run())
+async def test_a_cancelled_run_closes_its_connection_and_ends(scene: Scene) -> None:
+    running = asyncio.create_task(scene.connection.run())
     await scene.until(1)
     await scene.stop(running)
     assert running.cancelled()
     assert scene.connections[0].closed == 1
 
 
-async def test_a_link_cancelled_while_it_connects_ends(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_cancelled_while_it_connects_ends(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     connecting = asyncio.Event()
 
     async def never(*_: Any) -> None:
         connecting.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(links, "connect", never)
-    running = asyncio.create_task(scene.link.run())
+    monkeypatch.setattr(module, "connect", never)
+    running = asyncio.create_task(scene.connection.run())
     await connecting.wait()
     await scene.stop(running)
     assert running.cancelled()
 
 
 async def test_the_problem_says_why_it_is_not_connected(scene: Scene) -> None:
-    assert scene.link.problem == "not connected yet"
-    running = asyncio.create_task(scene.link.run())
+    assert scene.connection.problem == "not connected yet"
+    running = asyncio.create_task(scene.connection.run())
     await scene.until(1)
     scene.refusals = [OSError("refused")] * 1_000_000
     scene.connections[0].lose(OSError("reset"))
     async with asyncio.timeout(30):
-        while scene.link.problem != "OSError: refused":  # noqa: ASYNC110 - nobody tells it
+        while scene.connection.problem != "OSError: refused":  # noqa: ASYNC110 - nobody tells it
             await asyncio.sleep(0)
     await scene.stop(running)
 
 
-@pytest.mark.parametrize("failures", [1, 2, 3, 6, 7, 50, 10_000])
-def test_the_pause_doubles_from_half_a_second_to_half_a_minute(failures: int) -> None:
-    longest = min(30.0, 2 ** min(failures - 1, 20))
-    pauses = [backoff(failures) for _ in range(100)]
-    assert all(longest / 2 <= pause <= longest for pause in pauses)
-    assert len(set(pauses)) > 1
+async def test_pauses_grow_while_no_host_answers_and_begin_anew_after_a_loss(scene: Scene) -> None:
+    scene.refusals = [OSError()] * 9
+    running = asyncio.create_task(scene.connection.run())
+    await scene.until(1)
+    scene.connections[0].lose(None)
+    await scene.until(2)
+    for pause, longest in zip(scene.pauses, (1, 2, 4, 8, 16, 30, 30, 30, 30, 1), strict=True):
+        assert longest / 2 <= pause <= longest, f"{pause} s, at most {longest} s"
+    await scene.stop(running)
 
 
-async def test_a_cancellation_that_the_library_turns_into_an_error_still_ends_the_link(
+async def test_each_connection_has_a_tls_context_of_its_own_since_certificates_are_renewed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[object] = []
+
+    async def connect(url: str, name: str, tls: object) -> Any:
+        given.append(tls)
+        return await scene._connect(url, name, tls)
+
+    monkeypatch.setattr(module, "connect", connect)
+    contexts = iter(("first", "second"))
+    scene.connection._tls = lambda: next(contexts)  # type: ignore[assignment,return-value]
+    running = asyncio.create_task(scene.connection.run())
+    await scene.until(1)
+    scene.connections[0].lose(None)
+    await scene.until(2)
+    assert given == ["first", "second"]
+    await scene.stop(running)
+
+
+async def test_a_cancellation_that_the_library_turns_into_an_error_still_ends_it(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopping right after the start must not go on connecting for ever."""
@@ -187,8 +229,8 @@ async def test_a_cancellation_that_the_library_turns_into_an_error_still_ends_th
         except asyncio.CancelledError:
             raise AMQPConnectionError("refused") from None
 
-    monkeypatch.setattr(links, "connect", swallow)
-    running = asyncio.create_task(scene.link.run())
+    monkeypatch.setattr(module, "connect", swallow)
+    running = asyncio.create_task(scene.connection.run())
     await connecting.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -197,4 +239,4 @@ async def test_a_cancellation_that_the_library_turns_into_an_error_still_ends_th
 
 def test_our_logins_are_those_of_the_urls_except_where_a_certificate_says_who_we_are() -> None:
     urls = ("amqp://a:secret@one/", "amqp://b:secret@two/", "amqps://c@three/?auth=EXTERNAL", "amqp://four/")
-    assert logins(Amqp(urls=urls)) == {"a", "b", "guest"}
+    assert logins(urls) == {"a", "b", "guest"}

@@ -1,4 +1,4 @@
-"""Help that fits on a screen: `--help` shows what a command alone has, `--help-all` the rest. Needs click."""
+"""Help of both programs, short enough for a screen: `--help-all` shows the rest. Needs click only."""
 
 from __future__ import annotations
 

@@ -1,0 +1,69 @@
+"""Batches: what is asked for while one is being done waits together, and is the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Generic, TypeVar
+
+__all__ = ["Batches"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Batches(Generic[T, R]):
+    """Does one batch after the other.
+
+    Args:
+        do: begins a batch, and gives an answer for each of its items.
+        most: items of one batch, at most.
+    """
+
+    def __init__(self, do: Callable[[list[T]], asyncio.Future[list[R]]], most: int) -> None:
+        self._do = do
+        self._most = most
+        self._waiting: list[tuple[T, asyncio.Future[R]]] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def put(self, item: T) -> asyncio.Future[R]:
+        """The answer for `item`; it is done also when nobody waits for it any more.
+
+        When a batch fails, everything in it and everything that waits fails with the same exception.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[R] = loop.create_future()
+        self._waiting.append((item, answer))
+        if self._idle.is_set():
+            self._idle.clear()
+            loop.call_soon(self._begin)  # what is asked for in this turn of the loop comes along
+        return answer
+
+    async def idle(self) -> None:
+        """Wait until everything is done."""
+        await self._idle.wait()
+
+    def _begin(self) -> None:
+        batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+        if not batch:
+            self._idle.set()
+            return
+        self._do([item for item, _ in batch]).add_done_callback(partial(self._end, batch))
+
+    def _end(self, batch: list[tuple[T, asyncio.Future[R]]], done: asyncio.Future[list[R]]) -> None:
+        error = done.exception()
+        if error is None:
+            for (_, answer), outcome in zip(batch, done.result(), strict=True):
+                if not answer.done():
+                    answer.set_result(outcome)
+        else:
+            self._refuse(batch, error)
+        self._begin()
+
+    def _refuse(self, batch: list[tuple[T, asyncio.Future[R]]], error: BaseException) -> None:
+        refused, self._waiting = [*batch, *self._waiting], []
+        for _, answer in refused:
+            if not answer.done():
+                answer.set_exception(error)

@@ -1,0 +1,321 @@
+"""The ledger: claims, recovery, expiry, bounds and health, over any store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from consumer.core.message import Reply
+from consumer.ledger import codec
+from consumer.ledger.entry import Claim, LedgerError, Limits, State, hash_identity
+from consumer.ledger.store import TRIMMED_AT_ONCE, Found, LedgerRow, Store
+
+__all__ = ["LEASE", "Ledger", "Record"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LEASE = 30.0
+"""Seconds after which a process that no longer renews its lease counts as dead."""
+
+RETRY = 1.0
+"""Seconds between two attempts while the store is away."""
+
+MAX_CLOSING = 5.0
+"""Seconds to wait for an attempt that is going on."""
+
+SLACK = 100
+"""A hundredth of what may be kept is written between two looks at how much there is, at most."""
+
+
+class Record(Protocol):
+    """Adds to a histogram of durations: its name, seconds, and attributes by keyword."""
+
+    def __call__(self, name: str, seconds: float, **attributes: str) -> None:
+        """Record one measurement."""
+
+
+def ignore(name: str, seconds: float, **attributes: str) -> None:
+    """Record nothing."""
+
+
+class Ledger:
+    """Remembers per identity a digest of the request and, once it ran, its reply.
+
+    One process asks for one identity at a time; other processes may ask for the same one.
+
+    Args:
+        store: keeps the entries.
+        limits: how much is remembered, and for how long.
+        record: gets the duration of each claim, finish and release as `ledger.duration`; of failed ones too.
+        lease: seconds after which a process that is silent counts as dead, where several share a store.
+        clock: seconds since 1970.
+        sleep: waits for so many seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits,
+        record: Record = ignore,
+        *,
+        lease: float = LEASE,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self.problem: str | None = None
+        """Why nothing can be claimed now; None when all is well."""
+        self._store, self._limits, self._record = store, limits, record
+        self._lease, self._clock, self._sleep = lease, clock, sleep
+        self._owner = secrets.token_bytes(8)
+        self._running: dict[bytes, bytes] = {}
+        self._unwritten: dict[bytes, LedgerRow] = {}
+        self._flushing = asyncio.Lock()
+        self._running_ttl = limits.running_ttl
+        self._slack_rows = min(limits.max_entries // SLACK, TRIMMED_AT_ONCE // 2)
+        self._slack_bytes = limits.max_bytes // SLACK
+        self._rows_since = self._bytes_since = 0
+        self._well, self._ill, self._call = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._well.set()
+        self._closing = False
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def size(self) -> int:
+        """Finished entries that are kept, as last counted; what has expired is forgotten after a while."""
+        return self._store.size
+
+    # --- its life ---------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the store; one that does not answer yet is waited for.
+
+        Raises:
+            LedgerError: what is there cannot be used, and waiting would not help.
+        """
+        try:
+            await self._store.open(self._owner, self._lease)
+        except LedgerError:
+            await self._store.close()
+            raise
+        except Exception as error:
+            self._fail(error)
+        self._keeper = asyncio.get_running_loop().create_task(self._keep())
+
+    async def ready(self) -> None:
+        """Wait until requests can be claimed; the ledger mends itself when its store is there again."""
+        await self._well.wait()
+
+    async def failed(self) -> None:
+        """Wait until requests cannot be claimed: the time to stop consuming."""
+        await self._ill.wait()
+
+    async def close(self) -> None:
+        """Write out what is pending and let go of the store."""
+        await self._end_keeping()
+        if self._unwritten:
+            await self._tend()
+        lost = sum(row.record is not None for row in self._unwritten.values())
+        if lost:
+            log.error("%d answers could not be written into the ledger %s", lost, self._store.name)
+        try:
+            await self._store.close()
+        except Exception as error:
+            log.warning("the ledger %s did not notice that it was closed: %s", self._store.name, error)
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    async def claim(self, identity: str, digest: bytes, *, rerun: bool = True) -> Claim:
+        """Ask to run the request `identity` whose content has `digest`; atomic, and recorded when it returns.
+
+        NEW makes it ours, and so does ORPHANED with `rerun`; then `finish` or `release` must follow.
+
+        Raises:
+            LedgerError: it could not be recorded, so the request must not run.
+        """
+        return await self._timed("claim", self._claim(identity, digest, rerun))
+
+    async def finish(self, identity: str, reply: Reply) -> None:
+        """Record that the claimed request ran and was answered with `reply`.
+
+        Never fails: while the store is away the answer is kept in memory and written later.
+        """
+        await self._timed("finish", self._finish(identity, reply))
+
+    async def release(self, identity: str) -> None:
+        """Forget the claim: the request had no effect and may be sent again. Never fails, as `finish`."""
+        await self._timed("release", self._release(identity))
+
+    async def _timed(self, operation: str, work: Awaitable[T]) -> T:
+        started = time.perf_counter()
+        try:
+            return await work
+        finally:
+            self._record("ledger.duration", time.perf_counter() - started, operation=operation)
+
+    # --- claiming ---------------------------------------------------------------------------------------------------
+
+    async def _claim(self, identity: str, digest: bytes, rerun: bool) -> Claim:
+        key = hash_identity(identity)
+        found = await self._find(key, digest, rerun)
+        state = self._judge(key, digest, found)
+        if state is State.NEW or (state is State.ORPHANED and rerun):
+            self._running[key] = digest
+        if found is None or found.record is None or state is not State.DONE:
+            return Claim(state)
+        return Claim(state, await codec.unpack(found.record))
+
+    async def _find(self, key: bytes, digest: bytes, rerun: bool) -> Found | None:
+        """Claim in the store; what it found there."""
+        if self.problem is not None:
+            raise LedgerError(self.problem)
+        now = self._clock()
+        row = LedgerRow(key, digest, self._owner, now + self._running_ttl)
+        try:
+            if key in self._unwritten:
+                await self._flush()
+            return await self._store.claim(row, now, rerun)
+        except asyncio.CancelledError:
+            self._unclaim(key)
+            raise
+        except Exception as error:
+            self._unclaim(key)
+            raise LedgerError(self._fail(error)) from error
+
+    def _judge(self, key: bytes, digest: bytes, found: Found | None) -> State:
+        if found is None:
+            return State.NEW
+        if found.digest != digest:
+            return State.CONFLICT
+        if found.record is not None:
+            return State.DONE
+        if found.owner == self._owner:
+            # Claimed by us and perhaps never handed out: the claim's answer was lost.
+            return State.ORPHANED if key in self._running else State.NEW
+        return State.RUNNING if found.alive else State.ORPHANED
+
+    def _unclaim(self, key: bytes) -> None:
+        """Release what may have been claimed, or not: nobody will run it."""
+        if key not in self._running and key not in self._unwritten:
+            self._put_off(self._released(key))
+
+    def _released(self, key: bytes) -> LedgerRow:
+        return LedgerRow(key, b"", self._owner, 0.0)
+
+    # --- writing, now or later --------------------------------------------------------------------------------------
+
+    async def _finish(self, identity: str, reply: Reply) -> None:
+        key, record = hash_identity(identity), await codec.pack(reply)
+        expires = self._clock() + self._limits.ttl
+        await self._write(LedgerRow(key, self._running.pop(key), self._owner, expires, record))
+
+    async def _release(self, identity: str) -> None:
+        key = hash_identity(identity)
+        if self._running.pop(key, None) is not None:
+            await self._write(self._released(key))
+
+    async def _write(self, row: LedgerRow) -> None:
+        """Write now, or later when the store is there again: the caller gets its answer either way."""
+        if self.problem is not None:
+            self._put_off(row)
+            return
+        try:
+            await self._send(row)
+            if self._is_trim_due(row):
+                await self._store.trim(self._clock(), self._limits)
+        except asyncio.CancelledError:
+            self._put_off(row)
+            raise
+        except Exception as error:
+            self._put_off(row)
+            self._fail(error)
+
+    def _send(self, row: LedgerRow) -> Awaitable[object]:
+        if row.record is None:
+            return self._store.release(row.key, row.owner)
+        return self._store.finish(row, self._clock())
+
+    def _is_trim_due(self, row: LedgerRow) -> bool:
+        """Whether the store must be trimmed after this row; not after each, because looking costs more than writing."""
+        self._rows_since += 1
+        self._bytes_since += len(row.record or b"")
+        if self._rows_since <= self._slack_rows and self._bytes_since <= self._slack_bytes:
+            return False
+        self._rows_since = self._bytes_since = 0
+        return True
+
+    def _put_off(self, row: LedgerRow) -> None:
+        self._unwritten[row.key] = row
+        if self.problem is None:
+            self._call.set()
+
+    async def _flush(self) -> None:
+        async with self._flushing:  # a claim must not overtake the release before it
+            while self._unwritten:
+                rows = list(self._unwritten.values())
+                outcomes = await asyncio.gather(*map(self._send, rows), return_exceptions=True)
+                for row, outcome in zip(rows, outcomes, strict=True):
+                    if isinstance(outcome, BaseException):
+                        raise outcome
+                    if self._unwritten.get(row.key) is row:
+                        del self._unwritten[row.key]
+
+    # --- health -----------------------------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        while True:
+            await self._rest(RETRY if self.problem else self._lease / 3)
+            if self._closing:
+                return
+            await self._tend()
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep until there is something to do."""
+        waits = [asyncio.ensure_future(wait) for wait in (self._sleep(seconds), self._call.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        self._call.clear()
+
+    async def _tend(self) -> None:
+        """Prolong the lease and write what could not be written; with that the ledger is well again."""
+        try:
+            if self.problem is None:
+                await self._store.renew()
+            else:
+                await self._store.open(self._owner, self._lease)
+            await self._flush()
+        except Exception as error:
+            self._fail(error)
+            return
+        if self.problem is not None:
+            log.warning("the ledger %s can be %s again", self._store.name, self._store.access)
+            self.problem = None
+            self._well.set()
+            self._ill.clear()
+
+    def _fail(self, error: BaseException) -> str:
+        problem = f"the ledger {self._store.name} cannot be {self._store.access}: {error}"
+        if problem != self.problem:
+            log.error("%s; nothing is run until it can", problem)
+        if self.problem is None:
+            self._call.set()
+        self.problem = problem
+        self._well.clear()
+        self._ill.set()
+        return problem
+
+    async def _end_keeping(self) -> None:
+        self._closing = True
+        self._call.set()
+        if self._keeper is not None:
+            # Asked, not only cancelled: a library's own timeout may swallow a cancellation.
+            await asyncio.wait([self._keeper], timeout=MAX_CLOSING)
+            self._keeper.cancel()

@@ -1,0 +1,90 @@
+"""What the ledger wants of the place where it keeps its entries: a new place is one class of this shape."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import NamedTuple, Protocol
+
+from consumer.ledger.entry import Limits
+
+__all__ = ["TRIMMED_AT_ONCE", "Found", "LedgerRow", "Store"]
+
+TRIMMED_AT_ONCE = 1000
+"""Entries that one `Store.trim` removes, at most: claims wait meanwhile."""
+
+
+class LedgerRow(NamedTuple):
+    """An entry as it is written: a claim, or with its record what has finished."""
+
+    key: bytes
+    """Of the identity; always 16 bytes."""
+    digest: bytes
+    """Of the request."""
+    owner: bytes
+    """The process that claims or has finished it."""
+    expires: float
+    """When to forget it, seconds since 1970."""
+    record: bytes | None = None
+    """The reply; None while it runs."""
+
+
+class Found(NamedTuple):
+    """An entry that a claim found in its place."""
+
+    digest: bytes
+    owner: bytes
+    record: bytes | None
+    """None while it runs."""
+    alive: bool = False
+    """Whether its owner lives; false also where only one process can be."""
+
+
+class Store(Protocol):
+    """Keeps rows. What they mean, and what to do while the store is away, is the ledger's business.
+
+    Any method but `close` may raise anything: then the store is away, and the ledger opens it again until it is back.
+    A write may come twice. An entry that has expired counts as absent.
+    """
+
+    @property
+    def name(self) -> str:
+        """What people know it by, without passwords."""
+
+    @property
+    def access(self) -> str:
+        """What it takes to use it: "the ledger <name> cannot be <access>"."""
+
+    @property
+    def size(self) -> int:
+        """Finished entries, as last counted."""
+
+    async def open(self, owner: bytes, lease: float) -> None:
+        """Connect as `owner`, who lives for `lease` seconds; also again, after the store was away.
+
+        Raises:
+            LedgerError: at the first time, that what is there cannot be used, and waiting would not help.
+        """
+
+    def claim(self, row: LedgerRow, now: float, take_over: bool) -> Awaitable[Found | None]:
+        """Write the row if its key is absent; otherwise say what is there. Nothing may come between the two.
+
+        With `take_over` the row's owner also gets an unfinished entry of the same digest whose owner is dead.
+
+        Returns:
+            What was there; None when it was absent.
+        """
+
+    def finish(self, row: LedgerRow, now: float) -> Awaitable[object]:
+        """Write a row with its record, unless another owner has the entry."""
+
+    def release(self, key: bytes, owner: bytes) -> Awaitable[object]:
+        """Remove the entry if it is unfinished and belongs to `owner`; what is written later may be claimed again."""
+
+    def trim(self, now: float, limits: Limits) -> Awaitable[object]:
+        """Remove what has expired and, when there is too much, the answers that expire first: `TRIMMED_AT_ONCE`."""
+
+    async def renew(self) -> None:
+        """Prolong the owner's lease."""
+
+    async def close(self) -> None:
+        """Let go of the store, and tell others that the owner is gone; also when it was never opened."""

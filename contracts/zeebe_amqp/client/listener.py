@@ -1,0 +1,157 @@
+"""Replies as they come to a queue: somebody else's queue, or copies of what goes to an exchange."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from aio_pika.exceptions import ChannelNotFoundEntity
+from aiormq import Channel as RawChannel
+from aiormq.exceptions import ChannelAccessRefused
+
+from zeebe_amqp import wire
+from zeebe_amqp.amqp.connection import (
+    CONNECTION_ERRORS,
+    LoginRefused,
+    close,
+    connect,
+    describe,
+    first_answer,
+    translated_errors,
+)
+from zeebe_amqp.client.answers import failure
+from zeebe_amqp.errors import Code, CommandError, Outcome
+
+__all__ = ["Arrival", "Listener", "listening"]
+
+AHEAD: Final = 10
+"""How many messages the broker sends before the first is taken: what was not taken goes back at once."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A message that came; `time` is when it was sent, else when it came."""
+
+    body: bytes
+    time: datetime
+    type: str | None
+    correlation_id: str | None
+    request_id: Any
+    replayed: Any
+    message: AbstractIncomingMessage
+
+
+class Listener:
+    """What comes to a queue; made by `listening`.
+
+    Args:
+        arrived: messages as they come, None at the end of the queue.
+        keep: leave everything in the queue.
+    """
+
+    def __init__(self, arrived: asyncio.Queue[AbstractIncomingMessage | None], *, keep: bool) -> None:
+        self._arrived = arrived
+        self._keep = keep
+
+    async def take(self) -> Arrival:
+        """Wait for the next message; it is still in its queue until it is `done`.
+
+        Raises:
+            Unavailable: the connection was lost, or the queue deleted.
+        """
+        message = await self._arrived.get()
+        if message is None:
+            raise _failed(Code.UNAVAILABLE, "the connection to the broker: lost, or the queue was deleted")
+        return Arrival(
+            body=message.body,
+            time=message.timestamp or datetime.now(UTC),
+            type=message.type,
+            correlation_id=message.correlation_id,
+            request_id=message.headers.get(wire.REQUEST_ID),
+            replayed=message.headers.get(wire.REPLAYED),
+            message=message,
+        )
+
+    async def done(self, arrival: Arrival) -> None:
+        """Take a message out of its queue, unless everything is kept.
+
+        Raises:
+            Unavailable: the connection was lost; it is still there.
+        """
+        if not self._keep:
+            with _explained():
+                await arrival.message.ack()
+
+
+@asynccontextmanager
+async def listening(
+    urls: Sequence[str], name: str, *, connection_name: str, exchange: str | None = None, keep: bool = False
+) -> AsyncIterator[Listener]:
+    """What comes to the queue `name`, or to `exchange` under routing keys of the pattern `name`.
+
+    Args:
+        urls: addresses of a broker's hosts; the first that answers is taken.
+        name: the queue, which must be there; with `exchange` a pattern of routing keys.
+        connection_name: shown in the broker's list of connections.
+        exchange: a topic exchange; copies of what goes there come, and no queue is touched.
+        keep: put everything back into the queue at the end.
+
+    Raises:
+        NotFound, PermissionDenied: the queue or exchange is missing, or may not be used.
+        Unauthenticated: the broker does not accept the credentials.
+        Unavailable: no host answered, or the connection was lost.
+    """
+    with _explained():
+        connection = await first_answer(urls, lambda url: connect(url, connection_name))
+    try:
+        with _explained():
+            channel = await connection.channel()
+            # What is kept is held until the end.
+            await channel.set_qos(prefetch_count=0 if keep else AHEAD)
+            arrived = await _consumed(channel, await _queue(channel, name, exchange))
+        yield Listener(arrived, keep=keep)
+    finally:
+        await close(connection)
+
+
+async def _queue(channel: AbstractChannel, name: str, exchange: str | None) -> AbstractQueue:
+    if exchange is None:
+        return await channel.declare_queue(name, passive=True)
+    queue = await channel.declare_queue(exclusive=True)
+    await queue.bind(exchange, name)
+    return queue
+
+
+async def _consumed(channel: AbstractChannel, queue: AbstractQueue) -> asyncio.Queue[AbstractIncomingMessage | None]:
+    """What comes to the queue, and None at its end: the library's own iterator would wait for ever then."""
+    arrived: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
+    raw = cast("RawChannel", await channel.get_underlay_channel())
+    channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
+    raw.on_consumer_cancel_callbacks.add(lambda _: arrived.put_nowait(None))
+    await queue.consume(arrived.put)
+    return arrived
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Raise what goes wrong at the broker as a command's error."""
+    try:
+        with translated_errors():
+            yield
+    except ChannelNotFoundEntity as error:
+        raise _failed(Code.NOT_FOUND, str(error)) from error
+    except ChannelAccessRefused as error:
+        raise _failed(Code.PERMISSION_DENIED, str(error)) from error
+    except LoginRefused as error:
+        raise _failed(Code.UNAUTHENTICATED, str(error)) from error
+    except CONNECTION_ERRORS as error:
+        raise _failed(Code.UNAVAILABLE, f"the connection to the broker: {describe(error)}") from error
+
+
+def _failed(code: Code, message: str) -> CommandError:
+    return failure(code, message, None, outcome=Outcome.NOT_EXECUTED, retryable=code is Code.UNAVAILABLE)

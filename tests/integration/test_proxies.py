@@ -1,0 +1,140 @@
+"""Something between the service and the gateway answers HTTP: no request is lost by it, and none runs twice."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from scripts.consumer import Consumer
+from tests.conftest import Broker
+from tests.fakes.gateway import FakeGateway
+from tests.fakes.http2 import HttpServer, page
+from tests.integration.caller import Caller
+from tests.integration.stage import Graveyard, consumer_of, create, delete, eventually
+from zeebe_amqp.errors import Error
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CANCEL = orjson.dumps({"operation": "cancel-instance", "data": {"processInstanceKey": 1 << 51}})
+"""Idempotent, as create-instance is not."""
+
+
+@dataclass
+class Scene:
+    """A consumer that finds a proxy where its gateway should be."""
+
+    proxy: HttpServer
+    consumer: Consumer
+    caller: Caller
+    dead: Graveyard
+
+    @asynccontextmanager
+    async def recovered(self) -> AsyncIterator[FakeGateway]:
+        """From now on the gateway is there, at the same address."""
+        await self.proxy.stop()
+        async with FakeGateway(port=self.proxy.port) as gateway:
+            await asyncio.to_thread(self.consumer.wait_until_ready)
+            yield gateway
+        await self.proxy.start()
+
+    async def paused(self, status: int) -> None:
+        """Wait until nothing is consumed any more, and say why."""
+        await eventually(lambda: "nothing is consumed" in self.reason(), "consuming pauses")
+        assert f"HTTP status {status}" in self.reason()
+        assert "not the gateway" in self.reason()
+        assert self.consumer.get("/readyz")[0] == 503
+
+    def reason(self) -> str:
+        """What readiness says about the gateway."""
+        return str(self.consumer.reasons().get("gateway"))
+
+
+@asynccontextmanager
+async def behind(directory: Path, url: str, status: int) -> AsyncIterator[Scene]:
+    """A scene whose proxy answers with that status and a page."""
+    async with HttpServer(page(status)) as proxy:
+        consumer = consumer_of(directory, url, proxy.address, {}).launch()
+        async with Graveyard(url, consumer.queues) as dead:
+            try:
+                await eventually(lambda: set(consumer.reasons()) == {"gateway"}, "only the gateway is missing")
+                async with Caller(url, *consumer.queues) as caller:
+                    yield Scene(proxy, consumer, caller, dead)
+            finally:
+                await asyncio.to_thread(consumer.stop)
+        await delete(url, consumer.queues)
+
+
+def told(error: Error | None) -> tuple[Any, ...]:
+    """What a caller decides by."""
+    assert error is not None
+    assert "not the gateway" in error.message
+    return error.code, error.source, error.outcome, error.retryable
+
+
+async def test_what_nobody_waits_for_outlasts_a_proxy_that_says_that_it_is_not_available(
+    rabbitmq: Broker, tmp_path: Path
+) -> None:
+    async with behind(tmp_path, rabbitmq.url, 503) as scene:
+        for number in range(50):
+            await scene.caller.publish(create(id=number), reply_to=None)
+        await scene.paused(503)
+        assert "HTTP status 503" in scene.consumer.log.read_text()
+        probes = len(scene.proxy.requests)
+        await eventually(lambda: len(scene.proxy.requests) > probes + 2, "the proxy is asked again")
+        assert not scene.dead.buried
+        async with scene.recovered() as gateway:
+            await eventually(lambda: len(gateway.executions) == 50, "all run")
+            await scene.caller.publish(create(id="last"), reply_to=None)
+            await eventually(lambda: len(gateway.executions) == 51, "what comes later runs too")
+            assert set(gateway.executions.values()) == {1}
+        assert not scene.dead.buried
+
+
+async def test_who_waits_is_told_that_a_proxy_answered(rabbitmq: Broker, tmp_path: Path) -> None:
+    async with behind(tmp_path, rabbitmq.url, 503) as scene:
+        reply = await scene.caller.call("create-instance", {"bpmnProcessId": "order"})
+        assert told(reply.error) == ("UNAVAILABLE", "consumer", "not-executed", True)
+        assert "HTTP status 503" in str(reply.error)
+        done = await asyncio.to_thread(check, scene.consumer)
+        assert done.returncode == 1
+        for words in ("HTTP status 503", "not the gateway", "proxy"):
+            assert words in done.stdout, words
+
+
+def check(consumer: Consumer) -> subprocess.CompletedProcess[str]:
+    """`consumer check` with the consumer's own settings."""
+    command = [sys.executable, "-m", "consumer", "check"]
+    return subprocess.run(command, env=consumer.environment, capture_output=True, text=True, check=False)
+
+
+async def test_what_a_proxy_may_have_passed_on_runs_again_only_when_that_harms_nobody(
+    rabbitmq: Broker, tmp_path: Path
+) -> None:
+    async with behind(tmp_path, rabbitmq.url, 502) as scene:
+        body, caller = create(id="once"), scene.caller
+        # All at once: they are here before consuming pauses.
+        await caller.publish(body, reply_to=None)
+        await caller.publish(CANCEL, reply_to=None)
+        once, again = await asyncio.gather(
+            caller.call("create-instance", {"bpmnProcessId": "order"}),
+            caller.call("cancel-instance", {"processInstanceKey": 1 << 51}),
+        )
+        assert told(once.error) == ("UNAVAILABLE", "consumer", "unknown", False)
+        assert told(again.error) == ("UNAVAILABLE", "consumer", "unknown", True)
+        letter = await scene.dead.of(body)
+        assert (letter.headers["error-code"], letter.headers["error-outcome"]) == ("UNAVAILABLE", "unknown")
+        assert "HTTP status 502" in str(letter.headers["error-message"])
+        await scene.paused(502)
+        async with scene.recovered() as gateway:
+            await eventually(lambda: gateway.count("CancelProcessInstance"), "the idempotent one runs")
+            assert (gateway.count("CancelProcessInstance"), gateway.count("CreateProcessInstance")) == (1, 0)
+        assert [letter.body for letter in scene.dead.buried] == [body]

@@ -1,0 +1,84 @@
+"""Batches: what waits together is done together."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from consumer.ledger.batches import Batches
+
+
+class Worker:
+    """Does batches when it is told to; the answer is the item, doubled."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[int]] = []
+        self.done: asyncio.Future[list[int]]
+
+    def __call__(self, items: list[int]) -> asyncio.Future[list[int]]:
+        self.asked.append(items)
+        self.done = asyncio.get_running_loop().create_future()
+        return self.done
+
+    async def answer(self) -> None:
+        self.done.set_result([2 * item for item in self.asked[-1]])
+        await turn()
+
+
+async def turn() -> None:
+    for _ in range(4):
+        await asyncio.sleep(0)
+
+
+async def test_what_comes_in_one_turn_and_while_a_batch_is_done_goes_together_up_to_the_most() -> None:
+    worker = Worker()
+    batches: Batches[int, int] = Batches(worker, 3)
+    answers = [batches.put(item) for item in (1, 2)]
+    await turn()
+    answers += [batches.put(item) for item in (3, 4, 5, 6)]
+    for _ in range(3):
+        await worker.answer()
+    assert worker.asked == [[1, 2], [3, 4, 5], [6]]
+    assert await asyncio.gather(*answers) == [2, 4, 6, 8, 10, 12]
+    await batches.idle()
+
+
+async def test_what_waits_behind_a_failure_fails_with_it_and_the_next_batch_is_done() -> None:
+    worker = Worker()
+    batches: Batches[int, int] = Batches(worker, 1)
+    answers = [batches.put(item) for item in (1, 2)]
+    await turn()
+    worker.done.set_exception(OSError("full"))
+    for answer in answers:
+        with pytest.raises(OSError, match="full"):
+            await answer
+    later = batches.put(3)
+    await turn()
+    await worker.answer()
+    assert (await later, worker.asked) == (6, [[1], [3]])
+
+
+async def test_an_item_nobody_waits_for_any_more_is_done_all_the_same() -> None:
+    worker = Worker()
+    batches: Batches[int, int] = Batches(worker, 2)
+    for end in ("answer", "failure"):
+        batches.put(1).cancel()
+        await turn()
+        if end == "answer":
+            await worker.answer()
+        else:
+            worker.done.set_exception(OSError("full"))
+        await batches.idle()
+    assert worker.asked == [[1], [1]]
+
+
+async def test_idle_waits_for_everything() -> None:
+    worker = Worker()
+    batches: Batches[int, int] = Batches(worker, 2)
+    batches.put(1)
+    idle = asyncio.create_task(batches.idle())
+    await turn()
+    assert not idle.done()
+    await worker.answer()
+    await idle
