@@ -316,14 +316,18 @@ async def test_what_cannot_be_recorded_is_given_back_and_so_is_who_waits_for_it(
     never = asyncio.Event()
     monkeypatch.setattr(ledger, "ready", never.wait)
     handler = once(engine, ledger, clock=PassingClock(patience=0.05))
-    ends = await asyncio.gather(*(handler(incoming(message_id="a", reply_to="replies")) for _ in range(3)), return_exceptions=True)
+    ends = await asyncio.gather(
+        *(handler(incoming(message_id="a", reply_to="replies")) for _ in range(3)), return_exceptions=True
+    )
     assert [str(end) for end in ends if isinstance(end, Requeue)] == ["request-id 'a': the disk is full"] * 3
     assert engine.runs == 0
 
 
 async def test_who_waits_for_a_refused_request_gets_the_same_refusal(engine: Engine) -> None:
     handler = once(engine, Told(Claim(State.CONFLICT)))
-    ends = await asyncio.gather(*(handler(incoming(message_id="a", reply_to="replies")) for _ in range(2)), return_exceptions=True)
+    ends = await asyncio.gather(
+        *(handler(incoming(message_id="a", reply_to="replies")) for _ in range(2)), return_exceptions=True
+    )
     assert [end.code for end in ends if isinstance(end, CommandError)] == [Code.ALREADY_EXISTS] * 2
 
 
