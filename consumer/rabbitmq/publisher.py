@@ -153,21 +153,21 @@ class Publisher:
         looks = 0
 
         def look() -> None:
-            nonlocal timer, looks
+            nonlocal looks
             looks += not self.blocked
             if looks and (number < self._answered or looks * self._stuck >= self._confirm_timeout):
                 limit.reschedule(loop.time())
                 return
             if looks and self._probe is None:
                 self._probe = loop.create_task(self._ask())
-            timer = loop.call_later(self._stuck, look)
+            timers.append(loop.call_later(self._stuck, look))
 
         async with asyncio.timeout(None) as limit:
-            timer = loop.call_later(self._stuck, look)
+            timers = [loop.call_later(self._stuck, look)]
             try:
                 yield
             finally:
-                timer.cancel()
+                timers[-1].cancel()
 
     async def _ask(self) -> None:
         """Find out whether the broker answers at all: when one queue does not, perhaps all that waits is for it."""
