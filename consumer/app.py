@@ -24,6 +24,8 @@ from consumer.pipeline.idempotency import idempotent
 from consumer.pipeline.middleware import compose, guarded, recovered
 from consumer.pipeline.monitor import Monitor
 from consumer.pipeline.redelivery import RedeliveryMatcher
+from consumer.pipeline.refused_replies import RefusedReplies
+from consumer.pipeline.waits import bounded_waits
 from consumer.pipeline.worker import QueueWorker
 from consumer.rabbitmq import Broker, queue_names, reply_policy
 from consumer.telemetry import Telemetry
@@ -63,7 +65,8 @@ class Service:
         )
         self.monitor = Monitor(settings.zeebe.address, self.zeebe.probe, self.zeebe.circuit, self.ledger, self.broker)
         # A limit per queue: long polls that the engine refuses must not slow down short commands, nor be slowed down.
-        self._limits = {queue: AimdLimit(settings.concurrency) for queue in settings.amqp.queues}
+        self._limits = {queue: AimdLimit(self._places(queue)) for queue in settings.amqp.queues}
+        self._refused = RefusedReplies(max(1, settings.amqp.prefetch // 8), settings.reply_retry)
         self._redeliveries = RedeliveryMatcher()
         handler = self._handler()
         self._workers = {queue: self._worker(handler, limit) for queue, limit in self._limits.items()}
@@ -90,15 +93,20 @@ class Service:
             return self.zeebe
         return RoutedEngine(self.zeebe, Camunda7Engine(other, self._telemetry.calling), taken(every=other.every))
 
+    def _places(self, queue: str) -> int:
+        """How many commands of a queue may run: one that waits on purpose costs next to nothing."""
+        return self._settings.amqp.polls if self._settings.amqp.waits(queue) else self._settings.concurrency
+
     def _handler(self) -> Handler:
         """What a request passes, outermost first."""
-        watch = self._telemetry
+        watch, amqp = self._telemetry, self._settings.amqp
         return compose(
             executing(self.engine, self._limits),
             watch.traced,
             watch.measured,
             recovered(watch.trace_id),
             guarded,
+            bounded_waits({queue: max(1, self._places(queue) // 2) for queue in amqp.queues if not amqp.waits(queue)}),
             idempotent(self.ledger, self._redeliveries, run_again=self._settings.on_unknown == "run"),
             recovered(watch.trace_id),
         )
@@ -111,6 +119,7 @@ class Service:
             forget_retry=self._settings.forget_retry,
             refusal=self._refusal,
             reachable=self.zeebe.circuit.closed,
+            refused=self._refused,
             acknowledged=self._redeliveries.acknowledged,
             count=self._telemetry.count,
         )

@@ -74,14 +74,24 @@ class Amqp:
     urls: tuple[str, ...] = field(default=("amqp://guest:guest@127.0.0.1:5672",), repr=False)
     """The nodes of one broker, tried in turn; all `amqp://` or all `amqps://`. With passwords: never log them."""
     queues: tuple[str, ...] = ("zeebe.commands", "zeebe.polls")
-    """The request queues, each a lane with its own prefetch."""
+    """The request queues, each with a worker of its own; see `waits`."""
     prefetch: int = 128
-    """Deliveries in flight per lane, 1..65535."""
+    """Deliveries that a worker holds at a time, 1..65535."""
+    polls: int = 1000
+    """The same for a queue of requests that wait on purpose."""
     declare: str = "active"
     """`active` declares queues and exchanges, `passive` only checks them."""
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
+
+    def waits(self, queue: str) -> bool:
+        """Whether a queue is for requests that wait on purpose: its name is `polls`, or ends in `.polls`."""
+        return queue.rpartition(".")[2] == "polls"
+
+    def held(self, queue: str) -> int:
+        """How many deliveries of a queue are held at a time."""
+        return self.polls if self.waits(queue) else self.prefetch
 
 
 @dataclass(frozen=True)
@@ -123,7 +133,9 @@ class Settings:
     camunda7: Camunda7 | None = None
     """None = no such engine."""
     concurrency: int = 64
-    """Commands in flight per lane."""
+    """Commands in flight per request queue."""
+    reply_retry: float = 30.0
+    """Seconds for which a reply that the caller's queue refuses is tried again."""
     max_depth: int = 500
     """Nesting of variables, at most 900."""
     shutdown_grace: float = 25.0
@@ -294,6 +306,7 @@ def _settings(v: Variables) -> Settings:
         zeebe=_zeebe(v),
         camunda7=_camunda7(v),
         concurrency=v.CONCURRENCY,
+        reply_retry=v.REPLY_RETRY,
         max_depth=v.MAX_DEPTH,
         shutdown_grace=v.SHUTDOWN_GRACE,
         forget_retry=v.FORGET_RETRY,
@@ -317,6 +330,7 @@ def _amqp(v: Variables) -> Amqp:
         queues=v.AMQP_QUEUES,
         # Twice the slots: while one batch runs, the next is already here.
         prefetch=v.AMQP_PREFETCH or 2 * v.CONCURRENCY,
+        polls=v.POLLS_CONCURRENCY,
         declare=v.AMQP_DECLARE,
         ca=v.AMQP_CA,
         cert=v.AMQP_CERT,

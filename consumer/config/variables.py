@@ -50,15 +50,24 @@ class Variables(BaseModel):
     AMQP_CERT: _Certificates = _row(None, "PEM file of the client certificate, with `AMQP_KEY`")
     AMQP_KEY: _Key = _row(None, "PEM file of the client certificate's private key, without password")
     AMQP_QUEUES: Annotated[tuple[str, ...], BeforeValidator(values.queues)] = _row(
-        f"{wire.COMMANDS_QUEUE},{wire.POLLS_QUEUE}", "request queues, each a lane with its own prefetch"
+        f"{wire.COMMANDS_QUEUE},{wire.POLLS_QUEUE}",
+        "request queues; one named `polls`, or ending in `.polls`, is for requests that wait on purpose",
     )
     AMQP_PREFETCH: Annotated[int | None, BeforeValidator(values.whole(1, 65535))] = _row(
-        None, "deliveries held per lane", shown="2 x CONCURRENCY"
+        None, "deliveries held per request queue", shown="2 x CONCURRENCY"
     )
     AMQP_DECLARE: Annotated[str, BeforeValidator(values.choice("active", "passive"))] = _row(
         "active", "`active` declares queues and exchanges, `passive` only checks them"
     )
-    CONCURRENCY: Annotated[int, BeforeValidator(values.whole(1, 32767))] = _row("64", "commands in flight per lane")
+    CONCURRENCY: Annotated[int, BeforeValidator(values.whole(1, 32767))] = _row(
+        "64", "commands in flight per request queue"
+    )
+    POLLS_CONCURRENCY: Annotated[int, BeforeValidator(values.whole(1, 65535))] = _row(
+        "1000", "requests held at a time from a queue of requests that wait on purpose"
+    )
+    REPLY_RETRY: Annotated[float, BeforeValidator(values.seconds(0, 600))] = _row(
+        "30s", "how long a reply that the caller's queue refuses is tried again before it is dropped"
+    )
     ZEEBE_ADDRESS: Annotated[Target, BeforeValidator(values.gateway_address)] = _row(
         "127.0.0.1:26500",
         "the gateway: `host:port`, `dns:///host:port` for several; `grpc://` and `http://` mean plaintext, "

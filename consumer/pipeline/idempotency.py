@@ -26,6 +26,9 @@ MAX_WAIT = 60.0
 MIN_WAIT = 5.0
 """The same for one whose deadline is near or past: the broker counts how often a message is given back."""
 
+MAX_WAITERS = 4
+"""Deliveries that wait for one run of the same request at a time: each holds a place that the broker counts."""
+
 FIRST_LOOK, MAX_LOOK = 0.05, 1.0
 """Seconds between two looks whether the other process is done, at first and at most."""
 
@@ -35,6 +38,9 @@ _MAY_MEAN_DONE = (Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION)
 @dataclass(eq=False)
 class _Run:
     digest: bytes
+    delivery: Delivery
+    """Which of the deliveries settles the request."""
+    waiters: int = 0
     reply: asyncio.Future[Reply] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -80,10 +86,8 @@ class _Idempotency:
         if earlier is not None:
             if earlier.digest != digest:
                 raise _conflict(delivery)
-            # Shielded: whoever stops waiting must not cancel the run that others wait for.
-            async with delivery.release_slot():
-                return replace(await asyncio.shield(earlier.reply), replayed=True)
-        run = self._running[identity] = _Run(digest)
+            return await self._repeated(delivery, earlier)
+        run = self._running[identity] = _Run(digest, delivery)
         try:
             reply = await self._claimed(delivery, identity, digest)
             run.reply.set_result(reply)
@@ -95,6 +99,31 @@ class _Idempotency:
         finally:
             run.reply.cancel()  # no effect once it has a result
             del self._running[identity]
+
+    async def _repeated(self, delivery: Delivery, run: _Run) -> Reply:
+        """The answer of a run of this process, for another delivery of the same request."""
+        if not run.delivery.alive:
+            run.delivery = delivery  # the broker delivers the first one again, and this may be it
+        elif run.waiters >= MAX_WAITERS:
+            if delivery.answerable:
+                raise _crowded(delivery)
+            return Reply(delivery.request.operation, replayed=True)
+        await self._wait(delivery, run)
+        if not run.delivery.alive:
+            run.delivery = delivery
+        if not delivery.answerable and run.delivery is not delivery:
+            # Nobody waits for this one: what becomes of the request, its other delivery decides.
+            return Reply(delivery.request.operation, replayed=True)
+        return replace(run.reply.result(), replayed=True)
+
+    async def _wait(self, delivery: Delivery, run: _Run) -> None:
+        run.waiters += 1
+        try:
+            async with delivery.release_slot():
+                # Not the future itself: whoever stops waiting must not cancel the run that others wait for.
+                await asyncio.wait({run.reply})
+        finally:
+            run.waiters -= 1
 
     async def _claimed(self, delivery: Delivery, identity: str, digest: bytes) -> Reply:
         idempotent = delivery.request.command.is_idempotent()
@@ -161,6 +190,16 @@ def _identity(message: Message, request_id: str) -> str:
 def _is_told(message: Message, reply: Reply) -> bool:
     """Whether anybody has the answer; a rejection that became a dead letter must run when it is replayed."""
     return bool(message.reply_to) or reply.error is None or reply.error.outcome is Outcome.UNKNOWN
+
+
+def _crowded(delivery: Delivery) -> CommandError:
+    return CommandError(
+        Code.RESOURCE_EXHAUSTED,
+        f"request-id: {str(delivery.message.request_id)[:80]!r} is running, and {MAX_WAITERS} others wait for its "
+        f"answer already; ask again later. Send what waits on purpose to {wire.POLLS_QUEUE}",
+        retryable=True,
+        details={"field": "request-id", "suggestion": wire.POLLS_QUEUE},
+    )
 
 
 def _conflict(delivery: Delivery) -> CommandError:

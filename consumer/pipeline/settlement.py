@@ -46,6 +46,8 @@ def settle(reply: Reply, *, answerable: bool, idempotent: bool, waited: float, f
         return Settlement.ACK
     if _waits_for_gateway(reply.error):
         return Settlement.AGAIN if waited < MAX_WAIT else Settlement.BACK
+    if _is_crowded(reply.error):
+        return Settlement.DEAD
     if _may_run_again(reply.error, idempotent) and waited < forget_retry:
         return Settlement.AGAIN if waited < MAX_HOLD else Settlement.BACK
     return Settlement.DEAD
@@ -57,6 +59,11 @@ def _waits_for_gateway(error: Error) -> bool:
     away = error.code is Code.UNAVAILABLE
     refuses = error.code is Code.RESOURCE_EXHAUSTED and error.source is Source.GATEWAY
     return error.retryable and error.outcome is Outcome.NOT_EXECUTED and (away or refuses)
+
+
+def _is_crowded(error: Error) -> bool:
+    """We refused it, so that it holds no place that others need: trying it again here would hold one."""
+    return error.source is Source.CONSUMER and error.code is Code.RESOURCE_EXHAUSTED
 
 
 def _may_run_again(error: Error, idempotent: bool) -> bool:

@@ -12,15 +12,19 @@ from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Message
 from consumer.core.requeue import Requeue
+from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.settlement import MAX_WAIT, Settlement, pause, settle
 from zeebe_amqp.cancellation import being_cancelled
 
-__all__ = ["Count", "PublishFailed", "QueueWorker", "ReplyPublisher"]
+__all__ = ["Count", "PublishFailed", "QueueWorker", "ReplyPublisher", "ReplyRefused"]
 
 log = logging.getLogger(__name__)
 
 PUBLISH_TRIES = 5
 """How often a reply is published before its request goes back to the queue, where the broker counts."""
+
+MAX_RETRY_PAUSE = 5.0
+"""Seconds between two tries of a reply that its queue refuses, at most."""
 
 Count: TypeAlias = Callable[..., None]
 """Adds one to a metric: its name, and attributes by keyword."""
@@ -30,6 +34,10 @@ class PublishFailed(Exception):
     """The broker did not confirm a publish; it may or may not have taken the message."""
 
 
+class ReplyRefused(PublishFailed):
+    """The queue of the reply takes no more, or is dead while others confirm; the text says which."""
+
+
 class ReplyPublisher(Protocol):
     """Where replies and dead letters leave; returns when the broker confirmed them."""
 
@@ -37,6 +45,7 @@ class ReplyPublisher(Protocol):
         """Publish the reply. An unroutable one counts as published (nobody is there).
 
         Raises:
+            ReplyRefused: the caller's queue is the reason.
             PublishFailed: not confirmed.
         """
 
@@ -64,6 +73,7 @@ class QueueWorker:
         forget_retry: seconds for which a request that nobody waits for is tried again.
         refusal: why no reply may go where a message asks for it; None when it may.
         reachable: waits until there is a gateway; what nobody waits for is not run before.
+        refused: who may wait for a reply queue that refuses.
         acknowledged: is told of each delivery whose ack was handed to an open channel.
         count: counts dead letters and replies that were not confirmed.
         clock: what waits uses it.
@@ -78,6 +88,7 @@ class QueueWorker:
         forget_retry: float,
         refusal: Callable[[Message], str | None],
         reachable: Callable[[], Awaitable[None]],
+        refused: RefusedReplies,
         acknowledged: Callable[[Delivery], None] = lambda _: None,
         count: Count = lambda _, **__: None,
         clock: Clock | None = None,
@@ -88,6 +99,7 @@ class QueueWorker:
         self._forget_retry = forget_retry
         self._refusal = refusal
         self._reachable = reachable
+        self._refused = refused
         self._acknowledged = acknowledged
         self._count = count
         self._clock = clock or Clock()
@@ -196,16 +208,43 @@ class QueueWorker:
                 return True
             try:
                 await self._publish(delivery, settlement, reply)
+            except ReplyRefused as refusal:
+                return await self._insist(delivery, reply, str(refusal))
             except PublishFailed as failure:
                 if settlement is Settlement.REPLY:
                     self._count("reply.failures", reason="not confirmed")
                 log.warning("%s not confirmed (try %d): %s", settlement.name.lower(), attempt, failure)
                 await self._clock.sleep(pause(attempt, self._clock.random))
                 continue
-            if await delivery.ack():
-                self._acknowledged(delivery)
+            await self._acknowledge(delivery)
             return True
         return False
+
+    async def _insist(self, delivery: Delivery, reply: Reply, reason: str) -> bool:
+        """Try a refused reply again while it may wait, then drop it: the command ran, so it is no dead letter."""
+        queue = delivery.message.reply_to or ""
+        with self._refused.waiting(queue) as may_wait:
+            end, attempt = self._clock.monotonic() + self._refused.retry, 0
+            while may_wait and not self._stopping and self._clock.monotonic() < end:
+                attempt += 1
+                await self._clock.sleep(min(pause(attempt, self._clock.random), MAX_RETRY_PAUSE))
+                if not delivery.alive:
+                    return True
+                try:
+                    await self._replies.reply(delivery, reply)
+                except PublishFailed as failure:
+                    reason = str(failure)
+                    continue
+                await self._acknowledge(delivery)
+                return True
+        self._count("reply.failures", reason="refused")
+        self._refused.dropped(queue, reason)
+        await self._acknowledge(delivery)
+        return True
+
+    async def _acknowledge(self, delivery: Delivery) -> None:
+        if await delivery.ack():
+            self._acknowledged(delivery)
 
     async def _publish(self, delivery: Delivery, settlement: Settlement, reply: Reply) -> None:
         if settlement is Settlement.REPLY:

@@ -20,13 +20,24 @@ from zeebe_amqp.amqp.alarm import Alarm, AlarmedConnection
 from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, CONNECTION_ERRORS, translated_errors
 from zeebe_amqp.amqp.reconnecting import OnLost
 
-__all__ = ["Publisher", "Unroutable"]
+__all__ = ["Publisher", "Refused", "Unroutable"]
 
 log = logging.getLogger(__name__)
 
 
+STUCK = 5.0
+"""Seconds after which a message counts as refused when the broker has answered for later ones."""
+
+PROBE = "zeebe-amqp.probe"
+"""A routing key of the default exchange that leads nowhere: the broker answers for such a message at once."""
+
+
 class Unroutable(Exception):
     """The broker returned the message: no queue is there for it."""
+
+
+class Refused(PublishFailed):
+    """The queue is the reason: it takes no more, or answers for nothing while the broker answers for others."""
 
 
 class Publisher:
@@ -35,11 +46,15 @@ class Publisher:
     Args:
         amqp: addresses, and whether queues are declared.
         confirm_timeout: seconds to wait for the broker's confirm while it takes messages.
+        stuck: seconds to wait for it while the broker answers for later messages.
     """
 
-    def __init__(self, amqp: Amqp, confirm_timeout: float = CONFIRM_TIMEOUT) -> None:
+    def __init__(self, amqp: Amqp, confirm_timeout: float = CONFIRM_TIMEOUT, stuck: float = STUCK) -> None:
         self._amqp = amqp
         self._confirm_timeout = confirm_timeout
+        self._stuck = min(stuck, confirm_timeout)
+        self._written = self._answered = 0
+        self._probe: asyncio.Task[None] | None = None
         self._connection = reconnecting(amqp, "zeebe-amqp publish", self._opened)
         self._channel: RawChannel | None = None
         self._alarm = Alarm()
@@ -96,14 +111,16 @@ class Publisher:
 
         Raises:
             Unroutable: mandatory, and no queue is there.
+            Refused: not confirmed, and the queue is the reason.
             PublishFailed: not confirmed; the broker may or may not have taken it.
         """
         channel = self._channel
         if channel is None:
             raise PublishFailed("not connected")
+        self._written = number = self._written + 1
         try:
             with translated_errors():
-                async with self._timeout():
+                async with self._timeout(number):
                     await channel.basic_publish(
                         body,
                         exchange=exchange,
@@ -112,27 +129,51 @@ class Publisher:
                         mandatory=mandatory,
                         wait=False,
                     )
+                self._has_answered(number)
         except PublishError as returned:
+            self._has_answered(number)
             raise Unroutable(str(returned)) from returned
         except DeliveryError as error:
-            raise PublishFailed("the broker refused it (nack)") from error
+            self._has_answered(number)
+            raise Refused("it is full and takes no more, or has failed (the broker sent a nack)") from error
+        except TimeoutError as error:
+            if number < self._answered:
+                raise Refused(f"nothing is confirmed for {self._stuck:g} s, while later messages are") from error
+            raise PublishFailed(f"nothing is confirmed for {self._confirm_timeout:g} s") from error
         except CONNECTION_ERRORS as error:
             raise PublishFailed(f"{type(error).__name__}: {error}") from error
 
+    def _has_answered(self, number: int) -> None:
+        self._answered = max(self._answered, number)
+
     @asynccontextmanager
-    async def _timeout(self) -> AsyncIterator[None]:
+    async def _timeout(self, number: int) -> AsyncIterator[None]:
         """Raise TimeoutError for a confirm that is late, not counting an alarm: what was written is taken after it."""
         loop = asyncio.get_running_loop()
+        looks = 0
 
         def look() -> None:
-            if self.blocked:
-                timers.append(loop.call_later(self._confirm_timeout, look))
-            else:
+            nonlocal looks
+            looks += not self.blocked
+            if looks and (number < self._answered or looks * self._stuck >= self._confirm_timeout):
                 limit.reschedule(loop.time())
+                return
+            if looks and self._probe is None:
+                self._probe = loop.create_task(self._ask())
+            timers.append(loop.call_later(self._stuck, look))
 
         async with asyncio.timeout(None) as limit:
-            timers = [loop.call_later(self._confirm_timeout, look)]
+            timers = [loop.call_later(self._stuck, look)]
             try:
                 yield
             finally:
                 timers[-1].cancel()
+
+    async def _ask(self) -> None:
+        """Find out whether the broker answers at all: when one queue does not, perhaps all that waits is for it."""
+        try:
+            await self.publish(b"", Basic.Properties(), exchange="", routing_key=PROBE, mandatory=False)
+        except PublishFailed as failure:
+            log.debug("the broker does not answer: %s", failure)
+        finally:
+            self._probe = None

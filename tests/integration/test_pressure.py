@@ -27,7 +27,9 @@ CONCURRENCY = 16
 @pytest_asyncio.fixture(loop_scope="module")
 async def stage(own_rabbitmq: RabbitMQ, tmp_path: Path) -> AsyncIterator[Stage]:
     """A consumer of one test, on the broker of this file."""
-    async with staged(tmp_path, own_rabbitmq.url, CONCURRENCY=str(CONCURRENCY)) as ready:
+    async with staged(
+        tmp_path, own_rabbitmq.url, CONCURRENCY=str(CONCURRENCY), POLLS_CONCURRENCY=str(CONCURRENCY)
+    ) as ready:
         yield ready
 
 

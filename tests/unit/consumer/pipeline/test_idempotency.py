@@ -96,9 +96,9 @@ async def test_a_user_cannot_claim_or_read_the_ids_of_another(engine: Engine, ha
 
 async def test_while_it_runs_the_same_id_waits_for_that_run(engine: Engine, handler: Handler) -> None:
     engine.limiter.clear()
-    first = asyncio.create_task(handler(incoming(message_id="a")))
+    first = asyncio.create_task(handler(incoming(message_id="a", reply_to="replies")))
     await asyncio.sleep(0)
-    second = asyncio.create_task(handler(incoming(message_id="a")))
+    second = asyncio.create_task(handler(incoming(message_id="a", reply_to="replies")))
     await asyncio.sleep(0)
     with pytest.raises(CommandError):
         await handler(incoming(message_id="a", data={"bpmnProcessId": "other"}))
@@ -316,14 +316,18 @@ async def test_what_cannot_be_recorded_is_given_back_and_so_is_who_waits_for_it(
     never = asyncio.Event()
     monkeypatch.setattr(ledger, "ready", never.wait)
     handler = once(engine, ledger, clock=PassingClock(patience=0.05))
-    ends = await asyncio.gather(*(handler(incoming(message_id="a")) for _ in range(3)), return_exceptions=True)
+    ends = await asyncio.gather(
+        *(handler(incoming(message_id="a", reply_to="replies")) for _ in range(3)), return_exceptions=True
+    )
     assert [str(end) for end in ends if isinstance(end, Requeue)] == ["request-id 'a': the disk is full"] * 3
     assert engine.runs == 0
 
 
 async def test_who_waits_for_a_refused_request_gets_the_same_refusal(engine: Engine) -> None:
     handler = once(engine, Told(Claim(State.CONFLICT)))
-    ends = await asyncio.gather(*(handler(incoming(message_id="a")) for _ in range(2)), return_exceptions=True)
+    ends = await asyncio.gather(
+        *(handler(incoming(message_id="a", reply_to="replies")) for _ in range(2)), return_exceptions=True
+    )
     assert [end.code for end in ends if isinstance(end, CommandError)] == [Code.ALREADY_EXISTS] * 2
 
 
@@ -439,3 +443,60 @@ async def test_a_cancelled_run_is_not_remembered_as_done(engine: Engine, handler
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+def waiting(handler: Handler, number: int, **properties: Any) -> list[asyncio.Task[Reply]]:
+    """So many deliveries of one request."""
+    return [
+        asyncio.ensure_future(handler(incoming(message_id="a", **properties)))  # type: ignore[arg-type]
+        for _ in range(number)
+    ]
+
+
+async def test_from_the_fifth_waiter_for_one_id_on_the_answer_comes_at_once(engine: Engine, handler: Handler) -> None:
+    engine.limiter.clear()
+    tasks = waiting(handler, 130, reply_to="replies")
+    await asyncio.sleep(0.01)
+    crowded = [task.exception() for task in tasks if task.done()]
+    assert len(crowded) == 130 - 1 - 4
+    for error in crowded:
+        assert isinstance(error, CommandError)
+        assert (error.code, error.outcome, error.retryable) == (Code.RESOURCE_EXHAUSTED, NOT, True)
+        assert "zeebe.polls" in error.message
+    engine.limiter.set()
+    replies = await asyncio.gather(*(task for task in tasks if not task.done()))
+    assert [reply.data for reply in replies] == [{"run": 1}] * 5
+    assert engine.runs == 1
+
+
+async def test_a_duplicate_that_nobody_waits_for_is_done_with_its_original_and_settles_nothing(
+    engine: Engine, handler: Handler
+) -> None:
+    engine.replies = [failure(Code.NOT_FOUND, GATEWAY, NOT)]
+    engine.limiter.clear()
+    tasks = waiting(handler, 130)
+    await asyncio.sleep(0.01)
+    assert sum(task.done() for task in tasks) == 130 - 1 - 4
+    engine.limiter.set()
+    original, *others = await asyncio.gather(*tasks)
+    assert original.error is not None
+    assert [(reply.error, reply.replayed) for reply in others] == [(None, True)] * 129
+    assert engine.runs == 1
+
+
+async def test_when_the_channel_of_the_original_is_lost_its_redelivery_settles_the_request(
+    engine: Engine, handler: Handler
+) -> None:
+    """It is the one that becomes a dead letter: nobody else would."""
+    engine.replies = [failure(Code.NOT_FOUND, GATEWAY, NOT)]
+    engine.limiter.clear()
+    first = incoming(message_id="a")
+    running = asyncio.ensure_future(handler(first))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    first.open = False
+    redelivered, copy = waiting(handler, 2)
+    await asyncio.sleep(0)
+    engine.limiter.set()
+    await running
+    assert (await redelivered).error is not None
+    assert (await copy).error is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import orjson
@@ -13,8 +14,9 @@ from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message, Reply
 from consumer.core.requeue import Requeue
 from consumer.pipeline.middleware import recovered
+from consumer.pipeline.refused_replies import MAX_PER_QUEUE, RefusedReplies
 from consumer.pipeline.settlement import MAX_WAIT
-from consumer.pipeline.worker import PublishFailed, QueueWorker
+from consumer.pipeline.worker import PublishFailed, QueueWorker, ReplyRefused
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
@@ -109,6 +111,7 @@ def worker_of(handling: Handler, replies: FakePublisher, **settings: Any) -> Que
             "forget_retry": 900,
             "refusal": lambda _: None,
             "reachable": reachable,
+            "refused": RefusedReplies(4, 30),
             "acknowledged": lambda delivery: replies.events.append("acknowledged"),
             "clock": QuickClock(),
             **settings,
@@ -450,3 +453,111 @@ async def test_what_cannot_be_answered_here_and_now_goes_back_without_being_call
     await settled(worker_of(recovered()(handling), replies), delivered(events))
     assert events == ["give back"]
     assert "defect" not in caplog.text
+
+
+# --- reply queues that refuse ---
+
+
+class FullQueues(FakePublisher):
+    """A publisher whose reply queues named `full…` refuse, while `full` is set."""
+
+    def __init__(self, events: list[str]) -> None:
+        super().__init__(events)
+        self.full = True
+        self.tries: Counter[str] = Counter()
+
+    async def reply(self, delivery: Delivery, reply: Reply) -> None:
+        queue = delivery.message.reply_to or ""
+        self.tries[queue] += 1
+        if self.full and queue.startswith("full"):
+            raise ReplyRefused("the broker refused it (nack)")
+        self.events.append(f"reply to {queue}")
+
+
+@pytest.fixture
+def full(events: list[str]) -> FullQueues:
+    return FullQueues(events)
+
+
+async def test_a_refused_reply_is_tried_again_for_a_while_and_then_dropped_and_acked(
+    handling: Handling, full: FullQueues, events: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, counted = QuickClock(), list[tuple[str, dict[str, str]]]()
+    refused = RefusedReplies(4, 30, clock)
+    worker = worker_of(
+        handling, full, clock=clock, refused=refused, count=lambda name, **labels: counted.append((name, labels))
+    )
+    await settled(worker, delivered(events, reply_to="full"))
+    assert (handling.runs, events) == (1, ["ack", "acknowledged"])
+    assert full.tries["full"] > 3
+    assert clock.passed >= 30
+    assert counted == [("reply.failures", {"reason": "refused"})]
+    assert [record.message for record in caplog.records] == [
+        "reply queue 'full': the broker refused it (nack); the reply is dropped"
+    ]
+
+
+async def test_a_refused_reply_goes_out_when_its_queue_takes_it_again(
+    handling: Handling, full: FullQueues, events: list[str]
+) -> None:
+    worker = worker_of(handling, full, clock=QuickClock(pause=0.001))
+    worker.accept(delivered(events, reply_to="full"))
+    while full.tries["full"] < 3:  # noqa: ASYNC110 - a worker tells nobody
+        await asyncio.sleep(0)
+    full.full = False
+    await settled(worker)
+    assert events == ["reply to full", "ack", "acknowledged"]
+
+
+async def test_few_refused_replies_wait_by_queue_and_in_all_and_the_rest_is_dropped_at_once(
+    handling: Handling, full: FullQueues, events: list[str]
+) -> None:
+    for queues, most, expected in ((1, 99, MAX_PER_QUEUE), (20, 4, 4)):
+        events.clear()
+        worker = worker_of(handling, full, clock=QuickClock(pause=3600), refused=RefusedReplies(most, 30))
+        for number in range(40):
+            worker.accept(delivered(events, reply_to=f"full-{number % queues}"))
+        async with asyncio.timeout(10):
+            while worker.in_flight > expected:  # noqa: ASYNC110 - a worker tells nobody
+                await asyncio.sleep(0)
+        assert events.count("ack") == 40 - expected, (queues, most)
+        await worker.stop(grace=0)
+
+
+async def test_a_neighbour_is_answered_while_refused_replies_wait(
+    handling: Handling, full: FullQueues, events: list[str]
+) -> None:
+    worker = worker_of(handling, full, clock=QuickClock(pause=3600))
+    for _ in range(20):
+        worker.accept(delivered(events, reply_to="full"))
+    worker.accept(delivered(events, reply_to="neighbour"))
+    async with asyncio.timeout(10):
+        while "reply to neighbour" not in events:  # noqa: ASYNC110 - a worker tells nobody
+            await asyncio.sleep(0)
+    await worker.stop(grace=0)
+
+
+async def test_stopping_drops_what_its_queue_refuses_instead_of_running_it_again(
+    handling: Handling, full: FullQueues, events: list[str]
+) -> None:
+    worker = worker_of(handling, full, clock=QuickClock(pause=0.01))
+    worker.accept(delivered(events, reply_to="full"))
+    while full.tries["full"] < 2:  # noqa: ASYNC110 - a worker tells nobody
+        await asyncio.sleep(0)
+    assert await worker.stop(grace=5)
+    assert events == ["ack", "acknowledged"]
+
+
+def test_drops_of_one_queue_are_logged_together(caplog: pytest.LogCaptureFixture) -> None:
+    clock = QuickClock()
+    refused = RefusedReplies(4, 30, clock)
+    for _ in range(5):
+        refused.dropped("full", "full")
+    refused.dropped("other", "full")
+    clock.passed += 11
+    refused.dropped("full", "full")
+    assert [record.message.partition("; ")[2] for record in caplog.records] == [
+        "the reply is dropped",
+        "the reply is dropped",
+        "the reply is dropped, and 4 more since the last line",
+    ]

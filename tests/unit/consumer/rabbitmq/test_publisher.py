@@ -13,21 +13,25 @@ from pamqp.commands import Basic
 
 from consumer.config import Amqp
 from consumer.pipeline.worker import PublishFailed
-from consumer.rabbitmq.publisher import Publisher, Unroutable
+from consumer.rabbitmq.publisher import PROBE, Publisher, Refused, Unroutable
 
 BLOCKED = frame.marshal(commands.Connection.Blocked("low on memory"), 0)
 UNBLOCKED = frame.marshal(commands.Connection.Unblocked(), 0)
 
 
 class FakeChannel:
-    """A channel whose confirms a test decides."""
+    """A channel whose confirms a test decides; queues in `others` confirm at once."""
 
     def __init__(self) -> None:
         self.confirm: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.others: set[str] = set()
         self.published = 0
 
-    async def basic_publish(self, body: bytes, **_: Any) -> None:
-        self.published += 1
+    async def basic_publish(self, body: bytes, *, routing_key: str, **_: Any) -> None:
+        if routing_key in self.others:
+            return
+        if routing_key != PROBE:
+            self.published += 1
         await self.confirm
 
 
@@ -46,8 +50,8 @@ async def publisher(channel: FakeChannel) -> Publisher:
     return connected
 
 
-async def publish(publisher: Publisher) -> None:
-    await publisher.publish(b"", Basic.Properties(), exchange="", routing_key="q", mandatory=True)
+async def publish(publisher: Publisher, queue: str = "q") -> None:
+    await publisher.publish(b"", Basic.Properties(), exchange="", routing_key=queue, mandatory=True)
 
 
 async def test_a_confirmed_publish_ends(publisher: Publisher, channel: FakeChannel) -> None:
@@ -63,7 +67,7 @@ RETURNED: Any = SimpleNamespace(delivery=Basic.Return(312, "NO_ROUTE", "", "q"))
     ("raised", "error"),
     [
         (PublishError(RETURNED, RETURNED.delivery), Unroutable),
-        (DeliveryError(None, Basic.Nack(1)), PublishFailed),
+        (DeliveryError(None, Basic.Nack(1)), Refused),
         (ChannelInvalidStateError("closed"), PublishFailed),
         (ConnectionResetError(), PublishFailed),
         (RuntimeError("closed"), PublishFailed),
@@ -80,8 +84,57 @@ async def test_whatever_ends_a_publish_is_told_as_returned_or_not_confirmed(
 
 
 async def test_a_confirm_that_does_not_come_is_not_awaited_for_ever(publisher: Publisher) -> None:
-    with pytest.raises(PublishFailed, match="TimeoutError"):
+    with pytest.raises(PublishFailed, match="nothing is confirmed") as caught:
         await publish(publisher)
+    assert not isinstance(caught.value, Refused)
+
+
+@pytest.fixture
+def patient(publisher: Publisher) -> Publisher:
+    """A publisher that waits long for a confirm, but not for a queue that alone confirms nothing."""
+    publisher._confirm_timeout, publisher._stuck = 30.0, 0.02
+    return publisher
+
+
+async def test_a_queue_that_confirms_nothing_while_another_does_is_the_reason(
+    patient: Publisher, channel: FakeChannel
+) -> None:
+    channel.others = {"another"}
+    publishing = asyncio.create_task(publish(patient))
+    await asyncio.sleep(0)
+    await publish(patient, "another")
+    with pytest.raises(Refused, match="while later messages are"):
+        await publishing
+
+
+async def test_a_queue_that_confirms_nothing_is_the_reason_when_all_that_waits_is_for_it(
+    patient: Publisher, channel: FakeChannel
+) -> None:
+    channel.others = {PROBE}
+    results = await asyncio.gather(*(publish(patient) for _ in range(3)), return_exceptions=True)
+    assert [type(result) for result in results] == [Refused] * 3
+
+
+async def test_a_broker_that_answers_for_nothing_is_not_the_queue_s_fault(
+    patient: Publisher, channel: FakeChannel
+) -> None:
+    publishing = asyncio.create_task(publish(patient))
+    await asyncio.sleep(0.2)
+    assert not publishing.done()
+    channel.confirm.set_result(None)
+    await publishing
+
+
+async def test_what_was_confirmed_before_says_nothing_of_what_came_later(
+    patient: Publisher, channel: FakeChannel
+) -> None:
+    channel.others = {"another"}
+    await publish(patient, "another")
+    publishing = asyncio.create_task(publish(patient))
+    await asyncio.sleep(0.2)
+    assert not publishing.done()
+    channel.confirm.set_result(None)
+    await publishing
 
 
 async def test_during_an_alarm_a_confirm_is_awaited_for_as_long_as_it_lasts(
@@ -102,7 +155,7 @@ async def test_after_an_alarm_a_confirm_is_not_awaited_for_ever(publisher: Publi
     publishing = asyncio.create_task(publish(publisher))
     await asyncio.sleep(0.1)
     publisher._alarm.watch(UNBLOCKED)
-    with pytest.raises(PublishFailed, match="TimeoutError"):
+    with pytest.raises(PublishFailed, match="nothing is confirmed"):
         await publishing
 
 

@@ -1,0 +1,65 @@
+"""What requests that wait cost: `python -m benchmarks.polls`, memory of the service with none, 500 and 1000 of them.
+
+The gateway is the fake one: it holds the polls, as a broker does that has no jobs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from scripts import guard
+from scripts.rabbitmq import RabbitMQ
+from tests.fakes.gateway import Request, Step, answer
+from tests.integration.caller import Caller
+from tests.integration.stage import Stage, eventually, staged
+
+POLL = b'{"operation":"activate-jobs","data":{"jobType":"idle","maxJobsToActivate":1,"requestTimeout":"50s"}}'
+STEP, STEPS = 500, 2
+MIB = 1 << 20
+
+
+def resident(stage: Stage) -> float:
+    """MiB that the service has in memory."""
+    assert stage.consumer.process is not None
+    (program,) = guard.children(stage.consumer.process.pid)
+    status = Path(f"/proc/{program}/status").read_text(encoding="ascii")
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024 / MIB
+
+
+async def measure(stage: Stage, console: Console) -> None:
+    """Send polls in steps, and read the memory when all wait at the gateway."""
+    over = asyncio.Event()
+
+    async def hold(_: Request) -> Step:
+        await over.wait()
+        return answer()
+
+    stage.gateway.always("ActivateJobs", hold)
+    async with stage.caller() as caller:
+        console.print(f"none: {resident(stage):.1f} MiB")
+        waiting: list[asyncio.Future[object]] = []
+        for step in range(1, STEPS + 1):
+            waiting += [asyncio.ensure_future(_poll(caller)) for _ in range(STEP)]
+            await eventually(lambda: stage.gateway.count("ActivateJobs") == len(waiting), "they wait")  # noqa: B023
+            console.print(f"{step * STEP} polls: {resident(stage):.1f} MiB")
+        over.set()
+        await asyncio.gather(*waiting)
+
+
+async def _poll(caller: Caller) -> object:
+    return await caller.request(POLL, queue=caller.polls)
+
+
+async def main() -> None:
+    """Measure beside a broker of our own."""
+    with tempfile.TemporaryDirectory() as directory, RabbitMQ(Path(directory) / "rabbitmq") as broker:
+        async with staged(Path(directory), broker.url) as stage:
+            await measure(stage, Console())
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

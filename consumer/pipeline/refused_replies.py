@@ -1,0 +1,68 @@
+"""Replies that the caller's queue refuses: tried again for a while, a few at a time, so that nobody else waits."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from consumer.core.clock import Clock
+
+__all__ = ["MAX_PER_QUEUE", "RefusedReplies"]
+
+log = logging.getLogger(__name__)
+
+MAX_PER_QUEUE = 8
+"""Replies to one queue that wait at a time."""
+LOG_INTERVAL = 10.0
+"""Seconds between two log lines about the same queue, at least."""
+MAX_LOGGED = 1000
+"""Queues that are remembered for that; the oldest go first."""
+
+
+class RefusedReplies:
+    """Who may wait for a reply queue that refuses, and what was dropped instead; shared by all workers.
+
+    Args:
+        most: replies that wait at a time, over all queues: deliveries that wait are held, and the broker gives a worker
+            only so many.
+        retry: seconds for which a refused reply is tried again.
+        clock: what waits uses it.
+    """
+
+    def __init__(self, most: int, retry: float, clock: Clock | None = None) -> None:
+        self.retry = retry
+        self._most = most
+        self._clock = clock or Clock()
+        self._waiting: Counter[str] = Counter()
+        self._logged: dict[str, tuple[float, int]] = {}
+        """By queue, when it was last logged, and how many drops have not been since."""
+
+    @contextmanager
+    def waiting(self, queue: str) -> Iterator[bool]:
+        """Whether a reply to that queue may wait while the block runs."""
+        may_wait = self._waiting.total() < self._most and self._waiting[queue] < MAX_PER_QUEUE
+        if not may_wait:
+            yield False
+            return
+        self._waiting[queue] += 1
+        try:
+            yield True
+        finally:
+            self._waiting[queue] -= 1
+            if not self._waiting[queue]:
+                del self._waiting[queue]
+
+    def dropped(self, queue: str, reason: str) -> None:
+        """Say that a reply was dropped: at once, and then what came together."""
+        now = self._clock.monotonic()
+        last, unsaid = self._logged.pop(queue, (now - LOG_INTERVAL, 0))
+        if now - last < LOG_INTERVAL:
+            self._logged[queue] = (last, unsaid + 1)
+            return
+        self._logged[queue] = (now, 0)
+        if len(self._logged) > MAX_LOGGED:
+            del self._logged[next(iter(self._logged))]
+        more = f", and {unsaid} more since the last line" if unsaid else ""
+        log.warning("reply queue %.80r: %s; the reply is dropped%s", queue, reason, more)

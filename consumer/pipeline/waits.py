@@ -1,0 +1,51 @@
+"""Commands that wait on purpose, where others work: only so many at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Mapping
+
+from consumer.core.delivery import Delivery, Handler, Middleware, Reply
+from zeebe_amqp import wire
+from zeebe_amqp.errors import Code, CommandError
+
+__all__ = ["bounded_waits"]
+
+
+def bounded_waits(places: Mapping[str, int]) -> Middleware:
+    """Refuse commands that wait on purpose (long polls, results of instances) above a number per queue.
+
+    Args:
+        places: how many may wait at a time, by the name of the queue; queues that are meant for waiting are not in it.
+    """
+
+    def around(handler: Handler) -> Handler:
+        waiting: Counter[str] = Counter()
+
+        async def hold(delivery: Delivery) -> Reply:
+            queue = delivery.message.queue
+            if waiting[queue] >= places[queue]:
+                raise _crowded(queue, places[queue])
+            waiting[queue] += 1
+            try:
+                return await handler(delivery)
+            finally:
+                waiting[queue] -= 1
+
+        def choose(delivery: Delivery) -> Awaitable[Reply]:
+            is_bounded = delivery.message.queue in places and delivery.request.command.wait() > 0
+            return hold(delivery) if is_bounded else handler(delivery)
+
+        return choose
+
+    return around
+
+
+def _crowded(queue: str, most: int) -> CommandError:
+    return CommandError(
+        Code.RESOURCE_EXHAUSTED,
+        f"{most} requests of queue {queue!r} wait on purpose already, and more would hold up the others; not executed. "
+        f"Send what waits to {wire.POLLS_QUEUE}",
+        retryable=True,
+        details={"suggestion": wire.POLLS_QUEUE},
+    )

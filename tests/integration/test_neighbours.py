@@ -1,0 +1,212 @@
+"""One caller's trouble stays his own: whoever shares the queues with him is served as if he were not there.
+
+The gateway is the fake one: it holds commands for as long as a test wants, and counts what runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import aio_pika
+import pytest
+import pytest_asyncio
+
+from tests.conftest import Broker
+from tests.fakes.gateway import Request, Step, answer
+from tests.integration.caller import Caller
+from tests.integration.load import CREATE, Hold
+from tests.integration.stage import Stage, create, eventually, staged
+from zeebe_amqp.errors import Code, Error, Outcome
+from zeebe_amqp.reply import Reply
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CONCURRENCY = 16
+WAITING = 2 * CONCURRENCY // 8
+"""Refused replies that wait at a time, over all queues: the prefetch, which is twice the concurrency, by eight."""
+FULL = {"x-max-length": 1, "x-overflow": "reject-publish"}
+FLOOD = 500
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stage(rabbitmq: Broker, tmp_path: Path) -> AsyncIterator[Stage]:
+    """A consumer of one test."""
+    async with staged(tmp_path, rabbitmq.url, CONCURRENCY=str(CONCURRENCY), REPLY_RETRY="3s") as ready:
+        yield ready
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def caller(stage: Stage) -> AsyncIterator[Caller]:
+    """The neighbour."""
+    async with stage.caller() as connected:
+        yield connected
+
+
+def dropped(stage: Stage) -> float:
+    """How many replies were dropped because their queue refused them."""
+    return stage.metric("reply_failures_total", reason="refused")
+
+
+async def refusing_queues(caller: Caller, number: int) -> list[str]:
+    """Queues that are full and refuse whatever comes."""
+    names = [f"test.replies.full.{uuid.uuid4().hex}" for _ in range(number)]
+    for name in names:
+        await caller.channel.declare_queue(name, arguments=FULL, exclusive=True)
+        await caller.channel.default_exchange.publish(aio_pika.Message(b"unread"), name)
+    return names
+
+
+async def longest_wait(caller: Caller, reply_to: Callable[[int], str]) -> float:
+    """Seconds that a neighbour waits at most, behind a flood of requests whose replies go to `reply_to`."""
+
+    async def wait() -> float:
+        started = time.perf_counter()
+        assert Reply.decode((await caller.request(create(id=uuid.uuid4().hex))).body).ok
+        return time.perf_counter() - started
+
+    flood = [caller.publish(create(id=uuid.uuid4().hex), reply_to=reply_to(number)) for number in range(FLOOD)]
+    _, *waits = await asyncio.gather(asyncio.gather(*flood), *(wait() for _ in range(20)))
+    return max(waits)
+
+
+@pytest.mark.parametrize("queues", [1, FLOOD], ids=["one full queue", f"{FLOOD} full queues"])
+async def test_reply_queues_that_refuse_hold_up_nobody(stage: Stage, caller: Caller, queues: int) -> None:
+    names = await refusing_queues(caller, queues)
+    undisturbed = await longest_wait(caller, lambda _: caller.reply_to)
+    before = len(stage.gateway.executions)
+    disturbed = await longest_wait(caller, lambda number: names[number % queues])
+    print(
+        f"longest wait of a neighbour: {undisturbed:.3f} s undisturbed, {disturbed:.3f} s beside {queues} full queues"
+    )
+    assert disturbed <= 10 * undisturbed
+    assert stage.consumer.get("/readyz")[0] == 200
+    await eventually(lambda: dropped(stage) == FLOOD, "all were dropped")
+    assert len(stage.gateway.executions) - before >= FLOOD
+    assert set(stage.gateway.executions.values()) == {1}
+    assert stage.dead.buried == []
+    assert f"reply queue '{names[0]}': it is full" in stage.log()
+    await eventually(lambda: stage.metric("in_flight") == 0, "nothing is held any more")
+
+
+async def test_a_reply_that_was_refused_arrives_when_there_is_room_again(stage: Stage, caller: Caller) -> None:
+    (name,) = await refusing_queues(caller, 1)
+    body = create(id="patient")
+    await caller.publish(body, reply_to=name, message_id="patient")
+    await eventually(lambda: stage.gateway.count(CREATE) == 1, "it ran")
+    await asyncio.sleep(0.5)
+    assert (await caller.get(name)).body == b"unread"
+    assert Reply.decode((await caller.get(name)).body).ok
+    assert "is dropped" not in stage.log()
+
+
+async def test_a_reply_that_was_dropped_is_there_for_who_asks_again(stage: Stage, caller: Caller) -> None:
+    (name,) = await refusing_queues(caller, 1)
+    await caller.publish(create(id="asked twice"), reply_to=name, message_id="asked twice")
+    await eventually(lambda: "is dropped" in stage.log(), "the reply was dropped")
+    message = await caller.request(create(id="asked twice"), message_id="asked twice")
+    assert Reply.decode(message.body).ok
+    assert message.headers["replayed"] is True
+    assert stage.gateway.count(CREATE) == 1
+
+
+async def test_a_reply_queue_that_refuses_does_not_hold_up_the_end(stage: Stage, caller: Caller) -> None:
+    names = await refusing_queues(caller, 1)
+    for number in range(20):
+        await caller.publish(create(id=number), reply_to=names[0])
+    await eventually(lambda: stage.gateway.count(CREATE) == 20, "all ran")
+    assert await asyncio.to_thread(stage.consumer.stop) == 0
+
+
+def crowded(reply: Reply) -> Error:
+    """The error of what was refused because too much waits already."""
+    error = reply.error
+    assert error is not None, reply.data
+    assert (error.code, error.outcome, error.retryable) == (Code.RESOURCE_EXHAUSTED, Outcome.NOT_EXECUTED, True)
+    assert "zeebe.polls" in error.message
+    return error
+
+
+WAITS = {
+    "activate-jobs": ("ActivateJobs", {"jobType": "j", "maxJobsToActivate": 1, "requestTimeout": "50s"}),
+    "create-instance": (
+        "CreateProcessInstanceWithResult",
+        {"bpmnProcessId": "p", "withResult": True, "requestTimeout": "50s"},
+    ),
+}
+
+
+@pytest.mark.parametrize("operation", WAITS)
+async def test_what_waits_on_purpose_takes_half_of_the_places_of_commands(
+    stage: Stage, caller: Caller, operation: str
+) -> None:
+    rpc, data = WAITS[operation]
+    hold = Hold(stage.gateway, rpc)
+    calls = [asyncio.ensure_future(caller.call(operation, data)) for _ in range(4 * CONCURRENCY)]
+    await hold.reached(CONCURRENCY // 2)
+    await eventually(lambda: sum(call.done() for call in calls) == 4 * CONCURRENCY - CONCURRENCY // 2, "refusals")
+    for call in calls:
+        if call.done():
+            crowded(call.result())
+    replies = await asyncio.gather(*(caller.request(create(id=number)) for number in range(100)))
+    assert all(Reply.decode(reply.body).ok for reply in replies)
+    hold.open()
+    assert sum(reply.ok for reply in await asyncio.gather(*calls)) == CONCURRENCY // 2
+    assert (await caller.call(operation, data)).ok, "there is room again"
+
+
+async def test_one_request_id_sent_often_while_it_runs_holds_up_nobody(stage: Stage, caller: Caller) -> None:
+    hold = Hold(stage.gateway, "ModifyProcessInstance")
+    data = {"processInstanceKey": 1 << 51, "activateInstructions": [{"elementId": "e"}]}
+    calls = [asyncio.ensure_future(caller.call("modify-instance", data, message_id="again")) for _ in range(130)]
+    await hold.reached()
+    await eventually(lambda: sum(call.done() for call in calls) == 130 - 5, "the others are refused")
+    for call in calls:
+        if call.done():
+            crowded(call.result())
+    replies = await asyncio.gather(*(caller.request(create(id=number)) for number in range(100)))
+    assert all(Reply.decode(reply.body).ok for reply in replies)
+    hold.open()
+    assert sum(reply.ok for reply in await asyncio.gather(*calls)) == 5
+    assert stage.gateway.count("ModifyProcessInstance") == 1
+
+
+async def test_repetitions_that_nobody_waits_for_end_with_their_original(stage: Stage, caller: Caller) -> None:
+    hold = Hold(stage.gateway)
+    original = asyncio.ensure_future(caller.request(create(id="forgotten"), message_id="forgotten"))
+    await hold.reached()
+    for _ in range(3 * CONCURRENCY):
+        await caller.publish(create(id="forgotten"), message_id="forgotten", reply_to=None)
+    assert (await caller.call("topology")).ok
+    hold.open()
+    assert Reply.decode((await original).body).ok
+    await eventually(lambda: stage.metric("in_flight") == 0, "nothing is held any more")
+    assert stage.gateway.executions
+    assert set(stage.gateway.executions.values()) == {1}
+    assert stage.dead.buried == []
+
+
+async def test_jobs_that_are_there_are_handed_out_while_500_polls_wait(stage: Stage, caller: Caller) -> None:
+    idle = asyncio.Event()
+
+    async def react(request: Request) -> Step:
+        if request.message.type.startswith("idle"):
+            await idle.wait()
+        return answer()
+
+    stage.gateway.always("ActivateJobs", react)
+
+    def poll(job_type: str) -> Awaitable[Reply]:
+        data = {"jobType": job_type, "maxJobsToActivate": 1, "requestTimeout": "50s"}
+        return caller.call("activate-jobs", data, queue=caller.polls)
+
+    waiting = [asyncio.ensure_future(poll(f"idle-{number}")) for number in range(500)]
+    await eventually(lambda: stage.gateway.count("ActivateJobs") == 500, "all polls are at the gateway")
+    for number in range(50):
+        assert (await poll(f"work-{number}")).ok
+    assert not any(call.done() for call in waiting)
+    idle.set()
+    assert all(reply.ok for reply in await asyncio.gather(*waiting))
