@@ -124,6 +124,8 @@ dist: venv ## both packages as source and wheel in dist/, checked; with TAG=v0.1
 bench: servers ## measure
 	@$(RUN) -m benchmarks
 	@$(RUN) -m benchmarks.ledger
+	@$(RUN) -m benchmarks.measurements
+	@$(RUN) -m benchmarks.polls
 
 faults: servers ## every fault in the middle of load, and a table: make faults ONLY=killed REQUESTS=300
 	@$(RUN) -m tests.faults $(if $(ONLY),--only '$(ONLY)') --requests $(REQUESTS) $(if $(WRITE),--write)
