@@ -22,7 +22,6 @@ from pamqp.header import ContentHeader
 from consumer.core.message import Message, Reply
 from consumer.dead_letters.letter import of_broker, validated
 from zeebe_amqp import __version__, wire
-from zeebe_amqp.errors import CommandError
 
 APP_ID = f"zeebe-amqp-consumer/{__version__}"
 
@@ -199,7 +198,7 @@ def _status_headers(request: Message, reply: Reply) -> dict[str, Any]:
 def _known_request_id(request: Message) -> str | None:
     try:
         return request.request_id
-    except CommandError:
+    except Exception:  # whatever is wrong with it: the reply says so
         return None
 
 
@@ -210,7 +209,7 @@ def _remaining(request: Message) -> str | None:
     """Milliseconds until the caller's deadline as the wire wants them, between a second and a day; None without one."""
     try:
         deadline = request.deadline
-    except CommandError:
+    except Exception:  # whatever is wrong with it: the reply says so
         return None
     if deadline is None:
         return None

@@ -190,6 +190,12 @@ BAD_BODIES: dict[str, bytes] = {
     "data a list": command("create-instance", b"[]"),
     "data a text": command("create-instance", b'"x"'),
     "an unknown field": command("create-instance", b'{"bpmnProcessId": "a", "proces": 1}'),
+    "an unknown field that reads like the decoder's words": command(
+        "create-instance", b'{"bpmnProcessId": "a", "x - at `$.foo`": 1}'
+    ),
+    "a choice that reads like the decoder's words": command(
+        "activate-jobs", b'{"jobType": "a", "maxJobsToActivate": 1, "tenantFilter": "x - at `$.foo`"}'
+    ),
     "a missing field": command("create-instance", b"{}"),
     "a key that is a float": command("complete-job", b'{"jobKey": 1.5}'),
     "a key of 30 digits": command("complete-job", b'{"jobKey": %s}' % (b"9" * 30)),
