@@ -112,6 +112,7 @@ ODD_HEADERS: dict[str, bytes] = {
     "an empty request id": table(entry(b"request-id", b"S", rawamqp.text(b""))),
     "a list of odd things": table(entry(b"x", b"A", rawamqp.text(b"V" + b"t\x01" + b"T" + FAR))),
     "the same name twice": table(entry(b"x", b"t", b"\x01"), entry(b"x", b"V", b"")),
+    "baggage of 8 kB of spaces": table(entry(b"baggage", b"S", rawamqp.text(b"a=" + b" " * 8000 + b'"'))),
     "120 KB of them": table(*(entry(f"h{n}".encode(), b"S", rawamqp.text(b"x" * 1000)) for n in range(120))),
 }
 
