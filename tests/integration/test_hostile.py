@@ -268,6 +268,10 @@ HARMLESS: dict[str, bytes] = {
     "escapes": b'{"\\u006fperation": "topolog\\u0079"}',
     "data that is ignored, 400 lists deep": command("topology", b"[" * 400 + b"]" * 400),
     "4 MB of variables": creation(b'{"mark": "%s"}' % (b"x" * 4_000_000)),
+    "150,000 typed variables": command(
+        "signal",
+        b'{"name": "s", "variables": {%s}}' % b",".join(b'"v%d":{"value":%d}' % (n, n) for n in range(150_000)),
+    ),
     "a character beyond the basic plane": creation('{"mark": "\U0001f600"}'.encode()),
 }
 
