@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import struct
 import uuid
 from collections.abc import AsyncIterator
@@ -212,6 +213,12 @@ BAD_BODIES: dict[str, bytes] = {
     "metadata 3,000 lists deep": b'{"operation": "topology", "metadata": {"keys": %s%s}}' % (b"[" * 3000, b"]" * 3000),
     "operation 3,000 lists deep": b'{"operation": %s%s}' % (b"[" * 3000, b"]" * 3000),
     "a duration without a unit": command("publish-message", b'{"messageName": "a", "timeToLive": 5000}'),
+    "a file's text that declares UTF-16": command("deploy-process", b"\"<?xml version='1.0' encoding='utf-16'?>\"")[:-1]
+    + b', "metadata": {"fileName": "a.bpmn"}}',
+    "a text in a list of files that declares Latin-1": command(
+        "deploy-resource",
+        b'{"resources": [{"name": "a.bpmn", "content": "<?xml version=\'1.0\' encoding=\'iso-8859-1\'?>"}]}',
+    ),
     "base64 that is none": b'{"operation": "deploy-process", "data": "%", "metadata": {"fileName": "a.bpmn", '
     b'"encoding": "base64"}}',
 }
@@ -268,6 +275,10 @@ HARMLESS: dict[str, bytes] = {
     "escapes": b'{"\\u006fperation": "topolog\\u0079"}',
     "data that is ignored, 400 lists deep": command("topology", b"[" * 400 + b"]" * 400),
     "4 MB of variables": creation(b'{"mark": "%s"}' % (b"x" * 4_000_000)),
+    "bytes in base64 that declare UTF-16": command(
+        "deploy-process", b'"%s"' % base64.b64encode("<?xml version='1.0' encoding='utf-16'?><x/>".encode("utf-16"))
+    )[:-1]
+    + b', "metadata": {"fileName": "a.bpmn", "encoding": "base64"}}',
     "150,000 typed variables": command(
         "signal",
         b'{"name": "s", "variables": {%s}}' % b",".join(b'"v%d":{"value":%d}' % (n, n) for n in range(150_000)),
