@@ -54,9 +54,9 @@ _SPOKEN = {"message_type": "type"}
 _FLAW = {
     "shortstr": "is not UTF-8 text",
     "table": "are not a table",
-    "timestamp": "is not a time before the year 10000",
     "octet": "is missing",
 }
+"""What is wrong with a property of that kind; nobody needs a timestamp, so one that is no time is as if absent."""
 
 # Bytes of a header value after its type tag; None: a length of four bytes comes first.
 _VALUE_SIZES: dict[bytes, int | None] = {
@@ -106,7 +106,8 @@ def _read_around(properties: Basic.Properties, data: bytes) -> tuple[str, ...]:
         try:
             setattr(properties, name, _read(data[offset:end], kind))
         except Exception:  # any failure to decode is the same flaw
-            malformed_properties.append(f"{_SPOKEN.get(name, name)} {_FLAW[kind]}")
+            if kind in _FLAW:
+                malformed_properties.append(f"{_SPOKEN.get(name, name)} {_FLAW[kind]}")
         offset = end
     return tuple(malformed_properties)
 
