@@ -20,7 +20,6 @@ from aiormq.exceptions import (
     DeliveryError,
     PublishError,
 )
-from pamqp import encode
 from pamqp.commands import Basic
 from yarl import URL
 
@@ -32,6 +31,7 @@ from consumer.rabbitmq.inspection import BrokerError
 from consumer.rabbitmq.publisher import PUBLISH_TIMEOUT
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, LoginRefused, close, login, translated_errors
+from zeebe_amqp.amqp.headers import Properties, table
 
 __all__ = ["MAX_RETURNS", "DeadLetters", "NotSent", "opened"]
 
@@ -136,9 +136,9 @@ class DeadLetters:
             kept.pop(gone, None)
         sender = letter.sender(self._logins)
         if sender is None or self._name is None:
-            return Basic.Properties(**kept, headers=dict(headers))
+            return Properties(**kept, headers=dict(headers))
         # The broker vouches that it was us who sent it, and so for what we say about the first sender.
-        return Basic.Properties(**kept, user_id=self._name, headers={**headers, wire.ORIGINAL_USER_ID: sender})
+        return Properties(**kept, user_id=self._name, headers={**headers, wire.ORIGINAL_USER_ID: sender})
 
 
 def _letter(message: DeliveredMessage) -> DeadLetter:
@@ -156,7 +156,7 @@ def _letter(message: DeliveredMessage) -> DeadLetter:
 
 def _writable(name: str, value: Any) -> bool:
     try:
-        encode.field_table({name: value})
+        table({name: value})
     except Exception:  # whatever the encoder trips over
         return False
     return len(name.encode()) <= _LONGEST_NAME

@@ -15,13 +15,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiormq.abc import DeliveredMessage
-from pamqp import decode, encode
+from pamqp import decode
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
 from consumer.core.message import Message, Reply
 from consumer.dead_letters.letter import of_broker, validated
 from zeebe_amqp import __version__, wire
+from zeebe_amqp.amqp.headers import Properties, table
 
 APP_ID = f"zeebe-amqp-consumer/{__version__}"
 
@@ -167,7 +168,7 @@ def message(delivered: DeliveredMessage, queue: str, own: Collection[str] = ()) 
 
 def reply_properties(request: Message, reply: Reply, trace: Mapping[str, str]) -> Basic.Properties:
     """The properties of a reply, as the contract's section 3 lists them; `trace` are the trace context's headers."""
-    return Basic.Properties(
+    return Properties(
         content_type=wire.CONTENT_TYPE,
         correlation_id=request.correlation_id or request.message_id,
         # The broker's returns are matched by message id, so no two attempts may share one.
@@ -222,7 +223,7 @@ def dead_letter_properties(request: Message, reply: Reply) -> Basic.Properties:
 
     Without `expiration`, which would delete it there; `user_id`, which only its owner may send, as a header.
     """
-    return Basic.Properties(
+    return Properties(
         content_type=request.content_type,
         content_encoding=request.content_encoding,
         correlation_id=request.correlation_id,
@@ -276,7 +277,7 @@ def _encodable(headers: Mapping[str, Any]) -> dict[str, Any]:
         if len(name.encode()) > _LONGEST_NAME:  # the library would cut it, and another name is another header
             continue
         try:
-            size = len(encode.field_table({name: value}))
+            size = len(table({name: value}))
         except Exception:  # what cannot be written cannot be kept
             continue
         if size <= room:

@@ -21,6 +21,7 @@ from pamqp.commands import Basic
 
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, translated_errors
+from zeebe_amqp.amqp.headers import Properties
 from zeebe_amqp.amqp.reconnecting import Ended, Link
 from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Peer, Refused, Unroutable
 
@@ -136,7 +137,7 @@ class AmqpTransport:
         if request.deadline is not None:
             # No `expiration`: the broker would make a dead letter of what the service refuses with an answer.
             headers[wire.DEADLINE] = int(request.deadline * 1000)
-        return Basic.Properties(
+        return Properties(
             content_type=request.content_type,
             headers=headers,
             delivery_mode=PERSISTENT,
