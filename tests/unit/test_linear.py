@@ -183,7 +183,7 @@ def typed(text: str) -> object:
 
 def deployed(text: str) -> object:
     files: list[tuple[Any, dict[str, str]]] = [
-        (text, {"fileName": "a.bpmn"}),
+        (f"{text}?>", {"fileName": "a.bpmn"}),
         (text, {"fileName": text}),
         (text, {"fileName": "a.bpmn", "encoding": "base64"}),
         ({"resources": [{"name": "a.bpmn", "content": text}]}, {}),
@@ -272,6 +272,7 @@ PATTERNS = {
     "consumer.rabbitmq.direct": {"_ADDRESS", "_PROCESS"},
     "consumer.zeebe.failures": {"_ADDRESS"},
     "zeebe_amqp.envelope": {"_FIRST_KEY"},
+    "zeebe_amqp.commands.resources": {"_DECLARED"},
     "zeebe_amqp.camunda7.types": {"_WHOLE", "_DOUBLE", "_JSON_NUMBER", "_DATE"},
     "zeebe_amqp.schema.durations": {"_PART", "_GO", "_ISO"},
     "zeebe_amqp.schema.json_documents": {"_STRING"},
