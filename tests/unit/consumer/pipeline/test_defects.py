@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from consumer.core.delivery import Delivery, Reply
 from consumer.core.limiter import AimdLimit
@@ -48,11 +49,12 @@ async def reachable() -> None:
     """The gateway is there."""
 
 
+@pytest.mark.parametrize("spans", [None, InMemorySpanExporter()], ids=["untraced", "traced"])
 @pytest.mark.parametrize("properties", [{"reply_to": "replies"}, {}, {"reply_to": "replies", "message_id": "m"}])
 async def test_any_exception_while_decoding_is_answered_once_and_the_request_is_done(
-    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any], spans: InMemorySpanExporter | None
 ) -> None:
-    watch = setup({}, version="1")
+    watch = setup({}, version="1", spans=spans)
     ledger = open_ledger("memory:", Limits(60, 10, 1000))
     handler = compose(
         executed, watch.traced, watch.measured, recovered(watch.trace_id), guarded,
