@@ -40,8 +40,14 @@ every gateway knows. Long texts of examples are cut with "…".
 
 OF_A_FILE = (
     ("`metadata.fileName`", "the file's name; its ending says what it is", "required", ""),
-    ("`data`", "the file's text as a JSON string; in the bare form the body is the file", "required", ""),
-    ("`metadata.encoding`", '"base64" when the text is base64', "none", ""),
+    (
+        "`data`",
+        "the file's text as a JSON string, whose XML declaration may name no encoding but UTF-8; in the bare form the "
+        "body is the file, byte for byte",
+        "required",
+        "",
+    ),
+    ("`metadata.encoding`", '"base64" when the text is base64, of bytes in any encoding', "none", ""),
     ("`metadata.tenantId`", "text", "none", "8.3"),
 )
 """What a deployment of one file consists of; in the bare form metadata are headers."""

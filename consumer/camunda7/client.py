@@ -19,6 +19,7 @@ from consumer.camunda7.operations import RestRequest, to_request
 from consumer.config import Camunda7 as Settings
 from consumer.core import backoff
 from consumer.core.call import Call, CallObserver, CallSpan, unobserved
+from consumer.core.large import offload
 from zeebe_amqp.commands.signals import Signal
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
@@ -79,7 +80,8 @@ class Camunda7Engine:
 
     async def execute(self, call: Call) -> None:
         """Do a signal; see `consumer.core.call.Engine`. The limit of commands in flight is not about this engine."""
-        await self.send(to_request(cast("Signal", call.command)), call)
+        signal = cast("Signal", call.command)
+        await self.send(await offload(to_request, signal) if call.large else to_request(signal), call)
 
     async def send(self, request: RestRequest, call: Call) -> None:
         """Post a request, again as long as nothing was sent, on the terms of the call.

@@ -28,6 +28,8 @@ class Call:
     """Whether numbers of 64 bits are text in the result."""
     limiter: AimdLimit | None = None
     """Is told of every attempt that the engine did, or refused for load; None for a command that says nothing of it."""
+    large: bool = False
+    """Whether the request came in so large a message that working on it would hold up the event loop."""
     sent: bool = False
     """Whether anything may have reached the engine: the engine says so, and a defect after that leaves it open."""
 

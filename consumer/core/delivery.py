@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TypeAlias
 
 from consumer.core.call import Call
+from consumer.core.large import LARGE, offload
 from consumer.core.limiter import ConcurrencyLimiter
 from consumer.core.message import Message
 from zeebe_amqp import wire
@@ -48,13 +49,26 @@ class Delivery:
             CommandError: INVALID_ARGUMENT or UNIMPLEMENTED, as the contract's table of errors says.
         """
         if self._decoded is None:
-            try:
-                self._decoded = self.message.decode(self._max_depth)
-            except Exception as refusal:  # a defect of the decoder, too: a hostile body should cost us once
-                self._decoded = refusal
+            self._decoded = self._decode()
         if isinstance(self._decoded, Exception):
             raise self._decoded
         return self._decoded
+
+    def _decode(self) -> Request | Exception:
+        try:
+            return self.message.decode(self._max_depth)
+        except Exception as refusal:  # a defect of the decoder, too: a hostile body should cost us once
+            return refusal
+
+    @property
+    def large(self) -> bool:
+        """Whether working on it would hold up the event loop."""
+        return len(self.message.body) > LARGE
+
+    async def decode(self) -> None:
+        """Decode a large message beside the event loop, before anybody asks for its command; never raises a refusal."""
+        with self.waiting():
+            self._decoded = await offload(self._decode)
 
     @property
     def command(self) -> Command | None:

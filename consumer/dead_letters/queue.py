@@ -40,7 +40,7 @@ from zeebe_amqp.amqp.connection import (
     tls_context,
     translated_errors,
 )
-from zeebe_amqp.amqp.headers import MAX_NAME, encoded_size
+from zeebe_amqp.amqp.headers import MAX_NAME, Properties, encoded_size
 from zeebe_amqp.amqp.tolerance import PROTOCOL_NAMES, malformed_properties, tolerate
 
 __all__ = ["MAX_RETURNS", "DeadLetters", "NotSent", "opened"]
@@ -140,9 +140,9 @@ class DeadLetters:
             kept.pop(gone, None)
         sender = letter.sender(self._logins)
         if sender is None or self._name is None:
-            return Basic.Properties(**kept, headers=dict(headers))
+            return Properties(**kept, headers=dict(headers))
         # The broker vouches that it was us who sent it, and so for what we say about the first sender.
-        return Basic.Properties(**kept, user_id=self._name, headers={**headers, wire.ORIGINAL_USER_ID: sender})
+        return Properties(**kept, user_id=self._name, headers={**headers, wire.ORIGINAL_USER_ID: sender})
 
 
 def _letter(message: DeliveredMessage) -> DeadLetter:

@@ -42,6 +42,7 @@ def executing(
             command.is_idempotent(),
             request.keys_as_text,
             None if command.exempt_from_limit else limits.get(delivery.message.queue),
+            delivery.large,
         )
         try:
             return Reply(request.operation, await engine.execute(call))

@@ -121,6 +121,8 @@ class QueueWorker:
         """Everything that happens to a delivery: it is run and settled, or goes back to its queue."""
         try:
             delivery.refusal = self._refusal(delivery.message)
+            if delivery.large:
+                await delivery.decode()
             if not await self._process(delivery):
                 await delivery.requeue()
         except Requeue as reason:

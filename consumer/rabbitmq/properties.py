@@ -14,9 +14,8 @@ from pamqp.commands import Basic
 from consumer.core.message import Message, Reply
 from consumer.core.sender import of_broker, validated
 from zeebe_amqp import __version__, wire
-from zeebe_amqp.amqp.headers import encoded_size
+from zeebe_amqp.amqp.headers import Properties, encoded_size
 from zeebe_amqp.amqp.tolerance import malformed_properties
-from zeebe_amqp.errors import CommandError
 
 APP_ID = f"zeebe-amqp-consumer/{__version__}"
 
@@ -55,7 +54,7 @@ def message(delivered: DeliveredMessage, queue: str, own: Collection[str] = ()) 
 
 def reply_properties(request: Message, reply: Reply, trace: Mapping[str, str]) -> Basic.Properties:
     """The properties of a reply, as the contract's section 3 lists them; `trace` are the trace context's headers."""
-    return Basic.Properties(
+    return Properties(
         content_type=wire.CONTENT_TYPE,
         correlation_id=request.correlation_id or request.message_id,
         # The broker's returns are matched by message id, so no two attempts may share one.
@@ -87,7 +86,7 @@ def _status_headers(request: Message, reply: Reply) -> dict[str, Any]:
 def _known_request_id(request: Message) -> str | None:
     try:
         return request.request_id
-    except CommandError:
+    except Exception:  # whatever is wrong with it: the reply says so
         return None
 
 
@@ -98,7 +97,7 @@ def _remaining(request: Message) -> str | None:
     """Milliseconds until the caller's deadline as the wire wants them, between a second and a day; None without one."""
     try:
         deadline = request.deadline
-    except CommandError:
+    except Exception:  # whatever is wrong with it: the reply says so
         return None
     if deadline is None:
         return None
@@ -110,7 +109,7 @@ def dead_letter_properties(request: Message, reply: Reply) -> Basic.Properties:
 
     Without `expiration`, which would delete it there; `user_id`, which only its owner may send, as a header.
     """
-    return Basic.Properties(
+    return Properties(
         content_type=request.content_type,
         content_encoding=request.content_encoding,
         correlation_id=request.correlation_id,

@@ -13,9 +13,10 @@ from typing import Any
 from consumer.core.delivery import Delivery
 from zeebe_amqp import wire
 
+# No part of a pattern can match what the part before it can: whatever is sent is decided in one pass.
 _PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-[!-~]*)?")
 _STATE_MEMBER = re.compile(r"[a-z0-9][a-z0-9_\-*/@]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~]")
-_BAGGAGE_MEMBER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+[ \t]*=[ \t]*[!#-+\--:<-\[\]-~]*[ \t]*(;[\t -~]*)?")
+_BAGGAGE_MEMBER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++[ \t]*+=[ \t]*+[!#-+\--:<-\[\]-~]*+[ \t]*+(;[\t -~]*+)?")
 _LONGEST_PARENT = 512
 _LONGEST_STATE = 512
 _LONGEST_BAGGAGE = 8192

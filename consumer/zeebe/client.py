@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from consumer.config import Zeebe
 from consumer.core.call import Call, CallObserver, CallSpan, Unwatched, unobserved
 from consumer.core.circuit_breaker import CircuitBreaker
+from consumer.core.large import LARGE, offload
 from consumer.zeebe import versions
 from consumer.zeebe.channel import open_channel
 from consumer.zeebe.credentials import credentials_for
@@ -104,9 +105,13 @@ class ZeebeEngine:
 
     async def execute(self, call: Call) -> Any:
         """Do a command; see `consumer.core.call.Engine`."""
-        operation = self._operations[call.command.operation]
-        answer = await self.send(operation.to_request(call.command), call)
-        return operation.to_result(answer, call.keys_as_text, self.last_version)
+        operation, command = self._operations[call.command.operation], call.command
+        request = await offload(operation.to_request, command) if call.large else operation.to_request(command)
+        answer = await self.send(request, call)
+        terms = (call.keys_as_text, self.last_version)
+        if _size(answer) > LARGE:
+            return await offload(operation.to_result, answer, *terms)
+        return operation.to_result(answer, *terms)
 
     async def send(self, message: Message, call: Call) -> Answer:
         """Send a request to the RPC of its type, as often as the rules of delivery allow, on the terms of the call.
@@ -298,6 +303,11 @@ _CLOSED = "the connection to the gateway is closed because the consumer stops; n
 _NOT_SENT = "the caller's deadline passed before the command could be sent"
 _CUT = "the consumer closed its connection to the gateway while the call was out; the command may have been executed"
 _RESET = "RST_STREAM"
+
+
+def _size(answer: Answer) -> int:
+    """Bytes of an answer."""
+    return sum(map(_size, answer)) if isinstance(answer, list) else answer.ByteSize()
 
 
 def _serialized(message: Message) -> bytes:

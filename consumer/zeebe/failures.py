@@ -85,7 +85,7 @@ class ErrorRule:
 
 
 REJECTION = r"Command '(?P<intent>\w+)' rejected with code '(?P<rejection>\w+)'"
-PARTITION = r"Expected to execute command on partition (-?\d+)\b"
+PARTITION = r"Expected to execute command on partition (-?\d{1,10})\b"
 BETWEEN = r"Time out between gateway and broker: "
 HTTP = r"Received http2 header with status: "
 REQUEST_FAILED = r"Unexpected error occurred during the request processing: "
@@ -209,7 +209,7 @@ def error(
     `unsure` says that an earlier attempt had an unknown outcome: then the whole call has, whatever the last
     attempt was told. `size` is that of the request in bytes.
     """
-    message, truncated = _cut(_shown(failure))
+    message, truncated = _told(failure)
     details = _rejection(failure.text)
     if attempts > 1:
         details["attempts"] = attempts
@@ -243,21 +243,24 @@ def _suggestion(failure: Failure, details: dict[str, Any], unsure: bool, size: i
     return ""
 
 
+# Of a run of letters only the beginning is tried, and addresses in brackets have an end: one pass, whatever the text.
 _ADDRESS = re.compile(
-    r"(?:\bipv[46]:)?(?:[\w.-]*/)?(?:\[[\da-fA-F:.]+\]|%5B[\da-fA-F:.%]+?%5D|[A-Za-z\d_.-]+):\d{1,5}\b"
+    r"(?:\bipv[46]:)?(?:(?<![\w.-])[\w.-]*+/|/)?"
+    r"(?:\[[\da-f:.]{2,64}\]|%5B[\da-f:.%]{2,96}?%5D|(?<![\w.-])[\w.-]++):\d{1,5}\b(?!\.\d)",
+    re.ASCII | re.IGNORECASE,
 )
+_READ = 2 * TEXT_LIMIT
+"""Characters of a gateway text that are looked at: an address at the cut must not be half there."""
 _ABOUT_CONNECTIONS = frozenset({FailureKind.UNREACHABLE, FailureKind.UNCERTAIN, FailureKind.NO_BROKER})
 
 
-def _shown(failure: Failure) -> str:
+def _told(failure: Failure) -> tuple[str, bool]:
+    """The text as callers get it, and whether it was cut."""
+    text = failure.text[:_READ]
     # Texts about connections name internal hosts; callers on the other side of a queue need not learn them.
     if failure.source is Source.GATEWAY and failure.kind in _ABOUT_CONNECTIONS:
-        return _ADDRESS.sub("<address>", failure.text)
-    return failure.text
-
-
-def _cut(text: str) -> tuple[str, bool]:
+        text = _ADDRESS.sub("<address>", text)
     raw = text.encode("utf-8", "replace")
     if len(raw) <= TEXT_LIMIT:
-        return text, False
+        return text, len(failure.text) > _READ
     return raw[:TEXT_LIMIT].decode("utf-8", "ignore"), True

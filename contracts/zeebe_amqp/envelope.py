@@ -26,6 +26,8 @@ _KEYS: Final = (wire.OPERATION, "data", "metadata")
 _CHOICES: Final = {wire.KEYS: "string", wire.ENCODING: "base64"}
 _ENCODINGS: Final = ("", "identity", "utf-8")
 _FILES: Final = "deploy-"
+_UNASKED: Final = ("text/plain", "application/octet-stream")
+"""Content types that many clients set when nobody chose one: they say nothing."""
 _NO_DATA: Final = b"{}"
 _NULL: Final = b"null"
 _NO_HEADERS: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -158,7 +160,7 @@ def _check_encoding(content_encoding: str | None) -> None:
 
 
 def _parts(body: bytes, type: str | None, content_type: str | None, headers: Mapping[str, Any]) -> _Parts:
-    if not _is_json(content_type):
+    if not _is_json(content_type, type):
         return _foreign(body, type, content_type or "", headers)
     members, problem = _read(body)
     if members is not None and wire.OPERATION in members:
@@ -170,8 +172,16 @@ def _parts(body: bytes, type: str | None, content_type: str | None, headers: Map
     raise _no_operation(members, problem, type)
 
 
-def _is_json(content_type: str | None) -> bool:
-    return not content_type or content_type.partition(";")[0].strip().lower() == wire.CONTENT_TYPE
+def _is_json(content_type: str | None, type: str | None) -> bool:
+    if not content_type:
+        return True
+    media = content_type.partition(";")[0].strip().lower()
+    return media == wire.CONTENT_TYPE or (media in _UNASKED and not _is_file(type))
+
+
+def _is_file(type: str | None) -> bool:
+    """Whether the property `type` names an operation whose bare body is a file."""
+    return type is not None and type in COMMANDS and type.startswith(_FILES)
 
 
 def _read(body: bytes) -> tuple[dict[str, msgspec.Raw] | None, str]:
@@ -275,7 +285,7 @@ def _selected(texts: Mapping[str, Any], place: str) -> dict[str, str]:
 
 def _foreign(body: bytes, type: str | None, content_type: str, headers: Mapping[str, Any]) -> _Parts:
     """Any content type but JSON says "bare", and only files may be that."""
-    if type is not None and type in COMMANDS and type.startswith(_FILES):
+    if type is not None and _is_file(type):
         return _bare(body, type, headers)
     raise invalid("content_type", f"expected {wire.CONTENT_TYPE} or none, found {quoted(content_type)}")
 

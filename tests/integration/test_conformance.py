@@ -291,7 +291,8 @@ STRANGE: list[tuple[bytes, dict[str, Any]]] = [
     (body("topology", None, extra=1), {}),
     (body("topology", None, metadata={"keys": "number"}), {}),
     (body("topology", None, metadata=[]), {}),
-    (body("topology"), {"content_type": "text/plain"}),
+    (body("topology"), {"content_type": "application/xml"}),
+    (b"hello", {"content_type": "text/plain"}),
     (b"<x/>", FILE),
     (b"", FILE | {"headers": {"fileName": "a.bpmn"}}),
     (b"<x/>", FILE | {"headers": {"fileName": "a.dmn"}}),
@@ -344,6 +345,17 @@ async def test_both_take_a_file_without_an_envelope(world: World, client: Client
     assert (deployed["bpmnProcessId"], deployed["resourceName"]) == ("order", "order.bpmn")
     assert Code.UNIMPLEMENTED not in reply.decode()
     assert (await client.call(DeployProcess(name="order.bpmn", content=b"<x/>"))).processes[0].version == 1
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "text/plain;charset=UTF-8", "application/octet-stream"])
+async def test_both_take_a_content_type_that_nobody_chose(
+    world: World, client: Client, content_type: str | None
+) -> None:
+    command = create()
+    reply = json.loads(await client.call_raw(envelope.encode(command), content_type=content_type))
+    assert reply["operation"] == "create-instance"
+    assert "error" not in reply
+    assert world.executions(command) == 1
 
 
 async def test_what_the_engine_is_too_busy_for_may_be_sent_again(world: World, client: Client) -> None:

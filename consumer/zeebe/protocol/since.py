@@ -25,7 +25,7 @@ _PACKAGE = gateway_pb2.DESCRIPTOR.package
 @cache
 def parse(text: str) -> Version | None:
     """Major and minor of a version such as "8.9.0-rc1"; None when it does not begin like one."""
-    found = re.match(r"(\d+)\.(\d+)", text)
+    found = re.match(r"(\d{1,9})\.(\d{1,9})", text)
     return (int(found.group(1)), int(found.group(2))) if found else None
 
 

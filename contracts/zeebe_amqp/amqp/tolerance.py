@@ -45,9 +45,9 @@ _LAYOUT: Final = (
 _PROBLEMS: Final = {
     "shortstr": "is not UTF-8 text",
     "table": "are not a table",
-    "timestamp": "is not a time before the year 10000",
     "octet": "is missing",
 }
+"""What is wrong with a property of that kind; nobody needs a timestamp, so one that is no time is as if absent."""
 
 # Bytes of a header value after its type tag; None: a length of four bytes comes first.
 _VALUE_SIZES: Final[dict[bytes, int | None]] = {
@@ -91,7 +91,8 @@ def _read_around(properties: Basic.Properties, data: bytes) -> tuple[str, ...]:
         try:
             setattr(properties, name, _read(data[offset:end], kind))
         except Exception:  # any failure to decode is the same to us
-            malformed.append(f"{PROTOCOL_NAMES.get(name, name)} {_PROBLEMS[kind]}")
+            if kind in _PROBLEMS:
+                malformed.append(f"{PROTOCOL_NAMES.get(name, name)} {_PROBLEMS[kind]}")
         offset = end
     return tuple(malformed)
 

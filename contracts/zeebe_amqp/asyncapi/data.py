@@ -47,7 +47,8 @@ _VARIABLES: Final[Schema] = {
 }
 _FILE: Final[Schema] = {
     "title": "File",
-    "description": "the text of a file, or its bytes in base64 when `metadata.encoding` says so",
+    "description": "the text of a file, whose XML declaration may name no encoding but UTF-8; or its bytes in base64 "
+    "when `metadata.encoding` says so",
     "type": "string",
     "minLength": 1,
 }

@@ -54,7 +54,8 @@ REQUEST_PROPERTIES: Final[dict[str, Any]] = {
     "correlation_id": "comes back unchanged, at most 255 bytes; without it the message_id comes back instead",
     "message_id": "the identity of the request when there is no header request-id",
     "type": "in the bare form the operation, such as publish-message; else it is not read",
-    "content_type": "application/json or absent; in the bare form of a deployment anything",
+    "content_type": "application/json or absent; text/plain and application/octet-stream, which many clients set "
+    "unasked, count as absent; in the bare form of a deployment anything",
     "content_encoding": "absent, identity or utf-8",
     "expiration": "the broker's own time to live, milliseconds as text",
     "user_id": "the sender, as the broker has validated it",

@@ -28,6 +28,7 @@ from zeebe_amqp.amqp.connection import (
     Unreachable,
     translated_errors,
 )
+from zeebe_amqp.amqp.headers import Properties
 from zeebe_amqp.amqp.reconnecting import OnLost, ReconnectingConnection
 from zeebe_amqp.client.answers import failure
 from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Peer, Refused, Unroutable
@@ -152,7 +153,7 @@ class AmqpTransport:
         if request.deadline is not None:
             # No `expiration`: the broker would make a dead letter of what the service refuses with an answer.
             headers[wire.DEADLINE] = int(request.deadline * 1000)
-        return Basic.Properties(
+        return Properties(
             content_type=request.content_type,
             headers=headers,
             delivery_mode=PERSISTENT,

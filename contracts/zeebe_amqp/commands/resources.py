@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, Literal, Self
 
@@ -24,6 +25,9 @@ OTHER_KINDS: Final = (".dmn", ".form")
 _WHITESPACE: Final = b" \t\r\n"
 _NO_DATA: Final = b"{}"
 _TEXT: Final = msgspec.json.Decoder(str)
+_DECLARATION: Final = ("<?xml", "\ufeff<?xml")
+_DECLARED: Final = re.compile(r"\bencoding\s*+=\s*+[\"']([^\"']*)")
+_UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
 class DeployedProcess(Result, frozen=True, kw_only=True):
@@ -70,7 +74,7 @@ class DeployProcess(Command[Deployed], frozen=True, kw_only=True):
         return command
 
     def to_wire(self) -> tuple[bytes, dict[str, str]]:
-        """The file as a JSON string (base64 when it is not UTF-8), its name and tenant as metadata."""
+        """The file as a JSON string (base64 when it is not UTF-8, or says so), its name and tenant as metadata."""
         metadata = {wire.FILE_NAME: self.name}
         if self.tenant_id:
             metadata[wire.TENANT_ID] = self.tenant_id
@@ -149,7 +153,7 @@ class Resource(Part, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, name: str, content: bytes) -> Self:
-        """The resource for a file's bytes: as text, or in base64 when they are not UTF-8."""
+        """The resource for a file's bytes: as text, or in base64 when they are not UTF-8, or say so."""
         text, encoding = _written(content)
         return cls(name=name, content=text, encoding=encoding)
 
@@ -235,15 +239,23 @@ _INSTEAD: Final = {
 }
 
 
+_IN_BASE64: Final = 'send the file\'s bytes in base64, with "encoding": "base64"'
+_AS_BYTES: Final = (
+    "send the file's bytes: in base64 with metadata.encoding = \"base64\", or bare, as the message's whole body"
+)
+
+
 def _file(data: bytes, metadata: Mapping[str, str], bare: bool, alternative: str = "") -> tuple[str, bytes]:
     """The name and the bytes of one file; `alternative` says what else the data might have been."""
-    content = data if bare else _text(data, alternative).encode()
-    if metadata.get(wire.ENCODING) == BASE64:
-        try:
-            content = _unpacked(content)
-        except ValueError as problem:
-            raise invalid(DATA, str(problem)) from None
-    return metadata.get(wire.FILE_NAME, ""), content
+    name, packed = metadata.get(wire.FILE_NAME, ""), wire.ENCODING in metadata
+    text = "" if bare else _text(data, alternative)
+    if not packed:
+        _check_declaration(text, DATA, _AS_BYTES)
+    content = data if bare else text.encode()
+    try:
+        return name, _unpacked(content) if packed else content
+    except ValueError as problem:
+        raise invalid(DATA, str(problem)) from None
 
 
 def _check_file(name: str, content: bytes, example: str) -> None:
@@ -253,7 +265,23 @@ def _check_file(name: str, content: bytes, example: str) -> None:
         raise invalid(DATA, "missing; expected the text of the file")
 
 
+def _check_declaration(text: str, field: str, instead: str) -> None:
+    """Refuse a text that calls itself otherwise encoded than it will be: the engine would read other letters."""
+    if declared := _declared(text):
+        expected = f"expected text that declares UTF-8 or nothing, since it is handed on as UTF-8; {instead}"
+        raise invalid(field, f"found the XML declaration encoding={quoted(declared)}; {expected}")
+
+
+def _declared(text: str) -> str:
+    """The encoding that an XML declaration names when it is another than UTF-8, else ""."""
+    end = text.find("?>") if text.startswith(_DECLARATION) else -1
+    found = _DECLARED.search(text, 0, end) if end > 0 else None
+    return found[1] if found is not None and found[1].strip().lower() not in _UTF8 else ""
+
+
 def _check_content(resource: Resource, field: str) -> None:
+    if resource.encoding is None:
+        _check_declaration(resource.content, field, _IN_BASE64)
     try:
         content = resource.unpacked()
     except ValueError as problem:
@@ -284,9 +312,10 @@ def _text(data: bytes, alternative: str) -> str:
 def _written(content: bytes) -> tuple[str, Literal["base64"] | None]:
     """A file's bytes as text, and how it is encoded."""
     try:
-        return content.decode(), None
+        text = content.decode()
     except UnicodeDecodeError:
         return base64.b64encode(content).decode(), BASE64
+    return (base64.b64encode(content).decode(), BASE64) if _declared(text) else (text, None)
 
 
 def _unpacked(content: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import ClassVar, Self
 
 import msgspec
@@ -20,7 +21,7 @@ from zeebe_amqp.schema.json_members import OBJECT
 VARIABLES = f"{DATA}.variables"
 
 
-class Signal(Command[None], frozen=True, kw_only=True, forbid_unknown_fields=False):
+class Signal(Command[None], frozen=True, kw_only=True, forbid_unknown_fields=False, dict=True):
     """Deliver a signal like Camunda 7's `POST /signal`; unknown fields are ignored, null is as if absent.
 
     `variables` are typed: `{"x": {"value": 24, "type": "Integer", "valueInfo": {}}}`, the type may be left out.
@@ -66,6 +67,11 @@ class Signal(Command[None], frozen=True, kw_only=True, forbid_unknown_fields=Fal
         Raises:
             CommandError: INVALID_ARGUMENT, naming the first that cannot be read.
         """
+        return self._converted
+
+    @cached_property
+    def _converted(self) -> dict[str, Converted]:
+        # Checks and mapping want them, too, and there may be a hundred thousand.
         return typed_values.convert(fields.text(self.variables).encode(), VARIABLES)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
@@ -14,11 +15,11 @@ from zeebe_amqp.schema.fields import Scalar
 from zeebe_amqp.schema.formatting import cut, found_in, quoted
 from zeebe_amqp.schema.json_members import LIST, OBJECT
 
-_PLACE: Final = re.compile(r"^(?P<text>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
+_AT: Final = " - at `$"
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[([0-9]+)\]")
-_MISSING: Final = re.compile(r"^Object missing required field `(.*)`$", re.DOTALL)
+_MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 _EMPTY: Final = re.compile(rb"\[\s*\]")
-_UNKNOWN: Final = re.compile(r"^Object contains unknown field `(.*)`$", re.DOTALL)
+_UNKNOWN: Final = "Object contains unknown field `"
 
 
 def explain(problem: msgspec.ValidationError, kind: type, data: bytes, field: str) -> CommandError:
@@ -26,14 +27,14 @@ def explain(problem: msgspec.ValidationError, kind: type, data: bytes, field: st
 
     The decoder's own words name Python types; a caller is told the contract's instead.
     """
-    place = _PLACE.match(str(problem))
-    assert place is not None  # the pattern matches every text
-    text, path = place["text"], place["path"] or ""
+    # The decoder quotes callers, who may write what looks like its own words: an unknown name is looked up in the data.
+    if str(problem).startswith(_UNKNOWN):
+        name, parent, path = next(_unknown_fields(data.strip(), type_info(kind), field))
+        return _unknown(name, parent, path)
+    text, path = _split(str(problem))
     steps = [name or int(index) for name, index in _STEP.findall(path)]
     expected = _walk(type_info(kind), steps)
-    if unknown := _UNKNOWN.match(text):
-        return _unknown(unknown[1], expected, field + path)
-    if missing := _MISSING.match(text):
+    if missing := _MISSING.fullmatch(text):
         return invalid(f"{field}{path}.{missing[1]}", f"missing; expected {describe(_walk(expected, [missing[1]]))}")
     if text.startswith("expected "):  # a field type's own words
         return invalid(field + path, text)
@@ -76,8 +77,29 @@ _PLAIN: Final[dict[type[inspect.Type], str]] = {
 }
 
 
-def _unknown(name: str, parent: inspect.Type, path: str) -> CommandError:
-    known = [field.encode_name for field in _struct(parent).fields]
+def _split(words: str) -> tuple[str, str]:
+    """What the decoder says, and its path: names of ours and indexes, which come last, after all that it quotes."""
+    text, found, path = words.rpartition(_AT)
+    return (text, path.removesuffix("`")) if found else (words, "")
+
+
+def _unknown_fields(raw: bytes, kind: inspect.Type, path: str) -> Iterator[tuple[str, inspect.StructType, str]]:
+    """The unknown fields in the order of the document: the name, the type that does not know it, that one's path."""
+    match kind:
+        case inspect.StructType() if raw.startswith(b"{"):
+            types = {field.encode_name: field.type for field in kind.fields}
+            for name, member in OBJECT.decode(raw).items():
+                if name not in types:
+                    yield name, kind, path
+                else:
+                    yield from _unknown_fields(bytes(member), types[name], f"{path}.{name}")
+        case inspect.VarTupleType() if raw.startswith(b"["):
+            for index, item in enumerate(LIST.decode(raw)):
+                yield from _unknown_fields(bytes(item), kind.item_type, f"{path}[{index}]")
+
+
+def _unknown(name: str, parent: inspect.StructType, path: str) -> CommandError:
+    known = [field.encode_name for field in parent.fields]
     suggestion = nearest(name, known)
     hint = f"did you mean {quoted(suggestion)}?" if suggestion else f"known are {', '.join(sorted(known))}"
     return invalid(f"{path}.{cut(name)}", f"unknown field; {hint}", suggestion=suggestion)

@@ -46,7 +46,7 @@ Keys = Callable[[], int]
 """Makes fresh keys."""
 VERSION: Final = "8.6.0"
 """What the gateway in memory calls itself."""
-_PROCESS: Final = re.compile(rb"<(?:\w+:)?process\s[^>]*?\bid=[\"']([^\"']+)")
+_PROCESS: Final = re.compile(rb"<(?:\w+:)?process\s[^<>]*?\bid=[\"']([^\"']+)")
 
 
 def result(command: Command, key: Keys) -> Any:

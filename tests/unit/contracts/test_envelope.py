@@ -253,7 +253,34 @@ def test_json_may_be_said_in_every_way(content_type: str | None) -> None:
     assert envelope.decode(body("topology"), content_type=content_type).operation == "topology"
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "application/jsonx", ";", "*/*"])
+UNASKED = ["text/plain", "Text/Plain; charset=utf-8", "application/octet-stream", "application/octet-stream;"]
+"""What clients set when nobody chose a type: Spring's strings, the tutorials of Java and Go, Dapr."""
+
+
+def test_a_content_type_that_clients_set_unasked_is_as_if_absent() -> None:
+    for content_type in UNASKED:
+        for type in (None, "topology", "unknown", "publish-message"):
+            decoded = envelope.decode(body("create-instance", CREATE), type=type, content_type=content_type)
+            assert (decoded.operation, decoded.bare) == ("create-instance", False), (content_type, type)
+        bare = json.dumps(SMALLEST["publish-message"]).encode()
+        assert envelope.decode(bare, type="publish-message", content_type=content_type).bare
+        for raw in (b"", b"hello", b"{}"):
+            problems = [refusal(raw, content_type=each).message for each in (None, content_type)]
+            assert problems[0] == problems[1]
+
+
+def test_where_the_type_names_a_deployment_they_say_that_the_body_is_the_file() -> None:
+    raw = body("topology")
+    for content_type in [*UNASKED, "application/xml"]:
+        for operation in ("deploy-process", "deploy-resource"):
+            decoded = envelope.decode(
+                raw, type=operation, content_type=content_type, headers={"fileName": "a.form.bpmn"}
+            )
+            assert (decoded.operation, decoded.data, decoded.bare) == (operation, raw, True), (content_type, operation)
+    assert envelope.decode(raw, type="deploy-process", content_type="application/json").operation == "topology"
+
+
+@pytest.mark.parametrize("content_type", ["text/plainer", "application/xml", "application/jsonx", ";", "*/*"])
 @pytest.mark.parametrize("type", [None, "create-instance", "unknown"])
 def test_another_content_type_is_refused_unless_it_is_a_file(content_type: str, type: str | None) -> None:
     error = refusal(body("create-instance", CREATE), content_type=content_type, type=type)

@@ -94,13 +94,32 @@ def test_absent_properties_are_none_and_headers_empty() -> None:
     assert message.headers == {}
 
 
-@pytest.mark.parametrize("name", [*SHORT, "timestamp"])
+@pytest.mark.parametrize("name", SHORT)
 def test_a_property_that_cannot_be_read_is_named_and_all_others_are_read(name: str) -> None:
-    message = read(content(**{**GOOD, name: FAR if name == "timestamp" else short(NOT_TEXT)}))
+    message = read(content(**{**GOOD, name: short(NOT_TEXT)}))
     (flaw,) = message.malformed_properties
     assert flaw.startswith(f"{name} is not ")
     whole = read(content(**GOOD))
     assert seen(message) == {**seen(whole), **({name: None} if name in seen(whole) else {})}
+
+
+def test_a_timestamp_that_is_no_time_is_as_if_absent_and_all_others_are_read() -> None:
+    now = 1_700_000_000
+    whole = read(content(**GOOD))
+    for name, ticks in {
+        "µs": now * 10**6,
+        "ns": now * 10**9,
+        "far": 2**62,
+        "last": 2**64 - 1,
+    }.items():
+        message = read(content(**{**GOOD, "timestamp": struct.pack(">Q", ticks)}))
+        assert message.malformed_properties == (), name
+        assert seen(message) == {**seen(whole), "timestamp": None}, name
+
+
+def test_beside_a_timestamp_that_is_no_time_another_flaw_is_one() -> None:
+    message = read(content(**{**GOOD, "timestamp": FAR, "app_id": short(NOT_TEXT)}))
+    assert message.malformed_properties == ("app_id is not UTF-8 text",)
 
 
 def test_every_property_that_cannot_be_read_is_named() -> None:

@@ -209,7 +209,7 @@ def test_a_reason_has_at_most_a_kibibyte_of_whole_characters(character: str) -> 
 
 @pytest.mark.parametrize(
     "value",
-    [b"\xff", 2**64, -(2**64), 1e300, decimal.Decimal("1e300"), decimal.Decimal("NaN"), object(), {1: 2}, [b"\xff"],
+    [b"\xff", 2**64, -(2**64), decimal.Decimal("1e300"), decimal.Decimal("NaN"), object(), {1: 2}, [b"\xff"],
      {"x": b"\xff"}],
     ids=lambda value: "an object" if type(value) is object else repr(value),
 )  # fmt: skip

@@ -326,11 +326,20 @@ def test_an_unsure_earlier_attempt_gives_no_hint_for_other_codes() -> None:
             "Connection RemoteClientConnection{channel=[id: 0x12, L:/10.0.0.1:50000 - R:/10.0.0.2:26501]} was closed",
             "Connection RemoteClientConnection{channel=[id: 0x12, L:<address> - R:<address>]} was closed",
         ),
+        ("UNAVAILABLE", "error:10.0.0.7:26500.", "error:<address>."),
+        ("UNAVAILABLE", "of zeebe:26500, é10.0.0.7:80", "of <address>, é<address>"),
         ("INVALID_ARGUMENT", "'10.0.0.7:26500' is not valid", "'10.0.0.7:26500' is not valid"),
     ],
 )
 def test_texts_about_connections_do_not_name_hosts(status: str, text: str, shown: str) -> None:
     assert error(Failure.of(status, text)).message == shown
+
+
+def test_an_address_at_the_cut_is_not_half_there() -> None:
+    for length in range(TEXT_LIMIT - 20, TEXT_LIMIT + 5):
+        message = error(Failure.of("UNAVAILABLE", " " * length + "10.0.0.7:26500 " * 500)).message
+        assert "10.0" not in message, length
+        assert len(message.encode()) <= TEXT_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -339,6 +348,7 @@ def test_texts_about_connections_do_not_name_hosts(status: str, text: str, shown
         ("Expected to execute command on partition 7, but either", 7),
         ("Expected to execute command on partition -1, but either", -1),
         ("Expected to execute command on partition x", None),
+        ("Expected to execute command on partition " + "7" * 5000, None),
         ("", None),
     ],
 )

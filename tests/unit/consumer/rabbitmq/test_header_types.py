@@ -1,0 +1,142 @@
+"""The types of the headers that we write, as they stand on the wire: some clients read only some of them."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+
+from consumer.core.message import Message, Reply
+from consumer.dead_letters.letter import DeadLetter
+from consumer.dead_letters.queue import DeadLetters
+from consumer.rabbitmq import properties
+from tests.unit.consumer.rabbitmq.headers import header_values
+from zeebe_amqp.amqp.headers import Properties, table
+from zeebe_amqp.client.amqp import AmqpTransport
+from zeebe_amqp.client.transport import Outgoing
+from zeebe_amqp.errors import Code, Error, Outcome, Source
+
+SIZES = {b"t": 1, b"b": 1, b"B": 1, b"s": 2, b"u": 2, b"U": 2, b"i": 4, b"I": 4, b"f": 4, b"l": 8, b"L": 8, b"d": 8}
+SIZES |= {b"T": 8, b"D": 5, b"V": 0}
+"""Bytes of a value after its tag; a value of any other type begins with its length."""
+TEXT, YES_OR_NO, INTEGER, LONG = "S", "t", "I", "l"
+TRACE = {"traceparent": f"00-{'1' * 32}-{'1' * 16}-01", "tracestate": "a=1", "baggage": "b=2"}
+NUMBERS = {"tiny": 7, "small": 300, "odd": 40_000, "whole": 70_000, "minus": -1, "large": 2**31, "least": -(2**63)}
+
+
+def entries(content: bytes, named: bool = True) -> Iterator[tuple[str, bytes, bytes]]:
+    """The names, tags and values in the content of a table, or (not named) of an array."""
+    at = 0
+    while at < len(content):
+        start = at + 1 + content[at] if named else at
+        tag, begin = content[start : start + 1], start + 1
+        size = SIZES.get(tag)
+        end = begin + (4 + struct.unpack(">I", content[begin : begin + 4])[0] if size is None else size)
+        yield content[at + 1 : start].decode() if named else "", tag, content[begin:end]
+        at = end
+
+
+def tags(content: bytes, named: bool = True) -> Iterator[bytes]:
+    """Every tag in it, however deep."""
+    for _, tag, value in entries(content, named):
+        yield tag
+        if tag in b"FA":
+            yield from tags(value[4:], tag == b"F")
+
+
+def written(sent: Basic.Properties) -> dict[str, str]:
+    """The headers by name, with the tags that they have on the wire."""
+    data = ContentHeader(body_size=0, properties=sent).marshal()
+    content = Properties(headers=sent.headers).marshal()[2:]
+    assert content in data
+    return {name: tag.decode() for name, tag, _ in entries(content[4:])}
+
+
+def request(**more: Any) -> Message:
+    return Message(b"{}", **{"queue": "zeebe.commands", "reply_to": "replies", **more})
+
+
+def reply(**more: Any) -> Reply:
+    error = Error(
+        code=Code.NOT_FOUND, message="no", source=Source.GATEWAY, outcome=Outcome.NOT_EXECUTED, retryable=False
+    )
+    return Reply("topology", error=error, **more)
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 60, 10_000_000])
+def test_the_headers_of_a_reply(seconds: int) -> None:
+    asked = request(message_id="m", received=time.time() - seconds)
+    assert written(properties.reply_properties(asked, reply(replayed=True), TRACE)) == {
+        "status": TEXT,
+        "duration-ms": INTEGER if seconds < 2**31 / 1000 else LONG,
+        "error-code": TEXT,
+        "replayed": YES_OR_NO,
+        "request-id": TEXT,
+        **dict.fromkeys(TRACE, TEXT),
+    }
+
+
+def test_the_headers_of_a_dead_letter() -> None:
+    asked = request(message_id="m", user_id="eve", headers={**NUMBERS, "deadline": 1_700_000_000_000, "x": "y"})
+    assert written(properties.dead_letter_properties(asked, reply())) == {
+        **dict.fromkeys(("tiny", "small", "odd", "whole", "minus"), INTEGER),
+        **dict.fromkeys(("large", "least", "deadline"), LONG),
+        "x": TEXT,
+        **dict.fromkeys(("request-id", "original-user-id", "failed-at", "operation", "error-code"), TEXT),
+        **dict.fromkeys(("error-message", "error-source", "error-outcome"), TEXT),
+    }
+
+
+def test_the_headers_of_a_replayed_dead_letter() -> None:
+    letter = DeadLetter(b"{}", headers={"failed-at": "2026-01-01", "replays": 200, "tiny": 7}, routing_key="orders")
+    channel: Any = None
+    for login in ("us", None):
+        sent = DeadLetters(channel, login, ("us",))._written(letter, letter.replayed())
+        assert written(sent) == {"replays": INTEGER, "tiny": INTEGER}
+
+
+def test_the_headers_of_a_clients_request() -> None:
+    transport = AmqpTransport(["amqp://localhost"])
+    outgoing = Outgoing(
+        body=b"{}", queue="q", correlation_id="c", request_id="r", deadline=time.time(), headers={**TRACE, "mine": 300}
+    )
+    assert written(transport._properties(outgoing)) == {
+        **dict.fromkeys((*TRACE, "request-id"), TEXT),
+        "deadline": LONG,
+        "mine": INTEGER,
+    }
+
+
+@given(header_values)
+def test_no_value_however_deep_has_a_type_that_some_clients_cannot_read(value: Any) -> None:
+    assert set(tags(table({"x": value})[4:])) <= {b"S", b"t", b"I", b"l", b"d", b"T", b"V", b"F", b"A"}
+
+
+@given(header_values)
+def test_every_value_comes_back(value: Any) -> None:
+    header = ContentHeader()
+    header.unmarshal(ContentHeader(body_size=0, properties=Properties(headers={"x": value, "y": 1})).marshal())
+    assert header.properties.headers == {"x": value, "y": 1}
+
+
+def test_a_fraction_comes_back_to_the_last_digit() -> None:
+    header = ContentHeader()
+    header.unmarshal(ContentHeader(body_size=0, properties=Properties(headers={"a": 0.1, "b": 1e300})).marshal())
+    assert header.properties.headers == {"a": 0.1, "b": 1e300}
+
+
+def test_all_other_properties_are_written_as_the_library_does() -> None:
+    given = {
+        "content_type": "a", "content_encoding": "b", "delivery_mode": 2, "priority": 5, "correlation_id": "c",
+        "reply_to": "d", "expiration": "1", "message_id": "e", "timestamp": datetime(2026, 1, 1, tzinfo=UTC),
+        "message_type": "f", "user_id": "g", "app_id": "h",
+    }  # fmt: skip
+    assert Properties(**given).marshal() == Basic.Properties(**given).marshal()
+    assert Properties(**given) == Basic.Properties(**given)

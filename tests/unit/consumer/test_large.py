@@ -1,0 +1,168 @@
+"""Large messages are worked on beside the event loop: everybody else's go on meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from consumer.config import Zeebe
+from consumer.core.call import Call
+from consumer.core.delivery import Delivery, Reply
+from consumer.core.large import LARGE, offload
+from consumer.core.limiter import AimdLimit
+from consumer.core.message import Message
+from consumer.pipeline.handler import executing
+from consumer.pipeline.middleware import recovered
+from consumer.pipeline.refused_replies import RefusedReplies
+from consumer.pipeline.worker import QueueWorker
+from consumer.zeebe import ZeebeEngine
+from consumer.zeebe.operations import OPERATIONS, Operation
+from consumer.zeebe.protocol import gateway_pb2 as pb
+from tests.fakes.gateway import FakeGateway, answer
+from tests.unit.consumer.deliveries import FakeDelivery
+from zeebe_amqp import PublishMessage
+from zeebe_amqp.errors import CommandError
+
+SMALL = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
+MEMBERS = {f"v{number}": {"value": number} for number in range(150_000)}
+MANY_MEMBERS = orjson.dumps({"operation": "signal", "data": {"name": "s", "variables": MEMBERS}}).ljust(4 << 20)
+
+
+class Told:
+    """Takes replies."""
+
+    def __init__(self) -> None:
+        self.replies: list[Reply] = []
+
+    async def ready(self) -> None:
+        """Always."""
+
+    async def reply(self, delivery: Delivery, reply: Reply) -> None:
+        self.replies.append(reply)
+
+    async def dead_letter(self, message: Message, reply: Reply) -> None:
+        self.replies.append(reply)
+
+
+class Silent:
+    """An engine that does everything."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    async def execute(self, call: Call) -> None:
+        self.calls.append(call)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def reachable() -> None:
+    """The gateway is there."""
+
+
+async def served(engine: Any, body: bytes) -> tuple[Reply, FakeDelivery]:
+    """How a worker answers."""
+    told = Told()
+    worker = QueueWorker(
+        recovered()(executing(engine)), told, limit=AimdLimit(1), forget_retry=1, refusal=lambda _: None,
+        refused=RefusedReplies(1, 1),
+        reachable=reachable,
+    )  # fmt: skip
+    delivery = FakeDelivery(Message(body, reply_to="replies"))
+    worker.accept(delivery)
+    while not delivery.events:  # noqa: ASYNC110 - a worker tells nobody
+        await asyncio.sleep(0.001)
+    return told.replies[0], delivery
+
+
+def noting(threads: list[str], work: Callable[..., Any]) -> Callable[..., Any]:
+    def noted(*arguments: Any, **options: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return work(*arguments, **options)
+
+    return noted
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The threads in which messages were decoded."""
+    names: list[str] = []
+    monkeypatch.setattr(Message, "decode", noting(names, Message.decode))
+    return names
+
+
+async def test_the_event_loop_goes_on_while_a_body_with_many_members_is_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ticks, at = 0, []
+    decode = Message.decode
+
+    def between(message: Message, max_depth: int) -> Any:
+        at.append(ticks)
+        decoded = decode(message, max_depth)
+        at.append(ticks)
+        return decoded
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0.001)
+
+    monkeypatch.setattr(Message, "decode", between)
+    ticker = asyncio.create_task(tick())
+    engine = Silent()
+    reply, _ = await served(engine, MANY_MEMBERS)
+    ticker.cancel()
+    [before, after] = at
+    assert after - before >= 10  # decoding on the event loop would leave it none
+    assert reply.error is None
+    assert engine.calls[0].large
+
+
+async def test_only_a_large_body_is_decoded_beside_the_loop_and_each_once(threads: list[str]) -> None:
+    for body, name in ((SMALL, "MainThread"), (SMALL.ljust(LARGE), "MainThread"), (SMALL.ljust(LARGE + 1), "large")):
+        threads.clear()
+        reply, delivery = await served(Silent(), body)
+        assert reply.error is None
+        assert [each.split("-")[0] for each in threads] == [name], len(body)
+        assert delivery.large == (name == "large")
+        assert not delivery.idle
+
+
+async def test_a_large_body_that_is_refused_is_answered_as_a_small_one_is(threads: list[str]) -> None:
+    for refused in (b"no JSON", b'{"operation":"none"}', b'{"operation":"create-instance","data":{"x":1}}'):
+        small, _ = await served(Silent(), refused)
+        large, _ = await served(Silent(), refused.ljust(LARGE + 1))
+        assert large == small
+    assert len(threads) == 6
+
+
+async def test_what_work_beside_the_loop_raises_is_raised() -> None:
+    def refuse(code: str) -> None:
+        raise CommandError("INTERNAL", code)  # type: ignore[arg-type]
+
+    with pytest.raises(CommandError, match="why"):
+        await offload(refuse, "why")
+
+
+async def test_a_large_request_and_a_large_answer_are_mapped_beside_the_loop() -> None:
+    publish = OPERATIONS["publish-message"]
+    there: list[str] = []
+    back: list[str] = []
+    row = Operation(PublishMessage, noting(there, publish.to_request), noting(back, publish.to_result))
+    async with FakeGateway() as fake:
+        engine = ZeebeEngine(Zeebe(fake.address, plaintext=True), operations={"publish-message": row})
+        for large, size in ((False, 10), (True, 10), (False, LARGE + 1)):
+            fake.script("PublishMessage", answer(pb.PublishMessageResponse(key=1, tenantId="t" * size)))
+            result = await engine.execute(Call(PublishMessage(message_name="m"), large=large))
+            assert result["tenantId"] == "t" * size
+        await engine.close()
+    assert [name.split("-")[0] for name in there] == ["MainThread", "large", "MainThread"]
+    assert [name.split("-")[0] for name in back] == ["MainThread", "MainThread", "large"]
