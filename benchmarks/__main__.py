@@ -1,8 +1,8 @@
 """The benchmark: the service against its two ceilings, and the client against a bare caller, all in one run.
 
-`python -m benchmarks [--count N] [--rounds N] [--against FOLDER] [--write]`; `FOLDER` is another checkout, with a `.venv`.
-The gateway is the fake one of the tests: what is measured is this service, not an engine. Figures of one run may be
-compared with each other, not with those of another machine.
+`python -m benchmarks [--count N] [--rounds N] [--against FOLDER] [--write]`; `FOLDER` is another checkout, which has a
+`.venv`. The gateway is the fake one of the tests: what is measured is this service, not an engine. Figures of one run
+may be compared with each other, not with those of another machine.
 """
 
 from __future__ import annotations
