@@ -121,8 +121,8 @@ licences: venv ## the licence of everything that ships or was fetched; it fetche
 dist: venv ## both packages as source and wheel in dist/, checked; with TAG=v0.1.0 only if that is their version
 	@$(RUN) -m scripts.dist
 
-bench: servers ## measure
-	@$(RUN) -m benchmarks
+bench: servers ## measure: make bench AGAINST=another-checkout WRITE=yes
+	@$(RUN) -m benchmarks $(if $(AGAINST),--against '$(AGAINST)') $(if $(WRITE),--write)
 	@$(RUN) -m benchmarks.ledger
 	@$(RUN) -m benchmarks.measurements
 	@$(RUN) -m benchmarks.polls

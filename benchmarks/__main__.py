@@ -1,7 +1,8 @@
 """The benchmark: the service against its two ceilings, and the client against a bare caller, all in one run.
 
-`python -m benchmarks [--count N] [--rounds N] [--write]`. The gateway is the fake one of the tests: what is measured
-is this service, not an engine. Figures of one run may be compared with each other, not with those of another machine.
+`python -m benchmarks [--count N] [--rounds N] [--against FOLDER] [--write]`; `FOLDER` is another checkout, which has a
+`.venv`. The gateway is the fake one of the tests: what is measured is this service, not an engine. Figures of one run
+may be compared with each other, not with those of another machine.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ COST_RATE, COST_CPU = 15, 100
 """What the durable ledger may cost: percent of throughput, CPU microseconds per command."""
 SERVICE, MEMORY, ECHO, CALL = "service", "service, memory ledger", "bare aiormq echo", "bare grpc.aio call"
 CLIENT, BARE = "client", "bare aio-pika caller"
+OTHER = "service of the other checkout"
 ALLOWED = 1.6
 """CPU per command of the service, in sums of both ceilings, that we want to stay below."""
 CLIENT_ALLOWED = 250
@@ -109,7 +111,7 @@ def program(directory: Path, module: str, *arguments: str, ready: str) -> Iterat
 
 
 @contextmanager
-def stage() -> Iterator[dict[str, Callable[[int, int], Figures]]]:
+def stage(against: Path | None) -> Iterator[dict[str, Callable[[int, int], Figures]]]:
     """Everything that is measured, running side by side: by name a function of (count, in flight)."""
     with ExitStack() as running, tempfile.TemporaryDirectory(prefix="zeebe-amqp-bench-") as folder:
         directory = Path(folder)
@@ -123,8 +125,15 @@ def stage() -> Iterator[dict[str, Callable[[int, int], Figures]]]:
         echo = running.enter_context(program(directory, "benchmarks.echo", url, "bench.echo", ready="ready"))
         assert service.process is not None
         assert memory.process is not None
+        others = {}
+        if against is not None:
+            queues = {"AMQP_QUEUES": "bench.other,bench.other.polls"}
+            other = running.enter_context(Consumer(directory / "other", url, address, queues, checkout=against))
+            assert other.process is not None
+            others[OTHER] = partial(loaded, url, "bench.other", other.process)
         yield {
             SERVICE: partial(loaded, url, "zeebe.commands", service.process),
+            **others,
             MEMORY: partial(loaded, url, "bench.memory", memory.process),
             ECHO: partial(loaded, url, "bench.echo", echo),
             CALL: partial(alone, "benchmarks.calls", address),
@@ -133,10 +142,10 @@ def stage() -> Iterator[dict[str, Callable[[int, int], Figures]]]:
         }
 
 
-def measure(count: int, rounds: int) -> dict[int, list[Round]]:
+def measure(count: int, rounds: int, against: Path | None = None) -> dict[int, list[Round]]:
     """Per number in flight the rounds; in each all programs take turns, every second time the other way round."""
     found: dict[int, list[Round]] = {}
-    with stage() as programs:
+    with stage(against) as programs:
         for in_flight in IN_FLIGHT:
             share = count if in_flight > 1 else count // 4
             found[in_flight] = []
@@ -166,6 +175,11 @@ def ratio(figures: Round) -> float:
     return figures[SERVICE].cpu / (figures[ECHO].cpu + figures[CALL].cpu)
 
 
+def against_other(figures: Round) -> float:
+    """The service's CPU per command in the other checkout's."""
+    return figures[SERVICE].cpu / figures[OTHER].cpu
+
+
 def slower(figures: Round) -> float:
     """What the ledger in a file costs against one in memory, percent of throughput."""
     return (1 - figures[SERVICE].rate / figures[MEMORY].rate) * 100
@@ -193,6 +207,8 @@ def show(found: dict[int, list[Round]]) -> None:
         console.print(
             f"CPU of the service: {typical(rounds, ratio):.2f} x the sum of both ceilings (wanted: at most {ALLOWED})"
         )
+        if OTHER in rounds[0]:
+            console.print(f"CPU of the service: {typical(rounds, against_other):.2f} x that of the other checkout")
         console.print(
             f"The ledger in a file against one in memory: {typical(rounds, slower):+.0f} % of throughput "
             f"lost, {typical(rounds, dearer):+.0f} µs CPU per command (wanted: at most {COST_RATE} % and {COST_CPU} µs)"
@@ -231,9 +247,10 @@ def main() -> None:
         default=9,
         help="turns of each program; the median of what is compared within a round counts",
     )
+    parser.add_argument("--against", type=Path, help="another checkout, whose service takes turns with this one's")
     parser.add_argument("--write", action="store_true", help="keep the figures in benchmarks/results/")
     options = parser.parse_args()
-    found = measure(options.count, options.rounds)
+    found = measure(options.count, options.rounds, options.against)
     show(found)
     if options.write:
         write(found)

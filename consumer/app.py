@@ -106,9 +106,10 @@ class Service:
             watch.measured,
             recovered(watch.trace_id),
             guarded,
-            bounded_waits({queue: max(1, self._places(queue) // 2) for queue in amqp.queues if not amqp.waits(queue)}),
             idempotent(self.ledger, self._redeliveries, run_again=self._settings.on_unknown == "run"),
             recovered(watch.trace_id),
+            # Inside: what is answered from the ledger, or by a run that is out already, takes none of these places.
+            bounded_waits({queue: max(1, self._places(queue) // 2) for queue in amqp.queues if not amqp.waits(queue)}),
         )
 
     def _worker(self, handler: Handler, limit: AimdLimit) -> QueueWorker:

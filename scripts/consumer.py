@@ -27,15 +27,24 @@ class Consumer:
         amqp_url: the broker.
         zeebe_address: the gateway; plaintext, unless the environment says otherwise.
         environment: more settings, or other values for the ones above.
+        checkout: whose consumer it is; another one than this needs a `.venv` of its own.
     """
 
     def __init__(
-        self, directory: Path, amqp_url: str, zeebe_address: str, environment: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        amqp_url: str,
+        zeebe_address: str,
+        environment: Mapping[str, str] | None = None,
+        *,
+        checkout: Path = ROOT,
     ) -> None:
         self.port = free_port()
         self.directory = directory
         self.log = directory / "consumer.log"
         self.process: Process | None = None
+        python = sys.executable if checkout == ROOT else str(checkout / ".venv" / "bin" / "python")
+        self._command = [python, "-P", "-m", "consumer"]  # -P: not the consumer of the working directory
         self._environment = {
             "AMQP_URL": amqp_url,
             "ZEEBE_ADDRESS": zeebe_address,
@@ -43,7 +52,7 @@ class Consumer:
             "HTTP_ADDRESS": f"127.0.0.1:{self.port}",
             "STATE_DIR": str(directory / "state"),
             "LOG_FORMAT": "text",
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}",
+            "PYTHONPATH": f"{checkout}:{checkout / 'contracts'}",
             **(environment or {}),
         }
 
@@ -64,7 +73,7 @@ class Consumer:
     def launch(self) -> Self:
         """Start it and return at once."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.process = Process([sys.executable, "-m", "consumer"], self._environment, self.log)
+        self.process = Process(self._command, self._environment, self.log)
         return self
 
     def start(self) -> Self:

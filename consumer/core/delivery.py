@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import TypeAlias
 
 from consumer.core.call import Call
@@ -93,6 +93,10 @@ class Delivery:
         """Whether the channel that delivered it is open; when it is not, the broker delivers the message again."""
         return True
 
+    def channel(self) -> Callable[[], bool]:
+        """Tells whether the channel that delivered it is open; holds nothing of the message."""
+        return lambda: True
+
     async def ack(self) -> bool:
         """Tell the broker that the message is done; false when the channel is gone."""
         raise NotImplementedError
@@ -111,9 +115,13 @@ class Delivery:
             self.idle = before
 
     @asynccontextmanager
-    async def release_slot(self) -> AsyncIterator[None]:
-        """Wait for what another run does without a slot, or the requests of a dead process would stop all others."""
-        with self.waiting():
+    async def release_slot(self, *, idle: bool = True) -> AsyncIterator[None]:
+        """Wait for what another run does without a slot, or the requests of a dead process would stop all others.
+
+        Args:
+            idle: whether stopping may end the waiting.
+        """
+        with self.waiting() if idle else nullcontext():
             if self.slot is None:
                 yield
             else:

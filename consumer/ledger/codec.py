@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from consumer.core.message import Reply
 
-__all__ = ["Stored", "pack", "stored", "unpack"]
+__all__ = ["Stored", "pack", "pack_body", "stored", "unpack"]
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +51,12 @@ async def pack(reply: Reply) -> bytes:
     """A reply as the bytes of a record; one that is too large leaves only a mark that it was there."""
     body = reply.encode()
     if len(body) < OFF_THE_LOOP:
-        return _pack(body)
-    return await asyncio.to_thread(_pack, body)
+        return pack_body(body)
+    return await asyncio.to_thread(pack_body, body)
 
 
-def _pack(body: bytes) -> bytes:
+def pack_body(body: bytes) -> bytes:
+    """The bytes of a record for an encoded body, at once."""
     if len(body) < COMPRESSED_FROM:
         return PLAIN + body
     if len(body) > MAX_PLAIN:

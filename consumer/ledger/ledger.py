@@ -210,9 +210,14 @@ class Ledger:
     # --- writing, now or later --------------------------------------------------------------------------------------
 
     async def _finish(self, identity: str, reply: Reply) -> None:
-        key, record = hash_identity(identity), await codec.pack(reply)
-        expires = self._clock() + self._limits.ttl
-        await self._write(LedgerRow(key, self._running.pop(key), self._owner, expires, record))
+        key, expires = hash_identity(identity), self._clock() + self._limits.ttl
+        digest = self._running.pop(key)
+        try:
+            record = await codec.pack(reply)
+        except asyncio.CancelledError:
+            self._put_off(LedgerRow(key, digest, self._owner, expires, codec.pack_body(reply.encode())))
+            raise
+        await self._write(LedgerRow(key, digest, self._owner, expires, record))
 
     async def _release(self, identity: str) -> None:
         key = hash_identity(identity)

@@ -39,8 +39,11 @@ _MAY_MEAN_DONE = (Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION)
 class _Run:
     digest: bytes
     delivery: Delivery
-    """Which of the deliveries settles the request."""
-    waiters: int = 0
+    """Began it, or took the place of one whose channel is gone."""
+    keeper: Delivery | None
+    """A delivery without `reply_to`, unacknowledged until the run ends: it stands for all others without one."""
+    waiting: list[Delivery] = field(default_factory=list)
+    """Further deliveries whose senders wait for the answer."""
     reply: asyncio.Future[Reply] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -87,7 +90,7 @@ class _Idempotency:
             if earlier.digest != digest:
                 raise _conflict(delivery)
             return await self._repeated(delivery, earlier)
-        run = self._running[identity] = _Run(digest, delivery)
+        run = self._running[identity] = _Run(digest, delivery, None if delivery.answerable else delivery)
         try:
             reply = await self._claimed(delivery, identity, digest)
             run.reply.set_result(reply)
@@ -102,28 +105,28 @@ class _Idempotency:
 
     async def _repeated(self, delivery: Delivery, run: _Run) -> Reply:
         """The answer of a run of this process, for another delivery of the same request."""
-        if not run.delivery.alive:
+        if not delivery.answerable:
+            if run.keeper is not None and run.keeper.alive:
+                # Nobody waits for this one, and the request itself is kept: it is unacknowledged until that is done.
+                return Reply(delivery.request.operation, replayed=True)
+            run.keeper = delivery
+        elif not run.delivery.alive:
             run.delivery = delivery  # the broker delivers the first one again, and this may be it
-        elif run.waiters >= MAX_WAITERS:
-            if delivery.answerable:
-                raise _crowded(delivery)
-            return Reply(delivery.request.operation, replayed=True)
+        elif sum(each.alive for each in run.waiting if each is not run.delivery) >= MAX_WAITERS:
+            raise _crowded(delivery)
         await self._wait(delivery, run)
-        if not run.delivery.alive:
-            run.delivery = delivery
-        if not delivery.answerable and run.delivery is not delivery:
-            # Nobody waits for this one: what becomes of the request, its other delivery decides.
-            return Reply(delivery.request.operation, replayed=True)
         return replace(run.reply.result(), replayed=True)
 
     async def _wait(self, delivery: Delivery, run: _Run) -> None:
-        run.waiters += 1
+        if delivery.answerable:
+            run.waiting.append(delivery)
         try:
             async with delivery.release_slot():
                 # Not the future itself: whoever stops waiting must not cancel the run that others wait for.
                 await asyncio.wait({run.reply})
         finally:
-            run.waiters -= 1
+            if delivery.answerable:
+                run.waiting.remove(delivery)
 
     async def _claimed(self, delivery: Delivery, identity: str, digest: bytes) -> Reply:
         idempotent = delivery.request.command.is_idempotent()

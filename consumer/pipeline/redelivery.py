@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from consumer.core.clock import Clock
 from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.core.message import Message
 
@@ -22,14 +23,23 @@ merely alike could be taken for a redelivery, and be lost.
 """
 
 MAX_RUNS = 10_000
-"""Runs remembered; the oldest go first."""
+"""Runs remembered; the oldest go first, those that were acknowledged before those that were not."""
 
 
 @dataclass(eq=False, slots=True)
 class _Run:
     digest: bytes
-    delivery: Delivery
+    delivery: Delivery | None
+    """None once it was acknowledged: its body need not be kept."""
+    channel: Callable[[], bool]
+    """Whether the channel that delivered it is open."""
     reply: asyncio.Future[Reply]
+    until: float = 0.0
+    """When to forget it, once it was acknowledged."""
+
+    @property
+    def alive(self) -> bool:
+        return self.channel() if self.delivery is None else self.delivery.alive
 
 
 class RedeliveryMatcher:
@@ -37,12 +47,15 @@ class RedeliveryMatcher:
 
     Args:
         max_runs: how many are remembered at most.
+        clock: tells when an acknowledged run may be forgotten.
     """
 
-    def __init__(self, max_runs: int = MAX_RUNS) -> None:
+    def __init__(self, max_runs: int = MAX_RUNS, clock: Clock | None = None) -> None:
         self._max_runs = max_runs
-        self._runs: OrderedDict[int, _Run] = OrderedDict()
-        """By the identity of the delivery, oldest first."""
+        self._clock = clock or Clock()
+        # Both oldest first.
+        self._running: dict[Delivery, _Run] = {}
+        self._acknowledged: dict[_Run, None] = {}
         self._by_digest: dict[bytes, list[_Run]] = {}
 
     async def answer(self, delivery: Delivery, handler: Handler) -> Reply:
@@ -50,9 +63,11 @@ class RedeliveryMatcher:
         digest = _digest(delivery.message)
         earlier = self._take(digest) if delivery.message.redelivered else None
         reply: asyncio.Future[Reply] = earlier.reply if earlier else asyncio.get_running_loop().create_future()
-        self._remember(_Run(digest, delivery, reply))
+        self._remember(delivery, _Run(digest, delivery, delivery.channel(), reply))
         if earlier is not None:
-            return replace(await asyncio.shield(reply), replayed=True)
+            # Stopping waits for it: nobody else could answer, and another process would run it again.
+            async with delivery.release_slot(idle=False):
+                return replace(await asyncio.shield(reply), replayed=True)
         try:
             answer = await handler(delivery)
             reply.set_result(answer)
@@ -62,31 +77,37 @@ class RedeliveryMatcher:
 
     def acknowledged(self, delivery: Delivery) -> None:
         """Its ack was handed to an open channel: the broker should not deliver it again."""
-        run = self._runs.get(id(delivery))
+        now = self._clock.monotonic()
+        while (first := next(iter(self._acknowledged), None)) is not None and first.until <= now:
+            self._forget(first)
+        run = self._running.get(delivery)
         if run is None:
             return
         if delivery.message.correlation_id is None:
             self._forget(run)
-        else:
-            asyncio.get_running_loop().call_later(UNPROVEN, self._forget, run)
+            return
+        del self._running[delivery]
+        run.delivery, run.until = None, now + UNPROVEN
+        self._acknowledged[run] = None
 
     def _take(self, digest: bytes) -> _Run | None:
         for run in self._by_digest.get(digest, ()):
-            if not run.delivery.alive:
+            if not run.alive:
                 self._forget(run)
                 return run
         return None
 
-    def _remember(self, run: _Run) -> None:
-        self._runs[id(run.delivery)] = run
+    def _remember(self, delivery: Delivery, run: _Run) -> None:
+        self._running[delivery] = run
         self._by_digest.setdefault(run.digest, []).append(run)
-        if len(self._runs) > self._max_runs:
-            self._forget(next(iter(self._runs.values())))
+        if len(self._running) + len(self._acknowledged) > self._max_runs:
+            self._forget(next(iter(self._acknowledged), None) or next(iter(self._running.values())))
 
     def _forget(self, run: _Run) -> None:
-        if self._runs.get(id(run.delivery)) is not run:  # forgotten already
-            return
-        del self._runs[id(run.delivery)]
+        if run.delivery is None:
+            del self._acknowledged[run]
+        else:
+            del self._running[run.delivery]
         runs = self._by_digest[run.digest]
         runs.remove(run)
         if not runs:

@@ -17,8 +17,8 @@ MAX_PER_QUEUE = 8
 """Replies to one queue that wait at a time."""
 LOG_INTERVAL = 10.0
 """Seconds between two log lines about the same queue, at least."""
-MAX_LOGGED = 1000
-"""Queues that are remembered for that; the oldest go first."""
+MAX_NOTED = 1000
+"""Queues of which anything is remembered; the oldest go first."""
 
 
 class RefusedReplies:
@@ -36,6 +36,8 @@ class RefusedReplies:
         self._most = most
         self._clock = clock or Clock()
         self._waiting: Counter[str] = Counter()
+        self._stuck: dict[str, str] = {}
+        """By queue, why it confirms nothing."""
         self._logged: dict[str, tuple[float, int]] = {}
         """By queue, when it was last logged, and how many drops have not been since."""
 
@@ -54,6 +56,18 @@ class RefusedReplies:
             if not self._waiting[queue]:
                 del self._waiting[queue]
 
+    def stuck(self, queue: str) -> str | None:
+        """Why a reply to that queue is not published like others: it confirmed nothing when it was tried last."""
+        return self._stuck.get(queue)
+
+    def tried(self, queue: str, stuck: str | None = None) -> None:
+        """Remember what came of a try; `stuck` says why nothing was confirmed, when that took a while to find out."""
+        self._stuck.pop(queue, None)
+        if stuck is not None:
+            self._stuck[queue] = stuck
+            if len(self._stuck) > MAX_NOTED:
+                del self._stuck[next(iter(self._stuck))]
+
     def dropped(self, queue: str, reason: str) -> None:
         """Say that a reply was dropped: at once, and then what came together."""
         now = self._clock.monotonic()
@@ -62,7 +76,7 @@ class RefusedReplies:
             self._logged[queue] = (last, unsaid + 1)
             return
         self._logged[queue] = (now, 0)
-        if len(self._logged) > MAX_LOGGED:
+        if len(self._logged) > MAX_NOTED:
             del self._logged[next(iter(self._logged))]
         more = f", and {unsaid} more since the last line" if unsaid else ""
         log.warning("reply queue %.80r: %s; the reply is dropped%s", queue, reason, more)

@@ -35,7 +35,16 @@ class PublishFailed(Exception):
 
 
 class ReplyRefused(PublishFailed):
-    """The queue of the reply takes no more, or is dead while others confirm; the text says which."""
+    """The queue of the reply is the reason; the text says why.
+
+    Args:
+        text: why.
+        stuck: whether it confirms nothing, which takes a while to find out; else it refuses at once.
+    """
+
+    def __init__(self, text: str, *, stuck: bool = False) -> None:
+        super().__init__(text)
+        self.stuck = stuck
 
 
 class ReplyPublisher(Protocol):
@@ -203,6 +212,9 @@ class QueueWorker:
 
     async def _settle(self, delivery: Delivery, settlement: Settlement, reply: Reply) -> bool:
         """Publish what is to be published, then ack; false when that did not work and the channel is still open."""
+        queue = delivery.message.reply_to or ""
+        if settlement is Settlement.REPLY and (stuck := self._refused.stuck(queue)) is not None:
+            return await self._insist(delivery, reply, ReplyRefused(stuck, stuck=True))
         for attempt in range(1, PUBLISH_TRIES + 1):
             await self._replies.ready()
             if not delivery.alive:
@@ -211,7 +223,7 @@ class QueueWorker:
             try:
                 await self._publish(delivery, settlement, reply)
             except ReplyRefused as refusal:
-                return await self._insist(delivery, reply, str(refusal))
+                return await self._insist(delivery, reply, refusal)
             except PublishFailed as failure:
                 if settlement is Settlement.REPLY:
                     self._count("reply.failures", reason="not confirmed")
@@ -222,25 +234,38 @@ class QueueWorker:
             return True
         return False
 
-    async def _insist(self, delivery: Delivery, reply: Reply, reason: str) -> bool:
-        """Try a refused reply again while it may wait, then drop it: the command ran, so it is no dead letter."""
-        queue = delivery.message.reply_to or ""
+    async def _insist(self, delivery: Delivery, reply: Reply, refusal: ReplyRefused) -> bool:
+        """Try a refused reply again while it may wait, then drop it: the command ran, so it is no dead letter.
+
+        False as for `_settle`: the answer is remembered, and goes out when the request comes again.
+        """
+        queue, reason = delivery.message.reply_to or "", refusal
         with self._refused.waiting(queue) as may_wait:
             end, attempt = self._clock.monotonic() + self._refused.retry, 0
-            while may_wait and not self._stopping and self._clock.monotonic() < end:
+            while may_wait and self._clock.monotonic() < end:
+                if self._stopping:
+                    if delivery.message.request_id is not None:
+                        return False
+                    break
                 attempt += 1
+                self._refused.tried(queue, str(reason) if reason.stuck else None)
                 await self._clock.sleep(min(pause(attempt, self._clock.random), MAX_RETRY_PAUSE))
+                await self._replies.ready()
                 if not delivery.alive:
                     return True
                 try:
                     await self._replies.reply(delivery, reply)
-                except PublishFailed as failure:
-                    reason = str(failure)
+                except ReplyRefused as again:
+                    reason = again
                     continue
+                except PublishFailed as failure:  # not the queue, but the broker
+                    log.warning("reply not confirmed: %s", failure)
+                    return False
+                self._refused.tried(queue)
                 await self._acknowledge(delivery)
                 return True
         self._count("reply.failures", reason="refused")
-        self._refused.dropped(queue, reason)
+        self._refused.dropped(queue, str(reason))
         await self._acknowledge(delivery)
         return True
 

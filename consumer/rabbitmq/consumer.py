@@ -55,6 +55,10 @@ class _QueueDelivery(Delivery):
         # What was given back is delivered again, as after a lost channel.
         return not self._requeued and not self._channel.is_closed
 
+    def channel(self) -> Callable[[], bool]:
+        channel = self._channel
+        return lambda: not channel.is_closed
+
     async def ack(self) -> bool:
         return await self._settle(lambda: self._channel.basic_ack(self._tag, wait=False))
 
@@ -172,7 +176,7 @@ class Broker:
         try:
             await self._reply(delivery, reply)
         except Refused as refusal:
-            raise ReplyRefused(str(refusal)) from refusal
+            raise ReplyRefused(str(refusal), stuck=refusal.stuck) from refusal
         except Unroutable:
             self._count("reply.failures", reason="unroutable")
             log.warning("reply queue %.80r does not exist; the reply is dropped", delivery.message.reply_to)
@@ -188,6 +192,7 @@ class Broker:
                 routing_key=message.reply_to,
                 # Direct reply-to: the broker both delivers and returns a mandatory message on versions before 4.2.
                 mandatory=not message.reply_to.startswith(wire.DIRECT_REPLY_TO + "."),
+                patient=False,
             )
 
     async def dead_letter(self, message: Message, reply: Reply) -> None:

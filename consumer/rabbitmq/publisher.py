@@ -37,7 +37,11 @@ class Unroutable(Exception):
 
 
 class Refused(PublishFailed):
-    """The queue is the reason: it takes no more, or answers for nothing while the broker answers for others."""
+    """The queue is the reason: it takes no more, or (`stuck`) confirms nothing while the broker answers for others."""
+
+    def __init__(self, text: str, *, stuck: bool = False) -> None:
+        super().__init__(text)
+        self.stuck = stuck
 
 
 class Publisher:
@@ -105,9 +109,24 @@ class Publisher:
             await self._open.wait()
 
     async def publish(
-        self, body: bytes, properties: Basic.Properties, *, exchange: str, routing_key: str, mandatory: bool
+        self,
+        body: bytes,
+        properties: Basic.Properties,
+        *,
+        exchange: str,
+        routing_key: str,
+        mandatory: bool,
+        patient: bool = True,
     ) -> None:
         """Publish and wait for the broker's confirm; during an alarm for as long as it lasts.
+
+        Args:
+            body: of the message.
+            properties: of the message.
+            exchange: where it goes.
+            routing_key: where it goes from there.
+            mandatory: whether the broker returns what no queue takes.
+            patient: whether to wait on while the broker answers for later messages.
 
         Raises:
             Unroutable: mandatory, and no queue is there.
@@ -120,7 +139,7 @@ class Publisher:
         self._written = number = self._written + 1
         try:
             with translated_errors():
-                async with self._timeout(number):
+                async with self._timeout(number, patient):
                     await channel.basic_publish(
                         body,
                         exchange=exchange,
@@ -137,8 +156,9 @@ class Publisher:
             self._has_answered(number)
             raise Refused("it is full and takes no more, or has failed (the broker sent a nack)") from error
         except TimeoutError as error:
-            if number < self._answered:
-                raise Refused(f"nothing is confirmed for {self._stuck:g} s, while later messages are") from error
+            if not patient and number < self._answered:
+                why = f"nothing is confirmed for {self._stuck:g} s, while later messages are"
+                raise Refused(why, stuck=True) from error
             raise PublishFailed(f"nothing is confirmed for {self._confirm_timeout:g} s") from error
         except CONNECTION_ERRORS as error:
             raise PublishFailed(f"{type(error).__name__}: {error}") from error
@@ -147,7 +167,7 @@ class Publisher:
         self._answered = max(self._answered, number)
 
     @asynccontextmanager
-    async def _timeout(self, number: int) -> AsyncIterator[None]:
+    async def _timeout(self, number: int, patient: bool) -> AsyncIterator[None]:
         """Raise TimeoutError for a confirm that is late, not counting an alarm: what was written is taken after it."""
         loop = asyncio.get_running_loop()
         looks = 0
@@ -155,10 +175,11 @@ class Publisher:
         def look() -> None:
             nonlocal looks
             looks += not self.blocked
-            if looks and (number < self._answered or looks * self._stuck >= self._confirm_timeout):
+            overtaken = not patient and number < self._answered
+            if looks and (overtaken or looks * self._stuck >= self._confirm_timeout):
                 limit.reschedule(loop.time())
                 return
-            if looks and self._probe is None:
+            if looks and not patient and self._probe is None:
                 self._probe = loop.create_task(self._ask())
             timers.append(loop.call_later(self._stuck, look))
 

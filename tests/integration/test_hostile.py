@@ -109,6 +109,7 @@ ODD_HEADERS: dict[str, bytes] = {
     "a trace that is not text": table(entry(b"traceparent", b"d", struct.pack(">d", 1e300))),
     "a void deadline and request id": table(entry(b"deadline", b"V", b""), entry(b"request-id", b"V", b"")),
     "an empty request id": table(entry(b"request-id", b"S", rawamqp.text(b""))),
+    "a list of 129,000 voids": table(entry(b"x", b"A", rawamqp.text(b"V" * 129_000))),
     "a list of odd things": table(entry(b"x", b"A", rawamqp.text(b"V" + b"t\x01" + b"T" + FAR))),
     "the same name twice": table(entry(b"x", b"t", b"\x01"), entry(b"x", b"V", b"")),
     "baggage of 8 kB of spaces": table(entry(b"baggage", b"S", rawamqp.text(b"a=" + b" " * 8000 + b'"'))),

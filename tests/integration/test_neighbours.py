@@ -1,4 +1,4 @@
-"""One caller's trouble stays his own: whoever shares the queues with him is served as if he were not there.
+"""One caller's trouble stays with that caller: whoever shares the queues is served as if nothing were wrong.
 
 The gateway is the fake one: it holds commands for as long as a test wants, and counts what runs.
 """
@@ -15,6 +15,7 @@ import aio_pika
 import pytest
 import pytest_asyncio
 
+from scripts.rabbitmq import RabbitMQ
 from tests.conftest import Broker
 from tests.fakes.gateway import Request, Step, answer
 from tests.integration.caller import Caller
@@ -156,6 +157,40 @@ async def test_what_waits_on_purpose_takes_half_of_the_places_of_commands(
     hold.open()
     assert sum(reply.ok for reply in await asyncio.gather(*calls)) == CONCURRENCY // 2
     assert (await caller.call(operation, data)).ok, "there is room again"
+
+
+def cut_off(broker: RabbitMQ) -> None:
+    """Close the service's connections, and nobody else's."""
+    for line in broker.ctl("list_connections", "pid", "client_properties").splitlines():
+        pid, _, properties = line.partition("\t")
+        if "zeebe-amqp consume" in properties or "zeebe-amqp publish" in properties:
+            broker.ctl("close_connection", pid, "test")
+
+
+@pytest.mark.parametrize("identified", [True, False], ids=["with ids", "without ids"])
+async def test_what_waits_is_not_refused_when_it_is_delivered_again(
+    own_rabbitmq: RabbitMQ, tmp_path: Path, identified: bool
+) -> None:
+    """It runs, and its redelivery takes no place of its own."""
+    operation = "create-instance"
+    rpc, data = WAITS[operation]
+    async with staged(tmp_path, own_rabbitmq.url, CONCURRENCY=str(CONCURRENCY)) as stage, stage.caller() as caller:
+        hold = Hold(stage.gateway, rpc)
+
+        def call(number: int) -> Awaitable[Reply]:
+            variables = {"number": number}
+            more = {"message_id": f"wait-{number}"} if identified else {}
+            return caller.call(operation, {**data, "variables": variables}, **more)
+
+        calls = [asyncio.ensure_future(call(number)) for number in range(CONCURRENCY // 2)]
+        await hold.reached(CONCURRENCY // 2)
+        await asyncio.to_thread(cut_off, own_rabbitmq)
+        await eventually(lambda: stage.connections() >= 4, "both connections opened again")
+        replies = await asyncio.gather(*(caller.request(create(id=number)) for number in range(100)))
+        assert all(Reply.decode(reply.body).ok for reply in replies)
+        hold.open()
+        assert [reply.ok for reply in await asyncio.gather(*calls)] == [True] * len(calls)
+        assert stage.gateway.count(rpc) == len(calls)
 
 
 async def test_one_request_id_sent_often_while_it_runs_holds_up_nobody(stage: Stage, caller: Caller) -> None:

@@ -272,7 +272,7 @@ PATTERNS = {
     "consumer.rabbitmq.direct": {"_ADDRESS", "_PROCESS"},
     "consumer.zeebe.failures": {"_ADDRESS"},
     "zeebe_amqp.envelope": {"_FIRST_KEY"},
-    "zeebe_amqp.commands.resources": {"_DECLARED"},
+    "zeebe_amqp.commands.resources": {"_DECLARATION", "_DECLARED"},
     "zeebe_amqp.camunda7.types": {"_WHOLE", "_DOUBLE", "_JSON_NUMBER", "_DATE"},
     "zeebe_amqp.schema.durations": {"_PART", "_GO", "_ISO"},
     "zeebe_amqp.schema.json_documents": {"_STRING"},

@@ -61,6 +61,13 @@ _VALUE_SIZES: Final[dict[bytes, int | None]] = {
 }
 
 
+_MAX_STRICT: Final = 16 * 1024
+"""Bytes of a content header that the library reads: it copies the rest of a list with each of its items."""
+
+_MAX_NESTED: Final = 4 * 1024
+"""Bytes of a list or table in a longer header that are read; a longer one is stepped over, for the same reason."""
+
+
 def tolerate() -> None:
     """Make the AMQP library read content headers tolerantly, in the whole process; more than once is harmless."""
     ContentHeader.unmarshal = _unmarshal  # type: ignore[assignment,method-assign]
@@ -74,6 +81,8 @@ def malformed_properties(header: ContentHeader) -> tuple[str, ...]:
 
 def _unmarshal(header: ContentHeader, data: bytes) -> None:
     try:
+        if len(data) > _MAX_STRICT:
+            raise ValueError
         _strict(header, data)
     except Exception:  # whatever the decoder trips over must not reach the connection
         header.class_id, header.weight, header.body_size = struct.unpack(">HHQ", data[0:12])
@@ -110,17 +119,19 @@ def _read(data: bytes, kind: str) -> Any:
 
 
 def _read_table(data: bytes) -> dict[str, Any]:
-    """Read a header table without the entries that cannot be read, as long as it is clear where they end."""
+    """Read a header table without the entries that cannot be read or are long lists, if it is clear where they end."""
     table: dict[str, Any] = {}
     offset = 4
     while offset < len(data):
         start = offset + 1 + data[offset]
         size = _VALUE_SIZES[data[start : start + 1]]
         end = start + 1 + (4 + int.from_bytes(data[start + 1 : start + 5], "big") if size is None else size)
+        offset, begin = end, offset
+        if data[start : start + 1] in (b"A", b"F") and end - start > _MAX_NESTED and len(data) > _MAX_STRICT:
+            continue
         try:
-            name = data[offset + 1 : start].decode()
+            name = data[begin + 1 : start].decode()
             table[name] = decode.embedded_value(data[start:end])[1]
         except Exception:  # as if absent
             pass
-        offset = end
     return table

@@ -25,7 +25,7 @@ OTHER_KINDS: Final = (".dmn", ".form")
 _WHITESPACE: Final = b" \t\r\n"
 _NO_DATA: Final = b"{}"
 _TEXT: Final = msgspec.json.Decoder(str)
-_DECLARATION: Final = ("<?xml", "\ufeff<?xml")
+_DECLARATION: Final = re.compile(r"\ufeff?<\?xml\s")
 _DECLARED: Final = re.compile(r"\bencoding\s*+=\s*+[\"']([^\"']*)")
 _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
@@ -274,7 +274,7 @@ def _check_declaration(text: str, field: str, instead: str) -> None:
 
 def _declared(text: str) -> str:
     """The encoding that an XML declaration names when it is another than UTF-8, else ""."""
-    end = text.find("?>") if text.startswith(_DECLARATION) else -1
+    end = text.find("?>") if _DECLARATION.match(text) else -1
     found = _DECLARED.search(text, 0, end) if end > 0 else None
     return found[1] if found is not None and found[1].strip().lower() not in _UTF8 else ""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -20,11 +22,23 @@ class FakeDelivery(Delivery):
     def __init__(self, message: Message, events: list[str] | None = None) -> None:
         super().__init__(message)
         self.events: list[str] = [] if events is None else events
-        self.open = True
+        self._channel = SimpleNamespace(open=True)
+
+    @property
+    def open(self) -> bool:
+        return bool(self._channel.open)
+
+    @open.setter
+    def open(self, value: bool) -> None:
+        self._channel.open = value
 
     @property
     def alive(self) -> bool:
         return self.open
+
+    def channel(self) -> Callable[[], bool]:
+        channel = self._channel
+        return lambda: channel.open
 
     async def ack(self) -> bool:
         self.events.append("ack")

@@ -121,3 +121,9 @@ def test_a_file_that_is_not_xml_declares_nothing() -> None:
     form = json.dumps({"text": '<?xml encoding="utf-16"?>'})
     command = envelope.decode(body("deploy-resource", form, metadata={"fileName": "a.form"})).command
     assert contents(command) == [form.encode()]
+
+
+def test_a_stylesheet_is_no_declaration() -> None:
+    text = '<?xml-stylesheet href="a.css" encoding="latin1"?><definitions/>'
+    command = envelope.decode(body("deploy-process", text, metadata={"fileName": "a.bpmn"})).command
+    assert contents(command) == [text.encode()]

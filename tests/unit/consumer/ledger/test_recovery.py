@@ -250,6 +250,17 @@ async def test_a_cancelled_finish_is_written_all_the_same_also_when_its_next_cla
     assert (await other(store).claim("a", DIGEST)).reply is not None
 
 
+async def test_a_large_finish_that_is_cancelled_while_it_is_compressed_is_written_all_the_same(
+    ledger: Ledger, store: Away
+) -> None:
+    await ledger.claim("a", DIGEST)
+    finishing: asyncio.Task[object] = asyncio.create_task(ledger.finish("a", Reply("x", "y" * (1 << 20))))
+    await asyncio.sleep(0)
+    await cancel(finishing)
+    await turns()
+    assert (await other(store).claim("a", DIGEST)).reply is not None
+
+
 async def test_closing_writes_what_was_put_off(ledger: Ledger, store: Away) -> None:
     await ledger.claim("a", DIGEST)
     store.is_away = True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -280,7 +282,7 @@ async def test_who_waits_for_a_run_of_this_process_releases_its_slot(engine: Eng
     slot = Slot()
     first = asyncio.create_task(handler(slot.held_by(incoming(message_id="a"))))
     await asyncio.sleep(0)
-    second = asyncio.create_task(handler(slot.held_by(incoming(message_id="a"))))
+    second = asyncio.create_task(handler(slot.held_by(incoming(message_id="a", reply_to="replies"))))
     await asyncio.sleep(0.01)
     assert (slot.now, slot.ever) == (1, 1)
     engine.limiter.set()
@@ -423,6 +425,56 @@ async def test_with_a_correlation_id_an_ack_that_got_lost_doubles_nothing(
     assert engine.runs == 1
 
 
+async def test_without_id_a_redelivery_waits_without_a_slot_and_stopping_waits_for_it(
+    engine: Engine, handler: Handler
+) -> None:
+    """Its answer is nowhere else: given back, another process would run it again."""
+    engine.limiter.clear()
+    channel, slot = Channel(), Slot()
+    first = asyncio.ensure_future(handler(channel.deliver()))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    channel.close()
+    again = slot.held_by(incoming(redelivered=True))
+    second = asyncio.ensure_future(handler(again))  # type: ignore[arg-type]
+    await asyncio.sleep(0.01)
+    assert (slot.now, again.idle) == (1, False)
+    engine.limiter.set()
+    assert [reply.replayed for reply in await asyncio.gather(first, second)] == [False, True]
+    assert (slot.now, engine.runs) == (0, 1)
+
+
+async def test_a_run_that_is_out_is_not_forgotten_for_those_that_were_acknowledged(engine: Engine) -> None:
+    matcher = RedeliveryMatcher(max_runs=10)
+    handler = idempotent(MemoryLedger(), matcher)(engine)
+    channel = Channel()
+    await handler(channel.deliver(correlation_id="long"))
+    for number in range(30):
+        delivery = channel.deliver(correlation_id=f"{number}")
+        await handler(delivery)
+        matcher.acknowledged(delivery)
+    channel.close()
+    await handler(Channel().deliver(correlation_id="long", redelivered=True))
+    assert engine.runs == 31
+
+
+async def test_of_what_was_acknowledged_no_body_is_kept_and_after_a_minute_nothing(engine: Engine) -> None:
+    clock = QuickClock()
+    matcher = RedeliveryMatcher(clock=clock)
+    handler = idempotent(MemoryLedger(), matcher)(engine)
+    delivery = Channel().deliver(correlation_id="c")
+    await handler(delivery)
+    matcher.acknowledged(delivery)
+    kept = weakref.ref(delivery)
+    del delivery
+    gc.collect()
+    assert kept() is None
+    clock.passed += 61
+    last = Channel().deliver(correlation_id="d")
+    await handler(last)
+    matcher.acknowledged(last)
+    assert (len(matcher._acknowledged), len(matcher._by_digest)) == (1, 1)
+
+
 async def test_the_runs_remembered_are_bounded(engine: Engine) -> None:
     handler = idempotent(MemoryLedger(), RedeliveryMatcher(max_runs=2))(engine)
     channel = Channel()
@@ -476,12 +528,53 @@ async def test_a_duplicate_that_nobody_waits_for_is_done_with_its_original_and_s
     engine.limiter.clear()
     tasks = waiting(handler, 130)
     await asyncio.sleep(0.01)
-    assert sum(task.done() for task in tasks) == 130 - 1 - 4
+    assert sum(task.done() for task in tasks) == 129
     engine.limiter.set()
     original, *others = await asyncio.gather(*tasks)
     assert original.error is not None
     assert [(reply.error, reply.replayed) for reply in others] == [(None, True)] * 129
     assert engine.runs == 1
+
+
+async def test_of_duplicates_that_nobody_waits_for_one_keeps_the_request_when_the_original_was_answered(
+    engine: Engine, handler: Handler
+) -> None:
+    """The original's caller is told that it did not run; who sent it without `reply_to` relies on its being kept."""
+    engine.replies = [failure(Code.UNAVAILABLE, CONSUMER, NOT, retryable=True)]
+    engine.limiter.clear()
+    [original] = waiting(handler, 1, reply_to="replies")
+    await asyncio.sleep(0)
+    keeper, *others = waiting(handler, 20)
+    await asyncio.sleep(0.01)
+    assert not keeper.done()
+    assert [task.result().error for task in others] == [None] * 19
+    engine.limiter.set()
+    assert (await original).error is not None
+    assert (await keeper).error is not None
+    assert engine.runs == 1
+
+
+async def test_deliveries_of_a_lost_channel_do_not_count_as_waiting(engine: Engine, handler: Handler) -> None:
+    engine.limiter.clear()
+    channel = Channel()
+
+    def deliver(number: int) -> list[asyncio.Future[Reply]]:
+        return [
+            asyncio.ensure_future(handler(channel.deliver(message_id="a", reply_to="replies"))) for _ in range(number)
+        ]
+
+    before = deliver(5)
+    await asyncio.sleep(0.01)
+    channel.close()
+    channel = Channel()
+    after = deliver(5)
+    await asyncio.sleep(0.01)
+    assert not any(task.done() for task in after)
+    [refused] = deliver(1)
+    await asyncio.sleep(0.01)
+    assert isinstance(refused.exception(), CommandError)
+    engine.limiter.set()
+    assert {reply.data["run"] for reply in await asyncio.gather(*before, *after)} == {1}
 
 
 async def test_when_the_channel_of_the_original_is_lost_its_redelivery_settles_the_request(

@@ -51,7 +51,7 @@ async def publisher(channel: FakeChannel) -> Publisher:
 
 
 async def publish(publisher: Publisher, queue: str = "q") -> None:
-    await publisher.publish(b"", Basic.Properties(), exchange="", routing_key=queue, mandatory=True)
+    await publisher.publish(b"", Basic.Properties(), exchange="", routing_key=queue, mandatory=True, patient=False)
 
 
 async def test_a_confirmed_publish_ends(publisher: Publisher, channel: FakeChannel) -> None:
@@ -123,6 +123,29 @@ async def test_a_broker_that_answers_for_nothing_is_not_the_queue_s_fault(
     assert not publishing.done()
     channel.confirm.set_result(None)
     await publishing
+
+
+async def test_a_dead_letter_waits_as_long_as_any_publish(patient: Publisher, channel: FakeChannel) -> None:
+    """Written again, it would be there twice."""
+    channel.others = {"another"}
+    dead = patient.publish(b"", Basic.Properties(), exchange="dead", routing_key="q", mandatory=True)
+    publishing = asyncio.create_task(dead)
+    await asyncio.sleep(0)
+    await publish(patient, "another")
+    await asyncio.sleep(0.2)
+    assert not publishing.done()
+    channel.confirm.set_result(None)
+    await publishing
+
+
+async def test_a_probe_that_fails_is_asked_again(patient: Publisher, channel: FakeChannel) -> None:
+    publishing = asyncio.create_task(publish(patient))
+    await asyncio.sleep(0.05)
+    channel.confirm.set_exception(ConnectionResetError())
+    with pytest.raises(PublishFailed):
+        await publishing
+    await asyncio.sleep(0)
+    assert patient._probe is None
 
 
 async def test_what_was_confirmed_before_says_nothing_of_what_came_later(
