@@ -148,23 +148,23 @@ class Publisher:
                         mandatory=mandatory,
                         wait=False,
                     )
-                self._has_answered(number)
-        except PublishError as returned:
+        except (PublishError, DeliveryError) as error:
             self._has_answered(number)
-            raise Unroutable(str(returned)) from returned
-        except DeliveryError as error:
-            self._has_answered(number)
-            raise Refused("it is full and takes no more, or has failed (the broker sent a nack)") from error
-        except TimeoutError as error:
-            if not patient and number < self._answered:
-                why = f"nothing is confirmed for {self._stuck:g} s, while later messages are"
-                raise Refused(why, stuck=True) from error
-            raise PublishFailed(f"nothing is confirmed for {self._confirm_timeout:g} s") from error
+            raise _answer(error) from error
         except CONNECTION_ERRORS as error:
-            raise PublishFailed(f"{type(error).__name__}: {error}") from error
+            raise self._failure(error, number, patient) from error
+        self._has_answered(number)
 
     def _has_answered(self, number: int) -> None:
         self._answered = max(self._answered, number)
+
+    def _failure(self, error: BaseException, number: int, patient: bool) -> PublishFailed:
+        """What it means that the broker did not answer for the message of that number."""
+        if not isinstance(error, TimeoutError):
+            return PublishFailed(f"{type(error).__name__}: {error}")
+        if not patient and number < self._answered:
+            return Refused(f"nothing is confirmed for {self._stuck:g} s, while later messages are", stuck=True)
+        return PublishFailed(f"nothing is confirmed for {self._confirm_timeout:g} s")
 
     @asynccontextmanager
     async def _timeout(self, number: int, patient: bool) -> AsyncIterator[None]:
@@ -198,3 +198,10 @@ class Publisher:
             log.debug("the broker does not answer: %s", failure)
         finally:
             self._probe = None
+
+
+def _answer(error: PublishError | DeliveryError) -> Exception:
+    """What the broker's own answer means."""
+    if isinstance(error, PublishError):
+        return Unroutable(str(error))
+    return Refused("it is full and takes no more, or has failed (the broker sent a nack)")
