@@ -146,9 +146,11 @@ async def test_a_connection_that_publishes_knows_of_an_alarm_and_of_its_end(own_
     assert not connection.alarm.is_on
     await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.00001")
     try:
-        # The broker tells those who publish.
-        await channel.default_exchange.publish(aio_pika.Message(b""), "no.such.queue", mandatory=False)
-        await eventually(lambda: connection.alarm.is_on, "the connection knows of the alarm")
+        # The broker tells those who publish, once the alarm has reached the process that reads their connection.
+        async with asyncio.timeout(TIMEOUT):
+            while not connection.alarm.is_on:
+                await channel.default_exchange.publish(aio_pika.Message(b""), "no.such.queue", mandatory=False)
+                await asyncio.sleep(0.05)
     finally:
         await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.4")
     async with asyncio.timeout(TIMEOUT):
