@@ -127,6 +127,7 @@ async def test_during_an_alarm_nothing_starts_and_afterwards_all_goes_on(stage: 
         await gate.reached(16)
         await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.00001")
         try:
+            await asyncio.sleep(1)  # until the alarm has reached the processes that read the connections
             gate.open()
             await eventually(lambda: "broker.publish" in stage.consumer.reasons(), "readiness names the alarm")
             assert "alarm" in stage.consumer.reasons()["broker.publish"]
