@@ -137,6 +137,8 @@ def _section(title: str, values: Mapping[str, Any]) -> list[str]:
 def pretty(body: bytes) -> str:
     """A JSON body with line breaks, its numbers as they were written; anything else as text."""
     try:
+        # Refuses what is nested deep: each level is indented further, and the text would grow with the square.
+        orjson.loads(body)
         return printable(msgspec.json.format(body, indent=2).decode())
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except (orjson.JSONDecodeError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return printable(body.decode(errors="backslashreplace"))
