@@ -8,5 +8,5 @@ __all__ = ["Requeue"]
 class Requeue(Exception):
     """The request was not run: its delivery goes back to the queue, and is answered when it comes again.
 
-    Raised by handlers below the lane instead of a reply; the text says why.
+    Raised by handlers instead of a reply; the text says why.
     """

@@ -15,7 +15,7 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
-class FailureKind:
+class Verdict:
     """What became of the requests of one run: identities by kind, times in seconds (None: nothing to measure)."""
 
     requests: int
@@ -55,7 +55,7 @@ def judge(
     kept: Collection[str] = (),
     excused: Collection[str] = (),
     accepts: Collection[Code] = (),
-) -> FailureKind:
+) -> Verdict:
     """Compare what was seen with what was done.
 
     Args:
@@ -73,7 +73,7 @@ def judge(
     wrong = [f"nobody asked for {body[:80]!r}" for body in history.strangers]
     for identity, request in requests.items():
         wrong += [f"{identity}: {what}" for what in _wrong(identity, request, executions.get(identity, 0), accepts)]
-    return FailureKind(
+    return Verdict(
         requests=len(requests),
         confirmed=sum(request.confirmed is not None for request in requests.values()),
         answered=sum(bool(request.answers) for request in requests.values()),

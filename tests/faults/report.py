@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts.consumer import ROOT
-from tests.faults.checker import FailureKind
+from tests.faults.checker import Verdict
 from tests.faults.faults import Fault
 
 PAGE = ROOT / "docs" / "reliability.md"
@@ -39,7 +39,7 @@ class Row:
     """One fault and what came of it: the verdict, or why there is none."""
 
     fault: Fault
-    verdict: FailureKind | None = None
+    verdict: Verdict | None = None
     failure: str = ""
 
     @property

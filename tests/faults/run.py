@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
-from tests.faults.checker import FailureKind, judge
+from tests.faults.checker import Verdict, judge
 from tests.faults.faults import Fault
 from tests.faults.world import World, built
 
@@ -16,7 +16,7 @@ SENDING = 120.0
 """Seconds after a fault within which everything must have been sent."""
 
 
-async def run(fault: Fault, requests: int, directory: Path, broker: RabbitMQ) -> FailureKind:
+async def run(fault: Fault, requests: int, directory: Path, broker: RabbitMQ) -> Verdict:
     """Play the fault in the middle of so many requests.
 
     Args:
@@ -40,7 +40,7 @@ async def run(fault: Fault, requests: int, directory: Path, broker: RabbitMQ) ->
 
 async def _judged(
     fault: Fault, requests: int, directory: Path, broker: RabbitMQ, environment: Mapping[str, str]
-) -> FailureKind:
+) -> Verdict:
     async with built(directory, broker, environment, fault.gateway) as world:
         if fault.two:
             await world.another()

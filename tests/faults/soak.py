@@ -22,7 +22,7 @@ from rich.table import Table
 from scripts import guard
 from scripts.rabbitmq import RabbitMQ
 from tests.faults.callers import NUMBER
-from tests.faults.checker import FailureKind, judge
+from tests.faults.checker import Verdict, judge
 from tests.faults.faults import FAULTS, Fault
 from tests.faults.gateways import InsideGateway
 from tests.faults.moments import Moment
@@ -130,7 +130,7 @@ async def soak(world: World, minutes: float, rate: float, chance: random.Random)
     return samples
 
 
-async def played(minutes: float, rate: float, seed: int) -> tuple[Samples, FailureKind]:
+async def played(minutes: float, rate: float, seed: int) -> tuple[Samples, Verdict]:
     """The samples and the verdict of a soak."""
     accepts = frozenset[Code]().union(*(fault.accepts for fault in gentle()))
     with tempfile.TemporaryDirectory(prefix="soak-") as folder, RabbitMQ(Path(folder) / "rabbitmq") as broker:
@@ -142,7 +142,7 @@ async def played(minutes: float, rate: float, seed: int) -> tuple[Samples, Failu
         return samples, judge(world.history, executions, kept=kept, accepts=accepts)
 
 
-def show(samples: Samples, verdict: FailureKind) -> bool:
+def show(samples: Samples, verdict: Verdict) -> bool:
     """Print the trends and the verdict; whether all is well."""
     table = Table("", "samples", "last", "per hour", "±", "verdict")
     sound = not verdict.problems()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.faults.checker import FailureKind, judge
+from tests.faults.checker import Verdict, judge
 from tests.faults.history import History
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 from zeebe_amqp.reply import Reply
@@ -145,7 +145,7 @@ class AnswersTheSameReplyTwice(Consumer):
             self.history.answered(identity, f"reply-{identity}", reply.encode())
 
 
-def played(kind: Callable[[History], Consumer], *accepts: Code, excused: tuple[str, ...] = ()) -> FailureKind:
+def played(kind: Callable[[History], Consumer], *accepts: Code, excused: tuple[str, ...] = ()) -> Verdict:
     """The verdict on a consumer of that kind; one request in ten is silent."""
     history = History(itertools.count().__next__)
     consumer = kind(history)

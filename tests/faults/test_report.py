@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.checker import FailureKind
+from tests.faults.checker import Verdict
 from tests.faults.faults import FAULTS
 from tests.faults.report import BEGIN, COLUMNS, END, PAGE, Row, show, write
 
-SOUND = FailureKind(300, 300, 270, 0, 0, (), (), (), (), 4, 1.25, 2.5)
-TWICE = FailureKind(300, 300, 270, 0, 0, (), (), ("a",), (), 4, None, None)
+SOUND = Verdict(300, 300, 270, 0, 0, (), (), (), (), 4, 1.25, 2.5)
+TWICE = Verdict(300, 300, 270, 0, 0, (), (), ("a",), (), 4, None, None)
 STRICT = next(fault for fault in FAULTS if not fault.forgiving)
 FORGIVING = next(fault for fault in FAULTS if fault.forgiving)
 

@@ -38,10 +38,6 @@ TEXTS = (
 )
 
 
-def is_object(kind: inspect.Type) -> bool:
-    return isinstance(kind, inspect.StructType)
-
-
 def is_choice(kind: inspect.Type) -> bool:
     return isinstance(kind, inspect.LiteralType)
 
