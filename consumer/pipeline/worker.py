@@ -16,7 +16,7 @@ from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.settlement import MAX_WAIT, Settlement, pause, settle
 from zeebe_amqp.cancellation import being_cancelled
 
-__all__ = ["Count", "PublishFailed", "QueueWorker", "ReplyPublisher", "ReplyRefused"]
+__all__ = ["Count", "PublishFailed", "QueueWorker", "Refused", "ReplyPublisher"]
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ class PublishFailed(Exception):
     """The broker did not confirm a publish; it may or may not have taken the message."""
 
 
-class ReplyRefused(PublishFailed):
-    """The queue of the reply is the reason; the text says why.
+class Refused(PublishFailed):
+    """The queue is the reason; the text says why.
 
     Args:
         text: why.
@@ -54,7 +54,7 @@ class ReplyPublisher(Protocol):
         """Publish the reply. An unroutable one counts as published (nobody is there).
 
         Raises:
-            ReplyRefused: the caller's queue is the reason.
+            Refused: the caller's queue is the reason.
             PublishFailed: not confirmed.
         """
 
@@ -214,27 +214,22 @@ class QueueWorker:
         """Publish what is to be published, then ack; false when that did not work and the channel is still open."""
         queue = delivery.message.reply_to or ""
         if settlement is Settlement.REPLY and (stuck := self._refused.stuck(queue)) is not None:
-            return await self._insist(delivery, reply, ReplyRefused(stuck, stuck=True))
+            return await self._insist(delivery, reply, Refused(stuck, stuck=True))
         for attempt in range(1, PUBLISH_TRIES + 1):
-            await self._replies.ready()
-            if not delivery.alive:
-                # The broker delivers it again; the answer is remembered and goes out then.
-                return True
             try:
-                await self._publish(delivery, settlement, reply)
-            except ReplyRefused as refusal:
-                return await self._insist(delivery, reply, refusal)
+                await self._finish(delivery, settlement, reply)
             except PublishFailed as failure:
                 if settlement is Settlement.REPLY:
+                    if isinstance(failure, Refused):
+                        return await self._insist(delivery, reply, failure)
                     self._count("reply.failures", reason="not confirmed")
                 log.warning("%s not confirmed (try %d): %s", settlement.name.lower(), attempt, failure)
                 await self._clock.sleep(pause(attempt, self._clock.random))
-                continue
-            await self._acknowledge(delivery)
-            return True
+            else:
+                return True
         return False
 
-    async def _insist(self, delivery: Delivery, reply: Reply, refusal: ReplyRefused) -> bool:
+    async def _insist(self, delivery: Delivery, reply: Reply, refusal: Refused) -> bool:
         """Try a refused reply again while it may wait, then drop it: the command ran, so it is no dead letter.
 
         False as for `_settle`: the answer is remembered, and goes out when the request comes again.
@@ -250,22 +245,29 @@ class QueueWorker:
                 attempt += 1
                 self._refused.tried(queue, str(reason) if reason.stuck else None)
                 await self._clock.sleep(min(pause(attempt, self._clock.random), MAX_RETRY_PAUSE))
-                await self._replies.ready()
-                if not delivery.alive:
-                    return True
                 try:
-                    await self._replies.reply(delivery, reply)
-                except ReplyRefused as again:
+                    if await self._finish(delivery, Settlement.REPLY, reply):
+                        self._refused.tried(queue)
+                    return True
+                except Refused as again:
                     reason = again
-                    continue
                 except PublishFailed as failure:  # not the queue, but the broker
                     log.warning("reply not confirmed: %s", failure)
                     return False
-                self._refused.tried(queue)
-                await self._acknowledge(delivery)
-                return True
         self._count("reply.failures", reason="refused")
         self._refused.dropped(queue, str(reason))
+        await self._acknowledge(delivery)
+        return True
+
+    async def _finish(self, delivery: Delivery, settlement: Settlement, reply: Reply) -> bool:
+        """Publish what is to be published, then ack.
+
+        False when the channel is gone: the broker delivers it again; the answer is remembered and goes out then.
+        """
+        await self._replies.ready()
+        if not delivery.alive:
+            return False
+        await self._publish(delivery, settlement, reply)
         await self._acknowledge(delivery)
         return True
 

@@ -20,10 +20,10 @@ from aiormq.abc import DeliveredMessage
 from consumer.config import Amqp
 from consumer.core.delivery import Delivery, Reply
 from consumer.core.message import Message
-from consumer.pipeline.worker import Count, PublishFailed, ReplyRefused
+from consumer.pipeline.worker import Count, PublishFailed
 from consumer.rabbitmq import properties
 from consumer.rabbitmq.connection import initialize, reconnecting
-from consumer.rabbitmq.publisher import Publisher, Refused, Unroutable
+from consumer.rabbitmq.publisher import Publisher, Unroutable
 from consumer.rabbitmq.topology import declare_requests
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, logins, translated_errors
@@ -175,8 +175,6 @@ class Broker:
         """Publish a reply to the request's `reply_to`; see `consumer.pipeline.worker.ReplyPublisher`."""
         try:
             await self._reply(delivery, reply)
-        except Refused as refusal:
-            raise ReplyRefused(str(refusal), stuck=refusal.stuck) from refusal
         except Unroutable:
             self._count("reply.failures", reason="unroutable")
             log.warning("reply queue %.80r does not exist; the reply is dropped", delivery.message.reply_to)

@@ -13,14 +13,14 @@ from aiormq.exceptions import DeliveryError, PublishError
 from pamqp.commands import Basic
 
 from consumer.config import Amqp
-from consumer.pipeline.worker import PublishFailed
+from consumer.pipeline.worker import PublishFailed, Refused
 from consumer.rabbitmq.connection import initialize, reconnecting
 from consumer.rabbitmq.topology import declare_dead_letters
 from zeebe_amqp.amqp.alarm import Alarm, AlarmedConnection
 from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, CONNECTION_ERRORS, translated_errors
 from zeebe_amqp.amqp.reconnecting import OnLost
 
-__all__ = ["Publisher", "Refused", "Unroutable"]
+__all__ = ["Publisher", "Unroutable"]
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +34,6 @@ PROBE = "zeebe-amqp.probe"
 
 class Unroutable(Exception):
     """The broker returned the message: no queue is there for it."""
-
-
-class Refused(PublishFailed):
-    """The queue is the reason: it takes no more, or (`stuck`) confirms nothing while the broker answers for others."""
-
-    def __init__(self, text: str, *, stuck: bool = False) -> None:
-        super().__init__(text)
-        self.stuck = stuck
 
 
 class Publisher:
@@ -130,7 +122,7 @@ class Publisher:
 
         Raises:
             Unroutable: mandatory, and no queue is there.
-            Refused: not confirmed, and the queue is the reason.
+            Refused: not confirmed, and the queue is the reason: it takes no more, or is stuck.
             PublishFailed: not confirmed; the broker may or may not have taken it.
         """
         channel = self._channel

@@ -16,7 +16,7 @@ from consumer.core.requeue import Requeue
 from consumer.pipeline.middleware import recovered
 from consumer.pipeline.refused_replies import MAX_NOTED, MAX_PER_QUEUE, RefusedReplies
 from consumer.pipeline.settlement import MAX_WAIT
-from consumer.pipeline.worker import PublishFailed, QueueWorker, ReplyRefused
+from consumer.pipeline.worker import PublishFailed, QueueWorker, Refused
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
@@ -474,7 +474,7 @@ class FullQueues(FakePublisher):
         if self.broken:
             raise PublishFailed("not connected")
         if self.full and queue.startswith("full"):
-            raise ReplyRefused("the broker refused it (nack)", stuck=self.stuck)
+            raise Refused("the broker refused it (nack)", stuck=self.stuck)
         self.events.append(f"reply to {queue}")
 
 

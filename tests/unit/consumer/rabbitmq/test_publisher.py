@@ -12,8 +12,8 @@ from pamqp import commands, frame
 from pamqp.commands import Basic
 
 from consumer.config import Amqp
-from consumer.pipeline.worker import PublishFailed
-from consumer.rabbitmq.publisher import PROBE, Publisher, Refused, Unroutable
+from consumer.pipeline.worker import PublishFailed, Refused
+from consumer.rabbitmq.publisher import PROBE, Publisher, Unroutable
 
 BLOCKED = frame.marshal(commands.Connection.Blocked("low on memory"), 0)
 UNBLOCKED = frame.marshal(commands.Connection.Unblocked(), 0)
