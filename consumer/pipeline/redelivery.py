@@ -31,15 +31,17 @@ class _Run:
     digest: bytes
     delivery: Delivery | None
     """None once it was acknowledged: its body need not be kept."""
-    channel: Callable[[], bool]
-    """Whether the channel that delivered it is open."""
     reply: asyncio.Future[Reply]
+    channel: Callable[[], bool] | None = None
+    """Once it was acknowledged, whether the channel that delivered it is open."""
     until: float = 0.0
     """When to forget it, once it was acknowledged."""
 
     @property
     def alive(self) -> bool:
-        return self.channel() if self.delivery is None else self.delivery.alive
+        if self.channel is not None:
+            return self.channel()
+        return self.delivery is not None and self.delivery.alive
 
 
 class RedeliveryMatcher:
@@ -63,7 +65,7 @@ class RedeliveryMatcher:
         digest = _digest(delivery.message)
         earlier = self._take(digest) if delivery.message.redelivered else None
         reply: asyncio.Future[Reply] = earlier.reply if earlier else asyncio.get_running_loop().create_future()
-        self._remember(delivery, _Run(digest, delivery, delivery.channel(), reply))
+        self._remember(delivery, _Run(digest, delivery, reply))
         if earlier is not None:
             # Stopping waits for it: nobody else could answer, and another process would run it again.
             async with delivery.release_slot(idle=False):
@@ -87,7 +89,7 @@ class RedeliveryMatcher:
             self._forget(run)
             return
         del self._running[delivery]
-        run.delivery, run.until = None, now + UNPROVEN
+        run.delivery, run.channel, run.until = None, delivery.channel(), now + UNPROVEN
         self._acknowledged[run] = None
 
     def _take(self, digest: bytes) -> _Run | None:

@@ -80,14 +80,16 @@ def malformed_properties(header: ContentHeader) -> tuple[str, ...]:
 
 
 def _unmarshal(header: ContentHeader, data: bytes) -> None:
-    try:
-        if len(data) > _MAX_STRICT:
-            raise ValueError
-        _strict(header, data)
-    except Exception:  # whatever the decoder trips over must not reach the connection
-        header.class_id, header.weight, header.body_size = struct.unpack(">HHQ", data[0:12])
-        header.properties = Basic.Properties()
-        setattr(header, _MALFORMED, _read_around(header.properties, data))
+    if len(data) <= _MAX_STRICT:
+        try:
+            _strict(header, data)
+        except Exception:  # whatever the decoder trips over must not reach the connection
+            pass
+        else:
+            return
+    header.class_id, header.weight, header.body_size = struct.unpack(">HHQ", data[0:12])
+    header.properties = Basic.Properties()
+    setattr(header, _MALFORMED, _read_around(header.properties, data))
 
 
 def _read_around(properties: Basic.Properties, data: bytes) -> tuple[str, ...]:
@@ -121,17 +123,16 @@ def _read(data: bytes, kind: str) -> Any:
 def _read_table(data: bytes) -> dict[str, Any]:
     """Read a header table without the entries that cannot be read or are long lists, if it is clear where they end."""
     table: dict[str, Any] = {}
-    offset = 4
+    offset, is_long = 4, len(data) > _MAX_STRICT
     while offset < len(data):
         start = offset + 1 + data[offset]
         size = _VALUE_SIZES[data[start : start + 1]]
         end = start + 1 + (4 + int.from_bytes(data[start + 1 : start + 5], "big") if size is None else size)
-        offset, begin = end, offset
-        if data[start : start + 1] in (b"A", b"F") and end - start > _MAX_NESTED and len(data) > _MAX_STRICT:
-            continue
         try:
-            name = data[begin + 1 : start].decode()
-            table[name] = decode.embedded_value(data[start:end])[1]
+            if not (is_long and data[start : start + 1] in (b"A", b"F") and end - start > _MAX_NESTED):
+                name = data[offset + 1 : start].decode()
+                table[name] = decode.embedded_value(data[start:end])[1]
         except Exception:  # as if absent
             pass
+        offset = end
     return table
