@@ -12,41 +12,23 @@ import pytest
 
 from consumer.config import Zeebe
 from consumer.core.call import Call
-from consumer.core.delivery import Delivery, Reply
+from consumer.core.delivery import Reply
 from consumer.core.large import LARGE, offload
-from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message
 from consumer.pipeline.handler import executing
 from consumer.pipeline.middleware import recovered
-from consumer.pipeline.refused_replies import RefusedReplies
-from consumer.pipeline.worker import QueueWorker
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.gateway import FakeGateway, answer
 from tests.unit.consumer.deliveries import FakeDelivery
+from tests.unit.consumer.workers import FakePublisher, worker_of
 from zeebe_amqp import PublishMessage
 from zeebe_amqp.errors import CommandError
 
 SMALL = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
 MEMBERS = {f"v{number}": {"value": number} for number in range(150_000)}
 MANY_MEMBERS = orjson.dumps({"operation": "signal", "data": {"name": "s", "variables": MEMBERS}}).ljust(4 << 20)
-
-
-class Told:
-    """Takes replies."""
-
-    def __init__(self) -> None:
-        self.replies: list[Reply] = []
-
-    async def ready(self) -> None:
-        """Always."""
-
-    async def reply(self, delivery: Delivery, reply: Reply) -> None:
-        self.replies.append(reply)
-
-    async def dead_letter(self, message: Message, reply: Reply) -> None:
-        self.replies.append(reply)
 
 
 class Silent:
@@ -62,23 +44,13 @@ class Silent:
         """Nothing is open."""
 
 
-async def reachable() -> None:
-    """The gateway is there."""
-
-
 async def served(engine: Any, body: bytes) -> tuple[Reply, FakeDelivery]:
     """How a worker answers."""
-    told = Told()
-    worker = QueueWorker(
-        recovered()(executing(engine)), told, limit=AimdLimit(1), forget_retry=1, refusal=lambda _: None,
-        refused=RefusedReplies(1, 1),
-        reachable=reachable,
-    )  # fmt: skip
-    delivery = FakeDelivery(Message(body, reply_to="replies"))
-    worker.accept(delivery)
+    told, delivery = FakePublisher([]), FakeDelivery(Message(body, reply_to="replies"))
+    worker_of(recovered()(executing(engine)), told).accept(delivery)
     while not delivery.events:  # noqa: ASYNC110 - a worker tells nobody
         await asyncio.sleep(0.001)
-    return told.replies[0], delivery
+    return told.sent[0], delivery
 
 
 def noting(threads: list[str], work: Callable[..., Any]) -> Callable[..., Any]:

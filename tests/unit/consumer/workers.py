@@ -27,6 +27,7 @@ class FakePublisher:
 
     def __init__(self, events: list[str]) -> None:
         self.events = events
+        self.sent: list[Reply] = []
         self.refusals = 0
         self.open = asyncio.Event()
         self.open.set()
@@ -34,17 +35,18 @@ class FakePublisher:
     async def ready(self) -> None:
         await self.open.wait()
 
-    async def _publish(self, event: str) -> None:
+    async def _publish(self, event: str, reply: Reply) -> None:
         if self.refusals:
             self.refusals -= 1
             raise PublishFailed("no confirm")
         self.events.append(event)
+        self.sent.append(reply)
 
     async def reply(self, delivery: Delivery, reply: Reply) -> None:
-        await self._publish("reply")
+        await self._publish("reply", reply)
 
     async def dead_letter(self, message: Message, reply: Reply) -> None:
-        await self._publish("dead letter")
+        await self._publish("dead letter", reply)
 
 
 class Handling:

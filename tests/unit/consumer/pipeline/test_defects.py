@@ -9,45 +9,23 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from consumer.core.delivery import Delivery, Reply
-from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message
 from consumer.dead_letters.letter import DeadLetter
 from consumer.ledger import Limits, open_ledger
 from consumer.pipeline.idempotency import idempotent
 from consumer.pipeline.middleware import compose, guarded, recovered
 from consumer.pipeline.redelivery import RedeliveryMatcher
-from consumer.pipeline.refused_replies import RefusedReplies
-from consumer.pipeline.worker import QueueWorker
 from consumer.telemetry import setup
-from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
+from tests.unit.consumer.deliveries import FakeDelivery
+from tests.unit.consumer.workers import FakePublisher, worker_of
 from zeebe_amqp import envelope
 from zeebe_amqp.errors import Code, Outcome, Source
 
 DEFECTS = [StopIteration(), StopAsyncIteration(), KeyError("x"), AssertionError(), RuntimeError("x"), MemoryError()]
 
 
-class Told:
-    """Takes replies and dead letters."""
-
-    def __init__(self) -> None:
-        self.replies: list[Reply] = []
-
-    async def ready(self) -> None:
-        """Always."""
-
-    async def reply(self, delivery: Delivery, reply: Reply) -> None:
-        self.replies.append(reply)
-
-    async def dead_letter(self, message: Message, reply: Reply) -> None:
-        self.replies.append(reply)
-
-
 async def executed(_: Delivery) -> Reply:
     raise AssertionError("what cannot be decoded does not run")
-
-
-async def reachable() -> None:
-    """The gateway is there."""
 
 
 @pytest.mark.parametrize("spans", [None, InMemorySpanExporter()], ids=["untraced", "traced"])
@@ -63,16 +41,11 @@ async def test_any_exception_while_decoding_is_answered_once_and_the_request_is_
     )  # fmt: skip
     for defect in DEFECTS:
         monkeypatch.setattr(envelope, "decode", raising(defect))
-        told, delivery = Told(), FakeDelivery(Message(b"{}", **properties))
-        worker = QueueWorker(
-            handler, told, limit=AimdLimit(1), forget_retry=1, refusal=lambda _: None,
-            refused=RefusedReplies(1, 1), reachable=reachable,
-            clock=QuickClock(),
-        )  # fmt: skip
-        worker.accept(delivery)
+        told, delivery = FakePublisher([]), FakeDelivery(Message(b"{}", **properties))
+        worker_of(handler, told).accept(delivery)
         for _ in range(100):
             await asyncio.sleep(0)
-        [error] = [reply.error for reply in told.replies]
+        [error] = [reply.error for reply in told.sent]
         assert error is not None, defect
         assert (error.code, error.source, error.outcome) == (Code.INTERNAL, Source.CONSUMER, Outcome.NOT_EXECUTED)
         assert delivery.events == ["ack"], defect
