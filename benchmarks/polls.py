@@ -12,10 +12,11 @@ from pathlib import Path
 from rich.console import Console
 
 from scripts import guard
+from scripts.process import memory_of
 from scripts.rabbitmq import RabbitMQ
-from tests.fakes.gateway import Request, Step, answer
 from tests.integration.caller import Caller
-from tests.integration.stage import Stage, eventually, staged
+from tests.integration.load import Hold
+from tests.integration.stage import Stage, staged
 
 POLL = b'{"operation":"activate-jobs","data":{"jobType":"idle","maxJobsToActivate":1,"requestTimeout":"50s"}}'
 STEP, STEPS = 500, 2
@@ -26,27 +27,20 @@ def resident(stage: Stage) -> float:
     """MiB that the service has in memory."""
     assert stage.consumer.process is not None
     (program,) = guard.children(stage.consumer.process.pid)
-    status = Path(f"/proc/{program}/status").read_text(encoding="ascii")
-    return int(status.partition("VmRSS:")[2].split()[0]) * 1024 / MIB
+    return memory_of(program) / MIB
 
 
 async def measure(stage: Stage, console: Console) -> None:
     """Send polls in steps, and read the memory when all wait at the gateway."""
-    over = asyncio.Event()
-
-    async def hold(_: Request) -> Step:
-        await over.wait()
-        return answer()
-
-    stage.gateway.always("ActivateJobs", hold)
+    hold = Hold(stage.gateway, "ActivateJobs")
     async with stage.caller() as caller:
         console.print(f"none: {resident(stage):.1f} MiB")
         waiting: list[asyncio.Future[object]] = []
         for step in range(1, STEPS + 1):
             waiting += [asyncio.ensure_future(_poll(caller)) for _ in range(STEP)]
-            await eventually(lambda: stage.gateway.count("ActivateJobs") == len(waiting), "they wait")  # noqa: B023
+            await hold.reached(len(waiting))
             console.print(f"{step * STEP} polls: {resident(stage):.1f} MiB")
-        over.set()
+        hold.open()
         await asyncio.gather(*waiting)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -221,3 +222,9 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def memory_of(pid: int) -> int:
+    """Bytes that the process has in memory."""
+    [line] = re.findall(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return int(line) * 1024

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts import guard
+from scripts.process import memory_of
 from scripts.rabbitmq import RabbitMQ
 from tests.faults.callers import NUMBER
 from tests.faults.checker import Verdict, judge
@@ -66,7 +67,7 @@ class Samples:
         _, metrics = await asyncio.to_thread(self._world.consumer.get, "/metrics")
         queues = await asyncio.to_thread(self._unacked)
         found = {
-            "RSS MiB": _resident(pid) / MIB,
+            "RSS MiB": memory_of(pid) / MIB,
             "file descriptors": _descriptors(pid),
             "tasks": _metric(metrics, "zeebe_amqp_tasks"),
             "in flight": _metric(metrics, "zeebe_amqp_in_flight"),
@@ -81,11 +82,6 @@ class Samples:
         listed = self._world.broker.ctl("list_queues", "name", "messages_unacknowledged").splitlines()
         counts = dict(line.split("\t") for line in listed if "\t" in line)
         return float(counts.get(self._world.consumer.queues[0], "0"))
-
-
-def _resident(pid: int) -> int:
-    [line] = re.findall(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    return int(line) * 1024
 
 
 def _descriptors(pid: int) -> int:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from consumer.zeebe.protocol import gateway_pb2 as pb
-from tests.conftest import Broker
-from tests.fakes.cluster import FACTS, Cluster
+from tests.fakes.cluster import FACTS
 from tests.fakes.gateway import answer, fail
-from tests.integration.clusters import Played, played
+from tests.integration.clusters import Played
 from tests.integration.engines.rejection import NOT_FOUND, Rejection
 from tests.integration.engines.test_rejections import REJECTIONS
 from tests.integration.scene import ABSENT, Scene, refused, unique
@@ -25,18 +23,10 @@ RPC = {
 """The RPC of an operation whose rejections are scripted: the engine behind the fake knows neither files nor rules."""
 
 
-@pytest.fixture(scope="module")
-def cluster(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    """Brokers behind a gateway."""
-    with played(tmp_path_factory.mktemp("cluster"), rabbitmq.url, Cluster()) as running:
-        yield running
-
-
 @pytest.fixture
-async def scene(cluster: Played) -> AsyncIterator[Scene]:
-    """A process on that cluster."""
-    async with cluster.scene() as scene:
-        yield scene
+def scene(broker_scene: Scene) -> Scene:
+    """A process on the cluster, for cases that ask for any scene."""
+    return broker_scene
 
 
 def is_about_tenants(case: Rejection) -> bool:

@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import pytest
-
 from scripts import guard
-from scripts.consumer import Consumer
 from scripts.rabbitmq import RabbitMQ
 from scripts.zeebe_in_memory import ZeebeInMemory
-from tests.conftest import Broker
 from tests.integration import processes
-from tests.integration.caller import Caller
-from tests.integration.consumers import consumer_on
-from tests.integration.kinds import kind_of
 from tests.integration.scene import Scene, refused
 from zeebe_amqp.errors import Code
-
-
-@pytest.fixture(scope="module")
-def own_consumer(
-    rabbitmq: Broker, own_zeebe: ZeebeInMemory, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Consumer]:
-    """A consumer of that engine."""
-    with consumer_on(tmp_path_factory.mktemp("own-consumer"), rabbitmq.url, own_zeebe.address) as running:
-        yield running
-
-
-@pytest.fixture
-async def own_scene(rabbitmq: Broker, own_zeebe: ZeebeInMemory, own_consumer: Consumer) -> AsyncIterator[Scene]:
-    """A process on that engine."""
-    async with Caller(rabbitmq.url, *own_consumer.queues) as connected:
-        yield Scene(connected, kind_of(own_zeebe.address))
 
 
 def test_killed_rabbitmq_comes_back_on_its_port_with_its_data(own_rabbitmq: RabbitMQ) -> None:

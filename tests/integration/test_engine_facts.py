@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,9 @@ from consumer.config import Amqp, Settings
 from consumer.config import Zeebe as Gateway
 from scripts.consumer import Consumer
 from tests.conftest import Broker, Engine
-from tests.fakes.cluster import Cluster
 from tests.integration import processes
 from tests.integration.caller import Caller
-from tests.integration.clusters import Played, played
+from tests.integration.clusters import Played
 from tests.integration.functions import functions
 from tests.integration.kinds import Kind
 from tests.integration.scene import ABSENT, BY_KEY, KEY, PARTITION_SHIFT, Scene, refused, unique
@@ -35,20 +33,6 @@ ROOT = Path(__file__).parents[2]
 def envelope(operation: str, data: str) -> bytes:
     """A request whose data is a text that no encoder touches."""
     return f'{{"operation": "{operation}", "data": {data}}}'.encode()
-
-
-@pytest.fixture(scope="module")
-def cluster(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    """Brokers behind a gateway, as the fake gateway plays them."""
-    with played(tmp_path_factory.mktemp("cluster"), rabbitmq.url, Cluster()) as running:
-        yield running
-
-
-@pytest.fixture
-async def broker_scene(cluster: Played) -> AsyncIterator[Scene]:
-    """A process on that cluster."""
-    async with cluster.scene() as scene:
-        yield scene
 
 
 def nested(levels: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -13,10 +13,7 @@ from scripts.consumer import Consumer
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.conftest import Broker
 from tests.fakes.cluster import Cluster
-from tests.integration.caller import Caller
 from tests.integration.clusters import Played, played
-from tests.integration.consumers import consumer_on
-from tests.integration.kinds import kind_of
 from tests.integration.scene import ABSENT, BY_KEY, Scene, refused, unique
 from zeebe_amqp.errors import Code, Outcome, Source
 
@@ -27,13 +24,6 @@ def cluster(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("cluster")
     with played(folder / "consumer", rabbitmq.url, Cluster(journal=folder / "journal")) as running:
         yield running
-
-
-@pytest.fixture
-async def own_scene(cluster: Played) -> AsyncIterator[Scene]:
-    """A process on that cluster."""
-    async with cluster.scene() as scene:
-        yield scene
 
 
 @contextmanager
@@ -55,11 +45,11 @@ def paused(played: Played) -> Iterator[None]:
 # --- 5: overload ---
 
 
-async def test_overload_is_not_executed_and_may_be_tried_again(own_scene: Scene, cluster: Played) -> None:
-    await own_scene.worked()
-    create = {"bpmnProcessId": own_scene.process}
+async def test_overload_is_not_executed_and_may_be_tried_again(broker_scene: Scene, cluster: Played) -> None:
+    await broker_scene.worked()
+    create = {"bpmnProcessId": broker_scene.process}
     with one_request_at_a_time(cluster, 1.0):
-        replies = await asyncio.gather(*(own_scene.caller.call("create-instance", create) for _ in range(40)))
+        replies = await asyncio.gather(*(broker_scene.caller.call("create-instance", create) for _ in range(40)))
     errors = [reply.error for reply in replies if reply.error is not None]
     refused = [error for error in errors if error.code is Code.RESOURCE_EXHAUSTED]
     assert refused
@@ -70,20 +60,22 @@ async def test_overload_is_not_executed_and_may_be_tried_again(own_scene: Scene,
     late = [error for error in errors if error not in refused]
     assert all(error.outcome is Outcome.UNKNOWN for error in late)
     created = {reply.data["processInstanceKey"] for reply in replies if reply.error is None}
-    jobs = await own_scene.caller.result("activate-jobs", {"jobType": own_scene.job_type, "maxJobsToActivate": 40})
+    jobs = await broker_scene.caller.result(
+        "activate-jobs", {"jobType": broker_scene.job_type, "maxJobsToActivate": 40}
+    )
     found = {job["processInstanceKey"] for job in jobs}
     assert created <= found
     assert len(found) <= len(created) + len(late)  # and so what was refused was not executed
 
 
-async def test_a_paused_partition_is_not_executed_and_may_be_tried_again(own_scene: Scene, cluster: Played) -> None:
-    await own_scene.worked()
-    create = {"bpmnProcessId": own_scene.process}
+async def test_a_paused_partition_is_not_executed_and_may_be_tried_again(broker_scene: Scene, cluster: Played) -> None:
+    await broker_scene.worked()
+    create = {"bpmnProcessId": broker_scene.process}
     with paused(cluster):
         reply, topology, jobs = await asyncio.gather(
-            own_scene.caller.call("create-instance", create),
-            own_scene.caller.result("topology"),
-            own_scene.caller.result("activate-jobs", {"jobType": own_scene.job_type, "maxJobsToActivate": 1}),
+            broker_scene.caller.call("create-instance", create),
+            broker_scene.caller.result("topology"),
+            broker_scene.caller.result("activate-jobs", {"jobType": broker_scene.job_type, "maxJobsToActivate": 1}),
         )
     error = refused(reply)
     assert "Processing paused for partition '1'" in error.message
@@ -95,8 +87,8 @@ async def test_a_paused_partition_is_not_executed_and_may_be_tried_again(own_sce
         {"attempts": 5},
     )
     assert (topology["partitionsCount"], jobs) == (1, [])
-    instance = await own_scene.instance()
-    assert [job["processInstanceKey"] for job in await own_scene.jobs(5)] == [instance]
+    instance = await broker_scene.instance()
+    assert [job["processInstanceKey"] for job in await broker_scene.jobs(5)] == [instance]
 
 
 # --- 12: what the engine takes under any load ---
@@ -105,11 +97,11 @@ EXEMPT = {"cancel-instance", "complete-job", "fail-job"}
 LIMITED = set(BY_KEY) - EXEMPT
 
 
-async def test_what_relieves_the_engine_is_never_held_back(own_scene: Scene, cluster: Played) -> None:
+async def test_what_relieves_the_engine_is_never_held_back(broker_scene: Scene, cluster: Played) -> None:
     """How often a command was tried stands in its rejection, so all of these are about what is not there."""
     absent = [(name, {field: ABSENT, **more}) for name, (field, more) in BY_KEY.items()] * 10
     with one_request_at_a_time(cluster, 0.1):
-        replies = await asyncio.gather(*(own_scene.caller.call(name, data) for name, data in absent))
+        replies = await asyncio.gather(*(broker_scene.caller.call(name, data) for name, data in absent))
     held_back = {reply.operation for reply in replies if "attempts" in (refused(reply).details or {})}
     assert held_back
     assert held_back <= LIMITED
@@ -119,37 +111,21 @@ async def test_what_relieves_the_engine_is_never_held_back(own_scene: Scene, clu
 # --- 8 once more: an engine that does not answer at all ---
 
 
-@pytest.fixture(scope="module")
-def engine_consumer(
-    rabbitmq: Broker, own_zeebe: ZeebeInMemory, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Consumer]:
-    """A consumer of a real engine, in memory; it is never restarted."""
-    with consumer_on(tmp_path_factory.mktemp("engine-consumer"), rabbitmq.url, own_zeebe.address) as running:
-        yield running
-
-
-@pytest.fixture
-async def engine_scene(rabbitmq: Broker, own_zeebe: ZeebeInMemory, engine_consumer: Consumer) -> AsyncIterator[Scene]:
-    """A process on that engine."""
-    async with Caller(rabbitmq.url, *engine_consumer.queues) as connected:
-        yield Scene(connected, kind_of(own_zeebe.address))
-
-
-async def test_a_frozen_engine_leaves_the_outcome_open(engine_scene: Scene, own_zeebe: ZeebeInMemory) -> None:
-    await engine_scene.worked()
+async def test_a_frozen_engine_leaves_the_outcome_open(own_scene: Scene, own_zeebe: ZeebeInMemory) -> None:
+    await own_scene.worked()
     message = {"messageName": unique("m"), "messageId": unique("i"), "timeToLive": "1m"}
     assert own_zeebe.process is not None
     own_zeebe.process.pause()
     headers = {"deadline": round((time.time() + 2) * 1000)}
     replies = await asyncio.gather(
-        engine_scene.caller.call("create-instance", {"bpmnProcessId": engine_scene.process}, headers=headers),
-        engine_scene.caller.call("publish-message", message, headers=headers),
+        own_scene.caller.call("create-instance", {"bpmnProcessId": own_scene.process}, headers=headers),
+        own_scene.caller.call("publish-message", message, headers=headers),
     )
     own_zeebe.process.resume()
     for reply, idempotent in zip(replies, (False, True), strict=True):
         error = refused(reply)
         assert (error.code, error.outcome, error.retryable) == (Code.DEADLINE_EXCEEDED, Outcome.UNKNOWN, idempotent)
-    assert await engine_scene.instance()
+    assert await own_scene.instance()
 
 
 # --- 15: an engine that comes back ---
@@ -176,24 +152,24 @@ async def refused_by_nobody(scene: Scene, consumer: Consumer) -> None:
     assert "127.0.0.1" not in error.message
 
 
-async def test_brokers_that_were_away_are_served_again_with_what_they_had(own_scene: Scene, cluster: Played) -> None:
-    await own_scene.worked()
-    instance = await own_scene.instance()
+async def test_brokers_that_were_away_are_served_again_with_what_they_had(broker_scene: Scene, cluster: Played) -> None:
+    await broker_scene.worked()
+    instance = await broker_scene.instance()
     await asyncio.to_thread(cluster.server.stop)
-    await refused_by_nobody(own_scene, cluster.consumer)
+    await refused_by_nobody(broker_scene, cluster.consumer)
     cluster.restart()
     await asyncio.to_thread(cluster.server.start)
-    assert [job["processInstanceKey"] for job in await own_scene.jobs()] == [instance]
+    assert [job["processInstanceKey"] for job in await broker_scene.jobs()] == [instance]
     await until(lambda: cluster.consumer.get("/readyz")[0] == 200)
 
 
 async def test_an_engine_that_was_away_is_served_again_without_restarting_the_consumer(
-    engine_scene: Scene, own_zeebe: ZeebeInMemory, engine_consumer: Consumer
+    own_scene: Scene, own_zeebe: ZeebeInMemory, own_consumer: Consumer
 ) -> None:
     await asyncio.to_thread(own_zeebe.stop)
-    await refused_by_nobody(engine_scene, engine_consumer)
+    await refused_by_nobody(own_scene, own_consumer)
     await asyncio.to_thread(own_zeebe.start)
-    await until(lambda: engine_consumer.get("/readyz")[0] == 200)
-    await engine_scene.worked()  # it has forgotten what it had
-    instance = await engine_scene.instance()
-    assert [job["processInstanceKey"] for job in await engine_scene.jobs()] == [instance]
+    await until(lambda: own_consumer.get("/readyz")[0] == 200)
+    await own_scene.worked()  # it has forgotten what it had
+    instance = await own_scene.instance()
+    assert [job["processInstanceKey"] for job in await own_scene.jobs()] == [instance]

@@ -122,6 +122,12 @@ async def test_a_reply_queue_that_refuses_does_not_hold_up_the_end(stage: Stage,
     assert await asyncio.to_thread(stage.consumer.stop) == 0
 
 
+async def assert_served(caller: Caller) -> None:
+    """A hundred ordinary commands are answered."""
+    replies = await asyncio.gather(*(caller.request(create(id=number)) for number in range(100)))
+    assert all(Reply.decode(reply.body).ok for reply in replies)
+
+
 def crowded(reply: Reply) -> Error:
     """The error of what was refused because too much waits already."""
     error = reply.error
@@ -152,8 +158,7 @@ async def test_what_waits_on_purpose_takes_half_of_the_places_of_commands(
     for call in calls:
         if call.done():
             crowded(call.result())
-    replies = await asyncio.gather(*(caller.request(create(id=number)) for number in range(100)))
-    assert all(Reply.decode(reply.body).ok for reply in replies)
+    await assert_served(caller)
     hold.open()
     assert sum(reply.ok for reply in await asyncio.gather(*calls)) == CONCURRENCY // 2
     assert (await caller.call(operation, data)).ok, "there is room again"
@@ -186,8 +191,7 @@ async def test_what_waits_is_not_refused_when_it_is_delivered_again(
         await hold.reached(CONCURRENCY // 2)
         await asyncio.to_thread(cut_off, own_rabbitmq)
         await eventually(lambda: stage.connections() >= 4, "both connections opened again")
-        replies = await asyncio.gather(*(caller.request(create(id=number)) for number in range(100)))
-        assert all(Reply.decode(reply.body).ok for reply in replies)
+        await assert_served(caller)
         hold.open()
         assert [reply.ok for reply in await asyncio.gather(*calls)] == [True] * len(calls)
         assert stage.gateway.count(rpc) == len(calls)
@@ -202,8 +206,7 @@ async def test_one_request_id_sent_often_while_it_runs_holds_up_nobody(stage: St
     for call in calls:
         if call.done():
             crowded(call.result())
-    replies = await asyncio.gather(*(caller.request(create(id=number)) for number in range(100)))
-    assert all(Reply.decode(reply.body).ok for reply in replies)
+    await assert_served(caller)
     hold.open()
     assert sum(reply.ok for reply in await asyncio.gather(*calls)) == 5
     assert stage.gateway.count("ModifyProcessInstance") == 1
