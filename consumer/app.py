@@ -119,7 +119,7 @@ class Service:
             limit=limit,
             forget_retry=self._settings.forget_retry,
             refusal=self._refusal,
-            reachable=self.zeebe.circuit.closed,
+            circuit=self.zeebe.circuit,
             refused=self._refused,
             acknowledged=self._redeliveries.acknowledged,
             count=self._telemetry.count,

@@ -97,11 +97,11 @@ class Delivery:
         """Tells whether the channel that delivered it is open; holds nothing of the message."""
         return lambda: True
 
-    async def ack(self) -> bool:
+    def ack(self) -> bool:
         """Tell the broker that the message is done; false when the channel is gone."""
         raise NotImplementedError
 
-    async def requeue(self) -> None:
+    def requeue(self) -> None:
         """Put the message back into its queue, without blame."""
         raise NotImplementedError
 

@@ -55,10 +55,16 @@ class ConcurrencyLimiter:
         self._inside = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    def try_acquire(self) -> bool:
+        """Take a slot if there is one for us now; every one needs a `release`."""
+        if self._waiting or self._inside >= self._limit.value:
+            return False
+        self._inside += 1
+        return True
+
     async def acquire(self) -> None:
         """Wait for a slot; every one needs a `release`."""
-        if not self._waiting and self._inside < self._limit.value:
-            self._inside += 1
+        if self.try_acquire():
             return
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(place)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from zeebe_amqp import envelope
@@ -32,7 +31,8 @@ class Message:
     message_id: str | None = None
     user_id: str | None = None
     app_id: str | None = None
-    timestamp: datetime | None = None
+    timestamp: int | None = None
+    """When the caller sent it, seconds since 1970, as far as that is to be believed."""
     priority: int | None = None
     delivery_mode: int | None = None
     headers: Mapping[str, Any] = field(default_factory=dict)

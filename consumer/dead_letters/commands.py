@@ -234,7 +234,7 @@ async def _would_drop(_: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
 
 
 async def _drop(dead: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
-    await dead.drop(letter)
+    dead.drop(letter)
     return {**row(letter), "result": "dropped"}
 
 

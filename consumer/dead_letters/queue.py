@@ -9,18 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, cast
-
-from aio_pika.abc import AbstractConnection
-from aiormq import Channel as RawChannel
-from aiormq.abc import DeliveredMessage
-from aiormq.exceptions import (
-    ChannelAccessRefused,
-    ChannelNotFoundEntity,
-    DeliveryError,
-    PublishError,
-)
-from pamqp.commands import Basic
+from datetime import UTC, datetime
+from typing import Any
 
 from consumer.config import Amqp
 from consumer.dead_letters.letter import DeadLetter
@@ -40,8 +30,10 @@ from zeebe_amqp.amqp.connection import (
     tls_context,
     translated_errors,
 )
-from zeebe_amqp.amqp.headers import MAX_NAME, Properties, encoded_size
-from zeebe_amqp.amqp.tolerance import PROTOCOL_NAMES, malformed_properties, tolerate
+from zeebe_amqp.amqp.hot import ChannelEnded, HotChannel, Incoming, Nacked, Returned
+from zeebe_amqp.amqp.properties import NAMES, NO_HEADERS, Properties
+from zeebe_amqp.amqp.table import MAX_NAME, encoded_size
+from zeebe_amqp.amqp.tap import TappedConnection
 
 __all__ = ["MAX_RETURNS", "DeadLetters", "NotSent", "opened"]
 
@@ -49,6 +41,8 @@ MAX_RETURNS = 10
 """How often a letter goes back to its queue before it is put anew; half of what brokers allow."""
 
 _MISSING = "the service declares it when it starts: is AMQP_URL the right broker and virtual host?"
+_NOT_FOUND, _NOT_ALLOWED = 404, 403
+"""The broker's reasons for closing a channel."""
 _KEPT = f"what was not reported as done is still in {wire.DEAD_LETTER!r}: try again"
 
 
@@ -59,7 +53,7 @@ class NotSent(Exception):
 class DeadLetters:
     """The dead-letter queue through one channel; made by `opened`."""
 
-    def __init__(self, channel: RawChannel, name: str | None, logins: Collection[str]) -> None:
+    def __init__(self, channel: HotChannel, name: str | None, logins: Collection[str]) -> None:
         self._channel = channel
         self._name = name
         self._logins = logins
@@ -78,7 +72,7 @@ class DeadLetters:
         """
         room = limit
         while room > 0 and (message := await self._take()) is not None:
-            behind = int(message.message_count or 0)
+            _, _, behind = message.address
             self.total = self.total or behind + 1
             room = min(room - 1, behind)
             letter = _letter(message)
@@ -87,10 +81,9 @@ class DeadLetters:
                 self._worn[letter.tag] = letter
             yield letter
 
-    async def _take(self) -> DeliveredMessage | None:
+    async def _take(self) -> Incoming | None:
         async with _explained(RPC_TIMEOUT):
-            message = await self._channel.basic_get(wire.DEAD_LETTER)
-        return message if isinstance(message.delivery, Basic.GetOk) else None
+            return await self._channel.get(wire.DEAD_LETTER)
 
     async def send(self, letter: DeadLetter, queue: str, headers: Mapping[str, Any]) -> None:
         """Publish a held letter to `queue` with these headers and, once the broker has it, take it out of its own.
@@ -99,12 +92,12 @@ class DeadLetters:
             NotSent: there is no such queue, it takes no more, or the letter cannot be written; it stays.
         """
         await self._publish(letter, queue, headers)
-        await self.drop(letter)
+        self.drop(letter)
 
-    async def drop(self, letter: DeadLetter) -> None:
+    def drop(self, letter: DeadLetter) -> None:
         """Take a held letter out of its queue for good."""
-        async with _explained(RPC_TIMEOUT):
-            await self._channel.basic_ack(letter.tag)
+        if not self._channel.ack(letter.tag):
+            raise BrokerError(f"{self._channel.ended}; {_KEPT}")
         self._held.discard(letter.tag)
         self._worn.pop(letter.tag, None)
 
@@ -116,8 +109,7 @@ class DeadLetters:
             except NotSent:  # then it goes back as it is
                 continue
         if self._held:
-            async with _explained(RPC_TIMEOUT):
-                await self._channel.basic_nack(0, multiple=True, requeue=True)
+            self._channel.nack(0, multiple=True)
             self._held.clear()
 
     async def _publish(self, letter: DeadLetter, queue: str, headers: Mapping[str, Any]) -> None:
@@ -125,19 +117,20 @@ class DeadLetters:
         try:
             async with _explained(CONFIRM_TIMEOUT):
                 # One at a time: the broker's returns are matched by the message id, and letters keep theirs.
-                await self._channel.basic_publish(letter.body, routing_key=queue, properties=written, mandatory=True)
-        except PublishError as error:
+                await self._channel.publish("", queue, written, letter.body, mandatory=True)
+        except Returned as error:
             raise NotSent(f"queue {queue!r} is not there; declare it, or name another with --queue") from error
-        except DeliveryError as error:
+        except Nacked as error:
             raise NotSent(f"queue {queue!r} takes no more (the broker refused it); try again later") from error
 
-    def _written(self, letter: DeadLetter, headers: Mapping[str, Any]) -> Basic.Properties:
+    def _written(self, letter: DeadLetter, headers: Mapping[str, Any]) -> Properties:
         for name, value in headers.items():
             if encoded_size(name, value) is None:
                 raise NotSent(f"its header {name[:MAX_NAME]!r} cannot be written again as it was; drop it")
-        kept = {**letter.properties, "delivery_mode": 2, "message_type": letter.properties.get("type")}
-        for gone in ("type", "user_id"):  # only its owner may send a user_id
-            kept.pop(gone, None)
+        kept = {**letter.properties, "delivery_mode": 2}
+        kept.pop("user_id", None)  # only its owner may send it
+        if "timestamp" in kept:
+            kept["timestamp"] = int(kept["timestamp"].timestamp())
         sender = letter.sender(self._logins)
         if sender is None or self._name is None:
             return Properties(**kept, headers=dict(headers))
@@ -145,16 +138,18 @@ class DeadLetters:
         return Properties(**kept, user_id=self._name, headers={**headers, wire.ORIGINAL_USER_ID: sender})
 
 
-def _letter(message: DeliveredMessage) -> DeadLetter:
-    found = message.header.properties
-    values = {PROTOCOL_NAMES.get(name, name): getattr(found, name) for name in Basic.Properties.attributes()}
+def _letter(message: Incoming) -> DeadLetter:
+    found, (_, routing_key, _) = message.properties, message.address
+    values = {name: getattr(found, name) for name in NAMES if name != "headers"}
+    if found.timestamp is not None:
+        values["timestamp"] = datetime.fromtimestamp(found.timestamp, UTC)
     return DeadLetter(
         body=message.body,
-        headers=values.pop("headers") or {},
+        headers=dict(found.headers or NO_HEADERS),
         properties={name: value for name, value in values.items() if value not in (None, "")},
-        routing_key=message.routing_key or "",
-        tag=int(message.delivery_tag or 0),
-        malformed_properties=malformed_properties(message.header),
+        routing_key=routing_key,
+        tag=message.tag,
+        malformed_properties=found.malformed,
     )
 
 
@@ -165,18 +160,17 @@ async def opened(amqp: Amqp) -> AsyncIterator[DeadLetters]:
     Raises:
         BrokerError: no host answered, the connection was lost, or the queue is missing or may not be used.
     """
-    tolerate()
     connection, name = await _connected(amqp)
     try:
-        channel = connection.channel(publisher_confirms=True, on_return_raises=True)
+        channel = connection.channel(publisher_confirms=True)
         async with _explained(RPC_TIMEOUT):
             await channel.initialize()
-            raw = cast("RawChannel", await channel.get_underlay_channel())
-        letters = DeadLetters(raw, name, logins(amqp.urls))
+            hot = await connection.hot(channel)
+        letters = DeadLetters(hot, name, logins(amqp.urls))
         try:
             yield letters
         finally:
-            if not raw.is_closed:
+            if hot.ended is None:
                 await letters.requeue()
                 # Its answer says that the broker has put everything back.
                 async with _explained(RPC_TIMEOUT):
@@ -185,8 +179,8 @@ async def opened(amqp: Amqp) -> AsyncIterator[DeadLetters]:
         await close(connection)
 
 
-async def _connected(amqp: Amqp) -> tuple[AbstractConnection, str | None]:
-    async def attempt(url: str) -> tuple[AbstractConnection, str | None]:
+async def _connected(amqp: Amqp) -> tuple[TappedConnection, str | None]:
+    async def attempt(url: str) -> tuple[TappedConnection, str | None]:
         tls = tls_context(amqp.ca, amqp.cert, amqp.key)
         return await connect(url, "zeebe-amqp dead letters", tls), login(url)
 
@@ -200,18 +194,22 @@ async def _connected(amqp: Amqp) -> tuple[AbstractConnection, str | None]:
 
 @asynccontextmanager
 async def _explained(seconds: float) -> AsyncIterator[None]:
-    """Give a call to the broker some time, and say in words why it failed; a refused message passes as it is."""
+    """Give a call to the broker some time, and say in words why it failed."""
     try:
         with translated_errors():
             async with asyncio.timeout(seconds):
                 yield
-    except DeliveryError:
-        raise
-    except ChannelNotFoundEntity as error:
-        raise BrokerError(f"queue {wire.DEAD_LETTER!r} is missing; {_MISSING}") from error
-    except ChannelAccessRefused as error:
-        raise BrokerError(f"{error}; the user of AMQP_URL must be allowed to do that") from error
+    except ChannelEnded as error:
+        raise BrokerError(_explanation(error)) from error
     except TimeoutError as error:
         raise BrokerError(f"no answer within {seconds:g} s (an alarm of the broker?); {_KEPT}") from error
     except CONNECTION_ERRORS as error:
         raise BrokerError(f"{str(error) or type(error).__name__}; {_KEPT}") from error
+
+
+def _explanation(error: ChannelEnded) -> str:
+    if error.code == _NOT_FOUND:
+        return f"queue {wire.DEAD_LETTER!r} is missing; {_MISSING}"
+    if error.code == _NOT_ALLOWED:
+        return f"{error}; the user of AMQP_URL must be allowed to do that"
+    return f"{error}; {_KEPT}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
+from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.clock import Clock
 from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
@@ -65,8 +66,12 @@ class ReplyPublisher(Protocol):
             PublishFailed: not confirmed.
         """
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether something can be published now: connected, and not blocked by an alarm."""
+
     async def ready(self) -> None:
-        """Wait until something can be published: connected, and not blocked by an alarm."""
+        """Wait until something can be published."""
 
 
 class QueueWorker:
@@ -81,7 +86,7 @@ class QueueWorker:
         limit: how many may run. Commands that are exempt from it have slots of their own, `limit.most` of them.
         forget_retry: seconds for which a request that nobody waits for is tried again.
         refusal: why no reply may go where a message asks for it; None when it may.
-        reachable: waits until there is a gateway; what nobody waits for is not run before.
+        circuit: open while there is no gateway; what nobody waits for is not run before it closes.
         refused: who may wait for a reply queue that refuses.
         acknowledged: is told of each delivery whose ack was handed to an open channel.
         count: counts dead letters and replies that were not confirmed.
@@ -96,7 +101,7 @@ class QueueWorker:
         limit: AimdLimit,
         forget_retry: float,
         refusal: Callable[[Message], str | None],
-        reachable: Callable[[], Awaitable[None]],
+        circuit: CircuitBreaker,
         refused: RefusedReplies,
         acknowledged: Callable[[Delivery], None] = lambda _: None,
         count: Count = lambda _, **__: None,
@@ -107,7 +112,7 @@ class QueueWorker:
         self._limiter, self._exempt = ConcurrencyLimiter(limit), ConcurrencyLimiter(AimdLimit(limit.most))
         self._forget_retry = forget_retry
         self._refusal = refusal
-        self._reachable = reachable
+        self._circuit = circuit
         self._refused = refused
         self._acknowledged = acknowledged
         self._count = count
@@ -133,7 +138,7 @@ class QueueWorker:
             if delivery.large:
                 await delivery.decode()
             if not await self._process(delivery):
-                await delivery.requeue()
+                delivery.requeue()
         except Requeue as reason:
             log.info("given back: %s", reason)
             await self._requeue(delivery)
@@ -165,10 +170,11 @@ class QueueWorker:
             return None
         command = delivery.command
         slot = self._exempt if command is not None and command.exempt_from_limit else self._limiter
-        with delivery.waiting():
-            if not await self._is_sensible(delivery, started):
-                return None
-            await slot.acquire()
+        if not (self._is_sensible(delivery) and slot.try_acquire()):
+            with delivery.waiting():
+                if not await self._becomes_sensible(delivery, started):
+                    return None
+                await slot.acquire()
         try:
             if self._stopping or not delivery.alive:
                 return None
@@ -178,15 +184,19 @@ class QueueWorker:
             delivery.slot = None
             slot.release()
 
-    async def _is_sensible(self, delivery: Delivery, started: float) -> bool:
+    def _is_sensible(self, delivery: Delivery) -> bool:
+        """Whether running it makes sense now."""
+        # An alarm at the broker lets no reply out, so nothing should start that needs one.
+        return self._replies.is_ready and not (self._circuit.is_open and not delivery.answerable)
+
+    async def _becomes_sensible(self, delivery: Delivery, started: float) -> bool:
         """Wait until running it makes sense; false when that took too long to keep it here."""
         if not delivery.answerable:
             try:
                 async with self._clock.timeout(started + MAX_WAIT - self._clock.monotonic()):
-                    await self._reachable()
+                    await self._circuit.closed()
             except TimeoutError:
                 return False
-        # An alarm at the broker lets no reply out, so nothing should start that needs one.
         await self._replies.ready()
         return True
 
@@ -198,7 +208,7 @@ class QueueWorker:
     async def _requeue(self, delivery: Delivery) -> None:
         # It comes again at once. The pause keeps it from spinning; the broker's delivery limit ends what breaks us.
         await self._rest(delivery, 1)
-        await delivery.requeue()
+        delivery.requeue()
 
     def _settlement(self, delivery: Delivery, reply: Reply, waited: float) -> Settlement:
         command = delivery.command
@@ -256,7 +266,7 @@ class QueueWorker:
                     return False
         self._count("reply.failures", reason="refused")
         self._refused.dropped(queue, str(reason))
-        await self._acknowledge(delivery)
+        self._acknowledge(delivery)
         return True
 
     async def _finish(self, delivery: Delivery, settlement: Settlement, reply: Reply) -> bool:
@@ -264,23 +274,21 @@ class QueueWorker:
 
         False when the channel is gone: the broker delivers it again; the answer is remembered and goes out then.
         """
-        await self._replies.ready()
+        if not self._replies.is_ready:
+            await self._replies.ready()
         if not delivery.alive:
             return False
-        await self._publish(delivery, settlement, reply)
-        await self._acknowledge(delivery)
-        return True
-
-    async def _acknowledge(self, delivery: Delivery) -> None:
-        if await delivery.ack():
-            self._acknowledged(delivery)
-
-    async def _publish(self, delivery: Delivery, settlement: Settlement, reply: Reply) -> None:
         if settlement is Settlement.REPLY:
             await self._replies.reply(delivery, reply)
         elif settlement is Settlement.DEAD:
             await self._replies.dead_letter(delivery.message, reply)
             self._count("dead_lettered", queue=delivery.message.queue)
+        self._acknowledge(delivery)
+        return True
+
+    def _acknowledge(self, delivery: Delivery) -> None:
+        if delivery.ack():
+            self._acknowledged(delivery)
 
     async def stop(self, grace: float) -> bool:
         """Give back what has not started, let the rest finish.
@@ -307,4 +315,4 @@ async def _end(tasks: dict[asyncio.Task[None], Delivery]) -> None:
     if tasks:
         await asyncio.wait(tasks)
     for delivery in tasks.values():
-        await delivery.requeue()
+        delivery.requeue()

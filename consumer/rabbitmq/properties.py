@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from aiormq.abc import DeliveredMessage
-from pamqp.commands import Basic
-
 from consumer.core.message import Message, Reply
 from consumer.core.sender import of_broker, validated
 from zeebe_amqp import __version__, wire
-from zeebe_amqp.amqp.headers import Properties, encoded_size
-from zeebe_amqp.amqp.tolerance import malformed_properties
+from zeebe_amqp.amqp.hot import Incoming
+from zeebe_amqp.amqp.properties import NO_HEADERS, Properties, fresh_id
+from zeebe_amqp.amqp.table import encoded_size
 
 APP_ID = f"zeebe-amqp-consumer/{__version__}"
 
@@ -29,38 +26,38 @@ _MAX_HEADERS = 64 * 1024
 """Bytes of all headers of a dead letter: they must fit into one frame of at least 128 KiB."""
 
 
-def message(delivered: DeliveredMessage, queue: str, own: Collection[str] = ()) -> Message:
+def message(incoming: Incoming, queue: str, own: Collection[str] = ()) -> Message:
     """A delivered message as plain Python; `own` are the names under which we log in ourselves."""
-    properties = delivered.header.properties
+    properties = incoming.properties
+    headers = properties.headers or NO_HEADERS
     return Message(
-        body=delivered.body,
+        body=incoming.body,
         queue=queue,
-        type=properties.message_type,
+        type=properties.type,
         content_type=properties.content_type,
         content_encoding=properties.content_encoding,
         reply_to=properties.reply_to or None,
         correlation_id=properties.correlation_id,
         message_id=properties.message_id,
-        user_id=validated(properties.user_id, properties.headers or {}, own),
+        user_id=validated(properties.user_id, headers, own),
         app_id=properties.app_id,
         timestamp=properties.timestamp,
         priority=properties.priority,
         delivery_mode=properties.delivery_mode,
-        headers=properties.headers or {},
-        redelivered=delivered.redelivered is True,
-        malformed_properties=malformed_properties(delivered.header),
+        headers=headers,
+        redelivered=incoming.redelivered,
+        malformed_properties=properties.malformed,
     )
 
 
-def reply_properties(request: Message, reply: Reply, trace: Mapping[str, str]) -> Basic.Properties:
+def reply_properties(request: Message, reply: Reply, trace: Mapping[str, str]) -> Properties:
     """The properties of a reply, as the contract's section 3 lists them; `trace` are the trace context's headers."""
     return Properties(
         content_type=wire.CONTENT_TYPE,
         correlation_id=request.correlation_id or request.message_id,
-        # The broker's returns are matched by message id, so no two attempts may share one.
-        message_id=str(uuid.uuid4()),
-        message_type=reply.type,
-        timestamp=datetime.now(UTC),
+        message_id=fresh_id(),
+        type=reply.type,
+        timestamp=int(time.time()),
         app_id=APP_ID,
         delivery_mode=request.delivery_mode if request.delivery_mode in _DELIVERY_MODES else None,
         priority=request.priority,
@@ -104,7 +101,7 @@ def _remaining(request: Message) -> str | None:
     return str(int(min(max((deadline - time.time()) * 1000, 1000), _DAY_MS)))
 
 
-def dead_letter_properties(request: Message, reply: Reply) -> Basic.Properties:
+def dead_letter_properties(request: Message, reply: Reply) -> Properties:
     """The request's own properties, so that it can be sent again, and in headers why it is dead.
 
     Without `expiration`, which would delete it there; `user_id`, which only its owner may send, as a header.
@@ -114,9 +111,9 @@ def dead_letter_properties(request: Message, reply: Reply) -> Basic.Properties:
         content_encoding=request.content_encoding,
         correlation_id=request.correlation_id,
         reply_to=request.reply_to,
-        # A fresh id per publish matches the broker's returns; the request's own identity is kept as a header.
-        message_id=str(uuid.uuid4()),
-        message_type=request.type,
+        # The request's own identity is kept as a header.
+        message_id=fresh_id(),
+        type=request.type,
         timestamp=request.timestamp,
         app_id=request.app_id,
         delivery_mode=2,

@@ -4,36 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import cast
-
-from aiormq import Channel as RawChannel
-from aiormq.exceptions import DeliveryError, PublishError
-from pamqp.commands import Basic
+from dataclasses import dataclass
+from typing import Final
 
 from consumer.config import Amqp
 from consumer.pipeline.worker import PublishFailed, Refused
 from consumer.rabbitmq.connection import initialize, reconnecting
 from consumer.rabbitmq.topology import declare_dead_letters
-from zeebe_amqp.amqp.alarm import Alarm, AlarmedConnection
-from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, CONNECTION_ERRORS, translated_errors
+from zeebe_amqp.amqp.alarm import Alarm
+from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT
+from zeebe_amqp.amqp.hot import HotChannel, Nacked, Returned
+from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.amqp.reconnecting import OnLost
+from zeebe_amqp.amqp.tap import TappedConnection
 
 __all__ = ["Publisher", "Unroutable"]
 
 log = logging.getLogger(__name__)
 
-
-STUCK = 5.0
+STUCK: Final = 5.0
 """Seconds after which a message counts as refused when the broker has answered for later ones."""
 
-PROBE = "zeebe-amqp.probe"
+LOOKS: Final = 5
+"""How often what is not confirmed is looked at within that time."""
+
+PROBE: Final = "zeebe-amqp.probe"
 """A routing key of the default exchange that leads nowhere: the broker answers for such a message at once."""
 
 
 class Unroutable(Exception):
     """The broker returned the message: no queue is there for it."""
+
+
+@dataclass(slots=True)
+class _Unconfirmed:
+    """A publish without an answer."""
+
+    tag: int
+    patient: bool
+    looks: int = 0
 
 
 class Publisher:
@@ -49,13 +58,16 @@ class Publisher:
         self._amqp = amqp
         self._confirm_timeout = confirm_timeout
         self._stuck = min(stuck, confirm_timeout)
-        self._written = self._answered = 0
-        self._probe: asyncio.Task[None] | None = None
         self._connection = reconnecting(amqp, "zeebe-amqp publish", self._opened)
-        self._channel: RawChannel | None = None
+        self._channel: HotChannel | None = None
         self._alarm = Alarm()
         self._on_lost: OnLost = lambda _: None
         self._open = asyncio.Event()
+        self._unconfirmed: dict[asyncio.Future[None], _Unconfirmed] = {}
+        self._answered = 0
+        """The last tag of the channel that the broker answered for."""
+        self._looking: asyncio.TimerHandle | None = None
+        self._probe: asyncio.Task[None] | None = None
 
     @property
     def blocked(self) -> bool:
@@ -77,25 +89,31 @@ class Publisher:
         """Open the connection anew, and with it declare what it needs."""
         self._on_lost(reason)
 
-    async def _opened(self, connection: AlarmedConnection, on_lost: OnLost) -> None:
+    async def _opened(self, connection: TappedConnection, on_lost: OnLost) -> None:
         await declare_dead_letters(connection, self._amqp)
-        channel = connection.channel(publisher_confirms=True, on_return_raises=True)
+        channel = connection.channel(publisher_confirms=True)
         await initialize(channel)
-        raw = cast("RawChannel", await channel.get_underlay_channel())
-        channel.close_callbacks.add(lambda _, error=None: self._closed(raw, on_lost, error))
-        self._channel, self._alarm, self._on_lost = raw, connection.alarm, on_lost
+        hot = await connection.hot(channel)
+        channel.close_callbacks.add(lambda _, error=None: self._closed(hot, on_lost, error))
+        self._channel, self._alarm, self._on_lost = hot, connection.alarm, on_lost
+        self._answered = 0
         self._open.set()
 
-    def _closed(self, channel: RawChannel, on_lost: OnLost, error: BaseException | None) -> None:
+    def _closed(self, channel: HotChannel, on_lost: OnLost, error: BaseException | None) -> None:
         if self._channel is channel:
             self._channel = None
             self._open.clear()
             self._alarm.end()
         on_lost(f"the publishing channel closed: {error}")
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether something can be published now: connected, and not blocked by an alarm of the broker."""
+        return self._channel is not None and not self._alarm.is_on
+
     async def ready(self) -> None:
-        """Wait until something can be published: connected, and not blocked by an alarm of the broker."""
-        while self._channel is None or self.blocked:
+        """Wait until something can be published."""
+        while not self.is_ready:
             # When the connection is lost during an alarm, that ends with it.
             await self._alarm.over()
             await self._open.wait()
@@ -103,7 +121,7 @@ class Publisher:
     async def publish(
         self,
         body: bytes,
-        properties: Basic.Properties,
+        properties: Properties,
         *,
         exchange: str,
         routing_key: str,
@@ -128,72 +146,63 @@ class Publisher:
         channel = self._channel
         if channel is None:
             raise PublishFailed("not connected")
-        self._written = number = self._written + 1
+        if not channel.is_writable:
+            await channel.writable()  # or the connection ends: a peer that reads nothing is noticed
         try:
-            with translated_errors():
-                async with self._timeout(number, patient):
-                    await channel.basic_publish(
-                        body,
-                        exchange=exchange,
-                        routing_key=routing_key,
-                        properties=properties,
-                        mandatory=mandatory,
-                        wait=False,
-                    )
-        except (PublishError, DeliveryError) as error:
-            self._has_answered(number)
-            raise _answer(error) from error
-        except CONNECTION_ERRORS as error:
-            raise self._failure(error, number, patient) from error
-        self._has_answered(number)
-
-    def _has_answered(self, number: int) -> None:
-        self._answered = max(self._answered, number)
-
-    def _failure(self, error: BaseException, number: int, patient: bool) -> PublishFailed:
-        """What it means that the broker did not answer for the message of that number."""
-        if not isinstance(error, TimeoutError):
-            return PublishFailed(f"{type(error).__name__}: {error}")
-        if not patient and number < self._answered:
-            return Refused(f"nothing is confirmed for {self._stuck:g} s, while later messages are", stuck=True)
-        return PublishFailed(f"nothing is confirmed for {self._confirm_timeout:g} s")
-
-    @asynccontextmanager
-    async def _timeout(self, number: int, patient: bool) -> AsyncIterator[None]:
-        """Raise TimeoutError for a confirm that is late, not counting an alarm: what was written is taken after it."""
-        loop = asyncio.get_running_loop()
-        looks = 0
-
-        def look() -> None:
-            nonlocal looks
-            looks += not self.blocked
-            overtaken = not patient and number < self._answered
-            if looks and (overtaken or looks * self._stuck >= self._confirm_timeout):
-                limit.reschedule(loop.time())
-                return
-            if looks and not patient and self._probe is None:
-                self._probe = loop.create_task(self._ask())
-            timers.append(loop.call_later(self._stuck, look))
-
-        async with asyncio.timeout(None) as limit:
-            timers = [loop.call_later(self._stuck, look)]
+            confirm = channel.publish(exchange, routing_key, properties, body, mandatory=mandatory)
+            waiting = self._unconfirmed[confirm] = _Unconfirmed(channel.published, patient)
             try:
-                yield
+                await self._answer(confirm)
             finally:
-                timers[-1].cancel()
+                del self._unconfirmed[confirm]
+        except ConnectionError as error:
+            raise PublishFailed(str(error)) from error
+        except Returned as error:
+            self._has_answered(channel, waiting)
+            raise Unroutable(str(error)) from error
+        except Nacked as error:
+            self._has_answered(channel, waiting)
+            raise Refused("it is full and takes no more, or has failed (the broker sent a nack)") from error
+        self._has_answered(channel, waiting)
+
+    def _answer(self, confirm: asyncio.Future[None]) -> asyncio.Future[None]:
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(self._stuck / LOOKS, self._look)
+        return confirm
+
+    def _has_answered(self, channel: HotChannel, waiting: _Unconfirmed) -> None:
+        if channel is self._channel:
+            self._answered = max(self._answered, waiting.tag)
+
+    def _look(self) -> None:
+        """Give up what is late. An alarm does not count: what was written is taken after it."""
+        self._looking = None
+        if not self.blocked:
+            for confirm, waiting in self._unconfirmed.items():
+                waiting.looks += 1
+                failure = self._failure(waiting)
+                if failure is not None and not confirm.done():
+                    confirm.set_exception(failure)
+        if self._unconfirmed:
+            self._looking = asyncio.get_running_loop().call_later(self._stuck / LOOKS, self._look)
+
+    def _failure(self, waiting: _Unconfirmed) -> PublishFailed | None:
+        """What it means that the broker has not answered for a message by now; None: wait on."""
+        if waiting.looks <= LOOKS:
+            return None
+        if not waiting.patient and waiting.tag < self._answered:
+            return Refused(f"nothing is confirmed for {self._stuck:g} s, while later messages are", stuck=True)
+        if waiting.looks * self._stuck / LOOKS > self._confirm_timeout:
+            return PublishFailed(f"nothing is confirmed for {self._confirm_timeout:g} s")
+        if not waiting.patient and self._probe is None:
+            self._probe = asyncio.get_running_loop().create_task(self._ask())
+        return None
 
     async def _ask(self) -> None:
         """Find out whether the broker answers at all: when one queue does not, perhaps all that waits is for it."""
         try:
-            await self.publish(b"", Basic.Properties(), exchange="", routing_key=PROBE, mandatory=False)
+            await self.publish(b"", Properties(), exchange="", routing_key=PROBE, mandatory=False)
         except PublishFailed as failure:
             log.debug("the broker does not answer: %s", failure)
         finally:
             self._probe = None
-
-
-def _answer(error: PublishError | DeliveryError) -> Exception:
-    """What the broker's own answer means."""
-    if isinstance(error, PublishError):
-        return Unroutable(str(error))
-    return Refused("it is full and takes no more, or has failed (the broker sent a nack)")

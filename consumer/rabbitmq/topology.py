@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -18,8 +19,8 @@ __all__ = ["declare_dead_letters", "declare_requests"]
 log = logging.getLogger(__name__)
 
 
-async def declare_requests(connection: AbstractConnection, amqp: Amqp) -> None:
-    """Declare the request queues, or with AMQP_DECLARE=passive check them.
+async def declare_requests(connection: AbstractConnection, amqp: Amqp, queues: Sequence[str]) -> None:
+    """Declare request queues, or with AMQP_DECLARE=passive check them.
 
     Raises:
         aiormq.exceptions.AMQPError: missing, different (the text names the argument), or not allowed.
@@ -28,10 +29,10 @@ async def declare_requests(connection: AbstractConnection, amqp: Amqp) -> None:
     async with asyncio.timeout(RPC_TIMEOUT):
         # A channel of its own: a refused declaration closes its channel and fails whatever else is on it.
         async with connection.channel() as channel:
-            for name in amqp.queues:
+            for name in queues:
                 await channel.declare_queue(name, durable=True, arguments=wire.queue_arguments(name), passive=passive)
         if passive:
-            for name in amqp.queues:
+            for name in queues:
                 await _compare(connection.channel(), name)
 
 

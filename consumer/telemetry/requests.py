@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 
 from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.telemetry import names
@@ -53,7 +52,7 @@ class Requests:
         if delivery.message.redelivered:
             self._redelivered[delivery.message.queue].value += 1
         if delivery.message.timestamp is not None:
-            wait = time.time() - _seconds(delivery.message.timestamp)
+            wait = time.time() - delivery.message.timestamp
             if 0 <= wait < _LONGEST_WAIT:  # anything else is a wrong clock
                 self._waits[delivery.message.queue].record(wait)
 
@@ -77,8 +76,3 @@ def _ended(queue: str, error: str | None) -> Labels:
 
 def _command(operation: str, code: str) -> Labels:
     return (("operation", operation), ("code", code))
-
-
-def _seconds(moment: datetime) -> float:
-    # AMQP timestamps are UTC; one without a zone must not be read as local time.
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

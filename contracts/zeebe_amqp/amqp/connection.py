@@ -15,7 +15,7 @@ from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError, AuthenticationError, ProbableAuthenticationError
 from yarl import URL
 
-from zeebe_amqp.amqp.alarm import AlarmedConnection
+from zeebe_amqp.amqp.tap import TappedConnection
 from zeebe_amqp.cancellation import being_cancelled, raise_if_cancelled
 
 __all__ = [
@@ -71,7 +71,7 @@ class BrokerError(Exception):
     """The broker cannot be used; the text says why and what to do, for an operator."""
 
 
-async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> AlarmedConnection:
+async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> TappedConnection:
     """Open one connection.
 
     Args:
@@ -89,7 +89,7 @@ async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> Ala
             URL(url).with_query(query),
             ssl_context=tls,
             timeout=CONNECT_TIMEOUT,
-            connection_class=AlarmedConnection,
+            connection_class=TappedConnection,
         )
     except (AuthenticationError, ProbableAuthenticationError) as error:
         raise LoginRefused(_refusal(url, error)) from error

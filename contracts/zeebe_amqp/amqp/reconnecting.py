@@ -11,7 +11,6 @@ from typing import Final, NoReturn, TypeAlias
 
 from yarl import URL
 
-from zeebe_amqp.amqp.alarm import AlarmedConnection
 from zeebe_amqp.amqp.connection import (
     CONNECTION_ERRORS,
     PORTS,
@@ -23,6 +22,7 @@ from zeebe_amqp.amqp.connection import (
     place,
     translated_errors,
 )
+from zeebe_amqp.amqp.tap import TappedConnection
 from zeebe_amqp.backoff import backoff
 from zeebe_amqp.cancellation import raise_if_cancelled
 
@@ -37,7 +37,7 @@ LONGEST_PAUSE: Final = 5.0
 OnLost: TypeAlias = Callable[[str], None]
 """Says why a connection is of no more use; it is then closed and opened anew. It is for one connection alone, however
 late it is called."""
-Opened: TypeAlias = Callable[[AlarmedConnection, OnLost], Awaitable[None]]
+Opened: TypeAlias = Callable[[TappedConnection, OnLost], Awaitable[None]]
 """Sets up a new connection."""
 
 
@@ -81,7 +81,7 @@ class ReconnectingConnection:
         self._login_hint = login_hint
         self._pauses = first_pause, longest_pause
         self._sleep = sleep
-        self._connection: AlarmedConnection | None = None
+        self._connection: TappedConnection | None = None
         self._task: asyncio.Task[NoReturn] | None = None
         self.problem: str | None = "not connected yet"
         """Why it is not usable; None while it is."""

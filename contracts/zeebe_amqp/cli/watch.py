@@ -69,7 +69,7 @@ async def _watch(
                 for _ in repeat(None) if count is None else repeat(None, count):
                     arrival = await listener.take()
                     _tell(connection, arrival)
-                    await listener.done(arrival)  # not before: what was not shown is still there
+                    listener.done(arrival)  # not before: what was not shown is still there
         except TimeoutError:
             return
 

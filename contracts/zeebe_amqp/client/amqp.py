@@ -1,35 +1,21 @@
-"""Requests and replies over RabbitMQ: one connection, one channel, one reply consumer.
-
-aio-pika opens the connection and the channel; publishing and consuming use the AMQP channel beneath it, which costs
-a third less.
-"""
+"""Requests and replies over RabbitMQ: one connection, one channel, one reply consumer."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-import uuid
-from collections.abc import Callable, Coroutine, Sequence
-from datetime import UTC, datetime
+import time
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
-from aio_pika.abc import AbstractConnection
 from aiormq import Channel as RawChannel
-from aiormq.abc import DeliveredMessage
-from aiormq.exceptions import DeliveryError, PublishError
-from pamqp.commands import Basic
 
 from zeebe_amqp import wire
-from zeebe_amqp.amqp.connection import (
-    CONFIRM_TIMEOUT,
-    CONNECTION_ERRORS,
-    RPC_TIMEOUT,
-    LoginRefused,
-    Unreachable,
-    translated_errors,
-)
-from zeebe_amqp.amqp.headers import Properties
+from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, RPC_TIMEOUT, LoginRefused, Unreachable
+from zeebe_amqp.amqp.hot import ChannelEnded, HotChannel, Incoming, Nacked, Returned
+from zeebe_amqp.amqp.properties import Properties, fresh_id
 from zeebe_amqp.amqp.reconnecting import OnLost, ReconnectingConnection
+from zeebe_amqp.amqp.tap import TappedConnection
 from zeebe_amqp.client.answers import failure
 from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Peer, Refused, Unroutable
 from zeebe_amqp.errors import Code, CommandError, Outcome
@@ -40,6 +26,8 @@ APP_ID: Final = "zeebe-amqp-client"
 """Who says so in a request's `app_id`."""
 PERSISTENT: Final = 2
 """The delivery mode of requests."""
+LOOKS: Final = 5
+"""How often within the confirm's time the oldest request without one is looked at."""
 
 
 class AmqpTransport:
@@ -67,7 +55,8 @@ class AmqpTransport:
         self._confirm_timeout = confirm_timeout
         self._reply_queue = reply_queue
         self._reply_to = ""
-        self._channel: RawChannel | None = None
+        self._channel: HotChannel | None = None
+        self._looking: asyncio.TimerHandle | None = None
         self._on_lost: OnLost = lambda _: None
         self._peer: Peer | None = None
 
@@ -87,16 +76,17 @@ class AmqpTransport:
         self._channel = None
         await self._connection.close()
 
-    async def _opened(self, connection: AbstractConnection, on_lost: OnLost) -> None:
-        channel = connection.channel(publisher_confirms=True, on_return_raises=True)
+    async def _opened(self, connection: TappedConnection, on_lost: OnLost) -> None:
+        channel = connection.channel(publisher_confirms=True)
         async with asyncio.timeout(RPC_TIMEOUT):
             await channel.initialize()
             raw = cast("RawChannel", await channel.get_underlay_channel())
+            hot = await connection.hot(channel, self._receive)
             # Every end of the channel or of the consumer is an end of the connection: one way back from all trouble.
-            channel.close_callbacks.add(lambda _, error=None: self._lost(raw, on_lost, f"channel closed: {error}"))
-            raw.on_consumer_cancel_callbacks.add(lambda _: self._lost(raw, on_lost, "the reply queue was deleted"))
+            channel.close_callbacks.add(lambda _, error=None: self._lost(hot, on_lost, f"channel closed: {error}"))
+            raw.on_consumer_cancel_callbacks.add(lambda _: self._lost(hot, on_lost, "the reply queue was deleted"))
             await self._consume(raw)
-        self._channel, self._on_lost = raw, on_lost
+        self._channel, self._on_lost = hot, on_lost
         assert self._peer is not None
         self._peer.connected()
 
@@ -111,12 +101,15 @@ class AmqpTransport:
             named = bool(self._reply_queue)
             declared = await channel.queue_declare(self._reply_queue, durable=named, exclusive=not named)
             self._reply_to = str(declared.queue)
-        assert self._peer is not None
         # A queue that others read, too, would give them our replies.
         exclusive = bool(self._reply_queue)
-        await channel.basic_consume(self._reply_to, _receiver(self._peer), no_ack=True, exclusive=exclusive)
+        await channel.basic_consume(self._reply_to, _nothing, no_ack=True, exclusive=exclusive)
 
-    def _lost(self, channel: RawChannel, on_lost: OnLost, reason: str) -> None:
+    def _receive(self, incoming: Incoming) -> None:
+        assert self._peer is not None
+        self._peer.received(incoming.properties.correlation_id, incoming.body)
+
+    def _lost(self, channel: HotChannel, on_lost: OnLost, reason: str) -> None:
         if self._channel is channel:
             self._channel = None
         on_lost(reason)
@@ -128,27 +121,34 @@ class AmqpTransport:
             raise Denied(self._connection.refusal)
         if channel is None:
             raise NotConnected
+        if not channel.is_writable:
+            await channel.writable()
         try:
-            with translated_errors():
-                async with asyncio.timeout(self._confirm_timeout):
-                    await channel.basic_publish(
-                        request.body,
-                        routing_key=request.queue,
-                        properties=self._properties(request),
-                        mandatory=True,
-                        wait=False,
-                    )
-        except PublishError as error:
+            confirm = channel.publish("", request.queue, self._properties(request), request.body, mandatory=True)
+            if self._looking is None:
+                self._look(channel, None, 0)
+            await confirm
+        except Returned as error:
             raise Unroutable(str(error)) from error
-        except DeliveryError as error:
+        except Nacked as error:
             raise Refused(str(error)) from error
-        except CONNECTION_ERRORS as error:
-            if self._channel is channel:
-                # Also where only this publish hangs: on a new connection everything is sent again.
-                self._lost(channel, self._on_lost, f"a request was not confirmed: {type(error).__name__}: {error}")
+        except ChannelEnded as error:
             raise Lost(str(error)) from error
 
-    def _properties(self, request: Outgoing) -> Basic.Properties:
+    def _look(self, channel: HotChannel, before: int | None, looks: int) -> None:
+        """End the connection when the oldest request is not confirmed: on a new one everything is sent again."""
+        self._looking = None
+        oldest = channel.oldest
+        if oldest is None or channel.ended is not None:
+            return
+        looks = looks + 1 if oldest == before else 0
+        if looks >= LOOKS:
+            self._lost(channel, self._on_lost, f"a request is not confirmed for {self._confirm_timeout:g} s")
+            return
+        pause = self._confirm_timeout / LOOKS
+        self._looking = asyncio.get_running_loop().call_later(pause, self._look, channel, oldest, looks)
+
+    def _properties(self, request: Outgoing) -> Properties:
         headers = {**request.headers, wire.REQUEST_ID: request.request_id}
         if request.deadline is not None:
             # No `expiration`: the broker would make a dead letter of what the service refuses with an answer.
@@ -159,10 +159,9 @@ class AmqpTransport:
             delivery_mode=PERSISTENT,
             correlation_id=request.correlation_id,
             reply_to=self._reply_to if request.replied else None,
-            # Returned messages are told apart by it, so every attempt has its own.
-            message_id=uuid.uuid4().hex,
-            timestamp=datetime.now(UTC),
-            message_type=request.type,
+            message_id=fresh_id(),
+            timestamp=int(time.time()),
+            type=request.type,
             app_id=APP_ID,
         )
 
@@ -171,8 +170,5 @@ def _failed(code: Code, message: str) -> CommandError:
     return failure(code, message, None, outcome=Outcome.NOT_EXECUTED, retryable=code is Code.UNAVAILABLE)
 
 
-def _receiver(peer: Peer) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
-    async def receive(message: DeliveredMessage) -> None:
-        peer.received(message.header.properties.correlation_id, message.body)
-
-    return receive
+async def _nothing(_: Any) -> None:
+    """What the library would call with a reply; none gets there."""

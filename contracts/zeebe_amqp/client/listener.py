@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractQueue
 from aio_pika.exceptions import ChannelNotFoundEntity
 from aiormq import Channel as RawChannel
 from aiormq.exceptions import ChannelAccessRefused
@@ -24,6 +24,9 @@ from zeebe_amqp.amqp.connection import (
     first_answer,
     translated_errors,
 )
+from zeebe_amqp.amqp.hot import HotChannel, Incoming
+from zeebe_amqp.amqp.properties import NO_HEADERS
+from zeebe_amqp.amqp.tap import TappedConnection
 from zeebe_amqp.client.answers import failure
 from zeebe_amqp.errors import Code, CommandError, Outcome
 
@@ -43,7 +46,7 @@ class Arrival:
     correlation_id: str | None
     request_id: Any
     replayed: Any
-    message: AbstractIncomingMessage
+    tag: int
 
 
 class Listener:
@@ -51,11 +54,13 @@ class Listener:
 
     Args:
         arrived: messages as they come, None at the end of the queue.
+        channel: where they come from.
         keep: leave everything in the queue.
     """
 
-    def __init__(self, arrived: asyncio.Queue[AbstractIncomingMessage | None], *, keep: bool) -> None:
+    def __init__(self, arrived: asyncio.Queue[Incoming | None], channel: HotChannel, *, keep: bool) -> None:
         self._arrived = arrived
+        self._channel = channel
         self._keep = keep
 
     async def take(self) -> Arrival:
@@ -64,28 +69,29 @@ class Listener:
         Raises:
             Unavailable: the connection was lost, or the queue deleted.
         """
-        message = await self._arrived.get()
-        if message is None:
+        incoming = await self._arrived.get()
+        if incoming is None:
             raise _failed(Code.UNAVAILABLE, "the connection to the broker: lost, or the queue was deleted")
+        found = incoming.properties
+        headers = found.headers or NO_HEADERS
         return Arrival(
-            body=message.body,
-            time=message.timestamp or datetime.now(UTC),
-            type=message.type,
-            correlation_id=message.correlation_id,
-            request_id=message.headers.get(wire.REQUEST_ID),
-            replayed=message.headers.get(wire.REPLAYED),
-            message=message,
+            body=incoming.body,
+            time=datetime.now(UTC) if found.timestamp is None else datetime.fromtimestamp(found.timestamp, UTC),
+            type=found.type,
+            correlation_id=found.correlation_id,
+            request_id=headers.get(wire.REQUEST_ID),
+            replayed=headers.get(wire.REPLAYED),
+            tag=incoming.tag,
         )
 
-    async def done(self, arrival: Arrival) -> None:
+    def done(self, arrival: Arrival) -> None:
         """Take a message out of its queue, unless everything is kept.
 
         Raises:
             Unavailable: the connection was lost; it is still there.
         """
-        if not self._keep:
-            with _explained():
-                await arrival.message.ack()
+        if not self._keep and not self._channel.ack(arrival.tag):
+            raise _failed(Code.UNAVAILABLE, "the connection to the broker: lost")
 
 
 @asynccontextmanager
@@ -113,8 +119,8 @@ async def listening(
             channel = await connection.channel()
             # What is kept is held until the end.
             await channel.set_qos(prefetch_count=0 if keep else AHEAD)
-            arrived = await _consumed(channel, await _queue(channel, name, exchange))
-        yield Listener(arrived, keep=keep)
+            arrived, hot = await _consumed(connection, channel, await _queue(channel, name, exchange))
+        yield Listener(arrived, hot, keep=keep)
     finally:
         await close(connection)
 
@@ -127,14 +133,21 @@ async def _queue(channel: AbstractChannel, name: str, exchange: str | None) -> A
     return queue
 
 
-async def _consumed(channel: AbstractChannel, queue: AbstractQueue) -> asyncio.Queue[AbstractIncomingMessage | None]:
-    """What comes to the queue, and None at its end: the library's own iterator would wait for ever then."""
-    arrived: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
+async def _consumed(
+    connection: TappedConnection, channel: AbstractChannel, queue: AbstractQueue
+) -> tuple[asyncio.Queue[Incoming | None], HotChannel]:
+    """What comes to the queue, and None at its end; and the channel it comes on."""
+    arrived: asyncio.Queue[Incoming | None] = asyncio.Queue()
+    hot = await connection.hot(channel, arrived.put_nowait)
     raw = cast("RawChannel", await channel.get_underlay_channel())
     channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
     raw.on_consumer_cancel_callbacks.add(lambda _: arrived.put_nowait(None))
-    await queue.consume(arrived.put)
-    return arrived
+    await queue.consume(_nothing)
+    return arrived, hot
+
+
+async def _nothing(_: Any) -> None:
+    """What the library would call with a message; none gets there."""
 
 
 @contextmanager

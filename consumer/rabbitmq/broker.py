@@ -1,0 +1,163 @@
+"""The broker as the service knows it: requests come, answers and dead letters go.
+
+Publishing has a connection of its own, because a memory or disk alarm stops the broker from reading a connection that
+publishes, and acks on it would stall with it. The queues of requests that wait on purpose have one, too: one socket
+serves all its queues, and what floods one must not hold up the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeAlias
+
+from consumer.config import Amqp
+from consumer.core.delivery import Delivery, Reply
+from consumer.core.message import Message
+from consumer.pipeline.worker import Count, PublishFailed
+from consumer.rabbitmq import properties
+from consumer.rabbitmq.consumer import Consumer, QueueDelivery
+from consumer.rabbitmq.publisher import Publisher, Unroutable
+from zeebe_amqp import wire
+from zeebe_amqp.amqp.connection import logins
+from zeebe_amqp.amqp.hot import HotChannel, Incoming
+
+__all__ = ["Broker", "queue_names"]
+
+log = logging.getLogger(__name__)
+
+STOPPING = "stopping"
+"""The pause that nothing ends."""
+
+_DIRECT = wire.DIRECT_REPLY_TO + "."
+
+Publishing: TypeAlias = Callable[[Delivery, Reply], AbstractContextManager[Mapping[str, str]]]
+"""Opens the span of a reply's publish and gives the trace headers to send with it."""
+
+
+class Broker:
+    """Consumes the request queues and publishes replies and dead letters.
+
+    Args:
+        amqp: addresses, queues, prefetch.
+        max_depth: nesting of variables that is accepted, for decoding.
+        accept: takes over each delivery; returns at once.
+        publishing: opens the span of a publish.
+        count: counts replies that could not be delivered.
+    """
+
+    def __init__(
+        self,
+        amqp: Amqp,
+        *,
+        max_depth: int,
+        accept: Callable[[Delivery], None],
+        publishing: Publishing = lambda _, __: nullcontext({}),
+        count: Count = lambda _, **__: None,
+    ) -> None:
+        self._max_depth = max_depth
+        self._logins = logins(amqp.urls)
+        self._accept = accept
+        self._publishing = publishing
+        self._count = count
+        waiting = tuple(filter(amqp.waits, amqp.queues))
+        working = tuple(queue for queue in amqp.queues if queue not in waiting)
+        self._consumers = {
+            name: Consumer(amqp, queues, f"zeebe-amqp {name}", self._receive)
+            for name, queues in (("consume", working), ("consume polls", waiting))
+            if queues
+        }
+        self._publisher = Publisher(amqp)
+        self._pauses: set[str] = set()
+        self._connections: list[asyncio.Task[None]] = []
+
+    def problems(self) -> dict[str, str]:
+        """What keeps it from working, by connection; empty when all is well."""
+        parts = {"broker.publish": self._publisher.problem}
+        for name, consumer in self._consumers.items():
+            parts[f"broker.{name.replace(' ', '.')}"] = consumer.problem
+        return {name: problem for name, problem in parts.items() if problem is not None}
+
+    async def start(self) -> None:
+        """Begin to connect; returns at once, connecting goes on for ever."""
+        loop = asyncio.get_running_loop()
+        running = [self._publisher.run(), *(consumer.run() for consumer in self._consumers.values())]
+        self._connections = [loop.create_task(each) for each in running]
+
+    def _receive(self, queue: str, channel: HotChannel, incoming: Incoming) -> None:
+        arrived = properties.message(incoming, queue, self._logins)
+        self._accept(QueueDelivery(arrived, self._max_depth, channel, incoming.tag))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether something can be published now: connected, and not blocked by an alarm of the broker."""
+        return self._publisher.is_ready
+
+    async def ready(self) -> None:
+        """Wait until something can be published."""
+        await self._publisher.ready()
+
+    async def reply(self, delivery: Delivery, reply: Reply) -> None:
+        """Publish a reply to the request's `reply_to`; see `consumer.pipeline.worker.ReplyPublisher`."""
+        message = delivery.message
+        assert message.reply_to is not None
+        try:
+            with self._publishing(delivery, reply) as trace:
+                await self._publisher.publish(
+                    reply.encode(),
+                    properties.reply_properties(message, reply, trace),
+                    exchange="",
+                    routing_key=message.reply_to,
+                    # Direct reply-to: the broker both delivers and returns a mandatory message on versions before 4.2.
+                    mandatory=not message.reply_to.startswith(_DIRECT),
+                    patient=False,
+                )
+        except Unroutable:
+            self._count("reply.failures", reason="unroutable")
+            log.warning("reply queue %.80r does not exist; the reply is dropped", delivery.message.reply_to)
+
+    async def dead_letter(self, message: Message, reply: Reply) -> None:
+        """Publish a request to the dead-letter exchange; see `consumer.pipeline.worker.ReplyPublisher`."""
+        try:
+            await self._publisher.publish(
+                message.body,
+                properties.dead_letter_properties(message, reply),
+                exchange=wire.DEAD_LETTER,
+                routing_key=message.queue,
+                mandatory=True,
+            )
+        except Unroutable as error:
+            # Its queue was deleted while we were connected; connecting declares it again.
+            self._publisher.renew(f"no queue is bound to the exchange {wire.DEAD_LETTER!r}")
+            raise PublishFailed(f"no queue is bound to the exchange {wire.DEAD_LETTER!r}") from error
+
+    async def pause(self, reason: str) -> None:
+        """Cancel the consumers until the same `reason` is resumed; what was delivered stays ours."""
+        self._pauses.add(reason)
+        await self._change()
+
+    async def resume(self, reason: str) -> None:
+        """Consume again, unless there is another reason not to."""
+        self._pauses.discard(reason)
+        await self._change()
+
+    async def _change(self) -> None:
+        await asyncio.gather(*(each.pause(bool(self._pauses)) for each in self._consumers.values()))
+
+    async def stop_consuming(self) -> None:
+        """Pause for good."""
+        await self.pause(STOPPING)
+
+    async def close(self) -> None:
+        """Close all connections for good."""
+        self._pauses.add(STOPPING)
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+
+def queue_names(amqp: Amqp) -> Sequence[str]:
+    """The queues that are ours: requests and dead letters."""
+    return (*amqp.queues, wire.DEAD_LETTER)

@@ -1,0 +1,235 @@
+"""Header tables, as bytes and as values: each header is read when it is asked for.
+
+Reading takes time in proportion to the bytes, whatever they are, and nothing odd about one header hides another.
+What we write every client can read: integers have 32 or 64 bits and fractions 64, because some clients take the tags of
+the small types for others, and read nonsense from there on.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+
+__all__ = ["MAX_NAME", "Headers", "encoded_size", "write_table"]
+
+T = TypeVar("T")
+
+MAX_NAME: Final = 128
+"""Bytes of a header's name that AMQP allows; brokers deliver longer ones too."""
+
+_U32: Final = struct.Struct(">I")
+_INT32: Final = range(-(2**31), 2**31)
+_MAX_SHORT: Final = 255
+
+_NUMBERS: Final[Mapping[int, struct.Struct]] = {
+    tag: struct.Struct(layout)
+    for tag, layout in {
+        ord("t"): ">?", ord("b"): ">b", ord("B"): ">B", ord("s"): ">h", ord("u"): ">H", ord("U"): ">h",
+        ord("I"): ">i", ord("i"): ">I", ord("l"): ">q", ord("L"): ">q", ord("f"): ">f", ord("d"): ">d",
+    }.items()
+}  # fmt: skip
+"""Numbers by the tag of their type."""
+_TEXT, _BYTES, _LIST, _TABLE, _TIME, _DECIMAL = b"SxAFTD"
+_SIZES: Final[Mapping[int, int | None]] = {
+    **{tag: number.size for tag, number in _NUMBERS.items()},
+    **dict.fromkeys((_TEXT, _BYTES, _LIST, _TABLE), None),
+    _TIME: 8,
+    _DECIMAL: 5,
+    ord("V"): 0,
+    0: 0,
+}
+"""Bytes of a value after its tag; None: a length of four bytes comes first."""
+
+
+class Headers(Mapping[str, Any]):
+    """The headers of a message that came. A value is decoded when it is asked for; one that cannot be is as if absent.
+
+    Args:
+        data: the table without its length.
+
+    Raises:
+        ValueError: it cannot be told where one header ends and the next begins.
+    """
+
+    __slots__ = ("_data", "_places", "_values")
+
+    def __init__(self, data: bytes = b"") -> None:
+        self._data = data
+        self._places = _places(data) if data else {}
+        self._values: dict[str, Any] | None = None
+
+    def get(self, name: str, default: T | None = None) -> Any | T | None:
+        """The value of one header, or `default`."""
+        place = self._places.get(name)
+        if place is None:
+            return default
+        try:
+            return _value(self._data, place)[0]
+        except Exception:  # whatever its bytes trip over
+            return default
+
+    def __getitem__(self, name: str) -> Any:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __repr__(self) -> str:
+        return f"Headers({self._all()})"
+
+    def _all(self) -> dict[str, Any]:
+        if self._values is None:
+            nothing: Any = object()
+            found = {name: self.get(name, nothing) for name in self._places}
+            self._values = {name: value for name, value in found.items() if value is not nothing}
+        return self._values
+
+
+def _places(data: bytes) -> dict[str, int]:
+    """Where the value of each header begins, with its tag; a header whose name is not UTF-8 has none."""
+    places, at, end = {}, 0, len(data)
+    try:
+        while at < end:
+            start = at + 1 + data[at]
+            size = _SIZES[data[start]]
+            after = start + 1 + size if size is not None else start + 5 + _U32.unpack_from(data, start + 1)[0]
+            with suppress(UnicodeDecodeError):
+                places[str(data[at + 1 : start], "utf-8")] = start
+            at = after
+    except (LookupError, struct.error) as error:
+        raise ValueError("not a table") from error
+    if at > end:
+        raise ValueError("not a table")
+    return places
+
+
+def _value(data: bytes, at: int) -> tuple[Any, int]:
+    """The value whose tag is at `at`, and where it ends."""
+    tag, at = data[at], at + 1
+    if (number := _NUMBERS.get(tag)) is not None:
+        return number.unpack_from(data, at)[0], at + number.size
+    size = _SIZES[tag]
+    if size is None:
+        size, at = _U32.unpack_from(data, at)[0], at + 4
+    end = at + size
+    if end > len(data):
+        raise ValueError("cut off")
+    return _read(tag, data, at, end), end
+
+
+def _read(tag: int, data: bytes, at: int, end: int) -> Any:
+    if tag == _TEXT:
+        return _text(data[at:end])
+    if tag == _LIST:
+        return _items(data, at, end)
+    if tag == _TABLE:
+        return _entries(data, at, end)
+    if tag == _BYTES:
+        return bytearray(data[at:end])
+    if tag == _TIME:
+        return datetime.fromtimestamp(int.from_bytes(data[at:end], "big"), UTC)
+    if tag == _DECIMAL:
+        return Decimal(int.from_bytes(data[at + 1 : end], "big", signed=True)).scaleb(-data[at])
+    return None
+
+
+def _text(value: bytes) -> str | bytes:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def _items(data: bytes, at: int, end: int) -> list[Any]:
+    items = []
+    while at < end:
+        item, at = _value(data, at)
+        items.append(item)
+    return items
+
+
+def _entries(data: bytes, at: int, end: int) -> dict[str, Any]:
+    entries = {}
+    while at < end:
+        start = at + 1 + data[at]
+        entries[data[at + 1 : start].decode()], at = _value(data, start)
+    return entries
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def write_table(headers: Mapping[str, Any]) -> bytes:
+    """The bytes of a table, its length first.
+
+    Raises:
+        TypeError: AMQP has no way to say a value.
+        ValueError: a name or value is out of its bounds.
+    """
+    return _sized(b"".join([_name(name) + _written(value) for name, value in headers.items()]))
+
+
+def encoded_size(name: str, value: Any) -> int | None:
+    """How many bytes a header has on the wire; None when it cannot be written as it is."""
+    try:
+        return len(write_table({name: value})) if len(name.encode()) <= MAX_NAME else None
+    except Exception:  # whatever the encoder trips over
+        return None
+
+
+def _written(value: Any) -> bytes:
+    write = _WRITERS.get(type(value))
+    if write is None:
+        raise TypeError(f"a header cannot be of type {type(value).__name__}")
+    return write(value)
+
+
+def _name(name: str) -> bytes:
+    encoded = name.encode()
+    if len(encoded) > _MAX_SHORT:
+        raise ValueError(f"a header's name has at most {_MAX_SHORT} bytes, not {len(encoded)}")
+    return bytes((len(encoded),)) + encoded
+
+
+def _sized(content: bytes) -> bytes:
+    return _U32.pack(len(content)) + content
+
+
+def _integer(value: int) -> bytes:
+    return struct.pack(">ci", b"I", value) if value in _INT32 else struct.pack(">cq", b"l", value)
+
+
+def _moment(value: datetime) -> bytes:
+    # One without a zone is UTC, as the protocol's own timestamps are.
+    return struct.pack(">cQ", b"T", int((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()))
+
+
+def _decimal(value: Decimal) -> bytes:
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int):
+        raise TypeError(f"a header cannot be {value}")
+    scale = max(0, -exponent)
+    return struct.pack(">cBi", b"D", scale, int(value.scaleb(scale)))
+
+
+_WRITERS: Final[Mapping[type, Callable[[Any], bytes]]] = {
+    str: lambda value: b"S" + _sized(value.encode()),
+    bytes: lambda value: b"S" + _sized(value),
+    bytearray: lambda value: b"x" + _sized(bytes(value)),
+    bool: lambda value: b"t\x01" if value else b"t\x00",
+    int: _integer,
+    float: lambda value: struct.pack(">cd", b"d", value),
+    dict: lambda value: b"F" + write_table(value),
+    list: lambda value: b"A" + _sized(b"".join(map(_written, value))),
+    datetime: _moment,
+    Decimal: _decimal,
+    type(None): lambda _: b"V",
+}
+"""By the type of a value; its tag and its bytes."""
