@@ -29,7 +29,7 @@ _MAX_HEADERS = 64 * 1024
 def message(incoming: Incoming, queue: str, own: Collection[str] = ()) -> Message:
     """A delivered message as plain Python; `own` are the names under which we log in ourselves."""
     properties = incoming.properties
-    headers = properties.headers or NO_HEADERS
+    headers = NO_HEADERS if properties.headers is None else properties.headers
     return Message(
         body=incoming.body,
         queue=queue,
