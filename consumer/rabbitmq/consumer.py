@@ -197,7 +197,7 @@ class Broker:
         """Publish a request to the dead-letter exchange; see `consumer.pipeline.worker.ReplyPublisher`."""
         try:
             await self._publisher.publish(
-                message.body,
+                message.kept_body,
                 properties.dead_letter_properties(message, reply),
                 exchange=wire.DEAD_LETTER,
                 routing_key=message.queue,
