@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from consumer.camunda7 import Camunda7Engine
 from consumer.config import Amqp, Camunda7, Settings, Zeebe
-from consumer.rabbitmq import BrokerReport, inspect
+from consumer.rabbitmq import BrokerReport, dead_letter_count, inspect
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.hints import PLAINTEXT_MARK, hint
 from consumer.zeebe.protocol.gateway_pb2 import TopologyResponse
+from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import BrokerError
 from zeebe_amqp.errors import CommandError
 
@@ -49,7 +50,7 @@ async def _broker(amqp: Amqp) -> list[Finding]:
         return [Finding("broker", False, f"{error} (AMQP_URL)")]
     queues = ", ".join(f"{name}: {each.state}" for name, each in report.queues.items())
     found = Finding("broker", True, f"{report.product} at {report.host}; {queues}")
-    return [found, _bounds(report)]
+    return [found, _bounds(report), _dead_letters(report, amqp.dead_letter_bound)]
 
 
 def _bounds(report: BrokerReport) -> Finding:
@@ -58,6 +59,13 @@ def _bounds(report: BrokerReport) -> Finding:
     if open_ended := [name for name, each in report.queues.items() if each.bound is None]:
         bounded.append(f"{', '.join(open_ended)}: no x-max-length; {NO_BOUND}")
     return Finding("bounds", True, "; ".join(bounded))
+
+
+def _dead_letters(report: BrokerReport, bound: int) -> Finding:
+    waiting = report.queues[wire.DEAD_LETTER].messages
+    if waiting is None:
+        return Finding("dead letters", True, "not allowed to look")
+    return Finding("dead letters", waiting < bound, dead_letter_count.told(waiting, bound))
 
 
 async def _gateway(settings: Settings) -> Finding:

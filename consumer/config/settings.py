@@ -81,6 +81,8 @@ class Amqp:
     """The same for a queue of requests that wait on purpose."""
     declare: str = "active"
     """`active` declares queues and exchanges, `passive` only checks them."""
+    dead_letter_bound: int = 10_000
+    """How many letters may wait in the dead-letter queue before somebody is told."""
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
@@ -332,6 +334,7 @@ def _amqp(v: Variables) -> Amqp:
         prefetch=v.AMQP_PREFETCH or 2 * v.CONCURRENCY,
         polls=v.POLLS_CONCURRENCY,
         declare=v.AMQP_DECLARE,
+        dead_letter_bound=v.DEAD_LETTER_BOUND,
         ca=v.AMQP_CA,
         cert=v.AMQP_CERT,
         key=v.AMQP_KEY,

@@ -59,6 +59,11 @@ class Variables(BaseModel):
     AMQP_DECLARE: Annotated[str, BeforeValidator(values.choice("active", "passive"))] = _row(
         "active", "`active` declares queues and exchanges, `passive` only checks them"
     )
+    DEAD_LETTER_BOUND: Annotated[int, BeforeValidator(values.whole(1, 1_000_000_000))] = _row(
+        "10000",
+        f"how many letters may wait in `{wire.DEAD_LETTER}`: from 80 % on the log warns, at the bound `check` fails; "
+        "only a policy at the broker enforces it",
+    )
     CONCURRENCY: Annotated[int, BeforeValidator(values.whole(1, 32767))] = _row(
         "64", "commands in flight per request queue"
     )

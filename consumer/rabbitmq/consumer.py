@@ -90,6 +90,7 @@ class Broker:
         accept: takes over each delivery; returns at once.
         publishing: opens the span of a publish.
         count: counts replies that could not be delivered.
+        connected: is given each new connection that consumes, to look through.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Broker:
         accept: Callable[[Delivery], None],
         publishing: Publishing = lambda _, __: nullcontext({}),
         count: Count = lambda _, **__: None,
+        connected: Callable[[AbstractConnection], None] = lambda _: None,
     ) -> None:
         tolerate()
         self._amqp = amqp
@@ -108,6 +110,7 @@ class Broker:
         self._accept = accept
         self._publishing = publishing
         self._count = count
+        self._connected = connected
         self._consuming = reconnecting(amqp, "zeebe-amqp consume", self._start_consuming)
         self._publisher = Publisher(amqp)
         self._channels: dict[str, RawChannel] = {}
@@ -129,6 +132,7 @@ class Broker:
     async def _start_consuming(self, connection: AbstractConnection, on_lost: OnLost) -> None:
         await declare_requests(connection, self._amqp)
         channels = {queue: await self._channel(connection, queue, on_lost) for queue in self._amqp.queues}
+        self._connected(connection)
         async with self._changing:
             self._channels, self._consumers = channels, {}
             await self._follow()

@@ -119,6 +119,7 @@ DESCRIPTIONS: Final = {
     "zeebe_amqp.in_flight": "Requests being handled",
     "zeebe_amqp.limit": "Requests that may be handled at a time",
     "zeebe_amqp.dead_lettered": "Requests sent to the dead-letter queue",
+    "zeebe_amqp.dead_letters": "Letters that wait in the dead-letter queue, counted once a minute",
     "zeebe_amqp.reply.failures": "Replies that could not be delivered",
     "zeebe_amqp.circuit.state": "Whether the gateway is reachable: 0 closed (it is), 1 open",
     "zeebe_amqp.tasks": "Tasks of the event loop: what is handled and what watches over it",
