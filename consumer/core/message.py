@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zeebe_amqp import envelope
+from zeebe_amqp import envelope, wire
 from zeebe_amqp.reply import Reply
 
 __all__ = ["Message", "Reply"]
@@ -40,8 +40,25 @@ class Message:
     headers: Mapping[str, Any] = field(default_factory=dict)
     redelivered: bool = False
     malformed_properties: tuple[str, ...] = ()
+    announced_size: int | None = None
+    """How many bytes the sender sent, where `body` has only the first of them; None: it has all."""
     received: float = field(default_factory=time.time)
     """When it arrived, seconds since 1970."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes of body the sender sent."""
+        return len(self.body) if self.announced_size is None else self.announced_size
+
+    @property
+    def truncated(self) -> bool:
+        """Whether only the first bytes of its body are here."""
+        return self.size > len(self.body)
+
+    @property
+    def kept_body(self) -> bytes:
+        """What its dead letter keeps of the body: of one above the limit the first bytes, for nobody can use it."""
+        return self.body if self.size <= wire.MAX_BODY else self.body[: wire.KEPT_OF_LARGE]
 
     def decode(self, max_depth: int) -> envelope.Request:
         """The command in it.
@@ -56,6 +73,7 @@ class Message:
             content_encoding=self.content_encoding,
             headers=self.headers,
             max_depth=max_depth,
+            size=self.size,
         )
 
     @property

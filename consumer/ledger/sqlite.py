@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from consumer.core.thread import Worker
 from consumer.ledger.batches import Batches
 from consumer.ledger.entry import Limits
 from consumer.ledger.store import Found, LedgerRow
 from consumer.ledger.table import GROUP, Table
-from consumer.ledger.thread import Worker
 
 __all__ = ["SCHEME", "SqliteStore", "path_of"]
 

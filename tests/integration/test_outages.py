@@ -277,7 +277,7 @@ async def test_a_consumer_without_a_gateway_lives_and_is_ready_as_soon_as_there_
         await eventually(lambda: set(consumer.reasons()) == {"gateway"}, "only the gateway is missing")
         assert consumer.get("/livez")[0] == 200
         done = await check(tmp_path, own_rabbitmq.url, gateway.address)
-        assert done == (1, {"broker": True, "gateway": False}, done[2])
+        assert done == (1, {"broker": True, "bounds": True, "dead letters": True, "gateway": False}, done[2])
         assert gateway.address in done[2]
         async with Caller(own_rabbitmq.url, *consumer.queues) as caller:
             await caller.publish(create(id="forgotten"), reply_to=None)

@@ -21,7 +21,7 @@ from yarl import URL
 
 from zeebe_amqp.amqp import frames
 from zeebe_amqp.amqp.alarm import Alarm
-from zeebe_amqp.amqp.hot import Body, HotChannel, Incoming
+from zeebe_amqp.amqp.hot import HotChannel, Incoming
 
 __all__ = ["Tap", "TappedConnection"]
 
@@ -244,14 +244,12 @@ class TappedConnection(aio_pika.Connection):
         self,
         channel: AbstractChannel,
         deliver: Callable[[Incoming], None] = lambda _: None,
-        *,
-        max_body: int = 2**63,
-        gather: Callable[[int], Body | None] = lambda _: None,
+        **options: Any,
     ) -> HotChannel:
-        """The messages of an open channel, past the library from now on; see `HotChannel`."""
+        """The messages of an open channel, past the library from now on; the options are those of `HotChannel`."""
         raw = cast("RawChannel", await channel.get_underlay_channel())
         frame_max = raw.max_content_size + raw.CONTENT_FRAME_SIZE
-        hot = HotChannel(self.tap, raw.number, frame_max, deliver=deliver, max_body=max_body, gather=gather)
+        hot = HotChannel(self.tap, raw.number, frame_max, deliver=deliver, **options)
         self.tap.register(raw.number, hot)
         return hot
 
