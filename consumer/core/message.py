@@ -44,6 +44,8 @@ class Message:
     """How many bytes the sender sent, where `body` has only the first of them; None: it has all."""
     received: float = field(default_factory=time.time)
     """When it arrived, seconds since 1970."""
+    _deadline: float | None = field(default=None, init=False, repr=False)
+    _request_id: str | None = field(default=None, init=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -83,7 +85,9 @@ class Message:
         Raises:
             CommandError: INVALID_ARGUMENT for a `deadline` header that is not a whole number.
         """
-        return envelope.deadline(self.headers)
+        if self._deadline is None:
+            self._deadline = envelope.deadline(self.headers)
+        return self._deadline
 
     @property
     def request_id(self) -> str | None:
@@ -92,4 +96,6 @@ class Message:
         Raises:
             CommandError: INVALID_ARGUMENT for a `request-id` header that is not text of at most 255 bytes.
         """
-        return envelope.request_id(self.headers) or self.message_id or None
+        if self._request_id is None:
+            self._request_id = envelope.request_id(self.headers) or self.message_id or None
+        return self._request_id

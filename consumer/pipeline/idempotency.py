@@ -170,17 +170,19 @@ class _Idempotency:
 
     async def _claim(self, delivery: Delivery, identity: str, digest: bytes, rerun: bool) -> Claim:
         """Claim; while another process runs it or the ledger cannot be written, wait, then give back."""
-        end, look = self._clock.monotonic() + self._timeout(delivery.message), FIRST_LOOK
+        end, look = None, FIRST_LOOK
         while True:
             try:
                 claim = await self._ledger.claim(identity, digest, rerun=rerun)
                 if claim.state is not State.RUNNING:
                     return claim
+                end = end or self._clock.monotonic() + self._timeout(delivery.message)
                 left, reason = end - self._clock.monotonic(), "another process is running it"
                 async with delivery.release_slot():
                     await self._clock.sleep(min(look, max(left, 0)))
                 look = min(2 * look, MAX_LOOK)
             except LedgerError as problem:
+                end = end or self._clock.monotonic() + self._timeout(delivery.message)
                 left, reason = end - self._clock.monotonic(), str(problem)
                 await self._ready(left)
             if left <= 0:

@@ -228,7 +228,8 @@ class ZeebeEngine:
         try:
             if outgoing.rpc.streaming:
                 return await self._collect(started, outgoing, ends)
-            return cast("Message", await started)
+            answer: Message = await started
+            return answer
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
             failure = self._failure(error, outgoing, ends)
             await self._refresh(failure, authorization)

@@ -48,9 +48,8 @@ class Writer(Protocol):
     def write(self, data: bytes) -> None:
         """Send whole frames soon."""
 
-    @property
-    def is_writable(self) -> bool:
-        """Whether the peer takes what is written."""
+    is_writable: bool
+    """Whether the peer takes what is written."""
 
     async def writable(self) -> None:
         """Wait until it does."""

@@ -44,6 +44,8 @@ class Tap(asyncio.StreamReaderProtocol):
         """Whether something came that is no frame: then everything is for the library, which says what it thinks."""
         self._fed = loop.time()
         self._outgoing: list[bytes] = []
+        self.is_writable = True
+        """Whether the peer takes what is written; if not, it piles up here."""
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -126,6 +128,7 @@ class Tap(asyncio.StreamReaderProtocol):
             channel.end("the connection was lost")
         self._channels.clear()
         self.alarm.end()
+        self.is_writable = True
         self._writable.set()
         super().connection_lost(exc)
 
@@ -144,22 +147,19 @@ class Tap(asyncio.StreamReaderProtocol):
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.write(b"".join(outgoing))
 
-    @property
-    def is_writable(self) -> bool:
-        """Whether the peer takes what is written; if not, it piles up here."""
-        return self._writable.is_set()
-
     async def writable(self) -> None:
         """Wait until the peer takes what is written, or the connection is gone."""
         await self._writable.wait()
 
     def pause_writing(self) -> None:
         """The transport has more than it can send."""
+        self.is_writable = False
         self._writable.clear()
         super().pause_writing()
 
     def resume_writing(self) -> None:
         """It has sent it."""
+        self.is_writable = True
         self._writable.set()
         super().resume_writing()
 
