@@ -158,7 +158,7 @@ class Spilled:
         self._thread.call(self._file.close)
 
     async def read(self) -> bytes:
-        """All of it."""
+        """All of it, once."""
         return await self._thread.call(self._read)
 
     def _write(self, piece: bytes) -> None:
@@ -172,5 +172,6 @@ class Spilled:
         self._unwritten.append(piece)
 
     def _read(self) -> bytes:
-        self._file.seek(0)
-        return b"".join((self._file.read(), *self._unwritten))
+        with self._file:
+            self._file.seek(0)
+            return b"".join((self._file.read(), *self._unwritten))
