@@ -79,27 +79,22 @@ async def test_its_file_has_no_name(held: HeldBytes, tmp_path: Path) -> None:
 async def test_bodies_come_back_in_their_turn_as_others_are_done(held: HeldBytes) -> None:
     held.hold(240_000)
     bodies = [spilled(held) for _ in range(5)]
-    came: list[int] = []
+    came: asyncio.Queue[int] = asyncio.Queue()
 
     async def fetch(number: int) -> None:
         await held.fetch(bodies[number], SIZE)
-        came.append(number)
+        came.put_nowait(number)
 
     tasks = [asyncio.create_task(fetch(number)) for number in range(5)]
-    for _ in range(20):
-        await asyncio.sleep(0.01)
-    assert came == [0], "one goes on in any case, or small requests could keep the large ones out"
+    assert await came.get() == 0, "one goes on in any case, or small requests could keep the large ones out"
+    await asyncio.sleep(0.1)
+    assert came.empty()
     held.release(240_000)
-    while len(came) < 2:
-        await asyncio.sleep(0.01)
-    assert came == [0, 1]
-    assert held.bytes == 2 * SIZE
+    assert await came.get() == 1
     for number in range(2, 5):
-        held.release_fetched(SIZE)
-        while len(came) <= number:
-            await asyncio.sleep(0.01)
-        assert came == list(range(number + 1))
         assert held.bytes == 2 * SIZE
+        held.release_fetched(SIZE)
+        assert await came.get() == number
     await asyncio.gather(*tasks)
 
 
