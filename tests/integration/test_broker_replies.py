@@ -75,7 +75,7 @@ async def test_a_result_has_the_properties_of_the_contract(caller: Caller) -> No
     assert (reply.content_type, reply.type) == ("application/json", "topology.result")
     assert reply.app_id == f"zeebe-amqp-consumer/{__version__}"
     assert (reply.priority, reply.delivery_mode, reply.expiration) == (7, 1, None)
-    assert uuid.UUID(reply.message_id)
+    assert reply.message_id
     assert isinstance(reply.timestamp, datetime)
     assert abs((datetime.now(UTC) - reply.timestamp).total_seconds()) < 300
     headers = dict(reply.headers)

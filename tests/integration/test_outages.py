@@ -115,6 +115,9 @@ async def alarm(broker: RabbitMQ) -> None:
 async def test_a_broker_in_trouble_under_load_loses_nothing_and_doubles_nothing(
     stage: Stage, own_rabbitmq: RabbitMQ, fault: object
 ) -> None:
+    if fault is crash:
+        # RabbitMQ 3.10 never elects a leader again for a quorum queue that is younger than a second when it is killed.
+        await asyncio.sleep(2)
     async with loaded(stage) as load:
         await fault(own_rabbitmq)  # type: ignore[operation]
     await load.check()
@@ -354,11 +357,11 @@ async def test_the_log_tells_where_it_has_what_and_says_that_it_consumes_when_it
         f"zeebe-amqp-consumer {__version__}: ledger sqlite:///",
         f"connecting to RabbitMQ at {URL(stage.url).host}:{URL(stage.url).port}",
         "connected to",
-        f"consuming {', '.join(stage.consumer.queues)}",
     )
     found = [next((number for number, line in enumerate(told) if words in line), None) for words in wanted]
     assert None not in found, told[:10]
     assert found[0] == 0
     assert found == sorted(found, key=lambda number: number or 0), told[:10]
-    assert not any("consuming" in line for line in told[: found[-1]])
+    consuming = sorted(line.partition("consuming ")[2] for line in told if "consuming " in line)
+    assert consuming == sorted(stage.consumer.queues), "once for each queue, when it does"
     assert f"HTTP at 127.0.0.1:{stage.consumer.port}" in told[0]
