@@ -151,7 +151,7 @@ bench-replicas: servers ## what 1, 2 and 4 replicas and the Redis between them c
 bench-ledger: servers ## what a command costs with a million answers remembered, against ten thousand
 	@$(RUN) -m benchmarks.entries $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-bench-memory: servers ## memory of the service over a million commands: make bench-memory COMMANDS=100000
+bench-memory: servers ## memory of the service over a million commands: make bench-memory COMMANDS=300000
 	@$(RUN) -m benchmarks.memory $(if $(COMMANDS),--commands $(COMMANDS))
 
 faults: servers ## every fault in the middle of load, and a table: make faults ONLY=killed REQUESTS=300

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import page, rounds
 from benchmarks.rounds import CALLERS, CELLS, Effort, Result
-from benchmarks.stage import PEERS_PYTHON, staged
+from benchmarks.stage import PEERS_PYTHON, resolved, staged
 from scripts.process import ServerError
 
 PEERS, ALONE = "peers", "bench"
@@ -33,7 +32,8 @@ def show(results: list[Result]) -> None:
         console.print(table)
         for title, figure in each.compared.items():
             console.print(f"{title}: {figure}{page.wanted(title)}")
-        console.print(f"{rounds.beside(each.programs)}\n")
+        found = rounds.beside(each.programs)
+        console.print("; ".join(f"{rounds.BESIDE[name]}: {span}" for name, span in found.items()), "\n")
 
 
 def run(options: argparse.Namespace, effort: Effort) -> list[Result]:
@@ -52,7 +52,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="turns of each program; medians count")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
     parser.add_argument("--wait", type=float, default=5.0, help="seconds for which each waits for a quiet machine")
-    parser.add_argument("--against", type=Path, help="another checkout, whose service takes turns with this one's")
+    parser.add_argument("--against", type=resolved, help="another checkout, whose service takes turns with this one's")
     parser.add_argument("--peers", action="store_true", help="with what others would write")
     parser.add_argument(
         "--write", action="store_true", help="keep the figures in benchmarks/results/, peers' in the page"

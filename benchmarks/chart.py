@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import floor, log10
@@ -32,7 +32,7 @@ class Panel:
 
 def step(highest: float) -> float:
     """The distance of the lines of a grid: 1, 2 or 5 times a power of ten, so that there are three to seven of them."""
-    power = 10 ** floor(log10(highest))
+    power = float(10 ** floor(log10(highest)))
     return power * next(part for part in (0.2, 0.5, 1, 2) if highest / (power * part) <= 7)
 
 
@@ -70,8 +70,7 @@ def _panel(panel: Panel, left: float, below: str) -> str:
     return drawing
 
 
-def _grid(left: float, highest: float, height: object) -> str:
-    assert callable(height)
+def _grid(left: float, highest: float, height: Callable[[float], float]) -> str:
     distance, drawing, value = step(highest), "", 0.0
     while value <= highest:
         y = height(value)

@@ -49,7 +49,7 @@ def go() -> str:
         wanted = (SOURCES / "go.mod").read_text().partition("\ngo ")[2].split()[0]
         raise ServerError(
             f"go was not found: the load generator and the gateway of the benchmarks need Go {wanted} or newer "
-            "(https://go.dev/dl), or Go 1.21, which fetches that one by itself"
+            "(https://go.dev/dl), or Go 1.21 or newer, which fetches that one by itself"
         )
     return found
 
@@ -112,4 +112,5 @@ class Gateway:
     def take(self, milliseconds: float) -> None:
         """Set the time that a call takes from now on."""
         with grpc.insecure_channel(self.address) as channel:
-            channel.unary_unary("/benchmark/Latency")(f"{milliseconds}ms".encode(), timeout=10)
+            latency = channel.unary_unary("/benchmark/Latency", request_serializer=bytes, response_deserializer=bytes)
+            latency(f"{milliseconds}ms".encode(), timeout=10)

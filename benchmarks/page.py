@@ -52,15 +52,14 @@ def markdown(titles: Iterable[str], lines: Iterable[tuple[str, ...]]) -> str:
     """A table; figures stand on the right."""
     head = [*titles]
     bars = ("---", *("--:" for _ in head[1:]))
-    return "\n".join(f"| {' | '.join(each)} |".replace("|  |", "| |") for each in (head, bars, *lines))
+    return "\n".join(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in each)}|" for each in (head, bars, *lines))
 
 
 def when(kept: dict[str, Any], results: list[Result]) -> str:
     """How and when the figures were found, and that load and gateway were not the limit."""
-    return (
-        f"{kept['date'][:10]}, {kept['machine']}; {kept['rounds']} rounds of {kept['seconds']:g} s, medians.\n\n"
-        + "\n".join(f"- {each.cell.title}. {rounds.beside(each.programs)}" for each in placed(results))
-    )
+    how = f"{kept['date'][:10]}, {kept['machine']}; {kept['rounds']} rounds of {kept['seconds']:g} s, medians."
+    lines = [(each.cell.title, *rounds.beside(each.programs).values()) for each in placed(results)]
+    return f"{how}\n\n{markdown(('', *rounds.BESIDE.values()), lines)}"
 
 
 def placed(results: list[Result]) -> list[Result]:
@@ -118,7 +117,7 @@ def made(text: str, kept: dict[str, Any], results: list[Result]) -> str:
     blocks = {name: make(results) for name, make in TABLES.items()} | {"when": when(kept, results)}
 
     def block(found: re.Match[str]) -> str:
-        return f"{found[1]}\n{blocks[found[2]]}\n{found[3]}"
+        return f"{found[1]}\n\n{blocks[found[2]]}\n\n{found[3]}"
 
     return re.sub(r"(<!-- made: (.+?) -->)\n.*?(<!-- end -->)", block, text, flags=re.DOTALL)
 

@@ -11,13 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.figures import CALL, COMPARISONS, ECHO, Cell, Figures, Round, middle
+from benchmarks.figures import COMPARISONS, ECHO, Cell, Figures, Round, middle
 from benchmarks.stage import Program, World
 
 RESULTS = Path(__file__).parent / "results"
 CELLS = tuple(Cell(latency, in_flight) for latency in (0, 5) for in_flight in (1, 32, 128))
 CALLERS = Cell(0, 64)
 """The load under which callers are compared."""
+
+BESIDE = {
+    "load": "load generator, CPU µs per command",
+    "gateway": "gateway, CPU µs",
+    "broker": "broker, CPU µs",
+    "idle": "machine idle, %",
+    "foreign": "used by other programs, %",
+}
+"""The figures of a program that are about what runs beside it."""
 
 
 @dataclass(frozen=True)
@@ -77,20 +86,16 @@ def measured(program: Program, name: str, cell: Cell, effort: Effort) -> Figures
     return figures
 
 
-def beside(programs: Round) -> str:
-    """What else the machine did under a load: a sentence."""
-    served = [each for name, each in programs.items() if name not in (ECHO, CALL) and "load" in each]
-    if not served:
-        return ""
+def beside(programs: Round) -> dict[str, str]:
+    """What else the machine did under a load, by name: from the least to the most beside any consumer."""
+    served = [each for name, each in programs.items() if name != ECHO and "load" in each]
+    return {name: span([each[name] for each in served]) for name in BESIDE if served}
 
-    def span(name: str) -> str:
-        low, high = (round(end(each[name] for each in served)) for end in (min, max))
-        return f"{low}" if low == high else f"{low} to {high}"
 
-    return (
-        f"Per command the load generator used {span('load')} µs of CPU, the gateway {span('gateway')}, the broker "
-        f"{span('broker')}; {span('idle')} % of the machine was idle, and other programs had {span('foreign')} %."
-    )
+def span(figures: list[float]) -> str:
+    """The least and the most of some figures."""
+    low, high = round(min(figures)), round(max(figures))
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def content(results: list[Result], effort: Effort, now: datetime) -> dict[str, Any]:

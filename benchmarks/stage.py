@@ -142,6 +142,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
 
 
+def resolved(folder: str) -> Path:
+    """Another checkout, of a command line: programs run in folders of their own."""
+    return Path(folder).resolve()
+
+
 class Stage:
     """Starts programs in a world; they end with `running`."""
 

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine
-from benchmarks.stage import PEERS_PYTHON, ROOT, Served, Stage, world
+from benchmarks.stage import PEERS_PYTHON, ROOT, Served, Stage, resolved, world
 from scripts import guard
 from scripts.process import ServerError
 
@@ -105,12 +105,12 @@ def threads(pid: int) -> dict[int, Thread]:
 
 def divided(used: Mapping[int, Thread], seen: Mapping[int, Counter[str]]) -> dict[str, float]:
     """CPU seconds by room, from those of the threads and the looks at them."""
-    found = Counter[str]()
+    found: dict[str, float] = {}
     for number, thread in used.items():
         shares = seen.get(number) or Counter({first(THREADS, thread.name): 1})
         for name, share in shares.items():
-            found[name] += thread.seconds * share / shares.total()
-    return dict(found)
+            found[name] = found.get(name, 0.0) + thread.seconds * share / shares.total()
+    return found
 
 
 def spied(pid: int, seconds: float, file: Path) -> subprocess.Popen[str]:
@@ -157,7 +157,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--in-flight", type=int, default=32, help="requests at a time; default %(default)s")
     parser.add_argument("--seconds", type=float, default=10.0, help="of looking; default %(default)s")
-    parser.add_argument("--against", type=Path, help="another checkout, whose service is looked at too")
+    parser.add_argument("--against", type=resolved, help="another checkout, whose service is looked at too")
     options = parser.parse_args()
     checkouts = {"this": ROOT, **({"other": options.against} if options.against else {})}
     try:

@@ -107,8 +107,9 @@ def test_results_that_were_kept_are_read_as_they_were(tmp_path: Any, monkeypatch
 def test_load_gateway_and_idle_time_are_told_of_what_had_them() -> None:
     one = {"load": 20.0, "gateway": 25.0, "broker": 200.0, "idle": 30.0, "foreign": 0.0}
     other = {**one, "load": 22.4, "idle": 12.0}
-    told = rounds.beside({SERVICE: one, MEMORY: other, "alone": {"rate": 1.0}})
-    assert "load generator used 20 to 22 µs of CPU, the gateway 25, the broker 200; 12 to 30 % " in told
+    told = rounds.beside({SERVICE: one, MEMORY: other, ECHO: {**one, "load": 90.0}, "alone": {"rate": 1.0}})
+    assert told == {"load": "20 to 22", "gateway": "25", "broker": "200", "idle": "12 to 30", "foreign": "0"}
+    assert rounds.beside({"alone": {"rate": 1.0}}) == {}
 
 
 def test_the_middle_is_that_of_each_figure() -> None:
