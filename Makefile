@@ -143,7 +143,8 @@ bench-page: venv ## make the tables and charts of docs/performance.md from the n
 	@$(RUN) -m benchmarks --page
 
 bench-where: servers .venv-peers/installed ## what a command costs, by room of the service: make bench-where IN_FLIGHT=1
-	@$(RUN) -m benchmarks.where $(if $(IN_FLIGHT),--in-flight $(IN_FLIGHT)) $(if $(SECONDS),--seconds $(SECONDS))
+	@$(RUN) -m benchmarks.where $(if $(IN_FLIGHT),--in-flight $(IN_FLIGHT)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(AGAINST),--against '$(AGAINST)')
 
 bench-replicas: servers ## what 1, 2 and 4 replicas and the Redis between them cost per command
 	@$(RUN) -m benchmarks.replicas $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
