@@ -14,10 +14,10 @@ export OP DATA TAG
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all lint format types layers proto proto-check lock reference asyncapi-check licences dist bench faults soak docs clean
+.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-where bench-replicas bench-ledger bench-memory bench-page faults soak docs clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- set-up -----------------------------------------------------------------------------------------------------------
 
@@ -26,6 +26,11 @@ venv: .venv/installed ## the Python environment .venv, from the lock files
 .venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml contracts/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m scripts.environment
+	@touch $@
+
+.venv-peers/installed: .venv/installed requirements/peers.txt
+	@.venv/bin/uv venv --quiet --clear --python $(RUN) .venv-peers
+	@.venv/bin/uv pip install --quiet --python .venv-peers/bin/python --require-hashes --requirements requirements/peers.txt
 	@touch $@
 
 servers: venv ## RabbitMQ, Redis, Java and the engine in memory for development, downloaded once
@@ -105,6 +110,7 @@ lock: venv ## write the lock files anew (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) --output-file requirements/uv.txt requirements/uv.in
 	$(LOCK) $(UPGRADE) --output-file requirements/java.txt requirements/java.in
 	$(LOCK) $(UPGRADE) --output-file requirements/build.txt requirements/build.in
+	$(LOCK) $(UPGRADE) --output-file requirements/peers.txt requirements/peers.in
 	$(LOCK) $(UPGRADE) --output-file requirements/run.txt pyproject.toml
 	$(LOCK) $(UPGRADE) --output-file requirements/dev.txt --constraint requirements/run.txt --extra client --extra cli \
 		pyproject.toml contracts/pyproject.toml requirements/dev.in
@@ -121,11 +127,33 @@ licences: venv ## the licence of everything that ships or was fetched; it fetche
 dist: venv ## both packages as source and wheel in dist/, checked; with TAG=v0.1.0 only if that is their version
 	@$(RUN) -m scripts.dist
 
-bench: servers ## measure: make bench AGAINST=another-checkout WRITE=yes
-	@$(RUN) -m benchmarks $(if $(AGAINST),--against '$(AGAINST)') $(if $(WRITE),--write)
+BENCH_OPTIONS = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(AGAINST),--against '$(AGAINST)') \
+	$(if $(WRITE),--write)
+
+bench: servers ## measure the service: make bench AGAINST=another-checkout ROUNDS=9 SECONDS=3 WRITE=yes
+	@$(RUN) -m benchmarks $(BENCH_OPTIONS)
 	@$(RUN) -m benchmarks.ledger
 	@$(RUN) -m benchmarks.measurements
 	@$(RUN) -m benchmarks.polls
+
+bench-peers: servers .venv-peers/installed ## measure it beside what others would write; WRITE=yes makes docs/performance.md anew
+	@$(RUN) -m benchmarks --peers $(BENCH_OPTIONS)
+
+bench-page: venv ## make the tables and charts of docs/performance.md from the newest figures
+	@$(RUN) -m benchmarks --page
+
+bench-where: servers .venv-peers/installed ## what a command costs, by room of the service: make bench-where IN_FLIGHT=1
+	@$(RUN) -m benchmarks.where $(if $(IN_FLIGHT),--in-flight $(IN_FLIGHT)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(AGAINST),--against '$(AGAINST)')
+
+bench-replicas: servers ## what 1, 2 and 4 replicas and the Redis between them cost per command
+	@$(RUN) -m benchmarks.replicas $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
+
+bench-ledger: servers ## what a command costs with a million answers remembered, against ten thousand
+	@$(RUN) -m benchmarks.entries $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
+
+bench-memory: servers ## memory of the service over a million commands: make bench-memory COMMANDS=300000
+	@$(RUN) -m benchmarks.memory $(if $(COMMANDS),--commands $(COMMANDS))
 
 faults: servers ## every fault in the middle of load, and a table: make faults ONLY=killed REQUESTS=300
 	@$(RUN) -m tests.faults $(if $(ONLY),--only '$(ONLY)') --requests $(REQUESTS) $(if $(WRITE),--write)

@@ -1,6 +1,6 @@
 """The caller's side: what a call costs the caller with the client, and with nothing but aio-pika.
 
-A program: `python -m benchmarks.caller client|bare AMQP_URL QUEUE COUNT IN_FLIGHT`, where QUEUE is answered with the
+A program: `python -m benchmarks.caller client|bare AMQP_URL QUEUE SECONDS IN_FLIGHT`, where QUEUE is answered with the
 request's own body; prints its figures as JSON.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,8 +17,7 @@ from typing import Any, ClassVar
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 
-from benchmarks.calls import cpu
-from benchmarks.load import ENVELOPE, run
+from benchmarks.request import BODY, PROCESS, VARIABLES, run, timed
 from zeebe_amqp import Client, wire
 from zeebe_amqp.commands import Command, Result
 from zeebe_amqp.schema.fields import Variables
@@ -48,7 +46,7 @@ async def client(url: str, queue: str) -> AsyncIterator[Call]:
     async with Client(url, commands=queue) as zeebe:
 
         async def call() -> object:
-            return await zeebe.call(Create(bpmn_process_id="order", variables={"id": 7}))
+            return await zeebe.call(Create(bpmn_process_id=PROCESS, variables=VARIABLES))
 
         yield call
 
@@ -68,29 +66,20 @@ async def bare(url: str, queue: str) -> AsyncIterator[Call]:
         async def call() -> object:
             name = uuid.uuid4().hex
             answered = waiting[name] = asyncio.get_running_loop().create_future()
-            message = aio_pika.Message(ENVELOPE, correlation_id=name, reply_to=wire.DIRECT_REPLY_TO)
+            message = aio_pika.Message(BODY.encode(), correlation_id=name, reply_to=wire.DIRECT_REPLY_TO)
             await channel.default_exchange.publish(message, queue)
             return await answered
 
         yield call
 
 
-async def measure(kind: str, url: str, queue: str, count: int, in_flight: int) -> None:
-    """Call and print calls per second and CPU seconds per call of this process."""
-
-    async def worker(call: Call, share: int) -> None:
-        for _ in range(share):
-            await call()
-
+async def measure(kind: str, url: str, queue: str, seconds: float, in_flight: int) -> None:
+    """Call and print the figures."""
     async with CALLERS[kind](url, queue) as call:
-        await asyncio.gather(*(worker(call, 20) for _ in range(in_flight)))
-        used, started = cpu(), time.perf_counter()
-        await asyncio.gather(*(worker(call, count // in_flight) for _ in range(in_flight)))
-        done = count // in_flight * in_flight
-        print(json.dumps({"rate": done / (time.perf_counter() - started), "cpu": (cpu() - used) / done}))
+        print(json.dumps(await timed(call, seconds, in_flight)))
 
 
 CALLERS: dict[str, Callable[[str, str], Any]] = {"client": client, "bare": bare}
 
 if __name__ == "__main__":
-    run(measure(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])))
+    run(measure(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]), int(sys.argv[5])))

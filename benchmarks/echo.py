@@ -13,7 +13,7 @@ import aiormq
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
-from benchmarks.load import declare, run
+from benchmarks.request import PREFETCH, declare, run
 from zeebe_amqp.wire import DIRECT_REPLY_TO
 
 
@@ -34,7 +34,7 @@ async def serve(url: str, queue: str) -> None:
         await inbox.basic_ack(int(message.delivery_tag or 0), wait=False)
 
     await declare(inbox, queue)
-    await inbox.basic_qos(prefetch_count=128)
+    await inbox.basic_qos(prefetch_count=PREFETCH)
     await inbox.basic_consume(queue, answer)
     print("ready", flush=True)
     await asyncio.Event().wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from scripts.licences import maven, npm, python, system
+from scripts.licences import go, maven, npm, python, system
 from scripts.process import ServerError
 
 TITLES = ("what", "version", "licence", "ships / development")
@@ -13,7 +13,7 @@ TITLES = ("what", "version", "licence", "ships / development")
 def main() -> int:
     """Print the table; the exit status."""
     try:
-        found = [each for kind in (python, npm, maven, system) for each in kind.artefacts()]
+        found = [each for kind in (python, npm, go, maven, system) for each in kind.artefacts()]
     except ServerError as problem:
         print(f"make licences: {problem}", file=sys.stderr)
         return 1

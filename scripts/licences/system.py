@@ -21,7 +21,12 @@ PACKAGES = {
 }
 """Debian's packages, with the licence of the program that each holds."""
 
-IMAGES = {"camunda/zeebe": "LicenseRef-Camunda-1.0", "python": "PSF-2.0", "rabbitmq": "MPL-2.0"}
+IMAGES = {
+    "camunda/zeebe": "LicenseRef-Camunda-1.0",
+    "python": "PSF-2.0",
+    "rabbitmq": "MPL-2.0",
+    "valkey/valkey": "BSD-3-Clause",
+}
 """Images that the Dockerfile begins with or Compose starts, with the licence of the program that each is for."""
 
 

