@@ -15,7 +15,8 @@ from pathlib import Path
 from rich.console import Console
 
 from scripts.rabbitmq import RabbitMQ
-from tests.faults.faults import FAULTS, Fault
+from tests.faults.fault import Fault
+from tests.faults.faults import FAULTS
 from tests.faults.report import Row, show, write
 from tests.faults.run import run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
 from tests.faults.checker import Verdict, judge
-from tests.faults.faults import Fault
+from tests.faults.fault import Fault
 from tests.faults.world import World, built
 
 SENDING = 120.0

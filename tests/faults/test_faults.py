@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from scripts.rabbitmq import RabbitMQ
-from tests.faults.faults import FAULTS, Fault
+from tests.faults.fault import Fault
+from tests.faults.faults import FAULTS
 from tests.faults.run import run
 
 REQUESTS = 300
