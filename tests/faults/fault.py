@@ -24,7 +24,8 @@ class Fault:
     `accepts` are the errors that callers may get because of it. `forgiving`: running twice was never promised.
     `gateway`: the kind that it needs, a real engine where the fault is the engine's. `two`: another consumer works
     beside the one that is struck. `quick`: part of every test run. `{redis}` in the `environment` stands for the URL
-    of a private Redis; unless the environment names a ledger, it is the default one, a file.
+    of a private Redis; unless the environment names a ledger, it is the default one, a file. `padding`: bytes by which
+    the requests beside the fault are larger. `most`: no more requests than that, however many are asked for.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Fault:
     two: bool = False
     quick: bool = False
     forgiving: bool = False
+    padding: int = 0
+    most: int | None = None
 
     @property
     def title(self) -> str:

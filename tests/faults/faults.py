@@ -12,6 +12,7 @@ import aio_pika
 
 from scripts import guard
 from tests.fakes.gateway import BUSY, answer, fail, share
+from tests.faults.connections import CONNECTION_FAULTS
 from tests.faults.fault import EVERY, NOBODY, REDIS, Fault, at
 from tests.faults.gateways import CREATE, LATENCY, ClusterGateway, EngineGateway, ProgramGateway
 from tests.faults.moments import Moment
@@ -275,5 +276,6 @@ FAULTS: tuple[Fault, ...] = (
         environment={"ZEEBE_REQUEST_TIMEOUT": "500ms"},
         quick=True,
     ),
+    *CONNECTION_FAULTS,
 )
 """Every fault at every moment that matters."""

@@ -6,16 +6,16 @@ import asyncio
 import socket
 import struct
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum
 from typing import Self
 
 from scripts.process import free_port
-from tests.faults.streams import Cutting, Silencer, pieces
+from tests.faults.streams import Cutting, Filter, pieces
 from tests.integration.stage import TIMEOUT
 
-CHUNK = 65_536
+CHUNK = 1 << 20
 PUBLISH = b"\x00\x3c\x00\x28"
 """What every basic.publish begins with in AMQP: class 60, method 40."""
 ACK = b"\x00\x3c\x00\x50"
@@ -60,7 +60,7 @@ class _Connection:
         self._left = limit
         self._held: dict[Way, bytearray] = {}
         self._sizes: dict[Way, Iterator[int]] = {}
-        self._silencer = None if proxy.heartbeats else Silencer()
+        self._filter = proxy.filtering and proxy.filtering()
         self.introduction = b""
         self.frozen = False
 
@@ -97,7 +97,7 @@ class _Connection:
     def _noted(self, way: Way, data: bytes) -> bytes:
         """What there is of the data for the proxy's purposes."""
         if way is Way.DOWN:
-            return data if self._silencer is None else self._silencer.without_heartbeats(data)
+            return data if self._filter is None else self._filter(data)
         if (room := INTRODUCTION - len(self.introduction)) > 0:
             self.introduction += data[:room]
         return data
@@ -159,8 +159,8 @@ class Proxy:
         self.holding: _Hold | None = None
         self.cutting: Cutting | None = None
         """How what passes is cut into pieces; None = not at all. Sizes go on where they were on a connection."""
-        self.heartbeats = True
-        """Whether connections made from now on, which are AMQP then, pass the server's heartbeats."""
+        self.filtering: Callable[[], Filter] | None = None
+        """Makes what changes what the server says on connections made from now on, which are AMQP then."""
         self.taking = {way: asyncio.Event() for way in Way}
         """Which ways are open; a closed one stalls."""
         for way in self.taking.values():
@@ -206,7 +206,7 @@ class Proxy:
 
     async def _forward(self, client: _Stream) -> None:
         try:
-            server = await asyncio.open_connection("127.0.0.1", self._target)
+            server = await asyncio.open_connection("127.0.0.1", self._target, limit=CHUNK)
         except OSError:
             return
         limit = self._limits.popleft() if self._limits else None

@@ -10,7 +10,7 @@ from itertools import repeat
 import pytest
 
 from tests.faults.proxy import Proxy, Way
-from tests.faults.streams import HEARTBEAT, in_turn
+from tests.faults.streams import HEARTBEAT, in_turn, without_heartbeats
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 BRIEFLY = 0.2
@@ -226,7 +226,7 @@ async def test_heartbeats_of_the_server_are_left_out_on_new_connections(server: 
     frame = b"\x01\0\1\0\0\0\2ab\xce"
     async with connected(proxy) as old:
         await said(old, b"a")
-        proxy.heartbeats = False
+        proxy.filtering = without_heartbeats
         assert await said(old, HEARTBEAT) == HEARTBEAT
     echo.arrived.clear()
     async with connected(proxy) as new:
