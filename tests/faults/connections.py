@@ -89,10 +89,11 @@ async def _see_deletion(world: World) -> None:
 
 
 async def hold_large(world: World) -> Collection[str]:
-    """Large requests wait for a gateway that answers nothing; memory stays within its bound."""
-    before = world.memory()
+    """Large requests wait for a gateway that answers nothing; memory stays within its bound, and no file is left."""
+    before, files = world.memory(), world.files()
     async with caught(world, Moment.CALLED):
         peak = await world.peak(STALLED)
+    await eventually(lambda: world.files() == files, "what was held in files is gone with its delivery", pause=0.2)
     world.grows_at_most(HELD + 8 * COPIES * LARGE + SLACK, before, peak)
     return NOBODY
 

@@ -91,6 +91,10 @@ class World:
         grown = peak - before
         assert grown <= bound, f"memory: grew by {grown >> 20} MiB; accepted: {bound >> 20} MiB"
 
+    def files(self) -> set[Path]:
+        """Where the consumer keeps its state; the files of the ledger left out, which come and go."""
+        return {path for path in (self.consumer.directory / "state").rglob("*") if "ledger" not in path.name}
+
     def redelivered(self) -> float:
         """Requests that came to the consumer again."""
         return sum(metric(self.consumer, "redelivered_total"))
