@@ -38,6 +38,10 @@ HELD = 64 * MIB
 """Bytes of bodies that may wait in memory, over all queues (AMQP_MAX_HELD_BYTES)."""
 STEADY = 30.0
 """Requests per second."""
+BUSY = 150.0
+"""The same when it is many."""
+RESETS, BETWEEN = 5, 8.0
+"""How often, and seconds from one to the next; after 5 s a reply that is not confirmed is taken for refused."""
 FEW = 90
 """Requests while everything passes in small pieces."""
 STEP = 8
@@ -159,6 +163,7 @@ async def _all_answered(world: World) -> None:
 
 async def hear_no_heartbeat(world: World) -> Collection[str]:
     """Steady traffic for minutes in which the broker sends no heartbeat."""
+    await _all_answered(world)
     world.to_broker.filtering = without_heartbeats
     await world.reconnected(world.to_broker.reset, 2)
     await _all_answered(world)
@@ -183,6 +188,20 @@ async def freeze_publishing(world: World) -> Collection[str]:
 async def freeze_both(world: World) -> Collection[str]:
     """The same of both."""
     await world.reconnected(world.to_broker.freeze, 2, NOTICED)
+    return NOBODY
+
+
+# --- lost -------------------------------------------------------------------------------------------------------------
+
+
+async def reset_again_and_again(world: World) -> Collection[str]:
+    """Both connections are reset, again and again, under a load that goes on: what was being sent is not forgotten."""
+    for number in range(RESETS):
+        burst = asyncio.create_task(world.callers.send(4 * CONCURRENCY))
+        await asyncio.sleep(0.1 + 0.05 * number)  # in the middle of it, each time elsewhere
+        world.to_broker.reset()
+        await world.callers.send(round(BETWEEN * BUSY), NUMBER / BUSY)
+        await burst
     return NOBODY
 
 
@@ -212,6 +231,7 @@ CONNECTION_FAULTS: tuple[Fault, ...] = (
         padding=LARGE,
         most=450,
     ),
+    Fault("reset again and again, the load goes on", reset_again_and_again),
     Fault("broker takes nothing for 20 s", stall_broker),
     Fault("everything in pieces of 1 to 64 bytes", cut_in_turn),
     Fault("everything in pieces of 8 bytes, cuts at every offset", cut_moved),
