@@ -5,6 +5,7 @@ RUN    := .venv/bin/python
 OP     ?= topology
 DATA   ?= {}
 REQUESTS ?= 2000
+LASTING  ?= 300
 MINUTES  ?= 10
 # Tests wait for servers half of the time, hence more workers than processors. Each has servers of its own, so files stay
 # whole, and in the order of their names: the slow ones with servers first, and no worker waits long for the last one.
@@ -155,8 +156,8 @@ bench-ledger: servers ## what a command costs with a million answers remembered,
 bench-memory: servers ## memory of the service over a million commands: make bench-memory COMMANDS=300000
 	@$(RUN) -m benchmarks.memory $(if $(COMMANDS),--commands $(COMMANDS))
 
-faults: servers ## every fault in the middle of load, and a table: make faults ONLY=killed REQUESTS=300
-	@$(RUN) -m tests.faults $(if $(ONLY),--only '$(ONLY)') --requests $(REQUESTS) $(if $(WRITE),--write)
+faults: servers ## every fault in the middle of load, and a table: make faults ONLY=killed REQUESTS=300 LASTING=45
+	@$(RUN) -m tests.faults $(if $(ONLY),--only '$(ONLY)') --requests $(REQUESTS) --lasting $(LASTING) $(if $(WRITE),--write)
 
 soak: servers ## a steady load with random faults: does anything grow? make soak MINUTES=60
 	@$(RUN) -m tests.faults.soak --minutes $(MINUTES)

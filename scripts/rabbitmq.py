@@ -7,6 +7,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -45,13 +46,21 @@ class RabbitMQ(Server):
     """One node with its data in `directory`; a second start finds the data of the first.
 
     Use as a context manager, or call `start` and `stop`. Data belong to a node's name, which contains the port unless
-    one is given. `management` is the port of the management pages; without one there are none.
+    one is given. `management` is the port of the management pages; without one there are none. `more` are lines for
+    its configuration file, for example `frame_max = 4096`.
     """
 
     start_seconds = 90.0
 
     def __init__(
-        self, directory: Path, port: int = 0, *, name: str = "", management: int = 0, tied: bool = True
+        self,
+        directory: Path,
+        port: int = 0,
+        *,
+        name: str = "",
+        management: int = 0,
+        tied: bool = True,
+        more: Sequence[str] = (),
     ) -> None:
         self.directory = Path(directory).resolve()
         self.port = port or free_port()
@@ -61,6 +70,7 @@ class RabbitMQ(Server):
         self._name = name or f"node-{self.port}"
         self._management = management
         self._tied = tied
+        self._more = more
         self._environment = self._settings(free_port(), free_port())
 
     def _settings(self, dist_port: int, epmd_port: int) -> dict[str, str]:
@@ -93,7 +103,8 @@ class RabbitMQ(Server):
             cookie.write_text(secrets.token_hex(16))
             cookie.chmod(0o400)
         pages = MANAGEMENT.format(port=self._management) if self._management else ""
-        (self.directory / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port) + pages)
+        more = "".join(f"{line}\n" for line in self._more)
+        (self.directory / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port) + pages + more)
         (self.directory / "enabled_plugins").write_text("[rabbitmq_management].\n" if self._management else "[].\n")
 
     def launch(self) -> Self:

@@ -1,6 +1,7 @@
 """Every fault in the middle of load, and a table of what came of it.
 
-`python -m tests.faults [--only NAME] [--requests N] [--write]`; exit code 1 when a promise was broken.
+`python -m tests.faults [--only NAME] [--requests N] [--lasting SECONDS] [--write]`; exit code 1 when a promise was
+broken.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from pathlib import Path
 from rich.console import Console
 
 from scripts.rabbitmq import RabbitMQ
-from tests.faults.faults import FAULTS, Fault
+from tests.faults.fault import Fault
+from tests.faults.faults import FAULTS
 from tests.faults.report import Row, show, write
-from tests.faults.run import run
+from tests.faults.run import LASTING, run
 
 
-def played(fault: Fault, requests: int, directory: Path, broker: RabbitMQ) -> Row:
+def played(fault: Fault, requests: int, directory: Path, broker: RabbitMQ, lasting: float) -> Row:
     """One row; a fault that could not be played is a broken promise too."""
     directory.mkdir()
     try:
-        return Row(fault, asyncio.run(run(fault, requests, directory, broker)))
+        return Row(fault, asyncio.run(run(fault, requests, directory, broker, lasting)))
     except Exception as failure:
         return Row(fault, failure=f"{type(failure).__name__}: {failure}")
     finally:
@@ -37,6 +39,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", action="append", metavar="NAME", help="faults whose name contains this, or another")
     parser.add_argument("--requests", type=int, default=2000, help="per fault")
+    parser.add_argument(
+        "--lasting", type=float, default=LASTING, metavar="SECONDS", help="what a fault of minutes takes"
+    )
     parser.add_argument("--write", action="store_true", help="keep the table in docs/reliability.md")
     options = parser.parse_args()
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # callers lose their connections on purpose
@@ -47,7 +52,7 @@ def main() -> int:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, RabbitMQ(Path(folder) / "rabbitmq") as broker:
         for number, fault in enumerate(chosen):
-            row = played(fault, options.requests, Path(folder) / str(number), broker)
+            row = played(fault, options.requests, Path(folder) / str(number), broker, options.lasting)
             console.print(f"{number + 1}/{len(chosen)} {', '.join(filter(None, row.cells()))}", markup=False)
             rows.append(row)
     show(rows)

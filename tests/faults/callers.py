@@ -58,20 +58,21 @@ class Callers:
         with suppress(*CONNECTION_ERRORS):
             await delete(self._url, tuple(self.queues))
 
-    async def send(self, number: int, pause: float = 0.0) -> None:
+    async def send(self, number: int, pause: float = 0.0, padding: int = 0) -> None:
         """Send so many new requests, side by side; returns when the broker has confirmed all of them.
 
         Args:
             number: how many.
             pause: seconds that each caller waits between two requests.
+            padding: bytes by which each request is larger.
         """
         first, self._sent = self._sent, self._sent + number
         shares: Sequence[list[int]] = [list(range(first, self._sent))[part::NUMBER] for part in range(NUMBER)]
         await asyncio.gather(
-            *(self._call(share, queue, pause) for share, queue in zip(shares, self.queues, strict=True))
+            *(self._call(share, queue, pause, padding) for share, queue in zip(shares, self.queues, strict=True))
         )
 
-    async def _call(self, share: list[int], reply_to: str, pause: float) -> None:
+    async def _call(self, share: list[int], reply_to: str, pause: float, padding: int) -> None:
         left = [(number, uuid.uuid4().hex) for number in reversed(share)]
         while left:
             with suppress(*CONNECTION_ERRORS):
@@ -79,14 +80,15 @@ class Callers:
                     channel = await connection.channel(on_return_raises=True)
                     while left:
                         number, identity = left[-1]
-                        await self._publish(channel, identity, None if number % SILENT == 0 else reply_to)
+                        await self._publish(channel, identity, None if number % SILENT == 0 else reply_to, padding)
                         left.pop()
                         await asyncio.sleep(pause)
             await asyncio.sleep(0.1)
 
-    async def _publish(self, channel: AbstractChannel, identity: str, reply_to: str | None) -> None:
+    async def _publish(self, channel: AbstractChannel, identity: str, reply_to: str | None, padding: int) -> None:
+        more = {"padding": "x" * padding} if padding else {}
         message = aio_pika.Message(
-            create(self._process or identity, id=identity),
+            create(self._process or identity, id=identity, **more),
             message_id=identity,
             correlation_id=identity,
             reply_to=reply_to,

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 import resource
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
 from signal import SIGCONT, SIGSTOP
-from types import MappingProxyType
 
 import aio_pika
 
 from scripts import guard
 from tests.fakes.gateway import BUSY, answer, fail, share
-from tests.faults.gateways import CREATE, LATENCY, ClusterGateway, EngineGateway, InsideGateway, ProgramGateway
-from tests.faults.moments import Moment, caught
-from tests.faults.world import Kind, World
+from tests.faults.connections import CONNECTION_FAULTS
+from tests.faults.fault import EVERY, NOBODY, REDIS, Fault, at
+from tests.faults.gateways import CREATE, LATENCY, ClusterGateway, EngineGateway, ProgramGateway
+from tests.faults.moments import Moment
+from tests.faults.world import World
 from tests.integration.stage import delete
 from zeebe_amqp.errors import Code
 
@@ -26,47 +26,6 @@ STOPPED = 20.0
 CUTS = (1, 9, 700, 2_000, 6_000)
 """Bytes after which connections are cut: in a handshake, in a frame's header, in the middle of the traffic."""
 MEMORY = "memory://"
-REDIS = "{redis}"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One row of the table.
-
-    `strike` does the fault and undoes it; it returns the identities of requests that need no answer any more.
-    `accepts` are the errors that callers may get because of it. `forgiving`: running twice was never promised.
-    `gateway`: the kind that it needs, a real engine where the fault is the engine's. `two`: another consumer works
-    beside the one that is struck. `quick`: part of every test run. `{redis}` in the `environment` stands for the URL
-    of a private Redis; unless the environment names a ledger, it is the default one, a file.
-    """
-
-    name: str
-    strike: Callable[[World], Awaitable[Collection[str]]]
-    moment: Moment = Moment.ANY
-    accepts: frozenset[Code] = frozenset()
-    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    gateway: Kind = InsideGateway
-    two: bool = False
-    quick: bool = False
-    forgiving: bool = False
-
-    @property
-    def title(self) -> str:
-        """Its name and its moment."""
-        return self.name if self.moment is Moment.ANY else f"{self.name}: {self.moment.value}"
-
-    @property
-    def redis(self) -> bool:
-        """Whether it needs a Redis."""
-        return REDIS in self.environment.values()
-
-    async def happen(self, world: World) -> Collection[str]:
-        """Strike at the moment."""
-        async with caught(world, self.moment):
-            return await self.strike(world)
-
-
-NOBODY: frozenset[str] = frozenset()
 
 
 # --- the consumer -----------------------------------------------------------------------------------------------------
@@ -248,12 +207,6 @@ async def slow_gateway(world: World) -> Collection[str]:
     return NOBODY
 
 
-def at(fault: Fault, *moments: Moment, quick: Moment | None = None) -> list[Fault]:
-    """The fault at each of the moments."""
-    return [replace(fault, moment=moment, quick=moment is quick) for moment in moments]
-
-
-EVERY = tuple(Moment)
 CUT_OFF = frozenset({Code.ABORTED})
 """What callers get whose request was running in a process that is gone, and must not be repeated."""
 LOST_CALL = frozenset({Code.UNAVAILABLE, Code.CANCELLED, Code.INTERNAL, Code.UNKNOWN})
@@ -323,5 +276,6 @@ FAULTS: tuple[Fault, ...] = (
         environment={"ZEEBE_REQUEST_TIMEOUT": "500ms"},
         quick=True,
     ),
+    *CONNECTION_FAULTS,
 )
 """Every fault at every moment that matters."""

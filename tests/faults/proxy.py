@@ -1,4 +1,4 @@
-"""A TCP proxy that breaks: it holds, delays, cuts and resets what passes between two programs."""
+"""A TCP proxy that breaks: it holds, delays, cuts, stalls and resets what passes between two programs."""
 
 from __future__ import annotations
 
@@ -6,18 +6,26 @@ import asyncio
 import socket
 import struct
 from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum
 from typing import Self
 
 from scripts.process import free_port
+from tests.faults.streams import Cutting, Filter, pieces
 from tests.integration.stage import TIMEOUT
 
-CHUNK = 65_536
+CHUNK = 1 << 20
 PUBLISH = b"\x00\x3c\x00\x28"
 """What every basic.publish begins with in AMQP: class 60, method 40."""
 ACK = b"\x00\x3c\x00\x50"
 """The same of basic.ack."""
+PAUSE = 0.001
+"""Seconds between two pieces, so that the receiver reads each by itself."""
+WINDOW = 65_536
+"""Bytes that the kernel takes from a client for the proxy; unlimited, a stall would take megabytes to be felt."""
+INTRODUCTION = 4_096
+"""Bytes at the beginning of what a client says, by which its connection is known."""
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -45,11 +53,15 @@ class _Hold:
 class _Connection:
     """One client and its connection to the server."""
 
-    def __init__(self, proxy: Proxy, client: _Stream, server: _Stream, limit: int | None) -> None:
+    def __init__(self, proxy: Proxy, number: int, client: _Stream, server: _Stream, limit: int | None) -> None:
         self._proxy = proxy
+        self._number = number
         self._ends = {Way.UP: (client, server), Way.DOWN: (server, client)}
         self._left = limit
         self._held: dict[Way, bytearray] = {}
+        self._sizes: dict[Way, Iterator[int]] = {}
+        self._filter = proxy.filtering and proxy.filtering()
+        self.introduction = b""
         self.frozen = False
 
     async def run(self) -> None:
@@ -73,14 +85,34 @@ class _Connection:
         (reader, _), (_, writer) = self._ends[way]
         with suppress(OSError):
             while data := await reader.read(CHUNK):
+                await self._proxy.taking[way].wait()
                 if self.frozen:
                     await asyncio.Event().wait()
                 if self._proxy.delay:
                     await asyncio.sleep(self._proxy.delay)
-                if (passed := await self._passed(way, data)) is None:
+                if (passed := await self._passed(way, self._noted(way, data))) is None:
                     return
-                writer.write(passed)
-                await writer.drain()
+                await self._send(way, passed, writer)
+
+    def _noted(self, way: Way, data: bytes) -> bytes:
+        """What there is of the data for the proxy's purposes."""
+        if way is Way.DOWN:
+            return data if self._filter is None else self._filter(data)
+        if (room := INTRODUCTION - len(self.introduction)) > 0:
+            self.introduction += data[:room]
+        return data
+
+    async def _send(self, way: Way, data: bytes, writer: asyncio.StreamWriter) -> None:
+        if self._proxy.cutting is None:
+            writer.write(data)
+            await writer.drain()
+            return
+        if way not in self._sizes:
+            self._sizes[way] = self._proxy.cutting(self._number)
+        for piece in pieces(data, self._sizes[way]):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(PAUSE)
 
     async def _passed(self, way: Way, data: bytes) -> bytes | None:
         """What may go on now; None when the connection ends here."""
@@ -125,6 +157,16 @@ class Proxy:
         self.delay = 0.0
         """Seconds that each chunk waits, both ways."""
         self.holding: _Hold | None = None
+        self.cutting: Cutting | None = None
+        """How what passes is cut into pieces; None = not at all. Sizes go on where they were on a connection."""
+        self.filtering: Callable[[], Filter] | None = None
+        """Makes what changes what the server says on connections made from now on, which are AMQP then."""
+        self.taking = {way: asyncio.Event() for way in Way}
+        """Which ways are open; a closed one stalls."""
+        for way in self.taking.values():
+            way.set()
+        self.made = 0
+        """Connections so far."""
         self._limits: deque[int] = deque()
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -135,7 +177,11 @@ class Proxy:
         return f"127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        listening = socket.create_server(("127.0.0.1", self.port))
+        # Its connections inherit both; asyncio sets the second one only on sockets of its own making.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WINDOW)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._server = await asyncio.start_server(self._accept, sock=listening)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -160,10 +206,12 @@ class Proxy:
 
     async def _forward(self, client: _Stream) -> None:
         try:
-            server = await asyncio.open_connection("127.0.0.1", self._target)
+            server = await asyncio.open_connection("127.0.0.1", self._target, limit=CHUNK)
         except OSError:
             return
-        connection = _Connection(self, client, server, self._limits.popleft() if self._limits else None)
+        limit = self._limits.popleft() if self._limits else None
+        connection = _Connection(self, self.made, client, server, limit)
+        self.made += 1
         self._connections.add(connection)
         try:
             await connection.run()
@@ -175,10 +223,22 @@ class Proxy:
         for connection in list(self._connections):
             connection.reset()
 
-    def freeze(self) -> None:
-        """Every connection goes silent for good without being closed (half-open); new ones work."""
+    def freeze(self, said: bytes = b"") -> None:
+        """Connections go silent for good without being closed (half-open); new ones work.
+
+        Args:
+            said: only those whose client has said this at their beginning.
+        """
         for connection in self._connections:
-            connection.frozen = True
+            connection.frozen = connection.frozen or said in connection.introduction
+
+    def stall(self, way: Way) -> None:
+        """Take nothing that comes that way, on all connections, until `go_on`: soon the sender cannot send any more."""
+        self.taking[way].clear()
+
+    def go_on(self, way: Way) -> None:
+        """Take what comes that way again; nothing of it is lost."""
+        self.taking[way].set()
 
     async def another(self) -> None:
         """Wait for a new connection that speaks."""

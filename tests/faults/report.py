@@ -13,7 +13,7 @@ from rich.table import Table
 
 from scripts.consumer import ROOT
 from tests.faults.checker import Verdict
-from tests.faults.faults import Fault
+from tests.faults.fault import Fault
 
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- faults -->", "<!-- end of faults -->"

@@ -4,44 +4,49 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
 from tests.faults.checker import Verdict, judge
-from tests.faults.faults import Fault
+from tests.faults.fault import Fault
 from tests.faults.world import World, built
 
 SENDING = 120.0
 """Seconds after a fault within which everything must have been sent."""
+LASTING = 300.0
+"""Seconds of what is told as minutes."""
 
 
-async def run(fault: Fault, requests: int, directory: Path, broker: RabbitMQ) -> Verdict:
+async def run(fault: Fault, requests: int, directory: Path, broker: RabbitMQ, lasting: float = LASTING) -> Verdict:
     """Play the fault in the middle of so many requests.
 
     Args:
         fault: what happens.
-        requests: how many, a third of them before, during and after the fault.
+        requests: how many at most, a third of them before, during and after the fault.
         directory: for logs and state; exists.
         broker: runs, and does so again afterwards.
+        lasting: seconds that a fault of minutes takes.
 
     Raises:
         AssertionError: the fault could not be played, or the consumer behaved wrongly in it.
     """
+    play = partial(_judged, fault, min(requests, fault.most or requests), directory, broker, lasting)
     if not fault.redis:
-        return await _judged(fault, requests, directory, broker, fault.environment)
+        return await play(fault.environment)
     redis = await asyncio.to_thread(Redis(directory / "redis", appendonly=False).start)
     try:
         environment = {name: value.format(redis=redis.url) for name, value in fault.environment.items()}
-        return await _judged(fault, requests, directory, broker, environment)
+        return await play(environment)
     finally:
         await asyncio.to_thread(redis.stop)
 
 
 async def _judged(
-    fault: Fault, requests: int, directory: Path, broker: RabbitMQ, environment: Mapping[str, str]
+    fault: Fault, requests: int, directory: Path, broker: RabbitMQ, lasting: float, environment: Mapping[str, str]
 ) -> Verdict:
-    async with built(directory, broker, environment, fault.gateway) as world:
+    async with built(directory, broker, environment, fault.gateway, lasting) as world:
         if fault.two:
             await world.another()
         excused = await _played(fault, requests // 3, world)
@@ -56,7 +61,7 @@ async def _judged(
 async def _played(fault: Fault, number: int, world: World) -> Collection[str]:
     """Strike while a second third is being sent; what needs no answer any more."""
     await world.callers.send(number)
-    middle = asyncio.create_task(world.callers.send(number))
+    middle = asyncio.create_task(world.callers.send(number, padding=fault.padding))
     try:
         world.history.strike()
         excused = await fault.happen(world)

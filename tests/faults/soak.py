@@ -24,7 +24,8 @@ from scripts.process import memory_of
 from scripts.rabbitmq import RabbitMQ
 from tests.faults.callers import NUMBER
 from tests.faults.checker import Verdict, judge
-from tests.faults.faults import FAULTS, Fault
+from tests.faults.fault import Fault
+from tests.faults.faults import FAULTS
 from tests.faults.gateways import InsideGateway
 from tests.faults.moments import Moment
 from tests.faults.trend import lows, trend

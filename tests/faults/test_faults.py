@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from scripts.rabbitmq import RabbitMQ
-from tests.faults.faults import FAULTS, Fault
+from tests.faults.fault import Fault
+from tests.faults.faults import FAULTS
 from tests.faults.run import run
 
 REQUESTS = 300
@@ -21,7 +22,7 @@ QUICK = [fault for fault in FAULTS if fault.quick]
 async def test_a_fault_breaks_no_promise(fault: Fault, own_rabbitmq: RabbitMQ, tmp_path: Path) -> None:
     verdict = await run(fault, REQUESTS, tmp_path, own_rabbitmq)
     assert verdict.problems(forgiving=fault.forgiving) == []
-    assert verdict.confirmed == verdict.requests == REQUESTS
+    assert verdict.confirmed == verdict.requests >= REQUESTS
 
 
 def test_every_fault_has_a_title_of_its_own() -> None:

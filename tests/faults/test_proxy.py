@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from itertools import repeat
 
 import pytest
 
 from tests.faults.proxy import Proxy, Way
+from tests.faults.streams import HEARTBEAT, in_turn, without_heartbeats
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 BRIEFLY = 0.2
@@ -150,3 +152,85 @@ async def test_what_is_held_is_lost_with_its_connection(server: tuple[Server, Pr
 async def test_a_server_that_is_away_ends_the_client(server: tuple[Server, Proxy]) -> None:
     async with Proxy(1) as proxy, connected(proxy) as one:
         assert await ended(one)
+
+
+async def read_pieces(stream: Stream, number: int) -> list[bytes]:
+    """That many bytes, as they come."""
+    found: list[bytes] = []
+    async with asyncio.timeout(5):
+        while sum(map(len, found)) < number:
+            found.append(await stream[0].read(number))
+    return found
+
+
+async def test_what_passes_is_cut_into_pieces_that_arrive_one_by_one(server: tuple[Server, Proxy]) -> None:
+    echo, proxy = server
+    data = bytes(range(100))
+    async with connected(proxy) as one:
+        await said(one, b"whole")
+        proxy.cutting = in_turn(5)
+        one[1].write(data)
+        found = await read_pieces(one, len(data))
+        assert b"".join(found) == data
+        assert len(found) > 20, found
+        proxy.cutting = None
+        assert await said(one, b"whole again") == b"whole again"
+    assert bytes(echo.arrived) == b"whole" + data + b"whole again"
+
+
+async def test_every_connection_has_a_number_of_its_own(server: tuple[Server, Proxy]) -> None:
+    _, proxy = server
+    numbers: list[int] = []
+
+    def cutting(number: int) -> Iterator[int]:
+        numbers.append(number)
+        return repeat(3)
+
+    proxy.cutting = cutting
+    for _ in range(3):
+        async with connected(proxy) as one:
+            assert await said(one, b"abcdef") == b"abcdef"
+    assert numbers == [0, 0, 1, 1, 2, 2]
+    assert proxy.made == 3
+
+
+async def test_one_connection_alone_can_go_silent_by_what_its_client_said(server: tuple[Server, Proxy]) -> None:
+    _, proxy = server
+    async with connected(proxy) as one, connected(proxy) as two:
+        await said(one, b"I am one")
+        await said(two, b"I am two")
+        proxy.freeze(b"am one")
+        assert await said(two, b"b") == b"b"
+        one[1].write(b"a")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(one[0].read(1), BRIEFLY)
+
+
+async def test_a_server_that_takes_nothing_stops_its_client_and_loses_nothing(server: tuple[Server, Proxy]) -> None:
+    echo, proxy = server
+    data = bytes(range(256)) * 40_000
+    async with connected(proxy) as one:
+        await said(one, b"a")
+        proxy.stall(Way.UP)
+        one[1].write(data)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(one[1].drain(), BRIEFLY)
+        assert bytes(echo.arrived) == b"a"
+        proxy.go_on(Way.UP)
+        async with asyncio.timeout(5):
+            assert await one[0].readexactly(len(data)) == data
+
+
+async def test_heartbeats_of_the_server_are_left_out_on_new_connections(server: tuple[Server, Proxy]) -> None:
+    echo, proxy = server
+    frame = b"\x01\0\1\0\0\0\2ab\xce"
+    async with connected(proxy) as old:
+        await said(old, b"a")
+        proxy.filtering = without_heartbeats
+        assert await said(old, HEARTBEAT) == HEARTBEAT
+    echo.arrived.clear()
+    async with connected(proxy) as new:
+        new[1].write(HEARTBEAT + frame + HEARTBEAT + frame)
+        async with asyncio.timeout(5):
+            assert await new[0].readexactly(2 * len(frame)) == 2 * frame
+    assert bytes(echo.arrived) == HEARTBEAT + frame + HEARTBEAT + frame

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import uuid
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +14,15 @@ from typing import TypeAlias
 import aio_pika
 from aio_pika.abc import AbstractChannel
 
+from scripts import guard
 from scripts.consumer import Consumer
+from scripts.process import memory_of
 from scripts.rabbitmq import RabbitMQ
 from tests.faults.callers import CONFIRM, CONNECTION_ERRORS, Callers
 from tests.faults.gateways import ClusterGateway, EngineGateway, InsideGateway, ProgramGateway
 from tests.faults.history import History
 from tests.faults.proxy import Proxy
-from tests.integration.stage import TIMEOUT, UNMEASURED, consumer_of, delete
+from tests.integration.stage import TIMEOUT, UNMEASURED, consumer_of, delete, metric
 
 CONCURRENCY = 32
 AnyGateway: TypeAlias = InsideGateway | ProgramGateway | ClusterGateway | EngineGateway
@@ -41,6 +44,8 @@ class World:
     environment: Mapping[str, str]
     history: History
     callers: Callers
+    lasting: float
+    """Seconds of what is told as minutes."""
     more: list[Consumer] = field(default_factory=list)
 
     @property
@@ -66,6 +71,47 @@ class World:
         url = f"amqp://guest:guest@{self.to_broker.address}"
         settings = {**self.environment, "AMQP_QUEUES": ",".join(self.consumer.queues)}
         return consumer_of(directory, url, self.to_gateway.address, settings)
+
+    def memory(self) -> int:
+        """Bytes that the consumer has in memory."""
+        assert self.consumer.process is not None
+        return memory_of(guard.children(self.consumer.process.pid)[0])
+
+    async def peak(self, seconds: float) -> int:
+        """The most that it has in memory during the next seconds."""
+        loop, most = asyncio.get_running_loop(), 0
+        end = loop.time() + seconds
+        while loop.time() < end:
+            most = max(most, self.memory())
+            await asyncio.sleep(0.2)
+        return most
+
+    def grows_at_most(self, bound: int, before: int, peak: int) -> None:
+        """Raise AssertionError when the memory has grown by more than `bound` bytes from `before` to `peak`."""
+        grown = peak - before
+        assert grown <= bound, f"memory: grew by {grown >> 20} MiB; accepted: {bound >> 20} MiB"
+
+    def files(self) -> set[Path]:
+        """Where the consumer keeps its state; the files of the ledger left out, which come and go."""
+        return {path for path in (self.consumer.directory / "state").rglob("*") if "ledger" not in path.name}
+
+    def redelivered(self) -> float:
+        """Requests that came to the consumer again."""
+        return sum(metric(self.consumer, "redelivered_total"))
+
+    async def reconnected(self, strike: Callable[[], object], number: int, seconds: float = TIMEOUT) -> None:
+        """Strike, and wait until the consumer has made that many new connections to the broker."""
+        before = self.to_broker.made
+        striking = strike()
+        if inspect.isawaitable(striking):
+            await striking
+        try:
+            async with asyncio.timeout(seconds):
+                while self.to_broker.made < before + number:  # noqa: ASYNC110 - another program's
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            made = self.to_broker.made - before
+            raise AssertionError(f"not within {seconds:g} s: {number} new connections; found: {made}") from None
 
     async def calm(self, excused: Collection[str] = ()) -> None:
         """Wait until nothing is open, or nothing has happened for IMPATIENT seconds."""
@@ -122,7 +168,11 @@ async def _drained(channel: AbstractChannel, name: str) -> set[str]:
 
 @asynccontextmanager
 async def built(
-    directory: Path, broker: RabbitMQ, environment: Mapping[str, str], kind: Kind = InsideGateway
+    directory: Path,
+    broker: RabbitMQ,
+    environment: Mapping[str, str],
+    kind: Kind = InsideGateway,
+    lasting: float = 0.0,
 ) -> AsyncIterator[World]:
     """A world with a ready consumer; everything but the broker ends with it.
 
@@ -131,6 +181,7 @@ async def built(
         broker: is running, and is again when the world ends.
         environment: settings of the consumer.
         kind: of gateway.
+        lasting: seconds of what is told as minutes.
     """
     gateway = kind.new(directory)
     # Calls are held for as long as a fault lasts.
@@ -146,7 +197,7 @@ async def built(
         history = History()
         callers = await stack.enter_async_context(Callers(broker.url, consumer.queues[0], history, gateway.process))
         world = World(
-            broker, gateway, to_broker, to_gateway, consumer, directory, settings, history, callers
+            broker, gateway, to_broker, to_gateway, consumer, directory, settings, history, callers, lasting
         )  # fmt: skip
         stack.push_async_callback(world.end)
         await asyncio.to_thread(consumer.start)

@@ -107,16 +107,23 @@ class Stage:
 
     def metric(self, name: str, **labels: str) -> float:
         """What the consumer's metrics say."""
-        text = self.consumer.get("/metrics")[1]
-        wanted = [f'{label}="{value}"' for label, value in labels.items()]
-        for line in text.splitlines():
-            if re.match(rf"zeebe_amqp_{name}[{{ ]", line) and all(label in line for label in wanted):
-                return float(re.split(r"\s", line)[-1])
-        raise AssertionError(f"no metric {name} with {labels} in\n{text}")
+        found = metric(self.consumer, name, **labels)
+        assert found, f"no metric {name} with {labels} in\n{self.consumer.get('/metrics')[1]}"
+        return found[0]
 
     def connections(self) -> int:
         """How many connections to the broker the consumer has opened so far: `CONNECTIONS`, unless one was lost."""
         return self.log().count("connected to")
+
+
+def metric(consumer: Consumer, name: str, **labels: str) -> list[float]:
+    """What a consumer's metrics say, one value for each line with that name and those labels."""
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    return [
+        float(re.split(r"\s", line)[-1])
+        for line in consumer.get("/metrics")[1].splitlines()
+        if re.match(rf"zeebe_amqp_{name}[{{ ]", line) and all(label in line for label in wanted)
+    ]
 
 
 def consumer_of(directory: Path, url: str, address: str, environment: Mapping[str, str]) -> Consumer:

@@ -1,0 +1,153 @@
+"""However the frames of AMQP come, small, in pieces or between each other's, what they carry is the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import orjson
+import pytest
+import pytest_asyncio
+from aio_pika import Message
+from aio_pika.abc import AbstractChannel, AbstractQueue
+from aio_pika.exceptions import DeliveryError
+from yarl import URL
+
+from consumer.zeebe.protocol import gateway_pb2 as pb
+from scripts.rabbitmq import RabbitMQ
+from tests.fakes.gateway import FIRST_PARTITION, Request, Step, answer
+from tests.faults.proxy import Proxy
+from tests.faults.streams import in_turn, mixed, moved
+from tests.integration.caller import Caller
+from tests.integration.load import CREATE
+from tests.integration.stage import Stage, create, staged
+from zeebe_amqp.amqp.connection import close, connect
+from zeebe_amqp.reply import Reply
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+FRAME = 4_096
+"""Bytes of the largest frame; the least that AMQP allows."""
+LARGE = 100 * FRAME
+TEXT = "".join(f"{number:x}," for number in range(LARGE // 4))[:LARGE]
+STEP = 16
+"""Bytes of a piece, and connections until every offset was cut."""
+
+
+@pytest.fixture(scope="module")
+def small_frames(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """A RabbitMQ whose frames are as small as they can be."""
+    with RabbitMQ(tmp_path_factory.mktemp("small-frames"), more=[f"frame_max = {FRAME}"]) as node:
+        yield node
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def proxy(small_frames: RabbitMQ) -> AsyncIterator[Proxy]:
+    """On the way to it."""
+    async with Proxy(small_frames.port) as between:
+        yield between
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def tamed(proxy: Proxy) -> AsyncIterator[None]:
+    """What a test lets the proxy do ends with the test."""
+    yield
+    proxy.delay, proxy.cutting = 0.0, None
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(proxy: Proxy, small_frames: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """A consumer behind the proxy that gets the frames of its two queues mixed, and answers with what it was asked."""
+    proxy.filtering = mixed
+    async with staged(tmp_path_factory.mktemp("frames"), address(small_frames.url, proxy)) as ready:
+        ready.gateway.always(CREATE, echo)
+        yield ready
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def caller(stage: Stage, small_frames: RabbitMQ) -> AsyncIterator[Caller]:
+    """A caller that nothing is between."""
+    async with Caller(small_frames.url, *stage.consumer.queues) as connected:
+        yield connected
+
+
+def address(url: str, proxy: Proxy) -> str:
+    """The broker's address, through the proxy."""
+    return str(URL(url).with_port(proxy.port))
+
+
+def echo(request: Request) -> Step:
+    """An answer as long as the request."""
+    created = pb.CreateProcessInstanceResponse(
+        bpmnProcessId=request.message.bpmnProcessId,
+        processInstanceKey=FIRST_PARTITION,
+        tenantId=request.message.variables,
+    )
+    return answer(created)
+
+
+async def echoed(caller: Caller, queue: str, name: str, length: int) -> bool:
+    """Whether the answer to a request of that length is its own."""
+    text = f"{name}-{TEXT[:length]}"
+    reply = Reply.decode((await caller.request(create(name, text=text), queue=queue)).body)
+    assert reply.error is None, reply.error
+    return orjson.loads(reply.data["tenantId"]) == {"text": text} and reply.data["bpmnProcessId"] == name
+
+
+async def assert_answered(stage: Stage, caller: Caller, *lengths: int) -> None:
+    """Requests of these lengths, four of each in each queue and all at a time, get each its answer, and run once."""
+    stage.gateway.executions.clear()
+    calls = [
+        echoed(caller, queue, f"{queue}-{number}-{length}", length)
+        for number in range(4)
+        for queue in stage.consumer.queues
+        for length in lengths
+    ]
+    assert all(await asyncio.gather(*calls))
+    assert set(stage.gateway.executions.values()) == {1}
+    assert len(stage.gateway.executions) == len(calls)
+    assert stage.connections() == 2
+
+
+async def test_bodies_in_a_hundred_frames_between_other_channels_frames_are_answered_right(
+    stage: Stage, caller: Caller, proxy: Proxy
+) -> None:
+    proxy.delay = 0.02  # so that bodies of both queues come together
+    await assert_answered(stage, caller, LARGE, 0, 1, FRAME - 8, FRAME, LARGE - 1)
+
+
+async def test_requests_that_come_in_pieces_of_1_to_64_bytes_are_answered_right(
+    stage: Stage, caller: Caller, proxy: Proxy
+) -> None:
+    proxy.cutting = in_turn(64)
+    await assert_answered(stage, caller, *range(0, 64, 8), FRAME)
+
+
+async def exchange(channel: AbstractChannel, queue: AbstractQueue, body: bytes) -> bytes:
+    """What arrives of a message that is confirmed, after one that is returned."""
+    properties = {"headers": {"number": 1, "text": "x" * 40}, "correlation_id": "c" * 36}
+    with pytest.raises(DeliveryError):
+        await channel.default_exchange.publish(Message(body, **properties), "no.such.queue")
+    arrived: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def receive(message: object) -> None:
+        await arrived.put(message.body)  # type: ignore[attr-defined]
+
+    tag = await queue.consume(receive, no_ack=True)
+    await channel.default_exchange.publish(Message(body, **properties), queue.name)
+    found = await arrived.get()
+    await queue.cancel(tag)
+    return found
+
+
+async def test_frames_that_are_cut_at_every_offset_are_read_right(small_frames: RabbitMQ, proxy: Proxy) -> None:
+    """The first cut moves on by one byte with each connection, from the first byte of the handshake to the end."""
+    proxy.filtering, proxy.cutting, made = None, moved(STEP), proxy.made
+    for number in range(STEP):
+        connection = await connect(address(small_frames.url, proxy), "test cuts")
+        channel = await connection.channel(on_return_raises=True)
+        queue = await channel.declare_queue(exclusive=True)
+        body = b"%d" % number * 100
+        assert await exchange(channel, queue, body) == body, f"the first cut after {number + 1} bytes"
+        await close(connection)
+    assert proxy.made == made + STEP
