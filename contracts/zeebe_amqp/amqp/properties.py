@@ -17,6 +17,7 @@ from zeebe_amqp.amqp.table import Headers, write_table
 __all__ = ["NAMES", "NO_HEADERS", "Properties", "fresh_id"]
 
 NO_HEADERS: Final[Mapping[str, Any]] = Headers()
+"""Of a message without any."""
 
 MAX_TIME: Final = 253_402_300_799
 """The last second of the year 9999: what is later is no time, but milliseconds or nonsense."""
