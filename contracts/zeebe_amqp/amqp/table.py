@@ -68,7 +68,7 @@ class Headers(Mapping[str, Any]):
         if place is None:
             return default
         try:
-            return _value(self._data, place)[0]
+            return _value(self._data, place, len(self._data))[0]
         except Exception:  # whatever its bytes trip over
             return default
 
@@ -110,18 +110,20 @@ def _places(data: bytes) -> dict[str, int]:
     return places
 
 
-def _value(data: bytes, at: int) -> tuple[Any, int]:
-    """The value whose tag is at `at`, and where it ends."""
+def _value(data: bytes, at: int, limit: int) -> tuple[Any, int]:
+    """The value whose tag is at `at`, and where it ends: not behind `limit`, the end of what it is part of.
+
+    Otherwise many small headers could each be as long as all that follow, and reading them take the square of the time.
+    """
     tag, at = data[at], at + 1
-    if (number := _NUMBERS.get(tag)) is not None:
-        return number.unpack_from(data, at)[0], at + number.size
     size = _SIZES[tag]
     if size is None:
         size, at = _U32.unpack_from(data, at)[0], at + 4
     end = at + size
-    if end > len(data):
+    if end > limit:
         raise ValueError("cut off")
-    return _read(tag, data, at, end), end
+    number = _NUMBERS.get(tag)
+    return _read(tag, data, at, end) if number is None else number.unpack_from(data, at)[0], end
 
 
 def _read(tag: int, data: bytes, at: int, end: int) -> Any:
@@ -150,7 +152,7 @@ def _text(value: bytes) -> str | bytes:
 def _items(data: bytes, at: int, end: int) -> list[Any]:
     items = []
     while at < end:
-        item, at = _value(data, at)
+        item, at = _value(data, at, end)
         items.append(item)
     return items
 
@@ -159,7 +161,7 @@ def _entries(data: bytes, at: int, end: int) -> dict[str, Any]:
     entries = {}
     while at < end:
         start = at + 1 + data[at]
-        entries[data[at + 1 : start].decode()], at = _value(data, start)
+        entries[data[at + 1 : start].decode()], at = _value(data, start, end)
     return entries
 
 
