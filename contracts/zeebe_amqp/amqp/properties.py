@@ -98,7 +98,7 @@ class Properties:
             elif kind == _TABLE:
                 parts.append(write_table(value))
             else:
-                parts.append(value.to_bytes(1 if kind == _OCTET else 8, "big"))
+                parts.append(_number(name, value, 1 if kind == _OCTET else 8))
         parts[0] = flags.to_bytes(2, "big")
         return b"".join(parts)
 
@@ -117,6 +117,13 @@ def _short(name: str, value: str) -> bytes:
     if len(encoded) > _MAX_SHORT:
         raise ValueError(f"{name}: text of at most {_MAX_SHORT} bytes is accepted, found {len(encoded)}")
     return bytes((len(encoded),)) + encoded
+
+
+def _number(name: str, value: int, size: int) -> bytes:
+    try:
+        return value.to_bytes(size, "big")
+    except OverflowError as error:
+        raise ValueError(f"{name}: a number from 0 to {256**size - 1} is accepted, found {value}") from error
 
 
 _KINDS: Final = {

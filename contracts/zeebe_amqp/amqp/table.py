@@ -190,7 +190,10 @@ def _written(value: Any) -> bytes:
     write = _WRITERS.get(type(value))
     if write is None:
         raise TypeError(f"a header cannot be of type {type(value).__name__}")
-    return write(value)
+    try:
+        return write(value)
+    except struct.error as error:
+        raise ValueError(f"a header of type {type(value).__name__} is out of its bounds: {error}") from error
 
 
 def _name(name: str) -> bytes:
