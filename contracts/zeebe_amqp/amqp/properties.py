@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
 
-from zeebe_amqp.amqp.table import Headers, write_table
+from zeebe_amqp.amqp.table import Headers, seconds, write_table
 
 __all__ = ["NAMES", "NO_HEADERS", "Properties", "fresh_id"]
 
@@ -20,7 +20,7 @@ NO_HEADERS: Final[Mapping[str, Any]] = Headers()
 """Of a message without any."""
 
 MAX_TIME: Final = 253_402_300_799
-"""The last second of the year 9999: what is later is no time, but milliseconds or nonsense."""
+"""The last second of the year 9999: what is later is no time."""
 _MAX_SHORT: Final = 255
 _TEXT, _OCTET, _TIME, _TABLE = range(4)
 
@@ -74,7 +74,7 @@ class Properties:
                 end = at + 1
             else:
                 end = at + 8
-                time = int.from_bytes(data[at:end], "big")
+                time = int(seconds(int.from_bytes(data[at:end], "big")))
                 self.timestamp = time if time <= MAX_TIME else None  # nobody needs it: as if absent
         except (ValueError, LookupError):
             self.malformed = (*self.malformed, f"{name} {_PROBLEMS[kind]}")

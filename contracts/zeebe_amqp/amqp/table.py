@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-__all__ = ["MAX_NAME", "Headers", "encoded_size", "write_table"]
+__all__ = ["MAX_NAME", "Headers", "encoded_size", "seconds", "write_table"]
 
 T = TypeVar("T")
 
@@ -24,6 +24,7 @@ MAX_NAME: Final = 128
 _U32: Final = struct.Struct(">I")
 _INT32: Final = range(-(2**31), 2**31)
 _MAX_SHORT: Final = 255
+_LAST_SECOND: Final = 2**32 - 1
 
 _NUMBERS: Final[Mapping[int, struct.Struct]] = {
     tag: struct.Struct(layout)
@@ -136,10 +137,15 @@ def _read(tag: int, data: bytes, at: int, end: int) -> Any:
     if tag == _BYTES:
         return bytearray(data[at:end])
     if tag == _TIME:
-        return datetime.fromtimestamp(int.from_bytes(data[at:end], "big"), UTC)
+        return datetime.fromtimestamp(seconds(int.from_bytes(data[at:end], "big")), UTC)
     if tag == _DECIMAL:
         return Decimal(int.from_bytes(data[at + 1 : end], "big", signed=True)).scaleb(-data[at])
     return None
+
+
+def seconds(time: int) -> float:
+    """A time as it came, in seconds since 1970: what would be after 2106 counts milliseconds, as some clients do."""
+    return time if time <= _LAST_SECOND else time / 1000
 
 
 def _text(value: bytes) -> str | bytes:
