@@ -350,7 +350,9 @@ class HotChannel:
         return True
 
     def _gathering(self, size: int) -> Body:
-        return _Beginning() if size > self._max_body else self._gather(size) or _Gathered()
+        if size > self._max_body or self.ended is not None:
+            return _Beginning()
+        return self._gather(size) or _Gathered()
 
     def _complete(self) -> None:
         message, self._message = self._message, None
