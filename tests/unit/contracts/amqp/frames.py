@@ -57,6 +57,12 @@ def split(data: bytes) -> list[tuple[int, int, bytes]]:
     return found
 
 
+def frame_of(found: tuple[int, int, bytes]) -> bytes:
+    """The frame that `split` found."""
+    kind, channel, payload = found
+    return struct.pack(">BHI", kind, channel, len(payload)) + payload + b"\xce"
+
+
 class FakeWriter:
     """Keeps what is written; takes no more while a test says so."""
 

@@ -10,41 +10,16 @@ import pytest
 from pamqp import commands, frame
 from pamqp.heartbeat import Heartbeat
 
-from tests.unit.contracts.amqp.frames import PIECE, FakeWriter, ack, closing, delivery, nack, returned, split
+from tests.unit.contracts.amqp.channels import HotScene
+from tests.unit.contracts.amqp.frames import PIECE, ack, closing, delivery, frame_of, nack, returned, split
 from zeebe_amqp.amqp import frames
-from zeebe_amqp.amqp.hot import KEPT, ChannelEnded, HotChannel, Incoming, Nacked, Returned
+from zeebe_amqp.amqp.hot import KEPT, ChannelEnded, Nacked, Returned
 from zeebe_amqp.amqp.properties import Properties
 
 
-class Scene:
-    """A channel with number 1, and what it delivered; `receive` says which frames were for the library."""
-
-    def __init__(self, **options: Any) -> None:
-        self.writer = FakeWriter()
-        self.delivered: list[Incoming] = []
-        self.channel = HotChannel(self.writer, 1, 4096, **{"deliver": self.delivered.append, **options})
-
-    def receive(self, data: bytes) -> list[bytes]:
-        passed = []
-        for kind, _, payload in split(data):
-            around = b"before" + payload + b"after"
-            if not self.channel.take(kind, around, 6, 6 + len(payload)):
-                passed.append(payload)
-        return passed
-
-    def publish(self, message_id: str | None = None) -> asyncio.Future[None]:
-        """Publish a message, mandatory where it has an id."""
-        properties = Properties(message_id=message_id)
-        return self.channel.publish("", "q", properties, b"x", mandatory=message_id is not None)
-
-    @property
-    def bodies(self) -> list[bytes]:
-        return [each.body for each in self.delivered]
-
-
 @pytest.fixture
-async def scene() -> Scene:
-    return Scene()
+async def scene() -> HotScene:
+    return HotScene()
 
 
 def states(*confirms: asyncio.Future[None]) -> list[str]:
@@ -59,7 +34,7 @@ def states(*confirms: asyncio.Future[None]) -> list[str]:
 # --- what comes -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_delivery_is_handed_on_when_all_of_it_has_come(scene: Scene) -> None:
+async def test_a_delivery_is_handed_on_when_all_of_it_has_come(scene: HotScene) -> None:
     for size in (0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE):
         scene.delivered.clear()
         data = delivery(8, b"x" * size, message_type="topology", headers={"a": 1})
@@ -76,13 +51,13 @@ async def test_a_delivery_is_handed_on_when_all_of_it_has_come(scene: Scene) -> 
         assert found.elsewhere is None
 
 
-async def test_deliveries_keep_their_order_and_their_bodies(scene: Scene) -> None:
+async def test_deliveries_keep_their_order_and_their_bodies(scene: HotScene) -> None:
     bodies = [b"", b"a", b"b" * 10_000, b"", b"c" * PIECE]
     assert scene.receive(b"".join(delivery(tag, body) for tag, body in enumerate(bodies, 1))) == []
     assert [(each.tag, each.body) for each in scene.delivered] == list(enumerate(bodies, 1))
 
 
-async def test_a_body_with_an_empty_piece_is_whole(scene: Scene) -> None:
+async def test_a_body_with_an_empty_piece_is_whole(scene: HotScene) -> None:
     head = split(delivery(1, b"abc"))[:2]
     for kind, payload in ((1, head[0][2]), (2, head[1][2]), (3, b"a"), (3, b""), (3, b"bc")):
         assert scene.channel.take(kind, payload, 0, len(payload))
@@ -93,7 +68,7 @@ async def test_of_a_body_above_the_limit_its_beginning_and_its_size_are_kept() -
     limit = 3 * KEPT
     for size, kept in ((limit, limit), (limit + 1, KEPT), (20 * KEPT, KEPT)):
         for piece in (PIECE, 100_000, 20 * KEPT):
-            scene = Scene(max_body=limit)
+            scene = HotScene(max_body=limit)
             body = bytes(range(250)) * (size // 250 + 1)
             scene.receive(delivery(1, body[:size], piece) + delivery(2, b"next"))
             assert [(each.size, len(each.body)) for each in scene.delivered] == [(size, kept), (4, 4)], (size, piece)
@@ -136,7 +111,7 @@ class Spilling:
 
 async def test_a_body_may_be_gathered_elsewhere_if_it_comes_in_pieces_and_is_within_the_limit() -> None:
     spilling = Spilling(least=10_000)
-    scene = Scene(gather=spilling, max_body=50_000)
+    scene = HotScene(gather=spilling, max_body=50_000)
     scene.receive(b"".join(delivery(tag, b"x" * size) for tag, size in enumerate((10, 9_999, 10_000, 50_001), 1)))
     assert spilling.asked == [9_999, 10_000]
     [body] = spilling.bodies
@@ -147,7 +122,7 @@ async def test_a_body_may_be_gathered_elsewhere_if_it_comes_in_pieces_and_is_wit
 
 async def test_a_body_that_does_not_come_to_its_end_is_dropped() -> None:
     spilling = Spilling(least=1)
-    scene = Scene(gather=spilling)
+    scene = HotScene(gather=spilling)
     scene.receive(b"".join(frame_of(each) for each in split(delivery(1, b"x" * 10_000))[:-1]))
     scene.channel.end("the connection was lost")
     assert (spilling.bodies[0].state, scene.delivered) == ("dropped", [])
@@ -156,18 +131,13 @@ async def test_a_body_that_does_not_come_to_its_end_is_dropped() -> None:
 async def test_what_comes_after_the_end_is_gathered_nowhere() -> None:
     """It would be there for ever: nobody is told of it."""
     spilling = Spilling(least=1)
-    scene = Scene(gather=spilling)
+    scene = HotScene(gather=spilling)
     scene.channel.end("the channel is being closed")
     assert scene.receive(delivery(1, b"x" * 10_000)) == []
     assert (spilling.bodies, scene.delivered) == ([], [])
 
 
-def frame_of(found: tuple[int, int, bytes]) -> bytes:
-    kind, channel, payload = found
-    return frames.HEAD.pack(kind, channel, len(payload)) + payload + b"\xce"
-
-
-async def test_what_is_not_a_message_is_for_the_library(scene: Scene) -> None:
+async def test_what_is_not_a_message_is_for_the_library(scene: HotScene) -> None:
     for method in (
         commands.Channel.OpenOk(),
         commands.Basic.ConsumeOk("c"),
@@ -183,7 +153,7 @@ async def test_what_is_not_a_message_is_for_the_library(scene: Scene) -> None:
     assert scene.channel.ended is None
 
 
-async def test_content_that_no_message_began_is_for_the_library(scene: Scene) -> None:
+async def test_content_that_no_message_began_is_for_the_library(scene: HotScene) -> None:
     """A library's own message on the channel, such as an answer that is not known here."""
     _, *content = split(delivery(1, b"abc"))
     assert len(scene.receive(b"".join(map(frame_of, content)))) == 2
@@ -193,7 +163,7 @@ async def test_content_that_no_message_began_is_for_the_library(scene: Scene) ->
 # --- publishing -------------------------------------------------------------------------------------------------------
 
 
-async def test_publishes_are_counted_from_one_and_written_whole(scene: Scene) -> None:
+async def test_publishes_are_counted_from_one_and_written_whole(scene: HotScene) -> None:
     for tag in (1, 2, 3):
         scene.publish()
         assert (scene.channel.published, len(scene.writer.written)) == (tag, tag)
@@ -202,7 +172,7 @@ async def test_publishes_are_counted_from_one_and_written_whole(scene: Scene) ->
         assert [kind for kind, _, _ in split(data)] == [frames.METHOD, frames.HEADER, frames.BODY]
 
 
-async def test_confirms_are_for_one_or_for_all_before(scene: Scene) -> None:
+async def test_confirms_are_for_one_or_for_all_before(scene: HotScene) -> None:
     confirms = [scene.publish() for _ in range(8)]
     for data, expected in (
         (ack(2), "waits taken waits waits waits waits waits waits"),
@@ -218,7 +188,7 @@ async def test_confirms_are_for_one_or_for_all_before(scene: Scene) -> None:
         await confirms[0]
 
 
-async def test_confirms_of_what_nobody_knows_are_ignored(scene: Scene) -> None:
+async def test_confirms_of_what_nobody_knows_are_ignored(scene: HotScene) -> None:
     scene.receive(ack(1) + nack(7) + ack(9, multiple=True))
     first = scene.publish()
     scene.receive(ack(0) + ack(0, multiple=True) + ack(2) + nack(2**63 - 1))
@@ -227,7 +197,7 @@ async def test_confirms_of_what_nobody_knows_are_ignored(scene: Scene) -> None:
     assert states(first) == ["taken"]
 
 
-async def test_who_does_not_wait_any_more_is_not_told(scene: Scene) -> None:
+async def test_who_does_not_wait_any_more_is_not_told(scene: HotScene) -> None:
     gone, taken, back = scene.publish("a"), scene.publish("b"), scene.publish("c")
     gone.cancel()
     back.cancel()
@@ -235,7 +205,7 @@ async def test_who_does_not_wait_any_more_is_not_told(scene: Scene) -> None:
     assert (gone.cancelled(), states(taken), back.cancelled()) == (True, ["taken"], True)
 
 
-async def test_a_message_that_comes_back_is_known_by_its_id_and_its_ack_says_nothing_more(scene: Scene) -> None:
+async def test_a_message_that_comes_back_is_known_by_its_id_and_its_ack_says_nothing_more(scene: HotScene) -> None:
     confirms = [scene.publish(message_id) for message_id in ("a", "b", "c")]
     assert scene.receive(returned("b", b"x" * 10_000) + ack(3, multiple=True)) == []
     assert states(*confirms) == ["taken", "Returned", "taken"]
@@ -244,13 +214,13 @@ async def test_a_message_that_comes_back_is_known_by_its_id_and_its_ack_says_not
     assert (scene.channel.oldest, scene.delivered) == (None, [])
 
 
-async def test_returns_of_what_nobody_knows_are_ignored(scene: Scene) -> None:
+async def test_returns_of_what_nobody_knows_are_ignored(scene: HotScene) -> None:
     first, second = scene.publish("a"), scene.publish()
     scene.receive(ack(1) + returned("a") + returned("z") + returned(None))
     assert states(first, second) == ["taken", "waits"]
 
 
-async def test_the_same_id_may_be_published_again_after_its_confirm(scene: Scene) -> None:
+async def test_the_same_id_may_be_published_again_after_its_confirm(scene: HotScene) -> None:
     first = scene.publish("a")
     scene.receive(ack(1))
     second = scene.publish("a")
@@ -258,7 +228,16 @@ async def test_the_same_id_may_be_published_again_after_its_confirm(scene: Scene
     assert states(first, second) == ["taken", "Returned"]
 
 
-async def test_what_cannot_be_written_is_not_counted(scene: Scene) -> None:
+async def test_nothing_is_remembered_of_what_is_confirmed_or_has_ended(scene: HotScene) -> None:
+    for message_id in "abcd":
+        scene.publish(message_id)
+    scene.receive(ack(1) + returned("b") + nack(3, multiple=True))
+    assert (list(scene.channel._unconfirmed), scene.channel._mandatory) == ([4], {"d": 4})
+    scene.channel.end("the connection was lost")
+    assert (scene.channel._unconfirmed, scene.channel._mandatory) == ({}, {})
+
+
+async def test_what_cannot_be_written_is_not_counted(scene: HotScene) -> None:
     for properties in (Properties(type="x" * 256), Properties(headers={"a": "x" * 5000}), Properties(priority=-1)):
         with pytest.raises(ValueError, match=r"\d+ .*is accepted|do not fit"):
             scene.channel.publish("", "q", properties, b"", mandatory=True)
@@ -267,7 +246,7 @@ async def test_what_cannot_be_written_is_not_counted(scene: Scene) -> None:
     assert (scene.channel.published, scene.channel.oldest, scene.writer.written) == (0, None, [])
 
 
-async def test_whether_the_peer_takes_what_is_written_is_the_writers_word(scene: Scene) -> None:
+async def test_whether_the_peer_takes_what_is_written_is_the_writers_word(scene: HotScene) -> None:
     assert scene.channel.is_writable
     scene.writer.is_writable = False
     assert not scene.channel.is_writable
@@ -277,7 +256,7 @@ async def test_whether_the_peer_takes_what_is_written_is_the_writers_word(scene:
 # --- taking -----------------------------------------------------------------------------------------------------------
 
 
-async def test_deliveries_are_acknowledged_and_given_back(scene: Scene) -> None:
+async def test_deliveries_are_acknowledged_and_given_back(scene: HotScene) -> None:
     assert scene.channel.ack(7)
     assert scene.channel.nack(8)
     assert scene.channel.nack(0, multiple=True)
@@ -288,7 +267,7 @@ async def test_deliveries_are_acknowledged_and_given_back(scene: Scene) -> None:
     ]
 
 
-async def test_a_message_is_got_or_there_is_none(scene: Scene) -> None:
+async def test_a_message_is_got_or_there_is_none(scene: HotScene) -> None:
     getting = asyncio.create_task(scene.channel.get("q"))
     await asyncio.sleep(0)
     assert scene.writer.written == [frame.marshal(commands.Basic.Get(queue="q"), 1)]
@@ -304,7 +283,7 @@ async def test_a_message_is_got_or_there_is_none(scene: Scene) -> None:
     assert await getting is None
 
 
-async def test_an_answer_to_a_get_that_nobody_waits_for_is_ignored(scene: Scene) -> None:
+async def test_an_answer_to_a_get_that_nobody_waits_for_is_ignored(scene: HotScene) -> None:
     empty = frame.marshal(commands.Basic.GetEmpty(""), 1)
     assert scene.receive(empty) == []
     getting = asyncio.create_task(scene.channel.get("q"))
@@ -318,15 +297,15 @@ async def test_an_answer_to_a_get_that_nobody_waits_for_is_ignored(scene: Scene)
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 
-def left_by_us(scene: Scene) -> None:
+def left_by_us(scene: HotScene) -> None:
     scene.channel.leave(frames.CLOSE)
 
 
-def closed_by_the_broker(scene: Scene) -> None:
+def closed_by_the_broker(scene: HotScene) -> None:
     scene.receive(closing(406, "PRECONDITION_FAILED"))
 
 
-def lost(scene: Scene) -> None:
+def lost(scene: HotScene) -> None:
     scene.channel.end("the connection was lost")
 
 
@@ -339,9 +318,9 @@ def lost(scene: Scene) -> None:
     ],
 )
 async def test_at_the_end_whatever_waits_fails_and_nothing_is_sent_any_more(
-    end: Callable[[Scene], None], text: str, code: int | None
+    end: Callable[[HotScene], None], text: str, code: int | None
 ) -> None:
-    scene = Scene()
+    scene = HotScene()
     confirms = [scene.publish("a"), scene.publish(), scene.publish("c")]
     scene.receive(ack(2))
     getting = asyncio.create_task(scene.channel.get("q"))
@@ -363,7 +342,7 @@ async def test_at_the_end_whatever_waits_fails_and_nothing_is_sent_any_more(
     assert str(scene.channel.ended) == text, "the first reason counts"
 
 
-async def test_a_confirm_that_nobody_waits_for_ends_silently(scene: Scene) -> None:
+async def test_a_confirm_that_nobody_waits_for_ends_silently(scene: HotScene) -> None:
     """Otherwise the loop would complain of an exception that was never retrieved."""
     said: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
@@ -373,13 +352,13 @@ async def test_a_confirm_that_nobody_waits_for_ends_silently(scene: Scene) -> No
     assert said == []
 
 
-async def test_only_its_own_closing_ends_it(scene: Scene) -> None:
+async def test_only_its_own_closing_ends_it(scene: HotScene) -> None:
     for method in (frames.CLOSE_OK, frames.ACK, 20 << 16 | 10, 60 << 16 | 20, 0):
         scene.channel.leave(method)
     assert scene.channel.ended is None
 
 
-async def test_after_we_close_it_what_still_comes_is_swallowed_until_the_broker_is_done(scene: Scene) -> None:
+async def test_after_we_close_it_what_still_comes_is_swallowed_until_the_broker_is_done(scene: HotScene) -> None:
     scene.receive(b"".join(map(frame_of, split(delivery(1, b"x" * 10_000))[:3])))
     scene.channel.leave(frames.CLOSE)
     rest = b"".join(map(frame_of, split(delivery(1, b"x" * 10_000))[3:]))
@@ -390,12 +369,12 @@ async def test_after_we_close_it_what_still_comes_is_swallowed_until_the_broker_
     assert scene.channel.is_gone
 
 
-async def test_a_channel_that_the_broker_closes_is_gone_and_the_library_hears_of_it(scene: Scene) -> None:
+async def test_a_channel_that_the_broker_closes_is_gone_and_the_library_hears_of_it(scene: HotScene) -> None:
     assert len(scene.receive(delivery(1, b"x") + closing())) == 1
     assert (scene.bodies, scene.channel.is_gone) == ([b"x"], True)
 
 
 async def test_what_is_received_may_end_the_channel() -> None:
-    scene = Scene(deliver=lambda _: scene.channel.end("enough"))
+    scene = HotScene(deliver=lambda _: scene.channel.end("enough"))
     assert scene.receive(delivery(1, b"x") + delivery(2, b"y")) == []
     assert str(scene.channel.ended) == "enough"

@@ -172,6 +172,14 @@ def test_no_bytes_break_the_reader(data: st.DataObject) -> None:
     assert repr(found) == f"Headers({dict(found)})"
 
 
+def test_where_it_cannot_be_told_where_a_header_ends_there_is_no_table() -> None:
+    good = entry(b"a", b"V", b"")
+    for bad in (b"\x01xZ", b"\x01x", b"\x05x", b"\x01xI\0\0", b"\x01xS\0\0\0\5abcd", b"\x01xA\0\0", b"\x01xl"):
+        for data in (bad, good + bad):
+            with pytest.raises(ValueError, match="not a table"):
+                Headers(data)
+
+
 def test_what_one_header_says_of_its_length_does_not_reach_into_the_next() -> None:
     behind = entry(b"b", b"S", text(b"kept"))
     for inner in (b"S", b"x", b"A", b"F"):
