@@ -27,7 +27,7 @@ from consumer.pipeline.redelivery import RedeliveryMatcher
 from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.waits import bounded_waits
 from consumer.pipeline.worker import QueueWorker
-from consumer.rabbitmq import Broker, queue_names, reply_policy
+from consumer.rabbitmq import Broker, DeadLetterCount, queue_names, reply_policy
 from consumer.telemetry import Telemetry
 from consumer.zeebe import ZeebeEngine
 from zeebe_amqp import __version__
@@ -56,12 +56,15 @@ class Service:
         self.engine = self._engine()
         limits = Limits(settings.ledger_ttl, settings.ledger_max_entries, settings.ledger_max_bytes)
         self.ledger = open_ledger(settings.ledger, limits, watch.record)
+        self.dead_letters = DeadLetterCount(settings.amqp.dead_letter_bound)
         self.broker = Broker(
             settings.amqp,
             max_depth=settings.max_depth,
             accept=self._accept,
             publishing=watch.publishing,
             count=watch.count,
+            spill_to=settings.state_dir,
+            connected=self.dead_letters.follow,
         )
         self.monitor = Monitor(settings.zeebe.address, self.zeebe.probe, self.zeebe.circuit, self.ledger, self.broker)
         # A limit per queue: long polls that the engine refuses must not slow down short commands, nor be slowed down.
@@ -83,6 +86,8 @@ class Service:
         gauge("in_flight", self.in_flight)
         gauge("circuit.state", lambda: float(self.zeebe.circuit.is_open))
         gauge("ledger.size", lambda: float(self.ledger.size))
+        gauge("held_bytes", lambda: float(self.broker.held_bytes))
+        gauge("dead_letters", lambda: self.dead_letters.waiting)
         for queue, limit in self._limits.items():
             gauge("limit", partial(getattr, limit, "value"), queue=queue)
 
@@ -160,6 +165,7 @@ class Service:
         loop = asyncio.get_running_loop()
         self._telemetry.gauge("tasks", lambda: float(len(asyncio.all_tasks(loop))))
         self.monitor.start()
+        self.dead_letters.start()
         await self.broker.start()
 
     async def stop(self) -> bool:
@@ -172,6 +178,7 @@ class Service:
         drained = await asyncio.gather(
             *(worker.stop(self._settings.shutdown_grace) for worker in self._workers.values())
         )
+        self.dead_letters.stop()
         await self.broker.close()
         self.monitor.stop()
         await self.engine.close()

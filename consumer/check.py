@@ -6,15 +6,23 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from consumer.camunda7 import Camunda7Engine
-from consumer.config import Camunda7, Settings, Zeebe
-from consumer.rabbitmq import inspect
+from consumer.config import Amqp, Camunda7, Settings, Zeebe
+from consumer.rabbitmq import BrokerReport, dead_letter_count, inspect
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.hints import PLAINTEXT_MARK, hint
 from consumer.zeebe.protocol.gateway_pb2 import TopologyResponse
+from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import BrokerError
 from zeebe_amqp.errors import CommandError
 
 __all__ = ["Finding", "check"]
+
+NO_BOUND = (
+    "a full disk is the bound, unless a policy sets one. AMQP does not show policies: see `rabbitmqctl list_policies`, "
+    "or set one with `rabbitmqctl set_policy NAME '^QUEUE$' "
+    """'{"max-length-bytes": BYTES, "overflow": "reject-publish"}' --apply-to queues`"""
+)
+"""What to say of queues without a bound."""
 
 
 @dataclass(frozen=True)
@@ -28,19 +36,36 @@ class Finding:
 
 async def check(settings: Settings) -> list[Finding]:
     """Look at broker and engines side by side; never raises for what it finds."""
-    looks = [_broker(settings), _gateway(settings)]
+    looks = [_gateway(settings)]
     if settings.camunda7 is not None:
         looks.append(_camunda7(settings.camunda7))
-    return list(await asyncio.gather(*looks))
+    broker, engines = await asyncio.gather(_broker(settings.amqp), asyncio.gather(*looks))
+    return [*broker, *engines]
 
 
-async def _broker(settings: Settings) -> Finding:
+async def _broker(amqp: Amqp) -> list[Finding]:
     try:
-        report = await inspect(settings.amqp)
+        report = await inspect(amqp)
     except BrokerError as error:
-        return Finding("broker", False, f"{error} (AMQP_URL)")
-    queues = ", ".join(f"{name}: {state}" for name, state in report.queues.items())
-    return Finding("broker", True, f"{report.product} at {report.host}; {queues}")
+        return [Finding("broker", False, f"{error} (AMQP_URL)")]
+    queues = ", ".join(f"{name}: {each.state}" for name, each in report.queues.items())
+    found = Finding("broker", True, f"{report.product} at {report.host}; {queues}")
+    return [found, _bounds(report), _dead_letters(report, amqp.dead_letter_bound)]
+
+
+def _bounds(report: BrokerReport) -> Finding:
+    """Which queues can grow until the disk is full, as far as AMQP tells: an argument it can, a policy it cannot."""
+    bounded = [f"{name}: {each.bound}" for name, each in report.queues.items() if each.bound is not None]
+    if open_ended := [name for name, each in report.queues.items() if each.bound is None]:
+        bounded.append(f"{', '.join(open_ended)}: no x-max-length; {NO_BOUND}")
+    return Finding("bounds", True, "; ".join(bounded))
+
+
+def _dead_letters(report: BrokerReport, bound: int) -> Finding:
+    waiting = report.queues[wire.DEAD_LETTER].messages
+    if waiting is None:
+        return Finding("dead letters", True, "not allowed to look")
+    return Finding("dead letters", waiting < bound, dead_letter_count.told(waiting, bound))
 
 
 async def _gateway(settings: Settings) -> Finding:

@@ -79,8 +79,12 @@ class Amqp:
     """Deliveries that a worker holds at a time, 1..65535."""
     polls: int = 1000
     """The same for a queue of requests that wait on purpose."""
+    max_held_bytes: int = 64 * 1024 * 1024
+    """Bytes of requests in memory, over all queues, from which on large ones wait in files."""
     declare: str = "active"
     """`active` declares queues and exchanges, `passive` only checks them."""
+    dead_letter_bound: int = 10_000
+    """How many letters may wait in the dead-letter queue before somebody is told."""
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
@@ -331,7 +335,9 @@ def _amqp(v: Variables) -> Amqp:
         # Twice the slots: while one batch runs, the next is already here.
         prefetch=v.AMQP_PREFETCH or 2 * v.CONCURRENCY,
         polls=v.POLLS_CONCURRENCY,
+        max_held_bytes=v.AMQP_MAX_HELD_BYTES,
         declare=v.AMQP_DECLARE,
+        dead_letter_bound=v.DEAD_LETTER_BOUND,
         ca=v.AMQP_CA,
         cert=v.AMQP_CERT,
         key=v.AMQP_KEY,

@@ -56,8 +56,18 @@ class Variables(BaseModel):
     AMQP_PREFETCH: Annotated[int | None, BeforeValidator(values.whole(1, 65535))] = _row(
         None, "deliveries held per request queue", shown="2 x CONCURRENCY"
     )
+    AMQP_MAX_HELD_BYTES: Annotated[int, BeforeValidator(values.whole(2**20, 2**40))] = _row(
+        str(64 * 2**20),
+        "how many bytes of requests are held in memory, over all queues; above it those of more than 64 KiB wait in "
+        "files in `STATE_DIR`",
+    )
     AMQP_DECLARE: Annotated[str, BeforeValidator(values.choice("active", "passive"))] = _row(
         "active", "`active` declares queues and exchanges, `passive` only checks them"
+    )
+    DEAD_LETTER_BOUND: Annotated[int, BeforeValidator(values.whole(1, 1_000_000_000))] = _row(
+        "10000",
+        f"how many letters may wait in `{wire.DEAD_LETTER}`: from 80 % on the log warns, at the bound `check` fails; "
+        "only a policy at the broker enforces it",
     )
     CONCURRENCY: Annotated[int, BeforeValidator(values.whole(1, 32767))] = _row(
         "64", "commands in flight per request queue"

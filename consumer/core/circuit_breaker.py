@@ -20,6 +20,8 @@ class CircuitBreaker:
     def __init__(self, threshold: int = THRESHOLD) -> None:
         self._threshold = threshold
         self._unreached = 0
+        self.is_open = False
+        """Whether to wait instead of sending more."""
         self._opened, self._closed = asyncio.Event(), asyncio.Event()
         self._closed.set()
 
@@ -28,15 +30,11 @@ class CircuitBreaker:
         """How many attempts in a row found no gateway; 0 as soon as one answers, whatever it says."""
         return self._unreached
 
-    @property
-    def is_open(self) -> bool:
-        """Whether to wait instead of sending more."""
-        return self._opened.is_set()
-
     def record_failure(self) -> None:
         """An attempt found no gateway."""
         self._unreached += 1
         if self._unreached == self._threshold:
+            self.is_open = True
             self._closed.clear()
             self._opened.set()
 
@@ -44,6 +42,7 @@ class CircuitBreaker:
         """A gateway answered an attempt."""
         if self._unreached:
             self._unreached = 0
+            self.is_open = False
             self._opened.clear()
             self._closed.set()
 

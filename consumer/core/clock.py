@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 __all__ = ["Clock"]
@@ -13,13 +14,10 @@ __all__ = ["Clock"]
 class Clock:
     """The machine's time."""
 
-    def now(self) -> float:
-        """Seconds since 1970."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Seconds since any moment; never goes back."""
-        return time.monotonic()
+    now: Callable[[], float] = staticmethod(time.time)
+    """Seconds since 1970."""
+    monotonic: Callable[[], float] = staticmethod(time.monotonic)
+    """Seconds since any moment; never goes back."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

@@ -63,11 +63,18 @@ class Delivery:
     @property
     def large(self) -> bool:
         """Whether working on it would hold up the event loop."""
-        return len(self.message.body) > LARGE
+        return LARGE < self.message.size <= wire.MAX_BODY
+
+    async def fetch(self) -> None:
+        """Bring back the body of a large message that waits elsewhere than in memory."""
+
+    def dismiss(self) -> None:
+        """Nothing happens to it any more: what it holds may go."""
 
     async def decode(self) -> None:
         """Decode a large message beside the event loop, before anybody asks for its command; never raises a refusal."""
         with self.waiting():
+            await self.fetch()
             self._decoded = await offload(self._decode)
 
     @property

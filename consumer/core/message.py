@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zeebe_amqp import envelope
+from zeebe_amqp import envelope, wire
 from zeebe_amqp.reply import Reply
 
 __all__ = ["Message", "Reply"]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class Message:
     """One request message, as the caller sent it; nothing that happens to it later changes it.
+
+    Not frozen all the same: making a frozen one takes four times as long, and every request makes one.
 
     Properties that the message did not carry are None. `malformed_properties` says which properties' bytes could not
     be decoded as AMQP, and why; such a message is answered by the dead-letter queue only.
@@ -38,8 +40,27 @@ class Message:
     headers: Mapping[str, Any] = field(default_factory=dict)
     redelivered: bool = False
     malformed_properties: tuple[str, ...] = ()
+    announced_size: int | None = None
+    """How many bytes the sender sent, where `body` has only the first of them; None: it has all."""
     received: float = field(default_factory=time.time)
     """When it arrived, seconds since 1970."""
+    _deadline: float | None = field(default=None, init=False, repr=False)
+    _request_id: str | None = field(default=None, init=False, repr=False)
+
+    @property
+    def size(self) -> int:
+        """How many bytes of body the sender sent."""
+        return len(self.body) if self.announced_size is None else self.announced_size
+
+    @property
+    def truncated(self) -> bool:
+        """Whether only the first bytes of its body are here."""
+        return self.size > len(self.body)
+
+    @property
+    def kept_body(self) -> bytes:
+        """What its dead letter keeps of the body: of one above the limit the first bytes, for nobody can use it."""
+        return self.body if self.size <= wire.MAX_BODY else self.body[: wire.KEPT_OF_LARGE]
 
     def decode(self, max_depth: int) -> envelope.Request:
         """The command in it.
@@ -54,6 +75,7 @@ class Message:
             content_encoding=self.content_encoding,
             headers=self.headers,
             max_depth=max_depth,
+            size=self.size,
         )
 
     @property
@@ -63,7 +85,9 @@ class Message:
         Raises:
             CommandError: INVALID_ARGUMENT for a `deadline` header that is not a whole number.
         """
-        return envelope.deadline(self.headers)
+        if self._deadline is None:
+            self._deadline = envelope.deadline(self.headers)
+        return self._deadline
 
     @property
     def request_id(self) -> str | None:
@@ -72,4 +96,6 @@ class Message:
         Raises:
             CommandError: INVALID_ARGUMENT for a `request-id` header that is not text of at most 255 bytes.
         """
-        return envelope.request_id(self.headers) or self.message_id or None
+        if self._request_id is None:
+            self._request_id = envelope.request_id(self.headers) or self.message_id or None
+        return self._request_id

@@ -25,10 +25,10 @@ def validated(user_id: str | None, headers: Mapping[str, Any], own: Collection[s
 
     What one of our logins sent again counts as sent by who sent it first; nobody else who claims that is believed.
     """
+    if user_id not in own:
+        return user_id
     resent = count(headers.get(wire.REPLAYS)) or wire.ORIGINAL_QUEUE in headers
-    if user_id in own and resent:
-        return text(headers.get(wire.ORIGINAL_USER_ID))
-    return user_id
+    return text(headers.get(wire.ORIGINAL_USER_ID)) if resent else user_id
 
 
 def text(value: object) -> str | None:

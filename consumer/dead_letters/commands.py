@@ -150,6 +150,8 @@ def show(settings: Settings, /, *, ids: str, raw: bool, limit: int) -> None:
         click.echo(f"{len(letters)} dead letters have the id {ids!r}: --raw shows one only", err=True)
         sys.exit(FAILED)
     for letter in letters:
+        if raw and letter.truncation:
+            click.echo(f"truncated: {letter.truncation}", err=True)
         click.echo(letter.body if raw else details(letter), nl=not raw)
 
 

@@ -105,6 +105,13 @@ class DeadLetter:
         return text(self.headers.get(wire.ERROR_MESSAGE)) if self.ours else None
 
     @property
+    def truncation(self) -> str | None:
+        """How much of the request's body is left; None when it is all there."""
+        if not self.ours or self.headers.get(wire.TRUNCATED) is not True:
+            return None
+        return f"first {len(self.body)} of {count(self.headers.get(wire.ORIGINAL_SIZE))} bytes"
+
+    @property
     def failed_at(self) -> datetime | None:
         """When it was given up; None when nothing tells."""
         if not self.ours:
@@ -202,6 +209,9 @@ class ReplayPolicy:
         """Why a letter is not replayed and what to do; None when it is."""
         if letter.malformed_properties:
             return f"its {', its '.join(letter.malformed_properties)}: it cannot be written again as it was; drop it"
+        if letter.truncation:
+            here = f"truncated: only the {letter.truncation} are here, and a request has at most {wire.MAX_BODY}"
+            return f"{here}; have its sender send a smaller one, and drop this"
         if letter.replays >= self.max_replays and not self.force:
             return f"replayed {letter.replays} times, --max-replays is {self.max_replays}; --force does it once more"
         if self.keep_deadline and letter.expired():

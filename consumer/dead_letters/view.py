@@ -26,7 +26,7 @@ _UNITS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 def row(letter: DeadLetter) -> dict[str, Any]:
     """What is told of a letter in one line."""
-    return {
+    told = {
         "id": letter.id,
         "operation": letter.operation,
         "code": letter.code,
@@ -36,6 +36,7 @@ def row(letter: DeadLetter) -> dict[str, Any]:
         "queue": letter.origin,
         "message": letter.message,
     }
+    return {**told, "truncated": letter.truncation} if letter.truncation else told
 
 
 class Report:
@@ -80,7 +81,7 @@ class Report:
 
 
 def _print(rows: list[Mapping[str, Any]]) -> None:
-    columns = [name for name in max(rows, key=len) if name != "message"]
+    columns = [name for name in {name: None for each in rows for name in each} if name != "message"]
     table = Table()
     for name in columns:
         # An id is there to be copied: the other columns make room for it.
@@ -119,7 +120,8 @@ def details(letter: DeadLetter) -> str:
     facts = {name: value for name, value in row(letter).items() if value is not None}
     sections = {"dead letter": facts, "properties": properties, "headers": letter.headers}
     lines = [line for title, values in sections.items() for line in _section(title, values)]
-    return "\n".join([*lines, f"body ({len(letter.body)} bytes)", pretty(letter.body)])
+    size = f"truncated: {letter.truncation}" if letter.truncation else f"{len(letter.body)} bytes"
+    return "\n".join([*lines, f"body ({size})", pretty(letter.body)])
 
 
 def _body(body: bytes) -> dict[str, Any]:

@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 __all__ = ["Batches"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+End: TypeAlias = Callable[[list[R] | None, BaseException | None], None]
+"""What is called when a batch has ended."""
 
 
 class Batches(Generic[T, R]):
     """Does one batch after the other.
 
     Args:
-        do: begins a batch, and gives an answer for each of its items.
+        do: does a batch, and then calls the function with an answer for each of its items, or with what it raised.
         most: items of one batch, at most.
     """
 
-    def __init__(self, do: Callable[[list[T]], asyncio.Future[list[R]]], most: int) -> None:
+    def __init__(self, do: Callable[[list[T], End[R]], None], most: int) -> None:
         self._do = do
         self._most = most
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
@@ -50,16 +52,17 @@ class Batches(Generic[T, R]):
         if not batch:
             self._idle.set()
             return
-        self._do([item for item, _ in batch]).add_done_callback(partial(self._end, batch))
+        self._do([item for item, _ in batch], partial(self._end, batch))
 
-    def _end(self, batch: list[tuple[T, asyncio.Future[R]]], done: asyncio.Future[list[R]]) -> None:
-        error = done.exception()
-        if error is None:
-            for (_, answer), outcome in zip(batch, done.result(), strict=True):
+    def _end(
+        self, batch: list[tuple[T, asyncio.Future[R]]], outcomes: list[R] | None, error: BaseException | None
+    ) -> None:
+        if outcomes is None:
+            self._refuse(batch, error or RuntimeError("no outcome"))
+        else:
+            for (_, answer), outcome in zip(batch, outcomes, strict=True):
                 if not answer.done():
                     answer.set_result(outcome)
-        else:
-            self._refuse(batch, error)
         self._begin()
 
     def _refuse(self, batch: list[tuple[T, asyncio.Future[R]]], error: BaseException) -> None:

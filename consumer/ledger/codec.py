@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from consumer.core.message import Reply
 
-__all__ = ["Stored", "pack", "pack_body", "stored", "unpack"]
+__all__ = ["OFF_THE_LOOP", "Stored", "pack", "pack_body", "stored", "unpack"]
 
 log = logging.getLogger(__name__)
 
@@ -47,16 +47,13 @@ def stored(reply: Reply) -> Stored:
     return Stored(reply.operation, reply.data, reply.error, reply.replayed, reply.encode())
 
 
-async def pack(reply: Reply) -> bytes:
-    """A reply as the bytes of a record; one that is too large leaves only a mark that it was there."""
-    body = reply.encode()
-    if len(body) < OFF_THE_LOOP:
-        return pack_body(body)
+async def pack(body: bytes) -> bytes:
+    """The same as `pack_body`, beside the event loop."""
     return await asyncio.to_thread(pack_body, body)
 
 
 def pack_body(body: bytes) -> bytes:
-    """The bytes of a record for an encoded body, at once."""
+    """The bytes of a record for a reply's body; one that is too large leaves only a mark that it was there."""
     if len(body) < COMPRESSED_FROM:
         return PLAIN + body
     if len(body) > MAX_PLAIN:

@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from consumer.core.message import Reply
 from consumer.ledger import codec
@@ -17,8 +17,6 @@ from consumer.ledger.store import TRIMMED_AT_ONCE, Found, LedgerRow, Store
 __all__ = ["LEASE", "Ledger", "Record"]
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 LEASE = 30.0
 """Seconds after which a process that no longer renews its lease counts as dead."""
@@ -138,25 +136,30 @@ class Ledger:
         Raises:
             LedgerError: it could not be recorded, so the request must not run.
         """
-        return await self._timed("claim", self._claim(identity, digest, rerun))
+        started = time.perf_counter()
+        try:
+            return await self._claim(identity, digest, rerun)
+        finally:
+            self._record("ledger.duration", time.perf_counter() - started, operation="claim")
 
     async def finish(self, identity: str, reply: Reply) -> None:
         """Record that the claimed request ran and was answered with `reply`.
 
         Never fails: while the store is away the answer is kept in memory and written later.
         """
-        await self._timed("finish", self._finish(identity, reply))
+        started = time.perf_counter()
+        try:
+            await self._finish(identity, reply)
+        finally:
+            self._record("ledger.duration", time.perf_counter() - started, operation="finish")
 
     async def release(self, identity: str) -> None:
         """Forget the claim: the request had no effect and may be sent again. Never fails, as `finish`."""
-        await self._timed("release", self._release(identity))
-
-    async def _timed(self, operation: str, work: Awaitable[T]) -> T:
         started = time.perf_counter()
         try:
-            return await work
+            await self._release(identity)
         finally:
-            self._record("ledger.duration", time.perf_counter() - started, operation=operation)
+            self._record("ledger.duration", time.perf_counter() - started, operation="release")
 
     # --- claiming ---------------------------------------------------------------------------------------------------
 
@@ -212,10 +215,11 @@ class Ledger:
     async def _finish(self, identity: str, reply: Reply) -> None:
         key, expires = hash_identity(identity), self._clock() + self._limits.ttl
         digest = self._running.pop(key)
+        body = reply.encode()
         try:
-            record = await codec.pack(reply)
+            record = await codec.pack(body) if len(body) >= codec.OFF_THE_LOOP else codec.pack_body(body)
         except asyncio.CancelledError:
-            self._put_off(LedgerRow(key, digest, self._owner, expires, codec.pack_body(reply.encode())))
+            self._put_off(LedgerRow(key, digest, self._owner, expires, codec.pack_body(body)))
             raise
         await self._write(LedgerRow(key, digest, self._owner, expires, record))
 

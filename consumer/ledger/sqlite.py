@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from consumer.ledger.batches import Batches
+from consumer.core.thread import Worker
+from consumer.ledger.batches import Batches, End
 from consumer.ledger.entry import Limits
 from consumer.ledger.store import Found, LedgerRow
 from consumer.ledger.table import GROUP, Table
-from consumer.ledger.thread import Worker
 
 __all__ = ["SCHEME", "SqliteStore", "path_of"]
 
@@ -88,10 +89,10 @@ class SqliteStore:
             self._thread.close()
             self._thread = None
 
-    def _begin(self, orders: list[_Order]) -> asyncio.Future[list[Found | None]]:
+    def _begin(self, orders: list[_Order], end: End[Found | None]) -> None:
         assert self._thread is not None
         due, self._due = self._due, None
-        return self._thread.call(self._write, orders, due)
+        self._thread.begin(partial(self._write, orders, due), end)
 
     # --- in the thread ----------------------------------------------------------------------------------------------
 

@@ -47,7 +47,9 @@ def executing(
         try:
             return Reply(request.operation, await engine.execute(call))
         except CommandError as error:
-            raise _explained(_placed(error, request), command) from error
+            _place(error, request)
+            _explain(error, command)
+            raise
 
     return execute
 
@@ -62,17 +64,15 @@ def _refuse_past(deadline: float | None, now: float) -> None:
         )
 
 
-def _placed(error: CommandError, request: Request) -> CommandError:
-    """The error with the field named where the caller wrote it: a file's tenant stands in the metadata."""
+def _place(error: CommandError, request: Request) -> None:
+    """Name the field where the caller wrote it: a file's tenant stands in the metadata."""
     field = str((error.details or {}).get("field", ""))
     name = field.removeprefix("data.")
     if name in request.command.in_metadata and name in request.metadata:
         error.message = error.message.replace(field, f"metadata.{name}", 1)
         error.details = {**(error.details or {}), "field": f"metadata.{name}"}
-    return error
 
 
-def _explained(error: CommandError, command: Command) -> CommandError:
+def _explain(error: CommandError, command: Command) -> None:
     if command.when_late and error.code is Code.DEADLINE_EXCEEDED and error.outcome is Outcome.UNKNOWN:
         error.message = f"{error.message}; {command.when_late}"
-    return error

@@ -35,7 +35,7 @@ FIRST_LOOK, MAX_LOOK = 0.05, 1.0
 _MAY_MEAN_DONE = (Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Run:
     digest: bytes
     delivery: Delivery
@@ -44,7 +44,26 @@ class _Run:
     """A delivery without `reply_to`, unacknowledged until the run ends: it stands for all others without one."""
     waiting: list[Delivery] = field(default_factory=list)
     """Further deliveries whose senders wait for the answer."""
-    reply: asyncio.Future[Reply] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    reply: asyncio.Future[Reply] | None = None
+    """The answer, for those who wait for it; made for the first of them."""
+
+    def answer(self) -> asyncio.Future[Reply]:
+        """What to wait for."""
+        if self.reply is None:
+            self.reply = asyncio.get_running_loop().create_future()
+        return self.reply
+
+    def end(self, reply: Reply | None = None, error: BaseException | None = None) -> None:
+        """Tell those who wait; with neither an answer nor an error it was cut off."""
+        if self.reply is None or self.reply.done():
+            return
+        if reply is not None:
+            self.reply.set_result(reply)
+        elif error is not None:
+            self.reply.set_exception(error)
+            self.reply.exception()  # whoever waited may be gone
+        else:
+            self.reply.cancel()
 
 
 def idempotent(
@@ -93,14 +112,13 @@ class _Idempotency:
         run = self._running[identity] = _Run(digest, delivery, None if delivery.answerable else delivery)
         try:
             reply = await self._claimed(delivery, identity, digest)
-            run.reply.set_result(reply)
+            run.end(reply)
             return reply
         except (CommandError, Requeue) as error:
-            run.reply.set_exception(error)
-            run.reply.exception()  # nobody has to be waiting for it
+            run.end(error=error)
             raise
         finally:
-            run.reply.cancel()  # no effect once it has a result
+            run.end()
             del self._running[identity]
 
     async def _repeated(self, delivery: Delivery, run: _Run) -> Reply:
@@ -114,19 +132,20 @@ class _Idempotency:
             run.delivery = delivery  # the broker delivers the first one again, and this may be it
         elif sum(each.alive for each in run.waiting if each is not run.delivery) >= MAX_WAITERS:
             raise _crowded(delivery)
-        await self._wait(delivery, run)
-        return replace(run.reply.result(), replayed=True)
+        return replace(await self._wait(delivery, run), replayed=True)
 
-    async def _wait(self, delivery: Delivery, run: _Run) -> None:
+    async def _wait(self, delivery: Delivery, run: _Run) -> Reply:
         if delivery.answerable:
             run.waiting.append(delivery)
+        answer = run.answer()
         try:
             async with delivery.release_slot():
                 # Not the future itself: whoever stops waiting must not cancel the run that others wait for.
-                await asyncio.wait({run.reply})
+                await asyncio.wait({answer})
         finally:
             if delivery.answerable:
                 run.waiting.remove(delivery)
+        return answer.result()
 
     async def _claimed(self, delivery: Delivery, identity: str, digest: bytes) -> Reply:
         idempotent = delivery.request.command.is_idempotent()
@@ -151,17 +170,19 @@ class _Idempotency:
 
     async def _claim(self, delivery: Delivery, identity: str, digest: bytes, rerun: bool) -> Claim:
         """Claim; while another process runs it or the ledger cannot be written, wait, then give back."""
-        end, look = self._clock.monotonic() + self._timeout(delivery.message), FIRST_LOOK
+        end, look = None, FIRST_LOOK
         while True:
             try:
                 claim = await self._ledger.claim(identity, digest, rerun=rerun)
                 if claim.state is not State.RUNNING:
                     return claim
+                end = end or self._clock.monotonic() + self._timeout(delivery.message)
                 left, reason = end - self._clock.monotonic(), "another process is running it"
                 async with delivery.release_slot():
                     await self._clock.sleep(min(look, max(left, 0)))
                 look = min(2 * look, MAX_LOOK)
             except LedgerError as problem:
+                end = end or self._clock.monotonic() + self._timeout(delivery.message)
                 left, reason = end - self._clock.monotonic(), str(problem)
                 await self._ready(left)
             if left <= 0:

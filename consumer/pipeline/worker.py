@@ -129,7 +129,10 @@ class QueueWorker:
         """Take over a delivery; returns at once."""
         task = asyncio.get_running_loop().create_task(self._serve(delivery))
         self._tasks[task] = delivery
-        task.add_done_callback(self._tasks.pop)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task).dismiss()
 
     async def _serve(self, delivery: Delivery) -> None:
         """Everything that happens to a delivery: it is run and settled, or goes back to its queue."""

@@ -11,7 +11,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TypeAlias
+
+from aio_pika.abc import AbstractConnection
 
 from consumer.config import Amqp
 from consumer.core.delivery import Delivery, Reply
@@ -19,6 +22,7 @@ from consumer.core.message import Message
 from consumer.pipeline.worker import Count, PublishFailed
 from consumer.rabbitmq import properties
 from consumer.rabbitmq.consumer import Consumer, QueueDelivery
+from consumer.rabbitmq.held import HeldBytes
 from consumer.rabbitmq.publisher import Publisher, Unroutable
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import logins
@@ -46,6 +50,8 @@ class Broker:
         accept: takes over each delivery; returns at once.
         publishing: opens the span of a publish.
         count: counts replies that could not be delivered.
+        spill_to: the folder of the files in which large requests wait.
+        connected: is given each new connection that consumes, to look through.
     """
 
     def __init__(
@@ -56,7 +62,10 @@ class Broker:
         accept: Callable[[Delivery], None],
         publishing: Publishing = lambda _, __: nullcontext({}),
         count: Count = lambda _, **__: None,
+        spill_to: Path = Path(),
+        connected: Callable[[AbstractConnection], None] = lambda _: None,
     ) -> None:
+        self._held = HeldBytes(amqp.max_held_bytes, spill_to)
         self._max_depth = max_depth
         self._logins = logins(amqp.urls)
         self._accept = accept
@@ -65,7 +74,7 @@ class Broker:
         waiting = tuple(filter(amqp.waits, amqp.queues))
         working = tuple(queue for queue in amqp.queues if queue not in waiting)
         self._consumers = {
-            name: Consumer(amqp, queues, f"zeebe-amqp {name}", self._receive)
+            name: Consumer(amqp, queues, f"zeebe-amqp {name}", self._receive, self._held, connected)
             for name, queues in (("consume", working), ("consume polls", waiting))
             if queues
         }
@@ -88,7 +97,12 @@ class Broker:
 
     def _receive(self, queue: str, channel: HotChannel, incoming: Incoming) -> None:
         arrived = properties.message(incoming, queue, self._logins)
-        self._accept(QueueDelivery(arrived, self._max_depth, channel, incoming.tag))
+        self._accept(QueueDelivery(arrived, self._max_depth, channel, incoming, self._held))
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of requests in memory now."""
+        return self._held.bytes
 
     @property
     def is_ready(self) -> bool:
@@ -122,7 +136,7 @@ class Broker:
         """Publish a request to the dead-letter exchange; see `consumer.pipeline.worker.ReplyPublisher`."""
         try:
             await self._publisher.publish(
-                message.body,
+                message.kept_body,
                 properties.dead_letter_properties(message, reply),
                 exchange=wire.DEAD_LETTER,
                 routing_key=message.queue,
@@ -156,6 +170,7 @@ class Broker:
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        self._held.close()
 
 
 def queue_names(amqp: Amqp) -> Sequence[str]:

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeAlias, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NoReturn, TypeAlias, cast
 
+from aio_pika.abc import AbstractConnection
 from aiormq import Channel as RawChannel
 
 from consumer.config import Amqp
 from consumer.core.delivery import Delivery
 from consumer.core.message import Message
 from consumer.rabbitmq.connection import initialize, reconnecting
+from consumer.rabbitmq.held import HeldBytes, Spilled
+from consumer.rabbitmq.prefetch import Prefetch
 from consumer.rabbitmq.topology import declare_requests
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, translated_errors
-from zeebe_amqp.amqp.hot import HotChannel, Incoming
+from zeebe_amqp.amqp.hot import LARGE, HotChannel, Incoming
 from zeebe_amqp.amqp.reconnecting import OnLost
 from zeebe_amqp.amqp.tap import TappedConnection
 
 __all__ = ["Consumer", "QueueDelivery", "Receive"]
 
 log = logging.getLogger(__name__)
+
+RESIZE_PAUSE: Final = 5.0
+"""Seconds between two changes of a queue's prefetch, at least."""
 
 Receive: TypeAlias = Callable[[str, HotChannel, Incoming], None]
 """Takes what came from a queue, and the channel it came on; returns at once."""
@@ -31,11 +37,19 @@ Receive: TypeAlias = Callable[[str, HotChannel, Incoming], None]
 class QueueDelivery(Delivery):
     """A delivery on its channel."""
 
-    def __init__(self, message: Message, max_depth: int, channel: HotChannel, tag: int) -> None:
+    def __init__(
+        self, message: Message, max_depth: int, channel: HotChannel, incoming: Incoming, held: HeldBytes
+    ) -> None:
         super().__init__(message, max_depth)
         self._channel = channel
-        self._tag = tag
+        self._tag = incoming.tag
         self._requeued = False
+        self._held = held
+        self._elsewhere = cast("Spilled | None", incoming.elsewhere)
+        self._holds = len(message.body)
+        self._fetched = 0
+        if self._holds <= LARGE:  # larger ones are counted from their first piece on
+            held.hold(self._holds)
 
     @property
     def alive(self) -> bool:
@@ -45,6 +59,24 @@ class QueueDelivery(Delivery):
     def channel(self) -> Callable[[], bool]:
         channel = self._channel
         return lambda: channel.ended is None
+
+    async def fetch(self) -> None:
+        if self._elsewhere is not None:
+            size = self.message.size
+            self.message.body = await self._held.fetch(self._elsewhere, size)
+            self._fetched = size
+            self._drop()
+
+    def dismiss(self) -> None:
+        self._drop()
+        self._held.release(self._holds)
+        if self._fetched:
+            self._held.release_fetched(self._fetched)
+
+    def _drop(self) -> None:
+        if self._elsewhere is not None:
+            self._elsewhere.drop()
+            self._elsewhere = None
 
     def ack(self) -> bool:
         return self._channel.ack(self._tag)
@@ -62,13 +94,27 @@ class Consumer:
         queues: which.
         name: shown in the broker's list of connections.
         receive: takes what comes.
+        held: what is in memory.
+        connected: is given each new connection, to look through.
     """
 
-    def __init__(self, amqp: Amqp, queues: Sequence[str], name: str, receive: Receive) -> None:
+    def __init__(
+        self,
+        amqp: Amqp,
+        queues: Sequence[str],
+        name: str,
+        receive: Receive,
+        held: HeldBytes,
+        connected: Callable[[AbstractConnection], None] = lambda _: None,
+    ) -> None:
         self._amqp = amqp
         self._queues = queues
         self._receive = receive
+        self._held = held
+        self._connected = connected
         self._connection = reconnecting(amqp, name, self._opened)
+        self._prefetch = {queue: Prefetch(amqp.held(queue), amqp.max_held_bytes) for queue in queues}
+        self._resizing: dict[str, asyncio.Task[None]] = {}
         self._channels: dict[str, RawChannel] = {}
         self._tags: dict[str, str] = {}
         """By queue, the consumer that is there now."""
@@ -82,11 +128,16 @@ class Consumer:
 
     async def run(self) -> NoReturn:
         """Keep the connection open until cancelled."""
-        await self._connection.run()
+        try:
+            await self._connection.run()
+        finally:
+            for task in self._resizing.values():
+                task.cancel()
 
     async def _opened(self, connection: TappedConnection, on_lost: OnLost) -> None:
         await declare_requests(connection, self._amqp, self._queues)
         channels = {queue: await self._channel(connection, queue, on_lost) for queue in self._queues}
+        self._connected(connection)
         async with self._changing:
             self._channels, self._tags = channels, {}
             await self._follow()
@@ -94,26 +145,59 @@ class Consumer:
     async def _channel(self, connection: TappedConnection, queue: str, on_lost: OnLost) -> RawChannel:
         channel = connection.channel(publisher_confirms=False)
         await initialize(channel)
-        await channel.set_qos(prefetch_count=self._amqp.held(queue), timeout=RPC_TIMEOUT)
+        await channel.set_qos(prefetch_count=self._prefetch[queue].value, timeout=RPC_TIMEOUT)
         raw = cast("RawChannel", await channel.get_underlay_channel())
         # A channel or consumer that ends (queue deleted, channel error) is set up anew with its connection.
         channel.close_callbacks.add(_closed(queue, on_lost))
         raw.on_consumer_cancel_callbacks.add(_ended(queue, on_lost))
         hot = await connection.hot(
-            channel, lambda incoming: self._receive(queue, hot, incoming), max_body=wire.MAX_BODY
+            channel,
+            lambda incoming: self._take(queue, hot, incoming),
+            max_body=wire.MAX_BODY,
+            gather=self._held.gather,
         )
         return raw
+
+    def _take(self, queue: str, channel: HotChannel, incoming: Incoming) -> None:
+        if self._prefetch[queue].note(incoming.size) and queue not in self._resizing:
+            self._resizing[queue] = asyncio.get_running_loop().create_task(self._resize(queue))
+        self._receive(queue, channel, incoming)
+
+    async def _resize(self, queue: str) -> None:
+        """Tell the broker another prefetch: one concerns only consumers that start after it."""
+        prefetch = self._prefetch[queue]
+        try:
+            async with self._changing:
+                before, prefetch.value = prefetch.value, prefetch.wanted
+                log.info(
+                    "queue %r: %d requests at a time, not %d, because of their size", queue, prefetch.value, before
+                )
+                await self._change(lambda: self._renew(queue, prefetch.value))
+            await asyncio.sleep(RESIZE_PAUSE)
+        finally:
+            del self._resizing[queue]
+
+    async def _renew(self, queue: str, prefetch: int) -> None:
+        channel, tag = self._channels[queue], self._tags.pop(queue, None)
+        if tag is not None:
+            await channel.basic_cancel(tag, timeout=RPC_TIMEOUT)
+        await channel.basic_qos(prefetch_count=prefetch, timeout=RPC_TIMEOUT)
+        await self._follow()
 
     async def pause(self, paused: bool) -> None:
         """Cancel the consumers, or consume again; what was delivered stays ours."""
         self._paused = paused
         async with self._changing:
-            try:
-                with translated_errors():
-                    await self._follow()
-            except CONNECTION_ERRORS as error:
-                # The connection is going; the next one starts as the pauses say.
-                log.debug("could not change the consumers: %s", error)
+            await self._change(self._follow)
+
+    async def _change(self, change: Callable[[], Awaitable[None]]) -> None:
+        """Change the consumers; to be called with the lock held."""
+        try:
+            with translated_errors():
+                await change()
+        except CONNECTION_ERRORS as error:
+            # The connection is going; the next one starts as it should be by then.
+            log.debug("could not change the consumers: %s", error)
 
     async def _follow(self) -> None:
         """Consume, or do not; to be called with the lock held."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,22 @@ from zeebe_amqp.amqp.connection import (
     tls_context,
 )
 
-__all__ = ["BrokerError", "BrokerReport", "inspect"]
+__all__ = ["BrokerError", "BrokerReport", "QueueReport", "inspect"]
+
+_LENGTH = re.compile(r"inequivalent arg '(x-max-length(?:-bytes)?)'.* current is the value '(\d+)'")
+"""How a broker refuses to declare a queue anew that has a bound of its own."""
+
+
+@dataclass(frozen=True)
+class QueueReport:
+    """What was found of one queue."""
+
+    state: str
+    """What is in it and who reads it, or why that is not known."""
+    messages: int | None = 0
+    """How many wait in it; None when that may not be looked at."""
+    bound: str | None = None
+    """The argument that bounds it, or why that is not known; None when it has none. Policies cannot be seen."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +50,8 @@ class BrokerReport:
 
     host: str
     product: str
-    queues: dict[str, str]
-    """Per queue of ours what is in it, or that it is not there yet."""
+    queues: dict[str, QueueReport]
+    """Per queue of ours; the dead-letter queue is the last."""
 
 
 async def inspect(amqp: Amqp) -> BrokerReport:
@@ -68,28 +84,31 @@ def _product(connection: AbstractConnection) -> str:
     return " ".join(str(properties[name]) for name in ("product", "version") if name in properties)
 
 
-async def _queue(connection: AbstractConnection, name: str, amqp: Amqp) -> str:
+async def _queue(connection: AbstractConnection, name: str, amqp: Amqp) -> QueueReport:
     try:
         found = await _on_channel(connection, lambda channel: channel.declare_queue(name, passive=True))
     except ChannelNotFoundEntity:
         if amqp.declare == "passive":
             raise BrokerError(f"queue {name!r} is missing and AMQP_DECLARE=passive: declare it first") from None
-        return "not there yet; the service declares it"
+        return QueueReport("not there yet; the service declares it")
     except ChannelAccessRefused:
-        return "not allowed to look"
-    if amqp.declare == "active":
-        await _compare(connection, name)
+        return QueueReport("not allowed to look", None, "not allowed to look")
     declared = found.declaration_result
-    return f"{declared.message_count} messages, {declared.consumer_count} consumers"
+    state = f"{declared.message_count} messages, {declared.consumer_count} consumers"
+    return QueueReport(state, declared.message_count, await _bound(connection, name, amqp))
 
 
-async def _compare(connection: AbstractConnection, name: str) -> None:
-    """Declare an existing queue again, which changes nothing but tells whether the service could."""
+async def _bound(connection: AbstractConnection, name: str, amqp: Amqp) -> str | None:
+    """Declare an existing queue again, which changes nothing but tells whether the service could, or what differs."""
     arguments = wire.queue_arguments(name)
     try:
         await _on_channel(connection, lambda channel: channel.declare_queue(name, durable=True, arguments=arguments))
     except (ChannelPreconditionFailed, ChannelAccessRefused) as error:
-        raise BrokerError(f"{error}; delete the queue, or take it as it is with AMQP_DECLARE=passive") from error
+        if amqp.declare == "active":
+            raise BrokerError(f"{error}; delete the queue, or take it as it is with AMQP_DECLARE=passive") from error
+        length = _LENGTH.search(str(error))
+        return f"{length[1]} {length[2]}" if length else f"not known ({error})"
+    return None
 
 
 async def _on_channel(connection: AbstractConnection, declare: Callable[[AbstractChannel], Awaitable[Any]]) -> Any:

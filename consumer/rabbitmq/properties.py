@@ -25,13 +25,17 @@ _MAX_ERROR_TEXT = 1024
 _MAX_HEADERS = 64 * 1024
 """Bytes of all headers of a dead letter: they must fit into one frame of at least 128 KiB."""
 
+_OURS = (wire.ORIGINAL_USER_ID, wire.TRUNCATED, wire.ORIGINAL_SIZE)
+"""Headers of a dead letter that say something only where we wrote them; those that every letter gets are not listed."""
+
 
 def message(incoming: Incoming, queue: str, own: Collection[str] = ()) -> Message:
     """A delivered message as plain Python; `own` are the names under which we log in ourselves."""
     properties = incoming.properties
-    headers = properties.headers or NO_HEADERS
+    headers = NO_HEADERS if properties.headers is None else properties.headers
     return Message(
         body=incoming.body,
+        announced_size=incoming.size,
         queue=queue,
         type=properties.type,
         content_type=properties.content_type,
@@ -102,7 +106,7 @@ def _remaining(request: Message) -> str | None:
 
 
 def dead_letter_properties(request: Message, reply: Reply) -> Properties:
-    """The request's own properties, so that it can be sent again, and in headers why it is dead.
+    """The request's own properties, so that it can be sent again, and in headers why it is dead, and what is missing.
 
     Without `expiration`, which would delete it there; `user_id`, which only its owner may send, as a header.
     """
@@ -118,13 +122,18 @@ def dead_letter_properties(request: Message, reply: Reply) -> Properties:
         app_id=request.app_id,
         delivery_mode=2,
         priority=request.priority,
-        headers={**_encodable(_own(request.headers)), **_identity_headers(request), **_reason_headers(reply)},
+        headers={
+            **_encodable(_own(request.headers)),
+            **_identity_headers(request),
+            **_reason_headers(reply),
+            **_size_headers(request),
+        },
     )
 
 
 def _own(headers: Mapping[str, Any]) -> dict[str, Any]:
     """A request's headers without what only the broker or we may say about it; else a caller could claim anything."""
-    return {name: value for name, value in headers.items() if name != wire.ORIGINAL_USER_ID and not of_broker(name)}
+    return {name: value for name, value in headers.items() if name not in _OURS and not of_broker(name)}
 
 
 def _identity_headers(request: Message) -> dict[str, Any]:
@@ -134,6 +143,12 @@ def _identity_headers(request: Message) -> dict[str, Any]:
     if request.user_id:
         headers[wire.ORIGINAL_USER_ID] = request.user_id
     return headers
+
+
+def _size_headers(request: Message) -> dict[str, Any]:
+    if len(request.kept_body) == request.size:
+        return {}
+    return {wire.TRUNCATED: True, wire.ORIGINAL_SIZE: request.size}
 
 
 def _reason_headers(reply: Reply) -> dict[str, Any]:

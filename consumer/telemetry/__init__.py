@@ -18,7 +18,7 @@ from consumer.telemetry.exporters import TelemetryError
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.replies import Publishing, Replies
 from consumer.telemetry.requests import Requests
-from consumer.telemetry.series import Label, Labels
+from consumer.telemetry.series import Histogram, Label, Labels, Memo
 from consumer.telemetry.traces import Trace, Traces
 from zeebe_amqp import wire
 
@@ -82,6 +82,9 @@ class Telemetry:
         self._requests = Requests(metrics)
         self._replies = Replies(self._traces, metrics)
         self._calls = Calls(self._tracer, metrics)
+        self._durations: Memo[tuple[str, Labels], Histogram] = Memo(
+            lambda key: metrics.histogram(names.own(key[0])).at(tuple(sorted(key[1])))
+        )
 
     @property
     def tracing(self) -> bool:
@@ -113,7 +116,7 @@ class Telemetry:
 
     def record(self, name: str, seconds: float, **attributes: str | bool | int | float) -> None:
         """Add to a duration histogram of ours, such as "ledger.duration"."""
-        self._metrics.histogram(names.own(name)).at(_labels(attributes)).record(seconds)
+        self._durations[name, tuple(attributes.items())].record(seconds)
 
     def gauge(self, name: str, callback: Callable[[], float], **attributes: str | bool | int | float) -> None:
         """Show what `callback` returns as a metric of ours, such as "in_flight"; it may be called from any thread."""

@@ -8,7 +8,7 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Tracer, set_span_in_context
+from opentelemetry.trace import Span, SpanKind, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.trace.status import StatusCode
 
@@ -55,7 +55,7 @@ class Call(AbstractContextManager["Call"]):
         self._calls = calls
         self._rpc = rpc
         self._labels = calls.labels[rpc, target]
-        self._span: Span = INVALID_SPAN
+        self._span: Span | None = None
         self._finished = False
 
     def __enter__(self) -> Call:
@@ -74,9 +74,10 @@ class Call(AbstractContextManager["Call"]):
         """Attempt `number` ended with `code` and another follows after `delay` seconds."""
         status = str(code)
         self._calls.retried(self._rpc, status)
-        self._span.add_event(
-            names.ATTEMPT, {names.ATTEMPT_NUMBER: number, names.ATTEMPT_DELAY: delay, names.RPC_STATUS: status}
-        )
+        if self._span is not None:
+            self._span.add_event(
+                names.ATTEMPT, {names.ATTEMPT_NUMBER: number, names.ATTEMPT_DELAY: delay, names.RPC_STATUS: status}
+            )
 
     def finish(self, code: str) -> None:
         """The call ended with the gRPC status name `code`; the first word counts."""
@@ -86,9 +87,9 @@ class Call(AbstractContextManager["Call"]):
 
     def _end(self, status: str, error: str | None) -> None:
         self._finished = True
-        if error is not None:
-            self._span.set_status(StatusCode.ERROR)
-        if self._span.is_recording():
+        if self._span is not None:
+            if error is not None:
+                self._span.set_status(StatusCode.ERROR)
             self._span.set_attributes(dict(outcome(status, error)))
         self._calls.ended(self._labels, status, error, time.perf_counter() - self._started)
 
@@ -98,7 +99,8 @@ class Call(AbstractContextManager["Call"]):
         """End the span; a call that was never finished was cut off."""
         if not self._finished:
             self._end(_CANCELLED, kind.__name__ if kind else _CANCELLED)
-        self._span.end()
+        if self._span is not None:
+            self._span.end()
 
 
 def outcome(status: str, error: str | None) -> Labels:

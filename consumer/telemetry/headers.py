@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from consumer.core.delivery import Delivery
 from zeebe_amqp import wire
@@ -29,11 +28,11 @@ def read(delivery: Delivery) -> dict[str, str]:
 
     A header that is missing or malformed is looked for in the envelope's metadata. Never raises.
     """
-    found = {name: value for name in _CHECKS if (value := _valid(name, delivery.message.headers)) is not None}
-    if len(found) < len(_CHECKS):
-        metadata = _metadata(delivery)
-        for name in _CHECKS:
-            if name not in found and (value := _valid(name, metadata)) is not None:
+    found: dict[str, str] = {}
+    for values in (delivery.message.headers, _metadata(delivery)):
+        for name, is_valid in _CHECKS.items():
+            value = values.get(name)
+            if isinstance(value, str) and name not in found and is_valid(value):
                 found[name] = value
     if wire.TRACEPARENT not in found:
         found.pop(wire.TRACESTATE, None)  # it annotates a parent and says nothing without one
@@ -45,11 +44,6 @@ def _metadata(delivery: Delivery) -> Mapping[str, str]:
         return delivery.request.metadata
     except Exception:  # the handler meets the same error and answers it; telemetry decides no request's fate
         return {}
-
-
-def _valid(name: str, values: Mapping[str, Any]) -> str | None:
-    value = values.get(name)
-    return value if isinstance(value, str) and _CHECKS[name](value) else None
 
 
 def _is_parent(value: str) -> bool:

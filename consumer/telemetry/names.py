@@ -117,8 +117,10 @@ DESCRIPTIONS: Final = {
     REPLAYED_REPLIES: "Replies taken from an earlier run of the same request",
     RETRIES: "Attempts at the gateway that were followed by another",
     "zeebe_amqp.in_flight": "Requests being handled",
+    "zeebe_amqp.held_bytes": "Bytes of requests in memory",
     "zeebe_amqp.limit": "Requests that may be handled at a time",
     "zeebe_amqp.dead_lettered": "Requests sent to the dead-letter queue",
+    "zeebe_amqp.dead_letters": "Letters that wait in the dead-letter queue, counted once a minute",
     "zeebe_amqp.reply.failures": "Replies that could not be delivered",
     "zeebe_amqp.circuit.state": "Whether the gateway is reachable: 0 closed (it is), 1 open",
     "zeebe_amqp.tasks": "Tasks of the event loop: what is handled and what watches over it",
@@ -127,7 +129,7 @@ DESCRIPTIONS: Final = {
 }
 """What each metric says; a metric that is not listed has no description."""
 
-UNITS: Final = {CONSUMED: "{message}", SENT: "{message}", UPTIME: "s"}
+UNITS: Final = {CONSUMED: "{message}", SENT: "{message}", UPTIME: "s", "zeebe_amqp.held_bytes": "By"}
 """The units of counters and gauges, where they have one; histograms are in seconds."""
 
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)

@@ -6,7 +6,7 @@ import time
 from contextlib import AbstractContextManager
 from types import TracebackType
 
-from opentelemetry.trace import INVALID_SPAN, Span
+from opentelemetry.trace import Span
 
 from consumer.core.delivery import Delivery, Reply
 from consumer.telemetry import headers, names
@@ -48,7 +48,7 @@ class Publishing(AbstractContextManager[dict[str, str]]):
         self._replies = replies
         self._delivery = delivery
         self._reply = reply
-        self._span: Span = INVALID_SPAN
+        self._span: Span | None = None
 
     def __enter__(self) -> dict[str, str]:
         """Start the clock and the span."""
@@ -64,9 +64,10 @@ class Publishing(AbstractContextManager[dict[str, str]]):
     ) -> None:
         """End the span; what was raised is its error."""
         name = kind.__name__ if kind else None
-        if name is not None:
-            fail(self._span, name)
-        self._span.end()
+        if self._span is not None:
+            if name is not None:
+                fail(self._span, name)
+            self._span.end()
         self._replies.ended(name, time.perf_counter() - self._started)
 
 

@@ -107,7 +107,7 @@ def _described(delivery: Delivery) -> dict[str, str | int | bool]:
         names.OPERATION_TYPE: names.PROCESS,
         names.DESTINATION: delivery.message.queue,
         names.ROUTING_KEY: delivery.message.queue,
-        names.BODY_SIZE: len(delivery.message.body),
+        names.BODY_SIZE: delivery.message.size,
         names.REDELIVERED: delivery.message.redelivered,
         **{name: value for name, value in optional.items() if value is not None},
     }

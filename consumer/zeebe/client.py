@@ -6,8 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeAlias, cast
@@ -46,7 +45,7 @@ LOGGED = 200
 """Characters of a gateway's text in logs; it may quote the caller's document."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Outgoing:
     """A request to the gateway, the same for all attempts of its call."""
 
@@ -130,11 +129,8 @@ class ZeebeEngine:
             raise _past()
         with self._observer(rpc.name, self._target) as span:
             timeout = call.attempt_timeout or self._request_timeout
-            outgoing = _Outgoing(rpc, message, payload, call, timeout, span)
             try:
-                answer = await self._attempts(
-                    outgoing, Retries(call.idempotent, call.deadline, self._random, len(payload))
-                )
+                answer = await self._attempts(_Outgoing(rpc, message, payload, call, timeout, span))
             except CommandError as failed:
                 span.finish(failed.code)
                 raise
@@ -167,12 +163,16 @@ class ZeebeEngine:
         await self._topology_cache.close()
         await self._credentials.close()
 
-    async def _attempts(self, outgoing: _Outgoing, retries: Retries) -> Answer:
+    async def _attempts(self, outgoing: _Outgoing) -> Answer:
+        retries = None
         while True:
             try:
-                await self._check_version(outgoing)
+                if not self._knows_version():
+                    await self._learn_version(outgoing)
+                versions.check(outgoing.message, self._topology_cache.version)
                 return await self._attempt(outgoing)
             except Failure as failure:
+                retries = retries or self._retries(outgoing)
                 delay = retries.after(failure, self._clock())
                 if delay is None:
                     raise await self._error(failure, retries) from failure
@@ -180,15 +180,21 @@ class ZeebeEngine:
                 outgoing.span.attempt(retries.made, failure.code, delay)
                 await self._sleep(delay)
 
-    async def _check_version(self, outgoing: _Outgoing) -> None:
+    def _retries(self, outgoing: _Outgoing) -> Retries:
+        call = outgoing.call
+        return Retries(call.idempotent, call.deadline, self._random, len(outgoing.payload))
+
+    def _knows_version(self) -> bool:
         if self._channel.get_state() is not grpc.ChannelConnectivity.READY:
             # The connection ended without a call that failed: whoever answers next may be another gateway.
             self._topology_cache.forget()
-        if self._topology_cache.version is None and versions.depends(outgoing.message):
+        return self._topology_cache.version is not None
+
+    async def _learn_version(self, outgoing: _Outgoing) -> None:
+        if versions.depends(outgoing.message):
             deadline = outgoing.call.deadline
             left = PROBE_TIMEOUT if deadline is None else deadline - self._clock()
             await self._topology_cache.learn(min(PROBE_TIMEOUT, left))
-        versions.check(outgoing.message, self._topology_cache.version)
 
     async def _attempt(self, outgoing: _Outgoing) -> Answer:
         limiter = outgoing.call.limiter
@@ -222,11 +228,12 @@ class ZeebeEngine:
         try:
             if outgoing.rpc.streaming:
                 return await self._collect(started, outgoing, ends)
-            with self._translated(outgoing, ends):
-                return cast("Message", await started)
-        except Failure as failure:
+            answer: Message = await started
+            return answer
+        except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
+            failure = self._failure(error, outgoing, ends)
             await self._refresh(failure, authorization)
-            raise
+            raise failure from error
 
     async def _refresh(self, failure: Failure, refused: str | None) -> None:
         """Replace credentials that were refused, by the gateway or by what looks at them on the way."""
@@ -238,13 +245,13 @@ class ZeebeEngine:
     async def _collect(self, started: AsyncIterable[Any], outgoing: _Outgoing, ends: float) -> list[Message]:
         arrived: list[Any] = []
         try:
-            with self._translated(outgoing, ends):
-                async for response in started:
-                    arrived.append(response)
-        except Failure as failure:
+            async for response in started:
+                arrived.append(response)
+        except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
             jobs = sum(len(response.jobs) for response in arrived)
             if not jobs:
                 raise
+            failure = self._failure(error, outgoing, ends)
             # They are locked for the caller already, so keeping them back would only delay their work.
             log.warning(
                 "%s failed after %d jobs, which are answered: %s %s",
@@ -252,18 +259,16 @@ class ZeebeEngine:
             )  # fmt: skip
         return arrived
 
-    @contextmanager
-    def _translated(self, outgoing: _Outgoing, ends: float) -> Iterator[None]:
-        try:
-            yield
-        except grpc.aio.AioRpcError as answer:
-            failure = Failure.of(answer.code().name, answer.details() or "")
-            raise self._own_ending(failure, outgoing, ends) from answer
-        except asyncio.CancelledError:
-            # grpc cancels whoever waits when its channel is closed; that is no cancellation of the task.
-            if not self._closed or being_cancelled():
-                raise
-            raise Failure(Code.CANCELLED, _CUT, FailureKind.UNCERTAIN, Source.CONSUMER) from None
+    def _failure(
+        self, error: grpc.aio.AioRpcError | asyncio.CancelledError, outgoing: _Outgoing, ends: float
+    ) -> Failure:
+        """What it means that an attempt ended so; a cancellation of the task is raised on."""
+        if isinstance(error, grpc.aio.AioRpcError):
+            return self._own_ending(Failure.of(error.code().name, error.details() or ""), outgoing, ends)
+        # grpc cancels whoever waits when its channel is closed; that is no cancellation of the task.
+        if not self._closed or being_cancelled():
+            raise error
+        return Failure(Code.CANCELLED, _CUT, FailureKind.UNCERTAIN, Source.CONSUMER)
 
     def _own_ending(self, failure: Failure, outgoing: _Outgoing, ends: float) -> Failure:
         reset = failure.kind is FailureKind.UNCERTAIN and _RESET in failure.text and self._clock() >= ends

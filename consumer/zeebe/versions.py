@@ -58,13 +58,16 @@ def _newest_rpc(message: Message) -> Version:
 
 
 def _newer(message: Message, version: Version, prefix: str) -> Iterator[tuple[str, Version]]:
+    candidates = _candidates(message.DESCRIPTOR, version)
     for field, value in message.ListFields():
+        if field.name not in candidates:
+            continue
         # Creating with result wraps the plain request; its callers know only the fields inside.
         path = prefix if field.name == "request" else f"{prefix}{field.name}"
         brought = since(field)
         if brought > version:
             yield path, brought
-        elif field.message_type is not None and _reaches(field.message_type, version):
+        else:
             yield from _inside(field, value, version, path)
 
 
@@ -77,12 +80,19 @@ def _inside(field: FieldDescriptor, value: Any, version: Version, path: str) -> 
 
 
 @cache
+def _candidates(descriptor: Descriptor, version: Version) -> frozenset[str]:
+    """The fields of a message that are newer than `version`, or may hold something that is."""
+    return frozenset(
+        field.name
+        for field in descriptor.fields
+        if since(field) > version or (field.message_type is not None and _reaches(field.message_type, version))
+    )
+
+
+@cache
 def _reaches(descriptor: Descriptor, version: Version) -> bool:
     """Whether a message of this type can hold anything newer than `version`: most need no look inside."""
     rpc = METHODS.get(descriptor.full_name)
     if rpc and SINCE.get(f"{RPC_MARK}{rpc.name}", OLDEST) > version:
         return True
-    return any(
-        since(field) > version or (field.message_type is not None and _reaches(field.message_type, version))
-        for field in descriptor.fields
-    )
+    return bool(_candidates(descriptor, version))

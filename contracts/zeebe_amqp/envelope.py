@@ -70,17 +70,21 @@ def decode(
     content_encoding: str | None = None,
     headers: Mapping[str, Any] = _NO_HEADERS,
     max_depth: int = wire.MAX_DEPTH,
+    size: int | None = None,
 ) -> Request:
     """Decode and check a request from its body, properties and headers.
 
-    `max_depth` is how many levels variables may be nested.
+    `max_depth` is how many levels variables may be nested; `size` how many bytes the sender sent, where `body` holds
+    only the first of them.
 
     Raises:
         CommandError: INVALID_ARGUMENT, UNIMPLEMENTED (unknown operation) or RESOURCE_EXHAUSTED (body too large),
             with `operation` set to what the request named.
     """
+    size = len(body) if size is None else size
+    if size > wire.MAX_BODY:
+        raise _too_large(body[: wire.KEPT_OF_LARGE], size, type)
     try:
-        _check_size(body)
         _check_encoding(content_encoding)
         parts = _parts(body, type, content_type, headers)
         command = COMMANDS[parts.operation].from_wire(parts.data, parts.metadata, bare=parts.bare, max_depth=max_depth)
@@ -143,13 +147,14 @@ class _Parts:
     bare: bool
 
 
-def _check_size(body: bytes) -> None:
-    if len(body) > wire.MAX_BODY:
-        raise CommandError(
-            Code.RESOURCE_EXHAUSTED,
-            f"body: expected at most {wire.MAX_BODY} bytes, twice the gateway's limit, found {len(body)}",
-            details={"field": "body"},
-        )
+def _too_large(head: bytes, size: int, type: str | None) -> CommandError:
+    error = CommandError(
+        Code.RESOURCE_EXHAUSTED,
+        f"body: expected at most {wire.MAX_BODY} bytes, twice the gateway's limit, found {size}",
+        details={"field": "body"},
+    )
+    error.operation = _named(head, type)
+    return error
 
 
 def _check_encoding(content_encoding: str | None) -> None:
@@ -298,7 +303,7 @@ def _bare(body: bytes, operation: str, headers: Mapping[str, Any]) -> _Parts:
 def _named(body: bytes, type: str | None) -> str | None:
     """What the request named as its operation, cut; None when it named none. For requests that were refused."""
     try:
-        raw: Any = OBJECT.decode(body[: wire.MAX_BODY]).get(wire.OPERATION)
+        raw: Any = OBJECT.decode(body).get(wire.OPERATION)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raw = None if type in COMMANDS else _first_key(body)
     if raw is None:

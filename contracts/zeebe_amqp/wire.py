@@ -73,6 +73,10 @@ ORIGINAL_USER_ID: Final = "original-user-id"
 """Header of a dead letter and of its replay: the validated sender of the request."""
 ORIGINAL_QUEUE: Final = "original-queue"
 """Header of a dead letter that was put anew into its queue: the request queue that it came from."""
+TRUNCATED: Final = "truncated"
+"""Dead-letter header: true when the letter has only the first KEPT_OF_LARGE bytes of the request's body."""
+ORIGINAL_SIZE: Final = "original-size"
+"""Dead-letter header beside TRUNCATED: how many bytes the request's body had."""
 REPLAYS: Final = "replays"
 """Header of a replayed request: how often it was sent again, a whole number."""
 
@@ -85,6 +89,8 @@ MAX_MESSAGE: Final = 4 * 1024 * 1024
 """The largest gRPC message a gateway takes, bytes; a command's own size as such a message counts, not its JSON's."""
 MAX_BODY: Final = 2 * MAX_MESSAGE
 """The largest request body, bytes: JSON text and base64 are larger than the message that they become."""
+KEPT_OF_LARGE: Final = 64 * 1024
+"""How much is kept of a body above MAX_BODY, bytes: enough to see what it was and whose."""
 MAX_DEPTH: Final = 500
 """How many levels a document of variables may be nested; deeper ones hang or kill the engine."""
 MAX_TEXT: Final = 255

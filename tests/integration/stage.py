@@ -24,6 +24,8 @@ UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
 """For programs whose lines nobody needs to count: other tests run them all, and counting takes time."""
 TIMEOUT = 60.0
 """Seconds that a test waits for what must happen."""
+CONNECTIONS = 3
+"""To the broker: for publishing, for requests, and for those that wait on purpose."""
 
 
 def create(name: str = "order", **variables: Any) -> bytes:
@@ -113,7 +115,7 @@ class Stage:
         raise AssertionError(f"no metric {name} with {labels} in\n{text}")
 
     def connections(self) -> int:
-        """How many connections to the broker the consumer has opened so far: two, unless one was lost."""
+        """How many connections to the broker the consumer has opened so far: `CONNECTIONS`, unless one was lost."""
         return self.log().count("connected to")
 
 

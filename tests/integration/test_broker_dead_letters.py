@@ -15,7 +15,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from tests.conftest import Broker
 from tests.fakes.gateway import fail
 from tests.integration.caller import Caller
-from tests.integration.stage import Stage, create, eventually, staged
+from tests.integration.stage import CONNECTIONS, Stage, create, eventually, staged
 from zeebe_amqp import wire
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -88,7 +88,7 @@ async def test_a_dead_letter_keeps_the_validated_sender_in_a_header(stage: Stage
     await caller.publish(b"by guest", reply_to=None, user_id="guest")
     dead = await stage.dead.of(b"by guest")
     assert (dead.user_id, dead.headers["original-user-id"]) == (None, "guest")
-    assert stage.connections() == 2
+    assert stage.connections() == CONNECTIONS
 
 
 async def test_a_dead_letter_with_the_largest_headers_is_buried_with_the_reason(stage: Stage, caller: Caller) -> None:
@@ -97,7 +97,7 @@ async def test_a_dead_letter_with_the_largest_headers_is_buried_with_the_reason(
     headers = (await stage.dead.of(b"large")).headers
     assert headers["error-code"] == "INVALID_ARGUMENT"
     assert 50 < len(headers) < 75
-    assert stage.connections() == 2
+    assert stage.connections() == CONNECTIONS
 
 
 def as_it_is(dead: AbstractIncomingMessage) -> dict[str, Any]:

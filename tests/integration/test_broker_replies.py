@@ -19,7 +19,7 @@ from tests.conftest import Broker
 from tests.fakes.gateway import Request, Step, answer, fail
 from tests.integration.caller import Caller
 from tests.integration.rawamqp import RawPublisher, content
-from tests.integration.stage import TIMEOUT, Stage, create, eventually, staged
+from tests.integration.stage import CONNECTIONS, TIMEOUT, Stage, create, eventually, staged
 from zeebe_amqp import __version__
 from zeebe_amqp.reply import Reply
 
@@ -102,7 +102,7 @@ async def test_a_reply_expires_with_its_caller_but_never_later_than_a_broker_acc
     """A lifetime of months is refused by the broker, and the refusal closes the publishing channel."""
     reply = await caller.request(TOPOLOGY, headers={"deadline": int((time.time() + days * 86_400) * 1000)})
     assert 0 < float(str(reply.expiration)) <= bound
-    assert stage.connections() == 2
+    assert stage.connections() == CONNECTIONS
 
 
 @pytest.mark.parametrize("expiration", [120, 10_000.5])
@@ -187,7 +187,7 @@ async def test_a_direct_reply_whose_caller_has_gone_is_dropped_and_disturbs_nobo
     await fully_acked(caller)
     assert (await caller.call("topology")).ok
     assert stage.gateway.count("CreateProcessInstance") == 1
-    assert stage.connections() == 2
+    assert stage.connections() == CONNECTIONS
 
 
 @pytest.mark.parametrize("address", ["no.such.reply.queue", f"no.such.reply.{'x' * 241}", "amq.gen-no-such-queue"])
@@ -199,7 +199,7 @@ async def test_a_reply_that_nobody_can_receive_is_dropped_and_its_request_is_don
     assert (await caller.call("topology")).ok
     await fully_acked(caller)
     assert stage.gateway.count("CreateProcessInstance") == 1
-    assert stage.connections() == 2
+    assert stage.connections() == CONNECTIONS
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ async def test_an_address_that_only_looks_like_direct_reply_to_is_refused(
     assert (await stage.dead.of(body)).headers["error-code"] == "PERMISSION_DENIED"
     assert (await caller.call("topology")).ok
     assert stage.gateway.count("CreateProcessInstance") == 0
-    assert stage.connections() == 2
+    assert stage.connections() == CONNECTIONS
 
 
 async def test_a_reply_without_a_queue_is_logged(stage: Stage, caller: Caller) -> None:

@@ -223,6 +223,17 @@ async def test_what_cannot_be_written_again_stays_and_is_told(board: Board) -> N
         assert await board.ids() == ["odd"]
 
 
+async def test_a_truncated_letter_can_be_looked_at_but_not_replayed(board: Board) -> None:
+    name = await board.bury(b'{"a"', headers={wire.TRUNCATED: True, wire.ORIGINAL_SIZE: 20 << 20})
+    for _ in range(MAX_RETURNS + 2):
+        ended = await board.run("replay", name, "--force")
+        assert (ended.code, "first 4 of 20971520 bytes" in ended.rows[0]["problem"]) == (1, True)
+    assert (await board.run("list")).rows[0]["truncated"] == "first 4 of 20971520 bytes"
+    raw = await board.run("show", name, "--raw")
+    assert (raw.rows, raw.said) == ([{"raw": '{"a"'}], "truncated: first 4 of 20971520 bytes\n")
+    assert (await board.run("drop", name, "--yes")).code == 0
+
+
 async def test_a_letter_is_not_replayed_for_ever(board: Board) -> None:
     name = await board.bury(headers={"replays": 5})
     ended = await board.run("replay", "--all")

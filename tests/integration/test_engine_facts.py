@@ -294,7 +294,7 @@ async def test_what_the_engine_would_misunderstand_is_refused(
 async def test_a_plaintext_gateway_asked_with_tls_is_explained_by_check(rabbitmq: Broker, zeebe: Engine) -> None:
     """To the client it looks like an outage."""
     amqp = Amqp(urls=(rabbitmq.url,), declare="passive")
-    _, gateway = await check(Settings(amqp=amqp, zeebe=Gateway(address=zeebe.address, plaintext=False)))
+    *_, gateway = await check(Settings(amqp=amqp, zeebe=Gateway(address=zeebe.address, plaintext=False)))
     assert not gateway.ok
     assert "ZEEBE_INSECURE_CONNECTION=true" in gateway.found
 

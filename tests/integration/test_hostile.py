@@ -19,7 +19,8 @@ from tests.conftest import Broker
 from tests.integration import rawamqp
 from tests.integration.caller import Caller
 from tests.integration.rawamqp import RawPublisher, content, entry, short, table
-from tests.integration.stage import TIMEOUT, Stage, create, eventually, staged
+from tests.integration.stage import CONNECTIONS, TIMEOUT, Stage, create, eventually, staged
+from zeebe_amqp import wire
 from zeebe_amqp.reply import Reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -49,9 +50,9 @@ def marked() -> bytes:
 
 
 async def assert_undisturbed(stage: Stage, caller: Caller) -> None:
-    """The consumer still answers, on the two connections that it opened at first."""
+    """The consumer still answers, on the connections that it opened at first."""
     assert (await caller.call("topology")).ok
-    assert stage.connections() == 2
+    assert stage.connections() == CONNECTIONS
 
 
 UNREADABLE: dict[str, dict[str, bytes]] = {
@@ -271,13 +272,40 @@ async def test_a_hostile_body_without_reply_to_is_buried_once_with_the_reason(
 ) -> None:
     stage.dead.buried.clear()
     await caller.publish(body, reply_to=None)
-    buried = await stage.dead.of(body)
+    buried = await stage.dead.of(body if len(body) <= wire.MAX_BODY else body[: wire.KEPT_OF_LARGE])
     reason = {name: buried.headers[name] for name in ("error-code", "error-source", "error-outcome")}
     assert reason == {"error-code": code, "error-source": "consumer", "error-outcome": "not-executed"}
     assert buried.headers["error-message"]
     assert buried.headers["failed-at"]
     await assert_undisturbed(stage, caller)
     assert len(stage.dead.buried) == 1
+
+
+async def test_a_body_of_twenty_megabytes_is_answered_or_buried_by_its_first_bytes(
+    stage: Stage, caller: Caller
+) -> None:
+    stage.dead.buried.clear()
+    size = 20_000_000
+    mark = uuid.uuid4().hex
+    body = creation(b'{"mark": "%s", "a": "%s"}' % (mark.encode(), b"x" * size))
+    said = f"body: expected at most 8388608 bytes, twice the gateway's limit, found {len(body)}"
+    reply = Reply.decode((await caller.request(body)).body)
+    assert reply.error is not None
+    assert (reply.operation, reply.error.code, reply.error.message) == ("create-instance", "RESOURCE_EXHAUSTED", said)
+    assert not stage.dead.buried
+
+    claimed = {"truncated": False, "original-size": 1, "mine": 2}
+    await caller.publish(body, reply_to=None, headers=claimed)
+    buried = await stage.dead.of(body[: wire.KEPT_OF_LARGE])
+    told = {name: buried.headers[name] for name in ("operation", "error-code", "error-message")}
+    assert told == {"operation": "create-instance", "error-code": "RESOURCE_EXHAUSTED", "error-message": said}
+    assert {name: buried.headers[name] for name in claimed} == {
+        "truncated": True,
+        "original-size": len(body),
+        "mine": 2,
+    }
+    assert not any(mark in str(executed) for executed in stage.gateway.executions)
+    await assert_undisturbed(stage, caller)
 
 
 HARMLESS: dict[str, bytes] = {

@@ -20,7 +20,7 @@ from tests.conftest import Broker
 from tests.fakes.gateway import Request, Step, answer
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE, Hold
-from tests.integration.stage import Stage, create, eventually, staged
+from tests.integration.stage import CONNECTIONS, Stage, create, eventually, staged
 from zeebe_amqp.errors import Code, Error, Outcome
 from zeebe_amqp.reply import Reply
 
@@ -190,7 +190,7 @@ async def test_what_waits_is_not_refused_when_it_is_delivered_again(
         calls = [asyncio.ensure_future(call(number)) for number in range(CONCURRENCY // 2)]
         await hold.reached(CONCURRENCY // 2)
         await asyncio.to_thread(cut_off, own_rabbitmq)
-        await eventually(lambda: stage.connections() >= 4, "both connections opened again")
+        await eventually(lambda: stage.connections() >= 2 * CONNECTIONS, "every connection opened again")
         await assert_served(caller)
         hold.open()
         assert [reply.ok for reply in await asyncio.gather(*calls)] == [True] * len(calls)

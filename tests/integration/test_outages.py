@@ -24,7 +24,7 @@ from tests.fakes.gateway import FakeGateway
 from tests.integration.caller import Caller
 from tests.integration.load import Hold, loaded
 from tests.integration.rawamqp import RawPublisher, content, short
-from tests.integration.stage import TIMEOUT, Stage, consumer_of, create, delete, eventually, staged
+from tests.integration.stage import CONNECTIONS, TIMEOUT, Stage, consumer_of, create, delete, eventually, staged
 from zeebe_amqp import __version__, wire
 from zeebe_amqp.amqp.connection import connect
 from zeebe_amqp.reply import Reply
@@ -67,7 +67,7 @@ async def test_a_command_that_runs_when_the_connection_is_lost_is_not_cut_off_an
             await raw.publish(stage.consumer.queues[0], create(id=n), header)
     await gate.reached(number)
     await asyncio.to_thread(own_rabbitmq.ctl, "close_all_connections", "test")
-    await eventually(lambda: stage.connections() >= 4, "both connections opened again")
+    await eventually(lambda: stage.connections() >= 2 * CONNECTIONS, "every connection opened again")
     gate.open()
     async with await aio_pika.connect(stage.url) as connection:
         queue = await (await connection.channel()).get_queue(reply_to)
@@ -86,7 +86,7 @@ async def test_a_command_that_runs_when_the_connection_is_lost_is_not_cut_off_an
 async def test_an_unroutable_reply_is_still_noticed_after_a_reconnect(stage: Stage, own_rabbitmq: RabbitMQ) -> None:
     """Callbacks for returned messages end with the first connection; an unroutable reply would seem delivered."""
     await asyncio.to_thread(own_rabbitmq.ctl, "close_all_connections", "test")
-    await eventually(lambda: stage.connections() >= 4, "both connections opened again")
+    await eventually(lambda: stage.connections() >= 2 * CONNECTIONS, "every connection opened again")
     async with stage.caller() as caller:
         await caller.publish(create(id="x"), reply_to="no.such.reply.after")
         await eventually(lambda: "no.such.reply.after" in stage.log(), "a line about the dropped reply")
@@ -164,7 +164,7 @@ async def test_a_connection_that_publishes_knows_of_an_alarm_and_of_its_end(own_
 
 async def test_a_deleted_request_queue_is_declared_again_and_consumed(stage: Stage) -> None:
     await delete(stage.url, stage.consumer.queues)
-    await eventually(lambda: stage.connections() >= 3, "the consuming connection opened again")
+    await eventually(lambda: stage.connections() >= CONNECTIONS + 2, "both consuming connections opened again")
     async with stage.caller() as caller:
         assert (await caller.call("topology")).ok
         assert (await caller.call("topology", queue=caller.polls)).ok
@@ -178,7 +178,7 @@ async def test_a_deleted_dead_letter_queue_or_exchange_is_declared_again(stage: 
         await delete_it(wire.DEAD_LETTER)
         body = b"not json " + uuid.uuid4().hex.encode()
         await caller.publish(body, reply_to=None)
-        await eventually(lambda: stage.connections() >= 3, "the publishing connection opened again")
+        await eventually(lambda: stage.connections() > CONNECTIONS, "the publishing connection opened again")
         while (await caller.get(wire.DEAD_LETTER, TIMEOUT)).body != body:
             pass
         assert (await caller.call("topology")).ok
@@ -277,7 +277,7 @@ async def test_a_consumer_without_a_gateway_lives_and_is_ready_as_soon_as_there_
         await eventually(lambda: set(consumer.reasons()) == {"gateway"}, "only the gateway is missing")
         assert consumer.get("/livez")[0] == 200
         done = await check(tmp_path, own_rabbitmq.url, gateway.address)
-        assert done == (1, {"broker": True, "gateway": False}, done[2])
+        assert done == (1, {"broker": True, "bounds": True, "dead letters": True, "gateway": False}, done[2])
         assert gateway.address in done[2]
         async with Caller(own_rabbitmq.url, *consumer.queues) as caller:
             await caller.publish(create(id="forgotten"), reply_to=None)

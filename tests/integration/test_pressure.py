@@ -16,7 +16,7 @@ from scripts.rabbitmq import RabbitMQ
 from tests.fakes.gateway import BUSY, Request, Step, answer, fail
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE, Hold
-from tests.integration.stage import TIMEOUT, Stage, create, eventually, staged
+from tests.integration.stage import CONNECTIONS, TIMEOUT, Stage, create, eventually, staged
 from zeebe_amqp.reply import Reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -111,7 +111,7 @@ async def test_a_connection_that_is_opened_during_an_outage_does_not_consume(
     async with stage.caller() as caller:
         await paused(stage, caller)
     await asyncio.to_thread(own_rabbitmq.ctl, "close_all_connections", "test")
-    await eventually(lambda: stage.connections() >= 4, "both connections opened again")
+    await eventually(lambda: stage.connections() >= 2 * CONNECTIONS, "every connection opened again")
     await until_consumed(stage, 0)
     await stage.gateway.start()
     await until_consumed(stage, 1)

@@ -283,9 +283,10 @@ PATTERNS = {
 """The patterns that the readers above put to a stranger's text."""
 OWN = {
     "consumer.config.values": {"_HOST_AND_PORT", "_HOST", "_CERTIFICATE"},
+    "consumer.rabbitmq.inspection": {"_LENGTH"},
     "zeebe_amqp.cli.values": {"_NUMBER", "_SECONDS"},
 }
-"""The patterns for what the operator or the person at the keyboard writes, who would delay only themselves."""
+"""The patterns for what the operator, their broker or the person at the keyboard says, who delay only themselves."""
 
 
 def modules(*packages: ModuleType) -> Iterator[ModuleType]:

@@ -65,6 +65,8 @@ def _reader(field: FieldDescriptor, gateway_version: str | None, is_news: bool) 
         return lambda message, as_text: convert(getattr(message, name), as_text) if message.HasField(name) else None
     if is_news:
         return lambda message, as_text: convert(value, as_text) if (value := getattr(message, name)) else None
+    if convert is _unchanged:
+        return lambda message, _: getattr(message, name)
     return lambda message, as_text: convert(getattr(message, name), as_text)
 
 
@@ -76,4 +78,8 @@ def _converter(field: FieldDescriptor, gateway_version: str | None) -> Reader:
         return lambda value, _: names.get(value, str(value))
     if field.type in _INT64:
         return lambda value, as_text: str(value) if as_text else value
-    return lambda value, _: value
+    return _unchanged
+
+
+def _unchanged(value: Any, _: bool) -> Any:
+    return value

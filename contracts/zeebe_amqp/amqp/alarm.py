@@ -11,13 +11,10 @@ class Alarm:
     """Whether an alarm keeps the broker from taking the messages of one connection."""
 
     def __init__(self) -> None:
+        self.is_on = False
+        """Whether there is one now."""
         self._over = asyncio.Event()
         self._over.set()
-
-    @property
-    def is_on(self) -> bool:
-        """Whether there is one now."""
-        return not self._over.is_set()
 
     async def over(self) -> None:
         """Wait until there is none, or the connection is gone."""
@@ -25,8 +22,10 @@ class Alarm:
 
     def begin(self) -> None:
         """There is one."""
+        self.is_on = True
         self._over.clear()
 
     def end(self) -> None:
         """There is none any more."""
+        self.is_on = False
         self._over.set()

@@ -11,13 +11,11 @@ from collections.abc import Callable
 from itertools import takewhile
 from typing import Final, Protocol
 
+from zeebe_amqp import wire
 from zeebe_amqp.amqp import frames
 from zeebe_amqp.amqp.properties import Properties
 
-__all__ = ["KEPT", "Body", "ChannelEnded", "HotChannel", "Incoming", "Nacked", "Returned", "Writer"]
-
-KEPT: Final = 64 * 1024
-"""Bytes that are kept of a body above the limit."""
+__all__ = ["LARGE", "Body", "ChannelEnded", "HotChannel", "Incoming", "Nacked", "Returned", "Writer"]
 
 
 class ChannelEnded(ConnectionError):
@@ -30,6 +28,10 @@ class ChannelEnded(ConnectionError):
 
     def __str__(self) -> str:
         return self.text
+
+
+LARGE: Final = 64 * 1024
+"""Bytes of a body from which on it is gathered as its owner wants."""
 
 
 class Returned(Exception):
@@ -46,9 +48,8 @@ class Writer(Protocol):
     def write(self, data: bytes) -> None:
         """Send whole frames soon."""
 
-    @property
-    def is_writable(self) -> bool:
-        """Whether the peer takes what is written."""
+    is_writable: bool
+    """Whether the peer takes what is written."""
 
     async def writable(self) -> None:
         """Wait until it does."""
@@ -71,7 +72,7 @@ class Incoming:
     """A message that came: a delivery, an answer to a get, or one of ours that the broker returned.
 
     `method` and `header` are the payloads of its frames. `size` is the body's as it was announced; of a body above the
-    limit only the first `KEPT` bytes are here. Where the body is not in memory, `elsewhere` has gathered it.
+    limit only the first 64 KiB are here. Where the body is not in memory, `elsewhere` has gathered it.
     """
 
     __slots__ = ("body", "elsewhere", "header", "method", "redelivered", "size", "tag")
@@ -119,7 +120,7 @@ class _Beginning:
         self._kept = bytearray()
 
     def add(self, piece: bytes) -> None:
-        self._kept += piece[: KEPT - len(self._kept)]
+        self._kept += piece[: wire.KEPT_OF_LARGE - len(self._kept)]
 
     def end(self) -> bytes:
         return bytes(self._kept)
@@ -137,7 +138,7 @@ class HotChannel:
         frame_max: bytes of a frame that the broker takes, at most.
         deliver: takes each delivery; returns at once.
         max_body: bytes of a body that is gathered.
-        gather: what gathers a body of so many bytes that comes in more than one frame; None for memory.
+        gather: makes what gathers a large body of so many bytes.
     """
 
     def __init__(
@@ -148,7 +149,7 @@ class HotChannel:
         *,
         deliver: Callable[[Incoming], None] = lambda _: None,
         max_body: int = 2**63,
-        gather: Callable[[int], Body | None] = lambda _: None,
+        gather: Callable[[int], Body] = lambda _: _Gathered(),
     ) -> None:
         self._writer = writer
         self._number = number
@@ -333,7 +334,7 @@ class HotChannel:
             return False
         self._left -= len(piece)
         if self._body is None:
-            if self._left <= 0 and message.size <= self._max_body:  # all of it came in one frame
+            if self._left <= 0 and message.size <= LARGE:  # all of it came in one frame
                 message.body = piece
                 self._complete()
                 return True
@@ -352,7 +353,7 @@ class HotChannel:
     def _gathering(self, size: int) -> Body:
         if size > self._max_body or self.ended is not None:
             return _Beginning()
-        return self._gather(size) or _Gathered()
+        return self._gather(size) if size > LARGE else _Gathered()
 
     def _complete(self) -> None:
         message, self._message = self._message, None

@@ -52,6 +52,32 @@ class Properties:
     @classmethod
     def read(cls, data: bytes, at: int = 0) -> Properties:
         """The properties that begin at `at`, with their flags; never raises."""
+        try:
+            return cls._read(data, at)
+        except (ValueError, LookupError):
+            return cls._read_around(data, at)
+
+    @classmethod
+    def _read(cls, data: bytes, at: int) -> Properties:
+        """The usual way; raises for anything odd."""
+        found = cls()
+        flags, at = data[at] << 8 | data[at + 1], at + 2
+        for mask, name, kind in _LAYOUT:
+            if not flags & mask:
+                continue
+            if kind == _TEXT:
+                end = at + 1 + data[at]
+                setattr(found, name, str(data[at + 1 : end], "utf-8"))
+                at = end
+            else:
+                at = found._take(name, kind, data, at)
+        if found.malformed or at > len(data):
+            raise ValueError("not as it should be")
+        return found
+
+    @classmethod
+    def _read_around(cls, data: bytes, at: int) -> Properties:
+        """Each property on its own, so that one that cannot be read hides no other."""
         found = cls()
         flags, at = int.from_bytes(data[at : at + 2], "big"), at + 2
         for mask, name, kind in _LAYOUT:
@@ -94,7 +120,9 @@ class Properties:
                 continue
             flags |= mask
             if kind == _TEXT:
-                parts.append(_short(name, value))
+                text = value.encode()
+                parts.append(_length(name, text))
+                parts.append(text)
             elif kind == _TABLE:
                 parts.append(write_table(value))
             else:
@@ -112,11 +140,15 @@ def fresh_id() -> str:
     return f"{_PREFIX}{next(_NUMBERS):x}"
 
 
-def _short(name: str, value: str) -> bytes:
-    encoded = value.encode()
-    if len(encoded) > _MAX_SHORT:
-        raise ValueError(f"{name}: text of at most {_MAX_SHORT} bytes is accepted, found {len(encoded)}")
-    return bytes((len(encoded),)) + encoded
+def _length(name: str, text: bytes) -> bytes:
+    try:
+        return _LENGTHS[len(text)]
+    except IndexError:
+        raise ValueError(f"{name}: text of at most {_MAX_SHORT} bytes is accepted, found {len(text)}") from None
+
+
+_LENGTHS: Final = tuple(bytes((length,)) for length in range(_MAX_SHORT + 1))
+"""The byte in front of a text of that length."""
 
 
 def _number(name: str, value: int, size: int) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -65,7 +64,7 @@ class Headers(Mapping[str, Any]):
 
     def get(self, name: str, default: T | None = None) -> Any | T | None:
         """The value of one header, or `default`."""
-        place = self._places.get(name)
+        place = self._places.get(name.encode())
         if place is None:
             return default
         try:
@@ -88,21 +87,20 @@ class Headers(Mapping[str, Any]):
     def _all(self) -> dict[str, Any]:
         if self._values is None:
             nothing: Any = object()
-            found = {name: self.get(name, nothing) for name in self._places}
+            found = {name: self.get(name, nothing) for name in map(_text, self._places) if isinstance(name, str)}
             self._values = {name: value for name, value in found.items() if value is not nothing}
         return self._values
 
 
-def _places(data: bytes) -> dict[str, int]:
-    """Where the value of each header begins, with its tag; a header whose name is not UTF-8 has none."""
+def _places(data: bytes) -> dict[bytes, int]:
+    """Where the value of each header begins, with its tag."""
     places, at, end = {}, 0, len(data)
     try:
         while at < end:
             start = at + 1 + data[at]
             size = _SIZES[data[start]]
             after = start + 1 + size if size is not None else start + 5 + _U32.unpack_from(data, start + 1)[0]
-            with suppress(UnicodeDecodeError):
-                places[str(data[at + 1 : start], "utf-8")] = start
+            places[data[at + 1 : start]] = start
             at = after
     except (LookupError, struct.error) as error:
         raise ValueError("not a table") from error
@@ -123,13 +121,13 @@ def _value(data: bytes, at: int, limit: int) -> tuple[Any, int]:
     end = at + size
     if end > limit:
         raise ValueError("cut off")
+    if tag == _TEXT:
+        return _text(data[at:end]), end
     number = _NUMBERS.get(tag)
     return _read(tag, data, at, end) if number is None else number.unpack_from(data, at)[0], end
 
 
 def _read(tag: int, data: bytes, at: int, end: int) -> Any:
-    if tag == _TEXT:
-        return _text(data[at:end])
     if tag == _LIST:
         return _items(data, at, end)
     if tag == _TABLE:
@@ -181,7 +179,12 @@ def write_table(headers: Mapping[str, Any]) -> bytes:
         TypeError: AMQP has no way to say a value.
         ValueError: a name or value is out of its bounds.
     """
-    return _sized(b"".join([_name(name) + _written(value) for name, value in headers.items()]))
+    parts = [b""]
+    for name, value in headers.items():
+        parts.append(_name(name))
+        parts.append(_written(value))
+    parts[0] = _U32.pack(sum(map(len, parts)))
+    return b"".join(parts)
 
 
 def encoded_size(name: str, value: Any) -> int | None:
@@ -231,7 +234,7 @@ def _decimal(value: Decimal) -> bytes:
 
 
 _WRITERS: Final[Mapping[type, Callable[[Any], bytes]]] = {
-    str: lambda value: b"S" + _sized(value.encode()),
+    str: lambda value: b"S" + _U32.pack(len(text := value.encode())) + text,
     bytes: lambda value: b"S" + _sized(value),
     bytearray: lambda value: b"x" + _sized(bytes(value)),
     bool: lambda value: b"t\x01" if value else b"t\x00",

@@ -21,7 +21,7 @@ from yarl import URL
 
 from zeebe_amqp.amqp import frames
 from zeebe_amqp.amqp.alarm import Alarm
-from zeebe_amqp.amqp.hot import Body, HotChannel, Incoming
+from zeebe_amqp.amqp.hot import HotChannel, Incoming
 
 __all__ = ["Tap", "TappedConnection"]
 
@@ -47,6 +47,8 @@ class Tap(asyncio.StreamReaderProtocol):
         """Whether something came that is no frame: then everything is for the library, which says what it thinks."""
         self._fed = loop.time()
         self._outgoing: list[bytes] = []
+        self.is_writable = True
+        """Whether the peer takes what is written; if not, it piles up here."""
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -129,6 +131,7 @@ class Tap(asyncio.StreamReaderProtocol):
             channel.end("the connection was lost")
         self._channels.clear()
         self.alarm.end()
+        self.is_writable = True
         self._writable.set()
         super().connection_lost(exc)
 
@@ -147,22 +150,19 @@ class Tap(asyncio.StreamReaderProtocol):
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.write(b"".join(outgoing))
 
-    @property
-    def is_writable(self) -> bool:
-        """Whether the peer takes what is written; if not, it piles up here."""
-        return self._writable.is_set()
-
     async def writable(self) -> None:
         """Wait until the peer takes what is written, or the connection is gone."""
         await self._writable.wait()
 
     def pause_writing(self) -> None:
         """The transport has more than it can send."""
+        self.is_writable = False
         self._writable.clear()
         super().pause_writing()
 
     def resume_writing(self) -> None:
         """It has sent it."""
+        self.is_writable = True
         self._writable.set()
         super().resume_writing()
 
@@ -247,14 +247,12 @@ class TappedConnection(aio_pika.Connection):
         self,
         channel: AbstractChannel,
         deliver: Callable[[Incoming], None] = lambda _: None,
-        *,
-        max_body: int = 2**63,
-        gather: Callable[[int], Body | None] = lambda _: None,
+        **options: Any,
     ) -> HotChannel:
-        """The messages of an open channel, past the library from now on; see `HotChannel`."""
+        """The messages of an open channel, past the library from now on; the options are those of `HotChannel`."""
         raw = cast("RawChannel", await channel.get_underlay_channel())
         frame_max = raw.max_content_size + raw.CONTENT_FRAME_SIZE or FRAME_MAX
-        hot = HotChannel(self.tap, raw.number, frame_max, deliver=deliver, max_body=max_body, gather=gather)
+        hot = HotChannel(self.tap, raw.number, frame_max, deliver=deliver, **options)
         self.tap.register(raw.number, hot)
         return hot
 

@@ -47,6 +47,11 @@ _DEAD: Final[Schema] = {
     wire.ERROR_OUTCOME: {"type": "string", "enum": list(Outcome)},
     wire.OPERATION: {"type": "string"},
     wire.FAILED_AT: {"type": "string", "description": "when the message was given up"},
+    wire.TRUNCATED: {
+        "type": "boolean",
+        "description": f"true: the body was above {wire.MAX_BODY} bytes, its first {wire.KEPT_OF_LARGE} are here",
+    },
+    wire.ORIGINAL_SIZE: {"type": "integer", "description": "how many bytes the body of a truncated letter had"},
 }
 
 REQUEST_PROPERTIES: Final[dict[str, Any]] = {

@@ -316,6 +316,23 @@ def test_a_body_of_eight_mebibytes_is_read_and_one_byte_more_is_refused_unread()
     assert refusal(b" " * (wire.MAX_BODY + 1)).operation is None
 
 
+def test_a_body_that_was_announced_too_large_is_refused_by_its_first_bytes() -> None:
+    """Whoever took the message did not wait for the rest of it."""
+    head = b'{"operation":"set-variables","data":{"elementInstanceKey":1,"variables":{"a":"' + b"x" * 100
+    whole = body("topology")
+    for case, sent, properties, operation in (
+        ("cut in the middle", head, {}, "set-variables"),
+        ("a whole request and then nothing", whole, {}, "topology"),
+        ("named by its type", b"<xml/>", {"type": "deploy-process", "content_type": "text/xml"}, "deploy-process"),
+        ("nothing", b"", {}, None),
+    ):
+        error = refusal(sent, size=20 << 20, **properties)
+        assert (error.code, error.operation) == (Code.RESOURCE_EXHAUSTED, operation), case
+        assert error.message == "body: expected at most 8388608 bytes, twice the gateway's limit, found 20971520", case
+        assert error.details == {"field": "body"}, case
+    assert envelope.decode(whole, size=len(whole)) == envelope.decode(whole)
+
+
 @pytest.mark.parametrize("levels", [501, 900, 5_000, 500_000])
 def test_variables_beyond_the_depth_are_refused_with_the_operation(levels: int) -> None:
     error = refusal(deep(levels))

@@ -65,6 +65,9 @@ ROWS: dict[str, Row] = {
     ),
     "AMQP_PREFETCH": Row("amqp.prefetch", 128, (("1", 1), ("65535", 65535)), ("0", "65536", "-1", "many", "1.5", "²")),
     "AMQP_DECLARE": Row("amqp.declare", "active", (("passive", "passive"), ("ACTIVE", "active")), ("none",)),
+    "DEAD_LETTER_BOUND": Row(
+        "amqp.dead_letter_bound", 10_000, (("1", 1), ("1000000000", 1_000_000_000)), ("0", "-1", "1000000001", "none")
+    ),
     "POLLS_CONCURRENCY": Row("amqp.polls", 1000, (("1", 1), ("65535", 65535)), ("0", "65536", "all")),
     "REPLY_RETRY": Row("reply_retry", 30.0, (("0s", 0.0), ("10m", 600.0)), ("30", "11m", "-1s")),
     "CONCURRENCY": Row("concurrency", 64, (("1", 1), (" 100 ", 100)), ("0", "32768", "1e3", "9" * 5000)),

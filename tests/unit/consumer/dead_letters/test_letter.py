@@ -101,6 +101,32 @@ def test_a_callers_own_headers_survive_where_the_broker_gave_it_up() -> None:
     assert DeadLetter(b"", headers={**BROKERS, **own}).replayed() == {**own, wire.REPLAYS: 1}
 
 
+TRUNCATED = {wire.TRUNCATED: True, wire.ORIGINAL_SIZE: 20 << 20}
+
+
+def test_a_truncated_letter_is_never_replayed_and_says_why_and_what_to_do() -> None:
+    letter = ours(**TRUNCATED)
+    said = (
+        "truncated: only the first 2 of 20971520 bytes are here, and a request has at most 8388608; "
+        "have its sender send a smaller one, and drop this"
+    )
+    for policy in (TERMS, ReplayPolicy(("commands",), force=True), ReplayPolicy((), "elsewhere", force=True)):
+        assert policy.refusal(letter) == said, policy
+
+
+def test_a_truncated_letter_that_is_put_anew_stays_truncated() -> None:
+    again = DeadLetter(b"{}", headers=ours(**TRUNCATED).renewed(), routing_key=wire.DEAD_LETTER)
+    assert again.truncation == "first 2 of 20971520 bytes"
+
+
+def test_only_our_own_word_makes_a_letter_truncated() -> None:
+    assert brokers(**{**OURS, **TRUNCATED}).truncation is None
+    assert DeadLetter(b"", headers=TRUNCATED).truncation is None
+    for odd in (None, False, 1, "true"):
+        assert ours(**{**TRUNCATED, wire.TRUNCATED: odd}).truncation is None, odd
+    assert ours(**{wire.TRUNCATED: True, wire.ORIGINAL_SIZE: "many"}).truncation == "first 2 of 0 bytes"
+
+
 @pytest.mark.parametrize("count", [None, "5", True, -1, 1.5])
 def test_a_count_that_is_none_counts_nothing(count: Any) -> None:
     assert ours(**{wire.REPLAYS: count}).replays == 0

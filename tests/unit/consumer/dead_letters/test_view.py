@@ -69,6 +69,24 @@ def test_people_get_sections() -> None:
     assert shown.endswith('body (24 bytes)\n{\n  "operation": "topology"\n}')
 
 
+CUT = DeadLetter(b"xyz", {"request-id": "cut", "failed-at": "", "truncated": True, "original-size": 20 << 20})
+
+
+def test_a_truncated_letter_says_so_in_its_row_and_its_details(
+    capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    assert row(CUT)["truncated"] == orjson.loads(details(CUT))["truncated"] == "first 3 of 20971520 bytes"
+    assert "truncated" not in row(LETTER)
+    request.getfixturevalue("terminal")
+    shown = details(CUT)
+    assert "truncated  first 3 of 20971520 bytes" in shown
+    assert shown.endswith("body (truncated: first 3 of 20971520 bytes)\nxyz")
+    with Report() as report:
+        for each in (LETTER, CUT):
+            report.tell(row(each))
+    assert "first 3 of 20971520 bytes" in capsys.readouterr().out
+
+
 def test_rows_are_lines_when_piped(capsys: pytest.CaptureFixture[str]) -> None:
     with Report(numbered=True) as report:
         report.seen(1)

@@ -17,6 +17,7 @@ from pamqp.header import ContentHeader
 from consumer.core.message import Message, Reply
 from consumer.rabbitmq import properties
 from tests.unit.consumer.rabbitmq.headers import header_values, words
+from zeebe_amqp import wire
 from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
@@ -230,6 +231,26 @@ def test_a_header_whose_name_is_too_long_for_amqp_is_left_out(caplog: pytest.Log
     headers = buried(headers={"n" * 129: 1, "m" * 128: 2}).headers
     assert {name[0]: value for name, value in headers.items() if len(name) > 100} == {"m": 2}
     assert not caplog.records
+
+
+def test_a_dead_letter_of_a_body_above_the_limit_says_how_much_of_it_is_missing() -> None:
+    limit, kept = wire.MAX_BODY, wire.KEPT_OF_LARGE
+    for case, body, announced, headers in (
+        ("small", b"{}", None, (None, None)),
+        ("at the limit", b"x" * limit, None, (None, None)),
+        ("above the limit, all of it here", b"x" * (limit + 1), None, (True, limit + 1)),
+        ("above the limit, the first bytes here", b"x" * kept, 20 << 20, (True, 20 << 20)),
+        ("larger than a number of 32 bits", b"x" * kept, 2**40, (True, 2**40)),
+    ):
+        dead = buried(body=body, announced_size=announced)
+        assert (dead.headers.get("truncated"), dead.headers.get("original-size")) == headers, case
+        assert len(request(body=body, announced_size=announced).kept_body) == (kept if headers[0] else len(body)), case
+
+
+def test_a_request_cannot_claim_that_its_dead_letter_lacks_something() -> None:
+    assert not {"truncated", "original-size"} & set(buried(headers={"truncated": True, "original-size": 5}).headers)
+    claimed = {"truncated": False, "original-size": 5}
+    assert buried(body=b"", announced_size=20 << 20, headers=claimed).headers["original-size"] == 20 << 20
 
 
 def test_headers_of_a_megabyte_are_cut_to_what_a_frame_holds() -> None:

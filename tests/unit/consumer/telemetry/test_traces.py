@@ -152,6 +152,11 @@ async def test_the_handling_span_says_what_was_handled(telemetry: Telemetry, inc
     assert span(HANDLING).status.status_code is StatusCode.UNSET
 
 
+async def test_the_size_of_a_body_is_what_its_sender_sent(telemetry: Telemetry, incoming: Make, span: Find) -> None:
+    await handle(telemetry, incoming(announced_size=20 << 20))
+    assert (span(HANDLING).attributes or {})["messaging.message.body.size"] == 20 << 20
+
+
 class Created(msgspec.Struct):
     process_instance_key: int
 

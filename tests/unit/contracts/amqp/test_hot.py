@@ -12,8 +12,9 @@ from pamqp.heartbeat import Heartbeat
 
 from tests.unit.contracts.amqp.channels import HotScene
 from tests.unit.contracts.amqp.frames import PIECE, ack, closing, delivery, frame_of, nack, returned, split
+from zeebe_amqp import wire
 from zeebe_amqp.amqp import frames
-from zeebe_amqp.amqp.hot import KEPT, ChannelEnded, Nacked, Returned
+from zeebe_amqp.amqp.hot import LARGE, ChannelEnded, Nacked, Returned
 from zeebe_amqp.amqp.properties import Properties
 
 
@@ -65,9 +66,10 @@ async def test_a_body_with_an_empty_piece_is_whole(scene: HotScene) -> None:
 
 
 async def test_of_a_body_above_the_limit_its_beginning_and_its_size_are_kept() -> None:
-    limit = 3 * KEPT
-    for size, kept in ((limit, limit), (limit + 1, KEPT), (20 * KEPT, KEPT)):
-        for piece in (PIECE, 100_000, 20 * KEPT):
+    kept_bytes = wire.KEPT_OF_LARGE
+    limit = 3 * kept_bytes
+    for size, kept in ((limit, limit), (limit + 1, kept_bytes), (20 * kept_bytes, kept_bytes)):
+        for piece in (PIECE, 100_000, 20 * kept_bytes):
             scene = HotScene(max_body=limit)
             body = bytes(range(250)) * (size // 250 + 1)
             scene.receive(delivery(1, body[:size], piece) + delivery(2, b"next"))
@@ -94,46 +96,46 @@ class Spilled:
 
 
 class Spilling:
-    """Gathers bodies elsewhere from a size on."""
+    """Gathers bodies elsewhere."""
 
-    def __init__(self, least: int) -> None:
-        self.least = least
+    def __init__(self) -> None:
         self.asked: list[int] = []
         self.bodies: list[Spilled] = []
 
-    def __call__(self, size: int) -> Spilled | None:
+    def __call__(self, size: int) -> Spilled:
         self.asked.append(size)
-        if size < self.least:
-            return None
         self.bodies.append(Spilled())
         return self.bodies[-1]
 
 
-async def test_a_body_may_be_gathered_elsewhere_if_it_comes_in_pieces_and_is_within_the_limit() -> None:
-    spilling = Spilling(least=10_000)
-    scene = HotScene(gather=spilling, max_body=50_000)
-    scene.receive(b"".join(delivery(tag, b"x" * size) for tag, size in enumerate((10, 9_999, 10_000, 50_001), 1)))
-    assert spilling.asked == [9_999, 10_000]
-    [body] = spilling.bodies
-    assert (body.state, b"".join(body.pieces)) == ("whole", b"x" * 10_000)
-    assert [each.elsewhere for each in scene.delivered] == [None, None, body, None]
-    assert [len(each.body) for each in scene.delivered] == [10, 9_999, 0, 50_001]
+async def test_a_large_body_within_the_limit_is_gathered_as_its_owner_wants() -> None:
+    for piece in (PIECE, 10 * LARGE):
+        spilling = Spilling()
+        scene = HotScene(gather=spilling, max_body=2 * LARGE)
+        sizes = (0, 10, LARGE, LARGE + 1, 2 * LARGE, 2 * LARGE + 1)
+        scene.receive(b"".join(delivery(tag, b"x" * size, piece) for tag, size in enumerate(sizes, 1)))
+        assert spilling.asked == [LARGE + 1, 2 * LARGE], piece
+        assert [(body.state, b"".join(body.pieces)) for body in spilling.bodies] == [
+            ("whole", b"x" * size) for size in spilling.asked
+        ]
+        assert [each.elsewhere for each in scene.delivered] == [None] * 3 + spilling.bodies + [None], piece
+        assert [len(each.body) for each in scene.delivered] == [0, 10, LARGE, 0, 0, wire.KEPT_OF_LARGE], piece
 
 
 async def test_a_body_that_does_not_come_to_its_end_is_dropped() -> None:
-    spilling = Spilling(least=1)
+    spilling = Spilling()
     scene = HotScene(gather=spilling)
-    scene.receive(b"".join(frame_of(each) for each in split(delivery(1, b"x" * 10_000))[:-1]))
+    scene.receive(b"".join(frame_of(each) for each in split(delivery(1, b"x" * 2 * LARGE))[:-1]))
     scene.channel.end("the connection was lost")
     assert (spilling.bodies[0].state, scene.delivered) == ("dropped", [])
 
 
 async def test_what_comes_after_the_end_is_gathered_nowhere() -> None:
     """It would be there for ever: nobody is told of it."""
-    spilling = Spilling(least=1)
+    spilling = Spilling()
     scene = HotScene(gather=spilling)
     scene.channel.end("the channel is being closed")
-    assert scene.receive(delivery(1, b"x" * 10_000)) == []
+    assert scene.receive(delivery(1, b"x" * 2 * LARGE)) == []
     assert (spilling.bodies, scene.delivered) == ([], [])
 
 

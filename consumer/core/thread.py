@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 __all__ = ["Worker"]
 
@@ -34,19 +34,33 @@ class Worker:
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         """What `function` returns or raises, as a future of the running event loop; it is called in any case."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def settle(outcome: T | None, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(cast("T", outcome))
+            else:
+                future.set_exception(error)
+
+        self.begin(partial(function, *args, **kwargs), settle)
+        return future
+
+    def begin(self, function: Callable[[], T], end: Callable[[T | None, BaseException | None], None]) -> None:
+        """Call `function`, and then, in the running event loop, `end` with what it returned, or what it raised."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
 
         def work() -> None:
+            outcome, problem = None, None
             try:
-                outcome = partial(_settle, future, future.set_result, function(*args, **kwargs))
+                outcome = function()
             except BaseException as error:
-                outcome = partial(_settle, future, future.set_exception, error)
+                problem = error
             with suppress(RuntimeError):  # the event loop ended first, and with it whoever asked
-                loop.call_soon_threadsafe(outcome)
+                loop.call_soon_threadsafe(end, outcome, problem)
 
         self._calls.put(work)
-        return future
 
     def close(self) -> None:
         """End the thread once it has done everything."""
@@ -56,8 +70,3 @@ class Worker:
     def _run(self) -> None:
         while (work := self._calls.get()) is not None:
             work()
-
-
-def _settle(future: asyncio.Future[Any], settle: Callable[[Any], None], outcome: object) -> None:
-    if not future.done():
-        settle(outcome)

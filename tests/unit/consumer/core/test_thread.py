@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.ledger.thread import Worker
+from consumer.core.thread import Worker
 
 
 @pytest.fixture

@@ -1,0 +1,96 @@
+"""How many dead letters wait, counted now and then, and said before they are too many."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from math import nan
+from typing import Final, NoReturn
+
+from aio_pika.abc import AbstractConnection
+
+from consumer.core.clock import Clock
+from zeebe_amqp import wire
+from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, describe, translated_errors
+from zeebe_amqp.cancellation import raise_if_cancelled
+
+__all__ = ["DeadLetterCount", "many", "told"]
+
+log = logging.getLogger(__name__)
+
+INTERVAL: Final = 60.0
+"""Seconds between two counts."""
+RETRY: Final = 5.0
+"""The same after one that failed: the queue may be about to be declared."""
+MANY: Final = 80
+"""Percent of the bound from which there are many."""
+
+
+def many(waiting: float, bound: int) -> bool:
+    """Whether so many letters wait that somebody should look."""
+    return waiting * 100 >= bound * MANY
+
+
+def told(waiting: float, bound: int) -> str:
+    """How many letters wait, and where they are many what to do, for an operator."""
+    wait = f"{waiting:.0f} wait in {wire.DEAD_LETTER!r}, {waiting * 100 // bound:.0f} % of DEAD_LETTER_BOUND ({bound})"
+    return f"{wait}: `dead list` shows them; replay or drop them" if many(waiting, bound) else wait
+
+
+class DeadLetterCount:
+    """Counts the letters of the dead-letter queue through a connection that somebody else opens.
+
+    Args:
+        bound: how many may wait.
+        clock: what waits uses it.
+    """
+
+    def __init__(self, bound: int, clock: Clock | None = None) -> None:
+        self._bound = bound
+        self._clock = clock or Clock()
+        self._connection: AbstractConnection | None = None
+        self._many = False
+        self._task: asyncio.Task[NoReturn] | None = None
+        self.waiting = nan
+        """How many waited when they were last counted; nan when they could not be."""
+
+    def follow(self, connection: AbstractConnection) -> None:
+        """Count through this connection from now on."""
+        self._connection = connection
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def stop(self) -> None:
+        """Count no more; harmless when it never started."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> NoReturn:
+        while True:
+            counted = await self._count()
+            await self._clock.sleep(INTERVAL if counted else RETRY)
+
+    async def _count(self) -> bool:
+        """Count once; false when that was not possible."""
+        if self._connection is None:
+            return False
+        try:
+            with translated_errors():
+                # A refused declaration closes its channel, so this one is for nothing else.
+                async with asyncio.timeout(RPC_TIMEOUT), self._connection.channel() as channel:
+                    found = await channel.declare_queue(wire.DEAD_LETTER, passive=True)
+        except CONNECTION_ERRORS as error:
+            raise_if_cancelled()
+            log.debug("dead letters cannot be counted: %s", describe(error))
+            self.waiting = nan
+            return False
+        self._note(found.declaration_result.message_count or 0)
+        return True
+
+    def _note(self, waiting: int) -> None:
+        self.waiting = waiting
+        before, self._many = self._many, many(waiting, self._bound)
+        if self._many != before:
+            log.log(logging.WARNING if self._many else logging.INFO, "dead letters: %s", told(waiting, self._bound))

@@ -1,0 +1,32 @@
+"""A request of which only the first bytes were taken: refused by the size that was announced, kept by those bytes."""
+
+from __future__ import annotations
+
+import pytest
+
+from consumer.core.delivery import Delivery
+from consumer.core.message import Message
+from zeebe_amqp import wire
+from zeebe_amqp.errors import CommandError
+
+HEAD = b'{"operation": "topology"}'
+
+
+def test_without_an_announced_size_the_body_is_all_there_is() -> None:
+    message = Message(HEAD)
+    assert (message.size, message.truncated, message.kept_body) == (len(HEAD), False, HEAD)
+
+
+def test_a_request_that_was_announced_too_large_is_refused_and_answered() -> None:
+    delivery = Delivery(Message(HEAD, announced_size=20 << 20, reply_to="replies"))
+    assert (delivery.message.truncated, delivery.message.kept_body, delivery.large) == (True, HEAD, False)
+    with pytest.raises(CommandError, match="found 20971520") as refused:
+        _ = delivery.request
+    assert (refused.value.code, refused.value.operation) == ("RESOURCE_EXHAUSTED", "topology")
+    assert delivery.command is None
+    assert delivery.answerable
+
+
+def test_only_the_first_bytes_of_a_body_above_the_limit_are_kept() -> None:
+    assert Message(b"x" * wire.MAX_BODY).kept_body == b"x" * wire.MAX_BODY
+    assert Message(b"x" * (wire.MAX_BODY + 1)).kept_body == b"x" * wire.KEPT_OF_LARGE

@@ -1,0 +1,157 @@
+"""What is held in memory is bounded by bytes: large bodies wait in files and come back as they were, one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from consumer.rabbitmq.held import HeldBytes, Spilled
+
+SIZE = 100_000
+PIECES = [os.urandom(40_000), os.urandom(40_000), os.urandom(20_000)]
+BODY = b"".join(PIECES)
+
+
+made: list[Spilled] = []
+
+
+@pytest.fixture
+async def held(tmp_path: Path) -> AsyncIterator[HeldBytes]:
+    """Room for two bodies and a half."""
+    held = HeldBytes(250_000, tmp_path / "state")
+    yield held
+    while made:
+        made.pop().drop()
+    held.close()
+
+
+def spilled(held: HeldBytes) -> Spilled:
+    """A body that came when there was no room."""
+    found = held.gather(SIZE)
+    assert isinstance(found, Spilled)
+    made.append(found)
+    for piece in PIECES:
+        found.add(piece)
+    assert found.end() is None
+    return found
+
+
+async def test_a_body_stays_in_memory_while_there_is_room(held: HeldBytes) -> None:
+    for expected in (SIZE, 2 * SIZE):
+        body = held.gather(SIZE)
+        assert not isinstance(body, Spilled)
+        for piece in PIECES:
+            body.add(piece)
+        assert body.end() == BODY
+        assert held.bytes == expected
+    spilled(held)
+
+
+async def test_a_body_whose_rest_does_not_come_is_not_counted_any_more(held: HeldBytes) -> None:
+    body = held.gather(SIZE)
+    body.add(PIECES[0])
+    body.drop()
+    assert held.bytes == 0
+
+
+async def test_a_body_comes_back_from_its_file_as_it_was_and_counts_while_it_is_held(held: HeldBytes) -> None:
+    held.hold(240_000)
+    body = spilled(held)
+    assert held.bytes == 240_000
+    held.release(240_000)
+    assert await held.fetch(body, SIZE) == BODY
+    assert held.bytes == SIZE
+    held.release_fetched(SIZE)
+    assert held.bytes == 0
+
+
+async def test_its_file_has_no_name(held: HeldBytes, tmp_path: Path) -> None:
+    held.hold(240_000)
+    await spilled(held).read()
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+async def test_bodies_come_back_in_their_turn_as_others_are_done(held: HeldBytes) -> None:
+    held.hold(240_000)
+    bodies = [spilled(held) for _ in range(5)]
+    came: asyncio.Queue[int] = asyncio.Queue()
+
+    async def fetch(number: int) -> None:
+        await held.fetch(bodies[number], SIZE)
+        came.put_nowait(number)
+
+    tasks = [asyncio.create_task(fetch(number)) for number in range(5)]
+    assert await came.get() == 0, "one goes on in any case, or small requests could keep the large ones out"
+    await asyncio.sleep(0.1)
+    assert came.empty()
+    held.release(240_000)
+    assert await came.get() == 1
+    for number in range(2, 5):
+        assert held.bytes == 2 * SIZE
+        held.release_fetched(SIZE)
+        assert await came.get() == number
+    await asyncio.gather(*tasks)
+
+
+async def test_who_stops_waiting_for_room_takes_none(held: HeldBytes) -> None:
+    held.hold(240_000)
+    first, second, third = (spilled(held) for _ in range(3))
+    await held.fetch(first, SIZE)
+    waiting = asyncio.create_task(held.fetch(second, SIZE))
+    after = asyncio.create_task(held.fetch(third, SIZE))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    held.release_fetched(SIZE)
+    assert await after == BODY
+    assert held.bytes == 240_000 + SIZE
+
+
+async def test_who_is_cancelled_in_the_moment_it_gets_room_gives_it_back(held: HeldBytes) -> None:
+    held.hold(240_000)
+    first, second, third = (spilled(held) for _ in range(3))
+    await held.fetch(first, SIZE)
+    waiting = asyncio.create_task(held.fetch(second, SIZE))
+    await asyncio.sleep(0)
+    held.release_fetched(SIZE)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    assert held.bytes == 240_000
+    assert await held.fetch(third, SIZE) == BODY
+
+
+async def test_a_body_that_cannot_be_written_stays_in_memory_and_is_not_lost(
+    held: HeldBytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    held.hold(240_000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))  # the first piece fits, the second in part
+    try:
+        assert await spilled(held).read() == BODY
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "cannot be written to a file, and waits in memory" in caplog.text
+
+
+async def test_where_no_file_can_be_made_a_body_stays_in_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    body = HeldBytes(1, tmp_path / "file").gather(SIZE)
+    for piece in PIECES:
+        body.add(piece)
+    assert body.end() == BODY
+    assert "waits in memory" in caplog.text
+
+
+async def test_a_dropped_body_closes_its_file(held: HeldBytes) -> None:
+    held.hold(240_000)
+    body = spilled(held)
+    body.drop()
+    with pytest.raises(ValueError, match="closed"):
+        await body.read()

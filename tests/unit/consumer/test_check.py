@@ -1,0 +1,63 @@
+"""What `check` says of queues: what bounds them, and whether too many dead letters wait."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from consumer import check as checking
+from consumer.check import Finding, check
+from consumer.config import Amqp, Settings, Zeebe
+from consumer.rabbitmq.inspection import BrokerReport, QueueReport
+
+AWAY = Zeebe(address="127.0.0.1:1", plaintext=True)
+
+
+async def found(monkeypatch: pytest.MonkeyPatch, bound: int = 10, **queues: QueueReport) -> dict[str, Finding]:
+    """What is said of these queues, by part."""
+    report = BrokerReport("host", "RabbitMQ 3", {name.replace("_", "."): each for name, each in queues.items()})
+
+    async def inspect(_: Any) -> BrokerReport:
+        return report
+
+    monkeypatch.setattr(checking, "inspect", inspect)
+    findings = await check(Settings(amqp=Amqp(dead_letter_bound=bound), zeebe=AWAY))
+    return {finding.part: finding for finding in findings}
+
+
+async def test_queues_without_a_bound_are_named_with_the_command_that_gives_them_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = await found(
+        monkeypatch,
+        commands=QueueReport("", 1),
+        polls=QueueReport("", 1, "x-max-length 5"),
+        zeebe_dead=QueueReport("", 1),
+    )
+    bounds = said["bounds"]
+    assert bounds.ok
+    assert bounds.found.startswith("polls: x-max-length 5; commands, zeebe.dead: no x-max-length; a full disk is")
+    for words in ("rabbitmqctl list_policies", "rabbitmqctl set_policy", "max-length-bytes", '"reject-publish"'):
+        assert words in bounds.found, words
+
+
+async def test_where_every_queue_has_a_bound_none_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = await found(monkeypatch, zeebe_dead=QueueReport("", 1, "x-max-length-bytes 5"))
+    assert said["bounds"] == Finding("bounds", True, "zeebe.dead: x-max-length-bytes 5")
+
+
+@pytest.mark.parametrize(
+    ("waiting", "ok", "words"),
+    [
+        (0, True, "0 wait in 'zeebe.dead', 0 % of DEAD_LETTER_BOUND (10)"),
+        (8, True, "80 % of DEAD_LETTER_BOUND (10): `dead list` shows them"),
+        (10, False, "100 % of DEAD_LETTER_BOUND (10): `dead list` shows them"),
+        (None, True, "not allowed to look"),
+    ],
+)
+async def test_too_many_dead_letters_are_a_failure(
+    monkeypatch: pytest.MonkeyPatch, waiting: int | None, ok: bool, words: str
+) -> None:
+    said = (await found(monkeypatch, zeebe_dead=QueueReport("", waiting)))["dead letters"]
+    assert (said.ok, words in said.found) == (ok, True), said.found
