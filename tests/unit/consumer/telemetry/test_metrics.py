@@ -97,12 +97,10 @@ async def test_the_wait_in_the_queue_is_measured(off: Telemetry, incoming: Make,
     assert WAIT in text(off)
 
 
-@pytest.mark.parametrize("timestamp", [None, 0, MAX_TIME, int(time.time()) - 25 * 3600])
-async def test_an_impossible_wait_is_not_measured(
-    off: Telemetry, incoming: Make, text: Text, timestamp: int | None
-) -> None:
-    await measure(off, incoming(timestamp=timestamp), Reply("topology"))
-    assert "queue_wait" not in text(off)
+async def test_an_impossible_wait_is_not_measured(off: Telemetry, incoming: Make, text: Text) -> None:
+    for timestamp in (None, 0, MAX_TIME, int(time.time()) - 25 * 3600):
+        await measure(off, incoming(timestamp=timestamp), Reply("topology"))
+        assert "queue_wait" not in text(off), timestamp
 
 
 @pytest.mark.parametrize("which", ["telemetry", "off"])
