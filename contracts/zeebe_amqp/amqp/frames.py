@@ -46,11 +46,13 @@ METHOD, HEADER, BODY, _HEARTBEAT = 1, 2, 3, 8
 KINDS: Final = frozenset({METHOD, HEADER, BODY, _HEARTBEAT})
 """Every kind of frame; what begins otherwise is not AMQP, or its refusal."""
 END: Final = 0xCE
+"""The last byte of every frame."""
 HEAD: Final = struct.Struct(">BHI")
 """Kind, channel, bytes of the payload."""
 OVERHEAD: Final = HEAD.size + 1
 """Bytes of a frame beside its payload."""
 HEARTBEAT: Final = HEAD.pack(_HEARTBEAT, 0, 0) + bytes((END,))
+"""The frame that says only that its sender lives."""
 
 _BASIC: Final = 60
 _METHOD: Final = struct.Struct(">I")

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
 
-from zeebe_amqp.amqp.table import Headers, write_table
+from zeebe_amqp.amqp.table import Headers, seconds, write_table
 
 __all__ = ["NAMES", "NO_HEADERS", "Properties", "fresh_id"]
 
 NO_HEADERS: Final[Mapping[str, Any]] = Headers()
+"""Of a message without any."""
 
 MAX_TIME: Final = 253_402_300_799
-"""The last second of the year 9999: what is later is no time, but milliseconds or nonsense."""
+"""The last second of the year 9999: what is later is no time."""
 _MAX_SHORT: Final = 255
 _TEXT, _OCTET, _TIME, _TABLE = range(4)
 
@@ -99,7 +100,7 @@ class Properties:
                 end = at + 1
             else:
                 end = at + 8
-                time = int.from_bytes(data[at:end], "big")
+                time = int(seconds(int.from_bytes(data[at:end], "big")))
                 self.timestamp = time if time <= MAX_TIME else None  # nobody needs it: as if absent
         except (ValueError, LookupError):
             self.malformed = (*self.malformed, f"{name} {_PROBLEMS[kind]}")
@@ -125,7 +126,7 @@ class Properties:
             elif kind == _TABLE:
                 parts.append(write_table(value))
             else:
-                parts.append(value.to_bytes(1 if kind == _OCTET else 8, "big"))
+                parts.append(_number(name, value, 1 if kind == _OCTET else 8))
         parts[0] = flags.to_bytes(2, "big")
         return b"".join(parts)
 
@@ -148,6 +149,13 @@ def _length(name: str, text: bytes) -> bytes:
 
 _LENGTHS: Final = tuple(bytes((length,)) for length in range(_MAX_SHORT + 1))
 """The byte in front of a text of that length."""
+
+
+def _number(name: str, value: int, size: int) -> bytes:
+    try:
+        return value.to_bytes(size, "big")
+    except OverflowError as error:
+        raise ValueError(f"{name}: a number from 0 to {256**size - 1} is accepted, found {value}") from error
 
 
 _KINDS: Final = {

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-__all__ = ["MAX_NAME", "Headers", "encoded_size", "write_table"]
+__all__ = ["MAX_NAME", "Headers", "encoded_size", "seconds", "write_table"]
 
 T = TypeVar("T")
 
@@ -23,6 +23,7 @@ MAX_NAME: Final = 128
 _U32: Final = struct.Struct(">I")
 _INT32: Final = range(-(2**31), 2**31)
 _MAX_SHORT: Final = 255
+_LAST_SECOND: Final = 2**32 - 1
 
 _NUMBERS: Final[Mapping[int, struct.Struct]] = {
     tag: struct.Struct(layout)
@@ -67,7 +68,7 @@ class Headers(Mapping[str, Any]):
         if place is None:
             return default
         try:
-            return _value(self._data, place)[0]
+            return _value(self._data, place, len(self._data))[0]
         except Exception:  # whatever its bytes trip over
             return default
 
@@ -108,21 +109,22 @@ def _places(data: bytes) -> dict[bytes, int]:
     return places
 
 
-def _value(data: bytes, at: int) -> tuple[Any, int]:
-    """The value whose tag is at `at`, and where it ends."""
+def _value(data: bytes, at: int, limit: int) -> tuple[Any, int]:
+    """The value whose tag is at `at`, and where it ends: not behind `limit`, the end of what it is part of.
+
+    Otherwise many small headers could each be as long as all that follow, and reading them take the square of the time.
+    """
     tag, at = data[at], at + 1
-    if tag == _TEXT:
-        end = at + 4 + _U32.unpack_from(data, at)[0]
-        return _text(data[at + 4 : end]), end
-    if (number := _NUMBERS.get(tag)) is not None:
-        return number.unpack_from(data, at)[0], at + number.size
     size = _SIZES[tag]
     if size is None:
         size, at = _U32.unpack_from(data, at)[0], at + 4
     end = at + size
-    if end > len(data):
+    if end > limit:
         raise ValueError("cut off")
-    return _read(tag, data, at, end), end
+    if tag == _TEXT:
+        return _text(data[at:end]), end
+    number = _NUMBERS.get(tag)
+    return _read(tag, data, at, end) if number is None else number.unpack_from(data, at)[0], end
 
 
 def _read(tag: int, data: bytes, at: int, end: int) -> Any:
@@ -133,10 +135,15 @@ def _read(tag: int, data: bytes, at: int, end: int) -> Any:
     if tag == _BYTES:
         return bytearray(data[at:end])
     if tag == _TIME:
-        return datetime.fromtimestamp(int.from_bytes(data[at:end], "big"), UTC)
+        return datetime.fromtimestamp(seconds(int.from_bytes(data[at:end], "big")), UTC)
     if tag == _DECIMAL:
         return Decimal(int.from_bytes(data[at + 1 : end], "big", signed=True)).scaleb(-data[at])
     return None
+
+
+def seconds(time: int) -> float:
+    """A time as it came, in seconds since 1970: what would be after 2106 counts milliseconds, as some clients do."""
+    return time if time <= _LAST_SECOND else time / 1000
 
 
 def _text(value: bytes) -> str | bytes:
@@ -149,7 +156,7 @@ def _text(value: bytes) -> str | bytes:
 def _items(data: bytes, at: int, end: int) -> list[Any]:
     items = []
     while at < end:
-        item, at = _value(data, at)
+        item, at = _value(data, at, end)
         items.append(item)
     return items
 
@@ -158,7 +165,7 @@ def _entries(data: bytes, at: int, end: int) -> dict[str, Any]:
     entries = {}
     while at < end:
         start = at + 1 + data[at]
-        entries[data[at + 1 : start].decode()], at = _value(data, start)
+        entries[data[at + 1 : start].decode()], at = _value(data, start, end)
     return entries
 
 
@@ -192,7 +199,10 @@ def _written(value: Any) -> bytes:
     write = _WRITERS.get(type(value))
     if write is None:
         raise TypeError(f"a header cannot be of type {type(value).__name__}")
-    return write(value)
+    try:
+        return write(value)
+    except struct.error as error:
+        raise ValueError(f"a header of type {type(value).__name__} is out of its bounds: {error}") from error
 
 
 def _name(name: str) -> bytes:

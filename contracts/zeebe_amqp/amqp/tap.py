@@ -29,6 +29,9 @@ FEED: Final = 3.0
 """Seconds in which the library gets one frame at least while bytes come: it takes a connection on which it sees nothing
 for dead, and under steady traffic the broker sends no heartbeats."""
 
+FRAME_MAX: Final = 128 * 1024
+"""Bytes of a frame for a broker that sets no limit, which it says with 0."""
+
 
 class Tap(asyncio.StreamReaderProtocol):
     """The protocol of one connection: hands frames of registered channels to these, and all others to the library."""
@@ -248,7 +251,7 @@ class TappedConnection(aio_pika.Connection):
     ) -> HotChannel:
         """The messages of an open channel, past the library from now on; the options are those of `HotChannel`."""
         raw = cast("RawChannel", await channel.get_underlay_channel())
-        frame_max = raw.max_content_size + raw.CONTENT_FRAME_SIZE
+        frame_max = raw.max_content_size + raw.CONTENT_FRAME_SIZE or FRAME_MAX
         hot = HotChannel(self.tap, raw.number, frame_max, deliver=deliver, **options)
         self.tap.register(raw.number, hot)
         return hot

@@ -126,7 +126,7 @@ class AmqpTransport:
         try:
             confirm = channel.publish("", request.queue, self._properties(request), request.body, mandatory=True)
             if self._looking is None:
-                self._look(channel, None, 0)
+                self._look(None, 0)
             await confirm
         except Returned as error:
             raise Unroutable(str(error)) from error
@@ -135,18 +135,18 @@ class AmqpTransport:
         except ChannelEnded as error:
             raise Lost(str(error)) from error
 
-    def _look(self, channel: HotChannel, before: int | None, looks: int) -> None:
+    def _look(self, before: tuple[HotChannel, int] | None, looks: int) -> None:
         """End the connection when the oldest request is not confirmed: on a new one everything is sent again."""
-        self._looking = None
-        oldest = channel.oldest
-        if oldest is None or channel.ended is not None:
+        self._looking, channel = None, self._channel
+        if channel is None or channel.oldest is None:
             return
+        oldest = channel, channel.oldest
         looks = looks + 1 if oldest == before else 0
         if looks >= LOOKS:
             self._lost(channel, self._on_lost, f"a request is not confirmed for {self._confirm_timeout:g} s")
             return
         pause = self._confirm_timeout / LOOKS
-        self._looking = asyncio.get_running_loop().call_later(pause, self._look, channel, oldest, looks)
+        self._looking = asyncio.get_running_loop().call_later(pause, self._look, oldest, looks)
 
     def _properties(self, request: Outgoing) -> Properties:
         headers = {**request.headers, wire.REQUEST_ID: request.request_id}

@@ -40,11 +40,11 @@ class FakeDelivery(Delivery):
         channel = self._channel
         return lambda: channel.open
 
-    async def ack(self) -> bool:
+    def ack(self) -> bool:
         self.events.append("ack")
         return self.open
 
-    async def requeue(self) -> None:
+    def requeue(self) -> None:
         self.events.append("give back")
 
 

@@ -16,6 +16,7 @@ from consumer import telemetry
 from consumer.app import Service
 from consumer.config import Settings
 from consumer.core.message import Message
+from consumer.rabbitmq import Broker
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.unit.consumer.deliveries import FakeDelivery
 
@@ -50,7 +51,7 @@ async def test_few_coroutines_are_between_a_delivery_and_its_call(
         return answered()
 
     monkeypatch.setitem(service.zeebe._callables, "PublishMessage", call)
-    monkeypatch.setattr(service.broker, "ready", lambda: asyncio.sleep(0))
+    monkeypatch.setattr(Broker, "is_ready", True)
     body = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
     delivery = FakeDelivery(Message(body, "zeebe.commands", message_id=identity))
     service._accept(delivery)

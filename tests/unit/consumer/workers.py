@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.delivery import Delivery, Handler
 from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message, Reply
@@ -31,6 +32,10 @@ class FakePublisher:
         self.refusals = 0
         self.open = asyncio.Event()
         self.open.set()
+
+    @property
+    def is_ready(self) -> bool:
+        return self.open.is_set()
 
     async def ready(self) -> None:
         await self.open.wait()
@@ -72,10 +77,6 @@ class Handling:
         return reply
 
 
-async def reachable() -> None:
-    """The gateway is there."""
-
-
 def worker_of(handling: Handler, replies: FakePublisher, **settings: Any) -> QueueWorker:
     return QueueWorker(
         handling,
@@ -84,7 +85,7 @@ def worker_of(handling: Handler, replies: FakePublisher, **settings: Any) -> Que
             "limit": AimdLimit(2),
             "forget_retry": 900,
             "refusal": lambda _: None,
-            "reachable": reachable,
+            "circuit": CircuitBreaker(),
             "refused": RefusedReplies(4, 30),
             "acknowledged": lambda delivery: replies.events.append("acknowledged"),
             "clock": QuickClock(),

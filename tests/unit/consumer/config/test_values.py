@@ -64,6 +64,12 @@ ROWS: dict[str, Row] = {
         ("one,", "one,one", "amq.gen-x", "x" * 256, "ü" * 128),
     ),
     "AMQP_PREFETCH": Row("amqp.prefetch", 128, (("1", 1), ("65535", 65535)), ("0", "65536", "-1", "many", "1.5", "²")),
+    "AMQP_MAX_HELD_BYTES": Row(
+        "amqp.max_held_bytes",
+        67_108_864,
+        (("1048576", 1_048_576), ("1099511627776", 1_099_511_627_776)),
+        ("0", "1048575", "1099511627777", "64 MiB"),
+    ),
     "AMQP_DECLARE": Row("amqp.declare", "active", (("passive", "passive"), ("ACTIVE", "active")), ("none",)),
     "DEAD_LETTER_BOUND": Row(
         "amqp.dead_letter_bound", 10_000, (("1", 1), ("1000000000", 1_000_000_000)), ("0", "-1", "1000000001", "none")

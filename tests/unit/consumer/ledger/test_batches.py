@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from consumer.ledger.batches import Batches
+from consumer.ledger.batches import Batches, End
 
 
 class Worker:
@@ -14,15 +14,14 @@ class Worker:
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
-        self.done: asyncio.Future[list[int]]
+        self.end: End[int]
 
-    def __call__(self, items: list[int]) -> asyncio.Future[list[int]]:
+    def __call__(self, items: list[int], end: End[int]) -> None:
         self.asked.append(items)
-        self.done = asyncio.get_running_loop().create_future()
-        return self.done
+        self.end = end
 
     async def answer(self) -> None:
-        self.done.set_result([2 * item for item in self.asked[-1]])
+        self.end([2 * item for item in self.asked[-1]], None)
         await turn()
 
 
@@ -49,7 +48,7 @@ async def test_what_waits_behind_a_failure_fails_with_it_and_the_next_batch_is_d
     batches: Batches[int, int] = Batches(worker, 1)
     answers = [batches.put(item) for item in (1, 2)]
     await turn()
-    worker.done.set_exception(OSError("full"))
+    worker.end(None, OSError("full"))
     for answer in answers:
         with pytest.raises(OSError, match="full"):
             await answer
@@ -68,7 +67,7 @@ async def test_an_item_nobody_waits_for_any_more_is_done_all_the_same() -> None:
         if end == "answer":
             await worker.answer()
         else:
-            worker.done.set_exception(OSError("full"))
+            worker.end(None, OSError("full"))
         await batches.idle()
     assert worker.asked == [[1], [1]]
 

@@ -7,6 +7,7 @@ import asyncio
 import orjson
 import pytest
 
+from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.delivery import Delivery
 from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message, Reply
@@ -89,7 +90,7 @@ async def test_an_ack_on_a_lost_channel_is_not_taken_for_one(
 ) -> None:
     delivery = delivered(events)
 
-    async def lost() -> bool:
+    def lost() -> bool:
         return False
 
     monkeypatch.setattr(delivery, "ack", lost)
@@ -276,27 +277,24 @@ async def test_a_small_limit_holds_back_all_but_what_relieves_the_engine(
     assert events.count("ack") == 10
 
 
-class Reach:
-    """A gateway that can be away."""
-
-    def __init__(self) -> None:
-        self.there = asyncio.Event()
-
-    async def __call__(self) -> None:
-        await self.there.wait()
+def opened() -> CircuitBreaker:
+    """The circuit to a gateway that is away."""
+    circuit = CircuitBreaker(threshold=1)
+    circuit.record_failure()
+    return circuit
 
 
 async def test_what_nobody_waits_for_waits_for_the_gateway_without_a_place_and_the_rest_runs(
     handling: Handling, replies: FakePublisher, events: list[str]
 ) -> None:
-    reach = Reach()
-    worker = worker_of(handling, replies, reachable=reach, limit=AimdLimit(1))
+    circuit = opened()
+    worker = worker_of(handling, replies, circuit=circuit, limit=AimdLimit(1))
     for _ in range(3):
         worker.accept(delivered(events, reply_to=None))
     worker.accept(delivered(events))
     await asyncio.sleep(0.01)
     assert (handling.runs, events) == (1, ["reply", "ack", "acknowledged"])
-    reach.there.set()
+    circuit.record_success()
     await settled(worker)
     assert events.count("ack") == 4
 
@@ -304,7 +302,7 @@ async def test_what_nobody_waits_for_waits_for_the_gateway_without_a_place_and_t
 async def test_what_waits_for_the_gateway_is_given_back_when_stopping(
     handling: Handling, replies: FakePublisher, events: list[str]
 ) -> None:
-    worker = worker_of(handling, replies, reachable=Reach())
+    worker = worker_of(handling, replies, circuit=opened())
     worker.accept(delivered(events, reply_to=None))
     await asyncio.sleep(0.01)
     assert await worker.stop(grace=5)
@@ -315,7 +313,7 @@ async def test_what_waited_for_the_gateway_for_too_long_goes_back_to_its_queue(
     handling: Handling, replies: FakePublisher, events: list[str]
 ) -> None:
     clock = QuickClock(patience=0.01)
-    await settled(worker_of(handling, replies, reachable=Reach(), clock=clock), delivered(events, reply_to=None))
+    await settled(worker_of(handling, replies, circuit=opened(), clock=clock), delivered(events, reply_to=None))
     assert (handling.runs, events) == (0, ["give back"])
 
 

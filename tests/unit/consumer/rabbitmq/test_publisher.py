@@ -3,36 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiormq.exceptions import ChannelInvalidStateError, DeliveryError, PublishError
-from pamqp import commands, frame
-from pamqp.commands import Basic
 
 from consumer.config import Amqp
 from consumer.pipeline.worker import PublishFailed, Refused
 from consumer.rabbitmq.publisher import PROBE, Publisher, Unroutable
-
-BLOCKED = frame.marshal(commands.Connection.Blocked("low on memory"), 0)
-UNBLOCKED = frame.marshal(commands.Connection.Unblocked(), 0)
+from zeebe_amqp.amqp.hot import ChannelEnded, Nacked, Returned
+from zeebe_amqp.amqp.properties import Properties
 
 
 class FakeChannel:
     """A channel whose confirms a test decides; queues in `others` confirm at once."""
 
     def __init__(self) -> None:
-        self.confirm: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting: list[asyncio.Future[None]] = []
         self.others: set[str] = set()
         self.published = 0
+        self.probes = 0
+        self.takes = asyncio.Event()
+        self.takes.set()
+        self._answered, self._error = False, None
 
-    async def basic_publish(self, body: bytes, *, routing_key: str, **_: Any) -> None:
+    @property
+    def is_writable(self) -> bool:
+        return self.takes.is_set()
+
+    async def writable(self) -> None:
+        await self.takes.wait()
+
+    def publish(self, _: str, routing_key: str, *__: Any, mandatory: bool) -> asyncio.Future[None]:
+        self.published += 1
+        self.probes += routing_key == PROBE
+        confirm: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if routing_key in self.others:
-            return
-        if routing_key != PROBE:
-            self.published += 1
-        await self.confirm
+            confirm.set_result(None)
+        else:
+            self.waiting.append(confirm)
+        if self._answered:
+            self.answer(self._error)
+        return confirm
+
+    def answer(self, error: BaseException | None = None) -> None:
+        """Confirm what waits and what comes, or fail it."""
+        self._answered, self._error = True, error
+        for confirm in filter(lambda each: not each.done(), self.waiting):
+            if error is None:
+                confirm.set_result(None)
+            else:
+                confirm.set_exception(error)
 
 
 @pytest.fixture
@@ -51,36 +71,64 @@ async def publisher(channel: FakeChannel) -> Publisher:
 
 
 async def publish(publisher: Publisher, queue: str = "q") -> None:
-    await publisher.publish(b"", Basic.Properties(), exchange="", routing_key=queue, mandatory=True, patient=False)
+    await publisher.publish(b"", Properties(), exchange="", routing_key=queue, mandatory=True, patient=False)
 
 
 async def test_a_confirmed_publish_ends(publisher: Publisher, channel: FakeChannel) -> None:
-    channel.confirm.set_result(None)
+    channel.answer()
     await publish(publisher)
     assert channel.published == 1
 
 
-RETURNED: Any = SimpleNamespace(delivery=Basic.Return(312, "NO_ROUTE", "", "q"))
-
-
-@pytest.mark.parametrize(
-    ("raised", "error"),
-    [
-        (PublishError(RETURNED, RETURNED.delivery), Unroutable),
-        (DeliveryError(None, Basic.Nack(1)), Refused),
-        (ChannelInvalidStateError("closed"), PublishFailed),
-        (ConnectionResetError(), PublishFailed),
-        (RuntimeError("closed"), PublishFailed),
-        (Exception(), PublishFailed),
-        (asyncio.CancelledError(), PublishFailed),
-    ],
-)
 async def test_whatever_ends_a_publish_is_told_as_returned_or_not_confirmed(
-    publisher: Publisher, channel: FakeChannel, raised: BaseException, error: type[Exception]
+    publisher: Publisher, channel: FakeChannel
 ) -> None:
-    channel.confirm.set_exception(raised)
-    with pytest.raises(error):
+    for raised, error in (
+        (Returned("NO_ROUTE"), Unroutable),
+        (Nacked("the broker sent a nack"), Refused),
+        (ChannelEnded("the broker closed the channel: 406", 406), PublishFailed),
+        (ConnectionResetError(), PublishFailed),
+    ):
+        channel.answer(raised)
+        with pytest.raises(error) as caught:
+            await publish(publisher)
+        assert type(caught.value) is error, raised
+        assert not publisher._unconfirmed
+
+
+async def test_on_a_channel_that_has_ended_nothing_is_published(
+    publisher: Publisher, channel: FakeChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(*_: Any, **__: Any) -> Any:
+        raise ChannelEnded("the connection was lost")
+
+    monkeypatch.setattr(channel, "publish", ended)
+    with pytest.raises(PublishFailed, match="the connection was lost"):
         await publish(publisher)
+
+
+async def test_while_the_broker_reads_nothing_nothing_more_is_written(
+    publisher: Publisher, channel: FakeChannel
+) -> None:
+    channel.takes.clear()
+    channel.answer()
+    publishing = asyncio.create_task(publish(publisher))
+    await asyncio.sleep(0)
+    assert (channel.published, publishing.done()) == (0, False)
+    channel.takes.set()
+    await publishing
+    assert channel.published == 1
+
+
+async def test_a_publish_that_nobody_waits_for_any_more_is_forgotten(
+    publisher: Publisher, channel: FakeChannel
+) -> None:
+    publishing = asyncio.create_task(publish(publisher))
+    await asyncio.sleep(0)
+    publishing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await publishing
+    assert (publisher._unconfirmed, [each.cancelled() for each in channel.waiting]) == ({}, [True])
 
 
 async def test_a_confirm_that_does_not_come_is_not_awaited_for_ever(publisher: Publisher) -> None:
@@ -121,27 +169,28 @@ async def test_a_broker_that_answers_for_nothing_is_not_the_queue_s_fault(
     publishing = asyncio.create_task(publish(patient))
     await asyncio.sleep(0.2)
     assert not publishing.done()
-    channel.confirm.set_result(None)
+    channel.answer()
     await publishing
 
 
 async def test_a_dead_letter_waits_as_long_as_any_publish(patient: Publisher, channel: FakeChannel) -> None:
     """Written again, it would be there twice."""
     channel.others = {"another"}
-    dead = patient.publish(b"", Basic.Properties(), exchange="dead", routing_key="q", mandatory=True)
+    dead = patient.publish(b"", Properties(), exchange="dead", routing_key="q", mandatory=True)
     publishing = asyncio.create_task(dead)
     await asyncio.sleep(0)
     await publish(patient, "another")
     await asyncio.sleep(0.2)
     assert not publishing.done()
-    channel.confirm.set_result(None)
+    channel.answer()
     await publishing
 
 
 async def test_a_probe_that_fails_is_asked_again(patient: Publisher, channel: FakeChannel) -> None:
     publishing = asyncio.create_task(publish(patient))
-    await asyncio.sleep(0.05)
-    channel.confirm.set_exception(ConnectionResetError())
+    while not channel.probes:  # noqa: ASYNC110 - nobody tells it
+        await asyncio.sleep(0.001)
+    channel.answer(ConnectionResetError())
     with pytest.raises(PublishFailed):
         await publishing
     await asyncio.sleep(0)
@@ -156,28 +205,45 @@ async def test_what_was_confirmed_before_says_nothing_of_what_came_later(
     publishing = asyncio.create_task(publish(patient))
     await asyncio.sleep(0.2)
     assert not publishing.done()
-    channel.confirm.set_result(None)
+    channel.answer()
     await publishing
+
+
+async def test_what_a_new_channel_numbers_anew_says_nothing_of_the_old_one(
+    patient: Publisher, channel: FakeChannel
+) -> None:
+    """Confirms of a lost channel that come late must not make messages of the new one look overtaken."""
+    early = asyncio.create_task(publish(patient, "early"))
+    await asyncio.sleep(0)
+    patient._channel = later = FakeChannel()  # type: ignore[assignment]
+    publishing = asyncio.create_task(publish(patient))
+    await asyncio.sleep(0)
+    channel.answer()
+    await early
+    assert patient._answered == 0
+    later.answer()
+    await publishing
+    assert patient._answered == 1
 
 
 async def test_during_an_alarm_a_confirm_is_awaited_for_as_long_as_it_lasts(
     publisher: Publisher, channel: FakeChannel
 ) -> None:
-    publisher._alarm.watch(BLOCKED)
+    publisher._alarm.begin()
     publishing = asyncio.create_task(publish(publisher))
     await asyncio.sleep(0.1)
     assert not publishing.done()
-    publisher._alarm.watch(UNBLOCKED)
-    channel.confirm.set_result(None)
+    publisher._alarm.end()
+    channel.answer()
     await publishing
     assert channel.published == 1
 
 
 async def test_after_an_alarm_a_confirm_is_not_awaited_for_ever(publisher: Publisher, channel: FakeChannel) -> None:
-    publisher._alarm.watch(BLOCKED)
+    publisher._alarm.begin()
     publishing = asyncio.create_task(publish(publisher))
     await asyncio.sleep(0.1)
-    publisher._alarm.watch(UNBLOCKED)
+    publisher._alarm.end()
     with pytest.raises(PublishFailed, match="nothing is confirmed"):
         await publishing
 
@@ -189,16 +255,16 @@ async def test_without_a_connection_nothing_is_published() -> None:
 
 async def test_it_is_ready_at_once_when_connected_and_without_alarm(publisher: Publisher) -> None:
     await publisher.ready()
-    assert (publisher.blocked, publisher.problem) == (False, None)
+    assert (publisher.is_ready, publisher.blocked, publisher.problem) == (True, False, None)
 
 
 async def test_it_is_not_ready_during_an_alarm_and_says_so(publisher: Publisher, channel: FakeChannel) -> None:
-    publisher._alarm.watch(BLOCKED)
+    publisher._alarm.begin()
     waiting = asyncio.create_task(publisher.ready())
     await asyncio.sleep(0.05)
-    assert not waiting.done()
+    assert (waiting.done(), publisher.is_ready) == (False, False)
     assert "alarm" in str(publisher.problem)
-    publisher._alarm.watch(UNBLOCKED)
+    publisher._alarm.end()
     await waiting
     assert publisher.problem is None
 
@@ -206,7 +272,7 @@ async def test_it_is_not_ready_during_an_alarm_and_says_so(publisher: Publisher,
 async def test_a_connection_lost_during_an_alarm_does_not_keep_it_waiting(
     publisher: Publisher, channel: FakeChannel
 ) -> None:
-    publisher._alarm.watch(BLOCKED)
+    publisher._alarm.begin()
     waiting = asyncio.create_task(publisher.ready())
     await asyncio.sleep(0.01)
     publisher._closed(channel, lambda _: None, None)  # type: ignore[arg-type]

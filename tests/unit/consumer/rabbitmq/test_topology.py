@@ -54,12 +54,13 @@ class FakeConnection:
         self.declared.append(("bound",))
 
 
-ACTIVE, PASSIVE = Amqp(queues=("a", "b")), Amqp(queues=("a", "b"), declare="passive")
+QUEUES = ("a", "b")
+ACTIVE, PASSIVE = Amqp(queues=QUEUES), Amqp(queues=QUEUES, declare="passive")
 
 
 async def test_request_queues_are_durable_quorum_queues_with_a_limit_and_dead_letters() -> None:
     connection: Any = FakeConnection()
-    await declare_requests(connection, ACTIVE)
+    await declare_requests(connection, ACTIVE, QUEUES)
     assert connection.declared == [("queue", name, True, REQUEST_ARGUMENTS) for name in ("a", "b")]
 
 
@@ -81,19 +82,19 @@ async def test_passive_mode_looks_for_dead_letters_and_binds_nothing() -> None:
 
 async def test_passive_mode_looks_for_every_request_queue() -> None:
     connection: Any = FakeConnection(active=ChannelAccessRefused("no right to configure"))
-    await declare_requests(connection, PASSIVE)
+    await declare_requests(connection, PASSIVE, QUEUES)
     assert [entry[:2] for entry in connection.declared] == [("passive", "a"), ("passive", "b")]
 
 
 async def test_passive_mode_fails_when_a_queue_is_missing() -> None:
     connection: Any = FakeConnection(passive=ChannelNotFoundEntity("no queue 'a'"))
     with pytest.raises(ChannelNotFoundEntity, match="no queue 'a'"):
-        await declare_requests(connection, PASSIVE)
+        await declare_requests(connection, PASSIVE, QUEUES)
 
 
 async def test_passive_mode_names_what_differs_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     connection: Any = FakeConnection(active=ChannelPreconditionFailed("inequivalent arg 'x-overflow'"))
-    await declare_requests(connection, PASSIVE)
+    await declare_requests(connection, PASSIVE, QUEUES)
     assert [record.getMessage().split()[1] for record in caplog.records] == ["'a'", "'b'"]
     assert all("inequivalent arg 'x-overflow'" in record.getMessage() for record in caplog.records)
 
@@ -101,10 +102,10 @@ async def test_passive_mode_names_what_differs_and_goes_on(caplog: pytest.LogCap
 async def test_active_mode_fails_when_a_queue_differs() -> None:
     connection: Any = FakeConnection(active=ChannelPreconditionFailed("inequivalent arg 'x-overflow'"))
     with pytest.raises(ChannelPreconditionFailed, match="x-overflow"):
-        await declare_requests(connection, ACTIVE)
+        await declare_requests(connection, ACTIVE, QUEUES)
 
 
 async def test_comparing_uses_a_channel_for_each_queue_because_a_refusal_closes_it() -> None:
     connection: Any = FakeConnection(active=ChannelPreconditionFailed("differs"))
-    await declare_requests(connection, PASSIVE)
+    await declare_requests(connection, PASSIVE, QUEUES)
     assert connection.channels == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import struct
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,16 +11,24 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pamqp import commands, encode
+from pamqp import commands
 from pamqp.header import ContentHeader
 
 from consumer.core.message import Message, Reply
 from consumer.rabbitmq import properties
 from tests.unit.consumer.rabbitmq.headers import header_values, words
 from zeebe_amqp import wire
+from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
-STRICT = ContentHeader.unmarshal
+
+def over_the_wire(written: Properties) -> commands.Basic.Properties:
+    """What the library reads; it all fits into the smallest usual frame."""
+    data = struct.pack(">HHQ", 60, 0, 0) + written.write()
+    assert len(data) < 128 * 1024 - 8
+    header = ContentHeader()
+    header.unmarshal(data)
+    return header.properties
 
 
 def request(**more: Any) -> Message:
@@ -36,10 +45,7 @@ OK = Reply("topology", {})
 
 def replied(reply: Reply = OK, trace: dict[str, str] | None = None, **more: Any) -> commands.Basic.Properties:
     """The properties of a reply, after a way over the wire."""
-    written = properties.reply_properties(request(**more), reply, trace or {})
-    decoded = ContentHeader()
-    STRICT(decoded, ContentHeader(body_size=0, properties=written).marshal())
-    return decoded.properties
+    return over_the_wire(properties.reply_properties(request(**more), reply, trace or {}))
 
 
 def test_the_correlation_id_comes_back() -> None:
@@ -136,29 +142,23 @@ def test_texts_of_255_bytes_come_back() -> None:
 
 
 def buried(reply: Reply | None = None, **more: Any) -> commands.Basic.Properties:
-    """The properties of a dead letter, after a way over the wire; they fit into the smallest usual frame."""
-    written = properties.dead_letter_properties(request(**more), reply or failed())
-    data = ContentHeader(body_size=0, properties=written).marshal()
-    assert len(data) < 128 * 1024 - 8
-    decoded = ContentHeader()
-    STRICT(decoded, data)
-    return decoded.properties
+    """The properties of a dead letter, after a way over the wire."""
+    return over_the_wire(properties.dead_letter_properties(request(**more), reply or failed()))
 
 
 def test_a_dead_letter_keeps_the_properties_so_that_it_can_be_sent_again() -> None:
-    sent = datetime.fromtimestamp(1_700_000_000, UTC)
     texts = {
         "content_type": "a/b",
         "content_encoding": "utf-8",
         "correlation_id": "c",
         "reply_to": "r",
     }
-    whole = request(**texts, type="topology", app_id="app", priority=5, timestamp=sent, headers={"a": 7})
+    whole = request(**texts, type="topology", app_id="app", priority=5, timestamp=1_700_000_000, headers={"a": 7})
     dead = properties.dead_letter_properties(whole, failed())
     kept = {name: getattr(dead, name) for name in ("content_type", "content_encoding", "correlation_id", "reply_to")}
     assert kept == {name: getattr(whole, name) for name in kept}
-    assert (dead.message_type, dead.app_id, dead.priority, dead.timestamp) == ("topology", "app", 5, whole.timestamp)
-    assert dead.headers["a"] == 7
+    assert (dead.type, dead.app_id, dead.priority, dead.timestamp) == ("topology", "app", 5, whole.timestamp)
+    assert (dead.headers or {})["a"] == 7
 
 
 def test_a_dead_letter_lives_for_ever_and_on_disk() -> None:
@@ -210,14 +210,21 @@ def test_a_reason_has_at_most_a_kibibyte_of_whole_characters(character: str) -> 
 
 @pytest.mark.parametrize(
     "value",
-    [b"\xff", 2**64, -(2**64), decimal.Decimal("1e300"), decimal.Decimal("NaN"), object(), {1: 2}, [b"\xff"],
-     {"x": b"\xff"}],
+    [2**64, -(2**64), decimal.Decimal("1e300"), decimal.Decimal("NaN"), object(), {1: 2}, [2**64], {"x": 2**64},
+     "\ud800"],
     ids=lambda value: "an object" if type(value) is object else repr(value),
 )  # fmt: skip
 def test_a_header_that_cannot_be_written_is_left_out(value: Any) -> None:
     headers = buried(headers={"odd": value, "kept": "yes"}).headers
     assert "odd" not in headers
     assert headers["kept"] == "yes"
+
+
+def test_a_header_of_bytes_that_are_no_text_is_kept_as_it_was() -> None:
+    """The library cannot write one: with it such a header was lost."""
+    for value in (b"\xff", [b"\xff"], {"x": b"\xff"}, bytearray(b"\xff")):
+        headers = buried(headers={"odd": value, "kept": "yes"}).headers
+        assert (headers["odd"], headers["kept"]) == (value, "yes"), value
 
 
 def test_a_header_whose_name_is_too_long_for_amqp_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
@@ -258,5 +265,4 @@ def test_one_header_of_a_megabyte_does_not_crowd_out_the_small_ones() -> None:
 
 @given(st.dictionaries(words, header_values, max_size=4))
 def test_whatever_headers_arrive_a_dead_letter_can_be_written(headers: dict[str, Any]) -> None:
-    dead = buried(headers=headers)
-    assert encode.field_table(dead.headers)
+    assert headers.items() <= buried(headers=headers).headers.items()

@@ -3,51 +3,121 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import aio_pika
 import pytest
-from aiormq import Channel as RawChannel
 from aiormq.exceptions import ProbableAuthenticationError
 
+from tests.unit.contracts.amqp.frames import FakeWriter, ack, nack, returned, split
 from zeebe_amqp import Unauthenticated, Unavailable
+from zeebe_amqp.amqp.hot import HotChannel
+from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.client import amqp
-from zeebe_amqp.client.transport import Lost, NotConnected, Outgoing, Peer
+from zeebe_amqp.client.transport import Lost, NotConnected, Outgoing, Peer, Refused, Unroutable
 from zeebe_amqp.errors import CommandError, Outcome
 
-
-class FakeChannel:
-    """A channel whose publishing does as it is told."""
-
-    def __init__(self, act: Callable[[], Awaitable[Any]]) -> None:
-        self._act = act
-
-    async def basic_publish(self, *_: Any, **__: Any) -> None:
-        await self._act()
+REQUEST = Outgoing(body=b"{}", queue="q", correlation_id="c", request_id="r", deadline=None)
 
 
-async def never() -> None:
-    await asyncio.Event().wait()
+class Scene:
+    """A connected transport; what ends its connection ends the channel, as a connection does."""
+
+    def __init__(self) -> None:
+        self.transport = amqp.AmqpTransport(["amqp://localhost"], confirm_timeout=0.02)
+        self.reasons: list[str] = []
+        self.connect()
+
+    def connect(self) -> None:
+        self.writer = FakeWriter()
+        self.channel = channel = HotChannel(self.writer, 1, 4096)
+
+        def lost(reason: str) -> None:
+            self.reasons.append(reason)
+            channel.end("the connection was lost")
+
+        self.transport._channel, self.transport._on_lost = channel, lost
+
+    def message_id(self) -> str:
+        """Of the first request."""
+        _, header, *_ = split(self.writer.written[0])
+        return str(Properties.read(header[2], 12).message_id)
+
+    def receive(self, data: bytes) -> None:
+        for kind, _, payload in split(data):
+            self.channel.take(kind, payload, 0, len(payload))
 
 
-async def broken() -> None:
-    raise ConnectionResetError("gone")
+@pytest.fixture
+async def scene() -> Scene:
+    return Scene()
 
 
-@pytest.mark.parametrize(("act", "said"), [(never, "TimeoutError"), (broken, "ConnectionResetError: gone")])
-async def test_a_request_that_is_not_confirmed_renews_the_connection(
-    act: Callable[[], Awaitable[Any]], said: str
-) -> None:
-    transport, reasons = amqp.AmqpTransport(["amqp://localhost"], confirm_timeout=0.01), list[str]()
-    transport._channel, transport._on_lost = cast("RawChannel", FakeChannel(act)), reasons.append
-    request = Outgoing(body=b"{}", queue="q", correlation_id="c", request_id="r", deadline=None)
+async def publishing(scene: Scene) -> asyncio.Task[None]:
+    task = asyncio.create_task(scene.transport.publish(REQUEST))
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_a_request_that_is_not_confirmed_renews_the_connection(scene: Scene) -> None:
     with pytest.raises(Lost):
-        await transport.publish(request)
-    [reason] = reasons
-    assert said in reason
+        await scene.transport.publish(REQUEST)
+    assert scene.reasons == ["a request is not confirmed for 0.02 s"]
     with pytest.raises(NotConnected):
-        await transport.publish(request)
+        await scene.transport.publish(REQUEST)
+
+
+async def test_a_request_that_is_not_confirmed_on_the_next_connection_renews_that_one_too(scene: Scene) -> None:
+    """What looks after confirms must not stop with the channel that it began with."""
+    before = await publishing(scene)
+    scene.channel.end("the connection was lost")
+    scene.connect()
+    with pytest.raises(Lost):
+        await before
+    with pytest.raises(Lost):
+        await scene.transport.publish(REQUEST)
+    assert scene.reasons == ["a request is not confirmed for 0.02 s"]
+
+
+async def test_requests_that_are_confirmed_one_after_the_other_renew_nothing(scene: Scene) -> None:
+    for tag in range(1, 20):
+        request = await publishing(scene)
+        await asyncio.sleep(0.005)
+        scene.receive(ack(tag))
+        await request
+    assert scene.reasons == []
+
+
+async def test_a_connection_that_is_lost_tells_who_waits_for_a_confirm(scene: Scene) -> None:
+    request = await publishing(scene)
+    scene.channel.end("the connection was lost")
+    with pytest.raises(Lost, match="the connection was lost"):
+        await request
+    with pytest.raises(Lost):
+        await scene.transport.publish(REQUEST)
+
+
+async def test_what_the_broker_says_of_a_request_is_told_as_that(scene: Scene) -> None:
+    first, second = await publishing(scene), await publishing(scene)
+    scene.receive(returned(scene.message_id()) + ack(1) + nack(2))
+    with pytest.raises(Unroutable, match="NO_ROUTE"):
+        await first
+    with pytest.raises(Refused, match="nack"):
+        await second
+
+
+async def test_while_the_broker_reads_nothing_nothing_more_is_written(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes = asyncio.Event()
+    scene.writer.is_writable = False
+    monkeypatch.setattr(scene.writer, "writable", takes.wait)
+    request = await publishing(scene)
+    assert scene.writer.written == []
+    takes.set()
+    await asyncio.sleep(0)
+    scene.receive(ack(1))
+    await request
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,247 @@
+"""Header tables: read as the library reads them and written so that it can, whatever strangers put into them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pamqp import decode, encode
+
+from tests.integration.rawamqp import entry, text
+from tests.unit.consumer.rabbitmq.headers import header_values, words
+from tests.unit.steps import steps
+from zeebe_amqp.amqp.table import MAX_NAME, Headers, encoded_size, write_table
+
+decimals = st.builds(lambda mantissa, scale: Decimal(mantissa).scaleb(-scale), st.integers(-(2**31), 2**31 - 1),
+                     st.integers(0, 255))  # fmt: skip
+not_text = st.binary(min_size=1, max_size=20).map(lambda tail: b"\xff" + tail)
+all_values = header_values | decimals | st.binary(max_size=20).map(bytearray)
+names = words.filter(lambda name: len(name.encode()) <= MAX_NAME)
+"""The library cuts longer ones."""
+tables = st.dictionaries(names, all_values, max_size=4)
+
+
+def headers(table: bytes) -> Headers:
+    """The headers of a table that begins with its length."""
+    assert struct.unpack(">I", table[:4]) == (len(table) - 4,)
+    return Headers(table[4:])
+
+
+def tags(value: Any) -> set[bytes]:
+    """Every type that a written value has, however deep."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return {b"F" if isinstance(value, dict) else b"A"}.union(*map(tags, inner))
+    return {write_table({"": value})[5:6]}
+
+
+# --- beside the library -----------------------------------------------------------------------------------------------
+
+
+@given(tables)
+def test_what_we_write_the_library_reads(values: dict[str, Any]) -> None:
+    table = write_table(values)
+    assert decode.field_table(table) == (len(table), values)
+
+
+@given(tables)
+def test_what_the_library_writes_we_read(values: dict[str, Any]) -> None:
+    assert headers(encode.field_table(values)) == values
+
+
+@given(st.dictionaries(names, all_values | not_text, max_size=4))
+def test_what_we_write_we_read(values: dict[str, Any]) -> None:
+    """Text that is not UTF-8 as well, which the library reads and cannot write: such headers can be sent again."""
+    found = headers(write_table(values))
+    assert found == values
+    assert write_table(found) == write_table(values)
+
+
+@given(not_text)
+def test_the_library_reads_text_that_is_not_utf_8_as_the_bytes_that_we_wrote(value: bytes) -> None:
+    assert decode.field_table(write_table({"a": value, "b": [value]}))[1] == {"a": value, "b": [value]}
+
+
+EVERY_TYPE: Mapping[bytes, tuple[tuple[bytes, Any], ...]] = {
+    b"t": ((b"\x00", False), (b"\x01", True), (b"\xff", True)),
+    b"b": ((b"\xff", -1), (b"\x7f", 127)),
+    b"B": ((b"\xff", 255),),
+    b"s": ((b"\xff\xff", -1), (b"\x7f\xff", 2**15 - 1)),
+    b"u": ((b"\xff\xff", 2**16 - 1),),
+    b"I": ((b"\xff" * 4, -1),),
+    b"i": ((b"\xff" * 4, 2**32 - 1),),
+    b"l": ((b"\xff" * 8, -1), (b"\x7f" + b"\xff" * 7, 2**63 - 1)),
+    b"L": ((b"\xff" * 8, -1),),
+    b"f": ((struct.pack(">f", 0.5), 0.5), (struct.pack(">f", float("inf")), float("inf"))),
+    b"d": ((struct.pack(">d", 0.1), 0.1), (struct.pack(">d", -1e300), -1e300)),
+    b"D": ((b"\x01\0\0\0\x05", Decimal("0.5")), (b"\x00\xff\xff\xff\xff", Decimal(-1)),
+           (b"\xff\0\0\0\x01", Decimal("1E-255"))),
+    b"S": ((text(b""), ""), (text("ä".encode()), "ä"), (text(b"\xff"), b"\xff")),
+    b"x": ((text(b"\xff\0"), bytearray(b"\xff\0")),),
+    b"A": ((text(b""), []), (text(b"Vt\x01A" + text(b"b\x01")), [None, True, [1]])),
+    b"F": ((text(b""), {}), (text(entry(b"y", b"F", text(entry(b"", b"V", b"")))), {"y": {"": None}})),
+    b"T": ((struct.pack(">Q", 0), datetime(1970, 1, 1, tzinfo=UTC)),
+           (struct.pack(">Q", 2**32 - 1), datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)),
+           # What would be later counts milliseconds.
+           (struct.pack(">Q", 1_700_000_000_500), datetime(2023, 11, 14, 22, 13, 20, 500_000, tzinfo=UTC))),
+    b"V": ((b"", None),),
+    b"\0": ((b"", None),),
+}  # fmt: skip
+"""By tag: bytes, and what they mean."""
+
+
+def test_every_type_of_header_is_read_as_the_library_does() -> None:
+    assert set(EVERY_TYPE) == set(decode.TABLE_MAPPING)
+    for tag, examples in EVERY_TYPE.items():
+        for value, meant in examples:
+            found = headers(text(entry(b"n", tag, value)))
+            assert found == {"n": meant} == decode.field_table(text(entry(b"n", tag, value)))[1], (tag, value)
+            assert type(found["n"]) is type(meant), (tag, value)
+
+
+def test_the_short_integer_of_the_standard_is_read_which_the_library_does_not_know() -> None:
+    assert headers(text(entry(b"n", b"U", b"\xff\xfe"))) == {"n": -2}
+
+
+def test_integers_have_32_or_64_bits_and_fractions_64() -> None:
+    for value, tag in {
+        -1: b"I", 1: b"I", 300: b"I", 40_000: b"I", 2**31 - 1: b"I", -(2**31): b"I",
+        2**31: b"l", -(2**31) - 1: b"l", 2**63 - 1: b"l", -(2**63): b"l", 0.0: b"d", 0.5: b"d", float("nan"): b"d",
+    }.items():  # fmt: skip
+        assert tags(value) == {tag}, value
+    assert (tags(0), tags(False)) == ({b"I"}, {b"t"})
+
+
+@given(header_values)
+def test_no_value_however_deep_has_a_type_that_some_clients_cannot_read(value: Any) -> None:
+    assert tags(value) <= {b"S", b"t", b"I", b"l", b"d", b"T", b"V", b"F", b"A"}
+
+
+def test_a_moment_without_a_zone_is_utc_and_one_of_another_zone_the_same_moment() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    for written in (noon.replace(tzinfo=None), noon.astimezone(timezone(timedelta(hours=5)))):
+        assert headers(write_table({"t": written})) == {"t": noon}
+
+
+# --- bounds -----------------------------------------------------------------------------------------------------------
+
+UNWRITABLE = [
+    (2**63, ValueError), (-(2**63) - 1, ValueError), (2**200, ValueError), (Decimal(2**31), ValueError),
+    (Decimal("1E+300"), ValueError), (Decimal("1E-256"), ValueError), (Decimal("NaN"), TypeError),
+    (datetime(1969, 1, 1, tzinfo=UTC), ValueError), ("\ud800", ValueError), (object(), TypeError), ((1,), TypeError),
+    ({1: 2}, Exception), ({"x" * 256: 1}, ValueError),
+]  # fmt: skip
+
+
+def test_what_amqp_cannot_say_is_an_error_that_says_so_however_deep() -> None:
+    for value, error in UNWRITABLE:
+        for inside in (value, [value], {"x": value}, [[{"x": [value]}]]):
+            with pytest.raises(error):
+                write_table({"n": inside})
+            assert encoded_size("n", inside) is None, repr(inside)
+
+
+def test_a_name_has_at_most_255_bytes_and_one_that_every_broker_takes_128() -> None:
+    assert headers(write_table({"ä" * 127: 1})) == {"ä" * 127: 1}
+    with pytest.raises(ValueError, match="name has at most 255 bytes, not 256"):
+        write_table({"ä" * 128: 1})
+    assert encoded_size("n" * 128, 1) == len(write_table({"n" * 128: 1}))
+    assert (encoded_size("n" * 129, 1), encoded_size("\ud800", 1)) == (None, None)
+
+
+# --- what strangers send ----------------------------------------------------------------------------------------------
+
+
+@given(st.data())
+def test_no_bytes_break_the_reader(data: st.DataObject) -> None:
+    whole = bytearray(write_table(data.draw(tables))[4:] or data.draw(st.binary(max_size=200)))
+    for at in data.draw(st.lists(st.integers(0, max(0, len(whole) - 1)), max_size=5)):
+        whole[at : at + 1] = data.draw(st.binary(min_size=1, max_size=1))
+    try:
+        found = Headers(bytes(whole[: data.draw(st.integers(0, len(whole)))]))
+    except ValueError as error:
+        assert str(error) == "not a table"  # noqa: PT017 - nothing has to be raised
+        return
+    assert [found[name] for name in found] == [found.get(name) for name in found]
+    assert repr(found) == f"Headers({dict(found)})"
+
+
+def test_where_it_cannot_be_told_where_a_header_ends_there_is_no_table() -> None:
+    good = entry(b"a", b"V", b"")
+    for bad in (b"\x01xZ", b"\x01x", b"\x05x", b"\x01xI\0\0", b"\x01xS\0\0\0\5abcd", b"\x01xA\0\0", b"\x01xl"):
+        for data in (bad, good + bad):
+            with pytest.raises(ValueError, match="not a table"):
+                Headers(data)
+
+
+def test_what_one_header_says_of_its_length_does_not_reach_into_the_next() -> None:
+    behind = entry(b"b", b"S", text(b"kept"))
+    for inner in (b"S", b"x", b"A", b"F"):
+        for value in (inner + struct.pack(">I", 5), b"l\0\0"):
+            for outer, content in ((b"A", value), (b"F", b"\x01y" + value)):
+                assert headers(text(entry(b"a", outer, text(content)) + behind)) == {"b": "kept"}, (outer, inner)
+
+
+def voids(size: int) -> bytes:
+    return entry(b"x", b"A", text(b"V" * size))
+
+
+def pairs(size: int) -> bytes:
+    return entry(b"x", b"F", text(b"\0V" * (size // 2)))
+
+
+def many(size: int) -> bytes:
+    return b"".join(entry(b"%05d" % number, b"V", b"") for number in range(size // 7))
+
+
+def nested(size: int) -> bytes:
+    levels = size // 7
+    return b"".join(b"\x01tF" + struct.pack(">I", (levels - n - 1) * 7) for n in range(levels))
+
+
+def overlapping(size: int) -> bytes:
+    """Headers that each hold a list which claims all that follows; every name reads as items of such a list."""
+    found, count = b"", size // 80
+    for number in range(count):
+        name = struct.pack(">I", 61) + bytes(b"\0V"[number >> bit & 1] for bit in range(61))
+        behind = b"A" + struct.pack(">I", (count - number - 1) * 76)
+        found += b"\x41" + name + b"A" + text(behind)
+    return found
+
+
+def all_of_them(data: bytes) -> object:
+    return dict(Headers(data))
+
+
+def one_of_them(data: bytes) -> object:
+    return Headers(data).get("request-id")
+
+
+@pytest.mark.parametrize("shape", [voids, pairs, many, nested, overlapping])
+def test_reading_takes_steps_in_proportion_to_the_bytes_whatever_they_are(shape: Callable[[int], bytes]) -> None:
+    for work in (one_of_them, all_of_them):
+        once, twice = (steps(work, shape(size)) for size in (16_000, 32_000))
+        assert twice < 2.5 * once, (work.__name__, once, twice)
+
+
+def test_what_nobody_asks_for_is_not_read() -> None:
+    for shape in (voids, pairs, nested):
+        assert steps(one_of_them, shape(129_000)) < 200, shape.__name__
+
+
+def test_a_long_header_is_read_when_it_is_asked_for_and_hides_no_other() -> None:
+    for size in (5_000, 129_000):
+        found = headers(text(voids(size) + entry(b"request-id", b"S", text(b"r"))))
+        assert (found.get("request-id"), found["x"]) == ("r", [None] * size), size
+
+
+def test_tables_of_ten_thousand_levels_are_as_if_absent() -> None:
+    found = headers(text(nested(70_000) + entry(b"request-id", b"S", text(b"r"))))
+    assert found == {"request-id": "r"}
+    assert found.get("t", "absent") == "absent"
