@@ -17,6 +17,9 @@ __all__ = ["GROUP", "Table", "files", "in_use"]
 GROUP = 128
 """Rows written in one transaction, at most."""
 
+RECOUNT = 20
+"""A 20th of the rows is written between two exact counts, at least; so much of what may be kept may go early."""
+
 APPLICATION = 0x5A424C47
 """Marks a file as ours ("ZBLG")."""
 
@@ -106,6 +109,7 @@ class Table:
                 self._check_pages()
             self._file = _identity(path)
             self.entries, self._bytes = self._counted()
+            self._uncounted = 0
         except BaseException:
             self._connection.close()
             raise
@@ -170,6 +174,7 @@ class Table:
         written = self._connection.execute(_upsert(len(rows)), [*values, now]).rowcount
         finished = [size for size in sizes if size is not None]
         self.entries += len(finished)
+        self._uncounted += len(finished)
         self._bytes += sum(finished)
         return written == len(rows)
 
@@ -195,9 +200,11 @@ class Table:
             sqlite3.Error: it could not be removed.
         """
         self._remove(EXPIRED, (now, TRIMMED_AT_ONCE))
-        if self._exceeds(limits):
-            # What we added up is too high by what a claim took the place of: only now is the exact number worth it.
+        if self._exceeds(limits) and self._uncounted > self.entries // RECOUNT:
+            # What we added up is too high by what a claim took the place of. Counting takes as long as there are rows,
+            # so it is done when as many were written as may be wrong.
             self.entries, self._bytes = self._counted()
+            self._uncounted = 0
         if self._exceeds(limits):
             excess = (self.entries - limits.max_entries, self._bytes - limits.max_bytes)
             self._remove(OLDEST, (TRIMMED_AT_ONCE, *excess))

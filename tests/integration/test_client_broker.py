@@ -118,9 +118,7 @@ async def test_hostile_replies_neither_end_the_client_nor_a_call_of_somebody_els
         assert not isinstance(fine, BaseException)
 
 
-async def test_a_reply_whose_properties_cannot_be_read_costs_neither_a_call_nor_the_connection(
-    rabbitmq: Broker,
-) -> None:
+async def test_a_reply_whose_properties_cannot_be_read_costs_neither_call_nor_connection(rabbitmq: Broker) -> None:
     async with (
         Responder(rabbitmq.url) as responder,
         rawamqp.RawPublisher(rabbitmq.url) as stranger,
@@ -128,12 +126,12 @@ async def test_a_reply_whose_properties_cannot_be_read_costs_neither_a_call_nor_
     ):
         call = asyncio.create_task(client.call(Topology(), timeout=60))
         [request] = await responder.arrived(1)
-        # The AMQP library gives up the connection on a property that is not UTF-8.
+        # The AMQP library would give up the connection on a property that is not UTF-8.
         header = rawamqp.content(correlation_id=rawamqp.short(b"\xff"))
         await stranger.publish(str(request.reply_to), b"{}", header)
         await responder.reply(request, FINE)
         assert (await call).cluster_size == 1
-        assert len(await responder.arrived(1)) == 1, "it was not sent again"
+        assert len(responder.requests) == 1, "nothing was sent again"
 
 
 async def test_a_deleted_reply_queue_costs_no_call(rabbitmq: Broker) -> None:

@@ -212,26 +212,28 @@ async def test_a_replay_into_a_full_queue_stays(board: Board) -> None:
     assert await board.ids() == [name]
 
 
-async def test_a_header_that_is_not_text_is_replayed_byte_for_byte(board: Board) -> None:
-    headers = table(entry(b"request-id", b"S", text(b"odd")), entry(b"mine", b"S", text(b"\xff")))
+async def bury_odd(board: Board, odd: bytes) -> None:
+    """A letter with an entry in its headers that no AMQP library writes."""
+    headers = table(entry(b"request-id", b"S", text(b"odd")), odd)
     async with RawPublisher(board.url) as publisher:
         await publisher.publish(wire.DEAD_LETTER, b"{}", content(headers=headers))
-    assert (await board.run("replay", "odd", "--queue", board.queue)).code == 0
-    [again] = await board.taken(board.queue)
-    assert again.headers["mine"] == b"\xff"
 
 
 async def test_what_cannot_be_written_again_stays_and_is_told(board: Board) -> None:
-    """AMQP has no place for a name of more than 128 bytes, and brokers deliver it all the same."""
-    name = b"n" * 200
-    headers = table(entry(b"request-id", b"S", text(b"odd")), entry(name, b"S", text(b"x")))
-    async with RawPublisher(board.url) as publisher:
-        await publisher.publish(wire.DEAD_LETTER, b"{}", content(headers=headers))
+    """A header's name of more than 128 bytes, which AMQP does not allow and brokers deliver."""
+    await bury_odd(board, entry(b"n" * 129, b"S", text(b"x")))
     ended = await board.run("replay", "odd", "--queue", board.queue)
-    problem = f"its header {name[:128].decode()!r} cannot be written again as it was; drop it"
+    problem = f"its header {'n' * 128!r} cannot be written again as it was; drop it"
     assert (ended.code, ended.rows[0]["problem"]) == (1, problem)
     for _ in range(MAX_RETURNS + 2):
         assert await board.ids() == ["odd"]
+
+
+async def test_a_header_of_bytes_that_are_no_text_is_replayed_as_it_was(board: Board) -> None:
+    await bury_odd(board, entry(b"mine", b"S", text(b"\xff")))
+    assert (await board.run("replay", "odd", "--queue", board.queue)).code == 0
+    [message] = await board.taken(board.queue)
+    assert (message.headers["mine"], await board.ids()) == (b"\xff", [])
 
 
 async def test_a_truncated_letter_can_be_looked_at_but_not_replayed(board: Board) -> None:

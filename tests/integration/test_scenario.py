@@ -11,6 +11,7 @@ import pytest_asyncio
 from tests.conftest import Broker
 from tests.integration.library import library
 from tests.integration.scenario import BODIES, PROPERTIES, VALUES, Record, incoming, outgoing, play
+from tests.integration.tapped import tapped
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -102,3 +103,12 @@ async def test_of_many_at_once_each_gets_its_own_outcome(record: Record) -> None
     assert outcomes == ["ack", "ack", "ack", "returned", "nack"] * 100
     assert Counter(arrived) == Counter(str(number) for number in range(500) if number % 5 < 3)
     assert arrived == sorted(arrived, key=int)
+
+
+async def test_the_tap_tells_what_the_library_tells(rabbitmq: Broker, record: Record) -> None:
+    """Whichever of them publishes and whichever reads."""
+    for plays, reads in ((tapped, library), (library, tapped), (tapped, tapped)):
+        async with plays(rabbitmq.url) as player, reads(rabbitmq.url) as reader:
+            found = await play(rabbitmq.url, player, reader)
+        for part, told in record.items():
+            assert found[part] == told, f"{part}: {plays.__name__} plays, {reads.__name__} reads"

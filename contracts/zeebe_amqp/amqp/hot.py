@@ -235,8 +235,8 @@ class HotChannel:
         tag, multiple = frames.read_confirm(data, at)
         for each in list(takewhile(tag.__ge__, self._unconfirmed)) if multiple else (tag,):
             confirm, identity = self._unconfirmed.pop(each, _NOBODY)
-            if identity is not None:
-                self._mandatory.pop(identity, None)
+            if identity is not None and self._mandatory.get(identity) == each:  # the id may have been sent again
+                del self._mandatory[identity]
             if confirm is None or confirm.done():
                 continue
             if taken:

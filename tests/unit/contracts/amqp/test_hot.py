@@ -230,6 +230,14 @@ async def test_the_same_id_may_be_published_again_after_its_confirm(scene: HotSc
     assert states(first, second) == ["taken", "Returned"]
 
 
+async def test_the_same_id_may_be_published_again_after_its_return_and_before_its_ack(scene: HotScene) -> None:
+    first = scene.publish("a")
+    scene.receive(returned("a"))
+    second = scene.publish("a")
+    scene.receive(ack(1) + returned("a") + ack(2))
+    assert states(first, second) == ["Returned", "Returned"]
+
+
 async def test_nothing_is_remembered_of_what_is_confirmed_or_has_ended(scene: HotScene) -> None:
     for message_id in "abcd":
         scene.publish(message_id)
