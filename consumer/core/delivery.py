@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from consumer.core.call import Call
 from consumer.core.large import LARGE, offload
@@ -13,6 +13,7 @@ from consumer.core.message import Message
 from zeebe_amqp import wire
 from zeebe_amqp.commands import Command
 from zeebe_amqp.envelope import Request
+from zeebe_amqp.errors import CommandError
 from zeebe_amqp.reply import Reply
 
 __all__ = ["Delivery", "Handler", "Middleware", "Reply"]
@@ -48,10 +49,14 @@ class Delivery:
         Raises:
             CommandError: INVALID_ARGUMENT or UNIMPLEMENTED, as the contract's table of errors says.
         """
+        self._read()
+        if isinstance(self._decoded, Exception):
+            raise self._decoded.with_traceback(None)  # or it would hold on to everyone who ever asked
+        return cast("Request", self._decoded)
+
+    def _read(self) -> Request | Exception:
         if self._decoded is None:
             self._decoded = self._decode()
-        if isinstance(self._decoded, Exception):
-            raise self._decoded
         return self._decoded
 
     def _decode(self) -> Request | Exception:
@@ -70,6 +75,8 @@ class Delivery:
 
     def dismiss(self) -> None:
         """Nothing happens to it any more: what it holds may go."""
+        # A refusal holds on to who raised it, and so to this.
+        self._decoded = None
 
     async def decode(self) -> None:
         """Decode a large message beside the event loop, before anybody asks for its command; never raises a refusal."""
@@ -79,11 +86,15 @@ class Delivery:
 
     @property
     def command(self) -> Command | None:
-        """The decoded command; None when there is none."""
-        try:
-            return self.request.command
-        except Exception:  # whatever is wrong with it: the handler says so
-            return None
+        """The decoded command; None when there is none: the handler says what is wrong with it."""
+        decoded = self._read()
+        return None if isinstance(decoded, Exception) else decoded.command
+
+    @property
+    def operation(self) -> str | None:
+        """What it asks for, also when it was refused; None when that cannot be told."""
+        decoded = self._read()
+        return decoded.operation if isinstance(decoded, Request | CommandError) else None
 
     @property
     def answerable(self) -> bool:

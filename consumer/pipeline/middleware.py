@@ -42,28 +42,17 @@ def recovered(trace_id: Callable[[Delivery], str | None] = lambda _: None) -> Mi
             try:
                 return await handler(delivery)
             except CommandError as error:
-                return Reply(_operation(delivery, error), error=error.error())
+                return Reply(error.operation or delivery.operation, error=error.error())
             except Requeue:  # no answer, and no defect: for the worker
                 raise
             except Exception:
                 trace = trace_id(delivery) or "none"
                 log.exception("defect while handling a request", extra={"trace_id": trace})
-                return Reply(_operation(delivery, None), error=_defect(delivery, trace))
+                return Reply(delivery.operation, error=_defect(delivery, trace))
 
         return recover
 
     return around
-
-
-def _operation(delivery: Delivery, error: CommandError | None) -> str | None:
-    if error is not None and error.operation is not None:
-        return error.operation
-    try:
-        return delivery.request.operation
-    except CommandError as refusal:
-        return refusal.operation
-    except Exception:  # decoding itself is what broke
-        return None
 
 
 def _defect(delivery: Delivery, trace: str) -> Error:

@@ -68,6 +68,7 @@ class QueueDelivery(Delivery):
             self._drop()
 
     def dismiss(self) -> None:
+        super().dismiss()
         self._drop()
         self._held.release(self._holds)
         if self._fetched:
