@@ -51,7 +51,7 @@ class Delivery:
         """
         self._read()
         if isinstance(self._decoded, Exception):
-            raise self._decoded.with_traceback(None)  # or it would hold on to everyone who ever asked
+            raise self._decoded
         return cast("Request", self._decoded)
 
     def _read(self) -> Request | Exception:
@@ -62,8 +62,12 @@ class Delivery:
     def _decode(self) -> Request | Exception:
         try:
             return self.message.decode(self._max_depth)
-        except Exception as refusal:  # a defect of the decoder, too: a hostile body should cost us once
-            return refusal
+        except CommandError as refusal:
+            # Its words are wanted, not its way here: the frames on it hold on to us, and we to it.
+            refusal.__context__ = refusal.__cause__ = None
+            return refusal.with_traceback(None)
+        except Exception as defect:  # of the decoder: a hostile body should cost us once
+            return defect
 
     @property
     def large(self) -> bool:
