@@ -39,8 +39,8 @@ class Tap(asyncio.StreamReaderProtocol):
     def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(reader, loop=loop)
         self.alarm = Alarm()
-        self._loop = loop
-        self._transport: asyncio.Transport | None = None
+        self._time, self._call_soon = loop.time, loop.call_soon
+        self._wire: asyncio.Transport | None = None
         self._channels: dict[int, HotChannel] = {}
         self._begun = bytearray()
         self._strange = False
@@ -56,7 +56,7 @@ class Tap(asyncio.StreamReaderProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note where to write."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._wire = cast("asyncio.Transport", transport)
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -108,13 +108,13 @@ class Tap(asyncio.StreamReaderProtocol):
 
     def _pass_on(self, data: bytes, start: int, end: int) -> None:
         if start < end:
-            self._fed = self._loop.time()
+            self._fed = self._time()
             super().data_received(data[start:end])
 
     def _feed(self) -> None:
         """Let the library see that the peer lives; between two frames, so that none is torn."""
-        now = self._loop.time()
-        if now - self._fed > FEED and not self._strange:
+        now = self._time()
+        if now - self._fed > FEED:
             self._fed = now
             super().data_received(frames.HEARTBEAT)
 
@@ -140,15 +140,15 @@ class Tap(asyncio.StreamReaderProtocol):
     def write(self, data: bytes) -> None:
         """Send whole frames, with everything else that is written in this turn of the loop."""
         if not self._outgoing:
-            self._loop.call_soon(self.flush)
+            self._call_soon(self.flush)
         self._outgoing.append(data)
 
     def flush(self) -> None:
         """Send what was written so far."""
         if self._outgoing:
             outgoing, self._outgoing = self._outgoing, []
-            if self._transport is not None and not self._transport.is_closing():
-                self._transport.write(b"".join(outgoing))
+            if self._wire is not None and not self._wire.is_closing():
+                self._wire.write(b"".join(outgoing))
 
     async def writable(self) -> None:
         """Wait until the peer takes what is written, or the connection is gone."""
