@@ -20,7 +20,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.streams import in_turn, mixed, moved
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE
-from tests.integration.stage import Stage, create, staged
+from tests.integration.stage import CONNECTIONS, Stage, create, staged
 from zeebe_amqp.amqp.connection import close, connect
 from zeebe_amqp.reply import Reply
 
@@ -106,7 +106,7 @@ async def assert_answered(stage: Stage, caller: Caller, *lengths: int) -> None:
     assert all(await asyncio.gather(*calls))
     assert set(stage.gateway.executions.values()) == {1}
     assert len(stage.gateway.executions) == len(calls)
-    assert stage.connections() == 2
+    assert stage.connections() == CONNECTIONS
 
 
 async def test_bodies_in_a_hundred_frames_between_other_channels_frames_are_answered_right(
