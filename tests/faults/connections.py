@@ -18,10 +18,10 @@ from tests.faults.streams import in_turn, moved, without_heartbeats
 from tests.faults.world import CONCURRENCY, World
 from tests.integration.caller import Caller
 from tests.integration.load import Hold
-from tests.integration.stage import delete, eventually
+from tests.integration.stage import CONNECTIONS, delete, eventually
 
 CONSUMING, PUBLISHING = b"zeebe-amqp consume", b"zeebe-amqp publish"
-"""How the consumer's two connections introduce themselves."""
+"""How the consumer's connections introduce themselves; of those that consume there are two."""
 NOTICED = 45.0
 """Seconds within which a silent connection must be given up; three heartbeats are 33."""
 STALLED = 20.0
@@ -144,10 +144,10 @@ async def cut_in_turn(world: World) -> Collection[str]:
 
 async def cut_moved(world: World) -> Collection[str]:
     """Everything comes in pieces of 8 bytes; with every connection the cuts move on by one byte."""
-    # Two connections are made at a time, whichever is first.
-    world.to_broker.cutting = lambda number: moved(STEP)(number // 2)
+    # Three connections are made at a time, whichever is first.
+    world.to_broker.cutting = lambda number: moved(STEP)(number // CONNECTIONS)
     for _ in range(STEP):
-        await world.reconnected(world.to_broker.reset, 2)
+        await world.reconnected(world.to_broker.reset, CONNECTIONS)
         await world.callers.send(NUMBER)
         await _all_answered(world)
     world.to_broker.cutting = None
@@ -165,7 +165,7 @@ async def hear_no_heartbeat(world: World) -> Collection[str]:
     """Steady traffic for minutes in which the broker sends no heartbeat."""
     await _all_answered(world)
     world.to_broker.filtering = without_heartbeats
-    await world.reconnected(world.to_broker.reset, 2)
+    await world.reconnected(world.to_broker.reset, CONNECTIONS)
     await _all_answered(world)
     async with undisturbed(world):
         await world.callers.send(round(world.lasting * STEADY), NUMBER / STEADY)
@@ -174,8 +174,8 @@ async def hear_no_heartbeat(world: World) -> Collection[str]:
 
 
 async def freeze_consuming(world: World) -> Collection[str]:
-    """The consuming connection goes silent for good; over when the consumer has noticed."""
-    await world.reconnected(lambda: world.to_broker.freeze(CONSUMING), 1, NOTICED)
+    """The consuming connections go silent for good; over when the consumer has noticed."""
+    await world.reconnected(lambda: world.to_broker.freeze(CONSUMING), 2, NOTICED)
     return NOBODY
 
 
@@ -185,9 +185,9 @@ async def freeze_publishing(world: World) -> Collection[str]:
     return NOBODY
 
 
-async def freeze_both(world: World) -> Collection[str]:
-    """The same of both."""
-    await world.reconnected(world.to_broker.freeze, 2, NOTICED)
+async def freeze_all(world: World) -> Collection[str]:
+    """The same of all."""
+    await world.reconnected(world.to_broker.freeze, CONNECTIONS, NOTICED)
     return NOBODY
 
 
@@ -195,7 +195,7 @@ async def freeze_both(world: World) -> Collection[str]:
 
 
 async def reset_again_and_again(world: World) -> Collection[str]:
-    """Both connections are reset, again and again, under a load that goes on: what was being sent is not forgotten."""
+    """Every connection is reset, again and again, under a load that goes on: what was being sent is not forgotten."""
     for number in range(RESETS):
         burst = asyncio.create_task(world.callers.send(4 * CONCURRENCY))
         await asyncio.sleep(0.1 + 0.05 * number)  # in the middle of it, each time elsewhere
@@ -210,7 +210,7 @@ async def reset_again_and_again(world: World) -> Collection[str]:
 
 async def close_channels(world: World) -> Collection[str]:
     """The broker closes every channel, the callers' too, and no connection."""
-    await world.reconnected(partial(asyncio.to_thread, world.broker.ctl, "eval", BAD_ACK), 2)
+    await world.reconnected(partial(asyncio.to_thread, world.broker.ctl, "eval", BAD_ACK), CONNECTIONS)
     return NOBODY
 
 
@@ -236,8 +236,8 @@ CONNECTION_FAULTS: tuple[Fault, ...] = (
     Fault("everything in pieces of 1 to 64 bytes", cut_in_turn),
     Fault("everything in pieces of 8 bytes, cuts at every offset", cut_moved),
     Fault("steady for minutes without a heartbeat of the broker", hear_no_heartbeat),
-    Fault("consuming connection silent", freeze_consuming),
+    Fault("consuming connections silent", freeze_consuming),
     Fault("publishing connection silent", freeze_publishing),
-    Fault("both connections silent under load", freeze_both),
+    Fault("all connections silent under load", freeze_all),
 )
 """The rows of these faults."""
