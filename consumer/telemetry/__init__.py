@@ -19,6 +19,7 @@ from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.replies import Publishing, Replies
 from consumer.telemetry.requests import Requests
 from consumer.telemetry.series import Histogram, Label, Labels, Memo
+from consumer.telemetry.spans import Spans
 from consumer.telemetry.traces import Trace, Traces
 from zeebe_amqp import wire
 
@@ -49,39 +50,36 @@ def setup(
     """
     active = not exporters.disabled(environ)
     resource = exporters.resource(environ, version)
-    provider = _tracing(environ, resource, spans) if active else None
+    made = _spans(environ, resource, spans, version) if active else None
     if active and metrics is None:
         metrics = exporters.metric_exporter(environ)
-    return Telemetry(
-        provider, Metrics(resource, metrics, exporters.temporality(environ), active=active), version=version, link=link
-    )
+    return Telemetry(made, Metrics(resource, metrics, exporters.temporality(environ), active=active), link=link)
 
 
-def _tracing(environ: Mapping[str, str], resource: Resource, injected: SpanExporter | None) -> TracerProvider | None:
+def _spans(environ: Mapping[str, str], resource: Resource, injected: SpanExporter | None, version: str) -> Spans | None:
     exporter = injected or exporters.span_exporter(environ)
     if exporter is None:
         return None
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter) if injected else BatchSpanProcessor(exporter))
-    return provider
+    processor = SimpleSpanProcessor(exporter) if injected else BatchSpanProcessor(exporter)
+    return Spans(provider, processor, names.SCOPE, version)
 
 
 class Telemetry:
     """Everything that watches requests; made by `setup`.
 
     Args:
-        provider: of spans; None when tracing is off, and then a request's own trace headers only pass through.
+        spans: makes them; None when tracing is off, and then a request's own trace headers only pass through.
         metrics: the numbers.
     """
 
-    def __init__(self, provider: TracerProvider | None, metrics: Metrics, *, version: str, link: bool = False) -> None:
-        self._provider = provider
+    def __init__(self, spans: Spans | None, metrics: Metrics, *, link: bool = False) -> None:
+        self._spans = spans
         self._metrics = metrics
-        self._tracer = provider.get_tracer(names.SCOPE, version) if provider else None
-        self._traces = Traces(self._tracer, link=link) if self._tracer else None
+        self._traces = Traces(spans, link=link) if spans else None
         self._requests = Requests(metrics)
         self._replies = Replies(self._traces, metrics)
-        self._calls = Calls(self._tracer, metrics)
+        self._calls = Calls(spans, metrics)
         self._durations: Memo[tuple[str, Labels], Histogram] = Memo(
             lambda key: metrics.histogram(names.own(key[0])).at(tuple(sorted(key[1])))
         )
@@ -144,8 +142,8 @@ class Telemetry:
             log.warning("telemetry could not be sent within %s s; what was left is lost", seconds)
 
     def _flush(self, seconds: float) -> None:
-        if self._provider is not None:
-            _attempt(self._provider.shutdown)
+        if self._spans is not None:
+            _attempt(self._spans.processor.shutdown)
         _attempt(lambda: self._metrics.shutdown(seconds))
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import Any
 from urllib.parse import urlsplit
 
-from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind, Tracer, set_span_in_context
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace import SpanKind, get_current_span
 from opentelemetry.trace.status import StatusCode
 
 from consumer.telemetry import names
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.series import Histogram, Label, Labels, Memo
+from consumer.telemetry.spans import HotSpan, Spans, carried
 
-_PROPAGATOR = TraceContextTextMapPropagator()
 _OK = "OK"
 _CANCELLED = "CANCELLED"
 
@@ -25,12 +24,12 @@ class Calls:
     """Watches calls to the engines.
 
     Args:
-        tracer: makes the spans; None when tracing is off.
+        spans: makes the spans; None when tracing is off.
         metrics: takes the durations and the retries.
     """
 
-    def __init__(self, tracer: Tracer | None, metrics: Metrics) -> None:
-        self.tracer = tracer
+    def __init__(self, spans: Spans | None, metrics: Metrics) -> None:
+        self.spans = spans
         self._retries = metrics.counter(names.RETRIES)
         durations = metrics.histogram(names.CALL_DURATION)
         self.labels: Memo[tuple[str, str], Labels] = Memo(lambda key: _labels(*key))
@@ -55,19 +54,15 @@ class Call(AbstractContextManager["Call"]):
         self._calls = calls
         self._rpc = rpc
         self._labels = calls.labels[rpc, target]
-        self._span: Span | None = None
+        self._span: HotSpan | None = None
         self._finished = False
 
     def __enter__(self) -> Call:
         """Start the clock and the span."""
         self._started = time.perf_counter()
-        if self._calls.tracer is not None:
-            self._span = self._calls.tracer.start_span(
-                names.method(self._rpc), kind=SpanKind.CLIENT, attributes=dict(self._labels)
-            )
-            carrier: dict[str, str] = {}
-            _PROPAGATOR.inject(carrier, set_span_in_context(self._span, Context()))
-            self.metadata = tuple(carrier.items())
+        if self._calls.spans is not None:
+            self._span = _begun(self._calls.spans, names.method(self._rpc), dict(self._labels))
+            self.metadata = tuple(carried(self._span.get_span_context()).items())
         return self
 
     def attempt(self, number: int, code: str, delay: float) -> None:
@@ -101,6 +96,14 @@ class Call(AbstractContextManager["Call"]):
             self._end(_CANCELLED, kind.__name__ if kind else _CANCELLED)
         if self._span is not None:
             self._span.end()
+
+
+def _begun(spans: Spans, name: str, attributes: dict[str, Any]) -> HotSpan:
+    """The span of a call, below the current one where there is any."""
+    parent = get_current_span().get_span_context()
+    if parent.is_valid:
+        return spans.child(name, SpanKind.CLIENT, parent, attributes)
+    return spans.root(name, SpanKind.CLIENT, None, attributes, ())
 
 
 def outcome(status: str, error: str | None) -> Labels:

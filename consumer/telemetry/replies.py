@@ -6,13 +6,12 @@ import time
 from contextlib import AbstractContextManager
 from types import TracebackType
 
-from opentelemetry.trace import Span
-
 from consumer.core.delivery import Delivery, Reply
 from consumer.telemetry import headers, names
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.series import Counter, Histogram, Labels, Memo
-from consumer.telemetry.traces import Traces, fail
+from consumer.telemetry.spans import HotSpan
+from consumer.telemetry.traces import Traces
 
 _SENDING: Labels = (
     (names.SYSTEM, names.RABBITMQ),
@@ -48,7 +47,7 @@ class Publishing(AbstractContextManager[dict[str, str]]):
         self._replies = replies
         self._delivery = delivery
         self._reply = reply
-        self._span: Span | None = None
+        self._span: HotSpan | None = None
 
     def __enter__(self) -> dict[str, str]:
         """Start the clock and the span."""
@@ -66,7 +65,7 @@ class Publishing(AbstractContextManager[dict[str, str]]):
         name = kind.__name__ if kind else None
         if self._span is not None:
             if name is not None:
-                fail(self._span, name)
+                self._span.fail(name, names.ERROR_TYPE)
             self._span.end()
         self._replies.ended(name, time.perf_counter() - self._started)
 

@@ -6,53 +6,50 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opentelemetry.context import Context, attach, detach
-from opentelemetry.trace import Link, Span, SpanKind, Tracer, format_trace_id, get_current_span, set_span_in_context
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from opentelemetry.trace.status import StatusCode
+from opentelemetry.trace import Link, SpanContext, SpanKind, format_trace_id, set_span_in_context
 
 from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.telemetry import headers, names
+from consumer.telemetry.spans import HotSpan, Spans, carried, remote
 from zeebe_amqp import wire
 
-_PROPAGATOR = TraceContextTextMapPropagator()
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Trace:
-    """What `Delivery.trace` holds: the context of the handling span, and the caller's baggage as it was sent."""
+    """What `Delivery.trace` holds: the ids of the handling span, and the caller's baggage as it was sent."""
 
-    context: Context
+    context: SpanContext
     baggage: str | None
 
     def id(self) -> str:
         """The trace id, 32 hexadecimal digits."""
-        return format_trace_id(get_current_span(self.context).get_span_context().trace_id)
+        return format_trace_id(self.context.trace_id)
 
 
 class Traces:
     """Makes the spans.
 
     Args:
-        tracer: starts them.
+        spans: makes them.
         link: the handling begins a trace of its own that links to the caller's, instead of being part of it.
     """
 
-    def __init__(self, tracer: Tracer, *, link: bool = False) -> None:
-        self._tracer = tracer
+    def __init__(self, spans: Spans, *, link: bool = False) -> None:
+        self._spans = spans
         self._link = link
 
     def traced(self, handler: Handler) -> Handler:
         """Run `handler` inside a span that continues the caller's trace; it is current meanwhile."""
 
         async def trace(delivery: Delivery) -> Reply:
-            span, context = self._begin(delivery)
-            token = attach(context)
+            span = self._begin(delivery)
+            token = attach(set_span_in_context(span, Context()))
             try:
                 reply = await handler(delivery)
                 _conclude(span, delivery, reply)
                 return reply
             except BaseException as error:
-                fail(span, type(error).__name__)
+                span.fail(type(error).__name__, names.ERROR_TYPE)
                 raise
             finally:
                 detach(token)
@@ -60,39 +57,32 @@ class Traces:
 
         return trace
 
-    def _begin(self, delivery: Delivery) -> tuple[Span, Context]:
-        carried = headers.read(delivery)
-        caller = _PROPAGATOR.extract(carried, Context())
-        remote = get_current_span(caller).get_span_context()
-        span = self._tracer.start_span(
+    def _begin(self, delivery: Delivery) -> HotSpan:
+        found = headers.read(delivery)
+        caller = remote(found)
+        span = self._spans.root(
             names.process(delivery.message.queue),
-            context=Context() if self._link else caller,
-            kind=SpanKind.CONSUMER,
-            attributes=_described(delivery),
-            links=[Link(remote)] if self._link and remote.is_valid else None,
+            SpanKind.CONSUMER,
+            None if self._link else caller,
+            _described(delivery),
+            (Link(caller),) if self._link and caller is not None else (),
         )
-        context = set_span_in_context(span, Context())
-        delivery.trace = Trace(context, carried.get(wire.BAGGAGE))
-        return span, context
+        delivery.trace = Trace(span.get_span_context(), found.get(wire.BAGGAGE))
+        return span
 
-    def publish(self, delivery: Delivery, reply: Reply) -> tuple[Span, dict[str, str]]:
+    def publish(self, delivery: Delivery, reply: Reply) -> tuple[HotSpan, dict[str, str]]:
         """Start the span of publishing a reply; with it the trace headers that the reply must carry."""
-        span = self._tracer.start_span(
-            names.PUBLISH_REPLY,
-            context=self._parent(delivery),
-            kind=SpanKind.PRODUCER,
-            attributes=_addressed(delivery, reply),
-        )
-        carrier: dict[str, str] = {}
-        _PROPAGATOR.inject(carrier, set_span_in_context(span, Context()))
-        if isinstance(delivery.trace, Trace) and delivery.trace.baggage is not None:
-            carrier[wire.BAGGAGE] = delivery.trace.baggage
-        return span, carrier
-
-    def _parent(self, delivery: Delivery) -> Context:
+        attributes = _addressed(delivery, reply)
         if isinstance(delivery.trace, Trace):
-            return delivery.trace.context
-        return _PROPAGATOR.extract(headers.read(delivery), Context())
+            span = self._spans.child(names.PUBLISH_REPLY, SpanKind.PRODUCER, delivery.trace.context, attributes)
+            baggage = delivery.trace.baggage
+        else:
+            parent, baggage = remote(headers.read(delivery)), None
+            span = self._spans.root(names.PUBLISH_REPLY, SpanKind.PRODUCER, parent, attributes, ())
+        carrier = carried(span.get_span_context())
+        if baggage is not None:
+            carrier[wire.BAGGAGE] = baggage
+        return span, carrier
 
 
 def _described(delivery: Delivery) -> dict[str, str | int | bool]:
@@ -129,7 +119,7 @@ def _addressed(delivery: Delivery, reply: Reply) -> dict[str, str | int | bool]:
     return described
 
 
-def _conclude(span: Span, delivery: Delivery, reply: Reply) -> None:
+def _conclude(span: HotSpan, delivery: Delivery, reply: Reply) -> None:
     if not span.is_recording():
         return
     if reply.operation is not None:
@@ -141,13 +131,7 @@ def _conclude(span: Span, delivery: Delivery, reply: Reply) -> None:
         # Never the error's text: it may quote what the caller sent.
         span.set_attribute(names.ERROR_SOURCE, str(reply.error.source))
         span.set_attribute(names.ERROR_OUTCOME, str(reply.error.outcome))
-        fail(span, str(reply.error.code))
-
-
-def fail(span: Span, kind: str) -> None:
-    """Mark `span` as ended by an error of that name."""
-    span.set_attribute(names.ERROR_TYPE, kind)
-    span.set_status(StatusCode.ERROR)
+        span.fail(str(reply.error.code), names.ERROR_TYPE)
 
 
 def _keys(delivery: Delivery, reply: Reply) -> dict[str, str]:
