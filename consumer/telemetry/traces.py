@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opentelemetry.context import Context, attach, detach
@@ -136,21 +135,11 @@ def _conclude(span: HotSpan, delivery: Delivery, reply: Reply) -> None:
 
 def _keys(delivery: Delivery, reply: Reply) -> dict[str, str]:
     """The keys that the command or its result names, as text: they exceed what many trace stores keep of a number."""
-    command = _command(delivery)
+    command, result = delivery.command, reply.data
     keys = {}
     for field, (rendered, attribute) in names.KEYS.items():
-        key = _value(reply.data, field, rendered) or getattr(command, field, None)
+        found = result.get(rendered) if isinstance(result, dict) else getattr(result, field, None)
+        key = found or getattr(command, field, None)
         if isinstance(key, (int, str)):
             keys[attribute] = str(key)
     return keys
-
-
-def _value(result: object, field: str, rendered: str) -> object:
-    return result.get(rendered) if isinstance(result, Mapping) else getattr(result, field, None)
-
-
-def _command(delivery: Delivery) -> object:
-    try:
-        return delivery.request.command
-    except Exception:  # it was answered already; here it only means that there is nothing to describe
-        return None
