@@ -24,11 +24,11 @@ from rich.console import Console
 from rich.table import Table as Printed
 
 from consumer.core.message import Reply
+from consumer.core.thread import Worker
 from consumer.ledger import Ledger, Limits, open_ledger
 from consumer.ledger.codec import stored
 from consumer.ledger.store import LedgerRow
 from consumer.ledger.table import Table
-from consumer.ledger.thread import Worker
 
 LIMITS = Limits(ttl=86_400)
 DIGEST = b"d" * 32
