@@ -42,7 +42,9 @@ def main() -> int:
     parser.add_argument(
         "--lasting", type=float, default=LASTING, metavar="SECONDS", help="what a fault of minutes takes"
     )
-    parser.add_argument("--write", action="store_true", help="keep the table in docs/reliability.md")
+    parser.add_argument(
+        "--write", action="store_true", help="keep the table, or with --only its rows, in docs/reliability.md"
+    )
     options = parser.parse_args()
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # callers lose their connections on purpose
     chosen = [fault for fault in FAULTS if any(part in fault.title for part in options.only or [""])]
@@ -57,7 +59,7 @@ def main() -> int:
             rows.append(row)
     show(rows)
     if options.write:
-        write(rows)
+        write(rows, whole=options.only is None)
     return 1 if any(row.problems for row in rows) else 0
 
 

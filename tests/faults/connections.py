@@ -162,15 +162,29 @@ async def _all_answered(world: World) -> None:
 
 
 async def hear_no_heartbeat(world: World) -> Collection[str]:
-    """Steady traffic for minutes in which the broker sends no heartbeat."""
+    """Steady traffic on every connection for minutes in which the broker sends no heartbeat."""
     await _all_answered(world)
     world.to_broker.filtering = without_heartbeats
     await world.reconnected(world.to_broker.reset, CONNECTIONS)
     await _all_answered(world)
-    async with undisturbed(world):
-        await world.callers.send(round(world.lasting * STEADY), NUMBER / STEADY)
-    world.to_broker.filtering = None
+    polling = asyncio.create_task(_poll(world))
+    try:
+        async with undisturbed(world):
+            await world.callers.send(round(world.lasting * STEADY), NUMBER / STEADY)
+    finally:
+        world.to_broker.filtering = None
+        polling.cancel()
+        await asyncio.wait({polling})
+    assert polling.cancelled(), polling.exception()
     return NOBODY
+
+
+async def _poll(world: World) -> None:
+    """Keep the connection of requests that wait busy, too."""
+    async with Caller(world.broker.url, *world.consumer.queues) as caller:
+        while True:
+            assert (await caller.call("topology", queue=caller.polls)).ok
+            await asyncio.sleep(1)
 
 
 async def freeze_consuming(world: World) -> Collection[str]:
@@ -234,7 +248,7 @@ CONNECTION_FAULTS: tuple[Fault, ...] = (
     Fault("reset again and again, the load goes on", reset_again_and_again),
     Fault("broker takes nothing for 20 s", stall_broker),
     Fault("everything in pieces of 1 to 64 bytes", cut_in_turn),
-    Fault("everything in pieces of 8 bytes, cuts at every offset", cut_moved),
+    Fault("everything in pieces of 8 bytes, cuts at every offset", cut_moved, most=600),
     Fault("steady for minutes without a heartbeat of the broker", hear_no_heartbeat),
     Fault("consuming connections silent", freeze_consuming),
     Fault("publishing connection silent", freeze_publishing),

@@ -77,20 +77,24 @@ def show(rows: list[Row]) -> None:
             console.print(f"{row.fault.title}: {problem}", markup=False, highlight=False, soft_wrap=True)
 
 
-def markdown(rows: list[Row], now: datetime) -> str:
-    """The table for the documentation, with date and machine."""
+def markdown(rows: list[Row], now: datetime, before: str = "") -> str:
+    """The table for the documentation, with date and machine; rows of the table `before` stay where none is new."""
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     lines = [f"Measured on {now:%Y-%m-%d} ({machine}) with `make faults`.", ""]
     lines += [_line(COLUMNS), _line(["---", *["--:"] * (len(COLUMNS) - 2), "---"])]
-    return "\n".join([*lines, *(_line(row.cells()) for row in rows)])
+    new = {row.fault.title: _line(row.cells()) for row in rows}
+    old = {line.split(" | ")[0].removeprefix("| "): line for line in before.splitlines() if line.startswith("| ")}
+    kept = [new.pop(title, line) for title, line in old.items() if title not in (COLUMNS[0], "---")]
+    return "\n".join([*lines, *kept, *new.values()])
 
 
 def _line(cells: list[str] | tuple[str, ...]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write(rows: list[Row], page: Path = PAGE) -> None:
-    """Put the table into the documentation, in place of the former one."""
+def write(rows: list[Row], page: Path = PAGE, *, whole: bool = True) -> None:
+    """Put the table into the documentation, in place of the former one, or of its rows where it is not `whole`."""
     before, _, rest = page.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n\n{markdown(rows, datetime.now(UTC))}\n\n{END}{after}")
+    former, _, after = rest.partition(END)
+    table = markdown(rows, datetime.now(UTC), "" if whole else former)
+    page.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")

@@ -49,3 +49,16 @@ def test_the_page_has_one_place_for_the_table(tmp_path: Path) -> None:
     assert "old" not in text
     assert text.count(f"| {STRICT.title} | 300 | 270 |") == 1
     assert [PAGE.read_text().count(mark) for mark in (BEGIN, END)] == [1, 1]
+
+
+def test_rows_that_are_played_alone_take_the_place_of_theirs_in_the_table(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before {BEGIN} {END} after")
+    first, second, third = FAULTS[:3]
+    write([Row(first, failure="no"), Row(second, failure="no")], page)
+    write([Row(second, SOUND), Row(third, SOUND)], page, whole=False)
+    lines = [line for line in page.read_text().splitlines() if line.startswith("| ")][2:]
+    assert [line.split(" | ")[0] for line in lines] == [f"| {each.title}" for each in (first, second, third)]
+    assert [line.endswith("| kept |") for line in lines] == [False, True, True]
+    write([Row(third, SOUND)], page)
+    assert f"| {first.title} |" not in page.read_text()
