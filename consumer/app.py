@@ -36,6 +36,9 @@ __all__ = ["Service", "run"]
 
 log = logging.getLogger(__name__)
 
+CLOSING = 5.0
+"""Seconds beyond SHUTDOWN_GRACE for closing connections and files, at most."""
+
 
 class Service:
     """The whole service: parts that are started in order and stopped in the opposite one.
@@ -213,6 +216,18 @@ async def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> in
     await service.start()
     log.info("zeebe-amqp-consumer %s: %s", __version__, service.place())
     await stopping.wait()
-    drained = await service.stop()
+    return await _stopped(service, settings.shutdown_grace)
+
+
+async def _stopped(service: Service, grace: float) -> int:
+    """Stop, within a bound of its own: whatever does not end by then ends with the process."""
+    # Waited for, not cancelled: what hangs may not notice a cancellation either.
+    stop = asyncio.ensure_future(service.stop())
+    done, _ = await asyncio.wait({stop}, timeout=grace + CLOSING)
+    if not done:
+        log.error("stopping took longer than %g s; the process ends as it is, and the broker delivers again", grace)
+        logging.shutdown()
+        os._exit(1)
+    drained = stop.result()
     log.info("stopped, %s", "drained" if drained else "not drained: what ran was given back")
     return 0 if drained else 1

@@ -319,6 +319,20 @@ async def test_what_does_not_end_within_the_grace_is_given_back(stage: Stage) ->
         assert len(caller.arrived) == 1
 
 
+async def test_a_signal_while_it_connects_ends_it(own_rabbitmq: RabbitMQ, tmp_path: Path) -> None:
+    """The AMQP library may take the cancellation for its own, at some moments of the first 50 ms."""
+
+    async def end(milliseconds: int) -> None:
+        folder, grace = tmp_path / str(milliseconds), {"SHUTDOWN_GRACE": "3s"}
+        async with launched(folder, own_rabbitmq.url, NOWHERE, **grace) as consumer:
+            await eventually(lambda: "connecting to" in consumer.log.read_text(), "it connects", pause=0.002)
+            await asyncio.sleep(milliseconds / 1000)
+            assert await asyncio.to_thread(consumer.stop) == 0, f"signal {milliseconds} ms after it began to connect"
+
+    for first in range(0, 60, 6):
+        await asyncio.gather(end(first), end(first + 3))
+
+
 async def test_a_second_signal_ends_it_at_once(stage: Stage) -> None:
     gate = Hold(stage.gateway)
     async with stage.caller() as caller:

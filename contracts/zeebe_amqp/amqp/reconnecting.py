@@ -155,9 +155,11 @@ class ReconnectingConnection:
         try:
             with translated_errors():
                 self._connection = await connect(url, self._name, self._tls())
+                raise_if_cancelled()  # the library may take a cancellation for its own, and connect all the same
                 self._connection.close_callbacks.add(lambda _, error=None: on_lost(describe(error)))
                 self.refusal = None
                 await self._opened(self._connection, on_lost)
+                raise_if_cancelled()
         except BaseException:
             await self._disconnect()
             raise

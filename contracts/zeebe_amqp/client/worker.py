@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias, Unpack
 
 from zeebe_amqp.client.client import Client
 from zeebe_amqp.client.jobs import Job, JobOptions, Jobs
-from zeebe_amqp.errors import CommandError, InvalidArgument
+from zeebe_amqp.errors import NotFound
 from zeebe_amqp.schema.fields import Duration
 from zeebe_amqp.schema.formatting import cut
 
@@ -119,11 +119,19 @@ class Worker:
     async def _work(self, job: Job) -> None:
         try:
             await self._settled(job)
-        except CommandError as error:
+        except NotFound as error:
+            log.warning("%r is not ours any more: %s", job, error)
+        except Exception as error:
+            await self._refused(job, error)
+
+    async def _refused(self, job: Job, error: Exception) -> None:
+        """Its end could not be told: then it has failed, with one retry less, or it would be run again for ever."""
+        log.error("%r: its end was refused: %s", job, error)
+        try:
+            await job.fail(cut(f"the job's end was refused: {error}", MAX_MESSAGE), back_off=self._back_off)
+        except Exception as again:  # the client may be closed, too
             # The engine offers the job again when its lock ends, unless it did hear of it.
-            log.warning("%r could not be settled: %s", job, error)
-        except Exception:
-            log.exception("%r could not be settled", job)
+            log.warning("%r could not be settled: %s", job, again)
 
     async def _settled(self, job: Job) -> None:
         try:
@@ -140,14 +148,7 @@ class Worker:
             await job.fail(message, back_off=self._back_off)
         else:
             if not job.settled:
-                await self._completed(job, variables)
-
-    async def _completed(self, job: Job, variables: Variables) -> None:
-        try:
-            await job.complete(variables)
-        except InvalidArgument as error:
-            log.error("%r: the handler returned what are no variables: %s", job, error)
-            await job.fail(cut(str(error), MAX_MESSAGE), back_off=self._back_off)
+                await job.complete(variables)
 
     async def _handled(self, job: Job) -> Variables:
         if inspect.iscoroutinefunction(self._handler):

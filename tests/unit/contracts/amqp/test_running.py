@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -240,3 +241,36 @@ async def test_a_cancellation_that_the_library_turns_into_an_error_still_ends_it
 def test_our_logins_are_those_of_the_urls_except_where_a_certificate_says_who_we_are() -> None:
     urls = ("amqp://a:secret@one/", "amqp://b:secret@two/", "amqps://c@three/?auth=EXTERNAL", "amqp://four/")
     assert logins(urls) == {"a", "b", "guest"}
+
+
+async def test_a_cancellation_that_the_library_takes_for_its_own_ends_it_all_the_same(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It connects in spite of it, or sets up the connection: then nobody would close what nobody knows of."""
+    connect, opened = scene._connect, scene._opened
+
+    async def connects(url: str, name: str, tls: object) -> Any:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(30)
+        return await connect(url, name, tls)
+
+    async def opens(connection: Any, on_lost: OnLost) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(30)
+        await opened(connection, on_lost)
+
+    monkeypatch.setattr(module, "connect", connects)
+    await ended(scene)
+    monkeypatch.setattr(module, "connect", connect)
+    monkeypatch.setattr(scene.connection, "_opened", opens)
+    await ended(scene)
+    assert [each.closed for each in scene.connections] == [1, 1]
+
+
+async def ended(scene: Scene) -> None:
+    running = asyncio.create_task(scene.connection.run())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    running.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.gather(running, return_exceptions=True)

@@ -28,6 +28,15 @@ async def settled(handler: Any, **options: Any) -> Command:
     return command
 
 
+def raising(error: Exception) -> Any:
+    """A handler that raises it."""
+
+    def ship(_: Job) -> None:
+        raise error
+
+    return ship
+
+
 async def test_what_a_handler_returns_completes_its_job() -> None:
     async def ship(found: Job) -> dict[str, Any]:
         return {"shipped": found.key}
@@ -97,6 +106,40 @@ async def test_what_are_no_variables_fails_the_job() -> None:
     command = await settled(lambda _: {"a": float("nan")})
     assert isinstance(command, FailJob)
     assert "expected a number that JSON has" in command.error_message
+
+
+@pytest.mark.parametrize(
+    ("handler", "refused"),
+    [
+        (lambda _: {"x": "y" * 9_000_000}, None),
+        (lambda _: {"x": "y" * 3_000_000}, "RESOURCE_EXHAUSTED"),
+        (lambda _: {"x": object()}, None),
+        (raising(BpmnError("")), None),
+        (raising(BpmnError("code", variables={"n": float("nan")})), None),
+        (raising(BpmnError("code")), "INVALID_ARGUMENT"),
+        (raising(JobFailure("x", variables={"n": float("nan")})), None),
+        (raising(JobFailure("x", back_off="soon")), None),
+        (raising(JobFailure("x" * 5_000_000)), "RESOURCE_EXHAUSTED"),
+    ],
+)
+async def test_an_end_that_is_refused_is_a_failure_with_one_try_less(handler: Any, refused: str | None) -> None:
+    """Or the job would be run for ever, with the same tries."""
+
+    def answer(command: Command) -> bytes:
+        if refused is not None and not engine.settled and command.operation != "activate-jobs" and not asked:
+            asked.append(command)
+            return error(refused)
+        return engine(command)
+
+    asked: list[Command] = []
+    engine = Engine([job(1, retries=2)], then=lambda: asyncio.get_running_loop().call_later(0.05, worker.stop))
+    async with Client(MemoryTransport(always=answer)) as client:
+        worker = Worker(client, "ship", handler, back_off="2s")
+        await worker.run()
+    [command] = engine.settled
+    assert isinstance(command, FailJob)
+    assert (command.retries, command.retry_back_off) == (1, 2_000)
+    assert 0 < len(command.error_message) <= 1000
 
 
 async def test_a_job_that_is_not_ours_any_more_leaves_the_worker_working() -> None:
