@@ -24,6 +24,9 @@ UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
 """For programs whose lines nobody needs to count: other tests run them all, and counting takes time."""
 TIMEOUT = 60.0
 """Seconds that a test waits for what must happen."""
+SYNCED = 2.0
+"""Seconds after which a new queue may be killed with its broker: RabbitMQ 3.10 never elects a leader again for a quorum
+queue that was younger than a second."""
 CONNECTIONS = 3
 """To the broker: for publishing, for requests, and for those that wait on purpose."""
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from scripts.rabbitmq import RabbitMQ
 from tests.integration.load import CREATE, Hold
-from tests.integration.stage import Stage, eventually, staged
+from tests.integration.stage import SYNCED, Stage, eventually, staged
 from zeebe_amqp import Client, CreateInstance
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -26,6 +26,7 @@ TOTAL = CALLS + LATER + SENT
 async def stage(own_rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """The consumer of this file, on the broker of this file."""
     async with staged(tmp_path_factory.mktemp("client"), own_rabbitmq.url) as ready:
+        await asyncio.sleep(SYNCED)
         yield ready
 
 

@@ -24,7 +24,7 @@ from tests.fakes.gateway import FakeGateway
 from tests.integration.caller import Caller
 from tests.integration.load import Hold, loaded
 from tests.integration.rawamqp import RawPublisher, content, short
-from tests.integration.stage import CONNECTIONS, TIMEOUT, Stage, consumer_of, create, delete, eventually, staged
+from tests.integration.stage import CONNECTIONS, SYNCED, TIMEOUT, Stage, consumer_of, create, delete, eventually, staged
 from zeebe_amqp import __version__, wire
 from zeebe_amqp.amqp.connection import connect
 from zeebe_amqp.reply import Reply
@@ -116,8 +116,7 @@ async def test_a_broker_in_trouble_under_load_loses_nothing_and_doubles_nothing(
     stage: Stage, own_rabbitmq: RabbitMQ, fault: object
 ) -> None:
     if fault is crash:
-        # RabbitMQ 3.10 never elects a leader again for a quorum queue that is younger than a second when it is killed.
-        await asyncio.sleep(2)
+        await asyncio.sleep(SYNCED)
     async with loaded(stage) as load:
         await fault(own_rabbitmq)  # type: ignore[operation]
     await load.check()
