@@ -1,6 +1,6 @@
 """Memory of the service over many small commands: `python -m benchmarks.memory [--commands N] [--in-flight N]`.
 
-The ledger's cache of 16 MB fills in the first 50,000 or so; fewer than 300,000 say little about what comes after.
+The ledger's cache of 4 MB fills in the first 15,000 or so; fewer than 100,000 say little about what comes after.
 """
 
 from __future__ import annotations

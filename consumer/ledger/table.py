@@ -132,7 +132,7 @@ class Table:
             self._connection.execute("PRAGMA journal_mode = WAL")
             # What is written survives the process; only a crash of the machine may lose the last entries.
             self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute("PRAGMA cache_size = -16384")
+            self._connection.execute("PRAGMA cache_size = -4096")
         except sqlite3.Error as error:
             raise LedgerError(_refusal(self._path, error)) from error
 
