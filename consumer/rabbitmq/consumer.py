@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, NoReturn, TypeAlias, cast
+from typing import Final, NoReturn, TypeAlias, cast
 
 from aio_pika.abc import AbstractConnection
 from aiormq import Channel as RawChannel
@@ -21,7 +21,7 @@ from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, translated_errors
 from zeebe_amqp.amqp.hot import LARGE, HotChannel, Incoming
 from zeebe_amqp.amqp.reconnecting import OnLost
-from zeebe_amqp.amqp.tap import TappedConnection
+from zeebe_amqp.amqp.tap import TappedConnection, unheard
 
 __all__ = ["Consumer", "QueueDelivery", "Receive"]
 
@@ -209,14 +209,10 @@ class Consumer:
                 del self._tags[queue]
                 await channel.basic_cancel(tag, timeout=RPC_TIMEOUT)
             elif not self._paused and tag is None:
-                ok = await channel.basic_consume(queue, _nothing, timeout=RPC_TIMEOUT)
+                ok = await channel.basic_consume(queue, unheard, timeout=RPC_TIMEOUT)
                 self._tags[queue] = str(ok.consumer_tag)
         if len(self._tags) > before:
             log.info("consuming %s", ", ".join(self._tags))
-
-
-async def _nothing(_: Any) -> None:
-    """What the library would call with a delivery; none gets there."""
 
 
 def _closed(queue: str, on_lost: OnLost) -> Callable[..., None]:

@@ -23,7 +23,7 @@ from zeebe_amqp.amqp import frames
 from zeebe_amqp.amqp.alarm import Alarm
 from zeebe_amqp.amqp.hot import HotChannel, Incoming
 
-__all__ = ["Tap", "TappedConnection"]
+__all__ = ["Tap", "TappedConnection", "unheard"]
 
 FEED: Final = 3.0
 """Seconds in which the library gets one frame at least while bytes come: it takes a connection on which it sees nothing
@@ -260,3 +260,7 @@ class TappedConnection(aio_pika.Connection):
     def alarm(self) -> Alarm:
         """Whether the broker takes messages, once it is connected."""
         return self.tap.alarm
+
+
+async def unheard(_: Any) -> None:
+    """What the library is told to call with the deliveries of a hot channel; none gets there."""

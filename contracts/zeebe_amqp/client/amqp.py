@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from aiormq import Channel as RawChannel
 
@@ -15,7 +15,7 @@ from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, RPC_TIMEOUT, LoginRefuse
 from zeebe_amqp.amqp.hot import ChannelEnded, HotChannel, Incoming, Nacked, Returned
 from zeebe_amqp.amqp.properties import Properties, fresh_id
 from zeebe_amqp.amqp.reconnecting import OnLost, ReconnectingConnection
-from zeebe_amqp.amqp.tap import TappedConnection
+from zeebe_amqp.amqp.tap import TappedConnection, unheard
 from zeebe_amqp.client.answers import failure
 from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Peer, Refused, Unroutable
 from zeebe_amqp.errors import Code, CommandError, Outcome
@@ -103,7 +103,7 @@ class AmqpTransport:
             self._reply_to = str(declared.queue)
         # A queue that others read, too, would give them our replies.
         exclusive = bool(self._reply_queue)
-        await channel.basic_consume(self._reply_to, _nothing, no_ack=True, exclusive=exclusive)
+        await channel.basic_consume(self._reply_to, unheard, no_ack=True, exclusive=exclusive)
 
     def _receive(self, incoming: Incoming) -> None:
         assert self._peer is not None
@@ -168,7 +168,3 @@ class AmqpTransport:
 
 def _failed(code: Code, message: str) -> CommandError:
     return failure(code, message, None, outcome=Outcome.NOT_EXECUTED, retryable=code is Code.UNAVAILABLE)
-
-
-async def _nothing(_: Any) -> None:
-    """What the library would call with a reply; none gets there."""

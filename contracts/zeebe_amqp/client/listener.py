@@ -26,7 +26,7 @@ from zeebe_amqp.amqp.connection import (
 )
 from zeebe_amqp.amqp.hot import HotChannel, Incoming
 from zeebe_amqp.amqp.properties import NO_HEADERS
-from zeebe_amqp.amqp.tap import TappedConnection
+from zeebe_amqp.amqp.tap import TappedConnection, unheard
 from zeebe_amqp.client.answers import failure
 from zeebe_amqp.errors import Code, CommandError, Outcome
 
@@ -142,12 +142,8 @@ async def _consumed(
     raw = cast("RawChannel", await channel.get_underlay_channel())
     channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
     raw.on_consumer_cancel_callbacks.add(lambda _: arrived.put_nowait(None))
-    await queue.consume(_nothing)
+    await queue.consume(unheard)
     return arrived, hot
-
-
-async def _nothing(_: Any) -> None:
-    """What the library would call with a message; none gets there."""
 
 
 @contextmanager
