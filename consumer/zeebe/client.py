@@ -19,13 +19,13 @@ from consumer.core.call import Call, CallObserver, CallSpan, Unwatched, unobserv
 from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.large import LARGE, offload
 from consumer.zeebe import versions
-from consumer.zeebe.channel import open_channel
+from consumer.zeebe.connection import Connection
 from consumer.zeebe.credentials import credentials_for
 from consumer.zeebe.failures import Failure, FailureKind, error, partition
 from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.retries import Retries
-from consumer.zeebe.rpcs import METHODS, Rpc, bind
+from consumer.zeebe.rpcs import METHODS, Rpc
 from consumer.zeebe.topology_cache import TopologyCache
 from zeebe_amqp.cancellation import being_cancelled
 from zeebe_amqp.commands import Topology
@@ -80,8 +80,7 @@ class ZeebeEngine:
         self._target = zeebe.address.rsplit("/", 1)[-1]
         self._observer = observer or unobserved
         self._clock, self._sleep, self._random = clock, sleep, random
-        self._channel = open_channel(zeebe)
-        self._callables = bind(self._channel)
+        self._connection = Connection(zeebe)
         self._credentials = credentials_for(zeebe.credentials, clock)
         self._topology_cache = TopologyCache(self.probe, clock)
         self._closed = False
@@ -159,7 +158,7 @@ class ZeebeEngine:
     async def close(self) -> None:
         """Close the connection; calls that are still out end with CANCELLED and an unknown outcome."""
         self._closed = True
-        await self._channel.close(None)
+        await self._connection.close()
         await self._topology_cache.close()
         await self._credentials.close()
 
@@ -185,7 +184,7 @@ class ZeebeEngine:
         return Retries(call.idempotent, call.deadline, self._random, len(outgoing.payload))
 
     def _knows_version(self) -> bool:
-        if self._channel.get_state() is not grpc.ChannelConnectivity.READY:
+        if not self._connection.is_ready:
             # The connection ended without a call that failed: whoever answers next may be another gateway.
             self._topology_cache.forget()
         return self._topology_cache.version is not None
@@ -222,9 +221,7 @@ class ZeebeEngine:
         if left < MIN_ATTEMPT:
             raise Failure(Code.DEADLINE_EXCEEDED, _NOT_SENT, FailureKind.FINAL, Source.CONSUMER)
         outgoing.call.sent = True
-        started = self._callables[outgoing.rpc.name](
-            outgoing.payload, timeout=left, metadata=_metadata(outgoing.span, authorization)
-        )
+        started = self._connection.call(outgoing.rpc, outgoing.payload, left, _metadata(outgoing.span, authorization))
         try:
             if outgoing.rpc.streaming:
                 return await self._collect(started, outgoing, ends)

@@ -50,7 +50,7 @@ async def test_few_coroutines_are_between_a_delivery_and_its_call(
         seen.append(coroutines(sys._getframe()))
         return answered()
 
-    monkeypatch.setitem(service.zeebe._callables, "PublishMessage", call)
+    monkeypatch.setattr(service.zeebe._connection, "call", call)
     monkeypatch.setattr(Broker, "is_ready", True)
     body = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
     delivery = FakeDelivery(Message(body, "zeebe.commands", message_id=identity))
