@@ -10,9 +10,8 @@ from typing import Final, NoReturn
 from aio_pika.abc import AbstractConnection
 
 from consumer.core.clock import Clock
+from consumer.rabbitmq.depth import count_waiting
 from zeebe_amqp import wire
-from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, describe, translated_errors
-from zeebe_amqp.cancellation import raise_if_cancelled
 
 __all__ = ["DeadLetterCount", "many", "told"]
 
@@ -76,17 +75,11 @@ class DeadLetterCount:
         """Count once; false when that was not possible."""
         if self._connection is None:
             return False
-        try:
-            with translated_errors():
-                # A refused declaration closes its channel, so this one is for nothing else.
-                async with asyncio.timeout(RPC_TIMEOUT), self._connection.channel() as channel:
-                    found = await channel.declare_queue(wire.DEAD_LETTER, passive=True)
-        except CONNECTION_ERRORS as error:
-            raise_if_cancelled()
-            log.debug("dead letters cannot be counted: %s", describe(error))
+        waiting = await count_waiting(self._connection, wire.DEAD_LETTER)
+        if waiting is None:
             self.waiting = nan
             return False
-        self._note(found.declaration_result.message_count or 0)
+        self._note(waiting)
         return True
 
     def _note(self, waiting: int) -> None:
