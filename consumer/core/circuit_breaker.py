@@ -34,9 +34,17 @@ class CircuitBreaker:
         """An attempt found no gateway."""
         self._unreached += 1
         if self._unreached == self._threshold:
-            self.is_open = True
-            self._closed.clear()
-            self._opened.set()
+            self._open()
+
+    def trip(self) -> None:
+        """Open it at once: it is known that no gateway answers."""
+        self._unreached = max(self._unreached, self._threshold)
+        self._open()
+
+    def _open(self) -> None:
+        self.is_open = True
+        self._closed.clear()
+        self._opened.set()
 
     def record_success(self) -> None:
         """A gateway answered an attempt."""

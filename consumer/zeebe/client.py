@@ -19,9 +19,9 @@ from consumer.core.call import Call, CallObserver, CallSpan, Unwatched, unobserv
 from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.large import LARGE, offload
 from consumer.zeebe import versions
-from consumer.zeebe.connection import Connection
+from consumer.zeebe.connection import Connection, Connections
 from consumer.zeebe.credentials import credentials_for
-from consumer.zeebe.failures import Failure, FailureKind, error, partition
+from consumer.zeebe.failures import Failure, FailureKind, GatewayError, error, partition
 from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.retries import Retries
@@ -80,7 +80,7 @@ class ZeebeEngine:
         self._target = zeebe.address.rsplit("/", 1)[-1]
         self._observer = observer or unobserved
         self._clock, self._sleep, self._random = clock, sleep, random
-        self._connection = Connection(zeebe)
+        self._connections = Connections(zeebe)
         self._credentials = credentials_for(zeebe.credentials, clock)
         self._topology_cache = TopologyCache(self.probe, clock)
         self._closed = False
@@ -136,6 +136,35 @@ class ZeebeEngine:
             span.finish("OK")
             return answer
 
+    async def look(self) -> None:
+        """Ask whether the gateway is there; over a new connection when the one in use says nothing any more.
+
+        Raises:
+            GatewayError: it is not, or its answer is a refusal. The circuit opens when a new connection is as silent.
+        """
+        if await self._is_heard():
+            return
+        log.warning("gateway %s: nothing comes over the connection any more; opening a new one", self._target)
+        self._connections.renew()
+        self._topology_cache.forget()
+        try:
+            await self.probe()
+        except GatewayError as error:
+            if error.kind.away or error.kind is FailureKind.LATE:
+                self.circuit.trip()
+            raise
+
+    async def _is_heard(self) -> bool:
+        """Whether anything comes over the connection in use: the answer to a probe, or to what others asked."""
+        connection, asked = self._connections.current, time.monotonic()
+        try:
+            await self.probe()
+        except GatewayError as error:
+            if error.kind is not FailureKind.LATE:
+                raise
+            return connection.heard_since(asked)
+        return True
+
     async def probe(self) -> pb.TopologyResponse:
         """Ask the gateway for its topology, once and with a short deadline.
 
@@ -151,6 +180,8 @@ class ZeebeEngine:
         try:
             topology = cast("pb.TopologyResponse", await self._attempt(outgoing))
         except Failure as failure:
+            if failure.kind is FailureKind.LATE:
+                failure.text = _SILENT
             raise error(failure, idempotent=True) from failure
         self._topology_cache.note(topology)
         return topology
@@ -158,7 +189,7 @@ class ZeebeEngine:
     async def close(self) -> None:
         """Close the connection; calls that are still out end with CANCELLED and an unknown outcome."""
         self._closed = True
-        await self._connection.close()
+        await self._connections.close()
         await self._topology_cache.close()
         await self._credentials.close()
 
@@ -184,7 +215,7 @@ class ZeebeEngine:
         return Retries(call.idempotent, call.deadline, self._random, len(outgoing.payload))
 
     def _knows_version(self) -> bool:
-        if not self._connection.is_ready:
+        if not self._connections.current.is_ready:
             # The connection ended without a call that failed: whoever answers next may be another gateway.
             self._topology_cache.forget()
         return self._topology_cache.version is not None
@@ -215,22 +246,34 @@ class ZeebeEngine:
         if outgoing.call.deadline is not None:
             ends = min(ends, outgoing.call.deadline)
         authorization = await self._credentials.authorization(ends - self._clock())
-        left = ends - self._clock()
-        if self._closed:
-            raise Failure(Code.UNAVAILABLE, _CLOSED, FailureKind.CLOSING, Source.CONSUMER)
-        if left < MIN_ATTEMPT:
-            raise Failure(Code.DEADLINE_EXCEEDED, _NOT_SENT, FailureKind.FINAL, Source.CONSUMER)
+        connection = await self._connected(ends)
         outgoing.call.sent = True
-        started = self._connection.call(outgoing.rpc, outgoing.payload, left, _metadata(outgoing.span, authorization))
+        started = connection.call(
+            outgoing.rpc, outgoing.payload, ends - self._clock(), _metadata(outgoing.span, authorization)
+        )
+        heard = False
         try:
-            if outgoing.rpc.streaming:
-                return await self._collect(started, outgoing, ends)
-            answer: Message = await started
-            return answer
+            answer = await (self._collect(started, outgoing, ends) if outgoing.rpc.streaming else started)
+            heard = True
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
             failure = self._failure(error, outgoing, ends)
+            heard = failure.kind not in _UNHEARD
             await self._refresh(failure, authorization)
             raise failure from error
+        finally:
+            connection.ended(heard)
+        return cast("Answer", answer)
+
+    async def _connected(self, ends: float) -> Connection:
+        """The connection to send over: what ends while it waits for one has certainly not been executed."""
+        connections = self._connections
+        if not (self._closed or connections.current.is_ready or await connections.connect(ends - self._clock())):
+            raise Failure(Code.UNAVAILABLE, _NOT_CONNECTED, FailureKind.UNREACHABLE)
+        if self._closed:
+            raise Failure(Code.UNAVAILABLE, _CLOSED, FailureKind.CLOSING, Source.CONSUMER)
+        if ends - self._clock() < MIN_ATTEMPT:
+            raise Failure(Code.DEADLINE_EXCEEDED, _NOT_SENT, FailureKind.FINAL, Source.CONSUMER)
+        return connections.current
 
     async def _refresh(self, failure: Failure, refused: str | None) -> None:
         """Replace credentials that were refused, by the gateway or by what looks at them on the way."""
@@ -301,6 +344,10 @@ class ZeebeEngine:
         return retries.error(failure)
 
 
+_UNHEARD = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.UNREACHABLE})
+"""Failures that need nobody on the other side."""
+_NOT_CONNECTED = "no connection to the gateway within the time of the call; nothing was sent"
+_SILENT = f"the gateway did not answer within {PROBE_TIMEOUT:g} s"
 _CLOSED = "the connection to the gateway is closed because the consumer stops; nothing was sent"
 _NOT_SENT = "the caller's deadline passed before the command could be sent"
 _CUT = "the consumer closed its connection to the gateway while the call was out; the command may have been executed"

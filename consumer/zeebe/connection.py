@@ -1,8 +1,10 @@
-"""The connection to the gateway: its channel, and a callable for each RPC on it."""
+"""The connection to the gateway: its channel, a callable for each RPC on it, and whether anything comes over it."""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import time
+from typing import Any, Final
 
 import grpc
 
@@ -10,7 +12,12 @@ from consumer.config import Zeebe
 from consumer.zeebe.channel import open_channel
 from consumer.zeebe.rpcs import Rpc, bind
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "Connections"]
+
+LOOK: Final = 0.01
+"""Seconds between two looks at a channel that connects. Waiting for its next state could not be cancelled."""
+
+_UNDECIDED: Final = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING)
 
 
 class Connection:
@@ -26,11 +33,35 @@ class Connection:
     def __init__(self, zeebe: Zeebe) -> None:
         self._channel = open_channel(zeebe)
         self._callables = bind(self._channel)
+        self._out = 0
+        self._heard = 0.0
+        self._retired = False
+        self._closing: asyncio.Task[None] | None = None
+
+    def heard_since(self, moment: float) -> bool:
+        """Whether anything came since `moment`, on the clock `time.monotonic`."""
+        return self._heard > moment
 
     @property
     def is_ready(self) -> bool:
         """Whether a request can be sent now, without connecting first."""
         return self._channel.get_state() is grpc.ChannelConnectivity.READY
+
+    async def connect(self, within: float) -> bool:
+        """Connect, unless it is done already.
+
+        Args:
+            within: seconds.
+
+        Returns:
+            False when it was not decided by then. True also when it failed: a call fails at once then, and says why.
+        """
+        end = time.monotonic() + within
+        while self._channel.get_state(try_to_connect=True) in _UNDECIDED:
+            if (left := end - time.monotonic()) <= 0:
+                return False
+            await asyncio.sleep(min(LOOK, left))
+        return True
 
     def call(self, rpc: Rpc, payload: bytes, timeout: float, metadata: tuple[tuple[str, str], ...]) -> Any:
         """Send a serialized request; the call to wait for, or to iterate over.
@@ -41,8 +72,65 @@ class Connection:
             timeout: seconds until the call ends by itself.
             metadata: to send along.
         """
+        self._out += 1
         return self._callables[rpc.name](payload, timeout=timeout, metadata=metadata)
+
+    def ended(self, heard: bool) -> None:
+        """Note that a call has ended, and whether anything came from the other side."""
+        self._out -= 1
+        if heard:
+            self._heard = time.monotonic()
+        self._close_when_idle()
+
+    def retire(self) -> None:
+        """Close as soon as the calls that are out have ended; there must be no further ones."""
+        self._retired = True
+        self._close_when_idle()
+
+    def _close_when_idle(self) -> None:
+        if self._retired and not self._out and self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._channel.close(None))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has retired, and nothing was out on it any more."""
+        return self._closing is not None and self._closing.done()
 
     async def close(self) -> None:
         """Close it; calls that are still out are cancelled."""
         await self._channel.close(None)
+
+
+class Connections:
+    """The connection in use, and those before it on which something is still out.
+
+    Args:
+        zeebe: as for `Connection`.
+    """
+
+    def __init__(self, zeebe: Zeebe) -> None:
+        self._zeebe = zeebe
+        self._retired: list[Connection] = []
+        self.current = Connection(zeebe)
+        """What to send over."""
+
+    async def connect(self, within: float) -> bool:
+        """See `Connection.connect`: whichever is in use at the end."""
+        end = time.monotonic() + within
+        while not (current := self.current).is_ready:
+            if not await current.connect(end - time.monotonic()):
+                return False
+            if current is self.current:
+                break
+        return True
+
+    def renew(self) -> None:
+        """Send everything over a new one from now on; what is out on the old one may still be answered there."""
+        self.current.retire()
+        self._retired = [each for each in (*self._retired, self.current) if not each.is_closed]
+        self.current = Connection(self._zeebe)
+
+    async def close(self) -> None:
+        """Close all of them; see `Connection.close`."""
+        for each in (self.current, *self._retired):
+            await each.close()

@@ -17,6 +17,7 @@ from consumer.app import Service
 from consumer.config import Settings
 from consumer.core.message import Message
 from consumer.rabbitmq import Broker
+from consumer.zeebe.connection import Connection
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.unit.consumer.deliveries import FakeDelivery
 
@@ -50,7 +51,8 @@ async def test_few_coroutines_are_between_a_delivery_and_its_call(
         seen.append(coroutines(sys._getframe()))
         return answered()
 
-    monkeypatch.setattr(service.zeebe._connection, "call", call)
+    monkeypatch.setattr(Connection, "is_ready", True)
+    monkeypatch.setattr(service.zeebe._connections.current, "call", call)
     monkeypatch.setattr(Broker, "is_ready", True)
     body = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
     delivery = FakeDelivery(Message(body, "zeebe.commands", message_id=identity))

@@ -187,7 +187,7 @@ async def test_the_version_is_asked_again_after_a_connection_that_ended_without_
     fake.version = "8.9.0"
     await send(gateway, TAGGED)
     await fake.stop()
-    while gateway._connection.is_ready:  # noqa: ASYNC110  # nothing tells
+    while gateway._connections.current.is_ready:  # noqa: ASYNC110  # nothing tells
         await asyncio.sleep(0.01)
     fake.version = "8.6.0"
     await fake.start()

@@ -1,0 +1,134 @@
+"""Connections to the gateway that say nothing more, and gateways that take connections and then say nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from consumer.config import Zeebe
+from consumer.zeebe import GatewayError, ZeebeEngine, client
+from tests.fakes.gateway import FakeGateway, answer
+from tests.faults.proxy import Proxy
+from tests.unit.consumer.zeebe.calling import send
+from tests.unit.consumer.zeebe.samples import CREATE, refusal, until
+from zeebe_amqp.errors import Code, Outcome
+
+
+@pytest.fixture(autouse=True)
+def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PROBE_TIMEOUT", 0.5)
+
+
+@pytest.fixture
+async def proxy(fake: FakeGateway) -> AsyncIterator[Proxy]:
+    async with Proxy(fake.port) as between:
+        yield between
+
+
+@pytest.fixture
+async def engine(proxy: Proxy) -> AsyncIterator[ZeebeEngine]:
+    connected = ZeebeEngine(Zeebe(proxy.address, plaintext=True))
+    yield connected
+    await connected.close()
+
+
+async def test_traffic_leaves_a_connection_that_says_nothing_more(engine: ZeebeEngine, proxy: Proxy) -> None:
+    await send(engine, CREATE)
+    proxy.freeze()
+
+    await engine.look()
+    response = await send(engine, CREATE)
+
+    assert (response.bpmnProcessId, proxy.made, engine.circuit.is_open) == ("order", 2, False)
+
+
+async def test_what_is_out_on_the_old_connection_is_still_answered_there(
+    engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
+) -> None:
+    release = asyncio.Event()
+
+    async def later(_: object) -> object:
+        await release.wait()
+        return answer()
+
+    fake.always("CreateProcessInstance", later)  # type: ignore[arg-type]
+    out = asyncio.create_task(send(engine, CREATE))
+    await until(lambda: fake.requests)
+    fake.script("Topology", answer(latency=30))  # the probe that finds nothing, although the connection is well
+
+    await engine.look()
+    release.set()
+
+    assert (await out).bpmnProcessId == "order"
+    assert proxy.made == 2
+
+
+async def test_a_slow_probe_changes_nothing_while_others_are_answered(
+    engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
+) -> None:
+    fake.always("Topology", answer(latency=30))
+    looking = asyncio.create_task(engine.look())
+    await until(lambda: fake.count("Topology"))
+
+    await send(engine, CREATE)
+    await looking
+
+    assert (proxy.made, engine.circuit.is_open) == (1, False)
+
+
+async def test_a_gateway_that_is_as_silent_on_a_new_connection_opens_the_circuit_until_it_answers(
+    engine: ZeebeEngine, fake: FakeGateway
+) -> None:
+    fake.always("Topology", answer(latency=30))
+
+    with pytest.raises(GatewayError, match=r"\ADEADLINE_EXCEEDED: the gateway did not answer within 5 s\Z"):
+        await engine.look()
+    assert engine.circuit.is_open
+
+    fake.always("Topology", answer())
+    await engine.look()
+    assert not engine.circuit.is_open
+
+
+async def test_a_frozen_gateway_gets_nothing_and_opens_the_circuit(fake: FakeGateway) -> None:
+    """Its machine still takes connections, and nobody speaks on them."""
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        engine = ZeebeEngine(Zeebe(f"127.0.0.1:{frozen.getsockname()[1]}", plaintext=True))
+        error = await refusal(engine, CREATE, deadline=time.time() + 0.3)
+        with pytest.raises(GatewayError, match="nothing was sent"):
+            await engine.look()
+        await engine.close()
+
+    assert (error.code, error.outcome, error.retryable) == (Code.UNAVAILABLE, Outcome.NOT_EXECUTED, True)
+    assert engine.unreached == 2
+
+
+async def test_a_connection_that_falls_silent_before_a_gateway_that_freezes_opens_the_circuit_at_once(
+    engine: ZeebeEngine, proxy: Proxy
+) -> None:
+    await send(engine, CREATE)
+    proxy.freeze()
+    proxy.delay = 30
+
+    with pytest.raises(GatewayError, match="nothing was sent"):
+        await engine.look()
+
+    assert engine.circuit.is_open
+
+
+async def test_closing_ends_what_is_out_on_retired_connections(
+    engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
+) -> None:
+    fake.always("CreateProcessInstance", answer(latency=30))
+    out = asyncio.create_task(refusal(engine, CREATE))
+    await until(lambda: fake.requests)
+    proxy.freeze()
+    await engine.look()
+
+    await engine.close()
+
+    assert ((await out).code, (await out).outcome) == (Code.CANCELLED, Outcome.UNKNOWN)
