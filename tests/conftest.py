@@ -8,6 +8,7 @@ and says how to get it.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +31,16 @@ if os.environ.get("CI"):
 
 SECONDS = 3.0
 """How long a server that the environment names may take to accept a connection."""
+
+
+def restore_signals() -> None:
+    """Take SIGINT and SIGHUP again, which a shell's background job or nohup ignores: the programs that tests start and
+    then interrupt would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+restore_signals()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
