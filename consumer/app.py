@@ -69,7 +69,7 @@ class Service:
             spill_to=settings.state_dir,
             connected=self.dead_letters.follow,
         )
-        self.monitor = Monitor(settings.zeebe.address, self.zeebe.probe, self.zeebe.circuit, self.ledger, self.broker)
+        self.monitor = Monitor(settings.zeebe.address, self.zeebe.look, self.zeebe.circuit, self.ledger, self.broker)
         # A limit per queue: long polls that the engine refuses must not slow down short commands, nor be slowed down.
         self._limits = {queue: AimdLimit(self._places(queue)) for queue in settings.amqp.queues}
         self._refused = RefusedReplies(max(1, settings.amqp.prefetch // 8), settings.reply_retry)

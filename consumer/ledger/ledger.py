@@ -84,6 +84,11 @@ class Ledger:
         self._keeper: asyncio.Task[None] | None = None
 
     @property
+    def name(self) -> str:
+        """What people know it by, without passwords."""
+        return self._store.name
+
+    @property
     def size(self) -> int:
         """Finished entries that are kept, as last counted; what has expired is forgotten after a while."""
         return self._store.size
@@ -305,7 +310,6 @@ class Ledger:
             self._fail(error)
             return
         if self.problem is not None:
-            log.warning("the ledger %s can be %s again", self._store.name, self._store.access)
             self.problem = None
             self._well.set()
             self._ill.clear()

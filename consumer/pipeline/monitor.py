@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
 
 from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.clock import Clock
@@ -20,6 +21,8 @@ PROBE_INTERVAL = 5.0
 """Seconds between two looks at the gateway, for readiness."""
 AWAY_INTERVAL = 1.0
 """The same while no gateway answers, on average: consuming waits for it."""
+LOG_INTERVAL = 60.0
+"""Seconds between two log lines of one outage."""
 
 
 class Pausable(Protocol):
@@ -31,13 +34,30 @@ class Pausable(Protocol):
     async def resume(self, reason: str) -> None:
         """Go on, unless there is another reason not to."""
 
+    async def backlog(self) -> Mapping[str, int]:
+        """Requests that wait, by queue; without the queues that could not be counted."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Something that every request needs."""
+
+    name: str
+    place: str
+    gone: Callable[[], Awaitable[None]]
+    """Waits until it is away."""
+    back: Callable[[], Awaitable[None]]
+    """Waits until it is there again."""
+    problem: Callable[[], str | None]
+    """Why it is away; None when it is not."""
+
 
 class Monitor:
     """Asks the gateway whether it is there, and pauses consuming while it or the ledger is not.
 
     Args:
         address: the gateway's, for the log.
-        probe: asks it; CommandError when it does not answer.
+        look: asks it; CommandError when it does not answer, or refuses.
         circuit: open while no gateway is reached.
         ledger: remembers what ran.
         consumer: is paused.
@@ -47,34 +67,43 @@ class Monitor:
     def __init__(
         self,
         address: str,
-        probe: Callable[[], Awaitable[object]],
+        look: Callable[[], Awaitable[object]],
         circuit: CircuitBreaker,
         ledger: Ledger,
         consumer: Pausable,
         clock: Clock | None = None,
     ) -> None:
-        self._address = address
-        self._probe = probe
+        self._look = look
         self._circuit = circuit
         self._ledger = ledger
         self._consumer = consumer
         self._clock = clock or Clock()
+        self._gateway = _Part("gateway", address, circuit.opened, circuit.closed, self._away)
+        self._store = _Part("ledger", ledger.name, ledger.failed, ledger.ready, lambda: ledger.problem)
         self._gateway_problem: str | None = "not asked yet"
-        self._tasks: list[asyncio.Task[None]] = []
+        self._unreached = ""
+        """What the last look that found no gateway said."""
+        self._tasks: list[asyncio.Task[NoReturn]] = []
 
     def problems(self) -> dict[str, str]:
         """What is away, and why; empty when nothing is."""
         problems = {}
-        if self._gateway_problem is not None:
-            paused = "; nothing is consumed until it answers" if self._circuit.is_open else ""
-            problems["gateway"] = self._gateway_problem + paused
+        if (away := self._away()) is not None:
+            problems["gateway"] = f"{away}; nothing is consumed until it answers"
+        elif self._gateway_problem is not None:
+            problems["gateway"] = self._gateway_problem
         if self._ledger.problem is not None:
             problems["ledger"] = self._ledger.problem
         return problems
 
+    def _away(self) -> str | None:
+        if not self._circuit.is_open:
+            return None
+        return self._unreached or f"not reached {self._circuit.unreached} times in a row"
+
     def start(self) -> None:
         """Begin to watch."""
-        watches = (self._watch_gateway(), self._pause_without_gateway(), self._pause_without_ledger())
+        watches = (self._watch_gateway(), self._pause_without(self._gateway), self._pause_without(self._store))
         self._tasks = [asyncio.get_running_loop().create_task(watch) for watch in watches]
 
     def stop(self) -> None:
@@ -82,34 +111,65 @@ class Monitor:
         for task in self._tasks:
             task.cancel()
 
-    async def _watch_gateway(self) -> None:
+    async def _watch_gateway(self) -> NoReturn:
         while True:
             try:
-                await self._probe()
-                self._gateway_problem = None
+                await self._look()
+                self._gateway_problem, self._unreached = None, ""
             except CommandError as error:
-                if self._gateway_problem != error.message:
-                    log.warning("gateway %s: %s", self._address, error.message)
-                self._gateway_problem = error.message
-            if self._circuit.is_open:
+                self._note(error.message)
+            if self._circuit.unreached:
                 # Jitter: consumers that lost the gateway together must not ask it together.
                 await self._clock.sleep(AWAY_INTERVAL * (0.5 + self._clock.random()))
             else:
                 await self._circuit.opened(within=PROBE_INTERVAL)
 
-    async def _pause_without_gateway(self) -> None:
-        circuit = self._circuit
-        while True:
-            await circuit.opened()
-            log.warning("gateway %s: not reached %d times in a row; consuming pauses", self._address, circuit.unreached)
-            await self._consumer.pause("gateway")
-            await circuit.closed()
-            log.info("gateway %s: reached again", self._address)
-            await self._consumer.resume("gateway")
+    def _note(self, problem: str) -> None:
+        """Whoever answers is there, if only to refuse; while nobody does, the circuit decides what that means."""
+        if self._circuit.unreached:
+            self._unreached = problem
+            if self._gateway_problem is not None:
+                self._gateway_problem = problem
+            return
+        if self._gateway_problem != problem:
+            log.warning("gateway %s: %s", self._gateway.place, problem)
+        self._gateway_problem = problem
 
-    async def _pause_without_ledger(self) -> None:
+    async def _pause_without(self, part: _Part) -> NoReturn:
         while True:
-            await self._ledger.failed()
-            await self._consumer.pause("ledger")
-            await self._ledger.ready()
-            await self._consumer.resume("ledger")
+            await part.gone()
+            began = self._clock.monotonic()
+            self._tell(part, f"{part.problem() or 'away'}; consuming pauses", 0.0)
+            await self._consumer.pause(part.name)
+            telling = asyncio.get_running_loop().create_task(self._keep_telling(part, began))
+            try:
+                await part.back()
+            finally:
+                telling.cancel()
+            lasted = self._clock.monotonic() - began
+            self._tell(part, f"answers again after {_spelled(lasted)}; consuming goes on", lasted)
+            await self._consumer.resume(part.name)
+
+    async def _keep_telling(self, part: _Part, began: float) -> NoReturn:
+        """One line now and then: nobody should have to look for the beginning of an outage to know of it."""
+        while True:
+            await self._clock.sleep(LOG_INTERVAL)
+            if (problem := part.problem()) is None:
+                continue
+            backlog = await self._consumer.backlog()
+            waiting = ", ".join(f"{number} in {queue!r}" for queue, number in backlog.items()) or "not known"
+            lasted = self._clock.monotonic() - began
+            self._tell(
+                part,
+                f"away for {_spelled(lasted)} ({problem}); nothing is consumed; requests that wait: {waiting}",
+                lasted,
+            )
+
+    def _tell(self, part: _Part, words: str, lasted: float) -> None:
+        fields = {"event": "outage", "part": part.name, "seconds": round(lasted, 1)}
+        log.warning("%s %s: %s", part.name, part.place, words, extra=fields)
+
+
+def _spelled(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

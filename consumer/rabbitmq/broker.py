@@ -157,6 +157,11 @@ class Broker:
         self._pauses.discard(reason)
         await self._change()
 
+    async def backlog(self) -> Mapping[str, int]:
+        """Requests that wait, by queue; without the queues that could not be counted."""
+        counts = await asyncio.gather(*(each.backlog() for each in self._consumers.values()))
+        return {queue: number for each in counts for queue, number in each.items()}
+
     async def _change(self) -> None:
         await asyncio.gather(*(each.pause(bool(self._pauses)) for each in self._consumers.values()))
 

@@ -14,6 +14,7 @@ from consumer.config import Amqp
 from consumer.core.delivery import Delivery
 from consumer.core.message import Message
 from consumer.rabbitmq.connection import initialize, reconnecting
+from consumer.rabbitmq.depth import count_waiting
 from consumer.rabbitmq.held import HeldBytes, Spilled
 from consumer.rabbitmq.prefetch import Prefetch
 from consumer.rabbitmq.topology import declare_requests
@@ -116,6 +117,7 @@ class Consumer:
         self._connection = reconnecting(amqp, name, self._opened)
         self._prefetch = {queue: Prefetch(amqp.held(queue), amqp.max_held_bytes) for queue in queues}
         self._resizing: dict[str, asyncio.Task[None]] = {}
+        self._newest: TappedConnection | None = None
         self._channels: dict[str, RawChannel] = {}
         self._tags: dict[str, str] = {}
         """By queue, the consumer that is there now."""
@@ -138,6 +140,7 @@ class Consumer:
     async def _opened(self, connection: TappedConnection, on_lost: OnLost) -> None:
         await declare_requests(connection, self._amqp, self._queues)
         channels = {queue: await self._channel(connection, queue, on_lost) for queue in self._queues}
+        self._newest = connection
         self._connected(connection)
         async with self._changing:
             self._channels, self._tags = channels, {}
@@ -190,6 +193,13 @@ class Consumer:
         self._paused = paused
         async with self._changing:
             await self._change(self._follow)
+
+    async def backlog(self) -> dict[str, int]:
+        """Requests that wait in its queues, without those that could not be counted."""
+        if (connection := self._newest) is None:
+            return {}
+        counts = {queue: await count_waiting(connection, queue) for queue in self._queues}
+        return {queue: count for queue, count in counts.items() if count is not None}
 
     async def _change(self, change: Callable[[], Awaitable[None]]) -> None:
         """Change the consumers; to be called with the lock held."""

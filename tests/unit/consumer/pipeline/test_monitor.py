@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from consumer.core.circuit_breaker import CircuitBreaker
+from consumer.pipeline import monitor as monitoring
 from consumer.pipeline.monitor import Monitor
 from tests.unit.consumer.deliveries import MemoryLedger, QuickClock
 from zeebe_amqp.errors import Code, CommandError
@@ -21,12 +23,16 @@ class Gateway:
         self.away = False
         self.asked = 0
 
-    async def probe(self) -> None:
+        self.refuses = False
+
+    async def look(self) -> None:
         self.asked += 1
         if self.away:
             self.circuit.record_failure()
             raise CommandError(Code.UNAVAILABLE, "nobody is there")
         self.circuit.record_success()
+        if self.refuses:
+            raise CommandError(Code.UNAUTHENTICATED, "wrong secret")
 
 
 class Ledger(MemoryLedger):
@@ -57,6 +63,14 @@ class Consuming:
     async def resume(self, reason: str) -> None:
         self.told.append(("resume", reason))
 
+    async def backlog(self) -> dict[str, int]:
+        return {"zeebe.commands": 7}
+
+
+@pytest.fixture(autouse=True)
+def busy_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitoring, "PROBE_INTERVAL", 0.01)
+
 
 @pytest.fixture
 def gateway() -> Gateway:
@@ -75,7 +89,7 @@ def consuming() -> Consuming:
 
 @pytest.fixture
 async def monitor(gateway: Gateway, ledger: Ledger, consuming: Consuming) -> AsyncIterator[Monitor]:
-    watching = Monitor("zeebe:26500", gateway.probe, gateway.circuit, ledger, consuming, QuickClock())
+    watching = Monitor("zeebe:26500", gateway.look, gateway.circuit, ledger, consuming, QuickClock())
     yield watching
     watching.stop()
 
@@ -92,23 +106,59 @@ async def test_before_the_first_answer_the_gateway_is_a_problem(monitor: Monitor
     await until(lambda: not monitor.problems())
 
 
-async def test_a_gateway_that_is_away_pauses_consuming_until_it_answers(
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records]
+
+
+async def test_an_outage_is_told_at_its_beginning_every_minute_and_at_its_end(
     monitor: Monitor, gateway: Gateway, consuming: Consuming, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gateway.away = True
-    gateway.circuit.record_failure()  # a command found nobody, and the first probe finds nobody either
     monitor.start()
+    await until(lambda: not monitor.problems())
+    gateway.away = True
     await until(lambda: consuming.told)
     assert consuming.told == [("pause", "gateway")]
     assert monitor.problems() == {"gateway": "nobody is there; nothing is consumed until it answers"}
-    before = gateway.asked
-    await until(lambda: gateway.asked > before + 3)
+
+    await until(lambda: len(told(caplog)) > 2)
     gateway.away = False
     await until(lambda: len(consuming.told) > 1)
+
     assert (consuming.told[1:], monitor.problems()) == ([("resume", "gateway")], {})
-    assert [record.message for record in caplog.records if "nobody" in record.message] == [
-        "gateway zeebe:26500: nobody is there"
-    ]
+    first, *between, last = told(caplog)
+    assert first == "gateway zeebe:26500: nobody is there; consuming pauses"
+    for line in between:
+        assert re.fullmatch(
+            r"gateway zeebe:26500: away for (\d+ min )?\d+ s \(nobody is there\); nothing is consumed; "
+            "requests that wait: 7 in 'zeebe.commands'",
+            line,
+        ), line
+    assert re.fullmatch(r"gateway zeebe:26500: answers again after (\d+ min )?\d+ s; consuming goes on", last)
+    assert {vars(record)["event"] for record in caplog.records} == {"outage"}
+
+
+async def test_one_lost_look_is_no_outage(monitor: Monitor, gateway: Gateway, consuming: Consuming) -> None:
+    """Readiness, the circuit and consuming agree."""
+    monitor.start()
+    await until(lambda: not monitor.problems())
+    gateway.circuit.record_failure()
+    assert (monitor.problems(), gateway.circuit.is_open, consuming.told) == ({}, False, [])
+
+    gateway.circuit.trip()
+    assert monitor.problems() == {"gateway": "not reached 2 times in a row; nothing is consumed until it answers"}
+
+
+async def test_who_refuses_is_there_and_the_log_says_once_why_it_is_of_no_use(
+    monitor: Monitor, gateway: Gateway, consuming: Consuming, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.refuses = True
+    monitor.start()
+    await until(lambda: gateway.asked)
+    gateway.circuit.record_failure()
+    await until(lambda: gateway.asked > 3)
+
+    assert (monitor.problems(), consuming.told) == ({"gateway": "wrong secret"}, [])
+    assert told(caplog) == ["gateway zeebe:26500: wrong secret"]
 
 
 async def test_a_ledger_that_cannot_be_written_pauses_consuming_until_it_can(
