@@ -29,6 +29,7 @@ from consumer.pipeline.waits import bounded_waits
 from consumer.pipeline.worker import QueueWorker
 from consumer.rabbitmq import Broker, DeadLetterCount, queue_names, reply_policy
 from consumer.telemetry import Telemetry
+from consumer.telemetry.request_log import RequestLog
 from consumer.zeebe import ZeebeEngine
 from zeebe_amqp import __version__
 
@@ -65,7 +66,6 @@ class Service:
             max_depth=settings.max_depth,
             accept=self._accept,
             publishing=watch.publishing,
-            count=watch.count,
             spill_to=settings.state_dir,
             connected=self.dead_letters.follow,
         )
@@ -74,6 +74,7 @@ class Service:
         self._limits = {queue: AimdLimit(self._places(queue)) for queue in settings.amqp.queues}
         self._refused = RefusedReplies(max(1, settings.amqp.prefetch // 8), settings.reply_retry)
         self._redeliveries = RedeliveryMatcher()
+        self._request_log = RequestLog(watch.trace_id)
         handler = self._handler()
         self._workers = {queue: self._worker(handler, limit) for queue, limit in self._limits.items()}
         self.health = (
@@ -130,6 +131,7 @@ class Service:
             circuit=self.zeebe.circuit,
             refused=self._refused,
             acknowledged=self._redeliveries.acknowledged,
+            report=self._request_log,
             count=self._telemetry.count,
         )
 
@@ -188,6 +190,7 @@ class Service:
         await self.ledger.close()
         if self.health is not None:
             await self.health.stop()
+        self._request_log.close()
         self._telemetry.shutdown()
         return all(drained)
 

@@ -133,6 +133,7 @@ class Camunda7Engine:
             if seconds <= 0:
                 raise last or _past()
             call.sent = True
+            call.attempts += 1
             try:
                 answer = await self._exchange("POST", request.path, seconds, dict(span.metadata), request.body)
             except NotSent as failure:

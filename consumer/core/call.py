@@ -32,6 +32,8 @@ class Call:
     """Whether the request came in so large a message that working on it would hold up the event loop."""
     sent: bool = False
     """Whether anything may have reached the engine: the engine says so, and a defect after that leaves it open."""
+    attempts: int = 0
+    """How often it was sent; the engine counts."""
 
 
 class Engine(Protocol):

@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from consumer.core.clock import Clock
-
 __all__ = ["MAX_PER_QUEUE", "RefusedReplies"]
-
-log = logging.getLogger(__name__)
 
 MAX_PER_QUEUE = 8
 """Replies to one queue that wait at a time."""
-LOG_INTERVAL = 10.0
-"""Seconds between two log lines about the same queue, at least."""
 MAX_NOTED = 1000
 """Queues of which anything is remembered; the oldest go first."""
 
 
 class RefusedReplies:
-    """Who may wait for a reply queue that refuses, and what was dropped instead; shared by all workers.
+    """Who may wait for a reply queue that refuses; shared by all workers.
 
     Args:
         most: replies that wait at a time, over all queues: deliveries that wait are held, and the broker gives a worker
             only so many.
         retry: seconds for which a refused reply is tried again.
-        clock: what waits uses it.
     """
 
-    def __init__(self, most: int, retry: float, clock: Clock | None = None) -> None:
+    def __init__(self, most: int, retry: float) -> None:
         self.retry = retry
         self._most = most
-        self._clock = clock or Clock()
         self._waiting: Counter[str] = Counter()
         self._stuck: dict[str, str] = {}
         """By queue, why it confirms nothing."""
-        self._logged: dict[str, tuple[float, int]] = {}
-        """By queue, when it was last logged, and how many drops have not been since."""
 
     @contextmanager
     def waiting(self, queue: str) -> Iterator[bool]:
@@ -67,16 +56,3 @@ class RefusedReplies:
             self._stuck[queue] = stuck
             if len(self._stuck) > MAX_NOTED:
                 del self._stuck[next(iter(self._stuck))]
-
-    def dropped(self, queue: str, reason: str) -> None:
-        """Say that a reply was dropped: at once, and then what came together."""
-        now = self._clock.monotonic()
-        last, unsaid = self._logged.pop(queue, (now - LOG_INTERVAL, 0))
-        if now - last < LOG_INTERVAL:
-            self._logged[queue] = (last, unsaid + 1)
-            return
-        self._logged[queue] = (now, 0)
-        if len(self._logged) > MAX_NOTED:
-            del self._logged[next(iter(self._logged))]
-        more = f", and {unsaid} more since the last line" if unsaid else ""
-        log.warning("reply queue %.80r: %s; the reply is dropped%s", queue, reason, more)

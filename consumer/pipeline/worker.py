@@ -13,6 +13,7 @@ from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Message
 from consumer.core.requeue import Requeue
+from consumer.pipeline.ending import Ending, Report, ignore
 from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.settlement import MAX_WAIT, Settlement, pause, settle
 from zeebe_amqp.cancellation import being_cancelled
@@ -51,8 +52,8 @@ class Refused(PublishFailed):
 class ReplyPublisher(Protocol):
     """Where replies and dead letters leave; returns when the broker confirmed them."""
 
-    async def reply(self, delivery: Delivery, reply: Reply) -> None:
-        """Publish the reply. An unroutable one counts as published (nobody is there).
+    async def reply(self, delivery: Delivery, reply: Reply) -> bool:
+        """Publish the reply; false when its queue is not there, and so nobody who could get it.
 
         Raises:
             Refused: the caller's queue is the reason.
@@ -89,6 +90,7 @@ class QueueWorker:
         circuit: open while there is no gateway; what nobody waits for is not run before it closes.
         refused: who may wait for a reply queue that refuses.
         acknowledged: is told of each delivery whose ack was handed to an open channel.
+        report: is told how each request ended.
         count: counts dead letters and replies that were not confirmed.
         clock: what waits uses it.
     """
@@ -104,6 +106,7 @@ class QueueWorker:
         circuit: CircuitBreaker,
         refused: RefusedReplies,
         acknowledged: Callable[[Delivery], None] = lambda _: None,
+        report: Report = ignore,
         count: Count = lambda _, **__: None,
         clock: Clock | None = None,
     ) -> None:
@@ -115,6 +118,7 @@ class QueueWorker:
         self._circuit = circuit
         self._refused = refused
         self._acknowledged = acknowledged
+        self._report = report
         self._count = count
         self._clock = clock or Clock()
         self._tasks: dict[asyncio.Task[None], Delivery] = {}
@@ -268,8 +272,7 @@ class QueueWorker:
                     log.warning("reply not confirmed: %s", failure)
                     return False
         self._count("reply.failures", reason="refused")
-        self._refused.dropped(queue, str(reason))
-        self._acknowledge(delivery)
+        self._end(delivery, reply, Ending.DROPPED, str(reason))
         return True
 
     async def _finish(self, delivery: Delivery, settlement: Settlement, reply: Reply) -> bool:
@@ -281,17 +284,21 @@ class QueueWorker:
             await self._replies.ready()
         if not delivery.alive:
             return False
-        if settlement is Settlement.REPLY:
-            await self._replies.reply(delivery, reply)
-        elif settlement is Settlement.DEAD:
+        ending, reason = Ending.SETTLED, ""
+        if settlement is Settlement.DEAD:
             await self._replies.dead_letter(delivery.message, reply)
             self._count("dead_lettered", queue=delivery.message.queue)
-        self._acknowledge(delivery)
+            ending = Ending.DEAD_LETTERED
+        elif settlement is Settlement.REPLY and not await self._replies.reply(delivery, reply):
+            self._count("reply.failures", reason="unroutable")
+            ending, reason = Ending.DROPPED, "it does not exist"
+        self._end(delivery, reply, ending, reason)
         return True
 
-    def _acknowledge(self, delivery: Delivery) -> None:
+    def _end(self, delivery: Delivery, reply: Reply, ending: Ending, reason: str) -> None:
         if delivery.ack():
             self._acknowledged(delivery)
+        self._report(delivery, reply, ending, reason)
 
     async def stop(self, grace: float) -> bool:
         """Give back what has not started, let the rest finish.

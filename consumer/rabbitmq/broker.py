@@ -8,7 +8,6 @@ serves all its queues, and what floods one must not hold up the other.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -19,7 +18,7 @@ from aio_pika.abc import AbstractConnection
 from consumer.config import Amqp
 from consumer.core.delivery import Delivery, Reply
 from consumer.core.message import Message
-from consumer.pipeline.worker import Count, PublishFailed
+from consumer.pipeline.worker import PublishFailed
 from consumer.rabbitmq import properties
 from consumer.rabbitmq.consumer import Consumer, QueueDelivery
 from consumer.rabbitmq.held import HeldBytes
@@ -29,8 +28,6 @@ from zeebe_amqp.amqp.connection import logins
 from zeebe_amqp.amqp.hot import HotChannel, Incoming
 
 __all__ = ["Broker", "queue_names"]
-
-log = logging.getLogger(__name__)
 
 STOPPING = "stopping"
 """The pause that nothing ends."""
@@ -49,7 +46,6 @@ class Broker:
         max_depth: nesting of variables that is accepted, for decoding.
         accept: takes over each delivery; returns at once.
         publishing: opens the span of a publish.
-        count: counts replies that could not be delivered.
         spill_to: the folder of the files in which large requests wait.
         connected: is given each new connection that consumes, to look through.
     """
@@ -61,7 +57,6 @@ class Broker:
         max_depth: int,
         accept: Callable[[Delivery], None],
         publishing: Publishing = lambda _, __: nullcontext({}),
-        count: Count = lambda _, **__: None,
         spill_to: Path = Path(),
         connected: Callable[[AbstractConnection], None] = lambda _: None,
     ) -> None:
@@ -70,7 +65,6 @@ class Broker:
         self._logins = logins(amqp.urls)
         self._accept = accept
         self._publishing = publishing
-        self._count = count
         waiting = tuple(filter(amqp.waits, amqp.queues))
         working = tuple(queue for queue in amqp.queues if queue not in waiting)
         self._consumers = {
@@ -113,7 +107,7 @@ class Broker:
         """Wait until something can be published."""
         await self._publisher.ready()
 
-    async def reply(self, delivery: Delivery, reply: Reply) -> None:
+    async def reply(self, delivery: Delivery, reply: Reply) -> bool:
         """Publish a reply to the request's `reply_to`; see `consumer.pipeline.worker.ReplyPublisher`."""
         message = delivery.message
         assert message.reply_to is not None
@@ -129,8 +123,8 @@ class Broker:
                     patient=False,
                 )
         except Unroutable:
-            self._count("reply.failures", reason="unroutable")
-            log.warning("reply queue %.80r does not exist; the reply is dropped", delivery.message.reply_to)
+            return False
+        return True
 
     async def dead_letter(self, message: Message, reply: Reply) -> None:
         """Publish a request to the dead-letter exchange; see `consumer.pipeline.worker.ReplyPublisher`."""

@@ -248,6 +248,7 @@ class ZeebeEngine:
         authorization = await self._credentials.authorization(ends - self._clock())
         connection = await self._connected(ends)
         outgoing.call.sent = True
+        outgoing.call.attempts += 1
         started = connection.call(
             outgoing.rpc, outgoing.payload, ends - self._clock(), _metadata(outgoing.span, authorization)
         )

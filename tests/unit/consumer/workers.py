@@ -47,8 +47,9 @@ class FakePublisher:
         self.events.append(event)
         self.sent.append(reply)
 
-    async def reply(self, delivery: Delivery, reply: Reply) -> None:
+    async def reply(self, delivery: Delivery, reply: Reply) -> bool:
         await self._publish("reply", reply)
+        return True
 
     async def dead_letter(self, message: Message, reply: Reply) -> None:
         await self._publish("dead letter", reply)

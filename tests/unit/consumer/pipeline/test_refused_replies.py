@@ -10,6 +10,7 @@ import pytest
 
 from consumer.core.delivery import Delivery
 from consumer.core.message import Message, Reply
+from consumer.pipeline.ending import Ending
 from consumer.pipeline.refused_replies import MAX_NOTED, MAX_PER_QUEUE, RefusedReplies
 from consumer.pipeline.worker import PublishFailed, Refused
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
@@ -26,7 +27,7 @@ class FullQueues(FakePublisher):
         self.broken = False
         self.tries: Counter[str] = Counter()
 
-    async def reply(self, delivery: Delivery, reply: Reply) -> None:
+    async def reply(self, delivery: Delivery, reply: Reply) -> bool:
         queue = delivery.message.reply_to or ""
         self.tries[queue] += 1
         if self.broken:
@@ -34,6 +35,7 @@ class FullQueues(FakePublisher):
         if self.full and queue.startswith("full"):
             raise Refused("the broker refused it (nack)", stuck=self.stuck)
         self.events.append(f"reply to {queue}")
+        return True
 
 
 @pytest.fixture
@@ -42,21 +44,25 @@ def full(events: list[str]) -> FullQueues:
 
 
 async def test_a_refused_reply_is_tried_again_for_a_while_and_then_dropped_and_acked(
-    handling: Handling, full: FullQueues, events: list[str], caplog: pytest.LogCaptureFixture
+    handling: Handling, full: FullQueues, events: list[str]
 ) -> None:
+    told: list[tuple[Ending, str]] = []
     clock, counted = QuickClock(), list[tuple[str, dict[str, str]]]()
-    refused = RefusedReplies(4, 30, clock)
+    refused = RefusedReplies(4, 30)
     worker = worker_of(
-        handling, full, clock=clock, refused=refused, count=lambda name, **labels: counted.append((name, labels))
+        handling,
+        full,
+        clock=clock,
+        refused=refused,
+        count=lambda name, **labels: counted.append((name, labels)),
+        report=lambda _, __, ending, reason: told.append((ending, reason)),
     )
     await settled(worker, delivered(events, reply_to="full"))
     assert (handling.runs, events) == (1, ["ack", "acknowledged"])
     assert full.tries["full"] > 3
     assert clock.passed >= 30
     assert counted == [("reply.failures", {"reason": "refused"})]
-    assert [record.message for record in caplog.records] == [
-        "reply queue 'full': the broker refused it (nack); the reply is dropped"
-    ]
+    assert told == [(Ending.DROPPED, "the broker refused it (nack)")]
 
 
 async def test_a_refused_reply_goes_out_when_its_queue_takes_it_again(
@@ -175,18 +181,3 @@ async def test_stopping_drops_what_its_queue_refuses_instead_of_running_it_again
         await asyncio.sleep(0)
     assert await worker.stop(grace=5)
     assert events == ["ack", "acknowledged"]
-
-
-def test_drops_of_one_queue_are_logged_together(caplog: pytest.LogCaptureFixture) -> None:
-    clock = QuickClock()
-    refused = RefusedReplies(4, 30, clock)
-    for _ in range(5):
-        refused.dropped("full", "full")
-    refused.dropped("other", "full")
-    clock.passed += 11
-    refused.dropped("full", "full")
-    assert [record.message.partition("; ")[2] for record in caplog.records] == [
-        "the reply is dropped",
-        "the reply is dropped",
-        "the reply is dropped, and 4 more since the last line",
-    ]

@@ -12,6 +12,7 @@ from consumer.core.delivery import Delivery
 from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message, Reply
 from consumer.core.requeue import Requeue
+from consumer.pipeline.ending import Ending
 from consumer.pipeline.middleware import recovered
 from consumer.pipeline.settlement import MAX_WAIT
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
@@ -350,3 +351,34 @@ async def test_what_cannot_be_answered_here_and_now_goes_back_without_being_call
     await settled(worker_of(recovered()(handling), replies), delivered(events))
     assert events == ["give back"]
     assert "defect" not in caplog.text
+
+
+async def test_how_each_request_ended_is_reported(
+    handling: Handling, replies: FakePublisher, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[Ending, str]] = []
+    counted: list[str] = []
+    worker = worker_of(
+        handling,
+        replies,
+        report=lambda _, __, ending, reason: told.append((ending, reason)),
+        count=lambda name, **_: counted.append(name),
+    )
+    handling.replies = [OK, OK, error(Code.NOT_FOUND)]
+    await settled(worker, delivered(events), delivered(events, reply_to=None))
+    await settled(worker, delivered(events, reply_to=None, body=b"no request"))
+
+    async def nobody(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(replies, "reply", nobody)
+    await settled(worker, delivered(events))
+
+    assert told == [
+        (Ending.SETTLED, ""),
+        (Ending.SETTLED, ""),
+        (Ending.DEAD_LETTERED, ""),
+        (Ending.DROPPED, "it does not exist"),
+    ]
+    assert counted == ["dead_lettered", "reply.failures"]
+    assert events[-2:] == ["ack", "acknowledged"]

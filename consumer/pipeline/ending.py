@@ -1,0 +1,29 @@
+"""How the way of a request through the service ended, for whoever tells of it."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Protocol
+
+from consumer.core.delivery import Delivery, Reply
+
+__all__ = ["Ending", "Report", "ignore"]
+
+
+class Ending(Enum):
+    """What became of a request and its reply."""
+
+    SETTLED = "its reply is with the broker, or it succeeded and nobody waits for one"
+    DEAD_LETTERED = "it is in the dead-letter queue"
+    DROPPED = "its reply could not be delivered"
+
+
+class Report(Protocol):
+    """Is told of each request that ended."""
+
+    def __call__(self, delivery: Delivery, reply: Reply, ending: Ending, reason: str = "") -> None:
+        """The request of `delivery` ended with `reply`; `reason` says why that was dropped. Never raises."""
+
+
+def ignore(delivery: Delivery, reply: Reply, ending: Ending, reason: str = "") -> None:
+    """Tell nobody."""

@@ -1,0 +1,162 @@
+"""What the log says of each request that ended: enough to find out why there was no answer, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import orjson
+import pytest
+
+from consumer.core.call import Call
+from consumer.core.message import Message
+from consumer.pipeline.ending import Ending
+from consumer.telemetry import request_log
+from consumer.telemetry.request_log import MAX_KINDS, MAX_LINES, RequestLog
+from tests.unit.consumer.deliveries import FakeDelivery
+from zeebe_amqp.commands import Topology
+from zeebe_amqp.errors import Code, Error, Outcome, Source
+from zeebe_amqp.reply import Reply
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def error(code: Code = Code.NOT_FOUND, outcome: Outcome = Outcome.NOT_EXECUTED, **rest: Any) -> Error:
+    return Error(code=code, message="no such job", source=Source.GATEWAY, outcome=outcome, retryable=False, **rest)
+
+
+FAILED = Reply("complete-job", error=error())
+UNKNOWN = Reply("create-instance", error=error(Code.DEADLINE_EXCEEDED, Outcome.UNKNOWN))
+DONE = Reply("topology", {})
+
+ENDINGS: dict[str, tuple[Reply, Ending, str, str, str]] = {
+    "it succeeded": (DONE, Ending.SETTLED, "DEBUG", "request.done", "topology: OK"),
+    "it failed": (FAILED, Ending.SETTLED, "INFO", "request.failed", "complete-job: NOT_FOUND, no such job"),
+    "its outcome is unknown": (
+        UNKNOWN, Ending.SETTLED, "WARNING", "request.unknown", "create-instance: DEADLINE_EXCEEDED, no such job",
+    ),
+    "it is a dead letter": (
+        FAILED, Ending.DEAD_LETTERED, "WARNING", "request.dead_lettered",
+        "complete-job: NOT_FOUND, no such job; it is in the dead-letter queue",
+    ),
+    "its reply was dropped": (
+        DONE, Ending.DROPPED, "WARNING", "reply.dropped",
+        "topology: OK; reply queue 'replies': it is full; the reply is dropped",
+    ),
+    "it could not be read": (
+        Reply(None, error=error(Code.INVALID_ARGUMENT)), Ending.SETTLED, "INFO", "request.failed",
+        "a request: INVALID_ARGUMENT, no such job",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> RequestLog:
+    caplog.set_level(logging.DEBUG, request_log.__name__)
+    return RequestLog(lambda _: TRACE)
+
+
+def delivery(**properties: Any) -> FakeDelivery:
+    body = orjson.dumps({"operation": "topology"})
+    properties = {"reply_to": "replies", "queue": "zeebe.commands", **properties}
+    return FakeDelivery(Message(body, **properties))
+
+
+async def test_every_ending_is_one_line(told: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
+    for case, (reply, ending, level, event, words) in ENDINGS.items():
+        caplog.clear()
+        told(delivery(), reply, ending, "it is full")
+        [record] = caplog.records
+        assert (record.levelname, vars(record)["event"], record.message) == (level, event, words), case
+
+
+async def test_a_line_has_what_a_search_begins_with(told: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
+    arrived = delivery(message_id="m-1", correlation_id="c-1", app_id="shop", user_id="alice")
+    arrived.call = Call(Topology(), sent=True, attempts=2)
+    told(arrived, UNKNOWN, Ending.SETTLED)
+    fields = vars(caplog.records[0])
+    assert 0 <= fields["duration"] < 60
+    assert {
+        "request_id": "m-1",
+        "correlation_id": "c-1",
+        "operation": "create-instance",
+        "queue": "zeebe.commands",
+        "code": "DEADLINE_EXCEEDED",
+        "outcome": "unknown",
+        "attempts": 2,
+        "app_id": "shop",
+        "user_id": "alice",
+        "reply_to": "replies",
+        "trace_id": TRACE,
+    }.items() <= fields.items()
+
+
+async def test_attempts_that_sent_nothing_count_too(told: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
+    told(delivery(), Reply("topology", error=error(Code.UNAVAILABLE, details={"attempts": 5})), Ending.SETTLED)
+    assert vars(caplog.records[0])["attempts"] == 5
+
+
+async def test_a_request_id_that_is_none_is_left_out(told: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
+    told(delivery(headers={"request-id": 7}), FAILED, Ending.SETTLED)
+    assert "request_id" not in vars(caplog.records[0])
+
+
+async def test_long_texts_are_cut(told: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
+    long = error()
+    told(delivery(), Reply("x" * 1000, error=error(Code.UNIMPLEMENTED)), Ending.SETTLED)
+    told(delivery(), Reply("a", error=Error(**{**_fields(long), "message": "y" * 9000})), Ending.SETTLED)
+    told(delivery(reply_to="z" * 255), DONE, Ending.DROPPED, "it is full")
+    assert [len(record.message) for record in caplog.records] == [228, 214, 262]
+
+
+def _fields(of: Error) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in of.__struct_fields__}
+
+
+async def test_what_comes_in_floods_is_counted(
+    told: RequestLog, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_log, "WINDOW", 0.05)
+    for _ in range(MAX_LINES + 7):
+        told(delivery(), FAILED, Ending.SETTLED)
+        told(delivery(reply_to="full"), DONE, Ending.DROPPED, "it is full")
+    told(delivery(reply_to="other"), DONE, Ending.DROPPED, "it is full")
+    assert len(caplog.records) == 2 * MAX_LINES + 1
+
+    while len(caplog.records) < 2 * MAX_LINES + 3:  # noqa: ASYNC110 - a timer tells nobody
+        await asyncio.sleep(0.01)
+
+    summaries = caplog.records[-2:]
+    assert [(record.message, vars(record)["left_out"]) for record in summaries] == [
+        ("request.failed NOT_FOUND: 7 more within a minute", 7),
+        ("reply.dropped OK to 'full': 7 more within a minute", 7),
+    ]
+    told(delivery(), FAILED, Ending.SETTLED)
+    assert caplog.records[-1].message == ENDINGS["it failed"][-1]
+
+
+async def test_what_is_still_counted_at_the_end_is_told(told: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(MAX_LINES + 1):
+        told(delivery(), FAILED, Ending.SETTLED)
+    told.close()
+    assert caplog.records[-1].message == "request.failed NOT_FOUND: 1 more within a minute"
+
+
+async def test_the_windows_are_bounded_however_many_queues_there_are(
+    told: RequestLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(MAX_KINDS + 100):
+        told(delivery(reply_to=f"gone-{number}"), DONE, Ending.DROPPED, "it does not exist")
+    assert len(told._windows) == MAX_KINDS + 1
+    assert len(caplog.records) == MAX_KINDS + MAX_LINES
+
+
+async def test_success_costs_nothing_where_nobody_reads_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, request_log.__name__)
+
+    def never(_: object) -> str:
+        raise AssertionError("asked for the trace of a line that nobody reads")
+
+    RequestLog(never)(delivery(), DONE, Ending.SETTLED)
+    assert not caplog.records
