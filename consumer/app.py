@@ -18,6 +18,7 @@ from consumer.core.delivery import Delivery, Handler
 from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message
 from consumer.health import Health
+from consumer.inquiry import Fact, InquirySocket, list_held, list_known
 from consumer.ledger import Limits, open_ledger
 from consumer.pipeline.handler import executing
 from consumer.pipeline.idempotency import idempotent
@@ -82,6 +83,7 @@ class Service:
             if settings.http_address is not None
             else None
         )
+        self._inquiries = InquirySocket(settings.state_dir, self._inquire)
         self._stopping = False
         self._gauges()
 
@@ -145,6 +147,10 @@ class Service:
         """Deliveries held now, over all workers."""
         return sum(worker.in_flight for worker in self._workers.values())
 
+    async def _inquire(self, user: str | None, request_id: str) -> list[Fact]:
+        held = [delivery for worker in self._workers.values() for delivery in worker.deliveries]
+        return [*list_held(held, user, request_id), *await list_known(self.ledger, user, request_id)]
+
     def place(self) -> str:
         """Where it has what: for the log of a start, without passwords."""
         host, _ = self._settings.http_address or ("", 0)
@@ -167,6 +173,7 @@ class Service:
         await self.ledger.start()
         if self.health is not None:
             await self.health.start()
+        await self._inquiries.start()
         loop = asyncio.get_running_loop()
         self._telemetry.gauge("tasks", lambda: float(len(asyncio.all_tasks(loop))))
         self.monitor.start()
@@ -184,6 +191,7 @@ class Service:
             *(worker.stop(self._settings.shutdown_grace) for worker in self._workers.values())
         )
         self.dead_letters.stop()
+        await self._inquiries.stop()
         await self.broker.close()
         self.monitor.stop()
         await self.engine.close()

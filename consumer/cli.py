@@ -1,4 +1,4 @@
-"""The command line: `python -m consumer [run|check|config|operations|dead]`."""
+"""The command line: `python -m consumer [run|check|config|request|operations|dead]`."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ from consumer.config import ARGUMENTS, VARIABLES, ConfigurationError, Loaded, lo
 from consumer.dead_letters import commands as cli_dead
 from consumer.health import HealthError
 from consumer.ledger import LedgerError, reset
+from consumer.lookup import Findings, look_up
 from consumer.telemetry import TelemetryError, logs
 from zeebe_amqp import __version__
 from zeebe_amqp.cli.brief import BriefGroup, Shared, summary
 from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.schema.formatting import printable
 
 __all__ = ["main"]
 
@@ -160,6 +162,39 @@ def config_command(context: click.Context, /, **options: str | None) -> None:
     """Print the settings in force and the source of each; secrets are masked."""
     loaded = _load(_given(context, options))
     _table(("variable", "value", "source"), loaded.sources)
+
+
+@main.command("request")
+@_settings
+@click.option("--user", metavar="NAME", help="the validated user that sent it")
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="dead letters to look at")
+@click.argument("request_id", metavar="ID")
+@click.pass_context
+def request_command(
+    context: click.Context, /, request_id: str, user: str | None, limit: int, **options: str | None
+) -> None:
+    """Say where a request is and what became of it; exit code 1 when nobody knows it."""
+    settings = _load(_given(context, options)).settings
+    findings = asyncio.run(look_up(settings, user, request_id, limit))
+    _tell(findings)
+    sys.exit(0 if findings.facts else FAILED)
+
+
+def _tell(findings: Findings) -> None:
+    """A JSON line per fact when piped, a paragraph per fact on a terminal; notes go to standard error."""
+    for fact in findings.facts:
+        if not sys.stdout.isatty():
+            click.echo(orjson.dumps(fact))
+            continue
+        click.secho(f"{fact['where']}: {printable(str(fact['state']))}", bold=True)
+        for name, value in fact.items():
+            if name not in ("where", "state") and value is not None:
+                text = value if isinstance(value, str) else orjson.dumps(value).decode()
+                click.echo(f"  {name}: {printable(text)}")
+    if not findings.facts:
+        click.echo("nobody knows this request", err=True)
+    for note in findings.notes:
+        click.echo(note, err=True)
 
 
 @main.command()

@@ -6,14 +6,27 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from consumer.ledger.entry import Claim, LedgerError, Limits, State
+from consumer.ledger.entry import Claim, LedgerError, Limits, Sighting, State, identify
 from consumer.ledger.ledger import Ledger, Record, ignore
 from consumer.ledger.memory import MemoryStore
 from consumer.ledger.sqlite import SCHEME, SqliteStore, path_of
 from consumer.ledger.store import Store
 from consumer.ledger.table import files, in_use
 
-__all__ = ["Claim", "Ledger", "LedgerError", "Limits", "MemoryStore", "State", "Store", "open_ledger", "reset"]
+__all__ = [
+    "Claim",
+    "Ledger",
+    "LedgerError",
+    "Limits",
+    "MemoryStore",
+    "Sighting",
+    "State",
+    "Store",
+    "has_entries",
+    "identify",
+    "open_ledger",
+    "reset",
+]
 
 
 def _open_redis(url: str) -> Store:
@@ -44,6 +57,11 @@ def open_ledger(url: str, limits: Limits, record: Record = ignore) -> Ledger:
     """
     scheme, _, _ = url.partition(":")
     return Ledger(STORES[scheme](url), limits, record)
+
+
+def has_entries(url: str) -> bool:
+    """Whether anything may be in the ledger at `url` that another process can read."""
+    return path_of(url).exists() if url.startswith(SCHEME) else not url.startswith(MemoryStore.name)
 
 
 def reset(url: str) -> Path | None:

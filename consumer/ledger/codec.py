@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from consumer.core.message import Reply
 
-__all__ = ["OFF_THE_LOOP", "Stored", "pack", "pack_body", "stored", "unpack"]
+__all__ = ["OFF_THE_LOOP", "Stored", "pack", "pack_body", "queue_of", "stored", "unpack"]
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,11 @@ OFF_THE_LOOP = 64 * 1024
 """Bytes of a body from which compressing it would hold up the event loop."""
 
 PLAIN, COMPRESSED, NOT_KEPT = b"\0", b"\1", b"\2"
-"""The first byte of a record: how the body follows, if it does."""
+"""The first byte of a record: how the body follows, if it does. The second is the length of the queue's name that comes
+before it."""
+
+LONGEST_NAME = 255
+"""Bytes of a queue's name, at most; AMQP has no longer ones."""
 
 
 @dataclass(slots=True)
@@ -47,20 +51,32 @@ def stored(reply: Reply) -> Stored:
     return Stored(reply.operation, reply.data, reply.error, reply.replayed, reply.encode())
 
 
-async def pack(body: bytes) -> bytes:
+async def pack(body: bytes, queue: str = "") -> bytes:
     """The same as `pack_body`, beside the event loop."""
-    return await asyncio.to_thread(pack_body, body)
+    return await asyncio.to_thread(pack_body, body, queue)
 
 
-def pack_body(body: bytes) -> bytes:
-    """The bytes of a record for a reply's body; one that is too large leaves only a mark that it was there."""
+def pack_body(body: bytes, queue: str = "") -> bytes:
+    """The bytes of a record for a reply's body; one that is too large leaves only a mark that it was there.
+
+    Args:
+        body: the reply's.
+        queue: where the reply went, for whoever asks later.
+    """
+    name = queue.encode(errors="replace")[:LONGEST_NAME]
+    to = bytes((len(name),)) + name
     if len(body) < COMPRESSED_FROM:
-        return PLAIN + body
+        return PLAIN + to + body
     if len(body) > MAX_PLAIN:
-        return NOT_KEPT
+        return NOT_KEPT + to
     # Level 1: three times faster than the default, and nearly as small for JSON.
     compressed = zlib.compress(body, 1)
-    return COMPRESSED + compressed if len(compressed) <= MAX_COMPRESSED else NOT_KEPT
+    return COMPRESSED + to + compressed if len(compressed) <= MAX_COMPRESSED else NOT_KEPT + to
+
+
+def queue_of(record: bytes) -> str:
+    """Where the reply of a record went; empty when nobody waited for one."""
+    return record[2 : 2 + record[1]].decode(errors="replace") if len(record) > 1 else ""
 
 
 async def unpack(record: bytes) -> Stored | None:
@@ -71,9 +87,10 @@ async def unpack(record: bytes) -> Stored | None:
 
 
 def _unpack(record: bytes) -> Stored | None:
-    kind, rest = record[:1], record[1:]
+    kind = record[:1]
     if kind == NOT_KEPT:
         return None
+    rest = record[2 + record[1] :] if len(record) > 1 else b""
     try:
         body = zlib.decompress(rest) if kind == COMPRESSED else rest
         reply = Reply.decode(body)

@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 from consumer.core.message import Reply
 
-__all__ = ["Claim", "LedgerError", "Limits", "State", "hash_identity"]
+__all__ = ["Claim", "LedgerError", "Limits", "Sighting", "State", "hash_identity", "identify"]
 
 MIN_RUNNING = 3600.0
 """Seconds an unfinished entry is kept at least: longer than any command runs, and than a broker's restart takes."""
@@ -51,6 +51,31 @@ class Limits:
     def running_ttl(self) -> float:
         """Seconds an entry is kept whose end nobody recorded."""
         return max(self.ttl, MIN_RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What the ledger knows of a request, for whoever asks."""
+
+    state: State
+    """DONE, RUNNING or ORPHANED."""
+    time: float
+    """When it ended, or when it was claimed; seconds since 1970, as far as LEDGER_TTL was the same then."""
+    reply: Reply | None = None
+    """What was answered; None while it runs, or when that was too large to keep."""
+    reply_to: str = ""
+    """Where the answer went; empty while it runs, and when nobody waited for one."""
+    ours: bool = False
+    """Whether the process that was asked runs it."""
+
+
+def identify(user: str | None, request_id: str, replays: int = 0) -> str:
+    """The identity of a request: its validated user's id, and how often it was replayed from the dead letters."""
+    # The length keeps (user "a", id "bc") and (user "ab", id "c") apart.
+    name = user or ""
+    identity = f"{len(name)}:{name}:{request_id}"
+    # Whoever replays a dead letter has decided that it runs again; each replay still runs once.
+    return f"{identity}#{replays}" if replays > 0 else identity
 
 
 def hash_identity(identity: str) -> bytes:

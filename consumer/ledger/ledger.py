@@ -11,7 +11,7 @@ from typing import Protocol
 
 from consumer.core.message import Reply
 from consumer.ledger import codec
-from consumer.ledger.entry import Claim, LedgerError, Limits, State, hash_identity
+from consumer.ledger.entry import Claim, LedgerError, Limits, Sighting, State, hash_identity
 from consumer.ledger.store import TRIMMED_AT_ONCE, Found, LedgerRow, Store
 
 __all__ = ["LEASE", "Ledger", "Record"]
@@ -147,14 +147,38 @@ class Ledger:
         finally:
             self._record("ledger.duration", time.perf_counter() - started, operation="claim")
 
-    async def finish(self, identity: str, reply: Reply) -> None:
-        """Record that the claimed request ran and was answered with `reply`.
+    async def look(self, identity: str) -> Sighting | None:
+        """What is known of a request; None when nothing is.
+
+        Raises:
+            LedgerError: the store cannot be read.
+        """
+        key = hash_identity(identity)
+        try:
+            found = await self._store.find(key, self._clock())
+        except Exception as error:
+            raise LedgerError(f"the ledger {self._store.name} cannot be read: {error}") from error
+        waiting = self._unwritten.get(key)
+        if waiting is not None and waiting.record is not None:
+            found = Found(waiting.digest, waiting.owner, waiting.record, True, waiting.expires)
+        return None if found is None else await self._seen(key, found)
+
+    async def _seen(self, key: bytes, found: Found) -> Sighting:
+        if found.record is not None:
+            ended, reply = found.expires - self._limits.ttl, await codec.unpack(found.record)
+            return Sighting(State.DONE, ended, reply, codec.queue_of(found.record))
+        ours = key in self._running
+        state = State.RUNNING if ours or found.alive else State.ORPHANED
+        return Sighting(state, found.expires - self._running_ttl, ours=ours)
+
+    async def finish(self, identity: str, reply: Reply, queue: str = "") -> None:
+        """Record that the claimed request ran and was answered with `reply` to `queue`.
 
         Never fails: while the store is away the answer is kept in memory and written later.
         """
         started = time.perf_counter()
         try:
-            await self._finish(identity, reply)
+            await self._finish(identity, reply, queue)
         finally:
             self._record("ledger.duration", time.perf_counter() - started, operation="finish")
 
@@ -217,14 +241,14 @@ class Ledger:
 
     # --- writing, now or later --------------------------------------------------------------------------------------
 
-    async def _finish(self, identity: str, reply: Reply) -> None:
+    async def _finish(self, identity: str, reply: Reply, queue: str) -> None:
         key, expires = hash_identity(identity), self._clock() + self._limits.ttl
         digest = self._running.pop(key)
         body = reply.encode()
         try:
-            record = await codec.pack(body) if len(body) >= codec.OFF_THE_LOOP else codec.pack_body(body)
+            record = await codec.pack(body, queue) if len(body) >= codec.OFF_THE_LOOP else codec.pack_body(body, queue)
         except asyncio.CancelledError:
-            self._put_off(LedgerRow(key, digest, self._owner, expires, codec.pack_body(body)))
+            self._put_off(LedgerRow(key, digest, self._owner, expires, codec.pack_body(body, queue)))
             raise
         await self._write(LedgerRow(key, digest, self._owner, expires, record))
 

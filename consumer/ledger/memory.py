@@ -42,6 +42,13 @@ class MemoryStore:
         self._running[row.key] = row
         return None
 
+    async def find(self, key: bytes, now: float) -> Found | None:
+        """See `Store.find`."""
+        there = self._done.get(key) or self._running.get(key)
+        if there is None or there.expires <= now:
+            return None
+        return Found(there.digest, there.owner, there.record, expires=there.expires)
+
     async def finish(self, row: LedgerRow, now: float) -> None:
         """See `Store.finish`."""
         self._running.pop(row.key, None)

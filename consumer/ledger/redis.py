@@ -43,6 +43,7 @@ class RedisStore:
         self._redis = Redis.from_pool(_pool(url))
         register = self._redis.register_script
         self._claim, self._finish = register(scripts.CLAIM), register(scripts.FINISH)
+        self._find = register(scripts.FIND)
         self._release, self._trim = register(scripts.RELEASE), register(scripts.TRIM)
 
     async def open(self, owner: bytes, lease: float) -> None:
@@ -61,6 +62,14 @@ class RedisStore:
             return None
         digest, owner, record, alive = found
         return Found(digest, bytes.fromhex(owner.decode()), record, bool(alive))
+
+    async def find(self, key: bytes, now: float) -> Found | None:
+        """See `Store.find`."""
+        found = await self._find([_key(key)], [scripts.OWNER])
+        if found is None:
+            return None
+        digest, owner, record, alive, left = found
+        return Found(digest, bytes.fromhex(owner.decode()), record, bool(alive), now + left / 1000)
 
     async def finish(self, row: LedgerRow, now: float) -> None:
         """See `Store.finish`."""

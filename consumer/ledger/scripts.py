@@ -7,8 +7,8 @@ by expiry, so that the oldest can go first; `bytes` is how much its records hold
 
 from __future__ import annotations
 
-PREFIX = "zeebe-amqp:1:"
-"""Of every key; 1 is the version of this layout."""
+PREFIX = "zeebe-amqp:2:"
+"""Of every key; 2 is the version of this layout."""
 
 ENTRY, OWNER, FINISHED, BYTES = (PREFIX + name for name in ("entry:", "owner:", "finished", "bytes"))
 
@@ -28,6 +28,13 @@ end
 local alive = redis.call('EXISTS', ARGV[6] .. owner)
 if ARGV[5] == '1' and alive == 0 and not record and digest == ARGV[1] then ours() end
 return {digest, owner, record, alive}
+"""
+
+FIND = """
+-- KEYS: entry. ARGV: owner prefix. Returns digest, owner, record, whether the owner lives, and the expiry in ms.
+local digest, owner, record = unpack(redis.call('HMGET', KEYS[1], 'digest', 'owner', 'record'))
+if not digest then return nil end
+return {digest, owner, record, redis.call('EXISTS', ARGV[1] .. owner), redis.call('PTTL', KEYS[1])}
 """
 
 FINISH = """

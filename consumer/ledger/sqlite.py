@@ -66,6 +66,12 @@ class SqliteStore:
         """See `Store.claim`."""
         return self._batches.put(_Order(row, now, is_claim=True, take_over=take_over))
 
+    async def find(self, key: bytes, now: float) -> Found | None:
+        """See `Store.find`."""
+        assert self._thread is not None
+        found = await self._thread.call(self._look, key)
+        return None if found is None or found.expires <= now else found
+
     def finish(self, row: LedgerRow, now: float) -> asyncio.Future[Found | None]:
         """See `Store.finish`."""
         return self._batches.put(_Order(row, now))
@@ -121,6 +127,10 @@ class SqliteStore:
         if (found.digest, found.record) == (row.digest, None) and found.owner != row.owner:
             table.take_over(row.key, row.owner)
         return found
+
+    def _look(self, key: bytes) -> Found | None:
+        assert self._table is not None
+        return self._table.find(key)
 
     def _close(self) -> None:
         if self._table is not None:

@@ -29,7 +29,7 @@ class LedgerRow(NamedTuple):
 
 
 class Found(NamedTuple):
-    """An entry that a claim found in its place."""
+    """An entry that is there."""
 
     digest: bytes
     owner: bytes
@@ -37,6 +37,8 @@ class Found(NamedTuple):
     """None while it runs."""
     alive: bool = False
     """Whether its owner lives; false also where only one process can be."""
+    expires: float = 0.0
+    """When it is forgotten, seconds since 1970; 0 where a claim found it, who does not ask."""
 
 
 class Store(Protocol):
@@ -73,6 +75,9 @@ class Store(Protocol):
         Returns:
             What was there; None when it was absent.
         """
+
+    def find(self, key: bytes, now: float) -> Awaitable[Found | None]:
+        """What is there, for whoever asks; nothing is claimed."""
 
     def finish(self, row: LedgerRow, now: float) -> Awaitable[object]:
         """Write a row with its record, unless another owner has the entry."""

@@ -23,7 +23,7 @@ RECOUNT = 20
 APPLICATION = 0x5A424C47
 """Marks a file as ours ("ZBLG")."""
 
-VERSION = 1
+VERSION = 2
 """Of the schema."""
 
 SCHEMA = f"""
@@ -185,7 +185,7 @@ class Table:
 
     def find(self, key: bytes) -> Found | None:
         """The entry of `key`, expired or not."""
-        query = "SELECT digest, owner, record FROM entries WHERE key = ?"
+        query = "SELECT digest, owner, record, 0, expires FROM entries WHERE key = ?"
         row = self._connection.execute(query, (key,)).fetchone()
         return None if row is None else Found(*row)
 

@@ -12,7 +12,7 @@ from consumer.core.clock import Clock
 from consumer.core.delivery import Delivery, Handler, Middleware, Reply
 from consumer.core.message import Message
 from consumer.core.requeue import Requeue
-from consumer.ledger import Claim, Ledger, LedgerError, State
+from consumer.ledger import Claim, Ledger, LedgerError, State, identify
 from consumer.ledger.codec import stored
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from zeebe_amqp import wire
@@ -163,7 +163,7 @@ class _Idempotency:
         # A replay must be this very answer, so what is remembered is what is published.
         reply = stored(_hedged(reply) if claim.state is State.ORPHANED else reply)
         if reply.is_final(idempotent) and _is_told(delivery.message, reply):
-            await self._ledger.finish(identity, reply)
+            await self._ledger.finish(identity, reply, delivery.message.reply_to or "")
         else:
             await self._ledger.release(identity)
         return reply
@@ -203,12 +203,8 @@ class _Idempotency:
 
 
 def _identity(message: Message, request_id: str) -> str:
-    # The length keeps (user "a", id "bc") and (user "ab", id "c") apart.
-    user = message.user_id or ""
-    identity = f"{len(user)}:{user}:{request_id}"
-    # Whoever replays a dead letter has decided that it runs again; each replay still runs once.
     replays = message.headers.get(wire.REPLAYS)
-    return f"{identity}#{replays}" if type(replays) is int and replays > 0 else identity
+    return identify(message.user_id, request_id, replays if type(replays) is int else 0)
 
 
 def _is_told(message: Message, reply: Reply) -> bool:

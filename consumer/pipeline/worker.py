@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol, TypeAlias
 
 from consumer.core.circuit_breaker import CircuitBreaker
@@ -128,6 +128,11 @@ class QueueWorker:
     def in_flight(self) -> int:
         """Deliveries that are held: running, waiting for a slot or for their reply's confirm."""
         return len(self._tasks)
+
+    @property
+    def deliveries(self) -> Collection[Delivery]:
+        """Those that are held."""
+        return self._tasks.values()
 
     def accept(self, delivery: Delivery) -> None:
         """Take over a delivery; returns at once."""

@@ -180,8 +180,11 @@ class ZeebeEngine:
         try:
             topology = cast("pb.TopologyResponse", await self._attempt(outgoing))
         except Failure as failure:
+            # Nobody's command was meant.
             if failure.kind is FailureKind.LATE:
-                failure.text = _SILENT
+                failure.text = f"the gateway did not answer within {PROBE_TIMEOUT:g} s"
+            elif failure.text == _NOT_CONNECTED:
+                failure.text = f"no connection to the gateway within {PROBE_TIMEOUT:g} s"
             raise error(failure, idempotent=True) from failure
         self._topology_cache.note(topology)
         return topology
@@ -348,7 +351,6 @@ class ZeebeEngine:
 _UNHEARD = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.UNREACHABLE})
 """Failures that need nobody on the other side."""
 _NOT_CONNECTED = "no connection to the gateway within the time of the call; nothing was sent"
-_SILENT = f"the gateway did not answer within {PROBE_TIMEOUT:g} s"
 _CLOSED = "the connection to the gateway is closed because the consumer stops; nothing was sent"
 _NOT_SENT = "the caller's deadline passed before the command could be sent"
 _CUT = "the consumer closed its connection to the gateway while the call was out; the command may have been executed"

@@ -93,6 +93,29 @@ class LedgerPromises:
             found = await ledger.claim(name, DIGEST)
             assert (found.state, found.reply) == (State.DONE, None)
 
+    async def test_who_asks_sees_what_runs_and_what_was_answered_to_whom(self, ledger: Ledger) -> None:
+        assert await ledger.look("a") is None
+        began = ledger._clock()
+        await ledger.claim("a", DIGEST)
+        running = await ledger.look("a")
+        assert running is not None
+        assert (running.state, running.ours, running.reply) == (State.RUNNING, True, None)
+        assert began - 5 < running.time < began + 60
+
+        for queue in ("replies.shop", "", "ä" * 127):
+            await ledger.claim(queue, DIGEST)
+            await ledger.finish(queue, REPLIES["error"], queue)
+            done = await ledger.look(queue)
+            assert done is not None, queue
+            assert (done.state, done.ours, done.reply_to) == (State.DONE, False, queue)
+            assert done.reply is not None, queue
+            assert done.reply.encode() == REPLIES["error"].encode(), queue
+            assert began - 5 < done.time < began + 60, queue
+
+        await ledger.release("a")
+        assert await ledger.look("a") is None
+        assert (await ledger.claim("b", DIGEST)).state is State.NEW, "looking claims nothing"
+
     async def test_a_running_entry_of_nobody_is_abandoned(self, ledger: Ledger) -> None:
         await ledger.claim("a", DIGEST)
         assert (await ledger.claim("a", DIGEST)).state is State.ORPHANED

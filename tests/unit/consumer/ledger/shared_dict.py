@@ -45,6 +45,12 @@ class DictStore:
             self.shared.rows[row.key] = row
         return found
 
+    async def find(self, key: bytes, now: float) -> Found | None:
+        there = self.shared.rows.get(key)
+        if there is None or there.expires <= now:
+            return None
+        return Found(there.digest, there.owner, there.record, there.owner in self.shared.alive, there.expires)
+
     async def finish(self, row: LedgerRow, now: float) -> None:
         if self.shared.rows.get(row.key, row).owner == row.owner:
             self.shared.rows[row.key] = row

@@ -146,9 +146,9 @@ async def test_a_damaged_file_is_refused(path: Path, damage: str) -> None:
 async def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
     await (await started(path)).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     connection.close()
-    assert f"LEDGER: {path} has version 2; accepted: 1" in await refusal(path)
+    assert f"LEDGER: {path} has version 3; accepted: 2" in await refusal(path)
 
 
 async def test_the_database_of_another_program_is_refused(path: Path) -> None:

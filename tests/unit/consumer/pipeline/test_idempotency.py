@@ -194,9 +194,9 @@ class Told(MemoryLedger):
             await super().claim(identity, digest)
         return found
 
-    async def finish(self, identity: str, reply: Reply) -> None:
+    async def finish(self, identity: str, reply: Reply, queue: str = "") -> None:
         self.finished.append(identity)
-        await super().finish(identity, reply)
+        await super().finish(identity, reply, queue)
 
 
 def abandoned() -> Told:

@@ -85,7 +85,7 @@ async def test_a_gateway_that_is_as_silent_on_a_new_connection_opens_the_circuit
 ) -> None:
     fake.always("Topology", answer(latency=30))
 
-    with pytest.raises(GatewayError, match=r"\ADEADLINE_EXCEEDED: the gateway did not answer within 5 s\Z"):
+    with pytest.raises(GatewayError, match=r"\ADEADLINE_EXCEEDED: the gateway did not answer within 0\.5 s\Z"):
         await engine.look()
     assert engine.circuit.is_open
 
@@ -99,7 +99,7 @@ async def test_a_frozen_gateway_gets_nothing_and_opens_the_circuit(fake: FakeGat
     with socket.create_server(("127.0.0.1", 0)) as frozen:
         engine = ZeebeEngine(Zeebe(f"127.0.0.1:{frozen.getsockname()[1]}", plaintext=True))
         error = await refusal(engine, CREATE, deadline=time.time() + 0.3)
-        with pytest.raises(GatewayError, match="nothing was sent"):
+        with pytest.raises(GatewayError, match=r"no connection to the gateway within 0\.5 s"):
             await engine.look()
         await engine.close()
 
@@ -114,7 +114,7 @@ async def test_a_connection_that_falls_silent_before_a_gateway_that_freezes_open
     proxy.freeze()
     proxy.delay = 30
 
-    with pytest.raises(GatewayError, match="nothing was sent"):
+    with pytest.raises(GatewayError, match=r"no connection to the gateway within 0\.5 s"):
         await engine.look()
 
     assert engine.circuit.is_open

@@ -1,0 +1,90 @@
+"""What the ledger and the deliveries that are held say of one request, as plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from consumer.core.delivery import Delivery
+from consumer.core.message import Message
+from consumer.ledger import Ledger, Sighting, State, identify
+from zeebe_amqp.errors import CommandError
+
+__all__ = ["Fact", "list_held", "list_known"]
+
+Fact: TypeAlias = dict[str, Any]
+"""`where` it is known, its `state` there, and what else is known."""
+
+MAX_REPLAYS: Final = 10
+"""So many replays from the dead letters are looked for; each is a run of its own."""
+
+_STATES: Final = {
+    State.DONE: "answered",
+    State.RUNNING: "running",
+    State.ORPHANED: "cut off: its process is gone, and whether it ran is unknown",
+}
+
+
+async def list_known(ledger: Ledger, user: str | None, request_id: str) -> list[Fact]:
+    """What the ledger knows of a request and of its replays.
+
+    Args:
+        ledger: is asked.
+        user: the validated user that sent it; None when there was none.
+        request_id: its `request-id`, else its `message_id`.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    facts = []
+    for replays in range(MAX_REPLAYS + 1):
+        seen = await ledger.look(identify(user, request_id, replays))
+        if seen is not None:
+            facts.append(_ledger_fact(seen, replays))
+    return facts
+
+
+def _ledger_fact(seen: Sighting, replays: int) -> Fact:
+    fact: Fact = {"where": "ledger", "state": _STATES[seen.state], "time": _spell(seen.time)}
+    if seen.state is State.RUNNING and not seen.ours:
+        fact["state"] = "running in another process"
+    if seen.state is State.DONE:
+        fact |= {"reply_to": seen.reply_to or None, "reply": None}
+    if seen.reply is not None:
+        fact["reply"] = msgspec.json.decode(seen.reply.encode())
+    return {**fact, "replays": replays} if replays else fact
+
+
+def list_held(deliveries: Iterable[Delivery], user: str | None, request_id: str) -> list[Fact]:
+    """What this process does with a request now; `user` None is any."""
+    return [_held_fact(each) for each in deliveries if _is_meant(each.message, user, request_id)]
+
+
+def _is_meant(message: Message, user: str | None, request_id: str) -> bool:
+    try:
+        return message.request_id == request_id and user in (None, message.user_id)
+    except CommandError:  # it has no id
+        return False
+
+
+def _held_fact(delivery: Delivery) -> Fact:
+    message = delivery.message
+    if delivery.idle:
+        state = "waiting: for a slot, for the gateway, or for another run of the same request"
+    else:
+        state = "being answered" if delivery.slot is None else "running"
+    return {
+        "where": "service",
+        "state": state,
+        "time": _spell(message.received),
+        "operation": delivery.operation,
+        "queue": message.queue,
+        "reply_to": message.reply_to,
+    }
+
+
+def _spell(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,90 @@
+"""Where is this request, and what became of it? The service, the ledger and the dead letters are asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from consumer.config import Settings
+from consumer.dead_letters.letter import Filter
+from consumer.dead_letters.queue import opened
+from consumer.dead_letters.view import row
+from consumer.inquiry import Fact, ask, list_known
+from consumer.ledger import LedgerError, Limits, has_entries, open_ledger
+from consumer.rabbitmq import inspect
+from zeebe_amqp.amqp.connection import BrokerError
+
+__all__ = ["Findings", "look_up"]
+
+
+@dataclass
+class Findings:
+    """What was found of a request."""
+
+    facts: list[Fact] = field(default_factory=list)
+    """One per place where it is known."""
+    notes: list[str] = field(default_factory=list)
+    """Where nobody could be asked, and what else may be the matter."""
+
+
+async def look_up(settings: Settings, user: str | None, request_id: str, limit: int) -> Findings:
+    """Look for a request everywhere.
+
+    Args:
+        settings: where the service, its ledger and the broker are.
+        user: the validated user that sent it; None when there was none.
+        request_id: its `request-id`, else its `message_id`.
+        limit: so many dead letters are looked at, oldest first.
+    """
+    findings = Findings()
+    await _look_in_service(settings, user, request_id, findings)
+    await _look_at_broker(settings, request_id, limit, findings)
+    return findings
+
+
+async def _look_in_service(settings: Settings, user: str | None, request_id: str, findings: Findings) -> None:
+    answer = await ask(settings.state_dir, user, request_id)
+    if answer is not None:
+        findings.facts += answer
+        return
+    findings.notes.append(f"no service answers in STATE_DIR {settings.state_dir}: the ledger alone was asked")
+    if not has_entries(settings.ledger):
+        findings.notes.append("there is no ledger that could be read without its service")
+        return
+    ledger = open_ledger(settings.ledger, Limits(settings.ledger_ttl))
+    try:
+        await ledger.start()
+        findings.facts += await list_known(ledger, user, request_id)
+    except LedgerError as error:
+        findings.notes.append(str(error))
+    finally:
+        await ledger.close()
+
+
+async def _look_at_broker(settings: Settings, request_id: str, limit: int, findings: Findings) -> None:
+    filter = Filter(ids=frozenset({request_id}))
+    try:
+        async with opened(settings.amqp) as dead:
+            findings.facts += [_letter_fact(row(each)) async for each in dead.letters(limit) if filter.matches(each)]
+            if dead.total > limit:
+                findings.notes.append(f"{dead.total - limit} newer dead letters were not looked at: --limit is {limit}")
+        if not findings.facts:
+            findings.notes += await _list_reasons(settings)
+    except BrokerError as error:
+        findings.notes.append(f"broker: {error}")
+
+
+def _letter_fact(found: dict[str, Any]) -> Fact:
+    return {"where": "dead letters", "state": "it failed, and nobody waited for an answer", **found}
+
+
+async def _list_reasons(settings: Settings) -> list[str]:
+    """Why a request may be known nowhere."""
+    report = await inspect(settings.amqp)
+    queues = "; ".join(f"{name}: {report.queues[name].state}" for name in settings.amqp.queues)
+    return [
+        f"it may wait in a queue ({queues})",
+        f"it may have been answered longer ago than LEDGER_TTL ({settings.ledger_ttl:g} s)",
+        "it may have been refused, or answered with an error that passes: such answers are in the log, by request_id",
+        "it may be one of a validated user: name that with --user",
+    ]
