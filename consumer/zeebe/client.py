@@ -145,7 +145,7 @@ class ZeebeEngine:
         if await self._is_heard():
             return
         log.warning("gateway %s: nothing comes over the connection any more; opening a new one", self._target)
-        self._connections.renew()
+        silent = self._connections.renew()
         self._topology_cache.forget()
         try:
             await self.probe()
@@ -153,6 +153,7 @@ class ZeebeEngine:
             if error.kind.away or error.kind is FailureKind.LATE:
                 self.circuit.trip()
             raise
+        silent.abandon()
 
     async def _is_heard(self) -> bool:
         """Whether anything comes over the connection in use: the answer to a probe, or to what others asked."""
@@ -252,20 +253,19 @@ class ZeebeEngine:
         connection = await self._connected(ends)
         outgoing.call.sent = True
         outgoing.call.attempts += 1
-        started = connection.call(
-            outgoing.rpc, outgoing.payload, ends - self._clock(), _metadata(outgoing.span, authorization)
-        )
+        call, metadata = outgoing.call, _metadata(outgoing.span, authorization)
+        started = connection.call(outgoing.rpc, outgoing.payload, ends - self._clock(), metadata, call.idempotent)
         heard = False
         try:
-            answer = await (self._collect(started, outgoing, ends) if outgoing.rpc.streaming else started)
+            answer = await (self._collect(started, outgoing, ends, connection) if outgoing.rpc.streaming else started)
             heard = True
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
-            failure = self._failure(error, outgoing, ends)
+            failure = self._failure(error, outgoing, ends, connection)
             heard = failure.kind not in _UNHEARD
             await self._refresh(failure, authorization)
             raise failure from error
         finally:
-            connection.ended(heard)
+            connection.ended(started, heard)
         return cast("Answer", answer)
 
     async def _connected(self, ends: float) -> Connection:
@@ -286,7 +286,9 @@ class ZeebeEngine:
         if failure.http == HTTPStatus.UNAUTHORIZED:
             await self._credentials.refresh(refused)
 
-    async def _collect(self, started: AsyncIterable[Any], outgoing: _Outgoing, ends: float) -> list[Message]:
+    async def _collect(
+        self, started: AsyncIterable[Any], outgoing: _Outgoing, ends: float, connection: Connection
+    ) -> list[Message]:
         arrived: list[Any] = []
         try:
             async for response in started:
@@ -295,7 +297,7 @@ class ZeebeEngine:
             jobs = sum(len(response.jobs) for response in arrived)
             if not jobs:
                 raise
-            failure = self._failure(error, outgoing, ends)
+            failure = self._failure(error, outgoing, ends, connection)
             # They are locked for the caller already, so keeping them back would only delay their work.
             log.warning(
                 "%s failed after %d jobs, which are answered: %s %s",
@@ -304,15 +306,21 @@ class ZeebeEngine:
         return arrived
 
     def _failure(
-        self, error: grpc.aio.AioRpcError | asyncio.CancelledError, outgoing: _Outgoing, ends: float
+        self,
+        error: grpc.aio.AioRpcError | asyncio.CancelledError,
+        outgoing: _Outgoing,
+        ends: float,
+        connection: Connection,
     ) -> Failure:
         """What it means that an attempt ended so; a cancellation of the task is raised on."""
         if isinstance(error, grpc.aio.AioRpcError):
             return self._own_ending(Failure.of(error.code().name, error.details() or ""), outgoing, ends)
         # grpc cancels whoever waits when its channel is closed; that is no cancellation of the task.
-        if not self._closed or being_cancelled():
+        if being_cancelled() or not (self._closed or connection.is_abandoned):
             raise error
-        return Failure(Code.CANCELLED, _CUT, FailureKind.UNCERTAIN, Source.CONSUMER)
+        if self._closed:
+            return Failure(Code.CANCELLED, _CUT, FailureKind.UNCERTAIN, Source.CONSUMER)
+        return Failure(Code.UNAVAILABLE, _ABANDONED, FailureKind.UNCERTAIN, Source.CONSUMER)
 
     def _own_ending(self, failure: Failure, outgoing: _Outgoing, ends: float) -> Failure:
         reset = failure.kind is FailureKind.UNCERTAIN and _RESET in failure.text and self._clock() >= ends
@@ -354,6 +362,9 @@ _NOT_CONNECTED = "no connection to the gateway within the time of the call; noth
 _CLOSED = "the connection to the gateway is closed because the consumer stops; nothing was sent"
 _NOT_SENT = "the caller's deadline passed before the command could be sent"
 _CUT = "the consumer closed its connection to the gateway while the call was out; the command may have been executed"
+_ABANDONED = (
+    "the connection to the gateway said nothing more while the call was out; the command may have been executed"
+)
 _RESET = "RST_STREAM"
 
 

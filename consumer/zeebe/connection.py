@@ -34,9 +34,12 @@ class Connection:
         self._channel = open_channel(zeebe)
         self._callables = bind(self._channel)
         self._out = 0
+        self._idempotent: set[Any] = set()
         self._heard = 0.0
         self._retired = False
         self._closing: asyncio.Task[None] | None = None
+        self.is_abandoned = False
+        """Whether calls were cancelled because nothing would come any more."""
 
     def heard_since(self, moment: float) -> bool:
         """Whether anything came since `moment`, on the clock `time.monotonic`."""
@@ -63,21 +66,28 @@ class Connection:
             await asyncio.sleep(min(LOOK, left))
         return True
 
-    def call(self, rpc: Rpc, payload: bytes, timeout: float, metadata: tuple[tuple[str, str], ...]) -> Any:
-        """Send a serialized request; the call to wait for, or to iterate over.
+    def call(
+        self, rpc: Rpc, payload: bytes, timeout: float, metadata: tuple[tuple[str, str], ...], idempotent: bool
+    ) -> Any:
+        """Send a serialized request; the call to wait for, or to iterate over. When it is over, it must be `ended`.
 
         Args:
             rpc: which.
             payload: the request.
             timeout: seconds until the call ends by itself.
             metadata: to send along.
+            idempotent: whether it may be sent again.
         """
         self._out += 1
-        return self._callables[rpc.name](payload, timeout=timeout, metadata=metadata)
+        call = self._callables[rpc.name](payload, timeout=timeout, metadata=metadata)
+        if idempotent:
+            self._idempotent.add(call)
+        return call
 
-    def ended(self, heard: bool) -> None:
+    def ended(self, call: Any, heard: bool) -> None:
         """Note that a call has ended, and whether anything came from the other side."""
         self._out -= 1
+        self._idempotent.discard(call)
         if heard:
             self._heard = time.monotonic()
         self._close_when_idle()
@@ -86,6 +96,12 @@ class Connection:
         """Close as soon as the calls that are out have ended; there must be no further ones."""
         self._retired = True
         self._close_when_idle()
+
+    def abandon(self) -> None:
+        """Nothing will come any more: cancel the calls that may be sent again; the others end when their time is up."""
+        self.is_abandoned = True
+        for call in self._idempotent:
+            call.cancel()
 
     def _close_when_idle(self) -> None:
         if self._retired and not self._out and self._closing is None:
@@ -124,11 +140,12 @@ class Connections:
                 break
         return True
 
-    def renew(self) -> None:
-        """Send everything over a new one from now on; what is out on the old one may still be answered there."""
-        self.current.retire()
-        self._retired = [each for each in (*self._retired, self.current) if not each.is_closed]
-        self.current = Connection(self._zeebe)
+    def renew(self) -> Connection:
+        """Send everything over a new one from now on; the old one, on which something may still be answered."""
+        old, self.current = self.current, Connection(self._zeebe)
+        old.retire()
+        self._retired = [each for each in (*self._retired, old) if not each.is_closed]
+        return old
 
     async def close(self) -> None:
         """Close all of them; see `Connection.close`."""

@@ -190,6 +190,14 @@ async def kill_gateway(world: World) -> Collection[str]:
     return NOBODY
 
 
+async def stop_gateway(world: World) -> Collection[str]:
+    """SIGSTOP for as long as the consumer needs to notice, and longer; then SIGCONT."""
+    await world.mortal.pause()
+    await asyncio.sleep(STOPPED)
+    await world.mortal.resume()
+    return NOBODY
+
+
 async def overload_gateway(world: World) -> Collection[str]:
     """Three of ten requests are refused for load."""
     busy = fail("RESOURCE_EXHAUSTED", BUSY)
@@ -252,11 +260,12 @@ FAULTS: tuple[Fault, ...] = (
         "gateway connection silent",
         freeze_gateway,
         accepts=LATE | LOST_CALL,
-        environment={"ZEEBE_KEEP_ALIVE": "30000", "ZEEBE_REQUEST_TIMEOUT": "5s"},
+        environment={"ZEEBE_REQUEST_TIMEOUT": "20s"},
     ),
     Fault("gateway connection slow (0.2 s)", delay_gateway),
     Fault("gateway connections cut after k bytes", cut_gateway, accepts=LOST_CALL),
     Fault("gateway away 10 s", gateway_away, accepts=LOST_CALL),
+    Fault("gateway stopped 20 s (SIGSTOP)", stop_gateway, accepts=LATE | LOST_CALL, gateway=ProgramGateway),
     Fault("gateway killed", kill_gateway, accepts=LOST_CALL, gateway=ProgramGateway),
     *at(
         Fault("engine killed (state kept)", kill_gateway, accepts=LOST_CALL | CUT_OFF, gateway=ClusterGateway),

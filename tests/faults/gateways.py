@@ -95,6 +95,16 @@ class Program:
         assert self._process is not None
         await asyncio.to_thread(self._process.kill)
 
+    async def pause(self) -> None:
+        """SIGSTOP: its machine still takes connections, and nobody speaks on them."""
+        assert self._process is not None
+        await asyncio.to_thread(self._process.pause)
+
+    async def resume(self) -> None:
+        """SIGCONT."""
+        assert self._process is not None
+        await asyncio.to_thread(self._process.resume)
+
 
 class ProgramGateway(Program):
     """The fake gateway as a program, which writes down what it executes."""

@@ -14,7 +14,7 @@ from consumer.zeebe import GatewayError, ZeebeEngine, client
 from tests.fakes.gateway import FakeGateway, answer
 from tests.faults.proxy import Proxy
 from tests.unit.consumer.zeebe.calling import send
-from tests.unit.consumer.zeebe.samples import CREATE, refusal, until
+from tests.unit.consumer.zeebe.samples import COMPLETE, CREATE, refusal, until
 from zeebe_amqp.errors import Code, Outcome
 
 
@@ -65,6 +65,38 @@ async def test_what_is_out_on_the_old_connection_is_still_answered_there(
 
     assert (await out).bpmnProcessId == "order"
     assert proxy.made == 2
+
+
+async def test_what_may_be_sent_again_moves_to_the_new_connection_at_once(
+    engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
+) -> None:
+    await send(engine, CREATE)
+    proxy.freeze()
+    idempotent = asyncio.create_task(send(engine, COMPLETE, idempotent=True))
+    other = asyncio.create_task(refusal(engine, CREATE, attempt_timeout=3))
+    await until(lambda: engine._connections.current._out == 2)
+
+    await engine.look()
+
+    await idempotent
+    assert not other.done()
+    error = await other
+    assert (error.code, error.outcome) == (Code.DEADLINE_EXCEEDED, Outcome.UNKNOWN)
+    assert (fake.count("CompleteJob"), fake.count("CreateProcessInstance")) == (1, 1)
+
+
+async def test_cancelling_a_call_on_an_abandoned_connection_is_still_cancelling(
+    engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
+) -> None:
+    fake.always("CreateProcessInstance", answer(latency=30))
+    out = asyncio.create_task(send(engine, CREATE))
+    await until(lambda: fake.requests)
+    proxy.freeze()
+    await engine.look()
+    out.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await out
 
 
 async def test_a_slow_probe_changes_nothing_while_others_are_answered(
