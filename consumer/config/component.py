@@ -87,7 +87,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Component:
     """Read the component file at `path`; secrets come from `environ` or the stores that the file describes."""
     component = Component()
     try:
-        documents = [each for each in yaml.safe_load_all(path.read_text("utf-8")) if each is not None]
+        documents = [each for each in yaml.safe_load_all(path.read_text("utf-8-sig")) if each is not None]
     except (OSError, ValueError, yaml.YAMLError) as error:
         component.problems.append(f"it cannot be read: {_reason(error)}; accepted: a YAML file of type {COMMAND}")
         return component
@@ -226,7 +226,7 @@ def _secrets(document: Mapping[str, Any], folder: Path) -> Mapping[str, str]:
     """The secrets of a file store, nested names joined by colons."""
     metadata = {item["name"]: _scalar(item.get("value")) for item in _items(document, Component())}
     try:
-        content = json.loads((folder / metadata.get("secretsFile", "")).read_text("utf-8"))
+        content = json.loads((folder / metadata.get("secretsFile", "")).read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ValueError(f"secretsFile {metadata.get('secretsFile', '')!r} is not a readable JSON file") from error
     return dict(_flat(content, ""))

@@ -133,7 +133,7 @@ class Loading:
             if (stranger := _stranger(path)) is not None:
                 self.warnings.append(f"{path}: not read; it is user {stranger}'s, and this is user {os.geteuid()}")
             elif path.is_file():
-                texts = DotEnvSettingsSource(BaseSettings, path, "utf-8", case_sensitive=True).env_vars
+                texts = DotEnvSettingsSource(BaseSettings, path, "utf-8-sig", case_sensitive=True).env_vars
                 self.notes.append(f"{path}: read")
         except (OSError, UnicodeDecodeError):
             self.problems.append(f"{path}: cannot be read; accepted: lines of the form NAME=value in UTF-8")

@@ -275,7 +275,7 @@ def secret_file(text: str) -> str:
     """The content of a file such as a mounted secret, without the line end that editors add."""
     accepted = "the path of a readable text file that is not empty"
     try:
-        content = _content(text, accepted).decode().rstrip("\r\n")
+        content = _content(text, accepted).decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{accepted} (this one is not UTF-8)") from error
     if not content:

@@ -31,7 +31,7 @@ _UNASKED: Final = ("text/plain", "application/octet-stream")
 _NO_DATA: Final = b"{}"
 _NULL: Final = b"null"
 _NO_HEADERS: Final[Mapping[str, Any]] = MappingProxyType({})
-_FIRST_KEY: Final = re.compile(rb'\s*\{\s*"operation"\s*:\s*("(?:[^"\\]|\\.){1,1000}")')
+_FIRST_KEY: Final = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"operation"\s*:\s*("(?:[^"\\]|\\.){1,1000}")')
 _FARTHEST: Final = 2**63
 
 
@@ -196,7 +196,7 @@ def _read(body: bytes) -> tuple[dict[str, msgspec.Raw] | None, str]:
     except msgspec.ValidationError:
         return None, "JSON, but not an object"
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        return None, flaw(problem)
+        return None, flaw(problem, body)
 
 
 def _envelope(members: dict[str, msgspec.Raw]) -> _Parts:
@@ -221,7 +221,7 @@ def _operation(raw: msgspec.Raw) -> str:
             raise invalid(wire.OPERATION, f"expected the name of an operation, found {found_in(bytes(raw))}") from None
         operation = ""
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise invalid(wire.OPERATION, flaw(problem)) from None
+        raise invalid(wire.OPERATION, flaw(problem, bytes(raw))) from None
     if not operation:
         raise _missing(f"expected one of {', '.join(COMMANDS)}")
     return operation
@@ -263,7 +263,7 @@ def _texts(raw: bytes) -> dict[str, str]:
     except msgspec.ValidationError:
         return _latest_texts(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise invalid("metadata", flaw(problem)) from None
+        raise invalid("metadata", flaw(problem, raw)) from None
 
 
 def _latest_texts(raw: bytes) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -286,6 +287,7 @@ STRANGE: list[tuple[bytes, dict[str, Any]]] = [
         (each, {})
         for each in (b"", b"[]", b"null", b"{", b"\xff", b"\xef\xbb\xbf{}", b'{"operation":""}', b'{"operation":7}')
     ),
+    *((mark + body("topology"), {}) for mark in (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF32_BE)),
     (b'{"operaton":"topology"}', {}),
     (body("toplogy"), {}),
     (body("topology", None, extra=1), {}),

@@ -266,6 +266,21 @@ async def test_a_hostile_body_gets_exactly_one_error_reply(
     assert [reply.correlation_id for reply in caller.arrived].count(message.correlation_id) == 1
 
 
+NAMED: dict[str, str] = {
+    "a byte order mark": "found a byte order mark of UTF-8 at byte 0; expected UTF-8 without one",
+    "UTF-16": "found a byte order mark of UTF-16 at byte 0; expected UTF-8 without one",
+    "UTF-32": "found a byte order mark of UTF-32 at byte 0; expected UTF-8 without one",
+}
+"""What the refusal of a body must name, because its sender cannot see it, or would not think of it."""
+
+
+async def test_what_a_sender_would_not_think_of_is_named(stage: Stage, caller: Caller) -> None:
+    for name, words in NAMED.items():
+        error = Reply.decode((await caller.request(BAD_BODIES[name])).body).error
+        assert error is not None, name
+        assert words in error.message, name
+
+
 @pytest.mark.parametrize(("body", "code"), HOSTILE.values(), ids=HOSTILE)
 async def test_a_hostile_body_without_reply_to_is_buried_once_with_the_reason(
     stage: Stage, caller: Caller, body: bytes, code: str

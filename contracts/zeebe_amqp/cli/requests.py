@@ -12,6 +12,7 @@ import click
 
 from zeebe_amqp import envelope
 from zeebe_amqp.errors import CommandError
+from zeebe_amqp.schema import byte_order_mark
 
 __all__ = ["Entry", "parsed"]
 
@@ -60,7 +61,8 @@ def parsed(text: bytes) -> list[Entry]:
 
 def _lines(text: bytes) -> Iterator[tuple[int, bytes]]:
     for number, line in enumerate(text.split(b"\n"), 1):
-        if stripped := line.strip():
+        # Where files were joined, a mark stands before the first line of each.
+        if stripped := byte_order_mark.without(line).strip():
             yield number, stripped
 
 

@@ -11,6 +11,7 @@ import click
 import msgspec
 import orjson
 
+from zeebe_amqp.schema import byte_order_mark
 from zeebe_amqp.schema import durations as periods
 from zeebe_amqp.schema.formatting import printable, quoted
 
@@ -55,13 +56,14 @@ class DocumentType(click.ParamType[msgspec.Raw]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> msgspec.Raw:
         """The JSON text, known to be exactly one value."""
         try:
-            raw = given(value)
+            raw = byte_order_mark.without(given(value))
             orjson.loads(raw)
         except UnicodeEncodeError:
             self.fail("expected JSON, found bytes that are not UTF-8", param, ctx)
         except orjson.JSONDecodeError as problem:
+            why = byte_order_mark.refusal(raw, 0) or problem
             self.fail(
-                f"not valid JSON: {problem} (or name a file: @variables.json, or give - for standard input)", param, ctx
+                f"not valid JSON: {why} (or name a file: @variables.json, or give - for standard input)", param, ctx
             )
         return msgspec.Raw(raw.strip())
 

@@ -159,7 +159,7 @@ def _decode(kind: type[Command], data: bytes, max_depth: int) -> Any:
     except RecursionError:
         raise documents.too_deep(DATA, max_depth) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise invalid(DATA, flaw(problem)) from None
+        raise invalid(DATA, flaw(problem, data)) from None
 
 
 def _typed(kind: type[Command], data: bytes) -> Any:

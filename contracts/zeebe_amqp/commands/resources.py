@@ -14,6 +14,7 @@ from msgspec import Meta
 from zeebe_amqp import wire
 from zeebe_amqp.commands.command import DATA, Command, Part, Result
 from zeebe_amqp.errors import invalid
+from zeebe_amqp.schema import byte_order_mark
 from zeebe_amqp.schema.fields import Key, Maybe, Name, Reference, Text
 from zeebe_amqp.schema.formatting import flaw, found_in, quoted
 
@@ -306,7 +307,7 @@ def _text(data: bytes, alternative: str) -> str:
         expected = f"the file's text as a JSON string{alternative}"
         raise invalid(DATA, f"expected {expected}, found {found_in(data.strip())}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise invalid(DATA, flaw(problem)) from None
+        raise invalid(DATA, flaw(problem, data)) from None
 
 
 def _written(content: bytes) -> tuple[str, Literal["base64"] | None]:
@@ -319,6 +320,8 @@ def _written(content: bytes) -> tuple[str, Literal["base64"] | None]:
 
 
 def _unpacked(content: bytes) -> bytes:
+    if mark := byte_order_mark.refusal(content, 0):
+        raise ValueError(f"not valid base64: {mark}")
     try:
         return base64.b64decode(content.translate(None, _WHITESPACE), validate=True)
     except binascii.Error as problem:

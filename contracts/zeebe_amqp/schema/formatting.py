@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from zeebe_amqp.schema import byte_order_mark
 from zeebe_amqp.wire import MAX_FOUND
+
+_POSITION: Final = re.compile(r"\(byte (\d+)\)")
 
 
 def cut(text: str, length: int = MAX_FOUND) -> str:
@@ -51,11 +55,13 @@ def found(value: Any) -> str:
     return "an object"
 
 
-def flaw(problem: Exception) -> str:
-    """Why the decoder says that bytes are not JSON."""
+def flaw(problem: Exception, raw: bytes = b"") -> str:
+    """Why the decoder says that the bytes `raw` are not JSON."""
     if isinstance(problem, UnicodeDecodeError):
         return f"not UTF-8 ({problem.reason})"
-    return f"not valid JSON ({str(problem).removeprefix('JSON is malformed: ')})"
+    position = _POSITION.search(str(problem))
+    mark = byte_order_mark.refusal(raw, int(position[1])) if position else ""
+    return f"not valid JSON ({mark or str(problem).removeprefix('JSON is malformed: ')})"
 
 
 def found_in(raw: bytes) -> str:

@@ -14,7 +14,7 @@ import orjson
 
 from zeebe_amqp import wire
 from zeebe_amqp.errors import CommandError, invalid
-from zeebe_amqp.schema import fields
+from zeebe_amqp.schema import byte_order_mark, fields
 
 T = TypeVar("T")
 
@@ -120,7 +120,7 @@ def parsed(raw: bytes, field: str, max_depth: int = wire.MAX_DEPTH) -> Any:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as problem:
-        raise _refusal(problem, field, max_depth) from None
+        raise _refusal(problem, raw, field, max_depth) from None
 
 
 def depth(raw: bytes) -> int:
@@ -134,11 +134,13 @@ def too_deep(field: str, max_depth: int) -> CommandError:
     return invalid(field, f"nested deeper than {max_depth} levels, which the engine does not survive")
 
 
-def _refusal(problem: orjson.JSONDecodeError, field: str, max_depth: int) -> CommandError:
+def _refusal(problem: orjson.JSONDecodeError, raw: bytes, field: str, max_depth: int) -> CommandError:
     if any(words in problem.msg for words in _DEPTH):
         return too_deep(field, max_depth)
     if _INFINITY in problem.msg:
         return invalid(field, "a number beyond the range of a double, which the engine would turn into text")
+    if mark := byte_order_mark.refusal(raw, len(problem.doc[: problem.pos].encode())):
+        return invalid(field, f"not valid JSON: {mark}")
     if _NOT_UTF8 in problem.msg:
         return invalid(field, "not valid JSON: not UTF-8")
     return invalid(field, f"not valid JSON: {problem.msg} at character {problem.pos}")

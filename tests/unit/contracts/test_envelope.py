@@ -147,7 +147,7 @@ def test_an_unknown_operation_is_unimplemented_with_the_nearest(name: str, sugge
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"x", b"7", b"[]", b"{}", b"null", b'"topology"', b"\xff", b'\xef\xbb\xbf{"operation":"topology"}']
+    "raw", [b"", b"x", b"7", b"[]", b"{}", b"null", b'"topology"', b"\xff", b'\xef\xbb\xbf{"data":{}}']
 )
 @pytest.mark.parametrize("type", [None, "", "unknown", "error"])
 def test_a_body_that_is_neither_envelope_nor_bare_lacks_the_operation(raw: bytes, type: str | None) -> None:

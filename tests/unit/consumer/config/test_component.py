@@ -322,6 +322,13 @@ def test_a_secret_is_taken_from_a_file_beside_the_component(
     assert found_secret(tmp_path, binding, store) == "hush"
 
 
+def test_a_byte_order_mark_before_a_file_of_secrets_is_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "secrets.json").write_text("\ufeff" + json.dumps({"ZEEBE_SECRET": "hush"}))
+    store = document(component.FILE_STORE, {"name": "secretsFile", "value": "secrets.json"}, name="files")
+    binding = document(component.COMMAND, *secret(name="ZEEBE_SECRET"), auth={"secretStore": "files"})
+    assert found_secret(tmp_path, binding, store) == "hush"
+
+
 @pytest.mark.parametrize(
     ("store", "reference", "expected"),
     [

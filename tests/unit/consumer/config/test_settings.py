@@ -366,6 +366,18 @@ def test_a_dotenv_file_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
     ]
 
 
+def test_a_byte_order_mark_before_a_file_is_no_part_of_it(component: Path, tmp_path: Path) -> None:
+    """Nobody sees one: a setting without effect, or a password that is refused."""
+    (tmp_path / ".env").write_text(f"\ufeffCOMPONENT_FILE={component}\n")
+    secret = tmp_path / "secret"
+    secret.write_text("\ufeffhush\n")
+    component.write_text("\ufeff" + component.read_text())
+    loaded = load({"ZEEBE_CLIENT_SECRET_FILE": str(secret), "ZEEBE_CLIENT_ID": "id"}, {}, None, tmp_path)
+    assert loaded.settings.zeebe.address == "component:1"
+    assert isinstance(loaded.settings.zeebe.credentials, OAuth)
+    assert loaded.settings.zeebe.credentials.client_secret == "hush"
+
+
 def test_dotenv_is_looked_for_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("CONCURRENCY=5\nALONE\n")
     monkeypatch.chdir(tmp_path)

@@ -95,6 +95,19 @@ def test_lines_may_be_moved_and_added_between_two_runs(transport: MemoryTranspor
     assert (found["sent"], found["succeeded"], found["requests"]) == (2, 6, 6)
 
 
+def test_a_byte_order_mark_before_a_line_is_no_part_of_it(transport: MemoryTransport, file: Path) -> None:
+    """Editors and shells on Windows write one before a file; joined files have several."""
+    ended("batch", str(file))
+    file.write_text("\n".join([f"\ufeff{ONE}", TWO, f"\ufeff{THREE}", "\ufeff", ONE]))
+    found = ended("batch", str(file))
+    assert (found.code, summary(found)["sent"], len(transport.published)) == (0, 0, 4)
+
+
+def test_a_batch_in_utf_16_is_refused_by_what_it_is(file: Path) -> None:
+    file.write_text(THREE, encoding="utf-16")
+    assert "byte order mark of UTF-16" in refused("batch", str(file))
+
+
 def test_what_may_succeed_later_is_sent_again_and_what_failed_for_good_is_not(
     transport: MemoryTransport, file: Path
 ) -> None:
