@@ -15,7 +15,7 @@ from zeebe_amqp import wire
 from zeebe_amqp.commands import COMMANDS, Command
 from zeebe_amqp.errors import Code, CommandError, invalid, nearest
 from zeebe_amqp.schema import json_documents as documents
-from zeebe_amqp.schema.formatting import cut, flaw, found, found_in, quoted
+from zeebe_amqp.schema.formatting import cut, flaw, found, found_in, quoted, unparsed
 from zeebe_amqp.schema.json_members import OBJECT
 
 _TEXTS: Final = msgspec.json.Decoder(dict[str, str])
@@ -194,7 +194,8 @@ def _read(body: bytes) -> tuple[dict[str, msgspec.Raw] | None, str]:
     try:
         return OBJECT.decode(body), ""
     except msgspec.ValidationError:
-        return None, "JSON, but not an object"
+        advice = unparsed(body.strip())
+        return None, f"JSON, but not an object{f': text{advice}' if advice else ''}"
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         return None, flaw(problem, body)
 
@@ -269,7 +270,7 @@ def _texts(raw: bytes) -> dict[str, str]:
 def _latest_texts(raw: bytes) -> dict[str, str]:
     """The metadata when something in it is not text: refused, unless the same key comes again as text."""
     if not raw.startswith(b"{"):
-        raise invalid("metadata", f"expected an object of texts, found {found_in(raw)}")
+        raise invalid("metadata", f"expected an object of texts, found {found_in(raw)}{unparsed(raw)}")
     members = OBJECT.decode(raw)
     for key, value in members.items():
         if not bytes(value).startswith(b'"'):

@@ -188,6 +188,9 @@ BAD_BODIES: dict[str, bytes] = {
     "null": b"null",
     "true": b"true",
     "not a number": b"NaN",
+    "an envelope in a text": b'"{\\"operation\\": \\"topology\\"}"',
+    "metadata an object in a text": b'{"operation": "topology", "metadata": "{}"}',
+    "a typed variable in a text": command("signal", b'{"name": "s", "variables": {"a": "{\\"value\\": 1}"}}'),
     "an empty object": b"{}",
     "operation null": b'{"operation": null}',
     "operation empty": b'{"operation": ""}',
@@ -266,9 +269,14 @@ async def test_a_hostile_body_gets_exactly_one_error_reply(
     assert [reply.correlation_id for reply in caller.arrived].count(message.correlation_id) == 1
 
 
+UNPARSED = " that looks like JSON; parse it first, and send the object or list itself, not as text"
 NAMED: dict[str, str] = {
     "a byte order mark": "found a byte order mark of UTF-8 at byte 0; expected UTF-8 without one",
     "UTF-16": "found a byte order mark of UTF-16 at byte 0; expected UTF-8 without one",
+    "variables a text": f"data.variables: expected a JSON object, found text{UNPARSED}",
+    "an envelope in a text": f"text{UNPARSED}",
+    "metadata an object in a text": f'metadata: expected an object of texts, found text "{{}}"{UNPARSED}',
+    "a typed variable in a text": UNPARSED,
     "UTF-32": "found a byte order mark of UTF-32 at byte 0; expected UTF-8 without one",
 }
 """What the refusal of a body must name, because its sender cannot see it, or would not think of it."""

@@ -275,7 +275,7 @@ PATTERNS = {
     "zeebe_amqp.commands.resources": {"_DECLARATION", "_DECLARED"},
     "zeebe_amqp.camunda7.types": {"_WHOLE", "_DOUBLE", "_JSON_NUMBER", "_DATE"},
     "zeebe_amqp.schema.durations": {"_PART", "_GO", "_ISO"},
-    "zeebe_amqp.schema.formatting": {"_POSITION"},
+    "zeebe_amqp.schema.formatting": {"_POSITION", "_UNPARSED"},
     "zeebe_amqp.schema.json_documents": {"_STRING"},
     "zeebe_amqp.schema.validation_errors": {"_STEP", "_MISSING", "_EMPTY"},
     "zeebe_amqp.testing.results": {"_PROCESS"},

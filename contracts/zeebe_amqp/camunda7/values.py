@@ -9,7 +9,7 @@ import msgspec
 
 from zeebe_amqp.camunda7.types import NULL, TYPES, Converted, Unconvertible, Value, ValueType
 from zeebe_amqp.errors import CommandError, invalid
-from zeebe_amqp.schema.formatting import cut, found_in
+from zeebe_amqp.schema.formatting import cut, found_in, unparsed
 from zeebe_amqp.schema.json_members import OBJECT
 
 __all__ = ["Converted", "convert", "document"]
@@ -40,7 +40,7 @@ def document(variables: Mapping[str, Converted]) -> str:
 def _variable(raw: bytes, field: str) -> Converted:
     if not raw.startswith(b"{"):
         hint = 'expected an object such as {"value": 24, "type": "Integer"}'
-        raise invalid(field, f"{hint}, found {found_in(raw)}")
+        raise invalid(field, f"{hint}, found {found_in(raw)}{unparsed(raw)}")
     members = OBJECT.decode(raw)
     value, kind, info = (bytes(members.get(name, NULL)) for name in _MEMBERS)
     name = _type_name(kind, f"{field}.type")
@@ -70,7 +70,7 @@ def _info(raw: bytes, field: str) -> dict[str, msgspec.Raw]:
     if raw == NULL:
         return {}
     if not raw.startswith(b"{"):
-        raise invalid(field, f"expected an object, found {found_in(raw)}")
+        raise invalid(field, f"expected an object, found {found_in(raw)}{unparsed(raw)}")
     return OBJECT.decode(raw)
 
 

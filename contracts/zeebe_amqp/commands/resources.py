@@ -16,7 +16,7 @@ from zeebe_amqp.commands.command import DATA, Command, Part, Result
 from zeebe_amqp.errors import invalid
 from zeebe_amqp.schema import byte_order_mark
 from zeebe_amqp.schema.fields import Key, Maybe, Name, Reference, Text
-from zeebe_amqp.schema.formatting import flaw, found_in, quoted
+from zeebe_amqp.schema.formatting import flaw, found_in, quoted, unparsed
 
 BASE64: Final = "base64"
 """The only encoding that is named: of `metadata.encoding`, and of a resource in a list."""
@@ -189,6 +189,10 @@ class DeployResource(Command[ResourcesDeployed], frozen=True, kw_only=True):
         if _is_list(data, metadata, bare):
             return cls._listed(data, metadata, max_depth)
         name, content = _file(data, metadata, bare, ", or an object with the list resources")
+        if not name and not bare and (advice := unparsed(data)):
+            raise invalid(
+                DATA, f"expected an object with the list resources, or a file that has a name, found text{advice}"
+            )
         _check_file(name, content, "order.dmn")
         return cls(resources=(Resource.of(name, content),), tenant_id=metadata.get(wire.TENANT_ID, ""))
 

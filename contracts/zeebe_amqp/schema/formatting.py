@@ -11,6 +11,8 @@ import msgspec
 from zeebe_amqp.schema import byte_order_mark
 from zeebe_amqp.wire import MAX_FOUND
 
+_UNPARSED: Final = re.compile(rb'"(?: |\\[nrt]|\\ufeff|\xef\xbb\xbf)*+[{\[]')
+_ADVICE: Final = " that looks like JSON; parse it first, and send the object or list itself, not as text"
 _POSITION: Final = re.compile(r"\(byte (\d+)\)")
 
 
@@ -74,6 +76,11 @@ def found_in(raw: bytes) -> str:
         case b'"':
             return found(msgspec.json.decode(raw))
     return cut(raw.decode())
+
+
+def unparsed(raw: bytes) -> str:
+    """What an error adds where an object or a list belongs and `raw` is a text that holds one; "" for all else."""
+    return _ADVICE if _UNPARSED.match(raw) else ""
 
 
 def _digits(number: int) -> str:

@@ -15,6 +15,7 @@ import orjson
 from zeebe_amqp import wire
 from zeebe_amqp.errors import CommandError, invalid
 from zeebe_amqp.schema import byte_order_mark, fields
+from zeebe_amqp.schema.formatting import unparsed
 
 T = TypeVar("T")
 
@@ -105,7 +106,8 @@ def check(raw: bytes, field: str, max_depth: int) -> None:
     """
     document = parsed(raw, field, max_depth)
     if type(document) is not dict:
-        raise invalid(field, f"expected a JSON object, found {_KINDS.get(type(document), 'a number')}")
+        found = f"found {_KINDS.get(type(document), 'a number')}{unparsed(raw.strip())}"
+        raise invalid(field, f"expected a JSON object, {found}")
     # Counting brackets is cheap, and settles nearly every document: the rest is for the odd one.
     if raw.count(b"{") + raw.count(b"[") > max_depth and depth(raw) > max_depth:
         raise too_deep(field, max_depth)

@@ -12,7 +12,7 @@ from msgspec import inspect
 
 from zeebe_amqp.errors import CommandError, invalid, nearest
 from zeebe_amqp.schema.fields import Scalar
-from zeebe_amqp.schema.formatting import cut, found_in, quoted
+from zeebe_amqp.schema.formatting import cut, found_in, quoted, unparsed
 from zeebe_amqp.schema.json_members import LIST, OBJECT
 
 _AT: Final = " - at `$"
@@ -38,7 +38,9 @@ def explain(problem: msgspec.ValidationError, kind: type, data: bytes, field: st
         return invalid(f"{field}{path}.{missing[1]}", f"missing; expected {describe(_walk(expected, [missing[1]]))}")
     if text.startswith("expected "):  # a field type's own words
         return invalid(field + path, text)
-    return invalid(field + path, f"expected {describe(expected)}, found {_found(data, steps)}")
+    found = _at(data, steps)
+    advice = unparsed(found) if _is_nested(expected) else ""
+    return invalid(field + path, f"expected {describe(expected)}, found {_describe_value(found)}{advice}")
 
 
 @cache
@@ -121,9 +123,23 @@ def _struct(kind: inspect.Type) -> inspect.StructType:
     return kind
 
 
-def _found(data: bytes, steps: list[str | int]) -> str:
-    """What stands at the end of a path, in words; read step by step, since the rest may not be decodable."""
+def _is_nested(kind: inspect.Type) -> bool:
+    """Whether values of this type are objects or lists, which some callers send as their own text."""
+    match kind:
+        case inspect.Metadata():
+            return _is_nested(kind.type)
+        case inspect.UnionType():
+            return any(map(_is_nested, kind.types))
+    return isinstance(kind, inspect.StructType | inspect.VarTupleType)
+
+
+def _at(data: bytes, steps: list[str | int]) -> bytes:
+    """What stands at the end of a path; read step by step, since the rest may not be decodable."""
     raw = msgspec.Raw(data.strip())
     for step in steps:
         raw = LIST.decode(raw)[step] if isinstance(step, int) else OBJECT.decode(raw)[step]
-    return "an empty list" if _EMPTY.fullmatch(raw) else found_in(bytes(raw))
+    return bytes(raw)
+
+
+def _describe_value(raw: bytes) -> str:
+    return "an empty list" if _EMPTY.fullmatch(raw) else found_in(raw)
