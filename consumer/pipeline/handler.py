@@ -12,6 +12,7 @@ from zeebe_amqp.commands import Command
 from zeebe_amqp.commands.keys import refuse_impossible_keys
 from zeebe_amqp.envelope import Request
 from zeebe_amqp.errors import Code, CommandError, Outcome
+from zeebe_amqp.lateness import refuse_past
 
 __all__ = ["executing"]
 
@@ -33,7 +34,7 @@ def executing(
     async def execute(delivery: Delivery) -> Reply:
         request, deadline = delivery.request, delivery.message.deadline
         command = request.command
-        _refuse_past(deadline, clock())
+        refuse_past(deadline, clock())
         refuse_impossible_keys(command)
         call = delivery.call = Call(
             command,
@@ -52,16 +53,6 @@ def executing(
             raise
 
     return execute
-
-
-def _refuse_past(deadline: float | None, now: float) -> None:
-    if deadline is not None and deadline <= now:
-        late = round((now - deadline) * 1000)
-        raise CommandError(
-            Code.DEADLINE_EXCEEDED,
-            f"the header deadline passed {late} ms before the command could start; it was not executed",
-            details={"field": "deadline"},
-        )
 
 
 def _place(error: CommandError, request: Request) -> None:

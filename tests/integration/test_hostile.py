@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import struct
+import time
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -287,6 +288,25 @@ async def test_what_a_sender_would_not_think_of_is_named(stage: Stage, caller: C
         error = Reply.decode((await caller.request(BAD_BODIES[name])).body).error
         assert error is not None, name
         assert words in error.message, name
+
+
+async def test_a_deadline_that_is_no_moment_to_come_is_answered_with_what_was_meant(caller: Caller) -> None:
+    now = int(time.time())
+    cases: dict[str, tuple[Any, str, str]] = {
+        "seconds": (now + 30, "DEADLINE_EXCEEDED", "seconds?"),
+        "a duration": (30_000, "DEADLINE_EXCEEDED", "a duration?"),
+        "a moment ago": (now * 1000 - 1, "DEADLINE_EXCEEDED", "clocks of the caller and of the service differ"),
+        "long ago": (now * 1000 - 86_400_000, "DEADLINE_EXCEEDED", "ms before the command could start"),
+        "a fraction of seconds": (now + 30.5, "INVALID_ARGUMENT", "a whole number of milliseconds since 1970"),
+        "text": (f"{now * 1000}", "INVALID_ARGUMENT", "a whole number of milliseconds since 1970"),
+    }
+    for name, (deadline, code, words) in cases.items():
+        error = Reply.decode((await caller.request(marked(), headers={"deadline": deadline})).body).error
+        assert error is not None, name
+        assert (error.code, error.outcome) == (code, "not-executed"), name
+        assert words in error.message, name
+    for name, deadline in (("microseconds", (now + 30) * 10**6), ("nanoseconds", (now + 30) * 10**9)):
+        assert Reply.decode((await caller.request(marked(), headers={"deadline": deadline})).body).ok, name
 
 
 @pytest.mark.parametrize(("body", "code"), HOSTILE.values(), ids=HOSTILE)

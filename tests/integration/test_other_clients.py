@@ -51,6 +51,8 @@ def awaited(get: Callable[[], Any]) -> Any:
 def py_amqp(url: str, queue: str, **properties: Any) -> tuple[bytes, Mapping[str, Any]]:
     """By py-amqp, which Celery and kombu use."""
     address = URL(url)
+    if "headers" in properties:
+        properties["application_headers"] = properties.pop("headers")
     with amqp.Connection(f"{address.host}:{address.port}", address.user, address.password) as connection:
         channel = connection.channel()
         mine = channel.queue_declare(exclusive=True).queue
@@ -119,6 +121,16 @@ async def test_a_client_reads_every_header_of_a_reply(stage: Stage, client: str)
     assert Reply.decode(body).ok
     assert 500 <= headers["duration-ms"] < 2**15
     assert (headers["status"], headers["request-id"]) == ("ok", f"read by {client}")
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_a_deadline_in_seconds_is_answered_with_the_unit_it_takes(stage: Stage, client: str) -> None:
+    headers = {"deadline": int(time.time()) + 30}
+    body, _ = await asyncio.to_thread(CLIENTS[client], stage.url, stage.consumer.queues[0], headers=headers)
+    error = Reply.decode(body).error
+    assert error is not None
+    assert error.code == "DEADLINE_EXCEEDED"
+    assert "a moment in January 1970: seconds? It takes" in error.message
 
 
 @pytest.mark.parametrize("client", CLIENTS)

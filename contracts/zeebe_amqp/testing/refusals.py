@@ -12,6 +12,7 @@ from zeebe_amqp.commands import Command
 from zeebe_amqp.commands.command import DATA
 from zeebe_amqp.commands.keys import refuse_impossible_keys
 from zeebe_amqp.errors import Code, CommandError
+from zeebe_amqp.lateness import refuse_past
 
 __all__ = ["refuse"]
 
@@ -22,12 +23,7 @@ def refuse(command: Command, deadline: float | None) -> None:
     Raises:
         CommandError: DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED or NOT_FOUND; the command is not executed.
     """
-    if deadline is not None and deadline <= time.time():
-        raise CommandError(
-            Code.DEADLINE_EXCEEDED,
-            "the header deadline passed before the command could start; it was not executed",
-            details={"field": wire.DEADLINE},
-        )
+    refuse_past(deadline, time.time())
     refuse_impossible_keys(command)
     if (size := _size(command)) > wire.MAX_MESSAGE:
         raise CommandError(

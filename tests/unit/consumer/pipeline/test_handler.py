@@ -121,6 +121,13 @@ async def test_a_past_deadline_calls_nobody(late: int) -> None:
     assert (engine.calls, request.sent) == ([], False)
 
 
+async def test_a_deadline_in_another_unit_calls_nobody_and_says_which_is_taken() -> None:
+    engine = Engine({})
+    error = await refusal(engine, delivery("topology", headers={"deadline": int(NOW)}))
+    assert (error.code, engine.calls) == (Code.DEADLINE_EXCEEDED, [])
+    assert ": seconds? It takes " in error.message
+
+
 @pytest.mark.parametrize("deadline", ["soon", 1.5, True])
 async def test_a_deadline_that_is_no_number_calls_nobody(deadline: Any) -> None:
     engine = Engine({})
