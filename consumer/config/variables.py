@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from consumer.config import values
 from consumer.config.values import Target
-from zeebe_amqp import wire
+from zeebe_amqp import reply_queue, wire
 
 FILE = "_FILE"
 """The ending of a variable that names a file with the value."""
@@ -165,7 +165,7 @@ class Variables(BaseModel):
         "25s", "time for commands in flight when the service stops"
     )
     REPLY_ALLOW: Annotated[tuple[str, ...], BeforeValidator(values.globs)] = _row(
-        "*reply*,*replies*,*response*", "patterns of the queue names that replies may go to"
+        ",".join(reply_queue.ALLOWED), "patterns of the queue names that replies may go to, in capitals or not"
     )
     HTTP_ADDRESS: Annotated[tuple[str, int] | None, BeforeValidator(values.http_address)] = _row(
         "127.0.0.1:8080", "address of /livez, /readyz and /metrics; `off`"

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from fnmatch import fnmatchcase
 
 from consumer.rabbitmq.direct import is_direct, is_sound
-
-SERVER_NAMED = "amq.gen-"
-"""Prefix of queue names that the broker itself gave out."""
+from zeebe_amqp.reply_queue import SERVER_NAMED, is_allowed
 
 
 def refusal(reply_to: str | None, *, own_queues: Collection[str], allow: Sequence[str]) -> str | None:
@@ -17,7 +14,7 @@ def refusal(reply_to: str | None, *, own_queues: Collection[str], allow: Sequenc
     Args:
         reply_to: the request's property; None or empty means that nobody waits.
         own_queues: names of our request and dead-letter queues, which are never a place for replies.
-        allow: globs of allowed queue names (the setting REPLY_ALLOW).
+        allow: globs of allowed queue names (the setting REPLY_ALLOW), in whatever case.
     """
     if not reply_to or reply_to.startswith(SERVER_NAMED):
         return None
@@ -25,7 +22,7 @@ def refusal(reply_to: str | None, *, own_queues: Collection[str], allow: Sequenc
         return None if is_sound(reply_to) else f"reply_to: {reply_to[:80]!r} is no direct reply-to address of a broker"
     if reply_to in own_queues:
         return f"reply_to: {reply_to[:80]!r} is a queue of this service; replies go to a queue of the caller"
-    if any(fnmatchcase(reply_to, glob) for glob in allow):
+    if is_allowed(reply_to, allow):
         return None
     return (
         f"reply_to: {reply_to[:80]!r} is not an allowed reply queue; accepted are direct reply-to, server-named queues "

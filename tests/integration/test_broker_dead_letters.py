@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -15,8 +16,9 @@ from aio_pika.abc import AbstractIncomingMessage
 from tests.conftest import Broker
 from tests.fakes.gateway import fail
 from tests.integration.caller import Caller
-from tests.integration.stage import CONNECTIONS, Stage, create, eventually, staged
+from tests.integration.stage import CONNECTIONS, TIMEOUT, Stage, create, eventually, staged
 from zeebe_amqp import wire
+from zeebe_amqp.reply import Reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -153,3 +155,16 @@ async def test_a_reply_address_that_the_policy_refuses_is_neither_executed_nor_w
 
 async def test_an_allowed_reply_address_is_written_to(caller: Caller) -> None:
     assert (await caller.call("topology")).ok
+
+
+async def test_the_case_of_a_reply_address_does_not_matter(caller: Caller) -> None:
+    queue = await caller.channel.declare_queue(f"Test.Replies.{uuid.uuid4().hex}", exclusive=True)
+    arrived: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def take(reply: AbstractIncomingMessage) -> None:
+        arrived.set_result(reply.body)
+
+    await queue.consume(take, no_ack=True)
+    await caller.publish(b'{"operation": "topology"}', reply_to=queue.name)
+    async with asyncio.timeout(TIMEOUT):
+        assert Reply.decode(await arrived).ok

@@ -118,7 +118,7 @@ async def channel(stage: Stage) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
 
 async def filled(channel: aio_pika.abc.AbstractChannel, stage: Stage, *bodies: bytes) -> str:
     """A queue with these messages."""
-    name = f"test.{uuid.uuid4().hex}"
+    name = f"test.replies.{uuid.uuid4().hex}"
     await channel.declare_queue(name, auto_delete=False, arguments={"x-expires": 600_000})
     for number, body in enumerate(bodies):
         message = aio_pika.Message(

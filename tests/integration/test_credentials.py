@@ -90,7 +90,7 @@ async def test_a_client_for_threads_fails_the_call(user: User, attempts: list[st
     assert len(attempts) == 1
 
 
-@pytest.mark.parametrize("words", [("topology",), ("call", "{}"), ("watch", "q")], ids=" ".join)
+@pytest.mark.parametrize("words", [("topology",), ("call", "{}"), ("watch", "q.replies")], ids=" ".join)
 async def test_the_command_line_says_so_and_ends(user: User, attempts: list[str], words: tuple[str, ...]) -> None:
     found = await asyncio.to_thread(ended, *words, "--url", f"{user.url(WRONG)},{user.url(WRONG)}")
     assert found.code == exits.NOT_EXECUTED + exits.NUMBERS[Code.UNAUTHENTICATED]

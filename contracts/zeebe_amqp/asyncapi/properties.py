@@ -55,7 +55,8 @@ _DEAD: Final[Schema] = {
 }
 
 REQUEST_PROPERTIES: Final[dict[str, Any]] = {
-    "reply_to": "the queue for the reply; without it the request is fire and forget",
+    "reply_to": "the queue for the reply; without it the request is fire and forget. Its name must match the service's "
+    "REPLY_ALLOW, by default contain reply, replies or response in any case",
     "correlation_id": "comes back unchanged, at most 255 bytes; without it the message_id comes back instead",
     "message_id": "the identity of the request when there is no header request-id",
     "type": "in the bare form the operation, such as publish-message; else it is not read",

@@ -14,10 +14,12 @@ from zeebe_amqp.cli.examples import Line
 from zeebe_amqp.cli.help import Explained
 from zeebe_amqp.cli.values import SECONDS, TEXT
 from zeebe_amqp.client.listener import Arrival, listening
+from zeebe_amqp.reply_queue import ALLOWED, is_allowed
 
 __all__ = ["watch"]
 
 NAME: Final = "zeebe-amqp watch"
+_PATTERNS: Final = ", ".join(ALLOWED)
 
 EXAMPLES: Final = (
     Line(
@@ -37,7 +39,11 @@ EXAMPLES: Final = (
     examples=EXAMPLES,
     params=[
         click.Argument(
-            ["name"], type=TEXT, metavar="QUEUE", help="the queue; with --exchange a pattern of routing keys"
+            ["name"],
+            type=TEXT,
+            metavar="QUEUE",
+            help=f"the queue, whose name the service's REPLY_ALLOW must allow (default {_PATTERNS}); "
+            "with --exchange a pattern of routing keys",
         ),
         click.Option(["--exchange"], type=TEXT, help="copies of what goes to this topic exchange; no queue is touched"),
         click.Option(["--keep"], is_flag=True, help="put the replies back into the queue at the end"),
@@ -53,10 +59,21 @@ def watch(
     """Show replies as they come to a queue; each is taken out of it when it was shown."""
     if keep and exchange is not None:
         raise click.UsageError("--keep: not allowed together with --exchange, which takes nothing away")
+    if exchange is None:
+        _warn(connection, name)
     try:
         asyncio.run(_watch(connection, name, exchange, keep, count, timeout))
     except KeyboardInterrupt:
         return  # the usual end
+
+
+def _warn(connection: Connection, name: str) -> None:
+    """Say it when the service would bury requests whose replies should go to this queue: nothing would ever come."""
+    if not is_allowed(name):
+        words = (
+            f"unless the service's REPLY_ALLOW allows it, no reply comes to {name}; by default {_PATTERNS} are allowed"
+        )
+        connection.screen.note(words, queue=name, allowedByDefault=ALLOWED)
 
 
 async def _watch(

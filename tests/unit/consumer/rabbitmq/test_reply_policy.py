@@ -23,6 +23,9 @@ DEFAULT = ("*reply*", "*replies*", "*response*")
         "orders.replies",
         "reply",
         "order-responses",
+        "REPLY",
+        "Orders.Replies",
+        "orderResponse",
     ],
 )
 def test_replies_may_go(reply_to: str | None) -> None:
@@ -37,7 +40,8 @@ def test_replies_may_go(reply_to: str | None) -> None:
         "zeebe.polls",
         "zeebe.dead",
         "my.replies.requests",
-        "REPLY",
+        "ZEEBE.COMMANDS",
+        "AMQ.GEN-x",
         "amq.topic",
         "amq.rabbitmq.reply-to.x.y",
     ],
@@ -52,6 +56,11 @@ def test_the_refusal_names_the_setting_and_what_it_allows() -> None:
     reason = refusal("payments", own_queues=OWN, allow=DEFAULT)
     assert reason is not None
     assert "REPLY_ALLOW (*reply*, *replies*, *response*)" in reason
+
+
+def test_the_case_of_a_pattern_does_not_matter_either() -> None:
+    for pattern in ("Orders.*", "ORDERS.[A-Z]*", "*.Done"):
+        assert refusal("orders.done", own_queues=OWN, allow=(pattern,)) is None, pattern
 
 
 @given(st.text(max_size=300))
