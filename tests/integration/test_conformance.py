@@ -281,6 +281,8 @@ def deep(levels: int) -> bytes:
 
 LENIENT = ("topology", "signal")
 """Operations that ignore fields they do not know."""
+BUFFER = {"type": "Buffer", "data": [60, 120, 47, 62]}
+"""The bytes of a file as Node writes them into JSON."""
 FILE = {"type": "deploy-process", "content_type": "application/xml"}
 STRANGE: list[tuple[bytes, dict[str, Any]]] = [
     *(
@@ -304,6 +306,10 @@ STRANGE: list[tuple[bytes, dict[str, Any]]] = [
     (b"<x/>", FILE | {"headers": {"fileName": "a.dmn"}}),
     (b"{}", {"type": "no-such-operation"}),
     (deep(501), {}),
+    *((body(each, BUFFER, metadata={"fileName": "a.bpmn"}), {}) for each in ("deploy-process", "deploy-resource")),
+    (body("deploy-resource", {"resources": [{"name": "a.bpmn", "content": BUFFER}]}), {}),
+    (json.dumps(BUFFER).encode(), {"type": "deploy-process", "headers": {"fileName": "a.bpmn"}}),
+    (body("deploy-process", "PHgvPg==", metadata={"fileName": "a.bpmn"}), {}),
     *((body(operation, data | {"unknown": 1}), {}) for operation, data in SMALLEST.items() if operation not in LENIENT),
     *((body(operation, {}), {}) for operation in COMMANDS if operation not in ("topology", "evaluate-conditional")),
     *(

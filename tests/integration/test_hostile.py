@@ -163,6 +163,8 @@ def creation(variables: bytes) -> bytes:
     return command("create-instance", b'{"bpmnProcessId": "order", "variables": %s}' % variables)
 
 
+BUFFER = b'{"type":"Buffer","data":[60,120,47,62]}'
+
 BAD_BODIES: dict[str, bytes] = {
     "empty": b"",
     "white space": b" \r\n\t ",
@@ -236,6 +238,12 @@ BAD_BODIES: dict[str, bytes] = {
         "deploy-resource",
         b'{"resources": [{"name": "a.bpmn", "content": "<?xml version=\'1.0\' encoding=\'iso-8859-1\'?>"}]}',
     ),
+    "a Node Buffer as a file": command("deploy-process", BUFFER)[:-1] + b', "metadata": {"fileName": "a.bpmn"}}',
+    "a Node Buffer in a list of files": command(
+        "deploy-resource", b'{"resources": [{"name": "a.bpmn", "content": %s}]}' % BUFFER
+    ),
+    "base64 that does not say so": command("deploy-process", b'"PHgvPg=="')[:-1]
+    + b', "metadata": {"fileName": "a.bpmn"}}',
     "base64 that is none": b'{"operation": "deploy-process", "data": "%", "metadata": {"fileName": "a.bpmn", '
     b'"encoding": "base64"}}',
 }
@@ -278,6 +286,9 @@ NAMED: dict[str, str] = {
     "an envelope in a text": f"text{UNPARSED}",
     "metadata an object in a text": f'metadata: expected an object of texts, found text "{{}}"{UNPARSED}',
     "a typed variable in a text": UNPARSED,
+    "a Node Buffer as a file": "data: expected the file's text as a JSON string, found a Buffer; send its text, or",
+    "a Node Buffer in a list of files": "data.resources[0].content: expected text that is not empty, found a Buffer;",
+    "base64 that does not say so": 'found its bytes in base64; set metadata.encoding = "base64"',
     "UTF-32": "found a byte order mark of UTF-32 at byte 0; expected UTF-8 without one",
 }
 """What the refusal of a body must name, because its sender cannot see it, or would not think of it."""

@@ -48,7 +48,7 @@ def awaited(get: Callable[[], Any]) -> Any:
     return found
 
 
-def py_amqp(url: str, queue: str, **properties: Any) -> tuple[bytes, Mapping[str, Any]]:
+def py_amqp(url: str, queue: str, request: bytes = REQUEST, **properties: Any) -> tuple[bytes, Mapping[str, Any]]:
     """By py-amqp, which Celery and kombu use."""
     address = URL(url)
     if "headers" in properties:
@@ -56,18 +56,18 @@ def py_amqp(url: str, queue: str, **properties: Any) -> tuple[bytes, Mapping[str
     with amqp.Connection(f"{address.host}:{address.port}", address.user, address.password) as connection:
         channel = connection.channel()
         mine = channel.queue_declare(exclusive=True).queue
-        channel.basic_publish(amqp.Message(REQUEST, reply_to=mine, **properties), routing_key=queue)
+        channel.basic_publish(amqp.Message(request, reply_to=mine, **properties), routing_key=queue)
         reply = awaited(lambda: channel.basic_get(mine, no_ack=True))
         return reply.body.encode() if isinstance(reply.body, str) else bytes(reply.body), reply.headers
 
 
-def by_pika(url: str, queue: str, **properties: Any) -> tuple[bytes, Mapping[str, Any]]:
+def by_pika(url: str, queue: str, request: bytes = REQUEST, **properties: Any) -> tuple[bytes, Mapping[str, Any]]:
     """By pika, which most scripts use."""
     connection = pika.BlockingConnection(pika.URLParameters(url))
     try:
         channel = connection.channel()
         mine = channel.queue_declare("", exclusive=True).method.queue
-        channel.basic_publish("", queue, REQUEST, pika.BasicProperties(reply_to=mine, **properties))
+        channel.basic_publish("", queue, request, pika.BasicProperties(reply_to=mine, **properties))
 
         def get() -> tuple[bytes, Mapping[str, Any]] | None:
             found, received, body = channel.basic_get(mine, auto_ack=True)
@@ -93,11 +93,11 @@ require('amqplib').connect(url).then(async (connection) => {
 CAMEL = {"content_type": "contentType", "message_id": "messageId", "timestamp": "timestamp", "headers": "headers"}
 
 
-def amqplib(url: str, queue: str, **properties: Any) -> tuple[bytes, Mapping[str, Any]]:
+def amqplib(url: str, queue: str, request: bytes = REQUEST, **properties: Any) -> tuple[bytes, Mapping[str, Any]]:
     """By amqplib, which is Node's."""
     options = json.dumps({CAMEL[name]: value for name, value in properties.items()})
     done = subprocess.run(
-        ["node", "-e", NODE, url, queue, REQUEST.decode(), options],
+        ["node", "-e", NODE, url, queue, request.decode(), options],
         env={**os.environ, "NODE_PATH": str(npm.install(TYPESCRIPT) / "node_modules")},
         capture_output=True,
         check=False,
@@ -131,6 +131,17 @@ async def test_a_deadline_in_seconds_is_answered_with_the_unit_it_takes(stage: S
     assert error is not None
     assert error.code == "DEADLINE_EXCEEDED"
     assert "a moment in January 1970: seconds? It takes" in error.message
+
+
+async def test_a_file_that_node_wrote_into_json_as_a_buffer_is_answered_with_what_to_send(stage: Stage) -> None:
+    script = (
+        "JSON.stringify({ operation: 'deploy-process', data: Buffer.from('<x/>'), metadata: { fileName: 'a.bpmn' } })"
+    )
+    request = await asyncio.to_thread(subprocess.check_output, ["node", "-p", script], timeout=TIMEOUT)
+    body, _ = await asyncio.to_thread(amqplib, stage.url, stage.consumer.queues[0], request)
+    error = Reply.decode(body).error
+    assert error is not None
+    assert "found a Buffer; send its text" in error.message
 
 
 @pytest.mark.parametrize("client", CLIENTS)

@@ -274,6 +274,7 @@ PATTERNS = {
     "zeebe_amqp.envelope": {"_FIRST_KEY"},
     "zeebe_amqp.commands.resources": {"_DECLARATION", "_DECLARED"},
     "zeebe_amqp.camunda7.types": {"_WHOLE", "_DOUBLE", "_JSON_NUMBER", "_DATE"},
+    "zeebe_amqp.schema.bytes_in_json": {"_OBJECT", "_NUMBERS"},
     "zeebe_amqp.schema.durations": {"_PART", "_GO", "_ISO"},
     "zeebe_amqp.schema.formatting": {"_POSITION", "_UNPARSED"},
     "zeebe_amqp.schema.json_documents": {"_STRING"},

@@ -14,7 +14,7 @@ from msgspec import Meta
 from zeebe_amqp import wire
 from zeebe_amqp.commands.command import DATA, Command, Part, Result
 from zeebe_amqp.errors import invalid
-from zeebe_amqp.schema import byte_order_mark
+from zeebe_amqp.schema import byte_order_mark, bytes_in_json
 from zeebe_amqp.schema.fields import Key, Maybe, Name, Reference, Text
 from zeebe_amqp.schema.formatting import flaw, found_in, quoted, unparsed
 
@@ -24,6 +24,8 @@ OTHER_KINDS: Final = (".dmn", ".form")
 """Endings of files that deploy-process does not take."""
 
 _WHITESPACE: Final = b" \t\r\n"
+_PACKED: Final = ("P", "77u/")
+"""How base64 begins of what begins with a "<", or with a byte order mark."""
 _NO_DATA: Final = b"{}"
 _TEXT: Final = msgspec.json.Decoder(str)
 _DECLARATION: Final = re.compile(r"\ufeff?<\?xml\s")
@@ -252,9 +254,12 @@ _AS_BYTES: Final = (
 
 def _file(data: bytes, metadata: Mapping[str, str], bare: bool, alternative: str = "") -> tuple[str, bytes]:
     """The name and the bytes of one file; `alternative` says what else the data might have been."""
+    if bare and (found := bytes_in_json.named(data.strip())):
+        raise invalid(DATA, f"expected the file's bytes as the message's whole body, found {found} in JSON")
     name, packed = metadata.get(wire.FILE_NAME, ""), wire.ENCODING in metadata
     text = "" if bare else _text(data, alternative)
     if not packed:
+        _check_unpacked(text, DATA, 'set metadata.encoding = "base64"')
         _check_declaration(text, DATA, _AS_BYTES)
     content = data if bare else text.encode()
     try:
@@ -268,6 +273,19 @@ def _check_file(name: str, content: bytes, example: str) -> None:
         raise invalid("metadata.fileName", f"missing; expected the file's name, such as {quoted(example)}")
     if not content:
         raise invalid(DATA, "missing; expected the text of the file")
+
+
+def _check_unpacked(text: str, field: str, instead: str) -> None:
+    """Refuse XML in base64 that does not say so: Java, C# and Go write bytes like this into JSON."""
+    if text.startswith(_PACKED) and _is_packed_xml(text):
+        raise invalid(field, f"expected the file's text, found its bytes in base64; {instead}")
+
+
+def _is_packed_xml(text: str) -> bool:
+    try:
+        return byte_order_mark.without(_unpacked(text.encode())).lstrip().startswith(b"<")
+    except ValueError:
+        return False
 
 
 def _check_declaration(text: str, field: str, instead: str) -> None:
@@ -286,6 +304,7 @@ def _declared(text: str) -> str:
 
 def _check_content(resource: Resource, field: str) -> None:
     if resource.encoding is None:
+        _check_unpacked(resource.content, field, 'add "encoding": "base64"')
         _check_declaration(resource.content, field, _IN_BASE64)
     try:
         content = resource.unpacked()
@@ -299,7 +318,8 @@ def _is_list(data: bytes, metadata: Mapping[str, str], bare: bool) -> bool:
     """Whether the data are an object with a list of files, not one file."""
     named = wire.FILE_NAME in metadata
     # No data at all reads as an empty object: with a file's name it is the file that is missing.
-    return data.lstrip(_WHITESPACE).startswith(b"{") and not (named and (bare or data == _NO_DATA))
+    is_object = data.lstrip(_WHITESPACE).startswith(b"{")
+    return is_object and not (named and (bare or data == _NO_DATA)) and not bytes_in_json.named(data.strip())
 
 
 def _text(data: bytes, alternative: str) -> str:
@@ -309,7 +329,8 @@ def _text(data: bytes, alternative: str) -> str:
         return _TEXT.decode(data)
     except msgspec.ValidationError:
         expected = f"the file's text as a JSON string{alternative}"
-        raise invalid(DATA, f"expected {expected}, found {found_in(data.strip())}") from None
+        found = data.strip()
+        raise invalid(DATA, f"expected {expected}, found {found_in(found)}{bytes_in_json.advice(found)}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise invalid(DATA, flaw(problem, data)) from None
 

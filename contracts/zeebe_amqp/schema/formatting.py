@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from zeebe_amqp.schema import byte_order_mark
+from zeebe_amqp.schema import byte_order_mark, bytes_in_json
 from zeebe_amqp.wire import MAX_FOUND
 
 _UNPARSED: Final = re.compile(rb'"(?: |\\[nrt]|\\ufeff|\xef\xbb\xbf)*+[{\[]')
@@ -70,9 +70,9 @@ def found_in(raw: bytes) -> str:
     """What a JSON value is called, from its text: numbers stay as they were written."""
     match raw[:1]:
         case b"{":
-            return "an object"
+            return bytes_in_json.named(raw) or "an object"
         case b"[":
-            return "a list"
+            return bytes_in_json.named(raw) or "a list"
         case b'"':
             return found(msgspec.json.decode(raw))
     return cut(raw.decode())

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import inspect
 
 from zeebe_amqp.errors import CommandError, invalid, nearest
+from zeebe_amqp.schema import bytes_in_json
 from zeebe_amqp.schema.fields import Scalar
 from zeebe_amqp.schema.formatting import cut, found_in, quoted, unparsed
 from zeebe_amqp.schema.json_members import LIST, OBJECT
@@ -39,7 +40,7 @@ def explain(problem: msgspec.ValidationError, kind: type, data: bytes, field: st
     if text.startswith("expected "):  # a field type's own words
         return invalid(field + path, text)
     found = _at(data, steps)
-    advice = unparsed(found) if _is_nested(expected) else ""
+    advice = unparsed(found) if _is_nested(expected) else bytes_in_json.advice(found) if _is_text(expected) else ""
     return invalid(field + path, f"expected {describe(expected)}, found {_describe_value(found)}{advice}")
 
 
@@ -121,6 +122,10 @@ def _walk(kind: inspect.Type, steps: list[str | int]) -> inspect.Type:
 def _struct(kind: inspect.Type) -> inspect.StructType:
     assert isinstance(kind, inspect.StructType)  # only objects have fields
     return kind
+
+
+def _is_text(kind: inspect.Type) -> bool:
+    return _is_text(kind.type) if isinstance(kind, inspect.Metadata) else isinstance(kind, inspect.StrType)
 
 
 def _is_nested(kind: inspect.Type) -> bool:
