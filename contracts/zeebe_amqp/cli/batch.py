@@ -23,7 +23,7 @@ from zeebe_amqp.cli.examples import Line
 from zeebe_amqp.cli.help import Explained
 from zeebe_amqp.cli.journal import SUCCESS, Journal
 from zeebe_amqp.cli.requests import Entry, parsed
-from zeebe_amqp.cli.values import SECONDS, STANDARD_INPUT, TEXT, read
+from zeebe_amqp.cli.values import FILE, SECONDS, STANDARD_INPUT, read
 from zeebe_amqp.client import Client
 from zeebe_amqp.errors import Code, CommandError, Source
 
@@ -45,7 +45,7 @@ EXAMPLES: Final = (
     examples=EXAMPLES,
     params=[
         click.Argument(
-            ["file"], type=TEXT, metavar="FILE", help="a request on each line, as an envelope; - for standard input"
+            ["file"], type=FILE, metavar="FILE", help="a request on each line, as an envelope; - for standard input"
         ),
         click.Option(
             ["--results"],

@@ -15,14 +15,13 @@ from zeebe_amqp.cli.brief import Shared
 from zeebe_amqp.cli.connection import CONNECTION, REQUEST, Connection, Request, connected
 from zeebe_amqp.cli.examples import lines
 from zeebe_amqp.cli.help import Explained, docstring
-from zeebe_amqp.cli.values import STANDARD_INPUT, TEXT, read
+from zeebe_amqp.cli.values import FILE, STANDARD_INPUT, TEXT, read
 from zeebe_amqp.commands import COMMANDS, Command, DeployProcess, DeployResource
 from zeebe_amqp.commands.resources import Resource
 from zeebe_amqp.errors import CommandError
 
 __all__ = ["command", "commands"]
 
-FILE: Final = click.Path(exists=True, dir_okay=False, allow_dash=True)
 FILES: Final[tuple[type[Command], ...]] = (DeployProcess, DeployResource)
 """Commands whose data are files."""
 

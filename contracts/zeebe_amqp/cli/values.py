@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from zeebe_amqp.schema import byte_order_mark
 from zeebe_amqp.schema import durations as periods
 from zeebe_amqp.schema.formatting import printable, quoted
 
-__all__ = ["DOCUMENT", "NUMBER", "SECONDS", "TEXT", "given", "read"]
+__all__ = ["DOCUMENT", "FILE", "NUMBER", "SECONDS", "TEXT", "given", "read"]
 
 STANDARD_INPUT: Final = "-"
 _NUMBER: Final = re.compile(r"-?[0-9]{1,20}")
@@ -86,6 +87,22 @@ class SecondsType(click.ParamType[float]):
         return seconds
 
 
+class FileType(click.Path):
+    """The name of a file, also written with the @ that texts need; "-" is standard input."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, allow_dash=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name without its @, unless there is a file of the whole name."""
+        name = str(value)
+        if name.startswith("@") and not os.path.exists(name):
+            name = name[1:]
+        return super().convert(name, param, ctx)
+
+
+FILE: Final = FileType()
+"""The type of names of files that are read."""
 TEXT: Final = TextType()
 """The type of options whose text is kept."""
 NUMBER: Final = NumberType()

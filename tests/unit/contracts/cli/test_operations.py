@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.fakes.transport import TOPOLOGY, MemoryTransport, result
 from tests.unit.contracts.cli.program import ended, printed, refused
 from tests.unit.contracts.samples import FULLEST, SMALLEST
 from tests.unit.contracts.values import commands
-from zeebe_amqp import asyncapi, envelope, wire
-from zeebe_amqp.cli.connection import CONNECTION, REQUEST
+from zeebe_amqp import Client, asyncapi, envelope, wire
+from zeebe_amqp.cli.connection import CONNECTION, REQUEST, Connection
 from zeebe_amqp.cli.examples import arguments, lines
 from zeebe_amqp.cli.operations import SENDING
 from zeebe_amqp.cli.options import fields, main_field
@@ -170,6 +171,40 @@ def test_variables_in_utf_16_are_refused_by_what_they_are(tmp_path: Path) -> Non
     file = tmp_path / "vars.json"
     file.write_text('{"a":1}', encoding="utf-16")
     assert "byte order mark of UTF-16" in refused("create-instance", "o", "--variables", f"@{file}")
+
+
+def test_a_file_may_be_named_with_an_at_sign_wherever_one_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.bpmn").write_text("<x/>")
+    (tmp_path / "vars.json").write_text('{"a":1}')
+    (tmp_path / "requests.jsonl").write_text("no request")
+    reads: dict[str, tuple[tuple[str, ...], str]] = {
+        "deploy": (("deploy", "@a.bpmn", "--dry-run"), '"name":"a.bpmn"'),
+        "deploy, two files": (("deploy", "@a.bpmn", "a.bpmn", "--dry-run"), '"name":"a.bpmn"'),
+        "deploy-process": (("deploy-process", "@a.bpmn", "--dry-run"), '"fileName":"a.bpmn"'),
+        "variables": (("create-instance", "o", "--variables", "@vars.json", "--dry-run"), '"variables":{"a":1}'),
+        "standard input": (("deploy", "@-", "--name", "b.bpmn", "--dry-run"), '"name":"b.bpmn"'),
+    }
+    for name, (words, sent) in reads.items():
+        assert sent in printed(*words, standard_input=b"<x/>"), name
+    assert "line 1" in refused("batch", "@requests.jsonl")
+    (tmp_path / "@a.bpmn").write_text("<y/>")
+    assert "<y/>" in printed("deploy", "@a.bpmn", "--dry-run")
+
+
+@pytest.mark.parametrize("word", ["@request.json", "-", "@-"])
+def test_the_body_of_a_call_is_read_like_every_other_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    body = b'{"operation":"topology"}'
+    (tmp_path / "request.json").write_bytes(body)
+    memory = MemoryTransport(always=lambda _: result("topology", TOPOLOGY))
+    monkeypatch.setattr(Connection, "client", lambda self, timeout=30.0: Client(memory, timeout=timeout))
+    assert ended("call", word, standard_input=body).code == 0
+    assert [each.body for each in memory.published] == [body]
 
 
 HOSTILE = {
