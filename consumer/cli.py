@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 import orjson
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from consumer import app
 from consumer.check import Finding, check
@@ -244,7 +244,8 @@ def _table(columns: tuple[str, ...], rows: list[Any]) -> None:
         for row in rows:
             click.echo(orjson.dumps(dict(zip(columns, row, strict=True))))
         return
-    table = Table(*columns)
+    # What has no room goes on in the next line, it is never cut; names are there to be copied.
+    table = Table(*(Column(name, overflow="fold", no_wrap=name == columns[0]) for name in columns))
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     Console().print(table)

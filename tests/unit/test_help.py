@@ -31,9 +31,10 @@ EVERY = dict(each for name, command in PROGRAMS.items() for each in commands(nam
 GROUPS = {name: command for name, command in EVERY.items() if isinstance(command, click.Group)}
 
 
-def printed(name: str, option: str) -> str:
+def printed(name: str, option: str, *, width: int | None = None) -> str:
     [start] = [each for each in PROGRAMS if name.startswith(each)]
-    ended = CliRunner().invoke(PROGRAMS[start], [*name.removeprefix(start).split(), option], prog_name=start)
+    words = [*name.removeprefix(start).split(), option]
+    ended = CliRunner().invoke(PROGRAMS[start], words, prog_name=start, terminal_width=width)
     assert ended.exit_code == 0, (name, option, ended.output)
     return ended.stdout
 
@@ -56,6 +57,28 @@ def test_the_list_of_commands_says_of_each_a_whole_phrase_of_at_most_sixty_chara
         assert not phrase.endswith((".", ",", "…")), f"{name}: {phrase!r}"
         assert phrase.count("(") == phrase.count(")"), f"{name}: {phrase!r} is cut off"
         assert phrase.split()[-1].strip("`'\"") not in OPEN_ENDS, f"{name}: {phrase!r} has no end"
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_phrase_stands_on_one_line_of_a_narrow_terminal(group: str) -> None:
+    lines = [line.split() for line in printed(group, "--help", width=80).splitlines()]
+    for name, command in GROUPS[group].commands.items():
+        assert [name, *command.get_short_help_str().split()] in lines, name
+
+
+def test_no_help_of_a_command_or_an_option_is_cut_off() -> None:
+    for name, command in EVERY.items():
+        text = printed(name, "--help-all", width=80)
+        assert "…" not in text, name
+        assert [line for line in text.splitlines() if len(line) > 80 and line not in examples(command)] == [], name
+        for each in command.params:
+            words = getattr(each, "help", None) or ""
+            assert words.count("(") == words.count(")"), f"{name} {each.name}: {words!r}"
+
+
+def examples(command: click.Command) -> set[str]:
+    """Lines that are never wrapped, so that they can be copied."""
+    return {f"  {line}" for each in getattr(command, "examples", ()) for line in (each.text, f"# {each.title}")}
 
 
 def test_the_help_shows_a_commands_own_options_and_with_one_line_where_the_rest_is() -> None:

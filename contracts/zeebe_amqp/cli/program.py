@@ -18,13 +18,15 @@ from zeebe_amqp.cli.batch import batch
 from zeebe_amqp.cli.brief import BriefGroup
 from zeebe_amqp.cli.call import call
 from zeebe_amqp.cli.contract import document, schema
-from zeebe_amqp.cli.examples import PROGRAM
+from zeebe_amqp.cli.examples import PROGRAM, Line
+from zeebe_amqp.cli.help import Explained
 from zeebe_amqp.cli.watch import watch
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.schema.formatting import printable
 
 __all__ = ["program", "run"]
 
+COMPLETION: Final = (Line("In bash, from now on", 'eval "$(zeebe-amqp completion bash)"'),)
 LIBRARIES: Final = ("aiormq", "aio_pika", "asyncio")
 SHELLS: Final = ("bash", "zsh", "fish")
 
@@ -48,10 +50,10 @@ def program() -> None:
     """Command Zeebe over RabbitMQ: a command for every operation, text for people, JSON lines when piped."""
 
 
-@program.command(short_help="Print what completes commands and options in a shell")
+@program.command(cls=Explained, examples=COMPLETION)
 @click.argument("shell", type=click.Choice(SHELLS), help="the shell that reads it")
 def completion(shell: str) -> None:
-    """Print what completes this program's commands and options: eval "$(zeebe-amqp completion bash)"."""
+    """Print what completes commands and options in a shell."""
     found = get_completion_class(shell)
     assert found is not None  # the library has all three
     click.echo(found(program, {}, PROGRAM, "_ZEEBE_AMQP_COMPLETE").source())

@@ -190,15 +190,33 @@ def test_a_refused_secret_is_masked_too(invoke: Any) -> None:
 
 @pytest.mark.parametrize("command", [["operations"], ["config"], ["check"]])
 def test_people_at_a_terminal_get_tables(tmp_path: Path, environment: dict[str, str], command: list[str]) -> None:
+    code, shown = on_terminal(tmp_path, environment, command)
+    assert code == (1 if command == ["check"] else 0)
+    assert '{"' not in shown
+    assert {"operations": "│ topology", "config": "│ AMQP_URL", "check": "failed gateway"}[command[0]] in shown
+
+
+@pytest.mark.parametrize("columns", [80, 150])
+def test_nothing_is_cut_off_in_a_narrow_terminal(tmp_path: Path, environment: dict[str, str], columns: int) -> None:
+    long = f"amqp://{'a-long-name-of-a-host.' * 5}example"
+    for command, names in (("operations", list(COMMANDS)), ("config", [each.name for each in VARIABLES])):
+        _, shown = on_terminal(tmp_path, {**environment, "AMQP_URL": long}, [command], columns)
+        assert "…" not in shown, command
+        assert [name for name in names if f"│ {name} " not in shown] == [], command
+    cells = [line.split("│")[2].strip() for line in shown.splitlines() if line.count("│") > 2]
+    assert long.removeprefix("amqp://") in "".join(cells)
+
+
+def on_terminal(folder: Path, environment: dict[str, str], command: list[str], columns: int = 150) -> tuple[int, str]:
+    """Run it on a terminal of that width: its exit code, and what it showed."""
     ours, theirs = pty.openpty()
-    settings = {**environment, "TERM": "dumb", "COLUMNS": "150", "AMQP_URL": NOWHERE, "ZEEBE_ADDRESS": "127.0.0.1:1"}
-    with subprocess.Popen([*COMMAND, *command], cwd=tmp_path, env=settings, stdout=theirs) as started:
+    known = {"TERM": "dumb", "COLUMNS": str(columns), "AMQP_URL": NOWHERE, "ZEEBE_ADDRESS": "127.0.0.1:1"}
+    settings = {**known, **environment}
+    with subprocess.Popen([*COMMAND, *command], cwd=folder, env=settings, stdout=theirs) as started:
         os.close(theirs)
         shown = b"".join(terminal(ours)).decode()
     os.close(ours)
-    assert started.returncode == (1 if command == ["check"] else 0)
-    assert '{"' not in shown
-    assert {"operations": "│ topology", "config": "│ AMQP_URL", "check": "failed gateway"}[command[0]] in shown
+    return started.returncode, shown
 
 
 def terminal(descriptor: int) -> Iterator[bytes]:
