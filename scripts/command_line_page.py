@@ -27,7 +27,7 @@ From elsewhere the program is installed [by the repository's address](client/cal
 
 There is a command for every [operation](operations.md), made from its type: the main field is an argument, every other
 field an option. JSON is given as text, as `@file`, or as `-` for standard input, and sent as it is; so is the body of
-`call`. What is always a file, in `deploy` and `batch`, is named without the `@`. An option that may be given several
+`call`. What is always a file, in `deploy` and `batch`, needs no `@`. An option that may be given several
 times takes an object each, or a list. What the service would refuse is refused before anything is
 sent, and named by its option. A `--timeout` is how long to wait for the answer; the field of that name is
 `--job-timeout`.
@@ -36,11 +36,13 @@ On a terminal results are text; in a pipe they are JSON lines, the data of the r
 on its own line, and errors are a JSON line on standard error. `-o json` and `-o text` choose. `NO_COLOR` is honoured.
 
 ```sh
-zeebe-amqp activate-jobs reserve-items --max-jobs-to-activate 10 | jq -r .key
+zeebe-amqp activate-jobs reserve-items --max-jobs-to-activate 10 --string-keys | jq -r .key
 eval "$(zeebe-amqp completion bash)"    # also zsh and fish
 ```
 
-`--string-keys` gives keys as text to readers whose numbers are doubles, such as older versions of `jq`.
+`--string-keys` gives keys as text, to readers whose numbers are doubles: `jq` before 1.7 silently rounds a key above
+2^53, and those of all partitions from the fourth on are. A line of a batch asks for it by
+`"metadata": {"keys": "string"}`.
 
 ## Many requests
 

@@ -161,6 +161,19 @@ def test_what_the_pages_install_can_be_installed_before_any_index_has_it() -> No
         assert set((found[1] or found[2]).split(",")) <= project["optional-dependencies"].keys(), f"{page}: {line}"
 
 
+def test_no_page_reads_keys_from_the_command_line_as_numbers() -> None:
+    """Many readers of JSON have doubles for numbers; jq before 1.7 rounds a key without a word."""
+    pages = [*PAGES, ROOT / "contracts" / "README.md", *sorted((ROOT / "scripts").glob("*.py"))]
+    piped = [
+        (page.name, line)
+        for page in pages
+        for line in page.read_text().replace("\\\n", " ").splitlines()
+        if re.search(r"zeebe-amqp .*\|\s*(?:jq|node)\b", line)
+    ]
+    assert {page for page, _ in piped} >= {"README.md", "command-line.md"}
+    assert [line for line in piped if "--string-keys" not in line[1]] == []
+
+
 def test_the_guide_to_the_house_names_what_is_there() -> None:
     guide = (ROOT / "docs" / "design.md").read_text()
     named = re.findall(r"`((?:consumer|contracts|tests|benchmarks|scripts)/[\w/]+\.py)(?::(\w+))?`", guide)
