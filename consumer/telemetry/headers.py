@@ -31,12 +31,19 @@ def read(delivery: Delivery) -> dict[str, str]:
     found: dict[str, str] = {}
     for values in (delivery.message.headers, _metadata(delivery)):
         for name, is_valid in _CHECKS.items():
-            value = values.get(name)
-            if isinstance(value, str) and name not in found and is_valid(value):
+            value = _text(values.get(name))
+            if name not in found and is_valid(value):
                 found[name] = value
     if wire.TRACEPARENT not in found:
         found.pop(wire.TRACESTATE, None)  # it annotates a parent and says nothing without one
     return found
+
+
+def _text(value: object) -> str:
+    """The text of a header, also of one that a client wrote as bytes (Go's []byte, Node's Buffer); "" for all else."""
+    if isinstance(value, bytes | bytearray):
+        return value.decode("ascii", "replace")
+    return value if isinstance(value, str) else ""
 
 
 def _metadata(delivery: Delivery) -> Mapping[str, str]:

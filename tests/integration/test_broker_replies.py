@@ -125,6 +125,12 @@ async def test_the_trace_of_the_request_passes_through(caller: Caller) -> None:
     assert {name: reply.headers[name] for name in trace} == trace
 
 
+async def test_a_trace_in_bytes_passes_through_as_text(caller: Caller) -> None:
+    trace = {"traceparent": PARENT, "tracestate": "vendor=x", "baggage": "a=1"}
+    reply = await caller.request(TOPOLOGY, headers={name: bytearray(text.encode()) for name, text in trace.items()})
+    assert {name: reply.headers[name] for name in trace} == trace
+
+
 @pytest.mark.parametrize("odd", [7, b"\xff", True, ["a"], {"a": "b"}, None, "x" * 1000, 1.5])
 async def test_a_trace_that_is_not_text_of_the_standard_is_as_if_absent(caller: Caller, odd: Any) -> None:
     """Tracing libraries raise on a `traceparent` of another type."""

@@ -109,6 +109,10 @@ ODD_HEADERS: dict[str, bytes] = {
     "bytes": table(entry(b"x", b"x", rawamqp.text(NOT_TEXT))),
     "a decimal": table(entry(b"x", b"D", b"\xff\xff\xff\xff\xff")),
     "a trace that is not text": table(entry(b"traceparent", b"d", struct.pack(">d", 1e300))),
+    "traces that are bytes and not of the standard": table(
+        *(entry(name, b"x", rawamqp.text(NOT_TEXT)) for name in (b"traceparent", b"tracestate", b"baggage"))
+    ),
+    "a trace that is a list of bytes": table(entry(b"traceparent", b"A", rawamqp.text(b"x" + rawamqp.text(b"00-")))),
     "a void deadline and request id": table(entry(b"deadline", b"V", b""), entry(b"request-id", b"V", b"")),
     "an empty request id": table(entry(b"request-id", b"S", rawamqp.text(b""))),
     "a list of 129,000 voids": table(entry(b"x", b"A", rawamqp.text(b"V" * 129_000))),

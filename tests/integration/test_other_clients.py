@@ -26,6 +26,7 @@ from zeebe_amqp.reply import Reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 REQUEST = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
 
 Ask: TypeAlias = Callable[..., tuple[bytes, Mapping[str, Any]]]
@@ -87,7 +88,8 @@ require('amqplib').connect(url).then(async (connection) => {
     console.log(JSON.stringify({ body: reply.content.toString(), headers: reply.properties.headers }));
     connection.close();
   }, { noAck: true });
-  channel.sendToQueue(queue, Buffer.from(request), { ...JSON.parse(options), replyTo: mine });
+  const given = JSON.parse(options, (_, value) => (value?.buffer ? Buffer.from(value.buffer) : value));
+  channel.sendToQueue(queue, Buffer.from(request), { ...given, replyTo: mine });
 });
 """
 CAMEL = {"content_type": "contentType", "message_id": "messageId", "timestamp": "timestamp", "headers": "headers"}
@@ -131,6 +133,20 @@ async def test_a_deadline_in_seconds_is_answered_with_the_unit_it_takes(stage: S
     assert error is not None
     assert error.code == "DEADLINE_EXCEEDED"
     assert "a moment in January 1970: seconds? It takes" in error.message
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_a_trace_that_a_client_sends_as_bytes_is_the_trace_of_its_reply(stage: Stage, client: str) -> None:
+    """Bytes, which pika and amqplib write as an array of bytes and py-amqp as text."""
+    trace = {"traceparent": PARENT, "tracestate": "vendor=x", "baggage": "a=1"}
+    sent = {
+        "pika": str.encode,
+        "py-amqp": str.encode,
+        "amqplib": lambda text: {"buffer": text},
+    }
+    headers = {name: sent[client](text) for name, text in trace.items()}
+    _, received = await asyncio.to_thread(CLIENTS[client], stage.url, stage.consumer.queues[0], headers=headers)
+    assert {name: received[name] for name in trace} == trace
 
 
 async def test_a_file_that_node_wrote_into_json_as_a_buffer_is_answered_with_what_to_send(stage: Stage) -> None:

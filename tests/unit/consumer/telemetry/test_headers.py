@@ -30,7 +30,19 @@ MALFORMED_PARENTS = [
     "cc" + PARENT[2:] + "-ü",
     "x" * 10_000,
 ]
-NOT_TEXT: list[Any] = [None, b"x", PARENT.encode(), 7, 1.5, True, [PARENT], {"a": PARENT}, object()]
+NOT_TEXT: list[Any] = [
+    None,
+    b"x",
+    b"\xff",
+    bytearray(b"\x00"),
+    [PARENT.encode()],
+    7,
+    1.5,
+    True,
+    [PARENT],
+    {"a": PARENT},
+    object(),
+]
 STATES = ["vendor=1", "a=1,b=2", "a=1 , b=2", "a=1,,b=2", "tenant@vendor=x y", "0=" + "v" * 256]
 MALFORMED_STATES = ["", ",", "a", "a=", "A=1", "a=1,a=2", "a=\x00", "a=ü", "a=b=c", "a=" + "v" * 257]
 MALFORMED_STATES += [",".join(f"k{number}=1" for number in range(33)), "a=" + "v" * 10_000, "a=1\n"]
@@ -71,6 +83,31 @@ def test_wellformed_baggage_is_taken_as_it_is_even_without_a_trace(value: str) -
 @pytest.mark.parametrize("value", MALFORMED_BAGGAGES + NOT_TEXT)
 def test_malformed_baggage_is_as_if_absent(value: Any) -> None:
     assert sent(baggage=value) == {}
+
+
+def test_bytes_are_read_like_text() -> None:
+    """What Go's []byte, Node's Buffer and text that is marked as bytes come as."""
+    written: dict[str, Callable[[str], Any]] = {
+        "bytes": str.encode,
+        "an array of bytes": lambda text: bytearray(text.encode()),
+        "text": str,
+    }
+    for parent in written:
+        for rest in written:
+            write = written[rest]
+            found = sent(traceparent=written[parent](PARENT), tracestate=write("a=1"), baggage=write("b=2"))
+            assert found == {"traceparent": PARENT, "tracestate": "a=1", "baggage": "b=2"}, (parent, rest)
+
+
+def test_malformed_bytes_are_as_if_absent() -> None:
+    for name, all_ in (
+        ("traceparent", MALFORMED_PARENTS),
+        ("tracestate", MALFORMED_STATES),
+        ("baggage", MALFORMED_BAGGAGES),
+    ):
+        for text in all_:
+            found = sent(**{"traceparent": PARENT, name: bytearray(text.encode())})
+            assert name not in found, (name, text[:50])
 
 
 @pytest.mark.parametrize("headers_sent", [{}, {"traceparent": 7, "tracestate": b"", "baggage": "?"}])
