@@ -18,7 +18,7 @@ from zeebe_amqp.backoff import backoff
 from zeebe_amqp.client.client import Client
 from zeebe_amqp.commands import ActivateJobs, Command, CompleteJob, FailJob, ThrowError
 from zeebe_amqp.commands.jobs import ActivatedJob
-from zeebe_amqp.errors import CommandError, OutcomeUnknown, Retryable
+from zeebe_amqp.errors import OutcomeUnknown, Retryable
 from zeebe_amqp.schema.fields import Duration
 
 __all__ = ["Job", "JobOptions", "Jobs"]
@@ -288,5 +288,5 @@ async def _requeue(jobs: deque[Job]) -> None:
         job = jobs.popleft()
         try:
             await job.requeue()
-        except CommandError as error:
+        except Exception as error:  # the client may be closed, too
             log.warning("%r could not be given back, and waits for the end of its lock: %s", job, error)

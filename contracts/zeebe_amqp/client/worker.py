@@ -11,8 +11,8 @@ from typing import Any, Final, TypeAlias, Unpack
 from zeebe_amqp.client.client import Client
 from zeebe_amqp.client.jobs import Job, JobOptions, Jobs
 from zeebe_amqp.errors import NotFound
-from zeebe_amqp.schema.fields import Duration
-from zeebe_amqp.schema.formatting import cut
+from zeebe_amqp.schema.fields import Duration, milliseconds
+from zeebe_amqp.schema.formatting import cut, printable
 
 __all__ = ["BpmnError", "Handler", "JobFailure", "Worker"]
 
@@ -31,6 +31,8 @@ class BpmnError(Exception):
     """Raised by a handler: throw this BPMN error in the job."""
 
     def __init__(self, error_code: str, message: str = "", variables: Variables = None) -> None:
+        if not isinstance(error_code, str):  # bytes would become another code, in base64
+            raise TypeError(f"error_code: expected text, found {type(error_code).__name__}")
         super().__init__(message or error_code)
         self.error_code = error_code
         self.message = message
@@ -67,6 +69,9 @@ class Worker:
         concurrency: how many jobs at a time; no more are locked than that.
         back_off: the pause before a job that failed by an unexpected exception is tried again.
         options: further arguments of `Jobs`.
+
+    Raises:
+        ValueError: a concurrency below 1, or a back-off that is no duration.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Worker:
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"concurrency: expected 1 or more, found {concurrency}")
+        _check_back_off(back_off)
         self._jobs = Jobs(client, job_type, **options)
         self._handler = handler
         self._concurrency = concurrency
@@ -128,7 +134,7 @@ class Worker:
         """Its end could not be told: then it has failed, with one retry less, or it would be run again for ever."""
         log.error("%r: its end was refused: %s", job, error)
         try:
-            await job.fail(cut(f"the job's end was refused: {error}", MAX_MESSAGE), back_off=self._back_off)
+            await job.fail(_readable(f"the job's end was refused: {_readable(error)}"), back_off=self._back_off)
         except Exception as again:  # the client may be closed, too
             # The engine offers the job again when its lock ends, unless it did hear of it.
             log.warning("%r could not be settled: %s", job, again)
@@ -137,15 +143,16 @@ class Worker:
         try:
             variables = await self._handled(job)
         except BpmnError as error:
-            await job.throw(error.error_code, error.message, error.variables)
+            await job.throw(error.error_code, _readable(error.message), error.variables)
         except JobFailure as failure:
-            await job.fail(
-                failure.message, retries=failure.retries, back_off=failure.back_off, variables=failure.variables
-            )
-        except Exception as error:
+            message = _readable(failure.message)
+            await job.fail(message, retries=failure.retries, back_off=failure.back_off, variables=failure.variables)
+        except BaseException as error:
+            if _ends_worker(error):
+                raise
             log.exception("%r failed", job)
-            message = cut(f"{type(error).__name__}: {error}", MAX_MESSAGE)
-            await job.fail(message, back_off=self._back_off)
+            if not job.settled:
+                await job.fail(_readable(f"{type(error).__name__}: {_readable(error)}"), back_off=self._back_off)
         else:
             if not job.settled:
                 await job.complete(variables)
@@ -154,5 +161,39 @@ class Worker:
         if inspect.iscoroutinefunction(self._handler):
             variables: Variables = await self._handler(job)
             return variables
-        returned = await asyncio.to_thread(self._handler, job)
-        return await returned if inspect.isawaitable(returned) else returned
+        returned: Any = await asyncio.to_thread(_call, self._handler, job)
+        variables = await returned if inspect.isawaitable(returned) else returned
+        return variables
+
+
+def _call(handler: Callable[[Job], Any], job: Job) -> Any:
+    """Call a plain function, in a thread."""
+    try:
+        return handler(job)
+    except StopIteration as error:  # no future can carry it: the job would wait for ever
+        raise RuntimeError(f"StopIteration: {_readable(error)}") from error
+
+
+def _ends_worker(error: BaseException) -> bool:
+    """Whether an exception is meant for the worker, and not a handler's own: its job then waits for its lock to end."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0  # a handler may also meet the end of a task of its own
+    return isinstance(error, KeyboardInterrupt)
+
+
+def _readable(said: object) -> str:
+    """What a handler said, whatever it is, as a text for the engine: cleaned and cut; None = nothing."""
+    try:
+        text = "" if said is None else str(said)
+    except Exception:
+        text = f"{type(said).__name__}, which cannot be shown as text"
+    return printable(cut(text, MAX_MESSAGE))
+
+
+def _check_back_off(back_off: Duration) -> None:
+    """Refuse what is no duration: no failure could be told with it."""
+    try:
+        milliseconds(back_off)
+    except ValueError as problem:
+        raise ValueError(f"back_off: {problem}") from None
