@@ -6,7 +6,7 @@ import asyncio
 import codecs
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, get_origin
 
 import pytest
@@ -18,6 +18,7 @@ from tests.integration.worlds import Memory, Real, World
 from tests.unit.contracts.samples import KEY, SMALLEST, body, smallest
 from zeebe_amqp import (
     AlreadyExists,
+    BpmnError,
     CancelInstance,
     Client,
     Code,
@@ -26,6 +27,7 @@ from zeebe_amqp import (
     CreateInstance,
     DeadlineExceeded,
     DeployProcess,
+    FailJob,
     Job,
     Jobs,
     NotFound,
@@ -35,6 +37,7 @@ from zeebe_amqp import (
     ResourceExhausted,
     Source,
     Unavailable,
+    Worker,
     envelope,
 )
 from zeebe_amqp.commands import COMMANDS, Command
@@ -100,6 +103,57 @@ async def test_a_job_is_taken_and_completed(world: World, client: Client) -> Non
         assert (job.activated.type, job.activated.worker, job.retries) == (job_type, "me", 3)
         await job.complete({"done": job_type})
     assert world.executions(CompleteJob(job_key=job.key, variables={"done": job_type})) == 1
+
+
+def bad_ends(mark: str) -> dict[str, tuple[Callable[[], Any], str]]:
+    """How functions for jobs end that leave nothing to tell, and what the engine is told instead."""
+
+    def raised(error: BaseException) -> Any:
+        raise error
+
+    refused = "the job's end was refused: INVALID_ARGUMENT: "
+    return {
+        "an exit": (lambda: raised(SystemExit(mark)), f"SystemExit: {mark}"),
+        "somebody else's cancellation": (lambda: raised(asyncio.CancelledError(mark)), f"CancelledError: {mark}"),
+        "the end of an iterator": (lambda: raised(StopIteration(mark)), f"RuntimeError: StopIteration: {mark}"),
+        "control characters": (lambda: raised(ValueError(f"\x1b{mark}\ud800")), f"ValueError: \ufffd{mark}\ufffd"),
+        "a code that is none": (
+            lambda: raised(BpmnError(" ", mark)),
+            f"{refused}data.errorCode: expected text that is",
+        ),
+        "no object": (lambda: mark, f"{refused}data.variables: expected a JSON object, found text"),
+        "not a number": (lambda: {mark: float("nan")}, f"{refused}data.variables.{mark}: expected a number that JSON"),
+    }
+
+
+async def failure(client: Client, job_type: str, end: Callable[[], Any]) -> FailJob:
+    """What the engine is told of a job whose function ends like this."""
+    told: list[FailJob] = []
+
+    def work(job: Job) -> Any:
+        worker.stop()
+        fail = job.fail
+
+        async def kept(message: str, **options: Any) -> None:
+            told.append(FailJob(job_key=job.key, retries=2, error_message=message, retry_back_off="7s"))
+            await fail(message, **options)
+
+        job.fail = kept  # type: ignore[method-assign]
+        return end()
+
+    worker = Worker(client, job_type, work, concurrency=1, back_off="7s", request_timeout="1s")
+    await worker.run()
+    [failed] = told
+    return failed
+
+
+async def test_a_job_ends_whatever_the_function_for_it_does(world: World, client: Client) -> None:
+    for name, (end, told) in bad_ends(uuid.uuid4().hex).items():
+        job_type = uuid.uuid4().hex
+        world.has_job(job_type)
+        failed = await failure(client, job_type, end)
+        assert failed.error_message.startswith(told), name
+        assert world.executions(failed) >= 1, name
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
