@@ -116,7 +116,7 @@ def bad_ends(mark: str) -> dict[str, tuple[Callable[[], Any], str]]:
         "an exit": (lambda: raised(SystemExit(mark)), f"SystemExit: {mark}"),
         "somebody else's cancellation": (lambda: raised(asyncio.CancelledError(mark)), f"CancelledError: {mark}"),
         "the end of an iterator": (lambda: raised(StopIteration(mark)), f"RuntimeError: StopIteration: {mark}"),
-        "control characters": (lambda: raised(ValueError(f"\x1b{mark}\ud800")), f"ValueError: \ufffd{mark}\ufffd"),
+        "control characters": (lambda: raised(ValueError(f"\x1b{mark}\x00")), f"ValueError: \ufffd{mark}\ufffd"),
         "a code that is none": (
             lambda: raised(BpmnError(" ", mark)),
             f"{refused}data.errorCode: expected text that is",

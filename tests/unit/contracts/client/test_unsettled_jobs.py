@@ -12,11 +12,18 @@ import msgspec
 import pytest
 
 from zeebe_amqp import BpmnError, Job, JobFailure, Worker
+from zeebe_amqp.client import worker as module
 from zeebe_amqp.client.worker import MAX_MESSAGE
 from zeebe_amqp.testing import FakeConsumer, FakeJob, JobState
 
 PATIENCE = 20
 """Seconds after which a job that has not ended counts as one that never will."""
+
+
+@pytest.fixture(autouse=True)
+def _silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log has every error as it was, with megabytes and surrogates that test runners cannot pass on."""
+    monkeypatch.setattr(module.log, "disabled", True)
 
 
 class Unshowable(Exception):
