@@ -21,10 +21,17 @@ def named(raw: bytes) -> str:
     """What JSON is called that is bytes: Node's Buffer, JavaScript's Uint8Array, a list of numbers; "" for all else."""
     if _NUMBERS.match(raw):
         return "a list of numbers"
-    members = OBJECT.decode(raw) if _OBJECT.match(raw) else {}
+    members = _members(raw) if _OBJECT.match(raw) else {}
     if members.get("type") == msgspec.Raw(_BUFFER) and bytes(members.get("data", b"")).startswith(b"["):
         return "a Buffer"
     return "a Uint8Array" if bytes(members.get("0", b"")).isdigit() else ""
+
+
+def _members(raw: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return OBJECT.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # a file need not be JSON
+        return {}
 
 
 def advice(raw: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import codecs
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -87,5 +88,10 @@ def test_what_only_looks_alike_is_taken() -> None:
             json.dumps({"operation": operation, "data": text, "metadata": NAMED}).encode(), headers=NAMED
         )
         assert request.operation == operation, name
+    broken = b'{"type": "Buffer", "data": ['
+    for file in (broken, broken + b"\xff", b'{"0": ' + b"[" * 100_000, b'{"data": "\xff"}'):
+        for operation in ("deploy-process", "deploy-resource"):
+            with suppress(CommandError):  # that it is no file is the engine's to say, or that it is no list
+                envelope.decode(file, type=operation, headers=NAMED)
     form = b'{"type": "default", "components": [{"0": 1}]}'
     assert envelope.decode(form, type="deploy-resource", headers={"fileName": "a.form"}).data == form
