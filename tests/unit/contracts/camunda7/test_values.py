@@ -150,7 +150,8 @@ def test_a_value_with_its_description_becomes_plain_json(variable: Any, expected
 @pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in REFUSED.items() for value in values])
 def test_a_refused_value_is_named_in_the_words_of_the_engine(kind: str, value: Any) -> None:
     error = refusal(typed(kind, value, FILE if kind == "File" else None))
-    shown = value if isinstance(value, str) else "a list" if isinstance(value, list) else "an object"
+    several = "a list of numbers" if value in ([1], [0]) else "a list"
+    shown = value if isinstance(value, str) else several if isinstance(value, list) else "an object"
     shown = json.dumps(value) if not isinstance(value, (str, list, dict)) else shown
     assert error.message.startswith(
         f"data.variables.x.value: Cannot convert value '{shown}' of type '{kind}' to java type {TYPES[kind].java}; "

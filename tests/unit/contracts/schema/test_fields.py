@@ -91,7 +91,8 @@ def test_a_found_value_is_named_without_its_contents(value: Any, words: str) -> 
         (b"1e999", "1e999"),
         (b"null", "null"),
         (b'"a"', 'text "a"'),
-        (b"[1]", "a list"),
+        (b"[1]", "a list of numbers"),
+        (b"[[]]", "a list"),
         (b"{}", "an object"),
     ],
 )
