@@ -217,6 +217,7 @@ class Proxy:
             await connection.run()
         finally:
             self._connections.discard(connection)
+            _abort(server[1])  # also where it was cut short: a writer that is left complains when its loop is gone
 
     def reset(self) -> None:
         """End every connection with RST; new ones work."""
