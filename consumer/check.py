@@ -47,7 +47,7 @@ async def _broker(amqp: Amqp) -> list[Finding]:
     try:
         report = await inspect(amqp)
     except BrokerError as error:
-        return [Finding("broker", False, f"{error} (AMQP_URL)")]
+        return [Finding("broker", False, str(error))]
     queues = ", ".join(f"{name}: {each.state}" for name, each in report.queues.items())
     found = Finding("broker", True, f"{report.product} at {report.host}; {queues}")
     return [found, _bounds(report), _dead_letters(report, amqp.dead_letter_bound)]

@@ -22,6 +22,7 @@ from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, translated_errors
 from zeebe_amqp.amqp.hot import LARGE, HotChannel, Incoming
 from zeebe_amqp.amqp.reconnecting import OnLost
+from zeebe_amqp.amqp.refusal import CONSUME, refusals
 from zeebe_amqp.amqp.tap import TappedConnection, unheard
 
 __all__ = ["Consumer", "QueueDelivery", "Receive"]
@@ -219,7 +220,8 @@ class Consumer:
                 del self._tags[queue]
                 await channel.basic_cancel(tag, timeout=RPC_TIMEOUT)
             elif not self._paused and tag is None:
-                ok = await channel.basic_consume(queue, unheard, timeout=RPC_TIMEOUT)
+                with refusals(CONSUME):
+                    ok = await channel.basic_consume(queue, unheard, timeout=RPC_TIMEOUT)
                 self._tags[queue] = str(ok.consumer_tag)
         if len(self._tags) > before:
             log.info("consuming %s", ", ".join(self._tags))

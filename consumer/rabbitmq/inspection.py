@@ -13,6 +13,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 
 from consumer.config import Amqp
+from consumer.rabbitmq.topology import DECLARE_QUEUE, OTHERWISE
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import (
     RPC_TIMEOUT,
@@ -25,6 +26,9 @@ from zeebe_amqp.amqp.connection import (
     place,
     tls_context,
 )
+from zeebe_amqp.amqp.probe import probe
+from zeebe_amqp.amqp.refusal import BrokerRefusal, refusals
+from zeebe_amqp.amqp.tap import TappedConnection
 
 __all__ = ["BrokerError", "BrokerReport", "QueueReport", "inspect"]
 
@@ -63,15 +67,18 @@ async def inspect(amqp: Amqp) -> BrokerReport:
     try:
         return await first_answer(amqp.urls, partial(_look, amqp))
     except LoginRefused as error:
-        raise BrokerError(f"UNAUTHENTICATED: {error}") from error
+        raise BrokerError(f"{error.code}: {error} (AMQP_URL)") from error
+    except BrokerRefusal as error:
+        raise BrokerError(f"{error.code}: {error}") from error
     except Unreachable as error:
-        raise BrokerError(str(error)) from error
+        raise BrokerError(f"{error} (AMQP_URL)") from error
 
 
 async def _look(amqp: Amqp, url: str) -> BrokerReport:
     connection = await connect(url, "zeebe-amqp check", tls_context(amqp.ca, amqp.cert, amqp.key))
     try:
         found = {name: await _queue(connection, name, amqp) for name in (*amqp.queues, wire.DEAD_LETTER)}
+        await _on_channel(connection, partial(_publish, connection))
         return BrokerReport(place(url), _product(connection), found)
     finally:
         await close(connection)
@@ -95,7 +102,8 @@ async def _queue(connection: AbstractConnection, name: str, amqp: Amqp) -> Queue
         return QueueReport("not allowed to look", None, "not allowed to look")
     declared = found.declaration_result
     state = f"{declared.message_count} messages, {declared.consumer_count} consumers"
-    return QueueReport(state, declared.message_count, await _bound(connection, name, amqp))
+    with refusals(DECLARE_QUEUE, OTHERWISE):
+        return QueueReport(state, declared.message_count, await _bound(connection, name, amqp))
 
 
 async def _bound(connection: AbstractConnection, name: str, amqp: Amqp) -> str | None:
@@ -105,10 +113,15 @@ async def _bound(connection: AbstractConnection, name: str, amqp: Amqp) -> str |
         await _on_channel(connection, lambda channel: channel.declare_queue(name, durable=True, arguments=arguments))
     except (ChannelPreconditionFailed, ChannelAccessRefused) as error:
         if amqp.declare == "active":
-            raise BrokerError(f"{error}; delete the queue, or take it as it is with AMQP_DECLARE=passive") from error
+            raise
         length = _LENGTH.search(str(error))
         return f"{length[1]} {length[2]}" if length else f"not known ({error})"
     return None
+
+
+async def _publish(connection: TappedConnection, channel: AbstractChannel) -> None:
+    """Answers and dead letters need the right to publish."""
+    await probe(await connection.hot(channel), connection.alarm)
 
 
 async def _on_channel(connection: AbstractConnection, declare: Callable[[AbstractChannel], Awaitable[Any]]) -> Any:

@@ -12,10 +12,12 @@ from consumer.pipeline.worker import PublishFailed, Refused
 from consumer.rabbitmq.connection import initialize, reconnecting
 from consumer.rabbitmq.topology import declare_dead_letters
 from zeebe_amqp.amqp.alarm import Alarm
-from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT
+from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, RPC_TIMEOUT
 from zeebe_amqp.amqp.hot import HotChannel, Nacked, Returned
+from zeebe_amqp.amqp.probe import PROBE, probe
 from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.amqp.reconnecting import OnLost
+from zeebe_amqp.amqp.refusal import PUBLISH, refusal
 from zeebe_amqp.amqp.tap import TappedConnection
 
 __all__ = ["Publisher", "Unroutable"]
@@ -27,9 +29,6 @@ STUCK: Final = 5.0
 
 LOOKS: Final = 5
 """How often what is not confirmed is looked at within that time."""
-
-PROBE: Final = "zeebe-amqp.probe"
-"""A routing key of the default exchange that leads nowhere: the broker answers for such a message at once."""
 
 
 class Unroutable(Exception):
@@ -94,6 +93,8 @@ class Publisher:
         channel = connection.channel(publisher_confirms=True)
         await initialize(channel)
         hot = await connection.hot(channel)
+        async with asyncio.timeout(RPC_TIMEOUT):
+            await probe(hot, connection.alarm)
         channel.close_callbacks.add(lambda _, error=None: self._closed(hot, on_lost, error))
         self._channel, self._alarm, self._on_lost = hot, connection.alarm, on_lost
         self._answered = 0
@@ -104,7 +105,8 @@ class Publisher:
             self._channel = None
             self._open.clear()
             self._alarm.end()
-        on_lost(f"the publishing channel closed: {error}")
+        refused = refusal(error, PUBLISH) if isinstance(error, Exception) else None
+        on_lost(f"the publishing channel closed: {refused or error}")
 
     @property
     def is_ready(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import Final
 
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -13,24 +14,39 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 from consumer.config import Amqp
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import RPC_TIMEOUT
+from zeebe_amqp.amqp.refusal import BIND, DECLARE, Rights, refusals
+from zeebe_amqp.errors import Code
 
-__all__ = ["declare_dead_letters", "declare_requests"]
+__all__ = ["DECLARE_EXCHANGE", "DECLARE_QUEUE", "OTHERWISE", "declare_dead_letters", "declare_requests"]
 
 log = logging.getLogger(__name__)
+
+DECLARE_QUEUE: Final[Rights] = {"queue": "configure and read from", "exchange": "write to"}
+"""A queue with a dead-letter exchange needs more rights than another."""
+DECLARE_EXCHANGE: Final[Rights] = {"exchange": "configure"}
+OTHERWISE: Final = {
+    Code.PERMISSION_DENIED: "; or declare queues and exchange yourself, and set AMQP_DECLARE=passive",
+    Code.NOT_FOUND: "; AMQP_DECLARE=passive leaves declaring to you",
+    Code.FAILED_PRECONDITION: ", or take it as it is with AMQP_DECLARE=passive",
+}
+"""What else can be done where a declaration is refused."""
 
 
 async def declare_requests(connection: AbstractConnection, amqp: Amqp, queues: Sequence[str]) -> None:
     """Declare request queues, or with AMQP_DECLARE=passive check them.
 
     Raises:
-        aiormq.exceptions.AMQPError: missing, different (the text names the argument), or not allowed.
+        BrokerRefusal: missing, different (the text names the argument), or not allowed.
     """
     passive = amqp.declare == "passive"
     async with asyncio.timeout(RPC_TIMEOUT):
         # A channel of its own: a refused declaration closes its channel and fails whatever else is on it.
         async with connection.channel() as channel:
             for name in queues:
-                await channel.declare_queue(name, durable=True, arguments=wire.queue_arguments(name), passive=passive)
+                with refusals(DECLARE_QUEUE, OTHERWISE):
+                    await channel.declare_queue(
+                        name, durable=True, arguments=wire.queue_arguments(name), passive=passive
+                    )
         if passive:
             for name in queues:
                 await _compare(connection.channel(), name)
@@ -40,15 +56,18 @@ async def declare_dead_letters(connection: AbstractConnection, amqp: Amqp) -> No
     """Declare the dead-letter exchange and queue, or with AMQP_DECLARE=passive check them.
 
     Raises:
-        aiormq.exceptions.AMQPError: missing, different (the text names the argument), or not allowed.
+        BrokerRefusal: missing, different (the text names the argument), or not allowed.
     """
     passive = amqp.declare == "passive"
     async with asyncio.timeout(RPC_TIMEOUT), connection.channel() as channel:
-        exchange = await channel.declare_exchange(wire.DEAD_LETTER, ExchangeType.FANOUT, durable=True, passive=passive)
-        arguments = wire.queue_arguments(wire.DEAD_LETTER)
-        queue = await channel.declare_queue(wire.DEAD_LETTER, durable=True, arguments=arguments, passive=passive)
+        name, arguments = wire.DEAD_LETTER, wire.queue_arguments(wire.DEAD_LETTER)
+        with refusals(DECLARE_EXCHANGE, OTHERWISE):
+            exchange = await channel.declare_exchange(name, ExchangeType.FANOUT, durable=True, passive=passive)
+        with refusals(DECLARE, OTHERWISE):
+            queue = await channel.declare_queue(name, durable=True, arguments=arguments, passive=passive)
         if not passive:
-            await queue.bind(exchange)
+            with refusals(BIND, OTHERWISE):
+                await queue.bind(exchange)
 
 
 async def _compare(channel: AbstractChannel, name: str) -> None:

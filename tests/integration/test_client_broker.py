@@ -19,6 +19,7 @@ from zeebe_amqp import (
     NotFound,
     Outcome,
     OutcomeUnknown,
+    PermissionDenied,
     PublishMessage,
     ResourceExhausted,
     SetVariables,
@@ -174,7 +175,7 @@ async def test_a_queue_that_takes_no_more_is_told_at_once(rabbitmq: Broker) -> N
 async def test_a_reply_queue_is_one_clients_alone(rabbitmq: Broker) -> None:
     queue = named("test.replies")
     async with Client(rabbitmq.url, reply_queue=queue):
-        with pytest.raises(Unavailable, match="exclusive"):
+        with pytest.raises(PermissionDenied, match="in exclusive use; another client reads it"):
             await Client(rabbitmq.url, reply_queue=queue).__aenter__()
 
 

@@ -286,6 +286,7 @@ PATTERNS = {
 OWN = {
     "consumer.config.values": {"_HOST_AND_PORT", "_HOST", "_CERTIFICATE"},
     "consumer.rabbitmq.inspection": {"_LENGTH"},
+    "zeebe_amqp.amqp.connection": {"_NO_VHOST", "_VHOST_CLOSED"},
     "zeebe_amqp.cli.values": {"_NUMBER", "_SECONDS"},
 }
 """The patterns for what the operator, their broker or the person at the keyboard says, who delay only themselves."""

@@ -15,6 +15,11 @@ class Alarm:
         """Whether there is one now."""
         self._over = asyncio.Event()
         self._over.set()
+        self._begun = asyncio.Event()
+
+    async def begun(self) -> None:
+        """Wait until there is one."""
+        await self._begun.wait()
 
     async def over(self) -> None:
         """Wait until there is none, or the connection is gone."""
@@ -24,8 +29,10 @@ class Alarm:
         """There is one."""
         self.is_on = True
         self._over.clear()
+        self._begun.set()
 
     def end(self) -> None:
         """There is none any more."""
         self.is_on = False
+        self._begun.clear()
         self._over.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,11 +13,13 @@ from typing import Final, TypeVar
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
-from aiormq.exceptions import AMQPError, AuthenticationError, ProbableAuthenticationError
+from aiormq.exceptions import AMQPError, AuthenticationError, ConnectionClosed, ProbableAuthenticationError
 from yarl import URL
 
+from zeebe_amqp.amqp.refusal import BrokerRefusal
 from zeebe_amqp.amqp.tap import TappedConnection
 from zeebe_amqp.cancellation import being_cancelled, raise_if_cancelled
+from zeebe_amqp.errors import Code
 
 __all__ = [
     "CONFIRM_TIMEOUT",
@@ -35,6 +38,7 @@ __all__ = [
     "place",
     "tls_context",
     "translated_errors",
+    "vhost",
 ]
 
 log = logging.getLogger(__name__)
@@ -55,12 +59,19 @@ PORTS: Final = {"amqp": 5672, "amqps": 5671}
 DEFAULT_LOGIN: Final = "guest"
 """The name that the AMQP library uses where the address has none."""
 
+_NO_VHOST: Final = re.compile(r"NOT_ALLOWED - vhost .* not found$")
+_VHOST_CLOSED: Final = re.compile(r"NOT_ALLOWED - access to vhost '.*' refused for user '[^']*'$")
+"""What the broker says of a virtual host, and nothing after it: a limit, for one, will pass."""
+
 CONNECTION_ERRORS: Final = (AMQPError, OSError, TimeoutError, RuntimeError)
 """What a call to the broker raises when the broker or the way to it is the cause."""
 
 
-class LoginRefused(ConnectionError):
-    """The broker does not accept who we say we are; the text names user and host, never the password."""
+class LoginRefused(BrokerRefusal):
+    """The broker does not accept who we say we are, or does not let us into the virtual host."""
+
+    def __init__(self, message: str, code: Code = Code.UNAUTHENTICATED) -> None:
+        super().__init__(message, code)
 
 
 class Unreachable(ConnectionError):
@@ -80,7 +91,7 @@ async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> Tap
         tls: for `amqps://`; None = as the address says.
 
     Raises:
-        LoginRefused: at once, and again as long as the credentials are the same.
+        LoginRefused: at once, and again as long as address and users are the same.
         One of CONNECTION_ERRORS: otherwise.
     """
     query = {"heartbeat": str(HEARTBEAT), "name": name, **URL(url).query}
@@ -93,13 +104,18 @@ async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> Tap
         )
     except (AuthenticationError, ProbableAuthenticationError) as error:
         raise LoginRefused(_refusal(url, error)) from error
+    except ConnectionClosed as error:
+        refused = _not_let_in(url, error)
+        if refused is None:
+            raise
+        raise refused from error
 
 
 async def first_answer(urls: Iterable[str], attempt: Callable[[str], Awaitable[T]]) -> T:
     """What `attempt` gives for the first host that answers.
 
     Raises:
-        LoginRefused: a host does not accept the credentials; the others have the same users.
+        BrokerRefusal: a host says no; the others have the same users, queues and virtual hosts.
         Unreachable: no host answered.
     """
     failures = []
@@ -107,7 +123,7 @@ async def first_answer(urls: Iterable[str], attempt: Callable[[str], Awaitable[T
         try:
             with translated_errors():
                 return await attempt(url)
-        except LoginRefused:
+        except BrokerRefusal:
             raise
         except CONNECTION_ERRORS as error:
             raise_if_cancelled()
@@ -142,6 +158,11 @@ def login(url: str) -> str | None:
     return parts.user or DEFAULT_LOGIN
 
 
+def vhost(url: str) -> str:
+    """The virtual host of an address."""
+    return URL(url).path.removeprefix("/").replace("%2F", "/") or "/"
+
+
 def place(url: str) -> str:
     """Host and port of an address."""
     parts = URL(url)
@@ -154,6 +175,22 @@ def _refusal(url: str, error: Exception) -> str:
     # The broker's own user, which a fresh installation has, is known only on the broker's own machine.
     hint = "; the broker lets guest in only from its own host" if name == DEFAULT_LOGIN else ""
     return f"the broker at {place(url)} does not let {who} log in{hint} ({error})"
+
+
+def _not_let_in(url: str, error: ConnectionClosed) -> LoginRefused | None:
+    """The refusal of a virtual host; None where it is only down, or full of connections."""
+    words, where = str(error), place(url)
+    name = vhost(url)
+    if _NO_VHOST.search(words):
+        advice = f"look at the end of the address, or create it with `rabbitmqctl add_vhost {name}`"
+        return LoginRefused(f"the broker at {where} has no virtual host {name!r}: {advice} ({words})", Code.NOT_FOUND)
+    if _VHOST_CLOSED.search(words):
+        who = login(url)
+        user = "the client certificate's user" if who is None else f"user {who!r}"
+        advice = f"look at the end of the address, or give it rights with `rabbitmqctl set_permissions --vhost {name}`"
+        told = f"the broker at {where} does not let {user} into the virtual host {name!r}: {advice} ({words})"
+        return LoginRefused(told, Code.PERMISSION_DENIED)
+    return None
 
 
 async def close(connection: AbstractConnection) -> None:
@@ -189,6 +226,6 @@ def describe(error: BaseException | None) -> str:
     """An error in one line, for a log; None is the end of a connection without one."""
     if error is None or (isinstance(error, asyncio.CancelledError) and not error.args):
         return "closed"
-    if isinstance(error, LoginRefused | Unreachable):
+    if isinstance(error, BrokerRefusal | Unreachable):
         return str(error)
     return f"{type(error).__name__}: {error}".removesuffix(": ")

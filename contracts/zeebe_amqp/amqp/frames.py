@@ -59,6 +59,7 @@ _METHOD: Final = struct.Struct(">I")
 """How the payload of a method frame begins: class and method, here as one number."""
 BLOCKED, UNBLOCKED = 10 << 16 | 60, 10 << 16 | 61
 CLOSE, CLOSE_OK = 20 << 16 | 40, 20 << 16 | 41
+CONNECTION_CLOSE: Final = 10 << 16 | 50
 RETURN, DELIVER = _BASIC << 16 | 50, _BASIC << 16 | 60
 GET_OK, GET_EMPTY = _BASIC << 16 | 71, _BASIC << 16 | 72
 ACK, NACK = _BASIC << 16 | 80, _BASIC << 16 | 120
@@ -108,7 +109,7 @@ def read_reason(method: bytes) -> str:
 
 
 def read_closing(method: bytes) -> tuple[int, str]:
-    """Why the broker closed a channel: its code, and its words."""
+    """Why the broker closed a channel or the connection: its code, and its words."""
     start = _METHOD.size + 3
     return int.from_bytes(method[4:6], "big"), _decoded(method[start : start + method[start - 1]])
 

@@ -19,15 +19,23 @@ __all__ = ["LARGE", "Body", "ChannelEnded", "HotChannel", "Incoming", "Nacked", 
 
 
 class ChannelEnded(ConnectionError):
-    """Nothing can be sent on the channel any more; `code` is the broker's reason, such as 404, where it gave one."""
+    """Nothing can be sent on the channel any more; `code` is the broker's reason, such as 404, where it gave one.
 
-    def __init__(self, text: str, code: int | None = None) -> None:
+    `unconfirmed` is how many publishes had no answer then: the reason is about one of them.
+    """
+
+    def __init__(self, text: str, code: int | None = None, unconfirmed: int = 0) -> None:
         super().__init__(text, code)
         self.text = text
         self.code = code
+        self.unconfirmed = unconfirmed
 
     def __str__(self) -> str:
         return self.text
+
+    def again(self) -> ChannelEnded:
+        """The same for somebody else: a raised exception collects the tracebacks of all who raise it."""
+        return ChannelEnded(self.text, self.code, self.unconfirmed)
 
 
 LARGE: Final = 64 * 1024
@@ -229,7 +237,7 @@ class HotChannel:
 
     def _check(self) -> None:
         if self.ended is not None:
-            raise ChannelEnded(self.ended.text, self.ended.code)
+            raise self.ended.again()
 
     def _confirm(self, data: bytes, at: int, taken: bool) -> None:
         tag, multiple = frames.read_confirm(data, at)
@@ -371,7 +379,7 @@ class HotChannel:
         """Nothing is sent on it from now on; whatever waits fails with `ChannelEnded`."""
         if self.ended is not None:
             return
-        self.ended = ChannelEnded(reason, code)
+        self.ended = ChannelEnded(reason, code, len(self._unconfirmed))
         if self._body is not None:
             self._body.drop()
             self._body = _Beginning()  # the rest may still come
@@ -380,7 +388,7 @@ class HotChannel:
         self._mandatory.clear()
         for each in (*confirms, self._got):
             if each is not None and not each.done():
-                each.set_exception(ChannelEnded(reason, code))
+                each.set_exception(self.ended.again())
                 each.exception()  # nobody has to be waiting for it
 
 

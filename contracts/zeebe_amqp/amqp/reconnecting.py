@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import cycle
 from typing import Final, NoReturn, TypeAlias
@@ -22,6 +23,7 @@ from zeebe_amqp.amqp.connection import (
     place,
     translated_errors,
 )
+from zeebe_amqp.amqp.refusal import BrokerRefusal
 from zeebe_amqp.amqp.tap import TappedConnection
 from zeebe_amqp.backoff import backoff
 from zeebe_amqp.cancellation import raise_if_cancelled
@@ -34,9 +36,9 @@ FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 5.0
 """Seconds between two attempts, at most: callers are waiting."""
 
-OnLost: TypeAlias = Callable[[str], None]
+OnLost: TypeAlias = Callable[[str | BrokerRefusal], None]
 """Says why a connection is of no more use; it is then closed and opened anew. It is for one connection alone, however
-late it is called."""
+late it is called. A refusal counts until a connection is set up again."""
 Opened: TypeAlias = Callable[[TappedConnection, OnLost], Awaitable[None]]
 """Sets up a new connection."""
 
@@ -52,11 +54,14 @@ class ReconnectingConnection:
         opened: called with each new connection; when it fails, the connection is closed and tried again.
         tls: makes the context for `amqps://`, for each connection anew, as certificates are renewed; it may give None:
             as the address says.
-        refused: called when the broker does not let us log in again; that is tried on, since somebody may mend it.
-        login_hint: what the log says besides then.
+        refused: called when the broker does not let us in again, or refuses what a new connection needs; that is tried
+            on, since somebody may mend it.
+        login_hint: what the log says besides when it does not let us in.
         first_pause: seconds between two attempts at first, at most.
         longest_pause: seconds between two attempts later, at most.
         sleep: waits for so many seconds.
+        clock: seconds since whenever; a connection that held for less than the longest pause does not end the growth of
+            the pauses.
     """
 
     def __init__(
@@ -66,11 +71,12 @@ class ReconnectingConnection:
         opened: Opened,
         *,
         tls: Callable[[], ssl.SSLContext | None] = lambda: None,
-        refused: Callable[[str], None] = lambda _: None,
+        refused: Callable[[BrokerRefusal], None] = lambda _: None,
         login_hint: str = "",
         first_pause: float = FIRST_PAUSE,
         longest_pause: float = LONGEST_PAUSE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._urls = checked(urls)
         self._hosts = cycle(self._urls)
@@ -81,18 +87,19 @@ class ReconnectingConnection:
         self._login_hint = login_hint
         self._pauses = first_pause, longest_pause
         self._sleep = sleep
+        self._clock = clock
         self._connection: TappedConnection | None = None
         self._task: asyncio.Task[NoReturn] | None = None
         self.problem: str | None = "not connected yet"
         """Why it is not usable; None while it is."""
-        self.refusal: str | None = None
-        """Why the broker does not let us log in; None while it does, or was not asked."""
+        self.refusal: BrokerRefusal | None = None
+        """What the broker refused last; None once a connection was set up since."""
 
     async def open(self) -> None:
         """Connect to the first host that answers, and stay connected from then on until `close`.
 
         Raises:
-            LoginRefused: a host does not accept the credentials; the others have the same users.
+            BrokerRefusal: a host does not let us in, or refuses what we need; the others would, too.
             Unreachable: none answered; the text says what each of them said.
         """
         lost = await first_answer((next(self._hosts) for _ in self._urls), self._connect)
@@ -115,14 +122,15 @@ class ReconnectingConnection:
 
     async def _keep(self, lost: asyncio.Future[str] | None) -> NoReturn:
         """Connect again whenever the connection is `lost`; None: there is none yet."""
-        failures = 0
+        failures, (_, longest) = 0, self._pauses
         while True:
-            if lost is None:
-                failures += 1
-            else:
+            if lost is not None:
+                since = self._clock()
                 self.problem = f"connection lost: {await lost}"
-                failures = 1  # a pause here, too: a connection may end as soon as it is there, again and again
+                # A connection may end as soon as it is there, again and again: that is one trouble.
+                failures = 0 if self._clock() - since > longest else failures
                 await self._disconnect()
+            failures += 1
             pause = backoff(failures, *self._pauses)
             log.warning("broker (%s): %s; next try in %.1f s", self._name, self.problem, pause)
             await self._sleep(pause)
@@ -132,10 +140,11 @@ class ReconnectingConnection:
         """Connect to the next host; None when that fails, and `problem` says why."""
         try:
             return await self._connect(next(self._hosts))
-        except LoginRefused as error:
-            self.problem = f"UNAUTHENTICATED: {error}{self._login_hint}"
-            self.refusal = str(error)
-            self._refused(self.refusal)
+        except BrokerRefusal as error:
+            hint = self._login_hint if isinstance(error, LoginRefused) else ""
+            self.problem = f"{error.code}: {error}{hint}"
+            self.refusal = error
+            self._refused(error)
         except CONNECTION_ERRORS as error:
             self.problem = describe(error)
         except Exception as error:  # whatever it is: nobody else would open the connection again
@@ -148,23 +157,24 @@ class ReconnectingConnection:
         """Open and set up a connection; gives the reason of its end, when that comes."""
         lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-        def on_lost(reason: str) -> None:
+        def on_lost(reason: str | BrokerRefusal) -> None:
             if not lost.done():
-                lost.set_result(reason)
+                if isinstance(reason, BrokerRefusal):
+                    self.refusal = reason
+                lost.set_result(str(reason))
 
         try:
             with translated_errors():
                 self._connection = await connect(url, self._name, self._tls())
                 raise_if_cancelled()  # the library may take a cancellation for its own, and connect all the same
                 self._connection.close_callbacks.add(lambda _, error=None: on_lost(describe(error)))
-                self.refusal = None
                 await self._opened(self._connection, on_lost)
                 raise_if_cancelled()
         except BaseException:
             await self._disconnect()
             raise
         if not lost.done():
-            self.problem = None
+            self.problem = self.refusal = None
             log.info("broker (%s): connected to %s", self._name, URL(url).host)
         return lost
 

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, ConnectionParameter
+from aio_pika.abc import AbstractChannel, ConnectionParameter, TimeoutType
 from aiormq import Channel as RawChannel
 from aiormq.connection import TransportFactory
-from aiormq.exceptions import AMQPConnectionError
+from aiormq.exceptions import AMQPConnectionError, ConnectionClosed, InvalidFrameError
 from yarl import URL
 
 from zeebe_amqp.amqp import frames
@@ -39,6 +39,8 @@ class Tap(asyncio.StreamReaderProtocol):
     def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(reader, loop=loop)
         self.alarm = Alarm()
+        self.closing: tuple[int, str] | None = None
+        """Why the broker closed the connection: its code, and its words; None while it has not."""
         self._time, self._call_soon = loop.time, loop.call_soon
         self._wire: asyncio.Transport | None = None
         self._channels: dict[int, HotChannel] = {}
@@ -97,14 +99,16 @@ class Tap(asyncio.StreamReaderProtocol):
                 del self._channels[number]
             return ours
         if number == 0 and kind == frames.METHOD:
-            self._note(frames.read_method(data, at))
+            self._note(frames.read_method(data, at), data[at:end])
         return False
 
-    def _note(self, method: int) -> None:
+    def _note(self, method: int, payload: bytes) -> None:
         if method == frames.BLOCKED:
             self.alarm.begin()
         elif method == frames.UNBLOCKED:
             self.alarm.end()
+        elif method == frames.CONNECTION_CLOSE:
+            self.closing = frames.read_closing(payload)
 
     def _pass_on(self, data: bytes, start: int, end: int) -> None:
         if start < end:
@@ -237,6 +241,21 @@ class TappedConnection(aio_pika.Connection):
     def __init__(self, url: URL, **options: Any) -> None:
         self._transports = _Transports()
         super().__init__(url, transport_factory=self._transports, **options)
+
+    async def connect(self, timeout: TimeoutType = None) -> None:  # noqa: ASYNC109 - the library's signature
+        """Connect; see `aio_pika.Connection.connect`.
+
+        Raises:
+            aiormq.exceptions.ConnectionClosed: the broker closed the connection, with its words. The library drops
+                them where it expects another answer.
+        """
+        try:
+            await super().connect(timeout)
+        except InvalidFrameError as error:
+            if self.tap.closing is None:
+                raise
+            code, words = self.tap.closing
+            raise ConnectionClosed(f"{code} {words}") from error
 
     @property
     def tap(self) -> Tap:

@@ -171,12 +171,16 @@ class Batch:
             answer(reply)
         except CommandError as error:
             code = error.code if error.source is Source.CLIENT else None
-            if code in (Code.UNAVAILABLE, Code.UNAUTHENTICATED):
+            if code is Code.UNAVAILABLE or code in _NOT_LET:
                 self._stopped = error  # without a broker the others would only wait for their time to be up
-            if code is not Code.UNAUTHENTICATED:  # with other credentials the same request may succeed
+            if code not in _NOT_LET:  # once the broker lets us, the same request may succeed
                 self.journal.failed(entry, error)
         else:
             self.journal.succeeded(entry, reply)
+
+
+_NOT_LET: Final = frozenset({Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.NOT_FOUND})
+"""What the client says when the broker does not let it do anything."""
 
 
 def _summarize(connection: Connection, running: Batch) -> None:

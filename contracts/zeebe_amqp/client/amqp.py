@@ -11,10 +11,12 @@ from typing import Final, cast
 from aiormq import Channel as RawChannel
 
 from zeebe_amqp import wire
-from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, RPC_TIMEOUT, LoginRefused, Unreachable
+from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, RPC_TIMEOUT, Unreachable
 from zeebe_amqp.amqp.hot import ChannelEnded, HotChannel, Incoming, Nacked, Returned
+from zeebe_amqp.amqp.probe import probe
 from zeebe_amqp.amqp.properties import Properties, fresh_id
 from zeebe_amqp.amqp.reconnecting import OnLost, ReconnectingConnection
+from zeebe_amqp.amqp.refusal import CONSUME, DECLARE, PUBLISH, BrokerRefusal, is_in_use, refusal, refusals
 from zeebe_amqp.amqp.tap import TappedConnection, unheard
 from zeebe_amqp.client.answers import failure
 from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Peer, Refused, Unroutable
@@ -59,14 +61,16 @@ class AmqpTransport:
         self._looking: asyncio.TimerHandle | None = None
         self._on_lost: OnLost = lambda _: None
         self._peer: Peer | None = None
+        self._has_consumed = False
+        """Whether the reply queue was ours before."""
 
     async def open(self, peer: Peer) -> None:
         """Connect; see `Transport.open`."""
         self._peer = peer
         try:
             await self._connection.open()
-        except LoginRefused as error:
-            raise _failed(Code.UNAUTHENTICATED, str(error)) from error
+        except BrokerRefusal as error:
+            raise _failed(error.code, str(error)) from error
         except Unreachable as error:
             message = f"no broker: {error}; is it up, and the address right?"
             raise _failed(Code.UNAVAILABLE, message) from error
@@ -86,30 +90,40 @@ class AmqpTransport:
             channel.close_callbacks.add(lambda _, error=None: self._lost(hot, on_lost, f"channel closed: {error}"))
             raw.on_consumer_cancel_callbacks.add(lambda _: self._lost(hot, on_lost, "the reply queue was deleted"))
             await self._consume(raw)
+            await probe(hot, connection.alarm)
         self._channel, self._on_lost = hot, on_lost
         assert self._peer is not None
         self._peer.connected()
 
-    def _denied(self, reason: str) -> None:
+    def _denied(self, refused: BrokerRefusal) -> None:
         assert self._peer is not None
-        self._peer.denied(reason)
+        self._peer.denied(str(refused), refused.code)
 
     async def _consume(self, channel: RawChannel) -> None:
         if self._reply_queue is None:
             self._reply_to = wire.DIRECT_REPLY_TO
         else:
             named = bool(self._reply_queue)
-            declared = await channel.queue_declare(self._reply_queue, durable=named, exclusive=not named)
+            with refusals(DECLARE, _OTHERWISE):
+                declared = await channel.queue_declare(self._reply_queue, durable=named, exclusive=not named)
             self._reply_to = str(declared.queue)
-        # A queue that others read, too, would give them our replies.
-        exclusive = bool(self._reply_queue)
-        await channel.basic_consume(self._reply_to, unheard, no_ack=True, exclusive=exclusive)
+        try:
+            with refusals(CONSUME, _OTHERWISE):
+                # A queue that others read, too, would give them our replies.
+                exclusive = bool(self._reply_queue)
+                await channel.basic_consume(self._reply_to, unheard, no_ack=True, exclusive=exclusive)
+        except BrokerRefusal as error:
+            if self._has_consumed and is_in_use(error):
+                # For half a minute after a lost connection the broker may take our own old consumer for alive.
+                raise Unreachable(str(error)) from error
+            raise
+        self._has_consumed = True
 
     def _receive(self, incoming: Incoming) -> None:
         assert self._peer is not None
         self._peer.received(incoming.properties.correlation_id, incoming.body)
 
-    def _lost(self, channel: HotChannel, on_lost: OnLost, reason: str) -> None:
+    def _lost(self, channel: HotChannel, on_lost: OnLost, reason: str | BrokerRefusal) -> None:
         if self._channel is channel:
             self._channel = None
         on_lost(reason)
@@ -117,14 +131,16 @@ class AmqpTransport:
     async def publish(self, request: Outgoing) -> None:
         """Publish with confirm, and returned when there is no such queue; see `Transport.publish`."""
         channel = self._channel
-        if channel is None and self._connection.refusal is not None:
-            raise Denied(self._connection.refusal)
         if channel is None:
-            raise NotConnected
+            raise self._not_connected()
         if not channel.is_writable:
             await channel.writable()
         try:
             confirm = channel.publish("", request.queue, self._properties(request), request.body, mandatory=True)
+        except ChannelEnded as error:
+            self._ended(channel, error)
+            raise self._not_connected() from error
+        try:
             if self._looking is None:
                 self._look(None, 0)
             await confirm
@@ -133,7 +149,25 @@ class AmqpTransport:
         except Nacked as error:
             raise Refused(str(error)) from error
         except ChannelEnded as error:
-            raise Lost(str(error)) from error
+            refused = self._ended(channel, error)
+            if refused is None:
+                raise Lost(str(error)) from error
+            # The broker may have taken it, and have ended the channel before its confirm because of another one.
+            retryable = refused.code is not Code.PERMISSION_DENIED and error.unconfirmed > 1
+            raise Denied(str(refused), refused.code, sent=True, retryable=retryable) from error
+
+    def _not_connected(self) -> Denied | NotConnected:
+        """Why nothing can be written now."""
+        refused = self._connection.refusal
+        return NotConnected() if refused is None else Denied(str(refused), refused.code)
+
+    def _ended(self, channel: HotChannel, error: ChannelEnded) -> BrokerRefusal | None:
+        """What the end of a channel says about what was published on it; None where it is no refusal."""
+        refused = refusal(error, PUBLISH)
+        if refused is not None and refused.code is Code.PERMISSION_DENIED:
+            # Every other request would be refused, too; a refusal for another reason is about one message alone.
+            self._lost(channel, self._on_lost, refused)
+        return refused
 
     def _look(self, before: tuple[HotChannel, int] | None, looks: int) -> None:
         """End the connection when the oldest request is not confirmed: on a new one everything is sent again."""
@@ -164,6 +198,13 @@ class AmqpTransport:
             type=request.type,
             app_id=APP_ID,
         )
+
+
+_OTHERWISE: Final = {
+    Code.PERMISSION_DENIED: "; direct reply-to (no `reply_queue`) needs no right of its own",
+    Code.FAILED_PRECONDITION: ", or name another `reply_queue`",
+}
+"""What else can be done where a reply queue is refused."""
 
 
 def _failed(code: Code, message: str) -> CommandError:

@@ -102,6 +102,9 @@ class Client:
 
         Raises:
             Unauthenticated: the broker does not accept the address's user and password.
+            PermissionDenied: the user may not enter the virtual host, publish, or use the reply queue.
+            NotFound: there is no such virtual host.
+            FailedPrecondition: the reply queue is there, declared otherwise.
             Unavailable: no broker could be reached.
         """
         await self._transport.open(self)
@@ -245,8 +248,8 @@ class Client:
         except NotConnected:
             pending.sent = sent
         except Denied as error:
-            pending.sent = sent
-            _fail(pending, _denied(pending, str(error)))
+            pending.sent = sent or error.sent
+            _fail(pending, _denied(pending, str(error), error.code, retryable=error.retryable))
         except Lost as error:
             log.debug("request %s: %s", pending.request.request_id, error)
         except Unroutable:
@@ -268,10 +271,10 @@ class Client:
             self._resending.add(task)
             task.add_done_callback(self._resending.discard)
 
-    def denied(self, reason: str) -> None:
+    def denied(self, reason: str, code: Code = Code.UNAUTHENTICATED) -> None:
         """Fail everything that has no answer yet; called by the transport."""
         for pending in self._pending.values():
-            _fail(pending, _denied(pending, reason))
+            _fail(pending, _denied(pending, reason, code))
 
     def received(self, correlation_id: str | None, body: bytes) -> None:
         """Hand a reply to who waits for it; called by the transport."""
@@ -325,10 +328,10 @@ def _fail(pending: _Pending, error: Exception) -> None:
         pending.answer.set_exception(error)
 
 
-def _denied(pending: _Pending, reason: str) -> CommandError:
-    # What was sent before the credentials became wrong may have been executed.
+def _denied(pending: _Pending, reason: str, code: Code, *, retryable: bool = False) -> CommandError:
+    # What was sent before the broker refused may have been executed.
     outcome = Outcome.UNKNOWN if pending.sent else Outcome.NOT_EXECUTED
-    return failure(Code.UNAUTHENTICATED, reason, pending.operation, outcome=outcome)
+    return failure(code, reason, pending.operation, outcome=outcome, retryable=retryable)
 
 
 def _no_queue(pending: _Pending, sent: bool) -> CommandError:

@@ -10,14 +10,11 @@ from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from aio_pika.abc import AbstractChannel, AbstractQueue
-from aio_pika.exceptions import ChannelNotFoundEntity
 from aiormq import Channel as RawChannel
-from aiormq.exceptions import ChannelAccessRefused
 
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import (
     CONNECTION_ERRORS,
-    LoginRefused,
     close,
     connect,
     describe,
@@ -26,6 +23,7 @@ from zeebe_amqp.amqp.connection import (
 )
 from zeebe_amqp.amqp.hot import HotChannel, Incoming
 from zeebe_amqp.amqp.properties import NO_HEADERS
+from zeebe_amqp.amqp.refusal import BIND, CONSUME, DECLARE, BrokerRefusal, refusals
 from zeebe_amqp.amqp.tap import TappedConnection, unheard
 from zeebe_amqp.client.answers import failure
 from zeebe_amqp.errors import Code, CommandError, Outcome
@@ -71,7 +69,9 @@ class Listener:
         """
         incoming = await self._arrived.get()
         if incoming is None:
-            raise _failed(Code.UNAVAILABLE, "the connection to the broker: lost, or the queue was deleted")
+            ended = self._channel.ended
+            why = "the queue was deleted" if ended is None else str(ended)
+            raise _failed(Code.UNAVAILABLE, f"the connection to the broker: {why}")
         found = incoming.properties
         headers = found.headers or NO_HEADERS
         return Arrival(
@@ -108,7 +108,7 @@ async def listening(
         keep: put everything back into the queue at the end.
 
     Raises:
-        NotFound, PermissionDenied: the queue or exchange is missing, or may not be used.
+        NotFound, PermissionDenied: the queue, the exchange or the virtual host is missing, or may not be used.
         Unauthenticated: the broker does not accept the credentials.
         Unavailable: no host answered, or the connection was lost.
     """
@@ -127,9 +127,12 @@ async def listening(
 
 async def _queue(channel: AbstractChannel, name: str, exchange: str | None) -> AbstractQueue:
     if exchange is None:
-        return await channel.declare_queue(name, passive=True)
-    queue = await channel.declare_queue(exclusive=True)
-    await queue.bind(exchange, name)
+        with refusals(CONSUME):
+            return await channel.declare_queue(name, passive=True)
+    with refusals(DECLARE):
+        queue = await channel.declare_queue(exclusive=True)
+    with refusals(BIND):
+        await queue.bind(exchange, name)
     return queue
 
 
@@ -142,7 +145,8 @@ async def _consumed(
     raw = cast("RawChannel", await channel.get_underlay_channel())
     channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
     raw.on_consumer_cancel_callbacks.add(lambda _: arrived.put_nowait(None))
-    await queue.consume(unheard)
+    with refusals(CONSUME):
+        await queue.consume(unheard)
     return arrived, hot
 
 
@@ -152,12 +156,8 @@ def _explained() -> Iterator[None]:
     try:
         with translated_errors():
             yield
-    except ChannelNotFoundEntity as error:
-        raise _failed(Code.NOT_FOUND, str(error)) from error
-    except ChannelAccessRefused as error:
-        raise _failed(Code.PERMISSION_DENIED, str(error)) from error
-    except LoginRefused as error:
-        raise _failed(Code.UNAUTHENTICATED, str(error)) from error
+    except BrokerRefusal as error:
+        raise _failed(error.code, str(error)) from error
     except CONNECTION_ERRORS as error:
         raise _failed(Code.UNAVAILABLE, f"the connection to the broker: {describe(error)}") from error
 

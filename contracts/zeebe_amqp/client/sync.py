@@ -51,8 +51,7 @@ class SyncClient:
         """Connect.
 
         Raises:
-            Unauthenticated: the broker does not accept the address's user and password.
-            Unavailable: no broker could be reached.
+            CommandError: no broker could be reached, or it does not let us in; see `Client`.
         """
         self._connected()
         return self

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from zeebe_amqp import wire
+from zeebe_amqp.errors import Code
 
 __all__ = ["Denied", "Lost", "NotConnected", "Outgoing", "Peer", "Refused", "Transport", "Unroutable"]
 
@@ -34,7 +35,19 @@ class NotConnected(Exception):
 
 
 class Denied(Exception):
-    """The broker does not accept our credentials: nothing was written, and waiting would not help."""
+    """The broker does not let us, and waiting would not help.
+
+    `code` says why, and `sent` whether the request was written before the broker said so: then it may have arrived.
+    `retryable` says that it may have been about another request.
+    """
+
+    def __init__(
+        self, reason: str, code: Code = Code.UNAUTHENTICATED, *, sent: bool = False, retryable: bool = False
+    ) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.sent = sent
+        self.retryable = retryable
 
 
 class Lost(Exception):
@@ -55,8 +68,8 @@ class Peer(Protocol):
     def connected(self) -> None:
         """Requests can be published; those without an answer are to be published again."""
 
-    def denied(self, reason: str) -> None:
-        """The broker accepts our credentials no more: nobody should wait."""
+    def denied(self, reason: str, code: Code = Code.UNAUTHENTICATED) -> None:
+        """The broker does not let us in any more, or refuses what we need there: nobody should wait."""
 
     def received(self, correlation_id: str | None, body: bytes) -> None:
         """A reply came."""
@@ -70,6 +83,7 @@ class Transport(Protocol):
 
         Raises:
             Unauthenticated: the server does not accept our credentials.
+            PermissionDenied, NotFound, FailedPrecondition: it refuses what we need there.
             Unavailable: no server could be reached.
         """
 

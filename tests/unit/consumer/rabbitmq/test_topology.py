@@ -10,6 +10,7 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, Chann
 
 from consumer.config import Amqp
 from consumer.rabbitmq.topology import declare_dead_letters, declare_requests
+from zeebe_amqp.amqp.refusal import BrokerRefusal
 
 REQUEST_ARGUMENTS = {
     "x-queue-type": "quorum",
@@ -54,6 +55,7 @@ class FakeConnection:
         self.declared.append(("bound",))
 
 
+DIFFERENT = "PRECONDITION_FAILED - inequivalent arg 'x-overflow' for queue 'a' in vhost '/'"
 QUEUES = ("a", "b")
 ACTIVE, PASSIVE = Amqp(queues=QUEUES), Amqp(queues=QUEUES, declare="passive")
 
@@ -87,8 +89,8 @@ async def test_passive_mode_looks_for_every_request_queue() -> None:
 
 
 async def test_passive_mode_fails_when_a_queue_is_missing() -> None:
-    connection: Any = FakeConnection(passive=ChannelNotFoundEntity("no queue 'a'"))
-    with pytest.raises(ChannelNotFoundEntity, match="no queue 'a'"):
+    connection: Any = FakeConnection(passive=ChannelNotFoundEntity("NOT_FOUND - no queue 'a' in vhost '/'"))
+    with pytest.raises(BrokerRefusal, match=r"no queue 'a' .*declare the queue first.*AMQP_DECLARE=passive leaves"):
         await declare_requests(connection, PASSIVE, QUEUES)
 
 
@@ -100,9 +102,20 @@ async def test_passive_mode_names_what_differs_and_goes_on(caplog: pytest.LogCap
 
 
 async def test_active_mode_fails_when_a_queue_differs() -> None:
-    connection: Any = FakeConnection(active=ChannelPreconditionFailed("inequivalent arg 'x-overflow'"))
-    with pytest.raises(ChannelPreconditionFailed, match="x-overflow"):
-        await declare_requests(connection, ACTIVE, QUEUES)
+    connection: Any = FakeConnection(active=ChannelPreconditionFailed(DIFFERENT))
+    for declare in (declare_requests(connection, ACTIVE, QUEUES), declare_dead_letters(connection, ACTIVE)):
+        with pytest.raises(
+            BrokerRefusal, match=r"'x-overflow'.*; delete the queue, or take it as it is with AMQP_DECLARE"
+        ):
+            await declare
+
+
+async def test_a_right_that_is_missing_is_named_with_what_else_can_be_done() -> None:
+    for kind, right in (("queue", "configure and read from"), ("exchange", "write to")):
+        refused = ChannelAccessRefused(f"ACCESS_REFUSED - access to {kind} 'a' in vhost '/' refused for user 'ann'")
+        connection: Any = FakeConnection(active=refused)
+        with pytest.raises(BrokerRefusal, match=f"right to {right} the {kind} 'a'.*AMQP_DECLARE=passive"):
+            await declare_requests(connection, ACTIVE, QUEUES)
 
 
 async def test_comparing_uses_a_channel_for_each_queue_because_a_refusal_closes_it() -> None:

@@ -8,9 +8,11 @@ from typing import Any
 import aio_pika
 import pytest
 from aiormq import Connection as AmqpConnection
+from aiormq.exceptions import ConnectionClosed
 from yarl import URL
 
-from zeebe_amqp.amqp.connection import connect, describe, translated_errors
+from zeebe_amqp.amqp.connection import LoginRefused, connect, describe, translated_errors
+from zeebe_amqp.errors import Code
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,45 @@ async def test_an_address_without_a_path_means_the_broker_s_first_virtual_host(
     monkeypatch.setattr(aio_pika, "connect", noted)
     await connect(url, "test")
     assert found == [virtual_host]
+
+
+NOPE, CLOSED = "530 NOT_ALLOWED - vhost nope not found", "530 NOT_ALLOWED - access to vhost '/' refused for user 'ann'"
+
+
+@pytest.mark.parametrize(
+    ("url", "words", "code", "said"),
+    [
+        (
+            "amqp://ann:secret@host/nope",
+            NOPE,
+            Code.NOT_FOUND,
+            "host:5672 has no virtual host 'nope': look at the end of",
+        ),
+        ("amqp://ann:secret@host", CLOSED, Code.PERMISSION_DENIED, "does not let user 'ann' into the virtual host '/'"),
+        ("amqps://host?auth=external", CLOSED, Code.PERMISSION_DENIED, "the client certificate's user into"),
+    ],
+)
+async def test_a_virtual_host_that_is_missing_or_closed_is_told_in_the_broker_s_words(
+    monkeypatch: pytest.MonkeyPatch, url: str, words: str, code: Code, said: str
+) -> None:
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise ConnectionClosed(words)
+
+    monkeypatch.setattr(aio_pika, "connect", refuse)
+    with pytest.raises(LoginRefused, match=said) as raised:
+        await connect(url, "test")
+    assert (raised.value.code, words in str(raised.value), "secret" in str(raised.value)) == (code, True, False)
+
+
+async def test_a_virtual_host_that_is_only_down_or_full_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for more in (": connection limit (1) is reached", ": vhost '/' is down"):
+
+        async def refuse(*_: Any, more: str = more, **__: Any) -> None:
+            raise ConnectionClosed(CLOSED + more)
+
+        monkeypatch.setattr(aio_pika, "connect", refuse)
+        with pytest.raises(ConnectionClosed, match="NOT_ALLOWED"):
+            await connect("amqp://ann@host", "test")
 
 
 @pytest.mark.parametrize("raised", [asyncio.CancelledError(), Exception()], ids=repr)

@@ -10,6 +10,7 @@ from aiormq.exceptions import ProbableAuthenticationError
 from zeebe_amqp import Client
 from zeebe_amqp.amqp.connection import LoginRefused, Unreachable
 from zeebe_amqp.amqp.reconnecting import ReconnectingConnection
+from zeebe_amqp.amqp.refusal import BrokerRefusal
 
 
 class Connection:
@@ -96,13 +97,13 @@ async def test_a_refused_login_ends_the_opening_at_once(monkeypatch: pytest.Monk
 
 
 async def test_a_login_that_is_refused_later_is_told_and_tried_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, opened, told = Connection(), Opened(), list[str]()
+    first, opened, told = Connection(), Opened(), list[BrokerRefusal]()
     monkeypatch.setattr(aio_pika, "connect", Broker(first, ProbableAuthenticationError("no")).connect)
     found = ReconnectingConnection(["amqp://a/?auth=external"], "test", opened, refused=told.append, sleep=no_pause)
     await found.open()
     first.end()
     await opened.reached(2)
-    assert told == ["the broker at a:5672 does not let the client certificate log in (no)"]
+    assert [str(each) for each in told] == ["the broker at a:5672 does not let the client certificate log in (no)"]
     assert found.refusal is None
     await found.close()
 

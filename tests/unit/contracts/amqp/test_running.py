@@ -14,6 +14,8 @@ from aiormq.exceptions import AMQPConnectionError
 from zeebe_amqp.amqp import reconnecting as module
 from zeebe_amqp.amqp.connection import LoginRefused, logins
 from zeebe_amqp.amqp.reconnecting import OnLost, ReconnectingConnection
+from zeebe_amqp.amqp.refusal import BrokerRefusal
+from zeebe_amqp.errors import Code
 
 
 class FakeConnection:
@@ -42,8 +44,18 @@ class Scene:
         self.connections: list[FakeConnection] = []
         self.losts: list[OnLost] = []
         self.pauses: list[float] = []
+        self.now = 0.0
+        self.refused: list[BrokerRefusal] = []
         self.connection = ReconnectingConnection(
-            urls, "test", self._opened, login_hint="; look at X", first_pause=1.0, longest_pause=30.0, sleep=self._sleep
+            urls,
+            "test",
+            self._opened,
+            login_hint="; look at X",
+            refused=self.refused.append,
+            first_pause=1.0,
+            longest_pause=30.0,
+            sleep=self._sleep,
+            clock=lambda: self.now,
         )
 
     async def _sleep(self, seconds: float) -> None:
@@ -107,7 +119,7 @@ async def test_a_login_that_is_refused_from_the_start_is_tried_on_and_told_with_
     while not scene.pauses:  # noqa: ASYNC110 - nobody tells it
         await asyncio.sleep(0)
     assert scene.connection.problem == "UNAUTHENTICATED: not you; look at X"
-    assert scene.connection.refusal == "not you"
+    assert str(scene.connection.refusal) == "not you"
     await scene.until(1)
     assert scene.connection.refusal is None
     await scene.stop(running)
@@ -186,14 +198,63 @@ async def test_the_problem_says_why_it_is_not_connected(scene: Scene) -> None:
     await scene.stop(running)
 
 
-async def test_pauses_grow_while_no_host_answers_and_begin_anew_after_a_loss(scene: Scene) -> None:
+def check_pauses(scene: Scene, *longest: float) -> None:
+    """Each pause is between half of what it is at most and all of it."""
+    for pause, most in zip(scene.pauses, longest, strict=True):
+        assert most / 2 <= pause <= most, f"{pause} s, at most {most} s"
+
+
+async def test_pauses_grow_while_no_host_answers_and_begin_anew_with_a_connection_that_held(scene: Scene) -> None:
     scene.refusals = [OSError()] * 9
     running = asyncio.create_task(scene.connection.run())
     await scene.until(1)
+    scene.now += 31
     scene.connections[0].lose(None)
     await scene.until(2)
-    for pause, longest in zip(scene.pauses, (1, 2, 4, 8, 16, 30, 30, 30, 30, 1), strict=True):
-        assert longest / 2 <= pause <= longest, f"{pause} s, at most {longest} s"
+    check_pauses(scene, 1, 2, 4, 8, 16, 30, 30, 30, 30, 1)
+    await scene.stop(running)
+
+
+async def test_pauses_grow_while_connections_end_as_soon_as_they_are_there(scene: Scene) -> None:
+    running = asyncio.create_task(scene.connection.run())
+    for number in range(6):
+        await scene.until(number + 1)
+        scene.losts[number]("the broker closed the channel")
+    await scene.until(7)
+    check_pauses(scene, 1, 2, 4, 8, 16, 30)
+    await scene.stop(running)
+
+
+async def test_a_refusal_by_which_a_connection_ends_counts_until_the_next_one_is_set_up(scene: Scene) -> None:
+    running = asyncio.create_task(scene.connection.run())
+    await scene.until(1)
+    refusal = BrokerRefusal("you may not", Code.PERMISSION_DENIED)
+    scene.losts[0](refusal)
+    assert scene.connection.refusal is refusal, "at once: others may ask before the connection is closed"
+    scene.losts[0]("and it is closed")
+    await scene.until(2)
+    assert (scene.connection.refusal, scene.refused) == (None, []), "what waits is not failed by another's refusal"
+    await scene.stop(running)
+
+
+async def test_a_refusal_of_what_a_connection_needs_is_told_and_tried_on_without_a_word_about_the_address(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, refusal = scene._opened, BrokerRefusal("no such right; get it", Code.PERMISSION_DENIED)
+    refusals = [refusal]
+
+    async def refuse(connection: Any, on_lost: OnLost) -> None:
+        if refusals:
+            raise refusals.pop()
+        await opened(connection, on_lost)
+
+    monkeypatch.setattr(scene.connection, "_opened", refuse)
+    running = asyncio.create_task(scene.connection.run())
+    while not scene.pauses:  # noqa: ASYNC110 - nobody tells it
+        await asyncio.sleep(0)
+    assert scene.connection.problem == "PERMISSION_DENIED: no such right; get it"
+    assert (scene.connection.refusal, scene.refused) == (refusal, [refusal])
+    await scene.until(1)
     await scene.stop(running)
 
 

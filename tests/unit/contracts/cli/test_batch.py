@@ -17,6 +17,7 @@ from zeebe_amqp.cli.connection import Connection
 from zeebe_amqp.cli.journal import Journal
 from zeebe_amqp.cli.requests import parsed
 from zeebe_amqp.client import Denied
+from zeebe_amqp.errors import Code
 
 ONE = '{"operation":"set-variables","data":{"elementInstanceKey":1,"variables":{}}}'
 TWO = '{"operation":"set-variables","data":{"elementInstanceKey":2,"variables":{}}}'
@@ -126,12 +127,15 @@ def test_what_may_succeed_later_is_sent_again_and_what_failed_for_good_is_not(
     assert ids(transport)[4] == ids(transport)[0]
 
 
+@pytest.mark.parametrize(
+    ("code", "number"), [(Code.UNAUTHENTICATED, 26), (Code.PERMISSION_DENIED, 17), (Code.NOT_FOUND, 15)]
+)
 def test_a_batch_that_the_broker_does_not_let_in_stops_and_leaves_the_rest_to_the_next_run(
-    transport: MemoryTransport, file: Path
+    transport: MemoryTransport, file: Path, code: Code, number: int
 ) -> None:
-    transport.failures.append(Denied("no more"))
+    transport.failures.append(Denied("no more", code))
     found = ended("batch", str(file), "--concurrency", "1")
-    assert found.code == 26
+    assert found.code == number
     assert summary(found).items() >= {"succeeded": 0, "failed": 0, "again": 4, "sent": 1}.items()
     assert summary(ended("batch", str(file)))["sent"] == 4
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -16,10 +17,12 @@ from zeebe_amqp import (
     CompleteJob,
     CreateInstance,
     DeadlineExceeded,
+    FailedPrecondition,
     InvalidArgument,
     NotFound,
     Outcome,
     OutcomeUnknown,
+    PermissionDenied,
     PublishMessage,
     ResourceExhausted,
     Retryable,
@@ -273,6 +276,28 @@ async def test_credentials_that_the_broker_takes_no_more_end_what_waits_and_what
             await client.call(Topology(), request_id="mine")
     assert (raised.value.outcome, raised.value.retryable) == (Outcome.NOT_EXECUTED, False)
     assert raised.value.request_id == "mine"
+
+
+async def test_a_refusal_has_its_own_code_and_leaves_open_whether_what_was_sent_arrived() -> None:
+    for code, kind in (
+        (Code.PERMISSION_DENIED, PermissionDenied),
+        (Code.NOT_FOUND, NotFound),
+        (Code.FAILED_PRECONDITION, FailedPrecondition),
+    ):
+        for sent, earlier, retryable in product((False, True), repeat=3):
+            transport = MemoryTransport()
+            transport.failures.extend([Lost("gone")] if earlier else [])
+            transport.failures.append(Denied("no", code, sent=sent, retryable=retryable))
+            async with Client(transport) as client:
+                call = asyncio.create_task(client.call(Topology()))
+                if earlier:
+                    await transport.arrived(1)
+                    transport.restore()
+                with pytest.raises(kind, match="no") as raised:
+                    await call
+            unsure = Outcome.UNKNOWN if sent or earlier else Outcome.NOT_EXECUTED
+            assert (raised.value.outcome, raised.value.retryable) == (unsure, retryable), (code, sent, earlier)
+            assert raised.value.source is Source.CLIENT
 
 
 async def test_a_missing_request_queue_is_told_at_once() -> None:

@@ -1,0 +1,34 @@
+"""A probe: a message that leads nowhere, to learn whether the broker lets us publish before anything depends on it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from zeebe_amqp.amqp.alarm import Alarm
+from zeebe_amqp.amqp.hot import HotChannel
+from zeebe_amqp.amqp.properties import Properties
+from zeebe_amqp.amqp.refusal import PUBLISH, refusals
+
+__all__ = ["PROBE", "probe"]
+
+PROBE: Final = "zeebe-amqp.probe"
+"""A routing key of the default exchange that leads nowhere: the broker answers for such a message at once."""
+
+
+async def probe(channel: HotChannel, alarm: Alarm) -> None:
+    """Publish to nobody, and wait for the broker's answer; during an alarm there is none, and nobody waits for it.
+
+    Raises:
+        BrokerRefusal: we may not publish.
+        ChannelEnded: the channel ended for another reason.
+    """
+    confirm = channel.publish("", PROBE, Properties(), b"")
+    begun = asyncio.ensure_future(alarm.begun())
+    try:
+        await asyncio.wait({confirm, begun}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        begun.cancel()
+    if confirm.done():
+        with refusals(PUBLISH):
+            await confirm
