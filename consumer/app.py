@@ -32,6 +32,7 @@ from consumer.rabbitmq import Broker, DeadLetterCount, queue_names, reply_policy
 from consumer.telemetry import Telemetry
 from consumer.telemetry.request_log import RequestLog
 from consumer.zeebe import ZeebeEngine
+from consumer.zeebe.hints import explained
 from zeebe_amqp import __version__
 
 __all__ = ["Service", "run"]
@@ -70,7 +71,8 @@ class Service:
             spill_to=settings.state_dir,
             connected=self.dead_letters.follow,
         )
-        self.monitor = Monitor(settings.zeebe.address, self.zeebe.look, self.zeebe.circuit, self.ledger, self.broker)
+        look = partial(explained, self.zeebe.look, settings.zeebe)
+        self.monitor = Monitor(settings.zeebe.address, look, self.zeebe.circuit, self.ledger, self.broker)
         # A limit per queue: long polls that the engine refuses must not slow down short commands, nor be slowed down.
         self._limits = {queue: AimdLimit(self._places(queue)) for queue in settings.amqp.queues}
         self._refused = RefusedReplies(max(1, settings.amqp.prefetch // 8), settings.reply_retry)

@@ -72,7 +72,7 @@ async def _gateway(settings: Settings) -> Finding:
     try:
         topology = await _topology(settings.zeebe)
     except CommandError as error:
-        advice = hint(await _plainly(settings.zeebe, error.message))
+        advice = hint(await _plainly(settings.zeebe, error.message), settings.zeebe)
         found = f"{settings.zeebe.address}: {error.message}" + (f" ({advice})" if advice else "")
         return Finding("gateway", False, found)
     if not topology.brokers:
@@ -97,7 +97,7 @@ async def _plainly(zeebe: Zeebe, problem: str) -> str:
         # Without credentials: nothing secret may go where it can be read on the way.
         await _topology(replace(zeebe, plaintext=True, credentials=None))
     except CommandError as error:
-        return error.message if hint(error.message) else problem
+        return error.message if hint(error.message, zeebe) else problem
     return problem
 
 
@@ -106,7 +106,7 @@ async def _camunda7(settings: Camunda7) -> Finding:
     try:
         version = await engine.probe()
     except CommandError as error:
-        return Finding("camunda7", False, f"{settings.url}: {error.message}")
+        return Finding("camunda7", False, f"{settings.url}: {error.message}{engine.hint(error)}")
     finally:
         await engine.close()
     gets = "all signals" if settings.every else "signals to one execution"

@@ -20,6 +20,7 @@ from consumer.config import Camunda7 as Settings
 from consumer.core import backoff
 from consumer.core.call import Call, CallObserver, CallSpan, unobserved
 from consumer.core.large import offload
+from consumer.core.proxy import web_proxy
 from zeebe_amqp.commands.signals import Signal
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
@@ -65,7 +66,11 @@ class Camunda7Engine:
         self._clock, self._sleep, self._random = clock, sleep, random
         self._away = False
         who = settings.credentials
+        self._proxy = web_proxy(settings.url)
         self._http = httpx.AsyncClient(
+            # As for every other server: the client's own matching of NO_PROXY differs.
+            trust_env=False,
+            proxy=None if self._proxy is None else self._proxy.url,
             auth=None if who is None else httpx.BasicAuth(who.username, who.password),
             # The system's authorities, not those of a package.
             verify=ssl.create_default_context(),
@@ -115,6 +120,16 @@ class Camunda7Engine:
             if answer.status == httpx.codes.OK and isinstance(_json(answer.body), list):
                 return ""
         raise error(answer)
+
+    def hint(self, failed: CommandError) -> str:
+        """What to do about an engine that is not reached, for an operator; empty when nothing better is known."""
+        if failed.code not in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED):
+            return ""
+        if self._proxy is not None:
+            return f" ({self._proxy.advice('the engine', self._url.host)})"
+        not_sent = failed.__cause__
+        why = not_sent.__cause__ if isinstance(not_sent, NotSent) else None
+        return f" (is the engine up, and CAMUNDA7_REST_URL right?{f' {why}' if why else ''})"
 
     async def close(self) -> None:
         """Close all connections."""
@@ -177,7 +192,10 @@ class Camunda7Engine:
     def _note(self, failure: NotSent | None) -> None:
         """Say once that the engine is away, and once that it is back."""
         if failure is not None and not self._away:
-            log.warning("Camunda 7 engine %s: not reached: %s (%s)", self.address, failure, failure.__cause__)
+            through = "" if self._proxy is None else f", through the proxy {self._proxy} of {self._proxy.variable}"
+            log.warning(
+                "Camunda 7 engine %s: not reached%s: %s (%s)", self.address, through, failure, failure.__cause__
+            )
         elif failure is None and self._away:
             log.info("Camunda 7 engine %s: reached again", self.address)
         self._away = failure is not None

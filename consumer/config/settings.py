@@ -114,6 +114,11 @@ class Zeebe:
     """Deadline of one attempt, seconds."""
     credentials: OAuth | Basic | None = None
 
+    @property
+    def host(self) -> str:
+        """The host of the address, an IPv6 address without its brackets."""
+        return self.address.rpartition("/")[2].rpartition(":")[0].strip("[]")
+
 
 @dataclass(frozen=True)
 class Camunda7:

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 
 from consumer.config import Zeebe
+from consumer.core.proxy import grpc_proxy
 
 PEM_MARK = b"-----BEGIN CERTIFICATE-----"
 KEEP_ALIVE_ANSWER = 15_000
@@ -52,6 +53,8 @@ def _options(zeebe: Zeebe) -> list[tuple[str, Any]]:
         # Retries are decided in one place, so none may come from DNS records.
         ("grpc.service_config_disable_resolution", 1),
         ("grpc.use_local_subchannel_pool", 1),
+        # The library knows no NO_PROXY in capitals.
+        ("grpc.enable_http_proxy", int(grpc_proxy(zeebe.host) is not None)),
     ]
     if zeebe.address.startswith("dns:"):
         options.append(("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})))

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import aiohttp
 
 from consumer.config import Basic, OAuth
+from consumer.core.proxy import web_proxy
 from consumer.zeebe.failures import Failure, FailureKind
 from zeebe_amqp.errors import Code, Source
 
@@ -27,6 +28,8 @@ FIRST_PAUSE = 0.5
 MAX_PAUSE = 30.0
 REFRESH_PAUSE = 5.0
 """Seconds between two fetches because the gateway refused: it may refuse every token, and calls are many."""
+SERVER = "ZEEBE_AUTHORIZATION_SERVER_URL: the authorization server"
+"""The beginning of what is said of a server that gives no token."""
 OK = 200
 REFUSALS = frozenset({400, 401, 403})
 
@@ -177,7 +180,10 @@ class Token:
 
     async def _request(self) -> dict[str, Any]:
         try:
-            async with self._connection().post(self._setting.authorization_server_url, data=self._form()) as response:
+            url = self._setting.authorization_server_url
+            proxy = web_proxy(url)
+            way = None if proxy is None else proxy.url
+            async with self._connection().post(url, data=self._form(), proxy=way) as response:
                 if response.status != OK:
                     raise await _refusal(response)
                 answer = await response.json(content_type=None)
@@ -190,7 +196,7 @@ class Token:
     def _connection(self) -> aiohttp.ClientSession:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT)
-            self._session = aiohttp.ClientSession(timeout=timeout, trust_env=True)
+            self._session = aiohttp.ClientSession(timeout=timeout)
         return self._session
 
     def _form(self) -> dict[str, str]:
@@ -211,7 +217,7 @@ class Token:
 
 
 def _unavailable(what: str) -> Failure:
-    text = f"ZEEBE_AUTHORIZATION_SERVER_URL: the authorization server {what}; nothing was sent to the gateway"
+    text = f"{SERVER} {what}; nothing was sent to the gateway"
     return Failure(Code.UNAVAILABLE, text, FailureKind.UNREACHABLE, Source.CONSUMER)
 
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from consumer.config import OAuth, Zeebe
+from consumer.core.proxy import grpc_proxy, web_proxy
+from consumer.zeebe.credentials import SERVER
 from consumer.zeebe.failures import NOT_THE_GATEWAYS
+from zeebe_amqp.errors import CommandError
+
+T = TypeVar("T")
 
 PLAINTEXT_MARK = "WRONG_VERSION_NUMBER"
 """In the text of an attempt with TLS at a port without."""
@@ -17,6 +27,8 @@ _IN_BETWEEN = (
     f"port: {_ENABLE}"
 )
 
+_CLOSES = "the port closes the connection: does it want TLS (ZEEBE_INSECURE_CONNECTION=false), or is it no gRPC port?"
+
 _HINTS = (
     ("http1.x server", _NO_GRPC),
     ("Failed parsing HTTP/2", _NO_GRPC),
@@ -28,11 +40,55 @@ _HINTS = (
     ("Connection refused", f"nothing listens at ZEEBE_ADDRESS: is the gateway up, is the port right? {_ENABLE}"),
     ("errors resolving", "the host name of ZEEBE_ADDRESS is not known"),
     ("Domain name not found", "the host name of ZEEBE_ADDRESS is not known"),
-    ("Socket closed", "the port closes the connection: does it want TLS, or is it no gRPC port?"),
-    ("Deadline", "no answer in time: is ZEEBE_ADDRESS a gRPC port, is a firewall between?"),
+    ("Socket closed", _CLOSES),
+    ("Connection reset", _CLOSES),
+    ("the gateway did not answer within", "is ZEEBE_ADDRESS a gRPC port, does it want TLS, is a firewall between?"),
 )
 
 
-def hint(text: str) -> str:
+_ON_THE_WAY = (
+    "Failed to connect",
+    "Connection refused",
+    "errors resolving",
+    "Domain name not found",
+    "Socket closed",
+    "Connection reset",
+    "HTTP proxy returned",
+    "Expected 'H'",
+    "the gateway did not answer within",
+)
+"""What is said of a connection that does not come about; where a proxy is on the way, the cause is there, or behind."""
+
+
+def hint(text: str, zeebe: Zeebe) -> str:
     """What to do about an unreachable gateway whose error says `text`; empty when nothing better is known."""
+    if text.startswith(SERVER):
+        return _token_hint(text, zeebe)
+    proxy = grpc_proxy(zeebe.host)
+    if proxy is not None and any(fragment in text for fragment in _ON_THE_WAY):
+        return proxy.advice("the gateway", zeebe.host)
     return next((advice for fragment, advice in _HINTS if fragment in text), "")
+
+
+def _token_hint(text: str, zeebe: Zeebe) -> str:
+    """The same for the server that gives tokens."""
+    assert isinstance(zeebe.credentials, OAuth)
+    url = zeebe.credentials.authorization_server_url
+    proxy = web_proxy(url)
+    if proxy is not None:
+        return proxy.advice("the authorization server", urlsplit(url).hostname or "")
+    return f"is {url} its address, and is it up?" if "did not answer" in text else ""
+
+
+async def explained(ask: Callable[[], Awaitable[T]], zeebe: Zeebe) -> T:
+    """What `ask` gives; its error says what to do, for an operator.
+
+    Raises:
+        CommandError: as `ask`, with a hint.
+    """
+    try:
+        return await ask()
+    except CommandError as error:
+        advice = hint(error.message, zeebe)
+        error.message += f" ({advice})" if advice else ""
+        raise

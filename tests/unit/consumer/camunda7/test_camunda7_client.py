@@ -298,3 +298,28 @@ async def test_a_probe_of_nobody_says_so() -> None:
         with pytest.raises(CommandError) as raised:
             await connected.probe()
     assert (raised.value.code, raised.value.details) == (Code.UNAVAILABLE, None)
+
+
+async def test_the_engine_is_asked_through_the_proxy_of_the_environment_which_is_named(
+    fake: FakeRest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("http_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://ann:secret@127.0.0.1:1")
+    async with engine(fake.url) as connected:
+        error = await failure(connected)
+        assert "http://ann:***@127.0.0.1:1 of the variable HTTP_PROXY" in connected.hint(error)
+    assert "not reached, through the proxy http://ann:***@127.0.0.1:1 of HTTP_PROXY" in caplog.text
+    assert "127.0.0.1:1" not in error.message, "callers need not know"
+    for entries in ("127.0.0.1", "127.0.0.0/8", "*"):
+        monkeypatch.setenv("NO_PROXY", entries)
+        async with engine(fake.url) as connected:
+            await send(connected)
+
+
+async def test_an_engine_that_is_not_reached_is_told_with_the_cause_to_an_operator() -> None:
+    async with engine("http://127.0.0.1:1/engine-rest") as connected:
+        with pytest.raises(CommandError) as raised:
+            await connected.probe()
+        assert connected.hint(raised.value).startswith(" (is the engine up, and CAMUNDA7_REST_URL right? ")
+        assert connected.hint(CommandError(Code.UNAUTHENTICATED, "no")) == ""

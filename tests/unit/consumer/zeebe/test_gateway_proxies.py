@@ -199,4 +199,4 @@ async def test_a_person_is_told_where_to_look(naps: Any) -> None:
         async with behind(HttpServer(answer), naps) as engine:
             with pytest.raises(GatewayError) as raised:
                 await engine.probe()
-            assert "proxy" in hint(raised.value.message), answer.status
+            assert "proxy" in hint(raised.value.message, Zeebe()), answer.status

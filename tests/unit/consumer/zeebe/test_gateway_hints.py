@@ -1,0 +1,148 @@
+"""What is advised when the gateway is not reached fits the cause, tried with servers that have it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from consumer.config import Zeebe
+from consumer.zeebe import ZeebeEngine, client
+from consumer.zeebe.hints import explained
+from tests.fakes.gateway import FakeGateway
+from tests.unit.consumer.zeebe.authority import Authority, setting
+from tests.unit.consumer.zeebe.test_gateway_channel import CERTIFICATE, NAME, encrypted
+from zeebe_amqp.errors import CommandError
+
+NOWHERE = "127.0.0.1:1"
+THROUGH = "the way to the gateway leads through the proxy"
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this machine's environment says."""
+    for name in ("grpc_proxy", "https_proxy", "http_proxy", "no_grpc_proxy", "no_proxy", "NO_PROXY", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Say nothing."""
+
+
+async def is_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def forbids(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+
+
+async def is_a_page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1)
+    writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+@asynccontextmanager
+async def served(how: Serve) -> AsyncIterator[str]:
+    """The address of a server like that."""
+    running: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, EOFError):
+            await how(reader, writer)
+        with suppress(OSError):
+            writer.close()
+            await writer.wait_closed()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        running.add(asyncio.get_running_loop().create_task(serve(reader, writer)))
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    await asyncio.gather(*running)
+
+
+async def told(zeebe: Zeebe) -> str:
+    """What an operator is told of a gateway; "" when it answers."""
+    engine = ZeebeEngine(zeebe)
+    try:
+        await explained(engine.probe, zeebe)
+    except CommandError as error:
+        return error.message
+    finally:
+        await engine.close()
+    return ""
+
+
+async def test_each_cause_has_its_advice(monkeypatch: pytest.MonkeyPatch, fake: FakeGateway) -> None:
+    monkeypatch.setattr(client, "PROBE_TIMEOUT", 0.5)
+    async with encrypted() as tls, served(ends) as ending, served(is_silent) as silent, served(is_a_page) as page:
+        for zeebe, words in (
+            (Zeebe(NOWHERE, plaintext=True), "nothing listens at ZEEBE_ADDRESS"),
+            (Zeebe("no.such.invalid:26500", plaintext=True), "the host name of ZEEBE_ADDRESS is not known"),
+            (Zeebe(ending, plaintext=True), "the port closes the connection: does it want TLS (ZEEBE_INSECURE"),
+            (Zeebe(tls.address, plaintext=True), "the port closes the connection: does it want TLS (ZEEBE_INSECURE"),
+            (Zeebe(silent, plaintext=True), "is a firewall between?"),
+            (Zeebe(page, plaintext=True), "HTTP answers there, not gRPC"),
+            (Zeebe(fake.address), "the gateway speaks plaintext there"),
+            (Zeebe(tls.address), "set ZEEBE_CA_CERTIFICATE_PATH"),
+            (Zeebe(tls.address, ca_certificate_path=CERTIFICATE), "set ZEEBE_OVERRIDE_AUTHORITY"),
+            (Zeebe(tls.address, ca_certificate_path=CERTIFICATE, override_authority=NAME), ""),
+            (Zeebe(fake.address, plaintext=True), ""),
+        ):
+            found = await told(zeebe)
+            assert words in found, f"{zeebe}: {found}"
+            assert bool(found) is bool(words), f"{zeebe}: {found}"
+
+
+async def test_where_a_proxy_is_on_the_way_it_is_named_and_no_password(
+    monkeypatch: pytest.MonkeyPatch, fake: FakeGateway
+) -> None:
+    monkeypatch.setattr(client, "PROBE_TIMEOUT", 0.5)
+    async with served(forbids) as forbidding, served(is_silent) as silent, served(ends) as ending:
+        for variable, proxy in (
+            ("http_proxy", NOWHERE),
+            ("https_proxy", "no.such.invalid:3128"),
+            ("grpc_proxy", forbidding),
+            ("http_proxy", silent),
+            ("http_proxy", ending),
+        ):
+            with monkeypatch.context() as environment:
+                environment.setenv(variable, f"http://ann:secret@{proxy}")
+                found = await told(Zeebe(fake.address, plaintext=True))
+            assert f"({THROUGH} http://ann:***@{proxy} of the variable {variable}:" in found, found
+            assert "secret" not in found
+            assert "ZEEBE_ADDRESS" not in found, found
+
+
+async def test_the_hosts_of_no_proxy_are_reached_directly(monkeypatch: pytest.MonkeyPatch, fake: FakeGateway) -> None:
+    monkeypatch.setenv("http_proxy", f"http://{NOWHERE}")
+    for variable in ("no_grpc_proxy", "no_proxy", "NO_PROXY"):
+        for entries in ("127.0.0.1", "localhost,127.0.0.0/8", "*"):
+            with monkeypatch.context() as environment:
+                environment.setenv(variable, entries)
+                assert await told(Zeebe(fake.address, plaintext=True)) == "", f"{variable}={entries}"
+                found = await told(Zeebe(NOWHERE, plaintext=True))
+                assert "nothing listens at ZEEBE_ADDRESS" in found, f"{variable}={entries}: {found}"
+
+
+async def test_a_server_of_tokens_is_asked_through_the_proxy_unless_no_proxy_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, fake: FakeGateway, authority: Authority
+) -> None:
+    zeebe = Zeebe(fake.address, plaintext=True, credentials=setting(authority))
+    monkeypatch.setenv("HTTP_PROXY", f"http://ann:secret@{NOWHERE}")
+    found = await told(zeebe)
+    assert f"the way to the authorization server leads through the proxy http://ann:***@{NOWHERE} of the v" in found
+    for entries in ("127.0.0.1", "127.0.0.0/8"):
+        monkeypatch.setenv("NO_PROXY", entries)
+        assert await told(zeebe) == "", entries
+    nobody = Authority()
+    nobody.url = f"http://{NOWHERE}/token"
+    found = await told(Zeebe(fake.address, plaintext=True, credentials=setting(nobody)))
+    assert f"(is http://{NOWHERE}/token its address, and is it up?)" in found
