@@ -32,6 +32,7 @@ from zeebe_amqp.amqp.connection import (
 )
 from zeebe_amqp.amqp.hot import ChannelEnded, HotChannel, Incoming, Nacked, Returned
 from zeebe_amqp.amqp.properties import NAMES, NO_HEADERS, Properties
+from zeebe_amqp.amqp.refusal import CONSUME, PUBLISH, refusal
 from zeebe_amqp.amqp.table import MAX_NAME, encoded_size
 from zeebe_amqp.amqp.tap import TappedConnection
 
@@ -41,8 +42,9 @@ MAX_RETURNS = 10
 """How often a letter goes back to its queue before it is put anew; half of what brokers allow."""
 
 _MISSING = "the service declares it when it starts: is AMQP_URL the right broker and virtual host?"
-_NOT_FOUND, _NOT_ALLOWED = 404, 403
-"""The broker's reasons for closing a channel."""
+_NOT_FOUND = 404
+"""The broker's reason for closing a channel when there is no such queue."""
+_RIGHTS = {**CONSUME, **PUBLISH}
 _KEPT = f"what was not reported as done is still in {wire.DEAD_LETTER!r}: try again"
 
 
@@ -187,9 +189,9 @@ async def _connected(amqp: Amqp) -> tuple[TappedConnection, str | None]:
     try:
         return await first_answer(amqp.urls, attempt)
     except LoginRefused as error:
-        raise BrokerError(f"UNAUTHENTICATED: {error}; look at AMQP_URL") from error
+        raise BrokerError(f"{error.code}: {error}; look at AMQP_URL") from error
     except Unreachable as error:
-        raise BrokerError(f"{error}; is the broker up, and AMQP_URL right?") from error
+        raise BrokerError(f"{error}; look at AMQP_URL") from error
 
 
 @asynccontextmanager
@@ -210,6 +212,4 @@ async def _explained(seconds: float) -> AsyncIterator[None]:
 def _explanation(error: ChannelEnded) -> str:
     if error.code == _NOT_FOUND:
         return f"queue {wire.DEAD_LETTER!r} is missing; {_MISSING}"
-    if error.code == _NOT_ALLOWED:
-        return f"{error}; the user of AMQP_URL must be allowed to do that"
-    return f"{error}; {_KEPT}"
+    return f"{refusal(error, _RIGHTS) or error}; {_KEPT}"

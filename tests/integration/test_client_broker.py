@@ -180,7 +180,10 @@ async def test_a_reply_queue_is_one_clients_alone(rabbitmq: Broker) -> None:
 
 
 async def test_without_a_broker_opening_says_where_it_looked() -> None:
-    with pytest.raises(Unavailable, match=r"no broker: 127\.0\.0\.1:1: .*; is it up, and the address right\?"):
+    with pytest.raises(
+        Unavailable,
+        match=r"no broker: 127\.0\.0\.1:1: .* \(nothing listens there: is the broker up, and the port right\?\)",
+    ):
         await Client(NOBODY).__aenter__()
 
 

@@ -403,7 +403,7 @@ async def test_a_user_who_may_not_read_is_told(own_rabbitmq: RabbitMQ, board: Bo
     ended = await board.run("list")
     board.url = own_rabbitmq.url
     assert ended.code == 1
-    assert "the user of AMQP_URL must be allowed to do that" in ended.said
+    assert "needs the right to read from the queue 'zeebe.dead'" in ended.said
     assert "secret" not in ended.said
 
 

@@ -16,6 +16,7 @@ from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError, AuthenticationError, ConnectionClosed, ProbableAuthenticationError
 from yarl import URL
 
+from zeebe_amqp.amqp.hints import hint
 from zeebe_amqp.amqp.refusal import BrokerRefusal
 from zeebe_amqp.amqp.tap import TappedConnection
 from zeebe_amqp.cancellation import being_cancelled, raise_if_cancelled
@@ -32,6 +33,7 @@ __all__ = [
     "close",
     "connect",
     "describe",
+    "explain",
     "first_answer",
     "login",
     "logins",
@@ -56,6 +58,8 @@ CONFIRM_TIMEOUT: Final = 30.0
 
 PORTS: Final = {"amqp": 5672, "amqps": 5671}
 """The usual port of each kind of address."""
+LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Names of this machine."""
 DEFAULT_LOGIN: Final = "guest"
 """The name that the AMQP library uses where the address has none."""
 
@@ -127,7 +131,7 @@ async def first_answer(urls: Iterable[str], attempt: Callable[[str], Awaitable[T
             raise
         except CONNECTION_ERRORS as error:
             raise_if_cancelled()
-            failures.append(f"{place(url)}: {describe(error)}")
+            failures.append(f"{place(url)}: {explain(error)}")
     raise Unreachable("; ".join(failures))
 
 
@@ -172,9 +176,13 @@ def place(url: str) -> str:
 def _refusal(url: str, error: Exception) -> str:
     name = login(url)
     who = "the client certificate" if name is None else f"user {name!r} with this password"
+    if isinstance(error, AuthenticationError):
+        offered, asked = error.args[0], URL(url).query.get("auth", "plain").upper()
+        return f"the broker at {place(url)} does not let {who} log in: it offers {offered}, and not {asked}"
     # The broker's own user, which a fresh installation has, is known only on the broker's own machine.
-    hint = "; the broker lets guest in only from its own host" if name == DEFAULT_LOGIN else ""
-    return f"the broker at {place(url)} does not let {who} log in{hint} ({error})"
+    far = name == DEFAULT_LOGIN and URL(url).host not in LOCAL
+    advice = "; the broker lets guest in only from its own host" if far else ""
+    return f"the broker at {place(url)} does not let {who} log in{advice} ({error})"
 
 
 def _not_let_in(url: str, error: ConnectionClosed) -> LoginRefused | None:
@@ -220,6 +228,12 @@ def translated_errors() -> Iterator[None]:
         if type(error) is not Exception:
             raise
         raise ConnectionError("the connection was closed") from error
+
+
+def explain(error: BaseException) -> str:
+    """Why a connection did not come about, in one line, with what to do where that is known."""
+    advice = hint(error)
+    return f"{describe(error)} ({advice})" if advice else describe(error)
 
 
 def describe(error: BaseException | None) -> str:

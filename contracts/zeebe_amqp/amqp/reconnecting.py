@@ -19,6 +19,7 @@ from zeebe_amqp.amqp.connection import (
     close,
     connect,
     describe,
+    explain,
     first_answer,
     place,
     translated_errors,
@@ -146,7 +147,7 @@ class ReconnectingConnection:
             self.refusal = error
             self._refused(error)
         except CONNECTION_ERRORS as error:
-            self.problem = describe(error)
+            self.problem = explain(error)
         except Exception as error:  # whatever it is: nobody else would open the connection again
             log.exception("broker (%s): a defect while connecting", self._name)
             self.problem = describe(error)

@@ -72,8 +72,7 @@ class AmqpTransport:
         except BrokerRefusal as error:
             raise _failed(error.code, str(error)) from error
         except Unreachable as error:
-            message = f"no broker: {error}; is it up, and the address right?"
-            raise _failed(Code.UNAVAILABLE, message) from error
+            raise _failed(Code.UNAVAILABLE, f"no broker: {error}") from error
 
     async def close(self) -> None:
         """Disconnect; see `Transport.close`."""
