@@ -45,7 +45,8 @@ _MISSING = "the service declares it when it starts: is AMQP_URL the right broker
 _NOT_FOUND = 404
 """The broker's reason for closing a channel when there is no such queue."""
 _RIGHTS = {**CONSUME, **PUBLISH}
-_KEPT = f"what was not reported as done is still in {wire.DEAD_LETTER!r}: try again"
+_STILL = f"what was not reported as done is still in {wire.DEAD_LETTER!r}"
+_KEPT = f"{_STILL}: try again"
 
 
 class NotSent(Exception):
@@ -212,4 +213,6 @@ async def _explained(seconds: float) -> AsyncIterator[None]:
 def _explanation(error: ChannelEnded) -> str:
     if error.code == _NOT_FOUND:
         return f"queue {wire.DEAD_LETTER!r} is missing; {_MISSING}"
-    return f"{refusal(error, _RIGHTS) or error}; {_KEPT}"
+    refused = refusal(error, _RIGHTS)
+    # To try again does not help then.
+    return f"{error}; {_KEPT}" if refused is None else f"{refused}; {_STILL}"

@@ -78,3 +78,19 @@ async def test_calls_in_flight_survive_a_broker_in_trouble_and_run_once(
 
     await eventually(lambda: len(executed()) == TOTAL, "what was only sent is executed, too")
     assert set(executed()) == {1}
+
+
+async def test_a_client_that_opens_during_an_alarm_waits_with_its_calls_only(
+    stage: Stage, own_rabbitmq: RabbitMQ
+) -> None:
+    commands, _ = stage.consumer.queues
+    await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.00001")
+    try:
+        async with Client(stage.url, commands=commands, timeout=120) as client:
+            call = asyncio.create_task(client.call(CreateInstance(bpmn_process_id="alarmed")))
+            await asyncio.wait({call}, timeout=0.5)
+            assert not call.done()
+            await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.4")
+            assert (await call).bpmn_process_id == "alarmed"
+    finally:
+        await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.4")

@@ -158,7 +158,7 @@ class AmqpTransport:
     def _not_connected(self) -> Denied | NotConnected:
         """Why nothing can be written now."""
         refused = self._connection.refusal
-        return NotConnected() if refused is None else Denied(str(refused), refused.code)
+        return NotConnected(self._connection.problem or "") if refused is None else Denied(str(refused), refused.code)
 
     def _ended(self, channel: HotChannel, error: ChannelEnded) -> BrokerRefusal | None:
         """What the end of a channel says about what was published on it; None where it is no refusal."""

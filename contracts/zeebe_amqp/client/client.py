@@ -43,6 +43,8 @@ class _Pending:
     answer: asyncio.Future[bytes]
     operation: str | None
     sent: bool = False
+    problem: str = ""
+    """Why it could not be sent when that was last tried."""
 
 
 class Options(TypedDict, total=False):
@@ -245,8 +247,8 @@ class Client:
         sent, pending.sent = pending.sent, True
         try:
             await self._transport.publish(pending.request)
-        except NotConnected:
-            pending.sent = sent
+        except NotConnected as error:
+            pending.sent, pending.problem = sent, str(error)
         except Denied as error:
             pending.sent = sent or error.sent
             _fail(pending, _denied(pending, str(error), error.code, retryable=error.retryable))
@@ -349,7 +351,8 @@ def _refused(pending: _Pending) -> CommandError:
 def _too_late(pending: _Pending, seconds: float) -> CommandError:
     """Nobody answered in time; under the same request id it can be sent again without harm."""
     if not pending.sent:
-        message = f"no connection to the broker within {seconds:g} s; nothing was sent"
+        why = f": {pending.problem}" if pending.problem else ""
+        message = f"no connection to the broker within {seconds:g} s, nothing was sent{why}"
         return failure(Code.UNAVAILABLE, message, pending.operation, outcome=Outcome.NOT_EXECUTED, retryable=True)
     what = "no answer" if pending.request.replied else "no confirm of the broker"
     return failure(Code.DEADLINE_EXCEEDED, f"{what} within {seconds:g} s", pending.operation, retryable=True)

@@ -31,7 +31,7 @@ class Outgoing:
 
 
 class NotConnected(Exception):
-    """Nothing was written; `Peer.connected` will say when it makes sense again."""
+    """Nothing was written; `Peer.connected` will say when it makes sense again. The text may say why."""
 
 
 class Denied(Exception):

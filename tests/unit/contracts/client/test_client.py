@@ -34,7 +34,7 @@ from zeebe_amqp import (
     envelope,
     wire,
 )
-from zeebe_amqp.client import Denied, Lost, Refused, Unroutable
+from zeebe_amqp.client import Denied, Lost, NotConnected, Refused, Unroutable
 from zeebe_amqp.commands.instances import InstanceCreated, InstanceResult
 
 LARGE = 2**63 - 1
@@ -260,6 +260,17 @@ async def test_without_a_connection_in_time_nothing_was_executed() -> None:
             await client.call(Topology(), timeout=0.05)
     assert raised.value.outcome is Outcome.NOT_EXECUTED
     assert raised.value.retryable
+
+
+async def test_a_call_that_was_never_sent_says_why() -> None:
+    transport = MemoryTransport()
+    transport.failures.append(NotConnected("connection lost: the cable"))
+    async with Client(transport) as client:
+        with pytest.raises(
+            Unavailable, match=r"within 0\.05 s, nothing was sent: connection lost: the cable"
+        ) as raised:
+            await client.call(Topology(), timeout=0.05)
+    assert raised.value.outcome is Outcome.NOT_EXECUTED
 
 
 async def test_credentials_that_the_broker_takes_no_more_end_what_waits_and_what_comes() -> None:
