@@ -62,18 +62,16 @@ _ON_THE_WAY = (
 
 def hint(text: str, zeebe: Zeebe) -> str:
     """What to do about an unreachable gateway whose error says `text`; empty when nothing better is known."""
-    if text.startswith(SERVER):
-        return _token_hint(text, zeebe)
+    if text.startswith(SERVER) and isinstance(zeebe.credentials, OAuth):
+        return _token_hint(text, zeebe.credentials.authorization_server_url)
     proxy = grpc_proxy(zeebe.host)
     if proxy is not None and any(fragment in text for fragment in _ON_THE_WAY):
         return proxy.advice("the gateway", zeebe.host)
     return next((advice for fragment, advice in _HINTS if fragment in text), "")
 
 
-def _token_hint(text: str, zeebe: Zeebe) -> str:
-    """The same for the server that gives tokens."""
-    assert isinstance(zeebe.credentials, OAuth)
-    url = zeebe.credentials.authorization_server_url
+def _token_hint(text: str, url: str) -> str:
+    """The same for the server at `url`, which gives tokens."""
     proxy = web_proxy(url)
     if proxy is not None:
         return proxy.advice("the authorization server", urlsplit(url).hostname or "")

@@ -20,6 +20,7 @@ import pytest
 import consumer
 import zeebe_amqp
 from consumer.camunda7 import failures as camunda7
+from consumer.config import Zeebe
 from consumer.core.message import Message
 from consumer.dead_letters.letter import DeadLetter
 from consumer.dead_letters.view import pretty, printable, row
@@ -246,7 +247,7 @@ READERS: dict[str, Reader] = {
     ),
     "a gateway's partition": Reader(failures.partition, ("Expected to execute command on partition ",)),
     "a gateway's version": Reader(since.parse.__wrapped__, ("", "8.")),
-    "a hint": Reader(hints.hint),
+    "a hint": Reader(lambda text: hints.hint(text, Zeebe())),
     "a Camunda 7 refusal": Reader(camunda7_json, ("", "Execution '")),
     "a Camunda 7 page": Reader(camunda7_text, ("", "Execution '")),
     "a line of the log": Reader(logged, ("", "://a:", "basic ", "password=")),
