@@ -29,6 +29,10 @@ _IN_BETWEEN = (
 
 _CLOSES = "the port closes the connection: does it want TLS (ZEEBE_INSECURE_CONNECTION=false), or is it no gRPC port?"
 
+_SAYS_NOTHING = (
+    "no connection comes about: is the gateway frozen, is a firewall between, or does the port speak something else?"
+)
+
 _HINTS = (
     ("http1.x server", _NO_GRPC),
     ("Failed parsing HTTP/2", _NO_GRPC),
@@ -42,6 +46,8 @@ _HINTS = (
     ("Domain name not found", "the host name of ZEEBE_ADDRESS is not known"),
     ("Socket closed", _CLOSES),
     ("Connection reset", _CLOSES),
+    ("receiving SETTINGS frame", _SAYS_NOTHING),
+    ("no connection to the gateway within", _SAYS_NOTHING),
     ("the gateway did not answer within", "is ZEEBE_ADDRESS a gRPC port, does it want TLS, is a firewall between?"),
 )
 
@@ -55,6 +61,8 @@ _ON_THE_WAY = (
     "Connection reset",
     "HTTP proxy returned",
     "Expected 'H'",
+    "receiving SETTINGS frame",
+    "no connection to the gateway within",
     "the gateway did not answer within",
 )
 """What is said of a connection that does not come about; where a proxy is on the way, the cause is there, or behind."""

@@ -19,6 +19,7 @@ from aiormq.exceptions import (
 
 from zeebe_amqp.amqp.hot import ChannelEnded
 from zeebe_amqp.errors import Code
+from zeebe_amqp.reply_queue import SERVER_NAMED
 
 __all__ = [
     "BIND",
@@ -39,12 +40,13 @@ _SAID: Final = {"configure": "configure", "write": "write to", "read": "read fro
 """The rights by the words of newer brokers."""
 
 DECLARE: Final[Rights] = MappingProxyType({"queue": "configure"})
+"""What declaring a queue needs."""
 BIND: Final[Rights] = MappingProxyType({"queue": "write to", "exchange": "read from"})
+"""What binding a queue to an exchange needs."""
 CONSUME: Final[Rights] = MappingProxyType({"queue": "read from"})
+"""What consuming a queue needs."""
 PUBLISH: Final[Rights] = MappingProxyType({"exchange": "write to"})
-
-SERVER_NAMED: Final = "amq.gen-"
-"""Prefix of queue names that the broker itself gave out."""
+"""What publishing to an exchange needs."""
 
 
 class BrokerRefusal(ConnectionError):

@@ -88,7 +88,7 @@ async def test_each_cause_has_its_advice(monkeypatch: pytest.MonkeyPatch, fake: 
             (Zeebe("no.such.invalid:26500", plaintext=True), "the host name of ZEEBE_ADDRESS is not known"),
             (Zeebe(ending, plaintext=True), "the port closes the connection: does it want TLS (ZEEBE_INSECURE"),
             (Zeebe(tls.address, plaintext=True), "the port closes the connection: does it want TLS (ZEEBE_INSECURE"),
-            (Zeebe(silent, plaintext=True), "is a firewall between?"),
+            (Zeebe(silent, plaintext=True), "is a firewall between"),
             (Zeebe(page, plaintext=True), "HTTP answers there, not gRPC"),
             (Zeebe(fake.address), "the gateway speaks plaintext there"),
             (Zeebe(tls.address), "set ZEEBE_CA_CERTIFICATE_PATH"),
