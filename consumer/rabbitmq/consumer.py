@@ -14,12 +14,12 @@ from consumer.config import Amqp
 from consumer.core.delivery import Delivery
 from consumer.core.message import Message
 from consumer.rabbitmq.connection import initialize, reconnecting
-from consumer.rabbitmq.depth import count_waiting
 from consumer.rabbitmq.held import HeldBytes, Spilled
 from consumer.rabbitmq.prefetch import Prefetch
 from consumer.rabbitmq.topology import declare_requests
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, translated_errors
+from zeebe_amqp.amqp.depth import measure
 from zeebe_amqp.amqp.hot import LARGE, HotChannel, Incoming
 from zeebe_amqp.amqp.reconnecting import OnLost
 from zeebe_amqp.amqp.refusal import CONSUME, refusals
@@ -199,8 +199,8 @@ class Consumer:
         """Requests that wait in its queues, without those that could not be counted."""
         if (connection := self._newest) is None:
             return {}
-        counts = {queue: await count_waiting(connection, queue) for queue in self._queues}
-        return {queue: count for queue, count in counts.items() if count is not None}
+        depths = {queue: await measure(connection, queue) for queue in self._queues}
+        return {queue: depth.waiting for queue, depth in depths.items() if depth is not None}
 
     async def _change(self, change: Callable[[], Awaitable[None]]) -> None:
         """Change the consumers; to be called with the lock held."""

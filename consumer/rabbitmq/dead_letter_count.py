@@ -10,8 +10,8 @@ from typing import Final, NoReturn
 from aio_pika.abc import AbstractConnection
 
 from consumer.core.clock import Clock
-from consumer.rabbitmq.depth import count_waiting
 from zeebe_amqp import wire
+from zeebe_amqp.amqp.depth import measure
 
 __all__ = ["DeadLetterCount", "many", "told"]
 
@@ -75,11 +75,11 @@ class DeadLetterCount:
         """Count once; false when that was not possible."""
         if self._connection is None:
             return False
-        waiting = await count_waiting(self._connection, wire.DEAD_LETTER)
-        if waiting is None:
+        depth = await measure(self._connection, wire.DEAD_LETTER)
+        if depth is None:
             self.waiting = nan
             return False
-        self._note(waiting)
+        self._note(depth.waiting)
         return True
 
     def _note(self, waiting: int) -> None:

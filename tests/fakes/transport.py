@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from zeebe_amqp import envelope
-from zeebe_amqp.client import NotConnected, Outgoing, Peer
+from zeebe_amqp.client import NotConnected, Outgoing, Peer, QueueState
 from zeebe_amqp.commands import Command
 
 TOPOLOGY: dict[str, Any] = {
@@ -37,7 +37,7 @@ def error(code: str, **facts: Any) -> bytes:
 class MemoryTransport:
     """Answers each request with the next of `answers`, then with what `always` returns; None is no answer.
 
-    `failures` are raised by the next publishes. `published` keeps every request.
+    `failures` are raised by the next publishes. `published` keeps every request. `state` is what looks at queues find.
     """
 
     def __init__(self, *answers: bytes | None, always: Callable[[Command], bytes | None] = lambda _: None) -> None:
@@ -47,6 +47,8 @@ class MemoryTransport:
         self.published: list[Outgoing] = []
         self.online = True
         self.closed = False
+        self.state: QueueState | None = None
+        self.looked: list[str] = []
 
     async def open(self, peer: Peer) -> None:
         """Begin."""
@@ -56,6 +58,11 @@ class MemoryTransport:
     async def close(self) -> None:
         """End."""
         self.closed = True
+
+    async def look(self, queue: str) -> QueueState | None:
+        """Tell `state`."""
+        self.looked.append(queue)
+        return self.state
 
     async def publish(self, request: Outgoing) -> None:
         """Take a request, and answer soon."""

@@ -12,7 +12,7 @@ import pytest_asyncio
 from scripts.rabbitmq import RabbitMQ
 from tests.integration.load import CREATE, Hold
 from tests.integration.stage import SYNCED, Stage, eventually, staged
-from zeebe_amqp import Client, CreateInstance
+from zeebe_amqp import Client, CreateInstance, Outcome, Unavailable
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -94,3 +94,20 @@ async def test_a_client_that_opens_during_an_alarm_waits_with_its_calls_only(
             assert (await call).bpmn_process_id == "alarmed"
     finally:
         await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.4")
+
+
+async def test_a_service_that_pauses_is_told_from_one_that_does_not_answer(stage: Stage) -> None:
+    commands, polls = stage.consumer.queues
+    async with Client(stage.url, commands=commands, polls=polls, timeout=2) as client:
+        await stage.gateway.stop()
+        await eventually(lambda: stage.consumer.get("/readyz")[0] == 503, "consuming pauses")
+        with pytest.raises(
+            Unavailable, match=f"no consumer takes from queue '{commands}' .0 consumers, 1 requests"
+        ) as e:
+            await client.call(CreateInstance(bpmn_process_id="paused"))
+        assert (e.value.outcome, e.value.retryable) == (Outcome.UNKNOWN, True)
+
+        await stage.gateway.start()
+        await eventually(lambda: stage.consumer.get("/readyz")[0] == 200, "consuming goes on")
+        assert (await client.call(CreateInstance(bpmn_process_id="back"), timeout=60)).bpmn_process_id == "back"
+    assert not [identity for rpc, identity in stage.gateway.executions if "paused" in str(identity)]

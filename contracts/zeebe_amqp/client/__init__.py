@@ -3,7 +3,17 @@
 from zeebe_amqp.client.client import Client
 from zeebe_amqp.client.jobs import Job, Jobs
 from zeebe_amqp.client.sync import SyncClient
-from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Peer, Refused, Transport, Unroutable
+from zeebe_amqp.client.transport import (
+    Denied,
+    Lost,
+    NotConnected,
+    Outgoing,
+    Peer,
+    QueueState,
+    Refused,
+    Transport,
+    Unroutable,
+)
 from zeebe_amqp.client.worker import BpmnError, Handler, JobFailure, Worker
 
 __all__ = [
@@ -18,6 +28,7 @@ __all__ = [
     "NotConnected",
     "Outgoing",
     "Peer",
+    "QueueState",
     "Refused",
     "SyncClient",
     "Transport",

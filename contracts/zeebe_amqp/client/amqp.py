@@ -12,6 +12,7 @@ from aiormq import Channel as RawChannel
 
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, RPC_TIMEOUT, Unreachable
+from zeebe_amqp.amqp.depth import measure
 from zeebe_amqp.amqp.hot import ChannelEnded, HotChannel, Incoming, Nacked, Returned
 from zeebe_amqp.amqp.probe import probe
 from zeebe_amqp.amqp.properties import Properties, fresh_id
@@ -19,7 +20,7 @@ from zeebe_amqp.amqp.reconnecting import OnLost, ReconnectingConnection
 from zeebe_amqp.amqp.refusal import CONSUME, DECLARE, PUBLISH, BrokerRefusal, is_in_use, refusal, refusals
 from zeebe_amqp.amqp.tap import TappedConnection, unheard
 from zeebe_amqp.client.answers import failure
-from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Peer, Refused, Unroutable
+from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Peer, QueueState, Refused, Unroutable
 from zeebe_amqp.errors import Code, CommandError, Outcome
 
 __all__ = ["AmqpTransport"]
@@ -61,6 +62,7 @@ class AmqpTransport:
         self._looking: asyncio.TimerHandle | None = None
         self._on_lost: OnLost = lambda _: None
         self._peer: Peer | None = None
+        self._newest: TappedConnection | None = None
         self._has_consumed = False
         """Whether the reply queue was ours before."""
 
@@ -90,7 +92,7 @@ class AmqpTransport:
             raw.on_consumer_cancel_callbacks.add(lambda _: self._lost(hot, on_lost, "the reply queue was deleted"))
             await self._consume(raw)
             await probe(hot, connection.alarm)
-        self._channel, self._on_lost = hot, on_lost
+        self._channel, self._on_lost, self._newest = hot, on_lost, connection
         assert self._peer is not None
         self._peer.connected()
 
@@ -154,6 +156,11 @@ class AmqpTransport:
             # The broker may have taken it, and have ended the channel before its confirm because of another one.
             retryable = refused.code is not Code.PERMISSION_DENIED and error.unconfirmed > 1
             raise Denied(str(refused), refused.code, sent=True, retryable=retryable) from error
+
+    async def look(self, queue: str) -> QueueState | None:
+        """Ask the broker; see `Transport.look`."""
+        depth = None if self._channel is None or self._newest is None else await measure(self._newest, queue)
+        return None if depth is None else QueueState(*depth)
 
     def _not_connected(self) -> Denied | NotConnected:
         """Why nothing can be written now."""

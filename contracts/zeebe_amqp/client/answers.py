@@ -62,9 +62,12 @@ def failure(
     *,
     outcome: Outcome = Outcome.UNKNOWN,
     retryable: bool = False,
+    details: dict[str, Any] | None = None,
 ) -> CommandError:
     """What went wrong on the caller's side."""
-    error = Error(code=code, message=message, source=Source.CLIENT, outcome=outcome, retryable=retryable)
+    error = Error(
+        code=code, message=message, source=Source.CLIENT, outcome=outcome, retryable=retryable, details=details
+    )
     return CommandError.of(error, operation)
 
 

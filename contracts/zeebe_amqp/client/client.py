@@ -8,13 +8,14 @@ import ssl
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Self, TypedDict, TypeVar
 
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.client.amqp import AmqpTransport
 from zeebe_amqp.client.answers import failure, read
+from zeebe_amqp.client.pending import Pending
+from zeebe_amqp.client.queue_looks import QueueLooks
 from zeebe_amqp.client.tracing import tracing
 from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Refused, Transport, Unroutable
 from zeebe_amqp.commands import Command, rules
@@ -33,18 +34,6 @@ MARGIN: Final = 0.5
 """Seconds that the service is told less than the caller waits, so that its better answer can still arrive."""
 MAX_HEADERS: Final = 64 * 1024
 """Bytes of text in the headers of a request; a broker closes the connection on more than a frame of them."""
-
-
-@dataclass(slots=True, eq=False)
-class _Pending:
-    """A request on its way; `answer` gets the reply's body, or nothing when a confirm is all it waits for."""
-
-    request: Outgoing
-    answer: asyncio.Future[bytes]
-    operation: str | None
-    sent: bool = False
-    problem: str = ""
-    """Why it could not be sent when that was last tried."""
 
 
 class Options(TypedDict, total=False):
@@ -94,8 +83,9 @@ class Client:
         self._timeout = _seconds(timeout)
         self._queues = {False: commands, True: polls}
         self._tracing = tracing()
-        self._pending: dict[str, _Pending] = {}
+        self._pending: dict[str, Pending] = {}
         self._resending: set[asyncio.Task[None]] = set()
+        self._looks = QueueLooks(self._transport.look)
         self._idle = asyncio.Event()
         self._open = False
 
@@ -130,9 +120,10 @@ class Client:
                     await self._idle.wait()
         except TimeoutError:
             for pending in self._pending.values():
-                _fail(pending, failure(Code.CANCELLED, "the client was closed", pending.operation))
+                pending.fail(failure(Code.CANCELLED, "the client was closed", pending.operation))
         finally:
             await self._transport.close()
+            await self._looks.end()
 
     async def call(
         self, command: Command[ResultT], *, timeout: float | timedelta | None = None, request_id: str | None = None
@@ -224,17 +215,20 @@ class Client:
         if not self._open:
             raise RuntimeError("the client is not open: use it inside `async with Client(…)`")
         _check_headers(request.headers)
-        pending = _Pending(request, asyncio.get_running_loop().create_future(), operation)
+        pending = Pending(request, asyncio.get_running_loop().create_future(), operation)
         self._pending[request.correlation_id] = pending
+        # A little before the end, so that the error can say whether anybody is there.
+        look = asyncio.get_running_loop().call_later(seconds - _margin(seconds), self._looks.begin, request.queue)
         try:
             async with asyncio.timeout(seconds):
                 await self._transmit(pending)
                 return await pending.answer
         except TimeoutError:
-            error = _too_late(pending, seconds)
+            error = pending.too_late(seconds, self._looks.seen(request.queue))
             error.request_id = request.request_id
             raise error from None
         finally:
+            look.cancel()
             self._finished(request)
 
     def _finished(self, request: Outgoing) -> None:
@@ -242,7 +236,7 @@ class Client:
         if not self._pending and not self._open:
             self._idle.set()
 
-    async def _transmit(self, pending: _Pending) -> None:
+    async def _transmit(self, pending: Pending) -> None:
         """Publish; what is lost with the connection is sent again by `connected`."""
         sent, pending.sent = pending.sent, True
         try:
@@ -251,15 +245,15 @@ class Client:
             pending.sent, pending.problem = sent, str(error)
         except Denied as error:
             pending.sent = sent or error.sent
-            _fail(pending, _denied(pending, str(error), error.code, retryable=error.retryable))
+            pending.fail(pending.denied(str(error), error.code, retryable=error.retryable))
         except Lost as error:
             log.debug("request %s: %s", pending.request.request_id, error)
         except Unroutable:
-            _fail(pending, _no_queue(pending, sent))
+            pending.fail(pending.no_queue(sent))
         except Refused:
-            _fail(pending, _refused(pending))
+            pending.fail(pending.refused())
         except Exception as error:
-            _fail(pending, error)  # a header that AMQP has no type for, or a TimeoutError
+            pending.fail(error)  # a header that AMQP has no type for, or a TimeoutError
         else:
             if not pending.request.replied and not pending.answer.done():
                 pending.answer.set_result(b"")
@@ -276,7 +270,7 @@ class Client:
     def denied(self, reason: str, code: Code = Code.UNAUTHENTICATED) -> None:
         """Fail everything that has no answer yet; called by the transport."""
         for pending in self._pending.values():
-            _fail(pending, _denied(pending, reason, code))
+            pending.fail(pending.denied(reason, code))
 
     def received(self, correlation_id: str | None, body: bytes) -> None:
         """Hand a reply to who waits for it; called by the transport."""
@@ -300,6 +294,11 @@ def _seconds(timeout: float | timedelta) -> float:
     return seconds
 
 
+def _margin(seconds: float) -> float:
+    """What is kept of the caller's time for answers that say why there is none."""
+    return min(MARGIN, seconds / 10)
+
+
 def _request(body: bytes, queue: str, request_id: str | None, seconds: float | None) -> Outgoing:
     if len(body) > wire.MAX_BODY:
         raise failure(
@@ -311,7 +310,7 @@ def _request(body: bytes, queue: str, request_id: str | None, seconds: float | N
     identity = uuid.uuid4().hex
     if request_id is not None and not 0 < len(request_id.encode(errors="replace")) <= wire.MAX_TEXT:
         raise invalid("request_id", f"expected text of 1 to {wire.MAX_TEXT} bytes, found {len(request_id)} characters")
-    deadline = None if seconds is None else time.time() + seconds - min(MARGIN, seconds / 10)
+    deadline = None if seconds is None else time.time() + seconds - _margin(seconds)
     return Outgoing(
         body=body, queue=queue, correlation_id=identity, request_id=request_id or identity, deadline=deadline
     )
@@ -321,38 +320,3 @@ def _check_headers(headers: Mapping[str, Any]) -> None:
     size = sum(len(value) for value in headers.values() if isinstance(value, str | bytes))
     if size > MAX_HEADERS:
         raise invalid("headers", f"expected at most {MAX_HEADERS} bytes, the trace's baggage included, found {size}")
-
-
-def _fail(pending: _Pending, error: Exception) -> None:
-    if isinstance(error, CommandError):
-        error.request_id = pending.request.request_id
-    if not pending.answer.done():
-        pending.answer.set_exception(error)
-
-
-def _denied(pending: _Pending, reason: str, code: Code, *, retryable: bool = False) -> CommandError:
-    # What was sent before the broker refused may have been executed.
-    outcome = Outcome.UNKNOWN if pending.sent else Outcome.NOT_EXECUTED
-    return failure(code, reason, pending.operation, outcome=outcome, retryable=retryable)
-
-
-def _no_queue(pending: _Pending, sent: bool) -> CommandError:
-    message = f"queue {pending.request.queue!r} does not exist: the service declares it when it starts"
-    # An earlier attempt may have arrived, in a queue that was deleted since.
-    outcome = Outcome.UNKNOWN if sent else Outcome.NOT_EXECUTED
-    return failure(Code.UNAVAILABLE, message, pending.operation, outcome=outcome, retryable=True)
-
-
-def _refused(pending: _Pending) -> CommandError:
-    message = f"the broker did not take the request: queue {pending.request.queue!r} is full, or in trouble"
-    return failure(Code.RESOURCE_EXHAUSTED, message, pending.operation, retryable=True)
-
-
-def _too_late(pending: _Pending, seconds: float) -> CommandError:
-    """Nobody answered in time; under the same request id it can be sent again without harm."""
-    if not pending.sent:
-        why = f": {pending.problem}" if pending.problem else ""
-        message = f"no connection to the broker within {seconds:g} s, nothing was sent{why}"
-        return failure(Code.UNAVAILABLE, message, pending.operation, outcome=Outcome.NOT_EXECUTED, retryable=True)
-    what = "no answer" if pending.request.replied else "no confirm of the broker"
-    return failure(Code.DEADLINE_EXCEEDED, f"{what} within {seconds:g} s", pending.operation, retryable=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code
 
-__all__ = ["Denied", "Lost", "NotConnected", "Outgoing", "Peer", "Refused", "Transport", "Unroutable"]
+__all__ = ["Denied", "Lost", "NotConnected", "Outgoing", "Peer", "QueueState", "Refused", "Transport", "Unroutable"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,6 +28,14 @@ class Outgoing:
     type: str | None = None
     content_type: str | None = wire.CONTENT_TYPE
     headers: Mapping[str, Any] = field(default_factory=dict)
+
+
+class QueueState(NamedTuple):
+    """What is known of a request queue."""
+
+    waiting: int
+    """Requests that nobody has taken yet."""
+    consumers: int
 
 
 class NotConnected(Exception):
@@ -94,6 +102,9 @@ class Transport(Protocol):
             NotConnected, Denied, Lost, Unroutable, Refused: as they say.
             TimeoutError: the time of the request is up; for a transport with a time of its own.
         """
+
+    async def look(self, queue: str) -> QueueState | None:
+        """Who takes from a request queue, and what waits in it; None when that is not known. Never raises for it."""
 
     async def close(self) -> None:
         """Disconnect for good; harmless when there is nothing to close."""

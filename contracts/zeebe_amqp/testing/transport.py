@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from zeebe_amqp.client.transport import Lost, NotConnected, Outgoing, Peer, Unroutable
+from zeebe_amqp.client.transport import Lost, NotConnected, Outgoing, Peer, QueueState, Unroutable
 from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 from zeebe_amqp.testing.service import Case, Service
 from zeebe_amqp.testing.steps import Trouble
@@ -50,6 +50,10 @@ class MemoryTransport:
         assert self._loop is not None
         assert self._peer is not None
         self._loop.call_soon_threadsafe(self._peer.connected)
+
+    async def look(self, queue: str) -> QueueState | None:
+        """The service is always there; see `Transport.look`."""
+        return QueueState(waiting=0, consumers=1) if self._wire.connected else None
 
     async def publish(self, request: Outgoing) -> None:
         """Take a request, run it, and hand out its reply; see `Transport.publish`."""

@@ -36,7 +36,7 @@ class Counting:
         found = self._found.pop(0)
         if isinstance(found, Exception):
             raise found
-        return SimpleNamespace(declaration_result=SimpleNamespace(message_count=found))
+        return SimpleNamespace(declaration_result=SimpleNamespace(message_count=found, consumer_count=0))
 
 
 class Steps(QuickClock):

@@ -34,7 +34,7 @@ from zeebe_amqp import (
     envelope,
     wire,
 )
-from zeebe_amqp.client import Denied, Lost, NotConnected, Refused, Unroutable
+from zeebe_amqp.client import Denied, Lost, NotConnected, QueueState, Refused, Unroutable
 from zeebe_amqp.commands.instances import InstanceCreated, InstanceResult
 
 LARGE = 2**63 - 1
@@ -250,6 +250,44 @@ async def test_without_an_answer_in_time_the_outcome_is_unknown_and_the_same_req
     assert isinstance(raised.value, OutcomeUnknown)
     assert isinstance(raised.value, Retryable)
     assert raised.value.request_id == "mine"
+
+
+async def test_a_queue_from_which_nobody_takes_is_told_from_a_missing_answer() -> None:
+    """It may have been executed all the same: a consumer may have had it, and have died."""
+    for state, kind, words in (
+        (None, DeadlineExceeded, r"no answer within 0\.2 s\Z"),
+        (QueueState(3, 2), DeadlineExceeded, r"\(queue 'zeebe\.commands': 2 consumers, 3 requests wait\)\Z"),
+        (
+            QueueState(3, 0),
+            Unavailable,
+            r"no consumer takes from queue 'zeebe\.commands' \(0 consumers, 3 requests wait",
+        ),
+    ):
+        transport = MemoryTransport()
+        transport.state = state
+        async with Client(transport) as client:
+            with pytest.raises(kind, match=words) as raised:
+                await client.call(Topology(), timeout=0.2)
+        error = raised.value
+        assert (error.outcome, error.retryable) == (Outcome.UNKNOWN, True), state
+        told = None if state is None else {"queue": "zeebe.commands", "consumers": state.consumers, "waiting": 3}
+        assert error.details == told
+
+
+async def test_many_calls_whose_time_is_up_look_at_their_queue_once() -> None:
+    transport = MemoryTransport()
+    async with Client(transport) as client:
+        calls = [client.call(Topology(), timeout=0.2) for _ in range(50)]
+        assert all(isinstance(each, DeadlineExceeded) for each in await asyncio.gather(*calls, return_exceptions=True))
+        assert len(transport.looked) < 50
+        await client.send(CompleteJob(job_key=1))
+
+
+async def test_an_answer_that_comes_in_time_looks_nowhere() -> None:
+    transport = MemoryTransport(result("topology", TOPOLOGY))
+    async with Client(transport) as client:
+        await client.call(Topology(), timeout=0.2)
+    assert transport.looked == []
 
 
 async def test_without_a_connection_in_time_nothing_was_executed() -> None:
