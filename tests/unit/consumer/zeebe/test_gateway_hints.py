@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -12,6 +10,7 @@ from consumer.config import Zeebe
 from consumer.zeebe import ZeebeEngine, client
 from consumer.zeebe.hints import explained
 from tests.fakes.gateway import FakeGateway
+from tests.fakes.sockets import ends, is_a_page, is_silent, served
 from tests.unit.consumer.zeebe.authority import Authority, setting
 from tests.unit.consumer.zeebe.test_gateway_channel import CERTIFICATE, NAME, encrypted
 from zeebe_amqp.errors import CommandError
@@ -27,45 +26,9 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-async def ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Say nothing."""
-
-
-async def is_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read()
-
-
 async def forbids(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
-
-
-async def is_a_page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(1)
-    writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-
-
-@asynccontextmanager
-async def served(how: Serve) -> AsyncIterator[str]:
-    """The address of a server like that."""
-    running: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, EOFError):
-            await how(reader, writer)
-        with suppress(OSError):
-            writer.close()
-            await writer.wait_closed()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        running.add(asyncio.get_running_loop().create_task(serve(reader, writer)))
-
-    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    await asyncio.gather(*running)
 
 
 async def told(zeebe: Zeebe) -> str:

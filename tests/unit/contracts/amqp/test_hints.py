@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
 
 import aio_pika
 import pytest
 from aiormq.exceptions import AuthenticationError, ProbableAuthenticationError
 
+from tests.fakes.sockets import ends, is_a_page, is_silent, served
 from zeebe_amqp.amqp import connection as module
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, LoginRefused, connect, explain
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
 NO_AMQP, NO_TLS = "that is no port for amqp://", "that is no port for amqps://"
-
-
-async def ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Say nothing."""
-
-
-async def is_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read()
-
-
-async def is_a_page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(8)
-    writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 
 
 async def is_another_protocol(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.read(8)
     writer.write(b"AMQP\x00\x01\x00\x00")
-
-
-@asynccontextmanager
-async def served(how: Serve) -> AsyncIterator[str]:
-    """The address of a server like that."""
-    running: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            await how(reader, writer)
-            writer.close()
-            await writer.wait_closed()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        running.add(asyncio.get_running_loop().create_task(serve(reader, writer)))
-
-    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    await asyncio.gather(*running)
 
 
 async def test_each_cause_has_its_advice(monkeypatch: pytest.MonkeyPatch) -> None:
