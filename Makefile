@@ -15,7 +15,7 @@ export OP DATA TAG
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-where bench-replicas bench-ledger bench-memory bench-page faults soak docs clean
+.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-where bench-replicas bench-ledger bench-memory bench-page faults soak docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,12 @@ unit: venv ## the quick tests, no servers
 
 unit-all: venv ## the quick tests on every Python from 3.11 that is on PATH or in pyenv
 	@$(RUN) -m scripts.pythons
+
+MUTANTS_OPTIONS = $(if $(NUMBER),--number $(NUMBER)) $(if $(SEED),--seed $(SEED)) $(if $(TESTS),--tests '$(TESTS)') \
+	$(if $(ONLY),--only '$(ONLY)') $(if $(WRITE),--write '$(WRITE)')
+
+mutants: venv ## small faults that no test without servers notices: make mutants NUMBER=30 TESTS=another-checkout/tests WRITE=file
+	@$(RUN) -m scripts.mutants $(MUTANTS_OPTIONS)
 
 check: lint types layers
 

@@ -1,0 +1,355 @@
+"""Small faults: what code can be changed into, which faults are drawn, and whether tests notice them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from scripts.mutants import __main__ as program
+from scripts.mutants import result
+from scripts.mutants.draw import EQUIVALENT, SOURCES, draw, shares
+from scripts.mutants.mutant import Mutant, mutants
+from scripts.mutants.result import Result
+from scripts.mutants.steps import steps
+from scripts.mutants.trial import Copy, first_failure
+from scripts.process import ServerError
+
+ROOT = Path(__file__).parents[3]
+
+
+def found(source: str) -> list[Mutant]:
+    return mutants("a.py", dedent(source).encode())
+
+
+def changes(source: str) -> set[str]:
+    return {each.change for each in found(source)}
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("waited < LIMIT", {"waited < LIMIT -> waited <= LIMIT", "waited < LIMIT -> waited > LIMIT"}),
+        ("a <= b < c", {f"a <= b < c -> a {each} c" for each in ("< b <", "> b <", "<= b <=", "<= b >")}),
+        ("a is None", {"a is None -> a is not None"}),
+        ("a in b", {"a in b -> a not in b"}),
+        ("a and b", {"a and b -> a or b", "a and b -> a", "a and b -> b"}),
+        ("a or b or c", {f"a or b or c -> {each}" for each in ("a and b and c", "b or c", "a or c", "a or b")}),
+        ("not a", {"not a -> a"}),
+        ("a if b else c", {"b -> True", "b -> False"}),
+        ("[a for a in b if c]", {"c -> True"}),
+        ("a - b", {"a - b -> a + b"}),
+        ("f'{a}' + b", set()),
+        ("a + ['b c']", set()),
+        ("a[1]", {"a[1] -> a[2]", "a[1] -> a[0]"}),
+        ("a[0]", {"a[0] -> a[1]"}),
+        ("a(b=60)", {"b=60 -> b=120", "b=60 -> b=0"}),
+        ("a(b=True)", {"b=True -> b=False"}),
+        ("{'a': b}", {"{'a': b} -> {'': b}"}),
+        ("a or b''", {"a or b'' -> a or b'x'", "a or b'' -> a and b''", "a or b'' -> b''"}),
+        ("f'{a}' if b else ''", {"b -> True", "b -> False"}),
+        ("'words for ' + 'people'", set()),
+        ("min(a, b)", {"min -> max"}),
+        ("all(a)", {"all -> any"}),
+        ("(a := b) and c", set()),
+        ("zip(a, b, strict=True)", set()),
+    ],
+)
+def test_an_expression_can_be_these_others(code: str, expected: set[str]) -> None:
+    assert changes(f"x = {code}") == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("f(a, b, *c)", {"f(a, b, *c) -> pass", "f(a, b, *c) -> f(b, a, *c)"}),
+        ("f(a, a)", {"f(a, a) -> pass"}),
+        ("f(*a, b)", {"f(*a, b) -> pass"}),
+        ("await f()", {"await f() -> pass"}),
+        ("self.a = b", {"self.a = b -> pass"}),
+        ("a = b", set()),
+        ("a += b", {"a += b -> pass"}),
+        ("del a[b]", {"del a[b] -> pass"}),
+        ("return a", {"return a -> return None"}),
+        ("return None", set()),
+        ("raise Error(1, 2)", {"raise Error(1, 2) -> pass"}),
+        ("while a: break", {"a -> False", "break -> pass"}),
+        ("while b := c: continue", {"continue -> pass"}),
+        ("if a: ...", {"a -> True", "a -> False"}),
+    ],
+)
+def test_a_statement_can_be_these_others(code: str, expected: set[str]) -> None:
+    assert changes(f"async def function():\n    {code}") == expected
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        '"""not one < two"""',
+        "x: Literal['a'] | None",
+        "def function(x: Literal['a']) -> Literal['b']: 'only this'",
+        "__all__ = ['a', 'b']",
+        "T = TypeVar('T')",
+        "Alias: TypeAlias = 'a'",
+        "if TYPE_CHECKING:\n    x = 1",
+        "@abstractmethod\ndef function(x=1):\n    return x",
+        "@overload\ndef function(x=1): ...",
+        "class Kind(Enum):\n    A = 'a'",
+        "class Shape(Protocol[T]):\n    a = 1",
+        "@dataclass(frozen=True)\nclass Point(msgspec.Struct, kw_only=True): 'a point'",
+        "log.warning('%s', 1)",
+        "self._log.info('a')",
+        "x = f'a {not b}'",
+        "x = 'words for people'",
+        "assert a < 1",
+        "try: ...\nexcept (A, B): ...",
+        "class A:\n    def __init__(self, x):\n        self.x = x",
+    ],
+)
+def test_what_only_people_checkers_and_logs_read_has_no_faults(code: str) -> None:
+    assert changes(code) == set()
+
+
+def test_a_mutant_is_named_by_its_place_and_its_change() -> None:
+    source = "é = 0; x = 'é' < b".encode()
+    applied = {each.name: each.apply(source).decode() for each in mutants("a/b.py", source)}
+    assert applied == {
+        "a/b.py:1:5 é = 0 -> é = 1": "é = (1); x = 'é' < b",
+        "a/b.py:1:12 'é' < b -> 'é' <= b": "é = 0; x = ('é' <= b)",
+        "a/b.py:1:12 'é' < b -> 'é' > b": "é = 0; x = ('é' > b)",
+        "a/b.py:1:12 'é' < b -> '' < b": "é = 0; x = ('') < b",
+    }
+
+
+def test_a_long_piece_of_code_is_cut_around_what_differs() -> None:
+    long = " and ".join(f"condition_{number}" for number in range(20))
+    names = {each.change: each for each in found(f"x = {long}")}
+    assert len(names) == 21
+    for each in names:
+        before, after = each.split(" -> ")
+        assert before != after
+        assert max(len(before), len(after)) < 110
+
+
+def test_a_mutant_knows_the_line_where_its_statement_begins() -> None:
+    source = """\
+        def function(a=0):
+            if (
+                a <
+                b
+            ):
+                return f(
+                    1
+                )
+    """
+    begins = {each.change: (each.line, each.statement) for each in found(source)}
+    assert begins["0 -> 1"] == (1, 1)
+    assert begins["a < b -> a > b"] == (3, 2)
+    assert begins["f(1) -> f(2)"] == (7, 6)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[Mutant]:
+    return draw(ROOT, 100, 1)
+
+
+def test_the_same_seed_draws_the_same_and_another_one_others(drawn: list[Mutant]) -> None:
+    assert draw(ROOT, 100, 1) == drawn
+    assert {each.name for each in draw(ROOT, 100, 2)} != {each.name for each in drawn}
+
+
+def test_every_room_is_among_those_drawn_and_no_line_twice(drawn: list[Mutant]) -> None:
+    assert len({each.name for each in drawn}) == len({(each.file, each.line) for each in drawn}) == 100
+    assert [source for source in SOURCES if not any(each.file.startswith(source) for each in drawn)] == []
+
+
+def test_every_mutant_is_code(drawn: list[Mutant]) -> None:
+    for each in drawn:
+        source = (ROOT / each.file).read_bytes()
+        changed = each.apply(source)
+        assert ast.dump(ast.parse(changed)) != ast.dump(ast.parse(source)), each.name
+        assert changed[: each.start] == source[: each.start]
+
+
+@pytest.mark.parametrize(("file", "change"), EQUIVALENT)
+def test_what_is_said_to_be_no_fault_could_be_one(file: str, change: str) -> None:
+    assert change in {each.change for each in mutants(file, (ROOT / file).read_bytes())}
+
+
+def test_a_file_that_changes_leaves_the_order_of_the_others_alone(tmp_path: Path) -> None:
+    files = [tmp_path / "consumer/ledger/a.py", tmp_path / "consumer/zeebe/b.py"]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.write_text("\n".join(f"a{number} = b < c" for number in range(20)))
+    (tmp_path / "contracts/zeebe_amqp").mkdir(parents=True)
+    (tmp_path / "contracts/zeebe_amqp/envelope.py").write_text("")
+    before = draw(tmp_path, 10, 1)
+    files[0].write_text("\n".join(f"a{number} = b > c" for number in range(20)))
+    after = draw(tmp_path, 10, 1)
+    assert before[5:] == after[5:]
+    assert before[:5] != after[:5]
+
+
+def test_a_file_four_times_as_large_has_twice_as_many() -> None:
+    assert shares({"a": 100, "b": 400, "c": 4, "d": 0}, 32) == {"a": 10, "b": 20, "c": 2, "d": 0}
+    assert shares({"a": 1, "b": 2}, 30) == {"a": 1, "b": 2}
+
+
+def test_the_tests_of_the_same_room_that_import_the_file_come_first() -> None:
+    near, far = steps(ROOT, "consumer/pipeline/settlement.py")
+    assert near[0] == "tests/unit/consumer/pipeline/test_settlement.py"
+    assert {Path(each).parent.name for each in near} == {"pipeline"}
+    assert "tests/unit/consumer/zeebe/test_gateway_calls.py" in far
+    assert not set(near) & set(far)
+    near, far = steps(ROOT, "contracts/zeebe_amqp/envelope.py")
+    assert near.index("tests/unit/contracts/test_envelope.py") < near.index("tests/unit/contracts/test_backoff.py")
+    assert "tests/unit/contracts/client/test_client.py" in far
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("..F\nFAILED tests/unit/test_a.py::test_b[1] - assert 1 == 2\n1 failed", "tests/unit/test_a.py::test_b[1]"),
+        ("ERROR tests/unit/test_a.py - ImportError", "tests/unit/test_a.py"),
+        ("ImportError while loading conftest", "the tests do not begin"),
+    ],
+)
+def test_a_mutant_is_found_by_the_first_test_that_fails(output: str, told: str) -> None:
+    assert first_failure(output) == told
+
+
+SOURCE = """\
+def limited(number):
+    while number > 3:
+        number -= 1
+    return number
+
+
+def never_run(number):
+    return -number
+"""
+TESTS = """\
+from consumer.pipeline.numbers import limited
+
+
+def test_a_large_number_is_limited():
+    assert limited(5) == 3
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of one source and one test."""
+    for variable in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):  # those of the run that this is part of
+        monkeypatch.delenv(variable, raising=False)
+    root = tmp_path / "checkout"
+    for file, text in {
+        "consumer/__init__.py": "",
+        "consumer/pipeline/__init__.py": "",
+        "consumer/pipeline/numbers.py": SOURCE,
+        "tests/unit/consumer/pipeline/test_numbers.py": TESTS,
+    }.items():
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_text(text)
+    return root
+
+
+def mutant(change: str) -> Mutant:
+    return next(each for each in mutants("consumer/pipeline/numbers.py", SOURCE.encode()) if each.change == change)
+
+
+def test_the_tests_notice_a_fault_or_they_do_not(checkout: Path, tmp_path: Path) -> None:
+    copy = Copy.of(checkout, tmp_path / "copy")
+    outcome = copy.try_out(mutant("number > 3 -> number > 4"))
+    assert outcome.by == "tests/unit/consumer/pipeline/test_numbers.py::test_a_large_number_is_limited"
+    # Of the same length, and perhaps in the same second.
+    assert copy.try_out(mutant("number > 3 -> number > 2")).found
+    assert not copy.try_out(mutant("return -number -> return None")).found
+    assert (copy.folder / "consumer/pipeline/numbers.py").read_text() == SOURCE
+    assert (checkout / "consumer/pipeline/numbers.py").read_text() == SOURCE
+
+
+def test_a_fault_that_never_ends_is_found(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.mutants.trial.AGAINST_ONE", ("--timeout", "1"))
+    outcome = Copy.of(checkout, tmp_path / "copy").try_out(mutant("number -= 1 -> pass"))
+    assert outcome.by == "tests/unit/consumer/pipeline/test_numbers.py::test_a_large_number_is_limited"
+
+
+def test_tests_that_know_no_limit_are_ended(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.mutants.trial.LIMIT", 2)
+    outcome = Copy.of(checkout, tmp_path / "copy").try_out(mutant("number -= 1 -> pass"))
+    assert outcome.by == "no end after 2 s"
+
+
+def test_a_fault_in_what_no_test_runs_is_not_tried(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(program, "ROOT", checkout)
+    drawn = [mutant("number > 3 -> number > 4"), mutant("return -number -> return None")]
+    results = {each.name: each for each in program.try_all(drawn, None, 1, measured=True)}
+    assert [(results[each.name].found, results[each.name].reached) for each in drawn] == [(True, True), (False, False)]
+    assert re.search(r"^without a fault all pass, .*\n  1/2 \w+ .*\n  2/2 \w+ ", capsys.readouterr().out)
+
+
+def test_the_tests_of_another_checkout_are_asked(checkout: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tests/unit/consumer/pipeline/test_numbers.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(TESTS.replace("== 3", "== 9"))
+    copy = Copy.of(checkout, tmp_path / "copy", tmp_path / "tests")
+    with pytest.raises(ServerError, match=r"without any fault: tests/.*/test_numbers\.py::test_a_"):
+        copy.measure(["consumer/pipeline/numbers.py"], 0)
+
+
+RESULTS = [
+    Result("b.py:1:1 c -> d", "test_b", 1.5),
+    Result("a.py:2:1 e -> f", "", 30.0),
+    Result("a.py:1:1 g -> h", "", 0.0, reached=False),
+]
+
+
+def test_survivors_come_at_the_end_and_those_that_nothing_runs_apart() -> None:
+    assert list(result.summarize(RESULTS)) == [
+        "1 of 3 found",
+        "\nsurvived (1):",
+        "a.py:2:1 e -> f",
+        "\nsurvived: no test runs it without a server (1):",
+        "a.py:1:1 g -> h",
+    ]
+    assert [str(each) for each in RESULTS] == [
+        "found      1.5 s  b.py:1:1 c -> d  (test_b)",
+        "SURVIVED  30.0 s  a.py:2:1 e -> f",
+        "SURVIVED   0.0 s  a.py:1:1 g -> h  (no test runs it)",
+    ]
+
+
+def test_two_results_are_compared_by_their_survivors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = [Result(RESULTS[0].name, "", 9.0), Result(RESULTS[1].name, "test_a", 1.0), Result("c.py:1:1 i", "", 1.0)]
+    files = [tmp_path / "earlier.json", tmp_path / "later.json"]
+    for file, results in zip(files, (RESULTS, later), strict=True):
+        result.write(file, results)
+    assert list(result.read(files[0]).values()) == RESULTS
+    monkeypatch.setattr("sys.argv", ["mutants", "--compare", *map(str, files)])
+    assert program.main() == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "new survivors: 1",
+        "b.py:1:1 c -> d",
+        "found now: 1",
+        "a.py:2:1 e -> f",
+        "only one of the two has tried 2 others: other sources, another seed or number",
+    ]
+    monkeypatch.setattr("sys.argv", ["mutants", "--compare", *map(str, files[:1] * 2)])
+    assert program.main() == 0
+
+
+def test_mutants_can_be_named_without_being_tried(
+    drawn: list[Mutant], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["mutants", "--list", "--only", "consumer/zeebe"])
+    assert program.main() == 0
+    names = [each.name for each in drawn if each.file.startswith("consumer/zeebe/")]
+    assert capsys.readouterr().out.splitlines() == names
