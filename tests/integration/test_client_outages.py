@@ -11,8 +11,10 @@ import pytest_asyncio
 
 from scripts.rabbitmq import RabbitMQ
 from tests.integration.load import CREATE, Hold
-from tests.integration.stage import SYNCED, Stage, eventually, staged
+from tests.integration.stage import SYNCED, TIMEOUT, Stage, eventually, staged
 from zeebe_amqp import Client, CreateInstance, Outcome, Unavailable
+from zeebe_amqp.amqp.connection import close, connect
+from zeebe_amqp.amqp.depth import measure
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -96,11 +98,19 @@ async def test_a_client_that_opens_during_an_alarm_waits_with_its_calls_only(
         await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.4")
 
 
+async def until_nobody_consumes(url: str, queue: str) -> None:
+    connection = await connect(url, "test")
+    async with asyncio.timeout(TIMEOUT):
+        while (depth := await measure(connection, queue)) is None or depth.consumers:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await close(connection)
+
+
 async def test_a_service_that_pauses_is_told_from_one_that_does_not_answer(stage: Stage) -> None:
     commands, polls = stage.consumer.queues
     async with Client(stage.url, commands=commands, polls=polls, timeout=2) as client:
         await stage.gateway.stop()
-        await eventually(lambda: stage.consumer.get("/readyz")[0] == 503, "consuming pauses")
+        await until_nobody_consumes(stage.url, commands)
         with pytest.raises(
             Unavailable, match=f"no consumer takes from queue '{commands}' .0 consumers, 1 requests"
         ) as e:

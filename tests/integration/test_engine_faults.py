@@ -16,6 +16,7 @@ from tests.fakes.cluster import Cluster
 from tests.integration.clusters import Played, played
 from tests.integration.scene import ABSENT, BY_KEY, Scene, refused, unique
 from zeebe_amqp.errors import Code, Outcome, Source
+from zeebe_amqp.reply import Reply
 
 
 @pytest.fixture(scope="module")
@@ -144,22 +145,29 @@ GONE = (Code.UNAVAILABLE, Source.GATEWAY, Outcome.NOT_EXECUTED, True)
 """What callers are told of an engine that is away."""
 
 
-async def refused_by_nobody(scene: Scene, consumer: Consumer) -> None:
-    """The engine is away: the consumer notices, and its callers are told, without addresses."""
-    await until(lambda: "gateway" in consumer.reasons())
-    error = refused(await scene.caller.call("create-instance", {"bpmnProcessId": scene.process}))
-    assert (error.code, error.source, error.outcome, error.retryable) == GONE
-    assert "127.0.0.1" not in error.message
+def ask(scene: Scene) -> asyncio.Task[Reply]:
+    """A request that meets an engine that is away: it is told so, or waits in its queue until the engine is back."""
+    request = scene.caller.call("create-instance", {"bpmnProcessId": scene.process}, seconds=180)
+    return asyncio.get_running_loop().create_task(request)
+
+
+def check_answer(reply: Reply) -> None:
+    """Told without addresses, or executed."""
+    if reply.error is not None:
+        assert (reply.error.code, reply.error.source, reply.error.outcome, reply.error.retryable) == GONE
+        assert "127.0.0.1" not in reply.error.message
 
 
 async def test_brokers_that_were_away_are_served_again_with_what_they_had(broker_scene: Scene, cluster: Played) -> None:
     await broker_scene.worked()
     instance = await broker_scene.instance()
     await asyncio.to_thread(cluster.server.stop)
-    await refused_by_nobody(broker_scene, cluster.consumer)
+    asked = ask(broker_scene)
+    await until(lambda: "gateway" in cluster.consumer.reasons())
     cluster.restart()
     await asyncio.to_thread(cluster.server.start)
-    assert [job["processInstanceKey"] for job in await broker_scene.jobs()] == [instance]
+    check_answer(await asked)
+    assert instance in [job["processInstanceKey"] for job in await broker_scene.jobs()]
     await until(lambda: cluster.consumer.get("/readyz")[0] == 200)
 
 
@@ -167,9 +175,13 @@ async def test_an_engine_that_was_away_is_served_again_without_restarting_the_co
     own_scene: Scene, own_zeebe: ZeebeInMemory, own_consumer: Consumer
 ) -> None:
     await asyncio.to_thread(own_zeebe.stop)
-    await refused_by_nobody(own_scene, own_consumer)
+    asked = ask(own_scene)
+    await until(lambda: "gateway" in own_consumer.reasons())
     await asyncio.to_thread(own_zeebe.start)
     await until(lambda: own_consumer.get("/readyz")[0] == 200)
+    check = await asked  # it has forgotten the process that the request names
+    assert check.error is not None
+    assert check.error.code in (Code.UNAVAILABLE, Code.NOT_FOUND)
     await own_scene.worked()  # it has forgotten what it had
     instance = await own_scene.instance()
     assert [job["processInstanceKey"] for job in await own_scene.jobs()] == [instance]

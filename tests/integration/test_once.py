@@ -273,14 +273,14 @@ def newer(path: Path) -> None:
     """A ledger as a later release may write it."""
     with sqlite3.connect(path) as connection:
         connection.executescript(
-            "CREATE TABLE entries (x); PRAGMA application_id = 0x5A424C47; PRAGMA user_version = 2;"
+            "CREATE TABLE entries (x); PRAGMA application_id = 0x5A424C47; PRAGMA user_version = 3;"
         )
     connection.close()
 
 
 SPOILT = {
     "broken": (lambda path: path.write_bytes(b"no database" * 1000), "is broken"),
-    "newer": (newer, "has version 2; accepted: 1"),
+    "newer": (newer, "has version 3; accepted: 2"),
 }
 
 
