@@ -140,12 +140,13 @@ class ZeebeEngine:
         """Ask whether the gateway is there; over a new connection when the one in use says nothing any more.
 
         Raises:
-            GatewayError: it is not, or its answer is a refusal. The circuit opens when a new connection is as silent.
+            GatewayError: it is not, or its answer is a refusal. The circuit opens when a new connection is as silent,
+                or cannot be made.
         """
         if await self._is_heard():
             return
         log.warning("gateway %s: nothing comes over the connection any more; opening a new one", self._target)
-        silent = self._connections.renew()
+        silent = self._renewed()
         self._topology_cache.forget()
         try:
             await self.probe()
@@ -154,6 +155,15 @@ class ZeebeEngine:
                 self.circuit.trip()
             raise
         silent.abandon()
+
+    def _renewed(self) -> Connection:
+        """Have a new connection in use; the old one."""
+        try:
+            return self._connections.renew()
+        except ValueError as problem:  # the certificate's file may be about to be replaced
+            self.circuit.trip()
+            failure = Failure(Code.UNAVAILABLE, str(problem), FailureKind.UNREACHABLE, Source.CONSUMER)
+            raise error(failure, idempotent=True) from problem
 
     async def _is_heard(self) -> bool:
         """Whether anything comes over the connection in use: the answer to a probe, or to what others asked."""

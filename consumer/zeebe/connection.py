@@ -141,7 +141,11 @@ class Connections:
         return True
 
     def renew(self) -> Connection:
-        """Send everything over a new one from now on; the old one, on which something may still be answered."""
+        """Send everything over a new one from now on; the old one, on which something may still be answered.
+
+        Raises:
+            ValueError: as for `Connection`; nothing has changed.
+        """
         old, self.current = self.current, Connection(self._zeebe)
         old.retire()
         self._retired = [each for each in (*self._retired, old) if not each.is_closed]

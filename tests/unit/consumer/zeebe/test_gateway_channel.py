@@ -9,11 +9,11 @@ import grpc
 import pytest
 
 from consumer.config import Zeebe
-from consumer.zeebe import FailureKind, GatewayError, ZeebeEngine
+from consumer.zeebe import FailureKind, GatewayError, ZeebeEngine, client
 from consumer.zeebe.channel import open_channel
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.rpcs import METHODS, SERVICE, bind
-from tests.fakes.gateway import FakeGateway
+from tests.fakes.gateway import FakeGateway, answer
 from tests.unit.consumer.zeebe.calling import send
 
 HERE = Path(__file__).parent
@@ -111,3 +111,27 @@ async def test_every_rpc_is_bound() -> None:
 
     assert set(bind(channel)) == {method.name for method in SERVICE.methods}
     await channel.close(None)
+
+
+async def test_a_certificate_that_is_gone_when_a_new_connection_is_due_opens_the_circuit_until_it_is_back(
+    naps: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever renews the file may have removed it for a moment."""
+    monkeypatch.setattr(client, "PROBE_TIMEOUT", 0.5)
+    pem = tmp_path / "ca.pem"
+    pem.write_bytes(CERTIFICATE.read_bytes())
+    async with encrypted() as fake:
+        gateway = ZeebeEngine(Zeebe(fake.address, ca_certificate_path=pem, override_authority=NAME), sleep=naps)
+        fake.always("Topology", answer(latency=30))
+        pem.unlink()
+
+        with pytest.raises(GatewayError, match=r"\AUNAVAILABLE: ZEEBE_CA_CERTIFICATE_PATH: cannot read "):
+            await gateway.look()
+        assert gateway.circuit.is_open
+
+        pem.write_bytes(CERTIFICATE.read_bytes())
+        fake.always("Topology", answer())
+        fake.script("Topology", answer(latency=30))
+        await gateway.look()
+        assert not gateway.circuit.is_open
+        await gateway.close()
