@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -41,6 +42,8 @@ class InquirySocket:
         self._path = folder / NAME
         self._inquire = inquire
         self._runner: web.AppRunner | None = None
+        self._made: tuple[int, int] | None = None
+        """Which file is ours: another process with the same folder puts its own in the place."""
 
     async def start(self) -> None:
         """Begin to answer. Where no socket can be made, a warning says so; nothing else depends on it."""
@@ -52,6 +55,7 @@ class InquirySocket:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             await web.UnixSite(runner, str(self._path)).start()
             self._path.chmod(0o600)
+            self._made = self._there()
         except OSError as error:
             await runner.cleanup()
             log.warning("`consumer request` cannot ask this process: no socket at %s (%s)", self._path, error)
@@ -63,7 +67,16 @@ class InquirySocket:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
-            self._path.unlink(missing_ok=True)
+            if self._there() == self._made:
+                with suppress(OSError):  # who comes next takes over what is left
+                    self._path.unlink()
+
+    def _there(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     async def _answer(self, request: web.Request) -> web.Response:
         query = request.query

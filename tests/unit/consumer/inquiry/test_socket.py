@@ -56,6 +56,16 @@ async def test_a_socket_that_was_left_is_taken_over(tmp_path: Path) -> None:
     await serving.stop()
 
 
+async def test_a_process_that_ends_leaves_the_socket_of_its_successor_alone(tmp_path: Path) -> None:
+    ending, successor = InquirySocket(tmp_path, told), InquirySocket(tmp_path, told)
+    await ending.start()
+    await successor.start()
+    await ending.stop()
+    assert await ask(tmp_path, None, "a") == [{"user": None, "id": "a"}]
+    await successor.stop()
+    assert not (tmp_path / "requests.sock").exists()
+
+
 async def test_where_no_socket_can_be_made_the_log_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     far = tmp_path / ("x" * 120)
     serving = InquirySocket(far, told)
