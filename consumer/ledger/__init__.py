@@ -61,7 +61,15 @@ def open_ledger(url: str, limits: Limits, record: Record = ignore) -> Ledger:
 
 def has_entries(url: str) -> bool:
     """Whether anything may be in the ledger at `url` that another process can read."""
-    return path_of(url).exists() if url.startswith(SCHEME) else not url.startswith(MemoryStore.name)
+    if not url.startswith(SCHEME):
+        return not url.startswith(MemoryStore.name)
+    try:
+        path_of(url).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:  # whoever opens it is told why
+        return True
+    return True
 
 
 def reset(url: str) -> Path | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from consumer.core.message import Reply
-from consumer.ledger import Ledger, LedgerError, State, codec, table
+from consumer.ledger import Ledger, LedgerError, State, codec, has_entries, open_ledger, table
 from consumer.ledger.sqlite import SqliteStore
 from tests.unit.consumer.ledger.promises import DIGEST, OTHER, limits, text
 
@@ -156,6 +156,23 @@ async def test_the_database_of_another_program_is_refused(path: Path) -> None:
         connection.execute("CREATE TABLE theirs (x)")
     connection.close()
     assert "is the database of another program" in await refusal(path)
+
+
+def test_only_a_file_that_is_not_there_has_nothing_to_read(path: Path) -> None:
+    """Another user may not even see it, which opening tells."""
+    url = f"sqlite:///{path}"
+    assert not has_entries(url)
+    assert not has_entries(f"sqlite:///{path.parent / 'no' / 'folder'}")
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    assert has_entries(url)
+    assert not has_entries(f"sqlite:///{path / 'below'}")
+    hidden = f"sqlite:///{path.with_name('x' * 300)}"
+    assert has_entries(hidden)
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        asyncio.run(open_ledger(hidden, limits()).start())
+    assert has_entries("redis://127.0.0.1:1/0")
+    assert not has_entries("memory://")
 
 
 async def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
