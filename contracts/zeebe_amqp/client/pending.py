@@ -70,8 +70,13 @@ class Pending:
             message += f" (queue {name!r}: {facts})"
             return failure(Code.DEADLINE_EXCEEDED, message, self.operation, retryable=True, details=details)
         # Not certainly: a consumer may have had it, and have died before it answered.
+        fate = (
+            "as far as can be known from here, it was not executed"
+            if queue.waiting
+            else "nothing waits there any more, so it may have been taken, and executed"
+        )
         message += (
             f": no consumer takes from queue {name!r} ({facts}), so the service is down, or pauses because the engine "
-            "is away; as far as can be known from here, it was not executed"
+            f"is away; {fate}"
         )
         return failure(Code.UNAVAILABLE, message, self.operation, retryable=True, details=details)
