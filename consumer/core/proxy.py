@@ -26,9 +26,11 @@ class Proxy:
 
     def __str__(self) -> str:
         """Its address for people, without a password."""
-        parts = urlsplit(self.url)
-        user = f"{parts.username}:***@" if parts.username else ""
-        return f"{parts.scheme}://{user}{parts.netloc.rpartition('@')[2]}"
+        # Not parsed: it may be none that could be, and a password may have any characters in it.
+        scheme, _, rest = self.url.partition("://")
+        login, at, place = rest.rpartition("@")
+        user = f"{login.partition(':')[0]}:***@" if at else ""
+        return f"{scheme}://{user}{place.partition('/')[0]}"
 
     def advice(self, server: str, host: str) -> str:
         """What to do when `server` at `host` is not reached through it."""
@@ -43,20 +45,28 @@ def grpc_proxy(host: str, environ: Mapping[str, str] = os.environ) -> Proxy | No
     variable = next((name for name in GRPC if name in environ), None)
     if variable is None or _is_direct(host, environ, NO_PROXY):
         return None
-    parts = urlsplit(environ[variable])
+    try:
+        parts = urlsplit(environ[variable])
+    except ValueError:
+        return None
     # The library takes no others, and says so in its own log.
     return Proxy(variable, environ[variable]) if parts.scheme == "http" and parts.netloc else None
 
 
 def web_proxy(url: str, environ: Mapping[str, str] = os.environ) -> Proxy | None:
-    """The proxy through which HTTP goes to a URL; None = directly."""
+    """The proxy through which HTTP goes to a URL; None = directly. One that does not speak HTTP (SOCKS) is none."""
     parts = urlsplit(url)
     names = (f"{parts.scheme}_proxy", f"{parts.scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
-    variable = next((name for name in names if environ.get(name)), None)
+    variable = next((name for name in names if _is_http(environ.get(name, ""))), None)
     if variable is None or _is_direct(parts.hostname or "", environ, NO_PROXY[1:]):
         return None
     proxy = environ[variable]
     return Proxy(variable, proxy if "://" in proxy else f"http://{proxy}")
+
+
+def _is_http(proxy: str) -> bool:
+    scheme, separator, _ = proxy.partition("://")
+    return scheme.lower() in ("http", "https") if separator else bool(proxy)
 
 
 def _is_direct(host: str, environ: Mapping[str, str], variables: tuple[str, ...]) -> bool:

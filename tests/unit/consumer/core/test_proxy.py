@@ -17,6 +17,7 @@ def test_grpc_goes_through_the_first_variable_that_its_library_reads() -> None:
         ({"grpc_proxy": "", "http_proxy": P}, None),
         ({"http_proxy": "p:3128"}, None),
         ({"http_proxy": "https://p:3128"}, None),
+        ({"http_proxy": "http://[p:3128"}, None),
     ):
         found = grpc_proxy("zeebe", environ)
         assert (found and found.variable) == variable, environ
@@ -31,6 +32,9 @@ def test_http_goes_through_the_variable_of_its_scheme_in_either_case_or_through_
         ({"HTTPS_PROXY": P}, "https://c", "HTTPS_PROXY"),
         ({"http_proxy": "", "ALL_PROXY": P}, "http://c", "ALL_PROXY"),
         ({"grpc_proxy": P}, "http://c", None),
+        ({"ALL_PROXY": "socks5://p:1080"}, "http://c", None),
+        ({"all_proxy": "socks5h://p:1080", "ALL_PROXY": "HTTP://p:3128"}, "http://c", "ALL_PROXY"),
+        ({"http_proxy": "https://p:3128"}, "http://c", "http_proxy"),
     ):
         found = web_proxy(url, environ)
         assert (found and found.variable) == variable, (environ, url)
@@ -61,6 +65,13 @@ def test_hosts_of_no_proxy_are_reached_directly_in_either_case() -> None:
 
 
 def test_no_password_is_told() -> None:
+    for url, shown in (
+        ("http://p:3128/", "http://p:3128"),
+        ("http://ann@p:3128", "http://ann:***@p:3128"),
+        ("http://ann:se#cr@e/t?@p:3128", "http://ann:***@p:3128"),
+        ("http://ann:secret@[p:3128", "http://ann:***@[p:3128"),
+    ):
+        assert str(Proxy("http_proxy", url)) == shown
     proxy = Proxy("http_proxy", "http://ann:secret@p:3128/")
     assert str(proxy) == "http://ann:***@p:3128"
     told = proxy.advice("the gateway", "zeebe")
