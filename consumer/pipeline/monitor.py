@@ -118,6 +118,9 @@ class Monitor:
                 self._gateway_problem, self._unreached = None, ""
             except CommandError as error:
                 self._note(error.message)
+            except Exception as error:  # whatever it is: nobody else would ask
+                log.debug("a defect while asking the gateway", exc_info=True)
+                self._note(f"a defect while asking: {type(error).__name__}: {error}")
             if self._circuit.unreached:
                 # Jitter: consumers that lost the gateway together must not ask it together.
                 await self._clock.sleep(AWAY_INTERVAL * (0.5 + self._clock.random()))

@@ -24,9 +24,12 @@ class Gateway:
         self.asked = 0
 
         self.refuses = False
+        self.defect: Exception | None = None
 
     async def look(self) -> None:
         self.asked += 1
+        if self.defect is not None:
+            raise self.defect
         if self.away:
             self.circuit.record_failure()
             raise CommandError(Code.UNAVAILABLE, "nobody is there")
@@ -103,6 +106,19 @@ async def until(condition: Callable[[], object]) -> None:
 async def test_before_the_first_answer_the_gateway_is_a_problem(monitor: Monitor) -> None:
     assert monitor.problems() == {"gateway": "not asked yet"}
     monitor.start()
+    await until(lambda: not monitor.problems())
+
+
+async def test_a_defect_while_asking_ends_the_watch_no_more_than_a_refusal(
+    monitor: Monitor, gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.defect = OSError("a token that no header can carry")
+    monitor.start()
+    await until(lambda: gateway.asked > 2)
+    problem = "a defect while asking: OSError: a token that no header can carry"
+    assert monitor.problems() == {"gateway": problem}
+    assert told(caplog) == [f"gateway zeebe:26500: {problem}"]
+    gateway.defect = None
     await until(lambda: not monitor.problems())
 
 
