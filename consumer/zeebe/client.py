@@ -41,6 +41,8 @@ PROBE_TIMEOUT = 5.0
 """Seconds for the question whether the gateway is there."""
 MIN_ATTEMPT = 0.001
 """Seconds; with less time left an answer cannot come back, and sending would only make the outcome unknown."""
+CONNECTING = 1.0
+"""Seconds in which a gateway that is there takes a connection, however far it is."""
 LOGGED = 200
 """Characters of a gateway's text in logs; it may quote the caller's document."""
 
@@ -55,6 +57,10 @@ class _Outgoing:
     call: Call
     attempt_timeout: float
     span: CallSpan
+
+
+class _Hasty(Failure):
+    """Its caller had too little time for finding out whether a gateway is there."""
 
 
 class ZeebeEngine:
@@ -260,7 +266,7 @@ class ZeebeEngine:
         if outgoing.call.deadline is not None:
             ends = min(ends, outgoing.call.deadline)
         authorization = await self._credentials.authorization(ends - self._clock())
-        connection = await self._connected(ends)
+        connection = await self._connected(ends, outgoing.call.deadline)
         outgoing.call.sent = True
         outgoing.call.attempts += 1
         call, metadata = outgoing.call, _metadata(outgoing.span, authorization)
@@ -278,11 +284,12 @@ class ZeebeEngine:
             connection.ended(started, heard)
         return cast("Answer", answer)
 
-    async def _connected(self, ends: float) -> Connection:
+    async def _connected(self, ends: float, deadline: float | None) -> Connection:
         """The connection to send over: what ends while it waits for one has certainly not been executed."""
-        connections = self._connections
-        if not (self._closed or connections.current.is_ready or await connections.connect(ends - self._clock())):
-            raise Failure(Code.UNAVAILABLE, _NOT_CONNECTED, FailureKind.UNREACHABLE)
+        connections, left = self._connections, ends - self._clock()
+        if not (self._closed or connections.current.is_ready or await connections.connect(left)):
+            kind = _Hasty if ends == deadline and left < CONNECTING else Failure
+            raise kind(Code.UNAVAILABLE, _NOT_CONNECTED, FailureKind.UNREACHABLE)
         if self._closed:
             raise Failure(Code.UNAVAILABLE, _CLOSED, FailureKind.CLOSING, Source.CONSUMER)
         if ends - self._clock() < MIN_ATTEMPT:
@@ -345,6 +352,8 @@ class ZeebeEngine:
         return Failure(Code.DEADLINE_EXCEEDED, text, FailureKind.LATE, Source.CONSUMER)
 
     def _note(self, failure: Failure) -> None:
+        if isinstance(failure, _Hasty):
+            return  # or callers in a hurry would stop all others while a connection is made
         if failure.kind.away:
             self.circuit.record_failure()
         elif failure.kind.outcome is Outcome.NOT_EXECUTED and failure.source is Source.GATEWAY:

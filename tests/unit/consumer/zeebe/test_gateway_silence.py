@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from consumer.config import Zeebe
+from consumer.core.circuit_breaker import THRESHOLD
 from consumer.zeebe import GatewayError, ZeebeEngine, client
 from tests.fakes.gateway import FakeGateway, answer
 from tests.faults.proxy import Proxy
@@ -136,7 +137,21 @@ async def test_a_frozen_gateway_gets_nothing_and_opens_the_circuit(fake: FakeGat
         await engine.close()
 
     assert (error.code, error.outcome, error.retryable) == (Code.UNAVAILABLE, Outcome.NOT_EXECUTED, True)
-    assert engine.unreached == 2
+    assert engine.unreached == 1
+
+
+async def test_callers_without_the_time_for_connecting_say_nothing_of_the_gateway(
+    engine: ZeebeEngine, proxy: Proxy
+) -> None:
+    """One caller's haste would stop all others whenever a connection is made anew."""
+    proxy.delay = 0.2
+    hurried = (refusal(engine, CREATE, deadline=time.time() + 0.05) for _ in range(THRESHOLD + 1))
+    errors = await asyncio.gather(*hurried)
+    assert {(error.code, error.outcome, error.retryable) for error in errors} == {
+        (Code.UNAVAILABLE, Outcome.NOT_EXECUTED, True)
+    }
+    assert (engine.unreached, engine.circuit.is_open) == (0, False)
+    assert (await send(engine, CREATE)).bpmnProcessId == "order"
 
 
 async def test_a_connection_that_falls_silent_before_a_gateway_that_freezes_opens_the_circuit_at_once(
