@@ -15,7 +15,7 @@ from consumer.zeebe.rpcs import Rpc, bind
 __all__ = ["Connection", "Connections"]
 
 LOOK: Final = 0.01
-"""Seconds between two looks at a channel that connects. Waiting for its next state could not be cancelled."""
+"""Seconds between two looks at a channel that connects."""
 
 _UNDECIDED: Final = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING)
 
@@ -37,6 +37,7 @@ class Connection:
         self._idempotent: set[Any] = set()
         self._heard = 0.0
         self._retired = False
+        self._connecting: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self.is_abandoned = False
         """Whether calls were cancelled because nothing would come any more."""
@@ -59,12 +60,24 @@ class Connection:
         Returns:
             False when it was not decided by then. True also when it failed: a call fails at once then, and says why.
         """
-        end = time.monotonic() + within
-        while self._channel.get_state(try_to_connect=True) in _UNDECIDED:
-            if (left := end - time.monotonic()) <= 0:
-                return False
-            await asyncio.sleep(min(LOOK, left))
-        return True
+        if self._connecting is None:
+            if self._is_decided():
+                return True
+            self._connecting = asyncio.get_running_loop().create_task(self._decide())
+        # One looks for all: thousands may wait while a gateway is frozen.
+        done, _ = await asyncio.wait({self._connecting}, timeout=within)
+        return bool(done)
+
+    async def _decide(self) -> None:
+        """Look until it has connected, or failed to, or was closed."""
+        try:
+            while not self._is_decided():  # noqa: ASYNC110 - waiting for a channel's next state cannot be cancelled
+                await asyncio.sleep(LOOK)
+        finally:
+            self._connecting = None
+
+    def _is_decided(self) -> bool:
+        return self._channel.get_state(try_to_connect=True) not in _UNDECIDED
 
     def call(
         self, rpc: Rpc, payload: bytes, timeout: float, metadata: tuple[tuple[str, str], ...], idempotent: bool
@@ -115,6 +128,8 @@ class Connection:
     async def close(self) -> None:
         """Close it; calls that are still out are cancelled."""
         await self._channel.close(None)
+        if self._connecting is not None:
+            await self._connecting
 
 
 class Connections:

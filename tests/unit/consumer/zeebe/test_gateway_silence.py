@@ -7,11 +7,13 @@ import socket
 import time
 from collections.abc import AsyncIterator
 
+import grpc
 import pytest
 
 from consumer.config import Zeebe
 from consumer.core.circuit_breaker import THRESHOLD
 from consumer.zeebe import GatewayError, ZeebeEngine, client
+from consumer.zeebe.connection import Connections
 from tests.fakes.gateway import FakeGateway, answer
 from tests.faults.proxy import Proxy
 from tests.unit.consumer.zeebe.calling import send
@@ -152,6 +154,28 @@ async def test_callers_without_the_time_for_connecting_say_nothing_of_the_gatewa
     }
     assert (engine.unreached, engine.circuit.is_open) == (0, False)
     assert (await send(engine, CREATE)).bpmnProcessId == "order"
+
+
+async def test_many_who_wait_for_a_connection_cost_as_much_as_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        connections = Connections(Zeebe(f"127.0.0.1:{frozen.getsockname()[1]}", plaintext=True))
+        channel, looks = connections.current._channel, 0
+        get_state = channel.get_state
+
+        def counted(try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+            nonlocal looks
+            looks += 1
+            return get_state(try_to_connect)
+
+        channel.get_state = counted
+        waiting = [asyncio.create_task(connections.connect(0.3)) for _ in range(200)]
+        waiting[0].cancel()  # nobody else may notice
+        assert await asyncio.gather(*waiting[1:]) == [False] * 199
+        assert looks < 300
+        late = asyncio.create_task(connections.connect(10))
+        await asyncio.sleep(0)
+        await connections.close()
+        assert await late
 
 
 async def test_a_connection_that_falls_silent_before_a_gateway_that_freezes_opens_the_circuit_at_once(
