@@ -150,9 +150,10 @@ class ZeebeEngine:
                 or cannot be made.
         """
         if await self._is_heard():
+            self._connections.abandon()
             return
         log.warning("gateway %s: nothing comes over the connection any more; opening a new one", self._target)
-        silent = self._renewed()
+        self._renew()
         self._topology_cache.forget()
         try:
             await self.probe()
@@ -160,12 +161,11 @@ class ZeebeEngine:
             if error.kind.away or error.kind is FailureKind.LATE:
                 self.circuit.trip()
             raise
-        silent.abandon()
+        self._connections.abandon()
 
-    def _renewed(self) -> Connection:
-        """Have a new connection in use; the old one."""
+    def _renew(self) -> None:
         try:
-            return self._connections.renew()
+            self._connections.renew()
         except ValueError as problem:  # the certificate's file may be about to be replaced
             self.circuit.trip()
             failure = Failure(Code.UNAVAILABLE, str(problem), FailureKind.UNREACHABLE, Source.CONSUMER)

@@ -155,8 +155,8 @@ class Connections:
                 break
         return True
 
-    def renew(self) -> Connection:
-        """Send everything over a new one from now on; the old one, on which something may still be answered.
+    def renew(self) -> None:
+        """Send everything over a new one from now on; on the old one something may still be answered.
 
         Raises:
             ValueError: as for `Connection`; nothing has changed.
@@ -164,7 +164,11 @@ class Connections:
         old, self.current = self.current, Connection(self._zeebe)
         old.retire()
         self._retired = [each for each in (*self._retired, old) if not each.is_closed]
-        return old
+
+    def abandon(self) -> None:
+        """The one in use is well: wait no more for those before it; see `Connection.abandon`."""
+        for each in self._retired:
+            each.abandon()
 
     async def close(self) -> None:
         """Close all of them; see `Connection.close`."""

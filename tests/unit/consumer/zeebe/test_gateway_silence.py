@@ -191,6 +191,25 @@ async def test_a_connection_that_falls_silent_before_a_gateway_that_freezes_open
     assert engine.circuit.is_open
 
 
+async def test_what_may_be_sent_again_leaves_a_silent_connection_also_when_the_gateway_comes_back_later(
+    engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
+) -> None:
+    await send(engine, CREATE)
+    proxy.freeze()
+    idempotent = asyncio.create_task(send(engine, COMPLETE, idempotent=True, attempt_timeout=60))
+    await until(lambda: engine._connections.current._out == 1)
+    fake.script("Topology", answer(latency=30))
+    with pytest.raises(GatewayError):
+        await engine.look()
+    assert not idempotent.done()
+
+    await engine.look()
+
+    async with asyncio.timeout(10):
+        await idempotent
+    assert (fake.count("CompleteJob"), proxy.made) == (1, 2)
+
+
 async def test_closing_ends_what_is_out_on_retired_connections(
     engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
 ) -> None:
