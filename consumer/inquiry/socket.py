@@ -6,6 +6,7 @@ The ledger's file belongs to the process that writes it, and nobody else can rea
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -53,8 +54,12 @@ class InquirySocket:
         await runner.setup()
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            await web.UnixSite(runner, str(self._path)).start()
-            self._path.chmod(0o600)
+            # From its beginning: later would be a moment in which others may ask.
+            before = os.umask(0o177)
+            try:
+                await web.UnixSite(runner, str(self._path)).start()
+            finally:
+                os.umask(before)
             self._made = self._there()
         except OSError as error:
             await runner.cleanup()

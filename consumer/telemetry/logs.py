@@ -21,6 +21,7 @@ _MASK = "***"
 # Bounded repeats: a log line can be long, and quote what a stranger sent.
 _USERINFO = re.compile(r"://([^\s:@/]{0,256}):\S{0,512}@")
 _CREDENTIAL = re.compile(r"\b(bearer|basic)\s{1,4}[\w.~+/=-]{8,}", re.IGNORECASE)
+_DIVIDES = re.compile(r"[\s='\"]")
 _ASSIGNED = re.compile(
     r"(password|passwd|secret|access_token|refresh_token|id_token)([\"']?\s{0,4}[=:]\s{0,4}[\"']?)[^\s\"'&,;]+",
     re.IGNORECASE,
@@ -121,8 +122,13 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
-        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        fields = "".join(f" {name}={_value(value)}" for name, value in _fields(record).items())
         words = f"{_time(record)} {record.levelname:<7} {record.name}: {record.getMessage()}{fields}"
         # A line break in what a stranger sent must not look like a line of ours.
         line = printable(words, kept="", shown=lambda char: char.encode("unicode_escape").decode())
         return f"{line}\n{record.exc_text}" if record.exc_text else line
+
+
+def _value(value: object) -> object:
+    """A field's value; text in which another field could begin is quoted."""
+    return repr(value) if isinstance(value, str) and _DIVIDES.search(value) else value

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from consumer.core.delivery import Delivery, Reply
 from consumer.core.message import Message
 from consumer.pipeline.ending import Ending
+from consumer.telemetry.logs import mask
 from zeebe_amqp import wire
 from zeebe_amqp.errors import CommandError, Error, Outcome
 
@@ -126,7 +127,8 @@ def _describe(delivery: Delivery, reply: Reply, ending: Ending, reason: str) -> 
     operation, error = _operation(reply) or "a request", reply.error
     words = f"{operation}: {_code(reply)}"
     if error is not None:
-        words += f", {error.message[:MAX_REASON]}"
+        # Masked before it is cut: half a password is not known for one.
+        words += f", {mask(error.message)[:MAX_REASON]}"
     if ending is Ending.DEAD_LETTERED:
         words += "; it is in the dead-letter queue"
     if ending is Ending.DROPPED:

@@ -165,6 +165,12 @@ def test_the_longest_line_is_masked_at_once(unit: str) -> None:
     logs.mask((unit * 50_000)[:50_000])
 
 
+def test_a_value_of_a_text_line_cannot_look_like_a_further_field() -> None:
+    for value in ("a b", "a level=error", "a\tb", "a='b'", 'say "so"'):
+        record = logging.makeLogRecord({"msg": "words", "levelname": "INFO", "request_id": value, "code": "OK"})
+        assert f" request_id={value!r} " in logs.TextLines().format(record)
+
+
 @pytest.mark.parametrize("character", ["\n", "\r", "\x1b", "\x00", "\x85", "\u2028"])
 def test_a_line_of_text_stays_one_line(character: str) -> None:
     text = written("text", lambda: log.info("%s", f"a{character}2026 INFO fake", extra={"b": f"c{character}d"}))

@@ -160,3 +160,10 @@ async def test_success_costs_nothing_where_nobody_reads_it(caplog: pytest.LogCap
 
     RequestLog(never)(delivery(), DONE, Ending.SETTLED)
     assert not caplog.records
+
+
+async def test_a_secret_is_masked_before_its_text_is_cut(told: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
+    leaking = error()
+    long = "x" * (request_log.MAX_REASON - 25) + " amqp://user:secret-password@host"
+    told(delivery(), Reply("a", error=Error(**{**_fields(leaking), "message": long})), Ending.SETTLED)
+    assert "secr" not in caplog.records[0].message
