@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,6 @@ MADE = "<!-- Made from the code by `make reference`; change the code, not this p
 
 def configuration() -> str:
     """The page of all settings."""
-    rows = [("variable", "default", "meaning"), ("---", "---", "---")]
-    rows += [(f"`{each.name}`", _code(each.default), each.meaning) for each in VARIABLES]
     also = [(f"`{each.name}`", _names(each.spellings[1:])) for each in VARIABLES if each.spellings[1:]]
     parts = [
         "# Configuration\n",
@@ -31,7 +30,9 @@ def configuration() -> str:
         "not set. A `.env` in the working directory is read only when it belongs to the user who runs the process; the",
         "log says so. Every problem is reported at once, with exit code 2; `python -m consumer config` shows what is",
         "in force and where it comes from.\n",
-        *_lines(rows),
+        "A problem names a setting the way you wrote it: `--amqp-url` on the command line, `AMQP_URL` in the",
+        "environment, `AMQP_URL in .env`, `clientSecret in component.yaml` in a component file.",
+        *groups(),
         "\n## Other names\n",
         "For the official clients' configuration and for secrets in files; the first name that is set wins.\n",
         *_lines([("variable", "also read from"), ("---", "---"), *also]),
@@ -39,6 +40,14 @@ def configuration() -> str:
         *keys(),
     ]
     return "\n".join(parts)
+
+
+def groups() -> Iterator[str]:
+    """A table of settings under each heading."""
+    for group, variables in groupby(VARIABLES, lambda each: each.group):
+        rows = [("variable", "default", "meaning"), ("---", "---", "---")]
+        rows += [(f"`{each.name}`", _code(each.default), each.meaning) for each in variables]
+        yield from (f"\n## {group}\n", *_lines(rows))
 
 
 COMPONENT = """

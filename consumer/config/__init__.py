@@ -1,20 +1,8 @@
 """What the service is told: typed settings from command line, environment, `.env` and component file."""
 
-from consumer.config.settings import (
-    ARGUMENTS,
-    VARIABLES,
-    Amqp,
-    Basic,
-    Camunda7,
-    ConfigurationError,
-    Loaded,
-    OAuth,
-    Settings,
-    Variable,
-    Zeebe,
-    as_argument,
-    load,
-)
+from consumer.config.loading import ConfigurationError, Loaded, load
+from consumer.config.settings import Amqp, Basic, Camunda7, OAuth, Settings, Zeebe
+from consumer.config.variables import ARGUMENTS, VARIABLES, Variable, as_argument
 
 __all__ = [
     "ARGUMENTS",

@@ -11,6 +11,9 @@ from typing import Any
 
 import yaml
 
+from consumer.config.variables import BROKER as OF_BROKER
+from consumer.config.variables import GATEWAY, VARIABLES
+
 API_VERSION = "dapr.io/v1alpha1"
 COMMAND = "bindings.zeebe.command"
 BROKER = "bindings.rabbitmq"
@@ -18,19 +21,8 @@ ENVIRONMENT_STORE = "secretstores.local.env"
 FILE_STORE = "secretstores.local.file"
 
 KEYS: Mapping[str, Mapping[str, str]] = {
-    COMMAND: {
-        "gatewayAddr": "ZEEBE_ADDRESS",
-        "gatewayKeepAlive": "ZEEBE_KEEP_ALIVE",
-        "usePlainTextConnection": "ZEEBE_INSECURE_CONNECTION",
-        "caCertificatePath": "ZEEBE_CA_CERTIFICATE_PATH",
-        "clientId": "ZEEBE_CLIENT_ID",
-        "clientSecret": "ZEEBE_CLIENT_SECRET",
-        "authorizationServerUrl": "ZEEBE_AUTHORIZATION_SERVER_URL",
-        "tokenAudience": "ZEEBE_TOKEN_AUDIENCE",
-        "tokenScope": "ZEEBE_TOKEN_SCOPE",
-        "clientConfigPath": "ZEEBE_CLIENT_CONFIG_PATH",
-    },
-    BROKER: {"host": "AMQP_URL", "queueName": "AMQP_QUEUES", "prefetchCount": "AMQP_PREFETCH"},
+    COMMAND: {each.key: each.name for each in VARIABLES if each.key and each.group == GATEWAY},
+    BROKER: {each.key: each.name for each in VARIABLES if each.key and each.group == OF_BROKER},
 }
 """Per type of component: its metadata keys and the variables they set."""
 
@@ -42,10 +34,12 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
 }
 """Keys that hold PEM text, and the variables that take a file instead."""
 
-IGNORED: Mapping[str, frozenset[str]] = {
-    COMMAND: frozenset({"direction"}),
-    BROKER: frozenset(
-        {
+_OWN = "queues, replies and reconnecting are the service's own"
+
+IGNORED: Mapping[str, Mapping[str, str]] = {
+    COMMAND: {"direction": _OWN, "clientConfigPath": "tokens are kept in memory only"},
+    BROKER: dict.fromkeys(
+        (
             "clientName",
             "contentType",
             "deleteWhenUnused",
@@ -59,10 +53,11 @@ IGNORED: Mapping[str, frozenset[str]] = {
             "route",
             "saslExternal",
             "ttlInSeconds",
-        }
+        ),
+        _OWN,
     ),
 }
-"""Keys of the bindings that have no meaning here: queues, replies and reconnecting are the service's own affair."""
+"""Keys of the bindings that have no meaning here, and why not."""
 
 UNSAID = frozenset({"", "null", "false", "0", "input", "output", "input, output"})
 """Values of such keys that ask for nothing."""
@@ -75,29 +70,41 @@ Resolve = Callable[[str, Mapping[str, Any]], str]
 class Component:
     """What a component file says."""
 
+    path: Path
     variables: dict[str, str] = field(default_factory=dict)
     """Texts by variable name."""
     keys: dict[str, str] = field(default_factory=dict)
-    """The metadata key that each variable was written under."""
+    """The metadata key that each variable was written under, as it was written."""
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
+    def refuse(self, problem: str, key: str = "") -> None:
+        """Add a problem with the file, or with one of its keys."""
+        self.problems.append(f"{key} in {self.path}: {problem}" if key else f"{self.path}: {problem}")
+
+    def warn(self, warning: str, key: str = "") -> None:
+        """Add a warning about the file, or about one of its keys."""
+        self.warnings.append(f"{key} in {self.path}: {warning}" if key else f"{self.path}: {warning}")
+
 
 def read(path: Path, environ: Mapping[str, str]) -> Component:
-    """Read the component file at `path`; secrets come from `environ` or the stores that the file describes."""
-    component = Component()
+    """Read the component file at `path`; secrets come from `environ` or the stores that the file describes.
+
+    Raises:
+        ValueError: it cannot be read; the text says what is accepted.
+    """
+    component = Component(path)
     try:
         documents = [each for each in yaml.safe_load_all(path.read_text("utf-8-sig")) if each is not None]
     except (OSError, ValueError, yaml.YAMLError) as error:
-        component.problems.append(f"it cannot be read: {_reason(error)}; accepted: a YAML file of type {COMMAND}")
-        return component
+        raise ValueError(f"a readable YAML file of type {COMMAND} ({_reason(error)})") from error
     known = [each for each in documents if _is_known(each, component)]
     stores = [each for each in known if _type(each).startswith("secretstores.")]
     resolve = _resolver(stores, environ, path.parent)
     for kind in KEYS:
         found = [each for each in known if _type(each) == kind]
         if len(found) > 1 or (kind == COMMAND and not found):
-            component.problems.append(f"it has {len(found)} components of type {kind}; accepted: one")
+            component.refuse(f"it has {len(found)} components of type {kind}; accepted: one")
         for document in found:
             _take(document, kind, resolve, component)
     return component
@@ -124,17 +131,17 @@ def _is_known(document: object, component: Component) -> bool:
     """Whether the document is a component of ours; says so when it is not."""
     form = {"apiVersion": API_VERSION, "kind": "Component"}
     if not isinstance(document, dict) or not form.items() <= document.items():
-        component.problems.append(f"a document is no component; accepted: apiVersion {API_VERSION}, kind Component")
+        component.refuse(f"a document is no component; accepted: apiVersion {API_VERSION}, kind Component")
         return False
     spec = document.get("spec")
     if not isinstance(spec, dict) or not isinstance(spec.get("type"), str):
-        component.problems.append(f"spec.type: missing; accepted: {', '.join(KEYS)}")
+        component.refuse(f"spec.type: missing; accepted: {', '.join(KEYS)}")
         return False
     if spec["type"] not in {*KEYS, ENVIRONMENT_STORE, FILE_STORE}:
-        component.warnings.append(f"a component of type {spec['type']} is ignored")
+        component.warn(f"a component of type {spec['type']} is ignored")
         return False
     if spec.get("version", "v1") != "v1":
-        component.problems.append(f"spec.version of {spec['type']}: found {spec['version']!r}; accepted: v1")
+        component.refuse(f"spec.version of {spec['type']}: found {spec['version']!r}; accepted: v1")
     return True
 
 
@@ -150,11 +157,12 @@ def _take(document: Mapping[str, Any], kind: str, resolve: Resolve, component: C
         given.add(key)
         try:
             text = resolve(store, item["secretKeyRef"]) if "secretKeyRef" in item else _scalar(item.get("value"))
-            _set(key, text, kind, component)
+            _set(key, item["name"], text, kind, component)
         except ValueError as error:
-            component.problems.append(f"{key}: {error}")
+            component.refuse(str(error), item["name"])
     missing = [key for key in REQUIRED[kind] if key not in given]
-    component.problems += [f"{key}: missing; required by {kind}" for key in missing]
+    for key in missing:
+        component.refuse(f"missing; required by {kind}", key)
 
 
 def _items(document: Mapping[str, Any], component: Component) -> Iterable[Mapping[str, Any]]:
@@ -163,7 +171,7 @@ def _items(document: Mapping[str, Any], component: Component) -> Iterable[Mappin
     items = metadata if isinstance(metadata, list) else [metadata]
     good = [item for item in items if isinstance(item, dict) and isinstance(item.get("name"), str)]
     if len(good) < len(items):
-        component.problems.append("spec.metadata: accepted: a list of entries with name and value")
+        component.refuse("spec.metadata: accepted: a list of entries with name and value")
     return good
 
 
@@ -173,14 +181,14 @@ def _scalar(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
 
 
-def _set(key: str, text: str, kind: str, component: Component) -> None:
-    """Set the variable of `key`; ValueError when there is no such key or it cannot be honoured."""
+def _set(key: str, written: str, text: str, kind: str, component: Component) -> None:
+    """Set the variable of `key`, which stands there as `written`; ValueError when it cannot be honoured."""
     # The binding's documentation shows "null" where there is no certificate.
     if key in INSTEAD[kind] and text in {"", "null"}:
         return
     if key in IGNORED[kind]:
         if text.lower() not in UNSAID:
-            component.warnings.append(f"{key}: no effect; queues, replies and reconnecting are the service's own")
+            component.warn(f"no effect; {IGNORED[kind][key]}", written)
         return
     if key in INSTEAD[kind]:
         raise ValueError(f"PEM text is not accepted here; set {INSTEAD[kind][key]} to the path of a PEM file")
@@ -189,7 +197,7 @@ def _set(key: str, text: str, kind: str, component: Component) -> None:
         raise ValueError(f"unknown key; {f'did you mean {near[0]}?' if near else 'accepted: ' + ', '.join(KEYS[kind])}")
     if text := _translated(key, text):
         component.variables[KEYS[kind][key]] = text
-        component.keys[KEYS[kind][key]] = key
+        component.keys[KEYS[kind][key]] = written
     elif key in REQUIRED[kind]:
         raise ValueError("empty; a value is required")
 
@@ -224,7 +232,7 @@ def _resolver(stores: list[dict[str, Any]], environ: Mapping[str, str], folder: 
 
 def _secrets(document: Mapping[str, Any], folder: Path) -> Mapping[str, str]:
     """The secrets of a file store, nested names joined by colons."""
-    metadata = {item["name"]: _scalar(item.get("value")) for item in _items(document, Component())}
+    metadata = {item["name"]: _scalar(item.get("value")) for item in _items(document, Component(folder))}
     try:
         content = json.loads((folder / metadata.get("secretsFile", "")).read_text("utf-8-sig"))
     except (OSError, ValueError) as error:

@@ -1,40 +1,54 @@
-"""The layers of configuration: where texts come from, and which one wins."""
+"""The layers of configuration: where texts come from, which one wins, and how their users name them."""
 
 from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, DotEnvSettingsSource
+from dotenv import dotenv_values
 
-from consumer.config import component as components
-from consumer.config import values
-from consumer.config.variables import ARGUMENTS, BY_SPELLING, FILE, VARIABLES, Variable, Variables, as_argument
+from consumer.config import component, values
+from consumer.config.variables import BY_SPELLING, FILE, VARIABLES, Values, Variable, as_argument
 
 NEAR = 0.86
 """How alike an unknown name must be to be taken for a misspelling; the official clients' own names stay below."""
 
-NOT_YET = ("POLICY_FILE", "REPLY_EXCHANGE", "WORKERS")
+NOT_YET = ("POLICY_FILE", "REPLY_EXCHANGE")
 """Names that are reserved for settings to come."""
+
+
+class Refused(Exception):
+    """A text that is no value of its setting; says so in the words of who wrote it."""
+
+
+@dataclass
+class Report:
+    """What is to be told about a configuration."""
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One place that values come from: texts by the names they are written under."""
+    """One place that values come from: texts by the names of variables."""
 
     name: str
     texts: Mapping[str, str | None]
     keys: Mapping[str, str] = field(default_factory=dict)
-    """Under which key the place itself has a variable, where that differs from the variable's name."""
+    """What the place itself calls a variable, where that differs."""
+    file: str = ""
+    """The file that this is, if it is one."""
 
-    def origin(self, spelling: str, variable: Variable) -> str:
-        """Where a value came from, for people."""
+    def written(self, spelling: str) -> str:
+        """A variable as its user writes it here."""
         key = self.keys.get(spelling, spelling)
-        return self.name if key == variable.name else f"{self.name} {key}"
+        return f"{key} in {self.file}" if self.file else key
 
 
 @dataclass(frozen=True)
@@ -43,108 +57,117 @@ class Found:
 
     variable: Variable
     text: str
-    origin: str
+    layer: Layer
+    spelling: str
 
     @property
-    def stripped(self) -> str:
-        """The text without spaces around it, which are an accident except in a secret."""
-        return self.text if self.variable.secret else self.text.strip()
+    def written(self) -> str:
+        """The variable as its user wrote it."""
+        return self.layer.written(self.spelling)
+
+    @property
+    def origin(self) -> str:
+        """Where the text came from, for people."""
+        key = self.layer.keys.get(self.spelling, self.spelling)
+        return self.layer.name if key == self.variable.name else f"{self.layer.name} {key}"
 
     @property
     def shown(self) -> str:
         """The text without secrets."""
         return self.variable.shown(self.text)
 
-
-class Loading:
-    """One run of `load`: what was found, and what was wrong with it."""
-
-    def __init__(self) -> None:
-        """Begin with nothing found."""
-        self.problems: list[str] = []
-        self.warnings: list[str] = []
-        self.notes: list[str] = []
-        self.found: dict[str, Found] = {}
-        self.refused: set[str] = set()
-
-    def pick(self, layers: list[Layer]) -> None:
-        """Take each variable from the first layer that has it."""
-        for variable in VARIABLES:
-            for layer in layers:
-                # An empty text means "not set": that is what compose files and shells make of an unset variable.
-                if written := [name for name in variable.spellings if layer.texts.get(name)]:
-                    self._take(variable, layer, written)
-                    break
-
-    def _take(self, variable: Variable, layer: Layer, written: list[str]) -> None:
-        first, *others = written
-        self.warnings += [
-            f"{other}: ignored, {first} is used instead ({layer.name})"
-            for other in others
-            if layer.texts[other] != layer.texts[first]
-        ]
-        text, origin = str(layer.texts[first]), layer.origin(first, variable)
-        if first.endswith(FILE) and first != variable.name:
-            try:
-                text = values.secret_file(text)
-            except ValueError as error:
-                self._refuse(variable.name, f"{first}: found {text!r} ({layer.name}); accepted: {error}")
-                return
-        self.found[variable.name] = Found(variable, text, origin)
-
-    def _refuse(self, name: str, problem: str) -> None:
-        self.refused.add(name)
-        self.problems.append(problem)
-
-    def parse(self) -> Variables:
-        """The values of all variables; a refused one by its default, so that the others can be compared."""
-        texts = {name: found.stripped for name, found in self.found.items()}
+    def read(self) -> Found:
+        """This, or the content of the file that a `_FILE` form names; `Refused` when it has none."""
+        if self.spelling == self.variable.name or not self.spelling.endswith(FILE):
+            return self
         try:
-            return Variables.model_validate(texts)
-        except ValidationError as error:
-            wrong = {str(each["loc"][0]): each["ctx"]["error"] for each in error.errors()}
-        for name, accepted in wrong.items():
-            found = self.found[name]
-            self._refuse(name, f"{name}: found {found.shown!r} ({found.origin}); accepted: {accepted}")
-        return Variables.model_validate({name: text for name, text in texts.items() if name not in wrong})
+            return replace(self, text=values.secret_file(self.text))
+        except ValueError as error:
+            raise Refused(f"{self.written}: found {self.text!r}; accepted: {error}") from error
 
-    def layers(self, environ: Mapping[str, str], arguments: Mapping[str, str], directory: Path) -> list[Layer]:
-        """Where values come from, the strongest first."""
-        layers = [self._command_line(arguments), Layer("environment", environ), self._dotenv(directory / ".env")]
-        for layer in layers[1:]:
-            self.warnings += _misspellings(layer)
-            self.problems += _without_effect(layer)
-        if path := next((path for layer in layers if (path := layer.texts.get("COMPONENT_FILE"))), None):
-            layers.append(self._component(Path(os.path.expanduser(path)), environ))
-        return layers
-
-    def _command_line(self, arguments: Mapping[str, str]) -> Layer:
-        names = {option: ARGUMENTS.get(option, option) for option in arguments}
-        for option in (option for option, name in names.items() if name not in ARGUMENTS.values()):
-            near = difflib.get_close_matches(option, ARGUMENTS, n=1)
-            self.problems.append(f"{option}: unknown option{f'; did you mean {near[0]}?' if near else ''}")
-        texts = {names[option]: text for option, text in arguments.items()}
-        return Layer("command line", texts, {name: as_argument(name) for name in texts})
-
-    def _dotenv(self, path: Path) -> Layer:
-        """The file `.env`; one of somebody else is no place to take a broker and a password from."""
-        texts: Mapping[str, str | None] = {}
+    def parse(self) -> Any:
+        """The value, or `Refused`."""
         try:
-            if (stranger := _stranger(path)) is not None:
-                self.warnings.append(f"{path}: not read; it is user {stranger}'s, and this is user {os.geteuid()}")
-            elif path.is_file():
-                texts = DotEnvSettingsSource(BaseSettings, path, "utf-8-sig", case_sensitive=True).env_vars
-                self.notes.append(f"{path}: read")
-        except (OSError, UnicodeDecodeError):
-            self.problems.append(f"{path}: cannot be read; accepted: lines of the form NAME=value in UTF-8")
-        return Layer(".env", texts)
+            # Spaces around a text are an accident, except in a secret.
+            return self.variable.parse(self.text if self.variable.secret else self.text.strip())
+        except ValueError as error:
+            raise Refused(f"{self.written}: found {self.shown!r}; accepted: {error}") from error
 
-    def _component(self, path: Path, environ: Mapping[str, str]) -> Layer:
-        component = components.read(path, environ)
-        name = f"component file {path}"
-        self.problems += [f"{name}: {problem}" for problem in component.problems]
-        self.warnings += [f"{name}: {warning}" for warning in component.warnings]
-        return Layer(name, component.variables, component.keys)
+
+@dataclass(frozen=True)
+class Given:
+    """What was given; a refused value is its default here, so that the others can be compared."""
+
+    values: Values
+    found: Mapping[str, Found]
+    """By variable, refused ones too."""
+    accepted: Set[str]
+
+    def written(self, name: str, beside: str = "") -> str:
+        """A variable as its user wrote it, or one that is missing as the user of the one `beside` it would."""
+        if name in self.found:
+            return self.found[name].written
+        return self.found[beside].layer.written(name) if beside in self.found else name
+
+
+def take(layers: list[Layer], report: Report) -> Given:
+    """The value of each variable from the first layer that has it."""
+    parsed: dict[str, Any] = {}
+    found: dict[str, Found] = {}
+    for variable in VARIABLES:
+        if (each := _find(variable, layers, report)) is None:
+            continue
+        found[variable.name] = each
+        try:
+            found[variable.name] = each = each.read()
+            parsed[variable.name] = each.parse()
+        except Refused as error:
+            report.problems.append(str(error))
+    return Given(Values(**parsed), found, parsed.keys())
+
+
+def _find(variable: Variable, layers: list[Layer], report: Report) -> Found | None:
+    for layer in layers:
+        # An empty text means "not set": that is what compose files and shells make of an unset variable.
+        if written := [name for name in variable.spellings if layer.texts.get(name)]:
+            report.warnings += _ignored(written, layer)
+            return Found(variable, str(layer.texts[written[0]]), layer, written[0])
+    return None
+
+
+def _ignored(written: list[str], layer: Layer) -> Iterator[str]:
+    first, *others = written
+    for other in others:
+        if layer.texts[other] != layer.texts[first]:
+            yield f"{layer.written(other)}: ignored, {layer.written(first)} is used instead"
+
+
+def read_layers(
+    environ: Mapping[str, str], arguments: Mapping[str, str], directory: Path, report: Report
+) -> list[Layer]:
+    """Where values come from, the strongest first."""
+    command_line = Layer("command line", arguments, {name: as_argument(name) for name in BY_SPELLING})
+    layers = [command_line, Layer("environment", environ), _dotenv(directory / ".env", report)]
+    for layer in layers[1:]:
+        report.warnings += _misspellings(layer)
+        report.problems += _without_effect(layer)
+    if (file := _find(BY_SPELLING["COMPONENT_FILE"], layers, report)) is not None:
+        layers.append(_component(file, environ, report))
+    return layers
+
+
+def _dotenv(path: Path, report: Report) -> Layer:
+    """The file `.env`; one of somebody else is no place to take a broker and a password from."""
+    texts: Mapping[str, str | None] = {}
+    try:
+        if (stranger := _stranger(path)) is not None:
+            report.warnings.append(f"{path}: not read; it is user {stranger}'s, and this is user {os.geteuid()}")
+        elif path.is_file():
+            texts = dotenv_values(path, encoding="utf-8-sig")
+            report.notes.append(f"{path}: read")
+    except (OSError, UnicodeDecodeError):
+        report.problems.append(f"{path}: cannot be read; accepted: lines of the form NAME=value in UTF-8")
+    return Layer(".env", texts, file=".env")
 
 
 def _stranger(path: Path) -> int | None:
@@ -154,11 +177,24 @@ def _stranger(path: Path) -> int | None:
     return next(iter(owners - {os.geteuid()}), None)
 
 
+def _component(file: Found, environ: Mapping[str, str], report: Report) -> Layer:
+    path = Path(os.path.expanduser(file.text.strip()))
+    read = component.Component(path)
+    try:
+        read = component.read(path, environ)
+    except ValueError as error:
+        report.problems.append(f"{file.written}: found {file.text!r}; accepted: {error}")
+    report.problems += read.problems
+    report.warnings += read.warnings
+    keys = {name: key for names in component.KEYS.values() for key, name in names.items()}
+    return Layer(f"component file {path}", read.variables, {**keys, **read.keys}, str(path))
+
+
 def _without_effect(layer: Layer) -> Iterator[str]:
     """Settings that this version cannot honour; whoever relies on one must not find out later."""
     for name in NOT_YET:
         if layer.texts.get(name):
-            yield f"{name}: set ({layer.name}), but this version cannot honour it; accepted: not set"
+            yield f"{layer.written(name)}: set, but this version cannot honour it; accepted: not set"
 
 
 def _misspellings(layer: Layer) -> Iterator[str]:
@@ -166,4 +202,4 @@ def _misspellings(layer: Layer) -> Iterator[str]:
     for name in sorted(layer.texts):
         near = [] if name in BY_SPELLING else difflib.get_close_matches(name.upper(), BY_SPELLING, n=1, cutoff=NEAR)
         if near:
-            yield f"{name}: no setting of this name ({layer.name}); did you mean {near[0]}?"
+            yield f"{layer.written(name)}: no setting of this name; did you mean {near[0]}?"

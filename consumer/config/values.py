@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from zeebe_amqp.schema.durations import milliseconds
 
@@ -129,13 +129,18 @@ def broker_urls(text: str) -> tuple[str, ...]:
 
 
 def _is_broker_url(url: str) -> bool:
+    parts = _split(url, "amqp", "amqps")
+    return parts is not None and not parts.fragment and "," not in str(parts.hostname)
+
+
+def _split(url: str, *schemes: str) -> SplitResult | None:
+    """The parts of a URL of one of these schemes, with a host and without spaces; None when it is no such URL."""
     try:
         parts = urlsplit(url)
-        port = parts.port
+        valid = parts.scheme in schemes and parts.hostname and parts.port != 0
     except ValueError:
-        return False
-    plain = parts.scheme in {"amqp", "amqps"} and not re.search(r"\s", url) and not parts.fragment
-    return plain and port != 0 and bool(parts.hostname) and "," not in str(parts.hostname)
+        return None
+    return parts if valid and not re.search(r"\s", url) else None
 
 
 def token_url(text: str) -> str:
@@ -153,12 +158,7 @@ def rest_url(text: str) -> str:
 
 
 def _is_http_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    return valid and text.isprintable() and not re.search(r"\s", text)
+    return text.isprintable() and _split(text, "http", "https") is not None
 
 
 def without_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
@@ -216,13 +216,10 @@ def _is_file_url(url: str) -> bool:
 
 
 def _is_redis_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
+    parts = _split(url, "redis", "rediss")
+    if parts is None or parts.query or parts.fragment:
         return False
-    plain = parts.scheme in {"redis", "rediss"} and not re.search(r"\s", url) and not parts.query and not parts.fragment
-    return plain and port != 0 and bool(parts.hostname) and bool(re.fullmatch(r"(/[0-9]{0,4})?", parts.path))
+    return re.fullmatch(r"(/[0-9]{0,4})?", parts.path) is not None
 
 
 def path(text: str) -> Path:

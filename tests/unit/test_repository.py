@@ -132,7 +132,7 @@ import zeebe_amqp
 for module in pkgutil.walk_packages(zeebe_amqp.__path__, "zeebe_amqp."):
     if not {*module.name.split(".")} & {"amqp", "client", "cli", "help", "testing", "__main__"}:
         importlib.import_module(module.name)
-heavy = {"grpc", "google.protobuf", "aio_pika", "opentelemetry", "pydantic", "consumer"} & set(sys.modules)
+heavy = {"grpc", "google.protobuf", "aio_pika", "opentelemetry", "consumer"} & set(sys.modules)
 assert not heavy, heavy
 assert importlib.util.find_spec("grpc") is None
 print("alone")

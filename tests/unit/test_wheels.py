@@ -24,7 +24,7 @@ from scripts.process import ServerError
 from scripts.pythons import VERSIONS
 
 EXTRAS = sorted(tomllib.loads((ROOT / "contracts" / "pyproject.toml").read_text())["project"]["optional-dependencies"])
-HEAVY = ("aio_pika", "aiormq", "grpc", "google.protobuf", "opentelemetry", "pydantic", "pytest", "consumer")
+HEAVY = ("aio_pika", "aiormq", "grpc", "google.protobuf", "opentelemetry", "pytest", "consumer")
 ALONE = f"""
 import sys, zeebe_amqp
 from zeebe_amqp import CreateInstance, Reply, envelope

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumer.config import ConfigurationError, OAuth, Settings, component, load
+from consumer.config import ConfigurationError, Loaded, OAuth, Settings, component, load
 
 ADDRESS = {"name": "gatewayAddr", "value": "zeebe:26500"}
 
@@ -33,15 +33,19 @@ def write(folder: Path, *documents: object) -> Path:
     return file
 
 
+def read(file: Path, environ: dict[str, str] | None = None) -> Loaded:
+    return load(environ or {}, {"COMPONENT_FILE": str(file)}, file.parent)
+
+
 def loaded(folder: Path, *items: dict[str, Any], environ: dict[str, str] | None = None) -> Settings:
-    return load(environ or {}, {}, write(folder, document(component.COMMAND, ADDRESS, *items)), folder).settings
+    return read(write(folder, document(component.COMMAND, ADDRESS, *items)), environ).settings
 
 
 def problems(folder: Path, *documents: object, environ: dict[str, str] | None = None) -> list[str]:
     file = write(folder, *documents)
     with pytest.raises(ConfigurationError) as caught:
-        load(environ or {}, {}, file, folder)
-    return [each.removeprefix(f"component file {file}: ") for each in caught.value.problems]
+        read(file, environ)
+    return [each.replace(f" in {file}: ", ": ").removeprefix(f"{file}: ") for each in caught.value.problems]
 
 
 def test_all_keys_of_the_command_binding_are_taken(tmp_path: Path) -> None:
@@ -53,12 +57,11 @@ def test_all_keys_of_the_command_binding_are_taken(tmp_path: Path) -> None:
         "authorizationServerUrl": "https://idp.example/token",
         "tokenAudience": "audience",
         "tokenScope": "scope",
-        "clientConfigPath": "/cache",
         "direction": "output",
     }
     zeebe = loaded(tmp_path, *({"name": name, "value": text} for name, text in texts.items())).zeebe
     assert (zeebe.address, zeebe.keep_alive, zeebe.plaintext) == ("zeebe:26500", 50.0, True)
-    assert zeebe.credentials == OAuth("id", "hush", "https://idp.example/token", "audience", "scope", Path("/cache"))
+    assert zeebe.credentials == OAuth("id", "hush", "https://idp.example/token", "audience", "scope")
 
 
 EXAMPLE = """
@@ -86,7 +89,7 @@ spec:
 def test_the_example_of_the_bindings_documentation_is_taken_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "component.yaml"
     file.write_text(EXAMPLE)
-    zeebe = load({}, {}, file, tmp_path).settings.zeebe
+    zeebe = read(file).settings.zeebe
     assert (zeebe.address, zeebe.keep_alive, zeebe.plaintext) == ("zeebe:26500", 45.0, True)
 
 
@@ -105,34 +108,34 @@ def test_a_component_file_and_its_variables_say_the_same(text: str, tmp_path: Pa
     (tmp_path / "secrets.json").write_text(json.dumps(secrets))
     # The second component names no store: its secret is in the environment.
     environ = {"RABBITMQ_URL": "amqp://u:p@broker"}
-    read = component.read(file, environ)
-    assert not read.problems
+    said = component.read(file, environ)
+    assert not said.problems
     again = tmp_path / "again.yaml"
-    items = [{"name": read.keys[name], "value": each} for name, each in read.variables.items()]
+    items = [{"name": said.keys[name], "value": each} for name, each in said.variables.items()]
     kinds = {kind: [item for item in items if item["name"] in keys] for kind, keys in component.KEYS.items()}
     again.write_text(yaml.safe_dump_all([document(kind, *each) for kind, each in kinds.items() if each]))
-    settings = load(environ, {}, file, tmp_path).settings
-    assert load({}, {}, again, tmp_path).settings == settings
-    assert load(read.variables, {}, None, tmp_path).settings == settings
+    settings = read(file, environ).settings
+    assert read(again).settings == settings
+    assert load(said.variables, directory=tmp_path).settings == settings
 
 
 def test_the_page_shows_credentials_a_broker_and_secrets(tmp_path: Path) -> None:
     file = tmp_path / "component.yaml"
     file.write_text(documented())
     (tmp_path / "secrets.json").write_text(json.dumps({"zeebe": {"secret": "hush"}}))
-    settings = load({"RABBITMQ_URL": "amqp://u:p@broker"}, {}, file, tmp_path).settings
+    settings = read(file, {"RABBITMQ_URL": "amqp://u:p@broker"}).settings
     assert isinstance(settings.zeebe.credentials, OAuth)
     assert settings.zeebe.credentials.client_secret == "hush"
     assert (settings.amqp.urls, settings.amqp.prefetch) == (("amqp://u:p@broker",), 128)
 
 
-@pytest.mark.parametrize("key", sorted(component.IGNORED[component.BROKER]))
-def test_a_key_without_effect_is_warned_about_when_it_asks_for_something(key: str, tmp_path: Path) -> None:
-    broker = document(component.BROKER, {"name": key, "value": "7"})
-    file = write(tmp_path, document(component.COMMAND, ADDRESS), broker)
-    assert [each.partition(f"{file}: ")[2] for each in load({}, {}, file, tmp_path).warnings] == [
-        f"{key}: no effect; queues, replies and reconnecting are the service's own"
-    ]
+@pytest.mark.parametrize(("kind", "key"), [(kind, key) for kind, keys in component.IGNORED.items() for key in keys])
+def test_a_key_without_effect_is_warned_about_when_it_asks_for_something(kind: str, key: str, tmp_path: Path) -> None:
+    items = {component.COMMAND: [ADDRESS], component.BROKER: []}
+    items[kind].append({"name": key.upper(), "value": "7"})
+    file = write(tmp_path, *(document(name, *each) for name, each in items.items()))
+    [warning] = read(file).warnings
+    assert warning.startswith(f"{key.upper()} in {file}: no effect; ")
 
 
 def test_every_key_sets_a_variable_of_its_own() -> None:
@@ -161,34 +164,34 @@ def test_keep_alive_is_a_duration_or_whole_seconds(value: object, seconds: float
 @pytest.mark.parametrize("value", ["-1s", -45, "29s", 29, "soon", 45.5])
 def test_keep_alive_that_is_negative_or_too_short_is_refused(value: object, tmp_path: Path) -> None:
     [problem] = problems(tmp_path, document(component.COMMAND, ADDRESS, {"name": "gatewayKeepAlive", "value": value}))
-    assert problem.startswith("ZEEBE_KEEP_ALIVE: found ")
-    assert "component.yaml gatewayKeepAlive); accepted: a duration from 30s" in problem
+    assert problem.startswith("gatewayKeepAlive: found ")
+    assert "; accepted: a duration from 30s" in problem
 
 
 def test_the_authority_of_the_gateway_is_checked(tmp_path: Path) -> None:
     item = {"name": "caCertificatePath", "value": "/nowhere.pem"}
     [problem] = problems(tmp_path, document(component.COMMAND, ADDRESS, item))
-    assert problem.startswith("ZEEBE_CA_CERTIFICATE_PATH: found '/nowhere.pem'")
+    assert problem.startswith("caCertificatePath: found '/nowhere.pem'")
 
 
 def test_an_authority_beside_plaintext_need_not_exist(tmp_path: Path) -> None:
     items = [{"name": "usePlainTextConnection", "value": "true"}, {"name": "caCertificatePath", "value": "/nowhere"}]
     file = write(tmp_path, document(component.COMMAND, ADDRESS, *items))
-    loaded = load({}, {}, file, tmp_path)
+    loaded = read(file)
     assert loaded.settings.zeebe.ca_certificate_path is None
-    assert loaded.warnings == ["ZEEBE_CA_CERTIFICATE_PATH: no effect, the connection to the gateway is plaintext"]
+    assert loaded.warnings == [f"caCertificatePath in {file}: no effect, the connection to the gateway is plaintext"]
 
 
 def test_the_case_of_a_key_does_not_matter(tmp_path: Path) -> None:
     file = write(tmp_path, document(component.COMMAND, {"name": "GATEWAYADDR", "value": "zeebe:1"}))
-    assert load({}, {}, file, tmp_path).settings.zeebe.address == "zeebe:1"
+    assert read(file).settings.zeebe.address == "zeebe:1"
 
 
 def test_a_second_document_gives_the_broker(tmp_path: Path) -> None:
     items = [{"name": "host", "value": "amqp://u:p@broker"}, {"name": "queueName", "value": "commands"}]
     items += [{"name": "prefetchCount", "value": "7"}, {"name": "durable", "value": "true"}]
     file = write(tmp_path, document(component.COMMAND, ADDRESS), document(component.BROKER, *items))
-    amqp = load({"CONCURRENCY": "1"}, {}, file, tmp_path).settings.amqp
+    amqp = read(file, {"CONCURRENCY": "1"}).settings.amqp
     assert (amqp.urls, amqp.queues, amqp.prefetch) == (("amqp://u:p@broker",), ("commands",), 7)
 
 
@@ -197,7 +200,7 @@ def test_the_example_of_the_brokers_binding_is_accepted(tmp_path: Path) -> None:
     items += [{"name": name, "value": "null"} for name in component.INSTEAD[component.BROKER]]
     items += [{"name": "host", "value": "amqp://broker"}, {"name": "prefetchCount", "value": "0"}]
     file = write(tmp_path, document(component.COMMAND, ADDRESS), document(component.BROKER, *items))
-    assert load({}, {}, file, tmp_path).settings.amqp.prefetch == 128
+    assert read(file).settings.amqp.prefetch == 128
 
 
 @pytest.mark.parametrize(("key", "variable"), component.INSTEAD[component.BROKER].items())
@@ -211,8 +214,8 @@ def test_certificates_as_text_are_refused_with_the_variable_to_use(key: str, var
     ("key", "expected"),
     [
         ("gatewayAdr", "gatewayAdr: unknown key; did you mean gatewayAddr?"),
-        ("durable", "durable: unknown key; accepted: gatewayAddr, gatewayKeepAlive"),
-        ("xyz", "xyz: unknown key; accepted: gatewayAddr, gatewayKeepAlive"),
+        ("durable", "durable: unknown key; accepted: gatewayAddr, usePlainTextConnection"),
+        ("xyz", "xyz: unknown key; accepted: gatewayAddr, usePlainTextConnection"),
     ],
 )
 def test_an_unknown_key_is_an_error(key: str, expected: str, tmp_path: Path) -> None:
@@ -266,9 +269,7 @@ def test_two_command_bindings_are_an_error(tmp_path: Path) -> None:
 
 def test_components_of_other_types_are_ignored_with_a_warning(tmp_path: Path) -> None:
     file = write(tmp_path, document(component.COMMAND, ADDRESS), document("state.redis"))
-    assert load({}, {}, file, tmp_path).warnings == [
-        f"component file {file}: a component of type state.redis is ignored"
-    ]
+    assert read(file).warnings == [f"{file}: a component of type state.redis is ignored"]
 
 
 @pytest.mark.parametrize(
@@ -278,9 +279,10 @@ def test_a_file_that_is_no_yaml_is_an_error_without_its_content(content: bytes, 
     file = tmp_path / "component.yaml"
     file.write_bytes(content + b"\n")
     with pytest.raises(ConfigurationError) as caught:
-        load({}, {}, file, tmp_path)
+        read(file)
     [problem] = caught.value.problems
-    assert f"{file}: it cannot be read: {reason}" in problem
+    accepted = f"--component: found '{file}'; accepted: a readable YAML file of type bindings.zeebe.command ({reason}"
+    assert problem.startswith(accepted)
 
 
 def secret(name: str = "ZEEBE_SECRET", **more: str) -> list[dict[str, Any]]:
@@ -289,7 +291,7 @@ def secret(name: str = "ZEEBE_SECRET", **more: str) -> list[dict[str, Any]]:
 
 
 def found_secret(folder: Path, *documents: object, environ: dict[str, str] | None = None) -> str:
-    credentials = load(environ or {}, {}, write(folder, *documents), folder).settings.zeebe.credentials
+    credentials = read(write(folder, *documents), environ).settings.zeebe.credentials
     assert isinstance(credentials, OAuth)
     return credentials.client_secret
 

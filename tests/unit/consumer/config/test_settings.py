@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.config import ARGUMENTS, VARIABLES, Basic, ConfigurationError, Loaded, OAuth, layers, load
+from consumer.config import VARIABLES, Basic, ConfigurationError, Loaded, OAuth, layers, load
 
 COMPONENT = """\
 apiVersion: dapr.io/v1alpha1
@@ -43,7 +43,7 @@ def source(loaded: Loaded, variable: str) -> tuple[str, str]:
 def test_command_line_over_environment_over_dotenv_over_component_over_default(component: Path, tmp_path: Path) -> None:
     seen = []
     steps: list[tuple[dict[str, str], dict[str, str], str, Path | None]] = [
-        ({"--zeebe-address": "argument:1"}, {"ZEEBE_ADDRESS": "environ:1"}, "ZEEBE_ADDRESS=dotenv:1\n", component),
+        ({"ZEEBE_ADDRESS": "argument:1"}, {"ZEEBE_ADDRESS": "environ:1"}, "ZEEBE_ADDRESS=dotenv:1\n", component),
         ({}, {"ZEEBE_ADDRESS": "environ:1"}, "ZEEBE_ADDRESS=dotenv:1\n", component),
         ({}, {}, "ZEEBE_ADDRESS=dotenv:1\n", component),
         ({}, {}, "", component),
@@ -51,7 +51,8 @@ def test_command_line_over_environment_over_dotenv_over_component_over_default(c
     ]
     for arguments, environ, dotenv, file in steps:
         (tmp_path / ".env").write_text(dotenv)
-        loaded = load(environ, arguments, file, tmp_path)
+        named = {"COMPONENT_FILE": str(file)} if file else {}
+        loaded = load(environ, {**arguments, **named}, tmp_path)
         assert loaded.settings.zeebe.address == source(loaded, "ZEEBE_ADDRESS")[0]
         seen.append(source(loaded, "ZEEBE_ADDRESS"))
     assert seen == [
@@ -65,44 +66,11 @@ def test_command_line_over_environment_over_dotenv_over_component_over_default(c
 
 def test_the_component_file_can_be_named_in_every_way(component: Path, tmp_path: Path) -> None:
     by_environment = load({"COMPONENT_FILE": str(component)}, directory=tmp_path)
-    by_argument = load({"COMPONENT_FILE": "/nowhere"}, {"--component": str(component)}, directory=tmp_path)
-    by_parameter = load({"COMPONENT_FILE": "/nowhere"}, {}, component, tmp_path)
+    by_argument = load({"COMPONENT_FILE": "/nowhere"}, {"COMPONENT_FILE": str(component)}, directory=tmp_path)
     (tmp_path / ".env").write_text(f"COMPONENT_FILE={component}\n")
-    for loaded in (by_environment, by_argument, by_parameter, load({}, directory=tmp_path)):
+    for loaded in (by_environment, by_argument, load({}, directory=tmp_path)):
         assert loaded.settings.zeebe.address == "component:1"
         assert source(loaded, "COMPONENT_FILE")[0] == str(component)
-
-
-def test_a_component_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
-    [problem] = refusal({"COMPONENT_FILE": "/nowhere.yaml"}, tmp_path).problems
-    assert problem.startswith("component file /nowhere.yaml: it cannot be read: No such file or directory")
-
-
-@pytest.mark.parametrize("option", ARGUMENTS)
-def test_every_option_is_known(option: str, component: Path, tmp_path: Path) -> None:
-    name = ARGUMENTS[option]
-    try:
-        texts = {origin for _, _, origin in load({}, {option: str(component)}, directory=tmp_path).sources}
-    except ConfigurationError as error:
-        texts = set(error.problems)
-    assert [each for each in texts if f"command line {option}" in each or name in each]
-    assert [each for each in texts if "unknown option" in each] == []
-
-
-def test_arguments_may_be_given_by_variable(tmp_path: Path) -> None:
-    assert load({}, {"CONCURRENCY": "7"}, directory=tmp_path).settings.concurrency == 7
-
-
-@pytest.mark.parametrize(
-    ("option", "hint"),
-    [
-        ("--amqp-prefetc", "; did you mean --amqp-prefetch?"),
-        ("--zeebe-client-secret", "; did you mean --zeebe-client-secret-file?"),
-        ("--xyz", ""),
-    ],
-)
-def test_an_unknown_option_is_an_error(option: str, hint: str, tmp_path: Path) -> None:
-    assert refusal({}, tmp_path, {option: "1"}).problems == [f"{option}: unknown option{hint}"]
 
 
 def test_an_empty_text_means_not_set(tmp_path: Path) -> None:
@@ -113,13 +81,13 @@ def test_an_empty_text_means_not_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize("unset", ["ZEEBE_ADDRES", "zeebe_address", "AMQP_PREFETC", "AMQP_URLS", "LOGLEVEL"])
 def test_a_near_miss_is_warned_about(unset: str, tmp_path: Path) -> None:
     [warning] = load({unset: "x"}, directory=tmp_path).warnings
-    assert warning.startswith(f"{unset}: no setting of this name (environment); did you mean ")
+    assert warning.startswith(f"{unset}: no setting of this name; did you mean ")
 
 
 def test_a_near_miss_in_dotenv_is_warned_about(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("AMQP_PREFETC=1\n")
     assert load({}, directory=tmp_path).warnings == [
-        "AMQP_PREFETC: no setting of this name (.env); did you mean AMQP_PREFETCH?"
+        "AMQP_PREFETC in .env: no setting of this name; did you mean AMQP_PREFETCH?"
     ]
 
 
@@ -134,6 +102,9 @@ def test_a_near_miss_is_told_together_with_the_problem_it_may_have_caused(tmp_pa
     [
         "PATH",
         "HOME",
+        "WORKERS",
+        "ZEEBE_CLIENT_CONFIG_PATH",
+        "CAMUNDA_CLIENT_CONFIG_PATH",
         "LANG",
         "AMQP_HOST",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -189,9 +160,8 @@ def test_the_camunda_names_of_credentials_are_read(tmp_path: Path) -> None:
         "CAMUNDA_OAUTH_URL": "https://idp.example/token",
         "CAMUNDA_TOKEN_AUDIENCE": "zeebe-api",
         "CAMUNDA_TOKEN_SCOPE": "scope",
-        "CAMUNDA_CLIENT_CONFIG_PATH": "/cache",
     }
-    expected = OAuth("id", "hush", "https://idp.example/token", "zeebe-api", "scope", Path("/cache"))
+    expected = OAuth("id", "hush", "https://idp.example/token", "zeebe-api", "scope")
     assert load(environ, directory=tmp_path).settings.zeebe.credentials == expected
 
 
@@ -212,7 +182,7 @@ def test_the_own_name_wins_over_another_and_the_loser_is_told(name: str, spellin
         warnings = load({name: "one", spelling: "two"}, directory=tmp_path).warnings
     except ConfigurationError as error:
         warnings = error.warnings
-    assert f"{spelling}: ignored, {name} is used instead (environment)" in warnings
+    assert f"{spelling}: ignored, {name} is used instead" in warnings
 
 
 def test_two_names_that_agree_are_no_reason_to_warn(tmp_path: Path) -> None:
@@ -263,9 +233,7 @@ def test_a_file_without_a_secret_is_one_problem(content: bytes | None, reason: s
     if content is not None:
         file.write_bytes(content)
     [problem] = refusal({"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRET_FILE": str(file)}, tmp_path).problems
-    assert problem.startswith(
-        f"ZEEBE_CLIENT_SECRET_FILE: found '{file}' (environment); accepted: the path of a readable"
-    )
+    assert problem.startswith(f"ZEEBE_CLIENT_SECRET_FILE: found '{file}'; accepted: the path of a readable")
     assert reason in problem
 
 
@@ -372,7 +340,7 @@ def test_a_byte_order_mark_before_a_file_is_no_part_of_it(component: Path, tmp_p
     secret = tmp_path / "secret"
     secret.write_text("\ufeffhush\n")
     component.write_text("\ufeff" + component.read_text())
-    loaded = load({"ZEEBE_CLIENT_SECRET_FILE": str(secret), "ZEEBE_CLIENT_ID": "id"}, {}, None, tmp_path)
+    loaded = load({"ZEEBE_CLIENT_SECRET_FILE": str(secret), "ZEEBE_CLIENT_ID": "id"}, directory=tmp_path)
     assert loaded.settings.zeebe.address == "component:1"
     assert isinstance(loaded.settings.zeebe.credentials, OAuth)
     assert loaded.settings.zeebe.credentials.client_secret == "hush"
@@ -426,7 +394,7 @@ def test_the_process_environment_is_not_read_behind_the_callers_back(
 def test_a_setting_that_this_version_cannot_honour_is_refused_not_ignored(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as error:
         load({name: "x"}, directory=tmp_path)
-    assert error.value.problems == [f"{name}: set (environment), but this version cannot honour it; accepted: not set"]
+    assert error.value.problems == [f"{name}: set, but this version cannot honour it; accepted: not set"]
 
 
 def test_the_ledger_is_in_the_state_directory_unless_told_otherwise(tmp_path: Path) -> None:

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import io
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.config import ARGUMENTS, VARIABLES, Basic, ConfigurationError, OAuth, Settings, as_argument, load, values
+from consumer.config import (
+    ARGUMENTS,
+    VARIABLES,
+    Basic,
+    ConfigurationError,
+    OAuth,
+    Settings,
+    as_argument,
+    component,
+    load,
+    values,
+)
 
 OAUTH = {"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRET": "secret"}
 BASIC = {"CAMUNDA_BASIC_AUTH_USERNAME": "user", "CAMUNDA_BASIC_AUTH_PASSWORD": "secret"}
@@ -63,7 +76,7 @@ ROWS: dict[str, Row] = {
         (("one", ("one",)), (" one , two ", ("one", "two"))),
         ("one,", "one,one", "amq.gen-x", "x" * 256, "ü" * 128),
     ),
-    "AMQP_PREFETCH": Row("amqp.prefetch", 128, (("1", 1), ("65535", 65535)), ("0", "65536", "-1", "many", "1.5", "²")),
+    "AMQP_PREFETCH": Row("amqp.prefetch", 128, (("1", 1), ("65535", 65535)), ("65536", "0", "-1", "many", "1.5", "²")),
     "AMQP_MAX_HELD_BYTES": Row(
         "amqp.max_held_bytes",
         67_108_864,
@@ -120,7 +133,7 @@ ROWS: dict[str, Row] = {
         "zeebe.keep_alive",
         45.0,
         (("30000", 30.0), ("1m30s", 90.0), ("PT45S", 45.0)),
-        ("29999", "29s", "30", "0", "-45s", "soon", "45 s", "9" * 5000),
+        ("29s", "29999", "30", "0", "-45s", "soon", "45 s", "9" * 5000),
     ),
     "ZEEBE_REQUEST_TIMEOUT": Row(
         "zeebe.request_timeout", 20.0, (("1500ms", 1.5), ("15m", 900.0)), ("20", "0s", "15m1s", "-1s")
@@ -144,14 +157,11 @@ ROWS: dict[str, Row] = {
         tuple(OAUTH.items()),
     ),
     "ZEEBE_TOKEN_SCOPE": Row("zeebe.credentials.scope", None, (("a b", "a b"),), ("a\tb",), tuple(OAUTH.items())),
-    "ZEEBE_CLIENT_CONFIG_PATH": Row(
-        "zeebe.credentials.client_config_path", None, (("/x/y", Path("/x/y")),), ("a\0b",), tuple(OAUTH.items())
-    ),
     "CAMUNDA_BASIC_AUTH_USERNAME": Row(
         "zeebe.credentials.username", None, (("me", "me"),), ("a:b", "a\nb"), tuple(BASIC.items())
     ),
     "CAMUNDA_BASIC_AUTH_PASSWORD": Row(
-        "zeebe.credentials.password", None, (("a:b", "a:b"),), ("topsecret\r",), tuple(BASIC.items())
+        "zeebe.credentials.password", None, (("a:b", "a:b"),), ("topsecret\rx",), tuple(BASIC.items())
     ),
     "SIGNAL_ENGINE": Row(
         "camunda7.every", False, (("zeebe", False), ("Camunda7", True)), ("both",), tuple(CAMUNDA7.items())
@@ -166,7 +176,7 @@ ROWS: dict[str, Row] = {
         "camunda7.credentials.username", None, (("me", "me"),), ("a:b", "a\nb"), tuple(CAMUNDA7.items())
     ),
     "CAMUNDA7_PASSWORD": Row(
-        "camunda7.credentials.password", None, (("a:b", "a:b"),), ("topsecret\r",), tuple(CAMUNDA7.items())
+        "camunda7.credentials.password", None, (("a:b", "a:b"),), ("topsecret\rx",), tuple(CAMUNDA7.items())
     ),
     "STATE_DIR": Row("state_dir", Path(".state"), (("/var/lib/x", Path("/var/lib/x")),), ("a\0b",)),
     "LEDGER": Row(
@@ -249,9 +259,12 @@ def found(settings: Settings, attribute: str) -> Any:
     return value
 
 
-def problems(environ: dict[str, str], folder: Path) -> list[str]:
+def problems(
+    environ: dict[str, str], folder: Path, arguments: dict[str, str] | None = None, dotenv: dict[str, str] | None = None
+) -> list[str]:
+    (folder / ".env").write_text("".join(f"{name}='{text}'\n" for name, text in (dotenv or {}).items()))
     with pytest.raises(ConfigurationError) as caught:
-        load(environ, directory=folder)
+        load(environ, arguments or {}, folder)
     assert str(caught.value).splitlines() == caught.value.problems
     return caught.value.problems
 
@@ -283,6 +296,78 @@ def test_a_bad_value_is_refused_with_its_name_and_what_is_accepted(name: str, te
     assert problem.startswith(f"{name}: found ")
     assert "; accepted: " in problem
     assert "secret" not in problem
+
+
+def bad_values(folder: Path) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Every setting in every way it can be given, with a bad value: its name, as its user writes it, what to set."""
+    bad = {name: row.bad[0] for name, row in ROWS.items()} | {"COMPONENT_FILE": "/nowhere.yaml"}
+    for variable in VARIABLES:
+        text = bad[variable.name]
+        (content := folder / variable.name).write_bytes(text.encode())
+        for spelling in variable.spellings:
+            is_file = spelling.endswith("_FILE") and spelling != "COMPONENT_FILE"
+            for each in (str(content), "/nowhere") if is_file else (text,):
+                yield variable.name, spelling, {spelling: each}
+
+
+def beside(name: str) -> dict[str, str]:
+    """What a setting needs, without itself."""
+    return {each: text for each, text in ROWS[name].beside if each != name} if name in ROWS else {}
+
+
+def test_a_bad_value_is_named_as_its_user_wrote_it(tmp_path: Path) -> None:
+    options = {name: option for option, name in ARGUMENTS.items()}
+    seen = set()
+    for name, spelling, bad in bad_values(tmp_path):
+        more = beside(name)
+        told = {spelling: problems({**more, **bad}, tmp_path), f"{spelling} in .env": problems(more, tmp_path, {}, bad)}
+        if spelling in options:
+            told[options[spelling]] = problems(more, tmp_path, bad)
+        for written, found in told.items():
+            assert len(found) == 1, (written, found)
+            assert found[0].startswith(f"{written}: found "), found
+            assert "; accepted: " in found[0]
+        seen |= told.keys()
+    spellings = {each for variable in VARIABLES for each in variable.spellings}
+    assert seen == spellings | {f"{each} in .env" for each in spellings} | set(ARGUMENTS)
+
+
+def test_a_bad_value_of_a_component_file_is_named_by_file_and_key(tmp_path: Path) -> None:
+    file = tmp_path / "component.yaml"
+    for kind, keys in component.KEYS.items():
+        for key, name in keys.items():
+            bad = ROWS[name].bad[0]
+            for source in ({"value": bad}, {"secretKeyRef": {"name": "SECRET"}}):
+                items = {component.COMMAND: {"gatewayAddr": {"value": "a:1"}}, component.BROKER: {}}
+                items[kind][key] = source
+                file.write_text(yaml.safe_dump_all(document(each, items[each]) for each in items))
+                environ = {**beside(name), "SECRET": bad, "COMPONENT_FILE": str(file)}
+                [problem] = problems(environ, tmp_path)
+                assert problem.startswith(f"{key} in {file}: found "), problem
+                assert "; accepted: " in problem
+
+
+def document(kind: str, items: dict[str, Any]) -> dict[str, Any]:
+    metadata = [{"name": name, **each} for name, each in items.items()]
+    spec = {"type": kind, "version": "v1", "metadata": metadata}
+    return {"apiVersion": component.API_VERSION, "kind": "Component", "spec": spec}
+
+
+def test_what_is_missing_is_named_as_the_user_of_its_other_half_writes_it(tmp_path: Path, pems: dict[str, str]) -> None:
+    file = tmp_path / "component.yaml"
+    items = {"gatewayAddr": {"value": "a:1"}, "clientId": {"value": "id"}}
+    file.write_text(yaml.safe_dump(document(component.COMMAND, items)))
+    missing = "missing; accepted: together with"
+    assert problems({"COMPONENT_FILE": str(file)}, tmp_path, {"AMQP_CERT": pems["cert"]}) == [
+        f"clientSecret in {file}: {missing} clientId in {file}, or neither of the two",
+        f"--amqp-key: {missing} --amqp-cert, or neither of the two",
+    ]
+    assert problems({}, tmp_path, {"ZEEBE_CLIENT_ID": "id"}) == [
+        f"--zeebe-client-secret-file: {missing} --zeebe-client-id, or neither of the two"
+    ]
+    assert problems({"CAMUNDA_CLIENT_SECRET": "x"}, tmp_path) == [
+        f"ZEEBE_CLIENT_ID: {missing} CAMUNDA_CLIENT_SECRET, or neither of the two"
+    ]
 
 
 def test_every_row_but_those_for_files_has_a_good_and_a_bad_value() -> None:
@@ -385,13 +470,13 @@ def test_an_option_is_named_after_its_variable() -> None:
 
 
 def test_every_variable_has_an_option_and_secrets_only_as_files() -> None:
-    assert [each.name for each in VARIABLES if each.argument not in ARGUMENTS] == []
+    assert [each.name for each in VARIABLES if as_argument(each.name) not in ARGUMENTS] == []
     assert {name for name in ARGUMENTS.values() if name.endswith(("_SECRET", "_PASSWORD"))} == set()
     assert ARGUMENTS["--zeebe-client-secret-file"] == "ZEEBE_CLIENT_SECRET_FILE"
 
 
 def test_every_variable_is_explained() -> None:
-    assert [each.name for each in VARIABLES if not each.meaning] == []
+    assert [each.name for each in VARIABLES if not each.meaning or not each.group] == []
     assert [each.name for each in VARIABLES if each.secret] == [
         "ZEEBE_CLIENT_SECRET",
         "CAMUNDA_BASIC_AUTH_PASSWORD",

@@ -1,0 +1,115 @@
+"""What settings mean together: contradictions, which are refused, and oddities, which are warned about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from consumer.config import values
+from consumer.config.layers import Given
+from consumer.config.variables import Values
+
+PAIRS = (
+    ("ZEEBE_CLIENT_ID", "ZEEBE_CLIENT_SECRET"),
+    ("CAMUNDA_BASIC_AUTH_USERNAME", "CAMUNDA_BASIC_AUTH_PASSWORD"),
+    ("CAMUNDA7_USER", "CAMUNDA7_PASSWORD"),
+    ("AMQP_CERT", "AMQP_KEY"),
+)
+"""Variables that mean something only together."""
+
+TLS_OF_BROKER = ("AMQP_CA", "AMQP_CERT", "AMQP_KEY")
+DETAILS_OF_OAUTH = ("ZEEBE_AUTHORIZATION_SERVER_URL", "ZEEBE_TOKEN_AUDIENCE", "ZEEBE_TOKEN_SCOPE")
+
+
+def contradictions(given: Given) -> Iterator[str]:
+    """What cannot be honoured together. A variable that was refused for itself is not told again."""
+    for check in (_half_pairs, _wrong_key, _unusable_authority, _two_credentials, _camunda7, _scheme):
+        yield from check(given)
+
+
+def _half_pairs(given: Given) -> Iterator[str]:
+    for pair in PAIRS:
+        for one, other in (pair, pair[::-1]):
+            if one in given.accepted and other not in given.found:
+                missing, there = given.written(other, beside=one), given.written(one)
+                yield f"{missing}: missing; accepted: together with {there}, or neither of the two"
+
+
+def _wrong_key(given: Given) -> Iterator[str]:
+    cert, key = given.values.AMQP_CERT, given.values.AMQP_KEY
+    if cert and key and not values.is_pair(cert, key):
+        accepted = f"the private key, without password, of {given.written('AMQP_CERT')}"
+        yield f"{given.written('AMQP_KEY')}: found '{key}'; accepted: {accepted}"
+
+
+def _unusable_authority(given: Given) -> Iterator[str]:
+    """Checked only here: component files name one beside plaintext, where it need not exist."""
+    path = given.values.ZEEBE_CA_CERTIFICATE_PATH
+    if path and not is_plaintext(given.values):
+        try:
+            values.certificates(str(path))
+        except ValueError as error:
+            yield f"{given.written('ZEEBE_CA_CERTIFICATE_PATH')}: found '{path}'; accepted: {error}"
+
+
+def _two_credentials(given: Given) -> Iterator[str]:
+    both = "ZEEBE_CLIENT_ID", "CAMUNDA_BASIC_AUTH_USERNAME"
+    if given.accepted >= {*both}:
+        yield f"{' and '.join(map(given.written, both))}: both are set; accepted: OAuth or Basic, not both"
+
+
+def _camunda7(given: Given) -> Iterator[str]:
+    url, engine, user = map(given.written, ("CAMUNDA7_REST_URL", "SIGNAL_ENGINE", "CAMUNDA7_USER"))
+    if given.values.SIGNAL_ENGINE == "camunda7" and "CAMUNDA7_REST_URL" not in given.found:
+        missing = given.written("CAMUNDA7_REST_URL", beside="SIGNAL_ENGINE")
+        yield f"{missing}: missing; accepted: with {engine}=camunda7 the URL of the engine's REST API"
+    if given.values.CAMUNDA7_USER and values.without_credentials(given.values.CAMUNDA7_REST_URL or "")[1]:
+        yield f"{user}: set, but {url} names a user, too; accepted: one of the two"
+
+
+def _scheme(given: Given) -> Iterator[str]:
+    insecure, asked = given.values.ZEEBE_INSECURE_CONNECTION, given.values.ZEEBE_ADDRESS.plaintext
+    if "ZEEBE_INSECURE_CONNECTION" in given.accepted and asked is not None and asked != insecure:
+        switch, address = given.written("ZEEBE_INSECURE_CONNECTION"), given.written("ZEEBE_ADDRESS")
+        yield (
+            f"{switch}: found {str(insecure).lower()}, but the scheme of {address} says {str(asked).lower()}; "
+            "accepted: one of the two, or both saying the same"
+        )
+
+
+def oddities(given: Given) -> Iterator[str]:
+    """What is probably not meant: settings without effect, credentials that can be overheard."""
+    for name, why in _without_effect(given):
+        if name in given.accepted:
+            yield f"{given.written(name)}: no effect{why}"
+    yield from _overheard(given.values)
+    prefetch, concurrency = given.values.AMQP_PREFETCH, given.values.CONCURRENCY
+    if prefetch and prefetch < concurrency:
+        name = given.written("AMQP_PREFETCH")
+        yield f"{name}: {prefetch} is below CONCURRENCY ({concurrency}), which is never reached"
+
+
+def _without_effect(given: Given) -> Iterator[tuple[str, str]]:
+    v = given.values
+    if not v.AMQP_URL[0].startswith("amqps://"):
+        yield from ((name, f", {given.written('AMQP_URL')} asks for no TLS") for name in TLS_OF_BROKER)
+    if is_plaintext(v):
+        yield "ZEEBE_CA_CERTIFICATE_PATH", ", the connection to the gateway is plaintext"
+    if not v.ZEEBE_CLIENT_ID:
+        yield from ((name, " without ZEEBE_CLIENT_ID") for name in DETAILS_OF_OAUTH)
+    if not v.CAMUNDA7_REST_URL:
+        yield "CAMUNDA7_USER", " without CAMUNDA7_REST_URL"
+
+
+def _overheard(v: Values) -> Iterator[str]:
+    text = "credentials are sent to the {} in plaintext, where they can be overheard; use {}"
+    if is_plaintext(v) and (v.ZEEBE_CLIENT_ID or v.CAMUNDA_BASIC_AUTH_USERNAME):
+        yield text.format("gateway", "TLS")
+    url = v.CAMUNDA7_REST_URL or ""
+    if url.startswith("http://") and (v.CAMUNDA7_USER or values.without_credentials(url)[1]):
+        yield text.format("Camunda 7 engine", "https://")
+
+
+def is_plaintext(v: Values) -> bool:
+    """Whether the connection to the gateway is plaintext: its address says so, or else the switch."""
+    asked = v.ZEEBE_ADDRESS.plaintext
+    return v.ZEEBE_INSECURE_CONNECTION if asked is None else asked
