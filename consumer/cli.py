@@ -68,7 +68,7 @@ def _load(arguments: Mapping[str, str]) -> Loaded:
         sys.exit(CONFIGURATION)
     logs.setup(loaded.settings.log_level, loaded.settings.log_format)
     # The libraries log every failed connection themselves, with a traceback; ours say it once and in words.
-    for library in ("aiormq", "aio_pika", "grpc", "httpx", "httpcore"):
+    for library in ("aiormq", "aio_pika", "grpc"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
     for note in loaded.notes:
         log.info(note)

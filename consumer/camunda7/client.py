@@ -9,13 +9,16 @@ import random
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from types import MappingProxyType
+from http import HTTPStatus
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
+from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
 
 from consumer.camunda7.failures import DONE, Answer, error
 from consumer.camunda7.operations import RestRequest, to_request
+from consumer.config import Basic
 from consumer.config import Camunda7 as Settings
 from consumer.core import backoff
 from consumer.core.call import Call, CallObserver, CallSpan, unobserved
@@ -27,13 +30,13 @@ from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5.0
-"""Seconds for a connection, and again for its TLS."""
+"""Seconds for a connection and its TLS."""
 PROBE_TIMEOUT = 5.0
 """Seconds for the question whether the engine is there."""
 BODY_TIMEOUT = 2.0
 """Seconds for the body of an answer whose status is known."""
 BODY_LIMIT = 64 * 1024
-"""Bytes of an answer that are read; a refusal is short, a proxy's page need not be."""
+"""Bytes of an answer that are read; a refusal is short, a proxy's page need not be. A header may be as long."""
 IDLE = 5.0
 """Seconds an unused connection is kept. Servers keep theirs far longer: one that they close while a request is on
 its way would leave its outcome unknown."""
@@ -60,28 +63,19 @@ class Camunda7Engine:
         random: Callable[[], float] = random.random,
     ) -> None:
         """`clock` gives seconds since 1970, `random` numbers from 0 to 1; tests bring their own."""
-        self._url = httpx.URL(settings.url)
+        self._url = settings.url
+        self._host = urlsplit(settings.url)
         self._timeout = settings.request_timeout
         self._observer = observer or unobserved
         self._clock, self._sleep, self._random = clock, sleep, random
         self._away = False
-        who = settings.credentials
         self._proxy = web_proxy(settings.url)
-        self._http = httpx.AsyncClient(
-            # As for every other server: the client's own matching of NO_PROXY differs.
-            trust_env=False,
-            proxy=None if self._proxy is None else self._proxy.url,
-            auth=None if who is None else httpx.BasicAuth(who.username, who.password),
-            # The system's authorities, not those of a package.
-            verify=ssl.create_default_context(),
-            limits=httpx.Limits(keepalive_expiry=IDLE),
-            follow_redirects=False,
-        )
+        self._http = _session(settings.credentials)
 
     @property
     def address(self) -> str:
         """The engine's URL without user and password, for people."""
-        return str(self._url)
+        return self._url
 
     async def execute(self, call: Call) -> None:
         """Do a signal; see `consumer.core.call.Engine`. The limit of commands in flight is not about this engine."""
@@ -96,7 +90,7 @@ class Camunda7Engine:
                 connection was lost with an unknown outcome; DEADLINE_EXCEEDED when it did not answer in time.
                 `asyncio.CancelledError` passes through.
         """
-        with self._observer(f"POST {request.path}", self._url.netloc.decode("ascii")) as span:
+        with self._observer(f"POST {request.path}", self._host.netloc) as span:
             try:
                 answer = await self._attempts(request, call, span)
                 if answer.status != DONE:
@@ -113,11 +107,11 @@ class Camunda7Engine:
             CommandError: it did not answer, refused our credentials, or is no REST API of an engine.
         """
         answer = await self._asked("/version")
-        if answer.status == httpx.codes.OK and isinstance(found := _json(answer.body), dict):
+        if answer.status == HTTPStatus.OK and isinstance(found := _json(answer.body), dict):
             return str(found.get("version", ""))
-        if answer.status == httpx.codes.NOT_FOUND:
+        if answer.status == HTTPStatus.NOT_FOUND:
             answer = await self._asked("/engine")
-            if answer.status == httpx.codes.OK and isinstance(_json(answer.body), list):
+            if answer.status == HTTPStatus.OK and isinstance(_json(answer.body), list):
                 return ""
         raise error(answer)
 
@@ -126,14 +120,14 @@ class Camunda7Engine:
         if failed.code not in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED):
             return ""
         if self._proxy is not None:
-            return f" ({self._proxy.advice('the engine', self._url.host)})"
+            return f" ({self._proxy.advice('the engine', self._host.hostname or '')})"
         not_sent = failed.__cause__
         why = not_sent.__cause__ if isinstance(not_sent, NotSent) else None
         return f" (is the engine up, and CAMUNDA7_REST_URL right?{f' {why}' if why else ''})"
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
+        await self._http.close()
 
     async def _asked(self, path: str) -> Answer:
         try:
@@ -169,25 +163,25 @@ class Camunda7Engine:
     async def _exchange(
         self, method: str, path: str, seconds: float, headers: Mapping[str, str] = _NONE, body: bytes | None = None
     ) -> Answer:
-        sending = _Sending(method, asyncio.get_running_loop().time() + seconds)
-        request = self._http.build_request(
+        attempt = _Attempt()
+        request = self._http.request(
             method,
-            f"{self.address}{path}",
-            headers=httpx.Headers(_HEADERS | dict(headers)),
-            content=body,
-            # TCP and TLS each, so that both stay within the whole.
-            timeout=httpx.Timeout(None, connect=min(CONNECT_TIMEOUT, seconds / 2), pool=seconds),
-            extensions={"trace": sending.note},
+            f"{self._url}{path}",
+            headers=headers,
+            data=body,
+            proxy=None if self._proxy is None else self._proxy.url,
+            allow_redirects=False,
+            trace_request_ctx=attempt,
         )
         try:
-            async with sending.limit:
-                response = await self._http.send(request, stream=True)
+            async with asyncio.timeout(seconds):
+                response = await request
         except TimeoutError as failure:
-            raise _late(seconds) from failure
-        except httpx.RequestError as failure:
-            raise (_lost(failure) if sending.begun else NotSent(_reason(failure))) from failure
+            raise (_late(seconds) if attempt.begun else NotSent("no connection in time")) from failure
+        except (aiohttp.ClientError, OSError) as failure:
+            raise (_lost(failure) if attempt.begun else NotSent("no connection")) from failure
         kind = response.headers.get("content-type", "")
-        return Answer(response.status_code, kind, await _beginning(response), f"{method} {request.url.path}")
+        return Answer(response.status, kind, await _beginning(response), f"{method} {self._host.path}{path}")
 
     def _note(self, failure: NotSent | None) -> None:
         """Say once that the engine is away, and once that it is back."""
@@ -201,39 +195,53 @@ class Camunda7Engine:
         self._away = failure is not None
 
 
-class _Sending:
-    """Watches one request for the moment from which on the engine may have got something of it.
+class _Attempt:
+    """One attempt; `begun` from the moment on when the engine may have got something of the request."""
 
-    From then on `limit` ends it at `end`, in the loop's time. Before, the client's own limits do: a handshake that is
-    cancelled from outside would leave its socket behind.
+    begun = False
+
+
+def _session(who: Basic | None) -> aiohttp.ClientSession:
+    login = {} if who is None else {"authorization": aiohttp.encode_basic_auth(who.username, who.password)}
+    return aiohttp.ClientSession(
+        # The system's authorities, not those of a package.
+        connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(), keepalive_timeout=IDLE),
+        headers=_HEADERS | login,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+        trace_configs=[_watch()],
+        auto_decompress=False,
+        max_line_size=BODY_LIMIT,
+        max_field_size=BODY_LIMIT,
+    )
+
+
+def _watch() -> aiohttp.TraceConfig:
+    """Notes on each attempt when it has a connection: the first byte of a request leaves after that.
+
+    A connection is there when TLS is, and when a proxy has made the way through: what was said to that was no request.
     """
+    config = aiohttp.TraceConfig()
 
-    def __init__(self, method: str, end: float) -> None:
-        self._method, self._end = method.encode(), end
-        self.begun = False
-        self.limit = asyncio.timeout(None)
+    async def begin(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.begun = True
 
-    async def note(self, event: str, info: Mapping[str, Any]) -> None:
-        # A proxy is asked to CONNECT first; that is not the request.
-        if event.endswith("send_request_headers.started") and info["request"].method == self._method:
-            self.begun = True
-            self.limit.reschedule(self._end)
+    config.on_connection_create_end.append(begin)
+    config.on_connection_reuseconn.append(begin)
+    return config
 
 
-async def _beginning(response: httpx.Response) -> bytes:
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     """The answer's body as far as it comes: the status is known, and nothing about the body may spoil that."""
     body = b""
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
-            async for part in response.aiter_bytes():
+            while len(body) < BODY_LIMIT and (part := await response.content.read(BODY_LIMIT - len(body))):
                 body += part
-                if len(body) > BODY_LIMIT:
-                    break
-    except (TimeoutError, httpx.RequestError):
-        log.debug("the body of an answer with status %d broke off", response.status_code)
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        log.debug("the body of an answer with status %d broke off", response.status)
     finally:
-        await response.aclose()
-    return body[:BODY_LIMIT]
+        response.release()
+    return body
 
 
 def _json(body: bytes) -> Any:
@@ -241,11 +249,6 @@ def _json(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
-
-
-def _reason(failure: httpx.RequestError) -> str:
-    """Why nothing was sent, without names of hosts; the log has the rest."""
-    return "no connection in time" if isinstance(failure, httpx.TimeoutException) else "no connection"
 
 
 def _unreached(failure: NotSent, attempts: int) -> CommandError:
@@ -266,7 +269,7 @@ def _late(seconds: float) -> CommandError:
     )
 
 
-def _lost(failure: httpx.RequestError) -> CommandError:
+def _lost(failure: Exception) -> CommandError:
     return CommandError(
         Code.UNAVAILABLE,
         f"the connection to the Camunda 7 engine was lost ({type(failure).__name__}) before it answered; the command "

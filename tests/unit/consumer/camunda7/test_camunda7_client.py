@@ -6,12 +6,14 @@ import asyncio
 import base64
 import logging
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
+import trustme
 
 from consumer.camunda7 import Camunda7Engine, client
 from consumer.camunda7.operations import RestRequest
@@ -181,7 +183,10 @@ async def test_the_caller_s_deadline_ends_the_attempts() -> None:
         )
 
 
-@pytest.mark.parametrize("step", [cut, raw(b"HTT"), raw(b"SSH-2.0-x\r\n"), raw(b"HTTP/1.1 2\r\n\r\n")])
+GARBLED = raw(b"HTTP/1.1 400 Bad\r\nTransfer-Encoding: chunked\r\n\r\nzz")
+
+
+@pytest.mark.parametrize("step", [cut, raw(b"HTT"), raw(b"SSH-2.0-x\r\n"), raw(b"HTTP/1.1 2\r\n\r\n"), GARBLED])
 async def test_a_connection_lost_after_sending_leaves_the_outcome_unknown(fake: FakeRest, step: Any) -> None:
     fake.script(step)
     async with engine(fake.url) as connected:
@@ -218,15 +223,98 @@ async def test_a_connection_that_is_never_made_means_nothing_was_sent() -> None:
     assert "no connection in time" in error.message
 
 
+async def test_a_connection_that_is_used_again_and_lost_leaves_the_outcome_unknown(fake: FakeRest) -> None:
+    fake.script(answer(204), cut)
+    async with engine(fake.url) as connected:
+        await send(connected)
+        error = await failure(connected)
+    assert (error.code, error.outcome, len(fake.requests)) == (Code.UNAVAILABLE, Outcome.UNKNOWN, 2)
+
+
+async def test_an_attempt_counts_as_sent_before_its_first_byte_arrives(
+    fake: FakeRest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[Any] = []
+    begun: list[bool] = []
+
+    def note(_: Any) -> bytes | None:
+        begun.append(attempts[-1].begun)
+        return answer(204)(_)
+
+    class Attempt:
+        def __init__(self) -> None:
+            self.begun = False
+            attempts.append(self)
+
+    monkeypatch.setattr(client, "_Attempt", Attempt)
+    fake.script(note, note)
+    async with engine(fake.url) as connected:
+        await send(connected)
+        await send(connected)
+    assert begun == [True, True], "of a new connection, and of one that is used again"
+
+
+def proxied(monkeypatch: pytest.MonkeyPatch, fake: FakeRest) -> None:
+    """Let everything go through the fake as a proxy."""
+    for name in ("http_proxy", "https_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, f"http://ann:secret@127.0.0.1:{fake.port}")
+
+
+async def test_what_a_proxy_may_have_passed_on_has_an_unknown_outcome(
+    fake: FakeRest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxied(monkeypatch, fake)
+    fake.script(answer(204), cut)
+    async with engine("http://engine.invalid/engine-rest") as connected:
+        await send(connected)
+        assert (await failure(connected)).outcome is Outcome.UNKNOWN
+    assert {request.path for request in fake.requests} == {"http://engine.invalid/engine-rest/signal"}
+    login = base64.b64encode(b"ann:secret").decode()
+    assert {request.headers["proxy-authorization"] for request in fake.requests} == {f"Basic {login}"}
+
+
+@pytest.mark.parametrize("step", [answer(403), answer(407), cut, raw(b"HTTP/1.1 200 OK\r\n\r\nno TLS")])
+async def test_a_proxy_that_makes_no_way_through_means_nothing_was_sent(
+    fake: FakeRest, step: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxied(monkeypatch, fake)
+    fake.always = step
+    async with engine("https://engine.invalid/engine-rest") as connected:
+        error = await failure(connected)
+    assert (error.code, error.outcome, error.details) == (Code.UNAVAILABLE, Outcome.NOT_EXECUTED, {"attempts": 5})
+    assert {request.method for request in fake.requests} == {"CONNECT"}
+
+
+async def test_a_port_without_tls_means_nothing_was_sent(fake: FakeRest) -> None:
+    async with engine(fake.url.replace("http:", "https:")) as connected:
+        error = await failure(connected)
+    assert (error.code, error.outcome, fake.requests) == (Code.UNAVAILABLE, Outcome.NOT_EXECUTED, [])
+
+
+async def test_an_engine_whose_certificate_nobody_vouches_for_gets_nothing() -> None:
+    context, got = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), []
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+
+    def arrive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.append(writer)
+        writer.close()
+
+    server = await asyncio.start_server(arrive, "127.0.0.1", 0, ssl=context)
+    async with server, engine(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}") as connected:
+        error = await failure(connected)
+    assert (error.code, error.outcome, got) == (Code.UNAVAILABLE, Outcome.NOT_EXECUTED, [])
+
+
 @pytest.mark.parametrize(
     "body",
     [
         b'HTTP/1.1 400 Bad\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"message"',
-        b"HTTP/1.1 400 Bad\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz",
         b"HTTP/1.1 400 Bad\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
         b"HTTP/1.1 400 Bad\r\n\r\n" + b"x" * 200_000,
     ],
-    ids=["cut", "garbled", "encoded", "huge"],
+    ids=["cut", "encoded", "huge"],
 )
 async def test_a_body_that_breaks_off_spoils_nothing(fake: FakeRest, body: bytes) -> None:
     fake.script(raw(body))
@@ -282,7 +370,7 @@ async def test_a_probe_finds_the_version(fake: FakeRest, steps: list[Any], versi
         ([answer(404), answer(404)], Code.INTERNAL),
         ([answer(404), answer(200, b"<html>")], Code.INTERNAL),
         ([answer(200, b"<html>", "text/html")], Code.INTERNAL),
-        ([cut], Code.UNAVAILABLE),
+        ([cut, cut], Code.UNAVAILABLE),
     ],
 )
 async def test_a_probe_says_what_is_wrong(fake: FakeRest, steps: list[Any], code: Code) -> None:
