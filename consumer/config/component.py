@@ -70,21 +70,15 @@ Resolve = Callable[[str, Mapping[str, Any]], str]
 class Component:
     """What a component file says."""
 
-    path: Path
     variables: dict[str, str] = field(default_factory=dict)
     """Texts by variable name."""
     keys: dict[str, str] = field(default_factory=dict)
     """The metadata key that each variable was written under, as it was written."""
-    problems: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def refuse(self, problem: str, key: str = "") -> None:
-        """Add a problem with the file, or with one of its keys."""
-        self.problems.append(f"{key} in {self.path}: {problem}" if key else f"{self.path}: {problem}")
-
-    def warn(self, warning: str, key: str = "") -> None:
-        """Add a warning about the file, or about one of its keys."""
-        self.warnings.append(f"{key} in {self.path}: {warning}" if key else f"{self.path}: {warning}")
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    """The key as it was written, "" for the file as a whole, and what is wrong with it."""
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    unread: set[str] = field(default_factory=set)
+    """Variables that were written there, and of which it gives no text."""
 
 
 def read(path: Path, environ: Mapping[str, str]) -> Component:
@@ -93,7 +87,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Component:
     Raises:
         ValueError: it cannot be read; the text says what is accepted.
     """
-    component = Component(path)
+    component = Component()
     try:
         documents = [each for each in yaml.safe_load_all(path.read_text("utf-8-sig")) if each is not None]
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -104,7 +98,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Component:
     for kind in KEYS:
         found = [each for each in known if _type(each) == kind]
         if len(found) > 1 or (kind == COMMAND and not found):
-            component.refuse(f"it has {len(found)} components of type {kind}; accepted: one")
+            component.problems.append(("", f"it has {len(found)} components of type {kind}; accepted: one"))
         for document in found:
             _take(document, kind, resolve, component)
     return component
@@ -131,17 +125,19 @@ def _is_known(document: object, component: Component) -> bool:
     """Whether the document is a component of ours; says so when it is not."""
     form = {"apiVersion": API_VERSION, "kind": "Component"}
     if not isinstance(document, dict) or not form.items() <= document.items():
-        component.refuse(f"a document is no component; accepted: apiVersion {API_VERSION}, kind Component")
+        component.problems.append(
+            ("", f"a document is no component; accepted: apiVersion {API_VERSION}, kind Component")
+        )
         return False
     spec = document.get("spec")
     if not isinstance(spec, dict) or not isinstance(spec.get("type"), str):
-        component.refuse(f"spec.type: missing; accepted: {', '.join(KEYS)}")
+        component.problems.append(("", f"spec.type: missing; accepted: {', '.join(KEYS)}"))
         return False
     if spec["type"] not in {*KEYS, ENVIRONMENT_STORE, FILE_STORE}:
-        component.warn(f"a component of type {spec['type']} is ignored")
+        component.warnings.append(("", f"a component of type {spec['type']} is ignored"))
         return False
     if spec.get("version", "v1") != "v1":
-        component.refuse(f"spec.version of {spec['type']}: found {spec['version']!r}; accepted: v1")
+        component.problems.append(("", f"spec.version of {spec['type']}: found {spec['version']!r}; accepted: v1"))
     return True
 
 
@@ -159,10 +155,9 @@ def _take(document: Mapping[str, Any], kind: str, resolve: Resolve, component: C
             text = resolve(store, item["secretKeyRef"]) if "secretKeyRef" in item else _scalar(item.get("value"))
             _set(key, item["name"], text, kind, component)
         except ValueError as error:
-            component.refuse(str(error), item["name"])
-    missing = [key for key in REQUIRED[kind] if key not in given]
-    for key in missing:
-        component.refuse(f"missing; required by {kind}", key)
+            component.problems.append((item["name"], str(error)))
+            component.unread |= {KEYS[kind][key]} if key in KEYS[kind] else set()
+    component.problems += [(key, f"missing; required by {kind}") for key in REQUIRED[kind] if key not in given]
 
 
 def _items(document: Mapping[str, Any], component: Component) -> Iterable[Mapping[str, Any]]:
@@ -171,7 +166,7 @@ def _items(document: Mapping[str, Any], component: Component) -> Iterable[Mappin
     items = metadata if isinstance(metadata, list) else [metadata]
     good = [item for item in items if isinstance(item, dict) and isinstance(item.get("name"), str)]
     if len(good) < len(items):
-        component.refuse("spec.metadata: accepted: a list of entries with name and value")
+        component.problems.append(("", "spec.metadata: accepted: a list of entries with name and value"))
     return good
 
 
@@ -188,7 +183,7 @@ def _set(key: str, written: str, text: str, kind: str, component: Component) -> 
         return
     if key in IGNORED[kind]:
         if text.lower() not in UNSAID:
-            component.warn(f"no effect; {IGNORED[kind][key]}", written)
+            component.warnings.append((written, f"no effect; {IGNORED[kind][key]}"))
         return
     if key in INSTEAD[kind]:
         raise ValueError(f"PEM text is not accepted here; set {INSTEAD[kind][key]} to the path of a PEM file")
@@ -232,7 +227,7 @@ def _resolver(stores: list[dict[str, Any]], environ: Mapping[str, str], folder: 
 
 def _secrets(document: Mapping[str, Any], folder: Path) -> Mapping[str, str]:
     """The secrets of a file store, nested names joined by colons."""
-    metadata = {item["name"]: _scalar(item.get("value")) for item in _items(document, Component(folder))}
+    metadata = {item["name"]: _scalar(item.get("value")) for item in _items(document, Component())}
     try:
         content = json.loads((folder / metadata.get("secretsFile", "")).read_text("utf-8-sig"))
     except (OSError, ValueError) as error:

@@ -29,7 +29,7 @@ def contradictions(given: Given) -> Iterator[str]:
 def _half_pairs(given: Given) -> Iterator[str]:
     for pair in PAIRS:
         for one, other in (pair, pair[::-1]):
-            if one in given.accepted and other not in given.found:
+            if one in given.accepted and other not in given.accepted | given.refused:
                 missing, there = given.written(other, beside=one), given.written(one)
                 yield f"{missing}: missing; accepted: together with {there}, or neither of the two"
 
@@ -59,7 +59,7 @@ def _two_credentials(given: Given) -> Iterator[str]:
 
 def _camunda7(given: Given) -> Iterator[str]:
     url, engine, user = map(given.written, ("CAMUNDA7_REST_URL", "SIGNAL_ENGINE", "CAMUNDA7_USER"))
-    if given.values.SIGNAL_ENGINE == "camunda7" and "CAMUNDA7_REST_URL" not in given.found:
+    if given.values.SIGNAL_ENGINE == "camunda7" and "CAMUNDA7_REST_URL" not in given.accepted | given.refused:
         missing = given.written("CAMUNDA7_REST_URL", beside="SIGNAL_ENGINE")
         yield f"{missing}: missing; accepted: with {engine}=camunda7 the URL of the engine's REST API"
     if given.values.CAMUNDA7_USER and values.without_credentials(given.values.CAMUNDA7_REST_URL or "")[1]:

@@ -21,10 +21,6 @@ NOT_YET = ("POLICY_FILE", "REPLY_EXCHANGE")
 """Names that are reserved for settings to come."""
 
 
-class Refused(Exception):
-    """A text that is no value of its setting; says so in the words of who wrote it."""
-
-
 @dataclass
 class Report:
     """What is to be told about a configuration."""
@@ -32,6 +28,8 @@ class Report:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unread: set[str] = field(default_factory=set)
+    """Variables that were given and have no text: a secret that is not there."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +44,8 @@ class Layer:
     """The file that this is, if it is one."""
 
     def written(self, spelling: str) -> str:
-        """A variable as its user writes it here."""
-        key = self.keys.get(spelling, spelling)
-        return f"{key} in {self.file}" if self.file else key
+        """A variable as its user writes it here; "" stands for the place itself."""
+        return " in ".join(filter(None, (self.keys.get(spelling, spelling), self.file)))
 
 
 @dataclass(frozen=True)
@@ -71,27 +68,22 @@ class Found:
         key = self.layer.keys.get(self.spelling, self.spelling)
         return self.layer.name if key == self.variable.name else f"{self.layer.name} {key}"
 
-    @property
-    def shown(self) -> str:
-        """The text without secrets."""
-        return self.variable.shown(self.text)
-
     def read(self) -> Found:
-        """This, or the content of the file that a `_FILE` form names; `Refused` when it has none."""
+        """This, or the content of the file that a `_FILE` form names; ValueError says why it has none."""
         if self.spelling == self.variable.name or not self.spelling.endswith(FILE):
             return self
         try:
             return replace(self, text=values.secret_file(self.text))
         except ValueError as error:
-            raise Refused(f"{self.written}: found {self.text!r}; accepted: {error}") from error
+            raise ValueError(f"{self.written}: found {self.text!r}; accepted: {error}") from error
 
     def parse(self) -> Any:
-        """The value, or `Refused`."""
+        """The value; ValueError says, in the words of who wrote the text, why it is none."""
         try:
             # Spaces around a text are an accident, except in a secret.
             return self.variable.parse(self.text if self.variable.secret else self.text.strip())
         except ValueError as error:
-            raise Refused(f"{self.written}: found {self.shown!r}; accepted: {error}") from error
+            raise ValueError(f"{self.written}: found {self.variable.shown(self.text)!r}; accepted: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -100,8 +92,8 @@ class Given:
 
     values: Values
     found: Mapping[str, Found]
-    """By variable, refused ones too."""
     accepted: Set[str]
+    refused: Set[str]
 
     def written(self, name: str, beside: str = "") -> str:
         """A variable as its user wrote it, or one that is missing as the user of the one `beside` it would."""
@@ -121,9 +113,9 @@ def take(layers: list[Layer], report: Report) -> Given:
         try:
             found[variable.name] = each = each.read()
             parsed[variable.name] = each.parse()
-        except Refused as error:
+        except ValueError as error:
             report.problems.append(str(error))
-    return Given(Values(**parsed), found, parsed.keys())
+    return Given(Values(**parsed), found, parsed.keys(), report.unread | found.keys() - parsed.keys())
 
 
 def _find(variable: Variable, layers: list[Layer], report: Report) -> Found | None:
@@ -179,15 +171,17 @@ def _stranger(path: Path) -> int | None:
 
 def _component(file: Found, environ: Mapping[str, str], report: Report) -> Layer:
     path = Path(os.path.expanduser(file.text.strip()))
-    read = component.Component(path)
+    read = component.Component()
     try:
         read = component.read(path, environ)
     except ValueError as error:
         report.problems.append(f"{file.written}: found {file.text!r}; accepted: {error}")
-    report.problems += read.problems
-    report.warnings += read.warnings
     keys = {name: key for names in component.KEYS.values() for key, name in names.items()}
-    return Layer(f"component file {path}", read.variables, {**keys, **read.keys}, str(path))
+    layer = Layer(f"component file {path}", read.variables, {**keys, **read.keys}, str(path))
+    report.problems += (f"{layer.written(key)}: {problem}" for key, problem in read.problems)
+    report.warnings += (f"{layer.written(key)}: {warning}" for key, warning in read.warnings)
+    report.unread |= read.unread
+    return layer
 
 
 def _without_effect(layer: Layer) -> Iterator[str]:

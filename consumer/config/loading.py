@@ -68,7 +68,7 @@ def _sources(given: Given, settings: Settings) -> list[tuple[str, str, str]]:
         "LOG_FORMAT": settings.log_format,
     }
     return [
-        (each.name, found.shown, found.origin)
+        (each.name, each.shown(found.text), found.origin)
         if (found := given.found.get(each.name))
         else (each.name, derived.get(each.name, each.default) or "unset", "default")
         for each in VARIABLES

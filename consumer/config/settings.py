@@ -1,4 +1,7 @@
-"""What the service is told: typed settings."""
+"""What the service is told: typed settings, durations in seconds.
+
+What a field means is said once, in the table of `consumer.config.variables`; here is only what it does not say.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +42,8 @@ class Amqp:
     polls: int = 1000
     """The same for a queue of requests that wait on purpose."""
     max_held_bytes: int = 64 * 1024 * 1024
-    """Bytes of requests in memory, over all queues, from which on large ones wait in files."""
     declare: str = "active"
-    """`active` declares queues and exchanges, `passive` only checks them."""
     dead_letter_bound: int = 10_000
-    """How many letters may wait in the dead-letter queue before somebody is told."""
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
@@ -65,12 +65,9 @@ class Zeebe:
     """A gRPC target: `host:port` or `dns:///host:port`."""
     plaintext: bool = False
     ca_certificate_path: Path | None = None
-    """PEM file of trusted roots; None = those of the system."""
     override_authority: str | None = None
     keep_alive: float = 45.0
-    """Seconds between keep-alive pings, at least 30."""
     request_timeout: float = 20.0
-    """Deadline of one attempt, seconds."""
     credentials: OAuth | Basic | None = None
 
     @property
@@ -88,7 +85,6 @@ class Camunda7:
     every: bool = False
     """Whether it gets all signals; false: only those that name an execution."""
     request_timeout: float = 20.0
-    """Deadline of one attempt, seconds."""
     credentials: Basic | None = None
 
 
@@ -101,28 +97,19 @@ class Settings:
     camunda7: Camunda7 | None = None
     """None = no such engine."""
     concurrency: int = 64
-    """Commands in flight per request queue."""
     reply_retry: float = 30.0
-    """Seconds for which a reply that the caller's queue refuses is tried again."""
     max_depth: int = 500
-    """Nesting of variables, at most 900."""
     shutdown_grace: float = 25.0
-    """Seconds given to commands in flight when the service stops."""
     forget_retry: float = 900.0
-    """Seconds for which a request without `reply_to` is tried again."""
     state_dir: Path = Path(".state")
     ledger: str = field(default="sqlite:///.state/ledger.db", repr=False)
     """`sqlite:///path`, `redis://…` or `memory://`. May hold a password: never log it."""
     ledger_ttl: float = 3600.0
-    """Seconds for which an answer is remembered."""
     ledger_max_entries: int = 1_000_000
     ledger_max_bytes: int = 2**29
     on_unknown: str = "report"
-    """`report` or `run` a command again whose earlier outcome is unknown."""
     reply_allow: tuple[str, ...] = ("*reply*", "*replies*", "*response*")
-    """Globs of queue names that replies may go to."""
     http_address: tuple[str, int] | None = ("127.0.0.1", 8080)
     """Host and port of health and metrics; None = off."""
     log_level: str = "info"
     log_format: str = "json"
-    """`text` or `json`."""

@@ -345,12 +345,13 @@ def test_a_byte_order_mark_before_a_file_of_secrets_is_no_part_of_it(tmp_path: P
 def test_a_secret_that_cannot_be_found_is_an_error(store: str, reference: Any, expected: str, tmp_path: Path) -> None:
     (tmp_path / "secrets.json").write_text("{}")
     item = {"name": "clientSecret", "secretKeyRef": reference}
+    client = {"name": "clientId", "value": "id"}
     stores = [
         document(component.FILE_STORE, {"name": "secretsFile", "value": "secrets.json"}, name="files"),
         document(component.FILE_STORE, name="broken"),
     ]
-    binding = document(component.COMMAND, ADDRESS, item, auth={"secretStore": store})
-    assert problems(tmp_path, binding, *stores)[0] == expected
+    binding = document(component.COMMAND, ADDRESS, client, item, auth={"secretStore": store})
+    assert problems(tmp_path, binding, *stores) == [expected]
 
 
 JSON = st.recursive(
