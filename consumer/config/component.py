@@ -215,11 +215,12 @@ def _resolver(stores: list[dict[str, Any]], environ: Mapping[str, str], folder: 
         name, key = reference["name"], str(reference.get("key") or reference["name"])
         document = named.get(store)
         if document is None and store not in {"", "local-env", "env"}:
-            raise ValueError(f"secret store {store!r} is not in this file; accepted: {', '.join(named) or 'none'}")
+            raise ValueError(f"found secret store {store!r}; accepted: one of this file, {', '.join(named) or 'none'}")
         secrets = _secrets(document, folder) if document and _type(document) == FILE_STORE else environ
         secret = secrets.get(name) or secrets.get(f"{name}:{key}")
         if not secret:
-            raise ValueError(f"secret {name!r} is not in the {'environment' if secrets is environ else 'secrets file'}")
+            place = "environment" if secrets is environ else "secrets file"
+            raise ValueError(f"found secret {name!r}, which is not in the {place}; accepted: one that is")
         return secret
 
     return resolve
@@ -231,7 +232,9 @@ def _secrets(document: Mapping[str, Any], folder: Path) -> Mapping[str, str]:
     try:
         content = json.loads((folder / metadata.get("secretsFile", "")).read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise ValueError(f"secretsFile {metadata.get('secretsFile', '')!r} is not a readable JSON file") from error
+        raise ValueError(
+            f"found secretsFile {metadata.get('secretsFile', '')!r}; accepted: a readable JSON file"
+        ) from error
     return dict(_flat(content, ""))
 
 

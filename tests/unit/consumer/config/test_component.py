@@ -334,10 +334,18 @@ def test_a_byte_order_mark_before_a_file_of_secrets_is_no_part_of_it(tmp_path: P
 @pytest.mark.parametrize(
     ("store", "reference", "expected"),
     [
-        ("", {"name": "ABSENT"}, "clientSecret: secret 'ABSENT' is not in the environment"),
-        ("vault", {"name": "X"}, "clientSecret: secret store 'vault' is not in this file; accepted: files, broken"),
-        ("files", {"name": "X"}, "clientSecret: secret 'X' is not in the secrets file"),
-        ("broken", {"name": "X"}, "clientSecret: secretsFile '' is not a readable JSON file"),
+        (
+            "",
+            {"name": "ABSENT"},
+            "clientSecret: found secret 'ABSENT', which is not in the environment; accepted: one that is",
+        ),
+        ("vault", {"name": "X"}, "clientSecret: found secret store 'vault'; accepted: one of this file, files, broken"),
+        (
+            "files",
+            {"name": "X"},
+            "clientSecret: found secret 'X', which is not in the secrets file; accepted: one that is",
+        ),
+        ("broken", {"name": "X"}, "clientSecret: found secretsFile ''; accepted: a readable JSON file"),
         ("", "X", "clientSecret: secretKeyRef; accepted: a map with name and key"),
         ("", {"key": "X"}, "clientSecret: secretKeyRef; accepted: a map with name and key"),
     ],

@@ -337,7 +337,7 @@ def test_a_bad_value_of_a_component_file_is_named_by_file_and_key(tmp_path: Path
     for kind, keys in component.KEYS.items():
         for key, name in keys.items():
             bad = ROWS[name].bad[0]
-            for source in ({"value": bad}, {"secretKeyRef": {"name": "SECRET"}}):
+            for source in ({"value": bad}, {"secretKeyRef": {"name": "SECRET"}}, {"secretKeyRef": {"name": "ABSENT"}}):
                 items = {component.COMMAND: {"gatewayAddr": {"value": "a:1"}}, component.BROKER: {}}
                 items[kind][key] = source
                 file.write_text(yaml.safe_dump_all(document(each, items[each]) for each in items))
