@@ -47,10 +47,9 @@ def typescript(folder: Path) -> list[str]:
     Raises:
         ServerError: Node is missing, or the program does not fit the types; the text says where.
     """
-    caller = folder / "examples" / "typescript"
+    caller = folder / "typescript"
     shutil.copytree(TYPESCRIPT, caller, ignore=shutil.ignore_patterns("node_modules", "build"))
     (caller / "node_modules").symlink_to(npm.install(TYPESCRIPT) / "node_modules")
-    (folder / "docs").symlink_to(ROOT / "docs")
     npm.run(["run", "build"], caller)
     return ["node", str(caller / "build" / "caller.js")]
 

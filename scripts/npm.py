@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -60,14 +62,21 @@ def install(folder: Path) -> Path:
 
 
 def run(arguments: list[str], folder: Path) -> str:
-    """Run npm in a folder; what it printed.
+    """Run npm in a folder; what it printed. Scripts of the package find the programs of this Python.
 
     Raises:
         ServerError: npm is missing or failed; with what it printed.
     """
     packages.ensure(PROGRAMS)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
-        ["npm", *arguments], cwd=folder, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        ["npm", *arguments],
+        cwd=folder,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
     )
     if done.returncode:
         raise ServerError(f"npm {' '.join(arguments)} failed:\n{(done.stdout + done.stderr)[-3000:]}")

@@ -1,10 +1,9 @@
-"""What is made from the code for docs/, pages and schemas: `python -m scripts.reference [--check]`."""
+"""What is made from the code for docs/: `python -m scripts.reference [--check]`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 from consumer.config import VARIABLES, component
 from scripts import command_line_page, operations_page
 from zeebe_amqp import asyncapi
-from zeebe_amqp.asyncapi.files import encoded
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MADE = "<!-- Made from the code by `make reference`; change the code, not this page. -->\n"
@@ -157,11 +155,6 @@ def _lines(rows: list[Any]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in rows]
 
 
-def schemas() -> dict[str, Callable[[], str]]:
-    """The files of JSON Schemas, by name."""
-    return {f"schemas/{name}": partial(encoded, schema) for name, schema in asyncapi.files().items()}
-
-
 def document() -> str:
     """The AsyncAPI document."""
     return asyncapi.text().rstrip("\n")
@@ -172,7 +165,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "operations.md": operations,
     "command-line.md": command_line,
     "asyncapi.yaml": document,
-    **schemas(),
 }
 
 
@@ -184,7 +176,6 @@ def main() -> int:
             print(f"docs/{name} is out of date: make reference", file=sys.stderr)
         return 1 if stale else 0
     for name in stale:
-        (DOCS / name).parent.mkdir(exist_ok=True)
         (DOCS / name).write_text(PAGES[name]() + "\n")
     return 0
 

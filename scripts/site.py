@@ -1,6 +1,7 @@
-"""What is put into the documentation site besides the pages: the viewer of the AsyncAPI document, and the document.
+"""What is put into the documentation site besides the pages: JSON Schemas, the AsyncAPI document and its viewer.
 
-The viewer is fetched when the site is built; nothing of it is committed. The page needs no server and no network.
+The schemas are made and the viewer is fetched when the site is built; nothing of them is committed. The page of the
+viewer needs no server and no network.
 """
 
 from __future__ import annotations
@@ -11,7 +12,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
 from scripts import asyncapi_tools
+from zeebe_amqp import asyncapi
+from zeebe_amqp.asyncapi.files import encoded
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Called by MkDocs when it knows the files of the site; the pages may link to those that are added here."""
+    for name, schema in asyncapi.files().items():
+        files.append(File.generated(config, f"schemas/{name}", content=encoded(schema)))
+    return files
 
 
 def on_post_build(config: Mapping[str, Any]) -> None:

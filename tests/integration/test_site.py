@@ -1,4 +1,4 @@
-"""The documentation site: it builds without a warning, and the viewer of the contract in it needs nothing else."""
+"""The documentation site: it builds without a warning, and all schemas are in it, the viewer needs nothing else."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 from scripts.asyncapi_tools import DOCUMENT, ROOT
+from zeebe_amqp import asyncapi
+from zeebe_amqp.asyncapi.files import encoded
 
 
 def test_the_site_holds_the_contract_and_its_viewer_and_all_that_they_load(tmp_path: Path) -> None:
@@ -24,4 +26,5 @@ def test_the_site_holds_the_contract_and_its_viewer_and_all_that_they_load(tmp_p
     shown = (folder / "document.js").read_text().removeprefix("const contract = ").removesuffix(";\n")
     assert json.loads(shown) == DOCUMENT.read_text()
     assert (folder / "viewer.LICENSE.txt").exists()
-    assert (tmp_path / "site" / "schemas" / "request.json").exists()
+    schemas = {file.name: file.read_text() for file in (tmp_path / "site" / "schemas").iterdir()}
+    assert schemas == {name: encoded(schema) for name, schema in asyncapi.files().items()}

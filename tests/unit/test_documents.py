@@ -12,6 +12,7 @@ import pytest
 from consumer.zeebe.operations import OPERATIONS
 from consumer.zeebe.operations.instances import GATEWAY_GRACE
 from scripts import operations_page, reference
+from zeebe_amqp import asyncapi
 from zeebe_amqp.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -21,11 +22,6 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 @pytest.mark.parametrize("name", reference.PAGES)
 def test_the_reference_pages_are_made_from_the_code(name: str) -> None:
     assert (reference.DOCS / name).read_text() == reference.PAGES[name]() + "\n", "make reference"
-
-
-def test_no_schema_stays_whose_operation_is_gone() -> None:
-    kept = {f"schemas/{file.name}" for file in (ROOT / "docs" / "schemas").iterdir()}
-    assert kept == {name for name in reference.PAGES if name.startswith("schemas/")}
 
 
 def test_a_stale_page_is_reported_and_mended(
@@ -146,8 +142,9 @@ def test_an_order_has_the_variable_that_its_process_asks_for(page: Path) -> None
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_the_documents_lead_somewhere(page: Path) -> None:
+    made = {ROOT / "docs" / "schemas" / name for name in asyncapi.files()}  # when the site is built
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-        assert (page.parent / target).exists(), target
+        assert (page.parent / target).exists() or page.parent / target in made, target
 
 
 def test_what_the_pages_install_can_be_installed_before_any_index_has_it() -> None:

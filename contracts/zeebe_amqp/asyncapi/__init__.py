@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from zeebe_amqp.asyncapi.document import document
-from zeebe_amqp.asyncapi.files import files
+from zeebe_amqp.asyncapi.files import files, write_files
 from zeebe_amqp.asyncapi.page import text
 
-__all__ = ["document", "files", "text"]
+__all__ = ["document", "files", "text", "write_files"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -30,9 +31,16 @@ def files() -> dict[str, Schema]:
     return made
 
 
+def write_files(folder: Path) -> None:
+    """Write every file into a folder, which is made when it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, schema in files().items():
+        (folder / name).write_text(encoded(schema), encoding="utf-8")
+
+
 def encoded(schema: Schema) -> str:
     """A schema as the text of a file."""
-    return orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode()
+    return orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
 
 def _file(names: list[str], known: dict[str, Schema], title: str) -> Schema:

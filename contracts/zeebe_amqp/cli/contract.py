@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import click
@@ -18,6 +19,7 @@ DOCUMENT: Final = (Line("Into a file", "zeebe-amqp asyncapi > asyncapi.yaml"),)
 SCHEMA: Final = (
     Line("The body of a request", "zeebe-amqp schema create-instance"),
     Line("The body of its reply, a result or an error", "zeebe-amqp schema create-instance --reply"),
+    Line("All of them, each in a file of its own", "zeebe-amqp schema --all schemas"),
 )
 
 
@@ -35,9 +37,27 @@ def document() -> None:
             ["operation"], type=click.Choice(list(COMMANDS)), required=False, metavar="OPERATION", help="default any"
         ),
         click.Option(["--reply"], is_flag=True, help="of the reply's body; default of the request's"),
+        click.Option(
+            ["--all", "folder"],
+            type=click.Path(file_okay=False, path_type=Path),
+            metavar="FOLDER",
+            help="write the schemas of all requests and replies into this folder, and print nothing",
+        ),
     ],
 )
-def schema(operation: str | None, reply: bool) -> None:
+def schema(operation: str | None, *, reply: bool, folder: Path | None) -> None:
     """Print the JSON Schema of an operation's request or reply."""
-    name = ".".join([*([operation] if operation else []), "reply" if reply else "request", "json"])
-    click.echo(encoded(asyncapi.files()[name]))
+    if folder is None:
+        name = ".".join([*([operation] if operation else []), "reply" if reply else "request", "json"])
+        click.echo(encoded(asyncapi.files()[name]), nl=False)
+    elif operation or reply:
+        raise click.UsageError("--all: writes every schema; leave out the operation and --reply")
+    else:
+        _write(folder)
+
+
+def _write(folder: Path) -> None:
+    try:
+        asyncapi.write_files(folder)
+    except OSError as problem:
+        raise click.FileError(problem.filename or str(folder), problem.strerror) from None

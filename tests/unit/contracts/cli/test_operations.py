@@ -352,15 +352,29 @@ def test_keys_may_be_asked_for_as_text() -> None:
     assert json.loads(line)["metadata"] == {wire.KEYS: "string"}
 
 
-def test_the_contract_for_machines_is_printed_as_the_documents_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_document_of_the_contract_is_printed_as_it_is_committed() -> None:
+    assert printed("asyncapi") == (Path(__file__).parents[4] / "docs" / "asyncapi.yaml").read_text()
+
+
+def test_schemas_are_written_as_they_are_printed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(asyncapi, "files", cache(asyncapi.files))  # the same for every operation
-    documents = Path(__file__).parents[4] / "docs"
-    assert printed("asyncapi") == (documents / "asyncapi.yaml").read_text()
-    assert printed("schema") == (documents / "schemas" / "request.json").read_text()
-    for operation in COMMANDS:
-        for options, name in ((), "request"), (("--reply",), "reply"):
-            text = (documents / "schemas" / f"{operation}.{name}.json").read_text()
-            assert printed("schema", operation, *options) == text
+    folder = tmp_path / "made" / "schemas"
+    assert printed("schema", "--all", str(folder)) == ""
+    written = {file.name: file.read_text() for file in folder.iterdir()}
+    for prefix, operation in ("", ()), *((f"{operation}.", (operation,)) for operation in COMMANDS):
+        assert printed("schema", *operation) == written.pop(f"{prefix}request.json")
+        assert printed("schema", *operation, "--reply") == written.pop(f"{prefix}reply.json")
+    assert written == {}
+
+
+def test_schemas_that_cannot_all_be_written_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert "is a file" in refused("schema", "--all", str(file))
+    assert str(file) in refused("schema", "--all", str(file / "schemas"))
+    for more in ("create-instance", "--reply"):
+        assert "--all" in refused("schema", "--all", str(tmp_path / "schemas"), more)
+    assert not (tmp_path / "schemas").exists()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
