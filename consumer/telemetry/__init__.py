@@ -32,7 +32,6 @@ def setup(
     environ: Mapping[str, str],
     *,
     version: str,
-    link: bool = False,
     spans: SpanExporter | None = None,
     metrics: MetricExporter | None = None,
 ) -> Telemetry:
@@ -41,7 +40,6 @@ def setup(
     Args:
         environ: the environment; without an OTLP endpoint in it nothing is traced or sent.
         version: of this service.
-        link: a request's handling links to the caller's trace instead of being part of it.
         spans: exporter to use instead of the environment's, span by span.
         metrics: exporter to use instead of the environment's.
 
@@ -53,7 +51,7 @@ def setup(
     made = _spans(environ, resource, spans, version) if active else None
     if active and metrics is None:
         metrics = exporters.metric_exporter(environ)
-    return Telemetry(made, Metrics(resource, metrics, exporters.temporality(environ), active=active), link=link)
+    return Telemetry(made, Metrics(resource, metrics, exporters.temporality(environ), active=active))
 
 
 def _spans(environ: Mapping[str, str], resource: Resource, injected: SpanExporter | None, version: str) -> Spans | None:
@@ -73,21 +71,16 @@ class Telemetry:
         metrics: the numbers.
     """
 
-    def __init__(self, spans: Spans | None, metrics: Metrics, *, link: bool = False) -> None:
+    def __init__(self, spans: Spans | None, metrics: Metrics) -> None:
         self._spans = spans
         self._metrics = metrics
-        self._traces = Traces(spans, link=link) if spans else None
+        self._traces = Traces(spans) if spans else None
         self._requests = Requests(metrics)
         self._replies = Replies(self._traces, metrics)
         self._calls = Calls(spans, metrics)
         self._durations: Memo[tuple[str, Labels], Histogram] = Memo(
             lambda key: metrics.histogram(names.own(key[0])).at(tuple(sorted(key[1])))
         )
-
-    @property
-    def tracing(self) -> bool:
-        """Whether spans are made."""
-        return self._traces is not None
 
     def traced(self, handler: Handler) -> Handler:
         """Run `handler` inside a span; the handler itself when tracing is off."""
@@ -108,9 +101,9 @@ class Telemetry:
         """
         return Publishing(self._replies, delivery, reply)
 
-    def count(self, name: str, amount: float = 1, **attributes: str | bool | int | float) -> None:
+    def count(self, name: str, **attributes: str | bool | int | float) -> None:
         """Add to a counter of ours: `count("dead_lettered", queue="zeebe.commands")` is `zeebe_amqp.dead_lettered`."""
-        self._metrics.counter(names.own(name)).at(_labels(attributes)).value += amount
+        self._metrics.counter(names.own(name)).at(_labels(attributes)).value += 1
 
     def record(self, name: str, seconds: float, **attributes: str | bool | int | float) -> None:
         """Add to a duration histogram of ours, such as "ledger.duration"."""

@@ -103,7 +103,7 @@ def _begun(spans: Spans, name: str, attributes: dict[str, Any]) -> HotSpan:
     parent = get_current_span().get_span_context()
     if parent.is_valid:
         return spans.child(name, SpanKind.CLIENT, parent, attributes)
-    return spans.root(name, SpanKind.CLIENT, None, attributes, ())
+    return spans.root(name, SpanKind.CLIENT, None, attributes)
 
 
 def outcome(status: str, error: str | None) -> Labels:

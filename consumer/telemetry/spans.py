@@ -14,7 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, set_span_in_context
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, set_span_in_context
 from opentelemetry.trace.span import TraceState
 from opentelemetry.trace.status import Status, StatusCode
 from opentelemetry.util.types import AttributeValue
@@ -47,27 +47,25 @@ class Spans:
         self._sampler = provider.sampler
         self._ids = provider.id_generator
 
-    def root(
-        self, name: str, kind: SpanKind, parent: SpanContext | None, attributes: dict[str, Any], links: tuple[Link, ...]
-    ) -> HotSpan:
+    def root(self, name: str, kind: SpanKind, parent: SpanContext | None, attributes: dict[str, Any]) -> HotSpan:
         """The first span of ours in a trace: whether it is sampled is decided here, for all that follow."""
         trace = self._ids.generate_trace_id() if parent is None else parent.trace_id
         above = Context() if parent is None else set_span_in_context(NonRecordingSpan(parent), Context())
-        result = self._sampler.should_sample(above, trace, name, kind, attributes, links)
+        result = self._sampler.should_sample(above, trace, name, kind, attributes, ())
         random = self._ids.is_trace_id_random() if parent is None else parent.trace_flags & _RANDOM
         sampled = result.decision is Decision.RECORD_AND_SAMPLE
         flags = (TraceFlags.SAMPLED if sampled else 0) | (_RANDOM if random else 0)
         context = SpanContext(
             trace, self._ids.generate_span_id(), False, TraceFlags(flags), result.trace_state or TraceState()
         )
-        return HotSpan(self, name, kind, context, parent, attributes, links)
+        return HotSpan(self, name, kind, context, parent, attributes)
 
     def child(self, name: str, kind: SpanKind, parent: SpanContext, attributes: dict[str, Any]) -> HotSpan:
         """A span in a trace of ours, sampled as its parent is."""
         context = SpanContext(
             parent.trace_id, self._ids.generate_span_id(), False, parent.trace_flags, parent.trace_state
         )
-        return HotSpan(self, name, kind, context, parent, attributes, ())
+        return HotSpan(self, name, kind, context, parent, attributes)
 
 
 class HotSpan(Span):
@@ -81,7 +79,6 @@ class HotSpan(Span):
         context: SpanContext,
         parent: SpanContext | None,
         attributes: dict[str, Any],
-        links: tuple[Link, ...],
     ) -> None:
         self._spans = spans
         self._name = name
@@ -89,7 +86,6 @@ class HotSpan(Span):
         self._context = context
         self._parent = parent
         self._attributes = attributes
-        self._links = links
         self._events: list[Event] = []
         self._status = _UNSET
         self._started = time.time_ns()
@@ -161,7 +157,6 @@ class HotSpan(Span):
             resource=spans.resource,
             attributes=attributes,
             events=self._events,
-            links=self._links,
             kind=self._kind,
             status=self._status,
             start_time=self._started,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from opentelemetry.context import Context, attach, detach
-from opentelemetry.trace import Link, SpanContext, SpanKind, format_trace_id, set_span_in_context
+from opentelemetry.trace import SpanContext, SpanKind, format_trace_id, set_span_in_context
 
 from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.telemetry import headers, names
@@ -30,12 +30,10 @@ class Traces:
 
     Args:
         spans: makes them.
-        link: the handling begins a trace of its own that links to the caller's, instead of being part of it.
     """
 
-    def __init__(self, spans: Spans, *, link: bool = False) -> None:
+    def __init__(self, spans: Spans) -> None:
         self._spans = spans
-        self._link = link
 
     def traced(self, handler: Handler) -> Handler:
         """Run `handler` inside a span that continues the caller's trace; it is current meanwhile."""
@@ -58,13 +56,8 @@ class Traces:
 
     def _begin(self, delivery: Delivery) -> HotSpan:
         found = headers.read(delivery)
-        caller = remote(found)
         span = self._spans.root(
-            names.process(delivery.message.queue),
-            SpanKind.CONSUMER,
-            None if self._link else caller,
-            _described(delivery),
-            (Link(caller),) if self._link and caller is not None else (),
+            names.process(delivery.message.queue), SpanKind.CONSUMER, remote(found), _described(delivery)
         )
         delivery.trace = Trace(span.get_span_context(), found.get(wire.BAGGAGE))
         return span
@@ -77,7 +70,7 @@ class Traces:
             baggage = delivery.trace.baggage
         else:
             parent, baggage = remote(headers.read(delivery)), None
-            span = self._spans.root(names.PUBLISH_REPLY, SpanKind.PRODUCER, parent, attributes, ())
+            span = self._spans.root(names.PUBLISH_REPLY, SpanKind.PRODUCER, parent, attributes)
         carrier = carried(span.get_span_context())
         if baggage is not None:
             carrier[wire.BAGGAGE] = baggage

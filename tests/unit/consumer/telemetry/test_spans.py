@@ -74,7 +74,7 @@ def test_a_span_says_what_the_sdk_s_own_says_for_every_sampler_and_every_caller(
                 ours, provider, exporter = both(OTEL_TRACES_SAMPLER=sampler, OTEL_TRACES_SAMPLER_ARG=argument)
                 above = None if flags is None else parent(flags)
                 context = Context() if above is None else set_span_in_context(NonRecordingSpan(above), Context())
-                mine = ours.root("a", SpanKind.CONSUMER, above, dict(ATTRIBUTES), ())
+                mine = ours.root("a", SpanKind.CONSUMER, above, dict(ATTRIBUTES))
                 its = provider.get_tracer("scope", "1").start_span(
                     "a", context, SpanKind.CONSUMER, attributes=ATTRIBUTES
                 )
@@ -92,7 +92,7 @@ def test_a_span_says_what_the_sdk_s_own_says_for_every_sampler_and_every_caller(
 def test_what_is_set_and_what_happens_is_what_the_sdk_s_own_has(both: Callable[..., Both]) -> None:
     ours, provider, exporter = both()
     for span in (
-        ours.root("a", SpanKind.CLIENT, None, {}, ()),
+        ours.root("a", SpanKind.CLIENT, None, {}),
         provider.get_tracer("scope", "1").start_span("a", Context(), SpanKind.CLIENT),
     ):
         span.set_attribute("one", 1)
@@ -110,7 +110,7 @@ def test_what_is_set_and_what_happens_is_what_the_sdk_s_own_has(both: Callable[.
 
 def test_an_exception_is_recorded_by_its_kind_alone(both: Callable[..., Both]) -> None:
     ours, _, exporter = both()
-    span = ours.root("a", SpanKind.CLIENT, None, {}, ())
+    span = ours.root("a", SpanKind.CLIENT, None, {})
     span.record_exception(ValueError("a caller's secret"))
     span.fail("ValueError", "error.type")
     span.end()
@@ -121,7 +121,7 @@ def test_an_exception_is_recorded_by_its_kind_alone(both: Callable[..., Both]) -
 
 def test_texts_are_as_long_as_the_environment_allows(both: Callable[..., Both]) -> None:
     ours, _, exporter = both(OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT="3")
-    ours.root("a", SpanKind.CLIENT, None, {"text": "abcdef", "number": 123456}, ()).end()
+    ours.root("a", SpanKind.CLIENT, None, {"text": "abcdef", "number": 123456}).end()
     assert exporter.get_finished_spans()[0].attributes == {"text": "abc", "number": 123456}
 
 

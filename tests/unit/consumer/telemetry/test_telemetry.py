@@ -38,7 +38,6 @@ async def test_off_the_request_s_own_context_passes_through(
 
 def test_off_nothing_wraps_the_handler(off: Telemetry) -> None:
     assert off.traced(handler) is handler
-    assert not off.tracing
 
 
 def test_off_a_request_without_context_has_neither_headers_nor_trace(off: Telemetry, incoming: Make) -> None:
@@ -113,7 +112,7 @@ def test_without_an_endpoint_nothing_is_exported(environ: dict[str, str]) -> Non
     assert exporters.span_exporter(environ) is None
     assert exporters.metric_exporter(environ) is None
     telemetry = setup(environ, version="1")
-    assert not telemetry.tracing
+    assert telemetry.traced(handler) is handler
     telemetry.shutdown()
 
 
@@ -134,8 +133,8 @@ def test_a_value_that_is_not_offered_is_refused_by_name(variable: str, accepted:
 
 def test_switched_off_nothing_is_traced(exporter: InMemorySpanExporter, off: Telemetry) -> None:
     environ = {"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT}
-    assert not setup(environ, version="1").tracing
-    assert not setup(environ, version="1", spans=exporter).tracing
+    assert setup(environ, version="1").traced(handler) is handler
+    assert setup(environ, version="1", spans=exporter).traced(handler) is handler
 
 
 @pytest.mark.parametrize(("given", "name"), [("", "zeebe-amqp-consumer"), (" ", "zeebe-amqp-consumer"), ("a", "a")])
@@ -203,7 +202,7 @@ async def test_a_collector_that_is_away_disturbs_neither_requests_nor_shutdown(
     caplog.set_level(logging.CRITICAL)
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
     telemetry = setup(environ, version="1")
-    assert telemetry.tracing
+    assert telemetry.traced(handler) is not handler
     request = incoming()
     await telemetry.measured(telemetry.traced(handler))(request)
     with telemetry.publishing(request, Reply("topology")) as headers:

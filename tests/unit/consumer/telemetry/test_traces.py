@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
 from consumer.core.delivery import Delivery
 from consumer.core.message import Message, Reply
-from consumer.telemetry import Telemetry, setup
+from consumer.telemetry import Telemetry
 from tests.unit.consumer.deliveries import FakeDelivery
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
@@ -115,21 +115,6 @@ async def test_an_unsampled_caller_leaves_no_spans_but_its_trace_goes_on(
     assert exporter.get_finished_spans() == ()
     assert headers["traceparent"].startswith(f"00-{caller[1]}-")
     assert headers["traceparent"].endswith("-00")
-
-
-async def test_with_links_the_handling_begins_a_trace_that_points_to_the_caller_s(
-    exporter: InMemorySpanExporter, incoming: Make, span: Find, caller: tuple[str, str]
-) -> None:
-    telemetry = setup({}, version="1", spans=exporter, link=True)
-    headers = await handle(telemetry, incoming(headers={"traceparent": caller[0]}))
-    (link,) = span(HANDLING).links
-    trace, _, parent = ids(span(HANDLING))
-    assert parent is None
-    assert trace != caller[1]
-    assert f"{link.context.trace_id:032x}" == caller[1]
-    assert headers["traceparent"].split("-")[1] == trace
-    await handle(telemetry, incoming(queue="other"))
-    assert not span("process other").links
 
 
 async def test_the_handling_span_says_what_was_handled(telemetry: Telemetry, incoming: Make, span: Find) -> None:
