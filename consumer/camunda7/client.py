@@ -58,16 +58,15 @@ class Camunda7Engine:
         settings: Settings,
         observer: CallObserver | None = None,
         *,
-        clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
     ) -> None:
-        """`clock` gives seconds since 1970, `random` numbers from 0 to 1; tests bring their own."""
+        """`random` gives numbers from 0 to 1; tests bring their own."""
         self._url = settings.url
         self._host = urlsplit(settings.url)
         self._timeout = settings.request_timeout
         self._observer = observer or unobserved
-        self._clock, self._sleep, self._random = clock, sleep, random
+        self._sleep, self._random = sleep, random
         self._away = False
         self._proxy = web_proxy(settings.url)
         self._http = _session(settings.credentials)
@@ -138,7 +137,7 @@ class Camunda7Engine:
     async def _attempts(self, request: RestRequest, call: Call, span: CallSpan) -> Answer:
         made, last, deadline = 0, None, call.deadline
         while True:
-            seconds = self._timeout if deadline is None else min(self._timeout, deadline - self._clock())
+            seconds = self._timeout if deadline is None else min(self._timeout, deadline - time.time())
             if seconds <= 0:
                 raise last or _past()
             call.sent = True
@@ -155,7 +154,7 @@ class Camunda7Engine:
 
     async def _pause(self, span: CallSpan, made: int, deadline: float | None, last: CommandError) -> None:
         delay = backoff.delay(made, self._random)
-        if made >= backoff.ATTEMPTS or (deadline is not None and self._clock() + delay >= deadline):
+        if made >= backoff.ATTEMPTS or (deadline is not None and time.time() + delay >= deadline):
             raise last
         span.attempt(made, last.code, delay)
         await self._sleep(delay)

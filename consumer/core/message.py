@@ -53,11 +53,6 @@ class Message:
         return len(self.body) if self.announced_size is None else self.announced_size
 
     @property
-    def truncated(self) -> bool:
-        """Whether only the first bytes of its body are here."""
-        return self.size > len(self.body)
-
-    @property
     def kept_body(self) -> bytes:
         """What its dead letter keeps of the body: of one above the limit the first bytes, for nobody can use it."""
         return self.body if self.size <= wire.MAX_BODY else self.body[: wire.KEPT_OF_LARGE]

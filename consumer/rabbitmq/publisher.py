@@ -50,13 +50,12 @@ class Publisher:
     Args:
         amqp: addresses, and whether queues are declared.
         confirm_timeout: seconds to wait for the broker's confirm while it takes messages.
-        stuck: seconds to wait for it while the broker answers for later messages.
     """
 
-    def __init__(self, amqp: Amqp, confirm_timeout: float = CONFIRM_TIMEOUT, stuck: float = STUCK) -> None:
+    def __init__(self, amqp: Amqp, confirm_timeout: float = CONFIRM_TIMEOUT) -> None:
         self._amqp = amqp
         self._confirm_timeout = confirm_timeout
-        self._stuck = min(stuck, confirm_timeout)
+        self._stuck = min(STUCK, confirm_timeout)
         self._connection = reconnecting(amqp, "zeebe-amqp publish", self._opened)
         self._channel: HotChannel | None = None
         self._alarm = Alarm()

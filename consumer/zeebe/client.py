@@ -93,19 +93,9 @@ class ZeebeEngine:
         self.circuit = CircuitBreaker()
 
     @property
-    def connected_version(self) -> str | None:
-        """The version the gateway last gave ("8.6.0"); None before the first call that asks, and after an outage."""
-        return self._topology_cache.version
-
-    @property
     def last_version(self) -> str | None:
         """The version a gateway last gave, whatever happened to the connection since; None before the first answer."""
         return self._topology_cache.last_version
-
-    @property
-    def unreached(self) -> int:
-        """How many attempts in a row found no gateway; 0 as soon as one answers, whatever it says."""
-        return self.circuit.unreached
 
     async def execute(self, call: Call) -> Any:
         """Do a command; see `consumer.core.call.Engine`."""

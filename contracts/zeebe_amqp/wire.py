@@ -11,8 +11,6 @@ POLLS_QUEUE: Final = "zeebe.polls"
 """The request queue for requests that wait on purpose, so that they hold up nobody else."""
 DEAD_LETTER: Final = "zeebe.dead"
 """The dead-letter exchange, and its queue of the same name."""
-REPLY_EXCHANGE: Final = "zeebe.replies"
-"""The usual name of the optional topic exchange for replies."""
 DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
 """The broker's direct reply-to pseudo queue; addresses made from it continue with a dot."""
 

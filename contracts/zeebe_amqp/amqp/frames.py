@@ -72,7 +72,7 @@ _SETTLE: Final = struct.Struct(">BHIIQBB")
 _SETTLE_SIZE: Final = 13
 _PUBLISH: Final = (_BASIC << 16 | 40).to_bytes(4, "big") + b"\0\0"
 _GET: Final = (_BASIC << 16 | 70).to_bytes(4, "big") + b"\0\0"
-_MANDATORY, _REQUEUE = 1, 2
+_REQUEUE: Final = 2
 _MAX_SHORT: Final = 255
 
 

@@ -178,4 +178,4 @@ _KINDS: Final = {
 NAMES: Final = tuple(_KINDS)
 """The names of all properties, in the order of the protocol."""
 _LAYOUT: Final = tuple((1 << 15 - bit, name, kind) for bit, (name, kind) in enumerate(_KINDS.items()))
-_PROBLEMS: Final = {_TEXT: "is not UTF-8 text", _TABLE: "are not a table", _OCTET: "is missing", _TIME: "is missing"}
+_PROBLEMS: Final = {_TEXT: "is not UTF-8 text", _TABLE: "are not a table", _OCTET: "is missing"}

@@ -41,7 +41,6 @@ class AmqpTransport:
         reply_queue: None = direct reply-to; "" = an exclusive queue that the broker names; else the name of a durable
             queue of this client alone, which is declared.
         tls: for `amqps://`; None = as the address says.
-        name: shown in the broker's list of connections.
         confirm_timeout: seconds to wait for the broker's confirm.
     """
 
@@ -51,10 +50,9 @@ class AmqpTransport:
         *,
         reply_queue: str | None = None,
         tls: ssl.SSLContext | None = None,
-        name: str = APP_ID,
         confirm_timeout: float = CONFIRM_TIMEOUT,
     ) -> None:
-        self._connection = ReconnectingConnection(urls, name, self._opened, tls=lambda: tls, refused=self._denied)
+        self._connection = ReconnectingConnection(urls, APP_ID, self._opened, tls=lambda: tls, refused=self._denied)
         self._confirm_timeout = confirm_timeout
         self._reply_queue = reply_queue
         self._reply_to = ""

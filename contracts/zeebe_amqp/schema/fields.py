@@ -191,12 +191,6 @@ def encode(value: object) -> object:
     raise NotImplementedError(f"cannot write a {type(value).__name__} as JSON")
 
 
-def schema(kind: type) -> dict[str, Any]:
-    """The JSON Schema hook for the types of this module."""
-    assert issubclass(kind, Scalar)  # the only types the generator does not know itself
-    return dict(kind.schema)
-
-
 def milliseconds(duration: Duration | None) -> int:
     """A duration field in whole milliseconds, rounded up; 0 when it was not given.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
@@ -106,10 +106,9 @@ class FakeJob:
 
 
 class Board:
-    """All jobs of a test; `key` makes a fresh one."""
+    """All jobs of a test."""
 
-    def __init__(self, key: Callable[[], int]) -> None:
-        self._key = key
+    def __init__(self) -> None:
         self._jobs: dict[int, FakeJob] = {}
         self._waiting: set[asyncio.Future[bool]] = set()
         self._passed = 0.0

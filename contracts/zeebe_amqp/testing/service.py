@@ -51,7 +51,7 @@ class Service:
         self._numbers = itertools.count(1)
         self._ledger = Ledger()
         self.expectations = Expectations()
-        self.board = Board(self.key)
+        self.board = Board()
         self.calls: list[Call] = []
         self.unexpected: list[str] = []
 

@@ -40,7 +40,7 @@ async def test_nobody_listening_means_nothing_was_sent(naps: Any) -> None:
 
     error = await refusal(gateway, CREATE)
 
-    assert gateway.unreached == 5
+    assert gateway.circuit.unreached == 5
     assert (error.code, error.source, error.outcome, error.retryable) == (
         Code.UNAVAILABLE,
         Source.GATEWAY,
@@ -63,14 +63,14 @@ async def answered(gateway: ZeebeEngine, message: Message) -> Any:
 async def test_a_gateway_that_comes_back_is_found_again(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     await send(gateway, CREATE)
     await fake.stop()
-    while gateway.unreached == 0:
+    while gateway.circuit.unreached == 0:
         await refusal(gateway, CREATE)
     await fake.start()
 
     response = await answered(gateway, CREATE)
 
     assert response.bpmnProcessId == "order"
-    assert gateway.unreached == 0
+    assert gateway.circuit.unreached == 0
 
 
 async def test_a_connection_lost_with_the_call_out_leaves_the_outcome_unknown(
@@ -83,7 +83,7 @@ async def test_a_connection_lost_with_the_call_out_leaves_the_outcome_unknown(
     error = await task
 
     assert (error.code, error.outcome, error.retryable) == (Code.UNAVAILABLE, Outcome.UNKNOWN, False)
-    assert gateway.unreached == 0
+    assert gateway.circuit.unreached == 0
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ async def test_only_an_answer_proves_that_the_gateway_is_there(
     fake.always("CompleteJob", fail(status, text))
     fake.always("Topology", fail("UNAVAILABLE", "Socket closed"))
     await refusal(gateway, CREATE)
-    assert gateway.unreached == 5
+    assert gateway.circuit.unreached == 5
 
     await refusal(gateway, COMPLETE)
 
-    assert gateway.unreached == unreached
+    assert gateway.circuit.unreached == unreached
 
 
 @pytest.mark.parametrize("number", [-1, 0, 4, 100])
@@ -149,12 +149,12 @@ async def test_a_partition_is_not_called_missing_while_their_number_is_unknown(
 
 async def test_the_version_is_asked_once_and_only_when_it_matters(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     await send(gateway, COMPLETE)
-    assert (gateway.connected_version, gateway.last_version, fake.count("Topology")) == (None, None, 0)
+    assert (gateway.last_version, fake.count("Topology")) == (None, 0)
 
     tenant = pb.CreateProcessInstanceRequest(tenantId="acme")
     await asyncio.gather(*(send(gateway, tenant) for _ in range(20)))
 
-    assert (gateway.connected_version, fake.count("Topology")) == ("8.6.0", 1)
+    assert (gateway.last_version, fake.count("Topology")) == ("8.6.0", 1)
 
 
 async def test_a_field_the_gateway_would_drop_is_refused_before_sending(
@@ -170,7 +170,7 @@ async def test_the_version_is_asked_again_after_an_outage(gateway: ZeebeEngine, 
     await gateway.probe()
     await fake.stop()
     await refusal(gateway, CREATE)
-    assert (gateway.connected_version, gateway.last_version) == (None, "8.6.0")
+    assert gateway.last_version == "8.6.0"
     fake.version = "8.9.0"
     await fake.start()
 
@@ -178,7 +178,7 @@ async def test_the_version_is_asked_again_after_an_outage(gateway: ZeebeEngine, 
     await answered(gateway, TAGGED)
     await gateway.probe()
 
-    assert (gateway.connected_version, gateway.last_version) == ("8.9.0", "8.9.0")
+    assert gateway.last_version == "8.9.0"
 
 
 async def test_the_version_is_asked_again_after_a_connection_that_ended_without_a_failing_call(
@@ -225,7 +225,7 @@ async def test_an_unanswered_version_question_does_not_outlast_the_deadline(
 async def test_a_probe_answers_the_topology(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     topology = await gateway.probe()
 
-    assert (topology.gatewayVersion, gateway.connected_version) == ("8.6.0", "8.6.0")
+    assert (topology.gatewayVersion, gateway.last_version) == ("8.6.0", "8.6.0")
 
 
 async def test_a_probe_is_one_attempt(gateway: ZeebeEngine, fake: FakeGateway) -> None:

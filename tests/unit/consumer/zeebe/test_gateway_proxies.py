@@ -87,7 +87,7 @@ async def test_what_is_too_large_for_a_proxy_is_refused_and_says_nothing_about_t
                 assert f"HTTP status {status}" in error.message
                 assert "too large" in error.message, status
             assert len(server.requests) == 5, status
-            assert engine.unreached == 0, status
+            assert engine.circuit.unreached == 0, status
 
 
 async def test_a_status_that_may_come_from_behind_leaves_the_outcome_unknown(naps: Any) -> None:
@@ -98,7 +98,7 @@ async def test_a_status_that_may_come_from_behind_leaves_the_outcome_unknown(nap
             assert told(once) == (Code.UNAVAILABLE, Source.CONSUMER, Outcome.UNKNOWN, False), status
             assert f"HTTP status {status}" in once.message
             assert "may have been executed" in once.message, status
-            assert (len(server.requests), engine.unreached) == (1, 1), status
+            assert (len(server.requests), engine.circuit.unreached) == (1, 1), status
             again = await refusal(engine, CREATE, idempotent=True)
             assert told(again) == (Code.UNAVAILABLE, Source.CONSUMER, Outcome.UNKNOWN, True), status
             assert (len(server.requests), engine.circuit.is_open) == (6, True), status
@@ -120,7 +120,7 @@ async def test_a_stream_that_is_answered_with_a_page_has_not_heard_the_gateway(n
             assert (error.code, error.source) == (Code.UNAVAILABLE, Source.CONSUMER), status
             assert error.outcome is Outcome.UNKNOWN or f"status {status}" in error.message, status
             assert "not the gateway's" in error.message, status
-            assert engine.unreached > 0, status
+            assert engine.circuit.unreached > 0, status
 
 
 async def test_a_stream_that_is_answered_without_a_body_knows_the_status(naps: Any) -> None:
@@ -137,7 +137,7 @@ async def test_a_grpc_status_is_the_engines_word_whatever_the_http_status(naps: 
             error = await refusal(engine, CREATE)
             assert told(error) == (Code.NOT_FOUND, Source.GATEWAY, Outcome.NOT_EXECUTED, False), status
             assert error.message == text
-            assert engine.unreached == 0
+            assert engine.circuit.unreached == 0
 
 
 async def test_what_a_proxy_says_in_grpc_keeps_its_meaning(naps: Any) -> None:
@@ -159,7 +159,7 @@ async def test_a_stream_that_is_reset_keeps_its_meaning(naps: Any) -> None:
         async with behind(HttpServer(HttpAnswer(0, reset=number)), naps) as engine:
             error = await refusal(engine, CREATE)
             assert told(error) == (code, Source.GATEWAY, Outcome.UNKNOWN, False), number
-            assert engine.unreached == 0
+            assert engine.circuit.unreached == 0
 
 
 async def test_a_server_of_http_1_is_not_reached_as_before(naps: Any) -> None:

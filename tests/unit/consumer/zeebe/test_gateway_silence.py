@@ -139,7 +139,7 @@ async def test_a_frozen_gateway_gets_nothing_and_opens_the_circuit(fake: FakeGat
         await engine.close()
 
     assert (error.code, error.outcome, error.retryable) == (Code.UNAVAILABLE, Outcome.NOT_EXECUTED, True)
-    assert engine.unreached == 1
+    assert engine.circuit.unreached == 1
 
 
 async def test_callers_without_the_time_for_connecting_say_nothing_of_the_gateway(
@@ -152,7 +152,7 @@ async def test_callers_without_the_time_for_connecting_say_nothing_of_the_gatewa
     assert {(error.code, error.outcome, error.retryable) for error in errors} == {
         (Code.UNAVAILABLE, Outcome.NOT_EXECUTED, True)
     }
-    assert (engine.unreached, engine.circuit.is_open) == (0, False)
+    assert (engine.circuit.unreached, engine.circuit.is_open) == (0, False)
     assert (await send(engine, CREATE)).bpmnProcessId == "order"
 
 
