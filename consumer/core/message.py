@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.reply import Reply
 
 __all__ = ["Message", "Reply"]
+
+_UNREAD: Final[Any] = object()
+"""Stands for what was not looked for yet; None is what was looked for and is not there."""
 
 
 @dataclass(eq=False, slots=True)
@@ -44,8 +47,8 @@ class Message:
     """How many bytes the sender sent, where `body` has only the first of them; None: it has all."""
     received: float = field(default_factory=time.time)
     """When it arrived, seconds since 1970."""
-    _deadline: float | None = field(default=None, init=False, repr=False)
-    _request_id: str | None = field(default=None, init=False, repr=False)
+    _deadline: float | None = field(default=_UNREAD, init=False, repr=False)
+    _request_id: str | None = field(default=_UNREAD, init=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -80,7 +83,7 @@ class Message:
         Raises:
             CommandError: INVALID_ARGUMENT for a `deadline` header that is not a whole number.
         """
-        if self._deadline is None:
+        if self._deadline is _UNREAD:
             self._deadline = envelope.deadline(self.headers)
         return self._deadline
 
@@ -91,6 +94,6 @@ class Message:
         Raises:
             CommandError: INVALID_ARGUMENT for a `request-id` header that is not text of at most 255 bytes.
         """
-        if self._request_id is None:
+        if self._request_id is _UNREAD:
             self._request_id = envelope.request_id(self.headers) or self.message_id or None
         return self._request_id

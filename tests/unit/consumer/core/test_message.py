@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from consumer.core.delivery import Delivery
@@ -30,3 +32,23 @@ def test_a_request_that_was_announced_too_large_is_refused_and_answered() -> Non
 def test_only_the_first_bytes_of_a_body_above_the_limit_are_kept() -> None:
     assert Message(b"x" * wire.MAX_BODY).kept_body == b"x" * wire.MAX_BODY
     assert Message(b"x" * (wire.MAX_BODY + 1)).kept_body == b"x" * wire.KEPT_OF_LARGE
+
+
+class Counted(dict[str, Any]):
+    """Headers that count how often one is asked for."""
+
+    asked = 0
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked += 1
+        return super().get(name, default)
+
+
+def test_each_header_is_read_once_whether_it_is_there_or_not() -> None:
+    for headers in ({}, {"deadline": 1_700_000_000_000, "request-id": "a"}):
+        counted = Counted(headers)
+        message = Message(HEAD, headers=counted)
+        first = (message.deadline, message.request_id)
+        assert counted.asked == 2
+        assert (message.deadline, message.request_id) == first
+        assert counted.asked == 2
