@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from zeebe_amqp.amqp.short_text import write_short
+
 __all__ = [
     "ACK",
     "BLOCKED",
@@ -73,7 +75,6 @@ _SETTLE_SIZE: Final = 13
 _PUBLISH: Final = (_BASIC << 16 | 40).to_bytes(4, "big") + b"\0\0"
 _GET: Final = (_BASIC << 16 | 70).to_bytes(4, "big") + b"\0\0"
 _REQUEUE: Final = 2
-_MAX_SHORT: Final = 255
 
 
 def read_method(data: bytes, at: int) -> int:
@@ -141,7 +142,7 @@ def write_nack(channel: int, tag: int, *, multiple: bool = False) -> bytes:
 
 def write_get(channel: int, queue: str) -> bytes:
     """Ask for one message of a queue; it must be acknowledged."""
-    return _frame(METHOD, channel, _GET + _short(queue) + b"\0")
+    return _frame(METHOD, channel, _GET + write_short(queue, "the name of a queue") + b"\0")
 
 
 def write_message(
@@ -163,7 +164,14 @@ def write_message(
     """
     if len(properties) + _CONTENT.size + OVERHEAD > frame_max:
         raise ValueError(f"properties and headers: {len(properties)} bytes do not fit into one frame of {frame_max}")
-    method = b"".join((_PUBLISH, _short(exchange), _short(routing_key), b"\1" if mandatory else b"\0"))
+    method = b"".join(
+        (
+            _PUBLISH,
+            write_short(exchange, "the name of an exchange"),
+            write_short(routing_key, "a routing key"),
+            b"\1" if mandatory else b"\0",
+        )
+    )
     header = _CONTENT.pack(_BASIC, 0, len(body)) + properties
     piece = frame_max - OVERHEAD
     parts = [HEAD.pack(METHOD, channel, len(method)), method, _END, HEAD.pack(HEADER, channel, len(header)), header]
@@ -179,10 +187,3 @@ _END: Final = bytes((END,))
 
 def _frame(kind: int, channel: int, payload: bytes) -> bytes:
     return HEAD.pack(kind, channel, len(payload)) + payload + _END
-
-
-def _short(name: str) -> bytes:
-    encoded = name.encode()
-    if len(encoded) > _MAX_SHORT:
-        raise ValueError(f"the name of a queue or exchange has at most {_MAX_SHORT} bytes, not {len(encoded)}")
-    return bytes((len(encoded),)) + encoded

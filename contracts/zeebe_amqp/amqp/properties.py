@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
 
+from zeebe_amqp.amqp.short_text import write_short
 from zeebe_amqp.amqp.table import Headers, seconds, write_table
 
 __all__ = ["NAMES", "NO_HEADERS", "Properties", "fresh_id"]
@@ -21,7 +22,6 @@ NO_HEADERS: Final[Mapping[str, Any]] = Headers()
 
 MAX_TIME: Final = 253_402_300_799
 """The last second of the year 9999: what is later is no time."""
-_MAX_SHORT: Final = 255
 _TEXT, _OCTET, _TIME, _TABLE = range(4)
 
 
@@ -120,9 +120,7 @@ class Properties:
                 continue
             flags |= mask
             if kind == _TEXT:
-                text = value.encode()
-                parts.append(_length(name, text))
-                parts.append(text)
+                parts.append(write_short(value, name))
             elif kind == _TABLE:
                 parts.append(write_table(value))
             else:
@@ -138,17 +136,6 @@ _NUMBERS: Final = count(1)
 def fresh_id() -> str:
     """A message id that no other publish has: the broker's returns are matched by it."""
     return f"{_PREFIX}{next(_NUMBERS):x}"
-
-
-def _length(name: str, text: bytes) -> bytes:
-    try:
-        return _LENGTHS[len(text)]
-    except IndexError:
-        raise ValueError(f"{name}: text of at most {_MAX_SHORT} bytes is accepted, found {len(text)}") from None
-
-
-_LENGTHS: Final = tuple(bytes((length,)) for length in range(_MAX_SHORT + 1))
-"""The byte in front of a text of that length."""
 
 
 def _number(name: str, value: int, size: int) -> bytes:

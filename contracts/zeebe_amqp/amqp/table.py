@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
+from zeebe_amqp.amqp.short_text import write_short
+
 __all__ = ["MAX_NAME", "Headers", "encoded_size", "seconds", "write_table"]
 
 T = TypeVar("T")
@@ -22,7 +24,6 @@ MAX_NAME: Final = 128
 
 _U32: Final = struct.Struct(">I")
 _INT32: Final = range(-(2**31), 2**31)
-_MAX_SHORT: Final = 255
 _LAST_SECOND: Final = 2**32 - 1
 
 _NUMBERS: Final[Mapping[int, struct.Struct]] = {
@@ -181,7 +182,7 @@ def write_table(headers: Mapping[str, Any]) -> bytes:
     """
     parts = [b""]
     for name, value in headers.items():
-        parts.append(_name(name))
+        parts.append(write_short(name, "a header's name"))
         parts.append(_written(value))
     parts[0] = _U32.pack(sum(map(len, parts)))
     return b"".join(parts)
@@ -203,13 +204,6 @@ def _written(value: Any) -> bytes:
         return write(value)
     except struct.error as error:
         raise ValueError(f"a header of type {type(value).__name__} is out of its bounds: {error}") from error
-
-
-def _name(name: str) -> bytes:
-    encoded = name.encode()
-    if len(encoded) > _MAX_SHORT:
-        raise ValueError(f"a header's name has at most {_MAX_SHORT} bytes, not {len(encoded)}")
-    return bytes((len(encoded),)) + encoded
 
 
 def _sized(content: bytes) -> bytes:

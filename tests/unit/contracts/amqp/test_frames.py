@@ -108,9 +108,9 @@ def test_properties_fill_one_frame_at_most() -> None:
 
 def test_a_name_has_at_most_255_bytes() -> None:
     for names in (("ä" * 128, ""), ("", "ä" * 128)):
-        with pytest.raises(ValueError, match="has at most 255 bytes, not 256"):
+        with pytest.raises(ValueError, match="at most 255 bytes is accepted, found 256"):
             frames.write_message(1, *names, b"\0\0", b"", mandatory=False, frame_max=FRAME_MAX)
-    with pytest.raises(ValueError, match="has at most 255 bytes, not 256"):
+    with pytest.raises(ValueError, match="at most 255 bytes is accepted, found 256"):
         frames.write_get(1, "x" * 256)
 
 
