@@ -47,6 +47,17 @@ def options(command: click.Command, *, shared: bool) -> list[str]:
     ]
 
 
+def test_the_usage_line_has_an_argument_in_brackets_when_it_may_be_left_out() -> None:
+    for name, command in EVERY.items():
+        usage = printed(name, "--help", width=200).partition("\n\n")[0].removeprefix(f"Usage: {name}")
+        for each in command.params:
+            if isinstance(each, click.Argument):
+                [piece] = each.get_usage_pieces(click.Context(command))
+                word = piece.removesuffix("...").strip("[]")
+                assert word in usage, usage
+                assert (f"[{word}]" in usage) is not each.required, usage
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_list_of_commands_says_of_each_a_whole_phrase_of_at_most_sixty_characters(group: str) -> None:
     listed = " ".join(printed(group, "--help").split())

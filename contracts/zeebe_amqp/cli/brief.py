@@ -47,6 +47,12 @@ class Brief(click.Command):
         """A whole phrase for the list of commands, however long; `limit` would cut it."""
         return self.short_help or summary(self.help or "")
 
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The usage line; what may be left out stands in brackets, also an argument whose name we give."""
+        arguments = [each for each in self.params if isinstance(each, click.Argument) and not each.required]
+        optional = {piece for each in arguments for piece in each.get_usage_pieces(ctx) if not piece.startswith("[")}
+        return [f"[{piece}]" if piece in optional else piece for piece in super().collect_usage_pieces(ctx)]
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options of this command, and those that it shares when they are asked for."""
         shared = [each for each in self.params if isinstance(each, Shared)]
