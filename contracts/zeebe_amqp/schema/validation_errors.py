@@ -30,8 +30,8 @@ def explain(problem: msgspec.ValidationError, kind: type, data: bytes, field: st
     """
     # The decoder quotes callers, who may write what looks like its own words: an unknown name is looked up in the data.
     if str(problem).startswith(_UNKNOWN):
-        name, parent, path = next(_unknown_fields(data.strip(), type_info(kind), field))
-        return _unknown(name, parent, path)
+        name, parent, path, raw = next(_unknown_fields(data.strip(), type_info(kind), field))
+        return _mistyped(parent, path, raw) if bytes_in_json.named(raw) else _unknown(name, parent, path)
     text, path = _split(str(problem))
     steps = [name or int(index) for name, index in _STEP.findall(path)]
     expected = _walk(type_info(kind), steps)
@@ -39,9 +39,7 @@ def explain(problem: msgspec.ValidationError, kind: type, data: bytes, field: st
         return invalid(f"{field}{path}.{missing[1]}", f"missing; expected {describe(_walk(expected, [missing[1]]))}")
     if text.startswith("expected "):  # a field type's own words
         return invalid(field + path, text)
-    found = _at(data, steps)
-    advice = unparsed(found) if _is_nested(expected) else bytes_in_json.advice(found) if _is_text(expected) else ""
-    return invalid(field + path, f"expected {describe(expected)}, found {_describe_value(found)}{advice}")
+    return _mistyped(expected, field + path, _at(data, steps))
 
 
 @cache
@@ -86,14 +84,14 @@ def _split(words: str) -> tuple[str, str]:
     return (text, path.removesuffix("`")) if found else (words, "")
 
 
-def _unknown_fields(raw: bytes, kind: inspect.Type, path: str) -> Iterator[tuple[str, inspect.StructType, str]]:
-    """The unknown fields in the order of the document: the name, the type that does not know it, that one's path."""
+def _unknown_fields(raw: bytes, kind: inspect.Type, path: str) -> Iterator[tuple[str, inspect.StructType, str, bytes]]:
+    """The unknown fields in the order of the document: the name, the type that does not know it, its path and JSON."""
     match kind:
         case inspect.StructType() if raw.startswith(b"{"):
             types = {field.encode_name: field.type for field in kind.fields}
             for name, member in OBJECT.decode(raw).items():
                 if name not in types:
-                    yield name, kind, path
+                    yield name, kind, path, raw
                 else:
                     yield from _unknown_fields(bytes(member), types[name], f"{path}.{name}")
         case inspect.VarTupleType() if raw.startswith(b"["):
@@ -106,6 +104,12 @@ def _unknown(name: str, parent: inspect.StructType, path: str) -> CommandError:
     suggestion = nearest(name, known)
     hint = f"did you mean {quoted(suggestion)}?" if suggestion else f"known are {', '.join(sorted(known))}"
     return invalid(f"{path}.{cut(name)}", f"unknown field; {hint}", suggestion=suggestion)
+
+
+def _mistyped(expected: inspect.Type, path: str, found: bytes) -> CommandError:
+    advice = bytes_in_json.advice(found) if _is_text(expected) or _is_file(expected) else ""
+    advice = advice or (unparsed(found) if _is_nested(expected) else "")
+    return invalid(path, f"expected {describe(expected)}, found {_describe_value(found)}{advice}")
 
 
 def _walk(kind: inspect.Type, steps: list[str | int]) -> inspect.Type:
@@ -126,6 +130,11 @@ def _struct(kind: inspect.Type) -> inspect.StructType:
 
 def _is_text(kind: inspect.Type) -> bool:
     return _is_text(kind.type) if isinstance(kind, inspect.Metadata) else isinstance(kind, inspect.StrType)
+
+
+def _is_file(kind: inspect.Type) -> bool:
+    """Whether values of this type are files, each with its text or its base64."""
+    return isinstance(kind, inspect.StructType) and {"content", "encoding"} <= {field.name for field in kind.fields}
 
 
 def _is_nested(kind: inspect.Type) -> bool:

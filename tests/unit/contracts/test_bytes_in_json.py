@@ -43,12 +43,26 @@ def test_bytes_are_recognised_wherever_a_file_is_taken() -> None:
                 {},
                 "data.resources[1].content",
             ),
+            "a file of a list": (
+                "deploy-resource",
+                {"resources": [{"name": "a.bpmn", "content": "<x/>"}, found]},
+                {},
+                "data.resources[1]",
+            ),
             "another text": ("publish-message", {"messageName": found}, {}, "data.messageName"),
         }
         for place, (operation, data, metadata, field) in places.items():
             message = refusal(operation, data, metadata).message
             assert message.startswith(f"{field}: expected "), (kind, place)
             assert message.endswith(f", found {kind}{ADVICE}"), (kind, place, message)
+
+
+def test_bytes_where_an_object_belongs_that_is_no_file_are_called_what_they_are() -> None:
+    for kind, found in KINDS.items():
+        assert refusal("complete-job", found, {}).message == f"data: expected an object, found {kind}"
+        data = {"bpmnProcessId": "a", "startInstructions": [found]}
+        place = "data.startInstructions[0]"
+        assert refusal("create-instance", data, {}).message == f"{place}: expected an object, found {kind}"
 
 
 def test_a_body_that_is_a_file_must_not_be_its_bytes_in_json() -> None:
