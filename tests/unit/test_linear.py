@@ -269,7 +269,7 @@ READERS: dict[str, Reader] = {
 
 PATTERNS = {
     "consumer.telemetry.headers": {"_PARENT", "_STATE_MEMBER", "_BAGGAGE_MEMBER"},
-    "consumer.telemetry.logs": {"_USERINFO", "_CREDENTIAL", "_ASSIGNED"},
+    "consumer.telemetry.logs": {"_USERINFO", "_CREDENTIAL", "_ASSIGNED", "_DIVIDES"},
     "consumer.rabbitmq.direct": {"_ADDRESS", "_PROCESS"},
     "consumer.zeebe.failures": {"_ADDRESS"},
     "zeebe_amqp.envelope": {"_FIRST_KEY"},

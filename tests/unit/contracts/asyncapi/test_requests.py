@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,9 @@ def test_what_schemas_cannot_say_is_known(words: str) -> None:
     assert f"- {words}" in PAGE.read_text()
 
 
-DURATIONS = st.from_regex(r"\A\+?([pP]?([0-9]{0,3}\.?[0-9]{0,2}(ns|us|µs|μs|ms|[hmswdHMSWDtTpP])?){1,5})\Z")
+DURATIONS = st.from_regex(r"\A\+?([pP]?([0-9]{0,3}\.?[0-9]{0,2}(ns|us|µs|μs|ms|[hmswdHMSWDtTpP])?){1,5})\Z").filter(
+    lambda text: not re.search("[0-9]{4}", text)  # a schema does not know how long the longest is
+)
 
 
 @given(DURATIONS)
