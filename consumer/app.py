@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Mapping
 from functools import lru_cache, partial
+from typing import Final
 
 from consumer import telemetry
 from consumer.camunda7 import Camunda7Engine, taken
@@ -39,7 +40,7 @@ __all__ = ["Service", "run"]
 
 log = logging.getLogger(__name__)
 
-CLOSING = 5.0
+CLOSING: Final = 5.0
 """Seconds beyond SHUTDOWN_GRACE for closing connections and files, at most."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from typing import Final
 
 from consumer.camunda7 import Camunda7Engine
 from consumer.config import Amqp, Camunda7, Settings, Zeebe
@@ -17,7 +18,7 @@ from zeebe_amqp.errors import CommandError
 
 __all__ = ["Finding", "check"]
 
-NO_BOUND = (
+NO_BOUND: Final = (
     "a full disk is the bound, unless a policy sets one. AMQP does not show policies: see `rabbitmqctl list_policies`, "
     "or set one with `rabbitmqctl set_policy NAME '^QUEUE$' "
     """'{"max-length-bytes": BYTES, "overflow": "reject-publish"}' --apply-to queues`"""

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 import orjson
@@ -28,11 +28,11 @@ from zeebe_amqp.cli.brief import BriefGroup, Shared, summary
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.schema.formatting import printable
 
-__all__ = ["main"]
+__all__ = ["CONFIGURATION", "check_command", "config_command", "dead", "main", "operations", "request_command", "run"]
 
-FAILED = 1
+FAILED: Final = 1
 """Exit code when it could not start, or not drain."""
-CONFIGURATION = 2
+CONFIGURATION: Final = 2
 """Exit code for a wrong configuration or command line."""
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _reset = click.option("--reset-ledger", is_flag=True, help="move the ledger's file aside first, and start a new one")
 
-_MEANINGS = {spelling: variable.meaning for variable in VARIABLES for spelling in variable.spellings}
+_MEANINGS: Final = {spelling: variable.meaning for variable in VARIABLES for spelling in variable.spellings}
 
 
 def _settings(function: F) -> F:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-__all__ = ["Health", "HealthError"]
+__all__ = ["Health", "HealthError", "Metrics", "Reasons"]
 
 log = logging.getLogger(__name__)
 

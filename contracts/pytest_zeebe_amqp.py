@@ -10,6 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from zeebe_amqp.testing import FakeConsumer
 
+__all__ = ["zeebe_consumer"]
+
 
 @pytest.fixture
 def zeebe_consumer() -> Iterator[FakeConsumer]:

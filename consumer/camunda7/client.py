@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType, SimpleNamespace
-from typing import Any, cast
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -27,23 +27,26 @@ from consumer.core.proxy import web_proxy
 from zeebe_amqp.commands.signals import Signal
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
+__all__ = ["BODY_TIMEOUT", "Camunda7Engine", "NotSent"]
+
+
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT = 5.0
+CONNECT_TIMEOUT: Final = 5.0
 """Seconds for a connection and its TLS."""
-PROBE_TIMEOUT = 5.0
+PROBE_TIMEOUT: Final = 5.0
 """Seconds for the question whether the engine is there."""
-BODY_TIMEOUT = 2.0
+BODY_TIMEOUT: Final = 2.0
 """Seconds for the body of an answer whose status is known."""
-BODY_LIMIT = 64 * 1024
+BODY_LIMIT: Final = 64 * 1024
 """Bytes of an answer that are read; a refusal is short, a proxy's page need not be. A header may be as long."""
-IDLE = 5.0
+IDLE: Final = 5.0
 """Seconds an unused connection is kept. Servers keep theirs far longer: one that they close while a request is on
 its way would leave its outcome unknown."""
 
 
-_HEADERS = {"accept": "application/json", "accept-encoding": "identity", "content-type": "application/json"}
-_NONE: Mapping[str, str] = MappingProxyType({})
+_HEADERS: Final = {"accept": "application/json", "accept-encoding": "identity", "content-type": "application/json"}
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class NotSent(Exception):

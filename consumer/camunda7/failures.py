@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
-DONE = 204
+__all__ = ["DONE", "Answer", "ErrorRule", "error"]
+
+
+DONE: Final = 204
 """The status of success."""
-TEXT_LIMIT = 2048
+TEXT_LIMIT: Final = 2048
 """Bytes of an engine's text that go into a reply."""
 
 
@@ -49,11 +52,11 @@ class ErrorRule:
         return self.first <= status <= self.last and re.match(self.pattern, text, re.DOTALL) is not None
 
 
-_URL = "check CAMUNDA7_REST_URL, it must lead to the REST API itself, such as …/engine-rest"
-_LOGIN = "check CAMUNDA7_USER and CAMUNDA7_PASSWORD"
+_URL: Final = "check CAMUNDA7_REST_URL, it must lead to the REST API itself, such as …/engine-rest"
+_LOGIN: Final = "check CAMUNDA7_USER and CAMUNDA7_PASSWORD"
 
 # The first rule that matches decides. Patterns are anchored, because texts quote what callers sent.
-RULES: tuple[ErrorRule, ...] = (
+RULES: Final[tuple[ErrorRule, ...]] = (
     # Only 204 says that it was done; a login page of some proxy says 200.
     ErrorRule(200, 299, "", Code.INTERNAL, Outcome.UNKNOWN, Source.CONSUMER, advice=_URL),
     ErrorRule(400, 400, "", Code.INVALID_ARGUMENT),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from zeebe_amqp.backoff import backoff
 
-ATTEMPTS = 5
+__all__ = ["ATTEMPTS", "delay"]
+
+
+ATTEMPTS: Final = 5
 """Attempts of one call, the first one included."""
-FIRST_DELAY = 0.1
-GROWTH = 3.0
-MAX_DELAY = 5.0
+FIRST_DELAY: Final = 0.1
+GROWTH: Final = 3.0
+MAX_DELAY: Final = 5.0
 
 
 def delay(made: int, random: Callable[[], float]) -> float:

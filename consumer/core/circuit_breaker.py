@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 __all__ = ["THRESHOLD", "CircuitBreaker"]
 
-THRESHOLD = 5
+THRESHOLD: Final = 5
 """Attempts in a row that find no gateway before the circuit opens: those of one call."""
 
 

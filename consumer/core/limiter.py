@@ -6,10 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 __all__ = ["AimdLimit", "ConcurrencyLimiter"]
 
-SHRINK = 0.7
+SHRINK: Final = 0.7
 """What is left of the limit after the engine refused for load."""
 
 

@@ -6,14 +6,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # not in the stubs
 
 __all__ = ["Proxy", "grpc_proxy", "web_proxy"]
 
-GRPC = ("grpc_proxy", "https_proxy", "http_proxy")
+GRPC: Final = ("grpc_proxy", "https_proxy", "http_proxy")
 """The variables that the gRPC library reads, the first that is set; it knows no others, and no capitals."""
-NO_PROXY = ("no_grpc_proxy", "no_proxy", "NO_PROXY")
+NO_PROXY: Final = ("no_grpc_proxy", "no_proxy", "NO_PROXY")
 """The variables with hosts to which the way is direct; of the last one the gRPC library knows nothing."""
 
 

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import click
 
@@ -18,12 +18,12 @@ from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import BrokerError
 from zeebe_amqp.schema.durations import milliseconds
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "Act", "Sweep", "drop", "listed", "replay", "show"]
 
-FAILED = 1
+FAILED: Final = 1
 """Exit code when something could not be done, or nothing matched."""
 
-LIMIT = 1000
+LIMIT: Final = 1000
 """How many letters are looked at, unless told otherwise."""
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -248,5 +248,5 @@ def _conclude(filter: Filter, sweep: Sweep, done: str) -> None:
     sys.exit(FAILED if missing or refused else 0)
 
 
-COMMANDS: Mapping[str, Callable[..., None]] = {"list": listed, "show": show, "replay": replay, "drop": drop}
+COMMANDS: Final[Mapping[str, Callable[..., None]]] = {"list": listed, "show": show, "replay": replay, "drop": drop}
 """The commands by name; each takes the settings in force and its own options."""

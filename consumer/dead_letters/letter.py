@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from consumer.core.sender import DELIVERY_COUNTS, count, of_broker, text, validated
 from zeebe_amqp import envelope, wire
@@ -16,10 +16,10 @@ from zeebe_amqp.errors import CommandError
 
 __all__ = ["MAX_REPLAYS", "DeadLetter", "Filter", "ReplayPolicy"]
 
-MAX_REPLAYS = 5
+MAX_REPLAYS: Final = 5
 """How often a dead letter is replayed, unless forced."""
 
-_REASONS = frozenset(
+_REASONS: Final = frozenset(
     {wire.ERROR_CODE, wire.ERROR_MESSAGE, wire.ERROR_SOURCE, wire.ERROR_OUTCOME, wire.OPERATION, wire.FAILED_AT}
 )
 """Headers that say why a letter is dead; a request that runs again has no reason yet."""

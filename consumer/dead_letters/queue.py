@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from consumer.config import Amqp
 from consumer.dead_letters.letter import DeadLetter
@@ -38,15 +38,15 @@ from zeebe_amqp.amqp.tap import TappedConnection
 
 __all__ = ["MAX_RETURNS", "DeadLetters", "NotSent", "opened"]
 
-MAX_RETURNS = 10
+MAX_RETURNS: Final = 10
 """How often a letter goes back to its queue before it is put anew; half of what brokers allow."""
 
-_MISSING = "the service declares it when it starts: is AMQP_URL the right broker and virtual host?"
-_NOT_FOUND = 404
+_MISSING: Final = "the service declares it when it starts: is AMQP_URL the right broker and virtual host?"
+_NOT_FOUND: Final = 404
 """The broker's reason for closing a channel when there is no such queue."""
-_RIGHTS = {**CONSUME, **PUBLISH}
-_STILL = f"what was not reported as done is still in {wire.DEAD_LETTER!r}"
-_KEPT = f"{_STILL}: try again"
+_RIGHTS: Final = {**CONSUME, **PUBLISH}
+_STILL: Final = f"what was not reported as done is still in {wire.DEAD_LETTER!r}"
+_KEPT: Final = f"{_STILL}: try again"
 
 
 class NotSent(Exception):

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import click
 import msgspec
@@ -19,9 +19,9 @@ from rich.text import Text
 from consumer.dead_letters.letter import DeadLetter
 from zeebe_amqp.schema.formatting import printable
 
-__all__ = ["Report", "details", "row"]
+__all__ = ["Report", "age", "details", "pretty", "row"]
 
-_UNITS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+_UNITS: Final = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def row(letter: DeadLetter) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector, we
 from consumer.inquiry.facts import Fact
 from consumer.ledger import LedgerError
 
-__all__ = ["InquirySocket", "ask"]
+__all__ = ["Inquire", "InquirySocket", "ask"]
 
 log = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from consumer.ledger.entry import Claim, LedgerError, Limits, Sighting, State, identify
 from consumer.ledger.ledger import Ledger, Record, ignore
@@ -36,7 +37,7 @@ def _open_redis(url: str) -> Store:
     return RedisStore(url)
 
 
-STORES: dict[str, Callable[[str], Store]] = {
+STORES: Final[dict[str, Callable[[str], Store]]] = {
     "memory": MemoryStore,
     "sqlite": SqliteStore,
     "redis": _open_redis,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "End"]
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -6,30 +6,46 @@ import asyncio
 import logging
 import zlib
 from dataclasses import dataclass
+from typing import Final
 
 from consumer.core.message import Reply
 
-__all__ = ["OFF_THE_LOOP", "Stored", "pack", "pack_body", "queue_of", "stored", "unpack"]
+__all__ = [
+    "COMPRESSED",
+    "MAX_PLAIN",
+    "OFF_THE_LOOP",
+    "PLAIN",
+    "Stored",
+    "pack",
+    "pack_body",
+    "queue_of",
+    "stored",
+    "unpack",
+]
 
 log = logging.getLogger(__name__)
 
-COMPRESSED_FROM = 2 * 1024
+COMPRESSED_FROM: Final = 2 * 1024
 """Bytes of a body that is worth compressing."""
 
-MAX_COMPRESSED = 256 * 1024
+MAX_COMPRESSED: Final = 256 * 1024
 """Bytes of a compressed body that is still kept."""
 
-MAX_PLAIN = 16 * 1024 * 1024
+MAX_PLAIN: Final = 16 * 1024 * 1024
 """Bytes of a body that is worth the attempt."""
 
-OFF_THE_LOOP = 64 * 1024
+OFF_THE_LOOP: Final = 64 * 1024
 """Bytes of a body from which compressing it would hold up the event loop."""
 
-PLAIN, COMPRESSED, NOT_KEPT = b"\0", b"\1", b"\2"
-"""The first byte of a record: how the body follows, if it does. The second is the length of the queue's name that comes
+PLAIN: Final = b"\0"
+"""The first byte of a record, when its body follows as it is. The second is the length of the queue's name that comes
 before it."""
+COMPRESSED: Final = b"\1"
+"""The first byte of a record, when its body follows compressed."""
+NOT_KEPT: Final = b"\2"
+"""The first byte of a record, when no body follows."""
 
-LONGEST_NAME = 255
+LONGEST_NAME: Final = 255
 """Bytes of a queue's name, at most; AMQP has no longer ones."""
 
 

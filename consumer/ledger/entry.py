@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
+from typing import Final
 
 from consumer.core.message import Reply
 
 __all__ = ["Claim", "LedgerError", "Limits", "Sighting", "State", "hash_identity", "identify"]
 
-MIN_RUNNING = 3600.0
+MIN_RUNNING: Final = 3600.0
 """Seconds an unfinished entry is kept at least: longer than any command runs, and than a broker's restart takes."""
 
 

@@ -7,27 +7,27 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from consumer.core.message import Reply
 from consumer.ledger import codec
 from consumer.ledger.entry import Claim, LedgerError, Limits, Sighting, State, hash_identity
 from consumer.ledger.store import TRIMMED_AT_ONCE, Found, LedgerRow, Store
 
-__all__ = ["LEASE", "Ledger", "Record"]
+__all__ = ["LEASE", "Ledger", "Record", "ignore"]
 
 log = logging.getLogger(__name__)
 
-LEASE = 30.0
+LEASE: Final = 30.0
 """Seconds after which a process that no longer renews its lease counts as dead."""
 
-RETRY = 1.0
+RETRY: Final = 1.0
 """Seconds between two attempts while the store is away."""
 
-MAX_CLOSING = 5.0
+MAX_CLOSING: Final = 5.0
 """Seconds to wait for an attempt that is going on."""
 
-SLACK = 100
+SLACK: Final = 100
 """A hundredth of what may be kept is written between two looks at how much there is, at most."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -19,10 +19,10 @@ __all__ = ["RedisStore", "list_warnings"]
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 5.0
+TIMEOUT: Final = 5.0
 """Seconds for one command, and for connecting."""
 
-CONNECTIONS = 32
+CONNECTIONS: Final = 32
 """At most; a command waits for a free one."""
 
 

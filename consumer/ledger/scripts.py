@@ -7,12 +7,20 @@ by expiry, so that the oldest can go first; `bytes` is how much its records hold
 
 from __future__ import annotations
 
-PREFIX = "zeebe-amqp:2:"
+from typing import Final
+
+__all__ = ["BYTES", "CLAIM", "ENTRY", "FIND", "FINISH", "FINISHED", "OWNER", "RELEASE", "TRIM"]
+
+
+PREFIX: Final = "zeebe-amqp:2:"
 """Of every key; 2 is the version of this layout."""
 
-ENTRY, OWNER, FINISHED, BYTES = (PREFIX + name for name in ("entry:", "owner:", "finished", "bytes"))
+ENTRY: Final = f"{PREFIX}entry:"
+OWNER: Final = f"{PREFIX}owner:"
+FINISHED: Final = f"{PREFIX}finished"
+BYTES: Final = f"{PREFIX}bytes"
 
-CLAIM = """
+CLAIM: Final = """
 -- KEYS: entry, our owner key. ARGV: digest, owner, expiry and lease in ms, whether to take over, owner prefix.
 -- Returns digest, owner, record and whether the owner lives; nil when there was no entry.
 redis.call('SET', KEYS[2], 1, 'PX', ARGV[4])
@@ -30,14 +38,14 @@ if ARGV[5] == '1' and alive == 0 and not record and digest == ARGV[1] then ours(
 return {digest, owner, record, alive}
 """
 
-FIND = """
+FIND: Final = """
 -- KEYS: entry. ARGV: owner prefix. Returns digest, owner, record, whether the owner lives, and the expiry in ms.
 local digest, owner, record = unpack(redis.call('HMGET', KEYS[1], 'digest', 'owner', 'record'))
 if not digest then return nil end
 return {digest, owner, record, redis.call('EXISTS', ARGV[1] .. owner), redis.call('PTTL', KEYS[1])}
 """
 
-FINISH = """
+FINISH: Final = """
 -- KEYS: entry, finished, bytes. ARGV: digest, owner, expiry in ms, record. Returns how many have finished.
 local entry = redis.call('HMGET', KEYS[1], 'owner', 'record')
 if not entry[2] and (not entry[1] or entry[1] == ARGV[2]) then
@@ -51,7 +59,7 @@ end
 return redis.call('ZCARD', KEYS[2])
 """
 
-TRIM = """
+TRIM: Final = """
 -- KEYS: finished, bytes. ARGV: most entries, most bytes, how many to remove at most. Returns how many have finished.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
@@ -70,7 +78,7 @@ end
 return redis.call('ZCARD', KEYS[1])
 """
 
-RELEASE = """
+RELEASE: Final = """
 -- KEYS: entry. ARGV: owner
 local entry = redis.call('HMGET', KEYS[1], 'owner', 'record')
 if entry[1] == ARGV[1] and not entry[2] then redis.call('DEL', KEYS[1]) end

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from consumer.core.thread import Worker
 from consumer.ledger.batches import Batches, End
@@ -17,7 +17,7 @@ from consumer.ledger.table import GROUP, Table
 
 __all__ = ["SCHEME", "SqliteStore", "path_of"]
 
-SCHEME = "sqlite:///"
+SCHEME: Final = "sqlite:///"
 
 
 class _Order(NamedTuple):

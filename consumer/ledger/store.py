@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from consumer.ledger.entry import Limits
 
 __all__ = ["TRIMMED_AT_ONCE", "Found", "LedgerRow", "Store"]
 
-TRIMMED_AT_ONCE = 1000
+TRIMMED_AT_ONCE: Final = 1000
 """Entries that one `Store.trim` removes, at most: claims wait meanwhile."""
 
 

@@ -8,25 +8,26 @@ import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from consumer.ledger.entry import LedgerError, Limits
 from consumer.ledger.store import TRIMMED_AT_ONCE, Found, LedgerRow
 
 __all__ = ["GROUP", "Table", "files", "in_use"]
 
-GROUP = 128
+GROUP: Final = 128
 """Rows written in one transaction, at most."""
 
-RECOUNT = 20
+RECOUNT: Final = 20
 """A 20th of the rows is written between two exact counts, at least; so much of what may be kept may go early."""
 
-APPLICATION = 0x5A424C47
+APPLICATION: Final = 0x5A424C47
 """Marks a file as ours ("ZBLG")."""
 
-VERSION = 2
+VERSION: Final = 2
 """Of the schema."""
 
-SCHEMA = f"""
+SCHEMA: Final = f"""
 CREATE TABLE entries (
     key     BLOB PRIMARY KEY,
     digest  BLOB NOT NULL,
@@ -40,17 +41,21 @@ PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
 
-LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
-SMALLEST = 512
+SMALLEST: Final = 512
 """Bytes of a page, at least."""
 
-LOCK_START, LOCK_LENGTH = 0x40000000, 512
+LOCK_START: Final = 0x40000000
 """Where in the file SQLite puts its locks (its file format says so)."""
+LOCK_LENGTH: Final = 512
+"""How many bytes they are."""
 
-EXPIRED = "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires <= ? LIMIT ?) RETURNING size"
+EXPIRED: Final = (
+    "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires <= ? LIMIT ?) RETURNING size"
+)
 
-OLDEST = """
+OLDEST: Final = """
 DELETE FROM entries WHERE rowid IN (
     SELECT id FROM (
         SELECT id, size, row_number() OVER first AS place, total(size) OVER first AS sum

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from consumer.core.call import Call, Engine
 from consumer.core.delivery import Delivery, Handler, Reply
@@ -16,7 +17,7 @@ from zeebe_amqp.lateness import refuse_past
 
 __all__ = ["executing"]
 
-_UNLIMITED: Mapping[str, AimdLimit] = {}
+_UNLIMITED: Final[Mapping[str, AimdLimit]] = {}
 
 
 def executing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import msgspec
 
@@ -20,19 +21,21 @@ from zeebe_amqp.errors import Code, CommandError, Outcome
 
 __all__ = ["idempotent"]
 
-MAX_WAIT = 60.0
+MAX_WAIT: Final = 60.0
 """Seconds that a request waits for another process, or for the ledger, before it is given back to the queue."""
 
-MIN_WAIT = 5.0
+MIN_WAIT: Final = 5.0
 """The same for one whose deadline is near or past: the broker counts how often a message is given back."""
 
-MAX_WAITERS = 4
+MAX_WAITERS: Final = 4
 """Deliveries that wait for one run of the same request at a time: each holds a place that the broker counts."""
 
-FIRST_LOOK, MAX_LOOK = 0.05, 1.0
-"""Seconds between two looks whether the other process is done, at first and at most."""
+FIRST_LOOK: Final = 0.05
+"""Seconds before the first look whether the other process is done; the next ones come later and later."""
+MAX_LOOK: Final = 1.0
+"""Seconds between two looks, at most."""
 
-_MAY_MEAN_DONE = (Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION)
+_MAY_MEAN_DONE: Final = (Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION)
 
 
 @dataclass(eq=False, slots=True)

@@ -6,22 +6,22 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Final, NoReturn, Protocol
 
 from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.clock import Clock
 from consumer.ledger import Ledger
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["Monitor", "Pausable"]
+__all__ = ["PROBE_INTERVAL", "Monitor", "Pausable"]
 
 log = logging.getLogger(__name__)
 
-PROBE_INTERVAL = 5.0
+PROBE_INTERVAL: Final = 5.0
 """Seconds between two looks at the gateway, for readiness."""
-AWAY_INTERVAL = 1.0
+AWAY_INTERVAL: Final = 1.0
 """The same while no gateway answers, on average: consuming waits for it."""
-LOG_INTERVAL = 60.0
+LOG_INTERVAL: Final = 60.0
 """Seconds between two log lines of one outage."""
 
 

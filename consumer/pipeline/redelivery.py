@@ -10,19 +10,23 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from consumer.core.clock import Clock
 from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.core.message import Message
 
-UNPROVEN = 60.0
+__all__ = ["RedeliveryMatcher"]
+
+
+UNPROVEN: Final = 60.0
 """Seconds a run stays matchable after its ack was written: the ack may be lost with the connection.
 
 Only with a correlation id, which tells two requests of the same content apart; without one a message that is
 merely alike could be taken for a redelivery, and be lost.
 """
 
-MAX_RUNS = 10_000
+MAX_RUNS: Final = 10_000
 """Runs remembered; the oldest go first, those that were acknowledged before those that were not."""
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
-__all__ = ["MAX_PER_QUEUE", "RefusedReplies"]
+__all__ = ["MAX_NOTED", "MAX_PER_QUEUE", "RefusedReplies"]
 
-MAX_PER_QUEUE = 8
+MAX_PER_QUEUE: Final = 8
 """Replies to one queue that wait at a time."""
-MAX_NOTED = 1000
+MAX_NOTED: Final = 1000
 """Queues of which anything is remembered; the oldest go first."""
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from enum import Enum
+from typing import Final
 
 from zeebe_amqp.backoff import backoff
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 from zeebe_amqp.reply import Reply
 
-MAX_PAUSE = 30.0
+__all__ = ["MAX_PAUSE", "MAX_WAIT", "Settlement", "pause", "settle"]
+
+
+MAX_PAUSE: Final = 30.0
 """Seconds between two tries of a request that nobody waits for, at most."""
 
-MAX_WAIT = 600.0
+MAX_WAIT: Final = 600.0
 """Seconds that a request waits here for the gateway; then its queue keeps it, which costs nobody anything."""
 
-MAX_HOLD = 1500.0
+MAX_HOLD: Final = 1500.0
 """Seconds that a request stays unacked, at most: the broker closes the channel of who holds one for 30 minutes."""
 
 

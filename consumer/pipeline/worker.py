@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.clock import Clock
@@ -22,10 +22,10 @@ __all__ = ["Count", "PublishFailed", "QueueWorker", "Refused", "ReplyPublisher"]
 
 log = logging.getLogger(__name__)
 
-PUBLISH_TRIES = 5
+PUBLISH_TRIES: Final = 5
 """How often a reply is published before its request goes back to the queue, where the broker counts."""
 
-MAX_RETRY_PAUSE = 5.0
+MAX_RETRY_PAUSE: Final = 5.0
 """Seconds between two tries of a reply that its queue refuses, at most."""
 
 Count: TypeAlias = Callable[..., None]

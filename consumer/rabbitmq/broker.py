@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from aio_pika.abc import AbstractConnection
 
@@ -27,12 +27,12 @@ from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import logins
 from zeebe_amqp.amqp.hot import HotChannel, Incoming
 
-__all__ = ["Broker", "queue_names"]
+__all__ = ["Broker", "Publishing", "queue_names"]
 
-STOPPING = "stopping"
+STOPPING: Final = "stopping"
 """The pause that nothing ends."""
 
-_DIRECT = wire.DIRECT_REPLY_TO + "."
+_DIRECT: Final = wire.DIRECT_REPLY_TO + "."
 
 Publishing: TypeAlias = Callable[[Delivery, Reply], AbstractContextManager[Mapping[str, str]]]
 """Opens the span of a reply's publish and gives the trace headers to send with it."""

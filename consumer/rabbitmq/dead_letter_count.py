@@ -13,7 +13,7 @@ from consumer.core.clock import Clock
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.depth import measure
 
-__all__ = ["DeadLetterCount", "many", "told"]
+__all__ = ["INTERVAL", "RETRY", "DeadLetterCount", "many", "told"]
 
 log = logging.getLogger(__name__)
 

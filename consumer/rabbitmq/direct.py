@@ -9,17 +9,18 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from typing import Final
 
 from zeebe_amqp import wire
 
 __all__ = ["is_direct", "is_sound"]
 
-_ADDRESS = re.compile(re.escape(wire.DIRECT_REPLY_TO) + r"\.([A-Za-z0-9+/]+={0,2})\.([!-~]+)")
+_ADDRESS: Final = re.compile(re.escape(wire.DIRECT_REPLY_TO) + r"\.([A-Za-z0-9+/]+={0,2})\.([!-~]+)")
 
 # External term format: the version, a process identifier (of the older or the newer kind), its node as an atom with a
 # length of two bytes (d, v) or one (s, w), and then numbers: id, serial, creation.
-_PROCESS = re.compile(rb"\x83([gX])(?:[dv](..)|[sw](.))(.*)", re.DOTALL)
-_NUMBERS = {b"g": 9, b"X": 12}
+_PROCESS: Final = re.compile(rb"\x83([gX])(?:[dv](..)|[sw](.))(.*)", re.DOTALL)
+_NUMBERS: Final = {b"g": 9, b"X": 12}
 
 
 def is_direct(address: str) -> bool:

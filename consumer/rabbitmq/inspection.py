@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
@@ -32,7 +32,7 @@ from zeebe_amqp.amqp.tap import TappedConnection
 
 __all__ = ["BrokerError", "BrokerReport", "QueueReport", "inspect"]
 
-_LENGTH = re.compile(r"inequivalent arg '(x-max-length(?:-bytes)?)'.* current is the value '(\d+)'")
+_LENGTH: Final = re.compile(r"inequivalent arg '(x-max-length(?:-bytes)?)'.* current is the value '(\d+)'")
 """How a broker refuses to declare a queue anew that has a bound of its own."""
 
 

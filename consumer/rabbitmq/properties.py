@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from consumer.core.message import Message, Reply
 from consumer.core.sender import of_broker, validated
@@ -14,18 +14,21 @@ from zeebe_amqp.amqp.hot import Incoming
 from zeebe_amqp.amqp.properties import NO_HEADERS, Properties, fresh_id
 from zeebe_amqp.amqp.table import encoded_size
 
-APP_ID = f"zeebe-amqp-consumer/{__version__}"
+__all__ = ["APP_ID", "dead_letter_properties", "message", "reply_properties"]
 
-_DELIVERY_MODES = (1, 2)
+
+APP_ID: Final = f"zeebe-amqp-consumer/{__version__}"
+
+_DELIVERY_MODES: Final = (1, 2)
 """Transient and persistent; some brokers deliver others too, and none can be written."""
 
-_MAX_ERROR_TEXT = 1024
+_MAX_ERROR_TEXT: Final = 1024
 """Bytes of one error header of a dead letter."""
 
-_MAX_HEADERS = 64 * 1024
+_MAX_HEADERS: Final = 64 * 1024
 """Bytes of all headers of a dead letter: they must fit into one frame of at least 128 KiB."""
 
-_OURS = (wire.ORIGINAL_USER_ID, wire.TRUNCATED, wire.ORIGINAL_SIZE)
+_OURS: Final = (wire.ORIGINAL_USER_ID, wire.TRUNCATED, wire.ORIGINAL_SIZE)
 """Headers of a dead letter that say something only where we wrote them; those that every letter gets are not listed."""
 
 
@@ -91,7 +94,7 @@ def _known_request_id(request: Message) -> str | None:
         return None
 
 
-_DAY_MS = 24 * 60 * 60 * 1000
+_DAY_MS: Final = 24 * 60 * 60 * 1000
 
 
 def _remaining(request: Message) -> str | None:

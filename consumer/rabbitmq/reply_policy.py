@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from consumer.rabbitmq.direct import is_direct, is_sound
 from zeebe_amqp.reply_queue import SERVER_NAMED, is_allowed
 
+__all__ = ["refusal"]
+
 
 def refusal(reply_to: str | None, *, own_queues: Collection[str], allow: Sequence[str]) -> str | None:
     """Say why no reply may go to `reply_to`; None when it may.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from opentelemetry.trace import SpanKind, get_current_span
@@ -16,8 +16,11 @@ from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.series import Histogram, Label, Labels, Memo
 from consumer.telemetry.spans import HotSpan, Spans, carried
 
-_OK = "OK"
-_CANCELLED = "CANCELLED"
+__all__ = ["Call", "Calls", "outcome", "server"]
+
+
+_OK: Final = "OK"
+_CANCELLED: Final = "CANCELLED"
 
 
 class Calls:

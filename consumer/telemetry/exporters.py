@@ -7,6 +7,7 @@ sizes are read by the SDK itself, from the environment of the process.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter
 from opentelemetry.sdk.resources import Resource
@@ -14,10 +15,13 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from consumer.telemetry import names
 
-_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
-_PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
-_GRPC = "grpc"
-_HTTP = "http/protobuf"
+__all__ = ["TelemetryError", "disabled", "metric_exporter", "resource", "span_exporter", "temporality"]
+
+
+_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
+_GRPC: Final = "grpc"
+_HTTP: Final = "http/protobuf"
 
 
 class TelemetryError(Exception):

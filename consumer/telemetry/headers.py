@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Final
 
 from consumer.core.delivery import Delivery
 from zeebe_amqp import wire
 
+__all__ = ["read"]
+
+
 # No part of a pattern can match what the part before it can: whatever is sent is decided in one pass.
-_PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-[!-~]*)?")
-_STATE_MEMBER = re.compile(r"[a-z0-9][a-z0-9_\-*/@]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~]")
-_BAGGAGE_MEMBER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++[ \t]*+=[ \t]*+[!#-+\--:<-\[\]-~]*+[ \t]*+(;[\t -~]*+)?")
-_LONGEST_PARENT = 512
-_LONGEST_STATE = 512
-_LONGEST_BAGGAGE = 8192
-_MOST_STATE_MEMBERS = 32
-_MOST_BAGGAGE_MEMBERS = 180
+_PARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-[!-~]*)?")
+_STATE_MEMBER: Final = re.compile(r"[a-z0-9][a-z0-9_\-*/@]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~]")
+_BAGGAGE_MEMBER: Final = re.compile(
+    r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++[ \t]*+=[ \t]*+[!#-+\--:<-\[\]-~]*+[ \t]*+(;[\t -~]*+)?"
+)
+_LONGEST_PARENT: Final = 512
+_LONGEST_STATE: Final = 512
+_LONGEST_BAGGAGE: Final = 8192
+_MOST_STATE_MEMBERS: Final = 32
+_MOST_BAGGAGE_MEMBERS: Final = 180
 
 
 def read(delivery: Delivery) -> dict[str, str]:
@@ -76,4 +82,4 @@ def _is_baggage(value: str) -> bool:
     return all(_BAGGAGE_MEMBER.fullmatch(member.strip(" \t")) for member in value.split(","))
 
 
-_CHECKS = {wire.TRACEPARENT: _is_parent, wire.TRACESTATE: _is_state, wire.BAGGAGE: _is_baggage}
+_CHECKS: Final = {wire.TRACEPARENT: _is_parent, wire.TRACESTATE: _is_state, wire.BAGGAGE: _is_baggage}

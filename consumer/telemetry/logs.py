@@ -6,23 +6,26 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import orjson
 from opentelemetry.trace import format_trace_id, get_current_span
 
 from zeebe_amqp.schema.formatting import printable
 
-LEVELS = ("debug", "info", "warning", "error", "critical")
-FORMATS = ("json", "text")
+__all__ = ["FORMATS", "LEVELS", "JsonLines", "Masked", "TextLines", "mask", "setup"]
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_MASK = "***"
+
+LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+FORMATS: Final = ("json", "text")
+
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_MASK: Final = "***"
 # Bounded repeats: a log line can be long, and quote what a stranger sent.
-_USERINFO = re.compile(r"://([^\s:@/]{0,256}):\S{0,512}@")
-_CREDENTIAL = re.compile(r"\b(bearer|basic)\s{1,4}[\w.~+/=-]{8,}", re.IGNORECASE)
-_DIVIDES = re.compile(r"[\s='\"]")
-_ASSIGNED = re.compile(
+_USERINFO: Final = re.compile(r"://([^\s:@/]{0,256}):\S{0,512}@")
+_CREDENTIAL: Final = re.compile(r"\b(bearer|basic)\s{1,4}[\w.~+/=-]{8,}", re.IGNORECASE)
+_DIVIDES: Final = re.compile(r"[\s='\"]")
+_ASSIGNED: Final = re.compile(
     r"(password|passwd|secret|access_token|refresh_token|id_token)([\"']?\s{0,4}[=:]\s{0,4}[\"']?)[^\s\"'&,;]+",
     re.IGNORECASE,
 )

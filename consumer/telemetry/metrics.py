@@ -16,6 +16,8 @@ from consumer.telemetry.otlp import JoiningExporter, observe
 from consumer.telemetry.prometheus import PrometheusCollector
 from consumer.telemetry.series import Counter, Family, Gauge, Histogram, Labels, Memo
 
+__all__ = ["Metrics"]
+
 
 class Metrics:
     """All the numbers of one service.

@@ -27,6 +27,8 @@ from opentelemetry.sdk.metrics.export import Histogram as HistogramData
 from consumer.telemetry import names
 from consumer.telemetry.series import Counter, Family, Gauge, Histogram, Labels, read
 
+__all__ = ["JoiningExporter", "observe"]
+
 
 def observe(family: Family[Counter] | Family[Gauge]) -> Callable[[CallbackOptions], Iterable[Observation]]:
     """The callback by which an observable instrument reads `family`."""

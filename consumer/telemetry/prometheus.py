@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, chain
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from opentelemetry.sdk.resources import Resource
 from prometheus_client.core import (
@@ -20,10 +20,13 @@ from prometheus_client.core import (
 from consumer.telemetry import names
 from consumer.telemetry.series import Counter, Family, Gauge, Histogram, Labels, read
 
+__all__ = ["PrometheusCollector"]
+
+
 Value = TypeVar("Value")
 
-_UNITS = {"s": "seconds"}
-_BOUNDS = (*map(str, names.BUCKETS), "+Inf")
+_UNITS: Final = {"s": "seconds"}
+_BOUNDS: Final = (*map(str, names.BUCKETS), "+Inf")
 
 
 class PrometheusCollector:

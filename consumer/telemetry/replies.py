@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import Final
 
 from consumer.core.delivery import Delivery, Reply
 from consumer.telemetry import headers, names
@@ -13,7 +14,10 @@ from consumer.telemetry.series import Counter, Histogram, Labels, Memo
 from consumer.telemetry.spans import HotSpan
 from consumer.telemetry.traces import Traces
 
-_SENDING: Labels = (
+__all__ = ["Publishing", "Replies"]
+
+
+_SENDING: Final[Labels] = (
     (names.SYSTEM, names.RABBITMQ),
     (names.OPERATION_NAME, names.PUBLISH),
     (names.DESTINATION_TEMPLATE, names.REPLY),

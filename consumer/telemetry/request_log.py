@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from consumer.core.delivery import Delivery, Reply
 from consumer.core.message import Message
@@ -16,17 +16,17 @@ from consumer.telemetry.logs import mask
 from zeebe_amqp import wire
 from zeebe_amqp.errors import CommandError, Error, Outcome
 
-__all__ = ["RequestLog"]
+__all__ = ["MAX_KINDS", "MAX_LINES", "WINDOW", "RequestLog"]
 
 log = logging.getLogger(__name__)
 
-MAX_LINES = 10
+MAX_LINES: Final = 10
 """Lines of one kind in a window; the rest is counted."""
-WINDOW = 60.0
+WINDOW: Final = 60.0
 """Seconds."""
-MAX_KINDS = 1000
+MAX_KINDS: Final = 1000
 """Kinds of which windows are open at a time; all others share one for each event and code."""
-MAX_REASON = 200
+MAX_REASON: Final = 200
 """Characters of an error's text; it may quote the caller's document."""
 
 _Kind: TypeAlias = tuple[str, str, str]

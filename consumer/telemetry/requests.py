@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.telemetry import names
@@ -10,9 +11,12 @@ from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.series import Counter, Histogram, Label, Labels, Memo
 from zeebe_amqp.commands import COMMANDS
 
-_LONGEST_WAIT = 86_400.0
-_HANDLING: Labels = ((names.SYSTEM, names.RABBITMQ), (names.OPERATION_NAME, names.PROCESS))
-_OK = "OK"
+__all__ = ["Requests"]
+
+
+_LONGEST_WAIT: Final = 86_400.0
+_HANDLING: Final[Labels] = ((names.SYSTEM, names.RABBITMQ), (names.OPERATION_NAME, names.PROCESS))
+_OK: Final = "OK"
 
 
 class Requests:

@@ -15,13 +15,16 @@ from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import nan
-from typing import Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from consumer.telemetry import names
 
+__all__ = ["Counter", "Family", "Gauge", "Histogram", "Label", "Labels", "Memo", "read"]
+
+
 log = logging.getLogger(__name__)
 
-_BUCKETS = names.BUCKETS
+_BUCKETS: Final = names.BUCKETS
 
 Label: TypeAlias = tuple[str, str | bool | int | float]
 Labels: TypeAlias = tuple[Label, ...]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
@@ -23,9 +23,10 @@ from zeebe_amqp import wire
 
 __all__ = ["HotSpan", "Spans", "carried", "remote"]
 
-_RANDOM = 2
+_RANDOM: Final = 2
 """The trace flag that says that the trace id is random."""
-_UNSET, _ERROR = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
+_UNSET: Final = Status(StatusCode.UNSET)
+_ERROR: Final = Status(StatusCode.ERROR)
 
 
 class Spans:

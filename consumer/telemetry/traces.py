@@ -12,6 +12,8 @@ from consumer.telemetry import headers, names
 from consumer.telemetry.spans import HotSpan, Spans, carried, remote
 from zeebe_amqp import wire
 
+__all__ = ["Trace", "Traces"]
+
 
 @dataclass(slots=True)
 class Trace:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
 from consumer.config import Zeebe
 from consumer.core.proxy import grpc_proxy
 
-PEM_MARK = b"-----BEGIN CERTIFICATE-----"
-KEEP_ALIVE_ANSWER = 15_000
+__all__ = ["open_channel"]
+
+
+PEM_MARK: Final = b"-----BEGIN CERTIFICATE-----"
+KEEP_ALIVE_ANSWER: Final = 15_000
 """Milliseconds a keep-alive ping may stay unanswered before the connection counts as lost."""
-METADATA_LIMIT = 1024 * 1024
+METADATA_LIMIT: Final = 1024 * 1024
 """Bytes of answer metadata; a rejection of a deployment with many errors is long, and C-core's limit is 8 KiB."""
-UNLIMITED = -1
+UNLIMITED: Final = -1
 
 
 def open_channel(zeebe: Zeebe) -> grpc.aio.Channel:

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -32,18 +32,21 @@ from zeebe_amqp.commands import Topology
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 from zeebe_amqp.wire import MAX_MESSAGE
 
+__all__ = ["PROBE_TIMEOUT", "Answer", "ZeebeEngine"]
+
+
 log = logging.getLogger(__name__)
 
 Answer: TypeAlias = Message | list[Message]
 """The response; of a stream all responses, in order."""
 
-PROBE_TIMEOUT = 5.0
+PROBE_TIMEOUT: Final = 5.0
 """Seconds for the question whether the gateway is there."""
-MIN_ATTEMPT = 0.001
+MIN_ATTEMPT: Final = 0.001
 """Seconds; with less time left an answer cannot come back, and sending would only make the outcome unknown."""
-CONNECTING = 1.0
+CONNECTING: Final = 1.0
 """Seconds in which a gateway that is there takes a connection, however far it is."""
-LOGGED = 200
+LOGGED: Final = 200
 """Characters of a gateway's text in logs; it may quote the caller's document."""
 
 
@@ -365,16 +368,18 @@ class ZeebeEngine:
         return retries.error(failure)
 
 
-_UNHEARD = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.UNREACHABLE})
+_UNHEARD: Final = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.UNREACHABLE})
 """Failures that need nobody on the other side."""
-_NOT_CONNECTED = "no connection to the gateway within the time of the call; nothing was sent"
-_CLOSED = "the connection to the gateway is closed because the consumer stops; nothing was sent"
-_NOT_SENT = "the caller's deadline passed before the command could be sent"
-_CUT = "the consumer closed its connection to the gateway while the call was out; the command may have been executed"
-_ABANDONED = (
+_NOT_CONNECTED: Final = "no connection to the gateway within the time of the call; nothing was sent"
+_CLOSED: Final = "the connection to the gateway is closed because the consumer stops; nothing was sent"
+_NOT_SENT: Final = "the caller's deadline passed before the command could be sent"
+_CUT: Final = (
+    "the consumer closed its connection to the gateway while the call was out; the command may have been executed"
+)
+_ABANDONED: Final = (
     "the connection to the gateway said nothing more while the call was out; the command may have been executed"
 )
-_RESET = "RST_STREAM"
+_RESET: Final = "RST_STREAM"
 
 
 def _size(answer: Answer) -> int:

@@ -7,7 +7,7 @@ import base64
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import aiohttp
 
@@ -16,22 +16,25 @@ from consumer.core.proxy import web_proxy
 from consumer.zeebe.failures import Failure, FailureKind
 from zeebe_amqp.errors import Code, Source
 
+__all__ = ["SERVER", "Credentials", "Fixed", "Token", "credentials_for"]
+
+
 log = logging.getLogger(__name__)
 
-FETCH_TIMEOUT = 10.0
+FETCH_TIMEOUT: Final = 10.0
 """Seconds for one request to the authorization server."""
-EARLY = 60.0
+EARLY: Final = 60.0
 """Seconds before a token's end (at most half its life) from which on the next one is fetched."""
-DEFAULT_LIFE = 300.0
+DEFAULT_LIFE: Final = 300.0
 """Seconds a token is used when the server does not say how long it is valid."""
-FIRST_PAUSE = 0.5
-MAX_PAUSE = 30.0
-REFRESH_PAUSE = 5.0
+FIRST_PAUSE: Final = 0.5
+MAX_PAUSE: Final = 30.0
+REFRESH_PAUSE: Final = 5.0
 """Seconds between two fetches because the gateway refused: it may refuse every token, and calls are many."""
-SERVER = "ZEEBE_AUTHORIZATION_SERVER_URL: the authorization server"
+SERVER: Final = "ZEEBE_AUTHORIZATION_SERVER_URL: the authorization server"
 """The beginning of what is said of a server that gives no token."""
-OK = 200
-REFUSALS = frozenset({400, 401, 403})
+OK: Final = 200
+REFUSALS: Final = frozenset({400, 401, 403})
 
 
 class Credentials(Protocol):

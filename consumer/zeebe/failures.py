@@ -10,11 +10,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
-TEXT_LIMIT = 2048
+__all__ = [
+    "NOT_THE_GATEWAYS",
+    "RULES",
+    "TEXT_LIMIT",
+    "ErrorRule",
+    "Failure",
+    "FailureKind",
+    "GatewayError",
+    "classify",
+    "error",
+    "partition",
+]
+
+
+TEXT_LIMIT: Final = 2048
 """Bytes of a gateway text that go into a reply; a rejection may contain the whole document."""
 
 
@@ -67,8 +81,8 @@ class FailureKind(Enum):
         return self not in (FailureKind.FINAL, FailureKind.CREDENTIALS, FailureKind.PROXY_LIMIT)
 
 
-_UNSURE = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.PROXY_LOST, FailureKind.DEFECT})
-_AWAY = frozenset({FailureKind.UNREACHABLE, FailureKind.NOT_PASSED_ON, FailureKind.PROXY_LOST})
+_UNSURE: Final = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.PROXY_LOST, FailureKind.DEFECT})
+_AWAY: Final = frozenset({FailureKind.UNREACHABLE, FailureKind.NOT_PASSED_ON, FailureKind.PROXY_LOST})
 
 
 @dataclass(frozen=True)
@@ -84,14 +98,14 @@ class ErrorRule:
         return self.status in (None, status) and re.match(self.pattern, text, re.DOTALL) is not None
 
 
-REJECTION = r"Command '(?P<intent>\w+)' rejected with code '(?P<rejection>\w+)'"
-PARTITION = r"Expected to execute command on partition (-?\d{1,10})\b"
-BETWEEN = r"Time out between gateway and broker: "
-HTTP = r"Received http2 header with status: "
-REQUEST_FAILED = r"Unexpected error occurred during the request processing: "
+REJECTION: Final = r"Command '(?P<intent>\w+)' rejected with code '(?P<rejection>\w+)'"
+PARTITION: Final = r"Expected to execute command on partition (-?\d{1,10})\b"
+BETWEEN: Final = r"Time out between gateway and broker: "
+HTTP: Final = r"Received http2 header with status: "
+REQUEST_FAILED: Final = r"Unexpected error occurred during the request processing: "
 
 # The first rule that matches decides. Patterns are anchored, because texts quote what callers sent.
-RULES: tuple[ErrorRule, ...] = (
+RULES: Final[tuple[ErrorRule, ...]] = (
     ErrorRule(None, REJECTION, FailureKind.FINAL),
     ErrorRule("UNAVAILABLE", PARTITION, FailureKind.NO_PARTITION),
     # C-core's whole text about an answer without a gRPC status, whatever code it makes of it.
@@ -154,10 +168,10 @@ def partition(text: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-NOT_THE_GATEWAYS = "it is not the gateway's answer"
+NOT_THE_GATEWAYS: Final = "it is not the gateway's answer"
 """In the text about an answer in HTTP."""
 
-_FATES = {
+_FATES: Final = {
     FailureKind.NOT_PASSED_ON: "and the command was not passed on",
     FailureKind.PROXY_LIMIT: "and the request is too large to be passed on",
     FailureKind.PROXY_LOST: "and the command may have been executed",
@@ -232,7 +246,7 @@ def _rejection(text: str) -> dict[str, Any]:
     return dict(found.groupdict()) if found else {}
 
 
-_MAYBE_DONE = frozenset({Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION})
+_MAYBE_DONE: Final = frozenset({Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION})
 
 
 def _suggestion(failure: Failure, details: dict[str, Any], unsure: bool, size: int) -> str:
@@ -244,14 +258,14 @@ def _suggestion(failure: Failure, details: dict[str, Any], unsure: bool, size: i
 
 
 # Of a run of letters only the beginning is tried, and addresses in brackets have an end: one pass, whatever the text.
-_ADDRESS = re.compile(
+_ADDRESS: Final = re.compile(
     r"(?:\bipv[46]:)?(?:(?<![\w.-])[\w.-]*+/|/)?"
     r"(?:\[[\da-f:.]{2,64}\]|%5B[\da-f:.%]{2,96}?%5D|(?<![\w.-])[\w.-]++):\d{1,5}\b(?!\.\d)",
     re.ASCII | re.IGNORECASE,
 )
-_READ = 2 * TEXT_LIMIT
+_READ: Final = 2 * TEXT_LIMIT
 """Characters of a gateway text that are looked at: an address at the cut must not be half there."""
-_ABOUT_CONNECTIONS = frozenset({FailureKind.UNREACHABLE, FailureKind.UNCERTAIN, FailureKind.NO_BROKER})
+_ABOUT_CONNECTIONS: Final = frozenset({FailureKind.UNREACHABLE, FailureKind.UNCERTAIN, FailureKind.NO_BROKER})
 
 
 def _told(failure: Failure) -> tuple[str, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from consumer.config import OAuth, Zeebe
@@ -12,28 +12,33 @@ from consumer.zeebe.credentials import SERVER
 from consumer.zeebe.failures import NOT_THE_GATEWAYS
 from zeebe_amqp.errors import CommandError
 
+__all__ = ["PLAINTEXT_MARK", "explained", "hint"]
+
+
 T = TypeVar("T")
 
-PLAINTEXT_MARK = "WRONG_VERSION_NUMBER"
+PLAINTEXT_MARK: Final = "WRONG_VERSION_NUMBER"
 """In the text of an attempt with TLS at a port without."""
 
-_ENABLE = (
+_ENABLE: Final = (
     "gRPC must be enabled on the gateway (Camunda 8.10 announces it off by default), and its port is 26500 by default"
 )
-_NO_GRPC = f"HTTP answers there, not gRPC; that may be the REST API's port: {_ENABLE}"
+_NO_GRPC: Final = f"HTTP answers there, not gRPC; that may be the REST API's port: {_ENABLE}"
 
-_IN_BETWEEN = (
+_IN_BETWEEN: Final = (
     "a proxy or an ingress that does not get through to the gateway or does not speak gRPC to it, or the REST API's "
     f"port: {_ENABLE}"
 )
 
-_CLOSES = "the port closes the connection: does it want TLS (ZEEBE_INSECURE_CONNECTION=false), or is it no gRPC port?"
+_CLOSES: Final = (
+    "the port closes the connection: does it want TLS (ZEEBE_INSECURE_CONNECTION=false), or is it no gRPC port?"
+)
 
-_SAYS_NOTHING = (
+_SAYS_NOTHING: Final = (
     "no connection comes about: is the gateway frozen, is a firewall between, or does the port speak something else?"
 )
 
-_HINTS = (
+_HINTS: Final = (
     ("http1.x server", _NO_GRPC),
     ("Failed parsing HTTP/2", _NO_GRPC),
     (NOT_THE_GATEWAYS, _IN_BETWEEN),
@@ -52,7 +57,7 @@ _HINTS = (
 )
 
 
-_ON_THE_WAY = (
+_ON_THE_WAY: Final = (
     "Failed to connect",
     "Connection refused",
     "errors resolving",

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from consumer.core import backoff
 from consumer.zeebe.failures import Failure, FailureKind, GatewayError, error
 from zeebe_amqp.errors import Outcome
 
-NO_PARTITION_ATTEMPTS = 3
+__all__ = ["Retries"]
+
+
+NO_PARTITION_ATTEMPTS: Final = 3
 """Attempts when the partition is not there: a leader comes back within these, a bad key never does."""
 
-_FOR_ALL = frozenset(
+_FOR_ALL: Final = frozenset(
     {
         FailureKind.OVERLOAD,
         FailureKind.PAUSED,
@@ -21,7 +25,9 @@ _FOR_ALL = frozenset(
         FailureKind.NO_PARTITION,
     }
 )
-_FOR_REPEATABLE = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.PROXY_LOST, FailureKind.NO_BROKER})
+_FOR_REPEATABLE: Final = frozenset(
+    {FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.PROXY_LOST, FailureKind.NO_BROKER}
+)
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from google.protobuf import message_factory
@@ -14,7 +14,10 @@ from google.protobuf.message import Message
 
 from consumer.zeebe.protocol import gateway_pb2
 
-SERVICE = gateway_pb2.DESCRIPTOR.services_by_name["Gateway"]
+__all__ = ["METHODS", "SERVICE", "Rpc", "bind"]
+
+
+SERVICE: Final = gateway_pb2.DESCRIPTOR.services_by_name["Gateway"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ def _rpc(method: MethodDescriptor) -> Rpc:
     return Rpc(method.name, f"/{SERVICE.full_name}/{method.name}", method.server_streaming, response)
 
 
-METHODS: Mapping[str, Rpc] = MappingProxyType(
+METHODS: Final[Mapping[str, Rpc]] = MappingProxyType(
     {method.input_type.full_name: _rpc(method) for method in SERVICE.methods},
 )
 """Every RPC by the full name of its request message ("gateway_protocol.TopologyRequest")."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from zeebe_amqp.errors import CommandError
 
-PAUSE = 1.0
+__all__ = ["TopologyCache"]
+
+
+PAUSE: Final = 1.0
 """Seconds after a failed question before it is asked again."""
 
 

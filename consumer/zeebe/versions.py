@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -15,7 +15,7 @@ from zeebe_amqp.errors import Code, CommandError
 
 __all__ = ["OLDEST", "RPC_MARK", "SINCE", "Version", "check", "depends", "parse"]
 
-RPC_MARK = "rpc "
+RPC_MARK: Final = "rpc "
 
 
 def depends(message: Message) -> bool:

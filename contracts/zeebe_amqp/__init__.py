@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.commands import (
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_CLIENT = ("BpmnError", "Client", "Job", "JobFailure", "Jobs", "SyncClient", "Worker")
+_CLIENT: Final = ("BpmnError", "Client", "Job", "JobFailure", "Jobs", "SyncClient", "Worker")
 
 __all__ = [
     "COMMANDS",

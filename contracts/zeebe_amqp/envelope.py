@@ -18,6 +18,9 @@ from zeebe_amqp.schema import json_documents as documents
 from zeebe_amqp.schema.formatting import cut, flaw, found, found_in, quoted, unparsed
 from zeebe_amqp.schema.json_members import OBJECT
 
+__all__ = ["Request", "deadline", "decode", "encode", "request_id"]
+
+
 _TEXTS: Final = msgspec.json.Decoder(dict[str, str])
 _ENCODER: Final = msgspec.json.Encoder()
 _TEXT: Final = msgspec.json.Decoder(str)

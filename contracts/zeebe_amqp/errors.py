@@ -12,6 +12,31 @@ from typing import Any, Final
 
 import msgspec
 
+__all__ = [
+    "KINDS",
+    "Aborted",
+    "AlreadyExists",
+    "Code",
+    "CommandError",
+    "DeadlineExceeded",
+    "Error",
+    "FailedPrecondition",
+    "InvalidArgument",
+    "NotFound",
+    "Outcome",
+    "OutcomeUnknown",
+    "PermissionDenied",
+    "ResourceExhausted",
+    "Retryable",
+    "Source",
+    "Unauthenticated",
+    "Unavailable",
+    "Unimplemented",
+    "invalid",
+    "nearest",
+]
+
+
 _MOST_NAMES: Final = 100
 _LONGEST_NAME: Final = 100
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import orjson
@@ -12,6 +12,8 @@ from zeebe_amqp import wire
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
+__all__ = ["Reply"]
+
 
 class _Body(msgspec.Struct):
     operation: str | None = None
@@ -19,7 +21,7 @@ class _Body(msgspec.Struct):
     error: Error | None = None
 
 
-_BODY = msgspec.json.Decoder(_Body)
+_BODY: Final = msgspec.json.Decoder(_Body)
 
 
 @dataclass(slots=True)

@@ -5,6 +5,50 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+__all__ = [
+    "BAGGAGE",
+    "COMMANDS_QUEUE",
+    "CONTENT_TYPE",
+    "DEADLINE",
+    "DEAD_LETTER",
+    "DEAD_QUEUE",
+    "DIRECT_REPLY_TO",
+    "DURATION_MS",
+    "ENCODING",
+    "ERROR_CODE",
+    "ERROR_MESSAGE",
+    "ERROR_OUTCOME",
+    "ERROR_SOURCE",
+    "FAILED_AT",
+    "FILE_NAME",
+    "KEPT_OF_LARGE",
+    "KEYS",
+    "MAX_BODY",
+    "MAX_DEPTH",
+    "MAX_FOUND",
+    "MAX_MESSAGE",
+    "MAX_NAME",
+    "MAX_TEXT",
+    "METADATA_NAMES",
+    "OPERATION",
+    "ORIGINAL_QUEUE",
+    "ORIGINAL_SIZE",
+    "ORIGINAL_USER_ID",
+    "POLLS_QUEUE",
+    "REPLAYED",
+    "REPLAYS",
+    "REQUEST_ID",
+    "REQUEST_QUEUE",
+    "STATUS",
+    "TENANT_ID",
+    "TRACEPARENT",
+    "TRACESTATE",
+    "TRACE_NAMES",
+    "TRUNCATED",
+    "queue_arguments",
+]
+
+
 COMMANDS_QUEUE: Final = "zeebe.commands"
 """The request queue for short commands."""
 POLLS_QUEUE: Final = "zeebe.polls"

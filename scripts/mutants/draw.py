@@ -18,7 +18,10 @@ SOURCES = (
 """Folders and files, as paths in the repository."""
 
 EQUIVALENT = {
-    ("consumer/ledger/table.py", "(1073741824, 512) -> (1073741824, 0)"): "nothing else is locked after these bytes",
+    (
+        "consumer/ledger/table.py",
+        "LOCK_LENGTH: Final = 512 -> LOCK_LENGTH: Final = 0",
+    ): "nothing else is locked after these bytes",
 }
 """Faults that nobody can notice, by file and change, and why; they are never drawn."""
 

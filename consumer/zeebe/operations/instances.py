@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from google.protobuf.message import Message
 
@@ -20,13 +21,16 @@ from zeebe_amqp.commands.instances import (
 )
 from zeebe_amqp.schema.fields import Key, text
 
-LATEST = -1
+__all__ = ["GATEWAY_GRACE"]
+
+
+LATEST: Final = -1
 """The protocol's "latest version"."""
 
-ANY_ANCESTOR = -1
+ANY_ANCESTOR: Final = -1
 """The protocol's "no ancestor was named"."""
 
-GATEWAY_GRACE = 600_000
+GATEWAY_GRACE: Final = 600_000
 """Milliseconds by which the gateway is told to wait longer than we do.
 
 When the gateway's own timer ends such a wait it drops its connection to the broker, and every other
@@ -156,7 +160,7 @@ def _migrate_instance(command: MigrateInstance) -> pb.MigrateProcessInstanceRequ
     )
 
 
-OPERATIONS = (
+OPERATIONS: Final = (
     Operation(
         CreateInstance,
         _create_instance,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from consumer.zeebe.operations.rendering import render
 from consumer.zeebe.operations.row import Operation
@@ -19,13 +19,16 @@ from zeebe_amqp.commands.jobs import (
 )
 from zeebe_amqp.schema.fields import milliseconds, text
 
-AT_ONCE = -1
+__all__ = ["AT_ONCE", "DEFAULT_LOCK", "OPERATIONS"]
+
+
+AT_ONCE: Final = -1
 """The protocol's "do not wait for jobs"; its 0 would mean the gateway's default of 10 s."""
 
-DEFAULT_LOCK = 300_000
+DEFAULT_LOCK: Final = 300_000
 """Milliseconds a job is locked for its worker when the caller names no time (the binding's five minutes)."""
 
-_NO_LISTENERS = frozenset({pb.ActivatedJob.BPMN_ELEMENT, pb.ActivatedJob.AD_HOC_SUB_PROCESS})
+_NO_LISTENERS: Final = frozenset({pb.ActivatedJob.BPMN_ELEMENT, pb.ActivatedJob.AD_HOC_SUB_PROCESS})
 """Kinds of jobs that listen to nothing."""
 
 
@@ -131,7 +134,7 @@ def _throw_error(command: ThrowError) -> pb.ThrowErrorRequest:
     )
 
 
-OPERATIONS = (
+OPERATIONS: Final = (
     Operation(
         ActivateJobs,
         _activate_jobs,

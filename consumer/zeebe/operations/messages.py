@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from consumer.zeebe.operations.row import Operation, rendered
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from zeebe_amqp.commands.messages import BroadcastSignal, EvaluateConditional, PublishMessage
 from zeebe_amqp.schema.fields import milliseconds, text
+
+__all__ = ["OPERATIONS"]
 
 
 def _publish_message(command: PublishMessage) -> pb.PublishMessageRequest:
@@ -33,7 +37,7 @@ def _evaluate_conditional(command: EvaluateConditional) -> pb.EvaluateConditiona
     )
 
 
-OPERATIONS = (
+OPERATIONS: Final = (
     Operation(PublishMessage, _publish_message, rendered),
     Operation(BroadcastSignal, _broadcast_signal, rendered),
     Operation(EvaluateConditional, _evaluate_conditional, rendered),

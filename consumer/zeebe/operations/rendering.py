@@ -5,20 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from consumer.zeebe.protocol.since import Version, parse, since
 
+__all__ = ["Reader", "render"]
+
+
 Reader: TypeAlias = Callable[[Any, bool], Any]
 
-SUPPORTED: Version = (8, 5)
+SUPPORTED: Final[Version] = (8, 5)
 """The oldest gateway that is supported; what it knows is always a fact."""
-_NEWEST: Version = (sys.maxsize, 0)
+_NEWEST: Final[Version] = (sys.maxsize, 0)
 
-_INT64 = {FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64}
+_INT64: Final = {FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64}
 
 
 def render(message: Message, keys_as_text: bool = False, gateway_version: str | None = None) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from consumer.zeebe.operations.rendering import render
 from consumer.zeebe.operations.row import Operation, rendered
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from zeebe_amqp.commands.resources import DeleteResource, DeployProcess, DeployResource
+
+__all__ = ["OPERATIONS"]
 
 
 def _deploy_process(command: DeployProcess) -> pb.DeployResourceRequest:
@@ -44,7 +46,7 @@ def _deleted(
     return {**render(response, keys_as_text, gateway_version), "resourceKey": response.resourceKey}
 
 
-OPERATIONS = (
+OPERATIONS: Final = (
     Operation(DeployProcess, _deploy_process, _deployed_processes),
     Operation(DeployResource, _deploy_resource, rendered),
     Operation(DeleteResource, _delete_resource, _deleted),

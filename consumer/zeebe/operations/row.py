@@ -11,6 +11,9 @@ from google.protobuf.message import Message
 from consumer.zeebe.operations.rendering import render
 from zeebe_amqp.commands import Command
 
+__all__ = ["Operation", "ToResult", "nothing", "rendered"]
+
+
 ToResult: TypeAlias = Callable[[Any, bool, str | None], Any]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cache
+from typing import Final
 
 from consumer.zeebe.operations.row import Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
@@ -11,9 +12,12 @@ from zeebe_amqp.camunda7 import values as typed_values
 from zeebe_amqp.commands.signals import VARIABLES, Signal
 from zeebe_amqp.errors import Code, CommandError, invalid
 
+__all__ = ["DEFAULT_TENANT", "OPERATIONS"]
+
+
 log = logging.getLogger(__name__)
 
-DEFAULT_TENANT = "<default>"
+DEFAULT_TENANT: Final = "<default>"
 """Zeebe's tenant of everything that belongs to none."""
 
 
@@ -57,4 +61,4 @@ def _tenant(command: Signal) -> str:
     return command.tenant_id or ""
 
 
-OPERATIONS = (Operation(Signal, _to_zeebe),)
+OPERATIONS: Final = (Operation(Signal, _to_zeebe),)

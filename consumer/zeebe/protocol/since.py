@@ -8,18 +8,21 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
 
 from consumer.zeebe import protocol
 from consumer.zeebe.protocol import gateway_pb2
 
+__all__ = ["OLDEST", "SINCE", "Version", "parse", "since"]
+
+
 Version: TypeAlias = tuple[int, int]
 """Major and minor number; patches bring no fields."""
 
-OLDEST: Version = (1, 0)
-_PACKAGE = gateway_pb2.DESCRIPTOR.package
+OLDEST: Final[Version] = (1, 0)
+_PACKAGE: Final = gateway_pb2.DESCRIPTOR.package
 
 
 @cache
@@ -34,7 +37,7 @@ def _read() -> dict[str, Version]:
     return {name: parse(text) or OLDEST for name, text in data.items()}
 
 
-SINCE: Mapping[str, Version] = MappingProxyType(_read())
+SINCE: Final[Mapping[str, Version]] = MappingProxyType(_read())
 """The version that brought a field ("ActivateJobsRequest.tenantIds") or an RPC ("rpc DeleteResource"); absent: 1.0."""
 
 

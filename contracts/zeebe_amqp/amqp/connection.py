@@ -25,6 +25,7 @@ from zeebe_amqp.errors import Code
 __all__ = [
     "CONFIRM_TIMEOUT",
     "CONNECTION_ERRORS",
+    "CONNECT_TIMEOUT",
     "PORTS",
     "RPC_TIMEOUT",
     "BrokerError",

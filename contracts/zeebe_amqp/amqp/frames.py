@@ -17,6 +17,7 @@ __all__ = [
     "BODY",
     "CLOSE",
     "CLOSE_OK",
+    "CONNECTION_CLOSE",
     "DELIVER",
     "END",
     "GET_EMPTY",
@@ -44,7 +45,10 @@ __all__ = [
     "write_nack",
 ]
 
-METHOD, HEADER, BODY, _HEARTBEAT = 1, 2, 3, 8
+METHOD: Final = 1
+HEADER: Final = 2
+BODY: Final = 3
+_HEARTBEAT: Final = 8
 KINDS: Final = frozenset({METHOD, HEADER, BODY, _HEARTBEAT})
 """Every kind of frame; what begins otherwise is not AMQP, or its refusal."""
 END: Final = 0xCE
@@ -59,12 +63,17 @@ HEARTBEAT: Final = HEAD.pack(_HEARTBEAT, 0, 0) + bytes((END,))
 _BASIC: Final = 60
 _METHOD: Final = struct.Struct(">I")
 """How the payload of a method frame begins: class and method, here as one number."""
-BLOCKED, UNBLOCKED = 10 << 16 | 60, 10 << 16 | 61
-CLOSE, CLOSE_OK = 20 << 16 | 40, 20 << 16 | 41
+BLOCKED: Final = 10 << 16 | 60
+UNBLOCKED: Final = 10 << 16 | 61
+CLOSE: Final = 20 << 16 | 40
+CLOSE_OK: Final = 20 << 16 | 41
 CONNECTION_CLOSE: Final = 10 << 16 | 50
-RETURN, DELIVER = _BASIC << 16 | 50, _BASIC << 16 | 60
-GET_OK, GET_EMPTY = _BASIC << 16 | 71, _BASIC << 16 | 72
-ACK, NACK = _BASIC << 16 | 80, _BASIC << 16 | 120
+RETURN: Final = _BASIC << 16 | 50
+DELIVER: Final = _BASIC << 16 | 60
+GET_OK: Final = _BASIC << 16 | 71
+GET_EMPTY: Final = _BASIC << 16 | 72
+ACK: Final = _BASIC << 16 | 80
+NACK: Final = _BASIC << 16 | 120
 
 _TAG: Final = struct.Struct(">QB")
 """A delivery tag, and a byte of flags."""

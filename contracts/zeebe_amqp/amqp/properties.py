@@ -15,14 +15,17 @@ from typing import Any, Final
 from zeebe_amqp.amqp.short_text import write_short
 from zeebe_amqp.amqp.table import Headers, seconds, write_table
 
-__all__ = ["NAMES", "NO_HEADERS", "Properties", "fresh_id"]
+__all__ = ["MAX_TIME", "NAMES", "NO_HEADERS", "Properties", "fresh_id"]
 
 NO_HEADERS: Final[Mapping[str, Any]] = Headers()
 """Of a message without any."""
 
 MAX_TIME: Final = 253_402_300_799
 """The last second of the year 9999: what is later is no time."""
-_TEXT, _OCTET, _TIME, _TABLE = range(4)
+_TEXT: Final = 0
+_OCTET: Final = 1
+_TIME: Final = 2
+_TABLE: Final = 3
 
 
 @dataclass(slots=True, kw_only=True)

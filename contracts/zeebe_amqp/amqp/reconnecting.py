@@ -29,7 +29,7 @@ from zeebe_amqp.amqp.tap import TappedConnection
 from zeebe_amqp.backoff import backoff
 from zeebe_amqp.cancellation import raise_if_cancelled
 
-__all__ = ["OnLost", "Opened", "ReconnectingConnection"]
+__all__ = ["OnLost", "Opened", "ReconnectingConnection", "checked"]
 
 log = logging.getLogger(__name__)
 

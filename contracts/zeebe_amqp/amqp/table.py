@@ -34,7 +34,12 @@ _NUMBERS: Final[Mapping[int, struct.Struct]] = {
     }.items()
 }  # fmt: skip
 """Numbers by the tag of their type."""
-_TEXT, _BYTES, _LIST, _TABLE, _TIME, _DECIMAL = b"SxAFTD"
+_TEXT: Final = ord("S")
+_BYTES: Final = ord("x")
+_LIST: Final = ord("A")
+_TABLE: Final = ord("F")
+_TIME: Final = ord("T")
+_DECIMAL: Final = ord("D")
 _SIZES: Final[Mapping[int, int | None]] = {
     **{tag: number.size for tag, number in _NUMBERS.items()},
     **dict.fromkeys((_TEXT, _BYTES, _LIST, _TABLE), None),

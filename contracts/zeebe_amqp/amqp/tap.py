@@ -23,7 +23,7 @@ from zeebe_amqp.amqp import frames
 from zeebe_amqp.amqp.alarm import Alarm
 from zeebe_amqp.amqp.hot import HotChannel, Incoming
 
-__all__ = ["Tap", "TappedConnection", "unheard"]
+__all__ = ["FEED", "FRAME_MAX", "Tap", "TappedConnection", "unheard"]
 
 FEED: Final = 3.0
 """Seconds in which the library gets one frame at least while bytes come: it takes a connection on which it sees nothing

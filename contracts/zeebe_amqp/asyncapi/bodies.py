@@ -13,6 +13,9 @@ from zeebe_amqp.commands import COMMANDS, Command, DeployProcess, DeployResource
 from zeebe_amqp.commands.resources import BASE64, OTHER_KINDS
 from zeebe_amqp.commands.rules import one_of
 
+__all__ = ["ERROR_REPLY", "bodies", "reply_name", "request_name"]
+
+
 ERROR_REPLY: Final = "ErrorReply"
 """The name of the schema of a reply that says what went wrong."""
 

@@ -6,6 +6,9 @@ from typing import Any, Final
 
 from zeebe_amqp.camunda7.types import TYPES
 
+__all__ = ["TENANTS", "TYPED_VARIABLES"]
+
+
 _TYPE_NAMES: Final = "|".join(f"[{name[0]}{name[0].lower()}]{name[1:]}" for name in TYPES if name)
 
 TYPED_VARIABLES: Final[dict[str, Any]] = {

@@ -24,6 +24,9 @@ from zeebe_amqp.schema import docstrings as docstring
 from zeebe_amqp.schema import fields
 from zeebe_amqp.schema.validation_errors import type_info
 
+__all__ = ["INT64_NAMES", "REFERENCE", "Schema", "reference", "results", "schemas"]
+
+
 Schema: TypeAlias = dict[str, Any]
 """A JSON Schema, plain data."""
 

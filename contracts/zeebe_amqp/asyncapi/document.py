@@ -12,6 +12,9 @@ from zeebe_amqp.asyncapi.messages import BINDING_VERSION, DEAD_LETTER, ERROR
 from zeebe_amqp.asyncapi.properties import REPLY_PROPERTIES, REQUEST_PROPERTIES, headers
 from zeebe_amqp.commands import COMMANDS, ActivateJobs, Command, CreateInstance
 
+__all__ = ["WAITING", "document"]
+
+
 VERSION: Final = "3.0.0"
 """The version of AsyncAPI."""
 WAITING: Final = (CreateInstance, ActivateJobs)

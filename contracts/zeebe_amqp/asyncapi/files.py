@@ -12,6 +12,9 @@ from zeebe_amqp.asyncapi.bodies import ERROR_REPLY, bodies, reply_name, request_
 from zeebe_amqp.asyncapi.data import REFERENCE, Schema, schemas
 from zeebe_amqp.commands import COMMANDS
 
+__all__ = ["encoded", "files", "write_files"]
+
+
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 """The JSON Schema that the files are written in."""
 DEFINITIONS: Final = "#/$defs/"

@@ -15,6 +15,20 @@ from zeebe_amqp.examples import EXAMPLES, Example, filled
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.schema import docstrings as docstring
 
+__all__ = [
+    "BINDING_VERSION",
+    "DEAD_LETTER",
+    "ERROR",
+    "file",
+    "group",
+    "messages",
+    "request",
+    "requests",
+    "result",
+    "summary",
+]
+
+
 BINDING_VERSION: Final = "0.3.0"
 """The version of AsyncAPI's bindings for AMQP."""
 ERROR: Final = "error"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from zeebe_amqp.asyncapi.document import document
 
-WIDTH = 120
+__all__ = ["plain", "text"]
+
+
+WIDTH: Final = 120
 """Characters of a line, unless the text has none of its own."""
 
 

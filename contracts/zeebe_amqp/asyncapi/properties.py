@@ -8,6 +8,9 @@ from zeebe_amqp import wire
 from zeebe_amqp.asyncapi.data import Schema, reference
 from zeebe_amqp.errors import Outcome
 
+__all__ = ["REPLY_PROPERTIES", "REQUEST_PROPERTIES", "headers"]
+
+
 _TRACE: Final[Schema] = {
     wire.TRACEPARENT: {"type": "string", "description": "W3C trace context"},
     wire.TRACESTATE: {"type": "string", "description": "W3C trace context"},

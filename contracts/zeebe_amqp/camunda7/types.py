@@ -21,6 +21,9 @@ from zeebe_amqp.errors import invalid
 from zeebe_amqp.schema import json_documents as documents
 from zeebe_amqp.schema.formatting import found_in
 
+__all__ = ["NULL", "TYPES", "Converted", "Reader", "Unconvertible", "Value", "ValueType"]
+
+
 NULL: Final = b"null"
 """JSON's null, which is what an absent value is."""
 JSON_FORMAT: Final = "application/json"

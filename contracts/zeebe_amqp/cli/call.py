@@ -19,7 +19,7 @@ from zeebe_amqp.client.trace_context import traced
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["call"]
+__all__ = ["call", "waiting"]
 
 EXAMPLES: Final = (
     Line("An envelope", """zeebe-amqp call '{"operation": "topology"}'"""),

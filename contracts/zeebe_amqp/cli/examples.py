@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -15,7 +15,7 @@ from zeebe_amqp.examples import EXAMPLES, Example, filled
 
 __all__ = ["PROGRAM", "Line", "arguments", "lines"]
 
-PROGRAM = "zeebe-amqp"
+PROGRAM: Final = "zeebe-amqp"
 
 
 class Line(NamedTuple):

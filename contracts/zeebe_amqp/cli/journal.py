@@ -18,7 +18,7 @@ from zeebe_amqp.cli.output import compact
 from zeebe_amqp.cli.requests import Entry
 from zeebe_amqp.errors import CommandError, Error
 
-__all__ = ["Journal"]
+__all__ = ["SUCCESS", "Journal"]
 
 SUCCESS: Final = "OK"
 

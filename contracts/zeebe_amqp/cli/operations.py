@@ -20,7 +20,7 @@ from zeebe_amqp.commands import COMMANDS, Command, DeployProcess, DeployResource
 from zeebe_amqp.commands.resources import Resource
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["command", "commands"]
+__all__ = ["SENDING", "command", "commands"]
 
 FILES: Final[tuple[type[Command], ...]] = (DeployProcess, DeployResource)
 """Commands whose data are files."""

@@ -24,7 +24,7 @@ from zeebe_amqp.cli.watch import watch
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.schema.formatting import printable
 
-__all__ = ["program", "run"]
+__all__ = ["Program", "completion", "program", "run"]
 
 COMPLETION: Final = (Line("In bash, from now on", 'eval "$(zeebe-amqp completion bash)"'),)
 LIBRARIES: Final = ("aiormq", "aio_pika", "asyncio")

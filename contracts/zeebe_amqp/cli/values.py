@@ -16,7 +16,21 @@ from zeebe_amqp.schema import byte_order_mark
 from zeebe_amqp.schema import durations as periods
 from zeebe_amqp.schema.formatting import printable, quoted
 
-__all__ = ["DOCUMENT", "FILE", "NUMBER", "SECONDS", "TEXT", "given", "read"]
+__all__ = [
+    "DOCUMENT",
+    "FILE",
+    "NUMBER",
+    "SECONDS",
+    "STANDARD_INPUT",
+    "TEXT",
+    "DocumentType",
+    "FileType",
+    "NumberType",
+    "SecondsType",
+    "TextType",
+    "given",
+    "read",
+]
 
 STANDARD_INPUT: Final = "-"
 _NUMBER: Final = re.compile(r"-?[0-9]{1,20}")

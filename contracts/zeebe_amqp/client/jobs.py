@@ -21,7 +21,7 @@ from zeebe_amqp.commands.jobs import ActivatedJob
 from zeebe_amqp.errors import OutcomeUnknown, Retryable
 from zeebe_amqp.schema.fields import Duration
 
-__all__ = ["Job", "JobOptions", "Jobs"]
+__all__ = ["GIVEN_BACK", "MAX_PAUSE", "Job", "JobOptions", "Jobs"]
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from zeebe_amqp.errors import CommandError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Silent", "Spans", "Tracing", "tracing"]
 
-SCOPE = "zeebe_amqp.client"
+SCOPE: Final = "zeebe_amqp.client"
 """The instrumentation scope."""
 
 

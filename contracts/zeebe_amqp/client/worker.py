@@ -14,7 +14,7 @@ from zeebe_amqp.errors import NotFound
 from zeebe_amqp.schema.fields import Duration, milliseconds
 from zeebe_amqp.schema.formatting import cut, printable
 
-__all__ = ["BpmnError", "Handler", "JobFailure", "Worker"]
+__all__ = ["MAX_MESSAGE", "BpmnError", "Handler", "JobFailure", "Variables", "Worker"]
 
 log = logging.getLogger(__name__)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 from zeebe_amqp.commands.cluster import Topology
 from zeebe_amqp.commands.command import Command, Result
@@ -21,7 +22,7 @@ from zeebe_amqp.commands.messages import BroadcastSignal, EvaluateConditional, P
 from zeebe_amqp.commands.resources import DeleteResource, DeployProcess, DeployResource
 from zeebe_amqp.commands.signals import Signal
 
-_ALL: tuple[type[Command], ...] = (
+_ALL: Final[tuple[type[Command], ...]] = (
     Topology,
     DeployProcess,
     CreateInstance,
@@ -45,7 +46,7 @@ _ALL: tuple[type[Command], ...] = (
     Signal,
 )
 
-COMMANDS: Mapping[str, type[Command]] = MappingProxyType({command.operation: command for command in _ALL})
+COMMANDS: Final[Mapping[str, type[Command]]] = MappingProxyType({command.operation: command for command in _ALL})
 """The command of each operation."""
 
 

@@ -8,6 +8,8 @@ from typing import ClassVar, Self
 from zeebe_amqp import wire
 from zeebe_amqp.commands.command import Command, Result
 
+__all__ = ["Broker", "Partition", "Topology", "TopologyResult"]
+
 
 class Partition(Result, frozen=True, kw_only=True):
     """A partition on a broker; role LEADER, FOLLOWER or INACTIVE, health HEALTHY, UNHEALTHY or DEAD."""

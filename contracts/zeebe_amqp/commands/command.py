@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, get_args
 
 import msgspec
 
@@ -27,9 +27,12 @@ else:
 
     ResultT = TypeVar("ResultT")
 
-DATA = "data"
+__all__ = ["DATA", "Command", "Part", "Result", "check_wait", "missing"]
+
+
+DATA: Final = "data"
 """Where a command stands in the envelope; paths of fields start with it."""
-MAX_WAIT = 15 * 60 * 1000
+MAX_WAIT: Final = 15 * 60 * 1000
 """The longest requestTimeout, milliseconds: the broker takes back what is unacknowledged for 30 minutes."""
 
 

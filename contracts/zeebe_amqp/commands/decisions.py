@@ -7,6 +7,15 @@ from typing import ClassVar
 from zeebe_amqp.commands.command import Command, Result
 from zeebe_amqp.schema.fields import Key, Maybe, Name, Variables
 
+__all__ = [
+    "DecisionEvaluated",
+    "EvaluateDecision",
+    "EvaluatedDecision",
+    "EvaluatedInput",
+    "EvaluatedOutput",
+    "MatchedRule",
+]
+
 
 class EvaluatedInput(Result, frozen=True, kw_only=True):
     """An input of a decision table with its value: JSON as text."""

@@ -12,6 +12,28 @@ from zeebe_amqp.schema import fields
 from zeebe_amqp.schema.fields import Duration, Key, Maybe, Name, Reference, Variables, Version
 from zeebe_amqp.schema.json_documents import Carrier
 
+__all__ = [
+    "ActivateInstruction",
+    "CancelInstance",
+    "CreateInstance",
+    "InstanceCreated",
+    "InstanceResult",
+    "MappingInstruction",
+    "MigrateInstance",
+    "MigrationPlan",
+    "ModifyInstance",
+    "MoveInstruction",
+    "ResolveIncident",
+    "RuntimeInstruction",
+    "SetVariables",
+    "StartInstruction",
+    "Terminate",
+    "TerminateInstruction",
+    "VariableInstruction",
+    "VariablesSet",
+]
+
+
 WAIT: Final = 15_000
 """How long `with_result` waits unless told otherwise, milliseconds."""
 

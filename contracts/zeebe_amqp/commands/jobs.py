@@ -23,6 +23,20 @@ from zeebe_amqp.schema.fields import (
 )
 from zeebe_amqp.schema.json_documents import Carrier
 
+__all__ = [
+    "ActivateElement",
+    "ActivateJobs",
+    "ActivatedJob",
+    "CompleteJob",
+    "Corrections",
+    "FailJob",
+    "JobResult",
+    "ThrowError",
+    "UpdateJobRetries",
+    "UpdateJobTimeout",
+    "UserTask",
+]
+
 
 class UserTask(Result, frozen=True, kw_only=True):
     """The user task a job listens to; what the engine did not say is None."""

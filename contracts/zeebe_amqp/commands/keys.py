@@ -14,6 +14,9 @@ from zeebe_amqp.errors import Code, CommandError
 from zeebe_amqp.schema.fields import KeyNumber
 from zeebe_amqp.schema.validation_errors import type_info
 
+__all__ = ["PARTITION_SHIFT", "keys", "refuse_impossible_keys"]
+
+
 PARTITION_SHIFT: Final = 51
 """A key's bits from here on are the number of its partition, and partitions count from 1."""
 

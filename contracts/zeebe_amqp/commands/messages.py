@@ -7,6 +7,16 @@ from typing import ClassVar
 from zeebe_amqp.commands.command import Command, Result
 from zeebe_amqp.schema.fields import Duration, Key, Maybe, Name, Variables, milliseconds
 
+__all__ = [
+    "BroadcastSignal",
+    "ConditionalEvaluated",
+    "EvaluateConditional",
+    "MessagePublished",
+    "PublishMessage",
+    "SignalBroadcast",
+    "StartedInstance",
+]
+
 
 class MessagePublished(Result, frozen=True, kw_only=True):
     """A message that the engine took."""

@@ -18,6 +18,25 @@ from zeebe_amqp.schema import byte_order_mark, bytes_in_json
 from zeebe_amqp.schema.fields import Key, Maybe, Name, Reference, Text
 from zeebe_amqp.schema.formatting import flaw, found_in, quoted, unparsed
 
+__all__ = [
+    "BASE64",
+    "OTHER_KINDS",
+    "BatchOperation",
+    "DeleteResource",
+    "DeployProcess",
+    "DeployResource",
+    "Deployed",
+    "DeployedDecision",
+    "DeployedForm",
+    "DeployedProcess",
+    "DeployedRequirements",
+    "Deployment",
+    "Resource",
+    "ResourceDeleted",
+    "ResourcesDeployed",
+]
+
+
 BASE64: Final = "base64"
 """The only encoding that is named: of `metadata.encoding`, and of a resource in a list."""
 OTHER_KINDS: Final = (".dmn", ".form")

@@ -12,6 +12,8 @@ from zeebe_amqp.errors import invalid
 from zeebe_amqp.schema import json_documents as documents
 from zeebe_amqp.schema.validation_errors import type_info
 
+__all__ = ["Holder", "check", "one_of"]
+
 
 class Holder(NamedTuple):
     """A field that is, or may contain, something to check."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 import msgspec
 
@@ -18,7 +18,10 @@ from zeebe_amqp.schema import json_documents as documents
 from zeebe_amqp.schema.fields import Maybe, Switch, Variables
 from zeebe_amqp.schema.json_members import OBJECT
 
-VARIABLES = f"{DATA}.variables"
+__all__ = ["VARIABLES", "Signal"]
+
+
+VARIABLES: Final = f"{DATA}.variables"
 
 
 class Signal(Command[None], frozen=True, kw_only=True, forbid_unknown_fields=False, dict=True):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
+__all__ = ["Example", "Kept", "file_text", "filled", "kept"]
+
 
 @dataclass(frozen=True)
 class Kept:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import codecs
 from typing import Final
 
+__all__ = ["refusal", "without"]
+
+
 _MARKS: Final = (
     (codecs.BOM_UTF8, "UTF-8"),
     # Before those of UTF-16: the little-endian one of UTF-32 begins with the same two bytes.

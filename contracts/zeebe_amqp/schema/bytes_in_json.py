@@ -9,6 +9,9 @@ import msgspec
 
 from zeebe_amqp.schema.json_members import OBJECT
 
+__all__ = ["ADVICE", "advice", "named"]
+
+
 ADVICE: Final = '; send its text, or for a file its base64 and encoding = "base64" (in Node: buffer.toString("base64"))'
 """What an error adds where bytes stand instead of a text."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+__all__ = ["camel", "words"]
+
 
 def words(docstring: str | None) -> str:
     """A docstring as one line: names in their spelling on the wire, and "absent" for None."""

@@ -9,6 +9,9 @@ from typing import Any, Final
 
 from zeebe_amqp.schema.formatting import found
 
+__all__ = ["DESCRIPTION", "SCHEMA", "milliseconds"]
+
+
 DESCRIPTION: Final = 'a duration (such as "1h30m", "250ms" or "PT5M"; an integer counts nanoseconds)'
 """What a duration is called in an error's message."""
 

@@ -16,6 +16,31 @@ from msgspec import Meta
 from zeebe_amqp.schema import durations as periods
 from zeebe_amqp.schema.formatting import found
 
+__all__ = [
+    "Count",
+    "Duration",
+    "Key",
+    "KeyNumber",
+    "Maybe",
+    "Name",
+    "Period",
+    "Priority",
+    "Reference",
+    "ReferenceNumber",
+    "Retries",
+    "Scalar",
+    "Switch",
+    "SwitchNumber",
+    "Text",
+    "Variables",
+    "Version",
+    "decode",
+    "encode",
+    "milliseconds",
+    "text",
+]
+
+
 INT32: Final = 2**31 - 1
 """The largest whole number of 32 bits with a sign."""
 INT64: Final = 2**63 - 1
@@ -152,13 +177,13 @@ else:
             return item
 
 
-Name = Annotated[str, Meta(pattern=r"\S", description="text that is not blank")]
+Name: TypeAlias = Annotated[str, Meta(pattern=r"\S", description="text that is not blank")]
 """Text that is not blank."""
-Text = Annotated[str, Meta(min_length=1, description="text that is not empty")]
+Text: TypeAlias = Annotated[str, Meta(min_length=1, description="text that is not empty")]
 """Text of one character or more, blank ones included."""
-Count = Annotated[int, Meta(ge=1, le=INT32, description="a whole number from 1 to 2147483647")]
+Count: TypeAlias = Annotated[int, Meta(ge=1, le=INT32, description="a whole number from 1 to 2147483647")]
 """How many, 1 or more."""
-Version = Annotated[
+Version: TypeAlias = Annotated[
     int,
     Meta(
         ge=-1,
@@ -168,9 +193,9 @@ Version = Annotated[
     ),
 ]
 """A process definition's version; 0 is refused by the command."""
-Retries = Annotated[int, Meta(ge=-INT32 - 1, le=INT32, description="a whole number of 32 bits")]
+Retries: TypeAlias = Annotated[int, Meta(ge=-INT32 - 1, le=INT32, description="a whole number of 32 bits")]
 """How often a job may still be tried."""
-Priority = Annotated[int, Meta(ge=-INT32 - 1, le=INT32, description="a whole number of 32 bits")]
+Priority: TypeAlias = Annotated[int, Meta(ge=-INT32 - 1, le=INT32, description="a whole number of 32 bits")]
 """A user task's priority."""
 
 

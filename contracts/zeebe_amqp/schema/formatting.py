@@ -11,6 +11,9 @@ import msgspec
 from zeebe_amqp.schema import byte_order_mark, bytes_in_json
 from zeebe_amqp.wire import MAX_FOUND
 
+__all__ = ["cut", "flaw", "found", "found_in", "printable", "quoted", "unparsed"]
+
+
 _UNPARSED: Final = re.compile(rb'"(?: |\\[nrt]|\\ufeff|\xef\xbb\xbf)*+[{\[]')
 _ADVICE: Final = " that looks like JSON; parse it first, and send the object or list itself, not as text"
 _POSITION: Final = re.compile(r"\(byte (\d+)\)")

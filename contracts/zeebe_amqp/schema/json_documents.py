@@ -17,6 +17,9 @@ from zeebe_amqp.errors import CommandError, invalid
 from zeebe_amqp.schema import byte_order_mark, fields
 from zeebe_amqp.schema.formatting import unparsed
 
+__all__ = ["Carrier", "check", "depth", "encode", "parsed", "too_deep"]
+
+
 T = TypeVar("T")
 
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=fields.encode, decimal_format="number")

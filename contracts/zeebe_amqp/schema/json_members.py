@@ -7,6 +7,9 @@ from typing import Final
 import msgspec
 from msgspec import inspect
 
+__all__ = ["LIST", "OBJECT", "latest"]
+
+
 OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 """Reads an object one level deep: its members' bytes by key."""
 LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])

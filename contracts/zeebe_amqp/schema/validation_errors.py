@@ -16,6 +16,9 @@ from zeebe_amqp.schema.fields import Scalar
 from zeebe_amqp.schema.formatting import cut, found_in, quoted, unparsed
 from zeebe_amqp.schema.json_members import LIST, OBJECT
 
+__all__ = ["describe", "explain", "type_info"]
+
+
 _AT: Final = " - at `$"
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[([0-9]+)\]")
 _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")

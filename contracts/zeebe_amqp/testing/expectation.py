@@ -13,7 +13,7 @@ from zeebe_amqp.schema.formatting import cut
 from zeebe_amqp.testing.call import readable
 from zeebe_amqp.testing.steps import Reaction
 
-__all__ = ["Asked", "Expectations", "UnexpectedCommand", "matcher"]
+__all__ = ["Asked", "Expectations", "UnexpectedCommand", "Where", "matcher", "shown"]
 
 Asked: TypeAlias = type[Command[Any]] | Command[Any]
 """Commands that a test means: all of a class, or those that are alike to the last field."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from zeebe_amqp.commands import Command
 from zeebe_amqp.envelope import Request
@@ -13,7 +14,7 @@ from zeebe_amqp.reply import Reply
 
 __all__ = ["Ledger"]
 
-SHOWN = 80
+SHOWN: Final = 80
 """How many characters of a request id an error repeats."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -40,9 +40,9 @@ from zeebe_amqp.commands.resources import (
 from zeebe_amqp.schema.fields import text
 from zeebe_amqp.testing.jobs import DEFAULT_TENANT
 
-__all__ = ["Keys", "plain", "result"]
+__all__ = ["Keys", "changed", "plain", "result"]
 
-Keys = Callable[[], int]
+Keys: TypeAlias = Callable[[], int]
 """Makes fresh keys."""
 VERSION: Final = "8.6.0"
 """What the gateway in memory calls itself."""

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from zeebe_amqp.commands import Command
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
-__all__ = ["Reaction", "Step", "Trouble", "after", "answer", "cut", "fail", "lose", "unknown"]
+__all__ = ["Failed", "Reaction", "Step", "Trouble", "after", "answer", "cut", "fail", "lose", "unknown"]
 
 REJECTION: Final = re.compile(r"Command '(?P<intent>\w+)' rejected with code '(?P<rejection>\w+)'")
 """How an engine's rejection begins; the service repeats its facts in the error's details."""
