@@ -38,20 +38,20 @@ REST = 0.003
 LOADS = ((1, REST), (1, 0.0), (64, 0.0))
 """Commands in flight, and the rest before each."""
 
-Once: TypeAlias = Callable[[str], Awaitable[object]]
+RunCommand: TypeAlias = Callable[[str], Awaitable[object]]
 """One command with that id."""
 
 
-def _of(ledger: Ledger) -> Once:
-    async def once(name: str) -> None:
+def _of(ledger: Ledger) -> RunCommand:
+    async def run(name: str) -> None:
         await ledger.claim(name, DIGEST)
         await ledger.finish(name, REPLY)
 
-    return once
+    return run
 
 
 @asynccontextmanager
-async def file(directory: Path) -> AsyncIterator[Once]:
+async def file(directory: Path) -> AsyncIterator[RunCommand]:
     """The ledger in a file."""
     ledger = open_ledger(f"sqlite:///{directory / 'ledger.db'}", LIMITS)
     await ledger.start()
@@ -60,34 +60,34 @@ async def file(directory: Path) -> AsyncIterator[Once]:
 
 
 @asynccontextmanager
-async def memory(_: Path) -> AsyncIterator[Once]:
+async def memory(_: Path) -> AsyncIterator[RunCommand]:
     """The ledger in memory."""
     yield _of(open_ledger("memory://", LIMITS))
 
 
 @asynccontextmanager
-async def table(directory: Path) -> AsyncIterator[Once]:
+async def table(directory: Path) -> AsyncIterator[RunCommand]:
     """The two writes, without another thread."""
     opened, expires, record = Table(directory / "table.db"), time.time() + 1e6, REPLY.encode()
 
-    async def once(name: str) -> None:
+    async def run(name: str) -> None:
         for content in (None, record):
             opened.write([LedgerRow(name.encode(), DIGEST, b"owner", expires, content)], time.time())
 
-    yield once
+    yield run
     opened.close()
 
 
 @asynccontextmanager
-async def thread(_: Path) -> AsyncIterator[Once]:
+async def thread(_: Path) -> AsyncIterator[RunCommand]:
     """Two ways to another thread and back, with nothing to do there."""
     worker = Worker("bench")
 
-    async def once(_: str) -> None:
+    async def run(_: str) -> None:
         await worker.call(int)
         await worker.call(int)
 
-    yield once
+    yield run
     worker.close()
 
 
@@ -100,14 +100,14 @@ def cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-async def load(once: Once, count: int, in_flight: int, rest: float) -> float:
+async def load(run: RunCommand, count: int, in_flight: int, rest: float) -> float:
     """CPU microseconds per command."""
     names = iter(range(count))
 
     async def caller() -> None:
         for name in names:
             await asyncio.sleep(rest)
-            await once(f"{os.getpid()}-{name}")
+            await run(f"{os.getpid()}-{name}")
 
     before = cpu()
     await asyncio.gather(*(caller() for _ in range(in_flight)))
@@ -117,8 +117,8 @@ async def load(once: Once, count: int, in_flight: int, rest: float) -> float:
 async def measure(kind: str, count: int, in_flight: int, rest: float) -> float:
     """CPU microseconds per command of one kind, in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="zeebe-amqp-bench-") as folder:
-        async with KINDS[kind](Path(folder)) as once:
-            return await load(once, count, in_flight, rest)
+        async with KINDS[kind](Path(folder)) as run:
+            return await load(run, count, in_flight, rest)
 
 
 async def idle(count: int, in_flight: int, rest: float) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from zeebe_amqp.cli import exit_codes as exits
+from zeebe_amqp.cli import exit_codes
 from zeebe_amqp.cli.connection import CONNECTION, REQUEST
 from zeebe_amqp.cli.examples import PROGRAM
 from zeebe_amqp.cli.help import Explained
@@ -78,11 +78,11 @@ def page() -> str:
 
 def _codes() -> Iterator[str]:
     yield from ("| exit code | meaning |", "| --- | --- |")
-    yield from (f"| {code} | {meaning} |" for code, meaning in exits.MEANINGS.items())
+    yield from (f"| {code} | {meaning} |" for code, meaning in exit_codes.MEANINGS.items())
     yield from ("", "| error | not executed | may have been executed |", "| --- | --- | --- |")
     for code in Code:
-        number = exits.NUMBERS[code]
-        yield f"| `{code}` | {exits.NOT_EXECUTED + number} | {exits.UNKNOWN + number} |"
+        number = exit_codes.NUMBERS[code]
+        yield f"| `{code}` | {exit_codes.NOT_EXECUTED + number} | {exit_codes.UNKNOWN + number} |"
 
 
 def _command(name: str, command: click.Command) -> Iterator[str]:

@@ -52,7 +52,7 @@ OF_A_FILE = (
 )
 """What a deployment of one file consists of; in the bare form metadata are headers."""
 
-REPEATABLE = {
+IDEMPOTENT = {
     "create-instance": "no",
     "publish-message": "only with a messageId and a timeToLive",
     "activate-jobs": "no, it would lock other jobs",
@@ -112,7 +112,7 @@ def _operation(row: Operation) -> Iterator[str]:
     yield f"## {row.name}\n"
     yield f"{docstring.words(row.command.__doc__)}\n"
     yield f"- Calls: {', '.join(f'`{rpc.name}`' for rpc in rpcs)}{_needs(rpcs[0].name)}"
-    yield f"- Idempotent: {REPEATABLE.get(row.name, 'yes')}\n"
+    yield f"- Idempotent: {IDEMPOTENT.get(row.name, 'yes')}\n"
     yield from _requests(row, requests[0])
     yield from _reply(row, rpcs[0])
     for example in EXAMPLES:

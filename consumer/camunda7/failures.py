@@ -77,7 +77,7 @@ RULES: Final[tuple[ErrorRule, ...]] = (
 
 def error(answer: Answer) -> CommandError:
     """The error that a caller gets for an answer that is not 204."""
-    kind, text = _said(answer)
+    kind, text = _describe(answer)
     rule = next(rule for rule in RULES if rule.matches(answer.status, text))
     own = rule.source is Source.CONSUMER or not text
     return CommandError(
@@ -90,7 +90,7 @@ def error(answer: Answer) -> CommandError:
     )
 
 
-def _said(answer: Answer) -> tuple[str, str]:
+def _describe(answer: Answer) -> tuple[str, str]:
     """The type and message of a refusal, "" for what it does not say."""
     try:
         said: Any = json.loads(answer.body)

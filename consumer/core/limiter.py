@@ -15,20 +15,20 @@ SHRINK: Final = 0.7
 
 
 class AimdLimit:
-    """Additive increase, multiplicative decrease: the limit between 1 and `most`; pure decisions, no clock.
+    """Additive increase, multiplicative decrease: the limit between 1 and `maximum`; pure decisions, no clock.
 
     A round is what was sent under one limit. Refusals of the same round say the same thing, so that only the first
     shrinks the limit; as many successes as the limit allows make one more.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._exact = float(most)
+    def __init__(self, maximum: int) -> None:
+        self.maximum = maximum
+        self._exact = float(maximum)
         self._round = 0
 
     @property
     def value(self) -> int:
-        """How many commands may run at a time, from 1 to `most`."""
+        """How many commands may run at a time, from 1 to `maximum`."""
         return int(self._exact)
 
     @property
@@ -44,8 +44,8 @@ class AimdLimit:
 
     def succeeded(self) -> None:
         """The engine did what was asked."""
-        if self._exact < self.most:
-            self._exact = min(float(self.most), self._exact + 1.0 / self._exact)
+        if self._exact < self.maximum:
+            self._exact = min(float(self.maximum), self._exact + 1.0 / self._exact)
 
 
 class ConcurrencyLimiter:

@@ -76,7 +76,7 @@ def _choice(function: F) -> F:
     return click.argument("ids", nargs=-1, metavar="[ID]...")(function)
 
 
-def _selection(ids: tuple[str, ...], everything: bool, filters: Mapping[str, Any]) -> Filter:
+def _filter(ids: tuple[str, ...], everything: bool, filters: Mapping[str, Any]) -> Filter:
     if bool(ids) == everything:
         raise click.UsageError("say which: either ids (`dead list` shows them) or --all; filters narrow both")
     return Filter(ids=frozenset(ids), **filters)
@@ -178,7 +178,7 @@ def replay(
     """Send dead letters to their request queue again; id, properties and headers stay as they were."""
     if queue == wire.DEAD_LETTER:
         raise click.BadParameter(f"found {queue!r}, the dead-letter queue itself; accepted: a request queue")
-    filter = _selection(ids, everything, filters)
+    filter = _filter(ids, everything, filters)
     policy = ReplayPolicy(
         settings.amqp.queues, queue, max_replays=max_replays, force=force, keep_deadline=not without_deadline
     )
@@ -218,7 +218,7 @@ def drop(
     **filters: Any,
 ) -> None:
     """Drop dead letters for good."""
-    filter = _selection(ids, everything, filters)
+    filter = _filter(ids, everything, filters)
     if not (yes or dry_run or sys.stdin.isatty()):
         raise click.UsageError("dropping is for good and nobody is there to be asked: give --yes, or --dry-run to look")
     if not yes:

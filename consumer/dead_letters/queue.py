@@ -203,14 +203,14 @@ async def _explained(seconds: float) -> AsyncIterator[None]:
             async with asyncio.timeout(seconds):
                 yield
     except ChannelEnded as error:
-        raise BrokerError(_explanation(error)) from error
+        raise BrokerError(_describe(error)) from error
     except TimeoutError as error:
         raise BrokerError(f"no answer within {seconds:g} s (an alarm of the broker?); {_KEPT}") from error
     except CONNECTION_ERRORS as error:
         raise BrokerError(f"{str(error) or type(error).__name__}; {_KEPT}") from error
 
 
-def _explanation(error: ChannelEnded) -> str:
+def _describe(error: ChannelEnded) -> str:
     if error.code == _NOT_FOUND:
         return f"queue {wire.DEAD_LETTER!r} is missing; {_MISSING}"
     refused = refusal(error, _RIGHTS)

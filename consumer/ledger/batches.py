@@ -20,12 +20,12 @@ class Batches(Generic[T, R]):
 
     Args:
         do: does a batch, and then calls the function with an answer for each of its items, or with what it raised.
-        most: items of one batch, at most.
+        max_items: items of one batch.
     """
 
-    def __init__(self, do: Callable[[list[T], End[R]], None], most: int) -> None:
+    def __init__(self, do: Callable[[list[T], End[R]], None], max_items: int) -> None:
         self._do = do
-        self._most = most
+        self._max_items = max_items
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._idle = asyncio.Event()
         self._idle.set()
@@ -48,7 +48,7 @@ class Batches(Generic[T, R]):
         await self._idle.wait()
 
     def _begin(self) -> None:
-        batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+        batch, self._waiting = self._waiting[: self._max_items], self._waiting[self._max_items :]
         if not batch:
             self._idle.set()
             return

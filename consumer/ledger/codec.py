@@ -45,7 +45,7 @@ COMPRESSED: Final = b"\1"
 NOT_KEPT: Final = b"\2"
 """The first byte of a record, when no body follows."""
 
-LONGEST_NAME: Final = 255
+MAX_NAME: Final = 255
 """Bytes of a queue's name, at most; AMQP has no longer ones."""
 
 
@@ -79,7 +79,7 @@ def pack_body(body: bytes, queue: str = "") -> bytes:
         body: the reply's.
         queue: where the reply went, for whoever asks later.
     """
-    name = queue.encode(errors="replace")[:LONGEST_NAME]
+    name = queue.encode(errors="replace")[:MAX_NAME]
     to = bytes((len(name),)) + name
     if len(body) < COMPRESSED_FROM:
         return PLAIN + to + body

@@ -19,14 +19,14 @@ class RefusedReplies:
     """Who may wait for a reply queue that refuses; shared by all workers.
 
     Args:
-        most: replies that wait at a time, over all queues: deliveries that wait are held, and the broker gives a worker
-            only so many.
+        maximum: replies that wait at a time, over all queues. Each holds a delivery, and the broker gives a worker only
+            so many.
         retry: seconds for which a refused reply is tried again.
     """
 
-    def __init__(self, most: int, retry: float) -> None:
+    def __init__(self, maximum: int, retry: float) -> None:
         self.retry = retry
-        self._most = most
+        self._maximum = maximum
         self._waiting: Counter[str] = Counter()
         self._stuck: dict[str, str] = {}
         """By queue, why it confirms nothing."""
@@ -34,7 +34,7 @@ class RefusedReplies:
     @contextmanager
     def waiting(self, queue: str) -> Iterator[bool]:
         """Whether a reply to that queue may wait while the block runs."""
-        may_wait = self._waiting.total() < self._most and self._waiting[queue] < MAX_PER_QUEUE
+        may_wait = self._waiting.total() < self._maximum and self._waiting[queue] < MAX_PER_QUEUE
         if not may_wait:
             yield False
             return

@@ -41,11 +41,11 @@ def bounded_waits(places: Mapping[str, int]) -> Middleware:
     return around
 
 
-def _crowded(queue: str, most: int) -> CommandError:
+def _crowded(queue: str, limit: int) -> CommandError:
     return CommandError(
         Code.RESOURCE_EXHAUSTED,
-        f"{most} requests of queue {queue!r} wait on purpose already, and more would hold up the others; not executed. "
-        f"Send what waits to {wire.POLLS_QUEUE}",
+        f"{limit} requests of queue {queue!r} wait on purpose already, and more would hold up the others; "
+        f"not executed. Send what waits to {wire.POLLS_QUEUE}",
         retryable=True,
         details={"suggestion": wire.POLLS_QUEUE},
     )

@@ -84,7 +84,7 @@ class QueueWorker:
     Args:
         handler: runs a request.
         replies: where replies and dead letters leave.
-        limit: how many may run. Commands that are exempt from it have slots of their own, `limit.most` of them.
+        limit: how many may run. Commands that are exempt from it have slots of their own, `limit.maximum` of them.
         forget_retry: seconds for which a request that nobody waits for is tried again.
         refusal: why no reply may go where a message asks for it; None when it may.
         circuit: open while there is no gateway; what nobody waits for is not run before it closes.
@@ -112,7 +112,7 @@ class QueueWorker:
     ) -> None:
         self._handler = handler
         self._replies = replies
-        self._limiter, self._exempt = ConcurrencyLimiter(limit), ConcurrencyLimiter(AimdLimit(limit.most))
+        self._limiter, self._exempt = ConcurrencyLimiter(limit), ConcurrencyLimiter(AimdLimit(limit.maximum))
         self._forget_retry = forget_retry
         self._refusal = refusal
         self._circuit = circuit

@@ -15,7 +15,7 @@ from zeebe_amqp.amqp.reconnecting import Opened, ReconnectingConnection
 __all__ = ["initialize", "reconnecting"]
 
 FIRST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 30.0
+MAX_PAUSE: Final = 30.0
 """Seconds between two attempts, at most; half of it at least."""
 
 
@@ -28,7 +28,7 @@ def reconnecting(amqp: Amqp, name: str, opened: Opened) -> ReconnectingConnectio
         tls=partial(tls_context, amqp.ca, amqp.cert, amqp.key),
         login_hint="; look at AMQP_URL",
         first_pause=FIRST_PAUSE,
-        longest_pause=LONGEST_PAUSE,
+        max_pause=MAX_PAUSE,
     )
 
 

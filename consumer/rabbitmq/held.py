@@ -25,12 +25,12 @@ class HeldBytes:
     """Counts the bytes of the bodies in memory, over all queues.
 
     Args:
-        most: from here on large bodies go to files.
+        maximum: from here on large bodies go to files.
         folder: where these files are; they have no name, and are gone with the process.
     """
 
-    def __init__(self, most: int, folder: Path) -> None:
-        self.most = most
+    def __init__(self, maximum: int, folder: Path) -> None:
+        self.maximum = maximum
         self.bytes = 0
         """In memory now."""
         self._folder = folder
@@ -41,7 +41,7 @@ class HeldBytes:
 
     def gather(self, size: int) -> Body:
         """What gathers a large body of so many bytes: memory where there is room, else a file."""
-        if self.bytes + size > self.most:
+        if self.bytes + size > self.maximum:
             try:
                 return self._spilled()
             except OSError as error:
@@ -96,7 +96,7 @@ class HeldBytes:
 
     def _fits(self, size: int) -> bool:
         # One at a time goes on in any case, or small requests alone could keep the large ones out.
-        return self.bytes + size <= self.most or not self._fetched
+        return self.bytes + size <= self.maximum or not self._fetched
 
     def _take(self, size: int) -> None:
         self._fetched += 1

@@ -22,11 +22,11 @@ _STATE_MEMBER: Final = re.compile(r"[a-z0-9][a-z0-9_\-*/@]{0,255}=[ -+\--<>-~]{0
 _BAGGAGE_MEMBER: Final = re.compile(
     r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++[ \t]*+=[ \t]*+[!#-+\--:<-\[\]-~]*+[ \t]*+(;[\t -~]*+)?"
 )
-_LONGEST_PARENT: Final = 512
-_LONGEST_STATE: Final = 512
-_LONGEST_BAGGAGE: Final = 8192
-_MOST_STATE_MEMBERS: Final = 32
-_MOST_BAGGAGE_MEMBERS: Final = 180
+_MAX_PARENT: Final = 512
+_MAX_STATE: Final = 512
+_MAX_BAGGAGE: Final = 8192
+_MAX_STATE_MEMBERS: Final = 32
+_MAX_BAGGAGE_MEMBERS: Final = 180
 
 
 def read(delivery: Delivery) -> dict[str, str]:
@@ -60,7 +60,7 @@ def _metadata(delivery: Delivery) -> Mapping[str, str]:
 
 
 def _is_parent(value: str) -> bool:
-    match = _PARENT.fullmatch(value) if len(value) <= _LONGEST_PARENT else None
+    match = _PARENT.fullmatch(value) if len(value) <= _MAX_PARENT else None
     if match is None:
         return False
     version, trace, span, more = match.groups()
@@ -68,16 +68,16 @@ def _is_parent(value: str) -> bool:
 
 
 def _is_state(value: str) -> bool:
-    if len(value) > _LONGEST_STATE:
+    if len(value) > _MAX_STATE:
         return False
     members = [member.strip(" \t") for member in value.split(",")]
     named = [member for member in members if member]
     keys = {member.partition("=")[0] for member in named}
-    return 0 < len(keys) == len(named) <= _MOST_STATE_MEMBERS and all(map(_STATE_MEMBER.fullmatch, named))
+    return 0 < len(keys) == len(named) <= _MAX_STATE_MEMBERS and all(map(_STATE_MEMBER.fullmatch, named))
 
 
 def _is_baggage(value: str) -> bool:
-    if len(value) > _LONGEST_BAGGAGE or value.count(",") >= _MOST_BAGGAGE_MEMBERS:
+    if len(value) > _MAX_BAGGAGE or value.count(",") >= _MAX_BAGGAGE_MEMBERS:
         return False
     return all(_BAGGAGE_MEMBER.fullmatch(member.strip(" \t")) for member in value.split(","))
 

@@ -94,6 +94,6 @@ def _point(labels: Labels, histogram: Histogram, started: int, now: int) -> Hist
         sum=histogram.total,
         bucket_counts=counts,
         explicit_bounds=names.BUCKETS,
-        min=histogram.least,
-        max=histogram.most,
+        min=histogram.minimum,
+        max=histogram.maximum,
     )

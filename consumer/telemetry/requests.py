@@ -14,7 +14,7 @@ from zeebe_amqp.commands import COMMANDS
 __all__ = ["Requests"]
 
 
-_LONGEST_WAIT: Final = 86_400.0
+_MAX_WAIT: Final = 86_400.0
 _HANDLING: Final[Labels] = ((names.SYSTEM, names.RABBITMQ), (names.OPERATION_NAME, names.PROCESS))
 _OK: Final = "OK"
 
@@ -57,7 +57,7 @@ class Requests:
             self._redelivered[delivery.message.queue].value += 1
         if delivery.message.timestamp is not None:
             wait = time.time() - delivery.message.timestamp
-            if 0 <= wait < _LONGEST_WAIT:  # anything else is a wrong clock
+            if 0 <= wait < _MAX_WAIT:  # anything else is a wrong clock
                 self._waits[delivery.message.queue].record(wait)
 
     def _answered(self, reply: Reply, code: str) -> None:

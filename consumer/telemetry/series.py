@@ -65,17 +65,17 @@ class Histogram:
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(names.BUCKETS) + 1))
     total: float = 0.0
-    least: float = float("inf")
-    most: float = float("-inf")
+    minimum: float = float("inf")
+    maximum: float = float("-inf")
 
     def record(self, seconds: float) -> None:
         """Add one measurement."""
         self.counts[bisect_left(_BUCKETS, seconds)] += 1
         self.total += seconds
-        if seconds < self.least:
-            self.least = seconds
-        if seconds > self.most:
-            self.most = seconds
+        if seconds < self.minimum:
+            self.minimum = seconds
+        if seconds > self.maximum:
+            self.maximum = seconds
 
 
 @dataclass(slots=True)

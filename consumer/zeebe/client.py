@@ -105,13 +105,13 @@ class ZeebeEngine:
         operation, command = self._operations[call.command.operation], call.command
         request = await offload(operation.to_request, command) if call.large else operation.to_request(command)
         answer = await self.send(request, call)
-        terms = (call.keys_as_text, self.last_version)
+        options = (call.keys_as_text, self.last_version)
         if _size(answer) > LARGE:
-            return await offload(operation.to_result, answer, *terms)
-        return operation.to_result(answer, *terms)
+            return await offload(operation.to_result, answer, *options)
+        return operation.to_result(answer, *options)
 
     async def send(self, message: Message, call: Call) -> Answer:
-        """Send a request to the RPC of its type, as often as the rules of delivery allow, on the terms of the call.
+        """Send a request to the RPC of its type, as often as the rules of delivery allow, within its limits.
 
         Returns:
             The response; for `ActivateJobs` the list of responses. A stream that fails after some jobs
@@ -329,8 +329,8 @@ class ZeebeEngine:
         if being_cancelled() or not (self._closed or connection.is_abandoned):
             raise error
         if self._closed:
-            return Failure(Code.CANCELLED, _CUT, FailureKind.UNCERTAIN, Source.CONSUMER)
-        return Failure(Code.UNAVAILABLE, _ABANDONED, FailureKind.UNCERTAIN, Source.CONSUMER)
+            return Failure(Code.CANCELLED, _DISCONNECTED, FailureKind.UNCERTAIN, Source.CONSUMER)
+        return Failure(Code.UNAVAILABLE, _SILENT, FailureKind.UNCERTAIN, Source.CONSUMER)
 
     def _own_ending(self, failure: Failure, outgoing: _Outgoing, ends: float) -> Failure:
         reset = failure.kind is FailureKind.UNCERTAIN and _RESET in failure.text and self._clock() >= ends
@@ -373,10 +373,10 @@ _UNHEARD: Final = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKin
 _NOT_CONNECTED: Final = "no connection to the gateway within the time of the call; nothing was sent"
 _CLOSED: Final = "the connection to the gateway is closed because the consumer stops; nothing was sent"
 _NOT_SENT: Final = "the caller's deadline passed before the command could be sent"
-_CUT: Final = (
+_DISCONNECTED: Final = (
     "the consumer closed its connection to the gateway while the call was out; the command may have been executed"
 )
-_ABANDONED: Final = (
+_SILENT: Final = (
     "the connection to the gateway said nothing more while the call was out; the command may have been executed"
 )
 _RESET: Final = "RST_STREAM"

@@ -25,7 +25,7 @@ _FOR_ALL: Final = frozenset(
         FailureKind.NO_PARTITION,
     }
 )
-_FOR_REPEATABLE: Final = frozenset(
+_FOR_IDEMPOTENT: Final = frozenset(
     {FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.PROXY_LOST, FailureKind.NO_BROKER}
 )
 
@@ -66,6 +66,6 @@ class Retries:
             return 0.0
         if self.made >= (NO_PARTITION_ATTEMPTS if kind is FailureKind.NO_PARTITION else backoff.ATTEMPTS):
             return None
-        if kind in _FOR_ALL or (self.idempotent and kind in _FOR_REPEATABLE):
+        if kind in _FOR_ALL or (self.idempotent and kind in _FOR_IDEMPOTENT):
             return backoff.delay(self.made, self.random)
         return None

@@ -11,7 +11,7 @@ __all__ = ["backoff"]
 def backoff(
     failures: int,
     first: float,
-    longest: float,
+    maximum: float,
     *,
     growth: float = 2.0,
     jitter: float = 0.5,
@@ -22,12 +22,12 @@ def backoff(
     Args:
         failures: how many there were.
         first: seconds after the first failure, at most.
-        longest: seconds after however many failures, at most.
+        maximum: seconds after however many failures, at most.
         growth: by what factor each failure makes the wait longer.
         jitter: which part of the wait is left to chance, so that those who failed together do not come back together:
             0.5 = between half of it and all of it, 1 = between nothing and all of it.
         random: gives numbers from 0 to 1.
     """
-    # So many powers are beyond any longest wait, and within a float.
-    most = min(longest, first * growth ** min(failures - 1, 64))
+    # So many powers are beyond any maximum wait, and within a float.
+    most = min(maximum, first * growth ** min(failures - 1, 64))
     return most * (1 - jitter + jitter * random())

@@ -15,7 +15,7 @@ from zeebe_amqp import wire
 from zeebe_amqp.commands import COMMANDS, Command
 from zeebe_amqp.errors import Code, CommandError, invalid, nearest
 from zeebe_amqp.schema import json_documents as documents
-from zeebe_amqp.schema.formatting import cut, flaw, found, found_in, quoted, unparsed
+from zeebe_amqp.schema.formatting import found, found_in, json_error, quoted, truncate, unparsed
 from zeebe_amqp.schema.json_members import OBJECT
 
 __all__ = ["Request", "deadline", "decode", "encode", "request_id"]
@@ -200,7 +200,7 @@ def _read(body: bytes) -> tuple[dict[str, msgspec.Raw] | None, str]:
         advice = unparsed(body.strip())
         return None, f"JSON, but not an object{f': text{advice}' if advice else ''}"
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        return None, flaw(problem, body)
+        return None, json_error(problem, body)
 
 
 def _envelope(members: dict[str, msgspec.Raw]) -> _Parts:
@@ -225,7 +225,7 @@ def _operation(raw: msgspec.Raw) -> str:
             raise invalid(wire.OPERATION, f"expected the name of an operation, found {found_in(bytes(raw))}") from None
         operation = ""
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise invalid(wire.OPERATION, flaw(problem, bytes(raw))) from None
+        raise invalid(wire.OPERATION, json_error(problem, bytes(raw))) from None
     if not operation:
         raise _missing(f"expected one of {', '.join(COMMANDS)}")
     return operation
@@ -249,7 +249,7 @@ def _no_operation(members: dict[str, msgspec.Raw] | None, problem: str, type: st
 def _unknown_key(key: str) -> CommandError:
     suggestion = nearest(key, _KEYS)
     hint = f"did you mean {quoted(suggestion)}?" if suggestion else "an envelope has operation, data and metadata"
-    return invalid(cut(key), f"unknown key of the envelope; {hint}", suggestion=suggestion)
+    return invalid(truncate(key), f"unknown key of the envelope; {hint}", suggestion=suggestion)
 
 
 def _unknown_operation(operation: str) -> CommandError:
@@ -267,7 +267,7 @@ def _texts(raw: bytes) -> dict[str, str]:
     except msgspec.ValidationError:
         return _latest_texts(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise invalid("metadata", flaw(problem, raw)) from None
+        raise invalid("metadata", json_error(problem, raw)) from None
 
 
 def _latest_texts(raw: bytes) -> dict[str, str]:
@@ -277,7 +277,7 @@ def _latest_texts(raw: bytes) -> dict[str, str]:
     members = OBJECT.decode(raw)
     for key, value in members.items():
         if not bytes(value).startswith(b'"'):
-            raise invalid(f"metadata.{cut(key)}", f"expected text, found {found_in(bytes(value))}")
+            raise invalid(f"metadata.{truncate(key)}", f"expected text, found {found_in(bytes(value))}")
     return _TEXTS.decode(_ENCODER.encode(members))
 
 

@@ -37,8 +37,8 @@ __all__ = [
 ]
 
 
-_MOST_NAMES: Final = 100
-_LONGEST_NAME: Final = 100
+_MAX_NAMES: Final = 100
+_MAX_NAME: Final = 100
 
 
 class Code(StrEnum):
@@ -248,6 +248,6 @@ def invalid(field: str, message: str, *, suggestion: str | None = None) -> Comma
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` was probably meant to be, or None."""
     # Hostile names are long, and hostile objects have many of them; nobody mistypes either into existence.
-    folded = {candidate.lower(): candidate for candidate in islice(known, _MOST_NAMES)}
-    matches = difflib.get_close_matches(name[:_LONGEST_NAME].lower(), folded, n=1)
+    folded = {candidate.lower(): candidate for candidate in islice(known, _MAX_NAMES)}
+    matches = difflib.get_close_matches(name[:_MAX_NAME].lower(), folded, n=1)
     return folded[matches[0]] if matches else None

@@ -105,7 +105,7 @@ class FakeGateway:
     `requests` keeps every request (`record=False` for benchmarks); `executions` counts the executed ones
     by `(rpc, identify(rpc, message))`, those without an identity not at all; `journal`, a file, gets each of
     them as a JSON line, which survives a killed process. `otherwise` is what a request gets that is neither scripted
-    nor has a habit: the default answer, unless a `Cluster` stands behind the gateway.
+    nor has a default: the built-in answer, unless a `Cluster` stands behind the gateway.
     """
 
     port: int = 0
@@ -122,7 +122,7 @@ class FakeGateway:
     counts: Counter[str] = field(default_factory=Counter)
     _server: grpc.aio.Server | None = None
     _scripts: dict[str, deque[Reaction]] = field(default_factory=dict)
-    _habits: dict[str, Reaction] = field(default_factory=dict)
+    _defaults: dict[str, Reaction] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -131,16 +131,16 @@ class FakeGateway:
         return f"127.0.0.1:{self.port}"
 
     def script(self, rpc: str, *steps: Reaction) -> None:
-        """The next requests of `rpc` get these, one each and in this order; then its habit again."""
+        """The next requests of `rpc` get these, one each and in this order; then its default again."""
         self._scripts.setdefault(_known(rpc), deque()).extend(steps)
 
     def always(self, rpc: str, step: Reaction) -> None:
         """Every request of `rpc` gets this from now on, unless scripted otherwise."""
-        self._habits[_known(rpc)] = step
+        self._defaults[_known(rpc)] = step
 
     def reset(self) -> None:
-        """Forget scripts, habits and everything counted."""
-        for kept in (self._scripts, self._habits, self.requests, self.executions, self.counts):
+        """Forget scripts, defaults and everything counted."""
+        for kept in (self._scripts, self._defaults, self.requests, self.executions, self.counts):
             kept.clear()
 
     def count(self, rpc: str) -> int:
@@ -229,7 +229,7 @@ class FakeGateway:
 
     async def _step(self, rpc: str, request: Request) -> Step:
         scripted = self._scripts.get(rpc)
-        reaction = scripted.popleft() if scripted else self._habits.get(rpc, self.otherwise)
+        reaction = scripted.popleft() if scripted else self._defaults.get(rpc, self.otherwise)
         if isinstance(reaction, Step):
             return reaction
         step = reaction(request)

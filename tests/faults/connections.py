@@ -72,13 +72,13 @@ async def hold_long(world: World) -> Collection[str]:
 
 
 async def _see_alarm(world: World) -> None:
-    gate = Hold(world.inside, "CompleteJob")
+    hold = Hold(world.inside, "CompleteJob")
     async with Caller(world.broker.url, *world.consumer.queues) as caller:
         answer = asyncio.create_task(caller.call("complete-job", {"jobKey": FIRST_PARTITION}, queue=caller.polls))
-        await gate.reached()
+        await hold.reached()
         await asyncio.to_thread(world.broker.ctl, "set_vm_memory_high_watermark", "0.00001")
         try:
-            gate.open()  # the broker tells those who publish while there is an alarm
+            hold.open()  # the broker tells those who publish while there is an alarm
             await eventually(lambda: "broker.publish" in world.consumer.reasons(), "readiness names the alarm")
         finally:
             await asyncio.to_thread(world.broker.ctl, "set_vm_memory_high_watermark", "0.4")

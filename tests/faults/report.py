@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Row:
+class FaultResult:
     """One fault and what came of it: the verdict, or why there is none."""
 
     fault: Fault
@@ -65,7 +65,7 @@ def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
 
 
-def show(rows: list[Row]) -> None:
+def show(rows: list[FaultResult]) -> None:
     """Print the table, and under it every broken promise."""
     table = Table(*COLUMNS)
     for row in rows:
@@ -77,7 +77,7 @@ def show(rows: list[Row]) -> None:
             console.print(f"{row.fault.title}: {problem}", markup=False, highlight=False, soft_wrap=True)
 
 
-def markdown(rows: list[Row], now: datetime, before: str = "") -> str:
+def markdown(rows: list[FaultResult], now: datetime, before: str = "") -> str:
     """The table for the documentation, with date and machine; rows of the table `before` stay where none is new."""
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     lines = [f"Measured on {now:%Y-%m-%d} ({machine}) with `make faults`.", ""]
@@ -92,7 +92,7 @@ def _line(cells: list[str] | tuple[str, ...]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write(rows: list[Row], page: Path = PAGE, *, whole: bool = True) -> None:
+def write(rows: list[FaultResult], page: Path = PAGE, *, whole: bool = True) -> None:
     """Put the table into the documentation, in place of the former one, or of its rows where it is not `whole`."""
     before, _, rest = page.read_text().partition(BEGIN)
     former, _, after = rest.partition(END)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.checker import Verdict
 from tests.faults.faults import FAULTS
-from tests.faults.report import BEGIN, COLUMNS, END, PAGE, Row, show, write
+from tests.faults.report import BEGIN, COLUMNS, END, PAGE, FaultResult, show, write
 
 SOUND = Verdict(300, 300, 270, 0, 0, (), (), (), (), 4, 1.25, 2.5)
 TWICE = Verdict(300, 300, 270, 0, 0, (), (), ("a",), (), 4, None, None)
@@ -19,20 +19,20 @@ FORGIVING = next(fault for fault in FAULTS if fault.forgiving)
 @pytest.mark.parametrize(
     ("row", "problems", "last"),
     [
-        (Row(STRICT, SOUND), [], "kept"),
-        (Row(STRICT, TWICE), ["1 executed twice: a"], "BROKEN"),
-        (Row(FORGIVING, TWICE), [], "kept"),
-        (Row(STRICT, failure="no"), ["no"], "BROKEN"),
+        (FaultResult(STRICT, SOUND), [], "kept"),
+        (FaultResult(STRICT, TWICE), ["1 executed twice: a"], "BROKEN"),
+        (FaultResult(FORGIVING, TWICE), [], "kept"),
+        (FaultResult(STRICT, failure="no"), ["no"], "BROKEN"),
     ],
 )
-def test_a_row_says_whether_the_promises_were_kept(row: Row, problems: list[str], last: str) -> None:
+def test_a_row_says_whether_the_promises_were_kept(row: FaultResult, problems: list[str], last: str) -> None:
     assert row.problems == problems
     assert len(row.cells()) == len(COLUMNS)
     assert row.cells()[-1] == last
 
 
 def test_the_terminal_shows_the_table_and_names_what_broke(capsys: pytest.CaptureFixture[str]) -> None:
-    show([Row(STRICT, SOUND), Row(STRICT, TWICE)])
+    show([FaultResult(STRICT, SOUND), FaultResult(STRICT, TWICE)])
     printed = capsys.readouterr().out
     assert STRICT.title in printed
     assert f"{STRICT.title}: 1 executed twice: a" in printed
@@ -42,7 +42,7 @@ def test_the_page_has_one_place_for_the_table(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     for _ in range(2):
-        write([Row(STRICT, SOUND)], page)
+        write([FaultResult(STRICT, SOUND)], page)
     text = page.read_text()
     assert text.startswith(f"before\n{BEGIN}\n")
     assert text.endswith(f"{END}\nafter\n")
@@ -55,10 +55,10 @@ def test_rows_that_are_played_alone_take_the_place_of_theirs_in_the_table(tmp_pa
     page = tmp_path / "page.md"
     page.write_text(f"before {BEGIN} {END} after")
     first, second, third = FAULTS[:3]
-    write([Row(first, failure="no"), Row(second, failure="no")], page)
-    write([Row(second, SOUND), Row(third, SOUND)], page, whole=False)
+    write([FaultResult(first, failure="no"), FaultResult(second, failure="no")], page)
+    write([FaultResult(second, SOUND), FaultResult(third, SOUND)], page, whole=False)
     lines = [line for line in page.read_text().splitlines() if line.startswith("| ")][2:]
     assert [line.split(" | ")[0] for line in lines] == [f"| {each.title}" for each in (first, second, third)]
     assert [line.endswith("| kept |") for line in lines] == [False, True, True]
-    write([Row(third, SOUND)], page)
+    write([FaultResult(third, SOUND)], page)
     assert f"| {first.title} |" not in page.read_text()

@@ -6,7 +6,19 @@ from typing import assert_type
 
 from zeebe_amqp import Client, CreateInstance, SyncClient, Topology, Worker
 from zeebe_amqp.client import Transport
-from zeebe_amqp.testing import Call, FakeConsumer, FakeJob, JobState, Step, after, answer, cut, fail, lose, unknown
+from zeebe_amqp.testing import (
+    Call,
+    FakeConsumer,
+    FakeJob,
+    JobState,
+    Step,
+    after,
+    answer,
+    disconnect,
+    drop_reply,
+    fail,
+    unknown,
+)
 
 ORDER = CreateInstance(bpmn_process_id="order")
 
@@ -14,7 +26,7 @@ ORDER = CreateInstance(bpmn_process_id="order")
 def scripts(consumer: FakeConsumer) -> None:
     """Steps are steps, and functions get the command that is meant."""
     assert_type(answer(version=2), Step)
-    assert_type(after(60, lose(cut(fail("NOT_FOUND")))), Step)
+    assert_type(after(60, drop_reply(disconnect(fail("NOT_FOUND")))), Step)
     consumer.script(CreateInstance, answer(), unknown(), lambda command: answer(tags=command.tags))
     consumer.script(ORDER, answer())
     consumer.always(CreateInstance, answer(), where=lambda command: command.bpmn_process_id == "order")

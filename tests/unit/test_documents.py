@@ -57,7 +57,7 @@ def test_the_words_about_repeating_agree_with_the_rows(operation: str) -> None:
         if operation in samples
         else [COMMANDS[operation].idempotent]
     )
-    words = operations_page.REPEATABLE.get(operation, "yes")
+    words = operations_page.IDEMPOTENT.get(operation, "yes")
     expected = {"yes": [True], "only with a messageId and a timeToLive": [False, False, False, True]}
     assert decided == expected.get(words, [False])
 

@@ -34,7 +34,7 @@ __all__ = ["OnLost", "Opened", "ReconnectingConnection", "checked"]
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE: Final = 0.2
-LONGEST_PAUSE: Final = 5.0
+MAX_PAUSE: Final = 5.0
 """Seconds between two attempts, at most: callers are waiting."""
 
 OnLost: TypeAlias = Callable[[str | BrokerRefusal], None]
@@ -59,9 +59,9 @@ class ReconnectingConnection:
             on, since somebody may mend it.
         login_hint: what the log says besides when it does not let us in.
         first_pause: seconds between two attempts at first, at most.
-        longest_pause: seconds between two attempts later, at most.
+        max_pause: seconds between two attempts later, at most.
         sleep: waits for so many seconds.
-        clock: seconds since whenever; a connection that held for less than the longest pause does not end the growth of
+        clock: seconds since whenever; a connection that held for less than the maximum pause does not end the growth of
             the pauses.
     """
 
@@ -75,7 +75,7 @@ class ReconnectingConnection:
         refused: Callable[[BrokerRefusal], None] = lambda _: None,
         login_hint: str = "",
         first_pause: float = FIRST_PAUSE,
-        longest_pause: float = LONGEST_PAUSE,
+        max_pause: float = MAX_PAUSE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -86,7 +86,7 @@ class ReconnectingConnection:
         self._tls = tls
         self._refused = refused
         self._login_hint = login_hint
-        self._pauses = first_pause, longest_pause
+        self._pauses = first_pause, max_pause
         self._sleep = sleep
         self._clock = clock
         self._connection: TappedConnection | None = None
@@ -123,13 +123,13 @@ class ReconnectingConnection:
 
     async def _keep(self, lost: asyncio.Future[str] | None) -> NoReturn:
         """Connect again whenever the connection is `lost`; None: there is none yet."""
-        failures, (_, longest) = 0, self._pauses
+        failures, (_, max_pause) = 0, self._pauses
         while True:
             if lost is not None:
                 since = self._clock()
                 self.problem = f"connection lost: {await lost}"
                 # A connection may end as soon as it is there, again and again: that is one trouble.
-                failures = 0 if self._clock() - since > longest else failures
+                failures = 0 if self._clock() - since > max_pause else failures
                 await self._disconnect()
             failures += 1
             pause = backoff(failures, *self._pauses)

@@ -36,7 +36,7 @@ __all__ = [
 Rights: TypeAlias = Mapping[str, str]
 """By kind (queue, exchange), the right that a method needs on it, for brokers before 3.12: they do not say which."""
 
-_SAID: Final = {"configure": "configure", "write": "write to", "read": "read from"}
+_ACCESS: Final = {"configure": "configure", "write": "write to", "read": "read from"}
 """The rights by the words of newer brokers."""
 
 DECLARE: Final[Rights] = MappingProxyType({"queue": "configure"})
@@ -161,7 +161,7 @@ def _status(error: Exception) -> int | None:
 
 def _right(found: re.Match[str], rights: Rights) -> str:
     groups = found.groupdict()
-    return _SAID.get(groups.get("said") or "") or rights.get(groups.get("kind") or "", "use")
+    return _ACCESS.get(groups.get("said") or "") or rights.get(groups.get("kind") or "", "use")
 
 
 def _name(found: re.Match[str]) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from zeebe_amqp.camunda7.types import NULL, TYPES, Converted, Unconvertible, Value, ValueType
 from zeebe_amqp.errors import CommandError, invalid
-from zeebe_amqp.schema.formatting import cut, found_in, unparsed
+from zeebe_amqp.schema.formatting import found_in, truncate, unparsed
 from zeebe_amqp.schema.json_members import OBJECT
 
 __all__ = ["Converted", "convert", "document"]
@@ -28,7 +28,7 @@ def convert(variables: bytes, field: str) -> dict[str, Converted]:
     """
     if not variables:
         return {}
-    return {name: _variable(bytes(raw), f"{field}.{cut(name)}") for name, raw in OBJECT.decode(variables).items()}
+    return {name: _variable(bytes(raw), f"{field}.{truncate(name)}") for name, raw in OBJECT.decode(variables).items()}
 
 
 def document(variables: Mapping[str, Converted]) -> str:
@@ -57,7 +57,7 @@ def _type_name(raw: bytes, field: str) -> str | None:
         raise invalid(field, f"expected text, found {found_in(raw)}")
     name: str = msgspec.json.decode(raw)
     if _known(name) is None:
-        raise invalid(field, f"Unsupported value type '{cut(name)}'; accepted are {_NAMES}, and none")
+        raise invalid(field, f"Unsupported value type '{truncate(name)}'; accepted are {_NAMES}, and none")
     return name
 
 
@@ -84,7 +84,7 @@ def _converted(value: Value, name: str | None) -> Converted:
 
 
 def _refusal(value: Value, name: str | None, kind: ValueType) -> CommandError:
-    text = f"Cannot convert value '{cut(value.shown)}' of type '{name}' to java type {kind.java}"
+    text = f"Cannot convert value '{truncate(value.shown)}' of type '{name}' to java type {kind.java}"
     return invalid(f"{value.field}.value", f"{text}; accepted is {kind.accepted}")
 
 

@@ -16,7 +16,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from zeebe_amqp.cli import exit_codes as exits
+from zeebe_amqp.cli import exit_codes
 from zeebe_amqp.cli.calling import answer
 from zeebe_amqp.cli.connection import CONNECTION, TIMEOUT, Connection, connected
 from zeebe_amqp.cli.examples import Line
@@ -94,7 +94,7 @@ def batch(
                 asyncio.run(running.run(connection.client(timeout), concurrency))
         finally:
             _summarize(connection, running)
-    return exits.OK if running.succeeded == len(entries) else exits.SOME
+    return exit_codes.OK if running.succeeded == len(entries) else exit_codes.SOME
 
 
 class Batch:
@@ -196,6 +196,6 @@ def _summarize(connection: Connection, running: Batch) -> None:
         "errors": {code: count for code, count in sorted(codes.items()) if code != SUCCESS},
         "results": str(running.journal.path),
     }
-    connection.screen.result(msgspec.json.encode(facts))
+    connection.output.result(msgspec.json.encode(facts))
     if facts["again"]:
-        connection.screen.note(f"{facts['again']} to be sent again: run the same line once more", again=facts["again"])
+        connection.output.note(f"{facts['again']} to be sent again: run the same line once more", again=facts["again"])

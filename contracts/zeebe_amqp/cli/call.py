@@ -93,17 +93,17 @@ def call(
     """Send a request as it is and print the reply; a wrong request is sent, too, and an error printed."""
     request = Request.of(kind, request_id, timeout, trace)
     wait = waiting(body, kind, content_type, headers)
-    with request.named(), traced(trace) as trace_id, connection.screen.waiting("waiting for the answer"):
+    with request.named(), traced(trace) as trace_id, connection.output.waiting("waiting for the answer"):
         reply = asyncio.run(
             _call(connection, request, body, wait, type=kind, headers=headers, content_type=content_type)
         )
     if trace:
-        connection.screen.note(f"trace {trace_id}", traceId=trace_id)
+        connection.output.note(f"trace {trace_id}", traceId=trace_id)
     try:
         with request.named():
             answer(reply)
     finally:  # a reply that is an error is a reply
-        connection.screen.line(reply)
+        connection.output.line(reply)
 
 
 async def _call(

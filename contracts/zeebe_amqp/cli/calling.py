@@ -30,11 +30,11 @@ def ask(connection: Connection, request: Request, command: Command, body: bytes)
     with (
         request.named(),
         traced(request.trace) as trace_id,
-        connection.screen.waiting(f"{command.operation}: waiting for the answer"),
+        connection.output.waiting(f"{command.operation}: waiting for the answer"),
     ):
         data = asyncio.run(_ask(connection, request, command, body))
     _tell_trace(connection, request, trace_id)
-    connection.screen.result(data)
+    connection.output.result(data)
 
 
 async def _ask(connection: Connection, request: Request, command: Command, body: bytes) -> bytes:
@@ -73,11 +73,11 @@ def forget(connection: Connection, request: Request, command: Command) -> None:
     with (
         request.named(),
         traced(request.trace) as trace_id,
-        connection.screen.waiting(f"{command.operation}: handing it over"),
+        connection.output.waiting(f"{command.operation}: handing it over"),
     ):
         identity = asyncio.run(_forget(connection, request, command))
     _tell_trace(connection, request, trace_id)
-    connection.screen.result(msgspec.json.encode({"requestId": identity}))
+    connection.output.result(msgspec.json.encode({"requestId": identity}))
 
 
 async def _forget(connection: Connection, request: Request, command: Command) -> str:
@@ -87,4 +87,4 @@ async def _forget(connection: Connection, request: Request, command: Command) ->
 
 def _tell_trace(connection: Connection, request: Request, trace_id: str | None) -> None:
     if request.trace:
-        connection.screen.note(f"trace {trace_id}", traceId=trace_id)
+        connection.output.note(f"trace {trace_id}", traceId=trace_id)

@@ -13,9 +13,9 @@ from typing import Any, Final, Self, TypeVar
 import click
 
 from zeebe_amqp import wire
-from zeebe_amqp.cli import exit_codes as exits
+from zeebe_amqp.cli import exit_codes
 from zeebe_amqp.cli.brief import Shared
-from zeebe_amqp.cli.output import AUTO, MODES, Screen
+from zeebe_amqp.cli.output import AUTO, MODES, Output
 from zeebe_amqp.cli.values import SECONDS, TEXT
 from zeebe_amqp.client import Client
 from zeebe_amqp.errors import CommandError
@@ -35,7 +35,7 @@ class Connection:
 
     urls: tuple[str, ...]
     queues: tuple[str, str]
-    screen: Screen
+    output: Output
 
     def client(self, timeout: float = TIMEOUT) -> Client:
         """A client that is not open yet.
@@ -133,11 +133,11 @@ def connected(function: F) -> F:
 
     @wraps(function)
     def callback(url: tuple[str, ...], queues: tuple[str, str], output: str, **options: Any) -> Any:
-        screen = Screen(output)
+        printer = Output(output)
         try:
-            return function(Connection(url, queues, screen), **options)
+            return function(Connection(url, queues, printer), **options)
         except CommandError as error:
-            screen.error(error)
-            return exits.of(error)
+            printer.error(error)
+            return exit_codes.of(error)
 
     return callback  # type: ignore[return-value]

@@ -75,7 +75,7 @@ def _callback(kind: type[Command]) -> Callable[..., None]:
         body = envelope.encode(made, metadata=metadata)
         request = Request.of(kind.operation, request_id, timeout, trace)
         if dry_run:
-            connection.screen.line(body)
+            connection.output.line(body)
         elif forget:
             calling.forget(connection, request, made)
         else:

@@ -15,7 +15,7 @@ from msgspec import inspect
 from zeebe_amqp.cli.values import DOCUMENT, NUMBER, TEXT
 from zeebe_amqp.commands import Command
 from zeebe_amqp.commands.rules import one_of
-from zeebe_amqp.schema.fields import KeyNumber, Period, ReferenceNumber, SwitchNumber
+from zeebe_amqp.schema.fields import KeyNumber, LenientBoolNumber, Period, ReferenceNumber
 from zeebe_amqp.schema.json_members import LIST
 from zeebe_amqp.schema.validation_errors import describe, type_info
 
@@ -104,10 +104,10 @@ def _argument(field: inspect.Field, *, optional: bool) -> click.Argument:
 def _option(field: inspect.Field, instead_of: list[str]) -> click.Option:
     kind = _bare(field.type)
     name = flag(field.encode_name)
-    names = f"{name}/--no-{name[2:]}" if _is_switch(kind) else name
+    names = f"{name}/--no-{name[2:]}" if _is_bool(kind) else name
     return click.Option(
         [names, PREFIX + field.name],
-        type=None if _is_switch(kind) else _type(field.type),
+        type=None if _is_bool(kind) else _type(field.type),
         metavar=_KINDS.get(kind.cls) if isinstance(kind, inspect.CustomType) else None,
         default=None,
         multiple=isinstance(kind, inspect.VarTupleType),
@@ -120,7 +120,7 @@ def _help(field: inspect.Field, instead_of: list[str]) -> Iterator[str]:
     kind = _bare(field.type)
     if isinstance(kind, inspect.VarTupleType):
         yield f"{_words(kind.item_type)}; may be given several times"
-    elif not _is_switch(kind):
+    elif not _is_bool(kind):
         yield _words(field.type)
     inner = kind.item_type if isinstance(kind, inspect.VarTupleType) else kind
     if isinstance(inner, inspect.StructType):
@@ -164,8 +164,10 @@ def _bare(kind: inspect.Type) -> inspect.Type:
     return kind
 
 
-def _is_switch(kind: inspect.Type) -> bool:
-    return isinstance(kind, inspect.BoolType) or (isinstance(kind, inspect.CustomType) and kind.cls is SwitchNumber)
+def _is_bool(kind: inspect.Type) -> bool:
+    return isinstance(kind, inspect.BoolType) or (
+        isinstance(kind, inspect.CustomType) and kind.cls is LenientBoolNumber
+    )
 
 
 def _is_objects(kind: inspect.Type) -> bool:

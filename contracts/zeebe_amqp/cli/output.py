@@ -16,7 +16,7 @@ from zeebe_amqp.errors import CommandError, Outcome
 from zeebe_amqp.schema.formatting import printable
 from zeebe_amqp.schema.json_members import LIST
 
-__all__ = ["AUTO", "MODES", "Screen", "compact", "layout", "timed"]
+__all__ = ["AUTO", "MODES", "Output", "compact", "layout", "timed"]
 
 AUTO: Final = "auto"
 """Each stream decides for itself."""
@@ -28,7 +28,7 @@ _DEADLINE: Final = "deadline"
 """The field of replies that is a moment: milliseconds since 1970."""
 
 
-class Screen:
+class Output:
     """Tells results on standard output and everything else on standard error.
 
     Args:

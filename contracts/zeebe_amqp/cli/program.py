@@ -12,8 +12,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from zeebe_amqp import __version__
-from zeebe_amqp.cli import exit_codes as exits
-from zeebe_amqp.cli import operations
+from zeebe_amqp.cli import exit_codes, operations
 from zeebe_amqp.cli.batch import batch
 from zeebe_amqp.cli.brief import BriefGroup
 from zeebe_amqp.cli.call import call
@@ -75,7 +74,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BaseException as problem:
         return _ended(problem)
-    return code if isinstance(code, int) else exits.OK
+    return code if isinstance(code, int) else exit_codes.OK
 
 
 def _ended(problem: BaseException) -> int:
@@ -83,17 +82,17 @@ def _ended(problem: BaseException) -> int:
     match problem:
         case click.ClickException():
             problem.show()
-            return exits.USAGE
+            return exit_codes.USAGE
         case click.Abort() | KeyboardInterrupt():
             click.echo("interrupted", err=True)
-            return exits.INTERRUPTED
+            return exit_codes.INTERRUPTED
         case SystemExit(code=1):  # so the library answers a reader who went away
-            return exits.PIPE
+            return exit_codes.PIPE
         case BrokenPipeError():
             # What is left in the buffer would raise again when the interpreter ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return exits.PIPE
+            return exit_codes.PIPE
         case Exception():
             click.echo(printable(f"a defect of {PROGRAM}: {type(problem).__name__}: {problem}"), err=True)
-            return exits.DEFECT
+            return exit_codes.DEFECT
     raise problem

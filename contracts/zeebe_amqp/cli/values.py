@@ -12,8 +12,7 @@ import click
 import msgspec
 import orjson
 
-from zeebe_amqp.schema import byte_order_mark
-from zeebe_amqp.schema import durations as periods
+from zeebe_amqp.schema import byte_order_mark, durations
 from zeebe_amqp.schema.formatting import printable, quoted
 
 __all__ = [
@@ -93,7 +92,7 @@ class SecondsType(click.ParamType[float]):
         if isinstance(value, float):
             return value
         try:
-            seconds = float(value) if _SECONDS.fullmatch(value) else periods.milliseconds(value) / 1000
+            seconds = float(value) if _SECONDS.fullmatch(value) else durations.milliseconds(value) / 1000
         except ValueError:
             seconds = 0.0
         if not seconds:

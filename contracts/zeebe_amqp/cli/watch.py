@@ -73,7 +73,7 @@ def _warn(connection: Connection, name: str) -> None:
         words = (
             f"unless the service's REPLY_ALLOW allows it, no reply comes to {name}; by default {_PATTERNS} are allowed"
         )
-        connection.screen.note(words, queue=name, allowedByDefault=ALLOWED)
+        connection.output.note(words, queue=name, allowedByDefault=ALLOWED)
 
 
 async def _watch(
@@ -101,7 +101,7 @@ def _tell(connection: Connection, arrival: Arrival) -> None:
         "replayed": arrival.replayed,
     }
     facts = {name: value for name, value in facts.items() if value is not None}
-    connection.screen.record(facts, _body(arrival.body))
+    connection.output.record(facts, _body(arrival.body))
 
 
 def _body(body: bytes) -> Any:

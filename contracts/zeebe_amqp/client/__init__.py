@@ -4,8 +4,8 @@ from zeebe_amqp.client.client import Client
 from zeebe_amqp.client.jobs import Job, Jobs
 from zeebe_amqp.client.sync import SyncClient
 from zeebe_amqp.client.transport import (
+    ConnectionLost,
     Denied,
-    Lost,
     NotConnected,
     Outgoing,
     Peer,
@@ -19,12 +19,12 @@ from zeebe_amqp.client.worker import BpmnError, Handler, JobFailure, Worker
 __all__ = [
     "BpmnError",
     "Client",
+    "ConnectionLost",
     "Denied",
     "Handler",
     "Job",
     "JobFailure",
     "Jobs",
-    "Lost",
     "NotConnected",
     "Outgoing",
     "Peer",

@@ -20,7 +20,16 @@ from zeebe_amqp.amqp.reconnecting import OnLost, ReconnectingConnection
 from zeebe_amqp.amqp.refusal import CONSUME, DECLARE, PUBLISH, BrokerRefusal, is_in_use, refusal, refusals
 from zeebe_amqp.amqp.tap import TappedConnection, unheard
 from zeebe_amqp.client.answers import failure
-from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Peer, QueueState, Refused, Unroutable
+from zeebe_amqp.client.transport import (
+    ConnectionLost,
+    Denied,
+    NotConnected,
+    Outgoing,
+    Peer,
+    QueueState,
+    Refused,
+    Unroutable,
+)
 from zeebe_amqp.errors import Code, CommandError, Outcome
 
 __all__ = ["AmqpTransport"]
@@ -150,7 +159,7 @@ class AmqpTransport:
         except ChannelEnded as error:
             refused = self._ended(channel, error)
             if refused is None:
-                raise Lost(str(error)) from error
+                raise ConnectionLost(str(error)) from error
             # The broker may have taken it, and have ended the channel before its confirm because of another one.
             retryable = refused.code is not Code.PERMISSION_DENIED and error.unconfirmed > 1
             raise Denied(str(refused), refused.code, sent=True, retryable=retryable) from error

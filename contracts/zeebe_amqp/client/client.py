@@ -17,7 +17,7 @@ from zeebe_amqp.client.answers import failure, read
 from zeebe_amqp.client.pending import Pending
 from zeebe_amqp.client.queue_looks import QueueLooks
 from zeebe_amqp.client.tracing import tracing
-from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Refused, Transport, Unroutable
+from zeebe_amqp.client.transport import ConnectionLost, Denied, NotConnected, Outgoing, Refused, Transport, Unroutable
 from zeebe_amqp.commands import Command, rules
 from zeebe_amqp.commands.command import DATA
 from zeebe_amqp.errors import Code, CommandError, Outcome, invalid
@@ -246,7 +246,7 @@ class Client:
         except Denied as error:
             pending.sent = sent or error.sent
             pending.fail(pending.denied(str(error), error.code, retryable=error.retryable))
-        except Lost as error:
+        except ConnectionLost as error:
             log.debug("request %s: %s", pending.request.request_id, error)
         except Unroutable:
             pending.fail(pending.no_queue(sent))

@@ -9,7 +9,17 @@ from typing import Any, NamedTuple, Protocol
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code
 
-__all__ = ["Denied", "Lost", "NotConnected", "Outgoing", "Peer", "QueueState", "Refused", "Transport", "Unroutable"]
+__all__ = [
+    "ConnectionLost",
+    "Denied",
+    "NotConnected",
+    "Outgoing",
+    "Peer",
+    "QueueState",
+    "Refused",
+    "Transport",
+    "Unroutable",
+]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,7 +68,7 @@ class Denied(Exception):
         self.retryable = retryable
 
 
-class Lost(Exception):
+class ConnectionLost(Exception):
     """It is not known whether the request arrived; `Peer.connected` will say when to send it again."""
 
 
@@ -99,7 +109,7 @@ class Transport(Protocol):
         """Publish a request; returns when it is safe with the broker.
 
         Raises:
-            NotConnected, Denied, Lost, Unroutable, Refused: as they say.
+            NotConnected, Denied, ConnectionLost, Unroutable, Refused: as they say.
             TimeoutError: the time of the request is up; for a transport with a time of its own.
         """
 

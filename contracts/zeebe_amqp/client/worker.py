@@ -12,7 +12,7 @@ from zeebe_amqp.client.client import Client
 from zeebe_amqp.client.jobs import Job, JobOptions, Jobs
 from zeebe_amqp.errors import NotFound
 from zeebe_amqp.schema.fields import Duration, milliseconds
-from zeebe_amqp.schema.formatting import cut, printable
+from zeebe_amqp.schema.formatting import printable, truncate
 
 __all__ = ["MAX_MESSAGE", "BpmnError", "Handler", "JobFailure", "Variables", "Worker"]
 
@@ -188,7 +188,7 @@ def _readable(said: object) -> str:
         text = "" if said is None else str(said)
     except Exception:
         text = f"{type(said).__name__}, which cannot be shown as text"
-    return printable(cut(text, MAX_MESSAGE))
+    return printable(truncate(text, MAX_MESSAGE))
 
 
 def _check_back_off(back_off: Duration) -> None:

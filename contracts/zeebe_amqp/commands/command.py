@@ -13,7 +13,7 @@ from zeebe_amqp.commands import rules
 from zeebe_amqp.errors import CommandError, invalid
 from zeebe_amqp.schema import fields
 from zeebe_amqp.schema import json_documents as documents
-from zeebe_amqp.schema.formatting import flaw
+from zeebe_amqp.schema.formatting import json_error
 from zeebe_amqp.schema.json_members import latest
 from zeebe_amqp.schema.validation_errors import explain, type_info
 
@@ -162,7 +162,7 @@ def _decode(kind: type[Command], data: bytes, max_depth: int) -> Any:
     except RecursionError:
         raise documents.too_deep(DATA, max_depth) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise invalid(DATA, flaw(problem, data)) from None
+        raise invalid(DATA, json_error(problem, data)) from None
 
 
 def _typed(kind: type[Command], data: bytes) -> Any:

@@ -16,7 +16,7 @@ from zeebe_amqp.commands.command import DATA, Command, Part, Result
 from zeebe_amqp.errors import invalid
 from zeebe_amqp.schema import byte_order_mark, bytes_in_json
 from zeebe_amqp.schema.fields import Key, Maybe, Name, Reference, Text
-from zeebe_amqp.schema.formatting import flaw, found_in, quoted, unparsed
+from zeebe_amqp.schema.formatting import found_in, json_error, quoted, unparsed
 
 __all__ = [
     "BASE64",
@@ -351,7 +351,7 @@ def _text(data: bytes, alternative: str) -> str:
         found = data.strip()
         raise invalid(DATA, f"expected {expected}, found {found_in(found)}{bytes_in_json.advice(found)}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise invalid(DATA, flaw(problem, data)) from None
+        raise invalid(DATA, json_error(problem, data)) from None
 
 
 def _written(content: bytes) -> tuple[str, Literal["base64"] | None]:

@@ -15,7 +15,7 @@ from zeebe_amqp.commands.command import DATA, Command
 from zeebe_amqp.errors import invalid
 from zeebe_amqp.schema import fields
 from zeebe_amqp.schema import json_documents as documents
-from zeebe_amqp.schema.fields import Maybe, Switch, Variables
+from zeebe_amqp.schema.fields import LenientBool, Maybe, Variables
 from zeebe_amqp.schema.json_members import OBJECT
 
 __all__ = ["VARIABLES", "Signal"]
@@ -37,7 +37,7 @@ class Signal(Command[None], frozen=True, kw_only=True, forbid_unknown_fields=Fal
     execution_id: str | None = None
     variables: Maybe[Variables] = None
     tenant_id: str | None = None
-    without_tenant_id: Switch = False
+    without_tenant_id: LenientBool = False
 
     @classmethod
     def from_wire(

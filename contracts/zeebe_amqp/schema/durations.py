@@ -33,8 +33,8 @@ _GO: Final = re.compile(rf"(?:{_NUMBER}(?:ns|us|µs|μs|ms|s|m|h))+")
 _ISO: Final = re.compile(
     rf"p(?=[0-9.t])(?:{_NUMBER}w)?(?:{_NUMBER}d)?(?:t(?=[0-9.])(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?)?"
 )
-_LONGEST_TEXT: Final = 100
-_LONGEST: Final = 2**63 - 1
+_MAX_TEXT: Final = 100
+_MAX: Final = 2**63 - 1
 _SMALLEST_NUMBER: Final = 1_000_000
 
 
@@ -54,10 +54,10 @@ SCHEMA: Final[dict[str, Any]] = {
     "anyOf": [
         {
             "type": "string",
-            "maxLength": _LONGEST_TEXT,
+            "maxLength": _MAX_TEXT,
             "pattern": rf"^\+?(?:0|{_GO.pattern}|[Pp](?:{_DATE}(?:{_TIME})?|{_TIME}))$",
         },
-        {"type": "integer", "minimum": _SMALLEST_NUMBER, "maximum": _LONGEST},
+        {"type": "integer", "minimum": _SMALLEST_NUMBER, "maximum": _MAX},
         {"const": 0},
     ]
 }
@@ -76,7 +76,7 @@ def milliseconds(value: object) -> int:
         nanoseconds = _number(value)
     else:
         raise _refusal(value)
-    if nanoseconds > _LONGEST:
+    if nanoseconds > _MAX:
         raise _refusal(value, "the longest is 292 years")
     return -(-nanoseconds // 1_000_000)
 
@@ -99,7 +99,7 @@ def _text(text: str) -> int:
     plain = text.removeprefix("+")
     if plain == "0":
         return 0
-    if len(text) > _LONGEST_TEXT:
+    if len(text) > _MAX_TEXT:
         raise _refusal(text)
     parts = plain if _GO.fullmatch(plain) else _iso(plain)
     if parts is None:

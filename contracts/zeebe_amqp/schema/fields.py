@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeAli
 import msgspec
 from msgspec import Meta
 
-from zeebe_amqp.schema import durations as periods
+from zeebe_amqp.schema import durations
 from zeebe_amqp.schema.formatting import found
 
 __all__ = [
@@ -21,6 +21,8 @@ __all__ = [
     "Duration",
     "Key",
     "KeyNumber",
+    "LenientBool",
+    "LenientBoolNumber",
     "Maybe",
     "Name",
     "Period",
@@ -29,8 +31,6 @@ __all__ = [
     "ReferenceNumber",
     "Retries",
     "Scalar",
-    "Switch",
-    "SwitchNumber",
     "Text",
     "Variables",
     "Version",
@@ -111,13 +111,13 @@ class Period(Scalar):
     """A duration in whole milliseconds, rounded up; 0 means "not given"."""
 
     __slots__ = ()
-    description: ClassVar[str] = periods.DESCRIPTION
-    schema: ClassVar[dict[str, Any]] = periods.SCHEMA
+    description: ClassVar[str] = durations.DESCRIPTION
+    schema: ClassVar[dict[str, Any]] = durations.SCHEMA
 
     @classmethod
     def parse(cls, value: object) -> Self:
         """Read text (Go's syntax or ISO-8601) or an integer of nanoseconds; ValueError says what is wrong."""
-        return cls(periods.milliseconds(value))
+        return cls(durations.milliseconds(value))
 
     @property
     def milliseconds(self) -> int:
@@ -125,7 +125,7 @@ class Period(Scalar):
         return int(self)
 
 
-class SwitchNumber(Scalar):
+class LenientBoolNumber(Scalar):
     """A yes or no as Camunda 7's REST API reads it: true, 1 or "true" in any case; false, 0, "false", "" or null."""
 
     __slots__ = ()
@@ -142,16 +142,23 @@ class SwitchNumber(Scalar):
     def parse(cls, value: object) -> Self:
         """Read a decoded JSON value; ValueError says what was expected and found."""
         known = value.lower() if isinstance(value, str) else value
-        if isinstance(known, float) or known not in _SWITCH:
+        if isinstance(known, float) or known not in _BOOLEANS:
             raise ValueError(f"expected {cls.description}, found {found(value)}")
-        return cls(_SWITCH[known])
+        return cls(_BOOLEANS[known])
 
 
-_SWITCH: Final[Mapping[object, bool]] = {True: True, "true": True, None: False, False: False, "false": False, "": False}
+_BOOLEANS: Final[Mapping[object, bool]] = {
+    True: True,
+    "true": True,
+    None: False,
+    False: False,
+    "false": False,
+    "": False,
+}
 
 
 if TYPE_CHECKING:
-    Switch: TypeAlias = bool
+    LenientBool: TypeAlias = bool
     """A yes or no."""
     Key: TypeAlias = int
     """The number of something in the engine."""
@@ -164,7 +171,7 @@ if TYPE_CHECKING:
     Maybe: TypeAlias = T | None
     """A field that may be absent (None), but may not be sent as null."""
 else:
-    Switch = SwitchNumber
+    LenientBool = LenientBoolNumber
     Key = KeyNumber
     Reference = ReferenceNumber
     Duration = Period
@@ -209,7 +216,7 @@ def encode(value: object) -> object:
     """The encoder's hook for the types of this module."""
     if isinstance(value, Period):
         return f"{int(value)}ms"
-    if isinstance(value, SwitchNumber):
+    if isinstance(value, LenientBoolNumber):
         return bool(value)
     if isinstance(value, Scalar):
         return int(value)
@@ -225,8 +232,8 @@ def milliseconds(duration: Duration | None) -> int:
     if duration is None:
         return 0
     if isinstance(duration, timedelta):
-        return periods.milliseconds(f"{duration // timedelta(microseconds=1)}us")
-    return duration.milliseconds if isinstance(duration, Period) else periods.milliseconds(duration)
+        return durations.milliseconds(f"{duration // timedelta(microseconds=1)}us")
+    return duration.milliseconds if isinstance(duration, Period) else durations.milliseconds(duration)
 
 
 def text(variables: Variables | None) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from zeebe_amqp.schema import byte_order_mark, bytes_in_json
 from zeebe_amqp.wire import MAX_FOUND
 
-__all__ = ["cut", "flaw", "found", "found_in", "printable", "quoted", "unparsed"]
+__all__ = ["found", "found_in", "json_error", "printable", "quoted", "truncate", "unparsed"]
 
 
 _UNPARSED: Final = re.compile(rb'"(?: |\\[nrt]|\\ufeff|\xef\xbb\xbf)*+[{\[]')
@@ -19,7 +19,7 @@ _ADVICE: Final = " that looks like JSON; parse it first, and send the object or 
 _POSITION: Final = re.compile(r"\(byte (\d+)\)")
 
 
-def cut(text: str, length: int = MAX_FOUND) -> str:
+def truncate(text: str, length: int = MAX_FOUND) -> str:
     """The text, or its beginning and an ellipsis when it has more than `length` characters."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
@@ -39,7 +39,7 @@ def printable(text: str, kept: str = "\n\t", shown: Callable[[str], str] = lambd
 
 def quoted(text: str) -> str:
     """The text, cut, in quotes."""
-    return f'"{cut(text)}"'
+    return f'"{truncate(text)}"'
 
 
 def found(value: Any) -> str:
@@ -52,15 +52,15 @@ def found(value: Any) -> str:
         case str():
             return f"text {quoted(value)}"
         case int():
-            return cut(_digits(value))
+            return truncate(_digits(value))
         case float():
-            return cut(repr(value))
+            return truncate(repr(value))
         case list() | tuple():
             return "a list"
     return "an object"
 
 
-def flaw(problem: Exception, raw: bytes = b"") -> str:
+def json_error(problem: Exception, raw: bytes = b"") -> str:
     """Why the decoder says that the bytes `raw` are not JSON."""
     if isinstance(problem, UnicodeDecodeError):
         return f"not UTF-8 ({problem.reason})"
@@ -78,7 +78,7 @@ def found_in(raw: bytes) -> str:
             return bytes_in_json.named(raw) or "a list"
         case b'"':
             return found(msgspec.json.decode(raw))
-    return cut(raw.decode())
+    return truncate(raw.decode())
 
 
 def unparsed(raw: bytes) -> str:

@@ -13,7 +13,7 @@ from msgspec import inspect
 from zeebe_amqp.errors import CommandError, invalid, nearest
 from zeebe_amqp.schema import bytes_in_json
 from zeebe_amqp.schema.fields import Scalar
-from zeebe_amqp.schema.formatting import cut, found_in, quoted, unparsed
+from zeebe_amqp.schema.formatting import found_in, quoted, truncate, unparsed
 from zeebe_amqp.schema.json_members import LIST, OBJECT
 
 __all__ = ["describe", "explain", "type_info"]
@@ -106,7 +106,7 @@ def _unknown(name: str, parent: inspect.StructType, path: str) -> CommandError:
     known = [field.encode_name for field in parent.fields]
     suggestion = nearest(name, known)
     hint = f"did you mean {quoted(suggestion)}?" if suggestion else f"known are {', '.join(sorted(known))}"
-    return invalid(f"{path}.{cut(name)}", f"unknown field; {hint}", suggestion=suggestion)
+    return invalid(f"{path}.{truncate(name)}", f"unknown field; {hint}", suggestion=suggestion)
 
 
 def _mistyped(expected: inspect.Type, path: str, found: bytes) -> CommandError:

@@ -14,7 +14,7 @@ from zeebe_amqp.testing.call import Call
 from zeebe_amqp.testing.consumer import FakeConsumer
 from zeebe_amqp.testing.expectation import UnexpectedCommand
 from zeebe_amqp.testing.jobs import FakeJob, JobState
-from zeebe_amqp.testing.steps import Reaction, Step, after, answer, cut, fail, lose, unknown
+from zeebe_amqp.testing.steps import Reaction, Step, after, answer, disconnect, drop_reply, fail, unknown
 
 __all__ = [
     "Call",
@@ -26,8 +26,8 @@ __all__ = [
     "UnexpectedCommand",
     "after",
     "answer",
-    "cut",
+    "disconnect",
+    "drop_reply",
     "fail",
-    "lose",
     "unknown",
 ]

@@ -121,16 +121,16 @@ class FakeConsumer:
             if name not in FACTS:
                 raise TypeError(f"add_job: {name} is not accepted; accepted are {', '.join(FACTS)}")
         job = FakeJob(self.key(), type, variables or {}, headers or {}, retries, facts)
-        self._service.board.add(job)
+        self._service.jobs.add(job)
         return job
 
     def advance(self, seconds: float) -> None:
         """Let time pass for the locks of jobs: those that end make their jobs free again."""
-        self._service.board.advance(seconds)
+        self._service.jobs.advance(seconds)
 
     def end_polls(self) -> None:
         """Answer the polls that wait for jobs: there are none."""
-        self._service.board.notify(False)
+        self._service.jobs.notify(False)
 
     def disconnect(self) -> None:
         """The broker is gone: new clients cannot connect, and the calls of others wait for `reconnect`."""
@@ -142,22 +142,22 @@ class FakeConsumer:
         for transport in self._wire.open:
             transport.restored()
 
-    async def work(self, worker: Worker, patience: float = TIMEOUT) -> None:
+    async def work(self, worker: Worker, timeout: float = TIMEOUT) -> None:
         """Run a worker until all jobs are done or given up, then stop it.
 
         Raises:
-            AssertionError: some jobs are still open after `patience` seconds.
+            AssertionError: some jobs are still open after `timeout` seconds.
             CommandError: the worker's own.
         """
         running = asyncio.ensure_future(worker.run())
         try:
-            async with asyncio.timeout(patience):
-                while self._service.board.open() and not running.done():
+            async with asyncio.timeout(timeout):
+                while self._service.jobs.open() and not running.done():
                     await asyncio.wait({running}, timeout=LOOK)
         except TimeoutError:
-            left = ", ".join(f"{job.key} of type {job.type!r}" for job in self._service.board.open())
+            left = ", ".join(f"{job.key} of type {job.type!r}" for job in self._service.jobs.open())
             running.cancel()
-            raise AssertionError(f"still open after {patience:g} s: {left}") from None
+            raise AssertionError(f"still open after {timeout:g} s: {left}") from None
         finally:
             worker.stop()
             while not running.done():

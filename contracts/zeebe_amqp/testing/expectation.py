@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from zeebe_amqp import envelope
 from zeebe_amqp.commands import Command
-from zeebe_amqp.schema.formatting import cut
+from zeebe_amqp.schema.formatting import truncate
 from zeebe_amqp.testing.call import readable
 from zeebe_amqp.testing.steps import Reaction
 
@@ -50,11 +50,11 @@ class _Expectation:
 
 
 class Expectations:
-    """All that a test said: scripts, which are used up, and habits, which are not."""
+    """All that a test said: scripts, which are used up, and defaults, which are not."""
 
     def __init__(self) -> None:
         self._scripts: list[_Expectation] = []
-        self._habits: list[_Expectation] = []
+        self._defaults: list[_Expectation] = []
 
     def script(self, asked: Asked, steps: tuple[Reaction, ...], where: Where) -> None:
         """The next commands that are meant get these steps, one each."""
@@ -62,7 +62,7 @@ class Expectations:
 
     def always(self, asked: Asked, step: Reaction, where: Where) -> None:
         """All commands that are meant get this step; what is said later goes first."""
-        self._habits.insert(0, _Expectation(shown(asked), matcher(asked, where), deque([step])))
+        self._defaults.insert(0, _Expectation(shown(asked), matcher(asked, where), deque([step])))
 
     def scripted(self, command: Command) -> bool:
         """Whether a script has a step left for the command."""
@@ -70,13 +70,13 @@ class Expectations:
 
     def find(self, command: Command) -> bool:
         """Whether anything was said about the command."""
-        return self.scripted(command) or next(self._of(self._habits, command), None) is not None
+        return self.scripted(command) or next(self._of(self._defaults, command), None) is not None
 
     def take(self, command: Command) -> Reaction | None:
         """What the command gets; None when nothing was said."""
         for expectation in self._of(self._scripts, command):
             return expectation.steps.popleft()
-        for expectation in self._of(self._habits, command):
+        for expectation in self._of(self._defaults, command):
             return expectation.steps[0]
         return None
 
@@ -90,7 +90,7 @@ class Expectations:
 
     def refusal(self, command: Command) -> UnexpectedCommand:
         """Says that nothing was said about the command, and what was."""
-        known = [each.shown for each in (*self._scripts, *self._habits)]
+        known = [each.shown for each in (*self._scripts, *self._defaults)]
         return UnexpectedCommand(
             f"{command.operation} was not expected: {shown(readable(command))}; "
             f"expected {', '.join(dict.fromkeys(known)) or 'nothing: say what with script or always'}"
@@ -99,4 +99,4 @@ class Expectations:
 
 def shown(asked: Asked) -> str:
     """The commands that are meant, for people."""
-    return f"any {asked.operation}" if isinstance(asked, type) else cut(repr(asked), SHOWN)
+    return f"any {asked.operation}" if isinstance(asked, type) else truncate(repr(asked), SHOWN)

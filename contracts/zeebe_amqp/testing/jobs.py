@@ -17,7 +17,7 @@ from zeebe_amqp.errors import Code, CommandError, Source
 from zeebe_amqp.schema.fields import milliseconds
 from zeebe_amqp.testing.call import readable
 
-__all__ = ["DEFAULT_TENANT", "FACTS", "Board", "FakeJob", "JobState", "Settling"]
+__all__ = ["DEFAULT_TENANT", "FACTS", "FakeJob", "JobState", "JobStore", "Settling"]
 
 LOCK: Final = 300_000
 """Milliseconds that a job is locked unless the command says otherwise."""
@@ -105,7 +105,7 @@ class FakeJob:
         )
 
 
-class Board:
+class JobStore:
     """All jobs of a test."""
 
     def __init__(self) -> None:

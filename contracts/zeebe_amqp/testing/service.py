@@ -18,11 +18,11 @@ from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing.call import Call, readable
 from zeebe_amqp.testing.expectation import Expectations, UnexpectedCommand
-from zeebe_amqp.testing.jobs import Board
+from zeebe_amqp.testing.jobs import JobStore
 from zeebe_amqp.testing.ledger import Ledger
 from zeebe_amqp.testing.refusals import refuse
 from zeebe_amqp.testing.results import changed, plain, result
-from zeebe_amqp.testing.steps import Step, Trouble
+from zeebe_amqp.testing.steps import ReplyFault, Step
 
 __all__ = ["Case", "Service"]
 
@@ -40,7 +40,7 @@ class Case:
     request: Request | None = None
     refusal: CommandError | None = None
     deadline: float | None = None
-    trouble: Trouble | None = None
+    reply_fault: ReplyFault | None = None
     """What happens to its reply."""
 
 
@@ -51,7 +51,7 @@ class Service:
         self._numbers = itertools.count(1)
         self._ledger = Ledger()
         self.expectations = Expectations()
-        self.board = Board()
+        self.jobs = JobStore()
         self.calls: list[Call] = []
         self.unexpected: list[str] = []
 
@@ -88,7 +88,7 @@ class Service:
         return case
 
     def _check(self, command: Command, request_id: str) -> None:
-        known = self.expectations.find(command) or self.board.covers(command) or self._ledger.knows(request_id)
+        known = self.expectations.find(command) or self.jobs.covers(command) or self._ledger.knows(request_id)
         if not known:
             raise self._unexpected(command)
 
@@ -133,14 +133,14 @@ class Service:
         try:
             refuse(request.command, case.deadline)
             step = await self._step(request.command)
-            case.trouble = step.trouble
+            case.reply_fault = step.reply_fault
             return await self._played(case, request, step)
         except CommandError as error:
             return Reply(request.operation, error=error.error())
 
     async def _step(self, command: Command) -> Step:
         reaction = self.expectations.take(command)
-        if reaction is None and self.board.covers(command):
+        if reaction is None and self.jobs.covers(command):
             return Step()
         if reaction is None:
             raise self._unexpected(command)
@@ -167,9 +167,9 @@ class Service:
         """Do the command, and give its result."""
         made: Any
         if isinstance(command, ActivateJobs):
-            made = () if step.given else await self.board.activate(command)
-        elif self.board.covers(command):
-            made = self.board.settle(command)  # type: ignore[arg-type, func-returns-value]
+            made = () if step.given else await self.jobs.activate(command)
+        elif self.jobs.covers(command):
+            made = self.jobs.settle(command)  # type: ignore[arg-type, func-returns-value]
         else:
             made = None if step.given else result(command, self.key)
         return step.data if step.given else changed(command, made, step.fields)

@@ -1,4 +1,4 @@
-"""What a request gets: a result, an error, or trouble on the way."""
+"""What a request gets: a result, an error, or a fault on the way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from zeebe_amqp.commands import Command
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
-__all__ = ["Failed", "Reaction", "Step", "Trouble", "after", "answer", "cut", "fail", "lose", "unknown"]
+__all__ = ["Failed", "Reaction", "ReplyFault", "Step", "after", "answer", "disconnect", "drop_reply", "fail", "unknown"]
 
 REJECTION: Final = re.compile(r"Command '(?P<intent>\w+)' rejected with code '(?P<rejection>\w+)'")
 """How an engine's rejection begins; the service repeats its facts in the error's details."""
@@ -24,12 +24,12 @@ PASSING: Final = frozenset({Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE, Code.INTE
 """Codes of what was not executed for a reason that may pass."""
 
 
-class Trouble(Enum):
+class ReplyFault(Enum):
     """What happens to an answer on its way back."""
 
-    LOST = "lost"
+    DROPPED = "dropped"
     """It never arrives, and the caller's time runs out."""
-    CUT = "cut"
+    DISCONNECTED = "disconnected"
     """The connection is lost with it, and is there again at once."""
 
 
@@ -66,7 +66,7 @@ class Failed:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What one request gets; made by `answer`, `fail`, `unknown`, `lose`, `cut` and `after`.
+    """What one request gets; made by `answer`, `fail`, `unknown`, `drop_reply`, `disconnect` and `after`.
 
     `data` is the whole data of the reply, `fields` change the data that the command calls for, `failed` is an error
     instead. `seconds` is how long the engine takes, in no real time.
@@ -77,7 +77,7 @@ class Step:
     fields: Mapping[str, Any] = field(default_factory=dict)
     failed: Failed | None = None
     seconds: float = 0.0
-    trouble: Trouble | None = None
+    reply_fault: ReplyFault | None = None
 
 
 Reaction: TypeAlias = Step | Callable[[Any], Step | Awaitable[Step]]
@@ -135,14 +135,14 @@ def unknown(message: str = "the gateway did not answer within 20 s; the command 
     return fail(Code.DEADLINE_EXCEEDED, message, source=Source.CONSUMER, outcome=Outcome.UNKNOWN)
 
 
-def lose(step: Step | None = None) -> Step:
+def drop_reply(step: Step | None = None) -> Step:
     """The reply never arrives: the caller's time runs out, at once; who asks again under the same id is answered."""
-    return replace(step or answer(), trouble=Trouble.LOST)
+    return replace(step or answer(), reply_fault=ReplyFault.DROPPED)
 
 
-def cut(step: Step | None = None) -> Step:
+def disconnect(step: Step | None = None) -> Step:
     """The connection is lost with the reply and comes back: the client asks again by itself, and is answered."""
-    return replace(step or answer(), trouble=Trouble.CUT)
+    return replace(step or answer(), reply_fault=ReplyFault.DISCONNECTED)
 
 
 def after(seconds: float, step: Step | None = None) -> Step:

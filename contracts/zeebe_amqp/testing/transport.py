@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from zeebe_amqp.client.transport import Lost, NotConnected, Outgoing, Peer, QueueState, Unroutable
+from zeebe_amqp.client.transport import ConnectionLost, NotConnected, Outgoing, Peer, QueueState, Unroutable
 from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 from zeebe_amqp.testing.service import Case, Service
-from zeebe_amqp.testing.steps import Trouble
+from zeebe_amqp.testing.steps import ReplyFault
 
 __all__ = ["MemoryTransport", "Wire"]
 
@@ -74,13 +74,13 @@ class MemoryTransport:
 
     def _answer(self, request: Outgoing, case: Case, body: bytes) -> None:
         assert self._peer is not None
-        trouble, case.trouble = case.trouble, None
-        if trouble is Trouble.LOST:
+        reply_fault, case.reply_fault = case.reply_fault, None
+        if reply_fault is ReplyFault.DROPPED:
             raise TimeoutError
-        if trouble is Trouble.CUT or not self._wire.connected:
-            if trouble is Trouble.CUT:
+        if reply_fault is ReplyFault.DISCONNECTED or not self._wire.connected:
+            if reply_fault is ReplyFault.DISCONNECTED:
                 self.restored()
-            raise Lost("the connection was lost with the reply")
+            raise ConnectionLost("the connection was lost with the reply")
         self._peer.received(request.correlation_id, body)
 
 

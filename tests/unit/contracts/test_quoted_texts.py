@@ -13,7 +13,7 @@ from tests.unit.contracts.samples import SMALLEST, refusal_of
 from tests.unit.contracts.values import info, places, value
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import Code
-from zeebe_amqp.schema.formatting import cut
+from zeebe_amqp.schema.formatting import truncate
 
 TYPED = [operation for operation in sorted(SMALLEST) if operation not in ("topology", "signal")]
 """Not signal: it ignores what it does not know, and reads its values itself."""
@@ -83,9 +83,9 @@ def test_an_unknown_field_of_any_name_is_refused_by_its_path(
         return
     error = refusal_of(operation, with_member(info(COMMANDS[operation]), path, name))
     assert error.code == Code.INVALID_ARGUMENT
-    assert error.message.startswith(f"data{path}.{cut(name)}: unknown field; ")
+    assert error.message.startswith(f"data{path}.{truncate(name)}: unknown field; ")
     assert error.details is not None
-    assert error.details["field"] == f"data{path}.{cut(name)}"
+    assert error.details["field"] == f"data{path}.{truncate(name)}"
 
 
 def test_objects_inside_of_objects_and_of_lists_are_among_those() -> None:

@@ -53,7 +53,7 @@ class Scene:
             login_hint="; look at X",
             refused=self.refused.append,
             first_pause=1.0,
-            longest_pause=30.0,
+            max_pause=30.0,
             sleep=self._sleep,
             clock=lambda: self.now,
         )

@@ -18,7 +18,7 @@ from tests.unit.contracts.cli.program import ended
 from zeebe_amqp import Client, Outcome
 from zeebe_amqp.cli import exit_codes as exits
 from zeebe_amqp.cli.connection import Connection
-from zeebe_amqp.cli.output import Screen, compact, layout, timed
+from zeebe_amqp.cli.output import Output, compact, layout, timed
 from zeebe_amqp.cli.program import program
 from zeebe_amqp.client.trace_context import traced
 from zeebe_amqp.errors import Code, CommandError
@@ -130,7 +130,7 @@ def test_people_are_told_what_an_error_means(transport: MemoryTransport, words: 
 
 
 def test_an_error_without_an_identity_may_be_tried_again_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    Screen("text").error(CommandError(Code.UNAVAILABLE, "away", retryable=True))
+    Output("text").error(CommandError(Code.UNAVAILABLE, "away", retryable=True))
     assert "safe" in capsys.readouterr().err
 
 

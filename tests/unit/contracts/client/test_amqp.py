@@ -18,7 +18,7 @@ from zeebe_amqp.amqp.hot import HotChannel
 from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.amqp.refusal import BrokerRefusal
 from zeebe_amqp.client import amqp
-from zeebe_amqp.client.transport import Denied, Lost, NotConnected, Outgoing, Peer, Refused, Unroutable
+from zeebe_amqp.client.transport import ConnectionLost, Denied, NotConnected, Outgoing, Peer, Refused, Unroutable
 from zeebe_amqp.errors import Code, CommandError, Outcome
 
 REQUEST = Outgoing(body=b"{}", queue="q", correlation_id="c", request_id="r", deadline=None)
@@ -65,7 +65,7 @@ async def publishing(scene: Scene) -> asyncio.Task[None]:
 
 
 async def test_a_request_that_is_not_confirmed_renews_the_connection(scene: Scene) -> None:
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionLost):
         await scene.transport.publish(REQUEST)
     assert scene.reasons == ["a request is not confirmed for 0.02 s"]
     with pytest.raises(NotConnected):
@@ -77,9 +77,9 @@ async def test_a_request_that_is_not_confirmed_on_the_next_connection_renews_tha
     before = await publishing(scene)
     scene.channel.end("the connection was lost")
     scene.connect()
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionLost):
         await before
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionLost):
         await scene.transport.publish(REQUEST)
     assert scene.reasons == ["a request is not confirmed for 0.02 s"]
 
@@ -96,7 +96,7 @@ async def test_requests_that_are_confirmed_one_after_the_other_renew_nothing(sce
 async def test_a_connection_that_is_lost_tells_who_waits_for_a_confirm(scene: Scene) -> None:
     request = await publishing(scene)
     scene.channel.end("the connection was lost")
-    with pytest.raises(Lost, match="the connection was lost"):
+    with pytest.raises(ConnectionLost, match="the connection was lost"):
         await request
     with pytest.raises(NotConnected):
         await scene.transport.publish(REQUEST)

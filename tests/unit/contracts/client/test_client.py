@@ -34,7 +34,7 @@ from zeebe_amqp import (
     envelope,
     wire,
 )
-from zeebe_amqp.client import Denied, Lost, NotConnected, QueueState, Refused, Unroutable
+from zeebe_amqp.client import ConnectionLost, Denied, NotConnected, QueueState, Refused, Unroutable
 from zeebe_amqp.commands.instances import InstanceCreated, InstanceResult
 
 LARGE = 2**63 - 1
@@ -219,7 +219,7 @@ async def test_a_reply_that_nobody_waits_for_is_ignored(correlation: str | None)
 
 async def test_what_is_on_its_way_is_sent_again_under_the_same_identity() -> None:
     transport = MemoryTransport()
-    transport.failures.append(Lost("gone"))
+    transport.failures.append(ConnectionLost("gone"))
     async with Client(transport) as client:
         call = asyncio.create_task(client.call(Topology()))
         await transport.arrived(1)
@@ -344,7 +344,7 @@ async def test_a_refusal_has_its_own_code_and_leaves_open_whether_what_was_sent_
     ):
         for sent, earlier, retryable in product((False, True), repeat=3):
             transport = MemoryTransport()
-            transport.failures.extend([Lost("gone")] if earlier else [])
+            transport.failures.extend([ConnectionLost("gone")] if earlier else [])
             transport.failures.append(Denied("no", code, sent=sent, retryable=retryable))
             async with Client(transport) as client:
                 call = asyncio.create_task(client.call(Topology()))
@@ -369,7 +369,7 @@ async def test_a_missing_request_queue_is_told_at_once() -> None:
 
 async def test_a_request_queue_that_went_missing_meanwhile_leaves_the_outcome_unknown() -> None:
     transport = MemoryTransport()
-    transport.failures.extend([Lost("gone"), Unroutable("NO_ROUTE")])
+    transport.failures.extend([ConnectionLost("gone"), Unroutable("NO_ROUTE")])
     async with Client(transport) as client:
         call = asyncio.create_task(client.call(Topology(), timeout=3600))
         await transport.arrived(1)
@@ -408,7 +408,7 @@ async def test_fire_and_forget_waits_for_the_confirm_alone_and_returns_the_ident
 
 async def test_fire_and_forget_is_sent_again_until_it_is_confirmed() -> None:
     transport = MemoryTransport()
-    transport.failures.append(Lost("gone"))
+    transport.failures.append(ConnectionLost("gone"))
     async with Client(transport) as client:
         sending = asyncio.create_task(client.send(PublishMessage(message_name="paid")))
         await transport.arrived(1)
@@ -420,7 +420,7 @@ async def test_fire_and_forget_is_sent_again_until_it_is_confirmed() -> None:
 
 async def test_fire_and_forget_without_a_confirm_in_time_is_unknown() -> None:
     transport = MemoryTransport()
-    transport.failures.append(Lost("gone"))
+    transport.failures.append(ConnectionLost("gone"))
     async with Client(transport) as client:
         with pytest.raises(DeadlineExceeded, match="no confirm of the broker") as raised:
             await client.send(PublishMessage(message_name="paid"), timeout=0.05)

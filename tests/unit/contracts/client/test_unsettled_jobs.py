@@ -172,7 +172,7 @@ async def ended(handler: Callable[[Job], Any]) -> FakeJob:
     job = consumer.add_job("ship", retries=2)
     async with consumer.client() as client:
         async with asyncio.timeout(PATIENCE):
-            await consumer.work(Worker(client, "ship", handler, back_off="0s"), patience=PATIENCE)
+            await consumer.work(Worker(client, "ship", handler, back_off="0s"), timeout=PATIENCE)
     return job
 
 

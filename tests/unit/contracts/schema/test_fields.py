@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from zeebe_amqp.schema import fields
-from zeebe_amqp.schema.formatting import cut, found, found_in
+from zeebe_amqp.schema.formatting import found, found_in, truncate
 
 ODD_TEXTS = ["0", "-1", "+1", " 1", "1 ", "1.0", "1e3", "", "abc", "\N{ARABIC-INDIC DIGIT ONE}", "²"]
 
@@ -101,7 +101,7 @@ def test_a_found_number_is_named_as_it_was_written(raw: bytes, words: str) -> No
 
 
 def test_long_values_are_cut() -> None:
-    assert cut("a" * 80) == "a" * 80
-    assert cut("a" * 81) == "a" * 79 + "…"
+    assert truncate("a" * 80) == "a" * 80
+    assert truncate("a" * 81) == "a" * 79 + "…"
     assert len(found("a" * 1000)) == len('text ""') + 80
     assert len(found_in(b"9" * 1000)) == 80

@@ -1,4 +1,4 @@
-"""What the service in memory promises beyond what the real one does: scripts, trouble, records."""
+"""What the service in memory promises beyond what the real one does: scripts, faults, records."""
 
 from __future__ import annotations
 
@@ -28,7 +28,17 @@ from zeebe_amqp import (
     wire,
 )
 from zeebe_amqp.commands.instances import InstanceCreated
-from zeebe_amqp.testing import FakeConsumer, Step, UnexpectedCommand, after, answer, cut, fail, lose, unknown
+from zeebe_amqp.testing import (
+    FakeConsumer,
+    Step,
+    UnexpectedCommand,
+    after,
+    answer,
+    disconnect,
+    drop_reply,
+    fail,
+    unknown,
+)
 
 ORDER = CreateInstance(bpmn_process_id="order", variables={"id": 7})
 PAID = PublishMessage(message_name="paid", time_to_live="1h")
@@ -150,7 +160,7 @@ def test_what_was_scripted_and_not_asked_is_missed(consumer: FakeConsumer) -> No
         consumer.verify()
 
 
-# --- errors and trouble -----------------------------------------------------------------------------------------------
+# --- errors and faults ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -195,7 +205,7 @@ async def test_details_are_those_that_are_given(consumer: FakeConsumer) -> None:
 
 
 async def test_a_lost_reply_ends_the_callers_time_and_is_there_for_who_asks_again(consumer: FakeConsumer) -> None:
-    consumer.script(CreateInstance, lose(answer(process_instance_key=7)))
+    consumer.script(CreateInstance, drop_reply(answer(process_instance_key=7)))
     async with consumer.client() as zeebe:
         with pytest.raises(DeadlineExceeded, match="no answer within 3600 s") as raised:
             await zeebe.call(ORDER, timeout=3600)
@@ -207,7 +217,7 @@ async def test_a_lost_reply_ends_the_callers_time_and_is_there_for_who_asks_agai
 
 
 async def test_a_cut_connection_is_healed_by_the_client(consumer: FakeConsumer) -> None:
-    consumer.script(CreateInstance, cut(answer(process_instance_key=7)))
+    consumer.script(CreateInstance, disconnect(answer(process_instance_key=7)))
     async with consumer.client() as zeebe:
         assert (await zeebe.call(ORDER)).process_instance_key == 7
     assert [call.reply.replayed for call in consumer.calls if call.reply] == [False, True]

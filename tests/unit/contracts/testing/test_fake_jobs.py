@@ -24,7 +24,7 @@ from zeebe_amqp import (
     Worker,
 )
 from zeebe_amqp.commands.jobs import ActivatedJob
-from zeebe_amqp.testing import FakeConsumer, JobState, UnexpectedCommand, answer, cut, fail
+from zeebe_amqp.testing import FakeConsumer, JobState, UnexpectedCommand, answer, disconnect, fail
 from zeebe_amqp.testing.jobs import FACTS
 
 POLL = ActivateJobs(job_type="pay", max_jobs_to_activate=10)
@@ -66,7 +66,7 @@ async def test_a_worker_that_does_not_end_its_jobs_is_named(consumer: FakeConsum
     consumer.add_job("other")
     async with consumer.client() as zeebe:
         with pytest.raises(AssertionError, match=r"still open after 0.05 s: \d+ of type 'other'"):
-            await consumer.work(Worker(zeebe, "pay", charge), patience=0.05)
+            await consumer.work(Worker(zeebe, "pay", charge), timeout=0.05)
 
 
 async def test_a_workers_own_error_is_raised(consumer: FakeConsumer) -> None:
@@ -156,7 +156,7 @@ async def test_a_job_that_was_given_up_needs_somebody(consumer: FakeConsumer) ->
 async def test_scripts_go_before_jobs(consumer: FakeConsumer) -> None:
     job = consumer.add_job("pay", {"amount": 1})
     consumer.script(ActivateJobs, answer([]))
-    consumer.script(CompleteJob, cut())
+    consumer.script(CompleteJob, disconnect())
     async with consumer.client() as zeebe:
         assert await zeebe.call(POLL) == ()
         await consumer.work(Worker(zeebe, "pay", charge))
