@@ -26,13 +26,13 @@ from rich.table import Table as Printed
 from consumer.core.message import Reply
 from consumer.core.thread import Worker
 from consumer.ledger import Ledger, Limits, open_ledger
-from consumer.ledger.codec import stored
+from consumer.ledger.codec import to_stored
 from consumer.ledger.store import LedgerRow
 from consumer.ledger.table import Table
 
 LIMITS = Limits(ttl=86_400)
 DIGEST = b"d" * 32
-REPLY = stored(Reply("create-instance", {"processInstanceKey": "2251799813685249", "bpmnProcessId": "order"}))
+REPLY = to_stored(Reply("create-instance", {"processInstanceKey": "2251799813685249", "bpmnProcessId": "order"}))
 REST = 0.003
 """Seconds of a rest; about what the engine takes."""
 LOADS = ((1, REST), (1, 0.0), (64, 0.0))

@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from typing import Final
 
 from consumer import telemetry
-from consumer.camunda7 import Camunda7Engine, taken
+from consumer.camunda7 import Camunda7Engine, accepts
 from consumer.config import Settings, values
 from consumer.core.call import Engine, RoutedEngine
 from consumer.core.delivery import Delivery, Handler
@@ -33,7 +33,7 @@ from consumer.rabbitmq import Broker, DeadLetterCount, queue_names, reply_policy
 from consumer.telemetry import Telemetry
 from consumer.telemetry.request_log import RequestLog
 from consumer.zeebe import ZeebeEngine
-from consumer.zeebe.hints import explained
+from consumer.zeebe.hints import add_hint
 from zeebe_amqp import __version__
 
 __all__ = ["Service", "run"]
@@ -72,7 +72,7 @@ class Service:
             spill_to=settings.state_dir,
             connected=self.dead_letters.follow,
         )
-        look = partial(explained, self.zeebe.look, settings.zeebe)
+        look = partial(add_hint, self.zeebe.look, settings.zeebe)
         self.monitor = Monitor(settings.zeebe.address, look, self.zeebe.circuit, self.ledger, self.broker)
         # A limit per queue: long polls that the engine refuses must not slow down short commands, nor be slowed down.
         self._limits = {queue: AimdLimit(self._places(queue)) for queue in settings.amqp.queues}
@@ -105,7 +105,7 @@ class Service:
         other = self._settings.camunda7
         if other is None:
             return self.zeebe
-        return RoutedEngine(self.zeebe, Camunda7Engine(other, self._telemetry.calling), taken(every=other.every))
+        return RoutedEngine(self.zeebe, Camunda7Engine(other, self._telemetry.calling), accepts(every=other.every))
 
     def _places(self, queue: str) -> int:
         """How many commands of a queue may run: one that waits on purpose costs next to nothing."""
@@ -135,7 +135,7 @@ class Service:
             refusal=self._refusal,
             circuit=self.zeebe.circuit,
             refused=self._refused,
-            acknowledged=self._redeliveries.acknowledged,
+            acknowledged=self._redeliveries.record_ack,
             report=self._request_log,
             count=self._telemetry.count,
         )
@@ -230,10 +230,10 @@ async def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> in
     await service.start()
     log.info("zeebe-amqp-consumer %s: %s", __version__, service.place())
     await stopping.wait()
-    return await _stopped(service, settings.shutdown_grace)
+    return await _stop(service, settings.shutdown_grace)
 
 
-async def _stopped(service: Service, grace: float) -> int:
+async def _stop(service: Service, grace: float) -> int:
     """Stop, within a bound of its own: whatever does not end by then ends with the process."""
     # Waited for, not cancelled: what hangs may not notice a cancellation either.
     stop = asyncio.ensure_future(service.stop())

@@ -66,7 +66,7 @@ def _dead_letters(report: BrokerReport, bound: int) -> Finding:
     waiting = report.queues[wire.DEAD_LETTER].messages
     if waiting is None:
         return Finding("dead letters", True, "not allowed to look")
-    return Finding("dead letters", waiting < bound, dead_letter_count.told(waiting, bound))
+    return Finding("dead letters", waiting < bound, dead_letter_count.describe(waiting, bound))
 
 
 async def _gateway(settings: Settings) -> Finding:

@@ -78,7 +78,7 @@ class Health:
         application.router.add_get("/livez", self._live, allow_head=False)
         application.router.add_get("/readyz", self._ready, allow_head=False)
         if self._metrics is not None:
-            application.router.add_get("/metrics", self._measured, allow_head=False)
+            application.router.add_get("/metrics", self._serve_metrics, allow_head=False)
         return application
 
     async def _live(self, _: web.Request) -> web.Response:
@@ -92,7 +92,7 @@ class Health:
             reasons = {"health": "cannot be told; see the log"}
         return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
-    async def _measured(self, _: web.Request) -> web.Response:
+    async def _serve_metrics(self, _: web.Request) -> web.Response:
         assert self._metrics is not None  # else there is no such route
         try:
             body, content_type = self._metrics()

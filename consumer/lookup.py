@@ -7,7 +7,7 @@ from typing import Any
 
 from consumer.config import Settings
 from consumer.dead_letters.letter import Filter
-from consumer.dead_letters.queue import opened
+from consumer.dead_letters.queue import open_dead_letters
 from consumer.dead_letters.view import row
 from consumer.inquiry import Fact, ask, list_known
 from consumer.ledger import LedgerError, Limits, has_entries, open_ledger
@@ -64,7 +64,7 @@ async def _look_in_service(settings: Settings, user: str | None, request_id: str
 async def _look_at_broker(settings: Settings, request_id: str, limit: int, findings: Findings) -> None:
     filter = Filter(ids=frozenset({request_id}))
     try:
-        async with opened(settings.amqp) as dead:
+        async with open_dead_letters(settings.amqp) as dead:
             findings.facts += [_letter_fact(row(each)) async for each in dead.letters(limit) if filter.matches(each)]
             if dead.total > limit:
                 findings.notes.append(f"{dead.total - limit} newer dead letters were not looked at: --limit is {limit}")

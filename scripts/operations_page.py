@@ -241,7 +241,7 @@ def _example(example: Example) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    return _laid_out(_cut(value), "")
+    return _laid_out(_truncate(value), "")
 
 
 def _laid_out(value: Any, indent: str) -> str:
@@ -257,14 +257,14 @@ def _laid_out(value: Any, indent: str) -> str:
     return f"{first}\n" + ",\n".join(deeper + item for item in items) + f"\n{indent}{last}"
 
 
-def _cut(value: Any) -> Any:
+def _truncate(value: Any) -> Any:
     match value:
         case str() if len(value) > MAX_TEXT:
             return value[:MAX_TEXT] + "…"
         case dict():
-            return {name: _cut(each) for name, each in value.items()}
+            return {name: _truncate(each) for name, each in value.items()}
         case list():
-            return [_cut(each) for each in value]
+            return [_truncate(each) for each in value]
     return value
 
 

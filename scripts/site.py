@@ -17,13 +17,13 @@ from mkdocs.structure.files import File, Files
 
 from scripts import asyncapi_tools
 from zeebe_amqp import asyncapi
-from zeebe_amqp.asyncapi.files import encoded
+from zeebe_amqp.asyncapi.files import encode
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Called by MkDocs when it knows the files of the site; the pages may link to those that are added here."""
     for name, schema in asyncapi.files().items():
-        files.append(File.generated(config, f"schemas/{name}", content=encoded(schema)))
+        files.append(File.generated(config, f"schemas/{name}", content=encode(schema)))
     return files
 
 

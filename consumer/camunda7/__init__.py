@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from consumer.camunda7.client import Camunda7Engine
-from consumer.camunda7.operations import taken
+from consumer.camunda7.operations import accepts
 
-__all__ = ["Camunda7Engine", "taken"]
+__all__ = ["Camunda7Engine", "accepts"]

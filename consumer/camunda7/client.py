@@ -108,11 +108,11 @@ class Camunda7Engine:
         Raises:
             CommandError: it did not answer, refused our credentials, or is no REST API of an engine.
         """
-        answer = await self._asked("/version")
+        answer = await self._ask("/version")
         if answer.status == HTTPStatus.OK and isinstance(found := _json(answer.body), dict):
             return str(found.get("version", ""))
         if answer.status == HTTPStatus.NOT_FOUND:
-            answer = await self._asked("/engine")
+            answer = await self._ask("/engine")
             if answer.status == HTTPStatus.OK and isinstance(_json(answer.body), list):
                 return ""
         raise error(answer)
@@ -131,7 +131,7 @@ class Camunda7Engine:
         """Close all connections."""
         await self._http.close()
 
-    async def _asked(self, path: str) -> Answer:
+    async def _ask(self, path: str) -> Answer:
         try:
             return await self._exchange("GET", path, PROBE_TIMEOUT)
         except NotSent as failure:
@@ -183,7 +183,7 @@ class Camunda7Engine:
         except (aiohttp.ClientError, OSError) as failure:
             raise (_lost(failure) if attempt.begun else NotSent("no connection")) from failure
         kind = response.headers.get("content-type", "")
-        return Answer(response.status, kind, await _beginning(response), f"{method} {self._host.path}{path}")
+        return Answer(response.status, kind, await _read_body(response), f"{method} {self._host.path}{path}")
 
     def _note(self, failure: NotSent | None) -> None:
         """Say once that the engine is away, and once that it is back."""
@@ -232,7 +232,7 @@ def _watch() -> aiohttp.TraceConfig:
     return config
 
 
-async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+async def _read_body(response: aiohttp.ClientResponse) -> bytes:
     """The answer's body as far as it comes: the status is known, and nothing about the body may spoil that."""
     body = b""
     try:

@@ -82,7 +82,7 @@ def error(answer: Answer) -> CommandError:
     own = rule.source is Source.CONSUMER or not text
     return CommandError(
         rule.code,
-        _own_words(answer, rule) if own else _cut(text),
+        _own_words(answer, rule) if own else _truncate(text),
         source=rule.source,
         outcome=rule.outcome,
         retryable=rule.retryable,
@@ -99,7 +99,7 @@ def _describe(answer: Answer) -> tuple[str, str]:
     if not isinstance(said, dict):
         return "", ""
     kind, message = said.get("type"), said.get("message")
-    return (_cut(kind) if isinstance(kind, str) else ""), (message if isinstance(message, str) else "")
+    return (_truncate(kind) if isinstance(kind, str) else ""), (message if isinstance(message, str) else "")
 
 
 def _plain(answer: Answer) -> str:
@@ -113,6 +113,6 @@ def _own_words(answer: Answer, rule: ErrorRule) -> str:
     return f"{text}; {rule.advice}" if rule.advice else f"{text} and did not say why; its log does"
 
 
-def _cut(text: str) -> str:
+def _truncate(text: str) -> str:
     raw = text.encode("utf-8", "replace")
     return text if len(raw) <= TEXT_LIMIT else raw[:TEXT_LIMIT].decode("utf-8", "ignore")

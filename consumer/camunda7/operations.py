@@ -12,7 +12,7 @@ from zeebe_amqp.commands.signals import VARIABLES, Signal
 from zeebe_amqp.errors import invalid
 from zeebe_amqp.schema.fields import text
 
-__all__ = ["RestRequest", "taken", "to_request"]
+__all__ = ["RestRequest", "accepts", "to_request"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class RestRequest:
     body: bytes
 
 
-def taken(*, every: bool) -> Callable[[Command], bool]:
+def accepts(*, every: bool) -> Callable[[Command], bool]:
     """Which commands the engine gets: signals to one execution, with `every` all signals."""
     return lambda command: isinstance(command, Signal) and (every or command.execution_id is not None)
 

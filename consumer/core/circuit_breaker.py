@@ -12,7 +12,7 @@ THRESHOLD: Final = 5
 
 
 class CircuitBreaker:
-    """Counts attempts that found no gateway; `opened` and `closed` wait for what it says.
+    """Counts attempts that found no gateway; `wait_open` and `wait_closed` wait for what it says.
 
     Only attempts that reached nobody count, or something that is no gateway, such as a proxy with a page. What a
     gateway answers, even UNAVAILABLE, proves that it is there: otherwise one caller's bad keys would stop everyone.
@@ -55,7 +55,7 @@ class CircuitBreaker:
             self._opened.clear()
             self._closed.set()
 
-    async def opened(self, within: float | None = None) -> None:
+    async def wait_open(self, within: float | None = None) -> None:
         """Wait until it is open, at most `within` seconds."""
         try:
             async with asyncio.timeout(within):
@@ -63,6 +63,6 @@ class CircuitBreaker:
         except TimeoutError:
             return
 
-    async def closed(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until it is closed."""
         await self._closed.wait()

@@ -147,7 +147,7 @@ class Delivery:
             if self.slot is None:
                 yield
             else:
-                async with self.slot.released():
+                async with self.slot.release_for_others():
                     yield
 
 

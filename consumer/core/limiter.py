@@ -33,16 +33,16 @@ class AimdLimit:
 
     @property
     def round(self) -> int:
-        """The number to remember when something is sent, for `refused`."""
+        """The number to remember when something is sent, for `record_refusal`."""
         return self._round
 
-    def refused(self, sent: int) -> None:
+    def record_refusal(self, sent: int) -> None:
         """The engine refused for load what was sent in round `sent`."""
         if sent == self._round:
             self._round += 1
             self._exact = max(1.0, self._exact * SHRINK)
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """The engine did what was asked."""
         if self._exact < self.maximum:
             self._exact = min(float(self.maximum), self._exact + 1.0 / self._exact)
@@ -87,7 +87,7 @@ class ConcurrencyLimiter:
                 place.set_result(None)
 
     @asynccontextmanager
-    async def released(self) -> AsyncIterator[None]:
+    async def release_for_others(self) -> AsyncIterator[None]:
         """Leave the slot to others for a while, and wait for one again before going on."""
         self.release()
         try:

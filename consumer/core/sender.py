@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from zeebe_amqp import wire
 
-__all__ = ["DELIVERY_COUNTS", "count", "of_broker", "text", "validated"]
+__all__ = ["DELIVERY_COUNTS", "count", "of_broker", "text", "trusted_sender"]
 
 DELIVERY_COUNTS: Final = ("x-delivery-count", "x-acquired-count")
 """How the names of headers begin in which the broker counts deliveries."""
@@ -20,7 +20,7 @@ def of_broker(name: str) -> bool:
     return name.startswith(_BROKERS)
 
 
-def validated(user_id: str | None, headers: Mapping[str, Any], own: Collection[str]) -> str | None:
+def trusted_sender(user_id: str | None, headers: Mapping[str, Any], own: Collection[str]) -> str | None:
     """Who sent a message, as far as the broker validated it; None when it named nobody.
 
     What one of our logins sent again counts as sent by who sent it first; nobody else who claims that is believed.

@@ -12,7 +12,7 @@ import click
 
 from consumer.config import Settings
 from consumer.dead_letters.letter import MAX_REPLAYS, DeadLetter, Filter, ReplayPolicy
-from consumer.dead_letters.queue import DeadLetters, NotSent, opened
+from consumer.dead_letters.queue import DeadLetters, NotSent, open_dead_letters
 from consumer.dead_letters.view import Report, details, row
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import BrokerError
@@ -82,12 +82,12 @@ def _filter(ids: tuple[str, ...], everything: bool, filters: Mapping[str, Any]) 
     return Filter(ids=frozenset(ids), **filters)
 
 
-async def _swept(settings: Settings, filter: Filter, limit: int, act: Act, report: Report) -> Sweep:
+async def _collect(settings: Settings, filter: Filter, limit: int, act: Act, report: Report) -> Sweep:
     sweep = Sweep()
-    async with opened(settings.amqp) as dead:
+    async with open_dead_letters(settings.amqp) as dead:
         async for letter in dead.letters(limit):
             sweep.total = dead.total
-            report.seen(min(dead.total, limit))
+            report.advance(min(dead.total, limit))
             if filter.matches(letter):
                 sweep.rows.append(await act(dead, letter))
                 report.tell(sweep.rows[-1])
@@ -98,7 +98,7 @@ def _sweep(settings: Settings, filter: Filter, limit: int, act: Act, report: Rep
     """Walk over the queue; ends the process with what is wrong at the broker."""
     try:
         with report:
-            sweep = asyncio.run(_swept(settings, filter, limit, act, report))
+            sweep = asyncio.run(_collect(settings, filter, limit, act, report))
     except BrokerError as error:
         click.echo(f"broker: {error}", err=True)
         sys.exit(FAILED)
@@ -107,7 +107,7 @@ def _sweep(settings: Settings, filter: Filter, limit: int, act: Act, report: Rep
     return sweep
 
 
-def _missing(filter: Filter, sweep: Sweep) -> int:
+def _report_missing(filter: Filter, sweep: Sweep) -> int:
     """Say what was asked for and is not there; how much that is."""
     found = {each["id"] for each in sweep.rows}
     missing = sorted(filter.ids - found)
@@ -144,7 +144,7 @@ def show(settings: Settings, /, *, ids: str, raw: bool, limit: int) -> None:
 
     filter = Filter(ids=frozenset({ids}))
     sweep = _sweep(settings, filter, limit, keep, Report(silent=True))
-    if _missing(filter, sweep):
+    if _report_missing(filter, sweep):
         sys.exit(FAILED)
     if raw and len(letters) > 1:
         click.echo(f"{len(letters)} dead letters have the id {ids!r}: --raw shows one only", err=True)
@@ -182,11 +182,11 @@ def replay(
     policy = ReplayPolicy(
         settings.amqp.queues, queue, max_replays=max_replays, force=force, keep_deadline=not without_deadline
     )
-    sweep = _sweep(settings, filter, limit, _replaying(policy, dry_run), Report())
+    sweep = _sweep(settings, filter, limit, _make_replay(policy, dry_run), Report())
     _conclude(filter, sweep, "would be replayed" if dry_run else "replayed")
 
 
-def _replaying(policy: ReplayPolicy, dry_run: bool) -> Act:
+def _make_replay(policy: ReplayPolicy, dry_run: bool) -> Act:
     async def act(dead: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
         problem = policy.refusal(letter)
         if problem is None and not dry_run:
@@ -242,7 +242,7 @@ async def _drop(dead: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
 
 def _conclude(filter: Filter, sweep: Sweep, done: str) -> None:
     """Say how many were done, and end the process: 0 when all were."""
-    missing = _missing(filter, sweep)
+    missing = _report_missing(filter, sweep)
     refused = sweep.refused
     click.echo(f"{len(sweep.rows) - refused} {done}" + (f", {refused} refused" if refused else ""), err=True)
     sys.exit(FAILED if missing or refused else 0)

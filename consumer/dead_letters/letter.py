@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
 
-from consumer.core.sender import DELIVERY_COUNTS, count, of_broker, text, validated
+from consumer.core.sender import DELIVERY_COUNTS, count, of_broker, text, trusted_sender
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.errors import CommandError
 
@@ -54,7 +54,7 @@ class DeadLetter:
         """Who sent the request, as a broker validated it; None when it named nobody. `own` are our logins."""
         if self.ours:
             return text(self.headers.get(wire.ORIGINAL_USER_ID))
-        return validated(text(self.properties.get("user_id")), self.headers, own)
+        return trusted_sender(text(self.properties.get("user_id")), self.headers, own)
 
     @property
     def origin(self) -> str | None:

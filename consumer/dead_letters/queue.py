@@ -36,7 +36,7 @@ from zeebe_amqp.amqp.refusal import CONSUME, PUBLISH, refusal
 from zeebe_amqp.amqp.table import MAX_NAME, encoded_size
 from zeebe_amqp.amqp.tap import TappedConnection
 
-__all__ = ["MAX_RETURNS", "DeadLetters", "NotSent", "opened"]
+__all__ = ["MAX_RETURNS", "DeadLetters", "NotSent", "open_dead_letters"]
 
 MAX_RETURNS: Final = 10
 """How often a letter goes back to its queue before it is put anew; half of what brokers allow."""
@@ -85,7 +85,7 @@ class DeadLetters:
             yield letter
 
     async def _take(self) -> Incoming | None:
-        async with _explained(RPC_TIMEOUT):
+        async with _translate_errors(RPC_TIMEOUT):
             return await self._channel.get(wire.DEAD_LETTER)
 
     async def send(self, letter: DeadLetter, queue: str, headers: Mapping[str, Any]) -> None:
@@ -116,9 +116,9 @@ class DeadLetters:
             self._held.clear()
 
     async def _publish(self, letter: DeadLetter, queue: str, headers: Mapping[str, Any]) -> None:
-        written = self._written(letter, headers)
+        written = self._copy_properties(letter, headers)
         try:
-            async with _explained(CONFIRM_TIMEOUT):
+            async with _translate_errors(CONFIRM_TIMEOUT):
                 # One at a time: the broker's returns are matched by the message id, and letters keep theirs.
                 await self._channel.publish("", queue, written, letter.body, mandatory=True)
         except Returned as error:
@@ -126,7 +126,7 @@ class DeadLetters:
         except Nacked as error:
             raise NotSent(f"queue {queue!r} takes no more (the broker refused it); try again later") from error
 
-    def _written(self, letter: DeadLetter, headers: Mapping[str, Any]) -> Properties:
+    def _copy_properties(self, letter: DeadLetter, headers: Mapping[str, Any]) -> Properties:
         for name, value in headers.items():
             if encoded_size(name, value) is None:
                 raise NotSent(f"its header {name[:MAX_NAME]!r} cannot be written again as it was; drop it")
@@ -157,16 +157,16 @@ def _letter(message: Incoming) -> DeadLetter:
 
 
 @asynccontextmanager
-async def opened(amqp: Amqp) -> AsyncIterator[DeadLetters]:
+async def open_dead_letters(amqp: Amqp) -> AsyncIterator[DeadLetters]:
     """The dead-letter queue at the first host that answers; what is still held at the end goes back into it.
 
     Raises:
         BrokerError: no host answered, the connection was lost, or the queue is missing or may not be used.
     """
-    connection, name = await _connected(amqp)
+    connection, name = await _connect(amqp)
     try:
         channel = connection.channel(publisher_confirms=True)
-        async with _explained(RPC_TIMEOUT):
+        async with _translate_errors(RPC_TIMEOUT):
             await channel.initialize()
             hot = await connection.hot(channel)
         letters = DeadLetters(hot, name, logins(amqp.urls))
@@ -176,13 +176,13 @@ async def opened(amqp: Amqp) -> AsyncIterator[DeadLetters]:
             if hot.ended is None:
                 await letters.requeue()
                 # Its answer says that the broker has put everything back.
-                async with _explained(RPC_TIMEOUT):
+                async with _translate_errors(RPC_TIMEOUT):
                     await channel.close()
     finally:
         await close(connection)
 
 
-async def _connected(amqp: Amqp) -> tuple[TappedConnection, str | None]:
+async def _connect(amqp: Amqp) -> tuple[TappedConnection, str | None]:
     async def attempt(url: str) -> tuple[TappedConnection, str | None]:
         tls = tls_context(amqp.ca, amqp.cert, amqp.key)
         return await connect(url, "zeebe-amqp dead letters", tls), login(url)
@@ -196,7 +196,7 @@ async def _connected(amqp: Amqp) -> tuple[TappedConnection, str | None]:
 
 
 @asynccontextmanager
-async def _explained(seconds: float) -> AsyncIterator[None]:
+async def _translate_errors(seconds: float) -> AsyncIterator[None]:
     """Give a call to the broker some time, and say in words why it failed."""
     try:
         with translated_errors():

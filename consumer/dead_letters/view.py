@@ -56,7 +56,7 @@ class Report:
         self._bar = Progress(transient=True, disable=silent or not self._people)
         self._task = self._bar.add_task("dead letters", total=None)
 
-    def seen(self, of: int) -> None:
+    def advance(self, of: int) -> None:
         """One more letter was looked at, of so many."""
         self._bar.update(self._task, advance=1, total=of)
 

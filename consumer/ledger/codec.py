@@ -19,7 +19,7 @@ __all__ = [
     "pack",
     "pack_body",
     "queue_of",
-    "stored",
+    "to_stored",
     "unpack",
 ]
 
@@ -60,7 +60,7 @@ class Stored(Reply):
         return self.body
 
 
-def stored(reply: Reply) -> Stored:
+def to_stored(reply: Reply) -> Stored:
     """The reply together with its body."""
     if isinstance(reply, Stored):
         return reply

@@ -114,7 +114,7 @@ class Ledger:
         """Wait until requests can be claimed; the ledger mends itself when its store is there again."""
         await self._well.wait()
 
-    async def failed(self) -> None:
+    async def wait_failed(self) -> None:
         """Wait until requests cannot be claimed: the time to stop consuming."""
         await self._ill.wait()
 
@@ -161,9 +161,9 @@ class Ledger:
         waiting = self._unwritten.get(key)
         if waiting is not None and waiting.record is not None:
             found = Found(waiting.digest, waiting.owner, waiting.record, True, waiting.expires)
-        return None if found is None else await self._seen(key, found)
+        return None if found is None else await self._to_sighting(key, found)
 
-    async def _seen(self, key: bytes, found: Found) -> Sighting:
+    async def _to_sighting(self, key: bytes, found: Found) -> Sighting:
         if found.record is not None:
             ended, reply = found.expires - self._limits.ttl, await codec.unpack(found.record)
             return Sighting(State.DONE, ended, reply, codec.queue_of(found.record))
@@ -234,7 +234,7 @@ class Ledger:
     def _unclaim(self, key: bytes) -> None:
         """Release what may have been claimed, or not: nobody will run it."""
         if key not in self._running and key not in self._unwritten:
-            self._put_off(self._released(key))
+            self._postpone(self._released(key))
 
     def _released(self, key: bytes) -> LedgerRow:
         return LedgerRow(key, b"", self._owner, 0.0)
@@ -248,7 +248,7 @@ class Ledger:
         try:
             record = await codec.pack(body, queue) if len(body) >= codec.OFF_THE_LOOP else codec.pack_body(body, queue)
         except asyncio.CancelledError:
-            self._put_off(LedgerRow(key, digest, self._owner, expires, codec.pack_body(body, queue)))
+            self._postpone(LedgerRow(key, digest, self._owner, expires, codec.pack_body(body, queue)))
             raise
         await self._write(LedgerRow(key, digest, self._owner, expires, record))
 
@@ -260,17 +260,17 @@ class Ledger:
     async def _write(self, row: LedgerRow) -> None:
         """Write now, or later when the store is there again: the caller gets its answer either way."""
         if self.problem is not None:
-            self._put_off(row)
+            self._postpone(row)
             return
         try:
             await self._send(row)
             if self._is_trim_due(row):
                 await self._store.trim(self._clock(), self._limits)
         except asyncio.CancelledError:
-            self._put_off(row)
+            self._postpone(row)
             raise
         except Exception as error:
-            self._put_off(row)
+            self._postpone(row)
             self._fail(error)
 
     def _send(self, row: LedgerRow) -> Awaitable[object]:
@@ -287,7 +287,7 @@ class Ledger:
         self._rows_since = self._bytes_since = 0
         return True
 
-    def _put_off(self, row: LedgerRow) -> None:
+    def _postpone(self, row: LedgerRow) -> None:
         self._unwritten[row.key] = row
         if self.problem is None:
             self._call.set()

@@ -113,7 +113,7 @@ class Table:
             if check:
                 self._check_pages()
             self._file = _identity(path)
-            self.entries, self._bytes = self._counted()
+            self.entries, self._bytes = self._count()
             self._uncounted = 0
         except BaseException:
             self._connection.close()
@@ -208,7 +208,7 @@ class Table:
         if self._exceeds(limits) and self._uncounted > self.entries // RECOUNT:
             # What we added up is too high by what a claim took the place of. Counting takes as long as there are rows,
             # so it is done when as many were written as may be wrong.
-            self.entries, self._bytes = self._counted()
+            self.entries, self._bytes = self._count()
             self._uncounted = 0
         if self._exceeds(limits):
             excess = (self.entries - limits.max_entries, self._bytes - limits.max_bytes)
@@ -223,7 +223,7 @@ class Table:
     def _exceeds(self, limits: Limits) -> bool:
         return self.entries > limits.max_entries or self._bytes > limits.max_bytes
 
-    def _counted(self) -> tuple[int, int]:
+    def _count(self) -> tuple[int, int]:
         entries, size = self._connection.execute("SELECT count(size), total(size) FROM entries").fetchone()
         return entries, int(size)
 

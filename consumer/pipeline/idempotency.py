@@ -14,7 +14,7 @@ from consumer.core.delivery import Delivery, Handler, Middleware, Reply
 from consumer.core.message import Message
 from consumer.core.requeue import Requeue
 from consumer.ledger import Claim, Ledger, LedgerError, State, identify
-from consumer.ledger.codec import stored
+from consumer.ledger.codec import to_stored
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code, CommandError, Outcome
@@ -103,18 +103,18 @@ class _Idempotency:
         request_id = delivery.message.request_id
         if request_id is None:
             return self._redeliveries.answer(delivery, self._handler)
-        return self._identified(delivery, _identity(delivery.message, request_id))
+        return self._run_identified(delivery, _identity(delivery.message, request_id))
 
-    async def _identified(self, delivery: Delivery, identity: str) -> Reply:
+    async def _run_identified(self, delivery: Delivery, identity: str) -> Reply:
         digest = delivery.request.digest()
         earlier = self._running.get(identity)
         if earlier is not None:
             if earlier.digest != digest:
                 raise _conflict(delivery)
-            return await self._repeated(delivery, earlier)
+            return await self._answer_repeat(delivery, earlier)
         run = self._running[identity] = _Run(digest, delivery, None if delivery.answerable else delivery)
         try:
-            reply = await self._claimed(delivery, identity, digest)
+            reply = await self._claim_and_run(delivery, identity, digest)
             run.end(reply)
             return reply
         except (CommandError, Requeue) as error:
@@ -124,7 +124,7 @@ class _Idempotency:
             run.end()
             del self._running[identity]
 
-    async def _repeated(self, delivery: Delivery, run: _Run) -> Reply:
+    async def _answer_repeat(self, delivery: Delivery, run: _Run) -> Reply:
         """The answer of a run of this process, for another delivery of the same request."""
         if not delivery.answerable:
             if run.keeper is not None and run.keeper.alive:
@@ -150,7 +150,7 @@ class _Idempotency:
                 run.waiting.remove(delivery)
         return answer.result()
 
-    async def _claimed(self, delivery: Delivery, identity: str, digest: bytes) -> Reply:
+    async def _claim_and_run(self, delivery: Delivery, identity: str, digest: bytes) -> Reply:
         idempotent = delivery.request.command.is_idempotent()
         rerun = idempotent or self._run_again
         claim = await self._claim(delivery, identity, digest, rerun)
@@ -164,7 +164,7 @@ class _Idempotency:
             raise _unknown(delivery)
         reply = await self._handler(delivery)
         # A replay must be this very answer, so what is remembered is what is published.
-        reply = stored(_hedged(reply) if claim.state is State.ORPHANED else reply)
+        reply = to_stored(_hedge(reply) if claim.state is State.ORPHANED else reply)
         if reply.is_final(idempotent) and _is_told(delivery.message, reply):
             await self._ledger.finish(identity, reply, delivery.message.reply_to or "")
         else:
@@ -254,7 +254,7 @@ def _not_kept(delivery: Delivery) -> CommandError:
     )
 
 
-def _hedged(reply: Reply) -> Reply:
+def _hedge(reply: Reply) -> Reply:
     if reply.error is None or reply.error.code not in _MAY_MEAN_DONE:
         return reply
     note = "an earlier run of this request was cut off; this answer may mean that it did the work"

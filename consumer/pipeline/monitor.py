@@ -78,8 +78,8 @@ class Monitor:
         self._ledger = ledger
         self._consumer = consumer
         self._clock = clock or Clock()
-        self._gateway = _Part("gateway", address, circuit.opened, circuit.closed, self._away)
-        self._store = _Part("ledger", ledger.name, ledger.failed, ledger.ready, lambda: ledger.problem)
+        self._gateway = _Part("gateway", address, circuit.wait_open, circuit.wait_closed, self._away)
+        self._store = _Part("ledger", ledger.name, ledger.wait_failed, ledger.ready, lambda: ledger.problem)
         self._gateway_problem: str | None = "not asked yet"
         self._unreached = ""
         """What the last look that found no gateway said."""
@@ -125,7 +125,7 @@ class Monitor:
                 # Jitter: consumers that lost the gateway together must not ask it together.
                 await self._clock.sleep(AWAY_INTERVAL * (0.5 + self._clock.random()))
             else:
-                await self._circuit.opened(within=PROBE_INTERVAL)
+                await self._circuit.wait_open(within=PROBE_INTERVAL)
 
     def _note(self, problem: str) -> None:
         """Whoever answers is there, if only to refuse; while nobody does, the circuit decides what that means."""

@@ -81,7 +81,7 @@ class RedeliveryMatcher:
         finally:
             reply.cancel()  # no effect once it has a result
 
-    def acknowledged(self, delivery: Delivery) -> None:
+    def record_ack(self, delivery: Delivery) -> None:
         """Its ack was handed to an open channel: the broker should not deliver it again."""
         now = self._clock.monotonic()
         while (first := next(iter(self._acknowledged), None)) is not None and first.until <= now:

@@ -50,7 +50,7 @@ class RefusedReplies:
         """Why a reply to that queue is not published like others: it confirmed nothing when it was tried last."""
         return self._stuck.get(queue)
 
-    def tried(self, queue: str, stuck: str | None = None) -> None:
+    def record_try(self, queue: str, stuck: str | None = None) -> None:
         """Remember what came of a try; `stuck` says why nothing was confirmed, when that took a while to find out."""
         self._stuck.pop(queue, None)
         if stuck is not None:

@@ -138,9 +138,9 @@ class QueueWorker:
         """Take over a delivery; returns at once."""
         task = asyncio.get_running_loop().create_task(self._serve(delivery))
         self._tasks[task] = delivery
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_task_end)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _on_task_end(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task).dismiss()
 
     async def _serve(self, delivery: Delivery) -> None:
@@ -206,7 +206,7 @@ class QueueWorker:
         if not delivery.answerable:
             try:
                 async with self._clock.timeout(started + MAX_WAIT - self._clock.monotonic()):
-                    await self._circuit.closed()
+                    await self._circuit.wait_closed()
             except TimeoutError:
                 return False
         await self._replies.ready()
@@ -265,11 +265,11 @@ class QueueWorker:
                         return False
                     break
                 attempt += 1
-                self._refused.tried(queue, str(reason) if reason.stuck else None)
+                self._refused.record_try(queue, str(reason) if reason.stuck else None)
                 await self._clock.sleep(min(pause(attempt, self._clock.random), MAX_RETRY_PAUSE))
                 try:
                     if await self._finish(delivery, Settlement.REPLY, reply):
-                        self._refused.tried(queue)
+                        self._refused.record_try(queue)
                     return True
                 except Refused as again:
                     reason = again

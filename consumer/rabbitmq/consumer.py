@@ -115,7 +115,7 @@ class Consumer:
         self._receive = receive
         self._held = held
         self._connected = connected
-        self._connection = reconnecting(amqp, name, self._opened)
+        self._connection = reconnecting(amqp, name, self._on_opened)
         self._prefetch = {queue: Prefetch(amqp.held(queue), amqp.max_held_bytes) for queue in queues}
         self._resizing: dict[str, asyncio.Task[None]] = {}
         self._newest: TappedConnection | None = None
@@ -138,7 +138,7 @@ class Consumer:
             for task in self._resizing.values():
                 task.cancel()
 
-    async def _opened(self, connection: TappedConnection, on_lost: OnLost) -> None:
+    async def _on_opened(self, connection: TappedConnection, on_lost: OnLost) -> None:
         await declare_requests(connection, self._amqp, self._queues)
         channels = {queue: await self._channel(connection, queue, on_lost) for queue in self._queues}
         self._newest = connection
@@ -153,8 +153,8 @@ class Consumer:
         await channel.set_qos(prefetch_count=self._prefetch[queue].value, timeout=RPC_TIMEOUT)
         raw = cast("RawChannel", await channel.get_underlay_channel())
         # A channel or consumer that ends (queue deleted, channel error) is set up anew with its connection.
-        channel.close_callbacks.add(_closed(queue, on_lost))
-        raw.on_consumer_cancel_callbacks.add(_ended(queue, on_lost))
+        channel.close_callbacks.add(_on_channel_closed(queue, on_lost))
+        raw.on_consumer_cancel_callbacks.add(_on_consumer_cancelled(queue, on_lost))
         hot = await connection.hot(
             channel,
             lambda incoming: self._take(queue, hot, incoming),
@@ -227,9 +227,9 @@ class Consumer:
             log.info("consuming %s", ", ".join(self._tags))
 
 
-def _closed(queue: str, on_lost: OnLost) -> Callable[..., None]:
+def _on_channel_closed(queue: str, on_lost: OnLost) -> Callable[..., None]:
     return lambda _, error=None: on_lost(f"the channel that consumes {queue!r} closed: {error}")
 
 
-def _ended(queue: str, on_lost: OnLost) -> Callable[..., None]:
+def _on_consumer_cancelled(queue: str, on_lost: OnLost) -> Callable[..., None]:
     return lambda _: on_lost(f"the broker ended the consumer of {queue!r} (was the queue deleted?)")

@@ -13,7 +13,7 @@ from consumer.core.clock import Clock
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.depth import measure
 
-__all__ = ["INTERVAL", "RETRY", "DeadLetterCount", "many", "told"]
+__all__ = ["INTERVAL", "RETRY", "DeadLetterCount", "describe", "many"]
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def many(waiting: float, bound: int) -> bool:
     return waiting * 100 >= bound * MANY
 
 
-def told(waiting: float, bound: int) -> str:
+def describe(waiting: float, bound: int) -> str:
     """How many letters wait, and where they are many what to do, for an operator."""
     wait = f"{waiting:.0f} wait in {wire.DEAD_LETTER!r}, {waiting * 100 // bound:.0f} % of DEAD_LETTER_BOUND ({bound})"
     return f"{wait}: `dead list` shows them; replay or drop them" if many(waiting, bound) else wait
@@ -86,4 +86,4 @@ class DeadLetterCount:
         self.waiting = waiting
         before, self._many = self._many, many(waiting, self._bound)
         if self._many != before:
-            log.log(logging.WARNING if self._many else logging.INFO, "dead letters: %s", told(waiting, self._bound))
+            log.log(logging.WARNING if self._many else logging.INFO, "dead letters: %s", describe(waiting, self._bound))

@@ -43,12 +43,12 @@ class HeldBytes:
         """What gathers a large body of so many bytes: memory where there is room, else a file."""
         if self.bytes + size > self.maximum:
             try:
-                return self._spilled()
+                return self._spill()
             except OSError as error:
                 log.error("a large request cannot wait in %s, and waits in memory: %s", self._folder, error)
         return _Kept(self, size)
 
-    def _spilled(self) -> Spilled:
+    def _spill(self) -> Spilled:
         if self._thread is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._thread = Worker("large-bodies")

@@ -103,10 +103,10 @@ async def _queue(connection: AbstractConnection, name: str, amqp: Amqp) -> Queue
     declared = found.declaration_result
     state = f"{declared.message_count} messages, {declared.consumer_count} consumers"
     with refusals(DECLARE_QUEUE, OTHERWISE):
-        return QueueReport(state, declared.message_count, await _bound(connection, name, amqp))
+        return QueueReport(state, declared.message_count, await _redeclare(connection, name, amqp))
 
 
-async def _bound(connection: AbstractConnection, name: str, amqp: Amqp) -> str | None:
+async def _redeclare(connection: AbstractConnection, name: str, amqp: Amqp) -> str | None:
     """Declare an existing queue again, which changes nothing but tells whether the service could, or what differs."""
     arguments = wire.queue_arguments(name)
     try:

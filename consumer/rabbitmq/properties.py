@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from consumer.core.message import Message, Reply
-from consumer.core.sender import of_broker, validated
+from consumer.core.sender import of_broker, trusted_sender
 from zeebe_amqp import __version__, wire
 from zeebe_amqp.amqp.hot import Incoming
 from zeebe_amqp.amqp.properties import NO_HEADERS, Properties, fresh_id
@@ -46,7 +46,7 @@ def message(incoming: Incoming, queue: str, own: Collection[str] = ()) -> Messag
         reply_to=properties.reply_to or None,
         correlation_id=properties.correlation_id,
         message_id=properties.message_id,
-        user_id=validated(properties.user_id, headers, own),
+        user_id=trusted_sender(properties.user_id, headers, own),
         app_id=properties.app_id,
         timestamp=properties.timestamp,
         priority=properties.priority,
@@ -163,10 +163,10 @@ def _reason_headers(reply: Reply) -> dict[str, Any]:
         headers[wire.ERROR_MESSAGE] = reply.error.message
         headers[wire.ERROR_SOURCE] = str(reply.error.source)
         headers[wire.ERROR_OUTCOME] = str(reply.error.outcome)
-    return {name: _cut(value) for name, value in headers.items()}
+    return {name: _truncate(value) for name, value in headers.items()}
 
 
-def _cut(text: str) -> str:
+def _truncate(text: str) -> str:
     return text.encode()[:_MAX_ERROR_TEXT].decode(errors="ignore")
 
 

@@ -56,7 +56,7 @@ class Publisher:
         self._amqp = amqp
         self._confirm_timeout = confirm_timeout
         self._stuck = min(STUCK, confirm_timeout)
-        self._connection = reconnecting(amqp, "zeebe-amqp publish", self._opened)
+        self._connection = reconnecting(amqp, "zeebe-amqp publish", self._on_opened)
         self._channel: HotChannel | None = None
         self._alarm = Alarm()
         self._on_lost: OnLost = lambda _: None
@@ -87,19 +87,19 @@ class Publisher:
         """Open the connection anew, and with it declare what it needs."""
         self._on_lost(reason)
 
-    async def _opened(self, connection: TappedConnection, on_lost: OnLost) -> None:
+    async def _on_opened(self, connection: TappedConnection, on_lost: OnLost) -> None:
         await declare_dead_letters(connection, self._amqp)
         channel = connection.channel(publisher_confirms=True)
         await initialize(channel)
         hot = await connection.hot(channel)
         async with asyncio.timeout(RPC_TIMEOUT):
             await probe(hot, connection.alarm)
-        channel.close_callbacks.add(lambda _, error=None: self._closed(hot, on_lost, error))
+        channel.close_callbacks.add(lambda _, error=None: self._on_closed(hot, on_lost, error))
         self._channel, self._alarm, self._on_lost = hot, connection.alarm, on_lost
         self._answered = 0
         self._open.set()
 
-    def _closed(self, channel: HotChannel, on_lost: OnLost, error: BaseException | None) -> None:
+    def _on_closed(self, channel: HotChannel, on_lost: OnLost, error: BaseException | None) -> None:
         if self._channel is channel:
             self._channel = None
             self._open.clear()
@@ -116,7 +116,7 @@ class Publisher:
         """Wait until something can be published."""
         while not self.is_ready:
             # When the connection is lost during an alarm, that ends with it.
-            await self._alarm.over()
+            await self._alarm.wait_over()
             await self._open.wait()
 
     async def publish(
@@ -159,19 +159,19 @@ class Publisher:
         except ConnectionError as error:
             raise PublishFailed(str(error)) from error
         except Returned as error:
-            self._has_answered(channel, waiting)
+            self._record_answer(channel, waiting)
             raise Unroutable(str(error)) from error
         except Nacked as error:
-            self._has_answered(channel, waiting)
+            self._record_answer(channel, waiting)
             raise Refused("it is full and takes no more, or has failed (the broker sent a nack)") from error
-        self._has_answered(channel, waiting)
+        self._record_answer(channel, waiting)
 
     def _answer(self, confirm: asyncio.Future[None]) -> asyncio.Future[None]:
         if self._looking is None:
             self._looking = asyncio.get_running_loop().call_later(self._stuck / LOOKS, self._look)
         return confirm
 
-    def _has_answered(self, channel: HotChannel, waiting: _Unconfirmed) -> None:
+    def _record_answer(self, channel: HotChannel, waiting: _Unconfirmed) -> None:
         if channel is self._channel:
             self._answered = max(self._answered, waiting.tag)
 

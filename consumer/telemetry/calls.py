@@ -40,11 +40,11 @@ class Calls:
             lambda key: durations.at((*key[0], *outcome(key[1], key[2])))
         )
 
-    def retried(self, rpc: str, status: str) -> None:
+    def record_retry(self, rpc: str, status: str) -> None:
         """An attempt ended with `status` and another follows."""
         self._retries.at(((names.RPC_METHOD, names.method(rpc)), (names.RPC_STATUS, status))).value += 1
 
-    def ended(self, labels: Labels, status: str, error: str | None, seconds: float) -> None:
+    def record_end(self, labels: Labels, status: str, error: str | None, seconds: float) -> None:
         """A call ended after `seconds`."""
         self._histograms[labels, status, error].record(seconds)
 
@@ -64,14 +64,14 @@ class Call(AbstractContextManager["Call"]):
         """Start the clock and the span."""
         self._started = time.perf_counter()
         if self._calls.spans is not None:
-            self._span = _begun(self._calls.spans, names.method(self._rpc), dict(self._labels))
+            self._span = _begin(self._calls.spans, names.method(self._rpc), dict(self._labels))
             self.metadata = tuple(carried(self._span.get_span_context()).items())
         return self
 
     def attempt(self, number: int, code: str, delay: float) -> None:
         """Attempt `number` ended with `code` and another follows after `delay` seconds."""
         status = str(code)
-        self._calls.retried(self._rpc, status)
+        self._calls.record_retry(self._rpc, status)
         if self._span is not None:
             self._span.add_event(
                 names.ATTEMPT, {names.ATTEMPT_NUMBER: number, names.ATTEMPT_DELAY: delay, names.RPC_STATUS: status}
@@ -89,7 +89,7 @@ class Call(AbstractContextManager["Call"]):
             if error is not None:
                 self._span.set_status(StatusCode.ERROR)
             self._span.set_attributes(dict(outcome(status, error)))
-        self._calls.ended(self._labels, status, error, time.perf_counter() - self._started)
+        self._calls.record_end(self._labels, status, error, time.perf_counter() - self._started)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -101,7 +101,7 @@ class Call(AbstractContextManager["Call"]):
             self._span.end()
 
 
-def _begun(spans: Spans, name: str, attributes: dict[str, Any]) -> HotSpan:
+def _begin(spans: Spans, name: str, attributes: dict[str, Any]) -> HotSpan:
     """The span of a call, below the current one where there is any."""
     parent = get_current_span().get_span_context()
     if parent.is_valid:

@@ -90,16 +90,16 @@ def _endpoint(environ: Mapping[str, str], signal: str) -> str | None:
 
 def _chosen(environ: Mapping[str, str], signal: str) -> str:
     variable = f"OTEL_{signal}_EXPORTER"
-    return _accepted(variable, environ.get(variable, ""), ("otlp", "none"))
+    return _check_accepted(variable, environ.get(variable, ""), ("otlp", "none"))
 
 
 def _protocol(environ: Mapping[str, str], signal: str) -> str:
     own = f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL"
     variable = own if environ.get(own, "").strip() else _PROTOCOL
-    return _accepted(variable, environ.get(variable, ""), (_GRPC, _HTTP))
+    return _check_accepted(variable, environ.get(variable, ""), (_GRPC, _HTTP))
 
 
-def _accepted(variable: str, value: str, accepted: tuple[str, ...]) -> str:
+def _check_accepted(variable: str, value: str, accepted: tuple[str, ...]) -> str:
     """The value, the first accepted one when it is blank."""
     value = value.strip() or accepted[0]
     if value not in accepted:

@@ -58,7 +58,7 @@ class JoiningExporter(MetricExporter):
         """Send what was collected and the histograms that have measurements."""
         families = tuple(self._histograms.values())
         durations = [_metric(family) for family in families if family.items()]
-        return self._exporter.export(_joined(metrics_data, durations), timeout_millis, **kwargs)
+        return self._exporter.export(_join(metrics_data, durations), timeout_millis, **kwargs)
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Send what is pending; whether that succeeded."""
@@ -69,7 +69,7 @@ class JoiningExporter(MetricExporter):
         self._exporter.shutdown(timeout_millis, **kwargs)
 
 
-def _joined(data: MetricsData, more: list[Metric]) -> MetricsData:
+def _join(data: MetricsData, more: list[Metric]) -> MetricsData:
     whose, *others = data.resource_metrics
     scope, *scopes = whose.scope_metrics
     extended = ScopeMetrics(scope=scope.scope, metrics=[*scope.metrics, *more], schema_url=scope.schema_url)

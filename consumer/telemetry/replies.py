@@ -38,7 +38,7 @@ class Replies:
         self._sent: Memo[str | None, Counter] = Memo(lambda error: sent.at(_ended(error)))
         self._durations: Memo[str | None, Histogram] = Memo(lambda error: durations.at(_ended(error)))
 
-    def ended(self, error: str | None, seconds: float) -> None:
+    def record_end(self, error: str | None, seconds: float) -> None:
         """A publish ended after `seconds`, with the name of its `error` if it failed."""
         self._sent[error].value += 1
         self._durations[error].record(seconds)
@@ -71,7 +71,7 @@ class Publishing(AbstractContextManager[dict[str, str]]):
             if name is not None:
                 self._span.fail(name, names.ERROR_TYPE)
             self._span.end()
-        self._replies.ended(name, time.perf_counter() - self._started)
+        self._replies.record_end(name, time.perf_counter() - self._started)
 
 
 def _ended(error: str | None) -> Labels:

@@ -38,7 +38,7 @@ class Requests:
 
         async def measure(delivery: Delivery) -> Reply:
             started = time.perf_counter()
-            self._arrived(delivery)
+            self._count_arrival(delivery)
             try:
                 reply = await handler(delivery)
             except BaseException as error:
@@ -46,12 +46,12 @@ class Requests:
                 raise
             code = None if reply.error is None else reply.error.code.value
             self._ended[delivery.message.queue, code].record(time.perf_counter() - started)
-            self._answered(reply, code or _OK)
+            self._count_answer(reply, code or _OK)
             return reply
 
         return measure
 
-    def _arrived(self, delivery: Delivery) -> None:
+    def _count_arrival(self, delivery: Delivery) -> None:
         self._consumed[delivery.message.queue].value += 1
         if delivery.message.redelivered:
             self._redelivered[delivery.message.queue].value += 1
@@ -60,7 +60,7 @@ class Requests:
             if 0 <= wait < _MAX_WAIT:  # anything else is a wrong clock
                 self._waits[delivery.message.queue].record(wait)
 
-    def _answered(self, reply: Reply, code: str) -> None:
+    def _count_answer(self, reply: Reply, code: str) -> None:
         operation = reply.operation
         if operation is None or operation not in COMMANDS:
             operation = names.OTHER

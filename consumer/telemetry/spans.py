@@ -43,7 +43,7 @@ class Spans:
         self.processor = processor
         self.resource = provider.resource
         self.scope = InstrumentationScope(scope, version)
-        self.longest = SpanLimits().max_span_attribute_length
+        self.max_length = SpanLimits().max_span_attribute_length
         """Characters of an attribute that are kept; None for all."""
         self._sampler = provider.sampler
         self._ids = provider.id_generator
@@ -147,9 +147,9 @@ class HotSpan(Span):
 
     def _readable(self, ended: int) -> ReadableSpan:
         spans, attributes = self._spans, self._attributes
-        if (longest := spans.longest) is not None:
+        if (max_length := spans.max_length) is not None:
             attributes = {
-                name: value[:longest] if isinstance(value, str) else value for name, value in attributes.items()
+                name: value[:max_length] if isinstance(value, str) else value for name, value in attributes.items()
             }
         return ReadableSpan(
             name=self._name,

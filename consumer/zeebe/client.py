@@ -122,7 +122,7 @@ class ZeebeEngine:
                 attempt failed. `asyncio.CancelledError` passes through, and the call is cancelled.
         """
         rpc = METHODS[message.DESCRIPTOR.full_name]
-        payload = _serialized(message)
+        payload = _serialize(message)
         if call.deadline is not None and call.deadline <= self._clock():
             raise _past()
         with self._observer(rpc.name, self._target) as span:
@@ -247,11 +247,11 @@ class ZeebeEngine:
         except Failure as failure:
             self._note(failure)
             if failure.kind is FailureKind.OVERLOAD and limiter is not None:
-                limiter.refused(sent)
+                limiter.record_refusal(sent)
             raise
         self.circuit.record_success()
         if limiter is not None:
-            limiter.succeeded()
+            limiter.record_success()
         return answer
 
     async def _exchange(self, outgoing: _Outgoing) -> Answer:
@@ -259,7 +259,7 @@ class ZeebeEngine:
         if outgoing.call.deadline is not None:
             ends = min(ends, outgoing.call.deadline)
         authorization = await self._credentials.authorization(ends - self._clock())
-        connection = await self._connected(ends, outgoing.call.deadline)
+        connection = await self._connect(ends, outgoing.call.deadline)
         outgoing.call.sent = True
         outgoing.call.attempts += 1
         call, metadata = outgoing.call, _metadata(outgoing.span, authorization)
@@ -274,10 +274,10 @@ class ZeebeEngine:
             await self._refresh(failure, authorization)
             raise failure from error
         finally:
-            connection.ended(started, heard)
+            connection.record_end(started, heard)
         return cast("Answer", answer)
 
-    async def _connected(self, ends: float, deadline: float | None) -> Connection:
+    async def _connect(self, ends: float, deadline: float | None) -> Connection:
         """The connection to send over: what ends while it waits for one has certainly not been executed."""
         connections, left = self._connections, ends - self._clock()
         if not (self._closed or connections.current.is_ready or await connections.connect(left)):
@@ -326,7 +326,7 @@ class ZeebeEngine:
         if isinstance(error, grpc.aio.AioRpcError):
             return self._own_ending(Failure.of(error.code().name, error.details() or ""), outgoing, ends)
         # grpc cancels whoever waits when its channel is closed; that is no cancellation of the task.
-        if being_cancelled() or not (self._closed or connection.is_abandoned):
+        if being_cancelled() or not (self._closed or connection.is_orphaned):
             raise error
         if self._closed:
             return Failure(Code.CANCELLED, _DISCONNECTED, FailureKind.UNCERTAIN, Source.CONSUMER)
@@ -387,7 +387,7 @@ def _size(answer: Answer) -> int:
     return sum(map(_size, answer)) if isinstance(answer, list) else answer.ByteSize()
 
 
-def _serialized(message: Message) -> bytes:
+def _serialize(message: Message) -> bytes:
     payload = message.SerializeToString()
     if len(payload) > MAX_MESSAGE:
         raise CommandError(

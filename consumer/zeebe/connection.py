@@ -39,7 +39,7 @@ class Connection:
         self._retired = False
         self._connecting: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
-        self.is_abandoned = False
+        self.is_orphaned = False
         """Whether calls were cancelled because nothing would come any more."""
 
     def heard_since(self, moment: float) -> bool:
@@ -97,7 +97,7 @@ class Connection:
             self._idempotent.add(call)
         return call
 
-    def ended(self, call: Any, heard: bool) -> None:
+    def record_end(self, call: Any, heard: bool) -> None:
         """Note that a call has ended, and whether anything came from the other side."""
         self._out -= 1
         self._idempotent.discard(call)
@@ -112,7 +112,7 @@ class Connection:
 
     def abandon(self) -> None:
         """Nothing will come any more: cancel the calls that may be sent again; the others end when their time is up."""
-        self.is_abandoned = True
+        self.is_orphaned = True
         for call in self._idempotent:
             call.cancel()
 

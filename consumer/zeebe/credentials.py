@@ -155,7 +155,7 @@ class Token:
         try:
             self._accept(await self._request())
         except Failure as failure:
-            self._failed(failure)
+            self._record_failure(failure)
         finally:
             self._fetching = None
 
@@ -173,7 +173,7 @@ class Token:
         self._renew_at = self._ends_at - min(EARLY, seconds / 2)
         self._failure, self._failures, self._not_before = None, 0, 0.0
 
-    def _failed(self, failure: Failure) -> None:
+    def _record_failure(self, failure: Failure) -> None:
         pause = min(MAX_PAUSE, FIRST_PAUSE * 2**self._failures)
         self._failure, self._failures = failure, self._failures + 1
         self._not_before = self._clock() + pause

@@ -223,7 +223,7 @@ def error(
     `unsure` says that an earlier attempt had an unknown outcome: then the whole call has, whatever the last
     attempt was told. `size` is that of the request in bytes.
     """
-    message, truncated = _told(failure)
+    message, truncated = _caller_text(failure)
     details = _rejection(failure.text)
     if attempts > 1:
         details["attempts"] = attempts
@@ -268,7 +268,7 @@ _READ: Final = 2 * TEXT_LIMIT
 _ABOUT_CONNECTIONS: Final = frozenset({FailureKind.UNREACHABLE, FailureKind.UNCERTAIN, FailureKind.NO_BROKER})
 
 
-def _told(failure: Failure) -> tuple[str, bool]:
+def _caller_text(failure: Failure) -> tuple[str, bool]:
     """The text as callers get it, and whether it was cut."""
     text = failure.text[:_READ]
     # Texts about connections name internal hosts; callers on the other side of a queue need not learn them.

@@ -12,7 +12,7 @@ from consumer.zeebe.credentials import SERVER
 from consumer.zeebe.failures import NOT_THE_GATEWAYS
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["PLAINTEXT_MARK", "explained", "hint"]
+__all__ = ["PLAINTEXT_MARK", "add_hint", "hint"]
 
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ def _token_hint(text: str, url: str) -> str:
     return f"is {url} its address, and is it up?" if "did not answer" in text else ""
 
 
-async def explained(ask: Callable[[], Awaitable[T]], zeebe: Zeebe) -> T:
+async def add_hint(ask: Callable[[], Awaitable[T]], zeebe: Zeebe) -> T:
     """What `ask` gives; its error says what to do, for an operator.
 
     Raises:

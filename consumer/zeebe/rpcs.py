@@ -43,10 +43,10 @@ METHODS: Final[Mapping[str, Rpc]] = MappingProxyType(
 
 def bind(channel: grpc.aio.Channel) -> dict[str, Any]:
     """Callables by RPC name: they take a request already serialized and return its call."""
-    return {rpc.name: _bound(channel, rpc) for rpc in METHODS.values()}
+    return {rpc.name: _bind(channel, rpc) for rpc in METHODS.values()}
 
 
-def _bound(channel: grpc.aio.Channel, rpc: Rpc) -> Any:
+def _bind(channel: grpc.aio.Channel, rpc: Rpc) -> Any:
     # Requests arrive as bytes: serialized once, measured once, and sent by every attempt.
     make: Any = channel.unary_stream if rpc.streaming else channel.unary_unary
     return make(rpc.path, request_serializer=None, response_deserializer=rpc.response.FromString)

@@ -29,5 +29,5 @@ def backoff(
         random: gives numbers from 0 to 1.
     """
     # So many powers are beyond any maximum wait, and within a float.
-    most = min(maximum, first * growth ** min(failures - 1, 64))
-    return most * (1 - jitter + jitter * random())
+    ceiling = min(maximum, first * growth ** min(failures - 1, 64))
+    return ceiling * (1 - jitter + jitter * random())

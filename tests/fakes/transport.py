@@ -74,12 +74,12 @@ class MemoryTransport:
             raise self.failures.popleft()
         answer = self.answers.popleft() if self.answers else self.always(command(request))
         if answer is not None and request.replied:
-            asyncio.get_running_loop().call_soon(self.peer.received, request.correlation_id, answer)
+            asyncio.get_running_loop().call_soon(self.peer.on_received, request.correlation_id, answer)
 
     def restore(self) -> None:
         """The connection is there again."""
         self.online = True
-        self.peer.connected()
+        self.peer.on_connected()
 
     async def arrived(self, count: int) -> None:
         """Wait until so many requests have been published."""

@@ -17,7 +17,7 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from yarl import URL
 
-from consumer.dead_letters.queue import MAX_RETURNS, opened
+from consumer.dead_letters.queue import MAX_RETURNS, open_dead_letters
 from scripts.rabbitmq import RabbitMQ
 from tests.integration.caller import Caller
 from tests.integration.dead_board import REASON, Board
@@ -371,7 +371,7 @@ async def test_a_lost_connection_is_told_and_loses_nothing(own_rabbitmq: RabbitM
     names = [await board.bury() for _ in range(3)]
 
     async def cut() -> None:
-        async with opened(board.settings.amqp) as dead:
+        async with open_dead_letters(board.settings.amqp) as dead:
             async for _ in dead.letters(10):
                 await asyncio.to_thread(own_rabbitmq.ctl, "close_all_connections", "test")
 
@@ -382,7 +382,7 @@ async def test_a_lost_connection_is_told_and_loses_nothing(own_rabbitmq: RabbitM
 
 async def test_what_another_run_holds_comes_back_when_it_ends(board: Board) -> None:
     names = [await board.bury() for _ in range(2)]
-    async with opened(board.settings.amqp) as dead:
+    async with open_dead_letters(board.settings.amqp) as dead:
         assert [letter.id async for letter in dead.letters(1)] == names[:1]
         assert await board.ids() == names[1:]
     assert sorted(await board.ids()) == sorted(names)

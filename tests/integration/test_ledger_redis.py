@@ -152,7 +152,7 @@ async def test_while_redis_is_away_nothing_is_claimed_and_afterwards_all_is_well
             await ledger.claim("a", DIGEST)
         with pytest.raises(LedgerError):
             await ledger.claim("b", DIGEST)
-        await ledger.failed()
+        await ledger.wait_failed()
         await ledger.finish("running", Reply("x", 1))
         await ledger.release("released")
         assert ledger.problem is not None

@@ -157,7 +157,7 @@ async def test_a_connection_that_publishes_knows_of_an_alarm_and_of_its_end(own_
     finally:
         await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.4")
     async with asyncio.timeout(TIMEOUT):
-        await connection.alarm.over()
+        await connection.alarm.wait_over()
     await connection.close()
 
 

@@ -15,7 +15,7 @@ from consumer.core.message import Reply
 from consumer.pipeline.handler import executing
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.operations import OPERATIONS, Operation
-from consumer.zeebe.operations.row import rendered
+from consumer.zeebe.operations.row import to_data
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.gateway import FakeGateway
 from tests.unit.consumer.deliveries import delivery
@@ -38,7 +38,7 @@ class Rouse(Command[Any], frozen=True, kw_only=True):
     instance_key: Maybe[Key] = None
 
 
-ROW = Operation(Rouse, lambda command: pb.BroadcastSignalRequest(signalName=command.who), rendered)
+ROW = Operation(Rouse, lambda command: pb.BroadcastSignalRequest(signalName=command.who), to_data)
 """With the command above, all that a new operation is."""
 
 

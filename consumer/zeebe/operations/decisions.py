@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from consumer.zeebe.operations.row import Operation, rendered
+from consumer.zeebe.operations.row import Operation, to_data
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from zeebe_amqp.commands.decisions import EvaluateDecision
 from zeebe_amqp.schema.fields import text
@@ -21,4 +21,4 @@ def _evaluate_decision(command: EvaluateDecision) -> pb.EvaluateDecisionRequest:
     )
 
 
-OPERATIONS: Final = (Operation(EvaluateDecision, _evaluate_decision, rendered),)
+OPERATIONS: Final = (Operation(EvaluateDecision, _evaluate_decision, to_data),)

@@ -7,7 +7,7 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from consumer.zeebe.operations.row import Operation, rendered
+from consumer.zeebe.operations.row import Operation, to_data
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from zeebe_amqp.commands.instances import (
     CancelInstance,
@@ -164,10 +164,10 @@ OPERATIONS: Final = (
     Operation(
         CreateInstance,
         _create_instance,
-        rendered,
+        to_data,
     ),
     Operation(CancelInstance, _cancel_instance),
-    Operation(SetVariables, _set_variables, rendered),
+    Operation(SetVariables, _set_variables, to_data),
     Operation(ResolveIncident, _resolve_incident),
     Operation(ModifyInstance, _modify_instance),
     Operation(MigrateInstance, _migrate_instance),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from consumer.zeebe.operations.row import Operation, rendered
+from consumer.zeebe.operations.row import Operation, to_data
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from zeebe_amqp.commands.messages import BroadcastSignal, EvaluateConditional, PublishMessage
 from zeebe_amqp.schema.fields import milliseconds, text
@@ -38,7 +38,7 @@ def _evaluate_conditional(command: EvaluateConditional) -> pb.EvaluateConditiona
 
 
 OPERATIONS: Final = (
-    Operation(PublishMessage, _publish_message, rendered),
-    Operation(BroadcastSignal, _broadcast_signal, rendered),
-    Operation(EvaluateConditional, _evaluate_conditional, rendered),
+    Operation(PublishMessage, _publish_message, to_data),
+    Operation(BroadcastSignal, _broadcast_signal, to_data),
+    Operation(EvaluateConditional, _evaluate_conditional, to_data),
 )

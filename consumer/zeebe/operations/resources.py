@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from consumer.zeebe.operations.rendering import render
-from consumer.zeebe.operations.row import Operation, rendered
+from consumer.zeebe.operations.row import Operation, to_data
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from zeebe_amqp.commands.resources import DeleteResource, DeployProcess, DeployResource
 
@@ -48,6 +48,6 @@ def _deleted(
 
 OPERATIONS: Final = (
     Operation(DeployProcess, _deploy_process, _deployed_processes),
-    Operation(DeployResource, _deploy_resource, rendered),
+    Operation(DeployResource, _deploy_resource, to_data),
     Operation(DeleteResource, _delete_resource, _deleted),
 )

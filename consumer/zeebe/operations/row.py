@@ -11,13 +11,13 @@ from google.protobuf.message import Message
 from consumer.zeebe.operations.rendering import render
 from zeebe_amqp.commands import Command
 
-__all__ = ["Operation", "ToResult", "nothing", "rendered"]
+__all__ = ["Operation", "ToResult", "nothing", "to_data"]
 
 
 ToResult: TypeAlias = Callable[[Any, bool, str | None], Any]
 
 
-def rendered(response: Message, keys_as_text: bool, gateway_version: str | None = None) -> Any:
+def to_data(response: Message, keys_as_text: bool, gateway_version: str | None = None) -> Any:
     """The response as plain data, every field present."""
     return render(response, keys_as_text, gateway_version)
 

@@ -17,11 +17,11 @@ class Alarm:
         self._over.set()
         self._begun = asyncio.Event()
 
-    async def begun(self) -> None:
+    async def wait_begun(self) -> None:
         """Wait until there is one."""
         await self._begun.wait()
 
-    async def over(self) -> None:
+    async def wait_over(self) -> None:
         """Wait until there is none, or the connection is gone."""
         await self._over.wait()
 

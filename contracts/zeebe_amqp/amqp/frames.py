@@ -105,23 +105,23 @@ def read_address(method: bytes) -> tuple[str, str, int]:
     start = at + 1 + method[at]
     end = start + 1 + method[start]
     behind = 0 if is_delivery else int.from_bytes(method[end : end + 4], "big")
-    return _decoded(method[at + 1 : start]), _decoded(method[start + 1 : end]), behind
+    return _decode(method[at + 1 : start]), _decode(method[start + 1 : end]), behind
 
 
-def _decoded(name: bytes) -> str:
+def _decode(name: bytes) -> str:
     return name.decode(errors="replace")
 
 
 def read_reason(method: bytes) -> str:
     """Why a return method came, in the broker's words."""
     start = _METHOD.size + 3
-    return _decoded(method[start : start + method[start - 1]])
+    return _decode(method[start : start + method[start - 1]])
 
 
 def read_closing(method: bytes) -> tuple[int, str]:
     """Why the broker closed a channel or the connection: its code, and its words."""
     start = _METHOD.size + 3
-    return int.from_bytes(method[4:6], "big"), _decoded(method[start : start + method[start - 1]])
+    return int.from_bytes(method[4:6], "big"), _decode(method[start : start + method[start - 1]])
 
 
 def read_confirm(data: bytes, at: int) -> tuple[int, bool]:

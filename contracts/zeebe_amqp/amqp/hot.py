@@ -252,7 +252,7 @@ class HotChannel:
             else:
                 confirm.set_exception(Nacked("the broker sent a nack"))
 
-    def _returned(self, message: Incoming) -> None:
+    def _on_returned(self, message: Incoming) -> None:
         tag = self._mandatory.pop(message.properties.message_id, 0)
         confirm, _ = self._unconfirmed.get(tag, _NOBODY)
         if confirm is not None and not confirm.done():
@@ -307,7 +307,7 @@ class HotChannel:
         elif method in (frames.ACK, frames.NACK):
             self._confirm(data, at, method == frames.ACK)
         elif method == frames.RETURN:
-            self._begin(data[at:end], self._returned)
+            self._begin(data[at:end], self._on_returned)
         elif method == frames.GET_OK:
             self._begin(data[at:end], self._answer_get)
         elif method == frames.GET_EMPTY:

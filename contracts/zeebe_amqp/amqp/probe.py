@@ -24,7 +24,7 @@ async def probe(channel: HotChannel, alarm: Alarm) -> None:
         ChannelEnded: the channel ended for another reason.
     """
     confirm = channel.publish("", PROBE, Properties(), b"")
-    begun = asyncio.ensure_future(alarm.begun())
+    begun = asyncio.ensure_future(alarm.wait_begun())
     try:
         await asyncio.wait({confirm, begun}, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -29,7 +29,7 @@ from zeebe_amqp.amqp.tap import TappedConnection
 from zeebe_amqp.backoff import backoff
 from zeebe_amqp.cancellation import raise_if_cancelled
 
-__all__ = ["OnLost", "Opened", "ReconnectingConnection", "checked"]
+__all__ = ["OnLost", "Opened", "ReconnectingConnection", "check_urls"]
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class ReconnectingConnection:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._urls = checked(urls)
+        self._urls = check_urls(urls)
         self._hosts = cycle(self._urls)
         self._name = name
         self._opened = opened
@@ -185,7 +185,7 @@ class ReconnectingConnection:
             await close(connection)
 
 
-def checked(urls: Sequence[str]) -> tuple[str, ...]:
+def check_urls(urls: Sequence[str]) -> tuple[str, ...]:
     """The addresses, when all of them are some.
 
     Raises:

@@ -188,7 +188,7 @@ def write_table(headers: Mapping[str, Any]) -> bytes:
     parts = [b""]
     for name, value in headers.items():
         parts.append(write_short(name, "a header's name"))
-        parts.append(_written(value))
+        parts.append(_write_value(value))
     parts[0] = _U32.pack(sum(map(len, parts)))
     return b"".join(parts)
 
@@ -201,7 +201,7 @@ def encoded_size(name: str, value: Any) -> int | None:
         return None
 
 
-def _written(value: Any) -> bytes:
+def _write_value(value: Any) -> bytes:
     write = _WRITERS.get(type(value))
     if write is None:
         raise TypeError(f"a header cannot be of type {type(value).__name__}")
@@ -211,7 +211,7 @@ def _written(value: Any) -> bytes:
         raise ValueError(f"a header of type {type(value).__name__} is out of its bounds: {error}") from error
 
 
-def _sized(content: bytes) -> bytes:
+def _prefix_size(content: bytes) -> bytes:
     return _U32.pack(len(content)) + content
 
 
@@ -234,13 +234,13 @@ def _decimal(value: Decimal) -> bytes:
 
 _WRITERS: Final[Mapping[type, Callable[[Any], bytes]]] = {
     str: lambda value: b"S" + _U32.pack(len(text := value.encode())) + text,
-    bytes: lambda value: b"S" + _sized(value),
-    bytearray: lambda value: b"x" + _sized(bytes(value)),
+    bytes: lambda value: b"S" + _prefix_size(value),
+    bytearray: lambda value: b"x" + _prefix_size(bytes(value)),
     bool: lambda value: b"t\x01" if value else b"t\x00",
     int: _integer,
     float: lambda value: struct.pack(">cd", b"d", value),
     dict: lambda value: b"F" + write_table(value),
-    list: lambda value: b"A" + _sized(b"".join(map(_written, value))),
+    list: lambda value: b"A" + _prefix_size(b"".join(map(_write_value, value))),
     datetime: _moment,
     Decimal: _decimal,
     type(None): lambda _: b"V",

@@ -170,7 +170,7 @@ class Tap(asyncio.StreamReaderProtocol):
         self._writable.set()
         super().resume_writing()
 
-    def leaving(self, data: bytes) -> None:
+    def inspect_outgoing(self, data: bytes) -> None:
         """Look at what the library is about to write: a channel that it closes must not be used any more."""
         self.flush()
         at = 0
@@ -205,7 +205,7 @@ class _Writer(asyncio.StreamWriter):
         self._tap = tap
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._tap.leaving(bytes(data))
+        self._tap.inspect_outgoing(bytes(data))
         super().write(data)
 
 

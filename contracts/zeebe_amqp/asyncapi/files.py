@@ -12,7 +12,7 @@ from zeebe_amqp.asyncapi.bodies import ERROR_REPLY, bodies, reply_name, request_
 from zeebe_amqp.asyncapi.data import REFERENCE, Schema, schemas
 from zeebe_amqp.commands import COMMANDS
 
-__all__ = ["encoded", "files", "write_files"]
+__all__ = ["encode", "files", "write_files"]
 
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -38,10 +38,10 @@ def write_files(folder: Path) -> None:
     """Write every file into a folder, which is made when it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, schema in files().items():
-        (folder / name).write_text(encoded(schema), encoding="utf-8")
+        (folder / name).write_text(encode(schema), encoding="utf-8")
 
 
-def encoded(schema: Schema) -> str:
+def encode(schema: Schema) -> str:
     """A schema as the text of a file."""
     return orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
@@ -53,7 +53,7 @@ def _file(names: list[str], known: dict[str, Schema], title: str) -> Schema:
         if len(names) == 1
         else {"anyOf": [{"$ref": DEFINITIONS + name} for name in names]}
     )
-    return {"$schema": DIALECT, "title": title, **root, "$defs": {name: _moved(known[name]) for name in needed}}
+    return {"$schema": DIALECT, "title": title, **root, "$defs": {name: _move(known[name]) for name in needed}}
 
 
 def _needed(names: Iterable[str], known: dict[str, Schema]) -> set[str]:
@@ -79,13 +79,13 @@ def _references(value: Any) -> Iterator[str]:
                 yield from _references(each)
 
 
-def _moved(value: Any) -> Any:
+def _move(value: Any) -> Any:
     """The schema with its references into the file itself."""
     match value:
         case {"$ref": str(target)}:
             return {"$ref": target.replace(REFERENCE, DEFINITIONS)}
         case dict():
-            return {name: _moved(each) for name, each in value.items()}
+            return {name: _move(each) for name, each in value.items()}
         case list():
-            return [_moved(each) for each in value]
+            return [_move(each) for each in value]
     return value

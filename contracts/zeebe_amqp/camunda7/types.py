@@ -139,7 +139,7 @@ def _string(value: Value) -> Converted:
     return Converted(b'"' + value.raw + b'"')
 
 
-def _parsed(parse: Callable[[str], Converted], takes: Callable[[Value], bool]) -> Reader:
+def _parser(parse: Callable[[str], Converted], takes: Callable[[Value], bool]) -> Reader:
     """A reader of null, text that `parse` reads (blank = null), and the JSON values that the type `takes`."""
 
     def read(value: Value) -> Converted:
@@ -159,7 +159,7 @@ def _whole(bits: int) -> Reader:
             raise Unconvertible
         return Converted(str(int(text)).encode())
 
-    return _parsed(parse, lambda value: value.is_number)
+    return _parser(parse, lambda value: value.is_number)
 
 
 def _double(text: str) -> Converted:
@@ -232,7 +232,7 @@ def _document(value: Value, text: str | None) -> Converted:
     if text is None:
         return Converted(NULL)
     raw = text.strip(" \t\r\n").encode()
-    documents.parsed(raw, f"{value.field}.value")
+    documents.parse(raw, f"{value.field}.value")
     return Converted(raw)
 
 
@@ -265,13 +265,13 @@ TYPES: Final[Mapping[str, ValueType]] = MappingProxyType(
         "Short": ValueType("java.lang.Short", _numbers(16), _whole(16)),
         "Long": ValueType("java.lang.Long", _numbers(64), _whole(64)),
         "Double": ValueType(
-            "java.lang.Double", "a number, or text that reads as one", _parsed(_double, lambda value: value.is_number)
+            "java.lang.Double", "a number, or text that reads as one", _parser(_double, lambda value: value.is_number)
         ),
         "Boolean": ValueType(
-            "java.lang.Boolean", "true or false", _parsed(_boolean, lambda value: value.raw in (b"true", b"false"))
+            "java.lang.Boolean", "true or false", _parser(_boolean, lambda value: value.raw in (b"true", b"false"))
         ),
         "Date": ValueType(
-            "java.util.Date", "text such as 2013-01-23T13:42:42.000+0200", _parsed(_date, lambda _: False)
+            "java.util.Date", "text such as 2013-01-23T13:42:42.000+0200", _parser(_date, lambda _: False)
         ),
         "Null": ValueType("javax.lang.model.type.NullType", "null", _null),
         "Bytes": ValueType("[B", "padded Base64 text", _bytes),

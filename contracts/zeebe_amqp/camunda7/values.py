@@ -45,7 +45,7 @@ def _variable(raw: bytes, field: str) -> Converted:
     value, kind, info = (bytes(members.get(name, NULL)) for name in _MEMBERS)
     name = _type_name(kind, f"{field}.type")
     described = Value(value, _info(info, f"{field}.valueInfo"), field)
-    converted = _converted(described, name)
+    converted = _convert(described, name)
     converted.transient = _is_transient(described)
     return converted
 
@@ -74,7 +74,7 @@ def _info(raw: bytes, field: str) -> dict[str, msgspec.Raw]:
     return OBJECT.decode(raw)
 
 
-def _converted(value: Value, name: str | None) -> Converted:
+def _convert(value: Value, name: str | None) -> Converted:
     kind = TYPES[""] if name is None else _known(name)
     assert kind is not None  # an unknown name was refused
     try:

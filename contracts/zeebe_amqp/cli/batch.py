@@ -22,7 +22,7 @@ from zeebe_amqp.cli.connection import CONNECTION, TIMEOUT, Connection, connected
 from zeebe_amqp.cli.examples import Line
 from zeebe_amqp.cli.help import Explained
 from zeebe_amqp.cli.journal import SUCCESS, Journal
-from zeebe_amqp.cli.requests import Entry, parsed
+from zeebe_amqp.cli.requests import Entry, parse
 from zeebe_amqp.cli.values import FILE, SECONDS, STANDARD_INPUT, read
 from zeebe_amqp.client import Client
 from zeebe_amqp.errors import Code, CommandError, Source
@@ -86,7 +86,7 @@ def batch(
     """
     if file == STANDARD_INPUT and results is None:
         raise click.UsageError("--results: missing; standard input has no name to make one of")
-    entries = parsed(read(file))
+    entries = parse(read(file))
     with Journal(Path(results or f"{file}.results.jsonl"), restart=restart) as journal:
         running = Batch(journal, entries, rate, timeout)
         try:
@@ -103,7 +103,7 @@ class Batch:
     def __init__(self, journal: Journal, entries: list[Entry], rate: float | None, timeout: float) -> None:
         self.journal = journal
         self.entries = entries
-        self.left = list(journal.left(entries))
+        self.left = list(journal.open_entries(entries))
         self.sent = 0
         self._pause = 1 / rate if rate else 0.0
         self._next = 0.0
@@ -174,9 +174,9 @@ class Batch:
             if code is Code.UNAVAILABLE or code in _NOT_LET:
                 self._stopped = error  # without a broker the others would only wait for their time to be up
             if code not in _NOT_LET:  # once the broker lets us, the same request may succeed
-                self.journal.failed(entry, error)
+                self.journal.record_failure(entry, error)
         else:
-            self.journal.succeeded(entry, reply)
+            self.journal.record_success(entry, reply)
 
 
 _NOT_LET: Final = frozenset({Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.NOT_FOUND})

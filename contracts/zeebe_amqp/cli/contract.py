@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from zeebe_amqp import asyncapi
-from zeebe_amqp.asyncapi.files import encoded
+from zeebe_amqp.asyncapi.files import encode
 from zeebe_amqp.cli.examples import Line
 from zeebe_amqp.cli.help import Explained
 from zeebe_amqp.commands import COMMANDS
@@ -49,7 +49,7 @@ def schema(operation: str | None, *, reply: bool, folder: Path | None) -> None:
     """Print the JSON Schema of an operation's request or reply."""
     if folder is None:
         name = ".".join([*([operation] if operation else []), "reply" if reply else "request", "json"])
-        click.echo(encoded(asyncapi.files()[name]), nl=False)
+        click.echo(encode(asyncapi.files()[name]), nl=False)
     elif operation or reply:
         raise click.UsageError("--all: writes every schema; leave out the operation and --reply")
     else:

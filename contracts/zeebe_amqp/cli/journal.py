@@ -87,11 +87,11 @@ class Journal:
         """The identity under which a request is sent, the same in every run of the batch."""
         return f"{self._batch}-{entry.identity}"
 
-    def succeeded(self, entry: Entry, reply: bytes) -> None:
+    def record_success(self, entry: Entry, reply: bytes) -> None:
         """Keep a result."""
         self._keep(entry, SUCCESS, data=msgspec.Raw(data_of(reply)))
 
-    def failed(self, entry: Entry, error: CommandError) -> None:
+    def record_failure(self, entry: Entry, error: CommandError) -> None:
         """Keep an error; one that is retryable leaves the request open."""
         self._keep(entry, error.code, error=error.error())
 
@@ -120,12 +120,12 @@ class Journal:
         self._file.truncate(len(whole))
         head, *lines = whole.splitlines() or [b""]
         # Also before a restart: what is no file of results is not ours to empty.
-        known: _Head | None = self._decoded(head, _Head, 1) if head else None
+        known: _Head | None = self._decode(head, _Head, 1) if head else None
         if known is None or self._restart:
             self._file.truncate(0)
             return self._begin()
         for number, line in enumerate(lines, 2):
-            found: _Line = self._decoded(line, _Line, number)
+            found: _Line = self._decode(line, _Line, number)
             error = found.error
             self._note(found.id, error.code if error else SUCCESS, bool(error and error.retryable))
         return known.batch
@@ -137,7 +137,7 @@ class Journal:
         os.fsync(self._file.fileno())
         return batch
 
-    def _decoded(self, line: bytes, kind: Any, number: int) -> Any:
+    def _decode(self, line: bytes, kind: Any, number: int) -> Any:
         try:
             return msgspec.json.decode(line, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as problem:
@@ -145,6 +145,6 @@ class Journal:
                 f"{self.path}, line {number}: not the results of a batch ({problem}); name another file by --results"
             ) from None
 
-    def left(self, entries: list[Entry]) -> Iterator[Entry]:
+    def open_entries(self, entries: list[Entry]) -> Iterator[Entry]:
         """The requests without a final result."""
         return (entry for entry in entries if entry.identity not in self.codes)

@@ -70,7 +70,7 @@ def _callback(kind: type[Command]) -> Callable[..., None]:
         dry_run: bool,
         **given: Any,
     ) -> None:
-        made = _checked(kind, read_command, given)
+        made = _check(kind, read_command, given)
         metadata = {wire.KEYS: "string"} if string_keys else {}
         body = envelope.encode(made, metadata=metadata)
         request = Request.of(kind.operation, request_id, timeout, trace)
@@ -84,7 +84,7 @@ def _callback(kind: type[Command]) -> Callable[..., None]:
     return call
 
 
-def _checked(kind: type[Command], read_command: Callable[[dict[str, Any]], Command], given: dict[str, Any]) -> Command:
+def _check(kind: type[Command], read_command: Callable[[dict[str, Any]], Command], given: dict[str, Any]) -> Command:
     try:
         return read_command(given)
     except CommandError as error:

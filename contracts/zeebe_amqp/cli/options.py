@@ -69,7 +69,7 @@ def parameters(kind: type[Command]) -> list[click.Parameter]:
 def data(kind: type[Command], given: Mapping[str, Any]) -> bytes:
     """The command's data as JSON, from the values of its parameters; what was not given is left out."""
     members = {
-        field.encode_name: _spliced(value) if _is_objects(field.type) else value
+        field.encode_name: _splice(value) if _is_objects(field.type) else value
         for field in fields(kind)
         if (value := given[PREFIX + field.name]) not in (None, ())
     }
@@ -175,7 +175,7 @@ def _is_objects(kind: inspect.Type) -> bool:
     return isinstance(bare, inspect.VarTupleType) and isinstance(_bare(bare.item_type), inspect.StructType)
 
 
-def _spliced(documents: tuple[msgspec.Raw, ...]) -> list[msgspec.Raw]:
+def _splice(documents: tuple[msgspec.Raw, ...]) -> list[msgspec.Raw]:
     """Objects and lists of objects as one list."""
     return [item for each in documents for item in (LIST.decode(each) if bytes(each)[:1] == b"[" else [each])]
 

@@ -112,7 +112,7 @@ def layout(value: Any) -> Iterator[str]:
         case dict():
             width = max((len(printable(key)) for key in value), default=0)
             for key, each in value.items():
-                yield from _member(printable(key), _parsed(each) if key in _DOCUMENTS else each, width)
+                yield from _member(printable(key), _parse(each) if key in _DOCUMENTS else each, width)
         case list():
             for each in value:
                 first, *rest = [*layout(each)] or ["none"]
@@ -158,7 +158,7 @@ def _moment(value: Any) -> Any:
         return value
 
 
-def _parsed(value: Any) -> Any:
+def _parse(value: Any) -> Any:
     """A document in a reply, opened; what is none stays as it is."""
     try:
         return msgspec.json.decode(value)

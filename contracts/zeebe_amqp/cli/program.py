@@ -73,11 +73,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code: Any = program.main(arguments, PROGRAM, standalone_mode=False, color=color)
         sys.stdout.flush()
     except BaseException as problem:
-        return _ended(problem)
+        return _report_end(problem)
     return code if isinstance(code, int) else exit_codes.OK
 
 
-def _ended(problem: BaseException) -> int:
+def _report_end(problem: BaseException) -> int:
     """Say why it ended; the exit code."""
     match problem:
         case click.ClickException():

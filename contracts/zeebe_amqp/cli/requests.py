@@ -14,7 +14,7 @@ from zeebe_amqp import envelope
 from zeebe_amqp.errors import CommandError
 from zeebe_amqp.schema import byte_order_mark
 
-__all__ = ["Entry", "parsed"]
+__all__ = ["Entry", "parse"]
 
 SHOWN: Final = 10
 """How many wrong lines are told before the rest are counted."""
@@ -35,7 +35,7 @@ class Entry:
     identity: str
 
 
-def parsed(text: bytes) -> list[Entry]:
+def parse(text: bytes) -> list[Entry]:
     """The requests in a file; empty lines are skipped.
 
     Raises:
@@ -55,7 +55,7 @@ def parsed(text: bytes) -> list[Entry]:
         wait = request.command.wait() / 1000
         entries.append(Entry(number, line, request.operation, wait, f"{digest}-{seen[digest]}"))
     if problems:
-        raise click.UsageError("\n".join(_told(problems)))
+        raise click.UsageError("\n".join(_describe(problems)))
     return entries
 
 
@@ -66,7 +66,7 @@ def _lines(text: bytes) -> Iterator[tuple[int, bytes]]:
             yield number, stripped
 
 
-def _told(problems: list[str]) -> Iterator[str]:
+def _describe(problems: list[str]) -> Iterator[str]:
     yield f"{len(problems)} wrong request{'s' if len(problems) > 1 else ''}; nothing was sent"
     yield from problems[:SHOWN]
     if len(problems) > SHOWN:

@@ -86,7 +86,7 @@ async def _watch(
                 for _ in repeat(None) if count is None else repeat(None, count):
                     arrival = await listener.take()
                     _tell(connection, arrival)
-                    listener.done(arrival)  # not before: what was not shown is still there
+                    listener.acknowledge(arrival)  # not before: what was not shown is still there
         except TimeoutError:
             return
 

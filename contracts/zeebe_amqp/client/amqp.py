@@ -61,7 +61,9 @@ class AmqpTransport:
         tls: ssl.SSLContext | None = None,
         confirm_timeout: float = CONFIRM_TIMEOUT,
     ) -> None:
-        self._connection = ReconnectingConnection(urls, APP_ID, self._opened, tls=lambda: tls, refused=self._denied)
+        self._connection = ReconnectingConnection(
+            urls, APP_ID, self._on_opened, tls=lambda: tls, refused=self._on_denied
+        )
         self._confirm_timeout = confirm_timeout
         self._reply_queue = reply_queue
         self._reply_to = ""
@@ -88,24 +90,28 @@ class AmqpTransport:
         self._channel = None
         await self._connection.close()
 
-    async def _opened(self, connection: TappedConnection, on_lost: OnLost) -> None:
+    async def _on_opened(self, connection: TappedConnection, on_lost: OnLost) -> None:
         channel = connection.channel(publisher_confirms=True)
         async with asyncio.timeout(RPC_TIMEOUT):
             await channel.initialize()
             raw = cast("RawChannel", await channel.get_underlay_channel())
             hot = await connection.hot(channel, self._receive)
             # Every end of the channel or of the consumer is an end of the connection: one way back from all trouble.
-            channel.close_callbacks.add(lambda _, error=None: self._lost(hot, on_lost, f"channel closed: {error}"))
-            raw.on_consumer_cancel_callbacks.add(lambda _: self._lost(hot, on_lost, "the reply queue was deleted"))
+            channel.close_callbacks.add(
+                lambda _, error=None: self._on_connection_lost(hot, on_lost, f"channel closed: {error}")
+            )
+            raw.on_consumer_cancel_callbacks.add(
+                lambda _: self._on_connection_lost(hot, on_lost, "the reply queue was deleted")
+            )
             await self._consume(raw)
             await probe(hot, connection.alarm)
         self._channel, self._on_lost, self._newest = hot, on_lost, connection
         assert self._peer is not None
-        self._peer.connected()
+        self._peer.on_connected()
 
-    def _denied(self, refused: BrokerRefusal) -> None:
+    def _on_denied(self, refused: BrokerRefusal) -> None:
         assert self._peer is not None
-        self._peer.denied(str(refused), refused.code)
+        self._peer.on_denied(str(refused), refused.code)
 
     async def _consume(self, channel: RawChannel) -> None:
         if self._reply_queue is None:
@@ -129,9 +135,9 @@ class AmqpTransport:
 
     def _receive(self, incoming: Incoming) -> None:
         assert self._peer is not None
-        self._peer.received(incoming.properties.correlation_id, incoming.body)
+        self._peer.on_received(incoming.properties.correlation_id, incoming.body)
 
-    def _lost(self, channel: HotChannel, on_lost: OnLost, reason: str | BrokerRefusal) -> None:
+    def _on_connection_lost(self, channel: HotChannel, on_lost: OnLost, reason: str | BrokerRefusal) -> None:
         if self._channel is channel:
             self._channel = None
         on_lost(reason)
@@ -179,7 +185,7 @@ class AmqpTransport:
         refused = refusal(error, PUBLISH)
         if refused is not None and refused.code is Code.PERMISSION_DENIED:
             # Every other request would be refused, too; a refusal for another reason is about one message alone.
-            self._lost(channel, self._on_lost, refused)
+            self._on_connection_lost(channel, self._on_lost, refused)
         return refused
 
     def _look(self, before: tuple[HotChannel, int] | None, looks: int) -> None:
@@ -190,7 +196,9 @@ class AmqpTransport:
         oldest = channel, channel.oldest
         looks = looks + 1 if oldest == before else 0
         if looks >= LOOKS:
-            self._lost(channel, self._on_lost, f"a request is not confirmed for {self._confirm_timeout:g} s")
+            self._on_connection_lost(
+                channel, self._on_lost, f"a request is not confirmed for {self._confirm_timeout:g} s"
+            )
             return
         pause = self._confirm_timeout / LOOKS
         self._looking = asyncio.get_running_loop().call_later(pause, self._look, oldest, looks)

@@ -147,7 +147,7 @@ class Client:
         with self._tracing.request(command.operation, request.queue, replied=True) as headers:
             request.headers = headers
             try:
-                return read(command, await self._answered(request, command.operation, seconds))
+                return read(command, await self._await_answer(request, command.operation, seconds))
             except CommandError as error:
                 error.request_id = request.request_id
                 raise
@@ -183,7 +183,7 @@ class Client:
         request.type, request.content_type = type, content_type
         with self._tracing.request(type, request.queue, replied=True) as trace:
             request.headers = {**(headers or {}), **trace}
-            return await self._answered(request, type, seconds)
+            return await self._await_answer(request, type, seconds)
 
     async def send(
         self,
@@ -207,10 +207,10 @@ class Client:
         request.replied = False
         with self._tracing.request(command.operation, request.queue, replied=False) as headers:
             request.headers = headers
-            await self._answered(request, command.operation, seconds)
+            await self._await_answer(request, command.operation, seconds)
         return request.request_id
 
-    async def _answered(self, request: Outgoing, operation: str | None, seconds: float) -> bytes:
+    async def _await_answer(self, request: Outgoing, operation: str | None, seconds: float) -> bytes:
         """Publish and wait for the answer."""
         if not self._open:
             raise RuntimeError("the client is not open: use it inside `async with Client(…)`")
@@ -224,20 +224,20 @@ class Client:
                 await self._transmit(pending)
                 return await pending.answer
         except TimeoutError:
-            error = pending.too_late(seconds, self._looks.seen(request.queue))
+            error = pending.too_late(seconds, self._looks.last(request.queue))
             error.request_id = request.request_id
             raise error from None
         finally:
             look.cancel()
-            self._finished(request)
+            self._finish(request)
 
-    def _finished(self, request: Outgoing) -> None:
+    def _finish(self, request: Outgoing) -> None:
         del self._pending[request.correlation_id]
         if not self._pending and not self._open:
             self._idle.set()
 
     async def _transmit(self, pending: Pending) -> None:
-        """Publish; what is lost with the connection is sent again by `connected`."""
+        """Publish; what is lost with the connection is sent again by `on_connected`."""
         sent, pending.sent = pending.sent, True
         try:
             await self._transport.publish(pending.request)
@@ -258,7 +258,7 @@ class Client:
             if not pending.request.replied and not pending.answer.done():
                 pending.answer.set_result(b"")
 
-    def connected(self) -> None:
+    def on_connected(self) -> None:
         """Send everything that has no answer yet; called by the transport."""
         for pending in self._pending.values():
             if pending.answer.done():
@@ -267,12 +267,12 @@ class Client:
             self._resending.add(task)
             task.add_done_callback(self._resending.discard)
 
-    def denied(self, reason: str, code: Code = Code.UNAUTHENTICATED) -> None:
+    def on_denied(self, reason: str, code: Code = Code.UNAUTHENTICATED) -> None:
         """Fail everything that has no answer yet; called by the transport."""
         for pending in self._pending.values():
             pending.fail(pending.denied(reason, code))
 
-    def received(self, correlation_id: str | None, body: bytes) -> None:
+    def on_received(self, correlation_id: str | None, body: bytes) -> None:
         """Hand a reply to who waits for it; called by the transport."""
         pending = self._pending.get(correlation_id or "")
         if pending is None or pending.answer.done():

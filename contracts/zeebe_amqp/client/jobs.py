@@ -262,13 +262,13 @@ class Jobs:
                 log.warning("polling for %r: %s", poll.job_type, error)
             else:
                 if jobs:
-                    return await self._kept(jobs)
+                    return await self._keep(jobs)
                 # An answer that comes early without jobs is the engine's way not to wait.
                 failures = failures + 1 if time.monotonic() - started < poll.wait() / 2000 else 0
             await self._pause(failures)
         return []
 
-    async def _kept(self, jobs: list[Job]) -> list[Job]:
+    async def _keep(self, jobs: list[Job]) -> list[Job]:
         if not self._stopping.is_set():
             return jobs
         await _requeue(deque(jobs))

@@ -84,7 +84,7 @@ class Listener:
             tag=incoming.tag,
         )
 
-    def done(self, arrival: Arrival) -> None:
+    def acknowledge(self, arrival: Arrival) -> None:
         """Take a message out of its queue, unless everything is kept.
 
         Raises:
@@ -112,14 +112,14 @@ async def listening(
         Unauthenticated: the broker does not accept the credentials.
         Unavailable: no host answered, or the connection was lost.
     """
-    with _explained():
+    with _translate_errors():
         connection = await first_answer(urls, lambda url: connect(url, connection_name))
     try:
-        with _explained():
+        with _translate_errors():
             channel = await connection.channel()
             # What is kept is held until the end.
             await channel.set_qos(prefetch_count=0 if keep else AHEAD)
-            arrived, hot = await _consumed(connection, channel, await _queue(channel, name, exchange))
+            arrived, hot = await _consume(connection, channel, await _queue(channel, name, exchange))
         yield Listener(arrived, hot, keep=keep)
     finally:
         await close(connection)
@@ -136,7 +136,7 @@ async def _queue(channel: AbstractChannel, name: str, exchange: str | None) -> A
     return queue
 
 
-async def _consumed(
+async def _consume(
     connection: TappedConnection, channel: AbstractChannel, queue: AbstractQueue
 ) -> tuple[asyncio.Queue[Incoming | None], HotChannel]:
     """What comes to the queue, and None at its end; and the channel it comes on."""
@@ -151,7 +151,7 @@ async def _consumed(
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     """Raise what goes wrong at the broker as a command's error."""
     try:
         with translated_errors():

@@ -41,7 +41,7 @@ class QueueLooks:
         finally:
             del self._tasks[queue]
 
-    def seen(self, queue: str) -> QueueState | None:
+    def last(self, queue: str) -> QueueState | None:
         """What the last look at a queue found; None when it found nothing, or is too long ago."""
         return self._seen[queue][1] if self._is_seen(queue, KNOWN) else None
 

@@ -53,7 +53,7 @@ class SyncClient:
         Raises:
             CommandError: no broker could be reached, or it does not let us in; see `Client`.
         """
-        self._connected()
+        self._connect()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -106,10 +106,10 @@ class SyncClient:
                 running.end()
 
     def _run(self, ask: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
-        running = self._connected()
+        running = self._connect()
         return running.wait(ask(running.client))
 
-    def _connected(self) -> _Running:
+    def _connect(self) -> _Running:
         with self._lock:
             if self._running is None:
                 running = _Running(self._make)

@@ -66,10 +66,10 @@ class Spans:
             try:
                 yield headers
             except BaseException as error:
-                self._failed(span, error)
+                self._record_failure(span, error)
                 raise
 
-    def _failed(self, span: Span, error: BaseException) -> None:
+    def _record_failure(self, span: Span, error: BaseException) -> None:
         span.set_attribute("error.type", error.code if isinstance(error, CommandError) else type(error).__qualname__)
         span.set_status(self._trace.Status(self._trace.StatusCode.ERROR))
 

@@ -49,7 +49,7 @@ class QueueState(NamedTuple):
 
 
 class NotConnected(Exception):
-    """Nothing was written; `Peer.connected` will say when it makes sense again. The text may say why."""
+    """Nothing was written; `Peer.on_connected` will say when it makes sense again. The text may say why."""
 
 
 class Denied(Exception):
@@ -69,7 +69,7 @@ class Denied(Exception):
 
 
 class ConnectionLost(Exception):
-    """It is not known whether the request arrived; `Peer.connected` will say when to send it again."""
+    """It is not known whether the request arrived; `Peer.on_connected` will say when to send it again."""
 
 
 class Unroutable(Exception):
@@ -83,13 +83,13 @@ class Refused(Exception):
 class Peer(Protocol):
     """What a transport tells its user; nothing here waits or raises."""
 
-    def connected(self) -> None:
+    def on_connected(self) -> None:
         """Requests can be published; those without an answer are to be published again."""
 
-    def denied(self, reason: str, code: Code = Code.UNAUTHENTICATED) -> None:
+    def on_denied(self, reason: str, code: Code = Code.UNAUTHENTICATED) -> None:
         """The broker does not let us in any more, or refuses what we need there: nobody should wait."""
 
-    def received(self, correlation_id: str | None, body: bytes) -> None:
+    def on_received(self, correlation_id: str | None, body: bytes) -> None:
         """A reply came."""
 
 

@@ -101,7 +101,7 @@ class Worker:
         """
         try:
             async with self._jobs:
-                await self._fetching()
+                await self._fetch()
         except asyncio.CancelledError:
             for task in self._running:
                 task.cancel()
@@ -109,7 +109,7 @@ class Worker:
         finally:
             await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _fetching(self) -> None:
+    async def _fetch(self) -> None:
         while fetched := await self._jobs.fetch(self._concurrency - len(self._running)):
             for job in fetched:
                 task = asyncio.get_running_loop().create_task(self._work(job))
@@ -124,13 +124,13 @@ class Worker:
 
     async def _work(self, job: Job) -> None:
         try:
-            await self._settled(job)
+            await self._settle(job)
         except NotFound as error:
             log.warning("%r is not ours any more: %s", job, error)
         except Exception as error:
-            await self._refused(job, error)
+            await self._wait_after_refusal(job, error)
 
-    async def _refused(self, job: Job, error: Exception) -> None:
+    async def _wait_after_refusal(self, job: Job, error: Exception) -> None:
         """Its end could not be told: then it has failed, with one retry less, or it would be run again for ever."""
         log.error("%r: its end was refused: %s", job, error)
         try:
@@ -139,9 +139,9 @@ class Worker:
             # The engine offers the job again when its lock ends, unless it did hear of it.
             log.warning("%r could not be settled: %s", job, again)
 
-    async def _settled(self, job: Job) -> None:
+    async def _settle(self, job: Job) -> None:
         try:
-            variables = await self._handled(job)
+            variables = await self._handle(job)
         except BpmnError as error:
             await job.throw(error.error_code, _readable(error.message), error.variables)
         except JobFailure as failure:
@@ -157,7 +157,7 @@ class Worker:
             if not job.settled:
                 await job.complete(variables)
 
-    async def _handled(self, job: Job) -> Variables:
+    async def _handle(self, job: Job) -> Variables:
         if inspect.iscoroutinefunction(self._handler):
             variables: Variables = await self._handler(job)
             return variables

@@ -100,7 +100,7 @@ class DeployProcess(Command[Deployed], frozen=True, kw_only=True):
         metadata = {wire.FILE_NAME: self.name}
         if self.tenant_id:
             metadata[wire.TENANT_ID] = self.tenant_id
-        text, encoding = _written(self.content)
+        text, encoding = _write(self.content)
         if encoding:
             metadata[wire.ENCODING] = encoding
         return msgspec.json.encode(text), metadata
@@ -176,7 +176,7 @@ class Resource(Part, frozen=True, kw_only=True):
     @classmethod
     def of(cls, name: str, content: bytes) -> Self:
         """The resource for a file's bytes: as text, or in base64 when they are not UTF-8, or say so."""
-        text, encoding = _written(content)
+        text, encoding = _write(content)
         return cls(name=name, content=text, encoding=encoding)
 
     def unpacked(self) -> bytes:
@@ -185,7 +185,7 @@ class Resource(Part, frozen=True, kw_only=True):
         Raises:
             ValueError: the content is not valid base64.
         """
-        return _unpacked(self.content.encode()) if self.encoding else self.content.encode()
+        return _unpack(self.content.encode()) if self.encoding else self.content.encode()
 
 
 class DeployResource(Command[ResourcesDeployed], frozen=True, kw_only=True):
@@ -282,7 +282,7 @@ def _file(data: bytes, metadata: Mapping[str, str], bare: bool, alternative: str
         _check_declaration(text, DATA, _AS_BYTES)
     content = data if bare else text.encode()
     try:
-        return name, _unpacked(content) if packed else content
+        return name, _unpack(content) if packed else content
     except ValueError as problem:
         raise invalid(DATA, str(problem)) from None
 
@@ -302,7 +302,7 @@ def _check_unpacked(text: str, field: str, instead: str) -> None:
 
 def _is_packed_xml(text: str) -> bool:
     try:
-        return byte_order_mark.without(_unpacked(text.encode())).lstrip().startswith(b"<")
+        return byte_order_mark.without(_unpack(text.encode())).lstrip().startswith(b"<")
     except ValueError:
         return False
 
@@ -354,7 +354,7 @@ def _text(data: bytes, alternative: str) -> str:
         raise invalid(DATA, json_error(problem, data)) from None
 
 
-def _written(content: bytes) -> tuple[str, Literal["base64"] | None]:
+def _write(content: bytes) -> tuple[str, Literal["base64"] | None]:
     """A file's bytes as text, and how it is encoded."""
     try:
         text = content.decode()
@@ -363,7 +363,7 @@ def _written(content: bytes) -> tuple[str, Literal["base64"] | None]:
     return (base64.b64encode(content).decode(), BASE64) if _declared(text) else (text, None)
 
 
-def _unpacked(content: bytes) -> bytes:
+def _unpack(content: bytes) -> bytes:
     if mark := byte_order_mark.refusal(content, 0):
         raise ValueError(f"not valid base64: {mark}")
     try:

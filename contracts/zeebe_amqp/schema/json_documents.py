@@ -17,7 +17,7 @@ from zeebe_amqp.errors import CommandError, invalid
 from zeebe_amqp.schema import byte_order_mark, fields
 from zeebe_amqp.schema.formatting import unparsed
 
-__all__ = ["Carrier", "check", "depth", "encode", "parsed", "too_deep"]
+__all__ = ["Carrier", "check", "depth", "encode", "parse", "too_deep"]
 
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ def check(raw: bytes, field: str, max_depth: int) -> None:
     Raises:
         CommandError: INVALID_ARGUMENT; the content is never repeated.
     """
-    document = parsed(raw, field, max_depth)
+    document = parse(raw, field, max_depth)
     if type(document) is not dict:
         found = f"found {_KINDS.get(type(document), 'a number')}{unparsed(raw.strip())}"
         raise invalid(field, f"expected a JSON object, {found}")
@@ -116,7 +116,7 @@ def check(raw: bytes, field: str, max_depth: int) -> None:
         raise too_deep(field, max_depth)
 
 
-def parsed(raw: bytes, field: str, max_depth: int = wire.MAX_DEPTH) -> Any:
+def parse(raw: bytes, field: str, max_depth: int = wire.MAX_DEPTH) -> Any:
     """The value of strict JSON; `field` and `max_depth` are for the words of the refusal.
 
     Raises:

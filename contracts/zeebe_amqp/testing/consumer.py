@@ -140,7 +140,7 @@ class FakeConsumer:
         """The broker is there again; clients send again what has no answer."""
         self._wire.connected = True
         for transport in self._wire.open:
-            transport.restored()
+            transport.restore()
 
     async def work(self, worker: Worker, timeout: float = TIMEOUT) -> None:
         """Run a worker until all jobs are done or given up, then stop it.

@@ -140,7 +140,7 @@ class JobStore:
             # A synchronous client waits in a loop of its own.
             future.get_loop().call_soon_threadsafe(_wake, future, more)
 
-    async def changed(self) -> bool:
+    async def wait_changed(self) -> bool:
         """Wait for a change; False when polls shall end."""
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.add(future)
@@ -154,14 +154,14 @@ class JobStore:
         wait = command.wait() / 1000
         try:
             async with asyncio.timeout(wait or None):
-                while not (jobs := self._locked(command)):
-                    if not wait or not await self.changed():
+                while not (jobs := self._lock(command)):
+                    if not wait or not await self.wait_changed():
                         return ()
         except TimeoutError:
             return ()
         return jobs
 
-    def _locked(self, command: ActivateJobs) -> tuple[ActivatedJob, ...]:
+    def _lock(self, command: ActivateJobs) -> tuple[ActivatedJob, ...]:
         lock = (milliseconds(command.timeout) or LOCK) / 1000
         now = time.time() + self._passed
         jobs = [job for job in self._jobs.values() if job.type == command.job_type and _is_free(job, now)]

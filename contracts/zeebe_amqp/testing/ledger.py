@@ -34,9 +34,7 @@ class Ledger:
         """Whether a request of that id runs, or was answered for good."""
         return request_id in self._entries
 
-    async def once(
-        self, request: Request, request_id: str, run: Callable[[], Awaitable[Reply]], *, told: bool
-    ) -> Reply:
+    async def run(self, request: Request, request_id: str, run: Callable[[], Awaitable[Reply]], *, told: bool) -> Reply:
         """Run the request, or answer it as before; `told` says whether somebody gets the answer.
 
         Raises:

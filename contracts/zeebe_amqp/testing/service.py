@@ -103,9 +103,9 @@ class Service:
         Raises:
             UnexpectedCommand: nothing is left of what the test said about it.
         """
-        reply = await self._replied(case)
+        reply = await self._reply(case)
         while not case.call.replied and self._again(case, reply):
-            reply = await self._replied(case)
+            reply = await self._reply(case)
         case.call.reply = reply
         case.call.dead = not case.call.replied and reply.error is not None and not _waits(reply.error)
         return reply
@@ -116,13 +116,13 @@ class Service:
             return False
         return _waits(reply.error) or reply.error.retryable
 
-    async def _replied(self, case: Case) -> Reply:
+    async def _reply(self, case: Case) -> Reply:
         try:
             if case.refusal is not None:
                 raise case.refusal
             assert case.request is not None
             request = case.request
-            return await self._ledger.once(
+            return await self._ledger.run(
                 request, case.call.request_id, lambda: self._run(case, request), told=case.call.replied
             )
         except CommandError as error:
@@ -134,7 +134,7 @@ class Service:
             refuse(request.command, case.deadline)
             step = await self._step(request.command)
             case.reply_fault = step.reply_fault
-            return await self._played(case, request, step)
+            return await self._play(case, request, step)
         except CommandError as error:
             return Reply(request.operation, error=error.error())
 
@@ -149,7 +149,7 @@ class Service:
         step = reaction(readable(command))
         return await step if inspect.isawaitable(step) else step
 
-    async def _played(self, case: Case, request: Request, step: Step) -> Reply:
+    async def _play(self, case: Case, request: Request, step: Step) -> Reply:
         command = request.command
         if case.deadline is not None and step.seconds >= case.deadline - time.time():
             case.call.executions += 1

@@ -45,11 +45,11 @@ class MemoryTransport:
         if self._running:
             await asyncio.wait(self._running)
 
-    def restored(self) -> None:
+    def restore(self) -> None:
         """The connection is there again; may be called by any thread."""
         assert self._loop is not None
         assert self._peer is not None
-        self._loop.call_soon_threadsafe(self._peer.connected)
+        self._loop.call_soon_threadsafe(self._peer.on_connected)
 
     async def look(self, queue: str) -> QueueState | None:
         """The service is always there; see `Transport.look`."""
@@ -79,9 +79,9 @@ class MemoryTransport:
             raise TimeoutError
         if reply_fault is ReplyFault.DISCONNECTED or not self._wire.connected:
             if reply_fault is ReplyFault.DISCONNECTED:
-                self.restored()
+                self.restore()
             raise ConnectionLost("the connection was lost with the reply")
-        self._peer.received(request.correlation_id, body)
+        self._peer.on_received(request.correlation_id, body)
 
 
 def _no_broker() -> CommandError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consumer.camunda7 import taken
+from consumer.camunda7 import accepts
 from consumer.core.call import Call, RoutedEngine
 from zeebe_amqp.commands import Command, Topology
 from zeebe_amqp.commands.signals import Signal
@@ -31,7 +31,7 @@ def signal(execution: str | None = None) -> Command:
 @pytest.mark.parametrize("every", [False, True])
 async def test_a_command_goes_to_the_engine_that_takes_it_and_keeps_its_terms(every: bool) -> None:
     zeebe, camunda7 = Fake("zeebe"), Fake("camunda7")
-    engine = RoutedEngine(zeebe, camunda7, taken(every=every))
+    engine = RoutedEngine(zeebe, camunda7, accepts(every=every))
     for command, expected in (
         (Topology(), "zeebe"),
         (signal(), "camunda7" if every else "zeebe"),
@@ -44,6 +44,6 @@ async def test_a_command_goes_to_the_engine_that_takes_it_and_keeps_its_terms(ev
 
 async def test_both_engines_are_closed() -> None:
     zeebe, camunda7 = Fake("zeebe"), Fake("camunda7")
-    await RoutedEngine(zeebe, camunda7, taken(every=True)).close()
+    await RoutedEngine(zeebe, camunda7, accepts(every=True)).close()
     assert zeebe.closed
     assert camunda7.closed

@@ -24,9 +24,9 @@ def test_the_limit_stays_within_its_bounds_whatever_is_answered(most: int, answe
     limit = AimdLimit(most)
     for done, rounds_ago in answers:
         if done:
-            limit.succeeded()
+            limit.record_success()
         else:
-            limit.refused(limit.round - rounds_ago)
+            limit.record_refusal(limit.round - rounds_ago)
         assert 1 <= limit.value <= most
 
 
@@ -36,7 +36,7 @@ def test_refusals_of_one_round_shrink_the_limit_once(most: int, refusals: int) -
     limit = AimdLimit(most)
     sent = limit.round
     for _ in range(refusals):
-        limit.refused(sent)
+        limit.record_refusal(sent)
     assert limit.value == max(1, int(most * 0.7))
 
 
@@ -44,10 +44,10 @@ def test_refusals_of_one_round_shrink_the_limit_once(most: int, refusals: int) -
 @given(st.integers(2, 200))
 def test_as_many_successes_as_the_limit_allows_add_at_most_one(most: int) -> None:
     limit = AimdLimit(most)
-    limit.refused(limit.round)
+    limit.record_refusal(limit.round)
     before = limit.value
     for _ in range(before):
-        limit.succeeded()
+        limit.record_success()
     assert before <= limit.value <= before + 1
 
 
@@ -56,9 +56,9 @@ def test_as_many_successes_as_the_limit_allows_add_at_most_one(most: int) -> Non
 def test_the_limit_comes_back_to_where_it_was(most: int) -> None:
     limit = AimdLimit(most)
     for _ in range(20):
-        limit.refused(limit.round)
+        limit.record_refusal(limit.round)
     for _ in range((most + 1) ** 2):
-        limit.succeeded()
+        limit.record_success()
     assert limit.value == most
 
 
@@ -90,14 +90,14 @@ async def test_a_smaller_limit_lets_nobody_in_until_enough_left_and_a_larger_one
     limiter = ConcurrencyLimiter(limit)
     for _ in range(4):
         await limiter.acquire()
-    limit.refused(limit.round)  # 2
+    limit.record_refusal(limit.round)  # 2
     waiting = [asyncio.create_task(limiter.acquire()) for _ in range(4)]
     limiter.release()
     limiter.release()
     await settle_down()
     assert not any(task.done() for task in waiting)
     for _ in range(20):
-        limit.succeeded()  # 4
+        limit.record_success()  # 4
     limiter.release()
     await settle_down()
     assert [task.done() for task in waiting] == [True, True, True, False]
@@ -127,7 +127,7 @@ async def test_who_leaves_for_a_while_has_a_place_again_before_going_on() -> Non
 
     async def first() -> None:
         await limiter.acquire()
-        async with limiter.released():
+        async with limiter.release_for_others():
             await going.wait()
         events.append("first")
         limiter.release()
@@ -150,7 +150,7 @@ async def test_who_ends_outside_takes_no_place_with_it_and_leaves_none_too_many(
     async def away() -> None:
         await limiter.acquire()
         try:
-            async with limiter.released():
+            async with limiter.release_for_others():
                 await going.wait()
         finally:
             limiter.release()

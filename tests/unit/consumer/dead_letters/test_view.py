@@ -89,7 +89,7 @@ def test_a_truncated_letter_says_so_in_its_row_and_its_details(
 
 def test_rows_are_lines_when_piped(capsys: pytest.CaptureFixture[str]) -> None:
     with Report(numbered=True) as report:
-        report.seen(1)
+        report.advance(1)
         report.tell(row(LETTER))
     [line] = capsys.readouterr().out.splitlines()
     assert (orjson.loads(line)["number"], orjson.loads(line)["failed-at"]) == (1, "2026-01-02T03:04:05.000+00:00")
@@ -108,6 +108,6 @@ def test_rows_are_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_a_silent_report_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with Report(silent=True) as report:
-        report.seen(1)
+        report.advance(1)
         report.tell(row(LETTER))
     assert capsys.readouterr().out == ""

@@ -69,7 +69,7 @@ class LedgerPromises:
         assert ledger.problem is None
         await ledger.ready()
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(ledger.failed(), 0.01)
+            await asyncio.wait_for(ledger.wait_failed(), 0.01)
 
     @pytest.mark.parametrize("name", REPLIES)
     async def test_a_reply_comes_back_byte_for_byte(self, ledger: Ledger, name: str) -> None:

@@ -194,7 +194,7 @@ async def test_while_it_cannot_be_written_nothing_is_claimed_and_afterwards_all_
             await ledger.claim("a", DIGEST)
         with pytest.raises(LedgerError, match="cannot be written"):
             await ledger.claim("b", DIGEST)
-        await ledger.failed()
+        await ledger.wait_failed()
         await ledger.finish("running", Reply("x", 1))
         await ledger.release("released")
         waiting = asyncio.create_task(ledger.ready())

@@ -127,7 +127,7 @@ async def test_while_it_is_away_nothing_is_claimed_and_what_ends_is_written_when
     store.is_away = True
     with pytest.raises(LedgerError, match="the ledger dict:// cannot be used: nobody there"):
         await ledger.claim("a", DIGEST)
-    await ledger.failed()
+    await ledger.wait_failed()
     await ledger.finish("running", Reply("x", 1))
     await ledger.release("released")
     await turns()

@@ -259,7 +259,7 @@ class Slot(ConcurrencyLimiter):
         self.now = self.ever = 0
 
     @asynccontextmanager
-    async def released(self) -> AsyncIterator[None]:
+    async def release_for_others(self) -> AsyncIterator[None]:
         self.now += 1
         self.ever += 1
         yield
@@ -407,7 +407,7 @@ async def test_without_id_and_correlation_an_acknowledged_run_answers_nothing(
     channel = Channel()
     message = channel.deliver()
     await handler(message)
-    matcher.acknowledged(message)
+    matcher.record_ack(message)
     channel.close()
     await handler(Channel().deliver(redelivered=True))
     assert engine.runs == 2
@@ -419,7 +419,7 @@ async def test_with_a_correlation_id_an_ack_that_got_lost_doubles_nothing(
     channel = Channel()
     message = channel.deliver(correlation_id="c")
     await handler(message)
-    matcher.acknowledged(message)
+    matcher.record_ack(message)
     channel.close()
     await handler(Channel().deliver(correlation_id="c", redelivered=True))
     assert engine.runs == 1
@@ -451,7 +451,7 @@ async def test_a_run_that_is_out_is_not_forgotten_for_those_that_were_acknowledg
     for number in range(30):
         delivery = channel.deliver(correlation_id=f"{number}")
         await handler(delivery)
-        matcher.acknowledged(delivery)
+        matcher.record_ack(delivery)
     channel.close()
     await handler(Channel().deliver(correlation_id="long", redelivered=True))
     assert engine.runs == 31
@@ -463,7 +463,7 @@ async def test_of_what_was_acknowledged_no_body_is_kept_and_after_a_minute_nothi
     handler = idempotent(MemoryLedger(), matcher)(engine)
     delivery = Channel().deliver(correlation_id="c")
     await handler(delivery)
-    matcher.acknowledged(delivery)
+    matcher.record_ack(delivery)
     kept = weakref.ref(delivery)
     del delivery
     gc.collect()
@@ -471,7 +471,7 @@ async def test_of_what_was_acknowledged_no_body_is_kept_and_after_a_minute_nothi
     clock.passed += 61
     last = Channel().deliver(correlation_id="d")
     await handler(last)
-    matcher.acknowledged(last)
+    matcher.record_ack(last)
     assert (len(matcher._acknowledged), len(matcher._by_digest)) == (1, 1)
 
 

@@ -45,7 +45,7 @@ class Ledger(MemoryLedger):
         super().__init__()
         self.ill, self.well = asyncio.Event(), asyncio.Event()
 
-    async def failed(self) -> None:
+    async def wait_failed(self) -> None:
         await self.ill.wait()
         self.ill.clear()
 

@@ -155,7 +155,7 @@ async def test_a_queue_that_confirms_again_is_one_like_others(
 def test_the_queues_that_are_remembered_are_bounded() -> None:
     refused = RefusedReplies(4, 30)
     for number in range(MAX_NOTED + 1):
-        refused.tried(f"{number}", "nothing is confirmed")
+        refused.record_try(f"{number}", "nothing is confirmed")
     assert refused.stuck("0") is None
     assert refused.stuck("1") is not None
 

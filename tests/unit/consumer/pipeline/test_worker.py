@@ -262,7 +262,7 @@ async def test_a_small_limit_holds_back_all_but_what_relieves_the_engine(
 ) -> None:
     limit = AimdLimit(4)
     for _ in range(10):
-        limit.refused(limit.round)
+        limit.record_refusal(limit.round)
     handling.limiter.clear()
     worker = worker_of(handling, replies, limit=limit)
     for _ in range(5):

@@ -11,7 +11,7 @@ from typing import Any, Self
 import pytest
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
-from consumer.rabbitmq.dead_letter_count import INTERVAL, RETRY, DeadLetterCount, told
+from consumer.rabbitmq.dead_letter_count import INTERVAL, RETRY, DeadLetterCount, describe
 from tests.unit.consumer.deliveries import QuickClock
 
 
@@ -104,14 +104,14 @@ async def test_it_is_said_once_that_there_are_many_and_once_that_there_are_not(
     caplog.set_level(logging.INFO)
     await counted(7, 8, 9, 12, ConnectionError(), 12, 7, 6, 8)
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", f"dead letters: {told(8, 10)}"),
-        ("INFO", f"dead letters: {told(7, 10)}"),
-        ("WARNING", f"dead letters: {told(8, 10)}"),
+        ("WARNING", f"dead letters: {describe(8, 10)}"),
+        ("INFO", f"dead letters: {describe(7, 10)}"),
+        ("WARNING", f"dead letters: {describe(8, 10)}"),
     ]
 
 
 def test_people_are_told_the_share_of_the_bound_and_what_to_do() -> None:
-    assert told(7, 10) == "7 wait in 'zeebe.dead', 70 % of DEAD_LETTER_BOUND (10)"
-    assert told(12, 10) == (
+    assert describe(7, 10) == "7 wait in 'zeebe.dead', 70 % of DEAD_LETTER_BOUND (10)"
+    assert describe(12, 10) == (
         "12 wait in 'zeebe.dead', 120 % of DEAD_LETTER_BOUND (10): `dead list` shows them; replay or drop them"
     )

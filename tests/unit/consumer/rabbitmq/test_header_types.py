@@ -105,7 +105,7 @@ def test_the_headers_of_a_replayed_dead_letter() -> None:
     letter = DeadLetter(b"{}", headers={"failed-at": "2026-01-01", "replays": 200, "tiny": 7}, routing_key="orders")
     channel: Any = None
     for login in ("us", None):
-        sent = DeadLetters(channel, login, ("us",))._written(letter, letter.replayed())
+        sent = DeadLetters(channel, login, ("us",))._copy_properties(letter, letter.replayed())
         assert written(sent) == {"replays": INTEGER, "tiny": INTEGER}
 
 
@@ -113,7 +113,7 @@ def test_a_dead_letter_whose_header_is_no_text_is_replayed_with_its_bytes() -> N
     """The library cannot write such a header: with it such a letter could only be dropped."""
     letter = DeadLetter(b"{}", headers={"odd": b"\xff\xfe"}, routing_key="orders")
     channel: Any = None
-    sent = DeadLetters(channel, None, ())._written(letter, letter.replayed())
+    sent = DeadLetters(channel, None, ())._copy_properties(letter, letter.replayed())
     header = ContentHeader()
     header.unmarshal(marshalled(sent))
     assert header.properties.headers["odd"] == b"\xff\xfe"
@@ -123,7 +123,7 @@ def test_a_dead_letter_whose_header_cannot_be_written_is_kept_and_the_header_nam
     letter = DeadLetter(b"{}", headers={"n" * 129: 1}, routing_key="orders")
     channel: Any = None
     with pytest.raises(NotSent, match=f"its header '{'n' * 128}' cannot be written again as it was"):
-        DeadLetters(channel, None, ())._written(letter, letter.headers)
+        DeadLetters(channel, None, ())._copy_properties(letter, letter.headers)
 
 
 def test_the_headers_of_a_clients_request() -> None:

@@ -36,18 +36,18 @@ async def test_misses_that_an_answer_interrupts_do_not_add_up() -> None:
 
 async def test_whoever_waits_is_told_of_every_change() -> None:
     circuit = CircuitBreaker(threshold=1)
-    await circuit.closed()
-    opened = asyncio.create_task(circuit.opened())
+    await circuit.wait_closed()
+    opened = asyncio.create_task(circuit.wait_open())
     await asyncio.sleep(0)
     assert not opened.done()
     circuit.record_failure()
     await opened
-    closed = asyncio.create_task(circuit.closed())
+    closed = asyncio.create_task(circuit.wait_closed())
     await asyncio.sleep(0)
     assert not closed.done()
     circuit.record_success()
     await closed
-    await circuit.opened(within=0.001)
+    await circuit.wait_open(within=0.001)
     assert not circuit.is_open
 
 
@@ -80,11 +80,11 @@ class Told:
         self.round = 0
         self.events: list[Any] = []
 
-    def refused(self, sent: int) -> None:
+    def record_refusal(self, sent: int) -> None:
         self.events.append(("refused", sent))
         self.round += 1
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         self.events.append("succeeded")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from consumer.config import Zeebe
 from consumer.zeebe import ZeebeEngine, client
-from consumer.zeebe.hints import explained
+from consumer.zeebe.hints import add_hint
 from tests.fakes.gateway import FakeGateway
 from tests.fakes.sockets import ends, is_a_page, is_silent, served
 from tests.unit.consumer.zeebe.authority import Authority, setting
@@ -35,7 +35,7 @@ async def told(zeebe: Zeebe) -> str:
     """What an operator is told of a gateway; "" when it answers."""
     engine = ZeebeEngine(zeebe)
     try:
-        await explained(engine.probe, zeebe)
+        await add_hint(engine.probe, zeebe)
     except CommandError as error:
         return error.message
     finally:

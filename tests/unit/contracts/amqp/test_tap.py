@@ -86,10 +86,10 @@ async def test_an_alarm_is_told_on_the_connection_s_own_channel_alone(scene: Tap
 
 
 async def test_who_waits_for_an_alarm_goes_on_when_it_is_over_or_the_connection_is(scene: TapScene) -> None:
-    await scene.tap.alarm.over()
+    await scene.tap.alarm.wait_over()
     for end in (lambda: scene.receive(UNBLOCKED), lambda: scene.tap.connection_lost(None)):
         scene.receive(BLOCKED)
-        waiting = asyncio.create_task(scene.tap.alarm.over())
+        waiting = asyncio.create_task(scene.tap.alarm.wait_over())
         await asyncio.sleep(0)
         assert not waiting.done()
         end()

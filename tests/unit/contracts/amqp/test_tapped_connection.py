@@ -88,7 +88,7 @@ async def test_the_library_reads_and_writes_all_but_our_frames_and_a_lost_connec
         assert await heard == ours + theirs
         assert await reader.read() == b""
         writer.close()
-        await connection.alarm.over()
+        await connection.alarm.wait_over()
         assert str(channel.ended) == "the connection was lost"
     await connection.close()
 

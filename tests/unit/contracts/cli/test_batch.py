@@ -15,7 +15,7 @@ from tests.unit.contracts.cli.program import Ended, ended, refused
 from zeebe_amqp import Client, Command, SetVariables, Topology
 from zeebe_amqp.cli.connection import Connection
 from zeebe_amqp.cli.journal import Journal
-from zeebe_amqp.cli.requests import parsed
+from zeebe_amqp.cli.requests import parse
 from zeebe_amqp.client import Denied
 from zeebe_amqp.errors import Code
 
@@ -179,7 +179,7 @@ def test_wrong_lines_are_all_told_and_nothing_is_sent(transport: MemoryTransport
 
 def test_one_wrong_line_is_one() -> None:
     with pytest.raises(Exception, match=r"^1 wrong request; nothing was sent"):
-        parsed(b"{}")
+        parse(b"{}")
 
 
 def test_requests_come_from_standard_input_too(transport: MemoryTransport, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_results_that_cannot_be_written_are_told_before_anything_is_sent(
 def test_the_name_of_the_batch_is_on_the_disk_before_the_first_request(tmp_path: Path) -> None:
     path = tmp_path / "results"
     with Journal(path) as journal:
-        [entry] = parsed(ONE.encode())
+        [entry] = parse(ONE.encode())
         batch = json.loads(path.read_text())["batch"]
         assert journal.request_id(entry).startswith(f"{batch}-")
         assert len(journal.request_id(entry)) <= 255

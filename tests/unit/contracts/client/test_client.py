@@ -210,11 +210,11 @@ async def test_a_reply_that_nobody_waits_for_is_ignored(correlation: str | None)
     async with Client(transport) as client:
         call = asyncio.create_task(client.call(Topology()))
         await transport.arrived(1)
-        client.received(correlation, b"x")
+        client.on_received(correlation, b"x")
         for _ in range(2):  # the second one is late
-            client.received(transport.published[0].correlation_id, result("topology", TOPOLOGY))
+            client.on_received(transport.published[0].correlation_id, result("topology", TOPOLOGY))
         assert (await call).cluster_size == 1
-        client.received(transport.published[0].correlation_id, b"x")
+        client.on_received(transport.published[0].correlation_id, b"x")
 
 
 async def test_what_is_on_its_way_is_sent_again_under_the_same_identity() -> None:
@@ -325,7 +325,7 @@ async def test_credentials_that_the_broker_takes_no_more_end_what_waits_and_what
     async with Client(transport) as client:
         call = asyncio.create_task(client.call(Topology()))
         await transport.arrived(1)
-        transport.peer.denied("no more")
+        transport.peer.on_denied("no more")
         with pytest.raises(Unauthenticated, match="no more") as raised:
             await call
         assert raised.value.outcome is Outcome.UNKNOWN  # it had been sent
@@ -455,7 +455,7 @@ async def test_closing_waits_for_what_is_on_its_way() -> None:
     closing = asyncio.create_task(client.close())
     await asyncio.sleep(0.01)
     assert not transport.closed
-    client.received(transport.published[0].correlation_id, result("topology", TOPOLOGY))
+    client.on_received(transport.published[0].correlation_id, result("topology", TOPOLOGY))
     await closing
     assert transport.closed
     assert (await call).cluster_size == 1

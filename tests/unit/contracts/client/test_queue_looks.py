@@ -29,7 +29,7 @@ async def test_all_who_ask_one_after_the_other_are_told_and_the_broker_is_hardly
     async def ask() -> QueueState | None:
         looks.begin("q")
         await asyncio.sleep(0.1)
-        return looks.seen("q")
+        return looks.last("q")
 
     asking = []
     for _ in range(100):
@@ -45,10 +45,10 @@ async def test_what_was_seen_long_ago_is_looked_at_again_and_not_told() -> None:
     looks = QueueLooks(broker.look)
     looks.begin("q")
     await asyncio.sleep(queue_looks.FRESH / 2)
-    assert looks.seen("q") == QueueState(3, 0)
+    assert looks.last("q") == QueueState(3, 0)
     broker.state = None
     await asyncio.sleep(queue_looks.KNOWN)
-    assert looks.seen("q") is None
+    assert looks.last("q") is None
     looks.begin("q")
     await looks.end()
-    assert (broker.looked, looks.seen("q"), looks.seen("another")) == (2, None, None)
+    assert (broker.looked, looks.last("q"), looks.seen("another")) == (2, None, None)

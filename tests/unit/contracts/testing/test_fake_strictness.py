@@ -58,9 +58,9 @@ async def test_a_request_that_is_late_or_has_a_bad_header_is_not_run(consumer: F
     answers: list[bytes] = []
 
     class Receiver:
-        def connected(self) -> None: ...
+        def on_connected(self) -> None: ...
 
-        def received(self, _: str | None, body: bytes) -> None:
+        def on_received(self, _: str | None, body: bytes) -> None:
             answers.append(body)
 
     consumer.always(Topology, answer())

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from consumer.camunda7 import taken
+from consumer.camunda7 import accepts
 from consumer.camunda7.operations import RestRequest, to_request
 from consumer.zeebe.operations import OPERATIONS, signals
 from consumer.zeebe.protocol import gateway_pb2 as pb
@@ -120,13 +120,13 @@ def test_camunda_7_gets_no_more_than_was_sent(data: dict[str, Any]) -> None:
 def test_the_setting_and_the_execution_choose_the_engine() -> None:
     for every, execution, is_taken in ((False, None, False), (False, "e", True), (True, None, True), (True, "e", True)):
         command = signal({"name": "s", "executionId": execution})
-        assert taken(every=every)(command) is is_taken, (every, execution)
+        assert accepts(every=every)(command) is is_taken, (every, execution)
 
 
 def test_camunda_7_takes_no_other_command() -> None:
     for data in REQUESTS:
         command = envelope.decode(orjson.dumps({"operation": data[0], "data": data[1], "metadata": data[2]})).command
-        assert taken(every=True)(command) is (command.operation == "signal"), command.operation
+        assert accepts(every=True)(command) is (command.operation == "signal"), command.operation
 
 
 def test_a_transient_variable_is_noted_once(caplog: pytest.LogCaptureFixture) -> None:
