@@ -50,23 +50,23 @@ async def declare(channel: AbstractChannel, queue: str) -> None:
     await channel.queue_declare(queue, durable=True, arguments=wire.queue_arguments(queue))
 
 
-async def timed(once: Callable[[], Awaitable[object]], seconds: float, in_flight: int) -> Figures:
+async def timed(run: Callable[[], Awaitable[object]], seconds: float, in_flight: int) -> Figures:
     """The figures of something that this process does by itself; first a while unmeasured."""
-    await _repeat(once, seconds / 4, in_flight)
+    await _repeat(run, seconds / 4, in_flight)
     used, started = own_cpu(), time.perf_counter()
-    took = sorted(await _repeat(once, seconds, in_flight))
+    took = sorted(await _repeat(run, seconds, in_flight))
     rate = len(took) / (time.perf_counter() - started)
     percentiles = {f"p{each:g}": took[int(each / 100 * (len(took) - 1))] for each in PERCENTILES}
     return {"rate": rate, "cpu": (own_cpu() - used) / len(took) * 1e6, **percentiles}
 
 
-async def _repeat(once: Callable[[], Awaitable[object]], seconds: float, in_flight: int) -> list[float]:
+async def _repeat(run: Callable[[], Awaitable[object]], seconds: float, in_flight: int) -> list[float]:
     took: list[float] = []
     end = time.perf_counter() + seconds
 
     async def worker() -> None:
         while (started := time.perf_counter()) < end:
-            await once()
+            await run()
             took.append((time.perf_counter() - started) * 1e3)
 
     await asyncio.gather(*(worker() for _ in range(in_flight)))

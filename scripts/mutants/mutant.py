@@ -79,7 +79,7 @@ def _told(place: Place, change: Change) -> str:
         around = _texts((place.parent, _replaced(place.parent, *change)))
         if max(map(len, around)) <= WIDTH:
             return " -> ".join(around)
-    return " -> ".join(_cut(_texts(change)))
+    return " -> ".join(_truncate(_texts(change)))
 
 
 def _texts(nodes: Sequence[ast.AST]) -> list[str]:
@@ -98,7 +98,7 @@ def _replaced(parent: ast.AST, old: ast.AST, new: ast.AST) -> ast.AST:
     return changed
 
 
-def _cut(texts: list[str]) -> list[str]:
+def _truncate(texts: list[str]) -> list[str]:
     """What is around the difference, when texts are long."""
     if max(map(len, texts)) <= WIDTH:
         return texts

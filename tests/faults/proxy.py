@@ -224,14 +224,14 @@ class Proxy:
         for connection in list(self._connections):
             connection.reset()
 
-    def freeze(self, said: bytes = b"") -> None:
+    def freeze(self, introduction: bytes = b"") -> None:
         """Connections go silent for good without being closed (half-open); new ones work.
 
         Args:
-            said: only those whose client has said this at their beginning.
+            introduction: only those whose client has said this at their beginning.
         """
         for connection in self._connections:
-            connection.frozen = connection.frozen or said in connection.introduction
+            connection.frozen = connection.frozen or introduction in connection.introduction
 
     def stall(self, way: Way) -> None:
         """Take nothing that comes that way, on all connections, until `go_on`: soon the sender cannot send any more."""

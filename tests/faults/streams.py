@@ -18,9 +18,9 @@ _HEAD, _SIZE, _END = 7, 3, 1
 _CHANNEL = slice(1, 3)
 
 
-def in_turn(most: int) -> Cutting:
-    """Pieces of 1, 2, 3 … `most` bytes in turn."""
-    return lambda _: cycle(range(1, most + 1))
+def in_turn(largest: int) -> Cutting:
+    """Pieces of 1, 2, 3 … `largest` bytes in turn."""
+    return lambda _: cycle(range(1, largest + 1))
 
 
 def moved(step: int) -> Cutting:

@@ -52,7 +52,7 @@ async def connected(proxy: Proxy) -> AsyncIterator[Stream]:
         writer.transport.abort()
 
 
-async def said(stream: Stream, data: bytes) -> bytes:
+async def exchange(stream: Stream, data: bytes) -> bytes:
     """What comes back for that."""
     stream[1].write(data)
     async with asyncio.timeout(5):
@@ -73,40 +73,40 @@ async def ended(stream: Stream) -> bool:
 async def test_everything_passes(server: tuple[Server, Proxy]) -> None:
     _, proxy = server
     async with connected(proxy) as one, connected(proxy) as two:
-        assert await said(one, b"a" * 200_000) == b"a" * 200_000
-        assert await said(two, b"b") == b"b"
+        assert await exchange(one, b"a" * 200_000) == b"a" * 200_000
+        assert await exchange(two, b"b") == b"b"
 
 
 async def test_a_reset_ends_all_connections_and_new_ones_work(server: tuple[Server, Proxy]) -> None:
     echo, proxy = server
     async with connected(proxy) as one, connected(proxy) as two:
-        await said(one, b"a")
-        await said(two, b"b")
+        await exchange(one, b"a")
+        await exchange(two, b"b")
         proxy.reset()
         assert await ended(one)
         assert await ended(two)
     async with connected(proxy) as three:
-        assert await said(three, b"c") == b"c"
+        assert await exchange(three, b"c") == b"c"
     assert echo.ended == 2
 
 
 async def test_a_frozen_connection_says_nothing_and_stays_open(server: tuple[Server, Proxy]) -> None:
     _, proxy = server
     async with connected(proxy) as one:
-        await said(one, b"a")
+        await exchange(one, b"a")
         proxy.freeze()
         one[1].write(b"b")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(one[0].read(1), BRIEFLY)
         async with connected(proxy) as two:
-            assert await said(two, b"c") == b"c"
+            assert await exchange(two, b"c") == b"c"
 
 
 async def test_delayed_data_arrives(server: tuple[Server, Proxy]) -> None:
     _, proxy = server
     proxy.delay = 0.01
     async with connected(proxy) as one:
-        assert await said(one, b"a") == b"a"
+        assert await exchange(one, b"a") == b"a"
 
 
 async def test_a_connection_is_cut_after_so_many_bytes(server: tuple[Server, Proxy]) -> None:
@@ -119,7 +119,7 @@ async def test_a_connection_is_cut_after_so_many_bytes(server: tuple[Server, Pro
     await cutting
     assert echo.arrived == b"01234"
     async with connected(proxy) as two:
-        assert await said(two, b"0123456789") == b"0123456789"
+        assert await exchange(two, b"0123456789") == b"0123456789"
 
 
 @pytest.mark.parametrize("way", Way)
@@ -127,7 +127,7 @@ async def test_what_is_held_from_a_pattern_on_goes_on_when_released(server: tupl
     echo, proxy = server
     async with connected(proxy) as one:
         proxy.hold(way, b"x")
-        assert await said(one, b"a") == b"a"
+        assert await exchange(one, b"a") == b"a"
         one[1].write(b"x")
         await proxy.held(1)
         one[1].write(b"x")
@@ -135,7 +135,7 @@ async def test_what_is_held_from_a_pattern_on_goes_on_when_released(server: tupl
         assert bytes(echo.arrived) == (b"a" if way is Way.UP else b"axx")
         proxy.release()
         assert await one[0].readexactly(2) == b"xx"
-        assert await said(one, b"x") == b"x"
+        assert await exchange(one, b"x") == b"x"
 
 
 async def test_what_is_held_is_lost_with_its_connection(server: tuple[Server, Proxy]) -> None:
@@ -167,14 +167,14 @@ async def test_what_passes_is_cut_into_pieces_that_arrive_one_by_one(server: tup
     echo, proxy = server
     data = bytes(range(100))
     async with connected(proxy) as one:
-        await said(one, b"whole")
+        await exchange(one, b"whole")
         proxy.cutting = in_turn(5)
         one[1].write(data)
         found = await read_pieces(one, len(data))
         assert b"".join(found) == data
         assert len(found) > 20, found
         proxy.cutting = None
-        assert await said(one, b"whole again") == b"whole again"
+        assert await exchange(one, b"whole again") == b"whole again"
     assert bytes(echo.arrived) == b"whole" + data + b"whole again"
 
 
@@ -189,7 +189,7 @@ async def test_every_connection_has_a_number_of_its_own(server: tuple[Server, Pr
     proxy.cutting = cutting
     for _ in range(3):
         async with connected(proxy) as one:
-            assert await said(one, b"abcdef") == b"abcdef"
+            assert await exchange(one, b"abcdef") == b"abcdef"
     assert numbers == [0, 0, 1, 1, 2, 2]
     assert proxy.made == 3
 
@@ -197,10 +197,10 @@ async def test_every_connection_has_a_number_of_its_own(server: tuple[Server, Pr
 async def test_one_connection_alone_can_go_silent_by_what_its_client_said(server: tuple[Server, Proxy]) -> None:
     _, proxy = server
     async with connected(proxy) as one, connected(proxy) as two:
-        await said(one, b"I am one")
-        await said(two, b"I am two")
+        await exchange(one, b"I am one")
+        await exchange(two, b"I am two")
         proxy.freeze(b"am one")
-        assert await said(two, b"b") == b"b"
+        assert await exchange(two, b"b") == b"b"
         one[1].write(b"a")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(one[0].read(1), BRIEFLY)
@@ -210,7 +210,7 @@ async def test_a_server_that_takes_nothing_stops_its_client_and_loses_nothing(se
     echo, proxy = server
     data = bytes(range(256)) * 40_000
     async with connected(proxy) as one:
-        await said(one, b"a")
+        await exchange(one, b"a")
         proxy.stall(Way.UP)
         one[1].write(data)
         with pytest.raises(TimeoutError):
@@ -225,9 +225,9 @@ async def test_heartbeats_of_the_server_are_left_out_on_new_connections(server: 
     echo, proxy = server
     frame = b"\x01\0\1\0\0\0\2ab\xce"
     async with connected(proxy) as old:
-        await said(old, b"a")
+        await exchange(old, b"a")
         proxy.filtering = without_heartbeats
-        assert await said(old, HEARTBEAT) == HEARTBEAT
+        assert await exchange(old, HEARTBEAT) == HEARTBEAT
     echo.arrived.clear()
     async with connected(proxy) as new:
         new[1].write(HEARTBEAT + frame + HEARTBEAT + frame)

@@ -182,12 +182,12 @@ def _ends_worker(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt)
 
 
-def _readable(said: object) -> str:
-    """What a handler said, whatever it is, as a text for the engine: cleaned and cut; None = nothing."""
+def _readable(message: object) -> str:
+    """The message of a handler as text for the engine, cleaned and truncated."""
     try:
-        text = "" if said is None else str(said)
+        text = "" if message is None else str(message)
     except Exception:
-        text = f"{type(said).__name__}, which cannot be shown as text"
+        text = f"{type(message).__name__}, which cannot be shown as text"
     return printable(truncate(text, MAX_MESSAGE))
 
 
