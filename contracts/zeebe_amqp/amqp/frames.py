@@ -46,8 +46,11 @@ __all__ = [
 ]
 
 METHOD: Final = 1
+"""The kind of a frame with a method."""
 HEADER: Final = 2
+"""The kind of a frame with a message's properties."""
 BODY: Final = 3
+"""The kind of a frame with a piece of a message's body."""
 _HEARTBEAT: Final = 8
 KINDS: Final = frozenset({METHOD, HEADER, BODY, _HEARTBEAT})
 """Every kind of frame; what begins otherwise is not AMQP, or its refusal."""
@@ -64,16 +67,27 @@ _BASIC: Final = 60
 _METHOD: Final = struct.Struct(">I")
 """How the payload of a method frame begins: class and method, here as one number."""
 BLOCKED: Final = 10 << 16 | 60
+"""connection.blocked: an alarm of the broker."""
 UNBLOCKED: Final = 10 << 16 | 61
+"""connection.unblocked: its end."""
 CLOSE: Final = 20 << 16 | 40
+"""channel.close."""
 CLOSE_OK: Final = 20 << 16 | 41
+"""channel.close-ok."""
 CONNECTION_CLOSE: Final = 10 << 16 | 50
+"""connection.close."""
 RETURN: Final = _BASIC << 16 | 50
+"""basic.return."""
 DELIVER: Final = _BASIC << 16 | 60
+"""basic.deliver."""
 GET_OK: Final = _BASIC << 16 | 71
+"""basic.get-ok."""
 GET_EMPTY: Final = _BASIC << 16 | 72
+"""basic.get-empty."""
 ACK: Final = _BASIC << 16 | 80
+"""basic.ack."""
 NACK: Final = _BASIC << 16 | 120
+"""basic.nack."""
 
 _TAG: Final = struct.Struct(">QB")
 """A delivery tag, and a byte of flags."""

@@ -16,6 +16,7 @@ from zeebe_amqp.examples import EXAMPLES, Example, filled
 __all__ = ["PROGRAM", "Line", "arguments", "lines"]
 
 PROGRAM: Final = "zeebe-amqp"
+"""The name of the command line."""
 
 
 class Line(NamedTuple):

@@ -21,6 +21,7 @@ from zeebe_amqp.errors import CommandError, Error
 __all__ = ["SUCCESS", "Journal"]
 
 SUCCESS: Final = "OK"
+"""The code of a request that succeeded."""
 
 
 class _Head(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

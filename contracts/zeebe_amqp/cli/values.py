@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 STANDARD_INPUT: Final = "-"
+"""What stands for standard input where a file may be named."""
 _NUMBER: Final = re.compile(r"-?[0-9]{1,20}")
 _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 

@@ -22,6 +22,7 @@ __all__ = ["VARIABLES", "Signal"]
 
 
 VARIABLES: Final = f"{DATA}.variables"
+"""The path of a signal's variables, for errors."""
 
 
 class Signal(Command[None], frozen=True, kw_only=True, forbid_unknown_fields=False, dict=True):

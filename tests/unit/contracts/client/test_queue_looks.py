@@ -51,4 +51,4 @@ async def test_what_was_seen_long_ago_is_looked_at_again_and_not_told() -> None:
     assert looks.last("q") is None
     looks.begin("q")
     await looks.end()
-    assert (broker.looked, looks.last("q"), looks.seen("another")) == (2, None, None)
+    assert (broker.looked, looks.last("q"), looks.last("another")) == (2, None, None)
