@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
@@ -23,6 +22,7 @@ from consumer.pipeline.settlement import Settlement, settle
 from consumer.zeebe.operations import OPERATIONS
 from consumer.zeebe.rpcs import METHODS, SERVICE
 from consumer.zeebe.versions import SINCE
+from tests.cases import check_all
 from tests.unit.consumer.zeebe.operations.requests import REQUESTS
 from tests.unit.contracts.values import commands
 from zeebe_amqp.commands import COMMANDS
@@ -106,17 +106,20 @@ def failed(code: Code, source: Source, outcome: Outcome, retryable: bool) -> Rep
     )
 
 
-@pytest.mark.parametrize("code", Code)
-def test_every_code_is_settled_and_nothing_that_failed_is_forgotten(code: Code) -> None:
+def test_every_code_is_settled_and_nothing_that_failed_is_forgotten() -> None:
     """Whoever waits is told; where nobody does, what failed is tried again or kept as a dead letter."""
-    for source, outcome, retryable, idempotent in itertools.product(Source, Outcome, (True, False), (True, False)):
-        reply = failed(code, source, outcome, retryable)
-        told = settle(reply, answerable=True, idempotent=idempotent, waited=0, forget_retry=900)
-        alone = settle(reply, answerable=False, idempotent=idempotent, waited=0, forget_retry=900)
-        assert told is Settlement.REPLY
-        assert alone in {Settlement.AGAIN, Settlement.DEAD}
-        if outcome is Outcome.UNKNOWN and not retryable and not idempotent:
-            assert alone is Settlement.DEAD  # a person decides
+
+    def is_settled(code: Code) -> None:
+        for source, outcome, retryable, idempotent in itertools.product(Source, Outcome, (True, False), (True, False)):
+            reply = failed(code, source, outcome, retryable)
+            told = settle(reply, answerable=True, idempotent=idempotent, waited=0, forget_retry=900)
+            alone = settle(reply, answerable=False, idempotent=idempotent, waited=0, forget_retry=900)
+            assert told is Settlement.REPLY
+            assert alone in {Settlement.AGAIN, Settlement.DEAD}
+            if outcome is Outcome.UNKNOWN and not retryable and not idempotent:
+                assert alone is Settlement.DEAD  # a person decides
+
+    check_all(Code, is_settled)
 
 
 def declared(descriptor: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
@@ -199,7 +202,7 @@ def responses() -> Iterator[Any]:
             continue
         for kind in dict.fromkeys(METHODS[message.DESCRIPTOR.full_name].response for message in requests):
             for alternative in range(4):
-                yield pytest.param(name, filled(kind, alternative), id=f"{name}-{kind.__name__}-{alternative}")
+                yield name, f"{kind.__name__} {alternative}", filled(kind, alternative)
 
 
 def without_event(job: dict[str, Any]) -> dict[str, Any]:
@@ -218,17 +221,14 @@ def answered(name: str, response: Message) -> tuple[Any, Any]:
     return OPERATIONS[name].to_result(response, True), whole or None
 
 
-@pytest.mark.parametrize(("name", "response"), list(responses()))
-def test_every_field_of_every_response_is_rendered(name: str, response: Message) -> None:
-    rendered, whole = answered(name, response)
-    assert rendered == whole
+def test_every_field_of_every_response_is_rendered_and_in_the_typed_result_of_its_reply() -> None:
+    def is_rendered(name: str, _: str, response: Message) -> None:
+        rendered, whole = answered(name, response)
+        assert rendered == whole
+        results = {command.result_type() for command in commands(name)}
+        assert any(same_names(rendered, result) for result in results)
 
-
-@pytest.mark.parametrize(("name", "response"), list(responses()))
-def test_every_field_of_every_reply_is_in_its_typed_result(name: str, response: Message) -> None:
-    rendered, _ = answered(name, response)
-    results = {command.result_type() for command in commands(name)}
-    assert any(same_names(rendered, result) for result in results)
+    check_all(responses(), is_rendered)
 
 
 def same_names(data: Any, kind: Any) -> bool:

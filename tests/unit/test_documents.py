@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from consumer.zeebe.operations import OPERATIONS
 from consumer.zeebe.operations.instances import GATEWAY_GRACE
 from scripts import operations_page, reference
+from tests.cases import check_all
 from zeebe_amqp import asyncapi
 from zeebe_amqp.commands import COMMANDS
 
@@ -19,9 +21,11 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-@pytest.mark.parametrize("name", reference.PAGES)
-def test_the_reference_pages_are_made_from_the_code(name: str) -> None:
-    assert (reference.DOCS / name).read_text() == reference.PAGES[name]() + "\n", "make reference"
+def test_the_reference_pages_are_made_from_the_code() -> None:
+    def is_made(name: str, make: Callable[[], str]) -> None:
+        assert (reference.DOCS / name).read_text() == make() + "\n", "make reference"
+
+    check_all(reference.PAGES.items(), is_made)
 
 
 def test_a_stale_page_is_reported_and_mended(
@@ -37,29 +41,23 @@ def test_a_stale_page_is_reported_and_mended(
     assert reference.main() == 0
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_the_words_about_repeating_agree_with_the_rows(operation: str) -> None:
-    samples = {
-        "publish-message": [
-            COMMANDS[operation].from_wire(data, {})
-            for data in (
-                b'{"messageName":"m"}',
-                b'{"messageName":"m","messageId":"i"}',
-                b'{"messageName":"m","timeToLive":"1m"}',
-                b'{"messageName":"m","messageId":"i","timeToLive":"1m"}',
-            )
-        ]
-        if operation == "publish-message"
-        else []
-    }
-    decided = (
-        [sample.is_idempotent() for sample in samples[operation]]
-        if operation in samples
-        else [COMMANDS[operation].idempotent]
+def test_the_words_about_repeating_agree_with_the_rows() -> None:
+    messages = (
+        b'{"messageName":"m"}',
+        b'{"messageName":"m","messageId":"i"}',
+        b'{"messageName":"m","timeToLive":"1m"}',
+        b'{"messageName":"m","messageId":"i","timeToLive":"1m"}',
     )
-    words = operations_page.IDEMPOTENT.get(operation, "yes")
     expected = {"yes": [True], "only with a messageId and a timeToLive": [False, False, False, True]}
-    assert decided == expected.get(words, [False])
+
+    def agree(operation: str) -> None:
+        kind = COMMANDS[operation]
+        decided = [kind.idempotent]
+        if operation == "publish-message":
+            decided = [kind.from_wire(data, {}).is_idempotent() for data in messages]
+        assert decided == expected.get(operations_page.IDEMPOTENT.get(operation, "yes"), [False])
+
+    check_all([*OPERATIONS], agree)
 
 
 ABSENT = {
@@ -77,12 +75,14 @@ ABSENT = {
 """What is sent where a field is absent."""
 
 
-@pytest.mark.parametrize("path", operations_page.DEFAULTS)
-def test_the_words_about_absent_fields_agree_with_what_is_sent(path: str) -> None:
-    data, name, sent = ABSENT[path]
-    operation = path.partition(".")[0]
-    command = COMMANDS[operation].from_wire(json.dumps(data).encode(), {})
-    assert getattr(OPERATIONS[operation].to_request(command), name) == sent
+def test_the_words_about_absent_fields_agree_with_what_is_sent() -> None:
+    def agree(path: str) -> None:
+        data, name, sent = ABSENT[path]
+        operation = path.partition(".")[0]
+        command = COMMANDS[operation].from_wire(json.dumps(data).encode(), {})
+        assert getattr(OPERATIONS[operation].to_request(command), name) == sent
+
+    check_all([*operations_page.DEFAULTS], agree)
 
 
 def test_the_page_of_operations_names_every_field_and_the_gateway_that_brought_it() -> None:
@@ -104,10 +104,11 @@ def test_the_callers_of_the_readme_are_the_examples() -> None:
     assert shown == [example.partition('"""\n\n')[2] for example in examples]
 
 
-@pytest.mark.parametrize("program", ["typescript/caller.ts", "java/Caller.java"])
-def test_the_callers_of_the_page_about_languages_are_the_examples(program: str) -> None:
+def test_the_callers_of_the_page_about_languages_are_the_examples() -> None:
     page = (ROOT / "docs" / "languages.md").read_text()
-    assert f"```{program.partition('/')[0]}\n{(ROOT / 'examples' / program).read_text()}```" in page
+    for program in ("typescript/caller.ts", "java/Caller.java"):
+        example = (ROOT / "examples" / program).read_text()
+        assert f"```{program.partition('/')[0]}\n{example}```" in page, program
 
 
 def test_the_readme_lists_the_operations() -> None:
@@ -124,27 +125,28 @@ SHOWN = [
 """What people copy from."""
 
 
-@pytest.mark.parametrize("page", SHOWN, ids=lambda page: str(page.relative_to(ROOT)))
-def test_no_address_of_a_broker_ends_in_a_slash(page: Path) -> None:
-    """For clients in Java that is a virtual host without a name, which no broker has."""
-    found = re.findall(r"""amqps?://[^\s/"'`,;)>]+/(?=[\s"'`,;)>]|$)""", page.read_text(), re.MULTILINE)
-    assert found == []
+def test_no_address_of_a_broker_ends_in_a_slash_and_an_order_has_the_variable_that_its_process_asks_for() -> None:
+    """For clients in Java the slash is a virtual host without a name, which no broker has."""
+    [name] = re.findall(r'correlationKey="=(\w+)"', (ROOT / "examples" / "order.bpmn").read_text())
+
+    def is_right(page: Path) -> None:
+        text = page.read_text()
+        assert re.findall(r"""amqps?://[^\s/"'`,;)>]+/(?=[\s"'`,;)>]|$)""", text, re.MULTILINE) == []
+        given = re.findall(r"""(?:"order"|\border\b), "?variables"?[=:] ?{"(\w+)""", text)
+        given += re.findall(r"""create-instance order --variables '{"(\w+)""", text)
+        assert set(given) <= {name}
+
+    check_all(SHOWN, is_right)
 
 
-@pytest.mark.parametrize("page", SHOWN, ids=lambda page: str(page.relative_to(ROOT)))
-def test_an_order_has_the_variable_that_its_process_asks_for(page: Path) -> None:
-    process = (ROOT / "examples" / "order.bpmn").read_text()
-    [name] = re.findall(r'correlationKey="=(\w+)"', process)
-    given = re.findall(r"""(?:"order"|\border\b), "?variables"?[=:] ?{"(\w+)""", page.read_text())
-    given += re.findall(r"""create-instance order --variables '{"(\w+)""", page.read_text())
-    assert set(given) <= {name}
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_between_the_documents_lead_somewhere(page: Path) -> None:
+def test_links_between_the_documents_lead_somewhere() -> None:
     made = {ROOT / "docs" / "schemas" / name for name in asyncapi.files()}  # when the site is built
-    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-        assert (page.parent / target).exists() or page.parent / target in made, target
+
+    def lead_somewhere(page: Path) -> None:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists() or page.parent / target in made, target
+
+    check_all(PAGES, lead_somewhere)
 
 
 def test_what_the_pages_install_can_be_installed_before_any_index_has_it() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import click
-import pytest
 from click.testing import CliRunner
 
 from consumer.cli import main
+from tests.cases import check_all
 from zeebe_amqp.cli.brief import Shared
 from zeebe_amqp.cli.program import program
 
@@ -48,7 +48,7 @@ def options(command: click.Command, *, shared: bool) -> list[str]:
 
 
 def test_the_usage_line_has_an_argument_in_brackets_when_it_may_be_left_out() -> None:
-    for name, command in EVERY.items():
+    def is_written(name: str, command: click.Command) -> None:
         usage = printed(name, "--help", width=200).partition("\n\n")[0].removeprefix(f"Usage: {name}")
         for each in command.params:
             if isinstance(each, click.Argument):
@@ -57,24 +57,22 @@ def test_the_usage_line_has_an_argument_in_brackets_when_it_may_be_left_out() ->
                 assert word in usage, usage
                 assert (f"[{word}]" in usage) is not each.required, usage
 
+    check_all(EVERY.items(), is_written)
 
-@pytest.mark.parametrize("group", GROUPS)
-def test_the_list_of_commands_says_of_each_a_whole_phrase_of_at_most_sixty_characters(group: str) -> None:
-    listed = " ".join(printed(group, "--help").split())
-    for name, command in GROUPS[group].commands.items():
+
+def test_the_list_of_commands_says_of_each_a_whole_phrase_of_at_most_sixty_characters() -> None:
+    """And on a narrow terminal it stands on one line."""
+
+    def is_whole(group: str, name: str, command: click.Command) -> None:
         phrase = command.get_short_help_str()
-        assert 0 < len(phrase) <= LONGEST, f"{name}: {phrase!r}"
-        assert f"{name} {phrase}" in listed, name
-        assert not phrase.endswith((".", ",", "…")), f"{name}: {phrase!r}"
-        assert phrase.count("(") == phrase.count(")"), f"{name}: {phrase!r} is cut off"
-        assert phrase.split()[-1].strip("`'\"") not in OPEN_ENDS, f"{name}: {phrase!r} has no end"
+        assert 0 < len(phrase) <= LONGEST
+        assert f"{name} {phrase}" in " ".join(printed(group, "--help").split())
+        assert [name, *phrase.split()] in [line.split() for line in printed(group, "--help", width=80).splitlines()]
+        assert not phrase.endswith((".", ",", "…"))
+        assert phrase.count("(") == phrase.count(")"), "it is cut off"
+        assert phrase.split()[-1].strip("`'\"") not in OPEN_ENDS, "it has no end"
 
-
-@pytest.mark.parametrize("group", GROUPS)
-def test_every_phrase_stands_on_one_line_of_a_narrow_terminal(group: str) -> None:
-    lines = [line.split() for line in printed(group, "--help", width=80).splitlines()]
-    for name, command in GROUPS[group].commands.items():
-        assert [name, *command.get_short_help_str().split()] in lines, name
+    check_all([(group, *each) for group in GROUPS for each in GROUPS[group].commands.items()], is_whole)
 
 
 def test_no_help_of_a_command_or_an_option_is_cut_off() -> None:

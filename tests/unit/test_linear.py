@@ -15,8 +15,6 @@ from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
-import pytest
-
 import consumer
 import zeebe_amqp
 from consumer.camunda7 import failures as camunda7
@@ -28,6 +26,7 @@ from consumer.rabbitmq import reply_policy
 from consumer.telemetry import headers, logs
 from consumer.zeebe import failures, hints
 from consumer.zeebe.protocol import since
+from tests.cases import check_all
 from tests.unit.consumer.deliveries import FakeDelivery
 from tests.unit.contracts.samples import SMALLEST
 from tests.unit.contracts.values import info, places
@@ -332,14 +331,15 @@ def too_slow(reader: Reader, shorter: str, longer: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", READERS)
-def test_sixteen_times_the_text_takes_sixteen_times_as_long_and_not_its_square(name: str) -> None:
-    reader = READERS[name]
-    for beginning in reader.beginnings:
-        for unit in (*SINGLES, *PAIRS, *filter(None, reader.beginnings)):
-            texts = [text_of(beginning, unit, size) for size in SIZES]
-            for shorter, longer in pairwise(texts):
-                assert not too_slow(reader, shorter, longer), (name, beginning, unit, len(longer))
+def test_sixteen_times_the_text_takes_sixteen_times_as_long_and_not_its_square() -> None:
+    def is_linear(name: str, reader: Reader) -> None:
+        for beginning in reader.beginnings:
+            for unit in (*SINGLES, *PAIRS, *filter(None, reader.beginnings)):
+                texts = [text_of(beginning, unit, size) for size in SIZES]
+                for shorter, longer in pairwise(texts):
+                    assert not too_slow(reader, shorter, longer), (name, beginning, unit, len(longer))
+
+    check_all(READERS.items(), is_linear)
 
 
 def test_the_measure_knows_a_square_from_a_line() -> None:

@@ -10,7 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-import pytest
+from tests.cases import check_all
 
 ROOT = Path(__file__).parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
@@ -51,31 +51,31 @@ HOSTS = [
 PATHS = ["/root" + "/", "/work" + "/main", "/work" + "/shared", "/tmp" + "/spec"]
 
 
-@pytest.mark.parametrize("forbidden", [*HOSTS, *PATHS])
-def test_no_file_names_a_package_registry_or_a_folder_of_one_machine(forbidden: str) -> None:
-    assert [str(file) for file in kept() if forbidden in words(file)] == []
+def test_no_file_names_a_package_registry_or_a_folder_of_one_machine() -> None:
+    found = {forbidden: [str(file) for file in kept() if forbidden in words(file)] for forbidden in (*HOSTS, *PATHS)}
+    assert {forbidden: files for forbidden, files in found.items() if files} == {}
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
-def test_lock_files_pin_every_package_with_hashes_and_name_no_index(lock: Path) -> None:
-    entries = requirements(lock)
-    assert entries
-    for entry in entries:
-        assert re.match(r"[A-Za-z0-9._-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", entry), entry[:80]
+def test_lock_files_pin_every_package_with_hashes_and_name_no_index_and_are_made_by_make_lock() -> None:
+    def is_pinned(lock: Path) -> None:
+        entries = requirements(lock)
+        assert entries
+        for entry in entries:
+            assert re.match(r"[A-Za-z0-9._-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", entry), entry[:80]
+        assert f"requirements/{lock.name}" in (ROOT / "Makefile").read_text().partition("\nlock:")[2]
+
+    check_all(LOCKS, is_pinned)
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
-def test_every_lock_file_is_made_by_make_lock(lock: Path) -> None:
-    assert f"requirements/{lock.name}" in (ROOT / "Makefile").read_text().partition("\nlock:")[2]
+def test_lock_files_of_npm_have_a_hash_for_every_package_and_name_no_registry() -> None:
+    def is_pinned(lock: Path) -> None:
+        packages = {name: each for name, each in json.loads(lock.read_text())["packages"].items() if name}
+        assert packages
+        for name, package in packages.items():
+            assert package["integrity"].startswith("sha512-"), name
+            assert "resolved" not in package, name
 
-
-@pytest.mark.parametrize("lock", [file for file in kept() if file.name == "package-lock.json"], ids=str)
-def test_lock_files_of_npm_have_a_hash_for_every_package_and_name_no_registry(lock: Path) -> None:
-    packages = {name: each for name, each in json.loads(lock.read_text())["packages"].items() if name}
-    assert packages
-    for name, package in packages.items():
-        assert package["integrity"].startswith("sha512-"), name
-        assert "resolved" not in package, name
+    check_all([file for file in kept() if file.name == "package-lock.json"], is_pinned)
 
 
 def test_development_uses_the_versions_that_run() -> None:
@@ -100,13 +100,17 @@ def test_every_target_that_a_person_calls_is_explained_by_make_help() -> None:
     assert explained == defined - {"check"}
 
 
-@pytest.mark.parametrize(
-    "module",
-    sorted(set(re.findall(r"-m (scripts\.\w+|consumer\b|benchmarks(?:\.\w+)?\b)", (ROOT / "Makefile").read_text()))),
-)
-def test_every_module_that_make_runs_exists(module: str) -> None:
-    path = ROOT.joinpath(*module.split("."))
-    assert path.with_suffix(".py").exists() or (path / "__main__.py").exists()
+def test_every_module_that_make_runs_exists() -> None:
+    runs = r"-m (scripts\.\w+|consumer\b|benchmarks(?:\.\w+)?\b)"
+    modules = set(re.findall(runs, (ROOT / "Makefile").read_text()))
+    paths = {module: ROOT.joinpath(*module.split(".")) for module in modules}
+    assert paths
+    missing = [
+        module
+        for module, path in paths.items()
+        if not (path.with_suffix(".py").exists() or (path / "__main__.py").exists())
+    ]
+    assert missing == []
 
 
 def test_continuous_integration_calls_make_test_and_nothing_else() -> None:

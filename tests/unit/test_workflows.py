@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from scripts.pythons import VERSIONS
+from tests.cases import check_all
 
 ROOT = Path(__file__).parents[2]
 FILES = {file.stem: file for file in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}
@@ -47,14 +48,16 @@ def settings(job: dict[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in job.get("env", {}).items()}
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_workflow_is_valid_by_the_schema_of_workflows(name: str) -> None:
-    schema = json.loads(
-        (resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "github-workflows.json").read_text()
-    )
-    jsonschema.validate(load(name), schema)
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**load(name), "jobs": {"a": {"runs-on": "ubuntu-latest", "step": []}}}, schema)
+def test_a_workflow_is_valid_by_the_schema_of_workflows() -> None:
+    path = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "github-workflows.json"
+    schema = json.loads(path.read_text())
+
+    def is_valid(name: str) -> None:
+        jsonschema.validate(load(name), schema)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**load(name), "jobs": {"a": {"runs-on": "ubuntu-latest", "step": []}}}, schema)
+
+    check_all([*FILES], is_valid)
 
 
 def test_every_command_is_a_target_of_make_or_brings_up_what_compose_describes() -> None:
@@ -104,13 +107,15 @@ def test_the_unit_tests_run_on_every_python_that_the_packages_name() -> None:
     assert load("ci")["jobs"]["unit"]["strategy"]["matrix"]["python"] == [*VERSIONS]
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_workflow_may_only_read_and_a_job_writes_what_it_publishes(name: str) -> None:
-    assert load(name)["permissions"] == {"contents": "read"}
-    allowed = {"publish": {"id-token": "write"}, "image": {"contents": "read", "packages": "write"}}
-    more = {job: content["permissions"] for job, content in load(name)["jobs"].items() if "permissions" in content}
-    assert more == (allowed if name == "release" else {})
-    assert "secrets." not in FILES[name].read_text()
+def test_a_workflow_may_only_read_and_a_job_writes_what_it_publishes() -> None:
+    def may_only_read(name: str) -> None:
+        assert load(name)["permissions"] == {"contents": "read"}
+        allowed = {"publish": {"id-token": "write"}, "image": {"contents": "read", "packages": "write"}}
+        more = {job: content["permissions"] for job, content in load(name)["jobs"].items() if "permissions" in content}
+        assert more == (allowed if name == "release" else {})
+        assert "secrets." not in FILES[name].read_text()
+
+    check_all([*FILES], may_only_read)
 
 
 def test_every_job_ends_and_a_newer_push_ends_an_older_check() -> None:

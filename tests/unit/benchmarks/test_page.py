@@ -47,6 +47,6 @@ def test_a_chart_is_sound_and_has_a_line_for_every_program() -> None:
     assert "prefers-color-scheme: dark" in drawn
 
 
-@pytest.mark.parametrize(("highest", "distance"), [(1, 0.2), (7, 1), (36, 10), (850, 200), (1666, 500), (12_000, 2000)])
-def test_a_grid_has_round_distances(highest: float, distance: float) -> None:
-    assert chart.step(highest) == pytest.approx(distance)
+def test_a_grid_has_round_distances() -> None:
+    for highest, distance in {1: 0.2, 7: 1, 36: 10, 850: 200, 1666: 500, 12_000: 2000}.items():
+        assert chart.step(highest) == pytest.approx(distance), highest

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.commands import COMMANDS, Command
 from zeebe_amqp.envelope import Request
-from zeebe_amqp.errors import CommandError
+from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 KEY = 2251799813685250
 
@@ -181,11 +181,19 @@ def command(operation: str, data: object = None) -> Any:
     return request(operation, data).command
 
 
-def refusal_of(operation: str, data: object) -> CommandError:
-    """Why a request is refused."""
+def refused(raw: bytes, code: Code = Code.INVALID_ARGUMENT, **properties: Any) -> CommandError:
+    """Why a body is refused; it is always the consumer's word, and final."""
     with pytest.raises(CommandError) as refusal:
-        request(operation, data)
-    return refusal.value
+        envelope.decode(raw, **properties)
+    error = refusal.value
+    assert (error.code, error.source, error.outcome) == (code, Source.CONSUMER, Outcome.NOT_EXECUTED)
+    assert not error.retryable
+    return error
+
+
+def refusal_of(operation: str, data: object, **others: object) -> CommandError:
+    """Why a request is refused."""
+    return refused(body(operation, data, **others))
 
 
 def smallest(operation: str) -> Command:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.cases import check_all
+from tests.unit.contracts.samples import body, refused
 from zeebe_amqp import CommandError, CompleteJob, DeployProcess, envelope
 from zeebe_amqp.errors import Code
 
@@ -21,8 +23,7 @@ def envelope_with(data: bytes, metadata: bytes = b"{}") -> Callable[[], object]:
 
 
 def signal(value: str) -> Callable[[], object]:
-    data = {"name": "s", "variables": {"x": {"type": "Json", "value": value}}}
-    return lambda: envelope.decode(json.dumps({"operation": "signal", "data": data}).encode())
+    return lambda: envelope.decode(body("signal", {"name": "s", "variables": {"x": {"type": "Json", "value": value}}}))
 
 
 PACKED = base64.b64encode(b"<x/>").decode()
@@ -50,30 +51,20 @@ PLACES: dict[str, tuple[Callable[[], object], str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("read", "field", "encoding"), PLACES.values(), ids=PLACES)
-def test_a_byte_order_mark_is_named_with_what_is_expected(
-    read: Callable[[], object], field: str, encoding: str
-) -> None:
-    with pytest.raises(CommandError) as refusal:
-        read()
-    assert refusal.value.code == Code.INVALID_ARGUMENT
-    assert refusal.value.message.startswith(f"{field}: ")
-    assert f"found a byte order mark of {encoding} at byte " in refusal.value.message
-    assert "; expected UTF-8 without one" in refusal.value.message
+def test_a_byte_order_mark_is_named_with_what_is_expected() -> None:
+    def is_named(read: Callable[[], object], field: str, encoding: str) -> None:
+        with pytest.raises(CommandError) as refusal:
+            read()
+        assert refusal.value.code == Code.INVALID_ARGUMENT
+        assert refusal.value.message.startswith(f"{field}: ")
+        assert f"found a byte order mark of {encoding} at byte " in refusal.value.message
+        assert "; expected UTF-8 without one" in refusal.value.message
+
+    check_all(PLACES, is_named)
+    assert refused(MARK + TOPOLOGY.encode()).operation == "topology"
 
 
-def test_an_envelope_behind_a_mark_is_answered_under_its_operation() -> None:
-    with pytest.raises(CommandError) as refusal:
-        envelope.decode(MARK + TOPOLOGY.encode())
-    assert refusal.value.operation == "topology"
-
-
-def test_bytes_like_a_mark_further_on_are_none() -> None:
-    with pytest.raises(CommandError) as refusal:
-        envelope.decode(b'{"operation":"topology",\xff\xfe}')
-    assert "byte order mark" not in refusal.value.message
-
-
-def test_a_mark_in_a_text_stays() -> None:
+def test_bytes_like_a_mark_further_on_are_none_and_in_a_text_they_stay() -> None:
+    assert "byte order mark" not in refused(b'{"operation":"topology",\xff\xfe}').message
     request = envelope.decode('{"operation":"publish-message","data":{"messageName":"\ufeffa"}}'.encode())
     assert "\ufeffa".encode() in request.data

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from tests.unit.contracts.samples import FULLEST, SMALLEST, command, smallest
-from zeebe_amqp.commands import COMMANDS, Command, PublishMessage
+from datetime import timedelta
 
+from tests.cases import check_all
+from tests.unit.contracts.samples import FULLEST, SMALLEST, command, smallest
+from zeebe_amqp import envelope
+from zeebe_amqp.commands import COMMANDS, ActivateJobs, Command, CreateInstance, PublishMessage
+
+RIGHT = [*SMALLEST.items(), *FULLEST.items()]
 READ_ONLY = {"topology", "evaluate-decision"}
 IDEMPOTENT = {
     *READ_ONLY,
@@ -21,10 +26,6 @@ IDEMPOTENT = {
     "deploy-resource",
 }
 EXEMPT_FROM_LIMIT = {"complete-job", "fail-job", "throw-error"}
-SAMPLES: list[Command] = [
-    smallest("deploy-process"),
-    *(command(operation, data) for sample in (SMALLEST, FULLEST) for operation, data in sample.items()),
-]
 
 
 def test_what_may_run_twice_what_changes_nothing_and_what_relieves_the_engine() -> None:
@@ -35,7 +36,7 @@ def test_what_may_run_twice_what_changes_nothing_and_what_relieves_the_engine() 
 
 
 def test_every_sample_is_judged_as_its_operation_but_for_messages_which_the_engine_may_know() -> None:
-    for sample in SAMPLES:
+    for sample in (smallest("deploy-process"), *(command(*each) for each in RIGHT)):
         if not isinstance(sample, PublishMessage):
             assert sample.is_idempotent() is (sample.operation in IDEMPOTENT), sample
 
@@ -53,12 +54,20 @@ def test_a_message_may_be_published_twice_only_while_the_engine_keeps_its_id() -
         assert command("publish-message", given).is_idempotent() is expected, given
 
 
-def test_only_what_waits_on_purpose_may_take_longer_than_an_ordinary_attempt() -> None:
-    waits = {
-        ("create-instance", "withResult"): ({"bpmnProcessId": "p", "withResult": True}, 15.0),
-        ("create-instance", "requestTimeout"): ({"bpmnProcessId": "p", "requestTimeout": "3s"}, None),
-        ("activate-jobs", "requestTimeout"): ({"jobType": "t", "maxJobsToActivate": 1, "requestTimeout": "3s"}, 13.0),
-        ("activate-jobs", ""): ({"jobType": "t", "maxJobsToActivate": 1}, None),
-    }
-    for (operation, field), (data, seconds) in waits.items():
-        assert command(operation, data).attempt_timeout() == seconds, (operation, field)
+def test_only_what_waits_on_purpose_waits_and_may_take_longer_than_an_ordinary_attempt() -> None:
+    create, activate = CreateInstance(bpmn_process_id="a"), ActivateJobs(job_type="a", max_jobs_to_activate=1)
+
+    def waits(given: Command, milliseconds: int, seconds: float | None) -> None:
+        assert given.wait() == milliseconds
+        assert envelope.decode(envelope.encode(given)).command.attempt_timeout() == seconds
+
+    cases: list[tuple[Command, int, float | None]] = [
+        (activate, 0, None),
+        (CreateInstance(bpmn_process_id="a", request_timeout="5s"), 0, None),
+        (create.until_end(), 15_000, 15.0),
+        (create.until_end("5s"), 5_000, 5.0),
+        (ActivateJobs(job_type="a", max_jobs_to_activate=1, request_timeout=timedelta(seconds=2)), 2_000, 12.0),
+    ]
+    check_all(cases, waits)
+    for operation in COMMANDS.keys() - {"create-instance", "activate-jobs"}:
+        assert COMMANDS[operation].wait is Command.wait, operation

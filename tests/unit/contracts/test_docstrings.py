@@ -7,14 +7,11 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import zeebe_amqp
+from tests.cases import check_all
 from zeebe_amqp import testing
 
 PACKAGE = Path(zeebe_amqp.__file__).parent
-MODULES = sorted(PACKAGE.rglob("*.py"))
-PUBLIC = [(module, name) for module in (zeebe_amqp, testing) for name in module.__all__]
 NEEDS_NONE = ("log", "__all__", "__version__")
 """Names that say it all."""
 
@@ -62,16 +59,21 @@ def is_text(body: list[ast.stmt], index: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(PACKAGE)))
-def test_everything_public_of_a_module_is_explained(module: Path) -> None:
-    tree = ast.parse(module.read_text(encoding="utf-8"))
-    assert ast.get_docstring(tree)
-    assert [name for name in unexplained(tree.body, "") if is_exported(tree, name)] == []
+def test_everything_public_of_a_module_is_explained() -> None:
+    def is_explained(name: str) -> None:
+        tree = ast.parse((PACKAGE / name).read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree)
+        assert [name for name in unexplained(tree.body, "") if is_exported(tree, name)] == []
+
+    check_all([str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py"))], is_explained)
 
 
-@pytest.mark.parametrize(("module", "name"), PUBLIC, ids=lambda each: each if isinstance(each, str) else each.__name__)
-def test_every_public_name_is_explained_at_run_time(module: object, name: str) -> None:
+def test_every_public_name_is_explained_at_run_time() -> None:
     """What an editor shows; not what was inherited."""
-    value = getattr(module, name)
-    if inspect.isclass(value) or inspect.isfunction(value) or inspect.ismodule(value):
-        assert value.__dict__.get("__doc__") if inspect.isclass(value) else value.__doc__
+
+    def is_explained(module: object, name: str) -> None:
+        value = getattr(module, name)
+        if inspect.isclass(value) or inspect.isfunction(value) or inspect.ismodule(value):
+            assert value.__dict__.get("__doc__") if inspect.isclass(value) else value.__doc__
+
+    check_all([(module, name) for module in (zeebe_amqp, testing) for name in module.__all__], is_explained)

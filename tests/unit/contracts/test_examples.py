@@ -7,6 +7,7 @@ import json
 import msgspec
 import pytest
 
+from tests.cases import check_all
 from tests.unit.contracts.samples import request
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.examples import EXAMPLES, Example, Kept, filled, kept
@@ -23,21 +24,20 @@ def test_every_operation_has_an_example_with_a_title() -> None:
     assert {example.operation for example in EXAMPLES if example.title} == set(COMMANDS)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=named)
-def test_an_example_is_a_right_request(example: Example) -> None:
-    decoded = request(example.operation, filled(example.data), metadata=dict(example.metadata))
-    assert type(decoded.command) is COMMANDS[example.operation]
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=named)
-def test_an_examples_reply_is_a_whole_one(example: Example) -> None:
+def test_an_example_is_a_right_request_and_a_whole_reply() -> None:
     """Nothing is missing in it, and nothing is in it that the typed result does not know."""
-    result = request(example.operation, filled(example.data), metadata=dict(example.metadata)).command.result_type()
-    if result is None:
-        assert example.reply is None
-        return
-    typed = msgspec.convert(filled(example.reply), result)
-    assert without_nulls(msgspec.to_builtins(typed)) == without_nulls(filled(example.reply))
+
+    def is_right(example: Example) -> None:
+        assert json.loads(json.dumps(filled(example.data))) == filled(example.data)
+        command = request(example.operation, filled(example.data), metadata=dict(example.metadata)).command
+        assert type(command) is COMMANDS[example.operation]
+        if (result := command.result_type()) is None:
+            assert example.reply is None
+        else:
+            typed = msgspec.convert(filled(example.reply), result)
+            assert without_nulls(msgspec.to_builtins(typed)) == without_nulls(filled(example.reply))
+
+    check_all({named(example): (example,) for example in EXAMPLES}, is_right)
 
 
 def without_nulls(value: object) -> object:
@@ -79,8 +79,3 @@ def test_what_is_kept_is_what_the_page_shows() -> None:
 def test_a_value_that_nobody_kept_is_missed() -> None:
     with pytest.raises(KeyError, match="job"):
         filled({"jobKey": Kept("job", 1)}, {})
-
-
-def test_examples_are_json() -> None:
-    for example in EXAMPLES:
-        assert json.loads(json.dumps(filled(example.data))) == filled(example.data)

@@ -1,122 +1,98 @@
+"""Files to deploy: one as a text or as the message's whole body, several in a list; what is none, and why."""
+
 from __future__ import annotations
 
 import base64
+import codecs
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.contracts.samples import body
-from zeebe_amqp import envelope
-from zeebe_amqp.commands import DeployProcess
-from zeebe_amqp.errors import Code, CommandError
+from tests.cases import check_all
+from tests.unit.contracts.samples import body, refusal_of, refused
+from zeebe_amqp import DeployResource, Resource, envelope
+from zeebe_amqp.commands import Command, DeployProcess
+from zeebe_amqp.errors import CommandError
+from zeebe_amqp.schema.bytes_in_json import ADVICE
 
-BPMN = '<bpmn name="Bestätigung"/>'
+BOTH = ("deploy-process", "deploy-resource")
 NAMED = {"fileName": "order.bpmn"}
+PACKED = NAMED | {"encoding": "base64"}
+TEXT = '<bpmn name="Bestätigung"/>'
+LIST = {
+    "resources": [{"name": "a.form", "content": TEXT}, {"name": "b.dmn", "content": "PHgvPg==", "encoding": "base64"}]
+}
+FILES = [("a.form", TEXT.encode()), ("b.dmn", b"<x/>")]
 
 
-def deployed(data: object, metadata: dict[str, str] | None = None) -> DeployProcess:
-    command = envelope.decode(body("deploy-process", data, metadata=NAMED | (metadata or {}))).command
-    assert isinstance(command, DeployProcess)
-    return command
+def base64_of(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
-def bare(data: bytes, headers: dict[str, Any] | None = None, content_type: str | None = None) -> DeployProcess:
-    command = envelope.decode(
-        data, type="deploy-process", content_type=content_type, headers=NAMED if headers is None else headers
-    ).command
-    assert isinstance(command, DeployProcess)
-    return command
+def files(command: Command) -> list[tuple[str, bytes]]:
+    """The names and bytes that the engine gets."""
+    if isinstance(command, DeployProcess):
+        return [(command.name, command.content)]
+    assert isinstance(command, DeployResource)
+    return [(resource.name, resource.unpacked()) for resource in command.resources]
 
 
-def test_a_file_is_a_json_string_with_its_name_in_the_metadata() -> None:
-    assert deployed(BPMN, {"tenantId": "acme"}) == DeployProcess(
-        name="order.bpmn", content=BPMN.encode(), tenant_id="acme"
-    )
+def sent_again(command: Command) -> Command:
+    """The command as it arrives when a client sends it."""
+    return envelope.decode(envelope.encode(command)).command
 
 
-@pytest.mark.parametrize("wrap", [b"", b"\r\n"])
-def test_a_file_may_be_base64_text(wrap: bytes) -> None:
-    packed = base64.b64encode(BPMN.encode())
-    text = (packed[:20] + wrap + packed[20:]).decode()
-    assert deployed(text, {"encoding": "base64"}).content == BPMN.encode()
+def decoded(operation: str, data: object, metadata: dict[str, str] | None = None) -> Any:
+    return envelope.decode(body(operation, data, metadata=metadata)).command
 
 
-@pytest.mark.parametrize(
-    "content_type",
-    [None, "", "application/json", "application/xml", "text/xml; charset=utf-8", "application/octet-stream"],
-)
-def test_in_the_bare_form_the_body_is_the_file_whatever_its_content_type(content_type: str | None) -> None:
-    assert bare(BPMN.encode(), content_type=content_type).content == BPMN.encode()
-    assert bare(b"\xff\xfe\x00", content_type=content_type).content == b"\xff\xfe\x00"
+def bare(operation: str, data: bytes, headers: dict[str, Any], content_type: str | None = None) -> Any:
+    return envelope.decode(data, type=operation, content_type=content_type, headers=headers).command
+
+
+# --- files that are taken ---------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_a_text_or_base64_with_its_name_in_the_metadata() -> None:
+    wrapped = base64_of(TEXT.encode())
+    wrapped = f"{wrapped[:20]}\r\n{wrapped[20:]}"
+    for operation in BOTH:
+        command = decoded(operation, TEXT, NAMED | {"tenantId": "acme"})
+        assert (files(command), command.tenant_id) == ([("order.bpmn", TEXT.encode())], "acme"), operation
+        for packed in (wrapped, base64_of(TEXT.encode())):
+            assert files(decoded(operation, packed, PACKED)) == [("order.bpmn", TEXT.encode())], operation
+
+
+def test_in_the_bare_form_the_body_is_the_file_whatever_its_content_type_or_its_bytes() -> None:
+    def is_the_file(content_type: str | None) -> None:
+        for operation in BOTH:
+            for content in (TEXT.encode(), b"{}", b'{"id": "f"}', b"\xff\xfe\x00"):
+                assert files(bare(operation, content, NAMED, content_type)) == [("order.bpmn", content)], operation
+
+    octets = "application/octet-stream"
+    check_all([None, "", "application/json", "application/xml", "text/xml; charset=utf-8", octets], is_the_file)
 
 
 def test_in_the_bare_form_the_metadata_is_in_text_headers() -> None:
-    headers = {"fileName": "a.bpmn", "tenantId": "acme", "encoding": "base64", "keys": 5, "traceparent": b"x"}
-    assert bare(base64.b64encode(b"<x/>"), headers) == DeployProcess(name="a.bpmn", content=b"<x/>", tenant_id="acme")
+    headers = PACKED | {"tenantId": "acme", "keys": 5, "traceparent": b"x"}
+    expected = DeployProcess(name="order.bpmn", content=b"<x/>", tenant_id="acme")
+    assert bare("deploy-process", base64.b64encode(b"<x/>"), headers) == expected
 
 
-@pytest.mark.parametrize("name", ["rules.dmn", "Rules.DMN", "task.form"])
-def test_other_kinds_of_files_are_sent_to_deploy_resource(name: str) -> None:
-    with pytest.raises(CommandError) as refusal:
-        deployed(BPMN, {"fileName": name})
-    assert refusal.value.message == f'metadata.fileName: "{name}" is not a BPMN file; use deploy-resource'
-    assert refusal.value.details == {"field": "metadata.fileName", "suggestion": "deploy-resource"}
-
-
-@pytest.mark.parametrize("metadata", [{"fileName": ""}, {"fileName": " "}])
-def test_a_file_without_a_name_is_refused(metadata: dict[str, str]) -> None:
-    with pytest.raises(CommandError, match=r"^INVALID_ARGUMENT: metadata.fileName: missing"):
-        deployed(BPMN, metadata)
-
-
-@pytest.mark.parametrize("headers", [{}, {"fileName": b"a.bpmn"}, {"fileName": 5}, {"fileName": None}])
-def test_a_name_that_is_not_text_is_as_if_absent(headers: dict[str, Any]) -> None:
-    with pytest.raises(CommandError, match=r"metadata.fileName: missing"):
-        bare(BPMN.encode(), headers)
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (None, "data: missing; expected the text of the file"),
-        ("", "data: missing; expected the text of the file"),
-        ({}, "data: missing; expected the text of the file"),
-        ({"name": "a"}, "data: expected the file's text as a JSON string, found an object"),
-        ([BPMN], "data: expected the file's text as a JSON string, found a list"),
-        (7, "data: expected the file's text as a JSON string, found 7"),
-    ],
-)
-def test_data_that_is_not_a_files_text_is_refused(data: Any, message: str) -> None:
-    with pytest.raises(CommandError) as refusal:
-        deployed(data)
-    assert refusal.value.code == Code.INVALID_ARGUMENT
-    assert refusal.value.message == message
-
-
-def test_an_empty_bare_file_is_refused() -> None:
-    with pytest.raises(CommandError, match="data: missing"):
-        bare(b"", content_type="application/xml")
-
-
-@pytest.mark.parametrize("text", ["<x/>", "abc", "YWJj\u00e4", "Y==="])
-def test_text_that_is_not_base64_is_refused(text: str) -> None:
-    with pytest.raises(CommandError, match="data: not valid base64"):
-        deployed(text, {"encoding": "base64"})
-
-
-def test_a_file_with_a_lone_surrogate_is_refused() -> None:
-    with pytest.raises(CommandError) as refusal:
-        DeployProcess.from_wire(b'"\\udc00 and more text"', NAMED)
-    assert refusal.value.message.startswith("data: not valid JSON")
+def test_an_object_is_the_list_of_files() -> None:
+    command = decoded("deploy-resource", LIST | {"tenantId": "acme"})
+    assert (files(command), command.tenant_id) == (FILES, "acme")
+    assert files(bare("deploy-resource", b" " + json.dumps(LIST).encode(), {})) == FILES
 
 
 @given(st.binary(min_size=1, max_size=200))
 def test_any_file_survives_writing_and_reading(content: bytes) -> None:
     made = DeployProcess(name="a.bpmn", content=content, tenant_id="acme")
-    assert envelope.decode(envelope.encode(made)).command == made
+    assert sent_again(made) == made
 
 
 @given(st.text(min_size=1, max_size=100))
@@ -124,3 +100,217 @@ def test_a_text_file_is_written_as_text(content: str) -> None:
     data, metadata = DeployProcess(name="a.bpmn", content=content.encode()).to_wire()
     assert json.loads(data) == content
     assert metadata == {"fileName": "a.bpmn"}
+
+
+@given(st.lists(st.tuples(st.text(min_size=1).filter(str.strip), st.binary(min_size=1)), min_size=1, max_size=5))
+def test_any_files_survive_writing_and_reading(given_files: list[tuple[str, bytes]]) -> None:
+    made = DeployResource(resources=tuple(Resource.of(*file) for file in given_files), tenant_id="acme")
+    assert sent_again(made) == made
+    assert files(sent_again(made)) == given_files
+
+
+# --- what is no file and no list --------------------------------------------------------------------------------------
+
+NO_FILE = "data: missing; expected the text of the file"
+NO_LIST = "data.resources: missing; expected a list of at least 1; each item is an object"
+NO_TEXT = "data: expected the file's text as a JSON string"
+NO_NAME = "metadata.fileName: missing; expected the file's name, such as"
+BESIDE = "not allowed beside a list of files"
+REFUSED: list[tuple[str, object, dict[str, str], str]] = [
+    *((operation, data, NAMED, NO_FILE) for operation in BOTH for data in (None, "")),
+    ("deploy-process", {}, NAMED, NO_FILE),
+    ("deploy-process", {"name": "a"}, NAMED, f"{NO_TEXT}, found an object"),
+    ("deploy-process", [TEXT], NAMED, f"{NO_TEXT}, found a list"),
+    ("deploy-process", 7, NAMED, f"{NO_TEXT}, found 7"),
+    ("deploy-resource", [LIST], NAMED, f"{NO_TEXT}, or an object with the list resources, found a list"),
+    *(("deploy-process", TEXT, {"fileName": name}, NO_NAME) for name in ("", " ")),
+    ("deploy-resource", "<x/>", {}, f'{NO_NAME} "order.dmn"'),
+    ("deploy-resource", "<x/>", {"fileName": " "}, f'{NO_NAME} "order.dmn"'),
+    ("deploy-resource", None, {}, NO_LIST),
+    ("deploy-resource", {}, {}, NO_LIST),
+    ("deploy-resource", {"resources": []}, {}, f"{NO_LIST.replace('missing; ', '')}, found an empty list"),
+    ("deploy-resource", LIST, NAMED, f"metadata.fileName: {BESIDE}; each file has a name of its own"),
+    ("deploy-resource", LIST, {"encoding": "base64"}, f"metadata.encoding: {BESIDE}; each file has an encoding of"),
+    ("deploy-resource", LIST, {"tenantId": "a"}, f"metadata.tenantId: {BESIDE}; name the tenant in data.tenantId"),
+    *(("deploy-process", data, PACKED, "data: not valid base64") for data in ("<x/>", "abc", "YWJj\u00e4", "Y===")),
+    ("deploy-resource", "%", PACKED, "data: not valid base64: "),
+    (
+        "deploy-resource",
+        {"resources": [{"name": "a.form", "content": "x", "encoding": "base64"}]},
+        {},
+        "data.resources[0].content: not valid base64: ",
+    ),
+    (
+        "deploy-resource",
+        {"resources": [LIST["resources"][0], {"name": "a.form", "content": " ", "encoding": "base64"}]},
+        {},
+        "data.resources[1].content: missing; expected the text of the file",
+    ),
+    (
+        "deploy-resource",
+        {"resources": [{"name": "a.form", "content": ""}]},
+        {},
+        "data.resources[0].content: expected text that",
+    ),
+]
+
+
+def test_what_is_no_file_and_no_list_is_refused_by_its_place() -> None:
+    def is_refused(operation: str, data: object, metadata: dict[str, str], message: str) -> None:
+        assert refusal_of(operation, data, metadata=metadata).message.startswith(message)
+
+    check_all(REFUSED, is_refused)
+    with pytest.raises(CommandError, match="data: not valid JSON"):
+        DeployProcess.from_wire(b'"\\udc00 and more text"', NAMED)
+
+
+def test_a_bare_body_that_is_empty_or_has_no_name_in_text_is_refused() -> None:
+    for operation in BOTH:
+        assert refused(b"", type=operation, headers=NAMED, content_type="text/xml").message.startswith(NO_FILE)
+        refused(b"", type=operation, headers={})
+    for name in (b"a.bpmn", 5, None):
+        error = refused(TEXT.encode(), type="deploy-process", headers={"fileName": name})
+        assert error.message.startswith(NO_NAME), name
+    assert refused(TEXT.encode(), type="deploy-process", headers={}).message.startswith(NO_NAME)
+
+
+def test_other_kinds_of_files_are_sent_to_deploy_resource() -> None:
+    for name in ("rules.dmn", "Rules.DMN", "task.form"):
+        error = refusal_of("deploy-process", TEXT, metadata={"fileName": name})
+        assert error.message == f'metadata.fileName: "{name}" is not a BPMN file; use deploy-resource'
+        assert error.details == {"field": "metadata.fileName", "suggestion": "deploy-resource"}
+
+
+# --- bytes where a text belongs, as JSON libraries write them ---------------------------------------------------------
+
+XML = b"<?xml version='1.0'?><x/>"
+KINDS: dict[str, tuple[Any]] = {
+    "a Buffer": ({"type": "Buffer", "data": list(XML)},),
+    "a Uint8Array": ({str(index): byte for index, byte in enumerate(XML)},),
+    "a list of numbers": (list(XML),),
+}
+
+
+def test_bytes_are_recognised_wherever_a_file_is_taken() -> None:
+    def is_recognised(operation: str, data: object, metadata: dict[str, str], field: str, kind: str) -> None:
+        message = refusal_of(operation, data, metadata=metadata).message
+        assert message.startswith(f"{field}: expected ")
+        assert message.endswith(f", found {kind}{ADVICE}")
+
+    cases: dict[str, tuple[Any, ...]] = {}
+    for kind, (found,) in KINDS.items():
+        for operation in BOTH:
+            cases[f"{kind}, {operation}"] = (operation, found, NAMED, "data", kind)
+            cases[f"{kind}, {operation} without a name"] = (operation, found, {}, "data", kind)
+        listed = {"resources": [{"name": "a.bpmn", "content": "<x/>"}, {"name": "b.bpmn", "content": found}]}
+        cases[f"{kind} in a list"] = ("deploy-resource", listed, {}, "data.resources[1].content", kind)
+        cases[f"{kind} as any text"] = ("publish-message", {"messageName": found}, {}, "data.messageName", kind)
+    check_all(cases, is_recognised)
+
+
+def test_a_body_that_is_a_file_must_not_be_its_bytes_in_json() -> None:
+    for kind, (found,) in KINDS.items():
+        for operation in BOTH:
+            told = refused(json.dumps(found).encode(), type=operation, headers=NAMED).message
+            assert told == f"data: expected the file's bytes as the message's whole body, found {kind} in JSON"
+
+
+def test_xml_in_base64_that_does_not_say_so_is_refused() -> None:
+    """So do Java, C# and Go write bytes."""
+    found = "expected the file's text, found its bytes in base64; "
+    for content in (XML, b"<x/>", codecs.BOM_UTF8 + XML):
+        text = base64_of(content)
+        for operation in BOTH:
+            told = refusal_of(operation, text, metadata=NAMED).message
+            assert told == f'data: {found}set metadata.encoding = "base64"', content
+        listed = {"resources": [{"name": "a.bpmn", "content": text}]}
+        several = f'data.resources[0].content: {found}add "encoding": "base64"'
+        assert refusal_of("deploy-resource", listed).message == several, content
+
+
+def test_what_only_looks_alike_is_taken() -> None:
+    for operation, text in (
+        ("deploy-process", "PD94 is no XML"),
+        ("deploy-process", base64_of(b"8<x/>")),
+        ("deploy-resource", json.dumps({"type": "default", "components": []})),
+        ("deploy-resource", json.dumps({"type": "Buffer", "data": "no list"})),
+    ):
+        assert files(decoded(operation, text, NAMED)) == [("order.bpmn", text.encode())], text
+    broken = b'{"type": "Buffer", "data": ['
+    for file in (broken, broken + b"\xff", b'{"0": ' + b"[" * 100_000, b'{"data": "\xff"}'):
+        for operation in BOTH:
+            with suppress(CommandError):  # that it is no file is the engine's to say, or that it is no list
+                bare(operation, file, NAMED)
+    form = b'{"type": "default", "components": [{"0": 1}]}'
+    assert files(bare("deploy-resource", form, {"fileName": "a.form"})) == [("a.form", form)]
+
+
+# --- a file's XML declaration is true when the file is deployed -------------------------------------------------------
+
+OTHERS = ("utf-16", "UTF-16LE", "UTF-32", "ISO-8859-1", "windows-1252", "latin1", "Shift_JIS", "x-unknown", " utf-16 ")
+TRUE = ("", ' encoding="utf-8"', " encoding='UTF-8'", ' encoding="UTF8"', ' encoding = "us-ascii"',
+        ' encoding="US-ASCII"')  # fmt: skip
+SPACES = " \r\n\t" * 500
+
+
+def xml(declared: str) -> str:
+    return f'<?xml version="1.0"{declared} standalone="yes"?><x encoding="utf-16" name="bestätigt"/>'
+
+
+LYING = [
+    *(xml(f" encoding={quote}{name}{quote}") for name in OTHERS for quote in "'\""),
+    xml(f"{SPACES}encoding{SPACES}={SPACES}'utf-16'"),
+    "\ufeff" + xml(' encoding="utf-16"'),
+    '<?xml encoding="utf-16"?><x/>',
+]
+"""Texts whose declaration is not what they will be."""
+
+
+def test_text_that_declares_another_encoding_is_refused_with_the_way_out() -> None:
+    def is_refused(text: str) -> None:
+        for operation in BOTH:
+            error = refusal_of(operation, text, metadata=NAMED)
+            assert (error.details or {})["field"] == "data"
+            assert 'metadata.encoding = "base64"' in error.message
+            assert "bare" in error.message
+        listed = {"resources": [{"name": "a.bpmn", "content": xml("")}, {"name": "b.dmn", "content": text}]}
+        error = refusal_of("deploy-resource", listed)
+        assert (error.details or {})["field"] == "data.resources[1].content"
+        assert '"encoding": "base64"' in error.message
+        with pytest.raises(CommandError, match="encoding"):
+            DeployResource(resources=(Resource(name="a.bpmn", content=text),)).verify()
+
+    check_all(LYING, is_refused)
+    named = refusal_of("deploy-process", xml(' encoding="ISO-8859-1"'), metadata=NAMED).message
+    assert 'encoding="ISO-8859-1"' in named
+
+
+def test_text_that_declares_what_it_is_or_nothing_is_deployed_as_it_is() -> None:
+    def is_deployed(text: str) -> None:
+        for operation in BOTH:
+            command = decoded(operation, text, NAMED)
+            assert files(command) == files(sent_again(command)) == [("order.bpmn", text.encode())]
+
+    stylesheet = '<?xml-stylesheet href="a.css" encoding="latin1"?><definitions/>'
+    form = json.dumps({"text": '<?xml encoding="utf-16"?>'})
+    declared = [text for each in TRUE for text in (xml(each), "\ufeff" + xml(each))]
+    check_all([*declared, "<x/>" + xml(' encoding="utf-16"'), stylesheet, form], is_deployed)
+
+
+def test_bytes_that_declare_another_encoding_are_deployed_as_they_are() -> None:
+    def are_deployed(file: bytes) -> None:
+        packed = base64_of(file)
+        listed = {"resources": [{"name": "order.bpmn", "content": packed, "encoding": "base64"}]}
+        commands = [
+            *(decoded(operation, packed, PACKED) for operation in BOTH),
+            decoded("deploy-resource", listed),
+            bare("deploy-process", file, NAMED),
+            bare("deploy-resource", file, NAMED, "application/xml"),
+            DeployProcess(name="order.bpmn", content=file),
+            DeployResource(resources=(Resource.of("order.bpmn", file),)),
+        ]
+        for command in commands:
+            assert files(command) == files(sent_again(command)) == [("order.bpmn", file)]
+
+    encoded = [xml(f' encoding="{name}"').encode(name) for name in ("utf-16", "iso-8859-1", "utf-32")]
+    check_all([*encoded, *(text.encode() for text in LYING)], are_deployed)

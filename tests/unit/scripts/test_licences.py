@@ -10,6 +10,7 @@ import pytest
 
 from scripts.licences import go, maven, npm, python, system, terms
 from scripts.licences.artefact import EXCEPTIONS, Artefact
+from tests.cases import check_all
 
 ROOT = Path(__file__).parents[3]
 
@@ -75,46 +76,50 @@ def test_every_image_is_listed() -> None:
     assert {each.partition(":")[0] for each in system.images()} == system.IMAGES.keys()
 
 
-@pytest.mark.parametrize(
-    ("declared", "name"),
-    [
-        ("The Apache Software License, Version 2.0", "Apache-2.0"),
-        ("AL 2.0", "Apache-2.0"),
-        ("Apache Software License", "Apache-2.0"),
-        ("MPL-2.0 AND (Apache-2.0 OR MIT)", "MPL-2.0 AND (Apache-2.0 OR MIT)"),
-        ("GPL2 w/ CPE", "GPL-2.0-only WITH Classpath-exception-2.0"),
-        ("GNU Lesser General Public License version 3", "LGPL-3.0-only"),
-        ("Eclipse Public License - v 1.0", "EPL-1.0"),
-        ("EDL 1.0", "BSD-3-Clause"),
-        ("3-Clause BSD License", "BSD-3-Clause"),
-        ("Mozilla Public License 2.0 (MPL 2.0)", "MPL-2.0"),
-        ("Public Domain, per Creative Commons CC0", "CC0-1.0"),
-        ("The MIT License (MIT)", "MIT"),
-        ("Zeebe Community License v1.1", "LicenseRef-Zeebe-Community-1.1"),
-        ("Whatever", "Whatever"),
-    ],
-)
-def test_a_licence_has_one_name_however_it_is_written(declared: str, name: str) -> None:
-    assert terms.spdx(declared) == name
+WRITTEN: list[tuple[str, str]] = [
+    ("The Apache Software License, Version 2.0", "Apache-2.0"),
+    ("AL 2.0", "Apache-2.0"),
+    ("Apache Software License", "Apache-2.0"),
+    ("MPL-2.0 AND (Apache-2.0 OR MIT)", "MPL-2.0 AND (Apache-2.0 OR MIT)"),
+    ("GPL2 w/ CPE", "GPL-2.0-only WITH Classpath-exception-2.0"),
+    ("GNU Lesser General Public License version 3", "LGPL-3.0-only"),
+    ("Eclipse Public License - v 1.0", "EPL-1.0"),
+    ("EDL 1.0", "BSD-3-Clause"),
+    ("3-Clause BSD License", "BSD-3-Clause"),
+    ("Mozilla Public License 2.0 (MPL 2.0)", "MPL-2.0"),
+    ("Public Domain, per Creative Commons CC0", "CC0-1.0"),
+    ("The MIT License (MIT)", "MIT"),
+    ("Zeebe Community License v1.1", "LicenseRef-Zeebe-Community-1.1"),
+    ("Whatever", "Whatever"),
+]
 
 
-@pytest.mark.parametrize(
-    "declared",
-    [
-        [],
-        [""],
-        ["Business Source License 1.1"],
-        ["Server Side Public License, version 1"],
-        ["Elastic License 2.0"],
-        ["Apache License 2.0 with Commons Clause"],
-        ["Camunda License v1.0"],
-        ["Apache-2.0 AND Proprietary"],
-        ["MIT", "Other/Proprietary License"],
-        ["UNLICENSED"],
-    ],
-)
-def test_what_is_not_open_source_is_seen(declared: list[str]) -> None:
-    assert not Artefact("a", "1", terms.join(declared)).open
+def test_a_licence_has_one_name_however_it_is_written() -> None:
+    def has_one_name(declared: str, name: str) -> None:
+        assert terms.spdx(declared) == name
+
+    check_all(WRITTEN, has_one_name)
+
+
+NOT_OPEN: list[list[str]] = [
+    [],
+    [""],
+    ["Business Source License 1.1"],
+    ["Server Side Public License, version 1"],
+    ["Elastic License 2.0"],
+    ["Apache License 2.0 with Commons Clause"],
+    ["Camunda License v1.0"],
+    ["Apache-2.0 AND Proprietary"],
+    ["MIT", "Other/Proprietary License"],
+    ["UNLICENSED"],
+]
+
+
+def test_what_is_not_open_source_is_seen() -> None:
+    def is_seen(declared: list[str]) -> None:
+        assert not Artefact("a", "1", terms.join(declared)).open
+
+    check_all(NOT_OPEN, is_seen)
 
 
 def test_what_says_nothing_is_shown_so() -> None:

@@ -17,6 +17,7 @@ from scripts.mutants.result import Result
 from scripts.mutants.steps import steps
 from scripts.mutants.trial import Copy, first_failure
 from scripts.process import ServerError
+from tests.cases import check_all
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,88 +30,94 @@ def changes(source: str) -> set[str]:
     return {each.change for each in found(source)}
 
 
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        ("waited < LIMIT", {"waited < LIMIT -> waited <= LIMIT", "waited < LIMIT -> waited > LIMIT"}),
-        ("a <= b < c", {f"a <= b < c -> a {each} c" for each in ("< b <", "> b <", "<= b <=", "<= b >")}),
-        ("a is None", {"a is None -> a is not None"}),
-        ("a in b", {"a in b -> a not in b"}),
-        ("a and b", {"a and b -> a or b", "a and b -> a", "a and b -> b"}),
-        ("a or b or c", {f"a or b or c -> {each}" for each in ("a and b and c", "b or c", "a or c", "a or b")}),
-        ("not a", {"not a -> a"}),
-        ("a if b else c", {"b -> True", "b -> False"}),
-        ("[a for a in b if c]", {"c -> True"}),
-        ("a - b", {"a - b -> a + b"}),
-        ("f'{a}' + b", set()),
-        ("a + ['b c']", set()),
-        ("a[1]", {"a[1] -> a[2]", "a[1] -> a[0]"}),
-        ("a[0]", {"a[0] -> a[1]"}),
-        ("a(b=60)", {"b=60 -> b=120", "b=60 -> b=0"}),
-        ("a(b=True)", {"b=True -> b=False"}),
-        ("{'a': b}", {"{'a': b} -> {'': b}"}),
-        ("a or b''", {"a or b'' -> a or b'x'", "a or b'' -> a and b''", "a or b'' -> b''"}),
-        ("f'{a}' if b else ''", {"b -> True", "b -> False"}),
-        ("'words for ' + 'people'", set()),
-        ("min(a, b)", {"min -> max"}),
-        ("all(a)", {"all -> any"}),
-        ("(a := b) and c", set()),
-        ("zip(a, b, strict=True)", set()),
-    ],
-)
-def test_an_expression_can_be_these_others(code: str, expected: set[str]) -> None:
-    assert changes(f"x = {code}") == expected
+EXPRESSIONS: list[tuple[str, set[str]]] = [
+    ("waited < LIMIT", {"waited < LIMIT -> waited <= LIMIT", "waited < LIMIT -> waited > LIMIT"}),
+    ("a <= b < c", {f"a <= b < c -> a {each} c" for each in ("< b <", "> b <", "<= b <=", "<= b >")}),
+    ("a is None", {"a is None -> a is not None"}),
+    ("a in b", {"a in b -> a not in b"}),
+    ("a and b", {"a and b -> a or b", "a and b -> a", "a and b -> b"}),
+    ("a or b or c", {f"a or b or c -> {each}" for each in ("a and b and c", "b or c", "a or c", "a or b")}),
+    ("not a", {"not a -> a"}),
+    ("a if b else c", {"b -> True", "b -> False"}),
+    ("[a for a in b if c]", {"c -> True"}),
+    ("a - b", {"a - b -> a + b"}),
+    ("f'{a}' + b", set()),
+    ("a + ['b c']", set()),
+    ("a[1]", {"a[1] -> a[2]", "a[1] -> a[0]"}),
+    ("a[0]", {"a[0] -> a[1]"}),
+    ("a(b=60)", {"b=60 -> b=120", "b=60 -> b=0"}),
+    ("a(b=True)", {"b=True -> b=False"}),
+    ("{'a': b}", {"{'a': b} -> {'': b}"}),
+    ("a or b''", {"a or b'' -> a or b'x'", "a or b'' -> a and b''", "a or b'' -> b''"}),
+    ("f'{a}' if b else ''", {"b -> True", "b -> False"}),
+    ("'words for ' + 'people'", set()),
+    ("min(a, b)", {"min -> max"}),
+    ("all(a)", {"all -> any"}),
+    ("(a := b) and c", set()),
+    ("zip(a, b, strict=True)", set()),
+]
 
 
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        ("f(a, b, *c)", {"f(a, b, *c) -> pass", "f(a, b, *c) -> f(b, a, *c)"}),
-        ("f(a, a)", {"f(a, a) -> pass"}),
-        ("f(*a, b)", {"f(*a, b) -> pass"}),
-        ("await f()", {"await f() -> pass"}),
-        ("self.a = b", {"self.a = b -> pass"}),
-        ("a = b", set()),
-        ("a += b", {"a += b -> pass"}),
-        ("del a[b]", {"del a[b] -> pass"}),
-        ("return a", {"return a -> return None"}),
-        ("return None", set()),
-        ("raise Error(1, 2)", {"raise Error(1, 2) -> pass"}),
-        ("while a: break", {"a -> False", "break -> pass"}),
-        ("while b := c: continue", {"continue -> pass"}),
-        ("if a: ...", {"a -> True", "a -> False"}),
-    ],
-)
-def test_a_statement_can_be_these_others(code: str, expected: set[str]) -> None:
-    assert changes(f"async def function():\n    {code}") == expected
+def test_an_expression_can_be_these_others() -> None:
+    def can_be(code: str, expected: set[str]) -> None:
+        assert changes(f"x = {code}") == expected
+
+    check_all(EXPRESSIONS, can_be)
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        '"""not one < two"""',
-        "x: Literal['a'] | None",
-        "def function(x: Literal['a']) -> Literal['b']: 'only this'",
-        "__all__ = ['a', 'b']",
-        "T = TypeVar('T')",
-        "Alias: TypeAlias = 'a'",
-        "if TYPE_CHECKING:\n    x = 1",
-        "@abstractmethod\ndef function(x=1):\n    return x",
-        "@overload\ndef function(x=1): ...",
-        "class Kind(Enum):\n    A = 'a'",
-        "class Shape(Protocol[T]):\n    a = 1",
-        "@dataclass(frozen=True)\nclass Point(msgspec.Struct, kw_only=True): 'a point'",
-        "log.warning('%s', 1)",
-        "self._log.info('a')",
-        "x = f'a {not b}'",
-        "x = 'words for people'",
-        "assert a < 1",
-        "try: ...\nexcept (A, B): ...",
-        "class A:\n    def __init__(self, x):\n        self.x = x",
-    ],
-)
-def test_what_only_people_checkers_and_logs_read_has_no_faults(code: str) -> None:
-    assert changes(code) == set()
+STATEMENTS: list[tuple[str, set[str]]] = [
+    ("f(a, b, *c)", {"f(a, b, *c) -> pass", "f(a, b, *c) -> f(b, a, *c)"}),
+    ("f(a, a)", {"f(a, a) -> pass"}),
+    ("f(*a, b)", {"f(*a, b) -> pass"}),
+    ("await f()", {"await f() -> pass"}),
+    ("self.a = b", {"self.a = b -> pass"}),
+    ("a = b", set()),
+    ("a += b", {"a += b -> pass"}),
+    ("del a[b]", {"del a[b] -> pass"}),
+    ("return a", {"return a -> return None"}),
+    ("return None", set()),
+    ("raise Error(1, 2)", {"raise Error(1, 2) -> pass"}),
+    ("while a: break", {"a -> False", "break -> pass"}),
+    ("while b := c: continue", {"continue -> pass"}),
+    ("if a: ...", {"a -> True", "a -> False"}),
+]
+
+
+def test_a_statement_can_be_these_others() -> None:
+    def can_be(code: str, expected: set[str]) -> None:
+        assert changes(f"async def function():\n    {code}") == expected
+
+    check_all(STATEMENTS, can_be)
+
+
+NO_FAULTS: list[str] = [
+    '"""not one < two"""',
+    "x: Literal['a'] | None",
+    "def function(x: Literal['a']) -> Literal['b']: 'only this'",
+    "__all__ = ['a', 'b']",
+    "T = TypeVar('T')",
+    "Alias: TypeAlias = 'a'",
+    "if TYPE_CHECKING:\n    x = 1",
+    "@abstractmethod\ndef function(x=1):\n    return x",
+    "@overload\ndef function(x=1): ...",
+    "class Kind(Enum):\n    A = 'a'",
+    "class Shape(Protocol[T]):\n    a = 1",
+    "@dataclass(frozen=True)\nclass Point(msgspec.Struct, kw_only=True): 'a point'",
+    "log.warning('%s', 1)",
+    "self._log.info('a')",
+    "x = f'a {not b}'",
+    "x = 'words for people'",
+    "assert a < 1",
+    "try: ...\nexcept (A, B): ...",
+    "class A:\n    def __init__(self, x):\n        self.x = x",
+]
+
+
+def test_what_only_people_checkers_and_logs_read_has_no_faults() -> None:
+    def has_none(code: str) -> None:
+        assert changes(code) == set()
+
+    check_all(NO_FAULTS, has_none)
 
 
 def test_a_mutant_is_named_by_its_place_and_its_change() -> None:
@@ -174,9 +181,9 @@ def test_every_mutant_is_code(drawn: list[Mutant]) -> None:
         assert changed[: each.start] == source[: each.start]
 
 
-@pytest.mark.parametrize(("file", "change"), EQUIVALENT)
-def test_what_is_said_to_be_no_fault_could_be_one(file: str, change: str) -> None:
-    assert change in {each.change for each in mutants(file, (ROOT / file).read_bytes())}
+def test_what_is_said_to_be_no_fault_could_be_one() -> None:
+    for file, change in EQUIVALENT:
+        assert change in {each.change for each in mutants(file, (ROOT / file).read_bytes())}, file
 
 
 def test_a_file_that_changes_leaves_the_order_of_the_others_alone(tmp_path: Path) -> None:
@@ -209,16 +216,11 @@ def test_the_tests_of_the_same_room_that_import_the_file_come_first() -> None:
     assert "tests/unit/contracts/client/test_client.py" in far
 
 
-@pytest.mark.parametrize(
-    ("output", "told"),
-    [
-        ("..F\nFAILED tests/unit/test_a.py::test_b[1] - assert 1 == 2\n1 failed", "tests/unit/test_a.py::test_b[1]"),
-        ("ERROR tests/unit/test_a.py - ImportError", "tests/unit/test_a.py"),
-        ("ImportError while loading conftest", "the tests do not begin"),
-    ],
-)
-def test_a_mutant_is_found_by_the_first_test_that_fails(output: str, told: str) -> None:
-    assert first_failure(output) == told
+def test_a_mutant_is_found_by_the_first_test_that_fails() -> None:
+    failed = "..F\nFAILED tests/unit/test_a.py::test_b[1] - assert 1 == 2\n1 failed"
+    assert first_failure(failed) == "tests/unit/test_a.py::test_b[1]"
+    assert first_failure("ERROR tests/unit/test_a.py - ImportError") == "tests/unit/test_a.py"
+    assert first_failure("ImportError while loading conftest") == "the tests do not begin"
 
 
 SOURCE = """\

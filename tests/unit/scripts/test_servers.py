@@ -41,21 +41,15 @@ def test_cache_is_the_users_own_unless_told_otherwise(cache_folder: Path, monkey
     assert cache.folder() == Path("/home/somebody/.cache/zeebe-amqp")
 
 
-@pytest.mark.parametrize(
-    ("release", "version"),
-    [
+def test_java_version_is_read_from_its_release_file(tmp_path: Path) -> None:
+    assert cache.java_version(tmp_path) == 0, "a folder without Java"
+    for release, version in (
         ('JAVA_VERSION="21.0.4"\n', 21),
         ('IMPLEMENTOR="x"\nJAVA_VERSION="25"\n', 25),
         ('JAVA_VERSION="1.8.0_402"\n', 8),
         ("nothing", 0),
-    ],
-)
-def test_java_version_is_read_from_its_release_file(tmp_path: Path, release: str, version: int) -> None:
-    assert cache.java_version(runtime(tmp_path / "java", release)) == version
-
-
-def test_folder_without_java_has_version_0(tmp_path: Path) -> None:
-    assert cache.java_version(tmp_path) == 0
+    ):
+        assert cache.java_version(runtime(tmp_path / f"java{version}", release)) == version, release
 
 
 def test_old_java_is_passed_over(tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,12 +205,9 @@ def test_packages_are_installed_as_root_or_through_sudo(
     assert commands == [[*prefix, "sh", "-c", packages.INSTALL, "install", "a"]]
 
 
-@pytest.mark.parametrize(
-    ("size", "line"),
-    [(200_000_000, "x: 50 MB of 200 MB (25%), 3 s"), (0, "x: 50 MB, 3 s"), (10, "x: 50 MB of 0 MB (100%), 3 s")],
-)
-def test_progress_tells_bytes_share_and_time(size: int, line: str) -> None:
-    assert Progress("x", size, io.StringIO()).line(50_000_000, 3.2) == line
+def test_progress_tells_bytes_share_and_time() -> None:
+    for size, share in ((200_000_000, " of 200 MB (25%)"), (0, ""), (10, " of 0 MB (100%)")):
+        assert Progress("x", size, io.StringIO()).line(50_000_000, 3.2) == f"x: 50 MB{share}, 3 s"
 
 
 def test_progress_follows_a_download_to_its_end(tmp_path: Path) -> None:

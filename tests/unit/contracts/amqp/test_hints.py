@@ -7,6 +7,7 @@ import asyncio
 import aio_pika
 import pytest
 from aiormq.exceptions import AuthenticationError, ProbableAuthenticationError
+from yarl import URL
 
 from tests.fakes.sockets import ends, is_a_page, is_silent, served
 from zeebe_amqp.amqp import connection as module
@@ -60,3 +61,7 @@ async def test_a_refused_login_has_advice_that_fits(monkeypatch: pytest.MonkeyPa
             await connect(url, "test")
         assert words in str(raised.value), url
         assert (own in str(raised.value)) is (words == own), url
+        who = "the client certificate log in" if "external" in url else "user '"
+        assert f"the broker at {URL(url).host}:" in str(raised.value)
+        assert f" does not let {who}" in str(raised.value)
+        assert "secret" not in str(raised.value)

@@ -10,6 +10,7 @@ import pytest
 from pamqp import commands, frame
 from pamqp.heartbeat import Heartbeat
 
+from tests.cases import check_each
 from tests.unit.contracts.amqp.channels import HotScene
 from tests.unit.contracts.amqp.frames import PIECE, ack, closing, delivery, frame_of, nack, returned, split
 from zeebe_amqp import wire
@@ -52,13 +53,11 @@ async def test_a_delivery_is_handed_on_when_all_of_it_has_come(scene: HotScene) 
         assert found.elsewhere is None
 
 
-async def test_deliveries_keep_their_order_and_their_bodies(scene: HotScene) -> None:
+async def test_deliveries_keep_their_order_and_their_bodies_also_with_an_empty_piece(scene: HotScene) -> None:
     bodies = [b"", b"a", b"b" * 10_000, b"", b"c" * PIECE]
     assert scene.receive(b"".join(delivery(tag, body) for tag, body in enumerate(bodies, 1))) == []
     assert [(each.tag, each.body) for each in scene.delivered] == list(enumerate(bodies, 1))
-
-
-async def test_a_body_with_an_empty_piece_is_whole(scene: HotScene) -> None:
+    scene.delivered.clear()
     head = split(delivery(1, b"abc"))[:2]
     for kind, payload in ((1, head[0][2]), (2, head[1][2]), (3, b"a"), (3, b""), (3, b"bc")):
         assert scene.channel.take(kind, payload, 0, len(payload))
@@ -122,21 +121,15 @@ async def test_a_large_body_within_the_limit_is_gathered_as_its_owner_wants() ->
         assert [len(each.body) for each in scene.delivered] == [0, 10, LARGE, 0, 0, wire.KEPT_OF_LARGE], piece
 
 
-async def test_a_body_that_does_not_come_to_its_end_is_dropped() -> None:
+async def test_a_body_that_does_not_come_to_its_end_is_dropped_and_after_the_end_nothing_is_gathered() -> None:
     spilling = Spilling()
     scene = HotScene(gather=spilling)
     scene.receive(b"".join(frame_of(each) for each in split(delivery(1, b"x" * 2 * LARGE))[:-1]))
     scene.channel.end("the connection was lost")
     assert (spilling.bodies[0].state, scene.delivered) == ("dropped", [])
-
-
-async def test_what_comes_after_the_end_is_gathered_nowhere() -> None:
-    """It would be there for ever: nobody is told of it."""
-    spilling = Spilling()
-    scene = HotScene(gather=spilling)
-    scene.channel.end("the channel is being closed")
+    # What comes later would be there for ever: nobody is told of it.
     assert scene.receive(delivery(1, b"x" * 2 * LARGE)) == []
-    assert (spilling.bodies, scene.delivered) == ([], [])
+    assert (len(spilling.bodies), scene.delivered) == (1, [])
 
 
 async def test_what_is_not_a_message_is_for_the_library(scene: HotScene) -> None:
@@ -153,10 +146,7 @@ async def test_what_is_not_a_message_is_for_the_library(scene: HotScene) -> None
         data = frame.marshal(method, 1)
         assert len(scene.receive(data)) == 1, method
     assert scene.channel.ended is None
-
-
-async def test_content_that_no_message_began_is_for_the_library(scene: HotScene) -> None:
-    """A library's own message on the channel, such as an answer that is not known here."""
+    # Content that no message began: a library's own message, such as an answer that is not known here.
     _, *content = split(delivery(1, b"abc"))
     assert len(scene.receive(b"".join(map(frame_of, content)))) == 2
     assert scene.delivered == []
@@ -190,13 +180,16 @@ async def test_confirms_are_for_one_or_for_all_before(scene: HotScene) -> None:
         await confirms[0]
 
 
-async def test_confirms_of_what_nobody_knows_are_ignored(scene: HotScene) -> None:
+async def test_confirms_and_returns_of_what_nobody_knows_are_ignored(scene: HotScene) -> None:
     scene.receive(ack(1) + nack(7) + ack(9, multiple=True))
     first = scene.publish()
     scene.receive(ack(0) + ack(0, multiple=True) + ack(2) + nack(2**63 - 1))
     assert states(first) == ["waits"]
     scene.receive(ack(1) + ack(1) + nack(1))
     assert states(first) == ["taken"]
+    second, third = scene.publish("a"), scene.publish()
+    scene.receive(ack(2) + returned("a") + returned("z") + returned(None))
+    assert states(second, third) == ["taken", "waits"]
 
 
 async def test_who_does_not_wait_any_more_is_not_told(scene: HotScene) -> None:
@@ -216,26 +209,14 @@ async def test_a_message_that_comes_back_is_known_by_its_id_and_its_ack_says_not
     assert (scene.channel.oldest, scene.delivered) == (None, [])
 
 
-async def test_returns_of_what_nobody_knows_are_ignored(scene: HotScene) -> None:
-    first, second = scene.publish("a"), scene.publish()
-    scene.receive(ack(1) + returned("a") + returned("z") + returned(None))
-    assert states(first, second) == ["taken", "waits"]
-
-
-async def test_the_same_id_may_be_published_again_after_its_confirm(scene: HotScene) -> None:
+async def test_the_same_id_may_be_published_again_after_its_confirm_or_after_its_return(scene: HotScene) -> None:
     first = scene.publish("a")
     scene.receive(ack(1))
     second = scene.publish("a")
-    scene.receive(returned("a") + ack(2))
-    assert states(first, second) == ["taken", "Returned"]
-
-
-async def test_the_same_id_may_be_published_again_after_its_return_and_before_its_ack(scene: HotScene) -> None:
-    first = scene.publish("a")
     scene.receive(returned("a"))
-    second = scene.publish("a")
-    scene.receive(ack(1) + returned("a") + ack(2))
-    assert states(first, second) == ["Returned", "Returned"]
+    third = scene.publish("a")
+    scene.receive(ack(2) + returned("a") + ack(3))
+    assert states(first, second, third) == ["taken", "Returned", "Returned"]
 
 
 async def test_nothing_is_remembered_of_what_is_confirmed_or_has_ended(scene: HotScene) -> None:
@@ -277,7 +258,11 @@ async def test_deliveries_are_acknowledged_and_given_back(scene: HotScene) -> No
     ]
 
 
-async def test_a_message_is_got_or_there_is_none(scene: HotScene) -> None:
+async def test_a_message_is_got_or_there_is_none_and_an_answer_that_nobody_waits_for_is_ignored(
+    scene: HotScene,
+) -> None:
+    empty = frame.marshal(commands.Basic.GetEmpty(""), 1)
+    assert scene.receive(empty) == []
     getting = asyncio.create_task(scene.channel.get("q"))
     await asyncio.sleep(0)
     assert scene.writer.written == [frame.marshal(commands.Basic.Get(queue="q"), 1)]
@@ -289,13 +274,8 @@ async def test_a_message_is_got_or_there_is_none(scene: HotScene) -> None:
     assert (message.body, scene.delivered) == (b"x" * 10_000, [])
     getting = asyncio.create_task(scene.channel.get("q"))
     await asyncio.sleep(0)
-    scene.receive(frame.marshal(commands.Basic.GetEmpty(""), 1))
+    scene.receive(empty)
     assert await getting is None
-
-
-async def test_an_answer_to_a_get_that_nobody_waits_for_is_ignored(scene: HotScene) -> None:
-    empty = frame.marshal(commands.Basic.GetEmpty(""), 1)
-    assert scene.receive(empty) == []
     getting = asyncio.create_task(scene.channel.get("q"))
     await asyncio.sleep(0)
     getting.cancel()
@@ -307,49 +287,35 @@ async def test_an_answer_to_a_get_that_nobody_waits_for_is_ignored(scene: HotSce
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 
-def left_by_us(scene: HotScene) -> None:
-    scene.channel.leave(frames.CLOSE)
+async def test_at_the_end_whatever_waits_fails_and_nothing_is_sent_any_more() -> None:
+    async def ends_all(end: Callable[[HotScene], object], text: str, code: int | None) -> None:
+        scene = HotScene()
+        confirms = [scene.publish("a"), scene.publish(), scene.publish("c")]
+        scene.receive(ack(2))
+        getting = asyncio.create_task(scene.channel.get("q"))
+        await asyncio.sleep(0)
+        scene.writer.written.clear()
+        end(scene)
+        assert states(*confirms) == ["ChannelEnded", "taken", "ChannelEnded"]
+        for waiting in (confirms[0], getting):
+            with pytest.raises(ChannelEnded) as caught:
+                await waiting
+            assert (str(caught.value), caught.value.code) == (text, code)
+        assert (scene.channel.ack(1), scene.channel.nack(1), scene.channel.nack(0, multiple=True)) == (False,) * 3
+        for attempt in (scene.publish, lambda: asyncio.ensure_future(scene.channel.get("q"))):
+            with pytest.raises(ChannelEnded, match=text):
+                await attempt()
+        assert (scene.writer.written, scene.channel.oldest) == ([], None)
+        scene.channel.end("later")
+        assert str(scene.channel.ended) == text, "the first reason counts"
 
-
-def closed_by_the_broker(scene: HotScene) -> None:
-    scene.receive(closing(406, "PRECONDITION_FAILED"))
-
-
-def lost(scene: HotScene) -> None:
-    scene.channel.end("the connection was lost")
-
-
-@pytest.mark.parametrize(
-    ("end", "text", "code"),
-    [
-        (left_by_us, "the channel is being closed", None),
-        (closed_by_the_broker, "the broker closed the channel: 406 PRECONDITION_FAILED", 406),
-        (lost, "the connection was lost", None),
-    ],
-)
-async def test_at_the_end_whatever_waits_fails_and_nothing_is_sent_any_more(
-    end: Callable[[HotScene], None], text: str, code: int | None
-) -> None:
-    scene = HotScene()
-    confirms = [scene.publish("a"), scene.publish(), scene.publish("c")]
-    scene.receive(ack(2))
-    getting = asyncio.create_task(scene.channel.get("q"))
-    await asyncio.sleep(0)
-    scene.writer.written.clear()
-    end(scene)
-    assert states(*confirms) == ["ChannelEnded", "taken", "ChannelEnded"]
-    for waiting in (confirms[0], getting):
-        with pytest.raises(ChannelEnded) as caught:
-            await waiting
-        assert (str(caught.value), caught.value.code) == (text, code)
-    assert (scene.channel.ack(1), scene.channel.nack(1), scene.channel.nack(0, multiple=True)) == (False,) * 3
-    for attempt in (scene.publish, lambda: asyncio.ensure_future(scene.channel.get("q"))):
-        with pytest.raises(ChannelEnded, match=text):
-            await attempt()
-    assert (scene.writer.written, scene.channel.oldest) == ([], None)
-    assert str(scene.channel.ended) == text
-    scene.channel.end("later")
-    assert str(scene.channel.ended) == text, "the first reason counts"
+    refused = "the broker closed the channel: 406 PRECONDITION_FAILED"
+    cases: dict[str, tuple[Callable[[HotScene], object], str, int | None]] = {
+        "left by us": (lambda scene: scene.channel.leave(frames.CLOSE), "the channel is being closed", None),
+        "closed by the broker": (lambda scene: scene.receive(closing(406, "PRECONDITION_FAILED")), refused, 406),
+        "lost": (lambda scene: scene.channel.end("the connection was lost"), "the connection was lost", None),
+    }
+    await check_each(cases, ends_all)
 
 
 async def test_a_confirm_that_nobody_waits_for_ends_silently(scene: HotScene) -> None:
@@ -379,12 +345,9 @@ async def test_after_we_close_it_what_still_comes_is_swallowed_until_the_broker_
     assert scene.channel.is_gone
 
 
-async def test_a_channel_that_the_broker_closes_is_gone_and_the_library_hears_of_it(scene: HotScene) -> None:
-    assert len(scene.receive(delivery(1, b"x") + closing())) == 1
+async def test_a_channel_that_the_broker_or_what_is_received_closes_is_gone(scene: HotScene) -> None:
+    assert len(scene.receive(delivery(1, b"x") + closing())) == 1, "the library hears of it"
     assert (scene.bodies, scene.channel.is_gone) == ([b"x"], True)
-
-
-async def test_what_is_received_may_end_the_channel() -> None:
     scene = HotScene(deliver=lambda _: scene.channel.end("enough"))
     assert scene.receive(delivery(1, b"x") + delivery(2, b"y")) == []
     assert str(scene.channel.ended) == "enough"

@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from tests.unit.contracts.amqp.frames import FakeWriter, ack, closing, split
+from tests.unit.contracts.amqp.channels import HotScene
+from tests.unit.contracts.amqp.frames import ack, closing
 from zeebe_amqp.amqp.alarm import Alarm
-from zeebe_amqp.amqp.hot import ChannelEnded, HotChannel
+from zeebe_amqp.amqp.hot import ChannelEnded
 from zeebe_amqp.amqp.probe import probe
 from zeebe_amqp.amqp.refusal import BrokerRefusal
 from zeebe_amqp.errors import Code
@@ -16,16 +17,13 @@ from zeebe_amqp.errors import Code
 NOT_ALLOWED = "ACCESS_REFUSED - access to exchange 'amq.default' in vhost '/' refused for user 'ann'"
 
 
-class Scene:
+class Scene(HotScene):
     """A probe on its way."""
 
     def __init__(self) -> None:
-        self.channel, self.alarm = HotChannel(FakeWriter(), 1, 4096), Alarm()
+        super().__init__()
+        self.alarm = Alarm()
         self.probing = asyncio.create_task(probe(self.channel, self.alarm))
-
-    def receive(self, data: bytes) -> None:
-        for kind, _, payload in split(data):
-            self.channel.take(kind, payload, 0, len(payload))
 
 
 @pytest.fixture

@@ -12,67 +12,47 @@ from aiormq.exceptions import (
     DuplicateConsumerTag,
 )
 
+from tests.cases import check_all
 from zeebe_amqp.amqp.hot import ChannelEnded
 from zeebe_amqp.amqp.refusal import BIND, CONSUME, DECLARE, PUBLISH, BrokerRefusal, refusal, refusals
 from zeebe_amqp.errors import Code
 
 MORE = {Code.PERMISSION_DENIED: ", or else", Code.FAILED_PRECONDITION: ", or otherwise"}
 
-REFUSALS = (
-    (
-        ChannelAccessRefused("ACCESS_REFUSED - access to queue 'q' in vhost '/' refused for user 'ann'"),
-        Code.PERMISSION_DENIED,
-        "user 'ann' needs the right to configure the queue 'q', which `rabbitmqctl set_permissions` gives, or else",
-    ),
-    (
-        ChannelAccessRefused("ACCESS_REFUSED - configure access to queue 'q' in vhost '/' refused for user 'ann'"),
-        Code.PERMISSION_DENIED,
-        "user 'ann' needs the right to configure the queue 'q'",
-    ),
-    (
-        ChannelAccessRefused("ACCESS_REFUSED - access to queue 'amq.gen-x1' in vhost '/' refused for user 'ann'"),
-        Code.PERMISSION_DENIED,
-        "user 'ann' needs the right to configure the queue 'amq.gen-*'",
-    ),
-    (
-        ChannelAccessRefused("ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use"),
-        Code.PERMISSION_DENIED,
-        "another client reads it",
-    ),
-    (
-        ChannelAccessRefused("ACCESS_REFUSED - queue name 'amq.q' contains reserved prefix 'amq.*'"),
-        Code.PERMISSION_DENIED,
-        "use another name",
-    ),
-    (
-        ChannelEnded("403 ACCESS_REFUSED - access to exchange 'amq.default' in vhost '/' refused for user 'ann'", 403),
-        Code.PERMISSION_DENIED,
-        "user 'ann' needs the right to use the exchange 'amq.default'",
-    ),
-    (ChannelNotFoundEntity("NOT_FOUND - no queue 'q' in vhost '/'"), Code.NOT_FOUND, "declare the queue first"),
-    (ChannelNotFoundEntity("NOT_FOUND - no exchange 'x' in vhost '/'"), Code.NOT_FOUND, "declare the exchange first"),
-    (
-        ChannelLockedResource("RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q' in vhost '/'. It"),
-        Code.PERMISSION_DENIED,
-        "it belongs to another connection",
-    ),
-    (
-        ChannelPreconditionFailed("PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q' in vhost '/'"),
-        Code.FAILED_PRECONDITION,
-        "; delete the queue, or otherwise",
-    ),
-    (
-        ChannelPreconditionFailed("PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'x' in vhost '/'"),
-        Code.FAILED_PRECONDITION,
-        "; delete the exchange",
-    ),
-    (
-        ChannelEnded("PRECONDITION_FAILED - message size 70 is larger than configured max size 64", 406),
-        Code.FAILED_PRECONDITION,
-        "send less",
-    ),
-    (ChannelEnded("PRECONDITION_FAILED - invalid expiration", 406), Code.FAILED_PRECONDITION, "log"),
+SAYS = {
+    ChannelAccessRefused: ("ACCESS_REFUSED", Code.PERMISSION_DENIED),
+    ChannelLockedResource: ("RESOURCE_LOCKED", Code.PERMISSION_DENIED),
+    ChannelNotFoundEntity: ("NOT_FOUND", Code.NOT_FOUND),
+    ChannelPreconditionFailed: ("PRECONDITION_FAILED", Code.FAILED_PRECONDITION),
+}
+REFUSALS: dict[type[Exception], dict[str, str]] = {
+    ChannelAccessRefused: {
+        "access to queue 'q' in vhost '/' refused for user 'ann'": "user 'ann' needs the right to configure the queue "
+        "'q', which `rabbitmqctl set_permissions` gives, or else",
+        "configure access to queue 'q' in vhost '/' refused for user 'ann'": "the right to configure the queue 'q'",
+        "access to queue 'amq.gen-x1' in vhost '/' refused for user 'ann'": "right to configure the queue 'amq.gen-*'",
+        "queue 'q' in vhost '/' in exclusive use": "another client reads it",
+        "queue name 'amq.q' contains reserved prefix 'amq.*'": "use another name",
+    },
+    ChannelNotFoundEntity: {
+        "no queue 'q' in vhost '/'": "declare the queue first",
+        "no exchange 'x' in vhost '/'": "declare the exchange first",
+    },
+    ChannelLockedResource: {
+        "cannot obtain exclusive access to locked queue 'q' in vhost '/'. It": "it belongs to another connection"
+    },
+    ChannelPreconditionFailed: {
+        "inequivalent arg 'durable' for queue 'q' in vhost '/'": "; delete the queue, or otherwise",
+        "inequivalent arg 'type' for exchange 'x' in vhost '/'": "; delete the exchange",
+    },
+}
+"""By the library's error: what the broker says, and what is advised."""
+ENDED = (
+    ("ACCESS_REFUSED - access to exchange 'amq.default' in vhost '/' refused for user 'ann'", 403, "the right to use"),
+    ("PRECONDITION_FAILED - message size 70 is larger than configured max size 64", 406, "send less"),
+    ("PRECONDITION_FAILED - invalid expiration", 406, "log"),
 )
+"""Of our own channels."""
 
 OUTAGES = (
     ChannelEnded("the connection was lost"),
@@ -89,10 +69,16 @@ OUTAGES = (
 
 
 def test_a_refusal_has_the_broker_s_words_a_code_and_what_to_do() -> None:
-    for error, code, advice in REFUSALS:
+    def has_advice(error: Exception, code: Code, advice: str) -> None:
         found = refusal(error, DECLARE, MORE)
-        assert found is not None, error
+        assert found is not None
         assert (found.code, advice in str(found), str(error) in str(found)) == (code, True, True), str(found)
+
+    for kind, texts in REFUSALS.items():
+        name, code = SAYS[kind]
+        check_all([(kind(f"{name} - {text}"), code, advice) for text, advice in texts.items()], has_advice)
+    codes = {403: Code.PERMISSION_DENIED, 406: Code.FAILED_PRECONDITION}
+    check_all([(ChannelEnded(text, number), codes[number], advice) for text, number, advice in ENDED], has_advice)
 
 
 def test_what_may_pass_is_no_refusal() -> None:

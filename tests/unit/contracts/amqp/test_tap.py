@@ -10,17 +10,7 @@ from pamqp import commands, frame
 from pamqp.body import ContentBody
 
 from tests.unit.contracts.amqp.frames import delivery, split
-from tests.unit.contracts.amqp.taps import (
-    ALL,
-    BLOCKED,
-    LOOKALIKE,
-    PAGE,
-    REFUSED,
-    THEIRS,
-    UNBLOCKED,
-    Library,
-    TapScene,
-)
+from tests.unit.contracts.amqp.taps import ALL, BLOCKED, LOOKALIKE, PAGE, REFUSED, THEIRS, UNBLOCKED, Library, TapScene
 from zeebe_amqp.amqp.frames import HEARTBEAT
 from zeebe_amqp.amqp.tap import FEED, Tap
 
@@ -72,17 +62,16 @@ async def test_without_channels_of_ours_every_byte_is_the_librarys() -> None:
         assert library.heard == ALL, name
 
 
-async def test_an_alarm_begins_and_ends_with_the_frames_that_say_so(scene: TapScene) -> None:
+async def test_an_alarm_begins_and_ends_with_the_frames_that_say_so_on_the_connection_s_own_channel(
+    scene: TapScene,
+) -> None:
+    scene.receive(frame.marshal(commands.Connection.Blocked("no"), 3))
+    scene.receive(frame.marshal(ContentBody(BLOCKED[7:-1]), 0))
+    assert not scene.tap.alarm.is_on
     for data, is_on in ((HEARTBEAT, False), (BLOCKED, True), (BLOCKED, True), (delivery(1), True), (UNBLOCKED, False),
                         (UNBLOCKED, False), (BLOCKED + UNBLOCKED, False), (UNBLOCKED + BLOCKED, True)):  # fmt: skip
         scene.receive(data)
         assert scene.tap.alarm.is_on is is_on, data
-
-
-async def test_an_alarm_is_told_on_the_connection_s_own_channel_alone(scene: TapScene) -> None:
-    scene.receive(frame.marshal(commands.Connection.Blocked("no"), 3))
-    scene.receive(frame.marshal(ContentBody(BLOCKED[7:-1]), 0))
-    assert not scene.tap.alarm.is_on
 
 
 async def test_who_waits_for_an_alarm_goes_on_when_it_is_over_or_the_connection_is(scene: TapScene) -> None:

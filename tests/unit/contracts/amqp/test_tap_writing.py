@@ -67,9 +67,7 @@ async def test_nothing_is_written_to_a_connection_that_is_closing_or_not_made_or
     early.flush()
 
 
-async def test_who_writes_waits_while_the_peer_takes_nothing_unless_the_connection_is_lost(
-    scene: TapScene,
-) -> None:
+async def test_who_writes_waits_while_the_peer_takes_nothing_unless_the_connection_is_lost(scene: TapScene) -> None:
     assert scene.publishing.is_writable
     await scene.publishing.writable()
     for end in (scene.tap.resume_writing, lambda: scene.tap.connection_lost(None)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import runpy
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cases import check_all
 from zeebe_amqp import asyncapi, wire
 from zeebe_amqp.asyncapi import page
 from zeebe_amqp.asyncapi.document import WAITING
@@ -45,51 +46,49 @@ def references(value: Any) -> Iterator[str]:
                 yield from references(each)
 
 
-def payload(name: str, kind: Any) -> Any:
-    """A validator of a message's payload."""
-    schema = {**MESSAGES[name]["payload"], "components": DOCUMENT["components"]}
-    return kind(schema)
+def names(messages: Iterable[dict[str, str]]) -> list[str]:
+    """The last parts of references."""
+    return [each["$ref"].rpartition("/")[2] for each in messages]
 
 
-def test_every_reference_leads_somewhere() -> None:
-    assert all(at(target) is not None for target in references(DOCUMENT))
-
-
-def test_every_schema_and_message_is_used() -> None:
+def test_every_reference_leads_somewhere_and_every_schema_and_message_is_used() -> None:
     used = set(references(DOCUMENT))
+    assert all(at(target) is not None for target in used)
     for kind in ("schemas", "messages"):
         for name in DOCUMENT["components"][kind]:
             assert f"#/components/{kind}/{name}" in used, name
 
 
-@pytest.mark.parametrize("name", MESSAGES)
-@pytest.mark.parametrize("kind", [DRAFT_7, CURRENT], ids=["draft 7", "2020-12"])
-def test_every_example_of_a_message_is_valid_in_both_dialects(name: str, kind: Any) -> None:
-    for example in MESSAGES[name].get("examples", ()):
-        assert [error.message for error in payload(name, kind).iter_errors(example["payload"])] == []
+def test_every_example_of_a_message_is_valid_in_both_dialects_and_operations_have_some() -> None:
+    def are_valid(name: str, message: Any) -> None:
+        assert "examples" in message or not name.endswith((".request", ".result", "error"))
+        for kind in (DRAFT_7, CURRENT):
+            validator = kind({**message["payload"], "components": DOCUMENT["components"]})
+            for example in message.get("examples", ()):
+                assert [error.message for error in validator.iter_errors(example["payload"])] == []
+
+    check_all(MESSAGES.items(), are_valid)
 
 
-@pytest.mark.parametrize("name", asyncapi.files())
-def test_every_schema_file_is_a_schema_in_both_dialects(name: str) -> None:
-    schema = yaml.safe_load(yaml.safe_dump(page.plain(asyncapi.files()[name])))
-    for kind in (DRAFT_7, CURRENT):
-        kind.check_schema(schema)
+def test_every_schema_file_is_a_schema_in_both_dialects() -> None:
+    def is_schema(_: str, file: Any) -> None:
+        schema = yaml.safe_load(yaml.safe_dump(page.plain(file)))
+        for kind in (DRAFT_7, CURRENT):
+            kind.check_schema(schema)
+
+    check_all(asyncapi.files().items(), is_schema)
 
 
-@pytest.mark.parametrize("name", [name for name in MESSAGES if name.endswith((".request", ".result", "error"))])
-def test_every_message_of_an_operation_has_an_example(name: str) -> None:
-    assert MESSAGES[name]["examples"]
+def test_every_operation_has_its_request_its_result_and_the_error() -> None:
+    def has_all(operation: str) -> None:
+        described = OPERATIONS[operation]
+        assert names(described["messages"])[0] == f"{operation}.request"
+        answers = names(described["reply"]["messages"])
+        assert answers == [Reply(operation).type, "error"]
+        assert MESSAGES[answers[0]]["bindings"]["amqp"]["messageType"] == Reply(operation).type
+        assert described["reply"]["address"]["location"] == "$message.header#/reply_to"
 
-
-@pytest.mark.parametrize("operation", COMMANDS)
-def test_every_operation_has_its_request_its_result_and_the_error(operation: str) -> None:
-    described = OPERATIONS[operation]
-    [*asked] = [each["$ref"].rpartition("/")[2] for each in described["messages"]]
-    assert asked[0] == f"{operation}.request"
-    answers = [each["$ref"].rpartition("/")[2] for each in described["reply"]["messages"]]
-    assert answers == [Reply(operation).type, "error"]
-    assert MESSAGES[answers[0]]["bindings"]["amqp"]["messageType"] == Reply(operation).type
-    assert described["reply"]["address"]["location"] == "$message.header#/reply_to"
+    check_all(COMMANDS.keys(), has_all)
 
 
 def waits(command: type[Command]) -> bool:
@@ -104,23 +103,17 @@ def test_requests_that_wait_have_an_operation_in_the_queue_for_polls() -> None:
     assert set(OPERATIONS) == {*COMMANDS, *(f"{command.operation}.waiting" for command in WAITING)}
 
 
-@pytest.mark.parametrize(
-    ("channel", "name", "arguments"),
-    [
+def test_the_queues_are_those_that_the_consumer_declares_and_both_for_requests_take_every_request() -> None:
+    channels = DOCUMENT["channels"]
+    for channel, name, arguments in (
         ("commands", wire.COMMANDS_QUEUE, wire.REQUEST_QUEUE),
         ("polls", wire.POLLS_QUEUE, wire.REQUEST_QUEUE),
         ("dead", wire.DEAD_LETTER, wire.DEAD_QUEUE),
-    ],
-)
-def test_the_queues_are_those_that_the_consumer_declares(channel: str, name: str, arguments: dict[str, Any]) -> None:
-    described = DOCUMENT["channels"][channel]
-    binding = described["bindings"]["amqp"]
-    assert (described["address"], binding["queue"]["name"], binding["queue"]["durable"]) == (name, name, True)
-    assert binding["x-arguments"] == arguments
-
-
-def test_both_request_queues_take_every_request() -> None:
-    channels = DOCUMENT["channels"]
+    ):
+        binding = channels[channel]["bindings"]["amqp"]
+        found = (channels[channel]["address"], binding["queue"]["name"], binding["queue"]["durable"])
+        assert found == (name, name, True)
+        assert binding["x-arguments"] == arguments, channel
     assert set(channels["commands"]["messages"]) == set(channels["polls"]["messages"])
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
-import pytest
-
 from consumer.zeebe.operations import OPERATIONS
+from tests.cases import check_all
 from tests.unit.consumer.zeebe.operations.responses import RESULTS
 from tests.unit.contracts.asyncapi.schema import accepted, problems
 from zeebe_amqp.asyncapi.data import INT64_NAMES
@@ -24,19 +24,22 @@ def file(operation: str) -> str:
     return f"{operation}.reply.json"
 
 
-@pytest.mark.parametrize("shown", EXAMPLES, ids=lambda shown: f"{shown.operation} {shown.title}")
-def test_every_example_of_a_reply_is_valid(shown: Example) -> None:
-    body = {"operation": shown.operation, "data": filled(shown.reply)}
-    for name in (file(shown.operation), "reply.json"):
-        assert problems(name, body) == []
+def test_every_example_of_a_reply_is_valid() -> None:
+    def is_valid(shown: Example) -> None:
+        body = {"operation": shown.operation, "data": filled(shown.reply)}
+        for name in (file(shown.operation), "reply.json"):
+            assert problems(name, body) == []
+
+    check_all(EXAMPLES, is_valid)
 
 
-@pytest.mark.parametrize("as_text", [False, True], ids=["numbers", "text"])
-@pytest.mark.parametrize(("operation", "response", "expected"), RESULTS)
-def test_every_answer_is_valid(operation: str, response: Any, expected: Any, as_text: bool) -> None:
-    data = OPERATIONS[operation].to_result(response, as_text)
-    body = json.loads(Reply(operation, data).encode())
-    assert problems(file(operation), body) == []
+def test_every_answer_is_valid_with_keys_as_numbers_and_as_text() -> None:
+    def is_valid(operation: str, response: Any, _: Any) -> None:
+        for as_text in (False, True):
+            data = OPERATIONS[operation].to_result(response, as_text)
+            assert problems(file(operation), json.loads(Reply(operation, data).encode())) == [], as_text
+
+    check_all(RESULTS, is_valid)
 
 
 def pairs(numbers: Any, texts: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -62,39 +65,40 @@ def test_numbers_that_may_be_text_are_those_the_schemas_say() -> None:
     assert found
 
 
-@pytest.mark.parametrize("operation", COMMANDS)
-def test_an_answer_has_every_field_and_may_have_more(operation: str) -> None:
-    shown = next(each for each in EXAMPLES if each.operation == operation and each.title)
-    data = filled(shown.reply)
-    assert accepted(file(operation), {"operation": operation, "data": data, "later": 1})
-    assert not accepted(file(operation), {"operation": operation})
-    assert not accepted(file(operation), {"operation": "other", "data": data})
-    if isinstance(data, dict):
-        assert accepted(file(operation), {"operation": operation, "data": data | {"later": 1}})
-        for name in data:
-            lacking = {each: value for each, value in data.items() if each != name}
-            assert not accepted(file(operation), {"operation": operation, "data": lacking}), name
+def test_an_answer_has_every_field_and_may_have_more() -> None:
+    def has_every_field(operation: str) -> None:
+        shown = next(each for each in EXAMPLES if each.operation == operation and each.title)
+        data = filled(shown.reply)
+        assert accepted(file(operation), {"operation": operation, "data": data, "later": 1})
+        assert not accepted(file(operation), {"operation": operation})
+        assert not accepted(file(operation), {"operation": "other", "data": data})
+        if isinstance(data, dict):
+            assert accepted(file(operation), {"operation": operation, "data": data | {"later": 1}})
+            for name in data:
+                lacking = {each: value for each, value in data.items() if each != name}
+                assert not accepted(file(operation), {"operation": operation, "data": lacking}), name
+
+    check_all(COMMANDS.keys(), has_every_field)
 
 
-@pytest.mark.parametrize("code", Code)
-@pytest.mark.parametrize("outcome", Outcome)
-@pytest.mark.parametrize("source", [Source.CONSUMER, Source.GATEWAY])
-def test_every_error_is_valid(code: Code, outcome: Outcome, source: Source) -> None:
-    details = {"field": "data.x", "suggestion": "y", "intent": "COMPLETE", "rejection": "NOT_FOUND", "attempts": 5}
-    error = CommandError(code, "m", source=source, outcome=outcome, retryable=True, details=details).error()
-    for operation in (None, "topology", "tropology"):
-        assert problems("reply.json", json.loads(Reply(operation, error=error).encode())) == []
+def test_every_error_is_valid_as_an_answer_to_every_operation_and_to_none() -> None:
+    def is_valid(code: Code, outcome: Outcome, source: Source) -> None:
+        details = {"field": "data.x", "suggestion": "y", "intent": "COMPLETE", "rejection": "NOT_FOUND", "attempts": 5}
+        error = CommandError(code, "m", source=source, outcome=outcome, retryable=True, details=details).error()
+        for operation in (None, "topology", "tropology"):
+            assert problems("reply.json", json.loads(Reply(operation, error=error).encode())) == []
 
-
-def test_an_error_is_an_answer_to_every_operation() -> None:
+    check_all(product(Code, Outcome, (Source.CONSUMER, Source.GATEWAY)), is_valid)
     for operation in COMMANDS:
         reply = Reply(operation, error=invalid("data.x", "missing").error())
         assert problems(file(operation), json.loads(reply.encode())) == []
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
+def test_a_wrong_error_or_one_that_lacks_something_is_refused() -> None:
+    def is_refused(error: dict[str, Any]) -> None:
+        assert not accepted("reply.json", {"operation": None, "error": error})
+
+    wrong: list[dict[str, Any]] = [
         {"code": "GONE"},
         {"source": "client"},
         {"outcome": "executed"},
@@ -102,15 +106,7 @@ def test_an_error_is_an_answer_to_every_operation() -> None:
         {"message": None},
         {"details": None},
         {"details": {"field": 1}},
-    ],
-    ids=str,
-)
-def test_a_wrong_error_is_refused(wrong: dict[str, Any]) -> None:
+    ]
+    lacking = [{each: value for each, value in ERROR.items() if each != name} for name in ERROR]
     assert accepted("reply.json", {"operation": None, "error": ERROR})
-    assert not accepted("reply.json", {"operation": None, "error": ERROR | wrong})
-
-
-@pytest.mark.parametrize("name", ERROR)
-def test_an_error_lacks_nothing(name: str) -> None:
-    lacking = {each: value for each, value in ERROR.items() if each != name}
-    assert not accepted("reply.json", {"operation": None, "error": lacking})
+    check_all([*(ERROR | each for each in wrong), *lacking], is_refused)

@@ -7,14 +7,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import inspect
 
+from tests.cases import check_all
 from tests.unit.contracts.asyncapi.schema import accepted, decoded, problems
 from tests.unit.contracts.samples import FULLEST, KEY, SMALLEST
-from tests.unit.contracts.test_bad_input import MISTYPED, TYPED, required, wrong_requests
+from tests.unit.contracts.test_bad_input import MISTYPED, TYPED, wrong_requests
 from tests.unit.contracts.values import alternatives, info
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.examples import EXAMPLES, Example, filled
@@ -35,26 +35,30 @@ def body_of(shown: Example) -> dict[str, Any]:
     return request(shown.operation, filled(shown.data)) | ({"metadata": dict(shown.metadata)} if shown.metadata else {})
 
 
-@pytest.mark.parametrize("shown", EXAMPLES, ids=lambda shown: f"{shown.operation} {shown.title}")
-def test_every_example_of_a_request_is_valid(shown: Example) -> None:
-    for name in (file(shown.operation), "request.json"):
-        assert problems(name, body_of(shown)) == []
+def agree(body: Any, name: str = "") -> None:
+    """The schema takes a request if and only if the codec does."""
+    assert accepted(name or file(body["operation"]), body) == decoded(body), body
 
 
-@pytest.mark.parametrize("operation", SMALLEST)
-@pytest.mark.parametrize("samples", [SMALLEST, FULLEST], ids=["smallest", "fullest"])
-def test_the_smallest_and_the_fullest_request_are_valid(operation: str, samples: dict[str, Any]) -> None:
-    assert problems(file(operation), request(operation, samples[operation])) == []
+def test_every_example_of_a_request_is_valid() -> None:
+    def is_valid(shown: Example) -> None:
+        for name in (file(shown.operation), "request.json"):
+            assert problems(name, body_of(shown)) == []
+
+    check_all(EXAMPLES, is_valid)
 
 
-@pytest.mark.parametrize("operation", TYPED)
-def test_every_field_of_every_request_is_known(operation: str) -> None:
+def test_the_smallest_and_the_fullest_request_are_valid() -> None:
+    def is_valid(operation: str) -> None:
+        for samples in (SMALLEST, FULLEST):
+            assert problems(file(operation), request(operation, samples[operation])) == []
+
+    check_all(SMALLEST.keys(), is_valid)
+
+
+def test_every_field_of_every_request_is_known() -> None:
     """What the schema says of values made from the types is what the codec says."""
-    found = list(alternatives(info(COMMANDS[operation])))
-    assert found
-    for data in found:
-        body = request(operation, data)
-        assert accepted(file(operation), body) == decoded(body)
+    check_all([request(name, data) for name in TYPED for data in alternatives(info(COMMANDS[name]))], agree)
 
 
 def whole_floats(value: object) -> bool:
@@ -67,27 +71,16 @@ def whole_floats(value: object) -> bool:
     return isinstance(value, float) and value.is_integer()
 
 
-@pytest.mark.parametrize(("operation", "data", "path"), list(wrong_requests()))
-def test_what_the_codec_refuses_the_schema_refuses(operation: str, data: Any, path: str) -> None:
-    if not whole_floats(data):
+def test_what_the_codec_refuses_the_schema_refuses() -> None:
+    def is_refused(operation: str, path: str, data: Any) -> None:
         assert not accepted(file(operation), request(operation, data)), path
 
-
-@pytest.mark.parametrize(("operation", "path", "name", "data"), MISTYPED)
-def test_a_mistyped_field_is_refused(operation: str, path: str, name: str, data: Any) -> None:
-    assert not accepted(file(operation), request(operation, data)), (path, name)
-
-
-@pytest.mark.parametrize(("operation", "field"), list(required()))
-def test_a_missing_required_field_is_refused(operation: str, field: str) -> None:
-    data = {name: value for name, value in SMALLEST[operation].items() if name != field}
-    assert not accepted(file(operation), request(operation, data))
+    check_all([case for case in wrong_requests() if not whole_floats(case[-1])], is_refused)
+    check_all([(operation, path, data) for operation, path, _, data in MISTYPED], is_refused)
 
 
 ENVELOPES: list[Any] = [
     {"operation": "topology"},
-    {"operation": "topology", "data": None, "metadata": None},
-    {"operation": "topology", "data": [1]},
     {"operation": "topology", "metadata": {"anything": "text", "keys": "string"}},
     {"operation": "topology", "metadata": {"keys": ""}},
     {"operation": "topology", "metadata": {"keys": "text"}},
@@ -101,59 +94,65 @@ ENVELOPES: list[Any] = [
     {"data": {}},
     [],
     {"operation": "evaluate-conditional"},
-    {"operation": "evaluate-conditional", "data": None},
-    {"operation": "evaluate-conditional", "data": []},
     {"operation": "cancel-instance"},
-    {"operation": "create-instance", "data": {"bpmnProcessId": "p", "version": 0}},
-    {"operation": "create-instance", "data": {"processDefinitionKey": KEY, "version": 1}},
-    {"operation": "create-instance", "data": {"bpmnProcessId": "p", "processDefinitionKey": KEY}},
-    {"operation": "deploy-process", "data": "<x/>", "metadata": FILE},
-    {"operation": "deploy-process", "data": "PHgvPg==", "metadata": FILE | {"encoding": "base64", "tenantId": "t"}},
-    {"operation": "deploy-process", "data": "<x/>"},
-    {"operation": "deploy-process", "data": "", "metadata": FILE},
-    {"operation": "deploy-process", "data": None, "metadata": FILE},
-    {"operation": "deploy-process", "data": {}, "metadata": FILE},
-    {"operation": "deploy-process", "data": "<x/>", "metadata": {"fileName": " "}},
-    {"operation": "deploy-process", "data": "<x/>", "metadata": {"fileName": "a.dmn"}},
-    {"operation": "deploy-process", "data": "<x/>", "metadata": {"fileName": "A.FORM"}},
-    {"operation": "deploy-process", "data": "<x/>", "metadata": {"fileName": "a.form.bpmn"}},
-    {"operation": "deploy-resource", "data": "<x/>", "metadata": {"fileName": "a.dmn"}},
-    {"operation": "deploy-resource", "data": "<x/>"},
     {"operation": "deploy-resource"},
-    {"operation": "deploy-resource", "data": {}, "metadata": FILE},
-    {"operation": "deploy-resource", "data": {"resources": []}},
-    {"operation": "deploy-resource", "data": {"resources": [{"name": "a.bpmn", "content": "<x/>"}]}},
-    {"operation": "deploy-resource", "data": {"resources": [{"name": "a", "content": "x"}]}, "metadata": FILE},
-    {
-        "operation": "deploy-resource",
-        "data": {"resources": [{"name": "a", "content": "x"}]},
-        "metadata": {"fileName": "", "tenantId": "", "encoding": ""},
-    },
-    {
-        "operation": "deploy-resource",
-        "data": {"resources": [{"name": "a", "content": "x"}]},
-        "metadata": {"tenantId": "t"},
-    },
-    {"operation": "signal", "data": {"name": "s", "unknown": 1}},
-    {"operation": "signal", "data": {"name": None}},
-    {"operation": "signal", "data": {"name": "s", "variables": None, "executionId": None, "tenantId": None}},
-    {"operation": "signal", "data": {"name": "s", "executionId": "e"}},
-    {"operation": "signal", "data": {"name": "s", "executionId": "e", "tenantId": "t"}},
-    {"operation": "signal", "data": {"name": "s", "executionId": "e", "withoutTenantId": "TRUE"}},
-    {"operation": "signal", "data": {"name": "s", "executionId": "e", "withoutTenantId": False}},
-    {"operation": "signal", "data": {"name": "s", "variables": {"x": {"value": 1, "type": "integer", "more": 1}}}},
-    {"operation": "signal", "data": {"name": "s", "variables": {"x": {}}}},
-    {"operation": "signal", "data": {"name": "s", "variables": {"x": {"value": 1, "type": "Whole"}}}},
-    {"operation": "signal", "data": {"name": "s", "variables": {"x": {"value": 1, "type": ""}}}},
-    {"operation": "signal", "data": {"name": "s", "variables": {"x": {"value": 1, "valueInfo": []}}}},
-    {"operation": "signal", "data": {"name": "s", "variables": {"x": 1}}},
     {"operation": "signal"},
 ]
+DATA: dict[str, list[Any]] = {
+    "topology": [[1]],
+    "evaluate-conditional": [None, []],
+    "create-instance": [
+        {"bpmnProcessId": "p", "version": 0},
+        {"processDefinitionKey": KEY, "version": 1},
+        {"bpmnProcessId": "p", "processDefinitionKey": KEY},
+    ],
+    "deploy-process": ["<x/>"],
+    "deploy-resource": ["<x/>", {"resources": []}, {"resources": [{"name": "a.bpmn", "content": "<x/>"}]}],
+    "signal": [
+        {"name": "s", "unknown": 1},
+        {"name": None},
+        {"name": "s", "variables": None, "executionId": None, "tenantId": None},
+        {"name": "s", "executionId": "e"},
+        {"name": "s", "executionId": "e", "tenantId": "t"},
+        {"name": "s", "executionId": "e", "withoutTenantId": "TRUE"},
+        {"name": "s", "executionId": "e", "withoutTenantId": False},
+        {"name": "s", "variables": {"x": {"value": 1, "type": "integer", "more": 1}}},
+        {"name": "s", "variables": {"x": {}}},
+        {"name": "s", "variables": {"x": {"value": 1, "type": "Whole"}}},
+        {"name": "s", "variables": {"x": {"value": 1, "type": ""}}},
+        {"name": "s", "variables": {"x": {"value": 1, "valueInfo": []}}},
+        {"name": "s", "variables": {"x": 1}},
+    ],
+}
+FILES: dict[str, list[tuple[Any, Any]]] = {
+    "topology": [(None, None)],
+    "deploy-process": [
+        ("<x/>", FILE),
+        ("PHgvPg==", FILE | {"encoding": "base64", "tenantId": "t"}),
+        ("", FILE),
+        (None, FILE),
+        ({}, FILE),
+        ("<x/>", {"fileName": " "}),
+        ("<x/>", {"fileName": "a.dmn"}),
+        ("<x/>", {"fileName": "A.FORM"}),
+        ("<x/>", {"fileName": "a.form.bpmn"}),
+    ],
+    "deploy-resource": [
+        ("<x/>", {"fileName": "a.dmn"}),
+        ({}, FILE),
+        ({"resources": [{"name": "a", "content": "x"}]}, FILE),
+        ({"resources": [{"name": "a", "content": "x"}]}, {"fileName": "", "tenantId": "", "encoding": ""}),
+        ({"resources": [{"name": "a", "content": "x"}]}, {"tenantId": "t"}),
+    ],
+}
+"""By the operation: data and metadata."""
 
 
-@pytest.mark.parametrize("body", ENVELOPES, ids=str)
-def test_schema_and_codec_agree_about_envelopes(body: Any) -> None:
-    assert accepted("request.json", body) == decoded(body)
+def test_schema_and_codec_agree_about_envelopes() -> None:
+    bodies = [*ENVELOPES, *(request(operation, data) for operation, all_data in DATA.items() for data in all_data)]
+    for operation, files in FILES.items():
+        bodies += [request(operation, data) | {"metadata": metadata} for data, metadata in files]
+    check_all([(body, "request.json") for body in bodies], agree)
 
 
 LONG = "9" * 19
@@ -175,12 +174,13 @@ BEYOND: dict[str, Any] = {
 """What the codec refuses and a schema cannot say; the page about the schemas lists the same."""
 
 
-@pytest.mark.parametrize("words", BEYOND)
-def test_what_schemas_cannot_say_is_known(words: str) -> None:
-    body = BEYOND[words]
-    assert accepted(file(body["operation"]), body)
-    assert not decoded(body)
-    assert f"- {words}" in PAGE.read_text()
+def test_what_schemas_cannot_say_is_known() -> None:
+    def is_known(words: str, body: Any) -> None:
+        assert accepted(file(body["operation"]), body)
+        assert not decoded(body)
+        assert f"- {words}" in PAGE.read_text()
+
+    check_all(BEYOND.items(), is_known)
 
 
 DURATIONS = st.from_regex(r"\A\+?([pP]?([0-9]{0,3}\.?[0-9]{0,2}(ns|us|µs|μs|ms|[hmswdHMSWDtTpP])?){1,5})\Z").filter(
@@ -198,30 +198,24 @@ DURATIONS = st.from_regex(r"\A\+?([pP]?([0-9]{0,3}\.?[0-9]{0,2}(ns|us|µs|μs|ms
 @example("1.h")
 @example(".h")
 def test_schema_and_codec_agree_about_durations(text: str) -> None:
-    body = request("publish-message", {"messageName": "m", "timeToLive": text})
-    assert accepted(file("publish-message"), body) == decoded(body)
+    agree(request("publish-message", {"messageName": "m", "timeToLive": text}))
 
 
 @given(st.one_of(st.integers(-5, 5), st.integers(999_990, 1_000_010), st.integers(2**63 - 5, 2**63 + 5)))
 def test_schema_and_codec_agree_about_whole_numbers(number: int) -> None:
-    for body in (
-        request("update-job-timeout", {"jobKey": KEY, "timeout": number}),
-        request("publish-message", {"messageName": "m", "timeToLive": number}),
-        request("cancel-instance", {"processInstanceKey": number, "operationReference": max(number, 1)}),
-    ):
-        assert accepted(file(body["operation"]), body) == decoded(body)
+    agree(request("update-job-timeout", {"jobKey": KEY, "timeout": number}))
+    agree(request("publish-message", {"messageName": "m", "timeToLive": number}))
+    agree(request("cancel-instance", {"processInstanceKey": number, "operationReference": max(number, 1)}))
 
 
-@pytest.mark.parametrize("text", ["0", "0s", "PT0S", "0h0.0m", "+0s", "1ns", "0.1s", "P0DT1S"])
-def test_schema_and_codec_agree_about_durations_of_nothing(text: str) -> None:
-    body = request("update-job-timeout", {"jobKey": KEY, "timeout": text})
-    assert accepted(file("update-job-timeout"), body) == decoded(body)
+def test_schema_and_codec_agree_about_durations_of_nothing() -> None:
+    texts = ("0", "0s", "PT0S", "0h0.0m", "+0s", "1ns", "0.1s", "P0DT1S")
+    check_all([request("update-job-timeout", {"jobKey": KEY, "timeout": text}) for text in texts], agree)
 
 
 @given(st.text("0123456789 +-e.", min_size=0, max_size=18))
 def test_schema_and_codec_agree_about_keys_as_text(text: str) -> None:
-    body = request("cancel-instance", {"processInstanceKey": text})
-    assert accepted(file("cancel-instance"), body) == decoded(body)
+    agree(request("cancel-instance", {"processInstanceKey": text}))
 
 
 def test_every_type_of_field_is_one_the_schemas_know() -> None:

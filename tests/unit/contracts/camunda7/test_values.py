@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+from itertools import product
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cases import check_all
 from zeebe_amqp.camunda7 import values as typed_values
 from zeebe_amqp.camunda7.types import TYPES
 from zeebe_amqp.camunda7.values import Converted
@@ -42,21 +44,13 @@ def refusal(variable: Any) -> CommandError:
 
 WHOLE = [(24, "24"), ("24", "24"), (" 24 ", "24"), ("+24", "24"), ("024", "24"), ("-024", "-24"), (0, "0"), (-0, "0")]
 EMPTY = [(None, "null"), ("", "null"), (" ", "null")]
-ACCEPTED: dict[str, list[tuple[Any, str]]] = {
+ACCEPTED: dict[str, list[tuple[Any, str | None]]] = {
     "String": [("24", '"24"'), ("", '""'), (" é ", '" \\u00e9 "'), (None, "null"), (24, '"24"'), (True, '"true"')],
     "Integer": [*WHOLE, *EMPTY, (2**31 - 1, "2147483647"), ("-2147483648", "-2147483648")],
     "Short": [*WHOLE, *EMPTY, (2**15 - 1, "32767"), (-(2**15), "-32768")],
     "Long": [*WHOLE, *EMPTY, (2**63 - 1, "9223372036854775807"), (str(-(2**63)), "-9223372036854775808")],
-    "Double": [
-        (1.5, "1.5"),
-        (1, "1"),
-        ("1.5", "1.5"),
-        ("1", "1"),
-        (" 1e3 ", "1e3"),
-        (".5", "0.5"),
-        ("+5.", "5.0"),
-        *EMPTY,
-    ],
+    "Double": [(1.5, "1.5"), (1, "1"), ("1.5", "1.5"), ("1", "1"), (" 1e3 ", "1e3"), (".5", "0.5"), ("+5.", "5.0"),
+               *EMPTY],
     "Boolean": [(True, "true"), (False, "false"), *EMPTY]
     + [(text, text.lower()) for text in ("true", "True", "TRUE", "false", "False", "FALSE")],
     "Date": [(DATE, f'"{DATE}"'), (f" {DATE} ", f'"{DATE}"'), ("2024-02-29T23:59:59.999-0330", None), *EMPTY],
@@ -64,15 +58,13 @@ ACCEPTED: dict[str, list[tuple[Any, str]]] = {
     "Bytes": [("AQI=", '"AQI="'), ("", '""'), (None, "null")],
     "Json": [('{"a": 1.00}', '{"a": 1.00}'), (" [1] ", "[1]"), ("7", "7"), ("null", "null"), (None, "null")],
     "Xml": [("<a/>", '"<a/>"'), ("not even XML", '"not even XML"'), (None, "null")],
-}  # type: ignore[dict-item]  # None: the value itself as JSON
-WITH_INFO = [
+}  # fmt: skip
+"""By type: values, and what they become; None: the same as JSON."""
+WITH_INFO: list[tuple[Any, str]] = [
     (typed("Object", "[1.50]", ARRAY_LIST), "[1.50]"),
     (typed("Object", None, ARRAY_LIST), "null"),
     (typed("Object", None, ARRAY_LIST | {"serializationDataFormat": "application/xml"}), "null"),
-    (
-        typed("File", "AQI=", FILE),
-        '{"filename":"a.txt","mimetype":"text/plain","encoding":"utf-8","content":"AQI="}',
-    ),
+    (typed("File", "AQI=", FILE), '{"filename":"a.txt","mimetype":"text/plain","encoding":"utf-8","content":"AQI="}'),
     (typed("File", "", {"filename": "a"}), '{"filename":"a","mimetype":null,"encoding":null,"content":""}'),
 ]
 UNTYPED = [
@@ -96,68 +88,50 @@ REFUSED: dict[str, list[Any]] = {
     "Double": ["\t", "1,5", "1f", "0x1p3", "1_0", "nan", "e3", ".", True, [], {}],
     "Boolean": [0, 1, "0", "1", "yes", "tRUE", "on", "\n", [], {}],
     "Date": [
-        "2013-01-23T13:42:42+0200",
-        "2013-01-23T13:42:42.000Z",
-        "2013-01-23T13:42:42.000+02:00",
-        "2013-01-23",
-        1358941362000,
-        "2013-02-30T13:42:42.000+0200",
-        "2013-13-23T13:42:42.000+0200",
-        "2013-01-23T24:00:00.000+0200",
-        "2013-01-23T13:42:60.000+0200",
-        "2013-01-23T13:42:42.00+0200",
-        "2013-01-23T13:42:42.0000+0200",
-        "2013-01-23T13:42:42.000+9999",
-        f"{DATE}x",
-        "\t",
-        True,
-        [],
-        {},
+        "2013-01-23T13:42:42+0200", "2013-01-23T13:42:42.000Z", "2013-01-23T13:42:42.000+02:00", "2013-01-23",
+        1358941362000, "2013-02-30T13:42:42.000+0200", "2013-13-23T13:42:42.000+0200", "2013-01-23T24:00:00.000+0200",
+        "2013-01-23T13:42:60.000+0200", "2013-01-23T13:42:42.00+0200", "2013-01-23T13:42:42.0000+0200",
+        "2013-01-23T13:42:42.000+9999", f"{DATE}x", "\t", True, [], {},
     ],
     "Null": ["", " ", 0, False, [], {}],
     "Bytes": ["AQI", "A Q I=", "%%", "AQI=\n", "AQI=AQI=", "é", 5, True, [], {}],
     "File": ["AQI", "%%", None, 5, [], {}],
-}
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("raw", UNTYPED)
-def test_a_value_without_type_is_unchanged_and_exact(raw: str) -> None:
-    assert converted(f'{{"value":{raw}}}').json == raw.encode()
-    assert converted(f'{{"value":{raw},"type":null,"valueInfo":null,"other":1}}').json == raw.encode()
-
-
-def test_a_variable_without_value_is_null() -> None:
+def test_a_value_without_type_is_unchanged_and_exact_and_one_that_is_missing_null() -> None:
+    for raw in UNTYPED:
+        assert converted(f'{{"value":{raw}}}').json == raw.encode()
+        assert converted(f'{{"value":{raw},"type":null,"valueInfo":null,"other":1}}').json == raw.encode()
     assert converted({}).json == converted({"type": "Integer"}).json == b"null"
 
 
-@pytest.mark.parametrize(
-    ("kind", "value", "expected"),
-    [(kind, *row) for kind, rows in ACCEPTED.items() for row in rows],
-)
-def test_an_accepted_value_becomes_plain_json(kind: str, value: Any, expected: str | None) -> None:
-    plain = (json.dumps(value) if expected is None else expected).encode()
-    for name in (kind, kind[0].lower() + kind[1:]):
-        found = converted(typed(name, value))
-        assert (found.json, found.zeebe, found.camunda7, found.transient) == (plain, "", "", False)
+def test_an_accepted_value_becomes_plain_json() -> None:
+    def becomes(kind: str, value: Any, expected: str | None) -> None:
+        plain = (json.dumps(value) if expected is None else expected).encode()
+        for name in (kind, kind[0].lower() + kind[1:]):
+            found = converted(typed(name, value))
+            assert (found.json, found.zeebe, found.camunda7, found.transient) == (plain, "", "", False)
+
+    check_all([(kind, *row) for kind, rows in ACCEPTED.items() for row in rows], becomes)
+    for variable, expected in WITH_INFO:
+        found = converted(variable)
+        assert (found.json.decode(), found.zeebe, found.camunda7) == (expected, "", "")
 
 
-@pytest.mark.parametrize(("variable", "expected"), WITH_INFO)
-def test_a_value_with_its_description_becomes_plain_json(variable: Any, expected: str) -> None:
-    found = converted(variable)
-    assert (found.json.decode(), found.zeebe, found.camunda7) == (expected, "", "")
+def test_a_refused_value_is_named_in_the_words_of_the_engine() -> None:
+    def is_refused(kind: str, value: Any) -> None:
+        error = refusal(typed(kind, value, FILE if kind == "File" else None))
+        several = "a list of numbers" if value in ([1], [0]) else "a list"
+        shown = value if isinstance(value, str) else several if isinstance(value, list) else "an object"
+        shown = json.dumps(value) if not isinstance(value, (str, list, dict)) else shown
+        assert error.message.startswith(
+            f"data.variables.x.value: Cannot convert value '{shown}' of type '{kind}' to java type {TYPES[kind].java}; "
+            f"accepted is {TYPES[kind].accepted}"
+        )
+        assert error.details == {"field": "data.variables.x.value"}
 
-
-@pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in REFUSED.items() for value in values])
-def test_a_refused_value_is_named_in_the_words_of_the_engine(kind: str, value: Any) -> None:
-    error = refusal(typed(kind, value, FILE if kind == "File" else None))
-    several = "a list of numbers" if value in ([1], [0]) else "a list"
-    shown = value if isinstance(value, str) else several if isinstance(value, list) else "an object"
-    shown = json.dumps(value) if not isinstance(value, (str, list, dict)) else shown
-    assert error.message.startswith(
-        f"data.variables.x.value: Cannot convert value '{shown}' of type '{kind}' to java type {TYPES[kind].java}; "
-        f"accepted is {TYPES[kind].accepted}"
-    )
-    assert error.details == {"field": "data.variables.x.value"}
+    check_all([(kind, value) for kind, values in REFUSED.items() for value in values], is_refused)
 
 
 def test_every_type_has_accepted_and_refused_values() -> None:
@@ -165,47 +139,52 @@ def test_every_type_has_accepted_and_refused_values() -> None:
     assert set(TYPES) - set(REFUSED) == {"", "Json", "Xml", "Object"}  # what these refuse has other words
 
 
-@pytest.mark.parametrize("name", ["INTEGER", "Int", "int", "Decimal", "Number", "number", "", "x", "Integer "])
-def test_an_unknown_type_is_refused_in_the_words_of_the_engine(name: str) -> None:
-    error = refusal(typed(name, 1))
-    assert error.message.startswith(f"data.variables.x.type: Unsupported value type '{name}'; accepted are Boolean, ")
+def test_an_unknown_type_is_refused_in_the_words_of_the_engine() -> None:
+    for name in ("INTEGER", "Int", "int", "Decimal", "Number", "number", "", "x", "Integer "):
+        told = f"data.variables.x.type: Unsupported value type '{name}'; accepted are Boolean, "
+        assert refusal(typed(name, 1)).message.startswith(told)
 
 
-@pytest.mark.parametrize(
-    ("raw", "message"),
-    [
-        ("24", 'data.variables.x: expected an object such as {"value": 24, "type": "Integer"}, found 24'),
-        ("null", "data.variables.x: expected an object such as"),
-        ("[1]", "data.variables.x: expected an object such as"),
-        ('{"value":1,"type":5}', "data.variables.x.type: expected text, found 5"),
-        ('{"value":1,"valueInfo":5}', "data.variables.x.valueInfo: expected an object, found 5"),
-        ('{"value":1,"valueInfo":{"transient":"yes"}}', "data.variables.x.valueInfo.transient: expected true or false"),
-        ('{"value":1,"valueInfo":{"transient":null}}', "data.variables.x.valueInfo.transient: expected true or false"),
-    ],
-)
-def test_what_is_no_variable_is_refused_by_its_place(raw: str, message: str) -> None:
-    assert refusal(raw).message.startswith(message)
+EXPECTED = "data.variables.x: expected an object such as"
+TRANSIENT = "data.variables.x.valueInfo.transient: expected true or false"
+NO_VARIABLES = [
+    ("24", f'{EXPECTED} {{"value": 24, "type": "Integer"}}, found 24'),
+    ("null", EXPECTED),
+    ("[1]", EXPECTED),
+    ('{"value":1,"type":5}', "data.variables.x.type: expected text, found 5"),
+    ('{"value":1,"valueInfo":5}', "data.variables.x.valueInfo: expected an object, found 5"),
+    ('{"value":1,"valueInfo":{"transient":"yes"}}', TRANSIENT),
+    ('{"value":1,"valueInfo":{"transient":null}}', TRANSIENT),
+]
 
 
-@pytest.mark.parametrize("kind", ["Json", "Xml", "Object"])
-@pytest.mark.parametrize("value", [1, True, [], {"a": 1}])
-def test_a_serialized_value_is_text(kind: str, value: Any) -> None:
-    error = refusal(typed(kind, value, ARRAY_LIST))
-    words = f"Must provide 'null' or String value for value of SerializableValue type '{kind}'."
-    assert error.message.startswith(f"data.variables.x.value: {words} Found ")
+def test_what_is_no_variable_is_refused_by_its_place() -> None:
+    def is_refused(raw: str, message: str) -> None:
+        assert refusal(raw).message.startswith(message)
+
+    check_all(NO_VARIABLES, is_refused)
 
 
-@pytest.mark.parametrize("kind", ["Json", "Object"])
-@pytest.mark.parametrize("text", ["{a", "", "[1] x", "1e999", "NaN", "[" * 5000])
-def test_text_that_is_no_json_is_refused_and_not_repeated(kind: str, text: str) -> None:
-    error = refusal(typed(kind, text, ARRAY_LIST))
-    assert error.details == {"field": "data.variables.x.value"}
-    assert text == "" or f"'{text}'" not in error.message
+def test_a_serialized_value_is_text_and_text_that_is_no_json_is_not_repeated() -> None:
+    def is_refused(kind: str, value: Any) -> None:
+        error = refusal(typed(kind, value, ARRAY_LIST))
+        assert error.details == {"field": "data.variables.x.value"}
+        if isinstance(value, str):
+            assert value == "" or f"'{value}'" not in error.message
+        else:
+            words = f"Must provide 'null' or String value for value of SerializableValue type '{kind}'."
+            assert error.message.startswith(f"data.variables.x.value: {words} Found ")
+
+    check_all(product(["Json", "Xml", "Object"], [1, True, [], {"a": 1}]), is_refused)
+    check_all(product(["Json", "Object"], ["{a", "", "[1] x", "1e999", "NaN", "[" * 5000]), is_refused)
 
 
-@pytest.mark.parametrize(
-    ("kind", "missing", "info"),
-    [
+def test_a_description_that_is_missing_or_no_text_is_refused() -> None:
+    def is_refused(kind: str, missing: str, info: Any) -> None:
+        value = "AQI=" if kind == "File" else "[1]"
+        assert refusal(typed(kind, value, info)).details == {"field": f"data.variables.x.valueInfo.{missing}"}
+
+    cases: list[tuple[str, str, Any]] = [
         ("Object", "objectTypeName", None),
         ("Object", "objectTypeName", {"objectTypeName": "", "serializationDataFormat": "application/json"}),
         ("Object", "serializationDataFormat", {"objectTypeName": "java.util.ArrayList"}),
@@ -215,11 +194,8 @@ def test_text_that_is_no_json_is_refused_and_not_repeated(kind: str, text: str) 
         ("File", "filename", {"filename": None}),
         ("File", "mimetype", {"filename": "a", "mimetype": 5}),
         ("File", "encoding", {"filename": "a", "encoding": []}),
-    ],
-)
-def test_a_description_that_is_missing_or_no_text_is_refused(kind: str, missing: str, info: Any) -> None:
-    value = "AQI=" if kind == "File" else "[1]"
-    assert refusal(typed(kind, value, info)).details == {"field": f"data.variables.x.valueInfo.{missing}"}
+    ]
+    check_all(cases, is_refused)
 
 
 def test_serialized_java_is_refused_for_every_engine() -> None:
@@ -228,25 +204,22 @@ def test_serialized_java_is_refused_for_every_engine() -> None:
     assert "application/x-java-serialized-object is refused" in error.message
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "INF", "-INF", "1e999", "-1e999"])
-def test_a_double_that_is_no_json_number_is_not_for_zeebe(value: str) -> None:
-    found = converted(typed("Double", value))
-    assert "is no JSON number" in found.zeebe
-    assert found.camunda7 == ""
-
-
-def test_an_object_in_another_format_is_not_for_zeebe() -> None:
+def test_a_double_that_is_no_json_number_or_an_object_in_another_format_is_not_for_zeebe() -> None:
+    for value in ("NaN", "Infinity", "-Infinity", "INF", "-INF", "1e999", "-1e999"):
+        found = converted(typed("Double", value))
+        assert "is no JSON number" in found.zeebe, value
+        assert found.camunda7 == "", value
     found = converted(typed("Object", "<a/>", ARRAY_LIST | {"serializationDataFormat": "application/xml"}))
     assert "application/xml" in found.zeebe
     assert found.camunda7 == ""
 
 
-@pytest.mark.parametrize("kind", [None, "String"])
-@pytest.mark.parametrize(("text", "fits"), [("é" * 4000, True), ("é" * 4001, False), ("😀" * 2001, False)])
-def test_a_long_text_is_not_for_camunda_7(kind: str | None, text: str, fits: bool) -> None:
-    found = converted(typed(kind, text))
-    assert (found.camunda7 == "", found.zeebe) == (fits, "")
-    assert orjson.loads(found.json) == text
+def test_a_long_text_is_not_for_camunda_7() -> None:
+    for kind in (None, "String"):
+        for text, fits in (("é" * 4000, True), ("é" * 4001, False), ("😀" * 2001, False)):
+            found = converted(typed(kind, text))
+            assert (found.camunda7 == "", found.zeebe) == (fits, ""), (kind, fits)
+            assert orjson.loads(found.json) == text
 
 
 def test_transient_is_noted() -> None:

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fakes.transport import TOPOLOGY, MemoryTransport, result
+from tests.cases import check_all
 from tests.unit.contracts.cli.program import ended, printed, refused
-from tests.unit.contracts.samples import FULLEST, SMALLEST
+from tests.unit.contracts.samples import FULLEST, SMALLEST, request
 from tests.unit.contracts.values import commands
-from zeebe_amqp import Client, asyncapi, envelope, wire
-from zeebe_amqp.cli.connection import CONNECTION, REQUEST, Connection
+from zeebe_amqp import asyncapi, envelope, wire
+from zeebe_amqp.cli.connection import CONNECTION, REQUEST
 from zeebe_amqp.cli.examples import arguments, lines
 from zeebe_amqp.cli.operations import SENDING
 from zeebe_amqp.cli.options import fields, main_field
@@ -47,68 +47,43 @@ def test_there_is_a_command_for_every_operation_and_nothing_unknown() -> None:
     assert set(program.commands) == set(COMMANDS) | BESIDES
 
 
-@pytest.mark.parametrize("operation", COMMANDS)
-def test_every_field_has_a_parameter(operation: str) -> None:
-    names = {parameter.name for parameter in program.commands[operation].params}
-    if operation in FILES:
-        assert {"files", "name", "tenant_id"} <= names
-    else:
-        assert {f"data_{field.name}" for field in fields(COMMANDS[operation])} <= names
+def test_every_field_has_a_parameter_of_its_own_and_required_ones_are_required() -> None:
+    def have_parameters(operation: str) -> None:
+        parameters = program.commands[operation].params
+        spelled = [name for each in parameters for name in [*each.opts, *each.secondary_opts]]
+        assert len(spelled) == len(set(spelled)), "two are called alike"
+        names = {parameter.name for parameter in parameters}
+        if operation in FILES:
+            assert {"files", "name", "tenant_id"} <= names
+        if operation not in OBJECTS:
+            return
+        known = fields(COMMANDS[operation])
+        assert {f"data_{field.name}" for field in known} <= names
+        required = {each.name.removeprefix("data_") for each in parameters if each.required and each.name}
+        assert required == {field.name for field in known if field.required}
+        positional = [each for each in parameters if isinstance(each, click.Argument)]
+        assert len(positional) == (main_field(COMMANDS[operation]) is not None), "one of them needs no option"
+
+    check_all(program.commands.keys(), have_parameters)
 
 
-@pytest.mark.parametrize("operation", program.commands)
-def test_no_two_options_of_a_command_are_called_alike(operation: str) -> None:
-    spelled = [name for each in program.commands[operation].params for name in [*each.opts, *each.secondary_opts]]
-    assert len(spelled) == len(set(spelled))
+def test_the_smallest_and_the_fullest_request_and_every_value_of_every_field_can_be_typed() -> None:
+    def can_be_typed(operation: str) -> None:
+        fullest = FULLEST[operation]
+        if operation == "activate-jobs":
+            fullest = fullest | {"timeout": "5m"}  # the sample's nanoseconds are for programs
+        for data in (SMALLEST[operation], {} if operation == "topology" else fullest):
+            assert meant(operation, sent(operation, data)["data"]) == meant(operation, data)
+        for each in commands(operation):
+            data = json.loads(each.to_wire()[0])
+            assert meant(operation, sent(operation, data)["data"]) == data
 
-
-@pytest.mark.parametrize("operation", OBJECTS)
-def test_required_fields_are_required_and_one_of_them_needs_no_option(operation: str) -> None:
-    command = program.commands[operation]
-    required = {each.name.removeprefix("data_") for each in command.params if each.required and each.name}
-    assert required == {field.name for field in fields(COMMANDS[operation]) if field.required}
-    positional = [each for each in command.params if isinstance(each, click.Argument)]
-    assert len(positional) == (main_field(COMMANDS[operation]) is not None)
-
-
-@pytest.mark.parametrize("operation", sorted(SMALLEST.keys() - set(FILES)))
-def test_the_smallest_request_can_be_typed(operation: str) -> None:
-    assert meant(operation, sent(operation, SMALLEST[operation])["data"]) == meant(operation, SMALLEST[operation])
-
-
-@pytest.mark.parametrize("operation", sorted(FULLEST.keys() - set(FILES) - {"topology"}))
-def test_the_fullest_request_can_be_typed(operation: str) -> None:
-    data = FULLEST[operation]
-    if operation == "activate-jobs":
-        data = data | {"timeout": "5m"}  # the sample's nanoseconds are for programs
-    assert meant(operation, sent(operation, data)["data"]) == meant(operation, data)
-
-
-@pytest.mark.parametrize("operation", sorted(set(OBJECTS) - {"topology"}))
-def test_every_value_of_every_field_can_be_typed(operation: str) -> None:
-    for each in commands(operation):
-        data = json.loads(each.to_wire()[0])
-        assert meant(operation, sent(operation, data)["data"]) == data
+    check_all(OBJECTS, can_be_typed)
 
 
 def meant(operation: str, data: Any) -> Any:
     """The same request in the one form that the types write."""
     return json.loads(COMMANDS[operation].from_wire(json.dumps(data).encode(), {}).to_wire()[0])
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda each: f"{each.operation} {each.title}")
-def test_the_examples_of_the_help_mean_what_they_say(
-    example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("parcel.bpmn", "express.bpmn", "quote.bpmn", "discount.dmn", "address.form"):
-        Path(name).write_text(file_text(name))
-    line = shlex.join(["zeebe-amqp", example.operation, *arguments(example)])
-    assert not example.title or line in [each.text for each in lines(example.operation, example.operation)]
-    found = envelope.decode(printed(*shlex.split(line)[1:], "--dry-run").encode())
-    body = {"operation": example.operation, "data": filled(example.data), "metadata": dict(example.metadata)}
-    asked = envelope.decode(json.dumps(body).encode())
-    assert wire_form(found.command) == wire_form(asked.command)
 
 
 def wire_form(command: Command) -> Any:
@@ -117,58 +92,50 @@ def wire_form(command: Command) -> Any:
     return json.loads(data), metadata
 
 
-@pytest.mark.parametrize("operation", program.commands)
-def test_every_command_has_help_with_all_options_and_examples(operation: str) -> None:
-    text = printed(operation, "--help-all")
-    for each in program.commands[operation].params:
-        assert isinstance(each, click.Argument) or each.opts[-1] in text
-    for _, line in lines(operation, operation):
-        assert line in text
-    if operation in COMMANDS or operation in BESIDES - {"completion"}:
-        assert "Examples:" in text
+def test_the_examples_of_the_help_mean_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def means_what_it_says(example: Example) -> None:
+        line = shlex.join(["zeebe-amqp", example.operation, *arguments(example)])
+        assert not example.title or line in [each.text for each in lines(example.operation, example.operation)]
+        found = envelope.decode(printed(*shlex.split(line)[1:], "--dry-run").encode())
+        asked = request(example.operation, filled(example.data), metadata=dict(example.metadata))
+        assert wire_form(found.command) == wire_form(asked.command)
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("parcel.bpmn", "express.bpmn", "quote.bpmn", "discount.dmn", "address.form"):
+        Path(name).write_text(file_text(name))
+    check_all(EXAMPLES, means_what_it_says)
 
 
-def test_every_option_says_what_it_is() -> None:
+def test_every_command_has_help_with_all_options_and_examples() -> None:
+    def has_help(operation: str) -> None:
+        assert f"\n  {operation} " in overview
+        text = printed(operation, "--help-all")
+        for each in program.commands[operation].params:
+            assert isinstance(each, click.Argument) or each.opts[-1] in text
+        for _, line in lines(operation, operation):
+            assert line in text
+        if operation != "completion":
+            assert "Examples:" in text
+
+    overview = printed("--help")
+    check_all(program.commands.keys(), has_help)
     for each in (*SENDING, *REQUEST, *CONNECTION):
         assert isinstance(each, click.Option)
-        assert each.help
-
-
-def test_the_list_of_commands_names_each_with_what_it_does() -> None:
-    text = printed("--help")
-    for name in program.commands:
-        assert f"\n  {name} " in text
+        assert each.help, each.name
 
 
 # --- values -----------------------------------------------------------------------------------------------------------
 
 
-def test_variables_are_sent_byte_for_byte(tmp_path: Path) -> None:
+def test_variables_come_from_the_line_a_file_or_standard_input_and_are_sent_byte_for_byte(tmp_path: Path) -> None:
     document = '{"a": 1.00, "b" :1e2, "a": 12345678901234567890123, "ü": "\\u0000"}'
+    expected = document.replace(", ", ",").replace(": ", ":").replace('" :', '":')
     file = tmp_path / "vars.json"
-    file.write_text(document + "\n")
-    for value in (document, f"@{file}"):
-        raw = printed("create-instance", "order", "--variables", value, "--dry-run", "-o", "json")
-        assert document.replace(", ", ",").replace(": ", ":").replace('" :', '":') in raw
-
-
-@pytest.mark.parametrize("word", ["-", "@-"])
-def test_variables_come_from_standard_input_too(word: str) -> None:
-    assert '"variables":{"a":1}' in printed(
-        "create-instance", "order", "--variables", word, "--dry-run", standard_input=b'{"a":1}'
-    )
-
-
-def test_a_byte_order_mark_before_variables_is_no_part_of_them(tmp_path: Path) -> None:
-    file = tmp_path / "vars.json"
-    file.write_text('\ufeff{"a":1}')
-    for value in (f"@{file}", "-", "\ufeff" + '{"a":1}'):
-        sent = printed("create-instance", "o", "--variables", value, "--dry-run", standard_input=file.read_bytes())
-        assert '"variables":{"a":1}' in sent
-
-
-def test_variables_in_utf_16_are_refused_by_what_they_are(tmp_path: Path) -> None:
-    file = tmp_path / "vars.json"
+    for mark in ("", "\ufeff"):  # a byte order mark is no part of them
+        file.write_text(f"{mark}{document}\n")
+        for value in (f"{mark}{document}", f"@{file}", "-", "@-"):
+            words = ("create-instance", "order", "--variables", value, "--dry-run", "-o", "json")
+            assert expected in printed(*words, standard_input=file.read_bytes()), (mark, value)
     file.write_text('{"a":1}', encoding="utf-16")
     assert "byte order mark of UTF-16" in refused("create-instance", "o", "--variables", f"@{file}")
 
@@ -180,34 +147,20 @@ def test_a_file_may_be_named_with_an_at_sign_wherever_one_is_read(
     (tmp_path / "a.bpmn").write_text("<x/>")
     (tmp_path / "vars.json").write_text('{"a":1}')
     (tmp_path / "requests.jsonl").write_text("no request")
-    reads: dict[str, tuple[tuple[str, ...], str]] = {
-        "deploy": (("deploy", "@a.bpmn", "--dry-run"), '"name":"a.bpmn"'),
-        "deploy, two files": (("deploy", "@a.bpmn", "a.bpmn", "--dry-run"), '"name":"a.bpmn"'),
-        "deploy-process": (("deploy-process", "@a.bpmn", "--dry-run"), '"fileName":"a.bpmn"'),
-        "variables": (("create-instance", "o", "--variables", "@vars.json", "--dry-run"), '"variables":{"a":1}'),
-        "standard input": (("deploy", "@-", "--name", "b.bpmn", "--dry-run"), '"name":"b.bpmn"'),
-    }
-    for name, (words, sent) in reads.items():
-        assert sent in printed(*words, standard_input=b"<x/>"), name
+    for words, sent in (
+        (("deploy", "@a.bpmn", "--dry-run"), '"name":"a.bpmn"'),
+        (("deploy", "@a.bpmn", "a.bpmn", "--dry-run"), '"name":"a.bpmn"'),
+        (("deploy-process", "@a.bpmn", "--dry-run"), '"fileName":"a.bpmn"'),
+        (("create-instance", "o", "--variables", "@vars.json", "--dry-run"), '"variables":{"a":1}'),
+        (("deploy", "@-", "--name", "b.bpmn", "--dry-run"), '"name":"b.bpmn"'),
+    ):
+        assert sent in printed(*words, standard_input=b"<x/>"), words
     assert "line 1" in refused("batch", "@requests.jsonl")
     (tmp_path / "@a.bpmn").write_text("<y/>")
     assert "<y/>" in printed("deploy", "@a.bpmn", "--dry-run")
 
 
-@pytest.mark.parametrize("word", ["@request.json", "-", "@-"])
-def test_the_body_of_a_call_is_read_like_every_other_text(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    body = b'{"operation":"topology"}'
-    (tmp_path / "request.json").write_bytes(body)
-    memory = MemoryTransport(always=lambda _: result("topology", TOPOLOGY))
-    monkeypatch.setattr(Connection, "client", lambda self, timeout=30.0: Client(memory, timeout=timeout))
-    assert ended("call", word, standard_input=body).code == 0
-    assert [each.body for each in memory.published] == [body]
-
-
-HOSTILE = {
+HOSTILE: dict[str, tuple[str, ...]] = {
     "two values": ("create-instance", "o", "--variables", '{"a":1},"withResult":true'),
     "a list": ("create-instance", "o", "--variables", "[1]"),
     "not JSON": ("create-instance", "o", "--variables", "a=1"),
@@ -272,11 +225,13 @@ HOSTILE = {
 """Command lines with which nothing is sent."""
 
 
-@pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
-def test_a_wrong_command_line_is_refused_in_words(words: tuple[str, ...]) -> None:
-    told = refused(*words)
-    assert "Traceback" not in told
-    assert len(told) < 3000
+def test_a_wrong_command_line_is_refused_in_words() -> None:
+    def is_refused(*words: str) -> None:
+        told = refused(*words)
+        assert "Traceback" not in told
+        assert len(told) < 3000
+
+    check_all(HOSTILE, is_refused)
 
 
 NAMED = {
@@ -290,9 +245,9 @@ NAMED = {
 }
 
 
-@pytest.mark.parametrize("name", NAMED)
-def test_a_refusal_names_the_option(name: str) -> None:
-    assert name in refused(*NAMED[name])
+def test_a_refusal_names_the_option() -> None:
+    for name, words in NAMED.items():
+        assert name in refused(*words)
 
 
 def test_objects_of_a_list_may_come_one_by_one_or_together() -> None:
@@ -302,10 +257,8 @@ def test_objects_of_a_list_may_come_one_by_one_or_together() -> None:
 
 
 def test_no_is_said_and_silence_is_not_sent() -> None:
-    assert json.loads(printed("delete-resource", "5", "--no-delete-history", "--dry-run"))["data"] == {
-        "resourceKey": 5,
-        "deleteHistory": False,
-    }
+    said = json.loads(printed("delete-resource", "5", "--no-delete-history", "--dry-run"))["data"]
+    assert said == {"resourceKey": 5, "deleteHistory": False}
     assert json.loads(printed("delete-resource", "5", "--dry-run"))["data"] == {"resourceKey": 5}
 
 
@@ -377,9 +330,9 @@ def test_schemas_that_cannot_all_be_written_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "schemas").exists()
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shells_complete(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "_ZEEBE_AMQP_COMPLETE" in printed("completion", shell)
+def test_shells_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        assert "_ZEEBE_AMQP_COMPLETE" in printed("completion", shell), shell
     monkeypatch.setenv("_ZEEBE_AMQP_COMPLETE", "bash_complete")
     monkeypatch.setenv("COMP_WORDS", "zeebe-amqp activate-jobs --ten")
     monkeypatch.setenv("COMP_CWORD", "2")

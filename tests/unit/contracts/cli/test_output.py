@@ -6,32 +6,22 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
+from tests.cases import check_all
 from tests.fakes.transport import TOPOLOGY, MemoryTransport, error, result
 from tests.unit.contracts.cli.program import ended
-from zeebe_amqp import Client, Outcome
+from zeebe_amqp import Outcome
 from zeebe_amqp.cli import exit_codes as exits
-from zeebe_amqp.cli.connection import Connection
-from zeebe_amqp.cli.output import Output, compact, layout, timed
+from zeebe_amqp.cli.output import Output, layout, timed
 from zeebe_amqp.cli.program import program
 from zeebe_amqp.client.trace_context import traced
 from zeebe_amqp.errors import Code, CommandError
-
-
-@pytest.fixture
-def transport(monkeypatch: pytest.MonkeyPatch) -> MemoryTransport:
-    """What every run of the program in a test talks to."""
-    memory = MemoryTransport()
-    client: Callable[..., Client] = lambda self, timeout=30.0: Client(memory, timeout=timeout)  # noqa: E731
-    monkeypatch.setattr(Connection, "client", client)
-    return memory
-
 
 LAID_OUT: dict[str, tuple[Any, list[str]]] = {
     "names stand in a column": ({"a": 1, "bcd": "x"}, ["a    1", "bcd  x"]),
@@ -41,20 +31,18 @@ LAID_OUT: dict[str, tuple[Any, list[str]]] = {
     "an empty item is said, too": ([{}], ["- none"]),
     "documents are opened": ({"variables": '{"x": [true]}'}, ["variables", "  x", "    - true"]),
     "empty documents are none": ({"variables": "{}"}, ["variables  none"]),
-    "what only looks like a document stays": (
-        {"variables": "{x", "other": "{}"},
-        ["variables  {x", "other      {}"],
-    ),
+    "what only looks like a document stays": ({"variables": "{x", "other": "{}"}, ["variables  {x", "other      {}"]),
     "long numbers are exact": ([9223372036854775807, 1.5], ["- 9223372036854775807", "- 1.5"]),
     "lines become one": ("a\nb", ["a b"]),
     "no control of a terminal gets through": ({"\x1b[2J": "\x1b]0;x\x07"}, ["�[2J  �]0;x�"]),
 }
 
 
-@pytest.mark.parametrize("name", LAID_OUT)
-def test_values_are_laid_out_for_people(name: str) -> None:
-    value, lines = LAID_OUT[name]
-    assert [click.unstyle(line) for line in layout(value)] == lines
+def test_values_are_laid_out_for_people() -> None:
+    def is_laid_out(value: Any, lines: list[str]) -> None:
+        assert [click.unstyle(line) for line in layout(value)] == lines
+
+    check_all(LAID_OUT, is_laid_out)
 
 
 @pytest.fixture
@@ -76,20 +64,11 @@ def test_people_read_deadlines_of_jobs_as_local_times_and_programs_as_they_came(
     assert "deadline   2030-01-01T05:30:00.123+05:30" in told
     assert "deadline  1893456000123" in told  # in the variables, where it is anything
     assert json.loads(ended(*words, "-o", "json").out) == job
-
-
-@pytest.mark.usefixtures("in_kolkata")
-def test_a_deadline_as_text_is_a_time_and_what_is_none_stays() -> None:
     reply = {"operation": "activate-jobs", "data": [{"deadline": "1893456000123"}, {"deadline": None}]}
     first, second = timed(reply)["data"]
-    assert first["deadline"] == "2030-01-01T05:30:00.123+05:30"
-    assert second["deadline"] is None
+    assert (first["deadline"], second["deadline"]) == ("2030-01-01T05:30:00.123+05:30", None)
     for odd in ("soon", 10**30, []):
         assert timed({"deadline": odd}) == {"deadline": odd}
-
-
-def test_json_lines_keep_numbers_and_texts_as_they_came() -> None:
-    assert compact(b'{ "a" : 1.00 ,\n "b" : "\\u00e9" }') == b'{"a":1.00,"b":"\\u00e9"}'
 
 
 def test_a_list_is_a_line_for_each_item_or_none(transport: MemoryTransport) -> None:
@@ -102,36 +81,30 @@ def test_a_list_is_a_line_for_each_item_or_none(transport: MemoryTransport) -> N
 
 
 def test_data_that_a_newer_service_adds_are_shown(transport: MemoryTransport) -> None:
-    transport.answers.append(b'{"operation":"topology","data":{"new": 1.0},"more":1}')
-    assert ended("topology").out == '{"new":1.0}\n'
+    """Numbers and texts as they came."""
+    transport.answers.append(b'{"operation":"topology","data":{ "new" : 1.00 ,\n "b" : "\\u00e9" },"more":1}')
+    assert ended("topology").out == '{"new":1.00,"b":"\\u00e9"}\n'
 
 
-@pytest.mark.parametrize("mode", ["text", "json"])
-def test_the_output_may_be_chosen(transport: MemoryTransport, mode: str) -> None:
-    transport.answers.extend([result("topology", TOPOLOGY), error("NOT_FOUND")])
-    fine = ended("topology", "-o", mode, terminal=mode == "json")
-    assert fine.out.startswith("{") == (mode == "json")
-    wrong = ended("topology", "-o", mode, terminal=mode == "json")
-    assert wrong.err.startswith("{") == (mode == "json")
+def test_the_output_may_be_chosen(transport: MemoryTransport) -> None:
+    for mode in ("text", "json"):
+        transport.answers.extend([result("topology", TOPOLOGY), error("NOT_FOUND")])
+        fine, wrong = (ended("topology", "-o", mode, terminal=mode == "json") for _ in range(2))
+        assert fine.out.startswith("{") == wrong.err.startswith("{") == (mode == "json"), mode
 
 
-ERRORS = {
-    "it may have been executed": {"outcome": "unknown"},
-    "not executed": {"outcome": "not-executed"},
-    "safe with --request-id mine": {"retryable": True},
-    "data.jobKey": {"details": {"field": "data.jobKey"}},
-}
-
-
-@pytest.mark.parametrize("words", ERRORS)
-def test_people_are_told_what_an_error_means(transport: MemoryTransport, words: str) -> None:
-    transport.answers.append(error("ABORTED", **ERRORS[words]))
-    assert words in click.unstyle(ended("topology", "--request-id", "mine", terminal=True).err)
-
-
-def test_an_error_without_an_identity_may_be_tried_again_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_people_are_told_what_an_error_means(transport: MemoryTransport, capsys: pytest.CaptureFixture[str]) -> None:
+    facts: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("it may have been executed", {"outcome": "unknown"}),
+        ("not executed", {"outcome": "not-executed"}),
+        ("safe with --request-id mine", {"retryable": True}),
+        ("data.jobKey", {"details": {"field": "data.jobKey"}}),
+    )
+    for words, said in facts:
+        transport.answers.append(error("ABORTED", **said))
+        assert words in click.unstyle(ended("topology", "--request-id", "mine", terminal=True).err)
     Output("text").error(CommandError(Code.UNAVAILABLE, "away", retryable=True))
-    assert "safe" in capsys.readouterr().err
+    assert "safe" in capsys.readouterr().err, "also without an identity"
 
 
 def test_an_answer_that_cannot_be_read_is_an_error_of_unknown_outcome(transport: MemoryTransport) -> None:
@@ -183,21 +156,21 @@ def test_every_code_has_an_exit_code_for_each_outcome_and_no_two_are_alike() -> 
     assert max(codes) < 126
 
 
-def test_a_defect_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object, **__: object) -> None:
-        raise ValueError("a\x1bb")
+def test_a_defect_is_said_in_words_and_an_interruption_has_an_exit_code_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ends: tuple[tuple[BaseException, int, str], ...] = (
+        (ValueError("a\x1bb"), exits.DEFECT, "a defect of zeebe-amqp: ValueError: a\ufffdb\n"),
+        (KeyboardInterrupt(), exits.INTERRUPTED, "\ninterrupted\n"),
+    )
+    for raised, code, told in ends:
 
-    monkeypatch.setattr(program.commands["topology"], "callback", broken)
-    found = ended("topology")
-    assert (found.code, found.err) == (exits.DEFECT, "a defect of zeebe-amqp: ValueError: a�b\n")
+        def end(*_: object, raised: BaseException = raised, **__: object) -> None:
+            raise raised
 
-
-def test_an_interruption_has_an_exit_code_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(program.commands["topology"], "callback", interrupted)
-    assert ended("topology").code == exits.INTERRUPTED
+        monkeypatch.setattr(program.commands["topology"], "callback", end)
+        found = ended("topology")
+        assert (found.code, found.err) == (code, told)
 
 
 def test_colours_are_left_out_where_nobody_wants_them(
@@ -209,44 +182,33 @@ def test_colours_are_left_out_where_nobody_wants_them(
     assert "\x1b[36m" not in ended("topology", terminal=True).out
 
 
-PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = {"TRACEPARENT": f"00-{TRACE}-b7ad6b7169203331-01"}
 
 
-@pytest.mark.parametrize(
-    ("begin", "parent", "expected"), [(False, None, None), (False, PARENT, PARENT[3:35]), (True, PARENT, PARENT[3:35])]
-)
-def test_a_trace_is_that_of_the_environment(begin: bool, parent: str | None, expected: str | None) -> None:
-    with traced(begin, {"TRACEPARENT": parent} if parent else {}) as trace_id:
-        assert trace_id == expected
-
-
-def test_the_trace_goes_with_the_request(transport: MemoryTransport) -> None:
+def test_a_trace_is_that_of_the_environment_or_begun_when_there_is_none(transport: MemoryTransport) -> None:
+    for begin, parent, expected in ((False, {}, None), (False, PARENT, TRACE), (True, PARENT, TRACE)):
+        with traced(begin, parent) as trace_id:
+            assert trace_id == expected, (begin, parent)
+    with traced(True, {"TRACEPARENT": "nonsense"}) as trace_id:
+        assert len(trace_id or "") == 32
     transport.answers.append(result("topology", TOPOLOGY))
     told = json.loads(ended("topology", "--trace").err)["traceId"]
     assert str(transport.published[0].headers["traceparent"])[3:35] == told
 
 
-def test_a_trace_is_begun_when_there_is_none() -> None:
-    with traced(True, {"TRACEPARENT": "nonsense"}) as trace_id:
-        assert trace_id is not None
-        assert len(trace_id) == 32
+def test_without_its_extra_the_program_says_what_to_install_and_blames_no_other_module_on_it() -> None:
+    def without(module: str) -> subprocess.CompletedProcess[str]:
+        code = f"import sys; sys.modules[{module!r}] = None; from zeebe_amqp.__main__ import main; sys.exit(main())"
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
 
-
-@pytest.mark.parametrize("module", ["click", "rich", "aio_pika"])
-def test_without_its_extra_the_program_says_what_to_install(module: str) -> None:
-    code = f"import sys; sys.modules[{module!r}] = None; from zeebe_amqp.__main__ import main; sys.exit(main())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, done.stderr) == (
-        2,
-        "zeebe-amqp: the extra `cli` is missing: pip install 'zeebe-amqp[cli]'\n",
-    )
-
-
-def test_another_missing_module_is_not_blamed_on_the_extra() -> None:
-    code = "import sys; sys.modules['yarl'] = None; from zeebe_amqp.__main__ import main; main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
-    assert "extra" not in done.stderr.splitlines()[-1]
-    assert done.returncode == 1
+    for module in ("click", "rich", "aio_pika"):
+        ended = without(module)
+        told = "zeebe-amqp: the extra `cli` is missing: pip install 'zeebe-amqp[cli]'\n"
+        assert (ended.returncode, ended.stderr) == (2, told), module
+    ended = without("yarl")
+    assert "extra" not in ended.stderr.splitlines()[-1]
+    assert ended.returncode == 1
 
 
 def test_the_program_is_installed() -> None:

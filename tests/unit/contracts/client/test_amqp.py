@@ -11,6 +11,7 @@ import pytest
 from aiormq import Channel as RawChannel
 from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed, ProbableAuthenticationError
 
+from tests.cases import check_each
 from tests.unit.contracts.amqp.frames import FakeWriter, ack, closing, nack, returned, split
 from zeebe_amqp import Unauthenticated, Unavailable
 from zeebe_amqp.amqp.connection import Unreachable
@@ -214,22 +215,16 @@ async def test_while_the_broker_reads_nothing_nothing_more_is_written(
     await request
 
 
-@pytest.mark.parametrize(
-    ("raised", "error", "said"),
-    [
-        (ProbableAuthenticationError("no"), Unauthenticated, r"a:5672 does not let user 'guest' .* log in"),
-        (OSError("down"), Unavailable, r"no broker: a:5672: OSError: down"),
-    ],
-    ids=["a login that is refused", "no host that answers"],
-)
-async def test_what_keeps_a_client_from_opening_is_an_error_of_the_client(
-    monkeypatch: pytest.MonkeyPatch, raised: Exception, error: type[CommandError], said: str
-) -> None:
-    async def refuse(*_: Any, **__: Any) -> None:
-        raise raised
+async def test_what_keeps_a_client_from_opening_is_an_error_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def is_told(raised: Exception, error: type[CommandError], said: str) -> None:
+        async def refuse(*_: Any, **__: Any) -> None:
+            raise raised
 
-    monkeypatch.setattr(aio_pika, "connect", refuse)
-    with pytest.raises(error, match=said) as found:
-        await amqp.AmqpTransport(["amqp://a/"]).open(cast("Peer", None))
-    assert found.value.outcome is Outcome.NOT_EXECUTED
-    assert found.value.retryable is (error is Unavailable)
+        monkeypatch.setattr(aio_pika, "connect", refuse)
+        with pytest.raises(error, match=said) as found:
+            await amqp.AmqpTransport(["amqp://a/"]).open(cast("Peer", None))
+        assert found.value.outcome is Outcome.NOT_EXECUTED
+        assert found.value.retryable is (error is Unavailable)
+
+    no_login = (ProbableAuthenticationError("no"), Unauthenticated, r"a:5672 does not let user 'guest' .* log in")
+    await check_each([no_login, (OSError("down"), Unavailable, r"no broker: a:5672: OSError: down")], is_told)

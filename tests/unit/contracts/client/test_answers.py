@@ -3,9 +3,7 @@ from __future__ import annotations
 import inspect
 import json
 from contextlib import suppress
-from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,9 +31,8 @@ def test_whatever_comes_as_a_reply_is_a_result_or_a_command_error(body: bytes) -
             read(smallest(operation), body)
 
 
-@pytest.mark.parametrize(("options", "kind"), [(Options, Client), (JobOptions, Jobs)])
-def test_the_options_that_are_passed_on_are_those_there_are(options: Any, kind: type) -> None:
-    found = inspect.signature(kind).parameters.values()
-    keywords = {parameter.name: parameter.annotation for parameter in found if parameter.kind is parameter.KEYWORD_ONLY}
-    annotations = {name: annotation.__forward_arg__ for name, annotation in options.__annotations__.items()}
-    assert annotations == keywords
+def test_the_options_that_are_passed_on_are_those_there_are() -> None:
+    for options, kind in ((Options, Client), (JobOptions, Jobs)):
+        found = inspect.signature(kind).parameters.values()
+        keywords = {each.name: each.annotation for each in found if each.kind is each.KEYWORD_ONLY}
+        assert {name: each.__forward_arg__ for name, each in options.__annotations__.items()} == keywords

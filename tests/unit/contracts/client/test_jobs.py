@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.cases import check_each
 from tests.fakes.transport import MemoryTransport, command, error, result
-from zeebe_amqp import Client, CommandError, InvalidArgument, Jobs, NotFound, PermissionDenied, Unavailable
+from zeebe_amqp import Client, InvalidArgument, Jobs, NotFound, PermissionDenied, Unavailable
 from zeebe_amqp.client import jobs as module
-from zeebe_amqp.commands import ActivateJobs, Command, CompleteJob, FailJob, ThrowError
+from zeebe_amqp.commands import ActivateJobs, Command, FailJob
 
 POLL = ActivateJobs.operation
 
@@ -59,11 +61,6 @@ class Engine:
         return portion if isinstance(portion, bytes) else result(POLL, portion)
 
 
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_PAUSE", 0.001)
-
-
 async def test_jobs_come_one_by_one_and_can_be_completed_failed_and_ended_by_an_error() -> None:
     engine = Engine([job(1), job(2)], [job(3)])
     async with Client(MemoryTransport(always=engine)) as client:
@@ -77,13 +74,14 @@ async def test_jobs_come_one_by_one_and_can_be_completed_failed_and_ended_by_an_
                     await found.throw("out-of-stock", "nothing left", {"a": 1})
                     jobs.stop()
             assert found.settled
-    complete, fail, throw = engine.settled
-    assert isinstance(complete, CompleteJob)
-    assert isinstance(fail, FailJob)
-    assert isinstance(throw, ThrowError)
-    assert (complete.job_key, fail.job_key, throw.job_key) == (1, 2, 3)
-    assert (fail.retries, fail.error_message) == (2, "broken")
-    assert (throw.error_code, throw.error_message) == ("out-of-stock", "nothing left")
+    assert [(each.operation, json.loads(each.to_wire()[0])) for each in engine.settled] == [
+        ("complete-job", {"jobKey": 1, "variables": {"done": True}}),
+        ("fail-job", {"jobKey": 2, "retries": 2, "errorMessage": "broken", "retryBackOff": "1000ms"}),
+        (
+            "throw-error",
+            {"jobKey": 3, "errorCode": "out-of-stock", "errorMessage": "nothing left", "variables": {"a": 1}},
+        ),
+    ]
 
 
 async def test_a_job_says_what_the_engine_said() -> None:
@@ -110,61 +108,40 @@ async def test_a_poll_asks_for_what_was_wanted_and_waits() -> None:
     assert transport.published[0].queue == "p"
 
 
-@pytest.mark.parametrize(
-    "trouble",
-    [
-        error("UNAVAILABLE", retryable=True),
-        error("RESOURCE_EXHAUSTED", retryable=True),
-        error("DEADLINE_EXCEEDED", outcome="unknown"),
-        b"not a reply",
-        result(POLL, []),
-    ],
-)
-async def test_polling_goes_on_after_trouble_that_may_pass(trouble: bytes) -> None:
-    engine = Engine(trouble, trouble, [job(1)])
-    async with Client(MemoryTransport(always=engine)) as client, Jobs(client, "ship") as jobs:
-        assert (await anext(jobs)).key == 1
-    assert len(engine.polls) == 3
+async def test_polling_goes_on_after_trouble_that_may_pass_under_another_identity() -> None:
+    async def goes_on(trouble: bytes) -> None:
+        transport = MemoryTransport(always=Engine(trouble, trouble, [job(1)]))
+        async with Client(transport) as client, Jobs(client, "ship") as jobs:
+            assert (await anext(jobs)).key == 1
+        polls = [request for request in transport.published if command(request).operation == POLL]
+        assert len({request.request_id for request in polls}) == len(polls) == 3
+
+    may_pass = [error("UNAVAILABLE", retryable=True), error("RESOURCE_EXHAUSTED", retryable=True)]
+    unknown = error("DEADLINE_EXCEEDED", outcome="unknown")
+    await check_each([*may_pass, unknown, b"not a reply", result(POLL, [])], goes_on)
 
 
-async def test_polls_have_identities_of_their_own() -> None:
-    transport = MemoryTransport(always=Engine([], [], [job(1)]))
-    async with Client(transport) as client, Jobs(client, "ship") as jobs:
-        await anext(jobs)
-    assert len({request.request_id for request in transport.published}) == 3
+async def test_polling_ends_with_an_error_that_will_not_pass() -> None:
+    for code, kind in (("INVALID_ARGUMENT", InvalidArgument), ("PERMISSION_DENIED", PermissionDenied)):
+        async with Client(MemoryTransport(always=Engine(error(code)))) as client:
+            with pytest.raises(kind):
+                await anext(Jobs(client, "ship"))
 
 
-@pytest.mark.parametrize(
-    ("code", "kind"), [("INVALID_ARGUMENT", InvalidArgument), ("PERMISSION_DENIED", PermissionDenied)]
-)
-async def test_polling_ends_with_an_error_that_will_not_pass(code: str, kind: type[CommandError]) -> None:
-    async with Client(MemoryTransport(always=Engine(error(code)))) as client:
-        with pytest.raises(kind):
-            await anext(Jobs(client, "ship"))
-
-
-async def test_what_was_fetched_and_not_taken_is_given_back_with_its_tries() -> None:
+async def test_what_was_fetched_and_not_taken_or_arrives_after_stopping_is_given_back_with_its_tries() -> None:
     engine = Engine([job(1), job(2, retries=1), job(3)])
     async with Client(MemoryTransport(always=engine)) as client, Jobs(client, "ship") as jobs:
         async for found in jobs:
             await found.complete()
             break
-    _, second, third = engine.settled
-    assert isinstance(second, FailJob)
-    assert isinstance(third, FailJob)
-    assert (second.job_key, second.retries, third.job_key, third.retries) == (2, 1, 3, 3)
-    assert second.error_message == module.GIVEN_BACK
-
-
-async def test_jobs_that_arrive_after_stopping_are_given_back() -> None:
-    engine = Engine([job(1)])
-    async with Client(MemoryTransport(always=engine)) as client:
+    back = {"error_message": module.GIVEN_BACK}
+    assert engine.settled[1:] == [FailJob(job_key=2, retries=1, **back), FailJob(job_key=3, retries=3, **back)]
+    late = Engine([job(1)])
+    async with Client(MemoryTransport(always=late)) as client:
         jobs = Jobs(client, "ship")
-        engine.then = jobs.stop
+        late.then = jobs.stop
         assert [found async for found in jobs] == []
-    [back] = engine.settled
-    assert isinstance(back, FailJob)
-    assert (back.job_key, back.retries) == (1, 3)
+    assert late.settled == [FailJob(job_key=1, retries=3, **back)]
 
 
 async def test_a_job_that_cannot_be_given_back_keeps_nobody_from_stopping() -> None:
@@ -195,7 +172,7 @@ async def test_settling_a_job_that_is_not_ours_any_more_is_told() -> None:
         assert not found.settled
 
 
-async def test_what_may_pass_is_tried_again_under_one_identity_while_the_job_is_ours() -> None:
+async def test_what_may_pass_is_tried_again_under_one_identity_while_the_job_is_ours_and_then_told() -> None:
     ours = job(1, deadline=int(time.time() * 1000) + 60_000)
     busy = error("RESOURCE_EXHAUSTED", retryable=True)
     transport = MemoryTransport(result(POLL, [ours]), busy, busy, result("complete-job"))
@@ -205,9 +182,6 @@ async def test_what_may_pass_is_tried_again_under_one_identity_while_the_job_is_
         assert found.settled
     assert len({request.request_id for request in transport.published[1:]}) == 1
     assert len(transport.published) == 4
-
-
-async def test_what_may_pass_is_told_once_the_job_is_not_ours_any_more() -> None:
     transport = MemoryTransport(result(POLL, [job(1)]), error("UNAVAILABLE", retryable=True))
     async with Client(transport) as client, Jobs(client, "ship") as jobs:
         found = await anext(jobs)

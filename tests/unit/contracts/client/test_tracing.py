@@ -37,18 +37,15 @@ async def test_a_call_is_a_client_span_and_its_context_goes_with_the_request(spa
     assert request.headers["traceparent"].startswith(f"00-{found.trace_id:032x}-{found.span_id:016x}-")
 
 
-async def test_fire_and_forget_is_a_producer_span(spans: InMemorySpanExporter) -> None:
-    async with Client(MemoryTransport()) as client:
+async def test_fire_and_forget_is_a_producer_span_and_bytes_are_named_after_the_queue(
+    spans: InMemorySpanExporter,
+) -> None:
+    async with Client(MemoryTransport(always=lambda _: b"x")) as client:
         await client.send(PublishMessage(message_name="paid"))
-    [span] = spans.get_finished_spans()
-    assert (span.name, span.kind) == ("send publish-message", SpanKind.PRODUCER)
-
-
-async def test_bytes_of_no_named_operation_have_a_span_named_after_the_queue(spans: InMemorySpanExporter) -> None:
-    async with Client(MemoryTransport(b"x")) as client:
-        await client.call_raw(b"x")
-    [span] = spans.get_finished_spans()
-    assert span.name == "call zeebe.commands"
+        await client.call_raw(b'{"operation":"topology"}')
+    sent, raw = spans.get_finished_spans()
+    assert (sent.name, sent.kind) == ("send publish-message", SpanKind.PRODUCER)
+    assert raw.name == "call zeebe.commands"
 
 
 async def test_a_failure_is_in_its_span(spans: InMemorySpanExporter) -> None:

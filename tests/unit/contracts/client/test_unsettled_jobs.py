@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.cases import check_each
 from zeebe_amqp import BpmnError, Job, JobFailure, Worker
 from zeebe_amqp.client import worker as module
 from zeebe_amqp.client.worker import MAX_MESSAGE
@@ -47,22 +48,9 @@ def deep(levels: int) -> dict[str, Any]:
 
 
 NO_VARIABLES: dict[str, Any] = {
-    "a number": 5,
-    "zero": 0,
-    "text": "x",
-    "empty text": "",
-    "JSON as text": '{"a": 1}',
-    "bytes": b"{}",
-    "true": True,
-    "false": False,
-    "a list": [{"a": 1}],
-    "an empty list": [],
-    "a set": {1},
-    "an object of nobody's": object(),
-    "a class": dict,
-    "a function": print,
-    "an exception": ValueError("x"),
-    "a generator": (each for each in ()),
+    "a number": 5, "zero": 0, "text": "x", "empty text": "", "JSON as text": '{"a": 1}', "bytes": b"{}", "true": True,
+    "false": False, "a list": [{"a": 1}], "an empty list": [], "a set": {1}, "an object of nobody's": object(),
+    "a class": dict, "a function": print, "an exception": ValueError("x"), "a generator": (each for each in ()),
     "not a number": {"n": float("nan")},
     "infinity": {"n": [1, float("-inf")]},
     "a decimal that is not a number": {"n": Decimal("NaN")},
@@ -80,43 +68,20 @@ NO_VARIABLES: dict[str, Any] = {
     "raw and more than one value": msgspec.Raw(b'{},"retries":7'),
     "raw and cut off": msgspec.Raw(b'{"a":'),
     "raw and not UTF-8": msgspec.Raw(b'{"a":"\xff"}'),
-}
+}  # fmt: skip
 NO_CODES: dict[str, Any] = {
-    "empty": "",
-    "blank": " \n",
-    "None": None,
-    "a number": 404,
-    "bytes": b"code",
-    "a list": ["code"],
-    "an object": object(),
-    "a lone surrogate": "\ud800",
-    "5 MB": "c" * 5_000_000,
-}
+    "empty": "", "blank": " \n", "None": None, "a number": 404, "bytes": b"code", "a list": ["code"],
+    "an object": object(), "a lone surrogate": "\ud800", "5 MB": "c" * 5_000_000,
+}  # fmt: skip
 NO_BACK_OFFS: dict[str, Any] = {
-    "words": "soon",
-    "without a unit": "5",
-    "negative": "-5s",
-    "a negative timedelta": timedelta(seconds=-1),
-    "a number without a unit": 5,
-    "a negative number": -1,
-    "a fraction": 1.5,
-    "not a number": float("nan"),
-    "true": True,
-    "a list": [],
-    "an object": object(),
-    "centuries": "9999999999h",
-    "timedelta's longest": timedelta.max,
-}
+    "words": "soon", "without a unit": "5", "negative": "-5s", "a negative timedelta": timedelta(seconds=-1),
+    "a number without a unit": 5, "a negative number": -1, "a fraction": 1.5, "not a number": float("nan"),
+    "true": True, "a list": [], "an object": object(), "centuries": "9999999999h", "timedelta's longest": timedelta.max,
+}  # fmt: skip
 NO_RETRIES: dict[str, Any] = {
-    "text": "3",
-    "a fraction": 1.5,
-    "true": True,
-    "not a number": float("nan"),
-    "more than 32 bits": 2**40,
-    "hundreds of digits": 10**400,
-    "a list": [],
-    "an object": object(),
-}
+    "text": "3", "a fraction": 1.5, "true": True, "not a number": float("nan"), "more than 32 bits": 2**40,
+    "hundreds of digits": 10**400, "a list": [], "an object": object(),
+}  # fmt: skip
 ERRORS: dict[str, Callable[[], BaseException]] = {
     "an error": lambda: ValueError("x"),
     "an error without a text": KeyError,
@@ -151,7 +116,8 @@ def raising(error: Callable[[], BaseException]) -> list[Callable[[Job], Any]]:
     return [awaited, plain]
 
 
-def cases() -> Iterator[tuple[str, list[Callable[[Job], Any]]]]:
+def unsettled() -> Iterator[tuple[str, list[Callable[[Job], Any]]]]:
+    """Handlers that do not say how their job ends."""
     for name, value in NO_VARIABLES.items():
         yield f"returns {name}", returning(value)
         yield f"BpmnError with variables: {name}", raising(lambda value=value: BpmnError("code", "x", value))
@@ -177,13 +143,23 @@ async def ended(handler: Callable[[Job], Any]) -> FakeJob:
 
 
 async def test_what_cannot_be_told_fails_with_one_retry_less_until_there_is_an_incident() -> None:
-    for name, handlers in cases():
+    async def fails(handler: Callable[[Job], Any]) -> None:
+        job = await ended(handler)
+        assert (job.state, job.retries, job.activations) == (JobState.FAILED, 0, 2)
+        assert 0 < len(job.error_message) <= MAX_MESSAGE
+        assert all(char.isprintable() or char in "\n\t" for char in job.error_message)
+
+    async def awaited(_: Job) -> AsyncIterator[dict[str, int]]:
+        yield {"a": 1}
+
+    def plain(_: Job) -> Iterator[dict[str, int]]:
+        yield {"a": 1}
+
+    cases: dict[str, tuple[Any]] = {"a generator": (plain,), "an asynchronous generator": (awaited,)}
+    for name, handlers in unsettled():
         for kind, handler in zip(("awaited", "in a thread"), handlers, strict=True):
-            job = await ended(handler)
-            case = f"{name}, {kind}"
-            assert (job.state, job.retries, job.activations) == (JobState.FAILED, 0, 2), case
-            assert 0 < len(job.error_message) <= MAX_MESSAGE, case
-            assert all(char.isprintable() or char in "\n\t" for char in job.error_message), case
+            cases[f"{name}, {kind}"] = (handler,)
+    await check_each(cases, fails)
 
 
 TEXTS: dict[str, tuple[Any, str]] = {
@@ -198,29 +174,34 @@ TEXTS: dict[str, tuple[Any, str]] = {
 
 
 async def test_a_message_is_told_as_text_cleaned_and_cut() -> None:
-    for name, (message, told) in TEXTS.items():
-        for handler in raising(lambda message=message: JobFailure(message, retries=0)):
+    async def is_told(message: Any, told: str) -> None:
+        for handler in raising(lambda: JobFailure(message, retries=0)):
             job = await ended(handler)
-            assert (job.state, job.retries, job.activations) == (JobState.FAILED, 0, 1), name
-            assert job.error_message == told, name
-        for handler in raising(lambda message=message: BpmnError("code", message)):
+            assert (job.state, job.retries, job.activations) == (JobState.FAILED, 0, 1)
+            assert job.error_message == told
+        for handler in raising(lambda: BpmnError("code", message)):
             job = await ended(handler)
-            assert (job.state, job.error_code, job.error_message) == (JobState.THROWN, "code", told), name
+            assert (job.state, job.error_code, job.error_message) == (JobState.THROWN, "code", told)
+
+    await check_each(TEXTS, is_told)
 
 
 SAID: dict[str, tuple[Callable[[Job], Any], str]] = {
     "a result that is no object": (lambda _: 5, "data.variables: expected a JSON object, found a number"),
     "JSON as text": (lambda _: '{"a": 1}', "parse it first"),
     "not a number": (lambda _: {"n": float("nan")}, "data.variables.n: expected a number that JSON has"),
-    "a code that is no text": (raising(lambda: BpmnError(404))[0], "TypeError: error_code: expected text, found int"),  # type: ignore[arg-type]
+    "a code that is no text": (
+        raising(lambda: BpmnError(404))[0],  # type: ignore[arg-type]
+        "TypeError: error_code: expected text, found int",
+    ),
     "a back-off in words": (
         raising(lambda: JobFailure("x", back_off="soon"))[0],
         "data.retryBackOff: expected a duration",
     ),
     "retries that are text": (
-        raising(lambda: JobFailure("x", retries="3"))[0],
+        raising(lambda: JobFailure("x", retries="3"))[0],  # type: ignore[arg-type]
         "data.retries: expected a whole number",
-    ),  # type: ignore[arg-type]
+    ),
     "an exit": (raising(lambda: SystemExit(3))[0], "SystemExit: 3"),
     "the end of an iterator": (raising(lambda: StopIteration(7))[1], "StopIteration"),
     "somebody else's cancellation": (raising(lambda: asyncio.CancelledError("inner"))[0], "CancelledError: inner"),
@@ -228,20 +209,10 @@ SAID: dict[str, tuple[Callable[[Job], Any], str]] = {
 
 
 async def test_the_text_says_what_was_wrong() -> None:
-    for name, (handler, words) in SAID.items():
-        assert words in (await ended(handler)).error_message, name
+    async def is_said(handler: Callable[[Job], Any], words: str) -> None:
+        assert words in (await ended(handler)).error_message
 
-
-async def test_a_handler_that_is_a_generator_fails_its_jobs() -> None:
-    def plain(_: Job) -> Iterator[dict[str, int]]:
-        yield {"a": 1}
-
-    async def awaited(_: Job) -> AsyncIterator[dict[str, int]]:
-        yield {"a": 1}
-
-    for handler in (plain, awaited):
-        job = await ended(handler)
-        assert (job.state, job.activations) == (JobState.FAILED, 2)
+    await check_each(SAID, is_said)
 
 
 async def test_a_handler_that_settled_its_job_and_then_raises_has_settled_it() -> None:

@@ -1,3 +1,5 @@
+"""JSON documents: which ones the engine takes as they are, and how values become one."""
+
 from __future__ import annotations
 
 import json
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cases import check_all
 from zeebe_amqp.errors import Code, CommandError
 from zeebe_amqp.schema import json_documents as documents
 
@@ -33,9 +36,8 @@ def test_depth_counts_levels_and_not_brackets_in_texts(value: object) -> None:
     assert documents.depth(json.dumps(value).encode()) == levels(value)
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
+def test_a_strict_json_object_passes() -> None:
+    for raw in (
         b"{}",
         b" \n{ }\t",
         b'{"a":1,"a":2}',
@@ -47,47 +49,36 @@ def test_depth_counts_levels_and_not_brackets_in_texts(value: object) -> None:
         b"{" + b",".join(b'"%d":[]' % number for number in range(1000)) + b"}",
         nested(500),
         nested(500, b"[", b"]"),
-    ],
-)
-def test_a_strict_json_object_passes(raw: bytes) -> None:
-    documents.check(raw, "data.variables", 500)
-
-
-@pytest.mark.parametrize(
-    ("raw", "reason"),
-    [
-        (b"[]", "expected a JSON object, found a list"),
-        (b'"secret"', "expected a JSON object, found text"),
-        (b"7", "expected a JSON object, found a number"),
-        (b"7.5", "expected a JSON object, found a number"),
-        (b"true", "expected a JSON object, found true or false"),
-        (b"null", "expected a JSON object, found null"),
-        (b"", "not valid JSON"),
-        (b"{", "not valid JSON"),
-        (b'{"a":1} junk', "not valid JSON"),
-        (b"{'a':1}", "not valid JSON"),
-        (b'{"a":NaN}', "not valid JSON"),
-        (b'{"a":Infinity}', "not valid JSON"),
-        (b'{"a":01}', "not valid JSON"),
-        (b'{"a":"\\ud800"}', "not valid JSON"),
-        (b'{"a":"\\udc00"}', "not valid JSON"),
-        (b'{"a":"\xff"}', "not valid JSON: not UTF-8"),
-        (b'\xef\xbb\xbf{"a":1}', "not valid JSON"),
-        (b'{"a":1e400}', "a number beyond the range of a double, which the engine would turn into text"),
-        (b'{"a":-1e400}', "a number beyond the range of a double"),
-        (b'{"a":' + b"9" * 400 + b"}", "a number beyond the range of a double"),
-        (nested(501), "nested deeper than 500 levels"),
-        (nested(501, b"[", b"]"), "nested deeper than 500 levels"),
-        (nested(100_000), "nested deeper than 500 levels"),
-    ],
-)
-def test_anything_else_is_refused_with_the_reason(raw: bytes, reason: str) -> None:
-    with pytest.raises(CommandError) as refusal:
+    ):
         documents.check(raw, "data.variables", 500)
-    assert refusal.value.code == Code.INVALID_ARGUMENT
-    assert refusal.value.message.startswith(f"data.variables: {reason}")
-    assert refusal.value.details == {"field": "data.variables"}
-    assert "secret" not in refusal.value.message
+
+
+BEYOND = "a number beyond the range of a double"
+REFUSED: dict[str, list[bytes]] = {
+    "expected a JSON object, found a list": [b"[]"],
+    "expected a JSON object, found text": [b'"secret"'],
+    "expected a JSON object, found a number": [b"7", b"7.5"],
+    "expected a JSON object, found true or false": [b"true"],
+    "expected a JSON object, found null": [b"null"],
+    "not valid JSON": [b"", b"{", b'{"a":1} junk', b"{'a':1}", b'{"a":NaN}', b'{"a":Infinity}', b'{"a":01}',
+                       b'{"a":"\\ud800"}', b'{"a":"\\udc00"}', b'\xef\xbb\xbf{"a":1}'],
+    "not valid JSON: not UTF-8": [b'{"a":"\xff"}'],
+    f"{BEYOND}, which the engine would turn into text": [b'{"a":1e400}', b'{"a":-1e400}', b'{"a":' + b"9" * 400 + b"}"],
+    "nested deeper than 500 levels": [nested(501), nested(501, b"[", b"]"), nested(100_000)],
+}  # fmt: skip
+"""By the reason."""
+
+
+def test_anything_else_is_refused_with_the_reason() -> None:
+    def is_refused(raw: bytes, reason: str) -> None:
+        with pytest.raises(CommandError) as refusal:
+            documents.check(raw, "data.variables", 500)
+        assert refusal.value.code == Code.INVALID_ARGUMENT
+        assert refusal.value.message.startswith(f"data.variables: {reason}")
+        assert refusal.value.details == {"field": "data.variables"}
+        assert "secret" not in refusal.value.message
+
+    check_all([(raw, reason) for reason, raws in REFUSED.items() for raw in raws], is_refused)
 
 
 def test_the_depth_is_the_callers() -> None:
@@ -96,10 +87,10 @@ def test_the_depth_is_the_callers() -> None:
         documents.check(nested(3), "x", 2)
 
 
-@pytest.mark.parametrize("piece", [b'"\\"', b"[],", b'"[', b"\\", b'{"a":', b"["])
-def test_four_hostile_megabytes_are_refused(piece: bytes) -> None:
-    with pytest.raises(CommandError):
-        documents.check(b'{"a":[' + piece * (4 * 1024 * 1024 // len(piece)), "x", 500)
+def test_four_hostile_megabytes_are_refused() -> None:
+    for piece in (b'"\\"', b"[],", b'"[', b"\\", b'{"a":', b"["):
+        with pytest.raises(CommandError):
+            documents.check(b'{"a":[' + piece * (4 * 1024 * 1024 // len(piece)), "x", 500)
 
 
 @given(st.binary(max_size=200))
@@ -119,32 +110,31 @@ def test_numbers_keep_their_digits() -> None:
     assert written == b'{"key":9223372036854775807,"huge":%d,"price":0.10,"small":1E-30}' % 10**40
 
 
-@pytest.mark.parametrize(
-    ("value", "path"),
-    [
+def test_what_is_no_number_in_json_is_refused_by_its_place() -> None:
+    def is_refused(value: object, path: str) -> None:
+        with pytest.raises(CommandError) as raised:
+            documents.encode(value, "data")
+        assert raised.value.message == f"{path}: expected a number that JSON has, found NaN or infinity"
+
+    cases: list[tuple[object, str]] = [
         ({"a": float("nan")}, "data.a"),
         ({"a": [None, float("-inf")]}, "data.a[1]"),
         ({"a": {"b": Decimal("NaN")}}, "data.a.b"),
         ({"a": (Decimal("Infinity"),), "b": None}, "data.a[0]"),
-    ],
-)
-def test_what_is_no_number_in_json_is_refused_by_its_place(value: object, path: str) -> None:
-    with pytest.raises(CommandError) as raised:
-        documents.encode(value, "data")
-    assert raised.value.message == f"{path}: expected a number that JSON has, found NaN or infinity"
+    ]
+    check_all(cases, is_refused)
 
 
-@pytest.mark.parametrize("value", [{"a": object()}, {"a": "\ud800"}, {(1, 2): 3}])
-def test_what_json_has_no_form_for_is_refused(value: object) -> None:
-    with pytest.raises(CommandError, match="data: cannot be written as JSON"):
-        documents.encode(value, "data")
+def test_what_json_has_no_form_for_is_refused() -> None:
+    def is_refused(value: object, words: str) -> None:
+        with pytest.raises(CommandError, match=words):
+            documents.encode(value, "data")
 
-
-def test_a_value_without_end_is_refused() -> None:
     endless: dict[str, object] = {}
     endless["a"] = endless
-    with pytest.raises(CommandError, match="nested deeper than"):
-        documents.encode(endless, "data")
+    no_form: list[object] = [{"a": object()}, {"a": "\ud800"}, {(1, 2): 3}]
+    cases = [(value, "data: cannot be written as JSON") for value in no_form]
+    check_all([*cases, (endless, "nested deeper than")], is_refused)
 
 
 def test_documents_that_are_json_already_stay_as_they_are() -> None:

@@ -12,27 +12,21 @@ from zeebe_amqp import (
     BpmnError,
     Client,
     CompleteJob,
-    FailedPrecondition,
     FailJob,
     Job,
     JobFailure,
     Jobs,
-    NotFound,
     ThrowError,
     UpdateJobRetries,
     UpdateJobTimeout,
     Worker,
 )
 from zeebe_amqp.commands.jobs import ActivatedJob
+from zeebe_amqp.errors import FailedPrecondition, NotFound
 from zeebe_amqp.testing import FakeConsumer, JobState, UnexpectedCommand, answer, disconnect, fail
 from zeebe_amqp.testing.jobs import FACTS
 
 POLL = ActivateJobs(job_type="pay", max_jobs_to_activate=10)
-
-
-@pytest.fixture
-def consumer() -> FakeConsumer:
-    return FakeConsumer()
 
 
 async def charge(job: Job) -> dict[str, int]:
@@ -44,11 +38,10 @@ async def charge(job: Job) -> dict[str, int]:
     return {"charged": amount}
 
 
-async def test_a_worker_works_all_jobs_and_stops(consumer: FakeConsumer) -> None:
+async def test_a_worker_works_all_jobs_and_stops(consumer: FakeConsumer, zeebe: Client) -> None:
     good = consumer.add_job("pay", {"amount": 10})
     much, bad = consumer.add_job("pay", {"amount": 5000}), consumer.add_job("pay", {"amount": -1}, retries=2)
-    async with consumer.client() as zeebe:
-        await consumer.work(Worker(zeebe, "pay", charge))
+    await consumer.work(Worker(zeebe, "pay", charge))
     assert (good.state, good.result, good.activations) == (JobState.COMPLETED, {"charged": 10}, 1)
     assert (much.state, much.error_code, much.error_message) == (JobState.THROWN, "too-much", "above the limit")
     assert much.result == {"limit": 1000}
@@ -57,24 +50,21 @@ async def test_a_worker_works_all_jobs_and_stops(consumer: FakeConsumer) -> None
     consumer.verify()
 
 
-async def test_a_worker_without_jobs_stops_at_once(consumer: FakeConsumer) -> None:
-    async with consumer.client() as zeebe:
-        await consumer.work(Worker(zeebe, "pay", charge, request_timeout="15m"))
+async def test_a_worker_without_jobs_stops_at_once(consumer: FakeConsumer, zeebe: Client) -> None:
+    await consumer.work(Worker(zeebe, "pay", charge, request_timeout="15m"))
 
 
-async def test_a_worker_that_does_not_end_its_jobs_is_named(consumer: FakeConsumer) -> None:
+async def test_a_worker_that_does_not_end_its_jobs_is_named(consumer: FakeConsumer, zeebe: Client) -> None:
     consumer.add_job("other")
-    async with consumer.client() as zeebe:
-        with pytest.raises(AssertionError, match=r"still open after 0.05 s: \d+ of type 'other'"):
-            await consumer.work(Worker(zeebe, "pay", charge), timeout=0.05)
+    with pytest.raises(AssertionError, match=r"still open after 0.05 s: \d+ of type 'other'"):
+        await consumer.work(Worker(zeebe, "pay", charge), timeout=0.05)
 
 
-async def test_a_workers_own_error_is_raised(consumer: FakeConsumer) -> None:
+async def test_a_workers_own_error_is_raised(consumer: FakeConsumer, zeebe: Client) -> None:
     consumer.add_job("pay")
     consumer.always(ActivateJobs, fail("PERMISSION_DENIED"))
-    async with consumer.client() as zeebe:
-        with pytest.raises(Exception, match="PERMISSION_DENIED"):
-            await consumer.work(Worker(zeebe, "pay", charge))
+    with pytest.raises(Exception, match="PERMISSION_DENIED"):
+        await consumer.work(Worker(zeebe, "pay", charge))
 
 
 async def test_a_poll_waits_for_a_job(consumer: FakeConsumer) -> None:
@@ -88,85 +78,78 @@ async def test_a_poll_waits_for_a_job(consumer: FakeConsumer) -> None:
     assert added.result == {}
 
 
-async def test_a_poll_ends_with_its_time_or_by_word(consumer: FakeConsumer) -> None:
-    async with consumer.client() as zeebe:
-        assert await zeebe.call(POLL) == ()
-        timed = ActivateJobs(job_type="pay", max_jobs_to_activate=1, request_timeout="20ms")
-        assert await zeebe.call(timed) == ()
-        waiting = asyncio.create_task(
-            zeebe.call(ActivateJobs(job_type="pay", max_jobs_to_activate=1, request_timeout="10m"))
-        )
-        while not waiting.done():
-            consumer.end_polls()
-            await asyncio.sleep(0.001)
-        assert await waiting == ()
+async def test_a_poll_ends_with_its_time_or_by_word(consumer: FakeConsumer, zeebe: Client) -> None:
+    assert await zeebe.call(POLL) == ()
+    timed = ActivateJobs(job_type="pay", max_jobs_to_activate=1, request_timeout="20ms")
+    assert await zeebe.call(timed) == ()
+    waiting = asyncio.create_task(
+        zeebe.call(ActivateJobs(job_type="pay", max_jobs_to_activate=1, request_timeout="10m"))
+    )
+    while not waiting.done():
+        consumer.end_polls()
+        await asyncio.sleep(0.001)
+    assert await waiting == ()
 
 
-async def test_jobs_are_handed_out_as_asked(consumer: FakeConsumer) -> None:
+async def test_jobs_are_handed_out_as_asked(consumer: FakeConsumer, zeebe: Client) -> None:
     for number in range(3):
         consumer.add_job("pay", {"number": number, "secret": 1})
     consumer.add_job("other")
     before = time.time()
-    async with consumer.client() as zeebe:
-        poll = ActivateJobs(
-            job_type="pay", max_jobs_to_activate=2, timeout="1m", worker_name="me", fetch_variables=("number",)
-        )
-        first = await zeebe.call(poll)
-        assert [job.values() for job in first] == [{"number": 0}, {"number": 1}]
-        assert {job.worker for job in first} == {"me"}
-        assert before + 59 < first[0].deadline / 1000 < time.time() + 61
-        assert [job.values()["number"] for job in await zeebe.call(POLL)] == [2]
-        assert await zeebe.call(POLL) == ()
+    poll = ActivateJobs(
+        job_type="pay", max_jobs_to_activate=2, timeout="1m", worker_name="me", fetch_variables=("number",)
+    )
+    first = await zeebe.call(poll)
+    assert [job.values() for job in first] == [{"number": 0}, {"number": 1}]
+    assert {job.worker for job in first} == {"me"}
+    assert before + 59 < first[0].deadline / 1000 < time.time() + 61
+    assert [job.values()["number"] for job in await zeebe.call(POLL)] == [2]
+    assert await zeebe.call(POLL) == ()
 
 
-async def test_a_lock_ends_when_the_test_lets_time_pass(consumer: FakeConsumer) -> None:
+async def test_a_lock_ends_when_the_test_lets_time_pass(consumer: FakeConsumer, zeebe: Client) -> None:
     job = consumer.add_job("pay")
-    async with consumer.client() as zeebe:
-        await zeebe.call(POLL)
-        await zeebe.call(UpdateJobTimeout(job_key=job.key, timeout="10m"))
-        consumer.advance(301)
-        assert await zeebe.call(POLL) == ()
-        consumer.advance(300)
-        assert [each.key for each in await zeebe.call(POLL)] == [job.key]
+    await zeebe.call(POLL)
+    await zeebe.call(UpdateJobTimeout(job_key=job.key, timeout="10m"))
+    consumer.advance(301)
+    assert await zeebe.call(POLL) == ()
+    consumer.advance(300)
+    assert [each.key for each in await zeebe.call(POLL)] == [job.key]
     assert job.activations == 2
 
 
-async def test_a_job_that_has_ended_is_not_found(consumer: FakeConsumer) -> None:
+async def test_a_job_that_has_ended_is_not_found(consumer: FakeConsumer, zeebe: Client) -> None:
     job = consumer.add_job("pay")
-    async with consumer.client() as zeebe:
+    await zeebe.call(CompleteJob(job_key=job.key))
+    for command in (CompleteJob(job_key=job.key), ThrowError(job_key=job.key, error_code="a")):
+        with pytest.raises(NotFound, match=r"rejected with code 'NOT_FOUND': Expected to .* no such job") as raised:
+            await zeebe.call(command)
+        assert raised.value.details is not None
+        assert raised.value.details["rejection"] == "NOT_FOUND"
+
+
+async def test_a_job_that_was_given_up_needs_somebody(consumer: FakeConsumer, zeebe: Client) -> None:
+    job = consumer.add_job("pay")
+    await zeebe.call(FailJob(job_key=job.key, retries=0, error_message="no"))
+    with pytest.raises(FailedPrecondition, match="it is in state 'FAILED'"):
         await zeebe.call(CompleteJob(job_key=job.key))
-        for command in (CompleteJob(job_key=job.key), ThrowError(job_key=job.key, error_code="a")):
-            with pytest.raises(NotFound, match=r"rejected with code 'NOT_FOUND': Expected to .* no such job") as raised:
-                await zeebe.call(command)
-            assert raised.value.details is not None
-            assert raised.value.details["rejection"] == "NOT_FOUND"
-
-
-async def test_a_job_that_was_given_up_needs_somebody(consumer: FakeConsumer) -> None:
-    job = consumer.add_job("pay")
-    async with consumer.client() as zeebe:
-        await zeebe.call(FailJob(job_key=job.key, retries=0, error_message="no"))
-        with pytest.raises(FailedPrecondition, match="it is in state 'FAILED'"):
-            await zeebe.call(CompleteJob(job_key=job.key))
-        await zeebe.call(UpdateJobRetries(job_key=job.key, retries=2))
-        assert await zeebe.call(POLL) == ()
+    await zeebe.call(UpdateJobRetries(job_key=job.key, retries=2))
+    assert await zeebe.call(POLL) == ()
     assert (job.state, job.retries) == (JobState.FAILED, 2)
 
 
-async def test_scripts_go_before_jobs(consumer: FakeConsumer) -> None:
+async def test_scripts_go_before_jobs(consumer: FakeConsumer, zeebe: Client) -> None:
     job = consumer.add_job("pay", {"amount": 1})
     consumer.script(ActivateJobs, answer([]))
     consumer.script(CompleteJob, disconnect())
-    async with consumer.client() as zeebe:
-        assert await zeebe.call(POLL) == ()
-        await consumer.work(Worker(zeebe, "pay", charge))
+    assert await zeebe.call(POLL) == ()
+    await consumer.work(Worker(zeebe, "pay", charge))
     assert (job.state, consumer.count(CompleteJob)) == (JobState.COMPLETED, 2)
 
 
-async def test_a_job_that_nobody_added_is_not_expected(consumer: FakeConsumer) -> None:
-    async with consumer.client() as zeebe:
-        with pytest.raises(UnexpectedCommand, match="complete-job was not expected"):
-            await zeebe.call(CompleteJob(job_key=consumer.key()))
+async def test_a_job_that_nobody_added_is_not_expected(consumer: FakeConsumer, zeebe: Client) -> None:
+    with pytest.raises(UnexpectedCommand, match="complete-job was not expected"):
+        await zeebe.call(CompleteJob(job_key=consumer.key()))
 
 
 def test_a_fact_that_no_job_has_is_refused_where_it_is_said(consumer: FakeConsumer) -> None:
