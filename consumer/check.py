@@ -1,4 +1,4 @@
-"""Is everything there? One connection to the broker, one to each engine, and what they said."""
+"""Check the broker and each engine with one connection, and report the findings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NO_BOUND: Final = (
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one part."""
+    """The finding about one part."""
 
     part: str
     ok: bool
@@ -36,7 +36,7 @@ class Finding:
 
 
 async def check(settings: Settings) -> list[Finding]:
-    """Look at broker and engines side by side; never raises for what it finds."""
+    """Check the broker and the engines concurrently. Problems become findings, not exceptions."""
     looks = [_gateway(settings)]
     if settings.camunda7 is not None:
         looks.append(_camunda7(settings.camunda7))

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_reset = click.option("--reset-ledger", is_flag=True, help="move the ledger's file aside first, and start a new one")
+_reset = click.option("--reset-ledger", is_flag=True, help="move the ledger's file aside and start with a new one")
 
 _MEANINGS: Final = {spelling: variable.meaning for variable in VARIABLES for spelling in variable.spellings}
 
@@ -87,7 +87,7 @@ def _load(arguments: Mapping[str, str]) -> Loaded:
 @_reset
 @click.pass_context
 def main(context: click.Context, /, reset_ledger: bool, **options: str | None) -> None:
-    """Take commands for Zeebe from RabbitMQ, run them, answer. Without a command: run."""
+    """Consume Zeebe commands from RabbitMQ, execute them and reply. The default command is run."""
     context.obj = _given(context, options)
     if context.invoked_subcommand is None:
         _run(context.obj, reset_ledger)
@@ -100,7 +100,7 @@ def main(context: click.Context, /, reset_ledger: bool, **options: str | None) -
 @_reset
 @click.pass_context
 def run(context: click.Context, /, reset_ledger: bool, **options: str | None) -> None:
-    """Consume until SIGTERM or SIGINT; exit code 0 when everything was drained, 1 when not."""
+    """Consume until SIGTERM or SIGINT; exit code 0 if everything drained, else 1."""
     _run(_given(context, options), reset_ledger)
 
 
@@ -136,7 +136,7 @@ def _loop_factory() -> asyncio.AbstractEventLoop:
 @_settings
 @click.pass_context
 def check_command(context: click.Context, /, **options: str | None) -> None:
-    """Connect to broker and engines once and say what was found; exit code 0 when all are usable, else 1."""
+    """Check the broker and the engines once; exit code 0 if all work, else 1."""
     settings = _load(_given(context, options)).settings
     findings = asyncio.run(check(settings))
     _show(findings)
@@ -159,21 +159,21 @@ def _show(findings: list[Finding]) -> None:
 @_settings
 @click.pass_context
 def config_command(context: click.Context, /, **options: str | None) -> None:
-    """Print the settings in force and the source of each; secrets are masked."""
+    """Print the effective settings and their sources; secrets are masked."""
     loaded = _load(_given(context, options))
     _table(("variable", "value", "source"), loaded.sources)
 
 
 @main.command("request")
 @_settings
-@click.option("--user", metavar="NAME", help="the validated user that sent it")
+@click.option("--user", metavar="NAME", help="the validated user that sent the request")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="dead letters to look at")
 @click.argument("request_id", metavar="ID")
 @click.pass_context
 def request_command(
     context: click.Context, /, request_id: str, user: str | None, limit: int, **options: str | None
 ) -> None:
-    """Say where a request is and what became of it; exit code 1 when nobody knows it."""
+    """Find a request and show its state; exit code 1 if it is unknown."""
     settings = _load(_given(context, options)).settings
     findings = asyncio.run(look_up(settings, user, request_id, limit))
     _tell(findings)
@@ -192,7 +192,7 @@ def _tell(findings: Findings) -> None:
                 text = value if isinstance(value, str) else orjson.dumps(value).decode()
                 click.echo(f"  {name}: {printable(text)}")
     if not findings.facts:
-        click.echo("nobody knows this request", err=True)
+        click.echo("this request is unknown", err=True)
     for note in findings.notes:
         click.echo(note, err=True)
 
@@ -214,9 +214,9 @@ def operations() -> None:
 
 @main.group()
 def dead() -> None:
-    """Look at dead letters, send them again, drop them.
+    """List, show, replay and drop dead letters.
 
-    One at a time: what one run holds, another does not see.
+    Run one at a time: a second run does not see the letters that the first one holds.
     """
 
 

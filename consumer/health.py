@@ -1,4 +1,4 @@
-"""The HTTP port: is the service alive, is it ready, and its metrics. Nothing else is served."""
+"""The HTTP port. It serves liveness, readiness and metrics, and nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Metrics: TypeAlias = Callable[[], tuple[bytes, str]]
 
 
 class HealthError(Exception):
-    """The port cannot be served; the text names the setting."""
+    """The service cannot listen on the port. The text names the setting."""
 
 
 class Health:
@@ -39,16 +39,16 @@ class Health:
 
     @property
     def port(self) -> int:
-        """The port: the one listened on once started, the configured one before."""
+        """The port it listens on. Before the start, the configured port."""
         if self._runner is not None and self._runner.addresses:
             return int(self._runner.addresses[0][1])
         return self._port
 
     async def start(self) -> None:
-        """Begin to listen.
+        """Start listening.
 
         Raises:
-            HealthError: the address is taken, or not one of this machine.
+            HealthError: the address is in use, or does not belong to this machine.
         """
         runner = web.AppRunner(self._application(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
@@ -68,7 +68,7 @@ class Health:
         return HealthError(text)
 
     async def stop(self) -> None:
-        """Stop listening; harmless when it never started."""
+        """Stop listening. Does nothing before the start."""
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()

@@ -1,4 +1,4 @@
-"""Where is this request, and what became of it? The service, the ledger and the dead letters are asked."""
+"""Find a request and its state: in the service, in the ledger and among the dead letters."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ __all__ = ["Findings", "look_up"]
 
 @dataclass
 class Findings:
-    """What was found of a request."""
+    """The findings about a request."""
 
     facts: list[Fact] = field(default_factory=list)
-    """One per place where it is known."""
+    """One for each place that knows the request."""
     notes: list[str] = field(default_factory=list)
-    """Where nobody could be asked, and what else may be the matter."""
+    """Places that did not answer, and other possible causes."""
 
 
 async def look_up(settings: Settings, user: str | None, request_id: str, limit: int) -> Findings:
-    """Look for a request everywhere.
+    """Look for a request in every place.
 
     Args:
         settings: where the service, its ledger and the broker are.
-        user: the validated user that sent it; None when there was none.
+        user: the validated user that sent it, or None.
         request_id: its `request-id`, else its `message_id`.
-        limit: so many dead letters are looked at, oldest first.
+        limit: how many dead letters to look at, oldest first.
     """
     findings = Findings()
     await _look_in_service(settings, user, request_id, findings)

@@ -23,48 +23,49 @@ zeebe-amqp deploy order.bpmn discount.dmn
 zeebe-amqp create-instance order --variables '{"orderId": 7}'
 ```
 
-From elsewhere the program is installed [by the repository's address](client/call.md), with `cli` in place of `client`.
+Elsewhere, install the program [by the repository's address](client/call.md), with `cli` instead of `client`.
 
-There is a command for every [operation](operations.md), made from its type: the main field is an argument, every other
-field an option. JSON is given as text, as `@file`, or as `-` for standard input, and sent as it is; so is the body of
-`call`. What is always a file, in `deploy` and `batch`, needs no `@`. An option that may be given several
-times takes an object each, or a list. What the service would refuse is refused before anything is
-sent, and named by its option. A `--timeout` is how long to wait for the answer; the field of that name is
-`--job-timeout`.
+Every [operation](operations.md) has a command. The main field is an argument, and every other field is an option. Give
+JSON as text, as `@file`, or as `-` for standard input; the program sends it unchanged. So does `call` with its body.
+`deploy` and `batch` take file names without `@`. An option that you may repeat takes one object each time, or a list.
+The program rejects input that the service would reject, and names the option. `--timeout` is how long you wait for the
+answer; the field of that name is `--job-timeout`.
 
-On a terminal results are text; in a pipe they are JSON lines, the data of the reply as they came, each item of a list
-on its own line, and errors are a JSON line on standard error. `-o json` and `-o text` choose. `NO_COLOR` is honoured.
+On a terminal, results are text. In a pipe they are JSON lines: the data of the reply, with one line for each item of a
+list. Errors are a JSON line on standard error. Choose with `-o json` or `-o text`. The program honours `NO_COLOR`.
 
 ```sh
 zeebe-amqp activate-jobs reserve-items --max-jobs-to-activate 10 --string-keys | jq -r .key
 eval "$(zeebe-amqp completion bash)"    # also zsh and fish
 ```
 
-`--string-keys` gives keys as text, to readers whose numbers are doubles: `jq` before 1.7 silently rounds a key above
-2^53, and those of all partitions from the fourth on are. A line of a batch asks for it by
+`--string-keys` returns keys as text, for readers that store numbers as doubles. For example, `jq` before 1.7 silently
+rounds keys above 2^53, and all keys from the fourth partition on are larger. In a batch, a line sets
 `"metadata": {"keys": "string"}`.
 
 ## Many requests
 
 `zeebe-amqp batch requests.jsonl --rate 50 --concurrency 20` sends the envelopes of a file, one on each line, and keeps
-every result in `requests.jsonl.results.jsonl`. Wrong lines are all told before anything is sent. However the program
-ends, the same line again goes on: a request with a final result is never sent again, and every other one under the
-request id that it had before, so that the service executes it once as long as its
-[ledger](configuration.md) remembers it. A request is known by what it says, and by which of its equals it is: lines may
-be moved, added and removed between two runs. Errors that are worth another attempt are sent again by the next run; when
-the broker is away, the batch stops. `--dry-run -o json` of any operation prints a line for such a file.
+every result in `requests.jsonl.results.jsonl`. It reports all invalid lines before it sends anything.
+
+If the program stops, run the same command to resume. It does not resend a request with a final result. It resends every
+other one with its earlier request id, so the service executes it once while its [ledger](configuration.md) remembers
+it. The program matches requests by content, and tells identical lines apart by their order. You may move, add and
+remove lines between two runs. The next run retries temporary errors. If the broker is down, the batch stops.
+
+To make a line for such a file, run any operation with `--dry-run -o json`.
 
 ## Exit codes
 
-An error is 10 and the code's number of gRPC when the command certainly had no effect, 40 and that number when it may
-have been executed: `[ $? -ge 40 ]` is worth a look by a person.
+For an error, the exit code is the number of its gRPC code plus 10 if the command had no effect. If it may have been
+executed, it is plus 40. With `[ $? -ge 40 ]`, check the engine before you repeat the command.
 """
 
 OPTIONS = """
 ## Options
 
-Every operation has these; `call`, `watch` and `batch` have those that make sense for them. `--help` of a command leaves
-them out and shows its own; `--help-all` shows all.
+Every operation has these options. `call`, `watch` and `batch` have the ones that apply to them. `--help` shows the
+options of one command; `--help-all` shows these, too.
 """
 
 

@@ -59,9 +59,14 @@ def _filters(function: F) -> F:
     """Give a command the options that say which letters are meant."""
     limit = click.IntRange(min=1)
     for option in (
-        click.option("--limit", type=limit, default=LIMIT, show_default=True, help="look at so many, oldest first"),
-        click.option("--older-than", metavar="DURATION", callback=_duration, help='given up before, "36h" or "P2D"'),
-        click.option("--from", "origin", metavar="QUEUE", help="only those that came from this request queue"),
+        click.option("--limit", type=limit, default=LIMIT, show_default=True, help="look at this many, oldest first"),
+        click.option(
+            "--older-than",
+            metavar="DURATION",
+            callback=_duration,
+            help='failed longer ago than this, such as "36h" or "P2D"',
+        ),
+        click.option("--from", "origin", metavar="QUEUE", help="only letters from this request queue"),
         click.option("--code", metavar="CODE", help="only this error code, or the broker's reason (delivery_limit)"),
         click.option("--operation", metavar="NAME", help="only this operation"),
     ):
@@ -71,14 +76,14 @@ def _filters(function: F) -> F:
 
 def _choice(function: F) -> F:
     """Give a command that changes something its ids, `--all` and `--dry-run`."""
-    function = click.option("--dry-run", is_flag=True, help="only say what would be done")(function)
+    function = click.option("--dry-run", is_flag=True, help="only show what would happen")(function)
     function = click.option("--all", "everything", is_flag=True, help="all letters that pass the filters")(function)
     return click.argument("ids", nargs=-1, metavar="[ID]...")(function)
 
 
 def _filter(ids: tuple[str, ...], everything: bool, filters: Mapping[str, Any]) -> Filter:
     if bool(ids) == everything:
-        raise click.UsageError("say which: either ids (`dead list` shows them) or --all; filters narrow both")
+        raise click.UsageError("give either ids (see `dead list`) or --all; filters narrow both")
     return Filter(ids=frozenset(ids), **filters)
 
 
@@ -133,7 +138,7 @@ def listed(settings: Settings, /, *, limit: int, **filters: Any) -> None:
 
 @click.argument("ids", nargs=1, metavar="ID")
 @click.option("--raw", is_flag=True, help="only the body, byte for byte")
-@click.option("--limit", type=click.IntRange(min=1), default=LIMIT, show_default=True, help="look at so many")
+@click.option("--limit", type=click.IntRange(min=1), default=LIMIT, show_default=True, help="look at this many")
 def show(settings: Settings, /, *, ids: str, raw: bool, limit: int) -> None:
     """Show headers, properties and body of a dead letter. It stays where it is."""
     letters: list[DeadLetter] = []
@@ -158,9 +163,15 @@ def show(settings: Settings, /, *, ids: str, raw: bool, limit: int) -> None:
 @_choice
 @_filters
 @click.option("--queue", metavar="QUEUE", help="send them here  [default: the queue each came from]")
-@click.option("--max-replays", type=click.IntRange(min=1), default=MAX_REPLAYS, show_default=True, help="not oftener")
-@click.option("--force", is_flag=True, help="replay however often it has been done")
-@click.option("--without-deadline", is_flag=True, help="leave the caller's deadline out; a past one is refused")
+@click.option(
+    "--max-replays",
+    type=click.IntRange(min=1),
+    default=MAX_REPLAYS,
+    show_default=True,
+    help="skip letters with this many replays",
+)
+@click.option("--force", is_flag=True, help="replay regardless of earlier replays")
+@click.option("--without-deadline", is_flag=True, help="remove the caller's deadline, which may have passed")
 def replay(
     settings: Settings,
     /,
@@ -175,7 +186,7 @@ def replay(
     without_deadline: bool,
     **filters: Any,
 ) -> None:
-    """Send dead letters to their request queue again; id, properties and headers stay as they were."""
+    """Send dead letters back to their request queue; id, properties and headers stay unchanged."""
     if queue == wire.DEAD_LETTER:
         raise click.BadParameter(f"found {queue!r}, the dead-letter queue itself; accepted: a request queue")
     filter = _filter(ids, everything, filters)
@@ -217,10 +228,12 @@ def drop(
     yes: bool,
     **filters: Any,
 ) -> None:
-    """Drop dead letters for good."""
+    """Delete dead letters permanently."""
     filter = _filter(ids, everything, filters)
     if not (yes or dry_run or sys.stdin.isatty()):
-        raise click.UsageError("dropping is for good and nobody is there to be asked: give --yes, or --dry-run to look")
+        raise click.UsageError(
+            "dropping cannot be undone, and no terminal can confirm it: give --yes, or --dry-run to look"
+        )
     if not yes:
         sweep = _sweep(settings, filter, limit, _would_drop, Report())
         if dry_run or not sweep.rows:

@@ -213,7 +213,7 @@ class ReplayPolicy:
             here = f"truncated: only the {letter.truncation} are here, and a request has at most {wire.MAX_BODY}"
             return f"{here}; have its sender send a smaller one, and drop this"
         if letter.replays >= self.max_replays and not self.force:
-            return f"replayed {letter.replays} times, --max-replays is {self.max_replays}; --force does it once more"
+            return f"replayed {letter.replays} times, --max-replays is {self.max_replays}; --force replays it once more"
         if self.keep_deadline and letter.expired():
             return "its deadline is past, it would be refused; --without-deadline sends it without"
         return self._misdirection(letter)

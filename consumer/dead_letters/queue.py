@@ -124,7 +124,7 @@ class DeadLetters:
         except Returned as error:
             raise NotSent(f"queue {queue!r} is not there; declare it, or name another with --queue") from error
         except Nacked as error:
-            raise NotSent(f"queue {queue!r} takes no more (the broker refused it); try again later") from error
+            raise NotSent(f"queue {queue!r} is full (the broker rejected the message); try again later") from error
 
     def _copy_properties(self, letter: DeadLetter, headers: Mapping[str, Any]) -> Properties:
         for name, value in headers.items():

@@ -33,7 +33,7 @@ async def list_known(ledger: Ledger, user: str | None, request_id: str) -> list[
 
     Args:
         ledger: is asked.
-        user: the validated user that sent it; None when there was none.
+        user: the validated user that sent it, or None.
         request_id: its `request-id`, else its `message_id`.
 
     Raises:

@@ -218,8 +218,8 @@ def _is_told(message: Message, reply: Reply) -> bool:
 def _crowded(delivery: Delivery) -> CommandError:
     return CommandError(
         Code.RESOURCE_EXHAUSTED,
-        f"request-id: {str(delivery.message.request_id)[:80]!r} is running, and {MAX_WAITERS} others wait for its "
-        f"answer already; ask again later. Send what waits on purpose to {wire.POLLS_QUEUE}",
+        f"request-id: {str(delivery.message.request_id)[:80]!r} is running, and {MAX_WAITERS} other deliveries "
+        f"wait for its answer already; retry later. Send long-running requests to {wire.POLLS_QUEUE}",
         retryable=True,
         details={"field": "request-id", "suggestion": wire.POLLS_QUEUE},
     )
@@ -228,8 +228,8 @@ def _crowded(delivery: Delivery) -> CommandError:
 def _conflict(delivery: Delivery) -> CommandError:
     return CommandError(
         Code.ALREADY_EXISTS,
-        f"request-id: {str(delivery.message.request_id)[:80]!r} belongs to another request with other content; "
-        "a new request needs a new id",
+        f"request-id: {str(delivery.message.request_id)[:80]!r} was used by another request with different content; "
+        "use a new id for a new request",
         details={"field": "request-id"},
     )
 
@@ -237,8 +237,8 @@ def _conflict(delivery: Delivery) -> CommandError:
 def _unknown(delivery: Delivery) -> CommandError:
     return CommandError(
         Code.ABORTED,
-        f"an earlier run of request-id {str(delivery.message.request_id)[:80]!r} was cut off; whether "
-        f"{delivery.request.operation} was executed is not known, and it is not safe to repeat: look at the engine, "
+        f"an earlier run of request-id {str(delivery.message.request_id)[:80]!r} was interrupted; "
+        f"{delivery.request.operation} may have been executed and is not safe to repeat: check the engine, "
         "then send it with a new id",
         outcome=Outcome.UNKNOWN,
     )
@@ -248,7 +248,7 @@ def _not_kept(delivery: Delivery) -> CommandError:
     return CommandError(
         Code.ABORTED,
         f"request-id {str(delivery.message.request_id)[:80]!r}: {delivery.request.operation} was executed and answered "
-        "before; that answer was too large to be kept, so it cannot be sent again",
+        "before; the answer was too large to keep and cannot be repeated",
         outcome=Outcome.UNKNOWN,
         details={"executed": True},
     )

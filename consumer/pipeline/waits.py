@@ -44,8 +44,8 @@ def bounded_waits(places: Mapping[str, int]) -> Middleware:
 def _crowded(queue: str, limit: int) -> CommandError:
     return CommandError(
         Code.RESOURCE_EXHAUSTED,
-        f"{limit} requests of queue {queue!r} wait on purpose already, and more would hold up the others; "
-        f"not executed. Send what waits to {wire.POLLS_QUEUE}",
+        f"queue {queue!r} already runs {limit} long-running requests, and more would delay the others; "
+        f"not executed. Send long-running requests to {wire.POLLS_QUEUE}",
         retryable=True,
         details={"suggestion": wire.POLLS_QUEUE},
     )

@@ -21,12 +21,12 @@ def refusal(reply_to: str | None, *, own_queues: Collection[str], allow: Sequenc
     if not reply_to or reply_to.startswith(SERVER_NAMED):
         return None
     if is_direct(reply_to):
-        return None if is_sound(reply_to) else f"reply_to: {reply_to[:80]!r} is no direct reply-to address of a broker"
+        return None if is_sound(reply_to) else f"reply_to: {reply_to[:80]!r} is not a direct reply-to address"
     if reply_to in own_queues:
         return f"reply_to: {reply_to[:80]!r} is a queue of this service; replies go to a queue of the caller"
     if is_allowed(reply_to, allow):
         return None
     return (
-        f"reply_to: {reply_to[:80]!r} is not an allowed reply queue; accepted are direct reply-to, server-named queues "
+        f"reply_to: {reply_to[:80]!r} is not an allowed reply queue; accepted: direct reply-to, server-named queues "
         f"and names matching REPLY_ALLOW ({', '.join(allow) or 'nothing'})"
     )

@@ -361,9 +361,7 @@ class ZeebeEngine:
             count = self._topology_cache.partitions
             if number < 1 or (count is not None and number > count):
                 known = f"this cluster has {count}" if count else "partitions count from 1"
-                text = (
-                    f"the key belongs to partition {number}, and {known}; accepted is a key as the engine returned it"
-                )
+                text = f"the key belongs to partition {number}, and {known}; accepted: a key that the engine returned"
                 failure = Failure(Code.NOT_FOUND, text, FailureKind.FINAL, Source.CONSUMER)
         return retries.error(failure)
 

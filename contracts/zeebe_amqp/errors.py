@@ -1,4 +1,4 @@
-"""The one error of the contract: its codes, its shape in a reply, and the exceptions that carry it."""
+"""The error of the contract: its codes, its shape in a reply, and its exceptions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _MAX_NAME: Final = 100
 
 
 class Code(StrEnum):
-    """What went wrong: the names of the gRPC status codes. No other code exists."""
+    """What went wrong, as the name of a gRPC status code. There are no other codes."""
 
     CANCELLED = "CANCELLED"
     UNKNOWN = "UNKNOWN"
@@ -63,23 +63,23 @@ class Code(StrEnum):
 
 
 class Source(StrEnum):
-    """Who said so."""
+    """Which part reported the error."""
 
     GATEWAY = "gateway"
     CONSUMER = "consumer"
     CLIENT = "client"
-    """The caller's own client library, which got no reply it could use; no reply says so."""
+    """Your client library, because it got no usable reply. A reply never has this source."""
 
 
 class Outcome(StrEnum):
-    """What is known about the command's effect."""
+    """Whether the command had an effect, as far as the service knows."""
 
     NOT_EXECUTED = "not-executed"
     UNKNOWN = "unknown"
 
 
 class Error(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An error as it stands in a reply; `details` is left out of the JSON when there are none."""
+    """The error in a reply. The JSON has no `details` when there are none."""
 
     code: Code
     message: str
@@ -90,10 +90,10 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CommandError(Exception):
-    """A command that failed, with all a reply says about it.
+    """A command failed. The attributes hold everything that the reply says about it.
 
-    `operation` is what the request named, `request_id` its identity, for sending it again; both None when not known,
-    and set after construction.
+    `operation` is the operation that the request named. Use `request_id` to resend the request. Both are None when
+    unknown, and are set after construction.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class CommandError(Exception):
 
     @classmethod
     def of(cls, error: Error, operation: str | None = None) -> CommandError:
-        """The exception for an error that came in a reply to `operation`: of the classes that its facts call for."""
+        """Make the exception for the error in a reply to `operation`, of every class that fits its facts."""
         kind = _kind(error.code, error.outcome is Outcome.UNKNOWN, error.retryable)
         raised = kind(
             error.code,
@@ -151,55 +151,55 @@ class CommandError(Exception):
 
 
 class OutcomeUnknown(CommandError):
-    """The command may have been executed, whatever the code: ask the engine, or a person."""
+    """The command may have run, whatever the code says. Check in the engine before you repeat it."""
 
 
 class Retryable(CommandError):
-    """Sending the same request again, with the same request id, may succeed and cannot execute it twice."""
+    """Resend the same request with the same request id: it may succeed, and it cannot run twice."""
 
 
 class InvalidArgument(CommandError):
-    """The request is wrong; `details["field"]` says where."""
+    """The request is invalid. `details["field"]` names the field."""
 
 
 class DeadlineExceeded(CommandError):
-    """It took longer than the caller or the engine wanted to wait."""
+    """The command took longer than the caller or the engine was willing to wait."""
 
 
 class NotFound(CommandError):
-    """There is no such process, instance, job, incident: or no longer."""
+    """The process, instance, job or incident does not exist, or no longer exists."""
 
 
 class AlreadyExists(CommandError):
-    """It is there already, or the request id is taken by another request."""
+    """The object exists already, or another request uses the same request id."""
 
 
 class PermissionDenied(CommandError):
-    """The sender, or the service at the engine, may not do this."""
+    """The caller may not do this, or the service may not do it in the engine."""
 
 
 class ResourceExhausted(CommandError):
-    """The engine or the request queue takes no more for now, or the request is too large."""
+    """The engine or the request queue is full for now, or the request is too large."""
 
 
 class FailedPrecondition(CommandError):
-    """What the command is about is not in a state for it."""
+    """The object is not in a state that allows the command."""
 
 
 class Aborted(CommandError):
-    """The command was cut off, or its earlier result is not known."""
+    """The command was interrupted, or the result of an earlier run is unknown."""
 
 
 class Unimplemented(CommandError):
-    """The service or the gateway is too old for this, or the operation is misspelled."""
+    """The service or the gateway is too old for the request, or the operation is misspelled."""
 
 
 class Unavailable(CommandError):
-    """A server on the way, broker or gateway, cannot be reached."""
+    """The broker or the gateway cannot be reached."""
 
 
 class Unauthenticated(CommandError):
-    """The engine does not accept the service's credentials, or the broker the caller's."""
+    """The engine rejected the service's credentials, or the broker rejected yours."""
 
 
 KINDS: Final[Mapping[Code, type[CommandError]]] = MappingProxyType(
@@ -235,7 +235,7 @@ def _restored(error: Error, operation: str | None, request_id: str | None) -> Co
 
 
 def invalid(field: str, message: str, *, suggestion: str | None = None) -> CommandError:
-    """The refusal (INVALID_ARGUMENT) of what stands at `field`, a path such as `data.timeToLive`.
+    """Make the INVALID_ARGUMENT error for `field`, a path such as `data.timeToLive`.
 
     The text becomes "<field>: <message>"; `details` name the field and, when there is one, the suggestion.
     """

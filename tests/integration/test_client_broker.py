@@ -167,7 +167,7 @@ async def test_a_queue_that_takes_no_more_is_told_at_once(rabbitmq: Broker) -> N
     async with Responder(rabbitmq.url) as responder, Client(rabbitmq.url, commands=full) as client:
         arguments: dict[str, Any] = {"x-max-length": 0, "x-overflow": "reject-publish"}
         await responder.channel.declare_queue(full, exclusive=True, arguments=arguments)
-        with pytest.raises(ResourceExhausted, match="the broker did not take the request") as raised:
+        with pytest.raises(ResourceExhausted, match="the broker rejected the request") as raised:
             await client.call(Topology(), timeout=3600)
     assert raised.value.retryable
 

@@ -258,7 +258,7 @@ async def test_an_id_belongs_to_one_request(world: World, client: Client) -> Non
         await client.call(command, request_id=identity)
     assert (raised.value.source, raised.value.details) == (Source.CONSUMER, {"field": "request-id"})
     assert raised.value.message == (
-        f"request-id: {identity!r} belongs to another request with other content; a new request needs a new id"
+        f"request-id: {identity!r} was used by another request with different content; use a new id for a new request"
     )
     assert world.executions(command) == 0
 

@@ -208,7 +208,7 @@ async def test_a_replay_into_a_full_queue_stays(board: Board) -> None:
     arguments: dict[str, Any] = {"x-max-length": 0, "x-overflow": "reject-publish"}
     await board.on_channel(lambda channel: channel.declare_queue(full, arguments=arguments, auto_delete=True))
     ended = await board.run("replay", name, "--queue", full)
-    assert (ended.code, "takes no more" in ended.rows[0]["problem"]) == (1, True)
+    assert (ended.code, "is full" in ended.rows[0]["problem"]) == (1, True)
     assert await board.ids() == [name]
 
 

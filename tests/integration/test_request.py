@@ -83,7 +83,7 @@ async def test_a_dead_letter_is_found(stage: Stage) -> None:
 async def test_where_nobody_knows_a_request_the_reasons_are_told(stage: Stage) -> None:
     code, facts, notes = await found(stage, "no-such-id")
     assert (code, facts) == (1, [])
-    for reason in ("nobody knows this request", f"{stage.consumer.queues[0]}: 0 messages", "LEDGER_TTL", "--user"):
+    for reason in ("this request is unknown", f"{stage.consumer.queues[0]}: 0 messages", "LEDGER_TTL", "--user"):
         assert reason in notes, notes
 
 

@@ -31,7 +31,7 @@ __all__ = ["Batch", "batch"]
 
 EXAMPLES: Final = (
     Line(
-        "Fifty requests a second; what was interrupted goes on with the same line",
+        "Fifty requests a second; the same command resumes after an interruption",
         "zeebe-amqp batch requests.jsonl --rate 50 --concurrency 20",
     ),
     Line(
@@ -45,25 +45,30 @@ EXAMPLES: Final = (
     examples=EXAMPLES,
     params=[
         click.Argument(
-            ["file"], type=FILE, metavar="FILE", help="a request on each line, as an envelope; - for standard input"
+            ["file"], type=FILE, metavar="FILE", help="a file with an envelope on each line; - for standard input"
         ),
         click.Option(
             ["--results"],
             type=click.Path(dir_okay=False),
-            help="the file of results, which also says what is left to do; default FILE.results.jsonl",
+            help="the file of results, which also records the progress; default FILE.results.jsonl",
         ),
-        click.Option(["--restart"], is_flag=True, help="drop the results that are there, and send everything again"),
+        click.Option(["--restart"], is_flag=True, help="delete the existing results and send every request again"),
         click.Option(
-            ["--rate"], type=click.FloatRange(0, min_open=True), help="requests a second at most; default no limit"
+            ["--rate"],
+            type=click.FloatRange(0, min_open=True),
+            help="at most this many requests a second; default no limit",
         ),
         click.Option(
-            ["--concurrency"], type=click.IntRange(1, 10_000), default=20, help="requests under way at most; default 20"
+            ["--concurrency"],
+            type=click.IntRange(1, 10_000),
+            default=20,
+            help="at most this many requests in flight; default 20",
         ),
         click.Option(
             ["--timeout"],
             type=SECONDS,
             default=TIMEOUT,
-            help="how long to wait for each answer; default 30s, and what the request waits on purpose",
+            help="how long to wait for each answer; default 30s plus the wait of a long poll",
         ),
         *CONNECTION,
     ],
@@ -79,13 +84,13 @@ def batch(
     concurrency: int,
     timeout: float,
 ) -> int:
-    """Send the requests of a file and keep their results; the same line again sends only what has none yet.
+    """Send the requests of a file and keep their results; run it again to resume.
 
-    Every request keeps its request id over all runs, so that none is executed twice. Errors that are worth another
-    attempt are sent again by the next run.
+    Every request keeps its request id in all runs, so none is executed twice. The next run retries requests that
+    failed temporarily.
     """
     if file == STANDARD_INPUT and results is None:
-        raise click.UsageError("--results: missing; standard input has no name to make one of")
+        raise click.UsageError("--results: missing; standard input has no file name to derive it from")
     entries = parse(read(file))
     with Journal(Path(results or f"{file}.results.jsonl"), restart=restart) as journal:
         running = Batch(journal, entries, rate, timeout)
@@ -198,4 +203,4 @@ def _summarize(connection: Connection, running: Batch) -> None:
     }
     connection.output.result(msgspec.json.encode(facts))
     if facts["again"]:
-        connection.output.note(f"{facts['again']} to be sent again: run the same line once more", again=facts["again"])
+        connection.output.note(f"{facts['again']} can be retried: run the same command again", again=facts["again"])

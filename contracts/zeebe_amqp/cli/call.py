@@ -61,7 +61,7 @@ def _headers(context: click.Context, parameter: click.Parameter, texts: tuple[st
             ["--type", "kind"],
             type=click.Choice(list(COMMANDS)),
             metavar="OPERATION",
-            help="the message's type, for a body that is no envelope: it is the operation's data",
+            help="the operation, for a body without an envelope",
         ),
         click.Option(
             ["--header", "headers"],
@@ -90,7 +90,7 @@ def call(
     request_id: str | None,
     trace: bool,
 ) -> None:
-    """Send a request as it is and print the reply; a wrong request is sent, too, and an error printed."""
+    """Send a request unchanged and print the reply; invalid requests are sent too."""
     request = Request.of(kind, request_id, timeout, trace)
     wait = waiting(body, kind, content_type, headers)
     with request.named(), traced(trace) as trace_id, connection.output.waiting("waiting for the answer"):

@@ -73,7 +73,7 @@ def forget(connection: Connection, request: Request, command: Command) -> None:
     with (
         request.named(),
         traced(request.trace) as trace_id,
-        connection.output.waiting(f"{command.operation}: handing it over"),
+        connection.output.waiting(f"{command.operation}: publishing"),
     ):
         identity = asyncio.run(_forget(connection, request, command))
     _tell_trace(connection, request, trace_id)

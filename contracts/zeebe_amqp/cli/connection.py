@@ -103,7 +103,7 @@ CONNECTION: Final[tuple[click.Parameter, ...]] = (
         type=TEXT,
         callback=_queues,
         show_envvar=True,
-        help="the service's queues, for commands and for requests that wait on purpose; default "
+        help="the service's queues for commands and for long-running requests; default "
         f"{wire.COMMANDS_QUEUE},{wire.POLLS_QUEUE}",
     ),
     Shared(
@@ -118,12 +118,10 @@ REQUEST: Final[tuple[click.Parameter, ...]] = (
     Shared(
         ["--timeout"],
         type=SECONDS,
-        help='how long to wait for the answer, such as "90s"; default 30s, and what the request waits on purpose',
+        help='how long to wait for the answer, such as "90s"; default 30s plus the wait of a long poll',
     ),
-    Shared(
-        ["--request-id"], type=TEXT, help="identity of the request: sent again, it is answered again, not run again"
-    ),
-    Shared(["--trace"], is_flag=True, help="begin a trace and tell its id; TRACEPARENT is continued in any case"),
+    Shared(["--request-id"], type=TEXT, help="idempotency key: a repeated id returns the stored answer"),
+    Shared(["--trace"], is_flag=True, help="start a trace and print its id; TRACEPARENT is always continued"),
 )
 """Options of every command that sends one request."""
 

@@ -46,8 +46,8 @@ MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
         DEFECT: "a defect of the program",
         USAGE: "a wrong command line or a file that cannot be read; nothing was sent",
         SOME: "`batch`: not every request succeeded",
-        INTERRUPTED: "interrupted from the keyboard; what was under way may have been executed",
-        PIPE: "whoever read the output went away",
+        INTERRUPTED: "interrupted from the keyboard; requests in flight may have been executed",
+        PIPE: "the reader closed the output",
     }
 )
 """The exit codes that are not a command's error."""

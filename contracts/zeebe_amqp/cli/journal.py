@@ -111,7 +111,7 @@ class Journal:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise click.UsageError(f"{self.path}: another batch is writing to it; wait for its end") from None
+            raise click.UsageError(f"{self.path}: another batch is writing to it; wait until it ends") from None
 
     def _read(self) -> str:
         self._file.seek(0)

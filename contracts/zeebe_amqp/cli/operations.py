@@ -47,9 +47,9 @@ def command(operation: str, name: str | None = None) -> click.Command:
 
 SENDING: Final[tuple[click.Parameter, ...]] = (
     *REQUEST,
-    Shared(["--forget"], is_flag=True, help="leave the request with the broker, and wait for no answer"),
-    Shared(["--string-keys"], is_flag=True, help="keys in the answer as text, for readers whose numbers are doubles"),
-    Shared(["--dry-run"], is_flag=True, help="check the request, and print it instead of sending it"),
+    Shared(["--forget"], is_flag=True, help="publish the request without waiting for an answer"),
+    Shared(["--string-keys"], is_flag=True, help="return keys as text, for JSON readers that store numbers as doubles"),
+    Shared(["--dry-run"], is_flag=True, help="check the request and print it instead of sending it"),
     *CONNECTION,
 )
 """Options that all operations have."""
@@ -112,7 +112,7 @@ def _files(kind: type[Command]) -> list[click.Parameter]:
             nargs=-1 if several else 1,
             required=True,
             metavar="FILE..." if several else "FILE",
-            help="files, of which all are deployed or none" if several else "a BPMN file",
+            help="files to deploy, all or none" if several else "a BPMN file",
         ),
         click.Option(
             ["--name"], type=TEXT, help="the file's name in the engine, for standard input (-); default its own"
@@ -141,5 +141,7 @@ def _of_files(kind: type[Command], given: dict[str, Any]) -> Command:
 
 def _name(file: str) -> str:
     if file == STANDARD_INPUT:
-        raise click.UsageError("--name: missing; standard input has no name of its own, and its ending says what it is")
+        raise click.UsageError(
+            "--name: missing; standard input has no file name, and the extension tells the kind of file"
+        )
     return Path(file).name

@@ -42,17 +42,17 @@ class Program(BriefGroup):
 @click.group(
     cls=Program,
     context_settings={"max_content_width": 120},
-    epilog="Exit codes: 0 done, 2 nothing was sent, 11 to 26 not executed, 41 to 56 it may have been executed.",
+    epilog="Exit codes: 0 done, 2 nothing was sent, 11 to 26 not executed, 41 to 56 may have been executed.",
 )
 @click.version_option(__version__, prog_name=PROGRAM)
 def program() -> None:
-    """Command Zeebe over RabbitMQ: a command for every operation, text for people, JSON lines when piped."""
+    """Command Zeebe over RabbitMQ. Every operation has a command; output is text, or JSON lines in a pipe."""
 
 
 @program.command(cls=Explained, examples=COMPLETION)
-@click.argument("shell", type=click.Choice(SHELLS), help="the shell that reads it")
+@click.argument("shell", type=click.Choice(SHELLS), help="the shell to complete in")
 def completion(shell: str) -> None:
-    """Print what completes commands and options in a shell."""
+    """Print the completion script for a shell."""
     found = get_completion_class(shell)
     assert found is not None  # the library has all three
     click.echo(found(program, {}, PROGRAM, "_ZEEBE_AMQP_COMPLETE").source())

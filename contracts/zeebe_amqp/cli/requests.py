@@ -67,7 +67,7 @@ def _lines(text: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _describe(problems: list[str]) -> Iterator[str]:
-    yield f"{len(problems)} wrong request{'s' if len(problems) > 1 else ''}; nothing was sent"
+    yield f"{len(problems)} invalid request{'s' if len(problems) > 1 else ''}; nothing was sent"
     yield from problems[:SHOWN]
     if len(problems) > SHOWN:
         yield f"and {len(problems) - SHOWN} more"

@@ -45,10 +45,12 @@ EXAMPLES: Final = (
             help=f"the queue, whose name the service's REPLY_ALLOW must allow (default {_PATTERNS}); "
             "with --exchange a pattern of routing keys",
         ),
-        click.Option(["--exchange"], type=TEXT, help="copies of what goes to this topic exchange; no queue is touched"),
+        click.Option(
+            ["--exchange"], type=TEXT, help="show copies of messages to this topic exchange; no queue changes"
+        ),
         click.Option(["--keep"], is_flag=True, help="put the replies back into the queue at the end"),
-        click.Option(["--count"], type=click.IntRange(1), help="end after so many replies"),
-        click.Option(["--timeout"], type=SECONDS, help="end after so long; default never"),
+        click.Option(["--count"], type=click.IntRange(1), help="stop after this many replies"),
+        click.Option(["--timeout"], type=SECONDS, help="stop after this time; default never"),
         *CONNECTION,
     ],
 )
@@ -56,7 +58,7 @@ EXAMPLES: Final = (
 def watch(
     connection: Connection, *, name: str, exchange: str | None, keep: bool, count: int | None, timeout: float | None
 ) -> None:
-    """Show replies as they come to a queue; each is taken out of it when it was shown."""
+    """Show replies as they arrive in a queue; each one shown is removed."""
     if keep and exchange is not None:
         raise click.UsageError("--keep: not allowed together with --exchange, which takes nothing away")
     if exchange is None:

@@ -1,4 +1,4 @@
-"""The client: commands in, typed results out; requests and replies over a broker in between."""
+"""The client sends commands through a broker and returns typed results."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ log = logging.getLogger(__name__)
 ResultT = TypeVar("ResultT")
 
 TIMEOUT: Final = 30.0
-"""Seconds that a call takes at most, unless told otherwise; a long poll has its wait on top."""
+"""The default timeout of a call in seconds. A long poll adds its own wait."""
 MARGIN: Final = 0.5
-"""Seconds that the service is told less than the caller waits, so that its better answer can still arrive."""
+"""The service gets a deadline this many seconds earlier, so that its answer still arrives in time."""
 MAX_HEADERS: Final = 64 * 1024
-"""Bytes of text in the headers of a request; a broker closes the connection on more than a frame of them."""
+"""Bytes of text in the headers of a request. A broker closes the connection when headers exceed a frame."""
 
 
 class Options(TypedDict, total=False):
-    """The options of `Client`, which explains them."""
+    """The options of `Client`; see its arguments."""
 
     timeout: float | timedelta
     commands: str
@@ -47,23 +47,23 @@ class Options(TypedDict, total=False):
 
 
 class Client:
-    """Sends commands to the service and returns its answers; use as an async context manager.
+    """Sends commands to the service and returns its answers. Use it as an async context manager.
 
-    Calls may be made concurrently, thousands at a time. When the connection is lost, it is opened again, and what is
-    on its way is sent again under the same request id until its time is up.
+    You can make thousands of calls concurrently. If the connection drops, the client reconnects and resends pending
+    calls with the same request id until they time out.
 
     Args:
-        broker: the broker's address, such as `amqp://user:password@host/vhost`; or several, of a cluster's nodes; or a
-            transport.
-        timeout: seconds that a call takes at most, unless the call says otherwise.
+        broker: the broker's address, such as `amqp://user:password@host/vhost`; the addresses of a cluster's nodes; or
+            a transport.
+        timeout: the default timeout of a call, in seconds.
         commands: the request queue for short commands.
-        polls: the request queue for requests that wait on purpose.
+        polls: the request queue for long-running requests.
         reply_queue: None = the broker's direct reply-to; "" = an exclusive queue; else the name of a durable queue that
             only this client reads.
-        tls: for `amqps://`; None = as the address says.
+        tls: the context for `amqps://`; None = the address decides.
 
     Raises:
-        ValueError: an address or a timeout is none.
+        ValueError: an address or a timeout is invalid.
     """
 
     def __init__(
@@ -93,11 +93,11 @@ class Client:
         """Connect.
 
         Raises:
-            Unauthenticated: the broker does not accept the address's user and password.
+            Unauthenticated: the broker rejected the user or the password.
             PermissionDenied: the user may not enter the virtual host, publish, or use the reply queue.
-            NotFound: there is no such virtual host.
-            FailedPrecondition: the reply queue is there, declared otherwise.
-            Unavailable: no broker could be reached.
+            NotFound: the virtual host does not exist.
+            FailedPrecondition: the reply queue exists with other arguments.
+            Unavailable: the client could not reach a broker.
         """
         await self._transport.open(self)
         self._idle.clear()
@@ -108,10 +108,10 @@ class Client:
         await self.close()
 
     async def close(self, grace: float | None = None) -> None:
-        """Take no more requests, wait for what is on its way, disconnect.
+        """Stop accepting requests, wait for pending calls, and disconnect.
 
-        What is still on its way after `grace` seconds (None: as long as its own time lasts) ends with CANCELLED,
-        outcome unknown.
+        A call that is still pending after `grace` seconds ends with CANCELLED, outcome unknown. With None, each call
+        may use its own timeout.
         """
         self._open = False
         try:
@@ -128,16 +128,15 @@ class Client:
     async def call(
         self, command: Command[ResultT], *, timeout: float | timedelta | None = None, request_id: str | None = None
     ) -> ResultT:
-        """Have a command executed and return its result.
+        """Execute a command and return its result.
 
         Args:
-            command: one of `zeebe_amqp.commands`; a long poll goes to the queue for those by itself.
-            timeout: seconds to wait at most; None = the client's, and for a long poll its wait on top.
-            request_id: the request's identity; the same one again is answered again, not executed again. None = a
-                fresh one.
+            command: one of `zeebe_amqp.commands`. The client picks the queue for long polls.
+            timeout: seconds to wait at most. None = the client's timeout; a long poll adds its own wait.
+            request_id: the idempotency key. A repeated id returns the stored answer. None = a new id.
 
         Raises:
-            CommandError: the command failed; its subclasses say how, `request_id` is set for sending it again.
+            CommandError: the command failed. The subclass says how; resend it with the error's `request_id`.
             RuntimeError: the client is not open.
         """
         _check(command)
@@ -163,19 +162,19 @@ class Client:
         headers: Mapping[str, Any] | None = None,
         long_poll: bool = False,
     ) -> bytes:
-        """Send a request's body as it is and return the reply's body as it is, error replies included.
+        """Send a body unchanged and return the body of the reply unchanged, error replies included.
 
         Args:
-            body: an envelope; or with `type` (an operation's name) the data alone, such as a BPMN file.
-            timeout: seconds to wait at most; None = the client's.
+            body: an envelope, or with `type` only the data, such as a BPMN file.
+            timeout: seconds to wait at most; None = the client's timeout.
             request_id: as in `call`.
-            type: the message's `type` property, for a body without an envelope.
-            content_type: the body's.
+            type: the operation's name, for a body without an envelope.
+            content_type: the content type of the body.
             headers: further headers of the message, such as `fileName`.
-            long_poll: whether the request waits on purpose, and goes to the queue for those.
+            long_poll: whether to send the request to the queue for long-running requests.
 
         Raises:
-            CommandError: there is no reply.
+            CommandError: no reply arrived.
             RuntimeError: the client is not open.
         """
         seconds = self._timeout if timeout is None else _seconds(timeout)
@@ -192,13 +191,13 @@ class Client:
         timeout: float | timedelta | None = None,
         request_id: str | None = None,
     ) -> str:
-        """Leave a command with the broker, without waiting for its execution; returns its request id.
+        """Publish a command without waiting for its result, and return its request id.
 
-        The service executes it, also when the engine is away for now; what fails for good is a dead letter.
+        The service executes it even if the engine is down for now. A command that fails for good becomes a dead letter.
 
         Raises:
-            CommandError: the broker did not take it, or did not say so within `timeout` seconds: send it again under
-                the error's `request_id`.
+            CommandError: the broker did not confirm the request within `timeout` seconds. Resend it with the error's
+                `request_id`.
             RuntimeError: the client is not open.
         """
         _check(command)

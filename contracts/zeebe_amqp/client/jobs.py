@@ -36,9 +36,9 @@ MAX_PAUSE: Final = 30.0
 
 
 class Job:
-    """A job that is locked for us; complete it, fail it or throw an error in it, once.
+    """A job that this worker has locked. Complete it, fail it or throw an error in it, once.
 
-    `activated` has everything that the engine said of it.
+    `activated` holds everything that the engine sent about it.
     """
 
     def __init__(self, client: Client, activated: ActivatedJob) -> None:
@@ -62,22 +62,22 @@ class Job:
 
     @property
     def retries(self) -> int:
-        """How often it may still be tried, this time included."""
+        """How many tries are left, including this one."""
         return self.activated.retries
 
     @property
     def deadline(self) -> float:
-        """Until when it is locked for us, seconds since 1970."""
+        """When the lock ends, in seconds since 1970."""
         return self.activated.deadline / 1000
 
     @cached_property
     def variables(self) -> dict[str, Any]:
-        """Its variables, parsed when first asked for; whole numbers are exact."""
+        """The variables, parsed on first use. Whole numbers are exact."""
         return self.activated.values()
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """The custom headers of its element, parsed when first asked for."""
+        """The custom headers of the element, parsed on first use."""
         return self.activated.headers()
 
     @overload
@@ -95,11 +95,11 @@ class Job:
         return self.activated.values(kind)
 
     async def complete(self, variables: Mapping[str, Any] | msgspec.Raw | None = None) -> None:
-        """Complete it, with variables for the process; what may pass is tried again while the job is ours.
+        """Complete the job with variables for the process. Temporary errors are retried until the lock ends.
 
         Raises:
-            NotFound: it is not ours any more: its lock ended, or its instance.
-            CommandError: otherwise.
+            NotFound: the lock has ended, or the process instance has.
+            CommandError: the command failed for another reason.
         """
         await self._settle(CompleteJob(job_key=self.key, variables=variables))
 
@@ -111,7 +111,7 @@ class Job:
         back_off: Duration | None = None,
         variables: Mapping[str, Any] | msgspec.Raw | None = None,
     ) -> None:
-        """Say that it failed; it is tried again after `back_off`, unless `retries` (None: one less) are used up.
+        """Fail the job. The engine retries it after `back_off` while `retries` (None: one less) are left.
 
         Raises:
             CommandError: as `complete`.
@@ -134,7 +134,7 @@ class Job:
         )
 
     async def requeue(self) -> None:
-        """Let somebody else have it at once, with the tries it had.
+        """Return the job to the engine at once, with its retries unchanged.
 
         Raises:
             CommandError: as `complete`.
@@ -159,7 +159,7 @@ class Job:
 
 
 class JobOptions(TypedDict, total=False):
-    """The options of `Jobs`, which explains them."""
+    """The options of `Jobs`; see its arguments."""
 
     worker: str
     timeout: Duration
@@ -170,7 +170,7 @@ class JobOptions(TypedDict, total=False):
 
 
 class Jobs:
-    """Jobs of one type as an async iterator, until `stop`; jobs that were fetched, but not taken, are given back.
+    """An async iterator over jobs of one type. When it stops, it returns fetched jobs that nobody took.
 
         async with Jobs(zeebe, "ship-order") as jobs:
             async for job in jobs:
@@ -180,11 +180,11 @@ class Jobs:
         client: an open client.
         job_type: the type.
         worker: the worker's name at the engine.
-        timeout: how long a job is locked for us.
+        timeout: how long the lock of a job lasts.
         fetch_variables: the variables to fetch; none = all.
-        at_once: how many jobs to fetch at most in one poll.
+        at_once: how many jobs one poll may fetch.
         request_timeout: how long a poll waits for jobs; stopping takes as long.
-        tenant_ids: the tenants whose jobs are wanted; none = the default one.
+        tenant_ids: whose jobs to fetch; none = the default tenant.
     """
 
     def __init__(
@@ -225,7 +225,7 @@ class Jobs:
         """The next job, as soon as there is one.
 
         Raises:
-            CommandError: polling makes no sense: the request is wrong, or not allowed.
+            CommandError: the request is invalid or not allowed, so polling would not help.
         """
         while not self._stopping.is_set():
             if self._fetched:
@@ -235,18 +235,18 @@ class Jobs:
         raise StopAsyncIteration
 
     def stop(self) -> None:
-        """Fetch no more; the iterator ends when the poll that is on its way has ended."""
+        """Stop fetching. The iterator ends when the current poll has ended."""
         self._stopping.set()
 
     async def aclose(self) -> None:
-        """Stop, and give back what was fetched and not taken."""
+        """Stop, and return fetched jobs that nobody took."""
         self.stop()
         await _requeue(self._fetched)
 
     async def fetch(self, limit: int | None = None) -> list[Job]:
-        """Poll until there are jobs (at most `limit`; None = `at_once`), or until stopped: then none.
+        """Poll until jobs arrive (at most `limit`; None = `at_once`). Returns none after `stop`.
 
-        Polls that fail in a way that may pass are made again, after a growing pause.
+        A poll that fails temporarily is repeated after a growing pause.
 
         Raises:
             CommandError: polling makes no sense: the request is wrong, or not allowed.

@@ -45,7 +45,7 @@ class Pending:
 
     def refused(self) -> CommandError:
         """Its queue takes no more."""
-        message = f"the broker did not take the request: queue {self.request.queue!r} is full, or in trouble"
+        message = f"the broker rejected the request: queue {self.request.queue!r} is full or has failed"
         return failure(Code.RESOURCE_EXHAUSTED, message, self.operation, retryable=True)
 
     def too_late(self, seconds: float, queue: QueueState | None) -> CommandError:
@@ -55,7 +55,7 @@ class Pending:
             message = f"no connection to the broker within {seconds:g} s, nothing was sent{why}"
             return failure(Code.UNAVAILABLE, message, self.operation, outcome=Outcome.NOT_EXECUTED, retryable=True)
         if not self.request.replied:
-            message = f"no confirm of the broker within {seconds:g} s"
+            message = f"no confirm from the broker within {seconds:g} s"
             return failure(Code.DEADLINE_EXCEEDED, message, self.operation, retryable=True)
         message = f"no answer within {seconds:g} s"
         if queue is None:

@@ -24,10 +24,10 @@ ResultT = TypeVar("ResultT")
 
 
 class SyncClient:
-    """The methods of `Client`, waiting for their results; takes the same arguments.
+    """A `Client` for code without an event loop. It takes the same arguments, and its methods block.
 
-    It connects at the first call, in a thread of its own, and may be used by any number of threads. After a fork
-    (gunicorn, celery) the child connects anew: one module-level client serves all processes. Use it as a context
+    It connects at the first call, in its own thread, and any number of threads may use it. After a fork (gunicorn,
+    celery) the child opens its own connection, so one module-level client serves all processes. Use it as a context
     manager, or call `close` at the end.
     """
 
@@ -62,7 +62,7 @@ class SyncClient:
     def call(
         self, command: Command[ResultT], *, timeout: float | timedelta | None = None, request_id: str | None = None
     ) -> ResultT:
-        """Have a command executed and return its result; see `Client.call`."""
+        """Execute a command and return its result; see `Client.call`."""
         return self._run(lambda client: client.call(command, timeout=timeout, request_id=request_id))
 
     def call_raw(
@@ -76,7 +76,7 @@ class SyncClient:
         headers: Mapping[str, Any] | None = None,
         long_poll: bool = False,
     ) -> bytes:
-        """Send a body as it is and return the reply's; see `Client.call_raw`."""
+        """Send a body unchanged and return the body of the reply; see `Client.call_raw`."""
         return self._run(
             lambda client: client.call_raw(
                 body,
@@ -92,11 +92,11 @@ class SyncClient:
     def send(
         self, command: Command[Any], *, timeout: float | timedelta | None = None, request_id: str | None = None
     ) -> str:
-        """Leave a command with the broker; see `Client.send`."""
+        """Publish a command without waiting for its result; see `Client.send`."""
         return self._run(lambda client: client.send(command, timeout=timeout, request_id=request_id))
 
     def close(self, grace: float | None = None) -> None:
-        """Wait for what is on its way and disconnect, see `Client.close`; the next call would connect again."""
+        """Wait for pending calls and disconnect; see `Client.close`. The next call reconnects."""
         with self._lock:
             running, self._running = self._running, None
         if running is not None:

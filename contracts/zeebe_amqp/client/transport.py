@@ -24,9 +24,9 @@ __all__ = [
 
 @dataclass(slots=True, kw_only=True)
 class Outgoing:
-    """A request to publish: the same one again when the connection was lost meanwhile.
+    """A request to publish, and to publish again after a lost connection.
 
-    `deadline` is in seconds since 1970, None for requests nobody waits for. `replied` says whether a reply is wanted.
+    `deadline` is in seconds since 1970, None for fire and forget. `replied` says whether the caller wants a reply.
     """
 
     body: bytes
@@ -41,19 +41,19 @@ class Outgoing:
 
 
 class QueueState(NamedTuple):
-    """What is known of a request queue."""
+    """The state of a request queue."""
 
     waiting: int
-    """Requests that nobody has taken yet."""
+    """Requests that no consumer has taken yet."""
     consumers: int
 
 
 class NotConnected(Exception):
-    """Nothing was written; `Peer.on_connected` will say when it makes sense again. The text may say why."""
+    """Nothing was sent. Retry after `Peer.on_connected`. The text may give the reason."""
 
 
 class Denied(Exception):
-    """The broker does not let us, and waiting would not help.
+    """The broker refuses access, and waiting does not help.
 
     `code` says why, and `sent` whether the request was written before the broker said so: then it may have arrived.
     `retryable` says that it may have been about another request.
@@ -69,7 +69,7 @@ class Denied(Exception):
 
 
 class ConnectionLost(Exception):
-    """It is not known whether the request arrived; `Peer.on_connected` will say when to send it again."""
+    """The request may or may not have arrived. Resend it after `Peer.on_connected`."""
 
 
 class Unroutable(Exception):
@@ -77,20 +77,20 @@ class Unroutable(Exception):
 
 
 class Refused(Exception):
-    """The broker did not take the request."""
+    """The broker rejected the request."""
 
 
 class Peer(Protocol):
-    """What a transport tells its user; nothing here waits or raises."""
+    """Receives the events of a transport. Its methods neither wait nor raise."""
 
     def on_connected(self) -> None:
-        """Requests can be published; those without an answer are to be published again."""
+        """The transport is connected. Publish again what has no answer yet."""
 
     def on_denied(self, reason: str, code: Code = Code.UNAUTHENTICATED) -> None:
-        """The broker does not let us in any more, or refuses what we need there: nobody should wait."""
+        """The broker refuses access. Fail the calls that wait."""
 
     def on_received(self, correlation_id: str | None, body: bytes) -> None:
-        """A reply came."""
+        """A reply arrived."""
 
 
 class Transport(Protocol):
@@ -100,21 +100,21 @@ class Transport(Protocol):
         """Connect, and stay connected until `close`.
 
         Raises:
-            Unauthenticated: the server does not accept our credentials.
-            PermissionDenied, NotFound, FailedPrecondition: it refuses what we need there.
-            Unavailable: no server could be reached.
+            Unauthenticated: the server rejected the credentials.
+            PermissionDenied, NotFound, FailedPrecondition: the server refuses access to something we need.
+            Unavailable: the transport could not reach a server.
         """
 
     async def publish(self, request: Outgoing) -> None:
-        """Publish a request; returns when it is safe with the broker.
+        """Publish a request, and return when the broker has confirmed it.
 
         Raises:
             NotConnected, Denied, ConnectionLost, Unroutable, Refused: as they say.
-            TimeoutError: the time of the request is up; for a transport with a time of its own.
+            TimeoutError: the request timed out, for a transport with its own timeout.
         """
 
     async def look(self, queue: str) -> QueueState | None:
-        """Who takes from a request queue, and what waits in it; None when that is not known. Never raises for it."""
+        """The state of a request queue, or None when it is unknown. Does not raise."""
 
     async def close(self) -> None:
-        """Disconnect for good; harmless when there is nothing to close."""
+        """Disconnect for good. Does nothing when there is no connection."""

@@ -28,7 +28,7 @@ Handler: TypeAlias = Callable[[Job], Awaitable[Variables]] | Callable[[Job], Var
 
 
 class BpmnError(Exception):
-    """Raised by a handler: throw this BPMN error in the job."""
+    """Raise this in a handler to throw a BPMN error in the job."""
 
     def __init__(self, error_code: str, message: str = "", variables: Variables = None) -> None:
         if not isinstance(error_code, str):  # bytes would become another code, in base64
@@ -40,7 +40,7 @@ class BpmnError(Exception):
 
 
 class JobFailure(Exception):
-    """Raised by a handler: fail the job, with these retries left (None: one less) and after this pause."""
+    """Raise this in a handler to fail the job, with these retries left (None: one less) and this pause."""
 
     def __init__(
         self,
@@ -60,18 +60,18 @@ class JobFailure(Exception):
 class Worker:
     """Runs a handler for every job of one type, until `stop`.
 
-    What the handler returns completes the job; a `BpmnError` throws, a `JobFailure` or any other exception fails it.
+    The return value of the handler completes the job. A `BpmnError` throws; any other exception fails the job.
 
     Args:
         client: an open client.
         job_type: the type.
-        handler: works one job.
-        concurrency: how many jobs at a time; no more are locked than that.
-        back_off: the pause before a job that failed by an unexpected exception is tried again.
+        handler: handles one job.
+        concurrency: how many jobs run, and are locked, at a time.
+        back_off: the pause before the retry of a job that failed with an unexpected exception.
         options: further arguments of `Jobs`.
 
     Raises:
-        ValueError: a concurrency below 1, or a back-off that is no duration.
+        ValueError: the concurrency is below 1, or the back-off is not a duration.
     """
 
     def __init__(
@@ -94,10 +94,10 @@ class Worker:
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Work until `stop`, then finish what was begun. Cancelled, it cancels the handlers, too.
+        """Run until `stop`, then finish the jobs in progress. Cancelling it also cancels the handlers.
 
         Raises:
-            CommandError: polling makes no sense: the request is wrong, or not allowed.
+            CommandError: the request is invalid or not allowed, so polling would not help.
         """
         try:
             async with self._jobs:
@@ -119,7 +119,7 @@ class Worker:
                 await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
     def stop(self) -> None:
-        """Fetch no more jobs; `run` returns when the poll and the handlers have ended. May be a signal's handler."""
+        """Stop fetching. `run` returns when the poll and the handlers have ended. It may be a signal handler."""
         self._jobs.stop()
 
     async def _work(self, job: Job) -> None:

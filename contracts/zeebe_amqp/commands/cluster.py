@@ -20,7 +20,7 @@ class Partition(Result, frozen=True, kw_only=True):
 
 
 class Broker(Result, frozen=True, kw_only=True):
-    """A broker of the cluster, as the gateway reaches it."""
+    """A broker of the cluster, with the address that the gateway uses."""
 
     node_id: int
     host: str
@@ -30,7 +30,7 @@ class Broker(Result, frozen=True, kw_only=True):
 
 
 class TopologyResult(Result, frozen=True, kw_only=True):
-    """The cluster as the gateway sees it; gateways before 8.9 do not say `cluster_id`."""
+    """The cluster as the gateway sees it. Gateways before 8.9 have no `cluster_id`."""
 
     brokers: tuple[Broker, ...]
     cluster_size: int
@@ -41,7 +41,7 @@ class TopologyResult(Result, frozen=True, kw_only=True):
 
 
 class Topology(Command[TopologyResult], frozen=True, kw_only=True):
-    """Ask for the cluster's brokers and partitions; whatever is sent as data is ignored."""
+    """Get the brokers and partitions of the cluster; data is ignored."""
 
     operation: ClassVar[str] = "topology"
     idempotent: ClassVar[bool] = True

@@ -47,8 +47,8 @@ class Command(
 ):
     """A request to the engine: the `data` of an envelope, typed and checked; its parameter is the type of its result.
 
-    What anybody must know of an operation is said here, once: the service, the service in memory, the documents and
-    the tests read it.
+    A command class holds all facts about its operation. The service, the service in memory, the documents and the tests
+    read them from here.
     """
 
     operation: ClassVar[str]
@@ -58,17 +58,17 @@ class Command(
     one_of: ClassVar[tuple[str, ...]] = ()
     """The fields of which exactly one must be given."""
     idempotent: ClassVar[bool] = False
-    """Whether running it twice leaves the engine as running it once, or says harmlessly that it is done."""
+    """Whether a second run is harmless: it changes nothing, or reports that the work is done."""
     read_only: ClassVar[bool] = False
-    """Whether it changes nothing, so that nobody need remember that it ran."""
+    """Whether it changes nothing, so that the ledger need not remember it."""
     exempt_from_limit: ClassVar[bool] = False
-    """Whether it takes load off the engine, and so is never held back by backpressure."""
+    """Whether it reduces the engine's load, so that backpressure never delays it."""
     when_late: ClassVar[str] = ""
-    """What a caller must know when the answer did not come in time."""
+    """What to tell the caller when the answer is late."""
     in_metadata: ClassVar[frozenset[str]] = frozenset()
-    """Fields that may stand in the envelope's metadata, by their names on the wire: errors name them there."""
+    """Fields that the envelope's metadata may hold, by their names on the wire. Errors name them there."""
     wait_margin: ClassVar[float] = 0.0
-    """Seconds that an answer may take after the time for which the engine was asked to wait."""
+    """Seconds that an answer may take after the engine's wait has ended."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -113,15 +113,15 @@ class Command(
         return self.result
 
     def wait(self) -> int:
-        """How long the request waits on purpose, milliseconds: above 0 it belongs into the queue for such requests."""
+        """How long the request may wait, in milliseconds. Above 0 it goes to the queue for long-running requests."""
         return 0
 
     def is_idempotent(self) -> bool:
-        """Whether this very command may run twice, see `idempotent`."""
+        """Whether this command, with its values, may run twice; see `idempotent`."""
         return self.idempotent
 
     def attempt_timeout(self) -> float | None:
-        """Seconds that one attempt may take because it waits on purpose; None when it does not."""
+        """Seconds that one attempt of a long-running request may take; None for others."""
         wait = self.wait()
         return wait / 1000 + self.wait_margin if wait else None
 
@@ -133,16 +133,16 @@ class Part(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
 
 
 class Result(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
-    """Data of a reply. Fields that this version does not know are ignored when read."""
+    """Data of a reply. Readers ignore fields that this version does not know."""
 
 
 def missing(field: str, expected: str) -> CommandError:
-    """The refusal of a required field that is absent or empty."""
+    """Make the error for a required field that is absent or empty."""
     return invalid(f"{DATA}.{field}", f"missing; expected {expected}")
 
 
 def check_wait(request_timeout: fields.Duration | None) -> None:
-    """Refuse a requestTimeout above the longest wait, or one that is none."""
+    """Refuse a requestTimeout that is above the longest wait or is not a duration."""
     try:
         wait = fields.milliseconds(request_timeout)
     except ValueError as problem:

@@ -42,7 +42,7 @@ class MatchedRule(Result, frozen=True, kw_only=True):
 
 
 class EvaluatedDecision(Result, frozen=True, kw_only=True):
-    """One decision that was evaluated on the way; `decision_output` is JSON as text."""
+    """A decision that was evaluated to get the result. `decision_output` is JSON as text."""
 
     decision_key: int
     decision_id: str
@@ -57,7 +57,7 @@ class EvaluatedDecision(Result, frozen=True, kw_only=True):
 
 
 class DecisionEvaluated(Result, frozen=True, kw_only=True):
-    """What a decision answered: `decision_output` is JSON as text.
+    """The result of a decision. `decision_output` is JSON as text.
 
     When the evaluation failed, `failed_decision_id` and `failure_message` say where and why; they are "" otherwise.
     """
@@ -78,7 +78,7 @@ class DecisionEvaluated(Result, frozen=True, kw_only=True):
 
 
 class EvaluateDecision(Command[DecisionEvaluated], frozen=True, kw_only=True):
-    """Evaluate a decision by id or by key; an id means its latest version.
+    """Evaluate a decision by id or by key. An id selects the latest version.
 
     A failing evaluation is a result, not an error.
     """

@@ -39,7 +39,7 @@ WAIT: Final = 15_000
 
 
 class InstanceCreated(Result, frozen=True, kw_only=True):
-    """A process instance that was started; `business_id` is None when it has none, `tags` before gateway 8.8."""
+    """A started process instance. `business_id` may be None; `tags` is None before gateway 8.8."""
 
     process_definition_key: int
     bpmn_process_id: str
@@ -51,7 +51,7 @@ class InstanceCreated(Result, frozen=True, kw_only=True):
 
 
 class InstanceResult(InstanceCreated, Carrier, frozen=True, kw_only=True):
-    """A process instance that ended, with its variables: a JSON document as text."""
+    """A finished process instance with its variables, a JSON document as text."""
 
     variables: str
 
@@ -75,9 +75,9 @@ class RuntimeInstruction(Part, frozen=True, kw_only=True):
 
 
 class CreateInstance(Command[InstanceCreated], frozen=True, kw_only=True):
-    """Start a process by id or by key; an id means its latest version unless `version` names one.
+    """Start a process by id or by key; an id selects the latest version unless `version` is set.
 
-    `with_result` waits for its end; `request_timeout` (at most 15 minutes) and `fetch_variables` only count with it.
+    `with_result` waits for the end. `request_timeout` (at most 15 minutes) and `fetch_variables` need `with_result`.
     """
 
     operation: ClassVar[str] = "create-instance"
@@ -99,7 +99,7 @@ class CreateInstance(Command[InstanceCreated], frozen=True, kw_only=True):
     operation_reference: Maybe[Reference] = None
 
     def verify(self) -> None:
-        """A version only with an id; a bounded wait."""
+        """Allow a version only with an id, and limit the wait."""
         if self.version is not None and self.process_definition_key is not None:
             raise invalid(f"{DATA}.version", "not allowed together with processDefinitionKey, which names one version")
         if self.version == 0:
@@ -107,15 +107,15 @@ class CreateInstance(Command[InstanceCreated], frozen=True, kw_only=True):
         check_wait(self.request_timeout)
 
     def result_type(self) -> Any:
-        """With the variables when the reply waits for the instance's end."""
+        """The type of the result, with variables when the reply waits for the end."""
         return InstanceResult if self.with_result else InstanceCreated
 
     def until_end(
         self, within: Duration | None = None, fetch_variables: tuple[Name, ...] = ()
     ) -> Command[InstanceResult]:
-        """The same command, waiting for the instance's end, and typed by what it then returns.
+        """The same command, but its result comes when the instance ends.
 
-        It waits for at most `within` (None: 15 s); `fetch_variables` are the variables to return, none = all.
+        It waits for at most `within` (None: 15 s). `fetch_variables` names the variables to return; none = all.
         """
         command = msgspec.structs.replace(
             self, with_result=True, request_timeout=within, fetch_variables=fetch_variables
@@ -156,7 +156,7 @@ class SetVariables(Command[VariablesSet], frozen=True, kw_only=True):
 
 
 class ResolveIncident(Command[None], frozen=True, kw_only=True):
-    """Try again what an incident stopped."""
+    """Resolve an incident so that the instance continues."""
 
     operation: ClassVar[str] = "resolve-incident"
     idempotent: ClassVar[bool] = True
@@ -166,7 +166,7 @@ class ResolveIncident(Command[None], frozen=True, kw_only=True):
 
 
 class VariableInstruction(Part, frozen=True, kw_only=True):
-    """Variables to set while an element is activated; `scope_id` names whose ("": everyone's)."""
+    """Variables to set when an element is activated. `scope_id` names the scope ("" = global)."""
 
     variables: Variables
     scope_id: str = ""
@@ -204,7 +204,7 @@ class MoveInstruction(Part, frozen=True, kw_only=True):
 
 
 class ModifyInstance(Command[None], frozen=True, kw_only=True):
-    """Change where a process instance stands: activate, terminate and move elements, all or nothing."""
+    """Modify a process instance: activate, terminate and move elements, all or nothing."""
 
     operation: ClassVar[str] = "modify-instance"
 
@@ -216,7 +216,7 @@ class ModifyInstance(Command[None], frozen=True, kw_only=True):
 
 
 class MappingInstruction(Part, frozen=True, kw_only=True):
-    """What becomes of an active element of the source: it goes on as this element of the target."""
+    """Maps an active element of the source to an element of the target."""
 
     source_element_id: Name
     target_element_id: Name
@@ -230,7 +230,7 @@ class MigrationPlan(Part, frozen=True, kw_only=True):
 
 
 class MigrateInstance(Command[None], frozen=True, kw_only=True):
-    """Let an instance go on with another process definition."""
+    """Migrate an instance to another process definition."""
 
     operation: ClassVar[str] = "migrate-instance"
 

@@ -39,7 +39,7 @@ __all__ = [
 
 
 class UserTask(Result, frozen=True, kw_only=True):
-    """The user task a job listens to; what the engine did not say is None."""
+    """The user task that a job listens to. Fields that the engine did not send are None."""
 
     action: str | None = None
     assignee: str | None = None
@@ -54,10 +54,10 @@ class UserTask(Result, frozen=True, kw_only=True):
 
 
 class ActivatedJob(Result, Carrier, frozen=True, kw_only=True):
-    """A job that is locked for the caller until `deadline` (milliseconds since 1970).
+    """A job that the caller has locked until `deadline` (milliseconds since 1970).
 
-    `custom_headers` and `variables` are JSON documents as text; `kind` and `listener_event_type` enum names.
-    Gateways before 8.8 know no `kind` and no `tags`; only listeners' jobs have a `listener_event_type`.
+    `custom_headers` and `variables` are JSON documents as text; `kind` and `listener_event_type` are enum names.
+    Gateways before 8.8 have no `kind` and no `tags`. Only the jobs of listeners have a `listener_event_type`.
     """
 
     key: int
@@ -80,14 +80,15 @@ class ActivatedJob(Result, Carrier, frozen=True, kw_only=True):
     tags: tuple[str, ...] | None = None
 
     def headers(self) -> dict[str, str]:
-        """The custom headers of the job's element, parsed."""
+        """The parsed custom headers of the job's element."""
         return msgspec.json.decode(self.custom_headers, type=dict[str, str])
 
 
 class ActivateJobs(Command[tuple[ActivatedJob, ...]], frozen=True, kw_only=True):
     """Lock jobs of a type for a worker and fetch them.
 
-    `timeout` None = 5 minutes; `request_timeout` None = answer at once, else wait that long (at most 15 minutes).
+    `timeout` is the length of the lock (None = 5 minutes). `request_timeout` is how long to wait for jobs (None = 0, at
+    most 15 minutes).
     """
 
     operation: ClassVar[str] = "activate-jobs"
@@ -104,7 +105,7 @@ class ActivateJobs(Command[tuple[ActivatedJob, ...]], frozen=True, kw_only=True)
     tenant_filter: Literal["PROVIDED", "ASSIGNED"] = "PROVIDED"
 
     def verify(self) -> None:
-        """A bounded wait."""
+        """Limit the wait."""
         check_wait(self.request_timeout)
 
     def wait(self) -> int:
@@ -113,7 +114,7 @@ class ActivateJobs(Command[tuple[ActivatedJob, ...]], frozen=True, kw_only=True)
 
 
 class Corrections(Part, frozen=True, kw_only=True):
-    """Changes of a user task by its listener; None = unchanged, "" or an empty list = cleared."""
+    """Changes that a listener makes to its user task; None = keep, "" or an empty list = clear."""
 
     assignee: Maybe[str] = None
     due_date: Maybe[str] = None
@@ -131,7 +132,7 @@ class ActivateElement(Part, frozen=True, kw_only=True):
 
 
 class JobResult(Part, frozen=True, kw_only=True):
-    """What a listener or an ad-hoc sub-process's job decided; None = not said.
+    """The decision of a listener's or an ad-hoc sub-process's job; None = no decision.
 
     `type` is the protocol's "userTask" or "adHocSubProcess".
     """
@@ -146,7 +147,7 @@ class JobResult(Part, frozen=True, kw_only=True):
 
 
 class CompleteJob(Command[None], frozen=True, kw_only=True):
-    """Complete a job; with a result when it is a listener's or an ad-hoc sub-process's."""
+    """Complete a job. Jobs of listeners and ad-hoc sub-processes may have a `result`."""
 
     operation: ClassVar[str] = "complete-job"
     idempotent: ClassVar[bool] = True
@@ -159,7 +160,7 @@ class CompleteJob(Command[None], frozen=True, kw_only=True):
 
 
 class FailJob(Command[None], frozen=True, kw_only=True):
-    """Fail a job; `retries` is what remains, 0 and below raise an incident; `retry_back_off` None = at once."""
+    """Fail a job. `retries` are the tries left; 0 or less raises an incident. `retry_back_off` delays the retry."""
 
     operation: ClassVar[str] = "fail-job"
     idempotent: ClassVar[bool] = True
@@ -173,7 +174,7 @@ class FailJob(Command[None], frozen=True, kw_only=True):
 
 
 class UpdateJobRetries(Command[None], frozen=True, kw_only=True):
-    """Set how often a job may still be tried."""
+    """Set how many tries a job has left."""
 
     operation: ClassVar[str] = "update-job-retries"
     idempotent: ClassVar[bool] = True
@@ -184,7 +185,7 @@ class UpdateJobRetries(Command[None], frozen=True, kw_only=True):
 
 
 class UpdateJobTimeout(Command[None], frozen=True, kw_only=True):
-    """Let the lock of a job end this long after now."""
+    """Set how long a job stays locked, from now."""
 
     operation: ClassVar[str] = "update-job-timeout"
     idempotent: ClassVar[bool] = True
@@ -194,7 +195,7 @@ class UpdateJobTimeout(Command[None], frozen=True, kw_only=True):
     operation_reference: Maybe[Reference] = None
 
     def verify(self) -> None:
-        """A duration of 0 is none, and it is required."""
+        """Require a duration above 0."""
         if not milliseconds(self.timeout):
             raise missing("timeout", Period.description)
 

@@ -24,8 +24,7 @@ PARTITION_SHIFT: Final = 51
 def refuse_impossible_keys(command: Command) -> None:
     """Refuse a command with a key below partition 1.
 
-    The gateway would answer "no such partition" with UNAVAILABLE, which looks like an outage and would be tried again
-    and again.
+    The gateway would answer "no such partition" with UNAVAILABLE. That looks like an outage, so clients would retry it.
 
     Raises:
         CommandError: NOT_FOUND, not executed.
@@ -34,8 +33,8 @@ def refuse_impossible_keys(command: Command) -> None:
         if key >> PARTITION_SHIFT == 0:
             raise CommandError(
                 Code.NOT_FOUND,
-                f"{path}: {key} is no key of any cluster (its partition would be 0, and partitions count from 1); "
-                f"accepted is a key as the engine returned it",
+                f"{path}: {key} is not a key of any cluster (its partition would be 0, and partitions count from 1); "
+                f"accepted: a key that the engine returned",
                 details={"field": path},
             )
 

@@ -19,14 +19,14 @@ __all__ = [
 
 
 class MessagePublished(Result, frozen=True, kw_only=True):
-    """A message that the engine took."""
+    """A message that the engine accepted."""
 
     key: int
     tenant_id: str
 
 
 class PublishMessage(Command[MessagePublished], frozen=True, kw_only=True):
-    """Publish a message; `time_to_live` None = not buffered."""
+    """Publish a message. Without `time_to_live` the engine does not buffer it."""
 
     operation: ClassVar[str] = "publish-message"
 
@@ -38,19 +38,19 @@ class PublishMessage(Command[MessagePublished], frozen=True, kw_only=True):
     tenant_id: str = ""
 
     def is_idempotent(self) -> bool:
-        """The engine compares ids only among the messages that it keeps: without both there is nothing to compare."""
+        """True with an id and a time to live: the engine compares ids only with messages that it keeps."""
         return bool(self.message_id) and milliseconds(self.time_to_live) > 0
 
 
 class SignalBroadcast(Result, frozen=True, kw_only=True):
-    """A signal that the engine took."""
+    """A signal that the engine accepted."""
 
     key: int
     tenant_id: str
 
 
 class BroadcastSignal(Command[SignalBroadcast], frozen=True, kw_only=True):
-    """Broadcast a signal to everything that waits for it; process instances go on, processes start."""
+    """Broadcast a signal; waiting process instances continue and processes start."""
 
     operation: ClassVar[str] = "broadcast-signal"
 
@@ -67,7 +67,7 @@ class StartedInstance(Result, frozen=True, kw_only=True):
 
 
 class ConditionalEvaluated(Result, frozen=True, kw_only=True):
-    """The process instances that were started because a condition was true."""
+    """The process instances that a true condition started."""
 
     process_instances: tuple[StartedInstance, ...]
     conditional_evaluation_key: int

@@ -53,7 +53,7 @@ _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
 class DeployedProcess(Result, frozen=True, kw_only=True):
-    """A process of a deployment; an unchanged one keeps its version and key."""
+    """A process of a deployment. An unchanged process keeps its version and key."""
 
     bpmn_process_id: str
     version: int
@@ -71,7 +71,7 @@ class Deployed(Result, frozen=True, kw_only=True):
 
 
 class DeployProcess(Command[Deployed], frozen=True, kw_only=True):
-    """Deploy one BPMN file: its name, its bytes, and the tenant ("" = the default one)."""
+    """Deploy one BPMN file: its name, its bytes, and its tenant ("" = the default tenant)."""
 
     operation: ClassVar[str] = "deploy-process"
     idempotent: ClassVar[bool] = True
@@ -150,7 +150,7 @@ class DeployedForm(Result, frozen=True, kw_only=True):
 
 
 class Deployment(Result, frozen=True, kw_only=True):
-    """One thing that was deployed: exactly one field is there, the others are None."""
+    """One deployed resource. Exactly one field is set; the others are None."""
 
     process: DeployedProcess | None = None
     decision: DeployedDecision | None = None
@@ -159,7 +159,7 @@ class Deployment(Result, frozen=True, kw_only=True):
 
 
 class ResourcesDeployed(Result, frozen=True, kw_only=True):
-    """A deployment of files of any kind; a DMN file counts as its decisions and their requirements."""
+    """A deployment of files of any kind. A DMN file yields its decisions and their requirements."""
 
     key: int
     deployments: tuple[Deployment, ...]
@@ -167,7 +167,7 @@ class ResourcesDeployed(Result, frozen=True, kw_only=True):
 
 
 class Resource(Part, frozen=True, kw_only=True):
-    """A file to deploy: its name, whose ending says what it is, and its text (with `encoding`, in base64)."""
+    """A file to deploy: its name and its text (in base64 with `encoding`). The extension of the name tells its kind."""
 
     name: Name
     content: Text
@@ -175,7 +175,7 @@ class Resource(Part, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, name: str, content: bytes) -> Self:
-        """The resource for a file's bytes: as text, or in base64 when they are not UTF-8, or say so."""
+        """Make a resource from the bytes of a file. Other encodings than UTF-8 become base64."""
         text, encoding = _write(content)
         return cls(name=name, content=text, encoding=encoding)
 
@@ -189,7 +189,7 @@ class Resource(Part, frozen=True, kw_only=True):
 
 
 class DeployResource(Command[ResourcesDeployed], frozen=True, kw_only=True):
-    """Deploy files of any kind the engine knows, all or none; a tenant of "" is the default one."""
+    """Deploy files of any supported kind, all or none; a tenant of "" is the default."""
 
     operation: ClassVar[str] = "deploy-resource"
     idempotent: ClassVar[bool] = True
@@ -231,14 +231,14 @@ class DeployResource(Command[ResourcesDeployed], frozen=True, kw_only=True):
 
 
 class BatchOperation(Result, frozen=True, kw_only=True):
-    """A batch operation that the engine began; its key is text, its type an enum's name."""
+    """A batch operation that the engine started. Its key is text; its type is an enum name."""
 
     batch_operation_key: str
     batch_operation_type: str
 
 
 class ResourceDeleted(Result, frozen=True, kw_only=True):
-    """A resource that was deleted; gateways before 8.9 say neither its key nor a batch operation."""
+    """A deleted resource. Gateways before 8.9 return neither its key nor a batch operation."""
 
     resource_key: str = ""
     batch_operation: BatchOperation | None = None
@@ -247,7 +247,7 @@ class ResourceDeleted(Result, frozen=True, kw_only=True):
 class DeleteResource(Command[ResourceDeleted], frozen=True, kw_only=True):
     """Delete a deployed resource by its key; a process definition, decision requirements or a form.
 
-    `delete_history` deletes its history, too.
+    `delete_history` also deletes its history.
     """
 
     operation: ClassVar[str] = "delete-resource"

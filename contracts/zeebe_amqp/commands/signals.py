@@ -26,10 +26,10 @@ VARIABLES: Final = f"{DATA}.variables"
 
 
 class Signal(Command[None], frozen=True, kw_only=True, forbid_unknown_fields=False, dict=True):
-    """Deliver a signal like Camunda 7's `POST /signal`; unknown fields are ignored, null is as if absent.
+    """Deliver a signal like Camunda 7's `POST /signal`; unknown fields and nulls are ignored.
 
-    `variables` are typed: `{"x": {"value": 24, "type": "Integer", "valueInfo": {}}}`, the type may be left out.
-    `tenant_id` None and `without_tenant_id` false = everyone.
+    `variables` are typed: `{"x": {"value": 24, "type": "Integer", "valueInfo": {}}}`. The type is optional.
+    Without `tenant_id` and `without_tenant_id` the signal goes to all tenants.
     """
 
     operation: ClassVar[str] = "signal"

@@ -136,7 +136,7 @@ def depth(raw: bytes) -> int:
 
 def too_deep(field: str, max_depth: int) -> CommandError:
     """The refusal of what is nested beyond `max_depth` levels at `field`."""
-    return invalid(field, f"nested deeper than {max_depth} levels, which the engine does not survive")
+    return invalid(field, f"nested deeper than {max_depth} levels, which would crash the engine")
 
 
 def _refusal(problem: orjson.JSONDecodeError, raw: bytes, field: str, max_depth: int) -> CommandError:

@@ -1,4 +1,4 @@
-"""A service in memory for the tests of callers: no broker, no engine, no network. Needs the extra `client`.
+"""The service in memory, for tests of your code without broker, engine or network. Needs the extra `client`.
 
     async def test_an_order_is_started(zeebe_consumer: FakeConsumer) -> None:
         zeebe_consumer.script(CreateInstance, answer(process_instance_key=7))
@@ -6,8 +6,8 @@
             await start_order(zeebe, 42)
         assert zeebe_consumer.count(CreateInstance(bpmn_process_id="order", variables={"orderId": 42})) == 1
 
-The fixture `zeebe_consumer` comes with the package; it fails the test when something happened that was not scripted,
-or did not happen that was.
+The package brings the fixture `zeebe_consumer`. It fails the test when a command was not scripted, or when a scripted
+one never came.
 """
 
 from zeebe_amqp.testing.call import Call

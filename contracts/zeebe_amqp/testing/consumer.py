@@ -28,11 +28,11 @@ LOOK: Final = 0.01
 
 
 class FakeConsumer:
-    """The service in memory: clients of it are real, what they send is read as the real service reads it.
+    """The service in memory. Its clients are real, and it reads requests exactly as the real service does.
 
-    What the test did not say is refused: with `UnexpectedCommand` in the code that sent it, and by `verify` for
-    code that swallows errors. Requests about jobs that were added are answered without being scripted. The same
-    request id is answered again and not executed again. Nothing here takes real time, a poll without jobs excepted.
+    A command without a script raises `UnexpectedCommand` in the code that sent it. `verify` reports it too, for code
+    that swallows errors. Commands about added jobs need no script. A repeated request id returns the stored answer.
+    Nothing takes real time, except a poll without jobs.
 
     Args:
         commands: the name of the request queue for short commands.
@@ -45,15 +45,15 @@ class FakeConsumer:
         self._options: Options = {"commands": commands, "polls": polls}
 
     def client(self, **options: Unpack[Options]) -> Client:
-        """A client of this service, to be used as any other: `async with consumer.client() as zeebe:`."""
+        """A client of this service. Use it like any other: `async with consumer.client() as zeebe:`."""
         return Client(self.transport(), **self._merged(options))
 
     def sync_client(self, **options: Unpack[Options]) -> SyncClient:
-        """The same for code without an event loop."""
+        """A client of this service for code without an event loop."""
         return SyncClient(self.transport(), **self._merged(options))
 
     def transport(self) -> Transport:
-        """What code that makes its own `Client` takes instead of a broker's address; one for each client."""
+        """A transport to pass to `Client` instead of a broker's address. Make one for each client."""
         return MemoryTransport(self._wire)
 
     def _merged(self, options: Options) -> Options:
@@ -69,12 +69,12 @@ class FakeConsumer:
         *steps: Reaction,
         where: Callable[[CommandT], bool] | None = None,
     ) -> None:
-        """The next such commands get these steps, one each and in this order; `verify` misses what was not used.
+        """Give the next matching commands these steps, one each, in order. `verify` reports unused steps.
 
         Args:
-            asked: a class, for any such command; or a command, for those that are alike to the last field.
+            asked: a class for any such command, or a command for those that equal it in every field.
             steps: made by `answer`, `fail` and the like, or functions from a command to one.
-            where: which of them, when not all.
+            where: a further condition.
 
         Raises:
             ValueError: there are no steps.
@@ -89,11 +89,11 @@ class FakeConsumer:
         step: Reaction,
         where: Callable[[CommandT], bool] | None = None,
     ) -> None:
-        """All such commands get this step from now on, unless scripted; arguments as for `script`."""
+        """Give all matching commands this step, unless they are scripted. Arguments as for `script`."""
         self._service.expectations.always(asked, step, where)
 
     def key(self) -> int:
-        """A fresh key, as an engine would make it."""
+        """Make a new key as an engine would."""
         return self._service.key()
 
     def add_job(
@@ -105,17 +105,17 @@ class FakeConsumer:
         retries: int = 3,
         **facts: Any,
     ) -> FakeJob:
-        """A job that is there for who asks for its type.
+        """Add a job that workers can activate.
 
         Args:
             type: the job's type.
             variables: the variables it has.
             headers: the custom headers of its element.
-            retries: how often it may be tried.
+            retries: how many tries it has.
             facts: further attributes of `ActivatedJob`, such as `element_id`.
 
         Raises:
-            TypeError: that is none of `zeebe_amqp.testing.jobs.FACTS`.
+            TypeError: a fact is not in `zeebe_amqp.testing.jobs.FACTS`.
         """
         for name in facts:
             if name not in FACTS:
@@ -125,19 +125,19 @@ class FakeConsumer:
         return job
 
     def advance(self, seconds: float) -> None:
-        """Let time pass for the locks of jobs: those that end make their jobs free again."""
+        """Let time pass, so that locks of jobs expire."""
         self._service.jobs.advance(seconds)
 
     def end_polls(self) -> None:
-        """Answer the polls that wait for jobs: there are none."""
+        """End waiting polls without jobs."""
         self._service.jobs.notify(False)
 
     def disconnect(self) -> None:
-        """The broker is gone: new clients cannot connect, and the calls of others wait for `reconnect`."""
+        """Take the broker away. New clients cannot connect, and pending calls wait for `reconnect`."""
         self._wire.connected = False
 
     def reconnect(self) -> None:
-        """The broker is there again; clients send again what has no answer."""
+        """Bring the broker back. Clients resend their pending requests."""
         self._wire.connected = True
         for transport in self._wire.open:
             transport.restore()
@@ -147,7 +147,7 @@ class FakeConsumer:
 
         Raises:
             AssertionError: some jobs are still open after `timeout` seconds.
-            CommandError: the worker's own.
+            CommandError: the worker raised it.
         """
         running = asyncio.ensure_future(worker.run())
         try:
@@ -173,18 +173,18 @@ class FakeConsumer:
         return list(self._service.calls)
 
     def of(self, asked: type[CommandT] | CommandT) -> list[CommandT]:
-        """The commands that arrived, repetitions included, oldest first; `asked` as for `script`.
+        """The commands that arrived, oldest first, with repetitions. `asked` as for `script`.
 
         Their documents are Python values: `consumer.of(CreateInstance)[0].variables == {"orderId": 7}`.
         """
         return [call.command for call in self._asked(asked)]
 
     def executed(self, asked: type[CommandT] | CommandT) -> list[CommandT]:
-        """The commands that the engine did, each as often as it did it; `asked` as for `script`."""
+        """The commands that the engine executed, with repeated executions. `asked` as for `script`."""
         return [call.command for call in self._asked(asked) for _ in range(call.executions)]
 
     def count(self, asked: Asked) -> int:
-        """How many such commands arrived, repetitions included; `asked` as for `script`."""
+        """The number of matching commands that arrived, with repetitions. `asked` as for `script`."""
         return len(list(self._asked(asked)))
 
     def _asked(self, asked: Any) -> Iterator[Any]:
@@ -193,14 +193,14 @@ class FakeConsumer:
 
     @property
     def dead_letters(self) -> list[Call]:
-        """The requests that failed for good while nobody waited."""
+        """The fire-and-forget requests that failed for good."""
         return [call for call in self._service.calls if call.dead]
 
     def verify(self) -> None:
-        """Check that all that happened was expected, and that all that was scripted happened.
+        """Check that every command was expected and that every script was used.
 
         Raises:
-            AssertionError: it says what is wrong.
+            AssertionError: the text says what is wrong.
         """
         problems = [*self._service.unexpected]
         problems += [f"{what} scripted, and not asked for" for what in self._service.expectations.unused()]

@@ -24,7 +24,7 @@ SHOWN: Final = 500
 
 
 class UnexpectedCommand(AssertionError):
-    """A command was sent that the test said nothing about."""
+    """The test did not expect this command."""
 
 
 def matcher(asked: Asked, where: Where = None) -> Callable[[Command], bool]:

@@ -44,7 +44,7 @@ Settling: TypeAlias = CompleteJob | FailJob | ThrowError | UpdateJobRetries | Up
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     READY = "ready"
     LOCKED = "locked"
@@ -57,7 +57,7 @@ class JobState(StrEnum):
 
 @dataclass(eq=False)
 class FakeJob:
-    """A job; tests look at what became of it.
+    """A job, with its outcome for the test to inspect.
 
     `variables` are those it has; `result` those that came with its completion, failure or error.
     """

@@ -71,7 +71,7 @@ class Ledger:
 def _taken(request_id: str) -> CommandError:
     return CommandError(
         Code.ALREADY_EXISTS,
-        f"request-id: {request_id[:SHOWN]!r} belongs to another request with other content; "
-        "a new request needs a new id",
+        f"request-id: {request_id[:SHOWN]!r} was used by another request with different content; "
+        "use a new id for a new request",
         details={"field": "request-id"},
     )

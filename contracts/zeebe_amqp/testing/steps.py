@@ -25,17 +25,17 @@ PASSING: Final = frozenset({Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE, Code.INTE
 
 
 class ReplyFault(Enum):
-    """What happens to an answer on its way back."""
+    """What happens to a reply on its way back."""
 
     DROPPED = "dropped"
-    """It never arrives, and the caller's time runs out."""
+    """The reply never arrives, and the call times out."""
     DISCONNECTED = "disconnected"
-    """The connection is lost with it, and is there again at once."""
+    """The connection drops with the reply, and is restored at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """An error as it was scripted; what is None follows from the code and the command."""
+    """A scripted error. A value of None follows from the code and the command."""
 
     code: Code
     message: str
@@ -45,7 +45,7 @@ class Failed:
     details: Mapping[str, Any] | None
 
     def error(self, command: Command) -> Error:
-        """The error that the service would send in the reply to `command`."""
+        """The error that the service would send as the reply to `command`."""
         rejection = REJECTION.match(self.message)
         outcome = self.outcome or (Outcome.UNKNOWN if self.code in OPEN and not rejection else Outcome.NOT_EXECUTED)
         if outcome is Outcome.UNKNOWN:
@@ -66,7 +66,7 @@ class Failed:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What one request gets; made by `answer`, `fail`, `unknown`, `drop_reply`, `disconnect` and `after`.
+    """The reaction to one request, made by `answer`, `fail`, `unknown`, `drop_reply`, `disconnect` and `after`.
 
     `data` is the whole data of the reply, `fields` change the data that the command calls for, `failed` is an error
     instead. `seconds` is how long the engine takes, in no real time.
@@ -87,14 +87,14 @@ _NOTHING: Final[Any] = object()
 
 
 def answer(data: Any = _NOTHING, /, **fields: Any) -> Step:
-    """The command is executed, and this is its result.
+    """Execute the command and return this result.
 
-    Without arguments the result is made for the command: fresh keys, its own names, the default tenant. `fields` are
-    attributes of the typed result that shall be otherwise; documents may be Python values there:
-    `answer(variables={"price": 12})`. `data` is a whole result: a typed one or plain JSON data.
+    Without arguments, the result fits the command: fresh keys, the names of the command, the default tenant. `fields`
+    change attributes of the typed result. Documents may be Python values: `answer(variables={"price": 12})`. `data` is
+    a whole result, typed or plain JSON data.
 
     Raises:
-        TypeError: both were given.
+        TypeError: you gave both `data` and `fields`.
     """
     if data is not _NOTHING and fields:
         raise TypeError(f"answer: expected a whole result or some of its fields, found both ({', '.join(fields)})")
@@ -110,14 +110,14 @@ def fail(
     retryable: bool | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Step:
-    """The command fails, with the error that the service would make of it.
+    """Fail the command with the error that the service would send.
 
-    A rejection by the engine is told by its text, `Command 'CANCEL' rejected with code 'NOT_FOUND': …`. Otherwise codes
-    such as UNAVAILABLE leave the outcome unknown and INVALID_ARGUMENT does not; `retryable` follows from the
-    outcome and from whether the command may be repeated. What is given here comes instead.
+    A text such as `Command 'CANCEL' rejected with code 'NOT_FOUND': …` marks a rejection by the engine. Otherwise a
+    code such as UNAVAILABLE leaves the outcome unknown, and INVALID_ARGUMENT does not. `retryable` follows from the
+    outcome and from whether the command is idempotent. Your arguments override these defaults.
 
     Raises:
-        ValueError: the code, source or outcome is none of the contract's.
+        ValueError: the contract has no such code, source or outcome.
     """
     failed = Failed(
         code=Code(code),
@@ -131,20 +131,20 @@ def fail(
 
 
 def unknown(message: str = "the gateway did not answer within 20 s; the command may have been executed") -> Step:
-    """The command may have been executed, and nobody knows; the engine here did execute it."""
+    """Execute the command, but report that its outcome is unknown."""
     return fail(Code.DEADLINE_EXCEEDED, message, source=Source.CONSUMER, outcome=Outcome.UNKNOWN)
 
 
 def drop_reply(step: Step | None = None) -> Step:
-    """The reply never arrives: the caller's time runs out, at once; who asks again under the same id is answered."""
+    """Lose the reply, so that the call times out at once. A retry with the same id gets the answer."""
     return replace(step or answer(), reply_fault=ReplyFault.DROPPED)
 
 
 def disconnect(step: Step | None = None) -> Step:
-    """The connection is lost with the reply and comes back: the client asks again by itself, and is answered."""
+    """Drop the connection with the reply and restore it. The client resends the request and gets the answer."""
     return replace(step or answer(), reply_fault=ReplyFault.DISCONNECTED)
 
 
 def after(seconds: float, step: Step | None = None) -> Step:
-    """The engine takes so long, in no real time: longer than the caller waits, and nobody knows the outcome."""
+    """Let the engine take this long, without real waiting. Longer than the caller's timeout, the outcome is unknown."""
     return replace(step or answer(), seconds=seconds)

@@ -149,7 +149,7 @@ async def test_a_key_below_the_first_partition_calls_nobody(operation: str, data
     engine, request = Engine(None), delivery(operation, data)
     error = await refusal(engine, request)
     assert (error.code, error.outcome, error.details) == (Code.NOT_FOUND, Outcome.NOT_EXECUTED, {"field": field})
-    assert error.message.startswith(f"{field}: {key} is no key")
+    assert error.message.startswith(f"{field}: {key} is not a key")
     assert (engine.calls, request.sent) == ([], False)
 
 

@@ -275,7 +275,7 @@ async def test_a_connection_lost_during_an_alarm_does_not_keep_it_waiting(
     publisher._alarm.begin()
     waiting = asyncio.create_task(publisher.ready())
     await asyncio.sleep(0.01)
-    publisher._closed(channel, lambda _: None, None)  # type: ignore[arg-type]
+    publisher._on_closed(channel, lambda _: None, None)  # type: ignore[arg-type]
     await asyncio.sleep(0.01)
     assert not waiting.done()
     assert not publisher.blocked
@@ -288,11 +288,11 @@ async def test_an_old_channel_that_closes_late_does_not_close_the_new_one(
     publisher: Publisher, channel: FakeChannel
 ) -> None:
     publisher._channel = FakeChannel()  # type: ignore[assignment]
-    publisher._closed(channel, lambda _: None, None)  # type: ignore[arg-type]
+    publisher._on_closed(channel, lambda _: None, None)  # type: ignore[arg-type]
     await publisher.ready()
 
 
 async def test_a_closed_channel_renews_its_own_connection(publisher: Publisher, channel: FakeChannel) -> None:
     reasons: list[str] = []
-    publisher._closed(channel, reasons.append, ConnectionResetError("reset"))  # type: ignore[arg-type]
+    publisher._on_closed(channel, reasons.append, ConnectionResetError("reset"))  # type: ignore[arg-type]
     assert reasons == ["the publishing channel closed: reset"]

@@ -160,7 +160,7 @@ def test_wrong_lines_are_all_told_and_nothing_is_sent(transport: MemoryTransport
     assert not Path(f"{file}.results.jsonl").exists()
     file.write_text(THREE, encoding="utf-16")
     assert "byte order mark of UTF-16" in refused("batch", str(file))
-    with pytest.raises(Exception, match=r"^1 wrong request; nothing was sent"):
+    with pytest.raises(Exception, match=r"^1 invalid request; nothing was sent"):
         parse(b"{}")
 
 
@@ -217,4 +217,4 @@ def test_people_get_a_summary_in_words(transport: MemoryTransport, file: Path) -
     transport.answers.append(error("UNAVAILABLE", retryable=True))
     found = ended("batch", str(file), terminal=True)
     assert "succeeded" in found.out
-    assert "run the same line once more" in found.err
+    assert "run the same command again" in found.err

@@ -419,7 +419,7 @@ async def test_fire_and_forget_is_sent_again_until_it_is_confirmed_or_its_time_i
         first, second = transport.published
         assert first.request_id == second.request_id
         transport.failures.append(ConnectionLost("gone"))
-        with pytest.raises(DeadlineExceeded, match="no confirm of the broker") as raised:
+        with pytest.raises(DeadlineExceeded, match="no confirm from the broker") as raised:
             await client.send(PAID, timeout=0.05)
     assert raised.value.request_id == transport.published[2].request_id
 

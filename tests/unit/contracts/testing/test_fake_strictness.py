@@ -85,7 +85,7 @@ async def test_what_a_gateway_would_not_take_is_refused(consumer: FakeConsumer, 
     ]
     await check_each(cases, is_refused)
     consumer.always(CompleteJob, answer())
-    with pytest.raises(NotFound, match=r"data\.jobKey: 7 is no key of any cluster"):
+    with pytest.raises(NotFound, match=r"data\.jobKey: 7 is not a key of any cluster"):
         await zeebe.call(CompleteJob(job_key=7))
 
 
