@@ -10,6 +10,7 @@ from consumer import check as checking
 from consumer.check import Finding, check
 from consumer.config import Amqp, Settings, Zeebe
 from consumer.rabbitmq.inspection import BrokerReport, QueueReport
+from tests.cases import for_each
 
 AWAY = Zeebe(address="127.0.0.1:1", plaintext=True)
 
@@ -47,17 +48,16 @@ async def test_where_every_queue_has_a_bound_none_is_advised(monkeypatch: pytest
     assert said["bounds"] == Finding("bounds", True, "zeebe.dead: x-max-length-bytes 5")
 
 
-@pytest.mark.parametrize(
-    ("waiting", "ok", "words"),
+@for_each(
     [
         (0, True, "0 wait in 'zeebe.dead', 0 % of DEAD_LETTER_BOUND (10)"),
         (8, True, "80 % of DEAD_LETTER_BOUND (10): `dead list` shows them"),
         (10, False, "100 % of DEAD_LETTER_BOUND (10): `dead list` shows them"),
         (None, True, "not allowed to look"),
-    ],
+    ]
 )
 async def test_too_many_dead_letters_are_a_failure(
-    monkeypatch: pytest.MonkeyPatch, waiting: int | None, ok: bool, words: str
+    waiting: int | None, ok: bool, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = (await found(monkeypatch, zeebe_dead=QueueReport("", waiting)))["dead letters"]
     assert (said.ok, words in said.found) == (ok, True), said.found

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from consumer.cli import main
 from consumer.config import VARIABLES
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from scripts.process import free_port
+from tests.cases import for_each
 from tests.fakes import rest
 from tests.fakes.gateway import FakeGateway, answer
 from tests.fakes.rest import FakeRest
@@ -78,8 +80,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 # --- what it refuses ---
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
+@for_each(
     [
         (["--amqp-prefetc", "5"], "--amqp-prefetch"),
         (["config", "--zeebe-adress", "x"], "--zeebe-address"),
@@ -87,17 +88,17 @@ def lines(text: str) -> list[dict[str, Any]]:
         (["run", "--zeebe-client-secret", "x"], "--zeebe-client-secret-file"),
         (["frobnicate"], "frobnicate"),
         (["config", "extra"], "extra"),
-    ],
+    ]
 )
-def test_an_unknown_word_is_refused_with_the_nearest_one(invoke: Any, arguments: list[str], said: str) -> None:
+def test_an_unknown_word_is_refused_with_the_nearest_one(arguments: list[str], said: str, invoke: Any) -> None:
     ended = invoke(*arguments)
     assert ended.exit_code == 2
     assert said in ended.stderr
     assert ended.stdout == ""
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["check"], ["config"]])
-def test_all_problems_are_told_at_once(invoke: Any, command: list[str]) -> None:
+@for_each([[], ["run"], ["check"], ["config"]])
+def test_all_problems_are_told_at_once(command: list[str], invoke: Any) -> None:
     ended = invoke("--concurrency", "0", *command, AMQP_PREFETCH="many", ZEEBE_KEEP_ALIVE="5s", AMQP_PREFETC="5")
     assert ended.exit_code == 2
     told = ended.stderr.splitlines()
@@ -130,8 +131,8 @@ def test_it_tells_its_version(invoke: Any) -> None:
     assert (ended.exit_code, ended.stdout.split()[-1]) == (0, __version__)
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["check"], ["config"], ["operations"]])
-def test_every_command_explains_itself(invoke: Any, command: list[str]) -> None:
+@for_each([[], ["run"], ["check"], ["config"], ["operations"]])
+def test_every_command_explains_itself(command: list[str], invoke: Any) -> None:
     ended = invoke(*command, "--help-all")
     assert ended.exit_code == 0
     assert "Usage:" in ended.stdout
@@ -151,19 +152,16 @@ def test_operations_are_json_lines_when_piped(invoke: Any) -> None:
 
 
 def test_the_configuration_is_every_variable_with_its_source(program: Any) -> None:
-    ended = program("--amqp-queues", "a", "config", "--concurrency", "5", CONCURRENCY="7", MAX_DEPTH="70")
+    before = ("--amqp-queues", "a", "--max-depth", "50")
+    ended = program(*before, "config", "--concurrency", "5", "--max-depth", "60", CONCURRENCY="7", LEDGER_TTL="70s")
     rows = {row["variable"]: (row["value"], row["source"]) for row in lines(ended.stdout)}
     assert ended.returncode == 0
     assert list(rows) == [variable.name for variable in VARIABLES]
     assert rows["CONCURRENCY"] == ("5", "command line --concurrency")
     assert rows["AMQP_QUEUES"] == ("a", "command line --amqp-queues")
-    assert rows["MAX_DEPTH"] == ("70", "environment")
+    assert rows["MAX_DEPTH"] == ("60", "command line --max-depth"), "of two the later counts"
+    assert rows["LEDGER_TTL"] == ("70s", "environment")
     assert rows["SHUTDOWN_GRACE"] == ("25s", "default")
-
-
-def test_of_an_option_given_before_and_after_the_command_the_later_counts(program: Any) -> None:
-    ended = program("--concurrency", "5", "config", "--concurrency", "6")
-    assert '{"variable":"CONCURRENCY","value":"6",' in ended.stdout
 
 
 def test_secrets_are_masked(program: Any, tmp_path: Path) -> None:
@@ -189,20 +187,19 @@ def test_a_refused_secret_is_masked_too(invoke: Any) -> None:
     assert "inurl" not in ended.stderr
 
 
-@pytest.mark.parametrize("command", [["operations"], ["config"], ["check"]])
-def test_people_at_a_terminal_get_tables(tmp_path: Path, environment: dict[str, str], command: list[str]) -> None:
-    code, shown = on_terminal(tmp_path, environment, command)
-    assert code == (1 if command == ["check"] else 0)
-    assert '{"' not in shown
-    assert {"operations": "│ topology", "config": "│ AMQP_URL", "check": "failed gateway"}[command[0]] in shown
-
-
-@pytest.mark.parametrize("columns", [80, 150])
-def test_nothing_is_cut_off_in_a_narrow_terminal(tmp_path: Path, environment: dict[str, str], columns: int) -> None:
+@for_each([80, 150])
+def test_people_at_a_terminal_get_tables_in_which_nothing_is_cut_off_however_narrow_it_is(
+    columns: int, tmp_path: Path, environment: dict[str, str]
+) -> None:
     long = f"amqp://{'a-long-name-of-a-host.' * 5}example"
+    settings = {**environment, "AMQP_URL": long}
+    code, shown = on_terminal(tmp_path, settings, ["check"], columns)
+    assert code == 1
+    assert "failed gateway" in shown
+    assert '{"' not in shown
     for command, names in (("operations", list(COMMANDS)), ("config", [each.name for each in VARIABLES])):
-        _, shown = on_terminal(tmp_path, {**environment, "AMQP_URL": long}, [command], columns)
-        assert "…" not in shown, command
+        code, shown = on_terminal(tmp_path, settings, [command], columns)
+        assert (code, "…" in shown, '{"' in shown) == (0, False, False), command
         assert [name for name in names if f"│ {name} " not in shown] == [], command
     cells = [line.split("│")[2].strip() for line in shown.splitlines() if line.count("│") > 2]
     assert long.removeprefix("amqp://") in "".join(cells)
@@ -234,52 +231,56 @@ def terminal(descriptor: int) -> Iterator[bytes]:
 
 def test_check_says_what_is_missing_and_what_to_do(program: Any) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
-    ended = program("check", AMQP_URL=f"amqp://somebody:inurl@{nowhere}/", ZEEBE_ADDRESS=nowhere)
-    broker, gateway = lines(ended.stdout)
+    user = "somebody:inurl"
+    urls = {"AMQP_URL": f"amqp://{user}@{nowhere}/", "CAMUNDA7_REST_URL": f"http://{user}@{nowhere}/engine-rest"}
+    ended = program("check", ZEEBE_ADDRESS=nowhere, **urls)
+    found = {part["part"]: part for part in lines(ended.stdout)}
     assert ended.returncode == 1
-    assert (broker["part"], broker["ok"], gateway["part"], gateway["ok"]) == ("broker", False, "gateway", False)
-    assert "AMQP_URL" in broker["found"]
-    assert "nothing listens at ZEEBE_ADDRESS" in gateway["found"]
+    assert {name: part["ok"] for name, part in found.items()} == dict.fromkeys(("broker", "gateway", "camunda7"), False)
+    assert "AMQP_URL" in found["broker"]["found"]
+    for words in ("nothing listens at ZEEBE_ADDRESS", "gRPC must be enabled on the gateway", "26500"):
+        assert words in found["gateway"]["found"]
+    assert "CAMUNDA7_REST_URL was not reached (no connection)" in found["camunda7"]["found"]
     assert "inurl" not in ended.stdout + ended.stderr
+
+
+async def checked(program: Any, **settings: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The exit code of `check`, and what it says of each part; there is no broker."""
+    settings = {"AMQP_URL": NOWHERE, "ZEEBE_ADDRESS": "127.0.0.1:1", **settings}
+    ended = await asyncio.to_thread(lambda: program("check", **settings))
+    return ended.returncode, {row.pop("part"): row for row in lines(ended.stdout)}
 
 
 async def test_check_says_what_is_there(program: Any) -> None:
     async with FakeGateway(partitions=3) as fake:
-        settings = {"ZEEBE_ADDRESS": fake.address, "ZEEBE_INSECURE_CONNECTION": "true", "AMQP_URL": NOWHERE}
-        ended = await asyncio.to_thread(lambda: program("check", **settings))
-    _, gateway = lines(ended.stdout)
-    assert ended.returncode == 1  # for the broker, which is not there
-    assert gateway == {
-        "part": "gateway",
-        "ok": True,
-        "found": f"Zeebe 8.6.0 at {fake.address}; 1 brokers, 3 partitions",
-    }
+        with FakeRest() as engine:
+            engine.script(rest.answer(200, b'{"version":"7.24.0"}'))
+            settings = {"ZEEBE_ADDRESS": fake.address, "ZEEBE_INSECURE_CONNECTION": "true"}
+            code, parts = await checked(program, **settings, CAMUNDA7_REST_URL=engine.url)
+    assert code == 1  # for the broker, which is not there
+    assert parts["gateway"] == {"ok": True, "found": f"Zeebe 8.6.0 at {fake.address}; 1 brokers, 3 partitions"}
+    said = f"Camunda 7.24.0 at {engine.url}; it gets signals to one execution"
+    assert parts["camunda7"] == {"ok": True, "found": said}
 
 
-@pytest.mark.parametrize("plaintext", ["true", "false"])
-async def test_check_says_that_a_port_is_not_for_grpc_and_what_to_do(program: Any, plaintext: str) -> None:
+@for_each(["true", "false"])
+async def test_check_says_that_a_port_is_not_for_grpc_and_what_to_do(plaintext: str, program: Any) -> None:
     async with rest_api() as address:
-        settings = {"ZEEBE_ADDRESS": address, "ZEEBE_INSECURE_CONNECTION": plaintext, "AMQP_URL": NOWHERE}
-        ended = await asyncio.to_thread(lambda: program("check", **settings))
-    _, gateway = lines(ended.stdout)
-    assert (ended.returncode, gateway["ok"]) == (1, False)
-    assert "HTTP answers there, not gRPC" in gateway["found"]
-    assert "gRPC must be enabled on the gateway" in gateway["found"]
-    assert "26500" in gateway["found"]
+        settings = {"ZEEBE_ADDRESS": address, "ZEEBE_INSECURE_CONNECTION": plaintext}
+        code, parts = await checked(program, **settings)
+    assert (code, parts["gateway"]["ok"]) == (1, False)
+    for words in ("HTTP answers there, not gRPC", "gRPC must be enabled on the gateway", "26500"):
+        assert words in parts["gateway"]["found"]
 
 
-def test_check_says_what_may_be_the_matter_with_a_closed_port(program: Any) -> None:
-    ended = program("check", ZEEBE_ADDRESS=f"127.0.0.1:{free_port()}", AMQP_URL=NOWHERE)
-    _, gateway = lines(ended.stdout)
-    for words in ("nothing listens at ZEEBE_ADDRESS", "gRPC must be enabled on the gateway", "26500"):
-        assert words in gateway["found"]
-
-
-async def test_check_says_that_a_gateway_speaks_plaintext(program: Any) -> None:
+async def test_check_says_that_a_gateway_speaks_plaintext_or_has_no_broker(program: Any) -> None:
     async with FakeGateway() as fake:
-        ended = await asyncio.to_thread(lambda: program("check", ZEEBE_ADDRESS=fake.address, AMQP_URL=NOWHERE))
-    _, gateway = lines(ended.stdout)
-    assert "set ZEEBE_INSECURE_CONNECTION=true" in gateway["found"]
+        _, parts = await checked(program, ZEEBE_ADDRESS=fake.address)
+        assert "set ZEEBE_INSECURE_CONNECTION=true" in parts["gateway"]["found"]
+        fake.always("Topology", answer(pb.TopologyResponse(gatewayVersion="8.6.0")))
+        _, parts = await checked(program, ZEEBE_ADDRESS=fake.address, ZEEBE_INSECURE_CONNECTION="true")
+        assert not parts["gateway"]["ok"]
+        assert "no broker is behind it" in parts["gateway"]["found"]
 
 
 @asynccontextmanager
@@ -292,36 +293,6 @@ async def rest_api() -> AsyncIterator[str]:
         yield "{}:{}".format(*runner.addresses[0])
     finally:
         await runner.cleanup()
-
-
-async def test_check_is_not_content_with_a_gateway_that_has_no_broker(program: Any) -> None:
-    async with FakeGateway() as fake:
-        fake.always("Topology", answer(pb.TopologyResponse(gatewayVersion="8.6.0")))
-        settings = {"ZEEBE_ADDRESS": fake.address, "ZEEBE_INSECURE_CONNECTION": "true", "AMQP_URL": NOWHERE}
-        ended = await asyncio.to_thread(lambda: program("check", **settings))
-    _, gateway = lines(ended.stdout)
-    assert (gateway["ok"], "no broker is behind it" in gateway["found"]) == (False, True)
-
-
-def test_check_looks_at_the_camunda_7_engine(program: Any) -> None:
-    with FakeRest() as engine:
-        engine.script(rest.answer(200, b'{"version":"7.24.0"}'))
-        ended = program("check", ZEEBE_ADDRESS="127.0.0.1:1", AMQP_URL=NOWHERE, CAMUNDA7_REST_URL=engine.url)
-    *_, found = lines(ended.stdout)
-    assert found == {
-        "part": "camunda7",
-        "ok": True,
-        "found": f"Camunda 7.24.0 at {engine.url}; it gets signals to one execution",
-    }
-
-
-def test_check_says_why_there_is_no_camunda_7_engine(program: Any) -> None:
-    url = f"http://somebody:inurl@127.0.0.1:{free_port()}/engine-rest"
-    ended = program("check", ZEEBE_ADDRESS="127.0.0.1:1", AMQP_URL=NOWHERE, CAMUNDA7_REST_URL=url)
-    *_, found = lines(ended.stdout)
-    assert (ended.returncode, found["part"], found["ok"]) == (1, "camunda7", False)
-    assert "CAMUNDA7_REST_URL was not reached (no connection)" in found["found"]
-    assert "inurl" not in ended.stdout + ended.stderr
 
 
 # --- run ---
@@ -340,10 +311,9 @@ def running(command: list[str], folder: Path, settings: dict[str, str]) -> Itera
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("command", [[], ["run"]])
+@for_each(product([signal.SIGTERM, signal.SIGINT], [[], ["run"]]))
 def test_it_runs_until_a_signal_and_ends_well(
-    tmp_path: Path, environment: dict[str, str], number: signal.Signals, command: list[str]
+    number: signal.Signals, command: list[str], tmp_path: Path, environment: dict[str, str]
 ) -> None:
     """Also while it is still looking for broker and gateway."""
     settings = {**environment, "AMQP_URL": NOWHERE, "ZEEBE_ADDRESS": "127.0.0.1:1", "HTTP_ADDRESS": "off"}

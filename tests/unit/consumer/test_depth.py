@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
+from itertools import product
 from types import FrameType
 from typing import Any
 
@@ -19,6 +20,7 @@ from consumer.core.message import Message
 from consumer.rabbitmq import Broker
 from consumer.zeebe.connection import Connection
 from consumer.zeebe.protocol import gateway_pb2 as pb
+from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery
 
 MOST = 15
@@ -35,10 +37,9 @@ def coroutines(frame: FrameType | None) -> list[str]:
     return names[::-1]
 
 
-@pytest.mark.parametrize("spans", [None, InMemorySpanExporter()], ids=["untraced", "traced"])
-@pytest.mark.parametrize("identity", ["a request id", None])
+@for_each(product([None, InMemorySpanExporter()], ["a request id", None]))
 async def test_few_coroutines_are_between_a_delivery_and_its_call(
-    monkeypatch: pytest.MonkeyPatch, identity: str | None, spans: InMemorySpanExporter | None
+    spans: InMemorySpanExporter | None, identity: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = Service(Settings(ledger="memory://", http_address=None), telemetry.setup({}, version="0", spans=spans))
     await service.ledger.start()

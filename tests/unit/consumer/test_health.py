@@ -5,11 +5,14 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import product
+from typing import Any
 
 import aiohttp
 import pytest
 
 from consumer.health import Health, HealthError
+from tests.cases import for_each
 
 LOOPBACK = ("127.0.0.1", 0)
 
@@ -30,35 +33,36 @@ async def serving(
     await health.stop()
 
 
-async def test_it_is_alive_even_when_it_is_not_ready() -> None:
-    async with serving(lambda: {"gateway": "not reachable"}) as session, session.get("/livez") as response:
-        assert (response.status, await response.text()) == (200, "alive\n")
-
-
-async def test_it_is_ready_when_there_is_no_reason_against() -> None:
-    async with serving() as session, session.get("/readyz") as response:
-        assert (response.status, await response.json()) == (200, {"ready": True, "reasons": {}})
-
-
-async def test_it_says_why_it_is_not_ready_and_asks_anew_each_time() -> None:
+async def test_it_says_why_it_is_not_ready_and_asks_anew_each_time_and_is_alive_all_the_while() -> None:
     reasons = {"gateway": "circuit open", "broker": "reconnecting"}
     async with serving(lambda: reasons) as session:
-        async with session.get("/readyz") as response:
-            assert (response.status, await response.json()) == (503, {"ready": False, "reasons": reasons})
-        reasons.clear()
-        async with session.get("/readyz") as response:
-            assert response.status == 200
+        for status, answer in (
+            (503, {"ready": False, "reasons": dict(reasons)}),
+            (200, {"ready": True, "reasons": {}}),
+        ):
+            async with session.get("/readyz") as response:
+                assert (response.status, await response.json()) == (status, answer)
+            async with session.get("/livez") as response:
+                assert (response.status, await response.text()) == (200, "alive\n")
+            reasons.clear()
 
 
-def broken() -> dict[str, str]:
+def broken() -> Any:
     raise RuntimeError("secret inside")
 
 
-async def test_when_readiness_cannot_be_told_it_is_not_ready(caplog: pytest.LogCaptureFixture) -> None:
-    async with serving(broken) as session, session.get("/readyz") as response:
-        assert response.status == 503
-        assert await response.json() == {"ready": False, "reasons": {"health": "cannot be told; see the log"}}
-    assert "cannot tell whether the service is ready" in caplog.text
+async def test_what_cannot_be_told_is_not_ready_or_an_error_without_its_inside(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving(broken, metrics=broken) as session:
+        async with session.get("/readyz") as response:
+            assert response.status == 503
+            assert await response.json() == {"ready": False, "reasons": {"health": "cannot be told; see the log"}}
+        assert "cannot tell whether the service is ready" in caplog.text
+        async with session.get("/metrics") as response:
+            assert response.status == 500
+            assert "secret" not in await response.text()
+        assert "cannot read the metrics" in caplog.text
 
 
 async def test_metrics_are_served_as_they_are_given() -> None:
@@ -68,15 +72,10 @@ async def test_metrics_are_served_as_they_are_given() -> None:
         assert response.headers["Content-Type"] == content_type
 
 
-def broken_metrics() -> tuple[bytes, str]:
-    raise RuntimeError("secret inside")
-
-
-async def test_metrics_that_cannot_be_read_are_an_error_without_its_inside(caplog: pytest.LogCaptureFixture) -> None:
-    async with serving(metrics=broken_metrics) as session, session.get("/metrics") as response:
-        assert response.status == 500
-        assert "secret" not in await response.text()
-    assert "cannot read the metrics" in caplog.text
+@for_each(["/", "/livez/", "/readyz/x", "/../etc/passwd", "/metricsz", "/favicon.ico"])
+async def test_nothing_else_is_served(path: str) -> None:
+    async with serving(metrics=lambda: (b"", "text/plain")) as session, session.get(path) as response:
+        assert response.status == 404
 
 
 async def test_without_metrics_there_is_no_such_page() -> None:
@@ -84,14 +83,7 @@ async def test_without_metrics_there_is_no_such_page() -> None:
         assert response.status == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/livez/", "/readyz/x", "/../etc/passwd", "/metricsz", "/favicon.ico"])
-async def test_nothing_else_is_served(path: str) -> None:
-    async with serving(metrics=lambda: (b"", "text/plain")) as session, session.get(path) as response:
-        assert response.status == 404
-
-
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
-@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+@for_each(product(["/livez", "/readyz", "/metrics"], ["HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]))
 async def test_only_get_is_served(path: str, method: str) -> None:
     async with (
         serving(metrics=lambda: (b"", "text/plain")) as session,
@@ -100,7 +92,9 @@ async def test_only_get_is_served(path: str, method: str) -> None:
         assert response.status == 405
 
 
-async def test_a_taken_port_is_an_error_that_names_the_setting(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_address_that_cannot_be_had_is_an_error_that_names_the_setting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with socket.create_server(LOOPBACK) as taken:
         port = taken.getsockname()[1]
         health = Health(("127.0.0.1", port), ready)
@@ -109,9 +103,6 @@ async def test_a_taken_port_is_an_error_that_names_the_setting(caplog: pytest.Lo
         assert "HTTP_ADDRESS" in caplog.text
         assert health.port == port
         await health.stop()
-
-
-async def test_an_address_of_another_machine_is_an_error_that_names_the_setting() -> None:
     with pytest.raises(HealthError, match=r"HTTP_ADDRESS: cannot listen on 192\.0\.2\.1:0"):
         await Health(("192.0.2.1", 0), ready).start()
 

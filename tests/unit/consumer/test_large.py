@@ -22,6 +22,7 @@ from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.gateway import FakeGateway, answer
 from tests.unit.consumer.deliveries import FakeDelivery
+from tests.unit.consumer.engines import FakeEngine
 from tests.unit.consumer.workers import FakePublisher, worker_of
 from zeebe_amqp import PublishMessage
 from zeebe_amqp.errors import CommandError
@@ -29,19 +30,6 @@ from zeebe_amqp.errors import CommandError
 SMALL = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
 MEMBERS = {f"v{number}": {"value": number} for number in range(150_000)}
 MANY_MEMBERS = orjson.dumps({"operation": "signal", "data": {"name": "s", "variables": MEMBERS}}).ljust(4 << 20)
-
-
-class Silent:
-    """An engine that does everything."""
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-
-    async def execute(self, call: Call) -> None:
-        self.calls.append(call)
-
-    async def close(self) -> None:
-        """Nothing is open."""
 
 
 async def served(engine: Any, body: bytes) -> tuple[Reply, FakeDelivery]:
@@ -89,7 +77,7 @@ async def test_the_event_loop_goes_on_while_a_body_with_many_members_is_decoded(
 
     monkeypatch.setattr(Message, "decode", between)
     ticker = asyncio.create_task(tick())
-    engine = Silent()
+    engine = FakeEngine()
     reply, _ = await served(engine, MANY_MEMBERS)
     ticker.cancel()
     [before, after] = at
@@ -101,7 +89,7 @@ async def test_the_event_loop_goes_on_while_a_body_with_many_members_is_decoded(
 async def test_only_a_large_body_is_decoded_beside_the_loop_and_each_once(threads: list[str]) -> None:
     for body, name in ((SMALL, "MainThread"), (SMALL.ljust(LARGE), "MainThread"), (SMALL.ljust(LARGE + 1), "large")):
         threads.clear()
-        reply, delivery = await served(Silent(), body)
+        reply, delivery = await served(FakeEngine(), body)
         assert reply.error is None
         assert [each.split("-")[0] for each in threads] == [name], len(body)
         assert delivery.large == (name == "large")
@@ -110,8 +98,8 @@ async def test_only_a_large_body_is_decoded_beside_the_loop_and_each_once(thread
 
 async def test_a_large_body_that_is_refused_is_answered_as_a_small_one_is(threads: list[str]) -> None:
     for refused in (b"no JSON", b'{"operation":"none"}', b'{"operation":"create-instance","data":{"x":1}}'):
-        small, _ = await served(Silent(), refused)
-        large, _ = await served(Silent(), refused.ljust(LARGE + 1))
+        small, _ = await served(FakeEngine(), refused)
+        large, _ = await served(FakeEngine(), refused.ljust(LARGE + 1))
         assert large == small
     assert len(threads) == 6
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -55,7 +56,7 @@ class FakePublisher:
         await self._publish("dead letter", reply)
 
 
-class Handling:
+class ScriptedHandler:
     """A handler with scripted replies that can be held."""
 
     def __init__(self) -> None:
@@ -78,9 +79,9 @@ class Handling:
         return reply
 
 
-def worker_of(handling: Handler, replies: FakePublisher, **settings: Any) -> QueueWorker:
+def worker_of(handler: Handler, replies: FakePublisher, **settings: Any) -> QueueWorker:
     return QueueWorker(
-        handling,
+        handler,
         replies,
         **{
             "limit": AimdLimit(2),
@@ -95,8 +96,41 @@ def worker_of(handling: Handler, replies: FakePublisher, **settings: Any) -> Que
     )
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what a worker or a monitor does, which tells nobody."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
 async def settled(worker: QueueWorker, *deliveries: FakeDelivery) -> None:
     for delivery in deliveries:
         worker.accept(delivery)
-    while worker.in_flight:  # noqa: ASYNC110 - a worker that is empty tells nobody
-        await asyncio.sleep(0)
+    await until(lambda: not worker.in_flight)
+
+
+class Bench:
+    """What is around a worker, and what happened, in order."""
+
+    def __init__(self, publisher: type[FakePublisher] = FakePublisher) -> None:
+        self.events: list[str] = []
+        self.handler = ScriptedHandler()
+        self.publisher = publisher(self.events)
+
+    @property
+    def runs(self) -> int:
+        return self.handler.runs
+
+    def delivered(self, **given: Any) -> FakeDelivery:
+        return delivered(self.events, **given)
+
+    def worker(self, *deliveries: FakeDelivery, handler: Handler | None = None, **settings: Any) -> QueueWorker:
+        """One that has accepted these."""
+        worker = worker_of(handler or self.handler, self.publisher, **settings)
+        for delivery in deliveries:
+            worker.accept(delivery)
+        return worker
+
+    async def settle(self, *deliveries: FakeDelivery, **settings: Any) -> None:
+        """Run these to their end."""
+        await settled(self.worker(**settings), *deliveries)

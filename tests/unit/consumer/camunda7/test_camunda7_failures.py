@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.camunda7.failures import Answer, error
+from tests.cases import for_each
+from tests.unit.consumer.errors import verdict
 from zeebe_amqp.errors import Code, Outcome, Source
 
 JSON = "application/json"
@@ -29,8 +30,7 @@ NO, MAYBE = Outcome.NOT_EXECUTED, Outcome.UNKNOWN
 ENGINE, OURS = Source.GATEWAY, Source.CONSUMER
 
 
-@pytest.mark.parametrize(
-    ("status", "message", "expected"),
+@for_each(
     [
         (400, "No signal name given", (Code.INVALID_ARGUMENT, ENGINE, NO, False)),
         (401, "who?", (Code.UNAUTHENTICATED, ENGINE, NO, False)),
@@ -45,32 +45,31 @@ ENGINE, OURS = Source.GATEWAY, Source.CONSUMER
         (503, "no", (Code.UNAVAILABLE, ENGINE, MAYBE, False)),
         (504, "late", (Code.UNAVAILABLE, ENGINE, MAYBE, False)),
         (599, "?", (Code.UNKNOWN, ENGINE, MAYBE, False)),
-    ],
+    ]
 )
 def test_the_engine_s_answer_has_a_code_and_its_own_words(
     status: int, message: str, expected: tuple[Code, Source, Outcome, bool]
 ) -> None:
     found = error(answer(status, said("SomeException", message)))
-    assert (found.code, found.source, found.outcome, found.retryable) == expected
+    assert verdict(found) == expected
     assert found.message == message
     assert found.details == {"type": "SomeException"}
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308, 404, 405, 415, 418])
+@for_each([301, 302, 307, 308, 404, 405, 415, 418])
 def test_what_is_no_rest_api_is_a_matter_of_the_setting(status: int) -> None:
     found = error(answer(status, said("NotFoundException", "HTTP 404 Not Found")))
-    assert (found.code, found.source, found.outcome, found.retryable) == (Code.INTERNAL, OURS, NO, False)
+    assert verdict(found) == (Code.INTERNAL, OURS, NO, False)
     assert f"answered {status} to POST /engine-rest/signal; check CAMUNDA7_REST_URL" in found.message
 
 
-@pytest.mark.parametrize("status", [200, 202, 206])
+@for_each([200, 202, 206])
 def test_only_204_says_that_it_was_done(status: int) -> None:
     found = error(answer(status, b"<html>log in</html>", "text/html"))
-    assert (found.code, found.source, found.outcome, found.retryable) == (Code.INTERNAL, OURS, MAYBE, False)
+    assert verdict(found) == (Code.INTERNAL, OURS, MAYBE, False)
 
 
-@pytest.mark.parametrize(
-    ("body", "kind", "message"),
+@for_each(
     [
         (b"", "", None),
         (b"", JSON, None),
@@ -84,7 +83,7 @@ def test_only_204_says_that_it_was_done(status: int) -> None:
         (b"<html>at org.camunda.Stack(Trace.java:1)</html>", "text/html;charset=utf-8", None),
         (b"  it broke \n", "text/plain; charset=UTF-8", "it broke"),
         (b"\xff", "text/plain", "\N{REPLACEMENT CHARACTER}"),
-    ],
+    ]
 )
 def test_a_body_of_any_kind_is_no_obstacle(body: bytes, kind: str, message: str | None) -> None:
     found = error(answer(500, body, kind))
@@ -93,15 +92,11 @@ def test_a_body_of_any_kind_is_no_obstacle(body: bytes, kind: str, message: str 
     assert found.message == (message or own)
 
 
-def test_refused_credentials_without_words_name_the_settings() -> None:
-    assert "check CAMUNDA7_USER and CAMUNDA7_PASSWORD" in error(answer(401)).message
-
-
-def test_a_long_text_is_cut() -> None:
+def test_a_long_text_is_cut_and_refused_credentials_without_words_name_the_settings() -> None:
     found = error(answer(400, said("X" * 9000, "é" * 9000)))
     assert len(found.message.encode()) <= 2048
-    assert found.details is not None
-    assert len(found.details["type"]) <= 2048
+    assert len((found.details or {})["type"]) <= 2048
+    assert "check CAMUNDA7_USER and CAMUNDA7_PASSWORD" in error(answer(401)).message
 
 
 @given(status=st.integers(100, 999), body=st.binary(max_size=200), kind=st.text(max_size=20))

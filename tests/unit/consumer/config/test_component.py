@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consumer.config import ConfigurationError, Loaded, OAuth, Settings, component, load
+from tests.cases import for_each
 
 ADDRESS = {"name": "gatewayAddr", "value": "zeebe:26500"}
 
@@ -48,9 +49,9 @@ def problems(folder: Path, *documents: object, environ: dict[str, str] | None = 
     return [each.replace(f" in {file}: ", ": ").removeprefix(f"{file}: ") for each in caught.value.problems]
 
 
-def test_all_keys_of_the_command_binding_are_taken(tmp_path: Path) -> None:
+def test_all_keys_of_the_command_binding_are_taken_in_any_case(tmp_path: Path) -> None:
     texts = {
-        "gatewayKeepAlive": "50s",
+        "GATEWAYKEEPALIVE": "50s",
         "usePlainTextConnection": "true",
         "clientId": "id",
         "clientSecret": "hush",
@@ -86,13 +87,6 @@ spec:
 """The example of the binding's documentation, with an address in its place."""
 
 
-def test_the_example_of_the_bindings_documentation_is_taken_as_it_is(tmp_path: Path) -> None:
-    file = tmp_path / "component.yaml"
-    file.write_text(EXAMPLE)
-    zeebe = read(file).settings.zeebe
-    assert (zeebe.address, zeebe.keep_alive, zeebe.plaintext) == ("zeebe:26500", 45.0, True)
-
-
 def documented() -> str:
     """The component file on the page of the configuration."""
     page = Path(__file__).parents[4] / "docs" / "configuration.md"
@@ -100,7 +94,7 @@ def documented() -> str:
     return str(text)
 
 
-@pytest.mark.parametrize("text", [EXAMPLE, documented()], ids=["binding", "page"])
+@for_each([EXAMPLE, documented()])
 def test_a_component_file_and_its_variables_say_the_same(text: str, tmp_path: Path) -> None:
     file = tmp_path / "component.yaml"
     file.write_text(text)
@@ -119,8 +113,13 @@ def test_a_component_file_and_its_variables_say_the_same(text: str, tmp_path: Pa
     assert load(said.variables, directory=tmp_path).settings == settings
 
 
-def test_the_page_shows_credentials_a_broker_and_secrets(tmp_path: Path) -> None:
+def test_the_example_of_the_binding_is_taken_and_the_page_shows_credentials_a_broker_and_secrets(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "component.yaml"
+    file.write_text(EXAMPLE)
+    zeebe = read(file).settings.zeebe
+    assert (zeebe.address, zeebe.keep_alive, zeebe.plaintext) == ("zeebe:26500", 45.0, True)
     file.write_text(documented())
     (tmp_path / "secrets.json").write_text(json.dumps({"zeebe": {"secret": "hush"}}))
     settings = read(file, {"RABBITMQ_URL": "amqp://u:p@broker"}).settings
@@ -129,12 +128,15 @@ def test_the_page_shows_credentials_a_broker_and_secrets(tmp_path: Path) -> None
     assert (settings.amqp.urls, settings.amqp.prefetch) == (("amqp://u:p@broker",), 128)
 
 
-@pytest.mark.parametrize(("kind", "key"), [(kind, key) for kind, keys in component.IGNORED.items() for key in keys])
-def test_a_key_without_effect_is_warned_about_when_it_asks_for_something(kind: str, key: str, tmp_path: Path) -> None:
+@for_each([(kind, key) for kind, keys in component.IGNORED.items() for key in keys])
+def test_a_key_without_effect_and_a_component_of_another_type_are_warned_about(
+    kind: str, key: str, tmp_path: Path
+) -> None:
     items = {component.COMMAND: [ADDRESS], component.BROKER: []}
     items[kind].append({"name": key.upper(), "value": "7"})
-    file = write(tmp_path, *(document(name, *each) for name, each in items.items()))
-    [warning] = read(file).warnings
+    file = write(tmp_path, *(document(name, *each) for name, each in items.items()), document("state.redis"))
+    [other, warning] = read(file).warnings
+    assert other == f"{file}: a component of type state.redis is ignored"
     assert warning.startswith(f"{key.upper()} in {file}: no effect; ")
 
 
@@ -143,48 +145,39 @@ def test_every_key_sets_a_variable_of_its_own() -> None:
     assert len(set(targets)) == len(targets)
 
 
-@pytest.mark.parametrize("value", ["y", "yes", "true", "t", "on", "1", "TRUE", True, 1])
-def test_plaintext_is_asked_for_in_the_words_of_the_binding(value: object, tmp_path: Path) -> None:
-    assert loaded(tmp_path, {"name": "usePlainTextConnection", "value": value}).zeebe.plaintext
-
-
-@pytest.mark.parametrize("value", ["no", "false", False, 0, "", None])
-def test_plaintext_is_not_used_otherwise(value: object, tmp_path: Path) -> None:
-    assert not loaded(tmp_path, {"name": "usePlainTextConnection", "value": value}).zeebe.plaintext
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [("45s", 45), (45, 45), ("60", 60), ("1m30s", 90), ("PT45S", 45), (0, 45), ("0s", 45), ("", 45)],
+@for_each(
+    [
+        *((value, True) for value in ("y", "yes", "true", "t", "on", "1", "TRUE", True, 1)),
+        *((value, False) for value in ("no", "false", False, 0, "", None)),
+    ]
 )
+def test_plaintext_is_asked_for_in_the_words_of_the_binding_and_not_used_otherwise(
+    value: object, used: bool, tmp_path: Path
+) -> None:
+    assert loaded(tmp_path, {"name": "usePlainTextConnection", "value": value}).zeebe.plaintext is used
+
+
+@for_each([("45s", 45), (45, 45), ("60", 60), ("1m30s", 90), ("PT45S", 45), (0, 45), ("0s", 45), ("", 45)])
 def test_keep_alive_is_a_duration_or_whole_seconds(value: object, seconds: float, tmp_path: Path) -> None:
     assert loaded(tmp_path, {"name": "gatewayKeepAlive", "value": value}).zeebe.keep_alive == seconds
 
 
-@pytest.mark.parametrize("value", ["-1s", -45, "29s", 29, "soon", 45.5])
+@for_each(["-1s", -45, "29s", 29, "soon", 45.5])
 def test_keep_alive_that_is_negative_or_too_short_is_refused(value: object, tmp_path: Path) -> None:
     [problem] = problems(tmp_path, document(component.COMMAND, ADDRESS, {"name": "gatewayKeepAlive", "value": value}))
     assert problem.startswith("gatewayKeepAlive: found ")
     assert "; accepted: a duration from 30s" in problem
 
 
-def test_the_authority_of_the_gateway_is_checked(tmp_path: Path) -> None:
-    item = {"name": "caCertificatePath", "value": "/nowhere.pem"}
-    [problem] = problems(tmp_path, document(component.COMMAND, ADDRESS, item))
+def test_the_authority_of_the_gateway_is_checked_but_beside_plaintext_need_not_exist(tmp_path: Path) -> None:
+    authority = {"name": "caCertificatePath", "value": "/nowhere.pem"}
+    [problem] = problems(tmp_path, document(component.COMMAND, ADDRESS, authority))
     assert problem.startswith("caCertificatePath: found '/nowhere.pem'")
-
-
-def test_an_authority_beside_plaintext_need_not_exist(tmp_path: Path) -> None:
-    items = [{"name": "usePlainTextConnection", "value": "true"}, {"name": "caCertificatePath", "value": "/nowhere"}]
-    file = write(tmp_path, document(component.COMMAND, ADDRESS, *items))
+    plaintext = {"name": "usePlainTextConnection", "value": "true"}
+    file = write(tmp_path, document(component.COMMAND, ADDRESS, plaintext, authority))
     loaded = read(file)
     assert loaded.settings.zeebe.ca_certificate_path is None
     assert loaded.warnings == [f"caCertificatePath in {file}: no effect, the connection to the gateway is plaintext"]
-
-
-def test_the_case_of_a_key_does_not_matter(tmp_path: Path) -> None:
-    file = write(tmp_path, document(component.COMMAND, {"name": "GATEWAYADDR", "value": "zeebe:1"}))
-    assert read(file).settings.zeebe.address == "zeebe:1"
 
 
 def test_a_second_document_gives_the_broker(tmp_path: Path) -> None:
@@ -203,28 +196,26 @@ def test_the_example_of_the_brokers_binding_is_accepted(tmp_path: Path) -> None:
     assert read(file).settings.amqp.prefetch == 128
 
 
-@pytest.mark.parametrize(("key", "variable"), component.INSTEAD[component.BROKER].items())
+@for_each(component.INSTEAD[component.BROKER].items())
 def test_certificates_as_text_are_refused_with_the_variable_to_use(key: str, variable: str, tmp_path: Path) -> None:
     broker = document(component.BROKER, {"name": key, "value": "-----BEGIN CERTIFICATE-----"})
     [problem] = problems(tmp_path, document(component.COMMAND, ADDRESS), broker)
     assert problem == f"{key}: PEM text is not accepted here; set {variable} to the path of a PEM file"
 
 
-@pytest.mark.parametrize(
-    ("key", "expected"),
+@for_each(
     [
         ("gatewayAdr", "gatewayAdr: unknown key; did you mean gatewayAddr?"),
         ("durable", "durable: unknown key; accepted: gatewayAddr, usePlainTextConnection"),
         ("xyz", "xyz: unknown key; accepted: gatewayAddr, usePlainTextConnection"),
-    ],
+    ]
 )
 def test_an_unknown_key_is_an_error(key: str, expected: str, tmp_path: Path) -> None:
     [problem] = problems(tmp_path, document(component.COMMAND, ADDRESS, {"name": key, "value": "x"}))
     assert problem.startswith(expected)
 
 
-@pytest.mark.parametrize(
-    ("items", "expected"),
+@for_each(
     [
         ([], "gatewayAddr: missing; required by bindings.zeebe.command"),
         ([{"name": "gatewayAddr", "value": ""}], "gatewayAddr: empty; a value is required"),
@@ -233,48 +224,35 @@ def test_an_unknown_key_is_an_error(key: str, expected: str, tmp_path: Path) -> 
         ([{"name": "gatewayAddr", "value": {}}], "gatewayAddr: found a map; accepted: text"),
         ([ADDRESS, {"value": "x"}], "spec.metadata: accepted: a list of entries with name and value"),
         ([ADDRESS, "x"], "spec.metadata: accepted: a list of entries with name and value"),
-    ],
+    ]
 )
 def test_metadata_of_the_wrong_form_is_an_error(items: list[Any], expected: str, tmp_path: Path) -> None:
     assert problems(tmp_path, document(component.COMMAND, *items)) == [expected]
 
 
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({"apiVersion": "v1"}, "a document is no component; accepted: apiVersion dapr.io/v1alpha1, kind Component"),
-        ({"kind": "Configuration"}, "a document is no component; accepted: apiVersion"),
-        ({"spec": None}, "spec.type: missing; accepted: bindings.zeebe.command"),
-        ({"spec": {"type": ["x"]}}, "spec.type: missing; accepted: bindings.zeebe.command"),
-        (
-            {"spec": {"type": component.COMMAND, "version": "v2", "metadata": [ADDRESS]}},
-            "spec.version of bindings.zeebe.command: found 'v2'; accepted: v1",
-        ),
-        ({"spec": {"type": component.COMMAND, "metadata": "x"}}, "spec.metadata: accepted: a list"),
-    ],
-)
+@for_each([
+    ({"apiVersion": "v1"}, "a document is no component; accepted: apiVersion dapr.io/v1alpha1, kind Component"),
+    ({"kind": "Configuration"}, "a document is no component; accepted: apiVersion"),
+    ({"spec": None}, "spec.type: missing; accepted: bindings.zeebe.command"),
+    ({"spec": {"type": ["x"]}}, "spec.type: missing; accepted: bindings.zeebe.command"),
+    ({"spec": {"type": component.COMMAND, "version": "v2", "metadata": [ADDRESS]}},
+     "spec.version of bindings.zeebe.command: found 'v2'; accepted: v1"),
+    ({"spec": {"type": component.COMMAND, "metadata": "x"}}, "spec.metadata: accepted: a list"),
+])  # fmt: skip
 def test_a_document_of_the_wrong_form_is_an_error(change: dict[str, Any], expected: str, tmp_path: Path) -> None:
     assert problems(tmp_path, {**document(component.COMMAND, ADDRESS), **change})[0].startswith(expected)
 
 
-@pytest.mark.parametrize("documents", [[], ["text"], [[1]]])
-def test_a_file_without_the_command_binding_is_an_error(documents: list[object], tmp_path: Path) -> None:
-    assert "it has 0 components of type bindings.zeebe.command; accepted: one" in problems(tmp_path, *documents)
-
-
-def test_two_command_bindings_are_an_error(tmp_path: Path) -> None:
+def test_a_file_without_the_command_binding_or_with_two_is_an_error(tmp_path: Path) -> None:
+    documents: list[object]
+    for documents in ([], ["text"], [[1]]):
+        found = problems(tmp_path, *documents)
+        assert "it has 0 components of type bindings.zeebe.command; accepted: one" in found, documents
     one = document(component.COMMAND, ADDRESS)
     assert problems(tmp_path, one, one) == ["it has 2 components of type bindings.zeebe.command; accepted: one"]
 
 
-def test_components_of_other_types_are_ignored_with_a_warning(tmp_path: Path) -> None:
-    file = write(tmp_path, document(component.COMMAND, ADDRESS), document("state.redis"))
-    assert read(file).warnings == [f"{file}: a component of type state.redis is ignored"]
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"), [(b"a: [", "no YAML, line 2"), (b"\xff", "no YAML"), (b"a: 2026-13-45", "no")]
-)
+@for_each([(b"a: [", "no YAML, line 2"), (b"\xff", "no YAML"), (b"a: 2026-13-45", "no")])
 def test_a_file_that_is_no_yaml_is_an_error_without_its_content(content: bytes, reason: str, tmp_path: Path) -> None:
     file = tmp_path / "component.yaml"
     file.write_bytes(content + b"\n")
@@ -296,7 +274,7 @@ def found_secret(folder: Path, *documents: object, environ: dict[str, str] | Non
     return credentials.client_secret
 
 
-@pytest.mark.parametrize("store", [None, "local-env", "mine"])
+@for_each([None, "local-env", "mine"])
 def test_a_secret_is_taken_from_the_environment(store: str | None, tmp_path: Path) -> None:
     more = {"auth": {"secretStore": store}} if store else {}
     documents = [document(component.COMMAND, *secret(key="ZEEBE_SECRET"), **more)]
@@ -304,35 +282,26 @@ def test_a_secret_is_taken_from_the_environment(store: str | None, tmp_path: Pat
     assert found_secret(tmp_path, *documents, environ={"ZEEBE_SECRET": "hush"}) == "hush"
 
 
-@pytest.mark.parametrize(
-    ("content", "reference"),
+@for_each(
     [
         ({"ZEEBE_SECRET": "hush"}, {}),
         ({"ZEEBE_SECRET": {"key": "hush"}}, {"key": "key"}),
         ({"zeebe": {"secret": "hush"}}, {"name": "zeebe:secret"}),
         ({"ZEEBE_SECRET": "hush", "list": [1], "none": None}, {"key": "ZEEBE_SECRET"}),
-    ],
+    ]
 )
-def test_a_secret_is_taken_from_a_file_beside_the_component(
+def test_a_secret_is_taken_from_a_file_beside_the_component_also_after_a_byte_order_mark(
     content: object, reference: dict[str, str], tmp_path: Path
 ) -> None:
-    (tmp_path / "secrets.json").write_text(json.dumps(content))
     store = document(component.FILE_STORE, {"name": "secretsFile", "value": "secrets.json"}, name="files")
-    binding = document(
-        component.COMMAND, *secret(**{"name": "ZEEBE_SECRET", **reference}), auth={"secretStore": "files"}
-    )
-    assert found_secret(tmp_path, binding, store) == "hush"
+    keys = secret(**{"name": "ZEEBE_SECRET", **reference})
+    binding = document(component.COMMAND, *keys, auth={"secretStore": "files"})
+    for mark in ("", "\ufeff"):
+        (tmp_path / "secrets.json").write_text(mark + json.dumps(content))
+        assert found_secret(tmp_path, binding, store) == "hush", mark
 
 
-def test_a_byte_order_mark_before_a_file_of_secrets_is_no_part_of_it(tmp_path: Path) -> None:
-    (tmp_path / "secrets.json").write_text("\ufeff" + json.dumps({"ZEEBE_SECRET": "hush"}))
-    store = document(component.FILE_STORE, {"name": "secretsFile", "value": "secrets.json"}, name="files")
-    binding = document(component.COMMAND, *secret(name="ZEEBE_SECRET"), auth={"secretStore": "files"})
-    assert found_secret(tmp_path, binding, store) == "hush"
-
-
-@pytest.mark.parametrize(
-    ("store", "reference", "expected"),
+@for_each(
     [
         (
             "",
@@ -348,7 +317,7 @@ def test_a_byte_order_mark_before_a_file_of_secrets_is_no_part_of_it(tmp_path: P
         ("broken", {"name": "X"}, "clientSecret: found secretsFile ''; accepted: a readable JSON file"),
         ("", "X", "clientSecret: secretKeyRef; accepted: a map with name and key"),
         ("", {"key": "X"}, "clientSecret: secretKeyRef; accepted: a map with name and key"),
-    ],
+    ]
 )
 def test_a_secret_that_cannot_be_found_is_an_error(store: str, reference: Any, expected: str, tmp_path: Path) -> None:
     (tmp_path / "secrets.json").write_text("{}")

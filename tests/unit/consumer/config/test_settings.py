@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from consumer.config import VARIABLES, Basic, ConfigurationError, Loaded, OAuth, layers, load
+from consumer.config import VARIABLES, Basic, Camunda7, ConfigurationError, Loaded, OAuth, layers, load
+from tests.cases import for_each
 
 COMPONENT = """\
 apiVersion: dapr.io/v1alpha1
@@ -73,61 +74,43 @@ def test_the_component_file_can_be_named_in_every_way(component: Path, tmp_path:
         assert source(loaded, "COMPONENT_FILE")[0] == str(component)
 
 
-def test_an_empty_text_means_not_set(tmp_path: Path) -> None:
-    empty = dict.fromkeys((each.name for each in VARIABLES), "")
-    assert load(empty, directory=tmp_path) == load({}, directory=tmp_path)
-
-
-@pytest.mark.parametrize("unset", ["ZEEBE_ADDRES", "zeebe_address", "AMQP_PREFETC", "AMQP_URLS", "LOGLEVEL"])
-def test_a_near_miss_is_warned_about(unset: str, tmp_path: Path) -> None:
-    [warning] = load({unset: "x"}, directory=tmp_path).warnings
-    assert warning.startswith(f"{unset}: no setting of this name; did you mean ")
-
-
-def test_a_near_miss_in_dotenv_is_warned_about(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("AMQP_PREFETC=1\n")
-    assert load({}, directory=tmp_path).warnings == [
-        "AMQP_PREFETC in .env: no setting of this name; did you mean AMQP_PREFETCH?"
-    ]
-
-
-def test_a_near_miss_is_told_together_with_the_problem_it_may_have_caused(tmp_path: Path) -> None:
-    error = refusal({"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRT": "hush"}, tmp_path)
-    assert len(error.problems) == len(error.warnings) == 1
-    assert "hush" not in f"{error.problems}{error.warnings}"
-
-
-@pytest.mark.parametrize(
-    "name",
+@for_each(
     [
-        "PATH",
-        "HOME",
-        "WORKERS",
-        "ZEEBE_CLIENT_CONFIG_PATH",
-        "CAMUNDA_CLIENT_CONFIG_PATH",
-        "LANG",
-        "AMQP_HOST",
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "ZEEBE_REST_ADDRESS",
-        "ZEEBE_LOG_LEVEL",
-        "CAMUNDA_REST_ADDRESS",
-        "CAMUNDA_TOKEN_RESOURCE",
-        "CAMUNDA_DEFAULT_TENANT_ID",
-        "CAMUNDA_CLIENT_WORKER_STREAM_ENABLED",
-    ],
+        ("ZEEBE_ADDRES", "ZEEBE_ADDRESS"),
+        ("zeebe_address", "ZEEBE_ADDRESS"),
+        ("AMQP_PREFETC", "AMQP_PREFETCH"),
+        ("AMQP_URLS", "AMQP_URL"),
+        ("LOGLEVEL", "LOG_LEVEL"),
+    ]
 )
+def test_a_near_miss_is_warned_about_wherever_it_stands(unset: str, meant: str, tmp_path: Path) -> None:
+    [warning] = load({unset: "x"}, directory=tmp_path).warnings
+    assert warning == f"{unset}: no setting of this name; did you mean {meant}?"
+    folder = tmp_path / unset
+    folder.mkdir()
+    (folder / ".env").write_text(f"{unset}=1\n")
+    assert load({}, directory=folder).warnings == [warning.replace(f"{unset}:", f"{unset} in .env:", 1)]
+
+
+OTHERS = """
+PATH HOME WORKERS LANG AMQP_HOST OTEL_EXPORTER_OTLP_ENDPOINT ZEEBE_REST_ADDRESS ZEEBE_LOG_LEVEL CAMUNDA_REST_ADDRESS
+CAMUNDA_TOKEN_RESOURCE CAMUNDA_DEFAULT_TENANT_ID CAMUNDA_CLIENT_WORKER_STREAM_ENABLED
+ZEEBE_CLIENT_CONFIG_PATH CAMUNDA_CLIENT_CONFIG_PATH
+"""
+
+
+@for_each(OTHERS.split())
 def test_other_variables_are_nobodys_business(name: str, tmp_path: Path) -> None:
     assert load({name: "x"}, directory=tmp_path).warnings == []
 
 
-@pytest.mark.parametrize(
-    ("alias", "text", "address", "plaintext"),
+@for_each(
     [
         ("CAMUNDA_GRPC_ADDRESS", "https://cluster.example:443", "cluster.example:443", False),
         ("CAMUNDA_GRPC_ADDRESS", "grpc://zeebe:26500", "zeebe:26500", True),
         ("ZEEBE_GRPC_ADDRESS", "http://zeebe:26500", "zeebe:26500", True),
         ("ZEEBE_GRPC_ADDRESS", "grpcs://zeebe:26500", "zeebe:26500", False),
-    ],
+    ]
 )
 def test_the_scheme_of_the_address_decides_about_tls(
     alias: str, text: str, address: str, plaintext: bool, tmp_path: Path
@@ -137,20 +120,16 @@ def test_the_scheme_of_the_address_decides_about_tls(
     assert source(loaded, "ZEEBE_ADDRESS") == (text, f"environment {alias}")
 
 
-@pytest.mark.parametrize(
-    ("scheme", "insecure"), [("grpcs", "true"), ("https", "true"), ("grpc", "false"), ("http", "false")]
-)
+@for_each(product(["grpcs", "https", "grpc", "http"], ["true", "false"]))
 def test_a_scheme_that_contradicts_the_insecure_connection_is_refused(
     scheme: str, insecure: str, tmp_path: Path
 ) -> None:
-    [problem] = refusal({"ZEEBE_ADDRESS": f"{scheme}://a:1", "ZEEBE_INSECURE_CONNECTION": insecure}, tmp_path).problems
-    assert problem.startswith(f"ZEEBE_INSECURE_CONNECTION: found {insecure}, but")
-
-
-@pytest.mark.parametrize(("scheme", "insecure"), [("grpcs", "false"), ("http", "true")])
-def test_a_scheme_that_agrees_with_the_insecure_connection_is_fine(scheme: str, insecure: str, tmp_path: Path) -> None:
     environ = {"ZEEBE_ADDRESS": f"{scheme}://a:1", "ZEEBE_INSECURE_CONNECTION": insecure}
-    assert load(environ, directory=tmp_path).settings.zeebe.plaintext == (insecure == "true")
+    if scheme.endswith("s") == (insecure == "true"):
+        [problem] = refusal(environ, tmp_path).problems
+        assert problem.startswith(f"ZEEBE_INSECURE_CONNECTION: found {insecure}, but")
+    else:
+        assert load(environ, directory=tmp_path).settings.zeebe.plaintext == (insecure == "true")
 
 
 def test_the_camunda_names_of_credentials_are_read(tmp_path: Path) -> None:
@@ -169,13 +148,13 @@ def test_the_audience_defaults_to_the_gateways_host(tmp_path: Path) -> None:
     for address in ("cluster.example:443", "dns:///cluster.example:443", "grpcs://cluster.example:443"):
         credentials = load({**OAUTH, "ZEEBE_ADDRESS": address}, directory=tmp_path).settings.zeebe.credentials
         assert isinstance(credentials, OAuth)
-        assert credentials.audience == "cluster.example"
+        assert credentials.audience == "cluster.example", address
 
 
 ALIASES = [(each.name, spelling) for each in VARIABLES for spelling in each.spellings[1:]]
 
 
-@pytest.mark.parametrize(("name", "spelling"), ALIASES)
+@for_each(ALIASES)
 def test_the_own_name_wins_over_another_and_the_loser_is_told(name: str, spelling: str, tmp_path: Path) -> None:
     warnings = []
     try:
@@ -194,22 +173,13 @@ FILES = [(each.name, spelling) for each in VARIABLES for spelling in each.spelli
 
 def test_every_credential_and_what_may_hold_one_can_be_read_from_files() -> None:
     assert {name for name, _ in FILES} - {"COMPONENT_FILE"} == {
-        "AMQP_URL",
-        "LEDGER",
-        "ZEEBE_CLIENT_ID",
-        "ZEEBE_CLIENT_SECRET",
-        "ZEEBE_AUTHORIZATION_SERVER_URL",
-        "ZEEBE_TOKEN_AUDIENCE",
-        "ZEEBE_TOKEN_SCOPE",
-        "CAMUNDA_BASIC_AUTH_USERNAME",
-        "CAMUNDA_BASIC_AUTH_PASSWORD",
-        "CAMUNDA7_REST_URL",
-        "CAMUNDA7_USER",
-        "CAMUNDA7_PASSWORD",
+        *("AMQP_URL", "LEDGER", "ZEEBE_CLIENT_ID", "ZEEBE_CLIENT_SECRET", "ZEEBE_AUTHORIZATION_SERVER_URL"),
+        *("ZEEBE_TOKEN_AUDIENCE", "ZEEBE_TOKEN_SCOPE", "CAMUNDA_BASIC_AUTH_USERNAME", "CAMUNDA_BASIC_AUTH_PASSWORD"),
+        *("CAMUNDA7_REST_URL", "CAMUNDA7_USER", "CAMUNDA7_PASSWORD"),
     }
 
 
-@pytest.mark.parametrize("spelling", ["ZEEBE_CLIENT_SECRET_FILE", "CAMUNDA_CLIENT_SECRET_FILE"])
+@for_each(["ZEEBE_CLIENT_SECRET_FILE", "CAMUNDA_CLIENT_SECRET_FILE"])
 def test_a_secret_is_read_from_a_file_without_its_line_end(spelling: str, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(" hush \r\n")
@@ -219,17 +189,17 @@ def test_a_secret_is_read_from_a_file_without_its_line_end(spelling: str, tmp_pa
     assert source(loaded, "ZEEBE_CLIENT_SECRET") == ("***", f"environment {spelling}")
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
+@for_each(
     [
         (None, "No such file or directory"),
         (b"", "this one is empty"),
         (b"\n", "this one is empty"),
         (b"\xff", "not UTF-8"),
-    ],
+    ]
 )
 def test_a_file_without_a_secret_is_one_problem(content: bytes | None, reason: str, tmp_path: Path) -> None:
     file = tmp_path / "secret"
+    file.unlink(missing_ok=True)
     if content is not None:
         file.write_bytes(content)
     [problem] = refusal({"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRET_FILE": str(file)}, tmp_path).problems
@@ -237,8 +207,7 @@ def test_a_file_without_a_secret_is_one_problem(content: bytes | None, reason: s
     assert reason in problem
 
 
-@pytest.mark.parametrize(
-    ("environ", "missing"),
+@for_each(
     [
         ({"ZEEBE_CLIENT_ID": "id"}, "ZEEBE_CLIENT_SECRET"),
         ({"ZEEBE_CLIENT_SECRET": "hush"}, "ZEEBE_CLIENT_ID"),
@@ -247,7 +216,7 @@ def test_a_file_without_a_secret_is_one_problem(content: bytes | None, reason: s
         ({"CAMUNDA7_USER": "user"}, "CAMUNDA7_PASSWORD"),
         ({"CAMUNDA7_PASSWORD": "hush"}, "CAMUNDA7_USER"),
         ({"SIGNAL_ENGINE": "camunda7"}, "CAMUNDA7_REST_URL"),
-    ],
+    ]
 )
 def test_half_a_pair_is_refused(environ: dict[str, str], missing: str, tmp_path: Path) -> None:
     [problem] = refusal(environ, tmp_path).problems
@@ -255,31 +224,37 @@ def test_half_a_pair_is_refused(environ: dict[str, str], missing: str, tmp_path:
     assert "hush" not in problem
 
 
-def test_basic_credentials_are_read(tmp_path: Path) -> None:
-    environ = {"CAMUNDA_BASIC_AUTH_USERNAME": "user", "CAMUNDA_BASIC_AUTH_PASSWORD": "hush"}
-    assert load(environ, directory=tmp_path).settings.zeebe.credentials == Basic("user", "hush")
-
-
-def test_two_kinds_of_credentials_are_refused(tmp_path: Path) -> None:
+def test_basic_credentials_are_read_and_two_kinds_are_refused(tmp_path: Path) -> None:
     basic = {"CAMUNDA_BASIC_AUTH_USERNAME": "user", "CAMUNDA_BASIC_AUTH_PASSWORD": "hush"}
+    assert load(basic, directory=tmp_path).settings.zeebe.credentials == Basic("user", "hush")
     assert refusal({**OAUTH, **basic}, tmp_path).problems == [
         "ZEEBE_CLIENT_ID and CAMUNDA_BASIC_AUTH_USERNAME: both are set; accepted: OAuth or Basic, not both"
     ]
 
 
-def test_a_refused_value_is_not_reported_again_as_a_contradiction(tmp_path: Path) -> None:
+def test_a_refused_value_is_not_reported_again_as_a_contradiction_but_a_near_miss_that_may_have_caused_it_is(
+    tmp_path: Path,
+) -> None:
     [problem] = refusal({"ZEEBE_CLIENT_ID": "a\nb", "ZEEBE_CLIENT_SECRET": "hush"}, tmp_path).problems
     assert problem.startswith("ZEEBE_CLIENT_ID: found ")
+    error = refusal({"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRT": "hush"}, tmp_path)
+    assert len(error.problems) == len(error.warnings) == 1
+    assert "hush" not in f"{error.problems}{error.warnings}"
 
 
 def test_secrets_are_masked_in_sources_and_problems(tmp_path: Path) -> None:
-    loaded = load({**OAUTH, "AMQP_URL": "amqp://user:hush@host"}, directory=tmp_path)
+    engine, ledger = "https://user:hush@c7/engine-rest", "redis://user:hush@host/0"
+    urls = {"AMQP_URL": "amqp://user:hush@host", "LEDGER": ledger, "CAMUNDA7_REST_URL": engine}
+    loaded = load({**OAUTH, **urls}, directory=tmp_path)
     assert source(loaded, "AMQP_URL") == ("amqp://***@host", "environment")
+    assert source(loaded, "LEDGER") == ("redis://***@host/0", "environment")
+    assert source(loaded, "CAMUNDA7_REST_URL") == ("https://***@c7/engine-rest", "environment")
     assert source(loaded, "ZEEBE_CLIENT_SECRET") == ("***", "environment")
-    assert "hush" not in str(loaded.sources)
+    assert "hush" not in str(loaded)
     urls = {"AMQP_URL": "http://user:hush@host", "LEDGER": "redis://:hush@host:x", "ZEEBE_ADDRESS": "user:hush@host"}
+    urls |= {"CAMUNDA7_REST_URL": "ftp://user:hush@c7"}
     problems = refusal({**OAUTH, **urls, "ZEEBE_CLIENT_SECRET": "hush\x00"}, tmp_path).problems
-    assert len(problems) == 4
+    assert len(problems) == 5
     assert "hush" not in str(problems)
 
 
@@ -290,25 +265,21 @@ def test_every_variable_has_one_source_in_the_order_of_the_table(tmp_path: Path)
     assert loaded.settings.amqp.prefetch == 20
 
 
-@pytest.mark.parametrize(("terminal", "log_format"), [(True, "text"), (False, "json")])
-def test_logs_are_text_on_a_terminal_only(
-    terminal: bool, log_format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
-    loaded = load({}, directory=tmp_path)
-    assert loaded.settings.log_format == log_format
-    assert source(loaded, "LOG_FORMAT") == (log_format, "default")
+def test_logs_are_text_on_a_terminal_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for terminal, log_format in ((True, "text"), (False, "json")):
+        monkeypatch.setattr("sys.stderr.isatty", lambda terminal=terminal: terminal)
+        loaded = load({}, directory=tmp_path)
+        assert (loaded.settings.log_format, source(loaded, "LOG_FORMAT")) == (log_format, (log_format, "default"))
 
 
-@pytest.mark.parametrize(
-    ("environ", "warning"),
+@for_each(
     [
         ({"ZEEBE_TOKEN_SCOPE": "x"}, "ZEEBE_TOKEN_SCOPE: no effect without ZEEBE_CLIENT_ID"),
         ({**OAUTH, "ZEEBE_INSECURE_CONNECTION": "true"}, "credentials are sent to the gateway in plaintext"),
         ({"CAMUNDA7_USER": "user", "CAMUNDA7_PASSWORD": "hush"}, "CAMUNDA7_USER: no effect without CAMUNDA7_REST_URL"),
         ({"CAMUNDA7_REST_URL": "http://user:hush@c7"}, "credentials are sent to the Camunda 7 engine in plaintext"),
         ({"AMQP_PREFETCH": "1"}, "AMQP_PREFETCH: 1 is below CONCURRENCY (64)"),
-    ],
+    ]
 )
 def test_what_is_probably_not_meant_is_warned_about(environ: dict[str, str], warning: str, tmp_path: Path) -> None:
     [found] = load(environ, directory=tmp_path).warnings
@@ -329,9 +300,8 @@ def test_certificates_without_tls_are_warned_about(tmp_path: Path) -> None:
 
 def test_a_dotenv_file_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"AMQP_URL=\xff\n")
-    assert refusal({}, tmp_path).problems == [
-        f"{tmp_path / '.env'}: cannot be read; accepted: lines of the form NAME=value in UTF-8"
-    ]
+    said = f"{tmp_path / '.env'}: cannot be read; accepted: lines of the form NAME=value in UTF-8"
+    assert refusal({}, tmp_path).problems == [said]
 
 
 def test_a_byte_order_mark_before_a_file_is_no_part_of_it(component: Path, tmp_path: Path) -> None:
@@ -376,34 +346,39 @@ def test_a_link_that_somebody_else_made_to_a_file_of_ours_is_not_read(
     assert f"it is user {stranger}'s" in loaded.warnings[0]
 
 
-@pytest.mark.parametrize("make", [lambda path: None, Path.mkdir], ids=["nothing", "a folder"])
-def test_without_a_dotenv_file_nothing_is_said(tmp_path: Path, make: Callable[[Path], None]) -> None:
-    make(tmp_path / ".env")
-    loaded = load({}, directory=tmp_path)
-    assert (loaded.warnings, loaded.notes) == ([], [])
+def test_without_a_dotenv_file_nothing_is_said(tmp_path: Path) -> None:
+    nothing = load({}, directory=tmp_path)
+    (tmp_path / ".env").mkdir()
+    for loaded in (nothing, load({}, directory=tmp_path)):
+        assert (loaded.warnings, loaded.notes) == ([], [])
 
 
-def test_the_process_environment_is_not_read_behind_the_callers_back(
+def test_an_empty_text_means_not_set_and_the_process_environment_is_not_read_behind_the_callers_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    nothing = load({}, directory=tmp_path)
+    assert load(dict.fromkeys((each.name for each in VARIABLES), ""), directory=tmp_path) == nothing
     monkeypatch.setenv("CONCURRENCY", "5")
-    assert load({}, directory=tmp_path).settings.concurrency == 64
+    assert load({}, directory=tmp_path) == nothing
 
 
-@pytest.mark.parametrize("name", layers.NOT_YET)
+@for_each(layers.NOT_YET)
 def test_a_setting_that_this_version_cannot_honour_is_refused_not_ignored(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError) as error:
-        load({name: "x"}, directory=tmp_path)
-    assert error.value.problems == [f"{name}: set, but this version cannot honour it; accepted: not set"]
+    said = f"{name}: set, but this version cannot honour it; accepted: not set"
+    assert refusal({name: "x"}, tmp_path).problems == [said]
+
+
+def test_the_camunda_7_engine_has_the_time_of_requests_and_one_user_who_may_be_in_its_url(tmp_path: Path) -> None:
+    url = {"CAMUNDA7_REST_URL": "https://us%40er:h%3Aush@c7/engine-rest"}
+    found = load({**url, "ZEEBE_REQUEST_TIMEOUT": "3s"}, directory=tmp_path).settings.camunda7
+    assert found == Camunda7("https://c7/engine-rest", request_timeout=3, credentials=Basic("us@er", "h:ush"))
+    assert "h:ush" not in repr(found)
+    assert refusal({**url, "CAMUNDA7_USER": "b", "CAMUNDA7_PASSWORD": "hush"}, tmp_path).problems == [
+        "CAMUNDA7_USER: set, but CAMUNDA7_REST_URL names a user, too; accepted: one of the two"
+    ]
 
 
 def test_the_ledger_is_in_the_state_directory_unless_told_otherwise(tmp_path: Path) -> None:
     loaded = load({"STATE_DIR": "/var/lib/x"}, directory=tmp_path)
     assert loaded.settings.ledger == "sqlite:////var/lib/x/ledger.db"
     assert source(loaded, "LEDGER") == ("sqlite:////var/lib/x/ledger.db", "default")
-
-
-def test_the_password_of_the_ledger_is_never_shown(tmp_path: Path) -> None:
-    loaded = load({"LEDGER": "redis://user:hush@host/0"}, directory=tmp_path)
-    assert source(loaded, "LEDGER") == ("redis://***@host/0", "environment")
-    assert "hush" not in repr(loaded.settings)

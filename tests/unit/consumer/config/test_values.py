@@ -27,6 +27,7 @@ from consumer.config import (
     load,
     values,
 )
+from tests.cases import for_each
 
 OAUTH = {"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRET": "secret"}
 BASIC = {"CAMUNDA_BASIC_AUTH_USERNAME": "user", "CAMUNDA_BASIC_AUTH_PASSWORD": "secret"}
@@ -45,43 +46,28 @@ class Row:
     """Variables that it has no meaning without."""
 
 
+YES, NO = ("y", "yes", "true", "t", "on", "1", "TRUE"), ("n", "no", "false", "f", "off", "0")
+LEDGERS = ("memory://", "sqlite:///x", "sqlite:////var/lib/x/ledger.db", "redis://host", "redis://host/")
+LEDGERS += ("redis://:word@host:6379/15", "rediss://user:word@[::1]:6380/0")
 ROWS: dict[str, Row] = {
     "AMQP_URL": Row(
-        "amqp.urls",
-        ("amqp://guest:guest@127.0.0.1:5672",),
-        (
-            ("amqps://user:p%2Cw@host/vhost?heartbeat=10", ("amqps://user:p%2Cw@host/vhost?heartbeat=10",)),
-            ("amqp://a:1/, amqp://[::1]:5672", ("amqp://a:1/", "amqp://[::1]:5672")),
-        ),
-        (
-            "http://host",
-            "host:5672",
-            "amqp://",
-            "amqp://a,b",
-            "amqp://a:port",
-            "amqp://a:0",
-            "amqp://a b",
-            "amqp://[::",
-            "amqp://a,amqps://b",
-            "amqp://a,",
-            "amqp://a#b",
-        ),
+        "amqp.urls", ("amqp://guest:guest@127.0.0.1:5672",),
+        (("amqps://user:p%2Cw@host/vhost?heartbeat=10", ("amqps://user:p%2Cw@host/vhost?heartbeat=10",)),
+         ("amqp://a:1/, amqp://[::1]:5672", ("amqp://a:1/", "amqp://[::1]:5672"))),
+        ("http://host", "host:5672", "amqp://", "amqp://a,b", "amqp://a:port", "amqp://a:0", "amqp://a b", "amqp://[::",
+         "amqp://a,amqps://b", "amqp://a,", "amqp://a#b")
     ),
     "AMQP_CA": Row("amqp.ca", None, (), ("/nowhere.pem", "/", "/dev/null")),
     "AMQP_CERT": Row("amqp.cert", None, (), ("/nowhere.pem", "/dev/null")),
     "AMQP_KEY": Row("amqp.key", None, (), ("/nowhere.pem", "/dev/null")),
     "AMQP_QUEUES": Row(
-        "amqp.queues",
-        ("zeebe.commands", "zeebe.polls"),
-        (("one", ("one",)), (" one , two ", ("one", "two"))),
-        ("one,", "one,one", "amq.gen-x", "x" * 256, "ü" * 128),
+        "amqp.queues", ("zeebe.commands", "zeebe.polls"), (("one", ("one",)), (" one , two ", ("one", "two"))),
+        ("one,", "one,one", "amq.gen-x", "x" * 256, "ü" * 128)
     ),
     "AMQP_PREFETCH": Row("amqp.prefetch", 128, (("1", 1), ("65535", 65535)), ("65536", "0", "-1", "many", "1.5", "²")),
     "AMQP_MAX_HELD_BYTES": Row(
-        "amqp.max_held_bytes",
-        67_108_864,
-        (("1048576", 1_048_576), ("1099511627776", 1_099_511_627_776)),
-        ("0", "1048575", "1099511627777", "64 MiB"),
+        "amqp.max_held_bytes", 67_108_864, (("1048576", 1_048_576), ("1099511627776", 1_099_511_627_776)),
+        ("0", "1048575", "1099511627777", "64 MiB")
     ),
     "AMQP_DECLARE": Row("amqp.declare", "active", (("passive", "passive"), ("ACTIVE", "active")), ("none",)),
     "DEAD_LETTER_BOUND": Row(
@@ -91,49 +77,23 @@ ROWS: dict[str, Row] = {
     "REPLY_RETRY": Row("reply_retry", 30.0, (("0s", 0.0), ("10m", 600.0)), ("30", "11m", "-1s")),
     "CONCURRENCY": Row("concurrency", 64, (("1", 1), (" 100 ", 100)), ("0", "32768", "1e3", "9" * 5000)),
     "ZEEBE_ADDRESS": Row(
-        "zeebe.address",
-        "127.0.0.1:26500",
-        (
-            ("zeebe:26500", "zeebe:26500"),
-            ("zeebe", "zeebe:26500"),
-            ("[::1]:1", "[::1]:1"),
-            ("[::1]", "[::1]:26500"),
-            ("dns:///zeebe:26500", "dns:///zeebe:26500"),
-            ("dns://8.8.8.8/zeebe:26500", "dns://8.8.8.8/zeebe:26500"),
-            ("grpc://zeebe:1", "zeebe:1"),
-            ("https://zeebe.example:443/", "zeebe.example:443"),
-        ),
-        (
-            "zeebe:0",
-            "zeebe:65536",
-            "zeebe:port",
-            "a:1,b:1",
-            "ftp://a:1",
-            "https://a",
-            "https://a:1/x",
-            "dns:///a",
-            "dns://a:1",
-            "grpc://user:pw@a:1",
-            "a b",
-            "a:1:2",
-        ),
+        "zeebe.address", "127.0.0.1:26500",
+        (("zeebe:26500", "zeebe:26500"), ("zeebe", "zeebe:26500"), ("[::1]:1", "[::1]:1"), ("[::1]", "[::1]:26500"),
+         ("dns:///zeebe:26500", "dns:///zeebe:26500"), ("dns://8.8.8.8/zeebe:26500", "dns://8.8.8.8/zeebe:26500"),
+         ("grpc://zeebe:1", "zeebe:1"), ("https://zeebe.example:443/", "zeebe.example:443")),
+        ("zeebe:0", "zeebe:65536", "zeebe:port", "a:1,b:1", "ftp://a:1", "https://a", "https://a:1/x", "dns:///a",
+         "dns://a:1", "grpc://user:pw@a:1", "a b", "a:1:2")
     ),
     "ZEEBE_INSECURE_CONNECTION": Row(
-        "zeebe.plaintext",
-        False,
-        tuple((text, True) for text in ("y", "yes", "true", "t", "on", "1", "TRUE"))
-        + tuple((text, False) for text in ("n", "no", "false", "f", "off", "0")),
-        ("maybe", "2"),
+        "zeebe.plaintext", False, (*((text, True) for text in YES), *((text, False) for text in NO)), ("maybe", "2")
     ),
     "ZEEBE_CA_CERTIFICATE_PATH": Row("zeebe.ca_certificate_path", None, (), ("/nowhere.pem", "/dev/null")),
     "ZEEBE_OVERRIDE_AUTHORITY": Row(
         "zeebe.override_authority", None, (("zeebe.local", "zeebe.local"),), ("a\nb", "\t")
     ),
     "ZEEBE_KEEP_ALIVE": Row(
-        "zeebe.keep_alive",
-        45.0,
-        (("30000", 30.0), ("1m30s", 90.0), ("PT45S", 45.0)),
-        ("29s", "29999", "30", "0", "-45s", "soon", "45 s", "9" * 5000),
+        "zeebe.keep_alive", 45.0, (("30000", 30.0), ("1m30s", 90.0), ("PT45S", 45.0)),
+        ("29s", "29999", "30", "0", "-45s", "soon", "45 s", "9" * 5000)
     ),
     "ZEEBE_REQUEST_TIMEOUT": Row(
         "zeebe.request_timeout", 20.0, (("1500ms", 1.5), ("15m", 900.0)), ("20", "0s", "15m1s", "-1s")
@@ -143,18 +103,14 @@ ROWS: dict[str, Row] = {
         "zeebe.credentials.client_secret", None, ((" s ", " s "),), ("topsecret\x00",), tuple(OAUTH.items())
     ),
     "ZEEBE_AUTHORIZATION_SERVER_URL": Row(
-        "zeebe.credentials.authorization_server_url",
-        "https://login.cloud.camunda.io/oauth/token/",
+        "zeebe.credentials.authorization_server_url", "https://login.cloud.camunda.io/oauth/token/",
         (("http://keycloak:8080/token", "http://keycloak:8080/token"),),
         ("keycloak:8080", "ftp://keycloak", "https://", "https://u:p@h/", "https://a b", "https://h:x/", "https://[::"),
-        tuple(OAUTH.items()),
+        tuple(OAUTH.items())
     ),
     "ZEEBE_TOKEN_AUDIENCE": Row(
-        "zeebe.credentials.audience",
-        "127.0.0.1",
-        (("zeebe.camunda.io", "zeebe.camunda.io"),),
-        ("\n",),
-        tuple(OAUTH.items()),
+        "zeebe.credentials.audience", "127.0.0.1", (("zeebe.camunda.io", "zeebe.camunda.io"),), ("\n",),
+        tuple(OAUTH.items())
     ),
     "ZEEBE_TOKEN_SCOPE": Row("zeebe.credentials.scope", None, (("a b", "a b"),), ("a\tb",), tuple(OAUTH.items())),
     "CAMUNDA_BASIC_AUTH_USERNAME": Row(
@@ -167,10 +123,9 @@ ROWS: dict[str, Row] = {
         "camunda7.every", False, (("zeebe", False), ("Camunda7", True)), ("both",), tuple(CAMUNDA7.items())
     ),
     "CAMUNDA7_REST_URL": Row(
-        "camunda7.url",
-        None,
+        "camunda7.url", None,
         (("http://c7:8080/engine-rest/", "http://c7:8080/engine-rest"), ("https://[::1]/", "https://[::1]")),
-        ("c7:8080", "ftp://c7", "http://", "http://c7:0", "http://c7:x", "http://c 7", "http://c7?a", "http://c7#a"),
+        ("c7:8080", "ftp://c7", "http://", "http://c7:0", "http://c7:x", "http://c 7", "http://c7?a", "http://c7#a")
     ),
     "CAMUNDA7_USER": Row(
         "camunda7.credentials.username", None, (("me", "me"),), ("a:b", "a\nb"), tuple(CAMUNDA7.items())
@@ -180,35 +135,9 @@ ROWS: dict[str, Row] = {
     ),
     "STATE_DIR": Row("state_dir", Path(".state"), (("/var/lib/x", Path("/var/lib/x")),), ("a\0b",)),
     "LEDGER": Row(
-        "ledger",
-        "sqlite:///.state/ledger.db",
-        tuple(
-            (text, text)
-            for text in (
-                "memory://",
-                "sqlite:///x",
-                "sqlite:////var/lib/x/ledger.db",
-                "redis://host",
-                "redis://host/",
-                "redis://:word@host:6379/15",
-                "rediss://user:word@[::1]:6380/0",
-            )
-        ),
-        (
-            "memory",
-            "memory:///x",
-            "sqlite://x",
-            "sqlite:///",
-            "sqlite:///x/",
-            "sqlite:///a\0b",
-            "redis://",
-            "redis://host/x",
-            "redis://host:0",
-            "redis://host:x",
-            "redis://ho st",
-            "redis://host/0?db=1",
-            "http://host",
-        ),
+        "ledger", "sqlite:///.state/ledger.db", tuple((text, text) for text in LEDGERS),
+        ("memory", "memory:///x", "sqlite://x", "sqlite:///", "sqlite:///x/", "sqlite:///a\0b", "redis://",
+         "redis://host/x", "redis://host:0", "redis://host:x", "redis://ho st", "redis://host/0?db=1", "http://host")
     ),
     "LEDGER_TTL": Row("ledger_ttl", 3600.0, (("90s", 90.0), ("720h", 2592000.0)), ("0s", "60", "721h")),
     "LEDGER_MAX_ENTRIES": Row("ledger_max_entries", 1_000_000, (("1", 1),), ("0", "-1", "1k", "1000000001")),
@@ -221,14 +150,13 @@ ROWS: dict[str, Row] = {
         "reply_allow", ("*reply*", "*replies*", "*response*"), (("a.*, b", ("a.*", "b")),), ("a,,b", "a,", ",")
     ),
     "HTTP_ADDRESS": Row(
-        "http_address",
-        ("127.0.0.1", 8080),
+        "http_address", ("127.0.0.1", 8080),
         (("0.0.0.0:0", ("0.0.0.0", 0)), ("[::]:80", ("::", 80)), ("off", None), ("OFF", None)),
-        ("8080", ":8080", "host:65536", "none", "http://host:1"),
+        ("8080", ":8080", "host:65536", "none", "http://host:1")
     ),
     "LOG_LEVEL": Row("log_level", "info", (("DEBUG", "debug"), ("error", "error")), ("verbose",)),
     "LOG_FORMAT": Row("log_format", "json", (("text", "text"), ("json", "json")), ("xml",)),
-}
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -269,11 +197,14 @@ def problems(
     return caught.value.problems
 
 
-def test_every_variable_has_a_row() -> None:
+def test_every_variable_has_a_row_with_a_bad_value_and_but_for_files_a_good_one() -> None:
     assert {each.name for each in VARIABLES} - {"COMPONENT_FILE"} == set(ROWS)
+    files = {"AMQP_CA", "AMQP_CERT", "AMQP_KEY", "ZEEBE_CA_CERTIFICATE_PATH"}
+    assert {name for name, row in ROWS.items() if not row.good} == files
+    assert all(row.bad for row in ROWS.values())
 
 
-@pytest.mark.parametrize("name", ROWS)
+@for_each(ROWS)
 def test_a_variable_that_is_not_set_has_its_default(name: str, tmp_path: Path) -> None:
     row = ROWS[name]
     if name in {**OAUTH, **BASIC}:
@@ -284,13 +215,17 @@ def test_a_variable_that_is_not_set_has_its_default(name: str, tmp_path: Path) -
         assert found(load(dict(row.beside), directory=tmp_path).settings, row.attribute) == row.default
 
 
-@pytest.mark.parametrize(("name", "text", "value"), [(name, *pair) for name, row in ROWS.items() for pair in row.good])
+def test_the_defaults_of_the_dataclasses_are_those_of_the_table(tmp_path: Path) -> None:
+    assert load({}, directory=tmp_path).settings == Settings()
+
+
+@for_each([(name, *pair) for name, row in ROWS.items() for pair in row.good])
 def test_a_good_value_is_taken(name: str, text: str, value: Any, tmp_path: Path) -> None:
     loaded = load({**dict(ROWS[name].beside), name: text}, directory=tmp_path)
     assert found(loaded.settings, ROWS[name].attribute) == value
 
 
-@pytest.mark.parametrize(("name", "text"), [(name, text) for name, row in ROWS.items() for text in row.bad])
+@for_each([(name, text) for name, row in ROWS.items() for text in row.bad])
 def test_a_bad_value_is_refused_with_its_name_and_what_is_accepted(name: str, text: str, tmp_path: Path) -> None:
     [problem] = problems({**dict(ROWS[name].beside), name: text}, tmp_path)
     assert problem.startswith(f"{name}: found ")
@@ -370,19 +305,9 @@ def test_what_is_missing_is_named_as_the_user_of_its_other_half_writes_it(tmp_pa
     ]
 
 
-def test_every_row_but_those_for_files_has_a_good_and_a_bad_value() -> None:
-    files = {"AMQP_CA", "AMQP_CERT", "AMQP_KEY", "ZEEBE_CA_CERTIFICATE_PATH"}
-    assert {name for name, row in ROWS.items() if not row.good} == files
-    assert all(row.bad for row in ROWS.values())
-
-
 def test_all_bad_values_are_reported_at_once(tmp_path: Path) -> None:
     found = problems({name: row.bad[0] for name, row in ROWS.items()}, tmp_path)
     assert sorted(each.split(":")[0] for each in found) == sorted(ROWS)
-
-
-def test_the_defaults_of_the_dataclasses_are_those_of_the_table(tmp_path: Path) -> None:
-    assert load({}, directory=tmp_path).settings == Settings()
 
 
 def test_certificates_are_taken_and_checked(pems: dict[str, str], tmp_path: Path) -> None:
@@ -416,18 +341,14 @@ def test_an_encrypted_key_is_refused_without_asking_for_its_password(pems: dict[
     assert "without password" in problem
 
 
-@pytest.mark.parametrize(
-    "text", ["", "not a certificate", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"]
-)
-def test_a_file_without_a_readable_certificate_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_file_without_a_readable_certificate_is_refused_and_one_with_comments_in_any_language_accepted(
+    pems: dict[str, str], tmp_path: Path
+) -> None:
     file = tmp_path / "ca.pem"
-    file.write_text(text)
-    [problem] = problems({"ZEEBE_CA_CERTIFICATE_PATH": str(file)}, tmp_path)
-    assert "a readable PEM file with at least one certificate" in problem
-
-
-def test_a_bundle_with_comments_in_any_language_is_accepted(pems: dict[str, str], tmp_path: Path) -> None:
-    file = tmp_path / "bundle.pem"
+    for text in ("", "not a certificate", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"):
+        file.write_text(text)
+        [problem] = problems({"ZEEBE_CA_CERTIFICATE_PATH": str(file)}, tmp_path)
+        assert "a readable PEM file with at least one certificate" in problem, text
     file.write_bytes("# Autorité\n".encode("latin-1") + Path(pems["ca"]).read_bytes() * 2)
     assert load({"ZEEBE_CA_CERTIFICATE_PATH": str(file)}, directory=tmp_path).settings.zeebe.ca_certificate_path == file
 
@@ -448,8 +369,7 @@ def test_secrets_appear_in_no_repr(tmp_path: Path) -> None:
         assert "hush" not in repr(loaded)
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
+@for_each(
     [
         ("amqp://user:pw@host/v", "amqp://***@host/v"),
         ("amqp://user:p@w@host", "amqp://***@host"),
@@ -457,31 +377,21 @@ def test_secrets_appear_in_no_repr(tmp_path: Path) -> None:
         ("user:pw@host", "***@host"),
         ("amqp://host", "amqp://host"),
         ("host:1", "host:1"),
-    ],
+    ]
 )
 def test_user_and_password_in_urls_are_hidden(text: str, shown: str) -> None:
     assert values.hidden(text) == shown
 
 
-def test_an_option_is_named_after_its_variable() -> None:
+def test_every_variable_is_explained_and_has_an_option_of_its_name_and_secrets_only_as_files() -> None:
     assert as_argument("AMQP_URL") == "--amqp-url"
-    assert ARGUMENTS["--amqp-url"] == "AMQP_URL"
-    assert ARGUMENTS["--component"] == "COMPONENT_FILE"
-
-
-def test_every_variable_has_an_option_and_secrets_only_as_files() -> None:
+    assert (ARGUMENTS["--amqp-url"], ARGUMENTS["--component"]) == ("AMQP_URL", "COMPONENT_FILE")
     assert [each.name for each in VARIABLES if as_argument(each.name) not in ARGUMENTS] == []
+    secrets = ["ZEEBE_CLIENT_SECRET", "CAMUNDA_BASIC_AUTH_PASSWORD", "CAMUNDA7_PASSWORD"]
+    assert [each.name for each in VARIABLES if each.secret] == secrets
     assert {name for name in ARGUMENTS.values() if name.endswith(("_SECRET", "_PASSWORD"))} == set()
     assert ARGUMENTS["--zeebe-client-secret-file"] == "ZEEBE_CLIENT_SECRET_FILE"
-
-
-def test_every_variable_is_explained() -> None:
     assert [each.name for each in VARIABLES if not each.meaning or not each.group] == []
-    assert [each.name for each in VARIABLES if each.secret] == [
-        "ZEEBE_CLIENT_SECRET",
-        "CAMUNDA_BASIC_AUTH_PASSWORD",
-        "CAMUNDA7_PASSWORD",
-    ]
 
 
 @settings(deadline=None)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from consumer.camunda7 import accepts
 from consumer.core.call import Call, RoutedEngine
+from tests.cases import for_each
 from zeebe_amqp.commands import Command, Topology
 from zeebe_amqp.commands.signals import Signal
 
@@ -28,7 +27,7 @@ def signal(execution: str | None = None) -> Command:
     return Signal(name="s", execution_id=execution)
 
 
-@pytest.mark.parametrize("every", [False, True])
+@for_each([False, True])
 async def test_a_command_goes_to_the_engine_that_takes_it_and_keeps_its_terms(every: bool) -> None:
     zeebe, camunda7 = Fake("zeebe"), Fake("camunda7")
     engine = RoutedEngine(zeebe, camunda7, accepts(every=every))
@@ -43,7 +42,6 @@ async def test_a_command_goes_to_the_engine_that_takes_it_and_keeps_its_terms(ev
 
 
 async def test_both_engines_are_closed() -> None:
-    zeebe, camunda7 = Fake("zeebe"), Fake("camunda7")
-    await RoutedEngine(zeebe, camunda7, accepts(every=True)).close()
-    assert zeebe.closed
-    assert camunda7.closed
+    engines = Fake("zeebe"), Fake("camunda7")
+    await RoutedEngine(*engines, accepts(every=True)).close()
+    assert all(engine.closed for engine in engines)

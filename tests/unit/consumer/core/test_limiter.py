@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.core.call import Call
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
-from consumer.pipeline.handler import executing
-from tests.unit.consumer.deliveries import delivery
+from tests.cases import for_each
 
 unhurried = settings(deadline=None)
 """The machine may be busy."""
@@ -105,7 +101,7 @@ async def test_a_smaller_limit_lets_nobody_in_until_enough_left_and_a_larger_one
     await asyncio.gather(*waiting)
 
 
-@pytest.mark.parametrize("given", [False, True], ids=["while waiting", "when the place was just given"])
+@for_each([False, True])
 async def test_who_stops_waiting_leaves_the_place_to_the_next(given: bool) -> None:
     limiter = ConcurrencyLimiter(AimdLimit(1))
     await limiter.acquire()
@@ -143,7 +139,7 @@ async def test_who_leaves_for_a_while_has_a_place_again_before_going_on() -> Non
     assert events == ["second", "first"]
 
 
-@pytest.mark.parametrize("returning", [False, True], ids=["while away", "while waiting for a place again"])
+@for_each([False, True])
 async def test_who_ends_outside_takes_no_place_with_it_and_leaves_none_too_many(returning: bool) -> None:
     limiter, going = ConcurrencyLimiter(AimdLimit(1)), asyncio.Event()
 
@@ -171,33 +167,3 @@ async def test_who_ends_outside_takes_no_place_with_it_and_leaves_none_too_many(
     assert (second.done(), third.done()) == (True, False)
     limiter.release()
     await third
-
-
-class Engine:
-    """An engine that remembers whom it was to tell."""
-
-    def __init__(self) -> None:
-        self.told: list[AimdLimit | None] = []
-
-    async def execute(self, call: Call) -> None:
-        self.told.append(call.limiter)
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
-@pytest.mark.parametrize(
-    ("operation", "data", "tells"),
-    [
-        ("resolve-incident", {"incidentKey": 1 << 51}, True),
-        ("complete-job", {"jobKey": 1 << 51}, False),
-        ("fail-job", {"jobKey": 1 << 51, "retries": 1}, False),
-        ("throw-error", {"jobKey": 1 << 51, "errorCode": "e"}, False),
-    ],
-)
-async def test_commands_tell_the_limit_of_their_queue_and_those_that_relieve_the_engine_tell_none(
-    operation: str, data: dict[str, Any], tells: bool
-) -> None:
-    engine, limits = Engine(), {"a": AimdLimit(2), "b": AimdLimit(2)}
-    await executing(engine, limits)(delivery(operation, data, queue="b"))
-    assert engine.told == [limits["b"] if tells else None]

@@ -8,7 +8,6 @@ import pytest
 
 from consumer.core.delivery import Delivery
 from consumer.core.message import Message
-from zeebe_amqp import wire
 from zeebe_amqp.errors import CommandError
 
 HEAD = b'{"operation": "topology"}'
@@ -27,11 +26,6 @@ def test_a_request_that_was_announced_too_large_is_refused_and_answered() -> Non
     assert (refused.value.code, refused.value.operation) == ("RESOURCE_EXHAUSTED", "topology")
     assert delivery.command is None
     assert delivery.answerable
-
-
-def test_only_the_first_bytes_of_a_body_above_the_limit_are_kept() -> None:
-    assert Message(b"x" * wire.MAX_BODY).kept_body == b"x" * wire.MAX_BODY
-    assert Message(b"x" * (wire.MAX_BODY + 1)).kept_body == b"x" * wire.KEPT_OF_LARGE
 
 
 class Counted(dict[str, Any]):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from consumer.dead_letters.letter import DeadLetter, Filter, ReplayPolicy
+from tests.cases import for_each
 from zeebe_amqp import wire
 
 DIED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -32,27 +31,34 @@ def brokers(body: bytes = b"\xff", **headers: Any) -> DeadLetter:
     return DeadLetter(body, headers={**BROKERS, **headers}, routing_key="key", properties={"type": "topology"})
 
 
-def test_what_the_service_gave_up_tells_why_and_whence() -> None:
+def test_what_was_given_up_tells_why_and_whence() -> None:
     letter = ours()
     assert (letter.operation, letter.code, letter.message) == ("topology", "NOT_FOUND", "no")
     assert (letter.failed_at, letter.origin, letter.replays) == (DIED, "commands", 0)
-
-
-def test_what_the_broker_gave_up_tells_its_reason_and_whence() -> None:
     letter = brokers()
     assert (letter.operation, letter.code, letter.message) == ("topology", "delivery_limit", None)
     assert (letter.failed_at, letter.origin, letter.returns) == (DIED, "orders", 3)
+    assert DeadLetter(b"", routing_key="commands").origin == "commands", "without any account"
+    assert DeadLetter(b"").origin is None
 
 
-@pytest.mark.parametrize("deaths", [None, [], [1], "x", [{}], [{"queue": 1, "reason": 2, "time": 3}]])
+@for_each(
+    [
+        *((wire.FAILED_AT, "failed_at", when, None) for when in ("yesterday", 5, None, b"x")),
+        (wire.FAILED_AT, "failed_at", "2026-01-02T03:04:05", DIED),
+        *((wire.REPLAYS, "replays", count, 0) for count in (None, "5", True, -1, 1.5)),
+    ]
+)
+def test_a_time_without_zone_is_utc_and_what_is_no_time_or_count_is_none(
+    header: str, name: str, value: Any, found: Any
+) -> None:
+    assert getattr(ours(**{header: value}), name) == found
+
+
+@for_each([None, [], [1], "x", [{}], [{"queue": 1, "reason": 2, "time": 3}]])
 def test_an_account_of_deaths_that_makes_no_sense_is_as_if_absent(deaths: Any) -> None:
     letter = brokers(**{"x-death": deaths})
     assert (letter.code, letter.failed_at, letter.origin) == (None, None, "first")
-
-
-def test_without_any_account_the_routing_key_is_the_queue() -> None:
-    assert DeadLetter(b"", routing_key="commands").origin == "commands"
-    assert DeadLetter(b"").origin is None
 
 
 def test_what_was_put_anew_still_comes_from_its_first_queue() -> None:
@@ -67,22 +73,10 @@ def test_the_name_of_a_queue_is_believed_only_where_we_wrote_it() -> None:
     assert DeadLetter(b"", routing_key=wire.DEAD_LETTER).renewed() == {}
 
 
-@pytest.mark.parametrize("when", ["yesterday", 5, None, b"x"])
-def test_a_time_that_cannot_be_read_is_no_time(when: Any) -> None:
-    assert ours(**{wire.FAILED_AT: when}).failed_at is None
-
-
-def test_a_time_without_zone_is_utc() -> None:
-    assert ours(**{wire.FAILED_AT: "2026-01-02T03:04:05"}).failed_at == DIED
-
-
 def test_a_letter_is_called_by_its_request_id_else_its_message_id_else_its_body() -> None:
     assert ours().id == "r"
     assert DeadLetter(b"", properties={"message_id": "m"}, headers={wire.REQUEST_ID: 5}).id == "m"
     assert DeadLetter(b"a").id == DeadLetter(b"a").id != DeadLetter(b"b").id
-
-
-def test_an_operation_that_nobody_knows_is_none() -> None:
     assert DeadLetter(b"{}").operation is None
     assert DeadLetter(b'{"operation":"topology"}').operation == "topology"
 
@@ -94,11 +88,8 @@ def test_a_replay_keeps_the_requests_headers_and_counts() -> None:
     assert letter.replayed() == {**own, wire.REPLAYS: 3}
     del own[wire.DEADLINE]
     assert letter.replayed(keep_deadline=False) == {**own, wire.REPLAYS: 3}
-
-
-def test_a_callers_own_headers_survive_where_the_broker_gave_it_up() -> None:
-    own: dict[str, Any] = {"operation": "mine", "error-code": "x"}
-    assert DeadLetter(b"", headers={**BROKERS, **own}).replayed() == {**own, wire.REPLAYS: 1}
+    like_ours: dict[str, Any] = {"operation": "mine", "error-code": "x"}
+    assert DeadLetter(b"", headers={**BROKERS, **like_ours}).replayed() == {**like_ours, wire.REPLAYS: 1}
 
 
 TRUNCATED = {wire.TRUNCATED: True, wire.ORIGINAL_SIZE: 20 << 20}
@@ -127,13 +118,7 @@ def test_only_our_own_word_makes_a_letter_truncated() -> None:
     assert ours(**{wire.TRUNCATED: True, wire.ORIGINAL_SIZE: "many"}).truncation == "first 2 of 0 bytes"
 
 
-@pytest.mark.parametrize("count", [None, "5", True, -1, 1.5])
-def test_a_count_that_is_none_counts_nothing(count: Any) -> None:
-    assert ours(**{wire.REPLAYS: count}).replays == 0
-
-
-@pytest.mark.parametrize(
-    ("filter", "meant"),
+@for_each(
     [
         (Filter(), True),
         (Filter(ids=frozenset({"r", "x"})), True),
@@ -145,7 +130,7 @@ def test_a_count_that_is_none_counts_nothing(count: Any) -> None:
         (Filter(older_than=10), True),
         (Filter(older_than=11), False),
         (Filter(ids=frozenset({"r"}), code="INTERNAL"), False),
-    ],
+    ]
 )
 def test_every_condition_must_hold(filter: Filter, meant: bool) -> None:
     assert filter.matches(ours(), now=DIED.timestamp() + 10) is meant
@@ -164,28 +149,22 @@ def test_a_deadline_is_past_from_its_millisecond_on() -> None:
 TERMS = ReplayPolicy(("commands", "polls"))
 
 
-@pytest.mark.parametrize(
-    ("letter", "policy", "said"),
-    [
-        (ours(), TERMS, None),
-        (ours(replays=4), TERMS, None),
-        (ours(replays=5), TERMS, "--force"),
-        (ours(replays=9), ReplayPolicy(("commands",), force=True), None),
-        (ours(replays=1), ReplayPolicy(("commands",), max_replays=1), "--max-replays is 1"),
-        (ours(deadline=1), TERMS, "--without-deadline"),
-        (ours(deadline=1), ReplayPolicy(("commands",), keep_deadline=False), None),
-        (ours("elsewhere"), TERMS, "not one of AMQP_QUEUES (commands, polls)"),
-        (ours("elsewhere"), ReplayPolicy(("commands",), "elsewhere"), None),
-        (ours(""), TERMS, "name one with --queue"),
-        (ours(wire.DEAD_LETTER), TERMS, "name one with --queue"),
-        (ours(), ReplayPolicy((), wire.DEAD_LETTER), "the dead-letter queue itself"),
-        (
-            DeadLetter(b"", routing_key="commands", malformed_properties=("type is not UTF-8 text",)),
-            TERMS,
-            "type is not UTF-8 text",
-        ),
-    ],
-)
+@for_each([
+    (ours(), TERMS, None),
+    (ours(replays=4), TERMS, None),
+    (ours(replays=5), TERMS, "--force"),
+    (ours(replays=9), ReplayPolicy(("commands",), force=True), None),
+    (ours(replays=1), ReplayPolicy(("commands",), max_replays=1), "--max-replays is 1"),
+    (ours(deadline=1), TERMS, "--without-deadline"),
+    (ours(deadline=1), ReplayPolicy(("commands",), keep_deadline=False), None),
+    (ours("elsewhere"), TERMS, "not one of AMQP_QUEUES (commands, polls)"),
+    (ours("elsewhere"), ReplayPolicy(("commands",), "elsewhere"), None),
+    (ours(""), TERMS, "name one with --queue"),
+    (ours(wire.DEAD_LETTER), TERMS, "name one with --queue"),
+    (ours(), ReplayPolicy((), wire.DEAD_LETTER), "the dead-letter queue itself"),
+    (DeadLetter(b"", routing_key="commands", malformed_properties=("type is not UTF-8 text",)), TERMS,
+     "type is not UTF-8 text"),
+])  # fmt: skip
 def test_a_replay_is_refused_with_what_to_do(letter: DeadLetter, policy: ReplayPolicy, said: str | None) -> None:
     refusal = policy.refusal(letter)
     assert (refusal is None) if said is None else (refusal is not None and said in refusal)
@@ -196,8 +175,7 @@ def test_a_replay_goes_where_it_came_from_unless_told_otherwise() -> None:
     assert ReplayPolicy(("commands",), "other").destination(ours()) == "other"
 
 
-@pytest.mark.parametrize(
-    ("letter", "sender"),
+@for_each(
     [
         (ours(), None),
         (ours(**{"original-user-id": "alice"}), "alice"),
@@ -209,7 +187,7 @@ def test_a_replay_goes_where_it_came_from_unless_told_otherwise() -> None:
         (DeadLetter(b"", {"replays": 1}, {"user_id": "service"}), None),
         (DeadLetter(b"", {"original-user-id": "alice"}, {"user_id": "service"}), "service"),
         (DeadLetter(b"", {"original-user-id": "alice", "replays": 1}, {}), None),
-    ],
+    ]
 )
 def test_only_what_we_sent_again_may_name_another_sender(letter: DeadLetter, sender: str | None) -> None:
     assert letter.sender({"service"}) == sender

@@ -11,6 +11,7 @@ import pytest
 from consumer.dead_letters import view as dead_view
 from consumer.dead_letters.letter import DeadLetter
 from consumer.dead_letters.view import Report, age, details, pretty, row
+from tests.cases import for_each
 
 LETTER = DeadLetter(
     b'{"operation":"topology"}',
@@ -27,25 +28,20 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
 
 
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(-5, "0s"), (0, "0s"), (59, "59s"), (60, "1m 0s"), (3725, "1h 2m"), (86_400 * 3 + 3600 * 4 + 59, "3d 4h")],
-)
+@for_each([(-5, "0s"), (0, "0s"), (59, "59s"), (60, "1m 0s"), (3725, "1h 2m"), (86_400 * 3 + 3600 * 4 + 59, "3d 4h")])
 def test_an_age_is_told_in_its_two_largest_units(seconds: int, shown: str) -> None:
     now = datetime(2026, 1, 2, tzinfo=UTC)
     assert age(now - timedelta(seconds=seconds), now) == shown
 
 
-@pytest.mark.parametrize(
-    ("body", "shown"),
+@for_each(
     [
         (b'{"a":1.10,"b":123456789012345678901234567890}', '{\n  "a": 1.10,\n  "b": 123456789012345678901234567890\n}'),
         (b"<bpmn/>", "<bpmn/>"),
         (b"\xff{", "\\xff{"),
         (b"[" * 100_000, "[" * 100_000),
         (b"", ""),
-    ],
-    ids=["json", "text", "binary", "deep", "empty"],
+    ]
 )
 def test_a_body_is_shown_as_it_was_written(body: bytes, shown: str) -> None:
     assert pretty(body) == shown

@@ -12,13 +12,12 @@ from consumer.inquiry import Fact, list_held, list_known
 from consumer.ledger import Ledger, Limits, identify
 from consumer.ledger.store import Found
 from tests.unit.consumer.deliveries import FakeDelivery, MemoryLedger
+from tests.unit.consumer.errors import failed
 from tests.unit.consumer.ledger.shared_dict import DictStore, Shared
-from zeebe_amqp.errors import Code, Error, Outcome, Source
 from zeebe_amqp.reply import Reply
 
 DIGEST = b"d" * 32
 BODY = b'{"operation": "topology"}'
-REFUSED = Error(code=Code.NOT_FOUND, message="no", source=Source.GATEWAY, outcome=Outcome.NOT_EXECUTED, retryable=False)
 
 
 def held(**properties: Any) -> FakeDelivery:
@@ -57,7 +56,7 @@ async def test_answers_of_replays_are_told_with_their_number() -> None:
     for replays in (0, 2):
         identity = identify("alice", "a", replays)
         await ledger.claim(identity, DIGEST)
-        await ledger.finish(identity, Reply("complete-job", error=REFUSED), "replies")
+        await ledger.finish(identity, Reply("complete-job", error=failed()), "replies")
     first, second = await list_known(ledger, "alice", "a")
     assert (first["state"], first["reply_to"], first["reply"]["error"]["code"]) == ("answered", "replies", "NOT_FOUND")
     assert ("replays" in first, second["replays"]) == (False, 2)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Any, Protocol
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, Self
 
 import orjson
 import pytest
 
 from consumer.core.message import Reply
 from consumer.ledger import Ledger, Limits, State, codec
-from zeebe_amqp.errors import Code, Error, Outcome, Source
+from consumer.ledger.store import Store
+from tests.cases import for_each
+from tests.unit.consumer.errors import failed
 
 DIGEST, OTHER = b"d" * 32, b"o" * 32
 TTL = 0.2
@@ -28,6 +32,31 @@ class Place(Protocol):
         """Return when what was finished with a `TTL` has expired."""
 
 
+class ClockedPlace:
+    """Where ledgers are kept, for one test, with a clock that goes when it is told to."""
+
+    def __init__(self, make: Callable[[], Store]) -> None:
+        self._make = make
+        self.now = time.time()
+        self.opened: list[Ledger] = []
+
+    async def open(self, limits: Limits) -> Ledger:
+        ledger = Ledger(self._make(), limits, clock=lambda: self.now)
+        await ledger.start()
+        self.opened.append(ledger)
+        return ledger
+
+    async def expire(self) -> None:
+        self.now += TTL
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for ledger in self.opened:
+            await ledger.close()
+
+
 def limits(**given: Any) -> Limits:
     return Limits(**{"ttl": 3600, **given})
 
@@ -37,20 +66,12 @@ def text(length: int) -> str:
     return random.Random(length).randbytes(length // 2).hex()
 
 
-FAILED = Error(
-    code=Code.NOT_FOUND,
-    message="Command 'COMPLETE' rejected",
-    source=Source.GATEWAY,
-    outcome=Outcome.NOT_EXECUTED,
-    retryable=False,
-    details={"intent": "COMPLETE", "attempts": 2},
-)
 REPLIES = {
     "result": Reply(
         "create-instance", {"processInstanceKey": 2**63 - 1, "ratio": 0.1, "text": "ä\u2028", "none": None}
     ),
     "nothing": Reply("cancel-instance"),
-    "error": Reply("complete-job", error=FAILED),
+    "error": Reply("complete-job", error=failed(details={"intent": "COMPLETE", "attempts": 2})),
     "fragment": Reply("create-instance", {"raw": orjson.Fragment(b'{ "b":1.0, "a" : 1e2, "a": 2 }')}),
     "compressed": Reply("activate-jobs", [{"variables": "x" * 10_000}]),
     "long": Reply("activate-jobs", [{"variables": "x" * 1_000_000}]),
@@ -71,12 +92,11 @@ class LedgerPromises:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(ledger.wait_failed(), 0.01)
 
-    @pytest.mark.parametrize("name", REPLIES)
-    async def test_a_reply_comes_back_byte_for_byte(self, ledger: Ledger, name: str) -> None:
-        reply = REPLIES[name]
-        await ledger.claim("a", DIGEST)
-        await ledger.finish("a", reply)
-        found = await ledger.claim("a", DIGEST)
+    @for_each(REPLIES.items())
+    async def test_a_reply_comes_back_byte_for_byte(self, name: str, reply: Reply, ledger: Ledger) -> None:
+        await ledger.claim(name, DIGEST)
+        await ledger.finish(name, reply)
+        found = await ledger.claim(name, DIGEST)
         assert found.state is State.DONE
         assert found.reply is not None
         assert found.reply.encode() == reply.encode()
@@ -116,27 +136,19 @@ class LedgerPromises:
         assert await ledger.look("a") is None
         assert (await ledger.claim("b", DIGEST)).state is State.NEW, "looking claims nothing"
 
-    async def test_a_running_entry_of_nobody_is_abandoned(self, ledger: Ledger) -> None:
-        await ledger.claim("a", DIGEST)
-        assert (await ledger.claim("a", DIGEST)).state is State.ORPHANED
-
     async def test_an_identity_belongs_to_its_request_while_it_runs_and_after(self, ledger: Ledger) -> None:
         await ledger.claim("a", DIGEST)
         assert (await ledger.claim("a", OTHER)).state is State.CONFLICT
+        assert (await ledger.claim("b", OTHER)).state is State.NEW
+        assert (await ledger.claim("a", DIGEST)).state is State.ORPHANED, "it runs, and nobody runs it"
         await ledger.finish("a", Reply("x"))
         assert (await ledger.claim("a", OTHER)).state is State.CONFLICT
         assert (await ledger.claim("a", DIGEST)).state is State.DONE
 
-    async def test_identities_do_not_touch_each_other(self, ledger: Ledger) -> None:
-        await ledger.claim("a", DIGEST)
-        assert (await ledger.claim("b", OTHER)).state is State.NEW
-
-    async def test_what_was_released_is_new_also_for_other_content(self, ledger: Ledger) -> None:
+    async def test_what_was_released_is_new_for_other_content_too_and_what_is_done_is_not(self, ledger: Ledger) -> None:
         for digest in (DIGEST, OTHER, DIGEST):
             assert (await ledger.claim("a", digest)).state is State.NEW
             await ledger.release("a")
-
-    async def test_releasing_what_nobody_claimed_changes_nothing(self, ledger: Ledger) -> None:
         await ledger.claim("a", DIGEST)
         await ledger.finish("a", Reply("x"))
         await ledger.release("a")
@@ -155,22 +167,22 @@ class LedgerPromises:
         found = await asyncio.gather(*(ledger.claim(f"{number}", DIGEST) for number in range(500)))
         assert [claim.reply.data for claim in found if claim.reply] == list(range(500))
 
-    async def test_answers_expire(self, place: Place) -> None:
+    async def test_answers_expire_and_running_entries_do_not_with_them(self, place: Place) -> None:
         ledger = await place.open(limits(ttl=TTL))
-        await ledger.claim("a", DIGEST)
+        for name in ("a", "running"):
+            await ledger.claim(name, DIGEST)
         await ledger.finish("a", Reply("x"))
         await place.expire()
         assert (await ledger.claim("a", OTHER)).state is State.NEW
+        assert (await ledger.claim("running", DIGEST)).state is State.ORPHANED
 
-    async def test_running_entries_do_not_expire_with_the_answers(self, place: Place) -> None:
-        ledger = await place.open(limits(ttl=TTL))
-        await ledger.claim("a", DIGEST)
-        await place.expire()
-        assert (await ledger.claim("a", DIGEST)).state is State.ORPHANED
+    async def test_the_oldest_answers_go_first_above_a_number(self, place: Place) -> None:
+        await self._the_oldest_go_first(await place.open(limits(max_entries=2)))
 
-    @pytest.mark.parametrize("bound", [{"max_entries": 2}, {"max_bytes": 600}])
-    async def test_the_oldest_answers_go_first(self, place: Place, bound: dict[str, int]) -> None:
-        ledger = await place.open(limits(**bound))
+    async def test_the_oldest_answers_go_first_above_a_size(self, place: Place) -> None:
+        await self._the_oldest_go_first(await place.open(limits(max_bytes=600)))
+
+    async def _the_oldest_go_first(self, ledger: Ledger) -> None:
         await ledger.claim("running", DIGEST)
         for name in "abcd":
             await ledger.claim(name, DIGEST)
@@ -220,7 +232,8 @@ class SharedLedgerPromises(LedgerPromises):
 
     async def test_what_ran_when_its_process_ended_is_abandoned(self, place: Place) -> None:
         first = await place.open(limits())
-        await first.claim("a", DIGEST)
+        for name in ("a", "released"):
+            await first.claim(name, DIGEST)
         await first.close()
         second = await place.open(limits())
         assert (await second.claim("a", OTHER)).state is State.CONFLICT
@@ -229,15 +242,9 @@ class SharedLedgerPromises(LedgerPromises):
         assert (await second.claim("a", DIGEST)).state is State.ORPHANED
         await second.finish("a", Reply("x", 2))
         assert (await second.claim("a", DIGEST)).reply is not None
-
-    async def test_what_was_abandoned_and_released_is_new(self, place: Place) -> None:
-        first = await place.open(limits())
-        await first.claim("a", DIGEST)
-        await first.close()
-        second = await place.open(limits())
-        await second.claim("a", DIGEST)
-        await second.release("a")
-        assert (await second.claim("a", OTHER)).state is State.NEW
+        await second.claim("released", DIGEST)
+        await second.release("released")
+        assert (await second.claim("released", OTHER)).state is State.NEW
 
     async def test_a_cancelled_claim_leaves_nothing(self, place: Place) -> None:
         first = await place.open(limits())

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ import pytest
 from consumer.core.message import Reply
 from consumer.ledger import Ledger, LedgerError, State, codec, has_entries, open_ledger, table
 from consumer.ledger.sqlite import SqliteStore
+from tests.cases import for_each
 from tests.unit.consumer.ledger.promises import DIGEST, OTHER, limits, text
 
 
@@ -126,14 +127,27 @@ async def test_a_killed_process_leaves_what_it_claimed_and_no_lock(path: Path) -
     await ledger.close()
 
 
-async def test_a_broken_file_is_refused(path: Path) -> None:
-    harm(path, "nonsense")
-    assert "is broken (file is not a database); accepted: a sound file: restore it, or" in await refusal(path)
-    assert "--reset-ledger" in await refusal(path)
+async def test_what_is_no_file_of_ours_is_refused_and_so_is_one_that_cannot_be_written(tmp_path: Path) -> None:
+    assert f"LEDGER: {tmp_path} cannot be opened" in await refusal(tmp_path)
+    with full_disk():
+        assert "cannot be used" in await refusal(tmp_path / "full")
+    newer, theirs, broken = (tmp_path / name for name in ("newer", "theirs", "broken"))
+    await (await started(newer)).close()
+    for path, statement, words in (
+        (newer, "PRAGMA user_version = 3", f"LEDGER: {newer} has version 3; accepted: 2"),
+        (theirs, "CREATE TABLE theirs (x)", "is the database of another program"),
+    ):
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute(statement)
+        assert words in await refusal(path)
+    harm(broken, "nonsense")
+    assert "is broken (file is not a database); accepted: a sound file: restore it, or" in await refusal(broken)
+    assert "--reset-ledger" in await refusal(broken)
 
 
-@pytest.mark.parametrize("damage", ["cut", "cut off", "overwritten"])
-async def test_a_damaged_file_is_refused(path: Path, damage: str) -> None:
+@for_each(["cut", "cut off", "overwritten"])
+async def test_a_damaged_file_is_refused(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / damage
     ledger = await started(path)
     for number in range(200):
         await ledger.claim(f"{number}", DIGEST)
@@ -141,21 +155,6 @@ async def test_a_damaged_file_is_refused(path: Path, damage: str) -> None:
     await ledger.close()
     harm(path, damage)
     assert "is broken" in await refusal(path)
-
-
-async def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
-    await (await started(path)).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 3")
-    connection.close()
-    assert f"LEDGER: {path} has version 3; accepted: 2" in await refusal(path)
-
-
-async def test_the_database_of_another_program_is_refused(path: Path) -> None:
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE theirs (x)")
-    connection.close()
-    assert "is the database of another program" in await refusal(path)
 
 
 def test_only_a_file_that_is_not_there_has_nothing_to_read(path: Path) -> None:
@@ -173,15 +172,6 @@ def test_only_a_file_that_is_not_there_has_nothing_to_read(path: Path) -> None:
         asyncio.run(open_ledger(hidden, limits()).start())
     assert has_entries("redis://127.0.0.1:1/0")
     assert not has_entries("memory://")
-
-
-async def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
-    assert f"LEDGER: {tmp_path} cannot be opened" in await refusal(tmp_path)
-
-
-async def test_a_file_that_cannot_be_written_at_the_start_is_refused(path: Path) -> None:
-    with full_disk():
-        assert "cannot be used" in await refusal(path)
 
 
 async def test_while_it_cannot_be_written_nothing_is_claimed_and_afterwards_all_is_well(
@@ -207,15 +197,6 @@ async def test_while_it_cannot_be_written_nothing_is_claimed_and_afterwards_all_
     assert states == [State.DONE, State.NEW, State.NEW]
 
 
-async def test_what_ends_while_the_write_fails_is_written_later(ledger: Ledger) -> None:
-    await ledger.claim("a", DIGEST)
-    with full_disk():
-        await ledger.finish("a", Reply("x", 1))
-        assert ledger.problem is not None
-    await ledger.ready()
-    assert (await ledger.claim("a", DIGEST)).reply is not None
-
-
 async def test_closing_does_not_wait_for_what_cannot_be_written(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ledger = await started(path)
     await ledger.claim("a", DIGEST)
@@ -225,9 +206,9 @@ async def test_closing_does_not_wait_for_what_cannot_be_written(path: Path, capl
     assert "1 answers could not be written" in caplog.text
 
 
-@pytest.mark.parametrize("loss", ["removed", "replaced", "folder removed"])
-async def test_a_file_that_is_gone_is_a_problem_until_there_is_one_again(tmp_path: Path, loss: str) -> None:
-    folder = tmp_path / "state"
+@for_each(["removed", "replaced", "folder removed"])
+async def test_a_file_that_is_gone_is_a_problem_until_there_is_one_again(loss: str, tmp_path: Path) -> None:
+    folder = tmp_path / loss
     ledger = await started(folder / "ledger.db")
     shutil.rmtree(folder) if loss == "folder removed" else (folder / "ledger.db").unlink()
     if loss == "replaced":

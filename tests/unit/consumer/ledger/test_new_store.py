@@ -7,48 +7,33 @@ from collections.abc import AsyncIterator
 import pytest
 
 from consumer import ledger as room
-from consumer.ledger import Ledger, Limits, State, open_ledger
+from consumer.ledger import State, open_ledger
 from consumer.ledger.store import Store
-from tests.unit.consumer.ledger.promises import DIGEST, OTHER, TTL, SharedLedgerPromises, limits
+from tests.unit.consumer.ledger.promises import DIGEST, OTHER, ClockedPlace, SharedLedgerPromises, limits
 from tests.unit.consumer.ledger.shared_dict import DictStore, Shared
 
 
-class Dictionary:
-    """A dictionary for one test, and a clock that goes when it is told to."""
-
-    def __init__(self) -> None:
-        self.shared = Shared()
-        self.now = 1e9
-        self.opened: list[Ledger] = []
-
-    async def open(self, limits: Limits) -> Ledger:
-        ledger = Ledger(DictStore(self.shared), limits, clock=lambda: self.now)
-        await ledger.start()
-        self.opened.append(ledger)
-        return ledger
-
-    async def expire(self) -> None:
-        self.now += TTL
+@pytest.fixture
+def shared() -> Shared:
+    return Shared()
 
 
 @pytest.fixture
-async def place() -> AsyncIterator[Dictionary]:
-    dictionary = Dictionary()
-    yield dictionary
-    for ledger in dictionary.opened:
-        await ledger.close()
+async def place(shared: Shared) -> AsyncIterator[ClockedPlace]:
+    async with ClockedPlace(lambda: DictStore(shared)) as dictionary:
+        yield dictionary
 
 
 class TestDictionary(SharedLedgerPromises):
     pass
 
 
-async def test_what_another_living_process_runs_is_running_until_that_dies(place: Dictionary) -> None:
+async def test_what_another_living_process_runs_is_running_until_that_dies(place: ClockedPlace, shared: Shared) -> None:
     first, second = await place.open(limits()), await place.open(limits())
     await first.claim("a", DIGEST)
     assert (await second.claim("a", DIGEST)).state is State.RUNNING
     assert (await second.claim("a", OTHER)).state is State.CONFLICT
-    place.shared.alive.discard(first._owner)
+    shared.alive.discard(first._owner)
     assert (await second.claim("a", DIGEST)).state is State.ORPHANED
 
 

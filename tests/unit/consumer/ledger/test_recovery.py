@@ -14,7 +14,7 @@ from tests.unit.consumer.ledger.promises import DIGEST, OTHER, limits
 from tests.unit.consumer.ledger.shared_dict import DictStore, Shared
 
 
-class Away(DictStore):
+class UnreliableStore(DictStore):
     """A store that can go away, lose an answer, or keep one waiting."""
 
     def __init__(self) -> None:
@@ -82,8 +82,8 @@ async def turns() -> None:
 
 
 @pytest.fixture
-def store() -> Away:
-    return Away()
+def store() -> UnreliableStore:
+    return UnreliableStore()
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def sleeper() -> Sleeper:
 
 
 @pytest.fixture
-async def ledger(store: Away, sleeper: Sleeper) -> AsyncIterator[Ledger]:
+async def ledger(store: UnreliableStore, sleeper: Sleeper) -> AsyncIterator[Ledger]:
     ledger = Ledger(store, limits(), lease=30, sleep=sleeper)
     await ledger.start()
     await turns()
@@ -102,7 +102,7 @@ async def ledger(store: Away, sleeper: Sleeper) -> AsyncIterator[Ledger]:
     await ledger.close()
 
 
-def other(store: Away) -> Ledger:
+def other(store: UnreliableStore) -> Ledger:
     """Another process at the same entries."""
     return Ledger(DictStore(store.shared), limits())
 
@@ -113,14 +113,16 @@ async def cancel(task: asyncio.Task[object]) -> None:
         await task
 
 
-async def test_the_lease_is_renewed_thrice_in_its_time(ledger: Ledger, store: Away, sleeper: Sleeper) -> None:
+async def test_the_lease_is_renewed_thrice_in_its_time(
+    ledger: Ledger, store: UnreliableStore, sleeper: Sleeper
+) -> None:
     assert (sleeper.asked, store.renewed) == ([10], 1)
     await sleeper.wake()
     assert (set(sleeper.asked), store.renewed > 1) == ({10}, True)
 
 
 async def test_while_it_is_away_nothing_is_claimed_and_what_ends_is_written_when_it_is_back(
-    ledger: Ledger, store: Away, sleeper: Sleeper
+    ledger: Ledger, store: UnreliableStore, sleeper: Sleeper
 ) -> None:
     for name in ("running", "released"):
         await ledger.claim(name, DIGEST)
@@ -142,7 +144,9 @@ async def test_while_it_is_away_nothing_is_claimed_and_what_ends_is_written_when
     assert states == [State.DONE, State.NEW, State.NEW]
 
 
-async def test_what_ends_in_the_moment_it_goes_is_written_later(ledger: Ledger, store: Away, sleeper: Sleeper) -> None:
+async def test_what_ends_in_the_moment_it_goes_is_written_later(
+    ledger: Ledger, store: UnreliableStore, sleeper: Sleeper
+) -> None:
     await ledger.claim("a", DIGEST)
     store.is_away = True
     await ledger.finish("a", Reply("x", 1))
@@ -153,7 +157,7 @@ async def test_what_ends_in_the_moment_it_goes_is_written_later(ledger: Ledger, 
     assert (await ledger.claim("a", DIGEST)).reply is not None
 
 
-async def test_one_that_is_not_there_at_the_start_is_waited_for(store: Away, sleeper: Sleeper) -> None:
+async def test_one_that_is_not_there_at_the_start_is_waited_for(store: UnreliableStore, sleeper: Sleeper) -> None:
     store.is_away = True
     ledger = Ledger(store, limits(), sleep=sleeper)
     await ledger.start()
@@ -168,7 +172,7 @@ async def test_one_that_is_not_there_at_the_start_is_waited_for(store: Away, sle
 
 
 async def test_one_that_cannot_be_used_is_closed_and_refused(
-    ledger: Ledger, store: Away, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, store: UnreliableStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[bool] = []
 
@@ -187,7 +191,7 @@ async def test_one_that_cannot_be_used_is_closed_and_refused(
 
 
 async def test_a_problem_is_told_once(
-    ledger: Ledger, store: Away, sleeper: Sleeper, caplog: pytest.LogCaptureFixture
+    ledger: Ledger, store: UnreliableStore, sleeper: Sleeper, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.is_away = True
     for _ in range(3):
@@ -198,7 +202,7 @@ async def test_a_problem_is_told_once(
 
 
 async def test_a_claim_whose_answer_was_lost_is_new_here_and_elsewhere(
-    ledger: Ledger, store: Away, sleeper: Sleeper
+    ledger: Ledger, store: UnreliableStore, sleeper: Sleeper
 ) -> None:
     for name in ("here", "elsewhere"):
         store.loses_answers = True
@@ -212,7 +216,7 @@ async def test_a_claim_whose_answer_was_lost_is_new_here_and_elsewhere(
     assert (await other(store).claim("elsewhere", OTHER)).state is State.NEW
 
 
-async def test_a_cancelled_claim_is_released_at_once(ledger: Ledger, store: Away) -> None:
+async def test_a_cancelled_claim_is_released_at_once(ledger: Ledger, store: UnreliableStore) -> None:
     store.go.clear()
     claim = asyncio.create_task(ledger.claim("a", DIGEST))
     await turns()
@@ -223,7 +227,7 @@ async def test_a_cancelled_claim_is_released_at_once(ledger: Ledger, store: Away
     assert (await other(store).claim("a", OTHER)).state is State.NEW
 
 
-async def test_a_claim_does_not_overtake_the_release_before_it(ledger: Ledger, store: Away) -> None:
+async def test_a_claim_does_not_overtake_the_release_before_it(ledger: Ledger, store: UnreliableStore) -> None:
     store.go.clear()
     first = asyncio.create_task(ledger.claim("a", DIGEST))
     await turns()
@@ -237,7 +241,7 @@ async def test_a_claim_does_not_overtake_the_release_before_it(ledger: Ledger, s
 
 
 async def test_a_cancelled_finish_is_written_all_the_same_also_when_its_next_claim_is_cancelled_too(
-    ledger: Ledger, store: Away
+    ledger: Ledger, store: UnreliableStore
 ) -> None:
     await ledger.claim("a", DIGEST)
     store.go.clear()
@@ -251,7 +255,7 @@ async def test_a_cancelled_finish_is_written_all_the_same_also_when_its_next_cla
 
 
 async def test_a_large_finish_that_is_cancelled_while_it_is_compressed_is_written_all_the_same(
-    ledger: Ledger, store: Away
+    ledger: Ledger, store: UnreliableStore
 ) -> None:
     await ledger.claim("a", DIGEST)
     finishing: asyncio.Task[object] = asyncio.create_task(ledger.finish("a", Reply("x", "y" * (1 << 20))))
@@ -261,7 +265,7 @@ async def test_a_large_finish_that_is_cancelled_while_it_is_compressed_is_writte
     assert (await other(store).claim("a", DIGEST)).reply is not None
 
 
-async def test_closing_writes_what_was_put_off(ledger: Ledger, store: Away) -> None:
+async def test_closing_writes_what_was_put_off(ledger: Ledger, store: UnreliableStore) -> None:
     await ledger.claim("a", DIGEST)
     store.is_away = True
     await ledger.finish("a", Reply("x", 1))
@@ -272,7 +276,7 @@ async def test_closing_writes_what_was_put_off(ledger: Ledger, store: Away) -> N
 
 
 async def test_closing_says_how_many_answers_are_lost(
-    ledger: Ledger, store: Away, caplog: pytest.LogCaptureFixture
+    ledger: Ledger, store: UnreliableStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in "ab":
         await ledger.claim(name, DIGEST)
@@ -284,7 +288,7 @@ async def test_closing_says_how_many_answers_are_lost(
 
 
 async def test_a_store_that_fails_to_close_stops_nothing(
-    store: Away, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: UnreliableStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def refuse() -> None:
         raise OSError("nobody there")

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.consumer.workers import FakePublisher, Handling
+from tests.unit.consumer.workers import Bench
 
 
 @pytest.fixture
-def events() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def replies(events: list[str]) -> FakePublisher:
-    return FakePublisher(events)
-
-
-@pytest.fixture
-def handling() -> Handling:
-    return Handling()
+def bench() -> Bench:
+    return Bench()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import product
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from consumer.pipeline.idempotency import idempotent
 from consumer.pipeline.middleware import compose, guarded, recovered
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from consumer.telemetry import setup
+from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery
 from tests.unit.consumer.workers import FakePublisher, worker_of
 from zeebe_amqp import envelope
@@ -28,10 +30,11 @@ async def executed(_: Delivery) -> Reply:
     raise AssertionError("what cannot be decoded does not run")
 
 
-@pytest.mark.parametrize("spans", [None, InMemorySpanExporter()], ids=["untraced", "traced"])
-@pytest.mark.parametrize("properties", [{"reply_to": "replies"}, {}, {"reply_to": "replies", "message_id": "m"}])
+@for_each(
+    product([None, InMemorySpanExporter()], [{"reply_to": "replies"}, {}, {"reply_to": "replies", "message_id": "m"}])
+)
 async def test_any_exception_while_decoding_is_answered_once_and_the_request_is_done(
-    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any], spans: InMemorySpanExporter | None
+    spans: InMemorySpanExporter | None, properties: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch = setup({}, version="1", spans=spans)
     ledger = open_ledger("memory:", Limits(60, 10, 1000))

@@ -14,7 +14,10 @@ from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message, Reply
 from consumer.pipeline.handler import executing
 from consumer.pipeline.middleware import compose, guarded, recovered
+from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery, delivery
+from tests.unit.consumer.engines import FakeEngine
+from tests.unit.consumer.errors import verdict
 from tests.unit.contracts.samples import SMALLEST
 from tests.unit.contracts.values import info, keys
 from zeebe_amqp.commands import COMMANDS, PublishMessage
@@ -24,29 +27,11 @@ KEY = 2251799813685249
 NOW = 1_800_000_000.0
 
 
-class Engine:
-    """Answers every call with `answer`, or raises it; keeps what it was asked."""
-
-    def __init__(self, answer: object) -> None:
-        self.answer = answer
-        self.calls: list[Call] = []
-
-    async def execute(self, call: Call) -> object:
-        self.calls.append(call)
-        call.sent = True
-        if isinstance(self.answer, BaseException):
-            raise self.answer
-        return self.answer
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
-def handler(engine: Engine) -> Handler:
+def handler(engine: FakeEngine) -> Handler:
     return executing(engine, clock=lambda: NOW)
 
 
-async def refusal(engine: Engine, request: Delivery) -> CommandError:
+async def refusal(engine: FakeEngine, request: Delivery) -> CommandError:
     """The error of a request that must fail."""
     with pytest.raises(CommandError) as raised:
         await handler(engine)(request)
@@ -57,14 +42,14 @@ async def refusal(engine: Engine, request: Delivery) -> CommandError:
 
 
 async def test_a_request_becomes_a_call_and_its_answer_a_result() -> None:
-    engine = Engine({"key": KEY, "tenantId": "t"})
+    engine = FakeEngine({"key": KEY, "tenantId": "t"})
     reply = await handler(engine)(delivery("publish-message", {"messageName": "m"}))
     assert reply == Reply("publish-message", {"key": KEY, "tenantId": "t"})
     assert engine.calls == [Call(PublishMessage(message_name="m"), sent=True)]
 
 
 async def test_keys_are_text_when_the_metadata_ask_for_it() -> None:
-    engine = Engine({})
+    engine = FakeEngine({})
     await handler(engine)(delivery("topology", {}, {"keys": "string"}))
     await handler(engine)(delivery("topology"))
     assert [call.keys_as_text for call in engine.calls] == [True, False]
@@ -73,7 +58,7 @@ async def test_keys_are_text_when_the_metadata_ask_for_it() -> None:
 async def test_the_limit_of_the_queue_is_told_by_what_is_not_exempt_from_it() -> None:
     limits = {"commands": AimdLimit(4), "polls": AimdLimit(4)}
     for operation in COMMANDS:
-        engine = Engine({})
+        engine = FakeEngine({})
         data = {**SMALLEST, "deploy-process": "<x/>", "signal": {"name": "s"}}.get(operation)
         metadata = {"fileName": "a.bpmn"} if operation == "deploy-process" else None
         request = delivery(operation, data, metadata, queue="polls")
@@ -82,8 +67,7 @@ async def test_the_limit_of_the_queue_is_told_by_what_is_not_exempt_from_it() ->
         assert engine.calls[0].limiter is (None if exempt else limits["polls"]), operation
 
 
-@pytest.mark.parametrize(
-    ("operation", "data", "attempt_timeout", "idempotent"),
+@for_each(
     [
         ("complete-job", {"jobKey": KEY}, None, True),
         ("publish-message", {"messageName": "m", "messageId": "i"}, None, False),
@@ -94,89 +78,72 @@ async def test_the_limit_of_the_queue_is_told_by_what_is_not_exempt_from_it() ->
         ("create-instance", {"bpmnProcessId": "p", "withResult": True, "requestTimeout": "3s"}, 3.0, False),
         ("activate-jobs", {"jobType": "t", "maxJobsToActivate": 1}, None, False),
         ("activate-jobs", {"jobType": "t", "maxJobsToActivate": 1, "requestTimeout": "3s"}, 13.0, False),
-    ],
+    ]
 )
 async def test_the_call_knows_how_long_it_may_take_and_whether_it_may_be_repeated(
     operation: str, data: Any, attempt_timeout: float | None, idempotent: bool
 ) -> None:
-    engine = Engine(CommandError(Code.NOT_FOUND, "no"))
+    engine = FakeEngine(CommandError(Code.NOT_FOUND, "no"))
     headers = {"deadline": int(NOW * 1000) + 1}
     await refusal(engine, delivery(operation, data, headers=headers))
     [call] = engine.calls
     assert (call.deadline, call.attempt_timeout, call.idempotent) == (NOW + 0.001, attempt_timeout, idempotent)
 
 
-@pytest.mark.parametrize("late", [0, 1, 90_000])
+@for_each([0, 1, 90_000])
 async def test_a_past_deadline_calls_nobody(late: int) -> None:
-    engine, request = Engine({}), delivery("topology", headers={"deadline": int(NOW * 1000) - late})
+    engine, request = FakeEngine({}), delivery("topology", headers={"deadline": int(NOW * 1000) - late})
     error = await refusal(engine, request)
-    assert (error.code, error.source, error.outcome, error.retryable) == (
-        Code.DEADLINE_EXCEEDED,
-        Source.CONSUMER,
-        Outcome.NOT_EXECUTED,
-        False,
-    )
+    assert verdict(error) == (Code.DEADLINE_EXCEEDED, Source.CONSUMER, Outcome.NOT_EXECUTED, False)
     assert error.details == {"field": "deadline"}
     assert f"passed {late} ms before" in error.message
     assert (engine.calls, request.sent) == ([], False)
 
 
 async def test_a_deadline_in_another_unit_calls_nobody_and_says_which_is_taken() -> None:
-    engine = Engine({})
+    engine = FakeEngine({})
     error = await refusal(engine, delivery("topology", headers={"deadline": int(NOW)}))
     assert (error.code, engine.calls) == (Code.DEADLINE_EXCEEDED, [])
     assert ": seconds? It takes " in error.message
 
 
-@pytest.mark.parametrize("deadline", ["soon", 1.5, True])
+@for_each(["soon", 1.5, True])
 async def test_a_deadline_that_is_no_number_calls_nobody(deadline: Any) -> None:
-    engine = Engine({})
+    engine = FakeEngine({})
     error = await refusal(engine, delivery("topology", headers={"deadline": deadline}))
     assert (error.code, error.details, engine.calls) == (Code.INVALID_ARGUMENT, {"field": "header deadline"}, [])
 
 
 IMPOSSIBLE = [
-    pytest.param(operation, data, f"data{path}", key, id=f"{operation}{path}-{key}")
+    (operation, data, f"data{path}", key)
     for operation, command in COMMANDS.items()
     if operation not in {"topology", "deploy-process"}  # which read no keys
     for key in (1, 2**51 - 1)
     for path, data in keys(info(command), key)
 ]
+IMPOSSIBLE += [("create-instance", {"processDefinitionKey": 1, "withResult": True}, "data.processDefinitionKey", 1)]
 
 
-@pytest.mark.parametrize(("operation", "data", "field", "key"), IMPOSSIBLE)
+@for_each(IMPOSSIBLE)
 async def test_a_key_below_the_first_partition_calls_nobody(operation: str, data: Any, field: str, key: int) -> None:
-    engine, request = Engine(None), delivery(operation, data)
+    engine, request = FakeEngine(None), delivery(operation, data)
     error = await refusal(engine, request)
     assert (error.code, error.outcome, error.details) == (Code.NOT_FOUND, Outcome.NOT_EXECUTED, {"field": field})
     assert error.message.startswith(f"{field}: {key} is not a key")
     assert (engine.calls, request.sent) == ([], False)
 
 
-async def test_a_key_of_an_instance_that_is_waited_for_is_checked_too() -> None:
-    data = {"processDefinitionKey": 1, "withResult": True}
-    error = await refusal(Engine(None), delivery("create-instance", data))
-    assert error.details == {"field": "data.processDefinitionKey"}
-
-
-@pytest.mark.parametrize(
-    ("operation", "data", "metadata", "field"),
-    [
-        ("deploy-process", "<x/>", {"fileName": "a.bpmn", "tenantId": "acme"}, "metadata.tenantId"),
-        ("deploy-resource", "<x/>", {"fileName": "a.bpmn", "tenantId": "acme"}, "metadata.tenantId"),
-        (
-            "deploy-resource",
-            {"resources": [{"name": "a.bpmn", "content": "<x/>"}], "tenantId": "acme"},
-            None,
-            "data.tenantId",
-        ),
-    ],
-)
+@for_each([
+    ("deploy-process", "<x/>", {"fileName": "a.bpmn", "tenantId": "acme"}, "metadata.tenantId"),
+    ("deploy-resource", "<x/>", {"fileName": "a.bpmn", "tenantId": "acme"}, "metadata.tenantId"),
+    ("deploy-resource", {"resources": [{"name": "a.bpmn", "content": "<x/>"}], "tenantId": "acme"}, None,
+     "data.tenantId"),
+])  # fmt: skip
 async def test_a_refused_tenant_is_named_where_the_caller_wrote_it(
     operation: str, data: Any, metadata: dict[str, str] | None, field: str
 ) -> None:
     too_new = CommandError(Code.UNIMPLEMENTED, "data.tenantId: too new", details={"field": "data.tenantId", "more": 1})
-    error = await refusal(Engine(too_new), delivery(operation, data, metadata))
+    error = await refusal(FakeEngine(too_new), delivery(operation, data, metadata))
     assert (error.message, error.details) == (f"{field}: too new", {"field": field, "more": 1})
 
 
@@ -184,35 +151,24 @@ def late(outcome: Outcome = Outcome.UNKNOWN, code: Code = Code.DEADLINE_EXCEEDED
     return CommandError(code, "too late", source=Source.GATEWAY, outcome=outcome)
 
 
-@pytest.mark.parametrize(
-    ("operation", "data", "error", "message"),
-    [
-        (
-            "create-instance",
-            {"bpmnProcessId": "p"},
-            late(),
-            "too late; the process instance, if it was created, goes on",
-        ),
-        ("activate-jobs", {"jobType": "t", "maxJobsToActivate": 1}, late(), "too late; jobs that were activated stay"),
-        ("complete-job", {"jobKey": KEY}, late(), "too late"),
-        ("create-instance", {"bpmnProcessId": "p"}, late(Outcome.NOT_EXECUTED), "too late"),
-        ("create-instance", {"bpmnProcessId": "p"}, late(code=Code.ABORTED), "too late"),
-    ],
-)
+@for_each([
+    ("create-instance", {"bpmnProcessId": "p"}, late(), "too late; the process instance, if it was created, goes on"),
+    ("activate-jobs", {"jobType": "t", "maxJobsToActivate": 1}, late(), "too late; jobs that were activated stay"),
+    ("complete-job", {"jobKey": KEY}, late(), "too late"),
+    ("create-instance", {"bpmnProcessId": "p"}, late(Outcome.NOT_EXECUTED), "too late"),
+    ("create-instance", {"bpmnProcessId": "p"}, late(code=Code.ABORTED), "too late"),
+])  # fmt: skip
 async def test_a_late_answer_says_what_may_go_on(operation: str, data: Any, error: CommandError, message: str) -> None:
-    raised = await refusal(Engine(error), delivery(operation, data))
+    raised = await refusal(FakeEngine(error), delivery(operation, data))
     assert raised.message.startswith(message)
     assert (raised.message == "too late") == (message == "too late")
 
 
-async def test_from_the_call_on_the_request_counts_as_called() -> None:
+async def test_from_the_call_on_the_request_counts_as_called_and_what_cannot_be_decoded_calls_nobody() -> None:
     request = delivery("topology")
-    await refusal(Engine(late()), request)
+    await refusal(FakeEngine(late()), request)
     assert request.sent
-
-
-async def test_what_cannot_be_decoded_calls_nobody() -> None:
-    engine, request = Engine(None), FakeDelivery(Message(b"{"))
+    engine, request = FakeEngine(None), FakeDelivery(Message(b"{"))
     assert (await refusal(engine, request)).code is Code.INVALID_ARGUMENT
     assert (engine.calls, request.sent) == ([], False)
 
@@ -228,14 +184,11 @@ def counting(ran: list[Delivery]) -> Handler:
     return handle
 
 
-async def test_what_may_be_answered_runs() -> None:
+async def test_what_may_be_answered_runs_and_what_may_not_does_not() -> None:
     ran: list[Delivery] = []
     assert (await guarded(counting(ran))(FakeDelivery(Message(b"")))).ok
     assert len(ran) == 1
-
-
-async def test_what_may_not_be_answered_does_not_run() -> None:
-    ran: list[Delivery] = []
+    ran.clear()
     request = FakeDelivery(Message(b"", reply_to="q"))
     request.refusal = "not to q"
     with pytest.raises(CommandError) as raised:
@@ -289,44 +242,37 @@ def failing(error: BaseException) -> Handler:
     return handle
 
 
-async def test_a_success_passes_unchanged() -> None:
+async def test_a_success_passes_unchanged_and_an_error_becomes_a_reply_to_its_operation() -> None:
     reply = await recovered()(counting([]))(FakeDelivery(Message(b"")))
     assert reply == Reply("topology")
-
-
-async def test_an_error_becomes_a_reply_to_its_operation() -> None:
     error = CommandError(Code.NOT_FOUND, "no", source=Source.GATEWAY, details={"intent": "CANCEL"})
     reply = await recovered()(failing(error))(delivery("topology"))
     assert reply == Reply("topology", error=error.error())
+    error.operation = "complete-job"  # a name in the error counts for more than the request
+    assert (await recovered()(failing(error))(delivery("topology"))).operation == "complete-job"
 
 
-@pytest.mark.parametrize(
-    ("body", "operation"),
+@for_each(
     [
         (b'{"operation": "topology", "date": 1}', "topology"),
         (b'{"operation": "topologie"}', "topologie"),
         (b'{"operation": 7}', None),
         (b"not JSON", None),
-    ],
+    ]
 )
 async def test_a_refused_request_is_answered_under_the_name_it_gave(body: bytes, operation: str | None) -> None:
-    reply = await recovered()(handler(Engine(None)))(FakeDelivery(Message(body)))
+    reply = await recovered()(handler(FakeEngine(None)))(FakeDelivery(Message(body)))
     assert reply.operation == operation
     assert reply.error is not None
 
 
-async def test_a_name_in_the_error_counts_for_more_than_the_request() -> None:
-    error = CommandError(Code.NOT_FOUND, "no")
-    error.operation = "complete-job"
-    assert (await recovered()(failing(error))(delivery("topology"))).operation == "complete-job"
-
-
-@pytest.mark.parametrize(("called", "outcome"), [(False, Outcome.NOT_EXECUTED), (True, Outcome.UNKNOWN)])
+@for_each([(False, Outcome.NOT_EXECUTED), (True, Outcome.UNKNOWN)])
 async def test_a_defect_is_answered_without_its_inside_and_logged_with_it(
     called: bool, outcome: Outcome, caplog: pytest.LogCaptureFixture
 ) -> None:
     request = delivery("topology")
     request.call = Call(PublishMessage(message_name="m"), sent=called)
+    caplog.clear()
     with caplog.at_level(logging.ERROR, logger="consumer.pipeline.middleware"):
         reply = await recovered(lambda _: "4bf9")(failing(ZeroDivisionError("secret inside")))(request)
     assert reply == Reply(
@@ -347,7 +293,7 @@ async def test_a_defect_is_answered_without_its_inside_and_logged_with_it(
 
 async def test_a_defect_after_the_call_has_an_unknown_outcome() -> None:
     """The engine answered, and it is the answer that could not be handled."""
-    reply = await recovered()(handler(Engine(ZeroDivisionError())))(delivery("topology"))
+    reply = await recovered()(handler(FakeEngine(ZeroDivisionError())))(delivery("topology"))
     assert reply.error is not None
     assert (reply.error.code, reply.error.outcome) == (Code.INTERNAL, Outcome.UNKNOWN)
 
@@ -357,7 +303,7 @@ async def test_a_defect_of_the_decoder_is_answered_without_an_operation(monkeypa
         raise ZeroDivisionError
 
     monkeypatch.setattr("consumer.core.message.envelope.decode", broken)
-    reply = await recovered()(handler(Engine(None)))(delivery("topology"))
+    reply = await recovered()(handler(FakeEngine(None)))(delivery("topology"))
     assert reply.operation is None
     assert reply.error is not None
     assert reply.error.message.endswith("under trace id none")

@@ -19,9 +19,11 @@ from consumer.core.requeue import Requeue
 from consumer.ledger import Claim, Ledger, LedgerError, State
 from consumer.pipeline.idempotency import idempotent
 from consumer.pipeline.redelivery import RedeliveryMatcher
+from tests.cases import for_each
 from tests.unit.consumer import deliveries
 from tests.unit.consumer.deliveries import FakeDelivery, MemoryLedger, QuickClock
-from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
+from tests.unit.consumer.errors import failed
+from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 
 def incoming(operation: str = "create-instance", data: Any = None, **properties: Any) -> FakeDelivery:
@@ -33,9 +35,8 @@ def once(handler: Handler, ledger: Ledger, **options: Any) -> Handler:
     return idempotent(ledger, RedeliveryMatcher(), **{"clock": QuickClock(pause=0.001), **options})(handler)
 
 
-def failure(code: Code, source: Source, outcome: Outcome, retryable: bool = False) -> Reply:
-    error = Error(code=code, message="", source=source, outcome=outcome, retryable=retryable)
-    return Reply("create-instance", error=error)
+def failure(*given: Any, **more: Any) -> Reply:
+    return Reply("create-instance", error=failed(*given, **more))
 
 
 class Engine:
@@ -60,13 +61,15 @@ def engine() -> Engine:
 
 
 @pytest.fixture
-def matcher() -> RedeliveryMatcher:
-    return RedeliveryMatcher()
+def handler(engine: Engine) -> Handler:
+    return idempotent(MemoryLedger(), RedeliveryMatcher())(engine)
 
 
-@pytest.fixture
-def handler(engine: Engine, matcher: RedeliveryMatcher) -> Handler:
-    return idempotent(MemoryLedger(), matcher)(engine)
+async def start(handler: Handler, delivery: FakeDelivery) -> asyncio.Task[Reply]:
+    """A run that has come to its first wait."""
+    task = asyncio.ensure_future(handler(delivery))
+    await asyncio.sleep(0)
+    return task  # type: ignore[return-value]
 
 
 async def test_the_same_id_is_answered_again_and_not_run_again(engine: Engine, handler: Handler) -> None:
@@ -98,10 +101,8 @@ async def test_a_user_cannot_claim_or_read_the_ids_of_another(engine: Engine, ha
 
 async def test_while_it_runs_the_same_id_waits_for_that_run(engine: Engine, handler: Handler) -> None:
     engine.limiter.clear()
-    first = asyncio.create_task(handler(incoming(message_id="a", reply_to="replies")))
-    await asyncio.sleep(0)
-    second = asyncio.create_task(handler(incoming(message_id="a", reply_to="replies")))
-    await asyncio.sleep(0)
+    first = await start(handler, incoming(message_id="a", reply_to="replies"))
+    second = await start(handler, incoming(message_id="a", reply_to="replies"))
     with pytest.raises(CommandError):
         await handler(incoming(message_id="a", data={"bpmnProcessId": "other"}))
     engine.limiter.set()
@@ -111,10 +112,8 @@ async def test_while_it_runs_the_same_id_waits_for_that_run(engine: Engine, hand
 
 async def test_who_stops_waiting_does_not_stop_the_run(engine: Engine, handler: Handler) -> None:
     engine.limiter.clear()
-    first = asyncio.create_task(handler(incoming(message_id="a")))
-    await asyncio.sleep(0)
-    second = asyncio.create_task(handler(incoming(message_id="a")))
-    await asyncio.sleep(0)
+    first = await start(handler, incoming(message_id="a"))
+    second = await start(handler, incoming(message_id="a"))
     second.cancel()
     engine.limiter.set()
     assert (await first).data == {"run": 1}
@@ -124,42 +123,29 @@ GATEWAY, CONSUMER = Source.GATEWAY, Source.CONSUMER
 NOT, UNKNOWN = Outcome.NOT_EXECUTED, Outcome.UNKNOWN
 
 
-@pytest.mark.parametrize(
-    ("reply", "operation", "runs"),
+@for_each(
     [
-        (failure(Code.NOT_FOUND, GATEWAY, NOT), "create-instance", 1),
-        (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN), "create-instance", 1),
-        (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN, retryable=True), "cancel-instance", 2),
-        (failure(Code.UNAVAILABLE, GATEWAY, NOT, retryable=True), "create-instance", 2),
-        (failure(Code.INVALID_ARGUMENT, CONSUMER, NOT), "create-instance", 2),
-        (failure(Code.DEADLINE_EXCEEDED, CONSUMER, NOT), "create-instance", 2),
-        (failure(Code.UNAUTHENTICATED, GATEWAY, NOT), "create-instance", 2),
-    ],
+        (failure(Code.NOT_FOUND, GATEWAY, NOT), "replies", "create-instance", 1),
+        (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN), "replies", "create-instance", 1),
+        (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN, retryable=True), "replies", "cancel-instance", 2),
+        (failure(Code.UNAVAILABLE, GATEWAY, NOT, retryable=True), "replies", "create-instance", 2),
+        (failure(Code.INVALID_ARGUMENT, CONSUMER, NOT), "replies", "create-instance", 2),
+        (failure(Code.DEADLINE_EXCEEDED, CONSUMER, NOT), "replies", "create-instance", 2),
+        (failure(Code.UNAUTHENTICATED, GATEWAY, NOT), "replies", "create-instance", 2),
+        # A rejection that nobody was told runs again when its dead letter is replayed.
+        (Reply("create-instance", {}), None, "create-instance", 1),
+        (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN), None, "create-instance", 1),
+        (failure(Code.NOT_FOUND, GATEWAY, NOT), None, "create-instance", 2),
+    ]
 )
-async def test_only_final_answers_are_kept(reply: Reply, operation: str, runs: int) -> None:
+async def test_only_final_answers_that_somebody_was_told_are_kept(
+    reply: Reply, reply_to: str | None, operation: str, runs: int
+) -> None:
     engine = Engine(reply)
     handler = once(engine, MemoryLedger())
     data = {"processInstanceKey": 2**51} if operation == "cancel-instance" else None
     for _ in range(2):
-        await handler(incoming(operation, data, message_id="a", reply_to="replies"))
-    assert engine.runs == runs
-
-
-@pytest.mark.parametrize(
-    ("reply", "runs"),
-    [
-        (Reply("create-instance", {}), 1),
-        (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN), 1),
-        (failure(Code.NOT_FOUND, GATEWAY, NOT), 2),
-    ],
-)
-async def test_a_rejection_that_nobody_was_told_runs_again_when_its_dead_letter_is_replayed(
-    reply: Reply, runs: int
-) -> None:
-    engine = Engine(reply)
-    handler = once(engine, MemoryLedger())
-    for _ in range(2):
-        await handler(incoming(message_id="a"))
+        await handler(incoming(operation, data, message_id="a", reply_to=reply_to))
     assert engine.runs == runs
 
 
@@ -175,8 +161,8 @@ async def test_what_changes_nothing_is_not_recorded(engine: Engine, handler: Han
     assert engine.runs == 2
 
 
-class Told(MemoryLedger):
-    """A ledger that finds what it is told to, and after that what any ledger would."""
+class ScriptedLedger(MemoryLedger):
+    """A ledger whose first claims find what a test says, and the later ones what any ledger would."""
 
     def __init__(self, *found: Claim | LedgerError) -> None:
         super().__init__()
@@ -199,25 +185,22 @@ class Told(MemoryLedger):
         await super().finish(identity, reply, queue)
 
 
-def abandoned() -> Told:
-    return Told(Claim(State.ORPHANED))
+def orphaned() -> ScriptedLedger:
+    return ScriptedLedger(Claim(State.ORPHANED))
 
 
-async def test_an_abandoned_run_is_reported_not_repeated(engine: Engine) -> None:
+async def test_an_abandoned_run_is_reported_and_repeated_only_when_asked_to(engine: Engine) -> None:
     with pytest.raises(CommandError) as report:
-        await once(engine, abandoned())(incoming(message_id="a"))
+        await once(engine, orphaned())(incoming(message_id="a"))
     assert (report.value.code, report.value.outcome, report.value.retryable) == (Code.ABORTED, UNKNOWN, False)
     assert engine.runs == 0
-
-
-async def test_an_abandoned_run_is_repeated_when_asked_to(engine: Engine) -> None:
-    ledger = abandoned()
+    ledger = orphaned()
     await once(engine, ledger, run_again=True)(incoming(message_id="a"))
     assert (engine.runs, ledger.finished) == (1, ["0::a"])
 
 
 async def test_the_second_run_of_an_abandoned_command_says_that_the_first_may_have_done_it() -> None:
-    handler = once(Engine(failure(Code.NOT_FOUND, GATEWAY, NOT)), abandoned())
+    handler = once(Engine(failure(Code.NOT_FOUND, GATEWAY, NOT)), orphaned())
     reply, replay = [
         await handler(incoming("cancel-instance", {"processInstanceKey": 2**51}, message_id="a", reply_to="replies"))
         for _ in range(2)
@@ -240,15 +223,9 @@ async def test_a_replay_is_the_first_answer_byte_for_byte(engine: Engine) -> Non
 
 async def test_an_answer_that_was_not_kept_says_that_it_was_executed(engine: Engine) -> None:
     with pytest.raises(CommandError) as report:
-        await once(engine, Told(Claim(State.DONE)))(incoming(message_id="a"))
+        await once(engine, ScriptedLedger(Claim(State.DONE)))(incoming(message_id="a"))
     assert (report.value.code, report.value.source, report.value.outcome) == (Code.ABORTED, CONSUMER, UNKNOWN)
     assert (report.value.details, report.value.retryable, engine.runs) == ({"executed": True}, False, 0)
-
-
-async def test_while_another_process_runs_it_its_answer_is_waited_for(engine: Engine) -> None:
-    ledger = Told(*[Claim(State.RUNNING)] * 3, Claim(State.DONE, Reply("create-instance", {"run": "there"})))
-    reply = await once(engine, ledger)(incoming(message_id="a"))
-    assert (reply.data, reply.replayed, engine.runs) == ({"run": "there"}, True, 0)
 
 
 class Slot(ConcurrencyLimiter):
@@ -270,18 +247,18 @@ class Slot(ConcurrencyLimiter):
         return delivery
 
 
-async def test_who_waits_for_another_process_releases_its_slot_between_its_looks(engine: Engine) -> None:
+async def test_while_another_process_runs_it_its_answer_is_waited_for_without_a_slot(engine: Engine) -> None:
     slot = Slot()
-    ledger = Told(*[Claim(State.RUNNING)] * 3)
-    await once(engine, ledger)(slot.held_by(incoming(message_id="a")))
-    assert (slot.now, slot.ever, engine.runs) == (0, 3, 1)
+    ledger = ScriptedLedger(*[Claim(State.RUNNING)] * 3, Claim(State.DONE, Reply("create-instance", {"run": "there"})))
+    reply = await once(engine, ledger)(slot.held_by(incoming(message_id="a")))
+    assert (reply.data, reply.replayed, engine.runs) == ({"run": "there"}, True, 0)
+    assert (slot.now, slot.ever) == (0, 3), "it has one again for each of its looks"
 
 
 async def test_who_waits_for_a_run_of_this_process_releases_its_slot(engine: Engine, handler: Handler) -> None:
     engine.limiter.clear()
     slot = Slot()
-    first = asyncio.create_task(handler(slot.held_by(incoming(message_id="a"))))
-    await asyncio.sleep(0)
+    first = await start(handler, slot.held_by(incoming(message_id="a")))
     second = asyncio.create_task(handler(slot.held_by(incoming(message_id="a", reply_to="replies"))))
     await asyncio.sleep(0.01)
     assert (slot.now, slot.ever) == (1, 1)
@@ -290,16 +267,16 @@ async def test_who_waits_for_a_run_of_this_process_releases_its_slot(engine: Eng
     assert slot.now == 0
 
 
-@pytest.mark.parametrize("headers", [{}, {"deadline": 1}, {"deadline": 2**45}])
-async def test_after_a_while_it_is_given_back(engine: Engine, headers: dict[str, Any]) -> None:
-    ledger = Told(*[Claim(State.RUNNING)] * 1000)
+@for_each([{}, {"deadline": 1}, {"deadline": 2**45}])
+async def test_after_a_while_it_is_given_back(headers: dict[str, Any], engine: Engine) -> None:
+    ledger = ScriptedLedger(*[Claim(State.RUNNING)] * 1000)
     with pytest.raises(Requeue, match="'a': another process is running it"):
         await once(engine, ledger)(incoming(message_id="a", headers=headers))
     assert engine.runs == 0
 
 
 async def test_what_cannot_be_recorded_waits_and_then_runs(engine: Engine) -> None:
-    reply = await once(engine, Told(LedgerError("full"), LedgerError("full")))(incoming(message_id="a"))
+    reply = await once(engine, ScriptedLedger(LedgerError("full"), LedgerError("full")))(incoming(message_id="a"))
     assert (reply.ok, engine.runs) == (True, 1)
 
 
@@ -314,7 +291,7 @@ class PassingClock(QuickClock):
 async def test_what_cannot_be_recorded_is_given_back_and_so_is_who_waits_for_it(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = Told(*[LedgerError("the disk is full")] * 2)
+    ledger = ScriptedLedger(*[LedgerError("the disk is full")] * 2)
     never = asyncio.Event()
     monkeypatch.setattr(ledger, "ready", never.wait)
     handler = once(engine, ledger, clock=PassingClock(patience=0.05))
@@ -326,7 +303,7 @@ async def test_what_cannot_be_recorded_is_given_back_and_so_is_who_waits_for_it(
 
 
 async def test_who_waits_for_a_refused_request_gets_the_same_refusal(engine: Engine) -> None:
-    handler = once(engine, Told(Claim(State.CONFLICT)))
+    handler = once(engine, ScriptedLedger(Claim(State.CONFLICT)))
     ends = await asyncio.gather(
         *(handler(incoming(message_id="a", reply_to="replies")) for _ in range(2)), return_exceptions=True
     )
@@ -348,23 +325,15 @@ class Channel:
             delivery.open = False
 
 
-async def test_without_id_a_redelivery_after_a_lost_connection_does_not_run_again(
+async def test_without_id_a_redelivery_after_a_lost_connection_does_not_run_again_but_a_second_one_does(
     engine: Engine, handler: Handler
 ) -> None:
     channel = Channel()
     await handler(channel.deliver())
     channel.close()
-    reply = await handler(Channel().deliver(redelivered=True))
-    assert (engine.runs, reply.replayed) == (1, True)
-
-
-async def test_without_id_each_run_answers_one_redelivery(engine: Engine, handler: Handler) -> None:
-    channel = Channel()
-    await handler(channel.deliver())
-    channel.close()
-    for _ in range(2):
-        await handler(Channel().deliver(redelivered=True))
-    assert engine.runs == 2
+    for runs, replayed in ((1, True), (2, False)):
+        reply = await handler(Channel().deliver(redelivered=True))
+        assert (engine.runs, reply.replayed) == (runs, replayed)
 
 
 async def test_without_id_the_answer_of_a_redelivery_can_be_redelivered(engine: Engine, handler: Handler) -> None:
@@ -375,8 +344,7 @@ async def test_without_id_the_answer_of_a_redelivery_can_be_redelivered(engine: 
     assert engine.runs == 1
 
 
-@pytest.mark.parametrize(
-    "second",
+@for_each(
     [
         {"redelivered": False},
         {"redelivered": True, "correlation_id": "other"},
@@ -384,10 +352,11 @@ async def test_without_id_the_answer_of_a_redelivery_can_be_redelivered(engine: 
         {"redelivered": True, "type": "other"},
         {"redelivered": True, "user_id": "other"},
         {"redelivered": True, "data": {"bpmnProcessId": "other"}},
-    ],
+    ]
 )
-async def test_without_id_whatever_differs_runs(engine: Engine, handler: Handler, second: dict[str, Any]) -> None:
-    channel = Channel()
+async def test_without_id_whatever_differs_runs(second: dict[str, Any]) -> None:
+    engine, channel = Engine(), Channel()
+    handler = once(engine, MemoryLedger())
     await handler(channel.deliver())
     channel.close()
     await handler(Channel().deliver(**second))
@@ -401,28 +370,17 @@ async def test_without_id_a_message_that_is_merely_alike_is_not_lost(engine: Eng
     assert engine.runs == 2
 
 
-async def test_without_id_and_correlation_an_acknowledged_run_answers_nothing(
-    engine: Engine, handler: Handler, matcher: RedeliveryMatcher
-) -> None:
-    channel = Channel()
-    message = channel.deliver()
-    await handler(message)
-    matcher.record_ack(message)
-    channel.close()
-    await handler(Channel().deliver(redelivered=True))
-    assert engine.runs == 2
-
-
-async def test_with_a_correlation_id_an_ack_that_got_lost_doubles_nothing(
-    engine: Engine, handler: Handler, matcher: RedeliveryMatcher
-) -> None:
-    channel = Channel()
-    message = channel.deliver(correlation_id="c")
-    await handler(message)
-    matcher.record_ack(message)
-    channel.close()
-    await handler(Channel().deliver(correlation_id="c", redelivered=True))
-    assert engine.runs == 1
+async def test_an_acknowledged_run_answers_a_redelivery_only_with_a_correlation_id() -> None:
+    """An ack that got lost doubles nothing then."""
+    for correlation_id, runs in ((None, 2), ("c", 1)):
+        engine, matcher, channel = Engine(), RedeliveryMatcher(), Channel()
+        handler = idempotent(MemoryLedger(), matcher)(engine)
+        message = channel.deliver(correlation_id=correlation_id)
+        await handler(message)
+        matcher.record_ack(message)
+        channel.close()
+        await handler(Channel().deliver(correlation_id=correlation_id, redelivered=True))
+        assert engine.runs == runs, correlation_id
 
 
 async def test_without_id_a_redelivery_waits_without_a_slot_and_stopping_waits_for_it(
@@ -431,8 +389,7 @@ async def test_without_id_a_redelivery_waits_without_a_slot_and_stopping_waits_f
     """Its answer is nowhere else: given back, another process would run it again."""
     engine.limiter.clear()
     channel, slot = Channel(), Slot()
-    first = asyncio.ensure_future(handler(channel.deliver()))  # type: ignore[arg-type]
-    await asyncio.sleep(0)
+    first = await start(handler, channel.deliver())
     channel.close()
     again = slot.held_by(incoming(redelivered=True))
     second = asyncio.ensure_future(handler(again))  # type: ignore[arg-type]
@@ -489,8 +446,7 @@ async def test_the_runs_remembered_are_bounded(engine: Engine) -> None:
 async def test_a_cancelled_run_is_not_remembered_as_done(engine: Engine, handler: Handler) -> None:
     engine.limiter.clear()
     run = asyncio.create_task(handler(incoming(message_id="a")))
-    unidentified_run = asyncio.create_task(handler(incoming()))
-    await asyncio.sleep(0)
+    unidentified_run = await start(handler, incoming())
     for task in (run, unidentified_run):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -584,8 +540,7 @@ async def test_when_the_channel_of_the_original_is_lost_its_redelivery_settles_t
     engine.replies = [failure(Code.NOT_FOUND, GATEWAY, NOT)]
     engine.limiter.clear()
     first = incoming(message_id="a")
-    running = asyncio.ensure_future(handler(first))  # type: ignore[arg-type]
-    await asyncio.sleep(0)
+    running = await start(handler, first)
     first.open = False
     redelivered, copy = waiting(handler, 2)
     await asyncio.sleep(0)

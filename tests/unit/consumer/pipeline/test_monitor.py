@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,6 +12,7 @@ from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.pipeline import monitor as monitoring
 from consumer.pipeline.monitor import Monitor
 from tests.unit.consumer.deliveries import MemoryLedger, QuickClock
+from tests.unit.consumer.workers import until
 from zeebe_amqp.errors import Code, CommandError
 
 
@@ -20,10 +21,9 @@ class Gateway:
 
     def __init__(self) -> None:
         self.circuit = CircuitBreaker(threshold=2)
-        self.away = False
+        self.away = self.refuses = False
         self.asked = 0
 
-        self.refuses = False
         self.defect: Exception | None = None
 
     async def look(self) -> None:
@@ -54,7 +54,7 @@ class Ledger(MemoryLedger):
         self.well.clear()
 
 
-class Consuming:
+class FakeConsumer:
     """Writes down what it is told."""
 
     def __init__(self) -> None:
@@ -86,21 +86,15 @@ def ledger() -> Ledger:
 
 
 @pytest.fixture
-def consuming() -> Consuming:
-    return Consuming()
+def consumer() -> FakeConsumer:
+    return FakeConsumer()
 
 
 @pytest.fixture
-async def monitor(gateway: Gateway, ledger: Ledger, consuming: Consuming) -> AsyncIterator[Monitor]:
-    watching = Monitor("zeebe:26500", gateway.look, gateway.circuit, ledger, consuming, QuickClock())
+async def monitor(gateway: Gateway, ledger: Ledger, consumer: FakeConsumer) -> AsyncIterator[Monitor]:
+    watching = Monitor("zeebe:26500", gateway.look, gateway.circuit, ledger, consumer, QuickClock())
     yield watching
     watching.stop()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - a monitor tells nobody
-            await asyncio.sleep(0)
 
 
 async def test_before_the_first_answer_the_gateway_is_a_problem(monitor: Monitor) -> None:
@@ -117,31 +111,31 @@ async def test_a_defect_while_asking_ends_the_watch_no_more_than_a_refusal(
     await until(lambda: gateway.asked > 2)
     problem = "a defect while asking: OSError: a token that no header can carry"
     assert monitor.problems() == {"gateway": problem}
-    assert told(caplog) == [f"gateway zeebe:26500: {problem}"]
+    assert messages(caplog) == [f"gateway zeebe:26500: {problem}"]
     gateway.defect = None
     await until(lambda: not monitor.problems())
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in caplog.records]
 
 
 async def test_an_outage_is_told_at_its_beginning_every_minute_and_at_its_end(
-    monitor: Monitor, gateway: Gateway, consuming: Consuming, caplog: pytest.LogCaptureFixture
+    monitor: Monitor, gateway: Gateway, consumer: FakeConsumer, caplog: pytest.LogCaptureFixture
 ) -> None:
     monitor.start()
     await until(lambda: not monitor.problems())
     gateway.away = True
-    await until(lambda: consuming.told)
-    assert consuming.told == [("pause", "gateway")]
+    await until(lambda: consumer.told)
+    assert consumer.told == [("pause", "gateway")]
     assert monitor.problems() == {"gateway": "nobody is there; nothing is consumed until it answers"}
 
-    await until(lambda: len(told(caplog)) > 2)
+    await until(lambda: len(messages(caplog)) > 2)
     gateway.away = False
-    await until(lambda: len(consuming.told) > 1)
+    await until(lambda: len(consumer.told) > 1)
 
-    assert (consuming.told[1:], monitor.problems()) == ([("resume", "gateway")], {})
-    first, *between, last = told(caplog)
+    assert (consumer.told[1:], monitor.problems()) == ([("resume", "gateway")], {})
+    first, *between, last = messages(caplog)
     assert first == "gateway zeebe:26500: nobody is there; consuming pauses"
     for line in between:
         assert re.fullmatch(
@@ -153,19 +147,19 @@ async def test_an_outage_is_told_at_its_beginning_every_minute_and_at_its_end(
     assert {vars(record)["event"] for record in caplog.records} == {"outage"}
 
 
-async def test_one_lost_look_is_no_outage(monitor: Monitor, gateway: Gateway, consuming: Consuming) -> None:
+async def test_one_lost_look_is_no_outage(monitor: Monitor, gateway: Gateway, consumer: FakeConsumer) -> None:
     """Readiness, the circuit and consuming agree."""
     monitor.start()
     await until(lambda: not monitor.problems())
     gateway.circuit.record_failure()
-    assert (monitor.problems(), gateway.circuit.is_open, consuming.told) == ({}, False, [])
+    assert (monitor.problems(), gateway.circuit.is_open, consumer.told) == ({}, False, [])
 
     gateway.circuit.trip()
     assert monitor.problems() == {"gateway": "not reached 2 times in a row; nothing is consumed until it answers"}
 
 
 async def test_who_refuses_is_there_and_the_log_says_once_why_it_is_of_no_use(
-    monitor: Monitor, gateway: Gateway, consuming: Consuming, caplog: pytest.LogCaptureFixture
+    monitor: Monitor, gateway: Gateway, consumer: FakeConsumer, caplog: pytest.LogCaptureFixture
 ) -> None:
     gateway.refuses = True
     monitor.start()
@@ -173,20 +167,20 @@ async def test_who_refuses_is_there_and_the_log_says_once_why_it_is_of_no_use(
     gateway.circuit.record_failure()
     await until(lambda: gateway.asked > 3)
 
-    assert (monitor.problems(), consuming.told) == ({"gateway": "wrong secret"}, [])
-    assert told(caplog) == ["gateway zeebe:26500: wrong secret"]
+    assert (monitor.problems(), consumer.told) == ({"gateway": "wrong secret"}, [])
+    assert messages(caplog) == ["gateway zeebe:26500: wrong secret"]
 
 
 async def test_a_ledger_that_cannot_be_written_pauses_consuming_until_it_can(
-    monitor: Monitor, ledger: Ledger, consuming: Consuming
+    monitor: Monitor, ledger: Ledger, consumer: FakeConsumer
 ) -> None:
     monitor.start()
     ledger.ill.set()
-    await until(lambda: consuming.told)
-    assert consuming.told == [("pause", "ledger")]
+    await until(lambda: consumer.told)
+    assert consumer.told == [("pause", "ledger")]
     ledger.problem = "the disk is full"
     await until(lambda: "gateway" not in monitor.problems())
     assert monitor.problems() == {"ledger": "the disk is full"}
     ledger.well.set()
-    await until(lambda: len(consuming.told) > 1)
-    assert consuming.told[1] == ("resume", "ledger")
+    await until(lambda: len(consumer.told) > 1)
+    assert consumer.told[1] == ("resume", "ledger")

@@ -11,9 +11,6 @@ import logging
 import weakref
 from collections.abc import Iterator
 
-import pytest
-
-from consumer.core.call import Call
 from consumer.core.delivery import Handler
 from consumer.core.message import Message
 from consumer.core.requeue import Requeue
@@ -23,7 +20,9 @@ from consumer.pipeline.idempotency import idempotent
 from consumer.pipeline.middleware import compose, guarded, recovered
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from consumer.pipeline.waits import bounded_waits
+from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery, MemoryLedger, QuickClock, delivery
+from tests.unit.consumer.engines import FakeEngine
 from tests.unit.consumer.workers import FakePublisher, settled, worker_of
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
@@ -38,31 +37,10 @@ ANSWERS: dict[str, object] = {
 }
 
 
-class Engine:
-    """Answers every call with `answer`, or raises a copy of it, as an engine raises an error of its own each time."""
-
-    def __init__(self, answer: object) -> None:
-        self._answer = answer
-
-    async def execute(self, _: Call) -> object:
-        await asyncio.sleep(0)
-        if isinstance(self._answer, CommandError):
-            error = self._answer
-            raise CommandError(
-                error.code, error.message, source=error.source, outcome=error.outcome, details=error.details
-            )
-        if isinstance(self._answer, Exception):
-            raise type(self._answer)(*self._answer.args)
-        return self._answer
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
 def handler(answer: object) -> Handler:
     """The handler of the service, as `app.py` composes it."""
     return compose(
-        executing(Engine(answer)),
+        executing(FakeEngine(answer)),
         recovered(),
         guarded,
         idempotent(MemoryLedger(), RedeliveryMatcher(), clock=QuickClock()),
@@ -82,7 +60,7 @@ def requests() -> Iterator[tuple[str, FakeDelivery]]:
     yield "late", delivery("create-instance", data, headers={"deadline": 1}, message_id="m", reply_to="replies")
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@for_each(ANSWERS)
 async def test_a_request_is_forgotten_when_it_is_done(name: str) -> None:
     gc.collect()
     gc.disable()

@@ -14,7 +14,7 @@ from consumer.pipeline.ending import Ending
 from consumer.pipeline.refused_replies import MAX_NOTED, MAX_PER_QUEUE, RefusedReplies
 from consumer.pipeline.worker import PublishFailed, Refused
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
-from tests.unit.consumer.workers import FakePublisher, Handling, delivered, settled, worker_of
+from tests.unit.consumer.workers import Bench, FakePublisher, settled, until
 
 
 class FullQueues(FakePublisher):
@@ -39,117 +39,97 @@ class FullQueues(FakePublisher):
 
 
 @pytest.fixture
-def full(events: list[str]) -> FullQueues:
-    return FullQueues(events)
+def bench() -> Bench:
+    return Bench(FullQueues)
+
+
+@pytest.fixture
+def full(bench: Bench) -> FullQueues:
+    assert isinstance(bench.publisher, FullQueues)
+    return bench.publisher
+
+
+def for_hours() -> QuickClock:
+    return QuickClock(pause=3600)
 
 
 async def test_a_refused_reply_is_tried_again_for_a_while_and_then_dropped_and_acked(
-    handling: Handling, full: FullQueues, events: list[str]
+    bench: Bench, full: FullQueues
 ) -> None:
     told: list[tuple[Ending, str]] = []
     clock, counted = QuickClock(), list[tuple[str, dict[str, str]]]()
-    refused = RefusedReplies(4, 30)
-    worker = worker_of(
-        handling,
-        full,
+    await bench.settle(
+        bench.delivered(reply_to="full"),
         clock=clock,
-        refused=refused,
+        refused=RefusedReplies(4, 30),
         count=lambda name, **labels: counted.append((name, labels)),
         report=lambda _, __, ending, reason: told.append((ending, reason)),
     )
-    await settled(worker, delivered(events, reply_to="full"))
-    assert (handling.runs, events) == (1, ["ack", "acknowledged"])
+    assert (bench.runs, bench.events) == (1, ["ack", "acknowledged"])
     assert full.tries["full"] > 3
     assert clock.passed >= 30
     assert counted == [("reply.failures", {"reason": "refused"})]
     assert told == [(Ending.DROPPED, "the broker refused it (nack)")]
 
 
-async def test_a_refused_reply_goes_out_when_its_queue_takes_it_again(
-    handling: Handling, full: FullQueues, events: list[str]
-) -> None:
-    worker = worker_of(handling, full, clock=QuickClock(pause=0.001))
-    worker.accept(delivered(events, reply_to="full"))
-    while full.tries["full"] < 3:  # noqa: ASYNC110 - a worker tells nobody
-        await asyncio.sleep(0)
+async def test_a_refused_reply_goes_out_when_its_queue_takes_it_again(bench: Bench, full: FullQueues) -> None:
+    worker = bench.worker(bench.delivered(reply_to="full"), clock=QuickClock(pause=0.001))
+    await until(lambda: full.tries["full"] >= 3)
     full.full = False
     await settled(worker)
-    assert events == ["reply to full", "ack", "acknowledged"]
+    assert bench.events == ["reply to full", "ack", "acknowledged"]
 
 
-async def test_few_refused_replies_wait_by_queue_and_in_all_and_the_rest_is_dropped_at_once(
-    handling: Handling, full: FullQueues, events: list[str]
-) -> None:
+async def test_few_refused_replies_wait_by_queue_and_in_all_and_the_rest_is_dropped_at_once(bench: Bench) -> None:
     for queues, most, expected in ((1, 99, MAX_PER_QUEUE), (20, 4, 4)):
-        events.clear()
-        worker = worker_of(handling, full, clock=QuickClock(pause=3600), refused=RefusedReplies(most, 30))
-        for number in range(40):
-            worker.accept(delivered(events, reply_to=f"full-{number % queues}"))
-        async with asyncio.timeout(10):
-            while worker.in_flight > expected:  # noqa: ASYNC110 - a worker tells nobody
-                await asyncio.sleep(0)
-        assert events.count("ack") == 40 - expected, (queues, most)
+        bench.events.clear()
+        deliveries = [bench.delivered(reply_to=f"full-{number % queues}") for number in range(40)]
+        worker = bench.worker(*deliveries, clock=for_hours(), refused=RefusedReplies(most, 30))
+        await until(lambda worker=worker, expected=expected: worker.in_flight <= expected)  # type: ignore[misc]
+        assert bench.events.count("ack") == 40 - expected, (queues, most)
         await worker.stop(grace=0)
 
 
-async def test_a_neighbour_is_answered_while_refused_replies_wait(
-    handling: Handling, full: FullQueues, events: list[str]
-) -> None:
-    worker = worker_of(handling, full, clock=QuickClock(pause=3600))
-    for _ in range(20):
-        worker.accept(delivered(events, reply_to="full"))
-    worker.accept(delivered(events, reply_to="neighbour"))
-    async with asyncio.timeout(10):
-        while "reply to neighbour" not in events:  # noqa: ASYNC110 - a worker tells nobody
-            await asyncio.sleep(0)
+async def test_a_neighbour_is_answered_while_refused_replies_wait(bench: Bench) -> None:
+    deliveries = [*(bench.delivered(reply_to="full") for _ in range(20)), bench.delivered(reply_to="neighbour")]
+    worker = bench.worker(*deliveries, clock=for_hours())
+    await until(lambda: "reply to neighbour" in bench.events)
     await worker.stop(grace=0)
 
 
-async def test_a_reply_that_the_broker_does_not_take_is_never_dropped(
-    handling: Handling, full: FullQueues, events: list[str]
-) -> None:
-    worker = worker_of(handling, full, clock=QuickClock(pause=0.001))
-    worker.accept(delivered(events, reply_to="full"))
-    while full.tries["full"] < 3:  # noqa: ASYNC110 - a worker tells nobody
-        await asyncio.sleep(0)
+async def test_a_reply_that_the_broker_does_not_take_is_never_dropped(bench: Bench, full: FullQueues) -> None:
+    worker = bench.worker(bench.delivered(reply_to="full"), clock=QuickClock(pause=0.001))
+    await until(lambda: full.tries["full"] >= 3)
     full.broken = True
     await settled(worker)
-    assert events == ["give back"]
+    assert bench.events == ["give back"]
 
 
 async def test_replies_to_a_queue_that_confirms_nothing_are_not_tried_before_they_wait(
-    handling: Handling, full: FullQueues, events: list[str]
+    bench: Bench, full: FullQueues
 ) -> None:
     """Each try takes seconds to fail, and holds a place that the broker counts."""
     full.stuck = True
-    worker = worker_of(handling, full, clock=QuickClock(pause=3600), refused=RefusedReplies(99, 30))
-    worker.accept(delivered(events, reply_to="full"))
-    while not full.tries["full"]:  # noqa: ASYNC110 - a worker tells nobody
-        await asyncio.sleep(0)
+    worker = bench.worker(bench.delivered(reply_to="full"), clock=for_hours(), refused=RefusedReplies(99, 30))
+    await until(lambda: full.tries["full"])
     await asyncio.sleep(0)
     for _ in range(100):
-        worker.accept(delivered(events, reply_to="full"))
-    async with asyncio.timeout(10):
-        while worker.in_flight > MAX_PER_QUEUE:  # noqa: ASYNC110 - a worker tells nobody
-            await asyncio.sleep(0)
+        worker.accept(bench.delivered(reply_to="full"))
+    await until(lambda: worker.in_flight <= MAX_PER_QUEUE)
     assert full.tries["full"] == 1
-    assert events.count("ack") == 101 - MAX_PER_QUEUE
+    assert bench.events.count("ack") == 101 - MAX_PER_QUEUE
     await worker.stop(grace=0)
 
 
-async def test_a_queue_that_confirms_again_is_one_like_others(
-    handling: Handling, full: FullQueues, events: list[str]
-) -> None:
+async def test_a_queue_that_confirms_again_is_one_like_others(bench: Bench, full: FullQueues) -> None:
     full.stuck = True
     refused = RefusedReplies(4, 30)
-    worker = worker_of(handling, full, clock=QuickClock(pause=0.001), refused=refused)
-    worker.accept(delivered(events, reply_to="full"))
-    while refused.stuck("full") is None:  # noqa: ASYNC110 - a worker tells nobody
-        await asyncio.sleep(0)
+    worker = bench.worker(bench.delivered(reply_to="full"), clock=QuickClock(pause=0.001), refused=refused)
+    await until(lambda: refused.stuck("full") is not None)
     full.full = False
     await settled(worker)
     assert refused.stuck("full") is None
-    assert events == ["reply to full", "ack", "acknowledged"]
+    assert bench.events == ["reply to full", "ack", "acknowledged"]
 
 
 def test_the_queues_that_are_remembered_are_bounded() -> None:
@@ -160,24 +140,15 @@ def test_the_queues_that_are_remembered_are_bounded() -> None:
     assert refused.stuck("1") is not None
 
 
-async def test_stopping_gives_back_what_is_refused_and_remembered(
-    handling: Handling, full: FullQueues, events: list[str]
+async def test_stopping_gives_back_what_is_remembered_and_drops_what_would_run_again(
+    bench: Bench, full: FullQueues
 ) -> None:
-    worker = worker_of(handling, full, clock=QuickClock(pause=0.01))
     body = orjson.dumps({"operation": "topology"})
-    worker.accept(FakeDelivery(Message(body, reply_to="full", message_id="a"), events))
-    while full.tries["full"] < 2:  # noqa: ASYNC110 - a worker tells nobody
-        await asyncio.sleep(0)
-    assert await worker.stop(grace=5)
-    assert events == ["give back"]
-
-
-async def test_stopping_drops_what_its_queue_refuses_instead_of_running_it_again(
-    handling: Handling, full: FullQueues, events: list[str]
-) -> None:
-    worker = worker_of(handling, full, clock=QuickClock(pause=0.01))
-    worker.accept(delivered(events, reply_to="full"))
-    while full.tries["full"] < 2:  # noqa: ASYNC110 - a worker tells nobody
-        await asyncio.sleep(0)
-    assert await worker.stop(grace=5)
-    assert events == ["ack", "acknowledged"]
+    for message_id, events in (("a", ["give back"]), (None, ["ack", "acknowledged"])):
+        bench.events.clear()
+        full.tries.clear()
+        message = Message(body, reply_to="full", message_id=message_id)
+        worker = bench.worker(FakeDelivery(message, bench.events), clock=QuickClock(pause=0.01))
+        await until(lambda: full.tries["full"] >= 2)
+        assert await worker.stop(grace=5)
+        assert bench.events == events, message_id

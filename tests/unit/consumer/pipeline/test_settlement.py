@@ -2,47 +2,44 @@
 
 from __future__ import annotations
 
-import pytest
+from itertools import product
+from typing import Any
 
 from consumer.core.message import Reply
 from consumer.pipeline.settlement import MAX_PAUSE, Settlement, pause, settle
-from zeebe_amqp.errors import Code, Error, Outcome, Source
+from tests.cases import for_each
+from tests.unit.consumer.errors import failed
+from zeebe_amqp.errors import Code, Outcome, Source
 
 
-def failed(
-    code: Code, source: Source = Source.GATEWAY, outcome: Outcome = Outcome.NOT_EXECUTED, retryable: bool = False
-) -> Reply:
-    return Reply(
-        "create-instance", error=Error(code=code, message="", source=source, outcome=outcome, retryable=retryable)
-    )
+def refused(*given: Any, **more: Any) -> Reply:
+    return Reply("create-instance", error=failed(*given, **more))
 
 
 OK = Reply("create-instance", {"key": 1})
-REJECTED = failed(Code.NOT_FOUND)
-REFUSED = failed(Code.INVALID_ARGUMENT, Source.CONSUMER)
-AWAY = failed(Code.UNAVAILABLE, retryable=True)
-NOT_PASSED_ON = failed(Code.UNAVAILABLE, Source.CONSUMER, retryable=True)
-PROXY_LIMIT = failed(Code.RESOURCE_EXHAUSTED, Source.CONSUMER)
-PROXY_LOST = failed(Code.UNAVAILABLE, Source.CONSUMER, Outcome.UNKNOWN)
-PROXY_LOST_HARMLESS = failed(Code.UNAVAILABLE, Source.CONSUMER, Outcome.UNKNOWN, retryable=True)
-CROWDED = failed(Code.RESOURCE_EXHAUSTED, Source.CONSUMER, retryable=True)
-PRESSURE = failed(Code.RESOURCE_EXHAUSTED, retryable=True)
-TOO_LARGE = failed(Code.RESOURCE_EXHAUSTED)
-PAUSED = failed(Code.INTERNAL, retryable=True)
-LOST = failed(Code.UNAVAILABLE, outcome=Outcome.UNKNOWN)
-LOST_HARMLESS = failed(Code.UNAVAILABLE, outcome=Outcome.UNKNOWN, retryable=True)
-DEFECT = failed(Code.INTERNAL, Source.CONSUMER, Outcome.UNKNOWN)
+REJECTED = refused(Code.NOT_FOUND)
+REFUSED = refused(Code.INVALID_ARGUMENT, Source.CONSUMER)
+AWAY = refused(Code.UNAVAILABLE, retryable=True)
+NOT_PASSED_ON = refused(Code.UNAVAILABLE, Source.CONSUMER, retryable=True)
+PROXY_LIMIT = refused(Code.RESOURCE_EXHAUSTED, Source.CONSUMER)
+PROXY_LOST = refused(Code.UNAVAILABLE, Source.CONSUMER, Outcome.UNKNOWN)
+PROXY_LOST_HARMLESS = refused(Code.UNAVAILABLE, Source.CONSUMER, Outcome.UNKNOWN, retryable=True)
+CROWDED = refused(Code.RESOURCE_EXHAUSTED, Source.CONSUMER, retryable=True)
+PRESSURE = refused(Code.RESOURCE_EXHAUSTED, retryable=True)
+TOO_LARGE = refused(Code.RESOURCE_EXHAUSTED)
+PAUSED = refused(Code.INTERNAL, retryable=True)
+LOST = refused(Code.UNAVAILABLE, outcome=Outcome.UNKNOWN)
+LOST_HARMLESS = refused(Code.UNAVAILABLE, outcome=Outcome.UNKNOWN, retryable=True)
+DEFECT = refused(Code.INTERNAL, Source.CONSUMER, Outcome.UNKNOWN)
 
 
-@pytest.mark.parametrize("reply", [OK, REJECTED, REFUSED, AWAY, PRESSURE, TOO_LARGE, PAUSED, LOST, DEFECT])
-@pytest.mark.parametrize("idempotent", [True, False])
+@for_each(product([OK, REJECTED, REFUSED, AWAY, PRESSURE, TOO_LARGE, PAUSED, LOST, DEFECT], [True, False]))
 def test_whoever_can_be_answered_is_answered_once(reply: Reply, idempotent: bool) -> None:
     settlement = settle(reply, answerable=True, idempotent=idempotent, waited=1e9, forget_retry=900)
     assert settlement is Settlement.REPLY
 
 
-@pytest.mark.parametrize(
-    ("reply", "idempotent", "waited", "expected"),
+@for_each(
     [
         (OK, False, 0, Settlement.ACK),
         (REJECTED, False, 0, Settlement.DEAD),
@@ -68,7 +65,7 @@ def test_whoever_can_be_answered_is_answered_once(reply: Reply, idempotent: bool
         (LOST_HARMLESS, True, 900, Settlement.DEAD),
         (LOST, False, 0, Settlement.DEAD),
         (DEFECT, False, 0, Settlement.DEAD),
-    ],
+    ]
 )
 def test_nobody_waits(reply: Reply, idempotent: bool, waited: float, expected: Settlement) -> None:
     settlement = settle(reply, answerable=False, idempotent=idempotent, waited=waited, forget_retry=900)

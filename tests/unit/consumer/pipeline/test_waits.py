@@ -8,9 +8,9 @@ import pytest
 
 from consumer.core.delivery import Delivery
 from consumer.core.message import Reply
-from consumer.pipeline.settlement import Settlement, settle
 from consumer.pipeline.waits import bounded_waits
 from tests.unit.consumer.deliveries import FakeDelivery, delivery
+from tests.unit.consumer.errors import verdict
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 JOBS = {"jobType": "t", "maxJobsToActivate": 1}
@@ -20,7 +20,7 @@ def poll(queue: str = "commands") -> FakeDelivery:
     return delivery("activate-jobs", {**JOBS, "requestTimeout": "10s"}, queue=queue)
 
 
-class Holding:
+class HeldHandler:
     """A handler that does not end before it may."""
 
     def __init__(self) -> None:
@@ -35,33 +35,28 @@ class Holding:
 
 
 async def test_above_its_share_a_waiting_command_is_refused_at_once_and_told_where_to_go() -> None:
-    holding = Holding()
-    handler = bounded_waits({"commands": 2})(holding)
+    held = HeldHandler()
+    handler = bounded_waits({"commands": 2})(held)
     waiting = [asyncio.ensure_future(handler(poll())) for _ in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(CommandError) as raised:
         await handler(poll())
     error = raised.value
-    assert (error.code, error.source, error.outcome, error.retryable) == (
-        Code.RESOURCE_EXHAUSTED,
-        Source.CONSUMER,
-        Outcome.NOT_EXECUTED,
-        True,
-    )
+    assert verdict(error) == (Code.RESOURCE_EXHAUSTED, Source.CONSUMER, Outcome.NOT_EXECUTED, True)
     assert "zeebe.polls" in error.message
-    holding.done.set()
+    held.done.set()
     await asyncio.gather(*waiting)
     assert (await handler(poll())).ok
 
 
 async def test_what_does_not_wait_and_what_waits_elsewhere_has_no_such_bound() -> None:
-    holding = Holding()
-    handler = bounded_waits({"commands": 1})(holding)
+    held = HeldHandler()
+    handler = bounded_waits({"commands": 1})(held)
     others = [delivery("topology", queue="commands"), delivery("activate-jobs", JOBS, queue="commands"), poll("polls")]
     running = [asyncio.ensure_future(handler(request)) for request in (poll(), *others, *others)]
     await asyncio.sleep(0)
-    assert holding.running == 7
-    holding.done.set()
+    assert held.running == 7
+    held.done.set()
     await asyncio.gather(*running)
 
 
@@ -73,10 +68,3 @@ async def test_a_waiting_command_that_fails_leaves_its_place() -> None:
     for _ in range(3):
         with pytest.raises(CommandError, match="away"):
             await handler(poll())
-
-
-def test_without_anybody_to_tell_it_becomes_a_dead_letter_and_holds_no_place() -> None:
-    refused = CommandError(Code.RESOURCE_EXHAUSTED, "crowded", retryable=True).error()
-    reply = Reply("activate-jobs", error=refused)
-    settlement = settle(reply, answerable=False, idempotent=False, waited=0, forget_retry=900)
-    assert settlement is Settlement.DEAD

@@ -12,10 +12,11 @@ import pytest
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
 from consumer.rabbitmq.dead_letter_count import INTERVAL, RETRY, DeadLetterCount, describe
+from tests.cases import for_each
 from tests.unit.consumer.deliveries import QuickClock
 
 
-class Counting:
+class FakeQueue:
     """A connection, its channels and its queue in one: each count finds the next number, or fails with the error."""
 
     def __init__(self, *found: int | Exception) -> None:
@@ -39,7 +40,7 @@ class Counting:
         return SimpleNamespace(declaration_result=SimpleNamespace(message_count=found, consumer_count=0))
 
 
-class Steps(QuickClock):
+class RecordingClock(QuickClock):
     """Writes down for how long it sleeps and what was counted until then, so many times."""
 
     def __init__(self, times: int) -> None:
@@ -56,10 +57,10 @@ class Steps(QuickClock):
             await asyncio.Event().wait()
 
 
-async def counted(*found: int | Exception, bound: int = 10) -> tuple[list[tuple[float, float]], Counting]:
+async def counted(*found: int | Exception, bound: int = 10) -> tuple[list[tuple[float, float]], FakeQueue]:
     """What was counted, with the pause after it."""
-    connection: Any = Counting(*found)
-    clock = Steps(len(found))
+    connection: Any = FakeQueue(*found)
+    clock = RecordingClock(len(found))
     clock.count = DeadLetterCount(bound, clock)
     clock.count.follow(connection)
     clock.count.start()
@@ -75,10 +76,7 @@ async def test_the_queue_is_asked_and_changed_by_nobody() -> None:
     assert connection.asked == [("zeebe.dead", True)] * 2
 
 
-@pytest.mark.parametrize(
-    "error",
-    [ChannelNotFoundEntity("no"), ChannelAccessRefused("no"), ConnectionError(), RuntimeError(), TimeoutError()],
-)
+@for_each([ChannelNotFoundEntity("no"), ChannelAccessRefused("no"), ConnectionError(), RuntimeError(), TimeoutError()])
 async def test_what_cannot_be_counted_is_unknown_and_soon_tried_again(error: Exception) -> None:
     slept, _ = await counted(5, error, 7)
     assert [pause for pause, _ in slept] == [INTERVAL, RETRY, INTERVAL]
@@ -88,7 +86,7 @@ async def test_what_cannot_be_counted_is_unknown_and_soon_tried_again(error: Exc
 
 
 async def test_without_a_connection_nothing_is_known() -> None:
-    clock = Steps(2)
+    clock = RecordingClock(2)
     clock.count = DeadLetterCount(10, clock)
     clock.count.stop()
     clock.count.start()

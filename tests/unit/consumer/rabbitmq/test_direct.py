@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+from itertools import product
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.rabbitmq.direct import is_direct, is_sound
+from tests.cases import for_each
 
 PREFIX = "amq.rabbitmq.reply-to."
 
@@ -21,8 +22,7 @@ NUMBERS = {"g": b"\0\0\x03\x0a" + b"\0" * 5, "X": b"\0\0\x03\x0a" + b"\0" * 8}
 NODE = b"reply@45169572"
 
 
-@pytest.mark.parametrize("kind", NUMBERS)
-@pytest.mark.parametrize("atom", [b"d\0\x0e", b"v\0\x0e", b"s\x0e", b"w\x0e"])
+@for_each(product(NUMBERS, [b"d\0\x0e", b"v\0\x0e", b"s\x0e", b"w\x0e"]))
 def test_every_form_of_a_process_is_sound(kind: str, atom: bytes) -> None:
     assert is_sound(address(b"\x83" + kind.encode() + atom + NODE + NUMBERS[kind]))
 
@@ -30,8 +30,7 @@ def test_every_form_of_a_process_is_sound(kind: str, atom: bytes) -> None:
 GOOD = b"\x83Xw\x0e" + NODE + NUMBERS["X"]
 
 
-@pytest.mark.parametrize(
-    "wrong",
+@for_each(
     [
         PREFIX,
         f"{PREFIX}.",
@@ -53,7 +52,7 @@ GOOD = b"\x83Xw\x0e" + NODE + NUMBERS["X"]
         address(GOOD, "ä"),
         address(GOOD, "two words"),
         address(GOOD) + "\n",
-    ],
+    ]
 )
 def test_what_a_broker_cannot_read_is_not_sound(wrong: str) -> None:
     assert is_direct(wrong)

@@ -6,7 +6,7 @@ import struct
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -17,13 +17,14 @@ from consumer.core.message import Message, Reply
 from consumer.dead_letters.letter import DeadLetter
 from consumer.dead_letters.queue import DeadLetters, NotSent
 from consumer.rabbitmq import properties
+from tests.cases import for_each
+from tests.unit.consumer.errors import failed
 from tests.unit.consumer.rabbitmq.headers import header_values
 from zeebe_amqp.amqp import frames
 from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.amqp.table import write_table
 from zeebe_amqp.client.amqp import AmqpTransport
 from zeebe_amqp.client.transport import Outgoing
-from zeebe_amqp.errors import Code, Error, Outcome, Source
 
 SIZES = {b"t": 1, b"b": 1, b"B": 1, b"s": 2, b"u": 2, b"U": 2, b"i": 4, b"I": 4, b"f": 4, b"l": 8, b"L": 8, b"d": 8}
 SIZES |= {b"T": 8, b"D": 5, b"V": 0}
@@ -53,9 +54,11 @@ def tags(content: bytes, named: bool = True) -> Iterator[bytes]:
             yield from tags(value[4:], tag == b"F")
 
 
-def marshalled(sent: Properties) -> bytes:
-    """The payload of a content header with these properties."""
-    return struct.pack(">HHQ", 60, 0, 0) + sent.write()
+def read(sent: Properties) -> Any:
+    """The headers as the library reads them."""
+    header = ContentHeader()
+    header.unmarshal(struct.pack(">HHQ", 60, 0, 0) + sent.write())
+    return header.properties.headers
 
 
 def written(sent: Properties) -> dict[str, str]:
@@ -70,17 +73,10 @@ def request(**more: Any) -> Message:
     return Message(b"{}", **{"queue": "zeebe.commands", "reply_to": "replies", **more})
 
 
-def reply(**more: Any) -> Reply:
-    error = Error(
-        code=Code.NOT_FOUND, message="no", source=Source.GATEWAY, outcome=Outcome.NOT_EXECUTED, retryable=False
-    )
-    return Reply("topology", error=error, **more)
-
-
-@pytest.mark.parametrize("seconds", [0, 1, 60, 10_000_000])
+@for_each([0, 1, 60, 10_000_000])
 def test_the_headers_of_a_reply(seconds: int) -> None:
     asked = request(message_id="m", received=time.time() - seconds)
-    assert written(properties.reply_properties(asked, reply(replayed=True), TRACE)) == {
+    assert written(properties.reply_properties(asked, Reply("topology", error=failed(), replayed=True), TRACE)) == {
         "status": TEXT,
         "duration-ms": INTEGER if seconds < 2**31 / 1000 else LONG,
         "error-code": TEXT,
@@ -92,7 +88,7 @@ def test_the_headers_of_a_reply(seconds: int) -> None:
 
 def test_the_headers_of_a_dead_letter() -> None:
     asked = request(message_id="m", user_id="eve", headers={**NUMBERS, "deadline": 1_700_000_000_000, "x": "y"})
-    assert written(properties.dead_letter_properties(asked, reply())) == {
+    assert written(properties.dead_letter_properties(asked, Reply("topology", error=failed()))) == {
         **dict.fromkeys(("tiny", "small", "odd", "whole", "minus"), INTEGER),
         **dict.fromkeys(("large", "least", "deadline"), LONG),
         "x": TEXT,
@@ -101,29 +97,26 @@ def test_the_headers_of_a_dead_letter() -> None:
     }
 
 
+def replayed(headers: dict[str, Any], login: str | None = None) -> Properties:
+    """What a dead letter with these headers is sent with when it is replayed."""
+    letter, channel = DeadLetter(b"{}", headers=headers, routing_key="orders"), cast("Any", None)
+    return DeadLetters(channel, login, ("us",))._copy_properties(letter, letter.replayed())
+
+
 def test_the_headers_of_a_replayed_dead_letter() -> None:
-    letter = DeadLetter(b"{}", headers={"failed-at": "2026-01-01", "replays": 200, "tiny": 7}, routing_key="orders")
-    channel: Any = None
     for login in ("us", None):
-        sent = DeadLetters(channel, login, ("us",))._copy_properties(letter, letter.replayed())
+        sent = replayed({"failed-at": "2026-01-01", "replays": 200, "tiny": 7}, login)
         assert written(sent) == {"replays": INTEGER, "tiny": INTEGER}
 
 
 def test_a_dead_letter_whose_header_is_no_text_is_replayed_with_its_bytes() -> None:
     """The library cannot write such a header: with it such a letter could only be dropped."""
-    letter = DeadLetter(b"{}", headers={"odd": b"\xff\xfe"}, routing_key="orders")
-    channel: Any = None
-    sent = DeadLetters(channel, None, ())._copy_properties(letter, letter.replayed())
-    header = ContentHeader()
-    header.unmarshal(marshalled(sent))
-    assert header.properties.headers["odd"] == b"\xff\xfe"
+    assert read(replayed({"odd": b"\xff\xfe"}))["odd"] == b"\xff\xfe"
 
 
 def test_a_dead_letter_whose_header_cannot_be_written_is_kept_and_the_header_named() -> None:
-    letter = DeadLetter(b"{}", headers={"n" * 129: 1}, routing_key="orders")
-    channel: Any = None
     with pytest.raises(NotSent, match=f"its header '{'n' * 128}' cannot be written again as it was"):
-        DeadLetters(channel, None, ())._copy_properties(letter, letter.headers)
+        replayed({"n" * 129: 1})
 
 
 def test_the_headers_of_a_clients_request() -> None:
@@ -144,16 +137,9 @@ def test_no_value_however_deep_has_a_type_that_some_clients_cannot_read(value: A
 
 
 @given(header_values)
-def test_every_value_comes_back(value: Any) -> None:
-    header = ContentHeader()
-    header.unmarshal(marshalled(Properties(headers={"x": value, "y": 1})))
-    assert header.properties.headers == {"x": value, "y": 1}
-
-
-def test_a_fraction_comes_back_to_the_last_digit() -> None:
-    header = ContentHeader()
-    header.unmarshal(marshalled(Properties(headers={"a": 0.1, "b": 1e300})))
-    assert header.properties.headers == {"a": 0.1, "b": 1e300}
+def test_every_value_comes_back_and_a_fraction_to_the_last_digit(value: Any) -> None:
+    headers = {"x": value, "y": 1, "a": 0.1, "b": 1e300}
+    assert read(Properties(headers=headers)) == headers
 
 
 def test_all_other_properties_are_written_as_the_library_does() -> None:

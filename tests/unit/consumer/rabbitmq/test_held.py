@@ -41,7 +41,13 @@ def spilled(held: HeldBytes) -> Spilled:
     return found
 
 
-async def test_a_body_stays_in_memory_while_there_is_room(held: HeldBytes) -> None:
+async def test_a_body_stays_in_memory_while_there_is_room_and_counts_unless_its_rest_does_not_come(
+    held: HeldBytes,
+) -> None:
+    dropped = held.gather(SIZE)
+    dropped.add(PIECES[0])
+    dropped.drop()
+    assert held.bytes == 0
     for expected in (SIZE, 2 * SIZE):
         body = held.gather(SIZE)
         assert not isinstance(body, Spilled)
@@ -50,13 +56,6 @@ async def test_a_body_stays_in_memory_while_there_is_room(held: HeldBytes) -> No
         assert body.end() == BODY
         assert held.bytes == expected
     spilled(held)
-
-
-async def test_a_body_whose_rest_does_not_come_is_not_counted_any_more(held: HeldBytes) -> None:
-    body = held.gather(SIZE)
-    body.add(PIECES[0])
-    body.drop()
-    assert held.bytes == 0
 
 
 async def test_a_body_comes_back_from_its_file_as_it_was_and_counts_while_it_is_held(held: HeldBytes) -> None:
@@ -68,12 +67,6 @@ async def test_a_body_comes_back_from_its_file_as_it_was_and_counts_while_it_is_
     assert held.bytes == SIZE
     held.release_fetched(SIZE)
     assert held.bytes == 0
-
-
-async def test_its_file_has_no_name(held: HeldBytes, tmp_path: Path) -> None:
-    held.hold(240_000)
-    await spilled(held).read()
-    assert list((tmp_path / "state").iterdir()) == []
 
 
 async def test_bodies_come_back_in_their_turn_as_others_are_done(held: HeldBytes) -> None:
@@ -149,9 +142,11 @@ async def test_where_no_file_can_be_made_a_body_stays_in_memory(
     assert "waits in memory" in caplog.text
 
 
-async def test_a_dropped_body_closes_its_file(held: HeldBytes) -> None:
+async def test_its_file_has_no_name_and_a_dropped_body_closes_it(held: HeldBytes, tmp_path: Path) -> None:
     held.hold(240_000)
     body = spilled(held)
+    await body.read()
+    assert list((tmp_path / "state").iterdir()) == []
     body.drop()
     with pytest.raises(ValueError, match="closed"):
         await body.read()

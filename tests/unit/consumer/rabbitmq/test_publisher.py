@@ -74,10 +74,21 @@ async def publish(publisher: Publisher, queue: str = "q") -> None:
     await publisher.publish(b"", Properties(), exchange="", routing_key=queue, mandatory=True, patient=False)
 
 
-async def test_a_confirmed_publish_ends(publisher: Publisher, channel: FakeChannel) -> None:
+async def begin(publisher: Publisher, queue: str = "q") -> asyncio.Task[None]:
+    """A publish that waits for its confirm."""
+    publishing = asyncio.create_task(publish(publisher, queue))
+    await asyncio.sleep(0)
+    return publishing
+
+
+async def test_a_confirmed_publish_ends_and_without_a_connection_nothing_is_published(
+    publisher: Publisher, channel: FakeChannel
+) -> None:
     channel.answer()
     await publish(publisher)
     assert channel.published == 1
+    with pytest.raises(PublishFailed, match="not connected"):
+        await publish(Publisher(Amqp()))
 
 
 async def test_whatever_ends_a_publish_is_told_as_returned_or_not_confirmed(
@@ -112,8 +123,7 @@ async def test_while_the_broker_reads_nothing_nothing_more_is_written(
 ) -> None:
     channel.takes.clear()
     channel.answer()
-    publishing = asyncio.create_task(publish(publisher))
-    await asyncio.sleep(0)
+    publishing = await begin(publisher)
     assert (channel.published, publishing.done()) == (0, False)
     channel.takes.set()
     await publishing
@@ -123,8 +133,7 @@ async def test_while_the_broker_reads_nothing_nothing_more_is_written(
 async def test_a_publish_that_nobody_waits_for_any_more_is_forgotten(
     publisher: Publisher, channel: FakeChannel
 ) -> None:
-    publishing = asyncio.create_task(publish(publisher))
-    await asyncio.sleep(0)
+    publishing = await begin(publisher)
     publishing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await publishing
@@ -148,8 +157,7 @@ async def test_a_queue_that_confirms_nothing_while_another_does_is_the_reason(
     patient: Publisher, channel: FakeChannel
 ) -> None:
     channel.others = {"another"}
-    publishing = asyncio.create_task(publish(patient))
-    await asyncio.sleep(0)
+    publishing = await begin(patient)
     await publish(patient, "another")
     with pytest.raises(Refused, match="while later messages are"):
         await publishing
@@ -161,16 +169,6 @@ async def test_a_queue_that_confirms_nothing_is_the_reason_when_all_that_waits_i
     channel.others = {PROBE}
     results = await asyncio.gather(*(publish(patient) for _ in range(3)), return_exceptions=True)
     assert [type(result) for result in results] == [Refused] * 3
-
-
-async def test_a_broker_that_answers_for_nothing_is_not_the_queue_s_fault(
-    patient: Publisher, channel: FakeChannel
-) -> None:
-    publishing = asyncio.create_task(publish(patient))
-    await asyncio.sleep(0.2)
-    assert not publishing.done()
-    channel.answer()
-    await publishing
 
 
 async def test_a_dead_letter_waits_as_long_as_any_publish(patient: Publisher, channel: FakeChannel) -> None:
@@ -197,27 +195,28 @@ async def test_a_probe_that_fails_is_asked_again(patient: Publisher, channel: Fa
     assert patient._probe is None
 
 
-async def test_what_was_confirmed_before_says_nothing_of_what_came_later(
+async def test_a_broker_that_answers_for_nothing_or_only_for_what_came_before_is_not_the_queue_s_fault(
     patient: Publisher, channel: FakeChannel
 ) -> None:
-    channel.others = {"another"}
-    await publish(patient, "another")
-    publishing = asyncio.create_task(publish(patient))
-    await asyncio.sleep(0.2)
-    assert not publishing.done()
-    channel.answer()
-    await publishing
+    for before in ((), ("another",)):
+        channel.others = set(before)
+        for queue in before:
+            await publish(patient, queue)
+        publishing = await begin(patient)
+        await asyncio.sleep(0.2)
+        assert not publishing.done(), before
+        channel.answer()
+        await publishing
+        channel._answered = False
 
 
 async def test_what_a_new_channel_numbers_anew_says_nothing_of_the_old_one(
     patient: Publisher, channel: FakeChannel
 ) -> None:
     """Confirms of a lost channel that come late must not make messages of the new one look overtaken."""
-    early = asyncio.create_task(publish(patient, "early"))
-    await asyncio.sleep(0)
+    early = await begin(patient, "early")
     patient._channel = later = FakeChannel()  # type: ignore[assignment]
-    publishing = asyncio.create_task(publish(patient))
-    await asyncio.sleep(0)
+    publishing = await begin(patient)
     channel.answer()
     await early
     assert patient._answered == 0
@@ -248,17 +247,9 @@ async def test_after_an_alarm_a_confirm_is_not_awaited_for_ever(publisher: Publi
         await publishing
 
 
-async def test_without_a_connection_nothing_is_published() -> None:
-    with pytest.raises(PublishFailed, match="not connected"):
-        await publish(Publisher(Amqp()))
-
-
-async def test_it_is_ready_at_once_when_connected_and_without_alarm(publisher: Publisher) -> None:
+async def test_it_is_ready_when_connected_but_not_during_an_alarm_and_says_so(publisher: Publisher) -> None:
     await publisher.ready()
     assert (publisher.is_ready, publisher.blocked, publisher.problem) == (True, False, None)
-
-
-async def test_it_is_not_ready_during_an_alarm_and_says_so(publisher: Publisher, channel: FakeChannel) -> None:
     publisher._alarm.begin()
     waiting = asyncio.create_task(publisher.ready())
     await asyncio.sleep(0.05)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import decimal
 import struct
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import commands
@@ -15,6 +15,7 @@ from pamqp.header import ContentHeader
 
 from consumer.core.message import Message
 from consumer.rabbitmq import properties
+from tests.cases import for_each
 from tests.integration.rawamqp import ORDER, SHORT, content, entry, short, table, text
 from tests.unit.consumer.rabbitmq.headers import header_values, times, words
 from zeebe_amqp.amqp.hot import Incoming
@@ -77,49 +78,32 @@ def test_absent_properties_are_none_and_headers_empty() -> None:
     assert message.headers == {}
 
 
-@pytest.mark.parametrize("name", SHORT)
-def test_a_property_that_cannot_be_read_is_named_and_all_others_are_read(name: str) -> None:
-    message = read(content(**{**GOOD, name: short(NOT_TEXT)}))
-    (flaw,) = message.malformed_properties
-    assert flaw.startswith(f"{name} is not ")
-    whole = read(content(**GOOD))
-    assert seen(message) == {**seen(whole), **({name: None} if name in seen(whole) else {})}
+@for_each([*((each,) for each in SHORT), (SHORT,)])
+def test_properties_that_cannot_be_read_are_named_and_all_others_are_read(bad: str | tuple[str, ...]) -> None:
+    names = (bad,) if isinstance(bad, str) else bad
+    message = read(content(**{**GOOD, **{name: short(NOT_TEXT) for name in names}}))
+    assert [flaw.partition(" is not ")[0] for flaw in message.malformed_properties] == list(names)
+    whole = seen(read(content(**GOOD)))
+    assert seen(message) == {name: None if name in names else value for name, value in whole.items()}
 
 
 def test_a_timestamp_that_is_no_time_is_as_if_absent_and_all_others_are_read() -> None:
     now = 1_700_000_000
     whole = read(content(**GOOD))
-    for name, ticks in {
-        "µs": now * 10**6,
-        "ns": now * 10**9,
-        "far": 2**62,
-        "last": 2**64 - 1,
-    }.items():
+    for name, ticks in {"µs": now * 10**6, "ns": now * 10**9, "far": 2**62, "last": 2**64 - 1}.items():
         message = read(content(**{**GOOD, "timestamp": struct.pack(">Q", ticks)}))
         assert message.malformed_properties == (), name
         assert seen(message) == {**seen(whole), "timestamp": None}, name
-
-
-def test_a_timestamp_in_milliseconds_is_read_as_the_library_reads_it() -> None:
-    message = read(content(**{**GOOD, "timestamp": struct.pack(">Q", 1_700_000_000_999)}))
-    assert (message.timestamp, message.malformed_properties) == (1_700_000_000, ())
-
-
-def test_beside_a_timestamp_that_is_no_time_another_flaw_is_one() -> None:
     message = read(content(**{**GOOD, "timestamp": FAR, "app_id": short(NOT_TEXT)}))
-    assert message.malformed_properties == ("app_id is not UTF-8 text",)
-
-
-def test_every_property_that_cannot_be_read_is_named() -> None:
-    message = read(content(**{name: short(NOT_TEXT) for name in SHORT}))
-    assert [flaw.split()[0] for flaw in message.malformed_properties] == list(SHORT)
+    assert message.malformed_properties == ("app_id is not UTF-8 text",), "beside it another flaw is one"
+    message = read(content(**{**GOOD, "timestamp": struct.pack(">Q", now * 1000 + 999)}))
+    assert (message.timestamp, message.malformed_properties) == (now, ()), "as the library reads milliseconds"
 
 
 KEPT = entry(b"kept", b"S", text(b"yes"))
 
 
-@pytest.mark.parametrize(
-    "odd",
+@for_each(
     [
         entry(NOT_TEXT, b"S", text(b"x")),
         entry(b"x", b"T", FAR),
@@ -128,7 +112,7 @@ KEPT = entry(b"kept", b"S", text(b"yes"))
         entry(b"x", b"F", table(entry(NOT_TEXT, b"V", b""))),
         entry(b"x", b"A", text(b"T" + FAR)),
         entry(b"x", b"A", text(b"Z")),
-    ],
+    ]
 )
 def test_a_header_that_cannot_be_read_is_as_if_absent(odd: bytes) -> None:
     for headers in (table(KEPT, odd), table(odd, KEPT)):
@@ -136,8 +120,7 @@ def test_a_header_that_cannot_be_read_is_as_if_absent(odd: bytes) -> None:
         assert (message.headers, message.malformed_properties, message.type) == ({"kept": "yes"}, (), "topology")
 
 
-@pytest.mark.parametrize(
-    ("tag", "value", "found"),
+@for_each(
     [
         (b"t", b"\x01", True),
         (b"b", b"\xff", -1),
@@ -159,7 +142,7 @@ def test_a_header_that_cannot_be_read_is_as_if_absent(odd: bytes) -> None:
         (b"T", struct.pack(">Q", 0), datetime.fromtimestamp(0, UTC)),
         (b"V", b"", None),
         (b"\x00", b"", None),
-    ],
+    ]
 )
 def test_every_type_of_header_is_read_also_beside_one_that_cannot_be(tag: bytes, value: bytes, found: Any) -> None:
     good, odd = entry(b"x", tag, value), entry(b"odd", b"T", FAR)
@@ -172,8 +155,7 @@ def nested(levels: int) -> bytes:
     return b"".join(struct.pack(">I", (levels - n) * step) + b"\x01tF" for n in range(levels)) + b"\0\0\0\0"
 
 
-@pytest.mark.parametrize("kind", [b"A", b"F"], ids=["list", "table"])
-@pytest.mark.parametrize("size", [5_000, 17_000, 129_000])
+@for_each(product([b"A", b"F"], [5_000, 17_000, 129_000]))
 def test_a_long_list_hides_no_other_header_and_is_read_too(kind: bytes, size: int) -> None:
     """The library's reader takes time with the square of its length: 0.7 s for 129,000 voids, in one message."""
     content_of = {b"A": b"V" * size, b"F": entry(b"", b"V", b"") * (size // 2)}[kind]
@@ -197,15 +179,7 @@ def test_tables_of_ten_thousand_levels_are_as_if_absent() -> None:
     assert (message.headers, message.malformed_properties, message.reply_to) == ({}, (), "r")
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        table(b"\x01xZ"),
-        table(b"\x01x"),
-        table(b"\x05x"),
-        table(entry(b"x", b"T", FAR), b"\x01yZ"),
-    ],
-)
+@for_each([table(b"\x01xZ"), table(b"\x01x"), table(b"\x05x"), table(entry(b"x", b"T", FAR), b"\x01yZ")])
 def test_a_table_that_cannot_be_followed_is_a_flaw_and_what_comes_after_it_is_read(headers: bytes) -> None:
     message = read(content(**{**GOOD, "headers": headers}))
     assert message.malformed_properties == ("headers are not a table",)

@@ -76,16 +76,12 @@ async def test_dead_letters_have_a_durable_fanout_and_a_durable_quorum_queue_wit
     ]
 
 
-async def test_passive_mode_looks_for_dead_letters_and_binds_nothing() -> None:
-    connection: Any = FakeConnection()
+async def test_passive_mode_looks_for_every_queue_and_binds_nothing() -> None:
+    connection: Any = FakeConnection(active=ChannelAccessRefused("no right to configure"))
     await declare_dead_letters(connection, PASSIVE)
     assert [entry[0] for entry in connection.declared] == ["passive exchange", "passive"]
-
-
-async def test_passive_mode_looks_for_every_request_queue() -> None:
-    connection: Any = FakeConnection(active=ChannelAccessRefused("no right to configure"))
     await declare_requests(connection, PASSIVE, QUEUES)
-    assert [entry[:2] for entry in connection.declared] == [("passive", "a"), ("passive", "b")]
+    assert [entry[:2] for entry in connection.declared[2:]] == [("passive", "a"), ("passive", "b")]
 
 
 async def test_passive_mode_fails_when_a_queue_is_missing() -> None:
@@ -94,11 +90,15 @@ async def test_passive_mode_fails_when_a_queue_is_missing() -> None:
         await declare_requests(connection, PASSIVE, QUEUES)
 
 
-async def test_passive_mode_names_what_differs_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+async def test_passive_mode_names_what_differs_and_goes_on_with_a_channel_for_each_queue(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A refusal closes the channel."""
     connection: Any = FakeConnection(active=ChannelPreconditionFailed("inequivalent arg 'x-overflow'"))
     await declare_requests(connection, PASSIVE, QUEUES)
     assert [record.getMessage().split()[1] for record in caplog.records] == ["'a'", "'b'"]
     assert all("inequivalent arg 'x-overflow'" in record.getMessage() for record in caplog.records)
+    assert connection.channels == 3
 
 
 async def test_active_mode_fails_when_a_queue_differs() -> None:
@@ -116,9 +116,3 @@ async def test_a_right_that_is_missing_is_named_with_what_else_can_be_done() -> 
         connection: Any = FakeConnection(active=refused)
         with pytest.raises(BrokerRefusal, match=f"right to {right} the {kind} 'a'.*AMQP_DECLARE=passive"):
             await declare_requests(connection, ACTIVE, QUEUES)
-
-
-async def test_comparing_uses_a_channel_for_each_queue_because_a_refusal_closes_it() -> None:
-    connection: Any = FakeConnection(active=ChannelPreconditionFailed("differs"))
-    await declare_requests(connection, PASSIVE, QUEUES)
-    assert connection.channels == 3

@@ -17,6 +17,7 @@ from pamqp.header import ContentHeader
 from consumer.core.message import Message, Reply
 from consumer.core.sender import of_broker
 from consumer.rabbitmq import properties
+from tests.cases import for_each
 from tests.unit.consumer.rabbitmq.headers import header_values, words
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.properties import Properties
@@ -49,15 +50,9 @@ def replied(reply: Reply = OK, trace: dict[str, str] | None = None, **more: Any)
     return over_the_wire(properties.reply_properties(request(**more), reply, trace or {}))
 
 
-def test_the_correlation_id_comes_back() -> None:
+def test_the_correlation_id_comes_back_or_else_the_message_id() -> None:
     assert replied(correlation_id="c", message_id="m").correlation_id == "c"
-
-
-def test_without_a_correlation_id_the_message_id_comes_back() -> None:
     assert replied(message_id="m").correlation_id == "m"
-
-
-def test_without_any_id_none_comes_back() -> None:
     assert replied().correlation_id is None
 
 
@@ -71,27 +66,25 @@ def test_a_reply_is_json_of_this_program_now() -> None:
     assert abs((reply.timestamp - datetime.now(UTC)).total_seconds()) < 60
 
 
-@pytest.mark.parametrize(
-    ("reply", "kind"),
-    [(OK, "topology.result"), (failed(), "topology.error"), (failed(operation=None), "error"),
-     (failed(operation="unknown"), "error")],
-)  # fmt: skip
+@for_each([(OK, "topology.result"), (failed(), "topology.error"), (failed(operation=None), "error"),
+     (failed(operation="unknown"), "error")])  # fmt: skip
 def test_the_type_names_operation_and_outcome(reply: Reply, kind: str) -> None:
     assert replied(reply).message_type == kind
 
 
-@pytest.mark.parametrize(("mode", "mirrored"), [(None, None), (1, 1), (2, 2), (0, None), (7, None)])
-def test_the_delivery_mode_is_mirrored_when_it_is_one(mode: int | None, mirrored: int | None) -> None:
-    assert replied(delivery_mode=mode).delivery_mode == mirrored
+@for_each(
+    [
+        *(("delivery_mode", given, same) for given, same in ((None, None), (1, 1), (2, 2), (0, None), (7, None))),
+        *(("priority", given, given) for given in (None, 0, 9, 255)),
+    ]
+)
+def test_the_delivery_mode_and_the_priority_are_mirrored_when_they_are_one(
+    name: str, given: int | None, mirrored: int | None
+) -> None:
+    assert getattr(replied(**{name: given}), name) == mirrored
 
 
-@pytest.mark.parametrize("priority", [None, 0, 9, 255])
-def test_the_priority_is_mirrored(priority: int | None) -> None:
-    assert replied(priority=priority).priority == priority
-
-
-@pytest.mark.parametrize(
-    ("left", "least", "most"),
+@for_each(
     [
         (-1e12, 1000, 1000),
         (-5, 1000, 1000),
@@ -99,36 +92,30 @@ def test_the_priority_is_mirrored(priority: int | None) -> None:
         (600, 500_000, 600_000),
         (90 * 86400, 86_400_000, 86_400_000),
         (1e15, 86_400_000, 86_400_000),
-    ],
+    ]
 )
 def test_a_reply_lives_as_long_as_its_caller_waits_within_bounds(left: float, least: int, most: int) -> None:
     expiration = replied(headers={"deadline": int((time.time() + left) * 1000)}).expiration
     assert least <= int(expiration) <= most
 
 
-@pytest.mark.parametrize("deadline", [None, "", "soon", 1.5, True, b"\xff", [1], {}, 2**70])
+@for_each([None, "", "soon", 1.5, True, b"\xff", [1], {}, 2**70])
 def test_a_reply_without_a_usable_deadline_has_a_lifetime_that_brokers_take(deadline: Any) -> None:
     expiration = replied(headers={"deadline": deadline}).expiration
     assert expiration == ("86400000" if deadline == 2**70 else None)
 
 
-def test_headers_of_a_result() -> None:
+def test_headers_of_a_result_and_of_an_error() -> None:
     headers = replied(trace={"traceparent": "t"}, message_id="m", received=time.time() - 5).headers
     assert headers.pop("duration-ms") >= 5000
     assert headers == {"traceparent": "t", "status": "ok", "request-id": "m"}
-
-
-def test_headers_of_an_error() -> None:
     headers = replied(failed()).headers
     assert headers.pop("duration-ms") >= 0
     assert headers == {"status": "error", "error-code": "NOT_FOUND"}
-
-
-def test_a_replayed_answer_says_so() -> None:
     assert replied(Reply("topology", {}, replayed=True)).headers["replayed"] is True
 
 
-@pytest.mark.parametrize(("given", "known"), [("r", "r"), ("", "m"), (None, "m"), (7, None), ("x" * 300, None)])
+@for_each([("r", "r"), ("", "m"), (None, "m"), (7, None), ("x" * 300, None)])
 def test_the_request_id_comes_back_when_it_is_one(given: Any, known: str | None) -> None:
     assert replied(headers={"request-id": given}, message_id="m").headers.get("request-id") == known
 
@@ -148,12 +135,7 @@ def buried(reply: Reply | None = None, **more: Any) -> commands.Basic.Properties
 
 
 def test_a_dead_letter_keeps_the_properties_so_that_it_can_be_sent_again() -> None:
-    texts = {
-        "content_type": "a/b",
-        "content_encoding": "utf-8",
-        "correlation_id": "c",
-        "reply_to": "r",
-    }
+    texts = {"content_type": "a/b", "content_encoding": "utf-8", "correlation_id": "c", "reply_to": "r"}
     whole = request(**texts, type="topology", app_id="app", priority=5, timestamp=1_700_000_000, headers={"a": 7})
     dead = properties.dead_letter_properties(whole, failed())
     kept = {name: getattr(dead, name) for name in ("content_type", "content_encoding", "correlation_id", "reply_to")}
@@ -162,13 +144,9 @@ def test_a_dead_letter_keeps_the_properties_so_that_it_can_be_sent_again() -> No
     assert (dead.headers or {})["a"] == 7
 
 
-def test_a_dead_letter_lives_for_ever_and_on_disk() -> None:
-    dead = buried(delivery_mode=1)
+def test_a_dead_letter_lives_for_ever_and_on_disk_and_names_its_sender_in_a_header() -> None:
+    dead = buried(delivery_mode=1, user_id="guest")
     assert (dead.expiration, dead.delivery_mode) == (None, 2)
-
-
-def test_a_dead_letter_names_its_sender_in_a_header() -> None:
-    dead = buried(user_id="guest")
     assert (dead.user_id, dead.headers["original-user-id"]) == (None, "guest")
 
 
@@ -185,8 +163,8 @@ def test_a_dead_letter_keeps_the_identity_of_the_request_in_a_header() -> None:
     assert buried(message_id="m", headers={"request-id": "r"}).headers["request-id"] == "r"
 
 
-def test_a_dead_letter_says_why() -> None:
-    headers = buried(failed("gone")).headers
+def test_a_dead_letter_says_why_whatever_headers_of_that_name_the_request_had() -> None:
+    headers = buried(failed("gone"), headers={"error-message": "mine"}).headers
     assert datetime.fromisoformat(headers.pop("failed-at")) > datetime.now(UTC) - timedelta(minutes=1)
     assert headers == {
         "operation": "topology",
@@ -197,11 +175,7 @@ def test_a_dead_letter_says_why() -> None:
     }
 
 
-def test_the_reason_overwrites_headers_of_the_same_name() -> None:
-    assert buried(failed("gone"), headers={"error-message": "mine"}).headers["error-message"] == "gone"
-
-
-@pytest.mark.parametrize("character", ["x", "ä", "€", "\U0001f600"])
+@for_each(["x", "ä", "€", "\U0001f600"])
 def test_a_reason_has_at_most_a_kibibyte_of_whole_characters(character: str) -> None:
     cut = buried(failed(character * 5000, operation=character * 5000)).headers
     for name in ("error-message", "operation"):
@@ -209,12 +183,8 @@ def test_a_reason_has_at_most_a_kibibyte_of_whole_characters(character: str) -> 
         assert set(cut[name]) == {character}
 
 
-@pytest.mark.parametrize(
-    "value",
-    [2**64, -(2**64), decimal.Decimal("1e300"), decimal.Decimal("NaN"), object(), {1: 2}, [2**64], {"x": 2**64},
-     "\ud800"],
-    ids=lambda value: "an object" if type(value) is object else repr(value),
-)  # fmt: skip
+@for_each([2**64, -(2**64), decimal.Decimal("1e300"), decimal.Decimal("NaN"), object(), {1: 2}, [2**64], {"x": 2**64},
+     "\ud800"])  # fmt: skip
 def test_a_header_that_cannot_be_written_is_left_out(value: Any) -> None:
     headers = buried(headers={"odd": value, "kept": "yes"}).headers
     assert "odd" not in headers

@@ -7,11 +7,14 @@ from collections.abc import Callable
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
 from consumer.core.call import CallObserver
 from consumer.telemetry import Telemetry
 from consumer.telemetry.calls import server
+from tests.cases import for_each
+from tests.unit.consumer.telemetry.requests import text
 
 Find = Callable[[str], ReadableSpan]
 NAME = "gateway_protocol.Gateway/CreateProcessInstance"
@@ -50,9 +53,7 @@ def test_the_metadata_carries_the_call_s_own_context_in_lower_case(telemetry: Te
     )
 
 
-def test_attempts_are_events_and_are_counted(
-    telemetry: Telemetry, span: Find, text: Callable[[Telemetry], str]
-) -> None:
+def test_attempts_are_events_and_are_counted(telemetry: Telemetry, span: Find) -> None:
     with telemetry.calling("CreateProcessInstance", "gateway:26500") as call:
         call.attempt(1, "UNAVAILABLE", 0.25)
         call.attempt(2, "RESOURCE_EXHAUSTED", 0.5)
@@ -71,8 +72,11 @@ def test_attempts_are_events_and_are_counted(
     )
 
 
-@pytest.mark.parametrize("code", ["NOT_FOUND", "DEADLINE_EXCEEDED"])
-def test_a_failed_call_is_an_error_with_its_code(telemetry: Telemetry, span: Find, code: str) -> None:
+@for_each(["NOT_FOUND", "DEADLINE_EXCEEDED"])
+def test_a_failed_call_is_an_error_with_its_code(
+    code: str, telemetry: Telemetry, span: Find, exporter: InMemorySpanExporter
+) -> None:
+    exporter.clear()
     with telemetry.calling("CreateProcessInstance", "gateway:26500") as call:
         call.finish(code)
         call.finish("OK")
@@ -81,16 +85,13 @@ def test_a_failed_call_is_an_error_with_its_code(telemetry: Telemetry, span: Fin
     assert attributes["rpc.response.status_code"] == attributes["error.type"] == code
 
 
-@pytest.mark.parametrize("error", [asyncio.CancelledError, ValueError])
+@for_each([asyncio.CancelledError, ValueError])
 def test_a_call_that_is_cut_off_is_an_error_named_after_what_cut_it(
-    telemetry: Telemetry, span: Find, error: type[BaseException]
+    error: type[BaseException], telemetry: Telemetry, span: Find, exporter: InMemorySpanExporter
 ) -> None:
-    def cut_off() -> None:
-        with telemetry.calling("CreateProcessInstance", "gateway:26500"):
-            raise error
-
-    with pytest.raises(error):
-        cut_off()
+    exporter.clear()
+    with pytest.raises(error), telemetry.calling("CreateProcessInstance", "gateway:26500"):
+        raise error
     attributes = span(NAME).attributes or {}
     assert attributes["rpc.response.status_code"] == "CANCELLED"
     assert attributes["error.type"] == error.__name__
@@ -102,21 +103,18 @@ def test_a_call_that_nobody_finished_counts_as_cancelled(telemetry: Telemetry, s
     assert (span(NAME).attributes or {})["error.type"] == "CANCELLED"
 
 
-@pytest.mark.parametrize("which", ["telemetry", "off"])
-def test_the_duration_is_measured_with_tracing_on_and_off(
-    which: str, request: pytest.FixtureRequest, text: Callable[[Telemetry], str]
-) -> None:
-    telemetry: Telemetry = request.getfixturevalue(which)
-    with telemetry.calling("CreateProcessInstance", "gateway:26500") as call:
-        call.finish("NOT_FOUND")
-    assert (
-        f'rpc_client_call_duration_seconds_count{{error_type="NOT_FOUND",rpc_method="{NAME}",'
-        'rpc_response_status_code="NOT_FOUND",rpc_system_name="grpc",server_address="gateway",server_port="26500"} 1.0'
-    ) in text(telemetry)
+def test_the_duration_is_measured_with_tracing_on_and_off(telemetry: Telemetry, off: Telemetry) -> None:
+    for each in (telemetry, off):
+        with each.calling("CreateProcessInstance", "gateway:26500") as call:
+            call.finish("NOT_FOUND")
+        labels = (
+            f'error_type="NOT_FOUND",rpc_method="{NAME}",rpc_response_status_code="NOT_FOUND",rpc_system_name="grpc"'
+        )
+        name = "rpc_client_call_duration_seconds_count"
+        assert f'{name}{{{labels},server_address="gateway",server_port="26500"}} 1.0' in text(each)
 
 
-@pytest.mark.parametrize(
-    ("target", "address", "port"),
+@for_each(
     [
         ("gateway:26500", "gateway", 26500),
         ("dns:///gateway.test:26500", "gateway.test", 26500),
@@ -128,7 +126,7 @@ def test_the_duration_is_measured_with_tracing_on_and_off(
         ("gateway:x", "gateway:x", None),
         ("[broken", "[broken", None),
         ("", "", None),
-    ],
+    ]
 )
 def test_every_form_of_target_names_its_server(target: str, address: str, port: int | None) -> None:
     found = dict(server(target))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumer.core.delivery import Delivery
 from consumer.core.message import Message
 from consumer.telemetry import headers
+from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery
+from tests.unit.consumer.telemetry.requests import PARENT, incoming
 
-PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 MALFORMED_PARENTS = [
     "",
     " ",
@@ -55,34 +55,29 @@ def sent(**values: Any) -> dict[str, str]:
     return headers.read(FakeDelivery(Message(body=b"{}", headers=values)))
 
 
-@pytest.mark.parametrize("value", [PARENT, "cc" + PARENT[2:], "cc" + PARENT[2:] + "-more"])
-def test_a_wellformed_parent_is_taken_as_it_is(value: str) -> None:
-    assert sent(traceparent=value) == {"traceparent": value}
+@for_each(
+    [
+        *(("traceparent", value) for value in (PARENT, "cc" + PARENT[2:], "cc" + PARENT[2:] + "-more")),
+        *(("tracestate", value) for value in STATES),
+        *(("baggage", value) for value in BAGGAGES),
+    ]
+)
+def test_what_is_wellformed_is_taken_as_it_is_and_baggage_even_without_a_trace(name: str, value: str) -> None:
+    parent = {"traceparent": PARENT} if name == "tracestate" else {}
+    assert sent(**{**parent, name: value}) == {**parent, name: value}
 
 
-@pytest.mark.parametrize("value", MALFORMED_PARENTS + NOT_TEXT)
-def test_a_malformed_parent_is_as_if_absent_and_takes_its_state_along(value: Any) -> None:
-    assert sent(traceparent=value, tracestate="a=1") == {}
-
-
-@pytest.mark.parametrize("value", STATES)
-def test_a_wellformed_state_is_taken_as_it_is(value: str) -> None:
-    assert sent(traceparent=PARENT, tracestate=value)["tracestate"] == value
-
-
-@pytest.mark.parametrize("value", MALFORMED_STATES + NOT_TEXT)
-def test_a_malformed_state_is_as_if_absent(value: Any) -> None:
-    assert sent(traceparent=PARENT, tracestate=value) == {"traceparent": PARENT}
-
-
-@pytest.mark.parametrize("value", BAGGAGES)
-def test_wellformed_baggage_is_taken_as_it_is_even_without_a_trace(value: str) -> None:
-    assert sent(baggage=value) == {"baggage": value}
-
-
-@pytest.mark.parametrize("value", MALFORMED_BAGGAGES + NOT_TEXT)
-def test_malformed_baggage_is_as_if_absent(value: Any) -> None:
-    assert sent(baggage=value) == {}
+@for_each(
+    [
+        *(("traceparent", value) for value in MALFORMED_PARENTS + NOT_TEXT),
+        *(("tracestate", value) for value in MALFORMED_STATES + NOT_TEXT),
+        *(("baggage", value) for value in MALFORMED_BAGGAGES + NOT_TEXT),
+    ]
+)
+def test_what_is_malformed_is_as_if_absent_and_a_parent_takes_its_state_along(name: str, value: Any) -> None:
+    good = {"traceparent": PARENT, "tracestate": "a=1", "baggage": "b=2"}
+    left = {"baggage": "b=2"} if name == "traceparent" else {each: good[each] for each in good if each != name}
+    assert sent(**{**good, name: value}) == left
 
 
 def test_bytes_are_read_like_text() -> None:
@@ -100,28 +95,19 @@ def test_bytes_are_read_like_text() -> None:
 
 
 def test_malformed_bytes_are_as_if_absent() -> None:
-    for name, all_ in (
-        ("traceparent", MALFORMED_PARENTS),
-        ("tracestate", MALFORMED_STATES),
-        ("baggage", MALFORMED_BAGGAGES),
-    ):
-        for text in all_:
+    malformed = {"traceparent": MALFORMED_PARENTS, "tracestate": MALFORMED_STATES, "baggage": MALFORMED_BAGGAGES}
+    for name, values in malformed.items():
+        for text in values:
             found = sent(**{"traceparent": PARENT, name: bytearray(text.encode())})
             assert name not in found, (name, text[:50])
 
 
-@pytest.mark.parametrize("headers_sent", [{}, {"traceparent": 7, "tracestate": b"", "baggage": "?"}])
-def test_metadata_stands_in_for_headers_that_are_missing_or_malformed(
-    incoming: Callable[..., Delivery], headers_sent: dict[str, Any]
-) -> None:
+def test_metadata_stands_in_for_headers_that_are_missing_or_malformed() -> None:
     metadata = {"traceparent": PARENT, "tracestate": "a=1", "baggage": "b=2"}
-    assert headers.read(incoming(metadata=metadata, headers=headers_sent)) == metadata
-
-
-def test_headers_win_over_metadata(incoming: Callable[..., Delivery]) -> None:
-    other = "cc" + PARENT[2:]
-    request = incoming(metadata={"traceparent": PARENT}, headers={"traceparent": other})
-    assert headers.read(request) == {"traceparent": other}
+    for own in ({}, {"traceparent": 7, "tracestate": b"", "baggage": "?"}):
+        assert headers.read(incoming(metadata=metadata, headers=own)) == metadata
+    other = {"traceparent": "cc" + PARENT[2:]}
+    assert headers.read(incoming(metadata={"traceparent": PARENT}, headers=other)) == other, "headers win"
 
 
 def test_complete_headers_need_no_decoding_of_the_body() -> None:
@@ -131,7 +117,7 @@ def test_complete_headers_need_no_decoding_of_the_body() -> None:
     assert "request" not in vars(request)
 
 
-@pytest.mark.parametrize("body", [b"", b"not JSON", b"[]", b'{"operation": "none"}', b"\xff", b"[" * 100_000])
+@for_each([b"", b"not JSON", b"[]", b'{"operation": "none"}', b"\xff", b"[" * 100_000])
 def test_a_body_that_cannot_be_decoded_has_no_metadata(body: bytes) -> None:
     assert headers.read(FakeDelivery(Message(body=body, headers={"traceparent": PARENT}))) == {"traceparent": PARENT}
 
@@ -142,8 +128,7 @@ def test_whatever_is_sent_only_printable_ascii_comes_out(values: dict[str, Any])
     assert all(value.isascii() and value.replace("\t", "").isprintable() for value in sent(**values).values())
 
 
-@pytest.mark.parametrize("name", ["traceparent", "tracestate", "baggage"])
-@pytest.mark.parametrize("unit", ["a", "a=", ",", "=", " ", "a=b ", "a=b;", "-", "a=b,"])
+@for_each(product(["traceparent", "tracestate", "baggage"], ["a", "a=", ",", "=", " ", "a=b ", "a=b;", "-", "a=b,"]))
 def test_the_longest_header_is_decided_at_once(name: str, unit: str) -> None:
     values = {"traceparent": PARENT, name: (unit * 130_000)[:130_000]}
     assert name not in sent(**values)

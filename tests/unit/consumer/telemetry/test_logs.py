@@ -13,6 +13,8 @@ import pytest
 from consumer.core.delivery import Delivery
 from consumer.core.message import Reply
 from consumer.telemetry import Telemetry, logs
+from tests.cases import for_each
+from tests.unit.consumer.telemetry.requests import PARENT, TRACE, incoming
 
 log = logging.getLogger("consumer.test")
 
@@ -59,18 +61,16 @@ def test_a_text_line_has_the_same_words() -> None:
     assert text.endswith("Z WARNING consumer.test: took 7 ms queue=zeebe.commands\n".partition("Z ")[2])
 
 
-@pytest.mark.parametrize("format", logs.FORMATS)
-async def test_a_line_written_while_a_request_is_handled_names_its_trace(
-    telemetry: Telemetry, incoming: Callable[..., Delivery], caller: tuple[str, str], format: str
-) -> None:
+@for_each(logs.FORMATS)
+async def test_a_line_written_while_a_request_is_handled_names_its_trace(format: str, telemetry: Telemetry) -> None:
     async def handler(_: Delivery) -> Reply:
         log.info("here")
         return Reply("topology")
 
     stream = io.StringIO()
     logs.setup("info", format, stream)
-    await telemetry.traced(handler)(incoming(headers={"traceparent": caller[0]}))
-    assert caller[1] in stream.getvalue()
+    await telemetry.traced(handler)(incoming(headers={"traceparent": PARENT}))
+    assert TRACE in stream.getvalue()
 
 
 def test_a_trace_id_that_is_given_is_the_one_that_is_written() -> None:
@@ -91,7 +91,7 @@ def test_an_exception_is_part_of_its_line() -> None:
     assert "Traceback" in written("text", write)
 
 
-@pytest.mark.parametrize("level", logs.LEVELS)
+@for_each(logs.LEVELS)
 def test_only_lines_of_the_level_and_above_are_written(level: str) -> None:
     def write() -> None:
         for name in logs.LEVELS:
@@ -116,12 +116,11 @@ def test_lines_go_to_standard_error_by_default(capsys: pytest.CaptureFixture[str
     assert captured.out == ""
 
 
-@pytest.mark.parametrize(
-    ("level", "format", "words"),
+@for_each(
     [
         ("loud", "json", "LOG_LEVEL: found 'loud'; accepted: debug, info, warning, error, critical"),
         ("info", "xml", "LOG_FORMAT: found 'xml'; accepted: json, text"),
-    ],
+    ]
 )
 def test_another_level_or_format_is_refused_by_name(level: str, format: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
@@ -142,7 +141,7 @@ SECRETS = [
 PLAIN = ["amqp://host:5672/", "http://host/a?b=c", "the password is wrong", "bearer of news", "", "user@host", "a://"]
 
 
-@pytest.mark.parametrize(("secret", "masked"), SECRETS)
+@for_each(SECRETS)
 def test_secrets_are_masked_wherever_they_stand(secret: str, masked: str) -> None:
     assert logs.mask(secret) == masked
     for write in (
@@ -155,12 +154,12 @@ def test_secrets_are_masked_wherever_they_stand(secret: str, masked: str) -> Non
             assert "***" in written(format, write)
 
 
-@pytest.mark.parametrize("text", PLAIN)
+@for_each(PLAIN)
 def test_what_is_no_secret_stays(text: str) -> None:
     assert logs.mask(text) == text
 
 
-@pytest.mark.parametrize("unit", ["://", "://a:", "bearer ", "password=", "a", "://:x", "secret: ", " "])
+@for_each(["://", "://a:", "bearer ", "password=", "a", "://:x", "secret: ", " "])
 def test_the_longest_line_is_masked_at_once(unit: str) -> None:
     logs.mask((unit * 50_000)[:50_000])
 
@@ -171,14 +170,14 @@ def test_a_value_of_a_text_line_cannot_look_like_a_further_field() -> None:
         assert f" request_id={value!r} " in logs.TextLines().format(record)
 
 
-@pytest.mark.parametrize("character", ["\n", "\r", "\x1b", "\x00", "\x85", "\u2028"])
+@for_each(["\n", "\r", "\x1b", "\x00", "\x85", "\u2028"])
 def test_a_line_of_text_stays_one_line(character: str) -> None:
     text = written("text", lambda: log.info("%s", f"a{character}2026 INFO fake", extra={"b": f"c{character}d"}))
     assert text.count("\n") == 1
     assert character not in text.removesuffix("\n")
 
 
-@pytest.mark.parametrize("value", [2**70, "\ud800", b"\xff", object(), {1: "a"}, {"a": 2**70}, float("nan"), None, {1}])
+@for_each([2**70, "\ud800", b"\xff", object(), {1: "a"}, {"a": 2**70}, float("nan"), None, {1}])
 def test_a_field_of_any_kind_makes_a_line_of_json(value: Any) -> None:
     assert line(lambda: log.info("x", extra={"value": value}))["message"] in ("x", "'x'")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,11 +19,11 @@ from consumer.core.delivery import Delivery
 from consumer.core.message import Reply
 from consumer.telemetry import Telemetry, names, setup
 from consumer.telemetry.otlp import JoiningExporter
+from tests.cases import for_each
+from tests.unit.consumer.errors import failed
+from tests.unit.consumer.telemetry.requests import incoming, text
 from zeebe_amqp.amqp.properties import MAX_TIME
-from zeebe_amqp.errors import Code, Error, Outcome, Source
-
-Make = Callable[..., Delivery]
-Text = Callable[[Telemetry], str]
+from zeebe_amqp.errors import Code
 
 LABELS = 'messaging_destination_name="zeebe.commands",messaging_operation_name="process",messaging_system="rabbitmq"'
 
@@ -38,11 +37,7 @@ async def measure(telemetry: Telemetry, request: Delivery, reply: Reply | BaseEx
     await telemetry.measured(handler)(request)
 
 
-def refusal(code: Code) -> Error:
-    return Error(code=code, message="no", source=Source.CONSUMER, outcome=Outcome.NOT_EXECUTED, retryable=False)
-
-
-async def test_a_handled_request_is_counted_and_timed(off: Telemetry, incoming: Make, text: Text) -> None:
+async def test_a_handled_request_is_counted_and_timed(off: Telemetry) -> None:
     for _ in range(3):
         await measure(off, incoming(), Reply("topology", {}))
     assert f"messaging_client_consumed_messages_total{{{LABELS}}} 3.0" in text(off)
@@ -51,27 +46,22 @@ async def test_a_handled_request_is_counted_and_timed(off: Telemetry, incoming: 
     assert 'zeebe_amqp_commands_total{code="OK",operation="topology"} 3.0' in text(off)
 
 
-@pytest.mark.parametrize("code", Code)
-async def test_a_command_is_counted_by_the_code_it_was_answered_with(
-    off: Telemetry, incoming: Make, text: Text, code: Code
-) -> None:
-    await measure(off, incoming(), Reply("topology", error=refusal(code)))
+@for_each(Code)
+async def test_a_command_is_counted_by_the_code_it_was_answered_with(code: Code, off: Telemetry) -> None:
+    await measure(off, incoming(), Reply("topology", error=failed(code)))
     assert f'zeebe_amqp_commands_total{{code="{code.value}",operation="topology"}} 1.0' in text(off)
     assert f'messaging_process_duration_seconds_count{{error_type="{code.value}",{LABELS}}} 1.0' in text(off)
 
 
-@pytest.mark.parametrize("operation", [None, "", "no-such-operation", "x" * 200, 'a"b\n'])
-async def test_an_operation_that_does_not_exist_makes_no_time_series_of_its_own(
-    off: Telemetry, incoming: Make, text: Text, operation: str | None
-) -> None:
-    await measure(off, incoming(), Reply(operation, error=refusal(Code.UNIMPLEMENTED)))
-    assert 'zeebe_amqp_commands_total{code="UNIMPLEMENTED",operation="_OTHER"} 1.0' in text(off)
+async def test_an_operation_that_does_not_exist_makes_no_time_series_of_its_own(off: Telemetry) -> None:
+    for number, operation in enumerate((None, "", "no-such-operation", "x" * 200, 'a"b\n'), 1):
+        await measure(off, incoming(), Reply(operation, error=failed(Code.UNIMPLEMENTED)))
+        counted = f'zeebe_amqp_commands_total{{code="UNIMPLEMENTED",operation="_OTHER"}} {number}.0'
+        assert counted in text(off), operation
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), asyncio.CancelledError()])
-async def test_a_handler_that_raises_is_timed_under_its_error(
-    off: Telemetry, incoming: Make, text: Text, error: BaseException
-) -> None:
+@for_each([(ValueError("no"),), (asyncio.CancelledError(),)])
+async def test_a_handler_that_raises_is_timed_under_its_error(error: BaseException, off: Telemetry) -> None:
     with pytest.raises(type(error)):
         await measure(off, incoming(), error)
     name = type(error).__name__
@@ -79,51 +69,39 @@ async def test_a_handler_that_raises_is_timed_under_its_error(
     assert "zeebe_amqp_commands" not in text(off)
 
 
-async def test_redelivered_requests_and_replayed_replies_are_counted(
-    off: Telemetry, incoming: Make, text: Text
-) -> None:
+async def test_redelivered_requests_and_replayed_replies_are_counted(off: Telemetry) -> None:
     await measure(off, incoming(redelivered=True), Reply("topology", replayed=True))
     await measure(off, incoming(), Reply("topology"))
     assert 'zeebe_amqp_redelivered_total{messaging_destination_name="zeebe.commands"} 1.0' in text(off)
     assert 'zeebe_amqp_replayed_total{operation="topology"} 1.0' in text(off)
 
 
-WAIT = 'zeebe_amqp_queue_wait_seconds_count{messaging_destination_name="zeebe.commands"} 1.0'
+async def test_the_wait_in_the_queue_is_measured(off: Telemetry) -> None:
+    for number, hours in enumerate((0, 1, 23), 1):
+        await measure(off, incoming(timestamp=int(time.time()) - hours * 3600), Reply("topology"))
+        name = "zeebe_amqp_queue_wait_seconds_count"
+        assert f'{name}{{messaging_destination_name="zeebe.commands"}} {number}.0' in text(off), hours
 
 
-@pytest.mark.parametrize("hours", [0, 1, 23])
-async def test_the_wait_in_the_queue_is_measured(off: Telemetry, incoming: Make, text: Text, hours: int) -> None:
-    await measure(off, incoming(timestamp=int(time.time()) - hours * 3600), Reply("topology"))
-    assert WAIT in text(off)
-
-
-async def test_an_impossible_wait_is_not_measured(off: Telemetry, incoming: Make, text: Text) -> None:
+async def test_an_impossible_wait_is_not_measured(off: Telemetry) -> None:
     for timestamp in (None, 0, MAX_TIME, int(time.time()) - 25 * 3600):
         await measure(off, incoming(timestamp=timestamp), Reply("topology"))
         assert "queue_wait" not in text(off), timestamp
 
 
-@pytest.mark.parametrize("which", ["telemetry", "off"])
-def test_a_published_reply_is_counted_and_timed(
-    which: str, request: pytest.FixtureRequest, incoming: Make, text: Text
-) -> None:
-    telemetry: Telemetry = request.getfixturevalue(which)
-    with telemetry.publishing(incoming(), Reply("topology")):
-        pass
-
-    def fail() -> None:
-        with telemetry.publishing(incoming(), Reply("topology")):
-            raise TimeoutError
-
-    with pytest.raises(TimeoutError):
-        fail()
+def test_a_published_reply_is_counted_and_timed(telemetry: Telemetry, off: Telemetry) -> None:
     labels = 'messaging_destination_template="reply",messaging_operation_name="publish",messaging_system="rabbitmq"'
-    assert f'messaging_client_sent_messages_total{{error_type="",{labels}}} 1.0' in text(telemetry)
-    assert f'messaging_client_sent_messages_total{{error_type="TimeoutError",{labels}}} 1.0' in text(telemetry)
-    assert f'messaging_client_operation_duration_seconds_count{{error_type="",{labels}}} 1.0' in text(telemetry)
+    for each in (telemetry, off):
+        with each.publishing(incoming(), Reply("topology")):
+            pass
+        with pytest.raises(TimeoutError), each.publishing(incoming(), Reply("topology")):
+            raise TimeoutError
+        assert f'messaging_client_sent_messages_total{{error_type="",{labels}}} 1.0' in text(each)
+        assert f'messaging_client_sent_messages_total{{error_type="TimeoutError",{labels}}} 1.0' in text(each)
+        assert f'messaging_client_operation_duration_seconds_count{{error_type="",{labels}}} 1.0' in text(each)
 
 
-def test_counters_of_ours_have_our_prefix_and_add_up(off: Telemetry, text: Text) -> None:
+def test_counters_of_ours_have_our_prefix_and_add_up(off: Telemetry) -> None:
     off.count("dead_lettered", queue="zeebe.commands", code="NOT_FOUND")
     off.count("dead_lettered", code="NOT_FOUND", queue="zeebe.commands")
     off.count("reply.failures")
@@ -132,17 +110,7 @@ def test_counters_of_ours_have_our_prefix_and_add_up(off: Telemetry, text: Text)
     assert "# HELP zeebe_amqp_dead_lettered_total Requests sent to the dead-letter queue" in text(off)
 
 
-def test_durations_of_ours_have_our_prefix_and_the_conventions_buckets(off: Telemetry, text: Text) -> None:
-    off.record("ledger.duration", 0.003, store="memory")
-    off.record("ledger.duration", 11, store="memory")
-    name = "zeebe_amqp_ledger_duration_seconds"
-    assert f'{name}_bucket{{le="0.005",store="memory"}} 1.0' in text(off)
-    assert f'{name}_bucket{{le="10.0",store="memory"}} 1.0' in text(off)
-    assert f'{name}_bucket{{le="+Inf",store="memory"}} 2.0' in text(off)
-    assert f'{name}_sum{{store="memory"}} 11.003' in text(off)
-
-
-def test_gauges_are_read_when_metrics_are(off: Telemetry, text: Text) -> None:
+def test_gauges_are_read_when_metrics_are(off: Telemetry) -> None:
     values = {"in_flight": 1}
     off.gauge("in_flight", lambda: values["in_flight"], queue="a")
     off.gauge("in_flight", lambda: 7, queue="b")
@@ -153,30 +121,20 @@ def test_gauges_are_read_when_metrics_are(off: Telemetry, text: Text) -> None:
     assert 'zeebe_amqp_in_flight{queue="b"} 8.0' in text(off)
 
 
-def test_a_broken_gauge_hides_no_other(off: Telemetry, text: Text, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_gauge_hides_no_other(off: Telemetry, caplog: pytest.LogCaptureFixture) -> None:
     off.gauge("limit", lambda: 1 / 0, queue="a")
     off.gauge("limit", lambda: 64, queue="b")
     assert 'zeebe_amqp_limit{queue="b"} 64.0' in text(off)
     assert "the metric zeebe_amqp.limit could not be read" in caplog.text
 
 
-def test_the_target_says_which_service_and_version(off: Telemetry, text: Text) -> None:
-    (line,) = [line for line in text(off).splitlines() if line.startswith("target_info{")]
-    assert 'service_name="zeebe-amqp-consumer"' in line
-    assert 'service_version="1.2.3"' in line
-
-
-def test_the_content_type_is_prometheus_text(off: Telemetry) -> None:
-    assert off.prometheus()[1].startswith("text/plain; version=")
-
-
-def test_two_services_in_one_process_count_apart(off: Telemetry, telemetry: Telemetry, text: Text) -> None:
+def test_two_services_in_one_process_count_apart(off: Telemetry, telemetry: Telemetry) -> None:
     off.count("retries")
     assert "zeebe_amqp_retries" not in text(telemetry)
 
 
-@pytest.mark.parametrize("value", ["true", "TRUE", " true "])
-def test_switched_off_nothing_is_shown(incoming: Make, value: str) -> None:
+@for_each(["true", "TRUE", " true "])
+def test_switched_off_nothing_is_shown(value: str) -> None:
     telemetry = setup({"OTEL_SDK_DISABLED": value}, version="1")
     telemetry.count("retries")
     with telemetry.publishing(incoming(), Reply("topology")):
@@ -185,7 +143,7 @@ def test_switched_off_nothing_is_shown(incoming: Make, value: str) -> None:
     telemetry.shutdown()
 
 
-class Kept(MetricExporter):
+class MemoryMetricExporter(MetricExporter):
     """Keeps what was exported."""
 
     def __init__(self) -> None:
@@ -205,8 +163,8 @@ class Kept(MetricExporter):
         return None
 
 
-async def test_an_exporter_gets_the_same_numbers_at_the_end(incoming: Make) -> None:
-    kept = Kept()
+async def test_an_exporter_gets_the_same_numbers_at_the_end() -> None:
+    kept = MemoryMetricExporter()
     telemetry = setup({}, version="1.2.3", metrics=kept)
     await measure(telemetry, incoming(), Reply("topology"))
     telemetry.shutdown()
@@ -225,6 +183,6 @@ async def test_an_exporter_gets_the_same_numbers_at_the_end(incoming: Make) -> N
 
 
 def test_a_flush_reaches_the_exporter() -> None:
-    kept = Kept()
+    kept = MemoryMetricExporter()
     assert JoiningExporter(kept, {}, AggregationTemporality.CUMULATIVE).force_flush(7)
     assert kept.flushed == [7]

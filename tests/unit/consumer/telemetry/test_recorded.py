@@ -19,9 +19,8 @@ from opentelemetry.sdk.metrics.export import Histogram, Metric, MetricExportResu
 from consumer.core.delivery import Delivery
 from consumer.core.message import Reply
 from consumer.telemetry import Telemetry, setup
-from zeebe_amqp.errors import Code, Error, Outcome, Source
-
-Make = Callable[..., Delivery]
+from tests.unit.consumer.errors import failed
+from tests.unit.consumer.telemetry.requests import incoming
 
 EXPOSITION = Path(__file__).with_name("exposition.txt")
 EXPORTED = Path(__file__).with_name("exported.txt")
@@ -29,7 +28,7 @@ TIMED = re.compile(r"^((?:messaging|rpc|zeebe_amqp_queue)_\w+_(?:bucket|sum)\{.*
 CHANGING = re.compile(r'((?:service_instance_id|telemetry_sdk_version)=)"[^"]*"')
 
 
-class Keeping(OTLPMetricExporter):
+class MemoryMetricExporter(OTLPMetricExporter):
     """Keeps what it should send."""
 
     def __init__(self) -> None:
@@ -42,17 +41,15 @@ class Keeping(OTLPMetricExporter):
 
 
 @pytest.fixture
-def keeping() -> Iterator[Keeping]:
-    exporter = Keeping()
+def exporter() -> Iterator[MemoryMetricExporter]:
+    exporter = MemoryMetricExporter()
     yield exporter
     exporter.shutdown()
 
 
-async def scenario(telemetry: Telemetry, incoming: Make) -> None:
+async def scenario(telemetry: Telemetry) -> None:
     """Everything that is counted, timed or read, with and without an error."""
-    error = Error(
-        code=Code.NOT_FOUND, message="no", source=Source.GATEWAY, outcome=Outcome.NOT_EXECUTED, retryable=False
-    )
+    error = failed()
     sent = int(time.time()) - 3600
     for reply in (
         Reply("topology", {}),
@@ -118,25 +115,25 @@ def series(metric: Metric) -> Iterator[str]:
         )
 
 
-async def test_prometheus_reads_the_recorded_metrics(off: Telemetry, incoming: Make) -> None:
-    await scenario(off, incoming)
-    assert families(off.prometheus()[0].decode()) == EXPOSITION.read_text()
+async def test_prometheus_reads_the_recorded_metrics(off: Telemetry) -> None:
+    await scenario(off)
+    content, content_type = off.prometheus()
+    assert families(content.decode()) == EXPOSITION.read_text()
+    assert content_type.startswith("text/plain; version=")
 
 
-async def test_the_recorded_metrics_are_exported(keeping: Keeping, incoming: Make) -> None:
-    telemetry = setup({}, version="1.2.3", metrics=keeping)
-    await scenario(telemetry, incoming)
+async def test_the_recorded_metrics_are_exported(exporter: MemoryMetricExporter) -> None:
+    telemetry = setup({}, version="1.2.3", metrics=exporter)
+    await scenario(telemetry)
     telemetry.shutdown()
-    assert listed(keeping.exported[-1]) == EXPORTED.read_text()
+    assert listed(exporter.exported[-1]) == EXPORTED.read_text()
 
 
-async def test_the_environment_asks_for_counts_since_the_last_export(
-    monkeypatch: pytest.MonkeyPatch, incoming: Make
-) -> None:
+async def test_the_environment_asks_for_counts_since_the_last_export(monkeypatch: pytest.MonkeyPatch) -> None:
     environ = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
     monkeypatch.setenv(*next(iter(environ.items())))
-    keeping = Keeping()
-    telemetry = setup(environ, version="1.2.3", metrics=keeping)
-    await scenario(telemetry, incoming)
+    exporter = MemoryMetricExporter()
+    telemetry = setup(environ, version="1.2.3", metrics=exporter)
+    await scenario(telemetry)
     telemetry.shutdown()
-    assert listed(keeping.exported[-1]) == EXPORTED.read_text().replace("=True CUMULATIVE", "=True DELTA")
+    assert listed(exporter.exported[-1]) == EXPORTED.read_text().replace("=True CUMULATIVE", "=True DELTA")

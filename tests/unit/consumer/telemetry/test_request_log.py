@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 import orjson
@@ -15,19 +16,18 @@ from consumer.pipeline.ending import Ending
 from consumer.telemetry import request_log
 from consumer.telemetry.request_log import MAX_KINDS, MAX_LINES, RequestLog
 from tests.unit.consumer.deliveries import FakeDelivery
+from tests.unit.consumer.errors import failed
 from zeebe_amqp.commands import Topology
-from zeebe_amqp.errors import Code, Error, Outcome, Source
+from zeebe_amqp.errors import Code, Error, Outcome
 from zeebe_amqp.reply import Reply
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
-
-def error(code: Code = Code.NOT_FOUND, outcome: Outcome = Outcome.NOT_EXECUTED, **rest: Any) -> Error:
-    return Error(code=code, message="no such job", source=Source.GATEWAY, outcome=outcome, retryable=False, **rest)
+error = partial(failed, message="no such job")
 
 
 FAILED = Reply("complete-job", error=error())
-UNKNOWN = Reply("create-instance", error=error(Code.DEADLINE_EXCEEDED, Outcome.UNKNOWN))
+UNKNOWN = Reply("create-instance", error=error(Code.DEADLINE_EXCEEDED, outcome=Outcome.UNKNOWN))
 DONE = Reply("topology", {})
 
 ENDINGS: dict[str, tuple[Reply, Ending, str, str, str]] = {
@@ -52,7 +52,7 @@ ENDINGS: dict[str, tuple[Reply, Ending, str, str, str]] = {
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> RequestLog:
+def log(caplog: pytest.LogCaptureFixture) -> RequestLog:
     caplog.set_level(logging.DEBUG, request_log.__name__)
     return RequestLog(lambda _: TRACE)
 
@@ -63,18 +63,18 @@ def delivery(**properties: Any) -> FakeDelivery:
     return FakeDelivery(Message(body, **properties))
 
 
-async def test_every_ending_is_one_line(told: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
+async def test_every_ending_is_one_line(log: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
     for case, (reply, ending, level, event, words) in ENDINGS.items():
         caplog.clear()
-        told(delivery(), reply, ending, "it is full")
+        log(delivery(), reply, ending, "it is full")
         [record] = caplog.records
         assert (record.levelname, vars(record)["event"], record.message) == (level, event, words), case
 
 
-async def test_a_line_has_what_a_search_begins_with(told: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_line_has_what_a_search_begins_with(log: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
     arrived = delivery(message_id="m-1", correlation_id="c-1", app_id="shop", user_id="alice")
     arrived.call = Call(Topology(), sent=True, attempts=2)
-    told(arrived, UNKNOWN, Ending.SETTLED)
+    log(arrived, UNKNOWN, Ending.SETTLED)
     fields = vars(caplog.records[0])
     assert 0 <= fields["duration"] < 60
     assert {
@@ -92,21 +92,20 @@ async def test_a_line_has_what_a_search_begins_with(told: RequestLog, caplog: py
     }.items() <= fields.items()
 
 
-async def test_attempts_that_sent_nothing_count_too(told: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
-    told(delivery(), Reply("topology", error=error(Code.UNAVAILABLE, details={"attempts": 5})), Ending.SETTLED)
+async def test_attempts_that_sent_nothing_count_too_and_a_request_id_that_is_none_is_left_out(
+    log: RequestLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed = Reply("topology", error=error(Code.UNAVAILABLE, details={"attempts": 5}))
+    log(delivery(headers={"request-id": 7}), failed, Ending.SETTLED)
     assert vars(caplog.records[0])["attempts"] == 5
-
-
-async def test_a_request_id_that_is_none_is_left_out(told: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
-    told(delivery(headers={"request-id": 7}), FAILED, Ending.SETTLED)
     assert "request_id" not in vars(caplog.records[0])
 
 
-async def test_long_texts_are_cut(told: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
+async def test_long_texts_are_cut(log: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
     long = error()
-    told(delivery(), Reply("x" * 1000, error=error(Code.UNIMPLEMENTED)), Ending.SETTLED)
-    told(delivery(), Reply("a", error=Error(**{**_fields(long), "message": "y" * 9000})), Ending.SETTLED)
-    told(delivery(reply_to="z" * 255), DONE, Ending.DROPPED, "it is full")
+    log(delivery(), Reply("x" * 1000, error=error(Code.UNIMPLEMENTED)), Ending.SETTLED)
+    log(delivery(), Reply("a", error=Error(**{**_fields(long), "message": "y" * 9000})), Ending.SETTLED)
+    log(delivery(reply_to="z" * 255), DONE, Ending.DROPPED, "it is full")
     assert [len(record.message) for record in caplog.records] == [228, 214, 262]
 
 
@@ -115,13 +114,13 @@ def _fields(of: Error) -> dict[str, Any]:
 
 
 async def test_what_comes_in_floods_is_counted(
-    told: RequestLog, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    log: RequestLog, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_log, "WINDOW", 0.05)
     for _ in range(MAX_LINES + 7):
-        told(delivery(), FAILED, Ending.SETTLED)
-        told(delivery(reply_to="full"), DONE, Ending.DROPPED, "it is full")
-    told(delivery(reply_to="other"), DONE, Ending.DROPPED, "it is full")
+        log(delivery(), FAILED, Ending.SETTLED)
+        log(delivery(reply_to="full"), DONE, Ending.DROPPED, "it is full")
+    log(delivery(reply_to="other"), DONE, Ending.DROPPED, "it is full")
     assert len(caplog.records) == 2 * MAX_LINES + 1
 
     while len(caplog.records) < 2 * MAX_LINES + 3:  # noqa: ASYNC110 - a timer tells nobody
@@ -132,23 +131,23 @@ async def test_what_comes_in_floods_is_counted(
         ("request.failed NOT_FOUND: 7 more within a minute", 7),
         ("reply.dropped OK to 'full': 7 more within a minute", 7),
     ]
-    told(delivery(), FAILED, Ending.SETTLED)
+    log(delivery(), FAILED, Ending.SETTLED)
     assert caplog.records[-1].message == ENDINGS["it failed"][-1]
 
 
-async def test_what_is_still_counted_at_the_end_is_told(told: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_is_still_counted_at_the_end_is_told(log: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(MAX_LINES + 1):
-        told(delivery(), FAILED, Ending.SETTLED)
-    told.close()
+        log(delivery(), FAILED, Ending.SETTLED)
+    log.close()
     assert caplog.records[-1].message == "request.failed NOT_FOUND: 1 more within a minute"
 
 
 async def test_the_windows_are_bounded_however_many_queues_there_are(
-    told: RequestLog, caplog: pytest.LogCaptureFixture
+    log: RequestLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(MAX_KINDS + 100):
-        told(delivery(reply_to=f"gone-{number}"), DONE, Ending.DROPPED, "it does not exist")
-    assert len(told._windows) == MAX_KINDS + 1
+        log(delivery(reply_to=f"gone-{number}"), DONE, Ending.DROPPED, "it does not exist")
+    assert len(log._windows) == MAX_KINDS + 1
     assert len(caplog.records) == MAX_KINDS + MAX_LINES
 
 
@@ -162,8 +161,7 @@ async def test_success_costs_nothing_where_nobody_reads_it(caplog: pytest.LogCap
     assert not caplog.records
 
 
-async def test_a_secret_is_masked_before_its_text_is_cut(told: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
-    leaking = error()
+async def test_a_secret_is_masked_before_its_text_is_cut(log: RequestLog, caplog: pytest.LogCaptureFixture) -> None:
     long = "x" * (request_log.MAX_REASON - 25) + " amqp://user:secret-password@host"
-    told(delivery(), Reply("a", error=Error(**{**_fields(leaking), "message": long})), Ending.SETTLED)
+    log(delivery(), Reply("a", error=error(message=long)), Ending.SETTLED)
     assert "secr" not in caplog.records[0].message

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -13,53 +12,35 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from consumer.core.delivery import Delivery
-from consumer.core.message import Message, Reply
+from consumer.core.message import Reply
 from consumer.telemetry import Telemetry, TelemetryError, exporters, setup
-from tests.unit.consumer.deliveries import FakeDelivery
-
-Make = Callable[..., Delivery]
+from tests.cases import for_each
+from tests.unit.consumer.telemetry.requests import PARENT, TRACE, incoming
 
 
 async def handler(_: Delivery) -> Reply:
     return Reply("topology", {})
 
 
-@pytest.mark.parametrize("where", ["headers", "metadata"])
-async def test_off_the_request_s_own_context_passes_through(
-    off: Telemetry, incoming: Make, caller: tuple[str, str], where: str
-) -> None:
-    own = {"traceparent": caller[0], "tracestate": "vendor=1", "baggage": "user=a%20b"}
+@for_each(["headers", "metadata"])
+async def test_off_the_request_s_own_context_passes_through(where: str, off: Telemetry) -> None:
+    own = {"traceparent": PARENT, "tracestate": "vendor=1", "baggage": "user=a%20b"}
     request = incoming(**{where: own})
     reply = await off.traced(handler)(request)
     with off.publishing(request, reply) as headers:
         assert headers == own
-    assert off.trace_id(request) == caller[1]
+    assert off.trace_id(request) == TRACE
 
 
-def test_off_nothing_wraps_the_handler(off: Telemetry) -> None:
+def test_off_nothing_wraps_the_handler_and_a_request_without_context_gets_none(off: Telemetry) -> None:
     assert off.traced(handler) is handler
-
-
-def test_off_a_request_without_context_has_neither_headers_nor_trace(off: Telemetry, incoming: Make) -> None:
     request = incoming()
     assert off.trace_id(request) is None
     with off.publishing(request, Reply("topology")) as headers:
         assert headers == {}
 
 
-HOSTILE: list[Any] = [b"\xff", 7, 2**70, "x" * 10_000, ["a"], {"a": {}}, None, object(), "00-x-y-z"]
-
-
-@pytest.mark.parametrize("value", HOSTILE)
-@pytest.mark.parametrize("name", ["traceparent", "tracestate", "baggage"])
-def test_off_hostile_headers_never_raise_and_never_come_back(off: Telemetry, name: str, value: Any) -> None:
-    request = FakeDelivery(Message(body=b"not JSON", headers={name: value}))
-    assert off.trace_id(request) is None
-    with off.publishing(request, Reply(None)) as headers:
-        assert headers == {}
-
-
-def test_what_publishing_gives_is_the_caller_s_to_change(off: Telemetry, incoming: Make) -> None:
+def test_what_publishing_gives_is_the_caller_s_to_change(off: Telemetry) -> None:
     request = incoming(headers={"baggage": "a=b"})
     with off.publishing(request, Reply("topology")) as headers:
         headers["status"] = "ok"
@@ -68,45 +49,38 @@ def test_what_publishing_gives_is_the_caller_s_to_change(off: Telemetry, incomin
 
 ENDPOINT = "http://127.0.0.1:1"
 OTLP = "opentelemetry.exporter.otlp.proto"
+OWN = {"OTEL_EXPORTER_OTLP_SIGNAL_ENDPOINT": ENDPOINT, "OTEL_EXPORTER_OTLP_SIGNAL_PROTOCOL": "http/protobuf"}
+ALL = {"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT}
 
 
-@pytest.mark.parametrize(
-    ("environ", "module", "endpoint"),
+@for_each(
     [
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT}, "grpc", "127.0.0.1:1"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "grpc", "127.0.0.1:1"),
+        (ALL, "grpc", "127.0.0.1:1"),
+        ({**ALL, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "grpc", "127.0.0.1:1"),
         (
             {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{ENDPOINT}/", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"},
             "http",
             f"{ENDPOINT}/v1/SIGNAL",
         ),
-        (
-            {"OTEL_EXPORTER_OTLP_SIGNAL_ENDPOINT": ENDPOINT, "OTEL_EXPORTER_OTLP_SIGNAL_PROTOCOL": "http/protobuf"},
-            "http",
-            ENDPOINT,
-        ),
-    ],
+        (OWN, "http", ENDPOINT),
+    ]
 )
-@pytest.mark.parametrize("signal", ["TRACES", "METRICS"])
-def test_the_environment_chooses_exporter_and_endpoint(
-    signal: str, environ: dict[str, str], module: str, endpoint: str
-) -> None:
-    make = {"TRACES": exporters.span_exporter, "METRICS": exporters.metric_exporter}[signal]
-    exporter = make({name.replace("SIGNAL", signal): value for name, value in environ.items()})
-    assert exporter is not None
-    assert type(exporter).__module__.startswith(f"{OTLP}.{module}")
-    assert vars(exporter)["_endpoint"] == endpoint.replace("SIGNAL", signal.lower())
-    exporter.shutdown()
+def test_the_environment_chooses_exporter_and_endpoint(environ: dict[str, str], module: str, endpoint: str) -> None:
+    for signal, make in (("TRACES", exporters.span_exporter), ("METRICS", exporters.metric_exporter)):
+        exporter = make({name.replace("SIGNAL", signal): value for name, value in environ.items()})
+        assert exporter is not None
+        assert type(exporter).__module__.startswith(f"{OTLP}.{module}"), signal
+        assert vars(exporter)["_endpoint"] == endpoint.replace("SIGNAL", signal.lower())
+        exporter.shutdown()
 
 
-@pytest.mark.parametrize(
-    "environ",
+@for_each(
     [
         {},
         {"OTEL_EXPORTER_OTLP_ENDPOINT": " "},
         {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": ENDPOINT},
         {"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT, "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"},
-    ],
+    ]
 )
 def test_without_an_endpoint_nothing_is_exported(environ: dict[str, str]) -> None:
     assert exporters.span_exporter(environ) is None
@@ -116,15 +90,14 @@ def test_without_an_endpoint_nothing_is_exported(environ: dict[str, str]) -> Non
     telemetry.shutdown()
 
 
-@pytest.mark.parametrize(
-    ("variable", "accepted"),
+@for_each(
     [
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc, http/protobuf"),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc, http/protobuf"),
         ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc, http/protobuf"),
         ("OTEL_TRACES_EXPORTER", "otlp, none"),
         ("OTEL_METRICS_EXPORTER", "otlp, none"),
-    ],
+    ]
 )
 def test_a_value_that_is_not_offered_is_refused_by_name(variable: str, accepted: str) -> None:
     with pytest.raises(TelemetryError, match=f"^{variable}: found 'http/json'; accepted: {accepted}$"):
@@ -137,14 +110,10 @@ def test_switched_off_nothing_is_traced(exporter: InMemorySpanExporter, off: Tel
     assert setup(environ, version="1", spans=exporter).traced(handler) is handler
 
 
-@pytest.mark.parametrize(("given", "name"), [("", "zeebe-amqp-consumer"), (" ", "zeebe-amqp-consumer"), ("a", "a")])
-def test_the_environment_may_name_the_service(given: str, name: str) -> None:
-    attributes = exporters.resource({"OTEL_SERVICE_NAME": given}, "1.2.3").attributes
-    assert attributes["service.name"] == name
-    assert attributes["service.version"] == "1.2.3"
-
-
-def test_resource_attributes_may_name_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_may_name_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, name in (("", "zeebe-amqp-consumer"), (" ", "zeebe-amqp-consumer"), ("a", "a")):
+        attributes = exporters.resource({"OTEL_SERVICE_NAME": given}, "1.2.3").attributes
+        assert (attributes["service.name"], attributes["service.version"]) == (name, "1.2.3"), given
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=billing,team=a")
     attributes = exporters.resource({}, "1").attributes
     assert (attributes["service.name"], attributes["team"]) == ("billing", "a")
@@ -180,9 +149,7 @@ def test_shutdown_does_not_wait_for_a_stuck_exporter(caplog: pytest.LogCaptureFi
     stuck.release.set()
 
 
-async def test_a_broken_exporter_disturbs_neither_requests_nor_shutdown(
-    incoming: Make, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_broken_exporter_disturbs_neither_requests_nor_shutdown(caplog: pytest.LogCaptureFixture) -> None:
     telemetry = setup({}, version="1", spans=Broken())
     assert await telemetry.traced(handler)(incoming()) == Reply("topology", {})
     telemetry.shutdown()
@@ -195,9 +162,9 @@ def test_shutting_down_twice_is_harmless(telemetry: Telemetry, off: Telemetry) -
         each.shutdown()
 
 
-@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+@for_each(["grpc", "http/protobuf"])
 async def test_a_collector_that_is_away_disturbs_neither_requests_nor_shutdown(
-    incoming: Make, protocol: str, caplog: pytest.LogCaptureFixture
+    protocol: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL)
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}

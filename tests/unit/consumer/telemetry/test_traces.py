@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -15,21 +16,16 @@ from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 from consumer.core.delivery import Delivery
 from consumer.core.message import Message, Reply
 from consumer.telemetry import Telemetry
+from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery
-from zeebe_amqp.errors import Code, Error, Outcome, Source
+from tests.unit.consumer.errors import failed
+from tests.unit.consumer.telemetry.requests import PARENT, TRACE, incoming
 
-Make = Callable[..., Delivery]
 Find = Callable[[str], ReadableSpan]
 
 HANDLING = "process zeebe.commands"
 PUBLISHING = "publish reply"
-REFUSAL = Error(
-    code=Code.NOT_FOUND,
-    message="no job with the secret 4711",
-    source=Source.GATEWAY,
-    outcome=Outcome.NOT_EXECUTED,
-    retryable=False,
-)
+REFUSAL = failed(message="no job with the secret 4711")
 
 
 def answering(reply: Reply) -> Callable[[Delivery], Any]:
@@ -52,10 +48,8 @@ def ids(span: ReadableSpan) -> tuple[str, str, str | None]:
     return f"{context.trace_id:032x}", f"{context.span_id:016x}", f"{parent.span_id:016x}" if parent else None
 
 
-async def test_one_trace_runs_from_the_caller_over_the_call_to_the_reply(
-    telemetry: Telemetry, incoming: Make, span: Find, caller: tuple[str, str]
-) -> None:
-    request = incoming(headers={"traceparent": caller[0], "tracestate": "vendor=1", "baggage": "user=a%20b"})
+async def test_one_trace_runs_from_the_caller_over_the_call_to_the_reply(telemetry: Telemetry, span: Find) -> None:
+    request = incoming(headers={"traceparent": PARENT, "tracestate": "vendor=1", "baggage": "user=a%20b"})
 
     async def handler(_: Delivery) -> Reply:
         with telemetry.calling("Topology", "gateway:26500") as call:
@@ -67,7 +61,7 @@ async def test_one_trace_runs_from_the_caller_over_the_call_to_the_reply(
         pass
     handling, calling, publishing = (span(n) for n in (HANDLING, "gateway_protocol.Gateway/Topology", PUBLISHING))
     trace, handled, parent = ids(handling)
-    assert (trace, parent) == (caller[1], "b7ad6b7169203331")
+    assert (trace, parent) == (TRACE, "b7ad6b7169203331")
     assert ids(calling)[0::2] == (trace, handled)
     assert ids(publishing)[0::2] == (trace, handled)
     assert headers == {
@@ -78,15 +72,13 @@ async def test_one_trace_runs_from_the_caller_over_the_call_to_the_reply(
     assert (handling.kind, calling.kind, publishing.kind) == (SpanKind.CONSUMER, SpanKind.CLIENT, SpanKind.PRODUCER)
 
 
-async def test_a_context_in_the_metadata_is_as_good_as_one_in_the_headers(
-    telemetry: Telemetry, incoming: Make, span: Find, caller: tuple[str, str]
-) -> None:
-    headers = await handle(telemetry, incoming(metadata={"traceparent": caller[0], "baggage": "a=b"}))
-    assert headers["traceparent"].split("-")[1] == ids(span(HANDLING))[0] == caller[1]
+async def test_a_context_in_the_metadata_is_as_good_as_one_in_the_headers(telemetry: Telemetry, span: Find) -> None:
+    headers = await handle(telemetry, incoming(metadata={"traceparent": PARENT, "baggage": "a=b"}))
+    assert headers["traceparent"].split("-")[1] == ids(span(HANDLING))[0] == TRACE
     assert headers["baggage"] == "a=b"
 
 
-async def test_without_a_caller_s_context_a_trace_begins_here(telemetry: Telemetry, incoming: Make, span: Find) -> None:
+async def test_without_a_caller_s_context_a_trace_begins_here(telemetry: Telemetry, span: Find) -> None:
     request = incoming()
     headers = await handle(telemetry, request)
     assert ids(span(HANDLING))[2] is None
@@ -94,31 +86,29 @@ async def test_without_a_caller_s_context_a_trace_begins_here(telemetry: Telemet
     assert telemetry.trace_id(request) == ids(span(HANDLING))[0]
 
 
-async def test_the_trace_id_is_known_while_the_request_is_handled(
-    telemetry: Telemetry, incoming: Make, caller: tuple[str, str]
-) -> None:
+async def test_the_trace_id_is_known_while_the_request_is_handled(telemetry: Telemetry) -> None:
     seen = []
 
     async def handler(request: Delivery) -> Reply:
         seen.append((telemetry.trace_id(request), get_current_span().is_recording()))
         return Reply("topology")
 
-    await telemetry.traced(handler)(incoming(headers={"traceparent": caller[0]}))
-    assert seen == [(caller[1], True)]
+    await telemetry.traced(handler)(incoming(headers={"traceparent": PARENT}))
+    assert seen == [(TRACE, True)]
     assert not get_current_span().is_recording()
 
 
 async def test_an_unsampled_caller_leaves_no_spans_but_its_trace_goes_on(
-    telemetry: Telemetry, incoming: Make, exporter: InMemorySpanExporter, caller: tuple[str, str]
+    telemetry: Telemetry, exporter: InMemorySpanExporter
 ) -> None:
-    headers = await handle(telemetry, incoming(headers={"traceparent": caller[0][:-2] + "00"}))
+    headers = await handle(telemetry, incoming(headers={"traceparent": PARENT[:-2] + "00"}))
     assert exporter.get_finished_spans() == ()
-    assert headers["traceparent"].startswith(f"00-{caller[1]}-")
+    assert headers["traceparent"].startswith(f"00-{TRACE}-")
     assert headers["traceparent"].endswith("-00")
 
 
-async def test_the_handling_span_says_what_was_handled(telemetry: Telemetry, incoming: Make, span: Find) -> None:
-    request = incoming(correlation_id="c-1", message_id="m-1", user_id="ann", redelivered=True)
+async def test_the_handling_span_says_what_was_handled(telemetry: Telemetry, span: Find) -> None:
+    request = incoming(correlation_id="c-1", message_id="m-1", user_id="ann", redelivered=True, announced_size=20 << 20)
     await handle(telemetry, request, Reply("topology", {}, replayed=True))
     assert span(HANDLING).attributes == {
         "messaging.system": "rabbitmq",
@@ -128,7 +118,7 @@ async def test_the_handling_span_says_what_was_handled(telemetry: Telemetry, inc
         "messaging.rabbitmq.destination.routing_key": "zeebe.commands",
         "messaging.message.id": "m-1",
         "messaging.message.conversation_id": "c-1",
-        "messaging.message.body.size": len(request.message.body),
+        "messaging.message.body.size": 20 << 20,  # of what its sender sent
         "enduser.id": "ann",
         "zeebe.operation": "topology",
         "zeebe_amqp.redelivered": True,
@@ -137,35 +127,27 @@ async def test_the_handling_span_says_what_was_handled(telemetry: Telemetry, inc
     assert span(HANDLING).status.status_code is StatusCode.UNSET
 
 
-async def test_the_size_of_a_body_is_what_its_sender_sent(telemetry: Telemetry, incoming: Make, span: Find) -> None:
-    await handle(telemetry, incoming(announced_size=20 << 20))
-    assert (span(HANDLING).attributes or {})["messaging.message.body.size"] == 20 << 20
-
-
 class Created(msgspec.Struct):
     process_instance_key: int
 
 
-@pytest.mark.parametrize("data", [{"processInstanceKey": 7}, {"processInstanceKey": "7"}, Created(7)])
+@for_each([{"processInstanceKey": 7}, {"processInstanceKey": "7"}, Created(7)])
 async def test_keys_of_a_result_are_attributes_as_text(
-    telemetry: Telemetry, incoming: Make, span: Find, data: Any
+    data: Any, telemetry: Telemetry, span: Find, exporter: InMemorySpanExporter
 ) -> None:
+    exporter.clear()
     await handle(telemetry, incoming(), Reply("create-instance", data))
     assert (span(HANDLING).attributes or {})["zeebe.process_instance_key"] == "7"
 
 
-async def test_keys_of_a_command_are_attributes_and_its_variables_are_not(
-    telemetry: Telemetry, incoming: Make, span: Find
-) -> None:
+async def test_keys_of_a_command_are_attributes_and_its_variables_are_not(telemetry: Telemetry, span: Find) -> None:
     request = incoming("complete-job", data={"jobKey": 2251799813685250, "variables": {"pin": "4711"}})
     await handle(telemetry, request, Reply("complete-job"))
     assert (span(HANDLING).attributes or {})["zeebe.job_key"] == "2251799813685250"
     assert "4711" not in str(span(HANDLING).to_json()) + str(span(PUBLISHING).to_json())
 
 
-async def test_an_error_reply_is_an_error_of_the_span_and_quotes_nothing(
-    telemetry: Telemetry, incoming: Make, span: Find
-) -> None:
+async def test_an_error_reply_is_an_error_of_the_span_and_quotes_nothing(telemetry: Telemetry, span: Find) -> None:
     await handle(telemetry, incoming(), Reply(None, error=REFUSAL))
     attributes = span(HANDLING).attributes or {}
     assert span(HANDLING).status.status_code is StatusCode.ERROR
@@ -177,10 +159,12 @@ async def test_an_error_reply_is_an_error_of_the_span_and_quotes_nothing(
     assert span(PUBLISHING).status.status_code is StatusCode.UNSET
 
 
-@pytest.mark.parametrize("error", [ValueError("secret"), asyncio.CancelledError()])
+@for_each([ValueError("secret"), asyncio.CancelledError()])
 async def test_a_handler_that_raises_ends_its_span_as_an_error(
-    telemetry: Telemetry, incoming: Make, span: Find, error: BaseException
+    error: BaseException, telemetry: Telemetry, span: Find, exporter: InMemorySpanExporter
 ) -> None:
+    exporter.clear()
+
     async def handler(_: Delivery) -> Reply:
         raise error
 
@@ -191,28 +175,20 @@ async def test_a_handler_that_raises_ends_its_span_as_an_error(
     assert not get_current_span().is_recording()
 
 
-async def test_a_failed_publish_ends_its_span_as_an_error(telemetry: Telemetry, incoming: Make, span: Find) -> None:
+async def test_a_failed_publish_ends_its_span_as_an_error(telemetry: Telemetry, span: Find) -> None:
     request = incoming()
-
-    def publish() -> None:
-        with telemetry.publishing(request, Reply("topology")):
-            raise TimeoutError
-
-    await handle_only(telemetry, request)
-    with pytest.raises(TimeoutError):
-        publish()
+    await telemetry.traced(answering(Reply("topology")))(request)
+    with pytest.raises(TimeoutError), telemetry.publishing(request, Reply("topology")):
+        raise TimeoutError
     assert span(PUBLISHING).status.status_code is StatusCode.ERROR
     assert (span(PUBLISHING).attributes or {})["error.type"] == "TimeoutError"
 
 
-async def handle_only(telemetry: Telemetry, request: Delivery) -> None:
-    await telemetry.traced(answering(Reply("topology")))(request)
-
-
-@pytest.mark.parametrize(("reply_to", "temporary"), [("amq.gen-x", True), ("orders.replies", False), (None, False)])
+@for_each([("amq.gen-x", True), ("orders.replies", False), (None, False)])
 async def test_the_publishing_span_never_names_the_reply_queue(
-    telemetry: Telemetry, incoming: Make, span: Find, reply_to: str | None, temporary: bool
+    reply_to: str | None, temporary: bool, telemetry: Telemetry, span: Find, exporter: InMemorySpanExporter
 ) -> None:
+    exporter.clear()
     await handle(telemetry, incoming(reply_to=reply_to, correlation_id="c-1"))
     assert span(PUBLISHING).attributes == {
         "messaging.system": "rabbitmq",
@@ -225,31 +201,32 @@ async def test_the_publishing_span_never_names_the_reply_queue(
     }
 
 
-def test_a_reply_to_a_request_that_was_never_handled_belongs_to_the_caller_s_trace(
-    telemetry: Telemetry, incoming: Make, caller: tuple[str, str]
-) -> None:
-    request = incoming(headers={"traceparent": caller[0]})
+def test_a_reply_to_a_request_that_was_never_handled_belongs_to_the_caller_s_trace(telemetry: Telemetry) -> None:
+    request = incoming(headers={"traceparent": PARENT})
     with telemetry.publishing(request, Reply(None)) as headers:
-        assert headers["traceparent"].startswith(f"00-{caller[1]}-")
+        assert headers["traceparent"].startswith(f"00-{TRACE}-")
 
 
 async def test_each_try_of_a_request_has_a_span_under_the_same_parent(
-    telemetry: Telemetry, incoming: Make, exporter: InMemorySpanExporter, caller: tuple[str, str]
+    telemetry: Telemetry, exporter: InMemorySpanExporter
 ) -> None:
-    request = incoming(headers={"traceparent": caller[0]})
+    request = incoming(headers={"traceparent": PARENT})
     for _ in range(2):
-        await handle_only(telemetry, request)
+        await telemetry.traced(answering(Reply("topology")))(request)
     assert [ids(one)[2] for one in exporter.get_finished_spans()] == ["b7ad6b7169203331"] * 2
 
 
 HOSTILE: list[Any] = [b"\xff", 7, 2**70, 1.5, "x" * 10_000, ["a"], {"a": {}}, None, True, object(), "00-x-y-z", "\x00"]
 
 
-@pytest.mark.parametrize("value", HOSTILE)
-@pytest.mark.parametrize("name", ["traceparent", "tracestate", "baggage"])
-@pytest.mark.parametrize("body", [b"not JSON", b"", b'{"operation": "topology", "metadata": {"traceparent": ""}}'])
+@for_each(product(HOSTILE, ["traceparent", "tracestate", "baggage"]))
 async def test_hostile_headers_never_raise_and_never_come_back(
-    telemetry: Telemetry, name: str, value: Any, body: bytes
+    value: Any, name: str, telemetry: Telemetry, off: Telemetry
 ) -> None:
-    headers = await handle(telemetry, FakeDelivery(Message(body=body, queue="q", headers={name: value})))
-    assert list(headers) == ["traceparent"]
+    for body in (b"not JSON", b"", b'{"operation": "topology", "metadata": {"traceparent": ""}}'):
+        headers = await handle(telemetry, FakeDelivery(Message(body=body, queue="q", headers={name: value})))
+        assert list(headers) == ["traceparent"], body
+        request = FakeDelivery(Message(body=body, headers={name: value}))
+        assert off.trace_id(request) is None
+        with off.publishing(request, Reply(None)) as headers:
+            assert headers == {}, body

@@ -14,7 +14,7 @@ from tests.fakes.gateway import FakeGateway
 from tests.unit.consumer.zeebe.authority import Authority, Clock
 
 
-class Naps:
+class FakeSleep:
     """Stands in for `asyncio.sleep`: remembers how long would have been slept."""
 
     def __init__(self) -> None:
@@ -25,8 +25,8 @@ class Naps:
 
 
 @pytest.fixture
-def naps() -> Naps:
-    return Naps()
+def sleeps() -> FakeSleep:
+    return FakeSleep()
 
 
 @pytest.fixture
@@ -36,8 +36,8 @@ async def fake() -> AsyncIterator[FakeGateway]:
 
 
 @pytest.fixture
-async def gateway(fake: FakeGateway, naps: Naps) -> AsyncIterator[ZeebeEngine]:
-    connected = ZeebeEngine(Zeebe(fake.address, plaintext=True), sleep=naps, random=lambda: 1.0)
+async def gateway(fake: FakeGateway, sleeps: FakeSleep) -> AsyncIterator[ZeebeEngine]:
+    connected = ZeebeEngine(Zeebe(fake.address, plaintext=True), sleep=sleeps, random=lambda: 1.0)
     yield connected
     await connected.close()
 

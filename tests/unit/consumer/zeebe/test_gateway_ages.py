@@ -14,7 +14,9 @@ from consumer.config import Zeebe
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.rpcs import METHODS, SERVICE
 from consumer.zeebe.versions import OLDEST, SINCE, Version
+from tests.cases import for_each
 from tests.fakes.gateway import FakeGateway
+from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe.calling import send
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
@@ -79,7 +81,7 @@ REQUESTS = [
 ]
 
 
-@pytest.mark.parametrize("age", AGES, ids=lambda age: ".".join(map(str, age)))
+@for_each((age,) for age in AGES)
 async def test_a_gateway_of_any_age_gets_what_it_knows_and_nothing_else(age: Version) -> None:
     version = f"{age[0]}.{age[1]}.0"
     async with FakeGateway(version=version) as fake:
@@ -96,7 +98,7 @@ async def test_a_gateway_of_any_age_gets_what_it_knows_and_nothing_else(age: Ver
             with pytest.raises(CommandError) as raised:
                 await send(gateway, message)
             error = raised.value
-            assert (error.code, error.source, error.outcome, error.retryable) == (
+            assert verdict(error) == (
                 Code.UNIMPLEMENTED, Source.CONSUMER, Outcome.NOT_EXECUTED, False,
             )  # fmt: skip
             assert error.message.startswith(f"{field}: ")

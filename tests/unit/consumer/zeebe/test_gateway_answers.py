@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.zeebe.failures import RULES, TEXT_LIMIT, Failure, FailureKind, classify, error, partition
+from tests.cases import for_each
+from tests.unit.consumer.errors import verdict
 from zeebe_amqp.errors import Code, Outcome, Source
 
 REFUSED = "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.7:26500: "
@@ -187,20 +188,20 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.status}-{case.text[:50]}")
+@for_each(CASES)
 def test_a_text_has_its_verdict(case: Case) -> None:
     assert classify(case.status, case.text) is case.kind
 
 
-@pytest.mark.parametrize("row", RULES, ids=lambda row: f"{row.status}-{row.pattern[:40]}")
+@for_each(RULES)
 def test_every_row_decides_a_case(row: object) -> None:
     deciding = [next((row for row in RULES if row.matches(case.status, case.text)), None) for case in CASES]
-
     assert any(decider is row for decider in deciding)
 
 
-def test_every_code_of_the_contract_has_a_case() -> None:
+def test_every_code_of_the_contract_and_every_verdict_but_ours_has_a_case() -> None:
     assert {case.status for case in CASES} == set(Code)
+    assert {case.kind for case in CASES} == set(FailureKind) - {FailureKind.CLOSING}
 
 
 @given(st.sampled_from(Code), st.text())
@@ -208,8 +209,7 @@ def test_any_text_has_a_verdict(code: Code, text: str) -> None:
     assert error(Failure.of(code, text)).code is code
 
 
-@pytest.mark.parametrize(
-    ("kind", "outcome", "once", "again"),
+@for_each(
     [
         (FailureKind.FINAL, Outcome.NOT_EXECUTED, False, False),
         (FailureKind.OVERLOAD, Outcome.NOT_EXECUTED, True, True),
@@ -225,112 +225,73 @@ def test_any_text_has_a_verdict(code: Code, text: str) -> None:
         (FailureKind.LATE, Outcome.UNKNOWN, False, True),
         (FailureKind.UNCERTAIN, Outcome.UNKNOWN, False, True),
         (FailureKind.DEFECT, Outcome.UNKNOWN, False, True),
-    ],
+    ]
 )
 def test_a_verdict_says_what_callers_may_do(kind: FailureKind, outcome: Outcome, once: bool, again: bool) -> None:
     assert (kind.outcome, kind.retryable(False), kind.retryable(True)) == (outcome, once, again)
 
 
-def test_every_verdict_has_a_case_or_is_ours() -> None:
-    assert {case.kind for case in CASES} == set(FailureKind) - {FailureKind.CLOSING}
-
-
 def test_a_rejection_is_taken_apart() -> None:
     raised = error(Failure.of("NOT_FOUND", "Command 'COMPLETE' rejected with code 'NOT_FOUND': no such job"))
-
     assert raised.details == {"intent": "COMPLETE", "rejection": "NOT_FOUND"}
     assert raised.message == "Command 'COMPLETE' rejected with code 'NOT_FOUND': no such job"
-    assert (raised.code, raised.source, raised.outcome, raised.retryable) == (
-        Code.NOT_FOUND,
-        Source.GATEWAY,
-        Outcome.NOT_EXECUTED,
-        False,
-    )
+    assert verdict(raised) == (Code.NOT_FOUND, Source.GATEWAY, Outcome.NOT_EXECUTED, False)
     assert raised.kind is FailureKind.FINAL
 
 
-def test_a_plain_text_has_no_details() -> None:
-    assert error(Failure.of("INVALID_ARGUMENT", "blank")).details is None
+def test_attempts_are_told_when_there_were_several() -> None:
+    for attempts, details in ((1, None), (2, {"attempts": 2}), (5, {"attempts": 5})):
+        assert error(Failure.of("INTERNAL", "null"), attempts=attempts).details == details
 
 
-@pytest.mark.parametrize(("attempts", "details"), [(1, None), (2, {"attempts": 2}), (5, {"attempts": 5})])
-def test_attempts_are_told_when_there_were_several(attempts: int, details: dict[str, int] | None) -> None:
-    assert error(Failure.of("INTERNAL", "null"), attempts=attempts).details == details
-
-
-@pytest.mark.parametrize(
-    ("text", "kept"),
+@for_each(
     [
         ("x" * TEXT_LIMIT, None),
         ("x" * (TEXT_LIMIT + 1), "x" * TEXT_LIMIT),
         ("x" * (TEXT_LIMIT - 1) + "é", "x" * (TEXT_LIMIT - 1)),
         ("\ud800" * (TEXT_LIMIT + 1), "?" * TEXT_LIMIT),
-    ],
-    ids=["fits", "one too many", "inside a character", "no text"],
+    ]
 )
 def test_a_long_text_is_cut_at_whole_characters(text: str, kept: str | None) -> None:
     raised = error(Failure.of("INVALID_ARGUMENT", text))
-
     assert raised.message == (kept or text)
     assert raised.details == ({"truncated": True} if kept else None)
 
 
 def test_a_full_batch_says_how_much_passes() -> None:
     text = "Command 'CREATE' rejected with code 'EXCEEDED_BATCH_RECORD_SIZE': "
-
     raised = error(Failure.of("UNKNOWN", text), size=2_100_000)
-
     assert raised.details is not None
     assert "2100000 bytes" in raised.details["suggestion"]
     assert "1.5 MB" in raised.details["suggestion"]
     assert (raised.outcome, raised.retryable) == (Outcome.NOT_EXECUTED, False)
 
 
-@pytest.mark.parametrize("code", ["NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION"])
-def test_an_unsure_earlier_attempt_makes_the_outcome_unknown(code: str) -> None:
+@for_each(["NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION", "INVALID_ARGUMENT"])
+def test_an_unsure_earlier_attempt_makes_the_outcome_unknown_and_may_be_the_reason(code: str) -> None:
     raised = error(Failure.of(code, "Command 'X' rejected with code 'Y': z"), idempotent=True, attempts=2, unsure=True)
-
-    assert raised.outcome is Outcome.UNKNOWN
-    assert raised.retryable is False
-    assert raised.details is not None
-    assert "earlier attempt" in raised.details["suggestion"]
-
-
-def test_an_unsure_earlier_attempt_gives_no_hint_for_other_codes() -> None:
-    raised = error(Failure.of("INVALID_ARGUMENT", "no"), idempotent=True, attempts=2, unsure=True)
-
-    assert (raised.outcome, raised.details) == (Outcome.UNKNOWN, {"attempts": 2})
+    assert (raised.outcome, raised.retryable) == (Outcome.UNKNOWN, False)
+    if code == "INVALID_ARGUMENT":
+        assert raised.details == {"intent": "X", "rejection": "Y", "attempts": 2}
+    else:
+        assert "earlier attempt" in (raised.details or {})["suggestion"]
 
 
-@pytest.mark.parametrize(
-    ("status", "text", "shown"),
-    [
-        (
-            "UNAVAILABLE",
-            REFUSED + "Connection refused",
-            "failed to connect to all addresses; last error: UNKNOWN: <address>: Connection refused",
-        ),
-        (
-            "UNAVAILABLE",
-            "failed to connect to all addresses; last error: UNKNOWN: ipv6:%5B::1%5D:26500: Connection refused",
-            "failed to connect to all addresses; last error: UNKNOWN: <address>: Connection refused",
-        ),
-        ("UNAVAILABLE", "errors resolving zeebe.internal:26500: not found", "errors resolving <address>: not found"),
-        (
-            "DEADLINE_EXCEEDED",
-            TIMED_OUT + "Request command-api-1 to zeebe-0.zeebe/10.1.2.3:26501 timed out in PT5S",
-            TIMED_OUT + "Request command-api-1 to <address> timed out in PT5S",
-        ),
-        (
-            "ABORTED",
-            "Connection RemoteClientConnection{channel=[id: 0x12, L:/10.0.0.1:50000 - R:/10.0.0.2:26501]} was closed",
-            "Connection RemoteClientConnection{channel=[id: 0x12, L:<address> - R:<address>]} was closed",
-        ),
-        ("UNAVAILABLE", "error:10.0.0.7:26500.", "error:<address>."),
-        ("UNAVAILABLE", "of zeebe:26500, é10.0.0.7:80", "of <address>, é<address>"),
-        ("INVALID_ARGUMENT", "'10.0.0.7:26500' is not valid", "'10.0.0.7:26500' is not valid"),
-    ],
-)
+@for_each([
+    ("UNAVAILABLE", REFUSED + "Connection refused",
+     "failed to connect to all addresses; last error: UNKNOWN: <address>: Connection refused"),
+    ("UNAVAILABLE", "failed to connect to all addresses; last error: UNKNOWN: ipv6:%5B::1%5D:26500: Connection refused",
+     "failed to connect to all addresses; last error: UNKNOWN: <address>: Connection refused"),
+    ("UNAVAILABLE", "errors resolving zeebe.internal:26500: not found", "errors resolving <address>: not found"),
+    ("DEADLINE_EXCEEDED", TIMED_OUT + "Request command-api-1 to zeebe-0.zeebe/10.1.2.3:26501 timed out in PT5S",
+     TIMED_OUT + "Request command-api-1 to <address> timed out in PT5S"),
+    ("ABORTED",
+     "Connection RemoteClientConnection{channel=[id: 0x12, L:/10.0.0.1:50000 - R:/10.0.0.2:26501]} was closed",
+     "Connection RemoteClientConnection{channel=[id: 0x12, L:<address> - R:<address>]} was closed"),
+    ("UNAVAILABLE", "error:10.0.0.7:26500.", "error:<address>."),
+    ("UNAVAILABLE", "of zeebe:26500, é10.0.0.7:80", "of <address>, é<address>"),
+    ("INVALID_ARGUMENT", "'10.0.0.7:26500' is not valid", "'10.0.0.7:26500' is not valid"),
+])  # fmt: skip
 def test_texts_about_connections_do_not_name_hosts(status: str, text: str, shown: str) -> None:
     assert error(Failure.of(status, text)).message == shown
 
@@ -342,15 +303,14 @@ def test_an_address_at_the_cut_is_not_half_there() -> None:
         assert len(message.encode()) <= TEXT_LIMIT
 
 
-@pytest.mark.parametrize(
-    ("text", "number"),
+@for_each(
     [
         ("Expected to execute command on partition 7, but either", 7),
         ("Expected to execute command on partition -1, but either", -1),
         ("Expected to execute command on partition x", None),
         ("Expected to execute command on partition " + "7" * 5000, None),
         ("", None),
-    ],
+    ]
 )
 def test_the_partition_of_a_text_is_found(text: str, number: int | None) -> None:
     assert partition(text) == number

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
 from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.zeebe import ZeebeEngine
+from tests.cases import for_each
 from tests.fakes.gateway import BUSY, FakeGateway, answer, fail
 from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import COMPLETE, CREATE, NO_PARTITION, refusal
 
 
-async def test_it_opens_with_the_last_miss_and_closes_with_the_first_answer() -> None:
+def test_it_opens_with_the_last_miss_in_a_row_and_closes_with_the_first_answer() -> None:
     circuit = CircuitBreaker(threshold=3)
+    for _ in range(10):
+        for missed in range(2):
+            assert (circuit.is_open, circuit.unreached) == (False, missed)
+            circuit.record_failure()
+        circuit.record_success()
     for missed in range(3):
         assert (circuit.is_open, circuit.unreached) == (False, missed)
         circuit.record_failure()
@@ -23,15 +27,6 @@ async def test_it_opens_with_the_last_miss_and_closes_with_the_first_answer() ->
     circuit.record_failure()
     circuit.record_success()
     assert (circuit.is_open, circuit.unreached) == (False, 0)
-
-
-async def test_misses_that_an_answer_interrupts_do_not_add_up() -> None:
-    circuit = CircuitBreaker(threshold=3)
-    for _ in range(10):
-        circuit.record_failure()
-        circuit.record_failure()
-        circuit.record_success()
-    assert not circuit.is_open
 
 
 async def test_whoever_waits_is_told_of_every_change() -> None:
@@ -61,20 +56,19 @@ async def test_one_call_that_finds_nobody_opens_it_and_the_next_answer_closes_it
     assert not gateway.circuit.is_open
 
 
-@pytest.mark.parametrize(
-    ("status", "text"), [("UNAVAILABLE", NO_PARTITION.format(9)), ("RESOURCE_EXHAUSTED", BUSY), ("NOT_FOUND", "no")]
-)
+@for_each([("UNAVAILABLE", NO_PARTITION.format(9)), ("RESOURCE_EXHAUSTED", BUSY), ("NOT_FOUND", "no")])
 async def test_nothing_that_a_gateway_says_opens_it(
-    gateway: ZeebeEngine, fake: FakeGateway, status: str, text: str
+    status: str, text: str, gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
+    fake.reset()
     fake.always("CompleteJob", fail(status, text))
     for _ in range(4):
         await refusal(gateway, COMPLETE)
     assert not gateway.circuit.is_open
 
 
-class Told:
-    """A pressure that remembers."""
+class FakeLimiter:
+    """A limit that writes down what it is told."""
 
     def __init__(self) -> None:
         self.round = 0
@@ -91,20 +85,19 @@ class Told:
 async def test_every_attempt_that_was_done_or_refused_for_load_is_told_with_its_round(
     gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
-    told = Told()
+    limiter = FakeLimiter()
     busy = fail("RESOURCE_EXHAUSTED", BUSY)
     fake.script("CreateProcessInstance", busy, busy, answer())
-    await send(gateway, CREATE, limiter=told)
-    assert told.events == [("refused", 0), ("refused", 1), "succeeded"]
+    await send(gateway, CREATE, limiter=limiter)
+    assert limiter.events == [("refused", 0), ("refused", 1), "succeeded"]
 
 
-@pytest.mark.parametrize(
-    ("status", "text"), [("NOT_FOUND", "no"), ("RESOURCE_EXHAUSTED", "gRPC message exceeds maximum size 4194304: 5")]
-)
+@for_each([("NOT_FOUND", "no"), ("RESOURCE_EXHAUSTED", "gRPC message exceeds maximum size 4194304: 5")])
 async def test_what_is_refused_for_another_reason_tells_nothing_about_load(
-    gateway: ZeebeEngine, fake: FakeGateway, status: str, text: str
+    status: str, text: str, gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
-    told = Told()
+    limiter = FakeLimiter()
+    fake.reset()
     fake.always("CreateProcessInstance", fail(status, text))
-    await refusal(gateway, CREATE, limiter=told)
-    assert told.events == []
+    await refusal(gateway, CREATE, limiter=limiter)
+    assert limiter.events == []

@@ -9,13 +9,9 @@ import pytest
 
 from consumer.zeebe import FailureKind, ZeebeEngine
 from tests.fakes.gateway import FakeGateway, Request, Step, answer
+from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe.calling import send
-from tests.unit.consumer.zeebe.samples import (
-    CREATE,
-    TAGGED,
-    refusal,
-    until,
-)
+from tests.unit.consumer.zeebe.samples import CREATE, TAGGED, refusal, until
 from zeebe_amqp.errors import Code, Outcome, Source
 
 
@@ -33,7 +29,6 @@ async def test_cancelling_the_task_cancels_the_call_and_passes_through(gateway: 
     task = asyncio.create_task(send(gateway, CREATE))
     await until(lambda: fake.requests)
     task.cancel()
-
     with pytest.raises(asyncio.CancelledError):
         await task
     await ended.wait()
@@ -46,7 +41,6 @@ async def test_cancelling_while_closing_is_still_cancelling(gateway: ZeebeEngine
     closing = asyncio.create_task(gateway.close())
     await asyncio.sleep(0)
     task.cancel()
-
     with pytest.raises(asyncio.CancelledError):
         await task
     await closing
@@ -57,29 +51,15 @@ async def test_closing_ends_calls_that_are_out_with_an_unknown_outcome(gateway: 
     task = asyncio.create_task(refusal(gateway, CREATE))
     await until(lambda: fake.requests)
     await gateway.close()
-
     error = await task
-
-    assert (error.code, error.source, error.outcome, error.retryable) == (
-        Code.CANCELLED,
-        Source.CONSUMER,
-        Outcome.UNKNOWN,
-        False,
-    )
+    assert verdict(error) == (Code.CANCELLED, Source.CONSUMER, Outcome.UNKNOWN, False)
 
 
-async def test_nothing_is_sent_after_closing(gateway: ZeebeEngine, fake: FakeGateway, naps: Any) -> None:
+async def test_nothing_is_sent_after_closing(gateway: ZeebeEngine, fake: FakeGateway, sleeps: Any) -> None:
     await gateway.close()
-
     error = await refusal(gateway, CREATE)
-
-    assert (fake.requests, naps.taken) == ([], [])
-    assert (error.code, error.source, error.outcome, error.retryable) == (
-        Code.UNAVAILABLE,
-        Source.CONSUMER,
-        Outcome.NOT_EXECUTED,
-        True,
-    )
+    assert (fake.requests, sleeps.taken) == ([], [])
+    assert verdict(error) == (Code.UNAVAILABLE, Source.CONSUMER, Outcome.NOT_EXECUTED, True)
 
 
 async def test_closing_ends_a_version_question_that_is_out(gateway: ZeebeEngine, fake: FakeGateway) -> None:
@@ -87,5 +67,4 @@ async def test_closing_ends_a_version_question_that_is_out(gateway: ZeebeEngine,
     task = asyncio.create_task(refusal(gateway, TAGGED))
     await until(lambda: fake.requests)
     await gateway.close()
-
     assert (await task).kind is FailureKind.CLOSING

@@ -16,19 +16,19 @@ from google.protobuf import message_factory
 from consumer.config import Zeebe
 from consumer.zeebe import GatewayError, ZeebeEngine
 from consumer.zeebe.protocol import gateway_pb2 as pb
+from tests.cases import for_each
 from tests.fakes.gateway import FIRST_PARTITION, RPCS, SERVICE, FakeGateway, Step, answer, fail, identity, share
 from tests.unit.consumer.zeebe.calling import send
 
 ROOT = Path(__file__).parents[4]
 
 
-@pytest.mark.parametrize("rpc", RPCS)
+@for_each(RPCS)
 async def test_every_rpc_has_a_plausible_answer(rpc: str) -> None:
     async with FakeGateway(version="8.9.0") as fake:
         gateway = ZeebeEngine(Zeebe(fake.address, plaintext=True))
         response: Any = await send(gateway, message_factory.GetMessageClass(SERVICE.methods_by_name[rpc].input_type)())
         await gateway.close()
-
     assert response is not None
     key: int = getattr(response, "key", 0) or getattr(response, "processInstanceKey", FIRST_PARTITION)
     assert key >> 51 == 1
@@ -36,7 +36,6 @@ async def test_every_rpc_has_a_plausible_answer(rpc: str) -> None:
 
 async def test_keys_are_fresh(gateway: ZeebeEngine) -> None:
     responses: list[Any] = [await send(gateway, pb.PublishMessageRequest()) for _ in range(3)]
-
     assert len({response.key for response in responses}) == 3
 
 
@@ -44,50 +43,40 @@ async def test_scripts_come_before_habits_and_habits_before_defaults(gateway: Ze
     request = pb.SetVariablesRequest()
     fake.always("SetVariables", answer(pb.SetVariablesResponse(key=1)))
     fake.script("SetVariables", answer(pb.SetVariablesResponse(key=2)), lambda _: answer(latency=0.001))
-
     keys = [(await send(gateway, request)).key for _ in range(3)]  # type: ignore[union-attr]
     fake.reset()
     later: Any = await send(gateway, request)
-
     assert (keys[0], keys[2]) == (2, 1)
     assert keys[1] > FIRST_PARTITION
     assert later.key > FIRST_PARTITION
     assert fake.count("SetVariables") == len(fake.of("SetVariables")) == 1
 
 
-@pytest.mark.parametrize("use", ["script", "always", "count", "of"])
+@for_each(["script", "always", "count", "of"])
 def test_a_misspelled_rpc_is_refused(use: str) -> None:
     fake = FakeGateway()
     arguments = [answer()] if use in ("script", "always") else []
-
     with pytest.raises(ValueError, match="'CreateInstance' is not in the protocol; accepted: ActivateJobs"):
         getattr(fake, use)("CreateInstance", *arguments)
 
 
-@pytest.mark.parametrize(
-    ("step", "executed"),
-    [
-        (answer(), 1),
-        (fail("RESOURCE_EXHAUSTED"), 0),
-        (fail("UNKNOWN", executed=True), 1),
-        (Step(executed=False), 0),
-    ],
+@for_each(
+    [(answer(), 1), (fail("RESOURCE_EXHAUSTED"), 0), (fail("UNKNOWN", executed=True), 1), (Step(executed=False), 0)]
 )
 async def test_only_what_was_executed_counts(
-    gateway: ZeebeEngine, fake: FakeGateway, step: Step, executed: int
+    step: Step, executed: int, gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
+    fake.reset()
     fake.script("PublishMessage", step)
     try:
         await send(gateway, pb.PublishMessageRequest(messageId="m-1"), attempt_timeout=5)
     except GatewayError:
         assert step.code is not None
     counted = fake.executions["PublishMessage", "m-1"]
-
     assert counted == executed + (1 if step.code == "RESOURCE_EXHAUSTED" else 0)
 
 
-@pytest.mark.parametrize(
-    ("message", "key"),
+@for_each(
     [
         (pb.PublishMessageRequest(messageId="m", correlationKey="c", variables="{}"), "m"),
         (pb.PublishMessageRequest(correlationKey="c"), "c"),
@@ -95,32 +84,25 @@ async def test_only_what_was_executed_counts(
         (pb.CompleteJobRequest(jobKey=7, variables="{}"), 7),
         (pb.CancelProcessInstanceRequest(processInstanceKey=8), 8),
         (pb.TopologyRequest(), None),
-    ],
-    ids=lambda value: str(value)[:30],
+    ]
 )
 def test_requests_are_told_apart(message: Any, key: object) -> None:
     assert identity("", message) == key
 
 
-@pytest.mark.parametrize(("chance", "code"), [(0.29, "ABORTED"), (0.31, None)])
+@for_each([(0.29, "ABORTED"), (0.31, None)])
 def test_a_share_is_answered_otherwise(chance: float, code: str | None) -> None:
     reaction: Any = share(0.3, fail("ABORTED"), lambda: chance)
-
     assert reaction(None).code == code
 
 
-async def test_an_unrecorded_gateway_counts_but_keeps_nothing() -> None:
+async def test_an_unrecorded_gateway_counts_but_keeps_nothing_and_one_may_be_stopped_again() -> None:
     async with FakeGateway(record=False) as fake:
         gateway = ZeebeEngine(Zeebe(fake.address, plaintext=True))
         await send(gateway, pb.TopologyRequest())
         await gateway.close()
-
+        await fake.stop()
     assert (fake.count("Topology"), fake.requests) == (1, [])
-
-
-async def test_a_stopped_gateway_may_be_stopped_again(fake: FakeGateway) -> None:
-    await fake.stop()
-    await fake.stop()
 
 
 async def test_as_a_program_it_survives_its_own_death_in_its_journal(tmp_path: Path) -> None:
@@ -141,7 +123,6 @@ async def test_as_a_program_it_survives_its_own_death_in_its_journal(tmp_path: P
     finally:
         process.send_signal(signal.SIGKILL)
         await process.communicate()
-
     assert line.startswith("listening on 127.0.0.1:")
     assert version == "8.9.0"
     assert [json.loads(entry) for entry in journal.read_text("utf-8").splitlines()] == [["PublishMessage", "m-1"]]

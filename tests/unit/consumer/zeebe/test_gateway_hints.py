@@ -31,7 +31,7 @@ async def forbids(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
 
 
-async def told(zeebe: Zeebe) -> str:
+async def advice(zeebe: Zeebe) -> str:
     """What an operator is told of a gateway; "" when it answers."""
     engine = ZeebeEngine(zeebe)
     try:
@@ -59,7 +59,7 @@ async def test_each_cause_has_its_advice(monkeypatch: pytest.MonkeyPatch, fake: 
             (Zeebe(tls.address, ca_certificate_path=CERTIFICATE, override_authority=NAME), ""),
             (Zeebe(fake.address, plaintext=True), ""),
         ):
-            found = await told(zeebe)
+            found = await advice(zeebe)
             assert words in found, f"{zeebe}: {found}"
             assert bool(found) is bool(words), f"{zeebe}: {found}"
 
@@ -78,7 +78,7 @@ async def test_where_a_proxy_is_on_the_way_it_is_named_and_no_password(
         ):
             with monkeypatch.context() as environment:
                 environment.setenv(variable, f"http://ann:secret@{proxy}")
-                found = await told(Zeebe(fake.address, plaintext=True))
+                found = await advice(Zeebe(fake.address, plaintext=True))
             assert f"({THROUGH} http://ann:***@{proxy} of the variable {variable}:" in found, found
             assert "secret" not in found
             assert "ZEEBE_ADDRESS" not in found, found
@@ -90,8 +90,8 @@ async def test_the_hosts_of_no_proxy_are_reached_directly(monkeypatch: pytest.Mo
         for entries in ("127.0.0.1", "localhost,127.0.0.0/8", "*"):
             with monkeypatch.context() as environment:
                 environment.setenv(variable, entries)
-                assert await told(Zeebe(fake.address, plaintext=True)) == "", f"{variable}={entries}"
-                found = await told(Zeebe(NOWHERE, plaintext=True))
+                assert await advice(Zeebe(fake.address, plaintext=True)) == "", f"{variable}={entries}"
+                found = await advice(Zeebe(NOWHERE, plaintext=True))
                 assert "nothing listens at ZEEBE_ADDRESS" in found, f"{variable}={entries}: {found}"
 
 
@@ -100,12 +100,12 @@ async def test_a_server_of_tokens_is_asked_through_the_proxy_unless_no_proxy_say
 ) -> None:
     zeebe = Zeebe(fake.address, plaintext=True, credentials=setting(authority))
     monkeypatch.setenv("HTTP_PROXY", f"http://ann:secret@{NOWHERE}")
-    found = await told(zeebe)
+    found = await advice(zeebe)
     assert f"the way to the authorization server leads through the proxy http://ann:***@{NOWHERE} of the v" in found
     for entries in ("127.0.0.1", "127.0.0.0/8"):
         monkeypatch.setenv("NO_PROXY", entries)
-        assert await told(zeebe) == "", entries
+        assert await advice(zeebe) == "", entries
     nobody = Authority()
     nobody.url = f"http://{NOWHERE}/token"
-    found = await told(Zeebe(fake.address, plaintext=True, credentials=setting(nobody)))
+    found = await advice(Zeebe(fake.address, plaintext=True, credentials=setting(nobody)))
     assert f"(is http://{NOWHERE}/token its address, and is it up?)" in found

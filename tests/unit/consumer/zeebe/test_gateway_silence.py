@@ -42,10 +42,8 @@ async def engine(proxy: Proxy) -> AsyncIterator[ZeebeEngine]:
 async def test_traffic_leaves_a_connection_that_says_nothing_more(engine: ZeebeEngine, proxy: Proxy) -> None:
     await send(engine, CREATE)
     proxy.freeze()
-
     await engine.look()
     response = await send(engine, CREATE)
-
     assert (response.bpmnProcessId, proxy.made, engine.circuit.is_open) == ("order", 2, False)
 
 
@@ -62,10 +60,8 @@ async def test_what_is_out_on_the_old_connection_is_still_answered_there(
     out = asyncio.create_task(send(engine, CREATE))
     await until(lambda: fake.requests)
     fake.script("Topology", answer(latency=30))  # the probe that finds nothing, although the connection is well
-
     await engine.look()
     release.set()
-
     assert (await out).bpmnProcessId == "order"
     assert proxy.made == 2
 
@@ -78,9 +74,7 @@ async def test_what_may_be_sent_again_moves_to_the_new_connection_at_once(
     idempotent = asyncio.create_task(send(engine, COMPLETE, idempotent=True))
     other = asyncio.create_task(refusal(engine, CREATE, attempt_timeout=3))
     await until(lambda: engine._connections.current._out == 2)
-
     await engine.look()
-
     await idempotent
     assert not other.done()
     error = await other
@@ -97,7 +91,6 @@ async def test_cancelling_a_call_on_an_abandoned_connection_is_still_cancelling(
     proxy.freeze()
     await engine.look()
     out.cancel()
-
     with pytest.raises(asyncio.CancelledError):
         await out
 
@@ -108,10 +101,8 @@ async def test_a_slow_probe_changes_nothing_while_others_are_answered(
     fake.always("Topology", answer(latency=30))
     looking = asyncio.create_task(engine.look())
     await until(lambda: fake.count("Topology"))
-
     await send(engine, CREATE)
     await looking
-
     assert (proxy.made, engine.circuit.is_open) == (1, False)
 
 
@@ -119,11 +110,9 @@ async def test_a_gateway_that_is_as_silent_on_a_new_connection_opens_the_circuit
     engine: ZeebeEngine, fake: FakeGateway
 ) -> None:
     fake.always("Topology", answer(latency=30))
-
     with pytest.raises(GatewayError, match=r"\ADEADLINE_EXCEEDED: the gateway did not answer within 0\.5 s\Z"):
         await engine.look()
     assert engine.circuit.is_open
-
     fake.always("Topology", answer())
     await engine.look()
     assert not engine.circuit.is_open
@@ -137,7 +126,6 @@ async def test_a_frozen_gateway_gets_nothing_and_opens_the_circuit(fake: FakeGat
         with pytest.raises(GatewayError, match=r"no connection to the gateway within 0\.5 s"):
             await engine.look()
         await engine.close()
-
     assert (error.code, error.outcome, error.retryable) == (Code.UNAVAILABLE, Outcome.NOT_EXECUTED, True)
     assert engine.circuit.unreached == 1
 
@@ -184,10 +172,8 @@ async def test_a_connection_that_falls_silent_before_a_gateway_that_freezes_open
     await send(engine, CREATE)
     proxy.freeze()
     proxy.delay = 30
-
     with pytest.raises(GatewayError, match=r"no connection to the gateway within 0\.5 s"):
         await engine.look()
-
     assert engine.circuit.is_open
 
 
@@ -218,7 +204,5 @@ async def test_closing_ends_what_is_out_on_retired_connections(
     await until(lambda: fake.requests)
     proxy.freeze()
     await engine.look()
-
     await engine.close()
-
     assert ((await out).code, (await out).outcome) == (Code.CANCELLED, Outcome.UNKNOWN)

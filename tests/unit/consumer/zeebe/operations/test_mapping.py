@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 import orjson
-import pytest
 from google.protobuf.message import Message
 
 from consumer.zeebe.operations import OPERATIONS
 from consumer.zeebe.operations.rendering import render
 from consumer.zeebe.protocol import gateway_pb2 as pb
+from tests.cases import for_each
 from tests.unit.consumer.zeebe.operations.requests import REQUESTS
 from tests.unit.consumer.zeebe.operations.responses import RESULTS
 from zeebe_amqp import envelope
@@ -23,7 +23,7 @@ def request(operation: str, data: Any, metadata: dict[str, str] | None = None) -
     return OPERATIONS[operation].to_request(envelope.decode(body).command)
 
 
-@pytest.mark.parametrize(("operation", "data", "metadata", "expected"), REQUESTS)
+@for_each(REQUESTS)
 def test_data_becomes_the_request(operation: str, data: Any, metadata: dict[str, str], expected: Message) -> None:
     assert request(operation, data, metadata) == expected
 
@@ -47,12 +47,12 @@ def test_variables_reach_the_engine_byte_for_byte() -> None:
     assert message.variables == document  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("operation", "response", "expected"), RESULTS)
+@for_each(RESULTS)
 def test_the_response_becomes_data_with_every_field_present(operation: str, response: Any, expected: Any) -> None:
     assert OPERATIONS[operation].to_result(response, False) == expected
 
 
-@pytest.mark.parametrize(("operation", "response", "expected"), RESULTS)
+@for_each(RESULTS)
 def test_the_data_is_what_the_typed_result_says(operation: str, response: Any, expected: Any) -> None:
     result = COMMANDS[operation].result
     if expected is None:
@@ -66,7 +66,7 @@ def test_the_data_is_what_the_typed_result_says(operation: str, response: Any, e
         assert names <= set(data), "the data lacks a field"
 
 
-@pytest.mark.parametrize(("operation", "response", "expected"), RESULTS)
+@for_each(RESULTS)
 def test_the_typed_result_takes_what_an_older_gateway_does_not_say(
     operation: str, response: Any, expected: Any
 ) -> None:
@@ -96,7 +96,7 @@ NEWS: list[tuple[Message, str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("response", "version", "expected"), NEWS)
+@for_each(NEWS)
 def test_what_a_gateway_does_not_know_yet_is_null(response: Message, version: str, expected: dict[str, Any]) -> None:
     data = render(response, gateway_version=version)
     assert {name: data[name] for name in expected} == expected
@@ -114,14 +114,13 @@ def test_whoever_sends_a_message_that_is_news_knows_what_is_in_it() -> None:
     assert (data["userTask"]["action"], data["userTask"]["candidateGroups"]) == ("a", [])
 
 
-@pytest.mark.parametrize(
-    ("kind", "event"),
+@for_each(
     [
         (pb.ActivatedJob.BPMN_ELEMENT, None),
         (pb.ActivatedJob.AD_HOC_SUB_PROCESS, None),
         (pb.ActivatedJob.TASK_LISTENER, "ASSIGNING"),
         (pb.ActivatedJob.EXECUTION_LISTENER, "ASSIGNING"),
-    ],
+    ]
 )
 def test_only_a_listeners_job_has_an_event(kind: Any, event: str | None) -> None:
     responses = [pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(kind=kind)])]

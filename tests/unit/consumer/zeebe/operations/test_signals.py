@@ -14,6 +14,7 @@ from consumer.camunda7 import accepts
 from consumer.camunda7.operations import RestRequest, to_request
 from consumer.zeebe.operations import OPERATIONS, signals
 from consumer.zeebe.protocol import gateway_pb2 as pb
+from tests.cases import for_each
 from tests.unit.consumer.zeebe.operations.requests import REQUESTS
 from zeebe_amqp import envelope
 from zeebe_amqp.commands import Command
@@ -43,15 +44,11 @@ def refusal(mapping: Mapping, data: dict[str, Any]) -> CommandError:
 def test_zeebe_gets_plain_variables_digit_for_digit() -> None:
     data = '{"name":"s","variables":{"a":{"value":24.50},"b":{"value":" +7 ","type":"long"},"c":{"value":null}}}'
     assert mapped(ZEEBE, data) == pb.BroadcastSignalRequest(signalName="s", variables='{"a":24.50,"b":7,"c":null}')
+    for variables in (None, {}):
+        assert mapped(ZEEBE, {"name": "s", "variables": variables}) == pb.BroadcastSignalRequest(signalName="s")
 
 
-@pytest.mark.parametrize("variables", [None, {}])
-def test_no_variables_are_none(variables: Any) -> None:
-    assert mapped(ZEEBE, {"name": "s", "variables": variables}) == pb.BroadcastSignalRequest(signalName="s")
-
-
-@pytest.mark.parametrize(
-    ("data", "tenant"),
+@for_each(
     [
         ({}, ""),
         ({"withoutTenantId": False}, ""),
@@ -59,13 +56,13 @@ def test_no_variables_are_none(variables: Any) -> None:
         ({"tenantId": "t", "withoutTenantId": True}, "t"),
         ({"withoutTenantId": True}, "<default>"),
         ({"withoutTenantId": "true"}, "<default>"),
-    ],
+    ]
 )
 def test_zeebe_gets_the_tenant(data: dict[str, Any], tenant: str) -> None:
     assert mapped(ZEEBE, {"name": "s", **data}).tenantId == tenant
 
 
-@pytest.mark.parametrize("execution", ["e", ""])
+@for_each(["e", ""])
 def test_a_signal_to_one_execution_is_not_for_zeebe(execution: str) -> None:
     error = refusal(ZEEBE, {"name": "s", "executionId": execution})
     assert (error.code, error.source, error.outcome) == (Code.UNIMPLEMENTED, Source.CONSUMER, Outcome.NOT_EXECUTED)
@@ -74,18 +71,13 @@ def test_a_signal_to_one_execution_is_not_for_zeebe(execution: str) -> None:
     assert "publish-message with a correlation key" in error.message
 
 
-@pytest.mark.parametrize(
-    ("data", "field"),
-    [
-        ({"name": ""}, "data.name"),
-        ({"name": "s", "tenantId": ""}, "data.tenantId"),
-        ({"name": "s", "variables": {"x": {"value": "NaN", "type": "Double"}}}, "data.variables.x.value"),
-        (
-            {"name": "s", "variables": {"x": {"value": "<a/>", "type": "Object", "valueInfo": ARRAY_LIST}}},
-            "data.variables.x.value",
-        ),
-    ],
-)
+@for_each([
+    ({"name": ""}, "data.name"),
+    ({"name": "s", "tenantId": ""}, "data.tenantId"),
+    ({"name": "s", "variables": {"x": {"value": "NaN", "type": "Double"}}}, "data.variables.x.value"),
+    ({"name": "s", "variables": {"x": {"value": "<a/>", "type": "Object", "valueInfo": ARRAY_LIST}}},
+     "data.variables.x.value"),
+])  # fmt: skip
 def test_what_zeebe_cannot_take_is_refused_for_it_alone(data: dict[str, Any], field: str) -> None:
     error = refusal(ZEEBE, data)
     assert (error.code, error.details) == (Code.INVALID_ARGUMENT, {"field": field})
@@ -109,10 +101,7 @@ def test_camunda_7_gets_what_was_sent_byte_for_byte() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "data",
-    [{"name": "s"}, {"name": "s", "executionId": "e"}, {"name": "s", "tenantId": "t", "withoutTenantId": True}],
-)
+@for_each([{"name": "s"}, {"name": "s", "executionId": "e"}, {"name": "s", "tenantId": "t", "withoutTenantId": True}])
 def test_camunda_7_gets_no_more_than_was_sent(data: dict[str, Any]) -> None:
     assert json.loads(mapped(CAMUNDA7, data).body) == data
 

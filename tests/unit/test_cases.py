@@ -1,0 +1,67 @@
+"""A test of many cases runs all of them and names each that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from tests.cases import for_each
+
+
+def test_every_case_that_fails_is_named_with_its_reason() -> None:
+    ran: list[int] = []
+
+    @for_each([(1, "a"), (2, "b"), (3, "c")])
+    def check(number: int, text: str, fixture: list[int]) -> None:
+        fixture.append(number)
+        if number == 3:
+            with pytest.raises(ValueError, match="nothing raises it"):
+                pass
+        assert number > 1, f"{text} is small"
+
+    with pytest.raises(AssertionError) as raised:
+        check(fixture=ran)
+    assert ran == [1, 2, 3]
+    told = str(raised.value)
+    assert told.startswith("2 of 3 cases failed:")
+    assert re.search(r"number=1, text='a'\nline \d+, AssertionError: a is small", told)
+    assert re.search(r"number=3, text='c'\nline \d+, Failed: DID NOT RAISE", told)
+    assert "text='b'" not in told
+
+
+async def test_coroutines_are_awaited() -> None:
+    @for_each(["good", "bad"])
+    async def check(case: str) -> None:
+        await asyncio.sleep(0)
+        assert case == "good"
+
+    with pytest.raises(AssertionError, match="1 of 2 cases failed:\n\ncase='bad'"):
+        await check()
+
+
+def test_a_case_of_any_kind_can_be_named() -> None:
+    @for_each(["\ud800", 10**5000, object()])
+    def check(case: object) -> None:
+        raise ValueError("\ud800")
+
+    with pytest.raises(AssertionError, match="3 of 3 cases failed") as raised:
+        check()
+    assert str(raised.value).encode()
+
+
+def test_a_test_without_cases_is_no_test() -> None:
+    with pytest.raises(AssertionError, match="cannot fail"):
+        for_each([])
+
+
+class TestInAClass:
+    """Methods have an object first."""
+
+    expected = (1, 2)
+
+    @for_each([1, 2])
+    def test_a_method_knows_its_object(self, number: int, tmp_path: object) -> None:
+        assert number in self.expected
+        assert tmp_path
