@@ -7,36 +7,50 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import yaml
 
 from consumer.config.variables import BROKER as OF_BROKER
 from consumer.config.variables import GATEWAY, VARIABLES
 
-API_VERSION = "dapr.io/v1alpha1"
-COMMAND = "bindings.zeebe.command"
-BROKER = "bindings.rabbitmq"
-ENVIRONMENT_STORE = "secretstores.local.env"
-FILE_STORE = "secretstores.local.file"
+__all__ = [
+    "API_VERSION",
+    "BROKER",
+    "COMMAND",
+    "ENVIRONMENT_STORE",
+    "FILE_STORE",
+    "IGNORED",
+    "INSTEAD",
+    "KEYS",
+    "Component",
+    "Resolve",
+    "read",
+]
 
-KEYS: Mapping[str, Mapping[str, str]] = {
+API_VERSION: Final = "dapr.io/v1alpha1"
+COMMAND: Final = "bindings.zeebe.command"
+BROKER: Final = "bindings.rabbitmq"
+ENVIRONMENT_STORE: Final = "secretstores.local.env"
+FILE_STORE: Final = "secretstores.local.file"
+
+KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     COMMAND: {each.key: each.name for each in VARIABLES if each.key and each.group == GATEWAY},
     BROKER: {each.key: each.name for each in VARIABLES if each.key and each.group == OF_BROKER},
 }
 """Per type of component: its metadata keys and the variables they set."""
 
-REQUIRED: Mapping[str, tuple[str, ...]] = {COMMAND: ("gatewayAddr",), BROKER: ()}
+REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {COMMAND: ("gatewayAddr",), BROKER: ()}
 
-INSTEAD: Mapping[str, Mapping[str, str]] = {
+INSTEAD: Final[Mapping[str, Mapping[str, str]]] = {
     COMMAND: {},
     BROKER: {"caCert": "AMQP_CA", "clientCert": "AMQP_CERT", "clientKey": "AMQP_KEY"},
 }
 """Keys that hold PEM text, and the variables that take a file instead."""
 
-_OWN = "queues, replies and reconnecting are the service's own"
+_OWN: Final = "queues, replies and reconnecting are the service's own"
 
-IGNORED: Mapping[str, Mapping[str, str]] = {
+IGNORED: Final[Mapping[str, Mapping[str, str]]] = {
     COMMAND: {"direction": _OWN, "clientConfigPath": "tokens are kept in memory only"},
     BROKER: dict.fromkeys(
         (
@@ -59,10 +73,10 @@ IGNORED: Mapping[str, Mapping[str, str]] = {
 }
 """Keys of the bindings that have no meaning here, and why not."""
 
-UNSAID = frozenset({"", "null", "false", "0", "input", "output", "input, output"})
+UNSAID: Final = frozenset({"", "null", "false", "0", "input", "output", "input, output"})
 """Values of such keys that ask for nothing."""
 
-Resolve = Callable[[str, Mapping[str, Any]], str]
+Resolve: TypeAlias = Callable[[str, Mapping[str, Any]], str]
 """(name of the store, secretKeyRef) -> the secret; ValueError says why there is none."""
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from consumer.config import values
 from consumer.config.layers import Given
 from consumer.config.variables import Values
 
-PAIRS = (
+__all__ = ["contradictions", "is_plaintext", "oddities"]
+
+PAIRS: Final = (
     ("ZEEBE_CLIENT_ID", "ZEEBE_CLIENT_SECRET"),
     ("CAMUNDA_BASIC_AUTH_USERNAME", "CAMUNDA_BASIC_AUTH_PASSWORD"),
     ("CAMUNDA7_USER", "CAMUNDA7_PASSWORD"),
@@ -16,8 +19,8 @@ PAIRS = (
 )
 """Variables that mean something only together."""
 
-TLS_OF_BROKER = ("AMQP_CA", "AMQP_CERT", "AMQP_KEY")
-DETAILS_OF_OAUTH = ("ZEEBE_AUTHORIZATION_SERVER_URL", "ZEEBE_TOKEN_AUDIENCE", "ZEEBE_TOKEN_SCOPE")
+TLS_OF_BROKER: Final = ("AMQP_CA", "AMQP_CERT", "AMQP_KEY")
+DETAILS_OF_OAUTH: Final = ("ZEEBE_AUTHORIZATION_SERVER_URL", "ZEEBE_TOKEN_AUDIENCE", "ZEEBE_TOKEN_SCOPE")
 
 
 def contradictions(given: Given) -> Iterator[str]:

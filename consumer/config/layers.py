@@ -7,17 +7,27 @@ import os
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dotenv import dotenv_values
 
 from consumer.config import component, values
 from consumer.config.variables import BY_SPELLING, FILE, VARIABLES, Values, Variable, as_argument
 
-NEAR = 0.86
+__all__ = [
+    "NOT_YET",
+    "Found",
+    "Given",
+    "Layer",
+    "Report",
+    "read_layers",
+    "take",
+]
+
+NEAR: Final = 0.86
 """How alike an unknown name must be to be taken for a misspelling; the official clients' own names stay below."""
 
-NOT_YET = ("POLICY_FILE", "REPLY_EXCHANGE")
+NOT_YET: Final = ("POLICY_FILE", "REPLY_EXCHANGE")
 """Names that are reserved for settings to come."""
 
 

@@ -14,6 +14,8 @@ from consumer.config.layers import Given, Report, read_layers, take
 from consumer.config.settings import Amqp, Basic, Camunda7, OAuth, Settings, Zeebe
 from consumer.config.variables import VARIABLES, Values
 
+__all__ = ["ConfigurationError", "Loaded", "load"]
+
 
 class ConfigurationError(Exception):
     """The service cannot start as configured; `problems` holds one line per problem, secrets masked."""

@@ -8,6 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+__all__ = [
+    "Amqp",
+    "Basic",
+    "Camunda7",
+    "OAuth",
+    "Settings",
+    "Zeebe",
+]
+
 
 @dataclass(frozen=True)
 class OAuth:

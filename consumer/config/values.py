@@ -8,20 +8,46 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from zeebe_amqp.schema.durations import milliseconds
 
-GATEWAY_PORT = 26500
+__all__ = [
+    "Target",
+    "broker_urls",
+    "certificates",
+    "choice",
+    "gateway_address",
+    "globs",
+    "hidden",
+    "http_address",
+    "is_pair",
+    "ledger",
+    "path",
+    "private_key",
+    "queues",
+    "rest_url",
+    "seconds",
+    "secret_file",
+    "switch",
+    "token_url",
+    "user_name",
+    "whole",
+    "without_credentials",
+    "words",
+]
+
+GATEWAY_PORT: Final = 26500
 """The port of a gateway given as a host alone, as the official clients take it."""
 
-TRUE = frozenset({"y", "yes", "true", "t", "on", "1"})
-FALSE = frozenset({"n", "no", "false", "f", "off", "0"})
+TRUE: Final = frozenset({"y", "yes", "true", "t", "on", "1"})
+FALSE: Final = frozenset({"n", "no", "false", "f", "off", "0"})
 
-_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/?#@\[\],]+):([0-9]{1,5})")
-_HOST = re.compile(r"\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/?#@\[\],]+")
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-_PLAINTEXT = {"grpc": True, "http": True, "grpcs": False, "https": False}
+_HOST_AND_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/?#@\[\],]+):([0-9]{1,5})")
+_HOST: Final = re.compile(r"\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/?#@\[\],]+")
+_CERTIFICATE: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_PLAINTEXT: Final = {"grpc": True, "http": True, "grpcs": False, "https": False}
 
 
 @dataclass(frozen=True)

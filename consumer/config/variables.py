@@ -11,6 +11,18 @@ from consumer.config import values
 from consumer.config.values import Target
 from zeebe_amqp import reply_queue, wire
 
+__all__ = [
+    "ARGUMENTS",
+    "BROKER",
+    "BY_SPELLING",
+    "FILE",
+    "GATEWAY",
+    "VARIABLES",
+    "Values",
+    "Variable",
+    "as_argument",
+]
+
 T = TypeVar("T")
 
 FILE: Final = "_FILE"

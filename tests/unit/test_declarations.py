@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-EXCEPTIONS = ("consumer/config",)
+EXCEPTIONS: tuple[str, ...] = ()
 """Folders that do not follow yet."""
 CONSTANT = re.compile(r"_*[A-Z][A-Z0-9_]*")
 ALIAS = re.compile(r"_*[A-Z]\w*")
