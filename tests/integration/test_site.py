@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scripts.asyncapi_tools import DOCUMENT, ROOT
 from zeebe_amqp import asyncapi
-from zeebe_amqp.asyncapi.files import encoded
+from zeebe_amqp.asyncapi.files import encode
 
 
 def test_the_site_holds_the_contract_and_its_viewer_and_all_that_they_load(tmp_path: Path) -> None:
@@ -27,4 +27,4 @@ def test_the_site_holds_the_contract_and_its_viewer_and_all_that_they_load(tmp_p
     assert json.loads(shown) == DOCUMENT.read_text()
     assert (folder / "viewer.LICENSE.txt").exists()
     schemas = {file.name: file.read_text() for file in (tmp_path / "site" / "schemas").iterdir()}
-    assert schemas == {name: encoded(schema) for name, schema in asyncapi.files().items()}
+    assert schemas == {name: encode(schema) for name, schema in asyncapi.files().items()}
