@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from traceback import extract_tb
-from typing import Any, TypeAlias
+from types import TracebackType
+from typing import Any, Self, TypeAlias
 
 import pytest
 
@@ -19,24 +19,20 @@ FAILURES = (Exception, pytest.fail.Exception)
 
 def check_all(cases: Cases, check: Callable[..., object]) -> None:
     """Call `check` with the arguments of each case."""
-    failures: list[str] = []
+    failures = _Failures()
     for name, arguments in _named(cases):
-        try:
+        with failures.of(lambda name=name, arguments=arguments: f"{name}: {_shown(arguments)}"):
             check(*arguments)
-        except FAILURES as failure:
-            failures.append(_told(name, arguments, failure))
-    _raise(failures)
+    failures.end()
 
 
 async def check_each(cases: Cases, check: Callable[..., Awaitable[object]]) -> None:
     """Call and await `check` with the arguments of each case, one after the other."""
-    failures: list[str] = []
+    failures = _Failures()
     for name, arguments in _named(cases):
-        try:
+        with failures.of(lambda name=name, arguments=arguments: f"{name}: {_shown(arguments)}"):
             await check(*arguments)
-        except FAILURES as failure:
-            failures.append(_told(name, arguments, failure))
-    _raise(failures)
+    failures.end()
 
 
 def _named(cases: Cases) -> Iterator[tuple[str, tuple[Any, ...]]]:
@@ -44,20 +40,6 @@ def _named(cases: Cases) -> Iterator[tuple[str, tuple[Any, ...]]]:
     assert named, "there is no case"
     for name, case in named:
         yield str(name), case if isinstance(case, tuple) else (case,)
-
-
-def _told(name: str, arguments: tuple[Any, ...], failure: BaseException) -> str:
-    """A case that failed: its name, its arguments, and which line of the check says what."""
-    line = extract_tb(failure.__traceback__)[:2][-1]
-    where = f"{Path(line.filename).name}:{line.lineno}"
-    told = f"{name}: {_shown(arguments)}\n  {where}: {type(failure).__name__}: {str(failure)[:2000]}"
-    return told.encode(errors="backslashreplace").decode()
-
-
-def _raise(failures: list[str]) -> None:
-    __tracebackhide__ = True
-    if failures:
-        raise AssertionError("\n\n".join([f"cases that failed: {len(failures)}", *failures]))
 
 
 def for_each(cases: Iterable[Any]) -> Callable[[Test], Test]:
@@ -78,20 +60,16 @@ def for_each(cases: Iterable[Any]) -> Callable[[Test], Test]:
         def run(*bound: Any, **fixtures: Any) -> None:
             failures = _Failures()
             for case in named:
-                try:
+                with failures.of(lambda case=case: _assigned(case)):
                     test(*bound, **case, **fixtures)
-                except FAILURES as error:
-                    failures.add(case, error)
-            failures.end(len(named))
+            failures.end()
 
         async def run_async(*bound: Any, **fixtures: Any) -> None:
             failures = _Failures()
             for case in named:
-                try:
+                with failures.of(lambda case=case: _assigned(case)):
                     await test(*bound, **case, **fixtures)
-                except FAILURES as error:
-                    failures.add(case, error)
-            failures.end(len(named))
+            failures.end()
 
         one: Any = run_async if inspect.iscoroutinefunction(test) else run
         one.__name__, one.__qualname__, one.__doc__ = test.__name__, test.__qualname__, test.__doc__
@@ -102,24 +80,42 @@ def for_each(cases: Iterable[Any]) -> Callable[[Test], Test]:
 
 
 class _Failures:
-    """The cases that failed."""
+    """The cases that failed; a context manager around each case."""
 
     def __init__(self) -> None:
+        self._number = 0
         self._told: list[str] = []
         self._first: BaseException | None = None
 
-    def add(self, case: Mapping[str, Any], error: BaseException) -> None:
-        if "pytest-timeout" in str(error):  # it ends one case only
-            raise error
-        self._first = self._first or error
-        shown = ", ".join(f"{name}={_shown(value)}" for name, value in case.items())
-        told = f"{shown}\nline {extract_tb(error.__traceback__)[:2][-1].lineno}, {type(error).__name__}: {error}"
-        self._told.append(told.encode(errors="backslashreplace").decode())
+    def of(self, describe: Callable[[], str]) -> Self:
+        """Go on with another case; `describe` is asked only when it fails."""
+        self._number += 1
+        self._describe = describe
+        return self
 
-    def end(self, number: int) -> None:
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> bool:
+        # A timeout's end is for the whole test, not for one case.
+        if not isinstance(error, FAILURES) or "pytest-timeout" in str(error):
+            return False
+        self._first = self._first or error
+        line = extract_tb(error.__traceback__)[:2][-1].lineno
+        told = f"{self._describe()}\nline {line}, {type(error).__name__}: {str(error)[:2000]}"
+        self._told.append(told.encode(errors="backslashreplace").decode())
+        return True
+
+    def end(self) -> None:
+        """Fail when a case has."""
+        __tracebackhide__ = True
         if self._told:
-            told = "\n\n".join([f"{len(self._told)} of {number} cases failed:", *self._told])
+            told = "\n\n".join([f"{len(self._told)} of {self._number} cases failed:", *self._told])
             raise AssertionError(told) from self._first
+
+
+def _assigned(case: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={_shown(value)}" for name, value in case.items())
 
 
 def _shown(value: object) -> str:

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.cases import for_each
+from tests.cases import check_all, check_each, for_each
 
 
 def test_every_case_that_fails_is_named_with_its_reason() -> None:
@@ -65,3 +65,27 @@ class TestInAClass:
     def test_a_method_knows_its_object(self, number: int, tmp_path: object) -> None:
         assert number in self.expected
         assert tmp_path
+
+
+async def test_a_check_of_many_cases_names_them_like_a_test_of_many() -> None:
+    def is_small(number: int) -> None:
+        assert number < 2, "too large"
+
+    async def is_small_soon(number: int) -> None:
+        is_small(number)
+
+    expected = r"2 of 3 cases failed:\n\n2: \(2,\)\nline \d+, AssertionError: too large[\s\S]*\n\n3: \(3,\)\nline \d+"
+    with pytest.raises(AssertionError, match=expected):
+        check_all([1, 2, 3], is_small)
+    with pytest.raises(AssertionError, match=expected.replace("2: ", "two: ").replace("3: ", "three: ")):
+        await check_each({"one": (1,), "two": (2,), "three": (3,)}, is_small_soon)
+    with pytest.raises(AssertionError, match="there is no case"):
+        check_all([], is_small)
+
+
+def test_the_end_of_a_tests_time_is_the_end_of_all_its_cases() -> None:
+    def ends(_: int) -> None:
+        pytest.fail("Timeout (>1.0s) from pytest-timeout.")
+
+    with pytest.raises(pytest.fail.Exception, match="Timeout"):
+        check_all([1, 2], ends)
