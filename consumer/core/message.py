@@ -97,3 +97,11 @@ class Message:
         if self._request_id is _UNREAD:
             self._request_id = envelope.request_id(self.headers) or self.message_id or None
         return self._request_id
+
+    @property
+    def known_request_id(self) -> str | None:
+        """`request_id` for telling it: None also where the header is none; the reply says what is wrong with that."""
+        try:
+            return self.request_id
+        except Exception:  # whatever it is: what was to be told must be told all the same
+            return None

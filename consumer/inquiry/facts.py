@@ -11,7 +11,6 @@ import msgspec
 from consumer.core.delivery import Delivery
 from consumer.core.message import Message
 from consumer.ledger import Ledger, Sighting, State, identify
-from zeebe_amqp.errors import CommandError
 
 __all__ = ["Fact", "list_held", "list_known"]
 
@@ -64,10 +63,7 @@ def list_held(deliveries: Iterable[Delivery], user: str | None, request_id: str)
 
 
 def _is_meant(message: Message, user: str | None, request_id: str) -> bool:
-    try:
-        return message.request_id == request_id and user in (None, message.user_id)
-    except CommandError:  # it has no id
-        return False
+    return message.known_request_id == request_id and user in (None, message.user_id)
 
 
 def _held_fact(delivery: Delivery) -> Fact:

@@ -82,16 +82,9 @@ def _status_headers(request: Message, reply: Reply) -> dict[str, Any]:
         headers[wire.ERROR_CODE] = str(reply.error.code)
     if reply.replayed:
         headers[wire.REPLAYED] = True
-    if (request_id := _known_request_id(request)) is not None:
+    if (request_id := request.known_request_id) is not None:
         headers[wire.REQUEST_ID] = request_id
     return headers
-
-
-def _known_request_id(request: Message) -> str | None:
-    try:
-        return request.request_id
-    except Exception:  # whatever is wrong with it: the reply says so
-        return None
 
 
 _DAY_MS: Final = 24 * 60 * 60 * 1000
@@ -141,7 +134,7 @@ def _own(headers: Mapping[str, Any]) -> dict[str, Any]:
 
 def _identity_headers(request: Message) -> dict[str, Any]:
     headers: dict[str, Any] = {}
-    if (request_id := _known_request_id(request)) is not None:
+    if (request_id := request.known_request_id) is not None:
         headers[wire.REQUEST_ID] = request_id
     if request.user_id:
         headers[wire.ORIGINAL_USER_ID] = request.user_id

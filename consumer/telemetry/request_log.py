@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from consumer.core.delivery import Delivery, Reply
-from consumer.core.message import Message
 from consumer.pipeline.ending import Ending
 from consumer.telemetry.logs import mask
 from zeebe_amqp import wire
-from zeebe_amqp.errors import CommandError, Error, Outcome
+from zeebe_amqp.errors import Error, Outcome
 
 __all__ = ["MAX_KINDS", "MAX_LINES", "WINDOW", "RequestLog"]
 
@@ -94,7 +93,7 @@ class RequestLog:
     def _fields(self, delivery: Delivery, reply: Reply, ending: Ending) -> dict[str, Any]:
         message, call, error = delivery.message, delivery.call, reply.error
         fields = {
-            "request_id": _request_id(message),
+            "request_id": message.known_request_id,
             "correlation_id": message.correlation_id,
             "operation": _operation(reply),
             "queue": message.queue,
@@ -149,10 +148,3 @@ def _attempts(error: Error | None, sent: int) -> int:
     """How often it was tried: what failed before anything was sent counts too."""
     told = (error.details or {}).get("attempts") if error is not None else None
     return told if isinstance(told, int) else sent
-
-
-def _request_id(message: Message) -> str | None:
-    try:
-        return message.request_id
-    except CommandError:  # it is none, and the reply says so
-        return None
