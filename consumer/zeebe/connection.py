@@ -82,7 +82,7 @@ class Connection:
     def call(
         self, rpc: Rpc, payload: bytes, timeout: float, metadata: tuple[tuple[str, str], ...], idempotent: bool
     ) -> Any:
-        """Send a serialized request; the call to wait for, or to iterate over. When it is over, it must be `ended`.
+        """Send a serialized request; the call to wait for, or to iterate over. `record_end` must follow.
 
         Args:
             rpc: which.

@@ -11,20 +11,20 @@ from aio_pika.abc import AbstractConnection
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, describe, translated_errors
 from zeebe_amqp.cancellation import raise_if_cancelled
 
-__all__ = ["Depth", "measure"]
+__all__ = ["QueueState", "measure"]
 
 log = logging.getLogger(__name__)
 
 
-class Depth(NamedTuple):
-    """What the broker says of a queue."""
+class QueueState(NamedTuple):
+    """The state of a queue."""
 
     waiting: int
-    """Messages that nobody has taken yet."""
+    """Messages that no consumer has taken yet."""
     consumers: int
 
 
-async def measure(connection: AbstractConnection, queue: str) -> Depth | None:
+async def measure(connection: AbstractConnection, queue: str) -> QueueState | None:
     """Ask the broker; None when it does not say. Never raises for that."""
     try:
         with translated_errors():
@@ -35,4 +35,4 @@ async def measure(connection: AbstractConnection, queue: str) -> Depth | None:
         raise_if_cancelled()
         log.debug("queue %r cannot be measured: %s", queue, describe(error))
         return None
-    return Depth(found.message_count or 0, found.consumer_count or 0)
+    return QueueState(found.message_count or 0, found.consumer_count or 0)

@@ -172,8 +172,7 @@ class AmqpTransport:
 
     async def look(self, queue: str) -> QueueState | None:
         """Ask the broker; see `Transport.look`."""
-        depth = None if self._channel is None or self._newest is None else await measure(self._newest, queue)
-        return None if depth is None else QueueState(*depth)
+        return None if self._channel is None or self._newest is None else await measure(self._newest, queue)
 
     def _not_connected(self) -> Denied | NotConnected:
         """Why nothing can be written now."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from zeebe_amqp import wire
+from zeebe_amqp.amqp.depth import QueueState
 from zeebe_amqp.errors import Code
 
 __all__ = [
@@ -38,14 +39,6 @@ class Outgoing:
     type: str | None = None
     content_type: str | None = wire.CONTENT_TYPE
     headers: Mapping[str, Any] = field(default_factory=dict)
-
-
-class QueueState(NamedTuple):
-    """The state of a request queue."""
-
-    waiting: int
-    """Requests that no consumer has taken yet."""
-    consumers: int
 
 
 class NotConnected(Exception):
