@@ -53,9 +53,13 @@ class Layer:
     file: str = ""
     """The file that this is, if it is one."""
 
+    def key(self, spelling: str) -> str:
+        """What this place calls a variable."""
+        return self.keys.get(spelling, spelling)
+
     def written(self, spelling: str) -> str:
         """A variable as its user writes it here; "" stands for the place itself."""
-        return " in ".join(filter(None, (self.keys.get(spelling, spelling), self.file)))
+        return " in ".join(filter(None, (self.key(spelling), self.file)))
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Found:
     @property
     def origin(self) -> str:
         """Where the text came from, for people."""
-        key = self.layer.keys.get(self.spelling, self.spelling)
+        key = self.layer.key(self.spelling)
         return self.layer.name if key == self.variable.name else f"{self.layer.name} {key}"
 
     def read(self) -> Found:
@@ -110,6 +114,12 @@ class Given:
         if name in self.found:
             return self.found[name].written
         return self.found[beside].layer.written(name) if beside in self.found else name
+
+    def key(self, name: str, beside: str) -> str:
+        """The same without the file."""
+        if name in self.found:
+            return self.found[name].layer.key(self.found[name].spelling)
+        return self.found[beside].layer.key(name) if beside in self.found else name
 
 
 def take(layers: list[Layer], report: Report) -> Given:

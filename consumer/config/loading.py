@@ -11,8 +11,8 @@ from types import MappingProxyType
 from consumer.config import values
 from consumer.config.consistency import contradictions, is_plaintext, oddities
 from consumer.config.layers import Given, Report, read_layers, take
-from consumer.config.settings import Amqp, Basic, Camunda7, OAuth, Settings, Zeebe
-from consumer.config.variables import VARIABLES, Values
+from consumer.config.settings import Amqp, Basic, Camunda7, Names, OAuth, Settings, Zeebe
+from consumer.config.variables import BROKER, GATEWAY, VARIABLES, Values
 
 __all__ = ["ConfigurationError", "Loaded", "load"]
 
@@ -59,7 +59,7 @@ def load(
     given = take(read_layers(environ, arguments, directory or Path.cwd(), report), report)
     if problems := [*report.problems, *contradictions(given)]:
         raise ConfigurationError(problems, report.warnings)
-    settings = _build(given.values)
+    settings = _build(given)
     return Loaded(settings, _sources(given, settings), [*report.warnings, *oddities(given)], report.notes)
 
 
@@ -77,10 +77,16 @@ def _sources(given: Given, settings: Settings) -> list[tuple[str, str, str]]:
     ]
 
 
-def _build(v: Values) -> Settings:
+def _names(given: Given, group: str, beside: str) -> Names:
+    """The variables of a group as the user wrote them, or would write them beside the one that says where it is."""
+    return Names({each.name: given.key(each.name, beside) for each in VARIABLES if each.group == group})
+
+
+def _build(given: Given) -> Settings:
+    v = given.values
     return Settings(
-        amqp=_amqp(v),
-        zeebe=_zeebe(v),
+        amqp=_amqp(v, _names(given, BROKER, "AMQP_URL")),
+        zeebe=_zeebe(v, _names(given, GATEWAY, "ZEEBE_ADDRESS")),
         camunda7=_camunda7(v),
         concurrency=v.CONCURRENCY,
         reply_retry=v.REPLY_RETRY,
@@ -101,7 +107,7 @@ def _build(v: Values) -> Settings:
     )
 
 
-def _amqp(v: Values) -> Amqp:
+def _amqp(v: Values, names: Names) -> Amqp:
     return Amqp(
         urls=v.AMQP_URL,
         queues=v.AMQP_QUEUES,
@@ -114,10 +120,11 @@ def _amqp(v: Values) -> Amqp:
         ca=v.AMQP_CA,
         cert=v.AMQP_CERT,
         key=v.AMQP_KEY,
+        names=names,
     )
 
 
-def _zeebe(v: Values) -> Zeebe:
+def _zeebe(v: Values, names: Names) -> Zeebe:
     return Zeebe(
         address=v.ZEEBE_ADDRESS.address,
         plaintext=is_plaintext(v),
@@ -125,7 +132,8 @@ def _zeebe(v: Values) -> Zeebe:
         override_authority=v.ZEEBE_OVERRIDE_AUTHORITY,
         keep_alive=v.ZEEBE_KEEP_ALIVE,
         request_timeout=v.ZEEBE_REQUEST_TIMEOUT,
-        credentials=_credentials(v),
+        credentials=_credentials(v, names),
+        names=names,
     )
 
 
@@ -142,7 +150,7 @@ def _camunda7(v: Values) -> Camunda7 | None:
     )
 
 
-def _credentials(v: Values) -> OAuth | Basic | None:
+def _credentials(v: Values, names: Names) -> OAuth | Basic | None:
     if v.ZEEBE_CLIENT_ID and v.ZEEBE_CLIENT_SECRET:
         return OAuth(
             client_id=v.ZEEBE_CLIENT_ID,
@@ -151,6 +159,7 @@ def _credentials(v: Values) -> OAuth | Basic | None:
             # The official clients ask for the gateway's host, too.
             audience=v.ZEEBE_TOKEN_AUDIENCE or v.ZEEBE_ADDRESS.host,
             scope=v.ZEEBE_TOKEN_SCOPE,
+            names=names,
         )
     if v.CAMUNDA_BASIC_AUTH_USERNAME and v.CAMUNDA_BASIC_AUTH_PASSWORD:
         return Basic(v.CAMUNDA_BASIC_AUTH_USERNAME, v.CAMUNDA_BASIC_AUTH_PASSWORD)

@@ -12,10 +12,21 @@ __all__ = [
     "Amqp",
     "Basic",
     "Camunda7",
+    "Names",
     "OAuth",
     "Settings",
     "Zeebe",
 ]
+
+
+class Names(dict[str, str]):
+    """Variables as the user wrote them, by name: a component file says `clientId` for ZEEBE_CLIENT_ID.
+
+    Messages while the service runs name settings by it. They also go to callers, so no path of a file is in it.
+    """
+
+    def __missing__(self, variable: str) -> str:
+        return variable
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,7 @@ class OAuth:
     """The token endpoint, an http(s) URL."""
     audience: str
     scope: str | None = None
+    names: Names = field(default_factory=Names, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,7 @@ class Amqp:
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
+    names: Names = field(default_factory=Names, repr=False, compare=False)
 
     def waits(self, queue: str) -> bool:
         """Whether a queue is for requests that wait on purpose: its name is `polls`, or ends in `.polls`."""
@@ -78,6 +91,7 @@ class Zeebe:
     keep_alive: float = 45.0
     request_timeout: float = 20.0
     credentials: OAuth | Basic | None = None
+    names: Names = field(default_factory=Names, repr=False, compare=False)
 
     @property
     def host(self) -> str:

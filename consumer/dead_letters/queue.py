@@ -190,9 +190,9 @@ async def _connect(amqp: Amqp) -> tuple[TappedConnection, str | None]:
     try:
         return await first_answer(amqp.urls, attempt)
     except LoginRefused as error:
-        raise BrokerError(f"{error.code}: {error}; look at AMQP_URL") from error
+        raise BrokerError(f"{error.code}: {error}; check {amqp.names['AMQP_URL']}") from error
     except Unreachable as error:
-        raise BrokerError(f"{error}; look at AMQP_URL") from error
+        raise BrokerError(f"{error}; check {amqp.names['AMQP_URL']}") from error
 
 
 @asynccontextmanager

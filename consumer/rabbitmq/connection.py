@@ -26,7 +26,7 @@ def reconnecting(amqp: Amqp, name: str, opened: Opened) -> ReconnectingConnectio
         name,
         opened,
         tls=partial(tls_context, amqp.ca, amqp.cert, amqp.key),
-        login_hint="; look at AMQP_URL",
+        login_hint=f"; check {amqp.names['AMQP_URL']}",
         first_pause=FIRST_PAUSE,
         max_pause=MAX_PAUSE,
     )

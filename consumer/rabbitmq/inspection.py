@@ -67,11 +67,11 @@ async def inspect(amqp: Amqp) -> BrokerReport:
     try:
         return await first_answer(amqp.urls, partial(_look, amqp))
     except LoginRefused as error:
-        raise BrokerError(f"{error.code}: {error} (AMQP_URL)") from error
+        raise BrokerError(f"{error.code}: {error} ({amqp.names['AMQP_URL']})") from error
     except BrokerRefusal as error:
         raise BrokerError(f"{error.code}: {error}") from error
     except Unreachable as error:
-        raise BrokerError(f"{error} (AMQP_URL)") from error
+        raise BrokerError(f"{error} ({amqp.names['AMQP_URL']})") from error
 
 
 async def _look(amqp: Amqp, url: str) -> BrokerReport:

@@ -34,7 +34,8 @@ def open_channel(zeebe: Zeebe) -> grpc.aio.Channel:
     options = _options(zeebe)
     if zeebe.plaintext:
         return grpc.aio.insecure_channel(zeebe.address, options=options)
-    roots = None if zeebe.ca_certificate_path is None else _certificates(zeebe.ca_certificate_path)
+    path = zeebe.ca_certificate_path
+    roots = None if path is None else _certificates(path, zeebe.names["ZEEBE_CA_CERTIFICATE_PATH"])
     return grpc.aio.secure_channel(zeebe.address, grpc.ssl_channel_credentials(roots), options=options)
 
 
@@ -68,16 +69,12 @@ def _options(zeebe: Zeebe) -> list[tuple[str, Any]]:
     return options
 
 
-def _certificates(path: Path) -> bytes:
+def _certificates(path: Path, setting: str) -> bytes:
     try:
         pem = path.read_bytes()
     except OSError as error:
-        raise ValueError(
-            f"ZEEBE_CA_CERTIFICATE_PATH: cannot read {path} ({error.strerror}); accepted is a PEM file"
-        ) from error
+        raise ValueError(f"{setting}: cannot read {path} ({error.strerror}); accepted: a PEM file") from error
     if PEM_MARK not in pem:
         # C-core takes an empty file for "the system's roots", silently.
-        raise ValueError(
-            f"ZEEBE_CA_CERTIFICATE_PATH: no certificate in {path}; accepted is a PEM file with one or more"
-        )
+        raise ValueError(f"{setting}: no certificate in {path}; accepted: a PEM file with at least one")
     return pem

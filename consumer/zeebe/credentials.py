@@ -31,8 +31,10 @@ FIRST_PAUSE: Final = 0.5
 MAX_PAUSE: Final = 30.0
 REFRESH_PAUSE: Final = 5.0
 """Seconds between two fetches because the gateway refused: it may refuse every token, and calls are many."""
-SERVER: Final = "ZEEBE_AUTHORIZATION_SERVER_URL: the authorization server"
-"""The beginning of what is said of a server that gives no token."""
+SERVER: Final = "the authorization server"
+"""What texts call the server that gives tokens."""
+ASKED_WITH: Final = ("ZEEBE_CLIENT_ID", "ZEEBE_CLIENT_SECRET", "ZEEBE_TOKEN_AUDIENCE", "ZEEBE_TOKEN_SCOPE")
+"""The settings that a refused request for a token was made of."""
 OK: Final = 200
 REFUSALS: Final = frozenset({400, 401, 403})
 
@@ -144,7 +146,7 @@ class Token:
             return self._value
         if fetching.done() and self._failure is not None:
             raise self._again(self._failure)
-        raise _unavailable("gave no token in time")
+        raise self._unavailable("did not issue a token in time")
 
     def _fetch(self) -> asyncio.Task[None]:
         if self._fetching is None:
@@ -162,7 +164,7 @@ class Token:
     def _accept(self, answer: dict[str, Any]) -> None:
         token, life = answer.get("access_token"), answer.get("expires_in", DEFAULT_LIFE)
         if not isinstance(token, str) or not token:
-            raise _unavailable("answered without an access_token")
+            raise self._unavailable("answered without an access_token")
         try:
             seconds = float(life)
         except (TypeError, ValueError):
@@ -188,12 +190,12 @@ class Token:
             way = None if proxy is None else proxy.url
             async with self._connection().post(url, data=self._form(), proxy=way) as response:
                 if response.status != OK:
-                    raise await _refusal(response)
+                    raise await self._refusal(response)
                 answer = await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise _unavailable(f"did not answer ({type(error).__name__})") from error
+            raise self._unavailable(f"did not answer ({type(error).__name__})") from error
         if not isinstance(answer, dict):
-            raise _unavailable("answered without an access_token")
+            raise self._unavailable("answered without an access_token")
         return answer
 
     def _connection(self) -> aiohttp.ClientSession:
@@ -213,26 +215,23 @@ class Token:
         }
         return {name: value for name, value in form.items() if value}
 
+    def _unavailable(self, what: str) -> Failure:
+        setting = self._setting.names["ZEEBE_AUTHORIZATION_SERVER_URL"]
+        text = f"{setting}: {SERVER} {what}; nothing was sent to the gateway"
+        return Failure(Code.UNAVAILABLE, text, FailureKind.UNREACHABLE, Source.CONSUMER)
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> Failure:
+        reason = f"answered {response.status}{await _reason(response)}"
+        if response.status not in REFUSALS:
+            return self._unavailable(reason)
+        client, *others = (self._setting.names[each] for each in ASKED_WITH)
+        text = f"{client}: {SERVER} {reason}; check {', '.join((client, *others))}"
+        return Failure(Code.UNAUTHENTICATED, text, FailureKind.FINAL, Source.CONSUMER)
+
     @staticmethod
     def _again(failure: Failure) -> Failure:
         # Every caller gets its own: a raised exception collects the tracebacks of all who raise it.
         return Failure(failure.code, failure.text, failure.kind, failure.source)
-
-
-def _unavailable(what: str) -> Failure:
-    text = f"{SERVER} {what}; nothing was sent to the gateway"
-    return Failure(Code.UNAVAILABLE, text, FailureKind.UNREACHABLE, Source.CONSUMER)
-
-
-async def _refusal(response: aiohttp.ClientResponse) -> Failure:
-    reason = f"answered {response.status}{await _reason(response)}"
-    if response.status not in REFUSALS:
-        return _unavailable(reason)
-    text = (
-        f"ZEEBE_CLIENT_ID: the authorization server {reason}; check ZEEBE_CLIENT_ID, ZEEBE_CLIENT_SECRET, "
-        f"ZEEBE_TOKEN_AUDIENCE and ZEEBE_TOKEN_SCOPE"
-    )
-    return Failure(Code.UNAUTHENTICATED, text, FailureKind.FINAL, Source.CONSUMER)
 
 
 async def _reason(response: aiohttp.ClientResponse) -> str:

@@ -1,4 +1,4 @@
-"""What a text of the gRPC library probably means, for people: every mistake looks like an outage."""
+"""Explains errors of the gRPC library to people: to the library, every wrong setting looks like an outage."""
 
 from __future__ import annotations
 
@@ -26,34 +26,43 @@ _ENABLE: Final = (
 _NO_GRPC: Final = f"HTTP answers there, not gRPC; that may be the REST API's port: {_ENABLE}"
 
 _IN_BETWEEN: Final = (
-    "a proxy or an ingress that does not get through to the gateway or does not speak gRPC to it, or the REST API's "
-    f"port: {_ENABLE}"
+    "a proxy or an ingress that cannot reach the gateway or does not speak gRPC to it, or the REST API's port: "
+    f"{_ENABLE}"
 )
 
 _CLOSES: Final = (
-    "the port closes the connection: does it want TLS (ZEEBE_INSECURE_CONNECTION=false), or is it no gRPC port?"
+    "the server closes the connection: does it require TLS ({ZEEBE_INSECURE_CONNECTION}=false), or is it not a gRPC "
+    "port?"
 )
 
 _SAYS_NOTHING: Final = (
-    "no connection comes about: is the gateway frozen, is a firewall between, or does the port speak something else?"
+    "the server accepts no gRPC connection: is the gateway frozen, does a firewall block it, or is it not a gRPC port?"
 )
+
+_UNKNOWN_HOST: Final = "the host name in {ZEEBE_ADDRESS} is unknown"
 
 _HINTS: Final = (
     ("http1.x server", _NO_GRPC),
     ("Failed parsing HTTP/2", _NO_GRPC),
     (NOT_THE_GATEWAYS, _IN_BETWEEN),
-    (PLAINTEXT_MARK, "the gateway speaks plaintext there: set ZEEBE_INSECURE_CONNECTION=true"),
-    ("Hostname Verification Check failed", "the certificate is for another name: set ZEEBE_OVERRIDE_AUTHORITY to it"),
-    ("CERTIFICATE_VERIFY_FAILED", "the certificate's authority is not trusted: set ZEEBE_CA_CERTIFICATE_PATH"),
-    ("Failed to create security handshaker", "the CA file is not usable: look at ZEEBE_CA_CERTIFICATE_PATH"),
-    ("Connection refused", f"nothing listens at ZEEBE_ADDRESS: is the gateway up, is the port right? {_ENABLE}"),
-    ("errors resolving", "the host name of ZEEBE_ADDRESS is not known"),
-    ("Domain name not found", "the host name of ZEEBE_ADDRESS is not known"),
+    (PLAINTEXT_MARK, "the gateway speaks plaintext there: set {ZEEBE_INSECURE_CONNECTION}=true"),
+    ("Hostname Verification Check failed", "the certificate is for another name: set {ZEEBE_OVERRIDE_AUTHORITY} to it"),
+    ("CERTIFICATE_VERIFY_FAILED", "the certificate's issuer is not trusted: set {ZEEBE_CA_CERTIFICATE_PATH}"),
+    ("Failed to create security handshaker", "the CA file cannot be used: check {ZEEBE_CA_CERTIFICATE_PATH}"),
+    (
+        "Connection refused",
+        f"nothing listens at {{ZEEBE_ADDRESS}}: is the gateway running, and is the port right? {_ENABLE}",
+    ),
+    ("errors resolving", _UNKNOWN_HOST),
+    ("Domain name not found", _UNKNOWN_HOST),
     ("Socket closed", _CLOSES),
     ("Connection reset", _CLOSES),
     ("receiving SETTINGS frame", _SAYS_NOTHING),
     ("no connection to the gateway within", _SAYS_NOTHING),
-    ("the gateway did not answer within", "is ZEEBE_ADDRESS a gRPC port, does it want TLS, is a firewall between?"),
+    (
+        "the gateway did not answer within",
+        "is {ZEEBE_ADDRESS} a gRPC port, does it require TLS, does a firewall block it?",
+    ),
 )
 
 
@@ -70,25 +79,26 @@ _ON_THE_WAY: Final = (
     "no connection to the gateway within",
     "the gateway did not answer within",
 )
-"""What is said of a connection that does not come about; where a proxy is on the way, the cause is there, or behind."""
+"""Errors of a connection that fails. With a proxy on the way, the cause is the proxy, or lies behind it."""
 
 
 def hint(text: str, zeebe: Zeebe) -> str:
-    """What to do about an unreachable gateway whose error says `text`; empty when nothing better is known."""
-    if text.startswith(SERVER) and isinstance(zeebe.credentials, OAuth):
+    """What to do about an unreachable gateway whose error says `text`; empty when there is no advice."""
+    if isinstance(zeebe.credentials, OAuth) and f": {SERVER} " in text:
         return _token_hint(text, zeebe.credentials.authorization_server_url)
     proxy = grpc_proxy(zeebe.host)
     if proxy is not None and any(fragment in text for fragment in _ON_THE_WAY):
         return proxy.advice("the gateway", zeebe.host)
-    return next((advice for fragment, advice in _HINTS if fragment in text), "")
+    advice = next((advice for fragment, advice in _HINTS if fragment in text), "")
+    return advice.format_map(zeebe.names)
 
 
 def _token_hint(text: str, url: str) -> str:
-    """The same for the server at `url`, which gives tokens."""
+    """The same for the server at `url`, which issues tokens."""
     proxy = web_proxy(url)
     if proxy is not None:
         return proxy.advice("the authorization server", urlsplit(url).hostname or "")
-    return f"is {url} its address, and is it up?" if "did not answer" in text else ""
+    return f"is {url} its address, and is it running?" if "did not answer" in text else ""
 
 
 async def add_hint(ask: Callable[[], Awaitable[T]], zeebe: Zeebe) -> T:

@@ -24,4 +24,4 @@ async def test_the_service_names_its_setting_when_a_login_is_refused(monkeypatch
         await asyncio.sleep(0)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert connection.problem == "UNAUTHENTICATED: not you; look at AMQP_URL"
+    assert connection.problem == "UNAUTHENTICATED: not you; check AMQP_URL"

@@ -72,7 +72,7 @@ def test_a_file_without_certificate_or_that_is_not_there_is_refused_by_name(tmp_
         open_channel(Zeebe(ca_certificate_path=path))
     for content in (b"", b"no certificate", KEY.read_bytes()):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"ZEEBE_CA_CERTIFICATE_PATH: no certificate in .*ca\.pem; accepted is a"):
+        with pytest.raises(ValueError, match=r"ZEEBE_CA_CERTIFICATE_PATH: no certificate in .*ca\.pem; accepted: a"):
             open_channel(Zeebe(ca_certificate_path=path))
 
 

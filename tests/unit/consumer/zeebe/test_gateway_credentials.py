@@ -214,6 +214,6 @@ async def test_closing_ends_a_question_that_is_out(token: Token, authority: Auth
     task = asyncio.create_task(token.authorization(5))
     await until(lambda: authority.forms)
     await token.close()
-    with pytest.raises(Failure, match="gave no token"):
+    with pytest.raises(Failure, match="did not issue a token"):
         await task
     authority.hold.set()

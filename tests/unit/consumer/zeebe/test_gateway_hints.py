@@ -48,10 +48,13 @@ async def test_each_cause_has_its_advice(monkeypatch: pytest.MonkeyPatch, fake: 
     async with encrypted() as tls, served(ends) as ending, served(is_silent) as silent, served(is_a_page) as page:
         for zeebe, words in (
             (Zeebe(NOWHERE, plaintext=True), "nothing listens at ZEEBE_ADDRESS"),
-            (Zeebe("no.such.invalid:26500", plaintext=True), "the host name of ZEEBE_ADDRESS is not known"),
-            (Zeebe(ending, plaintext=True), "the port closes the connection: does it want TLS (ZEEBE_INSECURE"),
-            (Zeebe(tls.address, plaintext=True), "the port closes the connection: does it want TLS (ZEEBE_INSECURE"),
-            (Zeebe(silent, plaintext=True), "is a firewall between"),
+            (Zeebe("no.such.invalid:26500", plaintext=True), "the host name in ZEEBE_ADDRESS is unknown"),
+            (Zeebe(ending, plaintext=True), "the server closes the connection: does it require TLS (ZEEBE_INSECURE"),
+            (
+                Zeebe(tls.address, plaintext=True),
+                "the server closes the connection: does it require TLS (ZEEBE_INSECURE",
+            ),
+            (Zeebe(silent, plaintext=True), "does a firewall block it"),
             (Zeebe(page, plaintext=True), "HTTP answers there, not gRPC"),
             (Zeebe(fake.address), "the gateway speaks plaintext there"),
             (Zeebe(tls.address), "set ZEEBE_CA_CERTIFICATE_PATH"),
@@ -108,4 +111,4 @@ async def test_a_server_of_tokens_is_asked_through_the_proxy_unless_no_proxy_say
     nobody = Authority()
     nobody.url = f"http://{NOWHERE}/token"
     found = await advice(Zeebe(fake.address, plaintext=True, credentials=setting(nobody)))
-    assert f"(is http://{NOWHERE}/token its address, and is it up?)" in found
+    assert f"(is http://{NOWHERE}/token its address, and is it running?)" in found

@@ -72,7 +72,7 @@ async def test_a_slow_authority_does_not_outlast_the_deadline(fake: FakeGateway,
     error = await refusal(gateway, CREATE, deadline=time.time() + 0.1)
     await gateway.close()
     authority.hold.set()
-    assert "gave no token in time" in error.message
+    assert "did not issue a token in time" in error.message
     assert (error.code, error.source, error.retryable) == (Code.UNAVAILABLE, Source.CONSUMER, True)
     assert fake.requests == []
 
