@@ -24,7 +24,9 @@ from typing import Any, TypeVar
 
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.engine import PARTITION_SHIFT, TENANT, Engine, Rejection, document
-from tests.fakes.gateway import BUSY, FakeGateway, Request, Step, answer, fail
+from tests.fakes.gateway import BUSY, FakeGateway, Request, stream
+from zeebe_amqp.errors import Outcome
+from zeebe_amqp.testing import Step, answer, fail
 
 FACTS: dict[str, str] = {}
 """What each behaviour stands for, by the name of the function that plays it."""
@@ -101,7 +103,7 @@ class Cluster:
         except Rejection as rejection:
             return fail(rejection.status, str(rejection))
         except ConnectionAbortedError:
-            return fail("ABORTED", CLOSED, executed=True)
+            return fail("ABORTED", CLOSED)
 
     def apply(self, request: Request) -> Any:
         """The engine's answer now; those who wait for a change look again."""
@@ -197,7 +199,8 @@ def refuse_partition(cluster: Cluster, request: Request) -> Step | None:
     if not named or 1 <= key >> PARTITION_SHIFT <= cluster.partitions:
         return None
     reason = "but either it does not exist, or the gateway is not yet aware of it"
-    return fail("UNAVAILABLE", f"Expected to execute command on partition {key >> PARTITION_SHIFT}, {reason}")
+    text = f"Expected to execute command on partition {key >> PARTITION_SHIFT}, {reason}"
+    return fail("UNAVAILABLE", text, outcome=Outcome.NOT_EXECUTED)
 
 
 # --- what a broker refuses for the moment ---
@@ -207,7 +210,7 @@ def refuse_partition(cluster: Cluster, request: Request) -> Step | None:
 def refuse_while_paused(cluster: Cluster, request: Request) -> Step | None:
     if not cluster.paused or request.rpc == "Topology":
         return None
-    return Step(()) if request.rpc == "ActivateJobs" else fail("INTERNAL", PAUSED)
+    return stream() if request.rpc == "ActivateJobs" else fail("INTERNAL", PAUSED, outcome=Outcome.NOT_EXECUTED)
 
 
 @plays("backpressure has three texts, and never holds back deployments, cancellations, completions and failures")
@@ -254,7 +257,7 @@ async def activate_jobs(cluster: Cluster, request: Request) -> Step:
     end = time.monotonic() + (request.message.requestTimeout or 10_000) / 1000
     while (found := cluster.apply(request)) is None:
         if time.monotonic() >= end:
-            return Step(())
+            return stream()
         await cluster.change(POLL_SECONDS)
     return answer(found)
 
@@ -270,7 +273,7 @@ async def await_result(cluster: Cluster, request: Request) -> Step:
             if time.monotonic() >= end:
                 cluster.close_connection(command.partition, command)
                 text = f"Request command-api-1 to 127.0.0.1:26501 timed out in PT{seconds:g}S"
-                return fail("DEADLINE_EXCEEDED", f"Time out between gateway and broker: {text}", executed=True)
+                return fail("DEADLINE_EXCEEDED", f"Time out between gateway and broker: {text}")
             await until(command, cluster.change(POLL_SECONDS))
     response.variables = document(instance.variables, request.message.fetchVariables)
     return answer(response)

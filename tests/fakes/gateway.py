@@ -1,11 +1,14 @@
 """A gateway without an engine: every RPC of the protocol answers, and whatever a test scripts happens.
 
-In a test:
+In a test, with the steps of `zeebe_amqp.testing`:
 
     async with FakeGateway() as gateway:
         gateway.script("CreateProcessInstance", fail("RESOURCE_EXHAUSTED", "busy"), answer())
         ...                                            # talk to gateway.address
         assert gateway.count("CreateProcessInstance") == 2
+
+Here `answer(message)` has a whole response as a protobuf message, `after` takes real time, and `stream` and `sometimes`
+below are the gateway's own.
 
 As a program of its own (`python -m tests.fakes.gateway --port 26500`), for a fault that kills a process.
 """
@@ -24,7 +27,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequen
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import grpc
 from google.protobuf import message_factory
@@ -32,6 +35,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from consumer.zeebe.protocol import gateway_pb2 as pb
+from zeebe_amqp.testing import Reaction, Step, answer, fail
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Gateway"]
 RPCS = tuple(method.name for method in SERVICE.methods)
@@ -41,41 +45,24 @@ DEFAULT_TENANT = "<default>"
 MAX_MESSAGE = 4 * 1024 * 1024
 BUSY = "Failed to write client request to partition '1', because the request limit is exhausted."
 """What the engine says under backpressure, with RESOURCE_EXHAUSTED."""
+DEFAULT = answer()
 
 
-@dataclass(frozen=True)
-class Step:
-    """What one request gets: messages, then an optional failure, after `latency` seconds.
+@dataclass(frozen=True, kw_only=True)
+class Stream(Step):
+    """The responses of a streaming RPC one by one; `failed` comes after them."""
 
-    `messages` None means the default answer. `executed` says whether the engine did the command;
-    it counts when the request arrives, so that a caller who gives up early still caused it.
-    """
-
-    messages: tuple[Message, ...] | None = None
-    code: str | None = None
-    text: str = ""
-    latency: float = 0.0
-    executed: bool = True
+    messages: tuple[Message, ...]
 
 
-Reaction: TypeAlias = Step | Callable[["Request"], "Step | Awaitable[Step]"]
+def stream(*messages: Message, end: Step | None = None) -> Step:
+    """Answer with these responses, if any, and end as `end` does: well, or with `fail(...)`."""
+    return Stream(messages=messages, failed=end.failed if end else None)
 
 
-def answer(*messages: Message, latency: float = 0.0) -> Step:
-    """A success: these messages, or the default answer when none is given."""
-    return Step(messages or None, latency=latency)
-
-
-def fail(
-    code: str, text: str = "", *, latency: float = 0.0, executed: bool = False, first: Sequence[Message] = ()
-) -> Step:
-    """A gRPC status, for a stream after the messages `first`."""
-    return Step(tuple(first), code, text, latency, executed)
-
-
-def share(part: float, step: Step, chance: Callable[[], float] = random.random) -> Reaction:
-    """`step` for that part (0 to 1) of the requests, the default answer for the others."""
-    return lambda _: step if chance() < part else answer()
+def sometimes(probability: float, step: Step, chance: Callable[[], float] = random.random) -> Reaction:
+    """`step` with that probability, the default answer otherwise."""
+    return lambda _: step if chance() < probability else DEFAULT
 
 
 @dataclass(frozen=True)
@@ -102,21 +89,22 @@ def identity(rpc: str, message: Any) -> Hashable:
 class FakeGateway:
     """The gateway; `async with` starts and stops it.
 
-    `requests` keeps every request (`record=False` for benchmarks); `executions` counts the executed ones
-    by `(rpc, identify(rpc, message))`, those without an identity not at all; `journal`, a file, gets each of
-    them as a JSON line, which survives a killed process. `otherwise` is what a request gets that is neither scripted
-    nor has a default: the built-in answer, unless a `Cluster` stands behind the gateway.
+    Every answer takes `seconds`, unless its step says otherwise. `requests` keeps every request (`record=False` for
+    benchmarks); `executions` counts the executed ones by `(rpc, identify(rpc, message))`, those without an identity not
+    at all; `journal`, a file, gets each of them as a JSON line, which survives a killed process. `otherwise` is what a
+    request gets that is neither scripted nor has a default: the built-in answer, unless a `Cluster` stands behind the
+    gateway.
     """
 
     port: int = 0
     version: str = "8.6.0"
     partitions: int = 1
-    latency: float = 0.0
+    seconds: float = 0.0
     record: bool = True
     identify: Callable[[str, Any], Hashable] = identity
     journal: Path | None = None
     credentials: grpc.ServerCredentials | None = None
-    otherwise: Reaction = Step()
+    otherwise: Reaction = DEFAULT
     requests: list[Request] = field(default_factory=list)
     executions: Counter[tuple[str, Hashable]] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
@@ -132,11 +120,11 @@ class FakeGateway:
 
     def script(self, rpc: str, *steps: Reaction) -> None:
         """The next requests of `rpc` get these, one each and in this order; then its default again."""
-        self._scripts.setdefault(_known(rpc), deque()).extend(steps)
+        self._scripts.setdefault(_known(rpc), deque()).extend(map(_playable, steps))
 
     def always(self, rpc: str, step: Reaction) -> None:
         """Every request of `rpc` gets this from now on, unless scripted otherwise."""
-        self._defaults[_known(rpc)] = step
+        self._defaults[_known(rpc)] = _playable(step)
 
     def reset(self) -> None:
         """Forget scripts, defaults and everything counted."""
@@ -198,19 +186,22 @@ class FakeGateway:
     def _unary(self, rpc: str) -> Callable[[Any, Any], Awaitable[Message]]:
         async def run(message: Any, context: Any) -> Message:
             step = await self._react(rpc, message, context)
-            if step.code is not None:
-                await context.abort(grpc.StatusCode[step.code], step.text)
-            return step.messages[0] if step.messages else _default(self, rpc, message)
+            if step.failed is not None:
+                await context.abort(grpc.StatusCode[step.failed.code], step.failed.message)
+            return _response(self, rpc, message, step)
 
         return run
 
     def _streaming(self, rpc: str) -> Callable[[Any, Any], AsyncIterator[Message]]:
         async def run(message: Any, context: Any) -> AsyncIterator[Message]:
             step = await self._react(rpc, message, context)
-            for sent in (_default(self, rpc, message),) if step.messages is None else step.messages:
-                yield sent
-            if step.code is not None:
-                await context.abort(grpc.StatusCode[step.code], step.text)
+            if isinstance(step, Stream):
+                for sent in step.messages:
+                    yield sent
+            elif step.failed is None:
+                yield _response(self, rpc, message, step)
+            if step.failed is not None:
+                await context.abort(grpc.StatusCode[step.failed.code], step.failed.message)
 
         return run
 
@@ -220,11 +211,11 @@ class FakeGateway:
         if self.record:
             self.requests.append(request)
         step = await self._step(rpc, request)
-        if step.executed:
+        # When the request arrives, so that a caller who gives up early still caused it.
+        if step.failed is None or step.failed.is_open:
             self._executed(rpc, message)
-        latency = step.latency or self.latency
-        if latency:
-            await asyncio.sleep(latency)
+        if seconds := step.seconds or self.seconds:
+            await asyncio.sleep(seconds)
         return step
 
     async def _step(self, rpc: str, request: Request) -> Step:
@@ -249,6 +240,20 @@ def _known(rpc: str) -> str:
     if rpc not in RPCS:
         raise ValueError(f"rpc: {rpc!r} is not in the protocol; accepted: {', '.join(RPCS)}")
     return rpc
+
+
+def _playable(step: Reaction) -> Reaction:
+    if isinstance(step, Step) and step.reply_fault:
+        raise ValueError("step: expected no fault of a reply, which no gateway sends; found drop_reply or disconnect")
+    return step
+
+
+def _response(gateway: FakeGateway, rpc: str, message: Any, step: Step) -> Message:
+    response = step.data if step.given else _default(gateway, rpc, message)
+    for name, value in step.fields.items():
+        first, *more = name.split("_")
+        setattr(response, first + "".join(map(str.title, more)), value)
+    return cast("Message", response)
 
 
 def _default(gateway: FakeGateway, rpc: str, message: Any) -> Message:
@@ -369,7 +374,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one; the first line printed names it")
     parser.add_argument("--gateway-version", default="8.6.0", help="what Topology says")
     parser.add_argument("--partitions", type=int, default=1)
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--seconds", type=float, default=0.0, help="that each answer takes")
     parser.add_argument("--reject", type=float, default=0.0, help="part (0 to 1) answered with RESOURCE_EXHAUSTED")
     parser.add_argument("--journal", type=Path, help="file that gets one JSON line per executed command")
     return parser.parse_args(arguments)
@@ -379,12 +384,12 @@ async def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until the process is ended; prints "listening on host:port" once ready."""
     options = _options(arguments)
     gateway = FakeGateway(
-        options.port, options.gateway_version, options.partitions, options.latency, False, journal=options.journal
+        options.port, options.gateway_version, options.partitions, options.seconds, False, journal=options.journal
     )
     if options.reject:
         busy = fail("RESOURCE_EXHAUSTED", BUSY)
         for rpc in RPCS:
-            gateway.always(rpc, share(options.reject, busy))
+            gateway.always(rpc, sometimes(options.reject, busy))
     async with gateway:
         print(f"listening on {gateway.address}", flush=True)
         await asyncio.Event().wait()

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from consumer.zeebe.protocol import gateway_pb2 as pb
-from tests.fakes.gateway import FIRST_PARTITION, Request, Step, answer
+from tests.fakes.gateway import FIRST_PARTITION, Request
 from tests.faults.callers import NUMBER
 from tests.faults.fault import EVERY, NOBODY, Fault, at
 from tests.faults.gateways import CREATE, LATENCY
@@ -19,6 +19,7 @@ from tests.faults.world import CONCURRENCY, World
 from tests.integration.caller import Caller
 from tests.integration.load import Hold
 from tests.integration.stage import CONNECTIONS, delete, eventually
+from zeebe_amqp.testing import Step, after, answer
 
 CONSUMING, PUBLISHING = b"zeebe-amqp consume", b"zeebe-amqp publish"
 """How the consumer's connections introduce themselves; of those that consume there are two."""
@@ -111,7 +112,7 @@ def bulky(request: Request) -> Step:
     created = pb.CreateProcessInstanceResponse(
         bpmnProcessId=name, processInstanceKey=FIRST_PARTITION, tenantId="t" * BULKY
     )
-    return answer(created, latency=LATENCY)
+    return after(LATENCY, answer(created))
 
 
 async def stall_broker(world: World) -> Collection[str]:
@@ -124,7 +125,7 @@ async def stall_broker(world: World) -> Collection[str]:
     peak = await world.peak(STALLED)
     world.to_broker.go_on(Way.UP)
     await sending
-    world.inside.always(CREATE, answer(latency=LATENCY))
+    world.inside.always(CREATE, after(LATENCY))
     world.grows_at_most(CONCURRENCY * COPIES * BULKY + SLACK, before, peak)
     return NOBODY
 

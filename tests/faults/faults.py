@@ -11,7 +11,7 @@ from signal import SIGCONT, SIGSTOP
 import aio_pika
 
 from scripts import guard
-from tests.fakes.gateway import BUSY, answer, fail, share
+from tests.fakes.gateway import BUSY, sometimes
 from tests.faults.connections import CONNECTION_FAULTS
 from tests.faults.fault import EVERY, NOBODY, REDIS, Fault, at
 from tests.faults.gateways import CREATE, LATENCY, ClusterGateway, EngineGateway, ProgramGateway
@@ -19,6 +19,7 @@ from tests.faults.moments import Moment
 from tests.faults.world import World
 from tests.integration.stage import delete
 from zeebe_amqp.errors import Code
+from zeebe_amqp.testing import after, fail
 
 SHORT, LONG = 3.0, 10.0
 """Seconds that a fault lasts."""
@@ -201,17 +202,17 @@ async def stop_gateway(world: World) -> Collection[str]:
 async def overload_gateway(world: World) -> Collection[str]:
     """Three of ten requests are refused for load."""
     busy = fail("RESOURCE_EXHAUSTED", BUSY)
-    world.inside.always(CREATE, share(0.3, busy, random.Random(7).random))
+    world.inside.always(CREATE, sometimes(0.3, busy, random.Random(7).random))
     await asyncio.sleep(SHORT)
-    world.inside.always(CREATE, answer(latency=LATENCY))
+    world.inside.always(CREATE, after(LATENCY))
     return NOBODY
 
 
 async def slow_gateway(world: World) -> Collection[str]:
     """It executes, but answers after the deadline."""
-    world.inside.always(CREATE, answer(latency=2.0))
+    world.inside.always(CREATE, after(2.0))
     await asyncio.sleep(SHORT)
-    world.inside.always(CREATE, answer(latency=LATENCY))
+    world.inside.always(CREATE, after(LATENCY))
     return NOBODY
 
 

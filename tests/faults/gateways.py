@@ -16,9 +16,10 @@ from consumer.zeebe.protocol import gateway_pb2 as pb
 from scripts.consumer import ROOT
 from scripts.process import Process, free_port
 from scripts.zeebe_in_memory import ZeebeInMemory
-from tests.fakes.gateway import FakeGateway, answer
+from tests.fakes.gateway import FakeGateway
 from tests.integration import processes
 from tests.integration.stage import TIMEOUT
+from zeebe_amqp.testing import after
 
 SERVICE = "/gateway_protocol.Gateway"
 CREATE = "CreateProcessInstance"
@@ -59,7 +60,7 @@ class InsideGateway(FakeGateway):
     def new(cls, _: Path) -> InsideGateway:
         """One that has not been started."""
         gateway = cls(record=False, identify=_identity)
-        gateway.always(CREATE, answer(latency=LATENCY))
+        gateway.always(CREATE, after(LATENCY))
         return gateway
 
     def counted(self) -> Counter[str]:
@@ -114,7 +115,7 @@ class ProgramGateway(Program):
     @classmethod
     def new(cls, directory: Path) -> ProgramGateway:
         """One that has not been started."""
-        return cls(directory, "tests.fakes.gateway", "--latency", str(LATENCY))
+        return cls(directory, "tests.fakes.gateway", "--seconds", str(LATENCY))
 
     def counted(self) -> Counter[str]:
         """See `Gateway.counted`."""

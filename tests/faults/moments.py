@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
 
-from tests.fakes.gateway import Request, Step, answer
+from tests.fakes.gateway import Request
 from tests.faults.gateways import CREATE, LATENCY
 from tests.faults.proxy import ACK, PUBLISH, Way
 from tests.faults.world import World
 from tests.integration.stage import TIMEOUT, eventually
+from zeebe_amqp.testing import Step, after
 
 CAUGHT = 8
 """Requests that are held at the moment when the fault strikes."""
@@ -54,7 +55,7 @@ async def _at_gateway(world: World) -> AsyncIterator[None]:
     async def held(_: Request) -> Step:
         reached.release()
         await opened.wait()
-        return answer(latency=LATENCY)
+        return after(LATENCY)
 
     world.inside.always(CREATE, held)
     try:
@@ -63,7 +64,7 @@ async def _at_gateway(world: World) -> AsyncIterator[None]:
                 await reached.acquire()
         yield
     finally:
-        world.inside.always(CREATE, answer(latency=LATENCY))
+        world.inside.always(CREATE, after(LATENCY))
         opened.set()
 
 

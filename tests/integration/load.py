@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager, suppress
 import aio_pika
 from aio_pika.exceptions import AMQPError
 
-from tests.fakes.gateway import FakeGateway, Request, Step, answer
+from tests.fakes.gateway import FakeGateway, Request
 from tests.integration.stage import TIMEOUT, Stage, create, eventually
 from zeebe_amqp.reply import Reply
+from zeebe_amqp.testing import Step, after, answer
 
 CREATE = "CreateProcessInstance"
 
@@ -105,7 +106,7 @@ class Load:
 @asynccontextmanager
 async def loaded(stage: Stage, number: int = 300) -> AsyncIterator[Load]:
     """Load of which a third has been sent when the body begins, and all when it ends."""
-    stage.gateway.always(CREATE, answer(latency=0.03))
+    stage.gateway.always(CREATE, after(0.03))
     load = Load(stage, number)
     sending = asyncio.create_task(load.send())
     try:

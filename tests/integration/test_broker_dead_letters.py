@@ -14,11 +14,11 @@ import pytest_asyncio
 from aio_pika.abc import AbstractIncomingMessage
 
 from tests.conftest import Broker
-from tests.fakes.gateway import fail
 from tests.integration.caller import Caller
 from tests.integration.stage import CONNECTIONS, TIMEOUT, Stage, create, eventually, staged
 from zeebe_amqp import wire
 from zeebe_amqp.reply import Reply
+from zeebe_amqp.testing import fail
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

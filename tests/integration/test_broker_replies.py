@@ -16,12 +16,13 @@ import pytest_asyncio
 from aio_pika.abc import AbstractIncomingMessage
 
 from tests.conftest import Broker
-from tests.fakes.gateway import Request, Step, answer, fail
+from tests.fakes.gateway import Request
 from tests.integration.caller import Caller
 from tests.integration.rawamqp import RawPublisher, content
 from tests.integration.stage import CONNECTIONS, TIMEOUT, Stage, create, eventually, staged
 from zeebe_amqp import __version__
 from zeebe_amqp.reply import Reply
+from zeebe_amqp.testing import Step, after, answer, fail
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -284,7 +285,7 @@ async def test_a_request_sent_twice_is_executed_once_and_answered_twice(
 
 
 async def test_requests_sent_many_times_at_once_are_executed_once(stage: Stage, caller: Caller) -> None:
-    stage.gateway.always("CreateProcessInstance", answer(latency=0.2))
+    stage.gateway.always("CreateProcessInstance", after(0.2))
     body, identity = create(many=1), uuid.uuid4().hex
     replies = await asyncio.gather(*(caller.request(body, message_id=identity) for _ in range(10)))
     assert len({reply.body for reply in replies}) == 1

@@ -6,14 +6,13 @@ import asyncio
 
 import pytest
 
-from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.cluster import FACTS
-from tests.fakes.gateway import answer, fail
 from tests.integration.clusters import Played
 from tests.integration.engines.rejection import NOT_FOUND, Rejection
 from tests.integration.engines.test_rejections import REJECTIONS
 from tests.integration.scene import ABSENT, Scene, refused, unique
 from zeebe_amqp.errors import Code, Outcome, Source
+from zeebe_amqp.testing import answer, fail
 
 DIFFERENT = [case for case in REJECTIONS if case.differs]
 RPC = {
@@ -87,8 +86,8 @@ async def test_a_deletion_is_answered_with_nothing_in_it(scene: Scene) -> None:
 
 
 async def test_a_decision_that_fails_has_no_output_and_a_key(scene: Scene, cluster: Played) -> None:
-    failed = pb.EvaluateDecisionResponse(failedDecisionId="guard", failureMessage="no", decisionInstanceKey=ABSENT)
-    cluster.gateway.script("EvaluateDecision", answer(failed))
+    failed = answer(failed_decision_id="guard", decision_output="", decision_instance_key=ABSENT)
+    cluster.gateway.script("EvaluateDecision", failed)
     result = await scene.caller.result("evaluate-decision", {"decisionId": "fee"})
     assert (result["decisionOutput"], result["failedDecisionId"]) == ("", "guard")
     assert result["decisionInstanceKey"] == ABSENT

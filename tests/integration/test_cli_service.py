@@ -20,7 +20,6 @@ import pytest_asyncio
 
 from scripts.consumer import ROOT
 from tests.conftest import Broker
-from tests.fakes.gateway import fail
 from tests.integration.stage import UNMEASURED, Stage, eventually, staged
 from tests.unit.contracts.cli.program import Ended, ended
 from tests.unit.contracts.samples import SMALLEST
@@ -29,6 +28,7 @@ from zeebe_amqp.cli.examples import arguments
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import Code
 from zeebe_amqp.examples import Example
+from zeebe_amqp.testing import fail
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import Broker
-from tests.fakes.gateway import Request, Step, fail
+from tests.fakes.gateway import Request
 from tests.integration.stage import UNMEASURED, Stage, eventually, staged
 from tests.unit.contracts.samples import smallest
 from zeebe_amqp import (
@@ -28,6 +28,7 @@ from zeebe_amqp import (
     Topology,
 )
 from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.testing import Step, fail
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -16,7 +16,8 @@ import pytest
 from scripts import tour
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.conftest import Broker
-from tests.fakes.gateway import FakeGateway, fail
+from tests.fakes.gateway import FakeGateway
+from zeebe_amqp.testing import fail
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ from yarl import URL
 
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from scripts.rabbitmq import RabbitMQ
-from tests.fakes.gateway import FIRST_PARTITION, Request, Step, answer
+from tests.fakes.gateway import FIRST_PARTITION, Request
 from tests.faults.proxy import Proxy
 from tests.faults.streams import in_turn, mixed, moved
 from tests.integration.caller import Caller
@@ -23,6 +23,7 @@ from tests.integration.load import CREATE
 from tests.integration.stage import CONNECTIONS, Stage, create, staged
 from zeebe_amqp.amqp.connection import close, connect
 from zeebe_amqp.reply import Reply
+from zeebe_amqp.testing import Step, answer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -17,12 +17,13 @@ import pytest_asyncio
 
 from scripts.rabbitmq import RabbitMQ
 from tests.conftest import Broker
-from tests.fakes.gateway import Request, Step, answer
+from tests.fakes.gateway import Request
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE, Hold
 from tests.integration.stage import CONNECTIONS, Stage, create, eventually, staged
 from zeebe_amqp.errors import Code, Error, Outcome
 from zeebe_amqp.reply import Reply
+from zeebe_amqp.testing import Step, answer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -20,9 +20,9 @@ from yarl import URL
 from scripts import npm
 from scripts.callers import TYPESCRIPT
 from tests.conftest import Broker
-from tests.fakes.gateway import answer
 from tests.integration.stage import TIMEOUT, Stage, staged
 from zeebe_amqp.reply import Reply
+from zeebe_amqp.testing import after
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -117,7 +117,7 @@ CLIENTS: dict[str, Ask] = {"py-amqp": py_amqp, "pika": by_pika, "amqplib": amqpl
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_a_client_reads_every_header_of_a_reply(stage: Stage, client: str) -> None:
     """A reply after half a second: its duration fits into 16 bits, which this version of py-amqp takes for a text."""
-    stage.gateway.script("PublishMessage", answer(latency=0.5))
+    stage.gateway.script("PublishMessage", after(0.5))
     ask = CLIENTS[client]
     body, headers = await asyncio.to_thread(ask, stage.url, stage.consumer.queues[0], message_id=f"read by {client}")
     assert Reply.decode(body).ok

@@ -13,11 +13,12 @@ import pytest
 import pytest_asyncio
 
 from scripts.rabbitmq import RabbitMQ
-from tests.fakes.gateway import BUSY, Request, Step, answer, fail
+from tests.fakes.gateway import BUSY, Request
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE, Hold
 from tests.integration.stage import CONNECTIONS, TIMEOUT, Stage, create, eventually, staged
 from zeebe_amqp.reply import Reply
+from zeebe_amqp.testing import Step, after, answer, fail
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -155,7 +156,7 @@ async def test_long_polls_that_fill_their_lane_do_not_hold_up_commands(stage: St
 
 
 async def test_the_limit_follows_backpressure_down_and_up_again_and_relief_passes(stage: Stage) -> None:
-    stage.gateway.always(CREATE, fail("RESOURCE_EXHAUSTED", BUSY, latency=0.02))
+    stage.gateway.always(CREATE, after(0.02, fail("RESOURCE_EXHAUSTED", BUSY)))
     async with stage.caller() as caller:
         queue = caller.commands
         assert stage.metric("limit", queue=queue) == CONCURRENCY

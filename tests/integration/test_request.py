@@ -13,8 +13,8 @@ import orjson
 import pytest
 
 from tests.conftest import Broker
-from tests.fakes.gateway import answer, fail
 from tests.integration.stage import Stage, create, eventually, staged
+from zeebe_amqp.testing import after, fail
 
 REJECTED = "Command 'CREATE' rejected with code 'NOT_FOUND'"
 COMMAND = [sys.executable, "-P", "-m", "consumer", "request"]
@@ -60,7 +60,7 @@ async def test_an_answered_request_is_found_while_the_service_runs_and_after_it(
 
 async def test_a_running_request_is_found_twice_where_it_runs_and_in_the_ledger(stage: Stage) -> None:
     request_id = uuid.uuid4().hex
-    stage.gateway.always("CreateProcessInstance", answer(latency=30))
+    stage.gateway.always("CreateProcessInstance", after(30))
     async with stage.caller() as caller:
         await caller.publish(create(n=1), message_id=request_id)
         await eventually(lambda: stage.gateway.count("CreateProcessInstance"), "it runs")

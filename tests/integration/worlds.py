@@ -12,7 +12,6 @@ from tests.fakes import gateway
 from tests.integration.stage import Stage
 from zeebe_amqp import Client, Code, envelope, wire
 from zeebe_amqp.commands import COMMANDS, Command
-from zeebe_amqp.errors import Outcome
 from zeebe_amqp.testing import FakeConsumer, Step, answer
 
 
@@ -73,7 +72,7 @@ class Real:
         return Client(self._stage.url, **{"commands": commands, "polls": polls, **options})
 
     def script(self, command: Command, *steps: Step) -> None:
-        self._stage.gateway.script(METHODS[_message(command).DESCRIPTOR.full_name].name, *map(_reaction, steps))
+        self._stage.gateway.script(METHODS[_message(command).DESCRIPTOR.full_name].name, *steps)
 
     def executions(self, command: Command) -> int:
         message = _message(command)
@@ -94,10 +93,3 @@ def _message(command: Command) -> Message:
     message = OPERATIONS[command.operation].to_request(decoded)
     assert isinstance(message, Message)
     return message
-
-
-def _reaction(step: Step) -> gateway.Step:
-    if step.failed is None:
-        return gateway.answer(latency=step.seconds)
-    is_open = step.failed.outcome is Outcome.UNKNOWN
-    return gateway.fail(step.failed.code, step.failed.message, latency=step.seconds, executed=is_open)

@@ -44,11 +44,17 @@ class Failed:
     retryable: bool | None
     details: Mapping[str, Any] | None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the outcome is unknown; then the engine does the command, although it fails."""
+        if self.outcome is not None:
+            return self.outcome is Outcome.UNKNOWN
+        return self.code in OPEN and not REJECTION.match(self.message)
+
     def error(self, command: Command) -> Error:
         """The error that the service would send as the reply to `command`."""
         rejection = REJECTION.match(self.message)
-        outcome = self.outcome or (Outcome.UNKNOWN if self.code in OPEN and not rejection else Outcome.NOT_EXECUTED)
-        if outcome is Outcome.UNKNOWN:
+        if self.is_open:
             retryable = self.source is Source.GATEWAY or self.code is not Code.ABORTED
             retryable = retryable and command.is_idempotent()
         else:
@@ -58,7 +64,7 @@ class Failed:
             code=self.code,
             message=self.message,
             source=self.source,
-            outcome=outcome,
+            outcome=Outcome.UNKNOWN if self.is_open else Outcome.NOT_EXECUTED,
             retryable=retryable if self.retryable is None else self.retryable,
             details=dict(details) if details else None,
         )

@@ -26,10 +26,11 @@ from consumer.zeebe.protocol import gateway_pb2 as pb
 from scripts.process import free_port
 from tests.cases import for_each
 from tests.fakes import rest
-from tests.fakes.gateway import FakeGateway, answer
+from tests.fakes.gateway import FakeGateway
 from tests.fakes.rest import FakeRest
 from zeebe_amqp import __version__
 from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.testing import answer
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "consumer"]

@@ -14,7 +14,7 @@ from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import for_each
-from tests.fakes.gateway import BUSY, FakeGateway, Step, answer, fail
+from tests.fakes.gateway import BUSY, FakeGateway, stream
 from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import ACTIVATE, COMPLETE, CREATE, DENIED, connected, refusal
@@ -22,6 +22,7 @@ from tests.unit.contracts.values import commands
 from zeebe_amqp import wire
 from zeebe_amqp.commands import Command
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+from zeebe_amqp.testing import answer, fail
 
 ALL_REQUESTS = [
     pb.TopologyRequest(),
@@ -59,7 +60,7 @@ async def test_a_request_goes_to_the_rpc_of_its_type(message: Message) -> None:
 
 async def test_a_stream_is_answered_as_the_list_of_its_responses(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     responses = [pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(key=key)]) for key in (1, 2)]
-    fake.script("ActivateJobs", answer(*responses), Step(messages=()))
+    fake.script("ActivateJobs", stream(*responses), stream())
     assert await send(gateway, ACTIVATE) == responses
     assert await send(gateway, ACTIVATE) == []
 
@@ -68,10 +69,10 @@ async def test_jobs_that_arrived_before_a_failure_are_answered_and_without_any_i
     gateway: ZeebeEngine, fake: FakeGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     some = pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(key=1)])
-    fake.script("ActivateJobs", fail("UNAVAILABLE", "cut", first=[some]))
+    fake.script("ActivateJobs", stream(some, end=fail("UNAVAILABLE", "cut")))
     assert await send(gateway, ACTIVATE) == [some]
     assert "ActivateJobs failed after 1 jobs, which are answered: UNAVAILABLE cut" in caplog.text
-    fake.script("ActivateJobs", fail("ABORTED", "cut", first=[pb.ActivateJobsResponse()]))
+    fake.script("ActivateJobs", stream(pb.ActivateJobsResponse(), end=fail("ABORTED", "cut")))
     assert (await refusal(gateway, ACTIVATE)).code is Code.ABORTED
 
 

@@ -14,8 +14,9 @@ from consumer.zeebe.channel import open_channel
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.rpcs import METHODS, SERVICE, bind
 from tests.cases import for_each
-from tests.fakes.gateway import FakeGateway, answer
+from tests.fakes.gateway import FakeGateway
 from tests.unit.consumer.zeebe.calling import send
+from zeebe_amqp.testing import after, answer
 
 HERE = Path(__file__).parent
 CERTIFICATE = HERE / "gateway_certificate.pem"
@@ -103,7 +104,7 @@ async def test_a_certificate_that_is_gone_when_a_new_connection_is_due_opens_the
     pem.write_bytes(CERTIFICATE.read_bytes())
     async with encrypted() as fake:
         gateway = ZeebeEngine(Zeebe(fake.address, ca_certificate_path=pem, override_authority=NAME), sleep=sleeps)
-        fake.always("Topology", answer(latency=30))
+        fake.always("Topology", after(30))
         pem.unlink()
 
         with pytest.raises(GatewayError, match=r"\AUNAVAILABLE: ZEEBE_CA_CERTIFICATE_PATH: cannot read "):
@@ -112,7 +113,7 @@ async def test_a_certificate_that_is_gone_when_a_new_connection_is_due_opens_the
 
         pem.write_bytes(CERTIFICATE.read_bytes())
         fake.always("Topology", answer())
-        fake.script("Topology", answer(latency=30))
+        fake.script("Topology", after(30))
         await gateway.look()
         assert not gateway.circuit.is_open
         await gateway.close()

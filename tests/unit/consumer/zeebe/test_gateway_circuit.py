@@ -8,9 +8,10 @@ from typing import Any
 from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.zeebe import ZeebeEngine
 from tests.cases import for_each
-from tests.fakes.gateway import BUSY, FakeGateway, answer, fail
+from tests.fakes.gateway import BUSY, FakeGateway
 from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import COMPLETE, CREATE, NO_PARTITION, refusal
+from zeebe_amqp.testing import answer, fail
 
 
 def test_it_opens_with_the_last_miss_in_a_row_and_closes_with_the_first_answer() -> None:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from consumer.zeebe import FailureKind, ZeebeEngine
-from tests.fakes.gateway import FakeGateway, Request, Step, answer
+from tests.fakes.gateway import FakeGateway, Request
 from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import CREATE, TAGGED, refusal, until
 from zeebe_amqp.errors import Code, Outcome, Source
+from zeebe_amqp.testing import Step, after, answer
 
 
 async def test_cancelling_the_task_cancels_the_call_and_passes_through(gateway: ZeebeEngine, fake: FakeGateway) -> None:
@@ -35,7 +36,7 @@ async def test_cancelling_the_task_cancels_the_call_and_passes_through(gateway: 
 
 
 async def test_cancelling_while_closing_is_still_cancelling(gateway: ZeebeEngine, fake: FakeGateway) -> None:
-    fake.always("CreateProcessInstance", answer(latency=30))
+    fake.always("CreateProcessInstance", after(30))
     task = asyncio.create_task(send(gateway, CREATE))
     await until(lambda: fake.requests)
     closing = asyncio.create_task(gateway.close())
@@ -47,7 +48,7 @@ async def test_cancelling_while_closing_is_still_cancelling(gateway: ZeebeEngine
 
 
 async def test_closing_ends_calls_that_are_out_with_an_unknown_outcome(gateway: ZeebeEngine, fake: FakeGateway) -> None:
-    fake.always("CreateProcessInstance", answer(latency=30))
+    fake.always("CreateProcessInstance", after(30))
     task = asyncio.create_task(refusal(gateway, CREATE))
     await until(lambda: fake.requests)
     await gateway.close()
@@ -63,7 +64,7 @@ async def test_nothing_is_sent_after_closing(gateway: ZeebeEngine, fake: FakeGat
 
 
 async def test_closing_ends_a_version_question_that_is_out(gateway: ZeebeEngine, fake: FakeGateway) -> None:
-    fake.always("Topology", answer(latency=30))
+    fake.always("Topology", after(30))
     task = asyncio.create_task(refusal(gateway, TAGGED))
     await until(lambda: fake.requests)
     await gateway.close()

@@ -11,11 +11,12 @@ from consumer.config import Zeebe
 from consumer.zeebe import FailureKind, ZeebeEngine
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import for_each
-from tests.fakes.gateway import BUSY, FakeGateway, Request, Step, answer, fail
+from tests.fakes.gateway import BUSY, FakeGateway, Request, stream
 from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import ACTIVATE, COMPLETE, CREATE, connected, refusal
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+from zeebe_amqp.testing import Step, after, fail
 
 
 async def test_a_deadline_that_has_passed_sends_nothing(gateway: ZeebeEngine, fake: FakeGateway) -> None:
@@ -29,14 +30,14 @@ async def test_a_deadline_that_has_passed_sends_nothing(gateway: ZeebeEngine, fa
 async def test_the_callers_deadline_ends_a_call_that_is_out(
     idempotent: bool, gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
-    fake.always("CompleteJob", answer(latency=30))
+    fake.always("CompleteJob", after(30))
     error = await refusal(gateway, COMPLETE, deadline=time.time() + 0.2, idempotent=idempotent)
     assert "before the caller's deadline" in error.message
     assert verdict(error) == (Code.DEADLINE_EXCEEDED, Source.CONSUMER, Outcome.UNKNOWN, idempotent)
 
 
 async def test_the_time_of_an_attempt_ends_a_call_that_is_out(gateway: ZeebeEngine, fake: FakeGateway) -> None:
-    fake.always("CreateProcessInstance", answer(latency=30))
+    fake.always("CreateProcessInstance", after(30))
     error = await refusal(gateway, CREATE, attempt_timeout=0.2)
     assert fake.count("CreateProcessInstance") == 1
     assert "within 0.2 s" in error.message
@@ -46,7 +47,7 @@ async def test_the_time_of_an_attempt_ends_a_call_that_is_out(gateway: ZeebeEngi
 
 async def test_the_configured_time_is_that_of_an_attempt_without_its_own(fake: FakeGateway, sleeps: Any) -> None:
     gateway = ZeebeEngine(Zeebe(fake.address, plaintext=True, request_timeout=0.4), sleep=sleeps)
-    fake.always("CompleteJob", answer(latency=30))
+    fake.always("CompleteJob", after(30))
     error = await refusal(gateway, COMPLETE, idempotent=True)
     await gateway.close()
     assert fake.count("CompleteJob") == 5
@@ -57,7 +58,7 @@ async def test_a_late_stream_answers_the_jobs_it_has(gateway: ZeebeEngine, fake:
     some = pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(key=1)])
 
     async def stuck(_: Request) -> Step:
-        return fail("INTERNAL", first=[some])
+        return stream(some, end=fail("INTERNAL"))
 
     fake.always("ActivateJobs", stuck)
     assert await send(gateway, ACTIVATE, attempt_timeout=0.2) == [some]

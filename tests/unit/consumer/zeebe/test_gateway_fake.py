@@ -17,8 +17,9 @@ from consumer.config import Zeebe
 from consumer.zeebe import GatewayError, ZeebeEngine
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import for_each
-from tests.fakes.gateway import FIRST_PARTITION, RPCS, SERVICE, FakeGateway, Step, answer, fail, identity, share
+from tests.fakes.gateway import FIRST_PARTITION, RPCS, SERVICE, FakeGateway, identity, sometimes
 from tests.unit.consumer.zeebe.calling import send
+from zeebe_amqp.testing import Step, after, answer, disconnect, drop_reply, fail
 
 ROOT = Path(__file__).parents[4]
 
@@ -41,8 +42,8 @@ async def test_keys_are_fresh(gateway: ZeebeEngine) -> None:
 
 async def test_scripts_come_before_habits_and_habits_before_defaults(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     request = pb.SetVariablesRequest()
-    fake.always("SetVariables", answer(pb.SetVariablesResponse(key=1)))
-    fake.script("SetVariables", answer(pb.SetVariablesResponse(key=2)), lambda _: answer(latency=0.001))
+    fake.always("SetVariables", answer(key=1))
+    fake.script("SetVariables", answer(pb.SetVariablesResponse(key=2)), lambda _: after(0.001))
     keys = [(await send(gateway, request)).key for _ in range(3)]  # type: ignore[union-attr]
     fake.reset()
     later: Any = await send(gateway, request)
@@ -60,9 +61,10 @@ def test_a_misspelled_rpc_is_refused(use: str) -> None:
         getattr(fake, use)("CreateInstance", *arguments)
 
 
-@for_each(
-    [(answer(), 1), (fail("RESOURCE_EXHAUSTED"), 0), (fail("UNKNOWN", executed=True), 1), (Step(executed=False), 0)]
-)
+NOT_EXECUTED = fail("UNKNOWN", outcome="not-executed")
+
+
+@for_each([(answer(), 1), (fail("RESOURCE_EXHAUSTED"), 0), (fail("UNKNOWN"), 1), (NOT_EXECUTED, 0)])
 async def test_only_what_was_executed_counts(
     step: Step, executed: int, gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
@@ -71,9 +73,15 @@ async def test_only_what_was_executed_counts(
     try:
         await send(gateway, pb.PublishMessageRequest(messageId="m-1"), attempt_timeout=5)
     except GatewayError:
-        assert step.code is not None
+        assert step.failed is not None
     counted = fake.executions["PublishMessage", "m-1"]
-    assert counted == executed + (1 if step.code == "RESOURCE_EXHAUSTED" else 0)
+    assert counted == executed + (step == fail("RESOURCE_EXHAUSTED"))
+
+
+@for_each([drop_reply(), disconnect()])
+def test_what_happens_to_a_reply_is_nothing_that_a_gateway_does(step: Step) -> None:
+    with pytest.raises(ValueError, match="step: expected no fault of a reply"):
+        FakeGateway().script("Topology", step)
 
 
 @for_each(
@@ -90,10 +98,10 @@ def test_requests_are_told_apart(message: Any, key: object) -> None:
     assert identity("", message) == key
 
 
-@for_each([(0.29, "ABORTED"), (0.31, None)])
-def test_a_share_is_answered_otherwise(chance: float, code: str | None) -> None:
-    reaction: Any = share(0.3, fail("ABORTED"), lambda: chance)
-    assert reaction(None).code == code
+@for_each([(0.29, fail("ABORTED")), (0.31, answer())])
+def test_a_step_of_some_probability_is_sometimes_taken(chance: float, expected: Step) -> None:
+    reaction: Any = sometimes(0.3, fail("ABORTED"), lambda: chance)
+    assert reaction(None) == expected
 
 
 async def test_an_unrecorded_gateway_counts_but_keeps_nothing_and_one_may_be_stopped_again() -> None:

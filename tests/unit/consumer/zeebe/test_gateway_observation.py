@@ -11,11 +11,12 @@ from consumer.config import Basic, Zeebe
 from consumer.core.call import CallSpan
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.protocol import gateway_pb2 as pb
-from tests.fakes.gateway import BUSY, FakeGateway, fail
+from tests.fakes.gateway import BUSY, FakeGateway
 from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import COMPLETE, CREATE, DENIED, connected, refusal
 from zeebe_amqp.errors import Code, Outcome, Source
+from zeebe_amqp.testing import fail
 
 
 class FakeObserver:

@@ -14,11 +14,12 @@ from consumer.config import Zeebe
 from consumer.zeebe import FailureKind, GatewayError, ZeebeEngine
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import for_each
-from tests.fakes.gateway import FakeGateway, answer, fail
+from tests.fakes.gateway import FakeGateway
 from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import COMPLETE, CREATE, DENIED, NO_PARTITION, TAGGED, connected, refusal, until
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+from zeebe_amqp.testing import after, fail
 
 
 def free_port() -> int:
@@ -60,7 +61,7 @@ async def test_a_gateway_that_comes_back_is_found_again(gateway: ZeebeEngine, fa
 async def test_a_connection_lost_with_the_call_out_leaves_the_outcome_unknown(
     gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
-    fake.always("CreateProcessInstance", answer(latency=30))
+    fake.always("CreateProcessInstance", after(30))
     task = asyncio.create_task(refusal(gateway, CREATE))
     await until(lambda: fake.requests)
     await fake.stop()
@@ -161,7 +162,7 @@ async def test_a_gateway_that_hides_its_version_gets_what_was_asked(gateway: Zee
 async def test_an_unanswered_version_question_does_not_outlast_the_deadline(
     gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
-    fake.always("Topology", answer(latency=30))
+    fake.always("Topology", after(30))
     error = await refusal(gateway, TAGGED, deadline=time.time() + 0.2)
     assert (error.code, error.source, error.outcome) == (Code.DEADLINE_EXCEEDED, Source.CONSUMER, Outcome.NOT_EXECUTED)
 

@@ -14,11 +14,12 @@ from consumer.config import Zeebe
 from consumer.core.circuit_breaker import THRESHOLD
 from consumer.zeebe import GatewayError, ZeebeEngine, client
 from consumer.zeebe.connection import Connections
-from tests.fakes.gateway import FakeGateway, answer
+from tests.fakes.gateway import FakeGateway
 from tests.faults.proxy import Proxy
 from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import COMPLETE, CREATE, refusal, until
 from zeebe_amqp.errors import Code, Outcome
+from zeebe_amqp.testing import after, answer
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +60,7 @@ async def test_what_is_out_on_the_old_connection_is_still_answered_there(
     fake.always("CreateProcessInstance", later)  # type: ignore[arg-type]
     out = asyncio.create_task(send(engine, CREATE))
     await until(lambda: fake.requests)
-    fake.script("Topology", answer(latency=30))  # the probe that finds nothing, although the connection is well
+    fake.script("Topology", after(30))  # the probe that finds nothing, although the connection is well
     await engine.look()
     release.set()
     assert (await out).bpmnProcessId == "order"
@@ -85,7 +86,7 @@ async def test_what_may_be_sent_again_moves_to_the_new_connection_at_once(
 async def test_cancelling_a_call_on_an_abandoned_connection_is_still_cancelling(
     engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
 ) -> None:
-    fake.always("CreateProcessInstance", answer(latency=30))
+    fake.always("CreateProcessInstance", after(30))
     out = asyncio.create_task(send(engine, CREATE))
     await until(lambda: fake.requests)
     proxy.freeze()
@@ -98,7 +99,7 @@ async def test_cancelling_a_call_on_an_abandoned_connection_is_still_cancelling(
 async def test_a_slow_probe_changes_nothing_while_others_are_answered(
     engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
 ) -> None:
-    fake.always("Topology", answer(latency=30))
+    fake.always("Topology", after(30))
     looking = asyncio.create_task(engine.look())
     await until(lambda: fake.count("Topology"))
     await send(engine, CREATE)
@@ -109,7 +110,7 @@ async def test_a_slow_probe_changes_nothing_while_others_are_answered(
 async def test_a_gateway_that_is_as_silent_on_a_new_connection_opens_the_circuit_until_it_answers(
     engine: ZeebeEngine, fake: FakeGateway
 ) -> None:
-    fake.always("Topology", answer(latency=30))
+    fake.always("Topology", after(30))
     with pytest.raises(GatewayError, match=r"\ADEADLINE_EXCEEDED: the gateway did not answer within 0\.5 s\Z"):
         await engine.look()
     assert engine.circuit.is_open
@@ -184,7 +185,7 @@ async def test_what_may_be_sent_again_leaves_a_silent_connection_also_when_the_g
     proxy.freeze()
     idempotent = asyncio.create_task(send(engine, COMPLETE, idempotent=True, attempt_timeout=60))
     await until(lambda: engine._connections.current._out == 1)
-    fake.script("Topology", answer(latency=30))
+    fake.script("Topology", after(30))
     with pytest.raises(GatewayError):
         await engine.look()
     assert not idempotent.done()
@@ -199,7 +200,7 @@ async def test_what_may_be_sent_again_leaves_a_silent_connection_also_when_the_g
 async def test_closing_ends_what_is_out_on_retired_connections(
     engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
 ) -> None:
-    fake.always("CreateProcessInstance", answer(latency=30))
+    fake.always("CreateProcessInstance", after(30))
     out = asyncio.create_task(refusal(engine, CREATE))
     await until(lambda: fake.requests)
     proxy.freeze()

@@ -11,11 +11,12 @@ from aiohttp import web
 
 from consumer.config import Zeebe
 from consumer.zeebe import ZeebeEngine
-from tests.fakes.gateway import FakeGateway, Request, Step, answer, fail
+from tests.fakes.gateway import FakeGateway, Request
 from tests.unit.consumer.zeebe.authority import Authority, Clock, setting
 from tests.unit.consumer.zeebe.calling import send
 from tests.unit.consumer.zeebe.samples import CREATE, refusal
 from zeebe_amqp.errors import Code, Source
+from zeebe_amqp.testing import Step, answer, fail
 
 
 def guard(*accepted: str) -> Callable[[Request], Step]:
