@@ -16,30 +16,30 @@ from scripts.process import memory_of
 from scripts.rabbitmq import RabbitMQ
 from tests.integration.caller import Caller
 from tests.integration.load import Hold
-from tests.integration.stage import Stage, staged
+from tests.integration.service import ConsumerSetup, running_service
 
 POLL = b'{"operation":"activate-jobs","data":{"jobType":"idle","maxJobsToActivate":1,"requestTimeout":"50s"}}'
 STEP, STEPS = 500, 2
 MIB = 1 << 20
 
 
-def resident(stage: Stage) -> float:
+def resident(service: ConsumerSetup) -> float:
     """MiB that the service has in memory."""
-    assert stage.consumer.process is not None
-    (program,) = guard.children(stage.consumer.process.pid)
+    assert service.consumer.process is not None
+    (program,) = guard.children(service.consumer.process.pid)
     return memory_of(program) / MIB
 
 
-async def measure(stage: Stage, console: Console) -> None:
+async def measure(service: ConsumerSetup, console: Console) -> None:
     """Send polls in steps, and read the memory when all wait at the gateway."""
-    hold = Hold(stage.gateway, "ActivateJobs")
-    async with stage.caller() as caller:
-        console.print(f"none: {resident(stage):.1f} MiB")
+    hold = Hold(service.gateway, "ActivateJobs")
+    async with service.caller() as caller:
+        console.print(f"none: {resident(service):.1f} MiB")
         waiting: list[asyncio.Future[object]] = []
         for step in range(1, STEPS + 1):
             waiting += [asyncio.ensure_future(_poll(caller)) for _ in range(STEP)]
             await hold.reached(len(waiting))
-            console.print(f"{step * STEP} polls: {resident(stage):.1f} MiB")
+            console.print(f"{step * STEP} polls: {resident(service):.1f} MiB")
         hold.open()
         await asyncio.gather(*waiting)
 
@@ -51,8 +51,8 @@ async def _poll(caller: Caller) -> object:
 async def main() -> None:
     """Measure beside a broker of our own."""
     with tempfile.TemporaryDirectory() as directory, RabbitMQ(Path(directory) / "rabbitmq") as broker:
-        async with staged(Path(directory), broker.url) as stage:
-            await measure(stage, Console())
+        async with running_service(Path(directory), broker.url) as service:
+            await measure(service, Console())
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from tests.faults.streams import in_turn, moved, without_heartbeats
 from tests.faults.world import CONCURRENCY, World
 from tests.integration.caller import Caller
 from tests.integration.load import Hold
-from tests.integration.stage import CONNECTIONS, delete, eventually
+from tests.integration.service import CONNECTIONS, delete, eventually
 from zeebe_amqp.testing import Step, after, answer
 
 CONSUMING, PUBLISHING = b"zeebe-amqp consume", b"zeebe-amqp publish"

@@ -17,7 +17,7 @@ from tests.faults.fault import EVERY, NOBODY, REDIS, Fault, at
 from tests.faults.gateways import CREATE, LATENCY, ClusterGateway, EngineGateway, ProgramGateway
 from tests.faults.moments import Moment
 from tests.faults.world import World
-from tests.integration.stage import delete
+from tests.integration.service import delete
 from zeebe_amqp.errors import Code
 from zeebe_amqp.testing import after, fail
 

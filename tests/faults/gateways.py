@@ -18,7 +18,7 @@ from scripts.process import Process, free_port
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.fakes.gateway import FakeGateway
 from tests.integration import processes
-from tests.integration.stage import TIMEOUT
+from tests.integration.service import TIMEOUT
 from zeebe_amqp.testing import after
 
 SERVICE = "/gateway_protocol.Gateway"

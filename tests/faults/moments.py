@@ -11,7 +11,7 @@ from tests.fakes.gateway import Request
 from tests.faults.gateways import CREATE, LATENCY
 from tests.faults.proxy import ACK, PUBLISH, Way
 from tests.faults.world import World
-from tests.integration.stage import TIMEOUT, eventually
+from tests.integration.service import TIMEOUT, eventually
 from zeebe_amqp.testing import Step, after
 
 CAUGHT = 8

@@ -22,7 +22,7 @@ from tests.faults.callers import CONFIRM, CONNECTION_ERRORS, Callers
 from tests.faults.gateways import ClusterGateway, EngineGateway, InsideGateway, ProgramGateway
 from tests.faults.history import History
 from tests.faults.proxy import Proxy
-from tests.integration.stage import TIMEOUT, UNMEASURED, consumer_of, delete, metric
+from tests.integration.service import TIMEOUT, UNMEASURED, delete, metric, new_consumer
 
 CONCURRENCY = 32
 AnyGateway: TypeAlias = InsideGateway | ProgramGateway | ClusterGateway | EngineGateway
@@ -70,7 +70,7 @@ class World:
     def _consumer(self, directory: Path) -> Consumer:
         url = f"amqp://guest:guest@{self.to_broker.address}"
         settings = {**self.environment, "AMQP_QUEUES": ",".join(self.consumer.queues)}
-        return consumer_of(directory, url, self.to_gateway.address, settings)
+        return new_consumer(directory, url, self.to_gateway.address, settings)
 
     def memory(self) -> int:
         """Bytes that the consumer has in memory."""
@@ -192,7 +192,7 @@ async def built(
         to_gateway = await stack.enter_async_context(Proxy(gateway.port))
         to_broker = await stack.enter_async_context(Proxy(broker.port))
         url = f"amqp://guest:guest@{to_broker.address}"
-        consumer = consumer_of(directory / "consumer", url, to_gateway.address, settings)
+        consumer = new_consumer(directory / "consumer", url, to_gateway.address, settings)
         stack.push_async_callback(delete, broker.url, consumer.queues)
         history = History()
         callers = await stack.enter_async_context(Callers(broker.url, consumer.queues[0], history, gateway.process))

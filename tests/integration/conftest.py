@@ -5,28 +5,29 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
 
 from scripts.consumer import Consumer
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.conftest import Broker, Engine
 from tests.fakes.cluster import Cluster
 from tests.integration.caller import Caller
-from tests.integration.clusters import Played, played
-from tests.integration.consumers import consumer_on
-from tests.integration.kinds import Kind, kind_of
-from tests.integration.scene import Scene
+from tests.integration.cluster_setup import ClusterSetup, running_cluster
+from tests.integration.engine_features import EngineFeatures, detect_features
+from tests.integration.process_helper import ProcessHelper
+from tests.integration.service import ConsumerSetup, running_consumer, running_service
 
 
 @pytest.fixture(scope="session")
-def kind(zeebe: Engine) -> Kind:
-    """What the shared engine is."""
-    return kind_of(zeebe.address)
+def features(zeebe: Engine) -> EngineFeatures:
+    """What the shared engine can do."""
+    return detect_features(zeebe.address)
 
 
 @pytest.fixture(scope="session")
 def consumer(rabbitmq: Broker, zeebe: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consumer]:
     """The consumer of all tests that only talk to it: never stop it."""
-    with consumer_on(tmp_path_factory.mktemp("consumer"), rabbitmq.url, zeebe.address) as running:
+    with running_consumer(tmp_path_factory.mktemp("consumer"), rabbitmq.url, zeebe.address) as running:
         yield running
 
 
@@ -37,24 +38,34 @@ async def caller(rabbitmq: Broker, consumer: Consumer) -> AsyncIterator[Caller]:
         yield connected
 
 
-@pytest.fixture
-def scene(caller: Caller, kind: Kind) -> Scene:
-    """A process of the test's own."""
-    return Scene(caller, kind)
-
-
-@pytest.fixture(scope="module")
-def cluster(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    """Brokers behind a gateway, as the fake gateway plays them, of one test file alone."""
-    with played(tmp_path_factory.mktemp("cluster"), rabbitmq.url, Cluster()) as running:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(
+    request: pytest.FixtureRequest, rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ConsumerSetup]:
+    """A consumer of one test file alone and a gateway that counts; `SETTINGS` of the file say what is special."""
+    settings = getattr(request.module, "SETTINGS", {})
+    async with running_service(tmp_path_factory.mktemp("service"), rabbitmq.url, **settings) as running:
         yield running
 
 
 @pytest.fixture
-async def broker_scene(cluster: Played) -> AsyncIterator[Scene]:
+def process(caller: Caller, features: EngineFeatures) -> ProcessHelper:
+    """A process of the test's own."""
+    return ProcessHelper(caller, features)
+
+
+@pytest.fixture(scope="module")
+def cluster(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterSetup]:
+    """Brokers behind a gateway, as the fake gateway plays them, of one test file alone."""
+    with running_cluster(tmp_path_factory.mktemp("cluster"), rabbitmq.url, Cluster()) as running:
+        yield running
+
+
+@pytest.fixture
+async def cluster_process(cluster: ClusterSetup) -> AsyncIterator[ProcessHelper]:
     """A process on that cluster."""
-    async with cluster.scene() as scene:
-        yield scene
+    async with cluster.process() as process:
+        yield process
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +73,14 @@ def own_consumer(
     rabbitmq: Broker, own_zeebe: ZeebeInMemory, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Consumer]:
     """A consumer of the engine of one test file alone."""
-    with consumer_on(tmp_path_factory.mktemp("own-consumer"), rabbitmq.url, own_zeebe.address) as running:
+    with running_consumer(tmp_path_factory.mktemp("own-consumer"), rabbitmq.url, own_zeebe.address) as running:
         yield running
 
 
 @pytest.fixture
-async def own_scene(rabbitmq: Broker, own_zeebe: ZeebeInMemory, own_consumer: Consumer) -> AsyncIterator[Scene]:
+async def own_process(
+    rabbitmq: Broker, own_zeebe: ZeebeInMemory, own_consumer: Consumer
+) -> AsyncIterator[ProcessHelper]:
     """A process on that engine."""
     async with Caller(rabbitmq.url, *own_consumer.queues) as connected:
-        yield Scene(connected, kind_of(own_zeebe.address))
+        yield ProcessHelper(connected, detect_features(own_zeebe.address))

@@ -11,7 +11,7 @@ import aio_pika
 from aio_pika.exceptions import AMQPError
 
 from tests.fakes.gateway import FakeGateway, Request
-from tests.integration.stage import TIMEOUT, Stage, create, eventually
+from tests.integration.service import TIMEOUT, ConsumerSetup, create, eventually
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing import Step, after, answer
 
@@ -42,15 +42,15 @@ class Load:
     Replies go to durable queues and are read afterwards, so that they outlive the broker too.
     """
 
-    def __init__(self, stage: Stage, number: int) -> None:
-        self._stage = stage
+    def __init__(self, service: ConsumerSetup, number: int) -> None:
+        self._service = service
         self.reply_to = f"test.replies.{uuid.uuid4().hex}"
         self.ids = [uuid.uuid4().hex for _ in range(number)]
         self.sent = 0
 
     async def send(self) -> None:
         """Send all, whatever happens to the broker."""
-        async with await aio_pika.connect(self._stage.url) as connection, connection.channel() as channel:
+        async with await aio_pika.connect(self._service.url) as connection, connection.channel() as channel:
             await channel.declare_queue(self.reply_to, durable=True)
         await asyncio.gather(*(self._send(self.ids[part::3]) for part in range(3)))
 
@@ -58,7 +58,7 @@ class Load:
         left = list(identities)
         while left:
             with suppress(AMQPError, OSError, TimeoutError, RuntimeError):
-                async with await aio_pika.connect(self._stage.url, timeout=10) as connection:
+                async with await aio_pika.connect(self._service.url, timeout=10) as connection:
                     channel = await connection.channel()
                     while left:
                         await self._publish(channel, left[-1])
@@ -75,12 +75,12 @@ class Load:
             reply_to=self.reply_to,
             delivery_mode=persistent,
         )
-        await channel.default_exchange.publish(message, self._stage.consumer.queues[0], timeout=10)
+        await channel.default_exchange.publish(message, self._service.consumer.queues[0], timeout=10)
 
     async def answers(self) -> dict[str, Reply]:
         """The replies by request, once there is one for each."""
         replies: dict[str, Reply] = {}
-        async with await aio_pika.connect(self._stage.url) as connection:
+        async with await aio_pika.connect(self._service.url) as connection:
             channel = await connection.channel()
             queue = await channel.declare_queue(self.reply_to, durable=True)
             try:
@@ -98,16 +98,16 @@ class Load:
         replies = await self.answers()
         assert set(replies) == set(self.ids)
         assert [reply.error for reply in replies.values() if reply.error] == []
-        executed = self._stage.gateway.executions
+        executed = self._service.gateway.executions
         assert len(executed) == len(self.ids)
         assert {key: count for key, count in executed.items() if count != 1} == {}
 
 
 @asynccontextmanager
-async def loaded(stage: Stage, number: int = 300) -> AsyncIterator[Load]:
+async def loaded(service: ConsumerSetup, number: int = 300) -> AsyncIterator[Load]:
     """Load of which a third has been sent when the body begins, and all when it ends."""
-    stage.gateway.always(CREATE, after(0.03))
-    load = Load(stage, number)
+    service.gateway.always(CREATE, after(0.03))
+    load = Load(service, number)
     sending = asyncio.create_task(load.send())
     try:
         await eventually(lambda: load.sent > number / 3, "a third of the requests sent")

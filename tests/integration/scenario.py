@@ -1,6 +1,6 @@
 """One scenario for every way to speak AMQP: what arrives and what is published, written down as plain data.
 
-`play` does it with a `Player`. The AMQP library alone is one (`tests.integration.library`), and what it sees is right
+`play` does it with a `Player`. The AMQP library alone is one (`tests.integration.players`), and what it sees is right
 by definition; any other player must see the same.
 """
 

@@ -13,47 +13,44 @@ import pytest
 import pytest_asyncio
 from aio_pika.abc import AbstractIncomingMessage
 
-from tests.conftest import Broker
 from tests.integration.caller import Caller
-from tests.integration.stage import CONNECTIONS, TIMEOUT, Stage, create, eventually, staged
+from tests.integration.service import CONNECTIONS, TIMEOUT, ConsumerSetup, create, eventually
 from zeebe_amqp import wire
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing import fail
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+SETTINGS = {"REPLY_ALLOW": "test.replies.*"}
 REJECTED = "Command 'CREATE' rejected with code 'NOT_FOUND': no such process"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    """A consumer that only this file talks to."""
-    async with staged(tmp_path_factory.mktemp("dead"), rabbitmq.url, REPLY_ALLOW="test.replies.*") as ready:
-        yield ready
-
-
 @pytest_asyncio.fixture(loop_scope="module")
-async def caller(stage: Stage) -> AsyncIterator[Caller]:
+async def caller(service: ConsumerSetup) -> AsyncIterator[Caller]:
     """A caller of that consumer; what the gateway counted and what was buried before is forgotten."""
-    stage.gateway.reset()
-    stage.dead.buried.clear()
-    async with stage.caller() as connected:
+    service.gateway.reset()
+    service.dead_letters.messages.clear()
+    async with service.caller() as connected:
         yield connected
 
 
-async def test_a_success_that_nobody_waits_for_is_done_and_leaves_nothing(stage: Stage, caller: Caller) -> None:
+async def test_a_success_that_nobody_waits_for_is_done_and_leaves_nothing(
+    service: ConsumerSetup, caller: Caller
+) -> None:
     await caller.publish(create(forget=1), reply_to=None)
-    await eventually(lambda: stage.gateway.count("CreateProcessInstance"), "the command ran")
+    await eventually(lambda: service.gateway.count("CreateProcessInstance"), "the command ran")
     assert (await caller.call("topology")).ok
-    assert not stage.dead.buried
+    assert not service.dead_letters.messages
     assert len(caller.arrived) == 1
 
 
-async def test_a_rejection_that_nobody_waits_for_is_buried_with_the_engines_words(stage: Stage, caller: Caller) -> None:
-    stage.gateway.script("CreateProcessInstance", fail("NOT_FOUND", REJECTED))
+async def test_a_rejection_that_nobody_waits_for_is_buried_with_the_engines_words(
+    service: ConsumerSetup, caller: Caller
+) -> None:
+    service.gateway.script("CreateProcessInstance", fail("NOT_FOUND", REJECTED))
     body = create(rejected=1)
     await caller.publish(body, reply_to=None)
-    headers = dict((await stage.dead.of(body)).headers)
+    headers = dict((await service.dead_letters.with_body(body)).headers)
     failed_at = datetime.fromisoformat(str(headers.pop("failed-at")))
     assert abs((datetime.now(UTC) - failed_at).total_seconds()) < 300
     assert headers.pop("request-id")
@@ -66,7 +63,7 @@ async def test_a_rejection_that_nobody_waits_for_is_buried_with_the_engines_word
     }
 
 
-async def test_a_dead_letter_keeps_body_properties_and_headers(stage: Stage, caller: Caller) -> None:
+async def test_a_dead_letter_keeps_body_properties_and_headers(service: ConsumerSetup, caller: Caller) -> None:
     body = b"\x00\xff not json"
     sent = datetime.fromtimestamp(1_700_000_000, UTC)
     kept: dict[str, Any] = {"content_type": "application/json", "priority": 3, "type": "t", "app_id": "a"}
@@ -74,32 +71,34 @@ async def test_a_dead_letter_keeps_body_properties_and_headers(stage: Stage, cal
     await caller.publish(
         body, reply_to=None, correlation_id="c", message_id="m", timestamp=sent, headers=headers, expiration=600, **kept
     )
-    dead = await stage.dead.of(body)
+    dead = await service.dead_letters.with_body(body)
     assert {name: getattr(dead, name) for name in kept} == kept
     assert (dead.correlation_id, dead.timestamp, dead.delivery_mode) == ("c", sent, 2)
     assert {name: dead.headers[name] for name in headers} == headers
 
 
-async def test_a_dead_letter_does_not_expire(stage: Stage, caller: Caller) -> None:
+async def test_a_dead_letter_does_not_expire(service: ConsumerSetup, caller: Caller) -> None:
     await caller.publish(b"lasting", reply_to=None, expiration=600)
-    assert (await stage.dead.of(b"lasting")).expiration is None
+    assert (await service.dead_letters.with_body(b"lasting")).expiration is None
 
 
-async def test_a_dead_letter_keeps_the_validated_sender_in_a_header(stage: Stage, caller: Caller) -> None:
+async def test_a_dead_letter_keeps_the_validated_sender_in_a_header(service: ConsumerSetup, caller: Caller) -> None:
     """Only its owner may send a `user_id`: copied, it would be refused, and the refusal closes the channel."""
     await caller.publish(b"by guest", reply_to=None, user_id="guest")
-    dead = await stage.dead.of(b"by guest")
+    dead = await service.dead_letters.with_body(b"by guest")
     assert (dead.user_id, dead.headers["original-user-id"]) == (None, "guest")
-    assert stage.connections() == CONNECTIONS
+    assert service.connections() == CONNECTIONS
 
 
-async def test_a_dead_letter_with_the_largest_headers_is_buried_with_the_reason(stage: Stage, caller: Caller) -> None:
+async def test_a_dead_letter_with_the_largest_headers_is_buried_with_the_reason(
+    service: ConsumerSetup, caller: Caller
+) -> None:
     """Headers that do not fit into a frame close the connection of whoever publishes them."""
     await caller.publish(b"large", reply_to=None, headers={f"h{n}": "x" * 1000 for n in range(120)})
-    headers = (await stage.dead.of(b"large")).headers
+    headers = (await service.dead_letters.with_body(b"large")).headers
     assert headers["error-code"] == "INVALID_ARGUMENT"
     assert 50 < len(headers) < 75
-    assert stage.connections() == CONNECTIONS
+    assert service.connections() == CONNECTIONS
 
 
 def as_it_is(dead: AbstractIncomingMessage) -> dict[str, Any]:
@@ -112,28 +111,30 @@ def as_it_is(dead: AbstractIncomingMessage) -> dict[str, Any]:
     }
 
 
-async def test_a_dead_letter_published_again_is_executed(stage: Stage, caller: Caller) -> None:
-    stage.gateway.script("CreateProcessInstance", fail("NOT_FOUND", REJECTED))
+async def test_a_dead_letter_published_again_is_executed(service: ConsumerSetup, caller: Caller) -> None:
+    service.gateway.script("CreateProcessInstance", fail("NOT_FOUND", REJECTED))
     body = create(again=uuid.uuid4().hex)
     await caller.publish(body, reply_to=None)
-    dead = await stage.dead.of(body)
-    assert not stage.gateway.executions
+    dead = await service.dead_letters.with_body(body)
+    assert not service.gateway.executions
     await caller.publish(dead.body, reply_to=None, **as_it_is(dead))
-    await eventually(lambda: sum(stage.gateway.executions.values()) == 1, "the command ran")
+    await eventually(lambda: sum(service.gateway.executions.values()) == 1, "the command ran")
 
 
-async def test_a_dead_letter_of_the_bare_form_published_again_is_executed(stage: Stage, caller: Caller) -> None:
-    stage.gateway.script("PublishMessage", fail("INVALID_ARGUMENT", REJECTED))
+async def test_a_dead_letter_of_the_bare_form_published_again_is_executed(
+    service: ConsumerSetup, caller: Caller
+) -> None:
+    service.gateway.script("PublishMessage", fail("INVALID_ARGUMENT", REJECTED))
     body = orjson.dumps({"messageName": uuid.uuid4().hex, "correlationKey": "k"})
     await caller.publish(body, reply_to=None, type="publish-message")
-    dead = await stage.dead.of(body)
+    dead = await service.dead_letters.with_body(body)
     await caller.publish(dead.body, reply_to=None, **as_it_is(dead))
-    await eventually(lambda: sum(stage.gateway.executions.values()) == 1, "the command ran")
+    await eventually(lambda: sum(service.gateway.executions.values()) == 1, "the command ran")
 
 
 @pytest.mark.parametrize("of", ["commands", "polls", "dead", "other"])
 async def test_a_reply_address_that_the_policy_refuses_is_neither_executed_nor_written_to(
-    stage: Stage, caller: Caller, of: str
+    service: ConsumerSetup, caller: Caller, of: str
 ) -> None:
     """Through the default exchange whoever may publish a request could have us write to any queue there is."""
     queues = {"commands": caller.commands, "polls": caller.polls, "dead": wire.DEAD_LETTER, "other": "billing.orders"}
@@ -141,16 +142,16 @@ async def test_a_reply_address_that_the_policy_refuses_is_neither_executed_nor_w
     if of == "other":
         await caller.channel.declare_queue("billing.orders", exclusive=True)
     await caller.publish(body, reply_to=queues[of])
-    headers = (await stage.dead.of(body)).headers
+    headers = (await service.dead_letters.with_body(body)).headers
     assert (headers["error-code"], headers["error-source"]) == ("PERMISSION_DENIED", "consumer")
     assert headers["error-outcome"] == "not-executed"
     assert str(queues[of]) in str(headers["error-message"])
     assert of != "other" or "REPLY_ALLOW" in str(headers["error-message"])
-    assert not stage.gateway.executions
+    assert not service.gateway.executions
     if of == "other":
         left = await caller.channel.declare_queue("billing.orders", passive=True)
         assert not left.declaration_result.message_count
-    assert len(stage.dead.buried) == 1
+    assert len(service.dead_letters.messages) == 1
 
 
 async def test_an_allowed_reply_address_is_written_to(caller: Caller) -> None:

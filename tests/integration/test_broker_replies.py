@@ -15,34 +15,27 @@ import pytest
 import pytest_asyncio
 from aio_pika.abc import AbstractIncomingMessage
 
-from tests.conftest import Broker
 from tests.fakes.gateway import Request
 from tests.integration.caller import Caller
 from tests.integration.rawamqp import RawPublisher, content
-from tests.integration.stage import CONNECTIONS, TIMEOUT, Stage, create, eventually, staged
+from tests.integration.service import CONNECTIONS, TIMEOUT, ConsumerSetup, create, eventually
 from zeebe_amqp import __version__
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing import Step, after, answer, fail
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+SETTINGS = {"AMQP_PREFETCH": "4"}
 TOPOLOGY = orjson.dumps({"operation": "topology"})
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 DIRECT = "amq.rabbitmq.reply-to"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    """A consumer that only this file talks to, with a prefetch that is soon used up."""
-    async with staged(tmp_path_factory.mktemp("replies"), rabbitmq.url, AMQP_PREFETCH="4") as ready:
-        yield ready
-
-
 @pytest_asyncio.fixture(loop_scope="module")
-async def caller(stage: Stage) -> AsyncIterator[Caller]:
+async def caller(service: ConsumerSetup) -> AsyncIterator[Caller]:
     """A caller of that consumer; what the gateway counted before is forgotten."""
-    stage.gateway.reset()
-    async with stage.caller() as connected:
+    service.gateway.reset()
+    async with service.caller() as connected:
         yield connected
 
 
@@ -98,12 +91,12 @@ async def test_every_reply_has_a_message_id_of_its_own(caller: Caller) -> None:
 
 @pytest.mark.parametrize(("days", "bound"), [(0.01, 864), (200, 86_400), (100_000, 86_400)])
 async def test_a_reply_expires_with_its_caller_but_never_later_than_a_broker_accepts(
-    stage: Stage, caller: Caller, days: float, bound: float
+    service: ConsumerSetup, caller: Caller, days: float, bound: float
 ) -> None:
     """A lifetime of months is refused by the broker, and the refusal closes the publishing channel."""
     reply = await caller.request(TOPOLOGY, headers={"deadline": int((time.time() + days * 86_400) * 1000)})
     assert 0 < float(str(reply.expiration)) <= bound
-    assert stage.connections() == CONNECTIONS
+    assert service.connections() == CONNECTIONS
 
 
 @pytest.mark.parametrize("expiration", [120, 10_000.5])
@@ -112,12 +105,12 @@ async def test_the_lifetime_of_the_request_does_not_bound_its_reply(caller: Call
     assert (await caller.request(TOPOLOGY, expiration=expiration)).expiration is None
 
 
-async def test_a_past_deadline_is_answered_and_not_executed(stage: Stage, caller: Caller) -> None:
+async def test_a_past_deadline_is_answered_and_not_executed(service: ConsumerSetup, caller: Caller) -> None:
     message = await caller.request(create(late=1), headers={"deadline": int(time.time() * 1000) - 5000})
     error = Reply.decode(message.body).error
     assert error is not None
     assert (error.code, error.outcome, message.expiration) == ("DEADLINE_EXCEEDED", "not-executed", 1.0)
-    assert not stage.gateway.count("CreateProcessInstance")
+    assert not service.gateway.count("CreateProcessInstance")
 
 
 async def test_the_trace_of_the_request_passes_through(caller: Caller) -> None:
@@ -142,10 +135,10 @@ async def test_a_trace_that_is_not_text_of_the_standard_is_as_if_absent(caller: 
 
 
 async def test_a_rejection_of_the_engine_longer_than_headers_may_be_arrives_with_its_code(
-    stage: Stage, caller: Caller
+    service: ConsumerSetup, caller: Caller
 ) -> None:
     """With the usual limit on response headers, a status text of 8 KiB and more turns into another error."""
-    stage.gateway.script("CreateProcessInstance", fail("INVALID_ARGUMENT", "too many errors: " + "e" * 40_000))
+    service.gateway.script("CreateProcessInstance", fail("INVALID_ARGUMENT", "too many errors: " + "e" * 40_000))
     error = Reply.decode((await caller.request(create(long=1))).body).error
     assert error is not None
     assert (error.code, error.source) == ("INVALID_ARGUMENT", "gateway")
@@ -164,7 +157,7 @@ async def direct(channel: aio_pika.abc.AbstractChannel) -> asyncio.Queue[Abstrac
     return arrived
 
 
-async def test_a_direct_reply_arrives_once_and_is_not_taken_for_lost(stage: Stage, caller: Caller) -> None:
+async def test_a_direct_reply_arrives_once_and_is_not_taken_for_lost(service: ConsumerSetup, caller: Caller) -> None:
     """Such a reply, published as mandatory, is both delivered and returned by some brokers."""
     arrived = await direct(caller.channel)
     for number in range(5):
@@ -173,11 +166,11 @@ async def test_a_direct_reply_arrives_once_and_is_not_taken_for_lost(stage: Stag
     assert {reply.correlation_id for reply in replies} == {f"direct-{number}" for number in range(5)}
     assert (await caller.call("topology")).ok
     assert arrived.empty()
-    assert DIRECT not in "".join(line for line in stage.log().splitlines() if "WARNING" in line)
+    assert DIRECT not in "".join(line for line in service.log().splitlines() if "WARNING" in line)
 
 
 async def test_a_direct_reply_whose_caller_has_gone_is_dropped_and_disturbs_nobody(
-    stage: Stage, caller: Caller
+    service: ConsumerSetup, caller: Caller
 ) -> None:
     gate = asyncio.Event()
 
@@ -185,28 +178,28 @@ async def test_a_direct_reply_whose_caller_has_gone_is_dropped_and_disturbs_nobo
         await gate.wait()
         return answer()
 
-    stage.gateway.script("CreateProcessInstance", held)
-    async with stage.caller() as leaver:
+    service.gateway.script("CreateProcessInstance", held)
+    async with service.caller() as leaver:
         await direct(leaver.channel)
         await leaver.publish(create(leaver=1), reply_to=DIRECT)
-        await eventually(lambda: stage.gateway.count("CreateProcessInstance"), "the command is at the gateway")
+        await eventually(lambda: service.gateway.count("CreateProcessInstance"), "the command is at the gateway")
     gate.set()
     await fully_acked(caller)
     assert (await caller.call("topology")).ok
-    assert stage.gateway.count("CreateProcessInstance") == 1
-    assert stage.connections() == CONNECTIONS
+    assert service.gateway.count("CreateProcessInstance") == 1
+    assert service.connections() == CONNECTIONS
 
 
 @pytest.mark.parametrize("address", ["no.such.reply.queue", f"no.such.reply.{'x' * 241}", "amq.gen-no-such-queue"])
 async def test_a_reply_that_nobody_can_receive_is_dropped_and_its_request_is_done(
-    stage: Stage, caller: Caller, address: str
+    service: ConsumerSetup, caller: Caller, address: str
 ) -> None:
     await caller.publish(create(nobody=address), reply_to=address)
-    await eventually(lambda: stage.gateway.count("CreateProcessInstance"), "the command ran")
+    await eventually(lambda: service.gateway.count("CreateProcessInstance"), "the command ran")
     assert (await caller.call("topology")).ok
     await fully_acked(caller)
-    assert stage.gateway.count("CreateProcessInstance") == 1
-    assert stage.connections() == CONNECTIONS
+    assert service.gateway.count("CreateProcessInstance") == 1
+    assert service.connections() == CONNECTIONS
 
 
 @pytest.mark.parametrize(
@@ -220,20 +213,20 @@ async def test_a_reply_that_nobody_can_receive_is_dropped_and_its_request_is_don
     ],
 )
 async def test_an_address_that_only_looks_like_direct_reply_to_is_refused(
-    stage: Stage, caller: Caller, address: str
+    service: ConsumerSetup, caller: Caller, address: str
 ) -> None:
     """Publishing to some of them makes the broker close the connection, with every other reply on it."""
     body = create(forged=address)
     await caller.publish(body, reply_to=address)
-    assert (await stage.dead.of(body)).headers["error-code"] == "PERMISSION_DENIED"
+    assert (await service.dead_letters.with_body(body)).headers["error-code"] == "PERMISSION_DENIED"
     assert (await caller.call("topology")).ok
-    assert stage.gateway.count("CreateProcessInstance") == 0
-    assert stage.connections() == CONNECTIONS
+    assert service.gateway.count("CreateProcessInstance") == 0
+    assert service.connections() == CONNECTIONS
 
 
-async def test_a_reply_without_a_queue_is_logged(stage: Stage, caller: Caller) -> None:
+async def test_a_reply_without_a_queue_is_logged(service: ConsumerSetup, caller: Caller) -> None:
     await caller.publish(TOPOLOGY, reply_to="no.such.reply.logged")
-    await eventually(lambda: "no.such.reply.logged" in stage.log(), "a line about the dropped reply")
+    await eventually(lambda: "no.such.reply.logged" in service.log(), "a line about the dropped reply")
 
 
 async def test_an_exclusive_queue_that_the_broker_named_gets_its_reply(caller: Caller) -> None:
@@ -274,44 +267,44 @@ async def test_more_hostile_messages_than_the_prefetch_do_not_stand_in_the_way(c
 
 @pytest.mark.parametrize("identity", [{"message_id": "id"}, {"headers": {"request-id": "id"}}])
 async def test_a_request_sent_twice_is_executed_once_and_answered_twice(
-    stage: Stage, caller: Caller, identity: dict[str, Any]
+    service: ConsumerSetup, caller: Caller, identity: dict[str, Any]
 ) -> None:
     body = create(twice=uuid.uuid4().hex)
     unique = orjson.loads(orjson.dumps(identity).replace(b'id"}', uuid.uuid4().hex.encode() + b'"}'))
     first, second = await caller.request(body, **unique), await caller.request(body, **unique)
     assert first.body == second.body
     assert ("replayed" in first.headers, second.headers["replayed"]) == (False, True)
-    assert sum(stage.gateway.executions.values()) == 1
+    assert sum(service.gateway.executions.values()) == 1
 
 
-async def test_requests_sent_many_times_at_once_are_executed_once(stage: Stage, caller: Caller) -> None:
-    stage.gateway.always("CreateProcessInstance", after(0.2))
+async def test_requests_sent_many_times_at_once_are_executed_once(service: ConsumerSetup, caller: Caller) -> None:
+    service.gateway.always("CreateProcessInstance", after(0.2))
     body, identity = create(many=1), uuid.uuid4().hex
     replies = await asyncio.gather(*(caller.request(body, message_id=identity) for _ in range(10)))
     assert len({reply.body for reply in replies}) == 1
     assert sum("replayed" not in reply.headers for reply in replies) == 1
-    assert sum(stage.gateway.executions.values()) == 1
+    assert sum(service.gateway.executions.values()) == 1
 
 
-async def test_one_identity_on_two_requests_is_refused(stage: Stage, caller: Caller) -> None:
+async def test_one_identity_on_two_requests_is_refused(service: ConsumerSetup, caller: Caller) -> None:
     identity = uuid.uuid4().hex
     assert Reply.decode((await caller.request(create(which="one"), message_id=identity)).body).ok
     error = Reply.decode((await caller.request(create(which="two"), message_id=identity)).body).error
     assert error is not None
     assert (error.code, error.source, error.outcome) == ("ALREADY_EXISTS", "consumer", "not-executed")
-    assert sum(stage.gateway.executions.values()) == 1
+    assert sum(service.gateway.executions.values()) == 1
 
 
-async def test_one_identity_of_two_users_is_two_identities(stage: Stage, caller: Caller) -> None:
+async def test_one_identity_of_two_users_is_two_identities(service: ConsumerSetup, caller: Caller) -> None:
     body, identity = create(which="mine"), uuid.uuid4().hex
     await caller.request(body, message_id=identity)
     assert "replayed" not in (await caller.request(body, message_id=identity, user_id="guest")).headers
-    assert sum(stage.gateway.executions.values()) == 2
+    assert sum(service.gateway.executions.values()) == 2
 
 
-async def test_requests_without_an_identity_are_all_executed(stage: Stage, caller: Caller) -> None:
+async def test_requests_without_an_identity_are_all_executed(service: ConsumerSetup, caller: Caller) -> None:
     body = create(which="any")
-    async with RawPublisher(stage.url) as raw:  # the library gives an id to every message
+    async with RawPublisher(service.url) as raw:  # the library gives an id to every message
         for _ in range(5):
             await raw.publish(caller.commands, body, content())
-    await eventually(lambda: sum(stage.gateway.executions.values()) == 5, "all ran")
+    await eventually(lambda: sum(service.gateway.executions.values()) == 5, "all ran")

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from tests.fakes.cluster import FACTS
-from tests.integration.clusters import Played
+from tests.integration.cluster_setup import ClusterSetup
 from tests.integration.engines.rejection import NOT_FOUND, Rejection
 from tests.integration.engines.test_rejections import REJECTIONS
-from tests.integration.scene import ABSENT, Scene, refused, unique
+from tests.integration.process_helper import ABSENT, ProcessHelper, refused, unique
 from zeebe_amqp.errors import Code, Outcome, Source
 from zeebe_amqp.testing import answer, fail
 
@@ -23,9 +23,9 @@ RPC = {
 
 
 @pytest.fixture
-def scene(broker_scene: Scene) -> Scene:
-    """A process on the cluster, for cases that ask for any scene."""
-    return broker_scene
+def process(cluster_process: ProcessHelper) -> ProcessHelper:
+    """A process on the cluster, for cases that ask for any process."""
+    return cluster_process
 
 
 def is_about_tenants(case: Rejection) -> bool:
@@ -34,61 +34,65 @@ def is_about_tenants(case: Rejection) -> bool:
 
 
 @pytest.mark.parametrize("case", DIFFERENT, ids=lambda case: f"{case.operation}: {case.why}")
-async def test_a_rejection_is_told_in_the_broker_s_words(scene: Scene, cluster: Played, case: Rejection) -> None:
-    data, metadata = await case.prepare(scene)
-    text = case.message(data, scene)
+async def test_a_rejection_is_told_in_the_broker_s_words(
+    process: ProcessHelper, cluster: ClusterSetup, case: Rejection
+) -> None:
+    data, metadata = await case.prepare(process)
+    text = case.message(data, process)
     if not is_about_tenants(case):
         cluster.gateway.script(RPC[case.operation], fail(case.code.value, text))
-    error = refused(await scene.caller.call(case.operation, data, metadata))
+    error = refused(await process.caller.call(case.operation, data, metadata))
     assert (error.code, error.message, error.source) == (case.code, text, Source.GATEWAY)
     assert (error.outcome, error.retryable) == (Outcome.NOT_EXECUTED, False)
     named = {"intent": case.intent, "rejection": case.rejection}
     assert (error.details or {}) == (named if case.intent else {})
 
 
-async def test_an_incident_without_retries_is_not_found_by_older_brokers(scene: Scene, cluster: Played) -> None:
+async def test_an_incident_without_retries_is_not_found_by_older_brokers(
+    process: ProcessHelper, cluster: ClusterSetup
+) -> None:
     reason = f"Expected to resolve incident with key '{ABSENT}', but job with key '1' has no retries left"
     text = f"Command 'RESOLVE' rejected with code 'NOT_FOUND': {reason}"
     cluster.gateway.script("ResolveIncident", fail(NOT_FOUND, text))
-    error = refused(await scene.caller.call("resolve-incident", {"incidentKey": ABSENT}))
+    error = refused(await process.caller.call("resolve-incident", {"incidentKey": ABSENT}))
     assert (error.code, error.details) == (Code.NOT_FOUND, {"intent": "RESOLVE", "rejection": NOT_FOUND})
 
 
-async def test_a_tenant_that_the_gateway_does_not_know_is_refused_for_signals_too(scene: Scene) -> None:
-    error = refused(await scene.caller.call("signal", {"name": "s", "tenantId": "acme"}))
+async def test_a_tenant_that_the_gateway_does_not_know_is_refused_for_signals_too(process: ProcessHelper) -> None:
+    error = refused(await process.caller.call("signal", {"name": "s", "tenantId": "acme"}))
     assert (error.code, error.source) == (Code.INVALID_ARGUMENT, Source.GATEWAY)
 
 
-async def test_a_poll_that_waits_gets_a_job_that_appears_later(scene: Scene) -> None:
-    await scene.worked()
-    poll = asyncio.create_task(scene.jobs())
+async def test_a_poll_that_waits_gets_a_job_that_appears_later(process: ProcessHelper) -> None:
+    await process.deploy()
+    poll = asyncio.create_task(process.jobs())
     await asyncio.sleep(0.5)
     assert not poll.done()  # an answer at once would be the empty list
-    instance = await scene.instance()
+    instance = await process.instance()
     assert [job["processInstanceKey"] for job in await poll] == [instance]
 
 
-async def test_a_poll_that_waits_for_nothing_is_empty_in_the_end(scene: Scene) -> None:
+async def test_a_poll_that_waits_for_nothing_is_empty_in_the_end(process: ProcessHelper) -> None:
     data = {"jobType": unique("job"), "maxJobsToActivate": 1, "requestTimeout": "300ms"}
-    assert await scene.caller.result("activate-jobs", data, queue=scene.caller.polls) == []
+    assert await process.caller.result("activate-jobs", data, queue=process.caller.polls) == []
 
 
-async def test_the_variables_of_a_failed_job_are_kept(scene: Scene) -> None:
-    job = await scene.job()
-    await scene.caller.result("fail-job", {"jobKey": job["key"], "retries": 2, "variables": {"tried": 1}})
-    [again] = await scene.jobs()
+async def test_the_variables_of_a_failed_job_are_kept(process: ProcessHelper) -> None:
+    job = await process.job()
+    await process.caller.result("fail-job", {"jobKey": job["key"], "retries": 2, "variables": {"tried": 1}})
+    [again] = await process.jobs()
     assert (again["key"], again["retries"], again["variables"]) == (job["key"], 2, '{"tried":1}')
 
 
-async def test_a_deletion_is_answered_with_nothing_in_it(scene: Scene) -> None:
-    answered = await scene.caller.result("delete-resource", {"resourceKey": ABSENT})
+async def test_a_deletion_is_answered_with_nothing_in_it(process: ProcessHelper) -> None:
+    answered = await process.caller.result("delete-resource", {"resourceKey": ABSENT})
     assert answered == {"resourceKey": "", "batchOperation": None}
 
 
-async def test_a_decision_that_fails_has_no_output_and_a_key(scene: Scene, cluster: Played) -> None:
+async def test_a_decision_that_fails_has_no_output_and_a_key(process: ProcessHelper, cluster: ClusterSetup) -> None:
     failed = answer(failed_decision_id="guard", decision_output="", decision_instance_key=ABSENT)
     cluster.gateway.script("EvaluateDecision", failed)
-    result = await scene.caller.result("evaluate-decision", {"decisionId": "fee"})
+    result = await process.caller.result("evaluate-decision", {"decisionId": "fee"})
     assert (result["decisionOutput"], result["failedDecisionId"]) == ("", "guard")
     assert result["decisionInstanceKey"] == ABSENT
 

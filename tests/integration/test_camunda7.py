@@ -22,8 +22,8 @@ from tests.conftest import Broker
 from tests.fakes.rest import FakeRest, answer, cut, relayed
 from tests.integration.caller import Caller
 from tests.integration.camunda7 import THROWING, Engine, basic
-from tests.integration.scene import refused, unique
-from tests.integration.stage import Stage, consumer_of, delete, eventually, staged
+from tests.integration.process_helper import refused, unique
+from tests.integration.service import ConsumerSetup, delete, eventually, new_consumer, running_service
 from tests.unit.contracts.camunda7.test_values import ACCEPTED, FILE, REFUSED, WITH_INFO, converted, refusal, typed
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
@@ -67,17 +67,19 @@ def relay(engine: Engine) -> Iterator[FakeRest]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(rabbitmq: Broker, relay: FakeRest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def service(
+    rabbitmq: Broker, relay: FakeRest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ConsumerSetup]:
     """A consumer that sends all signals to the engine."""
     environment = {"CAMUNDA7_REST_URL": relay.url, "SIGNAL_ENGINE": "camunda7", **ADMIN}
-    async with staged(tmp_path_factory.mktemp("stage"), rabbitmq.url, **environment) as ready:
+    async with running_service(tmp_path_factory.mktemp("service"), rabbitmq.url, **environment) as ready:
         yield ready
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def caller(stage: Stage) -> AsyncIterator[Caller]:
+async def caller(service: ConsumerSetup) -> AsyncIterator[Caller]:
     """A caller of that consumer."""
-    async with stage.caller() as connected:
+    async with service.caller() as connected:
         yield connected
 
 
@@ -117,7 +119,9 @@ def meaning(error: Error) -> tuple[Code, Source, Outcome, bool]:
 # --- who gets it ---
 
 
-async def test_everyone_who_waits_gets_it_with_its_variables(caller: Caller, waiting: Waiting, stage: Stage) -> None:
+async def test_everyone_who_waits_gets_it_with_its_variables(
+    caller: Caller, waiting: Waiting, service: ConsumerSetup
+) -> None:
     first, second = waiting.start(), waiting.start()
     data = {"name": waiting.signal, "variables": {"newTimePeriodInMonth": {"value": 24}}}
     assert await caller.result("signal", data) is None
@@ -125,7 +129,7 @@ async def test_everyone_who_waits_gets_it_with_its_variables(caller: Caller, wai
         assert not waiting.waits(instance)
         [(name, stored)] = waiting.engine.variables(instance).items()
         assert (name, stored["type"], stored["value"]) == ("newTimePeriodInMonth", "Integer", 24)
-    assert stage.gateway.count("BroadcastSignal") == 0
+    assert service.gateway.count("BroadcastSignal") == 0
 
 
 @pytest.mark.parametrize("name", ["nobody-waits-for-this", ""])
@@ -156,26 +160,26 @@ async def test_tenants_choose_who_gets_it(caller: Caller, waiting: Waiting) -> N
 
 
 async def test_only_signals_to_one_execution_go_there_unless_told_otherwise(
-    rabbitmq: Broker, stage: Stage, relay: FakeRest, waiting: Waiting, tmp_path: Path
+    rabbitmq: Broker, service: ConsumerSetup, relay: FakeRest, waiting: Waiting, tmp_path: Path
 ) -> None:
     instance = waiting.start()
     execution = waiting.engine.execution(waiting.signal, instance)
     settings = {"CAMUNDA7_REST_URL": relay.url, **ADMIN}
-    consumer = consumer_of(tmp_path, rabbitmq.url, stage.gateway.address, settings)
+    consumer = new_consumer(tmp_path, rabbitmq.url, service.gateway.address, settings)
     try:
         # In a thread: the gateway it looks for lives in this one.
         await asyncio.to_thread(consumer.start)
         async with Caller(rabbitmq.url, *consumer.queues) as caller:
             assert await caller.result("signal", {"name": waiting.signal, "variables": {"a": {"value": 1}}}) is None
             assert waiting.waits(instance)
-            [broadcast] = stage.gateway.of("BroadcastSignal")
+            [broadcast] = service.gateway.of("BroadcastSignal")
             assert (broadcast.message.signalName, broadcast.message.variables) == (waiting.signal, '{"a":1}')
             await caller.result("signal", {"name": waiting.signal, "executionId": execution})
     finally:
         await asyncio.to_thread(consumer.stop)
         await delete(rabbitmq.url, consumer.queues)
     assert not waiting.waits(instance)
-    stage.gateway.reset()
+    service.gateway.reset()
 
 
 # --- what is stored ---
@@ -341,25 +345,27 @@ async def test_the_same_request_id_signals_once(caller: Caller, relay: FakeRest)
     assert len(relay.requests) == 1
 
 
-async def test_an_engine_that_is_away_stops_nobody_else(caller: Caller, relay: FakeRest, stage: Stage) -> None:
+async def test_an_engine_that_is_away_stops_nobody_else(
+    caller: Caller, relay: FakeRest, service: ConsumerSetup
+) -> None:
     relay.reset()
     relay.__exit__()
     try:
         error = await failed(caller)
         assert meaning(error) == (Code.UNAVAILABLE, Source.GATEWAY, Outcome.NOT_EXECUTED, True)
         assert "127.0.0.1" not in error.message
-        assert (await asyncio.to_thread(stage.consumer.get, "/readyz"))[0] == 200
+        assert (await asyncio.to_thread(service.consumer.get, "/readyz"))[0] == 200
         await caller.result("topology")
         await caller.publish(orjson.dumps({"operation": "signal", "data": {"name": "patient"}}), reply_to=None)
     finally:
         relay.__enter__()
     await eventually(lambda: [each for each in relay.requests if b"patient" in each.body], "the patient signal")
-    await eventually(lambda: "reached again" in stage.log(), "the log says that it is back")
+    await eventually(lambda: "reached again" in service.log(), "the log says that it is back")
 
 
-async def test_the_consumer_says_what_it_did_and_never_the_password(stage: Stage, caller: Caller) -> None:
+async def test_the_consumer_says_what_it_did_and_never_the_password(service: ConsumerSetup, caller: Caller) -> None:
     await caller.result("signal", {"name": "nobody"})
-    _, metrics = await asyncio.to_thread(stage.consumer.get, "/metrics")
+    _, metrics = await asyncio.to_thread(service.consumer.get, "/metrics")
     calls = [line for line in metrics.splitlines() if line.startswith("rpc_client_call_duration") and "/signal" in line]
     assert any('rpc_response_status_code="OK"' in line for line in calls)
-    assert f":{ADMINISTRATOR[1]}@" not in stage.log()
+    assert f":{ADMINISTRATOR[1]}@" not in service.log()

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from scripts.rabbitmq import RabbitMQ
 from tests.integration.load import CREATE, Hold
-from tests.integration.stage import SYNCED, TIMEOUT, Stage, eventually, staged
+from tests.integration.service import SYNCED, TIMEOUT, ConsumerSetup, eventually, running_service
 from zeebe_amqp import Client, CreateInstance, Outcome, Unavailable
 from zeebe_amqp.amqp.connection import close, connect
 from zeebe_amqp.amqp.depth import measure
@@ -25,9 +25,9 @@ TOTAL = CALLS + LATER + SENT
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage(own_rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def service(own_rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ConsumerSetup]:
     """The consumer of this file, on the broker of this file."""
-    async with staged(tmp_path_factory.mktemp("client"), own_rabbitmq.url) as ready:
+    async with running_service(tmp_path_factory.mktemp("client"), own_rabbitmq.url) as ready:
         await asyncio.sleep(SYNCED)
         yield ready
 
@@ -53,15 +53,15 @@ async def alarm(broker: RabbitMQ) -> None:
     ids=["crash", "cut", "alarm"],
 )
 async def test_calls_in_flight_survive_a_broker_in_trouble_and_run_once(
-    stage: Stage,
+    service: ConsumerSetup,
     own_rabbitmq: RabbitMQ,
     fault: Fault,
     reply_queue: str | None,
 ) -> None:
-    commands, polls = stage.consumer.queues
-    before, gate = stage.gateway.count(CREATE), Hold(stage.gateway)
+    commands, polls = service.consumer.queues
+    before, gate = service.gateway.count(CREATE), Hold(service.gateway)
     creates = [CreateInstance(bpmn_process_id=fault.__name__, variables={fault.__name__: n}) for n in range(TOTAL)]
-    async with Client(stage.url, commands=commands, polls=polls, reply_queue=reply_queue, timeout=120) as client:
+    async with Client(service.url, commands=commands, polls=polls, reply_queue=reply_queue, timeout=120) as client:
         calls = [asyncio.create_task(client.call(create)) for create in creates[:CALLS]]
         await gate.reached(before + 16)
         troubled = asyncio.create_task(fault(own_rabbitmq))
@@ -75,7 +75,7 @@ async def test_calls_in_flight_survive_a_broker_in_trouble_and_run_once(
     assert {found.bpmn_process_id for found in created} == {fault.__name__}
 
     def executed() -> list[int]:
-        counts = stage.gateway.executions.items()
+        counts = service.gateway.executions.items()
         return [count for (_, identity), count in counts if f'"{fault.__name__}"' in str(identity)]
 
     await eventually(lambda: len(executed()) == TOTAL, "what was only sent is executed, too")
@@ -83,12 +83,12 @@ async def test_calls_in_flight_survive_a_broker_in_trouble_and_run_once(
 
 
 async def test_a_client_that_opens_during_an_alarm_waits_with_its_calls_only(
-    stage: Stage, own_rabbitmq: RabbitMQ
+    service: ConsumerSetup, own_rabbitmq: RabbitMQ
 ) -> None:
-    commands, _ = stage.consumer.queues
+    commands, _ = service.consumer.queues
     await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.00001")
     try:
-        async with Client(stage.url, commands=commands, timeout=120) as client:
+        async with Client(service.url, commands=commands, timeout=120) as client:
             call = asyncio.create_task(client.call(CreateInstance(bpmn_process_id="alarmed")))
             await asyncio.wait({call}, timeout=0.5)
             assert not call.done()
@@ -106,18 +106,18 @@ async def until_nobody_consumes(url: str, queue: str) -> None:
     await close(connection)
 
 
-async def test_a_service_that_pauses_is_told_from_one_that_does_not_answer(stage: Stage) -> None:
-    commands, polls = stage.consumer.queues
-    async with Client(stage.url, commands=commands, polls=polls, timeout=2) as client:
-        await stage.gateway.stop()
-        await until_nobody_consumes(stage.url, commands)
+async def test_a_service_that_pauses_is_told_from_one_that_does_not_answer(service: ConsumerSetup) -> None:
+    commands, polls = service.consumer.queues
+    async with Client(service.url, commands=commands, polls=polls, timeout=2) as client:
+        await service.gateway.stop()
+        await until_nobody_consumes(service.url, commands)
         with pytest.raises(
             Unavailable, match=f"no consumer takes from queue '{commands}' .0 consumers, 1 requests"
         ) as e:
             await client.call(CreateInstance(bpmn_process_id="paused"))
         assert (e.value.outcome, e.value.retryable) == (Outcome.UNKNOWN, True)
 
-        await stage.gateway.start()
-        await eventually(lambda: stage.consumer.get("/readyz")[0] == 200, "consuming goes on")
+        await service.gateway.start()
+        await eventually(lambda: service.consumer.get("/readyz")[0] == 200, "consuming goes on")
         assert (await client.call(CreateInstance(bpmn_process_id="back"), timeout=60)).bpmn_process_id == "back"
-    assert not [identity for rpc, identity in stage.gateway.executions if "paused" in str(identity)]
+    assert not [identity for rpc, identity in service.gateway.executions if "paused" in str(identity)]

@@ -19,7 +19,7 @@ import zeebe_amqp
 from scripts.consumer import Consumer
 from tests.conftest import Broker
 from tests.integration import processes
-from tests.integration.scene import unique
+from tests.integration.process_helper import unique
 from tests.unit.contracts.cli.program import Ended, ended
 from zeebe_amqp import Client, Code, CreateInstance, DeployProcess, SyncClient
 from zeebe_amqp.cli import exit_codes as exits
@@ -71,7 +71,7 @@ async def payment(client: Client, amount: int) -> asyncio.Task[Any]:
     return asyncio.create_task(client.call(create.until_end("60s")))
 
 
-async def worked(client: Client, program: str, url: str) -> None:
+async def charged(client: Client, program: str, url: str) -> None:
     """The worker charges, and ends by a signal."""
     ended = await payment(client, 10)
     working = asyncio.create_task(run(program, url))
@@ -97,7 +97,7 @@ async def cancelled(client: Client, program: str, url: str) -> None:
 
 
 Scenario = Callable[[Client, str, str], Awaitable[None]]
-PLAYED: dict[str, Scenario] = {"jobs 0": worked, "jobs 1": iterated, "pyzeebe 1": cancelled}
+SCENARIOS: dict[str, Scenario] = {"jobs 0": charged, "jobs 1": iterated, "pyzeebe 1": cancelled}
 PRINTED = {
     "call 0": r"\d{16}",
     "call 1": r"\{'orderId': 7\}",
@@ -123,7 +123,7 @@ def test_every_program_of_the_pages_is_run() -> None:
 async def test_a_program_of_the_pages_runs(
     client: Client, rabbitmq: Broker, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    await PLAYED.get(name, alone)(client, PROGRAMS[name], rabbitmq.url)
+    await SCENARIOS.get(name, alone)(client, PROGRAMS[name], rabbitmq.url)
     assert re.fullmatch(PRINTED[name], capsys.readouterr().out.strip())
 
 

@@ -9,9 +9,8 @@ from typing import get_origin
 import pytest
 import pytest_asyncio
 
-from tests.conftest import Broker
 from tests.fakes.gateway import Request
-from tests.integration.stage import UNMEASURED, Stage, eventually, staged
+from tests.integration.service import UNMEASURED, ConsumerSetup, eventually
 from tests.unit.contracts.samples import smallest
 from zeebe_amqp import (
     AlreadyExists,
@@ -32,22 +31,16 @@ from zeebe_amqp.testing import Step, fail
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+SETTINGS = {"gateway_version": "8.9.0", **UNMEASURED}
 KEY = (1 << 51) + 7
 CREATE = CreateInstance(bpmn_process_id="order", variables={"id": 7})
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    """The consumer of this file."""
-    async with staged(tmp_path_factory.mktemp("client"), rabbitmq.url, gateway_version="8.9.0", **UNMEASURED) as ready:
-        yield ready
-
-
 @pytest_asyncio.fixture(loop_scope="module")
-async def client(stage: Stage) -> AsyncIterator[Client]:
+async def client(service: ConsumerSetup) -> AsyncIterator[Client]:
     """A client of it."""
-    commands, polls = stage.consumer.queues
-    async with Client(stage.url, commands=commands, polls=polls) as connected:
+    commands, polls = service.consumer.queues
+    async with Client(service.url, commands=commands, polls=polls) as connected:
         yield connected
 
 
@@ -59,41 +52,43 @@ async def test_every_operation_returns_its_typed_result(client: Client, operatio
     assert type(found) is (expected or type(None))
 
 
-async def test_an_error_of_the_engine_is_raised_as_it_was_said(stage: Stage, client: Client) -> None:
+async def test_an_error_of_the_engine_is_raised_as_it_was_said(service: ConsumerSetup, client: Client) -> None:
     text = "Command 'COMPLETE' rejected with code 'NOT_FOUND': no such job"
-    stage.gateway.script("CompleteJob", fail("NOT_FOUND", text))
+    service.gateway.script("CompleteJob", fail("NOT_FOUND", text))
     with pytest.raises(NotFound) as raised:
         await client.call(CompleteJob(job_key=KEY))
     assert (raised.value.message, raised.value.source) == (text, Source.GATEWAY)
     assert raised.value.details == {"intent": "COMPLETE", "rejection": "NOT_FOUND"}
 
 
-async def test_the_same_identity_is_answered_again_and_not_executed_again(stage: Stage, client: Client) -> None:
+async def test_the_same_identity_is_answered_again_and_not_executed_again(
+    service: ConsumerSetup, client: Client
+) -> None:
     create = CreateInstance(bpmn_process_id="order", variables={"once": 1})
     first = await client.call(create, request_id="the same")
     assert await client.call(create, request_id="the same") == first
     with pytest.raises(AlreadyExists):
         await client.call(CREATE, request_id="the same")
-    assert [count for (_, what), count in stage.gateway.executions.items() if "once" in str(what)] == [1]
+    assert [count for (_, what), count in service.gateway.executions.items() if "once" in str(what)] == [1]
 
 
-async def test_at_the_deadline_the_service_says_what_is_known(stage: Stage, client: Client) -> None:
+async def test_at_the_deadline_the_service_says_what_is_known(service: ConsumerSetup, client: Client) -> None:
     held = asyncio.Event()
 
     async def hold(_: Request) -> Step:
         await held.wait()
         return fail("UNAVAILABLE")
 
-    stage.gateway.script("CancelProcessInstance", hold)
+    service.gateway.script("CancelProcessInstance", hold)
     with pytest.raises(DeadlineExceeded) as raised:
         await client.call(CancelInstance(process_instance_key=KEY), timeout=5)
     held.set()
     assert (raised.value.source, raised.value.outcome) == (Source.CONSUMER, Outcome.UNKNOWN)
 
 
-async def test_what_is_only_sent_is_executed(stage: Stage, client: Client) -> None:
+async def test_what_is_only_sent_is_executed(service: ConsumerSetup, client: Client) -> None:
     await client.send(CreateInstance(bpmn_process_id="order", variables={"sent": 1}))
-    await eventually(lambda: any("sent" in str(what) for _, what in stage.gateway.executions), "it is executed")
+    await eventually(lambda: any("sent" in str(what) for _, what in service.gateway.executions), "it is executed")
 
 
 async def test_bytes_are_answered_by_bytes(client: Client) -> None:
@@ -102,11 +97,11 @@ async def test_bytes_are_answered_by_bytes(client: Client) -> None:
     assert Code.UNIMPLEMENTED.encode() in await client.call_raw(b'{"operation": "toplogy"}')
 
 
-async def test_code_without_an_event_loop_calls_the_same_service(stage: Stage) -> None:
-    commands, polls = stage.consumer.queues
+async def test_code_without_an_event_loop_calls_the_same_service(service: ConsumerSetup) -> None:
+    commands, polls = service.consumer.queues
 
     def script() -> int:
-        with SyncClient(stage.url, commands=commands, polls=polls) as zeebe:
+        with SyncClient(service.url, commands=commands, polls=polls) as zeebe:
             return zeebe.call(Topology()).cluster_size
 
     assert await asyncio.to_thread(script) == 1

@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import Broker
-from tests.integration.stage import UNMEASURED, Stage, eventually, staged
-from tests.integration.worlds import Memory, Real, World
+from tests.integration.service import UNMEASURED, ConsumerSetup, eventually, running_service
+from tests.integration.services import InMemoryService, RealService, Service
 from tests.unit.contracts.samples import KEY, SMALLEST, body, smallest
 from zeebe_amqp import (
     AlreadyExists,
@@ -53,24 +53,24 @@ BROKEN = "an error that nobody expects"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def consumer_setup(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ConsumerSetup]:
     """The real service of this file."""
-    async with staged(
+    async with running_service(
         tmp_path_factory.mktemp("conformance"), rabbitmq.url, gateway_version=NEWEST, **UNMEASURED
     ) as ready:
         yield ready
 
 
 @pytest.fixture(params=["memory", "real"])
-def world(request: pytest.FixtureRequest) -> World:
+def service(request: pytest.FixtureRequest) -> Service:
     """Both, one after the other."""
-    return Memory() if request.param == "memory" else Real(request.getfixturevalue("stage"))
+    return InMemoryService() if request.param == "memory" else RealService(request.getfixturevalue("consumer_setup"))
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def client(world: World) -> AsyncIterator[Client]:
+async def client(service: Service) -> AsyncIterator[Client]:
     """A client of it."""
-    async with world.client() as connected:
+    async with service.client() as connected:
         yield connected
 
 
@@ -94,15 +94,15 @@ async def test_an_instance_with_a_result_comes_with_its_variables(client: Client
     assert (await client.call(command.until_end("5s"))).values() == command.variables
 
 
-async def test_a_job_is_taken_and_completed(world: World, client: Client) -> None:
+async def test_a_job_is_taken_and_completed(service: Service, client: Client) -> None:
     job_type = uuid.uuid4().hex
-    world.has_job(job_type)
+    service.has_job(job_type)
     async with Jobs(client, job_type, at_once=1, worker="me", request_timeout="1s") as jobs:
         job = await anext(jobs)
         assert isinstance(job, Job)
         assert (job.activated.type, job.activated.worker, job.retries) == (job_type, "me", 3)
         await job.complete({"done": job_type})
-    assert world.executions(CompleteJob(job_key=job.key, variables={"done": job_type})) == 1
+    assert service.executions(CompleteJob(job_key=job.key, variables={"done": job_type})) == 1
 
 
 def bad_ends(mark: str) -> dict[str, tuple[Callable[[], Any], str]]:
@@ -147,21 +147,21 @@ async def failure(client: Client, job_type: str, end: Callable[[], Any]) -> Fail
     return failed
 
 
-async def test_a_job_ends_whatever_the_function_for_it_does(world: World, client: Client) -> None:
+async def test_a_job_ends_whatever_the_function_for_it_does(service: Service, client: Client) -> None:
     for name, (end, told) in bad_ends(uuid.uuid4().hex).items():
         job_type = uuid.uuid4().hex
-        world.has_job(job_type)
+        service.has_job(job_type)
         failed = await failure(client, job_type, end)
         assert failed.error_message.startswith(told), name
-        assert world.executions(failed) >= 1, name
+        assert service.executions(failed) >= 1, name
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_rejection_is_raised_as_the_engine_said_it(world: World, client: Client) -> None:
+async def test_a_rejection_is_raised_as_the_engine_said_it(service: Service, client: Client) -> None:
     command = CompleteJob(job_key=KEY)
-    world.script(command, fail("NOT_FOUND", NO_JOB))
+    service.script(command, fail("NOT_FOUND", NO_JOB))
     with pytest.raises(NotFound) as raised:
         await client.call(command, request_id=uuid.uuid4().hex)
     error = raised.value
@@ -180,32 +180,32 @@ DEFECTS = ["INTERNAL", "UNKNOWN", "OUT_OF_RANGE", "DATA_LOSS", "CANCELLED", "ABO
 
 
 @pytest.mark.parametrize("code", FINAL)
-async def test_the_gateways_own_check_is_final(world: World, client: Client, code: str) -> None:
+async def test_the_gateways_own_check_is_final(service: Service, client: Client, code: str) -> None:
     command = create()
-    world.script(command, fail(code, "no"))
+    service.script(command, fail(code, "no"))
     with pytest.raises(CommandError) as raised:
         await client.call(command)
     error = raised.value
     assert (error.code, error.outcome, error.retryable, error.source) == (code, Outcome.NOT_EXECUTED, False, "gateway")
-    assert world.executions(command) == 0
+    assert service.executions(command) == 0
 
 
 @pytest.mark.parametrize("code", DEFECTS)
-async def test_what_nobody_expects_leaves_the_outcome_open(world: World, client: Client, code: str) -> None:
+async def test_what_nobody_expects_leaves_the_outcome_open(service: Service, client: Client, code: str) -> None:
     """A command that must not be repeated is not: not by the service, and not by who is told so."""
     command = create()
-    world.script(command, fail(code, BROKEN, outcome="unknown"))
+    service.script(command, fail(code, BROKEN, outcome="unknown"))
     with pytest.raises(OutcomeUnknown) as raised:
         await client.call(command)
     error = raised.value
     assert (error.code, error.retryable, error.source) == (code, False, Source.GATEWAY)
-    assert world.executions(command) == 1
+    assert service.executions(command) == 1
 
 
 @pytest.mark.parametrize("code", ["INTERNAL", "UNKNOWN", "OUT_OF_RANGE", "DATA_LOSS"])
-async def test_what_may_be_repeated_is_retryable_whatever_happened(world: World, client: Client, code: str) -> None:
+async def test_what_may_be_repeated_is_retryable_whatever_happened(service: Service, client: Client, code: str) -> None:
     command = CancelInstance(process_instance_key=KEY)
-    world.script(command, fail(code, BROKEN, outcome="unknown"))
+    service.script(command, fail(code, BROKEN, outcome="unknown"))
     with pytest.raises(OutcomeUnknown) as raised:
         await client.call(command)
     assert raised.value.retryable
@@ -215,20 +215,20 @@ async def test_what_may_be_repeated_is_retryable_whatever_happened(world: World,
     ("command", "retryable"), [(create(), False), (CancelInstance(process_instance_key=KEY + 1), True)]
 )
 async def test_at_the_callers_deadline_nobody_knows(
-    world: World, client: Client, command: Command, retryable: bool
+    service: Service, client: Client, command: Command, retryable: bool
 ) -> None:
-    world.script(command, after(60))
+    service.script(command, after(60))
     with pytest.raises(DeadlineExceeded) as raised:
         await client.call(command, timeout=6)
     error = raised.value
     assert (error.source, error.outcome, error.retryable) == (Source.CONSUMER, Outcome.UNKNOWN, retryable)
     assert error.message.startswith("the gateway did not answer before the caller's deadline; ")
     assert ("goes on running" in error.message) is isinstance(command, CreateInstance)
-    assert world.executions(command) == 1
+    assert service.executions(command) == 1
 
 
-async def test_a_queue_that_does_not_exist_is_an_error_at_once(world: World) -> None:
-    async with world.client(commands="no.such.queue") as client:
+async def test_a_queue_that_does_not_exist_is_an_error_at_once(service: Service) -> None:
+    async with service.client(commands="no.such.queue") as client:
         with pytest.raises(Unavailable) as raised:
             await client.call(create(), timeout=600)
     assert (raised.value.outcome, raised.value.retryable) == (Outcome.NOT_EXECUTED, True)
@@ -237,21 +237,21 @@ async def test_a_queue_that_does_not_exist_is_an_error_at_once(world: World) -> 
 # --- the same request again -------------------------------------------------------------------------------------------
 
 
-async def test_the_same_id_is_answered_again_and_not_executed_again(world: World, client: Client) -> None:
+async def test_the_same_id_is_answered_again_and_not_executed_again(service: Service, client: Client) -> None:
     command, identity = create(), uuid.uuid4().hex
     first = await client.call(command, request_id=identity)
     assert await client.call(command, request_id=identity) == first
-    assert world.executions(command) == 1
+    assert service.executions(command) == 1
 
 
-async def test_the_same_id_at_the_same_time_is_executed_once(world: World, client: Client) -> None:
+async def test_the_same_id_at_the_same_time_is_executed_once(service: Service, client: Client) -> None:
     command, identity = create(), uuid.uuid4().hex
     answers = await asyncio.gather(*(client.call(command, request_id=identity) for _ in range(5)))
     assert len(set(answers)) == 1
-    assert world.executions(command) == 1
+    assert service.executions(command) == 1
 
 
-async def test_an_id_belongs_to_one_request(world: World, client: Client) -> None:
+async def test_an_id_belongs_to_one_request(service: Service, client: Client) -> None:
     command, identity = create(), uuid.uuid4().hex
     await client.call(create(), request_id=identity)
     with pytest.raises(AlreadyExists) as raised:
@@ -260,7 +260,7 @@ async def test_an_id_belongs_to_one_request(world: World, client: Client) -> Non
     assert raised.value.message == (
         f"request-id: {identity!r} was used by another request with different content; use a new id for a new request"
     )
-    assert world.executions(command) == 0
+    assert service.executions(command) == 0
 
 
 @pytest.mark.parametrize(
@@ -268,23 +268,23 @@ async def test_an_id_belongs_to_one_request(world: World, client: Client) -> Non
     [(fail("NOT_FOUND", NO_PROCESS), NotFound), (fail("INTERNAL", BROKEN, outcome="unknown"), OutcomeUnknown)],
 )
 async def test_a_final_error_is_answered_again(
-    world: World, client: Client, step: Step, error: type[CommandError]
+    service: Service, client: Client, step: Step, error: type[CommandError]
 ) -> None:
     command, identity = create(), uuid.uuid4().hex
-    world.script(command, step)
+    service.script(command, step)
     for _ in range(2):
         with pytest.raises(error):
             await client.call(command, request_id=identity)
 
 
-async def test_what_may_be_repeated_runs_again_after_an_open_outcome(world: World, client: Client) -> None:
+async def test_what_may_be_repeated_runs_again_after_an_open_outcome(service: Service, client: Client) -> None:
     command = PublishMessage(message_name="a", message_id=uuid.uuid4().hex, time_to_live="1h")
     identity = uuid.uuid4().hex
-    world.script(command, fail("INTERNAL", BROKEN, outcome="unknown"), answer())
+    service.script(command, fail("INTERNAL", BROKEN, outcome="unknown"), answer())
     with pytest.raises(OutcomeUnknown):
         await client.call(command, request_id=identity)
     await client.call(command, request_id=identity)
-    assert world.executions(command) == 2
+    assert service.executions(command) == 2
 
 
 async def test_what_was_refused_may_come_again_corrected(client: Client) -> None:
@@ -303,12 +303,12 @@ async def test_what_only_reads_is_read_again_under_the_same_id(client: Client) -
 # --- nobody waits -----------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_only_sent_is_executed_once_however_often_it_is_sent(world: World, client: Client) -> None:
+async def test_what_is_only_sent_is_executed_once_however_often_it_is_sent(service: Service, client: Client) -> None:
     command = create()
     identity = await client.send(command)
     assert await client.send(command, request_id=identity) == identity
     await client.call(command, request_id=identity)
-    await eventually(lambda: world.executions(command) == 1, "it is executed")
+    await eventually(lambda: service.executions(command) == 1, "it is executed")
 
 
 @pytest.mark.parametrize(
@@ -316,12 +316,12 @@ async def test_what_is_only_sent_is_executed_once_however_often_it_is_sent(world
     [(fail("NOT_FOUND", NO_PROCESS), Code.NOT_FOUND), (fail("INTERNAL", BROKEN, outcome="unknown"), Code.INTERNAL)],
 )
 async def test_what_fails_for_good_while_nobody_waits_is_a_dead_letter(
-    world: World, client: Client, step: Step, code: Code
+    service: Service, client: Client, step: Step, code: Code
 ) -> None:
     command = create()
-    world.script(command, step)
+    service.script(command, step)
     await client.send(command)
-    assert await world.buried(command) is code
+    assert await service.dead_letter_code(command) is code
 
 
 # --- to the last byte -------------------------------------------------------------------------------------------------
@@ -376,8 +376,8 @@ STRANGE: list[tuple[bytes, dict[str, Any]]] = [
 """Requests that are refused without asking the engine."""
 
 
-async def test_both_refuse_with_the_same_words(stage: Stage) -> None:
-    async with Memory().client() as memory, Real(stage).client() as real:
+async def test_both_refuse_with_the_same_words(consumer_setup: ConsumerSetup) -> None:
+    async with InMemoryService().client() as memory, RealService(consumer_setup).client() as real:
         for asked, options in STRANGE:
             found, expected = await asyncio.gather(memory.call_raw(asked, **options), real.call_raw(asked, **options))
             assert json.loads(found) == json.loads(expected), asked
@@ -395,17 +395,17 @@ def shape(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("keys", [{}, {"keys": "string"}])
-async def test_both_answer_with_the_same_fields(stage: Stage, keys: dict[str, str]) -> None:
-    world = Memory()
-    world.has_job("mail")
-    async with world.client() as memory, Real(stage).client() as real:
+async def test_both_answer_with_the_same_fields(consumer_setup: ConsumerSetup, keys: dict[str, str]) -> None:
+    service = InMemoryService()
+    service.has_job("mail")
+    async with service.client() as memory, RealService(consumer_setup).client() as real:
         for operation in COMMANDS:
             asked = envelope.encode(smallest(operation), metadata=keys)
             found, expected = await asyncio.gather(memory.call_raw(asked), real.call_raw(asked))
             assert shape(json.loads(found)) == shape(json.loads(expected)), operation
 
 
-async def test_both_take_a_file_without_an_envelope(world: World, client: Client) -> None:
+async def test_both_take_a_file_without_an_envelope(service: Service, client: Client) -> None:
     reply = await client.call_raw(b"<x/>", type="deploy-process", headers={"fileName": "order.bpmn"})
     [deployed] = json.loads(reply)["data"]["processes"]
     assert (deployed["bpmnProcessId"], deployed["resourceName"]) == ("order", "order.bpmn")
@@ -415,21 +415,21 @@ async def test_both_take_a_file_without_an_envelope(world: World, client: Client
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "text/plain;charset=UTF-8", "application/octet-stream"])
 async def test_both_take_a_content_type_that_nobody_chose(
-    world: World, client: Client, content_type: str | None
+    service: Service, client: Client, content_type: str | None
 ) -> None:
     command = create()
     reply = json.loads(await client.call_raw(envelope.encode(command), content_type=content_type))
     assert reply["operation"] == "create-instance"
     assert "error" not in reply
-    assert world.executions(command) == 1
+    assert service.executions(command) == 1
 
 
-async def test_what_the_engine_is_too_busy_for_may_be_sent_again(world: World, client: Client) -> None:
+async def test_what_the_engine_is_too_busy_for_may_be_sent_again(service: Service, client: Client) -> None:
     """The service tries five times itself; this test is the last, since its script may not be used up."""
     command = create()
-    world.script(command, *[fail("RESOURCE_EXHAUSTED", "busy")] * 5)
+    service.script(command, *[fail("RESOURCE_EXHAUSTED", "busy")] * 5)
     with pytest.raises(ResourceExhausted) as raised:
         await client.call(command)
     error = raised.value
     assert (error.source, error.outcome, error.retryable) == (Source.GATEWAY, Outcome.NOT_EXECUTED, True)
-    assert world.executions(command) == 0
+    assert service.executions(command) == 0

@@ -16,7 +16,7 @@ import pytest
 
 from scripts.rabbitmq import RabbitMQ
 from tests.fakes.gateway import FakeGateway
-from tests.integration.stage import consumer_of, eventually
+from tests.integration.service import eventually, new_consumer
 from tests.unit.contracts.cli.program import ended
 from zeebe_amqp import Client, CommandError, Outcome, SyncClient, Topology, Unauthenticated
 from zeebe_amqp.cli import exit_codes as exits
@@ -146,7 +146,7 @@ async def test_the_service_says_so_goes_on_trying_and_is_ready_when_the_password
     user: User, tmp_path: Path
 ) -> None:
     async with FakeGateway() as gateway:
-        consumer = consumer_of(tmp_path, user.url(WRONG), gateway.address, {})
+        consumer = new_consumer(tmp_path, user.url(WRONG), gateway.address, {})
         consumer.launch()
         try:
             await eventually(lambda: consumer.log.read_text().count("next try in") >= 4, "two tries of each connection")

@@ -8,7 +8,7 @@ from scripts import guard
 from scripts.rabbitmq import RabbitMQ
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.integration import processes
-from tests.integration.scene import Scene, refused
+from tests.integration.process_helper import ProcessHelper, refused
 from zeebe_amqp.errors import Code
 
 
@@ -39,23 +39,23 @@ def test_a_killed_engine_comes_back_on_its_ports(own_zeebe: ZeebeInMemory) -> No
 
 
 async def test_zeebe_in_memory_lets_time_pass_shows_its_records_and_begins_anew(
-    own_scene: Scene, own_zeebe: ZeebeInMemory
+    own_process: ProcessHelper, own_zeebe: ZeebeInMemory
 ) -> None:
-    await own_scene.deploy(processes.timed(own_scene.process, "PT10H"))
-    await own_scene.instance()
+    await own_process.deploy_text(processes.timed(own_process.id, "PT10H"))
+    await own_process.instance()
     own_zeebe.settle()
     assert [timer["intent"] for timer in own_zeebe.records("TIMER")] == ["CREATED"]
     own_zeebe.advance(36_000)
     assert "TRIGGERED" in [timer["intent"] for timer in own_zeebe.records("TIMER")]
     assert own_zeebe.incidents() == []
-    failed = await own_scene.failed_job()
+    failed = await own_process.failed_job()
     [incident] = own_zeebe.incidents()
     assert incident["value"]["jobKey"] == failed
-    await own_scene.caller.result("update-job-retries", {"jobKey": failed, "retries": 1})
-    await own_scene.caller.result("resolve-incident", {"incidentKey": incident["key"]})
+    await own_process.caller.result("update-job-retries", {"jobKey": failed, "retries": 1})
+    await own_process.caller.result("resolve-incident", {"incidentKey": incident["key"]})
     assert own_zeebe.incidents() == []
     own_zeebe.reset()
-    gone = refused(await own_scene.caller.call("create-instance", {"bpmnProcessId": own_scene.process}))
+    gone = refused(await own_process.caller.call("create-instance", {"bpmnProcessId": own_process.id}))
     assert gone.code is Code.NOT_FOUND
 
 

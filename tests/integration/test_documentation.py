@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from tests.integration import processes
-from tests.integration.scene import Scene, unique
+from tests.integration.process_helper import ProcessHelper, unique
 from tests.unit.test_completeness import BINDING
 from zeebe_amqp.errors import Code
 from zeebe_amqp.reply import Reply
@@ -55,50 +55,50 @@ JOB = {
     "variables": str,
 }
 
-Prepare = Callable[[Scene], Awaitable[dict[str, Any]]]
+Prepare = Callable[[ProcessHelper], Awaitable[dict[str, Any]]]
 
 
-async def topology(_: Scene) -> dict[str, Any]:
+async def topology(_: ProcessHelper) -> dict[str, Any]:
     return {"data": {}, "operation": "topology"}
 
 
-async def deploy_process(scene: Scene) -> dict[str, Any]:
-    text = processes.empty(scene.process)
+async def deploy_process(process: ProcessHelper) -> dict[str, Any]:
+    text = processes.empty(process.id)
     return {"data": text, "metadata": {"fileName": "products.bpmn"}, "operation": "deploy-process"}
 
 
-async def create_by_id(scene: Scene) -> dict[str, Any]:
-    await scene.worked()
-    return {"data": {"bpmnProcessId": scene.process, "variables": PRODUCT}, "operation": "create-instance"}
+async def create_by_id(process: ProcessHelper) -> dict[str, Any]:
+    await process.deploy()
+    return {"data": {"bpmnProcessId": process.id, "variables": PRODUCT}, "operation": "create-instance"}
 
 
-async def create_by_key(scene: Scene) -> dict[str, Any]:
-    key = (await scene.worked())["processDefinitionKey"]
+async def create_by_key(process: ProcessHelper) -> dict[str, Any]:
+    key = (await process.deploy())["processDefinitionKey"]
     return {"data": {"processDefinitionKey": key, "variables": PRODUCT}, "operation": "create-instance"}
 
 
-async def cancel_instance(scene: Scene) -> dict[str, Any]:
-    await scene.worked()
-    return {"data": {"processInstanceKey": await scene.instance()}, "metadata": {}, "operation": "cancel-instance"}
+async def cancel_instance(process: ProcessHelper) -> dict[str, Any]:
+    await process.deploy()
+    return {"data": {"processInstanceKey": await process.instance()}, "metadata": {}, "operation": "cancel-instance"}
 
 
-async def set_variables(scene: Scene) -> dict[str, Any]:
-    await scene.worked()
-    data = {"elementInstanceKey": await scene.instance(), "variables": PRODUCT}
+async def set_variables(process: ProcessHelper) -> dict[str, Any]:
+    await process.deploy()
+    data = {"elementInstanceKey": await process.instance(), "variables": PRODUCT}
     return {"data": data, "metadata": {}, "operation": "set-variables"}
 
 
-async def resolve_incident(scene: Scene) -> dict[str, Any]:
-    job, incident = await scene.incident()
-    await scene.caller.result("update-job-retries", {"jobKey": job, "retries": 1})
+async def resolve_incident(process: ProcessHelper) -> dict[str, Any]:
+    job, incident = await process.incident()
+    await process.caller.result("update-job-retries", {"jobKey": job, "retries": 1})
     return {"data": {"incidentKey": incident}, "metadata": {}, "operation": "resolve-incident"}
 
 
-async def activate_jobs(scene: Scene) -> dict[str, Any]:
-    await scene.worked()
-    await scene.instance(variables=PRODUCT)
+async def activate_jobs(process: ProcessHelper) -> dict[str, Any]:
+    await process.deploy()
+    await process.instance(variables=PRODUCT)
     data = {
-        "jobType": scene.job_type,
+        "jobType": process.job_type,
         "maxJobsToActivate": 5,
         "timeout": "5m",
         "workerName": "products-worker",
@@ -110,8 +110,8 @@ async def activate_jobs(scene: Scene) -> dict[str, Any]:
 def with_job(operation: str, **more: Any) -> Prepare:
     """A request about a job that we hold."""
 
-    async def prepare(scene: Scene) -> dict[str, Any]:
-        return {"data": {"jobKey": (await scene.job())["key"], **more}, "metadata": {}, "operation": operation}
+    async def prepare(process: ProcessHelper) -> dict[str, Any]:
+        return {"data": {"jobKey": (await process.job())["key"], **more}, "metadata": {}, "operation": operation}
 
     return prepare
 
@@ -158,9 +158,11 @@ def mismatch(found: Any, shape: Any, path: str = "data") -> str | None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"{example.operation} {example.prepare.__name__}")
-async def test_an_example_works_and_its_answer_has_every_documented_field(scene: Scene, example: Example) -> None:
-    request = await example.prepare(scene)
-    reply = Reply.decode((await scene.caller.request(orjson.dumps(request))).body)
+async def test_an_example_works_and_its_answer_has_every_documented_field(
+    process: ProcessHelper, example: Example
+) -> None:
+    request = await example.prepare(process)
+    reply = Reply.decode((await process.caller.request(orjson.dumps(request))).body)
     assert (reply.operation, reply.error) == (example.operation, None)
     if example.answer is None:
         assert reply.data is None
@@ -168,10 +170,14 @@ async def test_an_example_works_and_its_answer_has_every_documented_field(scene:
         assert mismatch(reply.data, example.answer) is None
 
 
-async def test_the_variables_of_an_activation_are_those_it_names(scene: Scene) -> None:
-    request = await activate_jobs(scene)
-    [job] = Reply.decode((await scene.caller.request(orjson.dumps(request))).body).data
-    assert (orjson.loads(job["variables"]), job["worker"], job["type"]) == (PRODUCT, "products-worker", scene.job_type)
+async def test_the_variables_of_an_activation_are_those_it_names(process: ProcessHelper) -> None:
+    request = await activate_jobs(process)
+    [job] = Reply.decode((await process.caller.request(orjson.dumps(request))).body).data
+    assert (orjson.loads(job["variables"]), job["worker"], job["type"]) == (
+        PRODUCT,
+        "products-worker",
+        process.job_type,
+    )
 
 
 def message(name: str) -> bytes:
@@ -179,21 +185,21 @@ def message(name: str) -> bytes:
     return orjson.dumps({"messageName": name, "correlationKey": "2", "timeToLive": "1m", "variables": PRODUCT})
 
 
-async def test_the_example_without_envelope_is_refused_for_its_empty_name(scene: Scene) -> None:
-    reply = Reply.decode((await scene.caller.request(message(""), type="publish-message")).body)
+async def test_the_example_without_envelope_is_refused_for_its_empty_name(process: ProcessHelper) -> None:
+    reply = Reply.decode((await process.caller.request(message(""), type="publish-message")).body)
     assert reply.operation == "publish-message"
     assert reply.error is not None
     assert (reply.error.code, reply.error.details) == (Code.INVALID_ARGUMENT, {"field": "data.messageName"})
 
 
-async def test_the_example_without_envelope_works_with_a_name(scene: Scene) -> None:
-    reply = Reply.decode((await scene.caller.request(message(unique("message")), type="publish-message")).body)
+async def test_the_example_without_envelope_works_with_a_name(process: ProcessHelper) -> None:
+    reply = Reply.decode((await process.caller.request(message(unique("message")), type="publish-message")).body)
     assert (reply.operation, reply.error) == ("publish-message", None)
     assert mismatch(reply.data, {"key": int}) is None
 
 
-async def test_the_example_without_envelope_needs_the_property_type(scene: Scene) -> None:
-    reply = Reply.decode((await scene.caller.request(message(unique("message")))).body)
+async def test_the_example_without_envelope_needs_the_property_type(process: ProcessHelper) -> None:
+    reply = Reply.decode((await process.caller.request(message(unique("message")))).body)
     assert reply.operation is None
     assert reply.error is not None
     assert reply.error.code is Code.INVALID_ARGUMENT

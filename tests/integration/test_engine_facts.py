@@ -20,10 +20,10 @@ from scripts.consumer import Consumer
 from tests.conftest import Broker, Engine
 from tests.integration import processes
 from tests.integration.caller import Caller
-from tests.integration.clusters import Played
+from tests.integration.cluster_setup import ClusterSetup
+from tests.integration.engine_features import EngineFeatures
 from tests.integration.functions import functions
-from tests.integration.kinds import Kind
-from tests.integration.scene import ABSENT, BY_KEY, KEY, PARTITION_SHIFT, Scene, refused, unique
+from tests.integration.process_helper import ABSENT, BY_KEY, KEY, PARTITION_SHIFT, ProcessHelper, refused, unique
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 from zeebe_amqp.reply import Reply
 
@@ -65,12 +65,12 @@ async def test_documents_that_would_kill_the_engine_do_not_reach_it(
     assert await caller.result("topology")
 
 
-async def test_the_deepest_document_goes_through_the_engine_and_back(scene: Scene) -> None:
-    await scene.worked()
+async def test_the_deepest_document_goes_through_the_engine_and_back(process: ProcessHelper) -> None:
+    await process.deploy()
     document = nested(500)
-    body = envelope("create-instance", f'{{"bpmnProcessId": "{scene.process}", "variables": {document}}}')
-    assert Reply.decode((await scene.caller.request(body)).body).error is None
-    [job] = await scene.jobs()
+    body = envelope("create-instance", f'{{"bpmnProcessId": "{process.id}", "variables": {document}}}')
+    assert Reply.decode((await process.caller.request(body)).body).error is None
+    [job] = await process.jobs()
     assert job["variables"] == document.replace(" ", "")
 
 
@@ -90,15 +90,15 @@ async def test_documents_that_the_engine_would_change_or_misread_do_not_reach_it
 TOO_LARGE = envelope("publish-message", '{"messageName": "m", "variables": {"a": 18446744073709551616}}')
 
 
-async def test_an_integer_too_large_for_a_broker_is_refused_by_its_gateway(broker_scene: Scene) -> None:
-    error = refused(Reply.decode((await broker_scene.caller.request(TOO_LARGE)).body))
+async def test_an_integer_too_large_for_a_broker_is_refused_by_its_gateway(cluster_process: ProcessHelper) -> None:
+    error = refused(Reply.decode((await cluster_process.caller.request(TOO_LARGE)).body))
     assert (error.code, error.source, error.outcome) == (Code.INVALID_ARGUMENT, Source.GATEWAY, Outcome.NOT_EXECUTED)
     assert error.message == "MessagePack cannot serialize BigInteger larger than 2^64-1"
 
 
-async def test_an_integer_too_large_for_the_engine_is_refused_by_it(caller: Caller, kind: Kind) -> None:
+async def test_an_integer_too_large_for_the_engine_is_refused_by_it(caller: Caller, features: EngineFeatures) -> None:
     error = refused(Reply.decode((await caller.request(TOO_LARGE)).body))
-    expected = Code.UNKNOWN if kind.in_memory else Code.INVALID_ARGUMENT
+    expected = Code.UNKNOWN if features.in_memory else Code.INVALID_ARGUMENT
     assert (error.code, error.source, error.outcome) == (expected, Source.GATEWAY, Outcome.NOT_EXECUTED)
 
 
@@ -116,18 +116,18 @@ async def test_an_integer_too_large_for_the_engine_is_refused_by_it(caller: Call
         ('"\\u0000 . \\ud83d\\ude00"', '"\\u0000 . \\uD83D\\uDE00"'),
     ],
 )
-async def test_values_come_back_as_the_engine_keeps_them(scene: Scene, sent: str, answered: str) -> None:
+async def test_values_come_back_as_the_engine_keeps_them(process: ProcessHelper, sent: str, answered: str) -> None:
     """Nothing on the way rounds or rewrites them: what differs is the engine's own doing."""
-    await scene.deploy(processes.empty(scene.process))
-    data = f'{{"bpmnProcessId": "{scene.process}", "withResult": true, "variables": {{"a": {sent}}}}}'
-    reply = Reply.decode((await scene.caller.request(envelope("create-instance", data))).body)
+    await process.deploy_text(processes.empty(process.id))
+    data = f'{{"bpmnProcessId": "{process.id}", "withResult": true, "variables": {{"a": {sent}}}}}'
+    reply = Reply.decode((await process.caller.request(envelope("create-instance", data))).body)
     assert reply.data["variables"] == f'{{"a":{answered}}}'
 
 
-async def test_of_a_variable_given_twice_the_last_one_counts(scene: Scene) -> None:
-    await scene.deploy(processes.empty(scene.process))
-    data = f'{{"bpmnProcessId": "{scene.process}", "withResult": true, "variables": {{"a": 1, "a": 2}}}}'
-    reply = Reply.decode((await scene.caller.request(envelope("create-instance", data))).body)
+async def test_of_a_variable_given_twice_the_last_one_counts(process: ProcessHelper) -> None:
+    await process.deploy_text(processes.empty(process.id))
+    data = f'{{"bpmnProcessId": "{process.id}", "withResult": true, "variables": {{"a": 1, "a": 2}}}}'
+    reply = Reply.decode((await process.caller.request(envelope("create-instance", data))).body)
     assert reply.data["variables"] == '{"a":2}'
 
 
@@ -142,9 +142,11 @@ def assert_cut(error: Error, start: str) -> None:
 
 
 @pytest.mark.parametrize("length", [3_000, 20_000])
-async def test_a_long_text_of_the_gateway_is_cut(broker_scene: Scene, cluster: Played, length: int) -> None:
+async def test_a_long_text_of_the_gateway_is_cut(
+    cluster_process: ProcessHelper, cluster: ClusterSetup, length: int
+) -> None:
     """Above 8 KiB the gRPC library would rather refuse the answer than read it."""
-    reply = await broker_scene.caller.call("publish-message", {"messageName": "m", "tenantId": "a" * length})
+    reply = await cluster_process.caller.call("publish-message", {"messageName": "m", "tenantId": "a" * length})
     error = refused(reply)
     assert error.code is Code.INVALID_ARGUMENT
     assert_cut(error, "Expected to handle gRPC request PublishMessage with tenant identifier 'aaa")
@@ -163,22 +165,22 @@ async def test_a_long_text_of_the_engine_is_cut(caller: Caller, consumer: Consum
 
 
 @pytest.mark.parametrize("operation", BY_KEY)
-async def test_a_key_of_no_partition_is_not_found(broker_scene: Scene, operation: str) -> None:
+async def test_a_key_of_no_partition_is_not_found(cluster_process: ProcessHelper, operation: str) -> None:
     """The gateway would call it an outage."""
     field, more = BY_KEY[operation]
-    small = refused(await broker_scene.caller.call(operation, {field: 5, **more}))
+    small = refused(await cluster_process.caller.call(operation, {field: 5, **more}))
     assert (small.code, small.source, small.details) == (
         Code.NOT_FOUND,
         Source.CONSUMER,
         {"field": f"data.{field}"},
     )
-    foreign = refused(await broker_scene.caller.call(operation, {field: 2 << PARTITION_SHIFT, **more}))
+    foreign = refused(await cluster_process.caller.call(operation, {field: 2 << PARTITION_SHIFT, **more}))
     assert (foreign.code, foreign.outcome, foreign.retryable) == (Code.NOT_FOUND, Outcome.NOT_EXECUTED, False)
     assert "partition 2" in foreign.message
 
 
-async def test_a_key_that_nothing_has_is_not_found_by_the_engine(caller: Caller, kind: Kind) -> None:
-    foreign = (kind.partitions + 1) << PARTITION_SHIFT
+async def test_a_key_that_nothing_has_is_not_found_by_the_engine(caller: Caller, features: EngineFeatures) -> None:
+    foreign = (features.partitions + 1) << PARTITION_SHIFT
     for operation, (field, more) in BY_KEY.items():
         for key in (ABSENT, foreign):
             error = refused(await caller.call(operation, {field: key, **more}))
@@ -195,12 +197,12 @@ async def test_what_is_no_key_is_refused(caller: Caller, key: Any) -> None:
 # --- 8: a deadline does not undo ---
 
 
-async def test_a_deadline_while_the_call_is_out_leaves_the_outcome_open(scene: Scene) -> None:
+async def test_a_deadline_while_the_call_is_out_leaves_the_outcome_open(process: ProcessHelper) -> None:
     """Rightly so: the instance is there."""
-    await scene.worked()
-    data = {"bpmnProcessId": scene.process, "withResult": True, "requestTimeout": "60s"}
+    await process.deploy()
+    data = {"bpmnProcessId": process.id, "withResult": True, "requestTimeout": "60s"}
     headers = {"deadline": round((time.time() + 3) * 1000)}
-    error = refused(await scene.caller.call("create-instance", data, headers=headers))
+    error = refused(await process.caller.call("create-instance", data, headers=headers))
     assert (error.code, error.source, error.outcome, error.retryable) == (
         Code.DEADLINE_EXCEEDED,
         Source.CONSUMER,
@@ -208,19 +210,19 @@ async def test_a_deadline_while_the_call_is_out_leaves_the_outcome_open(scene: S
         False,
     )
     assert error.message.endswith("the process instance, if it was created, goes on running")
-    assert len(await scene.jobs()) == 1
+    assert len(await process.jobs()) == 1
 
 
 # --- 9: waiting for results ---
 
 
-async def test_a_wait_for_a_result_that_ends_disturbs_no_neighbour(broker_scene: Scene) -> None:
+async def test_a_wait_for_a_result_that_ends_disturbs_no_neighbour(cluster_process: ProcessHelper) -> None:
     """Were it the gateway that ended the wait, it would abort every other command on the partition."""
-    scene = broker_scene
-    await scene.worked()
-    caller, data = scene.caller, {"bpmnProcessId": scene.process, "withResult": True, "requestTimeout": "60s"}
+    process = cluster_process
+    await process.deploy()
+    caller, data = process.caller, {"bpmnProcessId": process.id, "withResult": True, "requestTimeout": "60s"}
     waiting = [asyncio.create_task(caller.call("create-instance", data, queue=caller.polls)) for _ in range(5)]
-    held = [job["key"] for _ in waiting for job in await scene.jobs()]
+    held = [job["key"] for _ in waiting for job in await process.jobs()]
     late = asyncio.create_task(caller.call("create-instance", {**data, "requestTimeout": "500ms"}))
     message = {"messageName": unique("message")}
     while not late.done():
@@ -257,10 +259,12 @@ async def test_a_message_is_the_same_by_name_correlation_key_and_id(
 
 
 @pytest.mark.parametrize("live", [{}, {"timeToLive": 0}, {"timeToLive": "0s"}])
-async def test_a_message_that_is_not_kept_is_never_the_same(caller: Caller, kind: Kind, live: dict[str, Any]) -> None:
+async def test_a_message_that_is_not_kept_is_never_the_same(
+    caller: Caller, features: EngineFeatures, live: dict[str, Any]
+) -> None:
     data = {"messageName": unique("m"), "messageId": unique("i"), **live}
     for _ in range(2):
-        assert await caller.result("publish-message", data) == {"key": KEY, "tenantId": kind.tenant}
+        assert await caller.result("publish-message", data) == {"key": KEY, "tenantId": features.tenant}
 
 
 # --- 13 and 17: what the engine accepts and should not ---

@@ -13,44 +13,46 @@ from scripts.consumer import Consumer
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.conftest import Broker
 from tests.fakes.cluster import Cluster
-from tests.integration.clusters import Played, played
-from tests.integration.scene import ABSENT, BY_KEY, Scene, refused, unique
+from tests.integration.cluster_setup import ClusterSetup, running_cluster
+from tests.integration.process_helper import ABSENT, BY_KEY, ProcessHelper, refused, unique
 from zeebe_amqp.errors import Code, Outcome, Source
 from zeebe_amqp.reply import Reply
 
 
 @pytest.fixture(scope="module")
-def cluster(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+def cluster(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterSetup]:
     """Brokers that can be overloaded, paused and taken away; their consumer is never restarted."""
     folder = tmp_path_factory.mktemp("cluster")
-    with played(folder / "consumer", rabbitmq.url, Cluster(journal=folder / "journal")) as running:
+    with running_cluster(folder / "consumer", rabbitmq.url, Cluster(journal=folder / "journal")) as running:
         yield running
 
 
 @contextmanager
-def one_request_at_a_time(played: Played, seconds: float) -> Iterator[None]:
+def one_request_at_a_time(setup: ClusterSetup, seconds: float) -> Iterator[None]:
     """Backpressure at its hardest: each command takes so long, and all others are refused meanwhile."""
-    played.cluster.limit, played.cluster.seconds = 1, seconds
+    setup.cluster.limit, setup.cluster.seconds = 1, seconds
     yield
-    played.cluster.limit, played.cluster.seconds = None, 0.0
+    setup.cluster.limit, setup.cluster.seconds = None, 0.0
 
 
 @contextmanager
-def paused(played: Played) -> Iterator[None]:
+def paused(setup: ClusterSetup) -> Iterator[None]:
     """The partition takes commands and does not process them."""
-    played.cluster.paused = True
+    setup.cluster.paused = True
     yield
-    played.cluster.paused = False
+    setup.cluster.paused = False
 
 
 # --- 5: overload ---
 
 
-async def test_overload_is_not_executed_and_may_be_tried_again(broker_scene: Scene, cluster: Played) -> None:
-    await broker_scene.worked()
-    create = {"bpmnProcessId": broker_scene.process}
+async def test_overload_is_not_executed_and_may_be_tried_again(
+    cluster_process: ProcessHelper, cluster: ClusterSetup
+) -> None:
+    await cluster_process.deploy()
+    create = {"bpmnProcessId": cluster_process.id}
     with one_request_at_a_time(cluster, 1.0):
-        replies = await asyncio.gather(*(broker_scene.caller.call("create-instance", create) for _ in range(40)))
+        replies = await asyncio.gather(*(cluster_process.caller.call("create-instance", create) for _ in range(40)))
     errors = [reply.error for reply in replies if reply.error is not None]
     refused = [error for error in errors if error.code is Code.RESOURCE_EXHAUSTED]
     assert refused
@@ -61,22 +63,26 @@ async def test_overload_is_not_executed_and_may_be_tried_again(broker_scene: Sce
     late = [error for error in errors if error not in refused]
     assert all(error.outcome is Outcome.UNKNOWN for error in late)
     created = {reply.data["processInstanceKey"] for reply in replies if reply.error is None}
-    jobs = await broker_scene.caller.result(
-        "activate-jobs", {"jobType": broker_scene.job_type, "maxJobsToActivate": 40}
+    jobs = await cluster_process.caller.result(
+        "activate-jobs", {"jobType": cluster_process.job_type, "maxJobsToActivate": 40}
     )
     found = {job["processInstanceKey"] for job in jobs}
     assert created <= found
     assert len(found) <= len(created) + len(late)  # and so what was refused was not executed
 
 
-async def test_a_paused_partition_is_not_executed_and_may_be_tried_again(broker_scene: Scene, cluster: Played) -> None:
-    await broker_scene.worked()
-    create = {"bpmnProcessId": broker_scene.process}
+async def test_a_paused_partition_is_not_executed_and_may_be_tried_again(
+    cluster_process: ProcessHelper, cluster: ClusterSetup
+) -> None:
+    await cluster_process.deploy()
+    create = {"bpmnProcessId": cluster_process.id}
     with paused(cluster):
         reply, topology, jobs = await asyncio.gather(
-            broker_scene.caller.call("create-instance", create),
-            broker_scene.caller.result("topology"),
-            broker_scene.caller.result("activate-jobs", {"jobType": broker_scene.job_type, "maxJobsToActivate": 1}),
+            cluster_process.caller.call("create-instance", create),
+            cluster_process.caller.result("topology"),
+            cluster_process.caller.result(
+                "activate-jobs", {"jobType": cluster_process.job_type, "maxJobsToActivate": 1}
+            ),
         )
     error = refused(reply)
     assert "Processing paused for partition '1'" in error.message
@@ -88,8 +94,8 @@ async def test_a_paused_partition_is_not_executed_and_may_be_tried_again(broker_
         {"attempts": 5},
     )
     assert (topology["partitionsCount"], jobs) == (1, [])
-    instance = await broker_scene.instance()
-    assert [job["processInstanceKey"] for job in await broker_scene.jobs(5)] == [instance]
+    instance = await cluster_process.instance()
+    assert [job["processInstanceKey"] for job in await cluster_process.jobs(5)] == [instance]
 
 
 # --- 12: what the engine takes under any load ---
@@ -98,11 +104,13 @@ EXEMPT = {"cancel-instance", "complete-job", "fail-job"}
 LIMITED = set(BY_KEY) - EXEMPT
 
 
-async def test_what_relieves_the_engine_is_never_held_back(broker_scene: Scene, cluster: Played) -> None:
+async def test_what_relieves_the_engine_is_never_held_back(
+    cluster_process: ProcessHelper, cluster: ClusterSetup
+) -> None:
     """How often a command was tried stands in its rejection, so all of these are about what is not there."""
     absent = [(name, {field: ABSENT, **more}) for name, (field, more) in BY_KEY.items()] * 10
     with one_request_at_a_time(cluster, 0.1):
-        replies = await asyncio.gather(*(broker_scene.caller.call(name, data) for name, data in absent))
+        replies = await asyncio.gather(*(cluster_process.caller.call(name, data) for name, data in absent))
     held_back = {reply.operation for reply in replies if "attempts" in (refused(reply).details or {})}
     assert held_back
     assert held_back <= LIMITED
@@ -112,21 +120,21 @@ async def test_what_relieves_the_engine_is_never_held_back(broker_scene: Scene, 
 # --- 8 once more: an engine that does not answer at all ---
 
 
-async def test_a_frozen_engine_leaves_the_outcome_open(own_scene: Scene, own_zeebe: ZeebeInMemory) -> None:
-    await own_scene.worked()
+async def test_a_frozen_engine_leaves_the_outcome_open(own_process: ProcessHelper, own_zeebe: ZeebeInMemory) -> None:
+    await own_process.deploy()
     message = {"messageName": unique("m"), "messageId": unique("i"), "timeToLive": "1m"}
     assert own_zeebe.process is not None
     own_zeebe.process.pause()
     headers = {"deadline": round((time.time() + 2) * 1000)}
     replies = await asyncio.gather(
-        own_scene.caller.call("create-instance", {"bpmnProcessId": own_scene.process}, headers=headers),
-        own_scene.caller.call("publish-message", message, headers=headers),
+        own_process.caller.call("create-instance", {"bpmnProcessId": own_process.id}, headers=headers),
+        own_process.caller.call("publish-message", message, headers=headers),
     )
     own_zeebe.process.resume()
     for reply, idempotent in zip(replies, (False, True), strict=True):
         error = refused(reply)
         assert (error.code, error.outcome, error.retryable) == (Code.DEADLINE_EXCEEDED, Outcome.UNKNOWN, idempotent)
-    assert await own_scene.instance()
+    assert await own_process.instance()
 
 
 # --- 15: an engine that comes back ---
@@ -145,9 +153,9 @@ GONE = (Code.UNAVAILABLE, Source.GATEWAY, Outcome.NOT_EXECUTED, True)
 """What callers are told of an engine that is away."""
 
 
-def ask(scene: Scene) -> asyncio.Task[Reply]:
+def ask(process: ProcessHelper) -> asyncio.Task[Reply]:
     """A request that meets an engine that is away: it is told so, or waits in its queue until the engine is back."""
-    request = scene.caller.call("create-instance", {"bpmnProcessId": scene.process}, seconds=180)
+    request = process.caller.call("create-instance", {"bpmnProcessId": process.id}, seconds=180)
     return asyncio.get_running_loop().create_task(request)
 
 
@@ -158,30 +166,32 @@ def check_answer(reply: Reply) -> None:
         assert "127.0.0.1" not in reply.error.message
 
 
-async def test_brokers_that_were_away_are_served_again_with_what_they_had(broker_scene: Scene, cluster: Played) -> None:
-    await broker_scene.worked()
-    instance = await broker_scene.instance()
+async def test_brokers_that_were_away_are_served_again_with_what_they_had(
+    cluster_process: ProcessHelper, cluster: ClusterSetup
+) -> None:
+    await cluster_process.deploy()
+    instance = await cluster_process.instance()
     await asyncio.to_thread(cluster.server.stop)
-    asked = ask(broker_scene)
+    asked = ask(cluster_process)
     await until(lambda: "gateway" in cluster.consumer.reasons())
     cluster.restart()
     await asyncio.to_thread(cluster.server.start)
     check_answer(await asked)
-    assert instance in [job["processInstanceKey"] for job in await broker_scene.jobs()]
+    assert instance in [job["processInstanceKey"] for job in await cluster_process.jobs()]
     await until(lambda: cluster.consumer.get("/readyz")[0] == 200)
 
 
 async def test_an_engine_that_was_away_is_served_again_without_restarting_the_consumer(
-    own_scene: Scene, own_zeebe: ZeebeInMemory, own_consumer: Consumer
+    own_process: ProcessHelper, own_zeebe: ZeebeInMemory, own_consumer: Consumer
 ) -> None:
     await asyncio.to_thread(own_zeebe.stop)
-    asked = ask(own_scene)
+    asked = ask(own_process)
     await until(lambda: "gateway" in own_consumer.reasons())
     await asyncio.to_thread(own_zeebe.start)
     await until(lambda: own_consumer.get("/readyz")[0] == 200)
     check = await asked  # it has forgotten the process that the request names
     assert check.error is not None
     assert check.error.code in (Code.UNAVAILABLE, Code.NOT_FOUND)
-    await own_scene.worked()  # it has forgotten what it had
-    instance = await own_scene.instance()
-    assert [job["processInstanceKey"] for job in await own_scene.jobs()] == [instance]
+    await own_process.deploy()  # it has forgotten what it had
+    instance = await own_process.instance()
+    assert [job["processInstanceKey"] for job in await own_process.jobs()] == [instance]

@@ -20,7 +20,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.streams import in_turn, mixed, moved
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE
-from tests.integration.stage import CONNECTIONS, Stage, create, staged
+from tests.integration.service import CONNECTIONS, ConsumerSetup, create, running_service
 from zeebe_amqp.amqp.connection import close, connect
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing import Step, answer
@@ -57,18 +57,20 @@ async def tamed(proxy: Proxy) -> AsyncIterator[None]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(proxy: Proxy, small_frames: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def service(
+    proxy: Proxy, small_frames: RabbitMQ, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ConsumerSetup]:
     """A consumer behind the proxy that gets the frames of its two queues mixed, and answers with what it was asked."""
     proxy.filtering = mixed
-    async with staged(tmp_path_factory.mktemp("frames"), address(small_frames.url, proxy)) as ready:
+    async with running_service(tmp_path_factory.mktemp("frames"), address(small_frames.url, proxy)) as ready:
         ready.gateway.always(CREATE, echo)
         yield ready
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def caller(stage: Stage, small_frames: RabbitMQ) -> AsyncIterator[Caller]:
+async def caller(service: ConsumerSetup, small_frames: RabbitMQ) -> AsyncIterator[Caller]:
     """A caller that nothing is between."""
-    async with Caller(small_frames.url, *stage.consumer.queues) as connected:
+    async with Caller(small_frames.url, *service.consumer.queues) as connected:
         yield connected
 
 
@@ -95,33 +97,33 @@ async def echoed(caller: Caller, queue: str, name: str, length: int) -> bool:
     return orjson.loads(reply.data["tenantId"]) == {"text": text} and reply.data["bpmnProcessId"] == name
 
 
-async def assert_answered(stage: Stage, caller: Caller, *lengths: int) -> None:
+async def assert_answered(service: ConsumerSetup, caller: Caller, *lengths: int) -> None:
     """Requests of these lengths, four of each in each queue and all at a time, get each its answer, and run once."""
-    stage.gateway.executions.clear()
+    service.gateway.executions.clear()
     calls = [
         echoed(caller, queue, f"{queue}-{number}-{length}", length)
         for number in range(4)
-        for queue in stage.consumer.queues
+        for queue in service.consumer.queues
         for length in lengths
     ]
     assert all(await asyncio.gather(*calls))
-    assert set(stage.gateway.executions.values()) == {1}
-    assert len(stage.gateway.executions) == len(calls)
-    assert stage.connections() == CONNECTIONS
+    assert set(service.gateway.executions.values()) == {1}
+    assert len(service.gateway.executions) == len(calls)
+    assert service.connections() == CONNECTIONS
 
 
 async def test_bodies_in_a_hundred_frames_between_other_channels_frames_are_answered_right(
-    stage: Stage, caller: Caller, proxy: Proxy
+    service: ConsumerSetup, caller: Caller, proxy: Proxy
 ) -> None:
     proxy.delay = 0.02  # so that bodies of both queues come together
-    await assert_answered(stage, caller, LARGE, 0, 1, FRAME - 8, FRAME, LARGE - 1)
+    await assert_answered(service, caller, LARGE, 0, 1, FRAME - 8, FRAME, LARGE - 1)
 
 
 async def test_requests_that_come_in_pieces_of_1_to_64_bytes_are_answered_right(
-    stage: Stage, caller: Caller, proxy: Proxy
+    service: ConsumerSetup, caller: Caller, proxy: Proxy
 ) -> None:
     proxy.cutting = in_turn(64)
-    await assert_answered(stage, caller, *range(0, 64, 8), FRAME)
+    await assert_answered(service, caller, *range(0, 64, 8), FRAME)
 
 
 async def exchange(channel: AbstractChannel, queue: AbstractQueue, body: bytes) -> bytes:

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from scripts.rabbitmq import RabbitMQ
-from tests.integration.stage import TIMEOUT, create, eventually, staged
+from tests.integration.service import TIMEOUT, create, eventually, running_service
 from zeebe_amqp import wire
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -46,11 +46,11 @@ async def test_what_waits_is_counted_and_said_before_it_is_too_much(
     own_rabbitmq: RabbitMQ, tmp_path: Path, channel: aio_pika.abc.AbstractChannel
 ) -> None:
     await fill(channel, 4)
-    async with staged(tmp_path, own_rabbitmq.url, DEAD_LETTER_BOUND=str(BOUND)) as stage:
+    async with running_service(tmp_path, own_rabbitmq.url, DEAD_LETTER_BOUND=str(BOUND)) as service:
         said = "dead letters: 4 wait in 'zeebe.dead', 80 % of DEAD_LETTER_BOUND (5)"
-        await eventually(lambda: said in stage.log(), "the log says so")
-        assert stage.metric("dead_letters") == 4
-        assert stage.consumer.get("/readyz")[0] == 200
+        await eventually(lambda: said in service.log(), "the log says so")
+        assert service.metric("dead_letters") == 4
+        assert service.consumer.get("/readyz")[0] == 200
 
 
 async def test_a_request_whose_dead_letter_finds_no_room_is_kept_and_tried_again_with_pauses(
@@ -63,13 +63,13 @@ async def test_a_request_whose_dead_letter_finds_no_room_is_kept_and_tried_again
     with pytest.raises(aio_pika.exceptions.DeliveryError):
         await fill(channel, 4 * BOUND)
     full = await waiting(channel)
-    async with staged(tmp_path, own_rabbitmq.url) as stage, stage.caller() as caller:
-        await stage.dead.leave()
+    async with running_service(tmp_path, own_rabbitmq.url) as service, service.caller() as caller:
+        await service.dead_letters.stop()
         await caller.publish(b"not json", reply_to=None, message_id="kept")
-        await eventually(lambda: "dead not confirmed (try 3)" in stage.log(), "it is tried again")
+        await eventually(lambda: "dead not confirmed (try 3)" in service.log(), "it is tried again")
         # Doubling pauses, and each try is a line: nothing spins.
-        assert stage.log().count("dead not confirmed") == 3
-        assert "it is full and takes no more" in stage.log()
+        assert service.log().count("dead not confirmed") == 3
+        assert "it is full and takes no more" in service.log()
         assert (await caller.call("topology")).ok
         assert await caller.request(create(id="served meanwhile"))
         assert await waiting(channel) == full

@@ -16,11 +16,10 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import Broker
 from tests.integration import rawamqp
 from tests.integration.caller import Caller
 from tests.integration.rawamqp import RawPublisher, content, entry, short, table
-from tests.integration.stage import CONNECTIONS, TIMEOUT, Stage, create, eventually, staged
+from tests.integration.service import CONNECTIONS, TIMEOUT, ConsumerSetup, create, eventually
 from zeebe_amqp import wire
 from zeebe_amqp.reply import Reply
 
@@ -32,16 +31,9 @@ FAR = struct.pack(">Q", 2**62)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    """A consumer that only this file talks to."""
-    async with staged(tmp_path_factory.mktemp("hostile"), rabbitmq.url) as ready:
-        yield ready
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def caller(stage: Stage) -> AsyncIterator[Caller]:
+async def caller(service: ConsumerSetup) -> AsyncIterator[Caller]:
     """A caller among the hostile ones."""
-    async with stage.caller() as connected:
+    async with service.caller() as connected:
         yield connected
 
 
@@ -50,10 +42,10 @@ def marked() -> bytes:
     return create(mark=uuid.uuid4().hex)
 
 
-async def assert_undisturbed(stage: Stage, caller: Caller) -> None:
+async def assert_undisturbed(service: ConsumerSetup, caller: Caller) -> None:
     """The consumer still answers, on the connections that it opened at first."""
     assert (await caller.call("topology")).ok
-    assert stage.connections() == CONNECTIONS
+    assert service.connections() == CONNECTIONS
 
 
 UNREADABLE: dict[str, dict[str, bytes]] = {
@@ -72,22 +64,22 @@ UNREADABLE: dict[str, dict[str, bytes]] = {
 @pytest.mark.parametrize("reply_to", ["test.replies.unread", None])
 @pytest.mark.parametrize("properties", UNREADABLE.values(), ids=UNREADABLE)
 async def test_a_message_whose_properties_cannot_be_read_is_buried_and_disturbs_no_neighbour(
-    stage: Stage, caller: Caller, properties: dict[str, bytes], reply_to: str | None
+    service: ConsumerSetup, caller: Caller, properties: dict[str, bytes], reply_to: str | None
 ) -> None:
     """Text that is not UTF-8 makes the AMQP library drop the connection, with each delivery."""
     body = marked()
     addressed = {"reply_to": short(reply_to.encode())} if reply_to else {}
-    async with RawPublisher(stage.url) as raw:
+    async with RawPublisher(service.url) as raw:
         neighbours = [asyncio.ensure_future(caller.call("topology")) for _ in range(3)]
         await raw.publish(caller.commands, body, content(**{**addressed, **properties}))
         neighbours += [asyncio.ensure_future(caller.call("topology")) for _ in range(3)]
-        buried = await stage.dead.of(body)
+        buried = await service.dead_letters.with_body(body)
     assert buried.headers["error-code"] == "INVALID_ARGUMENT"
     assert buried.headers["error-source"] == "consumer"
     assert all(str(name) in str(buried.headers["error-message"]) for name in properties)
     assert all(reply.ok for reply in await asyncio.gather(*neighbours))
-    assert not stage.gateway.executions
-    await assert_undisturbed(stage, caller)
+    assert not service.gateway.executions
+    await assert_undisturbed(service, caller)
 
 
 def deep(levels: int) -> bytes:
@@ -124,39 +116,39 @@ ODD_HEADERS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("headers", ODD_HEADERS.values(), ids=ODD_HEADERS)
-async def test_an_odd_header_is_as_if_absent(stage: Stage, caller: Caller, headers: bytes) -> None:
+async def test_an_odd_header_is_as_if_absent(service: ConsumerSetup, caller: Caller, headers: bytes) -> None:
     correlation = uuid.uuid4().hex
     reply = caller.expect(correlation)
     texts = {"correlation_id": short(correlation.encode()), "reply_to": short(caller.reply_to.encode())}
-    async with RawPublisher(stage.url) as raw:
+    async with RawPublisher(service.url) as raw:
         await raw.publish(caller.commands, marked(), content(headers=headers, **texts))
     async with asyncio.timeout(TIMEOUT):
         assert Reply.decode((await reply).body).ok
-    await assert_undisturbed(stage, caller)
+    await assert_undisturbed(service, caller)
 
 
 @pytest.mark.parametrize("ticks", [1_700_000_000_000_000, 2**62, 2**64 - 1])
-async def test_a_timestamp_that_is_no_time_is_as_if_absent(stage: Stage, caller: Caller, ticks: int) -> None:
+async def test_a_timestamp_that_is_no_time_is_as_if_absent(service: ConsumerSetup, caller: Caller, ticks: int) -> None:
     """Microseconds, for one; the AMQP library drops the connection for them."""
     correlation = uuid.uuid4().hex
     reply = caller.expect(correlation)
     texts = {"correlation_id": short(correlation.encode()), "reply_to": short(caller.reply_to.encode())}
-    async with RawPublisher(stage.url) as raw:
+    async with RawPublisher(service.url) as raw:
         await raw.publish(caller.commands, marked(), content(timestamp=struct.pack(">Q", ticks), **texts))
     async with asyncio.timeout(TIMEOUT):
         assert Reply.decode((await reply).body).ok
-    await assert_undisturbed(stage, caller)
+    await assert_undisturbed(service, caller)
 
 
 @pytest.mark.parametrize("headers", ODD_HEADERS.values(), ids=ODD_HEADERS)
 async def test_a_refused_message_with_odd_headers_is_buried_with_its_body(
-    stage: Stage, caller: Caller, headers: bytes
+    service: ConsumerSetup, caller: Caller, headers: bytes
 ) -> None:
     body = b"not json " + uuid.uuid4().hex.encode()
-    async with RawPublisher(stage.url) as raw:
+    async with RawPublisher(service.url) as raw:
         await raw.publish(caller.commands, body, content(headers=headers))
-    assert (await stage.dead.of(body)).headers["error-code"] == "INVALID_ARGUMENT"
-    await assert_undisturbed(stage, caller)
+    assert (await service.dead_letters.with_body(body)).headers["error-code"] == "INVALID_ARGUMENT"
+    await assert_undisturbed(service, caller)
 
 
 def command(operation: str, data: bytes) -> bytes:
@@ -271,14 +263,14 @@ HOSTILE = {**{name: (body, "INVALID_ARGUMENT") for name, body in BAD_BODIES.item
 
 @pytest.mark.parametrize(("body", "code"), HOSTILE.values(), ids=HOSTILE)
 async def test_a_hostile_body_gets_exactly_one_error_reply(
-    stage: Stage, caller: Caller, body: bytes, code: str
+    service: ConsumerSetup, caller: Caller, body: bytes, code: str
 ) -> None:
     message = await caller.request(body)
     error = Reply.decode(message.body).error
     assert error is not None
     assert (error.code, error.source, error.outcome, error.retryable) == (code, "consumer", "not-executed", False)
     assert len(message.body) < 10_000
-    await assert_undisturbed(stage, caller)
+    await assert_undisturbed(service, caller)
     assert [reply.correlation_id for reply in caller.arrived].count(message.correlation_id) == 1
 
 
@@ -298,7 +290,7 @@ NAMED: dict[str, str] = {
 """What the refusal of a body must name, because its sender cannot see it, or would not think of it."""
 
 
-async def test_what_a_sender_would_not_think_of_is_named(stage: Stage, caller: Caller) -> None:
+async def test_what_a_sender_would_not_think_of_is_named(service: ConsumerSetup, caller: Caller) -> None:
     for name, words in NAMED.items():
         error = Reply.decode((await caller.request(BAD_BODIES[name])).body).error
         assert error is not None, name
@@ -326,23 +318,23 @@ async def test_a_deadline_that_is_no_moment_to_come_is_answered_with_what_was_me
 
 @pytest.mark.parametrize(("body", "code"), HOSTILE.values(), ids=HOSTILE)
 async def test_a_hostile_body_without_reply_to_is_buried_once_with_the_reason(
-    stage: Stage, caller: Caller, body: bytes, code: str
+    service: ConsumerSetup, caller: Caller, body: bytes, code: str
 ) -> None:
-    stage.dead.buried.clear()
+    service.dead_letters.messages.clear()
     await caller.publish(body, reply_to=None)
-    buried = await stage.dead.of(body if len(body) <= wire.MAX_BODY else body[: wire.KEPT_OF_LARGE])
+    buried = await service.dead_letters.with_body(body if len(body) <= wire.MAX_BODY else body[: wire.KEPT_OF_LARGE])
     reason = {name: buried.headers[name] for name in ("error-code", "error-source", "error-outcome")}
     assert reason == {"error-code": code, "error-source": "consumer", "error-outcome": "not-executed"}
     assert buried.headers["error-message"]
     assert buried.headers["failed-at"]
-    await assert_undisturbed(stage, caller)
-    assert len(stage.dead.buried) == 1
+    await assert_undisturbed(service, caller)
+    assert len(service.dead_letters.messages) == 1
 
 
 async def test_a_body_of_sixteen_megabytes_is_answered_or_buried_by_its_first_bytes(
-    stage: Stage, caller: Caller
+    service: ConsumerSetup, caller: Caller
 ) -> None:
-    stage.dead.buried.clear()
+    service.dead_letters.messages.clear()
     size = 16_000_000  # newer brokers take 16 MiB at most
     mark = uuid.uuid4().hex
     body = creation(b'{"mark": "%s", "a": "%s"}' % (mark.encode(), b"x" * size))
@@ -350,11 +342,11 @@ async def test_a_body_of_sixteen_megabytes_is_answered_or_buried_by_its_first_by
     reply = Reply.decode((await caller.request(body)).body)
     assert reply.error is not None
     assert (reply.operation, reply.error.code, reply.error.message) == ("create-instance", "RESOURCE_EXHAUSTED", said)
-    assert not stage.dead.buried
+    assert not service.dead_letters.messages
 
     claimed = {"truncated": False, "original-size": 1, "mine": 2}
     await caller.publish(body, reply_to=None, headers=claimed)
-    buried = await stage.dead.of(body[: wire.KEPT_OF_LARGE])
+    buried = await service.dead_letters.with_body(body[: wire.KEPT_OF_LARGE])
     told = {name: buried.headers[name] for name in ("operation", "error-code", "error-message")}
     assert told == {"operation": "create-instance", "error-code": "RESOURCE_EXHAUSTED", "error-message": said}
     assert {name: buried.headers[name] for name in claimed} == {
@@ -362,8 +354,8 @@ async def test_a_body_of_sixteen_megabytes_is_answered_or_buried_by_its_first_by
         "original-size": len(body),
         "mine": 2,
     }
-    assert not any(mark in str(executed) for executed in stage.gateway.executions)
-    await assert_undisturbed(stage, caller)
+    assert not any(mark in str(executed) for executed in service.gateway.executions)
+    await assert_undisturbed(service, caller)
 
 
 HARMLESS: dict[str, bytes] = {
@@ -386,9 +378,9 @@ HARMLESS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("body", HARMLESS.values(), ids=HARMLESS)
-async def test_an_odd_but_valid_body_is_executed(stage: Stage, caller: Caller, body: bytes) -> None:
+async def test_an_odd_but_valid_body_is_executed(service: ConsumerSetup, caller: Caller, body: bytes) -> None:
     assert Reply.decode((await caller.request(body)).body).error is None
-    await assert_undisturbed(stage, caller)
+    await assert_undisturbed(service, caller)
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -442,15 +434,15 @@ def drawn(number: int) -> list[tuple[bytes, dict[str, bytes]]]:
     return found
 
 
-async def test_every_one_of_many_random_messages_is_answered_or_buried(stage: Stage, caller: Caller) -> None:
-    stage.dead.buried.clear()
+async def test_every_one_of_many_random_messages_is_answered_or_buried(service: ConsumerSetup, caller: Caller) -> None:
+    service.dead_letters.messages.clear()
     messages = {uuid.uuid4().hex: message for message in drawn(200)}
     waiting = {correlation: caller.expect(correlation) for correlation in messages}
-    async with RawPublisher(stage.url) as raw:
+    async with RawPublisher(service.url) as raw:
         for correlation, (body, properties) in messages.items():
             own = {"correlation_id": short(correlation.encode()), "reply_to": short(caller.reply_to.encode())}
             await raw.publish(caller.commands, body, content(**{**properties, **own}))
-    buried = stage.dead.buried
+    buried = service.dead_letters.messages
     await eventually(
         lambda: all(
             reply.done() or any(dead.correlation_id == correlation for dead in buried)
@@ -462,4 +454,4 @@ async def test_every_one_of_many_random_messages_is_answered_or_buried(stage: St
     assert answered
     assert buried
     assert not answered & {str(dead.correlation_id) for dead in buried}
-    await assert_undisturbed(stage, caller)
+    await assert_undisturbed(service, caller)

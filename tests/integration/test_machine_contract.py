@@ -15,7 +15,7 @@ from scripts.consumer import Consumer
 from scripts.process import ServerError
 from tests.conftest import Broker
 from tests.integration import processes
-from tests.integration.scene import unique
+from tests.integration.process_helper import unique
 from zeebe_amqp import asyncapi
 
 VALIDATOR = import_module("jsonschema").Draft7Validator  # whose types are in another package

@@ -20,7 +20,7 @@ from tests.conftest import Broker
 from tests.fakes.gateway import Request
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE, Hold
-from tests.integration.stage import CONNECTIONS, Stage, create, eventually, staged
+from tests.integration.service import CONNECTIONS, ConsumerSetup, create, eventually, running_service
 from zeebe_amqp.errors import Code, Error, Outcome
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing import Step, answer
@@ -35,22 +35,22 @@ FLOOD = 500
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def stage(rabbitmq: Broker, tmp_path: Path) -> AsyncIterator[Stage]:
+async def service(rabbitmq: Broker, tmp_path: Path) -> AsyncIterator[ConsumerSetup]:
     """A consumer of one test."""
-    async with staged(tmp_path, rabbitmq.url, CONCURRENCY=str(CONCURRENCY), REPLY_RETRY="3s") as ready:
+    async with running_service(tmp_path, rabbitmq.url, CONCURRENCY=str(CONCURRENCY), REPLY_RETRY="3s") as ready:
         yield ready
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def caller(stage: Stage) -> AsyncIterator[Caller]:
+async def caller(service: ConsumerSetup) -> AsyncIterator[Caller]:
     """The neighbour."""
-    async with stage.caller() as connected:
+    async with service.caller() as connected:
         yield connected
 
 
-def dropped(stage: Stage) -> float:
+def dropped(service: ConsumerSetup) -> float:
     """How many replies were dropped because their queue refused them."""
-    return stage.metric("reply_failures_total", reason="refused")
+    return service.metric("reply_failures_total", reason="refused")
 
 
 async def refusing_queues(caller: Caller, number: int) -> list[str]:
@@ -76,51 +76,53 @@ async def longest_wait(caller: Caller, reply_to: Callable[[int], str]) -> float:
 
 
 @pytest.mark.parametrize("queues", [1, FLOOD], ids=["one full queue", f"{FLOOD} full queues"])
-async def test_reply_queues_that_refuse_hold_up_nobody(stage: Stage, caller: Caller, queues: int) -> None:
+async def test_reply_queues_that_refuse_hold_up_nobody(service: ConsumerSetup, caller: Caller, queues: int) -> None:
     names = await refusing_queues(caller, queues)
     undisturbed = await longest_wait(caller, lambda _: caller.reply_to)
-    before = len(stage.gateway.executions)
+    before = len(service.gateway.executions)
     disturbed = await longest_wait(caller, lambda number: names[number % queues])
     print(
         f"longest wait of a neighbour: {undisturbed:.3f} s undisturbed, {disturbed:.3f} s beside {queues} full queues"
     )
     assert disturbed <= 10 * undisturbed
-    assert stage.consumer.get("/readyz")[0] == 200
-    await eventually(lambda: dropped(stage) == FLOOD, "all were dropped")
-    assert len(stage.gateway.executions) - before >= FLOOD
-    assert set(stage.gateway.executions.values()) == {1}
-    assert stage.dead.buried == []
-    assert f"reply queue '{names[0]}': it is full" in stage.log()
-    await eventually(lambda: stage.metric("in_flight") == 0, "nothing is held any more")
+    assert service.consumer.get("/readyz")[0] == 200
+    await eventually(lambda: dropped(service) == FLOOD, "all were dropped")
+    assert len(service.gateway.executions) - before >= FLOOD
+    assert set(service.gateway.executions.values()) == {1}
+    assert service.dead_letters.messages == []
+    assert f"reply queue '{names[0]}': it is full" in service.log()
+    await eventually(lambda: service.metric("in_flight") == 0, "nothing is held any more")
 
 
-async def test_a_reply_that_was_refused_arrives_when_there_is_room_again(stage: Stage, caller: Caller) -> None:
+async def test_a_reply_that_was_refused_arrives_when_there_is_room_again(
+    service: ConsumerSetup, caller: Caller
+) -> None:
     (name,) = await refusing_queues(caller, 1)
     body = create(id="patient")
     await caller.publish(body, reply_to=name, message_id="patient")
-    await eventually(lambda: stage.gateway.count(CREATE) == 1, "it ran")
+    await eventually(lambda: service.gateway.count(CREATE) == 1, "it ran")
     await asyncio.sleep(0.5)
     assert (await caller.get(name)).body == b"unread"
     assert Reply.decode((await caller.get(name)).body).ok
-    assert "is dropped" not in stage.log()
+    assert "is dropped" not in service.log()
 
 
-async def test_a_reply_that_was_dropped_is_there_for_who_asks_again(stage: Stage, caller: Caller) -> None:
+async def test_a_reply_that_was_dropped_is_there_for_who_asks_again(service: ConsumerSetup, caller: Caller) -> None:
     (name,) = await refusing_queues(caller, 1)
     await caller.publish(create(id="asked twice"), reply_to=name, message_id="asked twice")
-    await eventually(lambda: "is dropped" in stage.log(), "the reply was dropped")
+    await eventually(lambda: "is dropped" in service.log(), "the reply was dropped")
     message = await caller.request(create(id="asked twice"), message_id="asked twice")
     assert Reply.decode(message.body).ok
     assert message.headers["replayed"] is True
-    assert stage.gateway.count(CREATE) == 1
+    assert service.gateway.count(CREATE) == 1
 
 
-async def test_a_reply_queue_that_refuses_does_not_hold_up_the_end(stage: Stage, caller: Caller) -> None:
+async def test_a_reply_queue_that_refuses_does_not_hold_up_the_end(service: ConsumerSetup, caller: Caller) -> None:
     names = await refusing_queues(caller, 1)
     for number in range(20):
         await caller.publish(create(id=number), reply_to=names[0])
-    await eventually(lambda: stage.gateway.count(CREATE) == 20, "all ran")
-    assert await asyncio.to_thread(stage.consumer.stop) == 0
+    await eventually(lambda: service.gateway.count(CREATE) == 20, "all ran")
+    assert await asyncio.to_thread(service.consumer.stop) == 0
 
 
 async def assert_served(caller: Caller) -> None:
@@ -149,10 +151,10 @@ WAITS = {
 
 @pytest.mark.parametrize("operation", WAITS)
 async def test_what_waits_on_purpose_takes_half_of_the_places_of_commands(
-    stage: Stage, caller: Caller, operation: str
+    service: ConsumerSetup, caller: Caller, operation: str
 ) -> None:
     rpc, data = WAITS[operation]
-    hold = Hold(stage.gateway, rpc)
+    hold = Hold(service.gateway, rpc)
     calls = [asyncio.ensure_future(caller.call(operation, data)) for _ in range(4 * CONCURRENCY)]
     await hold.reached(CONCURRENCY // 2)
     await eventually(lambda: sum(call.done() for call in calls) == 4 * CONCURRENCY - CONCURRENCY // 2, "refusals")
@@ -180,8 +182,11 @@ async def test_what_waits_is_not_refused_when_it_is_delivered_again(
     """It runs, and its redelivery takes no place of its own."""
     operation = "create-instance"
     rpc, data = WAITS[operation]
-    async with staged(tmp_path, own_rabbitmq.url, CONCURRENCY=str(CONCURRENCY)) as stage, stage.caller() as caller:
-        hold = Hold(stage.gateway, rpc)
+    async with (
+        running_service(tmp_path, own_rabbitmq.url, CONCURRENCY=str(CONCURRENCY)) as service,
+        service.caller() as caller,
+    ):
+        hold = Hold(service.gateway, rpc)
 
         def call(number: int) -> Awaitable[Reply]:
             variables = {"number": number}
@@ -191,15 +196,15 @@ async def test_what_waits_is_not_refused_when_it_is_delivered_again(
         calls = [asyncio.ensure_future(call(number)) for number in range(CONCURRENCY // 2)]
         await hold.reached(CONCURRENCY // 2)
         await asyncio.to_thread(cut_off, own_rabbitmq)
-        await eventually(lambda: stage.connections() >= 2 * CONNECTIONS, "every connection opened again")
+        await eventually(lambda: service.connections() >= 2 * CONNECTIONS, "every connection opened again")
         await assert_served(caller)
         hold.open()
         assert [reply.ok for reply in await asyncio.gather(*calls)] == [True] * len(calls)
-        assert stage.gateway.count(rpc) == len(calls)
+        assert service.gateway.count(rpc) == len(calls)
 
 
-async def test_one_request_id_sent_often_while_it_runs_holds_up_nobody(stage: Stage, caller: Caller) -> None:
-    hold = Hold(stage.gateway, "ModifyProcessInstance")
+async def test_one_request_id_sent_often_while_it_runs_holds_up_nobody(service: ConsumerSetup, caller: Caller) -> None:
+    hold = Hold(service.gateway, "ModifyProcessInstance")
     data = {"processInstanceKey": 1 << 51, "activateInstructions": [{"elementId": "e"}]}
     calls = [asyncio.ensure_future(caller.call("modify-instance", data, message_id="again")) for _ in range(130)]
     await hold.reached()
@@ -210,11 +215,13 @@ async def test_one_request_id_sent_often_while_it_runs_holds_up_nobody(stage: St
     await assert_served(caller)
     hold.open()
     assert sum(reply.ok for reply in await asyncio.gather(*calls)) == 5
-    assert stage.gateway.count("ModifyProcessInstance") == 1
+    assert service.gateway.count("ModifyProcessInstance") == 1
 
 
-async def test_repetitions_that_nobody_waits_for_end_with_their_original(stage: Stage, caller: Caller) -> None:
-    hold = Hold(stage.gateway)
+async def test_repetitions_that_nobody_waits_for_end_with_their_original(
+    service: ConsumerSetup, caller: Caller
+) -> None:
+    hold = Hold(service.gateway)
     original = asyncio.ensure_future(caller.request(create(id="forgotten"), message_id="forgotten"))
     await hold.reached()
     for _ in range(3 * CONCURRENCY):
@@ -222,13 +229,13 @@ async def test_repetitions_that_nobody_waits_for_end_with_their_original(stage: 
     assert (await caller.call("topology")).ok
     hold.open()
     assert Reply.decode((await original).body).ok
-    await eventually(lambda: stage.metric("in_flight") == 0, "nothing is held any more")
-    assert stage.gateway.executions
-    assert set(stage.gateway.executions.values()) == {1}
-    assert stage.dead.buried == []
+    await eventually(lambda: service.metric("in_flight") == 0, "nothing is held any more")
+    assert service.gateway.executions
+    assert set(service.gateway.executions.values()) == {1}
+    assert service.dead_letters.messages == []
 
 
-async def test_jobs_that_are_there_are_handed_out_while_500_polls_wait(stage: Stage, caller: Caller) -> None:
+async def test_jobs_that_are_there_are_handed_out_while_500_polls_wait(service: ConsumerSetup, caller: Caller) -> None:
     idle = asyncio.Event()
 
     async def react(request: Request) -> Step:
@@ -236,14 +243,14 @@ async def test_jobs_that_are_there_are_handed_out_while_500_polls_wait(stage: St
             await idle.wait()
         return answer()
 
-    stage.gateway.always("ActivateJobs", react)
+    service.gateway.always("ActivateJobs", react)
 
     def poll(job_type: str) -> Awaitable[Reply]:
         data = {"jobType": job_type, "maxJobsToActivate": 1, "requestTimeout": "50s"}
         return caller.call("activate-jobs", data, queue=caller.polls)
 
     waiting = [asyncio.ensure_future(poll(f"idle-{number}")) for number in range(500)]
-    await eventually(lambda: stage.gateway.count("ActivateJobs") == 500, "all polls are at the gateway")
+    await eventually(lambda: service.gateway.count("ActivateJobs") == 500, "all polls are at the gateway")
     for number in range(50):
         assert (await poll(f"work-{number}")).ok
     assert not any(call.done() for call in waiting)

@@ -25,7 +25,7 @@ from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE, Hold
-from tests.integration.stage import TIMEOUT, UNMEASURED, Stage, create, eventually, staged
+from tests.integration.service import TIMEOUT, UNMEASURED, ConsumerSetup, create, eventually, running_service
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code, Outcome
 from zeebe_amqp.reply import Reply
@@ -36,19 +36,19 @@ SET = "SetVariables"
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def stage(own_rabbitmq: RabbitMQ, tmp_path: Path) -> AsyncIterator[Stage]:
+async def service(own_rabbitmq: RabbitMQ, tmp_path: Path) -> AsyncIterator[ConsumerSetup]:
     """A consumer of one test with the default ledger."""
-    async with staged(tmp_path, own_rabbitmq.url, **UNMEASURED) as ready:
+    async with running_service(tmp_path, own_rabbitmq.url, **UNMEASURED) as ready:
         yield ready
 
 
 @pytest_asyncio.fixture(loop_scope="module", params=["sqlite", "memory", "redis"])
-async def any_stage(
+async def any_service(
     request: pytest.FixtureRequest, own_rabbitmq: RabbitMQ, redis: Redis, tmp_path: Path
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[ConsumerSetup]:
     """A consumer of one test with each ledger in turn."""
     ledgers = {"sqlite": {}, "memory": {"LEDGER": "memory://"}, "redis": {"LEDGER": redis.url}}
-    async with staged(tmp_path, own_rabbitmq.url, **ledgers[request.param], **UNMEASURED) as ready:
+    async with running_service(tmp_path, own_rabbitmq.url, **ledgers[request.param], **UNMEASURED) as ready:
         yield ready
 
 
@@ -80,132 +80,134 @@ async def restarted(consumer: Consumer) -> None:
 # --- the same id again ------------------------------------------------------------------------------------------------
 
 
-async def test_the_same_request_runs_once_while_it_runs_and_after(any_stage: Stage) -> None:
-    name, gate = uuid.uuid4().hex, Hold(any_stage.gateway)
-    async with any_stage.caller() as caller:
+async def test_the_same_request_runs_once_while_it_runs_and_after(any_service: ConsumerSetup) -> None:
+    name, gate = uuid.uuid4().hex, Hold(any_service.gateway)
+    async with any_service.caller() as caller:
         both = [asyncio.create_task(caller.request(create(id=name), **identified(name))) for _ in range(2)]
         await gate.reached()
         gate.open()
         replies = [*await asyncio.gather(*both), await caller.request(create(id=name), **identified(name))]
     assert len({reply.body for reply in replies}) == 1
     assert sum(bool(reply.headers.get(wire.REPLAYED)) for reply in replies) == 2
-    assert any_stage.gateway.count(CREATE) == 1
-    assert any_stage.metric("ledger_size") >= 1
-    assert any_stage.metric("ledger_duration_seconds_count", operation="claim") == 2  # one waited for the other's run
-    assert any_stage.metric("ledger_duration_seconds_count", operation="finish") == 1
-    assert any_stage.metric("tasks") >= 1
+    assert any_service.gateway.count(CREATE) == 1
+    assert any_service.metric("ledger_size") >= 1
+    assert any_service.metric("ledger_duration_seconds_count", operation="claim") == 2  # one waited for the other's run
+    assert any_service.metric("ledger_duration_seconds_count", operation="finish") == 1
+    assert any_service.metric("tasks") >= 1
 
 
-async def test_an_id_with_another_body_is_refused_and_not_run(any_stage: Stage) -> None:
+async def test_an_id_with_another_body_is_refused_and_not_run(any_service: ConsumerSetup) -> None:
     name = uuid.uuid4().hex
-    async with any_stage.caller() as caller:
+    async with any_service.caller() as caller:
         await caller.request(create(id=name), **identified(name))
         assert outcome(await caller.request(create(id="other"), **identified(name))) == (
             Code.ALREADY_EXISTS,
             Outcome.NOT_EXECUTED,
         )
-    assert any_stage.gateway.count(CREATE) == 1
+    assert any_service.gateway.count(CREATE) == 1
 
 
-async def test_a_refused_request_may_be_sent_again_corrected_with_its_id(any_stage: Stage) -> None:
+async def test_a_refused_request_may_be_sent_again_corrected_with_its_id(any_service: ConsumerSetup) -> None:
     name = uuid.uuid4().hex
     wrong = orjson.dumps({"operation": "create-instance", "data": {}})
-    async with any_stage.caller() as caller:
+    async with any_service.caller() as caller:
         assert outcome(await caller.request(wrong, **identified(name)))[0] is Code.INVALID_ARGUMENT
         assert Reply.decode((await caller.request(create(id=name), **identified(name))).body).ok
 
 
-async def test_nobody_reads_the_answers_of_another_user(own_rabbitmq: RabbitMQ, stage: Stage) -> None:
+async def test_nobody_reads_the_answers_of_another_user(own_rabbitmq: RabbitMQ, service: ConsumerSetup) -> None:
     name = uuid.uuid4().hex
-    async with stage.caller() as caller:
+    async with service.caller() as caller:
         await caller.request(create(id=name), **identified(name), user_id="guest")
         other = await caller.request(create(id=name), **identified(name))
     assert wire.REPLAYED not in other.headers
-    assert stage.gateway.count(CREATE) == 2
+    assert service.gateway.count(CREATE) == 2
 
 
 async def test_two_consumers_with_one_redis_answer_for_each_other(
     own_rabbitmq: RabbitMQ, redis: Redis, tmp_path: Path
 ) -> None:
-    async with staged(tmp_path, own_rabbitmq.url, LEDGER=redis.url) as stage:
-        second = await stage.another(LEDGER=redis.url)
-        name, gate = uuid.uuid4().hex, Hold(stage.gateway)
-        async with stage.caller() as caller:
+    async with running_service(tmp_path, own_rabbitmq.url, LEDGER=redis.url) as service:
+        second = await service.another(LEDGER=redis.url)
+        name, gate = uuid.uuid4().hex, Hold(service.gateway)
+        async with service.caller() as caller:
             # Queues hand out messages in turn, so both get some.
             calls = [asyncio.create_task(caller.request(create(id=name), **identified(name))) for _ in range(6)]
             await gate.reached()
             gate.open()
             replies = await asyncio.gather(*calls)
             assert len({reply.body for reply in replies}) == 1
-            await asyncio.to_thread(stage.consumer.stop)
+            await asyncio.to_thread(service.consumer.stop)
             assert (await caller.request(create(id=name), **identified(name))).headers[wire.REPLAYED] is True
         assert second.process is not None
-    assert stage.gateway.count(CREATE) == 1
+    assert service.gateway.count(CREATE) == 1
 
 
 async def test_what_a_killed_consumer_ran_does_not_hold_up_the_other_one(
     own_rabbitmq: RabbitMQ, redis: Redis, tmp_path: Path
 ) -> None:
     settings = {"LEDGER": redis.url, "CONCURRENCY": "1", **UNMEASURED}
-    async with staged(tmp_path, own_rabbitmq.url, **settings) as stage, stage.caller() as caller:
-        gate = Hold(stage.gateway)
+    async with running_service(tmp_path, own_rabbitmq.url, **settings) as service, service.caller() as caller:
+        gate = Hold(service.gateway)
         cut = asyncio.create_task(caller.request(create(id="cut"), **identified(uuid.uuid4().hex)))
         await gate.reached()
-        await stage.another(**settings)
-        await asyncio.to_thread(stage.consumer.kill)
+        await service.another(**settings)
+        await asyncio.to_thread(service.consumer.kill)
         gate.open()
         # Behind the first, in the one place that there is; the other's claim lasts until its lease ends.
         later = await caller.request(create(id="later"), **identified(uuid.uuid4().hex))
         assert Reply.decode(later.body).ok
         assert not cut.done()
         cut.cancel()
-    assert stage.gateway.count(CREATE) == 2
+    assert service.gateway.count(CREATE) == 2
 
 
 # --- the owner's death ------------------------------------------------------------------------------------------------
 
 
-async def test_an_answer_survives_the_process(stage: Stage) -> None:
+async def test_an_answer_survives_the_process(service: ConsumerSetup) -> None:
     name = uuid.uuid4().hex
-    async with stage.caller() as caller:
+    async with service.caller() as caller:
         first = await caller.request(create(id=name), **identified(name))
-        await restarted(stage.consumer)
+        await restarted(service.consumer)
         second = await caller.request(create(id=name), **identified(name))
     assert (second.body, second.headers[wire.REPLAYED]) == (first.body, True)
-    assert stage.gateway.count(CREATE) == 1
+    assert service.gateway.count(CREATE) == 1
 
 
-async def cut_off(stage: Stage, caller: Caller, rpc: str, body: bytes, **environment: str) -> AbstractIncomingMessage:
+async def cut_off(
+    service: ConsumerSetup, caller: Caller, rpc: str, body: bytes, **environment: str
+) -> AbstractIncomingMessage:
     """Kill the consumer while the gateway works on the request; the answer of the consumer after it."""
-    name, gate = uuid.uuid4().hex, Hold(stage.gateway, rpc)
+    name, gate = uuid.uuid4().hex, Hold(service.gateway, rpc)
     call = asyncio.create_task(caller.request(body, **identified(name)))
     await gate.reached()
-    await asyncio.to_thread(stage.consumer.kill)
+    await asyncio.to_thread(service.consumer.kill)
     gate.open()
-    stage.consumer.configure(environment)
-    await asyncio.to_thread(stage.consumer.start)
+    service.consumer.configure(environment)
+    await asyncio.to_thread(service.consumer.start)
     return await call
 
 
-async def test_what_must_not_be_repeated_is_reported_after_the_owner_s_death(stage: Stage) -> None:
-    async with stage.caller() as caller:
-        reply = await cut_off(stage, caller, CREATE, create(id=1))
+async def test_what_must_not_be_repeated_is_reported_after_the_owner_s_death(service: ConsumerSetup) -> None:
+    async with service.caller() as caller:
+        reply = await cut_off(service, caller, CREATE, create(id=1))
     assert outcome(reply) == (Code.ABORTED, Outcome.UNKNOWN)
-    assert stage.gateway.count(CREATE) == 1
+    assert service.gateway.count(CREATE) == 1
 
 
-async def test_what_may_be_repeated_runs_again_after_the_owner_s_death(stage: Stage) -> None:
-    async with stage.caller() as caller:
-        reply = await cut_off(stage, caller, SET, set_variables(id=1))
+async def test_what_may_be_repeated_runs_again_after_the_owner_s_death(service: ConsumerSetup) -> None:
+    async with service.caller() as caller:
+        reply = await cut_off(service, caller, SET, set_variables(id=1))
     assert Reply.decode(reply.body).ok
-    assert stage.gateway.count(SET) == 2
+    assert service.gateway.count(SET) == 2
 
 
-async def test_with_on_unknown_run_everything_runs_again_after_the_owner_s_death(stage: Stage) -> None:
-    async with stage.caller() as caller:
-        reply = await cut_off(stage, caller, CREATE, create(id=1), ON_UNKNOWN="run")
+async def test_with_on_unknown_run_everything_runs_again_after_the_owner_s_death(service: ConsumerSetup) -> None:
+    async with service.caller() as caller:
+        reply = await cut_off(service, caller, CREATE, create(id=1), ON_UNKNOWN="run")
     assert Reply.decode(reply.body).ok
-    assert stage.gateway.count(CREATE) == 2
+    assert service.gateway.count(CREATE) == 2
 
 
 # --- a ledger that cannot be used -------------------------------------------------------------------------------------
@@ -224,20 +226,20 @@ def no_file_grows(consumer: Consumer) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
 
 
-async def test_a_ledger_that_cannot_be_written_stops_consuming_until_it_can(stage: Stage) -> None:
-    async with stage.caller() as caller:
+async def test_a_ledger_that_cannot_be_written_stops_consuming_until_it_can(service: ConsumerSetup) -> None:
+    async with service.caller() as caller:
         await caller.request(create(id=0))
-        with no_file_grows(stage.consumer):
+        with no_file_grows(service.consumer):
             call = asyncio.create_task(caller.request(create(id=1), **identified(uuid.uuid4().hex)))
-            await eventually(lambda: "ledger" in stage.consumer.reasons(), "readiness tells of the ledger")
-            assert "cannot be written" in stage.consumer.reasons()["ledger"]
+            await eventually(lambda: "ledger" in service.consumer.reasons(), "readiness tells of the ledger")
+            assert "cannot be written" in service.consumer.reasons()["ledger"]
             later = await caller.publish(create(id=2), message_id=uuid.uuid4().hex)
             answered = caller.expect(later)
-            await left_in(caller, stage.consumer.queues[0])
+            await left_in(caller, service.consumer.queues[0])
         assert Reply.decode((await call).body).ok
         assert Reply.decode((await asyncio.wait_for(answered, TIMEOUT)).body).ok
-    assert stage.gateway.count(CREATE) == 3
-    await eventually(lambda: stage.consumer.get("/readyz")[0] == 200, "ready again")
+    assert service.gateway.count(CREATE) == 3
+    await eventually(lambda: service.consumer.get("/readyz")[0] == 200, "ready again")
 
 
 async def left_in(caller: Caller, queue: str) -> None:
@@ -306,5 +308,5 @@ async def test_a_ledger_that_cannot_be_read_is_refused_and_moved_aside_only_when
 
 async def test_a_redis_that_may_forget_is_warned_about_at_the_start(own_rabbitmq: RabbitMQ, tmp_path: Path) -> None:
     with Redis(tmp_path / "redis", appendonly=False) as forgetful:
-        async with staged(tmp_path, own_rabbitmq.url, LEDGER=forgetful.url) as stage:
-            assert "set appendonly yes" in stage.log()
+        async with running_service(tmp_path, own_rabbitmq.url, LEDGER=forgetful.url) as service:
+            assert "set appendonly yes" in service.log()

@@ -7,20 +7,18 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import amqp
 import orjson
 import pika
 import pytest
-import pytest_asyncio
 from yarl import URL
 
 from scripts import npm
 from scripts.callers import TYPESCRIPT
-from tests.conftest import Broker
-from tests.integration.stage import TIMEOUT, Stage, staged
+from tests.integration.service import TIMEOUT, ConsumerSetup
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing import after
 
@@ -31,13 +29,6 @@ REQUEST = orjson.dumps({"operation": "publish-message", "data": {"messageName": 
 
 Ask: TypeAlias = Callable[..., tuple[bytes, Mapping[str, Any]]]
 """Sends the request to a queue with properties; body and headers of the reply."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    """A consumer that only this file talks to."""
-    async with staged(tmp_path_factory.mktemp("others"), rabbitmq.url) as ready:
-        yield ready
 
 
 def awaited(get: Callable[[], Any]) -> Any:
@@ -115,20 +106,22 @@ CLIENTS: dict[str, Ask] = {"py-amqp": py_amqp, "pika": by_pika, "amqplib": amqpl
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-async def test_a_client_reads_every_header_of_a_reply(stage: Stage, client: str) -> None:
+async def test_a_client_reads_every_header_of_a_reply(service: ConsumerSetup, client: str) -> None:
     """A reply after half a second: its duration fits into 16 bits, which this version of py-amqp takes for a text."""
-    stage.gateway.script("PublishMessage", after(0.5))
+    service.gateway.script("PublishMessage", after(0.5))
     ask = CLIENTS[client]
-    body, headers = await asyncio.to_thread(ask, stage.url, stage.consumer.queues[0], message_id=f"read by {client}")
+    body, headers = await asyncio.to_thread(
+        ask, service.url, service.consumer.queues[0], message_id=f"read by {client}"
+    )
     assert Reply.decode(body).ok
     assert 500 <= headers["duration-ms"] < 2**15
     assert (headers["status"], headers["request-id"]) == ("ok", f"read by {client}")
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-async def test_a_deadline_in_seconds_is_answered_with_the_unit_it_takes(stage: Stage, client: str) -> None:
+async def test_a_deadline_in_seconds_is_answered_with_the_unit_it_takes(service: ConsumerSetup, client: str) -> None:
     headers = {"deadline": int(time.time()) + 30}
-    body, _ = await asyncio.to_thread(CLIENTS[client], stage.url, stage.consumer.queues[0], headers=headers)
+    body, _ = await asyncio.to_thread(CLIENTS[client], service.url, service.consumer.queues[0], headers=headers)
     error = Reply.decode(body).error
     assert error is not None
     assert error.code == "DEADLINE_EXCEEDED"
@@ -136,7 +129,9 @@ async def test_a_deadline_in_seconds_is_answered_with_the_unit_it_takes(stage: S
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-async def test_a_trace_that_a_client_sends_as_bytes_is_the_trace_of_its_reply(stage: Stage, client: str) -> None:
+async def test_a_trace_that_a_client_sends_as_bytes_is_the_trace_of_its_reply(
+    service: ConsumerSetup, client: str
+) -> None:
     """Bytes, which pika and amqplib write as an array of bytes and py-amqp as text."""
     trace = {"traceparent": PARENT, "tracestate": "vendor=x", "baggage": "a=1"}
     sent = {
@@ -145,16 +140,18 @@ async def test_a_trace_that_a_client_sends_as_bytes_is_the_trace_of_its_reply(st
         "amqplib": lambda text: {"buffer": text},
     }
     headers = {name: sent[client](text) for name, text in trace.items()}
-    _, received = await asyncio.to_thread(CLIENTS[client], stage.url, stage.consumer.queues[0], headers=headers)
+    _, received = await asyncio.to_thread(CLIENTS[client], service.url, service.consumer.queues[0], headers=headers)
     assert {name: received[name] for name in trace} == trace
 
 
-async def test_a_file_that_node_wrote_into_json_as_a_buffer_is_answered_with_what_to_send(stage: Stage) -> None:
+async def test_a_file_that_node_wrote_into_json_as_a_buffer_is_answered_with_what_to_send(
+    service: ConsumerSetup,
+) -> None:
     script = (
         "JSON.stringify({ operation: 'deploy-process', data: Buffer.from('<x/>'), metadata: { fileName: 'a.bpmn' } })"
     )
     request = await asyncio.to_thread(subprocess.check_output, ["node", "-p", script], timeout=TIMEOUT)
-    body, _ = await asyncio.to_thread(amqplib, stage.url, stage.consumer.queues[0], request)
+    body, _ = await asyncio.to_thread(amqplib, service.url, service.consumer.queues[0], request)
     error = Reply.decode(body).error
     assert error is not None
     assert "found a Buffer; send its text" in error.message
@@ -162,10 +159,12 @@ async def test_a_file_that_node_wrote_into_json_as_a_buffer_is_answered_with_wha
 
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/octet-stream"])
-async def test_what_a_client_sets_unasked_or_not_is_taken(stage: Stage, client: str, content_type: str | None) -> None:
+async def test_what_a_client_sets_unasked_or_not_is_taken(
+    service: ConsumerSetup, client: str, content_type: str | None
+) -> None:
     properties = {"content_type": content_type, "timestamp": time.time_ns() // 1000, "headers": {"x": 300, "y": 0.5}}
     given = {name: value for name, value in properties.items() if value is not None}
     if client == "pika":
         del given["headers"]["y"]  # it cannot write fractions
-    _, headers = await asyncio.to_thread(CLIENTS[client], stage.url, stage.consumer.queues[0], **given)
+    _, headers = await asyncio.to_thread(CLIENTS[client], service.url, service.consumer.queues[0], **given)
     assert headers["status"] == "ok"

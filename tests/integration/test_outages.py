@@ -24,7 +24,17 @@ from tests.fakes.gateway import FakeGateway
 from tests.integration.caller import Caller
 from tests.integration.load import Hold, loaded
 from tests.integration.rawamqp import RawPublisher, content, short
-from tests.integration.stage import CONNECTIONS, SYNCED, TIMEOUT, Stage, consumer_of, create, delete, eventually, staged
+from tests.integration.service import (
+    CONNECTIONS,
+    SYNCED,
+    TIMEOUT,
+    ConsumerSetup,
+    create,
+    delete,
+    eventually,
+    new_consumer,
+    running_service,
+)
 from zeebe_amqp import __version__, wire
 from zeebe_amqp.amqp.connection import connect
 from zeebe_amqp.reply import Reply
@@ -35,9 +45,9 @@ NOWHERE = "127.0.0.1:1"
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def stage(own_rabbitmq: RabbitMQ, tmp_path: Path) -> AsyncIterator[Stage]:
+async def service(own_rabbitmq: RabbitMQ, tmp_path: Path) -> AsyncIterator[ConsumerSetup]:
     """A consumer of one test, on the broker of this file."""
-    async with staged(
+    async with running_service(
         tmp_path, own_rabbitmq.url, SHUTDOWN_GRACE="20s", CONCURRENCY="16", ZEEBE_REQUEST_TIMEOUT="60s"
     ) as ready:
         yield ready
@@ -53,23 +63,23 @@ async def ready(consumer: Consumer) -> None:
 
 @pytest.mark.parametrize("identified", [True, False], ids=["with an id", "without any id"])
 async def test_a_command_that_runs_when_the_connection_is_lost_is_not_cut_off_and_runs_once(
-    stage: Stage, own_rabbitmq: RabbitMQ, identified: bool
+    service: ConsumerSetup, own_rabbitmq: RabbitMQ, identified: bool
 ) -> None:
     """The AMQP library cancels its callbacks with the connection, and acks on the old channel cannot be sent."""
-    gate = Hold(stage.gateway)
+    gate = Hold(service.gateway)
     reply_to, number = f"test.replies.{uuid.uuid4().hex}", 5
-    async with RawPublisher(stage.url) as raw, await aio_pika.connect(stage.url) as connection:
+    async with RawPublisher(service.url) as raw, await aio_pika.connect(service.url) as connection:
         channel = await connection.channel()
         await channel.declare_queue(reply_to, durable=True)
         for n in range(number):
             texts = {"correlation_id": f"c{n}", "reply_to": reply_to, **({"message_id": f"m{n}"} if identified else {})}
             header = content(**{name: short(value.encode()) for name, value in texts.items()})
-            await raw.publish(stage.consumer.queues[0], create(id=n), header)
+            await raw.publish(service.consumer.queues[0], create(id=n), header)
     await gate.reached(number)
     await asyncio.to_thread(own_rabbitmq.ctl, "close_all_connections", "test")
-    await eventually(lambda: stage.connections() >= 2 * CONNECTIONS, "every connection opened again")
+    await eventually(lambda: service.connections() >= 2 * CONNECTIONS, "every connection opened again")
     gate.open()
-    async with await aio_pika.connect(stage.url) as connection:
+    async with await aio_pika.connect(service.url) as connection:
         queue = await (await connection.channel()).get_queue(reply_to)
         correlations = set()
         async with asyncio.timeout(TIMEOUT), queue.iterator(no_ack=True) as messages:
@@ -79,17 +89,19 @@ async def test_a_command_that_runs_when_the_connection_is_lost_is_not_cut_off_an
                 if len(correlations) == number:
                     break
         await queue.delete(if_unused=False, if_empty=False)
-    assert set(stage.gateway.executions.values()) == {1}
-    assert len(stage.gateway.executions) == number
+    assert set(service.gateway.executions.values()) == {1}
+    assert len(service.gateway.executions) == number
 
 
-async def test_an_unroutable_reply_is_still_noticed_after_a_reconnect(stage: Stage, own_rabbitmq: RabbitMQ) -> None:
+async def test_an_unroutable_reply_is_still_noticed_after_a_reconnect(
+    service: ConsumerSetup, own_rabbitmq: RabbitMQ
+) -> None:
     """Callbacks for returned messages end with the first connection; an unroutable reply would seem delivered."""
     await asyncio.to_thread(own_rabbitmq.ctl, "close_all_connections", "test")
-    await eventually(lambda: stage.connections() >= 2 * CONNECTIONS, "every connection opened again")
-    async with stage.caller() as caller:
+    await eventually(lambda: service.connections() >= 2 * CONNECTIONS, "every connection opened again")
+    async with service.caller() as caller:
         await caller.publish(create(id="x"), reply_to="no.such.reply.after")
-        await eventually(lambda: "no.such.reply.after" in stage.log(), "a line about the dropped reply")
+        await eventually(lambda: "no.such.reply.after" in service.log(), "a line about the dropped reply")
 
 
 async def restart(broker: RabbitMQ) -> None:
@@ -113,34 +125,36 @@ async def alarm(broker: RabbitMQ) -> None:
 
 @pytest.mark.parametrize("fault", [restart, crash, cut, alarm])
 async def test_a_broker_in_trouble_under_load_loses_nothing_and_doubles_nothing(
-    stage: Stage, own_rabbitmq: RabbitMQ, fault: object
+    service: ConsumerSetup, own_rabbitmq: RabbitMQ, fault: object
 ) -> None:
     if fault is crash:
         await asyncio.sleep(SYNCED)
-    async with loaded(stage) as load:
+    async with loaded(service) as load:
         await fault(own_rabbitmq)  # type: ignore[operation]
     await load.check()
 
 
-async def test_during_an_alarm_nothing_starts_and_afterwards_all_goes_on(stage: Stage, own_rabbitmq: RabbitMQ) -> None:
-    async with stage.caller() as caller:
-        gate = Hold(stage.gateway)
+async def test_during_an_alarm_nothing_starts_and_afterwards_all_goes_on(
+    service: ConsumerSetup, own_rabbitmq: RabbitMQ
+) -> None:
+    async with service.caller() as caller:
+        gate = Hold(service.gateway)
         calls = [asyncio.ensure_future(caller.request(create(id=n))) for n in range(40)]
         await gate.reached(16)
         await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.00001")
         try:
             await asyncio.sleep(1)  # until the alarm has reached the processes that read the connections
             gate.open()
-            await eventually(lambda: "broker.publish" in stage.consumer.reasons(), "readiness names the alarm")
-            assert "alarm" in stage.consumer.reasons()["broker.publish"]
+            await eventually(lambda: "broker.publish" in service.consumer.reasons(), "readiness names the alarm")
+            assert "alarm" in service.consumer.reasons()["broker.publish"]
             assert not any(call.done() for call in calls)
         finally:
             await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.4")
         replies = await asyncio.gather(*calls)
         assert all(Reply.decode(reply.body).ok for reply in replies)
-        assert set(stage.gateway.executions.values()) == {1}
+        assert set(service.gateway.executions.values()) == {1}
         assert len(caller.arrived) == 40
-        await ready(stage.consumer)
+        await ready(service.consumer)
 
 
 async def test_a_connection_that_publishes_knows_of_an_alarm_and_of_its_end(own_rabbitmq: RabbitMQ) -> None:
@@ -164,23 +178,23 @@ async def test_a_connection_that_publishes_knows_of_an_alarm_and_of_its_end(own_
 # --- queues -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_deleted_request_queue_is_declared_again_and_consumed(stage: Stage) -> None:
-    await delete(stage.url, stage.consumer.queues)
-    await eventually(lambda: stage.connections() >= CONNECTIONS + 2, "both consuming connections opened again")
-    async with stage.caller() as caller:
+async def test_a_deleted_request_queue_is_declared_again_and_consumed(service: ConsumerSetup) -> None:
+    await delete(service.url, service.consumer.queues)
+    await eventually(lambda: service.connections() >= CONNECTIONS + 2, "both consuming connections opened again")
+    async with service.caller() as caller:
         assert (await caller.call("topology")).ok
         assert (await caller.call("topology", queue=caller.polls)).ok
 
 
 @pytest.mark.parametrize("kind", ["queue", "exchange"])
-async def test_a_deleted_dead_letter_queue_or_exchange_is_declared_again(stage: Stage, kind: str) -> None:
-    await stage.dead.leave()
-    async with stage.caller() as caller:
+async def test_a_deleted_dead_letter_queue_or_exchange_is_declared_again(service: ConsumerSetup, kind: str) -> None:
+    await service.dead_letters.stop()
+    async with service.caller() as caller:
         delete_it = caller.channel.queue_delete if kind == "queue" else caller.channel.exchange_delete
         await delete_it(wire.DEAD_LETTER)
         body = b"not json " + uuid.uuid4().hex.encode()
         await caller.publish(body, reply_to=None)
-        await eventually(lambda: stage.connections() > CONNECTIONS, "the publishing connection opened again")
+        await eventually(lambda: service.connections() > CONNECTIONS, "the publishing connection opened again")
         while (await caller.get(wire.DEAD_LETTER, TIMEOUT)).body != body:
             pass
         assert (await caller.call("topology")).ok
@@ -189,7 +203,7 @@ async def test_a_deleted_dead_letter_queue_or_exchange_is_declared_again(stage: 
 @asynccontextmanager
 async def launched(tmp_path: Path, url: str, address: str, **environment: str) -> AsyncIterator[Consumer]:
     """A consumer that cannot become ready yet."""
-    consumer = consumer_of(tmp_path, url, address, environment).launch()
+    consumer = new_consumer(tmp_path, url, address, environment).launch()
     try:
         yield consumer
     finally:
@@ -243,7 +257,7 @@ async def test_a_missing_queue_that_may_not_be_declared_is_named_until_it_is_the
 
 async def check(directory: Path, url: str, address: str, **environment: str) -> tuple[int, dict[str, bool], str]:
     """The exit code of `check`, what is usable, and everything it printed."""
-    consumer = consumer_of(directory, url, address, environment)
+    consumer = new_consumer(directory, url, address, environment)
     command = [sys.executable, "-m", "consumer", "check"]
     done = await asyncio.to_thread(
         subprocess.run, command, env=consumer.environment, capture_output=True, text=True, check=False
@@ -296,24 +310,26 @@ async def test_a_consumer_without_a_gateway_lives_and_is_ready_as_soon_as_there_
 # --- end --------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_consumer_that_ends_under_load_finishes_what_runs_and_leaves_the_rest_to_others(stage: Stage) -> None:
-    other = await stage.another()
-    async with loaded(stage) as load:
-        assert await asyncio.to_thread(stage.consumer.stop) == 0
+async def test_a_consumer_that_ends_under_load_finishes_what_runs_and_leaves_the_rest_to_others(
+    service: ConsumerSetup,
+) -> None:
+    other = await service.another()
+    async with loaded(service) as load:
+        assert await asyncio.to_thread(service.consumer.stop) == 0
     await load.check()
     assert other.get("/readyz")[0] == 200
 
 
-async def test_what_does_not_end_within_the_grace_is_given_back(stage: Stage) -> None:
-    gate = Hold(stage.gateway)
-    short_lived = await stage.another(SHUTDOWN_GRACE="1s")
-    await asyncio.to_thread(stage.consumer.stop)
-    async with stage.caller() as caller:
+async def test_what_does_not_end_within_the_grace_is_given_back(service: ConsumerSetup) -> None:
+    gate = Hold(service.gateway)
+    short_lived = await service.another(SHUTDOWN_GRACE="1s")
+    await asyncio.to_thread(service.consumer.stop)
+    async with service.caller() as caller:
         call = asyncio.ensure_future(caller.request(create(id="held")))
         await gate.reached()
         assert await asyncio.to_thread(short_lived.stop) == 1
         gate.open()
-        await stage.another()
+        await service.another()
         assert Reply.decode((await call).body).ok
         assert len(caller.arrived) == 1
 
@@ -332,18 +348,18 @@ async def test_a_signal_while_it_connects_ends_it(own_rabbitmq: RabbitMQ, tmp_pa
         await asyncio.gather(end(first), end(first + 3))
 
 
-async def test_a_second_signal_ends_it_at_once(stage: Stage) -> None:
-    gate = Hold(stage.gateway)
-    async with stage.caller() as caller:
+async def test_a_second_signal_ends_it_at_once(service: ConsumerSetup) -> None:
+    gate = Hold(service.gateway)
+    async with service.caller() as caller:
         await caller.publish(create(id="held"))
         await gate.reached()
-        stage.consumer.signal(SIGTERM)
-        await eventually(lambda: "draining" in stage.log(), "it drains")
-        stage.consumer.signal(SIGTERM)
-        assert stage.consumer.process is not None
-        assert await asyncio.to_thread(stage.consumer.process.wait, TIMEOUT) == 1
+        service.consumer.signal(SIGTERM)
+        await eventually(lambda: "draining" in service.log(), "it drains")
+        service.consumer.signal(SIGTERM)
+        assert service.consumer.process is not None
+        assert await asyncio.to_thread(service.consumer.process.wait, TIMEOUT) == 1
         gate.open()
-        await stage.another()
+        await service.another()
         await eventually(lambda: caller.arrived, "another consumer answered")
         assert Reply.decode(caller.arrived[0].body).ok
 
@@ -364,11 +380,11 @@ async def test_a_consumer_that_cannot_reach_its_broker_ends_at_once(tmp_path: Pa
         assert await asyncio.to_thread(consumer.stop) == 0
 
 
-async def test_the_log_tells_where_it_has_what_and_says_that_it_consumes_when_it_does(stage: Stage) -> None:
-    told = [line.split(" ", 3)[-1] for line in stage.log().splitlines()]
+async def test_the_log_tells_where_it_has_what_and_says_that_it_consumes_when_it_does(service: ConsumerSetup) -> None:
+    told = [line.split(" ", 3)[-1] for line in service.log().splitlines()]
     wanted = (
         f"zeebe-amqp-consumer {__version__}: ledger sqlite:///",
-        f"connecting to RabbitMQ at {URL(stage.url).host}:{URL(stage.url).port}",
+        f"connecting to RabbitMQ at {URL(service.url).host}:{URL(service.url).port}",
         "connected to",
     )
     found = [next((number for number, line in enumerate(told) if words in line), None) for words in wanted]
@@ -376,5 +392,5 @@ async def test_the_log_tells_where_it_has_what_and_says_that_it_consumes_when_it
     assert found[0] == 0
     assert found == sorted(found, key=lambda number: number or 0), told[:10]
     consuming = sorted(line.partition("consuming ")[2] for line in told if "consuming " in line)
-    assert consuming == sorted(stage.consumer.queues), "once for each queue, when it does"
-    assert f"HTTP at 127.0.0.1:{stage.consumer.port}" in told[0]
+    assert consuming == sorted(service.consumer.queues), "once for each queue, when it does"
+    assert f"HTTP at 127.0.0.1:{service.consumer.port}" in told[0]

@@ -9,8 +9,8 @@ import pytest
 
 from tests.conftest import Broker
 from tests.fakes.cluster import Cluster
-from tests.integration.clusters import Played, played
-from tests.integration.scene import KEY, PARTITION_SHIFT, Scene, refused
+from tests.integration.cluster_setup import ClusterSetup, running_cluster
+from tests.integration.process_helper import KEY, PARTITION_SHIFT, ProcessHelper, refused
 from zeebe_amqp.errors import Code
 
 PARTITIONS = 5
@@ -19,17 +19,17 @@ DOUBLE = 2**53
 
 
 @pytest.fixture(scope="module")
-def wide(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+def wide(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterSetup]:
     """A consumer of such a cluster."""
-    with played(tmp_path_factory.mktemp("wide"), rabbitmq.url, Cluster(PARTITIONS)) as running:
+    with running_cluster(tmp_path_factory.mktemp("wide"), rabbitmq.url, Cluster(PARTITIONS)) as running:
         yield running
 
 
 @pytest.fixture
-async def wide_scene(wide: Played) -> AsyncIterator[Scene]:
+async def wide_process(wide: ClusterSetup) -> AsyncIterator[ProcessHelper]:
     """A process on that cluster."""
-    async with wide.scene() as scene:
-        yield scene
+    async with wide.process() as process:
+        yield process
 
 
 def partition(key: int) -> int:
@@ -37,30 +37,30 @@ def partition(key: int) -> int:
     return key >> PARTITION_SHIFT
 
 
-async def everywhere(scene: Scene) -> dict[int, int]:
+async def everywhere(process: ProcessHelper) -> dict[int, int]:
     """One instance on each partition, by partition: the gateway deals them out in turn."""
     found: dict[int, int] = {}
     while len(found) < PARTITIONS:
-        key = await scene.instance()
+        key = await process.instance()
         found.setdefault(partition(key), key)
     return found
 
 
-async def gathered(scene: Scene, instances: set[int], **more: Any) -> dict[int, dict[str, Any]]:
+async def gathered(process: ProcessHelper, instances: set[int], **more: Any) -> dict[int, dict[str, Any]]:
     """The jobs of all these instances, by instance; a poll may find those of some partitions only."""
     found: dict[int, dict[str, Any]] = {}
     while not instances <= set(found):
-        found |= {int(job["processInstanceKey"]): job for job in await scene.jobs(20, **more)}
+        found |= {int(job["processInstanceKey"]): job for job in await process.jobs(20, **more)}
     return found
 
 
-async def test_every_command_about_a_key_reaches_its_partition_exactly(wide_scene: Scene) -> None:
-    caller = wide_scene.caller
+async def test_every_command_about_a_key_reaches_its_partition_exactly(wide_process: ProcessHelper) -> None:
+    caller = wide_process.caller
     assert (await caller.result("topology"))["partitionsCount"] == PARTITIONS
-    await wide_scene.worked()
-    instances = await everywhere(wide_scene)
+    await wide_process.deploy()
+    instances = await everywhere(wide_process)
     assert sorted(instances) == [1, 2, 3, 4, 5]
-    jobs = await gathered(wide_scene, set(instances.values()))
+    jobs = await gathered(wide_process, set(instances.values()))
     odd = [key for job in jobs.values() for key in (job["key"], job["elementInstanceKey"]) if key > DOUBLE and key % 2]
     assert odd, "no key that a double would change"
     for number, instance in instances.items():
@@ -71,7 +71,7 @@ async def test_every_command_about_a_key_reaches_its_partition_exactly(wide_scen
         await caller.result("update-job-retries", {"jobKey": job["key"], "retries": 2})
         await caller.result("update-job-timeout", {"jobKey": str(job["key"]), "timeout": "1h"})
         await caller.result("fail-job", {"jobKey": job["key"], "retries": 1})
-    again = await gathered(wide_scene, set(instances.values()), fetchVariables=["key"])
+    again = await gathered(wide_process, set(instances.values()), fetchVariables=["key"])
     for number, instance in instances.items():
         assert again[instance]["variables"] == f'{{"key":{instance}}}'
         if number % 2:
@@ -82,23 +82,25 @@ async def test_every_command_about_a_key_reaches_its_partition_exactly(wide_scen
         assert (gone.code, str(instance) in gone.message) == (Code.NOT_FOUND, True)
 
 
-async def test_keys_of_every_partition_come_as_text_on_request(wide_scene: Scene) -> None:
+async def test_keys_of_every_partition_come_as_text_on_request(wide_process: ProcessHelper) -> None:
     metadata = {"keys": "string"}
-    await wide_scene.worked()
-    instances = set((await everywhere(wide_scene)).values())
-    poll = {"jobType": wide_scene.job_type, "maxJobsToActivate": 20, "requestTimeout": "10s"}
+    await wide_process.deploy()
+    instances = set((await everywhere(wide_process)).values())
+    poll = {"jobType": wide_process.job_type, "maxJobsToActivate": 20, "requestTimeout": "10s"}
     jobs: dict[str, Any] = {}
     while len(jobs) < len(instances):
-        found = await wide_scene.caller.result("activate-jobs", poll, metadata=metadata, queue=wide_scene.caller.polls)
+        found = await wide_process.caller.result(
+            "activate-jobs", poll, metadata=metadata, queue=wide_process.caller.polls
+        )
         jobs |= {job["processInstanceKey"]: job for job in found}
     assert {str(instance) for instance in instances} <= set(jobs)
     for job in jobs.values():
         keys = [job[name] for name in ("key", "processInstanceKey", "processDefinitionKey", "elementInstanceKey")]
         assert [(type(key), int(key) == KEY) for key in keys] == [(str, True)] * 4
-        assert await wide_scene.caller.result("complete-job", {"jobKey": job["key"]}, metadata=metadata) is None
+        assert await wide_process.caller.result("complete-job", {"jobKey": job["key"]}, metadata=metadata) is None
 
 
-async def test_a_key_above_the_last_partition_is_not_found(wide_scene: Scene) -> None:
+async def test_a_key_above_the_last_partition_is_not_found(wide_process: ProcessHelper) -> None:
     beyond = (PARTITIONS + 1) << PARTITION_SHIFT
-    error = refused(await wide_scene.caller.call("cancel-instance", {"processInstanceKey": beyond}))
+    error = refused(await wide_process.caller.call("cancel-instance", {"processInstanceKey": beyond}))
     assert (error.code, error.retryable) == (Code.NOT_FOUND, False)

@@ -19,7 +19,7 @@ from tests.conftest import Broker
 from tests.fakes.gateway import FakeGateway
 from tests.fakes.http2 import HttpServer, page
 from tests.integration.caller import Caller
-from tests.integration.stage import Graveyard, consumer_of, create, delete, eventually
+from tests.integration.service import DeadLetterCollector, create, delete, eventually, new_consumer
 from zeebe_amqp.errors import Error
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -29,13 +29,13 @@ CANCEL = orjson.dumps({"operation": "cancel-instance", "data": {"processInstance
 
 
 @dataclass
-class Scene:
+class ProxiedConsumer:
     """A consumer that finds a proxy where its gateway should be."""
 
     proxy: HttpServer
     consumer: Consumer
     caller: Caller
-    dead: Graveyard
+    dead_letters: DeadLetterCollector
 
     @asynccontextmanager
     async def recovered(self) -> AsyncIterator[FakeGateway]:
@@ -59,15 +59,15 @@ class Scene:
 
 
 @asynccontextmanager
-async def behind(directory: Path, url: str, status: int) -> AsyncIterator[Scene]:
-    """A scene whose proxy answers with that status and a page."""
+async def consumer_behind_proxy(directory: Path, url: str, status: int) -> AsyncIterator[ProxiedConsumer]:
+    """A proxied whose proxy answers with that status and a page."""
     async with HttpServer(page(status)) as proxy:
-        consumer = consumer_of(directory, url, proxy.address, {}).launch()
-        async with Graveyard(url, consumer.queues) as dead:
+        consumer = new_consumer(directory, url, proxy.address, {}).launch()
+        async with DeadLetterCollector(url, consumer.queues) as dead_letters:
             try:
                 await eventually(lambda: set(consumer.reasons()) == {"gateway"}, "only the gateway is missing")
                 async with Caller(url, *consumer.queues) as caller:
-                    yield Scene(proxy, consumer, caller, dead)
+                    yield ProxiedConsumer(proxy, consumer, caller, dead_letters)
             finally:
                 await asyncio.to_thread(consumer.stop)
         await delete(url, consumer.queues)
@@ -83,28 +83,28 @@ def told(error: Error | None) -> tuple[Any, ...]:
 async def test_what_nobody_waits_for_outlasts_a_proxy_that_says_that_it_is_not_available(
     rabbitmq: Broker, tmp_path: Path
 ) -> None:
-    async with behind(tmp_path, rabbitmq.url, 503) as scene:
+    async with consumer_behind_proxy(tmp_path, rabbitmq.url, 503) as proxied:
         for number in range(50):
-            await scene.caller.publish(create(id=number), reply_to=None)
-        await scene.paused(503)
-        assert "HTTP status 503" in scene.consumer.log.read_text()
-        probes = len(scene.proxy.requests)
-        await eventually(lambda: len(scene.proxy.requests) > probes + 2, "the proxy is asked again")
-        assert not scene.dead.buried
-        async with scene.recovered() as gateway:
+            await proxied.caller.publish(create(id=number), reply_to=None)
+        await proxied.paused(503)
+        assert "HTTP status 503" in proxied.consumer.log.read_text()
+        probes = len(proxied.proxy.requests)
+        await eventually(lambda: len(proxied.proxy.requests) > probes + 2, "the proxy is asked again")
+        assert not proxied.dead_letters.messages
+        async with proxied.recovered() as gateway:
             await eventually(lambda: len(gateway.executions) == 50, "all run")
-            await scene.caller.publish(create(id="last"), reply_to=None)
+            await proxied.caller.publish(create(id="last"), reply_to=None)
             await eventually(lambda: len(gateway.executions) == 51, "what comes later runs too")
             assert set(gateway.executions.values()) == {1}
-        assert not scene.dead.buried
+        assert not proxied.dead_letters.messages
 
 
 async def test_who_waits_is_told_that_a_proxy_answered(rabbitmq: Broker, tmp_path: Path) -> None:
-    async with behind(tmp_path, rabbitmq.url, 503) as scene:
-        reply = await scene.caller.call("create-instance", {"bpmnProcessId": "order"})
+    async with consumer_behind_proxy(tmp_path, rabbitmq.url, 503) as proxied:
+        reply = await proxied.caller.call("create-instance", {"bpmnProcessId": "order"})
         assert told(reply.error) == ("UNAVAILABLE", "consumer", "not-executed", True)
         assert "HTTP status 503" in str(reply.error)
-        done = await asyncio.to_thread(check, scene.consumer)
+        done = await asyncio.to_thread(check, proxied.consumer)
         assert done.returncode == 1
         for words in ("HTTP status 503", "not the gateway", "proxy"):
             assert words in done.stdout, words
@@ -119,8 +119,8 @@ def check(consumer: Consumer) -> subprocess.CompletedProcess[str]:
 async def test_what_a_proxy_may_have_passed_on_runs_again_only_when_that_harms_nobody(
     rabbitmq: Broker, tmp_path: Path
 ) -> None:
-    async with behind(tmp_path, rabbitmq.url, 502) as scene:
-        body, caller = create(id="once"), scene.caller
+    async with consumer_behind_proxy(tmp_path, rabbitmq.url, 502) as proxied:
+        body, caller = create(id="once"), proxied.caller
         # All at once: they are here before consuming pauses.
         await caller.publish(body, reply_to=None)
         await caller.publish(CANCEL, reply_to=None)
@@ -130,11 +130,11 @@ async def test_what_a_proxy_may_have_passed_on_runs_again_only_when_that_harms_n
         )
         assert told(once.error) == ("UNAVAILABLE", "consumer", "unknown", False)
         assert told(again.error) == ("UNAVAILABLE", "consumer", "unknown", True)
-        letter = await scene.dead.of(body)
+        letter = await proxied.dead_letters.with_body(body)
         assert (letter.headers["error-code"], letter.headers["error-outcome"]) == ("UNAVAILABLE", "unknown")
         assert "HTTP status 502" in str(letter.headers["error-message"])
-        await scene.paused(502)
-        async with scene.recovered() as gateway:
+        await proxied.paused(502)
+        async with proxied.recovered() as gateway:
             await eventually(lambda: gateway.count("CancelProcessInstance"), "the idempotent one runs")
             assert (gateway.count("CancelProcessInstance"), gateway.count("CreateProcessInstance")) == (1, 0)
-        assert [letter.body for letter in scene.dead.buried] == [body]
+        assert [letter.body for letter in proxied.dead_letters.messages] == [body]

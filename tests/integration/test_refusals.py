@@ -18,7 +18,7 @@ from aio_pika.abc import AbstractChannel
 from scripts.rabbitmq import RabbitMQ
 from tests.fakes.gateway import FakeGateway
 from tests.integration.responder import FINE, Responder
-from tests.integration.stage import consumer_of, eventually
+from tests.integration.service import eventually, new_consumer
 from tests.unit.contracts.cli.program import ended
 from zeebe_amqp import Client, Code, CommandError, Outcome, PermissionDenied, Source, SyncClient, Topology, wire
 from zeebe_amqp.amqp.tap import unheard
@@ -242,7 +242,7 @@ async def test_the_service_and_its_check_say_what_is_missing_and_the_service_goe
     async with FakeGateway() as gateway:
         for number, (name, rights, path, words, advice) in enumerate(cases):
             await user.allow(*rights)
-            consumer = consumer_of(
+            consumer = new_consumer(
                 tmp_path / str(number), user.url + path, gateway.address, {"AMQP_QUEUES": queues[name]}
             )
             consumer.launch()

@@ -9,9 +9,8 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import Broker
-from tests.integration.library import library
+from tests.integration.players import library_player, tap_player
 from tests.integration.scenario import BODIES, PROPERTIES, VALUES, Record, incoming, outgoing, play
-from tests.integration.tapped import tapped
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -39,20 +38,20 @@ READ: dict[str, Any] = {
 """What the values of headers are to a reader, those apart that are bytes."""
 
 
-async def played(url: str) -> Record:
+async def recorded(url: str) -> Record:
     """What the library alone sees."""
-    async with library(url) as player, library(url) as reader:
+    async with library_player(url) as player, library_player(url) as reader:
         return await play(url, player, reader)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def record(rabbitmq: Broker) -> Record:
     """What the library alone sees, once."""
-    return await played(rabbitmq.url)
+    return await recorded(rabbitmq.url)
 
 
 async def test_two_plays_tell_the_same(rabbitmq: Broker, record: Record) -> None:
-    again = await played(rabbitmq.url)
+    again = await recorded(rabbitmq.url)
     for part, told in record.items():
         assert again[part] == told, part
 
@@ -107,7 +106,7 @@ async def test_of_many_at_once_each_gets_its_own_outcome(record: Record) -> None
 
 async def test_the_tap_tells_what_the_library_tells(rabbitmq: Broker, record: Record) -> None:
     """Whichever of them publishes and whichever reads."""
-    for plays, reads in ((tapped, library), (library, tapped), (tapped, tapped)):
+    for plays, reads in ((tap_player, library_player), (library_player, tap_player), (tap_player, tap_player)):
         async with plays(rabbitmq.url) as player, reads(rabbitmq.url) as reader:
             found = await play(rabbitmq.url, player, reader)
         for part, told in record.items():

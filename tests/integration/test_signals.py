@@ -9,19 +9,21 @@ import pytest
 
 from tests.integration import processes
 from tests.integration.caller import Caller
-from tests.integration.scene import Scene, refused, unique
+from tests.integration.process_helper import ProcessHelper, refused, unique
 from zeebe_amqp.errors import Code, Outcome, Source
 
 
 @pytest.fixture
-async def signal(scene: Scene) -> str:
-    """A signal that starts the scene's process."""
+async def signal(process: ProcessHelper) -> str:
+    """A signal that starts the test's process."""
     name = unique("signal")
-    await scene.deploy(processes.roused(scene.process, name, scene.job_type))
+    await process.deploy_text(processes.roused(process.id, name, process.job_type))
     return name
 
 
-async def test_the_example_of_the_documentation_starts_who_waits_with_its_variables(scene: Scene, signal: str) -> None:
+async def test_the_example_of_the_documentation_starts_who_waits_with_its_variables(
+    process: ProcessHelper, signal: str
+) -> None:
     variables = {
         "newTimePeriodInMonth": {"value": 24},
         "exact": {"value": 1.5, "type": "Double"},
@@ -29,8 +31,8 @@ async def test_the_example_of_the_documentation_starts_who_waits_with_its_variab
         "document": {"value": '{"a":[1]}', "type": "Json"},
         "nothing": {"value": "", "type": "Boolean"},
     }
-    assert await scene.caller.result("signal", {"name": signal, "variables": variables, "unknown": 1}) is None
-    [job] = await scene.jobs()
+    assert await process.caller.result("signal", {"name": signal, "variables": variables, "unknown": 1}) is None
+    [job] = await process.jobs()
     assert orjson.loads(job["variables"]) == {
         "newTimePeriodInMonth": 24,
         "exact": 1.5,
@@ -41,16 +43,16 @@ async def test_the_example_of_the_documentation_starts_who_waits_with_its_variab
 
 
 @pytest.mark.parametrize("tenant", [{"withoutTenantId": True}, {"withoutTenantId": False}, {"tenantId": "<default>"}])
-async def test_what_belongs_to_no_tenant_gets_it(scene: Scene, signal: str, tenant: dict[str, Any]) -> None:
-    assert await scene.caller.result("signal", {"name": signal, **tenant}) is None
-    assert len(await scene.jobs()) == 1
+async def test_what_belongs_to_no_tenant_gets_it(process: ProcessHelper, signal: str, tenant: dict[str, Any]) -> None:
+    assert await process.caller.result("signal", {"name": signal, **tenant}) is None
+    assert len(await process.jobs()) == 1
 
 
-async def test_the_same_request_id_signals_once(scene: Scene, signal: str) -> None:
+async def test_the_same_request_id_signals_once(process: ProcessHelper, signal: str) -> None:
     identity = {"request-id": unique("request")}
     for _ in range(2):
-        assert await scene.caller.result("signal", {"name": signal}, headers=identity) is None
-    assert len(await scene.jobs(2)) == 1
+        assert await process.caller.result("signal", {"name": signal}, headers=identity) is None
+    assert len(await process.jobs(2)) == 1
 
 
 async def test_one_execution_alone_is_not_for_zeebe(caller: Caller) -> None:
@@ -73,9 +75,9 @@ async def test_an_empty_name_is_refused_before_the_engine_does(caller: Caller) -
     )
 
 
-async def test_the_bare_form_is_the_body_of_the_rest_api_itself(scene: Scene, signal: str) -> None:
+async def test_the_bare_form_is_the_body_of_the_rest_api_itself(process: ProcessHelper, signal: str) -> None:
     body = orjson.dumps({"name": signal, "variables": {"a": {"value": 1}}})
-    reply = orjson.loads((await scene.caller.request(body, type="signal")).body)
+    reply = orjson.loads((await process.caller.request(body, type="signal")).body)
     assert reply == {"operation": "signal", "data": None}
-    [job] = await scene.jobs()
+    [job] = await process.jobs()
     assert job["variables"] == '{"a":1}'

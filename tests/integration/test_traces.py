@@ -15,8 +15,8 @@ from scripts.consumer import Consumer
 from scripts.spans import Receiver, Span
 from tests.conftest import Broker, Engine
 from tests.integration.caller import Caller
-from tests.integration.consumers import consumer_on
-from tests.integration.scene import ABSENT, unique
+from tests.integration.process_helper import ABSENT, unique
+from tests.integration.service import running_consumer
 
 TOPOLOGY = orjson.dumps({"operation": "topology"})
 
@@ -38,7 +38,7 @@ def traced(
         "OTEL_BSP_SCHEDULE_DELAY": "50",
         "OTEL_METRICS_EXPORTER": "none",
     }
-    with consumer_on(tmp_path_factory.mktemp("traced"), rabbitmq.url, zeebe.address, exporting) as running:
+    with running_consumer(tmp_path_factory.mktemp("traced"), rabbitmq.url, zeebe.address, exporting) as running:
         yield running
 
 

@@ -142,3 +142,13 @@ def test_no_text_has_a_word_that_was_replaced() -> None:
         for match in UNUSED.finditer(page.read_text())
     ]
     assert found == []
+
+
+SET_UPS = re.compile(r"\b(\w*(?:[Ss]cene|[Ss]tage)|staged|worked|Graveyard|Board|World|Played|Tapped|Kind)\b")
+"""What the set-up of integration tests was called; see `ConsumerSetup`, `ProcessHelper`, `DeadLetterCollector`."""
+
+
+def test_the_set_up_of_integration_tests_has_plain_names() -> None:
+    files = sorted((ROOT / "tests/integration").rglob("*.py"))
+    found = [(file.stem, name) for file in files for name in definitions(ast.parse(file.read_text()))]
+    assert [each for each in found if SET_UPS.fullmatch(each[1])] == []

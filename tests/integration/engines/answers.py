@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.integration.scene import KEY, Scene
+from tests.integration.process_helper import KEY, ProcessHelper
 
 
-def deployment(scene: Scene, version: int = 1, name: str = "process.bpmn") -> dict[str, Any]:
+def deployment(process: ProcessHelper, version: int = 1, name: str = "process.bpmn") -> dict[str, Any]:
     """The whole answer to the deployment of one process."""
     deployed = {
-        "bpmnProcessId": scene.process,
+        "bpmnProcessId": process.id,
         "version": version,
         "processDefinitionKey": KEY,
         "resourceName": name,
-        "tenantId": scene.kind.tenant,
+        "tenantId": process.features.tenant,
     }
-    return {"key": KEY, "processes": [deployed], "tenantId": scene.kind.tenant}
+    return {"key": KEY, "processes": [deployed], "tenantId": process.features.tenant}
 
 
-def creation(scene: Scene, **more: Any) -> dict[str, Any]:
+def creation(process: ProcessHelper, **more: Any) -> dict[str, Any]:
     """The whole answer to the creation of an instance."""
     return {
         "processDefinitionKey": KEY,
-        "bpmnProcessId": scene.process,
+        "bpmnProcessId": process.id,
         "version": 1,
         "processInstanceKey": KEY,
-        "tenantId": scene.kind.tenant,
-        "tags": scene.kind.says("8.8", []),
+        "tenantId": process.features.tenant,
+        "tags": process.features.says("8.8", []),
         "businessId": None,
         **more,
     }

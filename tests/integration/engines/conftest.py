@@ -12,17 +12,19 @@ from scripts.consumer import Consumer
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.conftest import Broker, Engine, GivenEngine
 from tests.integration.caller import Caller
+from tests.integration.engine_features import EngineFeatures
 from tests.integration.engines.tidying import TidyCaller
-from tests.integration.kinds import Kind
 
 
 @pytest.fixture
-async def caller(rabbitmq: Broker, consumer: Consumer, zeebe: Engine, kind: Kind) -> AsyncIterator[Caller]:
+async def caller(
+    rabbitmq: Broker, consumer: Consumer, zeebe: Engine, features: EngineFeatures
+) -> AsyncIterator[Caller]:
     """A caller that ends what its test has started, unless the engine ends with the tests anyway."""
     async with TidyCaller(rabbitmq.url, *consumer.queues) as connected:
         yield connected
         if isinstance(zeebe, GivenEngine):
-            await connected.tidy(kind)
+            await connected.tidy(features)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from tests.integration.engines.rejection import (
     thrown_job,
     with_key,
 )
-from tests.integration.scene import ABSENT, Scene
+from tests.integration.process_helper import ABSENT, ProcessHelper
 from zeebe_amqp.errors import Code
 
 NO_ELEMENT = "Expected to update variables for element with key '{elementInstanceKey}', but no such element was found"
@@ -50,7 +50,7 @@ def jobs(operation: str, intent: str, what: str, **more: Any) -> list[Rejection]
     """The rejections that completing, failing and throwing have in common."""
     wrong = f"Expected to {what} with key '{{jobKey}}', but it is in state "
     absent = f"Expected to {what} with key '{{jobKey}}', but no such job was found"
-    failed, thrown = with_key("jobKey", Scene.failed_job, **more), with_key("jobKey", thrown_job, **more)
+    failed, thrown = with_key("jobKey", ProcessHelper.failed_job, **more), with_key("jobKey", thrown_job, **more)
     missing = just({"jobKey": ABSENT, **more})
     return [
         Rejection(operation, "absent", missing, Code.NOT_FOUND, absent, intent, NOT_FOUND),
@@ -177,7 +177,7 @@ REJECTIONS: list[Rejection] = [
     ),
     *(
         Rejection(
-            "update-job-retries", f"to {retries}", with_key("jobKey", Scene.failed_job, retries=retries),
+            "update-job-retries", f"to {retries}", with_key("jobKey", ProcessHelper.failed_job, retries=retries),
             Code.INVALID_ARGUMENT,
             "Expected to update retries for job with key '{jobKey}' with a positive amount of retries, "
             "but the amount given was '{retries}'",

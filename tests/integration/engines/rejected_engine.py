@@ -20,7 +20,7 @@ from tests.integration.engines.rejection import (
     tenants,
     with_key,
 )
-from tests.integration.scene import ABSENT, Scene, unique
+from tests.integration.process_helper import ABSENT, ProcessHelper, unique
 from zeebe_amqp.errors import Code
 
 
@@ -78,14 +78,14 @@ DEPLOYMENTS = [
 ]
 
 
-async def definition_in_use(scene: Scene) -> int:
-    deployed = await scene.worked()
-    await scene.instance()
+async def definition_in_use(process: ProcessHelper) -> int:
+    deployed = await process.deploy()
+    await process.instance()
     return int(deployed["processDefinitionKey"])
 
 
-async def a_decision(scene: Scene) -> int:
-    deployed = await scene.caller.result("deploy-resource", files(a_dmn=decisions.fee(unique("decision"))))
+async def a_decision(process: ProcessHelper) -> int:
+    deployed = await process.caller.result("deploy-resource", files(a_dmn=decisions.fee(unique("decision"))))
     return int(next(entry["decision"]["decisionKey"] for entry in deployed["deployments"] if "decision" in entry))
 
 
@@ -139,10 +139,10 @@ EVALUATIONS = [
 ]
 
 
-async def awaited_signal(scene: Scene) -> dict[str, Any]:
+async def awaited_signal(process: ProcessHelper) -> dict[str, Any]:
     """Variables that are copied for whom the signal reaches are too large sooner than those that reach nobody."""
     signal = unique("signal")
-    await scene.deploy(processes.roused(scene.process, signal, scene.job_type))
+    await process.deploy_text(processes.roused(process.id, signal, process.job_type))
     return {"signalName": signal, "variables": LARGE}
 
 
@@ -180,7 +180,7 @@ TIMEOUTS = [
     Rejection(
         "update-job-timeout",
         "not locked",
-        with_key("jobKey", Scene.failed_job, timeout="1m"),
+        with_key("jobKey", ProcessHelper.failed_job, timeout="1m"),
         Code.FAILED_PRECONDITION,
         "Expected to update the timeout of job with key '{jobKey}', but it is not active",
         "UPDATE_TIMEOUT",
@@ -239,10 +239,10 @@ MODIFICATIONS = [
 def plan(*mappings: tuple[str, str]) -> Prepare:
     """A migration from the element `work` to a process of the elements `before` and `after`."""
 
-    async def data(scene: Scene) -> dict[str, Any]:
-        instance = await running_instance(scene)
-        await scene.jobs()  # so that the element is active
-        target = await scene.deploy(processes.steps(unique("process"), unique("job"), "before", "after"))
+    async def data(process: ProcessHelper) -> dict[str, Any]:
+        instance = await running_instance(process)
+        await process.jobs()  # so that the element is active
+        target = await process.deploy_text(processes.steps(unique("process"), unique("job"), "before", "after"))
         return migration(instance, target["processDefinitionKey"], *mappings)
 
     return after(data)
@@ -257,12 +257,12 @@ def migration(instance: int, target: int, *mappings: tuple[str, str]) -> dict[st
     }
 
 
-async def to_nowhere(scene: Scene) -> dict[str, Any]:
-    return migration(await running_instance(scene), ABSENT)
+async def to_nowhere(process: ProcessHelper) -> dict[str, Any]:
+    return migration(await running_instance(process), ABSENT)
 
 
-async def of_nothing(scene: Scene) -> dict[str, Any]:
-    return migration(ABSENT, int((await scene.worked())["processDefinitionKey"]))
+async def of_nothing(process: ProcessHelper) -> dict[str, Any]:
+    return migration(ABSENT, int((await process.deploy())["processDefinitionKey"]))
 
 
 def bad_plan(why: str, text: str, code: Code, rejection: str, *mappings: tuple[str, str]) -> Rejection:

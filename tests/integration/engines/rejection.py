@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.integration import processes
-from tests.integration.kinds import Kind
-from tests.integration.scene import Scene, unique
+from tests.integration.engine_features import EngineFeatures
+from tests.integration.process_helper import ProcessHelper, unique
 from zeebe_amqp.errors import Code
 
 TENANT = "<default>"
@@ -17,72 +17,72 @@ LARGE = {"text": "x" * 2_500_000}
 
 Request = tuple[Any, dict[str, str]]
 """Data and metadata."""
-Prepare = Callable[[Scene], Awaitable[Request]]
+Prepare = Callable[[ProcessHelper], Awaitable[Request]]
 
 
 def just(data: Any, **metadata: str) -> Prepare:
     """A request that needs no preparation."""
 
-    async def prepare(_: Scene) -> Request:
+    async def prepare(_: ProcessHelper) -> Request:
         return data, metadata
 
     return prepare
 
 
-def after(step: Callable[[Scene], Awaitable[Any]]) -> Prepare:
+def after(step: Callable[[ProcessHelper], Awaitable[Any]]) -> Prepare:
     """A request whose data another step yields."""
 
-    async def prepare(scene: Scene) -> Request:
-        return await step(scene), {}
+    async def prepare(process: ProcessHelper) -> Request:
+        return await step(process), {}
 
     return prepare
 
 
-async def ended_instance(scene: Scene) -> int:
-    await scene.deploy(processes.empty(scene.process))
-    data = {"bpmnProcessId": scene.process, "withResult": True}
-    return int((await scene.caller.result("create-instance", data))["processInstanceKey"])
+async def ended_instance(process: ProcessHelper) -> int:
+    await process.deploy_text(processes.empty(process.id))
+    data = {"bpmnProcessId": process.id, "withResult": True}
+    return int((await process.caller.result("create-instance", data))["processInstanceKey"])
 
 
-async def running_instance(scene: Scene) -> int:
-    await scene.worked()
-    return await scene.instance()
+async def running_instance(process: ProcessHelper) -> int:
+    await process.deploy()
+    return await process.instance()
 
 
-async def thrown_job(scene: Scene) -> int:
-    key = int((await scene.job())["key"])
-    await scene.caller.result("throw-error", {"jobKey": key, "errorCode": "nobody-catches"})
+async def thrown_job(process: ProcessHelper) -> int:
+    key = int((await process.job())["key"])
+    await process.caller.result("throw-error", {"jobKey": key, "errorCode": "nobody-catches"})
     return key
 
 
-async def published(scene: Scene) -> dict[str, Any]:
+async def published(process: ProcessHelper) -> dict[str, Any]:
     data = {"messageName": unique("message"), "messageId": unique("id"), "timeToLive": "1m"}
-    await scene.caller.result("publish-message", data)
+    await process.caller.result("publish-message", data)
     return data
 
 
-async def definition(scene: Scene) -> str:
-    await scene.worked()
-    return scene.process
+async def definition(process: ProcessHelper) -> str:
+    await process.deploy()
+    return process.id
 
 
-async def asleep(scene: Scene) -> dict[str, Any]:
-    await scene.deploy(processes.awakened(scene.process, unique("message"), scene.job_type))
-    return {"bpmnProcessId": scene.process}
+async def asleep(process: ProcessHelper) -> dict[str, Any]:
+    await process.deploy_text(processes.awakened(process.id, unique("message"), process.job_type))
+    return {"bpmnProcessId": process.id}
 
 
-def with_key(field: str, step: Callable[[Scene], Awaitable[Any]], **more: Any) -> Prepare:
+def with_key(field: str, step: Callable[[ProcessHelper], Awaitable[Any]], **more: Any) -> Prepare:
     """A request for something that another step makes."""
 
-    async def data(scene: Scene) -> dict[str, Any]:
-        return {field: await step(scene), **more}
+    async def data(process: ProcessHelper) -> dict[str, Any]:
+        return {field: await step(process), **more}
 
     return after(data)
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """What the engine says to a request; `text` may name the request's fields and the scene's process in braces.
+    """What the engine says to a request; `text` may name the request's fields and the test's process in braces.
 
     `intent` and `rejection` are what its text begins with, both empty when the gateway itself refused.
     `newer` has what engines from 8.8 on say otherwise, `in_memory` what the one in memory does; None: there the
@@ -99,10 +99,10 @@ class Rejection:
     newer: Mapping[str, Any] | None = field(default_factory=dict)
     in_memory: Mapping[str, Any] | None = field(default_factory=dict)
 
-    def on(self, kind: Kind) -> Rejection | None:
+    def on(self, features: EngineFeatures) -> Rejection | None:
         """The same for one engine; None: that one accepts the request."""
         changed: dict[str, Any] = {}
-        for applies, change in ((kind.is_newer, self.newer), (kind.in_memory, self.in_memory)):
+        for applies, change in ((features.is_newer, self.newer), (features.in_memory, self.in_memory)):
             if applies and change is None:
                 return None
             changed |= (change or {}) if applies else {}
@@ -113,10 +113,10 @@ class Rejection:
         """Whether some engine says something else than a broker of 8.6."""
         return self.newer != {} or self.in_memory != {}
 
-    def message(self, data: Any, scene: Scene) -> str:
+    def message(self, data: Any, process: ProcessHelper) -> str:
         """The whole text."""
         start = f"Command '{self.intent}' rejected with code '{self.rejection}': " if self.intent else ""
-        return start + self.text.format_map({"process": scene.process, **(data if isinstance(data, dict) else {})})
+        return start + self.text.format_map({"process": process.id, **(data if isinstance(data, dict) else {})})
 
 
 NOT_FOUND, INVALID, STATE = "NOT_FOUND", "INVALID_ARGUMENT", "INVALID_STATE"

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 from tests.integration import decisions, processes
-from tests.integration.scene import KEY, Scene, unique
+from tests.integration.process_helper import KEY, ProcessHelper, unique
 
 
-async def deployed(scene: Scene) -> str:
+async def deployed(process: ProcessHelper) -> str:
     """The id of a new decision."""
     name = unique("decision")
     file = {"name": "fee.dmn", "content": decisions.fee(name)}
-    await scene.caller.result("deploy-resource", {"resources": [file]})
+    await process.caller.result("deploy-resource", {"resources": [file]})
     return name
 
 
-def evaluated(scene: Scene, name: str, title: str, kind: str, output: str, **more: Any) -> dict[str, Any]:
+def evaluated(process: ProcessHelper, name: str, title: str, kind: str, output: str, **more: Any) -> dict[str, Any]:
     """A decision on the way to the result."""
     return {
         "decisionKey": KEY,
@@ -29,13 +29,15 @@ def evaluated(scene: Scene, name: str, title: str, kind: str, output: str, **mor
         "decisionOutput": output,
         "matchedRules": [],
         "evaluatedInputs": [],
-        "tenantId": scene.kind.tenant,
-        "decisionEvaluationInstanceKey": scene.kind.says("8.8", ""),
+        "tenantId": process.features.tenant,
+        "decisionEvaluationInstanceKey": process.features.says("8.8", ""),
         **more,
     }
 
 
-def evaluation(scene: Scene, name: str, output: str, steps: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+def evaluation(
+    process: ProcessHelper, name: str, output: str, steps: list[dict[str, Any]], **more: Any
+) -> dict[str, Any]:
     """The whole answer to an evaluation."""
     return {
         "decisionKey": KEY,
@@ -48,9 +50,9 @@ def evaluation(scene: Scene, name: str, output: str, steps: list[dict[str, Any]]
         "evaluatedDecisions": steps,
         "failedDecisionId": "",
         "failureMessage": "",
-        "tenantId": scene.kind.tenant,
-        "decisionInstanceKey": KEY if scene.kind.numbers_evaluations else 0,
-        "decisionEvaluationKey": scene.kind.says("8.8", 0),
+        "tenantId": process.features.tenant,
+        "decisionInstanceKey": KEY if process.features.numbers_evaluations else 0,
+        "decisionEvaluationKey": process.features.says("8.8", 0),
         **more,
     }
 
@@ -63,43 +65,45 @@ def matched(name: str, rule: int, output: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("weight", "rule", "fee"), [(3, 1, "4"), (7, 2, "9")])
 async def test_evaluate_decision_answers_the_output_and_how_it_came_about(
-    scene: Scene, weight: int, rule: int, fee: str
+    process: ProcessHelper, weight: int, rule: int, fee: str
 ) -> None:
-    name = await deployed(scene)
-    answer = await scene.caller.result("evaluate-decision", {"decisionId": name, "variables": {"weight": weight}})
+    name = await deployed(process)
+    answer = await process.caller.result("evaluate-decision", {"decisionId": name, "variables": {"weight": weight}})
     given = {"inputId": f"{name}-input", "inputName": "Weight", "inputValue": str(weight)}
-    guard = evaluated(scene, f"{name}-guard", "Guard", "LITERAL_EXPRESSION", str(weight))
+    guard = evaluated(process, f"{name}-guard", "Guard", "LITERAL_EXPRESSION", str(weight))
     table = evaluated(
-        scene, name, "Fee", "DECISION_TABLE", fee, matchedRules=[matched(name, rule, fee)], evaluatedInputs=[given]
+        process, name, "Fee", "DECISION_TABLE", fee, matchedRules=[matched(name, rule, fee)], evaluatedInputs=[given]
     )
-    assert answer == evaluation(scene, name, fee, [guard, table])
+    assert answer == evaluation(process, name, fee, [guard, table])
     again = {"decisionKey": answer["decisionKey"], "variables": {"weight": weight}}
-    assert await scene.caller.result("evaluate-decision", again) == answer | {
-        "decisionInstanceKey": KEY if scene.kind.numbers_evaluations else 0
+    assert await process.caller.result("evaluate-decision", again) == answer | {
+        "decisionInstanceKey": KEY if process.features.numbers_evaluations else 0
     }
 
 
 @pytest.mark.parametrize("variables", [{"weight": 101}, {"weight": "heavy"}, {}, None])
-async def test_a_decision_that_fails_is_a_result_that_says_where_and_why(scene: Scene, variables: Any) -> None:
-    name = await deployed(scene)
-    answer = await scene.caller.result("evaluate-decision", {"decisionId": name, "variables": variables})
+async def test_a_decision_that_fails_is_a_result_that_says_where_and_why(
+    process: ProcessHelper, variables: Any
+) -> None:
+    name = await deployed(process)
+    answer = await process.caller.result("evaluate-decision", {"decisionId": name, "variables": variables})
     assert answer == evaluation(
-        scene,
+        process,
         name,
-        scene.kind.failed_output,
-        [evaluated(scene, f"{name}-guard", "Guard", "LITERAL_EXPRESSION", "null")],
+        process.features.failed_output,
+        [evaluated(process, f"{name}-guard", "Guard", "LITERAL_EXPRESSION", "null")],
         failedDecisionId=f"{name}-guard",
         failureMessage=f"Expected to evaluate decision '{name}', but Assertion failure on evaluate the expression "
         "'assert(weight, weight <= 100)': The condition is not fulfilled",
     )
 
 
-async def test_a_process_decides_with_what_was_deployed_together_with_it(scene: Scene) -> None:
+async def test_a_process_decides_with_what_was_deployed_together_with_it(process: ProcessHelper) -> None:
     name = unique("decision")
     files = [
-        {"name": "deciding.bpmn", "content": processes.deciding(scene.process, name)},
+        {"name": "deciding.bpmn", "content": processes.deciding(process.id, name)},
         {"name": "fee.dmn", "content": decisions.fee(name)},
     ]
-    await scene.caller.result("deploy-resource", {"resources": files})
-    data = {"bpmnProcessId": scene.process, "withResult": True, "variables": {"weight": 3}, "fetchVariables": ["fee"]}
-    assert (await scene.caller.result("create-instance", data))["variables"] == '{"fee":4}'
+    await process.caller.result("deploy-resource", {"resources": files})
+    data = {"bpmnProcessId": process.id, "withResult": True, "variables": {"weight": 3}, "fetchVariables": ["fee"]}
+    assert (await process.caller.result("create-instance", data))["variables"] == '{"fee":4}'

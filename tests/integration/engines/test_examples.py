@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from consumer.zeebe.protocol.since import SINCE
-from tests.integration.scene import KEY, PARTITION_SHIFT, Scene, refused
+from tests.integration.process_helper import KEY, PARTITION_SHIFT, ProcessHelper, refused
 from tests.unit.contracts.asyncapi.schema import problems
 from zeebe_amqp.errors import Code, Source
 from zeebe_amqp.examples import EXAMPLES, Example, filled, kept
@@ -45,12 +45,12 @@ def is_anywhere(name: str, value: Any) -> bool:
     return name in ANYWHERE or (name == "version" and isinstance(value, str))
 
 
-async def run(scene: Scene, example: Example, values: dict[str, Any]) -> Any:
+async def run(process: ProcessHelper, example: Example, values: dict[str, Any]) -> Any:
     """The reply's data of one example, which must be like the one that it shows."""
-    silent = example.operation == "delete-resource" and not scene.kind.answers_deletions
+    silent = example.operation == "delete-resource" and not process.features.answers_deletions
     headers = {"deadline": round((time.time() + 5) * 1000)} if silent else None
     data, metadata = filled(example.data, values), dict(example.metadata)
-    reply = await scene.caller.call(example.operation, data, metadata, headers=headers)
+    reply = await process.caller.call(example.operation, data, metadata, headers=headers)
     if example.operation in TOO_NEW or silent:
         error = refused(reply)
         expected = Code.DEADLINE_EXCEEDED if silent else Code.UNIMPLEMENTED
@@ -62,12 +62,12 @@ async def run(scene: Scene, example: Example, values: dict[str, Any]) -> Any:
     return reply.data
 
 
-async def test_the_examples_tell_a_story_that_an_engine_plays(scene: Scene) -> None:
+async def test_the_examples_tell_a_story_that_an_engine_plays(process: ProcessHelper) -> None:
     """An engine that has played it once knows its message already, so a given one must be new."""
     values: dict[str, Any] = {}
     for example in EXAMPLES:
-        async with scene.new_keys() as keys:
-            data = await run(scene, example, values)
+        async with process.new_keys() as keys:
+            data = await run(process, example, values)
         values |= kept(example, data)
         if example.operation == "fail-job":
-            values["incident"] = await scene.incident_among(keys)
+            values["incident"] = await process.incident_among(keys)

@@ -10,122 +10,124 @@ import pytest
 from tests.integration import processes
 from tests.integration.engines.answers import creation
 from tests.integration.engines.conftest import Passing
-from tests.integration.scene import KEY, Scene, refused, unique
+from tests.integration.process_helper import KEY, ProcessHelper, refused, unique
 from zeebe_amqp.errors import Code
 
 
-async def test_create_instance_by_id_answers_the_instance(scene: Scene) -> None:
-    await scene.worked()
-    answer = await scene.caller.result("create-instance", {"bpmnProcessId": scene.process, "variables": {"a": 1}})
-    assert answer == creation(scene)
+async def test_create_instance_by_id_answers_the_instance(process: ProcessHelper) -> None:
+    await process.deploy()
+    answer = await process.caller.result("create-instance", {"bpmnProcessId": process.id, "variables": {"a": 1}})
+    assert answer == creation(process)
 
 
-async def test_create_instance_by_key_starts_that_version(scene: Scene) -> None:
-    old = await scene.worked()
-    await scene.worked(retries=7)
-    answer = await scene.caller.result("create-instance", {"processDefinitionKey": old["processDefinitionKey"]})
-    assert answer == creation(scene, processDefinitionKey=old["processDefinitionKey"])
+async def test_create_instance_by_key_starts_that_version(process: ProcessHelper) -> None:
+    old = await process.deploy()
+    await process.deploy(retries=7)
+    answer = await process.caller.result("create-instance", {"processDefinitionKey": old["processDefinitionKey"]})
+    assert answer == creation(process, processDefinitionKey=old["processDefinitionKey"])
 
 
 @pytest.mark.parametrize(("version", "started"), [(None, 2), (-1, 2), (1, 1), (2, 2)])
 async def test_create_instance_starts_the_version_or_the_latest(
-    scene: Scene, version: int | None, started: int
+    process: ProcessHelper, version: int | None, started: int
 ) -> None:
-    await scene.worked()
-    await scene.worked(retries=7)
-    data = {"bpmnProcessId": scene.process, **({} if version is None else {"version": version})}
-    assert await scene.caller.result("create-instance", data) == creation(scene, version=started)
+    await process.deploy()
+    await process.deploy(retries=7)
+    data = {"bpmnProcessId": process.id, **({} if version is None else {"version": version})}
+    assert await process.caller.result("create-instance", data) == creation(process, version=started)
 
 
-async def test_create_instance_starts_where_the_instructions_say(scene: Scene) -> None:
-    await scene.worked()
-    answer = await scene.caller.result(
+async def test_create_instance_starts_where_the_instructions_say(process: ProcessHelper) -> None:
+    await process.deploy()
+    answer = await process.caller.result(
         "create-instance",
-        {"bpmnProcessId": scene.process, "withResult": True, "startInstructions": [{"elementId": "end"}]},
+        {"bpmnProcessId": process.id, "withResult": True, "startInstructions": [{"elementId": "end"}]},
     )
-    assert answer == creation(scene, variables="{}")
+    assert answer == creation(process, variables="{}")
 
 
-async def test_create_instance_with_result_answers_the_variables_as_text(scene: Scene) -> None:
-    await scene.deploy(processes.empty(scene.process))
-    data = {"bpmnProcessId": scene.process, "withResult": True, "variables": {"a": 1, "b": [None]}}
-    every = await scene.caller.result("create-instance", data, queue=scene.caller.polls)
-    some = await scene.caller.result("create-instance", {**data, "fetchVariables": ["b", "c"]})
-    assert every == creation(scene, variables=every["variables"])
+async def test_create_instance_with_result_answers_the_variables_as_text(process: ProcessHelper) -> None:
+    await process.deploy_text(processes.empty(process.id))
+    data = {"bpmnProcessId": process.id, "withResult": True, "variables": {"a": 1, "b": [None]}}
+    every = await process.caller.result("create-instance", data, queue=process.caller.polls)
+    some = await process.caller.result("create-instance", {**data, "fetchVariables": ["b", "c"]})
+    assert every == creation(process, variables=every["variables"])
     assert orjson.loads(every["variables"]) == {"a": 1, "b": [None]}
-    assert some == creation(scene, variables='{"b":[null]}')
+    assert some == creation(process, variables='{"b":[null]}')
 
 
-async def test_cancel_instance_ends_the_instance(scene: Scene) -> None:
-    await scene.worked()
-    instance = await scene.instance()
-    assert await scene.caller.result("cancel-instance", {"processInstanceKey": instance}) is None
-    gone = await scene.caller.call("cancel-instance", {"processInstanceKey": instance})
+async def test_cancel_instance_ends_the_instance(process: ProcessHelper) -> None:
+    await process.deploy()
+    instance = await process.instance()
+    assert await process.caller.result("cancel-instance", {"processInstanceKey": instance}) is None
+    gone = await process.caller.call("cancel-instance", {"processInstanceKey": instance})
     assert gone.error is not None
     assert gone.error.code is Code.NOT_FOUND
 
 
-async def test_set_variables_reach_the_job(scene: Scene) -> None:
-    await scene.worked()
-    instance = await scene.instance(variables={"a": 1, "b": 1})
-    answer = await scene.caller.result("set-variables", {"elementInstanceKey": instance, "variables": {"b": 2}})
-    [job] = await scene.jobs()
+async def test_set_variables_reach_the_job(process: ProcessHelper) -> None:
+    await process.deploy()
+    instance = await process.instance(variables={"a": 1, "b": 1})
+    answer = await process.caller.result("set-variables", {"elementInstanceKey": instance, "variables": {"b": 2}})
+    [job] = await process.jobs()
     assert answer == {"key": KEY}
     assert orjson.loads(job["variables"]) == {"a": 1, "b": 2}
 
 
-async def test_set_variables_locally_stay_at_the_element(scene: Scene) -> None:
-    await scene.worked()
+async def test_set_variables_locally_stay_at_the_element(process: ProcessHelper) -> None:
+    await process.deploy()
     pending = asyncio.create_task(
-        scene.caller.result(
-            "create-instance", {"bpmnProcessId": scene.process, "withResult": True, "requestTimeout": "60s"}
+        process.caller.result(
+            "create-instance", {"bpmnProcessId": process.id, "withResult": True, "requestTimeout": "60s"}
         )
     )
-    [job] = await scene.jobs()
+    [job] = await process.jobs()
     data = {"elementInstanceKey": job["elementInstanceKey"], "variables": {"here": 1}, "local": True}
-    assert await scene.caller.result("set-variables", data) == {"key": KEY}
-    await scene.caller.result("complete-job", {"jobKey": job["key"]})
+    assert await process.caller.result("set-variables", data) == {"key": KEY}
+    await process.caller.result("complete-job", {"jobKey": job["key"]})
     assert (await pending)["variables"] == "{}"
 
 
-async def test_resolve_incident_brings_the_job_back(scene: Scene) -> None:
-    job, incident = await scene.incident()
-    await scene.caller.result("update-job-retries", {"jobKey": job, "retries": 1})
-    assert await scene.caller.result("resolve-incident", {"incidentKey": incident}) is None
-    [again] = await scene.jobs()
+async def test_resolve_incident_brings_the_job_back(process: ProcessHelper) -> None:
+    job, incident = await process.incident()
+    await process.caller.result("update-job-retries", {"jobKey": job, "retries": 1})
+    assert await process.caller.result("resolve-incident", {"incidentKey": incident}) is None
+    [again] = await process.jobs()
     assert (again["key"], again["retries"]) == (job, 1)
 
 
 # --- what processes meet on their way ---
 
 
-async def test_an_incident_of_an_element_ends_when_its_variable_is_set_and_it_is_resolved(scene: Scene) -> None:
-    await scene.deploy(processes.demanding(scene.process, scene.job_type))
-    async with scene.new_keys() as keys:
-        instance = await scene.instance()
-    await scene.caller.result("set-variables", {"elementInstanceKey": instance, "variables": {"amount": 7}})
-    tried = [await scene.caller.call("resolve-incident", {"incidentKey": key}) for key in keys]
+async def test_an_incident_of_an_element_ends_when_its_variable_is_set_and_it_is_resolved(
+    process: ProcessHelper,
+) -> None:
+    await process.deploy_text(processes.demanding(process.id, process.job_type))
+    async with process.new_keys() as keys:
+        instance = await process.instance()
+    await process.caller.result("set-variables", {"elementInstanceKey": instance, "variables": {"amount": 7}})
+    tried = [await process.caller.call("resolve-incident", {"incidentKey": key}) for key in keys]
     assert [reply.error is None for reply in tried].count(True) == 1
-    [job] = await scene.jobs()
+    [job] = await process.jobs()
     assert (job["processInstanceKey"], job["variables"]) == (instance, '{"amount":7}')
 
 
-async def test_a_timer_lets_the_process_go_on(scene: Scene, passing: Passing) -> None:
-    await scene.deploy(processes.timed(scene.process, passing.duration))
-    data = {"bpmnProcessId": scene.process, "withResult": True, "requestTimeout": "60s"}
-    pending = asyncio.create_task(scene.caller.result("create-instance", data, queue=scene.caller.polls))
+async def test_a_timer_lets_the_process_go_on(process: ProcessHelper, passing: Passing) -> None:
+    await process.deploy_text(processes.timed(process.id, passing.duration))
+    data = {"bpmnProcessId": process.id, "withResult": True, "requestTimeout": "60s"}
+    pending = asyncio.create_task(process.caller.result("create-instance", data, queue=process.caller.polls))
     while not pending.done():
         await passing.passes()
-    assert await pending == creation(scene, variables="{}")
+    assert await pending == creation(process, variables="{}")
 
 
 # --- where a process stands, changed from outside ---
 
 
-async def test_modify_instance_ends_one_element_and_starts_another_with_variables(scene: Scene) -> None:
-    await scene.deploy(processes.steps(scene.process, scene.job_type, "first", "second"))
-    instance = await scene.instance()
-    [first] = await scene.jobs()
+async def test_modify_instance_ends_one_element_and_starts_another_with_variables(process: ProcessHelper) -> None:
+    await process.deploy_text(processes.steps(process.id, process.job_type, "first", "second"))
+    instance = await process.instance()
+    [first] = await process.jobs()
     change = {
         "processInstanceKey": instance,
         "terminateInstructions": [{"elementInstanceKey": first["elementInstanceKey"]}],
@@ -136,38 +138,38 @@ async def test_modify_instance_ends_one_element_and_starts_another_with_variable
             }
         ],
     }
-    assert await scene.caller.result("modify-instance", change) is None
-    [second] = await scene.jobs()
+    assert await process.caller.result("modify-instance", change) is None
+    [second] = await process.jobs()
     assert (second["elementId"], second["processInstanceKey"]) == ("second", instance)
     assert orjson.loads(second["variables"]) == {"a": 1, "b": 2}
-    gone = refused(await scene.caller.call("complete-job", {"jobKey": first["key"]}))
+    gone = refused(await process.caller.call("complete-job", {"jobKey": first["key"]}))
     assert gone.code is Code.NOT_FOUND
 
 
-async def test_modify_instance_starts_an_element_in_a_new_scope_of_an_ancestor(scene: Scene) -> None:
-    await scene.deploy(processes.boxed(scene.process, scene.job_type, "first", "second"))
-    instance = await scene.instance()
-    [first] = await scene.jobs()
+async def test_modify_instance_starts_an_element_in_a_new_scope_of_an_ancestor(process: ProcessHelper) -> None:
+    await process.deploy_text(processes.boxed(process.id, process.job_type, "first", "second"))
+    instance = await process.instance()
+    [first] = await process.jobs()
     activate = {"elementId": "second", "ancestorElementInstanceKey": instance}
     change = {"processInstanceKey": instance, "activateInstructions": [activate]}
-    assert await scene.caller.result("modify-instance", change) is None
-    [second] = await scene.jobs()
+    assert await process.caller.result("modify-instance", change) is None
+    [second] = await process.jobs()
     assert [first["elementId"], second["elementId"]] == ["first", "second"]
 
 
-async def test_migrate_instance_goes_on_in_the_other_process(scene: Scene) -> None:
-    await scene.worked()
+async def test_migrate_instance_goes_on_in_the_other_process(process: ProcessHelper) -> None:
+    await process.deploy()
     target = unique("process")
-    deployed = await scene.deploy(processes.steps(target, scene.job_type, "before", "after"))
-    instance = await scene.instance(variables={"kept": 1})
-    [job] = await scene.jobs()
+    deployed = await process.deploy_text(processes.steps(target, process.job_type, "before", "after"))
+    instance = await process.instance(variables={"kept": 1})
+    [job] = await process.jobs()
     plan = {
         "targetProcessDefinitionKey": deployed["processDefinitionKey"],
         "mappingInstructions": [{"sourceElementId": "work", "targetElementId": "before"}],
     }
     data = {"processInstanceKey": instance, "migrationPlan": plan}
-    assert await scene.caller.result("migrate-instance", data) is None
-    await scene.caller.result("complete-job", {"jobKey": job["key"]})
-    [after] = await scene.jobs()
+    assert await process.caller.result("migrate-instance", data) is None
+    await process.caller.result("complete-job", {"jobKey": job["key"]})
+    [after] = await process.jobs()
     assert (after["bpmnProcessId"], after["elementId"], after["variables"]) == (target, "after", '{"kept":1}')
     assert after["processInstanceKey"] == instance

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.caller import Caller
 from tests.integration.engines import rejected_binding, rejected_engine
 from tests.integration.engines.rejection import NOT_FOUND, STATE, TOO_LARGE, Rejection
-from tests.integration.scene import Scene
+from tests.integration.process_helper import ProcessHelper
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
@@ -19,17 +19,17 @@ REJECTIONS = [*rejected_binding.REJECTIONS, *rejected_engine.REJECTIONS]
 
 
 @pytest.mark.parametrize("case", REJECTIONS, ids=lambda case: f"{case.operation}: {case.why}")
-async def test_a_rejection_is_told_in_the_engine_s_words(scene: Scene, case: Rejection) -> None:
-    data, metadata = await case.prepare(scene)
-    error = (await scene.caller.call(case.operation, data, metadata)).error
-    expected = case.on(scene.kind)
+async def test_a_rejection_is_told_in_the_engine_s_words(process: ProcessHelper, case: Rejection) -> None:
+    data, metadata = await case.prepare(process)
+    error = (await process.caller.call(case.operation, data, metadata)).error
+    expected = case.on(process.features)
     if expected is None:
         assert error is None
         return
     assert error is not None
     details = dict(error.details or {})
     advice = details.pop("suggestion", "")
-    assert error.message == expected.message(data, scene)
+    assert error.message == expected.message(data, process)
     assert (error.code, error.source, error.outcome, error.retryable) == (
         expected.code,
         Source.GATEWAY,
@@ -40,11 +40,11 @@ async def test_a_rejection_is_told_in_the_engine_s_words(scene: Scene, case: Rej
     assert ("1.5 MB are known to pass" in advice) == (expected.rejection == TOO_LARGE)
 
 
-async def test_an_incident_is_not_resolved_while_its_job_has_no_retries(scene: Scene) -> None:
-    job, incident = await scene.incident()
-    error = (await scene.caller.call("resolve-incident", {"incidentKey": incident})).error
+async def test_an_incident_is_not_resolved_while_its_job_has_no_retries(process: ProcessHelper) -> None:
+    job, incident = await process.incident()
+    error = (await process.caller.call("resolve-incident", {"incidentKey": incident})).error
     newer, older = (Code.FAILED_PRECONDITION, STATE), (Code.NOT_FOUND, NOT_FOUND)
-    code, rejection = newer if scene.kind.is_newer else older
+    code, rejection = newer if process.features.is_newer else older
     assert error == Error(
         code=code,
         message=f"Command 'RESOLVE' rejected with code '{rejection}': Expected to resolve incident with key"

@@ -11,43 +11,43 @@ import pytest
 
 from tests.integration import decisions, forms, processes
 from tests.integration.engines.answers import deployment
-from tests.integration.scene import KEY, Scene, refused, unique
+from tests.integration.process_helper import KEY, ProcessHelper, refused, unique
 from zeebe_amqp.errors import Code, Outcome
 from zeebe_amqp.reply import Reply
 
 
-async def test_deploy_process_answers_the_deployment_and_again_the_same_version(scene: Scene) -> None:
-    text, file = processes.work(scene.process, scene.job_type), {"fileName": "process.bpmn"}
-    first = await scene.caller.result("deploy-process", text, metadata=file)
-    again = await scene.caller.result("deploy-process", text, metadata=file)
-    assert first == deployment(scene)
+async def test_deploy_process_answers_the_deployment_and_again_the_same_version(process: ProcessHelper) -> None:
+    text, file = processes.work(process.id, process.job_type), {"fileName": "process.bpmn"}
+    first = await process.caller.result("deploy-process", text, metadata=file)
+    again = await process.caller.result("deploy-process", text, metadata=file)
+    assert first == deployment(process)
     assert again["processes"] == first["processes"]
     assert again["key"] != first["key"]
 
 
-async def test_deploy_process_answers_the_next_version_of_a_changed_process(scene: Scene) -> None:
-    await scene.worked()
-    changed = processes.work(scene.process, scene.job_type, retries=7)
-    answer = await scene.caller.result("deploy-process", changed, metadata={"fileName": "process.bpmn"})
-    assert answer == deployment(scene, version=2)
+async def test_deploy_process_answers_the_next_version_of_a_changed_process(process: ProcessHelper) -> None:
+    await process.deploy()
+    changed = processes.work(process.id, process.job_type, retries=7)
+    answer = await process.caller.result("deploy-process", changed, metadata={"fileName": "process.bpmn"})
+    assert answer == deployment(process, version=2)
 
 
-async def test_deploy_process_in_the_bare_form_takes_the_file_as_it_is(scene: Scene) -> None:
-    reply = await scene.caller.request(
-        processes.empty(scene.process).encode(),
+async def test_deploy_process_in_the_bare_form_takes_the_file_as_it_is(process: ProcessHelper) -> None:
+    reply = await process.caller.request(
+        processes.empty(process.id).encode(),
         type="deploy-process",
         content_type="application/xml",
         headers={"fileName": "raw.bpmn"},
     )
-    assert Reply.decode(reply.body).data == deployment(scene, name="raw.bpmn")
+    assert Reply.decode(reply.body).data == deployment(process, name="raw.bpmn")
 
 
-async def test_deploy_process_takes_base64(scene: Scene) -> None:
-    text = base64.b64encode(processes.empty(scene.process).encode()).decode()
-    answer = await scene.caller.result(
+async def test_deploy_process_takes_base64(process: ProcessHelper) -> None:
+    text = base64.b64encode(processes.empty(process.id).encode()).decode()
+    answer = await process.caller.result(
         "deploy-process", text, metadata={"fileName": "process.bpmn", "encoding": "base64"}
     )
-    assert answer == deployment(scene)
+    assert answer == deployment(process)
 
 
 # --- files of every kind ---
@@ -58,7 +58,7 @@ def files(**contents: str) -> dict[str, Any]:
     return {"resources": [{"name": name.replace("_", "."), "content": text} for name, text in contents.items()]}
 
 
-def decision(scene: Scene, name: str, title: str, requirements: str) -> dict[str, Any]:
+def decision(process: ProcessHelper, name: str, title: str, requirements: str) -> dict[str, Any]:
     """A decision of a deployment."""
     return {
         "dmnDecisionId": name,
@@ -67,26 +67,26 @@ def decision(scene: Scene, name: str, title: str, requirements: str) -> dict[str
         "decisionKey": KEY,
         "dmnDecisionRequirementsId": requirements,
         "decisionRequirementsKey": KEY,
-        "tenantId": scene.kind.tenant,
+        "tenantId": process.features.tenant,
     }
 
 
-async def test_deploy_resource_answers_everything_that_was_in_the_files(scene: Scene) -> None:
+async def test_deploy_resource_answers_everything_that_was_in_the_files(process: ProcessHelper) -> None:
     fee, form = unique("decision"), unique("form")
-    contents = files(a_bpmn=processes.empty(scene.process), b_dmn=decisions.fee(fee), c_form=forms.approval(form))
-    answer = await scene.caller.result("deploy-resource", contents)
+    contents = files(a_bpmn=processes.empty(process.id), b_dmn=decisions.fee(fee), c_form=forms.approval(form))
+    answer = await process.caller.result("deploy-resource", contents)
     requirements = {
         "dmnDecisionRequirementsId": f"{fee}-requirements",
         "dmnDecisionRequirementsName": "Fees",
         "version": 1,
         "decisionRequirementsKey": KEY,
         "resourceName": "b.dmn",
-        "tenantId": scene.kind.tenant,
+        "tenantId": process.features.tenant,
     }
     expected = [
-        {"process": deployment(scene, name="a.bpmn")["processes"][0]},
-        {"decision": decision(scene, fee, "Fee", f"{fee}-requirements")},
-        {"decision": decision(scene, f"{fee}-guard", "Guard", f"{fee}-requirements")},
+        {"process": deployment(process, name="a.bpmn")["processes"][0]},
+        {"decision": decision(process, fee, "Fee", f"{fee}-requirements")},
+        {"decision": decision(process, f"{fee}-guard", "Guard", f"{fee}-requirements")},
         {"decisionRequirements": requirements},
         # Of a form even the engine in memory knows the tenant.
         {"form": {"formId": form, "version": 1, "formKey": KEY, "resourceName": "c.form", "tenantId": "<default>"}},
@@ -96,59 +96,61 @@ async def test_deploy_resource_answers_everything_that_was_in_the_files(scene: S
     for entry in expected:
         found.remove(entry)
     assert found == []
-    assert answer == {"key": KEY, "tenantId": scene.kind.tenant}
+    assert answer == {"key": KEY, "tenantId": process.features.tenant}
 
 
 @pytest.mark.parametrize("name", ["order.bpmn", "order.xml"])
-async def test_deploy_resource_takes_one_file_as_deploy_process_does(scene: Scene, name: str) -> None:
-    answer = await scene.caller.result("deploy-resource", processes.empty(scene.process), metadata={"fileName": name})
-    assert answer["deployments"] == [{"process": deployment(scene, name=name)["processes"][0]}]
+async def test_deploy_resource_takes_one_file_as_deploy_process_does(process: ProcessHelper, name: str) -> None:
+    answer = await process.caller.result("deploy-resource", processes.empty(process.id), metadata={"fileName": name})
+    assert answer["deployments"] == [{"process": deployment(process, name=name)["processes"][0]}]
 
 
-async def test_a_form_in_base64_arrives_as_it_is(scene: Scene) -> None:
+async def test_a_form_in_base64_arrives_as_it_is(process: ProcessHelper) -> None:
     form = unique("form")
     content = base64.b64encode(forms.approval(form).encode()).decode()
     file = {"name": "a.form", "content": content, "encoding": "base64"}
-    answer = await scene.caller.result("deploy-resource", {"resources": [file]})
+    answer = await process.caller.result("deploy-resource", {"resources": [file]})
     assert answer["deployments"][0]["form"]["formId"] == form
 
 
-async def test_of_files_of_which_one_is_bad_none_is_deployed(scene: Scene) -> None:
-    bad = await scene.caller.call("deploy-resource", files(a_bpmn=processes.empty(scene.process), b_dmn="<a"))
+async def test_of_files_of_which_one_is_bad_none_is_deployed(process: ProcessHelper) -> None:
+    bad = await process.caller.call("deploy-resource", files(a_bpmn=processes.empty(process.id), b_dmn="<a"))
     assert bad.error is not None
-    absent = await scene.caller.call("create-instance", {"bpmnProcessId": scene.process})
+    absent = await process.caller.call("create-instance", {"bpmnProcessId": process.id})
     assert absent.error is not None
     assert absent.error.code is Code.NOT_FOUND
 
 
-async def test_delete_resource_deletes_definitions_and_a_new_process_is_the_next_version(scene: Scene) -> None:
+async def test_delete_resource_deletes_definitions_and_a_new_process_is_the_next_version(
+    process: ProcessHelper,
+) -> None:
     fee = unique("decision")
     contents = files(
-        a_bpmn=processes.empty(scene.process), b_dmn=decisions.fee(fee), c_form=forms.approval(unique("form"))
+        a_bpmn=processes.empty(process.id), b_dmn=decisions.fee(fee), c_form=forms.approval(unique("form"))
     )
-    deployed = (await scene.caller.result("deploy-resource", contents))["deployments"]
+    deployed = (await process.caller.result("deploy-resource", contents))["deployments"]
     parts = {kind: part for entry in deployed for kind, part in entry.items()}
     keys = [
         parts["process"]["processDefinitionKey"],
         parts["decisionRequirements"]["decisionRequirementsKey"],
         parts["form"]["formKey"],
     ]
-    await asyncio.gather(*(deleted(scene, key) for key in keys))
-    gone = refused(await scene.caller.call("create-instance", {"bpmnProcessId": scene.process}))
+    await asyncio.gather(*(deleted(process, key) for key in keys))
+    gone = refused(await process.caller.call("create-instance", {"bpmnProcessId": process.id}))
     assert gone.code is Code.NOT_FOUND
-    undecided = refused(await scene.caller.call("evaluate-decision", {"decisionId": fee}))
+    undecided = refused(await process.caller.call("evaluate-decision", {"decisionId": fee}))
     assert undecided.message.endswith(f"Expected to evaluate decision '{fee}', but no decision found for id '{fee}'")
-    again = await scene.caller.result("deploy-resource", contents)
+    again = await process.caller.result("deploy-resource", contents)
     versions = {kind: part["version"] for entry in again["deployments"] for kind, part in entry.items()}
     assert versions == {"process": 2, "decision": 1, "decisionRequirements": 1, "form": 1}
 
 
-async def deleted(scene: Scene, key: int) -> None:
+async def deleted(process: ProcessHelper, key: int) -> None:
     """Delete a resource, and look at the answer; one engine deletes and never says so."""
     data = {"resourceKey": key}
-    if scene.kind.answers_deletions:
-        assert await scene.caller.result("delete-resource", data) == {"resourceKey": "", "batchOperation": None}
+    if process.features.answers_deletions:
+        assert await process.caller.result("delete-resource", data) == {"resourceKey": "", "batchOperation": None}
         return
     headers = {"deadline": round((time.time() + 5) * 1000)}
-    silent = refused(await scene.caller.call("delete-resource", data, headers=headers))
+    silent = refused(await process.caller.call("delete-resource", data, headers=headers))
     assert (silent.code, silent.outcome, silent.retryable) == (Code.DEADLINE_EXCEEDED, Outcome.UNKNOWN, True)

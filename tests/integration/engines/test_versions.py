@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from consumer.zeebe import protocol
-from tests.integration.scene import ABSENT, Scene, refused
+from tests.integration.process_helper import ABSENT, ProcessHelper, refused
 from zeebe_amqp.errors import Code, Outcome, Source
 
 PROCESS = "{process}"
-"""Stands for the process of the test's scene, which exists."""
+"""Stands for the process of the test's process, which exists."""
 
 NEWER: dict[str, tuple[str, dict[str, Any], str]] = {
     "CreateProcessInstanceRequest.tags": ("create-instance", {"bpmnProcessId": PROCESS, "tags": ["a"]}, "data.tags"),
@@ -64,12 +64,14 @@ def number(version: str) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("name", NEWER)
-async def test_what_the_engine_does_not_know_yet_is_refused_by_name_and_not_executed(scene: Scene, name: str) -> None:
+async def test_what_the_engine_does_not_know_yet_is_refused_by_name_and_not_executed(
+    process: ProcessHelper, name: str
+) -> None:
     operation, data, field = NEWER[name]
-    await scene.worked()
-    data = {key: scene.process if value == PROCESS else value for key, value in data.items()}
-    reply = await scene.caller.call(operation, data)
-    if number(SINCE[name]) <= number(scene.kind.version):
+    await process.deploy()
+    data = {key: process.id if value == PROCESS else value for key, value in data.items()}
+    reply = await process.caller.call(operation, data)
+    if number(SINCE[name]) <= number(process.features.version):
         assert reply.error is None or reply.error.source is Source.GATEWAY  # it was asked
         return
     error = refused(reply)
@@ -81,9 +83,9 @@ async def test_what_the_engine_does_not_know_yet_is_refused_by_name_and_not_exec
     )
     assert error.details is not None
     assert error.details["field"] == field
-    assert f"version {SINCE[name]} or newer, and the connected one is {scene.kind.version}" in error.message
-    poll = {"jobType": scene.job_type, "maxJobsToActivate": 1}
-    assert await scene.caller.result("activate-jobs", poll) == []
+    assert f"version {SINCE[name]} or newer, and the connected one is {process.features.version}" in error.message
+    poll = {"jobType": process.job_type, "maxJobsToActivate": 1}
+    assert await process.caller.result("activate-jobs", poll) == []
 
 
 def test_every_field_of_a_request_that_is_newer_than_the_oldest_engine_is_tried() -> None:

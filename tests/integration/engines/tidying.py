@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from tests.integration.caller import Caller
-from tests.integration.kinds import Kind
+from tests.integration.engine_features import EngineFeatures
 from zeebe_amqp.reply import Reply
 
 DEFINITIONS = {
@@ -46,10 +46,10 @@ class TidyCaller(Caller):
             parts = [item for entry in data["deployments"] for item in entry.items()]
             self.definitions |= {int(part[DEFINITIONS[name]]) for name, part in parts if name in DEFINITIONS}
 
-    async def tidy(self, kind: Kind) -> None:
+    async def tidy(self, features: EngineFeatures) -> None:
         """Cancel what still runs, then delete what was deployed; what is gone already is no error."""
         await self._ended("cancel-instance", "processInstanceKey", self.instances)
-        if kind.answers_deletions:
+        if features.answers_deletions:
             await self._ended("delete-resource", "resourceKey", self.definitions)
 
     async def _ended(self, operation: str, field: str, keys: set[int]) -> None:

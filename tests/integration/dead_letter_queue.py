@@ -1,4 +1,4 @@
-"""A dead-letter queue to look at, send again from and drop from: what tests of `consumer dead` play on."""
+"""A dead-letter queue for `consumer dead` to look at, send again from and drop from."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ REASON = {
 
 
 @dataclass
-class Ended:
-    """What a command said and how it ended."""
+class CommandResult:
+    """How a command ended, and what it said."""
 
     code: int
     rows: list[dict[str, Any]]
-    said: str
+    stderr: str
 
 
 @dataclass
-class Board:
+class DeadLetterQueue:
     """An empty dead-letter queue, a request queue that nobody consumes, and the commands."""
 
     url: str
     capture: pytest.CaptureFixture[str]
-    queue: str = field(default_factory=lambda: f"test.{uuid.uuid4().hex}")
+    request_queue: str = field(default_factory=lambda: f"test.{uuid.uuid4().hex}")
 
     @property
     def settings(self) -> Settings:
-        return Settings(amqp=Amqp(urls=(self.url,), queues=(self.queue,)))
+        return Settings(amqp=Amqp(urls=(self.url,), queues=(self.request_queue,)))
 
     async def on_channel(self, act: Callable[[aio_pika.abc.AbstractChannel], Any]) -> Any:
         async with await aio_pika.connect(self.url) as connection:
@@ -61,23 +61,23 @@ class Board:
             await dead.bind(exchange)
             await dead.purge()
             arguments = {**wire.REQUEST_QUEUE, "x-delivery-limit": 1}
-            await channel.declare_queue(self.queue, durable=True, arguments=arguments)
+            await channel.declare_queue(self.request_queue, durable=True, arguments=arguments)
 
         await self.on_channel(declare)
 
-    async def bury(self, body: bytes = b"{}", /, origin: str | None = None, **properties: Any) -> str:
+    async def add(self, body: bytes = b"{}", /, origin: str | None = None, **properties: Any) -> str:
         """Put a letter into the queue as the service does; its id."""
         name = uuid.uuid4().hex
         headers = {wire.REQUEST_ID: name, **REASON, **properties.pop("headers", {})}
         message = aio_pika.Message(body, headers=headers, message_id=uuid.uuid4().hex, **properties)
 
         async def publish(channel: aio_pika.abc.AbstractChannel) -> None:
-            await (await channel.get_exchange(wire.DEAD_LETTER)).publish(message, origin or self.queue)
+            await (await channel.get_exchange(wire.DEAD_LETTER)).publish(message, origin or self.request_queue)
 
         await self.on_channel(publish)
         return name
 
-    async def taken(self, queue: str) -> list[AbstractIncomingMessage]:
+    async def drain(self, queue: str) -> list[AbstractIncomingMessage]:
         """Take everything out of a queue."""
 
         async def take(channel: aio_pika.abc.AbstractChannel) -> list[AbstractIncomingMessage]:
@@ -89,17 +89,17 @@ class Board:
 
         return list(await self.on_channel(take))
 
-    async def run(self, name: str, *arguments: str) -> Ended:
+    async def run(self, name: str, *arguments: str) -> CommandResult:
         """Run a command to its end, as the command line does after reading the configuration."""
         function = COMMANDS[name]
         params = list(reversed(function.__click_params__))  # type: ignore[attr-defined]
         command = click.Command(name, params=params, callback=partial(function, self.settings))
         self.capture.readouterr()
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as result:
             await asyncio.to_thread(command.main, list(arguments))
-        out, said = self.capture.readouterr()
+        out, stderr = self.capture.readouterr()
         rows = [orjson.loads(line) for line in out.splitlines()] if "--raw" not in arguments else [{"raw": out}]
-        return Ended(int(ended.value.code or 0), rows, said)
+        return CommandResult(int(result.value.code or 0), rows, stderr)
 
     async def ids(self, *arguments: str) -> list[str]:
         """The ids that `list` shows."""

@@ -1,12 +1,12 @@
-"""A consumer between a real broker and a gateway that counts: what tests of delivery play on."""
+"""A consumer between a real broker and a gateway that counts, for tests of delivery."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -36,13 +36,13 @@ def create(name: str = "order", **variables: Any) -> bytes:
     return orjson.dumps({"operation": "create-instance", "data": {"bpmnProcessId": name, "variables": variables}})
 
 
-class Graveyard:
-    """Copies of all dead letters of one consumer; the dead-letter queue itself keeps its own."""
+class DeadLetterCollector:
+    """Collects copies of one consumer's dead letters in `messages`; the dead-letter queue itself keeps its own."""
 
     def __init__(self, url: str, queues: tuple[str, ...]) -> None:
         self._url = url
         self._queues = queues
-        self.buried: list[AbstractIncomingMessage] = []
+        self.messages: list[AbstractIncomingMessage] = []
         self._more = asyncio.Condition()
 
     async def __aenter__(self) -> Self:
@@ -55,52 +55,45 @@ class Graveyard:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.leave()
+        await self.stop()
 
-    async def leave(self) -> None:
-        """Take no more copies; what is dead has then only the dead-letter queue to go to."""
+    async def stop(self) -> None:
+        """Collect no more; what is dead has then only the dead-letter queue to go to."""
         await self._connection.close()
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
         if message.routing_key in self._queues:
             async with self._more:
-                self.buried.append(message)
+                self.messages.append(message)
                 self._more.notify_all()
 
-    async def of(self, body: bytes) -> AbstractIncomingMessage:
+    async def with_body(self, body: bytes) -> AbstractIncomingMessage:
         """The first dead letter with that body, as soon as it is there."""
         async with asyncio.timeout(TIMEOUT), self._more:
-            await self._more.wait_for(lambda: any(message.body == body for message in self.buried))
-        return next(message for message in self.buried if message.body == body)
+            await self._more.wait_for(lambda: any(message.body == body for message in self.messages))
+        return next(message for message in self.messages if message.body == body)
 
 
 @dataclass
-class Stage:
-    """What plays: a broker's address, a gateway without an engine, the consumer between them."""
+class ConsumerSetup:
+    """The address of a broker, a gateway without an engine, and the consumer between them."""
 
     url: str
     gateway: FakeGateway
     consumer: Consumer
-    dead: Graveyard
+    dead_letters: DeadLetterCollector
     directory: Path
-    more: list[Consumer] = field(default_factory=list)
+    others: list[Consumer] = field(default_factory=list)
 
     def caller(self) -> Caller:
         """A new caller; use as an async context manager."""
         return Caller(self.url, *self.consumer.queues)
 
     async def another(self, **environment: str) -> Consumer:
-        """A further consumer of the same queues, ready; it ends with the stage."""
-        consumer = consumer_of(
-            self.directory / uuid.uuid4().hex,
-            self.url,
-            self.gateway.address,
-            {
-                "AMQP_QUEUES": ",".join(self.consumer.queues),
-                **environment,
-            },
-        )
-        self.more.append(consumer)
+        """A further consumer of the same queues, ready; it ends with this one."""
+        settings = {"AMQP_QUEUES": ",".join(self.consumer.queues), **environment}
+        consumer = new_consumer(self.directory / uuid.uuid4().hex, self.url, self.gateway.address, settings)
+        self.others.append(consumer)
         await asyncio.to_thread(consumer.start)
         return consumer
 
@@ -129,7 +122,7 @@ def metric(consumer: Consumer, name: str, **labels: str) -> list[float]:
     ]
 
 
-def consumer_of(directory: Path, url: str, address: str, environment: Mapping[str, str]) -> Consumer:
+def new_consumer(directory: Path, url: str, address: str, environment: Mapping[str, str]) -> Consumer:
     """A consumer that has not been started, with queues of its own unless told otherwise."""
     name = f"test.{uuid.uuid4().hex}"
     directory.mkdir(parents=True, exist_ok=True)
@@ -137,22 +130,32 @@ def consumer_of(directory: Path, url: str, address: str, environment: Mapping[st
 
 
 @asynccontextmanager
-async def staged(
+async def running_service(
     directory: Path, url: str, *, gateway_version: str = "8.6.0", **environment: str
-) -> AsyncIterator[Stage]:
-    """A ready stage; everything ends with it, and its queues are deleted."""
+) -> AsyncIterator[ConsumerSetup]:
+    """A ready consumer, with everything around it; its queues are deleted at the end."""
     async with FakeGateway(version=gateway_version) as gateway:
-        consumer = consumer_of(directory, url, gateway.address, environment)
-        async with Graveyard(url, consumer.queues) as dead:
-            stage = Stage(url, gateway, consumer, dead, directory)
+        consumer = new_consumer(directory, url, gateway.address, environment)
+        async with DeadLetterCollector(url, consumer.queues) as dead_letters:
+            service = ConsumerSetup(url, gateway, consumer, dead_letters, directory)
             try:
                 await asyncio.to_thread(consumer.start)
-                yield stage
+                yield service
             finally:
-                for running in (consumer, *stage.more):
+                for running in (consumer, *service.others):
                     if running.process is not None and running.process.running:
                         await asyncio.to_thread(running.process.stop)
         await delete(url, consumer.queues)
+
+
+@contextmanager
+def running_consumer(
+    directory: Path, url: str, address: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Consumer]:
+    """A ready consumer of any gateway, with queues of its own, which are deleted at the end."""
+    with new_consumer(directory, url, address, environment or {}) as running:
+        yield running
+    asyncio.run(delete(url, running.queues))
 
 
 async def delete(url: str, queues: tuple[str, ...]) -> None:

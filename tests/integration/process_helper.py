@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.integration import processes
 from tests.integration.caller import Caller
-from tests.integration.kinds import BROKER, Kind
+from tests.integration.engine_features import BROKER, EngineFeatures
 from zeebe_amqp.errors import Error
 from zeebe_amqp.reply import Reply
 
@@ -59,42 +59,42 @@ def refused(reply: Reply) -> Error:
     return reply.error
 
 
-class Scene:
-    """A caller with one process of its own: `process` has one service task with jobs of type `job_type`."""
+class ProcessHelper:
+    """A caller with a process of its own, `id`: one service task with jobs of type `job_type`."""
 
-    def __init__(self, caller: Caller, kind: Kind = BROKER) -> None:
+    def __init__(self, caller: Caller, features: EngineFeatures = BROKER) -> None:
         self.caller = caller
-        self.kind = kind
-        self.process = unique("process")
+        self.features = features
+        self.id = unique("process")
         self.job_type = unique("job")
 
-    async def deploy(self, text: str, name: str = "process.bpmn") -> dict[str, Any]:
+    async def deploy_text(self, text: str, name: str = "process.bpmn") -> dict[str, Any]:
         """The process of a deployment of one BPMN text."""
         deployed = await self.caller.result("deploy-process", text, metadata={"fileName": name})
         return dict(deployed["processes"][0])
 
-    async def worked(self, **options: Any) -> dict[str, Any]:
-        """Deploy the scene's process."""
-        return await self.deploy(processes.work(self.process, self.job_type, **options))
+    async def deploy(self, **options: Any) -> dict[str, Any]:
+        """Deploy the process."""
+        return await self.deploy_text(processes.work(self.id, self.job_type, **options))
 
     async def instance(self, **data: Any) -> int:
-        """The key of a new instance of the scene's process."""
-        created = await self.caller.result("create-instance", {"bpmnProcessId": self.process, **data})
+        """The key of a new instance."""
+        created = await self.caller.result("create-instance", {"bpmnProcessId": self.id, **data})
         return int(created["processInstanceKey"])
 
     async def jobs(self, count: int = 1, **data: Any) -> list[dict[str, Any]]:
-        """Activate jobs of the scene's type, waiting for the first."""
+        """Activate jobs of that type, waiting for the first."""
         poll = {"jobType": self.job_type, "maxJobsToActivate": count, "requestTimeout": "30s", **data}
         async with asyncio.timeout(60):
             while True:
                 if found := await self.caller.result("activate-jobs", poll, queue=self.caller.polls):
                     return list(found)
-                assert not self.kind.waits, "30 s without jobs"
+                assert not self.features.waits, "30 s without jobs"
                 await asyncio.sleep(0.02)
 
     async def job(self, **variables: Any) -> dict[str, Any]:
         """Deploy, create and activate: one job that is locked for us."""
-        await self.worked()
+        await self.deploy()
         await self.instance(variables=variables)
         return (await self.jobs())[0]
 
@@ -139,7 +139,7 @@ class Scene:
     async def _marks(self) -> dict[int, int]:
         """A fresh key of every partition: messages go to that of their correlation key."""
         marks: dict[int, int] = {}
-        while len(marks) < self.kind.partitions:
+        while len(marks) < self.features.partitions:
             message = {"messageName": "mark", "correlationKey": uuid.uuid4().hex}
             key = int((await self.caller.result("publish-message", message))["key"])
             marks.setdefault(key >> PARTITION_SHIFT, key)

@@ -20,7 +20,7 @@ SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Kind:
+class EngineFeatures:
     """One engine and what is its own."""
 
     version: str
@@ -75,11 +75,11 @@ class Kind:
         return value if (parse(self.version) or OLDEST) >= (parse(since) or OLDEST) else None
 
 
-BROKER = Kind(version="8.6.0", in_memory=False)
+BROKER = EngineFeatures(version="8.6.0", in_memory=False)
 """A broker with its gateway, as the fake gateway plays one."""
 
 
-def kind_of(address: str) -> Kind:
+def detect_features(address: str) -> EngineFeatures:
     """Ask a gateway what it is; `address` is host:port, plaintext.
 
     Raises:
@@ -90,7 +90,7 @@ def kind_of(address: str) -> Kind:
             f"{SERVICE}/Topology", pb.TopologyRequest.SerializeToString, pb.TopologyResponse.FromString
         )
         topology = ask(pb.TopologyRequest(), timeout=SECONDS, wait_for_ready=True)
-        return Kind(topology.gatewayVersion, _takes_any_tenant(channel), topology.partitionsCount)
+        return EngineFeatures(topology.gatewayVersion, _takes_any_tenant(channel), topology.partitionsCount)
 
 
 def _takes_any_tenant(channel: grpc.Channel) -> bool:

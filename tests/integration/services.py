@@ -9,13 +9,13 @@ from google.protobuf.message import Message
 from consumer.zeebe.operations import OPERATIONS
 from consumer.zeebe.rpcs import METHODS
 from tests.fakes import gateway
-from tests.integration.stage import Stage
+from tests.integration.service import ConsumerSetup
 from zeebe_amqp import Client, Code, envelope, wire
 from zeebe_amqp.commands import COMMANDS, Command
 from zeebe_amqp.testing import FakeConsumer, Step, answer
 
 
-class World(Protocol):
+class Service(Protocol):
     """A service, as far as both kinds go: what its engine does, and how often it did it."""
 
     def client(self, **options: Any) -> Client:
@@ -30,11 +30,11 @@ class World(Protocol):
     def has_job(self, job_type: str) -> None:
         """The engine has one job of that type."""
 
-    async def buried(self, command: Command) -> Code:
+    async def dead_letter_code(self, command: Command) -> Code:
         """Why the command became a dead letter, as soon as it has."""
 
 
-class Memory:
+class InMemoryService:
     """The service in memory: its engine does everything it is asked for."""
 
     def __init__(self) -> None:
@@ -54,36 +54,36 @@ class Memory:
     def has_job(self, job_type: str) -> None:
         self.consumer.add_job(job_type)
 
-    async def buried(self, command: Command) -> Code:
+    async def dead_letter_code(self, command: Command) -> Code:
         [dead] = [call for call in self.consumer.dead_letters if call.command == command]
         assert dead.reply is not None
         assert dead.reply.error is not None
         return dead.reply.error.code
 
 
-class Real:
+class RealService:
     """The program on a real broker; its engine is a gateway that counts."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, service: ConsumerSetup) -> None:
+        self._service = service
 
     def client(self, **options: Any) -> Client:
-        commands, polls = self._stage.consumer.queues
-        return Client(self._stage.url, **{"commands": commands, "polls": polls, **options})
+        commands, polls = self._service.consumer.queues
+        return Client(self._service.url, **{"commands": commands, "polls": polls, **options})
 
     def script(self, command: Command, *steps: Step) -> None:
-        self._stage.gateway.script(METHODS[_message(command).DESCRIPTOR.full_name].name, *steps)
+        self._service.gateway.script(METHODS[_message(command).DESCRIPTOR.full_name].name, *steps)
 
     def executions(self, command: Command) -> int:
         message = _message(command)
         rpc = METHODS[message.DESCRIPTOR.full_name].name
-        return self._stage.gateway.executions[rpc, gateway.identity(rpc, message)]
+        return self._service.gateway.executions[rpc, gateway.identity(rpc, message)]
 
     def has_job(self, job_type: str) -> None:
         """It always has one."""
 
-    async def buried(self, command: Command) -> Code:
-        dead = await self._stage.dead.of(envelope.encode(command))
+    async def dead_letter_code(self, command: Command) -> Code:
+        dead = await self._service.dead_letters.with_body(envelope.encode(command))
         return Code(str(dead.headers[wire.ERROR_CODE]))
 
 

@@ -12,13 +12,13 @@ from tests.fakes.background import Background, background
 from tests.fakes.cluster import Cluster
 from tests.fakes.gateway import FakeGateway
 from tests.integration.caller import Caller
-from tests.integration.consumers import consumer_on
-from tests.integration.kinds import BROKER
-from tests.integration.scene import Scene
+from tests.integration.engine_features import BROKER
+from tests.integration.process_helper import ProcessHelper
+from tests.integration.service import running_consumer
 
 
 @dataclass
-class Played:
+class ClusterSetup:
     """A cluster, its gateway, the consumer in front of it."""
 
     url: str
@@ -37,18 +37,15 @@ class Played:
         self.gateway.otherwise = self.cluster.react
 
     @asynccontextmanager
-    async def scene(self) -> AsyncIterator[Scene]:
+    async def process(self) -> AsyncIterator[ProcessHelper]:
         """A process on that cluster."""
         async with Caller(self.url, *self.consumer.queues) as connected:
-            yield Scene(connected, replace(BROKER, partitions=self.cluster.partitions))
+            yield ProcessHelper(connected, replace(BROKER, partitions=self.cluster.partitions))
 
 
 @contextmanager
-def played(directory: Path, url: str, cluster: Cluster) -> Iterator[Played]:
+def running_cluster(directory: Path, url: str, cluster: Cluster) -> Iterator[ClusterSetup]:
     """A ready consumer of a cluster; both end with the block."""
     gateway = FakeGateway(partitions=cluster.partitions, otherwise=cluster.react)
-    with (
-        background(gateway) as server,
-        consumer_on(directory, url, gateway.address) as consumer,
-    ):
-        yield Played(url, cluster, server, consumer)
+    with background(gateway) as server, running_consumer(directory, url, gateway.address) as consumer:
+        yield ClusterSetup(url, cluster, server, consumer)
