@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import aio_pika
 import click
 import orjson
 import pytest
-from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractIncomingMessage
 
 from consumer.config import Amqp, Settings
 from consumer.dead_letters.commands import COMMANDS
@@ -29,8 +27,7 @@ REASON = {
 }
 
 
-@dataclass
-class CommandResult:
+class CommandResult(NamedTuple):
     """How a command ended, and what it said."""
 
     code: int
@@ -38,68 +35,60 @@ class CommandResult:
     stderr: str
 
 
-@dataclass
 class DeadLetterQueue:
-    """An empty dead-letter queue, a request queue that nobody consumes, and the commands."""
+    """An empty dead-letter queue, a request queue that nobody consumes, and the commands; an async context manager."""
 
-    url: str
-    capture: pytest.CaptureFixture[str]
-    request_queue: str = field(default_factory=lambda: f"test.{uuid.uuid4().hex}")
+    def __init__(self, url: str, capture: pytest.CaptureFixture[str]) -> None:
+        self.url = url
+        self.request_queue = f"test.{uuid.uuid4().hex}"
+        self._capture = capture
 
     @property
     def settings(self) -> Settings:
+        """What the commands read."""
         return Settings(amqp=Amqp(urls=(self.url,), queues=(self.request_queue,)))
 
-    async def on_channel(self, act: Callable[[aio_pika.abc.AbstractChannel], Any]) -> Any:
-        async with await aio_pika.connect(self.url) as connection:
-            return await act(await connection.channel(on_return_raises=True))
+    async def __aenter__(self) -> Self:
+        self._connection = await aio_pika.connect(self.url)
+        self.channel = channel = await self._connection.channel(on_return_raises=True)
+        self._exchange = await channel.declare_exchange(wire.DEAD_LETTER, aio_pika.ExchangeType.FANOUT, durable=True)
+        dead = await channel.declare_queue(wire.DEAD_LETTER, durable=True, arguments=wire.DEAD_QUEUE)
+        await dead.bind(self._exchange)
+        await dead.purge()
+        arguments = {**wire.REQUEST_QUEUE, "x-delivery-limit": 1}
+        await channel.declare_queue(self.request_queue, durable=True, arguments=arguments)
+        return self
 
-    async def set_up(self) -> None:
-        async def declare(channel: aio_pika.abc.AbstractChannel) -> None:
-            exchange = await channel.declare_exchange(wire.DEAD_LETTER, aio_pika.ExchangeType.FANOUT, durable=True)
-            dead = await channel.declare_queue(wire.DEAD_LETTER, durable=True, arguments=wire.DEAD_QUEUE)
-            await dead.bind(exchange)
-            await dead.purge()
-            arguments = {**wire.REQUEST_QUEUE, "x-delivery-limit": 1}
-            await channel.declare_queue(self.request_queue, durable=True, arguments=arguments)
-
-        await self.on_channel(declare)
+    async def __aexit__(self, *_: object) -> None:
+        await self._connection.close()
 
     async def add(self, body: bytes = b"{}", /, origin: str | None = None, **properties: Any) -> str:
         """Put a letter into the queue as the service does; its id."""
         name = uuid.uuid4().hex
         headers = {wire.REQUEST_ID: name, **REASON, **properties.pop("headers", {})}
         message = aio_pika.Message(body, headers=headers, message_id=uuid.uuid4().hex, **properties)
-
-        async def publish(channel: aio_pika.abc.AbstractChannel) -> None:
-            await (await channel.get_exchange(wire.DEAD_LETTER)).publish(message, origin or self.request_queue)
-
-        await self.on_channel(publish)
+        await self._exchange.publish(message, origin or self.request_queue)
         return name
 
-    async def drain(self, queue: str) -> list[AbstractIncomingMessage]:
-        """Take everything out of a queue."""
-
-        async def take(channel: aio_pika.abc.AbstractChannel) -> list[AbstractIncomingMessage]:
-            source: AbstractQueue = await channel.get_queue(queue)
-            found = []
-            while (message := await source.get(no_ack=True, fail=False)) is not None:
-                found.append(message)
-            return found
-
-        return list(await self.on_channel(take))
+    async def sent(self) -> list[AbstractIncomingMessage]:
+        """Everything in the request queue, taken out of it."""
+        queue = await self.channel.get_queue(self.request_queue)
+        found = []
+        while (message := await queue.get(no_ack=True, fail=False)) is not None:
+            found.append(message)
+        return found
 
     async def run(self, name: str, *arguments: str) -> CommandResult:
         """Run a command to its end, as the command line does after reading the configuration."""
         function = COMMANDS[name]
         params = list(reversed(function.__click_params__))  # type: ignore[attr-defined]
         command = click.Command(name, params=params, callback=partial(function, self.settings))
-        self.capture.readouterr()
-        with pytest.raises(SystemExit) as result:
+        self._capture.readouterr()
+        with pytest.raises(SystemExit) as end:
             await asyncio.to_thread(command.main, list(arguments))
-        out, stderr = self.capture.readouterr()
+        out, stderr = self._capture.readouterr()
         rows = [orjson.loads(line) for line in out.splitlines()] if "--raw" not in arguments else [{"raw": out}]
-        return CommandResult(int(result.value.code or 0), rows, stderr)
+        return CommandResult(int(end.value.code or 0), rows, stderr)
 
     async def ids(self, *arguments: str) -> list[str]:
         """The ids that `list` shows."""
