@@ -1,21 +1,51 @@
-"""Requests under way while something breaks: held at the gateway, or many of them, counted."""
+"""Requests under way while something breaks: held at the gateway, or many of them, counted; and what may break."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeAlias
 
 import aio_pika
 from aio_pika.exceptions import AMQPError
 
+from scripts.rabbitmq import RabbitMQ
 from tests.fakes.gateway import FakeGateway, Request
 from tests.integration.service import TIMEOUT, ConsumerSetup, create, eventually
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing import Step, after, answer
 
 CREATE = "CreateProcessInstance"
+Fault: TypeAlias = Callable[[RabbitMQ], Coroutine[Any, Any, None]]
+
+
+async def crash(broker: RabbitMQ) -> None:
+    """Kill a broker and start it again."""
+    await asyncio.to_thread(broker.kill)
+    await asyncio.to_thread(broker.start)
+
+
+async def cut(broker: RabbitMQ) -> None:
+    """Close all its connections."""
+    await asyncio.to_thread(broker.ctl, "close_all_connections", "test")
+
+
+@asynccontextmanager
+async def alarmed(broker: RabbitMQ) -> AsyncIterator[None]:
+    """Let it take nothing from publishers while the block runs."""
+    await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0.00001")
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0.4")
+
+
+async def alarm(broker: RabbitMQ) -> None:
+    """Let it take nothing from publishers for two seconds."""
+    async with alarmed(broker):
+        await asyncio.sleep(2)
 
 
 class Hold:

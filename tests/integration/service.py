@@ -18,7 +18,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from scripts.consumer import Consumer
 from tests.fakes.gateway import FakeGateway
 from tests.integration.caller import Caller
-from zeebe_amqp import wire
+from zeebe_amqp import Client, wire
 
 UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
 """For programs whose lines nobody needs to count: other tests run them all, and counting takes time."""
@@ -88,6 +88,11 @@ class ConsumerSetup:
     def caller(self) -> Caller:
         """A new caller; use as an async context manager."""
         return Caller(self.url, *self.consumer.queues)
+
+    def client(self, **options: Any) -> Client:
+        """A client of it; use as an async context manager."""
+        commands, polls = self.consumer.queues
+        return Client(self.url, **{"commands": commands, "polls": polls, **options})
 
     async def another(self, **environment: str) -> Consumer:
         """A further consumer of the same queues, ready; it ends with this one."""

@@ -64,26 +64,23 @@ class InMemoryService:
 class RealService:
     """The program on a real broker; its engine is a gateway that counts."""
 
-    def __init__(self, service: ConsumerSetup) -> None:
-        self._service = service
-
-    def client(self, **options: Any) -> Client:
-        commands, polls = self._service.consumer.queues
-        return Client(self._service.url, **{"commands": commands, "polls": polls, **options})
+    def __init__(self, setup: ConsumerSetup) -> None:
+        self._setup = setup
+        self.client = setup.client
 
     def script(self, command: Command, *steps: Step) -> None:
-        self._service.gateway.script(METHODS[_message(command).DESCRIPTOR.full_name].name, *steps)
+        self._setup.gateway.script(METHODS[_message(command).DESCRIPTOR.full_name].name, *steps)
 
     def executions(self, command: Command) -> int:
         message = _message(command)
         rpc = METHODS[message.DESCRIPTOR.full_name].name
-        return self._service.gateway.executions[rpc, gateway.identity(rpc, message)]
+        return self._setup.gateway.executions[rpc, gateway.identity(rpc, message)]
 
     def has_job(self, job_type: str) -> None:
         """It always has one."""
 
     async def dead_letter_code(self, command: Command) -> Code:
-        dead = await self._service.dead_letters.with_body(envelope.encode(command))
+        dead = await self._setup.dead_letters.with_body(envelope.encode(command))
         return Code(str(dead.headers[wire.ERROR_CODE]))
 
 

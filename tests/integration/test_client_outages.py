@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
 
 from scripts.rabbitmq import RabbitMQ
-from tests.integration.load import CREATE, Hold
+from tests.integration.load import CREATE, Fault, Hold, alarm, alarmed, crash, cut
 from tests.integration.service import SYNCED, TIMEOUT, ConsumerSetup, eventually, running_service
-from zeebe_amqp import Client, CreateInstance, Outcome, Unavailable
+from zeebe_amqp import CreateInstance, Outcome, Unavailable
 from zeebe_amqp.amqp.connection import close, connect
 from zeebe_amqp.amqp.depth import measure
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-Fault = Callable[[RabbitMQ], Coroutine[Any, Any, None]]
 CALLS, LATER, SENT = 100, 30, 30
 """Calls before the trouble and during it, and requests without a reply."""
 TOTAL = CALLS + LATER + SENT
@@ -27,41 +26,18 @@ TOTAL = CALLS + LATER + SENT
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def service(own_rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ConsumerSetup]:
     """The consumer of this file, on the broker of this file."""
-    async with running_service(tmp_path_factory.mktemp("client"), own_rabbitmq.url) as ready:
+    async with running_service(tmp_path_factory.mktemp("client"), own_rabbitmq.url) as running:
         await asyncio.sleep(SYNCED)
-        yield ready
+        yield running
 
 
-async def crash(broker: RabbitMQ) -> None:
-    await asyncio.to_thread(broker.kill)
-    await asyncio.to_thread(broker.start)
-
-
-async def cut(broker: RabbitMQ) -> None:
-    await asyncio.to_thread(broker.ctl, "close_all_connections", "test")
-
-
-async def alarm(broker: RabbitMQ) -> None:
-    await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0.00001")
-    await asyncio.sleep(1)
-    await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0.4")
-
-
-@pytest.mark.parametrize(
-    ("fault", "reply_queue"),
-    [(crash, None), (cut, "test.client.replies"), (alarm, None)],
-    ids=["crash", "cut", "alarm"],
-)
+@pytest.mark.parametrize(("fault", "reply_queue"), [(crash, None), (cut, "test.client.replies"), (alarm, None)])
 async def test_calls_in_flight_survive_a_broker_in_trouble_and_run_once(
-    service: ConsumerSetup,
-    own_rabbitmq: RabbitMQ,
-    fault: Fault,
-    reply_queue: str | None,
+    service: ConsumerSetup, own_rabbitmq: RabbitMQ, fault: Fault, reply_queue: str | None
 ) -> None:
-    commands, polls = service.consumer.queues
-    before, gate = service.gateway.count(CREATE), Hold(service.gateway)
-    creates = [CreateInstance(bpmn_process_id=fault.__name__, variables={fault.__name__: n}) for n in range(TOTAL)]
-    async with Client(service.url, commands=commands, polls=polls, reply_queue=reply_queue, timeout=120) as client:
+    before, gate, name = service.gateway.count(CREATE), Hold(service.gateway), fault.__name__
+    creates = [CreateInstance(bpmn_process_id=name, variables={name: n}) for n in range(TOTAL)]
+    async with service.client(reply_queue=reply_queue, timeout=120) as client:
         calls = [asyncio.create_task(client.call(create)) for create in creates[:CALLS]]
         await gate.reached(before + 16)
         troubled = asyncio.create_task(fault(own_rabbitmq))
@@ -72,11 +48,10 @@ async def test_calls_in_flight_survive_a_broker_in_trouble_and_run_once(
         await troubled
         created = await asyncio.gather(*calls)
         await asyncio.gather(*sends)
-    assert {found.bpmn_process_id for found in created} == {fault.__name__}
+    assert {found.bpmn_process_id for found in created} == {name}
 
     def executed() -> list[int]:
-        counts = service.gateway.executions.items()
-        return [count for (_, identity), count in counts if f'"{fault.__name__}"' in str(identity)]
+        return [count for (_, identity), count in service.gateway.executions.items() if f'"{name}"' in str(identity)]
 
     await eventually(lambda: len(executed()) == TOTAL, "what was only sent is executed, too")
     assert set(executed()) == {1}
@@ -85,39 +60,29 @@ async def test_calls_in_flight_survive_a_broker_in_trouble_and_run_once(
 async def test_a_client_that_opens_during_an_alarm_waits_with_its_calls_only(
     service: ConsumerSetup, own_rabbitmq: RabbitMQ
 ) -> None:
-    commands, _ = service.consumer.queues
-    await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.00001")
-    try:
-        async with Client(service.url, commands=commands, timeout=120) as client:
+    async with AsyncExitStack() as running:
+        async with alarmed(own_rabbitmq):
+            client = await running.enter_async_context(service.client(timeout=120))
             call = asyncio.create_task(client.call(CreateInstance(bpmn_process_id="alarmed")))
             await asyncio.wait({call}, timeout=0.5)
             assert not call.done()
-            await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.4")
-            assert (await call).bpmn_process_id == "alarmed"
-    finally:
-        await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.4")
-
-
-async def until_nobody_consumes(url: str, queue: str) -> None:
-    connection = await connect(url, "test")
-    async with asyncio.timeout(TIMEOUT):
-        while (depth := await measure(connection, queue)) is None or depth.consumers:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-    await close(connection)
+        assert (await call).bpmn_process_id == "alarmed"
 
 
 async def test_a_service_that_pauses_is_told_from_one_that_does_not_answer(service: ConsumerSetup) -> None:
-    commands, polls = service.consumer.queues
-    async with Client(service.url, commands=commands, polls=polls, timeout=2) as client:
+    queue = service.consumer.queues[0]
+    async with service.client(timeout=2) as client:
         await service.gateway.stop()
-        await until_nobody_consumes(service.url, commands)
-        with pytest.raises(
-            Unavailable, match=f"no consumer takes from queue '{commands}' .0 consumers, 1 requests"
-        ) as e:
+        connection = await connect(service.url, "test")
+        async with asyncio.timeout(TIMEOUT):
+            while (depth := await measure(connection, queue)) is None or depth.consumers:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await close(connection)
+        said = f"no consumer takes from queue '{queue}' .0 consumers, 1 requests"
+        with pytest.raises(Unavailable, match=said) as raised:
             await client.call(CreateInstance(bpmn_process_id="paused"))
-        assert (e.value.outcome, e.value.retryable) == (Outcome.UNKNOWN, True)
-
+        assert (raised.value.outcome, raised.value.retryable) == (Outcome.UNKNOWN, True)
         await service.gateway.start()
         await eventually(lambda: service.consumer.get("/readyz")[0] == 200, "consuming goes on")
         assert (await client.call(CreateInstance(bpmn_process_id="back"), timeout=60)).bpmn_process_id == "back"
-    assert not [identity for rpc, identity in service.gateway.executions if "paused" in str(identity)]
+    assert not [identity for _, identity in service.gateway.executions if "paused" in str(identity)]
