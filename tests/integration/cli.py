@@ -1,0 +1,45 @@
+"""The command line against a consumer: in the tests' own process, or as a program."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from typing import Any
+
+from scripts.consumer import ROOT
+from tests.integration.service import ConsumerSetup
+from tests.unit.contracts.cli.program import Ended, ended
+from zeebe_amqp.cli import exit_codes as exits
+from zeebe_amqp.errors import Code
+
+PROGRAM = [sys.executable, "-m", "zeebe_amqp"]
+UNAVAILABLE = exits.NOT_EXECUTED + exits.NUMBERS[Code.UNAVAILABLE]
+"""The exit code without a broker or a queue."""
+
+
+async def run(service: ConsumerSetup, *words: str, standard_input: bytes = b"", terminal: bool = False) -> Ended:
+    """A run in a thread of its own, with the consumer's queues."""
+    where = ("--url", service.url, *(() if words[0] == "watch" else ("--queues", ",".join(service.consumer.queues))))
+    return await asyncio.to_thread(ended, *words, *where, standard_input=standard_input, terminal=terminal)
+
+
+def environment(service: ConsumerSetup, **more: str) -> dict[str, str]:
+    """For the program as a process."""
+    queues = ",".join(service.consumer.queues)
+    path = f"{ROOT}:{ROOT / 'contracts'}"
+    return {**os.environ, "AMQP_URL": service.url, "AMQP_QUEUES": queues, "PYTHONPATH": path, **more}
+
+
+async def started(service: ConsumerSetup, *words: str, stdout: int = -1) -> subprocess.Popen[bytes]:
+    """The program as a process; its output is in pipes."""
+    return await asyncio.to_thread(
+        subprocess.Popen, [*PROGRAM, *words], env=environment(service), stdout=stdout, stderr=-1
+    )
+
+
+async def finished(process: subprocess.Popen[bytes]) -> tuple[Any, bytes, bytes]:
+    """Its exit code and what it wrote."""
+    out, err = await asyncio.to_thread(process.communicate, timeout=60)
+    return process.returncode, out, err
