@@ -7,7 +7,7 @@
 
 As a program of its own (`python -m tests.fakes.cluster --journal FILE`), for a fault that kills brokers.
 
-`FACTS` says for each behaviour what it stands for; each is played in one place. What a test scripts comes first.
+Each behaviour is played by one function, which says what it stands for. What a test scripts comes first.
 """
 
 from __future__ import annotations
@@ -20,16 +20,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.engine import PARTITION_SHIFT, TENANT, Engine, Rejection, document
 from tests.fakes.gateway import BUSY, FakeGateway, Request, stream
 from zeebe_amqp.errors import Outcome
 from zeebe_amqp.testing import Step, answer, fail
-
-FACTS: dict[str, str] = {}
-"""What each behaviour stands for, by the name of the function that plays it."""
 
 EXEMPT = {"DeployResource", "CancelProcessInstance", "CompleteJob", "FailJob"}
 """What the engine takes under any load."""
@@ -52,18 +49,6 @@ PAUSED = (
 CLOSED = "Connection RemoteClientConnection{channel=[id: 0x2a, L:/127.0.0.1:1 - R:/127.0.0.1:2]} was closed"
 FULL_BATCH_BYTES = 2_000_000
 INTENTS = {"CreateProcessInstance": "CREATE", "PublishMessage": "PUBLISH", "SetVariables": "UPDATE"}
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def plays(fact: str) -> Callable[[F], F]:
-    """Mark the one place that plays a measured behaviour."""
-
-    def marked(function: F) -> F:
-        FACTS[function.__name__] = fact
-        return function
-
-    return marked
 
 
 @dataclass(eq=False)
@@ -155,8 +140,8 @@ def content(message: Any) -> Any:
 # --- what the gateway refuses by itself ---
 
 
-@plays("a gateway without multi-tenancy refuses any tenant but the default one, and names the RPC")
 def refuse_tenant(_: Cluster, request: Request) -> Step | None:
+    """A gateway without multi-tenancy refuses any tenant but the default one, and names the RPC."""
     message = content(request.message)
     tenants = [getattr(message, "tenantId", ""), *getattr(message, "tenantIds", [])]
     for tenant in tenants:
@@ -166,8 +151,8 @@ def refuse_tenant(_: Cluster, request: Request) -> Step | None:
     return None
 
 
-@plays("a gateway parses variables: only objects, no integers above 2^64-1, and about 2 MB fill a broker's batch")
 def refuse_variables(_: Cluster, request: Request) -> Step | None:
+    """A gateway parses variables: only objects, no integers above 2^64-1, and about 2 MB fill a broker's batch."""
     text = getattr(content(request.message), "variables", "")
     if len(text) > FULL_BATCH_BYTES:
         intent = INTENTS.get(request.rpc, "COMPLETE")
@@ -192,8 +177,8 @@ def _packed(digits: str) -> int:
     return int(digits)
 
 
-@plays("a key of a partition that does not exist looks like an outage")
 def refuse_partition(cluster: Cluster, request: Request) -> Step | None:
+    """A key of a partition that does not exist looks like an outage."""
     key = key_of(request)
     named = any(hasattr(request.message, name) for name in KEYS)
     if not named or 1 <= key >> PARTITION_SHIFT <= cluster.partitions:
@@ -206,15 +191,15 @@ def refuse_partition(cluster: Cluster, request: Request) -> Step | None:
 # --- what a broker refuses for the moment ---
 
 
-@plays("a paused partition answers INTERNAL to everything but topology and activations, which are empty")
 def refuse_while_paused(cluster: Cluster, request: Request) -> Step | None:
+    """A paused partition answers INTERNAL to everything but topology and activations, which are empty."""
     if not cluster.paused or request.rpc == "Topology":
         return None
     return stream() if request.rpc == "ActivateJobs" else fail("INTERNAL", PAUSED, outcome=Outcome.NOT_EXECUTED)
 
 
-@plays("backpressure has three texts, and never holds back deployments, cancellations, completions and failures")
 def refuse_under_load(cluster: Cluster, request: Request) -> Step | None:
+    """Backpressure has three texts, and never holds back deployments, cancellations, completions and failures."""
     if cluster.limit is None or cluster.in_flight < cluster.limit or request.rpc in EXEMPT | {"Topology"}:
         return None
     if request.rpc == "ActivateJobs":
@@ -252,8 +237,8 @@ async def until(command: Command, work: Awaitable[None]) -> None:
         raise ConnectionAbortedError
 
 
-@plays("an activation waits for jobs: 10 s when no requestTimeout is given, not at all when it is negative")
 async def activate_jobs(cluster: Cluster, request: Request) -> Step:
+    """An activation waits for jobs: 10 s when no requestTimeout is given, not at all when it is negative."""
     end = time.monotonic() + (request.message.requestTimeout or 10_000) / 1000
     while (found := cluster.apply(request)) is None:
         if time.monotonic() >= end:
@@ -262,8 +247,8 @@ async def activate_jobs(cluster: Cluster, request: Request) -> Step:
     return answer(found)
 
 
-@plays("a wait for a result that the gateway ends costs everybody else on the partition the connection")
 async def await_result(cluster: Cluster, request: Request) -> Step:
+    """A wait for a result that the gateway ends costs everybody else on the partition the connection."""
     response = cluster.apply(request)
     instance = cluster.engine.instances[response.processInstanceKey]
     seconds = (request.message.requestTimeout or 15_000) / 1000
@@ -279,8 +264,8 @@ async def await_result(cluster: Cluster, request: Request) -> Step:
     return answer(response)
 
 
-@plays("before 8.9 a deletion is answered with nothing in it")
 async def delete_resource(_: Cluster, __: Request) -> Step:
+    """Before 8.9 a deletion is answered with nothing in it."""
     return answer(pb.DeleteResourceResponse())
 
 

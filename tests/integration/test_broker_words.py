@@ -6,19 +6,15 @@ import asyncio
 
 import pytest
 
-from tests.fakes.cluster import FACTS
 from tests.integration.cluster_setup import ClusterSetup
-from tests.integration.engines.rejection import NOT_FOUND, Rejection
+from tests.integration.engines.rejection import Rejection
 from tests.integration.engines.test_rejections import REJECTIONS
 from tests.integration.process_helper import ABSENT, ProcessHelper, refused, unique
 from zeebe_amqp.errors import Code, Outcome, Source
-from zeebe_amqp.testing import answer, fail
+from zeebe_amqp.testing import fail
 
 DIFFERENT = [case for case in REJECTIONS if case.differs]
-RPC = {
-    "deploy-resource": "DeployResource",
-    "evaluate-decision": "EvaluateDecision",
-}
+RPC = {"deploy-resource": "DeployResource", "evaluate-decision": "EvaluateDecision"}
 """The RPC of an operation whose rejections are scripted: the engine behind the fake knows neither files nor rules."""
 
 
@@ -28,34 +24,19 @@ def process(cluster_process: ProcessHelper) -> ProcessHelper:
     return cluster_process
 
 
-def is_about_tenants(case: Rejection) -> bool:
-    """Whether the cluster refuses the case by itself."""
-    return "multi-tenancy" in case.text
-
-
 @pytest.mark.parametrize("case", DIFFERENT, ids=lambda case: f"{case.operation}: {case.why}")
 async def test_a_rejection_is_told_in_the_broker_s_words(
     process: ProcessHelper, cluster: ClusterSetup, case: Rejection
 ) -> None:
     data, metadata = await case.prepare(process)
     text = case.message(data, process)
-    if not is_about_tenants(case):
+    if "multi-tenancy" not in case.text:  # that the cluster refuses by itself
         cluster.gateway.script(RPC[case.operation], fail(case.code.value, text))
     error = refused(await process.caller.call(case.operation, data, metadata))
     assert (error.code, error.message, error.source) == (case.code, text, Source.GATEWAY)
     assert (error.outcome, error.retryable) == (Outcome.NOT_EXECUTED, False)
     named = {"intent": case.intent, "rejection": case.rejection}
     assert (error.details or {}) == (named if case.intent else {})
-
-
-async def test_an_incident_without_retries_is_not_found_by_older_brokers(
-    process: ProcessHelper, cluster: ClusterSetup
-) -> None:
-    reason = f"Expected to resolve incident with key '{ABSENT}', but job with key '1' has no retries left"
-    text = f"Command 'RESOLVE' rejected with code 'NOT_FOUND': {reason}"
-    cluster.gateway.script("ResolveIncident", fail(NOT_FOUND, text))
-    error = refused(await process.caller.call("resolve-incident", {"incidentKey": ABSENT}))
-    assert (error.code, error.details) == (Code.NOT_FOUND, {"intent": "RESOLVE", "rejection": NOT_FOUND})
 
 
 async def test_a_tenant_that_the_gateway_does_not_know_is_refused_for_signals_too(process: ProcessHelper) -> None:
@@ -87,24 +68,3 @@ async def test_the_variables_of_a_failed_job_are_kept(process: ProcessHelper) ->
 async def test_a_deletion_is_answered_with_nothing_in_it(process: ProcessHelper) -> None:
     answered = await process.caller.result("delete-resource", {"resourceKey": ABSENT})
     assert answered == {"resourceKey": "", "batchOperation": None}
-
-
-async def test_a_decision_that_fails_has_no_output_and_a_key(process: ProcessHelper, cluster: ClusterSetup) -> None:
-    failed = answer(failed_decision_id="guard", decision_output="", decision_instance_key=ABSENT)
-    cluster.gateway.script("EvaluateDecision", failed)
-    result = await process.caller.result("evaluate-decision", {"decisionId": "fee"})
-    assert (result["decisionOutput"], result["failedDecisionId"]) == ("", "guard")
-    assert result["decisionInstanceKey"] == ABSENT
-
-
-def test_every_played_behaviour_says_what_it_stands_for() -> None:
-    assert set(FACTS) == {
-        "refuse_tenant",
-        "refuse_variables",
-        "refuse_partition",
-        "refuse_while_paused",
-        "refuse_under_load",
-        "activate_jobs",
-        "await_result",
-        "delete_resource",
-    }
