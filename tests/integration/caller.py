@@ -50,15 +50,13 @@ class Caller:
 
     def expect(self, correlation: str) -> asyncio.Future[AbstractIncomingMessage]:
         """The first reply with that correlation id; ask before the request is sent."""
-        waiting: asyncio.Future[AbstractIncomingMessage] = asyncio.get_running_loop().create_future()
-        self._waiting[correlation] = waiting
-        return waiting
+        self._waiting[correlation] = asyncio.get_running_loop().create_future()
+        return self._waiting[correlation]
 
     async def request(self, body: bytes, *, seconds: float = 60, **properties: Any) -> AbstractIncomingMessage:
         """Send a request and wait for the reply message."""
         correlation = str(properties.pop("correlation_id", None) or uuid.uuid4())
-        waiting: asyncio.Future[AbstractIncomingMessage] = asyncio.get_running_loop().create_future()
-        self._waiting[correlation] = waiting
+        waiting = self.expect(correlation)
         await self.publish(body, correlation_id=correlation, **properties)
         async with asyncio.timeout(seconds):
             return await waiting

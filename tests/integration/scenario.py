@@ -11,14 +11,13 @@ import hashlib
 import json
 import struct
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
 import aio_pika
-from aio_pika.abc import AbstractChannel
 
 from tests.integration import rawamqp
 from tests.integration.rawamqp import RawPublisher, content, entry, short, table
@@ -132,122 +131,86 @@ def outgoing() -> dict[str, Any]:
 # --- playing ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Places:
-    """The queues and the exchange of one play; all are gone with its connection."""
-
-    into: str
-    out: str
-    full: str
-    nowhere: str
-    exchange: str
-
-    @classmethod
-    async def declared(cls, channel: AbstractChannel) -> _Places:
-        name = f"scenario.{uuid.uuid4().hex}"
-        places = cls(*(f"{name}.{part}" for part in ("into", "out", "full", "nowhere", "exchange")))
-        for queue in (places.into, places.out):
-            await channel.declare_queue(queue, auto_delete=False, durable=True)
-        await channel.declare_queue(places.full, arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
-        await channel.default_exchange.publish(aio_pika.Message(b"full"), places.full)
-        exchange = await channel.declare_exchange(places.exchange, aio_pika.ExchangeType.TOPIC, auto_delete=True)
-        await (await channel.get_queue(places.out)).bind(exchange, "to.#")
-        return places
-
-    async def delete(self, channel: AbstractChannel) -> None:
-        for queue in (self.into, self.out, self.full):
-            await channel.queue_delete(queue)
+@asynccontextmanager
+async def _places(url: str) -> AsyncIterator[dict[str, str]]:
+    """The queues and the exchange of one play by what they are for; all are gone with it."""
+    name = f"scenario.{uuid.uuid4().hex}"
+    places = {part: f"{name}.{part}" for part in ("into", "out", "full", "nowhere", "exchange")}
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        for part in ("into", "out"):
+            await channel.declare_queue(places[part], durable=True)
+        await channel.declare_queue(places["full"], arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
+        await channel.default_exchange.publish(aio_pika.Message(b"full"), places["full"])
+        exchange = await channel.declare_exchange(places["exchange"], aio_pika.ExchangeType.TOPIC, auto_delete=True)
+        await (await channel.get_queue(places["out"])).bind(exchange, "to.#")
+        try:
+            yield places
+        finally:
+            for part in ("into", "out", "full"):
+                await channel.queue_delete(places[part])
 
 
 async def play(url: str, player: Player, reader: Player) -> Record:
-    """Play the scenario; what was seen, as plain data that JSON can hold, without names that change.
+    """Play the scenario; what was seen, as plain data without names that change.
 
     Args:
         url: of the broker.
         player: whose seeing is written down.
         reader: reads what the player publishes.
     """
-    async with await aio_pika.connect(url) as connection:
-        channel = await connection.channel()
-        places = await _Places.declared(channel)
-        try:
-            record = {
-                **await _consumed(url, player, places),
-                **await _published(player, reader, places),
-            }
-        finally:
-            await places.delete(channel)
-    return _without_names(record, places)
+    async with _places(url) as places:
+        record = {**await _consumed(url, player, places), **await _published(player, reader, places)}
+        record["at once"] = await _at_once(player, reader, places)
+    text = json.dumps(record, sort_keys=True, default=_plain)
+    for part, name in places.items():
+        text = text.replace(name, f"<{part}>")
+    return dict(json.loads(text))
 
 
-async def _consumed(url: str, player: Player, places: _Places) -> Record:
+async def _consumed(url: str, player: Player, places: Mapping[str, str]) -> Record:
     messages = incoming()
     async with RawPublisher(url) as raw:
         for body, header in messages:
-            await raw.publish(places.into, body, header)
+            await raw.publish(places["into"], body, header)
     return {
-        "first": _plain(await player.collect(places.into, len(messages), requeue=True)),
-        "again": _plain(await player.collect(places.into, len(messages))),
+        "first": await player.collect(places["into"], len(messages), requeue=True),
+        "again": await player.collect(places["into"], len(messages)),
     }
 
 
-async def _published(player: Player, reader: Player, places: _Places) -> Record:
+async def _published(player: Player, reader: Player, places: Mapping[str, str]) -> Record:
     bodies = {"empty": b"", **{f"of {size}": b"p" * size for size in BODIES[1:]}}
+    topic, out = places["exchange"], places["out"]
+    ends = [("", out), (topic, "to.us"), ("", places["nowhere"]), (topic, "elsewhere"), ("", places["full"])]
     outcomes: dict[str, Outcome] = {}
     for name, body in bodies.items():
-        for exchange, key in (
-            ("", places.out),
-            (places.exchange, "to.us"),
-            ("", places.nowhere),
-            (places.exchange, "elsewhere"),
-            ("", places.full),
-        ):
+        for exchange, key in ends:
             outcomes[f"{name} {exchange}/{key}"] = await player.publish(body, {"message_id": name}, exchange, key)
-    outcomes["all properties"] = await player.publish(b"{}", {**outgoing(), "message_id": "m"}, "", places.out)
-    number = 2 * len(bodies) + 1
-    return {
-        "outcomes": outcomes,
-        "published": _plain(await reader.collect(places.out, number)),
-        "at once": await _at_once(player, reader, places),
-    }
+    outcomes["all properties"] = await player.publish(b"{}", {**outgoing(), "message_id": "m"}, "", out)
+    return {"outcomes": outcomes, "published": await reader.collect(out, 2 * len(bodies) + 1)}
 
 
-async def _at_once(player: Player, reader: Player, places: _Places) -> Record:
+async def _at_once(player: Player, reader: Player, places: Mapping[str, str]) -> Record:
     """Many at a time to all three ends, which the broker confirms several together, returns and refuses."""
-    keys = [(places.out, places.out, places.out, places.nowhere, places.full)[number % 5] for number in range(500)]
+    out = places["out"]
+    keys = [(out, out, out, places["nowhere"], places["full"])[number % 5] for number in range(500)]
     publish = (
         player.publish(b"%d" % number, {"message_id": f"at once {number}", "delivery_mode": 2}, "", key)
         for number, key in enumerate(keys)
     )
     outcomes = await asyncio.gather(*publish)
-    arrived = await reader.collect(places.out, keys.count(places.out))
+    arrived = await reader.collect(out, keys.count(out))
     return {"outcomes": outcomes, "arrived": [each.body.decode() for each in arrived]}
 
 
-# --- plain data -------------------------------------------------------------------------------------------------------
-
-
 def _plain(value: Any) -> Any:
-    """The value for JSON; a type that JSON does not have is named."""
+    """A value of a type that JSON does not have, which is named."""
     match value:
         case Arrived():
-            return _plain(asdict(value))
-        case list():
-            return [_plain(each) for each in value]
-        case dict():
-            return {name: _plain(each) for name, each in value.items()}
+            return asdict(value)
         case bytes() | bytearray():
             return f"{len(value)} bytes, SHA-256 {hashlib.sha256(value).hexdigest()}"
         case datetime():
             return f"time {value.astimezone(UTC).isoformat()}"
-        case Decimal():
-            return f"decimal {value}"
-        case _:
-            return value
-
-
-def _without_names(record: Record, places: _Places) -> Record:
-    text = json.dumps(record, sort_keys=True)
-    for part, name in asdict(places).items():
-        text = text.replace(name, f"<{part}>")
-    return dict(json.loads(text))
+    return f"decimal {value}"
