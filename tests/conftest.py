@@ -106,18 +106,32 @@ def zeebe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def own_rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    """A RabbitMQ of one test file alone: stop, kill, pause and restart it; leave it running and answering."""
+@pytest.fixture(scope="session")
+def second_rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """The node behind `own_rabbitmq`: starting one for each file would take a minute of processor."""
     with RabbitMQ(tmp_path_factory.mktemp("own-rabbitmq")) as node:
         yield node
 
 
 @pytest.fixture(scope="module")
-def own_zeebe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZeebeInMemory]:
-    """An engine in memory of one test file alone: stop, kill, pause and restart it; leave it running and ready."""
+def own_rabbitmq(second_rabbitmq: RabbitMQ) -> Iterator[RabbitMQ]:
+    """A RabbitMQ of one test file at a time: stop, kill, pause and restart it; leave it running and answering."""
+    yield second_rabbitmq
+    assert second_rabbitmq.usable(), "the next file finds no broker"
+
+
+@pytest.fixture(scope="session")
+def second_zeebe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZeebeInMemory]:
+    """The engine behind `own_zeebe`."""
     with ZeebeInMemory(tmp_path_factory.mktemp("own-zeebe")) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def own_zeebe(second_zeebe: ZeebeInMemory) -> Iterator[ZeebeInMemory]:
+    """An engine in memory of one test file at a time: stop, kill, pause and restart it; leave it running and ready."""
+    yield second_zeebe
+    assert second_zeebe.usable(), "the next file finds no engine"
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from tests.integration.caller import Caller
 from tests.integration.cluster_setup import ClusterSetup, running_cluster
 from tests.integration.engine_features import EngineFeatures, detect_features
 from tests.integration.process_helper import ProcessHelper
-from tests.integration.service import ConsumerSetup, running_consumer, running_service
+from tests.integration.service import MEASURED, ConsumerSetup, running_consumer, running_service
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def features(zeebe: Engine) -> EngineFeatures:
 @pytest.fixture(scope="session")
 def consumer(rabbitmq: Broker, zeebe: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consumer]:
     """The consumer of all tests that only talk to it: never stop it."""
-    with running_consumer(tmp_path_factory.mktemp("consumer"), rabbitmq.url, zeebe.address) as running:
+    with running_consumer(tmp_path_factory.mktemp("consumer"), rabbitmq.url, zeebe.address, MEASURED) as running:
         yield running
 
 

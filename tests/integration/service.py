@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -20,8 +21,9 @@ from tests.fakes.gateway import FakeGateway
 from tests.integration.caller import Caller
 from zeebe_amqp import Client, wire
 
-UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
-"""For programs whose lines nobody needs to count: other tests run them all, and counting takes time."""
+MEASURED = {"COVERAGE_PROCESS_CONFIG": os.environ.get("COVERAGE_PROCESS_CONFIG", "")}
+"""For a consumer whose lines are counted. Most are not: counting takes time, and a few run all lines."""
+UNMEASURED = dict.fromkeys(MEASURED, "")
 TIMEOUT = 60.0
 """Seconds that a test waits for what must happen."""
 SYNCED = 2.0
@@ -128,10 +130,14 @@ def metric(consumer: Consumer, name: str, **labels: str) -> list[float]:
 
 
 def new_consumer(directory: Path, url: str, address: str, environment: Mapping[str, str]) -> Consumer:
-    """A consumer that has not been started, with queues of its own unless told otherwise."""
+    """A consumer that has not been started, with queues of its own unless told otherwise.
+
+    Its lines are counted only with MEASURED.
+    """
     name = f"test.{uuid.uuid4().hex}"
     directory.mkdir(parents=True, exist_ok=True)
-    return Consumer(directory, url, address, {"AMQP_QUEUES": f"{name}.commands,{name}.polls", **environment})
+    settings = {"AMQP_QUEUES": f"{name}.commands,{name}.polls", **UNMEASURED, **environment}
+    return Consumer(directory, url, address, settings)
 
 
 @asynccontextmanager

@@ -19,14 +19,13 @@ from yarl import URL
 
 from tests.faults.proxy import Proxy
 from tests.integration.cli import UNAVAILABLE, finished, run, started
-from tests.integration.service import UNMEASURED, ConsumerSetup, eventually
+from tests.integration.service import ConsumerSetup, eventually
 from tests.unit.contracts.cli.program import ended
 from zeebe_amqp.cli import exit_codes as exits
 from zeebe_amqp.errors import Code
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SETTINGS = UNMEASURED
 MANY = 300
 
 

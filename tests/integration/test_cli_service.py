@@ -17,7 +17,7 @@ import pytest
 
 from tests.cases import check_each, for_each
 from tests.integration.cli import PROGRAM, UNAVAILABLE, environment, finished, run, started
-from tests.integration.service import UNMEASURED, ConsumerSetup, eventually
+from tests.integration.service import ConsumerSetup, eventually
 from tests.unit.contracts.cli.program import ended
 from tests.unit.contracts.samples import KEY, SMALLEST
 from zeebe_amqp.cli import exit_codes as exits
@@ -29,7 +29,7 @@ from zeebe_amqp.testing import fail
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SETTINGS = {"gateway_version": "8.9.0", **UNMEASURED}
+SETTINGS = {"gateway_version": "8.9.0"}
 
 
 async def test_every_operation_is_executed_and_its_data_printed_as_json_lines(

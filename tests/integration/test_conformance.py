@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from tests.cases import check_each, for_each
 from tests.conftest import Broker
-from tests.integration.service import UNMEASURED, eventually, running_service
+from tests.integration.service import eventually, running_service
 from tests.integration.services import InMemoryService, RealService, Service
 from tests.unit.contracts.samples import KEY, SMALLEST, body, smallest
 from zeebe_amqp import (
@@ -51,7 +51,7 @@ BROKEN = "an error that nobody expects"
 async def real(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RealService]:
     """The program, with a gateway that knows all operations and fields."""
     directory = tmp_path_factory.mktemp("conformance")
-    async with running_service(directory, rabbitmq.url, gateway_version="8.9.0", **UNMEASURED) as running:
+    async with running_service(directory, rabbitmq.url, gateway_version="8.9.0") as running:
         yield RealService(running)
 
 
