@@ -37,14 +37,11 @@ def played(fault: Fault, requests: int, directory: Path, broker: RabbitMQ, lasti
 def main() -> int:
     """Play, show, and with --write keep."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", action="append", metavar="NAME", help="faults whose name contains this, or another")
-    parser.add_argument("--requests", type=int, default=2000, help="per fault")
-    parser.add_argument(
-        "--lasting", type=float, default=LASTING, metavar="SECONDS", help="what a fault of minutes takes"
-    )
-    parser.add_argument(
-        "--write", action="store_true", help="keep the table, or with --only its rows, in docs/reliability.md"
-    )
+    add = parser.add_argument
+    add("--only", action="append", metavar="NAME", help="faults whose name contains this, or another")
+    add("--requests", type=int, default=2000, help="per fault")
+    add("--lasting", type=float, default=LASTING, metavar="SECONDS", help="what a fault of minutes takes")
+    add("--write", action="store_true", help="keep the table, or with --only its rows, in docs/reliability.md")
     options = parser.parse_args()
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # callers lose their connections on purpose
     chosen = [fault for fault in FAULTS if any(part in fault.title for part in options.only or [""])]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 import aio_pika
@@ -43,12 +43,11 @@ class Callers:
         """The identities of the requests by their reply queue, silent ones left out."""
 
     async def __aenter__(self) -> Self:
-        async with await aio_pika.connect(self._url) as connection:
-            channel = await connection.channel()
+        async with self._channel() as channel:
             for queue in self.queues:
                 await channel.declare_queue(queue, durable=True)
-        self._tasks = [asyncio.create_task(self._receive(queue, self._answered)) for queue in self.queues]
-        self._tasks.append(asyncio.create_task(self._receive(wire.DEAD_LETTER, self._buried)))
+        received = {**dict.fromkeys(self.queues, self._answered), wire.DEAD_LETTER: self._buried}
+        self._tasks = [asyncio.create_task(self._receive(*each)) for each in received.items()]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -58,6 +57,11 @@ class Callers:
         with suppress(*CONNECTION_ERRORS):
             await delete(self._url, tuple(self.queues))
 
+    @asynccontextmanager
+    async def _channel(self) -> AsyncIterator[AbstractChannel]:
+        async with await aio_pika.connect(self._url, timeout=CONFIRM) as connection:
+            yield await connection.channel(on_return_raises=True)
+
     async def send(self, number: int, pause: float = 0.0, padding: int = 0) -> None:
         """Send so many new requests, side by side; returns when the broker has confirmed all of them.
 
@@ -66,18 +70,16 @@ class Callers:
             pause: seconds that each caller waits between two requests.
             padding: bytes by which each request is larger.
         """
-        first, self._sent = self._sent, self._sent + number
-        shares: Sequence[list[int]] = [list(range(first, self._sent))[part::NUMBER] for part in range(NUMBER)]
-        await asyncio.gather(
-            *(self._call(share, queue, pause, padding) for share, queue in zip(shares, self.queues, strict=True))
-        )
+        numbers = range(self._sent, self._sent + number)
+        self._sent += number
+        shares = [(list(numbers[part::NUMBER]), queue) for part, queue in enumerate(self.queues)]
+        await asyncio.gather(*(self._call(*share, pause, padding) for share in shares))
 
     async def _call(self, share: list[int], reply_to: str, pause: float, padding: int) -> None:
         left = [(number, uuid.uuid4().hex) for number in reversed(share)]
         while left:
             with suppress(*CONNECTION_ERRORS):
-                async with await aio_pika.connect(self._url, timeout=CONFIRM) as connection:
-                    channel = await connection.channel(on_return_raises=True)
+                async with self._channel() as channel:
                     while left:
                         number, identity = left[-1]
                         await self._publish(channel, identity, None if number % SILENT == 0 else reply_to, padding)
@@ -104,8 +106,7 @@ class Callers:
     async def _receive(self, queue: str, note: Callable[[AbstractIncomingMessage], Awaitable[None]]) -> None:
         while True:
             with suppress(*CONNECTION_ERRORS):
-                async with await aio_pika.connect(self._url, timeout=CONFIRM) as connection:
-                    channel = await connection.channel()
+                async with self._channel() as channel:
                     lost = asyncio.Event()
                     channel.close_callbacks.add(lambda *_, lost=lost: lost.set())
                     await (await channel.get_queue(queue)).consume(note)

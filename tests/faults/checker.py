@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -66,35 +66,35 @@ def judge(
         accepts: codes of errors that the fault explains; every other error is a wrong answer.
     """
     requests = history.requests
-    unexplained = [
-        identity for identity, code in history.dead.items() if not _explained(requests, identity, code, accepts)
-    ]
+    # A dead letter is as it should be where nobody waits for an answer, and the fault explains the error.
+    silent = {identity for identity, request in requests.items() if request.silent}
+    unexplained = [each for each, code in history.dead.items() if each not in silent or code not in accepts]
     missing = history.open({identity for identity, count in executions.items() if count}, excused)
     wrong = [f"nobody asked for {body[:80]!r}" for body in history.strangers]
     for identity, request in requests.items():
-        wrong += [f"{identity}: {what}" for what in _wrong(identity, request, executions.get(identity, 0), accepts)]
+        wrong += [f"{identity}: {what}" for what in _wrong(request, executions.get(identity, 0), accepts)]
+    answered = [request for request in requests.values() if request.answers]
+    results = [(request, answer) for request in answered for answer in request.answers if _ok(answer)]
+    times = sorted(answer.time for _, answer in results)
+    healed = history.healed
+    recovered = [answer.time for request, answer in results if healed is not None and (request.sent or 0) >= healed]
     return Verdict(
         requests=len(requests),
         confirmed=sum(request.confirmed is not None for request in requests.values()),
-        answered=sum(bool(request.answers) for request in requests.values()),
-        refused=sum(_refused(request) for request in requests.values()),
+        answered=len(answered),
+        refused=len(answered) - len({id(request) for request, _ in results}),
         dead=len(history.dead),
         lost=tuple(identity for identity in missing if identity not in kept),
         unanswered=tuple([identity for identity in missing if identity in kept] + unexplained),
         doubled=tuple(identity for identity, count in executions.items() if count > 1),
         wrong=tuple(wrong),
-        duplicates=sum(max(0, len(request.answers) - 1) for request in requests.values()),
-        recovery=_recovery(history),
-        gap=_gap(history),
+        duplicates=sum(len(request.answers) - 1 for request in answered),
+        recovery=min(recovered) - healed if healed is not None and recovered else None,
+        gap=max((later - earlier for earlier, later in pairwise(times)), default=None),
     )
 
 
-def _explained(requests: Mapping[str, Request], identity: str, code: str, accepts: Collection[Code]) -> bool:
-    """Whether a dead letter is as it should be: nobody waits for an answer, and the fault explains the error."""
-    return identity in requests and requests[identity].silent and code in accepts
-
-
-def _wrong(identity: str, request: Request, executions: int, accepts: Collection[Code]) -> Iterator[str]:
+def _wrong(request: Request, executions: int, accepts: Collection[Code]) -> Iterator[str]:
     if request.silent and request.answers:
         yield "answered, although it named no reply queue"
     replies = []
@@ -104,26 +104,18 @@ def _wrong(identity: str, request: Request, executions: int, accepts: Collection
         except ValueError as problem:
             yield str(problem)
     for reply in replies:
-        yield from _mistaken(request, reply, executions, accepts)
+        if reply.error is not None:
+            if reply.error.code not in accepts:
+                yield f"{reply.error.code} ({reply.error.message[:120]})"
+        elif not isinstance(reply.data, dict) or reply.data.get("bpmnProcessId") != request.process:
+            yield f"the result of something else: {str(reply.data)[:120]}"
+        elif not executions:
+            yield "a result, but it was never executed"
     # Of what ran twice that is the consequence, and counted there.
     if executions <= 1 and len({answer.body for answer in request.answers if _ok(answer)}) > 1:
         yield "two different results"
-    if executions and replies and all(_says_not_executed(reply) for reply in replies):
+    if executions and replies and all(each.error and each.error.outcome is Outcome.NOT_EXECUTED for each in replies):
         yield "said not to be executed, but it was"
-
-
-def _mistaken(request: Request, reply: Reply, executions: int, accepts: Collection[Code]) -> Iterator[str]:
-    if reply.error is not None:
-        if reply.error.code not in accepts:
-            yield f"{reply.error.code} ({reply.error.message[:120]})"
-    elif not isinstance(reply.data, dict) or reply.data.get("bpmnProcessId") != request.process:
-        yield f"the result of something else: {str(reply.data)[:120]}"
-    elif not executions:
-        yield "a result, but it was never executed"
-
-
-def _says_not_executed(reply: Reply) -> bool:
-    return reply.error is not None and reply.error.outcome is Outcome.NOT_EXECUTED
 
 
 def _ok(answer: Answer) -> bool:
@@ -133,24 +125,5 @@ def _ok(answer: Answer) -> bool:
         return False
 
 
-def _refused(request: Request) -> bool:
-    return bool(request.answers) and not any(_ok(answer) for answer in request.answers)
-
-
-def _recovery(history: History) -> float | None:
-    healed = history.healed
-    if healed is None:
-        return None
-    since = (request for request in history.requests.values() if request.sent is not None and request.sent >= healed)
-    first = min((answer.time for request in since for answer in request.answers if _ok(answer)), default=None)
-    return None if first is None else first - healed
-
-
-def _gap(history: History) -> float | None:
-    times = sorted(answer.time for request in history.requests.values() for answer in request.answers if _ok(answer))
-    return max((later - earlier for earlier, later in pairwise(times)), default=None)
-
-
-def _some(found: Iterable[str]) -> str:
-    names = list(found)
+def _some(names: tuple[str, ...]) -> str:
     return "; ".join(names[:SHOWN]) + ("; …" if len(names) > SHOWN else "")

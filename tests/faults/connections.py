@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
 from consumer.zeebe.protocol import gateway_pb2 as pb
-from tests.fakes.gateway import FIRST_PARTITION, Request
+from scripts.process import memory_of
+from tests.fakes.gateway import FIRST_PARTITION, Request, Step, answer
 from tests.faults.callers import NUMBER
-from tests.faults.fault import EVERY, NOBODY, Fault, at
-from tests.faults.gateways import CREATE, LATENCY
+from tests.faults.fault import Fault, at
+from tests.faults.gateways import LATENCY
 from tests.faults.moments import Moment, caught
 from tests.faults.proxy import Way
+from tests.faults.setup import CONCURRENCY, Setup
 from tests.faults.streams import in_turn, moved, without_heartbeats
-from tests.faults.world import CONCURRENCY, World
-from tests.integration.caller import Caller
 from tests.integration.load import Hold
 from tests.integration.service import CONNECTIONS, delete, eventually
 from zeebe_amqp.testing import Step, after, answer
@@ -37,10 +37,8 @@ SLACK = 32 * MIB
 """What memory may grow by for other reasons."""
 HELD = 64 * MIB
 """Bytes of bodies that may wait in memory, over all queues (AMQP_MAX_HELD_BYTES)."""
-STEADY = 30.0
-"""Requests per second."""
-BUSY = 150.0
-"""The same when it is many."""
+STEADY, BUSY = 30.0, 150.0
+"""Requests per second, and when it is many."""
 RESETS, BETWEEN = 5, 8.0
 """How often, and seconds from one to the next; after 5 s a reply that is not confirmed is taken for refused."""
 FEW = 90
@@ -52,58 +50,45 @@ BAD_ACK = "[rabbit_channel:do(Channel, {'basic.ack', 999999999, false}) || Chann
 
 
 @asynccontextmanager
-async def undisturbed(world: World) -> AsyncIterator[None]:
+async def undisturbed(setup: Setup) -> AsyncIterator[None]:
     """No connection of the consumer is lost meanwhile, and nothing is delivered again."""
-    before = world.to_broker.made, world.redelivered()
+    before = setup.to_broker.made, setup.redelivered()
     yield
-    after = world.to_broker.made, world.redelivered()
+    after = setup.to_broker.made, setup.redelivered()
     assert after == before, f"connections and redeliveries: {before} at first, {after} in the end"
 
 
-# --- held -------------------------------------------------------------------------------------------------------------
-
-
-async def hold_long(world: World) -> Collection[str]:
+async def hold_long(setup: Setup) -> None:
     """Nothing is answered for minutes; then an alarm and the end of a queue are noticed as ever."""
-    async with undisturbed(world):
-        await asyncio.sleep(world.lasting)
-    await _see_alarm(world)
-    await _see_deletion(world)
-    return NOBODY
-
-
-async def _see_alarm(world: World) -> None:
-    hold = Hold(world.inside, "CompleteJob")
-    async with Caller(world.broker.url, *world.consumer.queues) as caller:
-        answer = asyncio.create_task(caller.call("complete-job", {"jobKey": FIRST_PARTITION}, queue=caller.polls))
+    async with undisturbed(setup):
+        await asyncio.sleep(setup.lasting)
+    async with setup.caller() as caller:
+        hold = Hold(setup.gateway, "CompleteJob")
+        answered = asyncio.create_task(caller.call("complete-job", {"jobKey": FIRST_PARTITION}, queue=caller.polls))
         await hold.reached()
-        await asyncio.to_thread(world.broker.ctl, "set_vm_memory_high_watermark", "0.00001")
-        try:
+        async with setup.memory_alarm():
             hold.open()  # the broker tells those who publish while there is an alarm
-            await eventually(lambda: "broker.publish" in world.consumer.reasons(), "readiness names the alarm")
-        finally:
-            await asyncio.to_thread(world.broker.ctl, "set_vm_memory_high_watermark", "0.4")
-        assert (await answer).ok
-
-
-async def _see_deletion(world: World) -> None:
-    await world.reconnected(partial(delete, world.broker.url, world.consumer.queues[1:]), 1)
-    await asyncio.to_thread(world.consumer.wait_until_ready)
-    async with Caller(world.broker.url, *world.consumer.queues) as caller:
+            await eventually(lambda: "broker.publish" in setup.consumer.reasons(), "readiness names the alarm")
+        assert (await answered).ok
+    await setup.reconnected(partial(delete, setup.broker.url, setup.consumer.queues[1:]), 1)
+    await asyncio.to_thread(setup.consumer.wait_until_ready)
+    async with setup.caller() as caller:
         assert (await caller.call("topology", queue=caller.polls)).ok
 
 
-async def hold_large(world: World) -> Collection[str]:
+def check_growth(bound: int, before: int, peak: int) -> None:
+    """The memory has not grown by more than `bound` bytes from `before` to `peak`."""
+    grown = peak - before
+    assert grown <= bound, f"memory: grew by {grown >> 20} MiB; accepted: {bound >> 20} MiB"
+
+
+async def hold_large(setup: Setup) -> None:
     """Large requests wait for a gateway that answers nothing; memory stays within its bound, and no file is left."""
-    before, files = world.memory(), world.files()
-    async with caught(world, Moment.CALLED):
-        peak = await world.peak(STALLED)
-    await eventually(lambda: world.files() == files, "what was held in files is gone with its delivery", pause=0.2)
-    world.grows_at_most(HELD + 8 * COPIES * LARGE + SLACK, before, peak)
-    return NOBODY
-
-
-# --- stalled ----------------------------------------------------------------------------------------------------------
+    before, files = memory_of(setup.pid), setup.files()
+    async with caught(setup, Moment.CALLED):
+        peak = await setup.peak(STALLED)
+    await eventually(lambda: setup.files() == files, "what was held in files is gone with its delivery", pause=0.2)
+    check_growth(HELD + 8 * COPIES * LARGE + SLACK, before, peak)
 
 
 def bulky(request: Request) -> Step:
@@ -115,122 +100,90 @@ def bulky(request: Request) -> Step:
     return after(LATENCY, answer(created))
 
 
-async def stall_broker(world: World) -> Collection[str]:
+async def stall_broker(setup: Setup) -> None:
     """The broker takes nothing for 20 s; memory grows by what may be on its way, and by nothing else."""
-    world.inside.always(CREATE, bulky)
-    await world.callers.send(2 * CONCURRENCY)
-    before = world.memory()
-    world.to_broker.stall(Way.UP)
-    sending = asyncio.create_task(world.callers.send(4 * CONCURRENCY))
-    peak = await world.peak(STALLED)
-    world.to_broker.go_on(Way.UP)
-    await sending
-    world.inside.always(CREATE, after(LATENCY))
-    world.grows_at_most(CONCURRENCY * COPIES * BULKY + SLACK, before, peak)
-    return NOBODY
+    async with setup.gateway.creating(bulky):
+        await setup.callers.send(2 * CONCURRENCY)
+        before = memory_of(setup.pid)
+        setup.to_broker.stall(Way.UP)
+        sending = asyncio.create_task(setup.callers.send(4 * CONCURRENCY))
+        peak = await setup.peak(STALLED)
+        setup.to_broker.go_on(Way.UP)
+        await sending
+    check_growth(CONCURRENCY * COPIES * BULKY + SLACK, before, peak)
 
 
-# --- cut --------------------------------------------------------------------------------------------------------------
-
-
-async def cut_in_turn(world: World) -> Collection[str]:
+async def cut_in_turn(setup: Setup) -> None:
     """Everything comes in pieces of 1, 2, 3 … 64 bytes, handshakes too."""
-    world.to_broker.cutting = in_turn(64)
-    world.to_broker.reset()
-    await world.callers.send(FEW)
-    await _all_answered(world)
-    world.to_broker.cutting = None
-    return NOBODY
+    setup.to_broker.cutting = in_turn(64)
+    setup.to_broker.reset()
+    await setup.callers.send(FEW)
+    await _all_answered(setup)
+    setup.to_broker.cutting = None
 
 
-async def cut_moved(world: World) -> Collection[str]:
+async def cut_moved(setup: Setup) -> None:
     """Everything comes in pieces of 8 bytes; with every connection the cuts move on by one byte."""
     # Three connections are made at a time, whichever is first.
-    world.to_broker.cutting = lambda number: moved(STEP)(number // CONNECTIONS)
+    setup.to_broker.cutting = lambda number: moved(STEP)(number // CONNECTIONS)
     for _ in range(STEP):
-        await world.reconnected(world.to_broker.reset, CONNECTIONS)
-        await world.callers.send(NUMBER)
-        await _all_answered(world)
-    world.to_broker.cutting = None
-    return NOBODY
+        await setup.reconnected(setup.to_broker.reset, CONNECTIONS)
+        await setup.callers.send(NUMBER)
+        await _all_answered(setup)
+    setup.to_broker.cutting = None
 
 
-async def _all_answered(world: World) -> None:
-    await eventually(lambda: not world.history.open(world.gateway.counted()), "everything is answered", pause=0.2)
+async def _all_answered(setup: Setup) -> None:
+    await eventually(lambda: not setup.history.open(setup.gateway.counted()), "everything is answered", pause=0.2)
 
 
-# --- silent -----------------------------------------------------------------------------------------------------------
-
-
-async def hear_no_heartbeat(world: World) -> Collection[str]:
+async def hear_no_heartbeat(setup: Setup) -> None:
     """Steady traffic on every connection for minutes in which the broker sends no heartbeat."""
-    await _all_answered(world)
-    world.to_broker.filtering = without_heartbeats
-    await world.reconnected(world.to_broker.reset, CONNECTIONS)
-    await _all_answered(world)
-    polling = asyncio.create_task(_poll(world))
+    await _all_answered(setup)
+    setup.to_broker.filtering = without_heartbeats
+    await setup.reconnected(setup.to_broker.reset, CONNECTIONS)
+    await _all_answered(setup)
+    polling = asyncio.create_task(_poll(setup))
     try:
-        async with undisturbed(world):
-            await world.callers.send(round(world.lasting * STEADY), NUMBER / STEADY)
+        async with undisturbed(setup):
+            await setup.callers.send(round(setup.lasting * STEADY), NUMBER / STEADY)
     finally:
-        world.to_broker.filtering = None
+        setup.to_broker.filtering = None
         polling.cancel()
         await asyncio.wait({polling})
     assert polling.cancelled(), polling.exception()
-    return NOBODY
 
 
-async def _poll(world: World) -> None:
+async def _poll(setup: Setup) -> None:
     """Keep the connection of requests that wait busy, too."""
-    async with Caller(world.broker.url, *world.consumer.queues) as caller:
+    async with setup.caller() as caller:
         while True:
             assert (await caller.call("topology", queue=caller.polls)).ok
             await asyncio.sleep(1)
 
 
-async def freeze_consuming(world: World) -> Collection[str]:
-    """The consuming connections go silent for good; over when the consumer has noticed."""
-    await world.reconnected(lambda: world.to_broker.freeze(CONSUMING), 2, NOTICED)
-    return NOBODY
+async def freeze(number: int, introduction: bytes, setup: Setup) -> None:
+    """So many connections, those with that introduction, go silent for good; over when the consumer has noticed."""
+    await setup.reconnected(lambda: setup.to_broker.freeze(introduction), number, NOTICED)
 
 
-async def freeze_publishing(world: World) -> Collection[str]:
-    """The same of the publishing one."""
-    await world.reconnected(lambda: world.to_broker.freeze(PUBLISHING), 1, NOTICED)
-    return NOBODY
-
-
-async def freeze_all(world: World) -> Collection[str]:
-    """The same of all."""
-    await world.reconnected(world.to_broker.freeze, CONNECTIONS, NOTICED)
-    return NOBODY
-
-
-# --- lost -------------------------------------------------------------------------------------------------------------
-
-
-async def reset_again_and_again(world: World) -> Collection[str]:
+async def reset_again_and_again(setup: Setup) -> None:
     """Every connection is reset, again and again, under a load that goes on: what was being sent is not forgotten."""
     for number in range(RESETS):
-        burst = asyncio.create_task(world.callers.send(4 * CONCURRENCY))
+        burst = asyncio.create_task(setup.callers.send(4 * CONCURRENCY))
         await asyncio.sleep(0.1 + 0.05 * number)  # in the middle of it, each time elsewhere
-        world.to_broker.reset()
-        await world.callers.send(round(BETWEEN * BUSY), NUMBER / BUSY)
+        setup.to_broker.reset()
+        await setup.callers.send(round(BETWEEN * BUSY), NUMBER / BUSY)
         await burst
-    return NOBODY
 
 
-# --- channels ---------------------------------------------------------------------------------------------------------
-
-
-async def close_channels(world: World) -> Collection[str]:
+async def close_channels(setup: Setup) -> None:
     """The broker closes every channel, the callers' too, and no connection."""
-    await world.reconnected(partial(asyncio.to_thread, world.broker.ctl, "eval", BAD_ACK), CONNECTIONS)
-    return NOBODY
+    await setup.reconnected(partial(asyncio.to_thread, setup.broker.ctl, "eval", BAD_ACK), CONNECTIONS)
 
 
 CONNECTION_FAULTS: tuple[Fault, ...] = (
-    *at(Fault("all channels closed", close_channels), *EVERY, quick=Moment.ACKING),
+    *at(Fault("all channels closed", close_channels), quick=Moment.ACKING),
     Fault(
         "held for minutes, large requests wait",
         hold_long,
@@ -251,8 +204,8 @@ CONNECTION_FAULTS: tuple[Fault, ...] = (
     Fault("everything in pieces of 1 to 64 bytes", cut_in_turn),
     Fault("everything in pieces of 8 bytes, cuts at every offset", cut_moved, most=600),
     Fault("steady for minutes without a heartbeat of the broker", hear_no_heartbeat),
-    Fault("consuming connections silent", freeze_consuming),
-    Fault("publishing connection silent", freeze_publishing),
-    Fault("all connections silent under load", freeze_all),
+    Fault("consuming connections silent", partial(freeze, 2, CONSUMING)),
+    Fault("publishing connection silent", partial(freeze, 1, PUBLISHING)),
+    Fault("all connections silent under load", partial(freeze, CONNECTIONS, b"")),
 )
 """The rows of these faults."""

@@ -6,22 +6,23 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Self
 
 import grpc
 
 from consumer.zeebe.protocol import gateway_pb2 as pb
+from consumer.zeebe.rpcs import METHODS
 from scripts.consumer import ROOT
-from scripts.process import Process, free_port
+from scripts.process import Process, Server, free_port
 from scripts.zeebe_in_memory import ZeebeInMemory
-from tests.fakes.gateway import FakeGateway
+from tests.fakes.gateway import FakeGateway, Reaction, answer
 from tests.integration import processes
 from tests.integration.service import TIMEOUT
 from zeebe_amqp.testing import after
 
-SERVICE = "/gateway_protocol.Gateway"
 CREATE = "CreateProcessInstance"
 LATENCY = 0.02
 """Seconds that a gateway without an engine takes for a command."""
@@ -31,45 +32,34 @@ BATCH = 200
 """Jobs that are asked for at a time."""
 
 
-class Gateway(Protocol):
-    """A gateway that counts."""
-
-    process: str | None
-    """The process that requests must name; None = any, each its own."""
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-
-    def counted(self) -> Counter[str]:
-        """Executions by the identity of the request."""
-
-    async def start(self) -> None:
-        """Listen, on the former port after a stop."""
-
-    async def stop(self) -> None:
-        """Stop listening; what is in flight is cut."""
-
-
 class InsideGateway(FakeGateway):
     """The fake gateway in this process; it can be scripted."""
 
-    process = None
+    process: ClassVar[str | None] = None
+    """The process that requests must name; None = any, each its own."""
 
-    @classmethod
-    def new(cls, _: Path) -> InsideGateway:
-        """One that has not been started."""
-        gateway = cls(record=False, identify=_identity)
-        gateway.always(CREATE, after(LATENCY))
-        return gateway
+    def __init__(self, _: Path) -> None:
+        super().__init__(record=False, identify=_identity)
+        self.always(CREATE, answer(latency=LATENCY))
+
+    @asynccontextmanager
+    async def creating(self, step: Reaction) -> AsyncIterator[None]:
+        """Meanwhile every request to create an instance gets this."""
+        self.always(CREATE, step)
+        try:
+            yield
+        finally:
+            self.always(CREATE, answer(latency=LATENCY))
 
     def counted(self) -> Counter[str]:
-        """See `Gateway.counted`."""
+        """Executions by the identity of the request."""
         return Counter({str(identity): count for (_, identity), count in self.executions.items()})
 
 
-class Program:
+class FakeServer(Server):
     """A fake gateway as a program of its own, on one port, which can be killed; its journal survives it."""
+
+    start_seconds = TIMEOUT
 
     def __init__(self, directory: Path, module: str, *arguments: str) -> None:
         self.port = free_port()
@@ -77,146 +67,87 @@ class Program:
         self._log = directory / "gateway.log"
         self._command = [sys.executable, "-m", module, "--port", str(self.port), "--journal", str(self.journal)]
         self._command += arguments
-        self._process: Process | None = None
 
-    async def start(self) -> None:
-        """Start it and return when it listens."""
-        environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
+    def launch(self) -> Self:
+        """See `Server.launch`."""
         self._log.write_text("")
-        self._process = Process(self._command, environment, self._log)
-        await asyncio.to_thread(self._process.wait_until, lambda: "listening" in self._log.read_text(), TIMEOUT)
+        self.process = Process(self._command, {"PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}, self._log)
+        return self
 
-    async def stop(self) -> None:
-        """SIGTERM."""
-        if self._process is not None:
-            await asyncio.to_thread(self._process.stop)
-
-    async def kill(self) -> None:
-        """SIGKILL."""
-        assert self._process is not None
-        await asyncio.to_thread(self._process.kill)
-
-    async def pause(self) -> None:
-        """SIGSTOP: its machine still takes connections, and nobody speaks on them."""
-        assert self._process is not None
-        await asyncio.to_thread(self._process.pause)
-
-    async def resume(self) -> None:
-        """SIGCONT."""
-        assert self._process is not None
-        await asyncio.to_thread(self._process.resume)
+    def usable(self) -> bool:
+        """Whether it listens."""
+        return "listening" in self._log.read_text()
 
 
-class ProgramGateway(Program):
+class ProgramGateway:
     """The fake gateway as a program, which writes down what it executes."""
 
-    process = None
+    process: ClassVar[str | None] = None
 
-    @classmethod
-    def new(cls, directory: Path) -> ProgramGateway:
-        """One that has not been started."""
-        return cls(directory, "tests.fakes.gateway", "--seconds", str(LATENCY))
+    def __init__(self, directory: Path) -> None:
+        self.server: Any = self._server(directory)
+        self.port = self.server.port
 
-    def counted(self) -> Counter[str]:
-        """See `Gateway.counted`."""
-        lines = self.journal.read_text().splitlines() if self.journal.exists() else []
-        return _by_identity((json.loads(line)[1], 1) for line in lines)
-
-
-class JobCounter:
-    """Counts what an engine executed: each instance makes one job. Jobs that were counted are remembered."""
-
-    def __init__(self, port: int, process: str) -> None:
-        self._address = f"127.0.0.1:{port}"
-        self._process = process
-        self._jobs: dict[int, str] = {}
-
-    def deploy(self) -> None:
-        """Deploy the process that is counted; the same content again changes nothing."""
-        content = processes.work(self._process, self._process).encode()
-        request = pb.DeployResourceRequest(resources=[pb.Resource(name="fault.bpmn", content=content)])
-        with grpc.insecure_channel(self._address) as channel:
-            deploy = channel.unary_unary(
-                f"{SERVICE}/DeployResource",
-                pb.DeployResourceRequest.SerializeToString,
-                pb.DeployResourceResponse.FromString,
-            )
-            deploy(request, timeout=TIMEOUT)
-
-    def count(self) -> Counter[str]:
-        """Executions by identity; while the engine is away, what was counted before."""
-        request = pb.ActivateJobsRequest(
-            type=self._process, worker="count", timeout=LOCKED, maxJobsToActivate=BATCH, requestTimeout=-1
-        )
-        try:
-            while found := self._activated(request):
-                self._jobs.update(found)
-        except grpc.RpcError:
-            pass
-        return _by_identity((variables, 1) for variables in self._jobs.values())
-
-    def _activated(self, request: pb.ActivateJobsRequest) -> dict[int, str]:
-        with grpc.insecure_channel(self._address) as channel:
-            activate = channel.unary_stream(
-                f"{SERVICE}/ActivateJobs",
-                pb.ActivateJobsRequest.SerializeToString,
-                pb.ActivateJobsResponse.FromString,
-            )
-            responses = activate(request, timeout=TIMEOUT)
-            return {job.key: job.variables for response in responses for job in response.jobs}
-
-
-class ClusterGateway(Program):
-    """Brokers that the fake gateway plays, as a program: killed and started again, they have what they had."""
-
-    process = "fault"
-
-    @classmethod
-    def new(cls, directory: Path) -> ClusterGateway:
-        """One that has not been started."""
-        return cls(directory, "tests.fakes.cluster", "--seconds", str(LATENCY))
-
-    def __init__(self, directory: Path, module: str, *arguments: str) -> None:
-        super().__init__(directory, module, *arguments)
-        self._jobs = JobCounter(self.port, self.process)
+    def _server(self, directory: Path) -> Server:
+        return FakeServer(directory, "tests.fakes.gateway", "--latency", str(LATENCY))
 
     def counted(self) -> Counter[str]:
-        """See `Gateway.counted`."""
-        return self._jobs.count()
+        """Executions by the identity of the request."""
+        journal = self.server.journal
+        lines = journal.read_text().splitlines() if journal.exists() else []
+        return _by_identity(json.loads(line)[1] for line in lines)
 
     async def start(self) -> None:
-        """See `Gateway.start`."""
-        await super().start()
-        await asyncio.to_thread(self._jobs.deploy)
+        """Listen, on the former port after a stop."""
+        await asyncio.to_thread(self.server.start)
+
+    async def stop(self) -> None:
+        """Stop listening; what is in flight is cut."""
+        await asyncio.to_thread(self.server.stop)
 
 
-class EngineGateway:
-    """A real engine, in memory."""
+class EngineGateway(ProgramGateway):
+    """A real engine, in memory: each instance makes one job, and jobs that were counted are remembered."""
 
     process = "fault"
 
     def __init__(self, directory: Path) -> None:
-        self._engine = ZeebeInMemory(directory / "engine")
-        self.port = self._engine.port
-        self._jobs = JobCounter(self.port, self.process)
+        super().__init__(directory)
+        self._jobs: dict[int, str] = {}
 
-    @classmethod
-    def new(cls, directory: Path) -> EngineGateway:
-        """One that has not been started."""
-        return cls(directory)
-
-    def counted(self) -> Counter[str]:
-        """See `Gateway.counted`."""
-        return self._jobs.count()
+    def _server(self, directory: Path) -> Server:
+        return ZeebeInMemory(directory / "engine")
 
     async def start(self) -> None:
-        """See `Gateway.start`."""
-        await asyncio.to_thread(self._engine.start)
-        await asyncio.to_thread(self._jobs.deploy)
+        """Start it, and deploy the process that is counted; the same content again changes nothing."""
+        await super().start()
+        content = processes.work(self.process, self.process).encode()
+        resource = pb.Resource(name="fault.bpmn", content=content)
+        await asyncio.to_thread(self._responses, pb.DeployResourceRequest(resources=[resource]))
 
-    async def stop(self) -> None:
-        """See `Gateway.stop`."""
-        await asyncio.to_thread(self._engine.stop)
+    def counted(self) -> Counter[str]:
+        """Executions by identity; while the engine is away, what was counted before."""
+        request = pb.ActivateJobsRequest(
+            type=self.process, worker="count", timeout=LOCKED, maxJobsToActivate=BATCH, requestTimeout=-1
+        )
+        with suppress(grpc.RpcError):
+            while found := [job for response in self._responses(request) for job in response.jobs]:
+                self._jobs.update({job.key: job.variables for job in found})
+        return _by_identity(self._jobs.values())
+
+    def _responses(self, request: Any) -> list[Any]:
+        """All responses to a request; one is a stream of one."""
+        rpc = METHODS[request.DESCRIPTOR.full_name]
+        with grpc.insecure_channel(f"127.0.0.1:{self.port}") as channel:
+            call = channel.unary_stream(rpc.path, type(request).SerializeToString, rpc.response.FromString)
+            return list(call(request, timeout=TIMEOUT))
+
+
+class ClusterGateway(EngineGateway):
+    """Brokers that the fake gateway plays, as a program: killed and started again, they have what they had."""
+
+    def _server(self, directory: Path) -> Server:
+        return FakeServer(directory, "tests.fakes.cluster", "--seconds", str(LATENCY))
 
 
 def _identity(_: str, message: Any) -> str | None:
@@ -225,8 +156,5 @@ def _identity(_: str, message: Any) -> str | None:
     return str(json.loads(variables)["id"]) if variables else None
 
 
-def _by_identity(executions: Iterable[tuple[object, int]]) -> Counter[str]:
-    counted: Counter[str] = Counter()
-    for variables, count in executions:
-        counted[json.loads(str(variables))["id"]] += count
-    return counted
+def _by_identity(executions: Iterable[object]) -> Counter[str]:
+    return Counter(str(json.loads(str(variables))["id"]) for variables in executions)

@@ -30,11 +30,7 @@ class Request:
 
 
 class History:
-    """The requests of one run by their identity, and when the fault began and ended.
-
-    Args:
-        clock: seconds, from any start.
-    """
+    """The requests of one run by their identity, and when the fault ended; `clock`: seconds, from any start."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -44,12 +40,7 @@ class History:
         """Replies to something that nobody asked."""
         self.dead: dict[str, str] = {}
         """The error code of dead letters, by identity."""
-        self.struck: float | None = None
         self.healed: float | None = None
-
-    def strike(self) -> None:
-        """The fault begins."""
-        self.struck = self._clock()
 
     def heal(self) -> None:
         """The fault is over: from now on everything has to recover."""
@@ -69,11 +60,10 @@ class History:
         if reply_id in self._replies:
             return
         self._replies.add(reply_id)
-        request = self.requests.get(identity)
-        if request is None:
-            self.strangers.append(body)
+        if identity in self.requests:
+            self.requests[identity].answers.append(Answer(self._clock(), body))
         else:
-            request.answers.append(Answer(self._clock(), body))
+            self.strangers.append(body)
 
     def buried(self, identity: str, code: str) -> None:
         """The request went to the dead-letter queue with that error."""

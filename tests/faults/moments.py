@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
 
-from tests.fakes.gateway import Request
-from tests.faults.gateways import CREATE, LATENCY
+from tests.fakes.gateway import Request, Step, answer
+from tests.faults.gateways import LATENCY
 from tests.faults.proxy import ACK, PUBLISH, Way
-from tests.faults.world import World
-from tests.integration.service import TIMEOUT, eventually
-from zeebe_amqp.testing import Step, after
+from tests.faults.setup import Setup
+from tests.integration.stage import eventually
 
 CAUGHT = 8
 """Requests that are held at the moment when the fault strikes."""
@@ -29,62 +28,53 @@ class Moment(Enum):
 
 
 @asynccontextmanager
-async def caught(world: World, moment: Moment) -> AsyncIterator[None]:
+async def caught(setup: Setup, moment: Moment) -> AsyncIterator[None]:
     """The body runs while at least CAUGHT requests are held at that moment; afterwards they go on."""
     if moment is Moment.ANY:
         yield
     elif moment is Moment.CALLED:
-        async with _at_gateway(world):
-            yield
-    elif moment is Moment.EXECUTED:
-        async with _executed(world):
+        async with _at_gateway(setup):
             yield
     else:
-        world.to_broker.hold(Way.UP, PUBLISH if moment is Moment.REPLYING else ACK)
+        proxy = setup.to_gateway if moment is Moment.EXECUTED else setup.to_broker
         try:
-            await world.to_broker.held(CAUGHT)
+            if moment is Moment.EXECUTED:
+                proxy.hold(Way.DOWN)
+                await _executed(setup)
+            else:
+                proxy.hold(Way.UP, PUBLISH if moment is Moment.REPLYING else ACK)
+                await proxy.held(CAUGHT)
             yield
         finally:
-            world.to_broker.release()
+            proxy.release()
 
 
 @asynccontextmanager
-async def _at_gateway(world: World) -> AsyncIterator[None]:
-    opened, reached = asyncio.Event(), asyncio.Semaphore(0)
+async def _at_gateway(setup: Setup) -> AsyncIterator[None]:
+    opened, reached = asyncio.Event(), 0
 
     async def held(_: Request) -> Step:
-        reached.release()
+        nonlocal reached
+        reached += 1
         await opened.wait()
         return after(LATENCY)
 
-    world.inside.always(CREATE, held)
     try:
-        async with asyncio.timeout(TIMEOUT):
-            for _ in range(CAUGHT):
-                await reached.acquire()
-        yield
+        async with setup.gateway.creating(held):
+            await eventually(lambda: reached >= CAUGHT, f"{CAUGHT} requests at the gateway")
+            yield
     finally:
-        world.inside.always(CREATE, after(LATENCY))
         opened.set()
 
 
-@asynccontextmanager
-async def _executed(world: World) -> AsyncIterator[None]:
-    world.to_gateway.hold(Way.DOWN)
-    seen: list[set[str]] = [set()]
+async def _executed(setup: Setup) -> None:
+    """Wait for requests that were executed and are not answered."""
+    requests, before = setup.history.requests, set[str]()
 
     def stuck() -> bool:
+        nonlocal before
+        earlier, before = before, {each for each in setup.gateway.counted() if not requests[each].answers}
         # Twice, so that an answer that had passed already has had the time to arrive.
-        seen.append(_unanswered(world))
-        return len(seen[-1] & seen[-2]) >= CAUGHT
+        return len(earlier & before) >= CAUGHT
 
-    try:
-        await eventually(stuck, f"{CAUGHT} requests that were executed and not answered", pause=0.3)
-        yield
-    finally:
-        world.to_gateway.release()
-
-
-def _unanswered(world: World) -> set[str]:
-    requests = world.history.requests
-    return {identity for identity in world.gateway.counted() if not requests[identity].answers}
+    await eventually(stuck, f"{CAUGHT} requests that were executed and not answered", pause=0.3)

@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum
-from typing import Self
+from typing import Any, Self, TypeAlias
 
 from scripts.process import free_port
 from tests.faults.streams import Cutting, Filter, pieces
-from tests.integration.service import TIMEOUT
+from tests.integration.stage import eventually
 
 CHUNK = 1 << 20
 PUBLISH = b"\x00\x3c\x00\x28"
@@ -27,6 +27,7 @@ WINDOW = 65_536
 INTRODUCTION = 4_096
 """Bytes at the beginning of what a client says, by which its connection is known."""
 _RESET = struct.pack("ii", 1, 0)
+_Stream: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Way(Enum):
@@ -36,31 +37,16 @@ class Way(Enum):
     DOWN = "from the server to the client"
 
 
-class _Hold:
-    """Keeps what goes one way, on each connection from the first chunk on that contains `pattern`."""
-
-    def __init__(self, way: Way, pattern: bytes) -> None:
-        self.way, self.pattern = way, pattern
-        self.seen = 0
-        self.more = asyncio.Condition()
-
-    async def note(self, number: int) -> None:
-        async with self.more:
-            self.seen += number
-            self.more.notify_all()
-
-
 class _Connection:
     """One client and its connection to the server."""
 
-    def __init__(self, proxy: Proxy, number: int, client: _Stream, server: _Stream, limit: int | None) -> None:
-        self._proxy = proxy
-        self._number = number
+    def __init__(self, proxy: Proxy, client: _Stream, server: _Stream) -> None:
+        self._proxy, self._number = proxy, proxy.made
         self._ends = {Way.UP: (client, server), Way.DOWN: (server, client)}
-        self._left = limit
+        self._left = proxy.limits.popleft() if proxy.limits else None
+        self._filter = proxy.filtering and proxy.filtering()
         self._held: dict[Way, bytearray] = {}
         self._sizes: dict[Way, Iterator[int]] = {}
-        self._filter = proxy.filtering and proxy.filtering()
         self.introduction = b""
         self.frozen = False
 
@@ -81,6 +67,12 @@ class _Connection:
         for _, writer in self._ends[Way.UP]:
             _abort(writer)
 
+    def release(self) -> None:
+        """Send on what was held."""
+        for way, data in self._held.items():
+            self._ends[way][1][1].write(bytes(data))
+        self._held.clear()
+
     async def _pump(self, way: Way) -> None:
         (reader, _), (_, writer) = self._ends[way]
         with suppress(OSError):
@@ -90,17 +82,32 @@ class _Connection:
                     await asyncio.Event().wait()
                 if self._proxy.delay:
                     await asyncio.sleep(self._proxy.delay)
-                if (passed := await self._passed(way, self._noted(way, data))) is None:
-                    return
-                await self._send(way, passed, writer)
+                data = self._noted(way, data)
+                if self._is_held(way, data):
+                    self._held[way] += data
+                    continue
+                if self._left is not None:
+                    self._left, data = self._left - len(data), data[: self._left]
+                    if self._left <= 0:
+                        writer.write(data)  # as much as the kernel takes: the end is not polite
+                        return
+                await self._send(way, data, writer)
 
     def _noted(self, way: Way, data: bytes) -> bytes:
         """What there is of the data for the proxy's purposes."""
         if way is Way.DOWN:
-            return data if self._filter is None else self._filter(data)
-        if (room := INTRODUCTION - len(self.introduction)) > 0:
-            self.introduction += data[:room]
+            return self._filter(data) if self._filter else data
+        self.introduction += data[: INTRODUCTION - len(self.introduction)]
         return data
+
+    def _is_held(self, way: Way, data: bytes) -> bool:
+        held, pattern = self._proxy.holding or (None, b"")
+        if held is not way:
+            return False
+        if number := data.count(pattern) if pattern else 1:
+            self._held.setdefault(way, bytearray())
+            self._proxy.seen += number
+        return way in self._held
 
     async def _send(self, way: Way, data: bytes, writer: asyncio.StreamWriter) -> None:
         if self._proxy.cutting is None:
@@ -114,39 +121,6 @@ class _Connection:
             await writer.drain()
             await asyncio.sleep(PAUSE)
 
-    async def _passed(self, way: Way, data: bytes) -> bytes | None:
-        """What may go on now; None when the connection ends here."""
-        if await self._is_held(way, data):
-            self._held[way] += data
-            return b""
-        if self._left is None:
-            return data
-        self._left, data = self._left - len(data), data[: self._left]
-        if self._left > 0:
-            return data
-        for _, writer in self._ends[way][1:]:
-            writer.write(data)  # as much as the kernel takes: the end is not polite
-        return None
-
-    async def _is_held(self, way: Way, data: bytes) -> bool:
-        hold = self._proxy.holding
-        if hold is None or hold.way is not way:
-            return False
-        number = data.count(hold.pattern) if hold.pattern else 1
-        if number:
-            self._held.setdefault(way, bytearray())
-            await hold.note(number)
-        return way in self._held
-
-    def release(self) -> None:
-        """Send on what was held."""
-        for way, data in self._held.items():
-            self._ends[way][1][1].write(bytes(data))
-        self._held.clear()
-
-
-_Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
 
 class Proxy:
     """Listens on 127.0.0.1 and forwards to a port of it; use as an async context manager."""
@@ -154,27 +128,26 @@ class Proxy:
     def __init__(self, target: int) -> None:
         self._target = target
         self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
         self.delay = 0.0
         """Seconds that each chunk waits, both ways."""
-        self.holding: _Hold | None = None
         self.cutting: Cutting | None = None
         """How what passes is cut into pieces; None = not at all. Sizes go on where they were on a connection."""
         self.filtering: Callable[[], Filter] | None = None
         """Makes what changes what the server says on connections made from now on, which are AMQP then."""
+        self.holding: tuple[Way, bytes] | None = None
+        self.seen = 0
+        """Patterns (chunks, without a pattern) that are held."""
         self.taking = {way: asyncio.Event() for way in Way}
         """Which ways are open; a closed one stalls."""
-        for way in self.taking.values():
-            way.set()
+        for way in Way:
+            self.go_on(way)
         self.made = 0
         """Connections so far."""
-        self._limits: deque[int] = deque()
+        self.limits: deque[int] = deque()
+        """The bytes after which each of the next connections ends."""
         self._connections: set[_Connection] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def address(self) -> str:
-        """Where it listens, "host:port"."""
-        return f"127.0.0.1:{self.port}"
+        self._tasks: set[Any] = set()
 
     async def __aenter__(self) -> Self:
         listening = socket.create_server(("127.0.0.1", self.port))
@@ -194,23 +167,18 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        assert task is not None
         self._tasks.add(task)
         try:
             await self._forward((reader, writer))
-        except asyncio.CancelledError:
-            pass  # the server's own callback would log it as an error
+        except (OSError, asyncio.CancelledError):
+            pass  # nothing listens there; the server's own callback would log the other as an error
         finally:
             _abort(writer)
             self._tasks.discard(task)
 
     async def _forward(self, client: _Stream) -> None:
-        try:
-            server = await asyncio.open_connection("127.0.0.1", self._target, limit=CHUNK)
-        except OSError:
-            return
-        limit = self._limits.popleft() if self._limits else None
-        connection = _Connection(self, self.made, client, server, limit)
+        server = await asyncio.open_connection("127.0.0.1", self._target, limit=CHUNK)
+        connection = _Connection(self, client, server)
         self.made += 1
         self._connections.add(connection)
         try:
@@ -243,28 +211,21 @@ class Proxy:
 
     async def another(self) -> None:
         """Wait for a new connection that speaks."""
-        async with asyncio.timeout(2 * TIMEOUT):
-            while all(connection.frozen for connection in self._connections):  # noqa: ASYNC110 - another program's
-                await asyncio.sleep(0.05)
+        await eventually(lambda: not all(each.frozen for each in self._connections), "a new connection that speaks")
 
     async def cut_after(self, *limits: int) -> None:
         """Reset all connections, then one new one after each of `limits` bytes, both ways together."""
-        self._limits = deque(limits)
+        self.limits = deque(limits)
         self.reset()
-        async with asyncio.timeout(TIMEOUT):
-            while self._limits:  # noqa: ASYNC110 - they are used up by another program
-                await asyncio.sleep(0.02)
+        await eventually(lambda: not self.limits, f"new connections that end after {limits} bytes", pause=0.02)
 
     def hold(self, way: Way, pattern: bytes = b"") -> None:
         """From now on keep what goes that way, on each connection from the first chunk with `pattern` on."""
-        self.holding = _Hold(way, pattern)
+        self.holding, self.seen = (way, pattern), 0
 
     async def held(self, number: int) -> None:
         """Wait until `number` patterns (chunks, without a pattern) are held."""
-        hold = self.holding
-        assert hold is not None
-        async with asyncio.timeout(TIMEOUT), hold.more:
-            await hold.more.wait_for(lambda: hold.seen >= number)
+        await eventually(lambda: self.seen >= number, f"{number} of {self.holding} held", pause=0.01)
 
     def release(self) -> None:
         """Hold nothing any more; what was held goes on where its connection still lives."""

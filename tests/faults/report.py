@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,21 +18,21 @@ from tests.faults.fault import Fault
 
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- faults -->", "<!-- end of faults -->"
-COLUMNS = (
-    "fault",
-    "requests",
-    "answered",
-    "with an error",
-    "dead letters",
-    "lost",
-    "unanswered",
-    "wrong",
-    "executed twice",
-    "duplicate replies",
-    "recovery s",
-    "longest gap s",
-    "promises",
-)
+NUMBERS = {
+    "requests": "requests",
+    "answered": "answered",
+    "with an error": "refused",
+    "dead letters": "dead",
+    "lost": "lost",
+    "unanswered": "unanswered",
+    "wrong": "wrong",
+    "executed twice": "doubled",
+    "duplicate replies": "duplicates",
+    "recovery s": "recovery",
+    "longest gap s": "gap",
+}
+"""What a verdict says, by the title of its column."""
+COLUMNS = ("fault", *NUMBERS, "promises")
 
 
 @dataclass(frozen=True)
@@ -51,50 +52,44 @@ class FaultResult:
 
     def cells(self) -> list[str]:
         """The row of the table."""
-        verdict = self.verdict
-        if verdict is None:
-            return [self.fault.title, *[""] * (len(COLUMNS) - 2), "BROKEN"]
-        numbers = [verdict.requests, verdict.answered, verdict.refused, verdict.dead]
-        kinds = [verdict.lost, verdict.unanswered, verdict.wrong, verdict.doubled]
-        counts = [*numbers, *map(len, kinds), verdict.duplicates]
-        kept = "BROKEN" if self.problems else "kept"
-        return [self.fault.title, *map(str, counts), _seconds(verdict.recovery), _seconds(verdict.gap), kept]
+        numbers = [_cell(getattr(self.verdict, name, None)) for name in NUMBERS.values()]
+        return [self.fault.title, *numbers, "BROKEN" if self.problems else "kept"]
 
 
-def _seconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}"
+def _cell(value: float | tuple[str, ...] | None) -> str:
+    if isinstance(value, tuple):
+        return str(len(value))
+    return "" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 def show(rows: list[FaultResult]) -> None:
     """Print the table, and under it every broken promise."""
     table = Table(*COLUMNS)
+    console = Console(width=190)
     for row in rows:
         table.add_row(*row.cells())
-    console = Console(width=190)
     console.print(table)
     for row in rows:
         for problem in row.problems:
             console.print(f"{row.fault.title}: {problem}", markup=False, highlight=False, soft_wrap=True)
 
 
-def markdown(rows: list[FaultResult], now: datetime, before: str = "") -> str:
-    """The table for the documentation, with date and machine; rows of the table `before` stay where none is new."""
+def write(rows: list[FaultResult], page: Path = PAGE, *, whole: bool = True) -> None:
+    """Put the table, with date and machine, into the documentation, in place of the former one.
+
+    Where it is not `whole`, rows of the former one stay where none is new.
+    """
+    text, _, rest = page.read_text().partition(BEGIN)
+    former, _, after = rest.partition(END)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    lines = [f"Measured on {now:%Y-%m-%d} ({machine}) with `make faults`.", ""]
+    lines = [f"Measured on {datetime.now(UTC):%Y-%m-%d} ({machine}) with `make faults`.", ""]
     lines += [_line(COLUMNS), _line(["---", *["--:"] * (len(COLUMNS) - 2), "---"])]
     new = {row.fault.title: _line(row.cells()) for row in rows}
-    old = {line.split(" | ")[0].removeprefix("| "): line for line in before.splitlines() if line.startswith("| ")}
-    kept = [new.pop(title, line) for title, line in old.items() if title not in (COLUMNS[0], "---")]
-    return "\n".join([*lines, *kept, *new.values()])
+    old = {line.split(" | ")[0].removeprefix("| "): line for line in former.splitlines() if line.startswith("| ")}
+    kept = [] if whole else [new.pop(title, line) for title, line in old.items() if title not in (COLUMNS[0], "---")]
+    table = "\n".join([*lines, *kept, *new.values()])
+    page.write_text(f"{text}{BEGIN}\n\n{table}\n\n{END}{after}")
 
 
-def _line(cells: list[str] | tuple[str, ...]) -> str:
+def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def write(rows: list[FaultResult], page: Path = PAGE, *, whole: bool = True) -> None:
-    """Put the table into the documentation, in place of the former one, or of its rows where it is not `whole`."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    former, _, after = rest.partition(END)
-    table = markdown(rows, datetime.now(UTC), "" if whole else former)
-    page.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")

@@ -10,34 +10,40 @@ import argparse
 import asyncio
 import logging
 import random
-import re
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.table import Table
 
-from scripts import guard
 from scripts.process import memory_of
 from scripts.rabbitmq import RabbitMQ
 from tests.faults.callers import NUMBER
 from tests.faults.checker import Verdict, judge
-from tests.faults.fault import Fault
 from tests.faults.faults import FAULTS
 from tests.faults.gateways import InsideGateway
 from tests.faults.moments import Moment
+from tests.faults.setup import Setup, built
 from tests.faults.trend import lows, trend
-from tests.faults.world import World, built
+from tests.integration.stage import metric
 from zeebe_amqp.errors import Code
 
 FAULT_EVERY = 30.0
 SAMPLE_EVERY = 5.0
 ENVIRONMENT = {"LEDGER_TTL": "60s"}
 """A ledger that forgets within the run: otherwise it grows on purpose."""
-GENTLE = ("connections reset", "connection reset", "(0.2 s)", "all connections closed", "memory alarm", "refuses")
+NAMES = ("connections reset", "connection reset", "(0.2 s)", "all connections closed", "memory alarm", "refuses")
 """Parts of the names of faults that leave every process alive, so that one process is measured, and end soon."""
+GENTLE = [
+    fault
+    for fault in FAULTS
+    if fault.moment is Moment.ANY and fault.gateway is InsideGateway and any(part in fault.name for part in NAMES)
+]
 ALLOWED = {
     "RSS MiB": 16.0,
     "file descriptors": 4.0,
@@ -49,76 +55,42 @@ ALLOWED = {
 """Growth per hour that is not taken for a leak."""
 PASSING = ("tasks", "in flight", "unacked")
 """What the load takes and gives back: only the lowest figures of every 30 s tell whether some of it stays."""
+METRICS = {"tasks": "tasks", "in flight": "in_flight", "ledger entries": "ledger_size"}
 MIB = 1 << 20
+Samples: TypeAlias = Mapping[str, Sequence[tuple[float, float]]]
+"""What is measured now and then, by name: (seconds since the start, value)."""
 
 
-class Samples:
-    """What is measured now and then, by name: (seconds since the start, value)."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._started = time.monotonic()
-        self.of: dict[str, list[tuple[float, float]]] = {name: [] for name in ALLOWED}
-
-    async def take(self) -> None:
-        """Measure everything once; what cannot be measured now is left out."""
-        process = self._world.consumer.process
-        assert process is not None
-        pid = guard.children(process.pid)[0]
-        _, metrics = await asyncio.to_thread(self._world.consumer.get, "/metrics")
-        queues = await asyncio.to_thread(self._unacked)
-        found = {
-            "RSS MiB": memory_of(pid) / MIB,
-            "file descriptors": _descriptors(pid),
-            "tasks": _metric(metrics, "zeebe_amqp_tasks"),
-            "in flight": _metric(metrics, "zeebe_amqp_in_flight"),
-            "unacked": queues,
-            "ledger entries": _metric(metrics, "zeebe_amqp_ledger_size"),
-        }
-        for name, value in found.items():
-            if value is not None:
-                self.of[name].append((time.monotonic() - self._started, value))
-
-    def _unacked(self) -> float:
-        listed = self._world.broker.ctl("list_queues", "name", "messages_unacknowledged").splitlines()
-        counts = dict(line.split("\t") for line in listed if "\t" in line)
-        return float(counts.get(self._world.consumer.queues[0], "0"))
+def measured(setup: Setup) -> dict[str, float]:
+    """Everything once; what cannot be measured now is left out."""
+    listed = setup.broker.ctl("list_queues", "name", "messages_unacknowledged").splitlines()
+    unacked = dict(line.split("\t") for line in listed if "\t" in line).get(setup.consumer.queues[0], "0")
+    descriptors = len([*Path(f"/proc/{setup.pid}/fd").iterdir()])
+    found = {"RSS MiB": memory_of(setup.pid) / MIB, "file descriptors": descriptors, "unacked": float(unacked)}
+    return found | {name: value for name, label in METRICS.items() for value in metric(setup.consumer, label)[:1]}
 
 
-def _descriptors(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
-def _metric(text: str, name: str) -> float | None:
-    found = re.search(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", text, re.MULTILINE)
-    return float(found[1]) if found else None
-
-
-def gentle() -> list[Fault]:
-    """The faults that a soak chooses from."""
-    found = [fault for fault in FAULTS if fault.moment is Moment.ANY and any(part in fault.name for part in GENTLE)]
-    return [fault for fault in found if fault.gateway is InsideGateway]
-
-
-async def soak(world: World, minutes: float, rate: float, chance: random.Random) -> Samples:
+async def soak(setup: Setup, minutes: float, rate: float, chance: random.Random) -> Samples:
     """Load, faults and samples side by side, until the time is over."""
-    samples = Samples(world)
-    end = time.monotonic() + minutes * 60
+    samples = defaultdict(list)
+    started = time.monotonic()
+    end = started + minutes * 60
 
     async def load() -> None:
         while time.monotonic() < end:
-            await world.callers.send(round(rate), NUMBER / rate)
+            await setup.callers.send(round(rate), NUMBER / rate)
 
     async def faults() -> None:
         while time.monotonic() + FAULT_EVERY < end:
             await asyncio.sleep(FAULT_EVERY)
-            fault = chance.choice(gentle())
+            fault = chance.choice(GENTLE)
             print(f"{time.strftime('%H:%M:%S')} {fault.title}", flush=True)
-            await fault.happen(world)
+            await fault.happen(setup)
 
     async def measure() -> None:
         while time.monotonic() < end:
-            await samples.take()
+            for name, value in (await asyncio.to_thread(measured, setup)).items():
+                samples[name].append((time.monotonic() - started, value))
             await asyncio.sleep(SAMPLE_EVERY)
 
     async with asyncio.TaskGroup() as side_by_side:
@@ -129,28 +101,28 @@ async def soak(world: World, minutes: float, rate: float, chance: random.Random)
 
 async def played(minutes: float, rate: float, seed: int) -> tuple[Samples, Verdict]:
     """The samples and the verdict of a soak."""
-    accepts = frozenset[Code]().union(*(fault.accepts for fault in gentle()))
+    accepts = frozenset[Code]().union(*(fault.accepts for fault in GENTLE))
     with tempfile.TemporaryDirectory(prefix="soak-") as folder, RabbitMQ(Path(folder) / "rabbitmq") as broker:
-        async with built(Path(folder), broker, ENVIRONMENT) as world:
-            samples = await soak(world, minutes, rate, random.Random(seed))
-            await world.calm()
-            await world.end()
-            kept, executions = await world.kept(), world.gateway.counted()
-        return samples, judge(world.history, executions, kept=kept, accepts=accepts)
+        async with built(Path(folder), broker, ENVIRONMENT) as setup:
+            samples = await soak(setup, minutes, rate, random.Random(seed))
+            await setup.calm()
+            await setup.end()
+            kept, executions = await setup.kept(), setup.gateway.counted()
+        return samples, judge(setup.history, executions, kept=kept, accepts=accepts)
 
 
 def show(samples: Samples, verdict: Verdict) -> bool:
     """Print the trends and the verdict; whether all is well."""
     table = Table("", "samples", "last", "per hour", "±", "verdict")
     sound = not verdict.problems()
-    for name, every in samples.of.items():
-        taken = lows(every, FAULT_EVERY) if name in PASSING else every
+    for name, allowed in ALLOWED.items():
+        taken = lows(samples[name], FAULT_EVERY) if name in PASSING else samples[name]
         try:
             line = trend(taken)
         except ValueError as few:
             table.add_row(name, str(len(taken)), "", "", "", str(few))
             continue
-        judged = line.verdict(ALLOWED[name])
+        judged = line.verdict(allowed)
         sound = sound and judged != "grows"
         table.add_row(name, str(len(taken)), f"{line.last:.1f}", f"{line.slope:+.2f}", f"{2 * line.error:.2f}", judged)
     console = Console(width=120)

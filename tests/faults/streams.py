@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 Cutting: TypeAlias = Callable[[int], Iterator[int]]
 """The sizes of the pieces of each way of a connection, which go on for ever; by the number of the connection."""
-
 Filter: TypeAlias = Callable[[bytes], bytes]
 """What becomes of the next bytes of a stream of AMQP frames that is followed from its beginning."""
 
@@ -40,27 +39,26 @@ def pieces(data: bytes, sizes: Iterator[int]) -> Iterator[bytes]:
         start = end
 
 
-class _Frames:
-    """Finds the frames of a stream that is followed from its beginning."""
+def frames() -> Callable[[bytes], list[bytes]]:
+    """Finds the frames that are complete with the next bytes of a stream; one that is not waits for its end."""
+    rest = b""
 
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def whole(self, data: bytes) -> list[bytes]:
-        """The frames that are complete now; one that is not waits for its end."""
-        data = self._rest + data
-        found, start = [], 0
-        while (end := _end_of_frame(data, start)) <= len(data):
+    def whole(data: bytes) -> list[bytes]:
+        nonlocal rest
+        data, found, start = rest + data, [], 0
+        while (end := start + _HEAD + int.from_bytes(data[start + _SIZE : start + _HEAD]) + _END) <= len(data):
             found.append(data[start:end])
             start = end
-        self._rest = data[start:]
+        rest = data[start:]
         return found
+
+    return whole
 
 
 def without_heartbeats() -> Filter:
     """Leaves out heartbeats."""
-    frames = _Frames()
-    return lambda data: b"".join(frame for frame in frames.whole(data) if frame != HEARTBEAT)
+    whole = frames()
+    return lambda data: b"".join(frame for frame in whole(data) if frame != HEARTBEAT)
 
 
 def mixed() -> Filter:
@@ -68,8 +66,8 @@ def mixed() -> Filter:
 
     A broker may do so, but RabbitMQ writes the frames of one message together.
     """
-    frames = _Frames()
-    return lambda data: b"".join(_in_turns(frames.whole(data)))
+    whole = frames()
+    return lambda data: b"".join(_in_turns(whole(data)))
 
 
 def _in_turns(frames: list[bytes]) -> Iterator[bytes]:
@@ -78,11 +76,3 @@ def _in_turns(frames: list[bytes]) -> Iterator[bytes]:
         channels.setdefault(frame[_CHANNEL], []).append(frame)
     for turn in zip_longest(*channels.values()):
         yield from (frame for frame in turn if frame is not None)
-
-
-def _end_of_frame(data: bytes, start: int) -> int:
-    """Where the frame that begins at `start` ends; beyond the data when that is not there yet."""
-    head = start + _HEAD
-    if head > len(data):
-        return head
-    return head + int.from_bytes(data[start + _SIZE : head]) + _END

@@ -15,10 +15,9 @@ from tests.faults.faults import FAULTS
 from tests.faults.run import run
 
 REQUESTS = 300
-QUICK = [fault for fault in FAULTS if fault.quick]
 
 
-@pytest.mark.parametrize("fault", QUICK, ids=lambda fault: fault.title)
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.quick], ids=lambda fault: fault.title)
 async def test_a_fault_breaks_no_promise(fault: Fault, own_rabbitmq: RabbitMQ, tmp_path: Path) -> None:
     verdict = await run(fault, REQUESTS, tmp_path, own_rabbitmq)
     assert verdict.problems(forgiving=fault.forgiving) == []

@@ -12,8 +12,32 @@ import pytest
 from tests.faults.proxy import Proxy, Way
 from tests.faults.streams import HEARTBEAT, in_turn, without_heartbeats
 
-Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 BRIEFLY = 0.2
+
+
+class Stream:
+    """A connection of a client through the proxy."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.read, self.write, self.writer = reader.read, writer.write, writer
+        self.exactly = reader.readexactly
+
+    async def exchange(self, data: bytes, back: bytes | None = None) -> None:
+        """Send something; it, or what else is told, comes back."""
+        self.write(data)
+        async with asyncio.timeout(5):
+            assert await self.exactly(len(back or data)) == (back or data)
+
+    async def is_silent(self) -> None:
+        """What is sent gets no answer, and the connection stays open."""
+        self.write(b"?")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(self.read(1), BRIEFLY)
+
+    async def is_cut(self) -> None:
+        """It ends by RST."""
+        with pytest.raises(ConnectionResetError):
+            await asyncio.wait_for(self.read(-1), 5)
 
 
 class Server:
@@ -21,8 +45,7 @@ class Server:
 
     def __init__(self) -> None:
         self.arrived = bytearray()
-        self.ended = 0
-        self.end = asyncio.Event()
+        self.ended = asyncio.Semaphore(0)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -30,156 +53,124 @@ class Server:
                 self.arrived += data
                 writer.write(data)
                 await writer.drain()
-        self.ended += 1
-        self.end.set()
+        self.ended.release()
         writer.close()
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[tuple[Server, Proxy]]:
-    echo = Server()
+def echo() -> Server:
+    return Server()
+
+
+@pytest.fixture
+async def proxy(echo: Server) -> AsyncIterator[Proxy]:
     listening = await asyncio.start_server(echo.serve, "127.0.0.1", 0)
-    async with listening, Proxy(listening.sockets[0].getsockname()[1]) as proxy:
-        yield echo, proxy
+    async with listening, Proxy(listening.sockets[0].getsockname()[1]) as between:
+        yield between
 
 
 @asynccontextmanager
 async def connected(proxy: Proxy) -> AsyncIterator[Stream]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    stream = Stream(*await asyncio.open_connection("127.0.0.1", proxy.port))
     try:
-        yield reader, writer
+        yield stream
     finally:
-        writer.transport.abort()
+        stream.writer.transport.abort()
 
 
-async def exchange(stream: Stream, data: bytes) -> bytes:
-    """What comes back for that."""
-    stream[1].write(data)
-    async with asyncio.timeout(5):
-        return await stream[0].readexactly(len(data))
-
-
-async def ended(stream: Stream) -> bool:
-    """Whether the connection is cut, by RST."""
-    try:
-        async with asyncio.timeout(5):
-            while await stream[0].read(100):
-                pass
-    except ConnectionResetError:
-        return True
-    return False
-
-
-async def test_everything_passes(server: tuple[Server, Proxy]) -> None:
-    _, proxy = server
+async def test_everything_passes_until_a_reset_ends_all_connections_and_new_ones_work(
+    echo: Server, proxy: Proxy
+) -> None:
     async with connected(proxy) as one, connected(proxy) as two:
-        assert await exchange(one, b"a" * 200_000) == b"a" * 200_000
-        assert await exchange(two, b"b") == b"b"
-
-
-async def test_a_reset_ends_all_connections_and_new_ones_work(server: tuple[Server, Proxy]) -> None:
-    echo, proxy = server
-    async with connected(proxy) as one, connected(proxy) as two:
-        await exchange(one, b"a")
-        await exchange(two, b"b")
+        await one.exchange(b"a" * 200_000)
+        await two.exchange(b"b")
         proxy.reset()
-        assert await ended(one)
-        assert await ended(two)
-    async with connected(proxy) as three:
-        assert await exchange(three, b"c") == b"c"
-    assert echo.ended == 2
+        await one.is_cut()
+        await two.is_cut()
+    async with connected(proxy) as three, asyncio.timeout(5):
+        await three.exchange(b"c")
+        await echo.ended.acquire()
+        await echo.ended.acquire()
 
 
-async def test_a_frozen_connection_says_nothing_and_stays_open(server: tuple[Server, Proxy]) -> None:
-    _, proxy = server
-    async with connected(proxy) as one:
-        await exchange(one, b"a")
+async def test_connections_can_go_silent_and_stay_open_one_alone_by_what_its_client_said(proxy: Proxy) -> None:
+    async with connected(proxy) as one, connected(proxy) as two:
+        await one.exchange(b"I am one")
+        await two.exchange(b"I am two")
+        proxy.freeze(b"am one")
+        await two.exchange(b"b")
+        await one.is_silent()
         proxy.freeze()
-        one[1].write(b"b")
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(one[0].read(1), BRIEFLY)
-        async with connected(proxy) as two:
-            assert await exchange(two, b"c") == b"c"
+        await two.is_silent()
+        async with connected(proxy) as three:
+            await three.exchange(b"c")
 
 
-async def test_delayed_data_arrives(server: tuple[Server, Proxy]) -> None:
-    _, proxy = server
+async def test_delayed_data_arrives(proxy: Proxy) -> None:
     proxy.delay = 0.01
     async with connected(proxy) as one:
-        assert await exchange(one, b"a") == b"a"
+        await one.exchange(b"a")
 
 
-async def test_a_connection_is_cut_after_so_many_bytes(server: tuple[Server, Proxy]) -> None:
-    echo, proxy = server
+async def test_a_connection_is_cut_after_so_many_bytes(echo: Server, proxy: Proxy) -> None:
     cutting = asyncio.create_task(proxy.cut_after(5))
     await asyncio.sleep(0)
     async with connected(proxy) as one:
-        one[1].write(b"0123456789")
-        assert await ended(one)
+        one.write(b"0123456789")
+        await one.is_cut()
     await cutting
     assert echo.arrived == b"01234"
     async with connected(proxy) as two:
-        assert await exchange(two, b"0123456789") == b"0123456789"
+        await two.exchange(b"0123456789")
 
 
 @pytest.mark.parametrize("way", Way)
-async def test_what_is_held_from_a_pattern_on_goes_on_when_released(server: tuple[Server, Proxy], way: Way) -> None:
-    echo, proxy = server
+async def test_what_is_held_from_a_pattern_on_goes_on_when_released(echo: Server, proxy: Proxy, way: Way) -> None:
     async with connected(proxy) as one:
         proxy.hold(way, b"x")
-        assert await exchange(one, b"a") == b"a"
-        one[1].write(b"x")
+        await one.exchange(b"a")
+        one.write(b"x")
         await proxy.held(1)
-        one[1].write(b"x")
+        one.write(b"x")
         await proxy.held(2)
         assert bytes(echo.arrived) == (b"a" if way is Way.UP else b"axx")
         proxy.release()
-        assert await one[0].readexactly(2) == b"xx"
-        assert await exchange(one, b"x") == b"x"
+        assert await one.exactly(2) == b"xx"
+        await one.exchange(b"x")
 
 
-async def test_what_is_held_is_lost_with_its_connection(server: tuple[Server, Proxy]) -> None:
-    echo, proxy = server
+async def test_what_is_held_is_lost_with_its_connection(echo: Server, proxy: Proxy) -> None:
     proxy.hold(Way.UP)
     async with connected(proxy) as one:
-        one[1].write(b"x")
+        one.write(b"x")
         await proxy.held(1)
-    await asyncio.wait_for(echo.end.wait(), 5)
+    await asyncio.wait_for(echo.ended.acquire(), 5)
     proxy.release()
     assert echo.arrived == b""
 
 
-async def test_a_server_that_is_away_ends_the_client(server: tuple[Server, Proxy]) -> None:
+async def test_a_server_that_is_away_ends_the_client() -> None:
     async with Proxy(1) as proxy, connected(proxy) as one:
-        assert await ended(one)
+        await one.is_cut()
 
 
-async def read_pieces(stream: Stream, number: int) -> list[bytes]:
-    """That many bytes, as they come."""
-    found: list[bytes] = []
-    async with asyncio.timeout(5):
-        while sum(map(len, found)) < number:
-            found.append(await stream[0].read(number))
-    return found
-
-
-async def test_what_passes_is_cut_into_pieces_that_arrive_one_by_one(server: tuple[Server, Proxy]) -> None:
-    echo, proxy = server
-    data = bytes(range(100))
+async def test_what_passes_is_cut_into_pieces_that_arrive_one_by_one(echo: Server, proxy: Proxy) -> None:
+    data, found = bytes(range(100)), list[bytes]()
     async with connected(proxy) as one:
-        await exchange(one, b"whole")
+        await one.exchange(b"whole")
         proxy.cutting = in_turn(5)
-        one[1].write(data)
-        found = await read_pieces(one, len(data))
+        one.write(data)
+        async with asyncio.timeout(5):
+            while sum(map(len, found)) < len(data):
+                found.append(await one.read(len(data)))
         assert b"".join(found) == data
         assert len(found) > 20, found
         proxy.cutting = None
-        assert await exchange(one, b"whole again") == b"whole again"
+        await one.exchange(b"whole again")
     assert bytes(echo.arrived) == b"whole" + data + b"whole again"
 
 
-async def test_every_connection_has_a_number_of_its_own(server: tuple[Server, Proxy]) -> None:
-    _, proxy = server
+async def test_every_connection_has_a_number_of_its_own(proxy: Proxy) -> None:
     numbers: list[int] = []
 
     def cutting(number: int) -> Iterator[int]:
@@ -189,48 +180,32 @@ async def test_every_connection_has_a_number_of_its_own(server: tuple[Server, Pr
     proxy.cutting = cutting
     for _ in range(3):
         async with connected(proxy) as one:
-            assert await exchange(one, b"abcdef") == b"abcdef"
+            await one.exchange(b"abcdef")
     assert numbers == [0, 0, 1, 1, 2, 2]
     assert proxy.made == 3
 
 
-async def test_one_connection_alone_can_go_silent_by_what_its_client_said(server: tuple[Server, Proxy]) -> None:
-    _, proxy = server
-    async with connected(proxy) as one, connected(proxy) as two:
-        await exchange(one, b"I am one")
-        await exchange(two, b"I am two")
-        proxy.freeze(b"am one")
-        assert await exchange(two, b"b") == b"b"
-        one[1].write(b"a")
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(one[0].read(1), BRIEFLY)
-
-
-async def test_a_server_that_takes_nothing_stops_its_client_and_loses_nothing(server: tuple[Server, Proxy]) -> None:
-    echo, proxy = server
+async def test_a_server_that_takes_nothing_stops_its_client_and_loses_nothing(echo: Server, proxy: Proxy) -> None:
     data = bytes(range(256)) * 40_000
     async with connected(proxy) as one:
-        await exchange(one, b"a")
+        await one.exchange(b"a")
         proxy.stall(Way.UP)
-        one[1].write(data)
+        one.write(data)
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(one[1].drain(), BRIEFLY)
+            await asyncio.wait_for(one.writer.drain(), BRIEFLY)
         assert bytes(echo.arrived) == b"a"
         proxy.go_on(Way.UP)
         async with asyncio.timeout(5):
-            assert await one[0].readexactly(len(data)) == data
+            assert await one.exactly(len(data)) == data
 
 
-async def test_heartbeats_of_the_server_are_left_out_on_new_connections(server: tuple[Server, Proxy]) -> None:
-    echo, proxy = server
+async def test_heartbeats_of_the_server_are_left_out_on_new_connections(echo: Server, proxy: Proxy) -> None:
     frame = b"\x01\0\1\0\0\0\2ab\xce"
     async with connected(proxy) as old:
-        await exchange(old, b"a")
+        await old.exchange(b"a")
         proxy.filtering = without_heartbeats
-        assert await exchange(old, HEARTBEAT) == HEARTBEAT
+        await old.exchange(HEARTBEAT)
     echo.arrived.clear()
     async with connected(proxy) as new:
-        new[1].write(HEARTBEAT + frame + HEARTBEAT + frame)
-        async with asyncio.timeout(5):
-            assert await new[0].readexactly(2 * len(frame)) == 2 * frame
-    assert bytes(echo.arrived) == HEARTBEAT + frame + HEARTBEAT + frame
+        await new.exchange((HEARTBEAT + frame) * 2, back=2 * frame)
+    assert bytes(echo.arrived) == (HEARTBEAT + frame) * 2

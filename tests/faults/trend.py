@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import sqrt
+from statistics import linear_regression, mean
 
 HOUR = 3600.0
 CERTAIN = 2.0
@@ -29,9 +30,7 @@ class Trend:
         """What a growth of at most `allowed` per hour makes of it."""
         if self.slope - CERTAIN * self.error > allowed:
             return "grows"
-        if self.slope + CERTAIN * self.error <= allowed:
-            return "flat"
-        return "too short to tell"
+        return "flat" if self.slope + CERTAIN * self.error <= allowed else "too short to tell"
 
 
 def trend(samples: Sequence[tuple[float, float]]) -> Trend:
@@ -43,14 +42,12 @@ def trend(samples: Sequence[tuple[float, float]]) -> Trend:
     kept = samples[int(len(samples) * WARM) :]
     if len(kept) < 3:
         raise ValueError(f"samples: {len(kept)} after the warm-up; at least 3 are needed")
-    times = [time / HOUR for time, _ in kept]
-    values = [value for _, value in kept]
-    middle, level = sum(times) / len(times), sum(values) / len(values)
+    times, values = [time / HOUR for time, _ in kept], [value for _, value in kept]
+    slope, start = linear_regression(times, values)
+    rests = sum((value - start - slope * time) ** 2 for time, value in zip(times, values, strict=True))
+    middle = mean(times)
     spread = sum((time - middle) ** 2 for time in times)
-    slope = sum((time - middle) * (value - level) for time, value in zip(times, values, strict=True)) / spread
-    rests = [value - level - slope * (time - middle) for time, value in zip(times, values, strict=True)]
-    error = sqrt(sum(rest * rest for rest in rests) / (len(rests) - 2) / spread)
-    return Trend(slope, error, values[-1])
+    return Trend(slope, sqrt(rests / (len(kept) - 2) / spread), values[-1])
 
 
 def lows(samples: Sequence[tuple[float, float]], seconds: float) -> list[tuple[float, float]]:

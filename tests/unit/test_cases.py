@@ -10,7 +10,7 @@ import pytest
 from tests.cases import check_all, check_each, for_each
 
 
-def test_every_case_that_fails_is_named_with_its_reason() -> None:
+async def test_every_case_that_fails_is_named_with_its_reason() -> None:
     ran: list[int] = []
 
     @for_each([(1, "a"), (2, "b"), (3, "c")])
@@ -21,6 +21,11 @@ def test_every_case_that_fails_is_named_with_its_reason() -> None:
                 pass
         assert number > 1, f"{text} is small"
 
+    @for_each([1, 2, 3])
+    async def awaited(number: int) -> None:
+        await asyncio.sleep(0)
+        assert number != 2
+
     with pytest.raises(AssertionError) as raised:
         check(fixture=ran)
     assert ran == [1, 2, 3]
@@ -29,16 +34,8 @@ def test_every_case_that_fails_is_named_with_its_reason() -> None:
     assert re.search(r"number=1, text='a'\nline \d+, AssertionError: a is small", told)
     assert re.search(r"number=3, text='c'\nline \d+, Failed: DID NOT RAISE", told)
     assert "text='b'" not in told
-
-
-async def test_coroutines_are_awaited() -> None:
-    @for_each(["good", "bad"])
-    async def check(case: str) -> None:
-        await asyncio.sleep(0)
-        assert case == "good"
-
-    with pytest.raises(AssertionError, match="1 of 2 cases failed:\n\ncase='bad'"):
-        await check()
+    with pytest.raises(AssertionError, match="1 of 3 cases failed:\n\nnumber=2\nline"):
+        await awaited()
 
 
 def test_a_case_of_any_kind_can_be_named() -> None:
@@ -49,11 +46,6 @@ def test_a_case_of_any_kind_can_be_named() -> None:
     with pytest.raises(AssertionError, match="3 of 3 cases failed") as raised:
         check()
     assert str(raised.value).encode()
-
-
-def test_a_test_without_cases_is_no_test() -> None:
-    with pytest.raises(AssertionError, match="cannot fail"):
-        for_each([])
 
 
 class TestInAClass:
@@ -79,13 +71,15 @@ async def test_a_check_of_many_cases_names_them_like_a_test_of_many() -> None:
         check_all([1, 2, 3], is_small)
     with pytest.raises(AssertionError, match=expected.replace("2: ", "two: ").replace("3: ", "three: ")):
         await check_each({"one": (1,), "two": (2,), "three": (3,)}, is_small_soon)
-    with pytest.raises(AssertionError, match="there is no case"):
-        check_all([], is_small)
 
 
-def test_the_end_of_a_tests_time_is_the_end_of_all_its_cases() -> None:
+def test_without_cases_there_is_no_test_and_at_the_end_of_its_time_there_are_no_more() -> None:
     def ends(_: int) -> None:
         pytest.fail("Timeout (>1.0s) from pytest-timeout.")
 
+    with pytest.raises(AssertionError, match="cannot fail"):
+        for_each([])
+    with pytest.raises(AssertionError, match="there is no case"):
+        check_all([], ends)
     with pytest.raises(pytest.fail.Exception, match="Timeout"):
         check_all([1, 2], ends)

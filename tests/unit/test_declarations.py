@@ -5,23 +5,15 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-EXCEPTIONS: tuple[str, ...] = ()
-"""Folders that do not follow yet."""
+from tests.unit.code import parsed
+
+MODULES = parsed("consumer", "contracts")
 CONSTANT = re.compile(r"_*[A-Z][A-Z0-9_]*")
 ALIAS = re.compile(r"_*[A-Z]\w*")
 
 
-def modules() -> dict[str, ast.Module]:
-    """Our modules by path, without what is generated."""
-    files = (file for folder in ("consumer", "contracts") for file in sorted((ROOT / folder).rglob("*.py")))
-    paths = {str(file.relative_to(ROOT)): file for file in files if not file.stem.endswith(("_pb2", "_pb2_grpc"))}
-    return {path: ast.parse(file.read_text()) for path, file in paths.items() if not path.startswith(EXCEPTIONS)}
-
-
-def assigned(module: ast.Module) -> Iterator[tuple[str, str, ast.stmt]]:
+def assigned(module: ast.Module) -> Iterator[tuple[str, str, ast.Assign | ast.AnnAssign]]:
     """What is assigned in a module, with its annotation; type variables have a form of their own."""
     for statement in module.body:
         match statement:
@@ -45,24 +37,20 @@ def defined(module: ast.Module) -> set[str]:
 
 def listed(module: ast.Module) -> set[str]:
     """What `__all__` has."""
-    for name, _, statement in assigned(module):
-        if name == "__all__" and isinstance(statement, ast.Assign):
-            return {each.value for each in ast.walk(statement.value) if isinstance(each, ast.Constant)}
-    return set()
-
-
-def named(path: str) -> str:
-    """The name of the module in a file."""
-    return path.removeprefix("contracts/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    lists = [statement.value for name, _, statement in assigned(module) if name == "__all__" and statement.value]
+    return {each.value for value in lists for each in ast.walk(value) if isinstance(each, ast.Constant)}
 
 
 def test_a_module_lists_its_public_functions_classes_and_types() -> None:
-    missing = {path: defined(module) - listed(module) for path, module in modules().items()}
+    missing = {path: defined(module) - listed(module) for path, module in MODULES.items()}
     assert {path: names for path, names in missing.items() if names} == {}
 
 
 def test_a_module_lists_what_others_of_ours_take_from_it() -> None:
-    ours = {named(path): module for path, module in modules().items()}
+    ours = {
+        path.removeprefix("contracts/").removesuffix(".py").removesuffix("/__init__").replace("/", "."): module
+        for path, module in MODULES.items()
+    }
     missing = [
         f"{statement.module}: {each.name} (for {name})"
         for name, module in ours.items()
@@ -80,7 +68,7 @@ def test_a_module_lists_what_others_of_ours_take_from_it() -> None:
 def test_a_constant_is_final_and_a_type_is_said_to_be_one() -> None:
     open_ended = [
         f"{path}:{statement.lineno}: {name}"
-        for path, module in modules().items()
+        for path, module in MODULES.items()
         for name, annotation, statement in assigned(module)
         if not (annotation.startswith("Final") if CONSTANT.fullmatch(name) else annotation == "TypeAlias")
         and ALIAS.fullmatch(name)

@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,69 +43,57 @@ def test_a_stale_page_is_reported_and_mended(
 
 
 def test_the_words_about_repeating_agree_with_the_rows() -> None:
-    messages = (
-        b'{"messageName":"m"}',
-        b'{"messageName":"m","messageId":"i"}',
-        b'{"messageName":"m","timeToLive":"1m"}',
-        b'{"messageName":"m","messageId":"i","timeToLive":"1m"}',
-    )
+    message = COMMANDS["publish-message"].from_wire
+    named, kept = ',"messageId":"i"', ',"timeToLive":"1m"'
+    more = [message(f'{{"messageName":"m"{each}}}'.encode(), {}) for each in ("", named, kept, named + kept)]
     expected = {"yes": [True], "only with a messageId and a timeToLive": [False, False, False, True]}
 
     def agree(operation: str) -> None:
-        kind = COMMANDS[operation]
-        decided = [kind.idempotent]
-        if operation == "publish-message":
-            decided = [kind.from_wire(data, {}).is_idempotent() for data in messages]
-        assert decided == expected.get(operations_page.IDEMPOTENT.get(operation, "yes"), [False])
+        decided = [each.is_idempotent() for each in more] if operation == "publish-message" else []
+        words = operations_page.IDEMPOTENT.get(operation, "yes")
+        assert (decided or [COMMANDS[operation].idempotent]) == expected.get(words, [False])
 
     check_all([*OPERATIONS], agree)
 
 
-ABSENT = {
-    "create-instance.version": ({"bpmnProcessId": "p"}, "version", -1),
-    "create-instance.requestTimeout": (
-        {"bpmnProcessId": "p", "withResult": True},
-        "requestTimeout",
-        15_000 + GATEWAY_GRACE,
-    ),
-    "activate-jobs.timeout": ({"jobType": "t", "maxJobsToActivate": 1}, "timeout", 300_000),
-    "activate-jobs.requestTimeout": ({"jobType": "t", "maxJobsToActivate": 1}, "requestTimeout", -1),
-    "publish-message.timeToLive": ({"messageName": "m"}, "timeToLive", 0),
-    "fail-job.retryBackOff": ({"jobKey": 2251799813685250, "retries": 1}, "retryBackOff", 0),
+JOBS = {"jobType": "t", "maxJobsToActivate": 1}
+ABSENT: dict[str, tuple[dict[str, Any], int]] = {
+    "create-instance.version": ({"bpmnProcessId": "p"}, -1),
+    "create-instance.requestTimeout": ({"bpmnProcessId": "p", "withResult": True}, 15_000 + GATEWAY_GRACE),
+    "activate-jobs.timeout": (JOBS, 300_000),
+    "activate-jobs.requestTimeout": (JOBS, -1),
+    "publish-message.timeToLive": ({"messageName": "m"}, 0),
+    "fail-job.retryBackOff": ({"jobKey": 2251799813685250, "retries": 1}, 0),
 }
-"""What is sent where a field is absent."""
+"""What is sent where a field is absent, by the data beside it."""
 
 
 def test_the_words_about_absent_fields_agree_with_what_is_sent() -> None:
     def agree(path: str) -> None:
-        data, name, sent = ABSENT[path]
-        operation = path.partition(".")[0]
-        command = COMMANDS[operation].from_wire(json.dumps(data).encode(), {})
-        assert getattr(OPERATIONS[operation].to_request(command), name) == sent
+        operation, _, name = path.partition(".")
+        command = COMMANDS[operation].from_wire(json.dumps(ABSENT[path][0]).encode(), {})
+        assert getattr(OPERATIONS[operation].to_request(command), name) == ABSENT[path][1]
 
     check_all([*operations_page.DEFAULTS], agree)
 
 
-def test_the_page_of_operations_names_every_field_and_the_gateway_that_brought_it() -> None:
-    """Whatever has a version in the protocol has one on the page, unless what it is part of has it already."""
+def test_the_page_of_operations_names_every_one_with_every_field_and_the_gateway_that_brought_it() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
-    for operation in COMMANDS:
-        section = page.partition(f"## {operation}\n")[2].partition("\n## ")[0]
+    sections = dict(section.split("\n", 1) for section in page.split("\n## ")[1:])
+    assert list(sections) == list(COMMANDS)
+    for operation, section in sections.items():
         for field in operations_page.fields(operation, operations_page.request_types(operation)[0]):
             assert f"| `{field.path}` |" in section or operation == "deploy-process", field.path
-    tagged = page.partition("## create-instance\n")[2]
-    assert "| `tags` | a list; each item is text that is not blank | none | 8.8 |" in tagged
-    assert "- Calls: `MigrateProcessInstance` (gateway 8.4 or newer)" in page
-    assert "| `tenantId` | text | none | 8.3 |" in page.partition("## evaluate-decision\n")[2]
+    tags = "| `tags` | a list; each item is text that is not blank | none | 8.8 |"
+    assert tags in sections["create-instance"]
+    assert "- Calls: `MigrateProcessInstance` (gateway 8.4 or newer)" in sections["migrate-instance"]
+    assert "| `tenantId` | text | none | 8.3 |" in sections["evaluate-decision"]
 
 
-def test_the_callers_of_the_readme_are_the_examples() -> None:
+def test_the_callers_of_the_pages_are_the_examples() -> None:
     shown = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     examples = [(ROOT / "examples" / name).read_text() for name in ("client.py", "call.py")]
     assert shown == [example.partition('"""\n\n')[2] for example in examples]
-
-
-def test_the_callers_of_the_page_about_languages_are_the_examples() -> None:
     page = (ROOT / "docs" / "languages.md").read_text()
     for program in ("typescript/caller.ts", "java/Caller.java"):
         example = (ROOT / "examples" / program).read_text()
@@ -116,9 +105,9 @@ def test_the_readme_lists_the_operations() -> None:
     assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == list(COMMANDS)
 
 
+OURS = [*PAGES, ROOT / "contracts" / "README.md"]
 SHOWN = [
-    *PAGES,
-    ROOT / "contracts" / "README.md",
+    *OURS,
     ROOT / "docker-compose.yml",
     *(file for file in sorted((ROOT / "examples").rglob("*")) if file.suffix in {".py", ".ts", ".java"}),
 ]
@@ -151,7 +140,7 @@ def test_links_between_the_documents_lead_somewhere() -> None:
 
 def test_what_the_pages_install_can_be_installed_before_any_index_has_it() -> None:
     project = tomllib.loads((ROOT / "contracts" / "pyproject.toml").read_text())["project"]
-    pages = [ROOT / "contracts" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    pages = [page for page in OURS if page.parent != ROOT]
     lines = [(page.name, line) for page in pages for line in page.read_text().splitlines() if "pip install" in line]
     assert {page for page, _ in lines} == {"README.md", "call.md", "command-line.md", "test.md"}
     for page, line in lines:
@@ -162,15 +151,14 @@ def test_what_the_pages_install_can_be_installed_before_any_index_has_it() -> No
 
 def test_no_page_reads_keys_from_the_command_line_as_numbers() -> None:
     """Many readers of JSON have doubles for numbers; jq before 1.7 rounds a key without a word."""
-    pages = [*PAGES, ROOT / "contracts" / "README.md", *sorted((ROOT / "scripts").glob("*.py"))]
-    piped = [
+    piped = {
         (page.name, line)
-        for page in pages
+        for page in (*OURS, *(ROOT / "scripts").glob("*.py"))
         for line in page.read_text().replace("\\\n", " ").splitlines()
         if re.search(r"zeebe-amqp .*\|\s*(?:jq|node)\b", line)
-    ]
-    assert {page for page, _ in piped} >= {"README.md", "command-line.md"}
-    assert [line for line in piped if "--string-keys" not in line[1]] == []
+    }
+    assert {name for name, _ in piped} >= {"README.md", "command-line.md"}
+    assert {each for each in piped if "--string-keys" not in each[1]} == set()
 
 
 def test_the_guide_to_the_house_names_what_is_there() -> None:

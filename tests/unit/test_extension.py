@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import click
 import pytest
 
 from consumer.config import Zeebe
 from consumer.core.call import Call, RoutedEngine
-from consumer.core.delivery import Delivery
 from consumer.core.message import Reply
 from consumer.pipeline.handler import executing
 from consumer.zeebe import ZeebeEngine
@@ -42,13 +39,11 @@ ROW = Operation(Rouse, lambda command: pb.BroadcastSignalRequest(signalName=comm
 """With the command above, all that a new operation is."""
 
 
-@pytest.fixture
-def known(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, type[Command]]:
+@pytest.fixture(autouse=True)
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """The table of commands with one more: it is made from the list of types."""
-    table = {**COMMANDS, Rouse.operation: Rouse}
     for module in (commands, envelope, command_line, data):
-        monkeypatch.setattr(module, "COMMANDS", table)
-    return table
+        monkeypatch.setattr(module, "COMMANDS", {**COMMANDS, Rouse.operation: Rouse})
 
 
 @pytest.fixture
@@ -59,27 +54,21 @@ async def engine() -> Any:
         await connected.close()
 
 
-@pytest.mark.usefixtures("known")
 async def test_a_new_operation_is_a_command_and_a_row(engine: ZeebeEngine) -> None:
-    reply = await executing(engine)(delivery("rouse", {"who": "ann"}))
+    """What is wrong with it is said as for all others."""
+    handler = executing(engine)
+    reply = await handler(delivery("rouse", {"who": "ann"}))
     assert (reply.operation, reply.error) == ("rouse", None)
     assert reply.data["key"] > 0
-
-
-@pytest.mark.usefixtures("known")
-async def test_what_is_wrong_with_it_is_said_as_for_all_others(engine: ZeebeEngine) -> None:
     for given, field in (({}, "data.who"), ({"who": "a", "instanceKey": 1}, "data.instanceKey"), ({"whom": 1}, "data")):
         with pytest.raises(CommandError) as raised:
-            await executing(engine)(delivery("rouse", given))
+            await handler(delivery("rouse", given))
         assert str((raised.value.details or {})["field"]).startswith(field), given
 
 
-@pytest.mark.usefixtures("known")
 def test_command_line_and_schemas_learn_it_from_its_type() -> None:
     made = command_line.command("rouse")
-    assert isinstance(made, click.Command)
-    names = {parameter.name for parameter in made.params}
-    assert {"data_who", "data_instance_key"} <= names
+    assert {"data_who", "data_instance_key"} <= {parameter.name for parameter in made.params}
     assert "Rouse whoever sleeps" in (made.help or "")
     assert {"who", "instanceKey"} <= set(data.schemas()["Rouse"]["properties"])
 
@@ -98,19 +87,9 @@ class Bell:
         """Nothing is open."""
 
 
-@pytest.fixture
-def rung() -> Bell:
-    return Bell()
-
-
-@pytest.mark.usefixtures("known")
-async def test_a_second_engine_is_a_room_and_a_line(engine: ZeebeEngine, rung: Bell) -> None:
-    handler = executing(RoutedEngine(engine, rung, lambda command: command.operation == "rouse"))
-
-    async def ask(request: Delivery) -> Reply:
-        return await handler(request)
-
-    assert await ask(delivery("rouse", {"who": "ann"})) == Reply("rouse", {"rung": True})
-    assert (await ask(delivery("topology"))).data["clusterSize"] == 1
+async def test_a_second_engine_is_a_room_and_a_line(engine: ZeebeEngine) -> None:
+    handler = executing(RoutedEngine(engine, Bell(), lambda command: command.operation == "rouse"))
+    assert await handler(delivery("rouse", {"who": "ann"})) == Reply("rouse", {"rung": True})
+    assert (await handler(delivery("topology"))).data["clusterSize"] == 1
     with pytest.raises(CommandError, match="nobody is there"):
-        await ask(delivery("rouse", {"who": "nobody"}))
+        await handler(delivery("rouse", {"who": "nobody"}))

@@ -13,7 +13,7 @@ from zeebe_amqp.cli.brief import Shared
 from zeebe_amqp.cli.program import program
 
 PROGRAMS = {"zeebe-amqp": program, "python -m consumer": main}
-LONGEST = 60
+MAX_PHRASE = 60
 """Characters of a command's line in the list of commands."""
 OPEN_ENDS = frozenset({"a", "an", "and", "as", "by", "for", "from", "in", "of", "or", "the", "to", "with"})
 """Words that no phrase ends with."""
@@ -28,7 +28,6 @@ def commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Com
 
 
 EVERY = dict(each for name, command in PROGRAMS.items() for each in commands(name, command))
-GROUPS = {name: command for name, command in EVERY.items() if isinstance(command, click.Group)}
 
 
 def printed(name: str, option: str, *, width: int | None = None) -> str:
@@ -40,11 +39,8 @@ def printed(name: str, option: str, *, width: int | None = None) -> str:
 
 
 def options(command: click.Command, *, shared: bool) -> list[str]:
-    return [
-        each.opts[-1]
-        for each in command.params
-        if isinstance(each, click.Option) and isinstance(each, Shared) is shared
-    ]
+    given = [each for each in command.params if isinstance(each, click.Option)]
+    return [each.opts[-1] for each in given if isinstance(each, Shared) is shared]
 
 
 def test_the_usage_line_has_an_argument_in_brackets_when_it_may_be_left_out() -> None:
@@ -65,52 +61,45 @@ def test_the_list_of_commands_says_of_each_a_whole_phrase_of_at_most_sixty_chara
 
     def is_whole(group: str, name: str, command: click.Command) -> None:
         phrase = command.get_short_help_str()
-        assert 0 < len(phrase) <= LONGEST
+        assert 0 < len(phrase) <= MAX_PHRASE
         assert f"{name} {phrase}" in " ".join(printed(group, "--help").split())
         assert [name, *phrase.split()] in [line.split() for line in printed(group, "--help", width=80).splitlines()]
         assert not phrase.endswith((".", ",", "…"))
         assert phrase.count("(") == phrase.count(")"), "it is cut off"
         assert phrase.split()[-1].strip("`'\"") not in OPEN_ENDS, "it has no end"
 
-    check_all([(group, *each) for group in GROUPS for each in GROUPS[group].commands.items()], is_whole)
+    groups = [(name, command) for name, command in EVERY.items() if isinstance(command, click.Group)]
+    check_all([(name, *each) for name, group in groups for each in group.commands.items()], is_whole)
+
+
+def test_the_short_help_shows_a_commands_own_options_and_where_the_rest_is_and_the_whole_one_all() -> None:
+    """`-h` is short for `--help` everywhere, also alone, as the pages of the documentation are made."""
+
+    def shows_all(name: str, command: click.Command) -> None:
+        short, whole = printed(name, "--help"), printed(name, "--help-all")
+        assert printed(name, "-h") == short
+        click.Context(command).get_help()
+        own, shared = options(command, shared=False), options(command, shared=True)
+        assert [each for each in own if f"{each} " not in short and f"{each}\n" not in short] == []
+        assert [each for each in own + shared if f"{each} " not in whole and f"{each}\n" not in whole] == []
+        assert short.count("--help-all") == bool(shared)
+        assert "Common options" not in short
+        assert ("Common options:" in whole) == bool(shared)
+
+    check_all(EVERY.items(), shows_all)
 
 
 def test_no_help_of_a_command_or_an_option_is_cut_off() -> None:
-    for name, command in EVERY.items():
+    def is_whole(name: str, command: click.Command) -> None:
+        # Examples are never wrapped, so that they can be copied.
+        examples = [part for each in getattr(command, "examples", ()) for part in (each.text, f"# {each.title}")]
         text = printed(name, "--help-all", width=80)
-        assert "…" not in text, name
-        assert [line for line in text.splitlines() if len(line) > 80 and line not in examples(command)] == [], name
-        for each in command.params:
-            words = getattr(each, "help", None) or ""
-            assert words.count("(") == words.count(")"), f"{name} {each.name}: {words!r}"
+        assert "…" not in text
+        assert [line for line in text.splitlines() if len(line) > 80 and line.strip() not in examples] == []
+        for words in (getattr(each, "help", None) or "" for each in command.params):
+            assert words.count("(") == words.count(")"), words
 
-
-def examples(command: click.Command) -> set[str]:
-    """Lines that are never wrapped, so that they can be copied."""
-    return {f"  {line}" for each in getattr(command, "examples", ()) for line in (each.text, f"# {each.title}")}
-
-
-def test_the_help_shows_a_commands_own_options_and_with_one_line_where_the_rest_is() -> None:
-    for name, command in EVERY.items():
-        text = printed(name, "--help")
-        for option in options(command, shared=False):
-            assert f"{option} " in text or f"{option}\n" in text, f"{name}: {option} is not shown"
-        assert text.count("--help-all") == bool(options(command, shared=True)), name
-        assert "Common options" not in text, name
-
-
-def test_help_all_shows_every_option() -> None:
-    for name, command in EVERY.items():
-        text = printed(name, "--help-all")
-        for option in options(command, shared=True) + options(command, shared=False):
-            assert f"{option} " in text or f"{option}\n" in text, f"{name}: {option} is not shown"
-        assert ("Common options:" in text) == bool(options(command, shared=True)), name
-
-
-def test_h_is_short_for_help_everywhere() -> None:
-    for name, command in EVERY.items():
-        click.Context(command).get_help()  # alone, as the pages of the documentation are made
-        assert printed(name, "-h") == printed(name, "--help"), name
+    check_all(EVERY.items(), is_whole)
 
 
 def test_settings_and_connections_are_what_the_short_help_leaves_out() -> None:

@@ -8,11 +8,9 @@ import logging
 import pkgutil
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import pairwise
-from types import ModuleType
+from itertools import pairwise, product
 from typing import Any
 
 import consumer
@@ -48,59 +46,24 @@ MOST_GROWTH = 160
 """How much longer 16 times the text may take: 16 if it is linear, 256 if it is quadratic."""
 FLOOR = 0.005
 """Seconds of processor time that are too few to say anything."""
-SINGLES = (
-    " ",
-    "\t",
-    "\n",
-    "1",
-    "a",
-    "ä",
-    '"',
-    "'",
-    "\\",
-    "/",
-    "{",
-    "[",
-    "(",
-    "<",
-    ",",
-    ";",
-    "=",
-    ".",
-    ":",
-    "-",
-    "%",
-    "&",
-)
-PAIRS = (
-    "a ",
-    "a=",
-    "a=b,",
-    "=,",
-    ", ",
-    ";=",
-    "; ",
-    "a.",
-    "1.",
-    "a/",
-    "a:",
-    "://",
-    ":/",
-    "1h",
-    "[:",
-    "%5B",
-    '",',
-    '\\"',
-)
-PAIRS += ('":', "[]", "{}", "</", "< ", "- ", "1:", "basic ", "?xml ", "encoding=")
+UNITS = (
+    *" \t\n1aä\"'\\/{[(<,;=.:-%&",
+    "a ", "a=", "a=b,", "=,", ", ", ";=", "; ", "a.", "1.", "a/", "a:", "://", ":/", "1h", "[:", "%5B", '",', '\\"',
+    '":', "[]", "{}", "</", "< ", "- ", "1:", "basic ", "?xml ", "encoding=",
+)  # fmt: skip
+"""What a text may consist of, again and again."""
 
 
-@dataclass
-class Reader:
-    """Something that reads a stranger's text, with what it wants to see before it reads on."""
+def refused(read: Callable[..., object], *arguments: Any, **more: Any) -> None:
+    """Read; that it is refused is no matter."""
+    with suppress(CommandError):
+        read(*arguments, **more)
 
-    read: Callable[[str], object]
-    beginnings: tuple[str, ...] = ("",)
+
+def enveloped(*bodies: object) -> None:
+    """Read requests."""
+    for body in bodies:
+        refused(envelope.decode, json.dumps(body).encode())
 
 
 def traced(name: str) -> Callable[[str], object]:
@@ -117,12 +80,12 @@ def gateway(status: str) -> Callable[[str], object]:
     return lambda text: failures.error(failures.Failure.of(status, text), attempts=2, unsure=True)
 
 
-def camunda7_json(text: str) -> object:
+def camunda7_refusal(text: str) -> object:
     body = json.dumps({"type": text, "message": text}).encode()
     return camunda7.error(camunda7.Answer(500, "application/json", body, "POST /signal"))
 
 
-def camunda7_text(text: str) -> object:
+def camunda7_page(text: str) -> object:
     return camunda7.error(camunda7.Answer(500, f"text/plain;{text}", text.encode(), "POST /signal"))
 
 
@@ -132,56 +95,44 @@ def logged(text: str) -> object:
     return logs.TextLines().format(record), logs.JsonLines().format(record)
 
 
-def sent(text: str) -> object:
+def sent(text: str) -> None:
     """A body and properties that are the text."""
-    for type in (None, "create-instance", "deploy-process", text):
-        for content_type in (None, text):
-            with suppress(CommandError):
-                envelope.decode(text.encode(), type=type, content_type=content_type, headers={"fileName": "a.bpmn"})
-    with suppress(CommandError):
-        envelope.decode(b"{}", content_encoding=text)
+    files = {"fileName": "a.bpmn"}
+    for type, content_type in product((None, "create-instance", "deploy-process", text), (None, text)):
+        refused(envelope.decode, text.encode(), type=type, content_type=content_type, headers=files)
+    refused(envelope.decode, b"{}", content_encoding=text)
     for read in (envelope.deadline, envelope.request_id):
-        with suppress(CommandError):
-            read({"deadline": text, "request-id": text})
-    return None
+        refused(read, {"deadline": text, "request-id": text})
 
 
-def enveloped(text: str) -> object:
+def named(text: str) -> None:
+    """The text as a name in an envelope, and as a value."""
     members: list[dict[str, Any]] = [{text: 1}, {"data": text}, {"metadata": {text: text, "keys": text}}]
-    for body in ({"operation": text}, {text: 1}, *({"operation": "topology", **each} for each in members)):
-        with suppress(CommandError):
-            envelope.decode(json.dumps(body).encode())
-    return None
+    enveloped({"operation": text}, {text: 1}, *({"operation": "topology", **each} for each in members))
 
 
-def fields(text: str) -> object:
+def fields(text: str) -> None:
     """The text where any field of some operations stands, and as the name of one."""
     for operation in ("create-instance", "activate-jobs", "publish-message", "complete-job", "modify-instance"):
-        bodies = [data for _, data in places(info(COMMANDS[operation]), lambda _: True, text)]
-        bodies += [data for _, data in places(info(COMMANDS[operation]), _is_leaf, text)]
-        bodies += [{**SMALLEST[operation], text: 1}, {**SMALLEST[operation], "variables": {text: text}}]
-        for data in bodies:
-            with suppress(CommandError):
-                envelope.decode(json.dumps({"operation": operation, "data": data}).encode())
-    return None
+        kind, smallest = info(COMMANDS[operation]), SMALLEST[operation]
+        bodies = [data for wanted in (lambda _: True, _is_leaf) for _, data in places(kind, wanted, text)]
+        bodies += [{**smallest, text: 1}, {**smallest, "variables": {text: text}}]
+        enveloped(*({"operation": operation, "data": data} for data in bodies))
 
 
 def _is_leaf(kind: Any) -> bool:
     return not hasattr(kind, "fields") and not hasattr(kind, "item_type")
 
 
-def typed(text: str) -> object:
+def typed(text: str) -> None:
     for name in TYPES:
         described = {"filename": text, "objectTypeName": text, "serializationDataFormat": "application/json"}
         variable = {"value": text, "valueInfo": described} | ({"type": name} if name else {})
-        for variables in ({"a": variable}, {text: {"value": 1, "type": text}}):
-            body = {"operation": "signal", "data": {"name": "a", "variables": variables}}
-            with suppress(CommandError):
-                envelope.decode(json.dumps(body).encode())
-    return None
+        signals = [{"name": "a", "variables": each} for each in ({"a": variable}, {text: {"value": 1, "type": text}})]
+        enveloped(*({"operation": "signal", "data": signal} for signal in signals))
 
 
-def deployed(text: str) -> object:
+def deployed(text: str) -> None:
     files: list[tuple[Any, dict[str, str]]] = [
         (f"{text}?>", {"fileName": "a.bpmn"}),
         (text, {"fileName": text}),
@@ -189,82 +140,80 @@ def deployed(text: str) -> object:
         ({"resources": [{"name": "a.bpmn", "content": text}]}, {}),
         ({"resources": [{"name": "a.bpmn", "content": text, "encoding": "base64"}]}, {}),
     ]
-    for data, metadata in files:
-        for operation in ("deploy-process", "deploy-resource"):
-            with suppress(CommandError):
-                body = json.dumps({"operation": operation, "data": data, "metadata": metadata})
-                envelope.decode(body.encode())
-    return None
+    for operation, (data, metadata) in product(("deploy-process", "deploy-resource"), files):
+        enveloped({"operation": operation, "data": data, "metadata": metadata})
 
 
 def document(text: str) -> object:
     for raw in (text.encode(), json.dumps({"a": text, text: [text]}).encode(), b'{"a":%s}' % text.encode()):
-        with suppress(CommandError):
-            documents.check(raw, "data", 500)
+        refused(documents.check, raw, "data", 500)
     return documents.depth(json.dumps(["{" * 600, text]).encode()), documents.encode({text: text, "NaN": 1.5}, "data")
 
 
 def buried(text: str) -> object:
-    texts = dict.fromkeys(
-        ("failed-at", "operation", "error-code", "error-message", "original-queue", "request-id"), text
-    )
-    letters = [DeadLetter(text.encode(), headers=found, properties={"type": text}) for found in ({}, texts)]
+    names = ("failed-at", "operation", "error-code", "error-message", "original-queue", "request-id")
+    letters = [DeadLetter(text.encode(), headers=found, properties={"type": text})
+               for found in ({}, dict.fromkeys(names, text))]  # fmt: skip
     return [(row(letter), pretty(letter.body), letter.failed_at, printable(text)) for letter in letters]
 
 
 def answered(text: str) -> object:
     for body in (text.encode(), json.dumps({"operation": text, "data": text, "error": {"code": text}}).encode()):
-        with suppress(CommandError):
-            answers.read(Topology(), body)
+        refused(answers.read, Topology(), body)
         with suppress(ValueError):
             Reply.decode(body)
     return [*output.layout(output.timed({"variables": text, "deadline": text, text[:100]: [text]}))]
 
 
-def lasting(text: str) -> object:
+def lasting(text: str) -> None:
     with suppress(ValueError):
         durations.milliseconds(text)
-    return None
 
 
 def allowed(text: str) -> object:
     return reply_policy.refusal(text, own_queues=("a",), allow=("*.replies", "a*a*a*a*b", "[!a-z]*?x", "*=*;*b"))
 
 
+def deployed_in_memory(text: str) -> object:
+    return result(DeployProcess(name="a.bpmn", content=text.encode()), lambda: 1)
+
+
 BROKEN = "Unexpected error occurred "
-READERS: dict[str, Reader] = {
-    "traceparent": Reader(traced("traceparent"), ("", f"cc-{'1' * 32}-{'1' * 16}-01-")),
-    "tracestate": Reader(traced("tracestate"), ("", "a=")),
-    "baggage": Reader(traced("baggage"), ("", "a=", "a=b;", "a=b")),
-    "a trace in the metadata": Reader(traced_in_metadata, ("", "a=")),
-    **{f"a gateway's {status}": Reader(gateway(status)) for status in ("UNAVAILABLE", "ABORTED", "UNKNOWN")},
-    "a gateway's text of an outage": Reader(gateway("UNAVAILABLE"), ("upstream connect error ", "[", "%5B", "ipv6:")),
-    "a gateway's rejection": Reader(gateway("NOT_FOUND"), ("Command '", "Command 'A' rejected with code '")),
-    "a gateway's failure": Reader(
+READERS: dict[str, tuple[Callable[[str], object], *tuple[str, ...]]] = {
+    "traceparent": (traced("traceparent"), "", f"cc-{'1' * 32}-{'1' * 16}-01-"),
+    "tracestate": (traced("tracestate"), "", "a="),
+    "baggage": (traced("baggage"), "", "a=", "a=b;", "a=b"),
+    "a trace in the metadata": (traced_in_metadata, "", "a="),
+    **{f"a gateway's {status}": (gateway(status), "") for status in ("UNAVAILABLE", "ABORTED", "UNKNOWN")},
+    "a gateway's text of an outage": (gateway("UNAVAILABLE"), "upstream connect error ", "[", "%5B", "ipv6:"),
+    "a gateway's rejection": (gateway("NOT_FOUND"), "Command '", "Command 'A' rejected with code '"),
+    "a gateway's failure": (
         gateway("INTERNAL"),
-        ("", f"{BROKEN}between gateway and broker ", f"{BROKEN}during the request processing: Channel "),
+        "",
+        f"{BROKEN}between gateway and broker ",
+        f"{BROKEN}during the request processing: Channel ",
     ),
-    "a gateway's partition": Reader(failures.partition, ("Expected to execute command on partition ",)),
-    "a gateway's version": Reader(since.parse.__wrapped__, ("", "8.")),
-    "a hint": Reader(lambda text: hints.hint(text, Zeebe())),
-    "a Camunda 7 refusal": Reader(camunda7_json, ("", "Execution '")),
-    "a Camunda 7 page": Reader(camunda7_text, ("", "Execution '")),
-    "a line of the log": Reader(logged, ("", "://a:", "basic ", "password=")),
-    "a reply queue": Reader(allowed, ("", "amq.rabbitmq.reply-to.", "amq.rabbitmq.reply-to.g1hkAAA.")),
-    "a body": Reader(sent, ("", "{", '{"operation":', '{"operation":"', '{"operation":"topology","data":')),
-    "an envelope": Reader(enveloped),
-    "a name to guess": Reader(lambda text: (nearest(text, COMMANDS), nearest("operation", [text] * 100))),
-    "a field": Reader(fields),
-    "a typed variable": Reader(typed),
-    "a file": Reader(deployed, ("", "<?xml ", "<?xml version='1.0' ", "<?xml encoding=")),
-    "a document": Reader(document),
-    "a duration": Reader(lasting, ("", "PT", "1")),
-    "a dead letter": Reader(buried),
-    "a reply": Reader(answered),
-    "a process in memory": Reader(lambda text: result(DeployProcess(name="a.bpmn", content=text.encode()), lambda: 1),
-                                  ("", "<process ", "<process id=")),
-    "a failure in memory": Reader(lambda text: fail("NOT_FOUND", text).failed, ("", "Command '")),
-}  # fmt: skip
+    "a gateway's partition": (failures.partition, "Expected to execute command on partition "),
+    "a gateway's version": (since.parse.__wrapped__, "", "8."),
+    "a hint": (lambda text: hints.hint(text, Zeebe()), ""),
+    "a Camunda 7 refusal": (camunda7_refusal, "", "Execution '"),
+    "a Camunda 7 page": (camunda7_page, "", "Execution '"),
+    "a line of the log": (logged, "", "://a:", "basic ", "password="),
+    "a reply queue": (allowed, "", "amq.rabbitmq.reply-to.", "amq.rabbitmq.reply-to.g1hkAAA."),
+    "a body": (sent, "", "{", '{"operation":', '{"operation":"', '{"operation":"topology","data":'),
+    "an envelope": (named, ""),
+    "a name to guess": (lambda text: (nearest(text, COMMANDS), nearest("operation", [text] * 100)), ""),
+    "a field": (fields, ""),
+    "a typed variable": (typed, ""),
+    "a file": (deployed, "", "<?xml ", "<?xml version='1.0' ", "<?xml encoding="),
+    "a document": (document, ""),
+    "a duration": (lasting, "", "PT", "1"),
+    "a dead letter": (buried, ""),
+    "a reply": (answered, ""),
+    "a process in memory": (deployed_in_memory, "", "<process ", "<process id="),
+    "a failure in memory": (lambda text: fail("NOT_FOUND", text).failed, "", "Command '"),
+}
+"""What reads a stranger's text, with what it wants to see before it reads on."""
 
 PATTERNS = {
     "consumer.telemetry.headers": {"_PARENT", "_STATE_MEMBER", "_BAGGAGE_MEMBER"},
@@ -292,20 +241,14 @@ OWN = {
 """The patterns for what the operator, their broker or the person at the keyboard says, who delay only themselves."""
 
 
-def modules(*packages: ModuleType) -> Iterator[ModuleType]:
-    for package in packages:
-        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not found.name.endswith("__main__"):
-                yield importlib.import_module(found.name)
-
-
 def test_every_pattern_is_known_to_be_for_a_strangers_text_or_not() -> None:
     found: dict[str, set[str]] = {}
-    for module in modules(consumer, zeebe_amqp):
-        for name, value in vars(module).items():
-            if isinstance(value, re.Pattern):
-                found.setdefault(module.__name__, set()).add(name)
-    assert found == PATTERNS | OWN
+    for package in (consumer, zeebe_amqp):
+        for name in (each.name for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")):
+            if not name.endswith("__main__"):
+                members = vars(importlib.import_module(name)).items()
+                found[name] = {each for each, value in members if isinstance(value, re.Pattern)}
+    assert {name: patterns for name, patterns in found.items() if patterns} == PATTERNS | OWN
 
 
 def text_of(beginning: str, unit: str, size: int) -> str:
@@ -318,34 +261,26 @@ def seconds(read: Callable[[str], object], text: str) -> float:
     return time.thread_time() - started
 
 
-def best(reader: Reader, text: str, times: int) -> float:
-    return min(seconds(reader.read, text) for _ in range(times))
-
-
-def too_slow(reader: Reader, shorter: str, longer: str) -> bool:
+def too_slow(read: Callable[[str], object], shorter: str, longer: str) -> bool:
     """Whether the longer text takes too long; a doubt is measured again."""
     for times in (1, 5):
-        limit = max(FLOOR, MOST_GROWTH * best(reader, shorter, times))
-        if best(reader, longer, times) <= limit:
+        short, long = (min(seconds(read, text) for _ in range(times)) for text in (shorter, longer))
+        if long <= max(FLOOR, MOST_GROWTH * short):
             return False
     return True
 
 
 def test_sixteen_times_the_text_takes_sixteen_times_as_long_and_not_its_square() -> None:
-    def is_linear(name: str, reader: Reader) -> None:
-        for beginning in reader.beginnings:
-            for unit in (*SINGLES, *PAIRS, *filter(None, reader.beginnings)):
-                texts = [text_of(beginning, unit, size) for size in SIZES]
-                for shorter, longer in pairwise(texts):
-                    assert not too_slow(reader, shorter, longer), (name, beginning, unit, len(longer))
+    def is_linear(name: str, read: Callable[[str], object], *beginnings: str) -> None:
+        for beginning, unit in product(beginnings, (*UNITS, *filter(None, beginnings))):
+            for shorter, longer in pairwise(text_of(beginning, unit, size) for size in SIZES):
+                assert not too_slow(read, shorter, longer), (name, beginning, unit, len(longer))
 
-    check_all(READERS.items(), is_linear)
+    check_all([(name, *reader) for name, reader in READERS.items()], is_linear)
 
 
 def test_the_measure_knows_a_square_from_a_line() -> None:
-    square = Reader(re.compile(r"[ab]*[ab]*c").fullmatch)
-    line = Reader(re.compile(r"[ab]*+c").fullmatch)
     texts = [text_of("", "ab", size) for size in SIZES]
-    assert too_slow(square, *texts[:2])
-    assert not too_slow(line, *texts[:2])
-    assert not too_slow(line, *texts[1:])
+    line = re.compile(r"[ab]*+c").fullmatch
+    assert too_slow(re.compile(r"[ab]*[ab]*c").fullmatch, *texts[:2])
+    assert not any(too_slow(line, *pair) for pair in pairwise(texts))

@@ -24,12 +24,26 @@ from scripts.process import ServerError
 from scripts.pythons import VERSIONS
 
 EXTRAS = sorted(tomllib.loads((ROOT / "contracts" / "pyproject.toml").read_text())["project"]["optional-dependencies"])
-HEAVY = ("aio_pika", "aiormq", "grpc", "google.protobuf", "opentelemetry", "pytest", "consumer")
-ALONE = f"""
-import sys, zeebe_amqp
+CONTENTS = {
+    "zeebe_amqp": {
+        "zeebe_amqp/py.typed",
+        "zeebe_amqp/examples/parcel.bpmn",
+        "zeebe_amqp/testing/consumer.py",
+        "pytest_zeebe_amqp.py",
+    },
+    "zeebe_amqp_consumer": {"consumer/py.typed", "consumer/zeebe/protocol/since.json"},
+}
+"""What a wheel has beside modules, among others; nothing else is at its top."""
+ALONE = """
+import importlib, importlib.util, pkgutil, sys, zeebe_amqp
 from zeebe_amqp import CreateInstance, Reply, envelope
 envelope.encode(CreateInstance(bpmn_process_id="order"))
-assert not set(sys.modules) & set({HEAVY!r})
+for module in pkgutil.walk_packages(zeebe_amqp.__path__, "zeebe_amqp."):
+    if not {*module.name.split(".")} & {"amqp", "client", "cli", "help", "testing", "__main__"}:
+        importlib.import_module(module.name)
+heavy = {"aio_pika", "aiormq", "grpc", "google.protobuf", "opentelemetry", "pytest", "consumer"} & set(sys.modules)
+assert not heavy, heavy
+assert importlib.util.find_spec("grpc") is None
 try:
     zeebe_amqp.Client
 except ImportError as missing:
@@ -61,13 +75,20 @@ class Installed:
         """Where they are installed."""
         return next(self.folder.glob("lib/python*/site-packages"))
 
-    def run(self, program: str, *needs: Path) -> subprocess.CompletedProcess[str]:
-        """Run a program there, with further folders of packages."""
+    def run(self, program: str, *needs: Path) -> str:
+        """What a program prints there, with further folders of packages."""
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, needs))}
         command = [str(self.folder / "bin" / "python"), "-c", program]
-        return subprocess.run(
+        ended = subprocess.run(
             command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=120, check=False
         )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def metadata(self, name: str) -> Message:
+        """What a wheel says of itself."""
+        said = zipfile.ZipFile(self.wheels[name]).read(f"{name}-{dist.version()}.dist-info/METADATA")
+        return Parser().parsestr(said.decode())
 
 
 @pytest.fixture(scope="module")
@@ -83,62 +104,43 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     return Installed(environment, wheels, files)
 
 
-def metadata(wheel: Path) -> Message:
-    """What a wheel says of itself."""
-    archive = zipfile.ZipFile(wheel)
-    [name] = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
-    return Parser().parsestr(archive.read(name).decode())
-
-
-@pytest.fixture
-def light(tmp_path: Path) -> Path:
-    """A folder with what the contracts need, and nothing else."""
-    for name in ("msgspec", "orjson"):
-        (tmp_path / name).symlink_to(Path(str(__import__(name).__file__)).parent)
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("name", "file"),
-    [
-        ("zeebe_amqp", "zeebe_amqp/py.typed"),
-        ("zeebe_amqp", "zeebe_amqp/examples/parcel.bpmn"),
-        ("zeebe_amqp", "zeebe_amqp/testing/consumer.py"),
-        ("zeebe_amqp", "pytest_zeebe_amqp.py"),
-        ("zeebe_amqp_consumer", "consumer/py.typed"),
-        ("zeebe_amqp_consumer", "consumer/zeebe/protocol/since.json"),
-    ],
-)
-def test_the_wheels_have_more_than_code(installed: Installed, name: str, file: str) -> None:
-    assert file in zipfile.ZipFile(installed.wheels[name]).namelist()
+def test_each_package_is_published_as_source_and_as_wheel_with_what_belongs_to_it_and_the_licence(
+    installed: Installed,
+) -> None:
+    names = {name: f"{name}-{dist.version()}" for name in PACKAGES}
+    expected = {f"{name}{suffix}" for name in names.values() for suffix in (".tar.gz", "-py3-none-any.whl")}
+    assert {file.name for file in installed.files} == expected
+    licence = (ROOT / "LICENSE").read_bytes()
+    for name, top in names.items():
+        wheel = zipfile.ZipFile(installed.wheels[name])
+        assert set(wheel.namelist()) >= CONTENTS[name]
+        tops = {each.partition("/")[0] for each in CONTENTS[name]} | {f"{top}.dist-info"}
+        assert {each.partition("/")[0] for each in wheel.namelist()} == tops
+        assert wheel.read(f"{top}.dist-info/licenses/LICENSE") == licence
+        with tarfile.open(installed.wheels[name].with_name(f"{top}.tar.gz")) as archive:
+            found = archive.extractfile(f"{top}/LICENSE")
+            assert found is not None
+            assert found.read() == licence
 
 
 @pytest.mark.parametrize("name", PACKAGES)
-def test_the_wheels_have_the_package_and_nothing_beside_it(installed: Installed, name: str) -> None:
-    tops = {each.partition("/")[0] for each in zipfile.ZipFile(installed.wheels[name]).namelist()}
-    information = f"{name}-{version(name)}.dist-info"
-    expected = {"zeebe_amqp": {"zeebe_amqp", "pytest_zeebe_amqp.py"}, "zeebe_amqp_consumer": {"consumer"}}
-    assert tops == expected[name] | {information}
+def test_what_a_package_says_of_itself_is_complete(installed: Installed, name: str) -> None:
+    said = installed.metadata(name)
+    assert said["Summary"]
+    assert said["License-Expression"] == "Apache-2.0"
+    assert said["Description-Content-Type"] == "text/markdown"
+    assert str(said.get_payload()).strip() == (PACKAGES[name] / "README.md").read_text().strip()
+    assert {f"Programming Language :: Python :: {number}" for number in VERSIONS} <= {*said.get_all("Classifier", [])}
 
 
-def test_the_contracts_need_no_library_of_the_client_or_the_service(installed: Installed, light: Path) -> None:
-    ended = installed.run(ALONE, light)
-    assert ended.stdout == "Client needs the extra `client`: pip install 'zeebe-amqp[client]'\n", ended.stderr
-
-
-def test_with_their_extras_both_work_from_where_they_are_installed(installed: Installed) -> None:
-    # The development environment has everything that they need; its own copies of both come later in the path.
-    packages = Path(str(pytest.__file__)).parents[1]
-    ended = installed.run(COMPLETE, installed.packages, packages)
-    assert ended.returncode == 0, ended.stderr
-    size, files = ended.stdout.splitlines()
-    assert size == "1"
-    assert files.count(str(installed.packages)) == 3
+def test_the_consumer_needs_the_contracts_of_its_own_version(installed: Installed) -> None:
+    needed = installed.metadata("zeebe_amqp_consumer").get_all("Requires-Dist", [])
+    assert f"zeebe-amqp=={dist.version()}" in needed
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_what_an_extra_asks_for_is_what_the_tests_ran_with(installed: Installed, extra: str) -> None:
-    information = metadata(installed.wheels["zeebe_amqp"])
+    information = installed.metadata("zeebe_amqp")
     assert extra in information.get_all("Provides-Extra", [])
     needed = [Requirement(line) for line in information.get_all("Requires-Dist", [])]
     wanted = [each for each in needed if each.marker and each.marker.evaluate({"extra": extra})]
@@ -146,58 +148,33 @@ def test_what_an_extra_asks_for_is_what_the_tests_ran_with(installed: Installed,
     assert all(version(each.name) in each.specifier for each in wanted)
 
 
-def test_the_program_starts_from_its_script(installed: Installed) -> None:
-    script = installed.folder / "bin" / "zeebe-amqp-consumer"
-    assert script.read_text().startswith("#!")
-    assert "consumer.__main__" in script.read_text()
+def test_the_contracts_need_no_library_of_the_client_or_the_service(installed: Installed, tmp_path: Path) -> None:
+    """All their modules but those of the extras can be imported beside nothing but the two packages that they need."""
+    for name in ("msgspec", "orjson"):
+        (tmp_path / name).symlink_to(Path(str(__import__(name).__file__)).parent)
+    printed = installed.run(ALONE, tmp_path)
+    assert printed == "Client needs the extra `client`: pip install 'zeebe-amqp[client]'\n"
 
 
-def test_each_package_is_published_as_source_and_as_wheel(installed: Installed) -> None:
-    names = [f"{name}-{dist.version()}" for name in PACKAGES]
-    expected = {f"{name}{suffix}" for name in names for suffix in (".tar.gz", "-py3-none-any.whl")}
-    assert {file.name for file in installed.files} == expected
+def test_with_their_extras_both_work_from_where_they_are_installed(installed: Installed) -> None:
+    # The development environment has everything that they need; its own copies of both come later in the path.
+    packages = Path(str(pytest.__file__)).parents[1]
+    size, files = installed.run(COMPLETE, installed.packages, packages).splitlines()
+    assert size == "1"
+    assert files.count(str(installed.packages)) == 3
+    script = (installed.folder / "bin" / "zeebe-amqp-consumer").read_text()
+    assert script.startswith("#!")
+    assert "consumer.__main__" in script
 
 
-def test_the_checker_of_the_index_finds_nothing(installed: Installed) -> None:
-    dist.check(installed.files)
-
-
-def test_the_checker_of_the_index_is_asked_strictly(tmp_path: Path) -> None:
+def test_the_checker_of_the_index_finds_nothing_and_is_asked_strictly(installed: Installed, tmp_path: Path) -> None:
     """A wheel without a page is only a warning to it."""
+    dist.check(installed.files)
     wheel = tmp_path / "empty-1-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("empty-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: empty\nVersion: 1\n")
     with pytest.raises(ServerError, match="twine check"):
         dist.check([wheel])
-
-
-@pytest.mark.parametrize("name", PACKAGES)
-def test_what_a_package_says_of_itself_is_complete(installed: Installed, name: str) -> None:
-    said = metadata(installed.wheels[name])
-    page = (PACKAGES[name] / "README.md").read_text()
-    assert said["Summary"]
-    assert said["License-Expression"] == "Apache-2.0"
-    assert said["Description-Content-Type"] == "text/markdown"
-    assert str(said.get_payload()).strip() == page.strip()
-    for number in VERSIONS:
-        assert f"Programming Language :: Python :: {number}" in said.get_all("Classifier", [])
-
-
-@pytest.mark.parametrize("name", PACKAGES)
-def test_wheel_and_source_carry_the_licence(installed: Installed, name: str) -> None:
-    licence = (ROOT / "LICENSE").read_bytes()
-    top = f"{name}-{dist.version()}"
-    assert zipfile.ZipFile(installed.wheels[name]).read(f"{top}.dist-info/licenses/LICENSE") == licence
-    [source] = [file for file in installed.files if file.name == f"{top}.tar.gz"]
-    with tarfile.open(source) as archive:
-        found = archive.extractfile(f"{top}/LICENSE")
-        assert found is not None
-        assert found.read() == licence
-
-
-def test_the_consumer_needs_the_contracts_of_its_own_version(installed: Installed) -> None:
-    needed = metadata(installed.wheels["zeebe_amqp_consumer"]).get_all("Requires-Dist", [])
-    assert f"zeebe-amqp=={dist.version()}" in needed
 
 
 def test_a_tag_is_the_version() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,76 +14,51 @@ import pytest
 import yaml
 
 from scripts.pythons import VERSIONS
-from tests.cases import check_all
 
 ROOT = Path(__file__).parents[2]
-FILES = {file.stem: file for file in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}
+TEXTS = {file.stem: file.read_text() for file in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}
+WORKFLOWS: dict[str, dict[Any, Any]] = {name: yaml.safe_load(text) for name, text in TEXTS.items()}
+JOBS = {f"{name}: {job}": content for name, each in WORKFLOWS.items() for job, content in each["jobs"].items()}
+STEPS = [step for job in JOBS.values() for step in job.get("steps", [])]
+COMMANDS = [step["run"] for step in STEPS if "run" in step]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+MAKEFILE = (ROOT / "Makefile").read_text()
 PREPARATION = "apt-get update && apt-get install --yes git make python3"
 """What the README asks for, on a machine that has nothing."""
-
-
-def load(name: str) -> dict[str, Any]:
-    """A workflow; its key `on`, a truth value in YAML 1.1, by that name."""
-    workflow = yaml.safe_load(FILES[name].read_text())
-    return {"on" if key is True else key: value for key, value in workflow.items()}
-
-
-def jobs() -> Iterator[tuple[str, dict[str, Any]]]:
-    """All jobs, with their names."""
-    for name in FILES:
-        for job, content in load(name)["jobs"].items():
-            yield f"{name}: {job}", content
-
-
-def commands() -> list[str]:
-    """Everything that is run."""
-    return [step["run"] for _, job in jobs() for step in job.get("steps", []) if "run" in step]
-
-
-def settings(job: dict[str, Any]) -> dict[str, str]:
-    """The environment of a job."""
-    return {name: str(value) for name, value in job.get("env", {}).items()}
+ON = True
+"""The key `on`, a truth value in YAML 1.1."""
 
 
 def test_a_workflow_is_valid_by_the_schema_of_workflows() -> None:
     path = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "github-workflows.json"
     schema = json.loads(path.read_text())
-
-    def is_valid(name: str) -> None:
-        jsonschema.validate(load(name), schema)
+    for workflow in WORKFLOWS.values():
+        content = {"on" if key is ON else key: value for key, value in workflow.items()}
+        jsonschema.validate(content, schema)
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate({**load(name), "jobs": {"a": {"runs-on": "ubuntu-latest", "step": []}}}, schema)
-
-    check_all([*FILES], is_valid)
+            jsonschema.validate({**content, "jobs": {"a": {"runs-on": "ubuntu-latest", "step": []}}}, schema)
 
 
-def test_every_command_is_a_target_of_make_or_brings_up_what_compose_describes() -> None:
-    assert commands()
-    for command in commands():
+def test_every_command_is_a_target_of_make_with_variables_it_takes_or_brings_up_what_compose_describes() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, re.MULTILINE))
+    assert COMMANDS
+    for command in COMMANDS:
         words = shlex.split(re.sub(r"\$\{\{.*?\}\}", "any", command))
+        for name in re.findall(r"\b([A-Z]+)=", command):
+            assert re.search(rf"^({name} +\?=|export .*\b{name}\b)", MAKEFILE, re.MULTILINE), command
         if words[0] == "make":
-            called = [word for word in words[1:] if "=" not in word]
+            called = {word for word in words[1:] if "=" not in word}
             assert called, command
-            assert set(called) <= TARGETS, command
+            assert called <= targets, command
         elif words[:2] == ["docker", "compose"]:
-            named = {word for word in words[3:] if not word.startswith("-")}
-            assert named <= COMPOSE.keys(), command
+            assert {word for word in words[3:] if not word.startswith("-")} <= COMPOSE.keys(), command
         else:
             assert command == PREPARATION
 
 
-def test_the_targets_take_what_the_workflows_give_them() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    for command in commands():
-        for name in re.findall(r"\b([A-Z]+)=", command):
-            assert re.search(rf"^({name} +\?=|export .*\b{name}\b)", makefile, re.MULTILINE), command
-
-
 def test_addresses_are_those_of_compose() -> None:
     default = re.compile(r"\$\{\w+:-(.*?)\}").sub(r"\1", str(COMPOSE["rabbitmq"]["environment"]))
-    addressed = [settings(job) for _, job in jobs() if "AMQP_URL" in settings(job)]
+    addressed = [job["env"] for job in JOBS.values() if "AMQP_URL" in job.get("env", {})]
     assert len(addressed) == 2
     for values in addressed:
         credentials, _, broker = values["AMQP_URL"].removeprefix("amqp://").partition("@")
@@ -94,56 +68,47 @@ def test_addresses_are_those_of_compose() -> None:
         assert f"{values['ZEEBE_ADDRESS']}:26500" in COMPOSE["zeebe"]["ports"]
 
 
-def test_compose_starts_the_versions_of_the_matrix() -> None:
-    engines = load("ci")["jobs"]["engines"]
+def test_the_matrix_has_every_python_that_the_packages_name_and_the_versions_that_compose_starts() -> None:
+    assert JOBS["ci: unit"]["strategy"]["matrix"]["python"] == [*VERSIONS]
+    engines = JOBS["ci: engines"]
     for service, variable in (("rabbitmq", "RABBITMQ_VERSION"), ("zeebe", "ZEEBE_VERSION")):
         assert f"${{{variable}:-" in COMPOSE[service]["image"]
-        assert settings(engines)[variable] == f"${{{{ matrix.{service} }}}}"
+        assert engines["env"][variable] == f"${{{{ matrix.{service} }}}}"
     zeebes = {version.rpartition(".")[0] or version for version in engines["strategy"]["matrix"]["zeebe"]}
     assert zeebes >= {"8.5", "8.6", "8.7", "8.8", "latest"}
 
 
-def test_the_unit_tests_run_on_every_python_that_the_packages_name() -> None:
-    assert load("ci")["jobs"]["unit"]["strategy"]["matrix"]["python"] == [*VERSIONS]
-
-
 def test_a_workflow_may_only_read_and_a_job_writes_what_it_publishes() -> None:
-    def may_only_read(name: str) -> None:
-        assert load(name)["permissions"] == {"contents": "read"}
-        allowed = {"publish": {"id-token": "write"}, "image": {"contents": "read", "packages": "write"}}
-        more = {job: content["permissions"] for job, content in load(name)["jobs"].items() if "permissions" in content}
-        assert more == (allowed if name == "release" else {})
-        assert "secrets." not in FILES[name].read_text()
-
-    check_all([*FILES], may_only_read)
+    assert [workflow["permissions"] for workflow in WORKFLOWS.values()] == [{"contents": "read"}] * len(WORKFLOWS)
+    assert {name: job["permissions"] for name, job in JOBS.items() if "permissions" in job} == {
+        "release: publish": {"id-token": "write"},
+        "release: image": {"contents": "read", "packages": "write"},
+    }
+    assert [name for name, text in TEXTS.items() if "secrets." in text] == []
 
 
 def test_every_job_ends_and_a_newer_push_ends_an_older_check() -> None:
-    endless = [name for name, job in jobs() if "timeout-minutes" not in job and "uses" not in job]
-    assert endless == []
-    assert load("ci")["concurrency"]["cancel-in-progress"]
-    groups = [load(name)["concurrency"]["group"] for name in FILES]
+    assert [name for name, job in JOBS.items() if "timeout-minutes" not in job and "uses" not in job] == []
+    assert WORKFLOWS["ci"]["concurrency"]["cancel-in-progress"]
+    groups = [workflow["concurrency"]["group"] for workflow in WORKFLOWS.values()]
     assert len(groups) == len(set(groups)), "one that calls another would wait for itself"
 
 
 def test_a_release_is_a_tag_that_was_tested_and_compared_with_the_version() -> None:
-    release = load("release")
-    assert release["on"] == {"push": {"tags": ["v*"]}}
-    assert release["jobs"]["test"]["uses"] == f"./{FILES['ci'].relative_to(ROOT)}"
-    assert "workflow_call" in load("ci")["on"]
-    [build] = [step for step in release["jobs"]["dist"]["steps"] if step.get("run") == "make dist"]
+    assert WORKFLOWS["release"][ON] == {"push": {"tags": ["v*"]}}
+    assert JOBS["release: test"]["uses"] == "./.github/workflows/ci.yml"
+    assert "workflow_call" in WORKFLOWS["ci"][ON]
+    [build] = [step for step in JOBS["release: dist"]["steps"] if step.get("run") == "make dist"]
     assert build["env"] == {"TAG": "${{ github.ref_name }}"}
-    for job in ("publish", "image"):
-        assert release["jobs"][job]["needs"] == ["test", "dist"]
+    assert JOBS["release: publish"]["needs"] == JOBS["release: image"]["needs"] == ["test", "dist"]
 
 
 def test_the_image_is_published_for_both_kinds_of_processors_with_what_it_is_made_of() -> None:
-    steps = load("release")["jobs"]["image"]["steps"]
-    [build] = [step["with"] for step in steps if step.get("uses", "").startswith("docker/build-push-action@")]
+    [build] = [step["with"] for step in STEPS if step.get("uses", "").startswith("docker/build-push-action@")]
     assert build["platforms"] == "linux/amd64,linux/arm64"
     assert (build["sbom"], build["provenance"], build["push"]) == (True, "mode=max", True)
 
 
 def test_actions_are_pinned_to_a_version() -> None:
-    used = [step["uses"] for _, job in jobs() for step in job.get("steps", []) if "uses" in step]
+    used = [step["uses"] for step in STEPS if "uses" in step]
     assert [action for action in used if not re.search(r"@(v\d+|release/v\d+)$", action)] == []

@@ -9,87 +9,84 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any
 
 import aio_pika
-from aio_pika.abc import AbstractChannel
 
 from scripts import guard
 from scripts.consumer import Consumer
 from scripts.process import memory_of
 from scripts.rabbitmq import RabbitMQ
-from tests.faults.callers import CONFIRM, CONNECTION_ERRORS, Callers
-from tests.faults.gateways import ClusterGateway, EngineGateway, InsideGateway, ProgramGateway
+from tests.faults.callers import CONNECTION_ERRORS, Callers
+from tests.faults.gateways import InsideGateway
 from tests.faults.history import History
 from tests.faults.proxy import Proxy
-from tests.integration.service import TIMEOUT, UNMEASURED, delete, metric, new_consumer
+from tests.integration.caller import Caller
+from tests.integration.stage import TIMEOUT, UNMEASURED, consumer_of, delete, metric
 
 CONCURRENCY = 32
-AnyGateway: TypeAlias = InsideGateway | ProgramGateway | ClusterGateway | EngineGateway
-Kind: TypeAlias = type[InsideGateway] | type[ProgramGateway] | type[ClusterGateway] | type[EngineGateway]
 IMPATIENT = 90.0
 """Seconds without any new answer after which what is still open counts as unanswered."""
 
 
 @dataclass
-class World:
+class Setup:
     """Everything of one run."""
 
     broker: RabbitMQ
-    gateway: AnyGateway
+    gateway: Any
+    """Of the kind that the fault needs; see `gateways`."""
     to_broker: Proxy
     to_gateway: Proxy
-    consumer: Consumer
     directory: Path
     environment: Mapping[str, str]
-    history: History
-    callers: Callers
-    lasting: float
+    history: History = field(default_factory=History)
+    lasting: float = 0.0
     """Seconds of what is told as minutes."""
-    more: list[Consumer] = field(default_factory=list)
 
-    @property
-    def inside(self) -> InsideGateway:
-        """The gateway, where it is one that can be scripted."""
-        assert isinstance(self.gateway, InsideGateway)
-        return self.gateway
+    def __post_init__(self) -> None:
+        self.consumer = self._consumer("consumer")
+        self.consumers = [self.consumer]
+        queue = self.consumer.queues[0]
+        self.callers = Callers(self.broker.url, queue, self.history, self.gateway.process)
 
-    @property
-    def mortal(self) -> ProgramGateway | ClusterGateway:
-        """The gateway, where it is one that can be killed."""
-        assert isinstance(self.gateway, ProgramGateway | ClusterGateway)
-        return self.gateway
-
-    async def another(self) -> Consumer:
-        """A further consumer of the same queues with the same settings, ready; it ends with the world."""
-        consumer = self._consumer(self.directory / uuid.uuid4().hex)
-        self.more.append(consumer)
-        await asyncio.to_thread(consumer.start)
-        return consumer
-
-    def _consumer(self, directory: Path) -> Consumer:
+    def _consumer(self, name: str, **settings: str) -> Consumer:
         url = f"amqp://guest:guest@{self.to_broker.address}"
-        settings = {**self.environment, "AMQP_QUEUES": ",".join(self.consumer.queues)}
-        return new_consumer(directory, url, self.to_gateway.address, settings)
+        return consumer_of(self.directory / name, url, self.to_gateway.address, {**self.environment, **settings})
 
-    def memory(self) -> int:
-        """Bytes that the consumer has in memory."""
+    async def another(self) -> None:
+        """A further consumer of the same queues with the same settings, ready; it ends with the rest."""
+        consumer = self._consumer(uuid.uuid4().hex, AMQP_QUEUES=",".join(self.consumer.queues))
+        self.consumers.append(consumer)
+        await asyncio.to_thread(consumer.start)
+
+    def caller(self) -> Caller:
+        """A caller beside those that are counted; use as an async context manager."""
+        return Caller(self.broker.url, *self.consumer.queues)
+
+    @asynccontextmanager
+    async def memory_alarm(self) -> AsyncIterator[None]:
+        """Meanwhile the broker reads from no connection that publishes."""
+        await asyncio.to_thread(self.broker.ctl, "set_vm_memory_high_watermark", "0.00001")
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.broker.ctl, "set_vm_memory_high_watermark", "0.4")
+
+    @property
+    def pid(self) -> int:
+        """The process of the consumer."""
         assert self.consumer.process is not None
-        return memory_of(guard.children(self.consumer.process.pid)[0])
+        return guard.children(self.consumer.process.pid)[0]
 
     async def peak(self, seconds: float) -> int:
-        """The most that it has in memory during the next seconds."""
+        """The most bytes that the consumer has in memory during the next seconds."""
         loop, most = asyncio.get_running_loop(), 0
         end = loop.time() + seconds
         while loop.time() < end:
-            most = max(most, self.memory())
+            most = max(most, memory_of(self.pid))
             await asyncio.sleep(0.2)
         return most
-
-    def grows_at_most(self, bound: int, before: int, peak: int) -> None:
-        """Raise AssertionError when the memory has grown by more than `bound` bytes from `before` to `peak`."""
-        grown = peak - before
-        assert grown <= bound, f"memory: grew by {grown >> 20} MiB; accepted: {bound >> 20} MiB"
 
     def files(self) -> set[Path]:
         """Where the consumer keeps its state; the files of the ledger left out, which come and go."""
@@ -121,10 +118,7 @@ class World:
             if left != last:
                 last, moved = left, loop.time()
             await asyncio.sleep(0.1)
-        await self._emptied()
-
-    async def _emptied(self) -> None:
-        """Wait until the request queue has nothing left to deliver: a redelivery may still run something twice."""
+        # Nothing is left to deliver either: a redelivery may still run something twice.
         async with await aio_pika.connect(self.broker.url) as connection:
             channel = await connection.channel()
             for _ in range(100):
@@ -135,35 +129,26 @@ class World:
 
     async def end(self) -> None:
         """Stop the consumers, politely: nothing more is answered."""
-        for consumer in (self.consumer, *self.more):
+        for consumer in self.consumers:
             if consumer.process is not None and consumer.process.running:
                 await asyncio.to_thread(consumer.stop)
 
     async def kept(self) -> set[str]:
         """Identities of what is still in the request queues; takes them out."""
-        found: set[str] = set()
-        for queue in self.consumer.queues:
-            found |= await self._kept(queue)
-        return found
+        return {identity for queue in self.consumer.queues for identity in await self._kept(queue)}
 
-    async def _kept(self, queue: str) -> set[str]:
+    async def _kept(self, name: str) -> set[str]:
         async with asyncio.timeout(TIMEOUT):
             while True:
                 # A queue may still be electing its leader after a crash of the broker.
                 with suppress(*CONNECTION_ERRORS):
-                    async with await aio_pika.connect(self.broker.url, timeout=CONFIRM) as connection:
-                        return await _drained(await connection.channel(), queue)
+                    async with await aio_pika.connect(self.broker.url, timeout=10) as connection:
+                        queue = await (await connection.channel()).declare_queue(name, passive=True)
+                        # Only what is there is asked for: a get from an empty queue may wait for a leader.
+                        number = queue.declaration_result.message_count or 0
+                        found = [await queue.get(no_ack=True, fail=False) for _ in range(number)]
+                        return {str(message.message_id) for message in found if message is not None}
                 await asyncio.sleep(0.5)
-
-
-async def _drained(channel: AbstractChannel, name: str) -> set[str]:
-    found: set[str] = set()
-    queue = await channel.declare_queue(name, passive=True)
-    # Only what is there is asked for: a get from an empty queue may wait for a leader.
-    for _ in range(queue.declaration_result.message_count or 0):
-        if (message := await queue.get(no_ack=True, fail=False)) is not None:
-            found.add(str(message.message_id))
-    return found
 
 
 @asynccontextmanager
@@ -171,19 +156,19 @@ async def built(
     directory: Path,
     broker: RabbitMQ,
     environment: Mapping[str, str],
-    kind: Kind = InsideGateway,
+    kind: Callable[[Path], Any] = InsideGateway,
     lasting: float = 0.0,
-) -> AsyncIterator[World]:
-    """A world with a ready consumer; everything but the broker ends with it.
+) -> AsyncIterator[Setup]:
+    """A ready consumer with everything around it, which ends with it, but for the broker.
 
     Args:
         directory: for logs and state; exists.
-        broker: is running, and is again when the world ends.
+        broker: is running, and is again in the end.
         environment: settings of the consumer.
         kind: of gateway.
         lasting: seconds of what is told as minutes.
     """
-    gateway = kind.new(directory)
+    gateway = kind(directory)
     # Calls are held for as long as a fault lasts.
     settings = {"CONCURRENCY": str(CONCURRENCY), "ZEEBE_REQUEST_TIMEOUT": "60s", **UNMEASURED, **environment}
     async with AsyncExitStack() as stack:
@@ -191,14 +176,9 @@ async def built(
         stack.push_async_callback(gateway.stop)
         to_gateway = await stack.enter_async_context(Proxy(gateway.port))
         to_broker = await stack.enter_async_context(Proxy(broker.port))
-        url = f"amqp://guest:guest@{to_broker.address}"
-        consumer = new_consumer(directory / "consumer", url, to_gateway.address, settings)
-        stack.push_async_callback(delete, broker.url, consumer.queues)
-        history = History()
-        callers = await stack.enter_async_context(Callers(broker.url, consumer.queues[0], history, gateway.process))
-        world = World(
-            broker, gateway, to_broker, to_gateway, consumer, directory, settings, history, callers, lasting
-        )  # fmt: skip
-        stack.push_async_callback(world.end)
-        await asyncio.to_thread(consumer.start)
-        yield world
+        setup = Setup(broker, gateway, to_broker, to_gateway, directory, settings, lasting=lasting)
+        stack.push_async_callback(delete, broker.url, setup.consumer.queues)
+        await stack.enter_async_context(setup.callers)
+        stack.push_async_callback(setup.end)
+        await asyncio.to_thread(setup.consumer.start)
+        yield setup
