@@ -12,21 +12,14 @@ from benchmarks.chart import Panel
 TEXT = page.PAGE.read_text()
 
 
-def test_the_page_and_its_charts_show_the_newest_results() -> None:
+def test_the_page_and_its_charts_show_the_newest_results_and_other_figures_make_another_page() -> None:
     kept, results = rounds.read(page.newest())
     assert page.made(TEXT, kept, results) == TEXT, "make bench-page"
     for name, draw in page.CHARTS.items():
         assert (page.DOCS / "charts" / name).read_text() == draw(results), f"{name}: make bench-page"
         assert f"(charts/{name})" in TEXT
-
-
-def test_every_table_has_its_place_in_the_page() -> None:
     for name in (*page.TABLES, "when"):
         assert TEXT.count(f"<!-- made: {name} -->") == 1, name
-
-
-def test_other_figures_make_another_page() -> None:
-    kept, results = rounds.read(page.newest())
     for program in results[0].programs.values():
         program["rate"] += 1000
     made = page.made(TEXT, kept, results)

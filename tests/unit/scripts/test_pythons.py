@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts import environment, pythons
+from tests.cases import for_each
 
 
 @pytest.fixture
@@ -18,43 +19,31 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def program(file: Path, text: str) -> Path:
-    """A program that prints a text."""
+    """A program in the shell's language."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"#!/bin/sh\n{text}\n")
     file.chmod(0o755)
     return file
 
 
-def test_a_python_on_path_wins_over_one_of_pyenv(machine: Path) -> None:
-    program(machine / "pyenv/versions/3.99.2/bin/python", "echo 3.99")
-    on_path = program(machine / "bin/python3.99", "echo 3.99")
+def test_a_python_on_path_wins_over_the_newest_of_pyenv_if_it_leads_to_one_of_that_version(
+    machine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_path = program(machine / "bin/python3.99", "echo 3.98")
+    assert pythons.find("3.99") is None
+    assert pythons.test("3.99"), "a version that is not here is no failure"
+    assert capsys.readouterr().out == "3.99  not found\n"
+    for patch in (1, 2):
+        newest = program(machine / f"pyenv/versions/3.99.{patch}/bin/python", "echo 3.99")
+    program(on_path, "exit 127")
+    assert pythons.find("3.99") == newest
+    program(on_path, "echo 3.99")
     assert pythons.find("3.99") == on_path
 
 
-def test_a_program_that_leads_to_no_python_is_passed_over(machine: Path) -> None:
-    program(machine / "bin/python3.99", "exit 127")
-    program(machine / "pyenv/versions/3.99.1/bin/python", "echo 3.99")
-    newest = program(machine / "pyenv/versions/3.99.2/bin/python", "echo 3.99")
-    assert pythons.find("3.99") == newest
-
-
-def test_a_python_of_another_version_is_none(machine: Path) -> None:
-    program(machine / "bin/python3.99", "echo 3.98")
-    assert pythons.find("3.99") is None
-
-
-def test_a_version_that_is_not_here_is_said_and_no_failure(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert pythons.test("3.99")
-    assert capsys.readouterr().out == "3.99  not found\n"
-
-
-@pytest.mark.parametrize(("status", "passed"), [(0, True), (1, False)])
+@for_each([(0, True), (1, False)])
 def test_the_line_of_a_version_is_the_last_that_its_tests_print(
-    status: int,
-    passed: bool,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    status: int, passed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program(tmp_path / "bin/python", f"echo ....; echo 4 done in 1s; exit {status}")
     monkeypatch.setattr(pythons, "find", lambda version: tmp_path)

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,12 +19,7 @@ from scripts.process import PORTS, ServerError, free_port, next_port
 from scripts.rabbitmq import RabbitMQ, executable
 from scripts.zeebe import Zeebe
 from scripts.zeebe_in_memory import ZeebeInMemory
-
-
-@pytest.fixture(autouse=True)
-def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ZEEBE_AMQP_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+from tests.cases import check_all, for_each
 
 
 def runtime(home: Path, release: str) -> Path:
@@ -42,71 +38,69 @@ def test_cache_is_the_users_own_unless_told_otherwise(cache_folder: Path, monkey
 
 
 def test_java_version_is_read_from_its_release_file(tmp_path: Path) -> None:
+    def is_read(release: str, version: int) -> None:
+        assert cache.java_version(runtime(tmp_path / f"java{version}", release)) == version
+
     assert cache.java_version(tmp_path) == 0, "a folder without Java"
-    for release, version in (
-        ('JAVA_VERSION="21.0.4"\n', 21),
-        ('IMPLEMENTOR="x"\nJAVA_VERSION="25"\n', 25),
-        ('JAVA_VERSION="1.8.0_402"\n', 8),
-        ("nothing", 0),
-    ):
-        assert cache.java_version(runtime(tmp_path / f"java{version}", release)) == version, release
+    versions = {'"21.0.4"\n': 21, '"25"\n': 25, '"1.8.0_402"\n': 8}
+    check_all([(f'IMPLEMENTOR="x"\nJAVA_VERSION={text}', version) for text, version in versions.items()], is_read)
+    is_read("nothing", 0)
 
 
-def test_old_java_is_passed_over(tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_java_is_looked_at_first_and_an_old_one_passed_over(
+    tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = runtime(tmp_path / "old", 'JAVA_VERSION="17.0.1"')
     new = runtime(cache_folder / "java", 'JAVA_VERSION="21.0.4"')
+    monkeypatch.setenv("JAVA_HOME", str(old))
+    assert cache.java_candidates()[0] == old
     monkeypatch.setattr(cache, "java_candidates", lambda: [old, new])
     assert cache.java_home() == new
 
 
-def test_given_java_is_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    assert cache.java_candidates()[0] == tmp_path
-
-
-def test_missing_java_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_says_how_to_get_it(
+    tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ServerError, match=r"make servers.*AMQP_URL"):
+        executable("rabbitmq-that-nobody-has")
+    engine_in_memory = ZeebeInMemory(tmp_path)
+    with pytest.raises(ServerError, match="make servers"):
+        engine_in_memory.start()
+    cache.in_memory_libraries().mkdir(parents=True)
+    with pytest.raises(ServerError, match="make servers"):
+        engine_in_memory.start()
     monkeypatch.setattr(cache, "java_candidates", list)
     with pytest.raises(ServerError, match="make servers"):
         cache.java_home()
 
 
-@pytest.mark.parametrize("given", ["", "/nowhere"])
 def test_a_distribution_is_the_users_own_and_is_named_by_its_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = runtime(tmp_path / "java", 'JAVA_VERSION="21"')
     monkeypatch.setattr(cache, "java_candidates", lambda: [home])
-    monkeypatch.setenv("ZEEBE_HOME", given)
-    with pytest.raises(ServerError, match=rf"ZEEBE_HOME: found '{given}', expected the folder of a Zeebe distribution"):
-        Zeebe(tmp_path / "zeebe").start()
-
-
-def test_a_distribution_is_taken_from_the_folder_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "broker").touch()
-    monkeypatch.setenv("ZEEBE_HOME", str(tmp_path))
-    assert zeebe.home() == tmp_path
+    for given in ("", "/nowhere"):
+        monkeypatch.setenv("ZEEBE_HOME", given)
+        with pytest.raises(ServerError, match=f"ZEEBE_HOME: found '{given}', expected the folder of a Zeebe distribut"):
+            Zeebe(tmp_path / "zeebe").start()
+    (home / "bin" / "broker").touch()
+    monkeypatch.setenv("ZEEBE_HOME", str(home))
+    assert zeebe.home() == home
     assert isinstance(engine.private(tmp_path), Zeebe)
+    monkeypatch.delenv("ZEEBE_HOME")
+    in_memory = engine.private(tmp_path, 26500)
+    assert isinstance(in_memory, ZeebeInMemory)
+    assert in_memory.address == "127.0.0.1:26500"
 
 
-def test_the_engine_is_in_memory_unless_a_distribution_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("ZEEBE_HOME", raising=False)
-    started = engine.private(tmp_path, 26500)
-    assert isinstance(started, ZeebeInMemory)
-    assert started.address == "127.0.0.1:26500"
-
-
-def test_missing_rabbitmq_says_how_to_get_it() -> None:
-    with pytest.raises(ServerError, match=r"make servers.*AMQP_URL"):
-        executable("rabbitmq-that-nobody-has")
-
-
-def test_two_nodes_share_no_port_and_no_data(tmp_path: Path) -> None:
+def test_nodes_share_no_port_and_no_data_and_listen_on_this_machine_only(tmp_path: Path) -> None:
     first, second = RabbitMQ(tmp_path / "a"), RabbitMQ(tmp_path / "b")
     assert first.url != second.url
     assert first.directory != second.directory
+    settings = Zeebe(tmp_path)._settings
+    assert [value for name, value in settings.items() if name.endswith(("HOST", "ADDRESS"))] == ["127.0.0.1"] * 3
+    ports = [value for name, value in settings.items() if name.endswith("PORT")]
+    assert len(set(ports)) == len(ports) == 5
 
 
 def test_ports_are_not_given_twice_in_a_row_whoever_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,36 +109,30 @@ def test_ports_are_not_given_twice_in_a_row_whoever_asks(tmp_path: Path, monkeyp
         given = list(pool.map(lambda _: free_port(), range(100)))
     assert len(set(given)) == 100
     assert set(given) <= set(PORTS)
-
-
-def test_after_the_last_port_comes_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / f"zeebe-amqp-port-{os.getuid()}").write_text(str(len(PORTS) - 1))
     assert [next_port(), next_port()] == [PORTS[-1], PORTS[0]]
 
 
-def test_engine_listens_on_this_machine_only(tmp_path: Path) -> None:
-    settings = Zeebe(tmp_path)._settings
-    assert [value for name, value in settings.items() if name.endswith(("HOST", "ADDRESS"))] == ["127.0.0.1"] * 3
-    ports = [value for name, value in settings.items() if name.endswith("PORT")]
-    assert len(set(ports)) == len(ports) == 5
-
-
-@pytest.mark.parametrize("content", [b"", b"half of it"])
-def test_download_with_another_hash_is_refused(tmp_path: Path, content: bytes) -> None:
+@for_each([b"", b"half of it"])
+def test_download_with_another_hash_is_refused(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "archive"
     file.write_bytes(content)
     with pytest.raises(ServerError, match=r"archive has SHA-256 \w+, expected"):
         servers.check(file, servers.COMPILER_SHA256)
 
 
-def test_interrupted_download_leaves_nothing_that_counts(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(artifact: str, target: Path) -> list[Path]:
-        (target / "half").write_text("half")
-        raise KeyboardInterrupt
+@for_each([(True, KeyboardInterrupt, "^$"), (False, ServerError, r"test-engine:\S+ has SHA-256 \w+, expected")])
+def test_a_download_that_is_interrupted_or_another_one_leaves_nothing_that_counts(
+    interrupted: bool, error: type[BaseException], told: str, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetched(artifact: str, target: Path) -> list[Path]:
+        (target / "other.jar").write_text("half")
+        if interrupted:
+            raise KeyboardInterrupt
+        return [target / "other.jar"]
 
-    monkeypatch.setattr("scripts.maven.fetch_all", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr("scripts.maven.fetch_all", fetched)
+    with pytest.raises(error, match=told):
         servers.ensure_in_memory()
     assert list(cache_folder.iterdir()) == []
     with pytest.raises(ServerError):
@@ -157,78 +145,6 @@ def test_finished_folder_replaces_an_older_one(tmp_path: Path) -> None:
         (tmp_path / name / name).touch()
     servers.publish(tmp_path / "new", tmp_path / "target")
     assert [file.name for file in (tmp_path / "target").iterdir()] == ["new"]
-
-
-def test_installed_programs_need_no_package_manager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "install", pytest.fail)
-    packages.ensure([("sh", "dash"), ("/bin/sh", "dash")])
-
-
-def test_missing_programs_are_installed_together_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[str]] = []
-    monkeypatch.setattr(packages, "install", asked.append)
-    packages.ensure([("no-such-b", "b"), ("no-such-a", "a"), ("no-such-c", "a")])
-    assert asked == [["a", "b"]]
-
-
-@pytest.mark.parametrize(
-    ("tools", "user", "words"),
-    [
-        ([], 0, "no apt-get: please install a b yourself"),
-        (["apt-get"], 1000, "not root, and sudo is missing: please install a b yourself"),
-    ],
-)
-def test_impossible_installation_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tools: list[str], user: int, words: str
-) -> None:
-    monkeypatch.setattr("scripts.packages.shutil.which", lambda name: name if name in tools else None)
-    monkeypatch.setattr("scripts.packages.os.geteuid", lambda: user)
-    with pytest.raises(ServerError, match=words):
-        packages.install(["a", "b"])
-
-
-@pytest.mark.parametrize(("user", "prefix"), [(0, []), (1000, ["sudo"])])
-def test_packages_are_installed_as_root_or_through_sudo(
-    monkeypatch: pytest.MonkeyPatch, user: int, prefix: list[str]
-) -> None:
-    commands: list[list[str]] = []
-
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
-        commands.append(command)
-        return subprocess.CompletedProcess(command, 100)
-
-    monkeypatch.setattr("scripts.packages.shutil.which", lambda name: name)
-    monkeypatch.setattr("scripts.packages.os.geteuid", lambda: user)
-    monkeypatch.setattr("scripts.packages.subprocess.run", run)
-    with pytest.raises(ServerError, match=r"apt-get failed .*: please install a yourself"):
-        packages.install(["a"])
-    assert commands == [[*prefix, "sh", "-c", packages.INSTALL, "install", "a"]]
-
-
-def test_progress_tells_bytes_share_and_time() -> None:
-    for size, share in ((200_000_000, " of 200 MB (25%)"), (0, ""), (10, " of 0 MB (100%)")):
-        assert Progress("x", size, io.StringIO()).line(50_000_000, 3.2) == f"x: 50 MB{share}, 3 s"
-
-
-def test_progress_follows_a_download_to_its_end(tmp_path: Path) -> None:
-    waits = iter([subprocess.TimeoutExpired("mvn", 1), subprocess.TimeoutExpired("mvn", 1), None])
-
-    class Download:
-        def wait(self, timeout: float) -> None:
-            if (outcome := next(waits)) is not None:
-                raise outcome
-
-    output = io.StringIO()
-    Progress("x", 0, output).follow(Download(), [tmp_path])
-    assert [line.partition(",")[0] for line in output.getvalue().splitlines()] == ["x: 0 s"] * 2
-
-
-def test_missing_in_memory_engine_says_how_to_get_it(tmp_path: Path, cache_folder: Path) -> None:
-    with pytest.raises(ServerError, match="make servers"):
-        ZeebeInMemory(tmp_path).start()
-    cache.in_memory_libraries().mkdir(parents=True)
-    with pytest.raises(ServerError, match="make servers"):
-        ZeebeInMemory(tmp_path).start()
 
 
 def test_a_changed_program_around_the_in_memory_engine_is_another_one(
@@ -249,20 +165,41 @@ def test_a_listing_changes_with_every_name_and_every_byte(tmp_path: Path) -> Non
     assert servers.listing([tmp_path / "a", tmp_path / "b"]) == servers.listing([tmp_path / "b", tmp_path / "a"])
 
 
-def test_libraries_that_are_not_the_known_ones_are_not_kept(
-    cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_missing_programs_are_installed_together_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(packages, "install", asked.append)
+    packages.ensure([("sh", "dash"), ("/bin/sh", "dash")])
+    assert asked == [], "installed programs need no package manager"
+    packages.ensure([("no-such-b", "b"), ("no-such-a", "a"), ("no-such-c", "a")])
+    assert asked == [["a", "b"]]
+
+
+@for_each(
+    [
+        ([], 0, "no apt-get: please install a b yourself", None),
+        (["apt-get"], 1000, "not root, and sudo is missing: please install a b yourself", None),
+        (["apt-get"], 0, r"apt-get failed .*: please install a b yourself", []),
+        (["apt-get", "sudo"], 1000, r"apt-get failed .*: please install a b yourself", ["sudo"]),
+    ]
+)
+def test_packages_are_installed_as_root_or_through_sudo_or_it_is_said_which(
+    tools: list[str], user: int, words: str, prefix: list[str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def other(artifact: str, target: Path) -> list[Path]:
-        (target / "other.jar").touch()
-        return [target / "other.jar"]
+    commands: list[list[str]] = []
 
-    monkeypatch.setattr("scripts.maven.fetch_all", other)
-    with pytest.raises(ServerError, match=r"zeebe-process-test-engine:\S+ has SHA-256 \w+, expected"):
-        servers.ensure_in_memory()
-    assert list(cache_folder.iterdir()) == []
+    def run(command: list[str], **_: object) -> SimpleNamespace:
+        commands.append(command)
+        return SimpleNamespace(returncode=100)
+
+    monkeypatch.setattr("scripts.packages.shutil.which", lambda name: name if name in tools else None)
+    monkeypatch.setattr("scripts.packages.os.geteuid", lambda: user)
+    monkeypatch.setattr("scripts.packages.subprocess.run", run)
+    with pytest.raises(ServerError, match=words):
+        packages.install(["a", "b"])
+    expected = [] if prefix is None else [[*prefix, "sh", "-c", packages.INSTALL, "install", "a", "b"]]
+    assert commands == expected
 
 
-GIVEN = ("AMQP_URL", "ZEEBE_ADDRESS", "ZEEBE_HOME")
 PREPARED: list[tuple[list[str], dict[str, str], list[str]]] = [
     ([], {}, ["rabbitmq-server", "redis-server", "java", "in_memory"]),
     ([], {"AMQP_URL": "amqp://a", "ZEEBE_ADDRESS": "b"}, ["rabbitmq-server", "redis-server", "java", "in_memory"]),
@@ -274,7 +211,7 @@ PREPARED: list[tuple[list[str], dict[str, str], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "environment", "prepared"), PREPARED)
+@for_each(PREPARED)
 def test_only_what_is_needed_and_not_given_is_prepared(
     arguments: list[str],
     environment: dict[str, str],
@@ -282,10 +219,8 @@ def test_only_what_is_needed_and_not_given_is_prepared(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for name in GIVEN:
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    for name in ("AMQP_URL", "ZEEBE_ADDRESS", "ZEEBE_HOME"):
+        monkeypatch.setenv(name, environment.get(name, ""))
     done: list[str] = []
     monkeypatch.setattr(packages, "ensure", lambda programs: done.extend(package for _, package in programs))
     for name in ("java", "in_memory"):
@@ -295,21 +230,29 @@ def test_only_what_is_needed_and_not_given_is_prepared(
     assert ("Zeebe Community License" in capsys.readouterr().out) == ("in_memory" in prepared)
 
 
-def test_a_download_says_its_bytes_and_its_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "before").write_bytes(b"x" * 1_000_000)
-    with transfer.told("libraries", lambda: transfer.size(tmp_path)):
-        (tmp_path / "new").mkdir()
-        (tmp_path / "new" / "file").write_bytes(b"x" * 2_500_000)
-    assert re.fullmatch(r"libraries: 2\.5 MB in \d+\.\d s\n", capsys.readouterr().out)
+def test_progress_tells_bytes_share_and_time_until_the_download_ends(tmp_path: Path) -> None:
+    for size, share in ((200_000_000, " of 200 MB (25%)"), (0, ""), (10, " of 0 MB (100%)")):
+        assert Progress("x", size, io.StringIO()).line(50_000_000, 3.2) == f"x: 50 MB{share}, 3 s"
+    waits = [False, False, True]
+
+    def wait(timeout: float) -> None:
+        if not waits.pop(0):
+            raise subprocess.TimeoutExpired("mvn", timeout)
+
+    output = io.StringIO()
+    Progress("x", 0, output).follow(SimpleNamespace(wait=wait), [tmp_path])
+    assert [line.partition(",")[0] for line in output.getvalue().splitlines()] == ["x: 0 s"] * 2
 
 
-def test_largest_file_stands_for_the_download(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "small").write_bytes(b"1")
-    (tmp_path / "large.part").write_bytes(b"12345")
-    assert largest([tmp_path, tmp_path / "absent"]) == 5
-
-
-def test_partial_download_is_looked_for_where_maven_keeps_it() -> None:
+def test_the_largest_file_where_maven_keeps_it_stands_for_the_download_and_all_new_ones_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = partial_folder("org.eclipse.jdt:ecj:3.39.0:jar")
     assert folder.parts[-5:] == ("org", "eclipse", "jdt", "ecj", "3.39.0")
+    (tmp_path / "small").write_bytes(b"x" * 1_000_000)
+    with transfer.told("libraries", lambda: transfer.size(tmp_path)):
+        (tmp_path / "new").mkdir()
+        (tmp_path / "new" / "file").write_bytes(b"x" * 500_000)
+        (tmp_path / "large.part").write_bytes(b"x" * 2_000_000)
+    assert re.fullmatch(r"libraries: 2\.5 MB in \d+\.\d s\n", capsys.readouterr().out)
+    assert largest([tmp_path, tmp_path / "absent"]) == 2_000_000

@@ -13,21 +13,13 @@ from scripts.process import free_port
 from scripts.rabbitmq import RabbitMQ
 from scripts.state import State
 
-
-@pytest.fixture(autouse=True)
-def stack_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder without a `make up`."""
-    monkeypatch.setenv("STACK_DIR", str(tmp_path / "run"))
-    return tmp_path / "run"
+Printed = pytest.CaptureFixture[str]
 
 
-def test_a_free_port_is_taken_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_free_port_is_taken_as_it_is_and_for_a_taken_one_there_is_another_and_one_line(capsys: Printed) -> None:
     wanted = free_port()
     assert stack.port(wanted, "RabbitMQ") == wanted
     assert capsys.readouterr().out == ""
-
-
-def test_for_a_taken_port_there_is_another_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         wanted = taken.getsockname()[1]
         found = stack.port(wanted, "RabbitMQ")
@@ -35,26 +27,22 @@ def test_for_a_taken_port_there_is_another_and_one_line(capsys: pytest.CaptureFi
     assert capsys.readouterr().out == f"port {wanted} is taken: RabbitMQ on {found}\n"
 
 
-def test_without_a_stack_down_is_quiet_and_the_others_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_stack_down_is_quiet_and_the_others_say_so(capsys: Printed) -> None:
     for command, told in (("down", ""), ("env", ""), ("status", "nothing runs: `make up` starts it\n")):
         assert stack.main([command]) == 0, command
         assert capsys.readouterr().out == told, command
-
-
-def test_an_unknown_command_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert stack.main(["sideways"]) == 2
     assert "up|down|status|env; found ['sideways']" in capsys.readouterr().err
 
 
-def test_a_process_that_is_not_ours_is_never_taken_for_a_server() -> None:
+def test_a_process_that_is_not_ours_is_no_server_and_after_down_addresses_are_remembered_but_not_offered(
+    capsys: Printed,
+) -> None:
     """Process ids are used again."""
-    state = State(pids={"rabbitmq": os.getpid()})
+    state = State(environment={"AMQP_URL": "amqp://h"}, pids={"rabbitmq": os.getpid()})
     assert not state.runs("rabbitmq")
     assert not state.running
-
-
-def test_after_down_the_addresses_are_remembered_but_not_offered(capsys: pytest.CaptureFixture[str]) -> None:
-    State(environment={"AMQP_URL": "amqp://h"}, pids={"rabbitmq": os.getpid()}).save()
+    state.save()
     stack.down()
     assert State.load() == State(environment={"AMQP_URL": "amqp://h"})
     stack.env()
@@ -62,23 +50,17 @@ def test_after_down_the_addresses_are_remembered_but_not_offered(capsys: pytest.
 
 
 def test_addresses_of_a_user_are_shown_without_password_and_exported_with_it(
-    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
-    state = State(pids={"consumer": os.getpid()})
-    state.use(AMQP_URL="amqp://a:secret@h:1")
+    """A variable that a running stack does not use is named, too."""
+    State(pids={"consumer": os.getpid()}).use(AMQP_URL="amqp://a:secret@h:1")
     stack.status()
     assert "AMQP_URL is yours: amqp://a@h:1\n" in capsys.readouterr().out
     stack.env()
     assert capsys.readouterr().out == "export AMQP_URL='amqp://a:secret@h:1'\n"
-
-
-def test_a_variable_that_a_running_stack_does_not_use_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    state = State(environment={"AMQP_URL": "amqp://guest:guest@h:1", "ZEEBE_ADDRESS": "h:2"})
     monkeypatch.setenv("AMQP_URL", "amqp://a:secret@other:1")
     monkeypatch.setenv("ZEEBE_ADDRESS", "h:2")
-    stack.tell_unused(state)
+    stack.tell_unused(State(environment={"AMQP_URL": "amqp://guest:guest@h:1", "ZEEBE_ADDRESS": "h:2"}))
     told = "not using AMQP_URL=amqp://a@other:1 from the environment: `make down` first\n"
     assert capsys.readouterr().out == told
 
