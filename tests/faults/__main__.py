@@ -16,17 +16,16 @@ from pathlib import Path
 from rich.console import Console
 
 from scripts.rabbitmq import RabbitMQ
-from tests.faults.fault import Fault
+from tests.faults.fault import LASTING, Fault
 from tests.faults.faults import FAULTS
 from tests.faults.report import FaultResult, show, write
-from tests.faults.run import LASTING, run
 
 
 def played(fault: Fault, requests: int, directory: Path, broker: RabbitMQ, lasting: float) -> FaultResult:
     """One row; a fault that could not be played is a broken promise too."""
     directory.mkdir()
     try:
-        return FaultResult(fault, asyncio.run(run(fault, requests, directory, broker, lasting)))
+        return FaultResult(fault, asyncio.run(fault.play(requests, directory, broker, lasting)))
     except Exception as failure:
         return FaultResult(fault, failure=f"{type(failure).__name__}: {failure}")
     finally:

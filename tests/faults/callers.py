@@ -12,8 +12,8 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 
-from tests.faults.history import History
-from tests.integration.service import create, delete
+from tests.faults.checker import History
+from tests.integration.stage import create, delete
 from zeebe_amqp import wire
 
 CONNECTION_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
@@ -65,10 +65,7 @@ class Callers:
     async def send(self, number: int, pause: float = 0.0, padding: int = 0) -> None:
         """Send so many new requests, side by side; returns when the broker has confirmed all of them.
 
-        Args:
-            number: how many.
-            pause: seconds that each caller waits between two requests.
-            padding: bytes by which each request is larger.
+        Each caller waits `pause` seconds between two requests, which are `padding` bytes larger.
         """
         numbers = range(self._sent, self._sent + number)
         self._sent += number

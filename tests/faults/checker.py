@@ -1,17 +1,91 @@
-"""The judge: what callers saw against what the gateway executed. Pure; in the style of Jepsen's total-queue."""
+"""The judge: what callers saw against what the gateway executed; in the style of Jepsen's total-queue."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 
-from tests.faults.history import Answer, History, Request
 from zeebe_amqp.errors import Code, Outcome
 from zeebe_amqp.reply import Reply
 
 SHOWN = 5
 """Culprits of each kind that are named."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One reply as it arrived; `time` in seconds of the history's clock."""
+
+    time: float
+    body: bytes
+
+
+@dataclass
+class Request:
+    """One request; times are in seconds of the history's clock, None for what has not happened.
+
+    `silent` means without `reply_to`: nobody waits, so it has to be executed instead of answered.
+    """
+
+    process: str
+    silent: bool = False
+    sent: float | None = None
+    confirmed: float | None = None
+    answers: list[Answer] = field(default_factory=list)
+
+
+class History:
+    """The requests of one run by their identity, and when the fault ended; `clock`: seconds, from any start."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._replies: set[str] = set()
+        self.requests: dict[str, Request] = {}
+        self.strangers: list[bytes] = []
+        """Replies to something that nobody asked."""
+        self.dead: dict[str, str] = {}
+        """The error code of dead letters, by identity."""
+        self.healed: float | None = None
+
+    def heal(self) -> None:
+        """The fault is over: from now on everything has to recover."""
+        self.healed = self._clock()
+
+    def sent(self, identity: str, *, silent: bool = False, process: str | None = None) -> None:
+        """The request leaves its caller, for the first time or again; the last time counts."""
+        request = self.requests.setdefault(identity, Request(process or identity, silent))
+        request.sent = self._clock()
+
+    def confirmed(self, identity: str) -> None:
+        """The broker has taken responsibility for the request."""
+        self.requests[identity].confirmed = self._clock()
+
+    def answered(self, identity: str, reply_id: str, body: bytes) -> None:
+        """A reply arrived; the same one (by its message id), delivered again to the caller, is none."""
+        if reply_id in self._replies:
+            return
+        self._replies.add(reply_id)
+        if identity in self.requests:
+            self.requests[identity].answers.append(Answer(self._clock(), body))
+        else:
+            self.strangers.append(body)
+
+    def buried(self, identity: str, code: str) -> None:
+        """The request went to the dead-letter queue with that error."""
+        self.dead[identity] = code
+
+    def open(self, executed: Container[str], excused: Container[str] = ()) -> list[str]:
+        """Confirmed requests that wait: for an answer or, the silent ones, to be executed; without excused ones."""
+        return [
+            identity
+            for identity, request in self.requests.items()
+            if request.confirmed
+            and not (identity in executed if request.silent else request.answers)
+            and identity not in self.dead
+            and identity not in excused
+        ]
 
 
 @dataclass(frozen=True)
@@ -56,14 +130,10 @@ def judge(
     excused: Collection[str] = (),
     accepts: Collection[Code] = (),
 ) -> Verdict:
-    """Compare what was seen with what was done.
+    """Compare what callers saw with how often the gateway executed each request, by identity.
 
-    Args:
-        history: the callers' view.
-        executions: by identity, how often the gateway executed the request.
-        kept: identities that are still in a request queue.
-        excused: identities that need no answer, because the fault took away their reply queue or request queue.
-        accepts: codes of errors that the fault explains; every other error is a wrong answer.
+    Requests that are `kept` are still in a queue; those that are `excused` need no answer, because the fault took away
+    their reply queue or request queue; errors that the fault does not explain, with `accepts`, are wrong answers.
     """
     requests = history.requests
     # A dead letter is as it should be where nobody waits for an answer, and the fault explains the error.

@@ -1,20 +1,91 @@
-"""One fault: what it does, when, and what it excuses."""
+"""One fault: what it does, at which moment in the life of a request, what it excuses, and how it is played."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tests.faults.gateways import InsideGateway
-from tests.faults.moments import Moment, caught
-from tests.faults.setup import Setup
+from scripts.rabbitmq import RabbitMQ
+from scripts.redis import Redis
+from tests.fakes.gateway import Request, Step, answer
+from tests.faults.checker import Verdict
+from tests.faults.gateways import CREATE, LATENCY, InsideGateway
+from tests.faults.proxy import ACK, PUBLISH, Way
+from tests.faults.setup import Setup, built
+from tests.integration.stage import eventually
 from zeebe_amqp.errors import Code
 
 REDIS = "{redis}"
+SENDING = 120.0
+"""Seconds after a fault within which everything must have been sent."""
+LASTING = 300.0
+"""Seconds of what is told as minutes."""
+CAUGHT = 8
+"""Requests that are held at the moment when the fault strikes."""
+
+
+class Moment(Enum):
+    """Where requests are held while the fault strikes; the gateway or a proxy decides, not luck."""
+
+    ANY = "under load"
+    CALLED = "before the call"
+    EXECUTED = "executed, not answered by the gateway"
+    REPLYING = "reply on its way to the broker"
+    ACKING = "reply confirmed, ack on its way"
+
+
+@asynccontextmanager
+async def caught(setup: Setup, moment: Moment) -> AsyncIterator[None]:
+    """The body runs while at least CAUGHT requests are held at that moment; afterwards they go on."""
+    proxy, opened = setup.to_gateway if moment is Moment.EXECUTED else setup.to_broker, asyncio.Event()
+    try:
+        match moment:
+            case Moment.CALLED:
+                await _at_gateway(setup, opened)
+            case Moment.EXECUTED:
+                proxy.hold(Way.DOWN)
+                await _executed(setup)
+            case Moment.REPLYING | Moment.ACKING:
+                proxy.hold(Way.UP, PUBLISH if moment is Moment.REPLYING else ACK)
+                await proxy.held(CAUGHT)
+        yield
+    finally:
+        proxy.release()
+        opened.set()
+
+
+async def _at_gateway(setup: Setup, opened: asyncio.Event) -> None:
+    """Wait for requests at the gateway, which are answered when it is opened."""
+    reached = 0
+
+    async def held(_: Request) -> Step:
+        nonlocal reached
+        reached += 1
+        await opened.wait()
+        return answer(latency=LATENCY)
+
+    setup.gateway.always(CREATE, held)
+    await eventually(lambda: reached >= CAUGHT, f"{CAUGHT} requests at the gateway")
+
+
+async def _executed(setup: Setup) -> None:
+    """Wait for requests that were executed and are not answered."""
+    requests, before = setup.history.requests, set[str]()
+
+    def stuck() -> bool:
+        nonlocal before
+        earlier, before = before, {each for each in setup.gateway.counted() if not requests[each].answers}
+        # Twice, so that an answer that had passed already has had the time to arrive.
+        return len(earlier & before) >= CAUGHT
+
+    await eventually(stuck, f"{CAUGHT} requests that were executed and not answered", pause=0.3)
 
 
 @dataclass(frozen=True)
@@ -52,6 +123,34 @@ class Fault:
         async with caught(setup, self.moment):
             struck = self.strike(setup)
             return (await struck if inspect.isawaitable(struck) else struck) or frozenset()
+
+    async def play(self, requests: int, directory: Path, broker: RabbitMQ, lasting: float = LASTING) -> Verdict:
+        """Strike in the middle of so many requests, a third of them before, during and after it.
+
+        `broker` runs, and does so again afterwards; `lasting` seconds is what a fault of minutes takes.
+
+        Raises:
+            AssertionError: the fault could not be played, or the consumer behaved wrongly in it.
+        """
+        requests = min(requests, self.most or requests)
+        third, url = requests // 3, ""
+        with ExitStack() as servers:
+            if REDIS in self.environment.values():
+                url = servers.enter_context(Redis(directory / "redis", appendonly=False)).url
+            environment = {name: value.format(redis=url) for name, value in self.environment.items()}
+            async with built(directory, broker, environment, self.gateway, lasting) as setup:
+                if self.two:
+                    await setup.another()
+                await setup.callers.send(third)
+                middle = asyncio.create_task(setup.callers.send(third, padding=self.padding))
+                try:
+                    excused = await self.happen(setup)
+                    setup.history.heal()
+                    await asyncio.wait_for(middle, SENDING)
+                finally:
+                    middle.cancel()
+                await setup.callers.send(requests - 2 * third)
+                return await setup.verdict(excused, self.accepts)
 
 
 def at(fault: Fault, *moments: Moment, quick: Moment | None = None) -> list[Fault]:

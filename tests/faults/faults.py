@@ -11,9 +11,8 @@ import aio_pika
 
 from tests.fakes.gateway import BUSY, Reaction, answer, fail, share
 from tests.faults.connections import CONNECTION_FAULTS
-from tests.faults.fault import REDIS, Fault, at
+from tests.faults.fault import REDIS, Fault, Moment, at
 from tests.faults.gateways import ClusterGateway, EngineGateway, ProgramGateway
-from tests.faults.moments import Moment
 from tests.faults.proxy import Proxy
 from tests.faults.setup import Setup
 from tests.integration.stage import delete

@@ -193,11 +193,7 @@ class Proxy:
             connection.reset()
 
     def freeze(self, introduction: bytes = b"") -> None:
-        """Connections go silent for good without being closed (half-open); new ones work.
-
-        Args:
-            introduction: only those whose client has said this at their beginning.
-        """
+        """Connections whose client began with this go silent for good without being closed (half-open); no new ones."""
         for connection in self._connections:
             connection.frozen = connection.frozen or introduction in connection.introduction
 

@@ -15,14 +15,14 @@ import aio_pika
 
 from scripts import guard
 from scripts.consumer import Consumer
-from scripts.process import memory_of
 from scripts.rabbitmq import RabbitMQ
 from tests.faults.callers import CONNECTION_ERRORS, Callers
+from tests.faults.checker import History, Verdict, judge
 from tests.faults.gateways import InsideGateway
-from tests.faults.history import History
 from tests.faults.proxy import Proxy
 from tests.integration.caller import Caller
-from tests.integration.stage import TIMEOUT, UNMEASURED, consumer_of, delete, metric
+from tests.integration.stage import TIMEOUT, UNMEASURED, consumer_of, delete
+from zeebe_amqp.errors import Code
 
 CONCURRENCY = 32
 IMPATIENT = 90.0
@@ -79,23 +79,6 @@ class Setup:
         assert self.consumer.process is not None
         return guard.children(self.consumer.process.pid)[0]
 
-    async def peak(self, seconds: float) -> int:
-        """The most bytes that the consumer has in memory during the next seconds."""
-        loop, most = asyncio.get_running_loop(), 0
-        end = loop.time() + seconds
-        while loop.time() < end:
-            most = max(most, memory_of(self.pid))
-            await asyncio.sleep(0.2)
-        return most
-
-    def files(self) -> set[Path]:
-        """Where the consumer keeps its state; the files of the ledger left out, which come and go."""
-        return {path for path in (self.consumer.directory / "state").rglob("*") if "ledger" not in path.name}
-
-    def redelivered(self) -> float:
-        """Requests that came to the consumer again."""
-        return sum(metric(self.consumer, "redelivered_total"))
-
     async def reconnected(self, strike: Callable[[], object], number: int, seconds: float = TIMEOUT) -> None:
         """Strike, and wait until the consumer has made that many new connections to the broker."""
         before = self.to_broker.made
@@ -110,7 +93,7 @@ class Setup:
             made = self.to_broker.made - before
             raise AssertionError(f"not within {seconds:g} s: {number} new connections; found: {made}") from None
 
-    async def calm(self, excused: Collection[str] = ()) -> None:
+    async def _calm(self, excused: Collection[str]) -> None:
         """Wait until nothing is open, or nothing has happened for IMPATIENT seconds."""
         loop = asyncio.get_running_loop()
         last, moved = -1, loop.time()
@@ -133,11 +116,15 @@ class Setup:
             if consumer.process is not None and consumer.process.running:
                 await asyncio.to_thread(consumer.stop)
 
-    async def kept(self) -> set[str]:
-        """Identities of what is still in the request queues; takes them out."""
-        return {identity for queue in self.consumer.queues for identity in await self._kept(queue)}
+    async def verdict(self, excused: Collection[str] = (), accepts: Collection[Code] = ()) -> Verdict:
+        """What came of it, when nothing happens any more and the consumers have stopped."""
+        await self._calm(excused)
+        await self.end()
+        kept = [identity for queue in self.consumer.queues for identity in await self._kept(queue)]
+        return judge(self.history, self.gateway.counted(), kept=kept, excused=excused, accepts=accepts)
 
     async def _kept(self, name: str) -> set[str]:
+        """Identities of what is still in a request queue; takes them out."""
         async with asyncio.timeout(TIMEOUT):
             while True:
                 # A queue may still be electing its leader after a crash of the broker.
@@ -159,15 +146,7 @@ async def built(
     kind: Callable[[Path], Any] = InsideGateway,
     lasting: float = 0.0,
 ) -> AsyncIterator[Setup]:
-    """A ready consumer with everything around it, which ends with it, but for the broker.
-
-    Args:
-        directory: for logs and state; exists.
-        broker: is running, and is again in the end.
-        environment: settings of the consumer.
-        kind: of gateway.
-        lasting: seconds of what is told as minutes.
-    """
+    """A ready consumer with settings from the `environment`, and everything around it; all but the broker ends."""
     gateway = kind(directory)
     # Calls are held for as long as a fault lasts.
     settings = {"CONCURRENCY": str(CONCURRENCY), "ZEEBE_REQUEST_TIMEOUT": "60s", **UNMEASURED, **environment}

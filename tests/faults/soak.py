@@ -15,7 +15,11 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from math import sqrt
 from pathlib import Path
+from statistics import linear_regression, mean
 from typing import TypeAlias
 
 from rich.console import Console
@@ -24,12 +28,11 @@ from rich.table import Table
 from scripts.process import memory_of
 from scripts.rabbitmq import RabbitMQ
 from tests.faults.callers import NUMBER
-from tests.faults.checker import Verdict, judge
+from tests.faults.checker import Verdict
+from tests.faults.fault import Moment
 from tests.faults.faults import FAULTS
 from tests.faults.gateways import InsideGateway
-from tests.faults.moments import Moment
 from tests.faults.setup import Setup, built
-from tests.faults.trend import lows, trend
 from tests.integration.stage import metric
 from zeebe_amqp.errors import Code
 
@@ -57,8 +60,54 @@ PASSING = ("tasks", "in flight", "unacked")
 """What the load takes and gives back: only the lowest figures of every 30 s tell whether some of it stays."""
 METRICS = {"tasks": "tasks", "in flight": "in_flight", "ledger entries": "ledger_size"}
 MIB = 1 << 20
+HOUR = 3600.0
+CERTAIN = 2.0
+"""Standard errors on either side of a slope: about 95 of 100."""
+WARM = 0.2
+"""Part of the samples at the beginning that is left out: caches fill, pools grow."""
 Samples: TypeAlias = Mapping[str, Sequence[tuple[float, float]]]
 """What is measured now and then, by name: (seconds since the start, value)."""
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A least-squares line through samples."""
+
+    slope: float
+    """Per hour."""
+    error: float
+    """The slope's standard error, per hour."""
+    last: float
+    """The last sample."""
+
+    def verdict(self, allowed: float) -> str:
+        """What a growth of at most `allowed` per hour makes of it."""
+        if self.slope - CERTAIN * self.error > allowed:
+            return "grows"
+        return "flat" if self.slope + CERTAIN * self.error <= allowed else "too short to tell"
+
+
+def trend(samples: Sequence[tuple[float, float]]) -> Trend:
+    """The line through (seconds, value), without the warm-up.
+
+    Raises:
+        ValueError: fewer than three samples are left.
+    """
+    kept = samples[int(len(samples) * WARM) :]
+    if len(kept) < 3:
+        raise ValueError(f"samples: {len(kept)} after the warm-up; at least 3 are needed")
+    times, values = [time / HOUR for time, _ in kept], [value for _, value in kept]
+    slope, start = linear_regression(times, values)
+    rests = sum((value - start - slope * time) ** 2 for time, value in zip(times, values, strict=True))
+    middle = mean(times)
+    spread = sum((time - middle) ** 2 for time in times)
+    return Trend(slope, sqrt(rests / (len(kept) - 2) / spread), values[-1])
+
+
+def lows(samples: Sequence[tuple[float, float]], seconds: float) -> list[tuple[float, float]]:
+    """The lowest of the samples of each `seconds`: what a load takes comes and goes, what leaks stays."""
+    windows = groupby(samples, lambda sample: int(sample[0] // seconds))
+    return [min(window, key=lambda sample: sample[1]) for _, window in windows]
 
 
 def measured(setup: Setup) -> dict[str, float]:
@@ -105,10 +154,7 @@ async def played(minutes: float, rate: float, seed: int) -> tuple[Samples, Verdi
     with tempfile.TemporaryDirectory(prefix="soak-") as folder, RabbitMQ(Path(folder) / "rabbitmq") as broker:
         async with built(Path(folder), broker, ENVIRONMENT) as setup:
             samples = await soak(setup, minutes, rate, random.Random(seed))
-            await setup.calm()
-            await setup.end()
-            kept, executions = await setup.kept(), setup.gateway.counted()
-        return samples, judge(setup.history, executions, kept=kept, accepts=accepts)
+            return samples, await setup.verdict(accepts=accepts)
 
 
 def show(samples: Samples, verdict: Verdict) -> bool:

@@ -7,8 +7,7 @@ from collections import Counter
 from typing import Any
 
 from tests.cases import check_all
-from tests.faults.checker import Verdict, judge
-from tests.faults.history import History
+from tests.faults.checker import History, Verdict, judge
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 from zeebe_amqp.reply import Reply
 
@@ -64,40 +63,39 @@ def test_a_right_consumer_keeps_every_promise() -> None:
     assert (verdict.recovery, verdict.gap) == (3, 5)
 
 
+LOST, TWICE, WRONG = f"1 lost: {VICTIM}", f"1 executed twice: {VICTIM}", f"1 wrong: {VICTIM}: "
+OTHER = "{'bpmnProcessId': 'request-7', 'processInstanceKey': 1}"
+DENIED = "said not to be executed, but it was"
 BROKEN: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "it loses a request": ({"runs": 0, "answers": []}, [f"1 lost: {VICTIM}"]),
-    "it loses a silent request": ({"victim": SILENT, "runs": 0, "answers": []}, [f"1 lost: {SILENT}"]),
-    "it leaves a request in its queue": (
-        {"runs": 0, "answers": [], "kept": (VICTIM,)},
-        [f"1 unanswered: {VICTIM}"],
+    "loses a request": ({"runs": 0, "answers": []}, [LOST]),
+    "loses a silent request": ({"victim": SILENT, "runs": 0, "answers": []}, [f"1 lost: {SILENT}"]),
+    "keeps a request": ({"runs": 0, "answers": [], "kept": (VICTIM,)}, [f"1 unanswered: {VICTIM}"]),
+    "loses a reply": ({"answers": []}, [LOST]),
+    "loses an excused reply": ({"answers": [], "excused": (VICTIM,)}, []),
+    "runs a request twice": ({"runs": 2}, [TWICE]),
+    "runs an excused request twice": ({"runs": 2, "excused": (VICTIM,)}, [TWICE]),
+    "changes its mind": ({"answers": [*RIGHT, (VICTIM, result(VICTIM, 2))]}, [f"{WRONG}two different results"]),
+    "answers the wrong one": (
+        {"answers": [("request-6", result(VICTIM))]},
+        [LOST, f"2 wrong: request-6: the result of something else: {OTHER}; request-6: two different results"],
     ),
-    "it loses a reply": ({"answers": []}, [f"1 lost: {VICTIM}"]),
-    "it runs a request twice": ({"runs": 2}, [f"1 executed twice: {VICTIM}"]),
-    "it changes its mind": ({"answers": [*RIGHT, (VICTIM, result(VICTIM, 2))]}, [
-        f"1 wrong: {VICTIM}: two different results"
-    ]),
-    "it answers the wrong one": ({"answers": [("request-6", result(VICTIM))]}, [
-        f"1 lost: {VICTIM}",
-        "2 wrong: request-6: the result of something else: {'bpmnProcessId': 'request-7', 'processInstanceKey': 1}"
-        "; request-6: two different results",
-    ]),
-    "it answers a stranger": ({"answers": [*RIGHT, ("somebody", b"{}")]}, ["1 wrong: nobody asked for b'{}'"]),
-    "it answers who named no reply queue": ({"victim": SILENT, "answers": [(SILENT, result(SILENT))]}, [
-        f"1 wrong: {SILENT}: answered, although it named no reply queue"
-    ]),
-    "it invents a result": ({"runs": 0}, [f"1 wrong: {VICTIM}: a result, but it was never executed"]),
-    "it denies what it did": ({"answers": [(VICTIM, REFUSED)]}, [
-        f"2 wrong: {VICTIM}: RESOURCE_EXHAUSTED (busy); {VICTIM}: said not to be executed, but it was"
-    ]),
-    "it fails": ({"answers": [(VICTIM, FAILED)]}, [f"1 wrong: {VICTIM}: ABORTED (cut off)"]),
-    "it repeats a reply": ({"answers": RIGHT * 2}, []),
-    "the fault explains the error, but not the denial": (
+    "answers a stranger": ({"answers": [*RIGHT, ("somebody", b"{}")]}, ["1 wrong: nobody asked for b'{}'"]),
+    "answers who named no reply queue": (
+        {"victim": SILENT, "answers": [(SILENT, result(SILENT))]},
+        [f"1 wrong: {SILENT}: answered, although it named no reply queue"],
+    ),
+    "invents a result": ({"runs": 0}, [f"{WRONG}a result, but it was never executed"]),
+    "denies what it did": (
+        {"answers": [(VICTIM, REFUSED)]},
+        [f"2 wrong: {VICTIM}: RESOURCE_EXHAUSTED (busy); {VICTIM}: {DENIED}"],
+    ),
+    "denies it with an error that the fault explains": (
         {"answers": [(VICTIM, REFUSED)], "accepts": [Code.RESOURCE_EXHAUSTED]},
-        [f"1 wrong: {VICTIM}: said not to be executed, but it was"],
+        [f"{WRONG}{DENIED}"],
     ),
-    "an excused request needs no answer": ({"answers": [], "excused": (VICTIM,)}, []),
-    "an excused request must not run twice": ({"runs": 2, "excused": (VICTIM,)}, [f"1 executed twice: {VICTIM}"]),
-}  # fmt: skip
+    "fails": ({"answers": [(VICTIM, FAILED)]}, [f"{WRONG}ABORTED (cut off)"]),
+    "repeats a reply": ({"answers": RIGHT * 2}, []),
+}
 
 
 def test_a_broken_consumer_is_found_out() -> None:

@@ -12,14 +12,13 @@ import pytest
 from scripts.rabbitmq import RabbitMQ
 from tests.faults.fault import Fault
 from tests.faults.faults import FAULTS
-from tests.faults.run import run
 
 REQUESTS = 300
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.quick], ids=lambda fault: fault.title)
 async def test_a_fault_breaks_no_promise(fault: Fault, own_rabbitmq: RabbitMQ, tmp_path: Path) -> None:
-    verdict = await run(fault, REQUESTS, tmp_path, own_rabbitmq)
+    verdict = await fault.play(REQUESTS, tmp_path, own_rabbitmq)
     assert verdict.problems(forgiving=fault.forgiving) == []
     assert verdict.confirmed == verdict.requests >= REQUESTS
 

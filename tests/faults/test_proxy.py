@@ -6,91 +6,91 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from itertools import repeat
+from typing import Any
 
 import pytest
 
 from tests.faults.proxy import Proxy, Way
 from tests.faults.streams import HEARTBEAT, in_turn, without_heartbeats
+from tests.integration.stage import eventually
 
-BRIEFLY = 0.2
+BRIEFLY, SOON = 0.2, 5.0
+END = b"(end)"
 
 
-class Stream:
-    """A connection of a client through the proxy."""
+@pytest.fixture
+def arrived() -> bytearray:
+    """What the server got, with a mark for the end of a connection."""
+    return bytearray()
+
+
+@pytest.fixture
+async def proxy(arrived: bytearray) -> AsyncIterator[Proxy]:
+    """A proxy before a server that echoes."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(1000):
+                arrived.extend(data)
+                writer.write(data)
+                await writer.drain()
+        arrived.extend(END)
+        writer.close()
+
+    listening = await asyncio.start_server(echo, "127.0.0.1", 0)
+    async with listening, Proxy(listening.sockets[0].getsockname()[1]) as between:
+        yield between
+
+
+class Client:
+    """A connection through the proxy."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.read, self.write, self.writer = reader.read, writer.write, writer
-        self.exactly = reader.readexactly
+        self.reader, self.writer, self.write = reader, writer, writer.write
 
-    async def exchange(self, data: bytes, back: bytes | None = None) -> None:
-        """Send something; it, or what else is told, comes back."""
+    async def gets(self, data: bytes) -> None:
+        """So much comes."""
+        assert await asyncio.wait_for(self.reader.readexactly(len(data)), SOON) == data
+
+    async def exchange(self, data: bytes) -> None:
+        """What is sent comes back."""
         self.write(data)
-        async with asyncio.timeout(5):
-            assert await self.exactly(len(back or data)) == (back or data)
+        await self.gets(data)
 
     async def is_silent(self) -> None:
         """What is sent gets no answer, and the connection stays open."""
         self.write(b"?")
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(self.read(1), BRIEFLY)
+            await asyncio.wait_for(self.reader.read(1), BRIEFLY)
 
     async def is_cut(self) -> None:
         """It ends by RST."""
         with pytest.raises(ConnectionResetError):
-            await asyncio.wait_for(self.read(-1), 5)
-
-
-class Server:
-    """Keeps what arrives, and echoes it."""
-
-    def __init__(self) -> None:
-        self.arrived = bytearray()
-        self.ended = asyncio.Semaphore(0)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(1000):
-                self.arrived += data
-                writer.write(data)
-                await writer.drain()
-        self.ended.release()
-        writer.close()
-
-
-@pytest.fixture
-def echo() -> Server:
-    return Server()
-
-
-@pytest.fixture
-async def proxy(echo: Server) -> AsyncIterator[Proxy]:
-    listening = await asyncio.start_server(echo.serve, "127.0.0.1", 0)
-    async with listening, Proxy(listening.sockets[0].getsockname()[1]) as between:
-        yield between
+            await asyncio.wait_for(self.reader.read(-1), SOON)
 
 
 @asynccontextmanager
-async def connected(proxy: Proxy) -> AsyncIterator[Stream]:
-    stream = Stream(*await asyncio.open_connection("127.0.0.1", proxy.port))
+async def connected(proxy: Proxy) -> AsyncIterator[Client]:
+    client = Client(*await asyncio.open_connection("127.0.0.1", proxy.port))
     try:
-        yield stream
+        yield client
     finally:
-        stream.writer.transport.abort()
+        client.writer.transport.abort()
 
 
 async def test_everything_passes_until_a_reset_ends_all_connections_and_new_ones_work(
-    echo: Server, proxy: Proxy
+    proxy: Proxy, arrived: bytearray
 ) -> None:
     async with connected(proxy) as one, connected(proxy) as two:
         await one.exchange(b"a" * 200_000)
+        proxy.delay = 0.01
         await two.exchange(b"b")
         proxy.reset()
         await one.is_cut()
         await two.is_cut()
-    async with connected(proxy) as three, asyncio.timeout(5):
+    async with connected(proxy) as three:
         await three.exchange(b"c")
-        await echo.ended.acquire()
-        await echo.ended.acquire()
+    assert arrived.count(END) == 2
 
 
 async def test_connections_can_go_silent_and_stay_open_one_alone_by_what_its_client_said(proxy: Proxy) -> None:
@@ -106,68 +106,60 @@ async def test_connections_can_go_silent_and_stay_open_one_alone_by_what_its_cli
             await three.exchange(b"c")
 
 
-async def test_delayed_data_arrives(proxy: Proxy) -> None:
-    proxy.delay = 0.01
-    async with connected(proxy) as one:
-        await one.exchange(b"a")
-
-
-async def test_a_connection_is_cut_after_so_many_bytes(echo: Server, proxy: Proxy) -> None:
+async def test_a_connection_is_cut_after_so_many_bytes_or_where_the_server_is_away(
+    proxy: Proxy, arrived: bytearray
+) -> None:
     cutting = asyncio.create_task(proxy.cut_after(5))
     await asyncio.sleep(0)
     async with connected(proxy) as one:
         one.write(b"0123456789")
         await one.is_cut()
     await cutting
-    assert echo.arrived == b"01234"
+    assert arrived.replace(END, b"") == b"01234"
     async with connected(proxy) as two:
         await two.exchange(b"0123456789")
+    async with Proxy(1) as away, connected(away) as three:
+        await three.is_cut()
 
 
 @pytest.mark.parametrize("way", Way)
-async def test_what_is_held_from_a_pattern_on_goes_on_when_released(echo: Server, proxy: Proxy, way: Way) -> None:
+async def test_what_is_held_from_a_pattern_on_goes_on_when_released(way: Way, proxy: Proxy, arrived: bytearray) -> None:
     async with connected(proxy) as one:
         proxy.hold(way, b"x")
         await one.exchange(b"a")
-        one.write(b"x")
-        await proxy.held(1)
-        one.write(b"x")
-        await proxy.held(2)
-        assert bytes(echo.arrived) == (b"a" if way is Way.UP else b"axx")
+        for number in (1, 2):
+            one.write(b"x")
+            await proxy.held(number)
+        assert bytes(arrived) == (b"a" if way is Way.UP else b"axx")
         proxy.release()
-        assert await one.exactly(2) == b"xx"
+        await one.gets(b"xx")
         await one.exchange(b"x")
 
 
-async def test_what_is_held_is_lost_with_its_connection(echo: Server, proxy: Proxy) -> None:
+async def test_what_is_held_is_lost_with_its_connection(proxy: Proxy, arrived: bytearray) -> None:
     proxy.hold(Way.UP)
     async with connected(proxy) as one:
         one.write(b"x")
         await proxy.held(1)
-    await asyncio.wait_for(echo.ended.acquire(), 5)
+    await eventually(lambda: arrived, "the server sees the end")
     proxy.release()
-    assert echo.arrived == b""
+    assert arrived == END
 
 
-async def test_a_server_that_is_away_ends_the_client() -> None:
-    async with Proxy(1) as proxy, connected(proxy) as one:
-        await one.is_cut()
-
-
-async def test_what_passes_is_cut_into_pieces_that_arrive_one_by_one(echo: Server, proxy: Proxy) -> None:
+async def test_what_passes_is_cut_into_pieces_that_arrive_one_by_one(proxy: Proxy, arrived: bytearray) -> None:
     data, found = bytes(range(100)), list[bytes]()
     async with connected(proxy) as one:
         await one.exchange(b"whole")
         proxy.cutting = in_turn(5)
         one.write(data)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON):
             while sum(map(len, found)) < len(data):
-                found.append(await one.read(len(data)))
+                found.append(await one.reader.read(len(data)))
         assert b"".join(found) == data
         assert len(found) > 20, found
         proxy.cutting = None
         await one.exchange(b"whole again")
-    assert bytes(echo.arrived) == b"whole" + data + b"whole again"
+        assert bytes(arrived) == b"whole" + data + b"whole again"
 
 
 async def test_every_connection_has_a_number_of_its_own(proxy: Proxy) -> None:
@@ -181,11 +173,10 @@ async def test_every_connection_has_a_number_of_its_own(proxy: Proxy) -> None:
     for _ in range(3):
         async with connected(proxy) as one:
             await one.exchange(b"abcdef")
-    assert numbers == [0, 0, 1, 1, 2, 2]
-    assert proxy.made == 3
+    assert (numbers, proxy.made) == ([0, 0, 1, 1, 2, 2], 3)
 
 
-async def test_a_server_that_takes_nothing_stops_its_client_and_loses_nothing(echo: Server, proxy: Proxy) -> None:
+async def test_a_server_that_takes_nothing_stops_its_client_and_loses_nothing(proxy: Proxy, arrived: Any) -> None:
     data = bytes(range(256)) * 40_000
     async with connected(proxy) as one:
         await one.exchange(b"a")
@@ -193,19 +184,19 @@ async def test_a_server_that_takes_nothing_stops_its_client_and_loses_nothing(ec
         one.write(data)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(one.writer.drain(), BRIEFLY)
-        assert bytes(echo.arrived) == b"a"
+        assert bytes(arrived) == b"a"
         proxy.go_on(Way.UP)
-        async with asyncio.timeout(5):
-            assert await one.exactly(len(data)) == data
+        await one.gets(data)
 
 
-async def test_heartbeats_of_the_server_are_left_out_on_new_connections(echo: Server, proxy: Proxy) -> None:
+async def test_heartbeats_of_the_server_are_left_out_on_new_connections(proxy: Proxy, arrived: bytearray) -> None:
     frame = b"\x01\0\1\0\0\0\2ab\xce"
     async with connected(proxy) as old:
         await old.exchange(b"a")
         proxy.filtering = without_heartbeats
         await old.exchange(HEARTBEAT)
-    echo.arrived.clear()
-    async with connected(proxy) as new:
-        await new.exchange((HEARTBEAT + frame) * 2, back=2 * frame)
-    assert bytes(echo.arrived) == (HEARTBEAT + frame) * 2
+        arrived.clear()
+        async with connected(proxy) as new:
+            new.write(HEARTBEAT + frame + HEARTBEAT + frame)
+            await new.gets(2 * frame)
+            assert bytes(arrived) == HEARTBEAT + frame + HEARTBEAT + frame

@@ -10,6 +10,10 @@ import pytest
 from tests.cases import check_all, check_each, for_each
 
 
+def fails(case: object) -> None:
+    raise ValueError("\ud800")
+
+
 async def test_every_case_that_fails_is_named_with_its_reason() -> None:
     ran: list[int] = []
 
@@ -36,26 +40,18 @@ async def test_every_case_that_fails_is_named_with_its_reason() -> None:
     assert "text='b'" not in told
     with pytest.raises(AssertionError, match="1 of 3 cases failed:\n\nnumber=2\nline"):
         await awaited()
-
-
-def test_a_case_of_any_kind_can_be_named() -> None:
-    @for_each(["\ud800", 10**5000, object()])
-    def check(case: object) -> None:
-        raise ValueError("\ud800")
-
     with pytest.raises(AssertionError, match="3 of 3 cases failed") as raised:
-        check()
-    assert str(raised.value).encode()
+        for_each(["\ud800", 10**5000, object()])(fails)()
+    assert str(raised.value).encode(), "a case of any kind can be named"
 
 
 class TestInAClass:
     """Methods have an object first."""
 
-    expected = (1, 2)
-
     @for_each([1, 2])
     def test_a_method_knows_its_object(self, number: int, tmp_path: object) -> None:
-        assert number in self.expected
+        assert isinstance(self, TestInAClass)
+        assert number in (1, 2)
         assert tmp_path
 
 

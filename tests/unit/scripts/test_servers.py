@@ -10,16 +10,17 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from scripts import cache, engine, packages, servers, transfer, zeebe
 from scripts.maven import Progress, largest, partial_folder
 from scripts.process import PORTS, ServerError, free_port, next_port
-from scripts.rabbitmq import RabbitMQ, executable
+from scripts.rabbitmq import executable
 from scripts.zeebe import Zeebe
 from scripts.zeebe_in_memory import ZeebeInMemory
-from tests.cases import check_all, for_each
+from tests.cases import for_each
 
 
 def runtime(home: Path, release: str) -> Path:
@@ -30,32 +31,22 @@ def runtime(home: Path, release: str) -> Path:
     return home
 
 
-def test_cache_is_the_users_own_unless_told_otherwise(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_java_is_looked_for_where_it_is_given_and_an_old_one_is_passed_over(
+    tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its version is in its release file."""
+    versions = {'"21.0.4"\n': 21, '"25"\n': 25, '"1.8.0_402"\n': 8, '"17.0.1"': 17}
+    homes = {n: runtime(tmp_path / str(n), f'A="x"\nJAVA_VERSION={text}') for text, n in versions.items()}
+    assert {cache.java_version(home): home for home in homes.values()} == homes
+    assert cache.java_version(tmp_path) == cache.java_version(runtime(tmp_path / "none", "nothing")) == 0
+    monkeypatch.setenv("JAVA_HOME", str(homes[17]))
+    assert cache.java_candidates()[0] == homes[17]
+    monkeypatch.setattr(cache, "java_candidates", lambda: [homes[17], homes[21], homes[25]])
+    assert cache.java_home() == homes[21]
     assert cache.folder() == cache_folder
     monkeypatch.delenv("ZEEBE_AMQP_CACHE")
     monkeypatch.setenv("HOME", "/home/somebody")
     assert cache.folder() == Path("/home/somebody/.cache/zeebe-amqp")
-
-
-def test_java_version_is_read_from_its_release_file(tmp_path: Path) -> None:
-    def is_read(release: str, version: int) -> None:
-        assert cache.java_version(runtime(tmp_path / f"java{version}", release)) == version
-
-    assert cache.java_version(tmp_path) == 0, "a folder without Java"
-    versions = {'"21.0.4"\n': 21, '"25"\n': 25, '"1.8.0_402"\n': 8}
-    check_all([(f'IMPLEMENTOR="x"\nJAVA_VERSION={text}', version) for text, version in versions.items()], is_read)
-    is_read("nothing", 0)
-
-
-def test_given_java_is_looked_at_first_and_an_old_one_passed_over(
-    tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old = runtime(tmp_path / "old", 'JAVA_VERSION="17.0.1"')
-    new = runtime(cache_folder / "java", 'JAVA_VERSION="21.0.4"')
-    monkeypatch.setenv("JAVA_HOME", str(old))
-    assert cache.java_candidates()[0] == old
-    monkeypatch.setattr(cache, "java_candidates", lambda: [old, new])
-    assert cache.java_home() == new
 
 
 def test_what_is_missing_says_how_to_get_it(
@@ -93,10 +84,7 @@ def test_a_distribution_is_the_users_own_and_is_named_by_its_folder(
     assert in_memory.address == "127.0.0.1:26500"
 
 
-def test_nodes_share_no_port_and_no_data_and_listen_on_this_machine_only(tmp_path: Path) -> None:
-    first, second = RabbitMQ(tmp_path / "a"), RabbitMQ(tmp_path / "b")
-    assert first.url != second.url
-    assert first.directory != second.directory
+def test_an_engine_listens_on_this_machine_only(tmp_path: Path) -> None:
     settings = Zeebe(tmp_path)._settings
     assert [value for name, value in settings.items() if name.endswith(("HOST", "ADDRESS"))] == ["127.0.0.1"] * 3
     ports = [value for name, value in settings.items() if name.endswith("PORT")]
@@ -113,12 +101,12 @@ def test_ports_are_not_given_twice_in_a_row_whoever_asks(tmp_path: Path, monkeyp
     assert [next_port(), next_port()] == [PORTS[-1], PORTS[0]]
 
 
-@for_each([b"", b"half of it"])
-def test_download_with_another_hash_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_download_with_another_hash_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "archive"
-    file.write_bytes(content)
-    with pytest.raises(ServerError, match=r"archive has SHA-256 \w+, expected"):
-        servers.check(file, servers.COMPILER_SHA256)
+    for content in (b"", b"half of it"):
+        file.write_bytes(content)
+        with pytest.raises(ServerError, match=r"archive has SHA-256 \w+, expected"):
+            servers.check(file, servers.COMPILER_SHA256)
 
 
 @for_each([(True, KeyboardInterrupt, "^$"), (False, ServerError, r"test-engine:\S+ has SHA-256 \w+, expected")])
@@ -147,22 +135,16 @@ def test_finished_folder_replaces_an_older_one(tmp_path: Path) -> None:
     assert [file.name for file in (tmp_path / "target").iterdir()] == ["new"]
 
 
-def test_a_changed_program_around_the_in_memory_engine_is_another_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = cache.in_memory_program()
-    monkeypatch.setattr(cache, "IN_MEMORY_SOURCE", tmp_path / "Program.java")
-    (tmp_path / "Program.java").write_text("class Program {}")
-    assert cache.in_memory_program() != before
-
-
-def test_a_listing_changes_with_every_name_and_every_byte(tmp_path: Path) -> None:
+def test_what_is_kept_is_known_by_every_name_and_every_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = set()
     for name, content in [("a", "1"), ("b", "1"), ("a", "2")]:
         (tmp_path / name).write_text(content)
         found.add(servers.listing([tmp_path / name]))
     assert len(found) == 3
     assert servers.listing([tmp_path / "a", tmp_path / "b"]) == servers.listing([tmp_path / "b", tmp_path / "a"])
+    before = cache.in_memory_program()
+    monkeypatch.setattr(cache, "IN_MEMORY_SOURCE", tmp_path / "a")
+    assert cache.in_memory_program() != before
 
 
 def test_missing_programs_are_installed_together_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,14 +195,10 @@ PREPARED: list[tuple[list[str], dict[str, str], list[str]]] = [
 
 @for_each(PREPARED)
 def test_only_what_is_needed_and_not_given_is_prepared(
-    arguments: list[str],
-    environment: dict[str, str],
-    prepared: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], given: dict[str, str], prepared: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     for name in ("AMQP_URL", "ZEEBE_ADDRESS", "ZEEBE_HOME"):
-        monkeypatch.setenv(name, environment.get(name, ""))
+        monkeypatch.setenv(name, given.get(name, ""))
     done: list[str] = []
     monkeypatch.setattr(packages, "ensure", lambda programs: done.extend(package for _, package in programs))
     for name in ("java", "in_memory"):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from pathlib import Path
 
 import pytest
 
 from scripts import stack, tour
 from scripts.process import free_port
-from scripts.rabbitmq import RabbitMQ
 from scripts.state import State
 
 Printed = pytest.CaptureFixture[str]
@@ -63,13 +61,6 @@ def test_addresses_of_a_user_are_shown_without_password_and_exported_with_it(
     stack.tell_unused(State(environment={"AMQP_URL": "amqp://guest:guest@h:1", "ZEEBE_ADDRESS": "h:2"}))
     told = "not using AMQP_URL=amqp://a@other:1 from the environment: `make down` first\n"
     assert capsys.readouterr().out == told
-
-
-def test_addresses_end_without_a_slash_and_a_named_node_keeps_its_data_on_any_port(tmp_path: Path) -> None:
-    assert RabbitMQ(tmp_path, 1).url == "amqp://guest:guest@127.0.0.1:1"
-    names = {RabbitMQ(tmp_path, port, name="same")._environment["RABBITMQ_NODENAME"] for port in (1, 2)}
-    assert names == {"same@localhost"}
-    assert RabbitMQ(tmp_path, 1)._environment["RABBITMQ_NODENAME"] == "node-1@localhost"
 
 
 def test_the_tour_begins_with_up_unless_all_is_up() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.cases import check_all, for_each
-from tests.faults.trend import HOUR, lows, trend
+from tests.faults.soak import HOUR, lows, trend
 
 NUMBER = 120
 INTERVAL = 5.0
