@@ -30,29 +30,13 @@ from zeebe_amqp.schema.validation_errors import type_info
 
 PACKAGE = SERVICE.file.package
 BINDING = (
-    "topology",
-    "deploy-process",
-    "create-instance",
-    "cancel-instance",
-    "set-variables",
-    "resolve-incident",
-    "publish-message",
-    "activate-jobs",
-    "complete-job",
-    "fail-job",
-    "update-job-retries",
-    "throw-error",
+    *("topology", "deploy-process", "create-instance", "cancel-instance", "set-variables", "resolve-incident"),
+    *("publish-message", "activate-jobs", "complete-job", "fail-job", "update-job-retries", "throw-error"),
 )
 """The operations of the binding."""
 ENGINE = (
-    "deploy-resource",
-    "delete-resource",
-    "evaluate-decision",
-    "broadcast-signal",
-    "update-job-timeout",
-    "modify-instance",
-    "migrate-instance",
-    "evaluate-conditional",
+    *("deploy-resource", "delete-resource", "evaluate-decision", "broadcast-signal"),
+    *("update-job-timeout", "modify-instance", "migrate-instance", "evaluate-conditional"),
 )
 """The rest of the engine's commands."""
 LEFT_OUT = {
@@ -143,8 +127,7 @@ def filled(kind: type[Message], alternative: int = 0) -> Message:
     """A response with every field set to something else than its default; of a oneof the member of that number."""
     message = kind()
     for field in kind.DESCRIPTOR.fields:
-        oneof = field.containing_oneof
-        if oneof is not None and oneof.fields[alternative % len(oneof.fields)] is not field:
+        if (oneof := field.containing_oneof) and oneof.fields[alternative % len(oneof.fields)] is not field:
             continue
         one = value_of(field, alternative)
         if field.is_repeated:

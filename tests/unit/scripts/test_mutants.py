@@ -170,27 +170,25 @@ def test_a_file_four_times_as_large_has_twice_as_many() -> None:
 
 def test_the_tests_of_the_same_room_that_import_the_file_come_first(tmp_path: Path) -> None:
     """Then come the others of the package."""
+    unit = tmp_path / "tests/unit"
     for file, text in {
         "consumer/pipeline/test_a.py": "from consumer.pipeline import worker",
         "consumer/pipeline/test_b.py": "from consumer.pipeline.settlement import settle",
         "consumer/zeebe/test_c.py": "from consumer.pipeline import settlement",
         "contracts/test_a.py": "",
         "contracts/test_b.py": "from zeebe_amqp import envelope, wire",
-        "contracts/client/test_client.py": "",
+        "contracts/client/test_c.py": "",
         "test_extension.py": "",
     }.items():
-        (tmp_path / "tests/unit" / file).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "tests/unit" / file).write_text(text)
-    found = {
-        file: [[each.removeprefix("tests/unit/") for each in step] for step in steps(tmp_path, file)]
-        for file in ("consumer/pipeline/settlement.py", "contracts/zeebe_amqp/envelope.py")
-    }
-    near, far = found["consumer/pipeline/settlement.py"]
-    assert near == ["consumer/pipeline/test_b.py", "consumer/pipeline/test_a.py"]
-    assert far == ["consumer/zeebe/test_c.py", "test_extension.py"]
-    near, far = found["contracts/zeebe_amqp/envelope.py"]
-    assert near == ["contracts/test_b.py", "contracts/test_a.py"]
-    assert far == ["contracts/client/test_client.py", "test_extension.py"]
+        (unit / file).parent.mkdir(parents=True, exist_ok=True)
+        (unit / file).write_text(text)
+    for file, near, far in (
+        ("consumer/pipeline/settlement.py", "consumer/pipeline", "consumer/zeebe"),
+        ("contracts/zeebe_amqp/envelope.py", "contracts", "contracts/client"),
+    ):
+        first, then = ([str((tmp_path / each).relative_to(unit)) for each in step] for step in steps(tmp_path, file))
+        assert first == [f"{near}/test_b.py", f"{near}/test_a.py"]
+        assert then == [f"{far}/test_c.py", "test_extension.py"]
 
 
 def test_a_mutant_is_found_by_the_first_test_that_fails() -> None:
