@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 from zeebe_amqp.errors import Code, Outcome
 from zeebe_amqp.reply import Reply
@@ -14,12 +15,18 @@ SHOWN = 5
 """Culprits of each kind that are named."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """One reply as it arrived; `time` in seconds of the history's clock."""
 
     time: float
     body: bytes
+
+    def reply(self) -> Reply | None:
+        """What it is, None when it is no reply."""
+        try:
+            return Reply.decode(self.body)
+        except ValueError:
+            return None
 
 
 @dataclass
@@ -34,6 +41,10 @@ class Request:
     sent: float | None = None
     confirmed: float | None = None
     answers: list[Answer] = field(default_factory=list)
+
+    def results(self) -> list[Answer]:
+        """The answers that are no errors."""
+        return [answer for answer in self.answers if (reply := answer.reply()) and reply.ok]
 
 
 class History:
@@ -144,7 +155,7 @@ def judge(
     for identity, request in requests.items():
         wrong += [f"{identity}: {what}" for what in _wrong(request, executions.get(identity, 0), accepts)]
     answered = [request for request in requests.values() if request.answers]
-    results = [(request, answer) for request in answered for answer in request.answers if _ok(answer)]
+    results = [(request, answer) for request in answered for answer in request.results()]
     times = sorted(answer.time for _, answer in results)
     healed = history.healed
     recovered = [answer.time for request, answer in results if healed is not None and (request.sent or 0) >= healed]
@@ -152,7 +163,7 @@ def judge(
         requests=len(requests),
         confirmed=sum(request.confirmed is not None for request in requests.values()),
         answered=len(answered),
-        refused=len(answered) - len({id(request) for request, _ in results}),
+        refused=sum(not request.results() for request in answered),
         dead=len(history.dead),
         lost=tuple(identity for identity in missing if identity not in kept),
         unanswered=tuple([identity for identity in missing if identity in kept] + unexplained),
@@ -167,14 +178,11 @@ def judge(
 def _wrong(request: Request, executions: int, accepts: Collection[Code]) -> Iterator[str]:
     if request.silent and request.answers:
         yield "answered, although it named no reply queue"
-    replies = []
-    for answer in request.answers:
-        try:
-            replies.append(Reply.decode(answer.body))
-        except ValueError as problem:
-            yield str(problem)
-    for reply in replies:
-        if reply.error is not None:
+    replies = [answer.reply() for answer in request.answers]
+    for answer, reply in zip(request.answers, replies, strict=True):
+        if reply is None:
+            yield f"not a reply: {answer.body[:80]!r}"
+        elif reply.error is not None:
             if reply.error.code not in accepts:
                 yield f"{reply.error.code} ({reply.error.message[:120]})"
         elif not isinstance(reply.data, dict) or reply.data.get("bpmnProcessId") != request.process:
@@ -182,17 +190,11 @@ def _wrong(request: Request, executions: int, accepts: Collection[Code]) -> Iter
         elif not executions:
             yield "a result, but it was never executed"
     # Of what ran twice that is the consequence, and counted there.
-    if executions <= 1 and len({answer.body for answer in request.answers if _ok(answer)}) > 1:
+    if executions <= 1 and len({answer.body for answer in request.results()}) > 1:
         yield "two different results"
-    if executions and replies and all(each.error and each.error.outcome is Outcome.NOT_EXECUTED for each in replies):
+    errors = [reply.error for reply in replies if reply]
+    if executions and errors and all(error and error.outcome is Outcome.NOT_EXECUTED for error in errors):
         yield "said not to be executed, but it was"
-
-
-def _ok(answer: Answer) -> bool:
-    try:
-        return Reply.decode(answer.body).ok
-    except ValueError:
-        return False
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -147,11 +147,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("ledger cannot be written", fill_disk),
     Fault("consumer ended (SIGTERM)", end_consumer),
     Fault("consumer stopped 20 s (SIGSTOP)", stop_consumer),
-    *at(
-        Fault("broker restarted", lambda setup: asyncio.to_thread(setup.broker.restart)),
-        Moment.ANY,
-        Moment.CALLED,
-    ),
+    *at(Fault("broker restarted", lambda setup: asyncio.to_thread(setup.broker.restart)), Moment.ANY, Moment.CALLED),
     *at(Fault("broker killed", kill_broker)),
     *at(
         Fault(

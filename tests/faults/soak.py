@@ -15,12 +15,11 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from math import sqrt
 from pathlib import Path
 from statistics import linear_regression, mean
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from rich.console import Console
 from rich.table import Table
@@ -36,25 +35,15 @@ from tests.faults.setup import Setup, built
 from tests.integration.stage import metric
 from zeebe_amqp.errors import Code
 
-FAULT_EVERY = 30.0
-SAMPLE_EVERY = 5.0
+FAULT_EVERY, SAMPLE_EVERY = 30.0, 5.0
 ENVIRONMENT = {"LEDGER_TTL": "60s"}
 """A ledger that forgets within the run: otherwise it grows on purpose."""
 NAMES = ("connections reset", "connection reset", "(0.2 s)", "all connections closed", "memory alarm", "refuses")
 """Parts of the names of faults that leave every process alive, so that one process is measured, and end soon."""
-GENTLE = [
-    fault
-    for fault in FAULTS
-    if fault.moment is Moment.ANY and fault.gateway is InsideGateway and any(part in fault.name for part in NAMES)
-]
-ALLOWED = {
-    "RSS MiB": 16.0,
-    "file descriptors": 4.0,
-    "tasks": 32.0,
-    "in flight": 16.0,
-    "unacked": 16.0,
-    "ledger entries": 2000.0,
-}
+INSIDE = [fault for fault in FAULTS if fault.moment is Moment.ANY and fault.gateway is InsideGateway]
+GENTLE = [fault for fault in INSIDE if any(part in fault.name for part in NAMES)]
+ALLOWED = {"RSS MiB": 16.0, "file descriptors": 4.0, "tasks": 32.0, "in flight": 16.0, "unacked": 16.0}
+ALLOWED |= {"ledger entries": 2000.0}
 """Growth per hour that is not taken for a leak."""
 PASSING = ("tasks", "in flight", "unacked")
 """What the load takes and gives back: only the lowest figures of every 30 s tell whether some of it stays."""
@@ -65,20 +54,16 @@ CERTAIN = 2.0
 """Standard errors on either side of a slope: about 95 of 100."""
 WARM = 0.2
 """Part of the samples at the beginning that is left out: caches fill, pools grow."""
-Samples: TypeAlias = Mapping[str, Sequence[tuple[float, float]]]
-"""What is measured now and then, by name: (seconds since the start, value)."""
+Samples: TypeAlias = Sequence[tuple[float, float]]
+"""What is measured now and then: (seconds since the start, value)."""
 
 
-@dataclass(frozen=True)
-class Trend:
-    """A least-squares line through samples."""
+class Trend(NamedTuple):
+    """A least-squares line through samples: its slope per hour, the standard error of that, the last sample."""
 
     slope: float
-    """Per hour."""
     error: float
-    """The slope's standard error, per hour."""
     last: float
-    """The last sample."""
 
     def verdict(self, allowed: float) -> str:
         """What a growth of at most `allowed` per hour makes of it."""
@@ -87,8 +72,8 @@ class Trend:
         return "flat" if self.slope + CERTAIN * self.error <= allowed else "too short to tell"
 
 
-def trend(samples: Sequence[tuple[float, float]]) -> Trend:
-    """The line through (seconds, value), without the warm-up.
+def trend(samples: Samples) -> Trend:
+    """The line through the samples, without the warm-up.
 
     Raises:
         ValueError: fewer than three samples are left.
@@ -100,11 +85,10 @@ def trend(samples: Sequence[tuple[float, float]]) -> Trend:
     slope, start = linear_regression(times, values)
     rests = sum((value - start - slope * time) ** 2 for time, value in zip(times, values, strict=True))
     middle = mean(times)
-    spread = sum((time - middle) ** 2 for time in times)
-    return Trend(slope, sqrt(rests / (len(kept) - 2) / spread), values[-1])
+    return Trend(slope, sqrt(rests / (len(kept) - 2) / sum((time - middle) ** 2 for time in times)), values[-1])
 
 
-def lows(samples: Sequence[tuple[float, float]], seconds: float) -> list[tuple[float, float]]:
+def lows(samples: Samples, seconds: float) -> Samples:
     """The lowest of the samples of each `seconds`: what a load takes comes and goes, what leaks stays."""
     windows = groupby(samples, lambda sample: int(sample[0] // seconds))
     return [min(window, key=lambda sample: sample[1]) for _, window in windows]
@@ -119,7 +103,7 @@ def measured(setup: Setup) -> dict[str, float]:
     return found | {name: value for name, label in METRICS.items() for value in metric(setup.consumer, label)[:1]}
 
 
-async def soak(setup: Setup, minutes: float, rate: float, chance: random.Random) -> Samples:
+async def soak(setup: Setup, minutes: float, rate: float, chance: random.Random) -> Mapping[str, Samples]:
     """Load, faults and samples side by side, until the time is over."""
     samples = defaultdict(list)
     started = time.monotonic()
@@ -148,7 +132,7 @@ async def soak(setup: Setup, minutes: float, rate: float, chance: random.Random)
     return samples
 
 
-async def played(minutes: float, rate: float, seed: int) -> tuple[Samples, Verdict]:
+async def played(minutes: float, rate: float, seed: int) -> tuple[Mapping[str, Samples], Verdict]:
     """The samples and the verdict of a soak."""
     accepts = frozenset[Code]().union(*(fault.accepts for fault in GENTLE))
     with tempfile.TemporaryDirectory(prefix="soak-") as folder, RabbitMQ(Path(folder) / "rabbitmq") as broker:
@@ -157,7 +141,7 @@ async def played(minutes: float, rate: float, seed: int) -> tuple[Samples, Verdi
             return samples, await setup.verdict(accepts=accepts)
 
 
-def show(samples: Samples, verdict: Verdict) -> bool:
+def show(samples: Mapping[str, Samples], verdict: Verdict) -> bool:
     """Print the trends and the verdict; whether all is well."""
     table = Table("", "samples", "last", "per hour", "±", "verdict")
     sound = not verdict.problems()
@@ -185,10 +169,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--rate", type=float, default=50.0, help="requests per second")
     parser.add_argument("--seed", type=int, default=1, help="of the choice of faults")
-    options = parser.parse_args()
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # callers lose their connections on purpose
-    samples, verdict = asyncio.run(played(options.minutes, options.rate, options.seed))
-    return 0 if show(samples, verdict) else 1
+    return 0 if show(*asyncio.run(played(**vars(parser.parse_args())))) else 1
 
 
 if __name__ == "__main__":

@@ -38,10 +38,7 @@ def test_programs_take_turns_and_the_median_of_the_rounds_counts(monkeypatch: py
     stage: Any = SimpleNamespace(gateway=SimpleNamespace(take=lambda latency: journal.append(f"latency {latency}")))
     quick, slow = rounds.measure(stage, programs, [QUICK, SLOW], EFFORT)
     there, slowly = [SERVICE, MEMORY, ECHO], [SERVICE, MEMORY]
-    assert journal == [
-        *("latency 0", *there, *there[::-1], *there),
-        *("latency 5", *slowly, *slowly[::-1], *slowly),
-    ]
+    assert journal == [*("latency 0", *there, *there[::-1], *there), *("latency 5", *slowly, *slowly[::-1], *slowly)]
     assert quick.programs[SERVICE] == {"rate": 2.0, "cpu": 2.0}
     assert quick.programs.keys() - slow.programs.keys() == {ECHO}
 

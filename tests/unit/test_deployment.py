@@ -1,4 +1,4 @@
-"""The Compose file and the image: valid, in step with the code, and careful."""
+"""What the Compose file, the image and the page about running offer: valid, in step with the code, and careful."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import yaml
 
+from consumer.cli import CONFIGURATION
 from consumer.config import VARIABLES
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +20,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 CONSUMER = SERVICES["consumer"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
+SECTION = (ROOT / "docs" / "running.md").read_text().partition("## Several replicas\n")[2].partition("\n## ")[0]
 
 
 def instructions(name: str) -> list[str]:
@@ -26,8 +28,20 @@ def instructions(name: str) -> list[str]:
     return re.findall(rf"^{name} +(.+?)$", DOCKERFILE.rpartition("\nFROM ")[2], re.MULTILINE)
 
 
-ENVIRONMENT = dict(word.partition("=")[::2] for line in instructions("ENV") for word in shlex.split(line))
+def block(language: str) -> str:
+    """The only block of code in that language on the page."""
+    [found] = re.findall(rf"^```{language}\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+IMAGE = dict(word.partition("=")[::2] for line in instructions("ENV") for word in shlex.split(line))
 """What the image sets."""
+SERVICE = block("ini").partition("[Service]\n")[2].partition("\n[")[0]
+UNIT = dict(re.findall(r"^(?!Environment)(\w+)=(.+)$", SERVICE, re.MULTILINE))
+UNIT_SETS = dict(re.findall(r"^Environment=(\w+)=(.*)$", SERVICE, re.MULTILINE))
+POD: dict[str, Any] = yaml.safe_load(block("yaml"))["spec"]["template"]["spec"]
+[CONTAINER] = POD["containers"]
+POD_SETS = {each["name"]: each["value"] for each in CONTAINER["env"]}
 
 
 def test_compose_file_is_valid_by_the_compose_specification() -> None:
@@ -35,10 +49,17 @@ def test_compose_file_is_valid_by_the_compose_specification() -> None:
     jsonschema.validate(COMPOSE, json.loads(schema.read_text()))
 
 
-def test_compose_and_the_image_set_only_variables_that_the_consumer_knows() -> None:
+def test_only_variables_are_set_that_the_consumer_knows() -> None:
     known = {spelling for variable in VARIABLES for spelling in variable.spellings}
-    assert CONSUMER["environment"].keys() <= known
-    assert ENVIRONMENT.keys() <= known | {"PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+    assert CONSUMER["environment"].keys() | POD_SETS.keys() | UNIT_SETS.keys() <= known
+    assert IMAGE.keys() <= known | {"PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+
+
+def test_consumer_gets_more_time_to_stop_than_it_drains() -> None:
+    [grace] = [int(str(each.default).removesuffix("s")) for each in VARIABLES if "SHUTDOWN_GRACE" in each.spellings]
+    assert int(CONSUMER["stop_grace_period"].removesuffix("s")) > grace
+    assert int(UNIT["TimeoutStopSec"]) > grace
+    assert POD["terminationGracePeriodSeconds"] > grace
 
 
 def test_consumer_starts_after_healthy_servers_and_only_replicas_need_the_shared_ledger() -> None:
@@ -55,6 +76,9 @@ def test_consumers_can_be_scaled() -> None:
     assert not {"container_name", "hostname"} & CONSUMER.keys()
     assert CONSUMER["ports"] == ["127.0.0.1:${HTTP_PORTS:-8080}:8080"]
     assert CONSUMER["environment"]["LEDGER"] == "${LEDGER:-}"
+    [command] = re.findall(r"^LEDGER=.*docker compose .*$", SECTION, re.MULTILINE)
+    assert f"#   {command}\n" in (ROOT / "docker-compose.yml").read_text()
+    assert "--scale consumer=" in command
 
 
 def test_the_shared_ledger_is_one_that_forgets_nothing() -> None:
@@ -77,18 +101,13 @@ def test_ports_are_open_to_this_machine_only_and_the_container_is_confined() -> 
 def test_every_volume_is_used_and_the_state_of_the_consumer_survives_its_container() -> None:
     mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
     assert COMPOSE["volumes"].keys() <= {mount.partition(":")[0] for mount in mounts}
-    assert f"consumer:{ENVIRONMENT['STATE_DIR']}" in CONSUMER["volumes"]
-    assert instructions("VOLUME") == [ENVIRONMENT["STATE_DIR"]]
-
-
-def test_consumer_gets_more_time_to_stop_than_it_drains() -> None:
-    [grace] = [variable.default for variable in VARIABLES if "SHUTDOWN_GRACE" in variable.spellings]
-    assert int(CONSUMER["stop_grace_period"].removesuffix("s")) > int(str(grace).removesuffix("s"))
+    assert f"consumer:{IMAGE['STATE_DIR']}" in CONSUMER["volumes"]
+    assert instructions("VOLUME") == [IMAGE["STATE_DIR"]]
 
 
 def test_image_runs_the_program_and_asks_its_liveness_in_python() -> None:
     assert json.loads(instructions("ENTRYPOINT")[0]) == ["python", "-m", "consumer"]
-    port = ENVIRONMENT["HTTP_ADDRESS"].rpartition(":")[2]
+    port = IMAGE["HTTP_ADDRESS"].rpartition(":")[2]
     assert instructions("EXPOSE") == [port]
     command = json.loads(instructions("HEALTHCHECK")[0].partition("CMD ")[2])
     assert command[:2] == ["python", "-c"]
@@ -102,3 +121,21 @@ def test_everything_that_the_image_copies_exists_and_is_sent_to_the_builder() ->
     assert copied
     assert set(copied) <= sent
     assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+def test_replicas_on_one_machine_have_an_address_and_a_folder_each() -> None:
+    assert set(UNIT_SETS) == {"HTTP_ADDRESS", "STATE_DIR"}
+    assert all("%i" in value for value in UNIT_SETS.values())
+    assert UNIT_SETS["STATE_DIR"] == f"%S/{UNIT['StateDirectory']}"
+
+
+def test_the_unit_starts_the_program_of_the_package_and_not_again_where_its_configuration_is_wrong() -> None:
+    assert UNIT["ExecStart"].split()[0].endswith("/bin/zeebe-amqp-consumer")
+    assert "zeebe-amqp-consumer = " in (ROOT / "pyproject.toml").read_text()
+    assert UNIT["RestartPreventExitStatus"] == str(CONFIGURATION)
+
+
+def test_pods_share_a_ledger_and_tell_their_health() -> None:
+    assert POD_SETS["LEDGER"].startswith("redis://")
+    assert CONTAINER["livenessProbe"]["httpGet"]["path"] == "/livez"
+    assert CONTAINER["readinessProbe"]["httpGet"]["path"] == "/readyz"
