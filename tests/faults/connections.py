@@ -100,10 +100,9 @@ async def hold_large(setup: Setup) -> None:
 def bulky(request: Request) -> Step:
     """An answer whose length is in a part that nobody looks at."""
     name = request.message.bpmnProcessId
-    created = pb.CreateProcessInstanceResponse(
-        bpmnProcessId=name, processInstanceKey=FIRST_PARTITION, tenantId="t" * BULKY
-    )
-    return after(LATENCY, answer(created))
+    key, tenant = FIRST_PARTITION, "t" * BULKY
+    created = pb.CreateProcessInstanceResponse(bpmnProcessId=name, processInstanceKey=key, tenantId=tenant)
+    return answer(created, latency=LATENCY)
 
 
 async def stall_broker(setup: Setup) -> None:
@@ -187,23 +186,15 @@ async def close_channels(setup: Setup) -> None:
     await setup.reconnected(partial(asyncio.to_thread, setup.broker.ctl, "eval", BAD_ACK), CONNECTIONS)
 
 
+PATIENT = {"ZEEBE_REQUEST_TIMEOUT": "15m"}
+CROWDED = {"CONCURRENCY": "8", "AMQP_PREFETCH": "128"}
 CONNECTION_FAULTS: tuple[Fault, ...] = (
     *at(Fault("all channels closed", close_channels), quick=Moment.ACKING),
-    Fault(
-        "held for minutes, large requests wait",
-        hold_long,
+    *at(
+        Fault("held for minutes, large requests wait", hold_long, environment=PATIENT, padding=LARGE, most=300),
         Moment.CALLED,
-        environment={"ZEEBE_REQUEST_TIMEOUT": "15m"},
-        padding=LARGE,
-        most=300,
     ),
-    Fault(
-        "large requests wait, memory is bounded",
-        hold_large,
-        environment={"CONCURRENCY": "8", "AMQP_PREFETCH": "128"},
-        padding=LARGE,
-        most=450,
-    ),
+    Fault("large requests wait, memory is bounded", hold_large, environment=CROWDED, padding=LARGE, most=450),
     Fault("reset again and again, the load goes on", reset_again_and_again),
     Fault("broker takes nothing for 20 s", stall_broker),
     Fault("everything in pieces of 1 to 64 bytes", cut_in_turn),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import resource
+from functools import partial
 from signal import SIGCONT, SIGSTOP
 
 import aio_pika
@@ -15,7 +16,7 @@ from tests.faults.fault import REDIS, Fault, Moment, at
 from tests.faults.gateways import ClusterGateway, EngineGateway, ProgramGateway
 from tests.faults.proxy import Proxy
 from tests.faults.setup import Setup
-from tests.integration.stage import delete
+from tests.integration.stage import delete, eventually
 from zeebe_amqp.errors import Code
 from zeebe_amqp.testing import after, fail
 
@@ -30,6 +31,11 @@ async def kill_consumer(setup: Setup) -> None:
     """SIGKILL, then a new process on the same state."""
     await asyncio.to_thread(setup.consumer.kill)
     setup.consumer.launch()
+
+
+async def kill_one(setup: Setup) -> None:
+    """SIGKILL; another consumer of the same queues and the same ledger goes on alone."""
+    await asyncio.to_thread(setup.consumer.kill)
 
 
 async def end_consumer(setup: Setup) -> None:
@@ -61,6 +67,11 @@ async def kill_broker(setup: Setup) -> None:
     await asyncio.to_thread(setup.broker.start)
 
 
+async def close_connections(setup: Setup) -> None:
+    """The broker closes every connection, the callers' too."""
+    await asyncio.to_thread(setup.broker.ctl, "close_all_connections", "fault")
+
+
 async def raise_alarm(setup: Setup) -> None:
     """A memory alarm."""
     async with setup.memory_alarm():
@@ -90,9 +101,10 @@ async def delay(proxy: Proxy) -> None:
 
 
 async def freeze_gateway(setup: Setup) -> None:
-    """The connection between consumer and gateway goes silent for good; over when the consumer has noticed."""
+    """The connection between consumer and gateway goes silent for good; over when the consumer has made another."""
+    before = setup.to_gateway.made
     setup.to_gateway.freeze()
-    await setup.to_gateway.another()
+    await eventually(lambda: setup.to_gateway.made > before, "a new connection to the gateway")
 
 
 async def gateway_away(setup: Setup) -> None:
@@ -115,7 +127,7 @@ async def stop_gateway(setup: Setup) -> None:
     setup.gateway.server.process.resume()
 
 
-async def answer_with(setup: Setup, step: Reaction) -> None:
+async def answer_with(step: Reaction, setup: Setup) -> None:
     """The gateway does something else for a while."""
     async with setup.gateway.creating(step):
         await asyncio.sleep(SHORT)
@@ -123,11 +135,14 @@ async def answer_with(setup: Setup, step: Reaction) -> None:
 
 OVERLOADED = share(0.3, fail("RESOURCE_EXHAUSTED", BUSY), random.Random(7).random)
 """Three of ten requests are refused for load."""
+SLOW = answer(latency=2.0)
+"""It executes, but answers after the deadline."""
+SHORT_TIME, LONG_TIME = ({"ZEEBE_REQUEST_TIMEOUT": time} for time in ("500ms", "20s"))
 CUT_OFF = frozenset({Code.ABORTED})
 """What callers get whose request was running in a process that is gone, and must not be repeated."""
 LOST_CALL = frozenset({Code.UNAVAILABLE, Code.CANCELLED, Code.INTERNAL, Code.UNKNOWN})
 """What callers get whose call was cut on its way to the gateway or back."""
-LATE = frozenset({Code.DEADLINE_EXCEEDED})
+LATE, REFUSED = frozenset({Code.DEADLINE_EXCEEDED}), frozenset({Code.RESOURCE_EXHAUSTED})
 
 FAULTS: tuple[Fault, ...] = (
     *at(
@@ -135,27 +150,13 @@ FAULTS: tuple[Fault, ...] = (
         quick=Moment.ACKING,
     ),
     *at(Fault("consumer killed", kill_consumer, accepts=CUT_OFF), quick=Moment.EXECUTED),
-    *at(
-        Fault(
-            "one of two consumers killed",
-            lambda setup: asyncio.to_thread(setup.consumer.kill),
-            environment={"LEDGER": REDIS},
-            accepts=CUT_OFF,
-            two=True,
-        )
-    ),
+    *at(Fault("one of two consumers killed", kill_one, environment={"LEDGER": REDIS}, accepts=CUT_OFF, two=True)),
     Fault("ledger cannot be written", fill_disk),
     Fault("consumer ended (SIGTERM)", end_consumer),
     Fault("consumer stopped 20 s (SIGSTOP)", stop_consumer),
     *at(Fault("broker restarted", lambda setup: asyncio.to_thread(setup.broker.restart)), Moment.ANY, Moment.CALLED),
     *at(Fault("broker killed", kill_broker)),
-    *at(
-        Fault(
-            "all connections closed",  # the callers' too
-            lambda setup: asyncio.to_thread(setup.broker.ctl, "close_all_connections", "fault"),
-        ),
-        quick=Moment.REPLYING,
-    ),
+    *at(Fault("all connections closed", close_connections), quick=Moment.REPLYING),
     Fault("memory alarm", raise_alarm),
     Fault("reply queue deleted", delete_reply_queue, quick=True),
     Fault("request queue deleted", delete_request_queue, quick=True),
@@ -170,12 +171,7 @@ FAULTS: tuple[Fault, ...] = (
         Moment.EXECUTED,
         quick=Moment.EXECUTED,
     ),
-    Fault(
-        "gateway connection silent",
-        freeze_gateway,
-        accepts=LATE | LOST_CALL,
-        environment={"ZEEBE_REQUEST_TIMEOUT": "20s"},
-    ),
+    Fault("gateway connection silent", freeze_gateway, accepts=LATE | LOST_CALL, environment=LONG_TIME),
     Fault("gateway connection slow (0.2 s)", lambda setup: delay(setup.to_gateway)),
     Fault("gateway connections cut after k bytes", lambda setup: setup.to_gateway.cut_after(*CUTS), accepts=LOST_CALL),
     Fault("gateway away 10 s", gateway_away, accepts=LOST_CALL),
@@ -191,18 +187,9 @@ FAULTS: tuple[Fault, ...] = (
         Moment.EXECUTED,
         Moment.ACKING,
     ),
+    Fault("gateway refuses 30 % for load", partial(answer_with, OVERLOADED), accepts=REFUSED, quick=True),
     Fault(
-        "gateway refuses 30 % for load",
-        lambda setup: answer_with(setup, OVERLOADED),
-        accepts=frozenset({Code.RESOURCE_EXHAUSTED}),
-        quick=True,
-    ),
-    Fault(
-        "gateway slower than the deadline",  # it executes
-        lambda setup: answer_with(setup, answer(latency=2.0)),
-        accepts=LATE,
-        environment={"ZEEBE_REQUEST_TIMEOUT": "500ms"},
-        quick=True,
+        "gateway slower than the deadline", partial(answer_with, SLOW), accepts=LATE, environment=SHORT_TIME, quick=True
     ),
     *CONNECTION_FAULTS,
 )

@@ -146,7 +146,7 @@ class Proxy:
         """Connections so far."""
         self.limits: deque[int] = deque()
         """The bytes after which each of the next connections ends."""
-        self._connections: set[_Connection] = set()
+        self._connections: dict[Any, _Connection] = {}
         self._tasks: set[Any] = set()
 
     async def __aenter__(self) -> Self:
@@ -168,33 +168,29 @@ class Proxy:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         self._tasks.add(task)
-        try:
-            await self._forward((reader, writer))
-        except (OSError, asyncio.CancelledError):
-            pass  # nothing listens there; the server's own callback would log the other as an error
-        finally:
-            _abort(writer)
-            self._tasks.discard(task)
-
-    async def _forward(self, client: _Stream) -> None:
-        server = await asyncio.open_connection("127.0.0.1", self._target, limit=CHUNK)
-        connection = _Connection(self, client, server)
-        self.made += 1
-        self._connections.add(connection)
-        try:
-            await connection.run()
-        finally:
-            self._connections.discard(connection)
-            _abort(server[1])  # also where it was cut short: a writer that is left complains when its loop is gone
+        writers = [writer]
+        # Nothing listens there, or it is cancelled, which the server's own callback would log as an error.
+        with suppress(OSError, asyncio.CancelledError):
+            try:
+                server = await asyncio.open_connection("127.0.0.1", self._target, limit=CHUNK)
+                writers.append(server[1])
+                connection = self._connections[task] = _Connection(self, (reader, writer), server)
+                self.made += 1
+                await connection.run()
+            finally:
+                self._connections.pop(task, None)
+                self._tasks.discard(task)
+                for each in writers:
+                    _abort(each)  # also where it was cut short: one that is left complains when its loop is gone
 
     def reset(self) -> None:
         """End every connection with RST; new ones work."""
-        for connection in list(self._connections):
+        for connection in list(self._connections.values()):
             connection.reset()
 
     def freeze(self, introduction: bytes = b"") -> None:
         """Connections whose client began with this go silent for good without being closed (half-open); no new ones."""
-        for connection in self._connections:
+        for connection in self._connections.values():
             connection.frozen = connection.frozen or introduction in connection.introduction
 
     def stall(self, way: Way) -> None:
@@ -204,10 +200,6 @@ class Proxy:
     def go_on(self, way: Way) -> None:
         """Take what comes that way again; nothing of it is lost."""
         self.taking[way].set()
-
-    async def another(self) -> None:
-        """Wait for a new connection that speaks."""
-        await eventually(lambda: not all(each.frozen for each in self._connections), "a new connection that speaks")
 
     async def cut_after(self, *limits: int) -> None:
         """Reset all connections, then one new one after each of `limits` bytes, both ways together."""
@@ -226,7 +218,7 @@ class Proxy:
     def release(self) -> None:
         """Hold nothing any more; what was held goes on where its connection still lives."""
         self.holding = None
-        for connection in self._connections:
+        for connection in self._connections.values():
             connection.release()
 
 

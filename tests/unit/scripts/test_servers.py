@@ -182,18 +182,20 @@ def test_packages_are_installed_as_root_or_through_sudo_or_it_is_said_which(
     assert commands == expected
 
 
-PREPARED: list[tuple[list[str], dict[str, str], list[str]]] = [
-    ([], {}, ["rabbitmq-server", "redis-server", "java", "in_memory"]),
-    ([], {"AMQP_URL": "amqp://a", "ZEEBE_ADDRESS": "b"}, ["rabbitmq-server", "redis-server", "java", "in_memory"]),
-    (["--small"], {}, ["rabbitmq-server", "java", "in_memory"]),
-    (["--small"], {"AMQP_URL": "amqp://a"}, ["java", "in_memory"]),
-    (["--small"], {"ZEEBE_ADDRESS": "b"}, ["rabbitmq-server"]),
-    (["--small"], {"ZEEBE_HOME": "c"}, ["rabbitmq-server", "java"]),
-    (["--small"], {"AMQP_URL": "amqp://a", "ZEEBE_ADDRESS": "b"}, []),
-]
+BOTH = {"AMQP_URL": "amqp://a", "ZEEBE_ADDRESS": "b"}
 
 
-@for_each(PREPARED)
+@for_each(
+    [
+        ([], {}, ["rabbitmq-server", "redis-server", "java", "in_memory"]),
+        ([], BOTH, ["rabbitmq-server", "redis-server", "java", "in_memory"]),
+        (["--small"], {}, ["rabbitmq-server", "java", "in_memory"]),
+        (["--small"], {"AMQP_URL": "amqp://a"}, ["java", "in_memory"]),
+        (["--small"], {"ZEEBE_ADDRESS": "b"}, ["rabbitmq-server"]),
+        (["--small"], {"ZEEBE_HOME": "c"}, ["rabbitmq-server", "java"]),
+        (["--small"], BOTH, []),
+    ]
+)
 def test_only_what_is_needed_and_not_given_is_prepared(
     arguments: list[str], given: dict[str, str], prepared: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
