@@ -131,7 +131,6 @@ def test_replicas_on_one_machine_have_an_address_and_a_folder_each() -> None:
 
 def test_the_unit_starts_the_program_of_the_package_and_not_again_where_its_configuration_is_wrong() -> None:
     assert UNIT["ExecStart"].split()[0].endswith("/bin/zeebe-amqp-consumer")
-    assert "zeebe-amqp-consumer = " in (ROOT / "pyproject.toml").read_text()
     assert UNIT["RestartPreventExitStatus"] == str(CONFIGURATION)
 
 

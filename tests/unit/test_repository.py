@@ -9,7 +9,6 @@ import subprocess
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from tests.cases import check_all
 
@@ -37,17 +36,8 @@ def requirements(lock: Path) -> list[str]:
     return lock.read_text().replace("\\\n", "").splitlines()
 
 
-def projects() -> list[dict[str, Any]]:
-    """What both packages say of themselves."""
-    files = (ROOT / "pyproject.toml", ROOT / "contracts" / "pyproject.toml")
-    return [tomllib.loads(file.read_text())["project"] for file in files]
-
-
-def test_no_protocol_definition_is_committed() -> None:
+def test_no_protocol_definition_is_committed_and_no_registry_or_folder_of_one_machine_is_named() -> None:
     assert [file for file in kept() if file.suffix == ".proto"] == []
-
-
-def test_no_file_names_a_package_registry_or_a_folder_of_one_machine() -> None:
     found = []
     for file in kept():
         data = file.read_bytes()
@@ -79,27 +69,25 @@ def test_lock_files_of_npm_have_a_hash_for_every_package_and_name_no_registry() 
 
 
 def test_every_dependency_is_locked_and_development_uses_the_versions_that_run() -> None:
-    run, development = ({entry.split()[0] for entry in requirements(ROOT / "requirements" / name)}
-                        for name in ("run.txt", "dev.txt"))  # fmt: skip
+    run, development = (
+        {entry.split()[0] for entry in requirements(ROOT / "requirements" / name)} for name in ("run.txt", "dev.txt")
+    )
     assert run <= development
-    needed = {
-        re.split(r"[^A-Za-z0-9._-]", each)[0].lower() for project in projects() for each in project["dependencies"]
-    }
+    files = (ROOT / "pyproject.toml", ROOT / "contracts" / "pyproject.toml")
+    dependencies = [each for file in files for each in tomllib.loads(file.read_text())["project"]["dependencies"]]
+    needed = {re.split(r"[^A-Za-z0-9._-]", each)[0].lower() for each in dependencies}
     assert needed <= {entry.split("==")[0].lower() for entry in run} | {"zeebe-amqp"}
 
 
-def test_every_target_that_a_person_calls_is_explained_by_make_help() -> None:
+def test_every_target_that_a_person_calls_is_explained_by_make_help_and_runs_what_exists() -> None:
     [phony] = re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)
     explained, defined = (
         set(re.findall(rf"^([a-z0-9-]+):{more}", MAKEFILE, re.MULTILINE)) for more in (r".*## \S", "")
     )
     assert set(phony.split()) == defined
     assert explained == defined - {"check"}
-
-
-def test_every_module_that_make_runs_exists() -> None:
-    modules = set(re.findall(r"-m (scripts\.\w+|consumer\b|benchmarks(?:\.\w+)?\b)", MAKEFILE))
-    assert modules
+    modules = set(re.findall(r"-m (scripts\.\w+|consumer\b|benchmarks(?:\.\w+)?\b|tests\.faults(?:\.\w+)?)", MAKEFILE))
+    assert {"benchmarks", "tests.faults"} <= modules
     for path in (ROOT.joinpath(*module.split(".")) for module in modules):
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), path
 
@@ -110,9 +98,3 @@ def test_continuous_integration_calls_make_test_and_nothing_else() -> None:
     commands = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
     assert commands[0] == "set -euo pipefail"
     assert commands[-1] == "exec make test </dev/null"
-
-
-def test_both_packages_carry_the_same_version_and_licence() -> None:
-    assert len({(project["version"], project["license"]) for project in projects()}) == 1
-    assert projects()[0]["license"] == "Apache-2.0"
-    assert "Apache License" in (ROOT / "LICENSE").read_text()

@@ -22,15 +22,10 @@ def listening() -> Iterator[str]:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
-@pytest.fixture
-def said() -> list[str]:
-    """What was told."""
-    return []
-
-
 def test_what_is_used_is_told_without_its_password_and_without_variables_private_servers_are_wanted(
-    monkeypatch: pytest.MonkeyPatch, listening: str, said: list[str]
+    monkeypatch: pytest.MonkeyPatch, listening: str
 ) -> None:
+    said: list[str] = []
     monkeypatch.setenv("AMQP_URL", "")
     monkeypatch.delenv("ZEEBE_ADDRESS", raising=False)
     assert (given.broker(said.append), given.engine(said.append), said) == (None, None, [])
@@ -85,7 +80,8 @@ def test_places_are_read_from_every_form_of_an_address() -> None:
     assert given.engine_places("[::1]:1") == [("::1", 1)]
 
 
-def test_the_address_of_a_stack_that_was_stopped_is_nobodys(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
+def test_the_address_of_a_stack_that_was_stopped_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
     url = f"amqp://guest:guest@127.0.0.1:{free_port()}"
     State(environment={"AMQP_URL": url}).save()
     monkeypatch.setenv("AMQP_URL", url)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
@@ -115,17 +114,8 @@ def test_a_long_piece_of_code_is_cut_around_what_differs() -> None:
 
 
 def test_a_mutant_knows_the_line_where_its_statement_begins() -> None:
-    source = """\
-        def function(a=0):
-            if (
-                a <
-                b
-            ):
-                return f(
-                    1
-                )
-    """
-    begins = {each.change: (each.line, each.statement) for each in mutants("a.py", dedent(source).encode())}
+    source = "def function(a=0):\n  if (\n    a <\n    b\n  ):\n    return f(\n      1\n    )\n"
+    begins = {each.change: (each.line, each.statement) for each in mutants("a.py", source.encode())}
     assert [begins[each] for each in ("0 -> 1", "a < b -> a > b", "f(1) -> f(2)")] == [(1, 1), (3, 2), (7, 6)]
 
 
