@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
 from scripts import stack, tour
 from scripts.process import free_port
+from scripts.rabbitmq import RabbitMQ
 from scripts.state import State
 
 Printed = pytest.CaptureFixture[str]
@@ -61,6 +63,14 @@ def test_addresses_of_a_user_are_shown_without_password_and_exported_with_it(
     stack.tell_unused(State(environment={"AMQP_URL": "amqp://guest:guest@h:1", "ZEEBE_ADDRESS": "h:2"}))
     told = "not using AMQP_URL=amqp://a@other:1 from the environment: `make down` first\n"
     assert capsys.readouterr().out == told
+
+
+def test_a_node_has_a_port_of_its_own_and_with_a_name_its_data_on_any_port(tmp_path: Path) -> None:
+    first, second = RabbitMQ(tmp_path / "a"), RabbitMQ(tmp_path / "b")
+    assert first.url == f"amqp://guest:guest@127.0.0.1:{first.port}" != second.url
+    names = {RabbitMQ(tmp_path, port, name="same")._environment["RABBITMQ_NODENAME"] for port in (1, 2)}
+    assert names == {"same@localhost"}
+    assert RabbitMQ(tmp_path, 1)._environment["RABBITMQ_NODENAME"] == "node-1@localhost"
 
 
 def test_the_tour_begins_with_up_unless_all_is_up() -> None:
