@@ -18,9 +18,11 @@ from tests.faults.fault import Fault
 
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- faults -->", "<!-- end of faults -->"
-NUMBERS = {"requests": "requests", "answered": "answered", "with an error": "refused", "dead letters": "dead"}
-NUMBERS |= {"lost": "lost", "unanswered": "unanswered", "wrong": "wrong", "executed twice": "doubled"}
-NUMBERS |= {"duplicate replies": "duplicates", "recovery s": "recovery", "longest gap s": "gap"}
+NUMBERS = {
+    "requests": "requests", "answered": "answered", "with an error": "refused", "dead letters": "dead",
+    "lost": "lost", "unanswered": "unanswered", "wrong": "wrong", "executed twice": "doubled",
+    "duplicate replies": "duplicates", "recovery s": "recovery", "longest gap s": "gap",
+}  # fmt: skip
 """What a verdict says, by the title of its column."""
 COLUMNS = ("fault", *NUMBERS, "promises")
 

@@ -30,14 +30,14 @@ from zeebe_amqp.schema.validation_errors import type_info
 
 PACKAGE = SERVICE.file.package
 BINDING = (
-    *("topology", "deploy-process", "create-instance", "cancel-instance", "set-variables", "resolve-incident"),
-    *("publish-message", "activate-jobs", "complete-job", "fail-job", "update-job-retries", "throw-error"),
-)
+    "topology", "deploy-process", "create-instance", "cancel-instance", "set-variables", "resolve-incident",
+    "publish-message", "activate-jobs", "complete-job", "fail-job", "update-job-retries", "throw-error",
+)  # fmt: skip
 """The operations of the binding."""
 ENGINE = (
-    *("deploy-resource", "delete-resource", "evaluate-decision", "broadcast-signal"),
-    *("update-job-timeout", "modify-instance", "migrate-instance", "evaluate-conditional"),
-)
+    "deploy-resource", "delete-resource", "evaluate-decision", "broadcast-signal", "update-job-timeout",
+    "modify-instance", "migrate-instance", "evaluate-conditional",
+)  # fmt: skip
 """The rest of the engine's commands."""
 LEFT_OUT = {
     "StreamActivatedJobs": "an endless stream is no answer to one request; activate-jobs polls",

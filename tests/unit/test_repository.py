@@ -17,10 +17,10 @@ LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 MAKEFILE = (ROOT / "Makefile").read_text()
 MAX_TEXT = 2_000_000
 # Written apart so that this file does not contain what it looks for.
-HOSTS = ["pypi|.org", "files.python|hosted", "repo.maven|.apache", "repo1.maven|.org", "deb.debian|.org"]
-HOSTS += ["registry.npm|js"]
-PATHS = ["/root|/", "/work|/main", "/work|/shared", "/tmp|/spec"]
-FORBIDDEN = [each.replace("|", "") for each in (*HOSTS, *PATHS)]
+HOSTS = ("pypi|.org", "files.python|hosted", "repo.maven|.apache", "repo1.maven|.org", "deb.debian|.org")
+NPM = "registry.npm|js"
+PATHS = ("/root|/", "/work|/main", "/work|/shared", "/tmp|/spec")
+FORBIDDEN = [each.replace("|", "") for each in (*HOSTS, NPM, *PATHS)]
 
 
 @cache
