@@ -37,7 +37,8 @@ def block(language: str) -> str:
 IMAGE = dict(word.partition("=")[::2] for line in instructions("ENV") for word in shlex.split(line))
 """What the image sets."""
 SERVICE = block("ini").partition("[Service]\n")[2].partition("\n[")[0]
-UNIT = dict(re.findall(r"^(?!Environment)(\w+)=(.+)$", SERVICE, re.MULTILINE))
+UNIT_LINES = re.findall(r"^(?!Environment)(\w+)=(.+)$", SERVICE, re.MULTILINE)
+UNIT = dict(UNIT_LINES)
 UNIT_SETS = dict(re.findall(r"^Environment=(\w+)=(.*)$", SERVICE, re.MULTILINE))
 POD: dict[str, Any] = yaml.safe_load(block("yaml"))["spec"]["template"]["spec"]
 [CONTAINER] = POD["containers"]
@@ -124,6 +125,7 @@ def test_everything_that_the_image_copies_exists_and_is_sent_to_the_builder() ->
 
 
 def test_replicas_on_one_machine_have_an_address_and_a_folder_each() -> None:
+    assert len(UNIT) == len(UNIT_LINES), "nothing is set twice"
     assert set(UNIT_SETS) == {"HTTP_ADDRESS", "STATE_DIR"}
     assert all("%i" in value for value in UNIT_SETS.values())
     assert UNIT_SETS["STATE_DIR"] == f"%S/{UNIT['StateDirectory']}"
