@@ -13,7 +13,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 
 from tests.faults.checker import History
-from tests.integration.stage import create, delete
+from tests.integration.service import create, delete
 from zeebe_amqp import wire
 
 CONNECTION_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from scripts.process import memory_of
-from tests.fakes.gateway import FIRST_PARTITION, Request, Step, answer
+from tests.fakes.gateway import FIRST_PARTITION, Request
 from tests.faults.callers import NUMBER
 from tests.faults.fault import Fault, Moment, at, caught
 from tests.faults.gateways import LATENCY
@@ -18,7 +18,8 @@ from tests.faults.proxy import Way
 from tests.faults.setup import CONCURRENCY, Setup
 from tests.faults.streams import in_turn, moved, without_heartbeats
 from tests.integration.load import Hold
-from tests.integration.stage import CONNECTIONS, delete, eventually, metric
+from tests.integration.service import CONNECTIONS, delete, eventually, metric
+from zeebe_amqp.testing import Step, after, answer
 
 CONSUMING, PUBLISHING = b"zeebe-amqp consume", b"zeebe-amqp publish"
 """How the consumer's connections introduce themselves; of those that consume there are two."""
@@ -102,7 +103,7 @@ def bulky(request: Request) -> Step:
     name = request.message.bpmnProcessId
     key, tenant = FIRST_PARTITION, "t" * BULKY
     created = pb.CreateProcessInstanceResponse(bpmnProcessId=name, processInstanceKey=key, tenantId=tenant)
-    return answer(created, latency=LATENCY)
+    return after(LATENCY, answer(created))
 
 
 async def stall_broker(setup: Setup) -> None:

@@ -14,13 +14,14 @@ from typing import Any
 
 from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
-from tests.fakes.gateway import Request, Step, answer
+from tests.fakes.gateway import Request
 from tests.faults.checker import Verdict
 from tests.faults.gateways import CREATE, LATENCY, InsideGateway
 from tests.faults.proxy import ACK, PUBLISH, Way
 from tests.faults.setup import Setup, built
-from tests.integration.stage import eventually
+from tests.integration.service import eventually
 from zeebe_amqp.errors import Code
+from zeebe_amqp.testing import Step, after
 
 REDIS = "{redis}"
 SENDING = 120.0
@@ -69,7 +70,7 @@ async def _at_gateway(setup: Setup, opened: asyncio.Event) -> None:
         nonlocal reached
         reached += 1
         await opened.wait()
-        return answer(latency=LATENCY)
+        return after(LATENCY)
 
     setup.gateway.always(CREATE, held)
     await eventually(lambda: reached >= CAUGHT, f"{CAUGHT} requests at the gateway")

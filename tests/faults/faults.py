@@ -10,15 +10,15 @@ from signal import SIGCONT, SIGSTOP
 
 import aio_pika
 
-from tests.fakes.gateway import BUSY, Reaction, answer, fail, share
+from tests.fakes.gateway import BUSY, sometimes
 from tests.faults.connections import CONNECTION_FAULTS
 from tests.faults.fault import REDIS, Fault, Moment, at
 from tests.faults.gateways import ClusterGateway, EngineGateway, ProgramGateway
 from tests.faults.proxy import Proxy
 from tests.faults.setup import Setup
-from tests.integration.stage import delete, eventually
+from tests.integration.service import delete, eventually
 from zeebe_amqp.errors import Code
-from zeebe_amqp.testing import after, fail
+from zeebe_amqp.testing import Reaction, after, fail
 
 SHORT, LONG, STOPPED = 3.0, 10.0, 20.0
 """Seconds that a fault lasts."""
@@ -133,9 +133,9 @@ async def answer_with(step: Reaction, setup: Setup) -> None:
         await asyncio.sleep(SHORT)
 
 
-OVERLOADED = share(0.3, fail("RESOURCE_EXHAUSTED", BUSY), random.Random(7).random)
+OVERLOADED = sometimes(0.3, fail("RESOURCE_EXHAUSTED", BUSY), random.Random(7).random)
 """Three of ten requests are refused for load."""
-SLOW = answer(latency=2.0)
+SLOW = after(2.0)
 """It executes, but answers after the deadline."""
 SHORT_TIME, LONG_TIME = ({"ZEEBE_REQUEST_TIMEOUT": time} for time in ("500ms", "20s"))
 CUT_OFF = frozenset({Code.ABORTED})

@@ -18,10 +18,10 @@ from consumer.zeebe.rpcs import METHODS
 from scripts.consumer import ROOT
 from scripts.process import Process, Server, free_port
 from scripts.zeebe_in_memory import ZeebeInMemory
-from tests.fakes.gateway import FakeGateway, Reaction, answer
+from tests.fakes.gateway import FakeGateway
 from tests.integration import processes
 from tests.integration.service import TIMEOUT
-from zeebe_amqp.testing import after
+from zeebe_amqp.testing import Reaction, after
 
 CREATE = "CreateProcessInstance"
 LATENCY = 0.02
@@ -40,7 +40,7 @@ class InsideGateway(FakeGateway):
 
     def __init__(self, _: Path) -> None:
         super().__init__(record=False, identify=_identity)
-        self.always(CREATE, answer(latency=LATENCY))
+        self.always(CREATE, after(LATENCY))
 
     @asynccontextmanager
     async def creating(self, step: Reaction) -> AsyncIterator[None]:
@@ -49,7 +49,7 @@ class InsideGateway(FakeGateway):
         try:
             yield
         finally:
-            self.always(CREATE, answer(latency=LATENCY))
+            self.always(CREATE, after(LATENCY))
 
     def counted(self) -> Counter[str]:
         """Executions by the identity of the request."""
@@ -89,7 +89,7 @@ class ProgramGateway:
         self.port = self.server.port
 
     def _server(self, directory: Path) -> Server:
-        return FakeServer(directory, "tests.fakes.gateway", "--latency", str(LATENCY))
+        return FakeServer(directory, "tests.fakes.gateway", "--seconds", str(LATENCY))
 
     def counted(self) -> Counter[str]:
         """Executions by the identity of the request."""

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeAlias
 
 from scripts.process import free_port
 from tests.faults.streams import Cutting, Filter, pieces
-from tests.integration.stage import eventually
+from tests.integration.service import eventually
 
 CHUNK = 1 << 20
 PUBLISH = b"\x00\x3c\x00\x28"

@@ -21,7 +21,7 @@ from tests.faults.checker import History, Verdict, judge
 from tests.faults.gateways import InsideGateway
 from tests.faults.proxy import Proxy
 from tests.integration.caller import Caller
-from tests.integration.stage import TIMEOUT, UNMEASURED, consumer_of, delete
+from tests.integration.service import TIMEOUT, UNMEASURED, delete, new_consumer
 from zeebe_amqp.errors import Code
 
 CONCURRENCY = 32
@@ -52,7 +52,7 @@ class Setup:
 
     def _consumer(self, name: str, **settings: str) -> Consumer:
         url = f"amqp://guest:guest@{self.to_broker.address}"
-        return consumer_of(self.directory / name, url, self.to_gateway.address, {**self.environment, **settings})
+        return new_consumer(self.directory / name, url, self.to_gateway.address, {**self.environment, **settings})
 
     async def another(self) -> None:
         """A further consumer of the same queues with the same settings, ready; it ends with the rest."""

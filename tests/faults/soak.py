@@ -32,7 +32,7 @@ from tests.faults.fault import Moment
 from tests.faults.faults import FAULTS
 from tests.faults.gateways import InsideGateway
 from tests.faults.setup import Setup, built
-from tests.integration.stage import metric
+from tests.integration.service import metric
 from zeebe_amqp.errors import Code
 
 FAULT_EVERY, SAMPLE_EVERY = 30.0, 5.0

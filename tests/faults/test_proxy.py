@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.faults.proxy import Proxy, Way
 from tests.faults.streams import HEARTBEAT, Filter, frames, in_turn, mixed, moved, pieces, without_heartbeats
-from tests.integration.stage import eventually
+from tests.integration.service import eventually
 
 BRIEFLY, SOON = 0.2, 5.0
 END = b"(end)"
