@@ -1,4 +1,4 @@
-"""What a broker sends, as the library writes it, and a writer that keeps what is written."""
+"""What a broker sends, as the library writes it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import struct
 from pamqp import commands, frame
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
+
+from zeebe_amqp.amqp.frames import HEARTBEAT
 
 PIECE = 4096 - 8
 """Bytes of a body that fit into the smallest frame."""
@@ -36,9 +38,9 @@ def ack(tag: int, *, multiple: bool = False, channel: int = 1) -> bytes:
     return frame.marshal(commands.Basic.Ack(tag, multiple), channel)
 
 
-def nack(tag: int, *, multiple: bool = False, channel: int = 1) -> bytes:
+def nack(tag: int, *, multiple: bool = False) -> bytes:
     """The broker has not taken what was published."""
-    return frame.marshal(commands.Basic.Nack(tag, multiple), channel)
+    return frame.marshal(commands.Basic.Nack(tag, multiple), 1)
 
 
 def closing(code: int = 404, text: str = "NOT_FOUND", *, channel: int = 1) -> bytes:
@@ -57,21 +59,27 @@ def split(data: bytes) -> list[tuple[int, int, bytes]]:
     return found
 
 
-def frame_of(found: tuple[int, int, bytes]) -> bytes:
-    """The frame that `split` found."""
-    kind, channel, payload = found
-    return struct.pack(">BHI", kind, channel, len(payload)) + payload + b"\xce"
+BLOCKED = frame.marshal(commands.Connection.Blocked("low on memory"), 0)
+UNBLOCKED = frame.marshal(commands.Connection.Unblocked(), 0)
+CLOSED = frame.marshal(commands.Channel.CloseOk(), 1)
 
+LOOKALIKE = BLOCKED + delivery(9, b"hot") + ack(1, channel=2) + closing() + UNBLOCKED
+"""What a caller may put into a body."""
 
-class FakeWriter:
-    """Keeps what is written; takes no more while a test says so."""
-
-    def __init__(self) -> None:
-        self.written: list[bytes] = []
-        self.is_writable = True
-
-    def write(self, data: bytes) -> None:
-        self.written.append(data)
-
-    async def writable(self) -> None:
-        """Nothing ever has to wait."""
+STREAM: list[tuple[bytes, bool]] = [
+    (frame.marshal(commands.Connection.OpenOk(), 0), False),
+    (HEARTBEAT, False),
+    (delivery(1, b"first", message_id="m"), True),
+    (frame.marshal(commands.Basic.Deliver("c", 1, False, "", "q"), 3) + content(LOOKALIKE, channel=3), False),
+    (delivery(2, LOOKALIKE, 50), True),
+    (ack(1, channel=2) + returned("b", LOOKALIKE, channel=2), True),
+    (BLOCKED, False),
+    (frame.marshal(commands.Basic.ConsumeOk("c"), 1), False),
+    (ack(3, multiple=True, channel=2), True),
+    (frame.marshal(ContentBody(b""), 3) + ack(7, channel=3) + HEARTBEAT, False),
+    (delivery(3), True),
+    (frame.marshal(commands.Channel.OpenOk(), 4), False),
+]
+"""What a broker sends, and whether it is of our channels, 1 and 2."""
+ALL = b"".join(data for data, _ in STREAM)
+THEIRS = b"".join(data for data, is_ours in STREAM if not is_ours)

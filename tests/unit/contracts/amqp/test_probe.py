@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
-from tests.unit.contracts.amqp.channels import HotScene
 from tests.unit.contracts.amqp.frames import ack, closing
+from tests.unit.contracts.amqp.memory import MemoryChannel
 from zeebe_amqp.amqp.alarm import Alarm
 from zeebe_amqp.amqp.hot import ChannelEnded
 from zeebe_amqp.amqp.probe import probe
@@ -17,42 +18,32 @@ from zeebe_amqp.errors import Code
 NOT_ALLOWED = "ACCESS_REFUSED - access to exchange 'amq.default' in vhost '/' refused for user 'ann'"
 
 
-class Scene(HotScene):
-    """A probe on its way."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.alarm = Alarm()
-        self.probing = asyncio.create_task(probe(self.channel, self.alarm))
-
-
-@pytest.fixture
-async def scene() -> Scene:
-    found = Scene()
+async def probe_until(channel: MemoryChannel, happens: Callable[[], object], alarm: Alarm | None = None) -> None:
+    """Probe, and let that happen meanwhile."""
+    probing = asyncio.create_task(probe(channel, alarm or Alarm()))
     await asyncio.sleep(0)
-    return found
+    assert not probing.done()
+    happens()
+    await probing
 
 
-async def test_a_probe_that_is_confirmed_says_that_we_may_publish(scene: Scene) -> None:
-    scene.receive(ack(1))
-    await scene.probing
+async def test_a_probe_that_is_confirmed_says_that_we_may_publish(channel: MemoryChannel) -> None:
+    await probe_until(channel, lambda: channel.receive(ack(1)))
 
 
-async def test_a_probe_that_is_refused_says_what_is_missing(scene: Scene) -> None:
-    scene.receive(closing(403, NOT_ALLOWED))
+async def test_a_probe_that_is_refused_says_what_is_missing(channel: MemoryChannel) -> None:
     with pytest.raises(BrokerRefusal, match=r"needs the right to write to the exchange 'amq\.default'") as raised:
-        await scene.probing
+        await probe_until(channel, lambda: channel.receive(closing(403, NOT_ALLOWED)))
     assert raised.value.code is Code.PERMISSION_DENIED
 
 
-async def test_a_channel_that_ends_meanwhile_is_no_refusal(scene: Scene) -> None:
-    scene.channel.end("the connection was lost")
+async def test_a_channel_that_ends_meanwhile_is_no_refusal(channel: MemoryChannel) -> None:
     with pytest.raises(ChannelEnded, match="the connection was lost"):
-        await scene.probing
+        await probe_until(channel, lambda: channel.end("the connection was lost"))
 
 
-async def test_nobody_waits_for_the_end_of_an_alarm(scene: Scene) -> None:
-    scene.alarm.begin()
-    await scene.probing
-    assert scene.channel.oldest == 1, "the broker has not answered"
-    await probe(scene.channel, scene.alarm)
+async def test_nobody_waits_for_the_end_of_an_alarm(channel: MemoryChannel) -> None:
+    alarm = Alarm()
+    await probe_until(channel, alarm.begin, alarm)
+    assert channel.oldest == 1, "the broker has not answered"
+    await probe(channel, alarm)

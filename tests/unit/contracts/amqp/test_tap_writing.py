@@ -3,142 +3,140 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from contextlib import closing as closed_at_end
 
 import pytest
 from pamqp import commands, frame
 
-from tests.unit.contracts.amqp.frames import ack, closing, delivery
-from tests.unit.contracts.amqp.taps import BLOCKED, CLOSED, Library, TapScene
+from tests.unit.contracts.amqp.frames import BLOCKED, CLOSED, ack, closing, delivery, returned
+from tests.unit.contracts.amqp.memory import Library, MemoryTap, states
 from zeebe_amqp.amqp.hot import ChannelEnded, Incoming
 from zeebe_amqp.amqp.tap import Tap
 
+CLOSE = frame.marshal(commands.Channel.Close(0, "", 0, 0), 1)
+
 
 @pytest.fixture
-async def scene() -> AsyncIterator[TapScene]:
-    with TapScene() as made:
-        yield made
+async def tap(tap: MemoryTap) -> MemoryTap:
+    """What it published first has gone out, at once."""
+    await asyncio.sleep(0)
+    assert len(tap.written) == 1, "three publishes"
+    tap.written.clear()
+    return tap
 
 
 # --- what goes --------------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_written_in_a_turn_of_the_loop_goes_out_at_once(scene: TapScene) -> None:
+async def test_what_is_written_in_a_turn_of_the_loop_goes_out_at_once(tap: MemoryTap) -> None:
+    assert tap.consuming.ack(1)
+    assert tap.consuming.nack(2)
+    assert tap.consuming.nack(0, multiple=True)
+    assert tap.written == []
     await asyncio.sleep(0)
-    assert len(scene.transport.written) == 1, "three publishes"
-    scene.transport.written.clear()
-    scene.consuming.ack(1)
-    scene.consuming.ack(2)
-    scene.consuming.nack(3)
-    assert scene.transport.written == []
+    nacks = (commands.Basic.Nack(2, requeue=True), commands.Basic.Nack(0, multiple=True, requeue=True))
+    assert tap.written == [ack(1) + b"".join(frame.marshal(each, 1) for each in nacks)]
     await asyncio.sleep(0)
-    acks = frame.marshal(commands.Basic.Ack(1), 1) + frame.marshal(commands.Basic.Ack(2), 1)
-    assert scene.transport.written == [acks + frame.marshal(commands.Basic.Nack(3, requeue=True), 1)]
-    await asyncio.sleep(0)
-    assert len(scene.transport.written) == 1, "nothing more"
+    assert len(tap.written) == 1, "nothing more"
 
 
-async def test_ours_goes_out_before_what_the_library_writes_after_it(scene: TapScene) -> None:
-    await asyncio.sleep(0)
-    scene.transport.written.clear()
+async def test_ours_goes_out_before_what_the_library_writes_after_it(tap: MemoryTap) -> None:
     theirs = frame.marshal(commands.Basic.Qos(0, 1), 3)
-    scene.consuming.ack(1)
-    scene.writer.write(theirs)
-    scene.consuming.ack(2)
-    scene.writer.write(memoryview(theirs))
+    tap.consuming.ack(1)
+    tap.writer.write(theirs)
+    tap.consuming.ack(2)
+    tap.writer.write(memoryview(theirs))
     await asyncio.sleep(0)
-    first, second = (frame.marshal(commands.Basic.Ack(tag), 1) for tag in (1, 2))
-    assert scene.transport.written == [first, theirs, second, theirs]
+    assert tap.written == [ack(1), theirs, ack(2), theirs]
 
 
-async def test_nothing_is_written_to_a_connection_that_is_closing_or_not_made_or_lost(scene: TapScene) -> None:
+async def test_nothing_is_written_to_a_connection_that_is_closing_or_not_made_or_lost(tap: MemoryTap) -> None:
+    tap.is_closing = True
+    assert tap.consuming.ack(1)
     await asyncio.sleep(0)
-    scene.transport.written.clear()
-    scene.transport.closing = True
-    assert scene.consuming.ack(1)
+    tap.is_closing = False
+    tap.consuming.ack(2)
+    tap.connection_lost(None)
     await asyncio.sleep(0)
-    scene.transport.closing = False
-    scene.consuming.ack(2)
-    scene.tap.connection_lost(None)
-    await asyncio.sleep(0)
-    assert scene.transport.written == []
+    assert tap.written == []
     early = Tap(Library(), asyncio.get_running_loop())
     early.write(b"early")
     early.flush()
 
 
-async def test_who_writes_waits_while_the_peer_takes_nothing_unless_the_connection_is_lost(scene: TapScene) -> None:
-    assert scene.publishing.is_writable
-    await scene.publishing.writable()
-    for end in (scene.tap.resume_writing, lambda: scene.tap.connection_lost(None)):
-        scene.tap.pause_writing()
-        draining, waiting = (asyncio.create_task(each) for each in (scene.writer.drain(), scene.publishing.writable()))
+async def test_who_writes_waits_while_the_peer_takes_nothing_unless_the_connection_is_lost(tap: MemoryTap) -> None:
+    assert tap.publishing.is_writable
+    await tap.publishing.writable()
+    for end in (tap.resume_writing, lambda: tap.connection_lost(None)):
+        tap.pause_writing()
+        draining, waiting = (asyncio.create_task(each) for each in (tap.writer.drain(), tap.publishing.writable()))
         await asyncio.sleep(0)
-        assert (scene.publishing.is_writable, waiting.done(), draining.done()) == (False, False, False)
+        assert (tap.publishing.is_writable, waiting.done(), draining.done()) == (False, False, False)
         end()
         await waiting
         await asyncio.gather(draining, return_exceptions=True)
-        assert scene.publishing.is_writable
+        assert tap.publishing.is_writable
 
 
 # --- the end of a channel ---------------------------------------------------------------------------------------------
 
 
 async def test_a_channel_that_the_library_closes_ends_as_that_goes_out_and_no_other_does() -> None:
-    close = frame.marshal(commands.Channel.Close(0, "", 0, 0), 1)
-    before = frame.marshal(commands.Basic.Cancel("c"), 1)
+    before = frame.marshal(commands.Basic.Cancel("c"), 1) + CLOSED
     another = frame.marshal(commands.Channel.Close(0, "", 0, 0), 3)
-    for data in (close, before + close, another + close + before):
-        with TapScene() as scene:
-            scene.consuming.ack(7)
-            scene.writer.write(data)
-            assert scene.transport.written[-1] == data
-            assert frame.marshal(commands.Basic.Ack(7), 1) in scene.transport.written[0]
-            assert str(scene.consuming.ended) == "the channel is being closed"
-            assert (scene.consuming.ack(8), scene.publishing.ended) == (False, None)
-    for data in (before + another, b""):
-        with TapScene() as scene:
-            scene.writer.write(data)
-            assert (scene.consuming.ended, scene.publishing.ended) == (None, None)
+    for data, ended in (
+        (CLOSE, "the channel is being closed"),
+        (before + CLOSE, "the channel is being closed"),
+        (another + CLOSE + before, "the channel is being closed"),
+        (before + another, "None"),
+        (b"", "None"),
+    ):
+        with closed_at_end(MemoryTap()) as tap:
+            tap.consuming.ack(7)
+            tap.writer.write(data)
+            assert tap.written[-1] == data
+            assert ack(7) in tap.written[0]
+            assert (str(tap.consuming.ended), tap.publishing.ended) == (ended, None), data
+            assert tap.consuming.ack(8) is (ended == "None")
 
 
 async def test_after_that_what_still_comes_is_swallowed_until_the_broker_is_done_and_then_the_number_is_free(
-    scene: TapScene,
+    tap: MemoryTap,
 ) -> None:
-    scene.writer.write(frame.marshal(commands.Channel.Close(0, "", 0, 0), 1))
-    scene.receive(delivery(1, b"x", channel=1) + delivery(2, b"y" * 10_000, channel=1))
-    assert (scene.seen, scene.library.heard) == ([], b"")
-    scene.receive(CLOSED + delivery(3, b"z", channel=1))
-    assert scene.library.heard == CLOSED + delivery(3, b"z", channel=1)
+    begun, later = delivery(1, b"y" * 10_000), delivery(3, b"z")
+    tap.receive(begun[:5_000])
+    tap.writer.write(CLOSE)
+    tap.receive(begun[5_000:] + delivery(2, b"x") + ack(1) + returned("a"))
+    assert (tap.seen, tap.library.heard) == ([], b"")
+    tap.receive(CLOSED + later)
+    assert tap.library.heard == CLOSED + later
 
 
-async def test_a_channel_that_the_broker_closes_ends_and_its_number_is_free(scene: TapScene) -> None:
+async def test_a_channel_that_the_broker_closes_ends_and_its_number_is_free(tap: MemoryTap) -> None:
     closed = closing(406, "PRECONDITION_FAILED", channel=2)
-    scene.receive(closed + ack(1, channel=2))
-    assert scene.library.heard == closed + ack(1, channel=2)
-    assert scene.answers == ["ChannelEnded"] * 3
+    tap.receive(closed + ack(1, channel=2))
+    assert tap.library.heard == closed + ack(1, channel=2)
+    assert states(*tap.confirms) == ["ChannelEnded"] * 3
     with pytest.raises(ChannelEnded, match="406 PRECONDITION_FAILED"):
-        await scene.confirms[0]
-    assert scene.consuming.ended is None
+        await tap.confirms[0]
+    assert tap.consuming.ended is None
 
 
-async def test_a_number_that_is_used_again_is_another_channel(scene: TapScene) -> None:
+async def test_a_number_that_is_used_again_is_another_channel(tap: MemoryTap) -> None:
     later: list[Incoming] = []
-    scene.writer.write(frame.marshal(commands.Channel.Close(0, "", 0, 0), 1))
-    scene.receive(CLOSED)
-    again = scene.channel(1, later)
-    scene.receive(delivery(1, b"anew", channel=1))
-    assert ([each.body for each in later], scene.seen) == ([b"anew"], [])
+    tap.writer.write(CLOSE)
+    tap.receive(CLOSED)
+    again = tap.channel(1, later)
+    tap.receive(delivery(1, b"anew"))
+    assert ([each.body for each in later], tap.seen) == ([b"anew"], [])
+    assert (tap.consuming.ack(1), again.ack(1)) == (False, True)
     await asyncio.sleep(0)
-    scene.transport.written.clear()
-    assert (scene.consuming.ack(1), again.ack(1)) == (False, True)
-    await asyncio.sleep(0)
-    assert scene.transport.written == [frame.marshal(commands.Basic.Ack(1), 1)]
+    assert tap.written == [CLOSE, ack(1)]
 
 
-async def test_a_lost_connection_ends_every_channel(scene: TapScene) -> None:
-    scene.receive(BLOCKED + delivery(1, b"x" * 10_000, channel=1)[:5_000])
-    scene.tap.connection_lost(ConnectionResetError())
-    assert scene.answers == ["ChannelEnded"] * 3
-    assert [str(each.ended) for each in (scene.consuming, scene.publishing)] == ["the connection was lost"] * 2
-    assert (scene.consuming.ack(1), scene.seen, scene.tap.alarm.is_on) == (False, [], False)
+async def test_a_lost_connection_ends_every_channel(tap: MemoryTap) -> None:
+    tap.receive(BLOCKED + delivery(1, b"x" * 10_000)[:5_000])
+    tap.connection_lost(ConnectionResetError())
+    assert states(*tap.confirms) == ["ChannelEnded"] * 3
+    assert [str(each.ended) for each in (tap.consuming, tap.publishing)] == ["the connection was lost"] * 2
+    assert (tap.consuming.ack(1), tap.seen, tap.alarm.is_on) == (False, [], False)
