@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -15,50 +15,42 @@ from zeebe_amqp.client import jobs as module
 from zeebe_amqp.commands import ActivateJobs, Command, FailJob
 
 POLL = ActivateJobs.operation
+BUSY = error("RESOURCE_EXHAUSTED", retryable=True)
+AWAY = error("UNAVAILABLE", retryable=True)
 
 
 def job(key: int, **facts: Any) -> dict[str, Any]:
     return {
-        "key": key,
-        "type": "ship",
-        "processInstanceKey": 2,
-        "bpmnProcessId": "order",
-        "processDefinitionVersion": 1,
-        "processDefinitionKey": 3,
-        "elementId": "ship",
-        "elementInstanceKey": 4,
-        "customHeaders": '{"to": "door"}',
-        "worker": "w",
-        "retries": 3,
-        "deadline": 1_500,
-        "variables": '{"number": 18446744073709551617}',
-        "tenantId": "<default>",
-        "kind": "BPMN_ELEMENT",
-        "listenerEventType": "UNSPECIFIED",
-        "userTask": None,
-        "tags": [],
-        **facts,
-    }
+        "key": key, "type": "ship", "processInstanceKey": 2, "bpmnProcessId": "order", "processDefinitionVersion": 1,
+        "processDefinitionKey": 3, "elementId": "ship", "elementInstanceKey": 4, "customHeaders": '{"to": "door"}',
+        "worker": "w", "retries": 3, "deadline": 1_500, "variables": '{"number": 18446744073709551617}',
+        "tenantId": "<default>", "kind": "BPMN_ELEMENT", "listenerEventType": "UNSPECIFIED", **facts,
+    }  # fmt: skip
 
 
 class Engine:
-    """Has some jobs to give, in portions; says yes to the rest, and keeps it."""
+    """Has some jobs to give, in portions; refuses how the first ones end, says yes to the rest, and keeps it."""
 
-    def __init__(self, *portions: list[dict[str, Any]] | bytes, then: Callable[[], object] = lambda: None) -> None:
-        self.portions = list(portions)
-        self.then = then
+    def __init__(self, *portions: list[dict[str, Any]] | bytes, refusals: Sequence[bytes] = ()) -> None:
+        self.portions, self.refusals = list(portions), list(refusals)
+        self.then: Callable[[], object] = lambda: None
+        """What is done when all jobs were given."""
         self.polls: list[ActivateJobs] = []
         self.settled: list[Command] = []
 
     def __call__(self, command: Command) -> bytes:
         if not isinstance(command, ActivateJobs):
+            if self.refusals:
+                return self.refusals.pop(0)
             self.settled.append(command)
             return result(command.operation)
         self.polls.append(command)
         portion = self.portions.pop(0) if self.portions else []
+        if rest := portion[command.max_jobs_to_activate :] if isinstance(portion, list) else []:
+            self.portions.insert(0, rest)
         if not self.portions:
             self.then()
-        return portion if isinstance(portion, bytes) else result(POLL, portion)
+        return portion if isinstance(portion, bytes) else result(POLL, portion[: command.max_jobs_to_activate])
 
 
 async def test_jobs_come_one_by_one_and_can_be_completed_failed_and_ended_by_an_error() -> None:
@@ -74,26 +66,15 @@ async def test_jobs_come_one_by_one_and_can_be_completed_failed_and_ended_by_an_
                     await found.throw("out-of-stock", "nothing left", {"a": 1})
                     jobs.stop()
             assert found.settled
+    thrown = {"jobKey": 3, "errorCode": "out-of-stock", "errorMessage": "nothing left", "variables": {"a": 1}}
     assert [(each.operation, json.loads(each.to_wire()[0])) for each in engine.settled] == [
         ("complete-job", {"jobKey": 1, "variables": {"done": True}}),
         ("fail-job", {"jobKey": 2, "retries": 2, "errorMessage": "broken", "retryBackOff": "1000ms"}),
-        (
-            "throw-error",
-            {"jobKey": 3, "errorCode": "out-of-stock", "errorMessage": "nothing left", "variables": {"a": 1}},
-        ),
+        ("throw-error", thrown),
     ]
 
 
-async def test_a_job_says_what_the_engine_said() -> None:
-    async with Client(MemoryTransport(always=Engine([job(1)]))) as client, Jobs(client, "ship") as jobs:
-        found = await anext(jobs)
-        assert (found.key, found.process_instance_key, found.retries, found.deadline) == (1, 2, 3, 1.5)
-        assert found.variables == found.values() == {"number": 2**64 + 1}
-        assert found.headers == {"to": "door"}
-        assert repr(found) == "<Job 1 of type 'ship'>"
-
-
-async def test_a_poll_asks_for_what_was_wanted_and_waits() -> None:
+async def test_a_poll_asks_for_what_was_wanted_and_waits_and_a_job_says_what_the_engine_said() -> None:
     engine = Engine([job(1)])
     options: dict[str, Any] = {"worker": "w", "fetch_variables": ("a",), "at_once": 5, "tenant_ids": ("t",)}
     transport = MemoryTransport(always=engine)
@@ -101,11 +82,14 @@ async def test_a_poll_asks_for_what_was_wanted_and_waits() -> None:
         Client(transport, polls="p") as client,
         Jobs(client, "ship", timeout="1m", request_timeout="2s", **options) as jobs,
     ):
-        await anext(jobs)
+        found = await anext(jobs)
     [poll] = engine.polls
     assert (poll.job_type, poll.worker_name, poll.max_jobs_to_activate) == ("ship", "w", 5)
     assert (poll.timeout, poll.wait(), poll.fetch_variables, poll.tenant_ids) == (60_000, 2_000, ("a",), ("t",))
     assert transport.published[0].queue == "p"
+    assert (found.key, found.process_instance_key, found.retries, found.deadline) == (1, 2, 3, 1.5)
+    assert found.variables == found.values() == {"number": 2**64 + 1}
+    assert (found.headers, repr(found)) == ({"to": "door"}, "<Job 1 of type 'ship'>")
 
 
 async def test_polling_goes_on_after_trouble_that_may_pass_under_another_identity() -> None:
@@ -116,9 +100,8 @@ async def test_polling_goes_on_after_trouble_that_may_pass_under_another_identit
         polls = [request for request in transport.published if command(request).operation == POLL]
         assert len({request.request_id for request in polls}) == len(polls) == 3
 
-    may_pass = [error("UNAVAILABLE", retryable=True), error("RESOURCE_EXHAUSTED", retryable=True)]
     unknown = error("DEADLINE_EXCEEDED", outcome="unknown")
-    await check_each([*may_pass, unknown, b"not a reply", result(POLL, [])], goes_on)
+    await check_each([AWAY, BUSY, unknown, b"not a reply", result(POLL, [])], goes_on)
 
 
 async def test_polling_ends_with_an_error_that_will_not_pass() -> None:
@@ -153,38 +136,34 @@ async def test_a_job_that_cannot_be_given_back_keeps_nobody_from_stopping() -> N
 
 async def test_stopping_ends_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PAUSE", 3600.0)
-    engine = Engine(*[error("UNAVAILABLE", retryable=True)] * 20)
-    async with Client(MemoryTransport(always=engine)) as client:
+    transport = MemoryTransport(*[AWAY] * 20)
+    async with Client(transport) as client:
         jobs = Jobs(client, "ship")
         waiting = asyncio.create_task(jobs.fetch())
-        while not engine.polls:  # noqa: ASYNC110 - a few steps of the event loop
-            await asyncio.sleep(0)
+        await transport.arrived(1)
         jobs.stop()
         assert await waiting == []
 
 
-async def test_settling_a_job_that_is_not_ours_any_more_is_told() -> None:
-    transport = MemoryTransport(result(POLL, [job(1)]), error("NOT_FOUND"))
-    async with Client(transport) as client, Jobs(client, "ship") as jobs:
-        found = await anext(jobs)
-        with pytest.raises(NotFound):
-            await found.complete()
-        assert not found.settled
+async def test_what_may_pass_is_tried_again_under_one_identity_while_the_job_is_ours_and_all_else_is_told() -> None:
+    async def is_told(kind: type[Exception] | None, deadline: float, *answers: bytes) -> None:
+        fetched = result(POLL, [job(1, deadline=int(deadline * 1000))])
+        transport = MemoryTransport(fetched, *answers)
+        async with Client(transport) as client, Jobs(client, "ship") as jobs:
+            found = await anext(jobs)
+            if kind is None:
+                await found.complete()
+            else:
+                with pytest.raises(kind):
+                    await found.complete()
+        assert found.settled is (kind is None)
+        assert len(transport.published) == 1 + len(answers)
+        assert len({request.request_id for request in transport.published[1:]}) == 1
 
-
-async def test_what_may_pass_is_tried_again_under_one_identity_while_the_job_is_ours_and_then_told() -> None:
-    ours = job(1, deadline=int(time.time() * 1000) + 60_000)
-    busy = error("RESOURCE_EXHAUSTED", retryable=True)
-    transport = MemoryTransport(result(POLL, [ours]), busy, busy, result("complete-job"))
-    async with Client(transport) as client, Jobs(client, "ship") as jobs:
-        found = await anext(jobs)
-        await found.complete()
-        assert found.settled
-    assert len({request.request_id for request in transport.published[1:]}) == 1
-    assert len(transport.published) == 4
-    transport = MemoryTransport(result(POLL, [job(1)]), error("UNAVAILABLE", retryable=True))
-    async with Client(transport) as client, Jobs(client, "ship") as jobs:
-        found = await anext(jobs)
-        with pytest.raises(Unavailable):
-            await found.complete()
-    assert not found.settled
+    ours = time.time() + 60
+    cases: dict[str, tuple[Any, ...]] = {
+        "in the end it is taken": (None, ours, BUSY, BUSY, result("complete-job")),
+        "it is not ours any more": (NotFound, ours, error("NOT_FOUND")),
+        "its lock has ended": (Unavailable, 1.5, AWAY),
+    }
+    await check_each(cases, is_told)

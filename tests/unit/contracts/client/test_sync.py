@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -33,62 +33,65 @@ print(size, os.waitstatus_to_exitcode(status))
 """
 
 
-def answer(command: Command) -> bytes:
-    if isinstance(command, SetVariables):
-        return result("set-variables", {"key": command.element_instance_key})
-    return result("topology", TOPOLOGY)
+@pytest.fixture
+def transport() -> MemoryTransport:
+    def answer(command: Command) -> bytes:
+        if isinstance(command, SetVariables):
+            return result("set-variables", {"key": command.element_instance_key})
+        return result("topology", TOPOLOGY)
+
+    return MemoryTransport(always=answer)
 
 
-def test_calls_return_their_results() -> None:
-    transport = MemoryTransport(always=answer)
+def has_thread() -> bool:
+    return "zeebe-amqp" in {thread.name for thread in threading.enumerate()}
+
+
+def test_calls_return_their_results_or_raise_their_errors_and_closing_ends_the_thread(
+    transport: MemoryTransport,
+) -> None:
     with SyncClient(transport) as zeebe:
+        assert has_thread()
         assert zeebe.call(Topology()).cluster_size == 1
         assert zeebe.send(PublishMessage(message_name="a"), request_id="mine") == "mine"
         assert zeebe.call_raw(b'{"operation": "topology"}') == result("topology", TOPOLOGY)
-    assert transport.closed
-    assert [thread.name for thread in threading.enumerate() if thread.name == "zeebe-amqp"] == []
+        transport.answers.append(error("NOT_FOUND"))
+        with pytest.raises(NotFound):
+            zeebe.call(Topology())
+    assert (transport.closed, has_thread()) == (True, False)
 
 
-def test_it_connects_at_the_first_call_and_again_after_closing() -> None:
-    zeebe = SyncClient(MemoryTransport(always=answer))
+def test_it_connects_at_the_first_call_and_again_after_closing(transport: MemoryTransport) -> None:
+    zeebe = SyncClient(transport)
     for _ in range(2):
         assert zeebe.call(Topology()).cluster_size == 1
         zeebe.close()
         zeebe.close()
 
 
-def test_errors_are_raised_where_the_call_is() -> None:
-    with SyncClient(MemoryTransport(error("NOT_FOUND"))) as zeebe, pytest.raises(NotFound):
-        zeebe.call(Topology())
-
-
-def test_wrong_arguments_are_told_when_it_is_made() -> None:
+def test_wrong_arguments_are_told_when_it_is_made(transport: MemoryTransport) -> None:
     with pytest.raises(TypeError, match="queue"):
-        SyncClient(MemoryTransport(), queue="a")  # type: ignore[call-arg]
+        SyncClient(transport, queue="a")  # type: ignore[call-arg]
 
 
-def test_a_broker_that_is_not_there_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    transport = MemoryTransport()
-
-    async def refuse(_: Any) -> None:
-        raise OSError("no broker")
-
-    monkeypatch.setattr(transport, "open", refuse)
+def test_a_broker_that_is_not_there_leaves_no_thread(
+    transport: MemoryTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "open", AsyncMock(side_effect=OSError("no broker")))
     with pytest.raises(OSError, match="no broker"), SyncClient(transport):
         pass
-    assert [thread.name for thread in threading.enumerate() if thread.name == "zeebe-amqp"] == []
+    assert not has_thread()
 
 
-def test_many_threads_may_share_it() -> None:
+def test_many_threads_may_share_it_and_each_gets_its_own_answer(transport: MemoryTransport) -> None:
     def ask(key: int) -> int:
         return zeebe.call(SetVariables(element_instance_key=key, variables={})).key
 
-    with SyncClient(MemoryTransport(always=answer)) as zeebe, ThreadPoolExecutor(16) as pool:
+    with SyncClient(transport) as zeebe, ThreadPoolExecutor(16) as pool:
         assert list(pool.map(ask, range(1, 201))) == list(range(1, 201))
 
 
-def test_the_span_of_the_calling_thread_is_passed_on() -> None:
-    transport = MemoryTransport(always=answer)
+def test_the_span_of_the_calling_thread_is_passed_on(transport: MemoryTransport) -> None:
     with SyncClient(transport) as zeebe, TracerProvider().get_tracer("test").start_as_current_span("request") as span:
         zeebe.call(Topology())
     assert f"{span.get_span_context().trace_id:032x}" in transport.published[0].headers["traceparent"]

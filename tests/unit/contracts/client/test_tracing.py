@@ -10,42 +10,33 @@ from opentelemetry.trace import SpanKind, StatusCode
 from tests.fakes.transport import TOPOLOGY, MemoryTransport, error, result
 from zeebe_amqp import Client, NotFound, PublishMessage, Topology
 
-PROVIDER = TracerProvider()
-
 
 @pytest.fixture
 def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
     return exporter
 
 
-async def test_a_call_is_a_client_span_and_its_context_goes_with_the_request(spans: InMemorySpanExporter) -> None:
-    transport = MemoryTransport(result("topology", TOPOLOGY))
-    async with Client(transport) as client:
-        await client.call(Topology())
-    [span] = spans.get_finished_spans()
-    assert (span.name, span.kind) == ("call topology", SpanKind.CLIENT)
-    assert span.attributes is not None
-    assert span.attributes["messaging.destination.name"] == "zeebe.commands"
-    assert span.attributes["zeebe.operation"] == "topology"
-    found = span.get_span_context()
-    assert found is not None
-    [request] = transport.published
-    assert request.headers["traceparent"].startswith(f"00-{found.trace_id:032x}-{found.span_id:016x}-")
-
-
-async def test_fire_and_forget_is_a_producer_span_and_bytes_are_named_after_the_queue(
+async def test_a_call_is_a_client_span_and_fire_and_forget_a_producer_span_and_bytes_are_named_after_the_queue(
     spans: InMemorySpanExporter,
 ) -> None:
-    async with Client(MemoryTransport(always=lambda _: b"x")) as client:
+    transport = MemoryTransport(always=lambda _: result("topology", TOPOLOGY))
+    async with Client(transport) as client:
+        await client.call(Topology())
         await client.send(PublishMessage(message_name="paid"))
         await client.call_raw(b'{"operation":"topology"}')
-    sent, raw = spans.get_finished_spans()
-    assert (sent.name, sent.kind) == ("send publish-message", SpanKind.PRODUCER)
-    assert raw.name == "call zeebe.commands"
+    call, *others = spans.get_finished_spans()
+    assert (call.name, call.kind) == ("call topology", SpanKind.CLIENT)
+    attributes = dict(call.attributes or {})
+    assert (attributes["messaging.destination.name"], attributes["zeebe.operation"]) == ("zeebe.commands", "topology")
+    found = call.get_span_context()
+    assert found is not None
+    sent = transport.published[0].headers["traceparent"]
+    assert sent.startswith(f"00-{found.trace_id:032x}-{found.span_id:016x}-"), "its context goes with the request"
+    named = [("send publish-message", SpanKind.PRODUCER), ("call zeebe.commands", SpanKind.CLIENT)]
+    assert [(span.name, span.kind) for span in others] == named
 
 
 async def test_a_failure_is_in_its_span(spans: InMemorySpanExporter) -> None:
@@ -54,21 +45,19 @@ async def test_a_failure_is_in_its_span(spans: InMemorySpanExporter) -> None:
             await client.call(Topology())
         with pytest.raises(TypeError):
             await client.call_raw(b"x", headers=7)  # type: ignore[arg-type]
-    not_found, defect = spans.get_finished_spans()
-    assert (not_found.attributes or {})["error.type"] == "NOT_FOUND"
-    assert (defect.attributes or {})["error.type"] == "TypeError"
-    assert {span.status.status_code for span in (not_found, defect)} == {StatusCode.ERROR}
+    failed = [((span.attributes or {})["error.type"], span.status.status_code) for span in spans.get_finished_spans()]
+    assert failed == [("NOT_FOUND", StatusCode.ERROR), ("TypeError", StatusCode.ERROR)]
 
 
 async def test_the_callers_span_and_baggage_are_passed_on() -> None:
     transport = MemoryTransport(result("topology", TOPOLOGY))
     token = context.attach(baggage.set_baggage("order", "7"))
     try:
-        with PROVIDER.get_tracer("test").start_as_current_span("request") as span:
+        with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
             async with Client(transport) as client:
                 await client.call(Topology())
     finally:
         context.detach(token)
-    [request] = transport.published
-    assert f"{span.get_span_context().trace_id:032x}" in request.headers["traceparent"]
-    assert request.headers["baggage"] == "order=7"
+    headers = transport.published[0].headers
+    assert f"{span.get_span_context().trace_id:032x}" in headers["traceparent"]
+    assert headers["baggage"] == "order=7"

@@ -3,8 +3,9 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -12,11 +13,22 @@ from tests.cases import check_each
 from tests.fakes.transport import MemoryTransport, error
 from tests.unit.contracts.client.test_jobs import Engine, job
 from zeebe_amqp import BpmnError, Client, Job, JobFailure, PermissionDenied, Worker
-from zeebe_amqp.commands import Command, CompleteJob, FailJob
+from zeebe_amqp.commands import FailJob
 
 
-def soon(stop: Callable[[], None]) -> None:
-    asyncio.get_running_loop().call_later(0.01, stop)
+async def work(handler: Any, *jobs: Any, refusals: Sequence[bytes] = (), **options: Any) -> Engine:
+    """An engine whose jobs a worker has worked."""
+    engine = Engine(list(jobs), refusals=refusals)
+    async with Client(MemoryTransport(always=engine)) as client:
+        worker = Worker(client, "ship", handler, **options)
+        engine.then = lambda: asyncio.get_running_loop().call_later(0.01, worker.stop)
+        await worker.run()
+    return engine
+
+
+def operations(engine: Engine) -> list[str]:
+    """How jobs ended there."""
+    return [command.operation for command in engine.settled]
 
 
 def raising(error: Exception) -> Any:
@@ -42,44 +54,31 @@ class Handler:
 
 
 A = {"variables": {"a": 1}}
+OUT_OF_STOCK = {"errorCode": "out-of-stock", "errorMessage": "nothing left", **A}
+NO_VAN = {"retries": 7, "errorMessage": "no van", "retryBackOff": "60000ms", **A}
 TOO_LONG = {"retries": 1, "errorMessage": f"KeyError: '{'x' * 988}…", "retryBackOff": "2000ms"}
 ENDS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "a result that is awaited": (ships, "complete-job", {"variables": {"shipped": 1}}),
     "an object that is called and awaited": (Handler(), "complete-job", {"variables": {"a": 2}}),
     "no result": (lambda _: None, "complete-job", {}),
     "its own word": (throws, "throw-error", {"errorCode": "late"}),
-    "a BPMN error": (
-        raising(BpmnError("out-of-stock", "nothing left", {"a": 1})),
-        "throw-error",
-        {"errorCode": "out-of-stock", "errorMessage": "nothing left", **A},
-    ),
-    "a failure": (
-        raising(JobFailure("no van", retries=7, back_off="1m", variables={"a": 1})),
-        "fail-job",
-        {"retries": 7, "errorMessage": "no van", "retryBackOff": "60000ms", **A},
-    ),
+    "a BPMN error": (raising(BpmnError("out-of-stock", "nothing left", {"a": 1})), "throw-error", OUT_OF_STOCK),
+    "a failure": (raising(JobFailure("no van", retries=7, back_off="1m", variables={"a": 1})), "fail-job", NO_VAN),
     "any other exception": (raising(KeyError("x" * 5000)), "fail-job", TOO_LONG),
 }
 
 
 async def test_what_a_handler_does_ends_its_job() -> None:
     async def ends(handler: Any, operation: str, data: dict[str, Any]) -> None:
-        engine = Engine([job(1, retries=2)], then=lambda: soon(worker.stop))
-        async with Client(MemoryTransport(always=engine)) as client:
-            worker = Worker(client, "ship", handler, back_off="2s")
-            await worker.run()
-        [command] = engine.settled
+        [command] = (await work(handler, job(1, retries=2), back_off="2s")).settled
         assert (command.operation, json.loads(command.to_wire()[0])) == (operation, {"jobKey": 1, **data})
 
     await check_each(ENDS, ends)
 
 
 async def test_a_plain_function_works_in_a_thread() -> None:
-    threads = []
-    engine = Engine([job(1)], then=lambda: soon(worker.stop))
-    async with Client(MemoryTransport(always=engine)) as client:
-        worker = Worker(client, "ship", lambda _: threads.append(threading.current_thread()))
-        await worker.run()
+    threads: list[threading.Thread] = []
+    await work(lambda _: threads.append(threading.current_thread()), job(1))
     assert len(threads) == 1
     assert threads != [threading.main_thread()]
 
@@ -88,18 +87,7 @@ async def test_an_end_that_the_service_refuses_is_a_failure_with_one_try_less() 
     """Or the job would be run for ever, with the same tries."""
 
     async def is_a_failure(handler: Any, code: str) -> None:
-        def answer(command: Command) -> bytes:
-            if not asked and command.operation != "activate-jobs":
-                asked.append(command)
-                return error(code)
-            return engine(command)
-
-        asked: list[Command] = []
-        engine = Engine([job(1, retries=2)], then=lambda: soon(worker.stop))
-        async with Client(MemoryTransport(always=answer)) as client:
-            worker = Worker(client, "ship", handler, back_off="2s")
-            await worker.run()
-        [command] = engine.settled
+        [command] = (await work(handler, job(1, retries=2), refusals=[error(code)], back_off="2s")).settled
         assert isinstance(command, FailJob)
         assert (command.retries, command.retry_back_off) == (1, 2_000)
         assert 0 < len(command.error_message) <= 1000
@@ -112,20 +100,20 @@ async def test_an_end_that_the_service_refuses_is_a_failure_with_one_try_less() 
     await check_each(cases, is_a_failure)
 
 
-async def test_a_job_that_is_not_ours_any_more_leaves_the_worker_working() -> None:
+async def test_a_job_that_is_not_ours_any_more_or_cannot_be_settled_leaves_the_worker_working(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     taken: list[int] = []
 
-    def answer(command: Command) -> bytes:
-        if isinstance(command, CompleteJob) and command.job_key == 1:
-            return error("NOT_FOUND")
-        return engine(command)
+    async def ship(found: Job) -> None:
+        taken.append(found.key)
+        if found.key == 2:
+            found._settle = AsyncMock(side_effect=RuntimeError("a defect"))  # type: ignore[method-assign]
 
-    engine = Engine([job(1)], [job(2)], then=lambda: soon(worker.stop))
-    async with Client(MemoryTransport(always=answer)) as client:
-        worker = Worker(client, "ship", lambda found: taken.append(found.key))
-        await worker.run()
-    assert taken == [1, 2]
-    assert [command.operation for command in engine.settled] == ["complete-job"]
+    engine = await work(ship, job(1), job(2), job(3), refusals=[error("NOT_FOUND")], concurrency=1)
+    assert (taken, operations(engine)) == ([1, 2, 3], ["complete-job"])
+    assert "<Job 1 of type 'ship'> is not ours any more" in caplog.text
+    assert "<Job 2 of type 'ship'> could not be settled" in caplog.text
 
 
 async def test_no_more_jobs_are_fetched_than_may_run_which_is_at_least_one() -> None:
@@ -138,46 +126,44 @@ async def test_no_more_jobs_are_fetched_than_may_run_which_is_at_least_one() -> 
         await asyncio.sleep(0.001 * (found.key % 3 + 1))  # some end while others go on
         running -= 1
 
-    class Plenty(Engine):
-        given = 0
-
-        def __call__(self, command: Command) -> bytes:
-            if command.operation == "activate-jobs":
-                count = min(command.max_jobs_to_activate, 40 - self.given)  # type: ignore[attr-defined]
-                self.portions = [[job(self.given + index + 1) for index in range(count)], []]
-                self.given += count
-                if not count:
-                    worker.stop()
-            return super().__call__(command)
-
-    engine = Plenty()
-    async with Client(MemoryTransport(always=engine)) as client:
-        worker = Worker(client, "ship", ship, concurrency=3)
-        await worker.run()
+    engine = await work(ship, *map(job, range(1, 41)), concurrency=3)
     assert most == 3
     assert sorted(command.job_key for command in engine.settled) == list(range(1, 41))  # type: ignore[attr-defined]
     assert max(poll.max_jobs_to_activate for poll in engine.polls) == 3
     with pytest.raises(ValueError, match="concurrency: expected 1 or more, found 0"):
-        Worker(client, "ship", ship, concurrency=0)
+        await work(ship, concurrency=0)
 
 
-async def test_stopping_lets_what_was_begun_finish() -> None:
-    begun, go = asyncio.Event(), asyncio.Event()
+async def test_stopping_lets_what_was_begun_finish_and_a_cancellation_ends_it() -> None:
+    async def ends(end: str, ended: list[str], settled: list[str]) -> None:
+        begun, go, found = asyncio.Event(), asyncio.Event(), []
 
-    async def ship(_: Job) -> None:
-        begun.set()
-        await go.wait()
+        async def ship(_: Job) -> None:
+            begun.set()
+            try:
+                await go.wait()
+                found.append("finished")
+            except asyncio.CancelledError:
+                found.append("cancelled")
+                raise
 
-    engine = Engine([job(1)])
-    async with Client(MemoryTransport(always=engine)) as client:
-        worker = Worker(client, "ship", ship, concurrency=1)
-        running = asyncio.create_task(worker.run())
-        await begun.wait()
-        worker.stop()
-        assert not running.done()
-        go.set()
-        await running
-    assert [command.operation for command in engine.settled] == ["complete-job"]
+        engine = Engine([job(1)])
+        async with Client(MemoryTransport(always=engine)) as client:
+            worker = Worker(client, "ship", ship, concurrency=1)
+            running = asyncio.create_task(worker.run())
+            await begun.wait()
+            if end == "stop":
+                worker.stop()
+                await asyncio.sleep(0.01)
+                assert not running.done()
+                go.set()
+            else:
+                running.cancel()
+            await asyncio.wait({running})
+            assert running.cancelled() is (end == "cancel")
+        assert (found, operations(engine)) == (ended, settled)
+
+    await check_each([("stop", ["finished"], ["complete-job"]), ("cancel", ["cancelled"], [])], ends)
 
 
 async def test_a_worker_ends_with_an_error_that_will_not_pass_and_what_was_begun_finishes() -> None:
@@ -188,38 +174,4 @@ async def test_a_worker_ends_with_an_error_that_will_not_pass_and_what_was_begun
     async with Client(MemoryTransport(always=engine)) as client:
         with pytest.raises(PermissionDenied):
             await Worker(client, "ship", ship).run()
-    assert [command.operation for command in engine.settled] == ["complete-job"]
-
-
-async def test_a_worker_that_is_cancelled_cancels_its_handlers() -> None:
-    begun, ended = asyncio.Event(), []
-
-    async def ship(_: Job) -> None:
-        begun.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.append("cancelled")
-
-    engine = Engine([job(1)])
-    async with Client(MemoryTransport(always=engine)) as client:
-        running = asyncio.create_task(Worker(client, "ship", ship, concurrency=1).run())
-        await begun.wait()
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-    assert ended == ["cancelled"]
-    assert engine.settled == []
-
-
-async def test_a_defect_while_settling_leaves_the_worker_working(caplog: pytest.LogCaptureFixture) -> None:
-    async def ship(found: Job) -> None:
-        if found.key == 1:
-            await client.close(grace=0)
-            worker.stop()
-
-    engine = Engine([job(1)])
-    async with Client(MemoryTransport(always=engine)) as client:
-        worker = Worker(client, "ship", ship, concurrency=1)
-        await worker.run()
-    assert "<Job 1 of type 'ship'> could not be settled" in caplog.text
+    assert operations(engine) == ["complete-job"]
