@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.unit.contracts.amqp.memory import MemoryChannel, MemoryTap
+from tests.unit.contracts.amqp.broker import MemoryChannel, MemoryTap
 
 
 @pytest.fixture
@@ -15,5 +15,8 @@ def channel() -> MemoryChannel:
 
 @pytest.fixture
 async def tap() -> AsyncIterator[MemoryTap]:
+    """What it published first has gone out."""
     with closing(MemoryTap()) as made:
+        made.flush()
+        made.written.clear()
         yield made

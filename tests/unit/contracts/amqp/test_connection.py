@@ -10,7 +10,7 @@ import pytest
 from aiormq import Connection as AmqpConnection
 from aiormq.exceptions import AuthenticationError, ConnectionClosed, ProbableAuthenticationError
 
-from tests.cases import check_all, check_each
+from tests.cases import check_each
 from tests.fakes.sockets import ends, is_a_page, is_silent, served
 from zeebe_amqp.amqp import connection as module
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, LoginRefused, connect, describe, explain, translated_errors
@@ -108,16 +108,6 @@ async def test_what_is_advised_when_a_broker_is_not_reached_fits_the_cause(monke
             "no TLS": (f"amqps://{page}", NO_TLS),
         }
         await check_each(cases, is_advised)
-
-
-async def test_what_the_library_raises_for_a_lost_connection_is_a_connection_error_and_any_other_error_passes() -> None:
-    def becomes(raised: BaseException, expected: type[BaseException]) -> None:
-        with pytest.raises(expected), translated_errors():
-            raise raised
-
-    lost = [asyncio.CancelledError(), Exception()]
-    others = [ValueError("x"), OSError("x"), KeyboardInterrupt()]
-    check_all([*((each, ConnectionError) for each in lost), *((each, type(each)) for each in others)], becomes)
 
 
 async def test_a_real_cancellation_passes() -> None:

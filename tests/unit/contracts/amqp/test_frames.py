@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import frame
-from pamqp.commands import Basic, Channel, Connection
+from pamqp.commands import Basic, Channel
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
-from tests.unit.contracts.amqp.frames import split
+from tests.unit.contracts.amqp.broker import split
 from zeebe_amqp.amqp import frames
 
 FRAME_MAX = 4096
@@ -84,33 +84,7 @@ def test_properties_fill_one_frame_at_most() -> None:
         message(b"", properties=fits + b"\0")
 
 
-def test_a_name_has_at_most_255_bytes() -> None:
-    for names in ({"exchange": "ä" * 128}, {"routing_key": "ä" * 128}):
-        with pytest.raises(ValueError, match="at most 255 bytes is accepted, found 256"):
-            message(b"", **names)
-    with pytest.raises(ValueError, match="at most 255 bytes is accepted, found 256"):
-        frames.write_get(1, "x" * 256)
-
-
 # --- reading ----------------------------------------------------------------------------------------------------------
-
-
-def test_methods_are_known_by_their_numbers() -> None:
-    for method, meant in (
-        (Basic.Deliver("c", 1, False, "", "q"), frames.DELIVER),
-        (Basic.Ack(1), frames.ACK),
-        (Basic.Nack(1), frames.NACK),
-        (Basic.Return(312, "NO_ROUTE", "", "q"), frames.RETURN),
-        (Basic.GetOk(1, False, "", "q", 0), frames.GET_OK),
-        (Basic.GetEmpty(""), frames.GET_EMPTY),
-        (Channel.Close(404, "", 0, 0), frames.CLOSE),
-        (Channel.CloseOk(), frames.CLOSE_OK),
-        (Connection.Blocked("low on memory"), frames.BLOCKED),
-        (Connection.Unblocked(), frames.UNBLOCKED),
-    ):
-        assert frames.read_method(b"before" + payload(method), 6) == meant, method
-    for cut in range(4):
-        assert frames.read_method(b"x" * 10 + b"\0" * cut, 10) == 0, cut
 
 
 @given(names, tags, st.booleans(), places, names, st.integers(0, 2**32 - 1))

@@ -12,12 +12,15 @@ from pamqp import commands, frame
 from pamqp.heartbeat import Heartbeat
 
 from tests.cases import check_each
-from tests.unit.contracts.amqp.frames import PIECE, ack, closing, delivery, nack, returned, split
-from tests.unit.contracts.amqp.memory import MemoryChannel, states
+from tests.unit.contracts.amqp.broker import PIECE, MemoryChannel, ack, closing, delivery, nack, returned, split, states
 from zeebe_amqp import wire
 from zeebe_amqp.amqp import frames
+from zeebe_amqp.amqp.alarm import Alarm
 from zeebe_amqp.amqp.hot import LARGE, ChannelEnded, Nacked, Returned
+from zeebe_amqp.amqp.probe import probe
 from zeebe_amqp.amqp.properties import Properties
+from zeebe_amqp.amqp.refusal import BrokerRefusal
+from zeebe_amqp.errors import Code
 
 LOST = "the connection was lost"
 EMPTY = frame.marshal(commands.Basic.GetEmpty(""), 1)
@@ -36,66 +39,55 @@ async def test_a_delivery_is_handed_on_when_all_of_it_has_come(channel: MemoryCh
         assert found.properties == Properties(type="topology", headers={"a": 1}), size
 
 
-async def test_deliveries_keep_their_order_and_their_bodies_also_with_an_empty_piece(channel: MemoryChannel) -> None:
-    bodies = [b"", b"a", b"b" * 10_000, b"", b"c" * PIECE]
-    assert channel.receive(b"".join(delivery(tag, body) for tag, body in enumerate(bodies, 1))) == []
-    assert [(each.tag, each.body) for each in channel.delivered] == list(enumerate(bodies, 1))
+async def test_a_body_may_come_with_an_empty_piece(channel: MemoryChannel) -> None:
     channel.receive(delivery(1, b"abc"), slice(2))
     for piece in (b"a", b"", b"bc"):
         assert channel.take(frames.BODY, piece, 0, len(piece))
-    assert channel.bodies[-1] == b"abc"
+    assert channel.seen == [(1, 3, b"abc")]
 
 
-async def test_of_a_body_above_the_limit_its_beginning_and_its_size_are_kept() -> None:
-    kept_bytes = wire.KEPT_OF_LARGE
-    limit = 3 * kept_bytes
-    for size, kept in ((limit, limit), (limit + 1, kept_bytes), (20 * kept_bytes, kept_bytes)):
-        body = (bytes(range(250)) * (size // 250 + 1))[:size]
-        for piece in (PIECE, 100_000, 20 * kept_bytes):
-            channel = MemoryChannel(max_body=limit)
-            channel.receive(delivery(1, body, piece) + delivery(2, b"next"))
-            assert [each.size for each in channel.delivered] == [size, 4], (size, piece)
-            assert channel.bodies == [body[:kept], b"next"], (size, piece)
+class Gathering(list[Mock]):
+    """Bodies that are not in memory."""
+
+    def gather(self, size: int) -> Mock:
+        self.append(Mock(size=size, **{"end.return_value": None}))
+        return self[-1]
+
+    @property
+    def got(self) -> list[tuple[bytes, list[str]]]:
+        """The pieces of each, and what was called after them."""
+        pieces = [b"".join(given[0] for _, given, _ in body.add.mock_calls) for body in self]
+        then = [[name for name, _, _ in body.mock_calls[len(body.add.mock_calls) :]] for body in self]
+        return list(zip(pieces, then, strict=True))
 
 
-def gathering(bodies: list[Mock]) -> Callable[[int], Mock]:
-    """Makes bodies that are not in memory, and keeps them."""
-
-    def gather(size: int) -> Mock:
-        bodies.append(Mock(size=size, **{"end.return_value": None}))
-        return bodies[-1]
-
-    return gather
-
-
-def called(body: Mock) -> tuple[bytes, list[str]]:
-    """The pieces that a body got, and what else was called then."""
-    calls = [name for name, _, _ in body.mock_calls]
-    pieces = b"".join(given[0] for _, given, _ in body.add.mock_calls)
-    return pieces, calls[len(body.add.mock_calls) :]
-
-
-async def test_a_large_body_within_the_limit_is_gathered_as_its_owner_wants() -> None:
-    sizes = (0, 10, LARGE, LARGE + 1, 2 * LARGE, 2 * LARGE + 1)
-    for piece in (PIECE, 10 * LARGE):
-        bodies: list[Mock] = []
-        channel = MemoryChannel(gather=gathering(bodies), max_body=2 * LARGE)
-        channel.receive(b"".join(delivery(tag, b"x" * size, piece) for tag, size in enumerate(sizes, 1)))
-        assert [body.size for body in bodies] == [LARGE + 1, 2 * LARGE], piece
-        assert [called(body) for body in bodies] == [(b"x" * body.size, ["end"]) for body in bodies]
-        assert [each.elsewhere for each in channel.delivered] == [None] * 3 + bodies + [None], piece
-        assert [len(each.body) for each in channel.delivered] == [0, 10, LARGE, 0, 0, wire.KEPT_OF_LARGE], piece
+async def test_a_large_body_is_gathered_as_its_owner_wants_and_of_one_above_the_limit_the_beginning_is_kept() -> None:
+    limit, kept = 3 * LARGE, wire.KEPT_OF_LARGE
+    sizes = (0, 10, LARGE, LARGE + 1, limit, limit + 1, 20 * kept)
+    sent = [(bytes(range(250)) * (size // 250 + 1))[:size] for size in sizes]
+    in_memory = [*sent[:5], sent[5][:kept], sent[6][:kept]]
+    for piece in (PIECE, 100_000, 20 * kept):
+        data = b"".join(delivery(tag, body, piece) for tag, body in enumerate(sent))
+        channel = MemoryChannel(max_body=limit)
+        channel.receive(data)
+        assert channel.seen == list(zip(range(7), sizes, in_memory, strict=True)), piece
+        bodies = Gathering()
+        channel = MemoryChannel(gather=bodies.gather, max_body=limit)
+        channel.receive(data)
+        assert [body.size for body in bodies] == [LARGE + 1, limit], piece
+        assert bodies.got == [(sent[3], ["end"]), (sent[4], ["end"])], piece
+        assert [each.elsewhere for each in channel.delivered] == [None] * 3 + list(bodies) + [None] * 2, piece
+        assert [each.body for each in channel.delivered] == [*sent[:3], b"", b"", *in_memory[5:]], piece
 
 
 async def test_a_body_that_does_not_come_to_its_end_is_dropped_and_after_the_end_nothing_is_gathered() -> None:
-    bodies: list[Mock] = []
-    channel, large = MemoryChannel(gather=gathering(bodies)), delivery(1, b"x" * 2 * LARGE)
+    bodies, large = Gathering(), delivery(1, b"x" * 2 * LARGE)
+    channel = MemoryChannel(gather=bodies.gather)
     channel.receive(large, slice(-2))
     channel.end(LOST)
-    assert called(bodies[0])[1] == ["drop"]
     # What comes later would be there for ever: nobody is told of it.
     assert channel.receive(large, slice(-2, None)) == channel.receive(large) == []
-    assert (called(bodies[0])[1], len(bodies), channel.delivered) == (["drop"], 1, [])
+    assert ([then for _, then in bodies.got], channel.delivered) == ([["drop"]], [])
 
 
 async def test_what_is_not_a_message_is_for_the_library(channel: MemoryChannel) -> None:
@@ -111,6 +103,8 @@ async def test_what_is_not_a_message_is_for_the_library(channel: MemoryChannel) 
     ):
         assert len(channel.receive(frame.marshal(method, 1))) == 1, method
     assert channel.ended is None
+    for size in range(4):  # a method that is cut off
+        assert not channel.take(frames.METHOD, b"before" + bytes(size), 6, 6 + size), size
     # Content that no message began: a library's own message, such as an answer that is not known here.
     assert len(channel.receive(delivery(1, b"abc"), slice(1, None))) == 2
     assert channel.delivered == []
@@ -272,3 +266,38 @@ async def test_a_confirm_that_nobody_waits_for_ends_silently(channel: MemoryChan
     channel.end(LOST)
     await asyncio.sleep(0)
     assert said == []
+
+
+# --- a probe: before anything is published, the broker is asked whether we may ----------------------------------------
+
+
+async def probe_until(channel: MemoryChannel, happens: Callable[[], object], alarm: Alarm | None = None) -> None:
+    """Probe, and let that happen meanwhile."""
+    probing = asyncio.create_task(probe(channel, alarm or Alarm()))
+    await asyncio.sleep(0)
+    assert not probing.done()
+    happens()
+    await probing
+
+
+async def test_a_probe_that_is_confirmed_says_that_we_may_publish(channel: MemoryChannel) -> None:
+    await probe_until(channel, lambda: channel.receive(ack(1)))
+
+
+async def test_a_probe_that_is_refused_says_what_is_missing(channel: MemoryChannel) -> None:
+    words = "ACCESS_REFUSED - access to exchange 'amq.default' in vhost '/' refused for user 'ann'"
+    with pytest.raises(BrokerRefusal, match=r"needs the right to write to the exchange 'amq\.default'") as raised:
+        await probe_until(channel, lambda: channel.receive(closing(403, words)))
+    assert raised.value.code is Code.PERMISSION_DENIED
+
+
+async def test_a_channel_that_ends_during_a_probe_is_no_refusal(channel: MemoryChannel) -> None:
+    with pytest.raises(ChannelEnded, match=LOST):
+        await probe_until(channel, lambda: channel.end(LOST))
+
+
+async def test_nobody_waits_for_the_end_of_an_alarm(channel: MemoryChannel) -> None:
+    alarm = Alarm()
+    await probe_until(channel, alarm.begin, alarm)
+    assert channel.oldest == 1, "the broker has not answered"
+    await probe(channel, alarm)

@@ -7,17 +7,13 @@ from aiormq import exceptions as library
 
 from tests.cases import check_all
 from zeebe_amqp.amqp.hot import ChannelEnded
-from zeebe_amqp.amqp.refusal import BIND, CONSUME, DECLARE, PUBLISH, BrokerRefusal, refusal, refusals
+from zeebe_amqp.amqp.refusal import BIND, CONSUME, DECLARE, PUBLISH, BrokerRefusal, Rights, refusal, refusals
 from zeebe_amqp.errors import Code
 
 MORE = {Code.PERMISSION_DENIED: ", or else", Code.FAILED_PRECONDITION: ", or otherwise"}
 DENIED, DIFFERS = Code.PERMISSION_DENIED, Code.FAILED_PRECONDITION
-ACCESS, ENDED = library.ChannelAccessRefused, ChannelEnded
-MISSING, LOCKED, UNEQUAL = (
-    library.ChannelNotFoundEntity,
-    library.ChannelLockedResource,
-    library.ChannelPreconditionFailed,
-)
+ACCESS, MISSING = library.ChannelAccessRefused, library.ChannelNotFoundEntity
+LOCKED, UNEQUAL = library.ChannelLockedResource, library.ChannelPreconditionFailed
 ANN = "in vhost '/' refused for user 'ann'"
 
 REFUSALS: list[tuple[Exception, Code, str]] = [
@@ -36,15 +32,16 @@ REFUSALS: list[tuple[Exception, Code, str]] = [
     (UNEQUAL("PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'x' in vhost '/'"), DIFFERS,
      "; delete the exchange"),
     # Of our own channels.
-    (ENDED(f"ACCESS_REFUSED - access to exchange 'amq.default' {ANN}", 403), DENIED, "the right to use"),
-    (ENDED("PRECONDITION_FAILED - message size 70 is larger than configured max size 64", 406), DIFFERS, "send less"),
-    (ENDED("PRECONDITION_FAILED - invalid expiration", 406), DIFFERS, "log"),
+    (ChannelEnded(f"ACCESS_REFUSED - access to exchange 'amq.default' {ANN}", 403), DENIED, "the right to use"),
+    (ChannelEnded("PRECONDITION_FAILED - message size 70 is larger than configured max size 64", 406), DIFFERS,
+     "send less"),
+    (ChannelEnded("PRECONDITION_FAILED - invalid expiration", 406), DIFFERS, "log"),
 ]  # fmt: skip
 """What the broker says, its code, and what is advised."""
 
 OUTAGES = (
-    ENDED("the connection was lost"),
-    ENDED("the broker closed the channel: 541 INTERNAL_ERROR", 541),
+    ChannelEnded("the connection was lost"),
+    ChannelEnded("the broker closed the channel: 541 INTERNAL_ERROR", 541),
     MISSING("NOT_FOUND - home node 'a@b' of durable queue 'q' in vhost '/' is down or inaccessible"),
     MISSING("NOT_FOUND - failed to perform operation on queue 'q' in vhost '/' due to timeout"),
     ACCESS(
@@ -73,15 +70,12 @@ def test_what_may_pass_is_no_refusal() -> None:
 
 
 def test_a_refusal_names_the_right_that_the_broker_names_or_the_method_needs() -> None:
-    for said, kind, rights, words in (
-        ("", "queue", DECLARE, "to configure the queue"),
-        ("", "exchange", PUBLISH, "to write to the exchange"),
-        ("", "queue", CONSUME, "to read from the queue"),
-        ("", "queue", BIND, "to write to the queue"),
-        ("", "exchange", BIND, "to read from the exchange"),
-        ("configure ", "queue", CONSUME, "to configure the queue"),
-        ("write ", "exchange", DECLARE, "to write to the exchange"),
-        ("read ", "queue", DECLARE, "to read from the queue"),
-    ):
-        with pytest.raises(BrokerRefusal, match=words), refusals(rights):
+    def is_named(said: str, kind: str, rights: Rights, words: str) -> None:
+        with pytest.raises(BrokerRefusal, match=f"{words} the {kind}"), refusals(rights):
             raise ACCESS(f"ACCESS_REFUSED - {said}access to {kind} 'q' {ANN}")
+
+    unsaid = [("", "queue", DECLARE, "to configure"), ("", "exchange", PUBLISH, "to write to")]
+    unsaid += [("", "queue", CONSUME, "to read from"), ("", "queue", BIND, "to write to")]
+    said = [("configure ", "queue", CONSUME, "to configure"), ("write ", "exchange", DECLARE, "to write to")]
+    said += [("read ", "queue", DECLARE, "to read from")]
+    check_all([*unsaid, ("", "exchange", BIND, "to read from"), *said], is_named)

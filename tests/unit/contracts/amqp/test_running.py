@@ -16,7 +16,7 @@ from tests.cases import check_all, check_each
 from zeebe_amqp import Client
 from zeebe_amqp.amqp import reconnecting as module
 from zeebe_amqp.amqp.connection import LoginRefused, Unreachable, logins
-from zeebe_amqp.amqp.reconnecting import OnLost, ReconnectingConnection
+from zeebe_amqp.amqp.reconnecting import ReconnectingConnection
 from zeebe_amqp.amqp.refusal import BrokerRefusal
 from zeebe_amqp.errors import Code
 
@@ -28,48 +28,48 @@ class Broker:
     """Three hosts in memory, and the connection that is kept to one of them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "connect", self._connect)
-        self.connecting, self.setting_up = AsyncMock(), AsyncMock()
-        self.tried: list[str] = []
-        self.contexts: list[object] = []
         self.connections: list[Mock] = []
-        self.losts: list[OnLost] = []
         self.pauses: list[float] = []
-        self.refused: list[BrokerRefusal] = []
-        self.now, contexts = 0.0, count(1)
-        self.running: asyncio.Task[None] | None = None
+        self.now = 0.0
+        self.connect, self.opened, self.refused = AsyncMock(), AsyncMock(), Mock()
+        self.fail()
+        monkeypatch.setattr(module, "connect", self.connect)
+        pausing: dict[str, Any] = {"sleep": self._sleep, "first_pause": 1.0, "max_pause": 30.0}
+        told: dict[str, Any] = {"refused": self.refused, "login_hint": "; look at X", "tls": Mock(side_effect=count(1))}
         self.kept = ReconnectingConnection(
-            (ONE, TWO, THREE),
-            "test",
-            self._opened,
-            tls=lambda: next(contexts),  # type: ignore[arg-type,return-value]
-            login_hint="; look at X",
-            refused=self.refused.append,
-            first_pause=1.0,
-            max_pause=30.0,
-            sleep=self._sleep,
-            clock=lambda: self.now,
+            (ONE, TWO, THREE), "test", self.opened, clock=lambda: self.now, **pausing, **told
         )
-
-    async def _connect(self, url: str, name: str, tls: object) -> Any:
-        self.tried.append(url)
-        self.contexts.append(tls)
-        await self.connecting()
-        self.connections.append(Mock(close_callbacks=set(), close=AsyncMock()))
-        return self.connections[-1]
-
-    async def _opened(self, _: Any, on_lost: OnLost) -> None:
-        await self.setting_up()
-        self.losts.append(on_lost)
+        self.running: asyncio.Task[None] | None = None
 
     async def _sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
         await asyncio.sleep(0)
 
+    def connection(self) -> Mock:
+        """Another one."""
+        self.connections.append(Mock(close_callbacks=set(), close=AsyncMock()))
+        return self.connections[-1]
+
+    def fail(self, *errors: BaseException) -> None:
+        """The next attempts fail with these errors."""
+        self.connect.side_effect = chain(errors, iter(self.connection, None))
+
+    def fail_to_open(self, *errors: BaseException) -> None:
+        """Nor can the next connections be set up."""
+        self.opened.side_effect = chain(errors, repeat(None))
+
     def lose(self, number: int, error: BaseException | None) -> None:
         """A connection ends."""
         for callback in self.connections[number].close_callbacks:
             callback(self.connections[number], error)
+
+    def tell(self, number: int, reason: str | BrokerRefusal) -> None:
+        """A connection is of no more use, says who was given it."""
+        self.opened.await_args_list[number].args[1](reason)
+
+    @property
+    def tried(self) -> list[str]:
+        return [call.args[0] for call in self.connect.await_args_list]
 
     @property
     def closed(self) -> list[int]:
@@ -78,7 +78,7 @@ class Broker:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Let it run so far."""
-        if self.running is None and not self.losts:
+        if self.running is None and not self.connections:
             self.running = asyncio.create_task(self.kept.run())
         async with asyncio.timeout(30):
             while not condition():  # noqa: ASYNC110 - nobody tells it
@@ -86,7 +86,7 @@ class Broker:
 
     async def connected(self, times: int) -> None:
         """Let it run until it is connected for that time."""
-        await self.until(lambda: len(self.losts) >= times and self.kept.problem is None)
+        await self.until(lambda: self.opened.await_count >= times and self.kept.problem is None)
 
     async def stop(self) -> None:
         """Cancel the run, or close what was opened."""
@@ -97,11 +97,6 @@ class Broker:
                 self.running.cancel()
                 await asyncio.wait({self.running})
                 assert self.running.cancelled()
-
-
-def fail(step: AsyncMock, *errors: BaseException) -> None:
-    """The next ones fail with these errors."""
-    step.side_effect = chain(errors, repeat(None))
 
 
 @pytest.fixture
@@ -123,7 +118,7 @@ async def test_whatever_an_attempt_raises_the_next_host_is_tried_and_the_reason_
         KeyError("capabilities"): "KeyError: 'capabilities'",
         asyncio.CancelledError(): "ConnectionError: the connection was lost",
     }
-    fail(broker.connecting, *reasons)
+    broker.fail(*reasons)
     await broker.connected(1)
     assert broker.tried == [ONE, TWO, THREE, ONE, TWO, THREE, ONE, TWO]
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
@@ -131,21 +126,18 @@ async def test_whatever_an_attempt_raises_the_next_host_is_tried_and_the_reason_
     assert lines == [f"broker (test): {reason}; next try in {pause:.1f} s" for reason, pause in told]
 
 
-async def test_a_refusal_is_tried_on_and_told_and_that_of_a_login_with_what_to_look_at(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def is_told(step: str, refusal: BrokerRefusal, problem: str) -> None:
-        broker = Broker(monkeypatch)
-        fail(getattr(broker, step), refusal, refusal)
-        await broker.until(lambda: broker.pauses)
-        assert broker.kept.problem == problem
-        assert (broker.kept.refusal, broker.refused) == (refusal, [refusal])
-        await broker.connected(1)
-        assert broker.kept.refusal is None
-        await broker.stop()
-
-    login = ("connecting", LoginRefused("not you"), "UNAUTHENTICATED: not you; look at X")
-    await check_each([login, ("setting_up", RIGHT, f"PERMISSION_DENIED: {RIGHT}")], is_told)
+async def test_a_refusal_is_tried_on_and_told_and_that_of_a_login_with_what_to_look_at(broker: Broker) -> None:
+    login = LoginRefused("not you")
+    broker.fail(login, login)
+    await broker.until(lambda: broker.pauses)
+    assert broker.kept.problem == "UNAUTHENTICATED: not you; look at X"
+    assert (broker.kept.refusal, broker.refused.call_args.args) == (login, (login,))
+    broker.fail_to_open(RIGHT)
+    await broker.until(lambda: len(broker.pauses) == 3)
+    assert broker.kept.problem == f"PERMISSION_DENIED: {RIGHT}"
+    assert (broker.kept.refusal, broker.refused.call_args.args) == (RIGHT, (RIGHT,))
+    await broker.connected(2)
+    assert broker.kept.refusal is None
 
 
 async def test_a_connection_that_is_lost_or_of_no_more_use_is_closed_and_opened_again_with_a_tls_context_of_its_own(
@@ -155,16 +147,17 @@ async def test_a_connection_that_is_lost_or_of_no_more_use_is_closed_and_opened_
     await broker.connected(1)
     broker.lose(0, OSError("reset"))
     await broker.connected(2)
-    broker.losts[1]("the queue was deleted")
+    broker.tell(1, "the queue was deleted")
     await broker.connected(3)
-    assert (broker.closed, broker.contexts) == ([1, 1, 0], [1, 2, 3])
+    assert broker.closed == [1, 1, 0]
+    assert [call.args[2] for call in broker.connect.await_args_list] == [1, 2, 3]
 
 
 async def test_what_an_old_connection_tells_late_does_not_end_the_new_one(broker: Broker) -> None:
     await broker.connected(1)
-    broker.losts[0]("gone")
+    broker.tell(0, "gone")
     await broker.connected(2)
-    broker.losts[0]("gone at last")
+    broker.tell(0, "gone at last")
     broker.lose(0, OSError("late"))
     await asyncio.sleep(0.01)
     assert (broker.kept.problem, len(broker.connections)) == (None, 2)
@@ -173,7 +166,7 @@ async def test_what_an_old_connection_tells_late_does_not_end_the_new_one(broker
 async def test_the_problem_says_why_it_is_not_connected(broker: Broker) -> None:
     assert broker.kept.problem == "not connected yet"
     await broker.connected(1)
-    broker.connecting.side_effect = OSError("refused")
+    broker.connect.side_effect = OSError("refused")
     broker.lose(0, OSError("reset"))
     await broker.until(lambda: broker.kept.problem == "OSError: refused")
 
@@ -181,10 +174,10 @@ async def test_the_problem_says_why_it_is_not_connected(broker: Broker) -> None:
 async def test_pauses_grow_until_a_connection_holds_also_when_others_end_as_soon_as_they_are_there(
     broker: Broker,
 ) -> None:
-    fail(broker.connecting, OSError(), OSError(), OSError())
+    broker.fail(OSError(), OSError(), OSError())
     for number in range(5):
         await broker.connected(number + 1)
-        broker.losts[number]("the broker closed the channel")
+        broker.tell(number, "the broker closed the channel")
     await broker.connected(6)
     broker.now += 31
     broker.lose(5, None)
@@ -195,32 +188,34 @@ async def test_pauses_grow_until_a_connection_holds_also_when_others_end_as_soon
 
 async def test_a_refusal_by_which_a_connection_ends_counts_until_the_next_one_is_set_up(broker: Broker) -> None:
     await broker.connected(1)
-    broker.losts[0](RIGHT)
+    broker.tell(0, RIGHT)
     assert broker.kept.refusal is RIGHT, "at once: others may ask before the connection is closed"
-    broker.losts[0]("and it is closed")
+    broker.tell(0, "and it is closed")
     await broker.connected(2)
-    assert (broker.kept.refusal, broker.refused) == (None, []), "what waits is not failed by another's refusal"
+    assert broker.kept.refusal is None
+    broker.refused.assert_not_called()  # what waits is not failed by another's refusal
 
 
 # --- opened once and kept ---------------------------------------------------------------------------------------------
 
 
 async def test_opening_takes_the_first_host_that_answers_and_keeps_on_with_the_next_ones(broker: Broker) -> None:
-    fail(broker.connecting, OSError("down"))
+    broker.fail(OSError("down"))
     await broker.kept.open()
-    fail(broker.connecting, OSError("down"), ValueError("a defect"), LoginRefused("not you any more"))
+    broker.fail(OSError("down"), ValueError("a defect"), LoginRefused("not you any more"))
     for _ in range(2):
         broker.lose(0, OSError("cut"))
     await broker.connected(2)
     assert broker.tried == [ONE, TWO, THREE] * 2
     assert broker.closed == [1, 0]
-    assert ([str(each) for each in broker.refused], broker.kept.refusal) == (["not you any more"], None)
+    assert [str(call.args[0]) for call in broker.refused.call_args_list] == ["not you any more"]
+    assert broker.kept.refusal is None
     await broker.stop()
     assert broker.closed == [1, 1]
 
 
 async def test_a_refused_login_ends_the_opening_at_once(broker: Broker) -> None:
-    fail(broker.connecting, LoginRefused("not you"))
+    broker.fail(LoginRefused("not you"))
     with pytest.raises(LoginRefused, match="not you"):
         await broker.kept.open()
     assert broker.tried == [ONE]
@@ -228,11 +223,11 @@ async def test_a_refused_login_ends_the_opening_at_once(broker: Broker) -> None:
 
 async def test_what_cannot_be_set_up_is_closed_again_and_told_with_every_host(broker: Broker) -> None:
     # The last is a cancellation that nobody asked for.
-    fail(broker.setting_up, OSError("no"), Exception("the library's own"), asyncio.CancelledError())
+    broker.fail_to_open(OSError("no"), Exception("the library's own"), asyncio.CancelledError())
     told = r"one:5672: OSError: no; two:5672: ConnectionError: the connection was closed; three:.* connection was lost"
     with pytest.raises(Unreachable, match=told):
         await broker.kept.open()
-    fail(broker.setting_up, ValueError("a defect"))
+    broker.fail_to_open(ValueError("a defect"))
     with pytest.raises(ValueError, match="a defect"):
         await broker.kept.open()
     assert broker.closed == [1, 1, 1, 1]
@@ -245,13 +240,14 @@ async def test_a_cancellation_ends_an_attempt_whatever_the_library_makes_of_it(m
     """It may raise an error of its own, or go on in spite of it: then nobody would close what nobody knows of."""
 
     async def is_ended(way: str, step: str, reaction: BaseException | None) -> None:
-        async def hang() -> None:
+        async def hang(*_: object) -> Mock | None:
             reached.set()
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
                 if reaction is not None:
                     raise reaction from None
+            return broker.connection() if step == "connect" else None
 
         broker, reached = Broker(monkeypatch), asyncio.Event()
         if way == "close":
@@ -271,7 +267,7 @@ async def test_a_cancellation_ends_an_attempt_whatever_the_library_makes_of_it(m
         assert broker.closed == [1] * len(broker.connections)
 
     reactions = (asyncio.CancelledError(), AMQPConnectionError("refused"), OSError("as the system does it"), None)
-    await check_each(product(("run", "open", "close"), ("connecting", "setting_up"), reactions), is_ended)
+    await check_each(product(("run", "open", "close"), ("connect", "opened"), reactions), is_ended)
 
 
 async def test_a_cancelled_run_closes_its_connection_and_ends(broker: Broker) -> None:

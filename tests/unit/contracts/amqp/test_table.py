@@ -46,61 +46,43 @@ def tags(value: Any) -> set[bytes]:
 
 
 @given(tables)
-def test_what_we_write_the_library_reads_and_what_it_writes_we_read(values: dict[str, Any]) -> None:
-    table = write_table(values)
-    assert decode.field_table(table) == (len(table), values)
+def test_what_the_library_writes_we_read(values: dict[str, Any]) -> None:
     assert headers(encode.field_table(values)) == values
 
 
-@given(st.dictionaries(names, all_values | not_text, max_size=4))
-def test_what_we_write_we_read(values: dict[str, Any]) -> None:
+@given(st.dictionaries(names, all_values | not_text | st.lists(not_text, max_size=2), max_size=4))
+def test_what_we_write_the_library_and_we_read(values: dict[str, Any]) -> None:
     """Text that is not UTF-8 as well, which the library reads and cannot write: such headers can be sent again."""
-    found = headers(write_table(values))
-    assert found == values
-    assert write_table(found) == write_table(values)
+    table = write_table(values)
+    assert decode.field_table(table) == (len(table), values)
+    assert headers(table) == values
+    assert write_table(headers(table)) == table
 
 
-@given(not_text)
-def test_the_library_reads_text_that_is_not_utf_8_as_the_bytes_that_we_wrote(value: bytes) -> None:
-    assert decode.field_table(write_table({"a": value, "b": [value]}))[1] == {"a": value, "b": [value]}
-
-
-EVERY_TYPE: Mapping[bytes, tuple[tuple[bytes, Any], ...]] = {
-    b"t": ((b"\x00", False), (b"\x01", True), (b"\xff", True)),
-    b"b": ((b"\xff", -1), (b"\x7f", 127)),
-    b"B": ((b"\xff", 255),),
-    b"s": ((b"\xff\xff", -1), (b"\x7f\xff", 2**15 - 1)),
-    b"u": ((b"\xff\xff", 2**16 - 1),),
-    b"I": ((b"\xff" * 4, -1),),
-    b"i": ((b"\xff" * 4, 2**32 - 1),),
-    b"l": ((b"\xff" * 8, -1), (b"\x7f" + b"\xff" * 7, 2**63 - 1)),
-    b"L": ((b"\xff" * 8, -1),),
-    b"f": ((struct.pack(">f", 0.5), 0.5), (struct.pack(">f", float("inf")), float("inf"))),
-    b"d": ((struct.pack(">d", 0.1), 0.1), (struct.pack(">d", -1e300), -1e300)),
-    b"D": ((b"\x01\0\0\0\x05", Decimal("0.5")), (b"\x00\xff\xff\xff\xff", Decimal(-1)),
-           (b"\xff\0\0\0\x01", Decimal("1E-255"))),
-    b"S": ((text(b""), ""), (text("ä".encode()), "ä"), (text(b"\xff"), b"\xff")),
-    b"x": ((text(b"\xff\0"), bytearray(b"\xff\0")),),
-    b"A": ((text(b""), []), (text(b"Vt\x01A" + text(b"b\x01")), [None, True, [1]])),
-    b"F": ((text(b""), {}), (text(entry(b"y", b"F", text(entry(b"", b"V", b"")))), {"y": {"": None}})),
-    b"T": ((struct.pack(">Q", 0), datetime(1970, 1, 1, tzinfo=UTC)),
-           (struct.pack(">Q", 2**32 - 1), datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)),
-           # What would be later counts milliseconds.
-           (struct.pack(">Q", 1_700_000_000_500), datetime(2023, 11, 14, 22, 13, 20, 500_000, tzinfo=UTC))),
-    b"V": ((b"", None),),
-    b"\0": ((b"", None),),
+EVERY_TYPE: Mapping[bytes, tuple[bytes, ...]] = {
+    b"t": (b"\0", b"\1", b"\xff"), b"b": (b"\xff", b"\x7f"), b"B": (b"\xff",), b"s": (b"\xff\xff", b"\x7f\xff"),
+    b"u": (b"\xff\xff",), b"I": (b"\xff" * 4,), b"i": (b"\xff" * 4,), b"l": (b"\xff" * 8, b"\x7f" + b"\xff" * 7),
+    b"L": (b"\xff" * 8,), b"f": (struct.pack(">f", 0.5), struct.pack(">f", float("inf"))),
+    b"d": (struct.pack(">d", 0.1), struct.pack(">d", -1e300)),
+    b"D": (b"\1\0\0\0\5", b"\0\xff\xff\xff\xff", b"\xff\0\0\0\1"),
+    b"S": (text(b""), text("ä".encode()), text(b"\xff")), b"x": (text(b"\xff\0"),), b"V": (b"",), b"\0": (b"",),
+    b"A": (text(b""), text(b"Vt\1A" + text(b"b\1"))),
+    b"F": (text(b""), text(entry(b"y", b"F", text(entry(b"", b"V", b""))))),
+    # What would be later than 2106 counts milliseconds.
+    b"T": (bytes(8), struct.pack(">Q", 2**32 - 1), struct.pack(">Q", 1_700_000_000_500)),
 }  # fmt: skip
-"""By tag: bytes, and what they mean."""
+"""By tag: values in bytes."""
 
 
 def test_every_type_of_header_is_read_as_the_library_does_and_the_short_integer_that_it_does_not_know() -> None:
-    def is_read(tag: bytes, value: bytes, meant: Any) -> None:
-        found = headers(text(entry(b"n", tag, value)))
-        assert found == {"n": meant} == decode.field_table(text(entry(b"n", tag, value)))[1]
-        assert type(found["n"]) is type(meant)
+    def is_read(tag: bytes, value: bytes) -> None:
+        table = text(entry(b"n", tag, value))
+        meant = decode.field_table(table)[1]
+        assert headers(table) == meant
+        assert type(headers(table)["n"]) is type(meant["n"])
 
     assert set(EVERY_TYPE) == set(decode.TABLE_MAPPING)
-    check_all([(tag, *example) for tag, examples in EVERY_TYPE.items() for example in examples], is_read)
+    check_all([(tag, value) for tag, values in EVERY_TYPE.items() for value in values], is_read)
     assert headers(text(entry(b"n", b"U", b"\xff\xfe"))) == {"n": -2}
 
 

@@ -1,19 +1,36 @@
-"""A tap takes the messages of its channels out of a connection's bytes, whatever pieces they come in, and no other."""
+"""A tap takes the messages of its channels out of a connection's bytes, and writes ours before the library's."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import AsyncMock
 
+import pytest
+from aiormq.exceptions import AMQPConnectionError
 from pamqp import commands, frame
 from pamqp.body import ContentBody
+from yarl import URL
 
-from tests.unit.contracts.amqp.frames import ALL, BLOCKED, LOOKALIKE, THEIRS, UNBLOCKED, delivery, split
-from tests.unit.contracts.amqp.memory import MemoryTap, states
+from scripts.process import free_port
+from tests.cases import check_each
+from tests.unit.contracts.amqp import broker
+from tests.unit.contracts.amqp.broker import ALL, BLOCKED, CLOSED, THEIRS, UNBLOCKED, MemoryTap, ack, delivery, states
+from zeebe_amqp.amqp.connection import tls_context
 from zeebe_amqp.amqp.frames import HEARTBEAT
-from zeebe_amqp.amqp.tap import FEED
+from zeebe_amqp.amqp.hot import ChannelEnded
+from zeebe_amqp.amqp.properties import Properties
+from zeebe_amqp.amqp.tap import FEED, FRAME_MAX, Tap, TappedConnection
 
+CERTIFICATES = Path(__file__).parents[2] / "consumer" / "zeebe"
 PAGE = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+QOS = frame.marshal(commands.Basic.Qos(0, 1), 3)
+CLOSE = frame.marshal(commands.Channel.Close(0, "", 0, 0), 1)
 CONFIRMED = ["taken", "Returned", "taken"]
 """What came of our publishes with all that the broker sends."""
 
@@ -29,23 +46,16 @@ def cuts(stream: bytes) -> Iterator[list[bytes]]:
 # --- what comes -------------------------------------------------------------------------------------------------------
 
 
-async def test_in_whatever_pieces_they_come_messages_are_ours_and_every_other_byte_is_the_librarys_in_its_order() -> (
-    None
-):
+async def test_in_whatever_pieces_they_come_messages_are_ours_and_every_other_byte_is_the_librarys() -> None:
+    seen = [(1, 5, b"first"), (2, len(broker.LOOKALIKE), broker.LOOKALIKE), (3, 0, b"")]
     for pieces in cuts(ALL):
         tap, where = MemoryTap(), [len(piece) for piece in pieces]
-        tap.receive(*pieces)
-        assert tap.seen == [(1, 5, b"first"), (2, len(LOOKALIKE), LOOKALIKE), (3, 0, b"")], where
-        assert states(*tap.confirms) == CONFIRMED, where
-        assert tap.library.heard == THEIRS, where
+        for piece in pieces:
+            tap.receive(piece)
+            # What is fed to it between two pieces must not tear a frame.
+            assert broker.split(tap.library.heard) is not None, where
+        assert (tap.consuming.seen, states(*tap.confirms), tap.library.heard) == (seen, CONFIRMED, THEIRS), where
         assert (tap.alarm.is_on, tap.publishing.ended, tap.consuming.ended) == (True, None, None), where
-
-
-async def test_the_library_gets_whole_frames_only(tap: MemoryTap) -> None:
-    """Otherwise what is fed to it between two pieces would tear one."""
-    for at in range(len(ALL)):
-        tap.receive(ALL[at : at + 1])
-        assert split(tap.library.heard) is not None, at
 
 
 async def test_an_alarm_begins_and_ends_with_the_frames_that_say_so_on_the_connection_s_own_channel(
@@ -72,8 +82,7 @@ async def test_who_waits_for_an_alarm_goes_on_when_it_is_over_or_the_connection_
 
 async def test_what_is_no_amqp_passes_whole_and_all_that_follows_it() -> None:
     """A refusal of the version, a web server's page, or a frame that does not end as it says."""
-    later = delivery(6, b"later")
-    torn = delivery(5, b"torn")[:-1] + b"\0"
+    later, torn = delivery(6, b"later"), delivery(5, b"torn")[:-1] + b"\0"
     for strange in (b"AMQP\0\0\x09\1", PAGE, torn, b"\0", b"\4\0\1\0\0\0\0\xce", b"\xff" * 20):
         # The method and the header of the torn one are whole, and ours.
         theirs = strange[strange.rindex(b"\3\0\1\0\0") :] if strange is torn else strange
@@ -85,7 +94,7 @@ async def test_what_is_no_amqp_passes_whole_and_all_that_follows_it() -> None:
                 found = tap.library.heard.removeprefix(passed)
                 assert found.endswith(theirs + later), where
                 assert (strange + later).endswith(found), where
-                assert (len(tap.seen), states(*tap.confirms)) == taken, where
+                assert (len(tap.consuming.seen), states(*tap.confirms)) == taken, where
 
 
 async def test_when_the_stream_ends_in_the_middle_the_library_gets_what_is_there_and_finds_out() -> None:
@@ -95,35 +104,24 @@ async def test_when_the_stream_ends_in_the_middle_the_library_gets_what_is_there
         tap = MemoryTap()
         tap.receive(HEARTBEAT + whole[:start], whole[start:end])
         tap.eof_received()
-        assert tap.library.heard == HEARTBEAT + whole[start:end], end
-        assert (tap.library.ended, tap.seen) == (True, []), end
+        assert (tap.library.heard, tap.library.ended) == (HEARTBEAT + whole[start:end], True), end
+        assert tap.consuming.seen == [], end
 
 
-# --- the library's heartbeats -----------------------------------------------------------------------------------------
-
-
-async def test_under_steady_traffic_of_ours_the_library_sees_that_the_peer_lives(tap: MemoryTap) -> None:
-    for second in range(60):
-        tap.now = float(second)
-        tap.receive(delivery(1, b"x"))
-    assert tap.library.heard == HEARTBEAT * int(59 // (FEED + 1))
-
-
-async def test_without_traffic_it_sees_nothing_so_that_a_dead_peer_is_noticed(tap: MemoryTap) -> None:
-    for second in range(60):
-        tap.now = float(second)
-        await asyncio.sleep(0)
-    assert tap.library.heard == b""
+async def test_the_library_sees_that_the_peer_lives_by_our_frames_where_it_gets_none_of_its_own() -> None:
+    other = frame.marshal(commands.Basic.ConsumeOk("c"), 1)
+    for each_second, heard in (
+        (delivery(1, b"x"), HEARTBEAT * int(59 // (FEED + 1))),
+        (delivery(1, b"x") + other, other * 60),
+        (b"", b""),  # a dead peer is noticed
+    ):
+        tap = MemoryTap()
+        for second in range(60):
+            tap.now = float(second)
+            tap.receive(*[each_second] * bool(each_second))
+        assert tap.library.heard == heard, each_second
     tap.receive(delivery(1, b"x"))
     assert tap.library.heard == HEARTBEAT
-
-
-async def test_while_the_library_gets_frames_of_its_own_none_is_added(tap: MemoryTap) -> None:
-    other = frame.marshal(commands.Basic.ConsumeOk("c"), 1)
-    for second in range(60):
-        tap.now = float(second)
-        tap.receive(delivery(1, b"x") + other)
-    assert tap.library.heard == other * 60
 
 
 async def test_a_large_frame_that_comes_slowly_is_life_too_and_no_frame_is_torn(tap: MemoryTap) -> None:
@@ -131,9 +129,9 @@ async def test_a_large_frame_that_comes_slowly_is_life_too_and_no_frame_is_torn(
         for at in range(len(data)):
             tap.now += 1
             tap.receive(data[at : at + 1])
-    kinds = [kind for kind, _, _ in split(tap.library.heard)]
+    kinds = [kind for kind, _, _ in broker.split(tap.library.heard)]
     assert (kinds.count(8) > 20, [kind for kind in kinds if kind != 8]) == (True, [3])
-    assert tap.seen == [(1, 50, b"x" * 50)]
+    assert tap.consuming.seen == [(1, 50, b"x" * 50)]
 
 
 async def test_what_is_no_amqp_gets_no_heartbeats_between(tap: MemoryTap) -> None:
@@ -142,3 +140,178 @@ async def test_what_is_no_amqp_gets_no_heartbeats_between(tap: MemoryTap) -> Non
         tap.receive(PAGE[at : at + 1])
     assert tap.library.heard.replace(HEARTBEAT, b"") == PAGE
     assert PAGE[8:] in tap.library.heard
+
+
+# --- what goes --------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_written_in_a_turn_of_the_loop_goes_out_at_once(tap: MemoryTap) -> None:
+    assert tap.consuming.ack(1)
+    assert tap.consuming.nack(2)
+    assert tap.consuming.nack(0, multiple=True)
+    assert tap.written == []
+    await asyncio.sleep(0)
+    nacks = (commands.Basic.Nack(2, requeue=True), commands.Basic.Nack(0, multiple=True, requeue=True))
+    assert tap.written == [ack(1) + b"".join(frame.marshal(each, 1) for each in nacks)]
+    await asyncio.sleep(0)
+    assert len(tap.written) == 1, "nothing more"
+
+
+async def test_ours_goes_out_before_what_the_library_writes_after_it(tap: MemoryTap) -> None:
+    tap.consuming.ack(1)
+    tap.writer.write(QOS)
+    tap.consuming.ack(2)
+    tap.writer.write(memoryview(QOS))
+    await asyncio.sleep(0)
+    assert tap.written == [ack(1), QOS, ack(2), QOS]
+
+
+async def test_nothing_is_written_to_a_connection_that_is_closing_or_not_made_or_lost(tap: MemoryTap) -> None:
+    tap.is_closing = True
+    assert tap.consuming.ack(1)
+    await asyncio.sleep(0)
+    tap.is_closing = False
+    tap.consuming.ack(2)
+    tap.connection_lost(None)
+    await asyncio.sleep(0)
+    assert tap.written == []
+    early = Tap(broker.Library(), asyncio.get_running_loop())
+    early.write(b"early")
+    early.flush()
+
+
+async def test_who_writes_waits_while_the_peer_takes_nothing_unless_the_connection_is_lost(tap: MemoryTap) -> None:
+    assert tap.publishing.is_writable
+    await tap.publishing.writable()
+    for end in (tap.resume_writing, lambda: tap.connection_lost(None)):
+        tap.pause_writing()
+        draining, waiting = (asyncio.create_task(each) for each in (tap.writer.drain(), tap.publishing.writable()))
+        await asyncio.sleep(0)
+        assert (tap.publishing.is_writable, waiting.done(), draining.done()) == (False, False, False)
+        end()
+        await waiting
+        await asyncio.gather(draining, return_exceptions=True)
+        assert tap.publishing.is_writable
+
+
+# --- the end of a channel ---------------------------------------------------------------------------------------------
+
+
+async def test_a_channel_that_the_library_closes_ends_as_that_goes_out_and_no_other_does() -> None:
+    before = frame.marshal(commands.Basic.Cancel("c"), 1) + CLOSED
+    another = frame.marshal(commands.Channel.Close(0, "", 0, 0), 3)
+    for data in (CLOSE, before + CLOSE, another + CLOSE + before, before + another, b""):
+        with closing(MemoryTap()) as tap:
+            tap.consuming.ack(7)
+            tap.writer.write(data)
+            assert tap.written[-1] == data
+            assert ack(7) in tap.written[0]
+            assert tap.consuming.ack(8) is (CLOSE not in data), data
+            assert str(tap.consuming.ended) == ("the channel is being closed" if CLOSE in data else "None")
+            assert tap.publishing.ended is None
+
+
+async def test_what_still_comes_for_a_closed_channel_is_swallowed_until_its_number_is_free(tap: MemoryTap) -> None:
+    begun, later = delivery(1, b"y" * 10_000), delivery(3, b"z")
+    tap.receive(begun[:5_000])
+    tap.writer.write(CLOSE)
+    tap.receive(begun[5_000:] + delivery(2, b"x") + ack(1) + broker.returned("a"))
+    assert (tap.consuming.seen, tap.library.heard) == ([], b"")
+    tap.receive(CLOSED + later)
+    assert tap.library.heard == CLOSED + later
+    again = tap.channel(1)
+    tap.receive(delivery(1, b"anew"))
+    assert (again.seen, tap.consuming.seen) == ([(1, 4, b"anew")], [])
+    assert (tap.consuming.ack(1), again.ack(1)) == (False, True)
+    tap.flush()
+    assert tap.written == [CLOSE, ack(1)]
+
+
+async def test_a_channel_that_the_broker_closes_ends_and_its_number_is_free(tap: MemoryTap) -> None:
+    closed = broker.closing(406, "PRECONDITION_FAILED", channel=2)
+    tap.receive(closed + ack(1, channel=2))
+    assert tap.library.heard == closed + ack(1, channel=2)
+    assert states(*tap.confirms) == ["ChannelEnded"] * 3
+    with pytest.raises(ChannelEnded, match="406 PRECONDITION_FAILED"):
+        await tap.confirms[0]
+    assert tap.consuming.ended is None
+
+
+async def test_a_lost_connection_ends_every_channel(tap: MemoryTap) -> None:
+    tap.receive(BLOCKED + delivery(1, b"x" * 10_000)[:5_000])
+    tap.connection_lost(ConnectionResetError())
+    assert states(*tap.confirms) == ["ChannelEnded"] * 3
+    assert [str(each.ended) for each in (tap.consuming, tap.publishing)] == ["the connection was lost"] * 2
+    assert (tap.consuming.ack(1), tap.consuming.seen, tap.alarm.is_on) == (False, [], False)
+
+
+# --- a connection with a tap ------------------------------------------------------------------------------------------
+
+
+async def test_a_channel_writes_frames_as_large_as_the_broker_takes_also_when_it_sets_no_limit() -> None:
+    async def writes(given: int, taken: int) -> None:
+        connection = TappedConnection(URL("amqp://unused"))
+        connection._transports.tap = tap = MemoryTap()
+        tap.flush()
+        raw = SimpleNamespace(number=7, max_content_size=given - 8, CONTENT_FRAME_SIZE=8)
+        hot = await connection.hot(AsyncMock(get_underlay_channel=AsyncMock(return_value=raw)))
+        hot.publish("", "q", Properties(), b"x" * 200_000)
+        tap.flush()
+        frames = broker.split(b"".join(tap.written[1:]))
+        assert {number for _, number, _ in frames} == {7}
+        assert max(len(payload) + 8 for _, _, payload in frames) == taken
+        tap.receive(delivery(1, b"x", channel=7) + ack(1, channel=7))
+        assert hot.oldest is None
+        assert connection.alarm is tap.alarm
+        await connection.close()
+
+    await check_each([(4096, 4096), (131_072, 131_072), (0, FRAME_MAX)], writes)
+
+
+async def opened(port: int, tls: ssl.SSLContext | None = None) -> tuple[TappedConnection, Any, Any]:
+    """A connection, and what the library would read and write."""
+    connection = TappedConnection(URL("amqp://unused"))
+    url = URL(f"{'amqp' if tls is None else 'amqps'}://127.0.0.1:{port}")
+    provider = SimpleNamespace(get_context=AsyncMock(return_value=tls))
+    return connection, *await connection.kwargs["transport_factory"].create(url, ssl_context_provider=provider)
+
+
+async def test_the_library_reads_and_writes_all_but_our_frames_over_a_socket_or_tls() -> None:
+    async def reads_and_writes(server_tls: ssl.SSLContext | None, tls: ssl.SSLContext | None) -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readexactly(len(QOS))
+            writer.write(ALL)
+            heard.set_result(await reader.readexactly(len(ack(1) + QOS)))
+            writer.close()
+            await writer.wait_closed()
+
+        heard = asyncio.get_running_loop().create_future()
+        async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_tls) as server:
+            connection, reader, writer = await opened(server.sockets[0].getsockname()[1], tls)
+            channel, publishing = (broker.MemoryChannel(number, connection.tap) for number in (1, 2))
+            connection.tap.register(1, channel)
+            connection.tap.register(2, publishing)
+            writer.write(QOS)
+            assert await reader.readexactly(len(THEIRS)) == THEIRS
+            assert ([each.tag for each in channel.delivered], connection.alarm.is_on) == ([1, 2, 3], True)
+            assert channel.ack(1)
+            writer.write(QOS)
+            assert await heard == ack(1) + QOS
+            assert await reader.read() == b""
+            writer.close()
+            await connection.alarm.wait_over()
+            assert str(channel.ended) == "the connection was lost"
+        await connection.close()
+
+    certificate, key = (CERTIFICATES / f"gateway_{each}.pem" for each in ("certificate", "key"))
+    server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server_tls.load_cert_chain(certificate, key)
+    trusting = tls_context(certificate, None, None)
+    assert trusting is not None
+    trusting.check_hostname = False
+    await check_each([(None, None), (server_tls, trusting)], reads_and_writes)
+
+
+async def test_a_host_that_does_not_answer_is_the_library_s_own_error() -> None:
+    with pytest.raises(AMQPConnectionError):
+        await opened(free_port())

@@ -11,8 +11,7 @@ import pytest
 from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed, ProbableAuthenticationError
 
 from tests.cases import check_each
-from tests.unit.contracts.amqp.frames import ack, closing, nack, returned, split
-from tests.unit.contracts.amqp.memory import MemoryChannel
+from tests.unit.contracts.amqp.broker import MemoryChannel, ack, closing, nack, returned, split
 from zeebe_amqp import Unauthenticated, Unavailable
 from zeebe_amqp.amqp.connection import Unreachable
 from zeebe_amqp.amqp.properties import Properties

@@ -13,20 +13,8 @@ import pytest
 
 from tests.cases import check_each
 from tests.fakes.transport import TOPOLOGY, MemoryTransport, error, result
-from zeebe_amqp import (
-    ActivateJobs,
-    Client,
-    CompleteJob,
-    CreateInstance,
-    PublishMessage,
-    SetVariables,
-    Topology,
-    envelope,
-    errors,
-    wire,
-)
+from zeebe_amqp import Client, commands, envelope, errors, wire
 from zeebe_amqp.client import ConnectionLost, Denied, NotConnected, QueueState, Refused, Unroutable
-from zeebe_amqp.commands import Command
 from zeebe_amqp.commands.instances import InstanceCreated
 from zeebe_amqp.errors import Code, CommandError, Outcome, OutcomeUnknown, Retryable, Source
 
@@ -34,9 +22,9 @@ LARGE = 2**63 - 1
 CREATED = {"processDefinitionKey": LARGE, "processInstanceKey": LARGE - 1, "bpmnProcessId": "order", "version": 1}
 CREATED |= {"tenantId": "<default>", "tags": [], "businessId": None}
 FINE = result("topology", TOPOLOGY)
-ASK = Topology()
-PAID = PublishMessage(message_name="paid")
-ORDER = CreateInstance(bpmn_process_id="order")
+ASK = commands.Topology()
+PAID = commands.PublishMessage(message_name="paid")
+ORDER = commands.CreateInstance(bpmn_process_id="order")
 
 
 class MemoryClient(Client):
@@ -71,7 +59,9 @@ async def error_of(asked: Awaitable[object], *kinds: type[CommandError]) -> Comm
 
 
 async def test_requests_that_wait_on_purpose_have_a_queue_of_their_own() -> None:
-    poll, waiting = (ActivateJobs(job_type="a", max_jobs_to_activate=1, request_timeout=each) for each in (None, "1s"))
+    poll, waiting = (
+        commands.ActivateJobs(job_type="a", max_jobs_to_activate=1, request_timeout=each) for each in (None, "1s")
+    )
     async with MemoryClient(*[error("NOT_FOUND")] * 5, commands="c", polls="p") as client:
         for command in (ASK, poll, ORDER, waiting, ORDER.until_end()):
             await error_of(client.call(command))
@@ -98,21 +88,21 @@ async def test_each_call_has_an_identity_and_a_given_one_is_kept(client: MemoryC
 
 
 async def test_what_the_service_would_refuse_is_not_sent(client: MemoryClient) -> None:
-    async def is_refused(command: Command[Any], words: str, options: dict[str, Any], code: Code) -> None:
+    async def is_refused(command: commands.Command[Any], words: str, options: dict[str, Any], code: Code) -> None:
         found = await error_of(client.call(command, **options))
         assert (found.code, found.outcome) == (code, Outcome.NOT_EXECUTED)
         assert found.message.startswith(words)
 
-    def order(**facts: Any) -> CreateInstance:
-        return CreateInstance(bpmn_process_id="a", **facts)
+    def order(**facts: Any) -> commands.CreateInstance:
+        return commands.CreateInstance(bpmn_process_id="a", **facts)
 
     identity, invalid = "request_id: expected text of 1 to 255 bytes", Code.INVALID_ARGUMENT
-    no_json = SetVariables(element_instance_key=1, variables={"a": object()})
+    no_json = commands.SetVariables(element_instance_key=1, variables={"a": object()})
     large, too_large = order(variables={"a": "x" * wire.MAX_BODY}), f"body: expected at most {wire.MAX_BODY} bytes"
-    cases: list[tuple[Command[Any], str, dict[str, Any], Code]] = [
+    cases: list[tuple[commands.Command[Any], str, dict[str, Any], Code]] = [
         (ASK, identity, {"request_id": ""}, invalid),
         (ASK, identity, {"request_id": "é" * 128}, invalid),
-        (CreateInstance(), "data.bpmnProcessId: missing", {}, invalid),
+        (commands.CreateInstance(), "data.bpmnProcessId: missing", {}, invalid),
         (order(variables={"a": float("nan")}), "data.variables.a: expected a number", {}, invalid),
         (order(with_result=True, request_timeout="5"), "data.requestTimeout: expected", {}, invalid),
         (no_json, "data: cannot be written as JSON", {}, invalid),
@@ -148,7 +138,7 @@ async def test_a_result_is_typed_and_its_keys_and_variables_are_exact(client: Me
     assert (created.process_definition_key, created.process_instance_key) == (LARGE, LARGE - 1)
     assert (await client.call(ORDER.until_end("2s"))).values() == {"n": LARGE**3}
     assert (await client.call(ASK)).cluster_size == 1, "what is not known is ignored"
-    await client.call(CompleteJob(job_key=7, variables={"a": 1}))  # its reply has no data
+    await client.call(commands.CompleteJob(job_key=7, variables={"a": 1}))  # its reply has no data
     request = envelope.decode(client.transport.published[-1].body)
     assert (request.operation, request.data) == ("complete-job", b'{"jobKey":7,"variables":{"a":1}}')
 
@@ -157,7 +147,7 @@ async def test_an_error_reply_is_raised_with_everything_it_says_and_words_that_a
     client: MemoryClient,
 ) -> None:
     client.transport.answers.append(error("NOT_FOUND", message="no such job", details={"intent": "COMPLETE"}))
-    found = await error_of(client.call(CompleteJob(job_key=1), request_id="mine"))
+    found = await error_of(client.call(commands.CompleteJob(job_key=1), request_id="mine"))
     assert type(found) is errors.NotFound
     assert (found.code, found.message, found.source) == (Code.NOT_FOUND, "no such job", Source.GATEWAY)
     assert (found.outcome, found.retryable, found.details) == (Outcome.NOT_EXECUTED, False, {"intent": "COMPLETE"})

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -14,48 +13,37 @@ from zeebe_amqp import Client, InvalidArgument, Jobs, NotFound, PermissionDenied
 from zeebe_amqp.client import jobs as module
 from zeebe_amqp.commands import ActivateJobs, Command, FailJob
 
-POLL = ActivateJobs.operation
-BUSY = error("RESOURCE_EXHAUSTED", retryable=True)
-AWAY = error("UNAVAILABLE", retryable=True)
+BUSY, AWAY = (error(code, retryable=True) for code in ("RESOURCE_EXHAUSTED", "UNAVAILABLE"))
+DONE = result("complete-job")
 
 
-def job(key: int, **facts: Any) -> dict[str, Any]:
-    return {
-        "key": key, "type": "ship", "processInstanceKey": 2, "bpmnProcessId": "order", "processDefinitionVersion": 1,
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between polls after trouble."""
+    monkeypatch.setattr(module, "MAX_PAUSE", 0.001)
+
+
+def polled(*keys: int, **facts: Any) -> bytes:
+    """The answer to a poll: jobs with these keys."""
+    job = {
+        "type": "ship", "processInstanceKey": 2, "bpmnProcessId": "order", "processDefinitionVersion": 1,
         "processDefinitionKey": 3, "elementId": "ship", "elementInstanceKey": 4, "customHeaders": '{"to": "door"}',
         "worker": "w", "retries": 3, "deadline": 1_500, "variables": '{"number": 18446744073709551617}',
         "tenantId": "<default>", "kind": "BPMN_ELEMENT", "listenerEventType": "UNSPECIFIED", **facts,
     }  # fmt: skip
+    return result("activate-jobs", [{"key": key, **job} for key in keys])
 
 
-class Engine:
-    """Has some jobs to give, in portions; refuses how the first ones end, says yes to the rest, and keeps it."""
-
-    def __init__(self, *portions: list[dict[str, Any]] | bytes, refusals: Sequence[bytes] = ()) -> None:
-        self.portions, self.refusals = list(portions), list(refusals)
-        self.then: Callable[[], object] = lambda: None
-        """What is done when all jobs were given."""
-        self.polls: list[ActivateJobs] = []
-        self.settled: list[Command] = []
-
-    def __call__(self, command: Command) -> bytes:
-        if not isinstance(command, ActivateJobs):
-            if self.refusals:
-                return self.refusals.pop(0)
-            self.settled.append(command)
-            return result(command.operation)
-        self.polls.append(command)
-        portion = self.portions.pop(0) if self.portions else []
-        if rest := portion[command.max_jobs_to_activate :] if isinstance(portion, list) else []:
-            self.portions.insert(0, rest)
-        if not self.portions:
-            self.then()
-        return portion if isinstance(portion, bytes) else result(POLL, portion[: command.max_jobs_to_activate])
+def asked(transport: MemoryTransport) -> tuple[list[ActivateJobs], list[Command]]:
+    """The polls, and how jobs were ended."""
+    commands = [command(request) for request in transport.published]
+    polls = [each for each in commands if isinstance(each, ActivateJobs)]
+    return polls, [each for each in commands if not isinstance(each, ActivateJobs)]
 
 
 async def test_jobs_come_one_by_one_and_can_be_completed_failed_and_ended_by_an_error() -> None:
-    engine = Engine([job(1), job(2)], [job(3)])
-    async with Client(MemoryTransport(always=engine)) as client:
+    transport = MemoryTransport(polled(1, 2), DONE, DONE, polled(3), DONE)
+    async with Client(transport) as client:
         async for found in (jobs := Jobs(client, "ship")):
             match found.key:
                 case 1:
@@ -67,7 +55,7 @@ async def test_jobs_come_one_by_one_and_can_be_completed_failed_and_ended_by_an_
                     jobs.stop()
             assert found.settled
     thrown = {"jobKey": 3, "errorCode": "out-of-stock", "errorMessage": "nothing left", "variables": {"a": 1}}
-    assert [(each.operation, json.loads(each.to_wire()[0])) for each in engine.settled] == [
+    assert [(each.operation, json.loads(each.to_wire()[0])) for each in asked(transport)[1]] == [
         ("complete-job", {"jobKey": 1, "variables": {"done": True}}),
         ("fail-job", {"jobKey": 2, "retries": 2, "errorMessage": "broken", "retryBackOff": "1000ms"}),
         ("throw-error", thrown),
@@ -75,15 +63,14 @@ async def test_jobs_come_one_by_one_and_can_be_completed_failed_and_ended_by_an_
 
 
 async def test_a_poll_asks_for_what_was_wanted_and_waits_and_a_job_says_what_the_engine_said() -> None:
-    engine = Engine([job(1)])
     options: dict[str, Any] = {"worker": "w", "fetch_variables": ("a",), "at_once": 5, "tenant_ids": ("t",)}
-    transport = MemoryTransport(always=engine)
+    transport = MemoryTransport(polled(1))
     async with (
         Client(transport, polls="p") as client,
         Jobs(client, "ship", timeout="1m", request_timeout="2s", **options) as jobs,
     ):
         found = await anext(jobs)
-    [poll] = engine.polls
+    [poll], _ = asked(transport)
     assert (poll.job_type, poll.worker_name, poll.max_jobs_to_activate) == ("ship", "w", 5)
     assert (poll.timeout, poll.wait(), poll.fetch_variables, poll.tenant_ids) == (60_000, 2_000, ("a",), ("t",))
     assert transport.published[0].queue == "p"
@@ -94,44 +81,43 @@ async def test_a_poll_asks_for_what_was_wanted_and_waits_and_a_job_says_what_the
 
 async def test_polling_goes_on_after_trouble_that_may_pass_under_another_identity() -> None:
     async def goes_on(trouble: bytes) -> None:
-        transport = MemoryTransport(always=Engine(trouble, trouble, [job(1)]))
+        transport = MemoryTransport(trouble, trouble, polled(1))
         async with Client(transport) as client, Jobs(client, "ship") as jobs:
             assert (await anext(jobs)).key == 1
-        polls = [request for request in transport.published if command(request).operation == POLL]
-        assert len({request.request_id for request in polls}) == len(polls) == 3
+        assert len({request.request_id for request in transport.published}) == 3
 
     unknown = error("DEADLINE_EXCEEDED", outcome="unknown")
-    await check_each([AWAY, BUSY, unknown, b"not a reply", result(POLL, [])], goes_on)
+    await check_each([AWAY, BUSY, unknown, b"not a reply", polled()], goes_on)
 
 
 async def test_polling_ends_with_an_error_that_will_not_pass() -> None:
     for code, kind in (("INVALID_ARGUMENT", InvalidArgument), ("PERMISSION_DENIED", PermissionDenied)):
-        async with Client(MemoryTransport(always=Engine(error(code)))) as client:
+        async with Client(MemoryTransport(error(code))) as client:
             with pytest.raises(kind):
                 await anext(Jobs(client, "ship"))
 
 
 async def test_what_was_fetched_and_not_taken_or_arrives_after_stopping_is_given_back_with_its_tries() -> None:
-    engine = Engine([job(1), job(2, retries=1), job(3)])
-    async with Client(MemoryTransport(always=engine)) as client, Jobs(client, "ship") as jobs:
-        async for found in jobs:
-            await found.complete()
-            break
-    back = {"error_message": module.GIVEN_BACK}
-    assert engine.settled[1:] == [FailJob(job_key=2, retries=1, **back), FailJob(job_key=3, retries=3, **back)]
-    late = Engine([job(1)])
-    async with Client(MemoryTransport(always=late)) as client:
-        jobs = Jobs(client, "ship")
-        late.then = jobs.stop
+    def late(_: Command) -> bytes:
+        jobs.stop()
+        transport.always = lambda _: DONE
+        return polled(2, 3, retries=1)
+
+    transport = MemoryTransport(polled(1, 2, 3, retries=1), DONE, DONE, DONE)
+    async with Client(transport) as client:
+        async with Jobs(client, "ship") as jobs:
+            await (await anext(jobs)).complete()
+        jobs, transport.always = Jobs(client, "ship"), late
         assert [found async for found in jobs] == []
-    assert late.settled == [FailJob(job_key=1, retries=3, **back)]
+    back = [FailJob(job_key=key, retries=1, error_message=module.GIVEN_BACK) for key in (2, 3)]
+    assert asked(transport)[1][1:] == back * 2
 
 
 async def test_a_job_that_cannot_be_given_back_keeps_nobody_from_stopping() -> None:
-    transport = MemoryTransport(result(POLL, [job(1), job(2), job(3)]), error("NOT_FOUND"), error("NOT_FOUND"))
+    transport = MemoryTransport(polled(1, 2, 3), error("NOT_FOUND"), error("NOT_FOUND"))
     async with Client(transport) as client, Jobs(client, "ship") as jobs:
         await anext(jobs)
-    assert [command(request).operation for request in transport.published] == [POLL, "fail-job", "fail-job"]
+    assert [type(each) for each in asked(transport)[1]] == [FailJob, FailJob]
 
 
 async def test_stopping_ends_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,8 +133,7 @@ async def test_stopping_ends_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_what_may_pass_is_tried_again_under_one_identity_while_the_job_is_ours_and_all_else_is_told() -> None:
     async def is_told(kind: type[Exception] | None, deadline: float, *answers: bytes) -> None:
-        fetched = result(POLL, [job(1, deadline=int(deadline * 1000))])
-        transport = MemoryTransport(fetched, *answers)
+        transport = MemoryTransport(polled(1, deadline=int(deadline * 1000)), *answers)
         async with Client(transport) as client, Jobs(client, "ship") as jobs:
             found = await anext(jobs)
             if kind is None:
@@ -162,7 +147,7 @@ async def test_what_may_pass_is_tried_again_under_one_identity_while_the_job_is_
 
     ours = time.time() + 60
     cases: dict[str, tuple[Any, ...]] = {
-        "in the end it is taken": (None, ours, BUSY, BUSY, result("complete-job")),
+        "in the end it is taken": (None, ours, BUSY, BUSY, DONE),
         "it is not ours any more": (NotFound, ours, error("NOT_FOUND")),
         "its lock has ended": (Unavailable, 1.5, AWAY),
     }

@@ -1,84 +1,220 @@
+"""Whatever a handler does, its job ends: completed, thrown, or failed with one retry less and a text that says why."""
+
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal
+from reprlib import repr as shortened
 from typing import Any
 from unittest.mock import AsyncMock
 
+import msgspec
 import pytest
 
 from tests.cases import check_each
-from tests.fakes.transport import MemoryTransport, error
-from tests.unit.contracts.client.test_jobs import Engine, job
-from zeebe_amqp import BpmnError, Client, Job, JobFailure, PermissionDenied, Worker
-from zeebe_amqp.commands import FailJob
+from zeebe_amqp import BpmnError, Job, JobFailure, PermissionDenied, Worker
+from zeebe_amqp.client.worker import MAX_MESSAGE
+from zeebe_amqp.commands import ActivateJobs, Command, CompleteJob, FailJob, ThrowError
+from zeebe_amqp.testing import FakeConsumer, FakeJob, JobState, fail
+
+PATIENCE = 20
+"""Seconds after which a job that has not ended counts as one that never will."""
 
 
-async def work(handler: Any, *jobs: Any, refusals: Sequence[bytes] = (), **options: Any) -> Engine:
-    """An engine whose jobs a worker has worked."""
-    engine = Engine(list(jobs), refusals=refusals)
-    async with Client(MemoryTransport(always=engine)) as client:
-        worker = Worker(client, "ship", handler, **options)
-        engine.then = lambda: asyncio.get_running_loop().call_later(0.01, worker.stop)
-        await worker.run()
-    return engine
+async def work(handler: Any, *, consumer: FakeConsumer | None = None, **options: Any) -> tuple[FakeJob, list[Command]]:
+    """What becomes of a job with two tries left, and by which commands."""
+    consumer = consumer or FakeConsumer()
+    job = consumer.add_job("ship", retries=2)
+    async with consumer.client() as client:
+        worker = Worker(client, "ship", handler, **{"back_off": "0s", **options})
+        async with asyncio.timeout(PATIENCE):
+            await consumer.work(worker, timeout=PATIENCE)
+    return job, [each for each in consumer.of(Command) if not isinstance(each, ActivateJobs)]
 
 
-def operations(engine: Engine) -> list[str]:
-    """How jobs ended there."""
-    return [command.operation for command in engine.settled]
+class Unshowable(Exception):
+    """An error whose text is an error."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
 
 
-def raising(error: Exception) -> Any:
-    """A handler that raises it."""
-
-    def ship(_: Job) -> None:
-        raise error
-
-    return ship
-
-
-async def ships(found: Job) -> dict[str, Any]:
-    return {"shipped": found.key}
+def nested(levels: int = 0) -> dict[str, Any]:
+    """A table in a table, and so on; without a number, in itself."""
+    found: dict[str, Any] = {}
+    if not levels:
+        found["a"] = found
+    for _ in range(levels):
+        found = {"a": found}
+    return found
 
 
-async def throws(found: Job) -> None:
-    await found.throw("late")
+NO_VARIABLES: list[Any] = [
+    5, 0, "x", "", '{"a": 1}', b"{}", True, False, [{"a": 1}], [], {1}, object(), dict, print, ValueError("x"),
+    (each for each in ()),
+    *({"n": each} for each in (float("nan"), [1, float("-inf")], Decimal("NaN"), {"b": object()}, "\ud800")),
+    {(1, 2): 3}, {"\ud800": 1}, nested(), nested(600), nested(5_000),
+    {"x": "y" * 5_000_000}, {"x": "y" * 9_000_000},
+    *map(msgspec.Raw, (b"nope", b"[]", b'{},"retries":7', b'{"a":', b'{"a":"\xff"}')),
+]  # fmt: skip
+NO_CODES: list[Any] = ["", " \n", None, 404, b"code", ["code"], object(), "\ud800", "c" * 5_000_000]
+NO_BACK_OFFS: list[Any] = [
+    "soon", "5", "-5s", timedelta(seconds=-1), 5, -1, 1.5, float("nan"), True, [], object(), "9999999999h",
+    timedelta.max,
+]  # fmt: skip
+NO_RETRIES: list[Any] = ["3", 1.5, True, float("nan"), 2**40, 10**400, [], object()]
+ERRORS: list[Any] = [
+    ValueError("x"), KeyError, Unshowable, ValueError("x" * 5_000_000), ValueError("\x1b[31m\x00\u202e\ud800"),
+    ExceptionGroup("several", [ValueError("x"), Unshowable()]), SystemExit(3), StopIteration(7), StopAsyncIteration,
+    GeneratorExit, asyncio.CancelledError("somebody else's"), RecursionError("too deep"), MemoryError,
+]  # fmt: skip
+
+
+def returning(value: Any) -> list[Callable[[Job], Any]]:
+    """Handlers that return it: one that is awaited, one that runs in a thread."""
+
+    async def awaited(_: Job) -> Any:
+        return value
+
+    return [awaited, lambda _: value]
+
+
+def raising(error: Any) -> list[Callable[[Job], Any]]:
+    """Handlers that raise it, or what it makes."""
+
+    async def awaited(_: Job) -> Any:
+        raise error() if callable(error) else error
+
+    def plain(_: Job) -> Any:
+        raise error() if callable(error) else error
+
+    return [awaited, plain]
+
+
+def unsettled() -> Iterator[tuple[str, list[Callable[[Job], Any]]]]:
+    """Handlers that do not say how their job ends."""
+    for value in NO_VARIABLES:
+        yield f"returns {shortened(value)}", returning(value)
+        yield f"BpmnError with variables: {shortened(value)}", raising(BpmnError("code", "x", value))
+        yield f"JobFailure with variables: {shortened(value)}", raising(JobFailure("x", variables=value))
+    for value in NO_CODES:
+        yield f"BpmnError with a code: {shortened(value)}", raising(lambda value=value: BpmnError(value))
+    for value in NO_BACK_OFFS:
+        yield f"JobFailure with a back-off: {shortened(value)}", raising(JobFailure("x", back_off=value))
+    for value in NO_RETRIES:
+        yield f"JobFailure with retries: {shortened(value)}", raising(JobFailure("x", retries=value))
+    for error in ERRORS:
+        yield f"raises {shortened(error)}", raising(error)
+
+
+async def test_what_cannot_be_told_fails_with_one_retry_less_until_there_is_an_incident() -> None:
+    async def fails(_: str, handler: Callable[[Job], Any]) -> None:
+        job, _ = await work(handler)
+        assert (job.state, job.retries, job.activations) == (JobState.FAILED, 0, 2)
+        assert 0 < len(job.error_message) <= MAX_MESSAGE
+        assert all(char.isprintable() or char in "\n\t" for char in job.error_message)
+
+    async def awaited(_: Job) -> AsyncIterator[dict[str, int]]:
+        yield {"a": 1}
+
+    def plain(_: Job) -> Iterator[dict[str, int]]:
+        yield {"a": 1}
+
+    handlers = [("generates", [awaited, plain]), *unsettled()]
+    await check_each([(name, handler) for name, both in handlers for handler in both], fails)
+
+
+TEXTS: list[tuple[Any, str]] = [
+    (None, ""),
+    (5, "5"),
+    (ValueError("no van"), "no van"),
+    (Unshowable(), "Unshowable, which cannot be shown as text"),
+    ("a\x1b[31mb\x00c\nd", "a\ufffd[31mb\ufffdc\nd"),
+    ("a\ud800b", "a\ufffdb"),
+    ("x" * 5_000_000, "x" * (MAX_MESSAGE - 1) + "…"),
+]
+
+
+async def test_a_message_is_told_as_text_cleaned_and_cut() -> None:
+    async def is_told(message: Any, told: str) -> None:
+        for handler in raising(JobFailure(message, retries=0)):
+            job, _ = await work(handler)
+            assert (job.state, job.retries, job.activations) == (JobState.FAILED, 0, 1)
+            assert job.error_message == told
+        for handler in raising(BpmnError("code", message)):
+            job, _ = await work(handler)
+            assert (job.state, job.error_code, job.error_message) == (JobState.THROWN, "code", told)
+
+    await check_each(TEXTS, is_told)
+
+
+SAID: list[tuple[Callable[[Job], Any], str]] = [
+    (lambda _: 5, "data.variables: expected a JSON object, found a number"),
+    (lambda _: '{"a": 1}', "parse it first"),
+    (lambda _: {"n": float("nan")}, "data.variables.n: expected a number that JSON has"),
+    (raising(lambda: BpmnError(404))[0], "TypeError: error_code: expected text, found int"),  # type: ignore[arg-type]
+    (raising(JobFailure("x", back_off="soon"))[0], "data.retryBackOff: expected a duration"),
+    (raising(JobFailure("x", retries="3"))[0], "data.retries: expected a whole number"),  # type: ignore[arg-type]
+    (raising(SystemExit(3))[0], "SystemExit: 3"),
+    (raising(StopIteration(7))[1], "StopIteration"),
+    (raising(asyncio.CancelledError("inner"))[0], "CancelledError: inner"),
+]
+
+
+async def test_the_text_says_what_was_wrong() -> None:
+    async def is_said(handler: Callable[[Job], Any], words: str) -> None:
+        job, _ = await work(handler)
+        assert words in job.error_message
+
+    await check_each(SAID, is_said)
+
+
+async def completes_and_raises(job: Job) -> None:
+    await job.complete({"a": 1})
+    raise ValueError("afterwards")
 
 
 class Handler:
-    async def __call__(self, found: Job) -> dict[str, Any]:
-        return {"a": found.retries}
+    async def __call__(self, job: Job) -> dict[str, Any]:
+        return {"a": job.retries}
 
 
-A = {"variables": {"a": 1}}
-OUT_OF_STOCK = {"errorCode": "out-of-stock", "errorMessage": "nothing left", **A}
-NO_VAN = {"retries": 7, "errorMessage": "no van", "retryBackOff": "60000ms", **A}
-TOO_LONG = {"retries": 1, "errorMessage": f"KeyError: '{'x' * 988}…", "retryBackOff": "2000ms"}
-ENDS: dict[str, tuple[Any, str, dict[str, Any]]] = {
-    "a result that is awaited": (ships, "complete-job", {"variables": {"shipped": 1}}),
-    "an object that is called and awaited": (Handler(), "complete-job", {"variables": {"a": 2}}),
-    "no result": (lambda _: None, "complete-job", {}),
-    "its own word": (throws, "throw-error", {"errorCode": "late"}),
-    "a BPMN error": (raising(BpmnError("out-of-stock", "nothing left", {"a": 1})), "throw-error", OUT_OF_STOCK),
-    "a failure": (raising(JobFailure("no van", retries=7, back_off="1m", variables={"a": 1})), "fail-job", NO_VAN),
-    "any other exception": (raising(KeyError("x" * 5000)), "fail-job", TOO_LONG),
+THROWN = {"error_code": "code", "error_message": "x", "variables": {"a": 1}}
+FAILED = {"retries": 0, "error_message": "x", "retry_back_off": 60_000, "variables": {"a": 1}}
+UNEXPECTED = {"retries": 1, "error_message": f"KeyError: '{'x' * 988}…", "retry_back_off": 2_000}
+ENDS: dict[str, tuple[Any, type[Command], dict[str, Any]]] = {
+    "a result that is awaited": (returning({"a": 1})[0], CompleteJob, {"variables": {"a": 1}}),
+    "an object that is called and awaited": (Handler(), CompleteJob, {"variables": {"a": 2}}),
+    "no result": (lambda _: None, CompleteJob, {}),
+    "its own word": (completes_and_raises, CompleteJob, {"variables": {"a": 1}}),
+    "a BPMN error": (raising(BpmnError("code", "x", {"a": 1}))[1], ThrowError, THROWN),
+    "a failure": (raising(JobFailure("x", retries=0, back_off="1m", variables={"a": 1}))[1], FailJob, FAILED),
+    "any other exception": (raising(KeyError("x" * 5000))[1], FailJob, UNEXPECTED),
 }
 
 
 async def test_what_a_handler_does_ends_its_job() -> None:
-    async def ends(handler: Any, operation: str, data: dict[str, Any]) -> None:
-        [command] = (await work(handler, job(1, retries=2), back_off="2s")).settled
-        assert (command.operation, json.loads(command.to_wire()[0])) == (operation, {"jobKey": 1, **data})
+    async def ends(handler: Any, kind: type[Command], facts: dict[str, Any]) -> None:
+        job, commands = await work(handler, back_off="2s")
+        assert commands[0] == kind(job_key=job.key, **facts)
+        assert len(commands) == job.activations
 
     await check_each(ENDS, ends)
 
 
+async def test_a_back_off_that_is_none_is_refused_before_any_job_is_locked() -> None:
+    async with FakeConsumer().client() as client:
+        for value in NO_BACK_OFFS:
+            with pytest.raises(ValueError, match=r"^back_off: expected a duration"):
+                Worker(client, "ship", print, back_off=value)
+
+
 async def test_a_plain_function_works_in_a_thread() -> None:
     threads: list[threading.Thread] = []
-    await work(lambda _: threads.append(threading.current_thread()), job(1))
+    await work(lambda _: threads.append(threading.current_thread()))
     assert len(threads) == 1
     assert threads != [threading.main_thread()]
 
@@ -86,16 +222,18 @@ async def test_a_plain_function_works_in_a_thread() -> None:
 async def test_an_end_that_the_service_refuses_is_a_failure_with_one_try_less() -> None:
     """Or the job would be run for ever, with the same tries."""
 
-    async def is_a_failure(handler: Any, code: str) -> None:
-        [command] = (await work(handler, job(1, retries=2), refusals=[error(code)], back_off="2s")).settled
+    async def is_a_failure(handler: Any, refused: type[Command]) -> None:
+        consumer = FakeConsumer()
+        consumer.script(refused, fail("INVALID_ARGUMENT"))
+        _, (_, command, *_) = await work(handler, consumer=consumer, back_off="2s")
         assert isinstance(command, FailJob)
         assert (command.retries, command.retry_back_off) == (1, 2_000)
-        assert 0 < len(command.error_message) <= 1000
+        assert 0 < len(command.error_message) <= MAX_MESSAGE
 
     cases = [
-        (lambda _: {"x": "y" * 3_000_000}, "RESOURCE_EXHAUSTED"),
-        (raising(BpmnError("code")), "INVALID_ARGUMENT"),
-        (raising(JobFailure("x" * 5_000_000)), "RESOURCE_EXHAUSTED"),
+        (lambda _: {"x": "y" * 3_000_000}, CompleteJob),
+        (raising(BpmnError("code"))[1], ThrowError),
+        (raising(JobFailure("x" * 5_000_000))[1], FailJob),
     ]
     await check_each(cases, is_a_failure)
 
@@ -103,75 +241,70 @@ async def test_an_end_that_the_service_refuses_is_a_failure_with_one_try_less() 
 async def test_a_job_that_is_not_ours_any_more_or_cannot_be_settled_leaves_the_worker_working(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    taken: list[int] = []
+    consumer = FakeConsumer()
+    gone, defect, last = (consumer.add_job("ship") for _ in range(3))
+    consumer.script(CompleteJob, fail("NOT_FOUND"))
 
-    async def ship(found: Job) -> None:
-        taken.append(found.key)
-        if found.key == 2:
-            found._settle = AsyncMock(side_effect=RuntimeError("a defect"))  # type: ignore[method-assign]
+    async def ship(job: Job) -> None:
+        if job.key == defect.key:
+            job._settle = AsyncMock(side_effect=RuntimeError("a defect"))  # type: ignore[method-assign]
+        if job.key == last.key:
+            worker.stop()
 
-    engine = await work(ship, job(1), job(2), job(3), refusals=[error("NOT_FOUND")], concurrency=1)
-    assert (taken, operations(engine)) == ([1, 2, 3], ["complete-job"])
-    assert "<Job 1 of type 'ship'> is not ours any more" in caplog.text
-    assert "<Job 2 of type 'ship'> could not be settled" in caplog.text
+    async with consumer.client() as client:
+        worker = Worker(client, "ship", ship, concurrency=1)
+        await worker.run()
+    assert last.state is JobState.COMPLETED
+    assert f"<Job {gone.key} of type 'ship'> is not ours any more" in caplog.text
+    assert f"<Job {defect.key} of type 'ship'> could not be settled" in caplog.text
 
 
 async def test_no_more_jobs_are_fetched_than_may_run_which_is_at_least_one() -> None:
-    running, most = 0, 0
+    running, most, consumer = 0, 0, FakeConsumer()
 
-    async def ship(found: Job) -> None:
+    async def ship(job: Job) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        await asyncio.sleep(0.001 * (found.key % 3 + 1))  # some end while others go on
+        await asyncio.sleep(0.001 * (job.key % 3 + 1))  # some end while others go on
         running -= 1
 
-    engine = await work(ship, *map(job, range(1, 41)), concurrency=3)
+    jobs = [consumer.add_job("ship") for _ in range(40)]
+    await work(ship, consumer=consumer, concurrency=3)
     assert most == 3
-    assert sorted(command.job_key for command in engine.settled) == list(range(1, 41))  # type: ignore[attr-defined]
-    assert max(poll.max_jobs_to_activate for poll in engine.polls) == 3
+    assert {(job.state, job.activations) for job in jobs} == {(JobState.COMPLETED, 1)}
+    assert max(poll.max_jobs_to_activate for poll in consumer.of(ActivateJobs)) == 3
     with pytest.raises(ValueError, match="concurrency: expected 1 or more, found 0"):
         await work(ship, concurrency=0)
 
 
-async def test_stopping_lets_what_was_begun_finish_and_a_cancellation_ends_it() -> None:
-    async def ends(end: str, ended: list[str], settled: list[str]) -> None:
-        begun, go, found = asyncio.Event(), asyncio.Event(), []
+async def test_a_worker_that_is_stopped_or_may_not_poll_finishes_what_was_begun_and_a_cancelled_one_ends_it() -> None:
+    async def ends(how: str, state: JobState) -> None:
+        begun, go, consumer = asyncio.Event(), asyncio.Event(), FakeConsumer()
 
         async def ship(_: Job) -> None:
             begun.set()
-            try:
-                await go.wait()
-                found.append("finished")
-            except asyncio.CancelledError:
-                found.append("cancelled")
-                raise
+            await go.wait()
 
-        engine = Engine([job(1)])
-        async with Client(MemoryTransport(always=engine)) as client:
-            worker = Worker(client, "ship", ship, concurrency=1)
+        job = consumer.add_job("ship")
+        if how == "refuse":
+            consumer.script(ActivateJobs, fail("PERMISSION_DENIED"), where=lambda _: job.activations == 1)
+        async with consumer.client() as client:
+            worker = Worker(client, "ship", ship, concurrency=2 if how == "refuse" else 1)
             running = asyncio.create_task(worker.run())
             await begun.wait()
-            if end == "stop":
-                worker.stop()
-                await asyncio.sleep(0.01)
+            if how == "cancel":
+                running.cancel()
+            else:
+                if how == "stop":
+                    worker.stop()
+                await asyncio.sleep(0.02)
                 assert not running.done()
                 go.set()
-            else:
-                running.cancel()
-            await asyncio.wait({running})
-            assert running.cancelled() is (end == "cancel")
-        assert (found, operations(engine)) == (ended, settled)
+            await asyncio.wait({running}, timeout=PATIENCE)
+        assert running.cancelled() is (how == "cancel")
+        assert how != "refuse" or isinstance(running.exception(), PermissionDenied)
+        assert job.state is state
 
-    await check_each([("stop", ["finished"], ["complete-job"]), ("cancel", ["cancelled"], [])], ends)
-
-
-async def test_a_worker_ends_with_an_error_that_will_not_pass_and_what_was_begun_finishes() -> None:
-    async def ship(_: Job) -> None:
-        await asyncio.sleep(0.01)
-
-    engine = Engine([job(1)], error("PERMISSION_DENIED"))
-    async with Client(MemoryTransport(always=engine)) as client:
-        with pytest.raises(PermissionDenied):
-            await Worker(client, "ship", ship).run()
-    assert operations(engine) == ["complete-job"]
+    cases = [("stop", JobState.COMPLETED), ("refuse", JobState.COMPLETED), ("cancel", JobState.LOCKED)]
+    await check_each(cases, ends)
