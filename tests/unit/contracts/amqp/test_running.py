@@ -140,17 +140,15 @@ async def test_a_refusal_is_tried_on_and_told_and_that_of_a_login_with_what_to_l
     assert broker.kept.refusal is None
 
 
-async def test_a_connection_that_is_lost_or_of_no_more_use_is_closed_and_opened_again_with_a_tls_context_of_its_own(
-    broker: Broker,
-) -> None:
-    """Certificates are renewed."""
+async def test_a_connection_that_is_lost_or_of_no_more_use_is_closed_and_opened_again(broker: Broker) -> None:
     await broker.connected(1)
     broker.lose(0, OSError("reset"))
     await broker.connected(2)
     broker.tell(1, "the queue was deleted")
     await broker.connected(3)
     assert broker.closed == [1, 1, 0]
-    assert [call.args[2] for call in broker.connect.await_args_list] == [1, 2, 3]
+    contexts = [call.args[2] for call in broker.connect.await_args_list]
+    assert contexts == [1, 2, 3], "a TLS context each, as certificates are renewed"
 
 
 async def test_what_an_old_connection_tells_late_does_not_end_the_new_one(broker: Broker) -> None:
@@ -171,9 +169,7 @@ async def test_the_problem_says_why_it_is_not_connected(broker: Broker) -> None:
     await broker.until(lambda: broker.kept.problem == "OSError: refused")
 
 
-async def test_pauses_grow_until_a_connection_holds_also_when_others_end_as_soon_as_they_are_there(
-    broker: Broker,
-) -> None:
+async def test_pauses_grow_while_no_connection_holds_and_begin_anew_with_one_that_held(broker: Broker) -> None:
     broker.fail(OSError(), OSError(), OSError())
     for number in range(5):
         await broker.connected(number + 1)
@@ -194,9 +190,6 @@ async def test_a_refusal_by_which_a_connection_ends_counts_until_the_next_one_is
     await broker.connected(2)
     assert broker.kept.refusal is None
     broker.refused.assert_not_called()  # what waits is not failed by another's refusal
-
-
-# --- opened once and kept ---------------------------------------------------------------------------------------------
 
 
 async def test_opening_takes_the_first_host_that_answers_and_keeps_on_with_the_next_ones(broker: Broker) -> None:
@@ -231,9 +224,6 @@ async def test_what_cannot_be_set_up_is_closed_again_and_told_with_every_host(br
     with pytest.raises(ValueError, match="a defect"):
         await broker.kept.open()
     assert broker.closed == [1, 1, 1, 1]
-
-
-# --- ended ------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_cancellation_ends_an_attempt_whatever_the_library_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,9 +264,6 @@ async def test_a_cancelled_run_closes_its_connection_and_ends(broker: Broker) ->
     await broker.connected(1)
     await broker.stop()
     assert broker.closed == [1]
-
-
-# --- addresses --------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_no_address_of_a_broker_is_refused_and_no_password_repeated() -> None:

@@ -42,9 +42,6 @@ def tags(value: Any) -> set[bytes]:
     return {write_table({"": value})[5:6]}
 
 
-# --- beside the library -----------------------------------------------------------------------------------------------
-
-
 @given(tables)
 def test_what_the_library_writes_we_read(values: dict[str, Any]) -> None:
     assert headers(encode.field_table(values)) == values
@@ -106,8 +103,6 @@ def test_a_moment_without_a_zone_is_utc_and_one_of_another_zone_the_same_moment(
         assert headers(write_table({"t": written})) == {"t": noon}
 
 
-# --- bounds -----------------------------------------------------------------------------------------------------------
-
 UNWRITABLE = [
     (2**63, ValueError), (-(2**63) - 1, ValueError), (2**200, ValueError), (Decimal(2**31), ValueError),
     (Decimal("1E+300"), ValueError), (Decimal("1E-256"), ValueError), (Decimal("NaN"), TypeError),
@@ -130,9 +125,6 @@ def test_a_name_has_at_most_255_bytes_and_one_that_every_broker_takes_128() -> N
         write_table({"ä" * 128: 1})
     assert encoded_size("n" * 128, 1) == len(write_table({"n" * 128: 1}))
     assert (encoded_size("n" * 129, 1), encoded_size("\ud800", 1)) == (None, None)
-
-
-# --- what strangers send ----------------------------------------------------------------------------------------------
 
 
 @given(st.data())

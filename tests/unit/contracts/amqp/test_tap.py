@@ -58,9 +58,7 @@ async def test_in_whatever_pieces_they_come_messages_are_ours_and_every_other_by
         assert (tap.alarm.is_on, tap.publishing.ended, tap.consuming.ended) == (True, None, None), where
 
 
-async def test_an_alarm_begins_and_ends_with_the_frames_that_say_so_on_the_connection_s_own_channel(
-    tap: MemoryTap,
-) -> None:
+async def test_an_alarm_begins_and_ends_with_frames_on_the_connection_s_own_channel(tap: MemoryTap) -> None:
     elsewhere = frame.marshal(commands.Connection.Blocked("no"), 3) + frame.marshal(ContentBody(BLOCKED[7:-1]), 0)
     for data, is_on in ((elsewhere, False), (HEARTBEAT, False), (BLOCKED, True), (BLOCKED, True), (delivery(1), True),
                         (UNBLOCKED, False), (UNBLOCKED, False), (BLOCKED + UNBLOCKED, False),

@@ -57,7 +57,7 @@ async def transport() -> ConnectedTransport:
     return ConnectedTransport()
 
 
-async def test_a_request_that_is_not_confirmed_renews_the_connection_and_the_next_one_too(
+async def test_a_request_without_a_confirm_renews_the_connection_and_the_next_one_too(
     transport: ConnectedTransport,
 ) -> None:
     """What looks after confirms must not stop with the channel that it began with."""
@@ -84,9 +84,7 @@ async def test_requests_that_are_confirmed_one_after_the_other_renew_nothing(tra
     assert transport.reasons == []
 
 
-async def test_a_channel_that_ends_with_a_refusal_fails_what_has_no_confirm_and_what_comes_where_that_needs_the_right(
-    transport: ConnectedTransport,
-) -> None:
+async def test_a_refusal_that_ends_the_channel_fails_what_has_no_confirm(transport: ConnectedTransport) -> None:
     async def fails(status: int, words: str, code: Code, waiting: int) -> None:
         channel = transport.connect()
         requests = [await transport.begin() for _ in range(waiting)]

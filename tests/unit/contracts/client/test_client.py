@@ -143,9 +143,7 @@ async def test_a_result_is_typed_and_its_keys_and_variables_are_exact(client: Me
     assert (request.operation, request.data) == ("complete-job", b'{"jobKey":7,"variables":{"a":1}}')
 
 
-async def test_an_error_reply_is_raised_with_everything_it_says_and_words_that_are_not_known_are_kept(
-    client: MemoryClient,
-) -> None:
+async def test_an_error_reply_is_raised_with_all_it_says_also_in_words_that_are_not_known(client: MemoryClient) -> None:
     client.transport.answers.append(error("NOT_FOUND", message="no such job", details={"intent": "COMPLETE"}))
     found = await error_of(client.call(commands.CompleteJob(job_key=1), request_id="mine"))
     assert type(found) is errors.NotFound
@@ -193,9 +191,7 @@ async def test_a_reply_that_nobody_waits_for_is_ignored(client: MemoryClient) ->
 # --- when no answer comes ---------------------------------------------------------------------------------------------
 
 
-async def test_what_waits_for_a_connection_or_an_answer_is_sent_again_under_the_same_identity(
-    client: MemoryClient,
-) -> None:
+async def test_what_waits_for_a_connection_or_an_answer_is_sent_again_as_it_was(client: MemoryClient) -> None:
     transport = client.transport
     transport.online = False
     transport.failures.append(ConnectionLost("gone"))

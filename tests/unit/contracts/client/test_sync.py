@@ -47,9 +47,7 @@ def has_thread() -> bool:
     return "zeebe-amqp" in {thread.name for thread in threading.enumerate()}
 
 
-def test_calls_return_their_results_or_raise_their_errors_and_closing_ends_the_thread(
-    transport: MemoryTransport,
-) -> None:
+def test_calls_return_or_raise_what_they_get_and_closing_ends_the_thread(transport: MemoryTransport) -> None:
     with SyncClient(transport) as zeebe:
         assert has_thread()
         assert zeebe.call(Topology()).cluster_size == 1

@@ -19,9 +19,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     return exporter
 
 
-async def test_a_call_is_a_client_span_and_fire_and_forget_a_producer_span_and_bytes_are_named_after_the_queue(
-    spans: InMemorySpanExporter,
-) -> None:
+async def test_a_request_has_a_span_by_its_kind_whose_context_goes_with_it(spans: InMemorySpanExporter) -> None:
     transport = MemoryTransport(always=lambda _: result("topology", TOPOLOGY))
     async with Client(transport) as client:
         await client.call(Topology())

@@ -238,9 +238,7 @@ async def test_an_end_that_the_service_refuses_is_a_failure_with_one_try_less() 
     await check_each(cases, is_a_failure)
 
 
-async def test_a_job_that_is_not_ours_any_more_or_cannot_be_settled_leaves_the_worker_working(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_a_job_that_cannot_be_settled_leaves_the_worker_working(caplog: pytest.LogCaptureFixture) -> None:
     consumer = FakeConsumer()
     gone, defect, last = (consumer.add_job("ship") for _ in range(3))
     consumer.script(CompleteJob, fail("NOT_FOUND"))
