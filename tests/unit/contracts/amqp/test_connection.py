@@ -1,4 +1,4 @@
-"""Connections to the broker: how one fails, what is advised, and the library's odd ways to tell that one was lost."""
+"""Connections to the broker: how one fails, what the broker refuses, and what is advised for that."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from unittest.mock import AsyncMock
 import aio_pika
 import pytest
 from aiormq import Connection as AmqpConnection
+from aiormq import exceptions
 from aiormq.exceptions import AuthenticationError, ConnectionClosed, ProbableAuthenticationError
 
-from tests.cases import check_each
+from tests.cases import check_each, for_each
 from tests.fakes.sockets import ends, is_a_page, is_silent, served
 from zeebe_amqp.amqp import connection as module
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, LoginRefused, connect, describe, explain, translated_errors
+from zeebe_amqp.amqp.hot import ChannelEnded
+from zeebe_amqp.amqp.refusal import BIND, CONSUME, DECLARE, PUBLISH, BrokerRefusal, Rights, refusal, refusals
 from zeebe_amqp.errors import Code
 
 NOPE, CLOSED = "530 NOT_ALLOWED - vhost nope not found", "530 NOT_ALLOWED - access to vhost '/' refused for user 'ann'"
+DENIED = Code.PERMISSION_DENIED
 NO_AMQP, NO_TLS = "that is no port for amqp://", "that is no port for amqps://"
 
 
@@ -35,20 +39,20 @@ async def test_an_address_without_a_path_means_the_broker_s_first_virtual_host(l
     assert [AmqpConnection(call.args[0]).vhost for call in library.await_args_list] == ["/"] * 5 + ["orders"]
 
 
-async def test_a_virtual_host_that_is_missing_or_closed_is_told_in_the_broker_s_words(library: AsyncMock) -> None:
-    async def is_told(url: str, words: str, code: Code, said: str) -> None:
-        library.side_effect = ConnectionClosed(words)
-        with pytest.raises(LoginRefused, match=said) as raised:
-            await connect(url, "test")
-        assert (raised.value.code, words in str(raised.value), "secret" in str(raised.value)) == (code, True, False)
-
-    missing, closed = "host:5672 has no virtual host 'nope': look at the end of", "'ann' into the virtual host '/'"
-    cases = [
-        ("amqp://ann:secret@host/nope", NOPE, Code.NOT_FOUND, missing),
-        ("amqp://ann:secret@host", CLOSED, Code.PERMISSION_DENIED, f"does not let user {closed}"),
-        ("amqps://host?auth=external", CLOSED, Code.PERMISSION_DENIED, "the client certificate's user into"),
+@for_each(
+    [
+        ("amqp://ann:secret@host/nope", NOPE, Code.NOT_FOUND, "host:5672 has no virtual host 'nope': look at the end"),
+        ("amqp://ann:secret@host", CLOSED, DENIED, "does not let user 'ann' into the virtual host '/'"),
+        ("amqps://host?auth=external", CLOSED, DENIED, "the client certificate's user into"),
     ]
-    await check_each(cases, is_told)
+)
+async def test_a_virtual_host_that_is_missing_or_closed_is_told_in_the_broker_s_words(
+    url: str, words: str, code: Code, said: str, library: AsyncMock
+) -> None:
+    library.side_effect = ConnectionClosed(words)
+    with pytest.raises(LoginRefused, match=said) as raised:
+        await connect(url, "test")
+    assert (raised.value.code, words in str(raised.value), "secret" in str(raised.value)) == (code, True, False)
 
 
 async def test_a_virtual_host_that_is_only_down_or_full_is_not_refused(library: AsyncMock) -> None:
@@ -58,25 +62,29 @@ async def test_a_virtual_host_that_is_only_down_or_full_is_not_refused(library: 
             await connect("amqp://ann@host", "test")
 
 
-async def test_a_refused_login_has_advice_that_fits(library: AsyncMock) -> None:
-    async def has_advice(url: str, where: str, who: str, error: Exception, advice: str) -> None:
-        library.side_effect = error
-        with pytest.raises(LoginRefused) as raised:
-            await connect(url, "test")
-        assert str(raised.value) == f"the broker at {where} does not let {who} log in{advice}"
+NO_LOGIN = ProbableAuthenticationError("no")
+EXTERNAL = AuthenticationError("PLAIN AMQPLAIN", ["PLAIN", "EXTERNAL"])
+OWN = "; the broker lets guest in only from its own host"
+GUEST = "user 'guest' with this password"
 
-    refused, guest = ProbableAuthenticationError("no"), "user 'guest' with this password"
-    own = f"; the broker lets guest in only from its own host ({refused})"
-    external = AuthenticationError("PLAIN AMQPLAIN", ["PLAIN", "EXTERNAL"])
-    offers = ": it offers PLAIN AMQPLAIN, and not EXTERNAL"
-    cases = [
-        ("amqp://far", "far:5672", guest, refused, own),
-        ("amqp://guest:secret@127.0.0.1", "127.0.0.1:5672", guest, refused, f" ({refused})"),
-        ("amqp://localhost", "localhost:5672", guest, refused, f" ({refused})"),
-        ("amqp://ann:secret@far", "far:5672", "user 'ann' with this password", refused, f" ({refused})"),
-        ("amqps://far?auth=external", "far:5671", "the client certificate", external, offers),
+
+@for_each(
+    [
+        ("amqp://far", "far:5672", GUEST, NO_LOGIN, f"{OWN} ({NO_LOGIN})"),
+        ("amqp://guest:secret@127.0.0.1", "127.0.0.1:5672", GUEST, NO_LOGIN, f" ({NO_LOGIN})"),
+        ("amqp://localhost", "localhost:5672", GUEST, NO_LOGIN, f" ({NO_LOGIN})"),
+        ("amqp://ann:secret@far", "far:5672", "user 'ann' with this password", NO_LOGIN, f" ({NO_LOGIN})"),
+        ("amqps://far?auth=external", "far:5671", "the client certificate", EXTERNAL,
+         ": it offers PLAIN AMQPLAIN, and not EXTERNAL"),
     ]
-    await check_each(cases, has_advice)
+)  # fmt: skip
+async def test_a_refused_login_has_advice_that_fits(
+    url: str, where: str, who: str, error: Exception, advice: str, library: AsyncMock
+) -> None:
+    library.side_effect = error
+    with pytest.raises(LoginRefused) as raised:
+        await connect(url, "test")
+    assert str(raised.value) == f"the broker at {where} does not let {who} log in{advice}"
 
 
 async def is_another_protocol(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -124,3 +132,79 @@ def test_a_lost_connection_is_said_in_one_line() -> None:
         assert describe(error) == "closed"
     assert describe(TimeoutError()) == "TimeoutError"
     assert describe(OSError("refused")) == "OSError: refused"
+
+
+MORE = {Code.PERMISSION_DENIED: ", or else", Code.FAILED_PRECONDITION: ", or otherwise"}
+DIFFERS = Code.FAILED_PRECONDITION
+ACCESS, MISSING = exceptions.ChannelAccessRefused, exceptions.ChannelNotFoundEntity
+LOCKED, UNEQUAL = exceptions.ChannelLockedResource, exceptions.ChannelPreconditionFailed
+ANN = "in vhost '/' refused for user 'ann'"
+
+REFUSALS: list[tuple[Exception, Code, str]] = [
+    (ACCESS(f"ACCESS_REFUSED - access to queue 'q' {ANN}"), DENIED, "user 'ann' needs the right to configure the queue "
+     "'q', which `rabbitmqctl set_permissions` gives, or else"),
+    (ACCESS(f"ACCESS_REFUSED - configure access to queue 'q' {ANN}"), DENIED, "the right to configure the queue 'q'"),
+    (ACCESS(f"ACCESS_REFUSED - access to queue 'amq.gen-x1' {ANN}"), DENIED, "to configure the queue 'amq.gen-*'"),
+    (ACCESS("ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use"), DENIED, "another client reads it"),
+    (ACCESS("ACCESS_REFUSED - queue name 'amq.q' contains reserved prefix 'amq.*'"), DENIED, "use another name"),
+    (MISSING("NOT_FOUND - no queue 'q' in vhost '/'"), Code.NOT_FOUND, "declare the queue first"),
+    (MISSING("NOT_FOUND - no exchange 'x' in vhost '/'"), Code.NOT_FOUND, "declare the exchange first"),
+    (LOCKED("RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q' in vhost '/'. It"), DENIED,
+     "it belongs to another connection"),
+    (UNEQUAL("PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q' in vhost '/'"), DIFFERS,
+     "; delete the queue, or otherwise"),
+    (UNEQUAL("PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'x' in vhost '/'"), DIFFERS,
+     "; delete the exchange"),
+    # Of our own channels.
+    (ChannelEnded(f"ACCESS_REFUSED - access to exchange 'amq.default' {ANN}", 403), DENIED, "the right to use"),
+    (ChannelEnded("PRECONDITION_FAILED - message size 70 is larger than configured max size 64", 406), DIFFERS,
+     "send less"),
+    (ChannelEnded("PRECONDITION_FAILED - invalid expiration", 406), DIFFERS, "log"),
+]  # fmt: skip
+"""What the broker says, its code, and what is advised."""
+
+OUTAGES = (
+    ChannelEnded("the connection was lost"),
+    ChannelEnded("the broker closed the channel: 541 INTERNAL_ERROR", 541),
+    MISSING("NOT_FOUND - home node 'a@b' of durable queue 'q' in vhost '/' is down or inaccessible"),
+    MISSING("NOT_FOUND - failed to perform operation on queue 'q' in vhost '/' due to timeout"),
+    ACCESS(
+        f"ACCESS_REFUSED - access to exchange 'amq.default' {ANN}, backend rabbit_auth_backend_cache returned an "
+        "error: {failed_connect}"
+    ),
+    exceptions.ChannelClosed(504, "CHANNEL_ERROR"),
+    exceptions.DuplicateConsumerTag("x"),
+)
+
+
+@for_each(REFUSALS)
+def test_a_refusal_has_the_broker_s_words_a_code_and_what_to_do(error: Exception, code: Code, advice: str) -> None:
+    found = refusal(error, DECLARE, MORE)
+    assert found is not None
+    assert (found.code, advice in str(found), str(error) in str(found)) == (code, True, True), str(found)
+
+
+def test_what_may_pass_is_no_refusal() -> None:
+    for error in OUTAGES:
+        assert refusal(error, PUBLISH) is None, error
+        with pytest.raises(type(error)), refusals(PUBLISH):
+            raise error
+
+
+@for_each(
+    [
+        ("", "queue", DECLARE, "to configure"),
+        ("", "exchange", PUBLISH, "to write to"),
+        ("", "queue", CONSUME, "to read from"),
+        ("", "queue", BIND, "to write to"),
+        ("", "exchange", BIND, "to read from"),
+        ("configure ", "queue", CONSUME, "to configure"),
+        ("write ", "exchange", DECLARE, "to write to"),
+        ("read ", "queue", DECLARE, "to read from"),
+    ]
+)
+def test_a_refusal_names_the_right_that_the_broker_names_or_the_method_needs(
+    said: str, kind: str, rights: Rights, words: str
+) -> None:
+    with pytest.raises(BrokerRefusal, match=f"{words} the {kind}"), refusals(rights):
+        raise ACCESS(f"ACCESS_REFUSED - {said}access to {kind} 'q' {ANN}")

@@ -18,7 +18,7 @@ from pamqp.body import ContentBody
 from yarl import URL
 
 from scripts.process import free_port
-from tests.cases import check_each
+from tests.cases import check_each, for_each
 from tests.unit.contracts.amqp import broker
 from tests.unit.contracts.amqp.broker import ALL, BLOCKED, CLOSED, THEIRS, UNBLOCKED, MemoryTap, ack, delivery, states
 from zeebe_amqp.amqp.connection import tls_context
@@ -41,9 +41,6 @@ def cuts(stream: bytes) -> Iterator[list[bytes]]:
         yield [stream[at : at + size] for at in range(0, len(stream), size)]
     for at in range(1, len(stream)):
         yield [stream[:at], stream[at:]]
-
-
-# --- what comes -------------------------------------------------------------------------------------------------------
 
 
 async def test_in_whatever_pieces_they_come_messages_are_ours_and_every_other_byte_is_the_librarys() -> None:
@@ -140,9 +137,6 @@ async def test_what_is_no_amqp_gets_no_heartbeats_between(tap: MemoryTap) -> Non
     assert PAGE[8:] in tap.library.heard
 
 
-# --- what goes --------------------------------------------------------------------------------------------------------
-
-
 async def test_what_is_written_in_a_turn_of_the_loop_goes_out_at_once(tap: MemoryTap) -> None:
     assert tap.consuming.ack(1)
     assert tap.consuming.nack(2)
@@ -190,9 +184,6 @@ async def test_who_writes_waits_while_the_peer_takes_nothing_unless_the_connecti
         await waiting
         await asyncio.gather(draining, return_exceptions=True)
         assert tap.publishing.is_writable
-
-
-# --- the end of a channel ---------------------------------------------------------------------------------------------
 
 
 async def test_a_channel_that_the_library_closes_ends_as_that_goes_out_and_no_other_does() -> None:
@@ -243,27 +234,24 @@ async def test_a_lost_connection_ends_every_channel(tap: MemoryTap) -> None:
     assert (tap.consuming.ack(1), tap.consuming.seen, tap.alarm.is_on) == (False, [], False)
 
 
-# --- a connection with a tap ------------------------------------------------------------------------------------------
-
-
-async def test_a_channel_writes_frames_as_large_as_the_broker_takes_also_when_it_sets_no_limit() -> None:
-    async def writes(given: int, taken: int) -> None:
-        connection = TappedConnection(URL("amqp://unused"))
-        connection._transports.tap = tap = MemoryTap()
-        tap.flush()
-        raw = SimpleNamespace(number=7, max_content_size=given - 8, CONTENT_FRAME_SIZE=8)
-        hot = await connection.hot(AsyncMock(get_underlay_channel=AsyncMock(return_value=raw)))
-        hot.publish("", "q", Properties(), b"x" * 200_000)
-        tap.flush()
-        frames = broker.split(b"".join(tap.written[1:]))
-        assert {number for _, number, _ in frames} == {7}
-        assert max(len(payload) + 8 for _, _, payload in frames) == taken
-        tap.receive(delivery(1, b"x", channel=7) + ack(1, channel=7))
-        assert hot.oldest is None
-        assert connection.alarm is tap.alarm
-        await connection.close()
-
-    await check_each([(4096, 4096), (131_072, 131_072), (0, FRAME_MAX)], writes)
+@for_each([(4096, 4096), (131_072, 131_072), (0, FRAME_MAX)])
+async def test_a_channel_writes_frames_as_large_as_the_broker_takes_also_when_it_sets_no_limit(
+    given: int, taken: int
+) -> None:
+    connection = TappedConnection(URL("amqp://unused"))
+    connection._transports.tap = tap = MemoryTap()
+    tap.flush()
+    raw = SimpleNamespace(number=7, max_content_size=given - 8, CONTENT_FRAME_SIZE=8)
+    hot = await connection.hot(AsyncMock(get_underlay_channel=AsyncMock(return_value=raw)))
+    hot.publish("", "q", Properties(), b"x" * 200_000)
+    tap.flush()
+    frames = broker.split(b"".join(tap.written[1:]))
+    assert {number for _, number, _ in frames} == {7}
+    assert max(len(payload) + 8 for _, _, payload in frames) == taken
+    tap.receive(delivery(1, b"x", channel=7) + ack(1, channel=7))
+    assert hot.oldest is None
+    assert connection.alarm is tap.alarm
+    await connection.close()
 
 
 async def opened(port: int, tls: ssl.SSLContext | None = None) -> tuple[TappedConnection, Any, Any]:

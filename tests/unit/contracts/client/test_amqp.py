@@ -10,7 +10,7 @@ import aio_pika
 import pytest
 from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed, ProbableAuthenticationError
 
-from tests.cases import check_each
+from tests.cases import for_each
 from tests.unit.contracts.amqp.broker import MemoryChannel, ack, closing, nack, returned, split
 from zeebe_amqp import Unauthenticated, Unavailable
 from zeebe_amqp.amqp.connection import Unreachable
@@ -57,7 +57,7 @@ async def transport() -> ConnectedTransport:
     return ConnectedTransport()
 
 
-async def test_a_request_without_a_confirm_renews_the_connection_and_the_next_one_too(
+async def test_a_request_without_a_confirm_renews_the_connection_and_the_next_one(
     transport: ConnectedTransport,
 ) -> None:
     """What looks after confirms must not stop with the channel that it began with."""
@@ -84,32 +84,33 @@ async def test_requests_that_are_confirmed_one_after_the_other_renew_nothing(tra
     assert transport.reasons == []
 
 
-async def test_a_refusal_that_ends_the_channel_fails_what_has_no_confirm(transport: ConnectedTransport) -> None:
-    async def fails(status: int, words: str, code: Code, waiting: int) -> None:
-        channel = transport.connect()
-        requests = [await transport.begin() for _ in range(waiting)]
-        channel.receive(closing(status, words))
-        no_right = code is Code.PERMISSION_DENIED
-        for request in requests:
-            with pytest.raises(Denied) as raised:
-                await request
-            assert (raised.value.code, words in str(raised.value)) == (code, True)
-            assert raised.value.sent, "what came before the refused one may have arrived"
-            assert raised.value.retryable is (waiting > 1 and not no_right), "it may be about the other"
-        # Another message may be taken, on the next connection.
-        for _ in range(2):
-            with pytest.raises(Denied if no_right else NotConnected) as later:
-                await transport.publish(REQUEST)
-            if isinstance(later.value, Denied):
-                assert (later.value.code, later.value.sent, words in str(later.value)) == (code, False, True)
-
-    cases = [
+@for_each(
+    [
         *((403, NOT_ALLOWED, Code.PERMISSION_DENIED, waiting) for waiting in (0, 1, 2)),
         *((404, "NOT_FOUND - no exchange 'x' in vhost '/'", Code.NOT_FOUND, waiting) for waiting in (1, 2)),
         *((405, "RESOURCE_LOCKED - locked", Code.PERMISSION_DENIED, waiting) for waiting in (1, 2)),
         *((406, TOO_LARGE, Code.FAILED_PRECONDITION, waiting) for waiting in (1, 2)),
     ]
-    await check_each(cases, fails)
+)
+async def test_a_refusal_that_ends_the_channel_fails_what_has_no_confirm(
+    status: int, words: str, code: Code, waiting: int, transport: ConnectedTransport
+) -> None:
+    channel = transport.connect()
+    requests = [await transport.begin() for _ in range(waiting)]
+    channel.receive(closing(status, words))
+    no_right = code is Code.PERMISSION_DENIED
+    for request in requests:
+        with pytest.raises(Denied) as raised:
+            await request
+        assert (raised.value.code, words in str(raised.value)) == (code, True)
+        assert raised.value.sent, "what came before the refused one may have arrived"
+        assert raised.value.retryable is (waiting > 1 and not no_right), "it may be about the other"
+    # Another message may be taken, on the next connection.
+    for _ in range(2):
+        with pytest.raises(Denied if no_right else NotConnected) as later:
+            await transport.publish(REQUEST)
+        if isinstance(later.value, Denied):
+            assert (later.value.code, later.value.sent, words in str(later.value)) == (code, False, True)
 
 
 def library(declare: Exception | None = None, consume: Exception | None = None) -> Any:
@@ -119,20 +120,23 @@ def library(declare: Exception | None = None, consume: Exception | None = None) 
     return channel
 
 
-async def test_a_reply_queue_that_is_refused_is_told_with_what_else_can_be_done() -> None:
-    async def is_told(channel: Any, code: Code, said: str) -> None:
-        with pytest.raises(BrokerRefusal, match=said) as raised:
-            await AmqpTransport(["amqp://localhost"], reply_queue="q")._consume(channel)
-        assert raised.value.code is code
+NO_RIGHT = ChannelAccessRefused("ACCESS_REFUSED - access to queue 'q' in vhost '/' refused for user 'ann'")
+DIFFERS = ChannelPreconditionFailed("PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q' in vhost '/'")
 
-    no_right = ChannelAccessRefused("ACCESS_REFUSED - access to queue 'q' in vhost '/' refused for user 'ann'")
-    differs = ChannelPreconditionFailed("PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q' in vhost '/'")
-    cases = [
-        (library(declare=no_right), Code.PERMISSION_DENIED, r"to configure the queue 'q'.*direct reply-to"),
-        (library(consume=no_right), Code.PERMISSION_DENIED, r"to read from the queue 'q'.*direct reply-to"),
-        (library(declare=differs), Code.FAILED_PRECONDITION, "delete the queue, or name another `reply_queue`"),
+
+@for_each(
+    [
+        (NO_RIGHT, None, Code.PERMISSION_DENIED, r"to configure the queue 'q'.*direct reply-to"),
+        (None, NO_RIGHT, Code.PERMISSION_DENIED, r"to read from the queue 'q'.*direct reply-to"),
+        (DIFFERS, None, Code.FAILED_PRECONDITION, "delete the queue, or name another `reply_queue`"),
     ]
-    await check_each(cases, is_told)
+)
+async def test_a_reply_queue_that_is_refused_is_told_with_what_else_can_be_done(
+    declare: Exception | None, consume: Exception | None, code: Code, said: str
+) -> None:
+    with pytest.raises(BrokerRefusal, match=said) as raised:
+        await AmqpTransport(["amqp://localhost"], reply_queue="q")._consume(library(declare, consume))
+    assert raised.value.code is code
 
 
 async def test_our_own_reader_that_the_broker_has_not_missed_yet_is_waited_for() -> None:
@@ -167,12 +171,16 @@ async def test_while_the_broker_reads_nothing_nothing_more_is_written(transport:
     await request
 
 
-async def test_what_keeps_a_client_from_opening_is_an_error_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def is_told(raised: Exception, error: type[CommandError], said: str) -> None:
-        monkeypatch.setattr(aio_pika, "connect", AsyncMock(side_effect=raised))
-        with pytest.raises(error, match=said) as found:
-            await AmqpTransport(["amqp://a/"]).open(AsyncMock())
-        assert (found.value.outcome, found.value.retryable) == (Outcome.NOT_EXECUTED, error is Unavailable)
-
-    no_login = (ProbableAuthenticationError("no"), Unauthenticated, r"a:5672 does not let user 'guest' .* log in")
-    await check_each([no_login, (OSError("down"), Unavailable, r"no broker: a:5672: OSError: down")], is_told)
+@for_each(
+    [
+        (ProbableAuthenticationError("no"), Unauthenticated, r"a:5672 does not let user 'guest' .* log in"),
+        (OSError("down"), Unavailable, r"no broker: a:5672: OSError: down"),
+    ]
+)
+async def test_what_keeps_a_client_from_opening_is_an_error_of_the_client(
+    raised: Exception, error: type[CommandError], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aio_pika, "connect", AsyncMock(side_effect=raised))
+    with pytest.raises(error, match=said) as found:
+        await AmqpTransport(["amqp://a/"]).open(AsyncMock())
+    assert (found.value.outcome, found.value.retryable) == (Outcome.NOT_EXECUTED, error is Unavailable)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import suppress
 from datetime import timedelta
 from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.cases import check_each
+from tests.cases import check_each, for_each
 from tests.fakes.transport import TOPOLOGY, MemoryTransport, error, result
+from tests.unit.contracts.samples import smallest
 from zeebe_amqp import Client, commands, envelope, errors, wire
 from zeebe_amqp.client import ConnectionLost, Denied, NotConnected, QueueState, Refused, Unroutable
+from zeebe_amqp.client.answers import read
+from zeebe_amqp.client.client import Options
+from zeebe_amqp.client.jobs import JobOptions, Jobs
 from zeebe_amqp.commands.instances import InstanceCreated
 from zeebe_amqp.errors import Code, CommandError, Outcome, OutcomeUnknown, Retryable, Source
 
@@ -55,33 +64,31 @@ async def error_of(asked: Awaitable[object], *kinds: type[CommandError]) -> Comm
     return raised.value
 
 
-# --- what is sent -----------------------------------------------------------------------------------------------------
-
-
-async def test_requests_that_wait_on_purpose_have_a_queue_of_their_own() -> None:
+async def test_what_waits_on_purpose_has_a_queue_of_its_own_and_all_a_deadline_before_the_caller_gives_up() -> None:
     poll, waiting = (
         commands.ActivateJobs(job_type="a", max_jobs_to_activate=1, request_timeout=each) for each in (None, "1s")
     )
-    async with MemoryClient(*[error("NOT_FOUND")] * 5, commands="c", polls="p") as client:
-        for command in (ASK, poll, ORDER, waiting, ORDER.until_end()):
-            await error_of(client.call(command))
-    assert [request.queue for request in client.transport.published] == ["c", "c", "c", "p", "p"]
-
-
-async def test_the_deadline_is_a_little_before_the_caller_stops_waiting() -> None:
+    asked: list[tuple[commands.Command[Any], Any, str, int]] = [
+        (ASK, None, "c", 10),
+        (ASK, 40.0, "c", 40),
+        (ORDER, timedelta(minutes=1), "c", 60),
+        (poll, None, "c", 10),
+        (waiting, None, "p", 11),
+        (ORDER.until_end("2s"), None, "p", 12),
+    ]
     before = time.time()
-    async with MemoryClient(*[error("NOT_FOUND")] * 4, timeout=10) as client:
-        for command, timeout in ((ASK, None), (ASK, 40.0), (ASK, timedelta(minutes=1)), (ORDER.until_end("2s"), None)):
+    async with MemoryClient(*[error("NOT_FOUND")] * 6, timeout=10, commands="c", polls="p") as client:
+        for command, timeout, _, _ in asked:
             await error_of(client.call(command, timeout=timeout))
-    given = [request.deadline or 0 for request in client.transport.published]
-    for deadline, seconds in zip(given, (10, 40, 60, 12), strict=True):
-        assert before + seconds - 0.5 <= deadline <= time.time() + seconds - 0.5
+    for request, (*_, queue, seconds) in zip(client.transport.published, asked, strict=True):
+        assert request.queue == queue
+        assert before + seconds - 0.5 <= (request.deadline or 0) <= time.time() + seconds - 0.5
 
 
 async def test_each_call_has_an_identity_and_a_given_one_is_kept(client: MemoryClient) -> None:
     client.transport.answers.extend([FINE] * 5)
-    for given in (None, None, None, "mine", "mine"):
-        await client.call(ASK, request_id=given)
+    for identity in (None, None, None, "mine", "mine"):
+        await client.call(ASK, request_id=identity)
     identities = [request.request_id for request in client.transport.published]
     assert (len(set(identities[:3])), identities[3:]) == (3, ["mine", "mine"])
     assert len({request.correlation_id for request in client.transport.published}) == 5
@@ -126,9 +133,6 @@ async def test_bytes_go_and_come_as_they_are(client: MemoryClient) -> None:
     assert (request.body, request.queue) == (b"<xml/>", wire.COMMANDS_QUEUE)
 
 
-# --- what is returned -------------------------------------------------------------------------------------------------
-
-
 async def test_a_result_is_typed_and_its_keys_and_variables_are_exact(client: MemoryClient) -> None:
     finished = {**CREATED, "variables": f'{{"n": {LARGE**3}}}'}
     client.transport.answers.extend(result("create-instance", data) for data in (CREATED, finished))
@@ -155,40 +159,50 @@ async def test_an_error_reply_is_raised_with_all_it_says_also_in_words_that_are_
     assert (found.code, found.source, found.details) == (Code.UNKNOWN, Source.CONSUMER, {"code": "TEAPOT"})
 
 
-async def test_a_reply_that_cannot_be_read_ends_its_call_alone(client: MemoryClient) -> None:
-    async def ends_its_call(body: bytes) -> None:
-        client.transport.answers.extend([body, FINE])
-        found = await error_of(client.call(ASK), OutcomeUnknown)
-        assert (found.code, found.source) == (Code.INTERNAL, Source.CLIENT)
-        assert (await client.call(ASK)).cluster_size == 1
-
-    cases: dict[str, tuple[bytes]] = {
-        "nothing": (b"",),
-        "not JSON": (b"{",),
-        "not UTF-8": (b'{"data": "\xff"}',),
-        "not an object": (b"[]",),
-        "deep": (b'{"data": ' + b"[" * 100_000,),
-        "no data": (b'{"operation": "topology"}',),
-        "other data": (b'{"data": {"clusterSize": "many"}}',),
-        "an error that is none": (b'{"error": 7}',),
-    }
-    await check_each(cases, ends_its_call)
-
-
-async def test_a_reply_that_nobody_waits_for_is_ignored(client: MemoryClient) -> None:
-    async def is_ignored(correlation: str | None) -> None:
-        call = await client.begin()
-        awaited = client.transport.published[-1].correlation_id
-        client.on_received(correlation, b"x")
-        for _ in range(2):  # the second one is late
-            client.on_received(awaited, FINE)
-        assert (await call).cluster_size == 1
-        client.on_received(awaited, b"x")
-
-    await check_each([None, "", "somebody's", "x" * 10_000], is_ignored)
+@for_each(
+    [
+        b"",
+        b"{",
+        b'{"data": "\xff"}',
+        b"[]",
+        b'{"data": ' + b"[" * 100_000,
+        b'{"operation": "topology"}',
+        b'{"data": {"clusterSize": "many"}}',
+        b'{"error": 7}',
+    ]
+)
+async def test_a_reply_that_cannot_be_read_ends_its_call_alone(body: bytes, client: MemoryClient) -> None:
+    client.transport.answers.extend([body, FINE])
+    found = await error_of(client.call(ASK), OutcomeUnknown)
+    assert (found.code, found.source) == (Code.INTERNAL, Source.CLIENT)
+    assert (await client.call(ASK)).cluster_size == 1
 
 
-# --- when no answer comes ---------------------------------------------------------------------------------------------
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+FAILURES = ("code", "message", "source", "outcome", "retryable", "details")
+ERRORS = st.fixed_dictionaries({}, optional=dict.fromkeys(FAILURES, ANYTHING))
+REPLIES = st.fixed_dictionaries({}, optional={"operation": ANYTHING, "data": ANYTHING, "error": ERRORS | ANYTHING})
+
+
+@given(st.binary() | REPLIES.map(json.dumps).map(str.encode))
+def test_whatever_comes_as_a_reply_is_a_result_or_a_command_error(body: bytes) -> None:
+    for operation in commands.COMMANDS:
+        with suppress(CommandError):
+            read(smallest(operation), body)
+
+
+@for_each([None, "", "somebody's", "x" * 10_000])
+async def test_a_reply_that_nobody_waits_for_is_ignored(correlation: str | None, client: MemoryClient) -> None:
+    call = await client.begin()
+    awaited = client.transport.published[-1].correlation_id
+    client.on_received(correlation, b"x")
+    for _ in range(2):  # the second one is late
+        client.on_received(awaited, FINE)
+    assert (await call).cluster_size == 1
+    client.on_received(awaited, b"x")
 
 
 async def test_what_waits_for_a_connection_or_an_answer_is_sent_again_as_it_was(client: MemoryClient) -> None:
@@ -208,32 +222,34 @@ async def test_what_waits_for_a_connection_or_an_answer_is_sent_again_as_it_was(
     assert first is second
 
 
-async def test_a_queue_from_which_nobody_takes_is_told_from_a_missing_answer() -> None:
-    """It may have been executed all the same: a consumer may have had it, and have died."""
+NO_CONSUMER = "no consumer takes from queue 'zeebe.commands' (0 consumers, 3 requests wait"
+NOT_RUN = "as far as can be known from here, it was not executed."
+TAKEN = "nothing waits there any more, so it may have been taken, and executed"
 
-    async def is_told(state: QueueState | None, kind: type[CommandError], *words: str) -> None:
-        async with MemoryClient(FINE) as client:
-            client.transport.state = state
-            await client.call(ASK, timeout=0.2)
-            assert client.transport.looked == [], "it was answered"
-            calls = [client.call(ASK, timeout=0.2, request_id="mine") for _ in range(50)]
-            found, *_ = await asyncio.gather(*(error_of(call, kind, OutcomeUnknown, Retryable) for call in calls))
-            assert client.transport.looked == ["zeebe.commands"], "once for all of them"
-        assert [each for each in words if each not in f"{found.message}."] == []
-        assert (found.source, found.request_id) == (Source.CLIENT, "mine")
-        assert found.details == (None if state is None else {"queue": "zeebe.commands", **state._asdict()})
 
-    name, late, unavailable = "queue 'zeebe.commands'", errors.DeadlineExceeded, errors.Unavailable
-    no_consumer = f"no consumer takes from {name} (0 consumers, 3 requests wait"
-    not_run = "as far as can be known from here, it was not executed."
-    taken = "nothing waits there any more, so it may have been taken, and executed"
-    cases: list[tuple[Any, ...]] = [
-        (None, late, "no answer within 0.2 s."),
-        (QueueState(3, 2), late, f"({name}: 2 consumers, 3 requests wait)."),
-        (QueueState(3, 0), unavailable, no_consumer, not_run),
-        (QueueState(0, 0), unavailable, taken),
+@for_each(
+    [
+        (None, errors.DeadlineExceeded, "no answer within 0.2 s."),
+        (QueueState(3, 2), errors.DeadlineExceeded, "(queue 'zeebe.commands': 2 consumers, 3 requests wait)."),
+        (QueueState(3, 0), errors.Unavailable, NO_CONSUMER),
+        (QueueState(3, 0), errors.Unavailable, NOT_RUN),
+        (QueueState(0, 0), errors.Unavailable, TAKEN),
     ]
-    await check_each(cases, is_told)
+)
+async def test_a_queue_from_which_nobody_takes_is_told_from_a_missing_answer(
+    state: QueueState | None, kind: type[CommandError], words: str
+) -> None:
+    """It may have been executed all the same: a consumer may have had it, and have died."""
+    async with MemoryClient(FINE) as client:
+        client.transport.state = state
+        await client.call(ASK, timeout=0.2)
+        assert client.transport.looked == [], "it was answered"
+        calls = [client.call(ASK, timeout=0.2, request_id="mine") for _ in range(50)]
+        found, *_ = await asyncio.gather(*(error_of(call, kind, OutcomeUnknown, Retryable) for call in calls))
+        assert client.transport.looked == ["zeebe.commands"], "once for all of them"
+    assert words in f"{found.message}."
+    assert (found.source, found.request_id) == (Source.CLIENT, "mine")
+    assert found.details == (None if state is None else {"queue": "zeebe.commands", **state._asdict()})
 
 
 async def test_without_a_connection_in_time_nothing_was_executed_and_why_is_told(client: MemoryClient) -> None:
@@ -253,20 +269,20 @@ KINDS: dict[Code, type[CommandError]] = {
 }
 
 
-async def test_a_refusal_has_its_own_code_and_leaves_open_whether_what_was_sent_arrived() -> None:
-    async def leaves_open(code: Code, sent: bool, earlier: bool, retryable: bool) -> None:
-        async with MemoryClient() as client:
-            client.transport.failures.extend([ConnectionLost("gone")] if earlier else [])
-            client.transport.failures.append(Denied("no", code, sent=sent, retryable=retryable))
-            call = await client.begin(request_id="mine")
-            if earlier:
-                client.transport.restore()
-            found = await error_of(call, KINDS[code])
-        unsure = Outcome.UNKNOWN if sent or earlier else Outcome.NOT_EXECUTED
-        assert (found.message, found.outcome, found.retryable) == ("no", unsure, retryable)
-        assert (found.source, found.request_id) == (Source.CLIENT, "mine")
-
-    await check_each(product(KINDS, *[(False, True)] * 3), leaves_open)
+@for_each(product(KINDS, *[(False, True)] * 3))
+async def test_a_refusal_has_its_own_code_and_leaves_open_whether_what_was_sent_arrived(
+    code: Code, sent: bool, earlier: bool, retryable: bool
+) -> None:
+    async with MemoryClient() as client:
+        client.transport.failures.extend([ConnectionLost("gone")] if earlier else [])
+        client.transport.failures.append(Denied("no", code, sent=sent, retryable=retryable))
+        call = await client.begin(request_id="mine")
+        if earlier:
+            client.transport.restore()
+        found = await error_of(call, KINDS[code])
+    unsure = Outcome.UNKNOWN if sent or earlier else Outcome.NOT_EXECUTED
+    assert (found.message, found.outcome, found.retryable) == ("no", unsure, retryable)
+    assert (found.source, found.request_id) == (Source.CLIENT, "mine")
 
 
 async def test_a_refusal_of_a_new_connection_ends_what_waits(client: MemoryClient) -> None:
@@ -316,25 +332,22 @@ async def test_fire_and_forget_waits_for_the_confirm_alone_until_its_time_is_up(
     assert (found.request_id, "no confirm from the broker" in found.message) == (published[3].request_id, True)
 
 
-# --- opening and closing ----------------------------------------------------------------------------------------------
-
-
-async def test_closing_waits_for_what_is_on_its_way(client: MemoryClient) -> None:
-    call = await client.begin()
-    closing = asyncio.create_task(client.close())
-    await asyncio.sleep(0.01)
-    assert not client.transport.closed
-    client.on_received(client.transport.published[0].correlation_id, FINE)
-    await closing
-    assert client.transport.closed
-    assert (await call).cluster_size == 1
-
-
-async def test_closing_with_a_grace_ends_what_takes_longer(client: MemoryClient) -> None:
-    call = await client.begin()
-    await client.close(grace=0.01)
-    found = await error_of(call, OutcomeUnknown)
-    assert (found.code, found.request_id) == (Code.CANCELLED, client.transport.published[0].request_id)
+async def test_closing_waits_for_what_is_on_its_way_and_with_a_grace_ends_what_takes_longer() -> None:
+    client = MemoryClient()
+    async with client:
+        call = await client.begin()
+        closing = asyncio.create_task(client.close())
+        await asyncio.sleep(0.01)
+        assert not client.transport.closed
+        client.on_received(client.transport.published[0].correlation_id, FINE)
+        await closing
+        assert client.transport.closed
+        assert (await call).cluster_size == 1
+    async with client:
+        call = await client.begin()
+        await client.close(grace=0.01)
+        found = await error_of(call, OutcomeUnknown)
+    assert (found.code, found.request_id) == (Code.CANCELLED, client.transport.published[1].request_id)
 
 
 async def test_a_client_takes_requests_while_it_is_open_and_may_be_opened_again() -> None:
@@ -355,3 +368,10 @@ async def test_a_call_that_is_cancelled_is_forgotten(client: MemoryClient) -> No
     client.transport.restore()
     await asyncio.sleep(0)
     assert len(client.transport.published) == 1
+
+
+def test_the_options_that_are_passed_on_are_those_there_are() -> None:
+    for options, kind in ((Options, Client), (JobOptions, Jobs)):
+        found = inspect.signature(kind).parameters.values()
+        keywords = {each.name: each.annotation for each in found if each.kind is each.KEYWORD_ONLY}
+        assert {name: each.__forward_arg__ for name, each in options.__annotations__.items()} == keywords
