@@ -13,14 +13,8 @@ from zeebe_amqp import envelope
 from zeebe_amqp.client import NotConnected, Outgoing, Peer, QueueState
 from zeebe_amqp.commands import Command
 
-TOPOLOGY: dict[str, Any] = {
-    "brokers": [],
-    "clusterSize": 1,
-    "partitionsCount": 1,
-    "replicationFactor": 1,
-    "gatewayVersion": "8.6.0",
-    "clusterId": None,
-}
+TOPOLOGY: dict[str, Any] = {"brokers": [], **dict.fromkeys(("clusterSize", "partitionsCount", "replicationFactor"), 1)}
+TOPOLOGY |= {"gatewayVersion": "8.6.0", "clusterId": None}
 
 
 def result(operation: str, data: Any = None) -> bytes:

@@ -139,39 +139,33 @@ DIFFERS = Code.FAILED_PRECONDITION
 ACCESS, MISSING = exceptions.ChannelAccessRefused, exceptions.ChannelNotFoundEntity
 LOCKED, UNEQUAL = exceptions.ChannelLockedResource, exceptions.ChannelPreconditionFailed
 ANN = "in vhost '/' refused for user 'ann'"
+CONFIGURE = "user 'ann' needs the right to configure the queue 'q', which `rabbitmqctl set_permissions` gives, or else"
+SIZE = "message size 70 is larger than configured max size 64"
 
 REFUSALS: list[tuple[Exception, Code, str]] = [
-    (ACCESS(f"ACCESS_REFUSED - access to queue 'q' {ANN}"), DENIED, "user 'ann' needs the right to configure the queue "
-     "'q', which `rabbitmqctl set_permissions` gives, or else"),
+    (ACCESS(f"ACCESS_REFUSED - access to queue 'q' {ANN}"), DENIED, CONFIGURE),
     (ACCESS(f"ACCESS_REFUSED - configure access to queue 'q' {ANN}"), DENIED, "the right to configure the queue 'q'"),
     (ACCESS(f"ACCESS_REFUSED - access to queue 'amq.gen-x1' {ANN}"), DENIED, "to configure the queue 'amq.gen-*'"),
     (ACCESS("ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use"), DENIED, "another client reads it"),
     (ACCESS("ACCESS_REFUSED - queue name 'amq.q' contains reserved prefix 'amq.*'"), DENIED, "use another name"),
     (MISSING("NOT_FOUND - no queue 'q' in vhost '/'"), Code.NOT_FOUND, "declare the queue first"),
     (MISSING("NOT_FOUND - no exchange 'x' in vhost '/'"), Code.NOT_FOUND, "declare the exchange first"),
-    (LOCKED("RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q' in vhost '/'. It"), DENIED,
-     "it belongs to another connection"),
-    (UNEQUAL("PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q' in vhost '/'"), DIFFERS,
-     "; delete the queue, or otherwise"),
-    (UNEQUAL("PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'x' in vhost '/'"), DIFFERS,
-     "; delete the exchange"),
+    (LOCKED("RESOURCE_LOCKED - locked queue 'q' in vhost '/'. It"), DENIED, "it belongs to another connection"),
+    (UNEQUAL("PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q'"), DIFFERS, "the queue, or otherwise"),
+    (UNEQUAL("PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'x'"), DIFFERS, "; delete the exchange"),
     # Of our own channels.
     (ChannelEnded(f"ACCESS_REFUSED - access to exchange 'amq.default' {ANN}", 403), DENIED, "the right to use"),
-    (ChannelEnded("PRECONDITION_FAILED - message size 70 is larger than configured max size 64", 406), DIFFERS,
-     "send less"),
+    (ChannelEnded(f"PRECONDITION_FAILED - {SIZE}", 406), DIFFERS, "send less"),
     (ChannelEnded("PRECONDITION_FAILED - invalid expiration", 406), DIFFERS, "log"),
-]  # fmt: skip
+]
 """What the broker says, its code, and what is advised."""
-
+BACKEND = "backend rabbit_auth_backend_cache returned an error: {failed_connect}"
 OUTAGES = (
     ChannelEnded("the connection was lost"),
     ChannelEnded("the broker closed the channel: 541 INTERNAL_ERROR", 541),
     MISSING("NOT_FOUND - home node 'a@b' of durable queue 'q' in vhost '/' is down or inaccessible"),
     MISSING("NOT_FOUND - failed to perform operation on queue 'q' in vhost '/' due to timeout"),
-    ACCESS(
-        f"ACCESS_REFUSED - access to exchange 'amq.default' {ANN}, backend rabbit_auth_backend_cache returned an "
-        "error: {failed_connect}"
-    ),
+    ACCESS(f"ACCESS_REFUSED - access to exchange 'amq.default' {ANN}, {BACKEND}"),
     exceptions.ChannelClosed(504, "CHANNEL_ERROR"),
     exceptions.DuplicateConsumerTag("x"),
 )

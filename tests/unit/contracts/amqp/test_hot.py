@@ -26,6 +26,11 @@ LOST = "the connection was lost"
 EMPTY = frame.marshal(commands.Basic.GetEmpty(""), 1)
 
 
+@pytest.fixture
+def channel() -> MemoryChannel:
+    return MemoryChannel()
+
+
 async def test_a_delivery_is_handed_on_when_all_of_it_has_come(channel: MemoryChannel) -> None:
     for size in (0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE):
         data = delivery(8, b"x" * size, message_type="topology", headers={"a": 1})
@@ -86,16 +91,11 @@ async def test_a_body_that_does_not_come_to_its_end_is_dropped_and_after_the_end
 
 
 async def test_what_is_not_a_message_is_for_the_library(channel: MemoryChannel) -> None:
+    basic, confirm = commands.Basic, commands.Confirm
     for method in (
-        commands.Channel.OpenOk(),
-        commands.Basic.ConsumeOk("c"),
-        commands.Basic.CancelOk("c"),
-        commands.Basic.Cancel("c"),
-        commands.Basic.QosOk(),
-        commands.Confirm.SelectOk(),
-        commands.Channel.Flow(active=False),
-        Heartbeat(),
-    ):
+        commands.Channel.OpenOk(), commands.Channel.Flow(active=False), confirm.SelectOk(), Heartbeat(),
+        basic.ConsumeOk("c"), basic.CancelOk("c"), basic.Cancel("c"), basic.QosOk(),
+    ):  # fmt: skip
         assert len(channel.receive(frame.marshal(method, 1))) == 1, method
     assert channel.ended is None
     for size in range(4):  # a method that is cut off

@@ -25,8 +25,8 @@ NOT_ALLOWED = "ACCESS_REFUSED - access to exchange 'amq.default' in vhost '/' re
 TOO_LARGE = "PRECONDITION_FAILED - message size 9 is larger than configured max size 8"
 
 
-class ConnectedTransport(AmqpTransport):
-    """It has a channel; what ends its connection ends the channel, as a connection does."""
+class Connected(AmqpTransport):
+    """A transport that has a channel; what ends its connection ends the channel, as a connection does."""
 
     def __init__(self) -> None:
         super().__init__(["amqp://localhost"], confirm_timeout=0.02)
@@ -53,13 +53,11 @@ class ConnectedTransport(AmqpTransport):
 
 
 @pytest.fixture
-async def transport() -> ConnectedTransport:
-    return ConnectedTransport()
+async def transport() -> Connected:
+    return Connected()
 
 
-async def test_a_request_without_a_confirm_renews_the_connection_and_the_next_one(
-    transport: ConnectedTransport,
-) -> None:
+async def test_a_request_without_a_confirm_renews_the_connection_and_the_next_one(transport: Connected) -> None:
     """What looks after confirms must not stop with the channel that it began with."""
     before = await transport.begin()
     transport.channel.end("the connection was lost")
@@ -75,7 +73,7 @@ async def test_a_request_without_a_confirm_renews_the_connection_and_the_next_on
         transport.connect()
 
 
-async def test_requests_that_are_confirmed_one_after_the_other_renew_nothing(transport: ConnectedTransport) -> None:
+async def test_requests_that_are_confirmed_one_after_the_other_renew_nothing(transport: Connected) -> None:
     for tag in range(1, 20):
         request = await transport.begin()
         await asyncio.sleep(0.005)
@@ -93,7 +91,7 @@ async def test_requests_that_are_confirmed_one_after_the_other_renew_nothing(tra
     ]
 )
 async def test_a_refusal_that_ends_the_channel_fails_what_has_no_confirm(
-    status: int, words: str, code: Code, waiting: int, transport: ConnectedTransport
+    status: int, words: str, code: Code, waiting: int, transport: Connected
 ) -> None:
     channel = transport.connect()
     requests = [await transport.begin() for _ in range(waiting)]
@@ -150,7 +148,7 @@ async def test_our_own_reader_that_the_broker_has_not_missed_yet_is_waited_for()
         await transport._consume(in_use)
 
 
-async def test_what_the_broker_says_of_a_request_is_told_as_that(transport: ConnectedTransport) -> None:
+async def test_what_the_broker_says_of_a_request_is_told_as_that(transport: Connected) -> None:
     first, second = await transport.begin(), await transport.begin()
     _, (_, _, header), _ = split(transport.channel.written[0])
     transport.channel.receive(returned(Properties.read(header, 12).message_id) + ack(1) + nack(2))
@@ -160,7 +158,7 @@ async def test_what_the_broker_says_of_a_request_is_told_as_that(transport: Conn
         await second
 
 
-async def test_while_the_broker_reads_nothing_nothing_more_is_written(transport: ConnectedTransport) -> None:
+async def test_while_the_broker_reads_nothing_nothing_more_is_written(transport: Connected) -> None:
     takes = asyncio.Event()
     transport.channel.writer.is_writable, transport.channel.writer.writable = False, takes.wait
     request = await transport.begin()

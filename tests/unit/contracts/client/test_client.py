@@ -159,18 +159,13 @@ async def test_an_error_reply_is_raised_with_all_it_says_also_in_words_that_are_
     assert (found.code, found.source, found.details) == (Code.UNKNOWN, Source.CONSUMER, {"code": "TEAPOT"})
 
 
-@for_each(
-    [
-        b"",
-        b"{",
-        b'{"data": "\xff"}',
-        b"[]",
-        b'{"data": ' + b"[" * 100_000,
-        b'{"operation": "topology"}',
-        b'{"data": {"clusterSize": "many"}}',
-        b'{"error": 7}',
-    ]
-)
+NO_REPLIES = [
+    b"", b"{", b'{"data": "\xff"}', b"[]", b'{"data": ' + b"[" * 100_000, b'{"operation": "topology"}',
+    b'{"data": {"clusterSize": "many"}}', b'{"error": 7}',
+]  # fmt: skip
+
+
+@for_each(NO_REPLIES)
 async def test_a_reply_that_cannot_be_read_ends_its_call_alone(body: bytes, client: MemoryClient) -> None:
     client.transport.answers.extend([body, FINE])
     found = await error_of(client.call(ASK), OutcomeUnknown)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
+from functools import reduce
 from reprlib import repr as shortened
 from typing import Any
 from unittest.mock import AsyncMock
@@ -42,21 +43,17 @@ class Unshowable(Exception):
         raise ValueError("no text")
 
 
-def nested(levels: int = 0) -> dict[str, Any]:
-    """A table in a table, and so on; without a number, in itself."""
-    found: dict[str, Any] = {}
-    if not levels:
-        found["a"] = found
-    for _ in range(levels):
-        found = {"a": found}
-    return found
+def deep(levels: int) -> dict[str, Any]:
+    return reduce(lambda found, _: {"a": found}, range(levels), {})
 
 
+CIRCULAR: dict[str, Any] = {}
+CIRCULAR["a"] = CIRCULAR
 NO_VARIABLES: list[Any] = [
     5, 0, "x", "", '{"a": 1}', b"{}", True, False, [{"a": 1}], [], {1}, object(), dict, print, ValueError("x"),
     (each for each in ()),
     *({"n": each} for each in (float("nan"), [1, float("-inf")], Decimal("NaN"), {"b": object()}, "\ud800")),
-    {(1, 2): 3}, {"\ud800": 1}, nested(), nested(600), nested(5_000),
+    {(1, 2): 3}, {"\ud800": 1}, CIRCULAR, deep(600), deep(5_000),
     {"x": "y" * 5_000_000}, {"x": "y" * 9_000_000},
     *map(msgspec.Raw, (b"nope", b"[]", b'{},"retries":7', b'{"a":', b'{"a":"\xff"}')),
 ]  # fmt: skip
@@ -172,9 +169,17 @@ async def test_the_text_says_what_was_wrong() -> None:
     await check_each(SAID, is_said)
 
 
+async def throws(job: Job) -> None:
+    await job.throw("late")
+
+
 async def completes_and_raises(job: Job) -> None:
     await job.complete({"a": 1})
     raise ValueError("afterwards")
+
+
+def in_a_thread(_: Job) -> None:
+    assert threading.current_thread() is not threading.main_thread()
 
 
 class Handler:
@@ -188,8 +193,9 @@ UNEXPECTED = {"retries": 1, "error_message": f"KeyError: '{'x' * 988}…", "retr
 ENDS: dict[str, tuple[Any, type[Command], dict[str, Any]]] = {
     "a result that is awaited": (returning({"a": 1})[0], CompleteJob, {"variables": {"a": 1}}),
     "an object that is called and awaited": (Handler(), CompleteJob, {"variables": {"a": 2}}),
-    "no result": (lambda _: None, CompleteJob, {}),
-    "its own word": (completes_and_raises, CompleteJob, {"variables": {"a": 1}}),
+    "a plain function, without a result": (in_a_thread, CompleteJob, {}),
+    "its own word": (throws, ThrowError, {"error_code": "late"}),
+    "its own word, and an error afterwards": (completes_and_raises, CompleteJob, {"variables": {"a": 1}}),
     "a BPMN error": (raising(BpmnError("code", "x", {"a": 1}))[1], ThrowError, THROWN),
     "a failure": (raising(JobFailure("x", retries=0, back_off="1m", variables={"a": 1}))[1], FailJob, FAILED),
     "any other exception": (raising(KeyError("x" * 5000))[1], FailJob, UNEXPECTED),
@@ -210,13 +216,6 @@ async def test_a_back_off_that_is_none_is_refused_before_any_job_is_locked() -> 
         for value in NO_BACK_OFFS:
             with pytest.raises(ValueError, match=r"^back_off: expected a duration"):
                 Worker(client, "ship", print, back_off=value)
-
-
-async def test_a_plain_function_works_in_a_thread() -> None:
-    threads: list[threading.Thread] = []
-    await work(lambda _: threads.append(threading.current_thread()))
-    assert len(threads) == 1
-    assert threads != [threading.main_thread()]
 
 
 async def test_an_end_that_the_service_refuses_is_a_failure_with_one_try_less() -> None:
