@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from itertools import chain, count, product, repeat
+from itertools import chain, count, product
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
@@ -53,10 +53,6 @@ class Broker:
     def fail(self, *errors: BaseException) -> None:
         """The next attempts fail with these errors."""
         self.connect.side_effect = chain(errors, iter(self.connection, None))
-
-    def fail_to_open(self, *errors: BaseException) -> None:
-        """Nor can the next connections be set up."""
-        self.opened.side_effect = chain(errors, repeat(None))
 
     def lose(self, number: int, error: BaseException | None) -> None:
         """A connection ends."""
@@ -132,7 +128,7 @@ async def test_a_refusal_is_tried_on_and_told_and_that_of_a_login_with_what_to_l
     await broker.until(lambda: broker.pauses)
     assert broker.kept.problem == "UNAUTHENTICATED: not you; look at X"
     assert (broker.kept.refusal, broker.refused.call_args.args) == (login, (login,))
-    broker.fail_to_open(RIGHT)
+    broker.opened.side_effect = [RIGHT, None]
     await broker.until(lambda: len(broker.pauses) == 3)
     assert broker.kept.problem == f"PERMISSION_DENIED: {RIGHT}"
     assert (broker.kept.refusal, broker.refused.call_args.args) == (RIGHT, (RIGHT,))
@@ -211,11 +207,11 @@ async def test_opening_takes_the_first_host_that_answers_and_keeps_on_with_the_n
 
 async def test_what_cannot_be_set_up_is_closed_again_and_told_with_every_host(broker: Broker) -> None:
     # The last is a cancellation that nobody asked for.
-    broker.fail_to_open(OSError("no"), Exception("the library's own"), asyncio.CancelledError())
+    broker.opened.side_effect = [OSError("no"), Exception("the library's own"), asyncio.CancelledError()]
     told = r"one:5672: OSError: no; two:5672: ConnectionError: the connection was closed; three:.* connection was lost"
     with pytest.raises(Unreachable, match=told):
         await broker.kept.open()
-    broker.fail_to_open(ValueError("a defect"))
+    broker.opened.side_effect = [ValueError("a defect")]
     with pytest.raises(ValueError, match="a defect"):
         await broker.kept.open()
     assert broker.closed == [1, 1, 1, 1]

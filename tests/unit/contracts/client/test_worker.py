@@ -72,11 +72,7 @@ ERRORS: list[Any] = [
 
 def returning(value: Any) -> list[Callable[[Job], Any]]:
     """Handlers that return it: one that is awaited, one that runs in a thread."""
-
-    async def awaited(_: Job) -> Any:
-        return value
-
-    return [awaited, lambda _: value]
+    return [AsyncMock(return_value=value), lambda _: value]
 
 
 def raising(error: Any) -> list[Callable[[Job], Any]]:
