@@ -86,6 +86,12 @@ def test_properties_fill_one_frame_at_most() -> None:
         message(b"", properties=fits + b"\0")
 
 
+def test_a_method_is_known_by_its_first_four_bytes() -> None:
+    assert frames.read_method(b"before" + payload(Channel.CloseOk()), 6) == frames.CLOSE_OK
+    for size in range(4):
+        assert frames.read_method(b"before" + bytes(size), 6) == 0, size
+
+
 @given(names, tags, st.booleans(), places, names, st.integers(0, 2**32 - 1))
 def test_deliveries_answers_to_a_get_and_confirms_are_read(
     consumer: str, tag: int, flag: bool, exchange: str, key: str, behind: int

@@ -261,12 +261,12 @@ async def test_a_channel_writes_frames_as_large_as_the_broker_takes_also_when_it
     await connection.close()
 
 
-async def opened(port: int, tls: ssl.SSLContext | None = None) -> tuple[TappedConnection, Any, Any]:
-    """A connection, and what the library would read and write."""
-    connection = TappedConnection(URL("amqp://unused"))
+async def streams(connection: TappedConnection, port: int, tls: ssl.SSLContext | None = None) -> tuple[Any, Any]:
+    """What the library would read and write."""
     url = URL(f"{'amqp' if tls is None else 'amqps'}://127.0.0.1:{port}")
     provider = SimpleNamespace(get_context=AsyncMock(return_value=tls))
-    return connection, *await connection.kwargs["transport_factory"].create(url, ssl_context_provider=provider)
+    reader, writer = await connection.kwargs["transport_factory"].create(url, ssl_context_provider=provider)
+    return reader, writer
 
 
 async def test_the_library_reads_and_writes_all_but_our_frames_over_a_socket_or_tls() -> None:
@@ -280,7 +280,8 @@ async def test_the_library_reads_and_writes_all_but_our_frames_over_a_socket_or_
 
         heard = asyncio.get_running_loop().create_future()
         async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_tls) as server:
-            connection, reader, writer = await opened(server.sockets[0].getsockname()[1], tls)
+            connection = TappedConnection(URL("amqp://unused"))
+            reader, writer = await streams(connection, server.sockets[0].getsockname()[1], tls)
             channel, publishing = (broker.MemoryChannel(number, connection.tap) for number in (1, 2))
             connection.tap.register(1, channel)
             connection.tap.register(2, publishing)
@@ -306,5 +307,7 @@ async def test_the_library_reads_and_writes_all_but_our_frames_over_a_socket_or_
 
 
 async def test_a_host_that_does_not_answer_is_the_library_s_own_error() -> None:
+    connection = TappedConnection(URL("amqp://unused"))
     with pytest.raises(AMQPConnectionError):
-        await opened(free_port())
+        await streams(connection, free_port())
+    await connection.close()
