@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import msgspec
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from msgspec import inspect
 
-from tests.cases import check_all
+from tests.cases import check_all, for_each
 from tests.unit.contracts.samples import SMALLEST, body, refusal_of, refused
-from tests.unit.contracts.values import documents, info, value
+from tests.unit.contracts.values import documents, info, places, value
+from zeebe_amqp import CreateInstance, envelope
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.commands.rules import one_of
 from zeebe_amqp.schema import fields
+from zeebe_amqp.schema.formatting import truncate
 from zeebe_amqp.schema.validation_errors import describe
 
 TYPED = [operation for operation in sorted(SMALLEST) if operation not in ("topology", "signal")]
@@ -23,6 +28,12 @@ WRONG_SCALARS: dict[type, list[Any]] = {
     fields.ReferenceNumber: [0, -1, 2**64, "1", 1.0, True, None, [], {}],
     fields.Period: ["", "5", "abc", "-5s", -1, 1, 999_999, 1.5, True, None, [], {}],
 }
+UNPARSED = ['{"a": "as text"}', '\n ["as text"]']
+"""Objects and lists that a caller sent as text."""
+ADVICE = " that looks like JSON; parse it first, and send the object or list itself, not as text"
+
+
+# --- wrong values -----------------------------------------------------------------------------------------------------
 
 
 def here(*values: Any) -> Iterator[tuple[str, Any]]:
@@ -57,16 +68,20 @@ def wrong_values(kind: inspect.Type) -> Iterator[tuple[str, Any]]:
         case inspect.LiteralType():
             yield from here("OTHER", "provided", "", 1, None, [])
         case inspect.RawType():
-            yield from here([], 1, "text", True, [{}])
+            yield from here([], 1, "text", True, [{}], *UNPARSED)
         case inspect.VarTupleType():
-            yield from here({}, "x", 1, True, None)
+            yield from here({}, "x", 1, True, None, *UNPARSED)
             yield from here([]) if kind.min_length else ()
             yield from ((f"[0]{rest}", [bad]) for rest, bad in wrong_values(kind.item_type))
         case inspect.StructType():
-            yield from here([], "x", 1, True, None)
+            yield from here([], "x", 1, True, None, *UNPARSED)
             yield from wrong_members(kind)
         case _:
             raise AssertionError(kind)
+
+
+def without(data: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: each for name, each in data.items() if name not in names}
 
 
 def wrong_members(kind: inspect.StructType) -> Iterator[tuple[str, Any]]:
@@ -74,11 +89,11 @@ def wrong_members(kind: inspect.StructType) -> Iterator[tuple[str, Any]]:
     yield ".unknown", right | {"unknown": 1}
     if choice := [wire_name for _, wire_name in one_of(kind.cls)]:
         types = {field.encode_name: field.type for field in kind.fields}
-        yield f".{choice[0]}", {name: value for name, value in right.items() if name not in choice}
+        yield f".{choice[0]}", without(right, *choice)
         yield f".{choice[1]}", right | {name: value(types[name]) for name in choice}
     for field in kind.fields:
         if field.required:
-            yield f".{field.encode_name}", {name: value for name, value in right.items() if name != field.encode_name}
+            yield f".{field.encode_name}", without(right, field.encode_name)
         for rest, bad in wrong(field):
             yield f".{field.encode_name}{rest}", right | {field.encode_name: bad}
 
@@ -102,32 +117,86 @@ def test_a_wrong_value_of_any_field_and_a_required_one_that_is_missing_are_refus
         assert error.message.startswith(f"{path}: ")
         assert (error.details or {})["field"] == path
         assert error.operation == operation
-        assert not any(internal in error.message for internal in "`$")
+        assert not any(internal in error.message for internal in ("`", "$", "another value"))
         told = error.message.removeprefix(f"{path}: ")
         assert told.startswith(("missing; expected ", "unknown field; ", "not allowed together with ", "expected "))
         assert not told.startswith("expected ") or ", found " in told
+        assert told.endswith(ADVICE) is ("as text" in str(data))
         if path.removeprefix("data.") in REQUIRED[operation] - data.keys():
             assert told.startswith("missing; expected ")
 
     check_all(wrong_requests(), is_refused)
 
 
-def mistyped(kind: inspect.Type) -> Iterator[tuple[str, str, Any]]:
-    """Values with one member's name mistyped, however deep: its path, the right name, the value."""
-    if isinstance(kind, inspect.VarTupleType):
-        yield from ((f"[0]{path}", name, [bad]) for path, name, bad in mistyped(kind.item_type))
-    if not isinstance(kind, inspect.StructType):
-        return
-    right = value(kind)
+def test_a_type_without_words_of_its_own_goes_by_its_kind() -> None:
+    assert describe(inspect.type_info(Annotated[str, msgspec.Meta(title="x")])) == "text"
+    assert describe(inspect.type_info(dict[str, int])) == "another value"
+
+
+@for_each(TYPED)
+def test_data_that_is_not_an_object_is_refused(operation: str) -> None:
+    file = "the file's text as a JSON string, or an object with the list resources"
+    expected = file if operation == "deploy-resource" else "an object"
+    for data in ([], "text", 7, True):
+        error = refusal_of(operation, data)
+        assert error.message.startswith((f"data: expected {expected}, found ", "metadata.fileName: missing")), data
+    if operation != "deploy-resource":  # text is a file there
+        assert refusal_of(operation, UNPARSED[0]).message.startswith("data: expected an object, found text ")
+        assert refusal_of(operation, UNPARSED[0]).message.endswith(ADVICE)
+
+
+NOT_PARSED: dict[str, tuple[str, dict[str, Any]]] = {
+    "metadata": ("topology", {"metadata": '{"keys":"string"}'}),
+    "the data of a signal": ("signal", {"data": '{"name": "s"}'}),
+    "variables of a signal": ("signal", {"data": {"name": "s", "variables": '{"a":{"value":1}}'}}),
+    "a typed variable": ("signal", {"data": {"name": "s", "variables": {"a": '{"value":1}'}}}),
+    "a valueInfo": ("signal", {"data": {"name": "s", "variables": {"a": {"value": 1, "valueInfo": "{}"}}}}),
+    "variables behind a mark": ("create-instance", {"data": {"bpmnProcessId": "a", "variables": "\ufeff{}"}}),
+    "a list of files": ("deploy-resource", {"data": '{"resources": []}'}),
+}
+
+
+def test_objects_that_were_sent_as_text_are_recognised_wherever_one_is_taken_and_nothing_else_is() -> None:
+    def is_advised(operation: str, others: dict[str, Any]) -> None:
+        assert ADVICE in refusal_of(operation, **{"data": None} | others).message
+
+    check_all(NOT_PARSED, is_advised)
+    assert ADVICE in refused(json.dumps(json.dumps({"operation": "topology"})).encode()).message
+    made = CreateInstance(bpmn_process_id="a", variables='{"a": 1}')  # type: ignore[arg-type]
+    assert refused(envelope.encode(made)).message == f"data.variables: expected a JSON object, found text{ADVICE}"
+    for text in ("", "secret", "7", "null"):
+        error = refusal_of("create-instance", {"bpmnProcessId": "a", "variables": text})
+        assert error.message == "data.variables: expected a JSON object, found text", text
+
+
+# --- unknown fields ---------------------------------------------------------------------------------------------------
+
+
+def objects(
+    kind: inspect.StructType, whole: Callable[[Any], Any] = lambda each: each
+) -> Iterator[tuple[str, inspect.StructType, Callable[[Any], Any]]]:
+    """The objects in values of a type, however deep, itself first: path, type, and what makes a whole value of one."""
+    yield "", kind, whole
     for field in kind.fields:
-        wrong_name = field.encode_name[:-1]
-        others = {name: each for name, each in right.items() if name != field.encode_name}
-        yield f".{wrong_name}", field.encode_name, {wrong_name: value(field.type)} | others
-        for path, name, bad in mistyped(field.type):
-            yield f".{field.encode_name}{path}", name, right | {field.encode_name: bad}
+        name, listed = field.encode_name, isinstance(field.type, inspect.VarTupleType)
+        inner = field.type.item_type if isinstance(field.type, inspect.VarTupleType) else field.type
+
+        def around(part: Any, name: str = name, listed: bool = listed) -> Any:
+            return whole(value(kind) | {name: [part] if listed else part})
+
+        if isinstance(inner, inspect.StructType):
+            step = f".{name}[0]" if listed else f".{name}"
+            yield from ((f"{step}{path}", *rest) for path, *rest in objects(inner, around))
 
 
-MISTYPED = [(operation, *each) for operation in TYPED for each in mistyped(info(COMMANDS[operation]))]
+OBJECTS = [(operation, *each) for operation in TYPED for each in objects(info(COMMANDS[operation]))]
+MISTYPED = [
+    (operation, f"{path}.{right[:-1]}", right, whole({right[:-1]: value(field.type)} | without(value(kind), right)))
+    for operation, path, kind, whole in OBJECTS
+    for field in kind.fields
+    for right in (field.encode_name,)
+]
+"""Operations and data in which the name of one field is mistyped, with its path and the right name."""
 
 
 def test_a_mistyped_field_is_refused_with_the_nearest_name() -> None:
@@ -137,27 +206,57 @@ def test_a_mistyped_field_is_refused_with_the_nearest_name() -> None:
         assert error.details == {"field": f"data{path}", "suggestion": name}
 
     check_all(MISTYPED, is_refused)
+    paths = {path for _, path, _, _ in OBJECTS}
+    assert {"", ".migrationPlan", ".migrationPlan.mappingInstructions[0]", ".startInstructions[0]"} <= paths
 
 
-def test_an_unknown_field_without_a_near_name_lists_the_known_ones() -> None:
+def test_an_unknown_field_without_a_near_name_lists_the_known_ones_and_the_first_is_named() -> None:
     error = refusal_of("cancel-instance", SMALLEST["cancel-instance"] | {"zzz": 1})
     assert error.message == "data.zzz: unknown field; known are operationReference, processInstanceKey"
+    data = {"startInstructions": [{"elementId": "a"}, {"elementId": "b", "x": 1}], "bpmnProcessId": "p", "y": 1}
+    assert (refusal_of("create-instance", data).details or {})["field"] == "data.startInstructions[1].x"
 
 
-def test_data_that_is_not_an_object_is_refused() -> None:
-    def is_refused(operation: str) -> None:
-        file = "the file's text as a JSON string, or an object with the list resources"
-        expected = file if operation == "deploy-resource" else "an object"
-        for data in ([], "text", 7, True):
-            error = refusal_of(operation, data)
-            assert error.message.startswith((f"data: expected {expected}, found ", "metadata.fileName: missing")), data
+# --- texts that look like what the decoder says -----------------------------------------------------------------------
 
-    check_all(TYPED, is_refused)
+LIKE_THE_DECODER = [
+    " - at `$.foo`", "x - at `$.foo[0]`", "x` - at `$.jobKey", " - at `$", " - at `$.foo` - at `$[1]`",
+    " - at `key in $.foo`", "Object contains unknown field `a`", "Object missing required field `jobKey` - at `$`",
+    "expected x", "\n - at `$.\n`", "", ".", "[0]", "[...]",
+]  # fmt: skip
+TEXTS = (
+    st.sampled_from(LIKE_THE_DECODER) | st.text() | st.tuples(st.text(), st.sampled_from(LIKE_THE_DECODER)).map("".join)
+)
 
 
-DEEP = b'{"a":' * 500 + b"{}" + b"}" * 500
+@settings(max_examples=300)
+@given(st.sampled_from(OBJECTS), TEXTS)
+@example(OBJECTS[0], " - at `$.foo`")
+def test_an_unknown_field_of_any_name_is_refused_by_its_path(where: tuple[Any, ...], name: str) -> None:
+    operation, path, kind, whole = where
+    if name in {field.encode_name for field in kind.fields}:
+        return
+    error = refusal_of(operation, whole(value(kind) | {name: 1}))
+    assert error.message.startswith(f"data{path}.{truncate(name)}: unknown field; ")
+    assert (error.details or {})["field"] == f"data{path}.{truncate(name)}"
+
+
+@settings(max_examples=300)
+@given(TEXTS)
+def test_a_text_of_any_kind_where_another_value_is_wanted_is_refused_by_its_path(text: str) -> None:
+    for operation in TYPED:
+        for wanted in (inspect.LiteralType, inspect.CustomType):
+            kind = info(COMMANDS[operation])
+            for path, data in places(kind, lambda each, wanted=wanted: isinstance(each, wanted), f"x{text}"):
+                error = refusal_of(operation, data)
+                assert error.message.startswith(f"data{path}: expected "), (operation, path)
+                assert (error.details or {})["field"] == f"data{path}", operation
+
+
+# --- documents --------------------------------------------------------------------------------------------------------
+
 HOSTILE: dict[str, tuple[bytes, str]] = {
-    "too deep": (DEEP, "nested deeper than 500 levels"),
+    "too deep": (b'{"a":' * 500 + b"{}" + b"}" * 500, "nested deeper than 500 levels"),
     "deeper than any decoder": (b"[" * 100_000 + b"]" * 100_000, "nested deeper than 500 levels"),
     "beyond a double": (b'{"a":1e400}', "a number beyond the range of a double"),
     "a lone surrogate": (b'{"a":"\\ud800"}', "not valid JSON"),
@@ -175,14 +274,3 @@ def test_a_hostile_document_is_refused_wherever_one_is_taken() -> None:
             assert error.operation == operation, hostile
 
     check_all([(name, *each) for name in TYPED for each in documents(info(COMMANDS[name]), "a document")], is_refused)
-
-
-def test_every_type_of_field_has_a_name_in_words() -> None:
-    for operation in TYPED:
-        for field in info(COMMANDS[operation]).fields:
-            assert describe(field.type) != "another value"
-
-
-def test_a_type_without_words_of_its_own_goes_by_its_kind() -> None:
-    assert describe(inspect.type_info(Annotated[str, msgspec.Meta(title="x")])) == "text"
-    assert describe(inspect.type_info(dict[str, int])) == "another value"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import zeebe_amqp
-from tests.cases import check_all
+from tests.cases import for_each
 from zeebe_amqp import testing
 
 PACKAGE = Path(zeebe_amqp.__file__).parent
@@ -22,58 +22,44 @@ def is_public(name: str) -> bool:
 
 def unexplained(body: list[ast.stmt], place: str) -> Iterator[str]:
     """The public classes, functions, methods and constants in a body without a docstring."""
-    for index, statement in enumerate(body):
+    for statement, following in zip(body, [*body[1:], None], strict=False):
         match statement:
             case ast.ClassDef(name=name) if is_public(name):
                 yield from () if ast.get_docstring(statement) else (f"{place}{name}",)
-                yield from unexplained(functions(statement), f"{place}{name}.")
+                # Fields are explained by the class.
+                methods = [each for each in statement.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+                yield from unexplained(list(methods), f"{place}{name}.")
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if is_public(name):
-                if not ast.get_docstring(statement) and not is_overload(statement):
-                    yield f"{place}{name}"
-            case ast.AnnAssign(target=ast.Name(id=name)) if is_public(name) and not is_text(body, index + 1):
-                yield f"{place}{name}"
+                overload = any(getattr(each, "id", "") == "overload" for each in statement.decorator_list)
+                yield from () if ast.get_docstring(statement) or overload else (f"{place}{name}",)
+            case ast.AnnAssign(target=ast.Name(id=name)) if is_public(name):
+                match following:
+                    case ast.Expr(value=ast.Constant(value=str())):
+                        pass
+                    case _:
+                        yield f"{place}{name}"
 
 
-def is_exported(tree: ast.Module, name: str) -> bool:
-    """Whether a module's `__all__`, where it has one, has the name."""
+def exported(tree: ast.Module) -> list[object] | None:
+    """The names in a module's `__all__`, where it has one."""
     for statement in tree.body:
         match statement:
             case ast.Assign(targets=[ast.Name(id="__all__")], value=ast.List(elts=names)):
-                return name.partition(".")[0] in [each.value for each in names if isinstance(each, ast.Constant)]
-    return True
+                return [each.value for each in names if isinstance(each, ast.Constant)]
+    return None
 
 
-def functions(statement: ast.ClassDef) -> list[ast.stmt]:
-    """Its methods; fields are explained by the class."""
-    return [each for each in statement.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+@for_each([path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py"))])
+def test_everything_public_of_a_module_is_explained(path: Path) -> None:
+    tree = ast.parse((PACKAGE / path).read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree)
+    names = exported(tree)
+    assert [each for each in unexplained(tree.body, "") if names is None or each.partition(".")[0] in names] == []
 
 
-def is_overload(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    return any(isinstance(each, ast.Name) and each.id == "overload" for each in function.decorator_list)
-
-
-def is_text(body: list[ast.stmt], index: int) -> bool:
-    match body[index : index + 1]:
-        case [ast.Expr(value=ast.Constant(value=str()))]:
-            return True
-    return False
-
-
-def test_everything_public_of_a_module_is_explained() -> None:
-    def is_explained(name: str) -> None:
-        tree = ast.parse((PACKAGE / name).read_text(encoding="utf-8"))
-        assert ast.get_docstring(tree)
-        assert [name for name in unexplained(tree.body, "") if is_exported(tree, name)] == []
-
-    check_all([str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py"))], is_explained)
-
-
-def test_every_public_name_is_explained_at_run_time() -> None:
+@for_each([(module, name) for module in (zeebe_amqp, testing) for name in module.__all__])
+def test_every_public_name_exists_and_is_explained_at_run_time(module: object, name: str) -> None:
     """What an editor shows; not what was inherited."""
-
-    def is_explained(module: object, name: str) -> None:
-        value = getattr(module, name)
-        if inspect.isclass(value) or inspect.isfunction(value) or inspect.ismodule(value):
-            assert value.__dict__.get("__doc__") if inspect.isclass(value) else value.__doc__
-
-    check_all([(module, name) for module in (zeebe_amqp, testing) for name in module.__all__], is_explained)
+    value = getattr(module, name)
+    if inspect.isclass(value) or inspect.isfunction(value) or inspect.ismodule(value):
+        assert value.__dict__.get("__doc__") if inspect.isclass(value) else value.__doc__

@@ -10,26 +10,36 @@ import pytest
 import zeebe_amqp
 from zeebe_amqp import client
 
-HIDDEN = "import sys; sys.modules['{module}'] = None\n"
 
-
-def run(program: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+def run(program: str, hidden: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a program that does not find the module `hidden`."""
+    lines = f"import sys\nsys.modules[{hidden!r}] = None\n{program}" if hidden else program
+    return subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_the_contract_alone_imports_no_library_of_the_client() -> None:
-    program = "import sys, zeebe_amqp\nprint([name for name in sys.modules if name.partition('.')[0] in {names!r}])"
-    assert run(program.format(names=("aio_pika", "aiormq", "opentelemetry", "asyncio"))).stdout == "[]\n"
+    names = ("aio_pika", "aiormq", "opentelemetry", "asyncio")
+    program = f"import sys, zeebe_amqp\nprint([name for name in sys.modules if name.partition('.')[0] in {names!r}])"
+    assert run(program).stdout == "[]\n"
 
 
-def test_the_client_without_its_extra_says_what_to_install_and_blames_no_other_module_on_it() -> None:
+def test_without_its_extra_the_client_says_what_to_install_and_blames_no_other_module_on_it() -> None:
+    program = "from zeebe_amqp import Topology\nfrom zeebe_amqp import Client"
     for module in ("aio_pika", "aiormq"):
-        ended = run(HIDDEN.format(module=module) + "from zeebe_amqp import Topology\nfrom zeebe_amqp import Client")
         told = "ImportError: Client needs the extra `client`: pip install 'zeebe-amqp[client]'"
-        assert told in ended.stderr, module
-    ended = run(HIDDEN.format(module="yarl") + "from zeebe_amqp import Client")
-    assert "extra" not in ended.stderr.splitlines()[-1]
-    assert ended.returncode == 1
+        assert told in run(program, module).stderr, module
+    ended = run(program, "yarl")
+    assert (ended.returncode, "extra" in ended.stderr.splitlines()[-1]) == (1, False)
+
+
+def test_without_its_extra_the_program_says_what_to_install_and_blames_no_other_module_on_it() -> None:
+    program = "from zeebe_amqp.__main__ import main; sys.exit(main())"
+    for module in ("click", "rich", "aio_pika"):
+        ended = run(program, module)
+        told = "zeebe-amqp: the extra `cli` is missing: pip install 'zeebe-amqp[cli]'\n"
+        assert (ended.returncode, ended.stderr) == (2, told), module
+    ended = run(program, "yarl")
+    assert (ended.returncode, "extra" in ended.stderr.splitlines()[-1]) == (1, False)
 
 
 def test_the_clients_names_are_those_of_its_package_and_no_other_exists() -> None:
@@ -49,4 +59,4 @@ def test_without_opentelemetry_the_client_works_silently() -> None:
         "with found.request('topology', 'q', replied=True) as headers: assert headers == {}\n"
         "print('silent')"
     )
-    assert run(HIDDEN.format(module="opentelemetry") + program).stdout == "silent\n"
+    assert run(program, "opentelemetry").stdout == "silent\n"

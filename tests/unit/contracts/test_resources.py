@@ -6,6 +6,7 @@ import base64
 import codecs
 import json
 from contextlib import suppress
+from itertools import product
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cases import check_all
-from tests.unit.contracts.samples import body, refusal_of, refused
+from tests.unit.contracts.samples import refusal_of, refused, request
 from zeebe_amqp import DeployResource, Resource, envelope
 from zeebe_amqp.commands import Command, DeployProcess
 from zeebe_amqp.errors import CommandError
@@ -27,6 +28,10 @@ LIST = {
     "resources": [{"name": "a.form", "content": TEXT}, {"name": "b.dmn", "content": "PHgvPg==", "encoding": "base64"}]
 }
 FILES = [("a.form", TEXT.encode()), ("b.dmn", b"<x/>")]
+
+
+def a_list(*contents: object, **more: str) -> dict[str, Any]:
+    return {"resources": [{"name": "a.bpmn", "content": content, **more} for content in contents]}
 
 
 def base64_of(data: bytes) -> str:
@@ -47,7 +52,7 @@ def sent_again(command: Command) -> Command:
 
 
 def decoded(operation: str, data: object, metadata: dict[str, str] | None = None) -> Any:
-    return envelope.decode(body(operation, data, metadata=metadata)).command
+    return request(operation, data, metadata=metadata).command
 
 
 def bare(operation: str, data: bytes, headers: dict[str, Any], content_type: str | None = None) -> Any:
@@ -68,13 +73,11 @@ def test_a_file_is_a_text_or_base64_with_its_name_in_the_metadata() -> None:
 
 
 def test_in_the_bare_form_the_body_is_the_file_whatever_its_content_type_or_its_bytes() -> None:
-    def is_the_file(content_type: str | None) -> None:
-        for operation in BOTH:
-            for content in (TEXT.encode(), b"{}", b'{"id": "f"}', b"\xff\xfe\x00"):
-                assert files(bare(operation, content, NAMED, content_type)) == [("order.bpmn", content)], operation
-
-    octets = "application/octet-stream"
-    check_all([None, "", "application/json", "application/xml", "text/xml; charset=utf-8", octets], is_the_file)
+    types = (None, "", "application/json", "application/xml", "text/xml; charset=utf-8", "application/octet-stream")
+    for operation, content_type in product(BOTH, types):
+        for content in (TEXT.encode(), b"{}", b'{"id": "f"}', b"\xff\xfe\x00"):
+            found = files(bare(operation, content, NAMED, content_type))
+            assert found == [("order.bpmn", content)], (operation, content_type)
 
 
 def test_in_the_bare_form_the_metadata_is_in_text_headers() -> None:
@@ -134,24 +137,9 @@ REFUSED: list[tuple[str, object, dict[str, str], str]] = [
     ("deploy-resource", LIST, {"tenantId": "a"}, f"metadata.tenantId: {BESIDE}; name the tenant in data.tenantId"),
     *(("deploy-process", data, PACKED, "data: not valid base64") for data in ("<x/>", "abc", "YWJj\u00e4", "Y===")),
     ("deploy-resource", "%", PACKED, "data: not valid base64: "),
-    (
-        "deploy-resource",
-        {"resources": [{"name": "a.form", "content": "x", "encoding": "base64"}]},
-        {},
-        "data.resources[0].content: not valid base64: ",
-    ),
-    (
-        "deploy-resource",
-        {"resources": [LIST["resources"][0], {"name": "a.form", "content": " ", "encoding": "base64"}]},
-        {},
-        "data.resources[1].content: missing; expected the text of the file",
-    ),
-    (
-        "deploy-resource",
-        {"resources": [{"name": "a.form", "content": ""}]},
-        {},
-        "data.resources[0].content: expected text that",
-    ),
+    ("deploy-resource", a_list("x", encoding="base64"), {}, "data.resources[0].content: not valid base64: "),
+    ("deploy-resource", a_list("eA==", " ", encoding="base64"), {}, f"data.resources[1].content{NO_FILE[4:]}"),
+    ("deploy-resource", a_list(""), {}, "data.resources[0].content: expected text that"),
 ]
 
 
@@ -168,10 +156,8 @@ def test_a_bare_body_that_is_empty_or_has_no_name_in_text_is_refused() -> None:
     for operation in BOTH:
         assert refused(b"", type=operation, headers=NAMED, content_type="text/xml").message.startswith(NO_FILE)
         refused(b"", type=operation, headers={})
-    for name in (b"a.bpmn", 5, None):
-        error = refused(TEXT.encode(), type="deploy-process", headers={"fileName": name})
-        assert error.message.startswith(NO_NAME), name
-    assert refused(TEXT.encode(), type="deploy-process", headers={}).message.startswith(NO_NAME)
+    for headers in ({"fileName": b"a.bpmn"}, {"fileName": 5}, {"fileName": None}, {}):
+        assert refused(TEXT.encode(), type="deploy-process", headers=headers).message.startswith(NO_NAME), headers
 
 
 def test_other_kinds_of_files_are_sent_to_deploy_resource() -> None:
@@ -184,35 +170,35 @@ def test_other_kinds_of_files_are_sent_to_deploy_resource() -> None:
 # --- bytes where a text belongs, as JSON libraries write them ---------------------------------------------------------
 
 XML = b"<?xml version='1.0'?><x/>"
-KINDS: dict[str, tuple[Any]] = {
-    "a Buffer": ({"type": "Buffer", "data": list(XML)},),
-    "a Uint8Array": ({str(index): byte for index, byte in enumerate(XML)},),
-    "a list of numbers": (list(XML),),
+KINDS: dict[str, tuple[str, Any]] = {
+    "a Buffer": ("a Buffer", {"type": "Buffer", "data": list(XML)}),
+    "a Uint8Array": ("a Uint8Array", {str(index): byte for index, byte in enumerate(XML)}),
+    "a list": ("a list of numbers", list(XML)),
 }
 
 
-def test_bytes_are_recognised_wherever_a_file_is_taken() -> None:
-    def is_recognised(operation: str, data: object, metadata: dict[str, str], field: str, kind: str) -> None:
-        message = refusal_of(operation, data, metadata=metadata).message
-        assert message.startswith(f"{field}: expected ")
-        assert message.endswith(f", found {kind}{ADVICE}")
-
-    cases: dict[str, tuple[Any, ...]] = {}
-    for kind, (found,) in KINDS.items():
-        for operation in BOTH:
-            cases[f"{kind}, {operation}"] = (operation, found, NAMED, "data", kind)
-            cases[f"{kind}, {operation} without a name"] = (operation, found, {}, "data", kind)
-        listed = {"resources": [{"name": "a.bpmn", "content": "<x/>"}, {"name": "b.bpmn", "content": found}]}
-        cases[f"{kind} in a list"] = ("deploy-resource", listed, {}, "data.resources[1].content", kind)
-        cases[f"{kind} as any text"] = ("publish-message", {"messageName": found}, {}, "data.messageName", kind)
-    check_all(cases, is_recognised)
-
-
-def test_a_body_that_is_a_file_must_not_be_its_bytes_in_json() -> None:
-    for kind, (found,) in KINDS.items():
+def test_bytes_are_recognised_wherever_they_stand_and_of_files_the_body_says_what_to_send() -> None:
+    def are_recognised(kind: str, found: Any) -> None:
+        file = {"name": "a.bpmn", "content": "<x/>"}
+        for operation, data, metadata, field in (
+            *((operation, found, metadata, "data") for operation in BOTH for metadata in (NAMED, {})),
+            ("deploy-resource", a_list("<x/>", found), {}, "data.resources[1].content"),
+            ("deploy-resource", {"resources": [file, found]}, {}, "data.resources[1]"),
+            ("publish-message", {"messageName": found}, {}, "data.messageName"),
+        ):
+            message = refusal_of(operation, data, metadata=metadata).message
+            assert message.startswith(f"{field}: expected "), (operation, field)
+            assert message.endswith(f", found {kind}{ADVICE}"), (operation, field)
         for operation in BOTH:
             told = refused(json.dumps(found).encode(), type=operation, headers=NAMED).message
             assert told == f"data: expected the file's bytes as the message's whole body, found {kind} in JSON"
+        # Where an object belongs that is no file, they are only called what they are.
+        instructions = {"bpmnProcessId": "a", "startInstructions": [found]}
+        told = refusal_of("create-instance", instructions).message
+        assert told == f"data.startInstructions[0]: expected an object, found {kind}"
+        assert refusal_of("complete-job", found).message == f"data: expected an object, found {kind}"
+
+    check_all(KINDS, are_recognised)
 
 
 def test_xml_in_base64_that_does_not_say_so_is_refused() -> None:
@@ -223,9 +209,8 @@ def test_xml_in_base64_that_does_not_say_so_is_refused() -> None:
         for operation in BOTH:
             told = refusal_of(operation, text, metadata=NAMED).message
             assert told == f'data: {found}set metadata.encoding = "base64"', content
-        listed = {"resources": [{"name": "a.bpmn", "content": text}]}
         several = f'data.resources[0].content: {found}add "encoding": "base64"'
-        assert refusal_of("deploy-resource", listed).message == several, content
+        assert refusal_of("deploy-resource", a_list(text)).message == several, content
 
 
 def test_what_only_looks_alike_is_taken() -> None:
@@ -273,8 +258,7 @@ def test_text_that_declares_another_encoding_is_refused_with_the_way_out() -> No
             assert (error.details or {})["field"] == "data"
             assert 'metadata.encoding = "base64"' in error.message
             assert "bare" in error.message
-        listed = {"resources": [{"name": "a.bpmn", "content": xml("")}, {"name": "b.dmn", "content": text}]}
-        error = refusal_of("deploy-resource", listed)
+        error = refusal_of("deploy-resource", a_list(xml(""), text))
         assert (error.details or {})["field"] == "data.resources[1].content"
         assert '"encoding": "base64"' in error.message
         with pytest.raises(CommandError, match="encoding"):
@@ -300,10 +284,9 @@ def test_text_that_declares_what_it_is_or_nothing_is_deployed_as_it_is() -> None
 def test_bytes_that_declare_another_encoding_are_deployed_as_they_are() -> None:
     def are_deployed(file: bytes) -> None:
         packed = base64_of(file)
-        listed = {"resources": [{"name": "order.bpmn", "content": packed, "encoding": "base64"}]}
         commands = [
             *(decoded(operation, packed, PACKED) for operation in BOTH),
-            decoded("deploy-resource", listed),
+            decoded("deploy-resource", a_list(packed, name="order.bpmn", encoding="base64")),
             bare("deploy-process", file, NAMED),
             bare("deploy-resource", file, NAMED, "application/xml"),
             DeployProcess(name="order.bpmn", content=file),

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.cases import check_all
+from tests.cases import for_each
 from tests.unit.contracts.samples import command, refusal_of, refused
 from zeebe_amqp import Signal, envelope
 from zeebe_amqp.errors import Code, CommandError
 
 BAD = {"x": {"value": "a", "type": "Integer"}}
 TENANT = "Cannot specify a tenant-id when deliver a signal to a single execution."
+S = {"name": "s"}
+E = S | {"executionId": "e"}
 
 
 def test_the_example_of_the_documentation_is_read() -> None:
@@ -27,48 +29,45 @@ WRONG: list[tuple[Any, str, str]] = [
     ({}, "name", "No signal name given"),
     ({"name": None, "variables": BAD}, "name", "No signal name given"),
     ({"variables": BAD, "executionId": "e", "tenantId": "t"}, "name", "No signal name given"),
-    ({"name": "s", "variables": BAD, "executionId": "e", "tenantId": "t"}, "variables.x.value", "Cannot convert"),
-    ({"name": "s", "variables": {"a": {"value": 1}, "b": BAD["x"], "c": 5}}, "variables.b.value", "Cannot convert"),
-    ({"name": "s", "executionId": "e", "tenantId": "t"}, "tenantId", TENANT),
-    ({"name": "s", "executionId": "", "tenantId": ""}, "tenantId", TENANT),
-    ({"name": "s", "executionId": "e", "withoutTenantId": True}, "withoutTenantId", TENANT),
-    ({"name": "s", "executionId": "e", "withoutTenantId": 1, "tenantId": "t"}, "tenantId", TENANT),
+    (E | {"variables": BAD, "tenantId": "t"}, "variables.x.value", "Cannot convert"),
+    (S | {"variables": {"a": {"value": 1}, "b": BAD["x"], "c": 5}}, "variables.b.value", "Cannot convert"),
+    (E | {"tenantId": "t"}, "tenantId", TENANT),
+    (S | {"executionId": "", "tenantId": ""}, "tenantId", TENANT),
+    (E | {"withoutTenantId": True}, "withoutTenantId", TENANT),
+    (E | {"withoutTenantId": 1, "tenantId": "t"}, "tenantId", TENANT),
     ({"name": 5}, "name", "expected text, found 5"),
     ({"name": True}, "name", "expected text, found true"),
-    ({"name": "s", "executionId": 5}, "executionId", "expected text, found 5"),
-    ({"name": "s", "tenantId": False}, "tenantId", "expected text, found false"),
-    ({"name": "s", "withoutTenantId": "yes"}, "withoutTenantId", 'expected true or false, found text "yes"'),
-    ({"name": "s", "variables": []}, "variables", "expected a JSON object, found a list"),
+    (S | {"executionId": 5}, "executionId", "expected text, found 5"),
+    (S | {"tenantId": False}, "tenantId", "expected text, found false"),
+    (S | {"withoutTenantId": "yes"}, "withoutTenantId", 'expected true or false, found text "yes"'),
+    (S | {"variables": []}, "variables", "expected a JSON object, found a list"),
 ]
 
 
-def test_what_is_wrong_is_told_in_the_order_and_the_words_of_the_rest_api() -> None:
-    def is_told(data: Any, field: str, text: str) -> None:
-        error = refusal_of("signal", data)
-        assert error.message.startswith(f"data.{field}: {text}")
-        assert error.details == {"field": f"data.{field}"}
-
-    check_all(WRONG, is_told)
+@for_each(WRONG)
+def test_what_is_wrong_is_told_in_the_order_and_the_words_of_the_rest_api(data: Any, field: str, text: str) -> None:
+    error = refusal_of("signal", data)
+    assert error.message.startswith(f"data.{field}: {text}")
+    assert error.details == {"field": f"data.{field}"}
 
 
 def test_every_text_is_a_name_null_is_as_if_absent_and_unknown_siblings_are_ignored() -> None:
     for name in ("", " ", "a b"):
         assert command("signal", {"name": name}).name == name
-    nulls = dict.fromkeys(("executionId", "variables", "tenantId", "withoutTenantId"))
-    expected = Signal(name="s", variables=command("signal", {"name": "s", **nulls}).variables)
-    assert command("signal", {"name": "s", **nulls, "nmae": "t", "processInstanceId": 5}) == expected
+    nulls = S | dict.fromkeys(("executionId", "variables", "tenantId", "withoutTenantId"))
+    expected = Signal(name="s", variables=command("signal", nulls).variables)
+    assert command("signal", nulls | {"nmae": "t", "processInstanceId": 5}) == expected
 
 
 def test_without_tenant_id_is_read_as_the_rest_api_reads_it_and_may_stand_beside_a_tenant() -> None:
     for expected, values in {True: (True, 1, "true", "TRUE", "True"), False: (False, 0, "false", "", None)}.items():
         for sent in values:
-            read = command("signal", {"name": "s", "tenantId": "t", "withoutTenantId": sent})
+            read = command("signal", S | {"tenantId": "t", "withoutTenantId": sent})
             assert (read.tenant_id, bool(read.without_tenant_id)) == ("t", expected), sent
 
 
 def test_a_document_inside_a_text_is_bounded_too() -> None:
-    variables = {"x": {"value": "[" * 12 + "]" * 12, "type": "Json"}}
-    body = envelope.encode(Signal(name="s", variables=variables))
+    body = envelope.encode(Signal(name="s", variables={"x": {"value": "[" * 12 + "]" * 12, "type": "Json"}}))
     assert envelope.decode(body, max_depth=13)
     assert refused(body, max_depth=12).message.startswith("data.variables: nested deeper than 12 levels")
     for document in ('[{"a":', '["'):
@@ -78,18 +77,17 @@ def test_a_document_inside_a_text_is_bounded_too() -> None:
 
 def test_signals_are_written_from_plain_python() -> None:
     made = Signal(name="s", variables={"a": {"value": 1}}, without_tenant_id=True)
-    again = envelope.decode(envelope.encode(made)).command
-    assert isinstance(again, Signal)
+    again: Any = envelope.decode(envelope.encode(made)).command
     assert (again.name, bool(again.without_tenant_id), again.converted()["a"].json) == ("s", True, b"1")
     with pytest.raises(CommandError, match="Cannot specify a tenant-id"):
         Signal(name="s", execution_id="e", tenant_id="t").verify()
 
 
-def test_hostile_bytes_are_refused_in_words() -> None:
-    def is_refused(data: bytes) -> None:
-        with pytest.raises(CommandError, match=r"^INVALID_ARGUMENT: data") as raised:
-            Signal.from_wire(data, {})
-        assert raised.value.code is Code.INVALID_ARGUMENT
+BEYOND = b'{"name":"s","variables":{"a":{"value":1e999}}}'
 
-    beyond = b'{"name":"s","variables":{"a":{"value":1e999}}}'
-    check_all([b"", b"[", b"[]", b'"s"', b'{"name":"s"', b'{"name":"\xff"}', beyond], is_refused)
+
+@for_each([b"", b"[", b"[]", b'"s"', b'{"name":"s"', b'{"name":"\xff"}', BEYOND])
+def test_hostile_bytes_are_refused_in_words(data: bytes) -> None:
+    with pytest.raises(CommandError, match=r"^INVALID_ARGUMENT: data") as raised:
+        Signal.from_wire(data, {})
+    assert raised.value.code is Code.INVALID_ARGUMENT

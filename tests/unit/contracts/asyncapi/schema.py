@@ -1,4 +1,4 @@
-"""Validating with the schemas, and asking the codec for its opinion."""
+"""Validating with the schemas."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from zeebe_amqp import asyncapi, envelope
-from zeebe_amqp.errors import CommandError
+from zeebe_amqp import asyncapi
 
 VALIDATORS = import_module("jsonschema").validators  # whose types are in another package
 
@@ -20,20 +19,11 @@ def validator(file: str) -> Any:
     return VALIDATORS.validator_for(schema)(schema)
 
 
-def accepted(file: str, body: object) -> bool:
-    """Whether the schema in a file takes a body."""
-    return bool(validator(file).is_valid(body))
-
-
-def decoded(body: object) -> bool:
-    """Whether the codec takes the body of a request."""
-    try:
-        envelope.decode(json.dumps(body).encode())
-    except CommandError:
-        return False
-    return True
-
-
 def problems(file: str, body: object) -> list[str]:
     """What a schema finds wrong in a body."""
     return [f"{error.json_path}: {error.message}" for error in validator(file).iter_errors(body)]
+
+
+def accepted(file: str, body: object) -> bool:
+    """Whether the schema in a file takes a body."""
+    return bool(validator(file).is_valid(body))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import runpy
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cases import check_all
+from tests.cases import check_all, for_each
+from tests.unit.contracts.cli.program import printed
 from zeebe_amqp import asyncapi, wire
 from zeebe_amqp.asyncapi import page
 from zeebe_amqp.asyncapi.document import WAITING
@@ -46,11 +47,6 @@ def references(value: Any) -> Iterator[str]:
                 yield from references(each)
 
 
-def names(messages: Iterable[dict[str, str]]) -> list[str]:
-    """The last parts of references."""
-    return [each["$ref"].rpartition("/")[2] for each in messages]
-
-
 def test_every_reference_leads_somewhere_and_every_schema_and_message_is_used() -> None:
     used = set(references(DOCUMENT))
     assert all(at(target) is not None for target in used)
@@ -79,25 +75,18 @@ def test_every_schema_file_is_a_schema_in_both_dialects() -> None:
     check_all(asyncapi.files().items(), is_schema)
 
 
-def test_every_operation_has_its_request_its_result_and_the_error() -> None:
-    def has_all(operation: str) -> None:
-        described = OPERATIONS[operation]
-        assert names(described["messages"])[0] == f"{operation}.request"
-        answers = names(described["reply"]["messages"])
-        assert answers == [Reply(operation).type, "error"]
-        assert MESSAGES[answers[0]]["bindings"]["amqp"]["messageType"] == Reply(operation).type
-        assert described["reply"]["address"]["location"] == "$message.header#/reply_to"
-
-    check_all(COMMANDS.keys(), has_all)
-
-
-def waits(command: type[Command]) -> bool:
-    """Whether requests of this kind can wait on purpose."""
-    return command.wait is not Command.wait
+@for_each(COMMANDS)
+def test_every_operation_has_its_request_its_result_and_the_error(operation: str) -> None:
+    described = OPERATIONS[operation]
+    assert described["messages"][0]["$ref"].endswith(f"/{operation}.request")
+    answers = [each["$ref"].rpartition("/")[2] for each in described["reply"]["messages"]]
+    assert answers == [Reply(operation).type, "error"]
+    assert MESSAGES[answers[0]]["bindings"]["amqp"]["messageType"] == Reply(operation).type
+    assert described["reply"]["address"]["location"] == "$message.header#/reply_to"
 
 
 def test_requests_that_wait_have_an_operation_in_the_queue_for_polls() -> None:
-    assert set(WAITING) == {command for command in COMMANDS.values() if waits(command)}
+    assert set(WAITING) == {command for command in COMMANDS.values() if command.wait is not Command.wait}
     for command in WAITING:
         assert OPERATIONS[f"{command.operation}.waiting"]["channel"] == {"$ref": "#/channels/polls"}
     assert set(OPERATIONS) == {*COMMANDS, *(f"{command.operation}.waiting" for command in WAITING)}
@@ -118,9 +107,10 @@ def test_the_queues_are_those_that_the_consumer_declares_and_both_for_requests_t
 
 
 def test_what_is_printed_is_what_is_committed(capsys: pytest.CaptureFixture[str]) -> None:
+    committed = (Path(__file__).parents[4] / "docs" / "asyncapi.yaml").read_text()
     runpy.run_module("zeebe_amqp.asyncapi", run_name="__main__")
-    committed = Path(__file__).parents[4] / "docs" / "asyncapi.yaml"
-    assert capsys.readouterr().out == committed.read_text(), "make reference"
+    assert capsys.readouterr().out == committed, "make reference"
+    assert printed("asyncapi") == committed
 
 
 def test_without_yaml_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

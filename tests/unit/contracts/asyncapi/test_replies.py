@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from consumer.zeebe.operations import OPERATIONS
-from tests.cases import check_all
+from tests.cases import check_all, for_each
 from tests.unit.consumer.zeebe.operations.responses import RESULTS
 from tests.unit.contracts.asyncapi.schema import accepted, problems
 from zeebe_amqp.asyncapi.data import INT64_NAMES
@@ -24,22 +24,11 @@ def file(operation: str) -> str:
     return f"{operation}.reply.json"
 
 
-def test_every_example_of_a_reply_is_valid() -> None:
-    def is_valid(shown: Example) -> None:
-        body = {"operation": shown.operation, "data": filled(shown.reply)}
-        for name in (file(shown.operation), "reply.json"):
-            assert problems(name, body) == []
-
-    check_all(EXAMPLES, is_valid)
-
-
-def test_every_answer_is_valid_with_keys_as_numbers_and_as_text() -> None:
-    def is_valid(operation: str, response: Any, _: Any) -> None:
-        for as_text in (False, True):
-            data = OPERATIONS[operation].to_result(response, as_text)
-            assert problems(file(operation), json.loads(Reply(operation, data).encode())) == [], as_text
-
-    check_all(RESULTS, is_valid)
+@for_each(EXAMPLES)
+def test_every_example_of_a_reply_is_valid(shown: Example) -> None:
+    body = {"operation": shown.operation, "data": filled(shown.reply)}
+    for name in (file(shown.operation), "reply.json"):
+        assert problems(name, body) == []
 
 
 def pairs(numbers: Any, texts: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -55,30 +44,32 @@ def pairs(numbers: Any, texts: Any, name: str = "") -> Iterator[tuple[str, Any]]
             yield name, texts
 
 
-def test_numbers_that_may_be_text_are_those_the_schemas_say() -> None:
-    found = 0
-    for operation, response, _ in RESULTS:
-        convert = OPERATIONS[operation].to_result
-        for name, value in pairs(convert(response, False), convert(response, True)):
-            found += 1
-            assert isinstance(value, str) == (name in INT64_NAMES or name.endswith("Key")), (operation, name)
+def test_every_answer_is_valid_also_with_keys_as_text_and_these_are_what_the_schemas_say() -> None:
+    def is_valid(operation: str, response: Any, _: Any) -> None:
+        numbers, texts = (OPERATIONS[operation].to_result(response, as_text) for as_text in (False, True))
+        for data in (numbers, texts):
+            assert problems(file(operation), json.loads(Reply(operation, data).encode())) == []
+        for name, value in pairs(numbers, texts):
+            found.add(name)
+            assert isinstance(value, str) == (name in INT64_NAMES or name.endswith("Key")), name
+
+    found: set[str] = set()
+    check_all(RESULTS, is_valid)
     assert found
 
 
-def test_an_answer_has_every_field_and_may_have_more() -> None:
-    def has_every_field(operation: str) -> None:
-        shown = next(each for each in EXAMPLES if each.operation == operation and each.title)
-        data = filled(shown.reply)
-        assert accepted(file(operation), {"operation": operation, "data": data, "later": 1})
-        assert not accepted(file(operation), {"operation": operation})
-        assert not accepted(file(operation), {"operation": "other", "data": data})
-        if isinstance(data, dict):
-            assert accepted(file(operation), {"operation": operation, "data": data | {"later": 1}})
-            for name in data:
-                lacking = {each: value for each, value in data.items() if each != name}
-                assert not accepted(file(operation), {"operation": operation, "data": lacking}), name
-
-    check_all(COMMANDS.keys(), has_every_field)
+@for_each(COMMANDS)
+def test_an_answer_has_every_field_and_may_have_more(operation: str) -> None:
+    shown = next(each for each in EXAMPLES if each.operation == operation and each.title)
+    data = filled(shown.reply)
+    assert accepted(file(operation), {"operation": operation, "data": data, "later": 1})
+    assert not accepted(file(operation), {"operation": operation})
+    assert not accepted(file(operation), {"operation": "other", "data": data})
+    if isinstance(data, dict):
+        assert accepted(file(operation), {"operation": operation, "data": data | {"later": 1}})
+        for name in data:
+            lacking = {each: value for each, value in data.items() if each != name}
+            assert not accepted(file(operation), {"operation": operation, "data": lacking}), name
 
 
 def test_every_error_is_valid_as_an_answer_to_every_operation_and_to_none() -> None:
@@ -99,14 +90,9 @@ def test_a_wrong_error_or_one_that_lacks_something_is_refused() -> None:
         assert not accepted("reply.json", {"operation": None, "error": error})
 
     wrong: list[dict[str, Any]] = [
-        {"code": "GONE"},
-        {"source": "client"},
-        {"outcome": "executed"},
-        {"retryable": "no"},
-        {"message": None},
-        {"details": None},
-        {"details": {"field": 1}},
-    ]
+        {"code": "GONE"}, {"source": "client"}, {"outcome": "executed"}, {"retryable": "no"}, {"message": None},
+        {"details": None}, {"details": {"field": 1}},
+    ]  # fmt: skip
     lacking = [{each: value for each, value in ERROR.items() if each != name} for name in ERROR]
     assert accepted("reply.json", {"operation": None, "error": ERROR})
     check_all([*(ERROR | each for each in wrong), *lacking], is_refused)

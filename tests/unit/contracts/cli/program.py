@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple
 from unittest import mock
 
@@ -30,25 +30,18 @@ class Stream(io.TextIOWrapper):
         """Whether it is a terminal."""
         return self.terminal
 
-    def text(self) -> str:
-        """Everything that was written."""
-        buffer = self.buffer
-        assert isinstance(buffer, io.BytesIO)
-        return buffer.getvalue().decode()
-
 
 def ended(*words: str, standard_input: bytes = b"", terminal: bool = False) -> Ended:
     """Run the program to its end; one at a time, since the standard streams are everybody's."""
     out, err = Stream(terminal=terminal), Stream(terminal=terminal)
-    with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(sys, "stdin", Stream(standard_input)))
-        stack.enter_context(redirect_stdout(out))
-        stack.enter_context(redirect_stderr(err))
+    with mock.patch.object(sys, "stdin", Stream(standard_input)), redirect_stdout(out), redirect_stderr(err):
         try:
             code = run(words)
         except SystemExit as end:  # how shells are answered
             code = int(end.code or 0)
-    return Ended(code, out.text(), err.text())
+    out.seek(0)
+    err.seek(0)
+    return Ended(code, out.read(), err.read())
 
 
 def printed(*words: str, standard_input: bytes = b"") -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import click
 import pytest
@@ -36,6 +37,7 @@ LAID_OUT: dict[str, tuple[Any, list[str]]] = {
     "lines become one": ("a\nb", ["a b"]),
     "no control of a terminal gets through": ({"\x1b[2J": "\x1b]0;x\x07"}, ["�[2J  �]0;x�"]),
 }
+POLL = ("activate-jobs", "t", "--max-jobs-to-activate", "2")
 
 
 def test_values_are_laid_out_for_people() -> None:
@@ -57,27 +59,21 @@ def in_kolkata(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("in_kolkata")
 def test_people_read_deadlines_of_jobs_as_local_times_and_programs_as_they_came(transport: MemoryTransport) -> None:
-    words = ("activate-jobs", "t", "--max-jobs-to-activate", "1")
     job = {"deadline": 1893456000123, "variables": '{"deadline":1893456000123}'}
     transport.answers.extend([result("activate-jobs", [job])] * 2)
-    told = ended(*words, "-o", "text").out
+    told = ended(*POLL, "-o", "text").out
     assert "deadline   2030-01-01T05:30:00.123+05:30" in told
     assert "deadline  1893456000123" in told  # in the variables, where it is anything
-    assert json.loads(ended(*words, "-o", "json").out) == job
-    reply = {"operation": "activate-jobs", "data": [{"deadline": "1893456000123"}, {"deadline": None}]}
-    first, second = timed(reply)["data"]
-    assert (first["deadline"], second["deadline"]) == ("2030-01-01T05:30:00.123+05:30", None)
-    for odd in ("soon", 10**30, []):
+    assert json.loads(ended(*POLL, "-o", "json").out) == job
+    assert timed([{"deadline": "1893456000123"}]) == [{"deadline": "2030-01-01T05:30:00.123+05:30"}]
+    for odd in ("soon", 10**30, [], None):
         assert timed({"deadline": odd}) == {"deadline": odd}
 
 
 def test_a_list_is_a_line_for_each_item_or_none(transport: MemoryTransport) -> None:
-    words = ("activate-jobs", "t", "--max-jobs-to-activate", "2")
-    for data, out in (([{"a": 1}, {"b": 2}], '{"a":1}\n{"b":2}\n'), ([], "")):
-        transport.answers.append(result("activate-jobs", data))
-        assert ended(*words).out == out
-    transport.answers.append(result("activate-jobs", []))
-    assert ended(*words, terminal=True).out == "none\n"
+    transport.answers.extend([result("activate-jobs", data) for data in ([{"a": 1}, {"b": 2}], [], [])])
+    assert [ended(*POLL).out, ended(*POLL).out] == ['{"a":1}\n{"b":2}\n', ""]
+    assert ended(*POLL, terminal=True).out == "none\n"
 
 
 def test_data_that_a_newer_service_adds_are_shown(transport: MemoryTransport) -> None:
@@ -120,10 +116,7 @@ def test_an_error_says_under_which_identity_to_send_it_again(transport: MemoryTr
     assert told["requestId"] == transport.published[0].request_id
 
 
-def test_a_raw_reply_is_printed_as_it_came_also_an_error(transport: MemoryTransport) -> None:
-    transport.answers.append(error("NOT_FOUND"))
-    found = ended("call", standard_input=b'{"operation":"topology"}')
-    assert (found.code, found.out) == (15, error("NOT_FOUND").decode() + "\n")
+# --- a request as it is -----------------------------------------------------------------------------------------------
 
 
 def test_a_body_is_given_as_text_as_a_file_and_on_standard_input(transport: MemoryTransport, tmp_path: Path) -> None:
@@ -136,10 +129,11 @@ def test_a_body_is_given_as_text_as_a_file_and_on_standard_input(transport: Memo
         assert transport.published[-1].body.decode() == body, words
 
 
-def test_a_wrong_body_is_sent_as_it_is(transport: MemoryTransport) -> None:
-    transport.answers.append(error("INVALID_ARGUMENT"))
-    ended("call", "ü nonsense" * 100)
+def test_a_wrong_body_is_sent_as_it_is_and_a_reply_printed_as_it_came_also_an_error(transport: MemoryTransport) -> None:
+    transport.answers.append(error("NOT_FOUND"))
+    found = ended("call", "ü nonsense" * 100)
     assert transport.published[0].body == ("ü nonsense" * 100).encode()
+    assert (found.code, found.out) == (15, error("NOT_FOUND").decode() + "\n")
 
 
 def test_a_raw_request_that_waits_goes_to_the_queue_for_those(transport: MemoryTransport) -> None:
@@ -150,27 +144,28 @@ def test_a_raw_request_that_waits_goes_to_the_queue_for_those(transport: MemoryT
     assert [each.queue for each in transport.published] == ["zeebe.polls", "zeebe.commands"]
 
 
+# --- how a run ends ---------------------------------------------------------------------------------------------------
+
+
 def test_every_code_has_an_exit_code_for_each_outcome_and_no_two_are_alike() -> None:
     codes = [exits.of(CommandError(code, "", outcome=outcome)) for code in Code for outcome in Outcome]
     assert len(set(codes) | exits.MEANINGS.keys()) == 2 * len(Code) + len(exits.MEANINGS)
     assert max(codes) < 126
 
 
-def test_a_defect_is_said_in_words_and_an_interruption_has_an_exit_code_of_its_own(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ends: tuple[tuple[BaseException, int, str], ...] = (
+@pytest.mark.parametrize(
+    ("raised", "code", "told"),
+    [
         (ValueError("a\x1bb"), exits.DEFECT, "a defect of zeebe-amqp: ValueError: a\ufffdb\n"),
         (KeyboardInterrupt(), exits.INTERRUPTED, "\ninterrupted\n"),
-    )
-    for raised, code, told in ends:
-
-        def end(*_: object, raised: BaseException = raised, **__: object) -> None:
-            raise raised
-
-        monkeypatch.setattr(program.commands["topology"], "callback", end)
-        found = ended("topology")
-        assert (found.code, found.err) == (code, told)
+    ],
+)
+def test_a_defect_is_said_in_words_and_an_interruption_has_an_exit_code_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, told: str
+) -> None:
+    monkeypatch.setattr(program.commands["topology"], "callback", mock.Mock(side_effect=raised))
+    found = ended("topology")
+    assert (found.code, found.err) == (code, told)
 
 
 def test_colours_are_left_out_where_nobody_wants_them(
@@ -195,20 +190,6 @@ def test_a_trace_is_that_of_the_environment_or_begun_when_there_is_none(transpor
     transport.answers.append(result("topology", TOPOLOGY))
     told = json.loads(ended("topology", "--trace").err)["traceId"]
     assert str(transport.published[0].headers["traceparent"])[3:35] == told
-
-
-def test_without_its_extra_the_program_says_what_to_install_and_blames_no_other_module_on_it() -> None:
-    def without(module: str) -> subprocess.CompletedProcess[str]:
-        code = f"import sys; sys.modules[{module!r}] = None; from zeebe_amqp.__main__ import main; sys.exit(main())"
-        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
-
-    for module in ("click", "rich", "aio_pika"):
-        ended = without(module)
-        told = "zeebe-amqp: the extra `cli` is missing: pip install 'zeebe-amqp[cli]'\n"
-        assert (ended.returncode, ended.stderr) == (2, told), module
-    ended = without("yarl")
-    assert "extra" not in ended.stderr.splitlines()[-1]
-    assert ended.returncode == 1
 
 
 def test_the_program_is_installed() -> None:

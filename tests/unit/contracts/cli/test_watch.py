@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from unittest import mock
 
 import pytest
 
+from tests.cases import for_each
 from tests.unit.contracts.cli.program import ended
 
 
-def silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def silent(*_: Any) -> None:
-        raise TimeoutError
-
-    monkeypatch.setattr("zeebe_amqp.amqp.connection.aio_pika.connect", lambda *_, **__: silent())
+@pytest.fixture(autouse=True)
+def _silent_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zeebe_amqp.amqp.connection.aio_pika.connect", mock.AsyncMock(side_effect=TimeoutError))
 
 
-def test_a_queue_to_which_the_service_would_not_reply_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    silence(monkeypatch)
-    for words, told in (
-        (("orders",), True),
-        (("orders.inbox",), True),
-        (("orders.replies",), False),
-        (("Orders.Replies",), False),
-        (("amq.gen-x",), False),
-        (("orders.#", "--exchange", "zeebe.replies"), False),
-    ):
-        for output in ("text", "json"):
-            found = ended("watch", *words, "-o", output)
-            assert ("REPLY_ALLOW" in found.err or "allowedByDefault" in found.err) is told, (words, output)
+@for_each([
+    (("orders",), True), (("orders.inbox",), True), (("orders.replies",), False), (("Orders.Replies",), False),
+    (("amq.gen-x",), False), (("orders.#", "--exchange", "zeebe.replies"), False),
+])  # fmt: skip
+def test_a_queue_to_which_the_service_would_not_reply_is_told(words: tuple[str, ...], told: bool) -> None:
+    for output in ("text", "json"):
+        found = ended("watch", *words, "-o", output)
+        assert ("REPLY_ALLOW" in found.err or "allowedByDefault" in found.err) is told, output
 
 
-def test_a_broker_that_does_not_answer_is_no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    silence(monkeypatch)
+def test_a_broker_that_does_not_answer_is_no_broker() -> None:
     for waiting in ((), ("--timeout", "5s")):
         found = ended("watch", "orders.replies", *waiting)
         assert (found.out, "UNAVAILABLE" in found.err, "TimeoutError" in found.err) == ("", True, True), waiting
