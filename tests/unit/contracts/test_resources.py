@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.cases import check_all
+from tests.cases import check_all, for_each
 from tests.unit.contracts.samples import refusal_of, refused, request
 from zeebe_amqp import DeployResource, Resource, envelope
 from zeebe_amqp.commands import Command, DeployProcess
@@ -27,7 +27,6 @@ TEXT = '<bpmn name="Bestätigung"/>'
 LIST = {
     "resources": [{"name": "a.form", "content": TEXT}, {"name": "b.dmn", "content": "PHgvPg==", "encoding": "base64"}]
 }
-FILES = [("a.form", TEXT.encode()), ("b.dmn", b"<x/>")]
 
 
 def a_list(*contents: object, **more: str) -> dict[str, Any]:
@@ -62,47 +61,42 @@ def bare(operation: str, data: bytes, headers: dict[str, Any], content_type: str
 # --- files that are taken ---------------------------------------------------------------------------------------------
 
 
-def test_a_file_is_a_text_or_base64_with_its_name_in_the_metadata() -> None:
-    wrapped = base64_of(TEXT.encode())
-    wrapped = f"{wrapped[:20]}\r\n{wrapped[20:]}"
-    for operation in BOTH:
-        command = decoded(operation, TEXT, NAMED | {"tenantId": "acme"})
-        assert (files(command), command.tenant_id) == ([("order.bpmn", TEXT.encode())], "acme"), operation
-        for packed in (wrapped, base64_of(TEXT.encode())):
-            assert files(decoded(operation, packed, PACKED)) == [("order.bpmn", TEXT.encode())], operation
+@for_each(BOTH)
+def test_a_file_is_a_text_or_base64_with_its_name_in_the_metadata_or_headers(operation: str) -> None:
+    packed, tenant = base64_of(TEXT.encode()), {"tenantId": "acme"}
+    wrapped = f"{packed[:20]}\r\n{packed[20:]}"
+    headers = PACKED | tenant | {"keys": 5, "traceparent": b"x"}
+    for command in (
+        decoded(operation, TEXT, NAMED | tenant),
+        decoded(operation, packed, PACKED | tenant),
+        decoded(operation, wrapped, PACKED | tenant),
+        bare(operation, packed.encode(), headers),
+    ):
+        assert (files(command), command.tenant_id) == ([("order.bpmn", TEXT.encode())], "acme")
 
 
-def test_in_the_bare_form_the_body_is_the_file_whatever_its_content_type_or_its_bytes() -> None:
-    types = (None, "", "application/json", "application/xml", "text/xml; charset=utf-8", "application/octet-stream")
-    for operation, content_type in product(BOTH, types):
-        for content in (TEXT.encode(), b"{}", b'{"id": "f"}', b"\xff\xfe\x00"):
-            found = files(bare(operation, content, NAMED, content_type))
-            assert found == [("order.bpmn", content)], (operation, content_type)
+TYPES = (None, "", "application/json", "application/xml", "text/xml; charset=utf-8", "application/octet-stream")
 
 
-def test_in_the_bare_form_the_metadata_is_in_text_headers() -> None:
-    headers = PACKED | {"tenantId": "acme", "keys": 5, "traceparent": b"x"}
-    expected = DeployProcess(name="order.bpmn", content=b"<x/>", tenant_id="acme")
-    assert bare("deploy-process", base64.b64encode(b"<x/>"), headers) == expected
+@for_each(product(BOTH, TYPES, (TEXT.encode(), b"{}", b'{"id": "f"}', b"\xff\xfe\x00")))
+def test_in_the_bare_form_the_body_is_the_file_whatever_its_content_type_or_its_bytes(
+    operation: str, content_type: str | None, content: bytes
+) -> None:
+    assert files(bare(operation, content, NAMED, content_type)) == [("order.bpmn", content)]
 
 
 def test_an_object_is_the_list_of_files() -> None:
     command = decoded("deploy-resource", LIST | {"tenantId": "acme"})
-    assert (files(command), command.tenant_id) == (FILES, "acme")
-    assert files(bare("deploy-resource", b" " + json.dumps(LIST).encode(), {})) == FILES
+    assert (files(command), command.tenant_id) == ([("a.form", TEXT.encode()), ("b.dmn", b"<x/>")], "acme")
+    assert bare("deploy-resource", b" " + json.dumps(LIST).encode(), {}).resources == command.resources
 
 
-@given(st.binary(min_size=1, max_size=200))
-def test_any_file_survives_writing_and_reading(content: bytes) -> None:
+@given(st.binary(min_size=1, max_size=200), st.text(min_size=1, max_size=100))
+def test_any_file_survives_writing_and_reading_and_a_text_is_written_as_text(content: bytes, text: str) -> None:
     made = DeployProcess(name="a.bpmn", content=content, tenant_id="acme")
     assert sent_again(made) == made
-
-
-@given(st.text(min_size=1, max_size=100))
-def test_a_text_file_is_written_as_text(content: str) -> None:
-    data, metadata = DeployProcess(name="a.bpmn", content=content.encode()).to_wire()
-    assert json.loads(data) == content
-    assert metadata == {"fileName": "a.bpmn"}
+    data, metadata = DeployProcess(name="a.bpmn", content=text.encode()).to_wire()
+    assert (json.loads(data), metadata) == (text, {"fileName": "a.bpmn"})
 
 
 @given(st.lists(st.tuples(st.text(min_size=1).filter(str.strip), st.binary(min_size=1)), min_size=1, max_size=5))
@@ -119,6 +113,7 @@ NO_LIST = "data.resources: missing; expected a list of at least 1; each item is 
 NO_TEXT = "data: expected the file's text as a JSON string"
 NO_NAME = "metadata.fileName: missing; expected the file's name, such as"
 BESIDE = "not allowed beside a list of files"
+OTHER_KIND = "is not a BPMN file; use deploy-resource"
 REFUSED: list[tuple[str, object, dict[str, str], str]] = [
     *((operation, data, NAMED, NO_FILE) for operation in BOTH for data in (None, "")),
     ("deploy-process", {}, NAMED, NO_FILE),
@@ -127,10 +122,8 @@ REFUSED: list[tuple[str, object, dict[str, str], str]] = [
     ("deploy-process", 7, NAMED, f"{NO_TEXT}, found 7"),
     ("deploy-resource", [LIST], NAMED, f"{NO_TEXT}, or an object with the list resources, found a list"),
     *(("deploy-process", TEXT, {"fileName": name}, NO_NAME) for name in ("", " ")),
-    ("deploy-resource", "<x/>", {}, f'{NO_NAME} "order.dmn"'),
-    ("deploy-resource", "<x/>", {"fileName": " "}, f'{NO_NAME} "order.dmn"'),
-    ("deploy-resource", None, {}, NO_LIST),
-    ("deploy-resource", {}, {}, NO_LIST),
+    *(("deploy-resource", "<x/>", metadata, f'{NO_NAME} "order.dmn"') for metadata in ({}, {"fileName": " "})),
+    *(("deploy-resource", data, {}, NO_LIST) for data in (None, {})),
     ("deploy-resource", {"resources": []}, {}, f"{NO_LIST.replace('missing; ', '')}, found an empty list"),
     ("deploy-resource", LIST, NAMED, f"metadata.fileName: {BESIDE}; each file has a name of its own"),
     ("deploy-resource", LIST, {"encoding": "base64"}, f"metadata.encoding: {BESIDE}; each file has an encoding of"),
@@ -140,12 +133,19 @@ REFUSED: list[tuple[str, object, dict[str, str], str]] = [
     ("deploy-resource", a_list("x", encoding="base64"), {}, "data.resources[0].content: not valid base64: "),
     ("deploy-resource", a_list("eA==", " ", encoding="base64"), {}, f"data.resources[1].content{NO_FILE[4:]}"),
     ("deploy-resource", a_list(""), {}, "data.resources[0].content: expected text that"),
+    *(
+        ("deploy-process", TEXT, {"fileName": name}, f'metadata.fileName: "{name}" {OTHER_KIND}')
+        for name in ("rules.dmn", "Rules.DMN", "task.form")
+    ),
 ]
 
 
 def test_what_is_no_file_and_no_list_is_refused_by_its_place() -> None:
     def is_refused(operation: str, data: object, metadata: dict[str, str], message: str) -> None:
-        assert refusal_of(operation, data, metadata=metadata).message.startswith(message)
+        error = refusal_of(operation, data, metadata=metadata)
+        assert error.message.startswith(message)
+        suggested = {"suggestion": "deploy-resource"} if OTHER_KIND in message else {}
+        assert error.details == {"field": message.partition(":")[0]} | suggested
 
     check_all(REFUSED, is_refused)
     with pytest.raises(CommandError, match="data: not valid JSON"):
@@ -160,57 +160,47 @@ def test_a_bare_body_that_is_empty_or_has_no_name_in_text_is_refused() -> None:
         assert refused(TEXT.encode(), type="deploy-process", headers=headers).message.startswith(NO_NAME), headers
 
 
-def test_other_kinds_of_files_are_sent_to_deploy_resource() -> None:
-    for name in ("rules.dmn", "Rules.DMN", "task.form"):
-        error = refusal_of("deploy-process", TEXT, metadata={"fileName": name})
-        assert error.message == f'metadata.fileName: "{name}" is not a BPMN file; use deploy-resource'
-        assert error.details == {"field": "metadata.fileName", "suggestion": "deploy-resource"}
-
-
 # --- bytes where a text belongs, as JSON libraries write them ---------------------------------------------------------
 
 XML = b"<?xml version='1.0'?><x/>"
-KINDS: dict[str, tuple[str, Any]] = {
-    "a Buffer": ("a Buffer", {"type": "Buffer", "data": list(XML)}),
-    "a Uint8Array": ("a Uint8Array", {str(index): byte for index, byte in enumerate(XML)}),
-    "a list": ("a list of numbers", list(XML)),
-}
+KINDS: list[tuple[str, Any]] = [
+    ("a Buffer", {"type": "Buffer", "data": list(XML)}),
+    ("a Uint8Array", {str(index): byte for index, byte in enumerate(XML)}),
+    ("a list of numbers", list(XML)),
+]
 
 
-def test_bytes_are_recognised_wherever_they_stand_and_of_files_the_body_says_what_to_send() -> None:
-    def are_recognised(kind: str, found: Any) -> None:
-        file = {"name": "a.bpmn", "content": "<x/>"}
-        for operation, data, metadata, field in (
-            *((operation, found, metadata, "data") for operation in BOTH for metadata in (NAMED, {})),
-            ("deploy-resource", a_list("<x/>", found), {}, "data.resources[1].content"),
-            ("deploy-resource", {"resources": [file, found]}, {}, "data.resources[1]"),
-            ("publish-message", {"messageName": found}, {}, "data.messageName"),
-        ):
-            message = refusal_of(operation, data, metadata=metadata).message
-            assert message.startswith(f"{field}: expected "), (operation, field)
-            assert message.endswith(f", found {kind}{ADVICE}"), (operation, field)
-        for operation in BOTH:
-            told = refused(json.dumps(found).encode(), type=operation, headers=NAMED).message
-            assert told == f"data: expected the file's bytes as the message's whole body, found {kind} in JSON"
-        # Where an object belongs that is no file, they are only called what they are.
-        instructions = {"bpmnProcessId": "a", "startInstructions": [found]}
-        told = refusal_of("create-instance", instructions).message
-        assert told == f"data.startInstructions[0]: expected an object, found {kind}"
-        assert refusal_of("complete-job", found).message == f"data: expected an object, found {kind}"
-
-    check_all(KINDS, are_recognised)
+@for_each(KINDS)
+def test_bytes_are_recognised_wherever_they_stand(kind: str, found: Any) -> None:
+    file = {"name": "a.bpmn", "content": "<x/>"}
+    for operation, data, metadata, field in (
+        *((operation, found, metadata, "data") for operation in BOTH for metadata in (NAMED, {})),
+        ("deploy-resource", a_list("<x/>", found), {}, "data.resources[1].content"),
+        ("deploy-resource", {"resources": [file, found]}, {}, "data.resources[1]"),
+        ("publish-message", {"messageName": found}, {}, "data.messageName"),
+    ):
+        message = refusal_of(operation, data, metadata=metadata).message
+        assert message.startswith(f"{field}: expected "), (operation, field)
+        assert message.endswith(f", found {kind}{ADVICE}"), (operation, field)
+    for operation in BOTH:
+        told = refused(json.dumps(found).encode(), type=operation, headers=NAMED).message
+        assert told == f"data: expected the file's bytes as the message's whole body, found {kind} in JSON"
+    # Where an object belongs that is no file, they are only called what they are.
+    told = refusal_of("create-instance", {"bpmnProcessId": "a", "startInstructions": [found]}).message
+    assert told == f"data.startInstructions[0]: expected an object, found {kind}"
+    assert refusal_of("complete-job", found).message == f"data: expected an object, found {kind}"
 
 
-def test_xml_in_base64_that_does_not_say_so_is_refused() -> None:
+@for_each([XML, b"<x/>", codecs.BOM_UTF8 + XML])
+def test_xml_in_base64_that_does_not_say_so_is_refused(content: bytes) -> None:
     """So do Java, C# and Go write bytes."""
     found = "expected the file's text, found its bytes in base64; "
-    for content in (XML, b"<x/>", codecs.BOM_UTF8 + XML):
-        text = base64_of(content)
-        for operation in BOTH:
-            told = refusal_of(operation, text, metadata=NAMED).message
-            assert told == f'data: {found}set metadata.encoding = "base64"', content
-        several = f'data.resources[0].content: {found}add "encoding": "base64"'
-        assert refusal_of("deploy-resource", a_list(text)).message == several, content
+    text = base64_of(content)
+    for operation in BOTH:
+        told = refusal_of(operation, text, metadata=NAMED).message
+        assert told == f'data: {found}set metadata.encoding = "base64"'
+    several = f'data.resources[0].content: {found}add "encoding": "base64"'
+    assert refusal_of("deploy-resource", a_list(text)).message == several
 
 
 def test_what_only_looks_alike_is_taken() -> None:
@@ -249,50 +239,47 @@ LYING = [
     '<?xml encoding="utf-16"?><x/>',
 ]
 """Texts whose declaration is not what they will be."""
+TRUTHFUL = [
+    *(mark + xml(each) for each in TRUE for mark in ("", "\ufeff")),
+    "<x/>" + xml(' encoding="utf-16"'),
+    '<?xml-stylesheet href="a.css" encoding="latin1"?><definitions/>',
+    json.dumps({"text": '<?xml encoding="utf-16"?>'}),
+]
 
 
-def test_text_that_declares_another_encoding_is_refused_with_the_way_out() -> None:
-    def is_refused(text: str) -> None:
-        for operation in BOTH:
-            error = refusal_of(operation, text, metadata=NAMED)
-            assert (error.details or {})["field"] == "data"
-            assert 'metadata.encoding = "base64"' in error.message
-            assert "bare" in error.message
-        error = refusal_of("deploy-resource", a_list(xml(""), text))
-        assert (error.details or {})["field"] == "data.resources[1].content"
-        assert '"encoding": "base64"' in error.message
-        with pytest.raises(CommandError, match="encoding"):
-            DeployResource(resources=(Resource(name="a.bpmn", content=text),)).verify()
-
-    check_all(LYING, is_refused)
-    named = refusal_of("deploy-process", xml(' encoding="ISO-8859-1"'), metadata=NAMED).message
-    assert 'encoding="ISO-8859-1"' in named
+@for_each(LYING)
+def test_text_that_declares_another_encoding_is_refused_with_the_way_out(text: str) -> None:
+    for operation in BOTH:
+        error = refusal_of(operation, text, metadata=NAMED)
+        assert (error.details or {})["field"] == "data"
+        assert 'metadata.encoding = "base64"' in error.message
+        assert "bare" in error.message
+    error = refusal_of("deploy-resource", a_list(xml(""), text))
+    assert (error.details or {})["field"] == "data.resources[1].content"
+    assert '"encoding": "base64"' in error.message
+    with pytest.raises(CommandError, match="encoding"):
+        DeployResource(resources=(Resource(name="a.bpmn", content=text),)).verify()
+    if "ISO-8859-1" in text:
+        assert 'encoding="ISO-8859-1"' in error.message
 
 
-def test_text_that_declares_what_it_is_or_nothing_is_deployed_as_it_is() -> None:
-    def is_deployed(text: str) -> None:
-        for operation in BOTH:
-            command = decoded(operation, text, NAMED)
-            assert files(command) == files(sent_again(command)) == [("order.bpmn", text.encode())]
-
-    stylesheet = '<?xml-stylesheet href="a.css" encoding="latin1"?><definitions/>'
-    form = json.dumps({"text": '<?xml encoding="utf-16"?>'})
-    declared = [text for each in TRUE for text in (xml(each), "\ufeff" + xml(each))]
-    check_all([*declared, "<x/>" + xml(' encoding="utf-16"'), stylesheet, form], is_deployed)
+@for_each(TRUTHFUL)
+def test_text_that_declares_what_it_is_or_nothing_is_deployed_as_it_is(text: str) -> None:
+    for operation in BOTH:
+        command = decoded(operation, text, NAMED)
+        assert files(command) == files(sent_again(command)) == [("order.bpmn", text.encode())]
 
 
 def test_bytes_that_declare_another_encoding_are_deployed_as_they_are() -> None:
     def are_deployed(file: bytes) -> None:
-        packed = base64_of(file)
-        commands = [
-            *(decoded(operation, packed, PACKED) for operation in BOTH),
-            decoded("deploy-resource", a_list(packed, name="order.bpmn", encoding="base64")),
+        for command in (
+            *(decoded(operation, base64_of(file), PACKED) for operation in BOTH),
+            decoded("deploy-resource", a_list(base64_of(file), name="order.bpmn", encoding="base64")),
             bare("deploy-process", file, NAMED),
             bare("deploy-resource", file, NAMED, "application/xml"),
             DeployProcess(name="order.bpmn", content=file),
             DeployResource(resources=(Resource.of("order.bpmn", file),)),
-        ]
-        for command in commands:
+        ):
             assert files(command) == files(sent_again(command)) == [("order.bpmn", file)]
 
     encoded = [xml(f' encoding="{name}"').encode(name) for name in ("utf-16", "iso-8859-1", "utf-32")]

@@ -77,6 +77,7 @@ UNTYPED = [
     '[1,{"a":1.0}]',
     '{ "b":[ ] }',
 ]
+NOTHING_MORE = ',"type":null,"valueInfo":null,"other":1'
 
 NOT_WHOLE = ["\t", "24\n", 24.0, "24.0", "1e3", "0x10", "1_0", "٣", "--1", "+", True, [], {}, "9" * 41]
 REFUSED: dict[str, list[Any]] = {
@@ -98,13 +99,7 @@ REFUSED: dict[str, list[Any]] = {
 }  # fmt: skip
 
 
-@for_each(UNTYPED)
-def test_a_value_without_type_is_unchanged_and_exact(raw: str) -> None:
-    assert converted(f'{{"value":{raw}}}').json == raw.encode()
-    assert converted(f'{{"value":{raw},"type":null,"valueInfo":null,"other":1}}').json == raw.encode()
-
-
-def test_an_accepted_value_becomes_plain_json_and_one_that_is_missing_null() -> None:
+def test_an_accepted_value_becomes_plain_json_one_without_type_unchanged_and_one_that_is_missing_null() -> None:
     def becomes(kind: str, value: Any, expected: str | None) -> None:
         plain = (json.dumps(value) if expected is None else expected).encode()
         for name in (kind, kind[0].lower() + kind[1:]):
@@ -112,7 +107,8 @@ def test_an_accepted_value_becomes_plain_json_and_one_that_is_missing_null() -> 
             assert (found.json, found.zeebe, found.camunda7, found.transient) == (plain, "", "", False)
 
     check_all([(kind, *row) for kind, rows in ACCEPTED.items() for row in rows], becomes)
-    for variable, expected in [*WITH_INFO, ({}, "null"), ({"type": "Integer"}, "null")]:
+    untyped = [(f'{{"value":{raw}{more}}}', raw) for raw in UNTYPED for more in ("", NOTHING_MORE)]
+    for variable, expected in [*WITH_INFO, *untyped, ({}, "null"), ({"type": "Integer"}, "null")]:
         found = converted(variable)
         assert (found.json.decode(), found.zeebe, found.camunda7) == (expected, "", "")
 
@@ -137,95 +133,72 @@ def test_every_type_has_accepted_and_refused_values() -> None:
     assert set(TYPES) - set(REFUSED) == {"", "Json", "Xml", "Object"}  # what these refuse has other words
 
 
-@for_each(["INTEGER", "Int", "int", "Decimal", "Number", "number", "", "x", "Integer "])
-def test_an_unknown_type_is_refused_in_the_words_of_the_engine(name: str) -> None:
-    told = f"data.variables.x.type: Unsupported value type '{name}'; accepted are Boolean, "
-    assert refusal(typed(name, 1)).message.startswith(told)
+OBJECT = "expected an object such as"
+SERIALIZED = "Must provide 'null' or String value for value of SerializableValue type"
+JAVA = "application/x-java-serialized-object"
+MALFORMED: list[tuple[Any, str, str]] = [
+    *((typed(name, 1), ".type", f"Unsupported value type '{name}'; accepted are Boolean, ")
+      for name in ("INTEGER", "Int", "int", "Decimal", "Number", "number", "", "x", "Integer ")),
+    ("24", "", f'{OBJECT} {{"value": 24, "type": "Integer"}}, found 24'), ("null", "", OBJECT), ("[1]", "", OBJECT),
+    ({"value": 1, "type": 5}, ".type", "expected text, found 5"),
+    ({"value": 1, "valueInfo": 5}, ".valueInfo", "expected an object, found 5"),
+    *(({"value": 1, "valueInfo": {"transient": each}}, ".valueInfo.transient", "expected true or false")
+      for each in ("yes", None)),
+    *((typed(kind, value, ARRAY_LIST), ".value", f"{SERIALIZED} '{kind}'. Found ")
+      for kind in ("Json", "Xml", "Object") for value in (1, True, [], {"a": 1})),
+    *((typed("Object", "[1]", info), f".valueInfo.{missing}", "") for missing, info in (
+        ("objectTypeName", None), ("objectTypeName", {"objectTypeName": 5}),
+        ("objectTypeName", {"objectTypeName": "", "serializationDataFormat": "application/json"}),
+        ("serializationDataFormat", {"objectTypeName": "java.util.ArrayList"}),
+    )),
+    *((typed("File", "AQI=", info), f".valueInfo.{missing}", "") for missing, info in (
+        ("filename", None), ("filename", {"mimetype": "text/plain"}), ("filename", {"filename": None}),
+        ("mimetype", {"filename": "a", "mimetype": 5}), ("encoding", {"filename": "a", "encoding": []}),
+    )),
+    (typed("Object", "rO0=", ARRAY_LIST | {"serializationDataFormat": JAVA}), ".valueInfo.serializationDataFormat",
+     f"{JAVA} is refused"),
+]  # fmt: skip
 
 
-EXPECTED = "data.variables.x: expected an object such as"
-TRANSIENT = "data.variables.x.valueInfo.transient: expected true or false"
-NO_VARIABLES = [
-    ("24", f'{EXPECTED} {{"value": 24, "type": "Integer"}}, found 24'),
-    ("null", EXPECTED),
-    ("[1]", EXPECTED),
-    ('{"value":1,"type":5}', "data.variables.x.type: expected text, found 5"),
-    ('{"value":1,"valueInfo":5}', "data.variables.x.valueInfo: expected an object, found 5"),
-    ('{"value":1,"valueInfo":{"transient":"yes"}}', TRANSIENT),
-    ('{"value":1,"valueInfo":{"transient":null}}', TRANSIENT),
-]
+@for_each(MALFORMED)
+def test_what_is_no_variable_is_refused_by_its_place_in_the_words_of_the_engine(
+    variable: Any, place: str, words: str
+) -> None:
+    error = refusal(variable)
+    assert error.details == {"field": f"data.variables.x{place}"}
+    assert words in error.message
 
 
-@for_each(NO_VARIABLES)
-def test_what_is_no_variable_is_refused_by_its_place(raw: str, message: str) -> None:
-    assert refusal(raw).message.startswith(message)
+@for_each(product(["Json", "Object"], ["{a", "", "[1] x", "1e999", "NaN", "[" * 5000]))
+def test_text_that_is_no_json_is_refused_and_not_repeated(kind: str, value: str) -> None:
+    error = refusal(typed(kind, value, ARRAY_LIST))
+    assert error.details == {"field": "data.variables.x.value"}
+    assert value == "" or f"'{value}'" not in error.message
 
 
-def test_a_serialized_value_is_text_and_text_that_is_no_json_is_not_repeated() -> None:
-    def is_refused(kind: str, value: Any) -> None:
-        error = refusal(typed(kind, value, ARRAY_LIST))
-        assert error.details == {"field": "data.variables.x.value"}
-        if isinstance(value, str):
-            assert value == "" or f"'{value}'" not in error.message
-        else:
-            words = f"Must provide 'null' or String value for value of SerializableValue type '{kind}'."
-            assert error.message.startswith(f"data.variables.x.value: {words} Found ")
-
-    check_all(product(["Json", "Xml", "Object"], [1, True, [], {"a": 1}]), is_refused)
-    check_all(product(["Json", "Object"], ["{a", "", "[1] x", "1e999", "NaN", "[" * 5000]), is_refused)
-
-
-BAD_DESCRIPTIONS: list[tuple[str, str, Any]] = [
-    ("Object", "objectTypeName", None),
-    ("Object", "objectTypeName", {"objectTypeName": "", "serializationDataFormat": "application/json"}),
-    ("Object", "serializationDataFormat", {"objectTypeName": "java.util.ArrayList"}),
-    ("Object", "objectTypeName", {"objectTypeName": 5}),
-    ("File", "filename", None),
-    ("File", "filename", {"mimetype": "text/plain"}),
-    ("File", "filename", {"filename": None}),
-    ("File", "mimetype", {"filename": "a", "mimetype": 5}),
-    ("File", "encoding", {"filename": "a", "encoding": []}),
-]
-
-
-@for_each(BAD_DESCRIPTIONS)
-def test_a_description_that_is_missing_or_no_text_is_refused(kind: str, missing: str, info: Any) -> None:
-    error = refusal(typed(kind, "AQI=" if kind == "File" else "[1]", info))
-    assert error.details == {"field": f"data.variables.x.valueInfo.{missing}"}
-
-
-def test_serialized_java_is_refused_for_every_engine() -> None:
-    info = ARRAY_LIST | {"serializationDataFormat": "application/x-java-serialized-object"}
-    error = refusal(typed("Object", "rO0=", info))
-    assert "application/x-java-serialized-object is refused" in error.message
-
-
-DOUBLES = ["NaN", "Infinity", "-Infinity", "INF", "-INF", "1e999", "-1e999"]
 XML = typed("Object", "<a/>", ARRAY_LIST | {"serializationDataFormat": "application/xml"})
+NOT_FOR_BOTH: list[tuple[Any, str, bool]] = [
+    *((typed("Double", value), "is no JSON number", True)
+      for value in ("NaN", "Infinity", "-Infinity", "INF", "-INF", "1e999", "-1e999")),
+    (XML, "application/xml", True),
+    *((typed(kind, text), "", fits) for kind in (None, "String")
+      for text, fits in (("é" * 4000, True), ("é" * 4001, False), ("😀" * 2001, False))),
+]  # fmt: skip
+"""Values with what keeps Zeebe from taking them, and whether Camunda 7 takes them."""
 
 
-@for_each([*((typed("Double", value), "is no JSON number") for value in DOUBLES), (XML, "application/xml")])
-def test_a_double_that_is_no_json_number_or_an_object_in_another_format_is_not_for_zeebe(
-    variable: Any, words: str
+@for_each(NOT_FOR_BOTH)
+def test_numbers_and_formats_that_are_no_json_are_not_for_zeebe_and_long_texts_not_for_camunda_7(
+    variable: Any, zeebe: str, camunda7: bool
 ) -> None:
     found = converted(variable)
-    assert words in found.zeebe
-    assert found.camunda7 == ""
+    assert zeebe in found.zeebe
+    assert (found.zeebe == "", found.camunda7 == "") == (zeebe == "", camunda7)
+    assert zeebe or json.loads(found.json) == variable["value"]
 
 
-def test_a_long_text_is_not_for_camunda_7() -> None:
-    texts = (("é" * 4000, True), ("é" * 4001, False), ("😀" * 2001, False))
-    for kind, (text, fits) in product((None, "String"), texts):
-        found = converted(typed(kind, text))
-        assert (found.camunda7 == "", found.zeebe) == (fits, ""), (kind, fits)
-        assert json.loads(found.json) == text
-
-
-def test_transient_is_noted() -> None:
+def test_transient_is_noted_and_a_refused_value_is_cut() -> None:
     assert converted(typed("Integer", 1, {"transient": True})).transient
-
-
-def test_a_refused_value_is_cut() -> None:
     for variable in (typed("Integer", "x" * 10_000), typed("x" * 10_000, 1)):
         assert len(refusal(variable).message) < 400
 
@@ -235,11 +208,6 @@ def test_a_document_has_every_variable_byte_for_byte() -> None:
     assert typed_values.document(typed_values.convert(raw, "v")) == '{"a b":1.00,"é":7}'
     assert typed_values.document(typed_values.convert(b"{}", "v")) == ""
     assert typed_values.convert(b"", "v") == {}
-
-
-@given(value=JSON_VALUES)
-def test_any_json_value_without_type_survives(value: Any) -> None:
-    assert converted(typed(None, value)).json == json.dumps(value).encode()
 
 
 @given(
@@ -255,13 +223,18 @@ def test_whatever_is_sent_is_read_as_json_or_refused_with_its_field(kind: str | 
         assert (refusal(variable).details or {})["field"].startswith("data.variables.x")
 
 
-@given(number=st.integers(-(2**63), 2**63 - 1), before=st.sampled_from(["", " ", "+", "0"]))
-def test_whole_numbers_are_exact(number: int, before: str) -> None:
-    text = f"{before if number >= 0 else ''}{number}"
-    assert converted(typed("Long", text)).json == converted(typed("Long", number)).json == str(number).encode()
-
-
-@given(number=st.floats(allow_nan=False, allow_infinity=False))
-def test_doubles_are_the_same_doubles(number: float) -> None:
-    assert float(converted(typed("Double", repr(number))).json) == number
-    assert float(converted(typed("Double", number)).json) == number
+@given(
+    st.integers(-(2**63), 2**63 - 1),
+    st.sampled_from(["", " ", "+", "0"]),
+    st.floats(allow_nan=False, allow_infinity=False),
+    JSON_VALUES,
+)
+def test_whole_numbers_doubles_and_any_json_without_type_are_exact(
+    whole: int, before: str, double: float, value: Any
+) -> None:
+    text = f"{before if whole >= 0 else ''}{whole}"
+    assert converted(typed("Long", text)).json == converted(typed("Long", whole)).json == str(whole).encode()
+    assert (
+        float(converted(typed("Double", repr(double))).json) == float(converted(typed("Double", double)).json) == double
+    )
+    assert converted(typed(None, value)).json == json.dumps(value).encode()

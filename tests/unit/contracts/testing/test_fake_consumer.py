@@ -1,77 +1,53 @@
-"""What the service in memory promises beyond what the real one does: scripts, faults, records."""
+"""The service in memory: what it promises beyond what the real one does, and that it is as strict."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+from unittest import mock
 
 import pytest
 
 from tests.cases import check_each
 from tests.unit.contracts.samples import KEY
-from zeebe_amqp import (
-    CancelInstance,
-    Client,
-    CreateInstance,
-    DeployProcess,
-    DeployResource,
-    EvaluateDecision,
-    PublishMessage,
-    Resource,
-    SetVariables,
-    Topology,
-    wire,
-)
+from zeebe_amqp import Client, CreateInstance, Resource, Topology, commands, errors, wire
+from zeebe_amqp.client import Outgoing
 from zeebe_amqp.commands.instances import InstanceCreated
-from zeebe_amqp.errors import Code, CommandError, DeadlineExceeded, NotFound, OutcomeUnknown, Source, Unavailable
-from zeebe_amqp.testing import (
-    FakeConsumer,
-    Step,
-    UnexpectedCommand,
-    after,
-    answer,
-    disconnect,
-    drop_reply,
-    fail,
-    unknown,
-)
+from zeebe_amqp.errors import Code, CommandError, DeadlineExceeded, NotFound, Source, Unavailable
+from zeebe_amqp.testing import FakeConsumer, Step, UnexpectedCommand, answer, disconnect, drop_reply, fail, unknown
+from zeebe_amqp.testing import after as takes
 
 ORDER = CreateInstance(bpmn_process_id="order", variables={"id": 7})
-PAID = PublishMessage(message_name="paid", time_to_live="1h")
+ANOTHER = CreateInstance(bpmn_process_id="another")
+PAID = commands.PublishMessage(message_name="paid", time_to_live="1h")
+CANCEL = commands.CancelInstance(process_instance_key=KEY)
 
 
 # --- scripts ----------------------------------------------------------------------------------------------------------
 
 
-async def test_scripted_steps_are_used_one_each_and_then_the_habit(consumer: FakeConsumer, zeebe: Client) -> None:
-    consumer.always(CreateInstance, answer(process_instance_key=9))
-    consumer.script(CreateInstance, answer(process_instance_key=1), answer(process_instance_key=2))
-    assert [(await zeebe.call(ORDER)).process_instance_key for _ in range(4)] == [1, 2, 9, 9]
-
-
-async def test_later_habits_go_first_and_earlier_scripts_do(consumer: FakeConsumer, zeebe: Client) -> None:
+async def test_scripts_go_before_habits_and_of_these_the_later_ones(consumer: FakeConsumer, zeebe: Client) -> None:
     consumer.always(CreateInstance, answer(version=1))
     consumer.always(ORDER, answer(version=2))
-    consumer.script(CreateInstance, answer(version=3))
-    consumer.script(ORDER, answer(version=4))
-    assert [(await zeebe.call(ORDER)).version for _ in range(3)] == [3, 4, 2]
-    assert (await zeebe.call(CreateInstance(bpmn_process_id="another"))).version == 1
+    consumer.script(CreateInstance, answer(version=3), answer(version=4))
+    consumer.script(ORDER, answer(version=5))
+    assert [(await zeebe.call(ORDER)).version for _ in range(5)] == [3, 4, 5, 2, 2]
+    assert (await zeebe.call(ANOTHER)).version == 1
 
 
-async def test_a_command_is_meant_to_the_last_field_however_it_is_written(
-    consumer: FakeConsumer, zeebe: Client
-) -> None:
-    consumer.script(PublishMessage(message_name="paid", time_to_live="PT60M"), answer(key=7))
+async def test_a_command_is_meant_to_the_last_field_however_written(consumer: FakeConsumer, zeebe: Client) -> None:
+    consumer.script(commands.PublishMessage(message_name="paid", time_to_live="PT60M"), answer(key=7))
     assert (await zeebe.call(PAID)).key == 7
     with pytest.raises(UnexpectedCommand):
         await zeebe.call(PAID)
 
 
 async def test_some_commands_of_a_class_are_told_by_a_function(consumer: FakeConsumer, zeebe: Client) -> None:
-    consumer.always(CreateInstance, fail("NOT_FOUND"), where=lambda command: command.bpmn_process_id == "gone")
+    consumer.always(CreateInstance, fail("NOT_FOUND"), where=lambda command: command.bpmn_process_id == "another")
     consumer.always(CreateInstance, answer(), where=lambda command: (command.variables or {}) == {"id": 7})
     await zeebe.call(ORDER)
     with pytest.raises(NotFound):
-        await zeebe.call(CreateInstance(bpmn_process_id="gone"))
+        await zeebe.call(ANOTHER)
 
 
 async def test_a_step_may_be_made_for_the_command(consumer: FakeConsumer, zeebe: Client) -> None:
@@ -90,9 +66,9 @@ async def test_a_whole_result_may_be_given_typed_or_plain(consumer: FakeConsumer
         process_definition_key=1, bpmn_process_id="a", version=2, process_instance_key=3, tenant_id="t"
     )
     consumer.script(CreateInstance, answer(created))
-    consumer.script(SetVariables, answer({"key": 7}))
+    consumer.script(commands.SetVariables, answer({"key": 7}))
     assert await zeebe.call(ORDER) == created
-    assert (await zeebe.call(SetVariables(element_instance_key=KEY, variables={}))).key == 7
+    assert (await zeebe.call(commands.SetVariables(element_instance_key=KEY, variables={}))).key == 7
 
 
 async def test_wrong_scripts_are_told_where_they_are_wrong(consumer: FakeConsumer, zeebe: Client) -> None:
@@ -103,11 +79,11 @@ async def test_wrong_scripts_are_told_where_they_are_wrong(consumer: FakeConsume
     with pytest.raises(ValueError, match="BUSY"):
         fail("BUSY")
     consumer.script(CreateInstance, answer(instance=7))
-    consumer.script(CancelInstance, answer(key=7))
+    consumer.script(CANCEL, answer(key=7))
     with pytest.raises(TypeError, match="create-instance has no instance; it has process_definition_key, "):
         await zeebe.call(ORDER)
     with pytest.raises(TypeError, match="cancel-instance has no key; it has no fields"):
-        await zeebe.call(CancelInstance(process_instance_key=KEY))
+        await zeebe.call(CANCEL)
 
 
 async def test_what_was_not_expected_fails_where_it_is_sent_and_at_the_end(
@@ -124,71 +100,65 @@ async def test_what_was_not_expected_fails_where_it_is_sent_and_at_the_end(
         consumer.verify()
 
 
-async def test_two_requests_for_one_step_fail_for_the_second(consumer: FakeConsumer, zeebe: Client) -> None:
-    """Also when both arrive before the step is taken."""
+async def test_a_step_is_taken_once_and_missed_when_nobody_asks(consumer: FakeConsumer, zeebe: Client) -> None:
+    """Also when two requests arrive before the step is taken."""
     consumer.script(ORDER, answer())
     ended = await asyncio.gather(zeebe.call(ORDER), zeebe.call(ORDER), return_exceptions=True)
     assert [type(each) for each in ended] == [InstanceCreated, UnexpectedCommand]
-
-
-def test_what_was_scripted_and_not_asked_is_missed(consumer: FakeConsumer) -> None:
-    consumer.always(Topology, answer())
-    consumer.verify()
-    consumer.script(CreateInstance, answer(), answer())
+    other = FakeConsumer()
+    other.always(Topology, answer())
+    other.verify()
+    other.script(CreateInstance, answer(), answer())
     with pytest.raises(AssertionError, match="any create-instance: 2 more scripted, and not asked for"):
-        consumer.verify()
+        other.verify()
 
 
-# --- errors and faults ---------------------------------------------------------------------------------------------
+# --- errors and faults ------------------------------------------------------------------------------------------------
 
 
 async def test_an_error_has_the_facts_that_the_service_would_give_it() -> None:
-    async def has_the_facts(step: Step, outcome: str, retryable: bool) -> None:
+    async def has_the_facts(command: Any, step: Step, outcome: str, retryable: bool) -> None:
         consumer = FakeConsumer()
-        consumer.script(CreateInstance, step)
+        consumer.script(type(command), step)
         async with consumer.client() as zeebe:
             with pytest.raises(CommandError) as raised:
-                await zeebe.call(ORDER)
+                await zeebe.call(command)
         assert (raised.value.outcome, raised.value.retryable) == (outcome, retryable)
-        assert len(consumer.executed(ORDER)) == (outcome == "unknown")
+        assert isinstance(raised.value, errors.OutcomeUnknown) == (outcome == "unknown")
+        assert len(consumer.executed(type(command))) == (outcome == "unknown")
 
     cases = [
-        (fail("RESOURCE_EXHAUSTED"), "not-executed", True),
-        (fail("UNAVAILABLE", outcome="not-executed"), "not-executed", True),
-        (fail("UNAVAILABLE"), "unknown", False),
-        (fail("UNAVAILABLE", retryable=True), "unknown", True),
-        (fail("INTERNAL", "Command 'CREATE' rejected with code 'PROCESSING_ERROR': no"), "not-executed", False),
-        (fail("DEADLINE_EXCEEDED", source="consumer", outcome="not-executed"), "not-executed", False),
-        (unknown(), "unknown", False),
+        (ORDER, fail("RESOURCE_EXHAUSTED"), "not-executed", True),
+        (ORDER, fail("UNAVAILABLE", outcome="not-executed"), "not-executed", True),
+        (ORDER, fail("UNAVAILABLE"), "unknown", False),
+        (ORDER, fail("UNAVAILABLE", retryable=True), "unknown", True),
+        (ORDER, fail("INTERNAL", "Command 'CREATE' rejected with code 'PROCESSING_ERROR': no"), "not-executed", False),
+        (ORDER, fail("DEADLINE_EXCEEDED", source="consumer", outcome="not-executed"), "not-executed", False),
+        (ORDER, unknown(), "unknown", False),
+        # What may be repeated is retryable after an open outcome.
+        (CANCEL, unknown(), "unknown", True),
+        (CANCEL, fail("ABORTED"), "unknown", True),
+        (CANCEL, fail("ABORTED", source="consumer"), "unknown", False),
     ]
     await check_each(cases, has_the_facts)
 
 
-async def test_what_may_be_repeated_is_retryable_after_an_open_outcome_and_details_are_those_given(
-    consumer: FakeConsumer, zeebe: Client
-) -> None:
-    consumer.script(CancelInstance, unknown(), fail("ABORTED"), fail("ABORTED", source="consumer"))
-    for retryable in (True, True, False):
-        with pytest.raises(OutcomeUnknown) as raised:
-            await zeebe.call(CancelInstance(process_instance_key=KEY))
-        assert raised.value.retryable is retryable
+async def test_an_error_has_the_details_that_were_given(consumer: FakeConsumer, zeebe: Client) -> None:
     consumer.script(Topology, fail(Code.PERMISSION_DENIED, details={"field": "reply_to"}, source=Source.CONSUMER))
     with pytest.raises(CommandError, match="scripted PERMISSION_DENIED") as refused:
         await zeebe.call(Topology())
     assert refused.value.details == {"field": "reply_to"}
 
 
-async def test_a_lost_reply_ends_the_callers_time_and_is_there_for_who_asks_again(
+async def test_a_lost_reply_ends_the_callers_time_and_waits_for_who_asks_again(
     consumer: FakeConsumer, zeebe: Client
 ) -> None:
     consumer.script(CreateInstance, drop_reply(answer(process_instance_key=7)))
     with pytest.raises(DeadlineExceeded, match="no answer within 3600 s") as raised:
         await zeebe.call(ORDER, timeout=3600)
-    assert raised.value.retryable
-    assert raised.value.source is Source.CLIENT
+    assert (raised.value.retryable, raised.value.source) == (True, Source.CLIENT)
     again = await zeebe.call(ORDER, request_id=raised.value.request_id)
-    assert again.process_instance_key == 7
-    assert len(consumer.executed(ORDER)) == 1
+    assert (again.process_instance_key, len(consumer.executed(ORDER))) == (7, 1)
 
 
 async def test_a_cut_connection_is_healed_by_the_client(consumer: FakeConsumer, zeebe: Client) -> None:
@@ -199,7 +169,7 @@ async def test_a_cut_connection_is_healed_by_the_client(consumer: FakeConsumer, 
 
 
 async def test_a_slow_engine_takes_no_real_time(consumer: FakeConsumer) -> None:
-    consumer.script(CreateInstance, after(1000), after(4000))
+    consumer.script(CreateInstance, takes(1000), takes(4000))
     async with consumer.client(timeout=3000) as zeebe:
         await zeebe.call(ORDER)
         with pytest.raises(DeadlineExceeded, match="the process instance, if it was created, goes on running"):
@@ -231,7 +201,7 @@ async def test_a_broker_that_goes_while_the_engine_works_takes_the_reply_with_it
     assert len(consumer.executed(ORDER)) == 1
 
 
-async def test_who_gives_up_does_not_stop_the_engine(consumer: FakeConsumer, zeebe: Client) -> None:
+async def test_who_gives_up_does_not_stop_the_engine_and_closing_waits_for_it(consumer: FakeConsumer) -> None:
     began, goes_on = asyncio.Event(), asyncio.Event()
 
     async def slow(_: CreateInstance) -> Step:
@@ -239,66 +209,154 @@ async def test_who_gives_up_does_not_stop_the_engine(consumer: FakeConsumer, zee
         await goes_on.wait()
         return answer()
 
-    consumer.script(CreateInstance, slow)
-    calling = asyncio.create_task(zeebe.call(ORDER, request_id="mine"))
-    await began.wait()
-    calling.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await calling
-    repeated = asyncio.create_task(zeebe.call(ORDER, request_id="mine"))
-    goes_on.set()
-    await repeated
-    assert len(consumer.executed(ORDER)) == 1
+    consumer.script(CreateInstance, slow, slow)
+    async with consumer.client() as zeebe:
+        calling = asyncio.create_task(zeebe.call(ORDER, request_id="mine"))
+        await began.wait()
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        repeated = asyncio.create_task(zeebe.call(ORDER, request_id="mine"))
+        await zeebe.send(ANOTHER)
+        assert consumer.executed(CreateInstance) == []
+        asyncio.get_running_loop().call_later(0.01, goes_on.set)
+        await repeated
+    assert (len(consumer.executed(ORDER)), len(consumer.executed(ANOTHER))) == (1, 1)
 
 
 async def test_a_step_that_fails_ends_all_who_wait_for_it_and_leaves_no_trace(
     consumer: FakeConsumer, zeebe: Client
 ) -> None:
-    def broken(_: CreateInstance) -> Step:
-        raise LookupError("in the test")
-
-    consumer.script(CreateInstance, broken, answer())
+    consumer.script(CreateInstance, mock.Mock(side_effect=LookupError("in the test")), answer())
     with pytest.raises(LookupError, match="in the test"):
         await zeebe.call(ORDER, request_id="mine")
     await zeebe.call(ORDER, request_id="mine")
+
+
+# --- strictness -------------------------------------------------------------------------------------------------------
+
+
+def request(body: bytes, request_id: str = "a", **options: Any) -> Outgoing:
+    """What a transport is given."""
+    return Outgoing(body=body, queue=wire.COMMANDS_QUEUE, correlation_id="a", request_id=request_id, **options)
+
+
+async def test_what_is_no_request_is_refused_and_recorded(consumer: FakeConsumer, zeebe: Client) -> None:
+    reply = await zeebe.call_raw(b'{"operation": "create-instance", "data": {"bpmnProcesId": "a"}}')
+    assert b'"suggestion":"bpmnProcessId"' in reply
+    [call] = consumer.calls
+    assert (call.command, call.reply and call.reply.operation) == (None, "create-instance")
+
+
+async def test_other_queues_do_not_exist() -> None:
+    consumer = FakeConsumer(commands="mine", polls="mine.polls")
+    consumer.always(Topology, answer())
+    async with consumer.client() as zeebe, Client(consumer.transport()) as lost:
+        await zeebe.call(Topology())
+        with pytest.raises(Unavailable, match=r"queue 'zeebe.commands' does not exist"):
+            await lost.call(Topology())
+
+
+async def test_a_request_that_is_late_or_has_a_bad_header_is_not_run(consumer: FakeConsumer) -> None:
+    """A real client sends none; whoever writes a transport of their own might."""
+    receiver = mock.Mock()
+    consumer.always(Topology, answer())
+    transport = consumer.transport()
+    await transport.open(receiver)
+    await transport.publish(request(b'{"operation": "topology"}', deadline=1.0))
+    await transport.publish(request(b'{"operation": "topology"}', request_id="a" * 256))
+    await transport.close()
+    await transport.close()
+    late, bad = (call.args[1] for call in receiver.on_received.call_args_list)
+    assert b"DEADLINE_EXCEEDED" in late
+    assert b"header request-id: expected text of at most 255 bytes" in bad
+    assert consumer.executed(Topology) == []
+
+
+async def test_what_a_gateway_would_not_take_is_refused(consumer: FakeConsumer, zeebe: Client) -> None:
+    async def is_refused(command: Any) -> None:
+        consumer.always(type(command), answer())
+        with pytest.raises(errors.ResourceExhausted, match="accepted are at most 4194304"):
+            await zeebe.call(command)
+
+    cases = [
+        commands.PublishMessage(message_name="a", variables={"a": "x" * wire.MAX_MESSAGE}),
+        commands.DeployResource(resources=(Resource(name="a.bpmn", content="x" * wire.MAX_MESSAGE),)),
+        commands.DeployProcess(name="a.bpmn", content=b"x" * wire.MAX_MESSAGE),
+    ]
+    await check_each(cases, is_refused)
+    consumer.always(commands.CompleteJob, answer())
+    with pytest.raises(NotFound, match=r"data\.jobKey: 7 is not a key of any cluster"):
+        await zeebe.call(commands.CompleteJob(job_key=7))
+
+
+# --- what nobody waits for --------------------------------------------------------------------------------------------
+
+
+async def test_what_is_sent_has_run_when_it_is_confirmed(consumer: FakeConsumer, zeebe: Client) -> None:
+    consumer.always(PAID, answer())
+    identity = await zeebe.send(PAID)
+    await zeebe.send(PAID, request_id=identity)
+    assert len(consumer.executed(PAID)) == 1
+    assert [(call.replied, call.deadline, call.dead) for call in consumer.calls] == [(False, None, False)] * 2
+
+
+async def test_what_fails_for_good_while_nobody_waits_is_a_dead_letter(consumer: FakeConsumer, zeebe: Client) -> None:
+    consumer.script(CreateInstance, fail("NOT_FOUND"), unknown())
+    for _ in range(2):
+        await zeebe.send(ORDER)
+    assert [(dead.command, dead.reply and dead.reply.ok) for dead in consumer.dead_letters] == [(ORDER, False)] * 2
+    await consumer.transport().publish(request(b'{"operation": "toplogy"}', replied=False))
+    assert len(consumer.dead_letters) == 3, "also what is no request"
+
+
+async def test_what_may_pass_is_tried_again_while_nobody_waits(consumer: FakeConsumer, zeebe: Client) -> None:
+    consumer.script(CreateInstance, fail("UNAVAILABLE", outcome="not-executed"), fail("RESOURCE_EXHAUSTED"), answer())
+    consumer.script(CANCEL, unknown(), answer())
+    await zeebe.send(ORDER)
+    await zeebe.send(CANCEL)
+    await zeebe.close()
+    assert consumer.dead_letters == []
+    assert (len(consumer.executed(ORDER)), len(consumer.executed(CANCEL))) == (1, 2)
+
+
+async def test_what_waits_for_the_engine_is_no_dead_letter(consumer: FakeConsumer, zeebe: Client) -> None:
+    proxy = fail("UNAVAILABLE", source="consumer", outcome="not-executed", retryable=True)
+    for step in (fail("RESOURCE_EXHAUSTED"), proxy):
+        consumer.always(CreateInstance, step)
+        await zeebe.send(ORDER)
+    await zeebe.close()
+    assert (consumer.dead_letters, consumer.executed(ORDER)) == ([], [])
 
 
 # --- records ----------------------------------------------------------------------------------------------------------
 
 
 async def test_commands_are_recorded_as_a_test_compares_them(consumer: FakeConsumer, zeebe: Client) -> None:
+    deployment = commands.DeployResource(resources=(Resource(name="a.form", content="{}"),))
     consumer.always(CreateInstance, answer())
-    consumer.always(DeployResource, answer())
+    consumer.always(commands.DeployResource, answer())
     await zeebe.call(ORDER, request_id="mine", timeout=5)
-    await zeebe.call(DeployResource(resources=(Resource(name="a.form", content="{}"),)))
+    await zeebe.call(deployment)
     assert consumer.of(CreateInstance) == [ORDER]
-    assert consumer.of(DeployResource)[0].resources == (Resource(name="a.form", content="{}"),)
-    assert (consumer.count(ORDER), consumer.count(CreateInstance(bpmn_process_id="another"))) == (1, 0)
+    assert consumer.of(commands.DeployResource)[0].resources == deployment.resources
+    assert (consumer.count(ORDER), consumer.count(ANOTHER)) == (1, 0)
     call = consumer.calls[0]
     assert (call.request_id, call.headers[wire.REQUEST_ID], call.replied) == ("mine", "mine", True)
     assert call.deadline is not None
 
 
-def test_code_without_an_event_loop_has_the_same_service(consumer: FakeConsumer) -> None:
-    consumer.script(CreateInstance, answer(process_instance_key=7))
-    with consumer.sync_client() as zeebe:
-        assert zeebe.call(ORDER).process_instance_key == 7
-    assert consumer.of(CreateInstance) == [ORDER]
-
-
 async def test_results_are_made_for_the_command(consumer: FakeConsumer, zeebe: Client) -> None:
-    for command in (CreateInstance, DeployProcess, DeployResource, EvaluateDecision):
+    for command in (CreateInstance, commands.DeployProcess, commands.DeployResource, commands.EvaluateDecision):
         consumer.always(command, answer())
     created = await zeebe.call(CreateInstance(process_definition_key=KEY, tenant_id="acme", tags=("a",)))
     assert (created.process_definition_key, created.tenant_id, created.tags) == (KEY, "acme", ("a",))
     process = b'<bpmn:definitions><bpmn:process isExecutable="true" id="order"/></bpmn:definitions>'
-    deployed = await zeebe.call(DeployProcess(name="file.bpmn", content=process))
+    deployed = await zeebe.call(commands.DeployProcess(name="file.bpmn", content=process))
     assert deployed.processes[0].bpmn_process_id == "order"
     files = tuple(Resource(name=name, content="x") for name in ("a.bpmn", "b.dmn", "c.form"))
-    kinds = (await zeebe.call(DeployResource(resources=files))).deployments
-    assert [bool(each.process) for each in kinds] == [True, False, False, False]
-    assert kinds[1].decision is not None
-    assert kinds[2].decision_requirements is not None
-    assert kinds[3].form is not None
-    evaluated = await zeebe.call(EvaluateDecision(decision_key=KEY))
+    made = (await zeebe.call(commands.DeployResource(resources=files))).deployments
+    kinds = [[name for name in each.__struct_fields__ if getattr(each, name)] for each in made]
+    assert kinds == [["process"], ["decision"], ["decision_requirements"], ["form"]]
+    evaluated = await zeebe.call(commands.EvaluateDecision(decision_key=KEY))
     assert (evaluated.decision_key, evaluated.decision_output) == (KEY, "null")

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
-from zeebe_amqp import (
-    ActivateJobs,
-    BpmnError,
-    Client,
-    CompleteJob,
-    FailJob,
-    Job,
-    JobFailure,
-    Jobs,
-    ThrowError,
-    UpdateJobRetries,
-    UpdateJobTimeout,
-    Worker,
-)
+from zeebe_amqp import ActivateJobs, BpmnError, Client, CompleteJob, Job, JobFailure, Jobs, Worker, commands
 from zeebe_amqp.commands.jobs import ActivatedJob
 from zeebe_amqp.errors import FailedPrecondition, NotFound
 from zeebe_amqp.testing import FakeConsumer, JobState, UnexpectedCommand, answer, disconnect, fail
 from zeebe_amqp.testing.jobs import FACTS
 
-POLL = ActivateJobs(job_type="pay", max_jobs_to_activate=10)
+
+def poll(count: int = 10, **options: Any) -> ActivateJobs:
+    return ActivateJobs(job_type="pay", max_jobs_to_activate=count, **options)
 
 
 async def charge(job: Job) -> dict[str, int]:
@@ -38,20 +28,20 @@ async def charge(job: Job) -> dict[str, int]:
     return {"charged": amount}
 
 
-async def test_a_worker_works_all_jobs_and_stops(consumer: FakeConsumer, zeebe: Client) -> None:
-    good = consumer.add_job("pay", {"amount": 10})
+async def test_workers_work_all_jobs_and_stop(consumer: FakeConsumer) -> None:
+    good = [consumer.add_job("pay", {"amount": number}) for number in range(20)]
     much, bad = consumer.add_job("pay", {"amount": 5000}), consumer.add_job("pay", {"amount": -1}, retries=2)
-    await consumer.work(Worker(zeebe, "pay", charge))
-    assert (good.state, good.result, good.activations) == (JobState.COMPLETED, {"charged": 10}, 1)
+    first: Client
+    async with consumer.client() as first, consumer.client() as second:
+        await asyncio.gather(*(consumer.work(Worker(zeebe, "pay", charge, concurrency=2)) for zeebe in (first, second)))
+        await consumer.work(Worker(first, "pay", charge, request_timeout="15m"))  # without jobs at once
+    for amount, job in enumerate(good):
+        assert (job.state, job.result, job.activations) == (JobState.COMPLETED, {"charged": amount}, 1)
     assert (much.state, much.error_code, much.error_message) == (JobState.THROWN, "too-much", "above the limit")
     assert much.result == {"limit": 1000}
     assert (bad.state, bad.error_message, bad.retries) == (JobState.FAILED, "negative", 0)
     assert (bad.result, bad.activations) == ({"bad": True}, 2)
     consumer.verify()
-
-
-async def test_a_worker_without_jobs_stops_at_once(consumer: FakeConsumer, zeebe: Client) -> None:
-    await consumer.work(Worker(zeebe, "pay", charge, request_timeout="15m"))
 
 
 async def test_a_worker_that_does_not_end_its_jobs_is_named(consumer: FakeConsumer, zeebe: Client) -> None:
@@ -79,12 +69,8 @@ async def test_a_poll_waits_for_a_job(consumer: FakeConsumer) -> None:
 
 
 async def test_a_poll_ends_with_its_time_or_by_word(consumer: FakeConsumer, zeebe: Client) -> None:
-    assert await zeebe.call(POLL) == ()
-    timed = ActivateJobs(job_type="pay", max_jobs_to_activate=1, request_timeout="20ms")
-    assert await zeebe.call(timed) == ()
-    waiting = asyncio.create_task(
-        zeebe.call(ActivateJobs(job_type="pay", max_jobs_to_activate=1, request_timeout="10m"))
-    )
+    assert await zeebe.call(poll()) == await zeebe.call(poll(request_timeout="20ms")) == ()
+    waiting = asyncio.create_task(zeebe.call(poll(request_timeout="10m")))
     while not waiting.done():
         consumer.end_polls()
         await asyncio.sleep(0.001)
@@ -96,45 +82,41 @@ async def test_jobs_are_handed_out_as_asked(consumer: FakeConsumer, zeebe: Clien
         consumer.add_job("pay", {"number": number, "secret": 1})
     consumer.add_job("other")
     before = time.time()
-    poll = ActivateJobs(
-        job_type="pay", max_jobs_to_activate=2, timeout="1m", worker_name="me", fetch_variables=("number",)
-    )
-    first = await zeebe.call(poll)
+    first = await zeebe.call(poll(2, timeout="1m", worker_name="me", fetch_variables=("number",)))
     assert [job.values() for job in first] == [{"number": 0}, {"number": 1}]
     assert {job.worker for job in first} == {"me"}
     assert before + 59 < first[0].deadline / 1000 < time.time() + 61
-    assert [job.values()["number"] for job in await zeebe.call(POLL)] == [2]
-    assert await zeebe.call(POLL) == ()
+    assert [job.values()["number"] for job in await zeebe.call(poll())] == [2]
+    assert await zeebe.call(poll()) == ()
 
 
 async def test_a_lock_ends_when_the_test_lets_time_pass(consumer: FakeConsumer, zeebe: Client) -> None:
     job = consumer.add_job("pay")
-    await zeebe.call(POLL)
-    await zeebe.call(UpdateJobTimeout(job_key=job.key, timeout="10m"))
+    await zeebe.call(poll())
+    await zeebe.call(commands.UpdateJobTimeout(job_key=job.key, timeout="10m"))
     consumer.advance(301)
-    assert await zeebe.call(POLL) == ()
+    assert await zeebe.call(poll()) == ()
     consumer.advance(300)
-    assert [each.key for each in await zeebe.call(POLL)] == [job.key]
+    assert [each.key for each in await zeebe.call(poll())] == [job.key]
     assert job.activations == 2
 
 
 async def test_a_job_that_has_ended_is_not_found(consumer: FakeConsumer, zeebe: Client) -> None:
     job = consumer.add_job("pay")
     await zeebe.call(CompleteJob(job_key=job.key))
-    for command in (CompleteJob(job_key=job.key), ThrowError(job_key=job.key, error_code="a")):
+    for command in (CompleteJob(job_key=job.key), commands.ThrowError(job_key=job.key, error_code="a")):
         with pytest.raises(NotFound, match=r"rejected with code 'NOT_FOUND': Expected to .* no such job") as raised:
             await zeebe.call(command)
-        assert raised.value.details is not None
-        assert raised.value.details["rejection"] == "NOT_FOUND"
+        assert (raised.value.details or {})["rejection"] == "NOT_FOUND"
 
 
 async def test_a_job_that_was_given_up_needs_somebody(consumer: FakeConsumer, zeebe: Client) -> None:
     job = consumer.add_job("pay")
-    await zeebe.call(FailJob(job_key=job.key, retries=0, error_message="no"))
+    await zeebe.call(commands.FailJob(job_key=job.key, retries=0, error_message="no"))
     with pytest.raises(FailedPrecondition, match="it is in state 'FAILED'"):
         await zeebe.call(CompleteJob(job_key=job.key))
-    await zeebe.call(UpdateJobRetries(job_key=job.key, retries=2))
-    assert await zeebe.call(POLL) == ()
+    await zeebe.call(commands.UpdateJobRetries(job_key=job.key, retries=2))
+    assert await zeebe.call(poll()) == ()
     assert (job.state, job.retries) == (JobState.FAILED, 2)
 
 
@@ -142,7 +124,7 @@ async def test_scripts_go_before_jobs(consumer: FakeConsumer, zeebe: Client) -> 
     job = consumer.add_job("pay", {"amount": 1})
     consumer.script(ActivateJobs, answer([]))
     consumer.script(CompleteJob, disconnect())
-    assert await zeebe.call(POLL) == ()
+    assert await zeebe.call(poll()) == ()
     await consumer.work(Worker(zeebe, "pay", charge))
     assert (job.state, consumer.count(CompleteJob)) == (JobState.COMPLETED, 2)
 
@@ -152,28 +134,16 @@ async def test_a_job_that_nobody_added_is_not_expected(consumer: FakeConsumer, z
         await zeebe.call(CompleteJob(job_key=consumer.key()))
 
 
-def test_a_fact_that_no_job_has_is_refused_where_it_is_said(consumer: FakeConsumer) -> None:
+def test_every_fact_of_a_job_can_be_said_and_no_other(consumer: FakeConsumer) -> None:
     with pytest.raises(TypeError, match="element is not accepted; accepted are process_instance_key, "):
         consumer.add_job("pay", element="charge")
-
-
-def test_every_fact_of_a_job_can_be_said() -> None:
     said_otherwise = {"key", "type", "custom_headers", "worker", "retries", "deadline", "variables"}
     assert set(FACTS) | said_otherwise == set(ActivatedJob.__struct_fields__)
 
 
-async def test_two_clients_share_the_jobs(consumer: FakeConsumer) -> None:
-    jobs = [consumer.add_job("pay", {"amount": number}) for number in range(20)]
-    first: Client
-    async with consumer.client() as first, consumer.client() as second:
-        await asyncio.gather(*(consumer.work(Worker(zeebe, "pay", charge, concurrency=2)) for zeebe in (first, second)))
-    assert [job.activations for job in jobs] == [1] * 20
-
-
 def test_a_synchronous_poll_is_woken_from_another_thread(consumer: FakeConsumer) -> None:
-    zeebe = consumer.sync_client()
-    with zeebe:
+    with consumer.sync_client() as zeebe:
         consumer.add_job("pay")
-        [job] = zeebe.call(POLL)
+        [job] = zeebe.call(poll())
         zeebe.call(CompleteJob(job_key=job.key, variables={"a": 1}))
     assert len(consumer.executed(CompleteJob)) == 1
