@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from tests.unit.contracts.values import alternatives, info
+from tests.unit.contracts.values import info, value
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.commands import COMMANDS, Command
 from zeebe_amqp.envelope import Request
@@ -27,31 +27,15 @@ JSON_VALUES = st.recursive(
 """Any JSON, numbers beyond those of the engine included."""
 
 SMALLEST: dict[str, dict[str, Any]] = {
-    "topology": {},
-    "create-instance": {"bpmnProcessId": "order"},
-    "cancel-instance": {"processInstanceKey": KEY},
-    "set-variables": {"elementInstanceKey": KEY, "variables": {"a": 1}},
-    "resolve-incident": {"incidentKey": KEY},
-    "publish-message": {"messageName": "paid"},
-    "activate-jobs": {"jobType": "mail", "maxJobsToActivate": 1},
-    "complete-job": {"jobKey": KEY},
+    **{name: value(info(COMMANDS[name])) for name in COMMANDS if name not in ("deploy-process", "signal")},
     "fail-job": {"jobKey": KEY, "retries": 0},
-    "update-job-retries": {"jobKey": KEY},
-    "throw-error": {"jobKey": KEY, "errorCode": "E1"},
     "deploy-resource": {"resources": [{"name": "a.bpmn", "content": "<x/>"}]},
-    "delete-resource": {"resourceKey": KEY},
-    "evaluate-decision": {"decisionId": "discount"},
-    "broadcast-signal": {"signalName": "closed"},
     "signal": {"name": "changed"},
-    "update-job-timeout": {"jobKey": KEY, "timeout": "1m"},
-    "modify-instance": {"processInstanceKey": KEY},
-    "migrate-instance": {"processInstanceKey": KEY, "migrationPlan": {"targetProcessDefinitionKey": KEY}},
-    "evaluate-conditional": {},
 }
-"""Only the required fields; deploy-process is not an object and stands in its own tests."""
+"""Only the required fields, most made from the types; deploy-process is not an object and stands in its own tests."""
 
 FULLEST: dict[str, dict[str, Any]] = {
-    **{name: next(alternatives(info(COMMANDS[name]))) for name in SMALLEST if name != "signal"},
+    **{name: value(info(COMMANDS[name]), whole=True) for name in SMALLEST if name != "signal"},
     "topology": {"anything": [1, {"is": "ignored"}]},
     "signal": {
         "name": "changed",

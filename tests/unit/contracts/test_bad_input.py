@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -12,11 +14,12 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from tests.cases import check_all, for_each
-from tests.unit.contracts.samples import SMALLEST, body, refusal_of, refused
-from tests.unit.contracts.values import documents, info, places, value
-from zeebe_amqp import CreateInstance, envelope
+from tests.unit.contracts.samples import FULLEST, JSON_VALUES, SMALLEST, body, refusal_of, refused, request
+from tests.unit.contracts.values import info, places, value
+from zeebe_amqp import CreateInstance, envelope, wire
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.commands.rules import one_of
+from zeebe_amqp.errors import CommandError
 from zeebe_amqp.schema import fields
 from zeebe_amqp.schema.formatting import truncate
 from zeebe_amqp.schema.validation_errors import describe
@@ -241,16 +244,18 @@ def test_an_unknown_field_of_any_name_is_refused_by_its_path(where: tuple[Any, .
     assert (error.details or {})["field"] == f"data{path}.{truncate(name)}"
 
 
+def wants_another(kind: inspect.Type) -> bool:
+    return isinstance(kind, inspect.LiteralType | inspect.CustomType)
+
+
 @settings(max_examples=300)
 @given(TEXTS)
 def test_a_text_of_any_kind_where_another_value_is_wanted_is_refused_by_its_path(text: str) -> None:
     for operation in TYPED:
-        for wanted in (inspect.LiteralType, inspect.CustomType):
-            kind = info(COMMANDS[operation])
-            for path, data in places(kind, lambda each, wanted=wanted: isinstance(each, wanted), f"x{text}"):
-                error = refusal_of(operation, data)
-                assert error.message.startswith(f"data{path}: expected "), (operation, path)
-                assert (error.details or {})["field"] == f"data{path}", operation
+        for path, data in places(info(COMMANDS[operation]), wants_another, f"x{text}"):
+            error = refusal_of(operation, data)
+            assert error.message.startswith(f"data{path}: expected "), (operation, path)
+            assert (error.details or {})["field"] == f"data{path}", operation
 
 
 # --- documents --------------------------------------------------------------------------------------------------------
@@ -273,4 +278,90 @@ def test_a_hostile_document_is_refused_wherever_one_is_taken() -> None:
             assert error.message.startswith(places if hostile in UNREADABLE else places[:1]), hostile
             assert error.operation == operation, hostile
 
-    check_all([(name, *each) for name in TYPED for each in documents(info(COMMANDS[name]), "a document")], is_refused)
+    def is_document(kind: inspect.Type) -> bool:
+        return isinstance(kind, inspect.RawType)
+
+    kinds = [(name, info(COMMANDS[name])) for name in TYPED]
+    check_all([(name, *each) for name, kind in kinds for each in places(kind, is_document, "a document")], is_refused)
+
+
+# --- bytes ------------------------------------------------------------------------------------------------------------
+
+MARK = codecs.BOM_UTF8
+TOPOLOGY = '{"operation":"topology"}'
+AROUND = b'{"operation":"set-variables","data":%s,"metadata":%s}'
+PACKED = {"fileName": "a", "encoding": "base64"}
+IN_A_SIGNAL = {"name": "s", "variables": {"x": {"type": "Json", "value": "\ufeff{}"}}}
+MARKED: list[tuple[bytes, str | None, str, str]] = [
+    (MARK + TOPOLOGY.encode(), None, "body", "UTF-8"),
+    (TOPOLOGY.encode("utf-16"), None, "operation missing", "UTF-16"),
+    (TOPOLOGY.encode("utf-32"), None, "operation missing", "UTF-32"),
+    (MARK + b"{}", "create-instance", "data", "UTF-8"),
+    (b'{"jobKey":1,"variables":' + MARK + b"{}}", "complete-job", "data", "UTF-8"),
+    (AROUND % (MARK + b"{}", b"{}"), None, "body", "UTF-8"),
+    (AROUND % (b"{}", MARK + b"{}"), None, "body", "UTF-8"),
+    (AROUND % (b'{"elementInstanceKey":1,"variables":' + MARK + b"{}}", b"{}"), None, "body", "UTF-8"),
+    (body("signal", IN_A_SIGNAL), None, "data.variables.x.value", "UTF-8"),
+    (body("deploy-process", "\ufeffPHgvPg==", metadata=PACKED), None, "data", "UTF-8"),
+]
+
+
+@for_each(MARKED)
+def test_a_byte_order_mark_is_named_which_nobody_sees_in_an_editor(
+    raw: bytes, type: str | None, field: str, encoding: str
+) -> None:
+    message = refused(raw, type=type).message
+    assert message.startswith(f"{field}: ")
+    assert f"found a byte order mark of {encoding} at byte " in message
+    assert "; expected UTF-8 without one" in message
+
+
+def test_behind_a_byte_order_mark_the_operation_is_read_and_in_a_text_or_further_on_it_is_none() -> None:
+    assert refused(MARK + TOPOLOGY.encode()).operation == "topology"
+    assert "byte order mark" not in refused(b'{"operation":"topology",\xff\xfe}').message
+    raw = '{"operation":"publish-message","data":{"messageName":"\ufeffa"}}'.encode()
+    assert b"\xef\xbb\xbfa" in envelope.decode(raw).data
+
+
+NAMES = [b'"operation"', b'"data"', b'"metadata"', b'"deploy-process"', b'"create-instance"', b'"variables"']
+ODDITIES = [b"\xff", b"\\ud800", b"null", b"1e999", b"9" * 5000, b"NaN"]
+TOKENS = st.lists(
+    st.sampled_from([b"{", b"}", b"[", b"]", b":", b",", b'"', b"\\", *ODDITIES, *NAMES]), max_size=20
+).map(b"".join)
+TYPES = st.none() | st.sampled_from([*COMMANDS, "unknown"]) | st.text()
+HEADERS = st.dictionaries(
+    st.sampled_from([*wire.METADATA_NAMES, wire.DEADLINE, wire.REQUEST_ID]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.lists(st.integers()),
+)
+OPERATIONS = st.sampled_from([*COMMANDS])
+BODIES = (
+    st.binary()
+    | TOKENS
+    | JSON_VALUES.map(lambda value: json.dumps(value).encode())
+    | st.builds(body, OPERATIONS, JSON_VALUES, metadata=JSON_VALUES)
+    | st.builds(lambda name, data: b'{"operation":"%s","data":%s}' % (name.encode(), data), OPERATIONS, TOKENS)
+)
+
+
+@given(BODIES, TYPES, st.none() | st.text(), st.none() | st.text(), HEADERS)
+def test_nothing_raises_anything_but_a_command_error(
+    raw: bytes, type: str | None, content_type: str | None, content_encoding: str | None, headers: dict[str, Any]
+) -> None:
+    with suppress(CommandError):
+        envelope.decode(raw, type=type, content_type=content_type, content_encoding=content_encoding, headers=headers)
+    with suppress(CommandError):
+        assert len(envelope.decode(raw, type=type, headers=headers).digest()) == 32
+    for read in (envelope.deadline, envelope.request_id):
+        with suppress(CommandError):
+            read(headers)
+
+
+@settings(max_examples=30)
+@given(members=st.dictionaries(st.text(max_size=3), JSON_VALUES, max_size=2), chosen=st.randoms(use_true_random=False))
+def test_a_request_with_any_value_anywhere_is_decoded_or_refused(members: dict[str, Any], chosen: Any) -> None:
+    for operation in SMALLEST:
+        data = FULLEST[operation] | members
+        for name in list(data)[:2]:
+            data[chosen.choice(list(data))] = data[name]
+        with suppress(CommandError):
+            request(operation, data)

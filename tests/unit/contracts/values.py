@@ -46,6 +46,8 @@ def value(kind: inspect.Type, whole: bool = False) -> Any:
             return {"a": 1}
         case inspect.VarTupleType():
             return list(alternatives(kind.item_type)) if whole else [value(kind.item_type)]
+        case inspect.StructType() if whole:
+            return next(alternatives(kind))
     assert isinstance(kind, inspect.StructType)
     choice = [name for name, _ in one_of(kind.cls)]
     needed = {field.name for field in kind.fields if field.required} | set(choice[:1])
@@ -57,18 +59,10 @@ def alternatives(kind: inspect.Type) -> Iterator[Any]:
     if not isinstance(kind, inspect.StructType):
         yield value(kind, whole=True)
         return
-    choice = one_of(kind.cls)
-    for chosen in [name for name, _ in choice] or [""]:
-        left_out = {name for name, _ in choice} - {chosen}
-        yield {
-            field.encode_name: next(alternatives(field.type)) if _is_struct(field.type) else value(field.type, True)
-            for field in kind.fields
-            if field.name not in left_out
-        }
-
-
-def _is_struct(kind: inspect.Type) -> bool:
-    return isinstance(kind, inspect.StructType)
+    choice = {name for name, _ in one_of(kind.cls)}
+    for chosen in [name for name, _ in one_of(kind.cls)] or [""]:
+        offered = [field for field in kind.fields if field.name not in choice - {chosen}]
+        yield {field.encode_name: value(field.type, whole=True) for field in offered}
 
 
 def commands(operation: str) -> Iterator[Command]:
@@ -87,11 +81,6 @@ def commands(operation: str) -> Iterator[Command]:
 def keys(kind: inspect.Type, key: int) -> Iterator[tuple[str, Any]]:
     """Values of a type with `key` as one of its keys, however deep; each with the path to it."""
     return places(kind, lambda each: isinstance(each, inspect.CustomType) and each.cls is fields.KeyNumber, key)
-
-
-def documents(kind: inspect.Type, document: Any) -> Iterator[tuple[str, Any]]:
-    """Values of a type with `document` as one of its documents, however deep; each with the path to it."""
-    return places(kind, lambda each: isinstance(each, inspect.RawType), document)
 
 
 def places(kind: inspect.Type, wanted: Callable[[inspect.Type], bool], sent: Any) -> Iterator[tuple[str, Any]]:

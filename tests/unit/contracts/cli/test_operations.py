@@ -33,16 +33,7 @@ OBJECTS = [operation for operation in COMMANDS if operation not in FILES]
 BESIDES = {"deploy", "call", "watch", "batch", "asyncapi", "schema", "completion"}
 
 
-def sent(operation: str, data: dict[str, Any]) -> Any:
-    """What the service gets for a command line that says this."""
-    return json.loads(printed(operation, *arguments(Example(operation, data)), "--dry-run"))
-
-
-def test_there_is_a_command_for_every_operation_and_nothing_unknown() -> None:
-    assert set(program.commands) == set(COMMANDS) | BESIDES
-
-
-def test_every_field_has_a_parameter_of_its_own_and_required_ones_are_required() -> None:
+def test_every_operation_has_a_command_every_field_a_parameter_and_required_ones_are_required() -> None:
     def have_parameters(operation: str) -> None:
         parameters = program.commands[operation].params
         spelled = [name for each in parameters for name in [*each.opts, *each.secondary_opts]]
@@ -59,21 +50,19 @@ def test_every_field_has_a_parameter_of_its_own_and_required_ones_are_required()
         positional = [each for each in parameters if isinstance(each, click.Argument)]
         assert len(positional) == (main_field(COMMANDS[operation]) is not None), "one of them needs no option"
 
+    assert set(program.commands) == set(COMMANDS) | BESIDES
     check_all(program.commands.keys(), have_parameters)
 
 
 @for_each(OBJECTS)
 def test_the_smallest_and_the_fullest_request_and_every_value_of_every_field_can_be_typed(operation: str) -> None:
-    for data in (SMALLEST[operation], {} if operation == "topology" else FULLEST[operation]):
-        assert meant(operation, sent(operation, data)["data"]) == meant(operation, data)
-    for each in commands(operation):
-        data = json.loads(each.to_wire()[0])
-        assert meant(operation, sent(operation, data)["data"]) == data
-
-
-def meant(operation: str, data: Any) -> Any:
-    """The same request in the one form that the types write."""
-    return json.loads(COMMANDS[operation].from_wire(json.dumps(data).encode(), {}).to_wire()[0])
+    fullest = {} if operation == "topology" else FULLEST[operation]
+    for data in (SMALLEST[operation], fullest, *(json.loads(each.to_wire()[0]) for each in commands(operation))):
+        typed = json.loads(printed(operation, *arguments(Example(operation, data)), "--dry-run"))["data"]
+        found, meant = (
+            COMMANDS[operation].from_wire(json.dumps(each).encode(), {}).to_wire() for each in (typed, data)
+        )
+        assert json.loads(found[0]) == json.loads(meant[0])
 
 
 def test_the_examples_of_the_help_mean_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,9 +98,6 @@ def test_every_command_has_help_with_all_options_and_examples() -> None:
         assert each.help, each.name
 
 
-# --- values -----------------------------------------------------------------------------------------------------------
-
-
 def test_variables_come_from_the_line_a_file_or_standard_input_and_are_sent_byte_for_byte(tmp_path: Path) -> None:
     document = '{"a": 1.00, "b" :1e2, "a": 12345678901234567890123, "ü": "\\u0000"}'
     expected = document.replace(", ", ",").replace(": ", ":").replace('" :', '":')
@@ -129,19 +115,18 @@ def test_a_file_may_be_named_with_an_at_sign_wherever_one_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.bpmn").write_text("<x/>")
-    (tmp_path / "vars.json").write_text('{"a":1}')
-    (tmp_path / "requests.jsonl").write_text("no request")
+    for name, content in (("a.bpmn", "<x/>"), ("vars.json", '{"a":1}'), ("requests.jsonl", "no request")):
+        Path(name).write_text(content)
     for words, sent in (
-        (("deploy", "@a.bpmn", "--dry-run"), '"name":"a.bpmn"'),
-        (("deploy", "@a.bpmn", "a.bpmn", "--dry-run"), '"name":"a.bpmn"'),
-        (("deploy-process", "@a.bpmn", "--dry-run"), '"fileName":"a.bpmn"'),
-        (("create-instance", "o", "--variables", "@vars.json", "--dry-run"), '"variables":{"a":1}'),
-        (("deploy", "@-", "--name", "b.bpmn", "--dry-run"), '"name":"b.bpmn"'),
+        (("deploy", "@a.bpmn"), '"name":"a.bpmn"'),
+        (("deploy", "@a.bpmn", "a.bpmn"), '"name":"a.bpmn"'),
+        (("deploy-process", "@a.bpmn"), '"fileName":"a.bpmn"'),
+        (("create-instance", "o", "--variables", "@vars.json"), '"variables":{"a":1}'),
+        (("deploy", "@-", "--name", "b.bpmn"), '"name":"b.bpmn"'),
     ):
-        assert sent in printed(*words, standard_input=b"<x/>"), words
+        assert sent in printed(*words, "--dry-run", standard_input=b"<x/>"), words
     assert "line 1" in refused("batch", "@requests.jsonl")
-    (tmp_path / "@a.bpmn").write_text("<y/>")
+    Path("@a.bpmn").write_text("<y/>")
     assert "<y/>" in printed("deploy", "@a.bpmn", "--dry-run")
 
 
@@ -212,9 +197,9 @@ def test_objects_of_a_list_may_come_one_by_one_or_together() -> None:
     assert printed("create-instance", "o", "--start-instructions", f"[{one},{two}]", "--dry-run") == apart
 
 
-def test_no_is_said_and_silence_is_not_sent() -> None:
-    said = json.loads(printed("delete-resource", "5", "--no-delete-history", "--dry-run"))["data"]
-    assert said == {"resourceKey": 5, "deleteHistory": False}
+def test_no_is_said_silence_is_not_sent_and_keys_may_be_asked_for_as_text() -> None:
+    said = json.loads(printed("delete-resource", "5", "--no-delete-history", "--string-keys", "--dry-run"))
+    assert (said["data"], said["metadata"]) == ({"resourceKey": 5, "deleteHistory": False}, {wire.KEYS: "string"})
     assert json.loads(printed("delete-resource", "5", "--dry-run"))["data"] == {"resourceKey": 5}
 
 
@@ -225,29 +210,18 @@ def test_any_text_arrives_as_it_was_typed(text: str) -> None:
     assert json.loads(found)["data"]["errorMessage"] == text
 
 
-# --- files ------------------------------------------------------------------------------------------------------------
+def test_a_file_is_deployed_under_its_own_name_or_another_and_several_as_one_deployment(tmp_path: Path) -> None:
+    def read(*words: str) -> Any:
+        return envelope.decode(printed(*words, "--dry-run", standard_input=b"<x/>").encode()).command
 
-
-def read(*words: str, standard_input: bytes = b"") -> Any:
-    """The command that the service reads when nothing but this is typed."""
-    return envelope.decode(printed(*words, "--dry-run", standard_input=standard_input).encode()).command
-
-
-def test_a_file_is_deployed_under_its_own_name_or_another(tmp_path: Path) -> None:
-    file = tmp_path / "order.bpmn"
-    file.write_bytes(b"<xml/>")
-    found = read("deploy-process", str(file), "--tenant-id", "acme")
-    assert found == DeployProcess(name="order.bpmn", content=b"<xml/>", tenant_id="acme")
-    found = read("deploy-process", "-", "--name", "other.bpmn", standard_input=b"<x/>")
-    assert found == DeployProcess(name="other.bpmn", content=b"<x/>")
-
-
-def test_several_files_are_one_deployment_and_bytes_stay_bytes(tmp_path: Path) -> None:
-    files = [("a.bpmn", b"<xml/>"), ("b.form", b"\xff\xfe")]
-    for name, content in files:
-        (tmp_path / name).write_bytes(content)
-    found = read("deploy", *map(str, sorted(tmp_path.iterdir())))
-    assert [(each.name, each.unpacked()) for each in found.resources] == files
+    (tmp_path / "a.bpmn").write_bytes(b"<xml/>")
+    (tmp_path / "b.form").write_bytes(b"\xff\xfe")
+    files = [str(file) for file in sorted(tmp_path.iterdir())]
+    found = read("deploy-process", files[0], "--tenant-id", "acme")
+    assert found == DeployProcess(name="a.bpmn", content=b"<xml/>", tenant_id="acme")
+    assert read("deploy-process", "-", "--name", "other.bpmn") == DeployProcess(name="other.bpmn", content=b"<x/>")
+    several = [(each.name, each.unpacked()) for each in read("deploy", *files).resources]
+    assert several == [("a.bpmn", b"<xml/>"), ("b.form", b"\xff\xfe")]
 
 
 def test_files_of_the_wrong_kind_or_twice_from_standard_input_are_refused(tmp_path: Path) -> None:
@@ -256,11 +230,6 @@ def test_files_of_the_wrong_kind_or_twice_from_standard_input_are_refused(tmp_pa
     assert "--name" in refused("deploy-process", str(file))
     assert "--name" in refused("deploy", str(file), str(file), "--name", "x.bpmn")
     assert "standard input" in refused("deploy", "-", "-")
-
-
-def test_keys_may_be_asked_for_as_text() -> None:
-    line = printed("topology", "--string-keys", "--dry-run")
-    assert json.loads(line)["metadata"] == {wire.KEYS: "string"}
 
 
 def test_schemas_are_written_as_they_are_printed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

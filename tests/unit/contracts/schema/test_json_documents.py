@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from dataclasses import dataclass
 from decimal import Decimal
 
 import msgspec
@@ -53,6 +53,7 @@ REFUSED: dict[str, list[bytes]] = {
     "not valid JSON: not UTF-8": [b'{"a":"\xff"}'],
     f"{BEYOND}, which the engine would turn into text": [b'{"a":1e400}', b'{"a":-1e400}', b'{"a":' + b"9" * 400 + b"}"],
     "nested deeper than 500 levels": [nested(501), nested(501, b"[", b"]"), nested(100_000)],
+    "": [b'{"a":[' + piece * (2**22 // len(piece)) for piece in (b'"\\"', b"[],", b'"[', b"\\", b'{"a":', b"[")],
 }  # fmt: skip
 """By the reason."""
 
@@ -68,24 +69,6 @@ def test_a_strict_json_object_passes_and_anything_else_is_refused_with_the_reaso
 
     check_all([(raw, "data.variables", 500) for raw in ACCEPTED], documents.check)
     check_all([(raw, reason) for reason, raws in REFUSED.items() for raw in raws], is_refused)
-
-
-def test_the_depth_is_the_callers() -> None:
-    documents.check(nested(3), "x", 3)
-    with pytest.raises(CommandError, match="nested deeper than 2 levels"):
-        documents.check(nested(3), "x", 2)
-
-
-@for_each([b'"\\"', b"[],", b'"[', b"\\", b'{"a":', b"["])
-def test_four_hostile_megabytes_are_refused(piece: bytes) -> None:
-    with pytest.raises(CommandError):
-        documents.check(b'{"a":[' + piece * (4 * 1024 * 1024 // len(piece)), "x", 500)
-
-
-@given(st.binary(max_size=200))
-def test_arbitrary_bytes_pass_or_are_refused(raw: bytes) -> None:
-    with suppress(CommandError):
-        documents.check(raw, "x", 500)
 
 
 @given(st.dictionaries(st.text(), VALUES))
@@ -121,21 +104,13 @@ def test_what_json_has_no_form_for_is_refused_by_its_place(value: object, words:
     assert raised.value.message.startswith(words)
 
 
-class Order(msgspec.Struct):
-    number: int
-
-
-class Reply(msgspec.Struct):
+@dataclass
+class Carried(documents.Carrier):
     variables: str
-
-
-class Carried(Reply, documents.Carrier):
-    pass
 
 
 def test_a_carried_document_is_parsed_into_what_is_asked_for() -> None:
     carried = Carried('{"number": 18446744073709551617}')
     assert carried.values() == carried.values(dict[str, int]) == {"number": 2**64 + 1}
-    assert Carried('{"number": 7}').values(Order) == Order(7)
     with pytest.raises(msgspec.ValidationError):
-        Carried('{"number": "7"}').values(Order)
+        carried.values(dict[str, str])
