@@ -11,9 +11,9 @@ from unittest import mock
 import pytest
 
 from tests.cases import for_each
-from tests.fakes.transport import TOPOLOGY, MemoryTransport, error, result
+from tests.fakes.transport import MemoryTransport, error, result
 from tests.unit.contracts.cli.program import ended, refused
-from zeebe_amqp import Command, SetVariables, Topology
+from zeebe_amqp import Command
 from zeebe_amqp.cli.journal import Journal
 from zeebe_amqp.cli.requests import parse
 from zeebe_amqp.client import Denied
@@ -25,15 +25,11 @@ THREE = '{"operation":"topology"}'
 WAITING = '{"operation":"activate-jobs","data":{"jobType":"a","maxJobsToActivate":1,"requestTimeout":"10s"}}'
 
 
-def fine(command: Command) -> bytes:
-    """A good reply to any of the requests of this file."""
-    if isinstance(command, SetVariables):
-        return result("set-variables", {"key": command.element_instance_key})
-    return result("topology", TOPOLOGY) if isinstance(command, Topology) else result("activate-jobs", [])
-
-
 @pytest.fixture(autouse=True)
 def _answers(transport: MemoryTransport) -> None:
+    def fine(command: Command[Any]) -> bytes:
+        return result(command.operation, {"key": getattr(command, "element_instance_key", None)})
+
     transport.always = fine
 
 
@@ -73,7 +69,7 @@ def test_every_request_is_sent_once_under_an_id_of_its_own(transport: MemoryTran
     assert [each["data"] for each in results if each.get("line") == 3] == [{"key": 2}]
 
 
-def test_a_second_run_sends_nothing_and_a_restart_everything(transport: MemoryTransport, file: Path) -> None:
+def test_a_second_run_sends_only_what_is_new_and_a_restart_everything(transport: MemoryTransport, file: Path) -> None:
     ended("batch", str(file))
     assert summary(file)["sent"] == 0
     # Editors and shells on Windows write a byte order mark before a file; joined files have several.
@@ -81,10 +77,6 @@ def test_a_second_run_sends_nothing_and_a_restart_everything(transport: MemoryTr
     assert (summary(file, code=0)["sent"], len(transport.published)) == (0, 4)
     assert summary(file, "--restart")["sent"] == 4
     assert len(set(ids(transport))) == 8
-
-
-def test_lines_may_be_moved_and_added_between_two_runs(file: Path) -> None:
-    ended("batch", str(file))
     file.write_text("\n".join([THREE, WAITING, TWO, ONE, ONE, ONE]))
     assert summary(file).items() >= {"sent": 2, "succeeded": 6, "requests": 6}.items()
 
@@ -92,14 +84,12 @@ def test_lines_may_be_moved_and_added_between_two_runs(file: Path) -> None:
 def test_what_may_succeed_later_is_sent_again_and_what_failed_for_good_is_not(
     transport: MemoryTransport, file: Path
 ) -> None:
-    transport.answers.extend(
-        [error("RESOURCE_EXHAUSTED", retryable=True), error("NOT_FOUND"), b"not a reply", result("set-variables", {})]
-    )
+    transport.answers.extend([error("RESOURCE_EXHAUSTED", retryable=True), error("NOT_FOUND"), b"not a reply"])
     first = ended("batch", str(file), "--concurrency", "1")
+    told = json.loads(first.out)
     assert (first.code, json.loads(first.err)) == (3, {"again": 1})
-    told = {"requests": 4, "succeeded": 1, "failed": 2, "again": 1, "sent": 4}
-    assert json.loads(first.out).items() >= told.items()
-    assert json.loads(first.out)["errors"] == {"INTERNAL": 1, "NOT_FOUND": 1, "RESOURCE_EXHAUSTED": 1}
+    assert told.items() >= {"requests": 4, "succeeded": 1, "failed": 2, "again": 1, "sent": 4}.items()
+    assert told["errors"] == {"INTERNAL": 1, "NOT_FOUND": 1, "RESOURCE_EXHAUSTED": 1}
     assert summary(file, code=3).items() >= {"succeeded": 2, "failed": 2, "again": 0, "sent": 1}.items()
     assert ids(transport)[4] == ids(transport)[0]
 
@@ -122,19 +112,17 @@ def test_an_answer_that_never_comes_leaves_the_request_open(transport: MemoryTra
     assert len(set(ids(transport))) == 1
 
 
-def test_requests_that_wait_go_to_the_queue_for_those(transport: MemoryTransport, file: Path) -> None:
-    file.write_text(WAITING)
-    assert ended("batch", str(file), "--rate", "1000").code == 0
-    assert [each.queue for each in transport.published] == ["zeebe.polls"]
-
-
-def test_a_rate_spreads_the_requests(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rate_spreads_the_requests_and_those_that_wait_go_to_their_queue(
+    transport: MemoryTransport, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pause = mock.AsyncMock()
     monkeypatch.setattr("zeebe_amqp.cli.batch.pause", pause)
+    file.write_text("\n".join([ONE, WAITING, TWO, THREE]))
     ended("batch", str(file), "--rate", "10")
     pauses = [call.args[0] for call in pause.await_args_list]
     assert len(pauses) == 3
     assert 0.25 < max(pauses) <= 0.3
+    assert sorted(each.queue for each in transport.published) == ["zeebe.commands"] * 3 + ["zeebe.polls"]
 
 
 def test_wrong_lines_are_all_told_and_nothing_is_sent(transport: MemoryTransport, file: Path) -> None:
@@ -189,8 +177,7 @@ def test_the_name_of_the_batch_is_on_the_disk_before_the_first_request(tmp_path:
     path = tmp_path / "results"
     with Journal(path) as journal:
         [entry] = parse(ONE.encode())
-        batch = json.loads(path.read_text())["batch"]
-        assert journal.request_id(entry).startswith(f"{batch}-")
+        assert journal.request_id(entry).startswith(f"{json.loads(path.read_text())['batch']}-")
         assert len(journal.request_id(entry)) <= 255
 
 
