@@ -17,14 +17,6 @@ S = {"name": "s"}
 E = S | {"executionId": "e"}
 
 
-def test_the_example_of_the_documentation_is_read() -> None:
-    example = {"name": "policy_conditions_changed", "variables": {"newTimePeriodInMonth": {"value": 24}}}
-    read = command("signal", example)
-    found = (read.name, read.execution_id, read.tenant_id, bool(read.without_tenant_id))
-    assert found == ("policy_conditions_changed", None, None, False)
-    assert {name: each.json for name, each in read.converted().items()} == {"newTimePeriodInMonth": b"24"}
-
-
 WRONG: list[tuple[Any, str, str]] = [
     ({}, "name", "No signal name given"),
     ({"name": None, "variables": BAD}, "name", "No signal name given"),

@@ -70,14 +70,12 @@ def test_people_read_deadlines_of_jobs_as_local_times_and_programs_as_they_came(
         assert timed({"deadline": odd}) == {"deadline": odd}
 
 
-def test_a_list_is_a_line_for_each_item_or_none(transport: MemoryTransport) -> None:
+def test_a_list_is_a_line_for_each_item_or_none_and_what_a_newer_service_adds_is_shown_as_it_came(
+    transport: MemoryTransport,
+) -> None:
     transport.answers.extend([result("activate-jobs", data) for data in ([{"a": 1}, {"b": 2}], [], [])])
     assert [ended(*POLL).out, ended(*POLL).out] == ['{"a":1}\n{"b":2}\n', ""]
     assert ended(*POLL, terminal=True).out == "none\n"
-
-
-def test_data_that_a_newer_service_adds_are_shown(transport: MemoryTransport) -> None:
-    """Numbers and texts as they came."""
     transport.answers.append(b'{"operation":"topology","data":{ "new" : 1.00 ,\n "b" : "\\u00e9" },"more":1}')
     assert ended("topology").out == '{"new":1.00,"b":"\\u00e9"}\n'
 
@@ -103,20 +101,14 @@ def test_people_are_told_what_an_error_means(transport: MemoryTransport, capsys:
     assert "safe" in capsys.readouterr().err, "also without an identity"
 
 
-def test_an_answer_that_cannot_be_read_is_an_error_of_unknown_outcome(transport: MemoryTransport) -> None:
+def test_an_answer_that_cannot_be_read_is_an_error_of_unknown_outcome_with_the_identity_to_send_again(
+    transport: MemoryTransport,
+) -> None:
     transport.answers.append(b"\xff")
     found = ended("topology")
     assert found.code == exits.UNKNOWN + exits.NUMBERS[Code.INTERNAL]
-    assert json.loads(found.err)["error"]["outcome"] == "unknown"
-
-
-def test_an_error_says_under_which_identity_to_send_it_again(transport: MemoryTransport) -> None:
-    transport.answers.append(error("UNAVAILABLE", retryable=True))
-    told = json.loads(ended("topology").err)
-    assert told["requestId"] == transport.published[0].request_id
-
-
-# --- a request as it is -----------------------------------------------------------------------------------------------
+    told = json.loads(found.err)
+    assert (told["error"]["outcome"], told["requestId"]) == ("unknown", transport.published[0].request_id)
 
 
 def test_a_body_is_given_as_text_as_a_file_and_on_standard_input(transport: MemoryTransport, tmp_path: Path) -> None:
@@ -144,28 +136,22 @@ def test_a_raw_request_that_waits_goes_to_the_queue_for_those(transport: MemoryT
     assert [each.queue for each in transport.published] == ["zeebe.polls", "zeebe.commands"]
 
 
-# --- how a run ends ---------------------------------------------------------------------------------------------------
-
-
 def test_every_code_has_an_exit_code_for_each_outcome_and_no_two_are_alike() -> None:
     codes = [exits.of(CommandError(code, "", outcome=outcome)) for code in Code for outcome in Outcome]
     assert len(set(codes) | exits.MEANINGS.keys()) == 2 * len(Code) + len(exits.MEANINGS)
     assert max(codes) < 126
 
 
-@pytest.mark.parametrize(
-    ("raised", "code", "told"),
-    [
+def test_a_defect_is_said_in_words_and_an_interruption_has_an_exit_code_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for raised, code, told in (
         (ValueError("a\x1bb"), exits.DEFECT, "a defect of zeebe-amqp: ValueError: a\ufffdb\n"),
         (KeyboardInterrupt(), exits.INTERRUPTED, "\ninterrupted\n"),
-    ],
-)
-def test_a_defect_is_said_in_words_and_an_interruption_has_an_exit_code_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, told: str
-) -> None:
-    monkeypatch.setattr(program.commands["topology"], "callback", mock.Mock(side_effect=raised))
-    found = ended("topology")
-    assert (found.code, found.err) == (code, told)
+    ):
+        monkeypatch.setattr(program.commands["topology"], "callback", mock.Mock(side_effect=raised))
+        found = ended("topology")
+        assert (found.code, found.err) == (code, told)
 
 
 def test_colours_are_left_out_where_nobody_wants_them(
