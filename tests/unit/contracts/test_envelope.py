@@ -111,6 +111,9 @@ REFUSED: list[tuple[bytes, dict[str, Any], str, str | None]] = [
       for raw in (b"", b" null\n")),
     *((raw, {"type": "create-instance"}, "data…", "create-instance")
       for raw in (b"x", b"[]", b"7", b'{"a":1}', b"\xff")),
+    *((raw, {"type": "signal"}, "data…", "signal") for raw in (
+        b"", b"[", b"[]", b'"s"', b'{"name":"s"', b'{"name":"\xff"}', b'{"name":"s","variables":{"a":{"value":1e999}}}',
+    )),
     *((body("topology", metadata={"traceparent": "x", name: value}), {},
        f"metadata.{name}: expected text, found {found}", "topology")
       for name in ("keys", "other") for value, found in (*NO_TEXT, (None, "null"))),

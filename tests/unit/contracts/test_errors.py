@@ -22,21 +22,6 @@ def test_the_codes_are_the_sixteen_names_of_grpc_and_no_other() -> None:
     assert " ".join(Code) == GRPC_NAMES
 
 
-def test_a_command_error_is_final_and_the_consumers_unless_said_otherwise() -> None:
-    error = CommandError(Code.NOT_FOUND, "gone")
-    assert error.error() == Error(
-        code=Code.NOT_FOUND, message="gone", source=Source.CONSUMER, outcome=Outcome.NOT_EXECUTED, retryable=False
-    )
-    assert (error.operation, str(error)) == (None, "NOT_FOUND: gone")
-
-
-def test_a_refusal_names_the_field_in_text_and_details() -> None:
-    error = errors.invalid("data.jobKye", "unknown field", suggestion="jobKey")
-    assert error.message == "data.jobKye: unknown field"
-    assert error.details == {"field": "data.jobKye", "suggestion": "jobKey"}
-    assert errors.invalid("data", "missing").details == {"field": "data"}
-
-
 def test_the_nearest_name_is_offered_only_when_it_is_near() -> None:
     for name in ("jobKye", "JOBKEY", "job_key"):
         assert errors.nearest(name, ["jobKey", "retries"]) == "jobKey", name

@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cases import check_all, for_each
+from tests.cases import check_all
 from tests.unit.contracts.cli.program import printed
 from zeebe_amqp import asyncapi, wire
 from zeebe_amqp.asyncapi import page
-from zeebe_amqp.asyncapi.document import WAITING
 from zeebe_amqp.commands import COMMANDS, Command
 from zeebe_amqp.reply import Reply
 
@@ -28,14 +27,10 @@ MESSAGES = DOCUMENT["components"]["messages"]
 OPERATIONS = {name: each for name, each in DOCUMENT["operations"].items() if each["action"] == "receive"}
 
 
-def at(target: str) -> Any:
-    """What a reference leads to."""
-    return reduce(lambda found, step: found[step], target.removeprefix("#/").split("/"), DOCUMENT)
-
-
 def test_every_reference_leads_somewhere_and_every_schema_and_message_is_used() -> None:
     used = set(re.findall(r"\$ref: '?(#/[^\s']+)", asyncapi.text()))
-    assert all(at(target) is not None for target in used)
+    for target in used:
+        assert reduce(lambda found, step: found[step], target[2:].split("/"), DOCUMENT)
     for kind in ("schemas", "messages"):
         assert {f"#/components/{kind}/{name}" for name in DOCUMENT["components"][kind]} <= used
 
@@ -60,21 +55,17 @@ def test_every_schema_file_is_a_schema_in_both_dialects() -> None:
     check_all(asyncapi.files().items(), is_schema)
 
 
-@for_each(COMMANDS)
-def test_every_operation_has_its_request_its_result_and_the_error(operation: str) -> None:
-    described = OPERATIONS[operation]
-    assert described["messages"][0]["$ref"].endswith(f"/{operation}.request")
-    answers = [each["$ref"].rpartition("/")[2] for each in described["reply"]["messages"]]
-    assert answers == [Reply(operation).type, "error"]
-    assert MESSAGES[answers[0]]["bindings"]["amqp"]["messageType"] == Reply(operation).type
-    assert described["reply"]["address"]["location"] == "$message.header#/reply_to"
-
-
-def test_requests_that_wait_have_an_operation_in_the_queue_for_polls() -> None:
-    assert set(WAITING) == {command for command in COMMANDS.values() if command.wait is not Command.wait}
-    for command in WAITING:
-        assert OPERATIONS[f"{command.operation}.waiting"]["channel"] == {"$ref": "#/channels/polls"}
-    assert set(OPERATIONS) == {*COMMANDS, *(f"{command.operation}.waiting" for command in WAITING)}
+def test_every_operation_has_its_request_its_result_and_the_error_and_those_that_wait_the_queue_for_polls() -> None:
+    for operation in COMMANDS:
+        described = OPERATIONS[operation]
+        assert described["messages"][0]["$ref"].endswith(f"/{operation}.request")
+        answers = [each["$ref"].rpartition("/")[2] for each in described["reply"]["messages"]]
+        assert answers == [Reply(operation).type, "error"]
+        assert MESSAGES[answers[0]]["bindings"]["amqp"]["messageType"] == Reply(operation).type
+        assert described["reply"]["address"]["location"] == "$message.header#/reply_to"
+    waiting = {f"{name}.waiting" for name, command in COMMANDS.items() if command.wait is not Command.wait}
+    assert {OPERATIONS[name]["channel"]["$ref"] for name in waiting} == {"#/channels/polls"}
+    assert set(OPERATIONS) == COMMANDS.keys() | waiting
 
 
 def test_the_queues_are_those_that_the_consumer_declares_and_both_for_requests_take_every_request() -> None:

@@ -19,7 +19,7 @@ from tests.unit.contracts.samples import FULLEST, SMALLEST, request
 from tests.unit.contracts.values import commands
 from zeebe_amqp import asyncapi, envelope, wire
 from zeebe_amqp.cli.connection import CONNECTION, REQUEST
-from zeebe_amqp.cli.examples import arguments, lines
+from zeebe_amqp.cli.examples import arguments
 from zeebe_amqp.cli.operations import SENDING
 from zeebe_amqp.cli.options import fields, main_field
 from zeebe_amqp.cli.program import program
@@ -68,7 +68,7 @@ def test_the_smallest_and_the_fullest_request_and_every_value_of_every_field_can
 def test_the_examples_of_the_help_mean_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def means_what_it_says(example: Example) -> None:
         line = shlex.join(["zeebe-amqp", example.operation, *arguments(example)])
-        assert not example.title or line in [each.text for each in lines(example.operation, example.operation)]
+        assert not example.title or f"\n  {line}\n" in printed(example.operation, "--help")
         found = envelope.decode(printed(*shlex.split(line)[1:], "--dry-run").encode())
         asked = request(example.operation, filled(example.data), metadata=dict(example.metadata))
         (data, metadata), (asked_data, asked_metadata) = found.command.to_wire(), asked.command.to_wire()
@@ -80,19 +80,9 @@ def test_the_examples_of_the_help_mean_what_they_say(tmp_path: Path, monkeypatch
     check_all(EXAMPLES, means_what_it_says)
 
 
-def test_every_command_has_help_with_all_options_and_examples() -> None:
-    def has_help(operation: str) -> None:
-        assert f"\n  {operation} " in overview
-        text = printed(operation, "--help-all")
-        for each in program.commands[operation].params:
-            assert isinstance(each, click.Argument) or each.opts[-1] in text
-        for _, line in lines(operation, operation):
-            assert line in text
-        if operation != "completion":
-            assert "Examples:" in text
-
-    overview = printed("--help")
-    check_all(program.commands.keys(), has_help)
+def test_every_command_has_examples_and_every_shared_option_help() -> None:
+    for operation in program.commands:
+        assert "Examples:" in printed(operation, "--help-all") or operation == "completion", operation
     for each in (*SENDING, *REQUEST, *CONNECTION):
         assert isinstance(each, click.Option)
         assert each.help, each.name

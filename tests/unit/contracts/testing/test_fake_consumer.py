@@ -49,18 +49,17 @@ async def test_commands_are_meant_to_the_last_field_or_told_by_a_function(
         await zeebe.call(ANOTHER)
 
 
-async def test_a_step_may_be_made_for_the_command(consumer: FakeConsumer, zeebe: Client) -> None:
+async def test_a_step_may_be_made_for_the_command_and_a_whole_result_given(
+    consumer: FakeConsumer, zeebe: Client
+) -> None:
     async def ended(command: CreateInstance) -> Step:
         await asyncio.sleep(0)
         return answer(variables={"double": command.variables["id"] * 2})  # type: ignore[index, call-overload]
 
-    consumer.always(CreateInstance, ended)
+    consumer.script(CreateInstance, ended)
     consumer.always(Topology, lambda _: answer(cluster_size=3))
     assert (await zeebe.call(ORDER.until_end())).values() == {"double": 14}
     assert (await zeebe.call(Topology())).cluster_size == 3
-
-
-async def test_a_whole_result_may_be_given_typed_or_plain(consumer: FakeConsumer, zeebe: Client) -> None:
     created = InstanceCreated(
         process_definition_key=1, bpmn_process_id="a", version=2, process_instance_key=3, tenant_id="t"
     )
@@ -172,7 +171,14 @@ async def test_a_slow_engine_takes_no_real_time(consumer: FakeConsumer) -> None:
 
 
 async def test_calls_wait_for_a_broker_that_comes_back(consumer: FakeConsumer, zeebe: Client) -> None:
-    consumer.always(CreateInstance, answer())
+    """Also when it goes while the engine works, and takes the reply with it."""
+
+    def gone(_: CreateInstance) -> Step:
+        consumer.disconnect()
+        asyncio.get_running_loop().call_later(0.01, consumer.reconnect)
+        return answer(process_instance_key=7)
+
+    consumer.script(CreateInstance, gone)
     consumer.disconnect()
     with pytest.raises(Unavailable, match="no broker"):
         await consumer.client().__aenter__()
@@ -180,19 +186,7 @@ async def test_calls_wait_for_a_broker_that_comes_back(consumer: FakeConsumer, z
     await asyncio.sleep(0.01)
     assert consumer.calls == []
     consumer.reconnect()
-    await waiting
-
-
-async def test_a_broker_that_goes_while_the_engine_works_takes_the_reply_with_it(
-    consumer: FakeConsumer, zeebe: Client
-) -> None:
-    def gone(_: CreateInstance) -> Step:
-        consumer.disconnect()
-        asyncio.get_running_loop().call_later(0.01, consumer.reconnect)
-        return answer(process_instance_key=7)
-
-    consumer.script(CreateInstance, gone)
-    assert (await zeebe.call(ORDER)).process_instance_key == 7
+    assert (await waiting).process_instance_key == 7
     assert len(consumer.executed(ORDER)) == 1
 
 
@@ -236,13 +230,6 @@ def request(body: bytes, request_id: str = "a", **options: Any) -> Outgoing:
     return Outgoing(body=body, queue=wire.COMMANDS_QUEUE, correlation_id="a", request_id=request_id, **options)
 
 
-async def test_what_is_no_request_is_refused_and_recorded(consumer: FakeConsumer, zeebe: Client) -> None:
-    reply = await zeebe.call_raw(b'{"operation": "create-instance", "data": {"bpmnProcesId": "a"}}')
-    assert b'"suggestion":"bpmnProcessId"' in reply
-    [call] = consumer.calls
-    assert (call.command, call.reply and call.reply.operation) == (None, "create-instance")
-
-
 async def test_other_queues_do_not_exist() -> None:
     consumer = FakeConsumer(commands="mine", polls="mine.polls")
     consumer.always(Topology, answer())
@@ -252,20 +239,24 @@ async def test_other_queues_do_not_exist() -> None:
             await lost.call(Topology())
 
 
-async def test_a_request_that_is_late_or_has_a_bad_header_is_not_run(consumer: FakeConsumer) -> None:
-    """A real client sends none; whoever writes a transport of their own might."""
+async def test_what_the_service_would_refuse_is_refused_and_recorded(consumer: FakeConsumer, zeebe: Client) -> None:
+    """A real client sends nothing that is late; whoever writes a transport of their own might."""
     receiver = mock.Mock()
     consumer.always(Topology, answer())
     transport = consumer.transport()
     await transport.open(receiver)
+    await transport.publish(request(b'{"operation": "create-instance", "data": {"bpmnProcesId": "a"}}'))
     await transport.publish(request(b'{"operation": "topology"}', deadline=1.0))
     await transport.publish(request(b'{"operation": "topology"}', request_id="a" * 256))
     await transport.close()
     await transport.close()
-    late, bad = (call.args[1] for call in receiver.on_received.call_args_list)
+    mistyped, late, bad = (call.args[1] for call in receiver.on_received.call_args_list)
+    assert b'"suggestion":"bpmnProcessId"' in mistyped
     assert b"DEADLINE_EXCEEDED" in late
     assert b"header request-id: expected text of at most 255 bytes" in bad
     assert consumer.executed(Topology) == []
+    call = consumer.calls[0]
+    assert (call.command, call.reply and call.reply.operation) == (None, "create-instance")
 
 
 async def test_what_a_gateway_would_not_take_is_refused(consumer: FakeConsumer, zeebe: Client) -> None:

@@ -44,14 +44,10 @@ async def test_workers_work_all_jobs_and_stop(consumer: FakeConsumer) -> None:
     consumer.verify()
 
 
-async def test_a_worker_that_does_not_end_its_jobs_is_named(consumer: FakeConsumer, zeebe: Client) -> None:
+async def test_what_keeps_a_worker_from_its_end_is_raised(consumer: FakeConsumer, zeebe: Client) -> None:
     consumer.add_job("other")
     with pytest.raises(AssertionError, match=r"still open after 0.05 s: \d+ of type 'other'"):
         await consumer.work(Worker(zeebe, "pay", charge), timeout=0.05)
-
-
-async def test_a_workers_own_error_is_raised(consumer: FakeConsumer, zeebe: Client) -> None:
-    consumer.add_job("pay")
     consumer.always(ActivateJobs, fail("PERMISSION_DENIED"))
     with pytest.raises(Exception, match="PERMISSION_DENIED"):
         await consumer.work(Worker(zeebe, "pay", charge))
@@ -101,7 +97,11 @@ async def test_a_lock_ends_when_the_test_lets_time_pass(consumer: FakeConsumer, 
     assert job.activations == 2
 
 
-async def test_a_job_that_has_ended_is_not_found(consumer: FakeConsumer, zeebe: Client) -> None:
+async def test_a_job_that_has_ended_is_not_found_and_one_that_nobody_added_not_expected(
+    consumer: FakeConsumer, zeebe: Client
+) -> None:
+    with pytest.raises(UnexpectedCommand, match="complete-job was not expected"):
+        await zeebe.call(CompleteJob(job_key=consumer.key()))
     job = consumer.add_job("pay")
     await zeebe.call(CompleteJob(job_key=job.key))
     for command in (CompleteJob(job_key=job.key), commands.ThrowError(job_key=job.key, error_code="a")):
@@ -127,11 +127,6 @@ async def test_scripts_go_before_jobs(consumer: FakeConsumer, zeebe: Client) -> 
     assert await zeebe.call(poll()) == ()
     await consumer.work(Worker(zeebe, "pay", charge))
     assert (job.state, consumer.count(CompleteJob)) == (JobState.COMPLETED, 2)
-
-
-async def test_a_job_that_nobody_added_is_not_expected(consumer: FakeConsumer, zeebe: Client) -> None:
-    with pytest.raises(UnexpectedCommand, match="complete-job was not expected"):
-        await zeebe.call(CompleteJob(job_key=consumer.key()))
 
 
 def test_every_fact_of_a_job_can_be_said_and_no_other(consumer: FakeConsumer) -> None:
