@@ -26,61 +26,47 @@ from zeebe_amqp.schema.validation_errors import describe
 
 TYPED = [operation for operation in sorted(SMALLEST) if operation not in ("topology", "signal")]
 """Not signal: it has the rules and the words of the REST API it comes from, and tests of its own."""
-WRONG_SCALARS: dict[type, list[Any]] = {
-    fields.KeyNumber: [0, -1, 2**63, "abc", "", "0", 1.0, True, None, [], {}],
-    fields.ReferenceNumber: [0, -1, 2**64, "1", 1.0, True, None, [], {}],
-    fields.Period: ["", "5", "abc", "-5s", -1, 1, 999_999, 1.5, True, None, [], {}],
-}
 UNPARSED = ['{"a": "as text"}', '\n ["as text"]']
 """Objects and lists that a caller sent as text."""
 ADVICE = " that looks like JSON; parse it first, and send the object or list itself, not as text"
+WRONG_VALUES: dict[type, list[Any]] = {
+    fields.KeyNumber: [0, -1, 2**63, "abc", "", "0", 1.0, True, None, [], {}],
+    fields.ReferenceNumber: [0, -1, 2**64, "1", 1.0, True, None, [], {}],
+    fields.Period: ["", "5", "abc", "-5s", -1, 1, 999_999, 1.5, True, None, [], {}],
+    inspect.StrType: [1, 1.5, True, None, [], {}],
+    inspect.BoolType: [0, 1, "true", None, [], {}],
+    inspect.IntType: ["1", 1.5, 1.0, True, None, [], {}, 10**30],
+    inspect.LiteralType: ["OTHER", "provided", "", 1, None, []],
+    inspect.RawType: [[], 1, "text", True, [{}], *UNPARSED],
+    inspect.VarTupleType: [{}, "x", 1, True, None, *UNPARSED],
+    inspect.StructType: [[], "x", 1, True, None, *UNPARSED],
+}
 
 
 # --- wrong values -----------------------------------------------------------------------------------------------------
 
 
-def here(*values: Any) -> Iterator[tuple[str, Any]]:
-    return (("", each) for each in values)
-
-
-def wrong(field: inspect.Field) -> Iterator[tuple[str, Any]]:
-    """Values that a field refuses, each with the rest of the path where the refusal points."""
-    yield from wrong_values(field.type)
-    if field.required and isinstance(field.type, inspect.RawType):
-        yield from here(None)  # where it is not required, null variables are none
-    if field.required and isinstance(field.type, inspect.CustomType) and field.type.cls is fields.Period:
-        yield from here(0, "0s", "PT0S")  # where it is not required, a duration of 0 is none
-
-
-def wrong_values(kind: inspect.Type) -> Iterator[tuple[str, Any]]:
+def wrong_values(kind: inspect.Type, required: bool = False) -> Iterator[tuple[str, Any]]:
+    """Values that a type refuses, each with the rest of the path where the refusal points."""
+    if isinstance(kind, inspect.Metadata):
+        yield from wrong_values(kind.type)
+        return
+    wrong = list(WRONG_VALUES[kind.cls if isinstance(kind, inspect.CustomType) else type(kind)])
     match kind:
-        case inspect.Metadata():
-            yield from wrong_values(kind.type)
-        case inspect.CustomType():
-            yield from here(*WRONG_SCALARS[kind.cls])
         case inspect.StrType():
-            yield from here(1, 1.5, True, None, [], {})
-            yield from here("", " ", "\t\n") if kind.pattern else ()
-            yield from here("") if kind.min_length else ()
-        case inspect.BoolType():
-            yield from here(0, 1, "true", None, [], {})
-        case inspect.IntType():
-            assert kind.ge is not None
-            assert kind.le is not None
-            yield from here(kind.ge - 1, kind.le + 1, "1", 1.5, 1.0, True, None, [], {}, 10**30)
-        case inspect.LiteralType():
-            yield from here("OTHER", "provided", "", 1, None, [])
-        case inspect.RawType():
-            yield from here([], 1, "text", True, [{}], *UNPARSED)
+            wrong += ["", " ", "\t\n"] if kind.pattern else [""] if kind.min_length else []
+        case inspect.IntType(ge=int(minimum), le=int(maximum)):
+            wrong += [minimum - 1, maximum + 1]
+        case inspect.RawType() if required:
+            wrong.append(None)  # where it is not required, null variables are none
+        case inspect.CustomType(cls=fields.Period) if required:
+            wrong += [0, "0s", "PT0S"]  # where it is not required, a duration of 0 is none
         case inspect.VarTupleType():
-            yield from here({}, "x", 1, True, None, *UNPARSED)
-            yield from here([]) if kind.min_length else ()
+            wrong += [[]] if kind.min_length else []
             yield from ((f"[0]{rest}", [bad]) for rest, bad in wrong_values(kind.item_type))
         case inspect.StructType():
-            yield from here([], "x", 1, True, None, *UNPARSED)
             yield from wrong_members(kind)
-        case _:
-            raise AssertionError(kind)
+    yield from (("", each) for each in wrong)
 
 
 def without(data: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -97,7 +83,7 @@ def wrong_members(kind: inspect.StructType) -> Iterator[tuple[str, Any]]:
     for field in kind.fields:
         if field.required:
             yield f".{field.encode_name}", without(right, field.encode_name)
-        for rest, bad in wrong(field):
+        for rest, bad in wrong_values(field.type, field.required):
             yield f".{field.encode_name}{rest}", right | {field.encode_name: bad}
 
 
@@ -106,12 +92,6 @@ def wrong_requests() -> Iterator[tuple[str, str, Any]]:
     for operation in TYPED:
         for rest, data in wrong_members(info(COMMANDS[operation])):
             yield operation, f"data{rest}", data
-
-
-REQUIRED = {
-    operation: {field.encode_name for field in info(COMMANDS[operation]).fields if field.required}
-    for operation in TYPED
-}
 
 
 def test_a_wrong_value_of_any_field_and_a_required_one_that_is_missing_are_refused_by_their_path() -> None:
@@ -125,7 +105,8 @@ def test_a_wrong_value_of_any_field_and_a_required_one_that_is_missing_are_refus
         assert told.startswith(("missing; expected ", "unknown field; ", "not allowed together with ", "expected "))
         assert not told.startswith("expected ") or ", found " in told
         assert told.endswith(ADVICE) is ("as text" in str(data))
-        if path.removeprefix("data.") in REQUIRED[operation] - data.keys():
+        required = {field.encode_name for field in info(COMMANDS[operation]).fields if field.required}
+        if path.removeprefix("data.") in required - data.keys():
             assert told.startswith("missing; expected ")
 
     check_all(wrong_requests(), is_refused)

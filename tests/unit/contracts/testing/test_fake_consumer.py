@@ -239,7 +239,7 @@ async def test_other_queues_do_not_exist() -> None:
             await lost.call(Topology())
 
 
-async def test_what_the_service_would_refuse_is_refused_and_recorded(consumer: FakeConsumer, zeebe: Client) -> None:
+async def test_what_the_service_would_refuse_is_refused_and_recorded(consumer: FakeConsumer) -> None:
     """A real client sends nothing that is late; whoever writes a transport of their own might."""
     receiver = mock.Mock()
     consumer.always(Topology, answer())
