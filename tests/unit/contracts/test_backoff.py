@@ -7,9 +7,7 @@ from zeebe_amqp.backoff import backoff
 
 
 @for_each([(1, 1.0), (2, 2.0), (3, 4.0), (5, 16.0), (6, 30.0), (10_000, 30.0)])
-def test_the_wait_doubles_and_at_least_half_is_waited_and_the_rest_left_to_chance(
-    failures: int, longest: float
-) -> None:
+def test_the_wait_doubles_and_at_most_half_of_it_is_left_to_chance(failures: int, longest: float) -> None:
     waits = {backoff(failures, 1.0, 30.0) for _ in range(100)}
     assert longest / 2 <= min(waits) < max(waits) <= longest
     assert {backoff(failures, 1.0, 30.0, jitter=0.0) for _ in range(5)} == {longest}

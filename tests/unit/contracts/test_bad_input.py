@@ -43,9 +43,6 @@ WRONG_VALUES: dict[type, list[Any]] = {
 }
 
 
-# --- wrong values -----------------------------------------------------------------------------------------------------
-
-
 def wrong_values(kind: inspect.Type, required: bool = False) -> Iterator[tuple[str, Any]]:
     """Values that a type refuses, each with the rest of the path where the refusal points."""
     if isinstance(kind, inspect.Metadata):
@@ -153,9 +150,6 @@ def test_objects_that_were_sent_as_text_are_recognised_wherever_one_is_taken_and
         assert error.message == "data.variables: expected a JSON object, found text", text
 
 
-# --- unknown fields ---------------------------------------------------------------------------------------------------
-
-
 def objects(
     kind: inspect.StructType, whole: Callable[[Any], Any] = lambda each: each
 ) -> Iterator[tuple[str, inspect.StructType, Callable[[Any], Any]]]:
@@ -201,8 +195,6 @@ def test_an_unknown_field_without_a_near_name_lists_the_known_ones_and_the_first
     assert (refusal_of("create-instance", data).details or {})["field"] == "data.startInstructions[1].x"
 
 
-# --- texts that look like what the decoder says -----------------------------------------------------------------------
-
 LIKE_THE_DECODER = [
     " - at `$.foo`", "x - at `$.foo[0]`", "x` - at `$.jobKey", " - at `$", " - at `$.foo` - at `$[1]`",
     " - at `key in $.foo`", "Object contains unknown field `a`", "Object missing required field `jobKey` - at `$`",
@@ -239,8 +231,6 @@ def test_a_text_of_any_kind_where_another_value_is_wanted_is_refused_by_its_path
             assert (error.details or {})["field"] == f"data{path}", operation
 
 
-# --- documents --------------------------------------------------------------------------------------------------------
-
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "too deep": (b'{"a":' * 500 + b"{}" + b"}" * 500, "nested deeper than 500 levels"),
     "deeper than any decoder": (b"[" * 100_000 + b"]" * 100_000, "nested deeper than 500 levels"),
@@ -266,8 +256,6 @@ def test_a_hostile_document_is_refused_wherever_one_is_taken() -> None:
     check_all([(name, *each) for name, kind in kinds for each in places(kind, is_document, "a document")], is_refused)
 
 
-# --- bytes ------------------------------------------------------------------------------------------------------------
-
 MARK = codecs.BOM_UTF8
 TOPOLOGY = '{"operation":"topology"}'
 AROUND = b'{"operation":"set-variables","data":%s,"metadata":%s}'
@@ -288,9 +276,7 @@ MARKED: list[tuple[bytes, str | None, str, str]] = [
 
 
 @for_each(MARKED)
-def test_a_byte_order_mark_is_named_which_nobody_sees_in_an_editor(
-    raw: bytes, type: str | None, field: str, encoding: str
-) -> None:
+def test_a_byte_order_mark_is_named(raw: bytes, type: str | None, field: str, encoding: str) -> None:
     message = refused(raw, type=type).message
     assert message.startswith(f"{field}: ")
     assert f"found a byte order mark of {encoding} at byte " in message

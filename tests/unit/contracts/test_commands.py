@@ -1,18 +1,19 @@
-"""Every operation: its fields and its result, its defaults, and the rules between its fields."""
+"""Every operation: its fields and its result, its defaults, the rules between its fields, and the facts about it."""
 
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any, get_args
 
 import msgspec
 import pytest
 
 from tests.cases import check_all, for_each
-from tests.unit.contracts.samples import FULLEST, KEY, SMALLEST, command, refusal_of, request
+from tests.unit.contracts.samples import FULLEST, KEY, SMALLEST, command, refusal_of, request, smallest
 from tests.unit.contracts.values import info
 from zeebe_amqp import commands, envelope
-from zeebe_amqp.commands import COMMANDS, CreateInstance
+from zeebe_amqp.commands import COMMANDS, ActivateJobs, Command, CreateInstance, PublishMessage
 from zeebe_amqp.commands.instances import InstanceCreated, InstanceResult
 from zeebe_amqp.commands.jobs import ActivatedJob
 from zeebe_amqp.errors import CommandError
@@ -141,7 +142,7 @@ def test_of_a_key_given_twice_the_last_counts() -> None:
 
 
 def test_commands_are_written_from_plain_python() -> None:
-    made = commands.PublishMessage(message_name="paid", time_to_live="1h", variables={"a": 1})
+    made = PublishMessage(message_name="paid", time_to_live="1h", variables={"a": 1})
     assert json.loads(made.to_wire()[0]) == {"messageName": "paid", "timeToLive": "1h", "variables": {"a": 1}}
     assert envelope.decode(envelope.encode(made, metadata={"keys": "string"})).keys_as_text
 
@@ -150,3 +151,43 @@ def test_the_headers_and_variables_of_a_job_are_parsed_on_demand() -> None:
     facts: dict[str, Any] = dict.fromkeys(ActivatedJob.__struct_fields__, 1)
     job = ActivatedJob(**facts | {"custom_headers": '{"to": "all"}', "variables": '{"n": 1}'})
     assert (job.headers(), job.values()) == ({"to": "all"}, {"n": 1})
+
+
+READ_ONLY = {"topology", "evaluate-decision"}
+IDEMPOTENT = READ_ONLY | {
+    "set-variables", "update-job-retries", "update-job-timeout", "complete-job", "fail-job", "throw-error",
+    "cancel-instance", "resolve-incident", "delete-resource", "deploy-process", "deploy-resource",
+}  # fmt: skip
+EXEMPT_FROM_LIMIT = {"complete-job", "fail-job", "throw-error"}
+CREATE = CreateInstance(bpmn_process_id="a")
+WAITS: list[tuple[Command, int, float | None]] = [
+    (ActivateJobs(job_type="a", max_jobs_to_activate=1), 0, None),
+    (CreateInstance(bpmn_process_id="a", request_timeout="5s"), 0, None),
+    (CREATE.until_end(), 15_000, 15.0),
+    (CREATE.until_end("5s"), 5_000, 5.0),
+    (ActivateJobs(job_type="a", max_jobs_to_activate=1, request_timeout=timedelta(seconds=2)), 2_000, 12.0),
+]
+
+
+def test_what_may_run_twice_what_changes_nothing_and_what_relieves_the_engine() -> None:
+    for operation, kind in COMMANDS.items():
+        facts = (kind.idempotent, kind.read_only, kind.exempt_from_limit)
+        assert (kind.wait is Command.wait) is (operation not in ("create-instance", "activate-jobs")), operation
+        expected = (operation in IDEMPOTENT, operation in READ_ONLY, operation in EXEMPT_FROM_LIMIT)
+        assert facts == expected, operation
+        for each in (smallest(operation), *(command(*full) for full in FULLEST.items() if full[0] == operation)):
+            if not isinstance(each, PublishMessage):
+                assert each.is_idempotent() is (operation in IDEMPOTENT), each
+
+
+@for_each([(None, None, False), ("i", None, False), (None, "1m", False), ("i", "0s", False), ("i", "1m", True)])
+def test_only_a_message_with_id_may_run_twice(message_id: str | None, time_to_live: str | None, expected: bool) -> None:
+    data = {"messageName": "m", "messageId": message_id, "timeToLive": time_to_live}
+    given = {name: value for name, value in data.items() if value is not None}
+    assert command("publish-message", given).is_idempotent() is expected
+
+
+@for_each(WAITS)
+def test_what_waits_on_purpose_may_take_longer(given: Command, milliseconds: int, seconds: float | None) -> None:
+    assert given.wait() == milliseconds
+    assert envelope.decode(envelope.encode(given)).command.attempt_timeout() == seconds

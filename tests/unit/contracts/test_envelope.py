@@ -94,8 +94,6 @@ def test_where_the_type_names_a_deployment_any_but_json_says_that_the_body_is_th
     assert envelope.decode(TOPOLOGY, type="deploy-process", content_type="application/json").operation == "topology"
 
 
-# --- refusals ---------------------------------------------------------------------------------------------------------
-
 NO_TEXT: list[tuple[Any, str]] = [
     (7, "7"), (True, "true"), ([], "a list"), ({}, "an object"), (1.5, "1.5"), (0, "0"), (False, "false"),
 ]  # fmt: skip
@@ -172,8 +170,6 @@ def test_what_is_no_request_is_refused_in_words_by_its_place_and_its_operation_i
     check_all(REFUSED, is_refused)
 
 
-# --- limits -----------------------------------------------------------------------------------------------------------
-
 HEAD = b'{"operation":"set-variables","data":{"elementInstanceKey":1,"variables":{"a":"'
 TOO_LARGE = "body: expected at most 8388608 bytes, twice the gateway's limit, found "
 
@@ -220,8 +216,6 @@ def test_variables_pass_up_to_the_depth_and_beyond_it_are_refused_with_the_opera
         assert "nested deeper than 500 levels" in error.message, levels
         assert error.operation == "create-instance", levels
 
-
-# --- variables --------------------------------------------------------------------------------------------------------
 
 DOCUMENTS = st.builds(
     lambda variables, indent: json.dumps(variables, indent=indent, ensure_ascii=not indent),

@@ -58,9 +58,6 @@ def bare(operation: str, data: bytes, headers: dict[str, Any], content_type: str
     return envelope.decode(data, type=operation, content_type=content_type, headers=headers).command
 
 
-# --- files that are taken ---------------------------------------------------------------------------------------------
-
-
 @for_each(BOTH)
 def test_a_file_is_a_text_or_base64_with_its_name_in_the_metadata_or_headers(operation: str) -> None:
     packed, tenant = base64_of(TEXT.encode()), {"tenantId": "acme"}
@@ -79,9 +76,7 @@ TYPES = (None, "", "application/json", "application/xml", "text/xml; charset=utf
 
 
 @for_each(product(BOTH, TYPES, (TEXT.encode(), b"{}", b'{"id": "f"}', b"\xff\xfe\x00")))
-def test_in_the_bare_form_the_body_is_the_file_whatever_its_content_type_or_its_bytes(
-    operation: str, content_type: str | None, content: bytes
-) -> None:
+def test_in_the_bare_form_the_body_is_the_file(operation: str, content_type: str | None, content: bytes) -> None:
     assert files(bare(operation, content, NAMED, content_type)) == [("order.bpmn", content)]
 
 
@@ -105,8 +100,6 @@ def test_any_files_survive_writing_and_reading(given_files: list[tuple[str, byte
     assert sent_again(made) == made
     assert files(sent_again(made)) == given_files
 
-
-# --- what is no file and no list --------------------------------------------------------------------------------------
 
 NO_FILE = "data: missing; expected the text of the file"
 NO_LIST = "data.resources: missing; expected a list of at least 1; each item is an object"
@@ -159,8 +152,6 @@ def test_a_bare_body_that_is_empty_or_has_no_name_in_text_is_refused() -> None:
     for headers in ({"fileName": b"a.bpmn"}, {"fileName": 5}, {"fileName": None}, {}):
         assert refused(TEXT.encode(), type="deploy-process", headers=headers).message.startswith(NO_NAME), headers
 
-
-# --- bytes where a text belongs, as JSON libraries write them ---------------------------------------------------------
 
 XML = b"<?xml version='1.0'?><x/>"
 KINDS: list[tuple[str, Any]] = [
@@ -219,8 +210,6 @@ def test_what_only_looks_alike_is_taken() -> None:
     form = b'{"type": "default", "components": [{"0": 1}]}'
     assert files(bare("deploy-resource", form, {"fileName": "a.form"})) == [("a.form", form)]
 
-
-# --- a file's XML declaration is true when the file is deployed -------------------------------------------------------
 
 OTHERS = ("utf-16", "UTF-16LE", "UTF-32", "ISO-8859-1", "windows-1252", "latin1", "Shift_JIS", "x-unknown", " utf-16 ")
 TRUE = ("", ' encoding="utf-8"', " encoding='UTF-8'", ' encoding="UTF8"', ' encoding = "us-ascii"',

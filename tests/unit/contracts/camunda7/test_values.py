@@ -161,9 +161,7 @@ MALFORMED: list[tuple[Any, str, str]] = [
 
 
 @for_each(MALFORMED)
-def test_what_is_no_variable_is_refused_by_its_place_in_the_words_of_the_engine(
-    variable: Any, place: str, words: str
-) -> None:
+def test_what_is_no_variable_is_refused_by_its_place_and_in_words(variable: Any, place: str, words: str) -> None:
     error = refusal(variable)
     assert error.details == {"field": f"data.variables.x{place}"}
     assert words in error.message
@@ -188,9 +186,7 @@ NOT_FOR_BOTH: list[tuple[Any, str, bool]] = [
 
 
 @for_each(NOT_FOR_BOTH)
-def test_numbers_and_formats_that_are_no_json_are_not_for_zeebe_and_long_texts_not_for_camunda_7(
-    variable: Any, zeebe: str, camunda7: bool
-) -> None:
+def test_what_only_one_of_the_two_engines_takes_says_so(variable: Any, zeebe: str, camunda7: bool) -> None:
     found = converted(variable)
     assert zeebe in found.zeebe
     assert (found.zeebe == "", found.camunda7 == "") == (zeebe == "", camunda7)
@@ -229,9 +225,7 @@ def test_whatever_is_sent_is_read_as_json_or_refused_with_its_field(kind: str | 
     st.floats(allow_nan=False, allow_infinity=False),
     JSON_VALUES,
 )
-def test_whole_numbers_doubles_and_any_json_without_type_are_exact(
-    whole: int, before: str, double: float, value: Any
-) -> None:
+def test_numbers_and_any_json_without_type_are_exact(whole: int, before: str, double: float, value: Any) -> None:
     text = f"{before if whole >= 0 else ''}{whole}"
     assert converted(typed("Long", text)).json == converted(typed("Long", whole)).json == str(whole).encode()
     assert (

@@ -81,9 +81,7 @@ def test_a_second_run_sends_only_what_is_new_and_a_restart_everything(transport:
     assert summary(file).items() >= {"sent": 2, "succeeded": 6, "requests": 6}.items()
 
 
-def test_what_may_succeed_later_is_sent_again_and_what_failed_for_good_is_not(
-    transport: MemoryTransport, file: Path
-) -> None:
+def test_only_what_may_succeed_later_is_sent_again(transport: MemoryTransport, file: Path) -> None:
     transport.answers.extend([error("RESOURCE_EXHAUSTED", retryable=True), error("NOT_FOUND"), b"not a reply"])
     first = ended("batch", str(file), "--concurrency", "1")
     told = json.loads(first.out)
@@ -95,9 +93,7 @@ def test_what_may_succeed_later_is_sent_again_and_what_failed_for_good_is_not(
 
 
 @for_each([(Code.UNAUTHENTICATED, 26), (Code.PERMISSION_DENIED, 17), (Code.NOT_FOUND, 15)])
-def test_a_batch_that_the_broker_does_not_let_in_stops_and_leaves_the_rest_to_the_next_run(
-    code: Code, number: int, transport: MemoryTransport, file: Path
-) -> None:
+def test_a_broker_that_lets_nobody_in_ends_it(code: Code, number: int, transport: MemoryTransport, file: Path) -> None:
     transport.failures.append(Denied("no more", code))
     told = summary(file, "--concurrency", "1", "--restart", code=number)
     assert told.items() >= {"succeeded": 0, "failed": 0, "again": 4, "sent": 1}.items()
@@ -112,9 +108,7 @@ def test_an_answer_that_never_comes_leaves_the_request_open(transport: MemoryTra
     assert len(set(ids(transport))) == 1
 
 
-def test_a_rate_spreads_the_requests_and_those_that_wait_go_to_their_queue(
-    transport: MemoryTransport, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rates_and_queues_are_kept(transport: MemoryTransport, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pause = mock.AsyncMock()
     monkeypatch.setattr("zeebe_amqp.cli.batch.pause", pause)
     file.write_text("\n".join([ONE, WAITING, TWO, THREE]))
@@ -163,9 +157,7 @@ def test_a_file_that_is_no_results_is_refused_and_left_alone(content: bytes, fil
     assert kept(file).read_bytes() == content
 
 
-def test_results_that_another_batch_writes_or_nobody_can_are_told_before_anything_is_sent(
-    transport: MemoryTransport, file: Path, tmp_path: Path
-) -> None:
+def test_results_that_cannot_be_written_are_told_first(transport: MemoryTransport, file: Path, tmp_path: Path) -> None:
     with kept(file).open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert "another batch" in refused("batch", str(file), "--restart")

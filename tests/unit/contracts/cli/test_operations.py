@@ -101,9 +101,7 @@ def test_variables_come_from_the_line_a_file_or_standard_input_and_are_sent_byte
     assert "byte order mark of UTF-16" in refused("create-instance", "o", "--variables", f"@{file}")
 
 
-def test_a_file_may_be_named_with_an_at_sign_wherever_one_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_any_file_may_be_named_with_an_at_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name, content in (("a.bpmn", "<x/>"), ("vars.json", '{"a":1}'), ("requests.jsonl", "no request")):
         Path(name).write_text(content)

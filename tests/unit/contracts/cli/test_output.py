@@ -70,9 +70,7 @@ def test_people_read_deadlines_of_jobs_as_local_times_and_programs_as_they_came(
         assert timed({"deadline": odd}) == {"deadline": odd}
 
 
-def test_a_list_is_a_line_for_each_item_or_none_and_what_a_newer_service_adds_is_shown_as_it_came(
-    transport: MemoryTransport,
-) -> None:
+def test_a_list_is_a_line_for_each_item_and_unknown_data_are_shown_as_they_came(transport: MemoryTransport) -> None:
     transport.answers.extend([result("activate-jobs", data) for data in ([{"a": 1}, {"b": 2}], [], [])])
     assert [ended(*POLL).out, ended(*POLL).out] == ['{"a":1}\n{"b":2}\n', ""]
     assert ended(*POLL, terminal=True).out == "none\n"
@@ -101,9 +99,7 @@ def test_people_are_told_what_an_error_means(transport: MemoryTransport, capsys:
     assert "safe" in capsys.readouterr().err, "also without an identity"
 
 
-def test_an_answer_that_cannot_be_read_is_an_error_of_unknown_outcome_with_the_identity_to_send_again(
-    transport: MemoryTransport,
-) -> None:
+def test_an_answer_that_cannot_be_read_is_an_error_of_unknown_outcome(transport: MemoryTransport) -> None:
     transport.answers.append(b"\xff")
     found = ended("topology")
     assert found.code == exits.UNKNOWN + exits.NUMBERS[Code.INTERNAL]
@@ -142,9 +138,7 @@ def test_every_code_has_an_exit_code_for_each_outcome_and_no_two_are_alike() -> 
     assert max(codes) < 126
 
 
-def test_a_defect_is_said_in_words_and_an_interruption_has_an_exit_code_of_its_own(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_defect_is_said_in_words_and_an_interruption_has_its_own_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     for raised, code, told in (
         (ValueError("a\x1bb"), exits.DEFECT, "a defect of zeebe-amqp: ValueError: a\ufffdb\n"),
         (KeyboardInterrupt(), exits.INTERRUPTED, "\ninterrupted\n"),
@@ -154,9 +148,7 @@ def test_a_defect_is_said_in_words_and_an_interruption_has_an_exit_code_of_its_o
         assert (found.code, found.err) == (code, told)
 
 
-def test_colours_are_left_out_where_nobody_wants_them(
-    transport: MemoryTransport, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_colours_are_left_out_for_who_wants_none(transport: MemoryTransport, monkeypatch: pytest.MonkeyPatch) -> None:
     transport.answers.extend([result("topology", TOPOLOGY)] * 2)
     assert "\x1b[36m" in ended("topology", terminal=True).out
     monkeypatch.setenv("NO_COLOR", "1")

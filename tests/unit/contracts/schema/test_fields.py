@@ -1,4 +1,4 @@
-"""Values that are more than JSON types: keys, references, durations and how long they are exactly, documents."""
+"""Values that are more than JSON types, how long durations are exactly, and how any value is shown."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.cases import check_all, for_each
 from zeebe_amqp.schema import durations, fields
+from zeebe_amqp.schema.formatting import found, found_in, printable, truncate
 
 
 def test_a_key_is_a_whole_number_or_its_decimal_text_and_a_reference_has_64_bits() -> None:
@@ -134,3 +135,35 @@ def test_durations_of_every_kind_read_as_milliseconds_and_are_not_negative() -> 
     assert read == [0, 7, 7, 1]
     with pytest.raises(ValueError, match="must not be negative"):
         fields.milliseconds(timedelta(seconds=-1))
+
+
+def test_nothing_is_shown_that_a_terminal_would_obey() -> None:
+    for char in ("\x1b", "\r", "\x07", "\x00", "\u202e", "\x9b", "\x85", "\u2028", "\ud800"):
+        assert printable(f"a{char}b") == "a\ufffdb", repr(char)
+    for text in ("a\tb\nc", "ä", "日本語", "🙂", ""):
+        assert printable(text) == text
+
+
+def test_lines_and_tabs_go_where_a_line_must_stay_one_and_are_shown_as_asked_for() -> None:
+    assert printable("a\tb\nc", kept="") == "a\ufffdb\ufffdc"
+    assert printable("a\nb\x1b", kept="", shown=lambda char: f"<{ord(char)}>") == "a<10>b<27>"
+
+
+def test_a_found_value_is_named_without_its_contents_and_a_number_as_it_was_written() -> None:
+    values: list[tuple[Any, str]] = [
+        (None, "null"), (True, "true"), (False, "false"), ("abc", 'text "abc"'), (7, "7"), (1.5, "1.5"),
+        ([1, "secret"], "a list"), ({"secret": 1}, "an object"), ((), "a list"),
+    ]  # fmt: skip
+    raws = [
+        (b"1.50", "1.50"), (b"1e999", "1e999"), (b"null", "null"), (b'"a"', 'text "a"'), (b"[1]", "a list of numbers"),
+        (b"[[]]", "a list"), (b"{}", "an object"),
+    ]  # fmt: skip
+    assert [(value, found(value)) for value, _ in values] == values
+    assert [(raw, found_in(raw)) for raw, _ in raws] == raws
+
+
+def test_long_values_are_cut() -> None:
+    assert truncate("a" * 80) == "a" * 80
+    assert truncate("a" * 81) == "a" * 79 + "…"
+    assert len(found("a" * 1000)) == len('text ""') + 80
+    assert len(found_in(b"9" * 1000)) == 80

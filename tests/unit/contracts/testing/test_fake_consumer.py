@@ -23,9 +23,6 @@ PAID = commands.PublishMessage(message_name="paid", time_to_live="1h")
 CANCEL = commands.CancelInstance(process_instance_key=KEY)
 
 
-# --- scripts ----------------------------------------------------------------------------------------------------------
-
-
 async def test_scripts_go_before_habits_and_of_these_the_later_ones(consumer: FakeConsumer, zeebe: Client) -> None:
     consumer.always(CreateInstance, answer(version=1))
     consumer.always(ORDER, answer(version=2))
@@ -35,9 +32,7 @@ async def test_scripts_go_before_habits_and_of_these_the_later_ones(consumer: Fa
     assert (await zeebe.call(ANOTHER)).version == 1
 
 
-async def test_commands_are_meant_to_the_last_field_or_told_by_a_function(
-    consumer: FakeConsumer, zeebe: Client
-) -> None:
+async def test_commands_are_meant_whole_or_told_by_a_function(consumer: FakeConsumer, zeebe: Client) -> None:
     consumer.script(commands.PublishMessage(message_name="paid", time_to_live="PT60M"), answer(key=7))
     assert (await zeebe.call(PAID)).key == 7
     with pytest.raises(UnexpectedCommand):
@@ -49,9 +44,7 @@ async def test_commands_are_meant_to_the_last_field_or_told_by_a_function(
         await zeebe.call(ANOTHER)
 
 
-async def test_a_step_may_be_made_for_the_command_and_a_whole_result_given(
-    consumer: FakeConsumer, zeebe: Client
-) -> None:
+async def test_a_step_may_be_made_for_the_command_and_a_result_given(consumer: FakeConsumer, zeebe: Client) -> None:
     async def ended(command: CreateInstance) -> Step:
         await asyncio.sleep(0)
         return answer(variables={"double": command.variables["id"] * 2})  # type: ignore[index, call-overload]
@@ -84,9 +77,7 @@ async def test_wrong_scripts_are_told_where_they_are_wrong(consumer: FakeConsume
         await zeebe.call(CANCEL)
 
 
-async def test_what_was_not_expected_fails_where_it_is_sent_and_at_the_end(
-    consumer: FakeConsumer, zeebe: Client
-) -> None:
+async def test_what_was_not_expected_fails_where_sent_and_at_the_end(consumer: FakeConsumer, zeebe: Client) -> None:
     with pytest.raises(UnexpectedCommand, match="expected nothing: say what with script or always"):
         await zeebe.call(Topology())
     consumer.always(Topology, answer())
@@ -109,9 +100,6 @@ async def test_a_step_is_taken_once_and_missed_when_nobody_asks(consumer: FakeCo
     other.script(CreateInstance, answer(), answer())
     with pytest.raises(AssertionError, match="any create-instance: 2 more scripted, and not asked for"):
         other.verify()
-
-
-# --- errors and faults ------------------------------------------------------------------------------------------------
 
 
 async def test_an_error_has_the_facts_of_the_service_or_those_given(consumer: FakeConsumer, zeebe: Client) -> None:
@@ -144,9 +132,7 @@ async def test_an_error_has_the_facts_of_the_service_or_those_given(consumer: Fa
     assert refused.value.details == {"field": "reply_to"}
 
 
-async def test_a_lost_reply_ends_the_callers_time_and_waits_for_who_asks_again(
-    consumer: FakeConsumer, zeebe: Client
-) -> None:
+async def test_a_lost_reply_ends_the_time_and_is_there_on_asking_again(consumer: FakeConsumer, zeebe: Client) -> None:
     consumer.script(CreateInstance, drop_reply(answer(process_instance_key=7)))
     with pytest.raises(DeadlineExceeded, match="no answer within 3600 s") as raised:
         await zeebe.call(ORDER, timeout=3600)
@@ -213,16 +199,11 @@ async def test_who_gives_up_does_not_stop_the_engine_and_closing_waits_for_it(co
     assert (len(consumer.executed(ORDER)), len(consumer.executed(ANOTHER))) == (1, 1)
 
 
-async def test_a_step_that_fails_ends_all_who_wait_for_it_and_leaves_no_trace(
-    consumer: FakeConsumer, zeebe: Client
-) -> None:
+async def test_a_step_that_fails_ends_its_calls_and_leaves_no_trace(consumer: FakeConsumer, zeebe: Client) -> None:
     consumer.script(CreateInstance, mock.Mock(side_effect=LookupError("in the test")), answer())
     with pytest.raises(LookupError, match="in the test"):
         await zeebe.call(ORDER, request_id="mine")
     await zeebe.call(ORDER, request_id="mine")
-
-
-# --- strictness -------------------------------------------------------------------------------------------------------
 
 
 def request(body: bytes, request_id: str = "a", **options: Any) -> Outgoing:

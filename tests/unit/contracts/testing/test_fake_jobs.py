@@ -97,9 +97,7 @@ async def test_a_lock_ends_when_the_test_lets_time_pass(consumer: FakeConsumer, 
     assert job.activations == 2
 
 
-async def test_a_job_that_has_ended_is_not_found_and_one_that_nobody_added_not_expected(
-    consumer: FakeConsumer, zeebe: Client
-) -> None:
+async def test_jobs_that_ended_are_not_found_and_others_not_expected(consumer: FakeConsumer, zeebe: Client) -> None:
     with pytest.raises(UnexpectedCommand, match="complete-job was not expected"):
         await zeebe.call(CompleteJob(job_key=consumer.key()))
     job = consumer.add_job("pay")
