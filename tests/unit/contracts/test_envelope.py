@@ -30,14 +30,11 @@ def test_an_envelope_is_operation_data_and_metadata() -> None:
     assert (decoded.data, decoded.metadata) == (b'{"bpmnProcessId":"order"}', {})
     for raw in (TOPOLOGY, b'{"operation":"topology","data":null,"metadata":null}'):
         assert (envelope.decode(raw).data, envelope.decode(raw).metadata) == (b"{}", {}), raw
-
-
-def test_of_an_envelopes_key_given_twice_the_last_wins() -> None:
-    raw = (
+    twice = (
         b'{"operation":7,"operation":"topology","data":1,"data":{},"metadata":1,"metadata":{"keys":1,"keys":"string"}}'
     )
-    decoded = envelope.decode(raw)
-    assert (decoded.operation, decoded.keys_as_text) == ("topology", True)
+    decoded = envelope.decode(twice)
+    assert (decoded.operation, decoded.keys_as_text) == ("topology", True), "the last counts"
 
 
 def test_only_the_metadata_that_we_read_are_kept_in_the_bare_form_from_text_headers_of_the_same_names() -> None:
@@ -56,12 +53,9 @@ def test_in_the_bare_form_the_type_is_the_operation_and_the_body_its_data(operat
     assert decoded.command.to_wire() == request(operation, FULLEST[operation]).command.to_wire()
 
 
-def test_an_empty_bare_body_is_no_data() -> None:
+def test_an_envelope_counts_for_more_than_the_type_and_an_empty_bare_body_is_no_data() -> None:
     for raw in (b"", b" ", b"null", b" null\n", b"{}"):
         assert envelope.decode(raw, type="topology").bare, raw
-
-
-def test_an_envelope_counts_for_more_than_the_type_and_the_headers() -> None:
     decoded = envelope.decode(TOPOLOGY, type="create-instance", headers={"keys": "string"})
     assert (decoded.operation, decoded.bare, decoded.metadata) == ("topology", False, {})
 

@@ -41,22 +41,23 @@ def test_digests_tell_requests_apart(first: tuple[Any, ...], other: tuple[Any, .
     assert (digest(first) == digest(second)) == (identity(first) == identity(second))
 
 
-DEADLINES: list[tuple[Any, float | None]] = [
-    (1_700_000_000_123, 1_700_000_000.123), (0, 0.0), (-5, -0.005), (2**63, 2**63 / 1000), (10**5000, 2**63 / 1000),
-    (-(10**5000), -(2**63) / 1000), (None, None), ("", None),
+READ: list[tuple[Any, str, Any, Any]] = [
+    *((envelope.deadline, "deadline", header, expected) for header, expected in (
+        (1_700_000_000_123, 1_700_000_000.123), (0, 0.0), (-5, -0.005), (2**63, 2**63 / 1000),
+        (10**5000, 2**63 / 1000), (-(10**5000), -(2**63) / 1000),
+    )),
+    *((envelope.request_id, "request-id", header, header) for header in ("a", "x" * 255, "ü" * 127, " ")),
+    *((read, name, empty, None) for empty in (None, "")
+      for read, name in ((envelope.deadline, "deadline"), (envelope.request_id, "request-id"))),
 ]  # fmt: skip
 
 
-@for_each(DEADLINES)
-def test_a_deadline_is_milliseconds_since_1970(header: Any, expected: float | None) -> None:
-    assert envelope.deadline({"deadline": header}) == expected
-
-
-def test_a_request_id_is_text_of_at_most_255_bytes_and_without_text_there_is_none() -> None:
-    for header in ("a", "x" * 255, "ü" * 127, " "):
-        assert envelope.request_id({"request-id": header}) == header
-    for headers in ({}, {"request-id": None}, {"request-id": ""}):
-        assert envelope.request_id(headers) is envelope.deadline(headers) is None, headers
+@for_each(READ)
+def test_deadlines_are_milliseconds_since_1970_and_request_ids_texts(
+    read: Any, name: str, header: Any, value: Any
+) -> None:
+    assert read({name: header}) == value
+    assert read({}) is None
 
 
 def test_a_header_of_another_type_or_length_is_refused() -> None:

@@ -75,10 +75,6 @@ DEFECTS = {Code.CANCELLED, Code.UNKNOWN, Code.OUT_OF_RANGE, Code.INTERNAL, Code.
 """The codes that nobody branches on."""
 
 
-def test_the_codes_are_the_sixteen_names_of_grpc_and_no_other() -> None:
-    assert " ".join(Code) == GRPC_NAMES
-
-
 def test_the_nearest_name_is_offered_only_when_it_is_near() -> None:
     for name in ("jobKye", "JOBKEY", "job_key"):
         assert errors.nearest(name, ["jobKey", "retries"]) == "jobKey", name
@@ -101,6 +97,7 @@ def test_an_error_of_a_reply_becomes_the_exception_of_its_code_and_of_each_of_it
         assert type(copy) is type(raised)
         assert (copy.error(), copy.operation, copy.request_id) == (error, "topology", "mine")
 
+    assert " ".join(Code) == GRPC_NAMES
     assert set(errors.KINDS) == set(Code) - DEFECTS
     for code in Code:
         raised = CommandError.of(CommandError(code, "x").error())

@@ -101,6 +101,8 @@ def test_any_files_survive_writing_and_reading(given_files: list[tuple[str, byte
     assert files(sent_again(made)) == given_files
 
 
+XML = b"<?xml version='1.0'?><x/>"
+IN_BASE64 = "expected the file's text, found its bytes in base64; "
 NO_FILE = "data: missing; expected the text of the file"
 NO_LIST = "data.resources: missing; expected a list of at least 1; each item is an object"
 NO_TEXT = "data: expected the file's text as a JSON string"
@@ -126,6 +128,13 @@ REFUSED: list[tuple[str, object, dict[str, str], str]] = [
     ("deploy-resource", a_list("x", encoding="base64"), {}, "data.resources[0].content: not valid base64: "),
     ("deploy-resource", a_list("eA==", " ", encoding="base64"), {}, f"data.resources[1].content{NO_FILE[4:]}"),
     ("deploy-resource", a_list(""), {}, "data.resources[0].content: expected text that"),
+    # So do Java, C# and Go write bytes.
+    *(
+        (operation, base64_of(content), NAMED, f'data: {IN_BASE64}set metadata.encoding = "base64"')
+        for operation in BOTH
+        for content in (XML, b"<x/>", codecs.BOM_UTF8 + XML)
+    ),
+    ("deploy-resource", a_list(base64_of(XML)), {}, f'data.resources[0].content: {IN_BASE64}add "encoding": "base64"'),
     *(
         ("deploy-process", TEXT, {"fileName": name}, f'metadata.fileName: "{name}" {OTHER_KIND}')
         for name in ("rules.dmn", "Rules.DMN", "task.form")
@@ -153,7 +162,6 @@ def test_a_bare_body_that_is_empty_or_has_no_name_in_text_is_refused() -> None:
         assert refused(TEXT.encode(), type="deploy-process", headers=headers).message.startswith(NO_NAME), headers
 
 
-XML = b"<?xml version='1.0'?><x/>"
 KINDS: list[tuple[str, Any]] = [
     ("a Buffer", {"type": "Buffer", "data": list(XML)}),
     ("a Uint8Array", {str(index): byte for index, byte in enumerate(XML)}),
@@ -180,18 +188,6 @@ def test_bytes_are_recognised_wherever_they_stand(kind: str, found: Any) -> None
     told = refusal_of("create-instance", {"bpmnProcessId": "a", "startInstructions": [found]}).message
     assert told == f"data.startInstructions[0]: expected an object, found {kind}"
     assert refusal_of("complete-job", found).message == f"data: expected an object, found {kind}"
-
-
-@for_each([XML, b"<x/>", codecs.BOM_UTF8 + XML])
-def test_xml_in_base64_that_does_not_say_so_is_refused(content: bytes) -> None:
-    """So do Java, C# and Go write bytes."""
-    found = "expected the file's text, found its bytes in base64; "
-    text = base64_of(content)
-    for operation in BOTH:
-        told = refusal_of(operation, text, metadata=NAMED).message
-        assert told == f'data: {found}set metadata.encoding = "base64"'
-    several = f'data.resources[0].content: {found}add "encoding": "base64"'
-    assert refusal_of("deploy-resource", a_list(text)).message == several
 
 
 def test_what_only_looks_alike_is_taken() -> None:
