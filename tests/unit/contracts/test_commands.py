@@ -98,16 +98,11 @@ def test_null_variables_are_none_and_those_inside_a_list_are_checked_and_named_b
     assert error.message == "data.result.activateElements[1].variables: expected a JSON object, found a list"
 
 
-def test_a_found_value_is_cut_and_says_what_was_expected() -> None:
-    error = refusal_of("complete-job", {"jobKey": "x" * 10_000})
-    assert error.message.startswith(f"data.jobKey: {FOUND}")
-    assert len(error.message) < 200
-    assert len(refusal_of("complete-job", {"jobKey": KEY, "y" * 10_000: 1}).message) < 300
-
-
 BEYOND: list[tuple[bytes, str]] = [
     (b'{"retries":1e999,"jobKey":1}', "data.retries: expected a whole number of 32 bits, found 1e999"),
     (b'{"jobKey":' + b"7" * 5000 + b"}", f"data.jobKey: {FOUND}"),
+    (b'{"jobKey":"' + b"x" * 10_000 + b'","retries":1}', f"data.jobKey: {FOUND}"),
+    (b'{"jobKey":1,"retries":1,"' + b"y" * 10_000 + b'":1}', "data.yyy"),
     (b'{"jobKey":1,"errorMessage":"\xff"}', "data: not UTF-8 (invalid start byte)"),
     (b'{"jobKey":1,', "data: not valid JSON (Input data was truncated)"),
     (b'{"jobKey":1]', "data: not valid JSON (expected ',' or '}' (byte 11))"),
@@ -120,6 +115,7 @@ def test_numbers_and_bytes_beyond_the_decoder_are_refused_in_words(data: bytes, 
     with pytest.raises(CommandError) as refusal:
         commands.FailJob.from_wire(data, {})
     assert refusal.value.message.startswith(message)
+    assert len(refusal.value.message) < 300, "what was found is cut"
 
 
 def test_of_a_key_given_twice_the_last_counts() -> None:

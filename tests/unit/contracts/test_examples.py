@@ -14,10 +14,6 @@ from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.examples import EXAMPLES, Example, Kept, filled, kept
 
 
-def test_every_operation_has_an_example_with_a_title() -> None:
-    assert {example.operation for example in EXAMPLES if example.title} == set(COMMANDS)
-
-
 @for_each(EXAMPLES)
 def test_an_example_is_a_right_request_and_a_whole_reply(example: Example) -> None:
     """Nothing is missing in it, and nothing is in it that the typed result does not know."""

@@ -112,9 +112,8 @@ OTHER_KIND = "is not a BPMN file; use deploy-resource"
 REFUSED: list[tuple[str, object, dict[str, str], str]] = [
     *((operation, data, NAMED, NO_FILE) for operation in BOTH for data in (None, "")),
     ("deploy-process", {}, NAMED, NO_FILE),
-    ("deploy-process", {"name": "a"}, NAMED, f"{NO_TEXT}, found an object"),
-    ("deploy-process", [TEXT], NAMED, f"{NO_TEXT}, found a list"),
-    ("deploy-process", 7, NAMED, f"{NO_TEXT}, found 7"),
+    *(("deploy-process", data, NAMED, f"{NO_TEXT}, found {found}")
+      for data, found in (({"name": "a"}, "an object"), ([TEXT], "a list"), (7, "7"))),
     ("deploy-resource", [LIST], NAMED, f"{NO_TEXT}, or an object with the list resources, found a list"),
     *(("deploy-process", TEXT, {"fileName": name}, NO_NAME) for name in ("", " ")),
     *(("deploy-resource", "<x/>", metadata, f'{NO_NAME} "order.dmn"') for metadata in ({}, {"fileName": " "})),
@@ -129,17 +128,12 @@ REFUSED: list[tuple[str, object, dict[str, str], str]] = [
     ("deploy-resource", a_list("eA==", " ", encoding="base64"), {}, f"data.resources[1].content{NO_FILE[4:]}"),
     ("deploy-resource", a_list(""), {}, "data.resources[0].content: expected text that"),
     # So do Java, C# and Go write bytes.
-    *(
-        (operation, base64_of(content), NAMED, f'data: {IN_BASE64}set metadata.encoding = "base64"')
-        for operation in BOTH
-        for content in (XML, b"<x/>", codecs.BOM_UTF8 + XML)
-    ),
+    *((operation, base64_of(content), NAMED, f'data: {IN_BASE64}set metadata.encoding = "base64"')
+      for operation in BOTH for content in (XML, b"<x/>", codecs.BOM_UTF8 + XML)),
     ("deploy-resource", a_list(base64_of(XML)), {}, f'data.resources[0].content: {IN_BASE64}add "encoding": "base64"'),
-    *(
-        ("deploy-process", TEXT, {"fileName": name}, f'metadata.fileName: "{name}" {OTHER_KIND}')
-        for name in ("rules.dmn", "Rules.DMN", "task.form")
-    ),
-]
+    *(("deploy-process", TEXT, {"fileName": name}, f'metadata.fileName: "{name}" {OTHER_KIND}')
+      for name in ("rules.dmn", "Rules.DMN", "task.form")),
+]  # fmt: skip
 
 
 def test_what_is_no_file_and_no_list_is_refused_by_its_place() -> None:

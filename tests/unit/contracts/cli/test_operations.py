@@ -81,7 +81,9 @@ def test_the_examples_of_the_help_mean_what_they_say(tmp_path: Path, monkeypatch
 
 
 def test_every_command_has_examples_and_every_shared_option_help() -> None:
+    overview = printed("--help")
     for operation in program.commands:
+        assert f"\n  {operation} " in overview
         assert "Examples:" in printed(operation, "--help-all") or operation == "completion", operation
     for each in (*SENDING, *REQUEST, *CONNECTION):
         assert isinstance(each, click.Option)
@@ -179,13 +181,10 @@ def test_a_refusal_names_the_option(name: str, words: tuple[str, ...]) -> None:
     assert name in refused(*words)
 
 
-def test_objects_of_a_list_may_come_one_by_one_or_together() -> None:
+def test_objects_of_a_list_may_come_together_no_is_said_and_silence_is_not_sent() -> None:
     one, two = '{"elementId":"a"}', '{"elementId":"b"}'
     apart = printed("create-instance", "o", "--start-instructions", one, "--start-instructions", two, "--dry-run")
     assert printed("create-instance", "o", "--start-instructions", f"[{one},{two}]", "--dry-run") == apart
-
-
-def test_no_is_said_silence_is_not_sent_and_keys_may_be_asked_for_as_text() -> None:
     said = json.loads(printed("delete-resource", "5", "--no-delete-history", "--string-keys", "--dry-run"))
     assert (said["data"], said["metadata"]) == ({"resourceKey": 5, "deleteHistory": False}, {wire.KEYS: "string"})
     assert json.loads(printed("delete-resource", "5", "--dry-run"))["data"] == {"resourceKey": 5}
