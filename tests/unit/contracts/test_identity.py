@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.cases import check_all, for_each
+from tests.cases import for_each
 from zeebe_amqp import commands, envelope, wire
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import Code, CommandError, Outcome
@@ -53,27 +53,30 @@ READ: list[tuple[Any, str, Any, Any]] = [
 
 
 @for_each(READ)
-def test_deadlines_are_milliseconds_since_1970_and_request_ids_texts(
-    read: Any, name: str, header: Any, value: Any
+def test_a_deadline_is_milliseconds_since_1970_and_a_request_id_text(
+    read: Any, name: str, sent: Any, value: Any
 ) -> None:
-    assert read({name: header}) == value
+    assert read({name: sent}) == value
     assert read({}) is None
 
 
-def test_a_header_of_another_type_or_length_is_refused() -> None:
-    def is_refused(read: Any, name: str, header: Any, words: str) -> None:
-        with pytest.raises(CommandError) as caught:
-            read({name: header})
-        assert caught.value.code == Code.INVALID_ARGUMENT
-        assert caught.value.message.startswith(f"header {name}: expected {words}")
+MILLISECONDS = "a whole number of milliseconds since 1970, found "
+REFUSED: list[tuple[Any, str, Any, str]] = [
+    *((envelope.deadline, "deadline", sent, MILLISECONDS + found)
+      for sent, found in ((True, "true"), ("1700000000000", 'text "1700000000000"'), (1.5, "1.5"))),
+    *((envelope.deadline, "deadline", sent, f"{MILLISECONDS}a value of type {type(sent).__name__}")
+      for sent in (b"5", MOMENT, [5])),
+    *((envelope.request_id, "request-id", sent, "text of at most 255 bytes, found ")
+      for sent in ("x" * 256, "ü" * 128, 5, True, b"a", ["a"], {}, 1.5, MOMENT)),
+]  # fmt: skip
 
-    number = "a whole number of milliseconds since 1970, found "
-    times = [(True, "true"), ("1700000000000", 'text "1700000000000"'), (1.5, "1.5")]
-    times += [(each, f"a value of type {type(each).__name__}") for each in (b"5", MOMENT, [5])]
-    texts = ["x" * 256, "ü" * 128, 5, True, b"a", ["a"], {}, 1.5, MOMENT]
-    text = "text of at most 255 bytes, found "
-    check_all([(envelope.deadline, "deadline", each, number + found) for each, found in times], is_refused)
-    check_all([(envelope.request_id, "request-id", each, text) for each in texts], is_refused)
+
+@for_each(REFUSED)
+def test_a_header_of_another_type_or_length_is_refused(read: Any, name: str, sent: Any, words: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        read({name: sent})
+    assert caught.value.code == Code.INVALID_ARGUMENT
+    assert caught.value.message.startswith(f"header {name}: expected {words}")
 
 
 NOW = 1_795_766_400.0

@@ -53,8 +53,14 @@ async def test_what_keeps_a_worker_from_its_end_is_raised(consumer: FakeConsumer
         await consumer.work(Worker(zeebe, "pay", charge))
 
 
-async def test_a_poll_waits_for_a_job(consumer: FakeConsumer) -> None:
-    async with consumer.client() as zeebe, Jobs(zeebe, "pay", request_timeout="10m") as jobs:
+async def test_a_poll_waits_for_a_job_or_its_end(consumer: FakeConsumer, zeebe: Client) -> None:
+    assert await zeebe.call(poll()) == await zeebe.call(poll(request_timeout="20ms")) == ()
+    ending = asyncio.create_task(zeebe.call(poll(request_timeout="10m")))
+    while not ending.done():
+        consumer.end_polls()
+        await asyncio.sleep(0.001)
+    assert await ending == ()
+    async with Jobs(zeebe, "pay", request_timeout="10m") as jobs:
         waiting = asyncio.create_task(anext(jobs))
         await asyncio.sleep(0.01)
         added = consumer.add_job("pay", {"amount": 1, "other": 2}, headers={"account": "main"}, element_id="charge")
@@ -62,15 +68,6 @@ async def test_a_poll_waits_for_a_job(consumer: FakeConsumer) -> None:
         assert (job.key, job.headers, job.activated.element_id) == (added.key, {"account": "main"}, "charge")
         await job.complete()
     assert added.result == {}
-
-
-async def test_a_poll_ends_with_its_time_or_by_word(consumer: FakeConsumer, zeebe: Client) -> None:
-    assert await zeebe.call(poll()) == await zeebe.call(poll(request_timeout="20ms")) == ()
-    waiting = asyncio.create_task(zeebe.call(poll(request_timeout="10m")))
-    while not waiting.done():
-        consumer.end_polls()
-        await asyncio.sleep(0.001)
-    assert await waiting == ()
 
 
 async def test_jobs_are_handed_out_as_asked(consumer: FakeConsumer, zeebe: Client) -> None:
