@@ -14,7 +14,7 @@ from unittest import mock
 import click
 import pytest
 
-from tests.cases import check_all
+from tests.cases import check_all, for_each
 from tests.fakes.transport import TOPOLOGY, MemoryTransport, error, result
 from tests.unit.contracts.cli.program import ended
 from zeebe_amqp import Outcome
@@ -165,3 +165,28 @@ def test_a_trace_is_that_of_the_environment_or_begun_when_there_is_none(transpor
 def test_the_program_is_installed() -> None:
     done = subprocess.run([sys.executable, "-m", "zeebe_amqp", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("zeebe-amqp, version ")
+
+
+@pytest.fixture
+def silent_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that does not answer; what `watch` does with another is tested on a real one."""
+    monkeypatch.setattr("zeebe_amqp.amqp.connection.aio_pika.connect", mock.AsyncMock(side_effect=TimeoutError))
+
+
+@pytest.mark.usefixtures("silent_broker")
+@for_each([
+    (("orders",), True), (("orders.inbox",), True), (("orders.replies",), False), (("Orders.Replies",), False),
+    (("amq.gen-x",), False), (("orders.#", "--exchange", "zeebe.replies"), False),
+])  # fmt: skip
+def test_a_queue_to_which_the_service_would_not_reply_is_told(words: tuple[str, ...], told: bool) -> None:
+    for output in ("text", "json"):
+        found = ended("watch", *words, "-o", output)
+        assert ("REPLY_ALLOW" in found.err or "allowedByDefault" in found.err) is told, output
+
+
+@pytest.mark.usefixtures("silent_broker")
+def test_a_broker_that_does_not_answer_is_no_broker() -> None:
+    for waiting in ((), ("--timeout", "5s")):
+        found = ended("watch", "orders.replies", *waiting)
+        assert (found.out, "UNAVAILABLE" in found.err, "TimeoutError" in found.err) == ("", True, True), waiting
+        assert "Traceback" not in found.err, waiting
