@@ -296,11 +296,13 @@ def _check_file(name: str, content: bytes, example: str) -> None:
 
 def _check_unpacked(text: str, field: str, instead: str) -> None:
     """Refuse XML in base64 that does not say so: Java, C# and Go write bytes like this into JSON."""
-    if text.startswith(_PACKED) and _is_packed_xml(text):
+    if _is_packed_xml(text):
         raise invalid(field, f"expected the file's text, found its bytes in base64; {instead}")
 
 
 def _is_packed_xml(text: str) -> bool:
+    if not text.startswith(_PACKED):
+        return False
     try:
         return byte_order_mark.without(_unpack(text.encode())).lstrip().startswith(b"<")
     except ValueError:
@@ -360,7 +362,9 @@ def _write(content: bytes) -> tuple[str, Literal["base64"] | None]:
         text = content.decode()
     except UnicodeDecodeError:
         return base64.b64encode(content).decode(), BASE64
-    return (base64.b64encode(content).decode(), BASE64) if _declared(text) else (text, None)
+    # As text the service would refuse it.
+    refused = _declared(text) or _is_packed_xml(text)
+    return (base64.b64encode(content).decode(), BASE64) if refused else (text, None)
 
 
 def _unpack(content: bytes) -> bytes:

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.cases import check_all, for_each
@@ -86,7 +86,8 @@ def test_an_object_is_the_list_of_files() -> None:
     assert bare("deploy-resource", b" " + json.dumps(LIST).encode(), {}).resources == command.resources
 
 
-@given(st.binary(min_size=1, max_size=200), st.text(min_size=1, max_size=100))
+@given(st.binary(min_size=1, max_size=200), st.text(max_size=100).map("<".__add__))
+@example(b"PAAA", "<")  # a text that looks like XML in base64
 def test_any_file_survives_writing_and_reading_and_a_text_is_written_as_text(content: bytes, text: str) -> None:
     made = DeployProcess(name="a.bpmn", content=content, tenant_id="acme")
     several = DeployResource(resources=(Resource.of(text.strip() or "a", content),) * 2, tenant_id="acme")
