@@ -30,30 +30,13 @@ def test_every_form_of_a_process_is_sound(kind: str, atom: bytes) -> None:
 GOOD = b"\x83Xw\x0e" + NODE + NUMBERS["X"]
 
 
-@for_each(
-    [
-        PREFIX,
-        f"{PREFIX}.",
-        f"{PREFIX}garbage",
-        f"{PREFIX}garbage.key",
-        f"{PREFIX}ä.key",
-        f"{PREFIX}====.key",
-        f"{PREFIX}abcde.key",
-        address(b""),
-        address(b"\x83"),
-        address(b"\x83Xv\0"),
-        address(GOOD[:-1]),
-        address(GOOD + b"\0"),
-        address(b"\x82" + GOOD[1:]),
-        address(b"\x83m" + GOOD[2:]),
-        address(b"\x83Xm" + GOOD[3:]),
-        address(b"\x83Xw\xff" + GOOD[4:]),
-        address(GOOD, ""),
-        address(GOOD, "ä"),
-        address(GOOD, "two words"),
-        address(GOOD) + "\n",
-    ]
-)
+@for_each([
+    PREFIX, f"{PREFIX}.", f"{PREFIX}garbage", f"{PREFIX}garbage.key", f"{PREFIX}ä.key", f"{PREFIX}====.key",
+    f"{PREFIX}abcde.key", address(b""), address(b"\x83"), address(b"\x83Xv\0"), address(GOOD[:-1]),
+    address(GOOD + b"\0"), address(b"\x82" + GOOD[1:]), address(b"\x83m" + GOOD[2:]), address(b"\x83Xm" + GOOD[3:]),
+    address(b"\x83Xw\xff" + GOOD[4:]), address(GOOD, ""), address(GOOD, "ä"), address(GOOD, "two words"),
+    address(GOOD) + "\n",
+])  # fmt: skip
 def test_what_a_broker_cannot_read_is_not_sound(wrong: str) -> None:
     assert is_direct(wrong)
     assert not is_sound(wrong)

@@ -15,8 +15,6 @@ from consumer.rabbitmq.held import HeldBytes, Spilled
 SIZE = 100_000
 PIECES = [os.urandom(40_000), os.urandom(40_000), os.urandom(20_000)]
 BODY = b"".join(PIECES)
-
-
 made: list[Spilled] = []
 
 
@@ -91,12 +89,11 @@ async def test_bodies_come_back_in_their_turn_as_others_are_done(held: HeldBytes
     await asyncio.gather(*tasks)
 
 
-async def test_who_stops_waiting_for_room_takes_none(held: HeldBytes) -> None:
+async def test_who_stops_waiting_for_room_takes_none_or_gives_it_back_when_it_has_just_come(held: HeldBytes) -> None:
     held.hold(240_000)
-    first, second, third = (spilled(held) for _ in range(3))
+    first, second, third, fourth = (spilled(held) for _ in range(4))
     await held.fetch(first, SIZE)
-    waiting = asyncio.create_task(held.fetch(second, SIZE))
-    after = asyncio.create_task(held.fetch(third, SIZE))
+    waiting, after = (asyncio.create_task(held.fetch(each, SIZE)) for each in (second, third))
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.wait({waiting})
@@ -104,18 +101,13 @@ async def test_who_stops_waiting_for_room_takes_none(held: HeldBytes) -> None:
     assert await after == BODY
     assert held.bytes == 240_000 + SIZE
 
-
-async def test_who_is_cancelled_in_the_moment_it_gets_room_gives_it_back(held: HeldBytes) -> None:
-    held.hold(240_000)
-    first, second, third = (spilled(held) for _ in range(3))
-    await held.fetch(first, SIZE)
     waiting = asyncio.create_task(held.fetch(second, SIZE))
     await asyncio.sleep(0)
     held.release_fetched(SIZE)
     waiting.cancel()
     await asyncio.wait({waiting})
     assert held.bytes == 240_000
-    assert await held.fetch(third, SIZE) == BODY
+    assert await held.fetch(fourth, SIZE) == BODY
 
 
 async def test_a_body_that_cannot_be_written_stays_in_memory_and_is_not_lost(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from consumer.config import Amqp
 from consumer.pipeline.worker import PublishFailed, Refused
 from consumer.rabbitmq.publisher import PROBE, Publisher, Unroutable
+from tests.cases import for_each
 from zeebe_amqp.amqp.hot import ChannelEnded, Nacked, Returned
 from zeebe_amqp.amqp.properties import Properties
 
@@ -20,18 +22,15 @@ class FakeChannel:
     def __init__(self) -> None:
         self.waiting: list[asyncio.Future[None]] = []
         self.others: set[str] = set()
-        self.published = 0
-        self.probes = 0
+        self.published = self.probes = 0
         self.takes = asyncio.Event()
         self.takes.set()
+        self.writable = self.takes.wait
         self._answered, self._error = False, None
 
     @property
     def is_writable(self) -> bool:
         return self.takes.is_set()
-
-    async def writable(self) -> None:
-        await self.takes.wait()
 
     def publish(self, _: str, routing_key: str, *__: Any, mandatory: bool) -> asyncio.Future[None]:
         self.published += 1
@@ -61,13 +60,19 @@ async def channel() -> FakeChannel:
 
 
 @pytest.fixture
-async def publisher(channel: FakeChannel) -> Publisher:
+async def publisher(channel: FakeChannel) -> Any:
     """A publisher that is connected."""
-    connected = Publisher(Amqp(), confirm_timeout=0.01)
-    connected._channel = channel  # type: ignore[assignment]
-    connected._connection.problem = None
+    connected: Any = Publisher(Amqp(), confirm_timeout=0.01)
+    connected._channel, connected._connection.problem = channel, None
     connected._open.set()
     return connected
+
+
+@pytest.fixture
+def patient(publisher: Any) -> Any:
+    """A publisher that waits long for a confirm, but not for a queue that alone confirms nothing."""
+    publisher._confirm_timeout, publisher._stuck = 30.0, 0.02
+    return publisher
 
 
 async def publish(publisher: Publisher, queue: str = "q") -> None:
@@ -82,7 +87,7 @@ async def begin(publisher: Publisher, queue: str = "q") -> asyncio.Task[None]:
 
 
 async def test_a_confirmed_publish_ends_and_without_a_connection_nothing_is_published(
-    publisher: Publisher, channel: FakeChannel
+    publisher: Any, channel: FakeChannel
 ) -> None:
     channel.answer()
     await publish(publisher)
@@ -91,36 +96,30 @@ async def test_a_confirmed_publish_ends_and_without_a_connection_nothing_is_publ
         await publish(Publisher(Amqp()))
 
 
-async def test_whatever_ends_a_publish_is_told_as_returned_or_not_confirmed(
-    publisher: Publisher, channel: FakeChannel
-) -> None:
-    for raised, error in (
+@for_each(
+    [
         (Returned("NO_ROUTE"), Unroutable),
         (Nacked("the broker sent a nack"), Refused),
         (ChannelEnded("the broker closed the channel: 406", 406), PublishFailed),
         (ConnectionResetError(), PublishFailed),
-    ):
-        channel.answer(raised)
-        with pytest.raises(error) as caught:
-            await publish(publisher)
-        assert type(caught.value) is error, raised
-        assert not publisher._unconfirmed
-
-
-async def test_on_a_channel_that_has_ended_nothing_is_published(
-    publisher: Publisher, channel: FakeChannel, monkeypatch: pytest.MonkeyPatch
+    ]
+)
+async def test_whatever_ends_a_publish_is_told_as_returned_or_not_confirmed(
+    raised: Exception, error: type[Exception], publisher: Any, channel: FakeChannel
 ) -> None:
-    def ended(*_: Any, **__: Any) -> Any:
-        raise ChannelEnded("the connection was lost")
+    channel.answer(raised)
+    with pytest.raises(error) as caught:
+        await publish(publisher)
+    assert (type(caught.value), publisher._unconfirmed) == (error, {})
 
-    monkeypatch.setattr(channel, "publish", ended)
+
+async def test_on_a_channel_that_has_ended_nothing_is_published(publisher: Any, channel: FakeChannel) -> None:
+    channel.publish = Mock(side_effect=ChannelEnded("the connection was lost"))  # type: ignore[method-assign]
     with pytest.raises(PublishFailed, match="the connection was lost"):
         await publish(publisher)
 
 
-async def test_while_the_broker_reads_nothing_nothing_more_is_written(
-    publisher: Publisher, channel: FakeChannel
-) -> None:
+async def test_while_the_broker_reads_nothing_nothing_more_is_written(publisher: Any, channel: FakeChannel) -> None:
     channel.takes.clear()
     channel.answer()
     publishing = await begin(publisher)
@@ -130,9 +129,7 @@ async def test_while_the_broker_reads_nothing_nothing_more_is_written(
     assert channel.published == 1
 
 
-async def test_a_publish_that_nobody_waits_for_any_more_is_forgotten(
-    publisher: Publisher, channel: FakeChannel
-) -> None:
+async def test_a_publish_that_nobody_waits_for_any_more_is_forgotten(publisher: Any, channel: FakeChannel) -> None:
     publishing = await begin(publisher)
     publishing.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -146,15 +143,8 @@ async def test_a_confirm_that_does_not_come_is_not_awaited_for_ever(publisher: P
     assert not isinstance(caught.value, Refused)
 
 
-@pytest.fixture
-def patient(publisher: Publisher) -> Publisher:
-    """A publisher that waits long for a confirm, but not for a queue that alone confirms nothing."""
-    publisher._confirm_timeout, publisher._stuck = 30.0, 0.02
-    return publisher
-
-
 async def test_a_queue_that_confirms_nothing_while_another_does_is_the_reason(
-    patient: Publisher, channel: FakeChannel
+    patient: Any, channel: FakeChannel
 ) -> None:
     channel.others = {"another"}
     publishing = await begin(patient)
@@ -164,14 +154,14 @@ async def test_a_queue_that_confirms_nothing_while_another_does_is_the_reason(
 
 
 async def test_a_queue_that_confirms_nothing_is_the_reason_when_all_that_waits_is_for_it(
-    patient: Publisher, channel: FakeChannel
+    patient: Any, channel: FakeChannel
 ) -> None:
     channel.others = {PROBE}
     results = await asyncio.gather(*(publish(patient) for _ in range(3)), return_exceptions=True)
     assert [type(result) for result in results] == [Refused] * 3
 
 
-async def test_a_dead_letter_waits_as_long_as_any_publish(patient: Publisher, channel: FakeChannel) -> None:
+async def test_a_dead_letter_waits_as_long_as_any_publish(patient: Any, channel: FakeChannel) -> None:
     """Written again, it would be there twice."""
     channel.others = {"another"}
     dead = patient.publish(b"", Properties(), exchange="dead", routing_key="q", mandatory=True)
@@ -184,7 +174,7 @@ async def test_a_dead_letter_waits_as_long_as_any_publish(patient: Publisher, ch
     await publishing
 
 
-async def test_a_probe_that_fails_is_asked_again(patient: Publisher, channel: FakeChannel) -> None:
+async def test_a_probe_that_fails_is_asked_again(patient: Any, channel: FakeChannel) -> None:
     publishing = asyncio.create_task(publish(patient))
     while not channel.probes:  # noqa: ASYNC110 - nobody tells it
         await asyncio.sleep(0.001)
@@ -196,7 +186,7 @@ async def test_a_probe_that_fails_is_asked_again(patient: Publisher, channel: Fa
 
 
 async def test_a_broker_that_answers_for_nothing_or_only_for_what_came_before_is_not_the_queue_s_fault(
-    patient: Publisher, channel: FakeChannel
+    patient: Any, channel: FakeChannel
 ) -> None:
     for before in ((), ("another",)):
         channel.others = set(before)
@@ -210,12 +200,10 @@ async def test_a_broker_that_answers_for_nothing_or_only_for_what_came_before_is
         channel._answered = False
 
 
-async def test_what_a_new_channel_numbers_anew_says_nothing_of_the_old_one(
-    patient: Publisher, channel: FakeChannel
-) -> None:
+async def test_what_a_new_channel_numbers_anew_says_nothing_of_the_old_one(patient: Any, channel: FakeChannel) -> None:
     """Confirms of a lost channel that come late must not make messages of the new one look overtaken."""
     early = await begin(patient, "early")
-    patient._channel = later = FakeChannel()  # type: ignore[assignment]
+    patient._channel = later = FakeChannel()
     publishing = await begin(patient)
     channel.answer()
     await early
@@ -225,29 +213,24 @@ async def test_what_a_new_channel_numbers_anew_says_nothing_of_the_old_one(
     assert patient._answered == 1
 
 
-async def test_during_an_alarm_a_confirm_is_awaited_for_as_long_as_it_lasts(
-    publisher: Publisher, channel: FakeChannel
-) -> None:
-    publisher._alarm.begin()
-    publishing = asyncio.create_task(publish(publisher))
-    await asyncio.sleep(0.1)
-    assert not publishing.done()
-    publisher._alarm.end()
+async def test_an_alarm_is_waited_out_and_a_confirm_after_it_not_for_ever(publisher: Any, channel: FakeChannel) -> None:
+    async def during_an_alarm() -> asyncio.Task[None]:
+        publisher._alarm.begin()
+        publishing = await begin(publisher)
+        await asyncio.sleep(0.1)
+        assert not publishing.done()
+        publisher._alarm.end()
+        return publishing
+
+    with pytest.raises(PublishFailed, match="nothing is confirmed"):
+        await (await during_an_alarm())
+    publishing = await during_an_alarm()
     channel.answer()
     await publishing
-    assert channel.published == 1
+    assert channel.published == 2
 
 
-async def test_after_an_alarm_a_confirm_is_not_awaited_for_ever(publisher: Publisher, channel: FakeChannel) -> None:
-    publisher._alarm.begin()
-    publishing = asyncio.create_task(publish(publisher))
-    await asyncio.sleep(0.1)
-    publisher._alarm.end()
-    with pytest.raises(PublishFailed, match="nothing is confirmed"):
-        await publishing
-
-
-async def test_it_is_ready_when_connected_but_not_during_an_alarm_and_says_so(publisher: Publisher) -> None:
+async def test_it_is_ready_when_connected_but_not_during_an_alarm_and_says_so(publisher: Any) -> None:
     await publisher.ready()
     assert (publisher.is_ready, publisher.blocked, publisher.problem) == (True, False, None)
     publisher._alarm.begin()
@@ -260,30 +243,22 @@ async def test_it_is_ready_when_connected_but_not_during_an_alarm_and_says_so(pu
     assert publisher.problem is None
 
 
-async def test_a_connection_lost_during_an_alarm_does_not_keep_it_waiting(
-    publisher: Publisher, channel: FakeChannel
-) -> None:
+async def test_a_connection_lost_during_an_alarm_does_not_keep_it_waiting(publisher: Any, channel: FakeChannel) -> None:
     publisher._alarm.begin()
     waiting = asyncio.create_task(publisher.ready())
     await asyncio.sleep(0.01)
-    publisher._on_closed(channel, lambda _: None, None)  # type: ignore[arg-type]
+    publisher._on_closed(channel, lambda _: None, None)
     await asyncio.sleep(0.01)
-    assert not waiting.done()
-    assert not publisher.blocked
-    publisher._channel = FakeChannel()  # type: ignore[assignment]
+    assert (waiting.done(), publisher.blocked) == (False, False)
+    publisher._channel = FakeChannel()
     publisher._open.set()
     await waiting
 
 
-async def test_an_old_channel_that_closes_late_does_not_close_the_new_one(
-    publisher: Publisher, channel: FakeChannel
+async def test_a_channel_that_closes_renews_its_own_connection_and_does_not_close_a_later_one(
+    publisher: Any, channel: FakeChannel
 ) -> None:
-    publisher._channel = FakeChannel()  # type: ignore[assignment]
-    publisher._on_closed(channel, lambda _: None, None)  # type: ignore[arg-type]
-    await publisher.ready()
-
-
-async def test_a_closed_channel_renews_its_own_connection(publisher: Publisher, channel: FakeChannel) -> None:
-    reasons: list[str] = []
-    publisher._on_closed(channel, reasons.append, ConnectionResetError("reset"))  # type: ignore[arg-type]
+    publisher._channel, reasons = FakeChannel(), []
+    publisher._on_closed(channel, reasons.append, ConnectionResetError("reset"))
     assert reasons == ["the publishing channel closed: reset"]
+    await publisher.ready()

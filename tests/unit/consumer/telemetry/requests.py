@@ -1,12 +1,15 @@
-"""Requests as they arrive, with or without the trace of their caller, and what Prometheus reads of them."""
+"""Requests as they arrive, with or without the trace of their caller, how they are answered, and what is read of it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
-from consumer.core.delivery import Delivery
-from consumer.core.message import Message
+from opentelemetry.sdk.trace import ReadableSpan
+
+from consumer.core.delivery import Delivery, Handler
+from consumer.core.message import Message, Reply
 from consumer.telemetry import Telemetry
 from tests.unit.consumer.deliveries import FakeDelivery
 
@@ -14,11 +17,23 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 """The caller's trace id."""
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 """The caller's traceparent."""
+Find = Callable[[str], ReadableSpan]
 
 
 def incoming(operation: str = "topology", metadata: Any = None, data: Any = None, **properties: Any) -> Delivery:
     body = {"operation": operation, "data": data or {}, "metadata": metadata or {}}
     return FakeDelivery(Message(**{"body": json.dumps(body).encode(), "queue": "zeebe.commands", **properties}))
+
+
+def answering(answer: Reply | BaseException) -> Handler:
+    """A handler that gives this reply, or raises this error."""
+
+    async def handler(_: Delivery) -> Reply:
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    return handler
 
 
 def text(telemetry: Telemetry) -> str:

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -44,21 +45,15 @@ def line(write: Callable[[], None]) -> dict[str, Any]:
     return found
 
 
-def test_a_json_line_has_time_level_logger_message_and_extra_fields() -> None:
-    found = line(lambda: log.warning("took %d ms", 7, extra={"queue": "zeebe.commands", "attempts": 3}))
+def test_a_line_has_time_level_logger_message_and_extra_fields() -> None:
+    def write() -> None:
+        log.warning("took %d ms", 7, extra={"queue": "zeebe.commands", "attempts": 3})
+
+    found = line(write)
     assert found.pop("time").endswith("Z")
-    assert found == {
-        "level": "warning",
-        "logger": "consumer.test",
-        "message": "took 7 ms",
-        "queue": "zeebe.commands",
-        "attempts": 3,
-    }
-
-
-def test_a_text_line_has_the_same_words() -> None:
-    text = written("text", lambda: log.warning("took %d ms", 7, extra={"queue": "zeebe.commands"}))
-    assert text.endswith("Z WARNING consumer.test: took 7 ms queue=zeebe.commands\n".partition("Z ")[2])
+    said = {"level": "warning", "logger": "consumer.test", "message": "took 7 ms"}
+    assert found == {**said, "queue": "zeebe.commands", "attempts": 3}
+    assert written("text", write).endswith("Z WARNING consumer.test: took 7 ms queue=zeebe.commands attempts=3\n")
 
 
 @for_each(logs.FORMATS)
@@ -67,8 +62,7 @@ async def test_a_line_written_while_a_request_is_handled_names_its_trace(format:
         log.info("here")
         return Reply("topology")
 
-    stream = io.StringIO()
-    logs.setup("info", format, stream)
+    logs.setup("info", format, stream := io.StringIO())
     await telemetry.traced(handler)(incoming(headers={"traceparent": PARENT}))
     assert TRACE in stream.getvalue()
 
@@ -112,16 +106,11 @@ def test_lines_go_to_standard_error_by_default(capsys: pytest.CaptureFixture[str
     logs.setup("info", "json")
     log.info("hello")
     captured = capsys.readouterr()
-    assert "hello" in captured.err
-    assert captured.out == ""
+    assert ("hello" in captured.err, captured.out) == (True, "")
 
 
-@for_each(
-    [
-        ("loud", "json", "LOG_LEVEL: found 'loud'; accepted: debug, info, warning, error, critical"),
-        ("info", "xml", "LOG_FORMAT: found 'xml'; accepted: json, text"),
-    ]
-)
+@for_each([("loud", "json", "LOG_LEVEL: found 'loud'; accepted: debug, info, warning, error, critical"),
+           ("info", "xml", "LOG_FORMAT: found 'xml'; accepted: json, text")])  # fmt: skip
 def test_another_level_or_format_is_refused_by_name(level: str, format: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         logs.setup(level, format)
@@ -145,23 +134,18 @@ PLAIN = ["amqp://host:5672/", "http://host/a?b=c", "the password is wrong", "bea
 def test_secrets_are_masked_wherever_they_stand(secret: str, masked: str) -> None:
     assert logs.mask(secret) == masked
     for write in (
-        lambda: log.info(secret),
-        lambda: log.info("%s", secret),
-        lambda: log.info("x", extra={"url": secret}),
+        partial(log.info, secret),
+        partial(log.info, "%s", secret),
+        partial(log.info, "x", extra={"u": secret}),
     ):
         for format in logs.FORMATS:
-            assert "geheim" not in written(format, write)
-            assert "***" in written(format, write)
+            found = written(format, write)
+            assert ("geheim" in found, "***" in found) == (False, True), found
 
 
 @for_each(PLAIN)
 def test_what_is_no_secret_stays(text: str) -> None:
     assert logs.mask(text) == text
-
-
-@for_each(["://", "://a:", "bearer ", "password=", "a", "://:x", "secret: ", " "])
-def test_the_longest_line_is_masked_at_once(unit: str) -> None:
-    logs.mask((unit * 50_000)[:50_000])
 
 
 def test_a_value_of_a_text_line_cannot_look_like_a_further_field() -> None:

@@ -8,19 +8,29 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.sdk.metrics.export import Histogram, Metric, MetricExportResult, MetricsData, Sum
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+    Sum,
+)
 
-from consumer.core.delivery import Delivery
 from consumer.core.message import Reply
-from consumer.telemetry import Telemetry, setup
+from consumer.telemetry import Telemetry, names, setup
+from consumer.telemetry.otlp import JoiningExporter
 from tests.unit.consumer.errors import failed
-from tests.unit.consumer.telemetry.requests import incoming
+from tests.unit.consumer.telemetry.requests import answering, incoming
 
 EXPOSITION = Path(__file__).with_name("exposition.txt")
 EXPORTED = Path(__file__).with_name("exported.txt")
@@ -51,11 +61,8 @@ async def scenario(telemetry: Telemetry) -> None:
     """Everything that is counted, timed or read, with and without an error."""
     error = failed()
     sent = int(time.time()) - 3600
-    for reply in (
-        Reply("topology", {}),
-        Reply("topology", error=error),
-        Reply("no such thing", error=error, replayed=True),
-    ):
+    replies = Reply("topology", {}), Reply("topology", error=error), Reply("no such thing", error=error, replayed=True)
+    for reply in replies:
         await telemetry.measured(answering(reply))(incoming(timestamp=sent, redelivered=True))
         with telemetry.publishing(incoming(), reply):
             pass
@@ -75,13 +82,6 @@ async def scenario(telemetry: Telemetry) -> None:
     telemetry.gauge("in_flight", lambda: 5, queue="a")
     telemetry.gauge("in_flight", lambda: 7)
     telemetry.gauge("circuit.state", lambda: 1 / 0)
-
-
-def answering(reply: Reply) -> Callable[[Delivery], Any]:
-    async def handler(_: Delivery) -> Reply:
-        return reply
-
-    return handler
 
 
 def families(text: str) -> str:
@@ -108,11 +108,9 @@ def series(metric: Metric) -> Iterator[str]:
         kind += f" monotonic={metric.data.is_monotonic}"
     if isinstance(metric.data, Sum | Histogram):
         kind += f" {metric.data.aggregation_temporality.name}"
+    described = f"{metric.name} [{metric.unit}] {metric.description!r}: {kind}"
     for point in metric.data.data_points:
-        bounds = getattr(point, "explicit_bounds", "")
-        yield (
-            f"{metric.name} [{metric.unit}] {metric.description!r}: {kind} {dict(point.attributes or {})} {bounds}\n"
-        )
+        yield f"{described} {dict(point.attributes or {})} {getattr(point, 'explicit_bounds', '')}\n"
 
 
 async def test_prometheus_reads_the_recorded_metrics(off: Telemetry) -> None:
@@ -122,18 +120,37 @@ async def test_prometheus_reads_the_recorded_metrics(off: Telemetry) -> None:
     assert content_type.startswith("text/plain; version=")
 
 
-async def test_the_recorded_metrics_are_exported(exporter: MemoryMetricExporter) -> None:
-    telemetry = setup({}, version="1.2.3", metrics=exporter)
+async def exported(telemetry: Telemetry, exporter: MemoryMetricExporter) -> MetricsData:
+    """What is exported of the scenario at the end."""
     await scenario(telemetry)
     telemetry.shutdown()
-    assert listed(exporter.exported[-1]) == EXPORTED.read_text()
+    return exporter.exported[-1]
 
 
-async def test_the_environment_asks_for_counts_since_the_last_export(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_recorded_metrics_are_exported_with_the_same_numbers(exporter: MemoryMetricExporter) -> None:
+    data = await exported(setup({}, version="1.2.3", metrics=exporter), exporter)
+    assert listed(data) == EXPORTED.read_text()
+    [resource] = data.resource_metrics
+    assert resource.resource.attributes["service.version"] == "1.2.3"
+    [metric] = [each for each in resource.scope_metrics[0].metrics if each.name == names.QUEUE_WAIT]
+    [point] = metric.data.data_points
+    assert isinstance(point, HistogramDataPoint)
+    assert (point.count, sum(point.bucket_counts)) == (3, 3)
+    assert 3600 <= point.min <= point.max < 3700
+    assert 3 * point.min <= point.sum <= 3 * point.max
+    assert point.start_time_unix_nano < point.time_unix_nano
+
+
+async def test_the_environment_asks_for_counts_since_the_last_export(
+    exporter: MemoryMetricExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     environ = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
     monkeypatch.setenv(*next(iter(environ.items())))
-    exporter = MemoryMetricExporter()
-    telemetry = setup(environ, version="1.2.3", metrics=exporter)
-    await scenario(telemetry)
-    telemetry.shutdown()
-    assert listed(exporter.exported[-1]) == EXPORTED.read_text().replace("=True CUMULATIVE", "=True DELTA")
+    data = await exported(setup(environ, version="1.2.3", metrics=exporter), exporter)
+    assert listed(data) == EXPORTED.read_text().replace("=True CUMULATIVE", "=True DELTA")
+
+
+def test_a_flush_reaches_the_exporter() -> None:
+    kept = Mock(spec=MetricExporter)
+    assert JoiningExporter(kept, {}, AggregationTemporality.CUMULATIVE).force_flush(7) is kept.force_flush.return_value
+    kept.force_flush.assert_called_once_with(7)

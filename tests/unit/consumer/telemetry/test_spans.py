@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.trace.status import Status
 
 from consumer.telemetry.spans import Spans, carried, remote
+from tests.cases import for_each
 
 TRACE, SPAN = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
 SAMPLERS = (
@@ -66,27 +68,24 @@ def facts(span: ReadableSpan) -> dict[str, Any]:
     }
 
 
-def test_a_span_says_what_the_sdk_s_own_says_for_every_sampler_and_every_caller(both: Callable[..., Both]) -> None:
-    for sampler in SAMPLERS:
-        for argument in ("0", "1"):
-            for flags in (None, 0, 1, 2, 3):
-                case = f"{sampler} {argument}, caller's flags {flags}"
-                ours, provider, exporter = both(OTEL_TRACES_SAMPLER=sampler, OTEL_TRACES_SAMPLER_ARG=argument)
-                above = None if flags is None else parent(flags)
-                context = Context() if above is None else set_span_in_context(NonRecordingSpan(above), Context())
-                mine = ours.root("a", SpanKind.CONSUMER, above, dict(ATTRIBUTES))
-                its = provider.get_tracer("scope", "1").start_span(
-                    "a", context, SpanKind.CONSUMER, attributes=ATTRIBUTES
-                )
-                assert mine.is_recording() == its.is_recording(), case
-                assert mine.get_span_context().trace_flags == its.get_span_context().trace_flags, case
-                below = ours.child("b", SpanKind.CLIENT, mine.get_span_context(), {})
-                assert below.is_recording() == mine.is_recording(), case
-                mine.end()
-                its.end()
-                found = [facts(span) for span in exporter.get_finished_spans()]
-                assert len(found) in (0, 2), case
-                assert found[:1] == found[1:], case
+@for_each(product(SAMPLERS, ("0", "1"), (None, 0, 1, 2, 3)))
+def test_a_span_says_what_the_sdk_s_own_says_for_every_sampler_and_every_caller(
+    sampler: str, argument: str, flags: int | None, both: Callable[..., Both]
+) -> None:
+    ours, provider, exporter = both(OTEL_TRACES_SAMPLER=sampler, OTEL_TRACES_SAMPLER_ARG=argument)
+    above = None if flags is None else parent(flags)
+    context = Context() if above is None else set_span_in_context(NonRecordingSpan(above), Context())
+    mine = ours.root("a", SpanKind.CONSUMER, above, dict(ATTRIBUTES))
+    its = provider.get_tracer("scope", "1").start_span("a", context, SpanKind.CONSUMER, attributes=ATTRIBUTES)
+    assert mine.is_recording() == its.is_recording()
+    assert mine.get_span_context().trace_flags == its.get_span_context().trace_flags
+    below = ours.child("b", SpanKind.CLIENT, mine.get_span_context(), {})
+    assert below.is_recording() == mine.is_recording()
+    mine.end()
+    its.end()
+    found = [facts(span) for span in exporter.get_finished_spans()]
+    assert len(found) in (0, 2)
+    assert found[:1] == found[1:]
 
 
 def test_what_is_set_and_what_happens_is_what_the_sdk_s_own_has(both: Callable[..., Both]) -> None:
@@ -125,17 +124,15 @@ def test_texts_are_as_long_as_the_environment_allows(both: Callable[..., Both]) 
     assert exporter.get_finished_spans()[0].attributes == {"text": "abc", "number": 123456}
 
 
-def test_headers_are_read_and_written_as_the_propagator_does() -> None:
+@for_each(product(("00", "01", "02", "03"), ({}, {"tracestate": "a=1"}, {"tracestate": "vendor=x,other=y"})))
+def test_headers_are_read_and_written_as_the_propagator_does(flags: str, state: dict[str, str]) -> None:
+    headers = {"traceparent": f"00-{TRACE:032x}-{SPAN:016x}-{flags}", **state}
+    found, expected = remote(headers), {}
     propagator = TraceContextTextMapPropagator()
-    for flags in ("00", "01", "02", "03"):
-        for state in (None, "a=1", "vendor=x,other=y"):
-            headers = {
-                "traceparent": f"00-{TRACE:032x}-{SPAN:016x}-{flags}",
-                **({"tracestate": state} if state else {}),
-            }
-            found = remote(headers)
-            assert found is not None
-            expected: dict[str, str] = {}
-            propagator.inject(expected, propagator.extract(headers, Context()))
-            assert carried(found) == expected, headers
+    propagator.inject(expected, propagator.extract(headers, Context()))
+    assert found is not None
+    assert carried(found) == expected
+
+
+def test_headers_without_a_parent_name_no_span() -> None:
     assert remote({"baggage": "a=b"}) is None

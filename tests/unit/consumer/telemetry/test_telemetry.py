@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from unittest.mock import Mock
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from consumer.core.delivery import Delivery
 from consumer.core.message import Reply
 from consumer.telemetry import Telemetry, TelemetryError, exporters, setup
 from tests.cases import for_each
-from tests.unit.consumer.telemetry.requests import PARENT, TRACE, incoming
+from tests.unit.consumer.telemetry.requests import PARENT, TRACE, answering, incoming
 
-
-async def handler(_: Delivery) -> Reply:
-    return Reply("topology", {})
+DONE = Reply("topology", {})
+handler = answering(DONE)
 
 
 @for_each(["headers", "metadata"])
@@ -32,17 +29,9 @@ async def test_off_the_request_s_own_context_passes_through(where: str, off: Tel
     assert off.trace_id(request) == TRACE
 
 
-def test_off_nothing_wraps_the_handler_and_a_request_without_context_gets_none(off: Telemetry) -> None:
-    assert off.traced(handler) is handler
-    request = incoming()
-    assert off.trace_id(request) is None
-    with off.publishing(request, Reply("topology")) as headers:
-        assert headers == {}
-
-
 def test_what_publishing_gives_is_the_caller_s_to_change(off: Telemetry) -> None:
     request = incoming(headers={"baggage": "a=b"})
-    with off.publishing(request, Reply("topology")) as headers:
+    with off.publishing(request, DONE) as headers:
         headers["status"] = "ok"
     assert request.message.headers == {"baggage": "a=b"}
 
@@ -51,17 +40,14 @@ ENDPOINT = "http://127.0.0.1:1"
 OTLP = "opentelemetry.exporter.otlp.proto"
 OWN = {"OTEL_EXPORTER_OTLP_SIGNAL_ENDPOINT": ENDPOINT, "OTEL_EXPORTER_OTLP_SIGNAL_PROTOCOL": "http/protobuf"}
 ALL = {"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT}
+HTTP = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{ENDPOINT}/", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 
 
 @for_each(
     [
         (ALL, "grpc", "127.0.0.1:1"),
         ({**ALL, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "grpc", "127.0.0.1:1"),
-        (
-            {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{ENDPOINT}/", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"},
-            "http",
-            f"{ENDPOINT}/v1/SIGNAL",
-        ),
+        (HTTP, "http", f"{ENDPOINT}/v1/SIGNAL"),
         (OWN, "http", ENDPOINT),
     ]
 )
@@ -79,7 +65,7 @@ def test_the_environment_chooses_exporter_and_endpoint(environ: dict[str, str], 
         {},
         {"OTEL_EXPORTER_OTLP_ENDPOINT": " "},
         {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": ENDPOINT},
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT, "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"},
+        {**ALL, "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"},
     ]
 )
 def test_without_an_endpoint_nothing_is_exported(environ: dict[str, str]) -> None:
@@ -90,22 +76,18 @@ def test_without_an_endpoint_nothing_is_exported(environ: dict[str, str]) -> Non
     telemetry.shutdown()
 
 
-@for_each(
-    [
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc, http/protobuf"),
-        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc, http/protobuf"),
-        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc, http/protobuf"),
-        ("OTEL_TRACES_EXPORTER", "otlp, none"),
-        ("OTEL_METRICS_EXPORTER", "otlp, none"),
-    ]
-)
+PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL")
+
+
+@for_each([*((name, "grpc, http/protobuf") for name in PROTOCOLS),
+           ("OTEL_TRACES_EXPORTER", "otlp, none"), ("OTEL_METRICS_EXPORTER", "otlp, none")])  # fmt: skip
 def test_a_value_that_is_not_offered_is_refused_by_name(variable: str, accepted: str) -> None:
     with pytest.raises(TelemetryError, match=f"^{variable}: found 'http/json'; accepted: {accepted}$"):
-        setup({"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT, variable: "http/json"}, version="1")
+        setup({**ALL, variable: "http/json"}, version="1")
 
 
-def test_switched_off_nothing_is_traced(exporter: InMemorySpanExporter, off: Telemetry) -> None:
-    environ = {"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT}
+def test_switched_off_nothing_is_traced(exporter: InMemorySpanExporter) -> None:
+    environ = {"OTEL_SDK_DISABLED": "true", **ALL}
     assert setup(environ, version="1").traced(handler) is handler
     assert setup(environ, version="1", spans=exporter).traced(handler) is handler
 
@@ -119,39 +101,19 @@ def test_the_environment_may_name_the_service(monkeypatch: pytest.MonkeyPatch) -
     assert (attributes["service.name"], attributes["team"]) == ("billing", "a")
 
 
-class Stuck(SpanExporter):
-    """Never returns from its shutdown until it is released."""
-
-    def __init__(self) -> None:
-        self.release = threading.Event()
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        return SpanExportResult.SUCCESS
-
-    def shutdown(self) -> None:
-        self.release.wait()
-
-
-class Broken(SpanExporter):
-    """Raises."""
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        raise OSError("no server")
-
-    def shutdown(self) -> None:
-        raise OSError("no server")
-
-
 def test_shutdown_does_not_wait_for_a_stuck_exporter(caplog: pytest.LogCaptureFixture) -> None:
-    stuck = Stuck()
-    setup({}, version="1", spans=stuck).shutdown(0.05)
+    release = threading.Event()
+    setup({}, version="1", spans=Mock(spec=SpanExporter, shutdown=release.wait)).shutdown(0.05)
     assert "could not be sent within 0.05 s" in caplog.text
-    stuck.release.set()
+    release.set()
 
 
 async def test_a_broken_exporter_disturbs_neither_requests_nor_shutdown(caplog: pytest.LogCaptureFixture) -> None:
-    telemetry = setup({}, version="1", spans=Broken())
-    assert await telemetry.traced(handler)(incoming()) == Reply("topology", {})
+    broken = Mock(spec=SpanExporter)
+    broken.export.side_effect = broken.shutdown.side_effect = OSError("no server")
+    telemetry = setup({}, version="1", spans=broken)
+    assert await telemetry.traced(handler)(incoming()) == DONE
+    broken.export.assert_called_once()
     telemetry.shutdown()
     assert "telemetry could not be sent" in caplog.text
 
@@ -167,11 +129,9 @@ async def test_a_collector_that_is_away_disturbs_neither_requests_nor_shutdown(
     protocol: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL)
-    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
-    telemetry = setup(environ, version="1")
-    assert telemetry.traced(handler) is not handler
+    telemetry = setup({**ALL, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}, version="1")
     request = incoming()
     await telemetry.measured(telemetry.traced(handler))(request)
-    with telemetry.publishing(request, Reply("topology")) as headers:
+    with telemetry.publishing(request, DONE) as headers:
         assert "traceparent" in headers
     telemetry.shutdown(0.2)
