@@ -10,12 +10,20 @@ from typing import Any
 
 import pytest
 
-from consumer.config import VARIABLES, Basic, Camunda7, ConfigurationError, Loaded, OAuth, component, layers, load
+from consumer.config import VARIABLES, Basic, Camunda7, ConfigurationError, Loaded, component, layers, load
 from tests.cases import for_each
 from tests.unit.consumer.config.documents import document, write
 
 OAUTH = {"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRET": "hush"}
-BASIC = {"CAMUNDA_BASIC_AUTH_USERNAME": "user", "CAMUNDA_BASIC_AUTH_PASSWORD": "hush"}
+OFFICIAL = {
+    "ZEEBE_ADDRESS": ("CAMUNDA_GRPC_ADDRESS", "ZEEBE_GRPC_ADDRESS"),
+    "ZEEBE_AUTHORIZATION_SERVER_URL": ("CAMUNDA_AUTHORIZATION_SERVER_URL", "CAMUNDA_OAUTH_URL"),
+    **{f"ZEEBE_{name}": (f"CAMUNDA_{name}",) for name in (
+        "INSECURE_CONNECTION", "CA_CERTIFICATE_PATH", "OVERRIDE_AUTHORITY", "KEEP_ALIVE", "CLIENT_ID", "CLIENT_SECRET",
+        "TOKEN_AUDIENCE", "TOKEN_SCOPE",
+    )},
+}  # fmt: skip
+"""The names that the official clients have for settings."""
 
 
 def source(loaded: Loaded, variable: str) -> tuple[str, str]:
@@ -40,25 +48,15 @@ def test_command_line_over_environment_over_dotenv_over_component_over_default(t
         take_away()
 
 
-def test_an_empty_text_means_not_set_and_the_process_environment_is_not_read_behind_the_callers_back(
-    loaded: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_empty_text_means_not_set_and_no_other_environment_counts(loaded: Any, monkeypatch: Any) -> None:
     nothing = loaded({})
     assert loaded(dict.fromkeys((each.name for each in VARIABLES), "")) == nothing
     monkeypatch.setenv("CONCURRENCY", "5")
     assert loaded({}) == nothing
 
 
-@for_each([("ZEEBE_ADDRES", "ZEEBE_ADDRESS"), ("zeebe_address", "ZEEBE_ADDRESS"), ("AMQP_PREFETC", "AMQP_PREFETCH"),
-           ("AMQP_URLS", "AMQP_URL"), ("LOGLEVEL", "LOG_LEVEL")])  # fmt: skip
-def test_a_near_miss_is_warned_about_wherever_it_stands(unset: str, meant: str, tmp_path: Path, loaded: Any) -> None:
-    (dotenv := tmp_path / ".env").unlink(missing_ok=True)
-    said = f"no setting of this name; did you mean {meant}?"
-    assert loaded({unset: "x"}).warnings == [f"{unset}: {said}"]
-    dotenv.write_text(f"{unset}=1\n")
-    assert loaded({}).warnings == [f"{unset} in .env: {said}"]
-
-
+NEAR = {"ZEEBE_ADDRES": "ZEEBE_ADDRESS", "zeebe_address": "ZEEBE_ADDRESS", "AMQP_PREFETC": "AMQP_PREFETCH",
+        "AMQP_URLS": "AMQP_URL", "LOGLEVEL": "LOG_LEVEL"}  # fmt: skip
 OTHERS = """
 PATH HOME WORKERS LANG AMQP_HOST OTEL_EXPORTER_OTLP_ENDPOINT ZEEBE_REST_ADDRESS ZEEBE_LOG_LEVEL CAMUNDA_REST_ADDRESS
 CAMUNDA_TOKEN_RESOURCE CAMUNDA_DEFAULT_TENANT_ID CAMUNDA_CLIENT_WORKER_STREAM_ENABLED
@@ -66,9 +64,13 @@ ZEEBE_CLIENT_CONFIG_PATH CAMUNDA_CLIENT_CONFIG_PATH
 """
 
 
-@for_each(OTHERS.split())
-def test_other_variables_are_nobodys_business(name: str, loaded: Any) -> None:
-    assert loaded({name: "x"}).warnings == []
+@for_each([*NEAR, *OTHERS.split()])
+def test_a_near_miss_is_warned_about_and_no_other_name(name: str, tmp_path: Path, loaded: Any) -> None:
+    (dotenv := tmp_path / ".env").unlink(missing_ok=True)
+    said = [f"no setting of this name; did you mean {NEAR[name]}?"] if name in NEAR else []
+    assert loaded({name: "x"}).warnings == [f"{name}: {each}" for each in said]
+    dotenv.write_text(f"{name}=1\n")
+    assert loaded({}).warnings == [f"{name} in .env: {each}" for each in said]
 
 
 @for_each(layers.NOT_YET)
@@ -76,17 +78,18 @@ def test_a_setting_that_this_version_cannot_honour_is_refused_not_ignored(name: 
     assert problems({name: "x"}) == [f"{name}: set, but this version cannot honour it; accepted: not set"]
 
 
+def test_the_names_of_the_official_clients_are_read() -> None:
+    assert {each.name: each.aliases for each in VARIABLES if each.aliases} == OFFICIAL
+
+
 @for_each([(each.name, spelling) for each in VARIABLES for spelling in each.spellings[1:]])
-def test_the_own_name_wins_over_another_and_the_loser_is_told(name: str, spelling: str, loaded: Any) -> None:
-    try:
-        warnings = loaded({name: "one", spelling: "two"}).warnings
-    except ConfigurationError as error:
-        warnings = error.warnings
-    assert f"{spelling}: ignored, {name} is used instead" in warnings
-
-
-def test_two_names_that_agree_are_no_reason_to_warn(loaded: Any) -> None:
-    assert loaded({"ZEEBE_ADDRESS": "a:1", "CAMUNDA_GRPC_ADDRESS": "a:1"}).warnings == []
+def test_the_own_name_wins_over_another_and_that_is_told(name: str, spelling: str, loaded: Any) -> None:
+    for other, told in (("two", True), ("one", False)):
+        try:
+            warnings = loaded({name: "one", spelling: other}).warnings
+        except ConfigurationError as error:
+            warnings = error.warnings
+        assert (f"{spelling}: ignored, {name} is used instead" in warnings) == told
 
 
 def test_dotenv_is_looked_for_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,67 +112,38 @@ def test_a_dotenv_file_that_is_no_text_is_a_problem(tmp_path: Path, problems: An
     assert problems({}) == [said]
 
 
-def test_dotenv_of_somebody_else_is_not_read_and_that_is_said(
-    tmp_path: Path, loaded: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / ".env").write_text("CONCURRENCY=5\nAMQP_PREFETC=1\n")
-    owner, me = os.geteuid(), os.geteuid() + 1
-    monkeypatch.setattr(layers.os, "geteuid", lambda: me)
-    found = loaded({})
-    assert (found.settings.concurrency, found.notes) == (64, [])
-    assert found.warnings == [f"{tmp_path / '.env'}: not read; it is user {owner}'s, and this is user {me}"]
-
-
-def test_a_link_that_somebody_else_made_to_a_file_of_ours_is_not_read(
-    tmp_path: Path, loaded: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "settings").write_text("CONCURRENCY=5\n")
-    (tmp_path / ".env").symlink_to(tmp_path / "settings")
+def test_dotenv_that_somebody_else_linked_or_wrote_is_not_read(tmp_path: Path, loaded: Any, monkeypatch: Any) -> None:
+    (tmp_path / "settings").write_text("CONCURRENCY=5\nAMQP_PREFETC=1\n")
+    (dotenv := tmp_path / ".env").symlink_to(tmp_path / "settings")
+    me, stranger = os.geteuid(), os.geteuid() + 1
     assert loaded({}).settings.concurrency == 5
-    stranger = os.geteuid() + 1
-    monkeypatch.setattr(Path, "lstat", lambda _: os.stat_result([0, 0, 0, 0, stranger, 0, 0, 0, 0, 0]))
-    found = loaded({})
-    assert found.settings.concurrency == 64
-    assert f"it is user {stranger}'s" in found.warnings[0]
-
-
-@for_each(
-    [
-        ("CAMUNDA_GRPC_ADDRESS", "https://cluster.example:443", "cluster.example:443", False),
-        ("CAMUNDA_GRPC_ADDRESS", "grpc://zeebe:26500", "zeebe:26500", True),
-        ("ZEEBE_GRPC_ADDRESS", "http://zeebe:26500", "zeebe:26500", True),
-        ("ZEEBE_GRPC_ADDRESS", "grpcs://zeebe:26500", "zeebe:26500", False),
-    ]
-)
-def test_the_scheme_of_the_address_decides_about_tls(
-    alias: str, text: str, address: str, plaintext: bool, loaded: Any
-) -> None:
-    found = loaded({alias: text})
-    assert (found.settings.zeebe.address, found.settings.zeebe.plaintext) == (address, plaintext)
-    assert source(found, "ZEEBE_ADDRESS") == (text, f"environment {alias}")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "lstat", lambda _: os.stat_result([0, 0, 0, 0, stranger, 0, 0, 0, 0, 0]))
+        linked = loaded({})
+    monkeypatch.setattr(layers.os, "geteuid", lambda: stranger)
+    for found, owner, reader in ((linked, stranger, me), (loaded({}), me, stranger)):
+        assert (found.settings.concurrency, found.notes) == (64, [])
+        assert found.warnings == [f"{dotenv}: not read; it is user {owner}'s, and this is user {reader}"]
 
 
 @for_each(product(["grpcs", "https", "grpc", "http"], ["true", "false"]))
-def test_a_scheme_that_contradicts_the_insecure_connection_is_refused(
+def test_the_scheme_of_the_address_decides_about_tls_and_must_not_contradict_the_switch(
     scheme: str, insecure: str, loaded: Any, problems: Any
 ) -> None:
-    environ = {"ZEEBE_ADDRESS": f"{scheme}://a:1", "ZEEBE_INSECURE_CONNECTION": insecure}
-    if scheme.endswith("s") == (insecure == "true"):
-        [problem] = problems(environ)
-        assert problem.startswith(f"ZEEBE_INSECURE_CONNECTION: found {insecure}, but")
+    address, plaintext = {"ZEEBE_ADDRESS": f"{scheme}://a:1"}, not scheme.endswith("s")
+    switched = {**address, "ZEEBE_INSECURE_CONNECTION": insecure}
+    assert loaded(address).settings.zeebe.plaintext is plaintext
+    if plaintext == (insecure == "true"):
+        assert loaded(switched).settings.zeebe.plaintext is plaintext
     else:
-        assert loaded(environ).settings.zeebe.plaintext == (insecure == "true")
+        [problem] = problems(switched)
+        assert problem.startswith(f"ZEEBE_INSECURE_CONNECTION: found {insecure}, but")
 
 
-def test_credentials_are_read_also_by_their_camunda_names_and_two_kinds_are_refused(loaded: Any, problems: Any) -> None:
-    camunda = {"CLIENT_ID": "id", "CLIENT_SECRET": "hush", "OAUTH_URL": "https://idp.example/token"}
-    camunda |= {"TOKEN_AUDIENCE": "zeebe-api", "TOKEN_SCOPE": "scope"}
-    expected = OAuth("id", "hush", "https://idp.example/token", "zeebe-api", "scope")
-    assert loaded({f"CAMUNDA_{name}": text for name, text in camunda.items()}).settings.zeebe.credentials == expected
-    assert loaded(BASIC).settings.zeebe.credentials == Basic("user", "hush")
-    assert problems({**OAUTH, **BASIC}) == [
-        "ZEEBE_CLIENT_ID and CAMUNDA_BASIC_AUTH_USERNAME: both are set; accepted: OAuth or Basic, not both"
-    ]
+def test_two_kinds_of_credentials_are_refused(problems: Any) -> None:
+    basic = {"CAMUNDA_BASIC_AUTH_USERNAME": "user", "CAMUNDA_BASIC_AUTH_PASSWORD": "hush"}
+    names = "ZEEBE_CLIENT_ID and CAMUNDA_BASIC_AUTH_USERNAME"
+    assert problems({**OAUTH, **basic}) == [f"{names}: both are set; accepted: OAuth or Basic, not both"]
 
 
 @for_each(["cluster.example:443", "dns:///cluster.example:443", "grpcs://cluster.example:443"])
@@ -177,9 +151,7 @@ def test_the_audience_defaults_to_the_gateways_host(address: str, loaded: Any) -
     assert loaded({**OAUTH, "ZEEBE_ADDRESS": address}).settings.zeebe.credentials.audience == "cluster.example"
 
 
-def test_the_camunda_7_engine_has_the_time_of_requests_and_one_user_who_may_be_in_its_url(
-    loaded: Any, problems: Any
-) -> None:
+def test_the_camunda_7_engine_has_one_user_who_may_be_in_its_url(loaded: Any, problems: Any) -> None:
     url = {"CAMUNDA7_REST_URL": "https://us%40er:h%3Aush@c7/engine-rest"}
     found = loaded({**url, "ZEEBE_REQUEST_TIMEOUT": "3s"}).settings.camunda7
     assert found == Camunda7("https://c7/engine-rest", request_timeout=3, credentials=Basic("us@er", "h:ush"))
@@ -209,15 +181,13 @@ def test_a_secret_is_read_from_a_file_without_its_line_end(spelling: str, tmp_pa
 
 
 @for_each([(None, "No such file"), (b"", "is empty"), (b"\n", "is empty"), (b"\xff", "not UTF-8")])
-def test_a_file_without_a_secret_is_one_problem(
-    content: bytes | None, reason: str, tmp_path: Path, problems: Any
-) -> None:
+def test_a_file_without_a_secret_is_a_problem(content: bytes | None, said: str, tmp_path: Path, problems: Any) -> None:
     (file := tmp_path / "secret").unlink(missing_ok=True)
     if content is not None:
         file.write_bytes(content)
     [problem] = problems({"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRET_FILE": str(file)})
     assert problem.startswith(f"ZEEBE_CLIENT_SECRET_FILE: found '{file}'; accepted: the path of a readable")
-    assert reason in problem
+    assert said in problem
 
 
 def test_a_byte_order_mark_before_a_file_is_no_part_of_it(tmp_path: Path, loaded: Any) -> None:
@@ -250,14 +220,12 @@ PAIRS = [("ZEEBE_CLIENT_ID", "ZEEBE_CLIENT_SECRET"), ("CAMUNDA_BASIC_AUTH_USERNA
 
 
 @for_each([*PAIRS, *(pair[::-1] for pair in PAIRS)])
-def test_half_a_pair_is_refused(given: str, missing: str, pems: dict[str, str], problems: Any) -> None:
+def test_half_a_pair_is_refused(given: str, missing: str, pems: Any, problems: Any) -> None:
     text = {"AMQP_CERT": pems["cert"], "AMQP_KEY": pems["key"]}.get(given, "hush")
     assert problems({given: text}) == [f"{missing}: missing; accepted: together with {given}, or neither of the two"]
 
 
-def test_what_is_missing_is_named_as_the_user_of_its_other_half_writes_it(
-    tmp_path: Path, pems: dict[str, str], problems: Any
-) -> None:
+def test_a_missing_half_is_named_as_the_user_of_the_other_writes_it(tmp_path: Path, pems: Any, problems: Any) -> None:
     file = write(tmp_path, document(component.COMMAND, {"gatewayAddr": "a:1", "clientId": "id"}))
     missing = "missing; accepted: together with"
     assert problems({"COMPONENT_FILE": str(file)}, {"AMQP_CERT": pems["cert"]}) == [
@@ -270,9 +238,7 @@ def test_what_is_missing_is_named_as_the_user_of_its_other_half_writes_it(
     assert problems({"CAMUNDA_CLIENT_SECRET": "x"}) == [said]
 
 
-def test_a_refused_value_is_not_reported_again_as_a_contradiction_but_a_near_miss_that_may_have_caused_it_is(
-    loaded: Any, problems: Any
-) -> None:
+def test_a_refused_value_is_told_once_and_a_near_miss_beside_its_effect(loaded: Any, problems: Any) -> None:
     [problem] = problems({"ZEEBE_CLIENT_ID": "a\nb", "ZEEBE_CLIENT_SECRET": "hush"})
     assert problem.startswith("ZEEBE_CLIENT_ID: found ")
     with pytest.raises(ConfigurationError) as caught:
