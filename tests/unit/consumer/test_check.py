@@ -27,16 +27,11 @@ async def found(monkeypatch: pytest.MonkeyPatch, bound: int = 10, **queues: Queu
     return {finding.part: finding for finding in findings}
 
 
-async def test_queues_without_a_bound_are_named_with_the_command_that_gives_them_one(
+async def test_queues_without_a_bound_are_named_with_the_command_that_gives_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said = await found(
-        monkeypatch,
-        commands=QueueReport("", 1),
-        polls=QueueReport("", 1, "x-max-length 5"),
-        zeebe_dead=QueueReport("", 1),
-    )
-    bounds = said["bounds"]
+    bounded, unbounded = QueueReport("", 1, "x-max-length 5"), QueueReport("", 1)
+    bounds = (await found(monkeypatch, commands=unbounded, polls=bounded, zeebe_dead=unbounded))["bounds"]
     assert bounds.ok
     assert bounds.found.startswith("polls: x-max-length 5; commands, zeebe.dead: no x-max-length; a full disk is")
     for words in ("rabbitmqctl list_policies", "rabbitmqctl set_policy", "max-length-bytes", '"reject-publish"'):
@@ -56,8 +51,6 @@ async def test_where_every_queue_has_a_bound_none_is_advised(monkeypatch: pytest
         (None, True, "not allowed to look"),
     ]
 )
-async def test_too_many_dead_letters_are_a_failure(
-    waiting: int | None, ok: bool, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_too_many_dead_letters_are_a_failure(waiting: int | None, ok: bool, words: str, monkeypatch: Any) -> None:
     said = (await found(monkeypatch, zeebe_dead=QueueReport("", waiting)))["dead letters"]
     assert (said.ok, words in said.found) == (ok, True), said.found

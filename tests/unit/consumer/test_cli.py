@@ -9,8 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,45 +16,38 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from click.testing import CliRunner, Result
 
 from consumer.cli import main
 from consumer.config import VARIABLES
 from consumer.zeebe.protocol import gateway_pb2 as pb
-from scripts.process import free_port
 from tests.cases import for_each
 from tests.fakes import rest
-from tests.fakes.gateway import FakeGateway
-from tests.fakes.rest import FakeRest
+from tests.fakes.gateway import FakeGateway, answer
 from zeebe_amqp import __version__
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.testing import answer
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "consumer"]
-NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
+NOWHERE = {"AMQP_URL": "amqp://guest:guest@127.0.0.1:1/", "ZEEBE_ADDRESS": "127.0.0.1:1"}
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """Nothing but what the program needs to start, so that no setting of this machine counts."""
-    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
+def environment(tmp_path: Path) -> dict[str, Any]:
+    """Where it starts: in an empty folder, with servers that are not there and no setting of this machine."""
+    settings = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
+    return {"cwd": tmp_path, "env": {**settings, **NOWHERE}}
 
 
 @pytest.fixture
-def program(tmp_path: Path, environment: dict[str, str]) -> Any:
-    """Run the program to its end in an empty folder; settings as keywords."""
+def program(environment: dict[str, Any]) -> Any:
+    """Run the program to its end; settings as keywords."""
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            cwd=tmp_path,
-            env={**environment, **settings},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        given = {**environment, "env": {**environment["env"], **settings}}
+        return subprocess.run([*COMMAND, *arguments], **given, capture_output=True, text=True, timeout=60, check=False)
 
     return run
 
@@ -81,36 +72,28 @@ def lines(text: str) -> list[dict[str, Any]]:
 # --- what it refuses ---
 
 
-@for_each(
-    [
-        (["--amqp-prefetc", "5"], "--amqp-prefetch"),
-        (["config", "--zeebe-adress", "x"], "--zeebe-address"),
-        (["check", "--nonsense"], "--nonsense"),
-        (["run", "--zeebe-client-secret", "x"], "--zeebe-client-secret-file"),
-        (["frobnicate"], "frobnicate"),
-        (["config", "extra"], "extra"),
-    ]
-)
+@for_each([
+    (["--amqp-prefetc", "5"], "--amqp-prefetch"), (["config", "--zeebe-adress", "x"], "--zeebe-address"),
+    (["check", "--nonsense"], "--nonsense"), (["run", "--zeebe-client-secret", "x"], "--zeebe-client-secret-file"),
+    (["frobnicate"], "frobnicate"), (["config", "extra"], "extra"),
+])  # fmt: skip
 def test_an_unknown_word_is_refused_with_the_nearest_one(arguments: list[str], said: str, invoke: Any) -> None:
     ended = invoke(*arguments)
-    assert ended.exit_code == 2
-    assert said in ended.stderr
-    assert ended.stdout == ""
+    assert (ended.exit_code, said in ended.stderr, ended.stdout) == (2, True, "")
 
 
 @for_each([[], ["run"], ["check"], ["config"]])
 def test_all_problems_are_told_at_once(command: list[str], invoke: Any) -> None:
     ended = invoke("--concurrency", "0", *command, AMQP_PREFETCH="many", ZEEBE_KEEP_ALIVE="5s", AMQP_PREFETC="5")
-    assert ended.exit_code == 2
+    assert (ended.exit_code, ended.stdout) == (2, "")
     told = ended.stderr.splitlines()
     named = ["AMQP_PREFETC", "AMQP_PREFETCH", "ZEEBE_KEEP_ALIVE", "--concurrency"]
     assert [line.split(":")[0] for line in told] == named
     assert told[3].startswith("--concurrency: found '0'; accepted: a whole number")
-    assert ended.stdout == ""
 
 
 def test_a_wrong_exporter_is_a_wrong_configuration(program: Any) -> None:
-    ended = program("run", "--http-address", "off", OTEL_TRACES_EXPORTER="pigeon", AMQP_URL=NOWHERE)
+    ended = program("run", "--http-address", "off", OTEL_TRACES_EXPORTER="pigeon")
     assert ended.returncode == 2
     assert ended.stderr.startswith("OTEL_TRACES_EXPORTER: found 'pigeon'; accepted:")
 
@@ -118,7 +101,7 @@ def test_a_wrong_exporter_is_a_wrong_configuration(program: Any) -> None:
 def test_a_taken_port_ends_it_with_one_line(program: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        ended = program("--http-address", address, AMQP_URL=NOWHERE, LOG_FORMAT="text")
+        ended = program("--http-address", address, LOG_FORMAT="text")
     assert ended.returncode == 1
     [line] = (ended.stdout + ended.stderr).splitlines()
     assert f"HTTP_ADDRESS: cannot listen on {address}" in line
@@ -135,126 +118,95 @@ def test_it_tells_its_version(invoke: Any) -> None:
 @for_each([[], ["run"], ["check"], ["config"], ["operations"]])
 def test_every_command_explains_itself(command: list[str], invoke: Any) -> None:
     ended = invoke(*command, "--help-all")
-    assert ended.exit_code == 0
-    assert "Usage:" in ended.stdout
-    if command != ["operations"]:
-        assert "--zeebe-address VALUE" in ended.stdout
+    assert (ended.exit_code, "Usage:" in ended.stdout) == (0, True)
+    assert ("--zeebe-address VALUE" in ended.stdout) == (command != ["operations"])
 
 
 def test_operations_are_json_lines_when_piped(invoke: Any) -> None:
-    ended = invoke("operations")
-    rows = lines(ended.stdout)
+    rows = lines(invoke("operations").stdout)
     assert [row["operation"] for row in rows] == list(COMMANDS)
-    assert {row["operation"] for row in rows if row["relieves the engine"] == "yes"} == {
-        "complete-job",
-        "fail-job",
-        "throw-error",
-    }
+    relieving = {row["operation"] for row in rows if row["relieves the engine"] == "yes"}
+    assert relieving == {"complete-job", "fail-job", "throw-error"}
 
 
-def test_the_configuration_is_every_variable_with_its_source(program: Any) -> None:
+def test_the_configuration_is_every_variable_with_its_source_and_without_secrets(program: Any, tmp_path: Path) -> None:
+    (secret := tmp_path / "secret").write_text("fromfile")
+    secrets = {"CAMUNDA_BASIC_AUTH_PASSWORD_FILE": str(secret), "AMQP_URL": "amqp://somebody:inurl@broker/"}
     before = ("--amqp-queues", "a", "--max-depth", "50")
-    ended = program(*before, "config", "--concurrency", "5", "--max-depth", "60", CONCURRENCY="7", LEDGER_TTL="70s")
+    after = ("--concurrency", "5", "--max-depth", "60")
+    settings = {"CONCURRENCY": "7", "LEDGER_TTL": "70s", "CAMUNDA_BASIC_AUTH_USERNAME": "somebody"}
+    ended = program(*before, "config", *after, **settings, **secrets)
+    assert ended.returncode == 0
+    assert not [secret for secret in ("inurl", "fromfile") if secret in ended.stdout + ended.stderr]
     rows = {row["variable"]: (row["value"], row["source"]) for row in lines(ended.stdout)}
-    assert ended.returncode == 0
     assert list(rows) == [variable.name for variable in VARIABLES]
-    assert rows["CONCURRENCY"] == ("5", "command line --concurrency")
-    assert rows["AMQP_QUEUES"] == ("a", "command line --amqp-queues")
-    assert rows["MAX_DEPTH"] == ("60", "command line --max-depth"), "of two the later counts"
-    assert rows["LEDGER_TTL"] == ("70s", "environment")
-    assert rows["SHUTDOWN_GRACE"] == ("25s", "default")
-
-
-def test_secrets_are_masked(program: Any, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("fromfile")
-    ended = program(
-        "config",
-        AMQP_URL="amqp://somebody:inurl@broker/",
-        CAMUNDA_BASIC_AUTH_USERNAME="somebody",
-        CAMUNDA_BASIC_AUTH_PASSWORD_FILE=str(secret),
-    )
-    assert ended.returncode == 0
-    assert "inurl" not in ended.stdout + ended.stderr
-    assert "fromfile" not in ended.stdout + ended.stderr
-    assert '{"variable":"AMQP_URL","value":"amqp://***@broker/","source":"environment"}' in ended.stdout
-    assert '{"variable":"CAMUNDA_BASIC_AUTH_PASSWORD","value":"***",' in ended.stdout
-
-
-def test_a_refused_secret_is_masked_too(invoke: Any) -> None:
-    ended = invoke("config", AMQP_URL="http://somebody:inurl@broker/")
-    assert ended.exit_code == 2
-    assert ended.stderr.startswith("AMQP_URL: ")
-    assert "inurl" not in ended.stderr
+    assert {
+        "CONCURRENCY": ("5", "command line --concurrency"),
+        "AMQP_QUEUES": ("a", "command line --amqp-queues"),
+        "MAX_DEPTH": ("60", "command line --max-depth"),  # of two the later counts
+        "LEDGER_TTL": ("70s", "environment"),
+        "SHUTDOWN_GRACE": ("25s", "default"),
+        "AMQP_PREFETCH": ("10", "default"),
+        "AMQP_URL": ("amqp://***@broker/", "environment"),
+        "CAMUNDA_BASIC_AUTH_PASSWORD": ("***", "environment CAMUNDA_BASIC_AUTH_PASSWORD_FILE"),
+    }.items() <= rows.items()
 
 
 @for_each([80, 150])
-def test_people_at_a_terminal_get_tables_in_which_nothing_is_cut_off_however_narrow_it_is(
-    columns: int, tmp_path: Path, environment: dict[str, str]
-) -> None:
+def test_at_a_terminal_there_are_tables_in_which_nothing_is_cut_off(columns: int, environment: dict[str, Any]) -> None:
     long = f"amqp://{'a-long-name-of-a-host.' * 5}example"
-    settings = {**environment, "AMQP_URL": long}
-    code, shown = on_terminal(tmp_path, settings, ["check"], columns)
-    assert code == 1
-    assert "failed gateway" in shown
-    assert '{"' not in shown
+    environment["env"] |= {"TERM": "dumb", "COLUMNS": str(columns), "AMQP_URL": long}
+    code, shown = on_terminal("check", environment)
+    assert (code, "failed gateway" in shown, '{"' in shown) == (1, True, False)
     for command, names in (("operations", list(COMMANDS)), ("config", [each.name for each in VARIABLES])):
-        code, shown = on_terminal(tmp_path, settings, [command], columns)
+        code, shown = on_terminal(command, environment)
         assert (code, "…" in shown, '{"' in shown) == (0, False, False), command
         assert [name for name in names if f"│ {name} " not in shown] == [], command
     cells = [line.split("│")[2].strip() for line in shown.splitlines() if line.count("│") > 2]
     assert long.removeprefix("amqp://") in "".join(cells)
 
 
-def on_terminal(folder: Path, environment: dict[str, str], command: list[str], columns: int = 150) -> tuple[int, str]:
-    """Run it on a terminal of that width: its exit code, and what it showed."""
+def on_terminal(command: str, environment: dict[str, Any]) -> tuple[int, str]:
+    """Its exit code, and what it showed on a terminal."""
     ours, theirs = pty.openpty()
-    known = {"TERM": "dumb", "COLUMNS": str(columns), "AMQP_URL": NOWHERE, "ZEEBE_ADDRESS": "127.0.0.1:1"}
-    settings = {**known, **environment}
-    with subprocess.Popen([*COMMAND, *command], cwd=folder, env=settings, stdout=theirs) as started:
+    with (
+        subprocess.Popen([*COMMAND, command], **environment, stdout=theirs) as started,
+        open(ours, "rb", 0) as terminal,
+    ):
         os.close(theirs)
-        shown = b"".join(terminal(ours)).decode()
-    os.close(ours)
-    return started.returncode, shown
-
-
-def terminal(descriptor: int) -> Iterator[bytes]:
-    """What a program wrote to its terminal; the system says that it ended with an error."""
-    try:
-        while part := os.read(descriptor, 65536):
-            yield part
-    except OSError:
-        return
+        shown = b""
+        try:
+            while part := terminal.read(65536):
+                shown += part
+        except OSError:  # the system says with an error that the program ended
+            pass
+    return started.returncode, shown.decode()
 
 
 # --- check ---
 
 
-def test_check_says_what_is_missing_and_what_to_do(program: Any) -> None:
-    nowhere = f"127.0.0.1:{free_port()}"
-    user = "somebody:inurl"
-    urls = {"AMQP_URL": f"amqp://{user}@{nowhere}/", "CAMUNDA7_REST_URL": f"http://{user}@{nowhere}/engine-rest"}
-    ended = program("check", ZEEBE_ADDRESS=nowhere, **urls)
-    found = {part["part"]: part for part in lines(ended.stdout)}
-    assert ended.returncode == 1
+async def checked(program: Any, **settings: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The exit code of `check`, and what it says of each part."""
+    ended = await asyncio.to_thread(lambda: program("check", **settings))
+    assert "inurl" not in ended.stdout + ended.stderr
+    return ended.returncode, {row.pop("part"): row for row in lines(ended.stdout)}
+
+
+async def test_check_says_what_is_missing_and_what_to_do(program: Any) -> None:
+    user = "somebody:inurl@127.0.0.1:1"
+    code, found = await checked(program, AMQP_URL=f"amqp://{user}/", CAMUNDA7_REST_URL=f"http://{user}/engine-rest")
+    assert code == 1
     assert {name: part["ok"] for name, part in found.items()} == dict.fromkeys(("broker", "gateway", "camunda7"), False)
     assert "AMQP_URL" in found["broker"]["found"]
     for words in ("nothing listens at ZEEBE_ADDRESS", "gRPC must be enabled on the gateway", "26500"):
         assert words in found["gateway"]["found"]
     assert "CAMUNDA7_REST_URL was not reached (no connection)" in found["camunda7"]["found"]
-    assert "inurl" not in ended.stdout + ended.stderr
-
-
-async def checked(program: Any, **settings: str) -> tuple[int, dict[str, dict[str, Any]]]:
-    """The exit code of `check`, and what it says of each part; there is no broker."""
-    settings = {"AMQP_URL": NOWHERE, "ZEEBE_ADDRESS": "127.0.0.1:1", **settings}
-    ended = await asyncio.to_thread(lambda: program("check", **settings))
-    return ended.returncode, {row.pop("part"): row for row in lines(ended.stdout)}
 
 
 async def test_check_says_what_is_there(program: Any) -> None:
     async with FakeGateway(partitions=3) as fake:
-        with FakeRest() as engine:
+        with rest.FakeRest() as engine:
             engine.script(rest.answer(200, b'{"version":"7.24.0"}'))
             settings = {"ZEEBE_ADDRESS": fake.address, "ZEEBE_INSECURE_CONNECTION": "true"}
             code, parts = await checked(program, **settings, CAMUNDA7_REST_URL=engine.url)
@@ -266,8 +218,8 @@ async def test_check_says_what_is_there(program: Any) -> None:
 
 @for_each(["true", "false"])
 async def test_check_says_that_a_port_is_not_for_grpc_and_what_to_do(plaintext: str, program: Any) -> None:
-    async with rest_api() as address:
-        settings = {"ZEEBE_ADDRESS": address, "ZEEBE_INSECURE_CONNECTION": plaintext}
+    async with TestServer(web.Application()) as other:
+        settings = {"ZEEBE_ADDRESS": f"{other.host}:{other.port}", "ZEEBE_INSECURE_CONNECTION": plaintext}
         code, parts = await checked(program, **settings)
     assert (code, parts["gateway"]["ok"]) == (1, False)
     for words in ("HTTP answers there, not gRPC", "gRPC must be enabled on the gateway", "26500"):
@@ -284,47 +236,26 @@ async def test_check_says_that_a_gateway_speaks_plaintext_or_has_no_broker(progr
         assert "no broker is behind it" in parts["gateway"]["found"]
 
 
-@asynccontextmanager
-async def rest_api() -> AsyncIterator[str]:
-    """The address of a gateway's other port, which speaks HTTP."""
-    runner = web.AppRunner(web.Application())
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield "{}:{}".format(*runner.addresses[0])
-    finally:
-        await runner.cleanup()
-
-
 # --- run ---
-
-
-@contextmanager
-def running(command: list[str], folder: Path, settings: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """The program in the background; by force at an end when it did not end by itself."""
-    with subprocess.Popen(
-        [*COMMAND, *command], cwd=folder, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as started:
-        try:
-            yield started
-        finally:
-            started.kill()
 
 
 @pytest.mark.timeout(60)
 @for_each(product([signal.SIGTERM, signal.SIGINT], [[], ["run"]]))
 def test_it_runs_until_a_signal_and_ends_well(
-    number: signal.Signals, command: list[str], tmp_path: Path, environment: dict[str, str]
+    number: signal.Signals, command: list[str], environment: dict[str, Any]
 ) -> None:
     """Also while it is still looking for broker and gateway."""
-    settings = {**environment, "AMQP_URL": NOWHERE, "ZEEBE_ADDRESS": "127.0.0.1:1", "HTTP_ADDRESS": "off"}
-    with running(command, tmp_path, settings) as started:
-        assert started.stdout is not None
-        logged = [started.stdout.readline()]
-        logged += [next(line for line in started.stdout if "next try in" in line)]
-        started.send_signal(number)
-        logged += started.stdout.readlines()
-        assert started.wait() == 0
+    environment["env"] |= {"HTTP_ADDRESS": "off"}
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen([*COMMAND, *command], **environment, **output) as started:
+        try:
+            logged = [started.stdout.readline()]
+            logged += [next(line for line in started.stdout if "next try in" in line)]
+            started.send_signal(number)
+            logged += started.stdout.readlines()
+            assert started.wait() == 0
+        finally:
+            started.kill()
     messages = [entry["message"] for entry in lines("".join(logged))]
     place = "ledger sqlite:///.state/ledger.db, HTTP off, gateway 127.0.0.1:1"
     assert messages[0] == f"zeebe-amqp-consumer {__version__}: {place}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import product
 from typing import Any
@@ -21,80 +21,69 @@ def ready() -> dict[str, str]:
     return {}
 
 
-@asynccontextmanager
-async def serving(
-    reasons: Callable[[], dict[str, str]] = ready, metrics: Callable[[], tuple[bytes, str]] | None = None
-) -> AsyncIterator[aiohttp.ClientSession]:
-    """A started server and a session for it."""
-    health = Health(LOOPBACK, reasons, metrics)
-    await health.start()
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{health.port}") as session:
-        yield session
-    await health.stop()
-
-
-async def test_it_says_why_it_is_not_ready_and_asks_anew_each_time_and_is_alive_all_the_while() -> None:
-    reasons = {"gateway": "circuit open", "broker": "reconnecting"}
-    async with serving(lambda: reasons) as session:
-        for status, answer in (
-            (503, {"ready": False, "reasons": dict(reasons)}),
-            (200, {"ready": True, "reasons": {}}),
-        ):
-            async with session.get("/readyz") as response:
-                assert (response.status, await response.json()) == (status, answer)
-            async with session.get("/livez") as response:
-                assert (response.status, await response.text()) == (200, "alive\n")
-            reasons.clear()
+def metrics() -> tuple[bytes, str]:
+    return b"a 1\n", "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
 
 
 def broken() -> Any:
     raise RuntimeError("secret inside")
 
 
-async def test_what_cannot_be_told_is_not_ready_or_an_error_without_its_inside(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async with serving(broken, metrics=broken) as session:
-        async with session.get("/readyz") as response:
-            assert response.status == 503
-            assert await response.json() == {"ready": False, "reasons": {"health": "cannot be told; see the log"}}
+@asynccontextmanager
+async def serving(reasons: Any = ready, metrics: Any = metrics) -> AsyncIterator[Any]:
+    """What a started server answers to a request: status, content type and text."""
+    health = Health(LOOPBACK, reasons, metrics)
+    await health.start()
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{health.port}") as session:
+
+        async def ask(path: str, method: str = "GET", **more: Any) -> tuple[int, str, str]:
+            async with session.request(method, path, **more) as response:
+                return response.status, response.headers["Content-Type"], await response.text()
+
+        yield ask
+    await health.stop()
+
+
+async def test_it_says_why_it_is_not_ready_and_asks_anew_each_time_and_is_alive_all_the_while() -> None:
+    reasons = {"gateway": "circuit open"}
+    json, text = "application/json; charset=utf-8", "text/plain; charset=utf-8"
+    async with serving(lambda: reasons) as ask:
+        assert await ask("/readyz") == (503, json, '{"ready": false, "reasons": {"gateway": "circuit open"}}')
+        assert await ask("/livez") == (200, text, "alive\n")
+        reasons.clear()
+        assert await ask("/readyz") == (200, json, '{"ready": true, "reasons": {}}')
+        assert await ask("/livez") == (200, text, "alive\n")
+
+
+async def test_what_cannot_be_told_is_not_ready_or_an_error_without_its_inside(caplog: Any) -> None:
+    async with serving(broken, broken) as ask:
+        status, _, text = await ask("/readyz")
+        assert (status, text) == (503, '{"ready": false, "reasons": {"health": "cannot be told; see the log"}}')
         assert "cannot tell whether the service is ready" in caplog.text
-        async with session.get("/metrics") as response:
-            assert response.status == 500
-            assert "secret" not in await response.text()
+        status, _, text = await ask("/metrics")
+        assert (status, "secret" in text) == (500, False)
         assert "cannot read the metrics" in caplog.text
 
 
-async def test_metrics_are_served_as_they_are_given() -> None:
-    content_type = "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
-    async with serving(metrics=lambda: (b"a 1\n", content_type)) as session, session.get("/metrics") as response:
-        assert (response.status, await response.read()) == (200, b"a 1\n")
-        assert response.headers["Content-Type"] == content_type
+async def test_metrics_are_served_as_they_are_given_and_without_them_there_is_no_such_page() -> None:
+    text, content_type = metrics()
+    async with serving() as ask:
+        assert await ask("/metrics") == (200, content_type, text.decode())
+    async with serving(metrics=None) as ask:
+        assert (await ask("/metrics"))[0] == 404
 
 
-@for_each(["/", "/livez/", "/readyz/x", "/../etc/passwd", "/metricsz", "/favicon.ico"])
-async def test_nothing_else_is_served(path: str) -> None:
-    async with serving(metrics=lambda: (b"", "text/plain")) as session, session.get(path) as response:
-        assert response.status == 404
+PATHS = ["/", "/livez/", "/readyz/x", "/../etc/passwd", "/metricsz", "/favicon.ico"]
+OTHERS = product(["/livez", "/readyz", "/metrics"], ["HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 
 
-async def test_without_metrics_there_is_no_such_page() -> None:
-    async with serving() as session, session.get("/metrics") as response:
-        assert response.status == 404
+@for_each([*((path, "GET", 404) for path in PATHS), *((*each, 405) for each in OTHERS)])
+async def test_nothing_else_is_served(path: str, method: str, status: int) -> None:
+    async with serving() as ask:
+        assert (await ask(path, method, data=b"x"))[0] == status
 
 
-@for_each(product(["/livez", "/readyz", "/metrics"], ["HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]))
-async def test_only_get_is_served(path: str, method: str) -> None:
-    async with (
-        serving(metrics=lambda: (b"", "text/plain")) as session,
-        session.request(method, path, data=b"x") as response,
-    ):
-        assert response.status == 405
-
-
-async def test_an_address_that_cannot_be_had_is_an_error_that_names_the_setting(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_an_address_that_cannot_be_had_is_an_error_that_names_the_setting(caplog: Any) -> None:
     with socket.create_server(LOOPBACK) as taken:
         port = taken.getsockname()[1]
         health = Health(("127.0.0.1", port), ready)
@@ -107,19 +96,12 @@ async def test_an_address_that_cannot_be_had_is_an_error_that_names_the_setting(
         await Health(("192.0.2.1", 0), ready).start()
 
 
-async def test_the_port_is_free_again_after_stopping() -> None:
+async def test_the_port_is_free_again_after_stopping_which_waits_for_no_idle_connection() -> None:
     health = Health(LOOPBACK, ready)
     await health.start()
     port = health.port
-    await health.stop()
-    await health.stop()
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/livez"):
+        await health.stop()
+        await health.stop()
     with socket.create_server(("127.0.0.1", port)):
         assert health.port == 0
-
-
-async def test_stopping_does_not_wait_for_idle_connections() -> None:
-    health = Health(LOOPBACK, ready)
-    await health.start()
-    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{health.port}/livez") as response:
-        assert response.status == 200
-        await health.stop()
