@@ -10,7 +10,6 @@ from types import FrameType
 from typing import Any
 
 import orjson
-import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from consumer import telemetry
@@ -22,6 +21,7 @@ from consumer.zeebe.connection import Connection
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery
+from tests.unit.consumer.workers import until
 
 MOST = 15
 """Coroutines on top of each other, the worker's task included."""
@@ -29,28 +29,21 @@ MOST = 15
 
 def coroutines(frame: FrameType | None) -> list[str]:
     """The names of the coroutines that wait for this frame, outermost first."""
-    names: list[str] = []
-    while frame is not None:
-        if frame.f_code.co_flags & inspect.CO_COROUTINE:
-            names.append(frame.f_code.co_qualname)
-        frame = frame.f_back
-    return names[::-1]
+    if frame is None:
+        return []
+    own = [frame.f_code.co_qualname] if frame.f_code.co_flags & inspect.CO_COROUTINE else []
+    return [*coroutines(frame.f_back), *own]
 
 
 @for_each(product([None, InMemorySpanExporter()], ["a request id", None]))
-async def test_few_coroutines_are_between_a_delivery_and_its_call(
-    spans: InMemorySpanExporter | None, identity: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_few_coroutines_are_between_a_delivery_and_its_call(spans: Any, identity: Any, monkeypatch: Any) -> None:
     service = Service(Settings(ledger="memory://", http_address=None), telemetry.setup({}, version="0", spans=spans))
     await service.ledger.start()
     seen: list[list[str]] = []
 
-    async def answered() -> pb.PublishMessageResponse:
-        return pb.PublishMessageResponse(key=1)
-
     def call(*_: Any, **__: Any) -> Any:
         seen.append(coroutines(sys._getframe()))
-        return answered()
+        return asyncio.sleep(0, pb.PublishMessageResponse(key=1))
 
     monkeypatch.setattr(Connection, "is_ready", True)
     monkeypatch.setattr(service.zeebe._connections.current, "call", call)
@@ -58,8 +51,7 @@ async def test_few_coroutines_are_between_a_delivery_and_its_call(
     body = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
     delivery = FakeDelivery(Message(body, "zeebe.commands", message_id=identity))
     service._accept(delivery)
-    while not delivery.events:  # noqa: ASYNC110 - a worker tells nobody
-        await asyncio.sleep(0)
+    await until(lambda: delivery.events)
     await service.engine.close()
     [path] = seen
     assert path[0] == "QueueWorker._serve"

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import orjson
 import pytest
@@ -20,10 +21,11 @@ from consumer.pipeline.middleware import recovered
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
-from tests.fakes.gateway import FakeGateway
+from tests.cases import for_each
+from tests.fakes.gateway import FakeGateway, answer
 from tests.unit.consumer.deliveries import FakeDelivery
 from tests.unit.consumer.engines import FakeEngine
-from tests.unit.consumer.workers import FakePublisher, worker_of
+from tests.unit.consumer.workers import FakePublisher, settled, worker_of
 from zeebe_amqp import PublishMessage
 from zeebe_amqp.errors import CommandError
 from zeebe_amqp.testing import answer
@@ -36,15 +38,13 @@ MANY_MEMBERS = orjson.dumps({"operation": "signal", "data": {"name": "s", "varia
 async def served(engine: Any, body: bytes) -> tuple[Reply, FakeDelivery]:
     """How a worker answers."""
     told, delivery = FakePublisher([]), FakeDelivery(Message(body, reply_to="replies"))
-    worker_of(recovered()(executing(engine)), told).accept(delivery)
-    while not delivery.events:  # noqa: ASYNC110 - a worker tells nobody
-        await asyncio.sleep(0.001)
+    await settled(worker_of(recovered()(executing(engine)), told), delivery)
     return told.sent[0], delivery
 
 
 def noting(threads: list[str], work: Callable[..., Any]) -> Callable[..., Any]:
     def noted(*arguments: Any, **options: Any) -> Any:
-        threads.append(threading.current_thread().name)
+        threads.append(threading.current_thread().name.split("-")[0])
         return work(*arguments, **options)
 
     return noted
@@ -58,11 +58,8 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-async def test_the_event_loop_goes_on_while_a_body_with_many_members_is_decoded(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ticks, at = 0, []
-    decode = Message.decode
+async def test_the_event_loop_goes_on_while_a_body_with_many_members_is_decoded(monkeypatch: Any) -> None:
+    ticks, at, decode = 0, [], Message.decode
 
     def between(message: Message, max_depth: int) -> Any:
         at.append(ticks)
@@ -81,42 +78,32 @@ async def test_the_event_loop_goes_on_while_a_body_with_many_members_is_decoded(
     engine = FakeEngine()
     reply, _ = await served(engine, MANY_MEMBERS)
     ticker.cancel()
-    [before, after] = at
-    assert after - before >= 10  # decoding on the event loop would leave it none
-    assert reply.error is None
-    assert engine.calls[0].large
+    assert at[1] - at[0] >= 10  # decoding on the event loop would leave it none
+    assert (reply.error, engine.calls[0].large) == (None, True)
 
 
-async def test_only_a_large_body_is_decoded_beside_the_loop_and_each_once(threads: list[str]) -> None:
-    for body, name in ((SMALL, "MainThread"), (SMALL.ljust(LARGE), "MainThread"), (SMALL.ljust(LARGE + 1), "large")):
-        threads.clear()
-        reply, delivery = await served(FakeEngine(), body)
-        assert reply.error is None
-        assert [each.split("-")[0] for each in threads] == [name], len(body)
-        assert delivery.large == (name == "large")
-        assert not delivery.idle
+@for_each([(SMALL, "MainThread"), (SMALL.ljust(LARGE), "MainThread"), (SMALL.ljust(LARGE + 1), "large")])
+async def test_only_a_large_body_is_decoded_beside_the_loop_and_each_once(body: bytes, name: str, threads: Any) -> None:
+    threads.clear()
+    reply, delivery = await served(FakeEngine(), body)
+    assert (reply.error, threads, delivery.large, delivery.idle) == (None, [name], name == "large", False)
 
 
-async def test_a_large_body_that_is_refused_is_answered_as_a_small_one_is(threads: list[str]) -> None:
-    for refused in (b"no JSON", b'{"operation":"none"}', b'{"operation":"create-instance","data":{"x":1}}'):
-        small, _ = await served(FakeEngine(), refused)
-        large, _ = await served(FakeEngine(), refused.ljust(LARGE + 1))
-        assert large == small
-    assert len(threads) == 6
+@for_each([b"no JSON", b'{"operation":"none"}', b'{"operation":"create-instance","data":{"x":1}}'])
+async def test_a_large_body_that_is_refused_is_answered_as_a_small_one_is(refused: bytes, threads: Any) -> None:
+    threads.clear()
+    small, _ = await served(FakeEngine(), refused)
+    large, _ = await served(FakeEngine(), refused.ljust(LARGE + 1))
+    assert (large, threads) == (small, ["MainThread", "large"])
 
 
 async def test_what_work_beside_the_loop_raises_is_raised() -> None:
-    def refuse(code: str) -> None:
-        raise CommandError("INTERNAL", code)  # type: ignore[arg-type]
-
     with pytest.raises(CommandError, match="why"):
-        await offload(refuse, "why")
+        await offload(Mock(side_effect=CommandError("INTERNAL", "why")))  # type: ignore[arg-type]
 
 
 async def test_a_large_request_and_a_large_answer_are_mapped_beside_the_loop() -> None:
-    publish = OPERATIONS["publish-message"]
-    there: list[str] = []
-    back: list[str] = []
+    publish, there, back = OPERATIONS["publish-message"], [], []
     row = Operation(PublishMessage, noting(there, publish.to_request), noting(back, publish.to_result))
     async with FakeGateway() as fake:
         engine = ZeebeEngine(Zeebe(fake.address, plaintext=True), operations={"publish-message": row})
@@ -125,5 +112,5 @@ async def test_a_large_request_and_a_large_answer_are_mapped_beside_the_loop() -
             result = await engine.execute(Call(PublishMessage(message_name="m"), large=large))
             assert result["tenantId"] == "t" * size
         await engine.close()
-    assert [name.split("-")[0] for name in there] == ["MainThread", "large", "MainThread"]
-    assert [name.split("-")[0] for name in back] == ["MainThread", "MainThread", "large"]
+    assert there == ["MainThread", "large", "MainThread"]
+    assert back == ["MainThread", "MainThread", "large"]
