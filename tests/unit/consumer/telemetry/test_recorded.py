@@ -10,25 +10,15 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    Histogram,
-    HistogramDataPoint,
-    Metric,
-    MetricExporter,
-    MetricExportResult,
-    MetricsData,
-    Sum,
-)
+from opentelemetry.sdk.metrics import export
 
 from consumer.core.message import Reply
 from consumer.telemetry import Telemetry, names, setup
 from consumer.telemetry.otlp import JoiningExporter
+from tests.cases import for_each
 from tests.unit.consumer.errors import failed
 from tests.unit.consumer.telemetry.requests import answering, incoming
 
@@ -36,25 +26,6 @@ EXPOSITION = Path(__file__).with_name("exposition.txt")
 EXPORTED = Path(__file__).with_name("exported.txt")
 TIMED = re.compile(r"^((?:messaging|rpc|zeebe_amqp_queue)_\w+_(?:bucket|sum)\{.*\}|process_uptime_seconds) \S+$", re.M)
 CHANGING = re.compile(r'((?:service_instance_id|telemetry_sdk_version)=)"[^"]*"')
-
-
-class MemoryMetricExporter(OTLPMetricExporter):
-    """Keeps what it should send."""
-
-    def __init__(self) -> None:
-        super().__init__(endpoint="http://127.0.0.1:1")
-        self.exported: list[MetricsData] = []
-
-    def export(self, metrics_data: MetricsData, timeout_millis: float | None = 0, **_: Any) -> MetricExportResult:
-        self.exported.append(metrics_data)
-        return MetricExportResult.SUCCESS
-
-
-@pytest.fixture
-def exporter() -> Iterator[MemoryMetricExporter]:
-    exporter = MemoryMetricExporter()
-    yield exporter
-    exporter.shutdown()
 
 
 async def scenario(telemetry: Telemetry) -> None:
@@ -90,7 +61,7 @@ def families(text: str) -> str:
     return "".join(sorted(re.findall(r"# HELP (?:.|\n)*?(?=# HELP |\Z)", text)))
 
 
-def listed(data: MetricsData) -> str:
+def listed(data: export.MetricsData) -> str:
     """What is exported, series by series, without values."""
     lines = [
         f"{scope.scope.name} {line}"
@@ -102,11 +73,11 @@ def listed(data: MetricsData) -> str:
     return "".join(sorted(lines))
 
 
-def series(metric: Metric) -> Iterator[str]:
+def series(metric: export.Metric) -> Iterator[str]:
     kind = type(metric.data).__name__
-    if isinstance(metric.data, Sum):
+    if isinstance(metric.data, export.Sum):
         kind += f" monotonic={metric.data.is_monotonic}"
-    if isinstance(metric.data, Sum | Histogram):
+    if isinstance(metric.data, export.Sum | export.Histogram):
         kind += f" {metric.data.aggregation_temporality.name}"
     described = f"{metric.name} [{metric.unit}] {metric.description!r}: {kind}"
     for point in metric.data.data_points:
@@ -120,37 +91,28 @@ async def test_prometheus_reads_the_recorded_metrics(off: Telemetry) -> None:
     assert content_type.startswith("text/plain; version=")
 
 
-async def exported(telemetry: Telemetry, exporter: MemoryMetricExporter) -> MetricsData:
-    """What is exported of the scenario at the end."""
+@for_each([({}, "CUMULATIVE"), ({"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}, "DELTA")])
+async def test_the_recorded_metrics_are_exported_since_when_the_environment_asks(
+    environ: dict[str, str], since: str
+) -> None:
+    exporter = Mock(spec=export.MetricExporter)
+    telemetry = setup(environ, version="1.2.3", metrics=exporter)
     await scenario(telemetry)
     telemetry.shutdown()
-    return exporter.exported[-1]
-
-
-async def test_the_recorded_metrics_are_exported_with_the_same_numbers(exporter: MemoryMetricExporter) -> None:
-    data = await exported(setup({}, version="1.2.3", metrics=exporter), exporter)
-    assert listed(data) == EXPORTED.read_text()
+    [data] = exporter.export.call_args.args[:1]
+    assert listed(data) == EXPORTED.read_text().replace("=True CUMULATIVE", f"=True {since}")
     [resource] = data.resource_metrics
     assert resource.resource.attributes["service.version"] == "1.2.3"
     [metric] = [each for each in resource.scope_metrics[0].metrics if each.name == names.QUEUE_WAIT]
     [point] = metric.data.data_points
-    assert isinstance(point, HistogramDataPoint)
     assert (point.count, sum(point.bucket_counts)) == (3, 3)
     assert 3600 <= point.min <= point.max < 3700
     assert 3 * point.min <= point.sum <= 3 * point.max
     assert point.start_time_unix_nano < point.time_unix_nano
 
 
-async def test_the_environment_asks_for_counts_since_the_last_export(
-    exporter: MemoryMetricExporter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    environ = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
-    monkeypatch.setenv(*next(iter(environ.items())))
-    data = await exported(setup(environ, version="1.2.3", metrics=exporter), exporter)
-    assert listed(data) == EXPORTED.read_text().replace("=True CUMULATIVE", "=True DELTA")
-
-
 def test_a_flush_reaches_the_exporter() -> None:
-    kept = Mock(spec=MetricExporter)
-    assert JoiningExporter(kept, {}, AggregationTemporality.CUMULATIVE).force_flush(7) is kept.force_flush.return_value
-    kept.force_flush.assert_called_once_with(7)
+    exporter = Mock(spec=export.MetricExporter)
+    flushed = JoiningExporter(exporter, {}, export.AggregationTemporality.CUMULATIVE).force_flush(7)
+    assert flushed is exporter.force_flush.return_value
+    exporter.force_flush.assert_called_once_with(7)
