@@ -7,6 +7,7 @@ import os
 import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from consumer.rabbitmq.held import HeldBytes, Spilled
 SIZE = 100_000
 PIECES = [os.urandom(40_000), os.urandom(40_000), os.urandom(20_000)]
 BODY = b"".join(PIECES)
-made: list[Spilled] = []
+made: list[Any] = []
 
 
 @pytest.fixture
@@ -28,30 +29,28 @@ async def held(tmp_path: Path) -> AsyncIterator[HeldBytes]:
     held.close()
 
 
-def spilled(held: HeldBytes) -> Spilled:
-    """A body that came when there was no room."""
+def gathered(held: HeldBytes) -> Any:
+    """A body that came."""
     found = held.gather(SIZE)
-    assert isinstance(found, Spilled)
-    made.append(found)
     for piece in PIECES:
         found.add(piece)
-    assert found.end() is None
     return found
 
 
-async def test_a_body_stays_in_memory_while_there_is_room_and_counts_unless_its_rest_does_not_come(
-    held: HeldBytes,
-) -> None:
+def spilled(held: HeldBytes) -> Any:
+    """A body that came when there was no room."""
+    made.append(found := gathered(held))
+    assert (type(found), found.end()) == (Spilled, None)
+    return found
+
+
+async def test_a_body_stays_in_memory_while_there_is_room_and_counts_until_it_is_dropped(held: HeldBytes) -> None:
     dropped = held.gather(SIZE)
     dropped.add(PIECES[0])
     dropped.drop()
     assert held.bytes == 0
     for expected in (SIZE, 2 * SIZE):
-        body = held.gather(SIZE)
-        assert not isinstance(body, Spilled)
-        for piece in PIECES:
-            body.add(piece)
-        assert body.end() == BODY
+        assert gathered(held).end() == BODY
         assert held.bytes == expected
     spilled(held)
 
@@ -110,9 +109,7 @@ async def test_who_stops_waiting_for_room_takes_none_or_gives_it_back_when_it_ha
     assert await held.fetch(fourth, SIZE) == BODY
 
 
-async def test_a_body_that_cannot_be_written_stays_in_memory_and_is_not_lost(
-    held: HeldBytes, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_body_that_cannot_be_written_stays_in_memory_and_is_not_lost(held: HeldBytes, caplog: Any) -> None:
     held.hold(240_000)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))  # the first piece fits, the second in part
@@ -123,14 +120,9 @@ async def test_a_body_that_cannot_be_written_stays_in_memory_and_is_not_lost(
     assert "cannot be written to a file, and waits in memory" in caplog.text
 
 
-async def test_where_no_file_can_be_made_a_body_stays_in_memory(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_where_no_file_can_be_made_a_body_stays_in_memory(tmp_path: Path, caplog: Any) -> None:
     (tmp_path / "file").touch()
-    body = HeldBytes(1, tmp_path / "file").gather(SIZE)
-    for piece in PIECES:
-        body.add(piece)
-    assert body.end() == BODY
+    assert gathered(HeldBytes(1, tmp_path / "file")).end() == BODY
     assert "waits in memory" in caplog.text
 
 

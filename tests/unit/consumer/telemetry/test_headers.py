@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consumer.core.message import Message
-from consumer.telemetry import headers
+from consumer.telemetry import headers, spans
 from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery
 from tests.unit.consumer.telemetry.requests import PARENT, incoming
@@ -83,4 +83,6 @@ def test_a_body_that_cannot_be_decoded_has_no_metadata(body: bytes) -> None:
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.dictionaries(st.sampled_from(["traceparent", "tracestate", "baggage"]), st.text() | st.binary() | st.none()))
 def test_whatever_is_sent_only_printable_ascii_comes_out(values: dict[str, Any]) -> None:
-    assert all(value.isascii() and value.replace("\t", "").isprintable() for value in sent(**values).values())
+    found = sent(**values)
+    assert all(value.isascii() and value.replace("\t", "").isprintable() for value in found.values())
+    spans.remote(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -27,6 +28,8 @@ async def test_off_the_request_s_own_context_passes_through(where: str, off: Tel
     with off.publishing(request, reply) as headers:
         assert headers == own
     assert off.trace_id(request) == TRACE
+    with off.publishing(incoming(), reply) as headers:
+        assert (off.trace_id(incoming()), headers) == (None, {})
 
 
 def test_what_publishing_gives_is_the_caller_s_to_change(off: Telemetry) -> None:
@@ -60,26 +63,16 @@ def test_the_environment_chooses_exporter_and_endpoint(environ: dict[str, str], 
         exporter.shutdown()
 
 
-@for_each(
-    [
-        {},
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": " "},
-        {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": ENDPOINT},
-        {**ALL, "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"},
-    ]
-)
+@for_each([{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": " "}, {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": ENDPOINT},
+           {**ALL, "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}])  # fmt: skip
 def test_without_an_endpoint_nothing_is_exported(environ: dict[str, str]) -> None:
-    assert exporters.span_exporter(environ) is None
-    assert exporters.metric_exporter(environ) is None
+    assert exporters.span_exporter(environ) is exporters.metric_exporter(environ) is None
     telemetry = setup(environ, version="1")
     assert telemetry.traced(handler) is handler
     telemetry.shutdown()
 
 
-PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL")
-
-
-@for_each([*((name, "grpc, http/protobuf") for name in PROTOCOLS),
+@for_each([*((f"OTEL_EXPORTER_OTLP{name}_PROTOCOL", "grpc, http/protobuf") for name in ("", "_TRACES", "_METRICS")),
            ("OTEL_TRACES_EXPORTER", "otlp, none"), ("OTEL_METRICS_EXPORTER", "otlp, none")])  # fmt: skip
 def test_a_value_that_is_not_offered_is_refused_by_name(variable: str, accepted: str) -> None:
     with pytest.raises(TelemetryError, match=f"^{variable}: found 'http/json'; accepted: {accepted}$"):
@@ -125,9 +118,7 @@ def test_shutting_down_twice_is_harmless(telemetry: Telemetry, off: Telemetry) -
 
 
 @for_each(["grpc", "http/protobuf"])
-async def test_a_collector_that_is_away_disturbs_neither_requests_nor_shutdown(
-    protocol: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_collector_that_is_away_disturbs_neither_requests_nor_shutdown(protocol: str, caplog: Any) -> None:
     caplog.set_level(logging.CRITICAL)
     telemetry = setup({**ALL, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}, version="1")
     request = incoming()

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import product
 from typing import Any
 
 import msgspec
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
 from consumer.core.delivery import Delivery
-from consumer.core.message import Message, Reply
+from consumer.core.message import Reply
 from consumer.telemetry import Telemetry
 from tests.cases import for_each
-from tests.unit.consumer.deliveries import FakeDelivery
 from tests.unit.consumer.errors import failed
 from tests.unit.consumer.telemetry.requests import PARENT, TRACE, Find, answering, incoming, text
 
@@ -68,29 +65,30 @@ async def test_without_a_caller_s_context_a_trace_begins_here(telemetry: Telemet
     assert telemetry.trace_id(request) == ids(span(HANDLING))[0]
 
 
-async def test_an_unsampled_caller_leaves_no_spans_but_its_trace_goes_on(
-    telemetry: Telemetry, exporter: InMemorySpanExporter
-) -> None:
+async def test_an_unsampled_caller_leaves_no_spans_but_its_trace_goes_on(telemetry: Telemetry, exporter: Any) -> None:
     headers = await handle(telemetry, incoming(headers={"traceparent": PARENT[:-2] + "00"}))
     assert exporter.get_finished_spans() == ()
-    assert headers["traceparent"].startswith(f"00-{TRACE}-")
-    assert headers["traceparent"].endswith("-00")
+    version, trace, _, flags = headers["traceparent"].split("-")
+    assert (version, trace, flags) == ("00", TRACE, "00")
+
+
+def described(operation: str, kind: str) -> dict[str, Any]:
+    """What both spans of a request say."""
+    messaging = {"system": "rabbitmq", "operation.name": operation, "operation.type": kind}
+    named = {f"messaging.{name}": value for name, value in messaging.items()}
+    return {**named, "messaging.message.conversation_id": "c-1", "zeebe.operation": "topology"}
 
 
 async def test_the_handling_span_says_what_was_handled(telemetry: Telemetry, span: Find) -> None:
     request = incoming(correlation_id="c-1", message_id="m-1", user_id="ann", redelivered=True, announced_size=20 << 20)
     await handle(telemetry, request, Reply("topology", {}, replayed=True))
     assert span(HANDLING).attributes == {
-        "messaging.system": "rabbitmq",
-        "messaging.operation.name": "process",
-        "messaging.operation.type": "process",
+        **described("process", "process"),
         "messaging.destination.name": "zeebe.commands",
         "messaging.rabbitmq.destination.routing_key": "zeebe.commands",
         "messaging.message.id": "m-1",
-        "messaging.message.conversation_id": "c-1",
         "messaging.message.body.size": 20 << 20,  # of what its sender sent
         "enduser.id": "ann",
-        "zeebe.operation": "topology",
         "zeebe_amqp.redelivered": True,
         "zeebe_amqp.replayed": True,
     }
@@ -125,9 +123,7 @@ async def test_an_error_reply_is_an_error_of_the_span_and_quotes_nothing(telemet
 
 
 @for_each([ValueError("secret"), asyncio.CancelledError()])
-async def test_a_handler_that_raises_ends_its_span_as_an_error(
-    error: BaseException, telemetry: Telemetry, span: Find
-) -> None:
+async def test_a_handler_that_raises_fails_its_span(error: BaseException, telemetry: Telemetry, span: Find) -> None:
     with pytest.raises(type(error)):
         await telemetry.traced(answering(error))(incoming())
     assert span(HANDLING).status.status_code is StatusCode.ERROR
@@ -135,9 +131,7 @@ async def test_a_handler_that_raises_ends_its_span_as_an_error(
     assert not get_current_span().is_recording()
 
 
-async def test_a_failed_publish_ends_its_span_as_an_error_and_is_counted_as_one(
-    telemetry: Telemetry, span: Find
-) -> None:
+async def test_a_failed_publish_fails_its_span_and_is_counted(telemetry: Telemetry, span: Find) -> None:
     request = incoming()
     await handle(telemetry, request)
     with pytest.raises(TimeoutError), telemetry.publishing(request, DONE):
@@ -155,13 +149,9 @@ async def test_the_publishing_span_never_names_the_reply_queue(
 ) -> None:
     await handle(telemetry, incoming(reply_to=reply_to, correlation_id="c-1"))
     assert span(PUBLISHING).attributes == {
-        "messaging.system": "rabbitmq",
-        "messaging.operation.name": "publish",
-        "messaging.operation.type": "send",
+        **described("publish", "send"),
         "messaging.destination.template": "reply",
         "messaging.destination.temporary": temporary,
-        "messaging.message.conversation_id": "c-1",
-        "zeebe.operation": "topology",
     }
 
 
@@ -170,26 +160,8 @@ def test_a_reply_to_a_request_that_was_never_handled_belongs_to_the_caller_s_tra
         assert headers["traceparent"].startswith(f"00-{TRACE}-")
 
 
-async def test_each_try_of_a_request_has_a_span_under_the_same_parent(
-    telemetry: Telemetry, exporter: InMemorySpanExporter
-) -> None:
+async def test_each_try_of_a_request_has_a_span_under_the_same_parent(telemetry: Telemetry, exporter: Any) -> None:
     request = incoming(headers={"traceparent": PARENT})
     for _ in range(2):
         await telemetry.traced(answering(DONE))(request)
     assert [ids(one)[2] for one in exporter.get_finished_spans()] == ["b7ad6b7169203331"] * 2
-
-
-HOSTILE: list[Any] = [b"\xff", 7, 2**70, 1.5, "x" * 10_000, ["a"], {"a": {}}, None, True, object(), "00-x-y-z", "\x00"]
-
-
-@for_each(product(HOSTILE, ["traceparent", "tracestate", "baggage"]))
-async def test_hostile_headers_never_raise_and_never_come_back(
-    value: Any, name: str, telemetry: Telemetry, off: Telemetry
-) -> None:
-    for body in (b"not JSON", b"", b'{"operation": "topology", "metadata": {"traceparent": ""}}'):
-        headers = await handle(telemetry, FakeDelivery(Message(body=body, queue="q", headers={name: value})))
-        assert list(headers) == ["traceparent"], body
-        request = FakeDelivery(Message(body=body, headers={name: value}))
-        assert off.trace_id(request) is None
-        with off.publishing(request, Reply(None)) as headers:
-            assert headers == {}, body
