@@ -52,9 +52,8 @@ def delivery(
     operation: str, data: Any = None, metadata: dict[str, str] | None = None, **properties: Any
 ) -> FakeDelivery:
     """A delivery of an envelope."""
-    return FakeDelivery(
-        Message(orjson.dumps({"operation": operation, "data": data, "metadata": metadata}), **properties)
-    )
+    body = orjson.dumps({"operation": operation, "data": data, "metadata": metadata})
+    return FakeDelivery(Message(body, **properties))
 
 
 class MemoryLedger(Ledger):

@@ -115,13 +115,6 @@ def test_it_tells_its_version(invoke: Any) -> None:
     assert (ended.exit_code, ended.stdout.split()[-1]) == (0, __version__)
 
 
-@for_each([[], ["run"], ["check"], ["config"], ["operations"]])
-def test_every_command_explains_itself(command: list[str], invoke: Any) -> None:
-    ended = invoke(*command, "--help-all")
-    assert (ended.exit_code, "Usage:" in ended.stdout) == (0, True)
-    assert ("--zeebe-address VALUE" in ended.stdout) == (command != ["operations"])
-
-
 def test_operations_are_json_lines_when_piped(invoke: Any) -> None:
     rows = lines(invoke("operations").stdout)
     assert [row["operation"] for row in rows] == list(COMMANDS)

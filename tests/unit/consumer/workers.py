@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.delivery import Delivery, Handler
 from consumer.core.limiter import AimdLimit
@@ -17,11 +15,6 @@ from consumer.pipeline.worker import PublishFailed, QueueWorker
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
 
 OK = Reply("topology", {})
-
-
-def delivered(events: list[str], *, reply_to: str | None = "replies", body: bytes | None = None) -> FakeDelivery:
-    body = orjson.dumps({"operation": "topology"}) if body is None else body
-    return FakeDelivery(Message(body, reply_to=reply_to), events)
 
 
 class FakePublisher:
@@ -121,8 +114,8 @@ class Bench:
     def runs(self) -> int:
         return self.handler.runs
 
-    def delivered(self, **given: Any) -> FakeDelivery:
-        return delivered(self.events, **given)
+    def delivered(self, *, reply_to: str | None = "replies", body: bytes = b'{"operation":"topology"}') -> FakeDelivery:
+        return FakeDelivery(Message(body, reply_to=reply_to), self.events)
 
     def worker(self, *deliveries: FakeDelivery, handler: Handler | None = None, **settings: Any) -> QueueWorker:
         """One that has accepted these."""

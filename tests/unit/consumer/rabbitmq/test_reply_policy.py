@@ -1,11 +1,14 @@
-"""The reply policy: where our service writes."""
+"""The reply policy: where our service writes, and which addresses of direct reply-to it takes for sound."""
 
 from __future__ import annotations
+
+import base64
+from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.rabbitmq.direct import is_sound
+from consumer.rabbitmq.direct import is_direct, is_sound
 from consumer.rabbitmq.reply_policy import refusal
 from tests.cases import for_each
 
@@ -42,3 +45,46 @@ def test_the_case_of_a_pattern_does_not_matter_either(pattern: str) -> None:
 def test_nothing_is_allowed_by_an_empty_list_but_what_the_broker_named(name: str) -> None:
     allowed = refusal(name, own_queues=OWN, allow=()) is None
     assert allowed == (not name or name.startswith("amq.gen-") or is_sound(name))
+
+
+# --- direct reply-to: what brokers give out, and what only looks like it ----------------------------------------------
+
+PREFIX = "amq.rabbitmq.reply-to."
+
+
+def address(process: bytes, key: str = "p8Wqb+x0VlR2==") -> str:
+    return f"{PREFIX}{base64.b64encode(process).decode()}.{key}"
+
+
+NUMBERS = {"g": b"\0\0\x03\x0a" + b"\0" * 5, "X": b"\0\0\x03\x0a" + b"\0" * 8}
+NODE = b"reply@45169572"
+
+
+@for_each(product(NUMBERS, [b"d\0\x0e", b"v\0\x0e", b"s\x0e", b"w\x0e"]))
+def test_every_form_of_a_process_is_sound(kind: str, atom: bytes) -> None:
+    assert is_sound(address(b"\x83" + kind.encode() + atom + NODE + NUMBERS[kind]))
+
+
+GOOD = b"\x83Xw\x0e" + NODE + NUMBERS["X"]
+
+
+@for_each([
+    PREFIX, f"{PREFIX}.", f"{PREFIX}garbage", f"{PREFIX}garbage.key", f"{PREFIX}ä.key", f"{PREFIX}====.key",
+    f"{PREFIX}abcde.key", address(b""), address(b"\x83"), address(b"\x83Xv\0"), address(GOOD[:-1]),
+    address(GOOD + b"\0"), address(b"\x82" + GOOD[1:]), address(b"\x83m" + GOOD[2:]), address(b"\x83Xm" + GOOD[3:]),
+    address(b"\x83Xw\xff" + GOOD[4:]), address(GOOD, ""), address(GOOD, "ä"), address(GOOD, "two words"),
+    address(GOOD) + "\n",
+])  # fmt: skip
+def test_what_a_broker_cannot_read_is_not_sound(wrong: str) -> None:
+    assert is_direct(wrong)
+    assert not is_sound(wrong)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_judged(process: bytes) -> None:
+    assert is_direct(address(process))
+    assert isinstance(is_sound(address(process)), bool)
+
+
+def test_the_address_that_a_caller_writes_and_a_broker_replaces_is_not_one() -> None:
+    assert not is_direct("amq.rabbitmq.reply-to")
