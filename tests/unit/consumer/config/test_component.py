@@ -91,17 +91,20 @@ def test_what_has_no_effect_is_warned_about(kind: str, key: str, tmp_path: Path)
 
 @for_each(
     [
-        *((value, True) for value in ("y", "yes", "true", "t", "on", "1", "TRUE", True, 1)),
-        *((value, False) for value in ("no", "false", False, 0, "", None)),
+        *(
+            ({"usePlainTextConnection": value}, True, 45)
+            for value in ("y", "yes", "true", "t", "on", "1", "TRUE", True, 1)
+        ),
+        *(({"usePlainTextConnection": value}, False, 45) for value in ("no", "false", False, 0, "", None)),
+        *(({"gatewayKeepAlive": value}, False, 45) for value in ("45s", 45, "PT45S", 0, "0s", "")),
+        *(({"gatewayKeepAlive": value}, False, seconds) for value, seconds in (("60", 60), ("1m30s", 90))),
     ]
 )
-def test_plaintext_is_used_where_the_words_of_the_binding_ask_for_it(value: object, used: bool, tmp_path: Path) -> None:
-    assert read(tmp_path, command(usePlainTextConnection=value)).settings.zeebe.plaintext is used
-
-
-@for_each([("45s", 45), (45, 45), ("60", 60), ("1m30s", 90), ("PT45S", 45), (0, 45), ("0s", 45), ("", 45)])
-def test_keep_alive_is_a_duration_or_whole_seconds(value: object, seconds: float, tmp_path: Path) -> None:
-    assert read(tmp_path, command(gatewayKeepAlive=value)).settings.zeebe.keep_alive == seconds
+def test_yes_and_durations_are_read_as_the_binding_does(
+    given: Any, plaintext: bool, keep_alive: int, tmp_path: Path
+) -> None:
+    zeebe = read(tmp_path, command(**given)).settings.zeebe
+    assert (zeebe.plaintext, zeebe.keep_alive) == (plaintext, keep_alive)
 
 
 @for_each(["-1s", -45, "29s", 29, "soon", 45.5])
@@ -120,16 +123,14 @@ def test_the_authority_of_the_gateway_is_checked_but_beside_plaintext_need_not_e
     assert loaded.warnings == [said]
 
 
-def test_a_second_document_gives_the_broker(tmp_path: Path) -> None:
-    broker = document(BROKER, {"host": URL, "queueName": "commands", "prefetchCount": "7", "durable": "true"})
-    amqp = read(tmp_path, command(), broker, CONCURRENCY="1").settings.amqp
-    assert (amqp.urls, amqp.queues, amqp.prefetch) == ((URL,), ("commands",), 7)
-
-
-def test_the_example_of_the_brokers_binding_is_accepted(tmp_path: Path) -> None:
+@for_each([("7", 7), ("0", 128)])
+def test_a_second_document_gives_the_broker_as_in_the_example_of_its_binding(
+    given: str, prefetch: int, tmp_path: Path
+) -> None:
     values = {**dict.fromkeys(component.IGNORED[BROKER], "false"), **dict.fromkeys(component.INSTEAD[BROKER], "null")}
-    broker = document(BROKER, {**values, "host": "amqp://broker", "prefetchCount": "0"})
-    assert read(tmp_path, command(), broker).settings.amqp.prefetch == 128
+    broker = document(BROKER, {**values, "host": URL, "queueName": "commands", "prefetchCount": given})
+    amqp = read(tmp_path, command(), broker).settings.amqp
+    assert (amqp.urls, amqp.queues, amqp.prefetch) == ((URL,), ("commands",), prefetch)
 
 
 NOT_ONE = "it has {} components of type bindings.zeebe.command; accepted: one"

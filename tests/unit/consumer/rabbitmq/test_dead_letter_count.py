@@ -6,32 +6,14 @@ import asyncio
 import logging
 from math import nan
 from types import SimpleNamespace
-from typing import Any
-from unittest.mock import AsyncMock, call
+from typing import Any, cast
+from unittest.mock import AsyncMock, Mock, call
 
 import pytest
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
 from consumer.rabbitmq.dead_letter_count import INTERVAL, RETRY, DeadLetterCount, describe
 from tests.cases import for_each
-from tests.unit.consumer.deliveries import QuickClock
-
-
-class RecordingClock(QuickClock):
-    """Writes down for how long it sleeps and what was counted until then, so many times."""
-
-    def __init__(self, times: int) -> None:
-        super().__init__()
-        self._times = times
-        self.slept: list[tuple[float, float]] = []
-        self.over = asyncio.Event()
-        self.count: Any = None
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append((seconds, self.count.waiting))
-        if len(self.slept) == self._times:
-            self.over.set()
-            await asyncio.Event().wait()
 
 
 def queue(waiting: int) -> Any:
@@ -44,17 +26,21 @@ def counted(connection: Any, channel: AsyncMock) -> Any:
     """The pauses after counts that find these numbers, or fail, and what is known then."""
 
     async def count(*found: int | Exception, connection: Any = connection) -> list[tuple[float, float]]:
+        async def sleep(seconds: float) -> None:
+            slept.append((seconds, counting.waiting))
+            if len(slept) == len(found):
+                counting.stop()
+                await asyncio.sleep(0)
+
         channel.declare_queue.side_effect = [each if isinstance(each, Exception) else queue(each) for each in found]
-        clock = RecordingClock(len(found))
-        clock.count = DeadLetterCount(10, clock)
-        clock.count.stop()
+        slept: list[tuple[float, float]] = []
+        counting = DeadLetterCount(10, Mock(sleep=sleep))
+        counting.stop()
         if connection is not None:
-            clock.count.follow(connection)
-        clock.count.start()
-        async with asyncio.timeout(5):
-            await clock.over.wait()
-        clock.count.stop()
-        return clock.slept
+            counting.follow(connection)
+        counting.start()
+        await asyncio.wait([cast("Any", counting._task)], timeout=5)
+        return slept
 
     return count
 

@@ -6,10 +6,12 @@ everybody who runs the service. After a wanted change, copy what the failing tes
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -20,7 +22,8 @@ from consumer.telemetry import Telemetry, names, setup
 from consumer.telemetry.otlp import JoiningExporter
 from tests.cases import for_each
 from tests.unit.consumer.errors import failed
-from tests.unit.consumer.telemetry.requests import answering, incoming
+from tests.unit.consumer.telemetry.requests import answering, incoming, text
+from zeebe_amqp.amqp.properties import MAX_TIME
 
 EXPOSITION = Path(__file__).with_name("exposition.txt")
 EXPORTED = Path(__file__).with_name("exported.txt")
@@ -28,11 +31,14 @@ TIMED = re.compile(r"^((?:messaging|rpc|zeebe_amqp_queue)_\w+_(?:bucket|sum)\{.*
 CHANGING = re.compile(r'((?:service_instance_id|telemetry_sdk_version)=)"[^"]*"')
 
 
+DONE = Reply("topology", {})
+
+
 async def scenario(telemetry: Telemetry) -> None:
     """Everything that is counted, timed or read, with and without an error."""
     error = failed()
     sent = int(time.time()) - 3600
-    replies = Reply("topology", {}), Reply("topology", error=error), Reply("no such thing", error=error, replayed=True)
+    replies = DONE, Reply("topology", error=error), Reply("no such thing", error=error, replayed=True)
     for reply in replies:
         await telemetry.measured(answering(reply))(incoming(timestamp=sent, redelivered=True))
         with telemetry.publishing(incoming(), reply):
@@ -55,10 +61,10 @@ async def scenario(telemetry: Telemetry) -> None:
     telemetry.gauge("circuit.state", lambda: 1 / 0)
 
 
-def families(text: str) -> str:
+def families(telemetry: Telemetry) -> str:
     """What Prometheus reads, family by family in the order of their names, without what differs each time."""
-    text = CHANGING.sub(r'\1"…"', TIMED.sub(r"\1 …", text))
-    return "".join(sorted(re.findall(r"# HELP (?:.|\n)*?(?=# HELP |\Z)", text)))
+    found = CHANGING.sub(r'\1"…"', TIMED.sub(r"\1 …", text(telemetry)))
+    return "".join(sorted(re.findall(r"# HELP (?:.|\n)*?(?=# HELP |\Z)", found)))
 
 
 def listed(data: export.MetricsData) -> str:
@@ -86,15 +92,12 @@ def series(metric: export.Metric) -> Iterator[str]:
 
 async def test_prometheus_reads_the_recorded_metrics(off: Telemetry) -> None:
     await scenario(off)
-    content, content_type = off.prometheus()
-    assert families(content.decode()) == EXPOSITION.read_text()
-    assert content_type.startswith("text/plain; version=")
+    assert families(off) == EXPOSITION.read_text()
+    assert off.prometheus()[1].startswith("text/plain; version=")
 
 
 @for_each([({}, "CUMULATIVE"), ({"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}, "DELTA")])
-async def test_the_recorded_metrics_are_exported_since_when_the_environment_asks(
-    environ: dict[str, str], since: str
-) -> None:
+async def test_the_recorded_metrics_are_exported_since_when_is_asked(environ: dict[str, str], since: str) -> None:
     exporter = Mock(spec=export.MetricExporter)
     telemetry = setup(environ, version="1.2.3", metrics=exporter)
     await scenario(telemetry)
@@ -116,3 +119,51 @@ def test_a_flush_reaches_the_exporter() -> None:
     flushed = JoiningExporter(exporter, {}, export.AggregationTemporality.CUMULATIVE).force_flush(7)
     assert flushed is exporter.force_flush.return_value
     exporter.force_flush.assert_called_once_with(7)
+
+
+@for_each([ValueError("no"), asyncio.CancelledError()])
+async def test_a_handler_that_raises_is_timed_under_its_error(error: BaseException, off: Telemetry) -> None:
+    with pytest.raises(type(error)):
+        await off.measured(answering(error))(incoming())
+    queue = 'messaging_destination_name="zeebe.commands"'
+    labels = f'{queue},messaging_operation_name="process",messaging_system="rabbitmq"'
+    name = f'messaging_process_duration_seconds_count{{error_type="{type(error).__name__}",{labels}}}'
+    assert f"{name} 1.0" in text(off)
+    assert "zeebe_amqp_commands" not in text(off)
+
+
+async def test_only_what_came_again_is_counted_as_redelivered_or_replayed(off: Telemetry) -> None:
+    await off.measured(answering(Reply("topology", replayed=True)))(incoming(redelivered=True))
+    await off.measured(answering(DONE))(incoming())
+    assert 'zeebe_amqp_redelivered_total{messaging_destination_name="zeebe.commands"} 1.0' in text(off)
+    assert 'zeebe_amqp_replayed_total{operation="topology"} 1.0' in text(off)
+
+
+async def test_the_wait_in_the_queue_is_measured_unless_it_is_impossible(off: Telemetry) -> None:
+    now = int(time.time())
+    for timestamp in (None, 0, MAX_TIME, now - 25 * 3600):
+        await off.measured(answering(DONE))(incoming(timestamp=timestamp))
+        assert "queue_wait" not in text(off), timestamp
+    for number, hours in enumerate((0, 1, 23), 1):
+        await off.measured(answering(DONE))(incoming(timestamp=now - hours * 3600))
+        name = 'zeebe_amqp_queue_wait_seconds_count{messaging_destination_name="zeebe.commands"}'
+        assert f"{name} {number}.0" in text(off), hours
+
+
+def test_counts_add_up_in_each_service_whatever_the_order_of_labels(off: Telemetry, telemetry: Telemetry) -> None:
+    off.count("dead_lettered", queue="zeebe.commands", code="NOT_FOUND")
+    off.count("dead_lettered", code="NOT_FOUND", queue="zeebe.commands")
+    assert 'zeebe_amqp_dead_lettered_total{code="NOT_FOUND",queue="zeebe.commands"} 2.0' in text(off)
+    assert "zeebe_amqp_dead_lettered" not in text(telemetry)
+
+
+def test_gauges_are_read_when_metrics_are_and_a_broken_one_hides_no_other(off: Telemetry, caplog: Any) -> None:
+    values = {"in_flight": 1}
+    off.gauge("in_flight", lambda: 1 / 0, queue="broken")
+    off.gauge("in_flight", lambda: values["in_flight"], queue="a")
+    off.gauge("in_flight", lambda: 7, queue="b")
+    off.gauge("in_flight", lambda: 8, queue="b")
+    values["in_flight"] = 5
+    assert 'zeebe_amqp_in_flight{queue="a"} 5.0' in text(off)
+    assert 'zeebe_amqp_in_flight{queue="b"} 8.0' in text(off)
+    assert "the metric zeebe_amqp.in_flight could not be read" in caplog.text

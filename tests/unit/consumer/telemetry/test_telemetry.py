@@ -46,14 +46,8 @@ ALL = {"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT}
 HTTP = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{ENDPOINT}/", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 
 
-@for_each(
-    [
-        (ALL, "grpc", "127.0.0.1:1"),
-        ({**ALL, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "grpc", "127.0.0.1:1"),
-        (HTTP, "http", f"{ENDPOINT}/v1/SIGNAL"),
-        (OWN, "http", ENDPOINT),
-    ]
-)
+@for_each([(ALL, "grpc", "127.0.0.1:1"), ({**ALL, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "grpc", "127.0.0.1:1"),
+           (HTTP, "http", f"{ENDPOINT}/v1/SIGNAL"), (OWN, "http", ENDPOINT)])  # fmt: skip
 def test_the_environment_chooses_exporter_and_endpoint(environ: dict[str, str], module: str, endpoint: str) -> None:
     for signal, make in (("TRACES", exporters.span_exporter), ("METRICS", exporters.metric_exporter)):
         exporter = make({name.replace("SIGNAL", signal): value for name, value in environ.items()})
@@ -79,10 +73,16 @@ def test_a_value_that_is_not_offered_is_refused_by_name(variable: str, accepted:
         setup({**ALL, variable: "http/json"}, version="1")
 
 
-def test_switched_off_nothing_is_traced(exporter: InMemorySpanExporter) -> None:
-    environ = {"OTEL_SDK_DISABLED": "true", **ALL}
-    assert setup(environ, version="1").traced(handler) is handler
-    assert setup(environ, version="1", spans=exporter).traced(handler) is handler
+@for_each(["true", "TRUE", " true "])
+def test_switched_off_nothing_is_traced_or_shown(value: str, exporter: InMemorySpanExporter) -> None:
+    for given in (None, exporter):
+        telemetry = setup({"OTEL_SDK_DISABLED": value, **ALL}, version="1", spans=given)
+        assert telemetry.traced(handler) is handler
+        telemetry.count("retries")
+        with telemetry.publishing(incoming(), DONE):
+            pass
+        assert telemetry.prometheus()[0] == b""
+        telemetry.shutdown()
 
 
 def test_the_environment_may_name_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
