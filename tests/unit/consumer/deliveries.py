@@ -48,9 +48,7 @@ class FakeDelivery(Delivery):
         self.events.append("give back")
 
 
-def delivery(
-    operation: str, data: Any = None, metadata: dict[str, str] | None = None, **properties: Any
-) -> FakeDelivery:
+def delivery(operation: str, data: Any = None, metadata: Any = None, **properties: Any) -> FakeDelivery:
     """A delivery of an envelope."""
     body = orjson.dumps({"operation": operation, "data": data, "metadata": metadata})
     return FakeDelivery(Message(body, **properties))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -12,18 +13,12 @@ from consumer.config import Amqp, Settings, Zeebe
 from consumer.rabbitmq.inspection import BrokerReport, QueueReport
 from tests.cases import for_each
 
-AWAY = Zeebe(address="127.0.0.1:1", plaintext=True)
 
-
-async def found(monkeypatch: pytest.MonkeyPatch, bound: int = 10, **queues: QueueReport) -> dict[str, Finding]:
+async def found(monkeypatch: pytest.MonkeyPatch, **queues: QueueReport) -> dict[str, Finding]:
     """What is said of these queues, by part."""
     report = BrokerReport("host", "RabbitMQ 3", {name.replace("_", "."): each for name, each in queues.items()})
-
-    async def inspect(_: Any) -> BrokerReport:
-        return report
-
-    monkeypatch.setattr(checking, "inspect", inspect)
-    findings = await check(Settings(amqp=Amqp(dead_letter_bound=bound), zeebe=AWAY))
+    monkeypatch.setattr(checking, "inspect", AsyncMock(return_value=report))
+    findings = await check(Settings(amqp=Amqp(dead_letter_bound=10), zeebe=Zeebe("127.0.0.1:1", plaintext=True)))
     return {finding.part: finding for finding in findings}
 
 

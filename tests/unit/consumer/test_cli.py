@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from consumer.cli import main
 from consumer.config import VARIABLES
@@ -58,11 +59,7 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in set(os.environ) - {"PATH"}:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str, **settings: str) -> Result:
-        return CliRunner().invoke(main, arguments, env=settings)
-
-    return run
+    return lambda *arguments, **settings: CliRunner().invoke(main, arguments, env=settings)
 
 
 def lines(text: str) -> list[dict[str, Any]]:
@@ -86,16 +83,15 @@ def test_an_unknown_word_is_refused_with_the_nearest_one(arguments: list[str], s
 def test_all_problems_are_told_at_once(command: list[str], invoke: Any) -> None:
     ended = invoke("--concurrency", "0", *command, AMQP_PREFETCH="many", ZEEBE_KEEP_ALIVE="5s", AMQP_PREFETC="5")
     assert (ended.exit_code, ended.stdout) == (2, "")
-    told = ended.stderr.splitlines()
-    named = ["AMQP_PREFETC", "AMQP_PREFETCH", "ZEEBE_KEEP_ALIVE", "--concurrency"]
-    assert [line.split(":")[0] for line in told] == named
-    assert told[3].startswith("--concurrency: found '0'; accepted: a whole number")
+    told = [line.split(";")[0] for line in ended.stderr.splitlines()]
+    refused = ["AMQP_PREFETCH: found 'many'", "ZEEBE_KEEP_ALIVE: found '5s'", "--concurrency: found '0'"]
+    assert told == ["AMQP_PREFETC: no setting of this name", *refused]
 
 
 def test_a_wrong_exporter_is_a_wrong_configuration(program: Any) -> None:
     ended = program("run", "--http-address", "off", OTEL_TRACES_EXPORTER="pigeon")
-    assert ended.returncode == 2
-    assert ended.stderr.startswith("OTEL_TRACES_EXPORTER: found 'pigeon'; accepted:")
+    said = ended.stderr.partition("; accepted:")[0]
+    assert (ended.returncode, said) == (2, "OTEL_TRACES_EXPORTER: found 'pigeon'")
 
 
 def test_a_taken_port_ends_it_with_one_line(program: Any) -> None:
@@ -162,17 +158,13 @@ def test_at_a_terminal_there_are_tables_in_which_nothing_is_cut_off(columns: int
 def on_terminal(command: str, environment: dict[str, Any]) -> tuple[int, str]:
     """Its exit code, and what it showed on a terminal."""
     ours, theirs = pty.openpty()
-    with (
-        subprocess.Popen([*COMMAND, command], **environment, stdout=theirs) as started,
-        open(ours, "rb", 0) as terminal,
-    ):
+    with subprocess.Popen([*COMMAND, command], **environment, stdout=theirs) as started:
         os.close(theirs)
-        shown = b""
-        try:
+        # The system says with an error that the program ended.
+        with open(ours, "rb", 0) as terminal, suppress(OSError):
+            shown = b""
             while part := terminal.read(65536):
                 shown += part
-        except OSError:  # the system says with an error that the program ended
-            pass
     return started.returncode, shown.decode()
 
 
@@ -189,12 +181,13 @@ async def checked(program: Any, **settings: str) -> tuple[int, dict[str, dict[st
 async def test_check_says_what_is_missing_and_what_to_do(program: Any) -> None:
     user = "somebody:inurl@127.0.0.1:1"
     code, found = await checked(program, AMQP_URL=f"amqp://{user}/", CAMUNDA7_REST_URL=f"http://{user}/engine-rest")
-    assert code == 1
-    assert {name: part["ok"] for name, part in found.items()} == dict.fromkeys(("broker", "gateway", "camunda7"), False)
-    assert "AMQP_URL" in found["broker"]["found"]
-    for words in ("nothing listens at ZEEBE_ADDRESS", "gRPC must be enabled on the gateway", "26500"):
-        assert words in found["gateway"]["found"]
-    assert "CAMUNDA7_REST_URL was not reached (no connection)" in found["camunda7"]["found"]
+    said = {
+        "broker": ("AMQP_URL",),
+        "gateway": ("nothing listens at ZEEBE_ADDRESS", "gRPC must be enabled on the gateway", "26500"),
+        "camunda7": ("CAMUNDA7_REST_URL was not reached (no connection)",),
+    }
+    assert (code, {name: part["ok"] for name, part in found.items()}) == (1, dict.fromkeys(said, False))
+    assert [words for name in said for words in said[name] if words not in found[name]["found"]] == []
 
 
 async def test_check_says_what_is_there(program: Any) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import product
 from typing import Any
+from unittest.mock import Mock
 
 import aiohttp
 import pytest
@@ -17,20 +18,11 @@ from tests.cases import for_each
 LOOPBACK = ("127.0.0.1", 0)
 
 
-def ready() -> dict[str, str]:
-    return {}
-
-
-def metrics() -> tuple[bytes, str]:
-    return b"a 1\n", "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
-
-
-def broken() -> Any:
-    raise RuntimeError("secret inside")
+METRICS = b"a 1\n", "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
 
 
 @asynccontextmanager
-async def serving(reasons: Any = ready, metrics: Any = metrics) -> AsyncIterator[Any]:
+async def serving(reasons: Any = dict, metrics: Any = lambda: METRICS) -> AsyncIterator[Any]:
     """What a started server answers to a request: status, content type and text."""
     health = Health(LOOPBACK, reasons, metrics)
     await health.start()
@@ -46,16 +38,17 @@ async def serving(reasons: Any = ready, metrics: Any = metrics) -> AsyncIterator
 
 async def test_it_says_why_it_is_not_ready_and_asks_anew_each_time_and_is_alive_all_the_while() -> None:
     reasons = {"gateway": "circuit open"}
-    json, text = "application/json; charset=utf-8", "text/plain; charset=utf-8"
+    json, alive = "application/json; charset=utf-8", (200, "text/plain; charset=utf-8", "alive\n")
     async with serving(lambda: reasons) as ask:
         assert await ask("/readyz") == (503, json, '{"ready": false, "reasons": {"gateway": "circuit open"}}')
-        assert await ask("/livez") == (200, text, "alive\n")
+        assert await ask("/livez") == alive
         reasons.clear()
         assert await ask("/readyz") == (200, json, '{"ready": true, "reasons": {}}')
-        assert await ask("/livez") == (200, text, "alive\n")
+        assert await ask("/livez") == alive
 
 
 async def test_what_cannot_be_told_is_not_ready_or_an_error_without_its_inside(caplog: Any) -> None:
+    broken = Mock(side_effect=RuntimeError("secret inside"))
     async with serving(broken, broken) as ask:
         status, _, text = await ask("/readyz")
         assert (status, text) == (503, '{"ready": false, "reasons": {"health": "cannot be told; see the log"}}')
@@ -66,9 +59,8 @@ async def test_what_cannot_be_told_is_not_ready_or_an_error_without_its_inside(c
 
 
 async def test_metrics_are_served_as_they_are_given_and_without_them_there_is_no_such_page() -> None:
-    text, content_type = metrics()
     async with serving() as ask:
-        assert await ask("/metrics") == (200, content_type, text.decode())
+        assert await ask("/metrics") == (200, METRICS[1], METRICS[0].decode())
     async with serving(metrics=None) as ask:
         assert (await ask("/metrics"))[0] == 404
 
@@ -86,18 +78,18 @@ async def test_nothing_else_is_served(path: str, method: str, status: int) -> No
 async def test_an_address_that_cannot_be_had_is_an_error_that_names_the_setting(caplog: Any) -> None:
     with socket.create_server(LOOPBACK) as taken:
         port = taken.getsockname()[1]
-        health = Health(("127.0.0.1", port), ready)
+        health = Health(("127.0.0.1", port), dict)
         with pytest.raises(HealthError, match=rf"^HTTP_ADDRESS: cannot listen on 127\.0\.0\.1:{port} \(.+\); accepted"):
             await health.start()
         assert "HTTP_ADDRESS" in caplog.text
         assert health.port == port
         await health.stop()
     with pytest.raises(HealthError, match=r"HTTP_ADDRESS: cannot listen on 192\.0\.2\.1:0"):
-        await Health(("192.0.2.1", 0), ready).start()
+        await Health(("192.0.2.1", 0), dict).start()
 
 
 async def test_the_port_is_free_again_after_stopping_which_waits_for_no_idle_connection() -> None:
-    health = Health(LOOPBACK, ready)
+    health = Health(LOOPBACK, dict)
     await health.start()
     port = health.port
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/livez"):

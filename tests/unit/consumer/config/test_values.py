@@ -114,11 +114,11 @@ ROWS: dict[str, Row] = {
 }  # fmt: skip
 
 
-def found(settings: Settings, attribute: str) -> Any:
+def found(settings: Settings, name: str) -> Any:
     """The value of a setting; None where the part that has it is none."""
     value: Any = settings
-    for name in attribute.split("."):
-        value = value and getattr(value, name)
+    for each in ROWS[name].attribute.split("."):
+        value = value and getattr(value, each)
     return value
 
 
@@ -137,7 +137,7 @@ def test_every_variable_has_a_row_with_a_bad_value_and_but_for_files_a_good_one(
 @for_each(ROWS)
 def test_a_variable_that_is_not_set_has_its_default(name: str, loaded: Any) -> None:
     row = ROWS[name]
-    assert found(loaded({} if name in row.beside else row.beside).settings, row.attribute) == row.default
+    assert found(loaded({} if name in row.beside else row.beside).settings, name) == row.default
 
 
 def test_the_defaults_of_the_dataclasses_are_those_of_the_table(loaded: Any) -> None:
@@ -146,7 +146,7 @@ def test_the_defaults_of_the_dataclasses_are_those_of_the_table(loaded: Any) -> 
 
 @for_each([(name, *pair) for name, row in ROWS.items() for pair in row.good.items()])
 def test_a_good_value_is_taken(name: str, text: str, value: Any, loaded: Any) -> None:
-    assert found(loaded({**ROWS[name].beside, name: text}).settings, ROWS[name].attribute) == value
+    assert found(loaded({**ROWS[name].beside, name: text}).settings, name) == value
 
 
 @for_each([(name, text) for name, row in ROWS.items() for text in row.bad])
@@ -203,7 +203,7 @@ def test_certificates_are_taken_and_without_tls_warned_about(pems: Any, loaded: 
     tls = {"AMQP_CA": pems["ca"], "AMQP_CERT": pems["cert"], "AMQP_KEY": pems["key"]}
     tls["ZEEBE_CA_CERTIFICATE_PATH"] = pems["ca"]
     with_tls = loaded({**tls, "AMQP_URL": "amqps://host"})
-    assert {name: str(found(with_tls.settings, ROWS[name].attribute)) for name in tls} == tls
+    assert {name: str(found(with_tls.settings, name)) for name in tls} == tls
     assert with_tls.warnings == []
     assert loaded({**tls, "ZEEBE_ADDRESS": "grpc://a:1"}).warnings == [
         *(f"{name}: no effect, AMQP_URL asks for no TLS" for name in ("AMQP_CA", "AMQP_CERT", "AMQP_KEY")),

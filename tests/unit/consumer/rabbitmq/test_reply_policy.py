@@ -27,13 +27,10 @@ def test_replies_may_go(reply_to: str | None) -> None:
 
 @for_each([*OWN, "payments", "ZEEBE.COMMANDS", "AMQ.GEN-x", "amq.topic", "amq.rabbitmq.reply-to.x.y"])
 def test_replies_may_not_go(reply_to: str) -> None:
-    reason = refusal(reply_to, own_queues=OWN, allow=DEFAULT)
-    assert reason is not None
+    reason = str(refusal(reply_to, own_queues=OWN, allow=DEFAULT))
     assert reply_to in reason
-
-
-def test_the_refusal_names_the_setting_and_what_it_allows() -> None:
-    assert "REPLY_ALLOW (*reply*, *replies*, *response*)" in str(refusal("payments", own_queues=OWN, allow=DEFAULT))
+    if reply_to == "payments":
+        assert "REPLY_ALLOW (*reply*, *replies*, *response*)" in reason
 
 
 @for_each(["Orders.*", "ORDERS.[A-Z]*", "*.Done"])
@@ -78,13 +75,10 @@ GOOD = b"\x83Xw\x0e" + NODE + NUMBERS["X"]
 def test_what_a_broker_cannot_read_is_not_sound(wrong: str) -> None:
     assert is_direct(wrong)
     assert not is_sound(wrong)
+    assert not is_direct(wrong[: len(PREFIX) - 1]), "a caller writes this, and a broker replaces it"
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_judged(process: bytes) -> None:
     assert is_direct(address(process))
     assert isinstance(is_sound(address(process)), bool)
-
-
-def test_the_address_that_a_caller_writes_and_a_broker_replaces_is_not_one() -> None:
-    assert not is_direct("amq.rabbitmq.reply-to")
