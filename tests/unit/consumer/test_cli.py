@@ -66,9 +66,6 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in text.splitlines()]
 
 
-# --- what it refuses ---
-
-
 @for_each([
     (["--amqp-prefetc", "5"], "--amqp-prefetch"), (["config", "--zeebe-adress", "x"], "--zeebe-address"),
     (["check", "--nonsense"], "--nonsense"), (["run", "--zeebe-client-secret", "x"], "--zeebe-client-secret-file"),
@@ -101,9 +98,6 @@ def test_a_taken_port_ends_it_with_one_line(program: Any) -> None:
     assert ended.returncode == 1
     [line] = (ended.stdout + ended.stderr).splitlines()
     assert f"HTTP_ADDRESS: cannot listen on {address}" in line
-
-
-# --- what it prints ---
 
 
 def test_it_tells_its_version(invoke: Any) -> None:
@@ -168,9 +162,6 @@ def on_terminal(command: str, environment: dict[str, Any]) -> tuple[int, str]:
     return started.returncode, shown.decode()
 
 
-# --- check ---
-
-
 async def checked(program: Any, **settings: str) -> tuple[int, dict[str, dict[str, Any]]]:
     """The exit code of `check`, and what it says of each part."""
     ended = await asyncio.to_thread(lambda: program("check", **settings))
@@ -217,14 +208,9 @@ async def test_check_says_what_is_wrong_with_a_gateway_and_what_to_do(program: A
             assert [words for words in said if words not in parts["gateway"]["found"]] == []
 
 
-# --- run ---
-
-
 @pytest.mark.timeout(60)
 @for_each(product([signal.SIGTERM, signal.SIGINT], [[], ["run"]]))
-def test_it_runs_until_a_signal_and_ends_well(
-    number: signal.Signals, command: list[str], environment: dict[str, Any]
-) -> None:
+def test_it_runs_until_a_signal_and_ends_well(number: signal.Signals, command: list[str], environment: Any) -> None:
     """Also while it is still looking for broker and gateway."""
     environment["env"] |= {"HTTP_ADDRESS": "off"}
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}

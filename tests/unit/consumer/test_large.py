@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any
-from unittest.mock import Mock
 
 import orjson
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from consumer.config import Zeebe
 from consumer.core.call import Call
 from consumer.core.delivery import Reply
-from consumer.core.large import LARGE, offload
+from consumer.core.large import LARGE
 from consumer.core.message import Message
 from consumer.pipeline.handler import executing
 from consumer.pipeline.middleware import recovered
@@ -27,8 +26,6 @@ from tests.unit.consumer.deliveries import FakeDelivery
 from tests.unit.consumer.engines import FakeEngine
 from tests.unit.consumer.workers import FakePublisher, settled, worker_of
 from zeebe_amqp import PublishMessage
-from zeebe_amqp.errors import CommandError
-from zeebe_amqp.testing import answer
 
 SMALL = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
 MEMBERS = {f"v{number}": {"value": number} for number in range(150_000)}
@@ -82,24 +79,21 @@ async def test_the_event_loop_goes_on_while_a_body_with_many_members_is_decoded(
     assert (reply.error, engine.calls[0].large) == (None, True)
 
 
-@for_each([(SMALL, "MainThread"), (SMALL.ljust(LARGE), "MainThread"), (SMALL.ljust(LARGE + 1), "large")])
-async def test_only_a_large_body_is_decoded_beside_the_loop_and_each_once(body: bytes, name: str, threads: Any) -> None:
-    threads.clear()
-    reply, delivery = await served(FakeEngine(), body)
-    assert (reply.error, threads, delivery.large, delivery.idle) == (None, [name], name == "large", False)
+BODIES = [SMALL, b"no JSON", b'{"operation":"none"}', b'{"operation":"create-instance","data":{"x":1}}']
 
 
-@for_each([b"no JSON", b'{"operation":"none"}', b'{"operation":"create-instance","data":{"x":1}}'])
-async def test_a_large_body_that_is_refused_is_answered_as_a_small_one_is(refused: bytes, threads: Any) -> None:
-    threads.clear()
-    small, _ = await served(FakeEngine(), refused)
-    large, _ = await served(FakeEngine(), refused.ljust(LARGE + 1))
-    assert (large, threads) == (small, ["MainThread", "large"])
-
-
-async def test_what_work_beside_the_loop_raises_is_raised() -> None:
-    with pytest.raises(CommandError, match="why"):
-        await offload(Mock(side_effect=CommandError("INTERNAL", "why")))  # type: ignore[arg-type]
+@for_each(BODIES)
+async def test_only_a_large_body_is_decoded_beside_the_loop_and_answered_as_a_small_one_is(
+    body: bytes, threads: Any
+) -> None:
+    answers = []
+    for size, name in ((0, "MainThread"), (LARGE, "MainThread"), (LARGE + 1, "large")):
+        threads.clear()
+        reply, delivery = await served(FakeEngine(), body.ljust(size))
+        assert (threads, delivery.large, delivery.idle) == ([name], name == "large", False)
+        assert (reply.error is None) == (body == SMALL)
+        answers.append(reply)
+    assert answers == answers[:1] * 3
 
 
 async def test_a_large_request_and_a_large_answer_are_mapped_beside_the_loop() -> None:

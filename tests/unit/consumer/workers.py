@@ -73,20 +73,15 @@ class ScriptedHandler:
 
 
 def worker_of(handler: Handler, replies: FakePublisher, **settings: Any) -> QueueWorker:
-    return QueueWorker(
-        handler,
-        replies,
-        **{
-            "limit": AimdLimit(2),
-            "forget_retry": 900,
-            "refusal": lambda _: None,
-            "circuit": CircuitBreaker(),
-            "refused": RefusedReplies(4, 30),
-            "acknowledged": lambda delivery: replies.events.append("acknowledged"),
-            "clock": QuickClock(),
-            **settings,
-        },
-    )
+    given = {
+        "limit": AimdLimit(2),
+        "circuit": CircuitBreaker(),
+        "refused": RefusedReplies(4, 30),
+        "clock": QuickClock(),
+    }
+    given |= {"forget_retry": 900, "refusal": lambda _: None}
+    given |= {"acknowledged": lambda _: replies.events.append("acknowledged"), **settings}
+    return QueueWorker(handler, replies, **given)
 
 
 async def until(condition: Callable[[], object]) -> None:

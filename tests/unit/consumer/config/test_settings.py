@@ -79,9 +79,7 @@ def test_the_own_name_wins_over_another_and_that_is_told(name: str, spelling: st
         assert (f"{spelling}: ignored, {name} is used instead" in warnings) == told
 
 
-def test_dotenv_is_read_from_the_working_directory_and_need_not_be_there(
-    tmp_path: Path, problems: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dotenv_is_read_where_it_is_a_file_of_text(tmp_path: Path, problems: Any, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     nothing, dotenv = load({}), tmp_path / ".env"
     dotenv.mkdir()

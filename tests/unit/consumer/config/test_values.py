@@ -181,9 +181,7 @@ def test_a_bad_value_is_named_as_its_user_wrote_it(tmp_path: Path, problems: Any
 
 
 @for_each([(kind, *each) for kind, keys in component.KEYS.items() for each in keys.items()])
-def test_a_bad_value_of_a_component_file_is_named(
-    kind: str, key: str, name: str, tmp_path: Path, problems: Any
-) -> None:
+def test_a_bad_value_of_a_component_is_named(kind: str, key: str, name: str, tmp_path: Path, problems: Any) -> None:
     bad = ROWS[name].bad[0]
     for value in (bad, {"secretKeyRef": {"name": "SECRET"}}, {"secretKeyRef": {"name": "ABSENT"}}):
         values: dict[str, dict[str, Any]] = {component.COMMAND: {"gatewayAddr": "a:1"}, component.BROKER: {}}

@@ -59,9 +59,7 @@ async def test_without_a_connection_nothing_is_known(counted: Any) -> None:
     assert str(await counted(1, 1, connection=None)) == str([(RETRY, nan)] * 2)
 
 
-async def test_it_is_said_once_that_there_are_many_and_once_that_there_are_not(
-    counted: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_it_is_said_once_that_there_are_many_and_once_that_not(counted: Any, caplog: Any) -> None:
     caplog.set_level(logging.INFO)
     await counted(7, 8, 9, 12, ConnectionError(), 12, 7, 6, 8)
     told = [("WARNING", 8), ("INFO", 7), ("WARNING", 8)]

@@ -67,25 +67,22 @@ async def test_a_body_comes_back_from_its_file_as_it_was_and_counts_while_it_is_
 
 
 async def test_bodies_come_back_in_their_turn_as_others_are_done(held: HeldBytes) -> None:
+    """One goes on in any case, or small requests could keep the large ones out."""
     held.hold(240_000)
-    bodies = [spilled(held) for _ in range(5)]
-    came: asyncio.Queue[int] = asyncio.Queue()
+    fetching = [asyncio.create_task(held.fetch(spilled(held), SIZE)) for _ in range(5)]
 
-    async def fetch(number: int) -> None:
-        await held.fetch(bodies[number], SIZE)
-        came.put_nowait(number)
+    async def came(number: int) -> None:
+        await asyncio.wait_for(fetching[number - 1], 5)
+        await asyncio.sleep(0.05)
+        assert [each.done() for each in fetching] == [True] * number + [False] * (5 - number)
 
-    tasks = [asyncio.create_task(fetch(number)) for number in range(5)]
-    assert await came.get() == 0, "one goes on in any case, or small requests could keep the large ones out"
-    await asyncio.sleep(0.1)
-    assert came.empty()
+    await came(1)
     held.release(240_000)
-    assert await came.get() == 1
-    for number in range(2, 5):
+    await came(2)
+    for number in range(3, 6):
         assert held.bytes == 2 * SIZE
         held.release_fetched(SIZE)
-        assert await came.get() == number
-    await asyncio.gather(*tasks)
+        await came(number)
 
 
 async def test_who_stops_waiting_for_room_takes_none_or_gives_it_back_when_it_has_just_come(held: HeldBytes) -> None:

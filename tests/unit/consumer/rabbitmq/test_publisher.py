@@ -90,17 +90,9 @@ async def test_without_a_connection_nothing_is_published() -> None:
         await publish(Publisher(Amqp()))
 
 
-@for_each(
-    [
-        (Returned("NO_ROUTE"), Unroutable),
-        (Nacked("the broker sent a nack"), Refused),
-        (ChannelEnded("the broker closed the channel: 406", 406), PublishFailed),
-        (ConnectionResetError(), PublishFailed),
-    ]
-)
-async def test_whatever_ends_a_publish_is_told_as_returned_or_not_confirmed(
-    raised: Exception, error: type[Exception], publisher: Any, channel: FakeChannel
-) -> None:
+@for_each([(Returned("NO_ROUTE"), Unroutable), (Nacked("the broker sent a nack"), Refused),
+           (ChannelEnded("closed: 406", 406), PublishFailed), (ConnectionResetError(), PublishFailed)])  # fmt: skip
+async def test_what_ends_a_publish_is_told(raised: Any, error: type, publisher: Any, channel: FakeChannel) -> None:
     channel.answer(raised)
     with pytest.raises(error) as caught:
         await publish(publisher)
@@ -139,9 +131,7 @@ async def test_a_queue_that_confirms_nothing_while_another_does_is_refused(patie
         await publishing
 
 
-async def test_a_queue_that_all_waits_for_is_refused_when_a_probe_is_confirmed(
-    patient: Any, channel: FakeChannel
-) -> None:
+async def test_a_queue_that_confirms_nothing_while_a_probe_is_is_refused(patient: Any, channel: FakeChannel) -> None:
     channel.others = {PROBE}
     results = await asyncio.gather(*(publish(patient) for _ in range(3)), return_exceptions=True)
     assert [type(result) for result in results] == [Refused] * 3
@@ -172,8 +162,8 @@ async def test_a_probe_that_fails_is_asked_again(patient: Any, channel: FakeChan
 
 
 @for_each([((),), (("another",),)])
-async def test_a_broker_that_answers_for_nothing_new_is_waited_for(
-    before: tuple[str, ...], patient: Any, channel: FakeChannel
+async def test_a_broker_that_answers_for_nothing_new_is_awaited(
+    before: Any, patient: Any, channel: FakeChannel
 ) -> None:
     channel.others, channel._answered = set(before), False
     for queue in before:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from consumer.core.message import Message
 from consumer.rabbitmq import properties
 from tests.cases import for_each
@@ -102,11 +99,3 @@ def test_a_table_that_cannot_be_followed_is_a_flaw_and_what_comes_after_it_is_re
     message = read(content(**{**GOOD, "headers": headers}))
     assert message.malformed_properties == ("headers are not a table",)
     assert (message.headers, message.correlation_id, message.app_id) == ({}, "c", "app")
-
-
-@given(st.data())
-def test_no_bytes_break_the_reader(data: st.DataObject) -> None:
-    whole = content(**GOOD) if data.draw(st.booleans()) else data.draw(st.binary(min_size=2, max_size=200))
-    for position in data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=5)):
-        whole = whole[:position] + data.draw(st.binary(min_size=1, max_size=1)) + whole[position + 1 :]
-    read(whole[: max(2, data.draw(st.integers(2, len(whole))))])

@@ -33,9 +33,7 @@ def described(system: str, name: str, host: str, port: int, status: str, error: 
         (ValueError, "CANCELLED", "ValueError"),
     ]
 )
-def test_a_call_s_span_has_the_names_of_the_conventions_and_says_how_it_ended_or_what_cut_it_off(
-    end: Any, status: str, error: str | None, telemetry: Telemetry, span: Find
-) -> None:
+def test_a_call_s_span_says_how_it_ended(end: Any, status: str, error: Any, telemetry: Telemetry, span: Find) -> None:
     for rpc, name, system in ((CALL, NAME, "grpc"), (REST, "POST /signal", "camunda7_rest")):
         with suppress(asyncio.CancelledError, ValueError), telemetry.calling(*rpc) as call:
             if isinstance(end, type):
@@ -48,9 +46,7 @@ def test_a_call_s_span_has_the_names_of_the_conventions_and_says_how_it_ended_or
         assert span(name).status.status_code is (StatusCode.ERROR if error else StatusCode.UNSET)
 
 
-def test_the_metadata_carries_the_call_s_own_context_in_lower_case(
-    telemetry: Telemetry, off: Telemetry, span: Find
-) -> None:
+def test_the_metadata_carries_the_call_s_own_context(telemetry: Telemetry, off: Telemetry, span: Find) -> None:
     with telemetry.calling(*CALL) as call:
         metadata = call.metadata
     context = span(NAME).get_span_context()

@@ -104,19 +104,16 @@ def test_another_level_or_format_is_refused_by_name(level: str, format: str, wor
         logs.setup(level, format)
 
 
-@for_each(
-    [
-        ("amqp://guest:geheim@host:5672/", "amqp://guest:***@host:5672/"),
-        ("amqps://guest:ge@heim/x@host/%2f", "amqps://guest:***@host/%2f"),
-        ("at http://:geheim@host", "at http://:***@host"),
-        ("redis://user:geheim@a,redis://user:geheim@b", "redis://user:***@b"),
-        ("Authorization: Bearer geheimgeheim.x-y", "Authorization: Bearer ***"),
-        ("authorization: basic Z2VoZWltZ2VoZWlt", "authorization: basic ***"),
-        ("client_secret=geheim&scope=x", "client_secret=***&scope=x"),
-        ("{'password': 'geheim', 'a': 1}", "{'password': '***', 'a': 1}"),
-        ('{"access_token": "geheim"}', '{"access_token": "***"}'),
-    ]
-)
+@for_each([
+    ("amqp://guest:geheim@host:5672/", "amqp://guest:***@host:5672/"),
+    ("amqps://guest:ge@heim/x@host/%2f", "amqps://guest:***@host/%2f"),
+    ("redis://user:geheim@a,redis://user:geheim@b", "redis://user:***@b"),
+    ("at http://:geheim@host", "at http://:***@host"), ('{"access_token": "geheim"}', '{"access_token": "***"}'),
+    ("Authorization: Bearer geheimgeheim.x-y", "Authorization: Bearer ***"),
+    ("authorization: basic Z2VoZWltZ2VoZWlt", "authorization: basic ***"),
+    ("client_secret=geheim&scope=x", "client_secret=***&scope=x"),
+    ("{'password': 'geheim', 'a': 1}", "{'password': '***', 'a': 1}"),
+])  # fmt: skip
 def test_secrets_are_masked_wherever_they_stand(secret: str, masked: str) -> None:
     assert logs.mask(secret) == masked
     for format in logs.FORMATS:

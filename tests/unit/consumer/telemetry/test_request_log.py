@@ -64,9 +64,7 @@ async def test_a_line_has_what_a_search_begins_with(log: RequestLog, caplog: Any
     assert {**names, **where, **ended}.items() <= fields.items()
 
 
-async def test_attempts_that_sent_nothing_count_and_a_request_id_that_is_none_does_not(
-    log: RequestLog, caplog: Any
-) -> None:
+async def test_attempts_that_sent_nothing_count_and_no_number_is_a_request_id(log: RequestLog, caplog: Any) -> None:
     failed = Reply("topology", error=error(Code.UNAVAILABLE, details={"attempts": 5}))
     log(arrived(headers={"request-id": 7}), failed, Ending.SETTLED)
     assert vars(caplog.records[0])["attempts"] == 5

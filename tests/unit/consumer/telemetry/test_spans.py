@@ -122,7 +122,3 @@ def test_headers_are_read_and_written_as_the_propagator_does(flags: str, state: 
     propagator.inject(expected, propagator.extract(headers, Context()))
     assert found is not None
     assert carried(found) == expected
-
-
-def test_headers_without_a_parent_name_no_span() -> None:
-    assert remote({"baggage": "a=b"}) is None
