@@ -9,18 +9,16 @@ from itertools import product
 from types import FrameType
 from typing import Any
 
-import orjson
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from consumer import telemetry
 from consumer.app import Service
 from consumer.config import Settings
-from consumer.core.message import Message
 from consumer.rabbitmq import Broker
 from consumer.zeebe.connection import Connection
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import for_each
-from tests.unit.consumer.deliveries import FakeDelivery
+from tests.unit.consumer.deliveries import delivery
 from tests.unit.consumer.workers import until
 
 MOST = 15
@@ -48,10 +46,9 @@ async def test_few_coroutines_are_between_a_delivery_and_its_call(spans: Any, id
     monkeypatch.setattr(Connection, "is_ready", True)
     monkeypatch.setattr(service.zeebe._connections.current, "call", call)
     monkeypatch.setattr(Broker, "is_ready", True)
-    body = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
-    delivery = FakeDelivery(Message(body, "zeebe.commands", message_id=identity))
-    service._accept(delivery)
-    await until(lambda: delivery.events)
+    request = delivery("publish-message", {"messageName": "m"}, queue="zeebe.commands", message_id=identity)
+    service._accept(request)
+    await until(lambda: request.events)
     await service.engine.close()
     [path] = seen
     assert path[0] == "QueueWorker._serve"

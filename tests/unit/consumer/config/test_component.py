@@ -162,19 +162,17 @@ def test_a_file_of_the_wrong_form_is_an_error(documents: list[object], expected:
 
 
 @for_each([
-    ("gatewayAdr", "unknown key; did you mean gatewayAddr?"),
-    ("durable", "unknown key; accepted: gatewayAddr, usePlainTextConnection"),
-    ("xyz", "unknown key; accepted: gatewayAddr, usePlainTextConnection"),
+    (COMMAND, "gatewayAdr", "unknown key; did you mean gatewayAddr?"),
+    (COMMAND, "durable", "unknown key; accepted: gatewayAddr, usePlainTextConnection"),
+    (COMMAND, "xyz", "unknown key; accepted: gatewayAddr, usePlainTextConnection"),
+    *((BROKER, key, f"PEM text is not accepted here; set {name} to the path of a PEM file")
+      for key, name in component.INSTEAD[BROKER].items()),
 ])  # fmt: skip
-def test_an_unknown_key_is_an_error(key: str, expected: str, tmp_path: Path) -> None:
-    [problem] = problems(tmp_path, command(**{key: "x"}))
+def test_a_key_that_cannot_be_honoured_is_an_error(kind: str, key: str, expected: str, tmp_path: Path) -> None:
+    values = {COMMAND: ADDRESS, BROKER: {}}
+    values[kind] = {**values[kind], key: "-----BEGIN CERTIFICATE-----"}
+    [problem] = problems(tmp_path, *(document(*each) for each in values.items()))
     assert problem.startswith(f"{key}: {expected}")
-
-
-@for_each(component.INSTEAD[BROKER].items())
-def test_certificates_as_text_are_refused_with_the_variable_to_use(key: str, variable: str, tmp_path: Path) -> None:
-    [problem] = problems(tmp_path, command(), document(BROKER, {key: "-----BEGIN CERTIFICATE-----"}))
-    assert problem == f"{key}: PEM text is not accepted here; set {variable} to the path of a PEM file"
 
 
 @for_each([(b"a: [", "no YAML, line 2"), (b"\xff", "no YAML"), (b"a: 2026-13-45", "no")])
@@ -203,14 +201,9 @@ def test_a_secret_is_taken_from_the_environment(store: str, tmp_path: Path) -> N
     assert component.read(write(tmp_path, *documents), {"S": "hush"}).variables["ZEEBE_CLIENT_SECRET"] == "hush"
 
 
-@for_each(
-    [
-        ({"S": "hush"}, {"name": "S"}),
-        ({"S": {"key": "hush"}}, {"name": "S", "key": "key"}),
-        ({"zeebe": {"secret": "hush"}}, {"name": "zeebe:secret"}),
-        ({"S": "hush", "list": [1], "none": None}, {"name": "S", "key": "S"}),
-    ]
-)
+@for_each([({"S": "hush"}, {"name": "S"}), ({"S": {"key": "hush"}}, {"name": "S", "key": "key"}),
+           ({"S": "hush", "list": [1], "none": None}, {"name": "S", "key": "S"}),
+           ({"zeebe": {"secret": "hush"}}, {"name": "zeebe:secret"})])  # fmt: skip
 def test_a_secret_is_taken_from_a_file_beside_the_component(content: object, reference: Any, tmp_path: Path) -> None:
     file = write(tmp_path, secret(reference, "files"), FILES)
     for mark in ("", "\ufeff"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
@@ -12,6 +12,9 @@ from consumer.config import Amqp
 from consumer.pipeline.worker import PublishFailed, Refused
 from consumer.rabbitmq.publisher import PROBE, Publisher, Unroutable
 from tests.cases import for_each
+from tests.unit.consumer.workers import until
+from zeebe_amqp.amqp import reconnecting
+from zeebe_amqp.amqp.connection import LoginRefused
 from zeebe_amqp.amqp.hot import ChannelEnded, Nacked, Returned
 from zeebe_amqp.amqp.properties import Properties
 
@@ -66,13 +69,13 @@ def patient(publisher: Any) -> Any:
     return publisher
 
 
-async def publish(publisher: Publisher, queue: str = "q") -> None:
-    await publisher.publish(b"", Properties(), exchange="", routing_key=queue, mandatory=True, patient=False)
+async def publish(publisher: Publisher, queue: str = "q", patient: bool = False) -> None:
+    await publisher.publish(b"", Properties(), exchange="", routing_key=queue, mandatory=True, patient=patient)
 
 
-async def begin(publisher: Publisher, queue: str = "q") -> asyncio.Task[None]:
+async def begin(publisher: Publisher, queue: str = "q", patient: bool = False) -> asyncio.Task[None]:
     """A publish that waits for its confirm."""
-    publishing = asyncio.create_task(publish(publisher, queue))
+    publishing = asyncio.create_task(publish(publisher, queue, patient))
     await asyncio.sleep(0)
     return publishing
 
@@ -113,31 +116,26 @@ async def test_a_publish_that_nobody_waits_for_any_more_is_forgotten(publisher: 
     assert (publisher._unconfirmed, [each.cancelled() for each in channel.waiting]) == ({}, [True])
 
 
-async def test_a_queue_that_confirms_nothing_while_another_does_is_refused(patient: Any, channel: FakeChannel) -> None:
-    channel.others = {"another"}
-    publishing = await begin(patient)
-    await publish(patient, "another")
-    with pytest.raises(Refused, match="while later messages are"):
-        await publishing
-
-
-async def test_a_queue_that_confirms_nothing_while_a_probe_is_is_refused(patient: Any, channel: FakeChannel) -> None:
-    channel.others = {PROBE}
-    results = await asyncio.gather(*(publish(patient) for _ in range(3)), return_exceptions=True)
-    assert [type(result) for result in results] == [Refused] * 3
-
-
-async def test_a_dead_letter_waits_as_long_as_any_publish(patient: Any, channel: FakeChannel) -> None:
-    """Written again, it would be there twice."""
-    channel.others = {"another"}
-    dead = patient.publish(b"", Properties(), exchange="dead", routing_key="q", mandatory=True)
-    publishing = asyncio.create_task(dead)
-    await asyncio.sleep(0)
-    await publish(patient, "another")
+@for_each([
+    ({"another"}, [], ["another"], False, True), ({PROBE}, [], [], False, True), (set(), [], [], False, False),
+    ({"another"}, [], ["another"], True, False), ({"another"}, ["another"], [], False, False),
+])  # fmt: skip
+async def test_a_queue_is_refused_only_when_the_broker_answers_for_others_that_came_later(
+    others: set[str], before: list[str], after: list[str], dead: bool, refused: bool, patient: Any, channel: FakeChannel
+) -> None:
+    """And no dead letter: written again, it would be there twice."""
+    channel.others, channel._answered = others, False
+    for queue in before:
+        await publish(patient, queue)
+    publishing = [await begin(patient, patient=dead) for _ in range(3)]
+    for queue in after:
+        await publish(patient, queue)
     await asyncio.sleep(0.2)
-    assert not publishing.done()
+    assert [each.done() for each in publishing] == [refused] * 3
     channel.answer()
-    await publishing
+    results = await asyncio.gather(*publishing, return_exceptions=True)
+    assert [type(each) for each in results] == [Refused if refused else type(None)] * 3
+    assert not refused or "while later messages are" in str(results[0])
 
 
 async def test_a_probe_that_fails_is_asked_again(patient: Any, channel: FakeChannel) -> None:
@@ -149,20 +147,6 @@ async def test_a_probe_that_fails_is_asked_again(patient: Any, channel: FakeChan
         await publishing
     await asyncio.sleep(0)
     assert patient._probe is None
-
-
-@for_each([((),), (("another",),)])
-async def test_a_broker_that_answers_for_nothing_new_is_awaited(
-    before: Any, patient: Any, channel: FakeChannel
-) -> None:
-    channel.others, channel._answered = set(before), False
-    for queue in before:
-        await publish(patient, queue)
-    publishing = await begin(patient)
-    await asyncio.sleep(0.2)
-    assert not publishing.done()
-    channel.answer()
-    await publishing
 
 
 async def test_what_a_new_channel_numbers_anew_says_nothing_of_the_old_one(patient: Any, channel: FakeChannel) -> None:
@@ -218,3 +202,11 @@ async def test_a_channel_that_closes_renews_its_own_connection_alone(publisher: 
     publisher._on_closed(channel, reasons.append, ConnectionResetError("reset"))
     assert reasons == ["the publishing channel closed: reset"]
     await publisher.ready()
+
+
+async def test_a_refused_login_is_told_with_the_setting_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconnecting, "connect", AsyncMock(side_effect=LoginRefused("not you")))
+    running = asyncio.create_task((refused := Publisher(Amqp())).run())
+    await until(lambda: "not you" in str(refused.problem))
+    running.cancel()
+    assert refused.problem == "UNAUTHENTICATED: not you; look at AMQP_URL"

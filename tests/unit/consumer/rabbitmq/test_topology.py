@@ -14,13 +14,8 @@ from consumer.rabbitmq.topology import declare_dead_letters, declare_requests
 from tests.cases import for_each
 from zeebe_amqp.amqp.refusal import BrokerRefusal
 
-ARGUMENTS = {
-    "x-queue-type": "quorum",
-    "x-delivery-limit": 20,
-    "x-dead-letter-exchange": "zeebe.dead",
-    "x-dead-letter-strategy": "at-least-once",
-    "x-overflow": "reject-publish",
-}
+DEAD_LETTERS = {"x-dead-letter-exchange": "zeebe.dead", "x-dead-letter-strategy": "at-least-once"}
+ARGUMENTS = {"x-queue-type": "quorum", "x-delivery-limit": 20, "x-overflow": "reject-publish", **DEAD_LETTERS}
 QUEUES = ("a", "b")
 ACTIVE, PASSIVE = Amqp(queues=QUEUES), Amqp(queues=QUEUES, declare="passive")
 DIFFERS = ChannelPreconditionFailed("PRECONDITION_FAILED - inequivalent arg 'x-overflow' for queue 'a' in vhost '/'")

@@ -6,8 +6,9 @@ import struct
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import commands
@@ -15,12 +16,17 @@ from pamqp.header import ContentHeader
 
 from consumer.core.message import Message, Reply
 from consumer.core.sender import of_broker
+from consumer.dead_letters.letter import DeadLetter
+from consumer.dead_letters.queue import DeadLetters, NotSent
 from consumer.rabbitmq import properties
 from tests.cases import for_each
 from tests.unit.consumer import errors
 from tests.unit.consumer.rabbitmq.headers import header_values, words
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.properties import Properties
+from zeebe_amqp.amqp.table import write_table
+from zeebe_amqp.client.amqp import AmqpTransport
+from zeebe_amqp.client.transport import Outgoing
 
 
 def over_the_wire(written: Properties) -> commands.Basic.Properties:
@@ -180,5 +186,40 @@ def test_headers_of_a_megabyte_are_cut_to_what_a_frame_holds_and_a_large_one_cro
 
 @given(st.dictionaries(words, header_values, max_size=4))
 def test_whatever_headers_arrive_a_dead_letter_can_be_written(headers: dict[str, Any]) -> None:
-    kept = {name: value for name, value in headers.items() if not (of_broker(name) or name in properties._OURS)}
+    ours = {*properties._OURS, *buried().headers}
+    kept = {name: value for name, value in headers.items() if not (of_broker(name) or name in ours)}
     assert kept.items() <= buried(headers=headers).headers.items()
+
+
+# --- what is sent again, or by a client ------------------------------------------------------------------------------
+
+
+def tags(sent: Properties) -> dict[str, str]:
+    """The headers by name, with their types as they stand on the wire: some readers know only some."""
+    return {name: chr(write_table({name: value})[5 + len(name)]) for name, value in (sent.headers or {}).items()}
+
+
+def replayed(headers: dict[str, Any], login: str | None = None) -> Properties:
+    """What a dead letter with these headers is sent with when it is replayed."""
+    letter, channel = DeadLetter(b"{}", headers=headers, routing_key="orders"), cast("Any", None)
+    return DeadLetters(channel, login, ("us",))._copy_properties(letter, letter.replayed())
+
+
+@for_each(["us", None])
+def test_a_replayed_dead_letter_has_the_headers_of_its_request_and_counts_its_replays(login: str | None) -> None:
+    """Also one that is no text, which the library cannot write: with it such a letter could only be dropped."""
+    sent = replayed({"failed-at": "2026-01-01", "replays": 200, "tiny": 7, "odd": b"\xff\xfe"}, login)
+    assert sent.headers == {"replays": 201, "tiny": 7, "odd": b"\xff\xfe"}
+    assert tags(sent) == {"replays": "I", "tiny": "I", "odd": "S"}
+
+
+def test_a_dead_letter_whose_header_cannot_be_written_is_kept_and_the_header_named() -> None:
+    with pytest.raises(NotSent, match=f"its header '{'n' * 128}' cannot be written again as it was"):
+        replayed({"n" * 129: 1})
+
+
+def test_a_request_of_a_client_has_its_headers_its_id_and_its_deadline() -> None:
+    given: Any = {"body": b"{}", "queue": "q", "correlation_id": "c", "headers": {"mine": 300}}
+    outgoing = Outgoing(**given, request_id="r", deadline=time.time())
+    sent = AmqpTransport(["amqp://localhost"])._properties(outgoing)
+    assert tags(sent) == {"request-id": "S", "deadline": "l", "mine": "I"}

@@ -69,14 +69,8 @@ def families(telemetry: Telemetry) -> str:
 
 def listed(data: export.MetricsData) -> str:
     """What is exported, series by series, without values."""
-    lines = [
-        f"{scope.scope.name} {line}"
-        for resource in data.resource_metrics
-        for scope in resource.scope_metrics
-        for metric in scope.metrics
-        for line in series(metric)
-    ]
-    return "".join(sorted(lines))
+    scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics]
+    return "".join(sorted(f"{s.scope.name} {line}" for s in scopes for metric in s.metrics for line in series(metric)))
 
 
 def series(metric: export.Metric) -> Iterator[str]:

@@ -42,21 +42,18 @@ def both(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def facts(span: ReadableSpan) -> dict[str, Any]:
     """What an exporter reads, without ids and times of its own."""
-    context, above = span.get_span_context(), span.parent
+    context, scope = span.get_span_context(), span.instrumentation_scope
     assert context is not None
+    assert scope is not None
+    names = "name", "kind", "parent", "resource", "dropped_attributes", "dropped_events", "dropped_links"
     return {
-        "name": span.name,
-        "kind": span.kind,
+        **{name: getattr(span, name) for name in names},
         "attributes": dict(span.attributes or {}),
         "status": (span.status.status_code, span.status.description),
-        "parent": above and (above.trace_id, above.span_id, above.is_remote),
-        "flags": int(context.trace_flags),
-        "state": context.trace_state.to_header(),
-        "resource": dict(span.resource.attributes),
-        "scope": span.instrumentation_scope and (span.instrumentation_scope.name, span.instrumentation_scope.version),
+        "context": (int(context.trace_flags), context.trace_state.to_header()),
+        "scope": (scope.name, scope.version),
         "events": [(event.name, dict(event.attributes or {})) for event in span.events],
         "links": [link.context for link in span.links],
-        "dropped": (span.dropped_attributes, span.dropped_events, span.dropped_links),
     }
 
 
