@@ -13,6 +13,7 @@ from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import orjson
 import pytest
@@ -20,8 +21,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 
+from consumer import check as checking
+from consumer.check import Finding, check
 from consumer.cli import main
-from consumer.config import VARIABLES
+from consumer.config import VARIABLES, Amqp, Settings, Zeebe
+from consumer.rabbitmq.inspection import BrokerReport, QueueReport
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import for_each
 from tests.fakes import rest
@@ -85,19 +89,16 @@ def test_all_problems_are_told_at_once(command: list[str], invoke: Any) -> None:
     assert told == ["AMQP_PREFETC: no setting of this name", *refused]
 
 
-def test_a_wrong_exporter_is_a_wrong_configuration(program: Any) -> None:
-    ended = program("run", "--http-address", "off", OTEL_TRACES_EXPORTER="pigeon")
-    said = ended.stderr.partition("; accepted:")[0]
-    assert (ended.returncode, said) == (2, "OTEL_TRACES_EXPORTER: found 'pigeon'")
-
-
-def test_a_taken_port_ends_it_with_one_line(program: Any) -> None:
+def test_what_it_cannot_start_with_is_told_in_one_line(program: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        ended = program("--http-address", address, LOG_FORMAT="text")
-    assert ended.returncode == 1
-    [line] = (ended.stdout + ended.stderr).splitlines()
-    assert f"HTTP_ADDRESS: cannot listen on {address}" in line
+        for http_address, exporter, code, said in (
+            ("off", "pigeon", 2, "OTEL_TRACES_EXPORTER: found 'pigeon'; accepted:"),
+            (address, "none", 1, f"HTTP_ADDRESS: cannot listen on {address}"),
+        ):
+            ended = program("run", "--http-address", http_address, OTEL_TRACES_EXPORTER=exporter, LOG_FORMAT="text")
+            [line] = (ended.stdout + ended.stderr).splitlines()
+            assert (ended.returncode, said in line) == (code, True), line
 
 
 def test_it_tells_its_version(invoke: Any) -> None:
@@ -206,6 +207,35 @@ async def test_check_says_what_is_wrong_with_a_gateway_and_what_to_do(program: A
             code, parts = await checked(program, ZEEBE_ADDRESS=address, ZEEBE_INSECURE_CONNECTION=plaintext)
             assert (code, parts["gateway"]["ok"]) == (1, False)
             assert [words for words in said if words not in parts["gateway"]["found"]] == []
+
+
+async def looked_at(monkeypatch: pytest.MonkeyPatch, **queues: QueueReport) -> dict[str, Finding]:
+    """What is said of these queues, by part."""
+    report = BrokerReport("host", "RabbitMQ 3", {name.replace("_", "."): each for name, each in queues.items()})
+    monkeypatch.setattr(checking, "inspect", AsyncMock(return_value=report))
+    findings = await check(Settings(amqp=Amqp(dead_letter_bound=10), zeebe=Zeebe("127.0.0.1:1", plaintext=True)))
+    return {finding.part: finding for finding in findings}
+
+
+async def test_queues_without_a_bound_are_named_with_the_command_that_gives_one(monkeypatch: Any) -> None:
+    bounded, unbounded = QueueReport("", 1, "x-max-length 5"), QueueReport("", 1)
+    bounds = (await looked_at(monkeypatch, commands=unbounded, polls=bounded, zeebe_dead=unbounded))["bounds"]
+    assert bounds.ok
+    assert bounds.found.startswith("polls: x-max-length 5; commands, zeebe.dead: no x-max-length; a full disk is")
+    for words in ("rabbitmqctl list_policies", "rabbitmqctl set_policy", "max-length-bytes", '"reject-publish"'):
+        assert words in bounds.found, words
+
+
+async def test_where_every_queue_has_a_bound_none_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = await looked_at(monkeypatch, zeebe_dead=QueueReport("", 1, "x-max-length-bytes 5"))
+    assert said["bounds"] == Finding("bounds", True, "zeebe.dead: x-max-length-bytes 5")
+
+
+@for_each([(0, True, "0 wait in 'zeebe.dead', 0 % of DEAD_LETTER_BOUND (10)"), (8, True, " 80 % of DEAD_LETTER_BOUND"),
+           (10, False, " 100 % of DEAD_LETTER_BOUND (10): "), (None, True, "not allowed to look")])  # fmt: skip
+async def test_too_many_dead_letters_are_a_failure(waiting: int | None, ok: bool, words: str, monkeypatch: Any) -> None:
+    said = (await looked_at(monkeypatch, zeebe_dead=QueueReport("", waiting)))["dead letters"]
+    assert (said.ok, words in said.found) == (ok, True), said.found
 
 
 @pytest.mark.timeout(60)

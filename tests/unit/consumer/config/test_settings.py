@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -223,14 +224,12 @@ def test_what_is_probably_not_meant_is_warned_about(environ: dict[str, str], war
     assert found.startswith(warning)
 
 
-def test_logs_are_text_on_a_terminal_only(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for terminal, log_format in ((True, "text"), (False, "json")):
-        monkeypatch.setattr("sys.stderr.isatty", lambda terminal=terminal: terminal)
-        found = loaded({})
-        assert (found.settings.log_format, source(found, "LOG_FORMAT")) == (log_format, (log_format, "default"))
-
-
-def test_the_ledger_is_in_the_state_directory_unless_told_otherwise(loaded: Any) -> None:
+@for_each([(True, "text"), (False, "json")])
+def test_what_follows_from_other_settings_is_told_as_their_default(
+    terminal: bool, log_format: str, loaded: Any
+) -> None:
+    sys.stderr.isatty = lambda: terminal  # type: ignore[method-assign]
     found = loaded({"STATE_DIR": "/var/lib/x"})
-    assert found.settings.ledger == "sqlite:////var/lib/x/ledger.db"
-    assert source(found, "LEDGER") == ("sqlite:////var/lib/x/ledger.db", "default")
+    ledger = "sqlite:////var/lib/x/ledger.db"
+    assert (found.settings.log_format, found.settings.ledger) == (log_format, ledger)
+    assert [source(found, name) for name in ("LOG_FORMAT", "LEDGER")] == [(log_format, "default"), (ledger, "default")]

@@ -138,10 +138,7 @@ def test_every_variable_has_a_row_with_a_bad_value_and_but_for_files_a_good_one(
 def test_a_variable_that_is_not_set_has_its_default(name: str, loaded: Any) -> None:
     row = ROWS[name]
     assert found(loaded({} if name in row.beside else row.beside).settings, name) == row.default
-
-
-def test_the_defaults_of_the_dataclasses_are_those_of_the_table(loaded: Any) -> None:
-    assert loaded({}).settings == Settings()
+    assert loaded({}).settings == Settings(), "the defaults of the dataclasses are those of the table"
 
 
 @for_each([(name, *pair) for name, row in ROWS.items() for pair in row.good.items()])

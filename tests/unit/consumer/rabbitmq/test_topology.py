@@ -52,23 +52,23 @@ async def test_dead_letters_have_a_durable_fanout_and_quorum_queue(connection: A
     queue.return_value.bind.assert_awaited_once_with(exchange.return_value)
 
 
-async def test_passive_mode_looks_for_every_queue_and_binds_nothing(connection: Any, channel: AsyncMock) -> None:
-    channel.declare_queue.side_effect = refused_to_who_declares(ChannelAccessRefused("no right to configure"))
+@for_each([(ChannelAccessRefused("no right to configure"), []), (DIFFERS, ["'a'", "'b'"])])
+async def test_passive_mode_looks_for_every_queue_and_names_what_differs(
+    refused: Exception, differ: list[str], connection: Any, channel: AsyncMock, caplog: Any
+) -> None:
+    """With a channel for each comparison: a refusal closes it. It binds nothing."""
+    caplog.clear()
+    connection.reset_mock()
+    channel.reset_mock()
+    channel.declare_queue.side_effect = refused_to_who_declares(refused)
     await declare_dead_letters(connection, PASSIVE)
     await declare_requests(connection, PASSIVE, QUEUES)
     assert [each.kwargs["passive"] for each in channel.declare_exchange.mock_calls] == [True]
     looked = [each.args[0] for each in channel.declare_queue.await_args_list if each.kwargs.get("passive")]
-    assert looked == ["zeebe.dead", "a", "b"]
+    assert (looked, connection.channel.call_count) == (["zeebe.dead", "a", "b"], 4)
     channel.declare_queue.return_value.bind.assert_not_called()
-
-
-async def test_passive_mode_names_what_differs_and_goes_on(connection: Any, channel: AsyncMock, caplog: Any) -> None:
-    """With a channel for each queue: a refusal closes it."""
-    channel.declare_queue.side_effect = refused_to_who_declares(DIFFERS)
-    await declare_requests(connection, PASSIVE, QUEUES)
-    assert [record.getMessage().split()[1] for record in caplog.records] == ["'a'", "'b'"]
+    assert [record.getMessage().split()[1] for record in caplog.records] == differ
     assert all("inequivalent arg 'x-overflow'" in record.getMessage() for record in caplog.records)
-    assert connection.channel.call_count == 3
 
 
 @for_each(

@@ -62,12 +62,6 @@ def test_a_reply_is_json_of_this_program_now_and_each_publish_has_a_message_id_o
     assert len({reply.message_id for reply in replies} - {"m"}) == 10
 
 
-@for_each([(OK, "topology.result"), (failed(), "topology.error"), (failed(operation=None), "error"),
-     (failed(operation="unknown"), "error")])  # fmt: skip
-def test_the_type_names_operation_and_outcome(reply: Reply, kind: str) -> None:
-    assert replied(reply).message_type == kind
-
-
 @for_each(
     [
         ("correlation_id", {"correlation_id": "c", "message_id": "m"}, "c"),
@@ -77,9 +71,11 @@ def test_the_type_names_operation_and_outcome(reply: Reply, kind: str) -> None:
         *(("priority", {"priority": given}, given) for given in (None, 0, 9, 255)),
         *(("expiration", {"headers": {"deadline": given}}, None) for given in NO_DEADLINES),
         ("expiration", {"headers": {"deadline": 2**70}}, "86400000"),
+        *(("message_type", {"reply": failed(operation=given)}, "error") for given in (None, "unknown")),
+        *(("message_type", {"reply": each}, f"topology.{end}") for each, end in ((OK, "result"), (failed(), "error"))),
     ]
 )
-def test_a_reply_takes_over_what_its_caller_needs_if_brokers_take_it(name: str, given: Any, expected: object) -> None:
+def test_a_reply_has_what_its_caller_needs_if_brokers_take_it(name: str, given: Any, expected: object) -> None:
     assert getattr(replied(**given), name) == expected
 
 
@@ -108,9 +104,6 @@ LONGEST = "ä" * 127 + "x"
 def test_the_request_id_comes_back_when_it_is_one(given: Any, known: str | None) -> None:
     reply = replied(headers={"request-id": given}, message_id="m", correlation_id=LONGEST)
     assert (reply.headers.get("request-id"), reply.correlation_id) == (known, LONGEST)
-
-
-# --- dead letters -----------------------------------------------------------------------------------------------------
 
 
 def buried(reply: Reply | None = None, **more: Any) -> commands.Basic.Properties:
@@ -189,9 +182,6 @@ def test_whatever_headers_arrive_a_dead_letter_can_be_written(headers: dict[str,
     ours = {*properties._OURS, *buried().headers}
     kept = {name: value for name, value in headers.items() if not (of_broker(name) or name in ours)}
     assert kept.items() <= buried(headers=headers).headers.items()
-
-
-# --- what is sent again, or by a client ------------------------------------------------------------------------------
 
 
 def tags(sent: Properties) -> dict[str, str]:

@@ -81,7 +81,9 @@ async def test_long_texts_are_cut_and_secrets_masked_before(log: RequestLog, cap
     assert "secr" not in caplog.records[3].message
 
 
-async def test_what_comes_in_floods_is_counted(log: RequestLog, caplog: Any, monkeypatch: Any) -> None:
+async def test_what_comes_in_floods_is_counted_and_told_at_the_end(
+    log: RequestLog, caplog: Any, monkeypatch: Any
+) -> None:
     monkeypatch.setattr(request_log, "WINDOW", 0.05)
     for _ in range(MAX_LINES + 7):
         log(arrived(), FAILED, Ending.SETTLED)
@@ -93,13 +95,9 @@ async def test_what_comes_in_floods_is_counted(log: RequestLog, caplog: Any, mon
         ("request.failed NOT_FOUND: 7 more within a minute", 7),
         ("reply.dropped OK to 'full': 7 more within a minute", 7),
     ]
-    log(arrived(), FAILED, Ending.SETTLED)
-    assert caplog.records[-1].message == "complete-job: NOT_FOUND, no such job"
-
-
-async def test_what_is_still_counted_at_the_end_is_told(log: RequestLog, caplog: Any) -> None:
     for _ in range(MAX_LINES + 1):
         log(arrived(), FAILED, Ending.SETTLED)
+    assert caplog.records[-1].message == "complete-job: NOT_FOUND, no such job"
     log.close()
     assert caplog.records[-1].message == "request.failed NOT_FOUND: 1 more within a minute"
 

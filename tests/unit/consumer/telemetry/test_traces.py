@@ -62,16 +62,20 @@ async def test_one_trace_runs_from_the_caller_over_the_call_to_the_reply(telemet
 async def test_without_a_caller_s_context_a_trace_begins_here(telemetry: Telemetry, span: Find) -> None:
     request = incoming()
     headers = await handle(telemetry, request)
-    assert ids(span(HANDLING))[2] is None
-    assert list(headers) == ["traceparent"]
-    assert telemetry.trace_id(request) == ids(span(HANDLING))[0]
+    trace, _, parent = ids(span(HANDLING))
+    assert (telemetry.trace_id(request), parent, list(headers)) == (trace, None, ["traceparent"])
 
 
-async def test_an_unsampled_caller_leaves_no_spans_but_its_trace_goes_on(telemetry: Telemetry, exporter: Any) -> None:
-    headers = await handle(telemetry, incoming(headers={"traceparent": PARENT[:-2] + "00"}))
+async def test_the_trace_of_an_unsampled_caller_or_an_unhandled_request_goes_on(
+    telemetry: Telemetry, exporter: Any
+) -> None:
+    unsampled = await handle(telemetry, incoming(headers={"traceparent": PARENT[:-2] + "00"}))
     assert exporter.get_finished_spans() == ()
-    version, trace, _, flags = headers["traceparent"].split("-")
-    assert (version, trace, flags) == ("00", TRACE, "00")
+    with telemetry.publishing(incoming(headers={"traceparent": PARENT}), Reply(None)) as unhandled:
+        pass
+    for headers, flags in ((unsampled, "00"), (unhandled, "01")):
+        assert headers["traceparent"].split("-")[::3] == ["00", flags]
+        assert headers["traceparent"].split("-")[1] == TRACE
 
 
 def described(operation: str, kind: str) -> dict[str, Any]:
@@ -101,17 +105,20 @@ class Created(msgspec.Struct):
     process_instance_key: int
 
 
-@for_each([{"processInstanceKey": 7}, {"processInstanceKey": "7"}, Created(7)])
-async def test_keys_of_a_result_are_attributes_as_text(data: Any, telemetry: Telemetry, span: Find) -> None:
-    await handle(telemetry, incoming(), Reply("create-instance", data))
-    assert (span(HANDLING).attributes or {})["zeebe.process_instance_key"] == "7"
+JOB = 2251799813685250
 
 
-async def test_keys_of_a_command_are_attributes_and_its_variables_are_not(telemetry: Telemetry, span: Find) -> None:
-    request = incoming("complete-job", data={"jobKey": 2251799813685250, "variables": {"pin": "4711"}})
-    await handle(telemetry, request, Reply("complete-job"))
-    assert (span(HANDLING).attributes or {})["zeebe.job_key"] == "2251799813685250"
-    assert "4711" not in str(span(HANDLING).to_json()) + str(span(PUBLISHING).to_json())
+@for_each([
+    *(("create-instance", {}, data, "process_instance_key", "7") for data in (
+        {"processInstanceKey": 7}, {"processInstanceKey": "7"}, Created(7))),
+    ("complete-job", {"jobKey": JOB, "variables": {"pin": "4711"}}, None, "job_key", str(JOB)),
+])  # fmt: skip
+async def test_keys_of_a_result_or_a_command_are_attributes_as_text_and_its_variables_are_not(
+    operation: str, command: Any, result: Any, name: str, key: str, telemetry: Telemetry, span: Find
+) -> None:
+    await handle(telemetry, incoming(operation, data=command), Reply(operation, result))
+    assert (span(HANDLING).attributes or {})[f"zeebe.{name}"] == key
+    assert "4711" not in span(HANDLING).to_json() + span(PUBLISHING).to_json()
 
 
 async def test_an_error_reply_is_an_error_of_the_span_and_quotes_nothing(telemetry: Telemetry, span: Find) -> None:
@@ -155,11 +162,6 @@ async def test_a_publishing_span_names_no_queue(
         "messaging.destination.template": "reply",
         "messaging.destination.temporary": temporary,
     }
-
-
-def test_a_reply_to_a_request_that_was_never_handled_belongs_to_the_caller_s_trace(telemetry: Telemetry) -> None:
-    with telemetry.publishing(incoming(headers={"traceparent": PARENT}), Reply(None)) as headers:
-        assert headers["traceparent"].startswith(f"00-{TRACE}-")
 
 
 async def test_each_try_of_a_request_has_a_span_under_the_same_parent(telemetry: Telemetry, exporter: Any) -> None:
