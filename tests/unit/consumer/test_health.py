@@ -19,6 +19,8 @@ LOOPBACK = ("127.0.0.1", 0)
 
 
 METRICS = b"a 1\n", "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
+PATHS = ["/", "/livez/", "/readyz/x", "/../etc/passwd", "/metricsz", "/favicon.ico"]
+OTHERS = product(["/livez", "/readyz", "/metrics"], ["HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 
 
 @asynccontextmanager
@@ -63,10 +65,6 @@ async def test_metrics_are_served_as_they_are_given_and_without_them_there_is_no
         assert await ask("/metrics") == (200, METRICS[1], METRICS[0].decode())
     async with serving(metrics=None) as ask:
         assert (await ask("/metrics"))[0] == 404
-
-
-PATHS = ["/", "/livez/", "/readyz/x", "/../etc/passwd", "/metricsz", "/favicon.ico"]
-OTHERS = product(["/livez", "/readyz", "/metrics"], ["HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 
 
 @for_each([*((path, "GET", 404) for path in PATHS), *((*each, 405) for each in OTHERS)])

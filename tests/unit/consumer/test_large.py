@@ -30,6 +30,7 @@ from zeebe_amqp import PublishMessage
 SMALL = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
 MEMBERS = {f"v{number}": {"value": number} for number in range(150_000)}
 MANY_MEMBERS = orjson.dumps({"operation": "signal", "data": {"name": "s", "variables": MEMBERS}}).ljust(4 << 20)
+BODIES = [SMALL, b"no JSON", b'{"operation":"none"}', b'{"operation":"create-instance","data":{"x":1}}']
 
 
 async def served(engine: Any, body: bytes) -> tuple[Reply, FakeDelivery]:
@@ -77,9 +78,6 @@ async def test_the_event_loop_goes_on_while_a_body_with_many_members_is_decoded(
     ticker.cancel()
     assert at[1] - at[0] >= 10  # decoding on the event loop would leave it none
     assert (reply.error, engine.calls[0].large) == (None, True)
-
-
-BODIES = [SMALL, b"no JSON", b'{"operation":"none"}', b'{"operation":"create-instance","data":{"x":1}}']
 
 
 @for_each(BODIES)

@@ -19,6 +19,20 @@ from tests.unit.consumer.config.documents import document, write
 
 ADDRESS = {"gatewayAddr": "zeebe:26500"}
 URL = "amqp://u:p@broker"
+NOT_ONE = "it has {} components of type bindings.zeebe.command; accepted: one"
+NO_COMPONENT = "a document is no component; accepted: apiVersion dapr.io/v1alpha1, kind Component"
+NO_TYPE = "spec.type: missing; accepted: bindings.zeebe.command, bindings.rabbitmq"
+NO_LIST = "spec.metadata: accepted: a list of entries with name and value"
+MISSING = "gatewayAddr: missing; required by bindings.zeebe.command"
+EMPTY = "gatewayAddr: empty; a value is required"
+ITEM = {"name": "gatewayAddr", "value": "zeebe:26500"}
+FILES = document(FILE_STORE, {"secretsFile": "secrets.json"}, name="files")
+KEYS = st.sampled_from(["name", "value", "type", "version", "secretKeyRef", "key"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
 
 
 def command(**values: Any) -> dict[str, Any]:
@@ -86,17 +100,15 @@ def test_what_has_no_effect_is_warned_about(kind: str, key: str, tmp_path: Path)
     assert warning.startswith(f"{key.upper()} in {file}: no effect; ")
 
 
-@for_each(
-    [
-        *(
-            ({"usePlainTextConnection": value}, True, 45)
-            for value in ("y", "yes", "true", "t", "on", "1", "TRUE", True, 1)
-        ),
-        *(({"usePlainTextConnection": value}, False, 45) for value in ("no", "false", False, 0, "", None)),
-        *(({"gatewayKeepAlive": value}, False, 45) for value in ("45s", 45, "PT45S", 0, "0s", "")),
-        *(({"gatewayKeepAlive": value}, False, seconds) for value, seconds in (("60", 60), ("1m30s", 90))),
-    ]
-)
+@for_each([
+    *(
+        ({"usePlainTextConnection": value}, True, 45)
+        for value in ("y", "yes", "true", "t", "on", "1", "TRUE", True, 1)
+    ),
+    *(({"usePlainTextConnection": value}, False, 45) for value in ("no", "false", False, 0, "", None)),
+    *(({"gatewayKeepAlive": value}, False, 45) for value in ("45s", 45, "PT45S", 0, "0s", "")),
+    *(({"gatewayKeepAlive": value}, False, seconds) for value, seconds in (("60", 60), ("1m30s", 90))),
+])  # fmt: skip
 def test_yes_and_durations_are_read_as_by_the_binding(
     given: Any, plaintext: bool, seconds: int, tmp_path: Path
 ) -> None:
@@ -126,15 +138,6 @@ def test_a_second_document_gives_the_broker(given: str, prefetch: int, tmp_path:
     broker = document(BROKER, {**values, "host": URL, "queueName": "commands", "prefetchCount": given})
     amqp = read(tmp_path, command(), broker).settings.amqp
     assert (amqp.urls, amqp.queues, amqp.prefetch) == ((URL,), ("commands",), prefetch)
-
-
-NOT_ONE = "it has {} components of type bindings.zeebe.command; accepted: one"
-NO_COMPONENT = "a document is no component; accepted: apiVersion dapr.io/v1alpha1, kind Component"
-NO_TYPE = "spec.type: missing; accepted: bindings.zeebe.command, bindings.rabbitmq"
-NO_LIST = "spec.metadata: accepted: a list of entries with name and value"
-MISSING = "gatewayAddr: missing; required by bindings.zeebe.command"
-EMPTY = "gatewayAddr: empty; a value is required"
-ITEM = {"name": "gatewayAddr", "value": "zeebe:26500"}
 
 
 @for_each([
@@ -186,9 +189,6 @@ def test_a_file_that_is_no_yaml_is_an_error_without_its_content(content: bytes, 
     assert problem.startswith(accepted)
 
 
-FILES = document(FILE_STORE, {"secretsFile": "secrets.json"}, name="files")
-
-
 def secret(reference: object, store: str) -> dict[str, Any]:
     """The component of the gateway, with a secret that is in a store."""
     binding = command(clientId="id", clientSecret={"secretKeyRef": reference})
@@ -223,14 +223,6 @@ def test_a_secret_that_cannot_be_found_is_an_error(store: str, reference: Any, e
     (tmp_path / "secrets.json").write_text("{}")
     documents = secret(reference, store), FILES, document(FILE_STORE, name="broken")
     assert problems(tmp_path, *documents) == [f"clientSecret: {expected}"]
-
-
-KEYS = st.sampled_from(["name", "value", "type", "version", "secretKeyRef", "key"])
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
-    max_leaves=8,
-)
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -16,6 +16,15 @@ from tests.cases import for_each
 from tests.unit.consumer.config.documents import document, write
 
 OAUTH = {"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRET": "hush"}
+NEAR = {"ZEEBE_ADDRES": "ZEEBE_ADDRESS", "zeebe_address": "ZEEBE_ADDRESS", "AMQP_PREFETC": "AMQP_PREFETCH",
+        "AMQP_URLS": "AMQP_URL", "LOGLEVEL": "LOG_LEVEL"}  # fmt: skip
+OTHERS = """
+PATH HOME WORKERS LANG AMQP_HOST OTEL_EXPORTER_OTLP_ENDPOINT ZEEBE_REST_ADDRESS ZEEBE_LOG_LEVEL CAMUNDA_REST_ADDRESS
+CAMUNDA_TOKEN_RESOURCE CAMUNDA_DEFAULT_TENANT_ID CAMUNDA_CLIENT_WORKER_STREAM_ENABLED
+ZEEBE_CLIENT_CONFIG_PATH CAMUNDA_CLIENT_CONFIG_PATH
+"""
+PAIRS = [("ZEEBE_CLIENT_ID", "ZEEBE_CLIENT_SECRET"), ("CAMUNDA_BASIC_AUTH_USERNAME", "CAMUNDA_BASIC_AUTH_PASSWORD"),
+         ("CAMUNDA7_USER", "CAMUNDA7_PASSWORD"), ("AMQP_CERT", "AMQP_KEY")]  # fmt: skip
 
 
 def source(loaded: Loaded, variable: str) -> tuple[str, str]:
@@ -45,15 +54,6 @@ def test_an_empty_text_means_not_set_and_no_other_environment_counts(loaded: Any
     assert loaded(dict.fromkeys((each.name for each in VARIABLES), "")) == nothing
     monkeypatch.setenv("CONCURRENCY", "5")
     assert loaded({}) == nothing
-
-
-NEAR = {"ZEEBE_ADDRES": "ZEEBE_ADDRESS", "zeebe_address": "ZEEBE_ADDRESS", "AMQP_PREFETC": "AMQP_PREFETCH",
-        "AMQP_URLS": "AMQP_URL", "LOGLEVEL": "LOG_LEVEL"}  # fmt: skip
-OTHERS = """
-PATH HOME WORKERS LANG AMQP_HOST OTEL_EXPORTER_OTLP_ENDPOINT ZEEBE_REST_ADDRESS ZEEBE_LOG_LEVEL CAMUNDA_REST_ADDRESS
-CAMUNDA_TOKEN_RESOURCE CAMUNDA_DEFAULT_TENANT_ID CAMUNDA_CLIENT_WORKER_STREAM_ENABLED
-ZEEBE_CLIENT_CONFIG_PATH CAMUNDA_CLIENT_CONFIG_PATH
-"""
 
 
 @for_each([*NEAR, *OTHERS.split()])
@@ -179,10 +179,6 @@ def test_secrets_are_masked_in_sources_and_problems(loaded: Any, problems: Any) 
     urls = {"AMQP_URL": "http://user:hush@host", "LEDGER": "redis://:hush@host:x", "ZEEBE_ADDRESS": "user:hush@host"}
     told = problems({**OAUTH, **urls, "CAMUNDA7_REST_URL": "ftp://user:hush@c7", "ZEEBE_CLIENT_SECRET": "hush\x00"})
     assert (len(told), "hush" in str(told)) == (5, False)
-
-
-PAIRS = [("ZEEBE_CLIENT_ID", "ZEEBE_CLIENT_SECRET"), ("CAMUNDA_BASIC_AUTH_USERNAME", "CAMUNDA_BASIC_AUTH_PASSWORD"),
-         ("CAMUNDA7_USER", "CAMUNDA7_PASSWORD"), ("AMQP_CERT", "AMQP_KEY")]  # fmt: skip
 
 
 @for_each([*PAIRS, *(pair[::-1] for pair in PAIRS)])

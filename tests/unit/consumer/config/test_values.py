@@ -18,6 +18,8 @@ from tests.unit.consumer.config.documents import document, write
 OAUTH = {"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRET": "secret"}
 BASIC = {"CAMUNDA_BASIC_AUTH_USERNAME": "user", "CAMUNDA_BASIC_AUTH_PASSWORD": "secret"}
 CAMUNDA7 = {"CAMUNDA7_REST_URL": "https://c7", "CAMUNDA7_USER": "user", "CAMUNDA7_PASSWORD": "secret"}
+LEDGERS = ("memory://", "sqlite:///x", "sqlite:////var/lib/x/ledger.db", "redis://host", "redis://host/",
+           "redis://:word@host:6379/15", "rediss://user:word@[::1]:6380/0")  # fmt: skip
 
 
 class Row(NamedTuple):
@@ -31,8 +33,6 @@ class Row(NamedTuple):
     """Variables that it has no meaning without."""
 
 
-LEDGERS = ("memory://", "sqlite:///x", "sqlite:////var/lib/x/ledger.db", "redis://host", "redis://host/",
-           "redis://:word@host:6379/15", "rediss://user:word@[::1]:6380/0")  # fmt: skip
 ROWS: dict[str, Row] = {
     "AMQP_URL": Row(
         "amqp.urls", ("amqp://guest:guest@127.0.0.1:5672",),

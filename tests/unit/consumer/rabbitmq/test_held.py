@@ -19,6 +19,8 @@ SIZE = 100_000
 PIECES = [os.urandom(40_000), os.urandom(40_000), os.urandom(20_000)]
 BODY = b"".join(PIECES)
 made: list[Any] = []
+MIB = 2**20
+BOUND = 64 * MIB
 
 
 @pytest.fixture
@@ -133,10 +135,6 @@ async def test_its_file_has_no_name_and_a_dropped_body_closes_it(held: HeldBytes
     body.drop()
     with pytest.raises(ValueError, match="closed"):
         await body.read()
-
-
-MIB = 2**20
-BOUND = 64 * MIB
 
 
 def advised(prefetch: Prefetch, *sizes: int) -> int:

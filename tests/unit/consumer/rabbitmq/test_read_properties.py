@@ -21,6 +21,8 @@ TEXTS = {
 GOOD = {name: short(value.encode()) for name, value in {**TEXTS, "expiration": "1000", "cluster_id": ""}.items()}
 GOOD |= {"delivery_mode": b"\x02", "priority": b"\x05", "timestamp": struct.pack(">Q", 1_700_000_000)}
 GOOD |= {"headers": table(entry(b"a", b"I", struct.pack(">i", 7)))}
+NOW = 1_700_000_000
+KEPT = entry(b"kept", b"S", text(b"yes"))
 
 
 def read(header: bytes) -> Message:
@@ -55,9 +57,6 @@ def test_properties_that_cannot_be_read_are_named_and_all_others_are_read(names:
     assert seen(message) == {name: None if name in names else value for name, value in whole.items()}
 
 
-NOW = 1_700_000_000
-
-
 @for_each([(NOW * 10**6, None), (NOW * 10**9, None), (2**62, None), (2**64 - 1, None), (NOW * 1000 + 999, NOW)])
 def test_a_timestamp_that_is_no_time_is_as_if_absent_and_all_others_are_read(ticks: int, found: int | None) -> None:
     """Milliseconds are a time, as the library reads them; beside it another flaw is one."""
@@ -66,9 +65,6 @@ def test_a_timestamp_that_is_no_time_is_as_if_absent_and_all_others_are_read(tic
     assert message.malformed_properties == ()
     assert seen(message) == {**seen(read(content(**GOOD))), "timestamp": found}
     assert read(content(**{**given, "app_id": short(NOT_TEXT)})).malformed_properties == ("app_id is not UTF-8 text",)
-
-
-KEPT = entry(b"kept", b"S", text(b"yes"))
 
 
 @for_each([

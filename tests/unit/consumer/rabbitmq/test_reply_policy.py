@@ -21,6 +21,10 @@ ALLOWED = [
     "amq.gen-JzTY20BRgKO-HjmUJj0wLg", "orders.replies", "reply", "order-responses", "REPLY", "Orders.Replies",
     "orderResponse",
 ]  # fmt: skip
+PREFIX = "amq.rabbitmq.reply-to."
+NUMBERS = {"g": b"\0\0\x03\x0a" + b"\0" * 5, "X": b"\0\0\x03\x0a" + b"\0" * 8}
+NODE = b"reply@45169572"
+GOOD = b"\x83Xw\x0e" + NODE + NUMBERS["X"]
 
 
 @for_each([*((each, DEFAULT) for each in ALLOWED),
@@ -43,23 +47,13 @@ def test_nothing_is_allowed_by_an_empty_list_but_what_the_broker_named(name: str
     assert allowed == (not name or name.startswith("amq.gen-") or is_sound(name))
 
 
-PREFIX = "amq.rabbitmq.reply-to."
-
-
 def address(process: bytes, key: str = "p8Wqb+x0VlR2==") -> str:
     return f"{PREFIX}{base64.b64encode(process).decode()}.{key}"
-
-
-NUMBERS = {"g": b"\0\0\x03\x0a" + b"\0" * 5, "X": b"\0\0\x03\x0a" + b"\0" * 8}
-NODE = b"reply@45169572"
 
 
 @for_each(product(NUMBERS, [b"d\0\x0e", b"v\0\x0e", b"s\x0e", b"w\x0e"]))
 def test_every_form_of_a_process_is_sound(kind: str, atom: bytes) -> None:
     assert is_sound(address(b"\x83" + kind.encode() + atom + NODE + NUMBERS[kind]))
-
-
-GOOD = b"\x83Xw\x0e" + NODE + NUMBERS["X"]
 
 
 @for_each([

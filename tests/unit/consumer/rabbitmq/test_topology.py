@@ -71,14 +71,12 @@ async def test_passive_mode_looks_for_every_queue_and_names_what_differs(
     assert all("inequivalent arg 'x-overflow'" in record.getMessage() for record in caplog.records)
 
 
-@for_each(
-    [
-        (DIFFERS, ACTIVE, "'x-overflow'.*; delete the queue, or take it as it is with AMQP_DECLARE"),
-        (MISSING, PASSIVE, "no queue 'a' .*declare the queue first.*AMQP_DECLARE=passive leaves"),
-        (forbidden("queue"), ACTIVE, "right to configure and read from the queue 'a'.*AMQP_DECLARE=passive"),
-        (forbidden("exchange"), ACTIVE, "right to write to the exchange 'a'.*AMQP_DECLARE=passive"),
-    ]
-)
+@for_each([
+    (DIFFERS, ACTIVE, "'x-overflow'.*; delete the queue, or take it as it is with AMQP_DECLARE"),
+    (MISSING, PASSIVE, "no queue 'a' .*declare the queue first.*AMQP_DECLARE=passive leaves"),
+    (forbidden("queue"), ACTIVE, "right to configure and read from the queue 'a'.*AMQP_DECLARE=passive"),
+    (forbidden("exchange"), ACTIVE, "right to write to the exchange 'a'.*AMQP_DECLARE=passive"),
+])  # fmt: skip
 async def test_a_refusal_says_what_else_can_be_done(
     refused: Any, amqp: Amqp, words: str, connection: Any, channel: Any
 ) -> None:

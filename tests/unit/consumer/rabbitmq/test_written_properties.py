@@ -28,6 +28,16 @@ from zeebe_amqp.amqp.table import write_table
 from zeebe_amqp.client.amqp import AmqpTransport
 from zeebe_amqp.client.transport import Outgoing
 
+OK = Reply("topology", {})
+NO_DEADLINES = [None, "", "soon", 1.5, True, b"\xff", [1], {}]
+LONGEST = "ä" * 127 + "x"
+"""A text of 255 bytes."""
+OTHERS = {"x-death": [{"queue": "q"}], "x-first-death-queue": "q", "truncated": True, "original-size": 5}
+OTHERS |= {"original-user-id": "alice", "error-message": "mine"}
+NOT_WRITTEN = [2**64, -(2**64), Decimal("1e300"), Decimal("NaN"), object(), {1: 2}, [2**64], {"x": 2**64}, "\ud800"]
+NOT_TEXT = [b"\xff", [b"\xff"], {"x": b"\xff"}, bytearray(b"\xff")]
+"""The library cannot write it: with it such a header was lost."""
+
 
 def over_the_wire(written: Properties) -> commands.Basic.Properties:
     """What the library reads; it all fits into the smallest usual frame."""
@@ -46,10 +56,6 @@ def failed(message: str = "no", operation: str | None = "topology") -> Reply:
     return Reply(operation, error=errors.failed(message=message))
 
 
-OK = Reply("topology", {})
-NO_DEADLINES = [None, "", "soon", 1.5, True, b"\xff", [1], {}]
-
-
 def replied(reply: Reply = OK, trace: dict[str, str] | None = None, **more: Any) -> commands.Basic.Properties:
     """The properties of a reply, after a way over the wire."""
     return over_the_wire(properties.reply_properties(request(**more), reply, trace or {}))
@@ -62,19 +68,17 @@ def test_a_reply_is_json_of_this_program_now_and_each_publish_has_a_message_id_o
     assert len({reply.message_id for reply in replies} - {"m"}) == 10
 
 
-@for_each(
-    [
-        ("correlation_id", {"correlation_id": "c", "message_id": "m"}, "c"),
-        *(("correlation_id", {"message_id": given}, given) for given in ("m", None)),
-        *(("delivery_mode", {"delivery_mode": given}, given) for given in (None, 1, 2)),
-        *(("delivery_mode", {"delivery_mode": given}, None) for given in (0, 7)),
-        *(("priority", {"priority": given}, given) for given in (None, 0, 9, 255)),
-        *(("expiration", {"headers": {"deadline": given}}, None) for given in NO_DEADLINES),
-        ("expiration", {"headers": {"deadline": 2**70}}, "86400000"),
-        *(("message_type", {"reply": failed(operation=given)}, "error") for given in (None, "unknown")),
-        *(("message_type", {"reply": each}, f"topology.{end}") for each, end in ((OK, "result"), (failed(), "error"))),
-    ]
-)
+@for_each([
+    ("correlation_id", {"correlation_id": "c", "message_id": "m"}, "c"),
+    *(("correlation_id", {"message_id": given}, given) for given in ("m", None)),
+    *(("delivery_mode", {"delivery_mode": given}, given) for given in (None, 1, 2)),
+    *(("delivery_mode", {"delivery_mode": given}, None) for given in (0, 7)),
+    *(("priority", {"priority": given}, given) for given in (None, 0, 9, 255)),
+    *(("expiration", {"headers": {"deadline": given}}, None) for given in NO_DEADLINES),
+    ("expiration", {"headers": {"deadline": 2**70}}, "86400000"),
+    *(("message_type", {"reply": failed(operation=given)}, "error") for given in (None, "unknown")),
+    *(("message_type", {"reply": each}, f"topology.{end}") for each, end in ((OK, "result"), (failed(), "error"))),
+])  # fmt: skip
 def test_a_reply_has_what_its_caller_needs_if_brokers_take_it(name: str, given: Any, expected: object) -> None:
     assert getattr(replied(**given), name) == expected
 
@@ -96,10 +100,6 @@ def test_headers_of_a_result_and_of_an_error() -> None:
     assert replied(Reply("topology", {}, replayed=True)).headers["replayed"] is True
 
 
-LONGEST = "ä" * 127 + "x"
-"""A text of 255 bytes."""
-
-
 @for_each([("r", "r"), (LONGEST, LONGEST), ("", "m"), (None, "m"), (7, None), ("x" * 300, None)])
 def test_the_request_id_comes_back_when_it_is_one(given: Any, known: str | None) -> None:
     reply = replied(headers={"request-id": given}, message_id="m", correlation_id=LONGEST)
@@ -119,18 +119,12 @@ def test_a_dead_letter_keeps_the_properties_so_that_it_can_be_sent_again_and_liv
     assert (dead.expiration, dead.delivery_mode, dead.message_id == "m") == (None, 2, False)
 
 
-OTHERS = {"x-death": [{"queue": "q"}], "x-first-death-queue": "q", "truncated": True, "original-size": 5}
-OTHERS |= {"original-user-id": "alice", "error-message": "mine"}
-
-
-@for_each(
-    [
-        ({}, {}),
-        ({"message_id": "m", "user_id": "guest"}, {"request-id": "m", "original-user-id": "guest"}),
-        ({"message_id": "m", "headers": {"request-id": "r"}}, {"request-id": "r"}),
-        ({"body": b"", "announced_size": 20 << 20}, {"truncated": True, "original-size": 20 << 20}),
-    ]
-)
+@for_each([
+    ({}, {}),
+    ({"message_id": "m", "user_id": "guest"}, {"request-id": "m", "original-user-id": "guest"}),
+    ({"message_id": "m", "headers": {"request-id": "r"}}, {"request-id": "r"}),
+    ({"body": b"", "announced_size": 20 << 20}, {"truncated": True, "original-size": 20 << 20}),
+])  # fmt: skip
 def test_a_dead_letter_says_whose_it_was_and_why_whatever_the_request_claims(given: Any, said: dict[str, Any]) -> None:
     dead = buried(failed("gone"), **{**given, "headers": {**given.get("headers", {}), **OTHERS, "mine": 1}})
     assert datetime.fromisoformat(dead.headers.pop("failed-at")) > datetime.now(UTC) - timedelta(minutes=1)
@@ -145,11 +139,6 @@ def test_a_reason_has_at_most_a_kibibyte_of_whole_characters(character: str) -> 
     for name in ("error-message", "operation"):
         assert 1020 < len(cut[name].encode()) <= 1024
         assert set(cut[name]) == {character}
-
-
-NOT_WRITTEN = [2**64, -(2**64), Decimal("1e300"), Decimal("NaN"), object(), {1: 2}, [2**64], {"x": 2**64}, "\ud800"]
-NOT_TEXT = [b"\xff", [b"\xff"], {"x": b"\xff"}, bytearray(b"\xff")]
-"""The library cannot write it: with it such a header was lost."""
 
 
 @for_each([*(("odd", value, False) for value in NOT_WRITTEN), *(("odd", value, True) for value in NOT_TEXT),

@@ -28,22 +28,18 @@ MALFORMED_STATES += [",".join(f"k{number}=1" for number in range(33)), "a=" + "v
 BAGGAGES = ["a=b", "a=b,c=d", "a = b ; property ; other=1", "user=%20x", "a=", "a=b=c", "k=v;p=ü%20"[:6]]
 MALFORMED_BAGGAGES = ["", "a", "=b", "a b=c", "a=\x00", "a=ü", 'a="b"', "a=b,,c=d", "a=b\r\nx: y", "a=" + "v" * 8192]
 MALFORMED_BAGGAGES += [",".join(["a=b"] * 181)]
-
-
-def sent(**values: Any) -> dict[str, str]:
-    return headers.read(FakeDelivery(Message(body=b"{}", headers=values)))
-
-
 WRITTEN: list[Callable[[str], Any]] = [str, str.encode, lambda text: bytearray(text.encode())]
 """As text, and as bytes: what Go's []byte, Node's Buffer and text that is marked as bytes come as."""
-
-
 GOOD = {
     "traceparent": [PARENT, "cc" + PARENT[2:], "cc" + PARENT[2:] + "-more"],
     "tracestate": STATES,
     "baggage": BAGGAGES,
 }
 BAD = {"traceparent": MALFORMED_PARENTS, "tracestate": MALFORMED_STATES, "baggage": MALFORMED_BAGGAGES}
+
+
+def sent(**values: Any) -> dict[str, str]:
+    return headers.read(FakeDelivery(Message(body=b"{}", headers=values)))
 
 
 @for_each([(name, value) for name, values in GOOD.items() for value in values])

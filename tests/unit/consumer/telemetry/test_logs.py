@@ -17,6 +17,7 @@ from tests.cases import for_each
 from tests.unit.consumer.telemetry.requests import PARENT, TRACE, incoming
 
 log = logging.getLogger("consumer.test")
+PLAIN = ["amqp://host:5672/", "http://host/a?b=c", "the password is wrong", "bearer of news", "", "user@host", "a://"]
 
 
 @pytest.fixture(autouse=True)
@@ -93,9 +94,6 @@ def test_lines_go_to_standard_error_by_default_and_once_after_setting_up_again(c
 def test_another_level_or_format_is_refused_by_name(level: str, format: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         logs.setup(level, format)
-
-
-PLAIN = ["amqp://host:5672/", "http://host/a?b=c", "the password is wrong", "bearer of news", "", "user@host", "a://"]
 
 
 @for_each([

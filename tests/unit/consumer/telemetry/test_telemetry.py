@@ -18,6 +18,11 @@ from tests.unit.consumer.telemetry.requests import PARENT, TRACE, answering, inc
 
 DONE = Reply("topology", {})
 handler = answering(DONE)
+ENDPOINT = "http://127.0.0.1:1"
+OTLP = "opentelemetry.exporter.otlp.proto"
+OWN = {"OTEL_EXPORTER_OTLP_SIGNAL_ENDPOINT": ENDPOINT, "OTEL_EXPORTER_OTLP_SIGNAL_PROTOCOL": "http/protobuf"}
+ALL = {"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT}
+HTTP = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{ENDPOINT}/", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 
 
 @for_each(["headers", "metadata"])
@@ -32,13 +37,6 @@ async def test_off_the_request_s_own_context_passes_through(where: str, off: Tel
     assert off.trace_id(request) == TRACE
     with off.publishing(incoming(), reply) as headers:
         assert (off.trace_id(incoming()), headers) == (None, {})
-
-
-ENDPOINT = "http://127.0.0.1:1"
-OTLP = "opentelemetry.exporter.otlp.proto"
-OWN = {"OTEL_EXPORTER_OTLP_SIGNAL_ENDPOINT": ENDPOINT, "OTEL_EXPORTER_OTLP_SIGNAL_PROTOCOL": "http/protobuf"}
-ALL = {"OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT}
-HTTP = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{ENDPOINT}/", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 
 
 @for_each([(ALL, "grpc", "127.0.0.1:1"), ({**ALL, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "grpc", "127.0.0.1:1"),

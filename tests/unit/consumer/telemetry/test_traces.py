@@ -22,6 +22,9 @@ from tests.unit.consumer.telemetry.requests import PARENT, TRACE, Find, answerin
 HANDLING = "process zeebe.commands"
 PUBLISHING = "publish reply"
 DONE = Reply("topology", {})
+JOB = 2251799813685250
+NAME = "gateway_protocol.Gateway/CreateProcessInstance"
+CALL, REST = ("CreateProcessInstance", "gateway:26500"), ("POST /signal", "camunda:8080")
 
 
 async def handle(telemetry: Telemetry, request: Delivery, reply: Reply = DONE) -> dict[str, str]:
@@ -105,9 +108,6 @@ class Created(msgspec.Struct):
     process_instance_key: int
 
 
-JOB = 2251799813685250
-
-
 @for_each([
     *(("create-instance", {}, data, "process_instance_key", "7") for data in (
         {"processInstanceKey": 7}, {"processInstanceKey": "7"}, Created(7))),
@@ -169,10 +169,6 @@ async def test_each_try_of_a_request_has_a_span_under_the_same_parent(telemetry:
     for _ in range(2):
         await telemetry.traced(answering(DONE))(request)
     assert [ids(one)[2] for one in exporter.get_finished_spans()] == ["b7ad6b7169203331"] * 2
-
-
-NAME = "gateway_protocol.Gateway/CreateProcessInstance"
-CALL, REST = ("CreateProcessInstance", "gateway:26500"), ("POST /signal", "camunda:8080")
 
 
 def called(system: str, name: str, host: str, port: int, status: str, error: str | None) -> dict[str, Any]:
