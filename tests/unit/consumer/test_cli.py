@@ -224,11 +224,8 @@ async def test_queues_without_a_bound_are_named_with_the_command_that_gives_one(
     assert bounds.found.startswith("polls: x-max-length 5; commands, zeebe.dead: no x-max-length; a full disk is")
     for words in ("rabbitmqctl list_policies", "rabbitmqctl set_policy", "max-length-bytes", '"reject-publish"'):
         assert words in bounds.found, words
-
-
-async def test_where_every_queue_has_a_bound_none_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = await looked_at(monkeypatch, zeebe_dead=QueueReport("", 1, "x-max-length-bytes 5"))
-    assert said["bounds"] == Finding("bounds", True, "zeebe.dead: x-max-length-bytes 5")
+    bounds = (await looked_at(monkeypatch, polls=bounded, zeebe_dead=bounded))["bounds"]
+    assert bounds == Finding("bounds", True, "polls: x-max-length 5; zeebe.dead: x-max-length 5")
 
 
 @for_each([(0, True, "0 wait in 'zeebe.dead', 0 % of DEAD_LETTER_BOUND (10)"), (8, True, " 80 % of DEAD_LETTER_BOUND"),

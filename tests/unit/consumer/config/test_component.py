@@ -195,20 +195,20 @@ def secret(reference: object, store: str) -> dict[str, Any]:
     return {**binding, "auth": {"secretStore": store}} if store else binding
 
 
-@for_each(["", "local-env", "mine"])
-def test_a_secret_is_taken_from_the_environment(store: str, tmp_path: Path) -> None:
-    documents = secret({"name": "S", "key": "S"}, store), document(ENVIRONMENT_STORE, name="mine")
-    assert component.read(write(tmp_path, *documents), {"S": "hush"}).variables["ZEEBE_CLIENT_SECRET"] == "hush"
-
-
-@for_each([({"S": "hush"}, {"name": "S"}), ({"S": {"key": "hush"}}, {"name": "S", "key": "key"}),
-           ({"S": "hush", "list": [1], "none": None}, {"name": "S", "key": "S"}),
-           ({"zeebe": {"secret": "hush"}}, {"name": "zeebe:secret"})])  # fmt: skip
-def test_a_secret_is_taken_from_a_file_beside_the_component(content: object, reference: Any, tmp_path: Path) -> None:
-    file = write(tmp_path, secret(reference, "files"), FILES)
+@for_each([
+    *((store, {"S": "hush"}, {"name": "S", "key": "S"}) for store in ("", "local-env", "mine")),
+    ("files", {"S": "hush"}, {"name": "S"}), ("files", {"S": {"key": "hush"}}, {"name": "S", "key": "key"}),
+    ("files", {"S": "hush", "list": [1], "none": None}, {"name": "S", "key": "S"}),
+    ("files", {"zeebe": {"secret": "hush"}}, {"name": "zeebe:secret"}),
+])  # fmt: skip
+def test_a_secret_is_taken_from_the_environment_or_a_file(
+    store: str, content: Any, reference: dict[str, str], tmp_path: Path
+) -> None:
+    file = write(tmp_path, secret(reference, store), FILES, document(ENVIRONMENT_STORE, name="mine"))
     for mark in ("", "\ufeff"):
-        (tmp_path / "secrets.json").write_text(mark + json.dumps(content))
-        assert component.read(file, {}).variables["ZEEBE_CLIENT_SECRET"] == "hush", mark
+        (tmp_path / "secrets.json").write_text(mark + json.dumps(content if store == "files" else {}))
+        read = component.read(file, {} if store == "files" else content)
+        assert read.variables["ZEEBE_CLIENT_SECRET"] == "hush", mark
 
 
 @for_each([
