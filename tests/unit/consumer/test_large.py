@@ -81,9 +81,7 @@ async def test_the_event_loop_goes_on_while_a_body_with_many_members_is_decoded(
 
 
 @for_each(BODIES)
-async def test_only_a_large_body_is_decoded_beside_the_loop_and_answered_as_a_small_one_is(
-    body: bytes, threads: Any
-) -> None:
+async def test_only_a_large_body_is_decoded_beside_the_loop(body: bytes, threads: Any) -> None:
     answers = []
     for size, name in ((0, "MainThread"), (LARGE, "MainThread"), (LARGE + 1, "large")):
         threads.clear()

@@ -73,13 +73,8 @@ class ScriptedHandler:
 
 
 def worker_of(handler: Handler, replies: FakePublisher, **settings: Any) -> QueueWorker:
-    given = {
-        "limit": AimdLimit(2),
-        "circuit": CircuitBreaker(),
-        "refused": RefusedReplies(4, 30),
-        "clock": QuickClock(),
-    }
-    given |= {"forget_retry": 900, "refusal": lambda _: None}
+    given: dict[str, Any] = {"limit": AimdLimit(2), "circuit": CircuitBreaker(), "refused": RefusedReplies(4, 30)}
+    given |= {"clock": QuickClock(), "forget_retry": 900, "refusal": lambda _: None}
     given |= {"acknowledged": lambda _: replies.events.append("acknowledged"), **settings}
     return QueueWorker(handler, replies, **given)
 

@@ -109,9 +109,7 @@ def test_what_has_no_effect_is_warned_about(kind: str, key: str, tmp_path: Path)
     *(({"gatewayKeepAlive": value}, False, 45) for value in ("45s", 45, "PT45S", 0, "0s", "")),
     *(({"gatewayKeepAlive": value}, False, seconds) for value, seconds in (("60", 60), ("1m30s", 90))),
 ])  # fmt: skip
-def test_yes_and_durations_are_read_as_by_the_binding(
-    given: Any, plaintext: bool, seconds: int, tmp_path: Path
-) -> None:
+def test_yes_and_durations_are_the_binding_s(given: Any, plaintext: bool, seconds: int, tmp_path: Path) -> None:
     zeebe = read(tmp_path, command(**given)).settings.zeebe
     assert (zeebe.plaintext, zeebe.keep_alive) == (plaintext, seconds)
 
@@ -201,9 +199,7 @@ def secret(reference: object, store: str) -> dict[str, Any]:
     ("files", {"S": "hush", "list": [1], "none": None}, {"name": "S", "key": "S"}),
     ("files", {"zeebe": {"secret": "hush"}}, {"name": "zeebe:secret"}),
 ])  # fmt: skip
-def test_a_secret_is_taken_from_the_environment_or_a_file(
-    store: str, content: Any, reference: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_secret_is_taken_from_where_it_is(store: str, content: Any, reference: Any, tmp_path: Path) -> None:
     file = write(tmp_path, secret(reference, store), FILES, document(ENVIRONMENT_STORE, name="mine"))
     for mark in ("", "\ufeff"):
         (tmp_path / "secrets.json").write_text(mark + json.dumps(content if store == "files" else {}))

@@ -221,9 +221,7 @@ def test_what_is_probably_not_meant_is_warned_about(environ: dict[str, str], war
 
 
 @for_each([(True, "text"), (False, "json")])
-def test_what_follows_from_other_settings_is_told_as_their_default(
-    terminal: bool, log_format: str, loaded: Any
-) -> None:
+def test_what_follows_from_others_is_told_as_a_default(terminal: bool, log_format: str, loaded: Any) -> None:
     sys.stderr.isatty = lambda: terminal  # type: ignore[method-assign]
     found = loaded({"STATE_DIR": "/var/lib/x"})
     ledger = "sqlite:////var/lib/x/ledger.db"

@@ -81,9 +81,7 @@ async def test_long_texts_are_cut_and_secrets_masked_before(log: RequestLog, cap
     assert "secr" not in caplog.records[3].message
 
 
-async def test_what_comes_in_floods_is_counted_and_told_at_the_end(
-    log: RequestLog, caplog: Any, monkeypatch: Any
-) -> None:
+async def test_what_comes_in_floods_is_counted(log: RequestLog, caplog: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(request_log, "WINDOW", 0.05)
     for _ in range(MAX_LINES + 7):
         log(arrived(), FAILED, Ending.SETTLED)

@@ -69,9 +69,7 @@ async def test_without_a_caller_s_context_a_trace_begins_here(telemetry: Telemet
     assert (telemetry.trace_id(request), parent, list(headers)) == (trace, None, ["traceparent"])
 
 
-async def test_the_trace_of_an_unsampled_caller_or_an_unhandled_request_goes_on(
-    telemetry: Telemetry, exporter: Any
-) -> None:
+async def test_the_trace_of_an_unsampled_or_unhandled_request_goes_on(telemetry: Telemetry, exporter: Any) -> None:
     unsampled = await handle(telemetry, incoming(headers={"traceparent": PARENT[:-2] + "00"}))
     assert exporter.get_finished_spans() == ()
     with telemetry.publishing(incoming(headers={"traceparent": PARENT}), Reply(None)) as unhandled:
