@@ -209,4 +209,4 @@ async def test_a_refused_login_is_told_with_the_setting_to_look_at(monkeypatch: 
     running = asyncio.create_task((refused := Publisher(Amqp())).run())
     await until(lambda: "not you" in str(refused.problem))
     running.cancel()
-    assert refused.problem == "UNAUTHENTICATED: not you; look at AMQP_URL"
+    assert refused.problem == "UNAUTHENTICATED: not you; check AMQP_URL"
