@@ -1,32 +1,51 @@
-"""A fake gateway, and an engine connected to it that never really sleeps between attempts."""
+"""A fake gateway, and engines connected to it that never really sleep between attempts."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from consumer.config import Zeebe
+from consumer.core.call import CallObserver
 from consumer.zeebe import ZeebeEngine
 from tests.fakes.gateway import FakeGateway
-from tests.unit.consumer.zeebe.authority import Authority, Clock
-
-
-class FakeSleep:
-    """Stands in for `asyncio.sleep`: remembers how long would have been slept."""
-
-    def __init__(self) -> None:
-        self.taken: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.taken.append(seconds)
+from tests.unit.consumer.zeebe.samples import Authority, Clock, Connect
 
 
 @pytest.fixture
-def sleeps() -> FakeSleep:
-    return FakeSleep()
+def sleeps() -> list[float]:
+    """How long would have been slept, each time."""
+    return []
+
+
+@pytest.fixture
+async def connect(sleeps: list[float]) -> AsyncIterator[Connect]:
+    """Makes engines for an address, without luck in their delays; they are closed after the test."""
+    engines = []
+
+    async def note(seconds: float) -> None:
+        sleeps.append(seconds)
+
+    def make(
+        address: str,
+        *,
+        observer: CallObserver | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Any = note,
+        **settings: Any,
+    ) -> ZeebeEngine:
+        zeebe = Zeebe(address, **{"plaintext": True, **settings})
+        engines.append(ZeebeEngine(zeebe, observer, clock=clock, sleep=sleep, random=lambda: 1.0))
+        return engines[-1]
+
+    yield make
+    for each in engines:
+        await each.close()
 
 
 @pytest.fixture
@@ -36,10 +55,8 @@ async def fake() -> AsyncIterator[FakeGateway]:
 
 
 @pytest.fixture
-async def gateway(fake: FakeGateway, sleeps: FakeSleep) -> AsyncIterator[ZeebeEngine]:
-    connected = ZeebeEngine(Zeebe(fake.address, plaintext=True), sleep=sleeps, random=lambda: 1.0)
-    yield connected
-    await connected.close()
+async def gateway(fake: FakeGateway, connect: Connect) -> ZeebeEngine:
+    return connect(fake.address)
 
 
 @pytest.fixture

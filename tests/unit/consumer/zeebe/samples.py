@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
 
 import pytest
+from aiohttp import web
 from google.protobuf.message import Message
 
-from consumer.config import Zeebe
+from consumer.config import OAuth
+from consumer.core.call import Call
 from consumer.zeebe import GatewayError, ZeebeEngine
 from consumer.zeebe.protocol import gateway_pb2 as pb
-from tests.fakes.gateway import FIRST_PARTITION, FakeGateway
-from tests.unit.consumer.zeebe.calling import send
+from tests.fakes.gateway import FIRST_PARTITION, FakeGateway, answer
+from zeebe_amqp.commands import Topology
 
 CREATE = pb.CreateProcessInstanceRequest(bpmnProcessId="order")
 COMPLETE = pb.CompleteJobRequest(jobKey=FIRST_PARTITION + 5)
@@ -22,20 +25,65 @@ TAGGED = pb.CreateProcessInstanceRequest(bpmnProcessId="order", tags=["urgent"])
 NO_PARTITION = "Expected to execute command on partition {}, but either it does not exist, or the gateway is not"
 DENIED = "Command 'COMPLETE' rejected with code 'NOT_FOUND': no such job was found"
 
-
-def connected(fake: FakeGateway, **rest: Any) -> ZeebeEngine:
-    """An engine behind that gateway, without luck in its delays."""
-    return ZeebeEngine(Zeebe(fake.address, plaintext=True), random=lambda: 1.0, **rest)
+Connect: TypeAlias = Callable[..., ZeebeEngine]
+"""The fixture `connect`."""
 
 
-async def refusal(gateway: ZeebeEngine, message: Message, **rest: Any) -> GatewayError:
+async def send(engine: ZeebeEngine, message: Message, **terms: Any) -> Any:
+    """Send a message on some terms; the command is of no matter then."""
+    return await engine.send(message, Call(Topology(), **terms))
+
+
+async def refusal(engine: ZeebeEngine, message: Message, **terms: Any) -> GatewayError:
     """The error of a call that must fail."""
     with pytest.raises(GatewayError) as raised:
-        await send(gateway, message, **rest)
+        await send(engine, message, **terms)
     return raised.value
+
+
+async def unanswered(fake: FakeGateway, call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Begin a call of `CREATE`, and wait until it has arrived at the gateway, which never answers it."""
+    fake.always("CreateProcessInstance", answer(latency=30))
+    task = asyncio.create_task(call)
+    await until(lambda: fake.requests)
+    return task
 
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for what happens elsewhere."""
     while not condition():  # noqa: ASYNC110 - what is waited for happens inside a library
         await asyncio.sleep(0.005)
+
+
+class Clock:
+    """A clock that moves when told."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Authority:
+    """An authorization server that hands out token-1, token-2, … unless a test says otherwise."""
+
+    def __init__(self, url: str = "") -> None:
+        self.url = url
+        self.forms: list[dict[str, str]] = []
+        self.answers: list[web.Response] = []
+        self.life: Any = 3600
+        self.hold: asyncio.Event | None = None
+
+    def setting(self, **rest: Any) -> OAuth:
+        """The settings of a client of this server."""
+        return OAuth("worker", "secret", self.url, "zeebe.example", **rest)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.forms.append({name: str(value) for name, value in (await request.post()).items()})
+        number = len(self.forms)
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.answers:
+            return self.answers.pop(0)
+        return web.json_response({"access_token": f"token-{number}", "expires_in": self.life, "token_type": "Bearer"})

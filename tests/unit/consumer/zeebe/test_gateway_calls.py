@@ -3,162 +3,138 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
+from contextlib import nullcontext
 from typing import Any
+from unittest.mock import Mock, call
 
 import msgspec
 import pytest
-from google.protobuf.message import Message
 
+from consumer.config import Basic
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import for_each
 from tests.fakes.gateway import BUSY, FakeGateway, stream
 from tests.unit.consumer.errors import verdict
-from tests.unit.consumer.zeebe.calling import send
-from tests.unit.consumer.zeebe.samples import ACTIVATE, COMPLETE, CREATE, DENIED, connected, refusal
+from tests.unit.consumer.zeebe.samples import ACTIVATE, COMPLETE, CREATE, DENIED, Connect, refusal, send
 from tests.unit.contracts.values import commands
 from zeebe_amqp import wire
 from zeebe_amqp.commands import Command
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 from zeebe_amqp.testing import answer, fail
 
-ALL_REQUESTS = [
-    pb.TopologyRequest(),
-    CREATE,
-    pb.CreateProcessInstanceWithResultRequest(request=CREATE),
-    pb.CancelProcessInstanceRequest(processInstanceKey=1),
-    COMPLETE,
-    pb.FailJobRequest(jobKey=1),
-    pb.ThrowErrorRequest(jobKey=1),
-    pb.EvaluateDecisionRequest(decisionId="d"),
-    pb.DeployProcessRequest(processes=[pb.ProcessRequestObject(name="order.bpmn")]),
-    pb.DeployResourceRequest(resources=[pb.Resource(name="order.bpmn")]),
-    pb.PublishMessageRequest(name="paid"),
-    pb.ResolveIncidentRequest(incidentKey=1),
-    pb.SetVariablesRequest(elementInstanceKey=1),
-    pb.UpdateJobRetriesRequest(jobKey=1),
-    pb.UpdateJobTimeoutRequest(jobKey=1),
-    pb.ModifyProcessInstanceRequest(processInstanceKey=1),
-    pb.MigrateProcessInstanceRequest(processInstanceKey=1),
-    pb.DeleteResourceRequest(resourceKey=1),
-    pb.BroadcastSignalRequest(signalName="s"),
-    pb.EvaluateConditionalRequest(),
-]
 
-
-@for_each(ALL_REQUESTS)
-async def test_a_request_goes_to_the_rpc_of_its_type(message: Message) -> None:
-    async with FakeGateway(version="8.9.0") as fake:
-        gateway = connected(fake)
-        response = await send(gateway, message)
-        await gateway.close()
-    assert type(response).__name__ == type(message).__name__.replace("Request", "Response")
-    assert fake.requests[-1].message == message
-
-
-async def test_a_stream_is_answered_as_the_list_of_its_responses(gateway: ZeebeEngine, fake: FakeGateway) -> None:
-    responses = [pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(key=key)]) for key in (1, 2)]
-    fake.script("ActivateJobs", stream(*responses), stream())
-    assert await send(gateway, ACTIVATE) == responses
-    assert await send(gateway, ACTIVATE) == []
-
-
-async def test_jobs_that_arrived_before_a_failure_are_answered_and_without_any_it_is_an_error(
+async def test_a_stream_is_answered_as_the_list_of_its_responses_also_of_those_before_a_failure(
     gateway: ZeebeEngine, fake: FakeGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
-    some = pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(key=1)])
-    fake.script("ActivateJobs", stream(some, end=fail("UNAVAILABLE", "cut")))
+    some, more = (pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(key=key)]) for key in (1, 2))
+    fake.script("ActivateJobs", answer(some, more), Step(messages=()), fail("UNAVAILABLE", "cut", first=[some]))
+    assert await send(gateway, ACTIVATE) == [some, more]
+    assert await send(gateway, ACTIVATE) == []
     assert await send(gateway, ACTIVATE) == [some]
     assert "ActivateJobs failed after 1 jobs, which are answered: UNAVAILABLE cut" in caplog.text
     fake.script("ActivateJobs", stream(pb.ActivateJobsResponse(), end=fail("ABORTED", "cut")))
     assert (await refusal(gateway, ACTIVATE)).code is Code.ABORTED
 
 
-@for_each(
-    [
-        ("RESOURCE_EXHAUSTED", BUSY),
-        ("INTERNAL", "Unexpected error occurred between gateway and broker (Processing paused for partition '1')"),
-        ("UNAVAILABLE", "no healthy upstream"),
-    ]
-)
-async def test_what_was_not_executed_for_the_moment_is_tried_five_times(
-    status: str, text: str, gateway: ZeebeEngine, fake: FakeGateway, sleeps: Any
-) -> None:
-    fake.reset()
-    sleeps.taken.clear()
-    fake.always("CreateProcessInstance", fail(status, text))
-    error = await refusal(gateway, CREATE)
-    assert fake.count("CreateProcessInstance") == 5
-    assert sleeps.taken == pytest.approx([0.1, 0.3, 0.9, 2.7])
-    assert verdict(error) == (Code(status), Source.GATEWAY, Outcome.NOT_EXECUTED, True)
-    assert error.details == {"attempts": 5}
-
-
-async def test_a_later_attempt_may_succeed(gateway: ZeebeEngine, fake: FakeGateway) -> None:
-    fake.script("CreateProcessInstance", fail("RESOURCE_EXHAUSTED", BUSY), fail("RESOURCE_EXHAUSTED", BUSY))
-    response: Any = await send(gateway, CREATE)
-    assert response.bpmnProcessId == "order"
-    assert fake.count("CreateProcessInstance") == 3
-
-
-UNKNOWN = [
+BUSY_FOR_NOW = [
+    ("RESOURCE_EXHAUSTED", BUSY),
+    ("INTERNAL", "Unexpected error occurred between gateway and broker (Processing paused for partition '1')"),
+    ("UNAVAILABLE", "no healthy upstream"),
+]
+REFUSED = [
+    ("NOT_FOUND", DENIED),
+    ("UNAUTHENTICATED", "Expected bearer token"),
+    ("RESOURCE_EXHAUSTED", "gRPC message exceeds maximum size 4194304: 5"),
+]
+LOST = [
     ("DEADLINE_EXCEEDED", "Time out between gateway and broker: Request command-api-1 to b timed out in PT5S"),
     ("ABORTED", "Connection was closed"),
     ("CANCELLED", "Stream removed"),
     ("UNAVAILABLE", "Socket closed"),
 ]
+NO_BROKER = [("DEADLINE_EXCEEDED", "Time out between gateway and broker: Request timed out after PT15S")]
+UNEXPECTED = [(status, "null") for status in ("INTERNAL", "UNKNOWN", "OUT_OF_RANGE", "DATA_LOSS")]
 
 
-@for_each(UNKNOWN)
-async def test_an_unknown_outcome_is_tried_again_only_for_what_may_run_twice(
-    status: str, text: str, gateway: ZeebeEngine, fake: FakeGateway
+@for_each(
+    [
+        *((each, Outcome.NOT_EXECUTED, (5, 5), (True, True)) for each in BUSY_FOR_NOW),
+        *((each, Outcome.NOT_EXECUTED, (1, 1), (False, False)) for each in REFUSED),
+        *((each, Outcome.NOT_EXECUTED, (1, 5), (True, True)) for each in NO_BROKER),
+        *((each, Outcome.UNKNOWN, (1, 5), (False, True)) for each in LOST),
+        *((each, Outcome.UNKNOWN, (1, 1), (False, True)) for each in UNEXPECTED),
+    ]
+)
+async def test_a_failure_is_tried_again_where_that_may_help_and_executes_nothing_twice(
+    failure: tuple[str, str],
+    outcome: Outcome,
+    attempts: tuple[int, int],
+    retryable: tuple[bool, bool],
+    gateway: ZeebeEngine,
+    fake: FakeGateway,
+    sleeps: list[float],
 ) -> None:
-    fake.reset()
-    fake.always("CreateProcessInstance", fail(status, text))
-    error = await refusal(gateway, CREATE)
-    assert fake.count("CreateProcessInstance") == 1
-    assert (error.code, error.outcome, error.retryable, error.details) == (Code(status), Outcome.UNKNOWN, False, None)
-    fake.always("CompleteJob", fail(status, text))
-    error = await refusal(gateway, COMPLETE, idempotent=True)
-    assert fake.count("CompleteJob") == 5
-    assert (error.code, error.outcome, error.retryable) == (Code(status), Outcome.UNKNOWN, True)
+    """Attempts, and whether callers may try again: of a command that may run once, and of one that may run twice."""
+    for idempotent in (False, True):
+        fake.reset()
+        sleeps.clear()
+        fake.always("CompleteJob", fail(*failure))
+        limiter = Mock(round=7)
+        error = await refusal(gateway, COMPLETE, idempotent=idempotent, limiter=limiter)
+        made = attempts[idempotent]
+        assert fake.count("CompleteJob") == made
+        assert sleeps == pytest.approx([0.1, 0.3, 0.9, 2.7][: made - 1])
+        assert verdict(error) == (Code(failure[0]), Source.GATEWAY, outcome, retryable[idempotent])
+        assert (error.details or {}).get("attempts") == (made if made > 1 else None)
+        assert error.message == failure[1]
+        assert limiter.mock_calls == [call.record_refusal(7)] * (5 if failure[1] == BUSY else 0)
 
 
-@for_each(product([False, True], ["INTERNAL", "UNKNOWN", "OUT_OF_RANGE", "DATA_LOSS"]))
-async def test_an_error_nobody_expects_is_never_tried_again(
-    idempotent: bool, status: str, gateway: ZeebeEngine, fake: FakeGateway
-) -> None:
-    fake.reset()
-    fake.always("CompleteJob", fail(status, "null"))
-    error = await refusal(gateway, COMPLETE, idempotent=idempotent)
-    assert fake.count("CompleteJob") == 1
-    assert (error.outcome, error.retryable) == (Outcome.UNKNOWN, idempotent)
+async def test_a_later_attempt_may_succeed_and_the_limit_is_told(gateway: ZeebeEngine, fake: FakeGateway) -> None:
+    limiter = Mock(round=7)
+    fake.script("CreateProcessInstance", fail("RESOURCE_EXHAUSTED", BUSY), fail("RESOURCE_EXHAUSTED", BUSY))
+    response = await send(gateway, CREATE, limiter=limiter)
+    assert (response.bpmnProcessId, fake.count("CreateProcessInstance")) == ("order", 3)
+    assert limiter.mock_calls == [call.record_refusal(7), call.record_refusal(7), call.record_success()]
 
 
-async def test_a_rejection_is_final_and_after_an_unknown_outcome_may_mean_it_was_done(
-    gateway: ZeebeEngine, fake: FakeGateway
-) -> None:
-    fake.always("CompleteJob", fail("NOT_FOUND", DENIED))
-    error = await refusal(gateway, COMPLETE, idempotent=True)
-    assert fake.count("CompleteJob") == 1
-    assert (error.message, error.details) == (DENIED, {"intent": "COMPLETE", "rejection": "NOT_FOUND"})
-    fake.script("CompleteJob", fail("ABORTED", "closed"), fail("NOT_FOUND", DENIED))
-    error = await refusal(gateway, COMPLETE, idempotent=True)
-    assert (error.code, error.outcome, error.retryable) == (Code.NOT_FOUND, Outcome.UNKNOWN, False)
-    assert "earlier attempt" in (error.details or {})["suggestion"]
-
-
-async def test_a_long_rejection_arrives_and_is_cut_and_a_long_answer_arrives(
-    gateway: ZeebeEngine, fake: FakeGateway
-) -> None:
+async def test_a_long_rejection_is_cut_and_a_long_answer_is_not(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     fake.script("CreateProcessInstance", fail("INVALID_ARGUMENT", "x" * 100_000))
     error = await refusal(gateway, CREATE)
     assert (error.code, error.message, error.details) == (Code.INVALID_ARGUMENT, "x" * 2048, {"truncated": True})
     large = pb.CreateProcessInstanceWithResultResponse(variables="x" * 5_000_000)
     fake.script("CreateProcessInstanceWithResult", answer(large))
     assert await send(gateway, pb.CreateProcessInstanceWithResultRequest()) == large
+
+
+TRACE = (("traceparent", "00-1-2-01"),)
+
+
+async def test_an_observer_sees_each_call_with_its_attempts_and_end(fake: FakeGateway, connect: Connect) -> None:
+    span = Mock(metadata=TRACE)
+    observer = Mock(return_value=nullcontext(span))
+    gateway = connect(f"dns:///localhost:{fake.port}", observer=observer)
+    fake.script("CreateProcessInstance", fail("RESOURCE_EXHAUSTED", BUSY))
+    await send(gateway, CREATE)
+    assert observer.mock_calls == [call("CreateProcessInstance", f"localhost:{fake.port}")]
+    assert span.mock_calls == [call.attempt(1, "RESOURCE_EXHAUSTED", 0.1), call.finish("OK")]
+    span.reset_mock()
+    fake.script("CompleteJob", fail("NOT_FOUND", DENIED))
+    await refusal(gateway, COMPLETE)
+    assert observer.mock_calls[1:] == [call("CompleteJob", f"localhost:{fake.port}")]
+    assert span.mock_calls == [call.finish("NOT_FOUND")]
+
+
+@for_each([(Basic("demo", "pässword"), "Basic ZGVtbzpww6Rzc3dvcmQ="), (None, None)])
+async def test_trace_context_and_credentials_travel_as_metadata(
+    credentials: Basic | None, sent: str | None, fake: FakeGateway, connect: Connect
+) -> None:
+    observer = Mock(return_value=nullcontext(Mock(metadata=TRACE)))
+    await send(connect(fake.address, observer=observer, credentials=credentials), CREATE)
+    metadata = fake.requests[-1].metadata
+    assert (metadata["traceparent"], metadata.get("authorization")) == ("00-1-2-01", sent)
 
 
 LARGE: dict[type, Any] = {

@@ -1,7 +1,8 @@
-"""The channel's TLS, authority and options, each mistake with the text that names it."""
+"""The way to the gateway: TLS, proxies and addresses, each mistake with the advice that fits its cause."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,30 @@ import grpc
 import pytest
 
 from consumer.config import Zeebe
-from consumer.zeebe import FailureKind, GatewayError, ZeebeEngine, client
+from consumer.zeebe import GatewayError, ZeebeEngine, client
 from consumer.zeebe.channel import open_channel
-from consumer.zeebe.protocol import gateway_pb2 as pb
-from consumer.zeebe.rpcs import METHODS, SERVICE, bind
+from consumer.zeebe.hints import add_hint
 from tests.cases import for_each
-from tests.fakes.gateway import FakeGateway
-from tests.unit.consumer.zeebe.calling import send
-from zeebe_amqp.testing import after, answer
+from tests.fakes.gateway import FakeGateway, answer
+from tests.fakes.sockets import ends, is_a_page, is_silent, served
+from tests.unit.consumer.zeebe.samples import Authority, Connect
+from zeebe_amqp.errors import CommandError
 
 HERE = Path(__file__).parent
 CERTIFICATE = HERE / "gateway_certificate.pem"
 """Of gateway.test, signed by itself; made for these tests and good for nothing else."""
 KEY = HERE / "gateway_key.pem"
 NAME = "gateway.test"
+NOWHERE = "127.0.0.1:1"
+CLOSES = "the port closes the connection: does it want TLS (ZEEBE_INSECURE"
+
+
+@pytest.fixture(autouse=True)
+def short_probe_without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this machine's environment says."""
+    monkeypatch.setattr(client, "PROBE_TIMEOUT", 0.5)
+    for name in ("grpc_proxy", "https_proxy", "http_proxy", "no_grpc_proxy", "no_proxy", "NO_PROXY", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def encrypted() -> FakeGateway:
@@ -30,41 +41,102 @@ def encrypted() -> FakeGateway:
     return FakeGateway(credentials=grpc.ssl_server_credentials([pair]))
 
 
-async def asked(zeebe: Zeebe, sleeps: Any) -> Any:
-    gateway = ZeebeEngine(zeebe, sleep=sleeps)
+async def advice(address: str, **settings: Any) -> str:
+    """What an operator is told of a gateway; "" when it answers."""
+    zeebe = Zeebe(address, **settings)
+    engine = ZeebeEngine(zeebe)
     try:
-        return await send(gateway, pb.TopologyRequest())
+        await add_hint(engine.probe, zeebe)
+    except CommandError as error:
+        return error.message
     finally:
-        await gateway.close()
-
-
-async def test_a_gateway_with_the_given_certificate_and_name_is_trusted(sleeps: Any) -> None:
-    async with encrypted() as fake:
-        zeebe = Zeebe(fake.address, ca_certificate_path=CERTIFICATE, override_authority=NAME)
-        assert (await asked(zeebe, sleeps)).gatewayVersion == "8.6.0"
+        await engine.close()
+    return ""
 
 
 @for_each(
     [
-        (True, {"ca_certificate_path": CERTIFICATE}, "Hostname Verification Check failed"),
-        (True, {"override_authority": NAME}, "CERTIFICATE_VERIFY_FAILED"),
-        (True, {"plaintext": True}, ""),
-        (False, {}, "WRONG_VERSION_NUMBER"),
+        (True, {"ca_certificate_path": CERTIFICATE}, "Hostname Verification Check failed", "set ZEEBE_OVERRIDE_AUTHOR"),
+        (True, {"override_authority": NAME}, "CERTIFICATE_VERIFY_FAILED", "set ZEEBE_CA_CERTIFICATE_PATH"),
+        (True, {"plaintext": True}, "", CLOSES),
+        (False, {}, "WRONG_VERSION_NUMBER", "the gateway speaks plaintext there"),
     ]
 )
 async def test_a_tls_mistake_sends_nothing_and_names_its_cause(
-    tls: bool, settings: dict[str, Any], cause: str, sleeps: Any
+    tls: bool, settings: dict[str, Any], cause: str, words: str
 ) -> None:
     async with encrypted() if tls else FakeGateway() as fake:
-        with pytest.raises(GatewayError) as raised:
-            await asked(Zeebe(fake.address, **settings), sleeps)
-    assert raised.value.kind is FailureKind.UNREACHABLE
-    assert cause in raised.value.message
+        found = await advice(fake.address, **settings)
+    assert fake.requests == []
+    assert cause in found
+    assert words in found
 
 
-async def test_an_authority_can_be_given_to_a_plaintext_gateway(fake: FakeGateway, sleeps: Any) -> None:
-    await asked(Zeebe(fake.address, plaintext=True, override_authority="zeebe.example"), sleeps)
-    assert fake.count("Topology") == 1
+async def test_each_other_cause_has_its_advice(fake: FakeGateway) -> None:
+    async with served(ends) as ending, served(is_silent) as silent, served(is_a_page) as page:
+        for address, words in (
+            (NOWHERE, "nothing listens at ZEEBE_ADDRESS"),
+            ("no.such.invalid:26500", "the host name of ZEEBE_ADDRESS is not known"),
+            (ending, CLOSES),
+            (silent, "is a firewall between"),
+            (page, "HTTP answers there, not gRPC"),
+        ):
+            found = await advice(address, plaintext=True)
+            assert words in found, f"{address}: {found}"
+
+
+async def test_a_gateway_with_the_right_settings_answers(fake: FakeGateway) -> None:
+    assert await advice(fake.address, plaintext=True, override_authority="zeebe.example") == ""
+    async with encrypted() as tls:
+        assert await advice(tls.address, ca_certificate_path=CERTIFICATE, override_authority=NAME) == ""
+
+
+async def forbids(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+
+
+async def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch, fake: FakeGateway) -> None:
+    async with served(forbids) as forbidding, served(is_silent) as silent, served(ends) as ending:
+        for variable, proxy in (
+            ("http_proxy", NOWHERE),
+            ("https_proxy", "no.such.invalid:3128"),
+            ("grpc_proxy", forbidding),
+            ("http_proxy", silent),
+            ("http_proxy", ending),
+        ):
+            with monkeypatch.context() as environment:
+                environment.setenv(variable, f"http://ann:secret@{proxy}")
+                found = await advice(fake.address, plaintext=True)
+            way = "the way to the gateway leads through the proxy"
+            assert f"({way} http://ann:***@{proxy} of the variable {variable}:" in found, found
+            assert "secret" not in found
+            assert "ZEEBE_ADDRESS" not in found, found
+
+
+async def test_the_hosts_of_no_proxy_are_reached_directly(monkeypatch: pytest.MonkeyPatch, fake: FakeGateway) -> None:
+    monkeypatch.setenv("http_proxy", f"http://{NOWHERE}")
+    for variable in ("no_grpc_proxy", "no_proxy", "NO_PROXY"):
+        for entries in ("127.0.0.1", "localhost,127.0.0.0/8", "*"):
+            with monkeypatch.context() as environment:
+                environment.setenv(variable, entries)
+                assert await advice(fake.address, plaintext=True) == "", f"{variable}={entries}"
+                found = await advice(NOWHERE, plaintext=True)
+                assert "nothing listens at ZEEBE_ADDRESS" in found, f"{variable}={entries}: {found}"
+
+
+async def test_a_server_of_tokens_is_asked_through_the_proxy_or_directly(
+    monkeypatch: pytest.MonkeyPatch, fake: FakeGateway, authority: Authority
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://ann:secret@{NOWHERE}")
+    found = await advice(fake.address, plaintext=True, credentials=authority.setting())
+    assert f"the way to the authorization server leads through the proxy http://ann:***@{NOWHERE} of the v" in found
+    for entries in ("127.0.0.1", "127.0.0.0/8"):
+        monkeypatch.setenv("NO_PROXY", entries)
+        assert await advice(fake.address, plaintext=True, credentials=authority.setting()) == "", entries
+    nobody = Authority(f"http://{NOWHERE}/token")
+    found = await advice(fake.address, plaintext=True, credentials=nobody.setting())
+    assert f"(is {nobody.url} its address, and is it up?)" in found
 
 
 def test_a_file_without_certificate_or_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
@@ -77,43 +149,22 @@ def test_a_file_without_certificate_or_that_is_not_there_is_refused_by_name(tmp_
             open_channel(Zeebe(ca_certificate_path=path))
 
 
-async def test_several_gateways_behind_one_name_take_turns(sleeps: Any) -> None:
-    gateway = ZeebeEngine(Zeebe("dns:///localhost:1", plaintext=True), sleep=sleeps)
-    with pytest.raises(GatewayError) as raised:
-        await gateway.probe()
-    await gateway.close()
-    # The words of the balancer that takes turns; the other one says "failed to connect to all addresses".
-    assert "connections to all backends failing" in raised.value.message
-
-
-async def test_every_rpc_of_the_protocol_is_found_by_its_request_and_bound_and_none_else() -> None:
-    every = {method.name for method in SERVICE.methods}
-    assert {rpc.name for rpc in METHODS.values()} == every
-    assert {rpc.name for rpc in METHODS.values() if rpc.streaming} == {"ActivateJobs", "StreamActivatedJobs"}
-    channel = open_channel(Zeebe(plaintext=True))
-    assert set(bind(channel)) == every
-    await channel.close(None)
-
-
-async def test_a_certificate_that_is_gone_when_a_new_connection_is_due_opens_the_circuit_until_it_is_back(
-    sleeps: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever renews the file may have removed it for a moment."""
-    monkeypatch.setattr(client, "PROBE_TIMEOUT", 0.5)
+async def test_a_certificate_that_is_gone_opens_the_circuit_until_it_is_back(connect: Connect, tmp_path: Path) -> None:
+    """It is looked for when a new connection is due; whoever renews the file may have removed it for a moment."""
     pem = tmp_path / "ca.pem"
     pem.write_bytes(CERTIFICATE.read_bytes())
     async with encrypted() as fake:
-        gateway = ZeebeEngine(Zeebe(fake.address, ca_certificate_path=pem, override_authority=NAME), sleep=sleeps)
-        fake.always("Topology", after(30))
+        gateway = connect(fake.address, plaintext=False, ca_certificate_path=pem, override_authority=NAME)
         pem.unlink()
-
+        fake.script("Topology", answer(latency=30), answer(latency=30))
         with pytest.raises(GatewayError, match=r"\AUNAVAILABLE: ZEEBE_CA_CERTIFICATE_PATH: cannot read "):
             await gateway.look()
         assert gateway.circuit.is_open
-
         pem.write_bytes(CERTIFICATE.read_bytes())
-        fake.always("Topology", answer())
-        fake.script("Topology", after(30))
         await gateway.look()
         assert not gateway.circuit.is_open
-        await gateway.close()
+
+
+async def test_several_gateways_behind_one_name_take_turns() -> None:
+    # The words of the balancer that takes turns; the other one says "failed to connect to all addresses".
+    assert "connections to all backends failing" in await advice("dns:///localhost:1", plaintext=True)

@@ -3,65 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from consumer.config import Basic, OAuth
-from consumer.zeebe.credentials import Token, credentials_for
+from consumer.zeebe import credentials
+from consumer.zeebe.credentials import Token
 from consumer.zeebe.failures import Failure, FailureKind
 from tests.cases import for_each
-from tests.unit.consumer.zeebe.authority import Authority, Clock, setting
-from tests.unit.consumer.zeebe.samples import until
+from tests.fakes.gateway import FakeGateway, Request, Step, answer, fail
+from tests.unit.consumer.zeebe.samples import CREATE, Authority, Clock, Connect, refusal, send, until
 from zeebe_amqp.errors import Code, Source
 
 
 @pytest.fixture
 async def token(authority: Authority, clock: Clock) -> AsyncIterator[Token]:
-    token = Token(setting(authority), clock)
+    token = Token(authority.setting(), clock)
     yield token
     await token.close()
 
 
-async def test_no_credentials_send_nothing_and_basic_ones_are_name_and_password_in_base64(authority: Authority) -> None:
-    credentials = credentials_for(None)
-    assert await credentials.authorization(5) is None
-    assert await credentials.refresh(None) is False
-    await credentials.close()
-    assert await credentials_for(Basic("demo", "pässword")).authorization(5) == "Basic ZGVtbzpww6Rzc3dvcmQ="
-    await credentials_for(setting(authority)).close()
-    assert authority.forms == [], "a token that nobody asked for closes quietly"
+async def test_a_token_that_nobody_asked_for_closes_quietly(authority: Authority) -> None:
+    await Token(authority.setting()).close()
+    assert authority.forms == []
 
 
-@for_each([None, "zeebe"])
-async def test_a_token_is_asked_for_with_client_credentials(scope: str | None, authority: Authority) -> None:
+@for_each([(None, {}), ("zeebe", {"scope": "zeebe"})])
+async def test_a_token_is_asked_for_with_client_credentials(scope: Any, more: Any, authority: Authority) -> None:
     authority.forms.clear()
-    credentials = credentials_for(setting(authority, scope=scope))
-    assert await credentials.authorization(5) == "Bearer token-1"
-    assert authority.forms == [
-        {
-            "grant_type": "client_credentials",
-            "client_id": "worker",
-            "client_secret": "secret",
-            "audience": "zeebe.example",
-        }
-        | ({"scope": scope} if scope else {})
-    ]
-    await credentials.close()
+    token = Token(authority.setting(scope=scope))
+    assert await token.authorization(5) == "Bearer token-1"
+    client = {"client_id": "worker", "client_secret": "secret", "audience": "zeebe.example"}
+    assert authority.forms == [{"grant_type": "client_credentials", **client, **more}]
+    await token.close()
 
 
-async def test_all_callers_share_one_question(token: Token, authority: Authority) -> None:
-    values = await asyncio.gather(*(token.authorization(5) for _ in range(20)))
-    assert (set(values), len(authority.forms)) == ({"Bearer token-1"}, 1)
-
-
-async def test_a_token_is_kept_while_it_is_valid_and_near_its_end_used_while_the_next_one_is_fetched(
-    token: Token, authority: Authority, clock: Clock
-) -> None:
+@for_each([(3600, 3600), (20, 20), ("3600", 3600), (None, 300), ("soon", 300), ([], 300)])
+async def test_a_token_is_renewed_while_it_is_used(told: Any, life: float, authority: Authority, clock: Clock) -> None:
+    """From a minute before its end, or half its life; one that does not say how long it lives has five minutes."""
+    authority.life = told
+    authority.forms.clear()
+    token = Token(authority.setting(), clock)
     await token.authorization(5)
-    clock.now += 3600 - 61
+    clock.now += life - min(60, life / 2) - 1
     assert await token.authorization(5) == "Bearer token-1"
     assert len(authority.forms) == 1
     clock.now += 2
@@ -69,48 +56,27 @@ async def test_a_token_is_kept_while_it_is_valid_and_near_its_end_used_while_the
     await until(lambda: token._fetching is None)
     assert await token.authorization(5) == "Bearer token-2"
     assert len(authority.forms) == 2
-    clock.now += 3601
+    clock.now += life + 1
     assert await token.authorization(5) == "Bearer token-3", "one past its end is never used"
-
-
-async def test_a_short_lived_token_is_renewed_at_half_its_life(
-    token: Token, authority: Authority, clock: Clock
-) -> None:
-    authority.life = 20
-    await token.authorization(5)
-    clock.now += 9
-    await token.authorization(5)
-    assert len(authority.forms) == 1
-    clock.now += 2
-    await token.authorization(5)
-    await until(lambda: len(authority.forms) == 2)
-
-
-@for_each([(None, 200), ("soon", 200), ([], 200), ("3600", 3000)])
-async def test_a_token_of_unknown_life_is_used_for_a_while_and_a_life_in_text_is_understood(
-    life: Any, later: float, authority: Authority, clock: Clock
-) -> None:
-    authority.life = life
-    token = Token(setting(authority), clock)
-    first = await token.authorization(5)
-    clock.now += later
-    assert await token.authorization(5) == first
     await token.close()
+
+
+async def failure(authority: Authority, answer: web.Response) -> Failure:
+    """What is told of an authorization server that answers so."""
+    authority.answers = [answer]
+    token = Token(authority.setting())
+    with pytest.raises(Failure) as raised:
+        await token.authorization(5)
+    await token.close()
+    return raised.value
 
 
 @for_each([400, 401, 403])
 async def test_refused_credentials_are_final_and_name_the_settings(status: int, authority: Authority) -> None:
-    authority.answers = [web.json_response({"error": "invalid_client"}, status=status)]
-    token = Token(setting(authority))
-    with pytest.raises(Failure, match=f"answered {status} \\(invalid_client\\); check ZEEBE_CLIENT_ID") as raised:
-        await token.authorization(5)
-    assert "secret" not in raised.value.text.replace("ZEEBE_CLIENT_SECRET", "")
-    assert (raised.value.code, raised.value.kind, raised.value.source) == (
-        Code.UNAUTHENTICATED,
-        FailureKind.FINAL,
-        Source.CONSUMER,
-    )
-    await token.close()
+    told = await failure(authority, web.json_response({"error": "invalid_client"}, status=status))
+    assert f"answered {status} (invalid_client); check ZEEBE_CLIENT_ID" in told.text
+    assert "secret" not in told.text.replace("ZEEBE_CLIENT_SECRET", "")
+    assert (told.code, told.kind, told.source) == (Code.UNAUTHENTICATED, FailureKind.FINAL, Source.CONSUMER)
 
 
 @for_each(
@@ -128,39 +94,21 @@ async def test_refused_credentials_are_final_and_name_the_settings(status: int, 
     ]
 )
 async def test_a_broken_authority_is_an_outage(broken: web.Response, authority: Authority) -> None:
-    authority.answers = [broken]
-    token = Token(setting(authority))
-    with pytest.raises(Failure, match="ZEEBE_AUTHORIZATION_SERVER_URL: the authorization server") as raised:
-        await token.authorization(5)
-    assert "<" not in raised.value.text
-    assert (raised.value.code, raised.value.kind, raised.value.source) == (
-        Code.UNAVAILABLE,
-        FailureKind.UNREACHABLE,
-        Source.CONSUMER,
-    )
-    await token.close()
+    told = await failure(authority, broken)
+    assert told.text.startswith("ZEEBE_AUTHORIZATION_SERVER_URL: the authorization server")
+    assert "<" not in told.text
+    assert (told.code, told.kind, told.source) == (Code.UNAVAILABLE, FailureKind.UNREACHABLE, Source.CONSUMER)
 
 
-async def test_an_authority_that_is_away_is_an_outage(clock: Clock) -> None:
-    token = Token(OAuth("worker", "secret", "http://127.0.0.1:1/token", "zeebe.example"), clock)
-    with pytest.raises(Failure, match="did not answer"):
-        await token.authorization(5)
-    await token.close()
-
-
-async def test_an_authority_that_is_slow_is_an_outage(
-    token: Token, authority: Authority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("consumer.zeebe.credentials.FETCH_TIMEOUT", 0.05)
+async def test_a_slow_authority_is_an_outage(authority: Authority, token: Token, monkeypatch: Any) -> None:
+    monkeypatch.setattr(credentials, "FETCH_TIMEOUT", 0.05)
     authority.hold = asyncio.Event()
     with pytest.raises(Failure, match=r"did not answer \(.*Timeout.*\)"):
         await token.authorization(5)
     authority.hold.set()
 
 
-async def test_a_failing_authority_is_asked_less_and_less_often(
-    token: Token, authority: Authority, clock: Clock
-) -> None:
+async def test_a_failing_authority_is_asked_ever_less_often(token: Token, authority: Authority, clock: Clock) -> None:
     authority.answers = [web.Response(status=500) for _ in range(20)]
     pauses = []
     for _ in range(9):
@@ -174,17 +122,7 @@ async def test_a_failing_authority_is_asked_less_and_less_often(
     assert pauses == [0, 0.25, 0.75, 1.75, 3.75, 7.75, 15.75, 29.75, 29.75]
 
 
-async def test_an_authority_that_recovers_is_forgiven(token: Token, authority: Authority, clock: Clock) -> None:
-    authority.answers = [web.Response(status=500)]
-    with pytest.raises(Failure):
-        await token.authorization(5)
-    clock.now += 1
-    assert await token.authorization(5) == "Bearer token-2"
-
-
-async def test_a_token_outlives_an_authority_that_fails_to_renew_it(
-    token: Token, authority: Authority, clock: Clock
-) -> None:
+async def test_a_token_outlives_a_failing_authority(token: Token, authority: Authority, clock: Clock) -> None:
     await token.authorization(5)
     authority.answers = [web.Response(status=500) for _ in range(3)]
     clock.now += 3600 - 30
@@ -217,3 +155,49 @@ async def test_closing_ends_a_question_that_is_out(token: Token, authority: Auth
     with pytest.raises(Failure, match="did not issue a token"):
         await task
     authority.hold.set()
+
+
+async def test_a_refused_token_is_replaced_once_for_all(
+    fake: FakeGateway, authority: Authority, connect: Connect
+) -> None:
+    def guard(request: Request) -> Step:
+        is_known = request.metadata.get("authorization") == "Bearer token-2"
+        return answer() if is_known else fail("UNAUTHENTICATED", "Expected bearer token to be valid")
+
+    fake.always("CreateProcessInstance", guard)
+    gateway = connect(fake.address, credentials=authority.setting())
+    await asyncio.gather(*(send(gateway, CREATE) for _ in range(20)))
+    assert {request.metadata["authorization"] for request in fake.requests} == {"Bearer token-1", "Bearer token-2"}
+    assert len(authority.forms) == 2
+
+
+async def test_credentials_refused_again_are_final(fake: FakeGateway, authority: Authority, connect: Connect) -> None:
+    fake.always("CreateProcessInstance", fail("UNAUTHENTICATED", "Expected bearer token to be valid"))
+    gateway = connect(fake.address, credentials=authority.setting())
+    for _ in range(10):
+        error = await refusal(gateway, CREATE)
+        assert (error.code, error.source, error.retryable) == (Code.UNAUTHENTICATED, Source.GATEWAY, False)
+    assert len(authority.forms) == 2, "a gateway that refuses every token must not make us hammer the authority"
+
+
+async def test_an_outage_of_the_authority_is_tried_again_and_sends_nothing(
+    fake: FakeGateway, authority: Authority, connect: Connect, clock: Clock
+) -> None:
+    async def nap(seconds: float) -> None:
+        clock.now += seconds
+
+    authority.answers = [web.Response(status=500) for _ in range(2)]
+    await send(connect(fake.address, credentials=authority.setting(), clock=clock, sleep=nap), CREATE)
+    assert [request.metadata["authorization"] for request in fake.requests] == ["Bearer token-3"]
+
+
+async def test_no_token_is_waited_for_past_the_deadline(
+    fake: FakeGateway, authority: Authority, connect: Connect
+) -> None:
+    authority.hold = asyncio.Event()
+    gateway = connect(fake.address, credentials=authority.setting())
+    error = await refusal(gateway, CREATE, deadline=time.time() + 0.1)
+    authority.hold.set()
+    assert "gave no token in time" in error.message
+    assert (error.code, error.source, error.retryable) == (Code.UNAVAILABLE, Source.CONSUMER, True)
+    assert fake.requests == []

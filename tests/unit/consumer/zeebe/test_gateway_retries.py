@@ -1,8 +1,6 @@
-"""When a failed attempt is followed by another."""
+"""When a failed attempt is followed by another, and what is known of the call then."""
 
 from __future__ import annotations
-
-from itertools import product
 
 import pytest
 
@@ -11,32 +9,9 @@ from consumer.zeebe.retries import Retries
 from tests.cases import for_each
 from zeebe_amqp.errors import Code, Outcome
 
-ALL = {
-    FailureKind.OVERLOAD: 5,
-    FailureKind.PAUSED: 5,
-    FailureKind.UNREACHABLE: 5,
-    FailureKind.NOT_PASSED_ON: 5,
-    FailureKind.NO_PARTITION: 3,
-}
-REPEATABLE = {FailureKind.LATE: 5, FailureKind.UNCERTAIN: 5, FailureKind.PROXY_LOST: 5, FailureKind.NO_BROKER: 5}
-ONCE_MORE = {FailureKind.CREDENTIALS: 2}
-NEVER = {FailureKind.FINAL: 1, FailureKind.PROXY_LIMIT: 1, FailureKind.DEFECT: 1, FailureKind.CLOSING: 1}
 
-
-def failure(kind: FailureKind, code: Code = Code.UNAVAILABLE) -> Failure:
-    return Failure(code, "text", kind)
-
-
-def attempts(retries: Retries, kind: FailureKind) -> int:
-    while retries.after(failure(kind), 0.0) is not None:
-        pass
-    return retries.made
-
-
-@for_each(product(FailureKind, [False, True]))
-def test_each_verdict_has_its_number_of_attempts(kind: FailureKind, idempotent: bool) -> None:
-    expected = ALL | ONCE_MORE | NEVER | (REPEATABLE if idempotent else dict.fromkeys(REPEATABLE, 1))
-    assert attempts(Retries(idempotent, None, lambda: 1.0), kind) == expected[kind]
+def failure(kind: FailureKind) -> Failure:
+    return Failure(Code.UNAVAILABLE, "text", kind)
 
 
 def test_delays_grow_threefold_with_full_jitter_to_at_most_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,12 +34,14 @@ def test_fresh_credentials_are_tried_once_and_at_once() -> None:
     assert retries.after(failure(FailureKind.CREDENTIALS), 0.0) == 0.0
     assert retries.after(failure(FailureKind.OVERLOAD), 0.0) is not None
     assert retries.after(failure(FailureKind.CREDENTIALS), 0.0) is None
+    raised = retries.error(failure(FailureKind.CREDENTIALS))
+    assert (raised.outcome, raised.retryable) == (Outcome.NOT_EXECUTED, False)
 
 
-def test_an_unknown_outcome_stays_unknown_whatever_follows_and_certain_refusals_stay_certain() -> None:
-    for first, outcome in ((FailureKind.UNCERTAIN, Outcome.UNKNOWN), (FailureKind.OVERLOAD, Outcome.NOT_EXECUTED)):
-        retries = Retries(True, None, lambda: 1.0)
-        retries.after(failure(first), 0.0)
-        retries.after(failure(FailureKind.UNREACHABLE), 0.0)
-        raised = retries.error(failure(FailureKind.UNREACHABLE))
-        assert (raised.outcome, (raised.details or {})["attempts"]) == (outcome, 2), first
+@for_each([(FailureKind.UNCERTAIN, Outcome.UNKNOWN), (FailureKind.OVERLOAD, Outcome.NOT_EXECUTED)])
+def test_an_unknown_outcome_stays_unknown_and_a_certain_one_certain(first: FailureKind, outcome: Outcome) -> None:
+    retries = Retries(True, None, lambda: 1.0)
+    retries.after(failure(first), 0.0)
+    retries.after(failure(FailureKind.UNREACHABLE), 0.0)
+    raised = retries.error(failure(FailureKind.UNREACHABLE))
+    assert (raised.outcome, raised.details) == (outcome, {"attempts": 2})
