@@ -12,8 +12,10 @@ import pytest
 
 from consumer.config import Basic
 from consumer.zeebe import ZeebeEngine
+from consumer.zeebe.failures import Failure, FailureKind
 from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
+from consumer.zeebe.retries import Retries
 from tests.cases import for_each
 from tests.fakes.gateway import BUSY, FakeGateway, stream
 from tests.unit.consumer.errors import verdict
@@ -109,30 +111,70 @@ async def test_a_long_rejection_is_cut_and_a_long_answer_is_not(gateway: ZeebeEn
     assert await send(gateway, pb.CreateProcessInstanceWithResultRequest()) == large
 
 
-TRACE = (("traceparent", "00-1-2-01"),)
+def failed(kind: FailureKind) -> Failure:
+    return Failure(Code.UNAVAILABLE, "text", kind)
 
 
-async def test_an_observer_sees_each_call_with_its_attempts_and_end(fake: FakeGateway, connect: Connect) -> None:
-    span = Mock(metadata=TRACE)
-    observer = Mock(return_value=nullcontext(span))
-    gateway = connect(f"dns:///localhost:{fake.port}", observer=observer)
+def test_delays_grow_threefold_with_full_jitter_to_at_most_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    retries = Retries(False, None, lambda: 0.5)
+    delays = [retries.after(failed(FailureKind.OVERLOAD), 0.0) for _ in range(5)]
+    assert delays[:4] == pytest.approx([0.05, 0.15, 0.45, 1.35])
+    assert delays[4] is None
+    monkeypatch.setattr("consumer.core.backoff.ATTEMPTS", 9)
+    retries = Retries(False, None, lambda: 1.0)
+    assert max(retries.after(failed(FailureKind.OVERLOAD), 0.0) or 0 for _ in range(8)) == 5.0
+
+
+@for_each([(100.05, None), (100.1, None), (100.2, 0.1), (None, 0.1)])
+def test_no_attempt_is_planned_past_the_deadline(deadline: float | None, delay: float | None) -> None:
+    assert Retries(False, deadline, lambda: 1.0).after(failed(FailureKind.OVERLOAD), 100.0) == delay
+
+
+def test_fresh_credentials_are_tried_once_and_at_once() -> None:
+    retries = Retries(False, None, lambda: 1.0)
+    assert retries.after(failed(FailureKind.CREDENTIALS), 0.0) == 0.0
+    assert retries.after(failed(FailureKind.OVERLOAD), 0.0) is not None
+    assert retries.after(failed(FailureKind.CREDENTIALS), 0.0) is None
+    raised = retries.error(failed(FailureKind.CREDENTIALS))
+    assert (raised.outcome, raised.retryable) == (Outcome.NOT_EXECUTED, False)
+
+
+@for_each([(FailureKind.UNCERTAIN, Outcome.UNKNOWN), (FailureKind.OVERLOAD, Outcome.NOT_EXECUTED)])
+def test_an_unknown_outcome_stays_unknown_and_a_certain_one_certain(first: FailureKind, outcome: Outcome) -> None:
+    retries = Retries(True, None, lambda: 1.0)
+    retries.after(failed(first), 0.0)
+    retries.after(failed(FailureKind.UNREACHABLE), 0.0)
+    raised = retries.error(failed(FailureKind.UNREACHABLE))
+    assert (raised.outcome, raised.details) == (outcome, {"attempts": 2})
+
+
+@pytest.fixture
+def span() -> Mock:
+    """Keeps what it is told of every call."""
+    span = Mock(metadata=(("traceparent", "00-1-2-01"),))
+    span.opened.return_value = nullcontext(span)
+    return span
+
+
+async def test_an_observer_sees_each_call_with_its_attempts_and_end(
+    fake: FakeGateway, connect: Connect, span: Mock
+) -> None:
+    gateway = connect(f"dns:///localhost:{fake.port}", observer=span.opened)
     fake.script("CreateProcessInstance", fail("RESOURCE_EXHAUSTED", BUSY))
     await send(gateway, CREATE)
-    assert observer.mock_calls == [call("CreateProcessInstance", f"localhost:{fake.port}")]
-    assert span.mock_calls == [call.attempt(1, "RESOURCE_EXHAUSTED", 0.1), call.finish("OK")]
+    opened = call.opened("CreateProcessInstance", f"localhost:{fake.port}")
+    assert span.mock_calls == [opened, call.attempt(1, "RESOURCE_EXHAUSTED", 0.1), call.finish("OK")]
     span.reset_mock()
     fake.script("CompleteJob", fail("NOT_FOUND", DENIED))
     await refusal(gateway, COMPLETE)
-    assert observer.mock_calls[1:] == [call("CompleteJob", f"localhost:{fake.port}")]
-    assert span.mock_calls == [call.finish("NOT_FOUND")]
+    assert span.mock_calls == [call.opened("CompleteJob", f"localhost:{fake.port}"), call.finish("NOT_FOUND")]
 
 
 @for_each([(Basic("demo", "pässword"), "Basic ZGVtbzpww6Rzc3dvcmQ="), (None, None)])
 async def test_trace_context_and_credentials_travel_as_metadata(
-    credentials: Basic | None, sent: str | None, fake: FakeGateway, connect: Connect
+    credentials: Basic | None, sent: str | None, fake: FakeGateway, connect: Connect, span: Mock
 ) -> None:
-    observer = Mock(return_value=nullcontext(Mock(metadata=TRACE)))
-    await send(connect(fake.address, observer=observer, credentials=credentials), CREATE)
+    await send(connect(fake.address, observer=span.opened, credentials=credentials), CREATE)
     metadata = fake.requests[-1].metadata
     assert (metadata["traceparent"], metadata.get("authorization")) == ("00-1-2-01", sent)
 

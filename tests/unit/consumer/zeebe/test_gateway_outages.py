@@ -1,23 +1,55 @@
-"""Gateways that are away, the circuit to them, partitions that are not there, versions that change, and the probe."""
+"""Gateways that are away or silent, the circuit to them, partitions that are not there, and versions that change."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from unittest.mock import Mock
 
 import pytest
 
+from consumer.config import Zeebe
 from consumer.core.circuit_breaker import THRESHOLD, CircuitBreaker
-from consumer.zeebe import FailureKind, GatewayError, ZeebeEngine
+from consumer.zeebe import FailureKind, GatewayError, ZeebeEngine, client
+from consumer.zeebe.connection import Connections
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import for_each
 from tests.fakes.gateway import BUSY, FakeGateway, answer, fail
+from tests.faults.proxy import Proxy
 from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe import samples
-from tests.unit.consumer.zeebe.samples import COMPLETE, CREATE, NO_PARTITION, TAGGED, refusal, send
+from tests.unit.consumer.zeebe.samples import COMPLETE, CREATE, NO_PARTITION, TAGGED, Connect, refusal, send, until
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 from zeebe_amqp.testing import after, fail
+
+NOT_REACHED = (Code.UNAVAILABLE, Source.GATEWAY, Outcome.NOT_EXECUTED, True)
+NO_CONNECTION = r"no connection to the gateway within 0\.5 s"
+
+
+@pytest.fixture(autouse=True)
+def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PROBE_TIMEOUT", 0.5)
+
+
+@pytest.fixture
+async def proxy(fake: FakeGateway) -> AsyncIterator[Proxy]:
+    async with Proxy(fake.port) as between:
+        yield between
+
+
+@pytest.fixture
+async def engine(proxy: Proxy, connect: Connect) -> ZeebeEngine:
+    return connect(proxy.address)
+
+
+@pytest.fixture
+def frozen() -> Iterator[str]:
+    """The address of a machine that still takes connections, and nobody speaks on them."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
 async def test_a_gateway_that_comes_back_is_found_again(gateway: ZeebeEngine, fake: FakeGateway) -> None:
@@ -64,7 +96,7 @@ async def test_only_an_answer_proves_that_the_gateway_is_there(
 
 @for_each([(-1, False), (0, False), (3, True), (4, False), (100, False)])
 async def test_a_key_of_no_partition_is_not_found_and_a_partition_without_leader_is_unavailable(
-    number: int, is_there: bool, connect: samples.Connect
+    number: int, is_there: bool, connect: Connect
 ) -> None:
     async with FakeGateway(partitions=3) as fake:
         fake.always("CompleteJob", fail("UNAVAILABLE", NO_PARTITION.format(number)))
@@ -94,7 +126,7 @@ async def test_a_new_connection_asks_for_the_version_again(gateway: ZeebeEngine,
     fake.version = "8.9.0"
     await send(gateway, TAGGED)
     await fake.stop()
-    await samples.until(lambda: not gateway._connections.current.is_ready)
+    await until(lambda: not gateway._connections.current.is_ready)
     assert gateway.last_version == "8.9.0"
     fake.version = "8.6.0"
     await fake.start()
@@ -153,3 +185,131 @@ async def test_whoever_waits_is_told_of_every_change() -> None:
     await closed
     await circuit.wait_open(within=0.001)
     assert not circuit.is_open
+
+
+async def test_what_may_be_sent_again_moves_to_a_new_connection(
+    engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
+) -> None:
+    await send(engine, CREATE)
+    proxy.freeze()
+    idempotent = asyncio.create_task(send(engine, COMPLETE, idempotent=True))
+    other = asyncio.create_task(refusal(engine, CREATE, attempt_timeout=3))
+    await until(lambda: engine._connections.current._out == 2)
+    await engine.look()
+    await idempotent
+    assert (proxy.made, engine.circuit.is_open, other.done()) == (2, False, False)
+    error = await other
+    assert (error.code, error.outcome) == (Code.DEADLINE_EXCEEDED, Outcome.UNKNOWN)
+    assert (fake.count("CompleteJob"), fake.count("CreateProcessInstance")) == (1, 1)
+
+
+async def test_what_may_be_sent_again_moves_as_soon_as_the_gateway_is_back(
+    engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
+) -> None:
+    await send(engine, CREATE)
+    proxy.freeze()
+    idempotent = asyncio.create_task(send(engine, COMPLETE, idempotent=True, attempt_timeout=60))
+    await until(lambda: engine._connections.current._out == 1)
+    fake.script("Topology", answer(latency=30))
+    with pytest.raises(GatewayError):
+        await engine.look()
+    assert not idempotent.done()
+    await engine.look()
+    async with asyncio.timeout(10):
+        await idempotent
+    assert (fake.count("CompleteJob"), proxy.made) == (1, 2)
+
+
+async def test_what_is_out_on_the_old_connection_is_still_answered_there(
+    engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
+) -> None:
+    fake.always("CreateProcessInstance", answer(latency=1))
+    out = asyncio.create_task(send(engine, CREATE))
+    await until(lambda: fake.requests)
+    fake.script("Topology", answer(latency=30))  # the probe that finds nothing, although the connection is well
+    await engine.look()
+    assert not out.done()
+    assert (await out).bpmnProcessId == "order"
+    assert proxy.made == 2
+
+
+async def test_what_is_out_on_an_abandoned_connection_can_be_cancelled(
+    engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
+) -> None:
+    out = await samples.unanswered(fake, send(engine, CREATE))
+    proxy.freeze()
+    await engine.look()
+    out.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await out
+
+
+async def test_closing_ends_what_is_out_on_retired_connections(
+    engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
+) -> None:
+    out = await samples.unanswered(fake, refusal(engine, CREATE))
+    proxy.freeze()
+    await engine.look()
+    await engine.close()
+    assert verdict(await out) == (Code.CANCELLED, Source.CONSUMER, Outcome.UNKNOWN, False)
+
+
+async def test_a_slow_probe_changes_nothing_while_others_are_answered(
+    engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
+) -> None:
+    fake.always("Topology", answer(latency=30))
+    looking = asyncio.create_task(engine.look())
+    await until(lambda: fake.count("Topology"))
+    await send(engine, CREATE)
+    await looking
+    assert (proxy.made, engine.circuit.is_open) == (1, False)
+
+
+async def test_silence_on_a_new_connection_too_opens_the_circuit(engine: ZeebeEngine, fake: FakeGateway) -> None:
+    fake.always("Topology", answer(latency=30))
+    with pytest.raises(GatewayError, match=r"\ADEADLINE_EXCEEDED: the gateway did not answer within 0\.5 s\Z"):
+        await engine.look()
+    assert engine.circuit.is_open
+    fake.always("Topology", answer())
+    await engine.look()
+    assert not engine.circuit.is_open
+
+
+async def test_silence_and_then_no_connection_open_the_circuit_at_once(engine: ZeebeEngine, proxy: Proxy) -> None:
+    await send(engine, CREATE)
+    proxy.freeze()
+    proxy.delay = 30
+    with pytest.raises(GatewayError, match=NO_CONNECTION):
+        await engine.look()
+    assert engine.circuit.is_open
+
+
+async def test_a_frozen_gateway_gets_nothing_and_is_missed(frozen: str, connect: Connect) -> None:
+    engine = connect(frozen)
+    assert verdict(await refusal(engine, CREATE, deadline=time.time() + 0.3)) == NOT_REACHED
+    with pytest.raises(GatewayError, match=NO_CONNECTION):
+        await engine.look()
+    assert engine.circuit.unreached == 1
+
+
+async def test_callers_without_time_to_connect_open_no_circuit(engine: ZeebeEngine, proxy: Proxy) -> None:
+    """One caller's haste would stop all others whenever a connection is made anew."""
+    proxy.delay = 0.2
+    hurried = (refusal(engine, CREATE, deadline=time.time() + 0.05) for _ in range(THRESHOLD + 1))
+    assert {verdict(error) for error in await asyncio.gather(*hurried)} == {NOT_REACHED}
+    assert (engine.circuit.unreached, engine.circuit.is_open) == (0, False)
+    assert (await send(engine, CREATE)).bpmnProcessId == "order"
+
+
+async def test_many_who_wait_for_a_connection_cost_as_much_as_one(frozen: str) -> None:
+    connections = Connections(Zeebe(frozen, plaintext=True))
+    channel = connections.current._channel
+    channel.get_state = looks = Mock(wraps=channel.get_state)
+    waiting = [asyncio.create_task(connections.connect(0.3)) for _ in range(200)]
+    waiting[0].cancel()  # nobody else may notice
+    assert await asyncio.gather(*waiting[1:]) == [False] * 199
+    assert looks.call_count < 300
+    late = asyncio.create_task(connections.connect(10))
+    await asyncio.sleep(0)
+    await connections.close()
+    assert await late
