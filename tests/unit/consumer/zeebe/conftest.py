@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from consumer.config import Zeebe
-from consumer.core.call import CallObserver
 from consumer.zeebe import ZeebeEngine
 from tests.fakes.gateway import FakeGateway
 from tests.unit.consumer.zeebe.samples import Authority, Clock, Connect
@@ -31,14 +30,7 @@ async def connect(sleeps: list[float]) -> AsyncIterator[Connect]:
     async def note(seconds: float) -> None:
         sleeps.append(seconds)
 
-    def make(
-        address: str,
-        *,
-        observer: CallObserver | None = None,
-        clock: Callable[[], float] = time.time,
-        sleep: Any = note,
-        **settings: Any,
-    ) -> ZeebeEngine:
+    def make(address: str, *, observer: Any = None, clock: Any = time.time, sleep: Any = note, **settings: Any) -> Any:
         zeebe = Zeebe(address, **{"plaintext": True, **settings})
         engines.append(ZeebeEngine(zeebe, observer, clock=clock, sleep=sleep, random=lambda: 1.0))
         return engines[-1]

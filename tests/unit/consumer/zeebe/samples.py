@@ -41,12 +41,12 @@ async def refusal(engine: ZeebeEngine, message: Message, **terms: Any) -> Gatewa
     return raised.value
 
 
-async def unanswered(fake: FakeGateway, call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    """Begin a call of `CREATE`, and wait until it has arrived at the gateway, which never answers it."""
+async def unanswered(fake: FakeGateway, *calls: Coroutine[Any, Any, Any]) -> list[asyncio.Task[Any]]:
+    """Begin calls of `CREATE`, and wait until they have arrived at the gateway, which never answers them."""
     fake.always("CreateProcessInstance", answer(latency=30))
-    task = asyncio.create_task(call)
-    await until(lambda: fake.requests)
-    return task
+    tasks = [asyncio.create_task(call) for call in calls]
+    await until(lambda: len(fake.requests) == len(tasks))
+    return tasks
 
 
 async def until(condition: Callable[[], object]) -> None:

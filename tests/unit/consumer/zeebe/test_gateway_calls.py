@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import product
 from typing import Any
 from unittest.mock import Mock, call
 
@@ -20,11 +21,14 @@ from tests.cases import for_each
 from tests.fakes.gateway import BUSY, FakeGateway, stream
 from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe.samples import ACTIVATE, COMPLETE, CREATE, DENIED, Connect, refusal, send
+from tests.unit.consumer.zeebe.test_gateway_answers import CASES
 from tests.unit.contracts.values import commands
 from zeebe_amqp import wire
 from zeebe_amqp.commands import Command
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 from zeebe_amqp.testing import answer, fail
+
+NO = Outcome.NOT_EXECUTED
 
 
 async def test_a_stream_is_answered_as_the_list_of_its_responses_also_of_those_before_a_failure(
@@ -40,58 +44,32 @@ async def test_a_stream_is_answered_as_the_list_of_its_responses_also_of_those_b
     assert (await refusal(gateway, ACTIVATE)).code is Code.ABORTED
 
 
-BUSY_FOR_NOW = [
-    ("RESOURCE_EXHAUSTED", BUSY),
-    ("INTERNAL", "Unexpected error occurred between gateway and broker (Processing paused for partition '1')"),
-    ("UNAVAILABLE", "no healthy upstream"),
-]
-REFUSED = [
-    ("NOT_FOUND", DENIED),
-    ("UNAUTHENTICATED", "Expected bearer token"),
-    ("RESOURCE_EXHAUSTED", "gRPC message exceeds maximum size 4194304: 5"),
-]
-LOST = [
-    ("DEADLINE_EXCEEDED", "Time out between gateway and broker: Request command-api-1 to b timed out in PT5S"),
-    ("ABORTED", "Connection was closed"),
-    ("CANCELLED", "Stream removed"),
-    ("UNAVAILABLE", "Socket closed"),
-]
-NO_BROKER = [("DEADLINE_EXCEEDED", "Time out between gateway and broker: Request timed out after PT15S")]
-UNEXPECTED = [(status, "null") for status in ("INTERNAL", "UNKNOWN", "OUT_OF_RANGE", "DATA_LOSS")]
-
-
 @for_each(
     [
-        *((each, Outcome.NOT_EXECUTED, (5, 5), (True, True)) for each in BUSY_FOR_NOW),
-        *((each, Outcome.NOT_EXECUTED, (1, 1), (False, False)) for each in REFUSED),
-        *((each, Outcome.NOT_EXECUTED, (1, 5), (True, True)) for each in NO_BROKER),
-        *((each, Outcome.UNKNOWN, (1, 5), (False, True)) for each in LOST),
-        *((each, Outcome.UNKNOWN, (1, 1), (False, True)) for each in UNEXPECTED),
+        *(
+            (kind, NO, (5, 5), (True, True))
+            for kind in (FailureKind.OVERLOAD, FailureKind.PAUSED, FailureKind.UNREACHABLE)
+        ),
+        *((kind, NO, (1, 1), (False, False)) for kind in (FailureKind.FINAL, FailureKind.CREDENTIALS)),
+        (FailureKind.NO_BROKER, NO, (1, 5), (True, True)),
+        (FailureKind.UNCERTAIN, Outcome.UNKNOWN, (1, 5), (False, True)),
+        (FailureKind.DEFECT, Outcome.UNKNOWN, (1, 1), (False, True)),
     ]
 )
 async def test_a_failure_is_tried_again_where_that_may_help_and_executes_nothing_twice(
-    failure: tuple[str, str],
-    outcome: Outcome,
-    attempts: tuple[int, int],
-    retryable: tuple[bool, bool],
-    gateway: ZeebeEngine,
-    fake: FakeGateway,
-    sleeps: list[float],
+    kind: FailureKind, outcome: Outcome, attempts: Any, retryable: Any, gateway: Any, fake: FakeGateway, sleeps: Any
 ) -> None:
     """Attempts, and whether callers may try again: of a command that may run once, and of one that may run twice."""
-    for idempotent in (False, True):
+    for (status, text), idempotent in product(CASES[kind], (False, True)):
         fake.reset()
         sleeps.clear()
-        fake.always("CompleteJob", fail(*failure))
-        limiter = Mock(round=7)
+        fake.always("CompleteJob", fail(status, text))
+        limiter, made = Mock(round=7), attempts[idempotent]
         error = await refusal(gateway, COMPLETE, idempotent=idempotent, limiter=limiter)
-        made = attempts[idempotent]
-        assert fake.count("CompleteJob") == made
-        assert sleeps == pytest.approx([0.1, 0.3, 0.9, 2.7][: made - 1])
-        assert verdict(error) == (Code(failure[0]), Source.GATEWAY, outcome, retryable[idempotent])
-        assert (error.details or {}).get("attempts") == (made if made > 1 else None)
-        assert error.message == failure[1]
-        assert limiter.mock_calls == [call.record_refusal(7)] * (5 if failure[1] == BUSY else 0)
+        assert verdict(error) == (Code(status), Source.GATEWAY, outcome, retryable[idempotent]), text
+        assert (error.details or {}).get("attempts") == (made if made > 1 else None), text
+        assert (fake.count("CompleteJob"), sleeps) == (made, pytest.approx([0.1, 0.3, 0.9, 2.7][: made - 1])), text
+        assert limiter.mock_calls == [call.record_refusal(7)] * (made if kind is FailureKind.OVERLOAD else 0), text
 
 
 async def test_a_later_attempt_may_succeed_and_the_limit_is_told(gateway: ZeebeEngine, fake: FakeGateway) -> None:

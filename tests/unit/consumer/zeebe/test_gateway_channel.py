@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from consumer.zeebe.channel import open_channel
 from consumer.zeebe.hints import add_hint
 from tests.cases import for_each
 from tests.fakes.gateway import FakeGateway, answer
+from tests.fakes.http2 import OldHttpServer, page
 from tests.fakes.sockets import ends, is_a_page, is_silent, served
 from tests.unit.consumer.zeebe.samples import Authority, Connect
 from zeebe_amqp.errors import CommandError
@@ -73,13 +73,13 @@ async def test_a_tls_mistake_sends_nothing_and_names_its_cause(
 
 
 async def test_each_other_cause_has_its_advice(fake: FakeGateway) -> None:
-    async with served(ends) as ending, served(is_silent) as silent, served(is_a_page) as page:
+    async with served(ends) as ending, served(is_silent) as silent, served(is_a_page) as answering:
         for address, words in (
             (NOWHERE, "nothing listens at ZEEBE_ADDRESS"),
             ("no.such.invalid:26500", "the host name of ZEEBE_ADDRESS is not known"),
             (ending, CLOSES),
             (silent, "is a firewall between"),
-            (page, "HTTP answers there, not gRPC"),
+            (answering, "HTTP answers there, not gRPC"),
         ):
             found = await advice(address, plaintext=True)
             assert words in found, f"{address}: {found}"
@@ -91,17 +91,12 @@ async def test_a_gateway_with_the_right_settings_answers(fake: FakeGateway) -> N
         assert await advice(tls.address, ca_certificate_path=CERTIFICATE, override_authority=NAME) == ""
 
 
-async def forbids(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
-
-
 async def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch, fake: FakeGateway) -> None:
-    async with served(forbids) as forbidding, served(is_silent) as silent, served(ends) as ending:
+    async with OldHttpServer(page(403)) as forbidding, served(is_silent) as silent, served(ends) as ending:
         for variable, proxy in (
             ("http_proxy", NOWHERE),
             ("https_proxy", "no.such.invalid:3128"),
-            ("grpc_proxy", forbidding),
+            ("grpc_proxy", forbidding.address),
             ("http_proxy", silent),
             ("http_proxy", ending),
         ):

@@ -12,7 +12,7 @@ from tests.cases import for_each
 from tests.fakes.gateway import BUSY, FakeGateway, Request, Step, answer, fail
 from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe import samples
-from tests.unit.consumer.zeebe.samples import COMPLETE, CREATE, Clock, Connect, refusal, send, unanswered
+from tests.unit.consumer.zeebe.samples import COMPLETE, CREATE, Clock, Connect, refusal, send
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 OVER = Code.DEADLINE_EXCEEDED
@@ -91,24 +91,19 @@ async def test_cancelling_the_task_cancels_the_call_and_passes_through(gateway: 
     await ended.wait()
 
 
-async def test_cancelling_while_closing_is_still_cancelling(gateway: ZeebeEngine, fake: FakeGateway) -> None:
-    task = await unanswered(fake, send(gateway, CREATE))
-    closing = asyncio.create_task(gateway.close())
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await closing
-
-
 async def test_closing_ends_what_is_out_and_nothing_is_sent_after_it(
     gateway: ZeebeEngine, fake: FakeGateway, sleeps: list[float]
 ) -> None:
-    task = await unanswered(fake, refusal(gateway, CREATE))
-    await gateway.close()
-    assert verdict(await task) == (Code.CANCELLED, Source.CONSUMER, Outcome.UNKNOWN, False)
+    out, cancelled = await samples.unanswered(fake, refusal(gateway, CREATE), send(gateway, CREATE))
+    closing = asyncio.create_task(gateway.close())
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    await closing
+    assert verdict(await out) == (Code.CANCELLED, Source.CONSUMER, Outcome.UNKNOWN, False)
     error = await refusal(gateway, CREATE)
-    assert (len(fake.requests), sleeps) == (1, [])
+    assert (len(fake.requests), sleeps) == (2, [])
     assert verdict(error) == (Code.UNAVAILABLE, Source.CONSUMER, Outcome.NOT_EXECUTED, True)
 
 

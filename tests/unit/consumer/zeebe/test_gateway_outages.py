@@ -68,7 +68,7 @@ async def test_a_gateway_that_comes_back_is_found_again(gateway: ZeebeEngine, fa
 
 
 async def test_a_connection_lost_with_the_call_out_is_no_miss(gateway: ZeebeEngine, fake: FakeGateway) -> None:
-    task = await samples.unanswered(fake, refusal(gateway, CREATE))
+    [task] = await samples.unanswered(fake, refusal(gateway, CREATE))
     await fake.stop()
     assert verdict(await task) == (Code.UNAVAILABLE, Source.GATEWAY, Outcome.UNKNOWN, False)
     assert gateway.circuit.unreached == 0
@@ -233,25 +233,17 @@ async def test_what_is_out_on_the_old_connection_is_still_answered_there(
     assert proxy.made == 2
 
 
-async def test_what_is_out_on_an_abandoned_connection_can_be_cancelled(
+async def test_what_is_out_on_an_abandoned_connection_ends_when_it_is_cancelled_or_the_engine_closed(
     engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
 ) -> None:
-    out = await samples.unanswered(fake, send(engine, CREATE))
+    out = await samples.unanswered(fake, refusal(engine, CREATE), send(engine, CREATE))
     proxy.freeze()
     await engine.look()
-    out.cancel()
+    out[1].cancel()
     with pytest.raises(asyncio.CancelledError):
-        await out
-
-
-async def test_closing_ends_what_is_out_on_retired_connections(
-    engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy
-) -> None:
-    out = await samples.unanswered(fake, refusal(engine, CREATE))
-    proxy.freeze()
-    await engine.look()
+        await out[1]
     await engine.close()
-    assert verdict(await out) == (Code.CANCELLED, Source.CONSUMER, Outcome.UNKNOWN, False)
+    assert verdict(await out[0]) == (Code.CANCELLED, Source.CONSUMER, Outcome.UNKNOWN, False)
 
 
 async def test_a_slow_probe_changes_nothing_while_others_are_answered(

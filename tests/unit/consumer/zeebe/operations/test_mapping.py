@@ -159,8 +159,7 @@ def signal(data: str | dict[str, Any]) -> Any:
     return decoded("signal", orjson.Fragment(data) if isinstance(data, str) else data)
 
 
-def to_zeebe(command: Any) -> Any:
-    return OPERATIONS["signal"].to_request(command)
+to_zeebe: Any = OPERATIONS["signal"].to_request
 
 
 def test_zeebe_gets_the_plain_variables_of_a_signal_digit_for_digit() -> None:
