@@ -281,7 +281,7 @@ async def test_a_cancelled_call_is_cancelled(fake: FakeRest, engine: Camunda7Eng
         ([cut, cut], Code.UNAVAILABLE),
     ]
 )
-async def test_a_probe_finds_the_version_or_what_is_wrong(
+async def test_a_probe_finds_a_version_or_a_problem(
     steps: Any, expected: Any, fake: FakeRest, connect: Connect
 ) -> None:
     fake.reset()

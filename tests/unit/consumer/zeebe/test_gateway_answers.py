@@ -194,9 +194,7 @@ CLOSED = "Connection RemoteClientConnection{{channel=[id: 0x12, L:{} - R:{}]}} w
         ("INVALID_ARGUMENT", "'10.0.0.7:26500' is not valid", []),
     ]
 )
-def test_texts_about_connections_do_not_name_hosts_and_others_stay_as_they_are(
-    status: str, text: str, hosts: list[str]
-) -> None:
+def test_texts_about_connections_name_no_hosts(status: str, text: str, hosts: list[str]) -> None:
     message = error(Failure.of(status, text.format(*hosts))).message
     assert message == text.format(*["<address>"] * len(hosts))
 

@@ -12,13 +12,13 @@ import msgspec
 import pytest
 
 from consumer.config import Basic
-from consumer.zeebe import ZeebeEngine
+from consumer.zeebe import GatewayError, ZeebeEngine
 from consumer.zeebe.failures import Failure, FailureKind
 from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.retries import Retries
 from tests.cases import for_each
-from tests.fakes.gateway import BUSY, FakeGateway, stream
+from tests.fakes.gateway import BUSY, FakeGateway, Step, answer, fail, identity
 from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe.samples import ACTIVATE, COMPLETE, CREATE, DENIED, Connect, refusal, send
 from tests.unit.consumer.zeebe.test_gateway_answers import CASES
@@ -134,9 +134,7 @@ def span() -> Mock:
     return span
 
 
-async def test_an_observer_sees_each_call_with_its_attempts_and_end(
-    fake: FakeGateway, connect: Connect, span: Mock
-) -> None:
+async def test_an_observer_sees_each_call_its_attempts_and_end(fake: FakeGateway, connect: Connect, span: Mock) -> None:
     gateway = connect(f"dns:///localhost:{fake.port}", observer=span.opened)
     fake.script("CreateProcessInstance", fail("RESOURCE_EXHAUSTED", BUSY))
     await send(gateway, CREATE)
@@ -193,3 +191,35 @@ async def test_the_largest_request_is_sent(gateway: ZeebeEngine, fake: FakeGatew
     assert request.ByteSize() == 4_194_304
     await send(gateway, request)
     assert fake.count("SetVariables") == 1
+
+
+# The fault suite judges by what the fake gateway counts.
+
+
+@for_each(
+    [(answer(), 1), (fail("RESOURCE_EXHAUSTED"), 1), (fail("UNKNOWN", executed=True), 1), (Step(executed=False), 0)]
+)
+async def test_the_fake_counts_only_what_was_executed(
+    step: Step, executed: int, gateway: ZeebeEngine, fake: FakeGateway
+) -> None:
+    fake.reset()
+    fake.script("PublishMessage", step)
+    try:
+        await send(gateway, pb.PublishMessageRequest(messageId="m-1"))
+    except GatewayError:
+        assert step.code == "UNKNOWN", "what was refused for load is executed by the second attempt"
+    assert fake.executions["PublishMessage", "m-1"] == executed
+
+
+@for_each(
+    [
+        (pb.PublishMessageRequest(messageId="m", correlationKey="c", variables="{}"), "m"),
+        (pb.PublishMessageRequest(correlationKey="c"), "c"),
+        (pb.CreateProcessInstanceWithResultRequest(request={"variables": '{"id":1}'}), '{"id":1}'),
+        (pb.CompleteJobRequest(jobKey=7, variables="{}"), 7),
+        (pb.CancelProcessInstanceRequest(processInstanceKey=8), 8),
+        (pb.TopologyRequest(), None),
+    ]
+)
+def test_the_fake_tells_requests_apart(message: Any, key: object) -> None:
+    assert identity("", message) == key

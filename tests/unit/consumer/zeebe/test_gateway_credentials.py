@@ -26,14 +26,10 @@ async def token(authority: Authority, clock: Clock) -> AsyncIterator[Token]:
     await token.close()
 
 
-async def test_a_token_that_nobody_asked_for_closes_quietly(authority: Authority) -> None:
-    await Token(authority.setting()).close()
-    assert authority.forms == []
-
-
 @for_each([(None, {}), ("zeebe", {"scope": "zeebe"})])
 async def test_a_token_is_asked_for_with_client_credentials(scope: Any, more: Any, authority: Authority) -> None:
     authority.forms.clear()
+    await Token(authority.setting()).close()  # nobody asked for this one
     token = Token(authority.setting(scope=scope))
     assert await token.authorization(5) == "Bearer token-1"
     client = {"client_id": "worker", "client_secret": "secret", "audience": "zeebe.example"}
@@ -157,9 +153,7 @@ async def test_closing_ends_a_question_that_is_out(token: Token, authority: Auth
     authority.hold.set()
 
 
-async def test_a_refused_token_is_replaced_once_for_all(
-    fake: FakeGateway, authority: Authority, connect: Connect
-) -> None:
+async def test_a_refused_token_is_replaced_once(fake: FakeGateway, authority: Authority, connect: Connect) -> None:
     def guard(request: Request) -> Step:
         is_known = request.metadata.get("authorization") == "Bearer token-2"
         return answer() if is_known else fail("UNAUTHENTICATED", "Expected bearer token to be valid")
@@ -191,9 +185,7 @@ async def test_an_outage_of_the_authority_is_tried_again_and_sends_nothing(
     assert [request.metadata["authorization"] for request in fake.requests] == ["Bearer token-3"]
 
 
-async def test_no_token_is_waited_for_past_the_deadline(
-    fake: FakeGateway, authority: Authority, connect: Connect
-) -> None:
+async def test_no_token_is_awaited_past_the_deadline(fake: FakeGateway, authority: Authority, connect: Connect) -> None:
     authority.hold = asyncio.Event()
     gateway = connect(fake.address, credentials=authority.setting())
     error = await refusal(gateway, CREATE, deadline=time.time() + 0.1)

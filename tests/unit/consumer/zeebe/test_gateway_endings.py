@@ -91,9 +91,7 @@ async def test_cancelling_the_task_cancels_the_call_and_passes_through(gateway: 
     await ended.wait()
 
 
-async def test_closing_ends_what_is_out_and_nothing_is_sent_after_it(
-    gateway: ZeebeEngine, fake: FakeGateway, sleeps: list[float]
-) -> None:
+async def test_closing_ends_everything_for_good(gateway: ZeebeEngine, fake: FakeGateway, sleeps: list[float]) -> None:
     out, cancelled = await samples.unanswered(fake, refusal(gateway, CREATE), send(gateway, CREATE))
     closing = asyncio.create_task(gateway.close())
     await asyncio.sleep(0)

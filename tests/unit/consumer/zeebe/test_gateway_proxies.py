@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from consumer.config import Zeebe
 from consumer.core.circuit_breaker import THRESHOLD
@@ -51,13 +52,7 @@ LOST = (Code.UNAVAILABLE, Outcome.UNKNOWN, (False, True), (1, 5), "may have been
     ]
 )
 async def test_an_answer_in_http_says_by_its_status_what_became_of_the_command(
-    answer: HttpAnswer,
-    code: Code,
-    outcome: Outcome,
-    retryable: tuple[bool, bool],
-    attempts: tuple[int, int],
-    words: str,
-    connect: Connect,
+    answer: HttpAnswer, code: Code, outcome: Outcome, retryable: Any, attempts: Any, words: str, connect: Connect
 ) -> None:
     """Attempts, and whether callers may try again: of a command that may run once, and of one that may run twice."""
     async with HttpServer(answer) as server:
@@ -78,9 +73,7 @@ async def test_an_answer_in_http_says_by_its_status_what_became_of_the_command(
 
 
 @for_each([*map(page, (200, 404, 502, 503)), HttpAnswer(503)])
-async def test_a_stream_that_is_answered_in_http_has_not_heard_the_gateway(
-    answer: HttpAnswer, connect: Connect
-) -> None:
+async def test_a_stream_answered_in_http_has_not_heard_the_gateway(answer: HttpAnswer, connect: Connect) -> None:
     """C-core does not always tell a stream which status a page had; then nobody knows the outcome."""
     async with HttpServer(answer) as server:
         engine = connect(server.address)

@@ -64,18 +64,11 @@ def named(way: Way) -> str:
     return ".".join(["data", *(step for step in steps if step != "request")])
 
 
-def since(name: str) -> Version:
-    return SINCE.get(name.removeprefix(PACKAGE), OLDEST)
-
-
 def refused(rpc: str, way: Way, age: Version) -> tuple[str, Version] | None:
     """The field that a gateway of that age is said not to know, and the age it needs; None: it knows all."""
-    if since(f"rpc {rpc}") > age:
-        return "operation", since(f"rpc {rpc}")
-    for length, field in enumerate(way, 1):
-        if since(field.full_name) > age:
-            return named(way[:length]), since(field.full_name)
-    return None
+    steps = [("operation", f"rpc {rpc}")]
+    steps += [(named(way[:length]), field.full_name.removeprefix(PACKAGE)) for length, field in enumerate(way, 1)]
+    return next(((step, SINCE[name]) for step, name in steps if SINCE.get(name, OLDEST) > age), None)
 
 
 def test_every_name_of_the_protocol_is_dated_or_of_the_first_version_and_no_other_is() -> None:
