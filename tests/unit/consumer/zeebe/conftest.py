@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import RawTestServer
 
 from consumer.config import Zeebe
 from consumer.zeebe import ZeebeEngine
@@ -54,11 +53,10 @@ async def gateway(fake: FakeGateway, connect: Connect) -> ZeebeEngine:
 @pytest.fixture
 async def authority() -> AsyncIterator[Authority]:
     authority = Authority()
-    application = web.Application()
-    application.router.add_post("/token", authority.answer)
-    async with TestServer(application) as server:
+    async with RawTestServer(authority.answer) as server:
         authority.url = str(server.make_url("/token"))
         yield authority
+        authority.answering.set()
 
 
 @pytest.fixture

@@ -73,17 +73,17 @@ class Authority:
         self.forms: list[dict[str, str]] = []
         self.answers: list[web.Response] = []
         self.life: Any = 3600
-        self.hold: asyncio.Event | None = None
+        self.answering = asyncio.Event()
+        self.answering.set()
 
     def setting(self, **rest: Any) -> OAuth:
         """The settings of a client of this server."""
         return OAuth("worker", "secret", self.url, "zeebe.example", **rest)
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.BaseRequest) -> web.Response:
         self.forms.append({name: str(value) for name, value in (await request.post()).items()})
         number = len(self.forms)
-        if self.hold is not None:
-            await self.hold.wait()
+        await self.answering.wait()
         if self.answers:
             return self.answers.pop(0)
         return web.json_response({"access_token": f"token-{number}", "expires_in": self.life, "token_type": "Bearer"})

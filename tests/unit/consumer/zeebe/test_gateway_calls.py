@@ -193,15 +193,13 @@ async def test_the_largest_request_is_sent(gateway: ZeebeEngine, fake: FakeGatew
     assert fake.count("SetVariables") == 1
 
 
-# The fault suite judges by what the fake gateway counts.
-
-
 @for_each(
     [(answer(), 1), (fail("RESOURCE_EXHAUSTED"), 1), (fail("UNKNOWN", executed=True), 1), (Step(executed=False), 0)]
 )
 async def test_the_fake_counts_only_what_was_executed(
     step: Step, executed: int, gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
+    """The fault suite judges by that."""
     fake.reset()
     fake.script("PublishMessage", step)
     try:
@@ -211,15 +209,13 @@ async def test_the_fake_counts_only_what_was_executed(
     assert fake.executions["PublishMessage", "m-1"] == executed
 
 
-@for_each(
-    [
+def test_the_fake_tells_requests_apart() -> None:
+    for message, key in (
         (pb.PublishMessageRequest(messageId="m", correlationKey="c", variables="{}"), "m"),
         (pb.PublishMessageRequest(correlationKey="c"), "c"),
         (pb.CreateProcessInstanceWithResultRequest(request={"variables": '{"id":1}'}), '{"id":1}'),
         (pb.CompleteJobRequest(jobKey=7, variables="{}"), 7),
         (pb.CancelProcessInstanceRequest(processInstanceKey=8), 8),
         (pb.TopologyRequest(), None),
-    ]
-)
-def test_the_fake_tells_requests_apart(message: Any, key: object) -> None:
-    assert identity("", message) == key
+    ):
+        assert identity("", message) == key

@@ -80,6 +80,8 @@ async def test_each_other_cause_has_its_advice(fake: FakeGateway) -> None:
             (ending, CLOSES),
             (silent, "is a firewall between"),
             (answering, "HTTP answers there, not gRPC"),
+            # The balancer that lets several gateways take turns; the other one "failed to connect to all addresses".
+            ("dns:///localhost:1", "connections to all backends failing"),
         ):
             found = await advice(address, plaintext=True)
             assert words in found, f"{address}: {found}"
@@ -158,8 +160,3 @@ async def test_a_certificate_that_is_gone_opens_the_circuit_until_it_is_back(con
         pem.write_bytes(CERTIFICATE.read_bytes())
         await gateway.look()
         assert not gateway.circuit.is_open
-
-
-async def test_several_gateways_behind_one_name_take_turns() -> None:
-    # The words of the balancer that takes turns; the other one says "failed to connect to all addresses".
-    assert "connections to all backends failing" in await advice("dns:///localhost:1", plaintext=True)

@@ -98,10 +98,9 @@ async def test_a_broken_authority_is_an_outage(broken: web.Response, authority: 
 
 async def test_a_slow_authority_is_an_outage(authority: Authority, token: Token, monkeypatch: Any) -> None:
     monkeypatch.setattr(credentials, "FETCH_TIMEOUT", 0.05)
-    authority.hold = asyncio.Event()
+    authority.answering.clear()
     with pytest.raises(Failure, match=r"did not answer \(.*Timeout.*\)"):
         await token.authorization(5)
-    authority.hold.set()
 
 
 async def test_a_failing_authority_is_asked_ever_less_often(token: Token, authority: Authority, clock: Clock) -> None:
@@ -132,25 +131,24 @@ async def test_a_token_outlives_a_failing_authority(token: Token, authority: Aut
 
 
 async def test_a_caller_who_gives_up_leaves_the_question_to_the_others(token: Token, authority: Authority) -> None:
-    authority.hold = asyncio.Event()
+    authority.answering.clear()
     hasty, patient = asyncio.create_task(token.authorization(5)), asyncio.create_task(token.authorization(5))
     await until(lambda: authority.forms)
     hasty.cancel()
     with pytest.raises(asyncio.CancelledError):
         await hasty
-    authority.hold.set()
+    authority.answering.set()
     assert await patient == "Bearer token-1"
     assert len(authority.forms) == 1
 
 
 async def test_closing_ends_a_question_that_is_out(token: Token, authority: Authority) -> None:
-    authority.hold = asyncio.Event()
+    authority.answering.clear()
     task = asyncio.create_task(token.authorization(5))
     await until(lambda: authority.forms)
     await token.close()
     with pytest.raises(Failure, match="did not issue a token"):
         await task
-    authority.hold.set()
 
 
 async def test_a_refused_token_is_replaced_once(fake: FakeGateway, authority: Authority, connect: Connect) -> None:
@@ -186,10 +184,9 @@ async def test_an_outage_of_the_authority_is_tried_again_and_sends_nothing(
 
 
 async def test_no_token_is_awaited_past_the_deadline(fake: FakeGateway, authority: Authority, connect: Connect) -> None:
-    authority.hold = asyncio.Event()
+    authority.answering.clear()
     gateway = connect(fake.address, credentials=authority.setting())
     error = await refusal(gateway, CREATE, deadline=time.time() + 0.1)
-    authority.hold.set()
     assert "gave no token in time" in error.message
     assert (error.code, error.source, error.retryable) == (Code.UNAVAILABLE, Source.CONSUMER, True)
     assert fake.requests == []

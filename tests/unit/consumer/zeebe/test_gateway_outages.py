@@ -94,23 +94,18 @@ async def test_only_an_answer_proves_that_the_gateway_is_there(
     assert (gateway.circuit.unreached, gateway.circuit.is_open) == (unreached, unreached > 0)
 
 
-@for_each([(-1, False), (0, False), (3, True), (4, False), (100, False)])
+@for_each([(3, -1, False), (3, 0, False), (3, 3, True), (3, 4, False), (3, 100, False), (0, 9, True)])
 async def test_a_key_of_no_partition_is_not_found_and_a_partition_without_leader_is_unavailable(
-    number: int, is_there: bool, connect: Connect
+    partitions: int, number: int, is_there: bool, connect: Connect
 ) -> None:
-    async with FakeGateway(partitions=3) as fake:
+    """Where the gateway does not say how many there are, one may be there."""
+    async with FakeGateway(partitions=partitions) as fake:
         fake.always("CompleteJob", fail("UNAVAILABLE", NO_PARTITION.format(number)))
         error = await refusal(connect(fake.address), COMPLETE)
     assert fake.count("CompleteJob") == 3
     assert f"partition {number}" in error.message
     code, source = (Code.UNAVAILABLE, Source.GATEWAY) if is_there else (Code.NOT_FOUND, Source.CONSUMER)
     assert verdict(error) == (code, source, Outcome.NOT_EXECUTED, is_there)
-
-
-async def test_no_partition_is_missing_while_their_number_is_unknown(gateway: ZeebeEngine, fake: FakeGateway) -> None:
-    fake.always("CompleteJob", fail("UNAVAILABLE", NO_PARTITION.format(9)))
-    fake.always("Topology", fail("PERMISSION_DENIED", "no"))
-    assert (await refusal(gateway, COMPLETE)).code is Code.UNAVAILABLE
 
 
 async def test_the_version_is_asked_once_and_only_when_it_matters(gateway: ZeebeEngine, fake: FakeGateway) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import orjson
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
 from consumer.zeebe.protocol import gateway_pb2 as pb
-
-Row: TypeAlias = tuple[str, Any, dict[str, str], Message]
 
 KEY = 2251799813685249
 BPMN = "<definitions/>"
@@ -22,7 +20,7 @@ modification = pb.ModifyProcessInstanceRequest
 signal = pb.BroadcastSignalRequest
 
 
-def row(operation: str, data: dict[str, Any], request: type[Message], **otherwise: Any) -> Row:
+def row(operation: str, data: dict[str, Any], request: type[Message], **otherwise: Any) -> Any:
     """A row whose request says what the data say, and something else only where that is given."""
     return operation, data, {}, ParseDict({**in_protocol(data), **otherwise}, request())
 
@@ -45,7 +43,7 @@ def member(name: str, value: Any) -> Any:
     return in_protocol(value)
 
 
-REQUESTS: list[Row] = [
+REQUESTS: list[tuple[str, Any, dict[str, str], Message]] = [
     row("topology", {}, pb.TopologyRequest),
     ("topology", {"whatever": 1}, {}, pb.TopologyRequest()),
     ("deploy-process", BPMN, {"fileName": "a.bpmn", "tenantId": "acme"},
