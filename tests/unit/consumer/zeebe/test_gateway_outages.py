@@ -281,7 +281,7 @@ async def test_callers_without_time_to_connect_open_no_circuit(engine: ZeebeEngi
 async def test_many_who_wait_for_a_connection_cost_as_much_as_one(frozen: str) -> None:
     connections = Connections(Zeebe(frozen, plaintext=True))
     channel = connections.current._channel
-    channel.get_state = looks = Mock(wraps=channel.get_state)
+    channel.get_state = looks = Mock(wraps=channel.get_state)  # type: ignore[method-assign]
     waiting = [asyncio.create_task(connections.connect(0.3)) for _ in range(200)]
     waiting[0].cancel()  # nobody else may notice
     assert await asyncio.gather(*waiting[1:]) == [False] * 199
