@@ -17,7 +17,7 @@ from consumer.zeebe import FailureKind, GatewayError, ZeebeEngine, client
 from consumer.zeebe.connection import Connections
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import for_each
-from tests.fakes.gateway import BUSY, FakeGateway, answer, fail
+from tests.fakes.gateway import BUSY, FakeGateway, Step, answer, fail
 from tests.faults.proxy import Proxy
 from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe import samples
@@ -212,12 +212,13 @@ async def test_what_may_be_sent_again_moves_later(engine: ZeebeEngine, fake: Fak
 
 
 async def test_what_is_out_may_still_be_answered(engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy) -> None:
-    fake.always("CreateProcessInstance", answer(latency=1))
+    released: asyncio.Future[Step] = asyncio.Future()
+    fake.always("CreateProcessInstance", lambda _: released)
     out = asyncio.create_task(send(engine, CREATE))
     await until(lambda: fake.requests)
     fake.script("Topology", answer(latency=30))  # the probe that finds nothing, although the connection is well
     await engine.look()
-    assert not out.done()
+    released.set_result(answer())
     assert (await out).bpmnProcessId == "order"
     assert proxy.made == 2
 
