@@ -46,7 +46,7 @@ async def test_a_token_is_renewed_while_it_is_used(told: Any, life: float, autho
     await token.authorization(5)
     clock.now += life - min(60, life / 2) - 1
     assert await token.authorization(5) == "Bearer token-1"
-    assert len(authority.forms) == 1
+    assert (len(authority.forms), token._fetching) == (1, None)
     clock.now += 2
     assert await token.authorization(5) == "Bearer token-1"
     await until(lambda: token._fetching is None)
