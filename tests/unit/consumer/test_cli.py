@@ -29,7 +29,7 @@ from consumer.rabbitmq.inspection import BrokerReport, QueueReport
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import for_each
 from tests.fakes import rest
-from tests.fakes.gateway import FakeGateway, answer
+from tests.fakes.gateway import FakeGateway
 from zeebe_amqp import __version__
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.testing import answer

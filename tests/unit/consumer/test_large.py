@@ -21,11 +21,12 @@ from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import for_each
-from tests.fakes.gateway import FakeGateway, answer
+from tests.fakes.gateway import FakeGateway
 from tests.unit.consumer.deliveries import FakeDelivery
 from tests.unit.consumer.engines import FakeEngine
 from tests.unit.consumer.workers import FakePublisher, settled, worker_of
 from zeebe_amqp import PublishMessage
+from zeebe_amqp.testing import answer
 
 SMALL = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
 MEMBERS = {f"v{number}": {"value": number} for number in range(150_000)}

@@ -15,8 +15,9 @@ from consumer.config import OAuth
 from consumer.core.call import Call
 from consumer.zeebe import GatewayError, ZeebeEngine
 from consumer.zeebe.protocol import gateway_pb2 as pb
-from tests.fakes.gateway import FIRST_PARTITION, FakeGateway, answer
+from tests.fakes.gateway import FIRST_PARTITION, FakeGateway
 from zeebe_amqp.commands import Topology
+from zeebe_amqp.testing import after
 
 CREATE = pb.CreateProcessInstanceRequest(bpmnProcessId="order")
 COMPLETE = pb.CompleteJobRequest(jobKey=FIRST_PARTITION + 5)
@@ -43,7 +44,7 @@ async def refusal(engine: ZeebeEngine, message: Message, **terms: Any) -> Gatewa
 
 async def unanswered(fake: FakeGateway, *calls: Coroutine[Any, Any, Any]) -> list[asyncio.Task[Any]]:
     """Begin calls of `CREATE`, and wait until they have arrived at the gateway, which never answers them."""
-    fake.always("CreateProcessInstance", answer(latency=30))
+    fake.always("CreateProcessInstance", after(30))
     tasks = [asyncio.create_task(call) for call in calls]
     await until(lambda: len(fake.requests) == len(tasks))
     return tasks

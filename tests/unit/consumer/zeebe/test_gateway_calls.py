@@ -18,7 +18,7 @@ from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.retries import Retries
 from tests.cases import for_each
-from tests.fakes.gateway import BUSY, FakeGateway, Step, answer, fail, identity
+from tests.fakes.gateway import BUSY, FakeGateway, identity, stream
 from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe.samples import ACTIVATE, COMPLETE, CREATE, DENIED, Connect, refusal, send
 from tests.unit.consumer.zeebe.test_gateway_answers import CASES
@@ -26,7 +26,7 @@ from tests.unit.contracts.values import commands
 from zeebe_amqp import wire
 from zeebe_amqp.commands import Command
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
-from zeebe_amqp.testing import answer, fail
+from zeebe_amqp.testing import Step, answer, fail
 
 NO = Outcome.NOT_EXECUTED
 
@@ -35,7 +35,7 @@ async def test_a_stream_is_answered_as_the_list_of_its_responses_also_of_those_b
     gateway: ZeebeEngine, fake: FakeGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     some, more = (pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(key=key)]) for key in (1, 2))
-    fake.script("ActivateJobs", answer(some, more), Step(messages=()), fail("UNAVAILABLE", "cut", first=[some]))
+    fake.script("ActivateJobs", stream(some, more), stream(), stream(some, end=fail("UNAVAILABLE", "cut")))
     assert await send(gateway, ACTIVATE) == [some, more]
     assert await send(gateway, ACTIVATE) == []
     assert await send(gateway, ACTIVATE) == [some]
@@ -193,9 +193,10 @@ async def test_the_largest_request_is_sent(gateway: ZeebeEngine, fake: FakeGatew
     assert fake.count("SetVariables") == 1
 
 
-@for_each(
-    [(answer(), 1), (fail("RESOURCE_EXHAUSTED"), 1), (fail("UNKNOWN", executed=True), 1), (Step(executed=False), 0)]
-)
+NOT_EXECUTED = fail("UNKNOWN", outcome="not-executed")
+
+
+@for_each([(answer(), 1), (fail("RESOURCE_EXHAUSTED"), 1), (fail("UNKNOWN"), 1), (NOT_EXECUTED, 0)])
 async def test_the_fake_counts_only_what_was_executed(
     step: Step, executed: int, gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:
@@ -205,7 +206,8 @@ async def test_the_fake_counts_only_what_was_executed(
     try:
         await send(gateway, pb.PublishMessageRequest(messageId="m-1"))
     except GatewayError:
-        assert step.code == "UNKNOWN", "what was refused for load is executed by the second attempt"
+        assert step.failed is not None
+        assert step.failed.code == "UNKNOWN", "what was refused for load is executed by the second attempt"
     assert fake.executions["PublishMessage", "m-1"] == executed
 
 

@@ -13,11 +13,12 @@ from consumer.zeebe import GatewayError, ZeebeEngine, client
 from consumer.zeebe.channel import open_channel
 from consumer.zeebe.hints import add_hint
 from tests.cases import for_each
-from tests.fakes.gateway import FakeGateway, answer
+from tests.fakes.gateway import FakeGateway
 from tests.fakes.http2 import OldHttpServer, page
 from tests.fakes.sockets import ends, is_a_page, is_silent, served
 from tests.unit.consumer.zeebe.samples import Authority, Connect
 from zeebe_amqp.errors import CommandError
+from zeebe_amqp.testing import after
 
 HERE = Path(__file__).parent
 CERTIFICATE = HERE / "gateway_certificate.pem"
@@ -25,7 +26,7 @@ CERTIFICATE = HERE / "gateway_certificate.pem"
 KEY = HERE / "gateway_key.pem"
 NAME = "gateway.test"
 NOWHERE = "127.0.0.1:1"
-CLOSES = "the port closes the connection: does it want TLS (ZEEBE_INSECURE"
+CLOSES = "the server closes the connection: does it require TLS (ZEEBE_INSECURE"
 
 
 @pytest.fixture(autouse=True)
@@ -76,9 +77,9 @@ async def test_each_other_cause_has_its_advice(fake: FakeGateway) -> None:
     async with served(ends) as ending, served(is_silent) as silent, served(is_a_page) as answering:
         for address, words in (
             (NOWHERE, "nothing listens at ZEEBE_ADDRESS"),
-            ("no.such.invalid:26500", "the host name of ZEEBE_ADDRESS is not known"),
+            ("no.such.invalid:26500", "the host name in ZEEBE_ADDRESS is unknown"),
             (ending, CLOSES),
-            (silent, "is a firewall between"),
+            (silent, "does a firewall block it"),
             (answering, "HTTP answers there, not gRPC"),
             # The balancer that lets several gateways take turns; the other one "failed to connect to all addresses".
             ("dns:///localhost:1", "connections to all backends failing"),
@@ -133,7 +134,7 @@ async def test_a_server_of_tokens_is_asked_through_the_proxy_or_directly(
         assert await advice(fake.address, plaintext=True, credentials=authority.setting()) == "", entries
     nobody = Authority(f"http://{NOWHERE}/token")
     found = await advice(fake.address, plaintext=True, credentials=nobody.setting())
-    assert f"(is {nobody.url} its address, and is it up?)" in found
+    assert f"(is {nobody.url} its address, and is it running?)" in found
 
 
 def test_a_file_without_certificate_or_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ async def test_a_certificate_that_is_gone_opens_the_circuit_until_it_is_back(con
     async with encrypted() as fake:
         gateway = connect(fake.address, plaintext=False, ca_certificate_path=pem, override_authority=NAME)
         pem.unlink()
-        fake.script("Topology", answer(latency=30), answer(latency=30))
+        fake.script("Topology", after(30), after(30))
         with pytest.raises(GatewayError, match=r"\AUNAVAILABLE: ZEEBE_CA_CERTIFICATE_PATH: cannot read "):
             await gateway.look()
         assert gateway.circuit.is_open

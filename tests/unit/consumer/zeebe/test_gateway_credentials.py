@@ -14,9 +14,10 @@ from consumer.zeebe import credentials
 from consumer.zeebe.credentials import Token
 from consumer.zeebe.failures import Failure, FailureKind
 from tests.cases import for_each
-from tests.fakes.gateway import FakeGateway, Request, Step, answer, fail
+from tests.fakes.gateway import FakeGateway, Request
 from tests.unit.consumer.zeebe.samples import CREATE, Authority, Clock, Connect, refusal, send, until
 from zeebe_amqp.errors import Code, Source
+from zeebe_amqp.testing import Step, answer, fail
 
 
 @pytest.fixture
@@ -187,6 +188,6 @@ async def test_no_token_is_awaited_past_the_deadline(fake: FakeGateway, authorit
     authority.answering.clear()
     gateway = connect(fake.address, credentials=authority.setting())
     error = await refusal(gateway, CREATE, deadline=time.time() + 0.1)
-    assert "gave no token in time" in error.message
+    assert "did not issue a token in time" in error.message
     assert (error.code, error.source, error.retryable) == (Code.UNAVAILABLE, Source.CONSUMER, True)
     assert fake.requests == []

@@ -9,11 +9,12 @@ import pytest
 
 from consumer.zeebe import FailureKind, ZeebeEngine
 from tests.cases import for_each
-from tests.fakes.gateway import BUSY, FakeGateway, Request, Step, answer, fail
+from tests.fakes.gateway import BUSY, FakeGateway, Request
 from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe import samples
 from tests.unit.consumer.zeebe.samples import COMPLETE, CREATE, Clock, Connect, refusal, send
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+from zeebe_amqp.testing import Step, after, fail
 
 OVER = Code.DEADLINE_EXCEEDED
 
@@ -26,7 +27,7 @@ async def test_a_deadline_that_has_passed_sends_nothing(gateway: ZeebeEngine, fa
 
 
 async def test_the_callers_deadline_ends_a_call_that_is_out(gateway: ZeebeEngine, fake: FakeGateway) -> None:
-    fake.always("CompleteJob", answer(latency=30))
+    fake.always("CompleteJob", after(30))
     for idempotent in (False, True):
         error = await refusal(gateway, COMPLETE, deadline=time.time() + 0.2, idempotent=idempotent)
         assert "before the caller's deadline" in error.message
@@ -35,7 +36,7 @@ async def test_the_callers_deadline_ends_a_call_that_is_out(gateway: ZeebeEngine
 
 async def test_an_attempt_ends_after_its_own_time_or_the_configured_one(fake: FakeGateway, connect: Connect) -> None:
     gateway = connect(fake.address, request_timeout=0.4)
-    fake.always("CompleteJob", answer(latency=30))
+    fake.always("CompleteJob", after(30))
     error = await refusal(gateway, COMPLETE, attempt_timeout=0.2)
     assert "within 0.2 s" in error.message
     assert (error.kind, fake.count("CompleteJob")) == (FailureKind.LATE, 1)
@@ -105,7 +106,7 @@ async def test_closing_ends_everything_for_good(gateway: ZeebeEngine, fake: Fake
 
 
 async def test_closing_ends_a_version_question_that_is_out(gateway: ZeebeEngine, fake: FakeGateway) -> None:
-    fake.always("Topology", answer(latency=30))
+    fake.always("Topology", after(30))
     task = asyncio.create_task(refusal(gateway, samples.TAGGED))
     await samples.until(lambda: fake.requests)
     await gateway.close()

@@ -17,13 +17,13 @@ from consumer.zeebe import FailureKind, GatewayError, ZeebeEngine, client
 from consumer.zeebe.connection import Connections
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import for_each
-from tests.fakes.gateway import BUSY, FakeGateway, Step, answer, fail
+from tests.fakes.gateway import BUSY, FakeGateway
 from tests.faults.proxy import Proxy
 from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe import samples
 from tests.unit.consumer.zeebe.samples import COMPLETE, CREATE, NO_PARTITION, TAGGED, Connect, refusal, send, until
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
-from zeebe_amqp.testing import after, fail
+from zeebe_amqp.testing import Step, after, answer, fail
 
 NOT_REACHED = (Code.UNAVAILABLE, Source.GATEWAY, Outcome.NOT_EXECUTED, True)
 NO_CONNECTION = r"no connection to the gateway within 0\.5 s"
@@ -139,7 +139,7 @@ async def test_a_gateway_that_hides_its_version_gets_what_was_asked(gateway: Zee
 
 
 async def test_a_version_is_not_waited_for_past_the_deadline(gateway: ZeebeEngine, fake: FakeGateway) -> None:
-    fake.always("Topology", answer(latency=30))
+    fake.always("Topology", after(30))
     error = await refusal(gateway, TAGGED, deadline=time.time() + 0.2)
     assert (error.code, error.source, error.outcome) == (Code.DEADLINE_EXCEEDED, Source.CONSUMER, Outcome.NOT_EXECUTED)
 
@@ -201,7 +201,7 @@ async def test_what_may_be_sent_again_moves_later(engine: ZeebeEngine, fake: Fak
     proxy.freeze()
     idempotent = asyncio.create_task(send(engine, COMPLETE, idempotent=True, attempt_timeout=60))
     await until(lambda: engine._connections.current._out == 1)
-    fake.script("Topology", answer(latency=30))
+    fake.script("Topology", after(30))
     with pytest.raises(GatewayError):
         await engine.look()
     assert not idempotent.done()
@@ -216,7 +216,7 @@ async def test_what_is_out_may_still_be_answered(engine: ZeebeEngine, fake: Fake
     fake.always("CreateProcessInstance", lambda _: released)
     out = asyncio.create_task(send(engine, CREATE))
     await until(lambda: fake.requests)
-    fake.script("Topology", answer(latency=30))  # the probe that finds nothing, although the connection is well
+    fake.script("Topology", after(30))  # the probe that finds nothing, although the connection is well
     await engine.look()
     released.set_result(answer())
     assert (await out).bpmnProcessId == "order"
@@ -235,7 +235,7 @@ async def test_what_is_abandoned_can_still_be_ended(engine: ZeebeEngine, fake: F
 
 
 async def test_a_slow_probe_alone_changes_nothing(engine: ZeebeEngine, fake: FakeGateway, proxy: Proxy) -> None:
-    fake.always("Topology", answer(latency=30))
+    fake.always("Topology", after(30))
     looking = asyncio.create_task(engine.look())
     await until(lambda: fake.count("Topology"))
     await send(engine, CREATE)
@@ -244,7 +244,7 @@ async def test_a_slow_probe_alone_changes_nothing(engine: ZeebeEngine, fake: Fak
 
 
 async def test_silence_on_a_new_connection_too_opens_the_circuit(engine: ZeebeEngine, fake: FakeGateway) -> None:
-    fake.always("Topology", answer(latency=30))
+    fake.always("Topology", after(30))
     with pytest.raises(GatewayError, match=r"\ADEADLINE_EXCEEDED: the gateway did not answer within 0\.5 s\Z"):
         await engine.look()
     assert engine.circuit.is_open
