@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import AsyncMock
+
 from consumer.camunda7 import accepts
 from consumer.core.call import Call, RoutedEngine
 from tests.cases import for_each
@@ -9,39 +11,24 @@ from zeebe_amqp.commands import Command, Topology
 from zeebe_amqp.commands.signals import Signal
 
 
-class Fake:
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.calls: list[Call] = []
-        self.closed = False
-
-    async def execute(self, call: Call) -> str:
-        self.calls.append(call)
-        return self.name
-
-    async def close(self) -> None:
-        self.closed = True
-
-
-def signal(execution: str | None = None) -> Command:
-    return Signal(name="s", execution_id=execution)
-
-
-@for_each([False, True])
-async def test_a_command_goes_to_the_engine_that_takes_it_and_keeps_its_terms(every: bool) -> None:
-    zeebe, camunda7 = Fake("zeebe"), Fake("camunda7")
-    engine = RoutedEngine(zeebe, camunda7, accepts(every=every))
-    for command, expected in (
-        (Topology(), "zeebe"),
-        (signal(), "camunda7" if every else "zeebe"),
-        (signal("e"), "camunda7"),
-    ):
-        call = Call(command, deadline=7.0)
-        assert await engine.execute(call) == expected, command
-        assert call in zeebe.calls + camunda7.calls
-
-
-async def test_both_engines_are_closed() -> None:
-    engines = Fake("zeebe"), Fake("camunda7")
-    await RoutedEngine(*engines, accepts(every=True)).close()
-    assert all(engine.closed for engine in engines)
+@for_each(
+    [
+        (False, Topology(), "zeebe"),
+        (False, Signal(name="s"), "zeebe"),
+        (False, Signal(name="s", execution_id="e"), "camunda7"),
+        (True, Topology(), "zeebe"),
+        (True, Signal(name="s"), "camunda7"),
+        (True, Signal(name="s", execution_id="e"), "camunda7"),
+    ]
+)
+async def test_a_command_goes_to_the_engine_that_takes_it_on_its_terms_and_all_are_closed(
+    every: bool, command: Command, expected: str
+) -> None:
+    engines = {name: AsyncMock(**{"execute.return_value": name}) for name in ("zeebe", "camunda7")}
+    engine = RoutedEngine(engines["zeebe"], engines["camunda7"], accepts(every=every))
+    call = Call(command, deadline=7.0)
+    assert await engine.execute(call) == expected
+    engines[expected].execute.assert_awaited_once_with(call)
+    await engine.close()
+    for each in engines.values():
+        each.close.assert_awaited_once_with()

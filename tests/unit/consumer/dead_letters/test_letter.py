@@ -21,64 +21,55 @@ OURS = {
 }
 DEATH = {"queue": "orders", "reason": "delivery_limit", "time": DIED, "count": 1, "exchange": ""}
 BROKERS = {"x-death": [DEATH], "x-first-death-queue": "first", "x-delivery-count": 3, "x-last-death-reason": "rejected"}
+TRUNCATED: dict[str, Any] = {wire.TRUNCATED: True, wire.ORIGINAL_SIZE: 20 << 20}
 
 
-def ours(routing_key: str = "commands", **headers: Any) -> DeadLetter:
+def ours(routing_key: str = "commands", /, **headers: Any) -> DeadLetter:
     return DeadLetter(b"{}", headers={**OURS, **headers}, routing_key=routing_key)
 
 
-def brokers(body: bytes = b"\xff", **headers: Any) -> DeadLetter:
+def brokers(body: bytes = b"\xff", /, **headers: Any) -> DeadLetter:
     return DeadLetter(body, headers={**BROKERS, **headers}, routing_key="key", properties={"type": "topology"})
 
 
-def test_what_was_given_up_tells_why_and_whence() -> None:
-    letter = ours()
-    assert (letter.operation, letter.code, letter.message) == ("topology", "NOT_FOUND", "no")
-    assert (letter.failed_at, letter.origin, letter.replays) == (DIED, "commands", 0)
-    letter = brokers()
-    assert (letter.operation, letter.code, letter.message) == ("topology", "delivery_limit", None)
-    assert (letter.failed_at, letter.origin, letter.returns) == (DIED, "orders", 3)
-    assert DeadLetter(b"", routing_key="commands").origin == "commands", "without any account"
-    assert DeadLetter(b"").origin is None
+NO_ACCOUNTS: list[Any] = [None, [], [1], "x", [{}], [{"queue": 1, "reason": 2, "time": 3}]]
 
 
-@for_each(
-    [
-        *((wire.FAILED_AT, "failed_at", when, None) for when in ("yesterday", 5, None, b"x")),
-        (wire.FAILED_AT, "failed_at", "2026-01-02T03:04:05", DIED),
-        *((wire.REPLAYS, "replays", count, 0) for count in (None, "5", True, -1, 1.5)),
-    ]
-)
-def test_a_time_without_zone_is_utc_and_what_is_no_time_or_count_is_none(
-    header: str, name: str, value: Any, found: Any
-) -> None:
-    assert getattr(ours(**{header: value}), name) == found
+@for_each([
+    (ours(), {"operation": "topology", "code": "NOT_FOUND", "message": "no", "failed_at": DIED}),
+    (ours(), {"id": "r", "origin": "commands", "replays": 0, "truncation": None}),
+    (brokers(), {"operation": "topology", "code": "delivery_limit", "message": None, "failed_at": DIED}),
+    (brokers(), {"origin": "orders", "returns": 3}),
+    (DeadLetter(b"", routing_key="commands"), {"origin": "commands"}),
+    (DeadLetter(b""), {"origin": None}),
+    (DeadLetter(b'{"operation":"topology"}'), {"operation": "topology"}),
+    (DeadLetter(b"{}"), {"operation": None}),
+    (DeadLetter(b"", properties={"message_id": "m"}, headers={wire.REQUEST_ID: 5}), {"id": "m"}),
+    (DeadLetter(b"a"), {"id": "ca978112ca1bbdca"}),  # the beginning of its body's SHA-256
+    # What is no time, no count or no account of deaths is as if absent; a time without a zone is UTC.
+    *((ours(**{wire.FAILED_AT: when}), {"failed_at": None}) for when in ("yesterday", 5, None, b"x")),
+    (ours(**{wire.FAILED_AT: "2026-01-02T03:04:05"}), {"failed_at": DIED}),
+    *((ours(**{wire.REPLAYS: count}), {"replays": 0}) for count in (None, "5", True, -1, 1.5)),
+    *((brokers(**{"x-death": deaths}), {"code": None, "failed_at": None, "origin": "first"})
+      for deaths in NO_ACCOUNTS),
+    # The name of a queue, and what is left of a body, are believed only where we wrote them.
+    (ours(**{wire.ORIGINAL_QUEUE: "elsewhere"}), {"origin": "commands"}),
+    (brokers(**{**OURS, **TRUNCATED}), {"truncation": None}),
+    (DeadLetter(b"", headers=TRUNCATED), {"truncation": None}),
+    *((ours(**{**TRUNCATED, wire.TRUNCATED: odd}), {"truncation": None}) for odd in (None, False, 1, "true")),
+    (ours(**{wire.TRUNCATED: True, wire.ORIGINAL_SIZE: "many"}), {"truncation": "first 2 of 0 bytes"}),
+])  # fmt: skip
+def test_a_letter_tells_what_its_headers_make_certain(letter: DeadLetter, told: dict[str, Any]) -> None:
+    assert {name: getattr(letter, name) for name in told} == told
 
 
-@for_each([None, [], [1], "x", [{}], [{"queue": 1, "reason": 2, "time": 3}]])
-def test_an_account_of_deaths_that_makes_no_sense_is_as_if_absent(deaths: Any) -> None:
-    letter = brokers(**{"x-death": deaths})
-    assert (letter.code, letter.failed_at, letter.origin) == (None, None, "first")
-
-
-def test_what_was_put_anew_still_comes_from_its_first_queue() -> None:
-    for letter in (ours(), brokers()):
-        again = DeadLetter(letter.body, headers=letter.renewed(), routing_key=wire.DEAD_LETTER)
-        assert (again.origin, again.code, again.returns) == (letter.origin, letter.code, 0)
-        assert wire.ORIGINAL_QUEUE not in again.replayed()
-
-
-def test_the_name_of_a_queue_is_believed_only_where_we_wrote_it() -> None:
-    assert ours(**{wire.ORIGINAL_QUEUE: "elsewhere"}).origin == "commands"
+@for_each([ours(), ours(**TRUNCATED), brokers()])
+def test_what_was_put_anew_tells_the_same_and_counts_as_never_delivered(letter: DeadLetter) -> None:
+    again = DeadLetter(letter.body, headers=letter.renewed(), routing_key=wire.DEAD_LETTER)
+    told = (again.origin, again.code, again.truncation, again.returns)
+    assert told == (letter.origin, letter.code, letter.truncation, 0)
+    assert wire.ORIGINAL_QUEUE not in again.replayed()
     assert DeadLetter(b"", routing_key=wire.DEAD_LETTER).renewed() == {}
-
-
-def test_a_letter_is_called_by_its_request_id_else_its_message_id_else_its_body() -> None:
-    assert ours().id == "r"
-    assert DeadLetter(b"", properties={"message_id": "m"}, headers={wire.REQUEST_ID: 5}).id == "m"
-    assert DeadLetter(b"a").id == DeadLetter(b"a").id != DeadLetter(b"b").id
-    assert DeadLetter(b"{}").operation is None
-    assert DeadLetter(b'{"operation":"topology"}').operation == "topology"
 
 
 def test_a_replay_keeps_the_requests_headers_and_counts() -> None:
@@ -92,51 +83,22 @@ def test_a_replay_keeps_the_requests_headers_and_counts() -> None:
     assert DeadLetter(b"", headers={**BROKERS, **like_ours}).replayed() == {**like_ours, wire.REPLAYS: 1}
 
 
-TRUNCATED = {wire.TRUNCATED: True, wire.ORIGINAL_SIZE: 20 << 20}
-
-
-def test_a_truncated_letter_is_never_replayed_and_says_why_and_what_to_do() -> None:
-    letter = ours(**TRUNCATED)
-    said = (
-        "truncated: only the first 2 of 20971520 bytes are here, and a request has at most 8388608; "
-        "have its sender send a smaller one, and drop this"
-    )
-    for policy in (TERMS, ReplayPolicy(("commands",), force=True), ReplayPolicy((), "elsewhere", force=True)):
-        assert policy.refusal(letter) == said, policy
-
-
-def test_a_truncated_letter_that_is_put_anew_stays_truncated() -> None:
-    again = DeadLetter(b"{}", headers=ours(**TRUNCATED).renewed(), routing_key=wire.DEAD_LETTER)
-    assert again.truncation == "first 2 of 20971520 bytes"
-
-
-def test_only_our_own_word_makes_a_letter_truncated() -> None:
-    assert brokers(**{**OURS, **TRUNCATED}).truncation is None
-    assert DeadLetter(b"", headers=TRUNCATED).truncation is None
-    for odd in (None, False, 1, "true"):
-        assert ours(**{**TRUNCATED, wire.TRUNCATED: odd}).truncation is None, odd
-    assert ours(**{wire.TRUNCATED: True, wire.ORIGINAL_SIZE: "many"}).truncation == "first 2 of 0 bytes"
-
-
-@for_each(
-    [
-        (Filter(), True),
-        (Filter(ids=frozenset({"r", "x"})), True),
-        (Filter(ids=frozenset({"x"})), False),
-        (Filter(operation="topology", code="NOT_FOUND", origin="commands"), True),
-        (Filter(operation="cancel-instance"), False),
-        (Filter(code="INTERNAL"), False),
-        (Filter(origin="polls"), False),
-        (Filter(older_than=10), True),
-        (Filter(older_than=11), False),
-        (Filter(ids=frozenset({"r"}), code="INTERNAL"), False),
-    ]
-)
-def test_every_condition_must_hold(filter: Filter, meant: bool) -> None:
+@for_each([
+    (Filter(), True),
+    (Filter(ids=frozenset({"r", "x"})), True),
+    (Filter(ids=frozenset({"x"})), False),
+    (Filter(operation="topology", code="NOT_FOUND", origin="commands"), True),
+    (Filter(operation="cancel-instance"), False),
+    (Filter(code="INTERNAL"), False),
+    (Filter(origin="polls"), False),
+    (Filter(older_than=10), True),
+    (Filter(older_than=11), False),
+    (Filter(ids=frozenset({"r"}), code="INTERNAL"), False),
+])  # fmt: skip
+def test_every_condition_must_hold_and_a_letter_of_unknown_age_is_older_than_nothing(
+    filter: Filter, meant: bool
+) -> None:
     assert filter.matches(ours(), now=DIED.timestamp() + 10) is meant
-
-
-def test_a_letter_of_unknown_age_is_older_than_nothing() -> None:
     assert not Filter(older_than=0).matches(DeadLetter(b""))
 
 
@@ -147,6 +109,10 @@ def test_a_deadline_is_past_from_its_millisecond_on() -> None:
 
 
 TERMS = ReplayPolicy(("commands", "polls"))
+CUT = (
+    "truncated: only the first 2 of 20971520 bytes are here, and a request has at most 8388608; "
+    "have its sender send a smaller one, and drop this"
+)
 
 
 @for_each([
@@ -164,6 +130,9 @@ TERMS = ReplayPolicy(("commands", "polls"))
     (ours(), ReplayPolicy((), wire.DEAD_LETTER), "the dead-letter queue itself"),
     (DeadLetter(b"", routing_key="commands", malformed_properties=("type is not UTF-8 text",)), TERMS,
      "type is not UTF-8 text"),
+    (ours(**TRUNCATED), TERMS, CUT),
+    (ours(**TRUNCATED), ReplayPolicy(("commands",), force=True), CUT),
+    (ours(**TRUNCATED), ReplayPolicy((), "elsewhere", force=True), CUT),
 ])  # fmt: skip
 def test_a_replay_is_refused_with_what_to_do(letter: DeadLetter, policy: ReplayPolicy, said: str | None) -> None:
     refusal = policy.refusal(letter)
@@ -175,19 +144,20 @@ def test_a_replay_goes_where_it_came_from_unless_told_otherwise() -> None:
     assert ReplayPolicy(("commands",), "other").destination(ours()) == "other"
 
 
-@for_each(
-    [
-        (ours(), None),
-        (ours(**{"original-user-id": "alice"}), "alice"),
-        (ours(**{"original-user-id": "alice", "x-death": [{"queue": "commands"}]}), None),
-        (DeadLetter(b"", {"original-user-id": "alice"}, {"user_id": "bob"}), "bob"),
-        (DeadLetter(b"", {"original-user-id": "alice", "replays": 1}, {"user_id": "bob"}), "bob"),
-        (DeadLetter(b"", {"original-user-id": "alice", "replays": 1}, {"user_id": "service"}), "alice"),
-        (DeadLetter(b"", {"original-user-id": "alice", "original-queue": "q"}, {"user_id": "service"}), "alice"),
-        (DeadLetter(b"", {"replays": 1}, {"user_id": "service"}), None),
-        (DeadLetter(b"", {"original-user-id": "alice"}, {"user_id": "service"}), "service"),
-        (DeadLetter(b"", {"original-user-id": "alice", "replays": 1}, {}), None),
-    ]
-)
+ALICE: dict[str, Any] = {"original-user-id": "alice"}
+
+
+@for_each([
+    (ours(), None),
+    (ours(**ALICE), "alice"),
+    (ours(**ALICE, **{"x-death": [{"queue": "commands"}]}), None),
+    (DeadLetter(b"", ALICE, {"user_id": "bob"}), "bob"),
+    (DeadLetter(b"", {**ALICE, "replays": 1}, {"user_id": "bob"}), "bob"),
+    (DeadLetter(b"", {**ALICE, "replays": 1}, {"user_id": "service"}), "alice"),
+    (DeadLetter(b"", {**ALICE, "original-queue": "q"}, {"user_id": "service"}), "alice"),
+    (DeadLetter(b"", {"replays": 1}, {"user_id": "service"}), None),
+    (DeadLetter(b"", ALICE, {"user_id": "service"}), "service"),
+    (DeadLetter(b"", {**ALICE, "replays": 1}, {}), None),
+])  # fmt: skip
 def test_only_what_we_sent_again_may_name_another_sender(letter: DeadLetter, sender: str | None) -> None:
     assert letter.sender({"service"}) == sender

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -10,18 +11,16 @@ from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Message
 from consumer.inquiry import Fact, list_held, list_known
 from consumer.ledger import Ledger, Limits, identify
-from consumer.ledger.store import Found
 from tests.unit.consumer.deliveries import FakeDelivery, MemoryLedger
 from tests.unit.consumer.errors import failed
 from tests.unit.consumer.ledger.shared_dict import DictStore, Shared
 from zeebe_amqp.reply import Reply
 
 DIGEST = b"d" * 32
-BODY = b'{"operation": "topology"}'
 
 
 def held(**properties: Any) -> FakeDelivery:
-    return FakeDelivery(Message(BODY, "zeebe.commands", received=0.0, **properties))
+    return FakeDelivery(Message(b'{"operation": "topology"}', "zeebe.commands", received=0.0, **properties))
 
 
 def states(facts: list[Fact]) -> list[str]:
@@ -46,30 +45,24 @@ async def test_each_moment_of_a_held_request_has_a_name() -> None:
 
 def test_only_the_request_that_is_meant_is_told() -> None:
     others = [held(message_id="b"), held(), held(headers={"request-id": 7}), held(message_id="a", user_id="bob")]
-    assert list_held(others, "alice", "a") == []
-    assert len(list_held(others, None, "a")) == 1
-    assert len(list_held(others, "bob", "a")) == 1
+    assert [len(list_held(others, user, "a")) for user in ("alice", None, "bob")] == [0, 1, 1]
 
 
-async def test_answers_of_replays_are_told_with_their_number() -> None:
-    ledger = MemoryLedger()
-    for replays in (0, 2):
-        identity = identify("alice", "a", replays)
-        await ledger.claim(identity, DIGEST)
-        await ledger.finish(identity, Reply("complete-job", error=failed()), "replies")
-    first, second = await list_known(ledger, "alice", "a")
-    assert (first["state"], first["reply_to"], first["reply"]["error"]["code"]) == ("answered", "replies", "NOT_FOUND")
-    assert ("replays" in first, second["replays"]) == (False, 2)
-    assert await list_known(ledger, None, "a") == []
-
-
-async def test_an_answer_that_was_not_kept_is_told_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_answers_of_replays_are_told_with_their_number_and_one_that_was_not_kept_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ledger = MemoryLedger()
     monkeypatch.setattr("consumer.ledger.codec.MAX_PLAIN", 3000)
-    await ledger.claim(identify(None, "a"), DIGEST)
-    await ledger.finish(identify(None, "a"), Reply("activate-jobs", "x" * 5000))
-    [fact] = await list_known(ledger, None, "a")
-    assert (fact["state"], fact["reply"], fact["reply_to"]) == ("answered", None, None)
+    rejected, large = Reply("complete-job", error=failed()), Reply("activate-jobs", "x" * 5000)
+    for replays, reply, queue in ((0, rejected, "replies"), (2, large, "")):
+        identity = identify("alice", "a", replays)
+        await ledger.claim(identity, DIGEST)
+        await ledger.finish(identity, reply, queue)
+    first, second = await list_known(ledger, "alice", "a")
+    assert (first["state"], first["reply_to"], first["reply"]["error"]["code"]) == ("answered", "replies", "NOT_FOUND")
+    assert (second["state"], second["reply_to"], second["reply"]) == ("answered", None, None)
+    assert ("replays" in first, second["replays"]) == (False, 2)
+    assert await list_known(ledger, None, "a") == []
 
 
 async def test_who_runs_a_request_is_told() -> None:
@@ -89,10 +82,6 @@ async def test_who_runs_a_request_is_told() -> None:
 async def test_what_could_not_be_written_yet_is_known_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = MemoryLedger()
     await ledger.claim(identify(None, "a"), DIGEST)
-
-    async def away(*_: object) -> Found:
-        raise OSError("the disk is full")
-
-    monkeypatch.setattr(ledger._store, "finish", away)
+    monkeypatch.setattr(ledger._store, "finish", AsyncMock(side_effect=OSError("the disk is full")))
     await ledger.finish(identify(None, "a"), Reply("topology", {}))
     assert states(await list_known(ledger, None, "a")) == ["answered"]

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import orjson
 import pytest
@@ -20,16 +20,6 @@ from tests.unit.consumer.errors import failed
 DIGEST, OTHER = b"d" * 32, b"o" * 32
 TTL = 0.2
 """Seconds; short for those that cannot be given a clock."""
-
-
-class Place(Protocol):
-    """Where ledgers are kept, for one test."""
-
-    async def open(self, limits: Limits) -> Ledger:
-        """A started ledger, as a new process would open it; closed after the test."""
-
-    async def expire(self) -> None:
-        """Return when what was finished with a `TTL` has expired."""
 
 
 class ClockedPlace:
@@ -79,18 +69,12 @@ REPLIES = {
 
 
 class LedgerPromises:
-    """Subclass it, and give a fixture `place`."""
+    """Subclass it, and give a fixture `place`: it opens ledgers as new processes would, and lets a `TTL` pass."""
 
     @pytest.fixture
-    async def ledger(self, place: Place) -> Ledger:
-        return await place.open(limits())
-
-    async def test_what_is_unknown_is_new(self, ledger: Ledger) -> None:
-        assert (await ledger.claim("a", DIGEST)).state is State.NEW
-        assert ledger.problem is None
-        await ledger.ready()
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(ledger.wait_failed(), 0.01)
+    async def ledger(self, place: Any) -> Ledger:
+        opened: Ledger = await place.open(limits())
+        return opened
 
     @for_each(REPLIES.items())
     async def test_a_reply_comes_back_byte_for_byte(self, name: str, reply: Reply, ledger: Ledger) -> None:
@@ -114,60 +98,49 @@ class LedgerPromises:
             assert (found.state, found.reply) == (State.DONE, None)
 
     async def test_who_asks_sees_what_runs_and_what_was_answered_to_whom(self, ledger: Ledger) -> None:
+        began, reply = ledger._clock(), REPLIES["error"]
         assert await ledger.look("a") is None
-        began = ledger._clock()
-        await ledger.claim("a", DIGEST)
+        assert (await ledger.claim("a", DIGEST)).state is State.NEW, "looking claims nothing"
         running = await ledger.look("a")
         assert running is not None
         assert (running.state, running.ours, running.reply) == (State.RUNNING, True, None)
-        assert began - 5 < running.time < began + 60
-
+        sightings = [running]
         for queue in ("replies.shop", "", "ä" * 127):
             await ledger.claim(queue, DIGEST)
-            await ledger.finish(queue, REPLIES["error"], queue)
+            await ledger.finish(queue, reply, queue)
             done = await ledger.look(queue)
             assert done is not None, queue
             assert (done.state, done.ours, done.reply_to) == (State.DONE, False, queue)
             assert done.reply is not None, queue
-            assert done.reply.encode() == REPLIES["error"].encode(), queue
-            assert began - 5 < done.time < began + 60, queue
-
+            assert done.reply.encode() == reply.encode(), queue
+            sightings.append(done)
+        assert all(began - 5 < each.time < began + 60 for each in sightings), sightings
         await ledger.release("a")
         assert await ledger.look("a") is None
-        assert (await ledger.claim("b", DIGEST)).state is State.NEW, "looking claims nothing"
 
-    async def test_an_identity_belongs_to_its_request_while_it_runs_and_after(self, ledger: Ledger) -> None:
-        await ledger.claim("a", DIGEST)
-        assert (await ledger.claim("a", OTHER)).state is State.CONFLICT
-        assert (await ledger.claim("b", OTHER)).state is State.NEW
-        assert (await ledger.claim("a", DIGEST)).state is State.ORPHANED, "it runs, and nobody runs it"
-        await ledger.finish("a", Reply("x"))
-        assert (await ledger.claim("a", OTHER)).state is State.CONFLICT
-        assert (await ledger.claim("a", DIGEST)).state is State.DONE
-
-    async def test_what_was_released_is_new_for_other_content_too_and_what_is_done_is_not(self, ledger: Ledger) -> None:
-        for digest in (DIGEST, OTHER, DIGEST):
+    async def test_an_identity_belongs_to_its_request_until_it_is_released(self, ledger: Ledger) -> None:
+        for digest in (OTHER, DIGEST):
             assert (await ledger.claim("a", digest)).state is State.NEW
             await ledger.release("a")
-        await ledger.claim("a", DIGEST)
-        await ledger.finish("a", Reply("x"))
-        await ledger.release("a")
-        assert (await ledger.claim("a", DIGEST)).state is State.DONE
+        for again in (State.NEW, State.ORPHANED, State.DONE):
+            assert (await ledger.claim("a", DIGEST)).state is again
+            assert (await ledger.claim("a", OTHER)).state is State.CONFLICT
+            assert (await ledger.claim(f"{again}", OTHER)).state is State.NEW
+            if again is State.ORPHANED:  # it runs, and nobody runs it
+                await ledger.finish("a", Reply("x"))
+                await ledger.release("a")
 
-    async def test_of_many_claims_at_once_one_is_new(self, ledger: Ledger) -> None:
-        claims = await asyncio.gather(*(ledger.claim("a", DIGEST) for _ in range(50)))
-        assert [claim.state for claim in claims].count(State.NEW) == 1
-
-    async def test_many_requests_at_once_keep_their_answers(self, ledger: Ledger) -> None:
+    async def test_of_many_claims_at_once_one_is_new_and_many_requests_keep_their_answers(self, ledger: Ledger) -> None:
         async def run(number: int) -> None:
-            assert (await ledger.claim(f"{number}", DIGEST)).state is State.NEW
+            claims = await asyncio.gather(*(ledger.claim(f"{number}", DIGEST) for _ in range(3)))
+            assert [claim.state for claim in claims].count(State.NEW) == 1
             await ledger.finish(f"{number}", Reply("x", number))
 
         await asyncio.gather(*map(run, range(500)))
         found = await asyncio.gather(*(ledger.claim(f"{number}", DIGEST) for number in range(500)))
         assert [claim.reply.data for claim in found if claim.reply] == list(range(500))
 
-    async def test_answers_expire_and_running_entries_do_not_with_them(self, place: Place) -> None:
+    async def test_answers_expire_and_running_entries_do_not_with_them(self, place: Any) -> None:
         ledger = await place.open(limits(ttl=TTL))
         for name in ("a", "running"):
             await ledger.claim(name, DIGEST)
@@ -176,42 +149,31 @@ class LedgerPromises:
         assert (await ledger.claim("a", OTHER)).state is State.NEW
         assert (await ledger.claim("running", DIGEST)).state is State.ORPHANED
 
-    async def test_the_oldest_answers_go_first_above_a_number(self, place: Place) -> None:
-        await self._the_oldest_go_first(await place.open(limits(max_entries=2)))
-
-    async def test_the_oldest_answers_go_first_above_a_size(self, place: Place) -> None:
-        await self._the_oldest_go_first(await place.open(limits(max_bytes=600)))
-
-    async def _the_oldest_go_first(self, ledger: Ledger) -> None:
+    @pytest.mark.parametrize("bound", [{"max_entries": 2}, {"max_bytes": 600}])
+    async def test_the_oldest_answers_go_first_above_a_number_or_a_size(
+        self, bound: dict[str, int], place: Any
+    ) -> None:
+        ledger = await place.open(limits(**bound))
         await ledger.claim("running", DIGEST)
         for name in "abcd":
             await ledger.claim(name, DIGEST)
             await ledger.finish(name, Reply("x", "x" * 230))
-        assert [(await ledger.claim(name, DIGEST)).state for name in "cd"] == [State.DONE] * 2
-        assert [(await ledger.claim(name, DIGEST)).state for name in "ab"] == [State.NEW] * 2
-        assert (await ledger.claim("running", DIGEST)).state is State.ORPHANED
+        states = [(await ledger.claim(name, DIGEST)).state for name in ("c", "d", "a", "b", "running")]
+        assert states == [State.DONE, State.DONE, State.NEW, State.NEW, State.ORPHANED]
 
-    async def test_its_size_is_what_finished_and_is_kept(self, place: Place) -> None:
+    async def test_its_size_is_what_finished_and_is_kept(self, place: Any) -> None:
         ledger = await place.open(limits(max_entries=3))
         assert ledger.size == 0
         await ledger.claim("running", DIGEST)
         sizes = []
         for name in "abcde":
+            await ledger.claim("released", DIGEST)
+            await ledger.release("released")
             await ledger.claim(name, DIGEST)
             await ledger.finish(name, Reply("x"))
             await ledger.claim(f"after {name}", DIGEST)  # by now a ledger that sweeps now and then has done so
             sizes.append(ledger.size)
         assert sizes == [1, 2, 3, 3, 3]
-
-    async def test_what_was_released_never_counts(self, place: Place) -> None:
-        ledger = await place.open(limits(max_entries=3))
-        for name in "abcde":
-            await ledger.claim(name, DIGEST)
-            await ledger.release(name)
-        await ledger.claim("f", DIGEST)
-        await ledger.finish("f", Reply("x"))
-        await ledger.claim("g", DIGEST)
-        assert ledger.size == 1
 
     async def test_an_identity_may_be_any_text(self, ledger: Ledger) -> None:
         names = ["", "\0", "ä", "a" * 10_000, "\ud800", "5:a:b"]
@@ -221,40 +183,33 @@ class LedgerPromises:
 class SharedLedgerPromises(LedgerPromises):
     """For ledgers that survive the process."""
 
-    async def test_answers_survive_the_process(self, place: Place) -> None:
+    async def test_answers_survive_the_process_and_what_ran_when_it_ended_is_abandoned(self, place: Any) -> None:
         first = await place.open(limits())
-        await first.claim("a", DIGEST)
-        await first.finish("a", REPLIES["result"])
-        await first.close()
-        found = await (await place.open(limits())).claim("a", DIGEST)
-        assert found.reply is not None
-        assert found.reply.encode() == REPLIES["result"].encode()
-
-    async def test_what_ran_when_its_process_ended_is_abandoned(self, place: Place) -> None:
-        first = await place.open(limits())
-        for name in ("a", "released"):
+        for name in ("done", "a", "released"):
             await first.claim(name, DIGEST)
+        await first.finish("done", REPLIES["result"])
         await first.close()
         second = await place.open(limits())
+        found = await second.claim("done", DIGEST)
+        assert found.reply is not None
+        assert found.reply.encode() == REPLIES["result"].encode()
         assert (await second.claim("a", OTHER)).state is State.CONFLICT
-        for _ in range(2):
-            assert (await second.claim("a", DIGEST, rerun=False)).state is State.ORPHANED
-        assert (await second.claim("a", DIGEST)).state is State.ORPHANED
+        for rerun in (False, False, True):
+            assert (await second.claim("a", DIGEST, rerun=rerun)).state is State.ORPHANED
         await second.finish("a", Reply("x", 2))
         assert (await second.claim("a", DIGEST)).reply is not None
         await second.claim("released", DIGEST)
         await second.release("released")
         assert (await second.claim("released", OTHER)).state is State.NEW
 
-    async def test_a_cancelled_claim_leaves_nothing(self, place: Place) -> None:
+    async def test_a_cancelled_claim_leaves_nothing(self, place: Any) -> None:
         first = await place.open(limits())
         claims = [asyncio.create_task(first.claim(f"{number}", DIGEST)) for number in range(8)]
         for claim in claims:
             await asyncio.sleep(0.0005)
             claim.cancel()
-        done = await asyncio.gather(*claims, return_exceptions=True)
-        for number, claim in enumerate(done):
-            if not isinstance(claim, BaseException):
+        for number, end in enumerate(await asyncio.gather(*claims, return_exceptions=True)):
+            if not isinstance(end, BaseException):
                 await first.release(f"{number}")
         await first.close()
         second = await place.open(limits())

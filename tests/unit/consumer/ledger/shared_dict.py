@@ -36,12 +36,8 @@ class DictStore:
 
     async def claim(self, row: LedgerRow, now: float, take_over: bool) -> Found | None:
         await asyncio.sleep(0)
-        there = self.shared.rows.get(row.key)
-        if there is None or there.expires <= now:
-            self.shared.rows[row.key] = row
-            return None
-        found = Found(there.digest, there.owner, there.record, alive=there.owner in self.shared.alive)
-        if take_over and (found.digest, found.record, found.alive) == (row.digest, None, False):
+        found = await self.find(row.key, now)
+        if found is None or (take_over and (found.digest, found.record, found.alive) == (row.digest, None, False)):
             self.shared.rows[row.key] = row
         return found
 

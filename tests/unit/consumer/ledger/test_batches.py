@@ -36,48 +36,30 @@ async def test_what_comes_in_one_turn_and_while_a_batch_is_done_goes_together_up
     answers = [batches.put(item) for item in (1, 2)]
     await turn()
     answers += [batches.put(item) for item in (3, 4, 5, 6)]
+    idle = asyncio.create_task(batches.idle())
     for _ in range(3):
+        await turn()
+        assert not idle.done()
         await worker.answer()
     assert worker.asked == [[1, 2], [3, 4, 5], [6]]
     assert await asyncio.gather(*answers) == [2, 4, 6, 8, 10, 12]
-    await batches.idle()
+    await idle
 
 
 async def test_what_waits_behind_a_failure_fails_with_it_and_the_next_batch_is_done() -> None:
+    """Also when nobody waits for some of it any more."""
     worker = Worker()
-    batches: Batches[int, int] = Batches(worker, 1)
-    answers = [batches.put(item) for item in (1, 2)]
+    batches: Batches[int, int] = Batches(worker, 2)
+    answers = [batches.put(item) for item in (1, 2, 3)]
+    answers.pop(0).cancel()
     await turn()
     worker.end(None, OSError("full"))
     for answer in answers:
         with pytest.raises(OSError, match="full"):
             await answer
-    later = batches.put(3)
+    batches.put(4).cancel()
+    later = batches.put(5)
     await turn()
     await worker.answer()
-    assert (await later, worker.asked) == (6, [[1], [3]])
-
-
-async def test_an_item_nobody_waits_for_any_more_is_done_all_the_same() -> None:
-    worker = Worker()
-    batches: Batches[int, int] = Batches(worker, 2)
-    for end in ("answer", "failure"):
-        batches.put(1).cancel()
-        await turn()
-        if end == "answer":
-            await worker.answer()
-        else:
-            worker.end(None, OSError("full"))
-        await batches.idle()
-    assert worker.asked == [[1], [1]]
-
-
-async def test_idle_waits_for_everything() -> None:
-    worker = Worker()
-    batches: Batches[int, int] = Batches(worker, 2)
-    batches.put(1)
-    idle = asyncio.create_task(batches.idle())
-    await turn()
-    assert not idle.done()
-    await worker.answer()
-    await idle
+    assert (await later, worker.asked) == (10, [[1, 2], [4, 5]])
+    await batches.idle()

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
+from consumer.core.message import Reply
 from consumer.ledger import LedgerError, State, open_ledger, reset
 from consumer.ledger.memory import MemoryStore
 from consumer.ledger.redis import RedisStore
@@ -46,17 +48,27 @@ class TestSqlite(SharedLedgerPromises):
     ]
 )
 async def test_the_url_decides(url: str, kind: type) -> None:
-    ledger = open_ledger(url, limits())
-    assert type(ledger._store) is kind
+    assert type(open_ledger(url, limits())._store) is kind
 
 
-@for_each(["memory://", "redis://localhost/0"])
-def test_only_a_file_can_be_reset(url: str) -> None:
-    with pytest.raises(LedgerError, match=r"--reset-ledger: .*:// has no file"):
-        reset(url)
+async def test_each_operation_is_timed_by_its_name_also_one_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Mock()
+    ledger = open_ledger("memory://", limits(), record)
+    for name in "ab":
+        await ledger.claim(name, DIGEST)
+    await ledger.finish("a", Reply("x"))
+    await ledger.release("b")
+    monkeypatch.setattr(ledger._store, "claim", AsyncMock(side_effect=OSError("away")))
+    with pytest.raises(LedgerError, match="the ledger memory:// cannot be used: away"):
+        await ledger.claim("a", DIGEST)
+    told = [(*each.args, each.kwargs["operation"]) for each in record.mock_calls]
+    assert [(name, operation) for name, _, operation in told] == [
+        ("ledger.duration", each) for each in ("claim", "claim", "finish", "release", "claim")
+    ]
+    assert all(0 <= seconds < 60 for _, seconds, _ in told)
 
 
-async def test_reset_moves_the_file_aside(tmp_path: Path) -> None:
+async def test_reset_moves_the_file_aside_that_nobody_uses(tmp_path: Path) -> None:
     path = tmp_path / "state" / "ledger.db"
     files, url = stored(path), f"sqlite:///{path}"
     assert reset(url) is None
@@ -74,9 +86,12 @@ async def test_reset_moves_the_file_aside(tmp_path: Path) -> None:
     await again.close()
 
 
-def test_reset_helps_with_a_broken_file(tmp_path: Path) -> None:
+def test_reset_helps_with_a_broken_file_and_refuses_what_is_no_file(tmp_path: Path) -> None:
     for name in ("ledger.db", "ledger.db-wal"):
         (tmp_path / name).write_bytes(b"broken" * 1000)
     aside = reset(f"sqlite:///{tmp_path / 'ledger.db'}")
     assert aside is not None
     assert sorted(file.name for file in tmp_path.iterdir()) == [aside.name, f"{aside.name}-wal"]
+    for url in ("memory://", "redis://localhost/0"):
+        with pytest.raises(LedgerError, match=r"--reset-ledger: .*:// has no file"):
+            reset(url)

@@ -8,7 +8,6 @@ import pytest
 
 from consumer import ledger as room
 from consumer.ledger import State, open_ledger
-from consumer.ledger.store import Store
 from tests.unit.consumer.ledger.promises import DIGEST, OTHER, ClockedPlace, SharedLedgerPromises, limits
 from tests.unit.consumer.ledger.shared_dict import DictStore, Shared
 
@@ -37,14 +36,7 @@ async def test_what_another_living_process_runs_is_running_until_that_dies(place
     assert (await second.claim("a", DIGEST)).state is State.ORPHANED
 
 
-async def test_its_name_in_the_table_is_all_that_opens_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
-
-    def open_store(url: str) -> Store:
-        opened.append(url)
-        return DictStore(Shared())
-
-    monkeypatch.setitem(room.STORES, "dict", open_store)
-    ledger = open_ledger("dict://here", limits())
-    assert (await ledger.claim("a", DIGEST)).state is State.NEW
-    assert opened == ["dict://here"]
+async def test_its_name_in_the_table_is_all_that_opens_it(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(room.STORES, "dict", lambda _: DictStore(shared))
+    assert (await open_ledger("dict://here", limits()).claim("a", DIGEST)).state is State.NEW
+    assert len(shared.rows) == 1

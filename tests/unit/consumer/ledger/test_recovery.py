@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
 from consumer.core.message import Reply
 from consumer.ledger import Ledger, LedgerError, State
-from consumer.ledger.store import Found, LedgerRow
 from tests.unit.consumer.ledger.promises import DIGEST, OTHER, limits
 from tests.unit.consumer.ledger.shared_dict import DictStore, Shared
 
@@ -22,38 +24,22 @@ class UnreliableStore(DictStore):
         self.is_away = self.loses_answers = False
         self.go = asyncio.Event()
         self.go.set()
-        self.renewed = 0
+        self.asked: list[str] = []
+        for name in ("open", "claim", "finish", "release", "renew"):
+            setattr(self, name, partial(self._reach, name, getattr(self, name)))
 
-    async def open(self, owner: bytes, lease: float) -> None:
-        self._assert_there()
-        await super().open(owner, lease)
-
-    async def claim(self, row: LedgerRow, now: float, take_over: bool) -> Found | None:
-        self._assert_there()
-        found = await super().claim(row, now, take_over)
-        await self.go.wait()
-        if self.loses_answers:
-            raise OSError("the answer was lost")
-        return found
-
-    async def finish(self, row: LedgerRow, now: float) -> None:
-        self._assert_there()
-        await self.go.wait()
-        await super().finish(row, now)
-
-    async def release(self, key: bytes, owner: bytes) -> None:
-        self._assert_there()
-        await self.go.wait()
-        await super().release(key, owner)
-
-    async def renew(self) -> None:
-        self._assert_there()
-        self.renewed += 1
-        await super().renew()
-
-    def _assert_there(self) -> None:
+    async def _reach(self, name: str, method: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        self.asked.append(name)
         if self.is_away:
             raise OSError("nobody there")
+        if name in ("finish", "release"):
+            await self.go.wait()
+        found = await method(*arguments)
+        if name == "claim":
+            await self.go.wait()
+            if self.loses_answers:
+                raise OSError("the answer was lost")
+        return found
 
 
 class Sleeper:
@@ -69,6 +55,7 @@ class Sleeper:
 
     async def wake(self) -> None:
         """Let the sleep end, and what comes after it begin."""
+        await turns()
         self._wake.set()
         await turns()
         self._wake.clear()
@@ -116,54 +103,46 @@ async def cancel(task: asyncio.Task[object]) -> None:
 async def test_the_lease_is_renewed_thrice_in_its_time(
     ledger: Ledger, store: UnreliableStore, sleeper: Sleeper
 ) -> None:
-    assert (sleeper.asked, store.renewed) == ([10], 1)
+    assert (sleeper.asked, store.asked) == ([10], ["open", "renew"])
     await sleeper.wake()
-    assert (set(sleeper.asked), store.renewed > 1) == ({10}, True)
+    assert (set(sleeper.asked), store.asked.count("renew") > 1) == ({10}, True)
 
 
 async def test_while_it_is_away_nothing_is_claimed_and_what_ends_is_written_when_it_is_back(
     ledger: Ledger, store: UnreliableStore, sleeper: Sleeper
 ) -> None:
-    for name in ("running", "released"):
+    failed = asyncio.create_task(ledger.wait_failed())
+    for name in ("running", "later", "released"):
         await ledger.claim(name, DIGEST)
+    assert (ledger.problem, failed.done()) == (None, False)
     store.is_away = True
-    with pytest.raises(LedgerError, match="the ledger dict:// cannot be used: nobody there"):
-        await ledger.claim("a", DIGEST)
-    await ledger.wait_failed()
     await ledger.finish("running", Reply("x", 1))
+    await failed
+    await ledger.finish("later", Reply("x", 1))
     await ledger.release("released")
     await turns()
     assert sleeper.asked[-1] == 1
-    store.is_away = False
-    with pytest.raises(LedgerError):  # that it is back is found out after the sleep, and not by a request
-        await ledger.claim("a", DIGEST)
+    for store.is_away in (True, False):  # that it is back is found out after the sleep, and not by a request
+        with pytest.raises(LedgerError, match="the ledger dict:// cannot be used: nobody there"):
+            await ledger.claim("a", DIGEST)
     await sleeper.wake()
     await ledger.ready()
     assert ledger.problem is None
-    states = [(await ledger.claim(name, DIGEST)).state for name in ("running", "released", "a")]
-    assert states == [State.DONE, State.NEW, State.NEW]
+    states = [(await ledger.claim(name, DIGEST)).state for name in ("running", "later", "released", "a")]
+    assert states == [State.DONE, State.DONE, State.NEW, State.NEW]
 
 
-async def test_what_ends_in_the_moment_it_goes_is_written_later(
-    ledger: Ledger, store: UnreliableStore, sleeper: Sleeper
+async def test_one_that_is_not_there_at_the_start_is_waited_for_and_told_of_once(
+    store: UnreliableStore, sleeper: Sleeper, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await ledger.claim("a", DIGEST)
-    store.is_away = True
-    await ledger.finish("a", Reply("x", 1))
-    assert ledger.problem is not None
-    await turns()
-    store.is_away = False
-    await sleeper.wake()
-    assert (await ledger.claim("a", DIGEST)).reply is not None
-
-
-async def test_one_that_is_not_there_at_the_start_is_waited_for(store: UnreliableStore, sleeper: Sleeper) -> None:
     store.is_away = True
     ledger = Ledger(store, limits(), sleep=sleeper)
     await ledger.start()
-    with pytest.raises(LedgerError):
-        await ledger.claim("a", DIGEST)
-    await turns()
+    for _ in range(3):
+        with pytest.raises(LedgerError):
+            await ledger.claim("a", DIGEST)
+        await sleeper.wake()
+    assert caplog.text.count("nothing is run until it can") == 1
     store.is_away = False
     await sleeper.wake()
     await ledger.ready()
@@ -172,33 +151,14 @@ async def test_one_that_is_not_there_at_the_start_is_waited_for(store: Unreliabl
 
 
 async def test_one_that_cannot_be_used_is_closed_and_refused(
-    ledger: Ledger, store: UnreliableStore, monkeypatch: pytest.MonkeyPatch
+    store: UnreliableStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closed: list[bool] = []
-
-    async def refuse(*_: object) -> None:
-        raise LedgerError("of a newer version")
-
-    async def close() -> None:
-        closed.append(True)
-
-    second = DictStore(store.shared)
-    monkeypatch.setattr(second, "open", refuse)
-    monkeypatch.setattr(second, "close", close)
+    close = AsyncMock()
+    monkeypatch.setattr(store, "open", AsyncMock(side_effect=LedgerError("of a newer version")))
+    monkeypatch.setattr(store, "close", close)
     with pytest.raises(LedgerError, match="of a newer version"):
-        await Ledger(second, limits()).start()
-    assert closed == [True]
-
-
-async def test_a_problem_is_told_once(
-    ledger: Ledger, store: UnreliableStore, sleeper: Sleeper, caplog: pytest.LogCaptureFixture
-) -> None:
-    store.is_away = True
-    for _ in range(3):
-        with pytest.raises(LedgerError):
-            await ledger.claim("a", DIGEST)
-        await sleeper.wake()
-    assert caplog.text.count("nothing is run until it can") == 1
+        await Ledger(store, limits()).start()
+    close.assert_awaited_once_with()
 
 
 async def test_a_claim_whose_answer_was_lost_is_new_here_and_elsewhere(
@@ -206,38 +166,31 @@ async def test_a_claim_whose_answer_was_lost_is_new_here_and_elsewhere(
 ) -> None:
     for name in ("here", "elsewhere"):
         store.loses_answers = True
-        with pytest.raises(LedgerError):
+        with pytest.raises(LedgerError, match="the ledger dict:// cannot be used: the answer was lost"):
             await ledger.claim(name, DIGEST)
         store.loses_answers = False
-        await turns()
         await sleeper.wake()
         await ledger.ready()
     assert (await ledger.claim("here", DIGEST)).state is State.NEW
     assert (await other(store).claim("elsewhere", OTHER)).state is State.NEW
 
 
-async def test_a_cancelled_claim_is_released_at_once(ledger: Ledger, store: UnreliableStore) -> None:
+async def test_a_cancelled_claim_is_released_at_once_and_the_next_one_does_not_overtake_that(
+    ledger: Ledger, store: UnreliableStore
+) -> None:
     store.go.clear()
-    claim = asyncio.create_task(ledger.claim("a", DIGEST))
-    await turns()
-    await cancel(claim)
-    assert (await other(store).claim("a", DIGEST)).state is State.RUNNING
-    store.go.set()
-    await turns()
-    assert (await other(store).claim("a", OTHER)).state is State.NEW
-
-
-async def test_a_claim_does_not_overtake_the_release_before_it(ledger: Ledger, store: UnreliableStore) -> None:
-    store.go.clear()
-    first = asyncio.create_task(ledger.claim("a", DIGEST))
-    await turns()
-    await cancel(first)
-    await turns()  # the release is on its way
-    second = asyncio.create_task(ledger.claim("a", DIGEST))
+    for name in ("released", "claimed again"):
+        claim = asyncio.create_task(ledger.claim(name, DIGEST))
+        await turns()
+        await cancel(claim)
+    assert (await other(store).claim("released", DIGEST)).state is State.RUNNING
+    await turns()  # the releases are on their way
+    again = asyncio.create_task(ledger.claim("claimed again", DIGEST))
     await turns()
     store.go.set()
-    assert (await second).state is State.NEW
-    assert (await other(store).claim("a", DIGEST)).state is State.RUNNING
+    assert (await again).state is State.NEW
+    assert (await other(store).claim("claimed again", DIGEST)).state is State.RUNNING
+    assert (await other(store).claim("released", OTHER)).state is State.NEW
 
 
 async def test_a_cancelled_finish_is_written_all_the_same_also_when_its_next_claim_is_cancelled_too(
@@ -250,50 +203,35 @@ async def test_a_cancelled_finish_is_written_all_the_same_also_when_its_next_cla
         await turns()
         await cancel(task)
     store.go.set()
-    await turns()
-    assert (await other(store).claim("a", DIGEST)).reply is not None
-
-
-async def test_a_large_finish_that_is_cancelled_while_it_is_compressed_is_written_all_the_same(
-    ledger: Ledger, store: UnreliableStore
-) -> None:
-    await ledger.claim("a", DIGEST)
-    finishing: asyncio.Task[object] = asyncio.create_task(ledger.finish("a", Reply("x", "y" * (1 << 20))))
+    await ledger.claim("b", DIGEST)
+    compressing = asyncio.create_task(ledger.finish("b", Reply("x", "y" * (1 << 20))))
     await asyncio.sleep(0)
-    await cancel(finishing)
+    await cancel(compressing)
     await turns()
-    assert (await other(store).claim("a", DIGEST)).reply is not None
+    assert [(await other(store).claim(name, DIGEST)).reply is not None for name in "ab"] == [True, True]
 
 
-async def test_closing_writes_what_was_put_off(ledger: Ledger, store: UnreliableStore) -> None:
-    await ledger.claim("a", DIGEST)
-    store.is_away = True
-    await ledger.finish("a", Reply("x", 1))
-    await turns()
-    store.is_away = False
-    await ledger.close()
-    assert (await other(store).claim("a", DIGEST)).reply is not None
-
-
-async def test_closing_says_how_many_answers_are_lost(
-    ledger: Ledger, store: UnreliableStore, caplog: pytest.LogCaptureFixture
+async def test_closing_writes_what_was_put_off_or_says_how_many_answers_are_lost(
+    store: UnreliableStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name in "ab":
-        await ledger.claim(name, DIGEST)
-    store.is_away = True
-    await ledger.finish("a", Reply("x", 1))
-    await ledger.release("b")
-    await ledger.close()
-    assert "1 answers could not be written into the ledger dict://" in caplog.text
+    for name, lost in (("a", 0), ("b", 1)):
+        ledger = Ledger(store, limits())
+        await ledger.start()
+        for each in (name, f"{name} released"):
+            await ledger.claim(each, DIGEST)
+        store.is_away = True
+        await ledger.finish(name, Reply("x", 1))
+        await ledger.release(f"{name} released")
+        store.is_away = bool(lost)
+        await ledger.close()
+        assert caplog.text.count("1 answers could not be written into the ledger dict://") == lost
+    assert (await other(store).claim("a", DIGEST)).reply is not None
 
 
 async def test_a_store_that_fails_to_close_stops_nothing(
     store: UnreliableStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def refuse() -> None:
-        raise OSError("nobody there")
-
-    monkeypatch.setattr(store, "close", refuse)
+    monkeypatch.setattr(store, "close", AsyncMock(side_effect=OSError("nobody there")))
     ledger = Ledger(store, limits())
     await ledger.start()
     await ledger.close()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import pytest
 
 from consumer.core.call import Call
-from consumer.core.delivery import Delivery, Handler, Middleware
+from consumer.core.delivery import Delivery, Handler
 from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message, Reply
 from consumer.pipeline.handler import executing
@@ -21,38 +22,62 @@ from tests.unit.consumer.errors import verdict
 from tests.unit.contracts.samples import SMALLEST
 from tests.unit.contracts.values import info, keys
 from zeebe_amqp.commands import COMMANDS, PublishMessage
-from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
+from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 KEY = 2251799813685249
 NOW = 1_800_000_000.0
 
 
-def handler(engine: FakeEngine) -> Handler:
-    return executing(engine, clock=lambda: NOW)
-
-
-async def refusal(engine: FakeEngine, request: Delivery) -> CommandError:
+async def refusal(handler: Handler, request: Delivery) -> CommandError:
     """The error of a request that must fail."""
     with pytest.raises(CommandError) as raised:
-        await handler(engine)(request)
+        await handler(request)
     return raised.value
+
+
+async def failure(answer: CommandError, request: Delivery) -> CommandError:
+    """The error of a request whose call ends with `answer`."""
+    return await refusal(executing(FakeEngine(answer)), request)
+
+
+async def uncalled(request: Delivery) -> CommandError:
+    """The error of a request that calls nobody."""
+    engine = FakeEngine({})
+    error = await refusal(executing(engine, clock=lambda: NOW), request)
+    assert (engine.calls, request.sent, error.outcome) == ([], False, Outcome.NOT_EXECUTED)
+    return error
 
 
 # --- executing ---
 
 
-async def test_a_request_becomes_a_call_and_its_answer_a_result() -> None:
-    engine = FakeEngine({"key": KEY, "tenantId": "t"})
-    reply = await handler(engine)(delivery("publish-message", {"messageName": "m"}))
-    assert reply == Reply("publish-message", {"key": KEY, "tenantId": "t"})
-    assert engine.calls == [Call(PublishMessage(message_name="m"), sent=True)]
-
-
-async def test_keys_are_text_when_the_metadata_ask_for_it() -> None:
-    engine = FakeEngine({})
-    await handler(engine)(delivery("topology", {}, {"keys": "string"}))
-    await handler(engine)(delivery("topology"))
-    assert [call.keys_as_text for call in engine.calls] == [True, False]
+@for_each(
+    [
+        ("publish-message", {"messageName": "m"}, None, None, False),
+        ("topology", {}, {"keys": "string"}, None, True),
+        ("complete-job", {"jobKey": KEY}, None, None, True),
+        ("publish-message", {"messageName": "m", "messageId": "i"}, None, None, False),
+        ("publish-message", {"messageName": "m", "timeToLive": "1m"}, None, None, False),
+        ("publish-message", {"messageName": "m", "messageId": "i", "timeToLive": "1m"}, None, None, True),
+        ("create-instance", {"bpmnProcessId": "p", "requestTimeout": "3s"}, None, None, False),
+        ("create-instance", {"bpmnProcessId": "p", "withResult": True}, None, 15.0, False),
+        ("create-instance", {"bpmnProcessId": "p", "withResult": True, "requestTimeout": "3s"}, None, 3.0, False),
+        ("activate-jobs", {"jobType": "t", "maxJobsToActivate": 1}, None, None, False),
+        ("activate-jobs", {"jobType": "t", "maxJobsToActivate": 1, "requestTimeout": "3s"}, None, 13.0, False),
+    ]
+)
+async def test_a_request_becomes_a_call_on_its_terms_and_the_answer_a_result(
+    operation: str, data: Any, metadata: dict[str, str] | None, attempt_timeout: float | None, idempotent: bool
+) -> None:
+    engine = FakeEngine({"key": KEY})
+    request = delivery(operation, data, metadata, headers={"deadline": int(NOW * 1000) + 1})
+    reply = await executing(engine, clock=lambda: NOW)(request)
+    assert reply == Reply(operation, {"key": KEY})
+    as_text = metadata is not None
+    assert engine.calls == [
+        Call(request.request.command, NOW + 0.001, attempt_timeout, idempotent, keys_as_text=as_text, sent=True)
+    ]
+    assert request.sent
 
 
 async def test_the_limit_of_the_queue_is_told_by_what_is_not_exempt_from_it() -> None:
@@ -67,51 +92,10 @@ async def test_the_limit_of_the_queue_is_told_by_what_is_not_exempt_from_it() ->
         assert engine.calls[0].limiter is (None if exempt else limits["polls"]), operation
 
 
-@for_each(
-    [
-        ("complete-job", {"jobKey": KEY}, None, True),
-        ("publish-message", {"messageName": "m", "messageId": "i"}, None, False),
-        ("publish-message", {"messageName": "m", "timeToLive": "1m"}, None, False),
-        ("publish-message", {"messageName": "m", "messageId": "i", "timeToLive": "1m"}, None, True),
-        ("create-instance", {"bpmnProcessId": "p", "requestTimeout": "3s"}, None, False),
-        ("create-instance", {"bpmnProcessId": "p", "withResult": True}, 15.0, False),
-        ("create-instance", {"bpmnProcessId": "p", "withResult": True, "requestTimeout": "3s"}, 3.0, False),
-        ("activate-jobs", {"jobType": "t", "maxJobsToActivate": 1}, None, False),
-        ("activate-jobs", {"jobType": "t", "maxJobsToActivate": 1, "requestTimeout": "3s"}, 13.0, False),
-    ]
-)
-async def test_the_call_knows_how_long_it_may_take_and_whether_it_may_be_repeated(
-    operation: str, data: Any, attempt_timeout: float | None, idempotent: bool
-) -> None:
-    engine = FakeEngine(CommandError(Code.NOT_FOUND, "no"))
-    headers = {"deadline": int(NOW * 1000) + 1}
-    await refusal(engine, delivery(operation, data, headers=headers))
-    [call] = engine.calls
-    assert (call.deadline, call.attempt_timeout, call.idempotent) == (NOW + 0.001, attempt_timeout, idempotent)
-
-
-@for_each([0, 1, 90_000])
-async def test_a_past_deadline_calls_nobody(late: int) -> None:
-    engine, request = FakeEngine({}), delivery("topology", headers={"deadline": int(NOW * 1000) - late})
-    error = await refusal(engine, request)
-    assert verdict(error) == (Code.DEADLINE_EXCEEDED, Source.CONSUMER, Outcome.NOT_EXECUTED, False)
-    assert error.details == {"field": "deadline"}
-    assert f"passed {late} ms before" in error.message
-    assert (engine.calls, request.sent) == ([], False)
-
-
-async def test_a_deadline_in_another_unit_calls_nobody_and_says_which_is_taken() -> None:
-    engine = FakeEngine({})
-    error = await refusal(engine, delivery("topology", headers={"deadline": int(NOW)}))
-    assert (error.code, engine.calls) == (Code.DEADLINE_EXCEEDED, [])
-    assert ": seconds? It takes " in error.message
-
-
-@for_each(["soon", 1.5, True])
-async def test_a_deadline_that_is_no_number_calls_nobody(deadline: Any) -> None:
-    engine = FakeEngine({})
-    error = await refusal(engine, delivery("topology", headers={"deadline": deadline}))
-    assert (error.code, error.details, engine.calls) == (Code.INVALID_ARGUMENT, {"field": "header deadline"}, [])
+async def test_what_is_late_or_cannot_be_read_calls_nobody() -> None:
+    for deadline, code in ((int(NOW * 1000), Code.DEADLINE_EXCEEDED), ("soon", Code.INVALID_ARGUMENT)):
+        assert (await uncalled(delivery("topology", headers={"deadline": deadline}))).code is code
+    assert (await uncalled(FakeDelivery(Message(b"{")))).code is Code.INVALID_ARGUMENT
 
 
 IMPOSSIBLE = [
@@ -126,11 +110,9 @@ IMPOSSIBLE += [("create-instance", {"processDefinitionKey": 1, "withResult": Tru
 
 @for_each(IMPOSSIBLE)
 async def test_a_key_below_the_first_partition_calls_nobody(operation: str, data: Any, field: str, key: int) -> None:
-    engine, request = FakeEngine(None), delivery(operation, data)
-    error = await refusal(engine, request)
-    assert (error.code, error.outcome, error.details) == (Code.NOT_FOUND, Outcome.NOT_EXECUTED, {"field": field})
+    error = await uncalled(delivery(operation, data))
+    assert (error.code, error.details) == (Code.NOT_FOUND, {"field": field})
     assert error.message.startswith(f"{field}: {key} is not a key")
-    assert (engine.calls, request.sent) == ([], False)
 
 
 @for_each([
@@ -143,113 +125,69 @@ async def test_a_refused_tenant_is_named_where_the_caller_wrote_it(
     operation: str, data: Any, metadata: dict[str, str] | None, field: str
 ) -> None:
     too_new = CommandError(Code.UNIMPLEMENTED, "data.tenantId: too new", details={"field": "data.tenantId", "more": 1})
-    error = await refusal(FakeEngine(too_new), delivery(operation, data, metadata))
+    error = await failure(too_new, delivery(operation, data, metadata))
     assert (error.message, error.details) == (f"{field}: too new", {"field": field, "more": 1})
 
 
-def late(outcome: Outcome = Outcome.UNKNOWN, code: Code = Code.DEADLINE_EXCEEDED) -> CommandError:
-    return CommandError(code, "too late", source=Source.GATEWAY, outcome=outcome)
+LATE, ABORTED = Code.DEADLINE_EXCEEDED, Code.ABORTED
+UNKNOWN, NOT = Outcome.UNKNOWN, Outcome.NOT_EXECUTED
 
 
 @for_each([
-    ("create-instance", {"bpmnProcessId": "p"}, late(), "too late; the process instance, if it was created, goes on"),
-    ("activate-jobs", {"jobType": "t", "maxJobsToActivate": 1}, late(), "too late; jobs that were activated stay"),
-    ("complete-job", {"jobKey": KEY}, late(), "too late"),
-    ("create-instance", {"bpmnProcessId": "p"}, late(Outcome.NOT_EXECUTED), "too late"),
-    ("create-instance", {"bpmnProcessId": "p"}, late(code=Code.ABORTED), "too late"),
+    ("create-instance", {"bpmnProcessId": "p"}, LATE, UNKNOWN, "; the process instance, if it was created, goes on"),
+    ("activate-jobs", {"jobType": "t", "maxJobsToActivate": 1}, LATE, UNKNOWN, "; jobs that were activated stay"),
+    ("complete-job", {"jobKey": KEY}, LATE, UNKNOWN, ""),
+    ("create-instance", {"bpmnProcessId": "p"}, LATE, NOT, ""),
+    ("create-instance", {"bpmnProcessId": "p"}, ABORTED, UNKNOWN, ""),
 ])  # fmt: skip
-async def test_a_late_answer_says_what_may_go_on(operation: str, data: Any, error: CommandError, message: str) -> None:
-    raised = await refusal(FakeEngine(error), delivery(operation, data))
-    assert raised.message.startswith(message)
-    assert (raised.message == "too late") == (message == "too late")
+async def test_a_late_answer_says_what_may_go_on(
+    operation: str, data: Any, code: Code, outcome: Outcome, words: str
+) -> None:
+    request = delivery(operation, data)
+    raised = await failure(CommandError(code, "late", source=Source.GATEWAY, outcome=outcome), request)
+    assert raised.message.startswith(f"late{words}")
+    assert (raised.message == "late", request.sent) == (not words, True)
 
 
-async def test_from_the_call_on_the_request_counts_as_called_and_what_cannot_be_decoded_calls_nobody() -> None:
-    request = delivery("topology")
-    await refusal(FakeEngine(late()), request)
-    assert request.sent
-    engine, request = FakeEngine(None), FakeDelivery(Message(b"{"))
-    assert (await refusal(engine, request)).code is Code.INVALID_ARGUMENT
-    assert (engine.calls, request.sent) == ([], False)
+# --- guarded and composed ---
 
 
-# --- guarded ---
+@for_each([
+    ("not to q", (), Code.PERMISSION_DENIED, "not to q", {"field": "reply_to"}),
+    ("never asked", ("type: bytes", "user_id: bytes"), Code.INVALID_ARGUMENT,
+     "not AMQP: type: bytes; user_id: bytes; the message was not run", None),
+])  # fmt: skip
+async def test_what_may_not_be_answered_or_is_not_amqp_does_not_run_and_anything_else_does(
+    reason: str, malformed: tuple[str, ...], code: Code, message: str, details: Any
+) -> None:
+    handler = AsyncMock(return_value=Reply("topology"))
+    request = FakeDelivery(Message(b"", reply_to="q", malformed_properties=malformed))
+    request.refusal = reason
+    error = await refusal(guarded(handler), request)
+    assert (error.message, error.details, handler.await_count) == (message, details, 0)
+    assert verdict(error) == (code, Source.CONSUMER, NOT, False)
+    assert (await guarded(handler)(FakeDelivery(Message(b"")))).ok
 
 
-def counting(ran: list[Delivery]) -> Handler:
-    async def handle(request: Delivery) -> Reply:
-        ran.append(request)
-        return Reply("topology")
-
-    return handle
-
-
-async def test_what_may_be_answered_runs_and_what_may_not_does_not() -> None:
-    ran: list[Delivery] = []
-    assert (await guarded(counting(ran))(FakeDelivery(Message(b"")))).ok
-    assert len(ran) == 1
-    ran.clear()
-    request = FakeDelivery(Message(b"", reply_to="q"))
-    request.refusal = "not to q"
-    with pytest.raises(CommandError) as raised:
-        await guarded(counting(ran))(request)
-    assert (raised.value.code, raised.value.message, raised.value.details) == (
-        Code.PERMISSION_DENIED,
-        "not to q",
-        {"field": "reply_to"},
-    )
-    assert (raised.value.outcome, ran) == (Outcome.NOT_EXECUTED, [])
-
-
-async def test_what_is_not_amqp_does_not_run_and_says_why() -> None:
-    ran: list[Delivery] = []
-    request = FakeDelivery(Message(b"", malformed_properties=("type: bytes", "user_id: bytes")))
-    request.refusal = "never asked"
-    with pytest.raises(CommandError) as raised:
-        await guarded(counting(ran))(request)
-    assert raised.value.code is Code.INVALID_ARGUMENT
-    assert raised.value.message == "not AMQP: type: bytes; user_id: bytes; the message was not run"
-    assert (raised.value.outcome, ran) == (Outcome.NOT_EXECUTED, [])
-
-
-# --- compose ---
-
-
-async def test_the_first_middleware_is_the_outermost() -> None:
-    order: list[str] = []
-
-    def named(name: str) -> Middleware:
-        def around(inner: Handler) -> Handler:
-            async def run(request: Delivery) -> Reply:
-                order.append(name)
-                return await inner(request)
-
-            return run
-
-        return around
-
-    assert (await compose(counting([]), named("a"), named("b"), named("c"))(delivery("topology"))).ok
-    assert order == ["a", "b", "c"]
+def test_the_first_middleware_is_the_outermost() -> None:
+    composed: Any = compose(*cast("Any", ("handler", "a({})".format, "b({})".format)))
+    assert composed == "a(b(handler))"
 
 
 # --- recovered ---
 
 
 def failing(error: BaseException) -> Handler:
-    async def handle(_: Delivery) -> Reply:
-        raise error
-
-    return handle
+    return recovered(lambda _: "4bf9")(AsyncMock(side_effect=error))
 
 
 async def test_a_success_passes_unchanged_and_an_error_becomes_a_reply_to_its_operation() -> None:
-    reply = await recovered()(counting([]))(FakeDelivery(Message(b"")))
-    assert reply == Reply("topology")
+    success = Reply("topology")
+    assert await recovered()(AsyncMock(return_value=success))(FakeDelivery(Message(b""))) is success
     error = CommandError(Code.NOT_FOUND, "no", source=Source.GATEWAY, details={"intent": "CANCEL"})
-    reply = await recovered()(failing(error))(delivery("topology"))
-    assert reply == Reply("topology", error=error.error())
+    assert await failing(error)(delivery("topology")) == Reply("topology", error=error.error())
     error.operation = "complete-job"  # a name in the error counts for more than the request
-    assert (await recovered()(failing(error))(delivery("topology"))).operation == "complete-job"
+    assert (await failing(error)(delivery("topology"))).operation == "complete-job"
 
 
 @for_each(
@@ -261,55 +199,28 @@ async def test_a_success_passes_unchanged_and_an_error_becomes_a_reply_to_its_op
     ]
 )
 async def test_a_refused_request_is_answered_under_the_name_it_gave(body: bytes, operation: str | None) -> None:
-    reply = await recovered()(handler(FakeEngine(None)))(FakeDelivery(Message(body)))
-    assert reply.operation == operation
-    assert reply.error is not None
+    reply = await recovered()(executing(FakeEngine()))(FakeDelivery(Message(body)))
+    assert (reply.operation, reply.ok) == (operation, False)
 
 
-@for_each([(False, Outcome.NOT_EXECUTED), (True, Outcome.UNKNOWN)])
+@for_each([(False, NOT), (True, UNKNOWN)])
 async def test_a_defect_is_answered_without_its_inside_and_logged_with_it(
     called: bool, outcome: Outcome, caplog: pytest.LogCaptureFixture
 ) -> None:
-    request = delivery("topology")
+    request, defect = delivery("topology"), ZeroDivisionError("secret inside")
     request.call = Call(PublishMessage(message_name="m"), sent=called)
     caplog.clear()
     with caplog.at_level(logging.ERROR, logger="consumer.pipeline.middleware"):
-        reply = await recovered(lambda _: "4bf9")(failing(ZeroDivisionError("secret inside")))(request)
-    assert reply == Reply(
-        "topology",
-        error=Error(
-            code=Code.INTERNAL,
-            message="the consumer failed on this request; its log has the details under trace id 4bf9",
-            source=Source.CONSUMER,
-            outcome=outcome,
-            retryable=False,
-        ),
-    )
+        reply = await failing(defect)(request)
+    assert (reply.operation, reply.error is not None) == ("topology", True)
+    assert reply.error is not None
+    assert reply.error.message == ("the consumer failed on this request; its log has the details under trace id 4bf9")
+    assert verdict(reply.error) == (Code.INTERNAL, Source.CONSUMER, outcome, False)
     [record] = caplog.records
     assert record.exc_info is not None
-    assert isinstance(record.exc_info[1], ZeroDivisionError)
-    assert record.trace_id == "4bf9"  # type: ignore[attr-defined]  # an extra of the record
-
-
-async def test_a_defect_after_the_call_has_an_unknown_outcome() -> None:
-    """The engine answered, and it is the answer that could not be handled."""
-    reply = await recovered()(handler(FakeEngine(ZeroDivisionError())))(delivery("topology"))
-    assert reply.error is not None
-    assert (reply.error.code, reply.error.outcome) == (Code.INTERNAL, Outcome.UNKNOWN)
-
-
-async def test_a_defect_of_the_decoder_is_answered_without_an_operation(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object, **__: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr("consumer.core.message.envelope.decode", broken)
-    reply = await recovered()(handler(FakeEngine(None)))(delivery("topology"))
-    assert reply.operation is None
-    assert reply.error is not None
-    assert reply.error.message.endswith("under trace id none")
-    assert reply.error.outcome is Outcome.NOT_EXECUTED
+    assert (record.exc_info[1], vars(record)["trace_id"]) == (defect, "4bf9")
 
 
 async def test_a_cancellation_is_no_reply() -> None:
     with pytest.raises(asyncio.CancelledError):
-        await recovered()(failing(asyncio.CancelledError()))(delivery("topology"))
+        await failing(asyncio.CancelledError())(delivery("topology"))

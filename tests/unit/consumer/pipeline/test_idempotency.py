@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
+from unittest.mock import ANY, create_autospec
 
 import orjson
 import pytest
 
-from consumer.core.delivery import Delivery, Handler
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Reply
 from consumer.core.requeue import Requeue
@@ -22,262 +21,181 @@ from consumer.pipeline.redelivery import RedeliveryMatcher
 from tests.cases import for_each
 from tests.unit.consumer import deliveries
 from tests.unit.consumer.deliveries import FakeDelivery, MemoryLedger, QuickClock
-from tests.unit.consumer.errors import failed
+from tests.unit.consumer.errors import failed, verdict
+from tests.unit.consumer.workers import ScriptedHandler
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+
+GATEWAY, CONSUMER = Source.GATEWAY, Source.CONSUMER
+NOT, UNKNOWN = Outcome.NOT_EXECUTED, Outcome.UNKNOWN
+DATA = {"create-instance": {"bpmnProcessId": "p"}, "cancel-instance": {"processInstanceKey": 2**51}, "topology": {}}
 
 
 def incoming(operation: str = "create-instance", data: Any = None, **properties: Any) -> FakeDelivery:
-    return deliveries.delivery(operation, {"bpmnProcessId": "p"} if data is None else data, **properties)
+    return deliveries.delivery(operation, DATA[operation] if data is None else data, **properties)
 
 
-def once(handler: Handler, ledger: Ledger, **options: Any) -> Handler:
-    """The handler, each request once."""
-    return idempotent(ledger, RedeliveryMatcher(), **{"clock": QuickClock(pause=0.001), **options})(handler)
+def waited_for(**properties: Any) -> FakeDelivery:
+    """A delivery of one request, whose sender waits for the answer."""
+    return incoming(message_id="a", reply_to="replies", **properties)
 
 
 def failure(*given: Any, **more: Any) -> Reply:
     return Reply("create-instance", error=failed(*given, **more))
 
 
-class Engine:
-    """A handler that counts its runs and answers what it is told to."""
+class Once(ScriptedHandler):
+    """A handler that runs each request once; what it runs answers these, and may be held."""
 
-    def __init__(self, *replies: Reply) -> None:
-        self.runs = 0
+    def __init__(
+        self, *replies: Reply, ledger: Any = None, matcher: Any = None, clock: Any = None, **more: Any
+    ) -> None:
+        super().__init__()
         self.replies = list(replies)
-        self.limiter = asyncio.Event()
-        self.limiter.set()
+        around = idempotent(
+            ledger or MemoryLedger(), matcher or RedeliveryMatcher(), clock=clock or QuickClock(pause=0.001), **more
+        )
+        self.handle = around(super().__call__)
 
-    async def __call__(self, _: Delivery) -> Reply:
-        self.runs += 1
-        number = self.runs
-        await self.limiter.wait()
-        return self.replies.pop(0) if self.replies else Reply("create-instance", {"run": number})
-
-
-@pytest.fixture
-def engine() -> Engine:
-    return Engine()
+    async def begin(self, *delivered: FakeDelivery) -> list[asyncio.Task[Reply]]:
+        """Their runs, which have come to their first wait."""
+        runs = [asyncio.ensure_future(self.handle(each)) for each in delivered]
+        await asyncio.sleep(0.01)
+        return runs
 
 
 @pytest.fixture
-def handler(engine: Engine) -> Handler:
-    return idempotent(MemoryLedger(), RedeliveryMatcher())(engine)
+def once() -> Once:
+    return Once()
 
 
-async def start(handler: Handler, delivery: FakeDelivery) -> asyncio.Task[Reply]:
-    """A run that has come to its first wait."""
-    task = asyncio.ensure_future(handler(delivery))
-    await asyncio.sleep(0)
-    return task  # type: ignore[return-value]
+# --- by an id ---
 
 
-async def test_the_same_id_is_answered_again_and_not_run_again(engine: Engine, handler: Handler) -> None:
-    first = await handler(incoming(message_id="a"))
-    second = await handler(incoming(message_id="a"))
-    assert (engine.runs, second.data, first.replayed, second.replayed) == (1, {"run": 1}, False, True)
+async def test_the_same_id_is_answered_again_byte_for_byte_and_not_run_again() -> None:
+    once = Once(Reply("create-instance", {"raw": orjson.Fragment(b'{ "b" : 1.0 }'), "key": 2**62}))
+    first, second = [await once.handle(incoming(message_id="a")) for _ in range(2)]
+    assert (once.runs, first.replayed, second.replayed) == (1, False, True)
+    body = b'{"operation":"create-instance","data":{"raw":{ "b" : 1.0 },"key":%d}}' % 2**62
+    assert first.encode() == second.encode() == body
 
 
-async def test_the_header_request_id_counts_before_the_message_id(engine: Engine, handler: Handler) -> None:
-    await handler(incoming(message_id="a", headers={"request-id": "x"}))
-    await handler(incoming(message_id="b", headers={"request-id": "x"}))
-    assert engine.runs == 1
+@for_each([
+    ([{"message_id": "a", "headers": {"request-id": "x"}}, {"message_id": "b", "headers": {"request-id": "x"}}], 1),
+    ([{"message_id": "a", "user_id": "ann"}, {"message_id": "a", "user_id": "ben"}], 2),
+    # A dead letter that is replayed runs again, once for each replay; what is no number is none.
+    ([{"message_id": "a", "headers": {"replays": count}} for count in (0, 1, 1, 2, "2", True)], 3),
+    ([{"operation": "topology", "message_id": "a"}] * 2, 2),  # it changes nothing
+])  # fmt: skip
+async def test_a_request_that_changes_anything_is_known_by_its_id_its_user_and_its_replays(
+    sent: list[dict[str, Any]], runs: int
+) -> None:
+    once = Once()
+    for properties in sent:
+        await once.handle(incoming(reply_to="replies", **properties))
+    assert once.runs == runs
 
 
-async def test_the_same_id_with_another_body_is_refused(engine: Engine, handler: Handler) -> None:
-    await handler(incoming(message_id="a"))
-    with pytest.raises(CommandError) as refusal:
-        await handler(incoming(message_id="a", data={"bpmnProcessId": "other"}))
-    assert refusal.value.code is Code.ALREADY_EXISTS
-    assert refusal.value.source is Source.CONSUMER
-    assert engine.runs == 1
+async def test_an_id_belongs_to_its_content_and_who_sends_it_again_waits_for_the_run(once: Once) -> None:
+    once.limiter.clear()
+    runs = await once.begin(waited_for(), waited_for())
+    for _ in ("while it runs", "after it"):
+        with pytest.raises(CommandError) as refusal:
+            await once.handle(waited_for(data={"bpmnProcessId": "other"}))
+        assert verdict(refusal.value) == (Code.ALREADY_EXISTS, CONSUMER, NOT, False)
+        once.limiter.set()
+        assert [reply.replayed for reply in await asyncio.gather(*runs)] == [False, True]
+    assert once.runs == 1
 
 
-async def test_a_user_cannot_claim_or_read_the_ids_of_another(engine: Engine, handler: Handler) -> None:
-    await handler(incoming(message_id="a", user_id="ann"))
-    reply = await handler(incoming(message_id="a", user_id="ben"))
-    assert (engine.runs, reply.replayed) == (2, False)
-
-
-async def test_while_it_runs_the_same_id_waits_for_that_run(engine: Engine, handler: Handler) -> None:
-    engine.limiter.clear()
-    first = await start(handler, incoming(message_id="a", reply_to="replies"))
-    second = await start(handler, incoming(message_id="a", reply_to="replies"))
-    with pytest.raises(CommandError):
-        await handler(incoming(message_id="a", data={"bpmnProcessId": "other"}))
-    engine.limiter.set()
-    assert (await first).data == (await second).data == {"run": 1}
-    assert engine.runs == 1
-
-
-async def test_who_stops_waiting_does_not_stop_the_run(engine: Engine, handler: Handler) -> None:
-    engine.limiter.clear()
-    first = await start(handler, incoming(message_id="a"))
-    second = await start(handler, incoming(message_id="a"))
-    second.cancel()
-    engine.limiter.set()
-    assert (await first).data == {"run": 1}
-
-
-GATEWAY, CONSUMER = Source.GATEWAY, Source.CONSUMER
-NOT, UNKNOWN = Outcome.NOT_EXECUTED, Outcome.UNKNOWN
-
-
-@for_each(
-    [
-        (failure(Code.NOT_FOUND, GATEWAY, NOT), "replies", "create-instance", 1),
-        (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN), "replies", "create-instance", 1),
-        (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN, retryable=True), "replies", "cancel-instance", 2),
-        (failure(Code.UNAVAILABLE, GATEWAY, NOT, retryable=True), "replies", "create-instance", 2),
-        (failure(Code.INVALID_ARGUMENT, CONSUMER, NOT), "replies", "create-instance", 2),
-        (failure(Code.DEADLINE_EXCEEDED, CONSUMER, NOT), "replies", "create-instance", 2),
-        (failure(Code.UNAUTHENTICATED, GATEWAY, NOT), "replies", "create-instance", 2),
-        # A rejection that nobody was told runs again when its dead letter is replayed.
-        (Reply("create-instance", {}), None, "create-instance", 1),
-        (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN), None, "create-instance", 1),
-        (failure(Code.NOT_FOUND, GATEWAY, NOT), None, "create-instance", 2),
-    ]
-)
+@for_each([
+    (failure(Code.NOT_FOUND, GATEWAY, NOT), "replies", "create-instance", 1),
+    (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN), "replies", "create-instance", 1),
+    (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN, retryable=True), "replies", "cancel-instance", 2),
+    (failure(Code.UNAVAILABLE, GATEWAY, NOT, retryable=True), "replies", "create-instance", 2),
+    (failure(Code.INVALID_ARGUMENT, CONSUMER, NOT), "replies", "create-instance", 2),
+    (failure(Code.DEADLINE_EXCEEDED, CONSUMER, NOT), "replies", "create-instance", 2),
+    (failure(Code.UNAUTHENTICATED, GATEWAY, NOT), "replies", "create-instance", 2),
+    # A rejection that nobody was told runs again when its dead letter is replayed.
+    (Reply("create-instance", {}), None, "create-instance", 1),
+    (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN), None, "create-instance", 1),
+    (failure(Code.NOT_FOUND, GATEWAY, NOT), None, "create-instance", 2),
+])  # fmt: skip
 async def test_only_final_answers_that_somebody_was_told_are_kept(
     reply: Reply, reply_to: str | None, operation: str, runs: int
 ) -> None:
-    engine = Engine(reply)
-    handler = once(engine, MemoryLedger())
-    data = {"processInstanceKey": 2**51} if operation == "cancel-instance" else None
+    once = Once(reply)
     for _ in range(2):
-        await handler(incoming(operation, data, message_id="a", reply_to=reply_to))
-    assert engine.runs == runs
+        await once.handle(incoming(operation, message_id="a", reply_to=reply_to))
+    assert once.runs == runs
 
 
-async def test_a_replayed_dead_letter_runs_again_and_each_replay_once(engine: Engine, handler: Handler) -> None:
-    for replays in (0, 1, 1, 2, "2", True):
-        await handler(incoming(message_id="a", reply_to="replies", headers={"replays": replays}))
-    assert engine.runs == 3
+async def test_who_is_cancelled_stops_nobody_else(once: Once) -> None:
+    once.limiter.clear()
+    run, waiting, unidentified = await once.begin(waited_for(), waited_for(), incoming())
+    for each in (waiting, unidentified):
+        each.cancel()
+    await asyncio.wait([waiting, unidentified])
+    once.limiter.set()
+    assert (await run).ok
 
 
-async def test_what_changes_nothing_is_not_recorded(engine: Engine, handler: Handler) -> None:
-    for _ in range(2):
-        assert not (await handler(incoming("topology", {}, message_id="a"))).replayed
-    assert engine.runs == 2
+# --- what the ledger finds ---
 
 
-class ScriptedLedger(MemoryLedger):
-    """A ledger whose first claims find what a test says, and the later ones what any ledger would."""
-
-    def __init__(self, *found: Claim | LedgerError) -> None:
-        super().__init__()
-        self.found = list(found)
-        self.finished: list[str] = []
-
-    async def claim(self, identity: str, digest: bytes, *, rerun: bool = True) -> Claim:
-        await asyncio.sleep(0)  # as whatever is not memory would
-        if not self.found:
-            return await super().claim(identity, digest, rerun=rerun)
-        found = self.found.pop(0)
-        if isinstance(found, LedgerError):
-            raise found
-        if found.state is State.ORPHANED and rerun:
-            await super().claim(identity, digest)
-        return found
-
-    async def finish(self, identity: str, reply: Reply, queue: str = "") -> None:
-        self.finished.append(identity)
-        await super().finish(identity, reply, queue)
+def ledger_of(*found: Claim | LedgerError) -> Any:
+    """A ledger whose claims find this, one after the other."""
+    ledger = create_autospec(Ledger, instance=True)
+    ledger.claim.side_effect = found
+    return ledger
 
 
-def orphaned() -> ScriptedLedger:
-    return ScriptedLedger(Claim(State.ORPHANED))
+@for_each([("create-instance", False, 0), ("create-instance", True, 1), ("cancel-instance", False, 1)])
+async def test_an_abandoned_run_is_reported_unless_it_may_be_repeated(
+    operation: str, run_again: bool, runs: int
+) -> None:
+    ledger = ledger_of(Claim(State.ORPHANED))
+    once = Once(ledger=ledger, run_again=run_again)
+    [run] = await once.begin(incoming(operation, message_id="a"))
+    ledger.claim.assert_awaited_once_with("0::a", ANY, rerun=bool(runs))
+    error = run.exception()
+    assert (once.runs, ledger.finish.await_count, error is None) == (runs, runs, bool(runs))
+    if isinstance(error, CommandError):
+        assert verdict(error) == (Code.ABORTED, CONSUMER, UNKNOWN, False)
 
 
-async def test_an_abandoned_run_is_reported_and_repeated_only_when_asked_to(engine: Engine) -> None:
-    with pytest.raises(CommandError) as report:
-        await once(engine, orphaned())(incoming(message_id="a"))
-    assert (report.value.code, report.value.outcome, report.value.retryable) == (Code.ABORTED, UNKNOWN, False)
-    assert engine.runs == 0
-    ledger = orphaned()
-    await once(engine, ledger, run_again=True)(incoming(message_id="a"))
-    assert (engine.runs, ledger.finished) == (1, ["0::a"])
-
-
-async def test_the_second_run_of_an_abandoned_command_says_that_the_first_may_have_done_it() -> None:
-    handler = once(Engine(failure(Code.NOT_FOUND, GATEWAY, NOT)), orphaned())
-    reply, replay = [
-        await handler(incoming("cancel-instance", {"processInstanceKey": 2**51}, message_id="a", reply_to="replies"))
-        for _ in range(2)
-    ]
+@for_each([Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION])
+async def test_the_second_run_of_an_abandoned_command_says_that_the_first_may_have_done_it(code: Code) -> None:
+    ledger = ledger_of(Claim(State.ORPHANED))
+    once = Once(failure(code, details={"more": 1}), ledger=ledger)
+    reply = await once.handle(incoming("cancel-instance", message_id="a", reply_to="replies"))
+    ledger.finish.assert_awaited_once_with("0::a", reply, "replies")
     assert reply.error is not None
-    assert "may mean" in (reply.error.details or {})["earlierRun"]
-    assert (replay.encode(), replay.replayed) == (reply.encode(), True)
+    assert reply.error.details is not None
+    assert "may mean" in reply.error.details.pop("earlierRun")
+    assert reply.error.details == {"more": 1}
 
 
-async def test_a_replay_is_the_first_answer_byte_for_byte(engine: Engine) -> None:
-    engine.replies = [Reply("create-instance", {"raw": orjson.Fragment(b'{ "b" : 1.0 }'), "key": 2**62})]
-    handler = once(engine, MemoryLedger())
-    first, second = [await handler(incoming(message_id="a")) for _ in range(2)]
-    assert (
-        first.encode()
-        == second.encode()
-        == b'{"operation":"create-instance","data":{"raw":{ "b" : 1.0 },"key":%d}}' % 2**62
-    )
-
-
-async def test_an_answer_that_was_not_kept_says_that_it_was_executed(engine: Engine) -> None:
+async def test_an_answer_that_was_not_kept_says_that_it_was_executed() -> None:
+    once = Once(ledger=ledger_of(Claim(State.DONE)))
     with pytest.raises(CommandError) as report:
-        await once(engine, ScriptedLedger(Claim(State.DONE)))(incoming(message_id="a"))
-    assert (report.value.code, report.value.source, report.value.outcome) == (Code.ABORTED, CONSUMER, UNKNOWN)
-    assert (report.value.details, report.value.retryable, engine.runs) == ({"executed": True}, False, 0)
+        await once.handle(incoming(message_id="a"))
+    assert verdict(report.value) == (Code.ABORTED, CONSUMER, UNKNOWN, False)
+    assert (report.value.details, once.runs) == ({"executed": True}, 0)
 
 
-class Slot(ConcurrencyLimiter):
-    """Counts who has released it, now and ever."""
-
-    def __init__(self) -> None:
-        super().__init__(AimdLimit(9))
-        self.now = self.ever = 0
-
-    @asynccontextmanager
-    async def release_for_others(self) -> AsyncIterator[None]:
-        self.now += 1
-        self.ever += 1
-        yield
-        self.now -= 1
-
-    def held_by(self, delivery: FakeDelivery) -> FakeDelivery:
-        delivery.slot = self
-        return delivery
-
-
-async def test_while_another_process_runs_it_its_answer_is_waited_for_without_a_slot(engine: Engine) -> None:
-    slot = Slot()
-    ledger = ScriptedLedger(*[Claim(State.RUNNING)] * 3, Claim(State.DONE, Reply("create-instance", {"run": "there"})))
-    reply = await once(engine, ledger)(slot.held_by(incoming(message_id="a")))
-    assert (reply.data, reply.replayed, engine.runs) == ({"run": "there"}, True, 0)
-    assert (slot.now, slot.ever) == (0, 3), "it has one again for each of its looks"
-
-
-async def test_who_waits_for_a_run_of_this_process_releases_its_slot(engine: Engine, handler: Handler) -> None:
-    engine.limiter.clear()
-    slot = Slot()
-    first = await start(handler, slot.held_by(incoming(message_id="a")))
-    second = asyncio.create_task(handler(slot.held_by(incoming(message_id="a", reply_to="replies"))))
-    await asyncio.sleep(0.01)
-    assert (slot.now, slot.ever) == (1, 1)
-    engine.limiter.set()
-    assert [reply.replayed for reply in await asyncio.gather(first, second)] == [False, True]
-    assert slot.now == 0
-
-
-@for_each([{}, {"deadline": 1}, {"deadline": 2**45}])
-async def test_after_a_while_it_is_given_back(headers: dict[str, Any], engine: Engine) -> None:
-    ledger = ScriptedLedger(*[Claim(State.RUNNING)] * 1000)
+@for_each([({}, 60), ({"deadline": 1}, 5), ({"deadline": 2**45}, 60)])
+async def test_what_another_process_runs_is_given_back_after_a_while(headers: dict[str, Any], seconds: int) -> None:
+    clock = QuickClock(pause=0.001)
+    once = Once(ledger=ledger_of(*[Claim(State.RUNNING)] * 1000), clock=clock)
     with pytest.raises(Requeue, match="'a': another process is running it"):
-        await once(engine, ledger)(incoming(message_id="a", headers=headers))
-    assert engine.runs == 0
+        await once.handle(incoming(message_id="a", headers=headers))
+    assert (once.runs, round(clock.passed)) == (0, seconds)
 
 
-async def test_what_cannot_be_recorded_waits_and_then_runs(engine: Engine) -> None:
-    reply = await once(engine, ScriptedLedger(LedgerError("full"), LedgerError("full")))(incoming(message_id="a"))
-    assert (reply.ok, engine.runs) == (True, 1)
+async def test_what_cannot_be_recorded_waits_and_then_runs() -> None:
+    once = Once(ledger=ledger_of(LedgerError("full"), LedgerError("full"), Claim(State.NEW)))
+    assert (await once.handle(incoming(message_id="a"))).ok
+    assert once.runs == 1
 
 
 class PassingClock(QuickClock):
@@ -288,263 +206,192 @@ class PassingClock(QuickClock):
         return super().timeout(seconds)
 
 
-async def test_what_cannot_be_recorded_is_given_back_and_so_is_who_waits_for_it(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+@for_each([
+    ([LedgerError("the disk is full")] * 2, Requeue, "request-id 'a': the disk is full"),
+    ([Claim(State.RUNNING), Claim(State.CONFLICT)], CommandError, "was used by another request"),
+])  # fmt: skip
+async def test_who_waits_for_a_request_that_does_not_run_is_told_the_same(
+    found: list[Claim | LedgerError], kind: type[Exception], words: str
 ) -> None:
-    ledger = ScriptedLedger(*[LedgerError("the disk is full")] * 2)
-    never = asyncio.Event()
-    monkeypatch.setattr(ledger, "ready", never.wait)
-    handler = once(engine, ledger, clock=PassingClock(patience=0.05))
-    ends = await asyncio.gather(
-        *(handler(incoming(message_id="a", reply_to="replies")) for _ in range(3)), return_exceptions=True
-    )
-    assert [str(end) for end in ends if isinstance(end, Requeue)] == ["request-id 'a': the disk is full"] * 3
-    assert engine.runs == 0
+    ledger = ledger_of(*found)
+    ledger.ready.side_effect = asyncio.Event().wait
+    once = Once(ledger=ledger, clock=PassingClock(patience=0.05))
+    ends = await asyncio.gather(*(once.handle(waited_for()) for _ in range(3)), return_exceptions=True)
+    assert [(type(end), words in str(end)) for end in ends] == [(kind, True)] * 3
+    assert once.runs == 0
 
 
-async def test_who_waits_for_a_refused_request_gets_the_same_refusal(engine: Engine) -> None:
-    handler = once(engine, ScriptedLedger(Claim(State.CONFLICT)))
-    ends = await asyncio.gather(
-        *(handler(incoming(message_id="a", reply_to="replies")) for _ in range(2)), return_exceptions=True
-    )
-    assert [end.code for end in ends if isinstance(end, CommandError)] == [Code.ALREADY_EXISTS] * 2
+# --- waiting ---
 
 
-class Channel:
-    """A channel that delivers, until it is closed."""
+def in_slot(delivery: FakeDelivery) -> tuple[FakeDelivery, ConcurrencyLimiter]:
+    """A delivery that holds the only slot."""
+    delivery.slot = ConcurrencyLimiter(AimdLimit(1))
+    assert delivery.slot.try_acquire()
+    return delivery, delivery.slot
 
-    def __init__(self) -> None:
-        self.delivered: list[FakeDelivery] = []
 
-    def deliver(self, **properties: Any) -> FakeDelivery:
-        self.delivered.append(incoming(**properties))
-        return self.delivered[-1]
+async def test_while_another_process_runs_it_its_answer_is_waited_for_without_a_slot() -> None:
+    """It has a slot again for each of its looks."""
+    delivery, slot = in_slot(incoming(message_id="a"))
+    found = [*[Claim(State.RUNNING)] * 3, Claim(State.DONE, Reply("create-instance", {"run": "there"}))]
+    held: list[bool] = []
 
-    def close(self) -> None:
-        for delivery in self.delivered:
+    async def claim(*_: object, **__: object) -> Claim:
+        held.append(not slot.try_acquire())
+        return found.pop(0)
+
+    ledger = ledger_of()
+    ledger.claim = claim
+    once = Once(ledger=ledger)
+    run = asyncio.ensure_future(once.handle(delivery))
+    await slot.acquire()
+    slot.release()
+    reply = await run
+    assert (reply.data, reply.replayed, once.runs) == ({"run": "there"}, True, 0)
+    assert (held, slot.try_acquire()) == ([True] * 4, False)
+
+
+@for_each([({"message_id": "a", "reply_to": "replies"}, True), ({"redelivered": True}, False)])
+async def test_who_waits_for_a_run_of_this_process_releases_its_slot(properties: dict[str, Any], idle: bool) -> None:
+    """Stopping waits for a redelivery without an id: given back, another process would run it again."""
+    once = Once()
+    once.limiter.clear()
+    first, (second, slot) = incoming(**{**properties, "redelivered": False}), in_slot(incoming(**properties))
+    [run] = await once.begin(first)
+    first.open = False
+    [again] = await once.begin(second)
+    await slot.acquire()
+    assert second.idle is idle
+    slot.release()
+    once.limiter.set()
+    assert [reply.replayed for reply in await asyncio.gather(run, again)] == [False, True]
+    assert (once.runs, slot.try_acquire()) == (1, False)
+
+
+async def test_from_the_fifth_waiter_for_one_id_on_the_answer_comes_at_once(once: Once) -> None:
+    """Those of a lost channel do not count."""
+    once.limiter.clear()
+    runs: list[asyncio.Task[Reply]] = []
+    for number in (5, 130):
+        sent = [waited_for() for _ in range(number)]
+        runs += await once.begin(*sent)
+        crowded = [run.exception() for run in runs if run.done()]
+        assert len(crowded) == number - 1 - 4
+        for delivery in sent:
             delivery.open = False
-
-
-async def test_without_id_a_redelivery_after_a_lost_connection_does_not_run_again_but_a_second_one_does(
-    engine: Engine, handler: Handler
-) -> None:
-    channel = Channel()
-    await handler(channel.deliver())
-    channel.close()
-    for runs, replayed in ((1, True), (2, False)):
-        reply = await handler(Channel().deliver(redelivered=True))
-        assert (engine.runs, reply.replayed) == (runs, replayed)
-
-
-async def test_without_id_the_answer_of_a_redelivery_can_be_redelivered(engine: Engine, handler: Handler) -> None:
-    for _ in range(3):
-        channel = Channel()
-        await handler(channel.deliver(redelivered=True))
-        channel.close()
-    assert engine.runs == 1
-
-
-@for_each(
-    [
-        {"redelivered": False},
-        {"redelivered": True, "correlation_id": "other"},
-        {"redelivered": True, "reply_to": "other"},
-        {"redelivered": True, "type": "other"},
-        {"redelivered": True, "user_id": "other"},
-        {"redelivered": True, "data": {"bpmnProcessId": "other"}},
-    ]
-)
-async def test_without_id_whatever_differs_runs(second: dict[str, Any]) -> None:
-    engine, channel = Engine(), Channel()
-    handler = once(engine, MemoryLedger())
-    await handler(channel.deliver())
-    channel.close()
-    await handler(Channel().deliver(**second))
-    assert engine.runs == 2
-
-
-async def test_without_id_a_message_that_is_merely_alike_is_not_lost(engine: Engine, handler: Handler) -> None:
-    """The first one's channel is open, so the broker cannot be delivering it again."""
-    await handler(Channel().deliver())
-    await handler(Channel().deliver(redelivered=True))
-    assert engine.runs == 2
-
-
-async def test_an_acknowledged_run_answers_a_redelivery_only_with_a_correlation_id() -> None:
-    """An ack that got lost doubles nothing then."""
-    for correlation_id, runs in ((None, 2), ("c", 1)):
-        engine, matcher, channel = Engine(), RedeliveryMatcher(), Channel()
-        handler = idempotent(MemoryLedger(), matcher)(engine)
-        message = channel.deliver(correlation_id=correlation_id)
-        await handler(message)
-        matcher.record_ack(message)
-        channel.close()
-        await handler(Channel().deliver(correlation_id=correlation_id, redelivered=True))
-        assert engine.runs == runs, correlation_id
-
-
-async def test_without_id_a_redelivery_waits_without_a_slot_and_stopping_waits_for_it(
-    engine: Engine, handler: Handler
-) -> None:
-    """Its answer is nowhere else: given back, another process would run it again."""
-    engine.limiter.clear()
-    channel, slot = Channel(), Slot()
-    first = await start(handler, channel.deliver())
-    channel.close()
-    again = slot.held_by(incoming(redelivered=True))
-    second = asyncio.ensure_future(handler(again))  # type: ignore[arg-type]
-    await asyncio.sleep(0.01)
-    assert (slot.now, again.idle) == (1, False)
-    engine.limiter.set()
-    assert [reply.replayed for reply in await asyncio.gather(first, second)] == [False, True]
-    assert (slot.now, engine.runs) == (0, 1)
-
-
-async def test_a_run_that_is_out_is_not_forgotten_for_those_that_were_acknowledged(engine: Engine) -> None:
-    matcher = RedeliveryMatcher(max_runs=10)
-    handler = idempotent(MemoryLedger(), matcher)(engine)
-    channel = Channel()
-    await handler(channel.deliver(correlation_id="long"))
-    for number in range(30):
-        delivery = channel.deliver(correlation_id=f"{number}")
-        await handler(delivery)
-        matcher.record_ack(delivery)
-    channel.close()
-    await handler(Channel().deliver(correlation_id="long", redelivered=True))
-    assert engine.runs == 31
-
-
-async def test_of_what_was_acknowledged_no_body_is_kept_and_after_a_minute_nothing(engine: Engine) -> None:
-    clock = QuickClock()
-    matcher = RedeliveryMatcher(clock=clock)
-    handler = idempotent(MemoryLedger(), matcher)(engine)
-    delivery = Channel().deliver(correlation_id="c")
-    await handler(delivery)
-    matcher.record_ack(delivery)
-    kept = weakref.ref(delivery)
-    del delivery
-    gc.collect()
-    assert kept() is None
-    clock.passed += 61
-    last = Channel().deliver(correlation_id="d")
-    await handler(last)
-    matcher.record_ack(last)
-    assert (len(matcher._acknowledged), len(matcher._by_digest)) == (1, 1)
-
-
-async def test_the_runs_remembered_are_bounded(engine: Engine) -> None:
-    handler = idempotent(MemoryLedger(), RedeliveryMatcher(max_runs=2))(engine)
-    channel = Channel()
-    for name in "abc":
-        await handler(channel.deliver(correlation_id=name))
-    channel.close()
-    for name in "cba":
-        await handler(Channel().deliver(correlation_id=name, redelivered=True))
-    assert engine.runs == 4
-
-
-async def test_a_cancelled_run_is_not_remembered_as_done(engine: Engine, handler: Handler) -> None:
-    engine.limiter.clear()
-    run = asyncio.create_task(handler(incoming(message_id="a")))
-    unidentified_run = await start(handler, incoming())
-    for task in (run, unidentified_run):
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-
-def waiting(handler: Handler, number: int, **properties: Any) -> list[asyncio.Task[Reply]]:
-    """So many deliveries of one request."""
-    return [
-        asyncio.ensure_future(handler(incoming(message_id="a", **properties)))  # type: ignore[arg-type]
-        for _ in range(number)
-    ]
-
-
-async def test_from_the_fifth_waiter_for_one_id_on_the_answer_comes_at_once(engine: Engine, handler: Handler) -> None:
-    engine.limiter.clear()
-    tasks = waiting(handler, 130, reply_to="replies")
-    await asyncio.sleep(0.01)
-    crowded = [task.exception() for task in tasks if task.done()]
-    assert len(crowded) == 130 - 1 - 4
     for error in crowded:
         assert isinstance(error, CommandError)
-        assert (error.code, error.outcome, error.retryable) == (Code.RESOURCE_EXHAUSTED, NOT, True)
+        assert verdict(error) == (Code.RESOURCE_EXHAUSTED, CONSUMER, NOT, True)
         assert "zeebe.polls" in error.message
-    engine.limiter.set()
-    replies = await asyncio.gather(*(task for task in tasks if not task.done()))
-    assert [reply.data for reply in replies] == [{"run": 1}] * 5
-    assert engine.runs == 1
+    once.limiter.set()
+    assert [reply.ok for reply in await asyncio.gather(*(run for run in runs if not run.done()))] == [True] * 10
+    assert once.runs == 1
 
 
-async def test_a_duplicate_that_nobody_waits_for_is_done_with_its_original_and_settles_nothing(
-    engine: Engine, handler: Handler
-) -> None:
-    engine.replies = [failure(Code.NOT_FOUND, GATEWAY, NOT)]
-    engine.limiter.clear()
-    tasks = waiting(handler, 130)
-    await asyncio.sleep(0.01)
-    assert sum(task.done() for task in tasks) == 129
-    engine.limiter.set()
-    original, *others = await asyncio.gather(*tasks)
-    assert original.error is not None
-    assert [(reply.error, reply.replayed) for reply in others] == [(None, True)] * 129
-    assert engine.runs == 1
+async def test_a_duplicate_that_nobody_waits_for_is_done_with_its_original_and_settles_nothing() -> None:
+    once = Once(failure(Code.NOT_FOUND, GATEWAY, NOT))
+    once.limiter.clear()
+    original, *others = await once.begin(*(incoming(message_id="a") for _ in range(130)))
+    assert [(run.result().error, run.result().replayed) for run in others] == [(None, True)] * 129
+    once.limiter.set()
+    assert not (await original).ok
+    assert once.runs == 1
 
 
-async def test_of_duplicates_that_nobody_waits_for_one_keeps_the_request_when_the_original_was_answered(
-    engine: Engine, handler: Handler
-) -> None:
-    """The original's caller is told that it did not run; who sent it without `reply_to` relies on its being kept."""
-    engine.replies = [failure(Code.UNAVAILABLE, CONSUMER, NOT, retryable=True)]
-    engine.limiter.clear()
-    [original] = waiting(handler, 1, reply_to="replies")
-    await asyncio.sleep(0)
-    keeper, *others = waiting(handler, 20)
-    await asyncio.sleep(0.01)
+@for_each([True, False])
+async def test_one_of_those_that_nobody_waits_for_keeps_the_request_when_its_original_does_not(answered: bool) -> None:
+    """An original that is answered, or whose channel is lost, becomes no dead letter; nobody else would be one."""
+    once = Once(failure(Code.UNAVAILABLE, CONSUMER, NOT, retryable=True))
+    once.limiter.clear()
+    first = waited_for() if answered else incoming(message_id="a")
+    first.open = answered
+    original, keeper, *others = await once.begin(first, *(incoming(message_id="a") for _ in range(20)))
     assert not keeper.done()
-    assert [task.result().error for task in others] == [None] * 19
-    engine.limiter.set()
-    assert (await original).error is not None
-    assert (await keeper).error is not None
-    assert engine.runs == 1
+    assert [run.result().error for run in others] == [None] * 19
+    once.limiter.set()
+    assert [(await run).ok for run in (original, keeper)] == [False, False]
+    assert once.runs == 1
 
 
-async def test_deliveries_of_a_lost_channel_do_not_count_as_waiting(engine: Engine, handler: Handler) -> None:
-    engine.limiter.clear()
-    channel = Channel()
-
-    def deliver(number: int) -> list[asyncio.Future[Reply]]:
-        return [
-            asyncio.ensure_future(handler(channel.deliver(message_id="a", reply_to="replies"))) for _ in range(number)
-        ]
-
-    before = deliver(5)
-    await asyncio.sleep(0.01)
-    channel.close()
-    channel = Channel()
-    after = deliver(5)
-    await asyncio.sleep(0.01)
-    assert not any(task.done() for task in after)
-    [refused] = deliver(1)
-    await asyncio.sleep(0.01)
-    assert isinstance(refused.exception(), CommandError)
-    engine.limiter.set()
-    assert {reply.data["run"] for reply in await asyncio.gather(*before, *after)} == {1}
+# --- without an id ---
 
 
-async def test_when_the_channel_of_the_original_is_lost_its_redelivery_settles_the_request(
-    engine: Engine, handler: Handler
-) -> None:
-    """It is the one that becomes a dead letter: nobody else would."""
-    engine.replies = [failure(Code.NOT_FOUND, GATEWAY, NOT)]
-    engine.limiter.clear()
-    first = incoming(message_id="a")
-    running = await start(handler, first)
+async def test_without_an_id_each_run_of_a_lost_channel_answers_one_redelivery(once: Once) -> None:
+    """While a channel is open, what is merely alike to a run of it is no redelivery, and runs."""
+    lost, answered, alike, last = incoming(), *(incoming(redelivered=True) for _ in range(3))
+    for delivery, closed, runs, replayed in (
+        (lost, None, 1, False),
+        (answered, lost, 1, True),
+        (alike, None, 2, False),
+        (last, answered, 2, True),
+    ):
+        if closed is not None:
+            closed.open = False
+        reply = await once.handle(delivery)
+        assert (once.runs, reply.replayed) == (runs, replayed)
+
+
+@for_each([
+    {"redelivered": False},
+    {"redelivered": True, "correlation_id": "other"},
+    {"redelivered": True, "reply_to": "other"},
+    {"redelivered": True, "type": "other"},
+    {"redelivered": True, "user_id": "other"},
+    {"redelivered": True, "data": {"bpmnProcessId": "other"}},
+])  # fmt: skip
+async def test_without_an_id_whatever_differs_runs(second: dict[str, Any]) -> None:
+    once, first = Once(), incoming()
+    await once.handle(first)
     first.open = False
-    redelivered, copy = waiting(handler, 2)
-    await asyncio.sleep(0)
-    engine.limiter.set()
-    await running
-    assert (await redelivered).error is not None
-    assert (await copy).error is None
+    await once.handle(incoming(**second))
+    assert once.runs == 2
+
+
+@for_each([(None, 2), ("c", 1)])
+async def test_an_acknowledged_run_answers_a_redelivery_only_with_a_correlation_id(name: str | None, runs: int) -> None:
+    """An ack that got lost doubles nothing then."""
+    matcher, first = RedeliveryMatcher(), incoming(correlation_id=name)
+    once = Once(matcher=matcher)
+    await once.handle(first)
+    matcher.record_ack(first)
+    first.open = False
+    await once.handle(incoming(correlation_id=name, redelivered=True))
+    assert once.runs == runs
+
+
+@for_each([
+    (10, ["long"], [f"{number}" for number in range(30)], ["long"], 31),
+    (2, ["a", "b", "c"], [], ["c", "b", "a"], 4),
+])  # fmt: skip
+async def test_of_the_runs_that_are_remembered_the_oldest_go_first_and_those_that_are_out_last(
+    maximum: int, out: list[str], acknowledged: list[str], again: list[str], runs: int
+) -> None:
+    matcher = RedeliveryMatcher(max_runs=maximum)
+    once = Once(matcher=matcher)
+    sent = [incoming(correlation_id=name) for name in (*out, *acknowledged)]
+    for delivery in sent:
+        await once.handle(delivery)
+        if delivery.message.correlation_id in acknowledged:
+            matcher.record_ack(delivery)
+    for delivery in sent:
+        delivery.open = False
+    for name in again:
+        await once.handle(incoming(correlation_id=name, redelivered=True))
+    assert once.runs == runs
+
+
+async def test_of_what_was_acknowledged_no_body_is_kept_and_after_a_minute_nothing() -> None:
+    clock = QuickClock()
+    matcher = RedeliveryMatcher(clock=clock)
+    once = Once(matcher=matcher)
+    for name in "cd":
+        delivery = incoming(correlation_id=name)
+        await once.handle(delivery)
+        matcher.record_ack(delivery)
+        kept = weakref.ref(delivery)
+        del delivery
+        gc.collect()
+        assert kept() is None
+        assert (len(matcher._acknowledged), len(matcher._by_digest)) == (1, 1)
+        clock.passed += 61

@@ -16,15 +16,15 @@ from consumer.pipeline.worker import PublishFailed, Refused
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
 from tests.unit.consumer.workers import Bench, FakePublisher, settled, until
 
+HOURS = QuickClock(pause=3600)
+
 
 class FullQueues(FakePublisher):
-    """A publisher whose reply queues named `full…` refuse, while `full` is set."""
+    """A publisher whose reply queues named `full…` refuse, while `full` is set; without a broker when `broken`."""
 
     def __init__(self, events: list[str]) -> None:
         super().__init__(events)
-        self.full = True
-        self.stuck = False
-        self.broken = False
+        self.full, self.stuck, self.broken = True, False, False
         self.tries: Counter[str] = Counter()
 
     async def reply(self, delivery: Delivery, reply: Reply) -> bool:
@@ -49,10 +49,6 @@ def full(bench: Bench) -> FullQueues:
     return bench.publisher
 
 
-def for_hours() -> QuickClock:
-    return QuickClock(pause=3600)
-
-
 async def test_a_refused_reply_is_tried_again_for_a_while_and_then_dropped_and_acked(
     bench: Bench, full: FullQueues
 ) -> None:
@@ -73,28 +69,18 @@ async def test_a_refused_reply_is_tried_again_for_a_while_and_then_dropped_and_a
 
 
 async def test_a_refused_reply_goes_out_when_its_queue_takes_it_again(bench: Bench, full: FullQueues) -> None:
-    worker = bench.worker(bench.delivered(reply_to="full"), clock=QuickClock(pause=0.001))
-    await until(lambda: full.tries["full"] >= 3)
-    full.full = False
-    await settled(worker)
-    assert bench.events == ["reply to full", "ack", "acknowledged"]
-
-
-async def test_few_refused_replies_wait_by_queue_and_in_all_and_the_rest_is_dropped_at_once(bench: Bench) -> None:
-    for queues, most, expected in ((1, 99, MAX_PER_QUEUE), (20, 4, 4)):
+    """The queue is one like others then, also when it confirmed nothing."""
+    for full.stuck in (False, True):
         bench.events.clear()
-        deliveries = [bench.delivered(reply_to=f"full-{number % queues}") for number in range(40)]
-        worker = bench.worker(*deliveries, clock=for_hours(), refused=RefusedReplies(most, 30))
-        await until(lambda worker=worker, expected=expected: worker.in_flight <= expected)  # type: ignore[misc]
-        assert bench.events.count("ack") == 40 - expected, (queues, most)
-        await worker.stop(grace=0)
-
-
-async def test_a_neighbour_is_answered_while_refused_replies_wait(bench: Bench) -> None:
-    deliveries = [*(bench.delivered(reply_to="full") for _ in range(20)), bench.delivered(reply_to="neighbour")]
-    worker = bench.worker(*deliveries, clock=for_hours())
-    await until(lambda: "reply to neighbour" in bench.events)
-    await worker.stop(grace=0)
+        full.tries.clear()
+        full.full, refused = True, RefusedReplies(4, 30)
+        worker = bench.worker(bench.delivered(reply_to="full"), clock=QuickClock(pause=0.001), refused=refused)
+        await until(lambda: full.tries["full"] >= 3)
+        assert (refused.stuck("full") is not None) is full.stuck
+        full.full = False
+        await settled(worker)
+        assert refused.stuck("full") is None
+        assert bench.events == ["reply to full", "ack", "acknowledged"]
 
 
 async def test_a_reply_that_the_broker_does_not_take_is_never_dropped(bench: Bench, full: FullQueues) -> None:
@@ -105,12 +91,25 @@ async def test_a_reply_that_the_broker_does_not_take_is_never_dropped(bench: Ben
     assert bench.events == ["give back"]
 
 
+async def test_few_refused_replies_wait_by_queue_and_in_all_and_the_rest_is_dropped_at_once(bench: Bench) -> None:
+    """Neighbours are answered meanwhile."""
+    for queues, maximum, expected in ((1, 99, MAX_PER_QUEUE), (20, 4, 4)):
+        bench.events.clear()
+        deliveries = [bench.delivered(reply_to=f"full-{number % queues}") for number in range(40)]
+        worker = bench.worker(*deliveries, clock=HOURS, refused=RefusedReplies(maximum, 30))
+        await until(lambda worker=worker, expected=expected: worker.in_flight <= expected)  # type: ignore[misc]
+        worker.accept(bench.delivered(reply_to="neighbour"))
+        await until(lambda: "reply to neighbour" in bench.events)
+        assert bench.events.count("ack") == 40 - expected + 1, (queues, maximum)
+        await worker.stop(grace=0)
+
+
 async def test_replies_to_a_queue_that_confirms_nothing_are_not_tried_before_they_wait(
     bench: Bench, full: FullQueues
 ) -> None:
     """Each try takes seconds to fail, and holds a place that the broker counts."""
     full.stuck = True
-    worker = bench.worker(bench.delivered(reply_to="full"), clock=for_hours(), refused=RefusedReplies(99, 30))
+    worker = bench.worker(bench.delivered(reply_to="full"), clock=HOURS, refused=RefusedReplies(99, 30))
     await until(lambda: full.tries["full"])
     await asyncio.sleep(0)
     for _ in range(100):
@@ -119,17 +118,6 @@ async def test_replies_to_a_queue_that_confirms_nothing_are_not_tried_before_the
     assert full.tries["full"] == 1
     assert bench.events.count("ack") == 101 - MAX_PER_QUEUE
     await worker.stop(grace=0)
-
-
-async def test_a_queue_that_confirms_again_is_one_like_others(bench: Bench, full: FullQueues) -> None:
-    full.stuck = True
-    refused = RefusedReplies(4, 30)
-    worker = bench.worker(bench.delivered(reply_to="full"), clock=QuickClock(pause=0.001), refused=refused)
-    await until(lambda: refused.stuck("full") is not None)
-    full.full = False
-    await settled(worker)
-    assert refused.stuck("full") is None
-    assert bench.events == ["reply to full", "ack", "acknowledged"]
 
 
 def test_the_queues_that_are_remembered_are_bounded() -> None:
@@ -143,11 +131,10 @@ def test_the_queues_that_are_remembered_are_bounded() -> None:
 async def test_stopping_gives_back_what_is_remembered_and_drops_what_would_run_again(
     bench: Bench, full: FullQueues
 ) -> None:
-    body = orjson.dumps({"operation": "topology"})
     for message_id, events in (("a", ["give back"]), (None, ["ack", "acknowledged"])):
         bench.events.clear()
         full.tries.clear()
-        message = Message(body, reply_to="full", message_id=message_id)
+        message = Message(orjson.dumps({"operation": "topology"}), reply_to="full", message_id=message_id)
         worker = bench.worker(FakeDelivery(message, bench.events), clock=QuickClock(pause=0.01))
         await until(lambda: full.tries["full"] >= 2)
         assert await worker.stop(grace=5)

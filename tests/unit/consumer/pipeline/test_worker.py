@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from unittest.mock import AsyncMock
 
 import orjson
 import pytest
@@ -26,11 +27,23 @@ ACKED = ["ack", "acknowledged"]
 ANSWERED = ["reply", *ACKED]
 
 
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
 def error(code: Code, retryable: bool = False) -> Reply:
     return Reply("topology", error=failed(code, retryable=retryable))
 
 
 AWAY = error(Code.UNAVAILABLE, retryable=True)
+
+
+def opened() -> CircuitBreaker:
+    """The circuit to a gateway that is away."""
+    circuit = CircuitBreaker()
+    circuit.trip()
+    return circuit
 
 
 @for_each(
@@ -53,38 +66,55 @@ async def test_a_delivery_is_settled_by_its_answer_and_by_who_waits_for_it(
     assert (bench.runs, bench.events) == (runs, events)
 
 
-async def test_after_a_lost_connection_the_answer_waits_for_the_redelivery(bench: Bench) -> None:
-    bench.handler.limiter.clear()
-    delivery = bench.delivered()
-    worker = bench.worker(delivery)
-    await asyncio.sleep(0.01)
-    delivery.open = False
-    bench.handler.limiter.set()
-    await settled(worker)
-    assert (bench.runs, bench.events) == (1, [])
+async def test_how_each_request_ended_is_reported_and_what_did_not_go_well_is_counted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[Ending, str]] = []
+    counted: list[tuple[str, dict[str, str]]] = []
+    worker = bench.worker(
+        report=lambda _, __, ending, reason: told.append((ending, reason)),
+        count=lambda name, **attributes: counted.append((name, attributes)),
+    )
+    bench.handler.replies = [OK, OK, error(Code.NOT_FOUND)]
+    bench.publisher.refusals = 1
+    dead = FakeDelivery(Message(b"no request", "commands"), bench.events)
+    for delivery in (bench.delivered(), bench.delivered(reply_to=None), dead):
+        await settled(worker, delivery)
+    monkeypatch.setattr(bench.publisher, "reply", AsyncMock(return_value=False))
+    await settled(worker, bench.delivered())
+    assert told == [
+        (Ending.SETTLED, ""),
+        (Ending.SETTLED, ""),
+        (Ending.DEAD_LETTERED, ""),
+        (Ending.DROPPED, "it does not exist"),
+    ]
+    assert counted == [
+        ("reply.failures", {"reason": "not confirmed"}),
+        ("dead_lettered", {"queue": "commands"}),
+        ("reply.failures", {"reason": "unroutable"}),
+    ]
+    assert bench.events[-2:] == ACKED
 
 
-async def test_an_ack_on_a_lost_channel_is_not_taken_for_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    delivery = bench.delivered()
-    monkeypatch.setattr(delivery, "ack", lambda: False)
-    await bench.settle(delivery)
-    assert bench.events == ["reply"]
+async def test_what_a_lost_channel_delivered_is_left_to_its_redelivery(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not start, its answer does not go out, and its ack is not taken for one."""
 
+    async def lose(delivery: Any, *_: object) -> Any:
+        delivery.open = False
+        return OK
 
-async def test_what_the_lost_channel_delivered_does_not_start(bench: Bench) -> None:
-    delivery = bench.delivered()
-    delivery.open = False
-    await bench.settle(delivery)
-    assert bench.runs == 0
-
-
-async def test_no_more_run_at_a_time_than_allowed(bench: Bench) -> None:
-    bench.handler.limiter.clear()
-    worker = bench.worker(*(bench.delivered() for _ in range(10)))
-    await asyncio.sleep(0.01)
-    bench.handler.limiter.set()
-    await settled(worker)
-    assert (bench.handler.most, bench.events.count("ack")) == (2, 10)
+    lost = bench.delivered()
+    lost.open = False
+    await bench.settle(lost)
+    assert (bench.runs, bench.events) == (0, ["give back"])
+    bench.events.clear()
+    await bench.settle(bench.delivered(), handler=lose)
+    assert bench.events == []
+    monkeypatch.setattr(bench.publisher, "reply", lose)
+    await bench.settle(bench.delivered())
+    assert bench.events == ["ack"]
 
 
 async def test_nothing_starts_while_the_broker_takes_no_replies(bench: Bench) -> None:
@@ -97,32 +127,46 @@ async def test_nothing_starts_while_the_broker_takes_no_replies(bench: Bench) ->
     assert bench.events == ANSWERED
 
 
-async def test_a_defect_gives_the_message_back_and_frees_the_slot(bench: Bench) -> None:
+async def test_what_breaks_in_our_hands_is_given_back_and_frees_its_slot(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench.handler.replies = [RuntimeError("defect")] * 3
     worker = bench.worker()
     await settled(worker, *(bench.delivered() for _ in range(3)))
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.publisher, "reply", AsyncMock(side_effect=asyncio.CancelledError))  # nobody asked for it
+        await settled(worker, bench.delivered())
     await settled(worker, bench.delivered())
-    assert bench.events == ["give back"] * 3 + ANSWERED
+    assert bench.events == ["give back"] * 4 + ANSWERED
 
 
-async def test_stopping_gives_back_what_has_not_started_and_lets_the_rest_end(bench: Bench) -> None:
+async def test_what_cannot_be_answered_here_and_now_goes_back_without_being_called_a_defect(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.handler.replies = [Requeue("another process is running it")]
+    await bench.settle(bench.delivered(), handler=recovered()(bench.handler))
+    assert bench.events == ["give back"]
+    assert "defect" not in caplog.text
+
+
+# --- stopping ---
+
+
+@for_each([(5, True), (0.01, False)])
+async def test_stopping_gives_back_what_has_not_started_and_then_what_does_not_end_in_time(
+    grace: float, ends: bool
+) -> None:
+    bench = Bench()
     bench.handler.limiter.clear()
     worker = bench.worker(*(bench.delivered() for _ in range(5)))
-    await asyncio.sleep(0.01)
-    stopping = asyncio.create_task(worker.stop(grace=5))
-    await asyncio.sleep(0.01)
+    await until(lambda: bench.handler.running == 2)
+    stopping = asyncio.create_task(worker.stop(grace))
+    await until(lambda: bench.events)
     assert bench.events == ["give back"] * 3
-    bench.handler.limiter.set()
-    assert await stopping
-    assert bench.events.count("ack") == 2
-
-
-async def test_stopping_gives_back_what_does_not_end_in_time(bench: Bench) -> None:
-    bench.handler.limiter.clear()
-    worker = bench.worker(bench.delivered())
-    await asyncio.sleep(0.01)
-    assert not await worker.stop(grace=0.01)
-    assert bench.events == ["give back"]
+    if ends:
+        bench.handler.limiter.set()
+    assert await stopping is ends
+    assert bench.events[3:] == (ANSWERED * 2 if ends else ["give back"] * 2)
 
 
 async def test_stopping_wakes_what_rests_between_two_tries_and_what_waits_for_the_gateway(bench: Bench) -> None:
@@ -136,36 +180,23 @@ async def test_stopping_wakes_what_rests_between_two_tries_and_what_waits_for_th
 
 
 async def test_what_arrives_while_stopping_is_given_back_although_no_reply_could_go_out(bench: Bench) -> None:
-    for is_ready in (True, False):
-        bench.events.clear()
-        if not is_ready:
-            bench.publisher.open.clear()
-        worker = bench.worker()
-        await worker.stop(grace=0)
-        await settled(worker, bench.delivered())
-        assert (bench.runs, bench.events) == (0, ["give back"]), is_ready
+    worker = bench.worker()
+    await worker.stop(grace=0)
+    await settled(worker, bench.delivered())
+    bench.publisher.open.clear()
+    await settled(worker, bench.delivered())
+    assert (bench.runs, bench.events) == (0, ["give back"] * 2)
 
 
 async def test_a_try_that_ends_while_stopping_is_not_followed_by_a_rest(bench: Bench) -> None:
     bench.handler.limiter.clear()
     bench.handler.replies = [AWAY]
     worker = bench.worker(bench.delivered(reply_to=None), clock=QuickClock(pause=1000))
-    await asyncio.sleep(0.01)
+    await until(lambda: bench.handler.running)
     stopping = asyncio.create_task(worker.stop(grace=1000))
     await asyncio.sleep(0.01)
     bench.handler.limiter.set()
     assert await stopping
-    assert bench.events == ["give back"]
-
-
-async def test_a_cancellation_that_nobody_asked_for_gives_the_message_back(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def cut_off(*_: object) -> None:
-        raise asyncio.CancelledError
-
-    monkeypatch.setattr(bench.publisher, "reply", cut_off)
-    await bench.settle(bench.delivered())
     assert bench.events == ["give back"]
 
 
@@ -205,13 +236,6 @@ async def test_a_small_limit_holds_back_all_but_what_relieves_the_engine(bench: 
     assert bench.events.count("ack") == 10
 
 
-def opened() -> CircuitBreaker:
-    """The circuit to a gateway that is away."""
-    circuit = CircuitBreaker(threshold=1)
-    circuit.record_failure()
-    return circuit
-
-
 async def test_what_nobody_waits_for_waits_for_the_gateway_without_a_place_and_the_rest_runs(bench: Bench) -> None:
     circuit = opened()
     deliveries = [*(bench.delivered(reply_to=None) for _ in range(3)), bench.delivered()]
@@ -223,61 +247,12 @@ async def test_what_nobody_waits_for_waits_for_the_gateway_without_a_place_and_t
     assert bench.events.count("ack") == 4
 
 
-async def test_what_waited_for_the_gateway_for_too_long_goes_back_to_its_queue(bench: Bench) -> None:
+async def test_what_waited_for_the_gateway_or_for_its_load_for_too_long_goes_back_to_its_queue(bench: Bench) -> None:
     await bench.settle(bench.delivered(reply_to=None), circuit=opened(), clock=QuickClock(patience=0.01))
     assert (bench.runs, bench.events) == (0, ["give back"])
-
-
-async def test_what_the_engine_refused_for_too_long_goes_back_to_its_queue(bench: Bench) -> None:
     clock = QuickClock()
     bench.handler.replies = [error(Code.RESOURCE_EXHAUSTED, retryable=True)] * 1000
     await bench.settle(bench.delivered(reply_to=None), clock=clock)
-    assert bench.events == ["give back"]
+    assert bench.events == ["give back"] * 2
     assert clock.passed >= MAX_WAIT
     assert bench.runs < 100
-
-
-async def test_dead_letters_and_replies_that_are_not_confirmed_are_counted(bench: Bench) -> None:
-    counted: list[tuple[str, dict[str, str]]] = []
-    worker = bench.worker(count=lambda name, **attributes: counted.append((name, attributes)))
-    bench.publisher.refusals = 1
-    bench.handler.replies = [OK, error(Code.INVALID_ARGUMENT)]
-    await settled(worker, bench.delivered())
-    await settled(worker, FakeDelivery(Message(b"{}", "commands"), bench.events))
-    assert counted == [("reply.failures", {"reason": "not confirmed"}), ("dead_lettered", {"queue": "commands"})]
-
-
-async def test_what_cannot_be_answered_here_and_now_goes_back_without_being_called_a_defect(
-    bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
-    bench.handler.replies = [Requeue("another process is running it")]
-    await bench.settle(bench.delivered(), handler=recovered()(bench.handler))
-    assert bench.events == ["give back"]
-    assert "defect" not in caplog.text
-
-
-async def test_how_each_request_ended_is_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[Ending, str]] = []
-    counted: list[str] = []
-    worker = bench.worker(
-        report=lambda _, __, ending, reason: told.append((ending, reason)),
-        count=lambda name, **_: counted.append(name),
-    )
-    bench.handler.replies = [OK, OK, error(Code.NOT_FOUND)]
-    await settled(worker, bench.delivered(), bench.delivered(reply_to=None))
-    await settled(worker, bench.delivered(reply_to=None, body=b"no request"))
-
-    async def nobody(*_: object) -> bool:
-        return False
-
-    monkeypatch.setattr(bench.publisher, "reply", nobody)
-    await settled(worker, bench.delivered())
-
-    assert told == [
-        (Ending.SETTLED, ""),
-        (Ending.SETTLED, ""),
-        (Ending.DEAD_LETTERED, ""),
-        (Ending.DROPPED, "it does not exist"),
-    ]
-    assert counted == ["dead_lettered", "reply.failures"]
-    assert bench.events[-2:] == ACKED
