@@ -186,11 +186,18 @@ async def test_a_defect_while_trimming_or_writing_stops_nothing_for_ever(
     await ledger.close()
 
 
-async def test_what_waits_together_is_written_together(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = create_autospec(table.Table.write, side_effect=table.Table.write)
-    monkeypatch.setattr(table.Table, "write", write)
-    await asyncio.gather(*(ledger.claim(f"{number}", DIGEST) for number in range(300)))
-    assert [len(each.args[1]) for each in write.mock_calls] == [table.GROUP, table.GROUP, 300 - 2 * table.GROUP]
+async def test_what_waits_together_is_written_together_and_fails_together(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error in (None, ValueError("a defect")):
+        write = create_autospec(table.Table.write, side_effect=error or table.Table.write)
+        with monkeypatch.context() as patch:
+            patch.setattr(table.Table, "write", write)
+            claims = (ledger.claim(f"{number}", DIGEST) for number in range(300))
+            ends = await asyncio.gather(*claims, return_exceptions=True)
+        sizes = [table.GROUP, table.GROUP, 300 - 2 * table.GROUP]
+        assert [len(each.args[1]) for each in write.mock_calls] == (sizes if error is None else sizes[:1])
+        assert [isinstance(end, LedgerError) for end in ends] == [error is not None] * 300
 
 
 async def test_what_has_expired_leaves_the_file(path: Path) -> None:

@@ -1,54 +1,43 @@
-"""The path of a request through decoding, mapping and the call, and what becomes of whatever goes wrong on it."""
+"""The innermost handler: a request becomes a call and its answer a reply; what cannot be done calls nobody."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from typing import Any, cast
-from unittest.mock import AsyncMock
+from typing import Any
 
 import pytest
 
 from consumer.core.call import Call
-from consumer.core.delivery import Delivery, Handler
+from consumer.core.delivery import Delivery
 from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message, Reply
 from consumer.pipeline.handler import executing
-from consumer.pipeline.middleware import compose, guarded, recovered
 from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery, delivery
 from tests.unit.consumer.engines import FakeEngine
-from tests.unit.consumer.errors import verdict
 from tests.unit.contracts.samples import SMALLEST
 from tests.unit.contracts.values import info, keys
-from zeebe_amqp.commands import COMMANDS, PublishMessage
+from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 KEY = 2251799813685249
 NOW = 1_800_000_000.0
+LATE, ABORTED = Code.DEADLINE_EXCEEDED, Code.ABORTED
+UNKNOWN, NOT = Outcome.UNKNOWN, Outcome.NOT_EXECUTED
 
 
-async def refusal(handler: Handler, request: Delivery) -> CommandError:
+async def refusal(request: Delivery, engine: FakeEngine) -> CommandError:
     """The error of a request that must fail."""
     with pytest.raises(CommandError) as raised:
-        await handler(request)
+        await executing(engine, clock=lambda: NOW)(request)
     return raised.value
-
-
-async def failure(answer: CommandError, request: Delivery) -> CommandError:
-    """The error of a request whose call ends with `answer`."""
-    return await refusal(executing(FakeEngine(answer)), request)
 
 
 async def uncalled(request: Delivery) -> CommandError:
     """The error of a request that calls nobody."""
     engine = FakeEngine({})
-    error = await refusal(executing(engine, clock=lambda: NOW), request)
-    assert (engine.calls, request.sent, error.outcome) == ([], False, Outcome.NOT_EXECUTED)
+    error = await refusal(request, engine)
+    assert (engine.calls, request.sent, error.outcome) == ([], False, NOT)
     return error
-
-
-# --- executing ---
 
 
 @for_each(
@@ -93,7 +82,7 @@ async def test_the_limit_of_the_queue_is_told_by_what_is_not_exempt_from_it() ->
 
 
 async def test_what_is_late_or_cannot_be_read_calls_nobody() -> None:
-    for deadline, code in ((int(NOW * 1000), Code.DEADLINE_EXCEEDED), ("soon", Code.INVALID_ARGUMENT)):
+    for deadline, code in ((int(NOW * 1000), LATE), ("soon", Code.INVALID_ARGUMENT)):
         assert (await uncalled(delivery("topology", headers={"deadline": deadline}))).code is code
     assert (await uncalled(FakeDelivery(Message(b"{")))).code is Code.INVALID_ARGUMENT
 
@@ -125,12 +114,8 @@ async def test_a_refused_tenant_is_named_where_the_caller_wrote_it(
     operation: str, data: Any, metadata: dict[str, str] | None, field: str
 ) -> None:
     too_new = CommandError(Code.UNIMPLEMENTED, "data.tenantId: too new", details={"field": "data.tenantId", "more": 1})
-    error = await failure(too_new, delivery(operation, data, metadata))
+    error = await refusal(delivery(operation, data, metadata), FakeEngine(too_new))
     assert (error.message, error.details) == (f"{field}: too new", {"field": field, "more": 1})
-
-
-LATE, ABORTED = Code.DEADLINE_EXCEEDED, Code.ABORTED
-UNKNOWN, NOT = Outcome.UNKNOWN, Outcome.NOT_EXECUTED
 
 
 @for_each([
@@ -144,83 +129,7 @@ async def test_a_late_answer_says_what_may_go_on(
     operation: str, data: Any, code: Code, outcome: Outcome, words: str
 ) -> None:
     request = delivery(operation, data)
-    raised = await failure(CommandError(code, "late", source=Source.GATEWAY, outcome=outcome), request)
+    answer = CommandError(code, "late", source=Source.GATEWAY, outcome=outcome)
+    raised = await refusal(request, FakeEngine(answer))
     assert raised.message.startswith(f"late{words}")
     assert (raised.message == "late", request.sent) == (not words, True)
-
-
-# --- guarded and composed ---
-
-
-@for_each([
-    ("not to q", (), Code.PERMISSION_DENIED, "not to q", {"field": "reply_to"}),
-    ("never asked", ("type: bytes", "user_id: bytes"), Code.INVALID_ARGUMENT,
-     "not AMQP: type: bytes; user_id: bytes; the message was not run", None),
-])  # fmt: skip
-async def test_what_may_not_be_answered_or_is_not_amqp_does_not_run_and_anything_else_does(
-    reason: str, malformed: tuple[str, ...], code: Code, message: str, details: Any
-) -> None:
-    handler = AsyncMock(return_value=Reply("topology"))
-    request = FakeDelivery(Message(b"", reply_to="q", malformed_properties=malformed))
-    request.refusal = reason
-    error = await refusal(guarded(handler), request)
-    assert (error.message, error.details, handler.await_count) == (message, details, 0)
-    assert verdict(error) == (code, Source.CONSUMER, NOT, False)
-    assert (await guarded(handler)(FakeDelivery(Message(b"")))).ok
-
-
-def test_the_first_middleware_is_the_outermost() -> None:
-    composed: Any = compose(*cast("Any", ("handler", "a({})".format, "b({})".format)))
-    assert composed == "a(b(handler))"
-
-
-# --- recovered ---
-
-
-def failing(error: BaseException) -> Handler:
-    return recovered(lambda _: "4bf9")(AsyncMock(side_effect=error))
-
-
-async def test_a_success_passes_unchanged_and_an_error_becomes_a_reply_to_its_operation() -> None:
-    success = Reply("topology")
-    assert await recovered()(AsyncMock(return_value=success))(FakeDelivery(Message(b""))) is success
-    error = CommandError(Code.NOT_FOUND, "no", source=Source.GATEWAY, details={"intent": "CANCEL"})
-    assert await failing(error)(delivery("topology")) == Reply("topology", error=error.error())
-    error.operation = "complete-job"  # a name in the error counts for more than the request
-    assert (await failing(error)(delivery("topology"))).operation == "complete-job"
-
-
-@for_each(
-    [
-        (b'{"operation": "topology", "date": 1}', "topology"),
-        (b'{"operation": "topologie"}', "topologie"),
-        (b'{"operation": 7}', None),
-        (b"not JSON", None),
-    ]
-)
-async def test_a_refused_request_is_answered_under_the_name_it_gave(body: bytes, operation: str | None) -> None:
-    reply = await recovered()(executing(FakeEngine()))(FakeDelivery(Message(body)))
-    assert (reply.operation, reply.ok) == (operation, False)
-
-
-@for_each([(False, NOT), (True, UNKNOWN)])
-async def test_a_defect_is_answered_without_its_inside_and_logged_with_it(
-    called: bool, outcome: Outcome, caplog: pytest.LogCaptureFixture
-) -> None:
-    request, defect = delivery("topology"), ZeroDivisionError("secret inside")
-    request.call = Call(PublishMessage(message_name="m"), sent=called)
-    caplog.clear()
-    with caplog.at_level(logging.ERROR, logger="consumer.pipeline.middleware"):
-        reply = await failing(defect)(request)
-    assert (reply.operation, reply.error is not None) == ("topology", True)
-    assert reply.error is not None
-    assert reply.error.message == ("the consumer failed on this request; its log has the details under trace id 4bf9")
-    assert verdict(reply.error) == (Code.INTERNAL, Source.CONSUMER, outcome, False)
-    [record] = caplog.records
-    assert record.exc_info is not None
-    assert (record.exc_info[1], vars(record)["trace_id"]) == (defect, "4bf9")
-
-
-async def test_a_cancellation_is_no_reply() -> None:
-    with pytest.raises(asyncio.CancelledError):
-        await failing(asyncio.CancelledError())(delivery("topology"))

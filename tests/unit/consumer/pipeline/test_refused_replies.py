@@ -2,120 +2,109 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
+from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import orjson
 import pytest
 
 from consumer.core.delivery import Delivery
-from consumer.core.message import Message, Reply
+from consumer.core.message import Message
 from consumer.pipeline.ending import Ending
 from consumer.pipeline.refused_replies import MAX_NOTED, MAX_PER_QUEUE, RefusedReplies
 from consumer.pipeline.worker import PublishFailed, Refused
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
 from tests.unit.consumer.workers import Bench, FakePublisher, settled, until
 
-HOURS = QuickClock(pause=3600)
-
-
-class FullQueues(FakePublisher):
-    """A publisher whose reply queues named `full…` refuse, while `full` is set; without a broker when `broken`."""
-
-    def __init__(self, events: list[str]) -> None:
-        super().__init__(events)
-        self.full, self.stuck, self.broken = True, False, False
-        self.tries: Counter[str] = Counter()
-
-    async def reply(self, delivery: Delivery, reply: Reply) -> bool:
-        queue = delivery.message.reply_to or ""
-        self.tries[queue] += 1
-        if self.broken:
-            raise PublishFailed("not connected")
-        if self.full and queue.startswith("full"):
-            raise Refused("the broker refused it (nack)", stuck=self.stuck)
-        self.events.append(f"reply to {queue}")
-        return True
+HOURS, MOMENTS = QuickClock(pause=3600), QuickClock(pause=0.001)
+ACKED = ["ack", "acknowledged"]
+NACK = Refused("the broker refused it (nack)")
+STUCK = Refused("nothing is confirmed", stuck=True)
 
 
 @pytest.fixture
 def bench() -> Bench:
-    return Bench(FullQueues)
+    return Bench()
 
 
 @pytest.fixture
-def full(bench: Bench) -> FullQueues:
-    assert isinstance(bench.publisher, FullQueues)
-    return bench.publisher
+def publish(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> AsyncMock:
+    """Publishes replies; it refuses them until a test says otherwise."""
+    publish = AsyncMock(side_effect=NACK)
+    monkeypatch.setattr(bench.publisher, "reply", publish)
+    return publish
 
 
 async def test_a_refused_reply_is_tried_again_for_a_while_and_then_dropped_and_acked(
-    bench: Bench, full: FullQueues
+    bench: Bench, publish: AsyncMock
 ) -> None:
-    told: list[tuple[Ending, str]] = []
-    clock, counted = QuickClock(), list[tuple[str, dict[str, str]]]()
-    await bench.settle(
-        bench.delivered(reply_to="full"),
-        clock=clock,
-        refused=RefusedReplies(4, 30),
-        count=lambda name, **labels: counted.append((name, labels)),
-        report=lambda _, __, ending, reason: told.append((ending, reason)),
-    )
-    assert (bench.runs, bench.events) == (1, ["ack", "acknowledged"])
-    assert full.tries["full"] > 3
+    clock, count, report = QuickClock(), Mock(), Mock()
+    told = {"count": count, "report": report, "refused": RefusedReplies(4, 30)}
+    await bench.settle(bench.delivered(), clock=clock, **told)
+    assert (bench.runs, bench.events) == (1, ACKED)
+    assert publish.call_count > 3
     assert clock.passed >= 30
-    assert counted == [("reply.failures", {"reason": "refused"})]
-    assert told == [(Ending.DROPPED, "the broker refused it (nack)")]
+    count.assert_called_once_with("reply.failures", reason="refused")
+    assert [each.args[2:] for each in report.mock_calls] == [(Ending.DROPPED, "the broker refused it (nack)")]
 
 
-async def test_a_refused_reply_goes_out_when_its_queue_takes_it_again(bench: Bench, full: FullQueues) -> None:
+async def test_a_refused_reply_goes_out_when_its_queue_takes_it_again(bench: Bench, publish: AsyncMock) -> None:
     """The queue is one like others then, also when it confirmed nothing."""
-    for full.stuck in (False, True):
+    for refusal, stuck in ((NACK, None), (STUCK, "nothing is confirmed")):
         bench.events.clear()
-        full.tries.clear()
-        full.full, refused = True, RefusedReplies(4, 30)
-        worker = bench.worker(bench.delivered(reply_to="full"), clock=QuickClock(pause=0.001), refused=refused)
-        await until(lambda: full.tries["full"] >= 3)
-        assert (refused.stuck("full") is not None) is full.stuck
-        full.full = False
+        publish.reset_mock()
+        publish.side_effect, refused = refusal, RefusedReplies(4, 30)
+        worker = bench.worker(bench.delivered(), clock=MOMENTS, refused=refused)
+        await until(lambda: publish.call_count >= 3)
+        assert refused.stuck("replies") == stuck
+        publish.side_effect = FakePublisher(bench.events).reply
         await settled(worker)
-        assert refused.stuck("full") is None
-        assert bench.events == ["reply to full", "ack", "acknowledged"]
+        assert refused.stuck("replies") is None
+        assert bench.events == ["reply", *ACKED]
 
 
-async def test_a_reply_that_the_broker_does_not_take_is_never_dropped(bench: Bench, full: FullQueues) -> None:
-    worker = bench.worker(bench.delivered(reply_to="full"), clock=QuickClock(pause=0.001))
-    await until(lambda: full.tries["full"] >= 3)
-    full.broken = True
+async def test_a_reply_that_the_broker_does_not_take_is_never_dropped(bench: Bench, publish: AsyncMock) -> None:
+    worker = bench.worker(bench.delivered(), clock=MOMENTS)
+    await until(lambda: publish.call_count >= 3)
+    publish.side_effect = PublishFailed("not connected")
     await settled(worker)
     assert bench.events == ["give back"]
 
 
-async def test_few_refused_replies_wait_by_queue_and_in_all_and_the_rest_is_dropped_at_once(bench: Bench) -> None:
+async def test_few_refused_replies_wait_by_queue_and_in_all_and_the_rest_is_dropped_at_once(
+    bench: Bench, publish: AsyncMock
+) -> None:
     """Neighbours are answered meanwhile."""
+
+    def refuse(delivery: Delivery, _: object) -> Any:
+        if delivery.message.reply_to != "neighbour":
+            raise NACK
+        return True
+
+    publish.side_effect = refuse
     for queues, maximum, expected in ((1, 99, MAX_PER_QUEUE), (20, 4, 4)):
         bench.events.clear()
-        deliveries = [bench.delivered(reply_to=f"full-{number % queues}") for number in range(40)]
+        deliveries = [bench.delivered(reply_to=f"{number % queues}") for number in range(40)]
         worker = bench.worker(*deliveries, clock=HOURS, refused=RefusedReplies(maximum, 30))
         await until(lambda worker=worker, expected=expected: worker.in_flight <= expected)  # type: ignore[misc]
         worker.accept(bench.delivered(reply_to="neighbour"))
-        await until(lambda: "reply to neighbour" in bench.events)
+        await until(lambda worker=worker, expected=expected: worker.in_flight == expected)  # type: ignore[misc]
         assert bench.events.count("ack") == 40 - expected + 1, (queues, maximum)
         await worker.stop(grace=0)
 
 
 async def test_replies_to_a_queue_that_confirms_nothing_are_not_tried_before_they_wait(
-    bench: Bench, full: FullQueues
+    bench: Bench, publish: AsyncMock
 ) -> None:
     """Each try takes seconds to fail, and holds a place that the broker counts."""
-    full.stuck = True
-    worker = bench.worker(bench.delivered(reply_to="full"), clock=HOURS, refused=RefusedReplies(99, 30))
-    await until(lambda: full.tries["full"])
-    await asyncio.sleep(0)
+    publish.side_effect = STUCK
+    refused = RefusedReplies(99, 30)
+    worker = bench.worker(bench.delivered(), clock=HOURS, refused=refused)
+    await until(lambda: refused.stuck("replies"))
     for _ in range(100):
-        worker.accept(bench.delivered(reply_to="full"))
+        worker.accept(bench.delivered())
     await until(lambda: worker.in_flight <= MAX_PER_QUEUE)
-    assert full.tries["full"] == 1
+    assert publish.call_count == 1
     assert bench.events.count("ack") == 101 - MAX_PER_QUEUE
     await worker.stop(grace=0)
 
@@ -129,13 +118,13 @@ def test_the_queues_that_are_remembered_are_bounded() -> None:
 
 
 async def test_stopping_gives_back_what_is_remembered_and_drops_what_would_run_again(
-    bench: Bench, full: FullQueues
+    bench: Bench, publish: AsyncMock
 ) -> None:
-    for message_id, events in (("a", ["give back"]), (None, ["ack", "acknowledged"])):
+    for message_id, events in (("a", ["give back"]), (None, ACKED)):
         bench.events.clear()
-        full.tries.clear()
-        message = Message(orjson.dumps({"operation": "topology"}), reply_to="full", message_id=message_id)
+        publish.reset_mock()
+        message = Message(orjson.dumps({"operation": "topology"}), reply_to="replies", message_id=message_id)
         worker = bench.worker(FakeDelivery(message, bench.events), clock=QuickClock(pause=0.01))
-        await until(lambda: full.tries["full"] >= 2)
+        await until(lambda: publish.call_count >= 2)
         assert await worker.stop(grace=5)
         assert bench.events == events, message_id

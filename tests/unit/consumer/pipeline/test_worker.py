@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock, call
 
 import orjson
 import pytest
@@ -15,7 +15,6 @@ from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message, Reply
 from consumer.core.requeue import Requeue
 from consumer.pipeline.ending import Ending
-from consumer.pipeline.middleware import recovered
 from consumer.pipeline.settlement import MAX_WAIT
 from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
@@ -69,12 +68,8 @@ async def test_a_delivery_is_settled_by_its_answer_and_by_who_waits_for_it(
 async def test_how_each_request_ended_is_reported_and_what_did_not_go_well_is_counted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[tuple[Ending, str]] = []
-    counted: list[tuple[str, dict[str, str]]] = []
-    worker = bench.worker(
-        report=lambda _, __, ending, reason: told.append((ending, reason)),
-        count=lambda name, **attributes: counted.append((name, attributes)),
-    )
+    report, count = Mock(), Mock()
+    worker = bench.worker(report=report, count=count)
     bench.handler.replies = [OK, OK, error(Code.NOT_FOUND)]
     bench.publisher.refusals = 1
     dead = FakeDelivery(Message(b"no request", "commands"), bench.events)
@@ -82,16 +77,16 @@ async def test_how_each_request_ended_is_reported_and_what_did_not_go_well_is_co
         await settled(worker, delivery)
     monkeypatch.setattr(bench.publisher, "reply", AsyncMock(return_value=False))
     await settled(worker, bench.delivered())
-    assert told == [
+    assert [each.args[2:] for each in report.mock_calls] == [
         (Ending.SETTLED, ""),
         (Ending.SETTLED, ""),
         (Ending.DEAD_LETTERED, ""),
         (Ending.DROPPED, "it does not exist"),
     ]
-    assert counted == [
-        ("reply.failures", {"reason": "not confirmed"}),
-        ("dead_lettered", {"queue": "commands"}),
-        ("reply.failures", {"reason": "unroutable"}),
+    assert count.mock_calls == [
+        call("reply.failures", reason="not confirmed"),
+        call("dead_lettered", queue="commands"),
+        call("reply.failures", reason="unroutable"),
     ]
     assert bench.events[-2:] == ACKED
 
@@ -127,26 +122,20 @@ async def test_nothing_starts_while_the_broker_takes_no_replies(bench: Bench) ->
     assert bench.events == ANSWERED
 
 
-async def test_what_breaks_in_our_hands_is_given_back_and_frees_its_slot(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+async def test_what_breaks_in_our_hands_and_what_comes_later_is_given_back_and_frees_its_slot(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench.handler.replies = [RuntimeError("defect")] * 3
     worker = bench.worker()
+    bench.handler.replies = [Requeue("another process is running it")] * 3
+    await settled(worker, *(bench.delivered() for _ in range(3)))
+    assert "defect" not in caplog.text
+    bench.handler.replies = [RuntimeError("defect")] * 3
     await settled(worker, *(bench.delivered() for _ in range(3)))
     with monkeypatch.context() as patch:
         patch.setattr(bench.publisher, "reply", AsyncMock(side_effect=asyncio.CancelledError))  # nobody asked for it
         await settled(worker, bench.delivered())
     await settled(worker, bench.delivered())
-    assert bench.events == ["give back"] * 4 + ANSWERED
-
-
-async def test_what_cannot_be_answered_here_and_now_goes_back_without_being_called_a_defect(
-    bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
-    bench.handler.replies = [Requeue("another process is running it")]
-    await bench.settle(bench.delivered(), handler=recovered()(bench.handler))
-    assert bench.events == ["give back"]
-    assert "defect" not in caplog.text
+    assert bench.events == ["give back"] * 7 + ANSWERED
 
 
 # --- stopping ---
