@@ -11,16 +11,14 @@ from zeebe_amqp.commands import Command, Topology
 from zeebe_amqp.commands.signals import Signal
 
 
-@for_each(
-    [
-        (False, Topology(), "zeebe"),
-        (False, Signal(name="s"), "zeebe"),
-        (False, Signal(name="s", execution_id="e"), "camunda7"),
-        (True, Topology(), "zeebe"),
-        (True, Signal(name="s"), "camunda7"),
-        (True, Signal(name="s", execution_id="e"), "camunda7"),
-    ]
-)
+@for_each([
+    (False, Topology(), "zeebe"),
+    (False, Signal(name="s"), "zeebe"),
+    (False, Signal(name="s", execution_id="e"), "camunda7"),
+    (True, Topology(), "zeebe"),
+    (True, Signal(name="s"), "camunda7"),
+    (True, Signal(name="s", execution_id="e"), "camunda7"),
+])  # fmt: skip
 async def test_a_command_goes_to_the_engine_that_takes_it_on_its_terms_and_all_are_closed(
     every: bool, command: Command, expected: str
 ) -> None:

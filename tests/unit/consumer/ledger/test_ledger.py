@@ -39,14 +39,12 @@ class TestSqlite(SharedLedgerPromises):
             yield files
 
 
-@for_each(
-    [
-        ("memory://", MemoryStore),
-        ("sqlite:///x.db", SqliteStore),
-        ("redis://localhost:1/0", RedisStore),
-        ("rediss://user:hush@localhost", RedisStore),
-    ]
-)
+@for_each([
+    ("memory://", MemoryStore),
+    ("sqlite:///x.db", SqliteStore),
+    ("redis://localhost:1/0", RedisStore),
+    ("rediss://user:hush@localhost", RedisStore),
+])  # fmt: skip
 async def test_the_url_decides(url: str, kind: type) -> None:
     assert type(open_ledger(url, limits())._store) is kind
 

@@ -101,13 +101,14 @@ async def test_what_is_no_file_of_ours_is_refused_and_so_is_one_that_cannot_be_w
         assert "cannot be used" in await refusal(tmp_path / "full")
 
 
-def harmed(path: Path) -> Iterator[None]:
-    """Break a file in the middle or altogether, in one way after the other."""
+def harmed(path: Path) -> Iterator[Path]:
+    """Copies of a file that are broken in the middle or altogether."""
     sound = path.read_bytes()
     half = len(sound) // 2
     for content in (sound[:half], sound[:100], sound[:half] + b"\xff" * 9000 + sound[half + 9000 :]):
+        path = path.with_name(f"{len(content)} bytes")
         path.write_bytes(content)
-        yield
+        yield path
 
 
 async def test_a_damaged_file_is_refused(path: Path) -> None:
@@ -116,8 +117,8 @@ async def test_a_damaged_file_is_refused(path: Path) -> None:
         await ledger.claim(f"{number}", DIGEST)
         await ledger.finish(f"{number}", Reply("x", text(1000)))
     await ledger.close()
-    for _ in harmed(path):
-        assert "is broken" in await refusal(path)
+    for each in harmed(path):
+        assert "is broken" in await refusal(each)
 
 
 def test_only_a_file_that_is_not_there_has_nothing_to_read(path: Path) -> None:
@@ -135,25 +136,6 @@ def test_only_a_file_that_is_not_there_has_nothing_to_read(path: Path) -> None:
         asyncio.run(open_ledger(hidden, limits()).start())
     assert has_entries("redis://127.0.0.1:1/0")
     assert not has_entries("memory://")
-
-
-async def test_while_it_cannot_be_written_nothing_is_claimed_and_afterwards_all_is_well(
-    ledger: Ledger, path: Path
-) -> None:
-    for name in ("running", "released"):
-        await ledger.claim(name, DIGEST)
-    with full_disk():
-        for name in ("a", "b"):
-            with pytest.raises(LedgerError, match=f"the ledger {path} cannot be written"):
-                await ledger.claim(name, DIGEST)
-        await ledger.finish("running", Reply("x", 1))
-        await ledger.release("released")
-        waiting = asyncio.create_task(ledger.ready())
-        await asyncio.sleep(0.05)
-        assert not waiting.done()
-    await waiting
-    states = [(await ledger.claim(name, DIGEST)).state for name in ("running", "released", "a")]
-    assert states == [State.DONE, State.NEW, State.NEW]
 
 
 @for_each(["removed", "replaced", "folder removed"])

@@ -17,10 +17,13 @@ from tests.unit.consumer.ledger.shared_dict import DictStore, Shared
 
 
 class UnreliableStore(DictStore):
-    """A store that can go away, lose an answer, or keep one waiting."""
+    """A store that can go away, lose an answer, or keep one waiting; its ledger sleeps until it is woken."""
 
     def __init__(self) -> None:
         super().__init__(Shared())
+        self.ledger = Ledger(self, limits(), lease=30, sleep=self._sleep)
+        self.slept: list[float] = []
+        self._wake = asyncio.Event()
         self.is_away = self.loses_answers = False
         self.go = asyncio.Event()
         self.go.set()
@@ -41,16 +44,8 @@ class UnreliableStore(DictStore):
                 raise OSError("the answer was lost")
         return found
 
-
-class Sleeper:
-    """A sleep that ends when it is told to; `asked` holds the seconds."""
-
-    def __init__(self) -> None:
-        self.asked: list[float] = []
-        self._wake = asyncio.Event()
-
-    async def __call__(self, seconds: float) -> None:
-        self.asked.append(seconds)
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
         await self._wake.wait()
 
     async def wake(self) -> None:
@@ -74,19 +69,13 @@ def store() -> UnreliableStore:
 
 
 @pytest.fixture
-def sleeper() -> Sleeper:
-    return Sleeper()
-
-
-@pytest.fixture
-async def ledger(store: UnreliableStore, sleeper: Sleeper) -> AsyncIterator[Ledger]:
-    ledger = Ledger(store, limits(), lease=30, sleep=sleeper)
-    await ledger.start()
+async def ledger(store: UnreliableStore) -> AsyncIterator[Ledger]:
+    await store.ledger.start()
     await turns()
-    yield ledger
+    yield store.ledger
     store.is_away = False
     store.go.set()
-    await ledger.close()
+    await store.ledger.close()
 
 
 def other(store: UnreliableStore) -> Ledger:
@@ -100,16 +89,14 @@ async def cancel(task: asyncio.Task[object]) -> None:
         await task
 
 
-async def test_the_lease_is_renewed_thrice_in_its_time(
-    ledger: Ledger, store: UnreliableStore, sleeper: Sleeper
-) -> None:
-    assert (sleeper.asked, store.asked) == ([10], ["open", "renew"])
-    await sleeper.wake()
-    assert (set(sleeper.asked), store.asked.count("renew") > 1) == ({10}, True)
+async def test_the_lease_is_renewed_thrice_in_its_time(ledger: Ledger, store: UnreliableStore) -> None:
+    assert (store.slept, store.asked) == ([10], ["open", "renew"])
+    await store.wake()
+    assert (set(store.slept), store.asked.count("renew") > 1) == ({10}, True)
 
 
 async def test_while_it_is_away_nothing_is_claimed_and_what_ends_is_written_when_it_is_back(
-    ledger: Ledger, store: UnreliableStore, sleeper: Sleeper
+    ledger: Ledger, store: UnreliableStore
 ) -> None:
     failed = asyncio.create_task(ledger.wait_failed())
     for name in ("running", "later", "released"):
@@ -121,11 +108,11 @@ async def test_while_it_is_away_nothing_is_claimed_and_what_ends_is_written_when
     await ledger.finish("later", Reply("x", 1))
     await ledger.release("released")
     await turns()
-    assert sleeper.asked[-1] == 1
+    assert store.slept[-1] == 1
     for store.is_away in (True, False):  # that it is back is found out after the sleep, and not by a request
         with pytest.raises(LedgerError, match="the ledger dict:// cannot be used: nobody there"):
             await ledger.claim("a", DIGEST)
-    await sleeper.wake()
+    await store.wake()
     await ledger.ready()
     assert ledger.problem is None
     states = [(await ledger.claim(name, DIGEST)).state for name in ("running", "later", "released", "a")]
@@ -133,18 +120,17 @@ async def test_while_it_is_away_nothing_is_claimed_and_what_ends_is_written_when
 
 
 async def test_one_that_is_not_there_at_the_start_is_waited_for_and_told_of_once(
-    store: UnreliableStore, sleeper: Sleeper, caplog: pytest.LogCaptureFixture
+    store: UnreliableStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.is_away = True
-    ledger = Ledger(store, limits(), sleep=sleeper)
+    store.is_away, ledger = True, store.ledger
     await ledger.start()
     for _ in range(3):
         with pytest.raises(LedgerError):
             await ledger.claim("a", DIGEST)
-        await sleeper.wake()
+        await store.wake()
     assert caplog.text.count("nothing is run until it can") == 1
     store.is_away = False
-    await sleeper.wake()
+    await store.wake()
     await ledger.ready()
     assert (await ledger.claim("a", DIGEST)).state is State.NEW
     await ledger.close()
@@ -157,19 +143,17 @@ async def test_one_that_cannot_be_used_is_closed_and_refused(
     monkeypatch.setattr(store, "open", AsyncMock(side_effect=LedgerError("of a newer version")))
     monkeypatch.setattr(store, "close", close)
     with pytest.raises(LedgerError, match="of a newer version"):
-        await Ledger(store, limits()).start()
+        await store.ledger.start()
     close.assert_awaited_once_with()
 
 
-async def test_a_claim_whose_answer_was_lost_is_new_here_and_elsewhere(
-    ledger: Ledger, store: UnreliableStore, sleeper: Sleeper
-) -> None:
+async def test_a_claim_whose_answer_was_lost_is_new_here_and_elsewhere(ledger: Ledger, store: UnreliableStore) -> None:
     for name in ("here", "elsewhere"):
         store.loses_answers = True
         with pytest.raises(LedgerError, match="the ledger dict:// cannot be used: the answer was lost"):
             await ledger.claim(name, DIGEST)
         store.loses_answers = False
-        await sleeper.wake()
+        await store.wake()
         await ledger.ready()
     assert (await ledger.claim("here", DIGEST)).state is State.NEW
     assert (await other(store).claim("elsewhere", OTHER)).state is State.NEW

@@ -40,21 +40,19 @@ async def uncalled(request: Delivery) -> CommandError:
     return error
 
 
-@for_each(
-    [
-        ("publish-message", {"messageName": "m"}, None, None, False),
-        ("topology", {}, {"keys": "string"}, None, True),
-        ("complete-job", {"jobKey": KEY}, None, None, True),
-        ("publish-message", {"messageName": "m", "messageId": "i"}, None, None, False),
-        ("publish-message", {"messageName": "m", "timeToLive": "1m"}, None, None, False),
-        ("publish-message", {"messageName": "m", "messageId": "i", "timeToLive": "1m"}, None, None, True),
-        ("create-instance", {"bpmnProcessId": "p", "requestTimeout": "3s"}, None, None, False),
-        ("create-instance", {"bpmnProcessId": "p", "withResult": True}, None, 15.0, False),
-        ("create-instance", {"bpmnProcessId": "p", "withResult": True, "requestTimeout": "3s"}, None, 3.0, False),
-        ("activate-jobs", {"jobType": "t", "maxJobsToActivate": 1}, None, None, False),
-        ("activate-jobs", {"jobType": "t", "maxJobsToActivate": 1, "requestTimeout": "3s"}, None, 13.0, False),
-    ]
-)
+@for_each([
+    ("publish-message", {"messageName": "m"}, None, None, False),
+    ("topology", {}, {"keys": "string"}, None, True),
+    ("complete-job", {"jobKey": KEY}, None, None, True),
+    ("publish-message", {"messageName": "m", "messageId": "i"}, None, None, False),
+    ("publish-message", {"messageName": "m", "timeToLive": "1m"}, None, None, False),
+    ("publish-message", {"messageName": "m", "messageId": "i", "timeToLive": "1m"}, None, None, True),
+    ("create-instance", {"bpmnProcessId": "p", "requestTimeout": "3s"}, None, None, False),
+    ("create-instance", {"bpmnProcessId": "p", "withResult": True}, None, 15.0, False),
+    ("create-instance", {"bpmnProcessId": "p", "withResult": True, "requestTimeout": "3s"}, None, 3.0, False),
+    ("activate-jobs", {"jobType": "t", "maxJobsToActivate": 1}, None, None, False),
+    ("activate-jobs", {"jobType": "t", "maxJobsToActivate": 1, "requestTimeout": "3s"}, None, 13.0, False),
+])  # fmt: skip
 async def test_a_request_becomes_a_call_on_its_terms_and_the_answer_a_result(
     operation: str, data: Any, metadata: dict[str, str] | None, attempt_timeout: float | None, idempotent: bool
 ) -> None:

@@ -289,28 +289,20 @@ async def test_from_the_fifth_waiter_for_one_id_on_the_answer_comes_at_once(once
     assert once.runs == 1
 
 
-async def test_a_duplicate_that_nobody_waits_for_is_done_with_its_original_and_settles_nothing() -> None:
-    once = Once(failure(Code.NOT_FOUND, GATEWAY, NOT))
-    once.limiter.clear()
-    original, *others = await once.begin(*(incoming(message_id="a") for _ in range(130)))
-    assert [(run.result().error, run.result().replayed) for run in others] == [(None, True)] * 129
-    once.limiter.set()
-    assert not (await original).ok
-    assert once.runs == 1
-
-
-@for_each([True, False])
-async def test_one_of_those_that_nobody_waits_for_keeps_the_request_when_its_original_does_not(answered: bool) -> None:
+@for_each([(incoming(message_id="a"), True, 0), (waited_for(), True, 1), (incoming(message_id="a"), False, 1)])
+async def test_of_duplicates_that_nobody_waits_for_one_keeps_the_request_unless_its_original_does(
+    first: FakeDelivery, open: bool, keepers: int
+) -> None:
     """An original that is answered, or whose channel is lost, becomes no dead letter; nobody else would be one."""
     once = Once(failure(Code.UNAVAILABLE, CONSUMER, NOT, retryable=True))
     once.limiter.clear()
-    first = waited_for() if answered else incoming(message_id="a")
-    first.open = answered
-    original, keeper, *others = await once.begin(first, *(incoming(message_id="a") for _ in range(20)))
-    assert not keeper.done()
-    assert [run.result().error for run in others] == [None] * 19
+    first.open = open
+    original, *others = await once.begin(first, *(incoming(message_id="a") for _ in range(130)))
+    keeping, done = others[:keepers], others[keepers:]
+    assert [run.done() for run in keeping] == [False] * keepers
+    assert [(run.result().error, run.result().replayed) for run in done] == [(None, True)] * len(done)
     once.limiter.set()
-    assert [(await run).ok for run in (original, keeper)] == [False, False]
+    assert [(await run).ok for run in (original, *keeping)] == [False] * (1 + keepers)
     assert once.runs == 1
 
 

@@ -76,14 +76,12 @@ async def test_a_success_passes_unchanged_and_an_error_becomes_a_reply_to_its_op
     assert (await failing(error)(delivery("topology"))).operation == "complete-job"
 
 
-@for_each(
-    [
-        (b'{"operation": "topology", "date": 1}', "topology"),
-        (b'{"operation": "topologie"}', "topologie"),
-        (b'{"operation": 7}', None),
-        (b"not JSON", None),
-    ]
-)
+@for_each([
+    (b'{"operation": "topology", "date": 1}', "topology"),
+    (b'{"operation": "topologie"}', "topologie"),
+    (b'{"operation": 7}', None),
+    (b"not JSON", None),
+])  # fmt: skip
 async def test_a_refused_request_is_answered_under_the_name_it_gave(body: bytes, operation: str | None) -> None:
     reply = await recovered()(executing(FakeEngine()))(FakeDelivery(Message(body)))
     assert (reply.operation, reply.ok) == (operation, False)

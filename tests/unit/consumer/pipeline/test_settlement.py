@@ -39,34 +39,32 @@ def test_whoever_can_be_answered_is_answered_once(reply: Reply, idempotent: bool
     assert settlement is Settlement.REPLY
 
 
-@for_each(
-    [
-        (OK, False, 0, Settlement.ACK),
-        (REJECTED, False, 0, Settlement.DEAD),
-        (REJECTED, True, 0, Settlement.DEAD),
-        (REFUSED, False, 0, Settlement.DEAD),
-        (TOO_LARGE, True, 0, Settlement.DEAD),
-        (AWAY, False, 0, Settlement.AGAIN),
-        (AWAY, False, 599, Settlement.AGAIN),
-        (AWAY, False, 600, Settlement.BACK),
-        (NOT_PASSED_ON, False, 599, Settlement.AGAIN),
-        (NOT_PASSED_ON, False, 600, Settlement.BACK),
-        (NOT_PASSED_ON, False, 1e9, Settlement.BACK),
-        (PROXY_LIMIT, True, 0, Settlement.DEAD),
-        (PROXY_LOST, False, 0, Settlement.DEAD),
-        (PROXY_LOST_HARMLESS, True, 899, Settlement.AGAIN),
-        (PROXY_LOST_HARMLESS, True, 900, Settlement.DEAD),
-        (CROWDED, False, 0, Settlement.DEAD),
-        (PRESSURE, False, 599, Settlement.AGAIN),
-        (PRESSURE, False, 600, Settlement.BACK),
-        (PAUSED, False, 899, Settlement.AGAIN),
-        (PAUSED, False, 900, Settlement.DEAD),
-        (LOST_HARMLESS, True, 899, Settlement.AGAIN),
-        (LOST_HARMLESS, True, 900, Settlement.DEAD),
-        (LOST, False, 0, Settlement.DEAD),
-        (DEFECT, False, 0, Settlement.DEAD),
-    ]
-)
+@for_each([
+    (OK, False, 0, Settlement.ACK),
+    (REJECTED, False, 0, Settlement.DEAD),
+    (REJECTED, True, 0, Settlement.DEAD),
+    (REFUSED, False, 0, Settlement.DEAD),
+    (TOO_LARGE, True, 0, Settlement.DEAD),
+    (AWAY, False, 0, Settlement.AGAIN),
+    (AWAY, False, 599, Settlement.AGAIN),
+    (AWAY, False, 600, Settlement.BACK),
+    (NOT_PASSED_ON, False, 599, Settlement.AGAIN),
+    (NOT_PASSED_ON, False, 600, Settlement.BACK),
+    (NOT_PASSED_ON, False, 1e9, Settlement.BACK),
+    (PROXY_LIMIT, True, 0, Settlement.DEAD),
+    (PROXY_LOST, False, 0, Settlement.DEAD),
+    (PROXY_LOST_HARMLESS, True, 899, Settlement.AGAIN),
+    (PROXY_LOST_HARMLESS, True, 900, Settlement.DEAD),
+    (CROWDED, False, 0, Settlement.DEAD),
+    (PRESSURE, False, 599, Settlement.AGAIN),
+    (PRESSURE, False, 600, Settlement.BACK),
+    (PAUSED, False, 899, Settlement.AGAIN),
+    (PAUSED, False, 900, Settlement.DEAD),
+    (LOST_HARMLESS, True, 899, Settlement.AGAIN),
+    (LOST_HARMLESS, True, 900, Settlement.DEAD),
+    (LOST, False, 0, Settlement.DEAD),
+    (DEFECT, False, 0, Settlement.DEAD),
+])  # fmt: skip
 def test_nobody_waits(reply: Reply, idempotent: bool, waited: float, expected: Settlement) -> None:
     settlement = settle(reply, answerable=False, idempotent=idempotent, waited=waited, forget_retry=900)
     assert settlement is expected

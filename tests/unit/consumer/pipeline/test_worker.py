@@ -45,16 +45,14 @@ def opened() -> CircuitBreaker:
     return circuit
 
 
-@for_each(
-    [
-        ("the reply is confirmed before the ack", {}, [], 0, 1, ANSWERED),
-        ("success that nobody waits for", {"reply_to": None}, [], 0, 1, ACKED),
-        ("final", {"reply_to": None, "body": b"no"}, [error(Code.INVALID_ARGUMENT)], 0, 1, ["dead letter", *ACKED]),
-        ("what nobody waits for waits for the gateway", {"reply_to": None}, [AWAY] * 5, 0, 6, ACKED),
-        ("an unconfirmed reply is sent, not run, again", {}, [], 2, 1, ANSWERED),
-        ("a reply that is never confirmed", {}, [], 1000, 1, ["give back"]),
-    ]
-)
+@for_each([
+    ("the reply is confirmed before the ack", {}, [], 0, 1, ANSWERED),
+    ("success that nobody waits for", {"reply_to": None}, [], 0, 1, ACKED),
+    ("final", {"reply_to": None, "body": b"no"}, [error(Code.INVALID_ARGUMENT)], 0, 1, ["dead letter", *ACKED]),
+    ("what nobody waits for waits for the gateway", {"reply_to": None}, [AWAY] * 5, 0, 6, ACKED),
+    ("an unconfirmed reply is sent, not run, again", {}, [], 2, 1, ANSWERED),
+    ("a reply that is never confirmed", {}, [], 1000, 1, ["give back"]),
+])  # fmt: skip
 async def test_a_delivery_is_settled_by_its_answer_and_by_who_waits_for_it(
     case: str, sent: dict[str, Any], answers: list[Reply | Exception], unconfirmed: int, runs: int, events: list[str]
 ) -> None:
