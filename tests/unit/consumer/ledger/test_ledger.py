@@ -1,23 +1,28 @@
-"""The ledger over memory and over a file, and the way to each."""
+"""The ledger over memory and over a file: the way to each, what cannot be opened, and how much it holds."""
 
 from __future__ import annotations
 
 import asyncio
+import resource
+import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from unittest.mock import AsyncMock, Mock
+from unittest.mock import AsyncMock, Mock, create_autospec
 
 import pytest
 
 from consumer.core.message import Reply
-from consumer.ledger import LedgerError, State, open_ledger, reset
+from consumer.ledger import Ledger, LedgerError, State, codec, has_entries, open_ledger, reset, table
 from consumer.ledger.memory import MemoryStore
 from consumer.ledger.redis import RedisStore
 from consumer.ledger.sqlite import SqliteStore
 from tests.cases import for_each
-from tests.unit.consumer.ledger.promises import DIGEST, ClockedPlace, LedgerPromises, SharedLedgerPromises, limits
+from tests.unit.consumer.ledger.promises import DIGEST, ClockedPlace, LedgerPromises, SharedLedgerPromises, limits, text
 
 
 class TestMemory(LedgerPromises):
@@ -27,16 +32,11 @@ class TestMemory(LedgerPromises):
             yield memory
 
 
-def stored(path: Path) -> ClockedPlace:
-    """A ledger file for one test."""
-    return ClockedPlace(lambda: SqliteStore(f"sqlite:///{path}"))
-
-
 class TestSqlite(SharedLedgerPromises):
     @pytest.fixture
     async def place(self, tmp_path: Path) -> AsyncIterator[ClockedPlace]:
-        async with stored(tmp_path / "state" / "ledger.db") as files:
-            yield files
+        async with ClockedPlace(lambda: SqliteStore(f"sqlite:///{tmp_path / 'ledger.db'}")) as file:
+            yield file
 
 
 @for_each([
@@ -66,20 +66,85 @@ async def test_each_operation_is_timed_by_its_name_also_one_that_fails(monkeypat
     assert all(0 <= seconds < 60 for _, seconds, _ in told)
 
 
-async def test_reset_moves_the_file_aside_that_nobody_uses(tmp_path: Path) -> None:
-    path = tmp_path / "state" / "ledger.db"
-    files, url = stored(path), f"sqlite:///{path}"
-    assert reset(url) is None
-    ledger = await files.open(limits())
+async def test_a_reply_that_can_no_longer_be_read_counts_as_not_kept(caplog: pytest.LogCaptureFixture) -> None:
+    for record in (codec.PLAIN + b"{", codec.COMPRESSED + b"?", b"", b"\7x"):
+        assert await codec.unpack(record) is None
+    assert caplog.text.count("cannot be read") == 4
+
+
+def test_the_limits_of_running_entries_are_never_shorter_than_those_of_answers() -> None:
+    assert (limits(ttl=1).running_ttl, limits(ttl=7200).running_ttl) == (3600, 7200)
+
+
+# --- a file ---
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+async def ledger(path: Path) -> AsyncIterator[Ledger]:
+    opened = await started(path)
+    yield opened
+    await opened.close()
+
+
+async def started(path: Path, **bounds: float) -> Ledger:
+    ledger = Ledger(SqliteStore(f"sqlite:///{path}"), limits(**bounds), sleep=hurry)
+    await ledger.start()
+    return ledger
+
+
+async def hurry(seconds: float) -> None:
+    await asyncio.sleep(seconds / 100)
+
+
+async def refusal(path: Path) -> str:
+    with pytest.raises(LedgerError) as caught:
+        await started(path)
+    return str(caught.value)
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process can grow."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+
+
+async def test_file_and_folder_are_made_for_this_user_only(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "ledger.db"
+    ledger = await started(path)
+    modes = {oct(file.stat().st_mode & 0o777) for file in path.parent.iterdir()}
+    assert (modes, oct(path.parent.stat().st_mode & 0o777)) == ({"0o600"}, "0o700")
+    await ledger.close()
+
+
+async def test_a_file_in_use_is_refused_to_another_process_and_moved_aside_only_afterwards(
+    ledger: Ledger, path: Path
+) -> None:
+    url = f"sqlite:///{path}"
     await ledger.claim("a", DIGEST)
-    program = "import sys; from consumer.ledger import reset; reset(sys.argv[1])"
-    command = [sys.executable, "-c", program, url]
-    other = await asyncio.to_thread(subprocess.run, command, check=False, capture_output=True, text=True)
-    assert f"--reset-ledger: {path} is in use by another process" in other.stderr
+    for program, words in (
+        ("import pathlib, sys, consumer.ledger.table as t; t.Table(pathlib.Path(sys.argv[1]))", "LEDGER: "),
+        ("import sys; from consumer.ledger import reset; reset('sqlite:///' + sys.argv[1])", "--reset-ledger: "),
+    ):
+        command = [sys.executable, "-c", program, str(path)]
+        done = await asyncio.to_thread(subprocess.run, command, check=False, capture_output=True, text=True)
+        assert f"{words}{path} is in use by another process; accepted: a file " in done.stderr
+    assert (await ledger.claim("b", DIGEST)).state is State.NEW, "the first one goes on"
     await ledger.close()
     aside = reset(url)
-    assert list(path.parent.iterdir()) == [aside]
-    again = await files.open(limits())
+    assert (list(path.parent.iterdir()), reset(url)) == ([aside], None)
+    again = await started(path)
     assert (await again.claim("a", DIGEST)).state is State.NEW
     await again.close()
 
@@ -93,3 +158,121 @@ def test_reset_helps_with_a_broken_file_and_refuses_what_is_no_file(tmp_path: Pa
     for url in ("memory://", "redis://localhost/0"):
         with pytest.raises(LedgerError, match=r"--reset-ledger: .*:// has no file"):
             reset(url)
+
+
+async def test_what_is_no_file_of_ours_is_refused_and_so_is_one_that_cannot_be_written(tmp_path: Path) -> None:
+    newer, theirs, broken = (tmp_path / name for name in ("newer", "theirs", "broken"))
+    await (await started(newer)).close()
+    for path, statement in ((newer, "PRAGMA user_version = 3"), (theirs, "CREATE TABLE theirs (x)")):
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute(statement)
+    broken.write_bytes(b"not a database at all" * 1000)
+    for path, words in (
+        (tmp_path, f"LEDGER: {tmp_path} cannot be opened"),
+        (newer, f"LEDGER: {newer} has version 3; accepted: 2"),
+        (theirs, "is the database of another program"),
+        (
+            broken,
+            "is broken (file is not a database); accepted: a sound file: restore it, or move it aside with --reset",
+        ),
+    ):
+        assert words in await refusal(path)
+    with full_disk():
+        assert "cannot be used" in await refusal(tmp_path / "full")
+
+
+def harmed(path: Path) -> Iterator[Path]:
+    """Copies of a file that are broken in the middle or altogether."""
+    sound = path.read_bytes()
+    half = len(sound) // 2
+    for content in (sound[:half], sound[:100], sound[:half] + b"\xff" * 9000 + sound[half + 9000 :]):
+        path = path.with_name(f"{len(content)} bytes")
+        path.write_bytes(content)
+        yield path
+
+
+async def test_a_damaged_file_is_refused(path: Path) -> None:
+    ledger = await started(path)
+    for number in range(200):
+        await ledger.claim(f"{number}", DIGEST)
+        await ledger.finish(f"{number}", Reply("x", text(1000)))
+    await ledger.close()
+    for each in harmed(path):
+        assert "is broken" in await refusal(each)
+
+
+def test_only_a_file_that_is_not_there_has_nothing_to_read(path: Path) -> None:
+    """Another user may not even see it, which opening tells."""
+    url = f"sqlite:///{path}"
+    assert not has_entries(url)
+    assert not has_entries(f"sqlite:///{path.parent / 'no' / 'folder'}")
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    assert has_entries(url)
+    assert not has_entries(f"sqlite:///{path / 'below'}")
+    hidden = f"sqlite:///{path.with_name('x' * 300)}"
+    assert has_entries(hidden)
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        asyncio.run(open_ledger(hidden, limits()).start())
+    assert has_entries("redis://127.0.0.1:1/0")
+    assert not has_entries("memory://")
+
+
+@for_each(["removed", "replaced", "folder removed"])
+async def test_a_file_that_is_gone_is_a_problem_until_there_is_one_again(loss: str, tmp_path: Path) -> None:
+    folder = tmp_path / loss
+    ledger = await started(folder / "ledger.db")
+    shutil.rmtree(folder) if loss == "folder removed" else (folder / "ledger.db").unlink()
+    if loss == "replaced":
+        (folder / "ledger.db").touch()
+    with pytest.raises(LedgerError, match="removed or replaced"):
+        await ledger.claim("a", DIGEST)
+    await ledger.ready()
+    assert (await ledger.claim("a", DIGEST)).state is State.NEW
+    await ledger.close()
+
+
+async def test_a_defect_while_trimming_or_writing_stops_nothing_for_ever(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = await started(path, max_entries=99)  # so few that each answer is a reason to trim
+    for method in ("trim", "write"):
+        await ledger.claim(method, DIGEST)
+        with monkeypatch.context() as patch:
+            patch.setattr(table.Table, method, Mock(side_effect=ValueError(f"no {method}")))
+            await ledger.finish(method, Reply("x", 1))
+            with pytest.raises(LedgerError, match=f"no {method}"):
+                await ledger.claim("b", DIGEST)
+        await ledger.ready()
+        assert (await ledger.claim(method, DIGEST)).state is State.DONE
+    await ledger.close()
+
+
+async def test_what_waits_together_is_written_together_and_fails_together(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error in (None, ValueError("a defect")):
+        write = create_autospec(table.Table.write, side_effect=error or table.Table.write)
+        with monkeypatch.context() as patch:
+            patch.setattr(table.Table, "write", write)
+            claims = (ledger.claim(f"{number}", DIGEST) for number in range(300))
+            ends = await asyncio.gather(*claims, return_exceptions=True)
+        sizes = [table.GROUP, table.GROUP, 300 - 2 * table.GROUP]
+        assert [len(each.args[1]) for each in write.mock_calls] == (sizes if error is None else sizes[:1])
+        assert [isinstance(end, LedgerError) for end in ends] == [error is not None] * 300
+
+
+async def test_what_has_expired_leaves_the_file(path: Path) -> None:
+    now = [1000.0]
+    ledger = Ledger(SqliteStore(f"sqlite:///{path}"), limits(ttl=10, max_entries=100), clock=lambda: now[0])
+    await ledger.start()
+    for number in range(50):
+        await ledger.claim(f"{number}", DIGEST)
+        await ledger.finish(f"{number}", Reply("x"))
+    now[0] += 10
+    for name in "ab":
+        await ledger.claim(name, DIGEST)
+        await ledger.finish(name, Reply("x"))
+    await ledger.claim("a", DIGEST)
+    assert ledger.size == 2
+    await ledger.close()

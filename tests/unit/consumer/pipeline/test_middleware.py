@@ -1,4 +1,4 @@
-"""What is around the handler: who is refused, and what becomes of whatever goes wrong inside."""
+"""What is around the handler: who is refused, who waits, and what becomes of whatever goes wrong inside."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery, MemoryLedger, QuickClock, delivery
 from tests.unit.consumer.engines import FakeEngine
 from tests.unit.consumer.errors import verdict
-from tests.unit.consumer.workers import FakePublisher, settled, worker_of
+from tests.unit.consumer.workers import FakePublisher, ScriptedHandler, settled, worker_of
 from zeebe_amqp import envelope
 from zeebe_amqp.commands import PublishMessage
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
@@ -96,7 +96,7 @@ async def test_a_defect_is_answered_without_its_inside_and_logged_with_it(
     caplog.clear()
     with caplog.at_level(logging.ERROR, logger="consumer.pipeline.middleware"):
         reply = await failing(defect)(request)
-    assert (reply.operation, reply.error is not None) == ("topology", True)
+    assert reply.operation == "topology"
     assert reply.error is not None
     assert reply.error.message == ("the consumer failed on this request; its log has the details under trace id 4bf9")
     assert verdict(reply.error) == (Code.INTERNAL, Source.CONSUMER, outcome, False)
@@ -109,6 +109,41 @@ async def test_neither_a_cancellation_nor_what_goes_back_to_the_queue_is_a_reply
     for error in (asyncio.CancelledError(), Requeue("another process is running it")):
         with pytest.raises(type(error)):
             await failing(error)(delivery("topology"))
+
+
+# --- waits ---
+
+
+JOBS = {"jobType": "t", "maxJobsToActivate": 1}
+
+
+def poll(queue: str = "commands") -> FakeDelivery:
+    return delivery("activate-jobs", {**JOBS, "requestTimeout": "10s"}, queue=queue)
+
+
+async def test_above_its_share_a_waiting_command_is_refused_at_once_and_nothing_else_is() -> None:
+    """It is told where to go; what does not wait, and what waits elsewhere, has no such bound."""
+    engine = ScriptedHandler()
+    engine.limiter.clear()
+    handler = bounded_waits({"commands": 2})(engine)
+    others = [delivery("topology", queue="commands"), delivery("activate-jobs", JOBS, queue="commands"), poll("polls")]
+    running = [asyncio.ensure_future(handler(request)) for request in (poll(), poll(), *others, *others)]
+    await asyncio.sleep(0)
+    assert engine.running == 8
+    with pytest.raises(CommandError) as raised:
+        await handler(poll())
+    assert verdict(raised.value) == (Code.RESOURCE_EXHAUSTED, Source.CONSUMER, Outcome.NOT_EXECUTED, True)
+    assert "zeebe.polls" in raised.value.message
+    engine.limiter.set()
+    await asyncio.gather(*running)
+    assert (await handler(poll())).ok
+
+
+async def test_a_waiting_command_that_fails_leaves_its_place() -> None:
+    handler = bounded_waits({"commands": 1})(AsyncMock(side_effect=CommandError(Code.UNAVAILABLE, "away")))
+    for _ in range(3):
+        with pytest.raises(CommandError, match="away"):
+            await handler(poll())
 
 
 # --- a defect of the decoder ---

@@ -139,21 +139,23 @@ async def test_what_breaks_in_our_hands_and_what_comes_later_is_given_back_and_f
 # --- stopping ---
 
 
-@for_each([(5, True), (0.01, False)])
+@for_each([(5, OK, ACKED * 2), (5, AWAY, ["give back"] * 2), (0.01, None, ["give back"] * 2)])
 async def test_stopping_gives_back_what_has_not_started_and_then_what_does_not_end_in_time(
-    grace: float, ends: bool
+    grace: float, answer: Reply | None, events: list[str]
 ) -> None:
+    """A try that ends meanwhile is not followed by a rest."""
     bench = Bench()
     bench.handler.limiter.clear()
-    worker = bench.worker(*(bench.delivered() for _ in range(5)))
+    worker = bench.worker(*(bench.delivered(reply_to=None) for _ in range(5)), clock=QuickClock(pause=1000))
     await until(lambda: bench.handler.running == 2)
     stopping = asyncio.create_task(worker.stop(grace))
     await until(lambda: bench.events)
     assert bench.events == ["give back"] * 3
-    if ends:
+    if answer is not None:
+        bench.handler.replies = [answer] * 2
         bench.handler.limiter.set()
-    assert await stopping is ends
-    assert bench.events[3:] == (ANSWERED * 2 if ends else ["give back"] * 2)
+    assert await stopping is (answer is not None)
+    assert bench.events[3:] == events
 
 
 async def test_stopping_wakes_what_rests_between_two_tries_and_what_waits_for_the_gateway(bench: Bench) -> None:
@@ -173,18 +175,6 @@ async def test_what_arrives_while_stopping_is_given_back_although_no_reply_could
     bench.publisher.open.clear()
     await settled(worker, bench.delivered())
     assert (bench.runs, bench.events) == (0, ["give back"] * 2)
-
-
-async def test_a_try_that_ends_while_stopping_is_not_followed_by_a_rest(bench: Bench) -> None:
-    bench.handler.limiter.clear()
-    bench.handler.replies = [AWAY]
-    worker = bench.worker(bench.delivered(reply_to=None), clock=QuickClock(pause=1000))
-    await until(lambda: bench.handler.running)
-    stopping = asyncio.create_task(worker.stop(grace=1000))
-    await asyncio.sleep(0.01)
-    bench.handler.limiter.set()
-    assert await stopping
-    assert bench.events == ["give back"]
 
 
 # --- pressure ---
