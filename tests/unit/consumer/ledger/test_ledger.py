@@ -251,15 +251,20 @@ async def test_a_defect_while_trimming_or_writing_stops_nothing_for_ever(
 async def test_what_waits_together_is_written_together_and_fails_together(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for error in (None, ValueError("a defect")):
-        write = create_autospec(table.Table.write, side_effect=error or table.Table.write)
-        with monkeypatch.context() as patch:
-            patch.setattr(table.Table, "write", write)
-            claims = (ledger.claim(f"{number}", DIGEST) for number in range(300))
-            ends = await asyncio.gather(*claims, return_exceptions=True)
-        sizes = [table.GROUP, table.GROUP, 300 - 2 * table.GROUP]
-        assert [len(each.args[1]) for each in write.mock_calls] == (sizes if error is None else sizes[:1])
-        assert [isinstance(end, LedgerError) for end in ends] == [error is not None] * 300
+    original = table.Table.write
+    write = create_autospec(original, side_effect=original)
+    monkeypatch.setattr(table.Table, "write", write)
+    claims = [asyncio.create_task(ledger.claim(f"{number}", DIGEST)) for number in range(300)]
+    await asyncio.gather(*claims)
+    assert [len(each.args[1]) for each in write.mock_calls] == [table.GROUP, table.GROUP, 300 - 2 * table.GROUP]
+    write.side_effect = ValueError("a defect")
+    claims = [asyncio.create_task(ledger.claim(f"{number}", DIGEST)) for number in range(300)]
+    await asyncio.sleep(0)
+    claims[0].cancel()  # also when nobody waits for some of it any more
+    ends = await asyncio.gather(*claims, return_exceptions=True)
+    assert [type(end) for end in ends] == [asyncio.CancelledError] + [LedgerError] * 299
+    write.side_effect = original
+    await ledger.ready()
 
 
 async def test_what_has_expired_leaves_the_file(path: Path) -> None:

@@ -33,10 +33,10 @@ class UnreliableStore(DictStore):
 
     async def _reach(self, name: str, method: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
         self.asked.append(name)
-        if self.is_away:
-            raise OSError("nobody there")
         if name in ("finish", "release"):
             await self.go.wait()
+        if self.is_away:
+            raise OSError("nobody there")
         found = await method(*arguments)
         if name == "claim":
             await self.go.wait()
@@ -175,6 +175,20 @@ async def test_a_cancelled_claim_is_released_at_once_and_the_next_one_does_not_o
     assert (await again).state is State.NEW
     assert (await other(store).claim("claimed again", DIGEST)).state is State.RUNNING
     assert (await other(store).claim("released", OTHER)).state is State.NEW
+
+
+async def test_a_release_that_fails_is_done_when_the_store_is_back(ledger: Ledger, store: UnreliableStore) -> None:
+    store.go.clear()
+    claim = asyncio.create_task(ledger.claim("a", DIGEST))
+    await turns()
+    await cancel(claim)
+    await turns()  # the release is on its way
+    store.is_away = True
+    store.go.set()
+    await ledger.wait_failed()
+    store.is_away = False
+    await store.wake()
+    assert (await other(store).claim("a", OTHER)).state is State.NEW
 
 
 async def test_a_cancelled_finish_is_written_all_the_same_also_when_its_next_claim_is_cancelled_too(

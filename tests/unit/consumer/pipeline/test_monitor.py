@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
-from typing import Any, cast
 from unittest.mock import AsyncMock, call
 
 import pytest
@@ -14,7 +12,7 @@ import pytest
 from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.pipeline import monitor as monitoring
 from consumer.pipeline.monitor import Monitor
-from tests.unit.consumer.deliveries import QuickClock
+from tests.unit.consumer.deliveries import MemoryLedger, QuickClock
 from tests.unit.consumer.workers import until
 from zeebe_amqp.errors import Code, CommandError
 
@@ -28,8 +26,8 @@ class Scene:
         self.error: Exception | None = None
         self.asked = 0
         self.ill, self.well = asyncio.Queue[None](), asyncio.Queue[None]()
-        waits: dict[str, Any] = {"wait_failed": self.ill.get, "ready": self.well.get}
-        self.ledger = cast("Any", SimpleNamespace(name="memory://", problem=None, **waits))
+        self.ledger = MemoryLedger()
+        vars(self.ledger).update(wait_failed=self.ill.get, ready=self.well.get)
         self.consumer = AsyncMock(**{"backlog.return_value": {"zeebe.commands": 7}})
         self.monitor = Monitor("zeebe:26500", self._look, self.circuit, self.ledger, self.consumer, QuickClock())
 
@@ -42,8 +40,10 @@ class Scene:
         if self.error is not None:
             raise self.error
 
-    async def well_again(self) -> None:
-        """Wait until there is no problem."""
+    async def start(self) -> None:
+        """Begin to watch, and wait until there is no problem."""
+        assert self.monitor.problems() == {"gateway": "not asked yet"}
+        self.monitor.start()
         await until(lambda: not self.monitor.problems())
 
 
@@ -51,9 +51,6 @@ class Scene:
 async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     monkeypatch.setattr(monitoring, "PROBE_INTERVAL", 0.01)
     scene = Scene()
-    assert scene.monitor.problems() == {"gateway": "not asked yet"}
-    scene.monitor.start()
-    await scene.well_again()
     yield scene
     scene.monitor.stop()
 
@@ -61,6 +58,7 @@ async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
 async def test_an_outage_is_told_at_its_beginning_every_minute_and_at_its_end(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
+    await scene.start()
     scene.away = True
     await until(lambda: scene.consumer.mock_calls)
     assert scene.monitor.problems() == {"gateway": "nobody is there; nothing is consumed until it answers"}
@@ -83,6 +81,7 @@ async def test_an_outage_is_told_at_its_beginning_every_minute_and_at_its_end(
 
 async def test_one_lost_look_is_no_outage(scene: Scene) -> None:
     """Readiness, the circuit and consuming agree."""
+    await scene.start()
     scene.circuit.record_failure()
     assert (scene.monitor.problems(), scene.circuit.is_open, scene.consumer.mock_calls) == ({}, False, [])
     scene.circuit.trip()
@@ -90,26 +89,30 @@ async def test_one_lost_look_is_no_outage(scene: Scene) -> None:
     assert scene.monitor.problems() == problems
 
 
-async def test_who_refuses_is_there_and_the_log_says_once_why_it_is_of_no_use(
-    scene: Scene, caplog: pytest.LogCaptureFixture
-) -> None:
-    """So it is with a defect of ours while asking."""
-    for error, problem in (
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
         (CommandError(Code.UNAUTHENTICATED, "wrong secret"), "wrong secret"),
         (OSError("no header takes it"), "a defect while asking: OSError: no header takes it"),
-    ):
-        caplog.clear()
-        scene.error, scene.asked = error, 0
-        await until(lambda: scene.asked)
-        scene.circuit.record_failure()
-        await until(lambda: scene.asked > 3)
-        assert (scene.monitor.problems(), scene.consumer.mock_calls) == ({"gateway": problem}, [])
-        assert caplog.messages == [f"gateway zeebe:26500: {problem}"]
-        scene.error = None
-        await scene.well_again()
+    ],
+)
+async def test_who_refuses_is_there_and_the_log_says_once_why_it_is_of_no_use(
+    error: Exception, problem: str, scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So it is with a defect of ours while asking."""
+    scene.error = error
+    scene.monitor.start()
+    await until(lambda: scene.asked)
+    scene.circuit.record_failure()
+    await until(lambda: scene.asked > 3)
+    assert (scene.monitor.problems(), scene.consumer.mock_calls) == ({"gateway": problem}, [])
+    assert caplog.messages == [f"gateway zeebe:26500: {problem}"]
+    scene.error = None
+    await until(lambda: not scene.monitor.problems())
 
 
 async def test_a_ledger_that_cannot_be_written_pauses_consuming_until_it_can(scene: Scene) -> None:
+    await scene.start()
     scene.ill.put_nowait(None)
     await until(lambda: scene.consumer.mock_calls)
     scene.ledger.problem = "the disk is full"
