@@ -98,7 +98,7 @@ async def test_a_defect_is_answered_without_its_inside_and_logged_with_it(
         reply = await failing(defect)(request)
     assert reply.operation == "topology"
     assert reply.error is not None
-    assert reply.error.message == ("the consumer failed on this request; its log has the details under trace id 4bf9")
+    assert reply.error.message == "the consumer failed on this request; its log has the details under trace id 4bf9"
     assert verdict(reply.error) == (Code.INTERNAL, Source.CONSUMER, outcome, False)
     [record] = caplog.records
     assert record.exc_info is not None
@@ -134,6 +134,7 @@ async def test_above_its_share_a_waiting_command_is_refused_at_once_and_nothing_
         await handler(poll())
     assert verdict(raised.value) == (Code.RESOURCE_EXHAUSTED, Source.CONSUMER, Outcome.NOT_EXECUTED, True)
     assert "zeebe.polls" in raised.value.message
+    assert raised.value.details == {"suggestion": "zeebe.polls"}
     engine.limiter.set()
     await asyncio.gather(*running)
     assert (await handler(poll())).ok
