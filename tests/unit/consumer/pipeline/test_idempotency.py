@@ -102,6 +102,7 @@ async def test_an_id_belongs_to_its_content_and_who_sends_it_again_waits_for_the
         with pytest.raises(CommandError) as refusal:
             await once.handle(waited_for(data={"bpmnProcessId": "other"}))
         assert verdict(refusal.value) == (Code.ALREADY_EXISTS, CONSUMER, NOT, False)
+        assert refusal.value.details == {"field": "request-id"}
         once.limiter.set()
         assert [reply.replayed for reply in await asyncio.gather(*runs)] == [False, True]
     assert once.runs == 1
@@ -124,9 +125,8 @@ async def test_only_final_answers_that_somebody_was_told_are_kept(
     reply: Reply, reply_to: str | None, operation: str, runs: int
 ) -> None:
     once = Once(reply)
-    for _ in range(2):
-        await once.handle(incoming(operation, message_id="a", reply_to=reply_to))
-    assert once.runs == runs
+    first, _ = [await once.handle(incoming(operation, message_id="a", reply_to=reply_to)) for _ in range(2)]
+    assert (first.error, once.runs) == (reply.error, runs)
 
 
 async def test_who_is_cancelled_stops_nobody_else(once: Once) -> None:
@@ -149,12 +149,12 @@ def ledger_of(*found: Claim | LedgerError) -> Any:
     return ledger
 
 
-@for_each([("create-instance", False, 0), ("create-instance", True, 1), ("cancel-instance", False, 1)])
+@for_each([("create-instance", {}, 0), ("create-instance", {"run_again": True}, 1), ("cancel-instance", {}, 1)])
 async def test_an_abandoned_run_is_reported_unless_it_may_be_repeated(
-    operation: str, run_again: bool, runs: int
+    operation: str, options: dict[str, bool], runs: int
 ) -> None:
     ledger = ledger_of(Claim(State.ORPHANED))
-    once = Once(ledger=ledger, run_again=run_again)
+    once = Once(ledger=ledger, **options)
     [run] = await once.begin(incoming(operation, message_id="a"))
     ledger.claim.assert_awaited_once_with("0::a", ANY, rerun=bool(runs))
     error = run.exception()
@@ -163,16 +163,18 @@ async def test_an_abandoned_run_is_reported_unless_it_may_be_repeated(
         assert verdict(error) == (Code.ABORTED, CONSUMER, UNKNOWN, False)
 
 
-@for_each([Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION])
-async def test_the_second_run_of_an_abandoned_command_says_that_the_first_may_have_done_it(code: Code) -> None:
+@for_each([(Code.NOT_FOUND, None), (Code.ALREADY_EXISTS, {"more": 1}), (Code.FAILED_PRECONDITION, {})])
+async def test_the_second_run_of_an_abandoned_command_says_that_the_first_may_have_done_it(
+    code: Code, details: dict[str, int] | None
+) -> None:
     ledger = ledger_of(Claim(State.ORPHANED))
-    once = Once(failure(code, details={"more": 1}), ledger=ledger)
+    once = Once(failure(code, details=details), ledger=ledger)
     reply = await once.handle(incoming("cancel-instance", message_id="a", reply_to="replies"))
     ledger.finish.assert_awaited_once_with("0::a", reply, "replies")
     assert reply.error is not None
     assert reply.error.details is not None
     assert "may mean" in reply.error.details.pop("earlierRun")
-    assert reply.error.details == {"more": 1}
+    assert reply.error.details == (details or {})
 
 
 async def test_an_answer_that_was_not_kept_says_that_it_was_executed() -> None:
@@ -283,6 +285,7 @@ async def test_from_the_fifth_waiter_for_one_id_on_the_answer_comes_at_once(once
     for error in crowded:
         assert isinstance(error, CommandError)
         assert verdict(error) == (Code.RESOURCE_EXHAUSTED, CONSUMER, NOT, True)
+        assert error.details == {"field": "request-id", "suggestion": "zeebe.polls"}
         assert "zeebe.polls" in error.message
     once.limiter.set()
     assert [reply.ok for reply in await asyncio.gather(*(run for run in runs if not run.done()))] == [True] * 10
