@@ -6,7 +6,6 @@ import base64
 import json
 import urllib.error
 import urllib.request
-import uuid
 from typing import Any
 
 WAITING = """<?xml version="1.0" encoding="UTF-8"?>
@@ -57,16 +56,11 @@ class Engine:
 
     def deploy(self, process: str, signal: str, *, step: str = HARMLESS, tenant: str | None = None) -> None:
         """Deploy the waiting process."""
-        bound = uuid.uuid4().hex
-        fields = {"deployment-name": process} | ({"tenant-id": tenant} if tenant else {})
-        parts = [f'name="{name}"\r\n\r\n{value}' for name, value in fields.items()]
-        parts.append(
-            f'name="file"; filename="p.bpmn"\r\n\r\n{WAITING.format(process=process, signal=signal, step=step)}'
-        )
-        text = (
-            "".join(f"--{bound}\r\nContent-Disposition: form-data; {part}\r\n" for part in parts) + f"--{bound}--\r\n"
-        )
-        self.done("POST", "/deployment/create", text.encode(), kind=f"multipart/form-data; boundary={bound}")
+        fields = {'"deployment-name"': process} | ({'"tenant-id"': tenant} if tenant else {})
+        fields['"file"; filename="p.bpmn"'] = WAITING.format(process=process, signal=signal, step=step)
+        head = "--bound\r\nContent-Disposition: form-data; name="
+        text = "".join(f"{head}{name}\r\n\r\n{value}\r\n" for name, value in fields.items()) + "--bound--\r\n"
+        self.done("POST", "/deployment/create", text.encode(), kind="multipart/form-data; boundary=bound")
 
     def start(self, process: str, tenant: str | None = None) -> str:
         """The id of a new instance."""

@@ -39,7 +39,7 @@ async def started(service: ConsumerSetup, *words: str, stdout: int = -1) -> subp
     )
 
 
-async def finished(process: subprocess.Popen[bytes]) -> tuple[Any, bytes, bytes]:
+async def finished(process: subprocess.Popen[bytes]) -> tuple[Any, Any, Any]:
     """Its exit code and what it wrote."""
     out, err = await asyncio.to_thread(process.communicate, timeout=60)
     return process.returncode, out, err

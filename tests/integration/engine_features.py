@@ -13,8 +13,8 @@ import grpc
 
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.protocol.since import OLDEST, parse
+from consumer.zeebe.rpcs import METHODS
 
-SERVICE = "/gateway_protocol.Gateway"
 SECONDS = 30.0
 """How long a gateway may take to say what it is."""
 
@@ -85,29 +85,21 @@ def detect_features(address: str) -> EngineFeatures:
     Raises:
         grpc.RpcError: it does not answer.
     """
+    nobody_s: dict[str, Any] = {"type": "nobody-s-job", "tenantIds": ["nobody-s-tenant"]}
+    activate = pb.ActivateJobsRequest(worker="test", timeout=1000, maxJobsToActivate=1, requestTimeout=-1, **nobody_s)
     with grpc.insecure_channel(address) as channel:
-        ask = channel.unary_unary(
-            f"{SERVICE}/Topology", pb.TopologyRequest.SerializeToString, pb.TopologyResponse.FromString
-        )
-        topology = ask(pb.TopologyRequest(), timeout=SECONDS, wait_for_ready=True)
-        return EngineFeatures(topology.gatewayVersion, _takes_any_tenant(channel), topology.partitionsCount)
+        topology = _answer(channel, pb.TopologyRequest())
+        try:
+            list(_answer(channel, activate))
+        except grpc.RpcError:
+            takes_any_tenant = False
+        else:  # to the engine in memory alone, a tenant that nobody has is no reason to refuse anything
+            takes_any_tenant = True
+    return EngineFeatures(topology.gatewayVersion, takes_any_tenant, topology.partitionsCount)
 
 
-def _takes_any_tenant(channel: grpc.Channel) -> bool:
-    """Whether a tenant that nobody has is no reason to refuse anything, as for the engine in memory alone."""
-    activate = channel.unary_stream(
-        f"{SERVICE}/ActivateJobs", pb.ActivateJobsRequest.SerializeToString, pb.ActivateJobsResponse.FromString
-    )
-    request = pb.ActivateJobsRequest(
-        type="nobody-s-job",
-        worker="test",
-        timeout=1000,
-        maxJobsToActivate=1,
-        requestTimeout=-1,
-        tenantIds=["nobody-s-tenant"],
-    )
-    try:
-        list(activate(request, timeout=SECONDS))
-    except grpc.RpcError:
-        return False
-    return True
+def _answer(channel: grpc.Channel, request: Any) -> Any:
+    rpc = METHODS[request.DESCRIPTOR.full_name]
+    bind: Any = channel.unary_stream if rpc.streaming else channel.unary_unary
+    ask = bind(rpc.path, type(request).SerializeToString, rpc.response.FromString)
+    return ask(request, timeout=SECONDS, wait_for_ready=True)

@@ -84,31 +84,22 @@ class Load:
             await channel.declare_queue(self.reply_to, durable=True)
         await asyncio.gather(*(self._send(self.ids[part::3]) for part in range(3)))
 
-    async def _send(self, identities: list[str]) -> None:
-        left = list(identities)
+    async def _send(self, left: list[str]) -> None:
         while left:
             with suppress(AMQPError, OSError, TimeoutError, RuntimeError):
                 async with await aio_pika.connect(self._service.url, timeout=10) as connection:
-                    channel = await connection.channel()
+                    exchange = (await connection.channel()).default_exchange
                     while left:
-                        await self._publish(channel, left[-1])
+                        same: dict[str, Any] = {"message_id": left[-1], "correlation_id": left[-1]}
+                        body = create(id=left[-1])
+                        message = aio_pika.Message(body, reply_to=self.reply_to, delivery_mode=2, **same)
+                        await exchange.publish(message, self._service.consumer.queues[0], timeout=10)
                         left.pop()
                         self.sent += 1
             await asyncio.sleep(0.2)
 
-    async def _publish(self, channel: aio_pika.abc.AbstractChannel, identity: str) -> None:
-        persistent = aio_pika.DeliveryMode.PERSISTENT
-        message = aio_pika.Message(
-            create(id=identity),
-            message_id=identity,
-            correlation_id=identity,
-            reply_to=self.reply_to,
-            delivery_mode=persistent,
-        )
-        await channel.default_exchange.publish(message, self._service.consumer.queues[0], timeout=10)
-
-    async def answers(self) -> dict[str, Reply]:
-        """The replies by request, once there is one for each."""
+    async def check(self) -> None:
+        """Every request was answered with a result, and executed once."""
         replies: dict[str, Reply] = {}
         async with await aio_pika.connect(self._service.url) as connection:
             channel = await connection.channel()
@@ -121,11 +112,6 @@ class Load:
                             break
             finally:
                 await queue.delete(if_unused=False, if_empty=False)
-        return replies
-
-    async def check(self) -> None:
-        """Every request was answered with a result, and executed once."""
-        replies = await self.answers()
         assert set(replies) == set(self.ids)
         assert [reply.error for reply in replies.values() if reply.error] == []
         executed = self._service.gateway.executions

@@ -112,9 +112,10 @@ class ProcessHelper:
         return job, await self.incident_among(keys)
 
     async def incident_among(self, keys: list[int]) -> int:
-        """The one of the keys that is the incident of a job without retries."""
+        """The one of the keys that is the incident of a job without retries: it stays open, and the refusal says so."""
         for key in keys:
-            if await self._is_incident(key):
+            reply = await self.caller.call("resolve-incident", {"incidentKey": key})
+            if reply.error is not None and "no retries left" in reply.error.message:
                 return key
         raise AssertionError("no incident among the new keys")
 
@@ -130,11 +131,6 @@ class ProcessHelper:
         yield keys
         for partition, last in (await self._marks()).items():
             keys.extend(range(before[partition] + 1, last))
-
-    async def _is_incident(self, key: int) -> bool:
-        # A job without retries keeps its incident open, and the refusal then says so.
-        reply = await self.caller.call("resolve-incident", {"incidentKey": key})
-        return reply.error is not None and "no retries left" in reply.error.message
 
     async def _marks(self) -> dict[int, int]:
         """A fresh key of every partition: messages go to that of their correlation key."""

@@ -72,7 +72,7 @@ async def test_a_dead_letter_keeps_body_properties_and_headers_and_does_not_expi
     kept: dict[str, Any] = {"content_type": "application/json", "priority": 3, "type": "t", "app_id": "a"}
     kept |= {"correlation_id": "c", "timestamp": sent}
     headers: dict[str, Any] = {"text": "ä", "number": 2**40, "list": [1, "x", None], "table": {"a": True}, "time": sent}
-    lost = {"message_id": "m", "user_id": "guest", "expiration": 600}
+    lost: dict[str, Any] = {"message_id": "m", "user_id": "guest", "expiration": 600}
     await caller.publish(b"\x00\xff not json", reply_to=None, headers=headers, **kept, **lost)
     dead = await service.dead_letters.with_body(b"\x00\xff not json")
     assert {name: getattr(dead, name) for name in kept} == kept

@@ -29,24 +29,15 @@ from zeebe_amqp.errors import Code, Error, Outcome, Source
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ADMIN = {"CAMUNDA7_USER": ADMINISTRATOR[0], "CAMUNDA7_PASSWORD": ADMINISTRATOR[1]}
-LENIENT = {
-    ("String", "[]"),
-    ("String", "{}"),
-    ("String", "[1]"),
-    ("String", "{'a': 1}"),
-    *((kind, "'٣'") for kind in ("Integer", "Short", "Long")),
-    ("Date", "'2013-02-30T13:42:42.000+0200'"),
-    ("Date", "'2013-13-23T13:42:42.000+0200'"),
-    ("Date", "'2013-01-23T24:00:00.000+0200'"),
-    ("Date", "'2013-01-23T13:42:60.000+0200'"),
-    ("Date", "'2013-01-23T13:42:42.00+0200'"),
-    ("Date", "'2013-01-23T13:42:42.0000+0200'"),
-    ("Date", "'2013-01-23T13:42:42.000+0200x'"),
-    ("Bytes", "'AQI=\\n'"),
-    ("Bytes", "'AQI=AQI='"),
-    ("Bytes", "True"),
-    ("File", "'AQI'"),
-    ("File", "'%%'"),
+LENIENT: dict[str, set[str]] = {
+    "String": {"[]", "{}", "[1]", "{'a': 1}"},
+    **{kind: {"'٣'"} for kind in ("Integer", "Short", "Long")},
+    "Date": {
+        *(f"'2013-{moment}+0200'" for moment in ("02-30T13:42:42.000", "13-23T13:42:42.000", "01-23T24:00:00.000")),
+        *(f"'2013-01-23T13:42:{second}'" for second in ("60.000+0200", "42.00+0200", "42.0000+0200", "42.000+0200x")),
+    },
+    "Bytes": {"'AQI=\\n'", "'AQI=AQI='", "True"},
+    "File": {"'AQI'", "'%%'"},
 }
 """Values that the engine takes and changes, stores as something else, or cannot read again; refused before it."""
 
@@ -129,6 +120,9 @@ async def test_everyone_who_waits_gets_it_with_its_variables(
         [(name, stored)] = waiting.engine.variables(instance).items()
         assert (name, stored["type"], stored["value"]) == ("newTimePeriodInMonth", "Integer", 24)
     assert service.gateway.count("BroadcastSignal") == 0
+    _, metrics = await asyncio.to_thread(service.consumer.get, "/metrics")
+    calls = [line for line in metrics.splitlines() if line.startswith("rpc_client_call_duration") and "/signal" in line]
+    assert any('rpc_response_status_code="OK"' in line for line in calls)
 
 
 async def test_nobody_learns_how_many_got_it(caller: Caller) -> None:
@@ -227,13 +221,13 @@ async def test_files_and_values_without_type_are_stored_as_they_are(caller: Call
 
 
 async def test_what_is_refused_is_refused_in_the_words_of_the_engine_or_changed_by_it(engine: Engine) -> None:
-    lenient = set()
+    lenient: dict[str, set[str]] = {}
     for kind, value in [(kind, value) for kind, values in REFUSED.items() for value in values]:
         variable = typed(kind, value, FILE if kind == "File" else None)
         ours = refusal(variable).message
         status, said = engine.ask("POST", "/signal", {"name": "nobody", "variables": {"x": variable}})
         if status == 204:
-            lenient.add((kind, repr(value)))
+            lenient.setdefault(kind, set()).add(repr(value))
         elif kind != "File" and not isinstance(value, list | dict):
             assert (status, said["message"] in ours) == (400, True), (variable, said, ours)
     assert lenient == LENIENT
@@ -322,11 +316,3 @@ async def test_an_engine_that_is_away_stops_nobody_else(
         relay.__enter__()
     await eventually(lambda: [each for each in relay.requests if b"patient" in each.body], "the patient signal")
     await eventually(lambda: "reached again" in service.log(), "the log says that it is back")
-
-
-async def test_the_consumer_says_what_it_did_and_never_the_password(service: ConsumerSetup, caller: Caller) -> None:
-    await caller.result("signal", {"name": "nobody"})
-    _, metrics = await asyncio.to_thread(service.consumer.get, "/metrics")
-    calls = [line for line in metrics.splitlines() if line.startswith("rpc_client_call_duration") and "/signal" in line]
-    assert any('rpc_response_status_code="OK"' in line for line in calls)
-    assert f":{ADMINISTRATOR[1]}@" not in service.log()

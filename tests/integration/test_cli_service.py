@@ -11,6 +11,7 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
+from typing import Any
 
 import aio_pika
 import pytest
@@ -97,7 +98,7 @@ async def test_a_missing_queue_and_a_missing_broker_are_said_at_once(service: Co
 def run_on_a_terminal(service: ConsumerSetup, *words: str, **more: str) -> tuple[int, str]:
     """The program on a pseudo terminal: its exit code and what it wrote."""
     ours, theirs = pty.openpty()
-    ends = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    ends: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
     process = subprocess.Popen([*PROGRAM, *words], env=environment(service, **more), **ends)
     os.close(theirs)
     written = bytearray()

@@ -64,7 +64,7 @@ async def test_every_example_with_an_envelope_works(process: ProcessHelper) -> N
 
 
 async def test_the_example_without_envelope_needs_a_name_and_the_property_type(process: ProcessHelper) -> None:
-    async def answer(name: str, **properties: str) -> Reply:
+    async def answer(name: str, **properties: Any) -> Reply:
         data = {"messageName": name, "correlationKey": "2", "timeToLive": "1m", "variables": PRODUCT}
         return Reply.decode((await process.caller.request(orjson.dumps(data), **properties)).body)
 
