@@ -35,9 +35,7 @@ async def caller(service: ConsumerSetup) -> AsyncIterator[Caller]:
         assert service.connections() == CONNECTIONS
 
 
-async def test_a_success_that_nobody_waits_for_is_done_and_leaves_nothing(
-    service: ConsumerSetup, caller: Caller
-) -> None:
+async def test_a_success_that_nobody_waits_for_leaves_nothing(service: ConsumerSetup, caller: Caller) -> None:
     await caller.publish(create(forget=1), reply_to=None)
     await eventually(lambda: service.gateway.count(CREATE), "the command ran")
     assert (await caller.call("topology")).ok
@@ -45,9 +43,7 @@ async def test_a_success_that_nobody_waits_for_is_done_and_leaves_nothing(
     assert len(caller.arrived) == 1
 
 
-async def test_a_rejection_that_nobody_waits_for_is_kept_with_the_engine_s_words(
-    service: ConsumerSetup, caller: Caller
-) -> None:
+async def test_a_rejection_that_nobody_waits_for_is_kept_in_its_words(service: ConsumerSetup, caller: Caller) -> None:
     service.gateway.script(CREATE, fail("NOT_FOUND", REJECTED))
     body = create(rejected=1)
     await caller.publish(body, reply_to=None)
@@ -64,9 +60,7 @@ async def test_a_rejection_that_nobody_waits_for_is_kept_with_the_engine_s_words
     }
 
 
-async def test_a_dead_letter_keeps_body_properties_and_headers_and_does_not_expire(
-    service: ConsumerSetup, caller: Caller
-) -> None:
+async def test_a_dead_letter_keeps_all_of_its_request_but_its_lifetime(service: ConsumerSetup, caller: Caller) -> None:
     """Only its owner may send a `user_id`: copied, it would be refused, and the refusal closes the channel."""
     sent = datetime.fromtimestamp(1_700_000_000, UTC)
     kept: dict[str, Any] = {"content_type": "application/json", "priority": 3, "type": "t", "app_id": "a"}
@@ -81,9 +75,7 @@ async def test_a_dead_letter_keeps_body_properties_and_headers_and_does_not_expi
     assert {name: dead.headers[name] for name in headers} == headers
 
 
-async def test_a_dead_letter_with_the_largest_headers_is_kept_with_the_reason(
-    service: ConsumerSetup, caller: Caller
-) -> None:
+async def test_the_largest_headers_make_a_dead_letter_with_the_reason(service: ConsumerSetup, caller: Caller) -> None:
     """Headers that do not fit into a frame close the connection of whoever publishes them."""
     await caller.publish(b"large", reply_to=None, headers={f"h{n}": "x" * 1000 for n in range(120)})
     headers = (await service.dead_letters.with_body(b"large")).headers
@@ -108,9 +100,7 @@ async def test_a_dead_letter_published_again_is_executed(
     await eventually(lambda: sum(service.gateway.executions.values()) == 1, "the command ran")
 
 
-async def test_a_reply_address_that_the_policy_refuses_is_neither_executed_nor_written_to(
-    service: ConsumerSetup, caller: Caller
-) -> None:
+async def test_a_refused_reply_address_is_neither_served_nor_written_to(service: ConsumerSetup, caller: Caller) -> None:
     """Through the default exchange whoever may publish a request could have us write to any queue there is.
 
     Publishing to what only looks like direct reply-to makes the broker close the connection, with all replies on it.

@@ -77,9 +77,7 @@ async def test_what_the_connected_gateway_is_too_old_to_say_is_null(caller: Call
     assert (data["tags"], data["businessId"], data["version"]) == (None, None, 1)
 
 
-async def test_a_reply_expires_with_its_caller_but_never_later_than_a_broker_accepts(
-    service: ConsumerSetup, caller: Caller
-) -> None:
+async def test_a_reply_expires_with_its_caller_within_what_brokers_take(service: ConsumerSetup, caller: Caller) -> None:
     """A lifetime of months is refused by the broker, and the refusal closes the publishing channel."""
     for days, bound in ((0.01, 864), (200, 86_400), (100_000, 86_400)):
         reply = await caller.request(TOPOLOGY, headers={"deadline": int((time.time() + days * 86_400) * 1000)})
@@ -115,9 +113,7 @@ async def test_a_direct_reply_arrives_once_and_is_not_taken_for_lost(service: Co
     assert DIRECT not in "".join(line for line in service.log().splitlines() if "WARNING" in line)
 
 
-async def test_a_direct_reply_whose_caller_has_gone_is_dropped_and_disturbs_nobody(
-    service: ConsumerSetup, caller: Caller
-) -> None:
+async def test_a_direct_reply_whose_caller_has_gone_is_dropped(service: ConsumerSetup, caller: Caller) -> None:
     gate = Hold(service.gateway)
     async with service.caller() as leaver:
         await direct(leaver.channel)
@@ -130,9 +126,7 @@ async def test_a_direct_reply_whose_caller_has_gone_is_dropped_and_disturbs_nobo
     assert service.connections() == CONNECTIONS
 
 
-async def test_a_reply_that_nobody_can_receive_is_dropped_and_its_request_is_done(
-    service: ConsumerSetup, caller: Caller
-) -> None:
+async def test_a_reply_that_nobody_can_receive_is_dropped(service: ConsumerSetup, caller: Caller) -> None:
     addresses = ["no.such.reply.queue", f"no.such.reply.{'x' * 241}", "amq.gen-no-such-queue"]
     for address in addresses:
         await caller.publish(create(nobody=address), reply_to=address)

@@ -287,9 +287,7 @@ async def test_refused_credentials_and_missing_rights_are_told(
     assert waiting.waits(instance)
 
 
-async def test_a_request_id_signals_once_also_when_the_answer_is_lost_and_nobody_knows(
-    caller: Caller, relay: FakeRest
-) -> None:
+async def test_a_request_id_signals_once_also_when_the_answer_is_lost(caller: Caller, relay: FakeRest) -> None:
     relay.reset()
     fine, lost = ({"request-id": unique("request")} for _ in range(2))
     assert [await caller.result("signal", {"name": "s"}, headers=fine) for _ in range(2)] == [None, None]

@@ -33,9 +33,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SETTINGS = {"gateway_version": "8.9.0"}
 
 
-async def test_every_operation_is_executed_and_its_data_printed_as_json_lines(
-    service: ConsumerSetup, tmp_path: Path
-) -> None:
+async def test_every_operation_is_executed_and_prints_json_lines(service: ConsumerSetup, tmp_path: Path) -> None:
     async def is_executed(operation: str) -> None:
         is_file = operation.startswith("deploy")
         words = [str(file)] if is_file else arguments(Example(operation, SMALLEST[operation]))

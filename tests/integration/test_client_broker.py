@@ -77,9 +77,7 @@ async def test_bytes_are_sent_as_they_are(rabbitmq: Broker) -> None:
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-async def test_hostile_replies_neither_end_the_client_nor_a_call_of_somebody_else(
-    rabbitmq: Broker, queue: str | None
-) -> None:
+async def test_hostile_replies_end_neither_the_client_nor_another_call(rabbitmq: Broker, queue: str | None) -> None:
     async with (
         Responder(rabbitmq.url) as responder,
         rawamqp.RawPublisher(rabbitmq.url) as stranger,

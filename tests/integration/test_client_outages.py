@@ -57,9 +57,7 @@ async def test_calls_in_flight_survive_a_broker_in_trouble_and_run_once(
     assert set(executed()) == {1}
 
 
-async def test_a_client_that_opens_during_an_alarm_waits_with_its_calls_only(
-    service: ConsumerSetup, own_rabbitmq: RabbitMQ
-) -> None:
+async def test_a_client_that_opens_in_an_alarm_waits_to_call(service: ConsumerSetup, own_rabbitmq: RabbitMQ) -> None:
     async with AsyncExitStack() as running:
         async with alarmed(own_rabbitmq):
             client = await running.enter_async_context(service.client(timeout=120))

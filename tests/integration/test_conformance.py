@@ -116,9 +116,7 @@ FINAL = ["INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
 DEFECTS = ["INTERNAL", "UNKNOWN", "OUT_OF_RANGE", "DATA_LOSS", "CANCELLED", "ABORTED", "UNAVAILABLE"]
 
 
-async def test_the_gateways_own_check_is_final_and_a_defect_leaves_the_outcome_open(
-    service: Service, client: Client
-) -> None:
+async def test_a_check_of_the_gateway_is_final_and_a_defect_leaves_it_open(service: Service, client: Client) -> None:
     """A command that must not be repeated is not: not by the service, and not by who is told so."""
 
     async def has_outcome(code: str, step: Step, outcome: Outcome) -> None:

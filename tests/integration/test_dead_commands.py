@@ -299,9 +299,7 @@ async def test_what_another_run_holds_comes_back_when_it_ends(dead: DeadLetterQu
     assert sorted(await dead.ids()) == sorted(names)
 
 
-async def test_a_broker_that_has_no_such_queue_refuses_the_user_or_is_away_is_told(
-    own_rabbitmq: RabbitMQ, dead: DeadLetterQueue
-) -> None:
+async def test_a_queue_that_is_gone_forbidden_or_away_is_told(own_rabbitmq: RabbitMQ, dead: DeadLetterQueue) -> None:
     user = dead.request_queue
     for words in (("add_user", user, "secret"), ("set_permissions", user, "", "", "")):
         await asyncio.to_thread(own_rabbitmq.ctl, *words)

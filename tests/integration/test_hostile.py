@@ -55,9 +55,7 @@ def marked() -> bytes:
 TEXTS = [name for name in rawamqp.SHORT if name not in {"expiration", "user_id"}]
 
 
-async def test_properties_that_are_not_utf_8_make_a_dead_letter_and_disturb_no_neighbour(
-    service: ConsumerSetup, caller: Caller
-) -> None:
+async def test_properties_that_are_not_utf_8_make_a_dead_letter(service: ConsumerSetup, caller: Caller) -> None:
     """Text that is not UTF-8 makes the AMQP library drop the connection, with each delivery."""
 
     async def is_dead_and_alone(names: list[str]) -> None:
@@ -109,9 +107,7 @@ ODD_HEADERS: dict[str, bytes] = {
 }
 
 
-async def test_odd_headers_and_timestamps_are_as_if_absent_and_in_no_dead_letter_s_way(
-    service: ConsumerSetup, caller: Caller
-) -> None:
+async def test_odd_headers_and_timestamps_are_as_if_absent(service: ConsumerSetup, caller: Caller) -> None:
     async def is_as_if_absent(odd: dict[str, bytes]) -> None:
         correlation = uuid.uuid4().hex
         reply = caller.expect(correlation)
@@ -187,9 +183,7 @@ HOSTILE: dict[str, list[bytes]] = {
 }
 
 
-async def test_a_hostile_body_gets_one_error_reply_or_makes_one_dead_letter(
-    service: ConsumerSetup, caller: Caller
-) -> None:
+async def test_a_hostile_body_gets_one_error_or_makes_one_dead_letter(service: ConsumerSetup, caller: Caller) -> None:
     async def is_refused(code: str, body: bytes) -> None:
         service.dead_letters.messages.clear()
         message = await caller.request(body)
@@ -211,9 +205,7 @@ async def test_a_hostile_body_gets_one_error_reply_or_makes_one_dead_letter(
     await check_each([(code, body) for code, bodies in HOSTILE.items() for body in bodies], is_refused)
 
 
-async def test_a_body_of_sixteen_megabytes_is_refused_by_its_first_bytes(
-    service: ConsumerSetup, caller: Caller
-) -> None:
+async def test_sixteen_megabytes_are_refused_by_their_first_bytes(service: ConsumerSetup, caller: Caller) -> None:
     size = 16_000_000  # newer brokers take 16 MiB at most
     mark = uuid.uuid4().hex
     body = creation(b'{"mark": "%s", "a": "%s"}' % (mark.encode(), b"x" * size))

@@ -32,9 +32,7 @@ async def found(
     return process.returncode, [orjson.loads(line) for line in out.splitlines()], err.decode()
 
 
-async def test_an_answered_request_is_found_while_the_service_runs_and_after_it(
-    rabbitmq: Broker, tmp_path: Path
-) -> None:
+async def test_an_answer_is_found_while_the_service_runs_and_after_it(rabbitmq: Broker, tmp_path: Path) -> None:
     done, failed = uuid.uuid4().hex, uuid.uuid4().hex
     async with running_service(tmp_path, rabbitmq.url) as service:
         async with service.caller() as caller:
