@@ -1,11 +1,14 @@
-"""The command line against a consumer: in the tests' own process, or as a program."""
+"""The command line against a consumer: in the tests' own process, as a program, or as a program on a terminal."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import pty
 import subprocess
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from scripts.consumer import ROOT
@@ -43,3 +46,20 @@ async def finished(process: subprocess.Popen[bytes]) -> tuple[Any, Any, Any]:
     """Its exit code and what it wrote."""
     out, err = await asyncio.to_thread(process.communicate, timeout=60)
     return process.returncode, out, err
+
+
+def on_a_terminal(
+    command: list[str], environment: Mapping[str, str], typed: str = "", **options: Any
+) -> tuple[int, str]:
+    """Run a program as a person does; its exit code and what was on the screen."""
+    ours, theirs = pty.openpty()
+    ends: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    with subprocess.Popen(command, env=environment, **ends, **options) as started:
+        os.close(theirs)
+        os.write(ours, typed.encode())
+        shown = bytearray()
+        with suppress(OSError):  # how a pseudo terminal ends
+            while part := os.read(ours, 65536):
+                shown += part
+    os.close(ours)
+    return started.returncode, shown.decode()

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import pty
 import signal
-import subprocess
 import sys
 import uuid
 from pathlib import Path
-from typing import Any
 
 import aio_pika
 import pytest
 
 from tests.cases import check_each, for_each
-from tests.integration.cli import PROGRAM, UNAVAILABLE, environment, finished, run, started
-from tests.integration.service import ConsumerSetup, eventually
+from tests.integration.cli import PROGRAM, UNAVAILABLE, environment, finished, on_a_terminal, run, started
+from tests.integration.service import UNMEASURED, ConsumerSetup, eventually
 from tests.unit.contracts.cli.program import ended
 from tests.unit.contracts.samples import KEY, SMALLEST
 from zeebe_amqp.cli import exit_codes as exits
@@ -93,25 +89,10 @@ async def test_a_missing_queue_and_a_missing_broker_are_said_at_once(service: Co
 # --- as a process -----------------------------------------------------------------------------------------------------
 
 
-def run_on_a_terminal(service: ConsumerSetup, *words: str, **more: str) -> tuple[int, str]:
-    """The program on a pseudo terminal: its exit code and what it wrote."""
-    ours, theirs = pty.openpty()
-    ends: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-    process = subprocess.Popen([*PROGRAM, *words], env=environment(service, **more), **ends)
-    os.close(theirs)
-    written = bytearray()
-    try:
-        while part := os.read(ours, 65536):
-            written += part
-    except OSError:  # how a pseudo terminal ends
-        pass
-    os.close(ours)
-    return process.wait(60), written.decode()
-
-
 async def test_on_a_terminal_it_speaks_to_people(service: ConsumerSetup) -> None:
     for more, coloured in (({"TERM": "xterm"}, True), ({"TERM": "dumb", "NO_COLOR": "1"}, False)):
-        code, written = await asyncio.to_thread(run_on_a_terminal, service, "topology", **more)
+        command = [*PROGRAM, "topology"]
+        code, written = await asyncio.to_thread(on_a_terminal, command, environment(service, **more))
         assert (code, "gatewayVersion" in written, "\x1b[36m" in written) == (0, True, coloured)
         assert "{" not in written
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pty
-import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from scripts.consumer import ROOT
 from scripts.rabbitmq import RabbitMQ
 from tests.cases import check_each, for_each
 from tests.integration.caller import Caller
+from tests.integration.cli import on_a_terminal
 from tests.integration.dead_letter_queue import REASON, DeadLetterQueue
 from tests.integration.rawamqp import RawPublisher, content, entry, table, text
 from tests.integration.service import create, eventually, running_service
@@ -245,34 +244,14 @@ async def test_at_a_terminal_it_asks_before_it_drops(
 ) -> None:
     for _ in range(2 - len(await dead.ids())):
         await dead.add()
-    ended, shown = await asyncio.to_thread(at_a_terminal, dead, tmp_path, answer, "drop", "--all")
+    command = [sys.executable, "-m", "consumer", "dead", "drop", "--all", "--amqp-url", dead.url]
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "COV_", "PATH"))}
+    settings = {**kept, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "TERM": "xterm", "COLUMNS": "150"}
+    ended, shown = await asyncio.to_thread(on_a_terminal, command, settings, f"{answer}\n", cwd=tmp_path)
     assert ended == code
     assert "Drop 2 for good?" in shown
     assert "│" in shown
     assert len(await dead.ids()) == left
-
-
-def at_a_terminal(dead: DeadLetterQueue, folder: Path, answer: str, *arguments: str) -> tuple[int, str]:
-    """Run the program as a person does; its exit code and what was on the screen."""
-    ours, theirs = pty.openpty()
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "COV_", "PATH"))}
-    settings = {**kept, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "TERM": "xterm", "COLUMNS": "150"}
-    command = [sys.executable, "-m", "consumer", "dead", *arguments, "--amqp-url", dead.url]
-    with subprocess.Popen(command, cwd=folder, env=settings, stdin=theirs, stdout=theirs, stderr=theirs) as started:
-        os.close(theirs)
-        os.write(ours, f"{answer}\n".encode())
-        shown = b"".join(terminal(ours)).decode()
-    os.close(ours)
-    return started.returncode, shown
-
-
-def terminal(descriptor: int) -> Iterator[bytes]:
-    """What a program wrote to its terminal; the system says that it ended with an error."""
-    try:
-        while part := os.read(descriptor, 65536):
-            yield part
-    except OSError:
-        return
 
 
 # --- what goes wrong ---
