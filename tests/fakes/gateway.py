@@ -41,7 +41,19 @@ SERVICE = pb.DESCRIPTOR.services_by_name["Gateway"]
 RPCS = tuple(method.name for method in SERVICE.methods)
 PARTITION_SHIFT = 51
 FIRST_PARTITION = 1 << PARTITION_SHIFT
-DEFAULT_TENANT = "<default>"
+VALUES: dict[str, Any] = {
+    "tenantId": "<default>",
+    "bpmnProcessId": "process",
+    "elementId": "task",
+    "retries": 3,
+    "version": 1,
+    "processDefinitionVersion": 1,
+    "decisionVersion": 1,
+    "variables": "{}",
+    "customHeaders": "{}",
+    "decisionOutput": "null",
+}
+"""What the fields of a response have when the request does not say it."""
 MAX_MESSAGE = 4 * 1024 * 1024
 BUSY = "Failed to write client request to partition '1', because the request limit is exhausted."
 """What the engine says under backpressure, with RESOURCE_EXHAUSTED."""
@@ -256,11 +268,23 @@ def _response(gateway: FakeGateway, rpc: str, message: Any, step: Step) -> Messa
     return cast("Message", response)
 
 
-def _default(gateway: FakeGateway, rpc: str, message: Any) -> Message:
+def _default(gateway: FakeGateway, rpc: str, message: Any) -> Any:
     make = _ANSWERS.get(rpc)
     if make is not None:
         return make(gateway, message)
-    return message_factory.GetMessageClass(SERVICE.methods_by_name[rpc].output_type)()
+    kind = message_factory.GetMessageClass(SERVICE.methods_by_name[rpc].output_type)
+    return _filled(gateway, kind(), getattr(message, "request", message))
+
+
+def _filled(gateway: FakeGateway, response: Message, asked: Any) -> Any:
+    """A response with what was asked for under the same names, and fresh keys."""
+    for each in response.DESCRIPTOR.fields:
+        value = getattr(asked, each.name, None)
+        if value in (None, 0, "", -1):  # a version of -1 is the latest
+            value = VALUES.get(each.name, gateway.key() if each.name.lower().endswith("key") else None)
+        if isinstance(value, int | str) and each.message_type is None:
+            setattr(response, each.name, str(value) if each.cpp_type == each.CPPTYPE_STRING else value)
+    return response
 
 
 def _topology(gateway: FakeGateway, _: Any) -> Message:
@@ -275,97 +299,36 @@ def _topology(gateway: FakeGateway, _: Any) -> Message:
     )
 
 
-def _created(gateway: FakeGateway, message: Any) -> Message:
-    return pb.CreateProcessInstanceResponse(
-        processDefinitionKey=message.processDefinitionKey or FIRST_PARTITION,
-        bpmnProcessId=message.bpmnProcessId,
-        version=max(message.version, 1),
-        processInstanceKey=gateway.key(),
-        tenantId=message.tenantId or DEFAULT_TENANT,
-    )
-
-
-def _finished(gateway: FakeGateway, message: Any) -> Message:
-    created: Any = _created(gateway, message.request)
-    return pb.CreateProcessInstanceWithResultResponse(
-        processDefinitionKey=created.processDefinitionKey,
-        bpmnProcessId=created.bpmnProcessId,
-        version=created.version,
-        processInstanceKey=created.processInstanceKey,
-        variables=message.request.variables or "{}",
-        tenantId=created.tenantId,
-    )
-
-
 def _job(gateway: FakeGateway, message: Any) -> pb.ActivatedJob:
-    return pb.ActivatedJob(
-        key=gateway.key(),
-        type=message.type,
-        processInstanceKey=gateway.key(),
-        bpmnProcessId="process",
-        processDefinitionVersion=1,
-        processDefinitionKey=FIRST_PARTITION,
-        elementId="task",
-        elementInstanceKey=gateway.key(),
-        customHeaders="{}",
-        worker=message.worker,
-        retries=3,
-        deadline=int(time.time() * 1000) + message.timeout,
-        variables="{}",
-        tenantId=DEFAULT_TENANT,
-    )
+    job: pb.ActivatedJob = _filled(gateway, pb.ActivatedJob(), message)
+    job.deadline = int(time.time() * 1000) + message.timeout
+    return job
 
 
-def _process(gateway: FakeGateway, name: str, tenant: str) -> pb.ProcessMetadata:
-    return pb.ProcessMetadata(
-        bpmnProcessId=Path(name).stem,
-        version=1,
-        processDefinitionKey=gateway.key(),
-        resourceName=name,
-        tenantId=tenant or DEFAULT_TENANT,
-    )
+def _process(gateway: FakeGateway, file: Any, asked: Any) -> pb.ProcessMetadata:
+    process: pb.ProcessMetadata = _filled(gateway, pb.ProcessMetadata(resourceName=file.name), asked)
+    process.bpmnProcessId = Path(file.name).stem
+    return process
 
 
 def _deployed(gateway: FakeGateway, message: Any) -> Message:
-    tenant = message.tenantId or DEFAULT_TENANT
-    processes = [_process(gateway, resource.name, tenant) for resource in message.resources]
-    deployments = [pb.Deployment(process=process) for process in processes]
-    return pb.DeployResourceResponse(key=gateway.key(), deployments=deployments, tenantId=tenant)
+    response = _filled(gateway, pb.DeployResourceResponse(), message)
+    processes = [_process(gateway, file, message) for file in message.resources]
+    response.deployments.extend(pb.Deployment(process=process) for process in processes)
+    return cast("Message", response)
 
 
 def _deployed_processes(gateway: FakeGateway, message: Any) -> Message:
-    processes = [_process(gateway, process.name, "") for process in message.processes]
+    processes = [_process(gateway, file, message) for file in message.processes]
     return pb.DeployProcessResponse(key=gateway.key(), processes=processes)
 
 
 _ANSWERS: dict[str, Callable[[FakeGateway, Any], Message]] = {
     "Topology": _topology,
-    "CreateProcessInstance": _created,
-    "CreateProcessInstanceWithResult": _finished,
     "ActivateJobs": lambda gateway, message: pb.ActivateJobsResponse(jobs=[_job(gateway, message)]),
     "StreamActivatedJobs": _job,
     "DeployResource": _deployed,
     "DeployProcess": _deployed_processes,
-    "DeleteResource": lambda _, message: pb.DeleteResourceResponse(resourceKey=str(message.resourceKey)),
-    "PublishMessage": lambda gateway, message: pb.PublishMessageResponse(
-        key=gateway.key(), tenantId=message.tenantId or DEFAULT_TENANT
-    ),
-    "BroadcastSignal": lambda gateway, message: pb.BroadcastSignalResponse(
-        key=gateway.key(), tenantId=message.tenantId or DEFAULT_TENANT
-    ),
-    "SetVariables": lambda gateway, _: pb.SetVariablesResponse(key=gateway.key()),
-    "EvaluateDecision": lambda gateway, message: pb.EvaluateDecisionResponse(
-        decisionId=message.decisionId,
-        decisionKey=message.decisionKey or FIRST_PARTITION,
-        decisionName=message.decisionId,
-        decisionVersion=1,
-        decisionOutput="null",
-        tenantId=message.tenantId or DEFAULT_TENANT,
-        decisionInstanceKey=gateway.key(),
-    ),
-    "EvaluateConditional": lambda gateway, message: pb.EvaluateConditionalResponse(
-        conditionalEvaluationKey=gateway.key(), tenantId=message.tenantId or DEFAULT_TENANT
-    ),
 }
 
 

@@ -208,14 +208,8 @@ async def test_files_and_values_without_type_are_stored_as_they_are(caller: Call
     }
     await caller.result("signal", {"name": waiting.signal, "variables": variables})
     stored = waiting.engine.variables(instance)
-    assert {name: each["type"] for name, each in stored.items()} == {
-        "file": "File",
-        "nan": "Double",
-        "text": "String",
-        "double": "Double",
-        "long": "Long",
-        "list": "Object",
-    }
+    types = {"file": "File", "nan": "Double", "text": "String", "double": "Double", "long": "Long", "list": "Object"}
+    assert {name: each["type"] for name, each in stored.items()} == types
     assert stored["file"]["valueInfo"]["filename"] == "a.txt"
     assert [stored[name]["value"] for name in ("nan", "double", "long")] == ["NaN", 1.5, 2**40]
 
