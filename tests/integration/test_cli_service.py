@@ -54,11 +54,15 @@ async def test_the_exit_code_says_what_the_error_was(code: Code, service: Consum
     assert found.code == base + exits.NUMBERS[code]
 
 
-async def test_a_request_id_is_executed_once_and_what_is_left_with_the_broker_too(service: ConsumerSetup) -> None:
+async def test_a_request_id_and_what_is_left_with_the_broker_are_executed_once_in_the_caller_s_trace(
+    service: ConsumerSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
     words = ("create-instance", "order", "--variables", '{"cli": "once"}', "--request-id", uuid.uuid4().hex)
     assert await run(service, *words) == await run(service, *words)
     found = await run(service, "create-instance", "order", "--variables", '{"cli": "left"}', "--forget", "--trace")
-    assert len(json.loads(found.out)["requestId"]) == len(json.loads(found.err)["traceId"]) == 32
+    assert len(json.loads(found.out)["requestId"]) == 32
+    assert json.loads(found.err) == {"traceId": "0af7651916cd43dd8448eb211c80319c"}
 
     def counts(mark: str) -> list[int]:
         return [count for (_, what), count in service.gateway.executions.items() if mark in str(what)]
