@@ -25,6 +25,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -276,14 +277,24 @@ def _default(gateway: FakeGateway, rpc: str, message: Any) -> Any:
     return _filled(gateway, kind(), getattr(message, "request", message))
 
 
+@cache
+def _fields(response: type[Message], asked: type[Message]) -> list[tuple[str, bool, bool, Any]]:
+    """Each number and text of a response: its name, whether a request has it, whether it is text, its value else."""
+    fields = [each for each in response.DESCRIPTOR.fields if each.message_type is None and not each.is_repeated]
+    names = asked.DESCRIPTOR.fields_by_name
+    return [
+        (each.name, each.name in names, each.cpp_type == each.CPPTYPE_STRING, VALUES.get(each.name)) for each in fields
+    ]
+
+
 def _filled(gateway: FakeGateway, response: Message, asked: Any) -> Any:
     """A response with what was asked for under the same names, and fresh keys."""
-    for each in response.DESCRIPTOR.fields:
-        value = getattr(asked, each.name, None)
+    for name, is_asked, is_text, otherwise in _fields(type(response), type(asked)):
+        value = getattr(asked, name) if is_asked else None
         if value in (None, 0, "", -1):  # a version of -1 is the latest
-            value = VALUES.get(each.name, gateway.key() if each.name.lower().endswith("key") else None)
-        if isinstance(value, int | str) and each.message_type is None:
-            setattr(response, each.name, str(value) if each.cpp_type == each.CPPTYPE_STRING else value)
+            value = gateway.key() if name.endswith(("Key", "key")) else otherwise
+        if value is not None:
+            setattr(response, name, str(value) if is_text else value)
     return response
 
 
