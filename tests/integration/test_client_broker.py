@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Broker
-from tests.fakes.transport import error
+from tests.fakes.transport import error, result
 from tests.integration import rawamqp
 from tests.integration.responder import FINE, Responder
 from zeebe_amqp import (
@@ -21,6 +21,7 @@ from zeebe_amqp import (
     PermissionDenied,
     PublishMessage,
     ResourceExhausted,
+    SetVariables,
     Topology,
     Unavailable,
     wire,
@@ -56,6 +57,18 @@ async def test_a_request_has_the_properties_of_the_contract(rabbitmq: Broker, qu
     assert (request.content_type, request.timestamp is None) == (wire.CONTENT_TYPE, False)
     prefix = {None: wire.DIRECT_REPLY_TO, "": "amq.gen-"}.get(queue, str(queue))
     assert str(request.reply_to).startswith(prefix)
+
+
+async def test_two_thousand_calls_are_in_flight_at_once_and_each_gets_its_own_answer(rabbitmq: Broker) -> None:
+    async with Responder(rabbitmq.url) as responder, Client(rabbitmq.url, commands=responder.queue) as client:
+        commands = [SetVariables(element_instance_key=key, variables={}) for key in range(1, 2001)]
+        calls = [asyncio.create_task(client.call(command, timeout=120)) for command in commands]
+        requests = await responder.arrived(2000)
+        assert not any(call.done() for call in calls)
+        for request in reversed(requests):
+            key = int(request.body.split(b'"elementInstanceKey":')[1].split(b",")[0])
+            await responder.reply(request, result("set-variables", {"key": key}))
+        assert [found.key for found in await asyncio.gather(*calls)] == list(range(1, 2001))
 
 
 async def test_a_request_that_is_forgotten_has_no_address_and_no_end(rabbitmq: Broker) -> None:
