@@ -14,7 +14,7 @@ import pytest
 
 from tests.cases import check_each, for_each
 from tests.integration.cli import PROGRAM, UNAVAILABLE, environment, finished, on_a_terminal, run, started
-from tests.integration.service import UNMEASURED, ConsumerSetup, eventually
+from tests.integration.service import ConsumerSetup, eventually
 from tests.unit.contracts.cli.program import ended
 from tests.unit.contracts.samples import KEY, SMALLEST
 from zeebe_amqp.cli import exit_codes as exits
