@@ -17,6 +17,7 @@ import pytest
 
 from tests.cases import check_each, for_each
 from zeebe_amqp import BpmnError, Job, JobFailure, PermissionDenied, Worker
+from zeebe_amqp.client import worker as module
 from zeebe_amqp.client.worker import MAX_MESSAGE
 from zeebe_amqp.commands import ActivateJobs, Command, CompleteJob, FailJob, ThrowError
 from zeebe_amqp.testing import FakeConsumer, FakeJob, JobState, fail
@@ -103,6 +104,13 @@ def unsettled() -> Iterator[tuple[str, list[Callable[[Job], Any]]]]:
         yield f"raises {shortened(error)}", raising(error)
 
 
+@pytest.fixture
+def silent_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log has every error as it was, with megabytes and surrogates that test runners cannot pass on."""
+    monkeypatch.setattr(module.log, "disabled", True)
+
+
+@pytest.mark.usefixtures("silent_log")
 async def test_what_cannot_be_told_fails_with_one_retry_less_until_there_is_an_incident() -> None:
     async def fails(_: str, handler: Callable[[Job], Any]) -> None:
         job, _ = await work(handler)
@@ -131,6 +139,7 @@ TEXTS: list[tuple[Any, str]] = [
 ]
 
 
+@pytest.mark.usefixtures("silent_log")
 async def test_a_message_is_told_as_text_cleaned_and_cut() -> None:
     async def is_told(message: Any, told: str) -> None:
         for handler in raising(JobFailure(message, retries=0)):
