@@ -22,6 +22,7 @@ from scripts import engine
 from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
 from scripts.zeebe_in_memory import ZeebeInMemory
+from tests.integration.broker_control import User, VirtualHost
 
 if os.environ.get("CI"):
     # There the examples are the same every time, so many more of them would find nothing more.
@@ -94,6 +95,33 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         return
     with RabbitMQ(tmp_path_factory.mktemp("rabbitmq")) as node:
         yield node
+
+
+@pytest.fixture(scope="session")
+def shared_node(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """The shared RabbitMQ, or one of our own beside a given one: users, virtual hosts and settings may change for a
+    test, but never stop it."""
+    if isinstance(rabbitmq, RabbitMQ):
+        yield rabbitmq
+        return
+    with RabbitMQ(tmp_path_factory.mktemp("shared-node")) as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def vhost(shared_node: RabbitMQ) -> Iterator[VirtualHost]:
+    """A virtual host of one test file alone."""
+    made = VirtualHost(shared_node)
+    yield made
+    made.delete()
+
+
+@pytest.fixture
+def user(shared_node: RabbitMQ) -> Iterator[User]:
+    """A user of the broker, of a test's own."""
+    made = User(shared_node)
+    yield made
+    made.delete()
 
 
 @pytest.fixture(scope="session")

@@ -9,18 +9,25 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import aio_pika
 import pytest
 import pytest_asyncio
 
-from scripts.rabbitmq import RabbitMQ
-from tests.conftest import Broker
+from tests.cases import check_each
 from tests.fakes.gateway import Request
+from tests.integration.broker_control import VirtualHost
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE, Hold
-from tests.integration.service import CONNECTIONS, ConsumerSetup, create, eventually, running_service
+from tests.integration.service import (
+    CONNECTIONS,
+    UNMEASURED,
+    ConsumerSetup,
+    create,
+    eventually,
+    metric,
+    running_service,
+)
 from zeebe_amqp.errors import Code, Error, Outcome
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing import Step, answer
@@ -28,17 +35,23 @@ from zeebe_amqp.testing import Step, answer
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONCURRENCY = 16
-WAITING = 2 * CONCURRENCY // 8
-"""Refused replies that wait at a time, over all queues: the prefetch, which is twice the concurrency, by eight."""
 FULL = {"x-max-length": 1, "x-overflow": "reject-publish"}
 FLOOD = 500
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def service(rabbitmq: Broker, tmp_path: Path) -> AsyncIterator[ConsumerSetup]:
-    """A consumer of one test."""
-    async with running_service(tmp_path, rabbitmq.url, CONCURRENCY=str(CONCURRENCY), REPLY_RETRY="3s") as ready:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(vhost: VirtualHost, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ConsumerSetup]:
+    """The consumer of all tests."""
+    settings = {"CONCURRENCY": str(CONCURRENCY), "REPLY_RETRY": "3s", **UNMEASURED}
+    async with running_service(tmp_path_factory.mktemp("neighbours"), vhost.url, **settings) as ready:
         yield ready
+
+
+@pytest.fixture
+def service(shared: ConsumerSetup) -> ConsumerSetup:
+    """That consumer, with a gateway that has counted nothing yet."""
+    shared.gateway.reset()
+    return shared
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -50,7 +63,7 @@ async def caller(service: ConsumerSetup) -> AsyncIterator[Caller]:
 
 def dropped(service: ConsumerSetup) -> float:
     """How many replies were dropped because their queue refused them."""
-    return service.metric("reply_failures_total", reason="refused")
+    return sum(metric(service.consumer, "reply_failures_total", reason="refused"))
 
 
 async def refusing_queues(caller: Caller, number: int) -> list[str]:
@@ -75,46 +88,43 @@ async def longest_wait(caller: Caller, reply_to: Callable[[int], str]) -> float:
     return max(waits)
 
 
-@pytest.mark.parametrize("queues", [1, FLOOD], ids=["one full queue", f"{FLOOD} full queues"])
-async def test_reply_queues_that_refuse_hold_up_nobody(service: ConsumerSetup, caller: Caller, queues: int) -> None:
-    names = await refusing_queues(caller, queues)
+async def test_reply_queues_that_refuse_hold_up_nobody_and_what_was_dropped_is_there_for_who_asks_again(
+    service: ConsumerSetup, caller: Caller
+) -> None:
     undisturbed = await longest_wait(caller, lambda _: caller.reply_to)
-    before = len(service.gateway.executions)
-    disturbed = await longest_wait(caller, lambda number: names[number % queues])
-    print(
-        f"longest wait of a neighbour: {undisturbed:.3f} s undisturbed, {disturbed:.3f} s beside {queues} full queues"
-    )
-    assert disturbed <= 10 * undisturbed
-    assert service.consumer.get("/readyz")[0] == 200
-    await eventually(lambda: dropped(service) == FLOOD, "all were dropped")
-    assert len(service.gateway.executions) - before >= FLOOD
-    assert set(service.gateway.executions.values()) == {1}
-    assert service.dead_letters.messages == []
-    assert f"reply queue '{names[0]}': it is full" in service.log()
-    await eventually(lambda: service.metric("in_flight") == 0, "nothing is held any more")
+
+    async def hold_up_nobody(queues: int) -> None:
+        names, before = await refusing_queues(caller, queues), len(service.gateway.executions)
+        refused = dropped(service)
+        await caller.publish(create(id=names[0]), reply_to=names[0], message_id=names[0])
+        disturbed = await longest_wait(caller, lambda number: names[number % queues])
+        print(f"longest wait of a neighbour: {undisturbed:.3f} s undisturbed, {disturbed:.3f} s beside full queues")
+        assert disturbed <= 10 * undisturbed
+        assert service.consumer.get("/readyz")[0] == 200
+        await eventually(lambda: dropped(service) == refused + FLOOD + 1, "all were dropped")
+        assert len(service.gateway.executions) - before > FLOOD
+        assert set(service.gateway.executions.values()) == {1}
+        assert service.dead_letters.messages == []
+        assert f"reply queue '{names[0]}': it is full" in service.log()
+        await eventually(lambda: service.metric("in_flight") == 0, "nothing is held any more")
+        executed = service.gateway.count(CREATE)
+        again = await caller.request(create(id=names[0]), message_id=names[0])
+        assert (Reply.decode(again.body).ok, again.headers["replayed"]) == (True, True)
+        assert service.gateway.count(CREATE) == executed
+
+    await check_each({"one full queue": (1,), f"{FLOOD} full queues": (FLOOD,)}, hold_up_nobody)
 
 
 async def test_a_reply_that_was_refused_arrives_when_there_is_room_again(
     service: ConsumerSetup, caller: Caller
 ) -> None:
     (name,) = await refusing_queues(caller, 1)
-    body = create(id="patient")
-    await caller.publish(body, reply_to=name, message_id="patient")
+    await caller.publish(create(id="patient"), reply_to=name, message_id="patient")
     await eventually(lambda: service.gateway.count(CREATE) == 1, "it ran")
     await asyncio.sleep(0.5)
     assert (await caller.get(name)).body == b"unread"
     assert Reply.decode((await caller.get(name)).body).ok
-    assert "is dropped" not in service.log()
-
-
-async def test_a_reply_that_was_dropped_is_there_for_who_asks_again(service: ConsumerSetup, caller: Caller) -> None:
-    (name,) = await refusing_queues(caller, 1)
-    await caller.publish(create(id="asked twice"), reply_to=name, message_id="asked twice")
-    await eventually(lambda: "is dropped" in service.log(), "the reply was dropped")
-    message = await caller.request(create(id="asked twice"), message_id="asked twice")
-    assert Reply.decode(message.body).ok
-    assert message.headers["replayed"] is True
-    assert service.gateway.count(CREATE) == 1
+    assert f"reply queue '{name}'" not in service.log()
 
 
 async def test_a_reply_queue_that_refuses_does_not_hold_up_the_end(service: ConsumerSetup, caller: Caller) -> None:
@@ -123,6 +133,7 @@ async def test_a_reply_queue_that_refuses_does_not_hold_up_the_end(service: Cons
         await caller.publish(create(id=number), reply_to=names[0])
     await eventually(lambda: service.gateway.count(CREATE) == 20, "all ran")
     assert await asyncio.to_thread(service.consumer.stop) == 0
+    await asyncio.to_thread(service.consumer.start)
 
 
 async def assert_served(caller: Caller) -> None:
@@ -140,67 +151,48 @@ def crowded(reply: Reply) -> Error:
     return error
 
 
-WAITS = {
-    "activate-jobs": ("ActivateJobs", {"jobType": "j", "maxJobsToActivate": 1, "requestTimeout": "50s"}),
-    "create-instance": (
-        "CreateProcessInstanceWithResult",
-        {"bpmnProcessId": "p", "withResult": True, "requestTimeout": "50s"},
-    ),
-}
+WITH_RESULT = "CreateProcessInstanceWithResult"
+AWAITED = {"bpmnProcessId": "p", "withResult": True, "requestTimeout": "50s"}
 
 
-@pytest.mark.parametrize("operation", WAITS)
 async def test_what_waits_on_purpose_takes_half_of_the_places_of_commands(
-    service: ConsumerSetup, caller: Caller, operation: str
+    service: ConsumerSetup, caller: Caller
 ) -> None:
-    rpc, data = WAITS[operation]
-    hold = Hold(service.gateway, rpc)
-    calls = [asyncio.ensure_future(caller.call(operation, data)) for _ in range(4 * CONCURRENCY)]
-    await hold.reached(CONCURRENCY // 2)
-    await eventually(lambda: sum(call.done() for call in calls) == 4 * CONCURRENCY - CONCURRENCY // 2, "refusals")
-    for call in calls:
-        if call.done():
-            crowded(call.result())
-    await assert_served(caller)
-    hold.open()
-    assert sum(reply.ok for reply in await asyncio.gather(*calls)) == CONCURRENCY // 2
-    assert (await caller.call(operation, data)).ok, "there is room again"
-
-
-def cut_off(broker: RabbitMQ) -> None:
-    """Close the service's connections, and nobody else's."""
-    for line in broker.ctl("list_connections", "pid", "client_properties").splitlines():
-        pid, _, properties = line.partition("\t")
-        if "zeebe-amqp consume" in properties or "zeebe-amqp publish" in properties:
-            broker.ctl("close_connection", pid, "test")
-
-
-@pytest.mark.parametrize("identified", [True, False], ids=["with ids", "without ids"])
-async def test_what_waits_is_not_refused_when_it_is_delivered_again(
-    own_rabbitmq: RabbitMQ, tmp_path: Path, identified: bool
-) -> None:
-    """It runs, and its redelivery takes no place of its own."""
-    operation = "create-instance"
-    rpc, data = WAITS[operation]
-    async with (
-        running_service(tmp_path, own_rabbitmq.url, CONCURRENCY=str(CONCURRENCY)) as service,
-        service.caller() as caller,
-    ):
-        hold = Hold(service.gateway, rpc)
-
-        def call(number: int) -> Awaitable[Reply]:
-            variables = {"number": number}
-            more = {"message_id": f"wait-{number}"} if identified else {}
-            return caller.call(operation, {**data, "variables": variables}, **more)
-
-        calls = [asyncio.ensure_future(call(number)) for number in range(CONCURRENCY // 2)]
+    async def takes_half(rpc: str, data: object) -> None:
+        hold, operation = Hold(service.gateway, rpc), "activate-jobs" if rpc == "ActivateJobs" else "create-instance"
+        calls = [asyncio.ensure_future(caller.call(operation, data)) for _ in range(4 * CONCURRENCY)]
         await hold.reached(CONCURRENCY // 2)
-        await asyncio.to_thread(cut_off, own_rabbitmq)
-        await eventually(lambda: service.connections() >= 2 * CONNECTIONS, "every connection opened again")
+        await eventually(lambda: sum(call.done() for call in calls) == 4 * CONCURRENCY - CONCURRENCY // 2, "refusals")
+        for call in calls:
+            if call.done():
+                crowded(call.result())
         await assert_served(caller)
         hold.open()
-        assert [reply.ok for reply in await asyncio.gather(*calls)] == [True] * len(calls)
-        assert service.gateway.count(rpc) == len(calls)
+        assert sum(reply.ok for reply in await asyncio.gather(*calls)) == CONCURRENCY // 2
+        assert (await caller.call(operation, data)).ok, "there is room again"
+
+    poll = {"jobType": "j", "maxJobsToActivate": 1, "requestTimeout": "50s"}
+    await check_each([("ActivateJobs", poll), (WITH_RESULT, AWAITED)], takes_half)
+
+
+async def test_what_waits_is_not_refused_when_it_is_delivered_again(
+    service: ConsumerSetup, caller: Caller, vhost: VirtualHost
+) -> None:
+    """It runs, and its redelivery takes no place of its own, whether it has an id or not."""
+    hold, opened = Hold(service.gateway, WITH_RESULT), service.connections()
+
+    def call(number: int) -> Awaitable[Reply]:
+        identity = {"message_id": f"wait-{number}"} if number % 2 else {}
+        return caller.call("create-instance", {**AWAITED, "variables": {"number": number}}, **identity)
+
+    calls = [asyncio.ensure_future(call(number)) for number in range(CONCURRENCY // 2)]
+    await hold.reached(CONCURRENCY // 2)
+    await asyncio.to_thread(vhost.cut_off_services)
+    await eventually(lambda: service.connections() >= opened + CONNECTIONS, "every connection opened again")
+    await assert_served(caller)
+    hold.open()
+    assert [reply.ok for reply in await asyncio.gather(*calls)] == [True] * len(calls)
+    assert service.gateway.count(WITH_RESULT) == len(calls)
 
 
 async def test_one_request_id_sent_often_while_it_runs_holds_up_nobody(service: ConsumerSetup, caller: Caller) -> None:

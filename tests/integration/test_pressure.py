@@ -5,56 +5,53 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aio_pika
 import orjson
 import pytest
 import pytest_asyncio
 
-from scripts.rabbitmq import RabbitMQ
-from tests.fakes.gateway import BUSY, Request
+from tests.fakes.gateway import BUSY
+from tests.integration.broker_control import VirtualHost
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE, Hold
 from tests.integration.service import CONNECTIONS, TIMEOUT, ConsumerSetup, create, eventually, running_service
 from zeebe_amqp.reply import Reply
-from zeebe_amqp.testing import Step, after, answer, fail
+from zeebe_amqp.testing import after, answer, fail
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONCURRENCY = 16
+PAUSES = "consuming pauses"
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def service(own_rabbitmq: RabbitMQ, tmp_path: Path) -> AsyncIterator[ConsumerSetup]:
-    """A consumer of one test, on the broker of this file."""
-    async with running_service(
-        tmp_path, own_rabbitmq.url, CONCURRENCY=str(CONCURRENCY), POLLS_CONCURRENCY=str(CONCURRENCY)
-    ) as ready:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(vhost: VirtualHost, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ConsumerSetup]:
+    """The consumer of all tests."""
+    settings = {"CONCURRENCY": str(CONCURRENCY), "POLLS_CONCURRENCY": str(CONCURRENCY)}
+    async with running_service(tmp_path_factory.mktemp("pressure"), vhost.url, **settings) as ready:
         yield ready
 
 
-async def messages(service: ConsumerSetup, queue: str) -> int:
-    """How many messages are ready in a queue."""
-    async with await aio_pika.connect(service.url) as connection:
-        channel = await connection.channel()
-        declared = await channel.declare_queue(queue, passive=True)
-        return int(declared.declaration_result.message_count or 0)
+@pytest.fixture
+def service(shared: ConsumerSetup) -> ConsumerSetup:
+    """That consumer, with a gateway that has counted nothing yet."""
+    shared.gateway.reset()
+    return shared
 
 
-async def consumers(service: ConsumerSetup, queue: str) -> int:
-    """How many consumers a queue has."""
-    async with await aio_pika.connect(service.url) as connection:
-        channel = await connection.channel()
-        declared = await channel.declare_queue(queue, passive=True)
-        return int(declared.declaration_result.consumer_count or 0)
-
-
-async def until_consumed(service: ConsumerSetup, number: int) -> None:
-    """Wait until every queue has that many consumers."""
-    async with asyncio.timeout(TIMEOUT):
-        for queue in service.consumer.queues:
-            while await consumers(service, queue) != number:  # noqa: ASYNC110 - the broker tells nobody
+async def until(service: ConsumerSetup, what: str, number: int, *queues: str) -> None:
+    """Wait until each queue, or every one of the service's, has that many ready messages or consumers."""
+    async with (
+        asyncio.timeout(TIMEOUT),
+        await aio_pika.connect(service.url) as connection,
+        connection.channel() as channel,
+    ):
+        for queue in queues or service.consumer.queues:
+            while True:
+                found = (await channel.declare_queue(queue, passive=True)).declaration_result
+                if getattr(found, what) == number:
+                    break
                 await asyncio.sleep(0.1)
 
 
@@ -64,30 +61,40 @@ async def paused(service: ConsumerSetup, caller: Caller) -> None:
     reply = Reply.decode((await caller.request(create(id=uuid.uuid4().hex))).body)
     assert reply.error is not None
     assert (reply.error.code, reply.error.outcome) == ("UNAVAILABLE", "not-executed")
-    await until_consumed(service, 0)
+    await until(service, "consumer_count", 0)
 
 
 async def test_without_a_gateway_requests_stay_in_their_queue_and_are_served_when_it_is_back(
-    service: ConsumerSetup,
+    service: ConsumerSetup, vhost: VirtualHost
 ) -> None:
+    """Nor does a connection consume that is opened meanwhile."""
     async with service.caller() as caller:
         await paused(service, caller)
-        reason = service.consumer.reasons()["gateway"]
-        assert "nothing is consumed until it answers" in reason
+        assert "nothing is consumed until it answers" in service.consumer.reasons()["gateway"]
         assert service.metric("circuit_state") == 1
+        opened = service.connections()
+        await asyncio.to_thread(vhost.cut_off_services)
+        await eventually(lambda: service.connections() >= opened + CONNECTIONS, "every connection opened again")
         calls = [asyncio.ensure_future(caller.request(create(id=number))) for number in range(20)]
         await caller.publish(create(id="forgotten"), reply_to=None)
-        async with asyncio.timeout(TIMEOUT):
-            while await messages(service, caller.commands) != 21:  # noqa: ASYNC110 - the broker tells nobody
-                await asyncio.sleep(0.1)
+        await until(service, "message_count", 21, caller.commands)
+        await until(service, "consumer_count", 0)
         assert not any(call.done() for call in calls)
         await service.gateway.start()
         assert all(Reply.decode(reply.body).ok for reply in await asyncio.gather(*calls))
         await eventually(lambda: len(service.gateway.executions) == 21, "the forgotten request ran")
-        await until_consumed(service, 1)
+        await until(service, "consumer_count", 1)
         await eventually(lambda: service.consumer.get("/readyz")[0] == 200, "it is ready again")
         assert set(service.gateway.executions.values()) == {1}
         assert service.metric("circuit_state") == 0
+
+
+async def test_it_ends_well_during_an_outage(service: ConsumerSetup) -> None:
+    async with service.caller() as caller:
+        await paused(service, caller)
+    assert await asyncio.to_thread(service.consumer.stop) == 0
+    await service.gateway.start()
+    await asyncio.to_thread(service.consumer.start)
 
 
 async def test_what_nobody_waits_for_survives_an_outage_that_began_while_it_was_held(service: ConsumerSetup) -> None:
@@ -97,9 +104,10 @@ async def test_what_nobody_waits_for_survives_an_outage_that_began_while_it_was_
         await gate.reached(CONCURRENCY)
         for number in range(10):
             await caller.publish(create(id=f"forgotten-{number}"), reply_to=None)
+        noticed = service.log().count(PAUSES)
         await service.gateway.stop()
         await asyncio.gather(*calls)  # cut off: their outcome is unknown
-        await eventually(lambda: "consuming pauses" in service.log(), "the outage is noticed")
+        await eventually(lambda: service.log().count(PAUSES) > noticed, "the outage is noticed")
         gate.open()
         await service.gateway.start()
         executed = service.gateway.executions
@@ -108,52 +116,27 @@ async def test_what_nobody_waits_for_survives_an_outage_that_began_while_it_was_
         assert service.dead_letters.messages == []
 
 
-async def test_a_connection_that_is_opened_during_an_outage_does_not_consume(
-    service: ConsumerSetup, own_rabbitmq: RabbitMQ
-) -> None:
-    async with service.caller() as caller:
-        await paused(service, caller)
-    await asyncio.to_thread(own_rabbitmq.ctl, "close_all_connections", "test")
-    await eventually(lambda: service.connections() >= 2 * CONNECTIONS, "every connection opened again")
-    await until_consumed(service, 0)
-    await service.gateway.start()
-    await until_consumed(service, 1)
-    async with service.caller() as caller:
-        assert (await caller.call("topology")).ok
-
-
-async def test_it_ends_well_during_an_outage(service: ConsumerSetup) -> None:
-    async with service.caller() as caller:
-        await paused(service, caller)
-    assert await asyncio.to_thread(service.consumer.stop) == 0
-
-
 async def test_bad_keys_of_one_caller_stop_nobody(service: ConsumerSetup) -> None:
     text = "Expected to execute command on partition 1, but either it does not exist, or the gateway is not yet aware"
     service.gateway.always("CompleteJob", fail("UNAVAILABLE", text))
+    paused_before = service.log().count(PAUSES)
     async with service.caller() as caller:
         await asyncio.gather(*(caller.call("complete-job", {"jobKey": (1 << 51) + n}) for n in range(10)))
         assert Reply.decode((await caller.request(create(id="x"))).body).ok
-    assert "consuming pauses" not in service.log()
+    assert service.log().count(PAUSES) == paused_before
 
 
 async def test_long_polls_that_fill_their_lane_do_not_hold_up_commands(service: ConsumerSetup) -> None:
-    hold = asyncio.Event()
-
-    async def held(_: Request) -> Step:
-        await hold.wait()
-        return answer()
-
-    service.gateway.always("ActivateJobs", held)
+    hold = Hold(service.gateway, "ActivateJobs")
     poll = {"jobType": "j", "maxJobsToActivate": 1, "requestTimeout": "50s"}
     body = orjson.dumps({"operation": "activate-jobs", "data": poll})
     async with service.caller() as caller:
         polls = [asyncio.ensure_future(caller.request(body, queue=caller.polls)) for _ in range(4 * CONCURRENCY)]
-        await eventually(lambda: service.gateway.count("ActivateJobs") == CONCURRENCY, "the lane of polls is full")
+        await hold.reached(CONCURRENCY)
         replies = await asyncio.gather(*(caller.request(create(id=number)) for number in range(100)))
         assert all(Reply.decode(reply.body).ok for reply in replies)
         assert not any(poll.done() for poll in polls)
-        hold.set()
+        hold.open()
         await asyncio.gather(*polls)
 
 

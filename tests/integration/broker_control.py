@@ -1,0 +1,123 @@
+"""What tests change at a broker: virtual hosts, users, connections, alarms; without `rabbitmqctl`, which takes long."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from scripts.rabbitmq import RabbitMQ
+
+SECRET = "the-right-secret"
+LOW, USUAL = 0.00001, 0.4
+"""Memory from which on the broker blocks publishers, as a part of all."""
+
+
+def evaluate(node: RabbitMQ, expression: str) -> str:
+    """What an Erlang expression gives in the node."""
+    program = shutil.which("erl_call")
+    if program is None:
+        return node.ctl("eval", f"{expression}.").strip()
+    cookie = (node.directory / ".erlang.cookie").read_text()
+    command = [program, "-address", node._environment["RABBITMQ_DIST_PORT"], "-c", cookie, "-e"]
+    environment = {**os.environ, **node._environment}
+    done = subprocess.run(
+        command, input=f"{expression}.\n", env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("{ok, "), f"{expression}: {done.stdout}{done.stderr}"
+    return done.stdout.removeprefix("{ok, ").removesuffix("}")
+
+
+def close_connections(node: RabbitMQ) -> None:
+    """End everybody's connections."""
+    evaluate(node, '[rabbit_networking:close_connection(P, "test") || P <- rabbit_networking:connections()]')
+
+
+@asynccontextmanager
+async def memory_alarm(node: RabbitMQ) -> AsyncIterator[None]:
+    """For the block, the broker takes nothing from publishers."""
+    evaluate(node, f"vm_memory_monitor:set_vm_memory_high_watermark({LOW})")
+    try:
+        yield
+    finally:
+        evaluate(node, f"vm_memory_monitor:set_vm_memory_high_watermark({USUAL})")
+
+
+class VirtualHost:
+    """A part of a broker that one test file has for itself, with queues, exchanges and policies of its own."""
+
+    def __init__(self, node: RabbitMQ) -> None:
+        self.node = node
+        self.name = f"test-{uuid.uuid4().hex[:8]}"
+        self.url = f"{node.url}/{self.name}"
+        evaluate(node, f'rabbit_vhost:add(<<"{self.name}">>, <<"test">>)')
+        rights = ", ".join(['<<".*">>'] * 3)
+        evaluate(
+            node, f'rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{self.name}">>, {rights}, <<"test">>)'
+        )
+
+    def cut_off_services(self) -> None:
+        """End the connections of the services that use it, and nobody else's."""
+        evaluate(
+            self.node,
+            "IsService = fun(P) ->"
+            " [{_, Host}, {_, Told}] = rabbit_networking:connection_info(P, [vhost, client_properties]),"
+            f' {{_, _, Name}} = lists:keyfind(<<"connection_name">>, 1, Told), Host =:= <<"{self.name}">>'
+            ' andalso binary:match(Name, <<"zeebe-amqp ">>) =:= {0, 11} end,'
+            ' [catch rabbit_networking:close_connection(P, "test")'
+            " || P <- rabbit_networking:connections(), true =:= (catch IsService(P))]",
+        )
+
+    def set_policy(self, name: str, pattern: str, definition: str) -> None:
+        """Give queues a policy; `definition` is JSON."""
+        told = definition.replace('"', '\\"')
+        texts = ", ".join(
+            f'<<"{text}">>' for text in (self.name, name, pattern.replace("\\", "\\\\"), told, "0", "queues", "test")
+        )
+        evaluate(self.node, f"rabbit_policy:parse_set({texts})")
+
+    def delete(self) -> None:
+        """Delete it, with everything in it."""
+        evaluate(self.node, f'rabbit_vhost:delete(<<"{self.name}">>, <<"test">>)')
+
+
+class User:
+    """A user of a broker, who has no rights at first."""
+
+    def __init__(self, node: RabbitMQ) -> None:
+        self.node = node
+        self.name = f"ann-{uuid.uuid4().hex[:8]}"
+        self.host = f"127.0.0.1:{node.port}"
+        self._do("add_user", SECRET)
+
+    def url(self, password: str = SECRET) -> str:
+        """The address with a password."""
+        return f"amqp://{self.name}:{password}@{self.host}"
+
+    async def allow(self, *rights: str) -> None:
+        """Give these rights to configure, write and read, and no others; with none, not even to connect."""
+        if rights:
+            await asyncio.to_thread(self._do, "set_permissions", "/", *rights)
+        else:
+            await asyncio.to_thread(self._do, "clear_permissions", "/")
+
+    async def change_password(self, password: str) -> None:
+        """Give the user another password."""
+        await asyncio.to_thread(self._do, "change_password", password)
+
+    async def cut(self) -> None:
+        """End the user's connections: open channels go by the rights they saw."""
+        expression = f'rabbit_networking:close_all_user_connections(<<"{self.name}">>, <<"test">>)'
+        await asyncio.to_thread(evaluate, self.node, expression)
+
+    def delete(self) -> None:
+        """Forget the user."""
+        self._do("delete_user")
+
+    def _do(self, what: str, *arguments: str) -> None:
+        texts = ", ".join(f'<<"{text}">>' for text in (self.name, *arguments, "test"))
+        evaluate(self.node, f"rabbit_auth_backend_internal:{what}({texts})")
