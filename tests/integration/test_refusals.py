@@ -1,12 +1,10 @@
-"""A broker that refuses what somebody needs: said at once with its words, and mended without a new client."""
+"""A broker that refuses what somebody needs, a login or a right: said at once by name, and mended without a restart."""
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,59 +13,50 @@ import orjson
 import pytest
 from aio_pika.abc import AbstractChannel
 
+from consumer.check import check
+from consumer.config import Amqp, Settings
+from consumer.rabbitmq import Broker
 from scripts.rabbitmq import RabbitMQ
+from tests.cases import check_each
 from tests.fakes.gateway import FakeGateway
+from tests.integration.broker_control import SECRET, User, evaluate
 from tests.integration.responder import FINE, Responder
-from tests.integration.service import eventually, new_consumer
+from tests.integration.service import delete, eventually, new_consumer
 from tests.unit.contracts.cli.program import ended
-from zeebe_amqp import Client, Code, CommandError, Outcome, PermissionDenied, Source, SyncClient, Topology, wire
+from zeebe_amqp import (
+    Client,
+    Code,
+    CommandError,
+    Outcome,
+    PermissionDenied,
+    SyncClient,
+    Topology,
+    Unauthenticated,
+    wire,
+)
 from zeebe_amqp.amqp.tap import unheard
 from zeebe_amqp.cli import exit_codes as exits
 
 ALL, NONE = (".*", ".*", ".*"), "^$"
 NO_CONFIGURE, NO_WRITE, NO_READ = (NONE, ".*", ".*"), (".*", NONE, ".*"), (".*", ".*", NONE)
-
-
-class User:
-    """A user of the broker of this file, with the rights to configure, write and read."""
-
-    def __init__(self, broker: RabbitMQ) -> None:
-        self.broker = broker
-        self.name = f"ann-{uuid.uuid4().hex[:8]}"
-        self.url = f"amqp://{self.name}:secret@127.0.0.1:{broker.port}"
-        broker.ctl("add_user", self.name, "secret")
-
-    async def allow(self, *rights: str) -> None:
-        """Give these rights, and no others."""
-        await asyncio.to_thread(self.broker.ctl, "set_permissions", self.name, *rights)
-
-    async def cut(self) -> None:
-        """End the user's connections: open channels go by the rights they saw."""
-        await asyncio.to_thread(self.broker.ctl, "close_all_user_connections", self.name, "test")
+WRONG = "the-wrong-secret"
+DENIED, MISSING, UNKNOWN_USER = Code.PERMISSION_DENIED, Code.NOT_FOUND, Code.UNAUTHENTICATED
+WRITE = "to write to the exchange 'amq.default'"
 
 
 @pytest.fixture
-def user(own_rabbitmq: RabbitMQ) -> Iterator[User]:
-    """A user of a test's own."""
-    made = User(own_rabbitmq)
-    yield made
-    own_rabbitmq.ctl("delete_user", made.name)
-
-
-@pytest.fixture
-def limited(own_rabbitmq: RabbitMQ) -> Iterator[RabbitMQ]:
+def limited(shared_node: RabbitMQ) -> Iterator[RabbitMQ]:
     """The broker, whose new channels take messages of 100 kB at most."""
-    setting = "application:{}_env(rabbit, max_message_size{})."
-    before = own_rabbitmq.ctl("eval", f"element(2, {setting.format('get', '').rstrip('.')}).").strip()
-    own_rabbitmq.ctl("eval", setting.format("set", ", 100000"))
-    yield own_rabbitmq
-    own_rabbitmq.ctl("eval", setting.format("set", f", {before}"))
+    before = evaluate(shared_node, "element(2, application:get_env(rabbit, max_message_size))")
+    evaluate(shared_node, "application:set_env(rabbit, max_message_size, 100000)")
+    yield shared_node
+    evaluate(shared_node, f"application:set_env(rabbit, max_message_size, {before})")
 
 
 @pytest.fixture
-async def channel(own_rabbitmq: RabbitMQ) -> AsyncIterator[AbstractChannel]:
+async def channel(shared_node: RabbitMQ) -> AsyncIterator[AbstractChannel]:
     """A channel of somebody who may do everything."""
-    async with await aio_pika.connect(own_rabbitmq.url) as connection, connection.channel() as opened:
+    async with await aio_pika.connect(shared_node.url) as connection, connection.channel() as opened:
         yield opened
 
 
@@ -84,13 +73,11 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return made
 
 
-def check(case: str, error: CommandError, code: Code, *words: str) -> None:
-    """The error is final and has these words."""
-    found = (error.code, error.source, error.outcome, error.retryable)
-    assert found == (code, Source.CLIENT, Outcome.NOT_EXECUTED, False), f"{case}: {error}"
-    for each in words:
-        assert each in error.message, f"{case}: {error}"
-    assert "secret" not in error.message, case
+def assert_final(error: CommandError, code: Code, *words: str, outcome: Outcome = Outcome.NOT_EXECUTED) -> None:
+    """The error is final, has these words, and no password."""
+    assert (error.code, error.outcome, error.retryable) == (code, outcome, False), error
+    assert [word for word in words if word not in error.message] == [], error
+    assert not any(password in str(error) for password in (WRONG, SECRET))
 
 
 async def test_what_a_client_needs_and_does_not_get_is_told_with_its_first_attempt(
@@ -101,61 +88,83 @@ async def test_what_a_client_needs_and_does_not_get_is_told_with_its_first_attem
     await channel.declare_queue(transient, durable=False)
     taken = await channel.declare_queue(read, durable=True)
     await taken.consume(unheard)
-    denied, write = Code.PERMISSION_DENIED, "to write to the exchange 'amq.default'"
-    cases: list[tuple[tuple[str, ...], str, str | None, Code, str, str]] = [
-        (NO_WRITE, "", None, denied, "ACCESS_REFUSED", write),
-        (NO_WRITE, "", "", denied, "ACCESS_REFUSED", write),
-        (NO_WRITE, "", "mine", denied, "ACCESS_REFUSED", write),
-        (NO_CONFIGURE, "", "", denied, "ACCESS_REFUSED", "to configure the queue 'amq.gen-*'"),
-        (NO_CONFIGURE, "", "mine", denied, "ACCESS_REFUSED", "to configure the queue 'mine'"),
-        (NO_READ, "", "mine", denied, "ACCESS_REFUSED", "to read from the queue 'mine'"),
-        (ALL, "", mine, denied, "RESOURCE_LOCKED", "it belongs to another connection"),
-        (ALL, "", read, denied, "in exclusive use", "another client reads it"),
-        (ALL, "", transient, Code.FAILED_PRECONDITION, "'durable'", "delete the queue, or name another `reply_queue`"),
-        (ALL, "/nope", None, Code.NOT_FOUND, "NOT_ALLOWED - vhost nope not found", "rabbitmqctl add_vhost nope"),
-        ((), "", None, denied, "NOT_ALLOWED - access to vhost '/' refused", "rabbitmqctl set_permissions --vhost /"),
-    ]
-    for rights, path, reply_queue, code, words, advice in cases:
-        case = f"{rights} {path} {reply_queue}"
-        if rights:
-            await user.allow(*rights)
-        else:
-            await asyncio.to_thread(user.broker.ctl, "clear_permissions", user.name)
+
+    async def told(rights: tuple[str, ...], path: str, reply_queue: str | None, code: Code, *words: str) -> None:
+        await user.allow(*rights)
         attempts.clear()
+        url = user.url(WRONG if code is UNKNOWN_USER else SECRET) + path
         with pytest.raises(CommandError) as raised:
-            await Client([user.url + path] * 2, reply_queue=reply_queue).__aenter__()
-        check(case, raised.value, code, words, advice)
-        assert len(attempts) == 1, case
+            await Client([url] * 2, reply_queue=reply_queue).__aenter__()
+        assert_final(raised.value, code, *words)
+        assert raised.value.source == "client"
+        assert len(attempts) == 1
+
+    cases: list[tuple[Any, ...]] = [
+        (NO_WRITE, "", None, DENIED, "ACCESS_REFUSED", WRITE),
+        (NO_WRITE, "", "", DENIED, "ACCESS_REFUSED", WRITE),
+        (NO_WRITE, "", "mine", DENIED, "ACCESS_REFUSED", WRITE),
+        (NO_CONFIGURE, "", "", DENIED, "ACCESS_REFUSED", "to configure the queue 'amq.gen-*'"),
+        (NO_CONFIGURE, "", "mine", DENIED, "ACCESS_REFUSED", "to configure the queue 'mine'"),
+        (NO_READ, "", "mine", DENIED, "ACCESS_REFUSED", "to read from the queue 'mine'"),
+        (ALL, "", mine, DENIED, "RESOURCE_LOCKED", "it belongs to another connection"),
+        (ALL, "", read, DENIED, "in exclusive use", "another client reads it"),
+        (ALL, "", transient, Code.FAILED_PRECONDITION, "'durable'", "delete the queue, or name another `reply_queue`"),
+        (ALL, "/nope", None, MISSING, "NOT_ALLOWED - vhost nope not found", "rabbitmqctl add_vhost nope"),
+        ((), "", None, DENIED, "NOT_ALLOWED - access to vhost '/' refused", "rabbitmqctl set_permissions --vhost /"),
+        (ALL, "", None, UNKNOWN_USER, user.name, user.host),
+    ]
+    await check_each(cases, told)
     for name in (read, transient, "mine"):
         await channel.queue_delete(name)
 
 
-async def test_a_right_that_is_taken_away_fails_what_waits_and_given_back_needs_no_new_client(
-    user: User, own_rabbitmq: RabbitMQ, attempts: list[str]
+Change = Callable[[User], Awaitable[None]]
+TROUBLES: dict[str, tuple[Change, Change, type[CommandError], tuple[str, ...]]] = {
+    "a right": (
+        lambda user: user.allow(*NO_WRITE),
+        lambda user: user.allow(*ALL),
+        PermissionDenied,
+        ("ACCESS_REFUSED", WRITE),
+    ),
+    "a password": (
+        lambda user: user.change_password(WRONG),
+        lambda user: user.change_password(SECRET),
+        Unauthenticated,
+        (),
+    ),
+}
+"""How somebody is shut out and let in again, and how that is told."""
+
+
+async def test_what_is_taken_away_fails_what_waits_and_given_back_needs_no_new_client(
+    user: User, attempts: list[str]
 ) -> None:
+    async def taken(take: Change, give: Change, kind: type[CommandError], words: tuple[str, ...]) -> None:
+        async with (
+            Responder(user.node.url) as responder,
+            Client(user.url(), commands=responder.queue, timeout=60) as client,
+        ):
+            waiting = asyncio.create_task(client.call(Topology()))
+            await responder.arrived(1)
+            await take(user)
+            await user.cut()
+            with pytest.raises(kind) as raised:
+                await waiting
+            assert_final(raised.value, raised.value.code, outcome=Outcome.UNKNOWN)  # it had been sent
+            tried = attempts.count(user.url())
+            for _ in range(100):
+                with pytest.raises(kind) as raised:
+                    await client.call(Topology())
+                assert_final(raised.value, raised.value.code, *words)
+            assert attempts.count(user.url()) <= tried + 2, "asking does not connect"
+            await give(user)
+            await answered(client, responder, kind)
+
     await user.allow(*ALL)
-    async with (
-        Responder(own_rabbitmq.url) as responder,
-        Client(user.url, commands=responder.queue, timeout=60) as client,
-    ):
-        waiting = asyncio.create_task(client.call(Topology()))
-        await responder.arrived(1)
-        await user.allow(*NO_WRITE)
-        await user.cut()
-        with pytest.raises(PermissionDenied) as raised:
-            await waiting
-        assert raised.value.outcome is Outcome.UNKNOWN, "it had been sent"
-        tried = attempts.count(user.url)
-        for number in range(100):
-            with pytest.raises(PermissionDenied) as raised:
-                await client.call(Topology())
-            check(f"call {number}", raised.value, Code.PERMISSION_DENIED, "to write to the exchange 'amq.default'")
-        assert attempts.count(user.url) <= tried + 2, "asking does not connect"
-        await user.allow(*ALL)
-        await answered(client, responder)
+    await check_each(TROUBLES, taken)
 
 
-async def answered(client: Client, responder: Responder) -> None:
+async def answered(client: Client, responder: Responder, kind: type[CommandError]) -> None:
     """Call until the broker lets the client publish again, and answer."""
     async with asyncio.timeout(60):
         while True:
@@ -167,7 +176,7 @@ async def answered(client: Client, responder: Responder) -> None:
                 await call
                 return
             arrival.cancel()
-            assert isinstance(call.exception(), PermissionDenied)
+            assert isinstance(call.exception(), kind)
             await asyncio.sleep(0.1)
 
 
@@ -187,85 +196,114 @@ async def test_a_message_that_the_broker_does_not_take_fails_alone(limited: Rabb
         assert (await other).cluster_size == 1
 
 
-async def test_a_client_for_threads_fails_the_call_and_works_once_it_may(user: User, own_rabbitmq: RabbitMQ) -> None:
-    await user.allow(*NO_WRITE)
-    async with Responder(own_rabbitmq.url, FINE) as responder:
-        client = SyncClient(user.url, commands=responder.queue)
-        with pytest.raises(PermissionDenied) as raised:
+async def test_a_client_for_threads_fails_the_call_and_works_once_it_may(user: User, attempts: list[str]) -> None:
+    async def fails(take: Change, give: Change, kind: type[CommandError], words: tuple[str, ...]) -> None:
+        await take(user)
+        attempts.clear()
+        client = SyncClient(user.url(), commands=responder.queue)
+        with pytest.raises(kind) as raised:
             await asyncio.to_thread(client.call, Topology())
-        check("refused", raised.value, Code.PERMISSION_DENIED, "ACCESS_REFUSED")
-        await user.allow(*ALL)
+        assert_final(raised.value, raised.value.code, *words)
+        assert len(attempts) == 1
+        await give(user)
         assert (await asyncio.to_thread(client.call, Topology())).cluster_size == 1
         await asyncio.to_thread(client.close)
 
+    await user.allow(*ALL)
+    async with Responder(user.node.url, FINE) as responder:
+        await check_each(TROUBLES, fails)
 
-async def test_the_command_line_says_so_and_ends(user: User, channel: AbstractChannel) -> None:
+
+async def test_the_command_line_says_so_and_ends(user: User, channel: AbstractChannel, attempts: list[str]) -> None:
     queue = f"test.{uuid.uuid4().hex}"
     await channel.declare_queue(queue, durable=True)
-    denied, missing = Code.PERMISSION_DENIED, Code.NOT_FOUND
-    for rights, path, words, code, said in (
-        (NO_WRITE, "", ("topology",), denied, "to write to the exchange 'amq.default'"),
-        (NO_WRITE, "", ("call", "{}"), denied, "to write to the exchange 'amq.default'"),
-        (ALL, "/nope", ("topology",), missing, "vhost nope not found"),
-        (ALL, "/nope", ("watch", queue), missing, "vhost nope not found"),
-        (ALL, "", ("watch", f"{queue}.not"), missing, "declare the queue first"),
-        (NO_READ, "", ("watch", queue), denied, f"to read from the queue '{queue}'"),
-        (NO_CONFIGURE, "", ("watch", "#", "--exchange", "amq.topic"), denied, "to configure the queue 'amq.gen-*'"),
-        (NO_READ, "", ("watch", "#", "--exchange", "amq.topic"), denied, "to read from the exchange 'amq.topic'"),
-        (ALL, "", ("watch", "#", "--exchange", "nope"), missing, "declare the exchange first"),
-    ):
+
+    async def says(rights: tuple[str, ...], path: str, words: tuple[str, ...], code: Code, said: str) -> None:
         await user.allow(*rights)
-        found = await asyncio.to_thread(ended, *words, "--url", user.url + path)
+        attempts.clear()
+        url = user.url(WRONG if code is UNKNOWN_USER else SECRET) + path
+        found = await asyncio.to_thread(ended, *words, "--url", f"{url},{url}" if code is UNKNOWN_USER else url)
         error = orjson.loads(found.err.splitlines()[-1])["error"]  # after a note about the queue's name
-        assert (error["code"], error["retryable"], said in error["message"]) == (code, False, True), (words, error)
-        assert found.code == exits.NOT_EXECUTED + exits.NUMBERS[code], words
+        assert (error["code"], error["retryable"], said in error["message"]) == (code, False, True), error
+        assert found.code == exits.NOT_EXECUTED + exits.NUMBERS[code]
+        assert WRONG not in found.err
+        assert len(attempts) == 1
+
+    by_topic = ("watch", "#", "--exchange", "amq.topic")
+    cases = [
+        (NO_WRITE, "", ("topology",), DENIED, WRITE),
+        (NO_WRITE, "", ("call", "{}"), DENIED, WRITE),
+        (ALL, "/nope", ("topology",), MISSING, "vhost nope not found"),
+        (ALL, "/nope", ("watch", queue), MISSING, "vhost nope not found"),
+        (ALL, "", ("watch", f"{queue}.not"), MISSING, "declare the queue first"),
+        (NO_READ, "", ("watch", queue), DENIED, f"to read from the queue '{queue}'"),
+        (NO_CONFIGURE, "", by_topic, DENIED, "to configure the queue 'amq.gen-*'"),
+        (NO_READ, "", by_topic, DENIED, "to read from the exchange 'amq.topic'"),
+        (ALL, "", ("watch", "#", "--exchange", "nope"), MISSING, "declare the exchange first"),
+        *((ALL, "", words, UNKNOWN_USER, user.name) for words in (("topology",), ("call", "{}"), ("watch", queue))),
+    ]
+    await check_each(cases, says)
     await channel.queue_delete(queue)
 
 
-async def test_the_service_and_its_check_say_what_is_missing_and_the_service_goes_on_trying(
-    user: User, channel: AbstractChannel, tmp_path: Path
+async def test_the_service_and_its_check_say_what_is_missing(
+    user: User, channel: AbstractChannel, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = ("right", "read", "write", "dead", "other")
     queues = {name: f"test.{name}.{uuid.uuid4().hex[:8]}" for name in names}
     await channel.declare_queue(queues["other"], durable=True)
     await channel.declare_queue(queues["right"], durable=True, arguments=wire.queue_arguments(queues["right"]))
-    passive, delete = "set AMQP_DECLARE=passive", "delete the queue, or take it as it is with AMQP_DECLARE=passive"
+
+    async def says(name: str, rights: tuple[str, ...], path: str, words: str, advice: str) -> None:
+        await user.allow(*rights)
+        caplog.clear()
+        amqp = Amqp(urls=(user.url() + path,), queues=(queues[name],))
+        broker = Broker(amqp, max_depth=10, accept=lambda _: None)
+        await broker.start()
+        try:
+            await eventually(lambda: words in caplog.text, f"{words} in the log")
+            assert advice in caplog.text
+            assert "next try in" in caplog.text
+        finally:
+            await broker.close()
+        if rights != NO_READ and name != "dead":  # `check` takes nothing, and what is not there yet cannot be seen
+            told = (await check(Settings(amqp=amqp)))[0].found
+            assert words in told
+            assert advice in told
+
+    passive, remedy = "set AMQP_DECLARE=passive", "delete the queue, or take it as it is with AMQP_DECLARE=passive"
+    permit = "`rabbitmqctl set_permissions` gives"
     cases = (
         ("right", NO_CONFIGURE, "", f"configure and read from the queue '{queues['right']}'", passive),
-        ("right", NO_READ, "", f"to read from the queue '{queues['right']}'", "`rabbitmqctl set_permissions` gives"),
+        ("right", NO_READ, "", f"to read from the queue '{queues['right']}'", permit),
         ("read", NO_READ, "", f"configure and read from the queue '{queues['read']}'", passive),
         ("dead", (".*", "^(amq.default|test.*)$", ".*"), "", "to write to the exchange 'zeebe.dead'", passive),
-        ("write", NO_WRITE, "", "to write to the exchange", "`rabbitmqctl set_permissions` gives"),
-        ("other", ALL, "", f"inequivalent arg 'x-dead-letter-exchange' for queue '{queues['other']}'", delete),
+        ("write", NO_WRITE, "", "to write to the exchange", permit),
+        ("other", ALL, "", f"inequivalent arg 'x-dead-letter-exchange' for queue '{queues['other']}'", remedy),
         ("right", ALL, "/nope", "530 NOT_ALLOWED - vhost nope not found", "rabbitmqctl add_vhost nope"),
     )
+    await check_each(cases, says)
+    for name in queues.values():
+        await channel.queue_delete(name)
+
+
+async def test_a_service_with_a_wrong_password_goes_on_trying_and_is_ready_when_it_is_right(
+    user: User, tmp_path: Path
+) -> None:
+    await user.allow(*ALL)
+    refusal = f"UNAUTHENTICATED: the broker at {user.host} does not let user '{user.name}'"
     async with FakeGateway() as gateway:
-        for number, (name, rights, path, words, advice) in enumerate(cases):
-            await user.allow(*rights)
-            consumer = new_consumer(
-                tmp_path / str(number), user.url + path, gateway.address, {"AMQP_QUEUES": queues[name]}
-            )
-            consumer.launch()
-            try:
-                await eventually(lambda each=consumer: "next try in" in each.log.read_text(), f"a try of {number}")
-                await eventually(
-                    lambda each=consumer, words=words: words in each.log.read_text(), f"{number}: {words} in the log"
-                )
-                assert advice in consumer.log.read_text(), number
-            finally:
-                await asyncio.to_thread(consumer.stop)
-            if rights != NO_READ and name != "dead":  # `check` takes nothing, and what is not there yet cannot be seen
-                told = await looked(consumer.environment)
-                assert words in told, told
-                assert advice in told, told
-    for name in ("other", "right"):
-        await channel.queue_delete(queues[name])
-
-
-async def looked(environment: dict[str, str]) -> str:
-    """What `python -m consumer check` says of the broker."""
-    command = [sys.executable, "-m", "consumer", "check"]
-    done = await asyncio.to_thread(
-        subprocess.run, command, env=environment, capture_output=True, text=True, check=False
-    )
-    return done.stdout
+        consumer = new_consumer(tmp_path, user.url(WRONG), gateway.address, {}).launch()
+        try:
+            await eventually(lambda: consumer.log.read_text().count("next try in") >= 4, "two tries of a connection")
+            told = [line for line in consumer.log.read_text().splitlines() if "next try in" in line]
+            assert all(refusal in line for line in told)
+            assert "UNAUTHENTICATED" in str(consumer.reasons())
+            found = await check(Settings(amqp=Amqp(urls=(user.url(WRONG),))))
+            assert (found[0].part, found[0].ok, found[0].found.startswith(refusal)) == ("broker", False, True)
+            assert WRONG not in consumer.log.read_text() + str(found)
+            await user.change_password(WRONG)
+            await asyncio.to_thread(consumer.wait_until_ready)
+        finally:
+            await asyncio.to_thread(consumer.stop)
+    await delete(user.node.url, consumer.queues)
