@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from scripts.rabbitmq import RabbitMQ
 
 SECRET = "the-right-secret"
-LOW, USUAL = 0.00001, 0.4
+LOW, USUAL = "0.00001", "0.4"
 """Memory from which on the broker blocks publishers, as a part of all."""
 
 
