@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Self, cast
+from typing import ClassVar, Self, cast
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import DataReceived, RequestReceived, StreamEnded
+from h2.events import DataReceived, PingAckReceived, RequestReceived, StreamEnded
 from h2.exceptions import ProtocolError
+from hyperframe.frame import GoAwayFrame, PingFrame
 
+SECONDS = 5.0
+"""How long clients may take to answer a farewell."""
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -46,6 +49,8 @@ class HttpServer:
     answer: HttpAnswer
     port: int = 0
     requests: list[str] = field(default_factory=list)
+    farewell: ClassVar[bytes] = GoAwayFrame(last_stream_id=2**31 - 1).serialize() + PingFrame(0, bytes(8)).serialize()
+    """Tells a client to ask no more here; when it answers, everything that it had asked has arrived."""
     _connections: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict, init=False)
 
     @property
@@ -66,8 +71,12 @@ class HttpServer:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Close everything."""
+        """Take no new connection and no new request; what has been asked is answered before the connections end."""
         self._server.close()
+        for writer in self._connections.values():
+            writer.write(self.farewell)
+        if self._connections and self.farewell:
+            await asyncio.wait(self._connections, timeout=SECONDS)
         for writer in self._connections.values():
             writer.close()
         if self._connections:
@@ -89,7 +98,8 @@ class HttpServer:
         connection = H2Connection(H2Configuration(client_side=False))
         connection.initiate_connection()
         writer.write(connection.data_to_send())
-        while received := await reader.read(65536):
+        left = False
+        while not left and (received := await reader.read(65536)):
             for event in connection.receive_data(received):
                 if isinstance(event, RequestReceived):
                     self.requests.append(dict(event.headers)[b":path"].decode())
@@ -97,6 +107,7 @@ class HttpServer:
                     connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                 if isinstance(event, StreamEnded):
                     self._respond(connection, event.stream_id)
+                left = left or isinstance(event, PingAckReceived)
             writer.write(connection.data_to_send())
             await writer.drain()
 
@@ -116,6 +127,8 @@ class HttpServer:
 @dataclass
 class OldHttpServer(HttpServer):
     """The same in HTTP/1.1, whatever is asked in."""
+
+    farewell = b""
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.requests.append((await reader.readline()).decode())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,12 +12,14 @@ from typing import Any
 import orjson
 import pytest
 
+from consumer.check import check
+from consumer.config import Settings, Zeebe
 from scripts.consumer import Consumer
 from tests.conftest import Broker
 from tests.fakes.gateway import FakeGateway
 from tests.fakes.http2 import HttpServer, page
 from tests.integration.caller import Caller
-from tests.integration.service import DeadLetterCollector, create, delete, eventually, new_consumer
+from tests.integration.service import UNMEASURED, DeadLetterCollector, create, delete, eventually, new_consumer
 from zeebe_amqp.errors import Error
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -62,7 +62,7 @@ class ProxiedConsumer:
 async def consumer_behind_proxy(directory: Path, url: str, status: int) -> AsyncIterator[ProxiedConsumer]:
     """A proxied whose proxy answers with that status and a page."""
     async with HttpServer(page(status)) as proxy:
-        consumer = new_consumer(directory, url, proxy.address, {}).launch()
+        consumer = new_consumer(directory, url, proxy.address, UNMEASURED).launch()
         async with DeadLetterCollector(url, consumer.queues) as dead_letters:
             try:
                 await eventually(lambda: set(consumer.reasons()) == {"gateway"}, "only the gateway is missing")
@@ -80,40 +80,30 @@ def told(error: Error | None) -> tuple[Any, ...]:
     return error.code, error.source, error.outcome, error.retryable
 
 
-async def test_what_nobody_waits_for_outlasts_a_proxy_that_says_that_it_is_not_available(
+async def test_a_proxy_that_says_that_it_is_not_available_is_told_to_who_waits_and_outlasted_by_the_rest(
     rabbitmq: Broker, tmp_path: Path
 ) -> None:
     async with consumer_behind_proxy(tmp_path, rabbitmq.url, 503) as proxied:
+        waiting = asyncio.ensure_future(proxied.caller.call("create-instance", {"bpmnProcessId": "order"}))
         for number in range(50):
             await proxied.caller.publish(create(id=number), reply_to=None)
+        assert told(error := (await waiting).error) == ("UNAVAILABLE", "consumer", "not-executed", True)
+        assert "HTTP status 503" in str(error)
         await proxied.paused(503)
         assert "HTTP status 503" in proxied.consumer.log.read_text()
+        *_, gateway = await check(Settings(zeebe=Zeebe(proxied.proxy.address, plaintext=True)))
+        assert not gateway.ok
+        for words in ("HTTP status 503", "not the gateway", "proxy"):
+            assert words in gateway.found, words
         probes = len(proxied.proxy.requests)
         await eventually(lambda: len(proxied.proxy.requests) > probes + 2, "the proxy is asked again")
         assert not proxied.dead_letters.messages
-        async with proxied.recovered() as gateway:
-            await eventually(lambda: len(gateway.executions) == 50, "all run")
+        async with proxied.recovered() as engine:
+            await eventually(lambda: len(engine.executions) == 50, "all run")
             await proxied.caller.publish(create(id="last"), reply_to=None)
-            await eventually(lambda: len(gateway.executions) == 51, "what comes later runs too")
-            assert set(gateway.executions.values()) == {1}
+            await eventually(lambda: len(engine.executions) == 51, "what comes later runs too")
+            assert set(engine.executions.values()) == {1}
         assert not proxied.dead_letters.messages
-
-
-async def test_who_waits_is_told_that_a_proxy_answered(rabbitmq: Broker, tmp_path: Path) -> None:
-    async with consumer_behind_proxy(tmp_path, rabbitmq.url, 503) as proxied:
-        reply = await proxied.caller.call("create-instance", {"bpmnProcessId": "order"})
-        assert told(reply.error) == ("UNAVAILABLE", "consumer", "not-executed", True)
-        assert "HTTP status 503" in str(reply.error)
-        done = await asyncio.to_thread(check, proxied.consumer)
-        assert done.returncode == 1
-        for words in ("HTTP status 503", "not the gateway", "proxy"):
-            assert words in done.stdout, words
-
-
-def check(consumer: Consumer) -> subprocess.CompletedProcess[str]:
-    """`consumer check` with the consumer's own settings."""
-    command = [sys.executable, "-m", "consumer", "check"]
-    return subprocess.run(command, env=consumer.environment, capture_output=True, text=True, check=False)
 
 
 async def test_what_a_proxy_may_have_passed_on_runs_again_only_when_that_harms_nobody(
