@@ -1,46 +1,60 @@
-"""The servers of development themselves: they start, answer, survive a crash with their data, and leave nothing."""
+"""The engine in memory as a server that starts, freezes, crashes and ends, and what callers are told meanwhile."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 
 from scripts import guard
-from scripts.rabbitmq import RabbitMQ
+from scripts.consumer import Consumer
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.integration import processes
-from tests.integration.process_helper import ProcessHelper, refused
-from zeebe_amqp.errors import Code
+from tests.integration.process_helper import ProcessHelper, refused, unique
+from tests.integration.service import eventually
+from zeebe_amqp.errors import Code, Outcome
 
 
-def test_killed_rabbitmq_comes_back_on_its_port_with_its_data(own_rabbitmq: RabbitMQ) -> None:
-    own_rabbitmq.ctl("add_user", "somebody", "password")
-    own_rabbitmq.kill()
-    assert not own_rabbitmq.answers()
-    own_rabbitmq.start()
-    assert own_rabbitmq.answers()
-    assert "somebody" in own_rabbitmq.ctl("list_users")
+async def test_a_frozen_engine_leaves_the_outcome_open(own_process: ProcessHelper, own_zeebe: ZeebeInMemory) -> None:
+    await own_process.deploy()
+    message = {"messageName": unique("m"), "messageId": unique("i"), "timeToLive": "1m"}
+    assert own_zeebe.process is not None
+    own_zeebe.process.pause()
+    headers = {"deadline": round((time.time() + 2) * 1000)}
+    replies = await asyncio.gather(
+        own_process.caller.call("create-instance", {"bpmnProcessId": own_process.id}, headers=headers),
+        own_process.caller.call("publish-message", message, headers=headers),
+    )
+    own_zeebe.process.resume()
+    for reply, idempotent in zip(replies, (False, True), strict=True):
+        error = refused(reply)
+        assert (error.code, error.outcome, error.retryable) == (Code.DEADLINE_EXCEEDED, Outcome.UNKNOWN, idempotent)
+    assert await own_process.instance()
 
 
-def test_stopped_rabbitmq_leaves_no_process(own_rabbitmq: RabbitMQ) -> None:
-    assert own_rabbitmq.process
-    members = guard.family(own_rabbitmq.process.pid)
-    own_rabbitmq.stop()
-    assert not set(members) & set(guard.family(1))
-    own_rabbitmq.start()
-
-
-def test_a_killed_engine_comes_back_on_its_ports(own_zeebe: ZeebeInMemory) -> None:
+async def test_a_killed_engine_comes_back_on_its_ports_and_is_served_again_without_restarting_the_consumer(
+    own_process: ProcessHelper, own_zeebe: ZeebeInMemory, own_consumer: Consumer
+) -> None:
     address = own_zeebe.address
-    own_zeebe.kill()
+    await asyncio.to_thread(own_zeebe.kill)
     assert not own_zeebe.ready()
-    own_zeebe.start()
-    assert own_zeebe.ready()
-    assert own_zeebe.address == address
+    request = own_process.caller.call("create-instance", {"bpmnProcessId": own_process.id}, seconds=180)
+    asked = asyncio.create_task(request)
+    await eventually(lambda: "gateway" in own_consumer.reasons(), "it is noticed")
+    await asyncio.to_thread(own_zeebe.start)
+    assert (own_zeebe.ready(), own_zeebe.address) == (True, address)
+    await eventually(lambda: own_consumer.get("/readyz")[0] == 200, "it is ready again")
+    # It has forgotten the process that the request names, and everything else.
+    assert refused(await asked).code in (Code.UNAVAILABLE, Code.NOT_FOUND)
+    await own_process.deploy()
+    instance = await own_process.instance()
+    assert [job["processInstanceKey"] for job in await own_process.jobs()] == [instance]
 
 
 async def test_zeebe_in_memory_lets_time_pass_shows_its_records_and_begins_anew(
     own_process: ProcessHelper, own_zeebe: ZeebeInMemory
 ) -> None:
+    own_zeebe.reset()
     await own_process.deploy_text(processes.timed(own_process.id, "PT10H"))
     await own_process.instance()
     own_zeebe.settle()

@@ -308,6 +308,8 @@ async def test_a_plaintext_gateway_asked_with_tls_is_explained_by_check(rabbitmq
 GATEWAY = "tests/unit/consumer/zeebe"
 HERE = "tests/integration/test_engine_facts.py"
 FAULTS = "tests/integration/test_engine_faults.py"
+SERVERS = "tests/integration/test_development_servers.py"
+COMES_BACK = "test_a_killed_engine_comes_back_on_its_ports_and_is_served_again_without_restarting_the_consumer"
 WORDS = "tests/integration/test_broker_words.py"
 ENGINES = "tests/integration/engines"
 PROOFS: dict[int, tuple[str, ...]] = {
@@ -347,7 +349,7 @@ PROOFS: dict[int, tuple[str, ...]] = {
     7: (f"{GATEWAY}::test_a_text_has_its_verdict", f"{GATEWAY}::test_only_an_answer_proves_that_the_gateway_is_there"),
     8: (
         f"{HERE}::test_a_deadline_while_the_call_is_out_leaves_the_outcome_open",
-        f"{FAULTS}::test_a_frozen_engine_leaves_the_outcome_open",
+        f"{SERVERS}::test_a_frozen_engine_leaves_the_outcome_open",
     ),
     9: (f"{HERE}::test_a_wait_for_a_result_that_ends_disturbs_no_neighbour",),
     10: (f"{ENGINES}::test_what_the_engine_does_not_know_yet_is_refused_by_name_and_not_executed",),
@@ -368,13 +370,13 @@ PROOFS: dict[int, tuple[str, ...]] = {
         f"{GATEWAY}::test_a_tls_mistake_sends_nothing_and_names_its_cause",
     ),
     15: (
-        f"{FAULTS}::test_an_engine_that_was_away_is_served_again_without_restarting_the_consumer",
+        f"{SERVERS}::{COMES_BACK}",
         f"{FAULTS}::test_brokers_that_were_away_are_served_again_with_what_they_had",
         f"{GATEWAY}::test_a_gateway_that_comes_back_is_found_again",
     ),
     16: ("tests/unit/consumer/config/test_component.py::test_keep_alive_that_is_negative_or_too_short_is_refused",),
     17: (f"{HERE}::test_what_the_engine_would_misunderstand_is_refused",),
-    18: ("tests/integration/test_development_servers.py::test_a_killed_engine_comes_back_on_its_ports",),
+    18: (f"{SERVERS}::{COMES_BACK}",),
 }
 """The facts by number: 1 depth, 2 strict JSON, 3 long texts, 4 keys, 5 overload and pause, 6 full batch, 7 no broker,
 8 deadlines, 9 waits for results, 10 newer fields, 11 same messages, 12 exempt commands, 13 polls, 14 certificates,

@@ -58,9 +58,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     run(folder, "make down")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def printed(folder: Path) -> str:
-    """What `make up` prints; everything runs."""
+    """What the first `make up` prints; all tests use what it has started, the last two stop it."""
     return up(folder)
 
 
@@ -77,25 +77,36 @@ def test_up_tells_addresses_that_answer_and_env_the_same(folder: Path, printed: 
     assert "everything runs already" in up(folder)
 
 
-def test_what_to_try_next_can_be_done_word_for_word(folder: Path, printed: str) -> None:
-    script = tour.text(up=True).removeprefix("Try next:\n")
-    assert script in printed
-    look = "  .venv/bin/zeebe-amqp-consumer dead list\n"
-    assert look in script
-    steps = script.replace(look, UNTIL_IT_IS_DEAD + look)
-    ended = run(folder, steps)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    for shown in ('"clusterSize": 1', '"bpmnProcessId": "order"', '"code":"NOT_FOUND"', "stopped rabbitmq"):
-        assert shown in ended.stdout, shown
-    assert "nothing runs" in run(folder, "make down && make status").stdout
-
-
 def test_the_examples_run(folder: Path, printed: str) -> None:
     url = exported(printed)["AMQP_URL"]
     for example, shown in (("call.py", '"clusterSize":1'), ("client.py", "2251799813")):
         ended = run(folder, f"{sys.executable} examples/{example} {url}", PYTHONPATH=str(ROOT / "contracts"))
         assert ended.returncode == 0, ended.stderr
         assert shown in ended.stdout, example
+
+
+def test_call_says_which_broker_it_uses_when_there_are_two(folder: Path, printed: str) -> None:
+    ours = exported(printed)["AMQP_URL"]
+    silent = run(folder, "make call", AMQP_URL=ours)
+    assert (silent.returncode, silent.stderr) == (0, "")
+    other = run(folder, "make call", AMQP_URL=f"{ours}/%2F")
+    assert other.returncode == 0, other.stderr
+    assert other.stderr.startswith("using AMQP_URL=amqp://guest@127.0.0.1:")
+    assert "`unset AMQP_URL` to call that one" in other.stderr
+
+
+def test_servers_of_the_environment_that_are_gone_are_named_and_nothing_is_started(tmp_path: Path) -> None:
+    for command, variable, value in (
+        ("up", "AMQP_URL", f"amqp://somebody:secret@127.0.0.1:{free_port()}"),
+        ("demo", "ZEEBE_ADDRESS", f"127.0.0.1:{free_port()}"),
+    ):
+        ended = run(tmp_path, f"make {command}", **{variable: value})
+        output = ended.stdout + ended.stderr
+        assert ended.returncode == 2, command
+        assert f"make {command}: {variable}=" in output, output
+        assert f"`unset {variable}`" in output, output
+        assert "secret" not in output
+        assert "is up" not in output
 
 
 async def test_a_persistent_message_is_still_there_after_down_and_up_even_on_another_port(
@@ -120,36 +131,14 @@ async def test_a_persistent_message_is_still_there_after_down_and_up_even_on_ano
     assert found.body == b"kept"
 
 
-def test_servers_of_the_environment_that_are_gone_are_named_and_nothing_is_started(tmp_path: Path) -> None:
-    for variable, value in (
-        ("AMQP_URL", f"amqp://somebody:secret@127.0.0.1:{free_port()}"),
-        ("ZEEBE_ADDRESS", f"127.0.0.1:{free_port()}"),
-    ):
-        for command in ("up", "demo"):
-            ended = run(tmp_path, f"make {command}", **{variable: value})
-            output = ended.stdout + ended.stderr
-            assert ended.returncode == 2, command
-            assert f"make {command}: {variable}=" in output, output
-            assert f"`unset {variable}`" in output, output
-            assert "secret" not in output
-            assert "is up" not in output
-
-
-def test_call_says_which_broker_it_uses_when_there_are_two(folder: Path, printed: str) -> None:
-    ours = exported(printed)["AMQP_URL"]
-    silent = run(folder, "make call", AMQP_URL=ours)
-    assert (silent.returncode, silent.stderr) == (0, "")
-    other = run(folder, "make call", AMQP_URL=f"{ours}/%2F")
-    assert other.returncode == 0, other.stderr
-    assert other.stderr.startswith("using AMQP_URL=amqp://guest@127.0.0.1:")
-    assert "`unset AMQP_URL` to call that one" in other.stderr
-
-
-def test_the_demo_gets_on_with_what_runs_on_the_servers_that_it_was_given(folder: Path, printed: str) -> None:
-    """Orders of the same process wait there, for workers of the same jobs."""
-    data = '{"bpmnProcessId": "order", "variables": {"orderId": "8"}}'
-    assert run(folder, "make call OP=create-instance", DATA=data).returncode == 0
-    told = run(folder, "make demo", **exported(printed))
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert "using ZEEBE_ADDRESS=127.0.0.1:" in told.stdout
-    assert '"reserve-items"' not in told.stdout
+def test_what_to_try_next_can_be_done_word_for_word(folder: Path, printed: str) -> None:
+    script = tour.text(up=True).removeprefix("Try next:\n")
+    assert script in printed
+    look = "  .venv/bin/zeebe-amqp-consumer dead list\n"
+    assert look in script
+    steps = script.replace(look, UNTIL_IT_IS_DEAD + look)
+    ended = run(folder, steps)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    for shown in ('"clusterSize": 1', '"bpmnProcessId": "order"', '"code":"NOT_FOUND"', "stopped rabbitmq"):
+        assert shown in ended.stdout, shown
+    assert "nothing runs" in run(folder, "make down && make status").stdout
