@@ -131,24 +131,20 @@ def outgoing() -> dict[str, Any]:
 # --- playing ----------------------------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def _places(url: str) -> AsyncIterator[dict[str, str]]:
-    """The queues and the exchange of one play by what they are for; all are gone with it."""
+Places: TypeAlias = Mapping[str, str]
+"""The queues and the exchange of one play, by what they are for; all are gone with its connection."""
+
+
+async def _declared(channel: AbstractChannel) -> Places:
     name = f"scenario.{uuid.uuid4().hex}"
     places = {part: f"{name}.{part}" for part in ("into", "out", "full", "nowhere", "exchange")}
-    async with await aio_pika.connect(url) as connection:
-        channel = await connection.channel()
-        for part in ("into", "out"):
-            await channel.declare_queue(places[part], durable=True)
-        await channel.declare_queue(places["full"], arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
-        await channel.default_exchange.publish(aio_pika.Message(b"full"), places["full"])
-        exchange = await channel.declare_exchange(places["exchange"], aio_pika.ExchangeType.TOPIC, auto_delete=True)
-        await (await channel.get_queue(places["out"])).bind(exchange, "to.#")
-        try:
-            yield places
-        finally:
-            for part in ("into", "out", "full"):
-                await channel.queue_delete(places[part])
+    for queue in (places["into"], places["out"]):
+        await channel.declare_queue(queue, auto_delete=False, durable=True)
+    await channel.declare_queue(places["full"], arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
+    await channel.default_exchange.publish(aio_pika.Message(b"full"), places["full"])
+    exchange = await channel.declare_exchange(places["exchange"], aio_pika.ExchangeType.TOPIC, auto_delete=True)
+    await (await channel.get_queue(places["out"])).bind(exchange, "to.#")
+    return places
 
 
 async def play(url: str, player: Player, reader: Player) -> Record:
@@ -159,48 +155,61 @@ async def play(url: str, player: Player, reader: Player) -> Record:
         player: whose seeing is written down.
         reader: reads what the player publishes.
     """
-    async with _places(url) as places:
-        record = {**await _consumed(url, player, places), **await _published(player, reader, places)}
-        record["at once"] = await _at_once(player, reader, places)
-    text = json.dumps(record, sort_keys=True, default=_plain)
-    for part, name in places.items():
-        text = text.replace(name, f"<{part}>")
-    return dict(json.loads(text))
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        places = await _declared(channel)
+        try:
+            record = {**await _consumed(url, player, places), **await _published(player, reader, places)}
+        finally:
+            for queue in ("into", "out", "full"):
+                await channel.queue_delete(places[queue])
+    return _without_names(record, places)
 
 
-async def _consumed(url: str, player: Player, places: Mapping[str, str]) -> Record:
+async def _consumed(url: str, player: Player, places: Places) -> Record:
     messages = incoming()
     async with RawPublisher(url) as raw:
         for body, header in messages:
             await raw.publish(places["into"], body, header)
     return {
-        "first": await player.collect(places["into"], len(messages), requeue=True),
-        "again": await player.collect(places["into"], len(messages)),
+        "first": _plain(await player.collect(places["into"], len(messages), requeue=True)),
+        "again": _plain(await player.collect(places["into"], len(messages))),
     }
 
 
-async def _published(player: Player, reader: Player, places: Mapping[str, str]) -> Record:
+async def _published(player: Player, reader: Player, places: Places) -> Record:
     bodies = {"empty": b"", **{f"of {size}": b"p" * size for size in BODIES[1:]}}
     topic, out = places["exchange"], places["out"]
     ends = [("", out), (topic, "to.us"), ("", places["nowhere"]), (topic, "elsewhere"), ("", places["full"])]
     outcomes: dict[str, Outcome] = {}
     for name, body in bodies.items():
-        for exchange, key in ends:
+        for exchange, key in (
+            ("", places["out"]),
+            (places["exchange"], "to.us"),
+            ("", places["nowhere"]),
+            (places["exchange"], "elsewhere"),
+            ("", places["full"]),
+        ):
             outcomes[f"{name} {exchange}/{key}"] = await player.publish(body, {"message_id": name}, exchange, key)
-    outcomes["all properties"] = await player.publish(b"{}", {**outgoing(), "message_id": "m"}, "", out)
-    return {"outcomes": outcomes, "published": await reader.collect(out, 2 * len(bodies) + 1)}
+    outcomes["all properties"] = await player.publish(b"{}", {**outgoing(), "message_id": "m"}, "", places["out"])
+    number = 2 * len(bodies) + 1
+    return {
+        "outcomes": outcomes,
+        "published": _plain(await reader.collect(places["out"], number)),
+        "at once": await _at_once(player, reader, places),
+    }
 
 
-async def _at_once(player: Player, reader: Player, places: Mapping[str, str]) -> Record:
+async def _at_once(player: Player, reader: Player, places: Places) -> Record:
     """Many at a time to all three ends, which the broker confirms several together, returns and refuses."""
-    out = places["out"]
-    keys = [(out, out, out, places["nowhere"], places["full"])[number % 5] for number in range(500)]
+    ends = [places[part] for part in ("out", "out", "out", "nowhere", "full")]
+    keys = [ends[number % 5] for number in range(500)]
     publish = (
         player.publish(b"%d" % number, {"message_id": f"at once {number}", "delivery_mode": 2}, "", key)
         for number, key in enumerate(keys)
     )
     outcomes = await asyncio.gather(*publish)
-    arrived = await reader.collect(out, keys.count(out))
+    arrived = await reader.collect(places["out"], keys.count(places["out"]))
     return {"outcomes": outcomes, "arrived": [each.body.decode() for each in arrived]}
 
 
@@ -213,4 +222,14 @@ def _plain(value: Any) -> Any:
             return f"{len(value)} bytes, SHA-256 {hashlib.sha256(value).hexdigest()}"
         case datetime():
             return f"time {value.astimezone(UTC).isoformat()}"
-    return f"decimal {value}"
+        case Decimal():
+            return f"decimal {value}"
+        case _:
+            return value
+
+
+def _without_names(record: Record, places: Places) -> Record:
+    text = json.dumps(record, sort_keys=True)
+    for part, name in places.items():
+        text = text.replace(name, f"<{part}>")
+    return dict(json.loads(text))

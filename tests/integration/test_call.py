@@ -30,13 +30,10 @@ async def call(**environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-async def test_the_reply_is_shown(rabbitmq: Broker, consumer: Consumer) -> None:
+async def test_the_reply_is_shown_and_an_error_ends_with_one(rabbitmq: Broker, consumer: Consumer) -> None:
     ended = await call(AMQP_URL=rabbitmq.url, QUEUE=consumer.queues[0], OP="topology")
     assert (ended.returncode, ended.stderr) == (0, USED.format(rabbitmq.url.replace(":guest@", "@")))
     assert orjson.loads(ended.stdout)["data"]["clusterSize"] == 1
-
-
-async def test_an_error_is_shown_and_ends_with_one(rabbitmq: Broker, consumer: Consumer) -> None:
     ended = await call(AMQP_URL=rabbitmq.url, QUEUE=consumer.queues[0], OP="complete-job", DATA='{"jobKey": "x"}')
     assert ended.returncode == 1
     assert orjson.loads(ended.stdout)["error"]["code"] == "INVALID_ARGUMENT"
@@ -48,7 +45,7 @@ async def test_what_is_wrong_is_said_in_words(rabbitmq: Broker) -> None:
         ({"AMQP_URL": f"amqp://a:secret@127.0.0.1:{free_port()}"}, "but nothing listens there: start that server, or"),
         ({"AMQP_URL": "nonsense"}, "AMQP_URL in the environment is no address: expected an address such as amqp://"),
         ({"AMQP_URL": ""}, "no broker: `make up` starts one, or set AMQP_URL"),
-        ({"QUEUE": uuid.uuid4().hex, "TIMEOUT": "3"}, "Is it all running? `make status` tells."),
+        ({"QUEUE": uuid.uuid4().hex, "TIMEOUT": "1"}, "Is it all running? `make status` tells."),
     ):
         ended = await call(**{"AMQP_URL": rabbitmq.url, **environment})
         assert (ended.returncode, ended.stdout) == (1, ""), environment

@@ -40,7 +40,7 @@ def paused(setup: ClusterSetup) -> Iterator[None]:
     setup.cluster.paused = False
 
 
-# --- 5: overload ---
+# --- overload ---
 
 
 async def test_overload_is_not_executed_and_may_be_tried_again(
@@ -87,7 +87,7 @@ async def test_a_paused_partition_is_not_executed_and_may_be_tried_again(
     assert [job["processInstanceKey"] for job in await cluster_process.jobs(5)] == [instance]
 
 
-# --- 12: what the engine takes under any load ---
+# --- what the engine takes under any load ---
 
 EXEMPT = {"cancel-instance", "complete-job", "fail-job"}
 LIMITED = set(BY_KEY) - EXEMPT
@@ -106,7 +106,7 @@ async def test_what_relieves_the_engine_is_never_held_back(
     assert {refused(reply).code for reply in replies if reply.operation in EXEMPT} == {Code.NOT_FOUND}
 
 
-# --- 15: brokers that come back ---
+# --- brokers that come back ---
 
 
 async def test_brokers_that_were_away_are_served_again_with_what_they_had(

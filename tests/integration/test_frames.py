@@ -18,9 +18,10 @@ from scripts.rabbitmq import RabbitMQ
 from tests.fakes.gateway import FIRST_PARTITION, Request
 from tests.faults.proxy import Proxy
 from tests.faults.streams import in_turn, mixed, moved
+from tests.integration.broker_control import evaluate
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE
-from tests.integration.service import CONNECTIONS, ConsumerSetup, create, running_service
+from tests.integration.service import CONNECTIONS, UNMEASURED, ConsumerSetup, create, running_service
 from zeebe_amqp.amqp.connection import close, connect
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing import Step, answer
@@ -36,10 +37,12 @@ STEP = 16
 
 
 @pytest.fixture(scope="module")
-def small_frames(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    """A RabbitMQ whose frames are as small as they can be."""
-    with RabbitMQ(tmp_path_factory.mktemp("small-frames"), more=[f"frame_max = {FRAME}"]) as node:
-        yield node
+def small_frames(shared_node: RabbitMQ) -> Iterator[RabbitMQ]:
+    """The broker, whose new connections have frames as small as they can be."""
+    before = evaluate(shared_node, "element(2, application:get_env(rabbit, frame_max))")
+    evaluate(shared_node, f"application:set_env(rabbit, frame_max, {FRAME})")
+    yield shared_node
+    evaluate(shared_node, f"application:set_env(rabbit, frame_max, {before})")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -62,7 +65,9 @@ async def service(
 ) -> AsyncIterator[ConsumerSetup]:
     """A consumer behind the proxy that gets the frames of its two queues mixed, and answers with what it was asked."""
     proxy.filtering = mixed
-    async with running_service(tmp_path_factory.mktemp("frames"), address(small_frames.url, proxy)) as ready:
+    async with running_service(
+        tmp_path_factory.mktemp("frames"), address(small_frames.url, proxy), **UNMEASURED
+    ) as ready:
         ready.gateway.always(CREATE, echo)
         yield ready
 

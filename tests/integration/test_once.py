@@ -221,7 +221,7 @@ async def test_a_ledger_that_cannot_be_read_is_refused_and_moved_aside_only_when
 
     def program(*arguments: str) -> str:
         """What a consumer says until it ends or connects; nobody is there for it."""
-        address = {"AMQP_URL": "amqp://127.0.0.1:1", "LEDGER": f"sqlite:///{path}", **UNMEASURED}
+        address = {"AMQP_URL": "amqp://127.0.0.1:1", "LEDGER": f"sqlite:///{path}"}
         consumer = Consumer(tmp_path, environment=address, amqp_url="", zeebe_address="127.0.0.1:1")
         process = Process([sys.executable, "-m", "consumer", *arguments], consumer.environment, consumer.log)
         deadline = time.monotonic() + TIMEOUT

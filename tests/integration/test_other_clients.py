@@ -8,6 +8,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from itertools import product
 from typing import Any, TypeAlias
 
 import amqp
@@ -18,12 +19,14 @@ from yarl import URL
 
 from scripts import npm
 from scripts.callers import TYPESCRIPT
-from tests.integration.service import TIMEOUT, ConsumerSetup
+from tests.cases import for_each
+from tests.integration.service import TIMEOUT, UNMEASURED, ConsumerSetup
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing import after
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+SETTINGS = UNMEASURED
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 REQUEST = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
 
@@ -105,42 +108,38 @@ def amqplib(url: str, queue: str, request: bytes = REQUEST, **properties: Any) -
 CLIENTS: dict[str, Ask] = {"py-amqp": py_amqp, "pika": by_pika, "amqplib": amqplib}
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-async def test_a_client_reads_every_header_of_a_reply(service: ConsumerSetup, client: str) -> None:
+async def ask(client: str, service: ConsumerSetup, **properties: Any) -> tuple[Reply, Mapping[str, Any]]:
+    """The reply to a request of a client, and its headers."""
+    body, headers = await asyncio.to_thread(CLIENTS[client], service.url, service.consumer.queues[0], **properties)
+    return Reply.decode(body), headers
+
+
+@for_each(CLIENTS)
+async def test_a_client_reads_every_header_of_a_reply(client: str, service: ConsumerSetup) -> None:
     """A reply after half a second: its duration fits into 16 bits, which this version of py-amqp takes for a text."""
     service.gateway.script("PublishMessage", after(0.5))
-    ask = CLIENTS[client]
-    body, headers = await asyncio.to_thread(
-        ask, service.url, service.consumer.queues[0], message_id=f"read by {client}"
-    )
-    assert Reply.decode(body).ok
+    reply, headers = await ask(client, service, message_id=f"read by {client}")
+    assert reply.ok
     assert 500 <= headers["duration-ms"] < 2**15
     assert (headers["status"], headers["request-id"]) == ("ok", f"read by {client}")
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-async def test_a_deadline_in_seconds_is_answered_with_the_unit_it_takes(service: ConsumerSetup, client: str) -> None:
-    headers = {"deadline": int(time.time()) + 30}
-    body, _ = await asyncio.to_thread(CLIENTS[client], service.url, service.consumer.queues[0], headers=headers)
-    error = Reply.decode(body).error
-    assert error is not None
-    assert error.code == "DEADLINE_EXCEEDED"
-    assert "a moment in January 1970: seconds? It takes" in error.message
+@for_each(CLIENTS)
+async def test_a_deadline_in_seconds_is_answered_with_the_unit_it_takes(client: str, service: ConsumerSetup) -> None:
+    reply, _ = await ask(client, service, headers={"deadline": int(time.time()) + 30})
+    assert reply.error is not None
+    assert reply.error.code == "DEADLINE_EXCEEDED"
+    assert "a moment in January 1970: seconds? It takes" in reply.error.message
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@for_each(CLIENTS)
 async def test_a_trace_that_a_client_sends_as_bytes_is_the_trace_of_its_reply(
-    service: ConsumerSetup, client: str
+    client: str, service: ConsumerSetup
 ) -> None:
     """Bytes, which pika and amqplib write as an array of bytes and py-amqp as text."""
     trace = {"traceparent": PARENT, "tracestate": "vendor=x", "baggage": "a=1"}
-    sent = {
-        "pika": str.encode,
-        "py-amqp": str.encode,
-        "amqplib": lambda text: {"buffer": text},
-    }
-    headers = {name: sent[client](text) for name, text in trace.items()}
-    _, received = await asyncio.to_thread(CLIENTS[client], service.url, service.consumer.queues[0], headers=headers)
+    sent = {name: {"buffer": text} if client == "amqplib" else text.encode() for name, text in trace.items()}
+    _, received = await ask(client, service, headers=sent)
     assert {name: received[name] for name in trace} == trace
 
 
@@ -151,20 +150,15 @@ async def test_a_file_that_node_wrote_into_json_as_a_buffer_is_answered_with_wha
         "JSON.stringify({ operation: 'deploy-process', data: Buffer.from('<x/>'), metadata: { fileName: 'a.bpmn' } })"
     )
     request = await asyncio.to_thread(subprocess.check_output, ["node", "-p", script], timeout=TIMEOUT)
-    body, _ = await asyncio.to_thread(amqplib, service.url, service.consumer.queues[0], request)
-    error = Reply.decode(body).error
-    assert error is not None
-    assert "found a Buffer; send its text" in error.message
+    reply, _ = await ask("amqplib", service, request=request)
+    assert "found a Buffer; send its text" in str(reply.error)
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize("content_type", [None, "text/plain", "application/octet-stream"])
+@for_each(product(CLIENTS, (None, "text/plain", "application/octet-stream")))
 async def test_what_a_client_sets_unasked_or_not_is_taken(
-    service: ConsumerSetup, client: str, content_type: str | None
+    client: str, content_type: str | None, service: ConsumerSetup
 ) -> None:
-    properties = {"content_type": content_type, "timestamp": time.time_ns() // 1000, "headers": {"x": 300, "y": 0.5}}
-    given = {name: value for name, value in properties.items() if value is not None}
-    if client == "pika":
-        del given["headers"]["y"]  # it cannot write fractions
-    _, headers = await asyncio.to_thread(CLIENTS[client], service.url, service.consumer.queues[0], **given)
-    assert headers["status"] == "ok"
+    headers = {"x": 300} if client == "pika" else {"x": 300, "y": 0.5}  # pika cannot write fractions
+    given = {} if content_type is None else {"content_type": content_type}
+    reply, _ = await ask(client, service, timestamp=time.time_ns() // 1000, headers=headers, **given)
+    assert reply.ok

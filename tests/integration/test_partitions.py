@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,17 +19,10 @@ DOUBLE = 2**53
 
 
 @pytest.fixture(scope="module")
-def wide(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterSetup]:
+def cluster(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterSetup]:
     """A consumer of such a cluster."""
     with running_cluster(tmp_path_factory.mktemp("wide"), rabbitmq.url, Cluster(PARTITIONS)) as running:
         yield running
-
-
-@pytest.fixture
-async def wide_process(wide: ClusterSetup) -> AsyncIterator[ProcessHelper]:
-    """A process on that cluster."""
-    async with wide.process() as process:
-        yield process
 
 
 def partition(key: int) -> int:
@@ -54,13 +47,13 @@ async def gathered(process: ProcessHelper, instances: set[int], **more: Any) -> 
     return found
 
 
-async def test_every_command_about_a_key_reaches_its_partition_exactly(wide_process: ProcessHelper) -> None:
-    caller = wide_process.caller
+async def test_every_command_about_a_key_reaches_its_partition_exactly(cluster_process: ProcessHelper) -> None:
+    caller = cluster_process.caller
     assert (await caller.result("topology"))["partitionsCount"] == PARTITIONS
-    await wide_process.deploy()
-    instances = await everywhere(wide_process)
+    await cluster_process.deploy()
+    instances = await everywhere(cluster_process)
     assert sorted(instances) == [1, 2, 3, 4, 5]
-    jobs = await gathered(wide_process, set(instances.values()))
+    jobs = await gathered(cluster_process, set(instances.values()))
     odd = [key for job in jobs.values() for key in (job["key"], job["elementInstanceKey"]) if key > DOUBLE and key % 2]
     assert odd, "no key that a double would change"
     for number, instance in instances.items():
@@ -71,7 +64,7 @@ async def test_every_command_about_a_key_reaches_its_partition_exactly(wide_proc
         await caller.result("update-job-retries", {"jobKey": job["key"], "retries": 2})
         await caller.result("update-job-timeout", {"jobKey": str(job["key"]), "timeout": "1h"})
         await caller.result("fail-job", {"jobKey": job["key"], "retries": 1})
-    again = await gathered(wide_process, set(instances.values()), fetchVariables=["key"])
+    again = await gathered(cluster_process, set(instances.values()), fetchVariables=["key"])
     for number, instance in instances.items():
         assert again[instance]["variables"] == f'{{"key":{instance}}}'
         if number % 2:
@@ -80,27 +73,24 @@ async def test_every_command_about_a_key_reaches_its_partition_exactly(wide_proc
             await caller.result("cancel-instance", {"processInstanceKey": str(instance)})
         gone = refused(await caller.call("cancel-instance", {"processInstanceKey": instance}))
         assert (gone.code, str(instance) in gone.message) == (Code.NOT_FOUND, True)
+    beyond = (PARTITIONS + 1) << PARTITION_SHIFT
+    error = refused(await caller.call("cancel-instance", {"processInstanceKey": beyond}))
+    assert (error.code, error.retryable) == (Code.NOT_FOUND, False)
 
 
-async def test_keys_of_every_partition_come_as_text_on_request(wide_process: ProcessHelper) -> None:
+async def test_keys_of_every_partition_come_as_text_on_request(cluster_process: ProcessHelper) -> None:
     metadata = {"keys": "string"}
-    await wide_process.deploy()
-    instances = set((await everywhere(wide_process)).values())
-    poll = {"jobType": wide_process.job_type, "maxJobsToActivate": 20, "requestTimeout": "10s"}
+    await cluster_process.deploy()
+    instances = set((await everywhere(cluster_process)).values())
+    poll = {"jobType": cluster_process.job_type, "maxJobsToActivate": 20, "requestTimeout": "10s"}
     jobs: dict[str, Any] = {}
     while len(jobs) < len(instances):
-        found = await wide_process.caller.result(
-            "activate-jobs", poll, metadata=metadata, queue=wide_process.caller.polls
+        found = await cluster_process.caller.result(
+            "activate-jobs", poll, metadata=metadata, queue=cluster_process.caller.polls
         )
         jobs |= {job["processInstanceKey"]: job for job in found}
     assert {str(instance) for instance in instances} <= set(jobs)
     for job in jobs.values():
         keys = [job[name] for name in ("key", "processInstanceKey", "processDefinitionKey", "elementInstanceKey")]
         assert [(type(key), int(key) == KEY) for key in keys] == [(str, True)] * 4
-        assert await wide_process.caller.result("complete-job", {"jobKey": job["key"]}, metadata=metadata) is None
-
-
-async def test_a_key_above_the_last_partition_is_not_found(wide_process: ProcessHelper) -> None:
-    beyond = (PARTITIONS + 1) << PARTITION_SHIFT
-    error = refused(await wide_process.caller.call("cancel-instance", {"processInstanceKey": beyond}))
-    assert (error.code, error.retryable) == (Code.NOT_FOUND, False)
+        assert await cluster_process.caller.result("complete-job", {"jobKey": job["key"]}, metadata=metadata) is None

@@ -7,6 +7,7 @@ from typing import Any
 from tests.integration import processes
 from tests.integration.engines.rejection import (
     DEPLOYING,
+    EXISTS,
     INVALID,
     LARGE,
     NOT_FOUND,
@@ -19,14 +20,13 @@ from tests.integration.engines.rejection import (
     definition,
     ended_instance,
     just,
+    of_tenant,
     published,
     running_instance,
-    tenants,
     thrown_job,
     with_key,
 )
 from tests.integration.process_helper import ABSENT, ProcessHelper
-from zeebe_amqp.errors import Code
 
 NO_ELEMENT = "Expected to update variables for element with key '{elementInstanceKey}', but no such element was found"
 NO_INSTANCE = "Expected to cancel a process instance with key '{processInstanceKey}', but no such process was found"
@@ -36,153 +36,101 @@ NOT_EXECUTABLE = (
     "'a.bpmn': - Element: definitions\n    - ERROR: Must contain at least one executable process\n"  # the engine's own
 )
 NONE_START = "Expected to create instance of process with none start event, but there is no such event"
-
-
 NOWHERE = "Expected to find process definition with process ID '{bpmnProcessId}', but none found"
+OTHER_VERSION = "Expected to find process definition with process ID '{bpmnProcessId}' and version '99', but none found"
+OTHER_KEY = "Expected to find process definition with key '{processDefinitionKey}', but none found"
+OTHER_ELEMENT = "Expected to create instance of process with start instructions but no element found with id 'zzz'."
+SAME_ID = "Expected to publish a new message with id '{messageId}', but a message with that id was already published"
+NO_JOB = "Expected to update job with key '{jobKey}', but no such job was found"
+RETRIES = (
+    "Expected to update retries for job with key '{jobKey}' with a positive amount of retries, "
+    "but the amount given was '{retries}'"
+)
+LOOKS_FIRST = {"text": NOWHERE, "rejection": NOT_FOUND}
+"""An engine that ignores the tenant looks for the process."""
+AWAITED = "CREATE_WITH_AWAITING_RESULT"
 
 
-def nowhere(intent: str) -> dict[str, Any]:
-    """What an engine that ignores the tenant says: it looks for the process."""
-    return {"code": Code.NOT_FOUND, "text": NOWHERE, "intent": intent, "rejection": NOT_FOUND}
-
-
-def jobs(operation: str, intent: str, what: str, **more: Any) -> list[Rejection]:
+def jobs(operation: str, what: str, **more: Any) -> list[Rejection]:
     """The rejections that completing, failing and throwing have in common."""
     wrong = f"Expected to {what} with key '{{jobKey}}', but it is in state "
     absent = f"Expected to {what} with key '{{jobKey}}', but no such job was found"
     failed, thrown = with_key("jobKey", ProcessHelper.failed_job, **more), with_key("jobKey", thrown_job, **more)
-    missing = just({"jobKey": ABSENT, **more})
     return [
-        Rejection(operation, "absent", missing, Code.NOT_FOUND, absent, intent, NOT_FOUND),
-        Rejection(operation, "no retries left", failed, Code.FAILED_PRECONDITION, wrong + "'FAILED'", intent, STATE),
-        Rejection(operation, "thrown", thrown, Code.FAILED_PRECONDITION, wrong + "'ERROR_THROWN'", intent, STATE),
+        Rejection(operation, "absent", just({"jobKey": ABSENT, **more}), NOT_FOUND, absent),
+        Rejection(operation, "no retries left", failed, STATE, wrong + "'FAILED'"),
+        Rejection(operation, "thrown", thrown, STATE, wrong + "'ERROR_THROWN'"),
     ]
 
 
+def deployment(why: str, content: str, text: str, name: str = "a.bpmn") -> Rejection:
+    """A rejected deployment of one file."""
+    return Rejection("deploy-process", why, just(content, fileName=name), INVALID, DEPLOYING + text)
+
+
+def creation(why: str, data: dict[str, Any], rejection: str, text: str, command: str = "") -> Rejection:
+    """A rejected creation; without the id or key of a process, of one that is there."""
+    there = data.keys() & {"bpmnProcessId", "processDefinitionKey"}
+    prepare = just(data) if there else with_key("bpmnProcessId", definition, **data)
+    return Rejection("create-instance", why, prepare, rejection, text, command)
+
+
+POLL = {"jobType": "t", "maxJobsToActivate": 1}
+ELSEWHERE = {"bpmnProcessId": "nowhere", "tenantId": "acme"}
 REJECTIONS: list[Rejection] = [
+    deployment("cut", "<a", TRUNCATED),
+    deployment("not executable", processes.empty("a", executable=False), NOT_EXECUTABLE),
+    deployment("unknown type", processes.empty("a"), "\n'a.txt': unknown resource type", "a.txt"),
+    of_tenant("deploy-process", "DeployResource", just(processes.empty("a"), fileName="a.bpmn", tenantId="acme")),
+    creation("unknown id", {"bpmnProcessId": "nowhere"}, NOT_FOUND, NOWHERE),
+    creation("unknown version", {"version": 99}, NOT_FOUND, OTHER_VERSION),
+    creation("unknown key", {"processDefinitionKey": ABSENT}, NOT_FOUND, OTHER_KEY),
+    Rejection("create-instance", "starts by message only", after(asleep), STATE, NONE_START),
+    creation("unknown element", {"startInstructions": [{"elementId": "zzz"}]}, INVALID, OTHER_ELEMENT),
+    creation("with result, unknown id", {"bpmnProcessId": "nowhere", "withResult": True}, NOT_FOUND, NOWHERE, AWAITED),
+    of_tenant("create-instance", "CreateProcessInstance", just(ELSEWHERE), in_memory=LOOKS_FIRST),
+    of_tenant(
+        "create-instance",
+        "CreateProcessInstanceWithResult",
+        just({**ELSEWHERE, "withResult": True}),
+        why="with result, tenant",
+        in_memory={**LOOKS_FIRST, "command": AWAITED},
+    ),
+    creation("too large", {"variables": LARGE}, TOO_LARGE, ""),
+    Rejection("cancel-instance", "absent", just({"processInstanceKey": ABSENT}), NOT_FOUND, NO_INSTANCE),
+    Rejection("cancel-instance", "ended", with_key("processInstanceKey", ended_instance), NOT_FOUND, NO_INSTANCE),
+    Rejection("set-variables", "absent", just({"elementInstanceKey": ABSENT, "variables": {}}), NOT_FOUND, NO_ELEMENT),
     Rejection(
-        "deploy-process", "cut", just("<a", fileName="a.bpmn"),
-        Code.INVALID_ARGUMENT, DEPLOYING + TRUNCATED, "CREATE", INVALID,
+        "set-variables", "ended", with_key("elementInstanceKey", ended_instance, variables={}), NOT_FOUND, NO_ELEMENT
     ),
     Rejection(
-        "deploy-process", "not executable", just(processes.empty("a", executable=False), fileName="a.bpmn"),
-        Code.INVALID_ARGUMENT, DEPLOYING + NOT_EXECUTABLE, "CREATE", INVALID,
+        "set-variables", "too large", with_key("elementInstanceKey", running_instance, variables=LARGE), TOO_LARGE, ""
     ),
-    Rejection(
-        "deploy-process", "unknown type", just(processes.empty("a"), fileName="a.txt"),
-        Code.INVALID_ARGUMENT, DEPLOYING + "\n'a.txt': unknown resource type", "CREATE", INVALID,
-    ),
-    Rejection(
-        "deploy-process", "tenant", just(processes.empty("a"), fileName="a.bpmn", tenantId="acme"),
-        Code.INVALID_ARGUMENT, tenants("DeployResource"), in_memory=None,
-    ),
-    Rejection(
-        "create-instance", "unknown id", just({"bpmnProcessId": "nowhere"}), Code.NOT_FOUND,
-        NOWHERE, "CREATE", NOT_FOUND,
-    ),
-    Rejection(
-        "create-instance", "unknown version", with_key("bpmnProcessId", definition, version=99), Code.NOT_FOUND,
-        "Expected to find process definition with process ID '{bpmnProcessId}' and version '99', but none found",
-        "CREATE", NOT_FOUND,
-    ),
-    Rejection(
-        "create-instance", "unknown key", just({"processDefinitionKey": ABSENT}), Code.NOT_FOUND,
-        "Expected to find process definition with key '{processDefinitionKey}', but none found", "CREATE", NOT_FOUND,
-    ),
-    Rejection(
-        "create-instance", "starts by message only", after(asleep),
-        Code.FAILED_PRECONDITION, NONE_START, "CREATE", STATE,
-    ),
-    Rejection(
-        "create-instance", "unknown element",
-        with_key("bpmnProcessId", definition, startInstructions=[{"elementId": "zzz"}]), Code.INVALID_ARGUMENT,
-        "Expected to create instance of process with start instructions but no element found with id 'zzz'.",
-        "CREATE", INVALID,
-    ),
-    Rejection(
-        "create-instance", "with result, unknown id", just({"bpmnProcessId": "nowhere", "withResult": True}),
-        Code.NOT_FOUND, NOWHERE, "CREATE_WITH_AWAITING_RESULT", NOT_FOUND,
-    ),
-    Rejection(
-        "create-instance", "tenant", just({"bpmnProcessId": "nowhere", "tenantId": "acme"}),
-        Code.INVALID_ARGUMENT, tenants("CreateProcessInstance"), in_memory=nowhere("CREATE"),
-    ),
-    Rejection(
-        "create-instance", "with result, tenant",
-        just({"bpmnProcessId": "nowhere", "tenantId": "acme", "withResult": True}),
-        Code.INVALID_ARGUMENT, tenants("CreateProcessInstanceWithResult"),
-        in_memory=nowhere("CREATE_WITH_AWAITING_RESULT"),
-    ),
-    Rejection(
-        "create-instance", "too large", with_key("bpmnProcessId", definition, variables=LARGE),
-        Code.UNKNOWN, "", "CREATE", TOO_LARGE,
-    ),
-    Rejection(
-        "cancel-instance", "absent", just({"processInstanceKey": ABSENT}),
-        Code.NOT_FOUND, NO_INSTANCE, "CANCEL", NOT_FOUND,
-    ),
-    Rejection(
-        "cancel-instance", "ended", with_key("processInstanceKey", ended_instance),
-        Code.NOT_FOUND, NO_INSTANCE, "CANCEL", NOT_FOUND,
-    ),
-    Rejection(
-        "set-variables", "absent", just({"elementInstanceKey": ABSENT, "variables": {}}),
-        Code.NOT_FOUND, NO_ELEMENT, "UPDATE", NOT_FOUND,
-    ),
-    Rejection(
-        "set-variables", "ended", with_key("elementInstanceKey", ended_instance, variables={}),
-        Code.NOT_FOUND, NO_ELEMENT, "UPDATE", NOT_FOUND,
-    ),
-    Rejection(
-        "set-variables", "too large", with_key("elementInstanceKey", running_instance, variables=LARGE),
-        Code.UNKNOWN, "", "UPDATE", TOO_LARGE,
-    ),
-    Rejection(
-        "resolve-incident", "absent", just({"incidentKey": ABSENT}),
-        Code.NOT_FOUND, NO_INCIDENT, "RESOLVE", NOT_FOUND,
-    ),
-    Rejection(
-        "resolve-incident", "not an incident", with_key("incidentKey", running_instance),
-        Code.NOT_FOUND, NO_INCIDENT, "RESOLVE", NOT_FOUND,
-    ),
-    Rejection(
-        "publish-message", "same id again", after(published), Code.ALREADY_EXISTS,
-        "Expected to publish a new message with id '{messageId}', but a message with that id was already published",
-        "PUBLISH", "ALREADY_EXISTS",
-    ),
-    Rejection(
-        "publish-message", "too large", just({"messageName": "m", "variables": LARGE}),
-        Code.UNKNOWN, "", "PUBLISH", TOO_LARGE,
-    ),
-    Rejection(
-        "publish-message", "tenant", just({"messageName": "m", "tenantId": "acme"}),
-        Code.INVALID_ARGUMENT, tenants("PublishMessage"), in_memory=None,
-    ),
+    Rejection("resolve-incident", "absent", just({"incidentKey": ABSENT}), NOT_FOUND, NO_INCIDENT),
+    Rejection("resolve-incident", "not an incident", with_key("incidentKey", running_instance), NOT_FOUND, NO_INCIDENT),
+    Rejection("publish-message", "same id again", after(published), EXISTS, SAME_ID),
+    Rejection("publish-message", "too large", just({"messageName": "m", "variables": LARGE}), TOO_LARGE, ""),
+    of_tenant("publish-message", "PublishMessage", just({"messageName": "m", "tenantId": "acme"})),
     # Everything else that the engine could find wrong with a poll is refused before it gets there.
-    Rejection(
-        "activate-jobs", "tenant", just({"jobType": "t", "maxJobsToActivate": 1, "tenantIds": ["acme"]}),
-        Code.INVALID_ARGUMENT, tenants("ActivateJobs"), in_memory=None,
+    of_tenant("activate-jobs", "ActivateJobs", just({**POLL, "tenantIds": ["acme"]})),
+    of_tenant(
+        "activate-jobs",
+        "ActivateJobs",
+        just({**POLL, "requestTimeout": "5s", "tenantIds": [TENANT, "acme"]}),
+        why="one of two tenants",
     ),
-    Rejection(
-        "activate-jobs", "one of two tenants",
-        just({"jobType": "t", "maxJobsToActivate": 1, "requestTimeout": "5s", "tenantIds": [TENANT, "acme"]}),
-        Code.INVALID_ARGUMENT, tenants("ActivateJobs"), in_memory=None,
-    ),
-    *jobs("complete-job", "COMPLETE", "complete job"),
-    *jobs("fail-job", "FAIL", "fail job", retries=1),
-    *jobs("throw-error", "THROW_ERROR", "throw an error for job", errorCode="e"),
-    Rejection(
-        "update-job-retries", "absent", just({"jobKey": ABSENT}), Code.NOT_FOUND,
-        "Expected to update job with key '{jobKey}', but no such job was found", "UPDATE_RETRIES", NOT_FOUND,
-    ),
+    *jobs("complete-job", "complete job"),
+    *jobs("fail-job", "fail job", retries=1),
+    *jobs("throw-error", "throw an error for job", errorCode="e"),
+    Rejection("update-job-retries", "absent", just({"jobKey": ABSENT}), NOT_FOUND, NO_JOB),
     *(
         Rejection(
-            "update-job-retries", f"to {retries}", with_key("jobKey", ProcessHelper.failed_job, retries=retries),
-            Code.INVALID_ARGUMENT,
-            "Expected to update retries for job with key '{jobKey}' with a positive amount of retries, "
-            "but the amount given was '{retries}'",
-            "UPDATE_RETRIES", INVALID,
+            "update-job-retries",
+            f"to {retries}",
+            with_key("jobKey", ProcessHelper.failed_job, retries=retries),
+            INVALID,
+            RETRIES,
         )
         for retries in (0, -1)
     ),
-]  # fmt: skip
+]

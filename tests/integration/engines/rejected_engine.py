@@ -12,16 +12,14 @@ from tests.integration.engines.rejection import (
     NOT_FOUND,
     STATE,
     TOO_LARGE,
-    Prepare,
     Rejection,
     after,
     just,
+    of_tenant,
     running_instance,
-    tenants,
     with_key,
 )
 from tests.integration.process_helper import ABSENT, ProcessHelper, unique
-from zeebe_amqp.errors import Code
 
 
 def files(**contents: str) -> dict[str, Any]:
@@ -31,9 +29,7 @@ def files(**contents: str) -> dict[str, Any]:
 
 def refused(why: str, data: dict[str, Any], text: str, **more: Any) -> Rejection:
     """A rejected deployment of several files."""
-    return Rejection(
-        "deploy-resource", why, just(data), Code.INVALID_ARGUMENT, DEPLOYING + text, "CREATE", INVALID, **more
-    )
+    return Rejection("deploy-resource", why, just(data), INVALID, DEPLOYING + text, **more)
 
 
 DEPLOYMENTS = [
@@ -67,14 +63,7 @@ DEPLOYMENTS = [
     ),
     refused("unknown kind", files(a_txt="x"), "\n'a.txt': unknown resource type"),
     refused("kind of newer engines", files(a_rpa='{"id": "a"}'), "\n'a.rpa': unknown resource type", newer=None),
-    Rejection(
-        "deploy-resource",
-        "tenant",
-        just({**files(a_form=forms.approval("a")), "tenantId": "acme"}),
-        Code.INVALID_ARGUMENT,
-        tenants("DeployResource"),
-        in_memory=None,
-    ),
+    of_tenant("deploy-resource", "DeployResource", just({**files(a_form=forms.approval("a")), "tenantId": "acme"})),
 ]
 
 
@@ -89,56 +78,6 @@ async def a_decision(process: ProcessHelper) -> int:
     return int(next(entry["decision"]["decisionKey"] for entry in deployed["deployments"] if "decision" in entry))
 
 
-NO_RESOURCE = "Expected to delete resource but no resource found with key `{resourceKey}`"
-DELETIONS = [
-    Rejection("delete-resource", why, prepare, Code.NOT_FOUND, NO_RESOURCE, "DELETE", NOT_FOUND)
-    for why, prepare in {
-        "absent": just({"resourceKey": ABSENT}),
-        "a decision, not its requirements": with_key("resourceKey", a_decision),
-        "an instance": with_key("resourceKey", running_instance),
-    }.items()
-] + [
-    Rejection(
-        "delete-resource",
-        "with running instances",
-        with_key("resourceKey", definition_in_use),
-        Code.FAILED_PRECONDITION,
-        "Expected to delete resource with key `{resourceKey}` but there are still running instances",
-        "DELETE",
-        STATE,
-    )
-]
-
-NOT_THERE = {"code": Code.NOT_FOUND, "rejection": NOT_FOUND}
-"""What the newer engine calls a decision that is absent."""
-EVALUATIONS = [
-    Rejection(
-        "evaluate-decision",
-        f"unknown {what}",
-        just({field: value}),
-        Code.INVALID_ARGUMENT,
-        f"Expected to evaluate decision '{value}', but no decision found for {what} '{value}'",
-        "EVALUATE",
-        INVALID,
-        newer=NOT_THERE,
-    )
-    for what, field, value in (("id", "decisionId", "nowhere"), ("key", "decisionKey", ABSENT))
-] + [
-    Rejection(
-        "evaluate-decision",
-        "tenant",
-        just({"decisionId": "nowhere", "tenantId": "acme"}),
-        Code.INVALID_ARGUMENT,
-        tenants("EvaluateDecision"),
-        in_memory={
-            **NOT_THERE,
-            "text": "Expected to evaluate decision 'nowhere', but no decision found for id 'nowhere'",
-            "intent": "EVALUATE",
-        },
-    ),
-]
-
-
 async def awaited_signal(process: ProcessHelper) -> dict[str, Any]:
     """Variables that are copied for whom the signal reaches are too large sooner than those that reach nobody."""
     signal = unique("signal")
@@ -146,60 +85,59 @@ async def awaited_signal(process: ProcessHelper) -> dict[str, Any]:
     return {"signalName": signal, "variables": LARGE}
 
 
-SIGNALS = [
-    Rejection(
-        "broadcast-signal",
-        "tenant",
-        just({"signalName": "s", "tenantId": "acme"}),
-        Code.INVALID_ARGUMENT,
-        tenants("BroadcastSignal"),
-        in_memory=None,
+NO_RESOURCE = "Expected to delete resource but no resource found with key `{resourceKey}`"
+IN_USE = "Expected to delete resource with key `{resourceKey}` but there are still running instances"
+UNDECIDED = "Expected to evaluate decision '{decision}', but no decision found for {field} '{decision}'"
+NO_JOB = "Expected to update job with key '{jobKey}', but no such job was found"
+NOT_ACTIVE = "Expected to update the timeout of job with key '{jobKey}', but it is not active"
+NOT_THERE = {"rejection": NOT_FOUND}
+"""What the newer engine calls a decision that is absent."""
+NO_DECISION = {**NOT_THERE, "text": UNDECIDED.format(decision="nowhere", field="id")}
+OTHERS = [
+    *(
+        Rejection("delete-resource", why, prepare, NOT_FOUND, NO_RESOURCE)
+        for why, prepare in {
+            "absent": just({"resourceKey": ABSENT}),
+            "a decision, not its requirements": with_key("resourceKey", a_decision),
+            "an instance": with_key("resourceKey", running_instance),
+        }.items()
     ),
-    Rejection(
-        "broadcast-signal",
-        "too large",
-        after(awaited_signal),
-        Code.UNKNOWN,
-        "",
-        "BROADCAST",
-        TOO_LARGE,
+    Rejection("delete-resource", "with running instances", with_key("resourceKey", definition_in_use), STATE, IN_USE),
+    *(
+        Rejection(
+            "evaluate-decision",
+            f"unknown {what}",
+            just({field: value}),
+            INVALID,
+            UNDECIDED.format(decision=value, field=what),
+            newer=NOT_THERE,
+        )
+        for what, field, value in (("id", "decisionId", "nowhere"), ("key", "decisionKey", ABSENT))
     ),
-]
-
-
-TIMEOUTS = [
-    Rejection(
-        "update-job-timeout",
-        "absent",
-        just({"jobKey": ABSENT, "timeout": "1m"}),
-        Code.NOT_FOUND,
-        "Expected to update job with key '{jobKey}', but no such job was found",
-        "UPDATE_TIMEOUT",
-        NOT_FOUND,
+    of_tenant(
+        "evaluate-decision",
+        "EvaluateDecision",
+        just({"decisionId": "nowhere", "tenantId": "acme"}),
+        in_memory=NO_DECISION,
     ),
+    of_tenant("broadcast-signal", "BroadcastSignal", just({"signalName": "s", "tenantId": "acme"})),
+    Rejection("broadcast-signal", "too large", after(awaited_signal), TOO_LARGE, ""),
+    Rejection("update-job-timeout", "absent", just({"jobKey": ABSENT, "timeout": "1m"}), NOT_FOUND, NO_JOB),
     Rejection(
         "update-job-timeout",
         "not locked",
         with_key("jobKey", ProcessHelper.failed_job, timeout="1m"),
-        Code.FAILED_PRECONDITION,
-        "Expected to update the timeout of job with key '{jobKey}', but it is not active",
-        "UPDATE_TIMEOUT",
         STATE,
+        NOT_ACTIVE,
     ),
 ]
 
 
-def change(**instructions: Any) -> Prepare:
-    """A modification of a running instance."""
-    return with_key("processInstanceKey", running_instance, **instructions)
-
-
 def bad_change(why: str, text: str, **instructions: Any) -> Rejection:
-    """A modification whose instructions are wrong."""
+    """A modification of a running instance whose instructions are wrong."""
     start = "Expected to modify instance of process '{process}' but it contains one or more "
-    return Rejection(
-        "modify-instance", why, change(**instructions), Code.INVALID_ARGUMENT, start + text, "MODIFY", INVALID
-    )
+    prepare = with_key("processInstanceKey", running_instance, **instructions)
+    return Rejection("modify-instance", why, prepare, INVALID, start + text)
 
 
 MODIFICATIONS = [
@@ -207,10 +145,8 @@ MODIFICATIONS = [
         "modify-instance",
         "absent",
         just({"processInstanceKey": ABSENT}),
-        Code.NOT_FOUND,
-        "Expected to modify process instance but no process instance found with key '{processInstanceKey}'",
-        "MODIFY",
         NOT_FOUND,
+        "Expected to modify process instance but no process instance found with key '{processInstanceKey}'",
     ),
     bad_change(
         "unknown element",
@@ -236,25 +172,11 @@ MODIFICATIONS = [
 ]
 
 
-def plan(*mappings: tuple[str, str]) -> Prepare:
-    """A migration from the element `work` to a process of the elements `before` and `after`."""
-
-    async def data(process: ProcessHelper) -> dict[str, Any]:
-        instance = await running_instance(process)
-        await process.jobs()  # so that the element is active
-        target = await process.deploy_text(processes.steps(unique("process"), unique("job"), "before", "after"))
-        return migration(instance, target["processDefinitionKey"], *mappings)
-
-    return after(data)
-
-
 def migration(instance: int, target: int, *mappings: tuple[str, str]) -> dict[str, Any]:
     """The data of a migration."""
     steps = [{"sourceElementId": source, "targetElementId": goal} for source, goal in mappings]
-    return {
-        "processInstanceKey": instance,
-        "migrationPlan": {"targetProcessDefinitionKey": target, "mappingInstructions": steps},
-    }
+    plan = {"targetProcessDefinitionKey": target, "mappingInstructions": steps}
+    return {"processInstanceKey": instance, "migrationPlan": plan}
 
 
 async def to_nowhere(process: ProcessHelper) -> dict[str, Any]:
@@ -265,59 +187,49 @@ async def of_nothing(process: ProcessHelper) -> dict[str, Any]:
     return migration(ABSENT, int((await process.deploy())["processDefinitionKey"]))
 
 
-def bad_plan(why: str, text: str, code: Code, rejection: str, *mappings: tuple[str, str]) -> Rejection:
-    """A migration whose plan is wrong."""
+def bad_plan(why: str, text: str, rejection: str, *mappings: tuple[str, str]) -> Rejection:
+    """A migration from the element `work` to a process of the elements `before` and `after`, with a wrong plan."""
+
+    async def data(process: ProcessHelper) -> dict[str, Any]:
+        instance = await running_instance(process)
+        await process.jobs()  # so that the element is active
+        target = await process.deploy_text(processes.steps(unique("process"), unique("job"), "before", "after"))
+        return migration(instance, target["processDefinitionKey"], *mappings)
+
     start = "Expected to migrate process instance '{processInstanceKey}' but "
-    return Rejection("migrate-instance", why, plan(*mappings), code, start + text, "MIGRATE", rejection)
+    return Rejection("migrate-instance", why, after(data), rejection, start + text)
 
 
+UNKNOWN_END = "mapping instructions contain a non-existing {0} element id 'zzz'. " + (
+    "Elements provided in mapping instructions must exist in the {0} process definition."
+)
 MIGRATIONS = [
     Rejection(
         "migrate-instance",
         "absent target",
         after(to_nowhere),
-        Code.NOT_FOUND,
+        NOT_FOUND,
         "Expected to migrate process instance to process definition but no process definition found with key "
         f"'{ABSENT}'",
-        "MIGRATE",
-        NOT_FOUND,
     ),
     Rejection(
         "migrate-instance",
         "absent instance",
         after(of_nothing),
-        Code.NOT_FOUND,
-        "Expected to migrate process instance but no process instance found with key '{processInstanceKey}'",
-        "MIGRATE",
         NOT_FOUND,
+        "Expected to migrate process instance but no process instance found with key '{processInstanceKey}'",
     ),
     bad_plan(
         "active element without mapping",
         "no mapping instruction defined for active element with id 'work'."
         " Elements cannot be migrated without a mapping.",
-        Code.FAILED_PRECONDITION,
         STATE,
     ),
-    bad_plan(
-        "unknown source",
-        "mapping instructions contain a non-existing source element id 'zzz'."
-        " Elements provided in mapping instructions must exist in the source process definition.",
-        Code.INVALID_ARGUMENT,
-        INVALID,
-        ("zzz", "before"),
-    ),
-    bad_plan(
-        "unknown target",
-        "mapping instructions contain a non-existing target element id 'zzz'."
-        " Elements provided in mapping instructions must exist in the target process definition.",
-        Code.INVALID_ARGUMENT,
-        INVALID,
-        ("work", "zzz"),
-    ),
+    bad_plan("unknown source", UNKNOWN_END.format("source"), INVALID, ("zzz", "before")),
+    bad_plan("unknown target", UNKNOWN_END.format("target"), INVALID, ("work", "zzz")),
     bad_plan(
         "source mapped twice",
         "the mapping instructions contain duplicate source element ids '[work]'.",
-        Code.INVALID_ARGUMENT,
         INVALID,
         ("work", "before"),
         ("work", "after"),
@@ -326,10 +238,9 @@ MIGRATIONS = [
         "element of another type",
         "active element with id 'work' and type 'SERVICE_TASK' is mapped to an element with id 'end'"
         " and different type 'END_EVENT'. Elements must be mapped to elements of the same type.",
-        Code.FAILED_PRECONDITION,
         STATE,
         ("work", "end"),
     ),
 ]
 
-REJECTIONS = [*DEPLOYMENTS, *DELETIONS, *EVALUATIONS, *SIGNALS, *TIMEOUTS, *MODIFICATIONS, *MIGRATIONS]
+REJECTIONS = [*DEPLOYMENTS, *OTHERS, *MODIFICATIONS, *MIGRATIONS]

@@ -80,24 +80,66 @@ def with_key(field: str, step: Callable[[ProcessHelper], Awaitable[Any]], **more
     return after(data)
 
 
+NOT_FOUND, INVALID, STATE, EXISTS = "NOT_FOUND", "INVALID_ARGUMENT", "INVALID_STATE", "ALREADY_EXISTS"
+TOO_LARGE = "EXCEEDED_BATCH_RECORD_SIZE"
+GATEWAY = ""
+"""Instead of a rejection by the engine: the gateway itself refuses."""
+CODES = {
+    NOT_FOUND: Code.NOT_FOUND,
+    INVALID: Code.INVALID_ARGUMENT,
+    STATE: Code.FAILED_PRECONDITION,
+    EXISTS: Code.ALREADY_EXISTS,
+    TOO_LARGE: Code.UNKNOWN,
+    GATEWAY: Code.INVALID_ARGUMENT,
+}
+INTENTS = {
+    "deploy-process": "CREATE",
+    "deploy-resource": "CREATE",
+    "delete-resource": "DELETE",
+    "create-instance": "CREATE",
+    "cancel-instance": "CANCEL",
+    "modify-instance": "MODIFY",
+    "migrate-instance": "MIGRATE",
+    "set-variables": "UPDATE",
+    "resolve-incident": "RESOLVE",
+    "publish-message": "PUBLISH",
+    "broadcast-signal": "BROADCAST",
+    "evaluate-decision": "EVALUATE",
+    "complete-job": "COMPLETE",
+    "fail-job": "FAIL",
+    "throw-error": "THROW_ERROR",
+    "update-job-retries": "UPDATE_RETRIES",
+    "update-job-timeout": "UPDATE_TIMEOUT",
+}
+"""What the engine calls the command of an operation."""
+
+
 @dataclass(frozen=True)
 class Rejection:
     """What the engine says to a request; `text` may name the request's fields and the test's process in braces.
 
-    `intent` and `rejection` are what its text begins with, both empty when the gateway itself refused.
-    `newer` has what engines from 8.8 on say otherwise, `in_memory` what the one in memory does; None: there the
-    request succeeds.
+    `command` is what the engine calls it where that is not the usual one of the operation. `newer` has what engines
+    from 8.8 on say otherwise, `in_memory` what the one in memory does; None: there the request succeeds.
     """
 
     operation: str
     why: str
     prepare: Prepare
-    code: Code
+    rejection: str
     text: str
-    intent: str = ""
-    rejection: str = ""
+    command: str = ""
     newer: Mapping[str, Any] | None = field(default_factory=dict)
     in_memory: Mapping[str, Any] | None = field(default_factory=dict)
+
+    @property
+    def code(self) -> Code:
+        """The code of the answer."""
+        return CODES[self.rejection]
+
+    @property
+    def intent(self) -> str:
+        """What the engine calls the command; empty when the gateway itself refuses."""
+        return (self.command or INTENTS[self.operation]) if self.rejection else ""
 
     def on(self, features: EngineFeatures) -> Rejection | None:
         """The same for one engine; None: that one accepts the request."""
@@ -108,23 +150,18 @@ class Rejection:
             changed |= (change or {}) if applies else {}
         return replace(self, **changed)
 
-    @property
-    def differs(self) -> bool:
-        """Whether some engine says something else than a broker of 8.6."""
-        return self.newer != {} or self.in_memory != {}
-
     def message(self, data: Any, process: ProcessHelper) -> str:
         """The whole text."""
-        start = f"Command '{self.intent}' rejected with code '{self.rejection}': " if self.intent else ""
+        start = f"Command '{self.intent}' rejected with code '{self.rejection}': " if self.rejection else ""
         return start + self.text.format_map({"process": process.id, **(data if isinstance(data, dict) else {})})
 
 
-NOT_FOUND, INVALID, STATE = "NOT_FOUND", "INVALID_ARGUMENT", "INVALID_STATE"
-TOO_LARGE = "EXCEEDED_BATCH_RECORD_SIZE"
 DEPLOYING = "Expected to deploy new resources, but encountered the following errors:\n"
 TENANTS = "Expected to handle gRPC request {} with tenant identifier 'acme', but multi-tenancy is disabled"
 
 
-def tenants(rpc: str) -> str:
+def of_tenant(
+    operation: str, rpc: str, prepare: Prepare, *, why: str = "tenant", in_memory: Mapping[str, Any] | None = None
+) -> Rejection:
     """What a gateway without multi-tenancy says; named is the RPC that carries the request."""
-    return TENANTS.format(rpc)
+    return Rejection(operation, why, prepare, GATEWAY, TENANTS.format(rpc), in_memory=in_memory)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
+from tests.cases import for_each
 from tests.integration import decisions, processes
 from tests.integration.process_helper import KEY, ProcessHelper, unique
 
@@ -63,27 +62,25 @@ def matched(name: str, rule: int, output: str) -> dict[str, Any]:
     return {"ruleId": f"{name}-{output}", "ruleIndex": rule, "evaluatedOutputs": outputs}
 
 
-@pytest.mark.parametrize(("weight", "rule", "fee"), [(3, 1, "4"), (7, 2, "9")])
+@for_each([(3, 1, "4"), (7, 2, "9")])
 async def test_evaluate_decision_answers_the_output_and_how_it_came_about(
-    process: ProcessHelper, weight: int, rule: int, fee: str
+    weight: int, rule: int, fee: str, process: ProcessHelper
 ) -> None:
     name = await deployed(process)
     answer = await process.caller.result("evaluate-decision", {"decisionId": name, "variables": {"weight": weight}})
     given = {"inputId": f"{name}-input", "inputName": "Weight", "inputValue": str(weight)}
     guard = evaluated(process, f"{name}-guard", "Guard", "LITERAL_EXPRESSION", str(weight))
-    table = evaluated(
-        process, name, "Fee", "DECISION_TABLE", fee, matchedRules=[matched(name, rule, fee)], evaluatedInputs=[given]
-    )
+    rules = [matched(name, rule, fee)]
+    table = evaluated(process, name, "Fee", "DECISION_TABLE", fee, matchedRules=rules, evaluatedInputs=[given])
     assert answer == evaluation(process, name, fee, [guard, table])
     again = {"decisionKey": answer["decisionKey"], "variables": {"weight": weight}}
-    assert await process.caller.result("evaluate-decision", again) == answer | {
-        "decisionInstanceKey": KEY if process.features.numbers_evaluations else 0
-    }
+    number = KEY if process.features.numbers_evaluations else 0
+    assert await process.caller.result("evaluate-decision", again) == answer | {"decisionInstanceKey": number}
 
 
-@pytest.mark.parametrize("variables", [{"weight": 101}, {"weight": "heavy"}, {}, None])
+@for_each([{"weight": 101}, {"weight": "heavy"}, {}, None])
 async def test_a_decision_that_fails_is_a_result_that_says_where_and_why(
-    process: ProcessHelper, variables: Any
+    variables: Any, process: ProcessHelper
 ) -> None:
     name = await deployed(process)
     answer = await process.caller.result("evaluate-decision", {"decisionId": name, "variables": variables})

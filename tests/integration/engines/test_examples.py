@@ -48,7 +48,7 @@ def is_anywhere(name: str, value: Any) -> bool:
 async def run(process: ProcessHelper, example: Example, values: dict[str, Any]) -> Any:
     """The reply's data of one example, which must be like the one that it shows."""
     silent = example.operation == "delete-resource" and not process.features.answers_deletions
-    headers = {"deadline": round((time.time() + 5) * 1000)} if silent else None
+    headers = {"deadline": round((time.time() + 2) * 1000)} if silent else None
     data, metadata = filled(example.data, values), dict(example.metadata)
     reply = await process.caller.call(example.operation, data, metadata, headers=headers)
     if example.operation in TOO_NEW or silent:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import orjson
-import pytest
 
+from tests.cases import check_each
 from tests.integration import processes
 from tests.integration.engines.answers import creation
 from tests.integration.engines.conftest import Passing
@@ -14,36 +15,26 @@ from tests.integration.process_helper import KEY, ProcessHelper, refused, unique
 from zeebe_amqp.errors import Code
 
 
-async def test_create_instance_by_id_answers_the_instance(process: ProcessHelper) -> None:
-    await process.deploy()
-    answer = await process.caller.result("create-instance", {"bpmnProcessId": process.id, "variables": {"a": 1}})
-    assert answer == creation(process)
-
-
-async def test_create_instance_by_key_starts_that_version(process: ProcessHelper) -> None:
-    old = await process.deploy()
+async def test_create_instance_starts_the_definition_the_version_or_the_latest(process: ProcessHelper) -> None:
+    old = (await process.deploy())["processDefinitionKey"]
     await process.deploy(retries=7)
-    answer = await process.caller.result("create-instance", {"processDefinitionKey": old["processDefinitionKey"]})
-    assert answer == creation(process, processDefinitionKey=old["processDefinitionKey"])
 
+    async def starts(data: dict[str, Any], version: int) -> None:
+        data = data or {"bpmnProcessId": process.id, "variables": {"a": 1}}
+        answer = await process.caller.result("create-instance", data)
+        assert answer == creation(process, version=version)
+        assert (answer["processDefinitionKey"] == old) == (version == 1)
 
-@pytest.mark.parametrize(("version", "started"), [(None, 2), (-1, 2), (1, 1), (2, 2)])
-async def test_create_instance_starts_the_version_or_the_latest(
-    process: ProcessHelper, version: int | None, started: int
-) -> None:
-    await process.deploy()
-    await process.deploy(retries=7)
-    data = {"bpmnProcessId": process.id, **({} if version is None else {"version": version})}
-    assert await process.caller.result("create-instance", data) == creation(process, version=started)
+    versions = [
+        ({"bpmnProcessId": process.id, "version": given}, started) for given, started in ((-1, 2), (1, 1), (2, 2))
+    ]
+    await check_each([({}, 2), ({"processDefinitionKey": old}, 1), *versions], starts)
 
 
 async def test_create_instance_starts_where_the_instructions_say(process: ProcessHelper) -> None:
     await process.deploy()
-    answer = await process.caller.result(
-        "create-instance",
-        {"bpmnProcessId": process.id, "withResult": True, "startInstructions": [{"elementId": "end"}]},
-    )
-    assert answer == creation(process, variables="{}")
+    data = {"bpmnProcessId": process.id, "withResult": True, "startInstructions": [{"elementId": "end"}]}
+    assert await process.caller.result("create-instance", data) == creation(process, variables="{}")
 
 
 async def test_create_instance_with_result_answers_the_variables_as_text(process: ProcessHelper) -> None:
@@ -56,31 +47,22 @@ async def test_create_instance_with_result_answers_the_variables_as_text(process
     assert some == creation(process, variables='{"b":[null]}')
 
 
-async def test_cancel_instance_ends_the_instance(process: ProcessHelper) -> None:
-    await process.deploy()
-    instance = await process.instance()
-    assert await process.caller.result("cancel-instance", {"processInstanceKey": instance}) is None
-    gone = await process.caller.call("cancel-instance", {"processInstanceKey": instance})
-    assert gone.error is not None
-    assert gone.error.code is Code.NOT_FOUND
-
-
-async def test_set_variables_reach_the_job(process: ProcessHelper) -> None:
+async def test_set_variables_reach_the_job_of_an_instance_until_it_is_cancelled(process: ProcessHelper) -> None:
     await process.deploy()
     instance = await process.instance(variables={"a": 1, "b": 1})
     answer = await process.caller.result("set-variables", {"elementInstanceKey": instance, "variables": {"b": 2}})
     [job] = await process.jobs()
     assert answer == {"key": KEY}
     assert orjson.loads(job["variables"]) == {"a": 1, "b": 2}
+    assert await process.caller.result("cancel-instance", {"processInstanceKey": instance}) is None
+    gone = refused(await process.caller.call("cancel-instance", {"processInstanceKey": instance}))
+    assert gone.code is Code.NOT_FOUND
 
 
 async def test_set_variables_locally_stay_at_the_element(process: ProcessHelper) -> None:
     await process.deploy()
-    pending = asyncio.create_task(
-        process.caller.result(
-            "create-instance", {"bpmnProcessId": process.id, "withResult": True, "requestTimeout": "60s"}
-        )
-    )
+    awaited = {"bpmnProcessId": process.id, "withResult": True, "requestTimeout": "60s"}
+    pending = asyncio.create_task(process.caller.result("create-instance", awaited))
     [job] = await process.jobs()
     data = {"elementInstanceKey": job["elementInstanceKey"], "variables": {"here": 1}, "local": True}
     assert await process.caller.result("set-variables", data) == {"key": KEY}
@@ -128,15 +110,11 @@ async def test_modify_instance_ends_one_element_and_starts_another_with_variable
     await process.deploy_text(processes.steps(process.id, process.job_type, "first", "second"))
     instance = await process.instance()
     [first] = await process.jobs()
+    variables = [{"variables": {"a": 1}}, {"variables": {"b": 2}, "scopeId": "second"}]
     change = {
         "processInstanceKey": instance,
         "terminateInstructions": [{"elementInstanceKey": first["elementInstanceKey"]}],
-        "activateInstructions": [
-            {
-                "elementId": "second",
-                "variableInstructions": [{"variables": {"a": 1}}, {"variables": {"b": 2}, "scopeId": "second"}],
-            }
-        ],
+        "activateInstructions": [{"elementId": "second", "variableInstructions": variables}],
     }
     assert await process.caller.result("modify-instance", change) is None
     [second] = await process.jobs()

@@ -6,7 +6,6 @@ import asyncio
 import time
 
 import orjson
-import pytest
 
 from tests.integration import forms, processes
 from tests.integration.engines.conftest import Passing
@@ -79,34 +78,26 @@ async def test_complete_job_lets_the_process_go_on_with_its_variables(process: P
     assert (await pending)["variables"] == '{"done":1}'
 
 
-async def test_a_key_may_be_sent_as_text(process: ProcessHelper) -> None:
+async def test_fail_job_offers_the_job_again_with_the_remaining_retries_and_not_before_its_back_off(
+    process: ProcessHelper,
+) -> None:
     job = await process.job()
-    assert await process.caller.result("complete-job", {"jobKey": str(job["key"])}) is None
-
-
-async def test_fail_job_offers_the_job_again_with_the_remaining_retries(process: ProcessHelper) -> None:
-    job = await process.job()
-    data = {"jobKey": job["key"], "retries": 2, "errorMessage": "not now", "variables": {"tried": 1}}
+    data = {"jobKey": str(job["key"]), "retries": 2, "errorMessage": "not now", "variables": {"tried": 1}}
     assert await process.caller.result("fail-job", data) is None
     [again] = await process.jobs()
     kept = '{"tried":1}' if process.features.keeps_variables_of_failures else "{}"
     assert (again["key"], again["retries"], again["variables"]) == (job["key"], 2, kept)
-
-
-async def test_fail_job_keeps_the_job_back_for_the_time_of_its_back_off(process: ProcessHelper) -> None:
-    job = await process.job()
-    data = {"jobKey": job["key"], "retries": 2, "retryBackOff": "1h"}
-    assert await process.caller.result("fail-job", data) is None
+    assert await process.caller.result("fail-job", {**data, "retryBackOff": "1h"}) is None
     assert await process.caller.result("activate-jobs", {"jobType": process.job_type, "maxJobsToActivate": 1}) == []
 
 
-@pytest.mark.parametrize(("given", "retries"), [({}, 3), ({"retries": 9}, 9)])
-async def test_update_job_retries_sets_them(process: ProcessHelper, given: dict[str, int], retries: int) -> None:
+async def test_update_job_retries_sets_them(process: ProcessHelper) -> None:
     job = await process.job()
-    assert await process.caller.result("update-job-retries", {"jobKey": job["key"], **given}) is None
-    await process.caller.result("fail-job", {"jobKey": job["key"], "retries": retries})
-    [again] = await process.jobs()
-    assert again["retries"] == retries
+    for given, retries in (({}, 3), ({"retries": 9}, 9)):
+        assert await process.caller.result("update-job-retries", {"jobKey": job["key"], **given}) is None
+        await process.caller.result("fail-job", {"jobKey": job["key"], "retries": retries})
+        [again] = await process.jobs()
+        assert again["retries"] == retries
 
 
 async def test_throw_error_is_caught_by_the_process_with_its_variables(process: ProcessHelper) -> None:
@@ -114,13 +105,8 @@ async def test_throw_error_is_caught_by_the_process_with_its_variables(process: 
     data = {"bpmnProcessId": process.id, "withResult": True, "requestTimeout": "60s"}
     pending = asyncio.create_task(process.caller.result("create-instance", data, queue=process.caller.polls))
     [job] = await process.jobs()
-    thrown = {
-        "jobKey": job["key"],
-        "errorCode": "out-of-stock",
-        "errorMessage": "the shelf is empty",
-        "variables": {"detail": 7},
-    }
-    assert await process.caller.result("throw-error", thrown) is None
+    error = {"errorCode": "out-of-stock", "errorMessage": "the shelf is empty", "variables": {"detail": 7}}
+    assert await process.caller.result("throw-error", {"jobKey": job["key"], **error}) is None
     assert (await pending)["variables"] == '{"detail":7}'
 
 
@@ -137,13 +123,8 @@ async def test_update_job_timeout_sets_how_long_the_job_is_locked(process: Proce
 
 async def test_a_task_for_each_of_several_items_gathers_their_results(process: ProcessHelper) -> None:
     await process.deploy_text(processes.each(process.id, process.job_type))
-    data = {
-        "bpmnProcessId": process.id,
-        "withResult": True,
-        "requestTimeout": "60s",
-        "variables": {"items": [3, 1, 2]},
-        "fetchVariables": ["results"],
-    }
+    data = {"bpmnProcessId": process.id, "withResult": True, "requestTimeout": "60s", "fetchVariables": ["results"]}
+    data["variables"] = {"items": [3, 1, 2]}
     pending = asyncio.create_task(process.caller.result("create-instance", data, queue=process.caller.polls))
     for _ in range(3):
         [job] = await process.jobs(fetchVariables=["item"])

@@ -7,8 +7,6 @@ import base64
 import time
 from typing import Any
 
-import pytest
-
 from tests.integration import decisions, forms, processes
 from tests.integration.engines.answers import deployment
 from tests.integration.process_helper import KEY, ProcessHelper, refused, unique
@@ -16,38 +14,26 @@ from zeebe_amqp.errors import Code, Outcome
 from zeebe_amqp.reply import Reply
 
 
-async def test_deploy_process_answers_the_deployment_and_again_the_same_version(process: ProcessHelper) -> None:
-    text, file = processes.work(process.id, process.job_type), {"fileName": "process.bpmn"}
-    first = await process.caller.result("deploy-process", text, metadata=file)
-    again = await process.caller.result("deploy-process", text, metadata=file)
+async def test_deploy_process_answers_the_deployment_again_the_same_version_and_changed_the_next(
+    process: ProcessHelper,
+) -> None:
+    file = {"fileName": "process.bpmn"}
+    texts = [processes.work(process.id, process.job_type, retries=retries) for retries in (3, 3, 7)]
+    first, again, changed = [await process.caller.result("deploy-process", text, metadata=file) for text in texts]
     assert first == deployment(process)
     assert again["processes"] == first["processes"]
     assert again["key"] != first["key"]
+    assert changed == deployment(process, version=2)
 
 
-async def test_deploy_process_answers_the_next_version_of_a_changed_process(process: ProcessHelper) -> None:
-    await process.deploy()
-    changed = processes.work(process.id, process.job_type, retries=7)
-    answer = await process.caller.result("deploy-process", changed, metadata={"fileName": "process.bpmn"})
-    assert answer == deployment(process, version=2)
-
-
-async def test_deploy_process_in_the_bare_form_takes_the_file_as_it_is(process: ProcessHelper) -> None:
-    reply = await process.caller.request(
-        processes.empty(process.id).encode(),
-        type="deploy-process",
-        content_type="application/xml",
-        headers={"fileName": "raw.bpmn"},
-    )
+async def test_deploy_process_takes_the_file_as_it_is_or_in_base64(process: ProcessHelper) -> None:
+    raw = processes.empty(process.id).encode()
+    bare = {"type": "deploy-process", "content_type": "application/xml", "headers": {"fileName": "raw.bpmn"}}
+    reply = await process.caller.request(raw, **bare)
     assert Reply.decode(reply.body).data == deployment(process, name="raw.bpmn")
-
-
-async def test_deploy_process_takes_base64(process: ProcessHelper) -> None:
-    text = base64.b64encode(processes.empty(process.id).encode()).decode()
-    answer = await process.caller.result(
-        "deploy-process", text, metadata={"fileName": "process.bpmn", "encoding": "base64"}
-    )
-    assert answer == deployment(process)
+    metadata = {"fileName": "raw.bpmn", "encoding": "base64"}
+    answer = await process.caller.result("deploy-process", base64.b64encode(raw).decode(), metadata=metadata)
+    assert answer == deployment(process, name="raw.bpmn")
 
 
 # --- files of every kind ---
@@ -99,10 +85,11 @@ async def test_deploy_resource_answers_everything_that_was_in_the_files(process:
     assert answer == {"key": KEY, "tenantId": process.features.tenant}
 
 
-@pytest.mark.parametrize("name", ["order.bpmn", "order.xml"])
-async def test_deploy_resource_takes_one_file_as_deploy_process_does(process: ProcessHelper, name: str) -> None:
-    answer = await process.caller.result("deploy-resource", processes.empty(process.id), metadata={"fileName": name})
-    assert answer["deployments"] == [{"process": deployment(process, name=name)["processes"][0]}]
+async def test_deploy_resource_takes_one_file_as_deploy_process_does(process: ProcessHelper) -> None:
+    for version, name in enumerate(("order.bpmn", "order.xml"), 1):
+        metadata = {"fileName": name}
+        answer = await process.caller.result("deploy-resource", processes.empty(process.id), metadata=metadata)
+        assert answer["deployments"] == [{"process": deployment(process, version, name)["processes"][0]}]
 
 
 async def test_a_form_in_base64_arrives_as_it_is(process: ProcessHelper) -> None:
@@ -151,6 +138,6 @@ async def deleted(process: ProcessHelper, key: int) -> None:
     if process.features.answers_deletions:
         assert await process.caller.result("delete-resource", data) == {"resourceKey": "", "batchOperation": None}
         return
-    headers = {"deadline": round((time.time() + 5) * 1000)}
+    headers = {"deadline": round((time.time() + 2) * 1000)}
     silent = refused(await process.caller.call("delete-resource", data, headers=headers))
     assert (silent.code, silent.outcome, silent.retryable) == (Code.DEADLINE_EXCEEDED, Outcome.UNKNOWN, True)

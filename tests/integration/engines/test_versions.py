@@ -6,9 +6,10 @@ import json
 from importlib import resources
 from typing import Any
 
-import pytest
-
 from consumer.zeebe import protocol
+from tests.cases import for_each
+from tests.integration.caller import Caller
+from tests.integration.engine_features import EngineFeatures
 from tests.integration.process_helper import ABSENT, ProcessHelper, refused
 from zeebe_amqp.errors import Code, Outcome, Source
 
@@ -63,24 +64,22 @@ def number(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")[:2]))
 
 
-@pytest.mark.parametrize("name", NEWER)
+@for_each(NEWER)
 async def test_what_the_engine_does_not_know_yet_is_refused_by_name_and_not_executed(
-    process: ProcessHelper, name: str
+    name: str, caller: Caller, features: EngineFeatures
 ) -> None:
     operation, data, field = NEWER[name]
+    process = ProcessHelper(caller, features)
     await process.deploy()
-    data = {key: process.id if value == PROCESS else value for key, value in data.items()}
-    reply = await process.caller.call(operation, data)
+    reply = await process.caller.call(
+        operation, {key: process.id if value == PROCESS else value for key, value in data.items()}
+    )
     if number(SINCE[name]) <= number(process.features.version):
         assert reply.error is None or reply.error.source is Source.GATEWAY  # it was asked
         return
     error = refused(reply)
-    assert (error.code, error.source, error.outcome, error.retryable) == (
-        Code.UNIMPLEMENTED,
-        Source.CONSUMER,
-        Outcome.NOT_EXECUTED,
-        False,
-    )
+    told = (error.code, error.source, error.outcome, error.retryable)
+    assert told == (Code.UNIMPLEMENTED, Source.CONSUMER, Outcome.NOT_EXECUTED, False)
     assert error.details is not None
     assert error.details["field"] == field
     assert f"version {SINCE[name]} or newer, and the connected one is {process.features.version}" in error.message
