@@ -53,11 +53,7 @@ async def test_the_policies_of_the_documentation_are_taken_and_bound_their_queue
     text = PAGE.read_text().replace("\\\n", "")
     commands = [shlex.split(line)[1:] for line in text.splitlines() if line.startswith("rabbitmqctl set_policy")]
     assert len(commands) == 2
-    wanted = {
-        wire.COMMANDS_QUEUE: "zeebe-requests",
-        wire.POLLS_QUEUE: "zeebe-requests",
-        wire.DEAD_LETTER: "zeebe-dead",
-    }
+    wanted = {wire.COMMANDS_QUEUE: "zeebe-requests", wire.POLLS_QUEUE: "zeebe-requests", wire.DEAD_LETTER: "zeebe-dead"}
     async with await aio_pika.connect(vhost.url) as connection, connection.channel() as channel:
         for name in wanted:
             await channel.declare_queue(name, durable=True, arguments=wire.queue_arguments(name))

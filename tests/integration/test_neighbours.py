@@ -195,38 +195,6 @@ async def test_what_waits_is_not_refused_when_it_is_delivered_again(
     assert service.gateway.count(WITH_RESULT) == len(calls)
 
 
-async def test_one_request_id_sent_often_while_it_runs_holds_up_nobody(service: ConsumerSetup, caller: Caller) -> None:
-    hold = Hold(service.gateway, "ModifyProcessInstance")
-    data = {"processInstanceKey": 1 << 51, "activateInstructions": [{"elementId": "e"}]}
-    calls = [asyncio.ensure_future(caller.call("modify-instance", data, message_id="again")) for _ in range(130)]
-    await hold.reached()
-    await eventually(lambda: sum(call.done() for call in calls) == 130 - 5, "the others are refused")
-    for call in calls:
-        if call.done():
-            crowded(call.result())
-    await assert_served(caller)
-    hold.open()
-    assert sum(reply.ok for reply in await asyncio.gather(*calls)) == 5
-    assert service.gateway.count("ModifyProcessInstance") == 1
-
-
-async def test_repetitions_that_nobody_waits_for_end_with_their_original(
-    service: ConsumerSetup, caller: Caller
-) -> None:
-    hold = Hold(service.gateway)
-    original = asyncio.ensure_future(caller.request(create(id="forgotten"), message_id="forgotten"))
-    await hold.reached()
-    for _ in range(3 * CONCURRENCY):
-        await caller.publish(create(id="forgotten"), message_id="forgotten", reply_to=None)
-    assert (await caller.call("topology")).ok
-    hold.open()
-    assert Reply.decode((await original).body).ok
-    await eventually(lambda: service.metric("in_flight") == 0, "nothing is held any more")
-    assert service.gateway.executions
-    assert set(service.gateway.executions.values()) == {1}
-    assert service.dead_letters.messages == []
-
-
 async def test_jobs_that_are_there_are_handed_out_while_500_polls_wait(service: ConsumerSetup, caller: Caller) -> None:
     idle = asyncio.Event()
 

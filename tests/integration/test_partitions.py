@@ -93,4 +93,5 @@ async def test_keys_of_every_partition_come_as_text_on_request(cluster_process: 
     for job in jobs.values():
         keys = [job[name] for name in ("key", "processInstanceKey", "processDefinitionKey", "elementInstanceKey")]
         assert [(type(key), int(key) == KEY) for key in keys] == [(str, True)] * 4
+        assert isinstance(job["deadline"], str)  # an int64 too
         assert await cluster_process.caller.result("complete-job", {"jobKey": job["key"]}, metadata=metadata) is None

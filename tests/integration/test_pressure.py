@@ -116,16 +116,6 @@ async def test_what_nobody_waits_for_survives_an_outage_that_began_while_it_was_
         assert service.dead_letters.messages == []
 
 
-async def test_bad_keys_of_one_caller_stop_nobody(service: ConsumerSetup) -> None:
-    text = "Expected to execute command on partition 1, but either it does not exist, or the gateway is not yet aware"
-    service.gateway.always("CompleteJob", fail("UNAVAILABLE", text))
-    paused_before = service.log().count(PAUSES)
-    async with service.caller() as caller:
-        await asyncio.gather(*(caller.call("complete-job", {"jobKey": (1 << 51) + n}) for n in range(10)))
-        assert Reply.decode((await caller.request(create(id="x"))).body).ok
-    assert service.log().count(PAUSES) == paused_before
-
-
 async def test_long_polls_that_fill_their_lane_do_not_hold_up_commands(service: ConsumerSetup) -> None:
     hold = Hold(service.gateway, "ActivateJobs")
     poll = {"jobType": "j", "maxJobsToActivate": 1, "requestTimeout": "50s"}

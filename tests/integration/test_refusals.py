@@ -182,10 +182,7 @@ async def answered(client: Client, responder: Responder, kind: type[CommandError
 
 async def test_a_message_that_the_broker_does_not_take_fails_alone(limited: RabbitMQ) -> None:
     """It ends the channel, and with it the way of a reply that somebody else waits for."""
-    async with (
-        Responder(limited.url) as responder,
-        Client(limited.url, commands=responder.queue, timeout=60) as client,
-    ):
+    async with Responder(limited.url) as responder, Client(limited.url, commands=responder.queue, timeout=60) as client:
         other = asyncio.create_task(client.call(Topology()))
         await responder.arrived(1)
         with pytest.raises(CommandError, match=r"message size .* larger than .*send less") as raised:

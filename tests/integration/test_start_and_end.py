@@ -20,15 +20,7 @@ from tests.fakes.gateway import FakeGateway
 from tests.integration.broker_control import VirtualHost
 from tests.integration.caller import Caller
 from tests.integration.load import Hold, loaded
-from tests.integration.service import (
-    TIMEOUT,
-    UNMEASURED,
-    create,
-    delete,
-    eventually,
-    new_consumer,
-    running_service,
-)
+from tests.integration.service import TIMEOUT, UNMEASURED, create, delete, eventually, new_consumer, running_service
 from zeebe_amqp import __version__
 from zeebe_amqp.reply import Reply
 

@@ -89,14 +89,6 @@ async def test_one_trace_runs_from_the_caller_over_the_call_to_the_reply(observe
     assert {name: reply.headers[name] for name in state} == state
 
 
-async def test_a_context_in_the_metadata_of_the_envelope_is_as_good(observed: Caller, receiver: Receiver) -> None:
-    header, trace, caller = parent_header()
-    body = orjson.dumps({"operation": "topology", "metadata": {"traceparent": header}})
-    reply = await observed.request(body)
-    assert (await spans(receiver, trace, 3))["consumer"].parent == caller
-    assert context(reply)[0] == trace
-
-
 async def test_an_error_marks_the_handling_and_the_call_if_there_is_one_and_not_the_publishing(
     observed: Caller, receiver: Receiver
 ) -> None:

@@ -48,7 +48,3 @@ async def test_a_signal_interrupts_a_task(process: ProcessHelper) -> None:
     assert orjson.loads((await pending)["variables"]) == {"why": "fire"}
     gone = await process.caller.call("complete-job", {"jobKey": job["key"]})
     assert gone.error is not None
-
-
-async def test_a_signal_that_nobody_waits_for_has_a_key_too(process: ProcessHelper) -> None:
-    await broadcast(process, unique("signal"))

@@ -16,23 +16,19 @@ from zeebe_amqp.errors import Code, Outcome, Source
 PROCESS = "{process}"
 """Stands for the process of the test's process, which exists."""
 
+START, POLL = {"bpmnProcessId": PROCESS}, {"jobType": "t", "maxJobsToActivate": 1}
+CHANGE = {"processInstanceKey": ABSENT}
+LEAVE = {"terminate": {"afterElementId": "work"}}
+MOVE = {"sourceElementId": "work", "targetElementId": "end"}
 NEWER: dict[str, tuple[str, dict[str, Any], str]] = {
-    "CreateProcessInstanceRequest.tags": ("create-instance", {"bpmnProcessId": PROCESS, "tags": ["a"]}, "data.tags"),
-    "CreateProcessInstanceRequest.businessId": (
-        "create-instance",
-        {"bpmnProcessId": PROCESS, "businessId": "b"},
-        "data.businessId",
-    ),
+    "CreateProcessInstanceRequest.tags": ("create-instance", {**START, "tags": ["a"]}, "data.tags"),
+    "CreateProcessInstanceRequest.businessId": ("create-instance", {**START, "businessId": "b"}, "data.businessId"),
     "CreateProcessInstanceRequest.runtimeInstructions": (
         "create-instance",
-        {"bpmnProcessId": PROCESS, "runtimeInstructions": [{"terminate": {"afterElementId": "work"}}]},
+        {**START, "runtimeInstructions": [LEAVE]},
         "data.runtimeInstructions",
     ),
-    "ActivateJobsRequest.tenantFilter": (
-        "activate-jobs",
-        {"jobType": "t", "maxJobsToActivate": 1, "tenantFilter": "ASSIGNED"},
-        "data.tenantFilter",
-    ),
+    "ActivateJobsRequest.tenantFilter": ("activate-jobs", {**POLL, "tenantFilter": "ASSIGNED"}, "data.tenantFilter"),
     "CompleteJobRequest.result": ("complete-job", {"jobKey": ABSENT, "result": {"denied": True}}, "data.result"),
     "DeleteResourceRequest.deleteHistory": (
         "delete-resource",
@@ -41,15 +37,12 @@ NEWER: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "ModifyProcessInstanceRequest.TerminateInstruction.elementId": (
         "modify-instance",
-        {"processInstanceKey": ABSENT, "terminateInstructions": [{"elementId": "work"}]},
+        {**CHANGE, "terminateInstructions": [{"elementId": "work"}]},
         "data.terminateInstructions[0].elementId",
     ),
     "ModifyProcessInstanceRequest.moveInstructions": (
         "modify-instance",
-        {
-            "processInstanceKey": ABSENT,
-            "moveInstructions": [{"sourceElementId": "work", "targetElementId": "end"}],
-        },
+        {**CHANGE, "moveInstructions": [MOVE]},
         "data.moveInstructions",
     ),
     "rpc EvaluateConditional": ("evaluate-conditional", {"variables": {"a": 1}}, "operation"),

@@ -10,11 +10,7 @@ from tests.integration.caller import Caller
 from tests.integration.engine_features import EngineFeatures
 from zeebe_amqp.reply import Reply
 
-DEFINITIONS = {
-    "process": "processDefinitionKey",
-    "decisionRequirements": "decisionRequirementsKey",
-    "form": "formKey",
-}
+DEFINITIONS = {"process": "processDefinitionKey", "decisionRequirements": "decisionRequirementsKey", "form": "formKey"}
 """What a deployment may hold that can be deleted, and the field of its key."""
 
 
