@@ -42,7 +42,7 @@ FLOOD = 500
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(vhost: VirtualHost, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ConsumerSetup]:
     """The consumer of all tests."""
-    settings = {"CONCURRENCY": str(CONCURRENCY), "REPLY_RETRY": "3s", **UNMEASURED}
+    settings = {"CONCURRENCY": str(CONCURRENCY), "REPLY_RETRY": "2s", **UNMEASURED}
     async with running_service(tmp_path_factory.mktemp("neighbours"), vhost.url, **settings) as ready:
         yield ready
 
@@ -121,7 +121,7 @@ async def test_a_reply_that_was_refused_arrives_when_there_is_room_again(
     (name,) = await refusing_queues(caller, 1)
     await caller.publish(create(id="patient"), reply_to=name, message_id="patient")
     await eventually(lambda: service.gateway.count(CREATE) == 1, "it ran")
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.2)
     assert (await caller.get(name)).body == b"unread"
     assert Reply.decode((await caller.get(name)).body).ok
     assert f"reply queue '{name}'" not in service.log()
