@@ -21,7 +21,7 @@ from tests.faults.checker import History, Verdict, judge
 from tests.faults.gateways import InsideGateway
 from tests.faults.proxy import Proxy
 from tests.integration.caller import Caller
-from tests.integration.service import TIMEOUT, UNMEASURED, delete, new_consumer
+from tests.integration.service import TIMEOUT, delete, new_consumer
 from zeebe_amqp.errors import Code
 
 CONCURRENCY = 32
@@ -149,7 +149,7 @@ async def built(
     """A ready consumer with settings from the `environment`, and everything around it; all but the broker ends."""
     gateway = kind(directory)
     # Calls are held for as long as a fault lasts.
-    settings = {"CONCURRENCY": str(CONCURRENCY), "ZEEBE_REQUEST_TIMEOUT": "60s", **UNMEASURED, **environment}
+    settings = {"CONCURRENCY": str(CONCURRENCY), "ZEEBE_REQUEST_TIMEOUT": "60s", **environment}
     async with AsyncExitStack() as stack:
         await gateway.start()
         stack.push_async_callback(gateway.stop)

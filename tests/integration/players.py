@@ -41,10 +41,15 @@ class LibraryPlayer:
 
     async def publish(self, body: bytes, properties: Mapping[str, Any], exchange: str, routing_key: str) -> Outcome:
         """See `Player.publish`."""
-        written = Basic.Properties(**properties)
-        where: dict[str, Any] = {"exchange": exchange, "routing_key": routing_key, "mandatory": True}
         try:
-            await self._publishing.basic_publish(body, properties=written, timeout=TIMEOUT, **where)
+            await self._publishing.basic_publish(
+                body,
+                exchange=exchange,
+                routing_key=routing_key,
+                properties=Basic.Properties(**properties),
+                mandatory=True,
+                timeout=TIMEOUT,
+            )
         except PublishError:
             return "returned"
         except DeliveryError:
@@ -54,9 +59,14 @@ class LibraryPlayer:
 
 def _read(message: DeliveredMessage) -> Arrived:
     properties = {name: value for name, value in message.header.properties if value not in (None, "")}
-    headers = properties.pop("headers", {})
-    where = (message.redelivered is True, message.exchange or "", message.routing_key or "")
-    return Arrived(message.body, properties, headers, *where)
+    return Arrived(
+        message.body,
+        properties,
+        properties.pop("headers", None) or {},
+        message.redelivered is True,
+        message.exchange or "",
+        message.routing_key or "",
+    )
 
 
 @asynccontextmanager

@@ -11,13 +11,14 @@ import hashlib
 import json
 import struct
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
 import aio_pika
+from aio_pika.abc import AbstractChannel
 
 from tests.integration import rawamqp
 from tests.integration.rawamqp import RawPublisher, content, entry, short, table
@@ -148,7 +149,7 @@ async def _declared(channel: AbstractChannel) -> Places:
 
 
 async def play(url: str, player: Player, reader: Player) -> Record:
-    """Play the scenario; what was seen, as plain data without names that change.
+    """Play the scenario; what was seen, as plain data that JSON can hold, without names that change.
 
     Args:
         url: of the broker.
@@ -179,8 +180,6 @@ async def _consumed(url: str, player: Player, places: Places) -> Record:
 
 async def _published(player: Player, reader: Player, places: Places) -> Record:
     bodies = {"empty": b"", **{f"of {size}": b"p" * size for size in BODIES[1:]}}
-    topic, out = places["exchange"], places["out"]
-    ends = [("", out), (topic, "to.us"), ("", places["nowhere"]), (topic, "elsewhere"), ("", places["full"])]
     outcomes: dict[str, Outcome] = {}
     for name, body in bodies.items():
         for exchange, key in (
@@ -213,11 +212,18 @@ async def _at_once(player: Player, reader: Player, places: Places) -> Record:
     return {"outcomes": outcomes, "arrived": [each.body.decode() for each in arrived]}
 
 
+# --- plain data -------------------------------------------------------------------------------------------------------
+
+
 def _plain(value: Any) -> Any:
-    """A value of a type that JSON does not have, which is named."""
+    """The value for JSON; a type that JSON does not have is named."""
     match value:
         case Arrived():
-            return asdict(value)
+            return _plain(asdict(value))
+        case list():
+            return [_plain(each) for each in value]
+        case dict():
+            return {name: _plain(each) for name, each in value.items()}
         case bytes() | bytearray():
             return f"{len(value)} bytes, SHA-256 {hashlib.sha256(value).hexdigest()}"
         case datetime():

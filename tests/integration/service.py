@@ -23,7 +23,7 @@ from zeebe_amqp import Client, wire
 
 MEASURED = {"COVERAGE_PROCESS_CONFIG": os.environ.get("COVERAGE_PROCESS_CONFIG", "")}
 """For a consumer whose lines are counted. Most are not: counting takes time, and a few run all lines."""
-UNMEASURED = dict.fromkeys(MEASURED, "")
+_UNMEASURED = dict.fromkeys(MEASURED, "")
 TIMEOUT = 60.0
 """Seconds that a test waits for what must happen."""
 SYNCED = 2.0
@@ -136,7 +136,7 @@ def new_consumer(directory: Path, url: str, address: str, environment: Mapping[s
     """
     name = f"test.{uuid.uuid4().hex}"
     directory.mkdir(parents=True, exist_ok=True)
-    settings = {"AMQP_QUEUES": f"{name}.commands,{name}.polls", **UNMEASURED, **environment}
+    settings = {"AMQP_QUEUES": f"{name}.commands,{name}.polls", **_UNMEASURED, **environment}
     return Consumer(directory, url, address, settings)
 
 

@@ -21,7 +21,7 @@ from tests.faults.streams import in_turn, mixed, moved
 from tests.integration.broker_control import evaluate
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE
-from tests.integration.service import CONNECTIONS, UNMEASURED, ConsumerSetup, create, running_service
+from tests.integration.service import CONNECTIONS, ConsumerSetup, create, running_service
 from zeebe_amqp.amqp.connection import close, connect
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing import Step, answer
@@ -65,9 +65,7 @@ async def service(
 ) -> AsyncIterator[ConsumerSetup]:
     """A consumer behind the proxy that gets the frames of its two queues mixed, and answers with what it was asked."""
     proxy.filtering = mixed
-    async with running_service(
-        tmp_path_factory.mktemp("frames"), address(small_frames.url, proxy), **UNMEASURED
-    ) as ready:
+    async with running_service(tmp_path_factory.mktemp("frames"), address(small_frames.url, proxy)) as ready:
         ready.gateway.always(CREATE, echo)
         yield ready
 

@@ -21,7 +21,6 @@ from tests.integration.caller import Caller
 from tests.integration.load import CREATE, Hold
 from tests.integration.service import (
     CONNECTIONS,
-    UNMEASURED,
     ConsumerSetup,
     create,
     eventually,
@@ -42,7 +41,7 @@ FLOOD = 500
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(vhost: VirtualHost, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ConsumerSetup]:
     """The consumer of all tests."""
-    settings = {"CONCURRENCY": str(CONCURRENCY), "REPLY_RETRY": "2s", **UNMEASURED}
+    settings = {"CONCURRENCY": str(CONCURRENCY), "REPLY_RETRY": "2s"}
     async with running_service(tmp_path_factory.mktemp("neighbours"), vhost.url, **settings) as ready:
         yield ready
 

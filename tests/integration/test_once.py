@@ -24,7 +24,7 @@ from scripts.redis import Redis
 from tests.integration.broker_control import VirtualHost
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE, Hold
-from tests.integration.service import TIMEOUT, UNMEASURED, ConsumerSetup, create, eventually, running_service
+from tests.integration.service import TIMEOUT, ConsumerSetup, create, eventually, running_service
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code, Outcome
 from zeebe_amqp.reply import Reply
@@ -38,7 +38,7 @@ CONNECTING = "connecting to RabbitMQ"
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(vhost: VirtualHost, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ConsumerSetup]:
     """A consumer with the default ledger, a file."""
-    async with running_service(tmp_path_factory.mktemp("once"), vhost.url, **UNMEASURED) as ready:
+    async with running_service(tmp_path_factory.mktemp("once"), vhost.url) as ready:
         yield ready
 
 
@@ -70,7 +70,7 @@ async def test_with_every_ledger_an_id_stands_for_one_request_that_runs_once(
     if ledger == "file":
         await assert_one_run(service)
         return
-    settings = {"LEDGER": redis.url if ledger == "redis" else "memory://", **UNMEASURED}
+    settings = {"LEDGER": redis.url if ledger == "redis" else "memory://"}
     async with running_service(tmp_path, service.url, **settings) as other:
         await assert_one_run(other)
         if ledger == "redis":

@@ -20,13 +20,12 @@ from yarl import URL
 from scripts import npm
 from scripts.callers import TYPESCRIPT
 from tests.cases import for_each
-from tests.integration.service import TIMEOUT, UNMEASURED, ConsumerSetup
+from tests.integration.service import TIMEOUT, ConsumerSetup
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing import after
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SETTINGS = UNMEASURED
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 REQUEST = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
 

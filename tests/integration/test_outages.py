@@ -23,7 +23,6 @@ from tests.integration.service import (
     CONNECTIONS,
     SYNCED,
     TIMEOUT,
-    UNMEASURED,
     ConsumerSetup,
     create,
     eventually,
@@ -145,7 +144,7 @@ async def test_a_broker_that_is_stopped_under_load_loses_nothing_and_who_starts_
     service: ConsumerSetup, own_rabbitmq: RabbitMQ, tmp_path: Path
 ) -> None:
     settings = Settings(amqp=Amqp(urls=(own_rabbitmq.url,)))
-    late = new_consumer(tmp_path / "late", own_rabbitmq.url, service.gateway.address, UNMEASURED)
+    late = new_consumer(tmp_path / "late", own_rabbitmq.url, service.gateway.address, {})
     assert own_rabbitmq.process is not None
     members = guard.family(own_rabbitmq.process.pid)
     async with loaded(service) as load:

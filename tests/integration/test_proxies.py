@@ -19,7 +19,7 @@ from tests.conftest import Broker
 from tests.fakes.gateway import FakeGateway
 from tests.fakes.http2 import HttpServer, page
 from tests.integration.caller import Caller
-from tests.integration.service import UNMEASURED, DeadLetterCollector, create, delete, eventually, new_consumer
+from tests.integration.service import DeadLetterCollector, create, delete, eventually, new_consumer
 from zeebe_amqp.errors import Error
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -62,7 +62,7 @@ class ProxiedConsumer:
 async def consumer_behind_proxy(directory: Path, url: str, status: int) -> AsyncIterator[ProxiedConsumer]:
     """A proxied whose proxy answers with that status and a page."""
     async with HttpServer(page(status)) as proxy:
-        consumer = new_consumer(directory, url, proxy.address, UNMEASURED).launch()
+        consumer = new_consumer(directory, url, proxy.address, {}).launch()
         async with DeadLetterCollector(url, consumer.queues) as dead_letters:
             try:
                 await eventually(lambda: set(consumer.reasons()) == {"gateway"}, "only the gateway is missing")

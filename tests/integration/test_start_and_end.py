@@ -20,7 +20,7 @@ from tests.fakes.gateway import FakeGateway
 from tests.integration.broker_control import VirtualHost
 from tests.integration.caller import Caller
 from tests.integration.load import Hold, loaded
-from tests.integration.service import TIMEOUT, UNMEASURED, create, delete, eventually, new_consumer, running_service
+from tests.integration.service import TIMEOUT, create, delete, eventually, new_consumer, running_service
 from zeebe_amqp import __version__
 from zeebe_amqp.reply import Reply
 
@@ -30,7 +30,7 @@ NOWHERE = "127.0.0.1:1"
 @asynccontextmanager
 async def launched(directory: Path, url: str, address: str, **environment: str) -> AsyncIterator[Consumer]:
     """A consumer that cannot become ready yet."""
-    consumer = new_consumer(directory, url, address, {**UNMEASURED, **environment}).launch()
+    consumer = new_consumer(directory, url, address, environment).launch()
     try:
         yield consumer
     finally:
@@ -113,7 +113,7 @@ async def test_who_ends_finishes_what_it_can_and_leaves_the_rest_to_others(vhost
         await gate.reached(before + 1)
         assert await asyncio.to_thread(hasty.stop) == 1, "what does not end within the grace is given back"
         gate.open()
-        last = await service.another(**UNMEASURED)
+        last = await service.another()
         assert Reply.decode((await call).body).ok
         assert len(caller.arrived) == 1
 
@@ -127,7 +127,7 @@ async def test_who_ends_finishes_what_it_can_and_leaves_the_rest_to_others(vhost
         assert last.process is not None
         assert await asyncio.to_thread(last.process.wait, TIMEOUT) == 1, "a second signal ends it at once"
         gate.open()
-        await service.another(**UNMEASURED)
+        await service.another()
         assert Reply.decode((await call).body).ok
 
 
