@@ -19,7 +19,7 @@ from tests.unit.consumer.deliveries import delivery
 from zeebe_amqp import commands, envelope
 from zeebe_amqp.asyncapi import data
 from zeebe_amqp.cli import operations as command_line
-from zeebe_amqp.commands import COMMANDS, Command
+from zeebe_amqp.commands import COMMANDS, Command, Topology
 from zeebe_amqp.errors import Code, CommandError
 from zeebe_amqp.schema.fields import Key, Maybe, Name
 
@@ -84,12 +84,19 @@ class Bell:
         return {"rung": True}
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Be silent."""
+        self.closed = True
 
 
 async def test_a_second_engine_is_a_room_and_a_line(engine: ZeebeEngine) -> None:
-    handler = executing(RoutedEngine(engine, Bell(), lambda command: command.operation == "rouse"))
+    """Each command goes to the engine that takes it, and all are closed."""
+    routed = RoutedEngine(engine, bell := Bell(), lambda command: command.operation == "rouse")
+    handler = executing(routed)
     assert await handler(delivery("rouse", {"who": "ann"})) == Reply("rouse", {"rung": True})
     assert (await handler(delivery("topology"))).data["clusterSize"] == 1
     with pytest.raises(CommandError, match="nobody is there"):
         await handler(delivery("rouse", {"who": "nobody"}))
+    await routed.close()
+    with pytest.raises(CommandError, match="closed"):
+        await engine.execute(Call(Topology()))
+    assert bell.closed

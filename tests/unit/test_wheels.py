@@ -14,6 +14,7 @@ from email.message import Message
 from email.parser import Parser
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -98,9 +99,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     return Installed(environment, wheels, files, next(environment.glob("lib/python*/site-packages")))
 
 
-def test_each_package_is_published_as_source_and_as_wheel_with_what_belongs_to_it_and_the_licence(
-    installed: Installed,
-) -> None:
+def test_each_package_is_published_as_source_and_wheel_with_all_that_belongs_to_it(installed: Installed) -> None:
     names = {name: f"{name}-{dist.version()}" for name in PACKAGES}
     expected = {f"{name}{suffix}" for name in names.values() for suffix in (".tar.gz", "-py3-none-any.whl")}
     assert {file.name for file in installed.files} == expected
@@ -166,9 +165,7 @@ def test_the_checker_of_the_index_finds_nothing_and_is_asked_strictly(installed:
         dist.check([wheel])
 
 
-def test_a_tag_is_the_version_and_packages_of_different_versions_are_not_published(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tag_is_the_version_and_packages_of_two_versions_are_not_published(tmp_path: Path, monkeypatch: Any) -> None:
     dist.compare(f"v{dist.version()}")
     for tag in ("v9.9.9", dist.version(), ""):
         with pytest.raises(ServerError, match=f"expected 'v{dist.version()}'"):

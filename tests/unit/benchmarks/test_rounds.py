@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks import machine, rounds
-from benchmarks.figures import COMPARISONS, ECHO, MEMORY, PYZEEBE, SERVICE, Cell, Figures, middle
+from benchmarks.figures import COMPARISONS, ECHO, MEMORY, PYZEEBE, SERVICE, Cell, Figures
 from benchmarks.rounds import Effort, Result
 
 EFFORT = Effort(rounds=3, seconds=2.0, wait=0.0)
@@ -75,8 +75,3 @@ def test_load_gateway_and_idle_time_are_told_of_what_had_them() -> None:
     told = rounds.beside({SERVICE: one, MEMORY: other, ECHO: {**one, "load": 90.0}, "alone": {"rate": 1.0}})
     assert told == {"load": "20 to 22", "gateway": "25", "broker": "200", "idle": "12 to 30", "foreign": "0"}
     assert rounds.beside({"alone": {"rate": 1.0}}) == {}
-
-
-def test_the_middle_is_that_of_each_figure() -> None:
-    taken = [{"a": {"x": 1.0, "y": 9.0}}, {"a": {"x": 2.0, "y": 8.0}}, {"a": {"x": 3.0, "y": 7.0}}]
-    assert middle(taken) == {"a": {"x": 2.0, "y": 8.0}}

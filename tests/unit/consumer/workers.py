@@ -54,14 +54,13 @@ class ScriptedHandler:
 
     def __init__(self) -> None:
         self.replies: list[Reply | Exception] = []
-        self.running = self.most = self.runs = 0
+        self.running = self.runs = 0
         self.limiter = asyncio.Event()
         self.limiter.set()
 
     async def __call__(self, _: Delivery) -> Reply:
         self.runs += 1
         self.running += 1
-        self.most = max(self.most, self.running)
         try:
             await self.limiter.wait()
         finally:
@@ -95,10 +94,10 @@ async def settled(worker: QueueWorker, *deliveries: FakeDelivery) -> None:
 class Bench:
     """What is around a worker, and what happened, in order."""
 
-    def __init__(self, publisher: type[FakePublisher] = FakePublisher) -> None:
+    def __init__(self) -> None:
         self.events: list[str] = []
         self.handler = ScriptedHandler()
-        self.publisher = publisher(self.events)
+        self.publisher = FakePublisher(self.events)
 
     @property
     def runs(self) -> int:

@@ -15,7 +15,6 @@ from tests.unit.contracts.values import info
 from zeebe_amqp import commands, envelope
 from zeebe_amqp.commands import COMMANDS, ActivateJobs, Command, CreateInstance, PublishMessage
 from zeebe_amqp.commands.instances import InstanceCreated, InstanceResult
-from zeebe_amqp.commands.jobs import ActivatedJob
 from zeebe_amqp.errors import CommandError
 from zeebe_amqp.schema import fields
 
@@ -128,18 +127,6 @@ def test_of_a_key_given_twice_the_last_counts() -> None:
         assert commands.CompleteJob.from_wire(data, {}).job_key == 5, data
     with pytest.raises(CommandError, match='found text "x"'):
         commands.CompleteJob.from_wire(b'{"jobKey":5,"jobKey":"x"}', {})
-
-
-def test_commands_are_written_from_plain_python() -> None:
-    made = PublishMessage(message_name="paid", time_to_live="1h", variables={"a": 1})
-    assert json.loads(made.to_wire()[0]) == {"messageName": "paid", "timeToLive": "1h", "variables": {"a": 1}}
-    assert envelope.decode(envelope.encode(made, metadata={"keys": "string"})).keys_as_text
-
-
-def test_the_headers_and_variables_of_a_job_are_parsed_on_demand() -> None:
-    facts: dict[str, Any] = dict.fromkeys(ActivatedJob.__struct_fields__, 1)
-    job = ActivatedJob(**facts | {"custom_headers": '{"to": "all"}', "variables": '{"n": 1}'})
-    assert (job.headers(), job.values()) == ({"to": "all"}, {"n": 1})
 
 
 READ_ONLY = {"topology", "evaluate-decision"}

@@ -53,9 +53,7 @@ READ: list[tuple[Any, str, Any, Any]] = [
 
 
 @for_each(READ)
-def test_a_deadline_is_milliseconds_since_1970_and_a_request_id_text(
-    read: Any, name: str, sent: Any, value: Any
-) -> None:
+def test_a_deadline_is_milliseconds_since_1970_and_an_id_text(read: Any, name: str, sent: Any, value: Any) -> None:
     assert read({name: sent}) == value
     assert read({}) is None
 

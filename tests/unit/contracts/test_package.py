@@ -38,9 +38,7 @@ NO_PROGRAM = "zeebe-amqp: the extra `cli` is missing: pip install 'zeebe-amqp[cl
 
 
 @for_each([(CLIENT, 1, NO_CLIENT, ("aio_pika", "aiormq")), (PROGRAM, 2, NO_PROGRAM, ("click", "rich", "aio_pika"))])
-def test_without_its_extra_it_says_what_to_install(
-    program: str, code: int, told: str, modules: tuple[str, ...]
-) -> None:
+def test_without_extra_it_says_what_to_install(program: str, code: int, told: str, modules: tuple[str, ...]) -> None:
     for module in modules:
         ended = run(program, module)
         assert (ended.returncode, ended.stderr.splitlines(keepends=True)[-1]) == (code, told), module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +12,7 @@ from scripts.camunda7 import Camunda7
 from scripts.process import ServerError
 
 
-def test_a_changed_source_is_another_engine_and_one_that_is_there_is_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_changed_source_is_another_engine_and_one_that_is_there_is_used(tmp_path: Path, monkeypatch: Any) -> None:
     before = camunda7.home()
     assert before.parent == cache.folder()
     (before / "classes").mkdir(parents=True)

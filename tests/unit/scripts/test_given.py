@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,7 @@ def listening() -> Iterator[str]:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_what_is_used_is_told_without_its_password_and_without_variables_private_servers_are_wanted(
-    monkeypatch: pytest.MonkeyPatch, listening: str
-) -> None:
+def test_what_is_used_is_told_without_its_password_and_else_nothing(monkeypatch: Any, listening: str) -> None:
     said: list[str] = []
     monkeypatch.setenv("AMQP_URL", "")
     monkeypatch.delenv("ZEEBE_ADDRESS", raising=False)

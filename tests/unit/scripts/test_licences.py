@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib.metadata import Distribution
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,44 +79,34 @@ def test_a_licence_has_one_name_however_it_is_written() -> None:
     assert {declared: terms.spdx(declared) for declared in WRITTEN} == WRITTEN
 
 
-@for_each(
-    [
-        [],
-        [""],
-        ["Business Source License 1.1"],
-        ["Server Side Public License, version 1"],
-        ["Elastic License 2.0"],
-        ["Apache License 2.0 with Commons Clause"],
-        ["Camunda License v1.0"],
-        ["Apache-2.0 AND Proprietary"],
-        ["MIT", "Other/Proprietary License"],
-        ["UNLICENSED"],
-    ]
-)
+@for_each([
+    [],
+    [""],
+    ["Business Source License 1.1"],
+    ["Server Side Public License, version 1"],
+    ["Elastic License 2.0"],
+    ["Apache License 2.0 with Commons Clause"],
+    ["Camunda License v1.0"],
+    ["Apache-2.0 AND Proprietary"],
+    ["MIT", "Other/Proprietary License"],
+    ["UNLICENSED"],
+])  # fmt: skip
 def test_what_is_not_open_source_is_seen(declared: list[str]) -> None:
     assert not Artefact("a", "1", terms.join(declared)).open
-
-
-def test_what_says_nothing_is_shown_so() -> None:
-    assert Artefact("a", "1", "").row == ("a", "1", "says nothing", "development")
 
 
 BSD, MIT = (f"Classifier: License :: OSI Approved :: {name} License" for name in ("BSD", "MIT"))
 
 
-@for_each(
-    [
-        (["License-Expression: MIT", "License: other"], "MIT"),
-        ([BSD, "License: BSD-3-Clause"], "BSD-3-Clause"),
-        ([BSD, "License: long text"], "LicenseRef-BSD"),
-        ([MIT, "Classifier: License :: DFSG approved"], "MIT"),
-        (["License: 3-Clause BSD License"], "BSD-3-Clause"),
-        ([], ""),
-    ]
-)
-def test_a_python_package_says_its_licence_in_one_of_these_places(
-    lines: list[str], licence: str, tmp_path: Path
-) -> None:
+@for_each([
+    (["License-Expression: MIT", "License: other"], "MIT"),
+    ([BSD, "License: BSD-3-Clause"], "BSD-3-Clause"),
+    ([BSD, "License: long text"], "LicenseRef-BSD"),
+    ([MIT, "Classifier: License :: DFSG approved"], "MIT"),
+    (["License: 3-Clause BSD License"], "BSD-3-Clause"),
+    ([], ""),
+])  # fmt: skip
+def test_a_python_package_says_its_licence_in_these_places(lines: list[str], licence: str, tmp_path: Path) -> None:
     (tmp_path / "METADATA").write_text("\n".join(["Metadata-Version: 2.4", "Name: a", *lines]) + "\n\n")
     assert terms.join(python.declared(Distribution.at(tmp_path))) == licence
 
@@ -128,9 +119,7 @@ POM = """\
 PARENT = "<project><licenses><license><name>MIT\n License</name></license></licenses></project>"
 
 
-def test_a_java_library_has_the_licence_of_its_parent_unless_it_says_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_java_library_has_the_licence_of_its_parent_unless_it_says_one(tmp_path: Path, monkeypatch: Any) -> None:
     """What cannot be found is told."""
     monkeypatch.setattr(maven, "REPOSITORY", tmp_path)
     monkeypatch.setattr(maven, "known", maven.known.__wrapped__)

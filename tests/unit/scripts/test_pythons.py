@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +27,7 @@ def program(file: Path, text: str) -> Path:
     return file
 
 
-def test_a_python_on_path_wins_over_the_newest_of_pyenv_if_it_leads_to_one_of_that_version(
-    machine: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_python_on_path_wins_over_pyenv_if_it_leads_to_one_of_that_version(machine: Path, capsys: Any) -> None:
     on_path = program(machine / "bin/python3.99", "echo 3.98")
     assert pythons.find("3.99") is None
     assert pythons.test("3.99"), "a version that is not here is no failure"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import re
-import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from scripts import cache, engine, packages, servers, transfer, zeebe
-from scripts.maven import Progress, largest, partial_folder
+from scripts import cache, engine, packages, servers, zeebe
 from scripts.process import PORTS, ServerError, free_port, next_port
 from scripts.rabbitmq import executable
 from scripts.zeebe import Zeebe
@@ -31,9 +27,7 @@ def runtime(home: Path, release: str) -> Path:
     return home
 
 
-def test_java_is_looked_for_where_it_is_given_and_an_old_one_is_passed_over(
-    tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_java_is_looked_for_where_given_and_no_old_one(tmp_path: Path, cache_folder: Path, monkeypatch: Any) -> None:
     """Its version is in its release file."""
     versions = {'"21.0.4"\n': 21, '"25"\n': 25, '"1.8.0_402"\n': 8, '"17.0.1"': 17}
     homes = {n: runtime(tmp_path / str(n), f'A="x"\nJAVA_VERSION={text}') for text, n in versions.items()}
@@ -49,9 +43,7 @@ def test_java_is_looked_for_where_it_is_given_and_an_old_one_is_passed_over(
     assert cache.folder() == Path("/home/somebody/.cache/zeebe-amqp")
 
 
-def test_what_is_missing_says_how_to_get_it(
-    tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_missing_says_how_to_get_it(tmp_path: Path, cache_folder: Path, monkeypatch: Any) -> None:
     with pytest.raises(ServerError, match=r"make servers.*AMQP_URL"):
         executable("rabbitmq-that-nobody-has")
     engine_in_memory = ZeebeInMemory(tmp_path)
@@ -65,9 +57,7 @@ def test_what_is_missing_says_how_to_get_it(
         cache.java_home()
 
 
-def test_a_distribution_is_the_users_own_and_is_named_by_its_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_distribution_is_the_users_own_and_is_named_by_its_folder(tmp_path: Path, monkeypatch: Any) -> None:
     home = runtime(tmp_path / "java", 'JAVA_VERSION="21"')
     monkeypatch.setattr(cache, "java_candidates", lambda: [home])
     for given in ("", "/nowhere"):
@@ -127,14 +117,6 @@ def test_a_download_that_is_interrupted_or_another_one_leaves_nothing_that_count
         cache.in_memory_class_path()
 
 
-def test_finished_folder_replaces_an_older_one(tmp_path: Path) -> None:
-    for name in ("new", "target"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / name).touch()
-    servers.publish(tmp_path / "new", tmp_path / "target")
-    assert [file.name for file in (tmp_path / "target").iterdir()] == ["new"]
-
-
 def test_what_is_kept_is_known_by_every_name_and_every_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = set()
     for name, content in [("a", "1"), ("b", "1"), ("a", "2")]:
@@ -156,14 +138,12 @@ def test_missing_programs_are_installed_together_and_once(monkeypatch: pytest.Mo
     assert asked == [["a", "b"]]
 
 
-@for_each(
-    [
-        ([], 0, "no apt-get: please install a b yourself", None),
-        (["apt-get"], 1000, "not root, and sudo is missing: please install a b yourself", None),
-        (["apt-get"], 0, r"apt-get failed .*: please install a b yourself", []),
-        (["apt-get", "sudo"], 1000, r"apt-get failed .*: please install a b yourself", ["sudo"]),
-    ]
-)
+@for_each([
+    ([], 0, "no apt-get: please install a b yourself", None),
+    (["apt-get"], 1000, "not root, and sudo is missing: please install a b yourself", None),
+    (["apt-get"], 0, r"apt-get failed .*: please install a b yourself", []),
+    (["apt-get", "sudo"], 1000, r"apt-get failed .*: please install a b yourself", ["sudo"]),
+])  # fmt: skip
 def test_packages_are_installed_as_root_or_through_sudo_or_it_is_said_which(
     tools: list[str], user: int, words: str, prefix: list[str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,17 +165,15 @@ def test_packages_are_installed_as_root_or_through_sudo_or_it_is_said_which(
 BOTH = {"AMQP_URL": "amqp://a", "ZEEBE_ADDRESS": "b"}
 
 
-@for_each(
-    [
-        ([], {}, ["rabbitmq-server", "redis-server", "java", "in_memory"]),
-        ([], BOTH, ["rabbitmq-server", "redis-server", "java", "in_memory"]),
-        (["--small"], {}, ["rabbitmq-server", "java", "in_memory"]),
-        (["--small"], {"AMQP_URL": "amqp://a"}, ["java", "in_memory"]),
-        (["--small"], {"ZEEBE_ADDRESS": "b"}, ["rabbitmq-server"]),
-        (["--small"], {"ZEEBE_HOME": "c"}, ["rabbitmq-server", "java"]),
-        (["--small"], BOTH, []),
-    ]
-)
+@for_each([
+    ([], {}, ["rabbitmq-server", "redis-server", "java", "in_memory"]),
+    ([], BOTH, ["rabbitmq-server", "redis-server", "java", "in_memory"]),
+    (["--small"], {}, ["rabbitmq-server", "java", "in_memory"]),
+    (["--small"], {"AMQP_URL": "amqp://a"}, ["java", "in_memory"]),
+    (["--small"], {"ZEEBE_ADDRESS": "b"}, ["rabbitmq-server"]),
+    (["--small"], {"ZEEBE_HOME": "c"}, ["rabbitmq-server", "java"]),
+    (["--small"], BOTH, []),
+])  # fmt: skip
 def test_only_what_is_needed_and_not_given_is_prepared(
     arguments: list[str], given: dict[str, str], prepared: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
@@ -208,31 +186,3 @@ def test_only_what_is_needed_and_not_given_is_prepared(
     assert servers.main(arguments) == 0
     assert done == prepared
     assert ("Zeebe Community License" in capsys.readouterr().out) == ("in_memory" in prepared)
-
-
-def test_progress_tells_bytes_share_and_time_until_the_download_ends(tmp_path: Path) -> None:
-    for size, share in ((200_000_000, " of 200 MB (25%)"), (0, ""), (10, " of 0 MB (100%)")):
-        assert Progress("x", size, io.StringIO()).line(50_000_000, 3.2) == f"x: 50 MB{share}, 3 s"
-    waits = [False, False, True]
-
-    def wait(timeout: float) -> None:
-        if not waits.pop(0):
-            raise subprocess.TimeoutExpired("mvn", timeout)
-
-    output = io.StringIO()
-    Progress("x", 0, output).follow(SimpleNamespace(wait=wait), [tmp_path])
-    assert [line.partition(",")[0] for line in output.getvalue().splitlines()] == ["x: 0 s"] * 2
-
-
-def test_the_largest_file_where_maven_keeps_it_stands_for_the_download_and_all_new_ones_are_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = partial_folder("org.eclipse.jdt:ecj:3.39.0:jar")
-    assert folder.parts[-5:] == ("org", "eclipse", "jdt", "ecj", "3.39.0")
-    (tmp_path / "small").write_bytes(b"x" * 1_000_000)
-    with transfer.told("libraries", lambda: transfer.size(tmp_path)):
-        (tmp_path / "new").mkdir()
-        (tmp_path / "new" / "file").write_bytes(b"x" * 500_000)
-        (tmp_path / "large.part").write_bytes(b"x" * 2_000_000)
-    assert re.fullmatch(r"libraries: 2\.5 MB in \d+\.\d s\n", capsys.readouterr().out)
-    assert largest([tmp_path, tmp_path / "absent"]) == 2_000_000

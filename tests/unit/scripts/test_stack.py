@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from scripts import stack, tour
+from scripts import stack
 from scripts.process import free_port
 from scripts.rabbitmq import RabbitMQ
 from scripts.state import State
@@ -35,9 +36,7 @@ def test_without_a_stack_down_is_quiet_and_the_others_say_so(capsys: Printed) ->
     assert "up|down|status|env; found ['sideways']" in capsys.readouterr().err
 
 
-def test_a_process_that_is_not_ours_is_no_server_and_after_down_addresses_are_remembered_but_not_offered(
-    capsys: Printed,
-) -> None:
+def test_a_process_that_is_not_ours_is_no_server_and_after_down_no_address_is_offered(capsys: Printed) -> None:
     """Process ids are used again."""
     state = State(environment={"AMQP_URL": "amqp://h"}, pids={"rabbitmq": os.getpid()})
     assert not state.runs("rabbitmq")
@@ -49,9 +48,7 @@ def test_a_process_that_is_not_ours_is_no_server_and_after_down_addresses_are_re
     assert capsys.readouterr().out == ""
 
 
-def test_addresses_of_a_user_are_shown_without_password_and_exported_with_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: Printed
-) -> None:
+def test_addresses_of_a_user_are_shown_without_password_and_exported_with_it(monkeypatch: Any, capsys: Printed) -> None:
     """A variable that a running stack does not use is named, too."""
     State(pids={"consumer": os.getpid()}).use(AMQP_URL="amqp://a:secret@h:1")
     stack.status()
@@ -71,9 +68,3 @@ def test_a_node_has_a_port_of_its_own_and_with_a_name_its_data_on_any_port(tmp_p
     names = {RabbitMQ(tmp_path, port, name="same")._environment["RABBITMQ_NODENAME"] for port in (1, 2)}
     assert names == {"same@localhost"}
     assert RabbitMQ(tmp_path, 1)._environment["RABBITMQ_NODENAME"] == "node-1@localhost"
-
-
-def test_the_tour_begins_with_up_unless_all_is_up() -> None:
-    assert tour.text(up=False).splitlines()[2] == "  make up"
-    assert "  make up\n" not in tour.text(up=True)
-    assert tour.text(up=True).endswith("  make down")

@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import nullcontext
 from itertools import product
-from types import SimpleNamespace
 from typing import Any, TypeAlias
 from unittest.mock import AsyncMock, Mock, call
 
@@ -124,9 +123,7 @@ async def test_a_connection_that_the_engine_closed_is_replaced(fake: FakeRest, e
 
 
 @for_each([(400, b'{"message":"m"}', Code.INVALID_ARGUMENT), (500, b"", Code.UNKNOWN), (302, b"", Code.INTERNAL)])
-async def test_a_refusal_is_final(
-    status: int, body: bytes, code: Code, fake: FakeRest, connect: Any, span: Mock
-) -> None:
+async def test_refusal_is_final(status: int, body: bytes, code: Code, fake: FakeRest, connect: Any, span: Mock) -> None:
     fake.reset()
     fake.script(answer(status, body, Location=f"{fake.url}/elsewhere"))
     span.reset_mock()
@@ -190,22 +187,6 @@ async def test_an_answer_that_is_late_leaves_the_outcome_unknown(fake: FakeRest,
     assert len(fake.requests) == 2
 
 
-async def test_an_attempt_counts_as_sent_before_a_byte_arrives(fake: FakeRest, engine: Any, monkeypatch: Any) -> None:
-    attempt = SimpleNamespace()
-
-    def note(request: Any) -> bytes | None:
-        begun.append(attempt.begun)
-        return answer(204)(request)
-
-    monkeypatch.setattr(client, "_Attempt", lambda: attempt)
-    fake.script(note, note)
-    begun: list[bool] = []
-    for _ in ("a new connection", "one that is used again"):
-        attempt.begun = False
-        await send(engine)
-    assert begun == [True, True]
-
-
 async def test_what_a_proxy_may_have_passed_on_has_an_unknown_outcome(proxy: FakeRest, connect: Connect) -> None:
     proxy.script(answer(204), cut)
     engine = connect("http://engine.invalid/engine-rest")
@@ -243,17 +224,13 @@ async def test_an_engine_whose_certificate_nobody_vouches_for_gets_nothing(conne
     assert (verdict(error), got.mock_calls) == (NOT_REACHED, [])
 
 
-@for_each(
-    [
-        (b'HTTP/1.1 400 Bad\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"message"\0close', INVALID),
-        (b"HTTP/1.1 400 Bad\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope\0close", INVALID),
-        (b"HTTP/1.1 400 Bad\r\n\r\n" + b"x" * 200_000 + b"\0close", INVALID),
-        (b"HTTP/1.1 403 No\r\nContent-Length: 99\r\n\r\n", Code.PERMISSION_DENIED),
-    ]
-)
-async def test_a_broken_body_spoils_nothing(
-    body: bytes, code: Code, fake: FakeRest, connect: Any, monkeypatch: Any
-) -> None:
+@for_each([
+    (b'HTTP/1.1 400 Bad\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"message"\0close', INVALID),
+    (b"HTTP/1.1 400 Bad\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope\0close", INVALID),
+    (b"HTTP/1.1 400 Bad\r\n\r\n" + b"x" * 200_000 + b"\0close", INVALID),
+    (b"HTTP/1.1 403 No\r\nContent-Length: 99\r\n\r\n", Code.PERMISSION_DENIED),
+])  # fmt: skip
+async def test_torn_bodies_do_no_harm(body: bytes, code: Code, fake: FakeRest, connect: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(client, "BODY_TIMEOUT", 0.2)
     fake.script(lambda _: body)
     assert verdict(await failure(connect(fake.url))) == (code, Source.GATEWAY, Outcome.NOT_EXECUTED, False)
@@ -269,21 +246,17 @@ async def test_a_cancelled_call_is_cancelled(fake: FakeRest, engine: Camunda7Eng
         await sending
 
 
-@for_each(
-    [
-        ([answer(200, b'{"version":"7.24.0"}')], "7.24.0"),
-        ([answer(200, b"{}")], ""),
-        ([answer(404), answer(200, b'[{"name":"default"}]')], ""),
-        ([answer(401)], Code.UNAUTHENTICATED),
-        ([answer(404), answer(404)], Code.INTERNAL),
-        ([answer(404), answer(200, b"<html>")], Code.INTERNAL),
-        ([answer(200, b"<html>", "text/html")], Code.INTERNAL),
-        ([cut, cut], Code.UNAVAILABLE),
-    ]
-)
-async def test_a_probe_finds_a_version_or_a_problem(
-    steps: Any, expected: Any, fake: FakeRest, connect: Connect
-) -> None:
+@for_each([
+    ([answer(200, b'{"version":"7.24.0"}')], "7.24.0"),
+    ([answer(200, b"{}")], ""),
+    ([answer(404), answer(200, b'[{"name":"default"}]')], ""),
+    ([answer(401)], Code.UNAUTHENTICATED),
+    ([answer(404), answer(404)], Code.INTERNAL),
+    ([answer(404), answer(200, b"<html>")], Code.INTERNAL),
+    ([answer(200, b"<html>", "text/html")], Code.INTERNAL),
+    ([cut, cut], Code.UNAVAILABLE),
+])  # fmt: skip
+async def test_a_probe_finds_a_version_or_problem(steps: Any, expected: Any, fake: FakeRest, connect: Connect) -> None:
     fake.reset()
     fake.script(*steps)
     try:
@@ -293,9 +266,7 @@ async def test_a_probe_finds_a_version_or_a_problem(
     assert (type(found), found) == (type(expected), expected)
 
 
-async def test_the_proxy_of_the_environment_is_used_and_named(
-    proxy: FakeRest, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: Any
-) -> None:
+async def test_the_proxy_is_used_and_named(proxy: FakeRest, connect: Connect, monkeypatch: Any, caplog: Any) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://ann:secret@127.0.0.1:1")
     engine = connect(proxy.url)
     error = await failure(engine)
@@ -328,26 +299,22 @@ def said(kind: str, message: str) -> bytes:
     return json.dumps({"type": kind, "message": message, "code": 0}).encode()
 
 
-@for_each(
-    [
-        (400, "No signal name given", Code.INVALID_ARGUMENT, NO, False),
-        (401, "who?", Code.UNAUTHENTICATED, NO, False),
-        (403, "The user may not", Code.PERMISSION_DENIED, NO, False),
-        (500, NOWHERE, Code.NOT_FOUND, NO, False),
-        (500, NOT_WAITING, Code.FAILED_PRECONDITION, NO, False),
-        (500, "An exception occurred in the persistence layer", Code.UNKNOWN, NO, False),
-        (500, f"quoted: {NOWHERE}", Code.UNKNOWN, NO, False),
-        (429, "too many", Code.RESOURCE_EXHAUSTED, NO, True),
-        (501, "?", Code.UNKNOWN, MAYBE, False),
-        (502, "bad gateway", Code.UNAVAILABLE, MAYBE, False),
-        (503, "no", Code.UNAVAILABLE, MAYBE, False),
-        (504, "late", Code.UNAVAILABLE, MAYBE, False),
-        (599, "?", Code.UNKNOWN, MAYBE, False),
-    ]
-)
-def test_an_answer_has_a_code_and_its_own_words(
-    status: int, message: str, code: Code, outcome: Outcome, retryable: bool
-) -> None:
+@for_each([
+    (400, "No signal name given", Code.INVALID_ARGUMENT, NO, False),
+    (401, "who?", Code.UNAUTHENTICATED, NO, False),
+    (403, "The user may not", Code.PERMISSION_DENIED, NO, False),
+    (500, NOWHERE, Code.NOT_FOUND, NO, False),
+    (500, NOT_WAITING, Code.FAILED_PRECONDITION, NO, False),
+    (500, "An exception occurred in the persistence layer", Code.UNKNOWN, NO, False),
+    (500, f"quoted: {NOWHERE}", Code.UNKNOWN, NO, False),
+    (429, "too many", Code.RESOURCE_EXHAUSTED, NO, True),
+    (501, "?", Code.UNKNOWN, MAYBE, False),
+    (502, "bad gateway", Code.UNAVAILABLE, MAYBE, False),
+    (503, "no", Code.UNAVAILABLE, MAYBE, False),
+    (504, "late", Code.UNAVAILABLE, MAYBE, False),
+    (599, "?", Code.UNKNOWN, MAYBE, False),
+])  # fmt: skip
+def test_answers_have_code_and_words(status: int, message: str, code: Code, outcome: Outcome, retryable: bool) -> None:
     found = meaning(status, said("SomeException", message))
     assert verdict(found) == (code, Source.GATEWAY, outcome, retryable)
     assert (found.message, found.details) == (message, {"type": "SomeException"})
@@ -362,22 +329,20 @@ def test_what_is_no_rest_api_is_a_matter_of_the_setting(status: int, outcome: Ou
         assert f"answered {status} to POST /engine-rest/signal; check CAMUNDA7_REST_URL" in found.message
 
 
-@for_each(
-    [
-        (b"", "", None),
-        (b"", JSON, None),
-        (b"{}", JSON, None),
-        (b'{"type":5,"message":7}', JSON, None),
-        (b'{"type":"X","message":""}', JSON, None),
-        (b"[1]", JSON, None),
-        (b"{", JSON, None),
-        (b"[" * 100_000, JSON, None),
-        (b"\xff\xfe", JSON, None),
-        (b"<html>at org.camunda.Stack(Trace.java:1)</html>", "text/html;charset=utf-8", None),
-        (b"  it broke \n", "text/plain; charset=UTF-8", "it broke"),
-        (b"\xff", "text/plain", "\N{REPLACEMENT CHARACTER}"),
-    ]
-)
+@for_each([
+    (b"", "", None),
+    (b"", JSON, None),
+    (b"{}", JSON, None),
+    (b'{"type":5,"message":7}', JSON, None),
+    (b'{"type":"X","message":""}', JSON, None),
+    (b"[1]", JSON, None),
+    (b"{", JSON, None),
+    (b"[" * 100_000, JSON, None),
+    (b"\xff\xfe", JSON, None),
+    (b"<html>at org.camunda.Stack(Trace.java:1)</html>", "text/html;charset=utf-8", None),
+    (b"  it broke \n", "text/plain; charset=UTF-8", "it broke"),
+    (b"\xff", "text/plain", "\N{REPLACEMENT CHARACTER}"),
+])  # fmt: skip
 def test_a_body_of_any_kind_is_no_obstacle(body: bytes, kind: str, message: str | None) -> None:
     found = meaning(500, body, kind)
     own = "the Camunda 7 engine answered 500 to POST /engine-rest/signal and did not say why; its log does"

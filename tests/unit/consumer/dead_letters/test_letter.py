@@ -95,9 +95,7 @@ def test_a_replay_keeps_the_requests_headers_and_counts() -> None:
     (Filter(older_than=11), False),
     (Filter(ids=frozenset({"r"}), code="INTERNAL"), False),
 ])  # fmt: skip
-def test_every_condition_must_hold_and_a_letter_of_unknown_age_is_older_than_nothing(
-    filter: Filter, meant: bool
-) -> None:
+def test_every_condition_must_hold_and_what_has_no_age_is_older_than_nothing(filter: Filter, meant: bool) -> None:
     assert filter.matches(ours(), now=DIED.timestamp() + 10) is meant
     assert not Filter(older_than=0).matches(DeadLetter(b""))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from unittest.mock import Mock
 
 import orjson
@@ -55,9 +56,7 @@ def test_a_program_gets_one_object_of_a_letter_and_rows_as_lines(capsys: pytest.
     assert (orjson.loads(line)["number"], orjson.loads(line)["failed-at"]) == (1, "2026-01-02T03:04:05.000+00:00")
 
 
-def test_people_get_sections_of_a_letter_and_rows_as_a_table(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_people_get_sections_of_a_letter_and_rows_as_a_table(capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(view, "sys", Mock(**{"stdout.isatty.return_value": True}))
     monkeypatch.setenv("COLUMNS", "200")
     shown = details(LETTER)

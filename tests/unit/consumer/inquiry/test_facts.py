@@ -48,9 +48,7 @@ def test_only_the_request_that_is_meant_is_told() -> None:
     assert [len(list_held(others, user, "a")) for user in ("alice", None, "bob")] == [0, 1, 1]
 
 
-async def test_answers_of_replays_are_told_with_their_number_and_one_that_was_not_kept_without_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_answers_of_replays_are_told_with_their_number_and_what_was_not_kept_without(monkeypatch: Any) -> None:
     ledger = MemoryLedger()
     monkeypatch.setattr("consumer.ledger.codec.MAX_PLAIN", 3000)
     rejected, large = Reply("complete-job", error=failed()), Reply("activate-jobs", "x" * 5000)

@@ -87,9 +87,7 @@ class LedgerPromises:
         assert (found.reply.type, found.reply.error, found.reply.ok) == (reply.type, reply.error, reply.ok)
         assert not found.reply.replayed
 
-    async def test_a_reply_that_is_too_large_leaves_its_mark(
-        self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_a_reply_that_is_too_large_leaves_its_mark(self, ledger: Ledger, monkeypatch: Any) -> None:
         monkeypatch.setattr(codec, "MAX_PLAIN", 2_000_000)
         for name, length in (("compressed too large", 1_000_000), ("not worth compressing", 3_000_000)):
             await ledger.claim(name, DIGEST)
@@ -150,9 +148,7 @@ class LedgerPromises:
         assert (await ledger.claim("running", DIGEST)).state is State.ORPHANED
 
     @pytest.mark.parametrize("bound", [{"max_entries": 2}, {"max_bytes": 600}])
-    async def test_the_oldest_answers_go_first_above_a_number_or_a_size(
-        self, bound: dict[str, int], place: Any
-    ) -> None:
+    async def test_the_oldest_answers_go_first_above_a_number_or_size(self, bound: dict[str, int], place: Any) -> None:
         ledger = await place.open(limits(**bound))
         await ledger.claim("running", DIGEST)
         for name in "abcd":

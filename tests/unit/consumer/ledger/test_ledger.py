@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from unittest.mock import AsyncMock, Mock, create_autospec
 
 import pytest
@@ -128,9 +129,7 @@ async def test_file_and_folder_are_made_for_this_user_only(tmp_path: Path) -> No
     await ledger.close()
 
 
-async def test_a_file_in_use_is_refused_to_another_process_and_moved_aside_only_afterwards(
-    ledger: Ledger, path: Path
-) -> None:
+async def test_a_file_in_use_is_refused_to_others_and_moved_aside_only_afterwards(ledger: Ledger, path: Path) -> None:
     url = f"sqlite:///{path}"
     await ledger.claim("a", DIGEST)
     for program, words in (
@@ -232,9 +231,7 @@ async def test_a_file_that_is_gone_is_a_problem_until_there_is_one_again(loss: s
     await ledger.close()
 
 
-async def test_a_defect_while_trimming_or_writing_stops_nothing_for_ever(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_defect_while_trimming_or_writing_stops_nothing_for_ever(path: Path, monkeypatch: Any) -> None:
     ledger = await started(path, max_entries=99)  # so few that each answer is a reason to trim
     for method in ("trim", "write"):
         await ledger.claim(method, DIGEST)
@@ -248,9 +245,7 @@ async def test_a_defect_while_trimming_or_writing_stops_nothing_for_ever(
     await ledger.close()
 
 
-async def test_what_waits_together_is_written_together_and_fails_together(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_waits_together_is_written_together_and_fails_together(ledger: Ledger, monkeypatch: Any) -> None:
     original = table.Table.write
     write = create_autospec(original, side_effect=original)
     monkeypatch.setattr(table.Table, "write", write)

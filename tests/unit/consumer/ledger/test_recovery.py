@@ -95,9 +95,7 @@ async def test_the_lease_is_renewed_thrice_in_its_time(ledger: Ledger, store: Un
     assert (set(store.slept), store.asked.count("renew") > 1) == ({10}, True)
 
 
-async def test_while_it_is_away_nothing_is_claimed_and_what_ends_is_written_when_it_is_back(
-    ledger: Ledger, store: UnreliableStore
-) -> None:
+async def test_while_away_nothing_is_claimed_and_all_is_written_later(ledger: Ledger, store: UnreliableStore) -> None:
     failed = asyncio.create_task(ledger.wait_failed())
     for name in ("running", "later", "released"):
         await ledger.claim(name, DIGEST)
@@ -119,9 +117,7 @@ async def test_while_it_is_away_nothing_is_claimed_and_what_ends_is_written_when
     assert states == [State.DONE, State.DONE, State.NEW, State.NEW]
 
 
-async def test_one_that_is_not_there_at_the_start_is_waited_for_and_told_of_once(
-    store: UnreliableStore, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_one_that_is_away_at_the_start_is_waited_for_and_told_once(store: UnreliableStore, caplog: Any) -> None:
     store.is_away, ledger = True, store.ledger
     await ledger.start()
     for _ in range(3):
@@ -136,9 +132,7 @@ async def test_one_that_is_not_there_at_the_start_is_waited_for_and_told_of_once
     await ledger.close()
 
 
-async def test_one_that_cannot_be_used_is_closed_and_refused(
-    store: UnreliableStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_that_cannot_be_used_is_closed_and_refused(store: UnreliableStore, monkeypatch: Any) -> None:
     close = AsyncMock()
     monkeypatch.setattr(store, "open", AsyncMock(side_effect=LedgerError("of a newer version")))
     monkeypatch.setattr(store, "close", close)
@@ -159,9 +153,7 @@ async def test_a_claim_whose_answer_was_lost_is_new_here_and_elsewhere(ledger: L
     assert (await other(store).claim("elsewhere", OTHER)).state is State.NEW
 
 
-async def test_a_cancelled_claim_is_released_at_once_and_the_next_one_does_not_overtake_that(
-    ledger: Ledger, store: UnreliableStore
-) -> None:
+async def test_a_cancelled_claim_is_released_before_the_next_one(ledger: Ledger, store: UnreliableStore) -> None:
     store.go.clear()
     for name in ("released", "claimed again"):
         claim = asyncio.create_task(ledger.claim(name, DIGEST))
@@ -191,9 +183,7 @@ async def test_a_release_that_fails_is_done_when_the_store_is_back(ledger: Ledge
     assert (await other(store).claim("a", OTHER)).state is State.NEW
 
 
-async def test_a_cancelled_finish_is_written_all_the_same_also_when_its_next_claim_is_cancelled_too(
-    ledger: Ledger, store: UnreliableStore
-) -> None:
+async def test_a_cancelled_finish_is_written_all_the_same(ledger: Ledger, store: UnreliableStore) -> None:
     await ledger.claim("a", DIGEST)
     store.go.clear()
     for operation in (ledger.finish("a", Reply("x", 1)), ledger.claim("a", DIGEST)):
@@ -209,9 +199,7 @@ async def test_a_cancelled_finish_is_written_all_the_same_also_when_its_next_cla
     assert [(await other(store).claim(name, DIGEST)).reply is not None for name in "ab"] == [True, True]
 
 
-async def test_closing_writes_what_was_put_off_or_says_how_many_answers_are_lost(
-    store: UnreliableStore, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_closing_writes_what_was_put_off_or_says_how_much_is_lost(store: UnreliableStore, caplog: Any) -> None:
     for name, lost in (("a", 0), ("b", 1)):
         ledger = Ledger(store, limits())
         await ledger.start()
@@ -226,9 +214,7 @@ async def test_closing_writes_what_was_put_off_or_says_how_many_answers_are_lost
     assert (await other(store).claim("a", DIGEST)).reply is not None
 
 
-async def test_a_store_that_fails_to_close_stops_nothing(
-    store: UnreliableStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_store_that_fails_to_close_stops_nothing(store: UnreliableStore, monkeypatch: Any, caplog: Any) -> None:
     monkeypatch.setattr(store, "close", AsyncMock(side_effect=OSError("nobody there")))
     ledger = Ledger(store, limits())
     await ledger.start()

@@ -123,9 +123,7 @@ async def test_a_refused_tenant_is_named_where_the_caller_wrote_it(
     ("create-instance", {"bpmnProcessId": "p"}, LATE, NOT, ""),
     ("create-instance", {"bpmnProcessId": "p"}, ABORTED, UNKNOWN, ""),
 ])  # fmt: skip
-async def test_a_late_answer_says_what_may_go_on(
-    operation: str, data: Any, code: Code, outcome: Outcome, words: str
-) -> None:
+async def test_lateness_tells_what_goes_on(operation: str, data: Any, code: Code, outcome: Outcome, words: str) -> None:
     request = delivery(operation, data)
     answer = CommandError(code, "late", source=Source.GATEWAY, outcome=outcome)
     raised = await refusal(request, FakeEngine(answer))

@@ -86,9 +86,7 @@ async def test_the_same_id_is_answered_again_byte_for_byte_and_not_run_again() -
     ([{"message_id": "a", "headers": {"replays": count}} for count in (0, 1, 1, 2, "2", True)], 3),
     ([{"operation": "topology", "message_id": "a"}] * 2, 2),  # it changes nothing
 ])  # fmt: skip
-async def test_a_request_that_changes_anything_is_known_by_its_id_its_user_and_its_replays(
-    sent: list[dict[str, Any]], runs: int
-) -> None:
+async def test_what_changes_anything_is_known_by_id_user_and_replays(sent: list[dict[str, Any]], runs: int) -> None:
     once = Once()
     for properties in sent:
         await once.handle(incoming(reply_to="replies", **properties))
@@ -121,9 +119,7 @@ async def test_an_id_belongs_to_its_content_and_who_sends_it_again_waits_for_the
     (failure(Code.UNAVAILABLE, GATEWAY, UNKNOWN), None, "create-instance", 1),
     (failure(Code.NOT_FOUND, GATEWAY, NOT), None, "create-instance", 2),
 ])  # fmt: skip
-async def test_only_final_answers_that_somebody_was_told_are_kept(
-    reply: Reply, reply_to: str | None, operation: str, runs: int
-) -> None:
+async def test_only_told_final_answers_are_kept(reply: Reply, reply_to: str | None, operation: str, runs: int) -> None:
     once = Once(reply)
     first, _ = [await once.handle(incoming(operation, message_id="a", reply_to=reply_to)) for _ in range(2)]
     assert (first.error, once.runs) == (reply.error, runs)
@@ -150,9 +146,7 @@ def ledger_of(*found: Claim | LedgerError) -> Any:
 
 
 @for_each([("create-instance", {}, 0), ("create-instance", {"run_again": True}, 1), ("cancel-instance", {}, 1)])
-async def test_an_abandoned_run_is_reported_unless_it_may_be_repeated(
-    operation: str, options: dict[str, bool], runs: int
-) -> None:
+async def test_an_abandoned_run_is_reported_or_repeated(operation: str, options: dict[str, bool], runs: int) -> None:
     ledger = ledger_of(Claim(State.ORPHANED))
     once = Once(ledger=ledger, **options)
     [run] = await once.begin(incoming(operation, message_id="a"))
@@ -164,9 +158,7 @@ async def test_an_abandoned_run_is_reported_unless_it_may_be_repeated(
 
 
 @for_each([(Code.NOT_FOUND, None), (Code.ALREADY_EXISTS, {"more": 1}), (Code.FAILED_PRECONDITION, {})])
-async def test_the_second_run_of_an_abandoned_command_says_that_the_first_may_have_done_it(
-    code: Code, details: dict[str, int] | None
-) -> None:
+async def test_the_second_run_says_that_the_first_may_have_done_it(code: Code, details: dict[str, int] | None) -> None:
     ledger = ledger_of(Claim(State.ORPHANED))
     once = Once(failure(code, details=details), ledger=ledger)
     reply = await once.handle(incoming("cancel-instance", message_id="a", reply_to="replies"))
@@ -212,9 +204,7 @@ class PassingClock(QuickClock):
     ([LedgerError("the disk is full")] * 2, Requeue, "request-id 'a': the disk is full"),
     ([Claim(State.RUNNING), Claim(State.CONFLICT)], CommandError, "was used by another request"),
 ])  # fmt: skip
-async def test_who_waits_for_a_request_that_does_not_run_is_told_the_same(
-    found: list[Claim | LedgerError], kind: type[Exception], words: str
-) -> None:
+async def test_who_waits_is_told_the_same(found: list[Claim | LedgerError], kind: type[Exception], words: str) -> None:
     ledger = ledger_of(*found)
     ledger.ready.side_effect = asyncio.Event().wait
     once = Once(ledger=ledger, clock=PassingClock(patience=0.05))
@@ -293,9 +283,7 @@ async def test_from_the_fifth_waiter_for_one_id_on_the_answer_comes_at_once(once
 
 
 @for_each([(incoming(message_id="a"), True, 0), (waited_for(), True, 1), (incoming(message_id="a"), False, 1)])
-async def test_of_duplicates_that_nobody_waits_for_one_keeps_the_request_unless_its_original_does(
-    first: FakeDelivery, open: bool, keepers: int
-) -> None:
+async def test_of_unawaited_duplicates_one_keeps_the_request(first: FakeDelivery, open: bool, keepers: int) -> None:
     """An original that is answered, or whose channel is lost, becomes no dead letter; nobody else would be one."""
     once = Once(failure(Code.UNAVAILABLE, CONSUMER, NOT, retryable=True))
     once.limiter.clear()

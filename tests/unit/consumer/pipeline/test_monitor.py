@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 from unittest.mock import AsyncMock, call
 
 import pytest
@@ -55,9 +56,7 @@ async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     scene.monitor.stop()
 
 
-async def test_an_outage_is_told_at_its_beginning_every_minute_and_at_its_end(
-    scene: Scene, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_outage_is_told_at_its_beginning_every_minute_and_at_its_end(scene: Scene, caplog: Any) -> None:
     await scene.start()
     scene.away = True
     await until(lambda: scene.consumer.mock_calls)
@@ -96,9 +95,7 @@ async def test_one_lost_look_is_no_outage(scene: Scene) -> None:
         (OSError("no header takes it"), "a defect while asking: OSError: no header takes it"),
     ],
 )
-async def test_who_refuses_is_there_and_the_log_says_once_why_it_is_of_no_use(
-    error: Exception, problem: str, scene: Scene, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_who_refuses_is_there_and_told_once(error: Exception, problem: str, scene: Scene, caplog: Any) -> None:
     """So it is with a defect of ours while asking."""
     scene.error = error
     scene.monitor.start()

@@ -35,9 +35,7 @@ def publish(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> AsyncMock:
     return publish
 
 
-async def test_a_refused_reply_is_tried_again_for_a_while_and_then_dropped_and_acked(
-    bench: Bench, publish: AsyncMock
-) -> None:
+async def test_a_refused_reply_is_tried_for_a_while_then_dropped_and_acked(bench: Bench, publish: AsyncMock) -> None:
     clock, count, report = QuickClock(), Mock(), Mock()
     told = {"count": count, "report": report, "refused": RefusedReplies(4, 30)}
     await bench.settle(bench.delivered(), clock=clock, **told)
@@ -71,9 +69,7 @@ async def test_a_reply_that_the_broker_does_not_take_is_never_dropped(bench: Ben
     assert bench.events == ["give back"]
 
 
-async def test_few_refused_replies_wait_by_queue_and_in_all_and_the_rest_is_dropped_at_once(
-    bench: Bench, publish: AsyncMock
-) -> None:
+async def test_few_refused_replies_wait_by_queue_and_in_all_and_no_more(bench: Bench, publish: AsyncMock) -> None:
     """Neighbours are answered meanwhile."""
 
     def refuse(delivery: Delivery, _: object) -> Any:
@@ -93,9 +89,7 @@ async def test_few_refused_replies_wait_by_queue_and_in_all_and_the_rest_is_drop
         await worker.stop(grace=0)
 
 
-async def test_replies_to_a_queue_that_confirms_nothing_are_not_tried_before_they_wait(
-    bench: Bench, publish: AsyncMock
-) -> None:
+async def test_replies_to_a_queue_that_confirms_nothing_wait_without_a_try(bench: Bench, publish: AsyncMock) -> None:
     """Each try takes seconds to fail, and holds a place that the broker counts."""
     publish.side_effect = STUCK
     refused = RefusedReplies(99, 30)
@@ -117,9 +111,7 @@ def test_the_queues_that_are_remembered_are_bounded() -> None:
     assert refused.stuck("1") is not None
 
 
-async def test_stopping_gives_back_what_is_remembered_and_drops_what_would_run_again(
-    bench: Bench, publish: AsyncMock
-) -> None:
+async def test_stopping_gives_back_what_is_known_and_drops_what_would_rerun(bench: Bench, publish: AsyncMock) -> None:
     for message_id, events in (("a", ["give back"]), (None, ACKED)):
         bench.events.clear()
         publish.reset_mock()

@@ -63,9 +63,7 @@ async def test_a_delivery_is_settled_by_its_answer_and_by_who_waits_for_it(
     assert (bench.runs, bench.events) == (runs, events)
 
 
-async def test_how_each_request_ended_is_reported_and_what_did_not_go_well_is_counted(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_how_each_request_ended_is_reported_and_what_went_wrong_counted(bench: Bench, monkeypatch: Any) -> None:
     report, count = Mock(), Mock()
     worker = bench.worker(report=report, count=count)
     bench.handler.replies = [OK, OK, error(Code.NOT_FOUND)]
@@ -89,9 +87,7 @@ async def test_how_each_request_ended_is_reported_and_what_did_not_go_well_is_co
     assert bench.events[-2:] == ACKED
 
 
-async def test_what_a_lost_channel_delivered_is_left_to_its_redelivery(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_a_lost_channel_delivered_is_left_to_its_redelivery(bench: Bench, monkeypatch: Any) -> None:
     """It does not start, its answer does not go out, and its ack is not taken for one."""
 
     async def lose(delivery: Any, *_: object) -> Any:
@@ -120,9 +116,7 @@ async def test_nothing_starts_while_the_broker_takes_no_replies(bench: Bench) ->
     assert bench.events == ANSWERED
 
 
-async def test_what_breaks_in_our_hands_and_what_comes_later_is_given_back_and_frees_its_slot(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_what_breaks_or_comes_later_is_given_back(bench: Bench, monkeypatch: Any, caplog: Any) -> None:
     worker = bench.worker()
     bench.handler.replies = [Requeue("another process is running it")] * 3
     await settled(worker, *(bench.delivered() for _ in range(3)))
@@ -140,9 +134,7 @@ async def test_what_breaks_in_our_hands_and_what_comes_later_is_given_back_and_f
 
 
 @for_each([(5, OK, ACKED * 2), (5, AWAY, ["give back"] * 2), (0.01, None, ["give back"] * 2)])
-async def test_stopping_gives_back_what_has_not_started_and_then_what_does_not_end_in_time(
-    grace: float, answer: Reply | None, events: list[str]
-) -> None:
+async def test_stopping_gives_back_what_is_not_done(grace: float, answer: Reply | None, events: list[str]) -> None:
     """A try that ends meanwhile is not followed by a rest."""
     bench = Bench()
     bench.handler.limiter.clear()

@@ -77,9 +77,7 @@ async def test_passive_mode_looks_for_every_queue_and_names_what_differs(
     (forbidden("queue"), ACTIVE, "right to configure and read from the queue 'a'.*AMQP_DECLARE=passive"),
     (forbidden("exchange"), ACTIVE, "right to write to the exchange 'a'.*AMQP_DECLARE=passive"),
 ])  # fmt: skip
-async def test_a_refusal_says_what_else_to_do(
-    refused: Any, amqp: Amqp, words: str, connection: Any, channel: Any
-) -> None:
+async def test_a_refusal_says_what_to_do(refused: Any, amqp: Amqp, words: str, connection: Any, channel: Any) -> None:
     channel.declare_queue.side_effect = refused
     with pytest.raises(BrokerRefusal, match=words):
         await declare_requests(connection, amqp, QUEUES)

@@ -151,9 +151,7 @@ async def test_a_failed_publish_fails_its_span_and_is_counted(telemetry: Telemet
 
 
 @for_each([("amq.gen-x", True), ("orders.replies", False), (None, False)])
-async def test_a_publishing_span_names_no_queue(
-    reply_to: Any, temporary: bool, telemetry: Telemetry, span: Find
-) -> None:
+async def test_publishing_spans_name_no_queue(reply_to: Any, temporary: bool, telemetry: Telemetry, span: Find) -> None:
     await handle(telemetry, incoming(reply_to=reply_to, correlation_id="c-1"))
     assert span(PUBLISHING).attributes == {
         **described("publish", "send"),

@@ -142,14 +142,12 @@ def test_any_text_has_a_verdict(code: Code, text: str) -> None:
     assert error(Failure.of(code, text)).code is code
 
 
-@for_each(
-    [
-        ("x" * TEXT_LIMIT, None),
-        ("x" * (TEXT_LIMIT + 1), "x" * TEXT_LIMIT),
-        ("x" * (TEXT_LIMIT - 1) + "é", "x" * (TEXT_LIMIT - 1)),
-        ("\ud800" * (TEXT_LIMIT + 1), "?" * TEXT_LIMIT),
-    ]
-)
+@for_each([
+    ("x" * TEXT_LIMIT, None),
+    ("x" * (TEXT_LIMIT + 1), "x" * TEXT_LIMIT),
+    ("x" * (TEXT_LIMIT - 1) + "é", "x" * (TEXT_LIMIT - 1)),
+    ("\ud800" * (TEXT_LIMIT + 1), "?" * TEXT_LIMIT),
+])  # fmt: skip
 def test_a_long_text_is_cut_at_whole_characters(text: str, kept: str | None) -> None:
     raised = error(Failure.of("INVALID_ARGUMENT", text))
     assert raised.message == (kept or text)
@@ -179,18 +177,16 @@ ALL_FAILING = "failed to connect to all addresses; last error: UNKNOWN: {}: Conn
 CLOSED = "Connection RemoteClientConnection{{channel=[id: 0x12, L:{} - R:{}]}} was closed"
 
 
-@for_each(
-    [
-        ("UNAVAILABLE", ALL_FAILING, ["ipv4:10.0.0.7:26500"]),
-        ("UNAVAILABLE", ALL_FAILING, ["ipv6:%5B::1%5D:26500"]),
-        ("UNAVAILABLE", "errors resolving {}: not found", ["zeebe.internal:26500"]),
-        ("UNAVAILABLE", "error:{}.", ["10.0.0.7:26500"]),
-        ("UNAVAILABLE", "of {}, é{}", ["zeebe:26500", "10.0.0.7:80"]),
-        ("DEADLINE_EXCEEDED", TIMED_OUT + "Request a-1 to {} timed out in PT5S", ["zeebe-0.zeebe/10.1.2.3:26501"]),
-        ("ABORTED", CLOSED, ["/10.0.0.1:50000", "/10.0.0.2:26501"]),
-        ("INVALID_ARGUMENT", "'10.0.0.7:26500' is not valid", []),
-    ]
-)
+@for_each([
+    ("UNAVAILABLE", ALL_FAILING, ["ipv4:10.0.0.7:26500"]),
+    ("UNAVAILABLE", ALL_FAILING, ["ipv6:%5B::1%5D:26500"]),
+    ("UNAVAILABLE", "errors resolving {}: not found", ["zeebe.internal:26500"]),
+    ("UNAVAILABLE", "error:{}.", ["10.0.0.7:26500"]),
+    ("UNAVAILABLE", "of {}, é{}", ["zeebe:26500", "10.0.0.7:80"]),
+    ("DEADLINE_EXCEEDED", TIMED_OUT + "Request a-1 to {} timed out in PT5S", ["zeebe-0.zeebe/10.1.2.3:26501"]),
+    ("ABORTED", CLOSED, ["/10.0.0.1:50000", "/10.0.0.2:26501"]),
+    ("INVALID_ARGUMENT", "'10.0.0.7:26500' is not valid", []),
+])  # fmt: skip
 def test_texts_about_connections_name_no_hosts(status: str, text: str, hosts: list[str]) -> None:
     message = error(Failure.of(status, text.format(*hosts))).message
     assert message == text.format(*["<address>"] * len(hosts))

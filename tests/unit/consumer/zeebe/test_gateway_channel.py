@@ -55,14 +55,12 @@ async def advice(address: str, **settings: Any) -> str:
     return ""
 
 
-@for_each(
-    [
-        (True, {"ca_certificate_path": CERTIFICATE}, "Hostname Verification Check failed", "set ZEEBE_OVERRIDE_AUTHOR"),
-        (True, {"override_authority": NAME}, "CERTIFICATE_VERIFY_FAILED", "set ZEEBE_CA_CERTIFICATE_PATH"),
-        (True, {"plaintext": True}, "", CLOSES),
-        (False, {}, "WRONG_VERSION_NUMBER", "the gateway speaks plaintext there"),
-    ]
-)
+@for_each([
+    (True, {"ca_certificate_path": CERTIFICATE}, "Hostname Verification Check failed", "set ZEEBE_OVERRIDE_AUTHOR"),
+    (True, {"override_authority": NAME}, "CERTIFICATE_VERIFY_FAILED", "set ZEEBE_CA_CERTIFICATE_PATH"),
+    (True, {"plaintext": True}, "", CLOSES),
+    (False, {}, "WRONG_VERSION_NUMBER", "the gateway speaks plaintext there"),
+])  # fmt: skip
 async def test_a_tls_mistake_sends_nothing_and_names_its_cause(
     tls: bool, settings: dict[str, Any], cause: str, words: str
 ) -> None:
@@ -123,9 +121,7 @@ async def test_the_hosts_of_no_proxy_are_reached_directly(monkeypatch: pytest.Mo
                 assert "nothing listens at ZEEBE_ADDRESS" in found, f"{variable}={entries}: {found}"
 
 
-async def test_a_server_of_tokens_is_asked_through_the_proxy_or_directly(
-    monkeypatch: pytest.MonkeyPatch, fake: FakeGateway, authority: Authority
-) -> None:
+async def test_a_server_of_tokens_is_asked_by_proxy(monkeypatch: Any, fake: FakeGateway, authority: Authority) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://ann:secret@{NOWHERE}")
     found = await advice(fake.address, plaintext=True, credentials=authority.setting())
     assert f"the way to the authorization server leads through the proxy http://ann:***@{NOWHERE} of the v" in found

@@ -76,20 +76,18 @@ async def test_refused_credentials_are_final_and_name_the_settings(status: int, 
     assert (told.code, told.kind, told.source) == (Code.UNAUTHENTICATED, FailureKind.FINAL, Source.CONSUMER)
 
 
-@for_each(
-    [
-        web.Response(status=500, text="<html>"),
-        web.Response(status=429),
-        web.json_response({"error": "<script>"}, status=503),
-        web.json_response(["no"], status=502),
-        web.Response(text="no JSON"),
-        web.json_response(["token"]),
-        web.json_response({"token": "x"}),
-        web.json_response({"access_token": 5}),
-        web.json_response({"access_token": ""}),
-        web.Response(body=b"\xff\xfe", content_type="application/json"),
-    ]
-)
+@for_each([
+    web.Response(status=500, text="<html>"),
+    web.Response(status=429),
+    web.json_response({"error": "<script>"}, status=503),
+    web.json_response(["no"], status=502),
+    web.Response(text="no JSON"),
+    web.json_response(["token"]),
+    web.json_response({"token": "x"}),
+    web.json_response({"access_token": 5}),
+    web.json_response({"access_token": ""}),
+    web.Response(body=b"\xff\xfe", content_type="application/json"),
+])  # fmt: skip
 async def test_a_broken_authority_is_an_outage(broken: web.Response, authority: Authority) -> None:
     told = await failure(authority, broken)
     assert told.text.startswith("ZEEBE_AUTHORIZATION_SERVER_URL: the authorization server")

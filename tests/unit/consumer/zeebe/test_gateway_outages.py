@@ -74,14 +74,12 @@ async def test_a_connection_lost_with_the_call_out_is_no_miss(gateway: ZeebeEngi
     assert gateway.circuit.unreached == 0
 
 
-@for_each(
-    [
-        ("NOT_FOUND", samples.DENIED, 0),
-        ("UNAVAILABLE", NO_PARTITION.format(9), 0),
-        ("RESOURCE_EXHAUSTED", BUSY, 0),
-        ("UNAVAILABLE", "Socket closed", THRESHOLD),
-    ]
-)
+@for_each([
+    ("NOT_FOUND", samples.DENIED, 0),
+    ("UNAVAILABLE", NO_PARTITION.format(9), 0),
+    ("RESOURCE_EXHAUSTED", BUSY, 0),
+    ("UNAVAILABLE", "Socket closed", THRESHOLD),
+])  # fmt: skip
 async def test_only_an_answer_proves_that_the_gateway_is_there(
     status: str, text: str, unreached: int, gateway: ZeebeEngine, fake: FakeGateway
 ) -> None:

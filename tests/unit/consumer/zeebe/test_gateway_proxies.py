@@ -42,15 +42,13 @@ REFUSED = (Code.RESOURCE_EXHAUSTED, NO, (False, False), (1, 1), "too large")
 LOST = (Code.UNAVAILABLE, Outcome.UNKNOWN, (False, True), (1, 5), "may have been executed")
 
 
-@for_each(
-    [
-        *((page(status), *AWAY) for status in NOT_PASSED_ON),
-        *((replace(answer, status=503), *AWAY) for answer in NO_PAGES),
-        *((page(status), *REFUSED) for status in TOO_LARGE),
-        *((page(status), *LOST) for status in PERHAPS_PASSED_ON),
-        *((answer, *LOST) for answer in ENDINGS),
-    ]
-)
+@for_each([
+    *((page(status), *AWAY) for status in NOT_PASSED_ON),
+    *((replace(answer, status=503), *AWAY) for answer in NO_PAGES),
+    *((page(status), *REFUSED) for status in TOO_LARGE),
+    *((page(status), *LOST) for status in PERHAPS_PASSED_ON),
+    *((answer, *LOST) for answer in ENDINGS),
+])  # fmt: skip
 async def test_an_answer_in_http_says_by_its_status_what_became_of_the_command(
     answer: HttpAnswer, code: Code, outcome: Outcome, retryable: Any, attempts: Any, words: str, connect: Connect
 ) -> None:
@@ -89,17 +87,15 @@ def said(status: int, number: str, text: str) -> HttpAnswer:
     return HttpAnswer(status, (GRPC, ("grpc-status", number), ("grpc-message", text)))
 
 
-@for_each(
-    [
-        *((said(status, "5", DENIED), Code.NOT_FOUND, NO, 0) for status in (200, 400, 404, 500, 503)),
-        (said(200, "14", "no healthy upstream"), Code.UNAVAILABLE, NO, 5),
-        (said(200, "14", f"{RESET}remote connection failure"), Code.UNAVAILABLE, NO, 5),
-        (said(200, "14", f"{RESET}connection termination"), Code.UNAVAILABLE, Outcome.UNKNOWN, 0),
-        (HttpAnswer(0, reset=2), Code.INTERNAL, Outcome.UNKNOWN, 0),
-        (HttpAnswer(0, reset=7), Code.UNAVAILABLE, Outcome.UNKNOWN, 0),
-        (HttpAnswer(0, reset=8), Code.CANCELLED, Outcome.UNKNOWN, 0),
-    ]
-)
+@for_each([
+    *((said(status, "5", DENIED), Code.NOT_FOUND, NO, 0) for status in (200, 400, 404, 500, 503)),
+    (said(200, "14", "no healthy upstream"), Code.UNAVAILABLE, NO, 5),
+    (said(200, "14", f"{RESET}remote connection failure"), Code.UNAVAILABLE, NO, 5),
+    (said(200, "14", f"{RESET}connection termination"), Code.UNAVAILABLE, Outcome.UNKNOWN, 0),
+    (HttpAnswer(0, reset=2), Code.INTERNAL, Outcome.UNKNOWN, 0),
+    (HttpAnswer(0, reset=7), Code.UNAVAILABLE, Outcome.UNKNOWN, 0),
+    (HttpAnswer(0, reset=8), Code.CANCELLED, Outcome.UNKNOWN, 0),
+])  # fmt: skip
 async def test_what_is_said_in_grpc_keeps_its_meaning_whatever_the_http_status(
     answer: HttpAnswer, code: Code, outcome: Outcome, unreached: int, connect: Connect
 ) -> None:

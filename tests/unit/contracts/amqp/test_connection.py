@@ -39,13 +39,11 @@ async def test_an_address_without_a_path_means_the_broker_s_first_virtual_host(l
     assert [AmqpConnection(call.args[0]).vhost for call in library.await_args_list] == ["/"] * 5 + ["orders"]
 
 
-@for_each(
-    [
-        ("amqp://ann:secret@host/nope", NOPE, Code.NOT_FOUND, "host:5672 has no virtual host 'nope': look at the end"),
-        ("amqp://ann:secret@host", CLOSED, DENIED, "does not let user 'ann' into the virtual host '/'"),
-        ("amqps://host?auth=external", CLOSED, DENIED, "the client certificate's user into"),
-    ]
-)
+@for_each([
+    ("amqp://ann:secret@host/nope", NOPE, Code.NOT_FOUND, "host:5672 has no virtual host 'nope': look at the end"),
+    ("amqp://ann:secret@host", CLOSED, DENIED, "does not let user 'ann' into the virtual host '/'"),
+    ("amqps://host?auth=external", CLOSED, DENIED, "the client certificate's user into"),
+])  # fmt: skip
 async def test_a_virtual_host_that_is_missing_or_closed_is_told_in_the_broker_s_words(
     url: str, words: str, code: Code, said: str, library: AsyncMock
 ) -> None:
@@ -68,16 +66,14 @@ OWN = "; the broker lets guest in only from its own host"
 GUEST = "user 'guest' with this password"
 
 
-@for_each(
-    [
-        ("amqp://far", "far:5672", GUEST, NO_LOGIN, f"{OWN} ({NO_LOGIN})"),
-        ("amqp://guest:secret@127.0.0.1", "127.0.0.1:5672", GUEST, NO_LOGIN, f" ({NO_LOGIN})"),
-        ("amqp://localhost", "localhost:5672", GUEST, NO_LOGIN, f" ({NO_LOGIN})"),
-        ("amqp://ann:secret@far", "far:5672", "user 'ann' with this password", NO_LOGIN, f" ({NO_LOGIN})"),
-        ("amqps://far?auth=external", "far:5671", "the client certificate", EXTERNAL,
-         ": it offers PLAIN AMQPLAIN, and not EXTERNAL"),
-    ]
-)  # fmt: skip
+@for_each([
+    ("amqp://far", "far:5672", GUEST, NO_LOGIN, f"{OWN} ({NO_LOGIN})"),
+    ("amqp://guest:secret@127.0.0.1", "127.0.0.1:5672", GUEST, NO_LOGIN, f" ({NO_LOGIN})"),
+    ("amqp://localhost", "localhost:5672", GUEST, NO_LOGIN, f" ({NO_LOGIN})"),
+    ("amqp://ann:secret@far", "far:5672", "user 'ann' with this password", NO_LOGIN, f" ({NO_LOGIN})"),
+    ("amqps://far?auth=external", "far:5671", "the client certificate", EXTERNAL,
+     ": it offers PLAIN AMQPLAIN, and not EXTERNAL"),
+])  # fmt: skip
 async def test_a_refused_login_has_advice_that_fits(
     url: str, where: str, who: str, error: Exception, advice: str, library: AsyncMock
 ) -> None:
@@ -185,20 +181,16 @@ def test_what_may_pass_is_no_refusal() -> None:
             raise error
 
 
-@for_each(
-    [
-        ("", "queue", DECLARE, "to configure"),
-        ("", "exchange", PUBLISH, "to write to"),
-        ("", "queue", CONSUME, "to read from"),
-        ("", "queue", BIND, "to write to"),
-        ("", "exchange", BIND, "to read from"),
-        ("configure ", "queue", CONSUME, "to configure"),
-        ("write ", "exchange", DECLARE, "to write to"),
-        ("read ", "queue", DECLARE, "to read from"),
-    ]
-)
-def test_a_refusal_names_the_right_that_the_broker_names_or_the_method_needs(
-    said: str, kind: str, rights: Rights, words: str
-) -> None:
+@for_each([
+    ("", "queue", DECLARE, "to configure"),
+    ("", "exchange", PUBLISH, "to write to"),
+    ("", "queue", CONSUME, "to read from"),
+    ("", "queue", BIND, "to write to"),
+    ("", "exchange", BIND, "to read from"),
+    ("configure ", "queue", CONSUME, "to configure"),
+    ("write ", "exchange", DECLARE, "to write to"),
+    ("read ", "queue", DECLARE, "to read from"),
+])  # fmt: skip
+def test_a_refusal_names_the_right_that_is_needed(said: str, kind: str, rights: Rights, words: str) -> None:
     with pytest.raises(BrokerRefusal, match=f"{words} the {kind}"), refusals(rights):
         raise ACCESS(f"ACCESS_REFUSED - {said}access to {kind} 'q' {ANN}")

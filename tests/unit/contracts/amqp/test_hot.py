@@ -187,13 +187,11 @@ async def test_a_message_is_got_or_there_is_none_and_what_nobody_waits_for_is_ig
     assert channel.receive(EMPTY) == []
 
 
-@for_each(
-    [
-        (lambda channel: channel.leave(frames.CLOSE), "the channel is being closed", None),
-        (lambda channel: channel.receive(closing(406, "DIFFERS")), "the broker closed the channel: 406 DIFFERS", 406),
-        (lambda channel: channel.end(LOST), LOST, None),
-    ]
-)
+@for_each([
+    (lambda channel: channel.leave(frames.CLOSE), "the channel is being closed", None),
+    (lambda channel: channel.receive(closing(406, "DIFFERS")), "the broker closed the channel: 406 DIFFERS", 406),
+    (lambda channel: channel.end(LOST), LOST, None),
+])  # fmt: skip
 async def test_at_the_end_whatever_waits_fails_and_nothing_is_sent_any_more(
     end: Callable[[MemoryChannel], object], text: str, code: int | None
 ) -> None:

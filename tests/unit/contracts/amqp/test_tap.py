@@ -242,9 +242,7 @@ async def test_a_lost_connection_ends_every_channel(tap: MemoryTap) -> None:
 
 
 @for_each([(4096, 4096), (131_072, 131_072), (0, FRAME_MAX)])
-async def test_a_channel_writes_frames_as_large_as_the_broker_takes_also_when_it_sets_no_limit(
-    given: int, taken: int
-) -> None:
+async def test_a_channel_writes_frames_as_large_as_the_broker_takes_also_without_limit(given: int, taken: int) -> None:
     connection = TappedConnection(URL("amqp://unused"))
     connection._transports.tap = tap = MemoryTap()
     tap.flush()

@@ -9,7 +9,7 @@ from typing import Any
 
 from consumer.zeebe.operations import OPERATIONS
 from tests.cases import check_all, for_each
-from tests.unit.consumer.zeebe.operations.responses import RESULTS
+from tests.unit.consumer.zeebe.operations.responses import RESPONSES
 from tests.unit.contracts.asyncapi.schema import accepted, problems
 from zeebe_amqp.asyncapi.data import INT64_NAMES
 from zeebe_amqp.commands import COMMANDS
@@ -38,7 +38,7 @@ def pairs(numbers: Any, texts: Any, name: str = "") -> Iterator[tuple[str, Any]]
 
 
 def test_every_answer_is_valid_also_with_keys_as_text_and_these_are_what_the_schemas_say() -> None:
-    def is_valid(operation: str, response: Any, _: Any) -> None:
+    def is_valid(operation: str, response: Any) -> None:
         numbers, texts = (OPERATIONS[operation].to_result(response, as_text) for as_text in (False, True))
         for data, name in product((numbers, texts), (file(operation), "reply.json")):
             assert problems(name, json.loads(Reply(operation, data).encode())) == []
@@ -47,7 +47,7 @@ def test_every_answer_is_valid_also_with_keys_as_text_and_these_are_what_the_sch
             assert isinstance(value, str) == (name in INT64_NAMES or name.endswith("Key")), name
 
     found: set[str] = set()
-    check_all(RESULTS, is_valid)
+    check_all(RESPONSES, is_valid)
     assert found
 
 

@@ -82,14 +82,12 @@ async def test_requests_that_are_confirmed_one_after_the_other_renew_nothing(tra
     assert transport.reasons == []
 
 
-@for_each(
-    [
-        *((403, NOT_ALLOWED, Code.PERMISSION_DENIED, waiting) for waiting in (0, 1, 2)),
-        *((404, "NOT_FOUND - no exchange 'x' in vhost '/'", Code.NOT_FOUND, waiting) for waiting in (1, 2)),
-        *((405, "RESOURCE_LOCKED - locked", Code.PERMISSION_DENIED, waiting) for waiting in (1, 2)),
-        *((406, TOO_LARGE, Code.FAILED_PRECONDITION, waiting) for waiting in (1, 2)),
-    ]
-)
+@for_each([
+    *((403, NOT_ALLOWED, Code.PERMISSION_DENIED, waiting) for waiting in (0, 1, 2)),
+    *((404, "NOT_FOUND - no exchange 'x' in vhost '/'", Code.NOT_FOUND, waiting) for waiting in (1, 2)),
+    *((405, "RESOURCE_LOCKED - locked", Code.PERMISSION_DENIED, waiting) for waiting in (1, 2)),
+    *((406, TOO_LARGE, Code.FAILED_PRECONDITION, waiting) for waiting in (1, 2)),
+])  # fmt: skip
 async def test_a_refusal_that_ends_the_channel_fails_what_has_no_confirm(
     status: int, words: str, code: Code, waiting: int, transport: Connected
 ) -> None:
@@ -122,13 +120,11 @@ NO_RIGHT = ChannelAccessRefused("ACCESS_REFUSED - access to queue 'q' in vhost '
 DIFFERS = ChannelPreconditionFailed("PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q' in vhost '/'")
 
 
-@for_each(
-    [
-        (NO_RIGHT, None, Code.PERMISSION_DENIED, r"to configure the queue 'q'.*direct reply-to"),
-        (None, NO_RIGHT, Code.PERMISSION_DENIED, r"to read from the queue 'q'.*direct reply-to"),
-        (DIFFERS, None, Code.FAILED_PRECONDITION, "delete the queue, or name another `reply_queue`"),
-    ]
-)
+@for_each([
+    (NO_RIGHT, None, Code.PERMISSION_DENIED, r"to configure the queue 'q'.*direct reply-to"),
+    (None, NO_RIGHT, Code.PERMISSION_DENIED, r"to read from the queue 'q'.*direct reply-to"),
+    (DIFFERS, None, Code.FAILED_PRECONDITION, "delete the queue, or name another `reply_queue`"),
+])  # fmt: skip
 async def test_a_reply_queue_that_is_refused_is_told_with_what_else_can_be_done(
     declare: Exception | None, consume: Exception | None, code: Code, said: str
 ) -> None:
@@ -169,12 +165,10 @@ async def test_while_the_broker_reads_nothing_nothing_more_is_written(transport:
     await request
 
 
-@for_each(
-    [
-        (ProbableAuthenticationError("no"), Unauthenticated, r"a:5672 does not let user 'guest' .* log in"),
-        (OSError("down"), Unavailable, r"no broker: a:5672: OSError: down"),
-    ]
-)
+@for_each([
+    (ProbableAuthenticationError("no"), Unauthenticated, r"a:5672 does not let user 'guest' .* log in"),
+    (OSError("down"), Unavailable, r"no broker: a:5672: OSError: down"),
+])  # fmt: skip
 async def test_what_keeps_a_client_from_opening_is_an_error_of_the_client(
     raised: Exception, error: type[CommandError], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -222,15 +222,13 @@ NOT_RUN = "as far as can be known from here, it was not executed."
 TAKEN = "nothing waits there any more, so it may have been taken, and executed"
 
 
-@for_each(
-    [
-        (None, errors.DeadlineExceeded, "no answer within 0.2 s."),
-        (QueueState(3, 2), errors.DeadlineExceeded, "(queue 'zeebe.commands': 2 consumers, 3 requests wait)."),
-        (QueueState(3, 0), errors.Unavailable, NO_CONSUMER),
-        (QueueState(3, 0), errors.Unavailable, NOT_RUN),
-        (QueueState(0, 0), errors.Unavailable, TAKEN),
-    ]
-)
+@for_each([
+    (None, errors.DeadlineExceeded, "no answer within 0.2 s."),
+    (QueueState(3, 2), errors.DeadlineExceeded, "(queue 'zeebe.commands': 2 consumers, 3 requests wait)."),
+    (QueueState(3, 0), errors.Unavailable, NO_CONSUMER),
+    (QueueState(3, 0), errors.Unavailable, NOT_RUN),
+    (QueueState(0, 0), errors.Unavailable, TAKEN),
+])  # fmt: skip
 async def test_a_queue_from_which_nobody_takes_is_told_from_a_missing_answer(
     state: QueueState | None, kind: type[CommandError], words: str
 ) -> None:

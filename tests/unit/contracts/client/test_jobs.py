@@ -124,13 +124,11 @@ async def test_stopping_ends_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await waiting == []
 
 
-@for_each(
-    [
-        (None, time.time() + 3600, [BUSY, BUSY, DONE]),
-        (NotFound, time.time() + 3600, [error("NOT_FOUND")]),
-        (Unavailable, 1.5, [AWAY]),  # its lock has ended
-    ]
-)
+@for_each([
+    (None, time.time() + 3600, [BUSY, BUSY, DONE]),
+    (NotFound, time.time() + 3600, [error("NOT_FOUND")]),
+    (Unavailable, 1.5, [AWAY]),  # its lock has ended
+])  # fmt: skip
 async def test_what_may_pass_is_tried_again_under_one_identity_while_the_job_is_ours_and_all_else_is_told(
     kind: type[Exception] | None, deadline: float, answers: list[bytes]
 ) -> None:

@@ -293,9 +293,7 @@ async def test_a_worker_ends_with_an_error_that_will_not_pass_and_what_was_begun
 
 
 @for_each([False, True])
-async def test_a_worker_that_is_stopped_lets_what_was_begun_finish_and_one_that_is_cancelled_does_not(
-    cancelled: bool,
-) -> None:
+async def test_a_stopped_worker_lets_what_was_begun_finish_and_a_cancelled_one_does_not(cancelled: bool) -> None:
     async def ship(_: Job) -> None:
         begun.set()
         await go.wait()

@@ -1,7 +1,9 @@
-"""What data become: operation, data, metadata, and the request of the protocol."""
+"""What data become: operation, data, metadata, and the request of the protocol; most are made from the types."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count, product
 from typing import Any
 
 import orjson
@@ -9,24 +11,45 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
 from consumer.zeebe.protocol import gateway_pb2 as pb
+from tests.unit.contracts.samples import SMALLEST
+from tests.unit.contracts.values import alternatives, info
+from zeebe_amqp.commands import COMMANDS
 
 KEY = 2251799813685249
 BPMN = "<definitions/>"
 FILE = pb.Resource(name="a.bpmn", content=BPMN.encode())
+NAMED = {"fileName": "a.bpmn"}
 RENAMED = {"jobType": "type", "workerName": "worker", "fetchVariables": "fetchVariable", "messageName": "name"}
 """What the protocol calls otherwise."""
-creation = pb.CreateProcessInstanceRequest
-modification = pb.ModifyProcessInstanceRequest
-signal = pb.BroadcastSignalRequest
+PERIODS = {"timeToLive", "timeout", "requestTimeout", "retryBackOff"}
+WHERE_ABSENT: dict[str, dict[str, Any]] = {
+    "create-instance": {"version": -1},
+    "activate-jobs": {"timeout": 300_000, "worker": "default", "requestTimeout": -1},
+    "update-job-retries": {"retries": 3},
+}
+"""What is sent for a field that nobody set."""
+GATEWAY_GRACE = 600_000
+"""Milliseconds that the gateway waits longer for the end of an instance than the service does."""
 
 
-def row(operation: str, data: dict[str, Any], request: type[Message], **otherwise: Any) -> Any:
-    """A row whose request says what the data say, and something else only where that is given."""
-    return operation, data, {}, ParseDict({**in_protocol(data), **otherwise}, request())
+def told_apart(data: Any, numbers: Iterator[int], flags: Iterator[bool]) -> Any:
+    """The same data, with a number in every value: one that arrives in another's place is noticed."""
+    match data:
+        case dict():
+            return {name: told_apart(each, numbers, flags) for name, each in data.items()}
+        case list():
+            return [told_apart(each, numbers, flags) for each in data]
+        case bool():
+            return next(flags)
+        case "text" | "1s":
+            return f"{next(numbers)}{'s' if data == '1s' else ''}"
+        case int() if data >= KEY or data == 1:
+            return data + next(numbers)
+    return data
 
 
 def in_protocol(data: Any) -> Any:
-    """Data as the protocol has them: variables are text, and lists that may be absent are wrapped."""
+    """Data as the protocol has them: variables are text, durations numbers, lists that may be absent wrapped."""
     match data:
         case list():
             return [in_protocol(each) for each in data]
@@ -40,135 +63,71 @@ def member(name: str, value: Any) -> Any:
         return orjson.dumps(value).decode()
     if name in ("candidateUsers", "candidateGroups"):
         return {"values": value}
-    return in_protocol(value)
+    return int(value[:-1]) * 1000 if name in PERIODS else in_protocol(value)
 
 
+def row(operation: str, data: dict[str, Any]) -> Any:
+    """A row whose request says what the data say."""
+    absent = {} if "processDefinitionKey" in data else WHERE_ABSENT.get(operation, {})
+    said = {**absent, **in_protocol(data)}
+    name = operation.title().replace("-", "").replace("Instance", "ProcessInstance")
+    if operation == "create-instance":
+        wait, fetched, waits = (said.pop(each, None) for each in ("requestTimeout", "fetchVariable", "withResult"))
+        if waits:
+            name += "WithResult"
+            wait = (15_000 if wait is None else wait) + GATEWAY_GRACE
+            said = {"request": said, "requestTimeout": wait, "fetchVariables": fetched or []}
+    return operation, data, {}, ParseDict(said, getattr(pb, f"{name}Request")())
+
+
+def rows() -> Iterator[Any]:
+    """The smallest request of every operation that is an object, and those that have all fields."""
+    for operation, smallest in SMALLEST.items():
+        if operation in ("topology", "deploy-resource", "signal"):
+            continue
+        yield row(operation, smallest)
+        for data, parity in product(alternatives(info(COMMANDS[operation])), (0, 1)):
+            if operation == "create-instance" and "processDefinitionKey" in data:
+                data.pop("version", None)  # a definition is of one version
+            yield row(operation, told_apart(data, count(2), map(bool, (each % 2 for each in count(parity)))))
+
+
+signal = pb.BroadcastSignalRequest
+modification = pb.ModifyProcessInstanceRequest
 REQUESTS: list[tuple[str, Any, dict[str, str], Message]] = [
-    row("topology", {}, pb.TopologyRequest),
+    *rows(),
+    ("topology", {}, {}, pb.TopologyRequest()),
     ("topology", {"whatever": 1}, {}, pb.TopologyRequest()),
-    ("deploy-process", BPMN, {"fileName": "a.bpmn", "tenantId": "acme"},
-     pb.DeployResourceRequest(resources=[FILE], tenantId="acme")),
-    ("deploy-process", "PGRlZmluaXRpb25zLz4=", {"fileName": "a.bpmn", "encoding": "base64"},
+    *((operation, BPMN, NAMED | {"tenantId": "acme"}, pb.DeployResourceRequest(resources=[FILE], tenantId="acme"))
+      for operation in ("deploy-process", "deploy-resource")),
+    ("deploy-process", "PGRlZmluaXRpb25zLz4=", NAMED | {"encoding": "base64"},
      pb.DeployResourceRequest(resources=[FILE])),
-    ("deploy-resource", BPMN, {"fileName": "a.bpmn", "tenantId": "acme"},
-     pb.DeployResourceRequest(resources=[FILE], tenantId="acme")),
     ("deploy-resource", "/w==", {"fileName": "a.form", "encoding": "base64"},
      pb.DeployResourceRequest(resources=[pb.Resource(name="a.form", content=b"\xff")])),
     ("deploy-resource",
      {"resources": [{"name": "a.bpmn", "content": BPMN}, {"name": "b.dmn", "content": "/w==", "encoding": "base64"}],
       "tenantId": "acme"}, {},
      pb.DeployResourceRequest(resources=[FILE, pb.Resource(name="b.dmn", content=b"\xff")], tenantId="acme")),
-    row("delete-resource", {"resourceKey": KEY}, pb.DeleteResourceRequest),
-    row("delete-resource", {"resourceKey": KEY, "deleteHistory": False, "operationReference": 1},
-        pb.DeleteResourceRequest),
-    row("create-instance", {"bpmnProcessId": "p"}, creation, version=-1),
-    row("create-instance", {"bpmnProcessId": "p", "version": 3}, creation),
-    row("create-instance", {"processDefinitionKey": KEY}, creation),
-    row("create-instance", {"processDefinitionKey": str(KEY)}, creation),
-    row("create-instance",
-        {"bpmnProcessId": "p", "variables": {"id": 7}, "tenantId": "acme", "startInstructions": [{"elementId": "s"}],
-         "runtimeInstructions": [{"terminate": {"afterElementId": "t"}}], "tags": ["a", "b"], "businessId": "order-7",
-         "operationReference": 2**64 - 1}, creation, version=-1),
-    ("create-instance", {"bpmnProcessId": "p", "fetchVariables": ["a"], "requestTimeout": "5s"}, {},
-     creation(bpmnProcessId="p", version=-1)),
-    ("create-instance", {"bpmnProcessId": "p", "withResult": True}, {},
-     pb.CreateProcessInstanceWithResultRequest(
-         request=creation(bpmnProcessId="p", version=-1), requestTimeout=15_000 + 600_000
-     )),
-    ("create-instance",
-     {"bpmnProcessId": "p", "withResult": True, "fetchVariables": ["a", "b"], "requestTimeout": "5s"}, {},
-     pb.CreateProcessInstanceWithResultRequest(
-         request=creation(bpmnProcessId="p", version=-1), requestTimeout=5_000 + 600_000, fetchVariables=["a", "b"]
-     )),
-    row("cancel-instance", {"processInstanceKey": KEY, "operationReference": 5}, pb.CancelProcessInstanceRequest),
-    row("set-variables", {"elementInstanceKey": KEY, "variables": {"a": 1}}, pb.SetVariablesRequest),
-    row("set-variables", {"elementInstanceKey": KEY, "variables": {}, "local": True, "operationReference": 5},
-        pb.SetVariablesRequest),
-    row("resolve-incident", {"incidentKey": KEY, "operationReference": 5}, pb.ResolveIncidentRequest),
-    row("modify-instance", {"processInstanceKey": KEY}, modification),
-    row("modify-instance",
-        {"processInstanceKey": KEY,
-         "activateInstructions": [
-             {"elementId": "b", "ancestorElementInstanceKey": KEY + 1,
-              "variableInstructions": [{"variables": {"x": 1}, "scopeId": "s"}, {"variables": {}}]}
-         ], "terminateInstructions": [{"elementInstanceKey": KEY + 2}, {"elementId": "c"}],
-         "moveInstructions": [
-             {"sourceElementInstanceKey": KEY + 3, "targetElementId": "d", "ancestorElementInstanceKey": KEY + 4,
-              "variableInstructions": [{"variables": {"y": 2}}]}
-         ], "operationReference": 1}, modification),
+    row("create-instance", {"bpmnProcessId": "p", "withResult": True}),
+    row("create-instance", {"processDefinitionKey": str(KEY)}),
     ("modify-instance",
-     {"processInstanceKey": KEY, "activateInstructions": [{"elementId": "a"}],
-      "moveInstructions": [
-          {"sourceElementId": "e", "targetElementId": "d", "inferAncestorScopeFromSourceHierarchy": True},
-          {"sourceElementId": "f", "targetElementId": "d", "useSourceParentKeyAsAncestorScopeKey": True}
-      ]}, {},
+     {"processInstanceKey": KEY,
+      "activateInstructions": [{"elementId": "a", "variableInstructions": [{"variables": {}}]}],
+      "moveInstructions": [{"sourceElementId": "e", "targetElementId": "d"}]}, {},
      modification(
          processInstanceKey=KEY,
-         activateInstructions=[modification.ActivateInstruction(elementId="a", ancestorElementInstanceKey=-1)],
-         moveInstructions=[
-             modification.MoveInstruction(
-                 sourceElementId="e", targetElementId="d", ancestorElementInstanceKey=-1,
-                 inferAncestorScopeFromSourceHierarchy=True
-             ),
-             modification.MoveInstruction(
-                 sourceElementId="f", targetElementId="d", ancestorElementInstanceKey=-1,
-                 useSourceParentKeyAsAncestorScopeKey=True
-             )
-         ]
-     )),
-    row("migrate-instance",
-        {"processInstanceKey": KEY,
-         "migrationPlan": {
-             "targetProcessDefinitionKey": KEY + 1,
-             "mappingInstructions": [{"sourceElementId": "a", "targetElementId": "b"}]
-         }, "operationReference": 1}, pb.MigrateProcessInstanceRequest),
-    row("publish-message", {"messageName": "m"}, pb.PublishMessageRequest),
-    row("publish-message",
-        {"messageName": "m", "correlationKey": "c", "messageId": "i", "timeToLive": "1m", "variables": {"a": 1},
-         "tenantId": "acme"}, pb.PublishMessageRequest, timeToLive=60_000),
-    row("broadcast-signal", {"signalName": "s"}, signal),
-    row("broadcast-signal", {"signalName": "s", "variables": {"a": 1}, "tenantId": "acme"}, signal),
+         activateInstructions=[{"elementId": "a", "ancestorElementInstanceKey": -1,
+                                "variableInstructions": [{"variables": "{}"}]}],
+         moveInstructions=[{"sourceElementId": "e", "targetElementId": "d", "ancestorElementInstanceKey": -1}])),
+    row("complete-job", {"jobKey": KEY, "result": {"type": "userTask", "corrections": {"candidateGroups": []}}}),
+    row("fail-job", {"jobKey": KEY, "retries": -1}),
     ("signal",
      {"name": "s", "executionId": None, "variables": {"a": {"value": 1}}, "tenantId": "t", "withoutTenantId": False},
      {}, signal(signalName="s", variables='{"a":1}', tenantId="t")),
-    ("signal", {"name": "s", "variables": None}, {}, signal(signalName="s")),
-    ("signal", {"name": "s", "variables": {}, "withoutTenantId": False}, {}, signal(signalName="s")),
-    ("signal", {"name": "s", "tenantId": "t"}, {}, signal(signalName="s", tenantId="t")),
-    ("signal", {"name": "s", "tenantId": "t", "withoutTenantId": True}, {}, signal(signalName="s", tenantId="t")),
-    ("signal", {"name": "s", "withoutTenantId": True}, {}, signal(signalName="s", tenantId="<default>")),
-    ("signal", {"name": "s", "withoutTenantId": "true"}, {}, signal(signalName="s", tenantId="<default>")),
-    row("evaluate-conditional", {}, pb.EvaluateConditionalRequest),
-    row("evaluate-conditional", {"variables": {"a": 1}, "processDefinitionKey": KEY, "tenantId": "acme"},
-        pb.EvaluateConditionalRequest),
-    row("evaluate-decision", {"decisionId": "d"}, pb.EvaluateDecisionRequest),
-    row("evaluate-decision", {"decisionKey": KEY, "variables": {"a": 1}, "tenantId": "acme"},
-        pb.EvaluateDecisionRequest),
-    row("activate-jobs", {"jobType": "t", "maxJobsToActivate": 2}, pb.ActivateJobsRequest,
-        timeout=300_000, worker="default", requestTimeout=-1),
-    row("activate-jobs",
-        {"jobType": "t", "maxJobsToActivate": 2, "timeout": "10s", "workerName": "w", "fetchVariables": ["a"],
-         "requestTimeout": "3s", "tenantIds": ["acme"], "tenantFilter": "ASSIGNED"}, pb.ActivateJobsRequest,
-        timeout=10_000, requestTimeout=3_000),
-    row("complete-job", {"jobKey": KEY}, pb.CompleteJobRequest),
-    row("complete-job",
-        {"jobKey": KEY, "variables": {"a": 1},
-         "result": {
-             "type": "userTask", "denied": True, "deniedReason": "no",
-             "corrections": {
-                 "assignee": "ann", "dueDate": "2026-01-01", "followUpDate": "2026-01-02", "candidateUsers": ["ben"],
-                 "candidateGroups": [], "priority": 7
-             }, "activateElements": [{"elementId": "a", "variables": {"x": 1}}],
-             "isCompletionConditionFulfilled": True, "isCancelRemainingInstances": False
-         }}, pb.CompleteJobRequest),
-    row("complete-job", {"jobKey": KEY, "result": {"type": "userTask"}}, pb.CompleteJobRequest),
-    row("fail-job",
-        {"jobKey": KEY, "retries": 0, "errorMessage": "e", "retryBackOff": "2s", "variables": {"a": 1}},
-        pb.FailJobRequest, retryBackOff=2_000),
-    row("fail-job", {"jobKey": KEY, "retries": -1}, pb.FailJobRequest),
-    row("update-job-retries", {"jobKey": KEY}, pb.UpdateJobRetriesRequest, retries=3),
-    row("update-job-retries", {"jobKey": KEY, "retries": 9, "operationReference": 1}, pb.UpdateJobRetriesRequest),
-    row("update-job-timeout", {"jobKey": KEY, "timeout": "1m30s", "operationReference": 1},
-        pb.UpdateJobTimeoutRequest, timeout=90_000),
-    row("throw-error", {"jobKey": KEY, "errorCode": "c", "errorMessage": "e", "variables": {"a": 1}},
-        pb.ThrowErrorRequest),
+    *(("signal", {"name": "s", "variables": none, "withoutTenantId": False}, {}, signal(signalName="s"))
+      for none in (None, {})),
+    *(("signal", {"name": "s", "tenantId": "t", "withoutTenantId": without}, {}, signal(signalName="s", tenantId="t"))
+      for without in (None, True)),
+    *(("signal", {"name": "s", "withoutTenantId": without}, {}, signal(signalName="s", tenantId="<default>"))
+      for without in (True, "true")),
 ]  # fmt: skip

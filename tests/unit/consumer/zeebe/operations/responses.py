@@ -1,85 +1,47 @@
-"""What responses become: operation, response of the protocol, and what the reply's data say that is no default."""
+"""What the gateway may answer to each operation, made from the protocol: a new field is covered without being named."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from consumer.zeebe.protocol import gateway_pb2 as pb
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
-KEY = 2251799813685249
-RESULTS: list[tuple[str, Any, Any]] = [
-    ("topology",
-     pb.TopologyResponse(brokers=[pb.BrokerInfo(partitions=[pb.Partition(partitionId=1)])], gatewayVersion="8.6.0"),
-     {"brokers": [{"nodeId": 0, "partitions": [{"partitionId": 1, "role": "LEADER", "health": "HEALTHY"}]}],
-      "gatewayVersion": "8.6.0", "clusterId": None}),
-    ("deploy-process",
-     pb.DeployResourceResponse(
-         key=KEY,
-         deployments=[pb.Deployment(process=pb.ProcessMetadata(bpmnProcessId="p", version=1, processDefinitionKey=KEY))]
-     ),
-     {"key": KEY, "processes": [{"bpmnProcessId": "p", "version": 1, "processDefinitionKey": KEY}], "tenantId": ""}),
-    ("create-instance", pb.CreateProcessInstanceResponse(processInstanceKey=KEY),
-     {"processInstanceKey": KEY, "businessId": None}),
-    ("create-instance", pb.CreateProcessInstanceWithResultResponse(variables="{}", businessId=""),
-     {"variables": "{}", "businessId": ""}),
-    ("cancel-instance", pb.CancelProcessInstanceResponse(), None),
-    ("set-variables", pb.SetVariablesResponse(), {"key": 0}),
-    ("resolve-incident", pb.ResolveIncidentResponse(), None),
-    ("publish-message", pb.PublishMessageResponse(key=KEY), {"key": KEY, "tenantId": ""}),
-    ("activate-jobs", [], []),
-    ("activate-jobs",
-     [pb.ActivateJobsResponse(jobs=[pb.ActivatedJob()]), pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(key=KEY)])],
-     [{"key": 0, "kind": "BPMN_ELEMENT", "listenerEventType": None, "userTask": None, "tags": []}, {"key": KEY}]),
-    ("activate-jobs", [pb.ActivateJobsResponse(jobs=[pb.ActivatedJob(userTask=pb.UserTaskProperties(formKey=KEY))])],
-     [{"userTask": {"formKey": KEY, "userTaskKey": None, "candidateUsers": []}}]),
-    ("complete-job", pb.CompleteJobResponse(), None),
-    ("fail-job", pb.FailJobResponse(), None),
-    ("update-job-retries", pb.UpdateJobRetriesResponse(), None),
-    ("throw-error", pb.ThrowErrorResponse(), None),
-    ("deploy-resource",
-     pb.DeployResourceResponse(
-         key=KEY,
-         deployments=[
-             pb.Deployment(process=pb.ProcessMetadata(bpmnProcessId="p")),
-             pb.Deployment(decision=pb.DecisionMetadata(dmnDecisionId="d")),
-             pb.Deployment(decisionRequirements=pb.DecisionRequirementsMetadata(dmnDecisionRequirementsId="r")),
-             pb.Deployment(form=pb.FormMetadata(formId="f"))
-         ]
-     ),
-     {"key": KEY,
-      "deployments": [
-          {"process": {"bpmnProcessId": "p"}}, {"decision": {"dmnDecisionId": "d"}},
-          {"decisionRequirements": {"dmnDecisionRequirementsId": "r"}}, {"form": {"formId": "f"}}
-      ]}),
-    ("delete-resource", pb.DeleteResourceResponse(), {"resourceKey": "", "batchOperation": None}),
-    ("delete-resource",
-     pb.DeleteResourceResponse(
-         resourceKey=str(KEY),
-         batchOperation={"batchOperationKey": "7", "batchOperationType": "DELETE_PROCESS_INSTANCE"}
-     ),
-     {"resourceKey": str(KEY),
-      "batchOperation": {"batchOperationKey": "7", "batchOperationType": "DELETE_PROCESS_INSTANCE"}}),
-    ("evaluate-decision",
-     pb.EvaluateDecisionResponse(
-         decisionKey=KEY, decisionOutput="10",
-         evaluatedDecisions=[
-             pb.EvaluatedDecision(
-                 decisionId="d", evaluatedInputs=[pb.EvaluatedDecisionInput(inputValue="7")],
-                 matchedRules=[pb.MatchedDecisionRule(ruleIndex=1, evaluatedOutputs=[{"outputValue": "10"}])]
-             )
-         ]
-     ),
-     {"decisionKey": KEY, "decisionOutput": "10",
-      "evaluatedDecisions": [
-          {"decisionId": "d", "evaluatedInputs": [{"inputValue": "7"}],
-           "matchedRules": [{"ruleIndex": 1, "evaluatedOutputs": [{"outputValue": "10"}]}]}
-      ]}),
-    ("signal", pb.BroadcastSignalResponse(key=KEY, tenantId="t"), None),
-    ("broadcast-signal", pb.BroadcastSignalResponse(key=KEY), {"key": KEY, "tenantId": ""}),
-    ("update-job-timeout", pb.UpdateJobTimeoutResponse(), None),
-    ("modify-instance", pb.ModifyProcessInstanceResponse(), None),
-    ("migrate-instance", pb.MigrateProcessInstanceResponse(), None),
-    ("evaluate-conditional",
-     pb.EvaluateConditionalResponse(processInstances=[{"processInstanceKey": KEY}], conditionalEvaluationKey=KEY),
-     {"processInstances": [{"processInstanceKey": KEY}], "conditionalEvaluationKey": KEY}),
-]  # fmt: skip
+from consumer.zeebe.rpcs import METHODS
+from tests.unit.consumer.zeebe.operations.requests import REQUESTS
+
+
+def filled(kind: type[Message], alternative: int = 0) -> Message:
+    """A response with every field set to something else than its default; of a oneof the member of that number."""
+    message = kind()
+    for field in kind.DESCRIPTOR.fields:
+        if (oneof := field.containing_oneof) and oneof.fields[alternative % len(oneof.fields)] is not field:
+            continue
+        one = value_of(field, alternative)
+        if field.is_repeated:
+            getattr(message, field.name).extend([one, one])
+        elif field.message_type is not None:
+            getattr(message, field.name).CopyFrom(one)
+        else:
+            setattr(message, field.name, one)
+    return message
+
+
+def value_of(field: FieldDescriptor, alternative: int) -> Any:
+    if field.message_type is not None:
+        return filled(GetMessageClass(field.message_type), alternative)
+    if field.enum_type is not None:
+        return field.enum_type.values[-1].number
+    return {FieldDescriptor.TYPE_STRING: "text", FieldDescriptor.TYPE_BOOL: True}.get(field.type, 2**30)
+
+
+def responses(operation: str, kind: type[Message]) -> Iterator[tuple[str, Any]]:
+    for response in (kind(), *(filled(kind, alternative) for alternative in range(4))):
+        yield operation, [response] if operation == "activate-jobs" else response
+
+
+KINDS = dict.fromkeys((operation, METHODS[sent.DESCRIPTOR.full_name].response) for operation, *_, sent in REQUESTS)
+RESPONSES = [("activate-jobs", []), *(each for kind in KINDS for each in responses(*kind))]
+"""Each operation with responses that say nothing and all there is."""
