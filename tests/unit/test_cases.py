@@ -45,16 +45,6 @@ async def test_every_case_that_fails_is_named_with_its_reason() -> None:
     assert str(raised.value).encode(), "a case of any kind can be named"
 
 
-class TestInAClass:
-    """Methods have an object first."""
-
-    @for_each([1, 2])
-    def test_a_method_knows_its_object(self, number: int, tmp_path: object) -> None:
-        assert isinstance(self, TestInAClass)
-        assert number in (1, 2)
-        assert tmp_path
-
-
 async def test_a_check_of_many_cases_names_them_like_a_test_of_many() -> None:
     def is_small(number: int) -> None:
         assert number < 2, "too large"

@@ -56,6 +56,9 @@ def test_the_consumer_runs_what_the_contracts_name_and_its_program_lists_it() ->
         name: each.__name__ for name, each in COMMANDS.items()
     }
     assert all(row["what it does"] for row in rows)
+    assert {row["operation"] for row in rows if row["relieves the engine"] == "yes"} == {
+        name for name, command in COMMANDS.items() if command.exempt_from_limit
+    }
 
 
 def test_every_code_is_settled_and_nothing_that_failed_is_forgotten() -> None:

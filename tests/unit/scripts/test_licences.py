@@ -80,16 +80,9 @@ def test_a_licence_has_one_name_however_it_is_written() -> None:
 
 
 @for_each([
-    [],
-    [""],
-    ["Business Source License 1.1"],
-    ["Server Side Public License, version 1"],
-    ["Elastic License 2.0"],
-    ["Apache License 2.0 with Commons Clause"],
-    ["Camunda License v1.0"],
-    ["Apache-2.0 AND Proprietary"],
-    ["MIT", "Other/Proprietary License"],
-    ["UNLICENSED"],
+    [], [""], ["Business Source License 1.1"], ["Server Side Public License, version 1"], ["Elastic License 2.0"],
+    ["Apache License 2.0 with Commons Clause"], ["Camunda License v1.0"], ["Apache-2.0 AND Proprietary"],
+    ["MIT", "Other/Proprietary License"], ["UNLICENSED"],
 ])  # fmt: skip
 def test_what_is_not_open_source_is_seen(declared: list[str]) -> None:
     assert not Artefact("a", "1", terms.join(declared)).open

@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 
 from consumer.config import VARIABLES, Basic, Camunda7, ConfigurationError, Loaded, component, layers, load
+from consumer.config.component import COMMAND
+from consumer.zeebe.credentials import credentials_for
+from consumer.zeebe.failures import Failure
+from consumer.zeebe.hints import hint
 from tests.cases import for_each
 from tests.unit.consumer.config.documents import document, write
 
@@ -227,3 +231,33 @@ def test_what_follows_from_others_is_told_as_a_default(terminal: bool, log_forma
     ledger = "sqlite:////var/lib/x/ledger.db"
     assert (found.settings.log_format, found.settings.ledger) == (log_format, ledger)
     assert [source(found, name) for name in ("LOG_FORMAT", "LEDGER")] == [(log_format, "default"), (ledger, "default")]
+
+
+# --- names while the service runs: as the user wrote them ---
+
+
+NOWHERE = "127.0.0.1:1"
+
+KEYS = {"gatewayAddr": NOWHERE, "clientId": "me", "clientSecret": "secret"}
+KEYS |= {"authorizationServerUrl": f"http://{NOWHERE}/token"}
+
+
+async def test_of_a_component_file_by_its_keys_and_without_its_path(tmp_path: Path) -> None:
+    file = write(tmp_path, document(COMMAND, KEYS))
+    zeebe = load({"COMPONENT_FILE": str(file)}, directory=tmp_path).settings.zeebe
+    credentials = credentials_for(zeebe.credentials)
+    with pytest.raises(Failure) as raised:
+        await credentials.authorization(5)
+    await credentials.close()
+    assert raised.value.text.startswith("authorizationServerUrl: the authorization server did not answer")
+    assert hint("Connection refused", zeebe).startswith("nothing listens at gatewayAddr:")
+    # What nobody set is named as its user would write it beside the address.
+    assert "usePlainTextConnection=true" in hint("WRONG_VERSION_NUMBER", zeebe)
+    assert str(tmp_path) not in raised.value.text
+
+
+def test_of_the_command_line_and_the_environment_as_written_there(tmp_path: Path) -> None:
+    loaded = load({"ZEEBE_KEEP_ALIVE": "40s"}, {"ZEEBE_ADDRESS": NOWHERE, "AMQP_URL": "amqp://h"}, tmp_path)
+    zeebe, amqp = loaded.settings.zeebe, loaded.settings.amqp
+    assert hint("Connection refused", zeebe).startswith("nothing listens at --zeebe-address:")
+    assert (zeebe.names["ZEEBE_KEEP_ALIVE"], amqp.names["AMQP_URL"]) == ("ZEEBE_KEEP_ALIVE", "--amqp-url")

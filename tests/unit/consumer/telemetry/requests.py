@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import AsyncMock
 
 from opentelemetry.sdk.trace import ReadableSpan
 
@@ -27,13 +28,7 @@ def incoming(operation: str = "topology", metadata: Any = None, data: Any = None
 
 def answering(answer: Reply | BaseException) -> Handler:
     """A handler that gives this reply, or raises this error."""
-
-    async def handler(_: Delivery) -> Reply:
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
-
-    return handler
+    return AsyncMock(side_effect=answer) if isinstance(answer, BaseException) else AsyncMock(return_value=answer)
 
 
 def text(telemetry: Telemetry) -> str:

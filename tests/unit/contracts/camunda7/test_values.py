@@ -66,7 +66,7 @@ WITH_INFO: list[tuple[Any, str]] = [
     (typed("File", "AQI=", FILE), '{"filename":"a.txt","mimetype":"text/plain","encoding":"utf-8","content":"AQI="}'),
     (typed("File", "", {"filename": "a"}), '{"filename":"a","mimetype":null,"encoding":null,"content":""}'),
 ]
-UNTYPED = [
+UNTYPED = (
     "24",
     "24.50",
     "1e3",
@@ -76,7 +76,7 @@ UNTYPED = [
     "null",
     '[1,{"a":1.0}]',
     '{ "b":[ ] }',
-]
+)
 NOTHING_MORE = ',"type":null,"valueInfo":null,"other":1'
 
 NOT_WHOLE = ["\t", "24\n", 24.0, "24.0", "1e3", "0x10", "1_0", "٣", "--1", "+", True, [], {}, "9" * 41]

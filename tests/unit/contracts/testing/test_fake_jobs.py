@@ -129,11 +129,3 @@ def test_every_fact_of_a_job_can_be_said_and_no_other(consumer: FakeConsumer) ->
         consumer.add_job("pay", element="charge")
     said_otherwise = {"key", "type", "custom_headers", "worker", "retries", "deadline", "variables"}
     assert set(FACTS) | said_otherwise == set(ActivatedJob.__struct_fields__)
-
-
-def test_a_synchronous_poll_is_woken_from_another_thread(consumer: FakeConsumer) -> None:
-    with consumer.sync_client() as zeebe:
-        consumer.add_job("pay")
-        [job] = zeebe.call(poll())
-        zeebe.call(CompleteJob(job_key=job.key, variables={"a": 1}))
-    assert len(consumer.executed(CompleteJob)) == 1

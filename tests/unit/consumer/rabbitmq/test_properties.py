@@ -1,4 +1,4 @@
-"""Properties that are written: whatever a request carried, a broker takes its reply and its dead letter."""
+"""Properties: whatever bytes arrive are read, and a broker takes the reply and the dead letter of any request."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from consumer.dead_letters.letter import DeadLetter
 from consumer.dead_letters.queue import DeadLetters, NotSent
 from consumer.rabbitmq import properties
 from tests.cases import for_each
+from tests.integration.rawamqp import ORDER, SHORT, content, entry, short, table, text
 from tests.unit.consumer import errors
 from tests.unit.consumer.rabbitmq.headers import header_values, words
 from zeebe_amqp import wire
+from zeebe_amqp.amqp.hot import Incoming
 from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.amqp.table import write_table
 from zeebe_amqp.client.amqp import AmqpTransport
@@ -202,3 +204,64 @@ def test_a_request_of_a_client_has_its_headers_its_id_and_its_deadline() -> None
     outgoing = Outgoing(**given, request_id="r", deadline=time.time())
     sent = AmqpTransport(["amqp://localhost"])._properties(outgoing)
     assert tags(sent) == {"request-id": "S", "deadline": "l", "mine": "I"}
+
+
+# --- read ---
+
+
+NO_UTF_8 = b"\xff\xfe"
+FAR = struct.pack(">Q", 2**62)
+
+TEXTS = {
+    "content_type": "application/json", "content_encoding": "utf-8", "correlation_id": "c", "reply_to": "r",
+    "message_id": "m", "type": "topology", "user_id": "guest", "app_id": "app",
+}  # fmt: skip
+GOOD = {name: short(value.encode()) for name, value in {**TEXTS, "expiration": "1000", "cluster_id": ""}.items()}
+GOOD |= {"delivery_mode": b"\x02", "priority": b"\x05", "timestamp": struct.pack(">Q", 1_700_000_000)}
+GOOD |= {"headers": table(entry(b"a", b"I", struct.pack(">i", 7)))}
+KEPT = entry(b"kept", b"S", text(b"yes"))
+
+
+def read(header: bytes) -> Message:
+    """A message with that content header, as the consumer sees it."""
+    incoming = Incoming(b"", 1, redelivered=False)
+    incoming.header, incoming.body = struct.pack(">HHQ", 60, 0, 3) + header, b"abc"
+    return properties.message(incoming, "zeebe.commands")
+
+
+def seen(found: Message) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in ORDER if hasattr(found, name)}
+
+
+def test_readable_properties_arrive_as_they_were_sent_and_others_are_none_and_headers_empty() -> None:
+    message = read(content(**GOOD))
+    assert message.malformed_properties == ()
+    numbers = {"delivery_mode": 2, "priority": 5, "timestamp": 1_700_000_000}
+    assert seen(message) == {**TEXTS, **numbers, "headers": {"a": 7}}
+    assert seen(read(content())) == {**dict.fromkeys(seen(message)), "headers": {}}
+
+
+@for_each([*([each] for each in SHORT), list(SHORT)])
+def test_properties_that_cannot_be_read_are_named_and_all_others_are_read(names: list[str]) -> None:
+    message = read(content(**{**GOOD, **dict.fromkeys(names, short(NO_UTF_8))}))
+    assert [flaw.partition(" is not ")[0] for flaw in message.malformed_properties] == names
+    whole = seen(read(content(**GOOD)))
+    assert seen(message) == {name: None if name in names else value for name, value in whole.items()}
+
+
+@for_each([
+    entry(NO_UTF_8, b"S", text(b"x")), entry(b"x", b"T", FAR), entry(b"x", b"T", b"\xff" * 8),
+    entry(b"x", b"F", table(entry(b"y", b"T", FAR))), entry(b"x", b"F", table(entry(NO_UTF_8, b"V", b""))),
+    entry(b"x", b"A", text(b"T" + FAR)), entry(b"x", b"A", text(b"Z")),
+])  # fmt: skip
+def test_a_header_that_cannot_be_read_is_as_if_absent(odd: bytes) -> None:
+    for headers in (table(KEPT, odd), table(odd, KEPT)):
+        message = read(content(**{**GOOD, "headers": headers}))
+        assert (message.headers, message.malformed_properties, message.type) == ({"kept": "yes"}, (), "topology")
+
+
+@for_each([table(b"\x01xZ"), table(b"\x01x"), table(b"\x05x"), table(entry(b"x", b"T", FAR), b"\x01yZ")])
+def test_a_table_that_cannot_be_followed_is_a_flaw_and_what_comes_after_it_is_read(headers: bytes) -> None:
+    message = read(content(**{**GOOD, "headers": headers}))
+    assert message.malformed_properties == ("headers are not a table",)
+    assert (message.headers, message.correlation_id, message.app_id) == ({}, "c", "app")
