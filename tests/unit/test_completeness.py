@@ -68,8 +68,10 @@ def test_every_code_is_settled_and_nothing_that_failed_is_forgotten() -> None:
         for source, outcome, retryable, idempotent in itertools.product(Source, Outcome, (True, False), (True, False)):
             error = Error(code=code, message="", source=source, outcome=outcome, retryable=retryable)
             told, alone = (
-                settle(Reply("signal", error=error), answerable=each, idempotent=idempotent, waited=0, forget_retry=900)
-                for each in (True, False)
+                settle(
+                    Reply("signal", error=error), answerable=each, idempotent=idempotent, waited=wait, forget_retry=900
+                )
+                for each, wait in ((True, 1e9), (False, 0))
             )
             assert told is Settlement.REPLY
             assert alone in {Settlement.AGAIN, Settlement.DEAD}

@@ -67,11 +67,3 @@ def test_results_that_were_kept_are_read_as_they_were(tmp_path: Any, monkeypatch
     kept, read = rounds.read(rounds.write(results, EFFORT, "peers"))
     assert read == results
     assert (kept["rounds"], kept["seconds"]) == (3, 2.0)
-
-
-def test_load_gateway_and_idle_time_are_told_of_what_had_them() -> None:
-    one = {"load": 20.0, "gateway": 25.0, "broker": 200.0, "idle": 30.0, "foreign": 0.0}
-    other = {**one, "load": 22.4, "idle": 12.0}
-    told = rounds.beside({SERVICE: one, MEMORY: other, ECHO: {**one, "load": 90.0}, "alone": {"rate": 1.0}})
-    assert told == {"load": "20 to 22", "gateway": "25", "broker": "200", "idle": "12 to 30", "foreign": "0"}
-    assert rounds.beside({"alone": {"rate": 1.0}}) == {}

@@ -23,8 +23,7 @@ from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import for_each
 from tests.fakes.gateway import FakeGateway
 from tests.unit.consumer.deliveries import FakeDelivery
-from tests.unit.consumer.engines import FakeEngine
-from tests.unit.consumer.workers import FakePublisher, settled, worker_of
+from tests.unit.consumer.workers import FakeEngine, FakePublisher, settled, worker_of
 from zeebe_amqp import PublishMessage
 from zeebe_amqp.testing import answer
 

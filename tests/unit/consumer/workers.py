@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from consumer.core.call import Call
 from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.delivery import Delivery, Handler
 from consumer.core.limiter import AimdLimit
@@ -13,6 +14,7 @@ from consumer.core.message import Message, Reply
 from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.worker import PublishFailed, QueueWorker
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
+from zeebe_amqp.errors import CommandError
 
 OK = Reply("topology", {})
 
@@ -69,6 +71,29 @@ class ScriptedHandler:
         if isinstance(reply, Exception):
             raise reply
         return reply
+
+
+class FakeEngine:
+    """Answers every call with `answer`, or raises one like it, as an engine does each time; keeps what it was asked."""
+
+    def __init__(self, answer: object = None) -> None:
+        self._answer = answer
+        self.calls: list[Call] = []
+
+    async def execute(self, call: Call) -> object:
+        self.calls.append(call)
+        call.sent = True
+        await asyncio.sleep(0)
+        answer = self._answer
+        if isinstance(answer, CommandError):
+            terms = {"source": answer.source, "outcome": answer.outcome, "details": answer.details}
+            raise CommandError(answer.code, answer.message, **terms)  # type: ignore[arg-type]
+        if isinstance(answer, BaseException):
+            raise type(answer)(*answer.args)
+        return answer
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 def worker_of(handler: Handler, replies: FakePublisher, **settings: Any) -> QueueWorker:

@@ -13,7 +13,7 @@ from consumer.core.message import Message, Reply
 from consumer.pipeline.handler import executing
 from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery, delivery
-from tests.unit.consumer.engines import FakeEngine
+from tests.unit.consumer.workers import FakeEngine
 from tests.unit.contracts.samples import SMALLEST
 from tests.unit.contracts.values import info, keys
 from zeebe_amqp.commands import COMMANDS

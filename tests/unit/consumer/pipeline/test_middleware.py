@@ -28,9 +28,8 @@ from consumer.pipeline.waits import bounded_waits
 from consumer.telemetry import setup
 from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery, MemoryLedger, QuickClock, delivery
-from tests.unit.consumer.engines import FakeEngine
 from tests.unit.consumer.errors import verdict
-from tests.unit.consumer.workers import FakePublisher, ScriptedHandler, settled, worker_of
+from tests.unit.consumer.workers import FakeEngine, FakePublisher, ScriptedHandler, settled, worker_of
 from zeebe_amqp import envelope
 from zeebe_amqp.commands import PublishMessage
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source

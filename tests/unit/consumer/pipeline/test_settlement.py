@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Any
 
 from consumer.core.message import Reply
@@ -31,12 +30,6 @@ PAUSED = refused(Code.INTERNAL, retryable=True)
 LOST = refused(Code.UNAVAILABLE, outcome=Outcome.UNKNOWN)
 LOST_HARMLESS = refused(Code.UNAVAILABLE, outcome=Outcome.UNKNOWN, retryable=True)
 DEFECT = refused(Code.INTERNAL, Source.CONSUMER, Outcome.UNKNOWN)
-
-
-@for_each(product([OK, REJECTED, REFUSED, AWAY, PRESSURE, TOO_LARGE, PAUSED, LOST, DEFECT], [True, False]))
-def test_whoever_can_be_answered_is_answered_once(reply: Reply, idempotent: bool) -> None:
-    settlement = settle(reply, answerable=True, idempotent=idempotent, waited=1e9, forget_retry=900)
-    assert settlement is Settlement.REPLY
 
 
 @for_each([

@@ -22,7 +22,7 @@ from consumer.rabbitmq import properties
 from tests.cases import for_each
 from tests.integration.rawamqp import ORDER, SHORT, content, entry, short, table, text
 from tests.unit.consumer import errors
-from tests.unit.consumer.rabbitmq.headers import header_values, words
+from tests.unit.contracts.amqp.test_table import header_values, words
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.hot import Incoming
 from zeebe_amqp.amqp.properties import Properties

@@ -17,9 +17,16 @@ from pamqp import decode, encode
 
 from tests.cases import check_all
 from tests.integration.rawamqp import entry, text
-from tests.unit.consumer.rabbitmq.headers import header_values, words
 from zeebe_amqp.amqp.table import MAX_NAME, Headers, encoded_size, write_table
 
+words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
+times = st.integers(0, 2**32 - 1).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
+scalars = (
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | words | times | st.floats(width=32, allow_nan=False)
+)
+header_values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3), max_leaves=8
+)
 decimals = st.builds(lambda mantissa, scale: Decimal(mantissa).scaleb(-scale), st.integers(-(2**31), 2**31 - 1),
                      st.integers(0, 255))  # fmt: skip
 not_text = st.binary(min_size=1, max_size=20).map(lambda tail: b"\xff" + tail)

@@ -100,10 +100,8 @@ REQUESTS: list[tuple[str, Any, dict[str, str], Message]] = [
     ("topology", {"whatever": 1}, {}, pb.TopologyRequest()),
     *((operation, BPMN, NAMED | {"tenantId": "acme"}, pb.DeployResourceRequest(resources=[FILE], tenantId="acme"))
       for operation in ("deploy-process", "deploy-resource")),
-    ("deploy-process", "PGRlZmluaXRpb25zLz4=", NAMED | {"encoding": "base64"},
-     pb.DeployResourceRequest(resources=[FILE])),
-    ("deploy-resource", "/w==", {"fileName": "a.form", "encoding": "base64"},
-     pb.DeployResourceRequest(resources=[pb.Resource(name="a.form", content=b"\xff")])),
+    *((operation, "PGRlZmluaXRpb25zLz4=", NAMED | {"encoding": "base64"}, pb.DeployResourceRequest(resources=[FILE]))
+      for operation in ("deploy-process", "deploy-resource")),
     ("deploy-resource",
      {"resources": [{"name": "a.bpmn", "content": BPMN}, {"name": "b.dmn", "content": "/w==", "encoding": "base64"}],
       "tenantId": "acme"}, {},
