@@ -305,7 +305,7 @@ def shape(value: Any) -> Any:
 @for_each([{}, {"keys": "string"}])
 async def test_both_answer_with_the_same_fields(keys: dict[str, str], real: RealService) -> None:
     service = InMemoryService()
-    service.has_job("mail")
+    service.has_job(smallest("activate-jobs").job_type)
     async with service.client() as memory, real.client() as program:
         for operation in COMMANDS:
             asked = envelope.encode(smallest(operation), metadata=keys)
