@@ -108,7 +108,7 @@ class Service:
         return RoutedEngine(self.zeebe, Camunda7Engine(other, self._telemetry.calling), accepts(every=other.every))
 
     def _places(self, queue: str) -> int:
-        """How many commands of a queue may run: one that waits on purpose costs next to nothing."""
+        """How many commands of a queue may run: a long-running one costs next to nothing."""
         return self._settings.amqp.polls if self._settings.amqp.waits(queue) else self._settings.concurrency
 
     def _handler(self) -> Handler:

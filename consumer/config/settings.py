@@ -61,7 +61,7 @@ class Amqp:
     prefetch: int = 128
     """Deliveries that a worker holds at a time, 1..65535."""
     polls: int = 1000
-    """The same for a queue of requests that wait on purpose."""
+    """The same for a queue of long-running requests."""
     max_held_bytes: int = 64 * 1024 * 1024
     declare: str = "active"
     dead_letter_bound: int = 10_000
@@ -71,7 +71,7 @@ class Amqp:
     names: Names = field(default_factory=Names, repr=False, compare=False)
 
     def waits(self, queue: str) -> bool:
-        """Whether a queue is for requests that wait on purpose: its name is `polls`, or ends in `.polls`."""
+        """Whether a queue is for long-running requests: its name is `polls`, or ends in `.polls`."""
         return queue.rpartition(".")[2] == "polls"
 
     def held(self, queue: str) -> int:

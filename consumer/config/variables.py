@@ -100,7 +100,7 @@ class Values:
     AMQP_QUEUES: tuple[str, ...] = _row(
         values.queues,
         f"{wire.COMMANDS_QUEUE},{wire.POLLS_QUEUE}",
-        "request queues; one named `polls`, or ending in `.polls`, is for requests that wait on purpose",
+        "request queues; one named `polls`, or ending in `.polls`, is for long-running requests",
         key="queueName",
     )
     AMQP_PREFETCH: int | None = _row(
@@ -204,7 +204,7 @@ class Values:
         values.whole(1, 32767), "64", "commands in flight per request queue", group="Requests and replies"
     )
     POLLS_CONCURRENCY: int = _row(
-        values.whole(1, 65535), "1000", "requests held at a time from a queue of requests that wait on purpose"
+        values.whole(1, 65535), "1000", "requests held at a time from a queue of long-running requests"
     )
     MAX_DEPTH: int = _row(
         values.whole(1, 900), str(wire.MAX_DEPTH), "nesting of variables; deeper documents can stop an engine"

@@ -21,7 +21,7 @@ class Call:
     deadline: float | None = None
     """When the caller stops waiting, seconds since 1970; no attempt outlives it."""
     attempt_timeout: float | None = None
-    """Seconds one attempt may take when it waits on purpose; None for the engine's setting."""
+    """Seconds one attempt of a long-running command may take; None for the engine's setting."""
     idempotent: bool = False
     """Whether it may run twice: then it is tried again after an unknown outcome."""
     keys_as_text: bool = False

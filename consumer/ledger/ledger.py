@@ -129,7 +129,7 @@ class Ledger:
         try:
             await self._store.close()
         except Exception as error:
-            log.warning("the ledger %s did not notice that it was closed: %s", self._store.name, error)
+            log.warning("closing the ledger %s failed: %s", self._store.name, error)
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -341,7 +341,7 @@ class Ledger:
     def _fail(self, error: BaseException) -> str:
         problem = f"the ledger {self._store.name} cannot be {self._store.access}: {error}"
         if problem != self.problem:
-            log.error("%s; nothing is run until it can", problem)
+            log.error("%s; no command runs until it can", problem)
         if self.problem is None:
             self._call.set()
         self.problem = problem

@@ -103,7 +103,7 @@ class RedisStore:
         try:
             found: dict[Any, Any] = await self._redis.config_get("appendonly", "maxmemory-policy")
         except ResponseError as error:  # hosted ones often forbid to ask
-            log.info("the ledger %s does not tell its configuration: %s", self.name, error)
+            log.info("the ledger %s does not show its configuration: %s", self.name, error)
             return {}
         return {_text(name): _text(value) for name, value in found.items()}
 
@@ -113,7 +113,7 @@ def list_warnings(settings: dict[str, str]) -> list[str]:
     warnings = []
     if settings.get("appendonly") == "no":
         warnings.append(
-            "may forget what ran when it restarts (appendonly is no): after that requests sent again run again; "
+            "may forget what ran when it restarts (appendonly is no), and repeated requests would run again: "
             "set appendonly yes"
         )
     policy = settings.get("maxmemory-policy", "noeviction")

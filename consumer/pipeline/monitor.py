@@ -150,7 +150,7 @@ class Monitor:
             finally:
                 telling.cancel()
             lasted = self._clock.monotonic() - began
-            self._tell(part, f"answers again after {_spelled(lasted)}; consuming goes on", lasted)
+            self._tell(part, f"is back after {_spelled(lasted)}; consuming resumes", lasted)
             await self._consumer.resume(part.name)
 
     async def _keep_telling(self, part: _Part, began: float) -> NoReturn:
@@ -164,7 +164,7 @@ class Monitor:
             lasted = self._clock.monotonic() - began
             self._tell(
                 part,
-                f"away for {_spelled(lasted)} ({problem}); nothing is consumed; requests that wait: {waiting}",
+                f"away for {_spelled(lasted)} ({problem}); nothing is consumed; waiting requests: {waiting}",
                 lasted,
             )
 

@@ -1,4 +1,4 @@
-"""Commands that wait on purpose, where others work: only so many at a time."""
+"""Limits long-running commands in a queue that is shared with short ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["bounded_waits"]
 
 
 def bounded_waits(places: Mapping[str, int]) -> Middleware:
-    """Refuse commands that wait on purpose (long polls, results of instances) above a number per queue.
+    """Refuse long-running commands (long polls, results of instances) above a number per queue.
 
     Args:
         places: how many may wait at a time, by the name of the queue; queues that are meant for waiting are not in it.

@@ -1,7 +1,7 @@
 """The broker as the service knows it: requests come, answers and dead letters go.
 
 Publishing has a connection of its own, because a memory or disk alarm stops the broker from reading a connection that
-publishes, and acks on it would stall with it. The queues of requests that wait on purpose have one, too: one socket
+publishes, and acks on it would stall with it. The queues of long-running requests have one, too: one socket
 serves all its queues, and what floods one must not hold up the other.
 """
 

@@ -52,7 +52,7 @@ __all__ = [
 COMMANDS_QUEUE: Final = "zeebe.commands"
 """The request queue for short commands."""
 POLLS_QUEUE: Final = "zeebe.polls"
-"""The request queue for requests that wait on purpose, so that they hold up nobody else."""
+"""The request queue for long-running requests, so that they don't delay short ones."""
 DEAD_LETTER: Final = "zeebe.dead"
 """The dead-letter exchange, and its queue of the same name."""
 DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"

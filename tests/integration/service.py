@@ -30,7 +30,7 @@ SYNCED = 2.0
 """Seconds after which a new queue may be killed with its broker: RabbitMQ 3.10 never elects a leader again for a quorum
 queue that was younger than a second."""
 CONNECTIONS = 3
-"""To the broker: for publishing, for requests, and for those that wait on purpose."""
+"""To the broker: for publishing, for requests, and for long-running ones."""
 
 
 def create(name: str = "order", **variables: Any) -> bytes:

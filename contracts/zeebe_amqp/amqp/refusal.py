@@ -83,20 +83,20 @@ _RULES: Final = tuple(
             r"ACCESS_REFUSED - queue .* in exclusive use$",
             Code.PERMISSION_DENIED,
             "another client reads it, or the broker has not noticed yet that it is gone: use a queue that nobody else "
-            "reads, or try again in half a minute",
+            "reads, or try again in 30 seconds",
         ),
         (403, r"ACCESS_REFUSED - (?!.*returned an error)", Code.PERMISSION_DENIED, "use another name"),
         (
             404,
             r"NOT_FOUND - no (?P<kind>queue|exchange) '",
             Code.NOT_FOUND,
-            "declare the {kind} first, or look at its name and at the virtual host",
+            "declare the {kind} first, or check its name and the virtual host",
         ),
         (
             405,
             r"",
             Code.PERMISSION_DENIED,
-            "it belongs to another connection: use another name, or end that one",
+            "it belongs to another connection: use another name, or close that connection",
         ),
         (406, r"inequivalent arg .* for (?P<kind>queue|exchange) '", Code.FAILED_PRECONDITION, "delete the {kind}"),
         (

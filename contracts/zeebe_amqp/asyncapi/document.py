@@ -18,7 +18,7 @@ __all__ = ["WAITING", "document"]
 VERSION: Final = "3.0.0"
 """The version of AsyncAPI."""
 WAITING: Final = (CreateInstance, ActivateJobs)
-"""The commands that may wait on purpose, and then belong into the queue for polls."""
+"""The commands that may be long-running, and then belong in the queue for polls."""
 
 _ABOUT: Final = """\
 Command a Zeebe workflow engine over RabbitMQ: a request in a queue, the answer in the caller's own.
@@ -99,7 +99,7 @@ def _channels() -> dict[str, Any]:
     asked = [name for command in COMMANDS.values() for name in messages.requests(command)]
     answered = [*map(messages.result, COMMANDS.values()), ERROR]
     short = "Requests, for all that is answered soon."
-    long = "The same for requests that wait on purpose, so that they hold up nobody else."
+    long = "The same for long-running requests, so that they don't delay short ones."
     return {
         "commands": _queue(wire.COMMANDS_QUEUE, short, asked) | {"x-message-properties": REQUEST_PROPERTIES},
         "polls": _queue(wire.POLLS_QUEUE, long, asked) | {"x-message-properties": REQUEST_PROPERTIES},

@@ -130,7 +130,7 @@ async def _call(
 
 
 def waiting(body: bytes, kind: str | None, content_type: str, headers: Mapping[str, str]) -> float:
-    """Seconds that a request waits on purpose; 0 when it does not, or the service will refuse it."""
+    """Seconds that a long-running request may take; 0 when it is none, or the service will refuse it."""
     try:
         return envelope.decode(body, type=kind, content_type=content_type, headers=headers).command.wait() / 1000
     except CommandError:

@@ -24,7 +24,7 @@ __all__ = ["CONNECTION", "REQUEST", "TIMEOUT", "Connection", "Request", "connect
 
 LOCAL: Final = "amqp://guest:guest@127.0.0.1:5672"
 TIMEOUT: Final = 30.0
-"""Seconds to wait for an answer unless told otherwise, besides what the request waits on purpose."""
+"""Seconds to wait for an answer unless told otherwise, besides what a long-running request may take."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -22,7 +22,7 @@ SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A request: its line, counted from 1, its body, how long it waits on purpose, seconds.
+    """A request: its line, counted from 1, its body, how long it may run, seconds.
 
     `identity` is made of what it says and of which of its equals it is: lines may be moved, added and taken away
     between two runs without any becoming another request.

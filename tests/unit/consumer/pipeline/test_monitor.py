@@ -71,10 +71,10 @@ async def test_an_outage_is_told_at_its_beginning_every_minute_and_at_its_end(sc
     for line in between:
         assert re.fullmatch(
             r"gateway zeebe:26500: away for (\d+ min )?\d+ s \(nobody is there\); nothing is consumed; "
-            "requests that wait: 7 in 'zeebe.commands'",
+            "waiting requests: 7 in 'zeebe.commands'",
             line,
         ), line
-    assert re.fullmatch(r"gateway zeebe:26500: answers again after (\d+ min )?\d+ s; consuming goes on", last)
+    assert re.fullmatch(r"gateway zeebe:26500: is back after (\d+ min )?\d+ s; consuming resumes", last)
     assert {vars(record)["event"] for record in caplog.records} == {"outage"}
 
 
