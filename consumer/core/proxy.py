@@ -36,8 +36,8 @@ class Proxy:
     def advice(self, server: str, host: str) -> str:
         """What to do when `server` at `host` is not reached through it."""
         return (
-            f"the way to {server} leads through the proxy {self} of the variable {self.variable}: is that up, and does "
-            f"it pass the connection on? If {server} is to be reached directly, add {host} to NO_PROXY"
+            f"connections to {server} go through the proxy {self} of the variable {self.variable}: is it running, and "
+            f"does it allow this one? To connect directly, add {host} to NO_PROXY"
         )
 
 

@@ -71,7 +71,7 @@ class Listener:
         if incoming is None:
             ended = self._channel.ended
             why = "the queue was deleted" if ended is None else str(ended)
-            raise _failed(Code.UNAVAILABLE, f"the connection to the broker: {why}")
+            raise _failed(Code.UNAVAILABLE, f"lost the connection to the broker: {why}")
         found = incoming.properties
         headers = found.headers or NO_HEADERS
         return Arrival(
@@ -91,7 +91,7 @@ class Listener:
             Unavailable: the connection was lost; it is still there.
         """
         if not self._keep and not self._channel.ack(arrival.tag):
-            raise _failed(Code.UNAVAILABLE, "the connection to the broker: lost")
+            raise _failed(Code.UNAVAILABLE, "lost the connection to the broker")
 
 
 @asynccontextmanager
@@ -159,7 +159,7 @@ def _translate_errors() -> Iterator[None]:
     except BrokerRefusal as error:
         raise _failed(error.code, str(error)) from error
     except CONNECTION_ERRORS as error:
-        raise _failed(Code.UNAVAILABLE, f"the connection to the broker: {describe(error)}") from error
+        raise _failed(Code.UNAVAILABLE, f"no connection to the broker: {describe(error)}") from error
 
 
 def _failed(code: Code, message: str) -> CommandError:

@@ -107,7 +107,7 @@ async def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyP
             with monkeypatch.context() as environment:
                 environment.setenv(variable, f"http://ann:secret@{proxy}")
                 found = await advice(fake.address, plaintext=True)
-            way = "the way to the gateway leads through the proxy"
+            way = "connections to the gateway go through the proxy"
             assert f"({way} http://ann:***@{proxy} of the variable {variable}:" in found, found
             assert "secret" not in found
             assert "ZEEBE_ADDRESS" not in found, found
@@ -127,7 +127,7 @@ async def test_the_hosts_of_no_proxy_are_reached_directly(monkeypatch: pytest.Mo
 async def test_a_server_of_tokens_is_asked_by_proxy(monkeypatch: Any, fake: FakeGateway, authority: Authority) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://ann:secret@{NOWHERE}")
     found = await advice(fake.address, plaintext=True, credentials=authority.setting())
-    assert f"the way to the authorization server leads through the proxy http://ann:***@{NOWHERE} of the v" in found
+    assert f"connections to the authorization server go through the proxy http://ann:***@{NOWHERE} of the v" in found
     for entries in ("127.0.0.1", "127.0.0.0/8"):
         monkeypatch.setenv("NO_PROXY", entries)
         assert await advice(fake.address, plaintext=True, credentials=authority.setting()) == "", entries
