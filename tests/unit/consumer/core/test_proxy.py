@@ -75,5 +75,7 @@ def test_no_password_is_told() -> None:
     proxy = Proxy("http_proxy", "http://ann:secret@p:3128/")
     assert str(proxy) == "http://ann:***@p:3128"
     told = proxy.advice("the gateway", "zeebe")
-    assert told.startswith("connections to the gateway go through the proxy http://ann:***@p:3128 of the variable http_")
+    assert told.startswith(
+        "connections to the gateway go through the proxy http://ann:***@p:3128 of the variable http_"
+    )
     assert told.endswith("add zeebe to NO_PROXY")
