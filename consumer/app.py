@@ -7,8 +7,10 @@ import gc
 import logging
 import os
 import signal
+import time
 from collections.abc import Mapping
 from functools import lru_cache, partial
+from math import inf
 from typing import Final
 
 from consumer import telemetry
@@ -21,14 +23,15 @@ from consumer.core.message import Message
 from consumer.health import Health
 from consumer.inquiry import Fact, InquirySocket, list_held, list_known
 from consumer.ledger import Limits, open_ledger
+from consumer.pipeline.backlog import Backlog
 from consumer.pipeline.handler import executing
 from consumer.pipeline.idempotency import idempotent
 from consumer.pipeline.middleware import compose, guarded, recovered
-from consumer.pipeline.monitor import Monitor
+from consumer.pipeline.monitor import PARTS, Monitor
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.waits import bounded_waits
-from consumer.pipeline.worker import QueueWorker
+from consumer.pipeline.worker import REPLY_FAILURES, QueueWorker
 from consumer.rabbitmq import Broker, DeadLetterCount, queue_names, reply_policy
 from consumer.telemetry import Telemetry
 from consumer.telemetry.request_log import RequestLog
@@ -62,7 +65,7 @@ class Service:
         self.zeebe = ZeebeEngine(settings.zeebe, watch.calling)
         self.engine = self._engine()
         limits = Limits(settings.ledger_ttl, settings.ledger_max_entries, settings.ledger_max_bytes)
-        self.ledger = open_ledger(settings.ledger, limits, watch.record)
+        self.ledger = open_ledger(settings.ledger, limits, watch.record, partial(watch.count, "ledger.failures"))
         self.dead_letters = DeadLetterCount(settings.amqp.dead_letter_bound)
         self.broker = Broker(
             settings.amqp,
@@ -74,6 +77,7 @@ class Service:
         )
         look = partial(add_hint, self.zeebe.look, settings.zeebe)
         self.monitor = Monitor(settings.zeebe.address, look, self.zeebe.circuit, self.ledger, self.broker)
+        self.backlog = Backlog(self.broker.backlog, lambda: self.monitor.is_paused)
         # A limit per queue: long polls that the engine refuses must not slow down short commands, nor be slowed down.
         self._limits = {queue: AimdLimit(self._places(queue)) for queue in settings.amqp.queues}
         self._refused = RefusedReplies(max(1, settings.amqp.prefetch // 8), settings.reply_retry)
@@ -88,10 +92,20 @@ class Service:
         )
         self._inquiries = InquirySocket(settings.state_dir, self._inquire)
         self._stopping = False
-        self._gauges()
+        self._show()
 
-    def _gauges(self) -> None:
-        gauge = self._telemetry.gauge
+    def _show(self) -> None:
+        """What the metrics say beside what is counted with each request; every series exists from the start."""
+        watch, gauge, queues = self._telemetry, self._telemetry.gauge, self._settings.amqp.queues
+        watch.start_at_zero("dead_lettered", queue=queues)
+        watch.start_at_zero("reply.failures", reason=REPLY_FAILURES)
+        watch.start_at_zero("ledger.failures")
+        watch.facts("gateway.info", self._gateway)
+        gauge("ready", lambda: float(not self.problems()))
+        for part in PARTS:
+            gauge("paused", partial(self.monitor.paused, part), part=part)
+        gauge("oldest_request.age", self._oldest)
+        gauge("dead_letters.age", self.dead_letters.age)
         gauge("in_flight", self.in_flight)
         gauge("circuit.state", lambda: float(self.zeebe.circuit.is_open))
         gauge("ledger.size", lambda: float(self.ledger.size))
@@ -99,6 +113,16 @@ class Service:
         gauge("dead_letters", lambda: self.dead_letters.waiting)
         for queue, limit in self._limits.items():
             gauge("limit", partial(getattr, limit, "value"), queue=queue)
+            gauge("queue.messages", partial(self.backlog.waiting, queue), queue=queue)
+
+    def _gateway(self) -> dict[str, str]:
+        version = self.zeebe.last_version
+        return {"address": self._settings.zeebe.address, "version": version} if version is not None else {}
+
+    def _oldest(self) -> float:
+        """Age of the oldest request, seconds: of those that are held, or wait while nothing is consumed."""
+        held = min((_sent(each.message) for each in self._held()), default=inf)
+        return max(0.0, time.time() - held, self.backlog.age())
 
     def _engine(self) -> Engine:
         """Zeebe, and a Camunda 7 engine for what that takes, where one is set."""
@@ -150,9 +174,11 @@ class Service:
         """Deliveries held now, over all workers."""
         return sum(worker.in_flight for worker in self._workers.values())
 
+    def _held(self) -> list[Delivery]:
+        return [delivery for worker in self._workers.values() for delivery in worker.deliveries]
+
     async def _inquire(self, user: str | None, request_id: str) -> list[Fact]:
-        held = [delivery for worker in self._workers.values() for delivery in worker.deliveries]
-        return [*list_held(held, user, request_id), *await list_known(self.ledger, user, request_id)]
+        return [*list_held(self._held(), user, request_id), *await list_known(self.ledger, user, request_id)]
 
     def place(self) -> str:
         """Where it has what: for the log of a start, without passwords."""
@@ -181,6 +207,7 @@ class Service:
         self._telemetry.gauge("tasks", lambda: float(len(asyncio.all_tasks(loop))))
         self.monitor.start()
         self.dead_letters.start()
+        self.backlog.start()
         await self.broker.start()
 
     async def stop(self) -> bool:
@@ -190,10 +217,12 @@ class Service:
         # the last command, telemetry last of all, so that it has seen everything.
         self._stopping = True
         await self.broker.stop_consuming()
+        self.zeebe.end_polls()
         drained = await asyncio.gather(
             *(worker.stop(self._settings.shutdown_grace) for worker in self._workers.values())
         )
         self.dead_letters.stop()
+        self.backlog.stop()
         await self._inquiries.stop()
         await self.broker.close()
         self.monitor.stop()
@@ -204,6 +233,12 @@ class Service:
         self._request_log.close()
         self._telemetry.shutdown()
         return all(drained)
+
+
+def _sent(message: Message) -> float:
+    """When a request was sent, as far as it says, and no later than it came; seconds since 1970."""
+    sent = message.timestamp
+    return message.received if sent is None else min(message.received, sent)
 
 
 async def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:

@@ -46,7 +46,7 @@ STORES: Final[dict[str, Callable[[str], Store]]] = {
 """What makes a store of a URL, by the URL's scheme."""
 
 
-def open_ledger(url: str, limits: Limits, record: Record = ignore) -> Ledger:
+def open_ledger(url: str, limits: Limits, record: Record = ignore, failed: Callable[[], None] = lambda: None) -> Ledger:
     """The ledger at `url`: `memory://`, `sqlite:///path` (four slashes for an absolute one) or `redis://…`.
 
     Nothing is opened before its `start`.
@@ -55,9 +55,10 @@ def open_ledger(url: str, limits: Limits, record: Record = ignore) -> Ledger:
         url: where the entries are.
         limits: how much is remembered, and for how long.
         record: gets the duration of each operation.
+        failed: is called each time the store cannot be used.
     """
     scheme, _, _ = url.partition(":")
-    return Ledger(STORES[scheme](url), limits, record)
+    return Ledger(STORES[scheme](url), limits, record, failed=failed)
 
 
 def has_entries(url: str) -> bool:

@@ -51,6 +51,7 @@ class Ledger:
         store: keeps the entries.
         limits: how much is remembered, and for how long.
         record: gets the duration of each claim, finish and release as `ledger.duration`; of failed ones too.
+        failed: is called each time the store cannot be used.
         lease: seconds after which a process that is silent counts as dead, where several share a store.
         clock: seconds since 1970.
         sleep: waits for so many seconds.
@@ -62,6 +63,7 @@ class Ledger:
         limits: Limits,
         record: Record = ignore,
         *,
+        failed: Callable[[], None] = lambda: None,
         lease: float = LEASE,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -69,7 +71,7 @@ class Ledger:
         self.problem: str | None = None
         """Why nothing can be claimed now; None when all is well."""
         self._store, self._limits, self._record = store, limits, record
-        self._lease, self._clock, self._sleep = lease, clock, sleep
+        self._failed, self._lease, self._clock, self._sleep = failed, lease, clock, sleep
         self._owner = secrets.token_bytes(8)
         self._running: dict[bytes, bytes] = {}
         self._unwritten: dict[bytes, LedgerRow] = {}
@@ -339,6 +341,7 @@ class Ledger:
             self._ill.clear()
 
     def _fail(self, error: BaseException) -> str:
+        self._failed()
         problem = f"the ledger {self._store.name} cannot be {self._store.access}: {error}"
         if problem != self.problem:
             log.error("%s; no command runs until it can", problem)

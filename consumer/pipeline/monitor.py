@@ -13,10 +13,14 @@ from consumer.core.clock import Clock
 from consumer.ledger import Ledger
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["PROBE_INTERVAL", "Monitor", "Pausable"]
+__all__ = ["PARTS", "PROBE_INTERVAL", "Monitor", "Pausable"]
 
 log = logging.getLogger(__name__)
 
+GATEWAY: Final = "gateway"
+LEDGER: Final = "ledger"
+PARTS: Final = (GATEWAY, LEDGER)
+"""What every request needs."""
 PROBE_INTERVAL: Final = 5.0
 """Seconds between two looks at the gateway, for readiness."""
 AWAY_INTERVAL: Final = 1.0
@@ -78,22 +82,33 @@ class Monitor:
         self._ledger = ledger
         self._consumer = consumer
         self._clock = clock or Clock()
-        self._gateway = _Part("gateway", address, circuit.wait_open, circuit.wait_closed, self._away)
-        self._store = _Part("ledger", ledger.name, ledger.wait_failed, ledger.ready, lambda: ledger.problem)
+        self._gateway = _Part(GATEWAY, address, circuit.wait_open, circuit.wait_closed, self._away)
+        self._store = _Part(LEDGER, ledger.name, ledger.wait_failed, ledger.ready, lambda: ledger.problem)
         self._gateway_problem: str | None = "not asked yet"
         self._unreached = ""
         """What the last look that found no gateway said."""
         self._tasks: list[asyncio.Task[NoReturn]] = []
+        self._paused_at: dict[str, float] = {}
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether consuming is paused."""
+        return bool(self._paused_at)
+
+    def paused(self, part: str) -> float:
+        """Seconds for which consuming has been paused because this part is away; 0 while it is not."""
+        since = self._paused_at.get(part)
+        return 0.0 if since is None else self._clock.monotonic() - since
 
     def problems(self) -> dict[str, str]:
         """What is away, and why; empty when nothing is."""
         problems = {}
         if (away := self._away()) is not None:
-            problems["gateway"] = f"{away}; nothing is consumed until it answers"
+            problems[GATEWAY] = f"{away}; nothing is consumed until it answers"
         elif self._gateway_problem is not None:
-            problems["gateway"] = self._gateway_problem
+            problems[GATEWAY] = self._gateway_problem
         if self._ledger.problem is not None:
-            problems["ledger"] = self._ledger.problem
+            problems[LEDGER] = self._ledger.problem
         return problems
 
     def _away(self) -> str | None:
@@ -143,6 +158,7 @@ class Monitor:
             await part.gone()
             began = self._clock.monotonic()
             self._tell(part, f"{part.problem() or 'away'}; consuming pauses", 0.0)
+            self._paused_at[part.name] = began
             await self._consumer.pause(part.name)
             telling = asyncio.get_running_loop().create_task(self._keep_telling(part, began))
             try:
@@ -152,6 +168,7 @@ class Monitor:
             lasted = self._clock.monotonic() - began
             self._tell(part, f"is back after {_spelled(lasted)}; consuming resumes", lasted)
             await self._consumer.resume(part.name)
+            del self._paused_at[part.name]
 
     async def _keep_telling(self, part: _Part, began: float) -> NoReturn:
         """One line now and then: nobody should have to look for the beginning of an outage to know of it."""

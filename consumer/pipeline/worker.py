@@ -18,7 +18,7 @@ from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.settlement import MAX_WAIT, Settlement, pause, settle
 from zeebe_amqp.cancellation import being_cancelled
 
-__all__ = ["Count", "PublishFailed", "QueueWorker", "Refused", "ReplyPublisher"]
+__all__ = ["REPLY_FAILURES", "Count", "PublishFailed", "QueueWorker", "Refused", "ReplyPublisher"]
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,12 @@ PUBLISH_TRIES: Final = 5
 
 MAX_RETRY_PAUSE: Final = 5.0
 """Seconds between two tries of a reply that its queue refuses, at most."""
+
+_UNROUTABLE: Final = "unroutable"
+_REFUSED: Final = "refused"
+_NOT_CONFIRMED: Final = "not confirmed"
+REPLY_FAILURES: Final = (_UNROUTABLE, _REFUSED, _NOT_CONFIRMED)
+"""Why a reply did not reach its queue, as the counter of them says."""
 
 Count: TypeAlias = Callable[..., None]
 """Adds one to a metric: its name, and attributes by keyword."""
@@ -244,7 +250,7 @@ class QueueWorker:
                 if settlement is Settlement.REPLY:
                     if isinstance(failure, Refused):
                         return await self._insist(delivery, reply, failure)
-                    self._count("reply.failures", reason="not confirmed")
+                    self._count("reply.failures", reason=_NOT_CONFIRMED)
                 log.warning("%s not confirmed (try %d): %s", settlement.name.lower(), attempt, failure)
                 await self._clock.sleep(pause(attempt, self._clock.random))
             else:
@@ -276,7 +282,7 @@ class QueueWorker:
                 except PublishFailed as failure:  # not the queue, but the broker
                     log.warning("reply not confirmed: %s", failure)
                     return False
-        self._count("reply.failures", reason="refused")
+        self._count("reply.failures", reason=_REFUSED)
         self._end(delivery, reply, Ending.DROPPED, str(reason))
         return True
 
@@ -295,7 +301,7 @@ class QueueWorker:
             self._count("dead_lettered", queue=delivery.message.queue)
             ending = Ending.DEAD_LETTERED
         elif settlement is Settlement.REPLY and not await self._replies.reply(delivery, reply):
-            self._count("reply.failures", reason="unroutable")
+            self._count("reply.failures", reason=_UNROUTABLE)
             ending, reason = Ending.DROPPED, "it does not exist"
         self._end(delivery, reply, ending, reason)
         return True

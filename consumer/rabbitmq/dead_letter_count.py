@@ -52,6 +52,15 @@ class DeadLetterCount:
         self._task: asyncio.Task[NoReturn] | None = None
         self.waiting = nan
         """How many waited when they were last counted; nan when they could not be."""
+        self._since: float | None = None
+
+    def age(self) -> float:
+        """Seconds for which letters have been waiting, as far as they were counted; 0 while none wait.
+
+        A lower bound: they may have waited before, and the oldest may have been replayed. Nobody takes one out of the
+        queue to look at its time, because the broker counts that, and drops a letter that comes back too often.
+        """
+        return 0.0 if self._since is None else self._clock.monotonic() - self._since
 
     def follow(self, connection: AbstractConnection) -> None:
         """Count through this connection from now on."""
@@ -84,6 +93,10 @@ class DeadLetterCount:
 
     def _note(self, waiting: int) -> None:
         self.waiting = waiting
+        if waiting == 0:
+            self._since = None
+        elif self._since is None:
+            self._since = self._clock.monotonic()
         before, self._many = self._many, many(waiting, self._bound)
         if self._many != before:
             log.log(logging.WARNING if self._many else logging.INFO, "dead letters: %s", describe(waiting, self._bound))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.resources import Resource
@@ -112,6 +112,18 @@ class Telemetry:
     def gauge(self, name: str, callback: Callable[[], float], **attributes: str | bool | int | float) -> None:
         """Show what `callback` returns as a metric of ours, such as "in_flight"; it may be called from any thread."""
         self._metrics.gauge(names.own(name), callback, _labels(attributes))
+
+    def facts(self, name: str, facts: Callable[[], Mapping[str, str]]) -> None:
+        """Show facts as labels of a metric of ours that is always 1; nothing is shown while there are none."""
+        self._metrics.facts(names.own(name), facts)
+
+    def start_at_zero(self, name: str, **values: Iterable[str]) -> None:
+        """Make the series of a counter for each value of a label: one that begins at 1 has no increase."""
+        counter = self._metrics.counter(names.own(name))
+        for label, each in ((label, each) for label, labelled in values.items() for each in labelled):
+            counter.at(((label, each),)).value += 0
+        if not values:
+            counter.at(()).value += 0
 
     def prometheus(self) -> tuple[bytes, str]:
         """Every metric as text for Prometheus, and its content type."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter, PeriodicExportingMetricReader
@@ -13,8 +13,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from consumer.telemetry import names
 from consumer.telemetry.otlp import JoiningExporter, observe
+from consumer.telemetry.process import descriptors, processor_time, resident
 from consumer.telemetry.prometheus import PrometheusCollector
-from consumer.telemetry.series import Counter, Family, Gauge, Histogram, Labels, Memo
+from consumer.telemetry.series import Counter, Facts, Family, Gauge, Histogram, Labels, Memo
 
 __all__ = ["Metrics"]
 
@@ -39,7 +40,7 @@ class Metrics:
     ) -> None:
         self._counters: Memo[str, Family[Counter]] = Memo(self._make_counter)
         self._gauges: Memo[str, Family[Gauge]] = Memo(self._make_gauge)
-        self._histograms: Memo[str, Family[Histogram]] = Memo(lambda name: Family(name, Histogram, "s"))
+        self._histograms: Memo[str, Family[Histogram]] = Memo(lambda name: Family(name, Histogram))
         self._registry = CollectorRegistry()
         if active:
             self._registry.register(PrometheusCollector(resource, self._counters, self._gauges, self._histograms))
@@ -51,6 +52,9 @@ class Metrics:
         started = time.monotonic()
         # The SDK hands nothing to its readers while it has nothing of its own: this one is always there.
         self.gauge(names.UPTIME, lambda: time.monotonic() - started, ())
+        self.gauge(names.MEMORY, resident, ())
+        self.gauge(names.DESCRIPTORS, descriptors, ())
+        self._counters[names.CPU_TIME].at(()).source = processor_time
 
     def counter(self, name: str) -> Family[Counter]:
         """The counters `name`."""
@@ -64,13 +68,18 @@ class Metrics:
         """Read `callback` whenever metrics are read; the same name and labels replace an earlier one."""
         self._gauges[name].at(labels).read = callback
 
+    def facts(self, name: str, facts: Callable[[], Mapping[str, str]]) -> None:
+        """Show a metric that is always 1, with the labels that `facts` gives whenever metrics are read."""
+        family = self._gauges[name] = Facts(name, facts)
+        self._meter.create_observable_gauge(name, [observe(family)], family.unit, family.description)
+
     def _make_counter(self, name: str) -> Family[Counter]:
-        family = Family(name, Counter, names.UNITS.get(name, ""))
+        family = Family(name, Counter)
         self._meter.create_observable_counter(name, [observe(family)], family.unit, family.description)
         return family
 
     def _make_gauge(self, name: str) -> Family[Gauge]:
-        family = Family(name, Gauge, names.UNITS.get(name, ""))
+        family = Family(name, Gauge)
         self._meter.create_observable_gauge(name, [observe(family)], family.unit, family.description)
         return family
 

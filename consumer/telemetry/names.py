@@ -17,9 +17,11 @@ __all__ = [
     "CALL_DURATION",
     "CAMUNDA7",
     "COMMANDS",
+    "COMMAND_DURATION",
     "CONSUMED",
     "CONVERSATION_ID",
-    "DESCRIPTIONS",
+    "CPU_TIME",
+    "DESCRIPTORS",
     "DESTINATION",
     "DESTINATION_TEMPLATE",
     "DESTINATION_TEMPORARY",
@@ -28,11 +30,13 @@ __all__ = [
     "ERROR_TYPE",
     "GRPC",
     "KEYS",
+    "MEMORY",
     "MESSAGE_ID",
     "OPERATION_DURATION",
     "OPERATION_NAME",
     "OPERATION_TYPE",
     "OTHER",
+    "OUTCOMES",
     "PROCESS",
     "PROCESS_DURATION",
     "PUBLISH",
@@ -58,7 +62,6 @@ __all__ = [
     "SERVICE_NAME",
     "SERVICE_VERSION",
     "SYSTEM",
-    "UNITS",
     "UPTIME",
     "USER",
     "ZEEBE_OPERATION",
@@ -156,6 +159,9 @@ CONSUMED: Final = "messaging.client.consumed.messages"
 SENT: Final = "messaging.client.sent.messages"
 CALL_DURATION: Final = "rpc.client.call.duration"
 UPTIME: Final = "process.uptime"
+CPU_TIME: Final = "process.cpu.time"
+MEMORY: Final = "process.memory.usage"
+DESCRIPTORS: Final = "process.unix.file_descriptor.count"
 
 # Metrics of our own
 
@@ -164,37 +170,30 @@ QUEUE_WAIT: Final = "zeebe_amqp.queue.wait"
 REDELIVERED_MESSAGES: Final = "zeebe_amqp.redelivered"
 REPLAYED_REPLIES: Final = "zeebe_amqp.replayed"
 RETRIES: Final = "zeebe_amqp.retries"
+COMMAND_DURATION: Final = "zeebe_amqp.command.duration"
+OUTCOMES: Final = "zeebe_amqp.outcomes"
 
-DESCRIPTIONS: Final = {
-    PROCESS_DURATION: "Time from a request's delivery to its reply being ready",
-    OPERATION_DURATION: "Time a reply took to be published and confirmed",
-    CONSUMED: "Requests taken from the queues",
-    SENT: "Replies published",
-    CALL_DURATION: "Time of a logical call to the gateway, all its attempts included",
-    UPTIME: "Time since telemetry was set up",
-    COMMANDS: "Commands handled, by operation and by the code they were answered with",
-    QUEUE_WAIT: "Time from a request's timestamp to its handling; timestamps have whole seconds",
-    REDELIVERED_MESSAGES: "Requests that the broker delivered again",
-    REPLAYED_REPLIES: "Replies taken from an earlier run of the same request",
-    RETRIES: "Attempts at the gateway that were followed by another",
-    "zeebe_amqp.in_flight": "Requests being handled",
-    "zeebe_amqp.held_bytes": "Bytes of requests in memory",
-    "zeebe_amqp.limit": "Requests that may be handled at a time",
-    "zeebe_amqp.dead_lettered": "Requests sent to the dead-letter queue",
-    "zeebe_amqp.dead_letters": "Letters that wait in the dead-letter queue, counted once a minute",
-    "zeebe_amqp.reply.failures": "Replies that could not be delivered",
-    "zeebe_amqp.circuit.state": "Whether the gateway is reachable: 0 closed (it is), 1 open",
-    "zeebe_amqp.tasks": "Tasks of the event loop: what is handled and what watches over it",
-    "zeebe_amqp.ledger.size": "Entries in the ledger",
-    "zeebe_amqp.ledger.duration": "Time a ledger operation took",
-}
-"""What each metric says; a metric that is not listed has no description."""
-
-UNITS: Final = {CONSUMED: "{message}", SENT: "{message}", UPTIME: "s", "zeebe_amqp.held_bytes": "By"}
-"""The units of counters and gauges, where they have one; histograms are in seconds."""
-
-BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""Upper bounds of the duration histograms, seconds; the conventions' own."""
+BUCKETS: Final = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.075,
+    0.1,
+    0.25,
+    0.5,
+    0.75,
+    1.0,
+    2.5,
+    5.0,
+    7.5,
+    10.0,
+    30.0,
+    60.0,
+    300.0,
+    900.0,
+)
+"""Upper bounds of the duration histograms, seconds: the conventions' own, and up to the longest poll."""
 
 
 def own(name: str) -> str:

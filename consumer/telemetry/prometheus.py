@@ -25,7 +25,7 @@ __all__ = ["PrometheusCollector"]
 
 Value = TypeVar("Value")
 
-_UNITS: Final = {"s": "seconds"}
+_UNITS: Final = {"s": "seconds", "By": "bytes"}
 _BOUNDS: Final = (*map(str, names.BUCKETS), "+Inf")
 
 

@@ -10,6 +10,7 @@ from consumer.telemetry import names
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.series import Counter, Histogram, Label, Labels, Memo
 from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.errors import Error, Outcome
 
 __all__ = ["Requests"]
 
@@ -17,6 +18,8 @@ __all__ = ["Requests"]
 _MAX_WAIT: Final = 86_400.0
 _HANDLING: Final[Labels] = ((names.SYSTEM, names.RABBITMQ), (names.OPERATION_NAME, names.PROCESS))
 _OK: Final = "OK"
+_EXECUTED: Final = "executed"
+_OUTCOMES: Final = (_EXECUTED, Outcome.NOT_EXECUTED.value, Outcome.UNKNOWN.value)
 
 
 class Requests:
@@ -30,8 +33,15 @@ class Requests:
         self._redelivered: Memo[str, Counter] = Memo(lambda queue: redelivered.at((_from(queue),)))
         self._waits: Memo[str, Histogram] = Memo(lambda queue: waits.at((_from(queue),)))
         self._ended: Memo[tuple[str, str | None], Histogram] = Memo(lambda key: durations.at(_ended(*key)))
-        self._commands: Memo[tuple[str, str], Counter] = Memo(lambda key: commands.at(_command(*key)))
-        self._replayed: Memo[str, Counter] = Memo(lambda operation: replayed.at((("operation", operation),)))
+        outcomes, times = metrics.counter(names.OUTCOMES), metrics.histogram(names.COMMAND_DURATION)
+        self._commands: Memo[tuple[str, str, str, str], Counter] = Memo(lambda key: commands.at(_command(*key)))
+        self._outcomes: Memo[tuple[str, str], Counter] = Memo(lambda key: outcomes.at(_outcome(*key)))
+        self._times: Memo[str, Histogram] = Memo(lambda operation: times.at(_of(operation)))
+        self._replayed: Memo[str, Counter] = Memo(lambda operation: replayed.at(_of(operation)))
+        # A series that begins at 1 has no increase: an alert would not see the first of its kind.
+        for operation in (*COMMANDS, names.OTHER):
+            for outcome in _OUTCOMES:
+                self._outcomes[operation, outcome].value = 0
 
     def measured(self, handler: Handler) -> Handler:
         """Count and time what `handler` does."""
@@ -44,9 +54,9 @@ class Requests:
             except BaseException as error:
                 self._ended[delivery.message.queue, type(error).__name__].record(time.perf_counter() - started)
                 raise
-            code = None if reply.error is None else reply.error.code.value
-            self._ended[delivery.message.queue, code].record(time.perf_counter() - started)
-            self._count_answer(reply, code or _OK)
+            took, refusal = time.perf_counter() - started, reply.error
+            self._ended[delivery.message.queue, None if refusal is None else refusal.code.value].record(took)
+            self._count_answer(reply, refusal, took)
             return reply
 
         return measure
@@ -60,11 +70,18 @@ class Requests:
             if 0 <= wait < _MAX_WAIT:  # anything else is a wrong clock
                 self._waits[delivery.message.queue].record(wait)
 
-    def _count_answer(self, reply: Reply, code: str) -> None:
+    def _count_answer(self, reply: Reply, error: Error | None, took: float) -> None:
         operation = reply.operation
         if operation is None or operation not in COMMANDS:
             operation = names.OTHER
-        self._commands[operation, code].value += 1
+        if error is None:
+            key, outcome = (operation, _OK, "", ""), _EXECUTED
+        else:
+            outcome = error.outcome.value
+            key = (operation, error.code.value, error.source.value, outcome)
+        self._commands[key].value += 1
+        self._outcomes[operation, outcome].value += 1
+        self._times[operation].record(took)
         if reply.replayed:
             self._replayed[operation].value += 1
 
@@ -78,5 +95,14 @@ def _ended(queue: str, error: str | None) -> Labels:
     return labels if error is None else (*labels, (names.ERROR_TYPE, error))
 
 
-def _command(operation: str, code: str) -> Labels:
-    return (("operation", operation), ("code", code))
+def _of(operation: str) -> Labels:
+    return (("operation", operation),)
+
+
+def _outcome(operation: str, outcome: str) -> Labels:
+    return (*_of(operation), ("outcome", outcome))
+
+
+def _command(operation: str, code: str, source: str, outcome: str) -> Labels:
+    labels = (*_of(operation), ("code", code))
+    return (*labels, ("source", source), ("outcome", outcome)) if source else labels

@@ -12,14 +12,15 @@ from __future__ import annotations
 import logging
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import nan
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from consumer.telemetry import names
+from consumer.telemetry.catalog import METRICS
 
-__all__ = ["Counter", "Family", "Gauge", "Histogram", "Label", "Labels", "Memo", "read"]
+__all__ = ["Counter", "Facts", "Family", "Gauge", "Histogram", "Label", "Labels", "Memo", "read"]
 
 
 log = logging.getLogger(__name__)
@@ -50,13 +51,14 @@ class Memo(dict[Key, Found]):
 
 @dataclass(slots=True)
 class Counter:
-    """A growing number."""
+    """A growing number; `source` reads one that somebody else keeps."""
 
     value: float = 0
+    source: Callable[[], float] | None = None
 
     def read(self) -> float:
         """The number so far."""
-        return self.value
+        return self.value if self.source is None else self.source()
 
 
 @dataclass(slots=True)
@@ -89,15 +91,15 @@ class Family(Generic[Series]):
     """One metric: a series for each set of labels.
 
     Args:
-        name: with dots, `zeebe_amqp.commands`.
+        name: with dots, `zeebe_amqp.commands`; one of the catalog.
         make: makes the series for labels that were not seen before.
-        unit: as OpenTelemetry writes it, "s" or "{message}".
     """
 
-    def __init__(self, name: str, make: Callable[[], Series], unit: str = "") -> None:
+    def __init__(self, name: str, make: Callable[[], Series]) -> None:
+        metric = METRICS[name]
         self.name = name
-        self.unit = unit
-        self.description = names.DESCRIPTIONS.get(name, "")
+        self.unit = metric.unit
+        self.description = metric.meaning
         self.started = time.time_ns()
         self._series: Memo[Labels, Series] = Memo(lambda _: make())
 
@@ -108,6 +110,19 @@ class Family(Generic[Series]):
     def items(self) -> list[tuple[Labels, Series]]:
         """Every series with its labels; may be called from any thread."""
         return list(self._series.copy().items())
+
+
+class Facts(Family[Gauge]):
+    """A metric that is always 1 and says something by its labels, which `facts` gives whenever it is read."""
+
+    def __init__(self, name: str, facts: Callable[[], Mapping[str, str]]) -> None:
+        super().__init__(name, Gauge)
+        self._facts = facts
+
+    def items(self) -> list[tuple[Labels, Gauge]]:
+        """The one series; none while nothing is known."""
+        labels = tuple(sorted(self._facts().items()))
+        return [(labels, Gauge(lambda: 1.0))] if labels else []
 
 
 def read(family: Family[Counter] | Family[Gauge]) -> list[tuple[Labels, float]]:

@@ -92,6 +92,9 @@ class ZeebeEngine:
         self._connections = Connections(zeebe)
         self._credentials = credentials_for(zeebe.credentials, clock)
         self._topology_cache = TopologyCache(self.probe, clock)
+        self._polls: set[Any] = set()
+        """The gRPC calls of long polls that are open."""
+        self._draining = False
         self._closed = False
         self.circuit = CircuitBreaker()
 
@@ -199,6 +202,12 @@ class ZeebeEngine:
         self._topology_cache.note(topology)
         return topology
 
+    def end_polls(self) -> None:
+        """Answer open long polls with the jobs that have arrived, mostly none: a service that stops does not wait."""
+        self._draining = True
+        for poll in self._polls:
+            poll.cancel()
+
     async def close(self) -> None:
         """Close the connection; calls that are still out end with CANCELLED and an unknown outcome."""
         self._closed = True
@@ -300,10 +309,15 @@ class ZeebeEngine:
         self, started: AsyncIterable[Any], outgoing: _Outgoing, ends: float, connection: Connection
     ) -> list[Message]:
         arrived: list[Any] = []
+        poll = outgoing.call.attempt_timeout is not None
+        if poll:
+            self._polls.add(started)
         try:
             async for response in started:
                 arrived.append(response)
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
+            if poll and self._draining and not being_cancelled():
+                return arrived
             jobs = sum(len(response.jobs) for response in arrived)
             if not jobs:
                 raise
@@ -313,6 +327,8 @@ class ZeebeEngine:
                 "%s failed after %d jobs, which are answered: %s %s",
                 outgoing.rpc.name, jobs, failure.code, failure.text[:LOGGED],
             )  # fmt: skip
+        finally:
+            self._polls.discard(started)
         return arrived
 
     def _failure(
