@@ -213,13 +213,14 @@ class Service:
     async def stop(self) -> bool:
         """Drain and stop; true when everything that ran could end within SHUTDOWN_GRACE."""
         # Not ready first, so that nobody counts on us; then take nothing new, give back what has not started and
-        # let the rest end while the connection is still open: replies and acks need it. The gateway closes after
-        # the last command, telemetry last of all, so that it has seen everything.
+        # let the rest end while the connection is still open: replies and acks need it. Long polls end at once, but
+        # not before nothing new comes, or their callers would poll here again. The gateway closes after the last
+        # command, telemetry last of all, so that it has seen everything.
         self._stopping = True
         await self.broker.stop_consuming()
-        self.zeebe.end_polls()
-        drained = await asyncio.gather(
-            *(worker.stop(self._settings.shutdown_grace) for worker in self._workers.values())
+        grace = self._settings.shutdown_grace
+        _, *drained = await asyncio.gather(
+            self.zeebe.end_polls(), *(worker.stop(grace) for worker in self._workers.values())
         )
         self.dead_letters.stop()
         self.backlog.stop()

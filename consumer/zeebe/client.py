@@ -6,8 +6,8 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias, cast
 
@@ -15,7 +15,7 @@ import grpc
 from google.protobuf.message import Message
 
 from consumer.config import Zeebe
-from consumer.core.call import Call, CallObserver, CallSpan, Unwatched, unobserved
+from consumer.core.call import Call, CallObserver, Unwatched, unobserved
 from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.large import LARGE, offload
 from consumer.zeebe import versions
@@ -23,14 +23,15 @@ from consumer.zeebe.connection import Connection, Connections
 from consumer.zeebe.credentials import credentials_for
 from consumer.zeebe.failures import Failure, FailureKind, GatewayError, error, partition
 from consumer.zeebe.operations import OPERATIONS, Operation
+from consumer.zeebe.outgoing import Outgoing, serialize
+from consumer.zeebe.polls import Poll, Polls, ResponseStream
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.retries import Retries
-from consumer.zeebe.rpcs import METHODS, Rpc
+from consumer.zeebe.rpcs import METHODS
 from consumer.zeebe.topology_cache import TopologyCache
 from zeebe_amqp.cancellation import being_cancelled
 from zeebe_amqp.commands import Topology
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
-from zeebe_amqp.wire import MAX_MESSAGE
 
 __all__ = ["PROBE_TIMEOUT", "Answer", "ZeebeEngine"]
 
@@ -48,18 +49,6 @@ CONNECTING: Final = 1.0
 """Seconds in which a gateway that is there takes a connection, however far it is."""
 LOGGED: Final = 200
 """Characters of a gateway's text in logs; it may quote the caller's document."""
-
-
-@dataclass(slots=True)
-class _Outgoing:
-    """A request to the gateway, the same for all attempts of its call."""
-
-    rpc: Rpc
-    message: Message
-    payload: bytes
-    call: Call
-    attempt_timeout: float
-    span: CallSpan
 
 
 class _Hasty(Failure):
@@ -92,9 +81,7 @@ class ZeebeEngine:
         self._connections = Connections(zeebe)
         self._credentials = credentials_for(zeebe.credentials, clock)
         self._topology_cache = TopologyCache(self.probe, clock)
-        self._polls: set[Any] = set()
-        """The gRPC calls of long polls that are open."""
-        self._draining = False
+        self._polls = Polls()
         self._closed = False
         self.circuit = CircuitBreaker()
 
@@ -125,13 +112,13 @@ class ZeebeEngine:
                 attempt failed. `asyncio.CancelledError` passes through, and the call is cancelled.
         """
         rpc = METHODS[message.DESCRIPTOR.full_name]
-        payload = _serialize(message)
+        payload = serialize(message)
         if call.deadline is not None and call.deadline <= self._clock():
             raise _past()
         with self._observer(rpc.name, self._target) as span:
-            timeout = call.attempt_timeout or self._request_timeout
+            timeout, poll = call.attempt_timeout or self._request_timeout, Poll() if rpc.streaming else None
             try:
-                answer = await self._attempts(_Outgoing(rpc, message, payload, call, timeout, span))
+                answer = await self._answer(Outgoing(rpc, message, payload, call, timeout, span, poll))
             except CommandError as failed:
                 span.finish(failed.code)
                 raise
@@ -189,7 +176,7 @@ class ZeebeEngine:
         message = pb.TopologyRequest()
         rpc = METHODS[message.DESCRIPTOR.full_name]
         call = Call(Topology(), idempotent=True)
-        outgoing = _Outgoing(rpc, message, message.SerializeToString(), call, PROBE_TIMEOUT, Unwatched())
+        outgoing = Outgoing(rpc, message, message.SerializeToString(), call, PROBE_TIMEOUT, Unwatched())
         try:
             topology = cast("pb.TopologyResponse", await self._attempt(outgoing))
         except Failure as failure:
@@ -202,11 +189,9 @@ class ZeebeEngine:
         self._topology_cache.note(topology)
         return topology
 
-    def end_polls(self) -> None:
-        """Answer open long polls with the jobs that have arrived, mostly none: a service that stops does not wait."""
-        self._draining = True
-        for poll in self._polls:
-            poll.cancel()
+    async def end_polls(self) -> None:
+        """Answer long polls, those that are out and later ones, with the jobs that have arrived: mostly none."""
+        await self._polls.end()
 
     async def close(self) -> None:
         """Close the connection; calls that are still out end with CANCELLED and an unknown outcome."""
@@ -215,7 +200,12 @@ class ZeebeEngine:
         await self._topology_cache.close()
         await self._credentials.close()
 
-    async def _attempts(self, outgoing: _Outgoing) -> Answer:
+    def _answer(self, outgoing: Outgoing) -> Awaitable[Answer]:
+        if outgoing.poll is None or outgoing.call.attempt_timeout is None:
+            return self._attempts(outgoing)
+        return self._polls.run(outgoing.poll, partial(self._attempts, outgoing))
+
+    async def _attempts(self, outgoing: Outgoing) -> Answer:
         retries = None
         while True:
             try:
@@ -232,7 +222,7 @@ class ZeebeEngine:
                 outgoing.span.attempt(retries.made, failure.code, delay)
                 await self._sleep(delay)
 
-    def _retries(self, outgoing: _Outgoing) -> Retries:
+    def _retries(self, outgoing: Outgoing) -> Retries:
         call = outgoing.call
         return Retries(call.idempotent, call.deadline, self._random, len(outgoing.payload))
 
@@ -242,13 +232,13 @@ class ZeebeEngine:
             self._topology_cache.forget()
         return self._topology_cache.version is not None
 
-    async def _learn_version(self, outgoing: _Outgoing) -> None:
+    async def _learn_version(self, outgoing: Outgoing) -> None:
         if versions.depends(outgoing.message):
             deadline = outgoing.call.deadline
             left = PROBE_TIMEOUT if deadline is None else deadline - self._clock()
             await self._topology_cache.learn(min(PROBE_TIMEOUT, left))
 
-    async def _attempt(self, outgoing: _Outgoing) -> Answer:
+    async def _attempt(self, outgoing: Outgoing) -> Answer:
         limiter = outgoing.call.limiter
         sent = limiter.round if limiter is not None else 0
         try:
@@ -263,7 +253,7 @@ class ZeebeEngine:
             limiter.record_success()
         return answer
 
-    async def _exchange(self, outgoing: _Outgoing) -> Answer:
+    async def _exchange(self, outgoing: Outgoing) -> Answer:
         ends = self._clock() + outgoing.attempt_timeout
         if outgoing.call.deadline is not None:
             ends = min(ends, outgoing.call.deadline)
@@ -271,11 +261,11 @@ class ZeebeEngine:
         connection = await self._connect(ends, outgoing.call.deadline)
         outgoing.call.sent = True
         outgoing.call.attempts += 1
-        call, metadata = outgoing.call, _metadata(outgoing.span, authorization)
+        call, poll, metadata = outgoing.call, outgoing.poll, outgoing.metadata(authorization)
         started = connection.call(outgoing.rpc, outgoing.payload, ends - self._clock(), metadata, call.idempotent)
         heard = False
         try:
-            answer = await (self._collect(started, outgoing, ends, connection) if outgoing.rpc.streaming else started)
+            answer = await (self._collect(poll, started, outgoing, ends, connection) if poll else started)
             heard = True
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
             failure = self._failure(error, outgoing, ends, connection)
@@ -306,19 +296,12 @@ class ZeebeEngine:
             await self._credentials.refresh(refused)
 
     async def _collect(
-        self, started: AsyncIterable[Any], outgoing: _Outgoing, ends: float, connection: Connection
+        self, poll: Poll, started: ResponseStream, outgoing: Outgoing, ends: float, connection: Connection
     ) -> list[Message]:
-        arrived: list[Any] = []
-        poll = outgoing.call.attempt_timeout is not None
-        if poll:
-            self._polls.add(started)
         try:
-            async for response in started:
-                arrived.append(response)
+            await poll.collect(started)
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
-            if poll and self._draining and not being_cancelled():
-                return arrived
-            jobs = sum(len(response.jobs) for response in arrived)
+            jobs = sum(len(response.jobs) for response in poll.arrived)
             if not jobs:
                 raise
             failure = self._failure(error, outgoing, ends, connection)
@@ -327,14 +310,12 @@ class ZeebeEngine:
                 "%s failed after %d jobs, which are answered: %s %s",
                 outgoing.rpc.name, jobs, failure.code, failure.text[:LOGGED],
             )  # fmt: skip
-        finally:
-            self._polls.discard(started)
-        return arrived
+        return poll.arrived
 
     def _failure(
         self,
         error: grpc.aio.AioRpcError | asyncio.CancelledError,
-        outgoing: _Outgoing,
+        outgoing: Outgoing,
         ends: float,
         connection: Connection,
     ) -> Failure:
@@ -348,7 +329,7 @@ class ZeebeEngine:
             return Failure(Code.CANCELLED, _DISCONNECTED, FailureKind.UNCERTAIN, Source.CONSUMER)
         return Failure(Code.UNAVAILABLE, _SILENT, FailureKind.UNCERTAIN, Source.CONSUMER)
 
-    def _own_ending(self, failure: Failure, outgoing: _Outgoing, ends: float) -> Failure:
+    def _own_ending(self, failure: Failure, outgoing: Outgoing, ends: float) -> Failure:
         reset = failure.kind is FailureKind.UNCERTAIN and _RESET in failure.text and self._clock() >= ends
         if failure.kind is not FailureKind.LATE and not reset:
             return failure
@@ -401,20 +382,5 @@ def _size(answer: Answer) -> int:
     return sum(map(_size, answer)) if isinstance(answer, list) else answer.ByteSize()
 
 
-def _serialize(message: Message) -> bytes:
-    payload = message.SerializeToString()
-    if len(payload) > MAX_MESSAGE:
-        raise CommandError(
-            Code.RESOURCE_EXHAUSTED,
-            f"data: {len(payload)} bytes as a message to the gateway; accepted are at most {MAX_MESSAGE}",
-            details={"field": "data"},
-        )
-    return payload
-
-
 def _past() -> CommandError:
     return CommandError(Code.DEADLINE_EXCEEDED, _NOT_SENT, details={"field": "deadline"})
-
-
-def _metadata(span: CallSpan, authorization: str | None) -> tuple[tuple[str, str], ...]:
-    return span.metadata if authorization is None else (("authorization", authorization), *span.metadata)

@@ -63,14 +63,15 @@ DEFAULT = answer()
 
 @dataclass(frozen=True, kw_only=True)
 class Stream(Step):
-    """The responses of a streaming RPC one by one; `failed` comes after them."""
+    """The responses of a streaming RPC one by one; `failed` comes after them, and after `open_for` seconds."""
 
     messages: tuple[Message, ...]
+    open_for: float = 0.0
 
 
-def stream(*messages: Message, end: Step | None = None) -> Step:
-    """Answer with these responses, if any, and end as `end` does: well, or with `fail(...)`."""
-    return Stream(messages=messages, failed=end.failed if end else None)
+def stream(*messages: Message, end: Step | None = None, open_for: float = 0.0) -> Step:
+    """Answer with these responses, if any, stay open so long, and end as `end` does: well, or with `fail(...)`."""
+    return Stream(messages=messages, failed=end.failed if end else None, open_for=open_for)
 
 
 def sometimes(probability: float, step: Step, chance: Callable[[], float] = random.random) -> Reaction:
@@ -211,6 +212,7 @@ class FakeGateway:
             if isinstance(step, Stream):
                 for sent in step.messages:
                     yield sent
+                await asyncio.sleep(step.open_for)
             elif step.failed is None:
                 yield _response(self, rpc, message, step)
             if step.failed is not None:

@@ -133,7 +133,7 @@ def _operations() -> dict[str, Any]:
 
 _WAITING: Final[dict[type[Command], str]] = {
     CreateInstance: "With `withResult` true: the reply comes when the instance has ended.",
-    ActivateJobs: "With a `requestTimeout`: the reply comes when there are jobs, or when that time is over.",
+    ActivateJobs: "With a `requestTimeout`: the reply comes with jobs, when that time is over or the service stops.",
 }
 
 

@@ -88,7 +88,7 @@ class ActivateJobs(Command[tuple[ActivatedJob, ...]], frozen=True, kw_only=True)
     """Lock jobs of a type for a worker and fetch them.
 
     `timeout` is the length of the lock (None = 5 minutes). `request_timeout` is how long to wait for jobs (None = 0, at
-    most 15 minutes).
+    most 15 minutes). When the service stops, the answer comes earlier, mostly without jobs: poll again.
     """
 
     operation: ClassVar[str] = "activate-jobs"
