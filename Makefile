@@ -15,7 +15,7 @@ export OP DATA TAG
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-where bench-replicas bench-ledger bench-memory bench-page faults soak docs clean
+.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -167,6 +167,9 @@ faults: servers ## every fault in the middle of load, and a table: make faults O
 
 soak: servers ## a steady load with random faults: does anything grow? make soak MINUTES=60
 	@$(RUN) -m tests.faults.soak --minutes $(MINUTES)
+
+rolling: servers ## restart two replicas in turn under load, and a table: make rolling ROUNDS=3
+	@$(RUN) -m tests.integration.rolling $(if $(ROUNDS),--rounds $(ROUNDS))
 
 docs: venv ## the documentation site, in site/
 	$(RUN) -m mkdocs build --strict
