@@ -95,5 +95,6 @@ class Polls:
         if self._open:
             log.info("long polls that end early, with the jobs that have arrived: %d", len(self._open))
             await asyncio.sleep(READING)
-        for poll in self._open:
-            poll.end()
+        while self._open:
+            self._open.pop().end()
+            await asyncio.sleep(0)  # in between others are read

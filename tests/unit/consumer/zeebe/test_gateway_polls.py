@@ -195,3 +195,20 @@ async def test_no_attempt_follows_one_that_failed_in_the_moment_of_the_end() -> 
     await asyncio.sleep(0)
     poll.end()
     assert await run == []
+
+
+async def test_polls_that_end_by_themselves_while_others_are_ended_keep_their_answer() -> None:
+    polls, ends = Polls(), asyncio.Event()
+
+    async def attempts() -> Answer:
+        try:
+            await ends.wait()
+        finally:
+            ends.set()  # the first that is ended lets the others end
+        return [JOB]
+
+    runs = [asyncio.create_task(polls.run(Poll(), attempts)) for _ in range(50)]
+    await asyncio.sleep(0)
+    await polls.end()
+    answers = await asyncio.gather(*runs)
+    assert answers.count([]) < answers.count([JOB]) < 50
