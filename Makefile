@@ -15,7 +15,7 @@ export OP DATA TAG
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean
+.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean chart
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -124,6 +124,9 @@ lock: venv ## write the lock files anew (UPGRADE=--upgrade for newer versions)
 
 reference: venv ## make the pages of operations, settings and command line, and the AsyncAPI document anew from the code
 	@$(RUN) -m scripts.reference
+
+chart: venv ## render the Helm chart's manifests for the tests anew, and lint the chart; Helm is compiled once, for minutes
+	@$(RUN) -m scripts.chart
 
 asyncapi-check: venv ## read the AsyncAPI document with the reference parser; once per release
 	@$(RUN) -m scripts.asyncapi_tools --check

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Self
@@ -14,7 +12,7 @@ import grpc
 from benchmarks.figures import Figures
 from benchmarks.request import BODY, EXPECTED, PROCESS
 from consumer.zeebe.protocol import gateway_pb2 as pb
-from scripts import cache, servers
+from scripts import golang
 from scripts.process import Process, ServerError, free_port
 
 SOURCES = Path(__file__).parent / "go"
@@ -38,40 +36,13 @@ ANSWERS = {
 }
 
 
-def go() -> str:
-    """The path of Go.
-
-    Raises:
-        ServerError: it is not installed.
-    """
-    found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
-    if not found:
-        wanted = (SOURCES / "go.mod").read_text().partition("\ngo ")[2].split()[0]
-        raise ServerError(
-            f"go was not found: the load generator and the gateway of the benchmarks need Go {wanted} or newer "
-            "(https://go.dev/dl), or Go 1.21 or newer, which fetches that one by itself"
-        )
-    return found
-
-
 def built() -> Path:
     """The folder of the programs, which are compiled when they are missing.
 
     Raises:
         ServerError: there is no Go, or it failed; its own messages are above.
     """
-    sources = sorted(file for file in SOURCES.rglob("*") if file.is_file())
-    target = (
-        cache.folder() / f"bench-{hashlib.sha256(b''.join(file.read_bytes() for file in sources)).hexdigest()[:12]}"
-    )
-    if not target.exists():
-        print(f"compiling the programs in Go into {target}, once", flush=True)
-        with servers.workspace() as work:
-            command = [go(), "build", "-trimpath", "-buildvcs=false", "-o", f"{work / 'bin'}/", "./..."]
-            if subprocess.run(command, cwd=SOURCES, check=False).returncode:
-                raise ServerError("Go could not compile benchmarks/go (its messages are above)")
-            servers.publish(work / "bin", target)
-    return target
+    return golang.built(SOURCES, "./...", "bench")
 
 
 def load(url: str, queue: str, in_flight: int, *, seconds: float = 0, count: int = 0) -> Figures:

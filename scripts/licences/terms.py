@@ -11,7 +11,7 @@ NAMES = {
     # It takes back what the licence before it gives.
     r"commons clause": "LicenseRef-Commons-Clause",
     r"apache.*2|\bal 2": "Apache-2.0",
-    r"apache software license$": "Apache-2.0",
+    r"apache software license$|^apache$": "Apache-2.0",
     r"(lgpl|lesser general public license).*3": "LGPL-3.0-only",
     r"lgpl|lesser general public license": "LGPL-2.1-only",
     r"(gpl|general public license).*2.*(classpath|cpe)": "GPL-2.0-only WITH Classpath-exception-2.0",

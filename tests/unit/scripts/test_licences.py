@@ -40,7 +40,7 @@ def test_npm_packages_and_go_modules_are_open_source(tmp_path: Path, monkeypatch
     assert not any(each.ships for each in modules)
     assert closed([*packages, *modules]) == []
     (tmp_path / "go.mod").write_text("module m\n\nrequire (\n\texample.org/new v1.2.3 // indirect\n)\n")
-    monkeypatch.setattr(go, "MODULES", tmp_path / "go.mod")
+    monkeypatch.setattr(go, "MODULES", [tmp_path / "go.mod"])
     assert closed(go.artefacts()) == [Artefact("example.org/new", "v1.2.3", "")]
 
 

@@ -21,7 +21,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ include "zeebe-amqp.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- define "zeebe-amqp.image" -}}
@@ -40,13 +40,53 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
-{{/* One file cannot be shared: the second process on it would not start, and so would never be ready. */}}
-{{- define "zeebe-amqp.check" -}}
-{{- $several := or (gt (int .Values.replicas) 1) .Values.keda.enabled -}}
-{{- if and $several (ne .Values.ledger.type "redis") -}}
-{{- fail (printf "replicas: found %d%s with ledger.type %s; accepted: one replica, or ledger.type redis" (int .Values.replicas) (ternary " and keda.enabled" "" .Values.keda.enabled) .Values.ledger.type) -}}
+{{- define "zeebe-amqp.keda.authentication" -}}
+{{- default (include "zeebe-amqp.fullname" .) .Values.keda.authentication -}}
 {{- end -}}
-{{- if and (eq .Values.ledger.type "redis") (not .Values.ledger.redis.url) (not (has "LEDGER" .Values.secrets.keys)) -}}
-{{- fail "ledger.redis.url: missing; accepted: a redis:// URL here, or LEDGER in secrets.keys" -}}
+
+{{- define "zeebe-amqp.keda.query" -}}
+{{- default (printf "min(zeebe_amqp_circuit_state{namespace=%q, job=%q})" .Release.Namespace (include "zeebe-amqp.fullname" .)) .Values.keda.query -}}
+{{- end -}}
+
+{{/* A number as people write it: Helm reads 1000000 as a float and would print 1e+06. */}}
+{{- define "zeebe-amqp.text" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
+{{- end -}}
+
+{{/* What the schema cannot say, because it concerns several values. */}}
+{{- define "zeebe-amqp.check" -}}
+{{- $values := .Values -}}
+{{- $several := or (gt (int $values.replicas) 1) $values.keda.enabled -}}
+{{- if and $several (ne $values.ledger.type "redis") -}}
+{{- /* One file cannot be shared: the second process on it ends at once. */ -}}
+{{- fail (printf "%s with ledger.type %s; accepted: one replica without keda.enabled, or ledger.type redis" (ternary "keda.enabled: found true" (printf "replicas: found %d" (int $values.replicas)) $values.keda.enabled) $values.ledger.type) -}}
+{{- end -}}
+{{- $inSecret := has "LEDGER" $values.secrets.keys -}}
+{{- if and (eq $values.ledger.type "redis") (not $values.ledger.redis.url) (not $inSecret) -}}
+{{- fail "ledger.redis.url: found nothing; accepted: a redis:// or rediss:// URL, or LEDGER in secrets.keys" -}}
+{{- end -}}
+{{- if and $inSecret (or (ne $values.ledger.type "redis") $values.ledger.redis.url) -}}
+{{- fail (printf "secrets.keys: found LEDGER with ledger.type %s%s; accepted: LEDGER only with ledger.type redis and no ledger.redis.url" $values.ledger.type (ternary " and ledger.redis.url" "" (ne $values.ledger.redis.url ""))) -}}
+{{- end -}}
+{{- if has "zeebe.dead" $values.queues -}}
+{{- fail "queues: found zeebe.dead; accepted: request queues, which the queue of the dead letters is not" -}}
+{{- end -}}
+{{- range $values.secrets.keys -}}
+{{- if hasKey $values.settings . -}}
+{{- fail (printf "settings.%s: found also in secrets.keys; accepted: one of the two" .) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.keda.enabled (not (has $values.keda.queue $values.queues)) -}}
+{{- fail (printf "keda.queue: found %s; accepted: one of queues (%s)" $values.keda.queue (join ", " $values.queues)) -}}
+{{- end -}}
+{{- if and $values.keda.enabled (gt (int $values.keda.minReplicas) (int $values.keda.maxReplicas)) -}}
+{{- fail (printf "keda.minReplicas: found %d; accepted: at most keda.maxReplicas (%d)" (int $values.keda.minReplicas) (int $values.keda.maxReplicas)) -}}
+{{- end -}}
+{{- if $values.topology.enabled -}}
+{{- range list "AMQP_DECLARE" "DEAD_LETTER_BOUND" -}}
+{{- if hasKey $values.settings . -}}
+{{- fail (printf "settings.%s: found with topology.enabled, which sets it; accepted: leave it out" .) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
