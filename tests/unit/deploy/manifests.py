@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, TypeAlias
 
 import yaml
@@ -15,8 +16,9 @@ SETS = sorted(file.stem for file in chart.VALUES.iterdir())
 """The sets of values."""
 
 
+@cache
 def manifests(name: str) -> list[Manifest]:
-    """Everything that is rendered with a set of values."""
+    """Everything that is rendered with a set of values; not to be changed."""
     text = (chart.GOLDEN / f"{name}.yaml").read_text()
     return [each for each in yaml.safe_load_all(text) if each]
 
@@ -54,8 +56,9 @@ def values(name: str) -> Manifest:
     return merge(defaults(), yaml.safe_load((chart.VALUES / f"{name}.yaml").read_text()))
 
 
+@cache
 def defaults() -> Manifest:
-    """The values of the chart."""
+    """The values of the chart; not to be changed."""
     own: Manifest = yaml.safe_load((chart.CHART / "values.yaml").read_text())
     return own
 
