@@ -23,6 +23,8 @@ PACKAGES = {
 
 IMAGES = {
     "camunda/zeebe": "LicenseRef-Camunda-1.0",
+    "grafana/grafana": "AGPL-3.0-only",
+    "prom/prometheus": "Apache-2.0",
     "python": "PSF-2.0",
     "rabbitmq": "MPL-2.0",
     "valkey/valkey": "BSD-3-Clause",

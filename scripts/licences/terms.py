@@ -35,6 +35,7 @@ NAMES = {
 
 OPEN = {
     "0BSD",
+    "AGPL-3.0-only",
     "Apache-2.0",
     "Artistic-2.0",
     "BSD-2-Clause",

@@ -1,4 +1,4 @@
-"""What the Compose file, the image and the page about running offer: valid, in step with the code, and careful."""
+"""The Compose file and the image: valid, in step with the code, and careful."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 import jsonschema
 import yaml
 
-from consumer.cli import CONFIGURATION
 from consumer.config import VARIABLES
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +19,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 CONSUMER = SERVICES["consumer"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
-SECTION = (ROOT / "docs" / "running.md").read_text().partition("## Several replicas\n")[2].partition("\n## ")[0]
+CHART = ROOT / "deploy/helm/zeebe-amqp"
 
 
 def instructions(name: str) -> list[str]:
@@ -28,21 +27,8 @@ def instructions(name: str) -> list[str]:
     return re.findall(rf"^{name} +(.+?)$", DOCKERFILE.rpartition("\nFROM ")[2], re.MULTILINE)
 
 
-def block(language: str) -> str:
-    """The only block of code in that language on the page."""
-    [found] = re.findall(rf"^```{language}\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
-    return str(found)
-
-
 IMAGE = dict(word.partition("=")[::2] for line in instructions("ENV") for word in shlex.split(line))
 """What the image sets."""
-SERVICE = block("ini").partition("[Service]\n")[2].partition("\n[")[0]
-UNIT_LINES = re.findall(r"^(?!Environment)(\w+)=(.+)$", SERVICE, re.MULTILINE)
-UNIT = dict(UNIT_LINES)
-UNIT_SETS = dict(re.findall(r"^Environment=(\w+)=(.*)$", SERVICE, re.MULTILINE))
-POD: dict[str, Any] = yaml.safe_load(block("yaml"))["spec"]["template"]["spec"]
-[CONTAINER] = POD["containers"]
-POD_SETS = {each["name"]: each["value"] for each in CONTAINER["env"]}
 
 
 def test_compose_file_is_valid_by_the_compose_specification() -> None:
@@ -52,24 +38,24 @@ def test_compose_file_is_valid_by_the_compose_specification() -> None:
 
 def test_only_variables_are_set_that_the_consumer_knows() -> None:
     known = {spelling for variable in VARIABLES for spelling in variable.spellings}
-    assert CONSUMER["environment"].keys() | POD_SETS.keys() | UNIT_SETS.keys() <= known
+    assert CONSUMER["environment"].keys() <= known
     assert IMAGE.keys() <= known | {"PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
 
 
 def test_consumer_gets_more_time_to_stop_than_it_drains() -> None:
     [grace] = [int(str(each.default).removesuffix("s")) for each in VARIABLES if "SHUTDOWN_GRACE" in each.spellings]
     assert int(CONSUMER["stop_grace_period"].removesuffix("s")) > grace
-    assert int(UNIT["TimeoutStopSec"]) > grace
-    assert POD["terminationGracePeriodSeconds"] > grace
 
 
 def test_consumer_starts_after_healthy_servers_and_only_replicas_need_the_shared_ledger() -> None:
     needed = CONSUMER["depends_on"]
     assert set(needed) == {"rabbitmq", "zeebe", "ledger"}
     assert {each["condition"] for each in needed.values()} == {"service_healthy"}
-    assert {SERVICES[name]["healthcheck"]["test"][0] for name in needed} == {"CMD"}
+    assert {each["healthcheck"]["test"][0] for each in SERVICES.values() if each is not CONSUMER} == {"CMD"}
     assert {name for name, each in needed.items() if not each.get("required", True)} == {"ledger"}
-    assert {name for name, each in SERVICES.items() if "profiles" in each} == {"ledger"}
+    optional = {name: each["profiles"] for name, each in SERVICES.items() if "profiles" in each}
+    watching = {name: ["observability"] for name in ("prometheus", "grafana")}
+    assert optional == {"ledger": ["replicas"], **watching}
 
 
 def test_consumers_can_be_scaled() -> None:
@@ -77,9 +63,6 @@ def test_consumers_can_be_scaled() -> None:
     assert not {"container_name", "hostname"} & CONSUMER.keys()
     assert CONSUMER["ports"] == ["127.0.0.1:${HTTP_PORTS:-8080}:8080"]
     assert CONSUMER["environment"]["LEDGER"] == "${LEDGER:-}"
-    [command] = re.findall(r"^LEDGER=.*docker compose .*$", SECTION, re.MULTILINE)
-    assert f"#   {command}\n" in (ROOT / "docker-compose.yml").read_text()
-    assert "--scale consumer=" in command
 
 
 def test_the_shared_ledger_is_one_that_forgets_nothing() -> None:
@@ -87,6 +70,67 @@ def test_the_shared_ledger_is_one_that_forgets_nothing() -> None:
     assert "--appendonly yes" in command
     assert "--maxmemory-policy noeviction" in command
     assert "ledger:/data" in SERVICES["ledger"]["volumes"]
+
+
+def test_the_page_about_running_has_the_commands_of_the_file() -> None:
+    """As the file's first lines say them."""
+    told = re.findall(r"^#   (.+)$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE)
+    page = (ROOT / "docs" / "running.md").read_text()
+    shown = re.findall(r"^(?:\w+=\S+ )*docker compose .*$", page, re.MULTILINE)
+    assert len(shown) == 2
+    assert set(shown) <= set(told)
+    assert any("--scale consumer=" in each for each in shown)
+
+
+def test_the_version_of_every_image_can_be_chosen() -> None:
+    images = {name: each["image"] for name, each in SERVICES.items() if name != "consumer"}
+    assert {name for name, image in images.items() if f":${{{name_of(image)}_VERSION:-" not in image} == set()
+
+
+def name_of(image: str) -> str:
+    """The variable of an image is named after it."""
+    return image.partition(":")[0].rpartition("/")[2].upper()
+
+
+def mounted(service: str, target: str) -> tuple[Path, Path]:
+    """The file or folder of this repository that a service finds at a path: the mount's, and the rest of the path."""
+    mounts = [mount.split(":") for mount in SERVICES[service]["volumes"]]
+    [(source, inside)] = [(each[0], each[1]) for each in mounts if Path(target).is_relative_to(each[1])]
+    return ROOT / source, Path(target).relative_to(inside)
+
+
+def test_prometheus_scrapes_every_consumer_and_reads_the_alerts_of_the_chart() -> None:
+    source, rest = mounted("prometheus", "/etc/prometheus/prometheus.yml")
+    assert (source, rest) == (ROOT / "deploy/prometheus/prometheus.yml", Path())
+    settings = yaml.safe_load(source.read_text())
+    assert [mounted("prometheus", file) for file in settings["rule_files"]] == [(CHART, Path("alerts.yaml"))]
+    [job] = settings["scrape_configs"]
+    [found] = job["dns_sd_configs"]
+    assert SERVICES.keys() >= set(found["names"])
+    assert f"{found['port']}" == IMAGE["HTTP_ADDRESS"].rpartition(":")[2]
+
+
+def test_grafana_finds_prometheus_and_the_dashboards() -> None:
+    environment = SERVICES["grafana"]["environment"]
+    folder, inside = mounted("grafana", environment["GF_PATHS_PROVISIONING"])
+    provisioning = folder / inside
+    [source] = yaml.safe_load((provisioning / "datasources" / "prometheus.yaml").read_text())["datasources"]
+    assert (source["type"], source["isDefault"]) == ("prometheus", True)
+    host, port = re.fullmatch(r"http://(\w+):(\d+)", source["url"]).groups()  # type: ignore[union-attr]
+    assert SERVICES[host]["ports"] == [f"127.0.0.1:${{PROMETHEUS_PORT:-{port}}}:{port}"]
+    [provider] = yaml.safe_load((provisioning / "dashboards" / "zeebe-amqp.yaml").read_text())["providers"]
+    assert mounted("grafana", provider["options"]["path"]) == (ROOT / "deploy/grafana", Path("dashboards"))
+    home = Path(environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert home.parent == Path(provider["options"]["path"])
+
+
+def test_what_is_mounted_is_read_only_and_there() -> None:
+    binds = [mount for service in SERVICES.values() for mount in service.get("volumes", []) if mount.startswith(".")]
+    assert binds
+    for mount in binds:
+        source, _, rights = mount.partition(":")[0], *mount.rpartition(":")[1:]
+        assert (ROOT / source).exists(), mount
+        assert rights == "ro", mount
 
 
 def test_ports_are_open_to_this_machine_only_and_the_container_is_confined() -> None:
@@ -122,21 +166,3 @@ def test_everything_that_the_image_copies_exists_and_is_sent_to_the_builder() ->
     assert copied
     assert set(copied) <= sent
     assert [name for name in copied if not (ROOT / name).exists()] == []
-
-
-def test_replicas_on_one_machine_have_an_address_and_a_folder_each() -> None:
-    assert len(UNIT) == len(UNIT_LINES), "nothing is set twice"
-    assert set(UNIT_SETS) == {"HTTP_ADDRESS", "STATE_DIR"}
-    assert all("%i" in value for value in UNIT_SETS.values())
-    assert UNIT_SETS["STATE_DIR"] == f"%S/{UNIT['StateDirectory']}"
-
-
-def test_the_unit_starts_the_program_of_the_package_and_not_again_where_its_configuration_is_wrong() -> None:
-    assert UNIT["ExecStart"].split()[0].endswith("/bin/zeebe-amqp-consumer")
-    assert UNIT["RestartPreventExitStatus"] == str(CONFIGURATION)
-
-
-def test_pods_share_a_ledger_and_tell_their_health() -> None:
-    assert POD_SETS["LEDGER"].startswith("redis://")
-    assert CONTAINER["livenessProbe"]["httpGet"]["path"] == "/livez"
-    assert CONTAINER["readinessProbe"]["httpGet"]["path"] == "/readyz"
