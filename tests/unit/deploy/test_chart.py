@@ -234,7 +234,8 @@ def test_keda_scales_the_deployment_by_its_queue_and_not_while_the_engine_is_awa
     triggers = {each["name"]: each for each in spec["triggers"]}
     formula = spec["advanced"]["scalingModifiers"]["formula"]
     assert set(re.findall(r"[a-z]+", formula)) == triggers.keys() == {"waiting", "away"}
-    assert [scaled(formula, waiting=800, away=away) for away in (0, 1)] == [800, 0]
+    target = int(spec["advanced"]["scalingModifiers"]["target"])
+    assert [scaled(formula, waiting=800, away=away) for away in (0, 3)] == [800, 3 * target]
     assert triggers["waiting"]["metadata"]["queueName"] in environment("keda")["AMQP_QUEUES"].split(",")
     assert triggers["waiting"]["metadata"]["value"] == spec["advanced"]["scalingModifiers"]["target"]
     authentication = one("keda", "TriggerAuthentication")
@@ -243,18 +244,19 @@ def test_keda_scales_the_deployment_by_its_queue_and_not_while_the_engine_is_awa
     assert secret == {"parameter": "host", "name": values("keda")["secrets"]["existingSecret"], "key": "AMQP_URL"}
 
 
-def scaled(formula: str, **figures: int) -> int:
-    """The value of KEDA's formula `a > b ? c : d`."""
-    left, right, then, otherwise = re.fullmatch(r"(\w+) > (\w+) \? (\w+) : (\w+)", formula).groups()  # type: ignore[union-attr]
-    figure = {**figures, "0": 0}
-    return figure[then] if figure[left] > figure[right] else figure[otherwise]
+def scaled(formula: str, *, waiting: int, away: int) -> int:
+    """The value of KEDA's formula `away > 0 ? away * N : waiting`; divided by N it is the number of replicas."""
+    [held] = re.findall(r"^away > 0 \? away \* (\d+) : waiting$", formula)
+    return away * int(held) if away > 0 else waiting
 
 
 def test_keda_asks_for_a_metric_that_prometheus_has_of_the_service() -> None:
     [asked] = [
         each["metadata"] for each in one("keda", "ScaledObject")["spec"]["triggers"] if each["type"] == "prometheus"
     ]
-    name, job = re.fullmatch(r'min\((\w+)\{namespace="orders", job="([\w-]+)"\}\)', asked["query"]).groups()  # type: ignore[union-attr]
+    state = r'(\w+)\{namespace="orders", job="([\w-]+)"\}'
+    name, job, *again = re.fullmatch(rf"min\({state}\) \* count\({state}\)", asked["query"]).groups()  # type: ignore[union-attr]
+    assert again == [name, job]
     assert name in {each.replace(".", "_") for each in METRICS}
     # The operator names the job after the Service.
     assert job == one("keda", "Service")["metadata"]["name"]

@@ -45,7 +45,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- define "zeebe-amqp.keda.query" -}}
-{{- default (printf "min(zeebe_amqp_circuit_state{namespace=%q, job=%q})" .Release.Namespace (include "zeebe-amqp.fullname" .)) .Values.keda.query -}}
+{{- $state := printf "zeebe_amqp_circuit_state{namespace=%q, job=%q}" .Release.Namespace (include "zeebe-amqp.fullname" .) -}}
+{{- default (printf "min(%s) * count(%s)" $state $state) .Values.keda.query -}}
 {{- end -}}
 
 {{/* A number as people write it: Helm reads 1000000 as a float and would print 1e+06. */}}
