@@ -25,7 +25,7 @@ from consumer.inquiry import Fact, InquirySocket, list_held, list_known
 from consumer.ledger import Limits, open_ledger
 from consumer.pipeline.backlog import Backlog
 from consumer.pipeline.handler import executing
-from consumer.pipeline.idempotency import idempotent
+from consumer.pipeline.idempotency import REFUSALS, idempotent
 from consumer.pipeline.middleware import compose, guarded, recovered
 from consumer.pipeline.monitor import PARTS, Monitor
 from consumer.pipeline.redelivery import RedeliveryMatcher
@@ -34,6 +34,7 @@ from consumer.pipeline.waits import bounded_waits
 from consumer.pipeline.worker import REPLY_FAILURES, QueueWorker
 from consumer.rabbitmq import Broker, DeadLetterCount, queue_names, reply_policy
 from consumer.telemetry import Telemetry
+from consumer.telemetry.calls import server
 from consumer.telemetry.request_log import RequestLog
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.hints import add_hint
@@ -97,9 +98,13 @@ class Service:
     def _show(self) -> None:
         """What the metrics say beside what is counted with each request; every series exists from the start."""
         watch, gauge, queues = self._telemetry, self._telemetry.gauge, self._settings.amqp.queues
-        watch.start_at_zero("dead_lettered", queue=queues)
-        watch.start_at_zero("reply.failures", reason=REPLY_FAILURES)
+        watch.expect(queues)
+        watch.start_at_zero("dead_lettered", "queue", queues)
+        watch.start_at_zero("requeued", "queue", queues)
+        watch.start_at_zero("reply.failures", "reason", REPLY_FAILURES)
+        watch.start_at_zero("refused", "reason", REFUSALS)
         watch.start_at_zero("ledger.failures")
+        watch.counted("ledger.evicted", lambda: float(self.ledger.evicted))
         watch.facts("gateway.info", self._gateway)
         gauge("ready", lambda: float(not self.problems()))
         for part in PARTS:
@@ -109,15 +114,16 @@ class Service:
         gauge("in_flight", self.in_flight)
         gauge("circuit.state", lambda: float(self.zeebe.circuit.is_open))
         gauge("ledger.size", lambda: float(self.ledger.size))
+        gauge("ledger.bytes", lambda: float(self.ledger.kept_bytes))
         gauge("held_bytes", lambda: float(self.broker.held_bytes))
         gauge("dead_letters", lambda: self.dead_letters.waiting)
         for queue, limit in self._limits.items():
             gauge("limit", partial(getattr, limit, "value"), queue=queue)
             gauge("queue.messages", partial(self.backlog.waiting, queue), queue=queue)
 
-    def _gateway(self) -> dict[str, str]:
+    def _gateway(self) -> dict[str, str | int]:
         version = self.zeebe.last_version
-        return {"address": self._settings.zeebe.address, "version": version} if version is not None else {}
+        return {} if version is None else {**server(self._settings.zeebe.address), "version": version}
 
     def _oldest(self) -> float:
         """Age of the oldest request, seconds: of those that are held, or wait while nothing is consumed."""
@@ -144,7 +150,9 @@ class Service:
             watch.measured,
             recovered(watch.trace_id),
             guarded,
-            idempotent(self.ledger, self._redeliveries, run_again=self._settings.on_unknown == "run"),
+            idempotent(
+                self.ledger, self._redeliveries, run_again=self._settings.on_unknown == "run", count=watch.count
+            ),
             recovered(watch.trace_id),
             # Inside: what is answered from the ledger, or by a run that is out already, takes none of these places.
             bounded_waits({queue: max(1, self._places(queue) // 2) for queue in amqp.queues if not amqp.waits(queue)}),
@@ -254,7 +262,9 @@ async def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> in
     def on_signal(number: signal.Signals) -> None:
         if stopping.is_set():
             os._exit(1)
-        log.info("%s: draining for at most %g s", number.name, settings.shutdown_grace)
+        grace = settings.shutdown_grace
+        fields = {"event": "service.draining", "signal": number.name, "seconds": grace}
+        log.info("%s: draining for at most %g s", number.name, grace, extra=fields)
         stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -264,7 +274,8 @@ async def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> in
     gc.collect()
     gc.freeze()
     await service.start()
-    log.info("zeebe-amqp-consumer %s: %s", __version__, service.place())
+    fields = {"event": "service.started", "version": __version__}
+    log.info("zeebe-amqp-consumer %s: %s", __version__, service.place(), extra=fields)
     await stopping.wait()
     return await _stop(service, settings.shutdown_grace)
 
@@ -275,9 +286,11 @@ async def _stop(service: Service, grace: float) -> int:
     stop = asyncio.ensure_future(service.stop())
     done, _ = await asyncio.wait({stop}, timeout=grace + CLOSING)
     if not done:
-        log.error("stopping took longer than %g s; the process ends as it is, and the broker delivers again", grace)
+        words = "stopping took longer than %g s; the process ends as it is, and the broker delivers again"
+        log.error(words, grace, extra={"event": "service.stuck", "seconds": grace})
         logging.shutdown()
         os._exit(1)
     drained = stop.result()
-    log.info("stopped, %s", "drained" if drained else "not drained: what ran was given back")
+    words = "drained" if drained else "not drained: what ran was given back"
+    log.info("stopped, %s", words, extra={"event": "service.stopped", "drained": drained})
     return 0 if drained else 1

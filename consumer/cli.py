@@ -71,9 +71,9 @@ def _load(arguments: Mapping[str, str]) -> Loaded:
     for library in ("aiormq", "aio_pika", "grpc"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
     for note in loaded.notes:
-        log.info(note)
+        log.info(note, extra={"event": "config.note"})
     for warning in loaded.warnings:
-        log.warning(warning)
+        log.warning(warning, extra={"event": "config.warning"})
     return loaded
 
 
@@ -108,7 +108,7 @@ def _run(arguments: Mapping[str, str], reset_ledger: bool) -> None:
     settings = _load(arguments).settings
     try:
         if reset_ledger and (aside := reset(settings.ledger)) is not None:
-            log.warning("the ledger was moved to %s", aside)
+            log.warning("the ledger was moved to %s", aside, extra={"event": "ledger.moved", "path": str(aside)})
         with asyncio.Runner(loop_factory=_loop_factory) as runner:
             code = runner.run(app.run(settings))
     except TelemetryError as error:

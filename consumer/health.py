@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
 
 from aiohttp import web
 
-__all__ = ["Health", "HealthError", "Metrics", "Reasons"]
+__all__ = ["PARTS", "Health", "HealthError", "Metrics", "Reasons"]
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +16,18 @@ Reasons: TypeAlias = Callable[[], dict[str, str]]
 """Name -> why it is not ready; empty means ready."""
 Metrics: TypeAlias = Callable[[], tuple[bytes, str]]
 """The metrics' text and its content type."""
+
+
+PARTS: Final[Mapping[str, str]] = {
+    "broker.publish": "the connection that publishes replies and dead letters",
+    "broker.consume": "the connection that takes requests",
+    "broker.consume.polls": "the connection that takes long-running requests, such as those of `zeebe.polls`",
+    "gateway": "Zeebe's gateway: not reached, or it refuses",
+    "ledger": "the ledger: it cannot be read or written",
+    "service": "the service stops",
+    "health": "the question itself failed; the log says why",
+}
+"""What /readyz gives reasons for, and its meaning."""
 
 
 class HealthError(Exception):
@@ -64,7 +76,8 @@ class Health:
             f"HTTP_ADDRESS: cannot listen on {self._host}:{self._port} ({error.strerror or error}); "
             "accepted: a free host:port of this machine, or off"
         )
-        log.error(text)
+        fields = {"event": "http.failed", "address": f"{self._host}:{self._port}", "error": str(error)}
+        log.error(text, extra=fields)
         return HealthError(text)
 
     async def stop(self) -> None:
@@ -88,7 +101,7 @@ class Health:
         try:
             reasons = self._reasons()
         except Exception:
-            log.exception("cannot tell whether the service is ready")
+            log.exception("cannot tell whether the service is ready", extra={"event": "readiness.failed"})
             reasons = {"health": "cannot be told; see the log"}
         return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
@@ -97,6 +110,6 @@ class Health:
         try:
             body, content_type = self._metrics()
         except Exception:
-            log.exception("cannot read the metrics")
+            log.exception("cannot read the metrics", extra={"event": "metrics.failed"})
             return web.Response(status=500, text="cannot read the metrics; see the log\n")
         return web.Response(body=body, headers={"Content-Type": content_type})

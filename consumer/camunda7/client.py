@@ -189,11 +189,12 @@ class Camunda7Engine:
         """Say once that the engine is away, and once that it is back."""
         if failure is not None and not self._away:
             through = "" if self._proxy is None else f", through the proxy {self._proxy} of {self._proxy.variable}"
-            log.warning(
-                "Camunda 7 engine %s: not reached%s: %s (%s)", self.address, through, failure, failure.__cause__
-            )
+            fields = {"event": "camunda7.away", "address": self.address, "error": f"{failure} ({failure.__cause__})"}
+            words = "Camunda 7 engine %s: not reached%s: %s (%s)"
+            log.warning(words, self.address, through, failure, failure.__cause__, extra=fields)
         elif failure is None and self._away:
-            log.info("Camunda 7 engine %s: reached again", self.address)
+            fields = {"event": "camunda7.back", "address": self.address}
+            log.info("Camunda 7 engine %s: reached again", self.address, extra=fields)
         self._away = failure is not None
 
 
@@ -240,7 +241,8 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
             while len(body) < BODY_LIMIT and (part := await response.content.read(BODY_LIMIT - len(body))):
                 body += part
     except (TimeoutError, aiohttp.ClientError, OSError):
-        log.debug("the body of an answer with status %d broke off", response.status)
+        fields = {"event": "camunda7.broke_off", "status": response.status}
+        log.debug("the body of an answer with status %d broke off", response.status, extra=fields)
     finally:
         response.release()
     return body

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
-from typing import TypeAlias, cast
+from contextlib import asynccontextmanager, contextmanager
+from enum import StrEnum
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from consumer.core.call import Call
 from consumer.core.large import LARGE, offload
@@ -16,7 +18,40 @@ from zeebe_amqp.envelope import Request
 from zeebe_amqp.errors import CommandError
 from zeebe_amqp.reply import Reply
 
-__all__ = ["Delivery", "Handler", "Middleware", "Reply"]
+__all__ = ["Delivery", "Handler", "Middleware", "Reply", "Wait", "Waiting"]
+
+NOTED: Final = 0.001
+"""Seconds of the shortest wait that is noted."""
+MAX_WAITS: Final = 32
+"""Waits that are kept; the oldest go first."""
+
+
+class Waiting(StrEnum):
+    """What a request waits for."""
+
+    SLOT = "slot"
+    """Others run, as many as may."""
+    GATEWAY = "gateway"
+    """No gateway is reached."""
+    BROKER = "broker"
+    """No reply can be published."""
+    RETRY = "retry"
+    """The next try follows after a pause."""
+    BODY = "body"
+    """It is large, and is fetched and decoded."""
+    RUN = "run"
+    """Another delivery of the same request runs."""
+    LEDGER = "ledger"
+    """Nothing can be remembered."""
+
+
+class Wait(NamedTuple):
+    """How long a request waited for something."""
+
+    reason: Waiting
+    began: float
+    """Seconds since 1970."""
+    seconds: float
 
 
 class Delivery:
@@ -26,6 +61,12 @@ class Delivery:
         message: what arrived.
         max_depth: nesting of variables that is accepted.
     """
+
+    # Of the class, because few requests have one of their own.
+    waits: tuple[Wait, ...] = ()
+    """For what it has waited and nobody has told of yet; telemetry takes them."""
+    earlier: object = None
+    """The trace context of the run whose answer it gets, where that is known."""
 
     def __init__(self, message: Message, max_depth: int = wire.MAX_DEPTH) -> None:
         self.message = message
@@ -84,7 +125,7 @@ class Delivery:
 
     async def decode(self) -> None:
         """Decode a large message beside the event loop, before anybody asks for its command; never raises a refusal."""
-        with self.waiting():
+        with self.waiting(Waiting.BODY):
             await self.fetch()
             self._decoded = await offload(self._decode)
 
@@ -128,13 +169,21 @@ class Delivery:
         raise NotImplementedError
 
     @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """What happens inside is not running yet: stopping may end it."""
-        before, self.idle = self.idle, True
+    def waiting(self, reason: Waiting, *, idle: bool = True) -> Iterator[None]:
+        """Note for how long what happens inside takes.
+
+        Args:
+            reason: what it waits for.
+            idle: whether nothing runs for it meanwhile, so that stopping may end the waiting.
+        """
+        before, began = self.idle, time.time()
+        self.idle = before or idle
         try:
             yield
         finally:
             self.idle = before
+            if (took := time.time() - began) >= NOTED:
+                self.waits = (*self.waits[1 - MAX_WAITS :], Wait(reason, began, took))
 
     @asynccontextmanager
     async def release_slot(self, *, idle: bool = True) -> AsyncIterator[None]:
@@ -143,7 +192,7 @@ class Delivery:
         Args:
             idle: whether stopping may end the waiting.
         """
-        with self.waiting() if idle else nullcontext():
+        with self.waiting(Waiting.RUN, idle=idle):
             if self.slot is None:
                 yield
             else:

@@ -63,7 +63,9 @@ class InquirySocket:
             self._made = self._there()
         except OSError as error:
             await runner.cleanup()
-            log.warning("`consumer request` cannot ask this process: no socket at %s (%s)", self._path, error)
+            fields = {"event": "inquiry.off", "path": str(self._path), "error": str(error)}
+            words = "`consumer request` cannot ask this process: no socket at %s (%s)"
+            log.warning(words, self._path, error, extra=fields)
             return
         self._runner = runner
 
@@ -104,5 +106,6 @@ async def ask(folder: Path, user: str | None, request_id: str) -> list[Fact] | N
             facts: list[Fact] = orjson.loads(await response.read())
             return facts
     except (OSError, ClientError, TimeoutError, orjson.JSONDecodeError) as error:
-        log.debug("no service answers at %s: %s", folder / NAME, error)
+        fields = {"event": "inquiry.unanswered", "path": str(folder / NAME), "error": str(error)}
+        log.debug("no service answers at %s: %s", folder / NAME, error, extra=fields)
         return None

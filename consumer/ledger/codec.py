@@ -111,6 +111,7 @@ def _unpack(record: bytes) -> Stored | None:
         body = zlib.decompress(rest) if kind == COMPRESSED else rest
         reply = Reply.decode(body)
     except (ValueError, zlib.error) as error:
-        log.error("the ledger holds a reply that cannot be read: %s", error)
+        fields = {"event": "ledger.unreadable", "error": str(error)}
+        log.error("the ledger holds a reply that cannot be read: %s", error, extra=fields)
         return None
     return Stored(reply.operation, reply.data, reply.error, body=body)

@@ -95,6 +95,16 @@ class Ledger:
         """Finished entries that are kept, as last counted; what has expired is forgotten after a while."""
         return self._store.size
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of their replies; with Redis counted every ten seconds."""
+        return self._store.kept_bytes
+
+    @property
+    def evicted(self) -> int:
+        """Answers that this process has removed before their time, because there were too many."""
+        return self._store.evicted
+
     # --- its life ---------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -127,11 +137,13 @@ class Ledger:
             await self._tend()
         lost = sum(row.record is not None for row in self._unwritten.values())
         if lost:
-            log.error("%d answers could not be written into the ledger %s", lost, self._store.name)
+            fields: dict[str, object] = {"event": "ledger.lost", "ledger": self._store.name, "answers": lost}
+            log.error("%d answers could not be written into the ledger %s", lost, self._store.name, extra=fields)
         try:
             await self._store.close()
         except Exception as error:
-            log.warning("closing the ledger %s failed: %s", self._store.name, error)
+            fields = {"event": "ledger.unclosed", "ledger": self._store.name, "error": str(error)}
+            log.warning("closing the ledger %s failed: %s", self._store.name, error, extra=fields)
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -344,7 +356,8 @@ class Ledger:
         self._failed()
         problem = f"the ledger {self._store.name} cannot be {self._store.access}: {error}"
         if problem != self.problem:
-            log.error("%s; no command runs until it can", problem)
+            fields = {"event": "ledger.failed", "ledger": self._store.name, "error": str(error)}
+            log.error("%s; no command runs until it can", problem, extra=fields)
         if self.problem is None:
             self._call.set()
         self.problem = problem

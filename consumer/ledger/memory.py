@@ -23,7 +23,7 @@ class MemoryStore:
         self._running: dict[bytes, LedgerRow] = {}
         # In the order in which they finished, which is the one in which they expire.
         self._done: OrderedDict[bytes, LedgerRow] = OrderedDict()
-        self._bytes = 0
+        self.kept_bytes = self.evicted = 0
 
     @property
     def size(self) -> int:
@@ -54,7 +54,7 @@ class MemoryStore:
         self._running.pop(row.key, None)
         self._forget(row.key)
         self._done[row.key] = row
-        self._bytes += len(row.record or b"")
+        self.kept_bytes += len(row.record or b"")
 
     async def release(self, key: bytes, owner: bytes) -> None:
         """See `Store.release`."""
@@ -64,15 +64,16 @@ class MemoryStore:
         """See `Store.trim`."""
         for _ in range(TRIMMED_AT_ONCE):
             first = next(iter(self._done.values()), None)
-            too_much = len(self._done) > limits.max_entries or self._bytes > limits.max_bytes
+            too_much = len(self._done) > limits.max_entries or self.kept_bytes > limits.max_bytes
             if first is None or not (too_much or first.expires <= now):
                 return
+            self.evicted += first.expires > now
             self._forget(first.key)
 
     def _forget(self, key: bytes) -> None:
         row = self._done.pop(key, None)
         if row is not None:
-            self._bytes -= len(row.record or b"")
+            self.kept_bytes -= len(row.record or b"")
 
     async def renew(self) -> None:
         """Nobody else could look."""

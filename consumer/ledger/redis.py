@@ -37,7 +37,7 @@ class RedisStore:
 
     def __init__(self, url: str) -> None:
         self.name = f"redis://{urlsplit(url).netloc.rpartition('@')[2]}"
-        self.size = 0
+        self.size = self.kept_bytes = self.evicted = 0
         self._owner_key = ""
         self._lease = 0
         self._redis = Redis.from_pool(_pool(url))
@@ -51,7 +51,8 @@ class RedisStore:
         self._owner_key, self._lease = scripts.OWNER + owner.hex(), _milliseconds(lease)
         await self.renew()
         for warning in list_warnings(await self._settings()):
-            log.warning("the ledger %s %s", self.name, warning)
+            fields = {"event": "ledger.forgetful", "ledger": self.name}
+            log.warning("the ledger %s %s", self.name, warning, extra=fields)
 
     async def claim(self, row: LedgerRow, now: float, take_over: bool) -> Found | None:
         """See `Store.claim`; it is a sign of life too."""
@@ -84,12 +85,14 @@ class RedisStore:
     async def trim(self, now: float, limits: Limits) -> None:
         """See `Store.trim`; the bounds are those of all processes together."""
         args = [limits.max_entries, limits.max_bytes, TRIMMED_AT_ONCE]
-        self.size = await self._trim([scripts.FINISHED, scripts.BYTES], args)
+        self.size, self.kept_bytes, evicted = await self._trim([scripts.FINISHED, scripts.BYTES], args)
+        self.evicted += evicted
 
     async def renew(self) -> None:
         """See `Store.renew`."""
         await self._redis.set(self._owner_key, 1, px=self._lease)
         self.size = await self._redis.zcard(scripts.FINISHED)
+        self.kept_bytes = int(await self._redis.get(scripts.BYTES) or 0)
 
     async def close(self) -> None:
         """See `Store.close`: who takes over what we still ran need not wait for the lease to end."""
@@ -103,7 +106,8 @@ class RedisStore:
         try:
             found: dict[Any, Any] = await self._redis.config_get("appendonly", "maxmemory-policy")
         except ResponseError as error:  # hosted ones often forbid to ask
-            log.info("the ledger %s does not show its configuration: %s", self.name, error)
+            fields = {"event": "ledger.unchecked", "ledger": self.name, "error": str(error)}
+            log.info("the ledger %s does not show its configuration: %s", self.name, error, extra=fields)
             return {}
         return {_text(name): _text(value) for name, value in found.items()}
 

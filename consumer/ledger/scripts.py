@@ -60,7 +60,9 @@ return redis.call('ZCARD', KEYS[2])
 """
 
 TRIM: Final = """
--- KEYS: finished, bytes. ARGV: most entries, most bytes, how many to remove at most. Returns how many have finished.
+-- KEYS: finished, bytes. ARGV: most entries, most bytes, how many to remove at most.
+-- Returns how many have finished, how many bytes they have, and how many were removed before their time.
+local evicted = 0
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 local size = tonumber(redis.call('GET', KEYS[2]) or 0)
@@ -72,10 +74,13 @@ for _ = 1, tonumber(ARGV[3]) do
   local length, key = first[1]:match('^(%d+):(.*)$')
   redis.call('ZREM', KEYS[1], first[1])
   -- What has expired is gone by itself, and its key may hold a later run.
-  if not expired then redis.call('DEL', key) end
+  if not expired then
+    redis.call('DEL', key)
+    evicted = evicted + 1
+  end
   size = redis.call('DECRBY', KEYS[2], length)
 end
-return redis.call('ZCARD', KEYS[1])
+return {redis.call('ZCARD', KEYS[1]), size, evicted}
 """
 
 RELEASE: Final = """

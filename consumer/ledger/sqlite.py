@@ -56,6 +56,16 @@ class SqliteStore:
         """See `Store.size`."""
         return self._table.entries if self._table is not None else 0
 
+    @property
+    def kept_bytes(self) -> int:
+        """See `Store.kept_bytes`."""
+        return self._table.kept_bytes if self._table is not None else 0
+
+    @property
+    def evicted(self) -> int:
+        """See `Store.evicted`."""
+        return self._table.evicted if self._table is not None else 0
+
     async def open(self, owner: bytes, lease: float) -> None:
         """See `Store.open`; a new connection mends more than an old one."""
         if self._thread is None:
@@ -107,7 +117,9 @@ class SqliteStore:
             self._table = Table(self._path)
             return
         self._table.close()
+        evicted = self._table.evicted
         self._table = Table(self._path, check=False)
+        self._table.evicted = evicted
         # A release of nothing, to see whether anything can be written.
         self._table.write([_released(secrets.token_bytes(16), b"")], 0.0)
 

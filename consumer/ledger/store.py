@@ -60,6 +60,14 @@ class Store(Protocol):
     def size(self) -> int:
         """Finished entries, as last counted."""
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of their replies, as last counted."""
+
+    @property
+    def evicted(self) -> int:
+        """Answers that this process has removed before their time, because there were too many."""
+
     async def open(self, owner: bytes, lease: float) -> None:
         """Connect as `owner`, who lives for `lease` seconds; also again, after the store was away.
 

@@ -97,6 +97,8 @@ class Table:
 
     entries: int
     """Finished ones that are in it, also those that have expired and were not removed yet."""
+    kept_bytes: int
+    """Of their records."""
 
     def __init__(self, path: Path, *, check: bool = True) -> None:
         self._path = path
@@ -113,8 +115,8 @@ class Table:
             if check:
                 self._check_pages()
             self._file = _identity(path)
-            self.entries, self._bytes = self._count()
-            self._uncounted = 0
+            self.entries, self.kept_bytes = self._count()
+            self._uncounted = self.evicted = 0
         except BaseException:
             self._connection.close()
             raise
@@ -180,7 +182,7 @@ class Table:
         finished = [size for size in sizes if size is not None]
         self.entries += len(finished)
         self._uncounted += len(finished)
-        self._bytes += sum(finished)
+        self.kept_bytes += sum(finished)
         return written == len(rows)
 
     def _assert_there(self) -> None:
@@ -208,20 +210,21 @@ class Table:
         if self._exceeds(limits) and self._uncounted > self.entries // RECOUNT:
             # What we added up is too high by what a claim took the place of. Counting takes as long as there are rows,
             # so it is done when as many were written as may be wrong.
-            self.entries, self._bytes = self._count()
+            self.entries, self.kept_bytes = self._count()
             self._uncounted = 0
         if self._exceeds(limits):
-            excess = (self.entries - limits.max_entries, self._bytes - limits.max_bytes)
-            self._remove(OLDEST, (TRIMMED_AT_ONCE, *excess))
+            excess = (self.entries - limits.max_entries, self.kept_bytes - limits.max_bytes)
+            self.evicted += self._remove(OLDEST, (TRIMMED_AT_ONCE, *excess))
 
-    def _remove(self, statement: str, values: tuple[float, ...]) -> None:
+    def _remove(self, statement: str, values: tuple[float, ...]) -> int:
         # An unfinished entry has no size, and was never counted.
         sizes = [size for (size,) in self._connection.execute(statement, values) if size is not None]
         self.entries -= len(sizes)
-        self._bytes -= sum(sizes)
+        self.kept_bytes -= sum(sizes)
+        return len(sizes)
 
     def _exceeds(self, limits: Limits) -> bool:
-        return self.entries > limits.max_entries or self._bytes > limits.max_bytes
+        return self.entries > limits.max_entries or self.kept_bytes > limits.max_bytes
 
     def _count(self) -> tuple[int, int]:
         entries, size = self._connection.execute("SELECT count(size), total(size) FROM entries").fetchone()

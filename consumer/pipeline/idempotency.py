@@ -10,7 +10,8 @@ from typing import Final
 import msgspec
 
 from consumer.core.clock import Clock
-from consumer.core.delivery import Delivery, Handler, Middleware, Reply
+from consumer.core.count import Count, ignore
+from consumer.core.delivery import Delivery, Handler, Middleware, Reply, Waiting
 from consumer.core.message import Message
 from consumer.core.requeue import Requeue
 from consumer.ledger import Claim, Ledger, LedgerError, State, identify
@@ -19,7 +20,14 @@ from consumer.pipeline.redelivery import RedeliveryMatcher
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code, CommandError, Outcome
 
-__all__ = ["idempotent"]
+__all__ = ["REFUSALS", "idempotent"]
+
+_CONFLICT: Final = "conflict"
+_CROWDED: Final = "crowded"
+_INTERRUPTED: Final = "interrupted"
+_NOT_KEPT: Final = "not kept"
+REFUSALS: Final = (_CONFLICT, _CROWDED, _INTERRUPTED, _NOT_KEPT)
+"""Why a request was not run because of what is known of its id, as the counter of them says."""
 
 MAX_WAIT: Final = 60.0
 """Seconds that a request waits for another process, or for the ledger, before it is given back to the queue."""
@@ -70,7 +78,12 @@ class _Run:
 
 
 def idempotent(
-    ledger: Ledger, redeliveries: RedeliveryMatcher, *, run_again: bool = False, clock: Clock | None = None
+    ledger: Ledger,
+    redeliveries: RedeliveryMatcher,
+    *,
+    run_again: bool = False,
+    count: Count = ignore,
+    clock: Clock | None = None,
 ) -> Middleware:
     """Run each identified request once and answer its repetitions from the ledger.
 
@@ -81,19 +94,27 @@ def idempotent(
         redeliveries: answers what has no identity and was delivered twice.
         run_again: run a command that must not be repeated again when an earlier run's outcome is unknown
             (the setting ON_UNKNOWN=run), instead of reporting it.
+        count: counts requests that are refused because of what is known of their id.
         clock: what waits uses it.
     """
-    return lambda handler: _Idempotency(handler, ledger, redeliveries, run_again, clock or Clock())
+    return lambda handler: _Idempotency(handler, ledger, redeliveries, run_again, count, clock or Clock())
 
 
 class _Idempotency:
     def __init__(
-        self, handler: Handler, ledger: Ledger, redeliveries: RedeliveryMatcher, run_again: bool, clock: Clock
+        self,
+        handler: Handler,
+        ledger: Ledger,
+        redeliveries: RedeliveryMatcher,
+        run_again: bool,
+        count: Count,
+        clock: Clock,
     ) -> None:
         self._handler = handler
         self._ledger = ledger
         self._redeliveries = redeliveries
         self._run_again = run_again
+        self._count = count
         self._clock = clock
         self._running: dict[str, _Run] = {}
 
@@ -110,7 +131,7 @@ class _Idempotency:
         earlier = self._running.get(identity)
         if earlier is not None:
             if earlier.digest != digest:
-                raise _conflict(delivery)
+                raise self._refused(_CONFLICT, _conflict(delivery))
             return await self._answer_repeat(delivery, earlier)
         run = self._running[identity] = _Run(digest, delivery, None if delivery.answerable else delivery)
         try:
@@ -126,6 +147,7 @@ class _Idempotency:
 
     async def _answer_repeat(self, delivery: Delivery, run: _Run) -> Reply:
         """The answer of a run of this process, for another delivery of the same request."""
+        delivery.earlier = run.delivery.trace
         if not delivery.answerable:
             if run.keeper is not None and run.keeper.alive:
                 # Nobody waits for this one, and the request itself is kept: it is unacknowledged until that is done.
@@ -134,7 +156,7 @@ class _Idempotency:
         elif not run.delivery.alive:
             run.delivery = delivery  # the broker delivers the first one again, and this may be it
         elif sum(each.alive for each in run.waiting if each is not run.delivery) >= MAX_WAITERS:
-            raise _crowded(delivery)
+            raise self._refused(_CROWDED, _crowded(delivery))
         return replace(await self._wait(delivery, run), replayed=True)
 
     async def _wait(self, delivery: Delivery, run: _Run) -> Reply:
@@ -155,13 +177,13 @@ class _Idempotency:
         rerun = idempotent or self._run_again
         claim = await self._claim(delivery, identity, digest, rerun)
         if claim.state is State.CONFLICT:
-            raise _conflict(delivery)
+            raise self._refused(_CONFLICT, _conflict(delivery))
         if claim.state is State.DONE:
             if claim.reply is None:
-                raise _not_kept(delivery)
+                raise self._refused(_NOT_KEPT, _not_kept(delivery))
             return replace(claim.reply, replayed=True)
         if claim.state is State.ORPHANED and not rerun:
-            raise _unknown(delivery)
+            raise self._refused(_INTERRUPTED, _unknown(delivery))
         reply = await self._handler(delivery)
         # A replay must be this very answer, so what is remembered is what is published.
         reply = to_stored(_hedge(reply) if claim.state is State.ORPHANED else reply)
@@ -170,6 +192,10 @@ class _Idempotency:
         else:
             await self._ledger.release(identity)
         return reply
+
+    def _refused(self, reason: str, error: CommandError) -> CommandError:
+        self._count("refused", reason=reason)
+        return error
 
     async def _claim(self, delivery: Delivery, identity: str, digest: bytes, rerun: bool) -> Claim:
         """Claim; while another process runs it or the ledger cannot be written, wait, then give back."""
@@ -187,7 +213,8 @@ class _Idempotency:
             except LedgerError as problem:
                 end = end or self._clock.monotonic() + self._timeout(delivery.message)
                 left, reason = end - self._clock.monotonic(), str(problem)
-                await self._ready(left)
+                with delivery.waiting(Waiting.LEDGER, idle=False):
+                    await self._ready(left)
             if left <= 0:
                 raise Requeue(f"request-id {str(delivery.message.request_id)[:80]!r}: {reason}")
 

@@ -47,7 +47,8 @@ def recovered(trace_id: Callable[[Delivery], str | None] = lambda _: None) -> Mi
                 raise
             except Exception:
                 trace = trace_id(delivery) or "none"
-                log.exception("defect while handling a request", extra={"trace_id": trace})
+                fields = {"event": "request.defect", "queue": delivery.message.queue, "trace_id": trace}
+                log.exception("defect while handling a request", extra=fields)
                 return Reply(delivery.operation, error=_defect(delivery, trace))
 
         return recover

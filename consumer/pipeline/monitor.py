@@ -134,7 +134,7 @@ class Monitor:
             except CommandError as error:
                 self._note(error.message)
             except Exception as error:  # whatever it is: nobody else would ask
-                log.debug("a defect while asking the gateway", exc_info=True)
+                log.debug("a defect while asking the gateway", exc_info=True, extra={"event": "gateway.defect"})
                 self._note(f"a defect while asking: {type(error).__name__}: {error}")
             if self._circuit.unreached:
                 # Jitter: consumers that lost the gateway together must not ask it together.
@@ -150,14 +150,16 @@ class Monitor:
                 self._gateway_problem = problem
             return
         if self._gateway_problem != problem:
-            log.warning("gateway %s: %s", self._gateway.place, problem)
+            fields = {"event": "gateway.problem", "address": self._gateway.place, "error": problem}
+            log.warning("gateway %s: %s", self._gateway.place, problem, extra=fields)
         self._gateway_problem = problem
 
     async def _pause_without(self, part: _Part) -> NoReturn:
         while True:
             await part.gone()
             began = self._clock.monotonic()
-            self._tell(part, f"{part.problem() or 'away'}; consuming pauses", 0.0)
+            problem = part.problem() or "away"
+            self._tell("outage.began", part, f"{problem}; consuming pauses", 0.0, error=problem)
             self._paused_at[part.name] = began
             await self._consumer.pause(part.name)
             telling = asyncio.get_running_loop().create_task(self._keep_telling(part, began))
@@ -166,7 +168,7 @@ class Monitor:
             finally:
                 telling.cancel()
             lasted = self._clock.monotonic() - began
-            self._tell(part, f"is back after {_spelled(lasted)}; consuming resumes", lasted)
+            self._tell("outage.over", part, f"is back after {_spelled(lasted)}; consuming resumes", lasted)
             await self._consumer.resume(part.name)
             del self._paused_at[part.name]
 
@@ -179,14 +181,11 @@ class Monitor:
             backlog = await self._consumer.backlog()
             waiting = ", ".join(f"{number} in {queue!r}" for queue, number in backlog.items()) or "not known"
             lasted = self._clock.monotonic() - began
-            self._tell(
-                part,
-                f"away for {_spelled(lasted)} ({problem}); nothing is consumed; waiting requests: {waiting}",
-                lasted,
-            )
+            words = f"away for {_spelled(lasted)} ({problem}); nothing is consumed; waiting requests: {waiting}"
+            self._tell("outage.lasts", part, words, lasted, error=problem, waiting=backlog)
 
-    def _tell(self, part: _Part, words: str, lasted: float) -> None:
-        fields = {"event": "outage", "part": part.name, "seconds": round(lasted, 1)}
+    def _tell(self, event: str, part: _Part, words: str, lasted: float, **facts: object) -> None:
+        fields = {"event": event, "part": part.name, "address": part.place, "seconds": round(lasted, 1), **facts}
         log.warning("%s %s: %s", part.name, part.place, words, extra=fields)
 
 

@@ -42,6 +42,10 @@ class _Run:
     """When to forget it, once it was acknowledged."""
 
     @property
+    def trace(self) -> object:
+        return None if self.delivery is None else self.delivery.trace
+
+    @property
     def alive(self) -> bool:
         if self.channel is not None:
             return self.channel()
@@ -71,6 +75,7 @@ class RedeliveryMatcher:
         reply: asyncio.Future[Reply] = earlier.reply if earlier else asyncio.get_running_loop().create_future()
         self._remember(delivery, _Run(digest, delivery, reply))
         if earlier is not None:
+            delivery.earlier = earlier.trace
             # Stopping waits for it: nobody else could answer, and another process would run it again.
             async with delivery.release_slot(idle=False):
                 return replace(await asyncio.shield(reply), replayed=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
+from consumer.core import count as counting
 from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.clock import Clock
-from consumer.core.delivery import Delivery, Handler, Reply
+from consumer.core.count import Count
+from consumer.core.delivery import Delivery, Handler, Reply, Waiting
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Message
 from consumer.core.requeue import Requeue
@@ -18,7 +20,7 @@ from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.settlement import MAX_WAIT, Settlement, pause, settle
 from zeebe_amqp.cancellation import being_cancelled
 
-__all__ = ["REPLY_FAILURES", "Count", "PublishFailed", "QueueWorker", "Refused", "ReplyPublisher"]
+__all__ = ["REPLY_FAILURES", "PublishFailed", "QueueWorker", "Refused", "ReplyPublisher"]
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +35,6 @@ _REFUSED: Final = "refused"
 _NOT_CONFIRMED: Final = "not confirmed"
 REPLY_FAILURES: Final = (_UNROUTABLE, _REFUSED, _NOT_CONFIRMED)
 """Why a reply did not reach its queue, as the counter of them says."""
-
-Count: TypeAlias = Callable[..., None]
-"""Adds one to a metric: its name, and attributes by keyword."""
 
 
 class PublishFailed(Exception):
@@ -97,7 +96,7 @@ class QueueWorker:
         refused: who may wait for a reply queue that refuses.
         acknowledged: is told of each delivery whose ack was handed to an open channel.
         report: is told how each request ended.
-        count: counts dead letters and replies that were not confirmed.
+        count: counts dead letters, replies that did not reach their queue, and requests that are given back.
         clock: what waits uses it.
     """
 
@@ -113,7 +112,7 @@ class QueueWorker:
         refused: RefusedReplies,
         acknowledged: Callable[[Delivery], None] = lambda _: None,
         report: Report = ignore,
-        count: Count = lambda _, **__: None,
+        count: Count = counting.ignore,
         clock: Clock | None = None,
     ) -> None:
         self._handler = handler
@@ -156,15 +155,17 @@ class QueueWorker:
             if delivery.large:
                 await delivery.decode()
             if not await self._process(delivery):
-                delivery.requeue()
+                self._return(delivery)
         except Requeue as reason:
-            log.info("given back: %s", reason)
+            fields = {"event": "request.requeued", "queue": delivery.message.queue, "error": str(reason)}
+            log.info("given back: %s", reason, extra=fields)
             await self._requeue(delivery)
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and being_cancelled():
                 raise
             # Nothing may stay unsettled: a message held for ever is a slot lost for ever.
-            log.exception("defect while settling a delivery; it is given back")
+            fields = {"event": "request.unsettled", "queue": delivery.message.queue}
+            log.exception("defect while settling a delivery; it is given back", extra=fields)
             await self._requeue(delivery)
 
     async def _process(self, delivery: Delivery) -> bool:
@@ -189,9 +190,9 @@ class QueueWorker:
         command = delivery.command
         slot = self._exempt if command is not None and command.exempt_from_limit else self._limiter
         if not (self._is_sensible(delivery) and slot.try_acquire()):
-            with delivery.waiting():
-                if not await self._becomes_sensible(delivery, started):
-                    return None
+            if not await self._becomes_sensible(delivery, started):
+                return None
+            with delivery.waiting(Waiting.SLOT):
                 await slot.acquire()
         try:
             if self._stopping or not delivery.alive:
@@ -211,21 +212,27 @@ class QueueWorker:
         """Wait until running it makes sense; false when that took too long to keep it here."""
         if not delivery.answerable:
             try:
-                async with self._clock.timeout(started + MAX_WAIT - self._clock.monotonic()):
-                    await self._circuit.wait_closed()
+                with delivery.waiting(Waiting.GATEWAY):
+                    async with self._clock.timeout(started + MAX_WAIT - self._clock.monotonic()):
+                        await self._circuit.wait_closed()
             except TimeoutError:
                 return False
-        await self._replies.ready()
+        with delivery.waiting(Waiting.BROKER):
+            await self._replies.ready()
         return True
 
     async def _rest(self, delivery: Delivery, attempt: int) -> None:
         """Sleep between two tries; `attempt` counts from 1."""
-        with delivery.waiting():
+        with delivery.waiting(Waiting.RETRY):
             await self._clock.sleep(pause(attempt, self._clock.random))
 
     async def _requeue(self, delivery: Delivery) -> None:
         # It comes again at once. The pause keeps it from spinning; the broker's delivery limit ends what breaks us.
         await self._rest(delivery, 1)
+        self._return(delivery)
+
+    def _return(self, delivery: Delivery) -> None:
+        self._count("requeued", queue=delivery.message.queue)
         delivery.requeue()
 
     def _settlement(self, delivery: Delivery, reply: Reply, waited: float) -> Settlement:
@@ -251,7 +258,7 @@ class QueueWorker:
                     if isinstance(failure, Refused):
                         return await self._insist(delivery, reply, failure)
                     self._count("reply.failures", reason=_NOT_CONFIRMED)
-                log.warning("%s not confirmed (try %d): %s", settlement.name.lower(), attempt, failure)
+                _tell_unconfirmed(settlement, attempt, failure)
                 await self._clock.sleep(pause(attempt, self._clock.random))
             else:
                 return True
@@ -280,7 +287,7 @@ class QueueWorker:
                 except Refused as again:
                     reason = again
                 except PublishFailed as failure:  # not the queue, but the broker
-                    log.warning("reply not confirmed: %s", failure)
+                    _tell_unconfirmed(Settlement.REPLY, attempt, failure)
                     return False
         self._count("reply.failures", reason=_REFUSED)
         self._end(delivery, reply, Ending.DROPPED, str(reason))
@@ -327,6 +334,12 @@ class QueueWorker:
         late = dict(self._tasks)
         await _end(late)
         return not late
+
+
+def _tell_unconfirmed(settlement: Settlement, attempt: int, failure: PublishFailed) -> None:
+    what = settlement.name.lower()
+    fields = {"event": "publish.unconfirmed", "what": what, "attempt": attempt, "error": str(failure)}
+    log.warning("%s not confirmed (try %d): %s", what, attempt, failure, extra=fields)
 
 
 async def _end(tasks: dict[asyncio.Task[None], Delivery]) -> None:

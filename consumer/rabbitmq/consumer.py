@@ -174,9 +174,9 @@ class Consumer:
         try:
             async with self._changing:
                 before, prefetch.value = prefetch.value, prefetch.wanted
-                log.info(
-                    "queue %r: %d requests at a time, not %d, because of their size", queue, prefetch.value, before
-                )
+                fields = {"event": "prefetch.changed", "queue": queue, "prefetch": prefetch.value, "before": before}
+                words = "queue %r: %d requests at a time, not %d, because of their size"
+                log.info(words, queue, prefetch.value, before, extra=fields)
                 await self._change(lambda: self._renew(queue, prefetch.value))
             await asyncio.sleep(RESIZE_PAUSE)
         finally:
@@ -209,7 +209,8 @@ class Consumer:
                 await change()
         except CONNECTION_ERRORS as error:
             # The connection is going; the next one starts as it should be by then.
-            log.debug("could not change the consumers: %s", error)
+            fields = {"event": "consuming.unchanged", "error": str(error)}
+            log.debug("could not change the consumers: %s", error, extra=fields)
 
     async def _follow(self) -> None:
         """Consume, or do not; to be called with the lock held."""
@@ -224,7 +225,8 @@ class Consumer:
                     ok = await channel.basic_consume(queue, unheard, timeout=RPC_TIMEOUT)
                 self._tags[queue] = str(ok.consumer_tag)
         if len(self._tags) > before:
-            log.info("consuming %s", ", ".join(self._tags))
+            fields = {"event": "consuming.started", "queues": [*self._tags]}
+            log.info("consuming %s", ", ".join(self._tags), extra=fields)
 
 
 def _on_channel_closed(queue: str, on_lost: OnLost) -> Callable[..., None]:

@@ -98,5 +98,10 @@ class DeadLetterCount:
         elif self._since is None:
             self._since = self._clock.monotonic()
         before, self._many = self._many, many(waiting, self._bound)
-        if self._many != before:
-            log.log(logging.WARNING if self._many else logging.INFO, "dead letters: %s", describe(waiting, self._bound))
+        if self._many == before:
+            return
+        words, fields = describe(waiting, self._bound), {"waiting": waiting, "bound": self._bound}
+        if self._many:
+            log.warning("dead letters: %s", words, extra={"event": "dead_letters.many", **fields})
+        else:
+            log.info("dead letters: %s", words, extra={"event": "dead_letters.fewer", **fields})

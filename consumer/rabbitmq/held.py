@@ -45,7 +45,9 @@ class HeldBytes:
             try:
                 return self._spill()
             except OSError as error:
-                log.error("a large request cannot wait in %s, and waits in memory: %s", self._folder, error)
+                fields = {"event": "request.unspilled", "path": str(self._folder), "error": str(error)}
+                words = "a large request cannot wait in %s, and waits in memory: %s"
+                log.error(words, self._folder, error, extra=fields)
         return _Kept(self, size)
 
     def _spill(self) -> Spilled:
@@ -168,7 +170,8 @@ class Spilled:
                     piece = piece[self._file.write(piece) :]
                 return
             except OSError as error:
-                log.error("a large request cannot be written to a file, and waits in memory: %s", error)
+                fields = {"event": "request.unwritten", "error": str(error)}
+                log.error("a large request cannot be written to a file, and waits in memory: %s", error, extra=fields)
         self._unwritten.append(piece)
 
     def _read(self) -> bytes:

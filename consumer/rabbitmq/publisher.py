@@ -204,6 +204,7 @@ class Publisher:
         try:
             await self.publish(b"", Properties(), exchange="", routing_key=PROBE, mandatory=False)
         except PublishFailed as failure:
-            log.debug("the broker does not answer: %s", failure)
+            fields = {"event": "broker.silent", "error": str(failure)}
+            log.debug("the broker does not answer: %s", failure, extra=fields)
         finally:
             self._probe = None

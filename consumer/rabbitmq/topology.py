@@ -76,6 +76,9 @@ async def _compare(channel: AbstractChannel, name: str) -> None:
         async with channel:
             await channel.declare_queue(name, durable=True, arguments=wire.queue_arguments(name))
     except ChannelPreconditionFailed as error:
-        log.warning("queue %r is used as it is, but differs from what we would declare: %s", name, error)
+        fields = {"event": "queue.differs", "queue": name, "error": str(error)}
+        words = "queue %r is used as it is, but differs from what we would declare: %s"
+        log.warning(words, name, error, extra=fields)
     except ChannelAccessRefused:
-        log.info("queue %r exists; its arguments cannot be compared without the right to configure it", name)
+        words = "queue %r exists; its arguments cannot be compared without the right to configure it"
+        log.info(words, name, extra={"event": "queue.unchecked", "queue": name})

@@ -113,17 +113,23 @@ class Telemetry:
         """Show what `callback` returns as a metric of ours, such as "in_flight"; it may be called from any thread."""
         self._metrics.gauge(names.own(name), callback, _labels(attributes))
 
-    def facts(self, name: str, facts: Callable[[], Mapping[str, str]]) -> None:
+    def facts(self, name: str, facts: Callable[[], Mapping[str, str | int]]) -> None:
         """Show facts as labels of a metric of ours that is always 1; nothing is shown while there are none."""
         self._metrics.facts(names.own(name), facts)
 
-    def start_at_zero(self, name: str, **values: Iterable[str]) -> None:
-        """Make the series of a counter for each value of a label: one that begins at 1 has no increase."""
+    def counted(self, name: str, source: Callable[[], float]) -> None:
+        """Show as a counter of ours what somebody else counts."""
+        self._metrics.counter(names.own(name)).at(()).source = source
+
+    def expect(self, queues: Iterable[str]) -> None:
+        """Make the series of requests from these queues, at zero."""
+        self._requests.expect(queues)
+
+    def start_at_zero(self, name: str, label: str | None = None, values: Iterable[str] = ()) -> None:
+        """Make the series of a counter, one for each value of its label: one that begins at 1 has no increase."""
         counter = self._metrics.counter(names.own(name))
-        for label, each in ((label, each) for label, labelled in values.items() for each in labelled):
-            counter.at(((label, each),)).value += 0
-        if not values:
-            counter.at(()).value += 0
+        for labels in (((label, value),) for value in values) if label else ((),):
+            counter.at(labels)
 
     def prometheus(self) -> tuple[bytes, str]:
         """Every metric as text for Prometheus, and its content type."""
@@ -144,7 +150,8 @@ class Telemetry:
         thread.start()
         thread.join(seconds)
         if thread.is_alive():
-            log.warning("telemetry could not be sent within %s s; what was left is lost", seconds)
+            words = "telemetry could not be sent within %s s; what was left is lost"
+            log.warning(words, seconds, extra={"event": "telemetry.late", "seconds": seconds})
 
     def _flush(self, seconds: float) -> None:
         if self._spans is not None:
@@ -156,7 +163,7 @@ def _attempt(action: Callable[[], None]) -> None:
     try:
         action()
     except Exception:
-        log.warning("telemetry could not be sent", exc_info=True)
+        log.warning("telemetry could not be sent", exc_info=True, extra={"event": "telemetry.failed"})
 
 
 def _labels(attributes: Mapping[str, str | bool | int | float]) -> Labels:

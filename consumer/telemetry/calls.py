@@ -13,7 +13,7 @@ from opentelemetry.trace.status import StatusCode
 
 from consumer.telemetry import names
 from consumer.telemetry.metrics import Metrics
-from consumer.telemetry.series import Histogram, Label, Labels, Memo
+from consumer.telemetry.series import Histogram, Labels, Memo
 from consumer.telemetry.spans import HotSpan, Spans, carried
 
 __all__ = ["Call", "Calls", "outcome", "server"]
@@ -117,10 +117,10 @@ def outcome(status: str, error: str | None) -> Labels:
 
 def _labels(rpc: str, target: str) -> Labels:
     system = names.CAMUNDA7 if names.is_rest(rpc) else names.GRPC
-    return ((names.RPC_SYSTEM, system), (names.RPC_METHOD, names.method(rpc)), *server(target))
+    return ((names.RPC_SYSTEM, system), (names.RPC_METHOD, names.method(rpc)), *server(target).items())
 
 
-def server(target: str) -> Labels:
+def server(target: str) -> dict[str, str | int]:
     """`server.address` and, where there is one, `server.port` of a target: "host:port", "dns:///host:port" …"""
     path = target.rpartition("/")[2]
     if path.startswith(("ipv4:", "ipv6:", "dns:", "unix:")):
@@ -130,5 +130,5 @@ def server(target: str) -> Labels:
         host, port = found.hostname, found.port
     except ValueError:
         host, port = None, None
-    address: Label = (names.SERVER_ADDRESS, host or target)
-    return (address, (names.SERVER_PORT, port)) if port else (address,)
+    address = {names.SERVER_ADDRESS: host or target}
+    return {**address, names.SERVER_PORT: port} if port else {**address}

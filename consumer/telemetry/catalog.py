@@ -36,30 +36,35 @@ METRICS: Final[Mapping[str, Metric]] = {
     ),
     "zeebe_amqp.circuit.state": Metric(GAUGE, "1 while no gateway can be reached; else 0"),
     "zeebe_amqp.gateway.info": Metric(
-        GAUGE, "Always 1; its labels are the gateway's address and version", ("address", "version")
+        GAUGE,
+        "Always 1; its labels are the gateway's address and version; not there before its first answer",
+        (names.SERVER_ADDRESS, names.SERVER_PORT, "version"),
     ),
     names.COMMANDS: Metric(
         COUNTER,
-        "Commands handled, by the code, the source and the outcome that the caller was told; OK has neither of the two",
+        "Commands handled, by what the caller was told; code OK has no source and no outcome",
         ("operation", "code", "source", "outcome"),
     ),
     names.OUTCOMES: Metric(
         COUNTER,
-        "The same by outcome alone (executed, not-executed, unknown); every series exists from the start",
+        "Commands handled, by outcome (executed, not-executed, unknown); every series exists from the start",
         ("operation", "outcome"),
     ),
     names.COMMAND_DURATION: Metric(
-        HISTOGRAM, "Time from a request's delivery to its answer being ready, by operation", ("operation",), "s"
+        HISTOGRAM,
+        "Time of handling a request, by operation; waiting for a slot or a confirm is not in it",
+        ("operation",),
+        "s",
     ),
     names.PROCESS_DURATION: Metric(
         HISTOGRAM,
-        "The same by request queue and error",
+        "Time of handling a request, by queue and error; waiting for a slot or a confirm is not in it",
         (*_MESSAGING, names.DESTINATION, names.ERROR_TYPE),
         "s",
     ),
     names.CALL_DURATION: Metric(
         HISTOGRAM,
-        "Time of a call to the gateway, all its attempts included: high where the engine is slow",
+        "Time of a call to the gateway, with all its attempts; high when the engine is slow",
         (*_RPC, names.RPC_STATUS, names.ERROR_TYPE),
         "s",
     ),
@@ -68,7 +73,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     ),
     names.OPERATION_DURATION: Metric(
         HISTOGRAM,
-        "Time until the broker confirmed a reply: high where the broker is slow",
+        "Time until the broker confirmed a reply; high when the broker is slow",
         (*_MESSAGING, names.DESTINATION_TEMPLATE, names.ERROR_TYPE),
         "s",
     ),
@@ -90,6 +95,11 @@ METRICS: Final[Mapping[str, Metric]] = {
         "broker did not confirm in time and the reply was published again (not confirmed)",
         ("reason",),
     ),
+    "zeebe_amqp.requeued": Metric(
+        COUNTER,
+        "Requests given back to their queue while the service runs, for the broker to deliver again",
+        ("queue",),
+    ),
     "zeebe_amqp.dead_lettered": Metric(COUNTER, "Requests sent to the dead-letter queue", ("queue",)),
     "zeebe_amqp.dead_letters": Metric(GAUGE, "Letters in the dead-letter queue, counted once a minute"),
     "zeebe_amqp.dead_letters.age": Metric(
@@ -109,9 +119,23 @@ METRICS: Final[Mapping[str, Metric]] = {
         GAUGE, "Requests that may run at a time; it sinks when the engine refuses load", ("queue",)
     ),
     "zeebe_amqp.held_bytes": Metric(GAUGE, "Bytes of requests in memory", unit="By"),
-    "zeebe_amqp.ledger.size": Metric(GAUGE, "Entries in the ledger"),
-    "zeebe_amqp.ledger.duration": Metric(HISTOGRAM, "Time that the ledger took", ("operation",), "s"),
+    "zeebe_amqp.ledger.size": Metric(GAUGE, "Answers in the ledger"),
+    "zeebe_amqp.ledger.bytes": Metric(
+        GAUGE, "Bytes of the answers in the ledger; with Redis counted every ten seconds, of all replicas", unit="By"
+    ),
+    "zeebe_amqp.ledger.evicted": Metric(
+        COUNTER, "Answers forgotten before LEDGER_TTL, because there were more than the ledger may keep"
+    ),
+    "zeebe_amqp.ledger.duration": Metric(
+        HISTOGRAM, "Time that the ledger took, by what it was asked (claim, finish, release)", ("operation",), "s"
+    ),
     "zeebe_amqp.ledger.failures": Metric(COUNTER, "Times that the ledger could not be used"),
+    "zeebe_amqp.refused": Metric(
+        COUNTER,
+        "Requests not run because of what is known of their id: it belongs to another request (conflict), an earlier "
+        "run was cut off (interrupted), its answer was too large to keep (not kept), or too many wait for it (crowded)",
+        ("reason",),
+    ),
     "zeebe_amqp.tasks": Metric(GAUGE, "Tasks of the event loop"),
     names.UPTIME: Metric(GAUGE, "Time since the start", unit="s"),
     names.CPU_TIME: Metric(COUNTER, "Processor time of the process", unit="s"),

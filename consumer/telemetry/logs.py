@@ -11,6 +11,7 @@ from typing import Any, Final, TextIO
 import orjson
 from opentelemetry.trace import format_trace_id, get_current_span
 
+from consumer.telemetry.storms import Bounded
 from zeebe_amqp.schema.formatting import printable
 
 __all__ = ["FORMATS", "LEVELS", "JsonLines", "Masked", "TextLines", "mask", "setup"]
@@ -46,6 +47,7 @@ def setup(level: str, format: str, stream: TextIO | None = None) -> None:
     if format not in FORMATS:
         raise ValueError(f"LOG_FORMAT: found {format[:80]!r}; accepted: {', '.join(FORMATS)}")
     handler = logging.StreamHandler(stream or sys.stderr)
+    handler.addFilter(Bounded())
     handler.addFilter(Masked())
     handler.setFormatter(JsonLines() if format == "json" else TextLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

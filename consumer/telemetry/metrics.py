@@ -68,7 +68,7 @@ class Metrics:
         """Read `callback` whenever metrics are read; the same name and labels replace an earlier one."""
         self._gauges[name].at(labels).read = callback
 
-    def facts(self, name: str, facts: Callable[[], Mapping[str, str]]) -> None:
+    def facts(self, name: str, facts: Callable[[], Mapping[str, str | int]]) -> None:
         """Show a metric that is always 1, with the labels that `facts` gives whenever metrics are read."""
         family = self._gauges[name] = Facts(name, facts)
         self._meter.create_observable_gauge(name, [observe(family)], family.unit, family.description)

@@ -28,6 +28,7 @@ __all__ = [
     "ERROR_OUTCOME",
     "ERROR_SOURCE",
     "ERROR_TYPE",
+    "EXCEPTION",
     "GRPC",
     "KEYS",
     "MEMORY",
@@ -47,7 +48,9 @@ __all__ = [
     "REDELIVERED_MESSAGES",
     "REPLAYED",
     "REPLAYED_REPLIES",
+    "REPLAYS",
     "REPLY",
+    "REQUEST_ID",
     "RETRIES",
     "ROUTING_KEY",
     "RPC_METHOD",
@@ -64,6 +67,10 @@ __all__ = [
     "SYSTEM",
     "UPTIME",
     "USER",
+    "WAIT",
+    "WAITED_IN_QUEUE",
+    "WAIT_DURATION",
+    "WAIT_REASON",
     "ZEEBE_OPERATION",
     "is_rest",
     "method",
@@ -108,6 +115,11 @@ ERROR_SOURCE: Final = "zeebe_amqp.error.source"
 ERROR_OUTCOME: Final = "zeebe_amqp.error.outcome"
 REPLAYED: Final = "zeebe_amqp.replayed"
 REDELIVERED: Final = "zeebe_amqp.redelivered"
+REPLAYS: Final = "zeebe_amqp.replays"
+REQUEST_ID: Final = "zeebe_amqp.request.id"
+WAITED_IN_QUEUE: Final = "zeebe_amqp.queue.wait"
+WAIT_REASON: Final = "zeebe_amqp.wait.reason"
+WAIT_DURATION: Final = "zeebe_amqp.wait.duration"
 ATTEMPT_NUMBER: Final = "zeebe_amqp.attempt.number"
 ATTEMPT_DELAY: Final = "zeebe_amqp.attempt.delay"
 
@@ -134,6 +146,8 @@ REPLY: Final = "reply"
 
 PUBLISH_REPLY: Final = "publish reply"
 ATTEMPT: Final = "attempt"
+WAIT: Final = "wait"
+EXCEPTION: Final = "exception"
 
 
 def process(queue: str) -> str:

@@ -18,9 +18,10 @@ from prometheus_client.core import (
 )
 
 from consumer.telemetry import names
+from consumer.telemetry.catalog import COUNTER
 from consumer.telemetry.series import Counter, Family, Gauge, Histogram, Labels, read
 
-__all__ = ["PrometheusCollector"]
+__all__ = ["PrometheusCollector", "exposed"]
 
 
 Value = TypeVar("Value")
@@ -53,6 +54,13 @@ class PrometheusCollector:
             (_durations(family) for family in tuple(self._histograms.values())),
         )
         yield from (family for family in shown if family.samples)
+
+
+def exposed(name: str, kind: str, unit: str) -> str:
+    """The name of a metric's series in Prometheus; a histogram's get `_bucket`, `_count` and `_sum` after it."""
+    shown, ending = _name(name), _UNITS.get(unit, "")
+    shown = shown if not ending or shown.endswith(f"_{ending}") else f"{shown}_{ending}"
+    return f"{shown}_total" if kind == COUNTER else shown
 
 
 def _numbers(

@@ -37,6 +37,7 @@ class Replies:
         sent, durations = metrics.counter(names.SENT), metrics.histogram(names.OPERATION_DURATION)
         self._sent: Memo[str | None, Counter] = Memo(lambda error: sent.at(_ended(error)))
         self._durations: Memo[str | None, Histogram] = Memo(lambda error: durations.at(_ended(error)))
+        self._sent[None].value = 0
 
     def record_end(self, error: str | None, seconds: float) -> None:
         """A publish ended after `seconds`, with the name of its `error` if it failed."""

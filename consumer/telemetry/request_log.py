@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 from consumer.core.delivery import Delivery, Reply
 from consumer.pipeline.ending import Ending
 from consumer.telemetry.logs import mask
+from consumer.telemetry.storms import MAX_LINES, WINDOW
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Error, Outcome
 
@@ -19,10 +20,6 @@ __all__ = ["MAX_KINDS", "MAX_LINES", "WINDOW", "RequestLog"]
 
 log = logging.getLogger(__name__)
 
-MAX_LINES: Final = 10
-"""Lines of one kind in a window; the rest is counted."""
-WINDOW: Final = 60.0
-"""Seconds."""
 MAX_KINDS: Final = 1000
 """Kinds of which windows are open at a time; all others share one for each event and code."""
 MAX_REASON: Final = 200

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from consumer.core.delivery import Delivery, Handler, Reply
+from consumer.core.message import Message
 from consumer.telemetry import names
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.series import Counter, Histogram, Label, Labels, Memo
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import Error, Outcome
 
-__all__ = ["Requests"]
+__all__ = ["Requests", "queue_wait"]
 
 
 _MAX_WAIT: Final = 86_400.0
@@ -40,8 +42,14 @@ class Requests:
         self._replayed: Memo[str, Counter] = Memo(lambda operation: replayed.at(_of(operation)))
         # A series that begins at 1 has no increase: an alert would not see the first of its kind.
         for operation in (*COMMANDS, names.OTHER):
+            self._commands[operation, _OK, "", ""].value = self._replayed[operation].value = 0
             for outcome in _OUTCOMES:
                 self._outcomes[operation, outcome].value = 0
+
+    def expect(self, queues: Iterable[str]) -> None:
+        """Make the series of requests from these queues, at zero."""
+        for queue in queues:
+            self._consumed[queue].value = self._redelivered[queue].value = 0
 
     def measured(self, handler: Handler) -> Handler:
         """Count and time what `handler` does."""
@@ -65,10 +73,8 @@ class Requests:
         self._consumed[delivery.message.queue].value += 1
         if delivery.message.redelivered:
             self._redelivered[delivery.message.queue].value += 1
-        if delivery.message.timestamp is not None:
-            wait = time.time() - delivery.message.timestamp
-            if 0 <= wait < _MAX_WAIT:  # anything else is a wrong clock
-                self._waits[delivery.message.queue].record(wait)
+        if delivery.message.timestamp is not None and (wait := queue_wait(delivery.message, time.time())) is not None:
+            self._waits[delivery.message.queue].record(wait)
 
     def _count_answer(self, reply: Reply, error: Error | None, took: float) -> None:
         operation = reply.operation
@@ -84,6 +90,12 @@ class Requests:
         self._times[operation].record(took)
         if reply.replayed:
             self._replayed[operation].value += 1
+
+
+def queue_wait(message: Message, until: float) -> float | None:
+    """Seconds that a request has waited, as far as it says when it was sent; None where its clock must be wrong."""
+    wait = None if message.timestamp is None else until - message.timestamp
+    return wait if wait is not None and 0 <= wait < _MAX_WAIT else None
 
 
 def _from(queue: str) -> Label:

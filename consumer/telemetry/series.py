@@ -115,7 +115,7 @@ class Family(Generic[Series]):
 class Facts(Family[Gauge]):
     """A metric that is always 1 and says something by its labels, which `facts` gives whenever it is read."""
 
-    def __init__(self, name: str, facts: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, name: str, facts: Callable[[], Mapping[str, str | int]]) -> None:
         super().__init__(name, Gauge)
         self._facts = facts
 
@@ -132,5 +132,6 @@ def read(family: Family[Counter] | Family[Gauge]) -> list[tuple[Labels, float]]:
         try:
             numbers.append((labels, series.read()))
         except Exception:  # one broken source must not hide the others
-            log.warning("the metric %s could not be read", family.name, exc_info=True)
+            fields = {"event": "metric.failed", "metric": family.name}
+            log.warning("the metric %s could not be read", family.name, exc_info=True, extra=fields)
     return numbers

@@ -7,14 +7,14 @@ others might write), so these do without its tracer and share all else with it: 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, set_span_in_context
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, set_span_in_context
 from opentelemetry.trace.span import TraceState
 from opentelemetry.trace.status import Status, StatusCode
 from opentelemetry.util.types import AttributeValue
@@ -88,6 +88,7 @@ class HotSpan(Span):
         self._parent = parent
         self._attributes = attributes
         self._events: list[Event] = []
+        self._links: Sequence[Link] = ()
         self._status = _UNSET
         self._started = time.time_ns()
         self._ended = False
@@ -113,6 +114,14 @@ class HotSpan(Span):
     ) -> None:
         """Something happened meanwhile."""
         self._events.append(Event(name, attributes, timestamp))
+
+    def add_link(self, context: SpanContext, attributes: Mapping[str, AttributeValue] | None = None) -> None:
+        """It has to do with another span, which is not its parent."""
+        self._links = (*self._links, Link(context, attributes))
+
+    def begin_at(self, nanoseconds: int) -> None:
+        """It began earlier, so many nanoseconds after 1970."""
+        self._started = min(self._started, nanoseconds)
 
     def update_name(self, name: str) -> None:
         """Call it otherwise."""
@@ -158,6 +167,7 @@ class HotSpan(Span):
             resource=spans.resource,
             attributes=attributes,
             events=self._events,
+            links=self._links,
             kind=self._kind,
             status=self._status,
             start_time=self._started,

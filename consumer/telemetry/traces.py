@@ -9,6 +9,7 @@ from opentelemetry.trace import SpanContext, SpanKind, format_trace_id, set_span
 
 from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.telemetry import headers, names
+from consumer.telemetry.requests import queue_wait
 from consumer.telemetry.spans import HotSpan, Spans, carried, remote
 from zeebe_amqp import wire
 
@@ -52,6 +53,8 @@ class Traces:
                 raise
             finally:
                 detach(token)
+                if delivery.waits:
+                    _tell_waits(span, delivery)
                 span.end()
 
         return trace
@@ -62,6 +65,10 @@ class Traces:
             names.process(delivery.message.queue), SpanKind.CONSUMER, remote(found), _described(delivery)
         )
         delivery.trace = Trace(span.get_span_context(), found.get(wire.BAGGAGE))
+        if delivery.waits:
+            # It waited before anything ran: the span begins there, and shows why.
+            span.begin_at(int(delivery.waits[0].began * 1e9))
+            _tell_waits(span, delivery)
         return span
 
     def publish(self, delivery: Delivery, reply: Reply) -> tuple[HotSpan, dict[str, str]]:
@@ -79,11 +86,23 @@ class Traces:
         return span, carrier
 
 
-def _described(delivery: Delivery) -> dict[str, str | int | bool]:
+def _tell_waits(span: HotSpan, delivery: Delivery) -> None:
+    for wait in delivery.waits:
+        attributes = {names.WAIT_REASON: wait.reason.value, names.WAIT_DURATION: round(wait.seconds, 6)}
+        span.add_event(names.WAIT, attributes, int(wait.began * 1e9))
+    delivery.waits = ()
+
+
+def _described(delivery: Delivery) -> dict[str, str | int | float | bool]:
+    message = delivery.message
+    replays = message.headers.get(wire.REPLAYS)
     optional = {
-        names.MESSAGE_ID: delivery.message.message_id,
-        names.CONVERSATION_ID: delivery.message.correlation_id,
-        names.USER: delivery.message.user_id,
+        names.MESSAGE_ID: message.message_id,
+        names.CONVERSATION_ID: message.correlation_id,
+        names.USER: message.user_id,
+        names.REQUEST_ID: message.known_request_id if wire.REQUEST_ID in message.headers else None,
+        names.WAITED_IN_QUEUE: queue_wait(message, message.received),
+        names.REPLAYS: replays if type(replays) is int else None,
     }
     return {
         names.SYSTEM: names.RABBITMQ,
@@ -120,6 +139,8 @@ def _conclude(span: HotSpan, delivery: Delivery, reply: Reply) -> None:
         span.set_attribute(names.ZEEBE_OPERATION, reply.operation)
     if reply.replayed:
         span.set_attribute(names.REPLAYED, True)
+        if isinstance(delivery.earlier, Trace):
+            span.add_link(delivery.earlier.context)
     span.set_attributes(_keys(delivery, reply))
     if reply.error is not None:
         # Never the error's text: it may quote what the caller sent.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from consumer.zeebe.client import Answer, ZeebeEngine
+from consumer.zeebe.client import ZeebeEngine
 from consumer.zeebe.failures import FailureKind, GatewayError
+from consumer.zeebe.outgoing import Answer
 
 __all__ = ["Answer", "FailureKind", "GatewayError", "ZeebeEngine"]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -23,7 +23,7 @@ from consumer.zeebe.connection import Connection, Connections
 from consumer.zeebe.credentials import credentials_for
 from consumer.zeebe.failures import Failure, FailureKind, GatewayError, error, partition
 from consumer.zeebe.operations import OPERATIONS, Operation
-from consumer.zeebe.outgoing import Outgoing, serialize
+from consumer.zeebe.outgoing import Answer, Outgoing, serialize, size
 from consumer.zeebe.polls import Poll, Polls, ResponseStream
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.retries import Retries
@@ -33,13 +33,10 @@ from zeebe_amqp.cancellation import being_cancelled
 from zeebe_amqp.commands import Topology
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
-__all__ = ["PROBE_TIMEOUT", "Answer", "ZeebeEngine"]
+__all__ = ["PROBE_TIMEOUT", "ZeebeEngine"]
 
 
 log = logging.getLogger(__name__)
-
-Answer: TypeAlias = Message | list[Message]
-"""The response; of a stream all responses, in order."""
 
 PROBE_TIMEOUT: Final = 5.0
 """Seconds for the question whether the gateway is there."""
@@ -96,7 +93,7 @@ class ZeebeEngine:
         request = await offload(operation.to_request, command) if call.large else operation.to_request(command)
         answer = await self.send(request, call)
         options = (call.keys_as_text, self.last_version)
-        if _size(answer) > LARGE:
+        if size(answer) > LARGE:
             return await offload(operation.to_result, answer, *options)
         return operation.to_result(answer, *options)
 
@@ -135,7 +132,9 @@ class ZeebeEngine:
         if await self._is_heard():
             self._connections.abandon()
             return
-        log.warning("gateway %s: nothing comes over the connection any more; opening a new one", self._target)
+        fields = {"event": "gateway.silent", "address": self._target}
+        words = "gateway %s: nothing comes over the connection any more; opening a new one"
+        log.warning(words, self._target, extra=fields)
         self._renew()
         self._topology_cache.forget()
         try:
@@ -218,7 +217,7 @@ class ZeebeEngine:
                 delay = retries.after(failure, self._clock())
                 if delay is None:
                     raise await self._error(failure, retries) from failure
-                log.debug("%s attempt %d: %s %s", outgoing.rpc.name, retries.made, failure.code, failure.text[:LOGGED])
+                _tell_attempt(outgoing, retries.made, failure)
                 outgoing.span.attempt(retries.made, failure.code, delay)
                 await self._sleep(delay)
 
@@ -306,10 +305,7 @@ class ZeebeEngine:
                 raise
             failure = self._failure(error, outgoing, ends, connection)
             # They are locked for the caller already, so keeping them back would only delay their work.
-            log.warning(
-                "%s failed after %d jobs, which are answered: %s %s",
-                outgoing.rpc.name, jobs, failure.code, failure.text[:LOGGED],
-            )  # fmt: skip
+            _tell_broken_stream(outgoing, jobs, failure)
         return poll.arrived
 
     def _failure(
@@ -377,9 +373,18 @@ _SILENT: Final = (
 _RESET: Final = "RST_STREAM"
 
 
-def _size(answer: Answer) -> int:
-    """Bytes of an answer."""
-    return sum(map(_size, answer)) if isinstance(answer, list) else answer.ByteSize()
+def _tell_attempt(outgoing: Outgoing, number: int, failure: Failure) -> None:
+    if not log.isEnabledFor(logging.DEBUG):
+        return
+    name, text = outgoing.rpc.name, failure.text[:LOGGED]
+    fields = {"event": "gateway.attempt", "rpc": name, "attempt": number, "code": failure.code.value, "error": text}
+    log.debug("%s attempt %d: %s %s", name, number, failure.code, text, extra=fields)
+
+
+def _tell_broken_stream(outgoing: Outgoing, jobs: int, failure: Failure) -> None:
+    name, text = outgoing.rpc.name, failure.text[:LOGGED]
+    fields = {"event": "gateway.broke_off", "rpc": name, "jobs": jobs, "code": failure.code.value, "error": text}
+    log.warning("%s failed after %d jobs, which are answered: %s %s", name, jobs, failure.code, text, extra=fields)
 
 
 def _past() -> CommandError:

@@ -181,7 +181,8 @@ class Token:
         self._not_before = self._clock() + pause
         if self._value is not None and self._clock() >= self._ends_at:
             self._value = None
-        log.warning("no access token: %s; asked again in %.1f s at the earliest", failure.text, pause)
+        fields = {"event": "token.failed", "error": failure.text, "seconds": round(pause, 1)}
+        log.warning("no access token: %s; asked again in %.1f s at the earliest", failure.text, pause, extra=fields)
 
     async def _request(self) -> dict[str, Any]:
         try:

@@ -1,8 +1,9 @@
-"""A request to the gateway, the same for all attempts of its call."""
+"""A request on its way to the gateway, and the size of what comes back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from google.protobuf.message import Message
 
@@ -12,12 +13,15 @@ from consumer.zeebe.rpcs import Rpc
 from zeebe_amqp.errors import Code, CommandError
 from zeebe_amqp.wire import MAX_MESSAGE
 
-__all__ = ["Outgoing", "serialize"]
+__all__ = ["Answer", "Outgoing", "serialize", "size"]
+
+Answer: TypeAlias = Message | list[Message]
+"""The response; of a stream all responses, in order."""
 
 
 @dataclass(slots=True)
 class Outgoing:
-    """What is sent, and on which terms."""
+    """A request to the gateway, the same for all attempts of its call."""
 
     rpc: Rpc
     message: Message
@@ -31,7 +35,13 @@ class Outgoing:
 
     def metadata(self, authorization: str | None) -> tuple[tuple[str, str], ...]:
         """The gRPC metadata to send along."""
-        return self.span.metadata if authorization is None else (("authorization", authorization), *self.span.metadata)
+        carried = self.span.metadata
+        return carried if authorization is None else (("authorization", authorization), *carried)
+
+
+def size(answer: Answer) -> int:
+    """Bytes of an answer."""
+    return sum(map(size, answer)) if isinstance(answer, list) else answer.ByteSize()
 
 
 def serialize(message: Message) -> bytes:

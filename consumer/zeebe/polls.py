@@ -93,7 +93,8 @@ class Polls:
             return
         self._are_over = True
         if self._open:
-            log.info("long polls that end early, with the jobs that have arrived: %d", len(self._open))
+            fields = {"event": "polls.ended", "polls": len(self._open)}
+            log.info("long polls that end early, with the jobs that have arrived: %d", len(self._open), extra=fields)
             await asyncio.sleep(READING)
         while self._open:
             self._open.pop().end()

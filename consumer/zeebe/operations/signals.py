@@ -49,7 +49,8 @@ def _only_camunda7() -> CommandError:
 @cache
 def _note_transient() -> None:
     """Say it once: a warning for each would only fill the log."""
-    log.info("signal: valueInfo.transient has no meaning in Zeebe; such variables are stored like all others")
+    words = "signal: valueInfo.transient has no meaning in Zeebe; such variables are stored like all others"
+    log.info(words, extra={"event": "signal.transient"})
 
 
 def _tenant(command: Signal) -> str:

@@ -209,7 +209,7 @@ async def close(connection: AbstractConnection) -> None:
             async with asyncio.timeout(RPC_TIMEOUT):
                 await connection.close()
     except CONNECTION_ERRORS:
-        log.debug("closing a broken connection", exc_info=True)
+        log.debug("closing a broken connection", exc_info=True, extra={"event": "broker.unclosed"})
 
 
 @contextmanager

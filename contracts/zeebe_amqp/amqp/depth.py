@@ -33,6 +33,7 @@ async def measure(connection: AbstractConnection, queue: str) -> QueueState | No
                 found = (await channel.declare_queue(queue, passive=True)).declaration_result
     except CONNECTION_ERRORS as error:
         raise_if_cancelled()
-        log.debug("queue %r cannot be measured: %s", queue, describe(error))
+        fields = {"event": "queue.unmeasured", "queue": queue, "error": describe(error)}
+        log.debug("queue %r cannot be measured: %s", queue, describe(error), extra=fields)
         return None
     return QueueState(found.message_count or 0, found.consumer_count or 0)

@@ -115,7 +115,9 @@ class ReconnectingConnection:
 
     async def run(self) -> NoReturn:
         """Connect, and stay connected until cancelled."""
-        log.info("broker (%s): connecting to RabbitMQ at %s", self._name, ", ".join(map(place, self._urls)))
+        hosts = [*map(place, self._urls)]
+        fields = {"event": "broker.connecting", "connection": self._name, "hosts": hosts}
+        log.info("broker (%s): connecting to RabbitMQ at %s", self._name, ", ".join(hosts), extra=fields)
         try:
             await self._keep(await self._try())
         finally:
@@ -133,9 +135,14 @@ class ReconnectingConnection:
                 await self._disconnect()
             failures += 1
             pause = backoff(failures, *self._pauses)
-            log.warning("broker (%s): %s; next try in %.1f s", self._name, self.problem, pause)
+            self._tell_unreached(pause)
             await self._sleep(pause)
             lost = await self._try()
+
+    def _tell_unreached(self, pause: float) -> None:
+        fields: dict[str, object] = {"event": "broker.unreached", "connection": self._name, "error": self.problem}
+        fields |= {"seconds": round(pause, 1)}
+        log.warning("broker (%s): %s; next try in %.1f s", self._name, self.problem, pause, extra=fields)
 
     async def _try(self) -> asyncio.Future[str] | None:
         """Connect to the next host; None when that fails, and `problem` says why."""
@@ -149,7 +156,8 @@ class ReconnectingConnection:
         except CONNECTION_ERRORS as error:
             self.problem = explain(error)
         except Exception as error:  # whatever it is: nobody else would open the connection again
-            log.exception("broker (%s): a defect while connecting", self._name)
+            fields = {"event": "broker.defect", "connection": self._name}
+            log.exception("broker (%s): a defect while connecting", self._name, extra=fields)
             self.problem = describe(error)
         raise_if_cancelled()
         return None
@@ -176,7 +184,8 @@ class ReconnectingConnection:
             raise
         if not lost.done():
             self.problem = self.refusal = None
-            log.info("broker (%s): connected to %s", self._name, URL(url).host)
+            fields = {"event": "broker.connected", "connection": self._name, "host": URL(url).host}
+            log.info("broker (%s): connected to %s", self._name, URL(url).host, extra=fields)
         return lost
 
     async def _disconnect(self) -> None:

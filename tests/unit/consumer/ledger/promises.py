@@ -159,6 +159,18 @@ class LedgerPromises:
             await ledger.finish(name, Reply("x", "x" * 230))
         states = [(await ledger.claim(name, DIGEST)).state for name in ("c", "d", "a", "b", "running")]
         assert states == [State.DONE, State.DONE, State.NEW, State.NEW, State.ORPHANED]
+        assert ledger.evicted == 2
+
+    async def test_its_bytes_are_those_of_the_answers_that_are_kept(self, place: Any) -> None:
+        ledger = await place.open(limits(max_entries=2))
+        assert (ledger.kept_bytes, ledger.evicted) == (0, 0)
+        for name in "abc":
+            await ledger.claim(name, DIGEST)
+            await ledger.finish(name, Reply("x", "x" * 230))
+            await ledger.claim(f"after {name}", DIGEST)
+        # One of them takes at least the text, and little more.
+        assert 2 * 230 < ledger.kept_bytes < 3 * 230 + 90
+        assert ledger.evicted == 1
 
     async def test_its_size_is_what_finished_and_is_kept(self, place: Any) -> None:
         ledger = await place.open(limits(max_entries=3))

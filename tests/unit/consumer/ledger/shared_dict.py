@@ -25,10 +25,15 @@ class DictStore:
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
         self.owner = b""
+        self.evicted = 0
 
     @property
     def size(self) -> int:
         return sum(row.record is not None for row in self.shared.rows.values())
+
+    @property
+    def kept_bytes(self) -> int:
+        return sum(len(row.record or b"") for row in self.shared.rows.values())
 
     async def open(self, owner: bytes, lease: float) -> None:
         self.owner = owner
@@ -62,6 +67,7 @@ class DictStore:
         for place, row in enumerate(done):
             if row.expires <= now or len(done) - place > limits.max_entries or sum(sizes[place:]) > limits.max_bytes:
                 del self.shared.rows[row.key]
+                self.evicted += row.expires > now
 
     async def renew(self) -> None:
         self.shared.alive.add(self.owner)

@@ -7,7 +7,7 @@ import gc
 import weakref
 from contextlib import AbstractAsyncContextManager
 from typing import Any
-from unittest.mock import ANY, create_autospec
+from unittest.mock import ANY, Mock, call, create_autospec
 
 import orjson
 import pytest
@@ -50,10 +50,9 @@ class Once(ScriptedHandler):
         self, *replies: Reply, ledger: Any = None, matcher: Any = None, clock: Any = None, **more: Any
     ) -> None:
         super().__init__()
-        self.replies = list(replies)
-        around = idempotent(
-            ledger or MemoryLedger(), matcher or RedeliveryMatcher(), clock=clock or QuickClock(pause=0.001), **more
-        )
+        self.replies, self.count = list(replies), Mock()
+        more |= {"clock": clock or QuickClock(pause=0.001), "count": self.count}
+        around = idempotent(ledger or MemoryLedger(), matcher or RedeliveryMatcher(), **more)
         self.handle = around(super().__call__)
 
     async def begin(self, *delivered: FakeDelivery) -> list[asyncio.Task[Reply]]:
@@ -103,7 +102,7 @@ async def test_an_id_belongs_to_its_content_and_who_sends_it_again_waits_for_the
         assert refusal.value.details == {"field": "request-id"}
         once.limiter.set()
         assert [reply.replayed for reply in await asyncio.gather(*runs)] == [False, True]
-    assert once.runs == 1
+    assert (once.runs, once.count.mock_calls) == (1, [call("refused", reason="conflict")] * 2)
 
 
 @for_each([
@@ -175,6 +174,14 @@ async def test_an_answer_that_was_not_kept_says_that_it_was_executed() -> None:
         await once.handle(incoming(message_id="a"))
     assert verdict(report.value) == (Code.ABORTED, CONSUMER, UNKNOWN, False)
     assert (report.value.details, once.runs) == ({"executed": True}, 0)
+
+
+@for_each([("conflict", State.CONFLICT), ("interrupted", State.ORPHANED), ("not kept", State.DONE)])
+async def test_what_is_refused_because_of_its_id_is_counted_with_the_reason(reason: str, found: State) -> None:
+    once = Once(ledger=ledger_of(Claim(found)))
+    with pytest.raises(CommandError):
+        await once.handle(waited_for())
+    once.count.assert_called_once_with("refused", reason=reason)
 
 
 @for_each([({}, 60), ({"deadline": 1}, 5), ({"deadline": 2**45}, 60)])
@@ -279,7 +286,7 @@ async def test_from_the_fifth_waiter_for_one_id_on_the_answer_comes_at_once(once
         assert "zeebe.polls" in error.message
     once.limiter.set()
     assert [reply.ok for reply in await asyncio.gather(*(run for run in runs if not run.done()))] == [True] * 10
-    assert once.runs == 1
+    assert (once.runs, once.count.mock_calls) == (1, [call("refused", reason="crowded")] * len(crowded))
 
 
 @for_each([(incoming(message_id="a"), True, 0), (waited_for(), True, 1), (incoming(message_id="a"), False, 1)])

@@ -75,7 +75,9 @@ async def test_an_outage_is_told_at_its_beginning_every_minute_and_at_its_end(sc
             line,
         ), line
     assert re.fullmatch(r"gateway zeebe:26500: is back after (\d+ min )?\d+ s; consuming resumes", last)
-    assert {vars(record)["event"] for record in caplog.records} == {"outage"}
+    events = [vars(record)["event"] for record in caplog.records]
+    assert events == ["outage.began", *["outage.lasts"] * len(between), "outage.over"]
+    assert all(vars(record)["waiting"] == {"zeebe.commands": 7} for record in caplog.records[1:-1])
 
 
 async def test_one_lost_look_is_no_outage(scene: Scene) -> None:
@@ -110,11 +112,16 @@ async def test_who_refuses_is_there_and_told_once(error: Exception, problem: str
 
 async def test_a_ledger_that_cannot_be_written_pauses_consuming_until_it_can(scene: Scene) -> None:
     await scene.start()
+    assert (scene.monitor.is_paused, scene.monitor.paused("ledger")) == (False, 0)
     scene.ill.put_nowait(None)
     await until(lambda: scene.consumer.mock_calls)
     scene.ledger.problem = "the disk is full"
     assert scene.monitor.problems() == {"ledger": "the disk is full"}
     assert scene.consumer.mock_calls == [call.pause("ledger")]
+    await until(lambda: scene.monitor.paused("ledger") > 0)
+    assert (scene.monitor.is_paused, scene.monitor.paused("gateway")) == (True, 0)
     scene.well.put_nowait(None)
     await until(lambda: scene.consumer.resume.mock_calls)
     assert scene.consumer.resume.mock_calls == [call("ledger")]
+    await until(lambda: not scene.monitor.is_paused)
+    assert scene.monitor.paused("ledger") == 0

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from consumer.core.circuit_breaker import CircuitBreaker
-from consumer.core.delivery import Delivery
+from consumer.core.delivery import Delivery, Waiting
 from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message, Reply
 from consumer.core.requeue import Requeue
@@ -85,6 +85,14 @@ async def test_how_each_request_ended_is_reported_and_what_went_wrong_counted(be
         call("reply.failures", reason="unroutable"),
     ]
     assert bench.events[-2:] == ACKED
+
+
+async def test_what_is_given_back_is_counted_by_its_queue(bench: Bench) -> None:
+    count = Mock()
+    bench.handler.replies = [Requeue("the ledger is away"), OK]
+    deliveries = [FakeDelivery(Message(b'{"operation":"topology"}', queue=queue)) for queue in ("orders", "others")]
+    await bench.settle(*deliveries, count=count, limit=AimdLimit(1))
+    assert count.mock_calls == [call("requeued", queue="orders")]
 
 
 async def test_what_a_lost_channel_delivered_is_left_to_its_redelivery(bench: Bench, monkeypatch: Any) -> None:
@@ -225,3 +233,33 @@ async def test_what_waited_for_the_gateway_or_for_its_load_for_too_long_goes_bac
     assert bench.events == ["give back"] * 2
     assert clock.passed >= MAX_WAIT
     assert bench.runs < 100
+
+
+# --- what it waited for ---
+
+
+async def test_what_a_request_waited_for_is_noted_and_nothing_of_one_that_runs_at_once(bench: Bench) -> None:
+    circuit = opened()
+    bench.handler.limiter.clear()
+    runs, kept, behind = bench.delivered(), bench.delivered(reply_to=None), bench.delivered()
+    worker = bench.worker(runs, kept, behind, limit=AimdLimit(1), circuit=circuit)
+    await until(lambda: bench.handler.running)
+    await asyncio.sleep(0.005)
+    circuit.record_success()
+    await asyncio.sleep(0.005)
+    bench.handler.limiter.set()
+    await until(lambda: not worker.in_flight)
+    noted = [[wait.reason for wait in each.waits] for each in (runs, kept, behind)]
+    assert noted == [[], [Waiting.GATEWAY, Waiting.SLOT], [Waiting.SLOT]]
+
+
+async def test_an_alarm_of_the_broker_and_a_pause_between_two_tries_are_noted(bench: Bench) -> None:
+    bench.publisher.open.clear()
+    bench.handler.replies = [AWAY]
+    delivery = bench.delivered(reply_to=None)
+    worker = bench.worker(delivery, clock=QuickClock(pause=0.002))
+    await asyncio.sleep(0.005)
+    bench.publisher.open.set()
+    await until(lambda: not worker.in_flight)
+    assert [wait.reason for wait in delivery.waits] == [Waiting.BROKER, Waiting.RETRY]
+    assert all(0.001 <= wait.seconds < 30 for wait in delivery.waits)

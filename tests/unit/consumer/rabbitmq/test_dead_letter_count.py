@@ -67,6 +67,27 @@ async def test_it_is_said_once_that_there_are_many_and_once_that_not(counted: An
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == expected
 
 
+async def test_letters_grow_old_from_the_first_count_that_finds_some(connection: Any, channel: AsyncMock) -> None:
+    found = [0, 3, ConnectionError(), 5, 0]
+    channel.declare_queue.side_effect = [each if isinstance(each, Exception) else queue(each) for each in found]
+    ages: list[float] = []
+    now = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        ages.append(counting.age())
+        if len(ages) == len(found):
+            counting.stop()
+            await asyncio.sleep(0)
+
+    counting = DeadLetterCount(10, Mock(sleep=sleep, monotonic=lambda: now))
+    counting.follow(connection)
+    counting.start()
+    await asyncio.wait([cast("Any", counting._task)], timeout=5)
+    assert ages == [0, INTERVAL, INTERVAL + RETRY, 2 * INTERVAL + RETRY, 0]
+
+
 def test_people_are_told_the_share_of_the_bound_and_what_to_do() -> None:
     assert describe(7, 10) == "7 wait in 'zeebe.dead', 70 % of DEAD_LETTER_BOUND (10)"
     assert describe(12, 10) == (

@@ -26,7 +26,9 @@ from zeebe_amqp.amqp.properties import MAX_TIME
 
 EXPOSITION = Path(__file__).with_name("exposition.txt")
 EXPORTED = Path(__file__).with_name("exported.txt")
-TIMED = re.compile(r"^((?:messaging|rpc|zeebe_amqp_queue)_\w+_(?:bucket|sum)\{.*\}|process_uptime_seconds) \S+$", re.M)
+TIMED = re.compile(
+    r"^((?:messaging|rpc|zeebe_amqp_queue|zeebe_amqp_command)_\w+_(?:bucket|sum)\{.*\}|process_\w+) \S+$", re.M
+)
 CHANGING = re.compile(r'((?:service_instance_id|telemetry_sdk_version)=)"[^"]*"')
 
 
@@ -49,15 +51,19 @@ async def scenario(telemetry: Telemetry) -> None:
             with telemetry.calling(rpc, target) as call:
                 call.attempt(1, "UNAVAILABLE", 0.1)
                 call.finish(status)
-    telemetry.count("dead_lettered", queue='a"b\\c\nd', code="NOT_FOUND")
-    telemetry.count("reply.failures")
-    telemetry.count("reply.failures")
-    telemetry.count("without.description", whole=7, broken=0.5, yes=True)
+    telemetry.count("dead_lettered", queue='a"b\\c\nd')
+    telemetry.count("ledger.failures")
+    telemetry.count("ledger.failures")
+    telemetry.start_at_zero("reply.failures", "reason", ("refused", "unroutable"))
+    telemetry.start_at_zero("refused")
+    telemetry.counted("ledger.evicted", lambda: 12)
+    telemetry.expect(["zeebe.polls"])
     for seconds in (0.005, 0.006, 10, 11):
-        telemetry.record("ledger.duration", seconds, store="memory")
-    telemetry.gauge("in_flight", lambda: 5, queue="a")
+        telemetry.record("ledger.duration", seconds, operation="claim")
+    telemetry.gauge("limit", lambda: 5, queue="a")
     telemetry.gauge("in_flight", lambda: 7)
     telemetry.gauge("circuit.state", lambda: 1 / 0)
+    telemetry.facts("gateway.info", lambda: {"server.address": "zeebe", "server.port": 26500, "version": "8.6.0"})
 
 
 def families(telemetry: Telemetry) -> str:
@@ -117,7 +123,7 @@ async def test_a_handler_that_raises_is_timed_under_its_error(error: BaseExcepti
     labels = f'{queue},messaging_operation_name="process",messaging_system="rabbitmq"'
     name = f'messaging_process_duration_seconds_count{{error_type="{type(error).__name__}",{labels}}}'
     assert f"{name} 1.0" in text(off)
-    assert "zeebe_amqp_commands" not in text(off)
+    assert set(re.findall(r"^zeebe_amqp_(?:commands|outcomes)_total{.*} (.+)$", text(off), re.M)) == {"0.0"}
 
 
 async def test_only_what_came_again_is_counted_as_redelivered_or_replayed(off: Telemetry) -> None:
@@ -139,10 +145,10 @@ async def test_the_wait_in_the_queue_is_measured_unless_it_is_impossible(off: Te
 
 
 def test_counts_add_up_in_each_service_whatever_the_order_of_labels(off: Telemetry, telemetry: Telemetry) -> None:
-    off.count("dead_lettered", queue="zeebe.commands", code="NOT_FOUND")
-    off.count("dead_lettered", code="NOT_FOUND", queue="zeebe.commands")
-    assert 'zeebe_amqp_dead_lettered_total{code="NOT_FOUND",queue="zeebe.commands"} 2.0' in text(off)
-    assert "zeebe_amqp_dead_lettered" not in text(telemetry)
+    off.count("commands", operation="topology", code="NOT_FOUND")
+    off.count("commands", code="NOT_FOUND", operation="topology")
+    assert 'zeebe_amqp_commands_total{code="NOT_FOUND",operation="topology"} 2.0' in text(off)
+    assert "NOT_FOUND" not in text(telemetry)
 
 
 def test_gauges_are_read_when_metrics_are_and_a_broken_one_hides_no_other(off: Telemetry, caplog: Any) -> None:
