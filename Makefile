@@ -122,7 +122,7 @@ lock: venv ## write the lock files anew (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) --output-file requirements/dev.txt --constraint requirements/run.txt --extra client --extra cli \
 		pyproject.toml contracts/pyproject.toml requirements/dev.in
 
-reference: venv ## make the pages of operations, settings and command line, and the AsyncAPI document anew from the code
+reference: venv ## make the pages of operations, settings, command line and monitoring, and the AsyncAPI document anew from the code
 	@$(RUN) -m scripts.reference
 
 chart: venv ## render the Helm chart's manifests for the tests anew, and lint the chart; Helm is compiled once, for minutes

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from consumer.config import VARIABLES, component
-from scripts import command_line_page, operations_page
+from scripts import command_line_page, monitoring_page, operations_page
 from zeebe_amqp import asyncapi
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -144,6 +144,11 @@ def command_line() -> str:
     return "\n".join(["# Command line\n", MADE, command_line_page.page().strip()]).rstrip()
 
 
+def monitoring() -> str:
+    """The page of metrics, log, health and traces."""
+    return "\n".join(["# Monitoring\n", MADE, monitoring_page.page().strip()]).rstrip()
+
+
 def _names(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
@@ -165,6 +170,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "operations.md": operations,
     "command-line.md": command_line,
+    "monitoring.md": monitoring,
     "asyncapi.yaml": document,
 }
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from consumer.telemetry.catalog import METRICS
+from consumer.telemetry.prometheus import exposed
 from consumer.zeebe.operations import OPERATIONS
 from consumer.zeebe.operations.instances import GATEWAY_GRACE
-from scripts import operations_page, reference
+from scripts import monitoring_page, operations_page, reference
 from tests.cases import check_all
 from zeebe_amqp import asyncapi
 from zeebe_amqp.commands import COMMANDS
@@ -36,6 +38,22 @@ def test_a_stale_page_is_reported_and_mended(tmp_path: Path, monkeypatch: pytest
         monkeypatch.setattr("sys.argv", ["reference", *arguments])
         assert reference.main() == status
         assert ("docs/page.md is out of date" in capsys.readouterr().err) is (status == 1)
+
+
+def test_the_eight_numbers_to_watch_are_made_of_metrics_that_exist_and_of_their_labels() -> None:
+    shown = {exposed(name, metric.kind, metric.unit): metric for name, metric in METRICS.items()}
+    assert len(monitoring_page.NUMBERS) == 8
+
+    def exists(query: str, meaning: str) -> None:
+        text = f"{query} {meaning}"
+        names = re.findall(r"\b(?:zeebe_amqp|rpc|messaging|process)_\w+", text)
+        metrics = [shown[name.removesuffix("_bucket") if "_bucket" in name else name] for name in names]
+        labels = {label.replace(".", "_") for metric in metrics for label in metric.labels} | {"le"}
+        told = re.findall(r"by \((\w+)\)|\{(\w+)", query)
+        assert {label for pair in told for label in pair if label} <= labels
+        assert metrics
+
+    check_all(monitoring_page.NUMBERS, exists)
 
 
 def test_the_words_about_repeating_agree_with_the_rows() -> None:
