@@ -143,6 +143,6 @@ def check_log(consumer: Consumer) -> None:
     found = [next((number for number, line in enumerate(told) if words in line), -1) for words in wanted]
     assert found == sorted(found), told[:10]
     assert found[0] == 0, told[:10]
-    consuming = sorted(line.partition("consuming ")[2] for line in told if "consuming " in line)
+    consuming = sorted(line.partition("consuming ")[2].split(" ")[0] for line in told if "consuming " in line)
     assert consuming == sorted(consumer.queues), "once for each queue, when it does"
     assert f"HTTP at 127.0.0.1:{consumer.port}" in told[0]

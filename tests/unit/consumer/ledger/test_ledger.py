@@ -231,6 +231,23 @@ async def test_a_file_that_is_gone_is_a_problem_until_there_is_one_again(loss: s
     await ledger.close()
 
 
+async def test_what_was_evicted_still_counts_after_the_file_was_opened_again(path: Path) -> None:
+    ledger = await started(path, max_entries=1)
+    for name in "abc":
+        await ledger.claim(name, DIGEST)
+        await ledger.finish(name, Reply("x", 1))
+    await ledger.claim("d", DIGEST)
+    before = ledger.evicted
+    assert before >= 1
+    for file in table.files(path):
+        file.unlink(missing_ok=True)
+    with pytest.raises(LedgerError):
+        await ledger.claim("e", DIGEST)
+    await ledger.ready()
+    assert (ledger.evicted, ledger.size, ledger.kept_bytes) == (before, 0, 0)
+    await ledger.close()
+
+
 async def test_a_defect_while_trimming_or_writing_stops_nothing_for_ever(path: Path, monkeypatch: Any) -> None:
     ledger = await started(path, max_entries=99)  # so few that each answer is a reason to trim
     for method in ("trim", "write"):
