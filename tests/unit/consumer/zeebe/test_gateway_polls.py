@@ -11,16 +11,13 @@ from typing import Any, TypeAlias
 
 from google.protobuf.message import Message
 
-from consumer.config import Zeebe
 from consumer.zeebe import Answer, ZeebeEngine
 from consumer.zeebe.polls import Poll, Polls
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import check_each, for_each
 from tests.fakes.background import background
 from tests.fakes.gateway import BUSY, FakeGateway, stream
-from tests.unit.consumer.zeebe.authority import Authority, setting
-from tests.unit.consumer.zeebe.calling import send
-from tests.unit.consumer.zeebe.samples import ACTIVATE, COMPLETE, CREATE, connected, until
+from tests.unit.consumer.zeebe.samples import ACTIVATE, COMPLETE, CREATE, Authority, Connect, send, until
 from zeebe_amqp.testing import Step, after, answer, fail
 
 WAIT = 60.0
@@ -46,34 +43,25 @@ async def polling(gateway: ZeebeEngine, begun: Begun) -> AsyncIterator[asyncio.T
     assert task.done()
 
 
-@for_each(
-    [
-        ([], []),
-        ([pb.ActivateJobsResponse()], [pb.ActivateJobsResponse()]),
-        ([JOB], [JOB]),
-        ([JOB, JOB], [JOB, JOB]),
-    ]
-)
-async def test_an_open_poll_is_answered_with_the_jobs_that_arrived(
-    sent: list[Message], expected: list[Message]
-) -> None:
+@for_each([([],), ([pb.ActivateJobsResponse()],), ([JOB],), ([JOB, JOB],)])
+async def test_an_open_poll_is_answered_with_the_jobs_that_arrived(sent: list[Message], connect: Connect) -> None:
     async with FakeGateway() as fake:
-        gateway = connected(fake)
+        gateway = connect(fake.address)
         fake.always("ActivateJobs", stream(*sent, open_for=WAIT))
         async with polling(gateway, lambda: fake.requests) as poll:
             await asyncio.sleep(0.05)
             await gateway.end_polls()
-        assert poll.result() == expected
+        assert poll.result() == sent
         assert not gateway.circuit.is_open
         await gateway.close()
 
 
 @for_each([(after(0.1, answer(JOB)), [JOB]), (after(0.1, fail("RESOURCE_EXHAUSTED", BUSY)), [])])
 async def test_what_came_in_the_same_moment_is_not_lost_and_nothing_follows_it(
-    came: Step, expected: list[Message]
+    came: Step, expected: list[Message], connect: Connect
 ) -> None:
     with background(FakeGateway()) as running:
-        fake, gateway = running.gateway, connected(running.gateway, sleep=forever)
+        fake, gateway = running.gateway, connect(running.gateway.address, sleep=forever)
         fake.always("ActivateJobs", came)
         async with polling(gateway, lambda: fake.requests) as poll:
             time.sleep(0.3)  # noqa: ASYNC251 - it arrives meanwhile, and nobody reads it
@@ -83,19 +71,18 @@ async def test_what_came_in_the_same_moment_is_not_lost_and_nothing_follows_it(
         await gateway.close()
 
 
-async def test_a_poll_ends_in_the_pause_between_two_attempts(fake: FakeGateway) -> None:
-    gateway = connected(fake, sleep=forever)
+async def test_a_poll_ends_in_the_pause_between_two_attempts(fake: FakeGateway, connect: Connect) -> None:
+    gateway = connect(fake.address, sleep=forever)
     fake.always("ActivateJobs", fail("RESOURCE_EXHAUSTED", BUSY))
     async with polling(gateway, lambda: fake.requests) as poll:
         await asyncio.sleep(0.05)
         await gateway.end_polls()
     assert (poll.result(), fake.count("ActivateJobs")) == ([], 1)
-    await gateway.close()
 
 
-async def test_a_poll_ends_while_it_waits_for_a_connection() -> None:
+async def test_a_poll_ends_while_it_waits_for_a_connection(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        gateway = ZeebeEngine(Zeebe(f"127.0.0.1:{silent.getsockname()[1]}", plaintext=True))
+        gateway = connect(f"127.0.0.1:{silent.getsockname()[1]}")
         async with polling(gateway, lambda: True) as poll:
             await asyncio.sleep(0.05)
             await gateway.end_polls()
@@ -103,14 +90,14 @@ async def test_a_poll_ends_while_it_waits_for_a_connection() -> None:
         await gateway.close()
 
 
-async def test_a_poll_ends_while_it_waits_for_a_token(fake: FakeGateway, authority: Authority) -> None:
-    authority.hold = asyncio.Event()
-    gateway = ZeebeEngine(Zeebe(fake.address, plaintext=True, credentials=setting(authority)))
+async def test_a_poll_ends_while_it_waits_for_a_token(
+    fake: FakeGateway, authority: Authority, connect: Connect
+) -> None:
+    authority.answering.clear()
+    gateway = connect(fake.address, credentials=authority.setting())
     async with polling(gateway, lambda: authority.forms) as poll:
         await gateway.end_polls()
     assert (poll.result(), fake.requests) == ([], [])
-    authority.hold.set()
-    await gateway.close()
 
 
 async def test_a_poll_that_begins_later_is_answered_without_asking(gateway: ZeebeEngine, fake: FakeGateway) -> None:
@@ -119,16 +106,15 @@ async def test_a_poll_that_begins_later_is_answered_without_asking(gateway: Zeeb
     assert (await send(gateway, ACTIVATE, attempt_timeout=WAIT), fake.requests) == ([], [])
 
 
-async def test_nothing_else_ends(fake: FakeGateway) -> None:
+async def test_nothing_else_ends(fake: FakeGateway, connect: Connect) -> None:
     async def goes_on(rpc: str, message: Message, terms: dict[str, Any]) -> None:
-        gateway, before = connected(fake), fake.count(rpc)
+        gateway, before = connect(fake.address), fake.count(rpc)
         fake.always(rpc, after(0.2))
         task = asyncio.create_task(send(gateway, message, **terms))
         await until(lambda: fake.count(rpc) > before)
         await gateway.end_polls()
         assert await task
         assert await send(gateway, message, **terms)
-        await gateway.close()
 
     waiting = {"attempt_timeout": WAIT}
     await check_each(
