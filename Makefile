@@ -15,7 +15,7 @@ export OP DATA TAG
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean chart
+.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean chart dashboard
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,10 +40,11 @@ servers: venv ## RabbitMQ, Redis, Java and the engine in memory for development,
 camunda7: venv ## a Camunda 7 engine for the tests, downloaded once
 	@$(RUN) -m scripts.camunda7
 
-tools: venv ## AsyncAPI's schema and viewer, what the callers in Java and TypeScript need, a linter; downloaded once
+tools: venv ## AsyncAPI's schema and viewer, what the callers in Java and TypeScript need, a linter, Prometheus; downloaded once
 	@$(RUN) -m scripts.asyncapi_tools
 	@$(RUN) -m scripts.callers
 	@$(RUN) -m scripts.workflow_lint
+	@$(RUN) -m scripts.prometheus
 
 # --- playing ----------------------------------------------------------------------------------------------------------
 
@@ -127,6 +128,9 @@ reference: venv ## make the pages of operations, settings, command line and moni
 
 chart: venv ## render the Helm chart's manifests for the tests anew, and lint the chart; Helm is compiled once, for minutes
 	@$(RUN) -m scripts.chart
+
+dashboard: venv ## make the dashboard for Grafana anew from scripts/panels.py
+	@$(RUN) -m scripts.dashboard
 
 asyncapi-check: venv ## read the AsyncAPI document with the reference parser; once per release
 	@$(RUN) -m scripts.asyncapi_tools --check

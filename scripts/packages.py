@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable
+from pathlib import Path
 
 from scripts.process import ServerError
 
@@ -60,3 +61,27 @@ def install(packages: list[str]) -> None:
         command = ["sudo", *command]
     if subprocess.run(command, check=False, stdin=subprocess.DEVNULL if os.environ.get("CI") else None).returncode:
         raise ServerError(f"apt-get failed (its messages are above): {wanted}")
+
+
+DOWNLOAD = """\
+set -e
+cd "$2"
+get() { apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$1"; }
+get "$1" || { apt-get update -qq; get "$1"; }
+dpkg-deb --extract ./*.deb unpacked
+rm ./*.deb
+"""
+"""Needs no right to install; `update` does, and is tried only when the lists know no such package."""
+
+
+def unpack(package: str, folder: Path) -> Path:
+    """Download a package and unpack it below `folder`, without installing it; where its files are.
+
+    Raises:
+        ServerError: there is no apt-get, or it failed.
+    """
+    if not shutil.which("apt-get"):
+        raise ServerError(f"this machine has no apt-get: please install {package} yourself")
+    if subprocess.run(["sh", "-c", DOWNLOAD, "download", package, str(folder)], check=False).returncode:
+        raise ServerError(f"apt-get failed (its messages are above): please install {package} yourself")
+    return folder / "unpacked"

@@ -52,8 +52,8 @@ def test_what_comes_from_debian_and_as_images_is_listed_and_open_source_except_t
     for line in (line for file in (ROOT / "scripts").glob("*.py") for line in file.read_text().splitlines()):
         if re.match(r"[A-Z]+ = \[\(|.*packages\.ensure\(", line):
             named |= set(re.findall(r'\("[\w-]+", "([\w-]+)"\)', line))
-        named |= set(re.findall(r'packages\.install\(\["([\w-]+)"\]\)', line))
-    assert len(named) == 6
+        named |= set(re.findall(r'packages\.(?:install\(\[|unpack\()"([\w-]+)"', line))
+    assert len(named) == 7
     assert named <= system.PACKAGES.keys()
 
 

@@ -118,6 +118,40 @@ def test_a_download_that_is_interrupted_or_another_one_leaves_nothing_that_count
         cache.in_memory_class_path()
 
 
+def test_a_package_is_unpacked_without_being_installed_after_new_lists_if_need_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs that stand for Debian's: the first download fails, as with lists that are too old."""
+    programs = {
+        "apt-get": f'echo "$*" >>{tmp_path}/calls; case "$*" in *update*) touch {tmp_path}/lists;; '
+        f"*) [ -e {tmp_path}/lists ] && touch a.deb;; esac",
+        "dpkg-deb": 'mkdir "$3" && touch "$3/$(basename "$2" .deb)"',
+    }
+    for name, body in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "work").mkdir()
+    assert packages.unpack("a", tmp_path / "work") == tmp_path / "work" / "unpacked"
+    assert [file.name for file in (tmp_path / "work").rglob("*")] == ["unpacked", "a"]
+    assert [line.split()[-2:] for line in (tmp_path / "calls").read_text().splitlines()] == [
+        ["download", "a"],
+        ["update", "-qq"],
+        ["download", "a"],
+    ]
+
+
+def test_a_package_that_cannot_be_unpacked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "apt-get").write_text("#!/bin/sh\nexit 100\n")
+    (tmp_path / "apt-get").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(ServerError, match=r"apt-get failed .*: please install a yourself"):
+        packages.unpack("a", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    with pytest.raises(ServerError, match="this machine has no apt-get: please install a yourself"):
+        packages.unpack("a", tmp_path)
+
+
 def test_what_is_kept_is_known_by_every_name_and_every_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = set()
     for name, content in [("a", "1"), ("b", "1"), ("a", "2")]:
