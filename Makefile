@@ -15,7 +15,7 @@ export OP DATA TAG
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean chart dashboard
+.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean chart dashboard outage
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -168,6 +168,9 @@ bench-ledger: servers ## what a command costs with a million answers remembered,
 
 bench-memory: servers ## memory of the service over a million commands: make bench-memory COMMANDS=300000
 	@$(RUN) -m benchmarks.memory $(if $(COMMANDS),--commands $(COMMANDS))
+
+outage: servers ## a picture of an outage as Prometheus and the dashboard see it: docs/charts/outage.svg; six minutes
+	@$(RUN) -m benchmarks.outage $(if $(AWAY),--away $(AWAY))
 
 faults: servers ## every fault in the middle of load, and a table: make faults ONLY=killed REQUESTS=300 LASTING=45
 	@$(RUN) -m tests.faults $(if $(ONLY),--only '$(ONLY)') --requests $(REQUESTS) --lasting $(LASTING) $(if $(WRITE),--write)

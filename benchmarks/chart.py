@@ -44,11 +44,12 @@ def drawn(what: str, below: str, panels: Sequence[Panel]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" role="img">\n'
         f"<title>{escape(what)} by {escape(below)}</title>\n<style>\n{STYLE}</style>\n"
-        f"{_text(what, LEFT - 40, 18, 'start', 'title')}{inside}{_legend(list(panels[0].lines), high)}</svg>\n"
+        f"{text(what, LEFT - 40, 18, 'start', 'title')}{inside}{_legend(list(panels[0].lines), high)}</svg>\n"
     )
 
 
-def _text(words: str, x: float, y: float, anchor: str = "middle", kind: str = "") -> str:
+def text(words: str, x: float, y: float, anchor: str = "middle", kind: str = "") -> str:
+    """A line of text at a place."""
     named = f' class="{kind}"' if kind else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{escape(words)}</text>\n'
 
@@ -60,10 +61,10 @@ def _panel(panel: Panel, left: float, below: str) -> str:
     def height(value: float) -> float:
         return TOP + HEIGHT * (1 - value / highest)
 
-    drawing = _text(panel.title, left + WIDTH / 2, TOP - 12) + _grid(left, highest, height)
+    drawing = text(panel.title, left + WIDTH / 2, TOP - 12) + _grid(left, highest, height)
     for mark, place in zip(panel.marks, places, strict=True):
-        drawing += _text(mark, place, TOP + HEIGHT + 18)
-    drawing += _text(below, left + WIDTH / 2, TOP + HEIGHT + 38)
+        drawing += text(mark, place, TOP + HEIGHT + 18)
+    drawing += text(below, left + WIDTH / 2, TOP + HEIGHT + 38)
     for colour, values in zip(COLOURS, panel.lines.values(), strict=False):
         points = " ".join(f"{x:.1f},{height(value):.1f}" for x, value in zip(places, values, strict=True))
         drawing += f'<polyline class="line" stroke="{colour}" points="{points}"/>\n'
@@ -75,7 +76,7 @@ def _grid(left: float, highest: float, height: Callable[[float], float]) -> str:
     while value <= highest:
         y = height(value)
         drawing += f'<line class="axis" x1="{left}" x2="{left + WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>\n'
-        drawing += _text(f"{value:g}", left - 8, y + 4, "end")
+        drawing += text(f"{value:g}", left - 8, y + 4, "end")
         value += distance
     return drawing
 
@@ -84,6 +85,6 @@ def _legend(names: list[str], high: float) -> str:
     drawing, x = "", float(LEFT)
     for colour, name in zip(COLOURS, names, strict=False):
         drawing += f'<line class="line" stroke="{colour}" x1="{x}" x2="{x + 24}" y1="{high - 20}" y2="{high - 20}"/>\n'
-        drawing += _text(name, x + 30, high - 16, "start")
+        drawing += text(name, x + 30, high - 16, "start")
         x += 60 + 7.5 * len(name)
     return drawing

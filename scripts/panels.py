@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -30,6 +31,13 @@ class Panel:
     def expressions(self) -> dict[str, str]:
         """The expressions by their legends, as Grafana gets them."""
         return {legend: line.replace("@", TARGETS) for legend, line in self.lines.items()}
+
+
+def fill(expression: str, interval: str, span: str, job: str) -> str:
+    """An expression with values for Grafana's variables, for any instance; durations such as "1m"."""
+    values = {"$__rate_interval": interval, "$__range": span, "$job": job, "$instance": ".*"}
+    pattern = re.compile("|".join(map(re.escape, values)))
+    return pattern.sub(lambda found: values[found[0]], expression)
 
 
 def stat(title: str, about: str, unit: str, line: str, warn: float | None, alarm: float | None) -> Panel:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ import pytest
 import yaml
 
 from scripts.process import ServerError
-from scripts.prometheus import JOB, RULES, promtool
+from scripts.prometheus import JOB, ROOT, RULES, promtool
+from scripts.rabbitmq import executable
 
 CASES: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "alerts.yaml").read_text())
 OURS = {"job": JOB, "instance": "a:8080"}
@@ -47,7 +50,8 @@ def trial(name: str, alert: str, at: str, values: Mapping[str, str], alerts: lis
 def trials() -> Iterator[dict[str, Any]]:
     """All cases."""
     for alert, case in CASES.items():
-        yield trial(f"{alert} fires", alert, case["at"], case["fires"], [expected(alert, case)])
+        for name, values in {"fires": case["fires"], **case.get("also", {})}.items():
+            yield trial(f"{alert}, {name}", alert, case["at"], values, [expected(alert, case)])
         for name, values in case["silent"].items():
             yield trial(f"{alert}, silent: {name}", alert, case["at"], values, [])
 
@@ -77,3 +81,11 @@ def test_a_case_that_is_wrong_is_seen(tmp_path: Path) -> None:
     for values, alerts in ((case["fires"], []), (case["silent"]["half"], [expected(alert, case)])):
         with pytest.raises(ServerError, match=alert):
             run(tmp_path, [trial("wrong", alert, case["at"], values, alerts)])
+
+
+def test_every_command_of_the_broker_that_the_runbooks_name_exists() -> None:
+    told = subprocess.run([executable("rabbitmqctl"), "help"], check=True, capture_output=True, text=True, timeout=60)
+    known = set(re.findall(r"^ +(\w+) ", told.stdout, re.MULTILINE))
+    named = set(re.findall(r"(?<=rabbitmqctl )\w+", (ROOT / "docs" / "runbooks.md").read_text()))
+    assert len(named) >= 3
+    assert named <= known

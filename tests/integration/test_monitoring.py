@@ -21,7 +21,7 @@ import pytest_asyncio
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from scripts.panels import SECTIONS, Panel
+from scripts.panels import SECTIONS, fill
 from scripts.prometheus import JOB, RULES, Prometheus
 from tests.cases import check_all
 from tests.conftest import Broker
@@ -68,14 +68,8 @@ def alerts() -> dict[str, str]:
 def panels() -> Iterator[tuple[str, str]]:
     """Every expression of the dashboard, with the panel's title."""
     for panel in (panel for section in SECTIONS for panel in section.panels):
-        yield from ((f"{panel.title}, {legend}", line) for legend, line in filled(panel).items())
-
-
-def filled(panel: Panel) -> dict[str, str]:
-    """A panel's expressions with values for Grafana's variables."""
-    values = {"$__rate_interval": "1m", "$__range": "5m", "$job": JOB, "$instance": ".*"}
-    pattern = re.compile("|".join(map(re.escape, values)))
-    return {name: pattern.sub(lambda found: values[found[0]], line) for name, line in panel.expressions.items()}
+        for legend, line in panel.expressions.items():
+            yield f"{panel.title}, {legend}", fill(line, "1m", "5m", JOB)
 
 
 def selectors(expression: str) -> list[Selector]:
