@@ -21,7 +21,7 @@ from consumer.config import ARGUMENTS, VARIABLES, ConfigurationError, Loaded, lo
 from consumer.dead_letters import commands as cli_dead
 from consumer.health import HealthError
 from consumer.ledger import LedgerError, reset
-from consumer.lookup import Findings, look_up
+from consumer.lookup import Findings, look_up, open_inquiries
 from consumer.telemetry import TelemetryError, logs
 from zeebe_amqp import __version__
 from zeebe_amqp.cli.brief import BriefGroup, Shared, summary
@@ -234,7 +234,7 @@ def _configured(function: Callable[..., None]) -> Callable[..., None]:
     return configured
 
 
-for _name, _function in cli_dead.COMMANDS.items():
+for _name, _function in cli_dead.commands(open_inquiries).items():
     dead.command(_name)(_settings(_configured(_function)))
 
 

@@ -1,20 +1,23 @@
-"""Find a request and its state: in the service, in the ledger and among the dead letters."""
+"""Find a request and its state: in the service, in the ledger and among the dead letters; what became of a replay."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from consumer.config import Settings
 from consumer.dead_letters.letter import Filter
+from consumer.dead_letters.outcome import FAILED, SUCCEEDED, Inquire, Outcome
 from consumer.dead_letters.queue import open_dead_letters
 from consumer.dead_letters.view import row
-from consumer.inquiry import Fact, ask, list_known
-from consumer.ledger import LedgerError, Limits, has_entries, open_ledger
+from consumer.inquiry import Fact, ask, find_answer, list_known
+from consumer.ledger import Ledger, LedgerError, Limits, has_entries, is_shared, open_ledger
 from consumer.rabbitmq import inspect
 from zeebe_amqp.amqp.connection import BrokerError
 
-__all__ = ["Findings", "look_up"]
+__all__ = ["Findings", "look_up", "open_inquiries"]
 
 
 @dataclass
@@ -88,3 +91,58 @@ async def _list_reasons(settings: Settings) -> list[str]:
         "it may have been refused, or answered with an error that passes: such answers are in the log, by request_id",
         "it may be one of a validated user: name that with --user",
     ]
+
+
+@asynccontextmanager
+async def open_inquiries(settings: Settings) -> AsyncIterator[Inquire]:
+    """What asks the service, again and again, what became of a replay.
+
+    Without a service in STATE_DIR a ledger that several processes share is read. A ledger's file is not: whoever reads
+    it locks it, and a service that starts at that moment would not.
+    """
+    async with AsyncExitStack() as stack:
+        ledger = None
+        if is_shared(settings.ledger) and await ask(settings.state_dir, None, "") is None:
+            ledger = await _open_shared(settings, stack)
+
+        async def inquire(user: str | None, request_id: str, replays: int) -> Outcome | None:
+            facts = await ask(settings.state_dir, user, request_id)
+            if facts is None and ledger is not None:
+                facts = await _read(ledger, user, request_id)
+            return None if facts is None else _outcome(facts, replays)
+
+        yield inquire
+
+
+async def _open_shared(settings: Settings, stack: AsyncExitStack) -> Ledger | None:
+    ledger = open_ledger(settings.ledger, Limits(settings.ledger_ttl))
+    stack.push_async_callback(ledger.close)
+    try:
+        await ledger.start()
+    except LedgerError:
+        return None
+    return ledger
+
+
+async def _read(ledger: Ledger, user: str | None, request_id: str) -> list[Fact] | None:
+    try:
+        return await list_known(ledger, user, request_id)
+    except LedgerError:
+        return None
+
+
+def _outcome(facts: list[Fact], replays: int) -> Outcome:
+    answer = find_answer(facts, replays)
+    if answer is None:
+        # Earlier runs of it have ended; what is held now is this one.
+        states = [f"{each['where']}: {each['state']}" for each in facts if _is_of(each, replays)]
+        return Outcome(problem="; ".join(states) or None)
+    error = (answer["reply"] or {}).get("error")
+    if error is None:
+        return Outcome(SUCCEEDED)
+    where = f"the answer went to {answer['reply_to']}" if answer["reply_to"] else None
+    return Outcome(FAILED, error["code"], error["message"], where)
+
+
+def _is_of(fact: Fact, replays: int) -> bool:
+    return bool(fact["where"] == "service" or fact.get("replays", 0) == replays)

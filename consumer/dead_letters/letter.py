@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class DeadLetter:
     """Its delivery tag, as long as it is held."""
     malformed_properties: tuple[str, ...] = ()
     """Properties whose bytes could not be decoded."""
+    logins: Collection[str] = ()
+    """Ours at the broker: what they sent again may name its first sender."""
 
     @cached_property
     def id(self) -> str:
@@ -50,11 +53,20 @@ class DeadLetter:
         """Whether the service gave it up; if not, the broker did, and said so: a caller may have forged the rest."""
         return wire.FAILED_AT in self.headers and not self._deaths
 
-    def sender(self, own: Collection[str]) -> str | None:
-        """Who sent the request, as a broker validated it; None when it named nobody. `own` are our logins."""
+    @property
+    def sender(self) -> str | None:
+        """Who sent the request, as a broker validated it; None when it named nobody."""
         if self.ours:
             return text(self.headers.get(wire.ORIGINAL_USER_ID))
-        return trusted_sender(text(self.properties.get("user_id")), self.headers, own)
+        return trusted_sender(text(self.properties.get("user_id")), self.headers, self.logins)
+
+    @property
+    def request_id(self) -> str | None:
+        """The id under which the service runs its replay; None when it has none that the service takes."""
+        try:
+            return envelope.request_id(self.headers) or text(self.properties.get("message_id"))
+        except CommandError:
+            return None
 
     @property
     def origin(self) -> str | None:
@@ -168,24 +180,34 @@ class Filter:
     operation: str | None = None
     code: str | None = None
     origin: str | None = None
+    user: str | None = None
+    """The validated sender."""
     older_than: float | None = None
     """Seconds since it was given up, at least."""
+    newer_than: float | None = None
+    """Seconds since it was given up, at most."""
+    now: float = field(default_factory=time.time)
+    """Since when ages count, seconds since 1970: two looks with one filter mean the same letters."""
 
-    def matches(self, letter: DeadLetter, now: float | None = None) -> bool:
-        """Whether a letter is meant; `now` in seconds since 1970."""
+    def matches(self, letter: DeadLetter) -> bool:
+        """Whether a letter is meant; one of unknown age is neither older nor newer than anything."""
         return (
             (not self.ids or letter.id in self.ids)
             and self.operation in (None, letter.operation)
             and self.code in (None, letter.code)
             and self.origin in (None, letter.origin)
-            and (self.older_than is None or _age(letter, now) >= self.older_than)
+            and self.user in (None, letter.sender)
+            and self._has_age(letter)
         )
 
-
-def _age(letter: DeadLetter, now: float | None) -> float:
-    if letter.failed_at is None:
-        return -1.0
-    return (time.time() if now is None else now) - letter.failed_at.timestamp()
+    def _has_age(self, letter: DeadLetter) -> bool:
+        if self.older_than is None and self.newer_than is None:
+            return True
+        if letter.failed_at is None:
+            return False
+        age = self.now - letter.failed_at.timestamp()
+        youngest = -math.inf if self.older_than is None else self.older_than
+        return youngest <= age <= (math.inf if self.newer_than is None else self.newer_than)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from zeebe_amqp.amqp.refusal import CONSUME, PUBLISH, refusal
 from zeebe_amqp.amqp.table import MAX_NAME, encoded_size
 from zeebe_amqp.amqp.tap import TappedConnection
 
-__all__ = ["MAX_RETURNS", "DeadLetters", "NotSent", "open_dead_letters"]
+__all__ = ["MAX_RETURNS", "DeadLetters", "NotSent", "connect_first", "open_dead_letters", "read_letter"]
 
 MAX_RETURNS: Final = 10
 """How often a letter goes back to its queue before it is put anew; half of what brokers allow."""
@@ -78,7 +78,7 @@ class DeadLetters:
             _, _, behind = message.address
             self.total = self.total or behind + 1
             room = min(room - 1, behind)
-            letter = _letter(message)
+            letter = read_letter(message, self._logins)
             self._held.add(letter.tag)
             if letter.returns >= MAX_RETURNS and not letter.malformed_properties:
                 self._worn[letter.tag] = letter
@@ -126,6 +126,10 @@ class DeadLetters:
         except Nacked as error:
             raise NotSent(f"queue {queue!r} is full (the broker rejected the message); try again later") from error
 
+    def resent_as(self, letter: DeadLetter) -> str | None:
+        """Whose request the service takes the replay of a letter for; None when for nobody's."""
+        return None if self._name is None else letter.sender
+
     def _copy_properties(self, letter: DeadLetter, headers: Mapping[str, Any]) -> Properties:
         for name, value in headers.items():
             if encoded_size(name, value) is None:
@@ -134,14 +138,15 @@ class DeadLetters:
         kept.pop("user_id", None)  # only its owner may send it
         if "timestamp" in kept:
             kept["timestamp"] = int(kept["timestamp"].timestamp())
-        sender = letter.sender(self._logins)
-        if sender is None or self._name is None:
+        sender = self.resent_as(letter)
+        if sender is None:
             return Properties(**kept, headers=dict(headers))
         # The broker vouches that it was us who sent it, and so for what we say about the first sender.
         return Properties(**kept, user_id=self._name, headers={**headers, wire.ORIGINAL_USER_ID: sender})
 
 
-def _letter(message: Incoming) -> DeadLetter:
+def read_letter(message: Incoming, logins: Collection[str]) -> DeadLetter:
+    """The dead letter in a message; `logins` are ours."""
     found, (_, routing_key, _) = message.properties, message.address
     values = {name: getattr(found, name) for name in NAMES if name != "headers"}
     if found.timestamp is not None:
@@ -153,6 +158,7 @@ def _letter(message: Incoming) -> DeadLetter:
         routing_key=routing_key,
         tag=message.tag,
         malformed_properties=found.malformed,
+        logins=logins,
     )
 
 
@@ -163,7 +169,7 @@ async def open_dead_letters(amqp: Amqp) -> AsyncIterator[DeadLetters]:
     Raises:
         BrokerError: no host answered, the connection was lost, or the queue is missing or may not be used.
     """
-    connection, name = await _connect(amqp)
+    connection, name = await connect_first(amqp)
     try:
         channel = connection.channel(publisher_confirms=True)
         async with _translate_errors(RPC_TIMEOUT):
@@ -182,7 +188,13 @@ async def open_dead_letters(amqp: Amqp) -> AsyncIterator[DeadLetters]:
         await close(connection)
 
 
-async def _connect(amqp: Amqp) -> tuple[TappedConnection, str | None]:
+async def connect_first(amqp: Amqp) -> tuple[TappedConnection, str | None]:
+    """A connection to the first host that answers, and our login there.
+
+    Raises:
+        BrokerError: none answered, or one refused us.
+    """
+
     async def attempt(url: str) -> tuple[TappedConnection, str | None]:
         tls = tls_context(amqp.ca, amqp.cert, amqp.key)
         return await connect(url, "zeebe-amqp dead letters", tls), login(url)

@@ -12,7 +12,7 @@ from consumer.core.delivery import Delivery
 from consumer.core.message import Message
 from consumer.ledger import Ledger, Sighting, State, identify
 
-__all__ = ["Fact", "list_held", "list_known"]
+__all__ = ["Fact", "find_answer", "list_held", "list_known"]
 
 Fact: TypeAlias = dict[str, Any]
 """`where` it is known, its `state` there, and what else is known."""
@@ -44,6 +44,12 @@ async def list_known(ledger: Ledger, user: str | None, request_id: str) -> list[
         if seen is not None:
             facts.append(_ledger_fact(seen, replays))
     return facts
+
+
+def find_answer(facts: Iterable[Fact], replays: int) -> Fact | None:
+    """What the ledger says of the end of a request that was replayed so often; None when it says nothing of that."""
+    ended = _STATES[State.DONE]
+    return next((each for each in facts if each["state"] == ended and each.get("replays", 0) == replays), None)
 
 
 def _ledger_fact(seen: Sighting, replays: int) -> Fact:

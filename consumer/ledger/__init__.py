@@ -25,6 +25,7 @@ __all__ = [
     "Store",
     "has_entries",
     "identify",
+    "is_shared",
     "open_ledger",
     "reset",
 ]
@@ -61,10 +62,15 @@ def open_ledger(url: str, limits: Limits, record: Record = ignore, failed: Calla
     return Ledger(STORES[scheme](url), limits, record, failed=failed)
 
 
+def is_shared(url: str) -> bool:
+    """Whether several processes may use the ledger at `url` at a time."""
+    return not url.startswith((SCHEME, MemoryStore.name))
+
+
 def has_entries(url: str) -> bool:
     """Whether anything may be in the ledger at `url` that another process can read."""
     if not url.startswith(SCHEME):
-        return not url.startswith(MemoryStore.name)
+        return is_shared(url)
     try:
         path_of(url).stat()
     except (FileNotFoundError, NotADirectoryError):

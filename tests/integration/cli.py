@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -49,10 +50,12 @@ async def finished(process: subprocess.Popen[bytes]) -> tuple[Any, Any, Any]:
 
 
 def on_a_terminal(
-    command: list[str], environment: Mapping[str, str], typed: str = "", **options: Any
+    command: list[str], environment: Mapping[str, str], typed: str = "", columns: int = 0, **options: Any
 ) -> tuple[int, str]:
-    """Run a program as a person does; its exit code and what was on the screen."""
+    """Run a program as a person does, on a screen of so many columns; its exit code and what was on the screen."""
     ours, theirs = pty.openpty()
+    if columns:
+        termios.tcsetwinsize(theirs, (24, columns))
     ends: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
     with subprocess.Popen(command, env=environment, **ends, **options) as started:
         os.close(theirs)

@@ -8,11 +8,13 @@ import pytest
 import pytest_asyncio
 
 from scripts.consumer import Consumer
+from scripts.rabbitmq import RabbitMQ
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.conftest import Broker, Engine
 from tests.fakes.cluster import Cluster
 from tests.integration.caller import Caller
 from tests.integration.cluster_setup import ClusterSetup, running_cluster
+from tests.integration.dead_letter_queue import DeadLetterQueue
 from tests.integration.engine_features import EngineFeatures, detect_features
 from tests.integration.process_helper import ProcessHelper
 from tests.integration.service import MEASURED, ConsumerSetup, running_consumer, running_service
@@ -84,3 +86,10 @@ async def own_process(
     """A process on that engine."""
     async with Caller(rabbitmq.url, *own_consumer.queues) as connected:
         yield ProcessHelper(connected, detect_features(own_zeebe.address))
+
+
+@pytest.fixture
+async def dead(own_rabbitmq: RabbitMQ, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[DeadLetterQueue]:
+    """The queue of the file's own broker, emptied: other tests have letters of their own in the shared one."""
+    async with DeadLetterQueue(own_rabbitmq.url, capsys) as queue:
+        yield queue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import aio_pika
@@ -14,9 +15,11 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
 from consumer.config import Amqp, Settings
-from consumer.dead_letters.commands import COMMANDS
+from consumer.dead_letters.commands import commands
+from consumer.lookup import open_inquiries
 from zeebe_amqp import wire
 
+COMMANDS = commands(open_inquiries)
 REASON = {
     wire.FAILED_AT: "2026-01-02T03:04:05.678+00:00",
     wire.OPERATION: "topology",
@@ -41,12 +44,17 @@ class DeadLetterQueue:
     def __init__(self, url: str, capture: pytest.CaptureFixture[str]) -> None:
         self.url = url
         self.request_queue = f"test.{uuid.uuid4().hex}"
+        self.state_dir = Path("nowhere")
+        """Of the service that is asked; none is there unless a test says so."""
+        self.ledger = "memory://"
         self._capture = capture
 
     @property
     def settings(self) -> Settings:
         """What the commands read."""
-        return Settings(amqp=Amqp(urls=(self.url,), queues=(self.request_queue,)))
+        return Settings(
+            amqp=Amqp(urls=(self.url,), queues=(self.request_queue,)), state_dir=self.state_dir, ledger=self.ledger
+        )
 
     async def __aenter__(self) -> Self:
         self._connection = await aio_pika.connect(self.url)
@@ -70,6 +78,13 @@ class DeadLetterQueue:
         await self._exchange.publish(message, origin or self.request_queue)
         return name
 
+    async def returns(self) -> int:
+        """How often the broker counts that the oldest letter came back; looking at it counts, too."""
+        queue = await self.channel.get_queue(wire.DEAD_LETTER)
+        message = await queue.get()
+        await message.reject(requeue=True)
+        return int(str(message.headers.get("x-delivery-count", 0)))
+
     async def sent(self) -> list[AbstractIncomingMessage]:
         """Everything in the request queue, taken out of it."""
         queue = await self.channel.get_queue(self.request_queue)
@@ -92,4 +107,8 @@ class DeadLetterQueue:
 
     async def ids(self, *arguments: str) -> list[str]:
         """The ids that `list` shows."""
-        return [row["id"] for row in (await self.run("list", *arguments)).rows]
+        return [row["id"] for row in (await self.run("list", "--each", *arguments)).rows]
+
+    async def resend(self, *arguments: str) -> CommandResult:
+        """Replay, without waiting for what becomes of it."""
+        return await self.run("replay", "--no-wait", *arguments)

@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +26,6 @@ from tests.integration.service import create, eventually, running_service
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import BrokerError
 
-
-@pytest.fixture
-async def dead(own_rabbitmq: RabbitMQ, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[DeadLetterQueue]:
-    """The queue of the file's own broker, emptied: other tests have letters of their own in the shared one."""
-    async with DeadLetterQueue(own_rabbitmq.url, capsys) as queue:
-        yield queue
-
-
 # --- looking ---
 
 
@@ -42,12 +33,12 @@ async def test_a_list_tells_each_letter_oldest_first_and_leaves_them(dead: DeadL
     assert await dead.run("list") == (0, [], "no dead letters\n")
     names = [await dead.add(b"x" * size) for size in (1, 2, 3)]
     for _ in range(2):
-        rows = (await dead.run("list")).rows
+        rows = (await dead.run("list", "--each")).rows
         assert [row["id"] for row in rows] == names
     assert rows[2] == {
-        "number": 3,
         "id": names[2],
         "operation": "topology",
+        "user": None,
         "code": "NOT_FOUND",
         "failed-at": "2026-01-02T03:04:05.678+00:00",
         "size": 3,
@@ -55,7 +46,7 @@ async def test_a_list_tells_each_letter_oldest_first_and_leaves_them(dead: DeadL
         "queue": dead.request_queue,
         "message": "no such thing",
     }
-    _, rows, said = await dead.run("list", "--limit", "2")
+    _, rows, said = await dead.run("list", "--each", "--limit", "2")
     assert ([row["id"] for row in rows], said) == (names[:2], "1 newer dead letters were not looked at: --limit is 2\n")
 
 
@@ -99,9 +90,9 @@ async def test_what_the_broker_gave_up_is_told_and_goes_back_where_it_came_from(
             await given.reject(requeue=True)
         while not await dead.ids():  # noqa: ASYNC110 - the broker tells nobody
             await asyncio.sleep(0.05)
-    [row] = (await dead.run("list", "--code", "delivery_limit")).rows
+    [row] = (await dead.run("list", "--each", "--code", "delivery_limit")).rows
     assert (row["id"], row["operation"], row["queue"]) == ("m", "topology", dead.request_queue)
-    assert (await dead.run("replay", "m")).code == 0
+    assert (await dead.resend("m")).code == 0
     [again] = await dead.sent()
     assert (again.body, again.message_id, again.type) == (b"{}", "m", "topology")
     assert without_count(again) == {"mine": 1, "replays": 1}
@@ -127,7 +118,7 @@ async def test_a_replay_is_the_request_as_it_was_and_a_count(dead: DeadLetterQue
     own = {"mine": [1, {"a": None}], wire.ORIGINAL_USER_ID: "alice"}
     kept = {"content_type": "application/json", "type": "t", "correlation_id": "c", "reply_to": "r", "app_id": "a"}
     name = await dead.add(b"\x00\xff", headers=own, priority=3, user_id="guest", **kept)
-    code, [row], said = await dead.run("replay", name)
+    code, [row], said = await dead.resend(name)
     assert (code, said) == (0, "1 replayed\n")
     assert (row["result"], row["replays"], row["queue"]) == ("replayed", 1, dead.request_queue)
     [again] = await dead.sent()
@@ -136,7 +127,7 @@ async def test_a_replay_is_the_request_as_it_was_and_a_count(dead: DeadLetterQue
     assert without_count(again) == {wire.REQUEST_ID: name, **own, "replays": 1}
     assert again.user_id == "guest"  # us: that is what makes "alice" credible
     assert await dead.ids() == []
-    await dead.run("replay", await dead.add(user_id="guest"))
+    await dead.resend(await dead.add(user_id="guest"))
     [again] = await dead.sent()
     assert (again.user_id, wire.ORIGINAL_USER_ID in again.headers) == (None, False)
 
@@ -151,8 +142,8 @@ async def test_a_dry_run_changes_nothing(dead: DeadLetterQueue) -> None:
 
 async def test_only_what_is_meant_is_replayed_or_dropped(dead: DeadLetterQueue) -> None:
     names = [await dead.add(headers={wire.ERROR_CODE: code}) for code in ("A", "B", "B", "C", "D")]
-    assert (await dead.run("replay", "--all", "--code", "A")).code == 0
-    assert (await dead.run("replay", names[2], "--code", "B")).code == 0
+    assert (await dead.resend("--all", "--code", "A")).code == 0
+    assert (await dead.resend(names[2], "--code", "B")).code == 0
     assert await dead.ids() == [names[1], *names[3:]]
     assert {message.headers[wire.REQUEST_ID] for message in await dead.sent()} == {names[0], names[2]}
     code, [row], said = await dead.run("drop", names[1], "--yes")
@@ -168,7 +159,7 @@ async def test_a_replay_that_cannot_be_sent_stays(dead: DeadLetterQueue) -> None
     await dead.channel.declare_queue(full, arguments=arguments, exclusive=True)
     missing = "queue 'nowhere' is not there; declare it, or name another with --queue"
     for queue, problem in (("nowhere", missing), (full, "is full")):
-        code, [row], said = await dead.run("replay", name, "--queue", queue)
+        code, [row], said = await dead.resend(name, "--queue", queue)
         assert (code, row["result"], said) == (1, "refused", "0 replayed, 1 refused\n")
         assert problem in row["problem"]
         assert await dead.ids() == [name]
@@ -179,7 +170,7 @@ async def test_what_cannot_be_written_again_stays_and_is_told(dead: DeadLetterQu
     headers = table(entry(b"request-id", b"S", text(b"odd")), entry(b"n" * 129, b"S", text(b"x")))
     async with RawPublisher(dead.url) as publisher:
         await publisher.publish(wire.DEAD_LETTER, b"{}", content(headers=headers))
-    code, [row], _ = await dead.run("replay", "odd", "--queue", dead.request_queue)
+    code, [row], _ = await dead.resend("odd", "--queue", dead.request_queue)
     assert (code, row["problem"]) == (1, f"its header {'n' * 128!r} cannot be written again as it was; drop it")
     for _ in range(MAX_RETURNS + 2):
         assert await dead.ids() == ["odd"]
@@ -187,7 +178,7 @@ async def test_what_cannot_be_written_again_stays_and_is_told(dead: DeadLetterQu
 
 async def test_a_truncated_letter_can_be_looked_at_but_not_replayed(dead: DeadLetterQueue) -> None:
     name = await dead.add(b'{"a"', headers={wire.TRUNCATED: True, wire.ORIGINAL_SIZE: 20 << 20})
-    code, [row], _ = await dead.run("replay", name, "--force")
+    code, [row], _ = await dead.resend(name, "--force")
     assert (code, "first 4 of 20971520 bytes" in row["problem"]) == (1, True)
     raw = await dead.run("show", name, "--raw")
     assert raw == (0, [{"raw": '{"a"'}], "truncated: first 4 of 20971520 bytes\n")
@@ -195,16 +186,16 @@ async def test_a_truncated_letter_can_be_looked_at_but_not_replayed(dead: DeadLe
 
 async def test_a_letter_is_not_replayed_for_ever(dead: DeadLetterQueue) -> None:
     name = await dead.add(headers={"replays": 5})
-    code, [row], _ = await dead.run("replay", "--all")
+    code, [row], _ = await dead.resend("--all")
     assert (code, "replayed 5 times" in row["problem"]) == (1, True)
-    assert (await dead.run("replay", name, "--force")).code == 0
+    assert (await dead.resend(name, "--force")).code == 0
     assert [message.headers["replays"] for message in await dead.sent()] == [6]
 
 
 async def test_what_is_not_there_is_told(dead: DeadLetterQueue) -> None:
-    code, _, said = await dead.run("replay", await dead.add(), "nope")
-    assert (code, said) == (1, "no dead letter 'nope' among those looked at: see `dead list`\n1 replayed\n")
-    code, _, said = await dead.run("replay", "--all")
+    code, _, said = await dead.resend(await dead.add(), "nope")
+    assert (code, said) == (1, "no dead letter 'nope' among those looked at: see `dead list --each`\n1 replayed\n")
+    code, _, said = await dead.resend("--all")
     assert (code, said.splitlines()[0]) == (1, "no dead letter passes the filters: see `dead list`")
     assert (await dead.run("show", "nope")).code == 1
 
@@ -226,11 +217,11 @@ async def test_what_is_replayed_runs_and_comes_back_counted_as_its_first_sender_
             [shown] = (await dead.run("show", "m")).rows
             assert (shown["replays"], shown["code"], shown["body"]) == (count, "UNIMPLEMENTED", body.decode())
             assert shown["headers"][wire.ORIGINAL_USER_ID] == "alice"
-            assert len((await dead.run("replay", "--all")).rows) == 1
+            assert len((await dead.resend("--all")).rows) == 1
         await eventually(lambda: len(service.dead_letters.messages) == 5, "it is dead again")
         assert (await dead.run("drop", "m", "--yes")).code == 0
         await dead.add(create(again=uuid.uuid4().hex), content_type="application/json")
-        assert (await dead.run("replay", "--all")).code == 0
+        assert (await dead.resend("--all")).code == 0
         await eventually(lambda: sum(service.gateway.executions.values()) == 1, "the command ran")
     assert await dead.ids() == []
 
@@ -250,7 +241,7 @@ async def test_at_a_terminal_it_asks_before_it_drops(
     ended, shown = await asyncio.to_thread(on_a_terminal, command, settings, f"{answer}\n", cwd=tmp_path)
     assert ended == code
     assert "Drop 2 for good?" in shown
-    assert "│" in shown
+    assert "would be dropped" in shown
     assert len(await dead.ids()) == left
 
 
@@ -316,6 +307,8 @@ async def test_a_wrong_command_is_refused_with_what_is_accepted(
         ("replay x --queue zeebe.dead", "a request queue"),
         ("replay x --max-replays 0", "x>=1"),
         ("list --older-than soon", "accepted: a duration"),
+        ("list --newer-than soon", "accepted: a duration"),
+        ("replay x --wait forever", "accepted: a duration"),
         ("list --limit 0", "x>=1"),
         ("drop --yes", "either ids"),
         ("drop --all", "give --yes"),  # nobody can be asked

@@ -19,8 +19,9 @@ import zeebe_amqp
 from consumer.camunda7 import failures as camunda7
 from consumer.config import Zeebe
 from consumer.core.message import Message
+from consumer.dead_letters.group import fold
 from consumer.dead_letters.letter import DeadLetter
-from consumer.dead_letters.view import pretty, printable, row
+from consumer.dead_letters.view import is_called, letter_lines, pretty, printable, row
 from consumer.rabbitmq import reply_policy
 from consumer.telemetry import headers, logs
 from consumer.zeebe import failures, hints
@@ -145,7 +146,9 @@ def buried(text: str) -> object:
     names = ("failed-at", "operation", "error-code", "error-message", "original-queue", "request-id")
     letters = [DeadLetter(text.encode(), headers=found, properties={"type": text})
                for found in ({}, dict.fromkeys(names, text))]  # fmt: skip
-    return [(row(letter), pretty(letter.body), letter.failed_at, printable(text)) for letter in letters]
+    read = [(row(letter), pretty(letter.body), letter.failed_at, printable(text)) for letter in letters]
+    shown = [(letter_lines(row(letter), 80), is_called(letter, "a…")) for letter in letters]
+    return read, shown, fold(text)
 
 
 def answered(text: str) -> object:
@@ -190,7 +193,7 @@ READERS: dict[str, tuple[Callable[[str], object], *tuple[str, ...]]] = {
     "a file": (deployed, "", "<?xml ", "<?xml version='1.0' ", "<?xml encoding="),
     "a document": (document, ""),
     "a duration": (lambda text: refused(durations.milliseconds, text, error=ValueError), "", "PT", "1"),
-    "a dead letter": (buried, ""),
+    "a dead letter": (buried, "", "Command '"),
     "a reply": (answered, ""),
     "a process in memory": (lambda text: result(DeployProcess(name="a.bpmn", content=text.encode()), lambda: 1),
                             "", "<process ", "<process id="),
@@ -203,6 +206,8 @@ PATTERNS = {
     "consumer.telemetry.logs": {"_USERINFO", "_CREDENTIAL", "_ASSIGNED", "_DIVIDES"},
     "consumer.rabbitmq.direct": {"_ADDRESS", "_PROCESS"},
     "consumer.zeebe.failures": {"_ADDRESS"},
+    "consumer.dead_letters.group": {"_UUID", "_WORD", "_JOINED"},
+    "consumer.dead_letters.view": {"_REJECTION"},
     "zeebe_amqp.envelope": {"_FIRST_KEY"},
     "zeebe_amqp.commands.resources": {"_DECLARATION", "_DECLARED"},
     "zeebe_amqp.camunda7.types": {"_WHOLE", "_DOUBLE", "_JSON_NUMBER", "_DATE"},

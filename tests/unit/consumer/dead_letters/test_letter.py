@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.cases import for_each
 from zeebe_amqp import wire
 
 DIED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+TEN_LATER = DIED.timestamp() + 10
 OURS = {
     wire.REQUEST_ID: "r",
     wire.FAILED_AT: DIED.isoformat(),
@@ -91,13 +93,22 @@ def test_a_replay_keeps_the_requests_headers_and_counts() -> None:
     (Filter(operation="cancel-instance"), False),
     (Filter(code="INTERNAL"), False),
     (Filter(origin="polls"), False),
-    (Filter(older_than=10), True),
-    (Filter(older_than=11), False),
+    (Filter(older_than=10, now=TEN_LATER), True),
+    (Filter(older_than=11, now=TEN_LATER), False),
+    (Filter(newer_than=10, now=TEN_LATER), True),
+    (Filter(newer_than=9, now=TEN_LATER), False),
+    (Filter(older_than=10, newer_than=10, now=TEN_LATER), True),
+    (Filter(newer_than=0, now=TEN_LATER - 20), True),  # clocks differ
+    (Filter(user="alice"), True),
+    (Filter(user="bob"), False),
     (Filter(ids=frozenset({"r"}), code="INTERNAL"), False),
 ])  # fmt: skip
-def test_every_condition_must_hold_and_what_has_no_age_is_older_than_nothing(filter: Filter, meant: bool) -> None:
-    assert filter.matches(ours(), now=DIED.timestamp() + 10) is meant
-    assert not Filter(older_than=0).matches(DeadLetter(b""))
+def test_every_condition_must_hold_and_a_letter_of_unknown_age_is_neither_older_nor_newer(
+    filter: Filter, meant: bool
+) -> None:
+    assert filter.matches(ours(**{wire.ORIGINAL_USER_ID: "alice"})) is meant
+    for each in (Filter(older_than=0), Filter(newer_than=10**9), Filter(user="alice")):
+        assert not each.matches(DeadLetter(b""))
 
 
 def test_a_deadline_is_past_from_its_millisecond_on() -> None:
@@ -158,4 +169,14 @@ ALICE: dict[str, Any] = {"original-user-id": "alice"}
     (DeadLetter(b"", {**ALICE, "replays": 1}, {}), None),
 ])  # fmt: skip
 def test_only_what_we_sent_again_may_name_another_sender(letter: DeadLetter, sender: str | None) -> None:
-    assert letter.sender({"service"}) == sender
+    assert replace(letter, logins={"service"}).sender == sender
+
+
+@for_each([
+    (ours(), "r"),
+    (DeadLetter(b"", {}, {"message_id": "m"}), "m"),
+    (DeadLetter(b"", {wire.REQUEST_ID: 5}, {"message_id": "m"}), None),  # the service refuses such a header
+    (DeadLetter(b""), None),
+])  # fmt: skip
+def test_a_replay_runs_under_the_id_that_the_service_takes(letter: DeadLetter, request_id: str | None) -> None:
+    assert letter.request_id == request_id

@@ -14,7 +14,7 @@ import pytest
 
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Message
-from consumer.inquiry import Fact, InquirySocket, ask, list_held, list_known
+from consumer.inquiry import Fact, InquirySocket, ask, find_answer, list_held, list_known
 from consumer.ledger import Ledger, LedgerError, Limits, identify
 from tests.unit.consumer.deliveries import FakeDelivery, MemoryLedger
 from tests.unit.consumer.errors import failed
@@ -66,6 +66,8 @@ async def test_answers_of_replays_are_told_with_their_number_and_what_was_not_ke
     assert (second["state"], second["reply_to"], second["reply"]) == ("answered", None, None)
     assert ("replays" in first, second["replays"]) == (False, 2)
     assert await list_known(ledger, None, "a") == []
+    assert [find_answer([first, second], replays) for replays in range(3)] == [first, None, second]
+    assert find_answer([{**second, "state": "running"}], 2) is None
 
 
 async def test_who_runs_a_request_is_told() -> None:

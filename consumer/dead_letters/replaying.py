@@ -1,0 +1,82 @@
+"""Sending letters again, and following what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import click
+
+from consumer.config import Amqp
+from consumer.dead_letters.letter import DeadLetter, ReplayPolicy
+from consumer.dead_letters.outcome import Pending
+from consumer.dead_letters.queue import DeadLetters, NotSent
+from consumer.dead_letters.sweep import Act, Sweep
+from consumer.dead_letters.view import Report, row
+from consumer.dead_letters.waiting import Inquiries, following
+
+__all__ = ["REFUSED", "follow", "resend", "would_resend"]
+
+REFUSED: Final = "refused"
+"""The result of a letter that was not sent again."""
+
+
+def would_resend(policy: ReplayPolicy) -> Act:
+    """Send nothing; tell what would be done."""
+
+    async def act(_: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
+        return _tell(letter, policy, "would be replayed", policy.refusal(letter))
+
+    return act
+
+
+def resend(policy: ReplayPolicy, pending: Pending | None = None) -> Act:
+    """Send what the policy allows; what was sent is added to `pending`."""
+
+    async def act(dead: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
+        problem = policy.refusal(letter) or await _send(dead, letter, policy)
+        told = _tell(letter, policy, "replayed", problem)
+        if problem is None and pending is not None:
+            pending.add(letter, told, dead.resent_as(letter))
+        return told
+
+    return act
+
+
+async def _send(dead: DeadLetters, letter: DeadLetter, policy: ReplayPolicy) -> str | None:
+    """Send it; why that was not possible."""
+    try:
+        await dead.send(letter, policy.destination(letter), letter.replayed(keep_deadline=policy.keep_deadline))
+    except NotSent as error:
+        return str(error)
+    return None
+
+
+def _tell(letter: DeadLetter, policy: ReplayPolicy, done: str, problem: str | None) -> dict[str, Any]:
+    told = {**row(letter), "queue": policy.destination(letter)}
+    if problem is not None:
+        return {**told, "result": REFUSED, "problem": problem}
+    return {**told, "replays": letter.replays + 1, "result": done}
+
+
+async def follow(
+    amqp: Amqp, inquiries: Inquiries, seconds: float, sweep: Sweep, policy: ReplayPolicy, report: Report
+) -> None:
+    """Send letters again and wait for what becomes of them, for at most so many seconds.
+
+    Args:
+        amqp: where the broker is.
+        inquiries: opens what asks the service.
+        seconds: to wait.
+        sweep: which letters; gets its rows.
+        policy: on what policy they are sent.
+        report: is told of each letter, when its outcome is known or not waited for any more.
+    """
+
+    def tell_refused(told: Mapping[str, Any]) -> None:
+        if told["result"] == REFUSED:
+            report.tell(told)
+
+    async with following(amqp, inquiries, seconds, report, lambda text: click.echo(text, err=True)) as pending:
+        sweep.act, sweep.tell = resend(policy, pending), tell_refused
+        await sweep.walk(amqp, report.advance)
