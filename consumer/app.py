@@ -40,7 +40,7 @@ from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.hints import add_hint
 from zeebe_amqp import __version__
 
-__all__ = ["Service", "run"]
+__all__ = ["CLOSING", "Service", "run"]
 
 log = logging.getLogger(__name__)
 

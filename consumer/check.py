@@ -16,7 +16,7 @@ from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import BrokerError
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["Finding", "check"]
+__all__ = ["Finding", "ask_gateway", "check"]
 
 NO_BOUND: Final = (
     "a full disk is the bound, unless a policy sets one. AMQP does not show policies: see `rabbitmqctl list_policies`, "
@@ -71,15 +71,27 @@ def _dead_letters(report: BrokerReport, bound: int) -> Finding:
 
 async def _gateway(settings: Settings) -> Finding:
     try:
-        topology = await _topology(settings.zeebe)
+        topology = await ask_gateway(settings.zeebe)
     except CommandError as error:
-        advice = hint(await _plainly(settings.zeebe, error.message), settings.zeebe)
-        found = f"{settings.zeebe.address}: {error.message}" + (f" ({advice})" if advice else "")
-        return Finding("gateway", False, found)
+        return Finding("gateway", False, f"{settings.zeebe.address}: {error.message}")
     if not topology.brokers:
         return Finding("gateway", False, f"{settings.zeebe.address}: the gateway answers, but no broker is behind it")
     found = f"Zeebe {topology.gatewayVersion} at {settings.zeebe.address}; {len(topology.brokers)} brokers, "
     return Finding("gateway", True, f"{found}{topology.partitionsCount} partitions")
+
+
+async def ask_gateway(zeebe: Zeebe) -> TopologyResponse:
+    """Ask the gateway for its topology once.
+
+    Raises:
+        CommandError: it did not answer; the text says what to do, where that is known.
+    """
+    try:
+        return await _topology(zeebe)
+    except CommandError as error:
+        advice = hint(await _plainly(zeebe, error.message), zeebe)
+        error.message += f" ({advice})" if advice else ""
+        raise
 
 
 async def _topology(zeebe: Zeebe) -> TopologyResponse:

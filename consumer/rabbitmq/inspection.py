@@ -1,4 +1,4 @@
-"""A look at the broker, for `check`: connect once, see what is there."""
+"""A look at the broker, for `check`: connect once, see what is there; and what `examination` needs for that, too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
@@ -30,7 +30,9 @@ from zeebe_amqp.amqp.probe import probe
 from zeebe_amqp.amqp.refusal import BrokerRefusal, refusals
 from zeebe_amqp.amqp.tap import TappedConnection
 
-__all__ = ["BrokerError", "BrokerReport", "QueueReport", "inspect"]
+__all__ = ["BrokerError", "BrokerReport", "QueueReport", "ask_broker", "inspect", "on_channel", "server_property"]
+
+T = TypeVar("T")
 
 _LENGTH: Final = re.compile(r"inequivalent arg '(x-max-length(?:-bytes)?)'.* current is the value '(\d+)'")
 """How a broker refuses to declare a queue anew that has a bound of its own."""
@@ -64,8 +66,17 @@ async def inspect(amqp: Amqp) -> BrokerReport:
     Raises:
         BrokerError: no host answered, with what each of them said; or the service could not consume there.
     """
+    return await ask_broker(amqp, partial(_look, amqp))
+
+
+async def ask_broker(amqp: Amqp, attempt: Callable[[str], Awaitable[T]]) -> T:
+    """What `attempt` gives for the address of the first host that answers.
+
+    Raises:
+        BrokerError: as `inspect`.
+    """
     try:
-        return await first_answer(amqp.urls, partial(_look, amqp))
+        return await first_answer(amqp.urls, attempt)
     except LoginRefused as error:
         raise BrokerError(f"{error.code}: {error} ({amqp.names['AMQP_URL']})") from error
     except BrokerRefusal as error:
@@ -78,22 +89,27 @@ async def _look(amqp: Amqp, url: str) -> BrokerReport:
     connection = await connect(url, "zeebe-amqp check", tls_context(amqp.ca, amqp.cert, amqp.key))
     try:
         found = {name: await _queue(connection, name, amqp) for name in (*amqp.queues, wire.DEAD_LETTER)}
-        await _on_channel(connection, partial(_publish, connection))
+        await on_channel(connection, partial(_publish, connection))
         return BrokerReport(place(url), _product(connection), found)
     finally:
         await close(connection)
 
 
 def _product(connection: AbstractConnection) -> str:
+    return " ".join(filter(None, (server_property(connection, name) for name in ("product", "version"))))
+
+
+def server_property(connection: AbstractConnection, name: str) -> str:
+    """What the broker says of itself, such as its "version"; empty when it does not say."""
     transport = connection.transport
     assert transport is not None
-    properties = transport.connection.server_properties
-    return " ".join(str(properties[name]) for name in ("product", "version") if name in properties)
+    found = transport.connection.server_properties.get(name, "")
+    return found.decode(errors="replace") if isinstance(found, bytes) else str(found)
 
 
 async def _queue(connection: AbstractConnection, name: str, amqp: Amqp) -> QueueReport:
     try:
-        found = await _on_channel(connection, lambda channel: channel.declare_queue(name, passive=True))
+        found = await on_channel(connection, lambda channel: channel.declare_queue(name, passive=True))
     except ChannelNotFoundEntity:
         if amqp.declare == "passive":
             raise BrokerError(f"queue {name!r} is missing and AMQP_DECLARE=passive: declare it first") from None
@@ -110,7 +126,7 @@ async def _redeclare(connection: AbstractConnection, name: str, amqp: Amqp) -> s
     """Declare an existing queue again, which changes nothing but tells whether the service could, or what differs."""
     arguments = wire.queue_arguments(name)
     try:
-        await _on_channel(connection, lambda channel: channel.declare_queue(name, durable=True, arguments=arguments))
+        await on_channel(connection, lambda channel: channel.declare_queue(name, durable=True, arguments=arguments))
     except (ChannelPreconditionFailed, ChannelAccessRefused) as error:
         if amqp.declare == "active":
             raise
@@ -124,7 +140,8 @@ async def _publish(connection: TappedConnection, channel: AbstractChannel) -> No
     await probe(await connection.hot(channel), connection.alarm)
 
 
-async def _on_channel(connection: AbstractConnection, declare: Callable[[AbstractChannel], Awaitable[Any]]) -> Any:
+async def on_channel(connection: AbstractConnection, declare: Callable[[AbstractChannel], Awaitable[T]]) -> T:
+    """What `declare` gives for a channel of its own."""
     # A refused declaration closes its channel, so each one has its own.
     async with asyncio.timeout(RPC_TIMEOUT), connection.channel() as channel:
         return await declare(channel)

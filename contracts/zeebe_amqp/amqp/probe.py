@@ -16,14 +16,23 @@ PROBE: Final = "zeebe-amqp.probe"
 """A routing key of the default exchange that leads nowhere: the broker answers for such a message at once."""
 
 
-async def probe(channel: HotChannel, alarm: Alarm) -> None:
+async def probe(
+    channel: HotChannel, alarm: Alarm, exchange: str = "", properties: Properties | None = None, body: bytes = b""
+) -> None:
     """Publish to nobody, and wait for the broker's answer; during an alarm there is none, and nobody waits for it.
+
+    Args:
+        channel: to publish on.
+        alarm: that of its connection.
+        exchange: another one than the default exchange may lead somewhere, unless it refuses the properties.
+        properties: those of the message; None = none.
+        body: that of the message.
 
     Raises:
         BrokerRefusal: we may not publish.
         ChannelEnded: the channel ended for another reason.
     """
-    confirm = channel.publish("", PROBE, Properties(), b"")
+    confirm = channel.publish(exchange, PROBE, properties or Properties(), body)
     begun = asyncio.ensure_future(alarm.wait_begun())
     try:
         await asyncio.wait({confirm, begun}, return_when=asyncio.FIRST_COMPLETED)
