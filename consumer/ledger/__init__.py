@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from consumer.ledger.entry import Claim, LedgerError, Limits, Sighting, State, identify
+from consumer.ledger.examination import Facts, FileFacts, MemoryFacts, RedisFacts, examine_ledger
 from consumer.ledger.ledger import Ledger, Record, ignore
 from consumer.ledger.memory import MemoryStore
 from consumer.ledger.sqlite import SCHEME, SqliteStore, path_of
@@ -16,13 +17,18 @@ from consumer.ledger.table import files, in_use
 
 __all__ = [
     "Claim",
+    "Facts",
+    "FileFacts",
     "Ledger",
     "LedgerError",
     "Limits",
+    "MemoryFacts",
     "MemoryStore",
+    "RedisFacts",
     "Sighting",
     "State",
     "Store",
+    "examine_ledger",
     "has_entries",
     "identify",
     "is_shared",

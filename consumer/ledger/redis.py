@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ResponseError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from consumer.ledger import scripts
-from consumer.ledger.entry import Limits
+from consumer.ledger.entry import LedgerError, Limits
 from consumer.ledger.store import TRIMMED_AT_ONCE, Found, LedgerRow
 
-__all__ = ["RedisStore", "list_warnings"]
+__all__ = ["RedisStore", "ask_redis", "list_warnings"]
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class RedisStore:
     access = "used"
 
     def __init__(self, url: str) -> None:
-        self.name = f"redis://{urlsplit(url).netloc.rpartition('@')[2]}"
+        self.name = _name(url)
         self.size = self.kept_bytes = self.evicted = 0
         self._owner_key = ""
         self._lease = 0
@@ -112,6 +113,48 @@ class RedisStore:
         return {_text(name): _text(value) for name, value in found.items()}
 
 
+async def ask_redis(
+    url: str, clock: Callable[[], float]
+) -> tuple[str, dict[str, Any], int, tuple[float, float, float]]:
+    """Look at a Redis, and write nothing.
+
+    Args:
+        url: as for `RedisStore`.
+        clock: our time, seconds since 1970.
+
+    Returns:
+        Its name without a password, its INFO (empty when that may not be asked for), how many entries have finished,
+        and three times: ours before it was asked for its own, its own, and ours after that.
+
+    Raises:
+        OSError: it was not reached.
+        LedgerError: it does not let us in, or does not answer such questions.
+    """
+    name = _name(url)
+    redis = Redis.from_pool(_pool(url))
+    try:
+        info = await _info(redis)
+        entries: int = await redis.zcard(scripts.FINISHED)
+        sent = clock()
+        seconds, micro = await redis.time()
+        return name, info, entries, (sent, seconds + micro / 1e6, clock())
+    # The library's own, which are no OSError.
+    except (AuthenticationError, ResponseError) as error:
+        raise LedgerError(f"{name} refuses: {error}") from error
+    except RedisError as error:
+        raise ConnectionError(f"{name} was not reached: {error}") from error
+    finally:
+        await redis.aclose()
+
+
+async def _info(redis: Redis) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = await redis.info()
+    except ResponseError:  # hosted ones often forbid to ask
+        return {}
+    return found
+
+
 def list_warnings(settings: dict[str, str]) -> list[str]:
     """What is wrong for a ledger with Redis' settings, by their names in its configuration."""
     warnings = []
@@ -139,6 +182,11 @@ def _pool(url: str) -> BlockingConnectionPool:
         # A connection that broke while nobody used it is no trouble; every script may run twice.
         retry=Retry(NoBackoff(), 1),
     )
+
+
+def _name(url: str) -> str:
+    """The address without user and password."""
+    return f"redis://{urlsplit(url).netloc.rpartition('@')[2]}"
 
 
 def _key(key: bytes) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 from consumer.ledger.entry import LedgerError, Limits
 from consumer.ledger.store import TRIMMED_AT_ONCE, Found, LedgerRow
 
-__all__ = ["GROUP", "Table", "files", "in_use"]
+__all__ = ["APPLICATION", "GROUP", "VERSION", "Table", "files", "in_use"]
 
 GROUP: Final = 128
 """Rows written in one transaction, at most."""
