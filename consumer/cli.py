@@ -1,4 +1,4 @@
-"""The command line: `python -m consumer [run|check|config|request|operations|dead]`."""
+"""The command line: `python -m consumer [run|check|doctor|config|request|operations|dead]`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from consumer import app
 from consumer.check import Finding, check
 from consumer.config import ARGUMENTS, VARIABLES, ConfigurationError, Loaded, load
 from consumer.dead_letters import commands as cli_dead
+from consumer.doctor import examine, fails, refused_url, show
 from consumer.health import HealthError
 from consumer.ledger import LedgerError, reset
 from consumer.lookup import Findings, look_up, open_inquiries
@@ -28,7 +29,17 @@ from zeebe_amqp.cli.brief import BriefGroup, Shared, summary
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.schema.formatting import printable
 
-__all__ = ["CONFIGURATION", "check_command", "config_command", "dead", "main", "operations", "request_command", "run"]
+__all__ = [
+    "CONFIGURATION",
+    "check_command",
+    "config_command",
+    "dead",
+    "doctor",
+    "main",
+    "operations",
+    "request_command",
+    "run",
+]
 
 FAILED: Final = 1
 """Exit code when it could not start, or not drain."""
@@ -153,6 +164,31 @@ def _show(findings: list[Finding]) -> None:
         mark = "[green]ok[/green]    " if finding.ok else "[red]failed[/red]"
         console.print(f"{mark} [bold]{finding.part}[/bold]  ", end="")
         console.print(finding.found, markup=False, highlight=False)
+
+
+@main.command("doctor")
+@_settings
+@click.option(
+    "--reply-queue", "reply_queues", metavar="NAME", multiple=True, help="a queue that callers read; may be repeated"
+)
+@click.option("--management", metavar="URL", help="the broker's management API, asked with the login of AMQP_URL")
+@click.option("--strict", is_flag=True, help="exit code 1 also with warnings")
+@click.pass_context
+def doctor(
+    context: click.Context,
+    /,
+    reply_queues: tuple[str, ...],
+    management: str | None,
+    strict: bool,
+    **options: str | None,
+) -> None:
+    """Examine the whole set-up and say what to change; exit code 1 with problems."""
+    settings = _load(_given(context, options)).settings
+    if management is not None and (accepted := refused_url(management, settings.amqp)) is not None:
+        raise click.BadParameter(f"accepted: {accepted}", param_hint="--management")
+    findings = asyncio.run(examine(settings, reply_queues=reply_queues, management=management))
+    show(findings)
+    sys.exit(FAILED if fails(findings, strict=strict) else 0)
 
 
 @main.command("config")

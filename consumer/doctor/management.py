@@ -1,0 +1,113 @@
+"""What the management API tells and AMQP does not: policies of queues, and the binding of the dead letters.
+
+Only read, with the login of AMQP_URL: no other secret is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlsplit
+
+import orjson
+
+from consumer.config import Amqp
+from consumer.doctor.http import get
+from zeebe_amqp import wire
+from zeebe_amqp.amqp.connection import login, tls_context, vhost
+
+__all__ = ["ManagementError", "ManagementFacts", "QueuePolicy", "ask_management", "refused_url"]
+
+LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class ManagementError(Exception):
+    """The management API did not tell; the text says why and what to do, without the password."""
+
+
+@dataclass(frozen=True)
+class QueuePolicy:
+    """The policies in force for a queue."""
+
+    policy: str | None = None
+    """The name of the one that users set; None = none."""
+    definition: Mapping[str, Any] = field(default_factory=dict)
+    """What they say together, an operator's policy included."""
+    messages: int = 0
+    """All in it, also those that somebody has taken and not acknowledged."""
+
+    def described(self) -> str:
+        """Which one, for people."""
+        return f"the policy {self.policy!r} is in force" if self.policy else "no policy of a user is in force"
+
+
+@dataclass(frozen=True)
+class ManagementFacts:
+    """What was found."""
+
+    policies: Mapping[str, QueuePolicy]
+    bound: bool | None
+    """Whether the dead-letter queue is bound to its exchange; None when one of them is not there."""
+
+
+def refused_url(url: str, amqp: Amqp) -> str | None:
+    """Why the login may not be sent to this URL; None when it may."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query:
+        return "an http:// or https:// URL without user and password, such as http://127.0.0.1:15672"
+    if login(amqp.urls[0]) is None:
+        return "no URL, because AMQP_URL has no password that could be used there"
+    if parts.scheme == "http" and amqp.urls[0].startswith("amqps") and parts.hostname not in LOCAL:
+        return "an https:// URL: AMQP_URL is amqps://, and http:// would send its password in the clear"
+    return None
+
+
+async def ask_management(url: str, amqp: Amqp, names: Sequence[str]) -> ManagementFacts:
+    """Ask for the policies of queues and the binding of the dead letters.
+
+    Raises:
+        ManagementError: it did not answer, or not to us.
+    """
+    host, folder = url.rstrip("/"), quote(vhost(amqp.urls[0]), safe="")
+    found = await asyncio.gather(*(_ask(host, f"/api/queues/{folder}/{quote(name, safe='')}", amqp) for name in names))
+    dead = quote(wire.DEAD_LETTER, safe="")
+    bindings = await _ask(host, f"/api/bindings/{folder}/e/{dead}/q/{dead}", amqp)
+    policies = {name: _policy(each) for name, each in zip(names, found, strict=True) if each is not None}
+    if not isinstance(bindings, list | None):
+        raise ManagementError(f"{host} answers with something else than bindings")
+    return ManagementFacts(policies, None if bindings is None else bool(bindings))
+
+
+async def _ask(host: str, path: str, amqp: Amqp) -> Any:
+    parts = urlsplit(amqp.urls[0])
+    name = unquote(parts.username or "guest")
+    who = (name, unquote(parts.password or "guest"))
+    try:
+        # Directly, as the broker is reached.
+        answer = await get(host + path, login=who, tls=tls_context(amqp.ca, amqp.cert, amqp.key), direct=True)
+    except OSError as error:
+        raise ManagementError(f"{host} was not reached: {error}") from error
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return None
+    if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise ManagementError(f"{host} does not let user {name!r} look ({answer.status})")
+    if answer.status != HTTPStatus.OK:
+        raise ManagementError(f"{host} answers {answer.status}")
+    try:
+        return orjson.loads(answer.body)
+    except orjson.JSONDecodeError as error:
+        raise ManagementError(f"{host} answers with something else than JSON") from error
+
+
+def _policy(queue: Any) -> QueuePolicy:
+    if not isinstance(queue, dict):
+        raise ManagementError("the management API answers with something else than a queue")
+    definition, messages = queue.get("effective_policy_definition"), queue.get("messages")
+    return QueuePolicy(
+        queue.get("policy") or None,
+        definition if isinstance(definition, dict) else {},
+        messages if isinstance(messages, int) else 0,
+    )
