@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import page, rounds
+from benchmarks.programs import PEERS_PYTHON, launched, resolved
 from benchmarks.rounds import CALLERS, CELLS, Effort, Result
-from benchmarks.stage import PEERS_PYTHON, resolved, staged
 from scripts.process import ServerError
 
 PEERS, ALONE = "peers", "bench"
@@ -38,12 +38,12 @@ def show(results: list[Result]) -> None:
 
 def run(options: argparse.Namespace, effort: Effort) -> list[Result]:
     """Measure everything."""
-    with staged(against=options.against, peers=options.peers) as (world, programs, callers):
+    with launched(against=options.against, peers=options.peers) as (servers, programs, callers):
         turns = len(programs) * len(CELLS) + len(callers)
         about = turns * effort.rounds * (effort.seconds * 1.3 + 0.8) / 60
         print(f"{turns} programs and loads, {effort.rounds} rounds: about {about:.0f} minutes", file=sys.stderr)
-        found = rounds.measure(world, programs, CELLS, effort)
-        return found + rounds.measure(world, callers, [CALLERS], effort)
+        found = rounds.measure(servers, programs, CELLS, effort)
+        return found + rounds.measure(servers, callers, [CALLERS], effort)
 
 
 def main() -> int:

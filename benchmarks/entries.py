@@ -20,7 +20,7 @@ from rich.table import Table as Printed
 from benchmarks import machine
 from benchmarks.figures import Figures
 from benchmarks.ledger import DIGEST, REPLY
-from benchmarks.stage import Served, Stage, world
+from benchmarks.programs import Launcher, Served, start_servers
 from consumer.ledger.codec import pack_body
 from consumer.ledger.store import LedgerRow
 from consumer.ledger.table import GROUP, Table
@@ -43,12 +43,12 @@ def fill(file: Path, count: int) -> None:
     table.close()
 
 
-def filled(stage: Stage, count: int) -> Served:
+def filled(launcher: Launcher, count: int) -> Served:
     """A service that remembers so many answers."""
     name, started = f"entries{count}", time.monotonic()
-    fill(stage.world.directory / name / "state" / "ledger.db", count)
+    fill(launcher.servers.directory / name / "state" / "ledger.db", count)
     print(f"{count} answers written in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    return stage.service(name, {"LEDGER_TTL": "24h"})
+    return launcher.service(name, {"LEDGER_TTL": "24h"})
 
 
 def measure(services: tuple[Served, Served], rounds: int, seconds: float) -> list[tuple[Figures, Figures]]:
@@ -85,8 +85,8 @@ def main() -> int:
     options = parser.parse_args()
     try:
         with ExitStack() as running:
-            stage = Stage(running.enter_context(world()), running)
-            services = (filled(stage, options.few), filled(stage, options.many))
+            launcher = Launcher(running.enter_context(start_servers()), running)
+            services = (filled(launcher, options.few), filled(launcher, options.many))
             taken = measure(services, options.rounds, options.seconds)
     except ServerError as problem:
         print(f"benchmark: {problem}", file=sys.stderr)

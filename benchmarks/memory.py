@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from rich.console import Console
 
 from benchmarks import machine
-from benchmarks.stage import Served, Stage, world
+from benchmarks.programs import Launcher, Served, start_servers
 from scripts.process import ServerError
 
 STEPS = 20
@@ -43,7 +43,7 @@ def main() -> int:
     console.print("A thousand commands per second make a million in 17 minutes.")
     try:
         with ExitStack() as running:
-            service = Stage(running.enter_context(world()), running).service("memory-of-many")
+            service = Launcher(running.enter_context(start_servers()), running).service("memory-of-many")
             found = measure(service, options.commands, options.in_flight, console)
     except ServerError as problem:
         print(f"benchmark: {problem}", file=sys.stderr)

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from benchmarks import machine
 from benchmarks.figures import Figures, Round, middle
-from benchmarks.stage import Served, Stage, world
+from benchmarks.programs import Launcher, Served, start_servers
 from scripts.process import ServerError
 from scripts.redis import Redis
 
@@ -35,25 +35,25 @@ COLUMNS = {
 
 
 @contextmanager
-def staged() -> Iterator[dict[str, Served]]:
+def launched() -> Iterator[dict[str, Served]]:
     """The services, by name; each number of replicas has a queue of its own and a Redis of its own."""
     with ExitStack() as running:
-        stage = Stage(running.enter_context(world()), running)
-        found = {"ledger in a file": stage.service("file")}
+        launcher = Launcher(running.enter_context(start_servers()), running)
+        found = {"ledger in a file": launcher.service("file")}
         for count in REPLICAS:
-            found[f"{count} on Redis"] = replicas(stage, running, count)
+            found[f"{count} on Redis"] = replicas(launcher, running, count)
         yield found
 
 
-def replicas(stage: Stage, running: ExitStack, count: int) -> Served:
+def replicas(launcher: Launcher, running: ExitStack, count: int) -> Served:
     """Some services on one queue and one ledger."""
-    redis = running.enter_context(Redis(stage.world.directory / f"redis{count}"))
+    redis = running.enter_context(Redis(launcher.servers.directory / f"redis{count}"))
     assert redis.process is not None
     queue = f"bench.replicas{count}"
     services = [
-        stage.consumer(f"replica{count}.{number}", queue, {"LEDGER": redis.url}) for number in range(1, count + 1)
+        launcher.consumer(f"replica{count}.{number}", queue, {"LEDGER": redis.url}) for number in range(1, count + 1)
     ]
-    return Served(stage.world, queue, tuple(services), {"redis": redis.process})
+    return Served(launcher.servers, queue, tuple(services), {"redis": redis.process})
 
 
 def measure(services: dict[str, Served], rounds: int, seconds: float) -> Round:
@@ -81,7 +81,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     options = parser.parse_args()
     try:
-        with staged() as services:
+        with launched() as services:
             found = measure(services, options.rounds, options.seconds)
     except ServerError as problem:
         print(f"benchmark: {problem}", file=sys.stderr)

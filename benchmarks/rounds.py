@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.figures import COMPARISONS, ECHO, Cell, Figures, Round, middle
-from benchmarks.stage import Program, World
+from benchmarks.programs import Program, Servers
 
 RESULTS = Path(__file__).parent / "results"
 CELLS = tuple(Cell(latency, in_flight) for latency in (0, 5) for in_flight in (1, 32, 128))
@@ -62,11 +62,11 @@ def plays(name: str, cell: Cell) -> bool:
     return name != ECHO or cell.latency == 0
 
 
-def measure(world: World, programs: Mapping[str, Program], cells: Iterable[Cell], effort: Effort) -> list[Result]:
+def measure(servers: Servers, programs: Mapping[str, Program], cells: Iterable[Cell], effort: Effort) -> list[Result]:
     """Per load the result of all rounds; in each all programs take turns, every second time the other way round."""
     found = []
     for cell in cells:
-        world.gateway.take(cell.latency)
+        servers.gateway.take(cell.latency)
         names = [name for name in programs if plays(name, cell)]
         taken: list[Round] = []
         for number in range(effort.rounds):

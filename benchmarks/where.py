@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine
-from benchmarks.stage import PEERS_PYTHON, ROOT, Served, Stage, resolved, world
+from benchmarks.programs import PEERS_PYTHON, ROOT, Launcher, Served, resolved, start_servers
 from scripts import guard
 from scripts.process import ServerError
 
@@ -123,7 +123,7 @@ def spied(pid: int, seconds: float, file: Path) -> subprocess.Popen[str]:
 def measure(service: Served, seconds: float, in_flight: int) -> tuple[dict[str, float], float]:
     """CPU microseconds per command by room, and commands per second."""
     [pid] = guard.children(service.processes[0].pid)
-    file = service.world.directory / "looks.txt"
+    file = service.servers.directory / "looks.txt"
     service.measure(seconds / 4, in_flight)
     before = threads(pid)
     with spied(pid, seconds, file) as spy:
@@ -162,8 +162,8 @@ def main() -> int:
     checkouts = {"this": ROOT, **({"other": options.against} if options.against else {})}
     try:
         with ExitStack() as running:
-            stage = Stage(running.enter_context(world()), running)
-            services = {name: stage.service(name, checkout=checkout) for name, checkout in checkouts.items()}
+            launcher = Launcher(running.enter_context(start_servers()), running)
+            services = {name: launcher.service(name, checkout=checkout) for name, checkout in checkouts.items()}
             found = {name: measure(each, options.seconds, options.in_flight) for name, each in services.items()}
     except ServerError as problem:
         print(f"benchmark: {problem}", file=sys.stderr)

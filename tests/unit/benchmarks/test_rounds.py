@@ -35,8 +35,8 @@ def test_programs_take_turns_and_the_median_of_the_rounds_counts(monkeypatch: py
     monkeypatch.setattr(machine, "settle", lambda _: None)
     journal: list[str] = []
     programs = {name: Program(name, journal) for name in (SERVICE, MEMORY, ECHO)}
-    stage: Any = SimpleNamespace(gateway=SimpleNamespace(take=lambda latency: journal.append(f"latency {latency}")))
-    quick, slow = rounds.measure(stage, programs, [QUICK, SLOW], EFFORT)
+    launcher: Any = SimpleNamespace(gateway=SimpleNamespace(take=lambda latency: journal.append(f"latency {latency}")))
+    quick, slow = rounds.measure(launcher, programs, [QUICK, SLOW], EFFORT)
     there, slowly = [SERVICE, MEMORY, ECHO], [SERVICE, MEMORY]
     assert journal == [*("latency 0", *there, *there[::-1], *there), *("latency 5", *slowly, *slowly[::-1], *slowly)]
     assert quick.programs[SERVICE] == {"rate": 2.0, "cpu": 2.0}

@@ -62,11 +62,11 @@ class MemoryLedger(Ledger):
 
 
 class QuickClock(Clock):
-    """Sleeps `pause` seconds, whatever is asked for, and is out of patience after `patience`."""
+    """Sleeps `pause` seconds, whatever is asked for, and is out of timeout_after after `timeout_after`."""
 
-    def __init__(self, pause: float = 0.0, patience: float = 30.0) -> None:
+    def __init__(self, pause: float = 0.0, timeout_after: float = 30.0) -> None:
         self.pause = pause
-        self.patience = patience
+        self.timeout_after = timeout_after
         self.passed = 0.0
 
     def monotonic(self) -> float:
@@ -77,4 +77,4 @@ class QuickClock(Clock):
         await asyncio.sleep(self.pause)
 
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
-        return asyncio.timeout(min(seconds, self.patience))
+        return asyncio.timeout(min(seconds, self.timeout_after))

@@ -214,7 +214,7 @@ class PassingClock(QuickClock):
 async def test_who_waits_is_told_the_same(found: list[Claim | LedgerError], kind: type[Exception], words: str) -> None:
     ledger = ledger_of(*found)
     ledger.ready.side_effect = asyncio.Event().wait
-    once = Once(ledger=ledger, clock=PassingClock(patience=0.05))
+    once = Once(ledger=ledger, clock=PassingClock(timeout_after=0.05))
     ends = await asyncio.gather(*(once.handle(waited_for()) for _ in range(3)), return_exceptions=True)
     assert [(type(end), words in str(end)) for end in ends] == [(kind, True)] * 3
     assert once.runs == 0

@@ -18,7 +18,7 @@ from tests.unit.consumer.workers import until
 from zeebe_amqp.errors import Code, CommandError
 
 
-class Scene:
+class WatchedGateway:
     """A monitor at work, and what it watches and pauses."""
 
     def __init__(self) -> None:
@@ -49,23 +49,25 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+async def watched(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WatchedGateway]:
     monkeypatch.setattr(monitoring, "PROBE_INTERVAL", 0.01)
-    scene = Scene()
-    yield scene
-    scene.monitor.stop()
+    watched = WatchedGateway()
+    yield watched
+    watched.monitor.stop()
 
 
-async def test_an_outage_is_told_at_its_beginning_every_minute_and_at_its_end(scene: Scene, caplog: Any) -> None:
-    await scene.start()
-    scene.away = True
-    await until(lambda: scene.consumer.mock_calls)
-    assert scene.monitor.problems() == {"gateway": "nobody is there; nothing is consumed until it answers"}
+async def test_an_outage_is_told_at_its_beginning_every_minute_and_at_its_end(
+    watched: WatchedGateway, caplog: Any
+) -> None:
+    await watched.start()
+    watched.away = True
+    await until(lambda: watched.consumer.mock_calls)
+    assert watched.monitor.problems() == {"gateway": "nobody is there; nothing is consumed until it answers"}
     await until(lambda: len(caplog.messages) > 2)
-    scene.away = False
-    await until(lambda: scene.consumer.resume.mock_calls)
-    told = [each for each in scene.consumer.mock_calls if each != call.backlog()]
-    assert (told, scene.monitor.problems()) == ([call.pause("gateway"), call.resume("gateway")], {})
+    watched.away = False
+    await until(lambda: watched.consumer.resume.mock_calls)
+    told = [each for each in watched.consumer.mock_calls if each != call.backlog()]
+    assert (told, watched.monitor.problems()) == ([call.pause("gateway"), call.resume("gateway")], {})
     first, *between, last = caplog.messages
     assert first == "gateway zeebe:26500: nobody is there; consuming pauses"
     for line in between:
@@ -80,14 +82,14 @@ async def test_an_outage_is_told_at_its_beginning_every_minute_and_at_its_end(sc
     assert all(vars(record)["waiting"] == {"zeebe.commands": 7} for record in caplog.records[1:-1])
 
 
-async def test_one_lost_look_is_no_outage(scene: Scene) -> None:
+async def test_one_lost_look_is_no_outage(watched: WatchedGateway) -> None:
     """Readiness, the circuit and consuming agree."""
-    await scene.start()
-    scene.circuit.record_failure()
-    assert (scene.monitor.problems(), scene.circuit.is_open, scene.consumer.mock_calls) == ({}, False, [])
-    scene.circuit.trip()
+    await watched.start()
+    watched.circuit.record_failure()
+    assert (watched.monitor.problems(), watched.circuit.is_open, watched.consumer.mock_calls) == ({}, False, [])
+    watched.circuit.trip()
     problems = {"gateway": "not reached 2 times in a row; nothing is consumed until it answers"}
-    assert scene.monitor.problems() == problems
+    assert watched.monitor.problems() == problems
 
 
 @pytest.mark.parametrize(
@@ -97,31 +99,33 @@ async def test_one_lost_look_is_no_outage(scene: Scene) -> None:
         (OSError("no header takes it"), "a defect while asking: OSError: no header takes it"),
     ],
 )
-async def test_who_refuses_is_there_and_told_once(error: Exception, problem: str, scene: Scene, caplog: Any) -> None:
+async def test_who_refuses_is_there_and_told_once(
+    error: Exception, problem: str, watched: WatchedGateway, caplog: Any
+) -> None:
     """So it is with a defect of ours while asking."""
-    scene.error = error
-    scene.monitor.start()
-    await until(lambda: scene.asked)
-    scene.circuit.record_failure()
-    await until(lambda: scene.asked > 3)
-    assert (scene.monitor.problems(), scene.consumer.mock_calls) == ({"gateway": problem}, [])
+    watched.error = error
+    watched.monitor.start()
+    await until(lambda: watched.asked)
+    watched.circuit.record_failure()
+    await until(lambda: watched.asked > 3)
+    assert (watched.monitor.problems(), watched.consumer.mock_calls) == ({"gateway": problem}, [])
     assert caplog.messages == [f"gateway zeebe:26500: {problem}"]
-    scene.error = None
-    await until(lambda: not scene.monitor.problems())
+    watched.error = None
+    await until(lambda: not watched.monitor.problems())
 
 
-async def test_a_ledger_that_cannot_be_written_pauses_consuming_until_it_can(scene: Scene) -> None:
-    await scene.start()
-    assert (scene.monitor.is_paused, scene.monitor.paused("ledger")) == (False, 0)
-    scene.ill.put_nowait(None)
-    await until(lambda: scene.consumer.mock_calls)
-    scene.ledger.problem = "the disk is full"
-    assert scene.monitor.problems() == {"ledger": "the disk is full"}
-    assert scene.consumer.mock_calls == [call.pause("ledger")]
-    await until(lambda: scene.monitor.paused("ledger") > 0)
-    assert (scene.monitor.is_paused, scene.monitor.paused("gateway")) == (True, 0)
-    scene.well.put_nowait(None)
-    await until(lambda: scene.consumer.resume.mock_calls)
-    assert scene.consumer.resume.mock_calls == [call("ledger")]
-    await until(lambda: not scene.monitor.is_paused)
-    assert scene.monitor.paused("ledger") == 0
+async def test_a_ledger_that_cannot_be_written_pauses_consuming_until_it_can(watched: WatchedGateway) -> None:
+    await watched.start()
+    assert (watched.monitor.is_paused, watched.monitor.paused("ledger")) == (False, 0)
+    watched.ill.put_nowait(None)
+    await until(lambda: watched.consumer.mock_calls)
+    watched.ledger.problem = "the disk is full"
+    assert watched.monitor.problems() == {"ledger": "the disk is full"}
+    assert watched.consumer.mock_calls == [call.pause("ledger")]
+    await until(lambda: watched.monitor.paused("ledger") > 0)
+    assert (watched.monitor.is_paused, watched.monitor.paused("gateway")) == (True, 0)
+    watched.well.put_nowait(None)
+    await until(lambda: watched.consumer.resume.mock_calls)
+    assert watched.consumer.resume.mock_calls == [call("ledger")]
+    await until(lambda: not watched.monitor.is_paused)
+    assert watched.monitor.paused("ledger") == 0

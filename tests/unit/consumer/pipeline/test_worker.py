@@ -225,7 +225,7 @@ async def test_what_nobody_waits_for_waits_for_the_gateway_without_a_place_and_t
 
 
 async def test_what_waited_for_the_gateway_or_for_its_load_for_too_long_goes_back_to_its_queue(bench: Bench) -> None:
-    await bench.settle(bench.delivered(reply_to=None), circuit=opened(), clock=QuickClock(patience=0.01))
+    await bench.settle(bench.delivered(reply_to=None), circuit=opened(), clock=QuickClock(timeout_after=0.01))
     assert (bench.runs, bench.events) == (0, ["give back"])
     clock = QuickClock()
     bench.handler.replies = [error(Code.RESOURCE_EXHAUSTED, retryable=True)] * 1000

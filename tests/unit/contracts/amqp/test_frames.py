@@ -185,9 +185,9 @@ def test_the_last_time_is_that_of_the_year_9999_in_milliseconds() -> None:
         (MAX_TIME + 1) * 1000: None,
         2**64 - 1: None,
     }.items():
-        for name, flaws in ((b"app", ()), (b"\xff", ("app_id is not UTF-8 text",))):
+        for name, malformed in ((b"app", ()), (b"\xff", ("app_id is not UTF-8 text",))):
             read = Properties.read(content(timestamp=struct.pack(">Q", time), type=short(b"t"), app_id=short(name)))
-            assert (read.timestamp, read.type, read.malformed) == (found, "t", flaws), time
+            assert (read.timestamp, read.type, read.malformed) == (found, "t", malformed), time
 
 
 @given(st.binary(max_size=300), st.integers(0, 20))

@@ -219,7 +219,7 @@ async def test_what_waits_for_a_connection_or_an_answer_is_sent_again_as_it_was(
 
 NO_CONSUMER = "no consumer takes from queue 'zeebe.commands' (0 consumers, 3 requests wait"
 NOT_RUN = "as far as can be known from here, it was not executed."
-TAKEN = "nothing waits there any more, so it may have been taken, and executed"
+MAY_HAVE_RUN = "nothing waits there any more, so it may have been taken, and executed"
 
 
 @for_each([
@@ -227,7 +227,7 @@ TAKEN = "nothing waits there any more, so it may have been taken, and executed"
     (QueueState(3, 2), errors.DeadlineExceeded, "(queue 'zeebe.commands': 2 consumers, 3 requests wait)."),
     (QueueState(3, 0), errors.Unavailable, NO_CONSUMER),
     (QueueState(3, 0), errors.Unavailable, NOT_RUN),
-    (QueueState(0, 0), errors.Unavailable, TAKEN),
+    (QueueState(0, 0), errors.Unavailable, MAY_HAVE_RUN),
 ])  # fmt: skip
 async def test_a_queue_from_which_nobody_takes_is_told_from_a_missing_answer(
     state: QueueState | None, kind: type[CommandError], words: str

@@ -46,7 +46,7 @@ WARM = 0.25
 
 
 @dataclass(frozen=True)
-class World:
+class Servers:
     """What runs beside all programs."""
 
     directory: Path
@@ -66,12 +66,12 @@ class World:
 
 
 @contextmanager
-def world() -> Iterator[World]:
+def start_servers() -> Iterator[Servers]:
     """A broker and a gateway in a folder that goes away."""
     with ExitStack() as running:
         directory = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="zeebe-amqp-bench-")))
         gateway = running.enter_context(Gateway(directory))
-        yield World(directory, running.enter_context(RabbitMQ(directory / "rabbitmq")), gateway)
+        yield Servers(directory, running.enter_context(RabbitMQ(directory / "rabbitmq")), gateway)
 
 
 class Program(Protocol):
@@ -85,7 +85,7 @@ class Program(Protocol):
 class Served:
     """A program, or several, that answer on a queue."""
 
-    world: World
+    servers: Servers
     queue: str
     processes: tuple[Process, ...]
     more: Mapping[str, Process] | None = None
@@ -93,13 +93,13 @@ class Served:
 
     def measure(self, seconds: float, in_flight: int) -> Figures:
         """Load them after they have warmed up."""
-        load(self.world.url, self.queue, in_flight, seconds=seconds * WARM)
+        load(self.servers.url, self.queue, in_flight, seconds=seconds * WARM)
         return self.loaded(in_flight, seconds=seconds)
 
     def loaded(self, in_flight: int, *, seconds: float = 0, count: int = 0) -> Figures:
         """Load them at once."""
         before, (idle, busy) = self._cpu(), machine.seconds_of_all()
-        found = load(self.world.url, self.queue, in_flight, seconds=seconds, count=count)
+        found = load(self.servers.url, self.queue, in_flight, seconds=seconds, count=count)
         used = {name: cpu - before[name] for name, cpu in self._cpu().items()}
         idle, busy = (now - then for now, then in zip(machine.seconds_of_all(), (idle, busy), strict=True))
         count = int(found.pop("count"))
@@ -116,7 +116,7 @@ class Served:
         more = {name: machine.cpu_seconds(process.pid) for name, process in (self.more or {}).items()}
         return {
             "cpu": sum(machine.cpu_seconds(process.pid) for process in self.processes),
-            **self.world.cpu(),
+            **self.servers.cpu(),
             **more,
         }
 
@@ -147,24 +147,26 @@ def resolved(folder: str) -> Path:
     return Path(folder).resolve()
 
 
-class Stage:
-    """Starts programs in a world; they end with `running`."""
+class Launcher:
+    """Starts programs beside the servers; they end with `running`."""
 
-    def __init__(self, world: World, running: ExitStack) -> None:
-        self.world = world
+    def __init__(self, servers: Servers, running: ExitStack) -> None:
+        self.servers = servers
         self._running = running
 
     def service(self, name: str, settings: Mapping[str, str] | None = None, *, checkout: Path = ROOT) -> Served:
         """A service on a queue of its own."""
-        return Served(self.world, f"bench.{name}", (self.consumer(name, f"bench.{name}", settings, checkout=checkout),))
+        return Served(
+            self.servers, f"bench.{name}", (self.consumer(name, f"bench.{name}", settings, checkout=checkout),)
+        )
 
     def consumer(
         self, name: str, queue: str, settings: Mapping[str, str] | None = None, *, checkout: Path = ROOT
     ) -> Process:
         """The process of a service on a queue."""
         given = {"AMQP_QUEUES": f"{queue},{queue}.polls", "AMQP_PREFETCH": f"{PREFETCH}", **(settings or {})}
-        directory, world = self.world.directory / name, self.world
-        consumer = Consumer(directory, world.url, world.gateway.address, given, checkout=checkout)
+        directory, servers = self.servers.directory / name, self.servers
+        consumer = Consumer(directory, servers.url, servers.gateway.address, given, checkout=checkout)
         process = self._running.enter_context(consumer).process
         assert process is not None
         return process
@@ -174,45 +176,45 @@ class Stage:
         queue = f"bench.{name}"
         asyncio.run(self._declare(queue))
         file = str(Path(__file__).parent / "peers" / f"{name}.py")
-        arguments = (self.world.url, queue, self.world.gateway.address, f"{PREFETCH}")
-        return Served(self.world, queue, (self._program(name, [str(PEERS_PYTHON), file, *arguments]),))
+        arguments = (self.servers.url, queue, self.servers.gateway.address, f"{PREFETCH}")
+        return Served(self.servers, queue, (self._program(name, [str(PEERS_PYTHON), file, *arguments]),))
 
     def echo(self) -> Served:
         """The echo."""
-        command = [sys.executable, "-m", "benchmarks.echo", self.world.url, "bench.echo"]
-        return Served(self.world, "bench.echo", (self._program("echo", command),))
+        command = [sys.executable, "-m", "benchmarks.echo", self.servers.url, "bench.echo"]
+        return Served(self.servers, "bench.echo", (self._program("echo", command),))
 
     def _program(self, name: str, command: list[str]) -> Process:
-        log = self.world.directory / f"{name}.log"
+        log = self.servers.directory / f"{name}.log"
         process = Process(command, {"PYTHONPATH": environment()["PYTHONPATH"]}, log)
         self._running.callback(process.stop)
         process.wait_until(lambda: "ready" in log.read_text(), 60)
         return process
 
     async def _declare(self, queue: str) -> None:
-        async with await aiormq.connect(self.world.url) as connection:
+        async with await aiormq.connect(self.servers.url) as connection:
             await declare(await connection.channel(), queue)
 
 
 @contextmanager
-def staged(*, against: Path | None, peers: bool) -> Iterator[tuple[World, dict[str, Program], dict[str, Program]]]:
-    """The world, the consumers and their ceilings, and the callers; by name."""
+def launched(*, against: Path | None, peers: bool) -> Iterator[tuple[Servers, dict[str, Program], dict[str, Program]]]:
+    """The servers, the consumers and their ceilings, and the callers; by name."""
     with ExitStack() as running:
-        stage = Stage(running.enter_context(world()), running)
+        launcher = Launcher(running.enter_context(start_servers()), running)
         sink = running.enter_context(Sink())
         traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
-        programs: dict[str, Program] = {SERVICE: stage.service("service")}
+        programs: dict[str, Program] = {SERVICE: launcher.service("service")}
         if against is not None:
-            programs[OTHER] = stage.service("other", checkout=against)
-        programs[MEMORY] = stage.service("memory", {"LEDGER": "memory://"})
-        programs[TRACED] = stage.service("traced", traced)
+            programs[OTHER] = launcher.service("other", checkout=against)
+        programs[MEMORY] = launcher.service("memory", {"LEDGER": "memory://"})
+        programs[TRACED] = launcher.service("traced", traced)
         if peers:
-            programs |= {name: stage.peer(program) for name, program in PEERS.items()}
-        programs |= {ECHO: stage.echo(), CALL: Alone("benchmarks.calls", (stage.world.gateway.address,))}
+            programs |= {name: launcher.peer(program) for name, program in PEERS.items()}
+        programs |= {ECHO: launcher.echo(), CALL: Alone("benchmarks.calls", (launcher.servers.gateway.address,))}
         callers: dict[str, Program] = {
-            CLIENT: Alone("benchmarks.caller", ("client", stage.world.url, "bench.echo")),
-            BARE: Alone("benchmarks.caller", ("bare", stage.world.url, "bench.echo")),
+            CLIENT: Alone("benchmarks.caller", ("client", launcher.servers.url, "bench.echo")),
+            BARE: Alone("benchmarks.caller", ("bare", launcher.servers.url, "bench.echo")),
         }
-        yield stage.world, programs, callers
+        yield launcher.servers, programs, callers
         if not sink.swallowed:
             raise ServerError("no trace was exported: the traced service was not traced")
