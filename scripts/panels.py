@@ -305,6 +305,12 @@ AGAIN = Section(
             "messaging_destination_name",
         ),
         rates(
+            "Given back",
+            "Requests per second that went back to their queue while the service runs.",
+            "zeebe_amqp_requeued_total",
+            "queue",
+        ),
+        rates(
             "Replays",
             "Answers per second that were taken from an earlier run of the same request.",
             "zeebe_amqp_replayed_total",
@@ -317,6 +323,20 @@ LEDGER = Section(
     "Ledger",
     (
         gauges("Entries", "Answers that the ledger remembers.", "short", {"{{instance}}": "zeebe_amqp_ledger_size{@}"}),
+        gauges("Size", "Bytes of these answers.", "bytes", {"{{instance}}": "zeebe_amqp_ledger_bytes{@}"}),
+        Panel(
+            "Forgotten early",
+            "Answers per second that were forgotten before LEDGER_TTL, because the ledger is full.",
+            "ops",
+            {"{{instance}}": f"rate(zeebe_amqp_ledger_evicted_total{{@}}{RATE})"},
+            warn=0.001,
+        ),
+        rates(
+            "Refused",
+            "Requests per second that were not run because of what is known of their id.",
+            "zeebe_amqp_refused_total",
+            "reason",
+        ),
         Panel(
             "Work",
             "What is asked of the ledger per second.",

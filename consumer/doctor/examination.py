@@ -112,7 +112,7 @@ async def _attempt(look: Coroutine[Any, Any, T]) -> T | Failed:
         return Failed(str(error))
     except Exception as error:
         # Of an error that nobody expected not the text: it may have anything in it.
-        log.debug("a part of the examination failed", exc_info=True)
+        log.debug("a part of the examination failed", exc_info=True, extra={"event": "doctor.unexamined"})
         return Failed(f"could not be examined ({type(error).__name__})")
 
 
@@ -180,7 +180,7 @@ def _judge(found: _Found, settings: Settings, reply_queues: Sequence[str]) -> It
         try:
             yield from list(judge())
         except Exception as error:
-            log.debug("a judgement failed", exc_info=True)
+            log.debug("a judgement failed", exc_info=True, extra={"event": "doctor.unjudged"})
             yield Section(name).problem(
                 "doctor",
                 f"what was found could not be judged ({type(error).__name__})",

@@ -134,6 +134,8 @@ EVENTS: Final[Mapping[str, Event]] = {
     ),
     "signal.transient": Event(_INFO, "A signal has a field without a meaning in Zeebe", (), "once"),
     "inquiry.off": Event(_WARNING, "`consumer request` cannot ask this process", ("path", "error")),
+    "doctor.unexamined": Event(_DEBUG, "A part of `consumer doctor` failed"),
+    "doctor.unjudged": Event(_DEBUG, "What `consumer doctor` found could not be judged"),
     "inquiry.unanswered": Event(_DEBUG, "No service answers `consumer request`", ("path", "error")),
     "http.failed": Event(_ERROR, "The port of health and metrics cannot be opened", ("address", "error")),
     "readiness.failed": Event(_ERROR, "/readyz could not be answered"),
