@@ -165,7 +165,7 @@ STATE = Section(
             "Gateway",
             "Address and version of the gateway, as each process knows them.",
             "short",
-            {"{{version}} at {{address}}": "max by (version, address) (zeebe_amqp_gateway_info{@})"},
+            {"{{version}} at {{server_address}}": "max by (version, server_address) (zeebe_amqp_gateway_info{@})"},
             4,
             "names",
         ),

@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -127,6 +128,18 @@ async def test_file_and_folder_are_made_for_this_user_only(tmp_path: Path) -> No
     modes = {oct(file.stat().st_mode & 0o777) for file in path.parent.iterdir()}
     assert (modes, oct(path.parent.stat().st_mode & 0o777)) == ({"0o600"}, "0o700")
     await ledger.close()
+
+
+async def test_closing_ends_the_thread_of_the_file(path: Path) -> None:
+    ledger = open_ledger(f"sqlite:///{path}", limits())
+    before = set(threading.enumerate())
+    await ledger.start()
+    started = set(threading.enumerate()) - before
+    await ledger.close()
+    for thread in started:
+        await asyncio.to_thread(thread.join, 10)
+    assert [thread.name for thread in started if thread.is_alive()] == []
+    assert "ledger" in {thread.name for thread in started}
 
 
 async def test_a_file_in_use_is_refused_to_others_and_moved_aside_only_afterwards(ledger: Ledger, path: Path) -> None:
