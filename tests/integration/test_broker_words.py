@@ -7,8 +7,7 @@ import asyncio
 import pytest
 
 from tests.integration.cluster_setup import ClusterSetup
-from tests.integration.engines.rejection import Rejection
-from tests.integration.engines.test_rejections import REJECTIONS
+from tests.integration.engines.rejections import REJECTIONS, Rejection
 from tests.integration.process_helper import ABSENT, ProcessHelper, refused, unique
 from zeebe_amqp.errors import Code, Outcome, Source
 from zeebe_amqp.testing import fail
