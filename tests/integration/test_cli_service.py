@@ -13,9 +13,8 @@ import aio_pika
 import pytest
 
 from tests.cases import check_each, for_each
-from tests.integration.cli import PROGRAM, UNAVAILABLE, environment, finished, on_a_terminal, run, started
+from tests.integration.cli import PROGRAM, environment, finished, on_a_terminal, run, started
 from tests.integration.service import ConsumerSetup, eventually
-from tests.unit.contracts.cli.program import ended
 from tests.unit.contracts.samples import KEY, SMALLEST
 from zeebe_amqp.cli import exit_codes as exits
 from zeebe_amqp.cli.examples import arguments
@@ -69,25 +68,6 @@ async def test_a_request_id_and_what_is_left_with_the_broker_are_executed_once_i
 
     await eventually(lambda: counts("left") == [1], "it is executed")
     assert counts("once") == [1]
-
-
-async def test_bodies_go_and_come_as_they_are(service: ConsumerSetup) -> None:
-    fine = await run(service, "call", standard_input=b'{"operation": "topology"}')
-    assert (fine.code, fine.err, json.loads(fine.out)["operation"]) == (0, "", "topology")
-    wrong = await run(service, "call", standard_input=b'{"operation": "toplogy"}')
-    assert json.loads(wrong.out)["error"]["details"]["suggestion"] == "topology"
-    assert wrong.code == exits.NOT_EXECUTED + exits.NUMBERS[Code.UNIMPLEMENTED]
-    words = ("call", "--type", "deploy-process", "--header", "fileName=a.bpmn", "--trace")
-    bare = await run(service, *words, standard_input=b"<xml/>")
-    assert json.loads(bare.out)["data"]["processes"]
-    assert "traceId" in bare.err
-
-
-async def test_a_missing_queue_and_a_missing_broker_are_said_at_once(service: ConsumerSetup) -> None:
-    nowhere = await asyncio.to_thread(ended, "topology", "--url", service.url, "--queues", f"test.{uuid.uuid4().hex}")
-    assert (nowhere.code, "does not exist" in nowhere.err) == (UNAVAILABLE, True)
-    nobody = await asyncio.to_thread(ended, "topology", "--url", "amqp://127.0.0.1:1/")
-    assert (nobody.code, json.loads(nobody.err)["operation"]) == (UNAVAILABLE, "topology")
 
 
 # --- as a process -----------------------------------------------------------------------------------------------------

@@ -23,7 +23,6 @@ from zeebe_amqp import (
     ResourceExhausted,
     SetVariables,
     Topology,
-    Unavailable,
     wire,
 )
 
@@ -142,9 +141,3 @@ async def test_a_queue_that_takes_no_more_or_is_another_client_s_alone_is_told_a
         with pytest.raises(PermissionDenied, match="in exclusive use; another client reads it"):
             await Client(rabbitmq.url, reply_queue=replies).__aenter__()
     assert raised.value.retryable
-
-
-async def test_without_a_broker_opening_says_where_it_looked() -> None:
-    told = r"no broker: 127\.0\.0\.1:1: .* \(nothing listens there: is the broker up, and the port right\?\)"
-    with pytest.raises(Unavailable, match=told):
-        await Client(NOBODY).__aenter__()

@@ -8,21 +8,17 @@ from collections.abc import AsyncIterator, Iterator
 import orjson
 import pytest
 import pytest_asyncio
-from aio_pika import Message
-from aio_pika.abc import AbstractChannel, AbstractQueue
-from aio_pika.exceptions import DeliveryError
 from yarl import URL
 
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from scripts.rabbitmq import RabbitMQ
 from tests.fakes.gateway import FIRST_PARTITION, Request
 from tests.faults.proxy import Proxy
-from tests.faults.streams import in_turn, mixed, moved
+from tests.faults.streams import in_turn, mixed
 from tests.integration.broker_control import evaluate
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE
 from tests.integration.service import CONNECTIONS, ConsumerSetup, create, running_service
-from zeebe_amqp.amqp.connection import close, connect
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing import Step, answer
 
@@ -32,8 +28,6 @@ FRAME = 4_096
 """Bytes of the largest frame; the least that AMQP allows."""
 LARGE = 100 * FRAME
 TEXT = "".join(f"{number:x}," for number in range(LARGE // 4))[:LARGE]
-STEP = 16
-"""Bytes of a piece, and connections until every offset was cut."""
 
 
 @pytest.fixture(scope="module")
@@ -127,33 +121,3 @@ async def test_requests_that_come_in_pieces_of_1_to_64_bytes_are_answered_right(
 ) -> None:
     proxy.cutting = in_turn(64)
     await assert_answered(service, caller, *range(0, 64, 8), FRAME)
-
-
-async def exchange(channel: AbstractChannel, queue: AbstractQueue, body: bytes) -> bytes:
-    """What arrives of a message that is confirmed, after one that is returned."""
-    properties = {"headers": {"number": 1, "text": "x" * 40}, "correlation_id": "c" * 36}
-    with pytest.raises(DeliveryError):
-        await channel.default_exchange.publish(Message(body, **properties), "no.such.queue")
-    arrived: asyncio.Queue[bytes] = asyncio.Queue()
-
-    async def receive(message: object) -> None:
-        await arrived.put(message.body)  # type: ignore[attr-defined]
-
-    tag = await queue.consume(receive, no_ack=True)
-    await channel.default_exchange.publish(Message(body, **properties), queue.name)
-    found = await arrived.get()
-    await queue.cancel(tag)
-    return found
-
-
-async def test_frames_that_are_cut_at_every_offset_are_read_right(small_frames: RabbitMQ, proxy: Proxy) -> None:
-    """The first cut moves on by one byte with each connection, from the first byte of the handshake to the end."""
-    proxy.filtering, proxy.cutting, made = None, moved(STEP), proxy.made
-    for number in range(STEP):
-        connection = await connect(address(small_frames.url, proxy), "test cuts")
-        channel = await connection.channel(on_return_raises=True)
-        queue = await channel.declare_queue(exclusive=True)
-        body = b"%d" % number * 100
-        assert await exchange(channel, queue, body) == body, f"the first cut after {number + 1} bytes"
-        await close(connection)
-    assert proxy.made == made + STEP

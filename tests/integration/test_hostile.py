@@ -9,17 +9,14 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
-import orjson
 import pytest
 import pytest_asyncio
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tests.cases import check_each
 from tests.integration import rawamqp
 from tests.integration.caller import Caller
 from tests.integration.rawamqp import RawPublisher, content, entry, short, table
-from tests.integration.service import CONNECTIONS, TIMEOUT, ConsumerSetup, create, eventually
+from tests.integration.service import CONNECTIONS, TIMEOUT, ConsumerSetup, create
 from zeebe_amqp import wire
 from zeebe_amqp.reply import Reply
 
@@ -246,75 +243,3 @@ async def test_an_odd_but_valid_body_is_executed(caller: Caller) -> None:
         assert Reply.decode((await caller.request(body)).body).error is None
 
     await check_each(HARMLESS, is_executed)
-
-
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | texts, st.lists, max_leaves=5)
-envelopes = st.fixed_dictionaries(
-    {}, optional={"operation": st.sampled_from(["topology", "create-instance", "signal"]) | values, "data": values}
-)
-bodies = st.binary(max_size=100) | envelopes.map(lambda envelope: orjson.dumps(_narrow(envelope)))
-short_texts = (st.binary(max_size=30) | texts.map(str.encode)).map(short)
-tags = st.sampled_from(
-    [b"V", b"t\x01", b"T" + FAR, b"T" + b"\0" * 8, b"S" + rawamqp.text(NOT_TEXT), b"l" + b"\xff" * 8]
-)
-names = st.sampled_from([b"deadline", b"request-id", b"traceparent", b"fileName", NOT_TEXT])
-tables = st.lists(st.builds(lambda name, tag: short(name) + tag, names, tags), max_size=4).map(
-    lambda all_: table(*all_)
-)
-odd_properties = st.fixed_dictionaries(
-    {},
-    optional={
-        "content_type": short_texts,
-        "content_encoding": short_texts,
-        "headers": tables,
-        "message_id": short_texts,
-        "timestamp": st.binary(min_size=8, max_size=8),
-        "type": short_texts | st.sampled_from(["topology", "deploy-process"]).map(str.encode).map(short),
-        "app_id": short_texts,
-        "priority": st.binary(min_size=1, max_size=1),
-    },
-)
-
-
-def _narrow(value: Any) -> Any:
-    """Without the integers that JSON writers refuse."""
-    if isinstance(value, dict):
-        return {key: _narrow(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_narrow(inner) for inner in value]
-    return value % 2**63 if type(value) is int else value
-
-
-def drawn(number: int) -> list[tuple[bytes, dict[str, bytes]]]:
-    """That many messages, the same ones in every run."""
-    found: list[tuple[bytes, dict[str, bytes]]] = []
-
-    @settings(max_examples=number, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
-    @given(bodies, odd_properties)
-    def draw(body: bytes, properties: dict[str, bytes]) -> None:
-        found.append((body, properties))
-
-    draw()
-    return found
-
-
-async def test_every_one_of_many_random_messages_is_answered_or_dead(service: ConsumerSetup, caller: Caller) -> None:
-    messages = {uuid.uuid4().hex: message for message in drawn(200)}
-    waiting = {correlation: caller.expect(correlation) for correlation in messages}
-    async with RawPublisher(service.url) as raw:
-        for correlation, (body, properties) in messages.items():
-            own = {"correlation_id": short(correlation.encode()), "reply_to": short(caller.reply_to.encode())}
-            await raw.publish(caller.commands, body, content(**{**properties, **own}))
-    dead_letters = service.dead_letters.messages
-    await eventually(
-        lambda: all(
-            reply.done() or any(dead.correlation_id == correlation for dead in dead_letters)
-            for correlation, reply in waiting.items()
-        ),
-        "an answer or a dead letter for each",
-    )
-    answered = {correlation for correlation, reply in waiting.items() if reply.done()}
-    assert answered
-    assert dead_letters
-    assert not answered & {str(dead.correlation_id) for dead in dead_letters}

@@ -114,18 +114,6 @@ async def test_reply_queues_that_refuse_hold_up_nobody_and_what_was_dropped_is_t
     await check_each({"one full queue": (1,), f"{FLOOD} full queues": (FLOOD,)}, hold_up_nobody)
 
 
-async def test_a_reply_that_was_refused_arrives_when_there_is_room_again(
-    service: ConsumerSetup, caller: Caller
-) -> None:
-    (name,) = await refusing_queues(caller, 1)
-    await caller.publish(create(id="patient"), reply_to=name, message_id="patient")
-    await eventually(lambda: service.gateway.count(CREATE) == 1, "it ran")
-    await asyncio.sleep(0.2)
-    assert (await caller.get(name)).body == b"unread"
-    assert Reply.decode((await caller.get(name)).body).ok
-    assert f"reply queue '{name}'" not in service.log()
-
-
 async def test_a_reply_queue_that_refuses_does_not_hold_up_the_end(service: ConsumerSetup, caller: Caller) -> None:
     names = await refusing_queues(caller, 1)
     for number in range(20):

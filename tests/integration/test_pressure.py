@@ -145,13 +145,3 @@ async def test_the_limit_follows_backpressure_down_and_up_again_and_relief_passe
         replies = await asyncio.gather(*(caller.request(create(id=f"after-{number}")) for number in range(300)))
         assert all(Reply.decode(reply.body).ok for reply in replies)
         assert service.metric("limit", queue=queue) == CONCURRENCY
-
-
-async def test_replies_that_cannot_be_delivered_and_dead_letters_are_counted(service: ConsumerSetup) -> None:
-    async with service.caller() as caller:
-        await caller.publish(create(id="x"), reply_to="no.such.reply")
-        await caller.publish(b"not json", reply_to=None)
-        await service.dead_letters.with_body(b"not json")
-        await eventually(lambda: "no.such.reply" in service.log(), "a line about the dropped reply")
-        assert service.metric("reply_failures_total", reason="unroutable") == 1
-        await eventually(lambda: service.metric("dead_lettered_total", queue=caller.commands) == 1, "counted")

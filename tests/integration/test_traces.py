@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import orjson
 import pytest
@@ -13,10 +12,9 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from scripts.consumer import Consumer
 from scripts.spans import Receiver, Span
-from tests.cases import check_each
 from tests.conftest import Broker, Engine
 from tests.integration.caller import Caller
-from tests.integration.process_helper import ABSENT, unique
+from tests.integration.process_helper import ABSENT
 from tests.integration.service import running_consumer
 
 TOPOLOGY = orjson.dumps({"operation": "topology"})
@@ -99,19 +97,6 @@ async def test_an_error_marks_the_handling_and_the_call_if_there_is_one_and_not_
         found = await spans(receiver, trace, len(kinds))
         assert {kind: span.failed for kind, span in found.items()} == {kind: kind != "producer" for kind in kinds}
         assert "client" not in found or found["client"].name == "gateway_protocol.Gateway/CompleteJob"
-
-
-async def test_a_hostile_context_is_ignored_and_a_new_trace_begins(observed: Caller, receiver: Receiver) -> None:
-    async def is_ignored(hostile: Any) -> None:
-        headers = {"traceparent": hostile, "tracestate": hostile, "baggage": hostile}
-        reply = await observed.request(TOPOLOGY, headers=headers, message_id=unique("message"))
-        assert reply.headers["status"] == "ok"
-        trace, parent = context(reply)
-        found = await spans(receiver, trace, 3)
-        assert (found["consumer"].parent, found["producer"].id) == ("", parent)
-        assert not {"tracestate", "baggage"} & set(reply.headers)
-
-    await check_each(["no trace", "ff-" + "1" * 32 + "-" + "1" * 16 + "-01", "0" * 10_000, 7, None], is_ignored)
 
 
 async def test_an_unsampled_caller_is_answered_in_its_trace_and_leaves_no_span(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tests.integration.caller import Caller
 from tests.integration.engine_features import EngineFeatures
-from zeebe_amqp.reply import Reply
 
 ROLES = ("LEADER", "FOLLOWER")
 
@@ -27,10 +26,3 @@ async def test_topology_answers_the_cluster_with_every_field(caller: Caller, fea
         [broker] = brokers
         assert (broker["nodeId"], broker["host"], type(broker["port"])) == (0, "0.0.0.0", int)
         assert broker["partitions"] == [{"partitionId": 1, "role": "LEADER", "health": "HEALTHY"}]
-
-
-async def test_topology_in_the_bare_form_answers_the_cluster(caller: Caller, features: EngineFeatures) -> None:
-    for body in (b"", b"null", b"{}"):
-        reply = Reply.decode((await caller.request(body, type="topology")).body)
-        assert (reply.operation, reply.error) == ("topology", None), body
-        assert reply.data["partitionsCount"] == features.partitions

@@ -7,10 +7,7 @@ import asyncio
 import orjson
 
 from tests.integration import processes
-from tests.integration.caller import Caller
-from tests.integration.engine_features import EngineFeatures
 from tests.integration.process_helper import KEY, ProcessHelper, unique
-from zeebe_amqp.reply import Reply
 
 
 async def test_publish_message_answers_its_key_and_wakes_who_waits_for_it(process: ProcessHelper) -> None:
@@ -22,13 +19,6 @@ async def test_publish_message_answers_its_key_and_wakes_who_waits_for_it(proces
     answer = await process.caller.result("publish-message", {**data, "variables": {"told": True}})
     assert answer == {"key": KEY, "tenantId": process.features.tenant}
     assert orjson.loads((await pending)["variables"]) == {"key": key, "told": True}
-
-
-async def test_publish_message_in_the_bare_form_answers_its_key(caller: Caller, features: EngineFeatures) -> None:
-    body = orjson.dumps({"messageName": unique("message"), "correlationKey": "2", "timeToLive": "1m"})
-    reply = Reply.decode((await caller.request(body, type="publish-message")).body)
-    assert (reply.operation, reply.error) == ("publish-message", None)
-    assert reply.data == {"key": KEY, "tenantId": features.tenant}
 
 
 async def test_a_message_starts_a_process_once_for_each_correlation_key(process: ProcessHelper) -> None:
