@@ -17,6 +17,7 @@ from tests.faults.gateways import LATENCY
 from tests.faults.proxy import Way
 from tests.faults.setup import CONCURRENCY, Setup
 from tests.faults.streams import in_turn, moved, without_heartbeats
+from tests.integration.broker_control import memory_alarm
 from tests.integration.load import Hold
 from tests.integration.service import CONNECTIONS, delete, eventually, metric
 from zeebe_amqp.testing import Step, after, answer
@@ -66,7 +67,7 @@ async def hold_long(setup: Setup) -> None:
         hold = Hold(setup.gateway, "CompleteJob")
         answered = asyncio.create_task(caller.call("complete-job", {"jobKey": FIRST_PARTITION}, queue=caller.polls))
         await hold.reached()
-        async with setup.memory_alarm():
+        async with memory_alarm(setup.broker):
             hold.open()  # the broker tells those who publish while there is an alarm
             await eventually(lambda: "broker.publish" in setup.consumer.reasons(), "readiness names the alarm")
         assert (await answered).ok

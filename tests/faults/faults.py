@@ -16,6 +16,7 @@ from tests.faults.fault import REDIS, Fault, Moment, at
 from tests.faults.gateways import ClusterGateway, EngineGateway, ProgramGateway
 from tests.faults.proxy import Proxy
 from tests.faults.setup import Setup
+from tests.integration.broker_control import memory_alarm
 from tests.integration.service import delete, eventually
 from zeebe_amqp.errors import Code
 from zeebe_amqp.testing import Reaction, after, fail
@@ -74,7 +75,7 @@ async def close_connections(setup: Setup) -> None:
 
 async def raise_alarm(setup: Setup) -> None:
     """A memory alarm."""
-    async with setup.memory_alarm():
+    async with memory_alarm(setup.broker):
         await asyncio.sleep(SHORT)
 
 

@@ -64,15 +64,6 @@ class Setup:
         """A caller beside those that are counted; use as an async context manager."""
         return Caller(self.broker.url, *self.consumer.queues)
 
-    @asynccontextmanager
-    async def memory_alarm(self) -> AsyncIterator[None]:
-        """Meanwhile the broker reads from no connection that publishes."""
-        await asyncio.to_thread(self.broker.ctl, "set_vm_memory_high_watermark", "0.00001")
-        try:
-            yield
-        finally:
-            await asyncio.to_thread(self.broker.ctl, "set_vm_memory_high_watermark", "0.4")
-
     @property
     def pid(self) -> int:
         """The process of the consumer."""

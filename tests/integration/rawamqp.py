@@ -16,21 +16,9 @@ from pamqp.header import ProtocolHeader
 from yarl import URL
 
 ORDER = (
-    "content_type",
-    "content_encoding",
-    "headers",
-    "delivery_mode",
-    "priority",
-    "correlation_id",
-    "reply_to",
-    "expiration",
-    "message_id",
-    "timestamp",
-    "type",
-    "user_id",
-    "app_id",
-    "cluster_id",
-)
+    "content_type", "content_encoding", "headers", "delivery_mode", "priority", "correlation_id", "reply_to",
+    "expiration", "message_id", "timestamp", "type", "user_id", "app_id", "cluster_id",
+)  # fmt: skip
 """The properties in the order of their flag bits, from the highest."""
 
 SHORT = tuple(name for name in ORDER if name not in {"headers", "delivery_mode", "priority", "timestamp"})

@@ -35,14 +35,6 @@ async def caller(service: ConsumerSetup) -> AsyncIterator[Caller]:
         assert service.connections() == CONNECTIONS
 
 
-async def test_a_success_that_nobody_waits_for_leaves_nothing(service: ConsumerSetup, caller: Caller) -> None:
-    await caller.publish(create(forget=1), reply_to=None)
-    await eventually(lambda: service.gateway.count(CREATE), "the command ran")
-    assert (await caller.call("topology")).ok
-    assert not service.dead_letters.messages
-    assert len(caller.arrived) == 1
-
-
 async def test_a_rejection_that_nobody_waits_for_is_kept_in_its_words(service: ConsumerSetup, caller: Caller) -> None:
     service.gateway.script(CREATE, fail("NOT_FOUND", REJECTED))
     body = create(rejected=1)
@@ -73,14 +65,6 @@ async def test_a_dead_letter_keeps_all_of_its_request_but_its_lifetime(service: 
     assert (dead.delivery_mode, dead.user_id, dead.expiration) == (2, None, None)
     headers[wire.ORIGINAL_USER_ID] = "guest"
     assert {name: dead.headers[name] for name in headers} == headers
-
-
-async def test_the_largest_headers_make_a_dead_letter_with_the_reason(service: ConsumerSetup, caller: Caller) -> None:
-    """Headers that do not fit into a frame close the connection of whoever publishes them."""
-    await caller.publish(b"large", reply_to=None, headers={f"h{n}": "x" * 1000 for n in range(120)})
-    headers = (await service.dead_letters.with_body(b"large")).headers
-    assert headers["error-code"] == "INVALID_ARGUMENT"
-    assert 50 < len(headers) < 75
 
 
 @for_each(["create-instance", "publish-message"])

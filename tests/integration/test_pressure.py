@@ -89,14 +89,6 @@ async def test_without_a_gateway_requests_stay_in_their_queue_and_are_served_whe
         assert service.metric("circuit_state") == 0
 
 
-async def test_it_ends_well_during_an_outage(service: ConsumerSetup) -> None:
-    async with service.caller() as caller:
-        await paused(service, caller)
-    assert await asyncio.to_thread(service.consumer.stop) == 0
-    await service.gateway.start()
-    await asyncio.to_thread(service.consumer.start)
-
-
 async def test_what_nobody_waits_for_survives_an_outage_that_began_while_it_was_held(service: ConsumerSetup) -> None:
     async with service.caller() as caller:
         gate = Hold(service.gateway)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from consumer.check import check
@@ -23,9 +22,6 @@ from tests.integration.service import DeadLetterCollector, create, delete, event
 from zeebe_amqp.errors import Error
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-CANCEL = orjson.dumps({"operation": "cancel-instance", "data": {"processInstanceKey": 1 << 51}})
-"""Idempotent, as create-instance is not."""
 
 
 @dataclass
@@ -104,27 +100,3 @@ async def test_a_proxy_that_says_that_it_is_not_available_is_told_to_who_waits_a
             await eventually(lambda: len(engine.executions) == 51, "what comes later runs too")
             assert set(engine.executions.values()) == {1}
         assert not proxied.dead_letters.messages
-
-
-async def test_what_a_proxy_may_have_passed_on_runs_again_only_when_that_harms_nobody(
-    rabbitmq: Broker, tmp_path: Path
-) -> None:
-    async with consumer_behind_proxy(tmp_path, rabbitmq.url, 502) as proxied:
-        body, caller = create(id="once"), proxied.caller
-        # All at once: they are here before consuming pauses.
-        await caller.publish(body, reply_to=None)
-        await caller.publish(CANCEL, reply_to=None)
-        once, again = await asyncio.gather(
-            caller.call("create-instance", {"bpmnProcessId": "order"}),
-            caller.call("cancel-instance", {"processInstanceKey": 1 << 51}),
-        )
-        assert told(once.error) == ("UNAVAILABLE", "consumer", "unknown", False)
-        assert told(again.error) == ("UNAVAILABLE", "consumer", "unknown", True)
-        letter = await proxied.dead_letters.with_body(body)
-        assert (letter.headers["error-code"], letter.headers["error-outcome"]) == ("UNAVAILABLE", "unknown")
-        assert "HTTP status 502" in str(letter.headers["error-message"])
-        await proxied.paused(502)
-        async with proxied.recovered() as gateway:
-            await eventually(lambda: gateway.count("CancelProcessInstance"), "the idempotent one runs")
-            assert (gateway.count("CancelProcessInstance"), gateway.count("CreateProcessInstance")) == (1, 0)
-        assert [letter.body for letter in proxied.dead_letters.messages] == [body]

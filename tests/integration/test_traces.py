@@ -97,15 +97,3 @@ async def test_an_error_marks_the_handling_and_the_call_if_there_is_one_and_not_
         found = await spans(receiver, trace, len(kinds))
         assert {kind: span.failed for kind, span in found.items()} == {kind: kind != "producer" for kind in kinds}
         assert "client" not in found or found["client"].name == "gateway_protocol.Gateway/CompleteJob"
-
-
-async def test_an_unsampled_caller_is_answered_in_its_trace_and_leaves_no_span(
-    observed: Caller, receiver: Receiver
-) -> None:
-    header, silent, _ = parent_header()
-    reply = await observed.request(TOPOLOGY, headers={"traceparent": header.removesuffix("01") + "00"})
-    assert str(reply.headers["traceparent"]).split("-")[1] == silent
-    loud, trace, _ = parent_header()
-    await observed.request(TOPOLOGY, headers={"traceparent": loud})
-    await spans(receiver, trace, 3)  # exported later than the silent ones would have been
-    assert silent not in {span.trace for span in receiver.spans}

@@ -56,19 +56,6 @@ async def test_activate_jobs_locks_no_more_than_asked_for_and_none_twice(process
     assert set(found) == instances
 
 
-async def test_a_long_poll_gets_a_job_that_appears_later(process: ProcessHelper) -> None:
-    await process.deploy()
-    if not process.features.waits:
-        data = {"jobType": process.job_type, "maxJobsToActivate": 1, "requestTimeout": "10m"}
-        assert await process.caller.result("activate-jobs", data, queue=process.caller.polls) == []
-        return
-    poll = asyncio.create_task(process.jobs())
-    await asyncio.sleep(0.5)
-    assert not poll.done()  # an answer at once would be the empty list
-    instance = await process.instance()
-    assert [job["processInstanceKey"] for job in await poll] == [instance]
-
-
 async def test_complete_job_lets_the_process_go_on_with_its_variables(process: ProcessHelper) -> None:
     await process.deploy()
     data = {"bpmnProcessId": process.id, "withResult": True, "requestTimeout": "60s"}

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.integration import decisions, forms, processes
 from tests.integration.engines.answers import deployment
+from tests.integration.engines.rejections import files
 from tests.integration.process_helper import KEY, ProcessHelper, refused, unique
 from zeebe_amqp.errors import Code, Outcome
 from zeebe_amqp.reply import Reply
@@ -37,11 +38,6 @@ async def test_deploy_process_takes_the_file_as_it_is_or_in_base64(process: Proc
 
 
 # --- files of every kind ---
-
-
-def files(**contents: str) -> dict[str, Any]:
-    """The data of a deployment of several files; `a_bpmn` is called a.bpmn."""
-    return {"resources": [{"name": name.replace("_", "."), "content": text} for name, text in contents.items()]}
 
 
 def decision(process: ProcessHelper, name: str, title: str, requirements: str) -> dict[str, Any]:
@@ -90,14 +86,6 @@ async def test_deploy_resource_takes_one_file_as_deploy_process_does(process: Pr
         metadata = {"fileName": name}
         answer = await process.caller.result("deploy-resource", processes.empty(process.id), metadata=metadata)
         assert answer["deployments"] == [{"process": deployment(process, version, name)["processes"][0]}]
-
-
-async def test_a_form_in_base64_arrives_as_it_is(process: ProcessHelper) -> None:
-    form = unique("form")
-    content = base64.b64encode(forms.approval(form).encode()).decode()
-    file = {"name": "a.form", "content": content, "encoding": "base64"}
-    answer = await process.caller.result("deploy-resource", {"resources": [file]})
-    assert answer["deployments"][0]["form"]["formId"] == form
 
 
 async def test_of_files_of_which_one_is_bad_none_is_deployed(process: ProcessHelper) -> None:
