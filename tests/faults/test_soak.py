@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-import pytest
-
 from tests.cases import check_all, for_each
 from tests.faults.soak import HOUR, lows, trend
 
@@ -19,11 +17,6 @@ def samples(value: Callable[[float], float]) -> list[tuple[float, float]]:
     return [(n * INTERVAL, value(n * INTERVAL)) for n in range(NUMBER)]
 
 
-@for_each([-7.0, 0.0, 3.5])
-def test_the_slope_of_a_line_is_found(slope: float) -> None:
-    assert trend(samples(lambda second: 100 + slope * second / HOUR)).slope == pytest.approx(slope, abs=1e-6)
-
-
 def test_a_growth_beyond_what_is_allowed_is_named() -> None:
     def is_named(slope: float, noise: float, verdict: str) -> None:
         chance = random.Random(1)
@@ -32,15 +25,6 @@ def test_a_growth_beyond_what_is_allowed_is_named() -> None:
 
     flat, grows = [(0, 0, "flat"), (0, 1, "flat"), (-100, 1, "flat")], [(100, 1, "grows"), (100, 0, "grows")]
     check_all([*flat, *grows, (0, 100, "too short to tell")], is_named)
-
-
-def test_the_warm_up_is_left_out() -> None:
-    assert trend(samples(lambda second: 0.0 if second < NUMBER * INTERVAL / 10 else 100.0)).slope == 0
-
-
-def test_too_few_samples_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least 3"):
-        trend([(0, 1), (1, 1)])
 
 
 def test_the_lows_are_the_lowest_of_each_stretch_of_time() -> None:

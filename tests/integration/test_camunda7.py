@@ -125,11 +125,6 @@ async def test_everyone_who_waits_gets_it_with_its_variables(
     assert any('rpc_response_status_code="OK"' in line for line in calls)
 
 
-async def test_nobody_learns_how_many_got_it(caller: Caller) -> None:
-    for name in ("nobody-waits-for-this", ""):
-        assert await caller.result("signal", {"name": name, "unknown": [1]}) is None
-
-
 async def test_one_execution_gets_it_alone(caller: Caller, waiting: Waiting) -> None:
     one, other = waiting.start(), waiting.start()
     execution = waiting.engine.execution(waiting.signal, one)
@@ -252,15 +247,6 @@ async def test_one_step_that_throws_rolls_everything_back(caller: Caller, waitin
     assert meaning(error) == (Code.UNKNOWN, *NOT_EXECUTED)
     assert "absent" in error.message
     assert (waiting.waits(healthy), throwing.waits(broken)) == (True, True)
-
-
-async def test_what_only_the_engine_refuses_is_an_invalid_argument(caller: Caller) -> None:
-    # More digits than its JSON parser reads; it answers with JSON, text or a page, as it likes.
-    number = b"0." + b"1" * 1100
-    body = b'{"operation":"signal","data":{"name":"s","variables":{"x":{"value":' + number + b"}}}}"
-    reply = orjson.loads((await caller.request(body)).body)
-    assert (reply["error"]["code"], reply["error"]["outcome"]) == ("INVALID_ARGUMENT", "not-executed")
-    assert reply["error"]["message"]
 
 
 async def test_refused_credentials_and_missing_rights_are_told(

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 import uuid
 from pathlib import Path
 
-import aio_pika
 import pytest
 
-from tests.cases import check_each, for_each
-from tests.integration.cli import PROGRAM, environment, finished, on_a_terminal, run, started
+from tests.cases import check_each
+from tests.integration.cli import PROGRAM, environment, on_a_terminal, run
 from tests.integration.service import ConsumerSetup, eventually
-from tests.unit.contracts.samples import KEY, SMALLEST
+from tests.unit.contracts.samples import SMALLEST
 from zeebe_amqp.cli import exit_codes as exits
 from zeebe_amqp.cli.examples import arguments
 from zeebe_amqp.commands import COMMANDS
-from zeebe_amqp.errors import Code
 from zeebe_amqp.examples import Example
-from zeebe_amqp.testing import fail
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -41,16 +37,6 @@ async def test_every_operation_is_executed_and_prints_json_lines(service: Consum
     file = tmp_path / "order.bpmn"
     file.write_text("<xml/>")
     await check_each(COMMANDS.keys(), is_executed)
-
-
-@for_each(Code)
-async def test_the_exit_code_says_what_the_error_was(code: Code, service: ConsumerSetup) -> None:
-    service.gateway.script("CancelProcessInstance", fail(code, f"Command 'CANCEL' rejected with code '{code}': no"))
-    found = await run(service, "cancel-instance", str(KEY))
-    error = json.loads(found.err)["error"]
-    assert (found.out, error["code"]) == ("", code)
-    base = exits.UNKNOWN if error["outcome"] == "unknown" else exits.NOT_EXECUTED
-    assert found.code == base + exits.NUMBERS[code]
 
 
 async def test_a_request_id_and_what_is_left_with_the_broker_are_executed_once_in_the_caller_s_trace(
@@ -90,15 +76,3 @@ async def test_in_a_pipe_it_writes_json_and_a_reader_that_leaves_ends_it_quietly
 
     assert json.loads((await piped("cat"))[1])["clusterSize"] == 1
     assert await piped("true; exit ${PIPESTATUS[0]}") == (exits.PIPE, b"", b"")
-
-
-async def test_an_interruption_is_no_traceback(service: ConsumerSetup) -> None:
-    name = f"test.{uuid.uuid4().hex}"
-    async with await aio_pika.connect(service.url) as connection:
-        queue = await (await connection.channel()).declare_queue(name, auto_delete=True)
-        process = await started(service, "topology", "--queues", name)
-        async with queue.iterator(no_ack=True, timeout=60) as messages:
-            await anext(messages)
-        process.send_signal(signal.SIGINT)
-        code, out, err = await finished(process)
-    assert (code, out, b"Traceback" in err) == (exits.INTERRUPTED, b"", False)

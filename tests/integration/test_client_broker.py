@@ -77,17 +77,6 @@ async def test_a_request_that_is_forgotten_has_no_address_and_no_end(rabbitmq: B
     assert (request.reply_to, request.expiration, request.headers) == (None, None, {wire.REQUEST_ID: identity})
 
 
-async def test_bytes_are_sent_as_they_are(rabbitmq: Broker) -> None:
-    headers = {"fileName": "a.bpmn", "count": 7}
-    options: dict[str, Any] = {"type": "deploy-process", "content_type": "application/xml", "headers": headers}
-    async with Responder(rabbitmq.url, b"\xff") as responder, Client(rabbitmq.url, polls=responder.queue) as client:
-        reply = await client.call_raw(b"\x00", **options, long_poll=True)
-        [request] = responder.requests
-    assert (reply, request.body) == (b"\xff", b"\x00")
-    assert (request.type, request.content_type) == ("deploy-process", "application/xml")
-    assert headers.items() <= request.headers.items()
-
-
 @pytest.mark.parametrize("queue", QUEUES)
 async def test_hostile_replies_end_neither_the_client_nor_another_call(rabbitmq: Broker, queue: str | None) -> None:
     async with (

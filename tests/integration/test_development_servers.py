@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
 
-from scripts import guard
 from scripts.consumer import Consumer
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.integration import processes
@@ -71,12 +69,3 @@ async def test_zeebe_in_memory_lets_time_pass_shows_its_records_and_begins_anew(
     own_zeebe.reset()
     gone = refused(await own_process.caller.call("create-instance", {"bpmnProcessId": own_process.id}))
     assert gone.code is Code.NOT_FOUND
-
-
-def test_zeebe_in_memory_ends_with_whoever_started_it(tmp_path: Path) -> None:
-    engine = ZeebeInMemory(tmp_path).start()
-    assert engine.process
-    members = guard.family(engine.process.pid)
-    engine.stop()
-    assert not engine.ready()
-    assert not set(members) & set(guard.family(1))

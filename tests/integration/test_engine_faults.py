@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Broker
 from tests.fakes.cluster import Cluster
 from tests.integration.cluster_setup import ClusterSetup, running_cluster
-from tests.integration.process_helper import ABSENT, BY_KEY, ProcessHelper, refused
+from tests.integration.process_helper import ProcessHelper, refused
 from tests.integration.service import eventually
 from zeebe_amqp.errors import Code, Outcome, Source
 
@@ -85,25 +85,6 @@ async def test_a_paused_partition_is_not_executed_and_may_be_tried_again(
     assert (topology["partitionsCount"], jobs) == (1, [])
     instance = await cluster_process.instance()
     assert [job["processInstanceKey"] for job in await cluster_process.jobs(5)] == [instance]
-
-
-# --- what the engine takes under any load ---
-
-EXEMPT = {"cancel-instance", "complete-job", "fail-job"}
-LIMITED = set(BY_KEY) - EXEMPT
-
-
-async def test_what_relieves_the_engine_is_never_held_back(
-    cluster_process: ProcessHelper, cluster: ClusterSetup
-) -> None:
-    """How often a command was tried stands in its rejection, so all of these are about what is not there."""
-    absent = [(name, {field: ABSENT, **more}) for name, (field, more) in BY_KEY.items()] * 10
-    with one_request_at_a_time(cluster, 0.1):
-        replies = await asyncio.gather(*(cluster_process.caller.call(name, data) for name, data in absent))
-    held_back = {reply.operation for reply in replies if "attempts" in (refused(reply).details or {})}
-    assert held_back
-    assert held_back <= LIMITED
-    assert {refused(reply).code for reply in replies if reply.operation in EXEMPT} == {Code.NOT_FOUND}
 
 
 # --- brokers that come back ---

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from consumer.rabbitmq import Broker
 from scripts.rabbitmq import RabbitMQ
 from tests.cases import check_each
 from tests.fakes.gateway import FakeGateway
-from tests.integration.broker_control import SECRET, User, evaluate
+from tests.integration.broker_control import SECRET, User
 from tests.integration.responder import FINE, Responder
 from tests.integration.service import delete, eventually, new_consumer
 from tests.unit.contracts.cli.program import ended
@@ -42,15 +42,6 @@ NO_CONFIGURE, NO_WRITE, NO_READ = (NONE, ".*", ".*"), (".*", NONE, ".*"), (".*",
 WRONG = "the-wrong-secret"
 DENIED, MISSING, UNKNOWN_USER = Code.PERMISSION_DENIED, Code.NOT_FOUND, Code.UNAUTHENTICATED
 WRITE = "to write to the exchange 'amq.default'"
-
-
-@pytest.fixture
-def limited(shared_node: RabbitMQ) -> Iterator[RabbitMQ]:
-    """The broker, whose new channels take messages of 100 kB at most."""
-    before = evaluate(shared_node, "element(2, application:get_env(rabbit, max_message_size))")
-    evaluate(shared_node, "application:set_env(rabbit, max_message_size, 100000)")
-    yield shared_node
-    evaluate(shared_node, f"application:set_env(rabbit, max_message_size, {before})")
 
 
 @pytest.fixture
@@ -178,19 +169,6 @@ async def answered(client: Client, responder: Responder, kind: type[CommandError
             arrival.cancel()
             assert isinstance(call.exception(), kind)
             await asyncio.sleep(0.1)
-
-
-async def test_a_message_that_the_broker_does_not_take_fails_alone(limited: RabbitMQ) -> None:
-    """It ends the channel, and with it the way of a reply that somebody else waits for."""
-    async with Responder(limited.url) as responder, Client(limited.url, commands=responder.queue, timeout=60) as client:
-        other = asyncio.create_task(client.call(Topology()))
-        await responder.arrived(1)
-        with pytest.raises(CommandError, match=r"message size .* larger than .*send less") as raised:
-            await client.call_raw(b"x" * 200_000)
-        assert (raised.value.code, raised.value.retryable) == (Code.FAILED_PRECONDITION, False)
-        again = (await responder.arrived(2))[1]
-        await responder.reply(again, FINE)
-        assert (await other).cluster_size == 1
 
 
 async def test_a_client_for_threads_fails_the_call_and_works_once_it_may(user: User, attempts: list[str]) -> None:

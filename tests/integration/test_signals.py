@@ -58,11 +58,3 @@ async def test_what_zeebe_cannot_do_is_refused_before_the_engine_does(caller: Ca
     error = refused(await caller.call("signal", {"name": ""}))
     told = (error.code, error.source, error.details)
     assert told == (Code.INVALID_ARGUMENT, Source.CONSUMER, {"field": "data.name"})
-
-
-async def test_the_bare_form_is_the_body_of_the_rest_api_itself(process: ProcessHelper, signal: str) -> None:
-    body = orjson.dumps({"name": signal, "variables": {"a": {"value": 1}}})
-    reply = orjson.loads((await process.caller.request(body, type="signal")).body)
-    assert reply == {"operation": "signal", "data": None}
-    [job] = await process.jobs()
-    assert job["variables"] == '{"a":1}'
