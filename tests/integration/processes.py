@@ -61,12 +61,6 @@ def _straight(process: str, *nodes: Node, declared: str = "") -> str:
     return _definitions(process, _graph(nodes, _line(*nodes)), declared)
 
 
-def _interrupted(process: str, task: Node, boundary: Node, declared: str) -> str:
-    """A task with an event at its border, and an end for each way out."""
-    nodes = [START, task, END, boundary, Node("endEvent", "left")]
-    return _definitions(process, _graph(nodes, [*_line(START, task, END), (boundary.name, "left")]), declared)
-
-
 START = Node("startEvent", "start")
 END = Node("endEvent", "end")
 
@@ -116,25 +110,6 @@ def boxed(process: str, job_type: str, *names: str) -> str:
     return _straight(process, START, Node("subProcess", "box", _graph(inside, _line(*inside))), END)
 
 
-def each(process: str, job_type: str) -> str:
-    """A service task `work` for every one of `items`, all at once; their `result`s become the list `results`."""
-    loop = (
-        "<bpmn:multiInstanceLoopCharacteristics><bpmn:extensionElements>"
-        '<zeebe:loopCharacteristics inputCollection="=items" inputElement="item"'
-        ' outputCollection="results" outputElement="=result" />'
-        "</bpmn:extensionElements></bpmn:multiInstanceLoopCharacteristics>"
-    )
-    return _straight(process, START, _work("work", job_type, loop), END)
-
-
-def demanding(process: str, job_type: str) -> str:
-    """A service task `work` that has an incident instead of a job while there is no `amount`."""
-    demand = (
-        '<zeebe:ioMapping><zeebe:input source="=assert(amount, amount != null)" target="amount" /></zeebe:ioMapping>'
-    )
-    return _straight(process, START, _work("work", job_type, more=demand), END)
-
-
 def approved(process: str, form: str) -> str:
     """A user task `approve` with a form; its jobs are of the type `USER_TASK`."""
     extension = f"<zeebe:formDefinition formId={quoteattr(form)} />"
@@ -155,12 +130,6 @@ def watched(process: str, job_type: str) -> str:
     return _straight(process, START, Node("userTask", "approve", extension=extension), END)
 
 
-def deciding(process: str, decision: str) -> str:
-    """A business rule task `decide`; what `decision` says becomes the variable `fee`."""
-    extension = f'<zeebe:calledDecision decisionId={quoteattr(decision)} resultVariable="fee" />'
-    return _straight(process, START, Node("businessRuleTask", "decide", extension=extension), END)
-
-
 # --- events ---
 
 
@@ -168,8 +137,10 @@ def forgiving(process: str, job_type: str, error_code: str) -> str:
     """One service task `work`; a BPMN error `error_code` thrown in it is caught, and its variable `detail` kept."""
     kept = '<zeebe:ioMapping><zeebe:output source="=detail" target="detail" /></zeebe:ioMapping>'
     caught = Node("boundaryEvent", "catch", BY_ERROR, kept, {"attachedToRef": "work"})
+    task, left = _work("work", job_type), Node("endEvent", "left")
     declared = f'<bpmn:error id="error" errorCode={quoteattr(error_code)} />'
-    return _interrupted(process, _work("work", job_type), caught, declared)
+    edges = [*_line(START, task, END), ("catch", "left")]
+    return _definitions(process, _graph([START, task, END, caught, left], edges), declared)
 
 
 def waiting(process: str, message: str) -> str:
@@ -193,12 +164,6 @@ def roused(process: str, signal: str, job_type: str) -> str:
 def listening(process: str, signal: str) -> str:
     """Waits for `signal`."""
     return _straight(process, START, Node("intermediateCatchEvent", "wait", BY_SIGNAL), END, declared=_signal(signal))
-
-
-def interrupted(process: str, signal: str, job_type: str) -> str:
-    """One service task `work`, which `signal` ends."""
-    boundary = Node("boundaryEvent", "stop", BY_SIGNAL, attributes={"attachedToRef": "work"})
-    return _interrupted(process, _work("work", job_type), boundary, _signal(signal))
 
 
 def timed(process: str, duration: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.cases import for_each
-from tests.integration import decisions, processes
+from tests.integration import decisions
 from tests.integration.process_helper import KEY, ProcessHelper, unique
 
 
@@ -34,22 +34,17 @@ def evaluated(process: ProcessHelper, name: str, title: str, kind: str, output: 
     }
 
 
-def evaluation(
-    process: ProcessHelper, name: str, output: str, steps: list[dict[str, Any]], **more: Any
-) -> dict[str, Any]:
+def evaluation(process: ProcessHelper, name: str, output: str, *steps: dict[str, Any], **more: Any) -> dict[str, Any]:
     """The whole answer to an evaluation."""
+    decision = evaluated(process, name, "Fee", "", output)
+    of_steps = ("decisionType", "matchedRules", "evaluatedInputs", "decisionEvaluationInstanceKey")
     return {
-        "decisionKey": KEY,
-        "decisionId": name,
-        "decisionName": "Fee",
-        "decisionVersion": 1,
+        **{field: value for field, value in decision.items() if field not in of_steps},
         "decisionRequirementsId": f"{name}-requirements",
         "decisionRequirementsKey": KEY,
-        "decisionOutput": output,
-        "evaluatedDecisions": steps,
+        "evaluatedDecisions": list(steps),
         "failedDecisionId": "",
         "failureMessage": "",
-        "tenantId": process.features.tenant,
         "decisionInstanceKey": KEY if process.features.numbers_evaluations else 0,
         "decisionEvaluationKey": process.features.says("8.8", 0),
         **more,
@@ -72,7 +67,7 @@ async def test_evaluate_decision_answers_the_output_and_how_it_came_about(
     guard = evaluated(process, f"{name}-guard", "Guard", "LITERAL_EXPRESSION", str(weight))
     rules = [matched(name, rule, fee)]
     table = evaluated(process, name, "Fee", "DECISION_TABLE", fee, matchedRules=rules, evaluatedInputs=[given])
-    assert answer == evaluation(process, name, fee, [guard, table])
+    assert answer == evaluation(process, name, fee, guard, table)
     again = {"decisionKey": answer["decisionKey"], "variables": {"weight": weight}}
     number = KEY if process.features.numbers_evaluations else 0
     assert await process.caller.result("evaluate-decision", again) == answer | {"decisionInstanceKey": number}
@@ -88,19 +83,8 @@ async def test_a_decision_that_fails_is_a_result_that_says_where_and_why(
         process,
         name,
         process.features.failed_output,
-        [evaluated(process, f"{name}-guard", "Guard", "LITERAL_EXPRESSION", "null")],
+        evaluated(process, f"{name}-guard", "Guard", "LITERAL_EXPRESSION", "null"),
         failedDecisionId=f"{name}-guard",
         failureMessage=f"Expected to evaluate decision '{name}', but Assertion failure on evaluate the expression "
         "'assert(weight, weight <= 100)': The condition is not fulfilled",
     )
-
-
-async def test_a_process_decides_with_what_was_deployed_together_with_it(process: ProcessHelper) -> None:
-    name = unique("decision")
-    files = [
-        {"name": "deciding.bpmn", "content": processes.deciding(process.id, name)},
-        {"name": "fee.dmn", "content": decisions.fee(name)},
-    ]
-    await process.caller.result("deploy-resource", {"resources": files})
-    data = {"bpmnProcessId": process.id, "withResult": True, "variables": {"weight": 3}, "fetchVariables": ["fee"]}
-    assert (await process.caller.result("create-instance", data))["variables"] == '{"fee":4}'

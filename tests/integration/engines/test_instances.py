@@ -10,7 +10,6 @@ import orjson
 from tests.cases import check_each
 from tests.integration import processes
 from tests.integration.engines.answers import creation
-from tests.integration.engines.conftest import Passing
 from tests.integration.process_helper import KEY, ProcessHelper, refused, unique
 from zeebe_amqp.errors import Code
 
@@ -76,31 +75,6 @@ async def test_resolve_incident_brings_the_job_back(process: ProcessHelper) -> N
     assert await process.caller.result("resolve-incident", {"incidentKey": incident}) is None
     [again] = await process.jobs()
     assert (again["key"], again["retries"]) == (job, 1)
-
-
-# --- what processes meet on their way ---
-
-
-async def test_an_incident_of_an_element_ends_when_its_variable_is_set_and_it_is_resolved(
-    process: ProcessHelper,
-) -> None:
-    await process.deploy_text(processes.demanding(process.id, process.job_type))
-    async with process.new_keys() as keys:
-        instance = await process.instance()
-    await process.caller.result("set-variables", {"elementInstanceKey": instance, "variables": {"amount": 7}})
-    tried = [await process.caller.call("resolve-incident", {"incidentKey": key}) for key in keys]
-    assert [reply.error is None for reply in tried].count(True) == 1
-    [job] = await process.jobs()
-    assert (job["processInstanceKey"], job["variables"]) == (instance, '{"amount":7}')
-
-
-async def test_a_timer_lets_the_process_go_on(process: ProcessHelper, passing: Passing) -> None:
-    await process.deploy_text(processes.timed(process.id, passing.duration))
-    data = {"bpmnProcessId": process.id, "withResult": True, "requestTimeout": "60s"}
-    pending = asyncio.create_task(process.caller.result("create-instance", data, queue=process.caller.polls))
-    while not pending.done():
-        await passing.passes()
-    assert await pending == creation(process, variables="{}")
 
 
 # --- where a process stands, changed from outside ---

@@ -108,18 +108,6 @@ async def test_update_job_timeout_sets_how_long_the_job_is_locked(process: Proce
     assert [(other["key"], other["worker"]) for other in again] == [(job["key"], "other")]
 
 
-async def test_a_task_for_each_of_several_items_gathers_their_results(process: ProcessHelper) -> None:
-    await process.deploy_text(processes.each(process.id, process.job_type))
-    data = {"bpmnProcessId": process.id, "withResult": True, "requestTimeout": "60s", "fetchVariables": ["results"]}
-    data["variables"] = {"items": [3, 1, 2]}
-    pending = asyncio.create_task(process.caller.result("create-instance", data, queue=process.caller.polls))
-    for _ in range(3):
-        [job] = await process.jobs(fetchVariables=["item"])
-        double = 2 * orjson.loads(job["variables"])["item"]
-        await process.caller.result("complete-job", {"jobKey": job["key"], "variables": {"result": double}})
-    assert (await pending)["variables"] == '{"results":[6,2,4]}'
-
-
 async def test_a_user_task_is_a_job_that_names_the_key_of_its_form(process: ProcessHelper) -> None:
     form = unique("form")
     files = [

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import orjson
-
 from tests.integration import processes
 from tests.integration.process_helper import KEY, ProcessHelper, unique
 
@@ -36,15 +34,3 @@ async def test_a_signal_wakes_whoever_waits_for_it(process: ProcessHelper) -> No
         await broadcast(process, signal, told=True)  # a signal is not kept for who comes later
         await asyncio.sleep(0.05)
     assert [(await instance)["variables"] for instance in waiting] == ['{"told":true}'] * 2
-
-
-async def test_a_signal_interrupts_a_task(process: ProcessHelper) -> None:
-    signal = unique("signal")
-    await process.deploy_text(processes.interrupted(process.id, signal, process.job_type))
-    data = {"bpmnProcessId": process.id, "withResult": True, "requestTimeout": "60s"}
-    pending = asyncio.create_task(process.caller.result("create-instance", data, queue=process.caller.polls))
-    [job] = await process.jobs()
-    await broadcast(process, signal, why="fire")
-    assert orjson.loads((await pending)["variables"]) == {"why": "fire"}
-    gone = await process.caller.call("complete-job", {"jobKey": job["key"]})
-    assert gone.error is not None
