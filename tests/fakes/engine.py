@@ -22,8 +22,6 @@ from consumer.zeebe.protocol import gateway_pb2 as pb
 
 PARTITION_SHIFT = 51
 TENANT = "<default>"
-STATUS = {"INVALID_STATE": "FAILED_PRECONDITION"}
-"""gRPC's word for the kinds of rejection that have another one."""
 
 
 class Rejection(Exception):
@@ -31,7 +29,7 @@ class Rejection(Exception):
 
     def __init__(self, intent: str, kind: str, reason: str) -> None:
         super().__init__(f"Command '{intent}' rejected with code '{kind}': {reason}")
-        self.status = STATUS.get(kind, kind)
+        self.status = kind
 
 
 @dataclass
@@ -59,7 +57,7 @@ class Instance:
 
 @dataclass
 class Job:
-    """A job; `state` is ACTIVATABLE, FAILED or ERROR_THROWN, `free` the second from which it can be activated."""
+    """A job; `state` is ACTIVATABLE or FAILED, `free` the second from which it can be activated."""
 
     key: int
     element: int
@@ -80,7 +78,6 @@ class Engine:
     processes: dict[str, Process] = field(default_factory=dict)
     instances: dict[int, Instance] = field(default_factory=dict)
     jobs: dict[int, Job] = field(default_factory=dict)
-    messages: dict[tuple[str, str, str], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._keys = {number: itertools.count(1) for number in range(1, self.partitions + 1)}
@@ -193,9 +190,6 @@ class Engine:
         if job is None:
             reason = f"Expected to {verb} job with key '{message.jobKey}', but no such job was found"
             raise Rejection(intent, "NOT_FOUND", reason)
-        if job.state != "ACTIVATABLE" and intent in {"COMPLETE", "FAIL", "THROW_ERROR"}:
-            reason = f"Expected to {verb} job with key '{job.key}', but it is in state '{job.state}'"
-            raise Rejection(intent, "INVALID_STATE", reason)
         return job
 
     def _complete(self, message: Any, _: float) -> Message:
@@ -212,10 +206,6 @@ class Engine:
         job.instance.variables |= json.loads(message.variables or "{}")
         return pb.FailJobResponse()
 
-    def _throw(self, message: Any, _: float) -> Message:
-        self._job(message, "THROW_ERROR", "throw an error for").state = "ERROR_THROWN"
-        return pb.ThrowErrorResponse()
-
     def _update_retries(self, message: Any, _: float) -> Message:
         job = self._job(message, "UPDATE_RETRIES", "update")
         job.retries, job.state = message.retries, "ACTIVATABLE"
@@ -225,18 +215,9 @@ class Engine:
         self._job(message, "UPDATE_TIMEOUT", "update").free = now + message.timeout / 1000
         return pb.UpdateJobTimeoutResponse()
 
-    def _resolve(self, message: Any, _: float) -> Message:
-        reason = f"Expected to resolve incident with key '{message.incidentKey}', but no such incident was found"
-        raise Rejection("RESOLVE", "NOT_FOUND", reason)
-
     # --- messages ---
 
-    def _publish(self, message: Any, now: float) -> Message:
-        identity = (message.name, message.correlationKey, message.messageId)
-        if message.messageId and self.messages.get(identity, 0) > now:
-            reason = f"Expected to publish a new message with id '{message.messageId}', but a message with that id was "
-            raise Rejection("PUBLISH", "ALREADY_EXISTS", f"{reason}already published")
-        self.messages[identity] = now + message.timeToLive / 1000
+    def _publish(self, message: Any, _: float) -> Message:
         partition = zlib.crc32(message.correlationKey.encode()) % self.partitions + 1
         return pb.PublishMessageResponse(key=self.key(partition), tenantId=TENANT)
 
@@ -296,10 +277,8 @@ _COMMANDS: dict[str, Callable[[Engine, Any, float], Message | None]] = {
     "ActivateJobs": Engine._activate,
     "CompleteJob": Engine._complete,
     "FailJob": Engine._fail,
-    "ThrowError": Engine._throw,
     "UpdateJobRetries": Engine._update_retries,
     "UpdateJobTimeout": Engine._update_timeout,
-    "ResolveIncident": Engine._resolve,
     "PublishMessage": Engine._publish,
 }
 _REQUESTS: dict[str, Any] = {rpc: getattr(pb, f"{rpc}Request") for rpc in _COMMANDS}

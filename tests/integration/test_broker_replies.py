@@ -17,7 +17,6 @@ from aio_pika.abc import AbstractIncomingMessage
 from tests.cases import check_each
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE, Hold
-from tests.integration.rawamqp import RawPublisher, content
 from tests.integration.service import CONNECTIONS, TIMEOUT, ConsumerSetup, create, eventually
 from zeebe_amqp import __version__, wire
 from zeebe_amqp.reply import Reply
@@ -45,11 +44,6 @@ async def fully_acked(caller: Caller) -> None:
 
 
 # --- properties -------------------------------------------------------------------------------------------------------
-
-
-async def test_any_correlation_id_comes_back_unchanged(caller: Caller) -> None:
-    for correlation in ("c", "ä" * 127, "x" * 255, '{"a": 1}', " ", "0"):
-        assert (await caller.request(TOPOLOGY, correlation_id=correlation)).correlation_id == correlation
 
 
 async def test_a_reply_has_the_properties_of_the_contract(caller: Caller) -> None:
@@ -176,11 +170,3 @@ async def test_a_message_id_is_an_identity_of_its_user_alone(service: ConsumerSe
     assert (again.body, "replayed" in first.headers, again.headers["replayed"]) == (first.body, False, True)
     assert "replayed" not in (await caller.request(body, message_id=identity, user_id="guest")).headers
     assert sum(service.gateway.executions.values()) == 2
-
-
-async def test_requests_without_an_identity_are_all_executed(service: ConsumerSetup, caller: Caller) -> None:
-    body = create(which="any")
-    async with RawPublisher(service.url) as raw:  # the library gives an id to every message
-        for _ in range(5):
-            await raw.publish(caller.commands, body, content())
-    await eventually(lambda: sum(service.gateway.executions.values()) == 5, "all ran")

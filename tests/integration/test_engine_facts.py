@@ -7,7 +7,6 @@ Here the engine is shared and stays whole; where one is broken is in `test_engin
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 from scripts.consumer import Consumer
@@ -120,21 +119,6 @@ async def test_a_key_of_no_partition_is_not_found(operation: str, cluster_proces
     foreign = refused(await cluster_process.caller.call(operation, {field: 2 << PARTITION_SHIFT, **more}))
     assert (foreign.code, foreign.outcome, foreign.retryable) == (Code.NOT_FOUND, Outcome.NOT_EXECUTED, False)
     assert "partition 2" in foreign.message
-
-
-# --- a deadline does not undo ---
-
-
-async def test_a_deadline_while_the_call_is_out_leaves_the_outcome_open(process: ProcessHelper) -> None:
-    """Rightly so: the instance is there."""
-    await process.deploy()
-    data = {"bpmnProcessId": process.id, "withResult": True, "requestTimeout": "60s"}
-    headers = {"deadline": round((time.time() + 3) * 1000)}
-    error = refused(await process.caller.call("create-instance", data, headers=headers))
-    told = (error.code, error.source, error.outcome, error.retryable)
-    assert told == (Code.DEADLINE_EXCEEDED, Source.CONSUMER, Outcome.UNKNOWN, False)
-    assert error.message.endswith("the process instance, if it was created, goes on running")
-    assert len(await process.jobs()) == 1
 
 
 # --- waiting for results ---

@@ -142,17 +142,6 @@ async def test_a_trace_that_a_client_sends_as_bytes_is_the_trace_of_its_reply(
     assert {name: received[name] for name in trace} == trace
 
 
-async def test_a_file_that_node_wrote_into_json_as_a_buffer_is_answered_with_what_to_send(
-    service: ConsumerSetup,
-) -> None:
-    script = (
-        "JSON.stringify({ operation: 'deploy-process', data: Buffer.from('<x/>'), metadata: { fileName: 'a.bpmn' } })"
-    )
-    request = await asyncio.to_thread(subprocess.check_output, ["node", "-p", script], timeout=TIMEOUT)
-    reply, _ = await ask("amqplib", service, request=request)
-    assert "found a Buffer; send its text" in str(reply.error)
-
-
 @for_each(product(CLIENTS, (None, "text/plain", "application/octet-stream")))
 async def test_what_a_client_sets_unasked_or_not_is_taken(
     client: str, content_type: str | None, service: ConsumerSetup
