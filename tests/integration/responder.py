@@ -24,7 +24,7 @@ class Responder:
 
     def __init__(self, url: str, *answers: bytes, arguments: dict[str, Any] | None = None) -> None:
         self._url = url
-        self._answers: Sequence[bytes] = answers
+        self.answers: Sequence[bytes] = answers
         self._arguments = arguments
         self.queue = f"test.{uuid.uuid4().hex}"
         self.requests: list[AbstractIncomingMessage] = []
@@ -44,7 +44,7 @@ class Responder:
         async with self._more:
             self.requests.append(message)
             self._more.notify_all()
-        for body in self._answers:
+        for body in self.answers:
             await self.reply(message, body)
 
     async def arrived(self, count: int) -> list[AbstractIncomingMessage]:

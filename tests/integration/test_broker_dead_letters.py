@@ -35,23 +35,6 @@ async def caller(service: ConsumerSetup) -> AsyncIterator[Caller]:
         assert service.connections() == CONNECTIONS
 
 
-async def test_a_rejection_that_nobody_waits_for_is_kept_in_its_words(service: ConsumerSetup, caller: Caller) -> None:
-    service.gateway.script(CREATE, fail("NOT_FOUND", REJECTED))
-    body = create(rejected=1)
-    await caller.publish(body, reply_to=None)
-    headers = dict((await service.dead_letters.with_body(body)).headers)
-    failed_at = datetime.fromisoformat(str(headers.pop("failed-at")))
-    assert abs((datetime.now(UTC) - failed_at).total_seconds()) < 300
-    assert headers.pop("request-id")
-    assert headers == {
-        "operation": "create-instance",
-        "error-code": "NOT_FOUND",
-        "error-message": REJECTED,
-        "error-source": "gateway",
-        "error-outcome": "not-executed",
-    }
-
-
 async def test_a_dead_letter_keeps_all_of_its_request_but_its_lifetime(service: ConsumerSetup, caller: Caller) -> None:
     """Only its owner may send a `user_id`: copied, it would be refused, and the refusal closes the channel."""
     sent = datetime.fromtimestamp(1_700_000_000, UTC)

@@ -124,14 +124,6 @@ async def test_a_client_reads_every_header_of_a_reply(client: str, service: Cons
 
 
 @for_each(CLIENTS)
-async def test_a_deadline_in_seconds_is_answered_with_the_unit_it_takes(client: str, service: ConsumerSetup) -> None:
-    reply, _ = await ask(client, service, headers={"deadline": int(time.time()) + 30})
-    assert reply.error is not None
-    assert reply.error.code == "DEADLINE_EXCEEDED"
-    assert "a moment in January 1970: seconds? It takes" in reply.error.message
-
-
-@for_each(CLIENTS)
 async def test_a_trace_that_a_client_sends_as_bytes_is_the_trace_of_its_reply(
     client: str, service: ConsumerSetup
 ) -> None:

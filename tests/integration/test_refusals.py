@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -157,17 +158,12 @@ async def test_what_is_taken_away_fails_what_waits_and_given_back_needs_no_new_c
 
 async def answered(client: Client, responder: Responder, kind: type[CommandError]) -> None:
     """Call until the broker lets the client publish again, and answer."""
+    responder.answers = (FINE,)
     async with asyncio.timeout(60):
         while True:
-            call, before = asyncio.create_task(client.call(Topology())), len(responder.requests)
-            arrival = asyncio.create_task(responder.arrived(before + 1))
-            await asyncio.wait({call, arrival}, return_when=asyncio.FIRST_COMPLETED)
-            if arrival.done():
-                await responder.reply(arrival.result()[-1], FINE)
-                await call
+            with suppress(kind):
+                await client.call(Topology())
                 return
-            arrival.cancel()
-            assert isinstance(call.exception(), kind)
             await asyncio.sleep(0.1)
 
 

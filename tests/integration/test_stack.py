@@ -17,7 +17,6 @@ import pytest
 
 from scripts import stack as commands
 from scripts import tour
-from scripts.process import free_port
 
 ROOT = Path(__file__).parents[2]
 UNTIL_IT_IS_DEAD = "until .venv/bin/zeebe-amqp-consumer dead list | grep -q .; do sleep 0.1; done\n"
@@ -93,20 +92,6 @@ def test_call_says_which_broker_it_uses_when_there_are_two(folder: Path, printed
     assert other.returncode == 0, other.stderr
     assert other.stderr.startswith("using AMQP_URL=amqp://guest@127.0.0.1:")
     assert "`unset AMQP_URL` to call that one" in other.stderr
-
-
-def test_servers_of_the_environment_that_are_gone_are_named_and_nothing_is_started(tmp_path: Path) -> None:
-    for command, variable, value in (
-        ("up", "AMQP_URL", f"amqp://somebody:secret@127.0.0.1:{free_port()}"),
-        ("demo", "ZEEBE_ADDRESS", f"127.0.0.1:{free_port()}"),
-    ):
-        ended = run(tmp_path, f"make {command}", **{variable: value})
-        output = ended.stdout + ended.stderr
-        assert ended.returncode == 2, command
-        assert f"make {command}: {variable}=" in output, output
-        assert f"`unset {variable}`" in output, output
-        assert "secret" not in output
-        assert "is up" not in output
 
 
 async def test_a_persistent_message_is_still_there_after_down_and_up_even_on_another_port(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 
 import pytest
 
@@ -27,18 +26,9 @@ async def caller(
             await connected.tidy(features)
 
 
-@dataclass(frozen=True)
-class Passing:
-    """Lets time pass for an engine: at least `duration`, if `passes` is awaited often enough."""
-
-    duration: str
-    """As BPMN writes it."""
-    passes: Callable[[], Awaitable[None]]
-
-
 @pytest.fixture
-def passing(zeebe: Engine) -> Passing:
-    """An hour at a time where the engine's clock is ours; elsewhere moments, so let it wait for moments only."""
+def passes(zeebe: Engine) -> Callable[[], Awaitable[None]]:
+    """Lets time pass, if it is awaited often enough: hours where the engine's clock is ours, elsewhere moments."""
     if isinstance(zeebe, ZeebeInMemory):
-        return Passing("PT1H", lambda: asyncio.to_thread(zeebe.advance, 3600))
-    return Passing("PT1S", lambda: asyncio.sleep(0.1))
+        return lambda: asyncio.to_thread(zeebe.advance, 3600)
+    return lambda: asyncio.sleep(0.1)

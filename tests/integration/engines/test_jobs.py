@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 import orjson
 
 from tests.integration import forms, processes
-from tests.integration.engines.conftest import Passing
 from tests.integration.process_helper import KEY, ProcessHelper, refused, unique
 from zeebe_amqp.errors import Code
 
@@ -97,14 +97,16 @@ async def test_throw_error_is_caught_by_the_process_with_its_variables(process: 
     assert (await pending)["variables"] == '{"detail":7}'
 
 
-async def test_update_job_timeout_sets_how_long_the_job_is_locked(process: ProcessHelper, passing: Passing) -> None:
+async def test_update_job_timeout_sets_how_long_the_job_is_locked(
+    process: ProcessHelper, passes: Callable[[], Awaitable[None]]
+) -> None:
     await process.deploy()
     await process.instance()
     [job] = await process.jobs(timeout="12h")
     assert await process.caller.result("update-job-timeout", {"jobKey": job["key"], "timeout": "1s"}) is None
     poll = {"jobType": process.job_type, "maxJobsToActivate": 1, "workerName": "other"}
     while not (again := await process.caller.result("activate-jobs", poll)):
-        await passing.passes()
+        await passes()
     assert [(other["key"], other["worker"]) for other in again] == [(job["key"], "other")]
 
 

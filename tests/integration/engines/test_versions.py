@@ -16,38 +16,26 @@ from zeebe_amqp.errors import Code, Outcome, Source
 PROCESS = "{process}"
 """Stands for the process of the test's process, which exists."""
 
+INSIDE = "ModifyProcessInstanceRequest.TerminateInstruction.elementId"
+OPERATION = "rpc EvaluateConditional"
 START, POLL = {"bpmnProcessId": PROCESS}, {"jobType": "t", "maxJobsToActivate": 1}
 CHANGE = {"processInstanceKey": ABSENT}
 LEAVE = {"terminate": {"afterElementId": "work"}}
 MOVE = {"sourceElementId": "work", "targetElementId": "end"}
-NEWER: dict[str, tuple[str, dict[str, Any], str]] = {
-    "CreateProcessInstanceRequest.tags": ("create-instance", {**START, "tags": ["a"]}, "data.tags"),
-    "CreateProcessInstanceRequest.businessId": ("create-instance", {**START, "businessId": "b"}, "data.businessId"),
-    "CreateProcessInstanceRequest.runtimeInstructions": (
-        "create-instance",
-        {**START, "runtimeInstructions": [LEAVE]},
-        "data.runtimeInstructions",
-    ),
-    "ActivateJobsRequest.tenantFilter": ("activate-jobs", {**POLL, "tenantFilter": "ASSIGNED"}, "data.tenantFilter"),
-    "CompleteJobRequest.result": ("complete-job", {"jobKey": ABSENT, "result": {"denied": True}}, "data.result"),
-    "DeleteResourceRequest.deleteHistory": (
-        "delete-resource",
-        {"resourceKey": ABSENT, "deleteHistory": True},
-        "data.deleteHistory",
-    ),
-    "ModifyProcessInstanceRequest.TerminateInstruction.elementId": (
-        "modify-instance",
-        {**CHANGE, "terminateInstructions": [{"elementId": "work"}]},
-        "data.terminateInstructions[0].elementId",
-    ),
-    "ModifyProcessInstanceRequest.moveInstructions": (
-        "modify-instance",
-        {**CHANGE, "moveInstructions": [MOVE]},
-        "data.moveInstructions",
-    ),
-    "rpc EvaluateConditional": ("evaluate-conditional", {"variables": {"a": 1}}, "operation"),
+NEWER: dict[str, tuple[str, dict[str, Any]]] = {
+    "CreateProcessInstanceRequest.tags": ("create-instance", {**START, "tags": ["a"]}),
+    "CreateProcessInstanceRequest.businessId": ("create-instance", {**START, "businessId": "b"}),
+    "CreateProcessInstanceRequest.runtimeInstructions": ("create-instance", {**START, "runtimeInstructions": [LEAVE]}),
+    "ActivateJobsRequest.tenantFilter": ("activate-jobs", {**POLL, "tenantFilter": "ASSIGNED"}),
+    "CompleteJobRequest.result": ("complete-job", {"jobKey": ABSENT, "result": {"denied": True}}),
+    "DeleteResourceRequest.deleteHistory": ("delete-resource", {"resourceKey": ABSENT, "deleteHistory": True}),
+    INSIDE: ("modify-instance", {**CHANGE, "terminateInstructions": [{"elementId": "work"}]}),
+    "ModifyProcessInstanceRequest.moveInstructions": ("modify-instance", {**CHANGE, "moveInstructions": [MOVE]}),
+    OPERATION: ("evaluate-conditional", {"variables": {"a": 1}}),
 }
-"""By its name in the protocol: a request that uses it, and how the refusal names it."""
+"""By its name in the protocol: a request that uses it."""
+PLACES = {INSIDE: "data.terminateInstructions[0].elementId", OPERATION: "operation"}
+"""How a refusal names what is no field of the data itself."""
 
 SINCE: dict[str, str] = json.loads(resources.files(protocol).joinpath("since.json").read_text("utf-8"))
 
@@ -61,7 +49,7 @@ def number(version: str) -> tuple[int, ...]:
 async def test_what_the_engine_does_not_know_yet_is_refused_by_name_and_not_executed(
     name: str, caller: Caller, features: EngineFeatures
 ) -> None:
-    operation, data, field = NEWER[name]
+    operation, data = NEWER[name]
     process = ProcessHelper(caller, features)
     await process.deploy()
     reply = await process.caller.call(
@@ -74,7 +62,7 @@ async def test_what_the_engine_does_not_know_yet_is_refused_by_name_and_not_exec
     told = (error.code, error.source, error.outcome, error.retryable)
     assert told == (Code.UNIMPLEMENTED, Source.CONSUMER, Outcome.NOT_EXECUTED, False)
     assert error.details is not None
-    assert error.details["field"] == field
+    assert error.details["field"] == PLACES.get(name, f"data.{name.partition('.')[2]}")
     assert f"version {SINCE[name]} or newer, and the connected one is {process.features.version}" in error.message
     poll = {"jobType": process.job_type, "maxJobsToActivate": 1}
     assert await process.caller.result("activate-jobs", poll) == []
