@@ -17,8 +17,9 @@ from consumer.telemetry.catalog import COUNTER, HISTOGRAM, METRICS
 from consumer.telemetry.prometheus import exposed
 from scripts.rabbitmq import RabbitMQ
 from tests.fakes.gateway import BUSY
+from tests.integration.broker_control import close_connections
 from tests.integration.caller import Caller
-from tests.integration.load import CREATE, Hold, cut
+from tests.integration.load import CREATE, Hold
 from tests.integration.service import ConsumerSetup, create, eventually, running_service
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code, Outcome
@@ -83,7 +84,7 @@ async def make_every_kind(service: ConsumerSetup, broker: RabbitMQ) -> None:
         held, before = Hold(gateway), gateway.count(CREATE)
         await caller.publish(create(id="cut"), headers={wire.REQUEST_ID: "cut"})
         await eventually(lambda: gateway.count(CREATE) > before, "it is at the gateway")
-        await cut(broker)
+        await asyncio.to_thread(close_connections, broker)
         await eventually(lambda: total(service, "zeebe_amqp.redelivered") >= 1, "the request comes again")
         held.open()
         await eventually(lambda: service.metric("in_flight") == 0, "everything is settled")
