@@ -125,13 +125,6 @@ async def test_everyone_who_waits_gets_it_with_its_variables(
     assert any('rpc_response_status_code="OK"' in line for line in calls)
 
 
-async def test_one_execution_gets_it_alone(caller: Caller, waiting: Waiting) -> None:
-    one, other = waiting.start(), waiting.start()
-    execution = waiting.engine.execution(waiting.signal, one)
-    assert await caller.result("signal", {"name": waiting.signal, "executionId": execution}) is None
-    assert (waiting.waits(one), waiting.waits(other)) == (False, True)
-
-
 async def test_tenants_choose_who_gets_it(caller: Caller, waiting: Waiting) -> None:
     tenant, other = unique("tenant"), unique("tenant")
     for each in (tenant, other):
@@ -150,7 +143,7 @@ async def test_tenants_choose_who_gets_it(caller: Caller, waiting: Waiting) -> N
 async def test_only_signals_to_one_execution_go_there_unless_told_otherwise(
     rabbitmq: Broker, relay: FakeRest, waiting: Waiting, tmp_path: Path
 ) -> None:
-    instance = waiting.start()
+    instance, other = waiting.start(), waiting.start()
     data = {"name": waiting.signal, "variables": {"a": {"value": 1}}}
     settings = {"CAMUNDA7_REST_URL": relay.url, **ADMIN}
     async with running_service(tmp_path, rabbitmq.url, **settings) as service, service.caller() as caller:
@@ -159,8 +152,8 @@ async def test_only_signals_to_one_execution_go_there_unless_told_otherwise(
         [broadcast] = service.gateway.of("BroadcastSignal")
         assert (broadcast.message.signalName, broadcast.message.variables) == (waiting.signal, '{"a":1}')
         execution = waiting.engine.execution(waiting.signal, instance)
-        await caller.result("signal", {"name": waiting.signal, "executionId": execution})
-    assert not waiting.waits(instance)
+        assert await caller.result("signal", {"name": waiting.signal, "executionId": execution}) is None
+    assert (waiting.waits(instance), waiting.waits(other)) == (False, True)
 
 
 # --- what is stored ---

@@ -22,7 +22,6 @@ from tests.integration.cli import UNAVAILABLE, finished, run, started
 from tests.integration.service import ConsumerSetup, eventually
 from tests.unit.contracts.cli.program import ended
 from zeebe_amqp.cli import exit_codes as exits
-from zeebe_amqp.errors import Code
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -142,13 +141,6 @@ async def test_copies_come_from_an_exchange(service: ConsumerSetup, queue: Watch
         await exchange.publish(aio_pika.Message(b'{"operation":"topology","data":null}'), "orders.7", mandatory=False)
         await asyncio.sleep(0.1)
     assert json.loads((await watch).out)["body"]["operation"] == "topology"
-
-
-async def test_a_queue_or_a_broker_that_is_not_there_is_told(service: ConsumerSetup) -> None:
-    found = await run(service, "watch", "test.nowhere")
-    assert found.code == exits.NOT_EXECUTED + exits.NUMBERS[Code.NOT_FOUND]
-    assert ("test.nowhere" in found.err, "Traceback" in found.err) == (True, False)
-    assert (await asyncio.to_thread(ended, "watch", "q", "--url", "amqp://127.0.0.1:1/")).code == UNAVAILABLE
 
 
 async def test_an_interrupted_watch_ends_well(service: ConsumerSetup, queue: Watched) -> None:

@@ -27,21 +27,10 @@ ROOT = Path(__file__).parents[2]
 
 def demo(amqp_url: str, zeebe_address: str) -> subprocess.CompletedProcess[str]:
     """Run it to its end."""
-    environment = {
-        **os.environ,
-        "AMQP_URL": amqp_url,
-        "ZEEBE_ADDRESS": zeebe_address,
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}",
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "scripts.demo"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
+    addresses = {"AMQP_URL": amqp_url, "ZEEBE_ADDRESS": zeebe_address}
+    environment = {**os.environ, **addresses, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
+    command = [sys.executable, "-m", "scripts.demo"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=150, check=False)
 
 
 async def test_the_demo_succeeds_beside_what_runs_on_given_servers_shows_its_steps_and_leaves_nothing(

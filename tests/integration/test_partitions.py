@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Broker
 from tests.fakes.cluster import Cluster
 from tests.integration.cluster_setup import ClusterSetup, running_cluster
-from tests.integration.process_helper import KEY, PARTITION_SHIFT, ProcessHelper, refused
+from tests.integration.process_helper import PARTITION_SHIFT, ProcessHelper, refused
 from zeebe_amqp.errors import Code
 
 PARTITIONS = 5
@@ -76,22 +76,3 @@ async def test_every_command_about_a_key_reaches_its_partition_exactly(cluster_p
     beyond = (PARTITIONS + 1) << PARTITION_SHIFT
     error = refused(await caller.call("cancel-instance", {"processInstanceKey": beyond}))
     assert (error.code, error.retryable) == (Code.NOT_FOUND, False)
-
-
-async def test_keys_of_every_partition_come_as_text_on_request(cluster_process: ProcessHelper) -> None:
-    metadata = {"keys": "string"}
-    await cluster_process.deploy()
-    instances = set((await everywhere(cluster_process)).values())
-    poll = {"jobType": cluster_process.job_type, "maxJobsToActivate": 20, "requestTimeout": "10s"}
-    jobs: dict[str, Any] = {}
-    while len(jobs) < len(instances):
-        found = await cluster_process.caller.result(
-            "activate-jobs", poll, metadata=metadata, queue=cluster_process.caller.polls
-        )
-        jobs |= {job["processInstanceKey"]: job for job in found}
-    assert {str(instance) for instance in instances} <= set(jobs)
-    for job in jobs.values():
-        keys = [job[name] for name in ("key", "processInstanceKey", "processDefinitionKey", "elementInstanceKey")]
-        assert [(type(key), int(key) == KEY) for key in keys] == [(str, True)] * 4
-        assert isinstance(job["deadline"], str)  # an int64 too
-        assert await cluster_process.caller.result("complete-job", {"jobKey": job["key"]}, metadata=metadata) is None
