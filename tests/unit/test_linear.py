@@ -44,7 +44,7 @@ from zeebe_amqp.testing.results import result
 
 SIZES = (250, 4_000, 64_000)
 """Characters; each is 16 times the one before. What is cut somewhere, at 8 KiB for one, is read whole before."""
-MOST_GROWTH = 160
+MAX_GROWTH = 160
 """How much longer 16 times the text may take: 16 if it is linear, 256 if it is quadratic."""
 FLOOR = 0.005
 """Seconds of processor time that are too few to say anything."""
@@ -253,7 +253,7 @@ def too_slow(read: Callable[[str], object], shorter: str, longer: str) -> bool:
     """Whether the longer text takes too long; a doubt is measured again."""
     for times in (1, 5):
         long = best(read, longer, times)
-        if long <= FLOOR or long <= MOST_GROWTH * best(read, shorter, times):
+        if long <= FLOOR or long <= MAX_GROWTH * best(read, shorter, times):
             return False
     return True
 
