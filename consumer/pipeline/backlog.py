@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from math import nan
-from typing import Final, NoReturn
+from typing import Final
 
 from consumer.core.clock import Clock
+from consumer.core.waiting_count import WaitingCount
 
 __all__ = ["INTERVAL", "Backlog"]
 
@@ -15,8 +15,8 @@ INTERVAL: Final = 15.0
 """Seconds between two counts."""
 
 
-class Backlog:
-    """Counts what waits, and says for how long it has been waiting while nothing is consumed.
+class Backlog(WaitingCount):
+    """Counts what waits; its age is for how long requests have been waiting while nothing is consumed.
 
     Args:
         count: requests that wait, by queue; without the queues that could not be counted.
@@ -30,35 +30,16 @@ class Backlog:
         is_paused: Callable[[], bool],
         clock: Clock | None = None,
     ) -> None:
-        self._count = count
+        super().__init__(clock)
+        self._count_queues = count
         self._is_paused = is_paused
-        self._clock = clock or Clock()
         self._waiting: Mapping[str, int] = {}
-        self._since: float | None = None
-        self._task: asyncio.Task[NoReturn] | None = None
 
     def waiting(self, queue: str) -> float:
         """How many requests waited in a queue at the last count; nan when it could not be counted."""
         return self._waiting.get(queue, nan)
 
-    def age(self) -> float:
-        """Seconds since requests were first seen to wait while nothing is consumed; 0 when none do."""
-        return 0.0 if self._since is None else self._clock.monotonic() - self._since
-
-    def start(self) -> None:
-        """Begin to count."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    def stop(self) -> None:
-        """Count no more; harmless when it never started."""
-        if self._task is not None:
-            self._task.cancel()
-
-    async def _run(self) -> NoReturn:
-        while True:
-            self._waiting = await self._count()
-            if not (self._is_paused() and any(self._waiting.values())):
-                self._since = None
-            elif self._since is None:
-                self._since = self._clock.monotonic()
-            await self._clock.sleep(INTERVAL)
+    async def _count(self) -> float:
+        self._waiting = await self._count_queues()
+        self._note_waiting(self._is_paused() and any(self._waiting.values()))
+        return INTERVAL

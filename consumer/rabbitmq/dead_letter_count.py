@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from math import nan
-from typing import Final, NoReturn
+from typing import Final
 
 from aio_pika.abc import AbstractConnection
 
 from consumer.core.clock import Clock
+from consumer.core.waiting_count import WaitingCount
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.depth import measure
 
@@ -36,8 +36,11 @@ def describe(waiting: float, bound: int) -> str:
     return f"{wait}: `dead list` shows them; replay or drop them" if many(waiting, bound) else wait
 
 
-class DeadLetterCount:
+class DeadLetterCount(WaitingCount):
     """Counts the letters of the dead-letter queue through a connection that somebody else opens.
+
+    Its age is a lower bound: letters may have waited before, and the oldest may have been replayed. Nobody takes one
+    out of the queue to look at its time, because the broker counts that, and drops a letter that comes back too often.
 
     Args:
         bound: how many may wait.
@@ -45,58 +48,28 @@ class DeadLetterCount:
     """
 
     def __init__(self, bound: int, clock: Clock | None = None) -> None:
+        super().__init__(clock)
         self._bound = bound
-        self._clock = clock or Clock()
         self._connection: AbstractConnection | None = None
         self._many = False
-        self._task: asyncio.Task[NoReturn] | None = None
         self.waiting = nan
         """How many waited when they were last counted; nan when they could not be."""
-        self._since: float | None = None
-
-    def age(self) -> float:
-        """Seconds for which letters have been waiting, as far as they were counted; 0 while none wait.
-
-        A lower bound: they may have waited before, and the oldest may have been replayed. Nobody takes one out of the
-        queue to look at its time, because the broker counts that, and drops a letter that comes back too often.
-        """
-        return 0.0 if self._since is None else self._clock.monotonic() - self._since
 
     def follow(self, connection: AbstractConnection) -> None:
         """Count through this connection from now on."""
         self._connection = connection
 
-    def start(self) -> None:
-        """Begin to count."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    def stop(self) -> None:
-        """Count no more; harmless when it never started."""
-        if self._task is not None:
-            self._task.cancel()
-
-    async def _run(self) -> NoReturn:
-        while True:
-            counted = await self._count()
-            await self._clock.sleep(INTERVAL if counted else RETRY)
-
-    async def _count(self) -> bool:
-        """Count once; false when that was not possible."""
-        if self._connection is None:
-            return False
-        depth = await measure(self._connection, wire.DEAD_LETTER)
+    async def _count(self) -> float:
+        depth = None if self._connection is None else await measure(self._connection, wire.DEAD_LETTER)
         if depth is None:
             self.waiting = nan
-            return False
+            return RETRY
         self._note(depth.waiting)
-        return True
+        return INTERVAL
 
     def _note(self, waiting: int) -> None:
         self.waiting = waiting
-        if waiting == 0:
-            self._since = None
-        elif self._since is None:
-            self._since = self._clock.monotonic()
+        self._note_waiting(waiting > 0)
         before, self._many = self._many, many(waiting, self._bound)
         if self._many == before:
             return
