@@ -17,6 +17,7 @@ GATEWAY: Final = Section("gateway")
 OLDEST: Final = (8, 5)
 NEWEST: Final = (8, 9)
 """The versions that tests have seen."""
+_TESTED: Final = "tested: {}.{} to {}.{}".format(*OLDEST, *NEWEST)
 NOT_CALLED: Final = frozenset({"DeployProcess", "StreamActivatedJobs"})
 """RPCs of the protocol that no operation uses."""
 _HEALTHY: Final = pb.Partition.PartitionBrokerHealth.Value("HEALTHY")
@@ -53,17 +54,17 @@ def _version(text: str) -> Iterator[Finding]:
         return
     if found < OLDEST:
         yield GATEWAY.warning(
-            "version", f"found {text}; tested: 8.5 to 8.9", "upgrade the engine", "older ones were never tried"
+            "version", f"found {text}; {_TESTED}", "upgrade the engine", "older ones were never tried"
         )
     elif found > NEWEST:
         yield GATEWAY.warning(
             "version",
-            f"found {text}; tested: 8.5 to 8.9",
+            f"found {text}; {_TESTED}",
             "look for a newer release of this service",
             "fields that are newer than this service are refused as unknown",
         )
     else:
-        yield GATEWAY.ok("version", f"{text}; tested: 8.5 to 8.9")
+        yield GATEWAY.ok("version", f"{text}; {_TESTED}")
     yield GATEWAY.ok("what it does not know", _unknown(found))
 
 

@@ -14,6 +14,7 @@ import orjson
 from consumer.app import CLOSING
 from consumer.config import Settings
 from consumer.doctor.finding import Finding, Section
+from zeebe_amqp import wire
 
 __all__ = ["Page", "ServiceFacts", "judge_service", "ledger_entries", "local_url", "unseen"]
 
@@ -22,8 +23,6 @@ KUBERNETES: Final = "KUBERNETES_SERVICE_HOST"
 """The variable that every container there has."""
 POD: Final = 30.0
 """Seconds that Kubernetes waits by default."""
-LARGE: Final = 8 * 2**20
-"""Bytes of the largest request, which may wait in a file."""
 
 _ANY: Final[Mapping[str, str]] = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _SIZE: Final = re.compile(rb"^zeebe_amqp_ledger_size(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
@@ -153,7 +152,7 @@ def _inquiries(facts: ServiceFacts, folder: Path) -> Finding:
 
 
 def _disk(facts: ServiceFacts, settings: Settings) -> Finding:
-    needed = settings.amqp.prefetch * LARGE
+    needed = settings.amqp.prefetch * wire.MAX_BODY
     if facts.free is None:
         return SERVICE.ok("disk", f"STATE_DIR {settings.state_dir} is not there yet; the service makes it")
     found = f"{facts.free / 2**20:.0f} MiB free in STATE_DIR {settings.state_dir}"
