@@ -52,13 +52,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _reset = click.option("--reset-ledger", is_flag=True, help="move the ledger's file aside and start with a new one")
 
+_NAMES: Final = frozenset(variable.name for variable in VARIABLES)
 _MEANINGS: Final = {spelling: variable.meaning for variable in VARIABLES for spelling in variable.spellings}
 
 
 def _settings(function: F) -> F:
     """Give a command one option per setting."""
     for option, variable in reversed(list(ARGUMENTS.items())):
-        file = ", read from a file" if variable.endswith("_FILE") and variable != "COMPONENT_FILE" else ""
+        file = ", read from a file" if variable not in _NAMES else ""
         words = _MEANINGS.get(variable, "") + file
         function = click.option(option, variable, cls=Shared, metavar="VALUE", help=words)(function)
     return function

@@ -27,7 +27,7 @@ __all__ = [
 NEAR: Final = 0.86
 """How alike an unknown name must be to be taken for a misspelling; the official clients' own names stay below."""
 
-NOT_YET: Final = ("POLICY_FILE", "REPLY_EXCHANGE")
+NOT_YET: Final = ("REPLY_EXCHANGE",)
 """Names that are reserved for settings to come."""
 
 

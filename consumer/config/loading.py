@@ -100,6 +100,10 @@ def _build(given: Given) -> Settings:
         ledger_max_bytes=v.LEDGER_MAX_BYTES,
         on_unknown=v.ON_UNKNOWN,
         reply_allow=v.REPLY_ALLOW,
+        require_user_id=v.REQUIRE_USER_ID,
+        policy_file=v.POLICY_FILE,
+        audit=v.AUDIT,
+        signing_keys=v.SIGNING_KEYS or (),
         http_address=v.HTTP_ADDRESS,
         log_level=v.LOG_LEVEL,
         # Logs go to standard error, so that is the terminal to ask.

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from consumer.config.values import AuditSink
+
 __all__ = [
     "Amqp",
     "Basic",
@@ -132,6 +134,13 @@ class Settings:
     ledger_max_bytes: int = 2**29
     on_unknown: str = "report"
     reply_allow: tuple[str, ...] = ("*reply*", "*replies*", "*response*")
+    require_user_id: bool = False
+    policy_file: Path | None = None
+    """None = no policy: everybody may do everything."""
+    audit: AuditSink | None = None
+    """None = no audit."""
+    signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    """The first signs, all verify; empty = one is made in `state_dir`."""
     http_address: tuple[str, int] | None = ("127.0.0.1", 8080)
     """Host and port of health and metrics; None = off."""
     log_level: str = "info"

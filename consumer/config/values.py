@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from zeebe_amqp import wire
 from zeebe_amqp.schema.durations import milliseconds
 
 __all__ = [
+    "AuditSink",
     "Target",
+    "audit_sink",
     "broker_urls",
     "certificates",
     "choice",
+    "file",
     "gateway_address",
     "globs",
     "hidden",
@@ -30,6 +34,7 @@ __all__ = [
     "rest_url",
     "seconds",
     "secret_file",
+    "signing_keys",
     "switch",
     "token_url",
     "user_name",
@@ -43,6 +48,10 @@ GATEWAY_PORT: Final = 26500
 
 TRUE: Final = frozenset({"y", "yes", "true", "t", "on", "1"})
 FALSE: Final = frozenset({"n", "no", "false", "f", "off", "0"})
+
+MIN_KEY: Final = 32
+"""Bytes of a signing key, at least."""
+_QUEUES_OF_AUDIT: Final = ("stream", "exchange")
 
 _HOST_AND_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/?#@\[\],]+):([0-9]{1,5})")
 _HOST: Final = re.compile(r"\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/?#@\[\],]+")
@@ -61,6 +70,20 @@ class Target:
     def host(self) -> str:
         """The host without scheme and port."""
         return self.address.rpartition("/")[2].rpartition(":")[0]
+
+
+@dataclass(frozen=True)
+class AuditSink:
+    """Where the audit is written."""
+
+    kind: str
+    """`stdout`, `file`, `stream` or `exchange`."""
+    name: str = ""
+    """Of the file, stream or exchange."""
+
+    def __str__(self) -> str:
+        """As it is written in the setting."""
+        return {"stdout": "stdout", "file": self.name}.get(self.kind, f"{self.kind}:{self.name}")
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
@@ -110,6 +133,42 @@ def switch(text: str) -> bool:
     if text.lower() not in TRUE | FALSE:
         raise ValueError("true (y yes t on 1) or false (n no f off 0)")
     return text.lower() in TRUE
+
+
+def file(text: str) -> Path:
+    """A file that can be read."""
+    found = path(text)
+    try:
+        found.open("rb").close()
+    except OSError as error:
+        raise ValueError(f"a file that can be read ({error.strerror})") from error
+    return found
+
+
+def audit_sink(text: str) -> AuditSink | None:
+    """Where the audit is written; None = nowhere."""
+    if text.lower() == "off":
+        return None
+    if text.lower() == "stdout":
+        return AuditSink("stdout")
+    kind, colon, name = text.partition(":")
+    if colon and kind in _QUEUES_OF_AUDIT:
+        if not name or len(name.encode()) > wire.MAX_TEXT or not name.isprintable():
+            raise ValueError(f"{kind}:NAME, a name of at most {wire.MAX_TEXT} bytes")
+        return AuditSink(kind, name)
+    if "/" not in text:
+        raise ValueError("off, stdout, a path with a slash, stream:NAME or exchange:NAME")
+    return AuditSink("file", str(path(text)))
+
+
+def signing_keys(text: str) -> tuple[bytes, ...]:
+    """Keys separated by commas or white space; the first one signs."""
+    keys = tuple(key.encode() for key in re.split(r"[\s,]+", text) if key)
+    if not keys or min(map(len, keys)) < MIN_KEY:
+        raise ValueError(
+            f"keys of at least {MIN_KEY} bytes each, separated by commas; `openssl rand -base64 32` makes one"
+        )
+    return keys
 
 
 def words(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from consumer.config import values
-from consumer.config.values import Target
+from consumer.config.values import AuditSink, Target
 from zeebe_amqp import reply_queue, wire
 
 __all__ = [
@@ -219,6 +219,28 @@ class Values:
         values.globs,
         ",".join(reply_queue.ALLOWED),
         "patterns of the queue names that replies may go to, in capitals or not",
+    )
+    REQUIRE_USER_ID: bool = _row(
+        values.switch,
+        "false",
+        "refuse requests without the property `user_id`, which the broker validates",
+        group="Rights",
+    )
+    POLICY_FILE: Path | None = _row(
+        values.file, None, "TOML file that says who may run what; without one, all who may publish to the queues"
+    )
+    AUDIT: AuditSink | None = _row(
+        values.audit_sink,
+        "off",
+        "where a line about every command is written before its message is acknowledged: `off`, `stdout`, a file such "
+        "as `/var/log/zeebe-amqp/audit.jsonl`, `stream:NAME` for a RabbitMQ stream, `exchange:NAME`",
+    )
+    SIGNING_KEYS: tuple[bytes, ...] = _row(
+        values.signing_keys,
+        None,
+        "keys of at least 32 bytes, separated by commas, that sign dead letters: the first signs, all verify",
+        shown="made in `STATE_DIR` when the ledger is not shared",
+        secret=True,
     )
     LEDGER: str | None = _row(
         values.ledger,

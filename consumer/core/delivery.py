@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias, cast
 
+from consumer.core.access import Decision
 from consumer.core.call import Call
 from consumer.core.large import LARGE, offload
 from consumer.core.limiter import ConcurrencyLimiter
@@ -65,6 +66,8 @@ class Delivery:
     # Of the class, because few requests have one of their own.
     waits: tuple[Wait, ...] = ()
     """For what it has waited and nobody has told of yet; telemetry takes them."""
+    decision: Decision | None = None
+    """Whether its sender may run its command; None before that was asked."""
     earlier: object = None
     """The trace context of the run whose answer it gets, where that is known."""
 

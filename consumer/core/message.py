@@ -35,6 +35,9 @@ class Message:
     correlation_id: str | None = None
     message_id: str | None = None
     user_id: str | None = None
+    """Its sender, as the broker validated it."""
+    resent_by: str | None = None
+    """Our own login, where we sent it again for `user_id`."""
     app_id: str | None = None
     timestamp: int | None = None
     """When the caller sent it, seconds since 1970, as far as that is to be believed."""

@@ -39,6 +39,7 @@ __all__ = [
     "REPLAYS",
     "REQUEST_ID",
     "REQUEST_QUEUE",
+    "SIGNATURE",
     "STATUS",
     "TENANT_ID",
     "TRACEPARENT",
@@ -121,6 +122,9 @@ ORIGINAL_SIZE: Final = "original-size"
 """Dead-letter header beside TRUNCATED: how many bytes the request's body had."""
 REPLAYS: Final = "replays"
 """Header of a replayed request: how often it was sent again, a whole number."""
+
+SIGNATURE: Final = "signature"
+"""Header of a dead letter and of its replay: proves that the service wrote it."""
 
 TRACE_NAMES: Final = (TRACEPARENT, TRACESTATE, BAGGAGE)
 """The metadata that carries the trace context."""

@@ -10,6 +10,7 @@ import msgspec
 
 from zeebe_amqp import wire
 from zeebe_amqp.commands import rules
+from zeebe_amqp.commands.target import DEFAULT_TENANT, Target
 from zeebe_amqp.errors import CommandError, invalid
 from zeebe_amqp.schema import fields
 from zeebe_amqp.schema import json_documents as documents
@@ -67,6 +68,8 @@ class Command(
     """What to tell the caller when the answer is late."""
     in_metadata: ClassVar[frozenset[str]] = frozenset()
     """Fields that the envelope's metadata may hold, by their names on the wire. Errors name them there."""
+    named_by: ClassVar[Mapping[str, str]] = {}
+    """The fields with the names of what it acts on, by the kinds of `Target`."""
     wait_margin: ClassVar[float] = 0.0
     """Seconds that an answer may take after the engine's wait has ended."""
 
@@ -115,6 +118,12 @@ class Command(
     def wait(self) -> int:
         """How long the request may wait, in milliseconds. Above 0 it goes to the queue for long-running requests."""
         return 0
+
+    def named(self) -> Target:
+        """What it acts on, without its keys; see `zeebe_amqp.commands.keys.target`."""
+        names = {kind: (name,) for kind, field in self.named_by.items() if (name := getattr(self, field)) is not None}
+        tenant = getattr(self, "tenant_id", None)
+        return Target(**names, tenants=() if tenant is None else (tenant or DEFAULT_TENANT,))
 
     def is_idempotent(self) -> bool:
         """Whether this command, with its values, may run twice; see `idempotent`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from zeebe_amqp.commands.command import Command, Result
@@ -84,6 +85,7 @@ class EvaluateDecision(Command[DecisionEvaluated], frozen=True, kw_only=True):
     """
 
     operation: ClassVar[str] = "evaluate-decision"
+    named_by: ClassVar[Mapping[str, str]] = {"decisions": "decision_id"}
     idempotent: ClassVar[bool] = True
     read_only: ClassVar[bool] = True
     one_of: ClassVar[tuple[str, ...]] = ("decision_id", "decision_key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import msgspec
@@ -92,6 +93,7 @@ class ActivateJobs(Command[tuple[ActivatedJob, ...]], frozen=True, kw_only=True)
     """
 
     operation: ClassVar[str] = "activate-jobs"
+    named_by: ClassVar[Mapping[str, str]] = {"job_types": "job_type"}
     when_late: ClassVar[str] = "jobs that were activated stay locked until their timeout"
     wait_margin: ClassVar[float] = 10.0
 

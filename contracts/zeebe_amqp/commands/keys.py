@@ -10,11 +10,12 @@ import msgspec
 from msgspec import inspect
 
 from zeebe_amqp.commands.command import DATA, Command
+from zeebe_amqp.commands.target import Target
 from zeebe_amqp.errors import Code, CommandError
 from zeebe_amqp.schema.fields import KeyNumber
 from zeebe_amqp.schema.validation_errors import type_info
 
-__all__ = ["PARTITION_SHIFT", "keys", "refuse_impossible_keys"]
+__all__ = ["PARTITION_SHIFT", "keys", "refuse_impossible_keys", "target"]
 
 
 PARTITION_SHIFT: Final = 51
@@ -37,6 +38,13 @@ def refuse_impossible_keys(command: Command) -> None:
                 f"accepted: a key that the engine returned",
                 details={"field": path},
             )
+
+
+def target(command: Command) -> Target:
+    """What a command acts on. Takes a while for a large deployment, whose files are read."""
+    found = tuple(str(key) for _, key in keys(command, DATA))
+    named = command.named()
+    return msgspec.structs.replace(named, keys=(*named.keys, *found)) if found else named
 
 
 def keys(node: msgspec.Struct, path: str) -> Iterator[tuple[str, int]]:

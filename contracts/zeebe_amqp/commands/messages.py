@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from zeebe_amqp.commands.command import Command, Result
@@ -29,6 +30,7 @@ class PublishMessage(Command[MessagePublished], frozen=True, kw_only=True):
     """Publish a message. Without `time_to_live` the engine does not buffer it."""
 
     operation: ClassVar[str] = "publish-message"
+    named_by: ClassVar[Mapping[str, str]] = {"messages": "message_name"}
 
     message_name: Name
     correlation_key: str = ""
@@ -53,6 +55,7 @@ class BroadcastSignal(Command[SignalBroadcast], frozen=True, kw_only=True):
     """Broadcast a signal; waiting process instances continue and processes start."""
 
     operation: ClassVar[str] = "broadcast-signal"
+    named_by: ClassVar[Mapping[str, str]] = {"signals": "signal_name"}
 
     signal_name: Name
     variables: Maybe[Variables] = None

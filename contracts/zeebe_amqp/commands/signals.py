@@ -33,6 +33,7 @@ class Signal(Command[None], frozen=True, kw_only=True, forbid_unknown_fields=Fal
     """
 
     operation: ClassVar[str] = "signal"
+    named_by: ClassVar[Mapping[str, str]] = {"signals": "name"}
 
     name: str
     execution_id: str | None = None

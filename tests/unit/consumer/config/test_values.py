@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.config import ARGUMENTS, VARIABLES, ConfigurationError, Settings, as_argument, component, load, values
+from consumer.config.values import AuditSink
 from tests.cases import for_each
 from tests.unit.consumer.config.documents import document, write
 
@@ -93,6 +94,16 @@ ROWS: dict[str, Row] = {
     "CAMUNDA7_USER": Row("camunda7.credentials.username", None, {"me": "me"}, ("a:b", "a\nb"), CAMUNDA7),
     "CAMUNDA7_PASSWORD": Row("camunda7.credentials.password", None, {"a:b": "a:b"}, ("topsecret\rx",), CAMUNDA7),
     "STATE_DIR": Row("state_dir", Path(".state"), {"/var/lib/x": Path("/var/lib/x")}, ("a\0b",)),
+    "REQUIRE_USER_ID": Row("require_user_id", False, {"true": True, "no": False}, ("maybe",)),
+    "POLICY_FILE": Row("policy_file", None, {}, ("/nowhere.toml", "/")),
+    "AUDIT": Row(
+        "audit", None,
+        {"off": None, "stdout": AuditSink("stdout"), "./audit.jsonl": AuditSink("file", "audit.jsonl"),
+         "stream:zeebe.audit": AuditSink("stream", "zeebe.audit"), "exchange:a:b": AuditSink("exchange", "a:b")},
+        ("audit.jsonl", "stream:", "queue:x", "exchange:" + "x" * 256)),
+    "SIGNING_KEYS": Row(
+        "signing_keys", (), {"k" * 32: (b"k" * 32,), f"{'k' * 32}, {'l' * 40}": (b"k" * 32, b"l" * 40)},
+        ("k" * 31, f"{'k' * 32},short")),
     "LEDGER": Row(
         "ledger", "sqlite:///.state/ledger.db", {text: text for text in LEDGERS},
         ("memory", "memory:///x", "sqlite://x", "sqlite:///", "sqlite:///x/", "sqlite:///a\0b", "redis://",
@@ -129,7 +140,7 @@ def beside(name: str) -> dict[str, str]:
 
 def test_every_variable_has_a_row_with_a_bad_value_and_but_for_files_a_good_one() -> None:
     assert {each.name for each in VARIABLES} - {"COMPONENT_FILE"} == set(ROWS)
-    files = {"AMQP_CA", "AMQP_CERT", "AMQP_KEY", "ZEEBE_CA_CERTIFICATE_PATH"}
+    files = {"AMQP_CA", "AMQP_CERT", "AMQP_KEY", "POLICY_FILE", "ZEEBE_CA_CERTIFICATE_PATH"}
     assert {name for name, row in ROWS.items() if not row.good} == files
     assert all(row.bad for row in ROWS.values())
 
@@ -160,7 +171,7 @@ def test_a_bad_value_is_named_as_its_user_wrote_it(tmp_path: Path, problems: Any
     for name, spelling in [(each.name, spelling) for each in VARIABLES for spelling in each.spellings]:
         bad = ROWS[name].bad[0] if name in ROWS else "/nowhere.yaml"
         (content := tmp_path / "content").write_bytes(bad.encode())
-        is_file = spelling.endswith("_FILE") and spelling != "COMPONENT_FILE"
+        is_file = spelling.endswith("_FILE") and spelling != name
         for text in (str(content), "/nowhere") if is_file else (bad,):
             more = beside(name)
             (dotenv := tmp_path / ".env").write_text(f"{spelling}='{text}'\n")
@@ -233,7 +244,7 @@ def test_user_and_password_in_urls_are_hidden(text: str, shown: str) -> None:
 def test_every_variable_is_explained_and_has_an_option_of_its_name_and_secrets_only_as_files() -> None:
     assert (ARGUMENTS["--amqp-url"], ARGUMENTS["--component"]) == ("AMQP_URL", "COMPONENT_FILE")
     assert [each.name for each in VARIABLES if as_argument(each.name) not in ARGUMENTS] == []
-    secrets = ["ZEEBE_CLIENT_SECRET", "CAMUNDA_BASIC_AUTH_PASSWORD", "CAMUNDA7_PASSWORD"]
+    secrets = ["ZEEBE_CLIENT_SECRET", "CAMUNDA_BASIC_AUTH_PASSWORD", "CAMUNDA7_PASSWORD", "SIGNING_KEYS"]
     assert [each.name for each in VARIABLES if each.secret] == secrets
     assert {name for name in ARGUMENTS.values() if name.endswith(("_SECRET", "_PASSWORD"))} == set()
     assert ARGUMENTS["--zeebe-client-secret-file"] == "ZEEBE_CLIENT_SECRET_FILE"
