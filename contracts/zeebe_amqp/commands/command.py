@@ -70,6 +70,8 @@ class Command(
     """Fields that the envelope's metadata may hold, by their names on the wire. Errors name them there."""
     named_by: ClassVar[Mapping[str, str]] = {}
     """The fields with the names of what it acts on, by the kinds of `Target`."""
+    places: ClassVar[Mapping[str, str]] = {}
+    """Where else than in those fields, its keys and `tenantId` it says what it acts on: paths, by fields of `Target`."""
     wait_margin: ClassVar[float] = 0.0
     """Seconds that an answer may take after the engine's wait has ended."""
 

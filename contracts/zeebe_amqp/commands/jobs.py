@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import msgspec
 from msgspec import field
 
-from zeebe_amqp.commands.command import Command, Part, Result, check_wait, missing
+from zeebe_amqp.commands.command import DATA, Command, Part, Result, check_wait, missing
 from zeebe_amqp.schema.fields import (
     Count,
     Duration,
@@ -94,6 +94,7 @@ class ActivateJobs(Command[tuple[ActivatedJob, ...]], frozen=True, kw_only=True)
 
     operation: ClassVar[str] = "activate-jobs"
     named_by: ClassVar[Mapping[str, str]] = {"job_types": "job_type"}
+    places: ClassVar[Mapping[str, str]] = {"tenants": f"{DATA}.tenantIds"}
     when_late: ClassVar[str] = "jobs that were activated stay locked until their timeout"
     wait_margin: ClassVar[float] = 10.0
 

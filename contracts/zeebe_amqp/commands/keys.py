@@ -15,7 +15,7 @@ from zeebe_amqp.errors import Code, CommandError
 from zeebe_amqp.schema.fields import KeyNumber
 from zeebe_amqp.schema.validation_errors import type_info
 
-__all__ = ["PARTITION_SHIFT", "keys", "refuse_impossible_keys", "target"]
+__all__ = ["PARTITION_SHIFT", "carries_keys", "keys", "place", "refuse_impossible_keys", "target"]
 
 
 PARTITION_SHIFT: Final = 51
@@ -45,6 +45,21 @@ def target(command: Command) -> Target:
     found = tuple(str(key) for _, key in keys(command, DATA))
     named = command.named()
     return msgspec.structs.replace(named, keys=(*named.keys, *found)) if found else named
+
+
+def carries_keys(command: type[Command]) -> bool:
+    """Whether commands of a type may act on what only a key, or the id of an execution, tells."""
+    return bool(_holders(command)) or "keys" in command.places
+
+
+def place(command: type[Command], kind: str) -> str:
+    """Where commands of a type say what they act on: a path, for errors; `kind` is a field of `Target`."""
+    if kind in command.places:
+        return command.places[kind]
+    if kind == "keys":
+        return f"{DATA}.{_holders(command)[0][1]}"
+    names = {field.name: field.encode_name for field in msgspec.structs.fields(command)}
+    return f"{DATA}.{names[command.named_by.get(kind, 'tenant_id')]}"
 
 
 def keys(node: msgspec.Struct, path: str) -> Iterator[tuple[str, int]]:

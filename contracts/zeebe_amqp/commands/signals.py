@@ -34,6 +34,7 @@ class Signal(Command[None], frozen=True, kw_only=True, forbid_unknown_fields=Fal
 
     operation: ClassVar[str] = "signal"
     named_by: ClassVar[Mapping[str, str]] = {"signals": "name"}
+    places: ClassVar[Mapping[str, str]] = {"keys": f"{DATA}.executionId"}
 
     name: str
     execution_id: str | None = None
