@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from consumer.camunda7.client import Camunda7Engine
-from consumer.camunda7.operations import accepts
+from consumer.camunda7.operations import accepts, reach
 
-__all__ = ["Camunda7Engine", "accepts"]
+__all__ = ["Camunda7Engine", "accepts", "reach"]

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import msgspec
 
 from zeebe_amqp.commands import Command
+from zeebe_amqp.commands.keys import target
 from zeebe_amqp.commands.signals import VARIABLES, Signal
+from zeebe_amqp.commands.target import ANY, Target
 from zeebe_amqp.errors import invalid
 from zeebe_amqp.schema.fields import text
 
-__all__ = ["RestRequest", "accepts", "to_request"]
+__all__ = ["RestRequest", "accepts", "reach", "to_request"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,22 @@ class RestRequest:
 def accepts(*, every: bool) -> Callable[[Command], bool]:
     """Which commands the engine gets: signals to one execution, with `every` all signals."""
     return lambda command: isinstance(command, Signal) and (every or command.execution_id is not None)
+
+
+def reach(takes: Callable[[Command], bool]) -> Callable[[Command], Target]:
+    """What a command acts on where the engine gets what it `takes`: a signal without a tenant is for all of them."""
+
+    def found(command: Command) -> Target:
+        acted_on = target(command)
+        if isinstance(command, Signal) and takes(command) and _is_for_all(command):
+            return msgspec.structs.replace(acted_on, tenants=(ANY,))
+        return acted_on
+
+    return found
+
+
+def _is_for_all(command: Signal) -> bool:
+    return command.execution_id is None and command.tenant_id is None and not command.without_tenant_id
 
 
 def to_request(command: Signal) -> RestRequest:

@@ -18,11 +18,11 @@ from zeebe_amqp.commands import Command
 from zeebe_amqp.commands.keys import target as target_of
 from zeebe_amqp.commands.target import Target
 
-__all__ = ["ANONYMOUS", "Policy", "PolicyError", "Verdict", "parse", "read"]
+__all__ = ["ANONYMOUS", "Policy", "PolicyError", "Explanation", "parse", "read"]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Explanation:
     """What one role of a user says about a command."""
 
     role: str
@@ -64,13 +64,13 @@ class Policy:
                 return Decision(True, f"role {role.name}", target)
         name = user or ANONYMOUS
         rule = f"no role of {name} allows it" if roles else f"{name} has no role"
-        lack = _least([role.lacks(operation, target) for role in roles])
+        lack = _closest([role.lacks(operation, target) for role in roles])
         return Decision(False, rule, target, refusal(user, operation, lack), place(operation, lack))
 
-    def explain(self, user: str | None, operation: str, target: Target) -> tuple[Verdict, ...]:
+    def explain(self, user: str | None, operation: str, target: Target) -> tuple[Explanation, ...]:
         """What each role of a user says, in the order of the file."""
         found = ((role.name, role.lacks(operation, target)) for role in self._of(user))
-        return tuple(Verdict(name, not lacks, lacks) for name, lacks in found)
+        return tuple(Explanation(name, not lacks, lacks) for name, lacks in found)
 
     def limits(self, user: str | None) -> UserLimits:
         """See `Authorizer.limits`; of several roles' limits, each one is the most generous that a role gives."""
@@ -85,7 +85,7 @@ class Policy:
 
     @cached_property
     def _limits(self) -> dict[str, UserLimits]:
-        return {user: _most(tuple(role.limits for role in roles)) for user, roles in self._roles.items()}
+        return {user: _united(tuple(role.limits for role in roles)) for user, roles in self._roles.items()}
 
 
 def parse(text: bytes, name: str) -> Policy:
@@ -112,7 +112,7 @@ def read(path: Path) -> Policy:
     return parse(text, str(path))
 
 
-def _least(all_lacks: list[tuple[Lack, ...]]) -> Lack | None:
+def _closest(all_lacks: list[tuple[Lack, ...]]) -> Lack | None:
     """What is missing in the role that comes closest; None without a role."""
     return min(all_lacks, key=_distance)[0] if all_lacks else None
 
@@ -122,7 +122,7 @@ def _distance(lacks: tuple[Lack, ...]) -> tuple[bool, int]:
     return lacks[0].kind == "operation", len(lacks)
 
 
-def _most(limits: tuple[UserLimits, ...]) -> UserLimits:
+def _united(limits: tuple[UserLimits, ...]) -> UserLimits:
     given = {each.name: [value for one in limits if (value := getattr(one, each.name)) is not None]
              for each in fields(UserLimits)}  # fmt: skip
     return UserLimits(**{name: max(values) for name, values in given.items() if values})

@@ -27,10 +27,10 @@ _SECTIONS: Final = ("version", "roles", "users")
 _LISTS: Final = ("operations", *KINDS, "tenants")
 _OF_ROLE: Final = (*_LISTS, "allow_keys", "limits")
 _UNITS: Final = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-_MOST: Final = {"in_flight": 2**31, "waiting": 2**31, "body": wire.MAX_BODY, "ledger_bytes": 2**40}
+_MAX: Final = {"in_flight": 1_000_000, "waiting": 1_000_000, "body": wire.MAX_BODY, "ledger_bytes": 2**40}
 """The limits, and the highest values of each."""
 _SIZES: Final = ("body", "ledger_bytes")
-_LEAST: Final = {"in_flight": 1, "waiting": 0, "body": 1, "ledger_bytes": 0}
+_MIN: Final = {"in_flight": 1, "waiting": 0, "body": 1, "ledger_bytes": 0}
 
 
 class PolicyError(Exception):
@@ -154,14 +154,14 @@ class _Reader:
         if not isinstance(value, dict):
             self._note(path, f"found {found(value)}; expected a table such as {{ in_flight = 16 }}")
             return NO_LIMITS
-        self._check_known(path, value, _MOST)
+        self._check_known(path, value, _MAX)
         return UserLimits(
-            **{key: self._limit(f"{path}.{key}", key, value[key]) for key in _MOST if key in value},
+            **{key: self._limit(f"{path}.{key}", key, value[key]) for key in _MAX if key in value},
         )
 
     def _limit(self, path: str, key: str, value: Any) -> int:
         number = _size(value) if key in _SIZES else value
-        least, most = _LEAST[key], _MOST[key]
+        least, most = _MIN[key], _MAX[key]
         if type(number) is int and least <= number <= most:
             return number
         sizes = ', as a number of bytes or a text such as "1MiB"' if key in _SIZES else ""

@@ -23,12 +23,13 @@ TENANTS: Final = "tenants"
 KEYS: Final = "keys"
 """The kind of a `Lack`, and the field of `Target`."""
 
-_GLOB: Final = re.compile(r"[*?\[]")
+_WILD: Final = "*?["
+"""The characters that mean more than themselves in a pattern."""
 
 
 def is_glob(text: str) -> bool:
     """Whether a pattern can mean more than one name."""
-    return _GLOB.search(text) is not None
+    return any(char in text for char in _WILD)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class Command(
     named_by: ClassVar[Mapping[str, str]] = {}
     """The fields with the names of what it acts on, by the kinds of `Target`."""
     places: ClassVar[Mapping[str, str]] = {}
-    """Where else than in those fields, its keys and `tenantId` it says what it acts on: paths, by fields of `Target`."""
+    """Where else than there, in its keys and in `tenantId` it says what it acts on: paths, by fields of `Target`."""
     wait_margin: ClassVar[float] = 0.0
     """Seconds that an answer may take after the engine's wait has ended."""
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import field
 
 from zeebe_amqp.commands.command import DATA, Command, Part, Result, check_wait, missing
+from zeebe_amqp.commands.target import ANY, DEFAULT_TENANT, Target
 from zeebe_amqp.schema.fields import (
     Count,
     Duration,
@@ -114,6 +115,11 @@ class ActivateJobs(Command[tuple[ActivatedJob, ...]], frozen=True, kw_only=True)
     def wait(self) -> int:
         """Until there are jobs."""
         return milliseconds(self.request_timeout)
+
+    def named(self) -> Target:
+        """The type of the jobs, and the tenants: with the filter ASSIGNED all that the service itself may use."""
+        tenants = (ANY,) if self.tenant_filter == "ASSIGNED" else self.tenant_ids
+        return Target(job_types=(self.job_type,), tenants=tenants or (DEFAULT_TENANT,))
 
 
 class Corrections(Part, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from zeebe_amqp.commands.command import Command, Result
+from zeebe_amqp.commands.target import ANY, DEFAULT_TENANT, Target
 from zeebe_amqp.schema.fields import Duration, Key, Maybe, Name, Variables, milliseconds
 
 __all__ = [
@@ -81,7 +82,13 @@ class EvaluateConditional(Command[ConditionalEvaluated], frozen=True, kw_only=Tr
     """Start the processes whose condition is true; of one process definition or (None) of all, with these variables."""
 
     operation: ClassVar[str] = "evaluate-conditional"
+    named_by: ClassVar[Mapping[str, str]] = {"processes": "process_definition_key"}
 
     variables: Maybe[Variables] = None
     process_definition_key: Maybe[Key] = None
     tenant_id: str = ""
+
+    def named(self) -> Target:
+        """Without a key every process, and the tenant."""
+        processes = (ANY,) if self.process_definition_key is None else ()
+        return Target(processes=processes, tenants=(self.tenant_id or DEFAULT_TENANT,))

@@ -12,7 +12,9 @@ import msgspec
 from msgspec import Meta
 
 from zeebe_amqp import wire
+from zeebe_amqp.commands import contents
 from zeebe_amqp.commands.command import DATA, Command, Part, Result
+from zeebe_amqp.commands.target import DEFAULT_TENANT, Target
 from zeebe_amqp.errors import invalid
 from zeebe_amqp.schema import byte_order_mark, bytes_in_json
 from zeebe_amqp.schema.fields import Key, Maybe, Name, Reference, Text
@@ -76,6 +78,12 @@ class DeployProcess(Command[Deployed], frozen=True, kw_only=True):
     operation: ClassVar[str] = "deploy-process"
     idempotent: ClassVar[bool] = True
     in_metadata: ClassVar[frozenset[str]] = frozenset({"tenantId"})
+    named_by: ClassVar[Mapping[str, str]] = {"resources": "name", "processes": "content"}
+    places: ClassVar[Mapping[str, str]] = {
+        "resources": f"metadata.{wire.FILE_NAME}",
+        **dict.fromkeys(("processes", "decisions"), DATA),
+        "tenants": f"metadata.{wire.TENANT_ID}",
+    }
 
     name: str
     content: bytes
@@ -114,6 +122,10 @@ class DeployProcess(Command[Deployed], frozen=True, kw_only=True):
                 f"{quoted(self.name)} is not a BPMN file; use deploy-resource",
                 suggestion="deploy-resource",
             )
+
+    def named(self) -> Target:
+        """The file's name and what is inside, and the tenant."""
+        return _target([(self.name, self.content)], self.tenant_id)
 
 
 class DeployedDecision(Result, frozen=True, kw_only=True):
@@ -194,6 +206,7 @@ class DeployResource(Command[ResourcesDeployed], frozen=True, kw_only=True):
     operation: ClassVar[str] = "deploy-resource"
     idempotent: ClassVar[bool] = True
     in_metadata: ClassVar[frozenset[str]] = frozenset({"tenantId"})
+    named_by: ClassVar[Mapping[str, str]] = dict.fromkeys(("resources", "processes", "decisions"), "resources")
 
     resources: Annotated[tuple[Resource, ...], Meta(min_length=1)]
     tenant_id: str = ""
@@ -228,6 +241,10 @@ class DeployResource(Command[ResourcesDeployed], frozen=True, kw_only=True):
         """Refuse what is not base64 and says so, and an empty file."""
         for index, resource in enumerate(self.resources):
             _check_content(resource, f"{DATA}.resources[{index}].content")
+
+    def named(self) -> Target:
+        """The names of the files and what is inside, and the tenant."""
+        return _target([(resource.name, resource.unpacked()) for resource in self.resources], self.tenant_id)
 
 
 class BatchOperation(Result, frozen=True, kw_only=True):
@@ -269,6 +286,10 @@ _IN_BASE64: Final = 'send the file\'s bytes in base64, with "encoding": "base64"
 _AS_BYTES: Final = (
     "send the file's bytes: in base64 with metadata.encoding = \"base64\", or bare, as the message's whole body"
 )
+
+
+def _target(files: list[tuple[str, bytes]], tenant: str) -> Target:
+    return msgspec.structs.replace(contents.named(files), tenants=(tenant or DEFAULT_TENANT,))
 
 
 def _file(data: bytes, metadata: Mapping[str, str], bare: bool, alternative: str = "") -> tuple[str, bytes]:

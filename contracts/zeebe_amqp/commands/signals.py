@@ -12,6 +12,7 @@ from zeebe_amqp import wire
 from zeebe_amqp.camunda7 import values as typed_values
 from zeebe_amqp.camunda7.values import Converted
 from zeebe_amqp.commands.command import DATA, Command
+from zeebe_amqp.commands.target import ANY, DEFAULT_TENANT, Target
 from zeebe_amqp.errors import invalid
 from zeebe_amqp.schema import fields
 from zeebe_amqp.schema import json_documents as documents
@@ -66,6 +67,15 @@ class Signal(Command[None], frozen=True, kw_only=True, forbid_unknown_fields=Fal
             field = "withoutTenantId" if self.tenant_id is None else "tenantId"
             text = "Cannot specify a tenant-id when deliver a signal to a single execution."
             raise invalid(f"{DATA}.{field}", f"{text} Send either this field or executionId")
+
+    def named(self) -> Target:
+        """The signal, and the tenants or the one execution that it is for."""
+        if self.execution_id is not None:
+            return Target(signals=(self.name,), keys=(self.execution_id,))
+        tenants = (self.tenant_id, DEFAULT_TENANT) if self.without_tenant_id else (self.tenant_id,)
+        # An empty one is Zeebe's to refuse, and Camunda 7's to understand.
+        known = (ANY if tenant == "" else tenant for tenant in tenants if tenant is not None)
+        return Target(signals=(self.name,), tenants=tuple(known) or (DEFAULT_TENANT,))
 
     def converted(self) -> dict[str, Converted]:
         """The variables by name, read by their types.
