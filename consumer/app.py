@@ -14,8 +14,9 @@ from math import inf
 from typing import Final
 
 from consumer import telemetry
-from consumer.camunda7 import Camunda7Engine, accepts
+from consumer.camunda7 import Camunda7Engine, accepts, reach
 from consumer.config import Settings, values
+from consumer.core.access import Authorizer, Unrestricted
 from consumer.core.call import Engine, RoutedEngine
 from consumer.core.delivery import Delivery, Handler
 from consumer.core.limiter import AimdLimit
@@ -23,6 +24,7 @@ from consumer.core.message import Message
 from consumer.health import Health
 from consumer.inquiry import Fact, InquirySocket, list_held, list_known
 from consumer.ledger import Limits, open_ledger
+from consumer.pipeline.authorization import DENIALS, authorized
 from consumer.pipeline.backlog import Backlog
 from consumer.pipeline.handler import executing
 from consumer.pipeline.idempotency import REFUSALS, idempotent
@@ -33,12 +35,14 @@ from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.waits import bounded_waits
 from consumer.pipeline.worker import REPLY_FAILURES, QueueWorker
 from consumer.rabbitmq import Broker, DeadLetterCount, queue_names, reply_policy
+from consumer.security.rights import Rights
 from consumer.telemetry import Telemetry
 from consumer.telemetry.calls import server
 from consumer.telemetry.request_log import RequestLog
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.hints import add_hint
 from zeebe_amqp import __version__
+from zeebe_amqp.commands.keys import target
 
 __all__ = ["CLOSING", "Service", "run"]
 
@@ -54,6 +58,9 @@ class Service:
     Args:
         settings: the effective configuration.
         watch: telemetry; its exporters are chosen by the OTEL_* variables.
+
+    Raises:
+        PolicyError: there is a policy that cannot be used.
     """
 
     def __init__(self, settings: Settings, watch: Telemetry) -> None:
@@ -63,6 +70,8 @@ class Service:
         self._policy = lru_cache(maxsize=4096)(
             partial(reply_policy.refusal, own_queues=frozenset(queue_names(settings.amqp)), allow=settings.reply_allow)
         )
+        self.authorizer = self._authorizer()
+        self._reloads: set[asyncio.Task[None]] = set()
         self.zeebe = ZeebeEngine(settings.zeebe, watch.calling)
         self.engine = self._engine()
         limits = Limits(settings.ledger_ttl, settings.ledger_max_entries, settings.ledger_max_bytes)
@@ -102,7 +111,7 @@ class Service:
         watch.start_at_zero("dead_lettered", "queue", queues)
         watch.start_at_zero("requeued", "queue", queues)
         watch.start_at_zero("reply.failures", "reason", REPLY_FAILURES)
-        watch.start_at_zero("refused", "reason", REFUSALS)
+        watch.start_at_zero("refused", "reason", (*REFUSALS, *DENIALS))
         watch.start_at_zero("ledger.failures")
         watch.counted("ledger.evicted", lambda: float(self.ledger.evicted))
         watch.facts("gateway.info", self._gateway)
@@ -137,19 +146,38 @@ class Service:
             return self.zeebe
         return RoutedEngine(self.zeebe, Camunda7Engine(other, self._telemetry.calling), accepts(every=other.every))
 
+    def _authorizer(self) -> Authorizer:
+        """The policy, where one is set."""
+        other, path = self._settings.camunda7, self._settings.policy_file
+        acts_on = target if other is None else reach(accepts(every=other.every))
+        return Unrestricted(acts_on) if path is None else Rights(path, acts_on)
+
+    def reload(self) -> None:
+        """Read the policy again, soon; without one nothing happens."""
+        if not isinstance(self.authorizer, Rights):
+            log.info("there is no policy to read again", extra={"event": "policy.none"})
+            return
+        task = asyncio.get_running_loop().create_task(self.authorizer.reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
     def _places(self, queue: str) -> int:
         """How many commands of a queue may run: a long-running one costs next to nothing."""
         return self._settings.amqp.polls if self._settings.amqp.waits(queue) else self._settings.concurrency
 
     def _handler(self) -> Handler:
         """What a request passes, outermost first."""
-        watch, amqp = self._telemetry, self._settings.amqp
+        watch, amqp, settings = self._telemetry, self._settings.amqp, self._settings
+        # Nobody asks for what a command acts on when neither a policy nor the audit wants to know.
+        asks = settings.require_user_id or settings.policy_file is not None or settings.audit is not None
+        rights = authorized(self.authorizer, require_user_id=settings.require_user_id, count=watch.count)
         return compose(
             executing(self.engine, self._limits),
             watch.traced,
             watch.measured,
             recovered(watch.trace_id),
             guarded,
+            *([rights] if asks else []),
             idempotent(
                 self.ledger, self._redeliveries, run_again=self._settings.on_unknown == "run", count=watch.count
             ),
@@ -251,7 +279,7 @@ def _sent(message: Message) -> float:
 
 
 async def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:
-    """Run the service until SIGTERM or SIGINT; a second signal exits at once.
+    """Run the service until SIGTERM or SIGINT; a second one exits at once. SIGHUP reads the policy again.
 
     Returns:
         The exit code: 0 when everything was drained, 1 when something had to be given back.
@@ -270,6 +298,7 @@ async def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> in
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     service = Service(settings, telemetry.setup(environ, version=__version__))
+    loop.add_signal_handler(signal.SIGHUP, service.reload)
     # What is here now stays: the garbage collector need not look at it again with every large request.
     gc.collect()
     gc.freeze()

@@ -23,6 +23,7 @@ from consumer.doctor import examine, fails, refused_url, show
 from consumer.health import HealthError
 from consumer.ledger import LedgerError, reset
 from consumer.lookup import Findings, look_up, open_inquiries
+from consumer.security.policy import PolicyError
 from consumer.telemetry import TelemetryError, logs
 from zeebe_amqp import __version__
 from zeebe_amqp.cli.brief import BriefGroup, Shared, summary
@@ -123,7 +124,7 @@ def _run(arguments: Mapping[str, str], reset_ledger: bool) -> None:
             log.warning("the ledger was moved to %s", aside, extra={"event": "ledger.moved", "path": str(aside)})
         with asyncio.Runner(loop_factory=_loop_factory) as runner:
             code = runner.run(app.run(settings))
-    except TelemetryError as error:
+    except (TelemetryError, PolicyError) as error:
         click.echo(str(error), err=True)
         sys.exit(CONFIGURATION)
     except LedgerError as error:

@@ -333,7 +333,7 @@ LEDGER = Section(
         ),
         rates(
             "Refused",
-            "Requests per second that were not run because of what is known of their id.",
+            "Requests per second that were not run because of what is known of their id, or because of their sender.",
             "zeebe_amqp_refused_total",
             "reason",
         ),

@@ -15,7 +15,7 @@ from zeebe_amqp.envelope import Request
 from zeebe_amqp.errors import Code, CommandError, Outcome
 from zeebe_amqp.lateness import refuse_past
 
-__all__ = ["executing"]
+__all__ = ["executing", "place"]
 
 _UNLIMITED: Final[Mapping[str, AimdLimit]] = {}
 
@@ -49,15 +49,15 @@ def executing(
         try:
             return Reply(request.operation, await engine.execute(call))
         except CommandError as error:
-            _place(error, request)
+            place(error, request)
             _explain(error, command)
             raise
 
     return execute
 
 
-def _place(error: CommandError, request: Request) -> None:
-    """Name the field where the caller wrote it: a file's tenant stands in the metadata."""
+def place(error: CommandError, request: Request) -> None:
+    """Name an error's field where the caller wrote it: a file's tenant stands in the metadata."""
     field = str((error.details or {}).get("field", ""))
     name = field.removeprefix("data.")
     if name in request.command.in_metadata and name in request.metadata:

@@ -18,7 +18,7 @@ from zeebe_amqp.commands import Command
 from zeebe_amqp.commands.keys import target as target_of
 from zeebe_amqp.commands.target import Target
 
-__all__ = ["ANONYMOUS", "Policy", "PolicyError", "Explanation", "parse", "read"]
+__all__ = ["ANONYMOUS", "Explanation", "Policy", "PolicyError", "parse", "read"]
 
 
 @dataclass(frozen=True, slots=True)

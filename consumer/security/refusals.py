@@ -14,6 +14,8 @@ __all__ = ["place", "refusal"]
 MAX_ACCEPTED: Final = 300
 """Characters of what a role allows, in a refusal."""
 
+_WITH_USER_ID: Final = "; send the property user_id with the name of your login to use the rights that it has"
+
 _WORDS: Final = {
     "processes": "the process",
     "messages": "the message",
@@ -29,14 +31,16 @@ _WORDS: Final = {
 def refusal(user: str | None, operation: str, lack: Lack | None) -> str:
     """Why a user (None = anonymous) may not run an operation: what was found, and what is accepted."""
     name = f"user {quoted(printable(user))}" if user else "a sender without user_id"
+    return f"{name} may not run {_what(operation, lack)}{'' if user else _WITH_USER_ID}"
+
+
+def _what(operation: str, lack: Lack | None) -> str:
     what = truncate(operation)
     if lack is None:
-        return f"{name} may not run {what}: the policy gives no role to {'this user' if user else 'anonymous'}"
-    accepted = truncate(lack.accepted, MAX_ACCEPTED)
-    if lack.kind == OPERATION:
-        return f"{name} may not run {what}; allowed: {accepted}"
-    field = place(operation, lack)
-    return f"{name} may not run {what} with {_found(lack)} ({field}); allowed: {accepted}"
+        return f"{what}: no role is given in the policy"
+    if lack.kind != OPERATION:
+        what = f"{what} with {_found(lack)} ({place(operation, lack)})"
+    return f"{what}; allowed: {truncate(lack.accepted, MAX_ACCEPTED)}"
 
 
 def _found(lack: Lack) -> str:

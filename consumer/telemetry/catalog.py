@@ -133,7 +133,8 @@ METRICS: Final[Mapping[str, Metric]] = {
     "zeebe_amqp.refused": Metric(
         COUNTER,
         "Requests not run because of what is known of their id: it belongs to another request (conflict), an earlier "
-        "run was cut off (interrupted), its answer was too large to keep (not kept), or too many wait for it (crowded)",
+        "run was cut off (interrupted), its answer was too large to keep (not kept), or too many wait for it "
+        "(crowded); or because of their sender: the policy does not allow it (denied), or it must have one (anonymous)",
         ("reason",),
     ),
     "zeebe_amqp.tasks": Metric(GAUGE, "Tasks of the event loop"),

@@ -54,6 +54,11 @@ EVENTS: Final[Mapping[str, Event]] = {
     "service.stuck": Event(_ERROR, "Stopping took too long; the process ends as it is", ("seconds",)),
     "config.note": Event(_INFO, "Something about the configuration worth knowing"),
     "config.warning": Event(_WARNING, "A setting that is accepted but has no effect, or a risk"),
+    "policy.loaded": Event(_INFO, "A policy is in force, from the start or after SIGHUP", ("digest", "roles", "users")),
+    "policy.refused": Event(
+        _ERROR, "SIGHUP came, and the file cannot be used: the policy before stays in force", ("problems", "digest")
+    ),
+    "policy.none": Event(_INFO, "SIGHUP came, and there is no policy to read again"),
     "broker.connecting": Event(_INFO, "The first attempt to connect begins", ("connection", "hosts")),
     "broker.connected": Event(_INFO, "A connection to RabbitMQ is there", ("connection", "host")),
     "broker.unreached": Event(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import msgspec
 from msgspec import field
@@ -38,6 +38,10 @@ __all__ = [
     "UpdateJobTimeout",
     "UserTask",
 ]
+
+
+MAX_TENANTS: Final = 1_000
+"""Tenants that a target lists; of more, any may be among them."""
 
 
 class UserTask(Result, frozen=True, kw_only=True):
@@ -118,7 +122,8 @@ class ActivateJobs(Command[tuple[ActivatedJob, ...]], frozen=True, kw_only=True)
 
     def named(self) -> Target:
         """The type of the jobs, and the tenants: with the filter ASSIGNED all that the service itself may use."""
-        tenants = (ANY,) if self.tenant_filter == "ASSIGNED" else self.tenant_ids
+        is_open = self.tenant_filter == "ASSIGNED" or len(self.tenant_ids) > MAX_TENANTS
+        tenants = (ANY,) if is_open else self.tenant_ids
         return Target(job_types=(self.job_type,), tenants=tenants or (DEFAULT_TENANT,))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -15,9 +16,11 @@ from zeebe_amqp.errors import Code, CommandError
 from zeebe_amqp.schema.fields import KeyNumber
 from zeebe_amqp.schema.validation_errors import type_info
 
-__all__ = ["PARTITION_SHIFT", "carries_keys", "keys", "place", "refuse_impossible_keys", "target"]
+__all__ = ["MAX_KEYS", "PARTITION_SHIFT", "carries_keys", "keys", "place", "refuse_impossible_keys", "target"]
 
 
+MAX_KEYS: Final = 100
+"""Keys of a target; the others of a command are not listed."""
 PARTITION_SHIFT: Final = 51
 """A key's bits from here on are the number of its partition, and partitions count from 1."""
 
@@ -42,7 +45,7 @@ def refuse_impossible_keys(command: Command) -> None:
 
 def target(command: Command) -> Target:
     """What a command acts on. Takes a while for a large deployment, whose files are read."""
-    found = tuple(str(key) for _, key in keys(command, DATA))
+    found = tuple(str(key) for _, key in islice(keys(command, DATA), MAX_KEYS))
     named = command.named()
     return msgspec.structs.replace(named, keys=(*named.keys, *found)) if found else named
 
@@ -52,6 +55,7 @@ def carries_keys(command: type[Command]) -> bool:
     return bool(_holders(command)) or "keys" in command.places
 
 
+@cache
 def place(command: type[Command], kind: str) -> str:
     """Where commands of a type say what they act on: a path, for errors; `kind` is a field of `Target`."""
     if kind in command.places:

@@ -1,0 +1,80 @@
+"""Refuses what its sender may not run, before anything is remembered of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, Final
+
+from consumer.core.access import Authorizer, Decision
+from consumer.core.count import Count, ignore
+from consumer.core.delivery import Delivery, Handler, Middleware, Reply
+from consumer.core.large import offload
+from consumer.pipeline.handler import place
+from zeebe_amqp.commands.keys import target
+from zeebe_amqp.commands.target import Target
+from zeebe_amqp.errors import Code, CommandError
+
+__all__ = ["DENIALS", "authorized"]
+
+_DENIED: Final = "denied"
+_ANONYMOUS: Final = "anonymous"
+DENIALS: Final = (_DENIED, _ANONYMOUS)
+"""Why a request was not run because of its sender, as the counter of refused requests says."""
+
+_USER_ID: Final = "user_id"
+_NOBODY: Final = (
+    "user_id: missing; this service takes only requests whose sender the broker has validated. The official client "
+    "sends the property; with another one set it to the name of your login at the broker"
+)
+_EARLIER: Final = "it was delivered before, and an earlier policy may have allowed it then"
+
+
+def authorized(authorizer: Authorizer, *, require_user_id: bool = False, count: Count = ignore) -> Middleware:
+    """Run only what its sender may run; what cannot be decoded is refused for that, whoever sent it.
+
+    Args:
+        authorizer: decides; what it decides is kept in the delivery.
+        require_user_id: refuse what has no validated sender (the setting REQUIRE_USER_ID).
+        count: counts requests that are refused.
+    """
+
+    def around(handler: Handler) -> Handler:
+        def authorize(delivery: Delivery) -> Awaitable[Reply]:
+            if require_user_id and not delivery.message.user_id:
+                delivery.decision = _nobody(delivery)
+                count("refused", reason=_ANONYMOUS)
+                raise CommandError(Code.PERMISSION_DENIED, _NOBODY, details={"field": _USER_ID})
+            command = delivery.request.command
+            if delivery.large:
+                return read_and_authorize(delivery)
+            return follow(delivery, authorizer.decide(delivery.message.user_id, command))
+
+        async def read_and_authorize(delivery: Delivery) -> Reply:
+            """The same for a large request: what is inside a large file takes a while to find."""
+            decision = await offload(authorizer.decide, delivery.message.user_id, delivery.request.command)
+            return await follow(delivery, decision)
+
+        def follow(delivery: Delivery, decision: Decision) -> Awaitable[Reply]:
+            delivery.decision = decision
+            if decision.allowed:
+                return handler(delivery)
+            count("refused", reason=_DENIED)
+            raise _denied(delivery, decision)
+
+        return authorize
+
+    return around
+
+
+def _nobody(delivery: Delivery) -> Decision:
+    command = None if delivery.large else delivery.command
+    return Decision(False, "REQUIRE_USER_ID", Target() if command is None else target(command), _NOBODY, _USER_ID)
+
+
+def _denied(delivery: Delivery, decision: Decision) -> CommandError:
+    details: dict[str, Any] = {"field": decision.field} if decision.field else {}
+    if delivery.message.redelivered:
+        details["earlierRun"] = _EARLIER
+    error = CommandError(Code.PERMISSION_DENIED, decision.reason, details=details)
+    place(error, delivery.request)
+    return error
