@@ -12,7 +12,7 @@ from typing import Final
 from consumer.core.access import NO_LIMITS, Decision, UserLimits
 from consumer.security.policy_text import ANONYMOUS, MAX_SIZE, PolicyError, read_text
 from consumer.security.refusals import place, refusal
-from consumer.security.role import Lack, Role
+from consumer.security.role import OPERATION, Lack, Role
 from consumer.security.warnings import find_warnings
 from zeebe_amqp.commands import Command
 from zeebe_amqp.commands.keys import target as target_of
@@ -64,7 +64,7 @@ class Policy:
                 return Decision(True, f"role {role.name}", target)
         name = user or ANONYMOUS
         rule = f"no role of {name} allows it" if roles else f"{name} has no role"
-        lack = _closest([role.lacks(operation, target) for role in roles])
+        lack = _closest(roles, operation, target)
         return Decision(False, rule, target, refusal(user, operation, lack), place(operation, lack))
 
     def explain(self, user: str | None, operation: str, target: Target) -> tuple[Explanation, ...]:
@@ -112,14 +112,13 @@ def read(path: Path) -> Policy:
     return parse(text, str(path))
 
 
-def _closest(all_lacks: list[tuple[Lack, ...]]) -> Lack | None:
+def _closest(roles: tuple[Role, ...], operation: str, target: Target) -> Lack | None:
     """What is missing in the role that comes closest; None without a role."""
-    return min(all_lacks, key=_distance)[0] if all_lacks else None
-
-
-def _distance(lacks: tuple[Lack, ...]) -> tuple[bool, int]:
-    # A role without the operation is not the one that was meant, however little else it lacks.
-    return lacks[0].kind == "operation", len(lacks)
+    meant = [role.lacks(operation, target) for role in roles if operation in role.operations]
+    if meant:
+        return min(meant, key=len)[0]
+    operations = sorted({name for role in roles for name in role.operations})
+    return Lack(OPERATION, operation, ", ".join(operations) or "nothing") if roles else None
 
 
 def _united(limits: tuple[UserLimits, ...]) -> UserLimits:

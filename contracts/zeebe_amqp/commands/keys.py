@@ -60,10 +60,10 @@ def place(command: type[Command], kind: str) -> str:
     """Where commands of a type say what they act on: a path, for errors; `kind` is a field of `Target`."""
     if kind in command.places:
         return command.places[kind]
-    if kind == "keys":
-        return f"{DATA}.{_holders(command)[0][1]}"
     names = {field.name: field.encode_name for field in msgspec.structs.fields(command)}
-    return f"{DATA}.{names[command.named_by.get(kind, 'tenant_id')]}"
+    holders = [name for _, name in _holders(command)] if kind == "keys" else []
+    name = next(iter(holders), None) or names.get(command.named_by.get(kind, "tenant_id"))
+    return f"{DATA}.{name}" if name else DATA
 
 
 def keys(node: msgspec.Struct, path: str) -> Iterator[tuple[str, int]]:
