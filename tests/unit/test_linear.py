@@ -23,6 +23,8 @@ from consumer.dead_letters.group import fold
 from consumer.dead_letters.letter import DeadLetter
 from consumer.dead_letters.view import is_called, letter_lines, pretty, printable, row
 from consumer.rabbitmq import reply_policy
+from consumer.security.policy import parse
+from consumer.security.role import MAX_NAME, Patterns
 from consumer.telemetry import headers, logs
 from consumer.zeebe import failures, hints
 from consumer.zeebe.protocol import since
@@ -34,7 +36,7 @@ from zeebe_amqp import CommandError, DeployProcess, Topology, envelope
 from zeebe_amqp.camunda7.types import TYPES
 from zeebe_amqp.cli import output
 from zeebe_amqp.client import answers
-from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.commands import COMMANDS, CreateInstance, contents
 from zeebe_amqp.errors import nearest
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.schema import durations
@@ -158,6 +160,7 @@ def answered(text: str) -> object:
     return [*output.layout(output.timed({"variables": text, "deadline": text, text[:100]: [text]}))]
 
 
+RULES = parse(b"version = 1\n[roles.r]\noperations = ['*']\n[users]\nalice = ['r']", "policy.toml")
 BROKEN = "Unexpected error occurred "
 ALLOWED = ("*.replies", "a*a*a*a*b", "[!a-z]*?x", "*=*;*b")
 READERS: dict[str, tuple[Callable[[str], object], *tuple[str, ...]]] = {
@@ -191,6 +194,13 @@ READERS: dict[str, tuple[Callable[[str], object], *tuple[str, ...]]] = {
     "a field": (fields, ""),
     "a typed variable": (typed, ""),
     "a file": (deployed, "", "<?xml ", "<?xml version='1.0' ", "<?xml encoding="),
+    "what is inside a file": (
+        lambda text: contents.named((name, text.encode()) for name in ("a.bpmn", "a.dmn", "a.form", "a")),
+        "", "<", "<a b='", "<process id='", "<a>&", "<!--", "<![CDATA[", "<!DOCTYPE a [", '{"id":"', '{"a":'),
+    "a name in a policy": (
+        lambda text: [Patterns(ALLOWED).allows(name) for name in (text, text[:MAX_NAME])], ""),
+    "a name that a policy refuses": (
+        lambda text: [RULES.decide(user, CreateInstance(bpmn_process_id=text)) for user in (text, "alice")], ""),
     "a document": (document, ""),
     "a duration": (lambda text: refused(durations.milliseconds, text, error=ValueError), "", "PT", "1"),
     "a dead letter": (buried, "", "Command '"),

@@ -14,7 +14,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from consumer.camunda7 import accepts
+from consumer.camunda7 import accepts, reach
 from consumer.camunda7.operations import RestRequest
 from consumer.camunda7.operations import to_request as to_camunda7
 from consumer.zeebe.operations import OPERATIONS, signals
@@ -25,7 +25,9 @@ from tests.unit.consumer.errors import verdict
 from tests.unit.consumer.zeebe.operations.requests import REQUESTS
 from tests.unit.consumer.zeebe.operations.responses import RESPONSES
 from zeebe_amqp import envelope
-from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.commands import COMMANDS, CreateInstance
+from zeebe_amqp.commands.keys import target
+from zeebe_amqp.commands.target import ANY, DEFAULT_TENANT
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 IN_NO_ANSWER = ("Resource", "ProcessRequestObject", "ProcessInstanceCreationRuntimeInstruction")
@@ -185,6 +187,26 @@ def test_camunda_7_takes_signals_alone(operation: str, data: Any, metadata: dict
 @for_each([(False, None, False), (False, "e", True), (True, None, True), (True, "e", True)])
 def test_the_setting_and_the_execution_choose_the_engine(every: bool, execution: str | None, is_taken: bool) -> None:
     assert accepts(every=every)(signal({"name": "s", "executionId": execution})) is is_taken
+
+
+@for_each([
+    (True, {}, (ANY,)),
+    (False, {}, (DEFAULT_TENANT,)),
+    (True, {"withoutTenantId": True}, (DEFAULT_TENANT,)),
+    (True, {"tenantId": "t"}, ("t",)),
+    (True, {"executionId": "e"}, ()),
+    (False, {"executionId": "e"}, ()),
+])  # fmt: skip
+def test_a_signal_without_a_tenant_reaches_every_tenant_of_camunda_7(
+    every: bool, data: dict[str, Any], tenants: tuple[str, ...]
+) -> None:
+    found = reach(accepts(every=every))(signal({"name": "s", **data}))
+    assert (found.signals, found.tenants) == (("s",), tenants)
+
+
+def test_what_other_commands_act_on_is_the_same_beside_camunda_7() -> None:
+    command = CreateInstance(bpmn_process_id="order")
+    assert reach(accepts(every=True))(command) == target(command)
 
 
 def test_a_transient_variable_is_noted_once(caplog: pytest.LogCaptureFixture) -> None:
