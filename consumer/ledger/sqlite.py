@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from consumer.core.batches import Batches, End
 from consumer.core.thread import Worker
-from consumer.ledger.batches import Batches, End
 from consumer.ledger.entry import Limits
 from consumer.ledger.store import Found, LedgerRow
 from consumer.ledger.table import GROUP, Table
