@@ -29,7 +29,7 @@ from consumer.pipeline.backlog import Backlog
 from consumer.pipeline.handler import executing
 from consumer.pipeline.idempotency import REFUSALS, idempotent
 from consumer.pipeline.middleware import compose, guarded, recovered
-from consumer.pipeline.monitor import PARTS, Monitor
+from consumer.pipeline.monitor import LEDGER, Monitor
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.waits import bounded_waits
@@ -86,7 +86,8 @@ class Service:
             connected=self.dead_letters.follow,
         )
         look = partial(add_hint, self.zeebe.look, settings.zeebe)
-        self.monitor = Monitor(settings.zeebe.address, look, self.zeebe.circuit, self.ledger, self.broker)
+        written = {LEDGER: self.ledger}
+        self.monitor = Monitor(settings.zeebe.address, look, self.zeebe.circuit, written, self.broker)
         self.backlog = Backlog(self.broker.backlog, lambda: self.monitor.is_paused)
         # A limit per queue: long polls that the engine refuses must not slow down short commands, nor be slowed down.
         self._limits = {queue: AimdLimit(self._places(queue)) for queue in settings.amqp.queues}
@@ -116,7 +117,7 @@ class Service:
         watch.counted("ledger.evicted", lambda: float(self.ledger.evicted))
         watch.facts("gateway.info", self._gateway)
         gauge("ready", lambda: float(not self.problems()))
-        for part in PARTS:
+        for part in self.monitor.parts:
             gauge("paused", partial(self.monitor.paused, part), part=part)
         gauge("oldest_request.age", self._oldest)
         gauge("dead_letters.age", self.dead_letters.age)

@@ -1,26 +1,23 @@
-"""Watches what every request needs: while the gateway or the ledger is away, nothing is consumed."""
+"""Watches what every request needs: while the gateway or a place to write to is away, nothing is consumed."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
 
 from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.clock import Clock
-from consumer.ledger import Ledger
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["PARTS", "PROBE_INTERVAL", "Monitor", "Pausable"]
+__all__ = ["GATEWAY", "LEDGER", "PROBE_INTERVAL", "Monitor", "Pausable", "Writable"]
 
 log = logging.getLogger(__name__)
 
 GATEWAY: Final = "gateway"
 LEDGER: Final = "ledger"
-PARTS: Final = (GATEWAY, LEDGER)
-"""What every request needs."""
 PROBE_INTERVAL: Final = 5.0
 """Seconds between two looks at the gateway, for readiness."""
 AWAY_INTERVAL: Final = 1.0
@@ -42,6 +39,24 @@ class Pausable(Protocol):
         """Requests that wait, by queue; without the queues that could not be counted."""
 
 
+class Writable(Protocol):
+    """Where something is written about every request; it mends itself."""
+
+    @property
+    def name(self) -> str:
+        """What people know it by, without passwords."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be written; None when it can."""
+
+    async def ready(self) -> None:
+        """Wait until something can be written."""
+
+    async def wait_failed(self) -> None:
+        """Wait until nothing can be written."""
+
+
 @dataclass(frozen=True)
 class _Part:
     """Something that every request needs."""
@@ -57,13 +72,13 @@ class _Part:
 
 
 class Monitor:
-    """Asks the gateway whether it is there, and pauses consuming while it or the ledger is not.
+    """Asks the gateway whether it is there, and pauses consuming while it is not, or nothing can be written.
 
     Args:
         address: the gateway's, for the log.
         look: asks it; CommandError when it does not answer, or refuses.
         circuit: open while no gateway is reached.
-        ledger: remembers what ran.
+        written: by the names of their parts, the places that must be writable.
         consumer: is paused.
         clock: what waits uses it.
     """
@@ -73,22 +88,27 @@ class Monitor:
         address: str,
         look: Callable[[], Awaitable[object]],
         circuit: CircuitBreaker,
-        ledger: Ledger,
+        written: Mapping[str, Writable],
         consumer: Pausable,
         clock: Clock | None = None,
     ) -> None:
         self._look = look
         self._circuit = circuit
-        self._ledger = ledger
+        self._written = written
         self._consumer = consumer
         self._clock = clock or Clock()
         self._gateway = _Part(GATEWAY, address, circuit.wait_open, circuit.wait_closed, self._away)
-        self._store = _Part(LEDGER, ledger.name, ledger.wait_failed, ledger.ready, lambda: ledger.problem)
+        self._parts = (self._gateway, *(_written(name, place) for name, place in written.items()))
         self._gateway_problem: str | None = "not asked yet"
         self._unreached = ""
         """What the last look that found no gateway said."""
         self._tasks: list[asyncio.Task[NoReturn]] = []
         self._paused_at: dict[str, float] = {}
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """The names of what every request needs."""
+        return [part.name for part in self._parts]
 
     @property
     def is_paused(self) -> bool:
@@ -107,9 +127,8 @@ class Monitor:
             problems[GATEWAY] = f"{away}; nothing is consumed until it answers"
         elif self._gateway_problem is not None:
             problems[GATEWAY] = self._gateway_problem
-        if self._ledger.problem is not None:
-            problems[LEDGER] = self._ledger.problem
-        return problems
+        written = {name: place.problem for name, place in self._written.items()}
+        return problems | {name: problem for name, problem in written.items() if problem is not None}
 
     def _away(self) -> str | None:
         if not self._circuit.is_open:
@@ -118,7 +137,7 @@ class Monitor:
 
     def start(self) -> None:
         """Begin to watch."""
-        watches = (self._watch_gateway(), self._pause_without(self._gateway), self._pause_without(self._store))
+        watches = (self._watch_gateway(), *map(self._pause_without, self._parts))
         self._tasks = [asyncio.get_running_loop().create_task(watch) for watch in watches]
 
     def stop(self) -> None:
@@ -187,6 +206,10 @@ class Monitor:
     def _tell(self, event: str, part: _Part, words: str, lasted: float, **facts: object) -> None:
         fields = {"event": event, "part": part.name, "address": part.place, "seconds": round(lasted, 1), **facts}
         log.warning("%s %s: %s", part.name, part.place, words, extra=fields)
+
+
+def _written(name: str, place: Writable) -> _Part:
+    return _Part(name, place.name, place.wait_failed, place.ready, lambda: place.problem)
 
 
 def _spelled(seconds: float) -> str:

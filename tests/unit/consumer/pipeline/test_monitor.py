@@ -30,7 +30,8 @@ class WatchedGateway:
         self.ledger = MemoryLedger()
         vars(self.ledger).update(wait_failed=self.ill.get, ready=self.well.get)
         self.consumer = AsyncMock(**{"backlog.return_value": {"zeebe.commands": 7}})
-        self.monitor = Monitor("zeebe:26500", self._look, self.circuit, self.ledger, self.consumer, QuickClock())
+        written = {"ledger": self.ledger}
+        self.monitor = Monitor("zeebe:26500", self._look, self.circuit, written, self.consumer, QuickClock())
 
     async def _look(self) -> None:
         self.asked += 1
