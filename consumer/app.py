@@ -14,6 +14,7 @@ from math import inf
 from typing import Final
 
 from consumer import telemetry
+from consumer.audit import service_audit
 from consumer.camunda7 import Camunda7Engine, accepts, reach
 from consumer.config import Settings, values
 from consumer.core.access import Authorizer, Unrestricted
@@ -29,7 +30,7 @@ from consumer.pipeline.backlog import Backlog
 from consumer.pipeline.handler import executing
 from consumer.pipeline.idempotency import REFUSALS, idempotent
 from consumer.pipeline.middleware import compose, guarded, recovered
-from consumer.pipeline.monitor import LEDGER, Monitor
+from consumer.pipeline.monitor import AUDIT, LEDGER, Monitor, Writable
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.waits import bounded_waits
@@ -85,8 +86,11 @@ class Service:
             spill_to=settings.state_dir,
             connected=self.dead_letters.follow,
         )
+        self.audit = service_audit(settings, self.broker, watch)
         look = partial(add_hint, self.zeebe.look, settings.zeebe)
-        written = {LEDGER: self.ledger}
+        written: dict[str, Writable] = {LEDGER: self.ledger}
+        if self.audit is not None:
+            written[AUDIT] = self.audit
         self.monitor = Monitor(settings.zeebe.address, look, self.zeebe.circuit, written, self.broker)
         self.backlog = Backlog(self.broker.backlog, lambda: self.monitor.is_paused)
         # A limit per queue: long polls that the engine refuses must not slow down short commands, nor be slowed down.
@@ -115,6 +119,9 @@ class Service:
         watch.start_at_zero("refused", "reason", (*REFUSALS, *DENIALS))
         watch.start_at_zero("ledger.failures")
         watch.counted("ledger.evicted", lambda: float(self.ledger.evicted))
+        if (audit := self.audit) is not None:
+            watch.counted("audit.records", lambda: float(audit.records))
+            watch.counted("audit.failures", lambda: float(audit.failures))
         watch.facts("gateway.info", self._gateway)
         gauge("ready", lambda: float(not self.problems()))
         for part in self.monitor.parts:
@@ -197,6 +204,7 @@ class Service:
             circuit=self.zeebe.circuit,
             refused=self._refused,
             acknowledged=self._redeliveries.record_ack,
+            audit=None if self.audit is None else self.audit.record,
             report=self._request_log,
             count=self._telemetry.count,
         )
@@ -234,8 +242,11 @@ class Service:
         """Start every part; connections are made and kept in the background.
 
         Raises:
+            AuditError: nothing can be recorded, so nothing may run.
             LedgerError: the ledger cannot be used, so nothing may run.
         """
+        if self.audit is not None:
+            await self.audit.start()
         await self.ledger.start()
         if self.health is not None:
             await self.health.start()
@@ -262,6 +273,8 @@ class Service:
         self.dead_letters.stop()
         self.backlog.stop()
         await self._inquiries.stop()
+        if self.audit is not None:
+            await self.audit.close()
         await self.broker.close()
         self.monitor.stop()
         await self.engine.close()

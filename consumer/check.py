@@ -6,9 +6,12 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Final
 
+from consumer import audit
 from consumer.camunda7 import Camunda7Engine
 from consumer.config import Amqp, Camunda7, Settings, Zeebe
+from consumer.config.values import AuditSink
 from consumer.rabbitmq import BrokerReport, dead_letter_count, inspect
+from consumer.security.audit_sinks import AuditError
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.hints import PLAINTEXT_MARK, hint
 from consumer.zeebe.protocol.gateway_pb2 import TopologyResponse
@@ -40,8 +43,10 @@ async def check(settings: Settings) -> list[Finding]:
     looks = [_gateway(settings)]
     if settings.camunda7 is not None:
         looks.append(_camunda7(settings.camunda7))
-    broker, engines = await asyncio.gather(_broker(settings.amqp), asyncio.gather(*looks))
-    return [*broker, *engines]
+    if settings.audit is not None:
+        looks.append(_audit(settings.audit, settings.amqp))
+    broker, others = await asyncio.gather(_broker(settings.amqp), asyncio.gather(*looks))
+    return [*broker, *others]
 
 
 async def _broker(amqp: Amqp) -> list[Finding]:
@@ -78,6 +83,13 @@ async def _gateway(settings: Settings) -> Finding:
         return Finding("gateway", False, f"{settings.zeebe.address}: the gateway answers, but no broker is behind it")
     found = f"Zeebe {topology.gatewayVersion} at {settings.zeebe.address}; {len(topology.brokers)} brokers, "
     return Finding("gateway", True, f"{found}{topology.partitionsCount} partitions")
+
+
+async def _audit(sink: AuditSink, amqp: Amqp) -> Finding:
+    try:
+        return Finding("audit", True, await audit.look(sink, amqp))
+    except (AuditError, BrokerError) as error:
+        return Finding("audit", False, str(error))
 
 
 async def ask_gateway(zeebe: Zeebe) -> TopologyResponse:

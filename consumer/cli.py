@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from consumer import app
+from consumer.audit import letter_audit
 from consumer.check import Finding, check
 from consumer.config import ARGUMENTS, VARIABLES, ConfigurationError, Loaded, load
 from consumer.dead_letters import commands as cli_dead
@@ -23,6 +24,7 @@ from consumer.doctor import examine, fails, refused_url, show
 from consumer.health import HealthError
 from consumer.ledger import LedgerError, reset
 from consumer.lookup import Findings, look_up, open_inquiries
+from consumer.security.audit_sinks import AuditError
 from consumer.security.policy import PolicyError
 from consumer.telemetry import TelemetryError, logs
 from zeebe_amqp import __version__
@@ -127,7 +129,7 @@ def _run(arguments: Mapping[str, str], reset_ledger: bool) -> None:
     except (TelemetryError, PolicyError) as error:
         click.echo(str(error), err=True)
         sys.exit(CONFIGURATION)
-    except LedgerError as error:
+    except (LedgerError, AuditError) as error:
         # Not the configuration's code: a ledger that its last owner still holds is free a moment later.
         click.echo(str(error), err=True)
         sys.exit(FAILED)
@@ -272,7 +274,7 @@ def _configured(function: Callable[..., None]) -> Callable[..., None]:
     return configured
 
 
-for _name, _function in cli_dead.commands(open_inquiries).items():
+for _name, _function in cli_dead.commands(open_inquiries, letter_audit).items():
     dead.command(_name)(_settings(_configured(_function)))
 
 

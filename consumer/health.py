@@ -24,6 +24,7 @@ PARTS: Final[Mapping[str, str]] = {
     "broker.consume.polls": "the connection that takes long-running requests, such as those of `zeebe.polls`",
     "gateway": "Zeebe's gateway: not reached, or it refuses",
     "ledger": "the ledger: it cannot be read or written",
+    "audit": "the audit: no record can be written",
     "service": "the service stops",
     "health": "the question itself failed; the log says why",
 }

@@ -8,6 +8,7 @@ from typing import Final
 from consumer.config import values
 from consumer.config.layers import Given
 from consumer.config.variables import Values
+from zeebe_amqp import wire
 
 __all__ = ["contradictions", "is_plaintext", "oddities"]
 
@@ -25,7 +26,7 @@ DETAILS_OF_OAUTH: Final = ("ZEEBE_AUTHORIZATION_SERVER_URL", "ZEEBE_TOKEN_AUDIEN
 
 def contradictions(given: Given) -> Iterator[str]:
     """What cannot be honoured together. A variable that was refused for itself is not told again."""
-    for check in (_half_pairs, _wrong_key, _unusable_authority, _two_credentials, _camunda7, _scheme):
+    for check in (_half_pairs, _wrong_key, _unusable_authority, _two_credentials, _camunda7, _scheme, _audit):
         yield from check(given)
 
 
@@ -77,6 +78,14 @@ def _scheme(given: Given) -> Iterator[str]:
             f"{switch}: found {str(insecure).lower()}, but the scheme of {address} says {str(asked).lower()}; "
             "accepted: one of the two, or both saying the same"
         )
+
+
+def _audit(given: Given) -> Iterator[str]:
+    """A record must not come back as a request, nor count as a dead letter."""
+    sink, name = given.values.AUDIT, given.written("AUDIT")
+    ours = {"stream": (*given.values.AMQP_QUEUES, wire.DEAD_LETTER), "exchange": (wire.DEAD_LETTER,)}
+    if sink is not None and sink.name in ours.get(sink.kind, ()):
+        yield f"{name}: found '{sink}', which takes requests or dead letters; accepted: a {sink.kind} of its own"
 
 
 def oddities(given: Given) -> Iterator[str]:

@@ -62,10 +62,10 @@ class Worker:
 
         self._calls.put(work)
 
-    def close(self) -> None:
-        """End the thread once it has done everything."""
+    def close(self, timeout: float | None = None) -> None:
+        """End the thread once it has done everything; waits for that, but no longer than `timeout` seconds."""
         self._calls.put(None)
-        self._thread.join()
+        self._thread.join(timeout)
 
     def _run(self) -> None:
         while (work := self._calls.get()) is not None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 from consumer.config import Settings
+from consumer.dead_letters.audit import DROPPED, LetterAudit, NoAudit
 from consumer.dead_letters.group import Groups
 from consumer.dead_letters.letter import MAX_REPLAYS, DeadLetter, Filter, ReplayPolicy
 from consumer.dead_letters.options import choice, chosen, duration, filters, limited
@@ -120,6 +121,7 @@ def show(settings: Settings, /, *, name: str, raw: bool, limit: int) -> None:
 @click.option("--no-wait", is_flag=True, help="only send them")
 def replay(
     inquiries: Callable[[Settings], AbstractAsyncContextManager[Inquire]],
+    audits: Callable[[Settings], LetterAudit],
     settings: Settings,
     /,
     *,
@@ -147,12 +149,13 @@ def replay(
     )
     report = Report()
     if dry_run or no_wait:
-        act = would_resend(policy) if dry_run else resend(policy)
-        found = sweep(settings.amqp, Sweep(limit, filter.matches, act, report.tell), report)
+        audit = NoAudit() if dry_run else audits(settings)
+        act = would_resend(policy) if dry_run else resend(policy, audit)
+        found = sweep(settings.amqp, Sweep(limit, filter.matches, act, report.tell, audit), report)
         conclude(filter, found, "would be replayed" if dry_run else "replayed")
     found = Sweep(limit, filter.matches)
     try:
-        run(report, follow(settings.amqp, partial(inquiries, settings), wait, found, policy, report))
+        run(report, follow(settings.amqp, partial(inquiries, settings), wait, found, policy, audits(settings), report))
     except KeyboardInterrupt:  # while they were sent: later it only ends the waiting
         click.echo("interrupted: what was not sent is still there", err=True)
     found.report_rest()
@@ -165,6 +168,7 @@ def replay(
 @filters
 @click.option("--yes", is_flag=True, help="do not ask")
 def drop(
+    audits: Callable[[Settings], LetterAudit],
     settings: Settings,
     /,
     *,
@@ -182,34 +186,43 @@ def drop(
             "dropping cannot be undone, and no terminal can confirm it: give --yes, or --dry-run to look"
         )
 
-    def walk(filter: Filter, act: Act) -> Sweep:
+    def walk(filter: Filter, act: Act, audit: LetterAudit) -> Sweep:
         report = Report()
-        return sweep(settings.amqp, Sweep(limit, filter.matches, act, report.tell), report)
+        return sweep(settings.amqp, Sweep(limit, filter.matches, act, report.tell, audit), report)
 
     if not yes:
-        found = walk(filter, _would_drop)
+        found = walk(filter, _would_drop, NoAudit())
         if dry_run or not found.rows:
             conclude(filter, found, "would be dropped")
         # Nothing is held while a person thinks; what comes in meanwhile was not shown, and stays.
         click.confirm(f"Drop {len(found.rows)} for good?", abort=True, err=True)
         filter = replace(filter, ids=filter.ids or frozenset(each["id"] for each in found.rows))
-    conclude(filter, walk(filter, _drop), "dropped")
+    audit = audits(settings)
+    conclude(filter, walk(filter, _drop(audit), audit), "dropped")
 
 
 async def _would_drop(_: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
     return {**row(letter), "result": "would be dropped"}
 
 
-async def _drop(dead: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
-    dead.drop(letter)
-    return {**row(letter), "result": "dropped"}
+def _drop(audit: LetterAudit) -> Act:
+    async def act(dead: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
+        await audit.record(letter, DROPPED, None)
+        dead.drop(letter)
+        return {**row(letter), "result": "dropped"}
+
+    return act
 
 
-def commands(inquiries: Callable[[Settings], AbstractAsyncContextManager[Inquire]]) -> dict[str, Callable[..., None]]:
+def commands(
+    inquiries: Callable[[Settings], AbstractAsyncContextManager[Inquire]], audits: Callable[[Settings], LetterAudit]
+) -> dict[str, Callable[..., None]]:
     """The commands by name; each takes the settings in force and its own options.
 
     Args:
         inquiries: opens what asks the service of these settings what became of a request.
+        audits: makes what records each replay and drop.
     """
-    replaying = update_wrapper(partial(replay, inquiries), replay)
-    return {"list": listed, "show": show, "replay": replaying, "drop": drop}
+    replaying = update_wrapper(partial(replay, inquiries, audits), replay)
+    dropping = update_wrapper(partial(drop, audits), drop)
+    return {"list": listed, "show": show, "replay": replaying, "drop": dropping}

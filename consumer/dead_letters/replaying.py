@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from consumer.config import Amqp
+from consumer.dead_letters.audit import NOT_TAKEN, REPLAYED, LetterAudit
 from consumer.dead_letters.letter import DeadLetter, ReplayPolicy
 from consumer.dead_letters.outcome import Pending
 from consumer.dead_letters.queue import DeadLetters, NotSent
@@ -30,11 +31,11 @@ def would_resend(policy: ReplayPolicy) -> Act:
     return act
 
 
-def resend(policy: ReplayPolicy, pending: Pending | None = None) -> Act:
-    """Send what the policy allows; what was sent is added to `pending`."""
+def resend(policy: ReplayPolicy, audit: LetterAudit, pending: Pending | None = None) -> Act:
+    """Send what the policy allows, once it is recorded; what was sent is added to `pending`."""
 
     async def act(dead: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
-        problem = policy.refusal(letter) or await _send(dead, letter, policy)
+        problem = policy.refusal(letter) or await _send(dead, letter, policy, audit)
         told = _tell(letter, policy, "replayed", problem)
         if problem is None and pending is not None:
             pending.add(letter, told, dead.resent_as(letter))
@@ -43,11 +44,14 @@ def resend(policy: ReplayPolicy, pending: Pending | None = None) -> Act:
     return act
 
 
-async def _send(dead: DeadLetters, letter: DeadLetter, policy: ReplayPolicy) -> str | None:
-    """Send it; why that was not possible."""
+async def _send(dead: DeadLetters, letter: DeadLetter, policy: ReplayPolicy, audit: LetterAudit) -> str | None:
+    """Record and send it; why that was not possible."""
+    queue = policy.destination(letter)
+    await audit.record(letter, REPLAYED, queue)
     try:
-        await dead.send(letter, policy.destination(letter), letter.replayed(keep_deadline=policy.keep_deadline))
+        await dead.send(letter, queue, letter.replayed(keep_deadline=policy.keep_deadline))
     except NotSent as error:
+        await audit.record(letter, NOT_TAKEN, queue)
         return str(error)
     return None
 
@@ -60,7 +64,13 @@ def _tell(letter: DeadLetter, policy: ReplayPolicy, done: str, problem: str | No
 
 
 async def follow(
-    amqp: Amqp, inquiries: Inquiries, seconds: float, sweep: Sweep, policy: ReplayPolicy, report: Report
+    amqp: Amqp,
+    inquiries: Inquiries,
+    seconds: float,
+    sweep: Sweep,
+    policy: ReplayPolicy,
+    audit: LetterAudit,
+    report: Report,
 ) -> None:
     """Send letters again and wait for what becomes of them, for at most so many seconds.
 
@@ -70,6 +80,7 @@ async def follow(
         seconds: to wait.
         sweep: which letters; gets its rows.
         policy: on what policy they are sent.
+        audit: records each before it is sent.
         report: is told of each letter, when its outcome is known or not waited for any more.
     """
 
@@ -78,5 +89,5 @@ async def follow(
             report.tell(told)
 
     async with following(amqp, inquiries, seconds, report, lambda text: click.echo(text, err=True)) as pending:
-        sweep.act, sweep.tell = resend(policy, pending), tell_refused
+        sweep.act, sweep.tell, sweep.audit = resend(policy, audit, pending), tell_refused, audit
         await sweep.walk(amqp, report.advance)

@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 import click
 
 from consumer.config import Amqp
+from consumer.dead_letters.audit import LetterAudit, NoAudit, NotRecorded
 from consumer.dead_letters.letter import DeadLetter, Filter
 from consumer.dead_letters.queue import DeadLetters, open_dead_letters
 from consumer.dead_letters.view import Report, row
@@ -42,12 +43,14 @@ class Sweep:
         meant: whether something is done with a letter.
         act: what: nothing, unless told otherwise.
         tell: takes each row.
+        audit: is open meanwhile.
     """
 
     limit: int
     meant: Callable[[DeadLetter], bool]
     act: Act = _look
     tell: Callable[[Mapping[str, Any]], None] = _ignore
+    audit: LetterAudit = field(default_factory=NoAudit)
     rows: list[dict[str, Any]] = field(default_factory=list)
     """One per letter that was meant."""
     total: int = 0
@@ -58,8 +61,9 @@ class Sweep:
 
         Raises:
             BrokerError: as for `open_dead_letters`.
+            NotRecorded: nothing can be recorded; what is held goes back.
         """
-        async with open_dead_letters(amqp) as dead:
+        async with self.audit, open_dead_letters(amqp) as dead:
             async for letter in dead.letters(self.limit):
                 self.total = dead.total
                 advance(min(dead.total, self.limit))
@@ -82,12 +86,15 @@ def sweep(amqp: Amqp, planned: Sweep, report: Report) -> Sweep:
 
 
 def run(report: Report, work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end; ends the process with what is wrong at the broker."""
+    """Run to the end; ends the process with what is wrong at the broker or with the audit."""
     try:
         with report:
             asyncio.run(work)
     except BrokerError as error:
         click.echo(f"broker: {error}", err=True)
+        sys.exit(FAILED)
+    except NotRecorded as error:
+        click.echo(str(error), err=True)
         sys.exit(FAILED)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from enum import Enum
 from typing import Protocol
 
 from consumer.core.delivery import Delivery, Reply
 
-__all__ = ["Ending", "Report", "ignore"]
+__all__ = ["Audit", "Ending", "Report", "ignore"]
 
 
 class Ending(Enum):
@@ -23,6 +24,13 @@ class Report(Protocol):
 
     def __call__(self, delivery: Delivery, reply: Reply, ending: Ending, reason: str = "") -> None:
         """The request of `delivery` ended with `reply`; `reason` says why that was dropped. Never raises."""
+
+
+class Audit(Protocol):
+    """Records each request that ended, before it is acknowledged."""
+
+    def __call__(self, delivery: Delivery, reply: Reply, ending: Ending) -> Awaitable[None]:
+        """Done when it is recorded, however long that takes. Never fails, but may be cancelled."""
 
 
 def ignore(delivery: Delivery, reply: Reply, ending: Ending, reason: str = "") -> None:

@@ -12,12 +12,13 @@ from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.clock import Clock
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["GATEWAY", "LEDGER", "PROBE_INTERVAL", "Monitor", "Pausable", "Writable"]
+__all__ = ["AUDIT", "GATEWAY", "LEDGER", "PROBE_INTERVAL", "Monitor", "Pausable", "Writable"]
 
 log = logging.getLogger(__name__)
 
 GATEWAY: Final = "gateway"
 LEDGER: Final = "ledger"
+AUDIT: Final = "audit"
 PROBE_INTERVAL: Final = 5.0
 """Seconds between two looks at the gateway, for readiness."""
 AWAY_INTERVAL: Final = 1.0

@@ -15,7 +15,7 @@ from consumer.core.delivery import Delivery, Handler, Reply, Waiting
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Message
 from consumer.core.requeue import Requeue
-from consumer.pipeline.ending import Ending, Report, ignore
+from consumer.pipeline.ending import Audit, Ending, Report, ignore
 from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.settlement import MAX_WAIT, Settlement, pause, settle
 from zeebe_amqp.cancellation import being_cancelled
@@ -95,6 +95,7 @@ class QueueWorker:
         circuit: open while there is no gateway; what nobody waits for is not run before it closes.
         refused: who may wait for a reply queue that refuses.
         acknowledged: is told of each delivery whose ack was handed to an open channel.
+        audit: records each request that ended; before that it is not acknowledged. None = nothing is recorded.
         report: is told how each request ended.
         count: counts dead letters, replies that did not reach their queue, and requests that are given back.
         clock: what waits uses it.
@@ -111,6 +112,7 @@ class QueueWorker:
         circuit: CircuitBreaker,
         refused: RefusedReplies,
         acknowledged: Callable[[Delivery], None] = lambda _: None,
+        audit: Audit | None = None,
         report: Report = ignore,
         count: Count = counting.ignore,
         clock: Clock | None = None,
@@ -123,6 +125,7 @@ class QueueWorker:
         self._circuit = circuit
         self._refused = refused
         self._acknowledged = acknowledged
+        self._audit = audit
         self._report = report
         self._count = count
         self._clock = clock or Clock()
@@ -290,7 +293,7 @@ class QueueWorker:
                     _tell_unconfirmed(Settlement.REPLY, attempt, failure)
                     return False
         self._count("reply.failures", reason=_REFUSED)
-        self._end(delivery, reply, Ending.DROPPED, str(reason))
+        await self._end(delivery, reply, Ending.DROPPED, str(reason))
         return True
 
     async def _finish(self, delivery: Delivery, settlement: Settlement, reply: Reply) -> bool:
@@ -310,10 +313,13 @@ class QueueWorker:
         elif settlement is Settlement.REPLY and not await self._replies.reply(delivery, reply):
             self._count("reply.failures", reason=_UNROUTABLE)
             ending, reason = Ending.DROPPED, "it does not exist"
-        self._end(delivery, reply, ending, reason)
+        await self._end(delivery, reply, ending, reason)
         return True
 
-    def _end(self, delivery: Delivery, reply: Reply, ending: Ending, reason: str) -> None:
+    async def _end(self, delivery: Delivery, reply: Reply, ending: Ending, reason: str) -> None:
+        """Nothing is acknowledged anywhere else."""
+        if self._audit is not None:
+            await self._audit(delivery, reply, ending)
         if delivery.ack():
             self._acknowledged(delivery)
         self._report(delivery, reply, ending, reason)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from aio_pika.abc import AbstractConnection
 
 from consumer.config import Amqp
+from consumer.config.values import AuditSink
 from consumer.core.delivery import Delivery, Reply
 from consumer.core.message import Message
 from consumer.pipeline.worker import PublishFailed
@@ -23,8 +25,9 @@ from consumer.rabbitmq import properties
 from consumer.rabbitmq.consumer import Consumer, QueueDelivery
 from consumer.rabbitmq.held import HeldBytes
 from consumer.rabbitmq.publisher import Publisher, Unroutable
+from consumer.rabbitmq.topology import declare_audit
 from zeebe_amqp import wire
-from zeebe_amqp.amqp.connection import logins
+from zeebe_amqp.amqp.connection import login, logins
 from zeebe_amqp.amqp.hot import HotChannel, Incoming
 
 __all__ = ["Broker", "Publishing", "queue_names"]
@@ -61,8 +64,12 @@ class Broker:
         connected: Callable[[AbstractConnection], None] = lambda _: None,
     ) -> None:
         self._held = HeldBytes(amqp.max_held_bytes, spill_to)
+        self._amqp = amqp
         self._max_depth = max_depth
         self._logins = logins(amqp.urls)
+        names = set(map(login, amqp.urls))
+        self._login = names.pop() if len(names) == 1 else None
+        """Ours, wherever we are connected; a wrong one would end the connection."""
         self._accept = accept
         self._publishing = publishing
         waiting = tuple(filter(amqp.waits, amqp.queues))
@@ -140,6 +147,33 @@ class Broker:
             # Its queue was deleted while we were connected; connecting declares it again.
             self._publisher.renew(f"no queue is bound to the exchange {wire.DEAD_LETTER!r}")
             raise PublishFailed(f"no queue is bound to the exchange {wire.DEAD_LETTER!r}") from error
+
+    async def prepare_audit(self, sink: AuditSink) -> None:
+        """Declare or check where records of the audit go.
+
+        Raises:
+            PublishFailed: not connected.
+            BrokerRefusal: missing, different, or not allowed.
+        """
+        await self._publisher.declare(partial(declare_audit, amqp=self._amqp, sink=sink))
+
+    async def record(self, sink: AuditSink, line: bytes, topic: str) -> None:
+        """Publish a record of the audit; returns when the broker keeps it.
+
+        Raises:
+            PublishFailed: not confirmed, or no queue takes it.
+        """
+        exchange, routing_key = properties.audit_address(sink, topic)
+        try:
+            await self._publisher.publish(
+                line,
+                properties.audit_properties(self._login),
+                exchange=exchange,
+                routing_key=routing_key,
+                mandatory=True,
+            )
+        except Unroutable as error:
+            raise PublishFailed(f"no queue takes what is published with {routing_key!r}") from error
 
     async def pause(self, reason: str) -> None:
         """Cancel the consumers until the same `reason` is resumed; what was delivered stays ours."""

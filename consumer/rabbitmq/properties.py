@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from consumer.config.values import AuditSink
 from consumer.core.message import Message, Reply
 from consumer.core.sender import of_broker, trusted_sender
 from zeebe_amqp import __version__, wire
@@ -14,7 +15,7 @@ from zeebe_amqp.amqp.hot import Incoming
 from zeebe_amqp.amqp.properties import NO_HEADERS, Properties, fresh_id
 from zeebe_amqp.amqp.table import encoded_size
 
-__all__ = ["APP_ID", "dead_letter_properties", "message", "reply_properties"]
+__all__ = ["APP_ID", "audit_address", "audit_properties", "dead_letter_properties", "message", "reply_properties"]
 
 
 APP_ID: Final = f"zeebe-amqp-consumer/{__version__}"
@@ -124,6 +125,24 @@ def dead_letter_properties(request: Message, reply: Reply) -> Properties:
             **_reason_headers(reply),
             **_size_headers(request),
         },
+    )
+
+
+def audit_address(sink: AuditSink, topic: str) -> tuple[str, str]:
+    """Exchange and routing key of a record of the audit."""
+    return (sink.name, topic) if sink.kind == "exchange" else ("", sink.name)
+
+
+def audit_properties(login: str | None) -> Properties:
+    """Of a record of the audit. The broker validates `login`: others may publish to a stream by its name, too."""
+    return Properties(
+        content_type=wire.CONTENT_TYPE,
+        message_id=fresh_id(),
+        timestamp=int(time.time()),
+        type="audit",
+        app_id=APP_ID,
+        user_id=login,
+        delivery_mode=2,
     )
 
 

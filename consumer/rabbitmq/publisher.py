@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,6 +59,8 @@ class Publisher:
         self._stuck = min(STUCK, confirm_timeout)
         self._connection = reconnecting(amqp, "zeebe-amqp publish", self._on_opened)
         self._channel: HotChannel | None = None
+        self._library: TappedConnection | None = None
+        """The connection that is open; rare things are declared on it."""
         self._alarm = Alarm()
         self._on_lost: OnLost = lambda _: None
         self._open = asyncio.Event()
@@ -96,16 +99,27 @@ class Publisher:
             await probe(hot, connection.alarm)
         channel.close_callbacks.add(lambda _, error=None: self._on_closed(hot, on_lost, error))
         self._channel, self._alarm, self._on_lost = hot, connection.alarm, on_lost
+        self._library = connection
         self._answered = 0
         self._open.set()
 
     def _on_closed(self, channel: HotChannel, on_lost: OnLost, error: BaseException | None) -> None:
         if self._channel is channel:
-            self._channel = None
+            self._channel = self._library = None
             self._open.clear()
             self._alarm.end()
         refused = refusal(error, PUBLISH) if isinstance(error, Exception) else None
         on_lost(f"the publishing channel closed: {refused or error}")
+
+    async def declare(self, work: Callable[[TappedConnection], Awaitable[None]]) -> None:
+        """Do something rare on the connection.
+
+        Raises:
+            PublishFailed: not connected.
+        """
+        if self._library is None:
+            raise PublishFailed(self.problem or "not connected")
+        await work(self._library)
 
     @property
     def is_ready(self) -> bool:

@@ -12,12 +12,20 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 
 from consumer.config import Amqp
+from consumer.config.values import AuditSink
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import RPC_TIMEOUT
 from zeebe_amqp.amqp.refusal import BIND, DECLARE, Rights, refusals
 from zeebe_amqp.errors import Code
 
-__all__ = ["DECLARE_EXCHANGE", "DECLARE_QUEUE", "OTHERWISE", "declare_dead_letters", "declare_requests"]
+__all__ = [
+    "DECLARE_EXCHANGE",
+    "DECLARE_QUEUE",
+    "OTHERWISE",
+    "declare_audit",
+    "declare_dead_letters",
+    "declare_requests",
+]
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +38,7 @@ OTHERWISE: Final = {
     Code.FAILED_PRECONDITION: ", or take it as it is with AMQP_DECLARE=passive",
 }
 """What else can be done where a declaration is refused."""
+_EXCHANGE_OF_AUDIT: Final = {Code.NOT_FOUND: "; AUDIT names it: declare it, and bind a queue to it"}
 
 
 async def declare_requests(connection: AbstractConnection, amqp: Amqp, queues: Sequence[str]) -> None:
@@ -68,6 +77,23 @@ async def declare_dead_letters(connection: AbstractConnection, amqp: Amqp) -> No
         if not passive:
             with refusals(BIND, OTHERWISE):
                 await queue.bind(exchange)
+
+
+async def declare_audit(connection: AbstractConnection, amqp: Amqp, sink: AuditSink) -> None:
+    """Declare the stream of the audit, or with AMQP_DECLARE=passive check it; an exchange is checked in any case.
+
+    Raises:
+        BrokerRefusal: missing, different (the text names the argument), or not allowed.
+    """
+    async with asyncio.timeout(RPC_TIMEOUT), connection.channel() as channel:
+        if sink.kind == "exchange":
+            with refusals(DECLARE_EXCHANGE, _EXCHANGE_OF_AUDIT):
+                await channel.declare_exchange(sink.name, passive=True)
+            return
+        with refusals(DECLARE, OTHERWISE):
+            await channel.declare_queue(
+                sink.name, durable=True, arguments=dict(wire.STREAM), passive=amqp.declare == "passive"
+            )
 
 
 async def _compare(channel: AbstractChannel, name: str) -> None:

@@ -1,1 +1,1 @@
-"""Who may do what: the policy."""
+"""Security: who may do what, and what is written down about it."""

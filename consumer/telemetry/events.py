@@ -98,7 +98,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     "camunda7.broke_off": Event(_DEBUG, "The body of its answer broke off", ("status",)),
     "outage.began": Event(
         _WARNING,
-        "`part` (gateway or ledger) is away: nothing is consumed",
+        "`part` (gateway, ledger or audit) is away: nothing is consumed",
         ("part", "address", "seconds", "error"),
     ),
     "outage.lasts": Event(
@@ -115,6 +115,9 @@ EVENTS: Final[Mapping[str, Event]] = {
     "ledger.forgetful": Event(_WARNING, "Redis has settings with which it may forget answers", ("ledger",)),
     "ledger.unchecked": Event(_INFO, "Redis does not show its settings", ("ledger", "error")),
     "ledger.moved": Event(_WARNING, "`--reset-ledger` moved the file aside", ("path",)),
+    "audit.failed": Event(
+        _ERROR, "No record can be written; no request is acknowledged until it can", ("sink", "error")
+    ),
     "request.done": Event(_DEBUG, "It was executed", _REQUEST),
     "request.failed": Event(_INFO, "It was answered with an error, not executed", _REQUEST, _KINDS),
     "request.unknown": Event(_WARNING, "It was answered with an error, and may have been executed", _REQUEST, _KINDS),

@@ -41,6 +41,7 @@ __all__ = [
     "REQUEST_QUEUE",
     "SIGNATURE",
     "STATUS",
+    "STREAM",
     "TENANT_ID",
     "TRACEPARENT",
     "TRACESTATE",
@@ -70,6 +71,9 @@ REQUEST_QUEUE: Final[Mapping[str, Any]] = {
 """Arguments of a request queue."""
 DEAD_QUEUE: Final[Mapping[str, Any]] = {"x-queue-type": "quorum"}
 """Arguments of the dead-letter queue."""
+
+STREAM: Final[Mapping[str, Any]] = {"x-queue-type": "stream"}
+"""Arguments of the stream of the audit."""
 
 CONTENT_TYPE: Final = "application/json"
 """The content type of envelopes and replies."""

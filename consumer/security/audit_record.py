@@ -1,0 +1,215 @@
+"""Records of the audit: a line of JSON about each command, without any of its variables."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from consumer.core.access import Authorizer, Decision, Unrestricted
+from consumer.core.delivery import Delivery, Reply
+from consumer.core.sender import text
+from consumer.pipeline.ending import Ending
+from zeebe_amqp import wire
+from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.commands.target import KINDS, Target
+
+__all__ = ["COMMAND", "DROP", "FIELDS", "REPLAY", "Record", "Recorder", "digest"]
+
+COMMAND: Final = "command"
+REPLAY: Final = "dead-letter-replay"
+DROP: Final = "dead-letter-drop"
+
+FIELDS: Final[Mapping[str, str]] = {
+    "time": "when it was recorded, ISO 8601 in UTC with milliseconds",
+    "id": "of this record; it is the same where a record was written twice",
+    "event": "`command`, `dead-letter-replay` or `dead-letter-drop`",
+    "host": "name of the machine or container that recorded it",
+    "user": "sender of the request, as the broker validated it; null when it named none",
+    "user_source": "how the user is known: `validated`; `anonymous`; `replayed by LOGIN`, one of the service's own "
+    "logins that sent a dead letter again; `dead letter`, as the letter says",
+    "original_user": "first sender that the request names in its header `original-user-id`, where that is not `user`: "
+    "a claim that was not believed",
+    "os_user": "of a command for dead letters: who ran it on this machine",
+    "sudo_user": "of a command for dead letters: who became `os_user` with sudo, as `SUDO_USER` says",
+    "queue": "the request queue; of a replay the queue that the letter goes to",
+    "operation": "what was asked for; null when that cannot be told",
+    "target": "what it acts on: names by kind, `tenants`, `keys`; at most 50 of a kind, 1,000 characters of each "
+    "and 20,000 of all; `cut` is true when there were more",
+    "decision": "of the policy: `allowed`, `denied`; null when the request was refused before that was asked",
+    "rule": "what decided; `no policy` without one",
+    "policy_sha256": "digest of the policy in force; null without one",
+    "request_id_sha256": "SHA-256 of the request id (header `request-id`, else `message_id`); null without one",
+    "trace_id": "of the trace that the request belongs to",
+    "outcome": "`executed`, `not-executed` or `unknown`; of a replayed answer that of the earlier run",
+    "code": "`OK`, or the code of the error; of a dead letter the one that it carries",
+    "ending": "`settled`: its reply is with the broker, or nobody waits for one; `dead-lettered`; `dropped`: "
+    "its reply could not be delivered",
+    "result": "of a dead letter: `replayed`, `dropped`, or `refused` when the broker did not take the replay",
+    "replayed": "true: it was answered from an earlier run; of a dead letter null",
+    "replays": "how often it had been sent again before, as a dead letter",
+    "app_id": "the program, as the request calls it; anybody can claim any",
+    "bytes": "of the request's body",
+    "duration_ms": "from its arrival to this record; of a dead letter null",
+}
+"""Every member of a record, in this order. What is not known is null; no member is ever left out."""
+
+MAX_NAME: Final = 1000
+"""Characters of a name, at most."""
+MAX_NAMES: Final = 50
+"""Names of one kind, at most."""
+MAX_ALL: Final = 20_000
+"""Characters of all names, at most: the broker's prefetch times this is held while nothing can be written."""
+MAX_RULE: Final = 300
+"""Characters of the rule that decided, at most."""
+
+_OTHER: Final = "audit"
+_KINDS: Final = (*KINDS, "tenants", "keys")
+_ENDINGS: Final = {ending: ending.name.lower().replace("_", "-") for ending in Ending}
+
+
+class Record(NamedTuple):
+    """A record as it is written."""
+
+    line: bytes
+    """Its JSON, without the end of the line."""
+    topic: str
+    """The operation, or `audit` where it is none that is known; an exchange routes by it."""
+
+
+class Recorder:
+    """Makes records.
+
+    Args:
+        authorizer: whose rules are in force.
+        trace_id: the trace that a request belongs to.
+    """
+
+    def __init__(
+        self, authorizer: Authorizer | None = None, trace_id: Callable[[Delivery], str | None] = lambda _: None
+    ) -> None:
+        self._authorizer = authorizer or Unrestricted()
+        self._trace_id = trace_id
+        self._host = socket.gethostname()
+        self._prefix = secrets.token_hex(8)
+        self._numbers = count(1)
+
+    def command(self, delivery: Delivery, reply: Reply, ending: Ending) -> Record:
+        """The record of a command that has ended. Takes a while for one that is large; never raises."""
+        message, error, decision = delivery.message, reply.error, _decision(delivery)
+        asked = decision is not None and (delivery.decision is not None or _reaches_policy(delivery))
+        named = text(message.headers.get(wire.ORIGINAL_USER_ID))
+        return self._record(
+            event=COMMAND,
+            user=message.user_id,
+            user_source=_source(message.user_id, message.resent_by),
+            original_user=None if named in (None, message.user_id) else named[: wire.MAX_TEXT],
+            queue=message.queue,
+            operation=_operation(reply.operation),
+            target={} if decision is None else _shown(decision.target),
+            decision=("allowed" if decision.allowed else "denied") if decision is not None and asked else None,
+            rule=decision.rule[:MAX_RULE] if decision is not None and asked else None,
+            policy_sha256=self._authorizer.digest or None,
+            request_id_sha256=digest(message.known_request_id),
+            trace_id=self._trace_id(delivery),
+            outcome="executed" if error is None else error.outcome.value,
+            code="OK" if error is None else error.code.value,
+            ending=_ENDINGS[ending],
+            replayed=reply.replayed,
+            replays=_count(message.headers.get(wire.REPLAYS)),
+            app_id=message.app_id,
+            bytes=message.size,
+            duration_ms=max(0, round((time.time() - message.received) * 1000)),
+        )
+
+    def letter(self, event: str, **facts: Any) -> Record:
+        """The record of what is done with a dead letter; `facts` are those that are known, by their `FIELDS`."""
+        operation = _operation(facts.pop("operation", None))
+        return self._record(event=event, operation=operation, target={}, **facts)
+
+    def _record(self, *, operation: str | None, **known: Any) -> Record:
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        known |= {"time": moment, "id": f"{self._prefix}-{next(self._numbers)}", "host": self._host}
+        known["operation"] = operation
+        record = {name: known.get(name) for name in FIELDS}
+        return Record(_line(record), operation if operation is not None and operation in COMMANDS else _OTHER)
+
+
+def digest(request_id: str | None) -> str | None:
+    """The SHA-256 of a request id in hexadecimal digits; None without one."""
+    return None if not request_id else hashlib.sha256(request_id.encode(errors="backslashreplace")).hexdigest()
+
+
+def _decision(delivery: Delivery) -> Decision | None:
+    """What was decided; where nobody asked, what would be without a policy, for its target."""
+    if delivery.decision is not None:
+        return delivery.decision
+    command = delivery.command
+    return None if command is None else Unrestricted().decide(delivery.message.user_id, command)
+
+
+def _reaches_policy(delivery: Delivery) -> bool:
+    """Whether a policy would have been asked: not for what is refused before."""
+    return delivery.refusal is None and not delivery.message.malformed_properties
+
+
+def _source(user: str | None, resent_by: str | None) -> str:
+    if resent_by is not None:
+        return f"replayed by {resent_by}"
+    return "anonymous" if user is None else "validated"
+
+
+def _operation(name: str | None) -> str | None:
+    return None if name is None else name[: wire.MAX_NAME]
+
+
+def _count(value: object) -> int:
+    # A number that JSON readers take: callers may send any.
+    return value if type(value) is int and 0 <= value < 2**31 else 0
+
+
+def _shown(target: Target) -> dict[str, Any]:
+    """The names in a target, as many and as much of each as a record takes."""
+    shown: dict[str, Any] = {}
+    room, cut = MAX_ALL, False
+    for kind in _KINDS:
+        names: tuple[str, ...] = getattr(target, kind)
+        if not names:
+            continue
+        kept = []
+        for name in names[:MAX_NAMES]:
+            short = name[: min(MAX_NAME, room)]
+            cut = cut or len(short) < len(name)
+            room -= len(short)
+            kept.append(short)
+        cut = cut or len(names) > MAX_NAMES
+        shown[kind] = kept
+    return {**shown, "cut": True} if cut else shown
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    """One line for every reader: what is not printable is escaped, also what only some take for an end of line."""
+    try:
+        line = orjson.dumps(record)
+    except TypeError:  # half of a surrogate pair, which is no character
+        line = orjson.dumps(_clean(record))
+    line_text = line.decode()
+    if line_text.isprintable():
+        return line
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in line_text).encode()
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {name: _clean(each) for name, each in value.items()}
+    return [_clean(each) for each in value] if isinstance(value, list) else value
