@@ -47,6 +47,7 @@ ROOMS = {
     r"\(consumer/(zeebe/operations|camunda7/operations)": "map",
     r"\((consumer/(zeebe|camunda7)|grpc|google)/": "gRPC",
     r"\(consumer/ledger/": "ledger",
+    r"\(consumer/(security/)?audit": "audit",
     r"\((consumer/telemetry|opentelemetry|prometheus_client)/": "telemetry",
     r"\((zeebe_amqp/reply)": "encode",
     r"\(consumer/(pipeline|core|app)": "pipeline",
@@ -56,7 +57,20 @@ OUTER = {LIBRARY: "frames, either way", r"_poll_wrapper": "gRPC"}
 """Where a stack belongs none of whose frames has a room."""
 THREADS = {r"grpc|event_engine|lifeguard|default-exec|resolver": "gRPC"}
 """The room of a thread without Python, by the name that it gave itself."""
-ORDER = (IN, "decode", "map", "gRPC", "ledger", "encode", OUT, "frames, either way", "telemetry", "pipeline", REST)
+ORDER = (
+    IN,
+    "decode",
+    "map",
+    "gRPC",
+    "ledger",
+    "audit",
+    "encode",
+    OUT,
+    "frames, either way",
+    "telemetry",
+    "pipeline",
+    REST,
+)
 
 
 def room(stack: Sequence[str]) -> str:

@@ -119,9 +119,8 @@ class Service:
         watch.start_at_zero("refused", "reason", (*REFUSALS, *DENIALS))
         watch.start_at_zero("ledger.failures")
         watch.counted("ledger.evicted", lambda: float(self.ledger.evicted))
-        if (audit := self.audit) is not None:
-            watch.counted("audit.records", lambda: float(audit.records))
-            watch.counted("audit.failures", lambda: float(audit.failures))
+        watch.counted("audit.records", lambda: float(self.audit.records) if self.audit else 0.0)
+        watch.counted("audit.failures", lambda: float(self.audit.failures) if self.audit else 0.0)
         watch.facts("gateway.info", self._gateway)
         gauge("ready", lambda: float(not self.problems()))
         for part in self.monitor.parts:

@@ -120,7 +120,7 @@ PROMISES = Section(
         ),
         stat(
             "Paused for",
-            "How long nothing has been consumed because the gateway or the ledger is away.",
+            "How long nothing has been consumed because the gateway, the ledger or the audit is away.",
             "s",
             "max(zeebe_amqp_paused_seconds{@})",
             1,
@@ -353,6 +353,26 @@ LEDGER = Section(
     ),
 )
 
+AUDIT = Section(
+    "Audit",
+    (
+        Panel(
+            "Records",
+            "Records written per second; nothing without AUDIT.",
+            "ops",
+            {"{{instance}}": f"rate(zeebe_amqp_audit_records_total{{@}}{RATE})"},
+        ),
+        Panel(
+            "Failures",
+            "Times per second that records could not be written.",
+            "ops",
+            {"{{instance}}": f"rate(zeebe_amqp_audit_failures_total{{@}}{RATE})"},
+            alarm=0.001,
+        ),
+        quantiles("Duration", "Until records were written, by batch.", "zeebe_amqp_audit_duration_seconds", warn=1),
+    ),
+)
+
 PROCESS = Section(
     "Process",
     (
@@ -377,4 +397,4 @@ PROCESS = Section(
     ),
 )
 
-SECTIONS = (PROMISES, STATE, TRAFFIC, LATENCY, QUEUES, AGAIN, LEDGER, PROCESS)
+SECTIONS = (PROMISES, STATE, TRAFFIC, LATENCY, QUEUES, AGAIN, LEDGER, AUDIT, PROCESS)

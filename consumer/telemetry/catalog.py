@@ -130,9 +130,9 @@ METRICS: Final[Mapping[str, Metric]] = {
         HISTOGRAM, "Time that the ledger took, by what it was asked (claim, finish, release)", ("operation",), "s"
     ),
     "zeebe_amqp.ledger.failures": Metric(COUNTER, "Times that the ledger could not be used"),
-    "zeebe_amqp.audit.records": Metric(COUNTER, "Records written to the audit; not there without AUDIT"),
+    "zeebe_amqp.audit.records": Metric(COUNTER, "Records written to the audit"),
     "zeebe_amqp.audit.failures": Metric(
-        COUNTER, "Times that records could not be written, or a write took longer than 5 s; not there without AUDIT"
+        COUNTER, "Times that records could not be written, or a write took longer than 5 s"
     ),
     "zeebe_amqp.audit.duration": Metric(
         HISTOGRAM, "Time that it took to write what was to be recorded at once; not there without AUDIT", unit="s"

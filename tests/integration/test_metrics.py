@@ -35,7 +35,7 @@ LATER = {"zeebe_amqp.retries"}
 @pytest_asyncio.fixture(loop_scope="module")
 async def service(own_rabbitmq: RabbitMQ, tmp_path: Path) -> AsyncIterator[ConsumerSetup]:
     """A consumer of one test, on the broker of this file."""
-    async with running_service(tmp_path, own_rabbitmq.url) as ready:
+    async with running_service(tmp_path, own_rabbitmq.url, AUDIT=str(tmp_path / "audit" / "log")) as ready:
         yield ready
 
 
@@ -129,7 +129,7 @@ async def test_each_ending_is_counted_where_an_alert_looks_for_it(
 async def test_while_the_gateway_is_away_it_is_not_ready_but_paused_and_requests_grow_old(
     service: ConsumerSetup,
 ) -> None:
-    assert service.metric("paused_seconds", part="gateway") == service.metric("paused_seconds", part="ledger") == 0
+    assert {service.metric("paused_seconds", part=part) for part in ("gateway", "ledger", "audit")} == {0}
     async with service.caller() as caller:
         await service.gateway.stop()
         await eventually(lambda: service.metric("paused_seconds", part="gateway") > 0, "consuming pauses")

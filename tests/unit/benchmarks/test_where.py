@@ -24,6 +24,7 @@ STACKS = {
     ("execute (consumer/pipeline/handler.py:1)", "_creation (consumer/zeebe/operations/instances.py:1)"): "map",
     ("ZeebeEngine._attempt (consumer/zeebe/client.py:1)", "Call._invoke (grpc/aio/_call.py:1)"): "gRPC",
     ("Ledger.claim (consumer/ledger/ledger.py:1)", "uuid4 (uuid.py:1)"): "ledger",
+    ("Recorder.command (consumer/security/audit_record.py:1)", "hexdigest (hashlib.py:1)"): "audit",
     ("Histogram.record (consumer/telemetry/series.py:1)",): "telemetry",
     ("Reply.encode (zeebe_amqp/reply.py:1)",): "encode",
     ("Tap.data_received (zeebe_amqp/amqp/tap.py:1)", "unpack (struct.py:1)"): where.IN,

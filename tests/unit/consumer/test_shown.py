@@ -11,6 +11,7 @@ import pytest
 from consumer import telemetry
 from consumer.app import Service
 from consumer.config import Settings
+from consumer.config.values import AuditSink
 from consumer.core.message import Message
 from consumer.health import PARTS
 from consumer.telemetry import Telemetry
@@ -27,7 +28,7 @@ def watch() -> Iterator[Telemetry]:
 
 @pytest.fixture
 async def service(watch: Telemetry) -> Service:
-    return Service(Settings(ledger="memory://", http_address=None), watch)
+    return Service(Settings(ledger="memory://", http_address=None, audit=AuditSink("stream", "audit")), watch)
 
 
 def number(watch: Telemetry, series: str) -> float:
@@ -42,6 +43,9 @@ async def test_every_series_of_an_alert_is_there_from_the_start(service: Service
         "zeebe_amqp_ready 0.0",
         'zeebe_amqp_paused_seconds{part="gateway"} 0.0',
         'zeebe_amqp_paused_seconds{part="ledger"} 0.0',
+        'zeebe_amqp_paused_seconds{part="audit"} 0.0',
+        "zeebe_amqp_audit_records_total 0.0",
+        "zeebe_amqp_audit_failures_total 0.0",
         "zeebe_amqp_circuit_state 0.0",
         "zeebe_amqp_ledger_failures_total 0.0",
         "zeebe_amqp_ledger_evicted_total 0.0",
@@ -87,6 +91,8 @@ async def test_a_ledger_that_fails_is_counted_and_is_why_it_is_not_ready(service
 
 async def test_readiness_has_a_reason_for_each_part_and_for_no_other(service: Service) -> None:
     service.ledger._fail(OSError("the disk is full"))
+    assert service.audit is not None
+    service.audit._fail("the disk is full")
     service._stopping = True
     assert service.problems().keys() | {"health"} == PARTS.keys()
     await service.engine.close()

@@ -1,0 +1,121 @@
+"""No message is acknowledged before its record is written, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from unittest.mock import AsyncMock
+
+from consumer.core.delivery import Delivery
+from consumer.core.message import Message, Reply
+from consumer.core.requeue import Requeue
+from consumer.pipeline.ending import Ending
+from consumer.pipeline.refused_replies import RefusedReplies
+from consumer.pipeline.worker import PublishFailed, Refused
+from tests.cases import check_each
+from tests.unit.consumer.deliveries import FakeDelivery
+from tests.unit.consumer.errors import failed
+from tests.unit.consumer.workers import OK, Bench, settled, until
+from zeebe_amqp.errors import Code
+
+FINAL = Reply("topology", error=failed(Code.NOT_FOUND))
+BROKEN = {"malformed_properties": ("no AMQP",)}
+
+
+class AuditedBench(Bench):
+    """A bench whose worker records what it acknowledges; the record can be held."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.endings: list[Ending] = []
+        self.writable = asyncio.Event()
+        self.writable.set()
+
+    async def audit(self, delivery: Delivery, reply: Reply, ending: Ending) -> None:
+        await self.writable.wait()
+        self.events.append("record")
+        self.endings.append(ending)
+
+
+def delivered(bench: Bench, **sent: Any) -> FakeDelivery:
+    return FakeDelivery(Message(**{"body": b'{"operation":"topology"}', "reply_to": "replies", **sent}), bench.events)
+
+
+SETTLED, DEAD, DROPPED = Ending.SETTLED, Ending.DEAD_LETTERED, Ending.DROPPED
+ENDINGS: dict[str, tuple[dict[str, Any], Any, Any, Ending]] = {
+    "answered": ({}, OK, None, SETTLED),
+    "answered with an error": ({}, FINAL, None, SETTLED),
+    "answered from an earlier run": ({}, Reply("topology", {}, replayed=True), None, SETTLED),
+    "nobody waits": ({"reply_to": None}, OK, None, SETTLED),
+    "a repetition that another delivery stands for": ({"reply_to": None}, Reply(None, replayed=True), None, SETTLED),
+    "a dead letter": ({"reply_to": None}, FINAL, None, DEAD),
+    "a body that is no request": ({"reply_to": None, "body": b"{"}, FINAL, None, DEAD),
+    "properties that are no AMQP": (BROKEN, FINAL, None, DEAD),
+    "a reply queue that is gone": ({}, OK, [False], DROPPED),
+    "a reply queue that is full": ({}, OK, Refused("full"), DROPPED),
+    "a reply queue that is stuck": ({}, OK, Refused("stuck", stuck=True), DROPPED),
+    "a reply that was refused at first": ({}, OK, [Refused("full"), True], SETTLED),
+    "a reply that was not confirmed at first": ({}, OK, [PublishFailed("late"), True], SETTLED),
+}
+"""What is sent, what the handler answers, how publishing the reply goes, and the ending that is recorded."""
+
+
+async def test_every_way_to_an_ack_leads_past_the_record() -> None:
+    async def is_recorded(sent: dict[str, Any], reply: Reply, publishing: Any, ending: Ending) -> None:
+        bench = AuditedBench()
+        bench.handler.replies = [reply]
+        if publishing is not None:
+            bench.publisher.reply = AsyncMock(side_effect=publishing)  # type: ignore[method-assign]
+        bench.writable.clear()
+        worker = bench.worker(delivered(bench, **sent), audit=bench.audit, refused=RefusedReplies(4, 1))
+        await asyncio.sleep(0.02)
+        assert "ack" not in bench.events, "nothing is recorded yet"
+        bench.writable.set()
+        await settled(worker)
+        assert bench.endings == [ending]
+        assert bench.events[-3:] == ["record", "ack", "acknowledged"]
+
+    await check_each(ENDINGS, is_recorded)
+    assert {ending for *_, ending in ENDINGS.values()} == set(Ending)
+
+
+async def test_what_goes_back_is_recorded_when_it_comes_again() -> None:
+    async def goes_back(answers: list[Any], publishing: Any) -> None:
+        bench = AuditedBench()
+        bench.handler.replies = answers
+        if publishing is not None:
+            bench.publisher.reply = AsyncMock(side_effect=publishing)  # type: ignore[method-assign]
+        await bench.settle(delivered(bench), audit=bench.audit)
+        assert bench.events == ["give back"]
+
+    cases = {
+        "another runs it": ([Requeue("another")], None),
+        "a defect": ([RuntimeError("a defect")], None),
+        "no confirm": ([OK], PublishFailed("late")),
+    }
+    await check_each(cases, goes_back)
+
+
+async def test_what_cannot_be_recorded_is_given_back_at_the_end_and_never_acknowledged() -> None:
+    bench = AuditedBench()
+    bench.writable.clear()
+    worker = bench.worker(delivered(bench), audit=bench.audit)
+    await until(lambda: bench.publisher.sent)
+    assert await worker.stop(0.01) is False
+    assert bench.events == ["reply", "give back"]
+
+
+async def test_what_can_be_recorded_in_time_is_acknowledged_at_the_end() -> None:
+    bench = AuditedBench()
+    bench.writable.clear()
+    worker = bench.worker(delivered(bench), audit=bench.audit)
+    await until(lambda: bench.publisher.sent)
+    asyncio.get_running_loop().call_later(0.01, bench.writable.set)
+    assert await worker.stop(30)
+    assert bench.events == ["reply", "record", "ack", "acknowledged"]
+
+
+async def test_a_defect_of_the_audit_acknowledges_nothing() -> None:
+    bench = AuditedBench()
+    await bench.settle(delivered(bench), audit=AsyncMock(side_effect=ValueError("a defect")))
+    assert bench.events == ["reply", "give back"]
