@@ -13,7 +13,6 @@ from typing import Any, Final, TypeVar
 import click
 import orjson
 from rich.console import Console
-from rich.table import Column, Table
 
 from consumer import app
 from consumer.audit import letter_audit
@@ -26,6 +25,7 @@ from consumer.ledger import LedgerError, reset
 from consumer.lookup import Findings, look_up, open_inquiries
 from consumer.security.audit_sinks import AuditError
 from consumer.security.policy import PolicyError
+from consumer.table import show_rows
 from consumer.telemetry import TelemetryError, logs
 from zeebe_amqp import __version__
 from zeebe_amqp.cli.brief import BriefGroup, Shared, summary
@@ -201,7 +201,7 @@ def doctor(
 def config_command(context: click.Context, /, **options: str | None) -> None:
     """Print the effective settings and their sources; secrets are masked."""
     loaded = _load(_given(context, options))
-    _table(("variable", "value", "source"), loaded.sources)
+    show_rows(("variable", "value", "source"), loaded.sources)
 
 
 @main.command("request")
@@ -249,7 +249,7 @@ def operations() -> None:
         )
         for name, command in COMMANDS.items()
     ]
-    _table(("operation", "command", "relieves the engine", "what it does"), rows)
+    show_rows(("operation", "command", "relieves the engine", "what it does"), rows)
 
 
 @main.group()
@@ -276,16 +276,3 @@ def _configured(function: Callable[..., None]) -> Callable[..., None]:
 
 for _name, _function in cli_dead.commands(open_inquiries, letter_audit).items():
     dead.command(_name)(_settings(_configured(_function)))
-
-
-def _table(columns: tuple[str, ...], rows: list[Any]) -> None:
-    """A table for people, a JSON line per row when piped."""
-    if not sys.stdout.isatty():
-        for row in rows:
-            click.echo(orjson.dumps(dict(zip(columns, row, strict=True))))
-        return
-    # What has no room goes on in the next line, it is never cut; names are there to be copied.
-    table = Table(*(Column(name, overflow="fold", no_wrap=name == columns[0]) for name in columns))
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    Console().print(table)
