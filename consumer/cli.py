@@ -1,4 +1,4 @@
-"""The command line: `python -m consumer [run|check|doctor|config|request|operations|dead]`."""
+"""The command line: `python -m consumer [run|check|doctor|config|request|operations|dead|policy]`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from consumer.doctor import examine, fails, refused_url, show
 from consumer.health import HealthError
 from consumer.ledger import LedgerError, reset
 from consumer.lookup import Findings, look_up, open_inquiries
+from consumer.policy_commands import commands as cli_policy
 from consumer.security.audit_sinks import AuditError
 from consumer.security.policy import PolicyError
 from consumer.table import show_rows
@@ -40,6 +41,7 @@ __all__ = [
     "doctor",
     "main",
     "operations",
+    "policy",
     "request_command",
     "run",
 ]
@@ -276,3 +278,15 @@ def _configured(function: Callable[..., None]) -> Callable[..., None]:
 
 for _name, _function in cli_dead.commands(open_inquiries, letter_audit).items():
     dead.command(_name)(_settings(_configured(_function)))
+
+
+@main.group()
+def policy() -> None:
+    """Check, explain and test a policy, or try it on an audit.
+
+    No server is needed. The policy in force is that of POLICY_FILE.
+    """
+
+
+for _name, _function in cli_policy.commands().items():
+    policy.command(_name)(_settings(_configured(_function)))

@@ -40,6 +40,8 @@ def _cell(value: Any) -> str:
             text = ", ".join(f"{printable(str(name))} {_cell(each)}" for name, each in value.items())
         case list() | tuple():
             text = ", ".join(map(_cell, value))
+        case bool():
+            text = "yes" if value else "no"
         case _:
             text = "" if value is None else printable(str(value))
     return text or NOTHING

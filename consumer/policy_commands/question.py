@@ -1,0 +1,118 @@
+"""What a policy is asked: may this user run this? Made of names, or of a whole request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import msgspec
+
+from consumer.core.message import Message
+from consumer.security.policy import ANONYMOUS
+from zeebe_amqp.commands import COMMANDS, Command
+from zeebe_amqp.commands.keys import carries_keys, target
+from zeebe_amqp.commands.target import DEFAULT_TENANT, KINDS, Target
+from zeebe_amqp.errors import nearest
+from zeebe_amqp.schema.formatting import quoted
+
+__all__ = ["NAMES", "Question", "from_names", "from_request", "has_tenants", "kinds", "user_called"]
+
+NAMES: Final[Mapping[str, str]] = MappingProxyType({
+    "process": "processes",
+    "message": "messages",
+    "signal": "signals",
+    "decision": "decisions",
+    "job_type": "job_types",
+    "resource": "resources",
+    "tenant": "tenants",
+    "key": "keys",
+})  # fmt: skip
+"""What one name is called, and the field of `Target` that holds such names."""
+_TENANTS: Final = frozenset({"tenant_id", "tenant_ids"})
+
+
+class Question(NamedTuple):
+    """May a user (None = anonymous) run an operation on a target?"""
+
+    user: str | None
+    operation: str
+    target: Target
+
+
+def user_called(name: str) -> str | None:
+    """The user that is called so in a policy; None for `ANONYMOUS`."""
+    return None if name == ANONYMOUS else name
+
+
+def kinds(command: type[Command]) -> tuple[str, ...]:
+    """The kinds of names, fields of `Target`, that commands of a type can have."""
+    return tuple(kind for kind in KINDS if kind in command.named_by or kind in command.places)
+
+
+def has_tenants(command: type[Command]) -> bool:
+    """Whether commands of a type can have a tenant."""
+    return not _TENANTS.isdisjoint(command.__struct_fields__)
+
+
+def from_request(user: str | None, body: bytes, max_depth: int) -> Question:
+    """The question about a request's body, decoded as the service does.
+
+    Raises:
+        CommandError: the service would refuse the request before it asks the policy.
+    """
+    request = Message(body).decode(max_depth)
+    return Question(user, request.operation, target(request.command))
+
+
+def from_names(user: str | None, operation: str, names: Mapping[str, Sequence[str]]) -> Question:
+    """The question about an operation on names; `names` has them by the keys of `NAMES`.
+
+    Raises:
+        ValueError: no such operation, or it has no names of such a kind, or none is given and it needs some.
+    """
+    command = _command(operation)
+    given = {NAMES[name]: tuple(values) for name, values in names.items() if values}
+    _check(operation, given, tuple(_accepted(command)))
+    tenants = _default_tenants(command, keyed="keys" in given)
+    return Question(user, operation, Target(**{"tenants": tenants, **given}))
+
+
+def _command(operation: str) -> type[Command]:
+    if operation in COMMANDS:
+        return COMMANDS[operation]
+    near = nearest(operation, COMMANDS)
+    hint = f"did you mean {quoted(near)}?" if near else f"known are {', '.join(COMMANDS)}"
+    raise ValueError(f"{quoted(operation)} is not an operation; {hint}")
+
+
+def _accepted(command: type[Command]) -> Iterator[str]:
+    """The fields of `Target` that commands of a type can fill."""
+    yield from kinds(command)
+    if has_tenants(command):
+        yield "tenants"
+    if carries_keys(command):
+        yield "keys"
+
+
+def _check(operation: str, given: Collection[str], accepted: Sequence[str]) -> None:
+    for field in given:
+        if field not in accepted:
+            raise ValueError(f"{operation} has no {_called([field])}; expected {_called(accepted) or 'no names'}")
+    needed = [field for field in accepted if field != "tenants"]
+    if needed and not any(field in given for field in needed):
+        raise ValueError(f"{operation} needs what it acts on; expected {_called(needed)}")
+
+
+def _default_tenants(command: type[Command], *, keyed: bool) -> tuple[str, ...]:
+    """The tenants of a request that names none."""
+    if not has_tenants(command):
+        return ()
+    defaults = {field.name: field.default for field in msgspec.structs.fields(command)}
+    # What a key names has its tenant already, where a request may leave it out altogether.
+    return () if keyed and defaults.get("tenant_id", "") is None else (DEFAULT_TENANT,)
+
+
+def _called(fields: Sequence[str]) -> str:
+    """What names in these fields of `Target` are called."""
+    return " or ".join(name.replace("_", "-") for name, field in NAMES.items() if field in fields)
