@@ -21,15 +21,18 @@ NOTHING: Final = "-"
 
 
 def show_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows under the names of their columns; the first column is never wrapped."""
+    """Print rows under the names of their columns; the first column is never wrapped. No rows, no table."""
     if not sys.stdout.isatty():
         for row in rows:
             click.echo(orjson.dumps(dict(zip(columns, row, strict=True))))
         return
+    cells = [[Text(_cell(value)) for value in row] for row in rows]
+    if not cells:
+        return
     # What has no room goes on in the next line, it is never cut; names are there to be copied.
     table = Table(*(Column(name, overflow="fold", no_wrap=name == columns[0]) for name in columns))
-    for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row))
+    for row in cells:
+        table.add_row(*row)
     Console().print(table)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -16,7 +17,7 @@ from zeebe_amqp.commands.target import DEFAULT_TENANT, KINDS, Target
 from zeebe_amqp.errors import nearest
 from zeebe_amqp.schema.formatting import quoted
 
-__all__ = ["NAMES", "Question", "from_names", "from_request", "has_tenants", "kinds", "user_called"]
+__all__ = ["NAMES", "Question", "fields", "from_names", "from_request", "has_tenants", "kinds", "user_called"]
 
 NAMES: Final[Mapping[str, str]] = MappingProxyType({
     "process": "processes",
@@ -55,6 +56,14 @@ def has_tenants(command: type[Command]) -> bool:
     return not _TENANTS.isdisjoint(command.__struct_fields__)
 
 
+@cache
+def fields(operation: str) -> tuple[str, ...]:
+    """The fields of `Target` that an operation can fill."""
+    command = COMMANDS[operation]
+    tenants, keys = ["tenants"] * has_tenants(command), ["keys"] * carries_keys(command)
+    return (*kinds(command), *tenants, *keys)
+
+
 def from_request(user: str | None, body: bytes, max_depth: int) -> Question:
     """The question about a request's body, decoded as the service does.
 
@@ -73,7 +82,7 @@ def from_names(user: str | None, operation: str, names: Mapping[str, Sequence[st
     """
     command = _command(operation)
     given = {NAMES[name]: tuple(values) for name, values in names.items() if values}
-    _check(operation, given, tuple(_accepted(command)))
+    _check(operation, given, fields(operation))
     tenants = _default_tenants(command, keyed="keys" in given)
     return Question(user, operation, Target(**{"tenants": tenants, **given}))
 
@@ -84,15 +93,6 @@ def _command(operation: str) -> type[Command]:
     near = nearest(operation, COMMANDS)
     hint = f"did you mean {quoted(near)}?" if near else f"known are {', '.join(COMMANDS)}"
     raise ValueError(f"{quoted(operation)} is not an operation; {hint}")
-
-
-def _accepted(command: type[Command]) -> Iterator[str]:
-    """The fields of `Target` that commands of a type can fill."""
-    yield from kinds(command)
-    if has_tenants(command):
-        yield "tenants"
-    if carries_keys(command):
-        yield "keys"
 
 
 def _check(operation: str, given: Collection[str], accepted: Sequence[str]) -> None:
@@ -108,7 +108,7 @@ def _default_tenants(command: type[Command], *, keyed: bool) -> tuple[str, ...]:
     """The tenants of a request that names none."""
     if not has_tenants(command):
         return ()
-    defaults = {field.name: field.default for field in msgspec.structs.fields(command)}
+    defaults = {each.name: each.default for each in msgspec.structs.fields(command)}
     # What a key names has its tenant already, where a request may leave it out altogether.
     return () if keyed and defaults.get("tenant_id", "") is None else (DEFAULT_TENANT,)
 

@@ -10,17 +10,18 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from consumer.policy_commands.question import Question, user_called
+from consumer.policy_commands.question import Question, fields, user_called
 from zeebe_amqp.commands import COMMANDS
-from zeebe_amqp.commands.target import Target
+from zeebe_amqp.commands.target import ANY, Target
 from zeebe_amqp.schema import byte_order_mark
 
 __all__ = ["MAX_LINE", "Recorded", "Skipped", "read"]
 
-MAX_LINE: Final = 2**20
-"""Bytes of a line, at most; the service writes far shorter ones."""
+MAX_LINE: Final = 2**19
+"""Bytes of a line, at most; the service writes shorter ones, whatever callers send."""
 MAX_TIME: Final = 64
 """Characters of a time, at most."""
+_FIELDS: Final = Target.__struct_fields__
 _ALLOWED: Final = {"allowed": True, "denied": False}
 
 
@@ -93,8 +94,13 @@ def _recorded(line: bytes) -> Recorded | Skipped:
     allowed, operation, target = _ALLOWED.get(read.decision or ""), read.operation, read.target
     if allowed is None or target is None or operation is None or operation not in COMMANDS:
         return Skipped.SILENT
+    if any(getattr(target, field) for field in _FIELDS if field not in fields(operation)):
+        return Skipped.BROKEN
     user = None if read.user is None else user_called(read.user)
-    return Recorded(Question(user, operation, target), allowed, _moment(read.time), complete=not target.cut)
+    # Which keys is no matter to a policy, and no two commands have the same.
+    names = {field: getattr(target, field) for field in fields(operation) if field != "keys"}
+    question = Question(user, operation, Target(**names, keys=(ANY,) if target.keys else ()))
+    return Recorded(question, allowed, _moment(read.time), complete=not target.cut)
 
 
 def _moment(time: Any) -> datetime | None:

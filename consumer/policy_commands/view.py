@@ -13,7 +13,7 @@ import orjson
 
 from consumer.core.access import Decision, UserLimits
 from consumer.policy_commands.cases import ALLOWED, Case
-from consumer.policy_commands.change import MAX_GROUPS, Change, Changes
+from consumer.policy_commands.change import Change, Changes, Group
 from consumer.policy_commands.question import Question, has_tenants, kinds, user_called
 from consumer.security.policy import ANONYMOUS, Policy, Verdict
 from consumer.security.role import NO_PATTERNS, Role
@@ -57,8 +57,7 @@ def tell_policy(name: str, policy: Policy) -> None:
     click.echo(f"digest {policy.digest}")
     for warning in policy.warnings:
         click.secho(f"warning: {shown(warning)}", fg="yellow")
-    if users:
-        show_rows(_OF_USER, [(user, roles, _sizes(limits)) for user, roles, limits in users])
+    show_rows(_OF_USER, [(user, roles, _sizes(limits)) for user, roles, limits in users])
 
 
 def _limits(limits: UserLimits) -> dict[str, int]:
@@ -81,15 +80,14 @@ def tell_decision(question: Question, decision: Decision, verdicts: Iterable[Ver
     """Whether something is allowed, by which rule, and what each role of the user says."""
     roles = [(each.role, each.allowed, list(_lacking(each))) for each in verdicts]
     if not sys.stdout.isatty():
-        asked = {**_asked(question), "allowed": decision.allowed, "rule": decision.rule, "reason": decision.reason}
+        asked = {**_asked(*question), "allowed": decision.allowed, "rule": decision.rule, "reason": decision.reason}
         rows = [dict(zip(("role", "allowed", "why"), each, strict=True)) for each in roles]
         click.echo(orjson.dumps({**asked, "roles": rows}))
         return
     click.secho(_SAID[decision.allowed], fg="green" if decision.allowed else "red", nl=False)
     click.echo(f": {shown(decision.reason or decision.rule)}")
-    click.echo(f"asked: {_in_words(question)}")
-    if roles:
-        show_rows(("role", "allowed", "why not"), [(role, allowed, "\n".join(why)) for role, allowed, why in roles])
+    click.echo(f"asked: {_in_words(*question)}")
+    show_rows(("role", "allowed", "why not"), [(role, allowed, "\n".join(why)) for role, allowed, why in roles])
 
 
 def _lacking(verdict: Verdict) -> Iterator[str]:
@@ -134,15 +132,14 @@ def tell_differing(differing: Sequence[tuple[Case, Decision]]) -> None:
     """The cases that a policy decides otherwise than they say."""
     if sys.stdout.isatty():
         rows = [
-            (case.name, _in_words(case.question), _expected(case), _found(decision), decision.reason)
+            (case.name, _in_words(*case.question), _expected(case), _found(decision), decision.reason)
             for case, decision in differing
         ]
-        if rows:
-            show_rows(("case", "asked", "expected", "found", "why"), rows)
+        show_rows(("case", "asked", "expected", "found", "why"), rows)
         return
     for case, decision in differing:
         facts = {"expected": _expected(case), "found": _found(decision), "why": decision.reason or None}
-        click.echo(orjson.dumps({"case": case.name, **_asked(case.question), **facts}))
+        click.echo(orjson.dumps({"case": case.name, **_asked(*case.question), **facts}))
 
 
 def _expected(case: Case) -> str:
@@ -156,18 +153,25 @@ def _found(decision: Decision) -> str:
 def tell_changes(changes: Sequence[Change]) -> None:
     """The groups of decisions that would change."""
     if sys.stdout.isatty():
-        rows = [(each.count, _turn(each), _in_words(each.question), _newest(each), each.why) for each in changes]
+        rows = [
+            (each.count, _turn(each.group), _in_words(*each.group[:3]), _newest(each), each.why) for each in changes
+        ]
         if rows:
             show_rows(("count", "change", "command", "newest", "why"), rows)
         return
     for each in changes:
-        said = {"was": _SAID[not each.allowed], "becomes": _SAID[each.allowed], "certain": each.certain}
+        group = each.group
+        said = {"was": _SAID[not group.allowed], "becomes": _SAID[group.allowed], "certain": group.complete}
         facts = {"count": each.count, "newest": _newest(each), "why": each.why}
-        click.echo(orjson.dumps({**_asked(each.question), **said, **facts}))
+        click.echo(orjson.dumps({**_asked(*group[:3]), **said, **facts}))
 
 
-def _turn(change: Change) -> str:
-    return f"{_SAID[not change.allowed]} → {_SAID[change.allowed]}{'' if change.certain else ', not certain'}"
+def _change_cells(change: Change) -> tuple[Any, ...]:
+    return (change.count, _turn(change.group), _in_words(*change.group[:3]), _newest(change), change.why)
+
+
+def _turn(group: Group) -> str:
+    return f"{_SAID[not group.allowed]} → {_SAID[group.allowed]}{'' if group.complete else ', not certain'}"
 
 
 def _newest(change: Change) -> str | None:
@@ -182,25 +186,27 @@ def in_short(changes: Changes) -> Iterator[str]:
         f"{changes.decisions - denied - allowed} would stay"
     )
     if changes.ungrouped:
-        yield f"{count(changes.ungrouped, 'change')} not shown, because there are {MAX_GROUPS} groups of others"
+        yield f"{count(changes.ungrouped, 'change')} not shown: too many users and targets"
     if changes.uncertain:
         yield f"{count(changes.uncertain, 'decision')} not certain: the target was cut when it was recorded"
     for why, number in sorted(changes.skipped.items()):
         yield f"{count(number, 'line')} skipped: {why}"
 
 
-def _asked(question: Question) -> dict[str, Any]:
-    return {"user": _user(question.user), "operation": question.operation, "target": _in_target(question.target)}
+def _asked(user: str | None, operation: str, target: Target | None) -> dict[str, Any]:
+    return {"user": _user(user), "operation": operation, "target": None if target is None else _names(target)}
 
 
-def _in_target(target: Target) -> dict[str, Any]:
-    made: dict[str, Any] = msgspec.to_builtins(target)
+def _names(target: Target) -> dict[str, list[str]]:
+    """The names by their kinds; what is empty is left out."""
+    made: dict[str, list[str]] = msgspec.to_builtins(target)
     return made
 
 
-def _in_words(question: Question) -> str:
-    names = [f"{kind} {', '.join(map(_any, names))}" for kind, names in _in_target(question.target).items()]
-    return shown(", ".join([f"{_user(question.user)}, {question.operation}", *names]))
+def _in_words(user: str | None, operation: str, target: Target | None) -> str:
+    kinds = {"names": ["others"]} if target is None else _names(target)
+    names = [f"{kind} {', '.join(map(_any, names))}" for kind, names in kinds.items()]
+    return shown(", ".join([f"{_user(user)}, {operation}", *names]))
 
 
 def _any(name: str) -> str:
