@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from consumer.core.access import Decision
-from consumer.policy_commands.question import NAMES, Question, from_names, from_request, user_called
+from consumer.policy_commands.question import NAMES, Question, Questions, user_called
 from zeebe_amqp.errors import CommandError, nearest
 from zeebe_amqp.schema import byte_order_mark
 from zeebe_amqp.schema.formatting import found, json_error, printable, quoted, truncate
@@ -54,15 +54,15 @@ class Case:
         return decision.allowed is self.allowed and self.rule in (None, decision.rule)
 
 
-def read_cases(text: bytes, name: str, max_depth: int) -> list[Case]:
-    """Read cases; `name` is the file's, and with the ending .toml it is TOML. `max_depth` is that of the service.
+def read_cases(text: bytes, name: str, questions: Questions) -> list[Case]:
+    """Read cases; `name` is the file's, and with the ending .toml it is TOML.
 
     Raises:
         CasesError: with every problem.
     """
     if len(text) > MAX_SIZE:
         raise CasesError([f"{name}: found more than {MAX_SIZE} bytes; expected at most as many"])
-    reader = _Reader(name, max_depth)
+    reader = _Reader(name, questions)
     split = _tables if name.lower().endswith(".toml") else _lines
     cases = [reader.case(place, value) for place, value in split(byte_order_mark.without(text), reader)]
     if not cases and not reader.problems:
@@ -105,9 +105,9 @@ def _lines(text: bytes, reader: _Reader) -> Iterator[tuple[str, Any]]:
 class _Reader:
     """Reads cases, and keeps the problems that it finds; `name` is the file's."""
 
-    def __init__(self, name: str, max_depth: int) -> None:
+    def __init__(self, name: str, questions: Questions) -> None:
         self._name = name
-        self._max_depth = max_depth
+        self._questions = questions
         self.problems: list[str] = []
 
     def note(self, place: str, problem: str) -> None:
@@ -157,7 +157,8 @@ class _Reader:
 
     def _texts(self, place: str, name: str, value: Any) -> tuple[str, ...]:
         """Text, or a list of texts; a key may be a number."""
-        texts = tuple(map(_key, value if isinstance(value, list) else [value]))
+        listed = value if isinstance(value, list) else [value]
+        texts = tuple(map(_key, listed) if name == "key" else listed)
         if not texts or not all(isinstance(each, str) and each for each in texts):
             self.note(place, f"{name}: found {found(value)}; expected text, or a list of texts")
         return texts
@@ -168,8 +169,8 @@ class _Reader:
         user = user_called(texts["user"])
         try:
             if "request" in value:
-                return from_request(user, _body(value["request"]), self._max_depth)
-            return from_names(user, texts["operation"], names)
+                return self._questions.from_request(user, _body(value["request"]))
+            return self._questions.from_names(user, texts["operation"], names)
         except (CommandError, ValueError) as error:
             what = "request: " if "request" in value else ""
             self.note(place, what + printable(str(error)))

@@ -100,7 +100,7 @@ class Changes:
         """The group, or that of many targets when there are too many."""
         if group in self._changes or len(self._changes) < MAX_GROUPS:
             return group
-        wider = group._replace(target=None)
+        wider = Group(group.user, group.operation, None, group.allowed, group.complete)
         return wider if wider in self._changes or len(self._changes) < MAX_GROUPS + MAX_OTHERS else None
 
     def ordered(self) -> list[Change]:

@@ -12,7 +12,7 @@ import click
 from consumer.config import Settings
 from consumer.policy_commands.cases import MAX_SIZE, Case, CasesError, read_cases
 from consumer.policy_commands.change import Changes
-from consumer.policy_commands.question import NAMES, Question, from_names, from_request, user_called
+from consumer.policy_commands.question import NAMES, Question, Questions, user_called
 from consumer.policy_commands.recording import read
 from consumer.policy_commands.view import (
     count,
@@ -37,6 +37,8 @@ OTHERWISE: Final = 1
 UNUSABLE: Final = 2
 """Exit code for a policy, a file or a command line that cannot be used."""
 TOML: Final = ".toml"
+"""The end of a policy's name, where other files may stand beside it."""
+_WORDS: Final = {"resource": "name of a file", "key": "key, whichever: they are all alike to a policy,"}
 STREAM: Final = click.File("rb", lazy=True)
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -72,11 +74,15 @@ def _refuse(problems: Iterable[str]) -> NoReturn:
     sys.exit(UNUSABLE)
 
 
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _named(function: F) -> F:
     """Give a command an option per kind of names."""
     for name in reversed([*NAMES]):
-        words = f"a {name.replace('_', ' ')} it acts on; may be repeated"
-        option = click.option(f"--{name.replace('_', '-')}", name, multiple=True, type=TEXT, metavar="NAME", help=words)
+        words = f"{_WORDS.get(name, name.replace('_', ' '))} that it acts on; may be repeated"
+        option = click.option(_option(name), name, multiple=True, type=TEXT, metavar="NAME", help=words)
         function = option(function)
     return function
 
@@ -98,7 +104,7 @@ def explain(
 
     USER "anonymous" is whoever sends no user_id. Without an operation and without a request: all that USER may run.
     """
-    given = [f"--{name.replace('_', '-')}" for name, values in names.items() if values]
+    given = [_option(name) for name, values in names.items() if values]
     if request is not None and (operation or given):
         raise click.UsageError(f"--request has all of it: give it without {operation or given[0]}")
     if operation is None and given:
@@ -107,7 +113,7 @@ def explain(
     if operation is None and request is None:
         allowed = _explain_all(policy, user)
     else:
-        allowed = _explain_one(policy, _question(settings, user_called(user), operation, request, names))
+        allowed = _explain_one(policy, _question(Questions(settings), user_called(user), operation, request, names))
     sys.exit(0 if allowed else OTHERWISE)
 
 
@@ -124,7 +130,7 @@ def _explain_one(policy: Policy, question: Question) -> bool:
 
 
 def _question(
-    settings: Settings,
+    questions: Questions,
     user: str | None,
     operation: str | None,
     request: BinaryIO | None,
@@ -132,8 +138,8 @@ def _question(
 ) -> Question:
     try:
         if request is not None:
-            return from_request(user, request.read(wire.MAX_BODY + 1), settings.max_depth)
-        return from_names(user, operation or "", names)
+            return questions.from_request(user, request.read(wire.MAX_BODY + 1))
+        return questions.from_names(user, operation or "", names)
     except CommandError as error:
         _refuse([f"the service would refuse this request before it asks the policy: {error.code}: {error.message}"])
     except (OSError, ValueError) as error:
@@ -149,7 +155,7 @@ def test(settings: Settings, /, *, files: Sequence[BinaryIO]) -> None:
     if len(files) > 2:
         raise click.UsageError(f"found {len(files)} files; expected the policy, which may be left out, and the cases")
     policy = _policy(_path(settings, Path(files[0].name) if len(files) > 1 else None))
-    cases = _cases(files[-1], settings.max_depth)
+    cases = _cases(files[-1], Questions(settings))
     decided = [
         (case, policy.judge(case.question.user, case.question.operation, case.question.target)) for case in cases
     ]
@@ -159,9 +165,9 @@ def test(settings: Settings, /, *, files: Sequence[BinaryIO]) -> None:
     sys.exit(OTHERWISE if differing else 0)
 
 
-def _cases(file: BinaryIO, max_depth: int) -> list[Case]:
+def _cases(file: BinaryIO, questions: Questions) -> list[Case]:
     try:
-        return read_cases(file.read(MAX_SIZE + 1), file.name, max_depth)
+        return read_cases(file.read(MAX_SIZE + 1), file.name, questions)
     except CasesError as error:
         _refuse(error.problems)
     except OSError as error:

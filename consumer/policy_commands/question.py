@@ -7,17 +7,17 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-import msgspec
-
+from consumer.camunda7 import accepts, reach
+from consumer.config import Settings
 from consumer.core.message import Message
 from consumer.security.policy import ANONYMOUS
-from zeebe_amqp.commands import COMMANDS, Command
+from zeebe_amqp.commands import COMMANDS, Command, Signal
 from zeebe_amqp.commands.keys import carries_keys, target
-from zeebe_amqp.commands.target import DEFAULT_TENANT, KINDS, Target
+from zeebe_amqp.commands.target import ANY, DEFAULT_TENANT, KINDS, Target
 from zeebe_amqp.errors import nearest
 from zeebe_amqp.schema.formatting import quoted
 
-__all__ = ["NAMES", "Question", "fields", "from_names", "from_request", "has_tenants", "kinds", "user_called"]
+__all__ = ["NAMES", "Question", "Questions", "fields", "has_tenants", "kinds", "user_called"]
 
 NAMES: Final[Mapping[str, str]] = MappingProxyType({
     "process": "processes",
@@ -64,27 +64,40 @@ def fields(operation: str) -> tuple[str, ...]:
     return (*kinds(command), *tenants, *keys)
 
 
-def from_request(user: str | None, body: bytes, max_depth: int) -> Question:
-    """The question about a request's body, decoded as the service does.
+class Questions:
+    """Makes questions as the service of these settings asks them: what a signal acts on depends on its engine."""
 
-    Raises:
-        CommandError: the service would refuse the request before it asks the policy.
-    """
-    request = Message(body).decode(max_depth)
-    return Question(user, request.operation, target(request.command))
+    def __init__(self, settings: Settings) -> None:
+        other = settings.camunda7
+        self._max_depth = settings.max_depth
+        self._target = target if other is None else reach(accepts(every=other.every))
 
+    def from_request(self, user: str | None, body: bytes) -> Question:
+        """The question about a request's body, decoded as the service does.
 
-def from_names(user: str | None, operation: str, names: Mapping[str, Sequence[str]]) -> Question:
-    """The question about an operation on names; `names` has them by the keys of `NAMES`.
+        Raises:
+            CommandError: the service would refuse the request before it asks the policy.
+        """
+        request = Message(body).decode(self._max_depth)
+        return Question(user, request.operation, self._target(request.command))
 
-    Raises:
-        ValueError: no such operation, or it has no names of such a kind, or none is given and it needs some.
-    """
-    command = _command(operation)
-    given = {NAMES[name]: tuple(values) for name, values in names.items() if values}
-    _check(operation, given, fields(operation))
-    tenants = _default_tenants(command, keyed="keys" in given)
-    return Question(user, operation, Target(**{"tenants": tenants, **given}))
+    def from_names(self, user: str | None, operation: str, names: Mapping[str, Sequence[str]]) -> Question:
+        """The question about an operation on names; `names` has them by the keys of `NAMES`.
+
+        Raises:
+            ValueError: no such operation, or it has no names of such a kind, or none is given and it needs some.
+        """
+        command = _command(operation)
+        given = {NAMES[name]: tuple(values) for name, values in names.items() if values}
+        _check(operation, given, fields(operation))
+        tenants = self._default_tenants(command, keyed="keys" in given)
+        return Question(user, operation, Target(**{"tenants": tenants, **given}))
+
+    def _default_tenants(self, command: type[Command], *, keyed: bool) -> tuple[str, ...]:
+        """The tenants of a request that names none."""
+        if issubclass(command, Signal):
+            return () if keyed else self._target(Signal(name=ANY)).tenants
+        return (DEFAULT_TENANT,) if has_tenants(command) else ()
 
 
 def _command(operation: str) -> type[Command]:
@@ -99,18 +112,10 @@ def _check(operation: str, given: Collection[str], accepted: Sequence[str]) -> N
     for field in given:
         if field not in accepted:
             raise ValueError(f"{operation} has no {_called([field])}; expected {_called(accepted) or 'no names'}")
-    needed = [field for field in accepted if field != "tenants"]
+    # A file has a name, whatever is in it.
+    needed = ["resources"] if "resources" in accepted else [field for field in accepted if field != "tenants"]
     if needed and not any(field in given for field in needed):
         raise ValueError(f"{operation} needs what it acts on; expected {_called(needed)}")
-
-
-def _default_tenants(command: type[Command], *, keyed: bool) -> tuple[str, ...]:
-    """The tenants of a request that names none."""
-    if not has_tenants(command):
-        return ()
-    defaults = {each.name: each.default for each in msgspec.structs.fields(command)}
-    # What a key names has its tenant already, where a request may leave it out altogether.
-    return () if keyed and defaults.get("tenant_id", "") is None else (DEFAULT_TENANT,)
 
 
 def _called(fields: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from consumer.core.access import Decision, UserLimits
 from consumer.policy_commands.cases import ALLOWED, Case
 from consumer.policy_commands.change import Change, Changes, Group
 from consumer.policy_commands.question import Question, has_tenants, kinds, user_called
-from consumer.security.policy import ANONYMOUS, Policy, Verdict
+from consumer.security.policy import ANONYMOUS, Explanation, Policy
 from consumer.security.role import NO_PATTERNS, Role
 from consumer.table import show_rows
 from zeebe_amqp.commands import COMMANDS
@@ -76,9 +76,9 @@ def _size(value: int) -> str:
     return f"{value} B"
 
 
-def tell_decision(question: Question, decision: Decision, verdicts: Iterable[Verdict]) -> None:
+def tell_decision(question: Question, decision: Decision, explanations: Iterable[Explanation]) -> None:
     """Whether something is allowed, by which rule, and what each role of the user says."""
-    roles = [(each.role, each.allowed, list(_lacking(each))) for each in verdicts]
+    roles = [(each.role, each.allowed, list(_lacking(each))) for each in explanations]
     if not sys.stdout.isatty():
         asked = {**_asked(*question), "allowed": decision.allowed, "rule": decision.rule, "reason": decision.reason}
         rows = [dict(zip(("role", "allowed", "why"), each, strict=True)) for each in roles]
@@ -90,8 +90,8 @@ def tell_decision(question: Question, decision: Decision, verdicts: Iterable[Ver
     show_rows(("role", "allowed", "why not"), [(role, allowed, "\n".join(why)) for role, allowed, why in roles])
 
 
-def _lacking(verdict: Verdict) -> Iterator[str]:
-    for lack in verdict.missing:
+def _lacking(said: Explanation) -> Iterator[str]:
+    for lack in said.missing:
         yield f"{lack.kind}: {_any(lack.found)}; allowed: {lack.accepted}"
 
 
