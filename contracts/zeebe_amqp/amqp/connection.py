@@ -63,6 +63,10 @@ LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 """Names of this machine."""
 DEFAULT_LOGIN: Final = "guest"
 """The name that the AMQP library uses where the address has none."""
+TOKEN: Final = "eyJ"
+"""How a JSON Web Token begins, which OAuth 2 has in the place of a password."""
+TOKEN_DOTS: Final = 2
+"""Between its three parts."""
 
 _NO_VHOST: Final = re.compile(r"NOT_ALLOWED - vhost .* not found$")
 _VHOST_CLOSED: Final = re.compile(r"NOT_ALLOWED - access to vhost '.*' refused for user '[^']*'$")
@@ -156,11 +160,18 @@ def logins(urls: Iterable[str]) -> frozenset[str]:
 
 
 def login(url: str) -> str | None:
-    """The name under which an address logs in; None where a certificate says who we are."""
+    """The name under which an address logs in; None where a certificate or a token says who we are."""
+    return None if _proof(url) else URL(url).user or DEFAULT_LOGIN
+
+
+def _proof(url: str) -> str | None:
+    """What says who we are in the place of a name and a password; None where these do."""
     parts = URL(url)
     if parts.query.get("auth", "plain").lower() == "external":
-        return None
-    return parts.user or DEFAULT_LOGIN
+        return "the client certificate"
+    password = parts.password or ""
+    # A signed JSON object in base64url. The broker takes the name from it, whatever the address has.
+    return "this token" if password.startswith(TOKEN) and password.count(".") == TOKEN_DOTS else None
 
 
 def vhost(url: str) -> str:
@@ -176,7 +187,7 @@ def place(url: str) -> str:
 
 def _refusal(url: str, error: Exception) -> str:
     name = login(url)
-    who = "the client certificate" if name is None else f"user {name!r} with this password"
+    who = _proof(url) or f"user {name!r} with this password"
     if isinstance(error, AuthenticationError):
         offered, asked = error.args[0], URL(url).query.get("auth", "plain").upper()
         return f"the broker at {place(url)} does not let {who} log in: it offers {offered}, and not {asked}"
@@ -194,8 +205,8 @@ def _not_let_in(url: str, error: ConnectionClosed) -> LoginRefused | None:
         advice = f"look at the end of the address, or create it with `rabbitmqctl add_vhost {name}`"
         return LoginRefused(f"the broker at {where} has no virtual host {name!r}: {advice} ({words})", Code.NOT_FOUND)
     if _VHOST_CLOSED.search(words):
-        who = login(url)
-        user = "the client certificate's user" if who is None else f"user {who!r}"
+        proof = _proof(url)
+        user = f"{proof}'s user" if proof else f"user {login(url)!r}"
         advice = f"look at the end of the address, or give it rights with `rabbitmqctl set_permissions --vhost {name}`"
         told = f"the broker at {where} does not let {user} into the virtual host {name!r}: {advice} ({words})"
         return LoginRefused(told, Code.PERMISSION_DENIED)

@@ -262,6 +262,13 @@ def test_what_is_no_address_of_a_broker_is_refused_and_no_password_repeated() ->
         Client(address)
 
 
-def test_our_logins_are_those_of_the_urls_except_where_a_certificate_says_who_we_are() -> None:
-    urls = ("amqp://a:secret@one/", "amqp://b:secret@two/", "amqps://c@three/?auth=EXTERNAL", "amqp://four/")
-    assert logins(urls) == {"a", "b", "guest"}
+def test_our_logins_are_those_of_the_urls_except_where_a_certificate_or_a_token_says_who_we_are() -> None:
+    urls = (
+        "amqp://a:secret@one/",
+        "amqp://b:eyJ.secret@two/",
+        "amqps://c@three/?auth=EXTERNAL",
+        "amqp://four/",
+        "amqp://d:eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln@five/",
+        "amqp://%C3%A9%40x:secret@six/",
+    )
+    assert logins(urls) == {"a", "b", "guest", "é@x"}
