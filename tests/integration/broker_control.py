@@ -109,6 +109,11 @@ class User:
         """Give the user another password."""
         await asyncio.to_thread(self._do, "change_password", password)
 
+    def tag(self, *tags: str) -> None:
+        """Give the user these tags, and no others."""
+        names = f"[{', '.join(tags)}]"
+        evaluate(self.node, f'rabbit_auth_backend_internal:set_tags(<<"{self.name}">>, {names}, <<"test">>)')
+
     async def cut(self) -> None:
         """End the user's connections: open channels go by the rights they saw."""
         expression = f'rabbit_networking:close_all_user_connections(<<"{self.name}">>, <<"test">>)'

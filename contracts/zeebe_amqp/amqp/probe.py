@@ -18,8 +18,10 @@ PROBE: Final = "zeebe-amqp.probe"
 
 async def probe(
     channel: HotChannel, alarm: Alarm, exchange: str = "", properties: Properties | None = None, body: bytes = b""
-) -> None:
+) -> bool:
     """Publish to nobody, and wait for the broker's answer; during an alarm there is none, and nobody waits for it.
+
+    Says whether the broker has answered.
 
     Args:
         channel: to publish on.
@@ -41,3 +43,4 @@ async def probe(
     if confirm.done():
         with refusals(PUBLISH):
             await confirm
+    return confirm.done()

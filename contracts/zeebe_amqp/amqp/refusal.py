@@ -29,6 +29,7 @@ __all__ = [
     "BrokerRefusal",
     "Rights",
     "is_in_use",
+    "is_of_another_name",
     "refusal",
     "refusals",
 ]
@@ -101,6 +102,13 @@ _RULES: Final = tuple(
         (406, r"inequivalent arg .* for (?P<kind>queue|exchange) '", Code.FAILED_PRECONDITION, "delete the {kind}"),
         (
             406,
+            r"user_id property set to '.*' but authenticated user was '(?P<user>.*)'$",
+            Code.PERMISSION_DENIED,
+            "leave `user_id` out, or give the login's own name {user!r}: only users with the tag `impersonator` may "
+            "name others",
+        ),
+        (
+            406,
             r"message size \d+ .*larger than",
             Code.FAILED_PRECONDITION,
             "send less, or raise the broker's max_message_size",
@@ -151,6 +159,11 @@ def refusals(rights: Rights, more: Mapping[Code, str] = _NOTHING) -> Iterator[No
 def is_in_use(error: BaseException) -> bool:
     """Whether a queue is refused because somebody reads it exclusively."""
     return "in exclusive use" in str(error)
+
+
+def is_of_another_name(error: BaseException | None) -> bool:
+    """Whether a message is refused because its `user_id` is not the name that we are logged in by."""
+    return "user_id property set to" in str(error)
 
 
 def _status(error: Exception) -> int | None:

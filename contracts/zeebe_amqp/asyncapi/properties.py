@@ -67,7 +67,8 @@ REQUEST_PROPERTIES: Final[dict[str, Any]] = {
     "unasked, count as absent; in the bare form of a deployment anything",
     "content_encoding": "absent, identity or utf-8",
     "expiration": "the broker's own time to live, milliseconds as text",
-    "user_id": "the sender, as the broker has validated it",
+    "user_id": "the sender: the name of the login, which the broker checks. Request ids belong to it; requests without "
+    "it share theirs",
     "priority": "mirrored in the reply",
     "delivery_mode": "mirrored in the reply",
 }

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from zeebe_amqp.cli import exit_codes
 from zeebe_amqp.cli.calling import answer
-from zeebe_amqp.cli.connection import CONNECTION, TIMEOUT, Connection, connected
+from zeebe_amqp.cli.connection import CONNECTION, TIMEOUT, USER_ID, Connection, connected
 from zeebe_amqp.cli.examples import Line
 from zeebe_amqp.cli.help import Explained
 from zeebe_amqp.cli.journal import SUCCESS, Journal
@@ -71,6 +71,7 @@ EXAMPLES: Final = (
             help="how long to wait for each answer; default 30s plus the wait of a long poll",
         ),
         *CONNECTION,
+        USER_ID,
     ],
 )
 @connected

@@ -11,7 +11,7 @@ import click
 
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.cli.calling import answer
-from zeebe_amqp.cli.connection import CONNECTION, REQUEST, TIMEOUT, Connection, Request, connected
+from zeebe_amqp.cli.connection import CONNECTION, REQUEST, TIMEOUT, USER_ID, Connection, Request, connected
 from zeebe_amqp.cli.examples import Line
 from zeebe_amqp.cli.help import Explained
 from zeebe_amqp.cli.values import STANDARD_INPUT, TEXT, given
@@ -76,6 +76,7 @@ def _headers(context: click.Context, parameter: click.Parameter, texts: tuple[st
         ),
         *REQUEST,
         *CONNECTION,
+        USER_ID,
     ],
 )
 @connected

@@ -20,7 +20,7 @@ from zeebe_amqp.cli.values import SECONDS, TEXT
 from zeebe_amqp.client import Client
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["CONNECTION", "REQUEST", "TIMEOUT", "Connection", "Request", "connected"]
+__all__ = ["CONNECTION", "REQUEST", "TIMEOUT", "USER_ID", "Connection", "Request", "connected"]
 
 LOCAL: Final = "amqp://guest:guest@127.0.0.1:5672"
 TIMEOUT: Final = 30.0
@@ -35,19 +35,22 @@ class Connection:
 
     urls: tuple[str, ...]
     queues: tuple[str, str]
+    user_id: str | None
     output: Output
 
     def client(self, timeout: float = TIMEOUT) -> Client:
         """A client that is not open yet.
 
         Raises:
-            click.UsageError: an address is none.
+            click.UsageError: an address or the user id is none.
         """
         commands, polls = self.queues
         try:
-            return Client(self.urls, timeout=timeout, commands=commands, polls=polls)
+            return Client(self.urls, timeout=timeout, commands=commands, polls=polls, user_id=self.user_id)
         except ValueError as problem:
-            raise click.UsageError(f"--url: {problem}") from None
+            words = str(problem).removeprefix("user_id: ")
+            option = "--url" if words == str(problem) else "--user-id"
+            raise click.UsageError(f"{option}: {words}") from None
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,15 @@ CONNECTION: Final[tuple[click.Parameter, ...]] = (
     ),
 )
 """Options of every command that talks to a broker."""
+USER_ID: Final = Shared(
+    ["--user-id"],
+    envvar="AMQP_USER_ID",
+    type=TEXT,
+    show_envvar=True,
+    help='the sender that requests name, which the broker checks; "" for none; default the user of --url, unless '
+    "that has a certificate or a token",
+)
+"""An option of every command that sends requests."""
 REQUEST: Final[tuple[click.Parameter, ...]] = (
     Shared(
         ["--timeout"],
@@ -130,10 +142,12 @@ def connected(function: F) -> F:
     """A callback that is given a `Connection` for the options of one; errors of commands become an exit code."""
 
     @wraps(function)
-    def callback(url: tuple[str, ...], queues: tuple[str, str], output: str, **options: Any) -> Any:
+    def callback(
+        url: tuple[str, ...], queues: tuple[str, str], output: str, user_id: str | None = None, **options: Any
+    ) -> Any:
         printer = Output(output)
         try:
-            return function(Connection(url, queues, printer), **options)
+            return function(Connection(url, queues, user_id, printer), **options)
         except CommandError as error:
             printer.error(error)
             return exit_codes.of(error)

@@ -12,7 +12,7 @@ import click
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.cli import calling, options
 from zeebe_amqp.cli.brief import Shared
-from zeebe_amqp.cli.connection import CONNECTION, REQUEST, Connection, Request, connected
+from zeebe_amqp.cli.connection import CONNECTION, REQUEST, USER_ID, Connection, Request, connected
 from zeebe_amqp.cli.examples import lines
 from zeebe_amqp.cli.help import Explained, docstring
 from zeebe_amqp.cli.values import FILE, STANDARD_INPUT, TEXT, read
@@ -51,6 +51,7 @@ SENDING: Final[tuple[click.Parameter, ...]] = (
     Shared(["--string-keys"], is_flag=True, help="return keys as text, for JSON readers that store numbers as doubles"),
     Shared(["--dry-run"], is_flag=True, help="check the request and print it instead of sending it"),
     *CONNECTION,
+    USER_ID,
 )
 """Options that all operations have."""
 

@@ -17,9 +17,19 @@ from zeebe_amqp.amqp.hot import ChannelEnded, HotChannel, Incoming, Nacked, Retu
 from zeebe_amqp.amqp.probe import probe
 from zeebe_amqp.amqp.properties import Properties, fresh_id
 from zeebe_amqp.amqp.reconnecting import OnLost, ReconnectingConnection
-from zeebe_amqp.amqp.refusal import CONSUME, DECLARE, PUBLISH, BrokerRefusal, is_in_use, refusal, refusals
+from zeebe_amqp.amqp.refusal import (
+    CONSUME,
+    DECLARE,
+    PUBLISH,
+    BrokerRefusal,
+    is_in_use,
+    is_of_another_name,
+    refusal,
+    refusals,
+)
 from zeebe_amqp.amqp.tap import TappedConnection, unheard
 from zeebe_amqp.client.answers import failure
+from zeebe_amqp.client.sender import Sender
 from zeebe_amqp.client.transport import (
     ConnectionLost,
     Denied,
@@ -49,6 +59,7 @@ class AmqpTransport:
         urls: addresses of one broker or of a cluster's nodes.
         reply_queue: None = direct reply-to; "" = an exclusive queue that the broker names; else the name of a durable
             queue of this client alone, which is declared.
+        user_id: whom requests name as their sender; None = the login, where that is known; "" = nobody.
         tls: for `amqps://`; None = as the address says.
         confirm_timeout: seconds to wait for the broker's confirm.
     """
@@ -58,12 +69,14 @@ class AmqpTransport:
         urls: Sequence[str],
         *,
         reply_queue: str | None = None,
+        user_id: str | None = None,
         tls: ssl.SSLContext | None = None,
         confirm_timeout: float = CONFIRM_TIMEOUT,
     ) -> None:
         self._connection = ReconnectingConnection(
             urls, APP_ID, self._on_opened, tls=lambda: tls, refused=self._on_denied
         )
+        self._sender = Sender(urls, user_id)
         self._confirm_timeout = confirm_timeout
         self._reply_queue = reply_queue
         self._reply_to = ""
@@ -79,11 +92,20 @@ class AmqpTransport:
         """Connect; see `Transport.open`."""
         self._peer = peer
         try:
-            await self._connection.open()
+            await self._open()
         except BrokerRefusal as error:
             raise _failed(error.code, str(error)) from error
         except Unreachable as error:
             raise _failed(Code.UNAVAILABLE, f"no broker: {error}") from error
+
+    async def _open(self) -> None:
+        name = self._sender.name
+        try:
+            await self._connection.open()
+        except Unreachable:
+            if self._sender.name == name:
+                raise
+            await self._connection.open()
 
     async def close(self) -> None:
         """Disconnect; see `Transport.close`."""
@@ -91,23 +113,40 @@ class AmqpTransport:
         await self._connection.close()
 
     async def _on_opened(self, connection: TappedConnection, on_lost: OnLost) -> None:
-        channel = connection.channel(publisher_confirms=True)
         async with asyncio.timeout(RPC_TIMEOUT):
-            await channel.initialize()
-            raw = cast("RawChannel", await channel.get_underlay_channel())
-            hot = await connection.hot(channel, self._receive)
-            # Every end of the channel or of the consumer is an end of the connection: one way back from all trouble.
-            channel.close_callbacks.add(
-                lambda _, error=None: self._on_connection_lost(hot, on_lost, f"channel closed: {error}")
-            )
-            raw.on_consumer_cancel_callbacks.add(
-                lambda _: self._on_connection_lost(hot, on_lost, "the reply queue was deleted")
-            )
-            await self._consume(raw)
-            await probe(hot, connection.alarm)
+            try:
+                hot = await self._set_up(connection, on_lost)
+            except BrokerRefusal as refused:
+                if not is_of_another_name(refused) or not self._sender.drop(refused):
+                    raise
+                # On a new connection: during an alarm a broker reads nothing more of one that has published.
+                raise Unreachable(str(refused)) from refused
         self._channel, self._on_lost, self._newest = hot, on_lost, connection
         assert self._peer is not None
         self._peer.on_connected()
+
+    async def _set_up(self, connection: TappedConnection, on_lost: OnLost) -> HotChannel:
+        channel = connection.channel(publisher_confirms=True)
+        await channel.initialize()
+        raw = cast("RawChannel", await channel.get_underlay_channel())
+        hot = await connection.hot(channel, self._receive)
+        # Every end of the channel or of the consumer is an end of the connection: one way back from all trouble.
+        channel.close_callbacks.add(lambda _, error=None: self._on_channel_closed(hot, on_lost, error))
+        raw.on_consumer_cancel_callbacks.add(
+            lambda _: self._on_connection_lost(hot, on_lost, "the reply queue was deleted")
+        )
+        await self._consume(raw)
+        # Before any request: what the broker says of our name then concerns none of them.
+        if await probe(hot, connection.alarm, properties=Properties(user_id=self._sender.name)):
+            self._sender.accept()
+        return hot
+
+    def _on_channel_closed(self, channel: HotChannel, on_lost: OnLost, error: BaseException | None) -> None:
+        if not is_of_another_name(error):
+            self._on_connection_lost(channel, on_lost, f"channel closed: {error}")
+        elif channel is self._channel and isinstance(error, Exception):
+            self._ended(channel, error)
+        # Otherwise the probe says it, or a request has.
 
     def _on_denied(self, refused: BrokerRefusal) -> None:
         assert self._peer is not None
@@ -140,6 +179,7 @@ class AmqpTransport:
     def _on_connection_lost(self, channel: HotChannel, on_lost: OnLost, reason: str | BrokerRefusal) -> None:
         if self._channel is channel:
             self._channel = None
+            self._sender.accept()
         on_lost(reason)
 
     async def publish(self, request: Outgoing) -> None:
@@ -166,9 +206,11 @@ class AmqpTransport:
             refused = self._ended(channel, error)
             if refused is None:
                 raise ConnectionLost(str(error)) from error
-            # The broker may have taken it, and have ended the channel before its confirm because of another one.
+            # The broker may have taken it, and have ended the channel before its confirm because of another one. Of
+            # another name it takes none.
             retryable = refused.code is not Code.PERMISSION_DENIED and error.unconfirmed > 1
-            raise Denied(str(refused), refused.code, sent=True, retryable=retryable) from error
+            sent = not is_of_another_name(refused)
+            raise Denied(str(refused), refused.code, sent=sent, retryable=retryable) from error
 
     async def look(self, queue: str) -> QueueState | None:
         """Ask the broker; see `Transport.look`."""
@@ -179,9 +221,12 @@ class AmqpTransport:
         refused = self._connection.refusal
         return NotConnected(self._connection.problem or "") if refused is None else Denied(str(refused), refused.code)
 
-    def _ended(self, channel: HotChannel, error: ChannelEnded) -> BrokerRefusal | None:
-        """What the end of a channel says about what was published on it; None where it is no refusal."""
+    def _ended(self, channel: HotChannel, error: Exception) -> BrokerRefusal | None:
+        """What the end of a channel says about what was published on it; None where it is to be sent again."""
         refused = refusal(error, PUBLISH)
+        if refused is not None and is_of_another_name(refused) and self._sender.drop(refused):
+            self._on_connection_lost(channel, self._on_lost, str(refused))
+            return None
         if refused is not None and refused.code is Code.PERMISSION_DENIED:
             # Every other request would be refused, too; a refusal for another reason is about one message alone.
             self._on_connection_lost(channel, self._on_lost, refused)
@@ -216,6 +261,7 @@ class AmqpTransport:
             message_id=fresh_id(),
             timestamp=int(time.time()),
             type=request.type,
+            user_id=self._sender.name,
             app_id=APP_ID,
         )
 

@@ -43,6 +43,7 @@ class Options(TypedDict, total=False):
     commands: str
     polls: str
     reply_queue: str | None
+    user_id: str | None
     tls: ssl.SSLContext | None
 
 
@@ -60,10 +61,13 @@ class Client:
         polls: the request queue for long-running requests.
         reply_queue: None = the broker's direct reply-to; "" = an exclusive queue; else the name of a durable queue that
             only this client reads.
+        user_id: the sender that requests name, so that nobody else can use their request ids or read the stored
+            answers. None = the name that the address logs in by, which is unknown with a certificate or a token; a
+            name; "" = none. The broker refuses any other name than the login's own.
         tls: the context for `amqps://`; None = the address decides.
 
     Raises:
-        ValueError: an address or a timeout is invalid.
+        ValueError: an address, a timeout or a user id is invalid.
     """
 
     def __init__(
@@ -74,11 +78,14 @@ class Client:
         commands: str = wire.COMMANDS_QUEUE,
         polls: str = wire.POLLS_QUEUE,
         reply_queue: str | None = None,
+        user_id: str | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         urls = [broker] if isinstance(broker, str) else broker
         self._transport: Transport = (
-            AmqpTransport(urls, reply_queue=reply_queue, tls=tls) if isinstance(urls, Sequence) else urls
+            AmqpTransport(urls, reply_queue=reply_queue, user_id=user_id, tls=tls)
+            if isinstance(urls, Sequence)
+            else urls
         )
         self._timeout = _seconds(timeout)
         self._queues = {False: commands, True: polls}
@@ -94,7 +101,8 @@ class Client:
 
         Raises:
             Unauthenticated: the broker rejected the user or the password.
-            PermissionDenied: the user may not enter the virtual host, publish, or use the reply queue.
+            PermissionDenied: the user may not enter the virtual host, publish, use the reply queue, or name this
+                `user_id`.
             NotFound: the virtual host does not exist.
             FailedPrecondition: the reply queue exists with other arguments.
             Unavailable: the client could not reach a broker.

@@ -138,7 +138,7 @@ WRONG: list[tuple[str, ...]] = [
     ("cancel-instance", KEY, "--operation-reference", "0"),
     *(("topology", *words) for words in (
         ("x",), ("--broker", "x"), ("--timeout", "soon"), ("--timeout", "0"), ("--timeout", "-1"),
-        ("--url", "http://127.0.0.1/"), ("--queues", "a,,b"),
+        ("--url", "http://127.0.0.1/"), ("--queues", "a,,b"), ("--user-id", "n" * 256),
     )),
     *(("call", *words) for words in (
         ("@/nowhere/x.json",), ("/etc/hostname",), ("--header", "fileName"), ("--header", "=x"), ("--type", "x"),

@@ -25,11 +25,14 @@ NOT_ALLOWED = "ACCESS_REFUSED - access to exchange 'amq.default' in vhost '/' re
 TOO_LARGE = "PRECONDITION_FAILED - message size 9 is larger than configured max size 8"
 
 
+OTHER_NAME = "PRECONDITION_FAILED - user_id property set to 'ann' but authenticated user was 'ben'"
+
+
 class Connected(AmqpTransport):
     """A transport that has a channel; what ends its connection ends the channel, as a connection does."""
 
-    def __init__(self) -> None:
-        super().__init__(["amqp://localhost"], confirm_timeout=0.02)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(["amqp://ann:secret@localhost"], confirm_timeout=0.02, **options)
         self.reasons: list[str] = []
         self.connect()
 
@@ -107,6 +110,29 @@ async def test_a_refusal_that_ends_the_channel_fails_what_has_no_confirm(
             await transport.publish(REQUEST)
         if isinstance(later.value, Denied):
             assert (later.value.code, later.value.sent, words in str(later.value)) == (code, False, True)
+
+
+@for_each([(None, ConnectionLost), ("ann", Denied)])
+async def test_requests_under_a_name_that_is_not_ours_are_sent_again_without_it_unless_it_was_given(
+    given: str | None, raised: type[Exception]
+) -> None:
+    """None of them was taken."""
+    transport = Connected(user_id=given)
+    requests = [await transport.begin() for _ in range(2)]
+    transport.channel.receive(closing(406, OTHER_NAME))
+    for request in requests:
+        with pytest.raises(raised) as error:
+            await request
+        if isinstance(error.value, Denied):
+            assert (error.value.code, error.value.sent) == (Code.PERMISSION_DENIED, False)
+            assert "'ann'" in str(error.value)
+            assert "'ben'" in str(error.value)
+    again = transport.connect()
+    request = await transport.begin()
+    _, (_, _, header), _ = split(again.written[0])
+    assert Properties.read(header, 12).user_id == given
+    again.receive(ack(1))
+    await request
 
 
 def library(declare: Exception | None = None, consume: Exception | None = None) -> Any:
