@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from consumer import audit
 from consumer.camunda7 import Camunda7Engine
-from consumer.config import Amqp, Camunda7, Settings, Zeebe
+from consumer.config import Amqp, Camunda7, Settings
 from consumer.config.values import AuditSink
 from consumer.rabbitmq import BrokerReport, dead_letter_count, inspect
 from consumer.security.audit_sinks import AuditError
-from consumer.zeebe import ZeebeEngine
-from consumer.zeebe.hints import PLAINTEXT_MARK, hint
-from consumer.zeebe.protocol.gateway_pb2 import TopologyResponse
+from consumer.zeebe.examination import ask_gateway
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import BrokerError
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["Finding", "ask_gateway", "check"]
+__all__ = ["Finding", "check"]
 
 NO_BOUND: Final = (
     "a full disk is the bound, unless a policy sets one. AMQP does not show policies: see `rabbitmqctl list_policies`, "
@@ -90,40 +88,6 @@ async def _audit(sink: AuditSink, amqp: Amqp) -> Finding:
         return Finding("audit", True, await audit.look(sink, amqp))
     except (AuditError, BrokerError) as error:
         return Finding("audit", False, str(error))
-
-
-async def ask_gateway(zeebe: Zeebe) -> TopologyResponse:
-    """Ask the gateway for its topology once.
-
-    Raises:
-        CommandError: it did not answer; the text says what to do, where that is known.
-    """
-    try:
-        return await _topology(zeebe)
-    except CommandError as error:
-        advice = hint(await _plainly(zeebe, error.message), zeebe)
-        error.message += f" ({advice})" if advice else ""
-        raise
-
-
-async def _topology(zeebe: Zeebe) -> TopologyResponse:
-    gateway = ZeebeEngine(zeebe)
-    try:
-        return await gateway.probe()
-    finally:
-        await gateway.close()
-
-
-async def _plainly(zeebe: Zeebe, problem: str) -> str:
-    """The problem; of a port that speaks no TLS the one that is left when nothing else is wrong with it."""
-    if PLAINTEXT_MARK not in problem:
-        return problem
-    try:
-        # Without credentials: nothing secret may go where it can be read on the way.
-        await _topology(replace(zeebe, plaintext=True, credentials=None))
-    except CommandError as error:
-        return error.message if hint(error.message, zeebe) else problem
-    return problem
 
 
 async def _camunda7(settings: Camunda7) -> Finding:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from consumer.camunda7 import Camunda7Engine
-from consumer.check import ask_gateway
 from consumer.config import Camunda7, OAuth, Settings, values
 from consumer.doctor import broker, gateway, ledger, replies, service
 from consumer.doctor.clients import SERVICE, installed, judge_versions
@@ -25,6 +24,7 @@ from consumer.doctor.service import Page, ServiceFacts
 from consumer.inquiry import ask
 from consumer.ledger import Facts, LedgerError, RedisFacts, examine_ledger
 from consumer.rabbitmq import BrokerFacts, examine_broker
+from consumer.zeebe.examination import ask_gateway
 from consumer.zeebe.protocol.gateway_pb2 import TopologyResponse
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import BrokerError
