@@ -10,6 +10,8 @@ from consumer import audit
 from consumer.camunda7 import Camunda7Engine
 from consumer.config import Amqp, Camunda7, Settings
 from consumer.config.values import AuditSink
+from consumer.doctor import finding as diagnosis
+from consumer.doctor.identity import look_at_identity
 from consumer.rabbitmq import BrokerReport, dead_letter_count, inspect
 from consumer.security.audit_sinks import AuditError
 from consumer.zeebe.examination import ask_gateway
@@ -34,27 +36,41 @@ class Finding:
     part: str
     ok: bool
     found: str
+    warning: bool = False
+    """Whether it works, and should be changed all the same."""
 
 
-async def check(settings: Settings) -> list[Finding]:
-    """Check the broker and the engines concurrently. Problems become findings, not exceptions."""
+async def check(settings: Settings, management: str | None = None) -> list[Finding]:
+    """Check the broker and the engines concurrently. Problems become findings, not exceptions.
+
+    Args:
+        settings: those of the service.
+        management: the URL of the broker's management API; None = do not ask it.
+    """
     looks = [_gateway(settings)]
     if settings.camunda7 is not None:
         looks.append(_camunda7(settings.camunda7))
     if settings.audit is not None:
         looks.append(_audit(settings.audit, settings.amqp))
-    broker, others = await asyncio.gather(_broker(settings.amqp), asyncio.gather(*looks))
+    broker, others = await asyncio.gather(_broker(settings.amqp, management), asyncio.gather(*looks))
     return [*broker, *others]
 
 
-async def _broker(amqp: Amqp) -> list[Finding]:
+async def _broker(amqp: Amqp, management: str | None) -> list[Finding]:
     try:
         report = await inspect(amqp)
     except BrokerError as error:
         return [Finding("broker", False, str(error))]
     queues = ", ".join(f"{name}: {each.state}" for name, each in report.queues.items())
     found = Finding("broker", True, f"{report.product} at {report.host}; {queues}")
-    return [found, _bounds(report), _dead_letters(report, amqp.dead_letter_bound)]
+    identity = [_identity(each) for each in await look_at_identity(amqp, management)]
+    return [found, _bounds(report), _dead_letters(report, amqp.dead_letter_bound), *identity]
+
+
+def _identity(found: diagnosis.Finding) -> Finding:
+    """What the doctor says of it; nothing here keeps the service from working."""
+    advice = f"; {found.change}" if found.change else ""
+    return Finding(found.subject, True, f"{found.found}{advice}", found.level is diagnosis.Level.WARNING)
 
 
 def _bounds(report: BrokerReport) -> Finding:

@@ -17,7 +17,7 @@ from rich.console import Console
 from consumer import app
 from consumer.audit import letter_audit
 from consumer.check import Finding, check
-from consumer.config import ARGUMENTS, VARIABLES, ConfigurationError, Loaded, load
+from consumer.config import ARGUMENTS, VARIABLES, Amqp, ConfigurationError, Loaded, load
 from consumer.dead_letters import commands as cli_dead
 from consumer.doctor import examine, fails, refused_url, show
 from consumer.health import HealthError
@@ -59,6 +59,11 @@ _reset = click.option("--reset-ledger", is_flag=True, help="move the ledger's fi
 
 _NAMES: Final = frozenset(variable.name for variable in VARIABLES)
 _MEANINGS: Final = {spelling: variable.meaning for variable in VARIABLES for spelling in variable.spellings}
+
+
+_management = click.option(
+    "--management", metavar="URL", help="the broker's management API, asked with the login of AMQP_URL"
+)
 
 
 def _settings(function: F) -> F:
@@ -151,23 +156,32 @@ def _loop_factory() -> asyncio.AbstractEventLoop:
 
 @main.command("check")
 @_settings
+@_management
 @click.pass_context
-def check_command(context: click.Context, /, **options: str | None) -> None:
+def check_command(context: click.Context, /, management: str | None, **options: str | None) -> None:
     """Check the broker and the engines once; exit code 0 if all work, else 1."""
     settings = _load(_given(context, options)).settings
-    findings = asyncio.run(check(settings))
+    _check_management(management, settings.amqp)
+    findings = asyncio.run(check(settings, management))
     _show(findings)
     sys.exit(0 if all(finding.ok for finding in findings) else FAILED)
+
+
+def _check_management(url: str | None, amqp: Amqp) -> None:
+    if url is not None and (accepted := refused_url(url, amqp)) is not None:
+        raise click.BadParameter(f"accepted: {accepted}", param_hint="--management")
 
 
 def _show(findings: list[Finding]) -> None:
     if not sys.stdout.isatty():
         for finding in findings:
-            click.echo(orjson.dumps({"part": finding.part, "ok": finding.ok, "found": finding.found}))
+            row = {"part": finding.part, "ok": finding.ok, "found": finding.found}
+            click.echo(orjson.dumps({**row, "warning": True} if finding.warning else row))
         return
     console = Console()
     for finding in findings:
-        mark = "[green]ok[/green]    " if finding.ok else "[red]failed[/red]"
+        mark = "[green]ok[/green]     " if finding.ok else "[red]failed[/red] "
+        mark = "[yellow]warning[/yellow]" if finding.warning else mark
         console.print(f"{mark} [bold]{finding.part}[/bold]  ", end="")
         console.print(finding.found, markup=False, highlight=False)
 
@@ -177,7 +191,7 @@ def _show(findings: list[Finding]) -> None:
 @click.option(
     "--reply-queue", "reply_queues", metavar="NAME", multiple=True, help="a queue that callers read; may be repeated"
 )
-@click.option("--management", metavar="URL", help="the broker's management API, asked with the login of AMQP_URL")
+@_management
 @click.option("--strict", is_flag=True, help="exit code 1 also with warnings")
 @click.pass_context
 def doctor(
@@ -190,8 +204,7 @@ def doctor(
 ) -> None:
     """Examine the whole set-up and say what to change; exit code 1 with problems."""
     settings = _load(_given(context, options)).settings
-    if management is not None and (accepted := refused_url(management, settings.amqp)) is not None:
-        raise click.BadParameter(f"accepted: {accepted}", param_hint="--management")
+    _check_management(management, settings.amqp)
     findings = asyncio.run(examine(settings, reply_queues=reply_queues, management=management))
     show(findings)
     sys.exit(FAILED if fails(findings, strict=strict) else 0)

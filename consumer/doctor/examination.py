@@ -18,6 +18,7 @@ from consumer.doctor.clocks import Reading, judge_clocks
 from consumer.doctor.dead_letters import judge_dead_letters
 from consumer.doctor.finding import Finding, Section
 from consumer.doctor.http import get
+from consumer.doctor.identity import look_at_identity, unanswered
 from consumer.doctor.management import ManagementError, ManagementFacts, ask_management
 from consumer.doctor.queues import judge_queues
 from consumer.doctor.service import Page, ServiceFacts
@@ -57,6 +58,7 @@ class _Found:
 
     broker: BrokerFacts | Failed
     management: ManagementFacts | Failed | None
+    identity: list[Finding] | Failed
     topology: TopologyResponse | Failed
     camunda7: str | Failed | None
     ledger: Facts | Failed
@@ -84,6 +86,7 @@ async def examine(
         start = group.create_task
         at_broker = start(_attempt(examine_broker(settings.amqp, reply_queues)))
         told = start(_attempt(ask_management(management, settings.amqp, names))) if management else None
+        identity = start(_attempt(look_at_identity(settings.amqp, management)))
         topology = start(_attempt(ask_gateway(settings.zeebe)))
         version = start(_attempt(_ask_camunda7(camunda7))) if camunda7 else None
         place = start(_attempt(examine_ledger(settings.ledger)))
@@ -92,6 +95,7 @@ async def examine(
     found = _Found(
         at_broker.result(),
         None if told is None else told.result(),
+        identity.result(),
         topology.result(),
         None if version is None else version.result(),
         place.result(),
@@ -197,6 +201,10 @@ def _at_broker(found: _Found, settings: Settings) -> Iterator[Finding]:
     yield from broker.judge_broker(facts, settings)
     if isinstance(found.management, Failed):
         yield broker.untold(found.management.problem, facts.login)
+    if isinstance(found.identity, Failed):
+        yield unanswered(found.identity.problem, settings.amqp)
+    else:
+        yield from found.identity
     told = found.management if isinstance(found.management, ManagementFacts) else None
     yield from judge_queues(facts, settings.amqp, told.policies if told else {})
     yield from judge_dead_letters(facts, settings.amqp, told)

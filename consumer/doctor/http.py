@@ -30,7 +30,12 @@ class Answer(NamedTuple):
 
 
 async def get(
-    url: str, *, login: tuple[str, str] | None = None, tls: ssl.SSLContext | None = None, direct: bool = False
+    url: str,
+    *,
+    login: tuple[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    direct: bool = False,
+    max_body: int = MAX_BODY,
 ) -> Answer:
     """Ask once.
 
@@ -39,6 +44,7 @@ async def get(
         login: name and password for Basic authentication.
         tls: for https:// URLs; None = the system's authorities.
         direct: not through a proxy of the environment.
+        max_body: bytes of the answer that are read.
 
     Raises:
         OSError: it was not reached, or did not answer in time; without anything secret.
@@ -54,18 +60,18 @@ async def get(
             session.get(url, headers=headers, proxy=proxy, allow_redirects=False) as response,
         ):
             clock = _clock(response.headers.get("Date", ""), before)
-            return Answer(response.status, await _read(response), clock)
+            return Answer(response.status, await _read(response, max_body), clock)
     except TimeoutError:
         raise TimeoutError(f"no answer within {TIMEOUT:g} s") from None
     except (aiohttp.ClientError, ValueError) as error:
         raise ConnectionError(_reason(error)) from error
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    body = b""
-    while len(body) < MAX_BODY and (part := await response.content.read(MAX_BODY - len(body))):
+async def _read(response: aiohttp.ClientResponse, max_body: int) -> bytes:
+    body = bytearray()
+    while len(body) < max_body and (part := await response.content.read(max_body - len(body))):
         body += part
-    return body
+    return bytes(body)
 
 
 def _reason(error: Exception) -> str:

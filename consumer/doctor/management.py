@@ -1,4 +1,4 @@
-"""What the management API tells and AMQP does not: policies of queues, and the binding of the dead letters.
+"""What the management API tells and AMQP does not: policies of queues, the binding of the dead letters, and logins.
 
 Only read, with the login of AMQP_URL: no other secret is needed.
 """
@@ -19,13 +19,30 @@ from consumer.doctor.http import get
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import login, tls_context, vhost
 
-__all__ = ["ManagementError", "ManagementFacts", "QueuePolicy", "ask_management", "refused_url"]
+__all__ = [
+    "Connection",
+    "LoginFacts",
+    "ManagementError",
+    "ManagementFacts",
+    "QueuePolicy",
+    "ask_logins",
+    "ask_management",
+    "refused_url",
+]
 
+IMPERSONATOR: Final = "impersonator"
+"""The tag of users who may send any `user_id`."""
+MAX_ANSWER: Final = 32 * 2**20
+"""Bytes of an answer: a broker may have many connections."""
 LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class ManagementError(Exception):
     """The management API did not tell; the text says why and what to do, without the password."""
+
+
+class NotAllowed(ManagementError):
+    """It does not tell us."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +68,27 @@ class ManagementFacts:
     policies: Mapping[str, QueuePolicy]
     bound: bool | None
     """Whether the dead-letter queue is bound to its exchange; None when one of them is not there."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A connection to the broker."""
+
+    name: str
+    """As its client named it, truly or not; empty when it did not."""
+    host: str
+    """Where it comes from."""
+
+
+@dataclass(frozen=True)
+class LoginFacts:
+    """Who logs in as we do, and who may send under any name."""
+
+    login: str
+    connections: tuple[Connection, ...]
+    """Those of our login."""
+    impersonators: tuple[str, ...] | None
+    """The users who may send any `user_id`; None when we may not list users."""
 
 
 def refused_url(url: str, amqp: Amqp) -> str | None:
@@ -81,19 +119,37 @@ async def ask_management(url: str, amqp: Amqp, names: Sequence[str]) -> Manageme
     return ManagementFacts(policies, None if bindings is None else bool(bindings))
 
 
+async def ask_logins(url: str, amqp: Amqp) -> LoginFacts:
+    """Ask who logs in as we do, and who may send under any name.
+
+    Raises:
+        ManagementError: it did not answer, or not to us.
+    """
+    host, name = url.rstrip("/"), login(amqp.urls[0]) or ""
+    # It lists at least our own to a user with any tag of the management.
+    found = await _ask(host, "/api/connections?columns=user,peer_host,client_properties", amqp)
+    ours = tuple(_connection(each) for each in _objects(found) if each.get("user") == name)
+    try:
+        users = _objects(await _ask(host, "/api/users?columns=name,tags", amqp))
+    except NotAllowed:
+        return LoginFacts(name, ours, None)
+    return LoginFacts(name, ours, tuple(sorted(str(each.get("name")) for each in users if _may_impersonate(each))))
+
+
 async def _ask(host: str, path: str, amqp: Amqp) -> Any:
     parts = urlsplit(amqp.urls[0])
     name = unquote(parts.username or "guest")
     who = (name, unquote(parts.password or "guest"))
     try:
         # Directly, as the broker is reached.
-        answer = await get(host + path, login=who, tls=tls_context(amqp.ca, amqp.cert, amqp.key), direct=True)
+        tls = tls_context(amqp.ca, amqp.cert, amqp.key)
+        answer = await get(host + path, login=who, tls=tls, direct=True, max_body=MAX_ANSWER)
     except OSError as error:
         raise ManagementError(f"{host} was not reached: {error}") from error
     if answer.status == HTTPStatus.NOT_FOUND:
         return None
     if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        raise ManagementError(f"{host} does not let user {name!r} look ({answer.status})")
+        raise NotAllowed(f"{host} does not let user {name!r} look ({answer.status})")
     if answer.status != HTTPStatus.OK:
         raise ManagementError(f"{host} answers {answer.status}")
     try:
@@ -111,3 +167,21 @@ def _policy(queue: Any) -> QueuePolicy:
         definition if isinstance(definition, dict) else {},
         messages if isinstance(messages, int) else 0,
     )
+
+
+def _objects(found: Any) -> list[dict[str, Any]]:
+    if not (isinstance(found, list) and all(isinstance(each, dict) for each in found)):
+        raise ManagementError("the management API answers with something else than a list")
+    return found
+
+
+def _connection(found: dict[str, Any]) -> Connection:
+    told = found.get("client_properties")
+    name = told.get("connection_name") if isinstance(told, dict) else None
+    return Connection(name if isinstance(name, str) else "", str(found.get("peer_host") or "an unknown host"))
+
+
+def _may_impersonate(user: dict[str, Any]) -> bool:
+    tags = user.get("tags")
+    # A text before 3.9.
+    return IMPERSONATOR in (tags.split(",") if isinstance(tags, str) else tags if isinstance(tags, list) else ())

@@ -110,8 +110,8 @@ async def test_a_healthy_set_up_is_well_and_stays_as_it_is(
     async with asyncio.timeout(TIMEOUT):
         while not await bounded(healthy.url, management[1], *names):  # noqa: ASYNC110 - it happens in the broker
             await asyncio.sleep(0.5)
-    found = await diagnose(environment, "--strict", "--reply-queue", replies.name, *management, code=0)
-    assert found.levels() == {}
+    found = await diagnose(environment, "--reply-queue", replies.name, *management, code=0)
+    assert found.levels() == {"broker: identity: connections": "warning"}, "everybody here logs in as one user"
     for section, subject, *words in (
         ("broker", "connection", "RabbitMQ 3."),
         ("queues", f"{healthy.consumer.queues[0]}: bound", "max-length 10000", "'bounds'"),
@@ -286,6 +286,48 @@ async def test_each_missing_right_is_named_with_what_it_is_for(
     found.expect("broker", "management", "warning", f"let user {login!r} look (401)", "set_user_tags")
     state, letters = await states(broker.url, queue, wire.DEAD_LETTER)
     assert (state.waiting, letters.waiting) == (1, 0), "it took a message, or left one"
+
+
+async def test_who_else_logs_in_as_the_service_is_told_as_far_as_its_login_may_look(
+    broker: RabbitMQ, login: str, alone: dict[str, str], management: tuple[str, str]
+) -> None:
+    environment = {**alone, "AMQP_URL": f"amqp://{login}:secret@127.0.0.1:{broker.port}"}
+    await asyncio.to_thread(broker.ctl, "set_permissions", login, ALL, ALL, ALL)
+
+    async def told(*tags: str) -> Diagnosis:
+        await asyncio.to_thread(broker.ctl, "set_user_tags", login, *tags)
+        return await diagnose(environment, *management)
+
+    without = await diagnose(environment)
+    without.expect("broker", "identity", "not seen", f"who else logs in as {login!r}", "--management")
+    (await told()).expect("broker", "identity", "warning", f"does not let user {login!r} look (401)", "set_user_tags")
+    stranger = await aio_pika.connect(f"{environment['AMQP_URL']}/?name=somebody")
+    subject, words = "identity: connections", ("1 other connections", "'somebody from 127.0.0.1'")
+    found = await told("management")
+    found.expect("broker", subject, "warning", *words)
+    found.expect("broker", "identity: users", "not seen", "the tag `administrator`")
+    found = await told("administrator", "impersonator")
+    found.expect("broker", subject, "warning", *words)
+    found.expect("broker", "identity: users", "warning", f"1 users have the tag `impersonator`: {login!r}")
+    code, checked = await check(environment, *management)
+    assert (code, checked[subject]["ok"], checked[subject]["warning"]) == (0, True, True)
+    assert words[1] in checked[subject]["found"]
+    await stranger.close()
+    async with await aio_pika.connect(f"{environment['AMQP_URL']}/?name=zeebe-amqp%20consume"):
+        found = await told("administrator")
+        found.expect("broker", subject, "ok", "from '127.0.0.1'", "compare the hosts")
+        found.expect("broker", "identity: users", "ok", "nobody")
+    code, checked = await check(environment)
+    assert (code, "warning" in checked["identity"]) == (0, False)
+    assert "not looked at" in checked["identity"]["found"]
+
+
+async def check(environment: Mapping[str, str], *options: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The exit code of `check`, and its lines by part."""
+    command = [sys.executable, "-m", "consumer", "check", *options]
+    run: Any = {"env": dict(environment), "capture_output": True, "check": False, "timeout": 90}
+    done = await asyncio.to_thread(subprocess.run, command, **run)
+    return done.returncode, {each["part"]: each for each in map(orjson.loads, done.stdout.splitlines())}
 
 
 async def test_a_redis_that_forgets_is_warned_of_and_one_that_is_away_is_a_problem(

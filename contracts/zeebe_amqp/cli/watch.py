@@ -18,7 +18,7 @@ from zeebe_amqp.reply_queue import ALLOWED, is_allowed
 
 __all__ = ["watch"]
 
-NAME: Final = "zeebe-amqp watch"
+NAME: Final = "zeebe-amqp-watch"
 _PATTERNS: Final = ", ".join(ALLOWED)
 
 EXAMPLES: Final = (

@@ -32,7 +32,7 @@ CASES: list[tuple[Any, ...]] = [
     ("right to reply", {"alarm": True}, UNSEEN, "not answered", "WRITE must match 'amq.default'"),
     ("user_id", {"writing": "ACCESS_REFUSED"}, UNSEEN, "nothing can be published"),
     ("user_id", {"alarm": True}, UNSEEN, "nothing can be published"),
-    ("user_id", {"login": None}, UNSEEN, "a certificate says who we are", "list_connections user"),
+    ("user_id", {"login": None}, UNSEEN, "a certificate or a token says who we are", "list_connections user"),
     ("user_id", {"user_id": "PRECONDITION_FAILED"}, WARNING, "PRECONDITION_FAILED", "found 'service'"),
     ("message size", {"largest": "too large"}, PROBLEM, "8 MiB is refused: too large", "max_message_size to 9437184"),
     ("message size", {"alarm": True}, UNSEEN, "must be 8388608 or more"),
