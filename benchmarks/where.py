@@ -50,7 +50,7 @@ ROOMS = {
     r"\(consumer/(security/)?audit": "audit",
     r"\((consumer/telemetry|opentelemetry|prometheus_client)/": "telemetry",
     r"\((zeebe_amqp/reply)": "encode",
-    r"\(consumer/(pipeline|core|app)": "pipeline",
+    r"\(consumer/(pipeline|core|app|security)": "pipeline",
 }
 """The room of a frame, `name (module:line)`, by pattern; the first that is found in it counts."""
 OUTER = {LIBRARY: "frames, either way", r"_poll_wrapper": "gRPC"}

@@ -42,7 +42,7 @@ RIGHTS = (r"^test\.replies\..*$", r"^(test\.replies\..*|amq\.default)$", r"^test
 """What a caller needs at the broker: a reply queue of its own, and the default exchange."""
 
 
-class Scene:
+class PolicySetup:
     """A service with a policy, and two users of its broker."""
 
     def __init__(self, service: ConsumerSetup, policy: Path, alice: User, ops: User) -> None:
@@ -67,7 +67,7 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(shared_node: RabbitMQ, tmp_path: Path) -> AsyncIterator[Scene]:
+async def policed(shared_node: RabbitMQ, tmp_path: Path) -> AsyncIterator[PolicySetup]:
     policy = tmp_path / "policy.toml"
     async with AsyncExitStack() as stack:
         users = [User(shared_node), User(shared_node)]
@@ -77,7 +77,7 @@ async def scene(shared_node: RabbitMQ, tmp_path: Path) -> AsyncIterator[Scene]:
         policy.write_text(POLICY.format(alice=users[0].name, ops=users[1].name))
         settings = {"POLICY_FILE": str(policy), "LOG_FORMAT": "json", "LOG_LEVEL": "info"}
         service = await stack.enter_async_context(running_service(tmp_path, shared_node.url, **settings))
-        yield Scene(service, policy, *users)
+        yield PolicySetup(service, policy, *users)
 
 
 async def refused(caller: Caller, body: bytes, **properties: Any) -> Error:
@@ -101,9 +101,9 @@ def runs(gateway: FakeGateway, id: str) -> int:
     return gateway.executions["CreateProcessInstance", f'{{"id":"{id}"}}']
 
 
-async def test_each_user_runs_what_a_role_of_theirs_allows_and_nobody_else_anything(scene: Scene) -> None:
-    alice, ops, gateway = scene.alice.name, scene.ops.name, scene.service.gateway
-    async with scene.caller(scene.alice) as first, scene.caller(scene.ops) as second:
+async def test_each_user_runs_what_a_role_of_theirs_allows_and_nobody_else_anything(policed: PolicySetup) -> None:
+    alice, ops, gateway = policed.alice.name, policed.ops.name, policed.service.gateway
+    async with policed.caller(policed.alice) as first, policed.caller(policed.ops) as second:
         await done(first, create("order", id="a"), user_id=alice)
         await done(second, create("invoice", id="b"), user_id=ops)
         error = await refused(first, create("invoice", id="c"), user_id=alice)
@@ -118,28 +118,28 @@ async def test_each_user_runs_what_a_role_of_theirs_allows_and_nobody_else_anyth
         assert broken.code == "INVALID_ARGUMENT"
     assert runs(gateway, "a") == runs(gateway, "b") == 1
     assert runs(gateway, "c") == 0
-    assert scene.service.metric("refused_total", reason="denied") == 3
+    assert policed.service.metric("refused_total", reason="denied") == 3
 
 
-async def test_a_denied_request_is_not_remembered_so_that_it_runs_when_it_is_allowed(scene: Scene) -> None:
-    alice, gateway = scene.alice.name, scene.service.gateway
+async def test_a_denied_request_is_not_remembered_so_that_it_runs_when_it_is_allowed(policed: PolicySetup) -> None:
+    alice, gateway = policed.alice.name, policed.service.gateway
     body, identity = create("invoice", id="later"), {"message_id": "r-1", "user_id": alice}
-    async with scene.caller(scene.alice) as caller:
+    async with policed.caller(policed.alice) as caller:
         await refused(caller, body, **identity)
-        scene.write(POLICY.replace('processes = ["order"]', 'processes = ["order", "invo*"]'))
-        await scene.reload("policy.loaded")
+        policed.write(POLICY.replace('processes = ["order"]', 'processes = ["order", "invo*"]'))
+        await policed.reload("policy.loaded")
         assert not await done(caller, body, **identity)
         assert await done(caller, body, **identity)
-        scene.write("version = 1\n[rolls]\n[users]\n{alice} = ['orders']")
-        await scene.reload("policy.refused")
-        [problems] = [line["problems"] for line in scene.events("policy.refused")]
+        policed.write("version = 1\n[rolls]\n[users]\n{alice} = ['orders']")
+        await policed.reload("policy.refused")
+        [problems] = [line["problems"] for line in policed.events("policy.refused")]
         assert len(problems) == 2
         assert await done(caller, body, **identity)
-        scene.write(POLICY)
-        await scene.reload("policy.loaded")
+        policed.write(POLICY)
+        await policed.reload("policy.loaded")
         await refused(caller, body, **identity)
     assert runs(gateway, "later") == 1
-    digests = [line["digest"] for line in scene.events("policy.loaded")]
+    digests = [line["digest"] for line in policed.events("policy.loaded")]
     assert len(digests) == 3
     assert digests[0] == digests[2] != digests[1]
 

@@ -12,6 +12,7 @@ import yaml
 
 from consumer.config import VARIABLES
 from consumer.config.loading import load
+from consumer.security.policy import read
 from consumer.telemetry.catalog import METRICS
 from scripts import chart
 from tests.cases import check_all
@@ -170,6 +171,11 @@ def test_the_service_starts_with_its_variables(tmp_path: Path) -> None:
     def starts(name: str) -> None:
         given = {each: value or secrets.get(each, "secret") for each, value in environment(name).items()}
         given = {each: value.replace("/certificates", str(tmp_path)) for each, value in given.items()}
+        if text := values(name)["policy"]:
+            assert one(name, "ConfigMap")["data"] == {Path(given["POLICY_FILE"]).name: text}
+            (tmp_path / "policy.toml").write_text(text)
+            given["POLICY_FILE"] = str(tmp_path / "policy.toml")
+            assert read(tmp_path / "policy.toml").users
         loaded = load(given, directory=tmp_path)
         assert loaded.settings.amqp.queues == tuple(values(name)["queues"])
         kind = {"sqlite": "sqlite:////state/ledger.db", "memory": "memory://"}

@@ -50,6 +50,7 @@ def test_manifests_were_rendered_from_the_chart_as_it_is() -> None:
 def test_kubernetes_takes_its_own_kinds() -> None:
     core = [(name, each) for name, each in ALL if key(each) not in CRDS["kinds"]]
     assert {each["kind"] for _, each in core} == {
+        "ConfigMap",
         "Deployment",
         "NetworkPolicy",
         "PersistentVolumeClaim",

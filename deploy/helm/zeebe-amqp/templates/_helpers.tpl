@@ -69,6 +69,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and $inSecret (or (ne $values.ledger.type "redis") $values.ledger.redis.url) -}}
 {{- fail (printf "secrets.keys: found LEDGER with ledger.type %s%s; accepted: LEDGER only with ledger.type redis and no ledger.redis.url" $values.ledger.type (ternary " and ledger.redis.url" "" (ne $values.ledger.redis.url ""))) -}}
 {{- end -}}
+{{- if and $values.policy (hasKey $values.settings "POLICY_FILE") -}}
+{{- fail "settings.POLICY_FILE: found with policy, which sets it; accepted: one of the two" -}}
+{{- end -}}
 {{- if has "zeebe.dead" $values.queues -}}
 {{- fail "queues: found zeebe.dead; accepted: request queues, which the queue of the dead letters is not" -}}
 {{- end -}}

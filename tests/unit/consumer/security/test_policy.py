@@ -266,6 +266,9 @@ def test_deciding_takes_time_in_proportion_to_the_names() -> None:
      ["roles.r.processes: none of its operations names any"]),
     ({"r": {"operations": ["deploy-process"], "processes": ["a"]}}, {"a": ["r"]},
      ["roles.r: allows deploy-process, but names no resources"]),
+    ({"r": {"operations": ["deploy-resource"], "resources": ["*.form"]}}, {"a": ["r"]}, []),
+    ({"r": {"operations": ["deploy-resource"]}}, {"a": ["r"]},
+     ["roles.r: allows deploy-resource, but names no resources"]),
 ])  # fmt: skip
 def test_what_is_hardly_meant_is_a_warning(
     given_roles: dict[str, Any], users: dict[str, list[str]], expected: list[str]
