@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import time
 from typing import Any
 
@@ -11,6 +12,8 @@ from tests.integration import decisions, forms, processes
 from tests.integration.engines.answers import deployment
 from tests.integration.engines.rejections import files
 from tests.integration.process_helper import KEY, ProcessHelper, refused, unique
+from zeebe_amqp.commands.contents import named
+from zeebe_amqp.commands.target import ANY
 from zeebe_amqp.errors import Code, Outcome
 from zeebe_amqp.reply import Reply
 
@@ -129,3 +132,56 @@ async def deleted(process: ProcessHelper, key: int) -> None:
     headers = {"deadline": round((time.time() + 2) * 1000)}
     silent = refused(await process.caller.call("delete-resource", data, headers=headers))
     assert (silent.code, silent.outcome, silent.retryable) == (Code.DEADLINE_EXCEEDED, Outcome.UNKNOWN, True)
+
+
+# --- what a policy sees of them ---
+
+
+def variants(id: str) -> list[tuple[str, bytes]]:
+    """Files with a process of that id, written in ways that readers may disagree about."""
+    text = processes.empty(id)
+    latin = text.replace("UTF-8", "ISO-8859-1")
+    return [
+        *((name, text.encode()) for name in ("a.bpmn", "a.xml", "a.BPMN", "a.Xml", "a.txt", "a", "a.bpmn20.xml")),
+        ("a.bpmn", b"\xef\xbb\xbf" + text.encode()),
+        ("a.bpmn", latin.encode("latin-1")),
+        ("a.bpmn", text.replace("UTF-8", "UTF-16").encode("utf-16")),
+        ("a.bpmn", text.replace("UTF-8", "UTF-16").encode("utf-16-be")),
+        ("a.bpmn", text.replace("UTF-8", "cp037").encode("cp037")),
+        ("a.bpmn", text.replace('"1.0"', '"1.1"').encode()),
+        ("a.bpmn", text.replace(f'process id="{id}"', f'process id=" {id}\n"').encode()),
+        ("a.bpmn", text.replace(f'process id="{id}"', f'process id="&#{ord(id[0])};{id[1:]}"').encode()),
+        ("a.bpmn", text.replace("<bpmn:def", f'<!DOCTYPE a [<!ENTITY i "{id}">]><bpmn:def').encode()),
+        ("a.bpmn", text.replace("<bpmn:def", f'<!DOCTYPE a [<!ENTITY i "{id}">]><bpmn:def')
+                   .replace(f'process id="{id}"', 'process id="&i;"').encode()),
+        ("a.bpmn", text.replace('process id="', 'process bpmn:id="').encode()),
+        ("a.bpmn", text.replace(f' id="{id}"', "").encode()),
+        ("a.bpmn", text.replace("bpmn:", "b:").replace("xmlns:bpmn", "xmlns:b").encode()),
+        ("a.bpmn", text.encode() + b"\0"),
+        *((f"a.{kind}", json.dumps({"id": id, **more}).encode(encoding)) for kind in ("form", "rpa")
+          for more in ({}, {"versionTag": "1"}) for encoding in ("utf-8", "utf-16")),
+        *((f"a.{kind}", f'{{"id": "{id}x", "versionTag": "1", "id": "{id}"}}'.encode()) for kind in ("form", "rpa")),
+        *((f"a.{kind}", f'{{"id": "{id}"}} {{"id": "{id}x"}}'.encode()) for kind in ("form", "rpa")),
+        *((f"a.{kind}", f'{{"id": {number}}}'.encode()) for kind in ("form", "rpa") for number in ("5", "true", "1.0")),
+        ("a.dmn", decisions.fee(id).encode("utf-16")),
+        ("a.dmn", decisions.fee(id).encode()),
+    ]  # fmt: skip
+
+
+async def test_whatever_the_engine_deploys_a_policy_has_seen_or_counts_as_any(process: ProcessHelper) -> None:
+    deployed = set()
+    for name, content in variants(process.id):
+        file = {"name": name, "content": base64.b64encode(content).decode(), "encoding": "base64"}
+        reply = await process.caller.call("deploy-resource", {"resources": [file]})
+        seen = named([(name, content)])
+        for entry in [] if reply.error else reply.data["deployments"]:
+            for kind, (field, names) in {
+                "process": ("bpmnProcessId", seen.processes),
+                "decision": ("dmnDecisionId", seen.decisions),
+                "form": ("formId", seen.resources),
+            }.items():
+                if part := entry.get(kind):
+                    assert {part[field], ANY} & {*names}, (name, content, part)
+                    deployed.add((kind, names == (ANY,)))
+    # Each kind in a way that we read, and processes in ways that we leave to the engine.
+    assert {("process", False), ("process", True), ("decision", False), ("form", False)} <= deployed
