@@ -38,7 +38,7 @@ UNUSABLE: Final = 2
 """Exit code for a policy, a file or a command line that cannot be used."""
 TOML: Final = ".toml"
 """The end of a policy's name, where other files may stand beside it."""
-_WORDS: Final = {"resource": "name of a file", "key": "key, whichever: they are all alike to a policy,"}
+_ACTED_ON: Final = {"resource": "a file of this name", "key": "a key; which one is no matter"}
 STREAM: Final = click.File("rb", lazy=True)
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -81,7 +81,7 @@ def _option(name: str) -> str:
 def _named(function: F) -> F:
     """Give a command an option per kind of names."""
     for name in reversed([*NAMES]):
-        words = f"{_WORDS.get(name, name.replace('_', ' '))} that it acts on; may be repeated"
+        words = f"it acts on {_ACTED_ON.get(name, 'this ' + name.replace('_', ' '))}; may be repeated"
         option = click.option(_option(name), name, multiple=True, type=TEXT, metavar="NAME", help=words)
         function = option(function)
     return function

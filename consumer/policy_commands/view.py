@@ -90,8 +90,8 @@ def tell_decision(question: Question, decision: Decision, explanations: Iterable
     show_rows(("role", "allowed", "why not"), [(role, allowed, "\n".join(why)) for role, allowed, why in roles])
 
 
-def _lacking(said: Explanation) -> Iterator[str]:
-    for lack in said.missing:
+def _lacking(role: Explanation) -> Iterator[str]:
+    for lack in role.missing:
         yield f"{lack.kind}: {_any(lack.found)}; allowed: {lack.accepted}"
 
 
