@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Any, Final
 
 import click
@@ -37,6 +39,10 @@ __all__ = [
 _WORDS: Final = {allowed: word for word, allowed in ALLOWED.items()}
 _SAID: Final = {True: "allowed", False: "denied"}
 _OF_USER: Final = ("user", "roles", "limits")
+_INDENT: Final = " " * 6
+"""Before what belongs to the line above."""
+MIN_COLUMNS: Final = 24
+"""What is shown needs a terminal at least as wide."""
 _UNITS: Final = (("MiB", 2**20), ("KiB", 2**10))
 
 
@@ -128,46 +134,40 @@ def _right_cells(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return (row["operation"], row["role"], names, row["tenants"], row["keys"])
 
 
-def tell_differing(differing: Sequence[tuple[Case, Decision]]) -> None:
+def tell_differing(differing: Iterable[tuple[Case, Decision]]) -> None:
     """The cases that a policy decides otherwise than they say."""
-    if sys.stdout.isatty():
-        rows = [
-            (case.name, _in_words(*case.question), _expected(case), _found(decision), decision.reason)
-            for case, decision in differing
-        ]
-        show_rows(("case", "asked", "expected", "found", "why"), rows)
-        return
     for case, decision in differing:
-        facts = {"expected": _expected(case), "found": _found(decision), "why": decision.reason or None}
-        click.echo(orjson.dumps({"case": case.name, **_asked(*case.question), **facts}))
+        expected, found = _expected(case), f"{_WORDS[decision.allowed]}: {decision.rule}"
+        if sys.stdout.isatty():
+            _paragraph(f"{case.name}: expected {expected}; found {found}", _in_words(*case.question), decision.reason)
+        else:
+            facts = {"expected": expected, "found": found, "why": decision.reason or None}
+            click.echo(orjson.dumps({"case": case.name, **_asked(*case.question), **facts}))
+
+
+def _paragraph(*texts: str) -> None:
+    """Texts for people, each on lines of its own, below the first."""
+    for number, text in enumerate(filter(None, map(shown, texts))):
+        indent = _INDENT if number else ""
+        click.echo(fill(text, max(MIN_COLUMNS, get_terminal_size().columns), initial_indent=indent,
+                        subsequent_indent=_INDENT))  # fmt: skip
 
 
 def _expected(case: Case) -> str:
     return _WORDS[case.allowed] + (f": {case.rule}" if case.rule else "")
 
 
-def _found(decision: Decision) -> str:
-    return f"{_WORDS[decision.allowed]}: {decision.rule}"
-
-
-def tell_changes(changes: Sequence[Change]) -> None:
+def tell_changes(changes: Iterable[Change]) -> None:
     """The groups of decisions that would change."""
-    if sys.stdout.isatty():
-        rows = [
-            (each.count, _turn(each.group), _in_words(*each.group[:3]), _newest(each), each.why) for each in changes
-        ]
-        if rows:
-            show_rows(("count", "change", "command", "newest", "why"), rows)
-        return
     for each in changes:
         group = each.group
+        if sys.stdout.isatty():
+            newest = f"newest {_newest(each)}" if each.newest else ""
+            _paragraph(f"{each.count:>4}  {_turn(group)}: {_in_words(*group[:3])}", each.why, newest)
+            continue
         said = {"was": _SAID[not group.allowed], "becomes": _SAID[group.allowed], "certain": group.complete}
         facts = {"count": each.count, "newest": _newest(each), "why": each.why}
         click.echo(orjson.dumps({**_asked(*group[:3]), **said, **facts}))
-
-
-def _change_cells(change: Change) -> tuple[Any, ...]:
-    return (change.count, _turn(change.group), _in_words(*change.group[:3]), _newest(change), change.why)
 
 
 def _turn(group: Group) -> str:
