@@ -7,14 +7,22 @@ import json
 import random
 import tracemalloc
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.policy_commands.question import Question
+from consumer.core.access import Decision
+from consumer.core.delivery import Reply
+from consumer.pipeline.ending import Ending
+from consumer.policy_commands.question import Question, fields
 from consumer.policy_commands.recording import MAX_LINE, Recorded, Skipped, read
-from tests.cases import for_each
+from consumer.security.audit_record import DROP, REPLAY, Recorder
+from tests.cases import check_all, for_each
+from tests.unit.consumer.deliveries import delivery
+from tests.unit.contracts.samples import SMALLEST
+from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.commands.target import Target
 
 LINE: dict[str, Any] = {"user": "alice", "operation": "create-instance", "decision": "allowed",
@@ -45,6 +53,39 @@ def line(**facts: Any) -> bytes:
 ])  # fmt: skip
 def test_a_decision_is_read_from_a_line(facts: dict[str, Any], expected: Recorded) -> None:
     assert lines(line(**facts)) == [expected]
+
+
+def recorded(user: str | None, target: Target, *, operation: str, allowed: bool = True) -> bytes:
+    """The line that the service writes about a decision."""
+    sent = delivery(operation, SMALLEST.get(operation), user_id=user)
+    sent.decision = Decision(allowed, "a rule", target)
+    return Recorder().command(sent, Reply(operation), Ending.SETTLED).line
+
+
+def test_what_the_service_records_of_any_operation_is_read_as_what_it_decided() -> None:
+    def is_read(operation: str) -> None:
+        names = {field: () if field == "keys" else ("a", "\u202e\x1b") for field in fields(operation)}
+        for allowed, user in product((True, False), (None, "alice")):
+            target = Target(**names)
+            [found] = lines(recorded(user, target, operation=operation, allowed=allowed))
+            assert isinstance(found, Recorded)
+            assert (found.question, found.allowed) == (Question(user, operation, target), allowed)
+            assert found.complete
+            assert found.time is not None
+
+    check_all([*COMMANDS], is_read)
+
+
+def test_a_target_of_any_size_is_recorded_in_a_line_that_is_read_and_says_that_it_was_cut() -> None:
+    for names in (("\U0001f600" * 1000,) * 100, ("\x00" * 1001,), tuple(map(str, range(51)))):
+        [found] = lines(recorded("\U0001f600" * 60, Target(processes=names), operation="create-instance"))
+        assert isinstance(found, Recorded)
+        assert not found.complete
+
+
+def test_a_record_of_what_was_done_with_a_dead_letter_tells_no_decision() -> None:
+    for event in (REPLAY, DROP):
+        assert lines(Recorder().letter(event, operation="create-instance").line) == [Skipped.SILENT]
 
 
 @for_each([
