@@ -53,24 +53,12 @@ ROOMS = {
     r"\(consumer/(pipeline|core|app|security)": "pipeline",
 }
 """The room of a frame, `name (module:line)`, by pattern; the first that is found in it counts."""
-OUTER = {LIBRARY: "frames, either way", r"_poll_wrapper": "gRPC"}
+_EITHER = "frames, either way"
+OUTER = {LIBRARY: _EITHER, r"_poll_wrapper": "gRPC"}
 """Where a stack belongs none of whose frames has a room."""
 THREADS = {r"grpc|event_engine|lifeguard|default-exec|resolver": "gRPC"}
 """The room of a thread without Python, by the name that it gave itself."""
-ORDER = (
-    IN,
-    "decode",
-    "map",
-    "gRPC",
-    "ledger",
-    "audit",
-    "encode",
-    OUT,
-    "frames, either way",
-    "telemetry",
-    "pipeline",
-    REST,
-)
+ORDER = (IN, "decode", "map", "gRPC", "ledger", "audit", "encode", OUT, _EITHER, "telemetry", "pipeline", REST)
 
 
 def room(stack: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeAlias
 
-from aiormq.exceptions import ChannelNotFoundEntity
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
 from consumer.config import Amqp
 from consumer.config.values import AuditSink
@@ -17,7 +17,6 @@ from consumer.rabbitmq.properties import audit_address, audit_properties
 from consumer.rabbitmq.topology import declare_audit
 from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, BrokerError, close, connect, login, tls_context
 from zeebe_amqp.amqp.hot import HotChannel, Returned
-from zeebe_amqp.amqp.refusal import CONSUME, refusals
 from zeebe_amqp.amqp.tap import TappedConnection
 
 __all__ = ["PublishRecord", "look_for_audit", "open_audit"]
@@ -35,8 +34,7 @@ async def open_audit(amqp: Amqp, sink: AuditSink) -> AsyncIterator[PublishRecord
     """
     connection, name = await ask_broker(amqp, partial(_connect, amqp))
     try:
-        with refusals(CONSUME):
-            await declare_audit(connection, amqp, sink)
+        await declare_audit(connection, amqp, sink)
         channel = connection.channel(publisher_confirms=True)
         await channel.initialize()
         hot = await connection.hot(channel)
@@ -66,17 +64,26 @@ async def look_for_audit(amqp: Amqp, sink: AuditSink) -> str:
     Raises:
         BrokerError: no host answered, or there is nothing and the service will not declare it.
     """
-    connection, _ = await ask_broker(amqp, partial(_connect, amqp))
+    return await ask_broker(amqp, partial(_look, amqp, sink))
+
+
+async def _look(amqp: Amqp, sink: AuditSink, url: str) -> str:
+    connection, _ = await _connect(amqp, url)
     try:
-        with refusals(CONSUME):
-            if sink.kind == "exchange":
-                await on_channel(connection, lambda channel: channel.declare_exchange(sink.name, passive=True))
-                return "exists; what no queue takes is returned, and nothing is consumed then"
-            found = await on_channel(connection, lambda channel: channel.declare_queue(sink.name, passive=True))
-            return f"{found.declaration_result.message_count} messages"
+        return await _find(connection, sink)
     except ChannelNotFoundEntity as error:
         if sink.kind == "exchange" or amqp.declare == "passive":
             raise BrokerError(f"{sink} is missing: declare it first") from error
         return "not there yet; the service declares it"
+    except ChannelAccessRefused as error:
+        raise BrokerError(f"{sink} cannot be looked at: {error}") from error
     finally:
         await close(connection)
+
+
+async def _find(connection: TappedConnection, sink: AuditSink) -> str:
+    if sink.kind == "exchange":
+        await on_channel(connection, lambda channel: channel.declare_exchange(sink.name, passive=True))
+        return "exists; a record that no queue takes is returned, and nothing is consumed then"
+    found = await on_channel(connection, lambda channel: channel.declare_queue(sink.name, passive=True))
+    return f"{found.declaration_result.message_count} messages"

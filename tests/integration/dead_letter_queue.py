@@ -14,12 +14,14 @@ import orjson
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
+from consumer.audit import letter_audit
 from consumer.config import Amqp, Settings
+from consumer.config.values import AuditSink
 from consumer.dead_letters.commands import commands
 from consumer.lookup import open_inquiries
 from zeebe_amqp import wire
 
-COMMANDS = commands(open_inquiries)
+COMMANDS = commands(open_inquiries, letter_audit)
 REASON = {
     wire.FAILED_AT: "2026-01-02T03:04:05.678+00:00",
     wire.OPERATION: "topology",
@@ -47,13 +49,17 @@ class DeadLetterQueue:
         self.state_dir = Path("nowhere")
         """Of the service that is asked; none is there unless a test says so."""
         self.ledger = "memory://"
+        self.audit: AuditSink | None = None
         self._capture = capture
 
     @property
     def settings(self) -> Settings:
         """What the commands read."""
         return Settings(
-            amqp=Amqp(urls=(self.url,), queues=(self.request_queue,)), state_dir=self.state_dir, ledger=self.ledger
+            amqp=Amqp(urls=(self.url,), queues=(self.request_queue,)),
+            state_dir=self.state_dir,
+            ledger=self.ledger,
+            audit=self.audit,
         )
 
     async def __aenter__(self) -> Self:

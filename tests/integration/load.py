@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import orjson
 
+from scripts import guard
+from scripts.consumer import Consumer
 from tests.fakes.gateway import FakeGateway, Request
 from tests.faults.callers import Callers
 from tests.faults.checker import History, judge
@@ -34,6 +37,20 @@ class Hold:
     async def reached(self, number: int = 1) -> None:
         """Wait until that many requests are at the gateway."""
         await eventually(lambda: self._gateway.count(self._rpc) >= number, f"{number} requests at the gateway")
+
+
+@contextmanager
+def no_file_grows(consumer: Consumer) -> Iterator[None]:
+    """As if the disk of the consumer were full."""
+    assert consumer.process is not None
+    [pid, *_] = guard.children(consumer.process.pid)
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, before[1]))
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):  # it may have ended
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
 
 
 @asynccontextmanager

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +15,12 @@ import pytest
 import pytest_asyncio
 from aio_pika.abc import AbstractIncomingMessage
 
-from scripts import guard
 from scripts.consumer import Consumer
 from scripts.process import Process
 from scripts.redis import Redis
 from tests.integration.broker_control import VirtualHost
 from tests.integration.caller import Caller
-from tests.integration.load import CREATE, Hold
+from tests.integration.load import CREATE, Hold, no_file_grows
 from tests.integration.service import TIMEOUT, ConsumerSetup, create, eventually, running_service
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code, Outcome
@@ -164,19 +161,6 @@ async def test_after_its_owner_s_death_a_request_is_answered_reported_or_run_aga
 
 
 # --- a ledger that cannot be used -------------------------------------------------------------------------------------
-
-
-@contextmanager
-def no_file_grows(consumer: Consumer) -> Iterator[None]:
-    """As if the disk of the consumer were full."""
-    assert consumer.process is not None
-    [pid, *_] = guard.children(consumer.process.pid)
-    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, before[1]))
-    try:
-        yield
-    finally:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
 
 
 async def test_a_ledger_that_cannot_be_written_stops_consuming_until_it_can(service: ConsumerSetup) -> None:
