@@ -16,6 +16,7 @@ import orjson
 
 from consumer.core.access import Authorizer, Decision, Unrestricted
 from consumer.core.delivery import Delivery, Reply
+from consumer.core.message import Message
 from consumer.core.sender import text
 from consumer.pipeline.ending import Ending
 from zeebe_amqp import wire
@@ -105,42 +106,52 @@ class Recorder:
     def command(self, delivery: Delivery, reply: Reply, ending: Ending) -> Record:
         """The record of a command that has ended. Takes a while for one that is large; never raises."""
         message, error, decision = delivery.message, reply.error, _decision(delivery)
-        asked = decision is not None and (delivery.decision is not None or _reaches_policy(delivery))
-        named = text(message.headers.get(wire.ORIGINAL_USER_ID))
-        return self._record(
-            event=COMMAND,
-            user=message.user_id,
-            user_source=_source(message.user_id, message.resent_by),
-            original_user=None if named in (None, message.user_id) else named[: wire.MAX_TEXT],
-            queue=message.queue,
-            operation=_operation(reply.operation),
-            target={} if decision is None else _shown(decision.target),
-            decision=("allowed" if decision.allowed else "denied") if decision is not None and asked else None,
-            rule=decision.rule[:MAX_RULE] if decision is not None and asked else None,
-            policy_sha256=self._authorizer.digest or None,
-            request_id_sha256=digest(message.known_request_id),
-            trace_id=self._trace_id(delivery),
-            outcome="executed" if error is None else error.outcome.value,
-            code="OK" if error is None else error.code.value,
-            ending=_ENDINGS[ending],
-            replayed=reply.replayed,
-            replays=_count(message.headers.get(wire.REPLAYS)),
-            app_id=message.app_id,
-            bytes=message.size,
-            duration_ms=max(0, round((time.time() - message.received) * 1000)),
-        )
+        asked = decision if delivery.decision is not None or _reaches_policy(delivery) else None
+        operation = _operation(reply.operation)
+        # Every member, and in their order: a dict that is written down costs a third of one that is made of FIELDS.
+        record = {
+            "time": _now(),
+            "id": self._id(),
+            "event": COMMAND,
+            "host": self._host,
+            "user": message.user_id,
+            "user_source": _source(message.user_id, message.resent_by),
+            "original_user": _original(message),
+            "os_user": None,
+            "sudo_user": None,
+            "queue": message.queue,
+            "operation": operation,
+            "target": {} if decision is None else _shown(decision.target),
+            "decision": None if asked is None else "allowed" if asked.allowed else "denied",
+            "rule": None if asked is None else asked.rule[:MAX_RULE],
+            "policy_sha256": self._authorizer.digest or None,
+            "request_id_sha256": digest(message.known_request_id),
+            "trace_id": self._trace_id(delivery),
+            "outcome": "executed" if error is None else error.outcome.value,
+            "code": "OK" if error is None else error.code.value,
+            "ending": _ENDINGS[ending],
+            "result": None,
+            "replayed": reply.replayed,
+            "replays": _count(message.headers.get(wire.REPLAYS)),
+            "app_id": message.app_id,
+            "bytes": message.size,
+            "duration_ms": max(0, round((time.time() - message.received) * 1000)),
+        }
+        return Record(_line(record), _topic(operation))
 
     def letter(self, event: str, **facts: Any) -> Record:
         """The record of what is done with a dead letter; `facts` are those that are known, by their `FIELDS`."""
-        operation = _operation(facts.pop("operation", None))
-        return self._record(event=event, operation=operation, target={}, **facts)
-
-    def _record(self, *, operation: str | None, **known: Any) -> Record:
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        known |= {"time": moment, "id": f"{self._prefix}-{next(self._numbers)}", "host": self._host}
+        operation = _operation(facts.get("operation"))
+        known = {"time": _now(), "id": self._id(), "event": event, "host": self._host, "target": {}, **facts}
         known["operation"] = operation
-        record = {name: known.get(name) for name in FIELDS}
-        return Record(_line(record), operation if operation is not None and operation in COMMANDS else _OTHER)
+        return Record(_line({name: known.get(name) for name in FIELDS}), _topic(operation))
+
+    def _id(self) -> str:
+        return f"{self._prefix}-{next(self._numbers)}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def digest(request_id: str | None) -> str | None:
@@ -165,6 +176,15 @@ def _source(user: str | None, resent_by: str | None) -> str:
     if resent_by is not None:
         return f"replayed by {resent_by}"
     return "anonymous" if user is None else "validated"
+
+
+def _original(message: Message) -> str | None:
+    named = text(message.headers.get(wire.ORIGINAL_USER_ID))
+    return None if named in (None, message.user_id) else named[: wire.MAX_TEXT]
+
+
+def _topic(operation: str | None) -> str:
+    return operation if operation is not None and operation in COMMANDS else _OTHER
 
 
 def _operation(name: str | None) -> str | None:

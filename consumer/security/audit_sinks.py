@@ -21,9 +21,7 @@ CLOSING: Final = 1.0
 """Seconds to wait for a write that is going on when the sink is closed."""
 _OTHERS: Final = 0o027
 """Rights to the file that are refused: its group may read it, as a program that ships logs must, nobody else."""
-_FLAGS: Final = (
-    os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-)  # fmt: skip
+_FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class AuditError(Exception):
@@ -154,7 +152,7 @@ class AuditFile:
             return
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self._path, _FLAGS, 0o600)
+            descriptor = self._open_or_make()
         except OSError as error:
             raise self._refused(f"cannot be opened ({error.strerror})") from error
         try:
@@ -166,6 +164,16 @@ class AuditFile:
             os.close(descriptor)
             raise
         self._descriptor, self._identity = descriptor, (found.st_dev, found.st_ino)
+
+    def _open_or_make(self) -> int:
+        try:
+            descriptor = os.open(self._path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return os.open(self._path, _FLAGS)
+        if os.geteuid() == 0:  # a command that root runs makes it for the service, which could not use root's
+            folder = self._path.parent.stat()
+            os.fchown(descriptor, folder.st_uid, folder.st_gid)
+        return descriptor
 
     def _check(self, found: os.stat_result) -> None:
         # Not put right by us: a change of its rights does not take back what others have read or written before, and

@@ -24,7 +24,7 @@ EXAMPLE = FOLDER / "zeebe-amqp.env"
 [GRACE] = [int(each.default.removesuffix("s")) for each in VARIABLES if each.name == "SHUTDOWN_GRACE"]
 PAGE = (ROOT / "docs" / "running.md").read_text()
 
-OWN = {"Description", "Environment", "ExecStart", "StateDirectory"}
+OWN = {"Description", "Environment", "ExecStart", "LogsDirectory", "StateDirectory"}
 """In what the two units differ."""
 
 
@@ -118,6 +118,7 @@ CONFINED = {
     "CapabilityBoundingSet": [""],
     "DynamicUser": ["yes"],
     "LockPersonality": ["yes"],
+    "LogsDirectoryMode": ["0700"],
     "MemoryDenyWriteExecute": ["yes"],
     "NoNewPrivileges": ["yes"],
     "PrivateDevices": ["yes"],

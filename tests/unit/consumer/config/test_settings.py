@@ -69,6 +69,16 @@ def test_a_near_miss_is_warned_about_and_no_other_name(name: str, tmp_path: Path
     assert loaded({}).warnings == [f"{name} in .env: {each}" for each in said]
 
 
+@for_each(["stream:zeebe.commands", "stream:b", "stream:zeebe.dead", "exchange:zeebe.dead"])
+def test_records_of_the_audit_never_come_back_as_requests(sink: str, problems: Any, loaded: Any) -> None:
+    queues = {"AMQP_QUEUES": "zeebe.commands,b"}
+    kind = sink.partition(":")[0]
+    assert problems({"AUDIT": sink, **queues}) == [
+        f"AUDIT: found '{sink}', which takes requests or dead letters; accepted: a {kind} of its own"
+    ]
+    assert loaded({"AUDIT": f"{kind}:audit", **queues}).settings.audit.name == "audit"
+
+
 @for_each(layers.NOT_YET)
 def test_a_setting_that_this_version_cannot_honour_is_refused_not_ignored(name: str, problems: Any) -> None:
     assert problems({name: "x"}) == [f"{name}: set, but this version cannot honour it; accepted: not set"]

@@ -75,6 +75,18 @@ def test_a_file_that_others_could_read_or_change_is_refused(tmp_path: Path, monk
         AuditFile(shipped).open()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_that_root_makes_belongs_to_whom_its_folder_belongs(tmp_path: Path) -> None:
+    """A command for dead letters that root runs must not lock out the service."""
+    os.chown(tmp_path, 4711, 4712)
+    AuditFile(tmp_path / "audit.jsonl").open()
+    found = (tmp_path / "audit.jsonl").stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (4711, 4712, 0o600)
+    (tmp_path / "other").touch(0o600)
+    AuditFile(tmp_path / "other").open()
+    assert (tmp_path / "other").stat().st_uid == 0
+
+
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo", 0o600)
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
