@@ -25,7 +25,7 @@ from rich.table import Table as Printed
 
 from consumer.core.message import Reply
 from consumer.core.thread import Worker
-from consumer.ledger import Ledger, Limits, open_ledger
+from consumer.ledger import Ledger, Limits, identify, open_ledger
 from consumer.ledger.codec import to_stored
 from consumer.ledger.store import LedgerRow
 from consumer.ledger.table import Table
@@ -44,8 +44,9 @@ RunCommand: TypeAlias = Callable[[str], Awaitable[object]]
 
 def _of(ledger: Ledger) -> RunCommand:
     async def run(name: str) -> None:
-        await ledger.claim(name, DIGEST)
-        await ledger.finish(name, REPLY)
+        identity = identify(None, name)
+        await ledger.claim(identity, DIGEST)
+        await ledger.finish(identity, REPLY)
 
     return run
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from consumer.ledger.entry import Claim, LedgerError, Limits, Sighting, State, identify
+from consumer.ledger.entry import Claim, Identity, LedgerError, Limits, Sighting, State, identify
 from consumer.ledger.examination import Facts, FileFacts, MemoryFacts, RedisFacts, examine_ledger
 from consumer.ledger.ledger import Ledger, Record, ignore
 from consumer.ledger.memory import MemoryStore
@@ -19,6 +19,7 @@ __all__ = [
     "Claim",
     "Facts",
     "FileFacts",
+    "Identity",
     "Ledger",
     "LedgerError",
     "Limits",

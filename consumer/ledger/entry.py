@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from consumer.core.message import Reply
 
-__all__ = ["Claim", "LedgerError", "Limits", "Sighting", "State", "hash_identity", "identify"]
+__all__ = ["Claim", "Identity", "LedgerError", "Limits", "Sighting", "State", "hash_user", "identify"]
 
 MIN_RUNNING: Final = 3600.0
 """Seconds an unfinished entry is kept at least: longer than any command runs, and than a broker's restart takes."""
@@ -70,16 +71,28 @@ class Sighting:
     """Whether the process that was asked runs it."""
 
 
-def identify(user: str | None, request_id: str, replays: int = 0) -> str:
+class Identity(NamedTuple):
+    """What makes two deliveries the same request."""
+
+    key: bytes
+    """Of the ledger's entry; always 16 bytes."""
+    user: str | None
+    """Whose request it is, as the broker validated him; None is nobody's."""
+
+
+def identify(user: str | None, request_id: str, replays: int = 0) -> Identity:
     """The identity of a request: its validated user's id, and how often it was replayed from the dead letters."""
     # The length keeps (user "a", id "bc") and (user "ab", id "c") apart.
     name = user or ""
     identity = f"{len(name)}:{name}:{request_id}"
-    # Whoever replays a dead letter has decided that it runs again; each replay still runs once.
-    return f"{identity}#{replays}" if replays > 0 else identity
-
-
-def hash_identity(identity: str) -> bytes:
-    """The key of an identity, which may be any text."""
+    if replays > 0:
+        # Whoever replays a dead letter has decided that it runs again; each replay still runs once.
+        identity = f"{identity}#{replays}"
     # Of one length, so that the number of entries bounds their bytes.
-    return blake2b(identity.encode(errors="surrogatepass"), digest_size=16).digest()
+    return Identity(blake2b(identity.encode(errors="surrogatepass"), digest_size=16).digest(), user or None)
+
+
+@lru_cache(maxsize=4096)  # a broker has few users, and each sends many requests
+def hash_user(user: str | None) -> bytes:
+    """What the entries of a user are marked with: 8 bytes, and none for those of nobody."""
+    return blake2b(user.encode(errors="surrogatepass"), digest_size=8).digest() if user else b""

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from consumer.core.message import Reply
 from consumer.ledger import codec
-from consumer.ledger.entry import Claim, LedgerError, Limits, Sighting, State, hash_identity
+from consumer.ledger.entry import Claim, Identity, LedgerError, Limits, Sighting, State
 from consumer.ledger.store import TRIMMED_AT_ONCE, Found, LedgerRow, Store
 
 __all__ = ["LEASE", "Ledger", "Record", "ignore"]
@@ -147,7 +147,7 @@ class Ledger:
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
-    async def claim(self, identity: str, digest: bytes, *, rerun: bool = True) -> Claim:
+    async def claim(self, identity: Identity, digest: bytes, *, rerun: bool = True) -> Claim:
         """Ask to run the request `identity` whose content has `digest`; atomic, and recorded when it returns.
 
         NEW makes it ours, and so does ORPHANED with `rerun`; then `finish` or `release` must follow.
@@ -161,13 +161,13 @@ class Ledger:
         finally:
             self._record("ledger.duration", time.perf_counter() - started, operation="claim")
 
-    async def look(self, identity: str) -> Sighting | None:
+    async def look(self, identity: Identity) -> Sighting | None:
         """What is known of a request; None when nothing is.
 
         Raises:
             LedgerError: the store cannot be read.
         """
-        key = hash_identity(identity)
+        key = identity.key
         try:
             found = await self._store.find(key, self._clock())
         except Exception as error:
@@ -185,7 +185,7 @@ class Ledger:
         state = State.RUNNING if ours or found.alive else State.ORPHANED
         return Sighting(state, found.expires - self._running_ttl, ours=ours)
 
-    async def finish(self, identity: str, reply: Reply, queue: str = "") -> None:
+    async def finish(self, identity: Identity, reply: Reply, queue: str = "") -> None:
         """Record that the claimed request ran and was answered with `reply` to `queue`.
 
         Never fails: while the store is away the answer is kept in memory and written later.
@@ -196,7 +196,7 @@ class Ledger:
         finally:
             self._record("ledger.duration", time.perf_counter() - started, operation="finish")
 
-    async def release(self, identity: str) -> None:
+    async def release(self, identity: Identity) -> None:
         """Forget the claim: the request had no effect and may be sent again. Never fails, as `finish`."""
         started = time.perf_counter()
         try:
@@ -206,8 +206,8 @@ class Ledger:
 
     # --- claiming ---------------------------------------------------------------------------------------------------
 
-    async def _claim(self, identity: str, digest: bytes, rerun: bool) -> Claim:
-        key = hash_identity(identity)
+    async def _claim(self, identity: Identity, digest: bytes, rerun: bool) -> Claim:
+        key = identity.key
         found = await self._find(key, digest, rerun)
         state = self._judge(key, digest, found)
         if state is State.NEW or (state is State.ORPHANED and rerun):
@@ -255,8 +255,8 @@ class Ledger:
 
     # --- writing, now or later --------------------------------------------------------------------------------------
 
-    async def _finish(self, identity: str, reply: Reply, queue: str) -> None:
-        key, expires = hash_identity(identity), self._clock() + self._limits.ttl
+    async def _finish(self, identity: Identity, reply: Reply, queue: str) -> None:
+        key, expires = identity.key, self._clock() + self._limits.ttl
         digest = self._running.pop(key)
         body = reply.encode()
         try:
@@ -266,8 +266,8 @@ class Ledger:
             raise
         await self._write(LedgerRow(key, digest, self._owner, expires, record))
 
-    async def _release(self, identity: str) -> None:
-        key = hash_identity(identity)
+    async def _release(self, identity: Identity) -> None:
+        key = identity.key
         if self._running.pop(key, None) is not None:
             await self._write(self._released(key))
 

@@ -14,7 +14,7 @@ from consumer.core.count import Count, ignore
 from consumer.core.delivery import Delivery, Handler, Middleware, Reply, Waiting
 from consumer.core.message import Message
 from consumer.core.requeue import Requeue
-from consumer.ledger import Claim, Ledger, LedgerError, State, identify
+from consumer.ledger import Claim, Identity, Ledger, LedgerError, State, identify
 from consumer.ledger.codec import to_stored
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from zeebe_amqp import wire
@@ -116,7 +116,7 @@ class _Idempotency:
         self._run_again = run_again
         self._count = count
         self._clock = clock
-        self._running: dict[str, _Run] = {}
+        self._running: dict[bytes, _Run] = {}
 
     def __call__(self, delivery: Delivery) -> Awaitable[Reply]:
         if delivery.request.command.read_only:
@@ -126,14 +126,14 @@ class _Idempotency:
             return self._redeliveries.answer(delivery, self._handler)
         return self._run_identified(delivery, _identity(delivery.message, request_id))
 
-    async def _run_identified(self, delivery: Delivery, identity: str) -> Reply:
+    async def _run_identified(self, delivery: Delivery, identity: Identity) -> Reply:
         digest = delivery.request.digest()
-        earlier = self._running.get(identity)
+        earlier = self._running.get(identity.key)
         if earlier is not None:
             if earlier.digest != digest:
                 raise self._refused(_CONFLICT, _conflict(delivery))
             return await self._answer_repeat(delivery, earlier)
-        run = self._running[identity] = _Run(digest, delivery, None if delivery.answerable else delivery)
+        run = self._running[identity.key] = _Run(digest, delivery, None if delivery.answerable else delivery)
         try:
             reply = await self._claim_and_run(delivery, identity, digest)
             run.end(reply)
@@ -143,7 +143,7 @@ class _Idempotency:
             raise
         finally:
             run.end()
-            del self._running[identity]
+            del self._running[identity.key]
 
     async def _answer_repeat(self, delivery: Delivery, run: _Run) -> Reply:
         """The answer of a run of this process, for another delivery of the same request."""
@@ -172,7 +172,7 @@ class _Idempotency:
                 run.waiting.remove(delivery)
         return answer.result()
 
-    async def _claim_and_run(self, delivery: Delivery, identity: str, digest: bytes) -> Reply:
+    async def _claim_and_run(self, delivery: Delivery, identity: Identity, digest: bytes) -> Reply:
         idempotent = delivery.request.command.is_idempotent()
         rerun = idempotent or self._run_again
         claim = await self._claim(delivery, identity, digest, rerun)
@@ -197,7 +197,7 @@ class _Idempotency:
         self._count("refused", reason=reason)
         return error
 
-    async def _claim(self, delivery: Delivery, identity: str, digest: bytes, rerun: bool) -> Claim:
+    async def _claim(self, delivery: Delivery, identity: Identity, digest: bytes, rerun: bool) -> Claim:
         """Claim; while another process runs it or the ledger cannot be written, wait, then give back."""
         end, look = None, FIRST_LOOK
         while True:
@@ -232,7 +232,7 @@ class _Idempotency:
             return
 
 
-def _identity(message: Message, request_id: str) -> str:
+def _identity(message: Message, request_id: str) -> Identity:
     replays = message.headers.get(wire.REPLAYS)
     return identify(message.user_id, request_id, replays if type(replays) is int else 0)
 

@@ -19,7 +19,7 @@ from consumer.ledger.ledger import LEASE as LONG
 from consumer.ledger.redis import RedisStore, list_warnings
 from scripts.redis import Redis
 from tests.cases import for_each
-from tests.unit.consumer.ledger.promises import DIGEST, OTHER, TTL, SharedLedgerPromises, limits
+from tests.unit.consumer.ledger.promises import DIGEST, OTHER, TTL, SharedLedgerPromises, limits, named
 
 LEASE = 0.6
 """Seconds; `LONG` is the service's own."""
@@ -65,11 +65,11 @@ async def die(ledger: Ledger) -> None:
     await ledger._end_keeping()
 
 
-async def change(ledger: Ledger, identity: str, state: State) -> State:
+async def change(ledger: Ledger, name: str, state: State) -> State:
     """What a claim finds once it finds something else than `state`."""
     found = state
     while found is state:
-        found = (await ledger.claim(identity, DIGEST, rerun=False)).state
+        found = (await ledger.claim(named(name), DIGEST, rerun=False)).state
     return found
 
 
@@ -79,26 +79,26 @@ class TestRedis(SharedLedgerPromises):
 
 async def test_what_another_living_process_runs_is_running(place: Database) -> None:
     first, second = await place.leased(limits()), await place.leased(limits())
-    await first.claim("a", DIGEST)
+    await first.claim(named("a"), DIGEST)
     for _ in range(3):
-        assert (await second.claim("a", DIGEST)).state is State.RUNNING
+        assert (await second.claim(named("a"), DIGEST)).state is State.RUNNING
         await asyncio.sleep(LEASE / 2)
-    assert (await second.claim("a", OTHER)).state is State.CONFLICT
-    await first.finish("a", Reply("x", 1))
-    assert (await second.claim("a", DIGEST)).reply == (await first.claim("a", DIGEST)).reply
+    assert (await second.claim(named("a"), OTHER)).state is State.CONFLICT
+    await first.finish(named("a"), Reply("x", 1))
+    assert (await second.claim(named("a"), DIGEST)).reply == (await first.claim(named("a"), DIGEST)).reply
 
 
 async def test_when_its_owner_dies_it_is_abandoned_and_one_takes_it_over(place: Database) -> None:
     first, second, third = [await place.leased(limits()) for _ in range(3)]
-    await first.claim("a", DIGEST)
+    await first.claim(named("a"), DIGEST)
     await die(first)
     assert await change(second, "a", State.RUNNING) is State.ORPHANED
-    claims = await asyncio.gather(second.claim("a", DIGEST), third.claim("a", DIGEST))
+    claims = await asyncio.gather(second.claim(named("a"), DIGEST), third.claim(named("a"), DIGEST))
     assert {claim.state for claim in claims} == {State.ORPHANED, State.RUNNING}
     taker = second if claims[0].state is State.ORPHANED else third
-    await first.finish("a", Reply("x", "late"))  # who was taken over does not replace the answer
-    await taker.finish("a", Reply("x", "second"))
-    reply = (await second.claim("a", DIGEST)).reply
+    await first.finish(named("a"), Reply("x", "late"))  # who was taken over does not replace the answer
+    await taker.finish(named("a"), Reply("x", "second"))
+    reply = (await second.claim(named("a"), DIGEST)).reply
     assert reply is not None
     assert reply.data == "second"
 
@@ -108,25 +108,27 @@ async def test_a_claim_is_a_sign_of_life(place: Database) -> None:
     await die(first)
     async with Client.from_url(place.url) as client:
         await client.delete(scripts.OWNER + first._owner.hex())
-    await first.claim("a", DIGEST)
-    assert (await second.claim("a", DIGEST)).state is State.RUNNING
+    await first.claim(named("a"), DIGEST)
+    assert (await second.claim(named("a"), DIGEST)).state is State.RUNNING
 
 
 async def test_of_many_processes_one_runs_each_request(place: Database) -> None:
     processes = [await place.leased(limits()) for _ in range(4)]
-    claims = await asyncio.gather(*(each.claim(f"{number}", DIGEST) for number in range(100) for each in processes))
+    claims = await asyncio.gather(
+        *(each.claim(named(f"{number}"), DIGEST) for number in range(100) for each in processes)
+    )
     assert [claim.state for claim in claims].count(State.NEW) == 100
 
 
 async def test_its_bookkeeping_ends_with_the_entries(place: Database) -> None:
     ledger = await place.leased(limits(ttl=TTL, max_entries=99))  # so few that each answer is a reason to look
     for number in range(5):
-        await ledger.claim(f"{number}", DIGEST)
-        await ledger.finish(f"{number}", Reply("x", number))
+        await ledger.claim(named(f"{number}"), DIGEST)
+        await ledger.finish(named(f"{number}"), Reply("x", number))
     for _ in range(2):  # the same request again, with an answer of the same length
         await place.expire()
-        await ledger.claim("0", DIGEST)
-        await ledger.finish("0", Reply("x", 0))
+        await ledger.claim(named("0"), DIGEST)
+        await ledger.finish(named("0"), Reply("x", 0))
     async with Client.from_url(place.url, decode_responses=True) as client:
         [member] = await client.zrange(scripts.FINISHED, 0, -1)
         assert await client.get(scripts.BYTES) == member.partition(":")[0]
@@ -137,33 +139,33 @@ async def test_while_redis_is_away_nothing_is_claimed_or_waited_for_and_afterwar
 ) -> None:
     ledger, ending = await place.leased(limits(), lease=LONG), await place.leased(limits())
     for name in ("running", "at once", "released"):
-        await ledger.claim(name, DIGEST)
-    await ending.claim("lost", DIGEST)
+        await ledger.claim(named(name), DIGEST)
+    await ending.claim(named("lost"), DIGEST)
     redis.kill()
     try:
-        await ledger.finish("at once", Reply("x", 1))  # in the moment it goes
+        await ledger.finish(named("at once"), Reply("x", 1))  # in the moment it goes
         with pytest.raises(LedgerError, match=r"redis://127\.0\.0\.1:\d+ cannot be used"):
-            await ledger.claim("a", DIGEST)
+            await ledger.claim(named("a"), DIGEST)
         with pytest.raises(LedgerError):
-            await ledger.claim("b", DIGEST)
+            await ledger.claim(named("b"), DIGEST)
         await ledger.wait_failed()
-        await ledger.finish("running", Reply("x", 1))
-        await ledger.release("released")
+        await ledger.finish(named("running"), Reply("x", 1))
+        await ledger.release(named("released"))
         assert ledger.problem is not None
-        await ending.finish("lost", Reply("x", 1))
+        await ending.finish(named("lost"), Reply("x", 1))
         await ending.close()
         assert "1 answers could not be written" in caplog.text
         late = await place.leased(limits())
         with pytest.raises(LedgerError):
-            await late.claim("late", DIGEST)
+            await late.claim(named("late"), DIGEST)
     finally:
         redis.start()
     for each in (ledger, late):
         await each.ready()
         assert each.problem is None
-    states = [(await ledger.claim(name, DIGEST)).state for name in ("running", "at once", "released", "a")]
+    states = [(await ledger.claim(named(name), DIGEST)).state for name in ("running", "at once", "released", "a")]
     assert states == [State.DONE, State.DONE, State.NEW, State.NEW]
-    assert (await late.claim("late", DIGEST)).state is State.NEW
+    assert (await late.claim(named("late"), DIGEST)).state is State.NEW
 
 
 async def test_a_claim_whose_answer_was_lost_is_still_new(place: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,9 +179,9 @@ async def test_a_claim_whose_answer_was_lost_is_still_new(place: Database, monke
     with monkeypatch.context() as patch:
         patch.setattr(ledger._store, "claim", lost)
         with pytest.raises(LedgerError):
-            await ledger.claim("a", DIGEST)
+            await ledger.claim(named("a"), DIGEST)
     await ledger.ready()
-    assert (await ledger.claim("a", DIGEST)).state is State.NEW
+    assert (await ledger.claim(named("a"), DIGEST)).state is State.NEW
 
 
 async def test_no_password_is_told(tmp_path: Path) -> None:
@@ -227,5 +229,5 @@ async def test_a_redis_that_does_not_tell_its_settings_is_used(
 
     monkeypatch.setattr(store._redis, "config_get", refuse)
     await ledger.start()
-    assert (await ledger.claim(uuid.uuid4().hex, DIGEST)).state is State.NEW
+    assert (await ledger.claim(named(uuid.uuid4().hex), DIGEST)).state is State.NEW
     await ledger.close()

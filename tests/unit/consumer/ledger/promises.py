@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from consumer.core.message import Reply
-from consumer.ledger import Ledger, Limits, State, codec
+from consumer.ledger import Identity, Ledger, Limits, State, codec, identify
 from consumer.ledger.store import Store
 from tests.cases import for_each
 from tests.unit.consumer.errors import failed
@@ -51,6 +51,10 @@ def limits(**given: Any) -> Limits:
     return Limits(**{"ttl": 3600, **given})
 
 
+def named(request_id: str, user: str | None = None) -> Identity:
+    return identify(user, request_id)
+
+
 def text(length: int) -> str:
     """Text that cannot be compressed by much."""
     return random.Random(length).randbytes(length // 2).hex()
@@ -78,9 +82,9 @@ class LedgerPromises:
 
     @for_each(REPLIES.items())
     async def test_a_reply_comes_back_byte_for_byte(self, name: str, reply: Reply, ledger: Ledger) -> None:
-        await ledger.claim(name, DIGEST)
-        await ledger.finish(name, reply)
-        found = await ledger.claim(name, DIGEST)
+        await ledger.claim(named(name), DIGEST)
+        await ledger.finish(named(name), reply)
+        found = await ledger.claim(named(name), DIGEST)
         assert found.state is State.DONE
         assert found.reply is not None
         assert found.reply.encode() == reply.encode()
@@ -90,74 +94,74 @@ class LedgerPromises:
     async def test_a_reply_that_is_too_large_leaves_its_mark(self, ledger: Ledger, monkeypatch: Any) -> None:
         monkeypatch.setattr(codec, "MAX_PLAIN", 2_000_000)
         for name, length in (("compressed too large", 1_000_000), ("not worth compressing", 3_000_000)):
-            await ledger.claim(name, DIGEST)
-            await ledger.finish(name, Reply("activate-jobs", [text(length)]))
-            found = await ledger.claim(name, DIGEST)
+            await ledger.claim(named(name), DIGEST)
+            await ledger.finish(named(name), Reply("activate-jobs", [text(length)]))
+            found = await ledger.claim(named(name), DIGEST)
             assert (found.state, found.reply) == (State.DONE, None)
 
     async def test_who_asks_sees_what_runs_and_what_was_answered_to_whom(self, ledger: Ledger) -> None:
         began, reply = ledger._clock(), REPLIES["error"]
-        assert await ledger.look("a") is None
-        assert (await ledger.claim("a", DIGEST)).state is State.NEW, "looking claims nothing"
-        running = await ledger.look("a")
+        assert await ledger.look(named("a")) is None
+        assert (await ledger.claim(named("a"), DIGEST)).state is State.NEW, "looking claims nothing"
+        running = await ledger.look(named("a"))
         assert running is not None
         assert (running.state, running.ours, running.reply) == (State.RUNNING, True, None)
         sightings = [running]
         for queue in ("replies.shop", "", "ä" * 127):
-            await ledger.claim(queue, DIGEST)
-            await ledger.finish(queue, reply, queue)
-            done = await ledger.look(queue)
+            await ledger.claim(named(queue), DIGEST)
+            await ledger.finish(named(queue), reply, queue)
+            done = await ledger.look(named(queue))
             assert done is not None, queue
             assert (done.state, done.ours, done.reply_to) == (State.DONE, False, queue)
             assert done.reply is not None, queue
             assert done.reply.encode() == reply.encode(), queue
             sightings.append(done)
         assert all(began - 5 < each.time < began + 60 for each in sightings), sightings
-        await ledger.release("a")
-        assert await ledger.look("a") is None
+        await ledger.release(named("a"))
+        assert await ledger.look(named("a")) is None
 
     async def test_an_identity_belongs_to_its_request_until_it_is_released(self, ledger: Ledger) -> None:
         for digest in (OTHER, DIGEST):
-            assert (await ledger.claim("a", digest)).state is State.NEW
-            await ledger.release("a")
+            assert (await ledger.claim(named("a"), digest)).state is State.NEW
+            await ledger.release(named("a"))
         for again in (State.NEW, State.ORPHANED, State.DONE):
-            assert (await ledger.claim("a", DIGEST)).state is again
-            assert (await ledger.claim("a", OTHER)).state is State.CONFLICT
-            assert (await ledger.claim(f"{again}", OTHER)).state is State.NEW
+            assert (await ledger.claim(named("a"), DIGEST)).state is again
+            assert (await ledger.claim(named("a"), OTHER)).state is State.CONFLICT
+            assert (await ledger.claim(named(f"{again}"), OTHER)).state is State.NEW
             if again is State.ORPHANED:  # it runs, and nobody runs it
-                await ledger.finish("a", Reply("x"))
-                await ledger.release("a")
+                await ledger.finish(named("a"), Reply("x"))
+                await ledger.release(named("a"))
 
     async def test_of_many_claims_at_once_one_is_new(self, ledger: Ledger) -> None:
-        claims = await asyncio.gather(*(ledger.claim("a", DIGEST) for _ in range(50)))
+        claims = await asyncio.gather(*(ledger.claim(named("a"), DIGEST) for _ in range(50)))
         assert [claim.state for claim in claims].count(State.NEW) == 1
 
     async def test_many_requests_at_once_keep_their_answers(self, ledger: Ledger) -> None:
         async def run(number: int) -> None:
-            assert (await ledger.claim(f"{number}", DIGEST)).state is State.NEW
-            await ledger.finish(f"{number}", Reply("x", number))
+            assert (await ledger.claim(named(f"{number}"), DIGEST)).state is State.NEW
+            await ledger.finish(named(f"{number}"), Reply("x", number))
 
         await asyncio.gather(*map(run, range(500)))
-        found = await asyncio.gather(*(ledger.claim(f"{number}", DIGEST) for number in range(500)))
+        found = await asyncio.gather(*(ledger.claim(named(f"{number}"), DIGEST) for number in range(500)))
         assert [claim.reply.data for claim in found if claim.reply] == list(range(500))
 
     async def test_answers_expire_and_running_entries_do_not_with_them(self, place: Any) -> None:
         ledger = await place.open(limits(ttl=TTL))
         for name in ("a", "running"):
-            await ledger.claim(name, DIGEST)
-        await ledger.finish("a", Reply("x"))
+            await ledger.claim(named(name), DIGEST)
+        await ledger.finish(named("a"), Reply("x"))
         await place.expire()
-        assert (await ledger.claim("a", OTHER)).state is State.NEW
-        assert (await ledger.claim("running", DIGEST)).state is State.ORPHANED
+        assert (await ledger.claim(named("a"), OTHER)).state is State.NEW
+        assert (await ledger.claim(named("running"), DIGEST)).state is State.ORPHANED
 
     @pytest.mark.parametrize("bound", [{"max_entries": 2}, {"max_bytes": 600}])
     async def test_the_oldest_answers_go_first_above_a_number_or_size(self, bound: dict[str, int], place: Any) -> None:
         ledger = await place.open(limits(**bound))
-        await ledger.claim("running", DIGEST)
+        await ledger.claim(named("running"), DIGEST)
         for name in "abcd":
-            await ledger.claim(name, DIGEST)
-            await ledger.finish(name, Reply("x", "x" * 230))
-        states = [(await ledger.claim(name, DIGEST)).state for name in ("c", "d", "a", "b", "running")]
+            await ledger.claim(named(name), DIGEST)
+            await ledger.finish(named(name), Reply("x", "x" * 230))
+        states = [(await ledger.claim(named(name), DIGEST)).state for name in ("c", "d", "a", "b", "running")]
         assert states == [State.DONE, State.DONE, State.NEW, State.NEW, State.ORPHANED]
         assert ledger.evicted == 2
 
@@ -165,9 +169,9 @@ class LedgerPromises:
         ledger = await place.open(limits(max_entries=2))
         assert (ledger.kept_bytes, ledger.evicted) == (0, 0)
         for name in "abc":
-            await ledger.claim(name, DIGEST)
-            await ledger.finish(name, Reply("x", "x" * 230))
-            await ledger.claim(f"after {name}", DIGEST)
+            await ledger.claim(named(name), DIGEST)
+            await ledger.finish(named(name), Reply("x", "x" * 230))
+            await ledger.claim(named(f"after {name}"), DIGEST)
         # One of them takes at least the text, and little more.
         assert 2 * 230 < ledger.kept_bytes < 3 * 230 + 90
         assert ledger.evicted == 1
@@ -175,20 +179,20 @@ class LedgerPromises:
     async def test_its_size_is_what_finished_and_is_kept(self, place: Any) -> None:
         ledger = await place.open(limits(max_entries=3))
         assert ledger.size == 0
-        await ledger.claim("running", DIGEST)
+        await ledger.claim(named("running"), DIGEST)
         sizes = []
         for name in "abcde":
-            await ledger.claim("released", DIGEST)
-            await ledger.release("released")
-            await ledger.claim(name, DIGEST)
-            await ledger.finish(name, Reply("x"))
-            await ledger.claim(f"after {name}", DIGEST)  # by now a ledger that sweeps now and then has done so
+            await ledger.claim(named("released"), DIGEST)
+            await ledger.release(named("released"))
+            await ledger.claim(named(name), DIGEST)
+            await ledger.finish(named(name), Reply("x"))
+            await ledger.claim(named(f"after {name}"), DIGEST)  # by now a ledger that sweeps now and then has done so
             sizes.append(ledger.size)
         assert sizes == [1, 2, 3, 3, 3]
 
     async def test_an_identity_may_be_any_text(self, ledger: Ledger) -> None:
         names = ["", "\0", "ä", "a" * 10_000, "\ud800", "5:a:b"]
-        assert {(await ledger.claim(name, DIGEST)).state for name in names} == {State.NEW}
+        assert {(await ledger.claim(named(name), DIGEST)).state for name in names} == {State.NEW}
 
 
 class SharedLedgerPromises(LedgerPromises):
@@ -197,31 +201,31 @@ class SharedLedgerPromises(LedgerPromises):
     async def test_answers_survive_the_process_and_what_ran_when_it_ended_is_abandoned(self, place: Any) -> None:
         first = await place.open(limits())
         for name in ("done", "a", "released"):
-            await first.claim(name, DIGEST)
-        await first.finish("done", REPLIES["result"])
+            await first.claim(named(name), DIGEST)
+        await first.finish(named("done"), REPLIES["result"])
         await first.close()
         second = await place.open(limits())
-        found = await second.claim("done", DIGEST)
+        found = await second.claim(named("done"), DIGEST)
         assert found.reply is not None
         assert found.reply.encode() == REPLIES["result"].encode()
-        assert (await second.claim("a", OTHER)).state is State.CONFLICT
+        assert (await second.claim(named("a"), OTHER)).state is State.CONFLICT
         for rerun in (False, False, True):
-            assert (await second.claim("a", DIGEST, rerun=rerun)).state is State.ORPHANED
-        await second.finish("a", Reply("x", 2))
-        assert (await second.claim("a", DIGEST)).reply is not None
-        await second.claim("released", DIGEST)
-        await second.release("released")
-        assert (await second.claim("released", OTHER)).state is State.NEW
+            assert (await second.claim(named("a"), DIGEST, rerun=rerun)).state is State.ORPHANED
+        await second.finish(named("a"), Reply("x", 2))
+        assert (await second.claim(named("a"), DIGEST)).reply is not None
+        await second.claim(named("released"), DIGEST)
+        await second.release(named("released"))
+        assert (await second.claim(named("released"), OTHER)).state is State.NEW
 
     async def test_a_cancelled_claim_leaves_nothing(self, place: Any) -> None:
         first = await place.open(limits())
-        claims = [asyncio.create_task(first.claim(f"{number}", DIGEST)) for number in range(8)]
+        claims = [asyncio.create_task(first.claim(named(f"{number}"), DIGEST)) for number in range(8)]
         for claim in claims:
             await asyncio.sleep(0.0005)
             claim.cancel()
         for number, end in enumerate(await asyncio.gather(*claims, return_exceptions=True)):
             if not isinstance(end, BaseException):
-                await first.release(f"{number}")
+                await first.release(named(f"{number}"))
         await first.close()
         second = await place.open(limits())
-        assert [(await second.claim(f"{number}", OTHER)).state for number in range(8)] == [State.NEW] * 8
+        assert [(await second.claim(named(f"{number}"), OTHER)).state for number in range(8)] == [State.NEW] * 8

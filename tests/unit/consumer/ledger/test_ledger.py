@@ -24,7 +24,15 @@ from consumer.ledger.memory import MemoryStore
 from consumer.ledger.redis import RedisStore
 from consumer.ledger.sqlite import SqliteStore
 from tests.cases import for_each
-from tests.unit.consumer.ledger.promises import DIGEST, ClockedPlace, LedgerPromises, SharedLedgerPromises, limits, text
+from tests.unit.consumer.ledger.promises import (
+    DIGEST,
+    ClockedPlace,
+    LedgerPromises,
+    SharedLedgerPromises,
+    limits,
+    named,
+    text,
+)
 
 
 class TestMemory(LedgerPromises):
@@ -55,12 +63,12 @@ async def test_each_operation_is_timed_by_its_name_also_one_that_fails(monkeypat
     record = Mock()
     ledger = open_ledger("memory://", limits(), record)
     for name in "ab":
-        await ledger.claim(name, DIGEST)
-    await ledger.finish("a", Reply("x"))
-    await ledger.release("b")
+        await ledger.claim(named(name), DIGEST)
+    await ledger.finish(named("a"), Reply("x"))
+    await ledger.release(named("b"))
     monkeypatch.setattr(ledger._store, "claim", AsyncMock(side_effect=OSError("away")))
     with pytest.raises(LedgerError, match="the ledger memory:// cannot be used: away"):
-        await ledger.claim("a", DIGEST)
+        await ledger.claim(named("a"), DIGEST)
     told = [(*each.args, each.kwargs["operation"]) for each in record.mock_calls]
     assert [(name, operation) for name, _, operation in told] == [
         ("ledger.duration", each) for each in ("claim", "claim", "finish", "release", "claim")
@@ -144,7 +152,7 @@ async def test_closing_ends_the_thread_of_the_file(path: Path) -> None:
 
 async def test_a_file_in_use_is_refused_to_others_and_moved_aside_only_afterwards(ledger: Ledger, path: Path) -> None:
     url = f"sqlite:///{path}"
-    await ledger.claim("a", DIGEST)
+    await ledger.claim(named("a"), DIGEST)
     for program, words in (
         ("import pathlib, sys, consumer.ledger.table as t; t.Table(pathlib.Path(sys.argv[1]))", "LEDGER: "),
         ("import sys; from consumer.ledger import reset; reset('sqlite:///' + sys.argv[1])", "--reset-ledger: "),
@@ -152,12 +160,12 @@ async def test_a_file_in_use_is_refused_to_others_and_moved_aside_only_afterward
         command = [sys.executable, "-c", program, str(path)]
         done = await asyncio.to_thread(subprocess.run, command, check=False, capture_output=True, text=True)
         assert f"{words}{path} is in use by another process; accepted: a file " in done.stderr
-    assert (await ledger.claim("b", DIGEST)).state is State.NEW, "the first one goes on"
+    assert (await ledger.claim(named("b"), DIGEST)).state is State.NEW, "the first one goes on"
     await ledger.close()
     aside = reset(url)
     assert (list(path.parent.iterdir()), reset(url)) == ([aside], None)
     again = await started(path)
-    assert (await again.claim("a", DIGEST)).state is State.NEW
+    assert (await again.claim(named("a"), DIGEST)).state is State.NEW
     await again.close()
 
 
@@ -206,8 +214,8 @@ def harmed(path: Path) -> Iterator[Path]:
 async def test_a_damaged_file_is_refused(path: Path) -> None:
     ledger = await started(path)
     for number in range(200):
-        await ledger.claim(f"{number}", DIGEST)
-        await ledger.finish(f"{number}", Reply("x", text(1000)))
+        await ledger.claim(named(f"{number}"), DIGEST)
+        await ledger.finish(named(f"{number}"), Reply("x", text(1000)))
     await ledger.close()
     for each in harmed(path):
         assert "is broken" in await refusal(each)
@@ -238,24 +246,24 @@ async def test_a_file_that_is_gone_is_a_problem_until_there_is_one_again(loss: s
     if loss == "replaced":
         (folder / "ledger.db").touch()
     with pytest.raises(LedgerError, match="removed or replaced"):
-        await ledger.claim("a", DIGEST)
+        await ledger.claim(named("a"), DIGEST)
     await ledger.ready()
-    assert (await ledger.claim("a", DIGEST)).state is State.NEW
+    assert (await ledger.claim(named("a"), DIGEST)).state is State.NEW
     await ledger.close()
 
 
 async def test_what_was_evicted_still_counts_after_the_file_was_opened_again(path: Path) -> None:
     ledger = await started(path, max_entries=1)
     for name in "abc":
-        await ledger.claim(name, DIGEST)
-        await ledger.finish(name, Reply("x", 1))
-    await ledger.claim("d", DIGEST)
+        await ledger.claim(named(name), DIGEST)
+        await ledger.finish(named(name), Reply("x", 1))
+    await ledger.claim(named("d"), DIGEST)
     before = ledger.evicted
     assert before >= 1
     for file in table.files(path):
         file.unlink(missing_ok=True)
     with pytest.raises(LedgerError):
-        await ledger.claim("e", DIGEST)
+        await ledger.claim(named("e"), DIGEST)
     await ledger.ready()
     assert (ledger.evicted, ledger.size, ledger.kept_bytes) == (before, 0, 0)
     await ledger.close()
@@ -264,14 +272,14 @@ async def test_what_was_evicted_still_counts_after_the_file_was_opened_again(pat
 async def test_a_defect_while_trimming_or_writing_stops_nothing_for_ever(path: Path, monkeypatch: Any) -> None:
     ledger = await started(path, max_entries=99)  # so few that each answer is a reason to trim
     for method in ("trim", "write"):
-        await ledger.claim(method, DIGEST)
+        await ledger.claim(named(method), DIGEST)
         with monkeypatch.context() as patch:
             patch.setattr(table.Table, method, Mock(side_effect=ValueError(f"no {method}")))
-            await ledger.finish(method, Reply("x", 1))
+            await ledger.finish(named(method), Reply("x", 1))
             with pytest.raises(LedgerError, match=f"no {method}"):
-                await ledger.claim("b", DIGEST)
+                await ledger.claim(named("b"), DIGEST)
         await ledger.ready()
-        assert (await ledger.claim(method, DIGEST)).state is State.DONE
+        assert (await ledger.claim(named(method), DIGEST)).state is State.DONE
     await ledger.close()
 
 
@@ -279,11 +287,11 @@ async def test_what_waits_together_is_written_together_and_fails_together(ledger
     original = table.Table.write
     write = create_autospec(original, side_effect=original)
     monkeypatch.setattr(table.Table, "write", write)
-    claims = [asyncio.create_task(ledger.claim(f"{number}", DIGEST)) for number in range(300)]
+    claims = [asyncio.create_task(ledger.claim(named(f"{number}"), DIGEST)) for number in range(300)]
     await asyncio.gather(*claims)
     assert [len(each.args[1]) for each in write.mock_calls] == [table.GROUP, table.GROUP, 300 - 2 * table.GROUP]
     write.side_effect = ValueError("a defect")
-    claims = [asyncio.create_task(ledger.claim(f"{number}", DIGEST)) for number in range(300)]
+    claims = [asyncio.create_task(ledger.claim(named(f"{number}"), DIGEST)) for number in range(300)]
     await asyncio.sleep(0)
     claims[0].cancel()  # also when nobody waits for some of it any more
     ends = await asyncio.gather(*claims, return_exceptions=True)
@@ -297,12 +305,12 @@ async def test_what_has_expired_leaves_the_file(path: Path) -> None:
     ledger = Ledger(SqliteStore(f"sqlite:///{path}"), limits(ttl=10, max_entries=100), clock=lambda: now[0])
     await ledger.start()
     for number in range(50):
-        await ledger.claim(f"{number}", DIGEST)
-        await ledger.finish(f"{number}", Reply("x"))
+        await ledger.claim(named(f"{number}"), DIGEST)
+        await ledger.finish(named(f"{number}"), Reply("x"))
     now[0] += 10
     for name in "ab":
-        await ledger.claim(name, DIGEST)
-        await ledger.finish(name, Reply("x"))
-    await ledger.claim("a", DIGEST)
+        await ledger.claim(named(name), DIGEST)
+        await ledger.finish(named(name), Reply("x"))
+    await ledger.claim(named("a"), DIGEST)
     assert ledger.size == 2
     await ledger.close()

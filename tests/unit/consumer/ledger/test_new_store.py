@@ -8,7 +8,7 @@ import pytest
 
 from consumer import ledger as room
 from consumer.ledger import State, open_ledger
-from tests.unit.consumer.ledger.promises import DIGEST, OTHER, ClockedPlace, SharedLedgerPromises, limits
+from tests.unit.consumer.ledger.promises import DIGEST, OTHER, ClockedPlace, SharedLedgerPromises, limits, named
 from tests.unit.consumer.ledger.shared_dict import DictStore, Shared
 
 
@@ -29,14 +29,14 @@ class TestDictionary(SharedLedgerPromises):
 
 async def test_what_another_living_process_runs_is_running_until_that_dies(place: ClockedPlace, shared: Shared) -> None:
     first, second = await place.open(limits()), await place.open(limits())
-    await first.claim("a", DIGEST)
-    assert (await second.claim("a", DIGEST)).state is State.RUNNING
-    assert (await second.claim("a", OTHER)).state is State.CONFLICT
+    await first.claim(named("a"), DIGEST)
+    assert (await second.claim(named("a"), DIGEST)).state is State.RUNNING
+    assert (await second.claim(named("a"), OTHER)).state is State.CONFLICT
     shared.alive.discard(first._owner)
-    assert (await second.claim("a", DIGEST)).state is State.ORPHANED
+    assert (await second.claim(named("a"), DIGEST)).state is State.ORPHANED
 
 
 async def test_its_name_in_the_table_is_all_that_opens_it(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(room.STORES, "dict", lambda _: DictStore(shared))
-    assert (await open_ledger("dict://here", limits()).claim("a", DIGEST)).state is State.NEW
+    assert (await open_ledger("dict://here", limits()).claim(named("a"), DIGEST)).state is State.NEW
     assert len(shared.rows) == 1

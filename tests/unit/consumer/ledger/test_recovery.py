@@ -12,7 +12,7 @@ import pytest
 
 from consumer.core.message import Reply
 from consumer.ledger import Ledger, LedgerError, State
-from tests.unit.consumer.ledger.promises import DIGEST, OTHER, limits
+from tests.unit.consumer.ledger.promises import DIGEST, OTHER, limits, named
 from tests.unit.consumer.ledger.shared_dict import DictStore, Shared
 
 
@@ -98,22 +98,22 @@ async def test_the_lease_is_renewed_thrice_in_its_time(ledger: Ledger, store: Un
 async def test_while_away_nothing_is_claimed_and_all_is_written_later(ledger: Ledger, store: UnreliableStore) -> None:
     failed = asyncio.create_task(ledger.wait_failed())
     for name in ("running", "later", "released"):
-        await ledger.claim(name, DIGEST)
+        await ledger.claim(named(name), DIGEST)
     assert (ledger.problem, failed.done()) == (None, False)
     store.is_away = True
-    await ledger.finish("running", Reply("x", 1))
+    await ledger.finish(named("running"), Reply("x", 1))
     await failed
-    await ledger.finish("later", Reply("x", 1))
-    await ledger.release("released")
+    await ledger.finish(named("later"), Reply("x", 1))
+    await ledger.release(named("released"))
     await turns()
     assert store.slept[-1] == 1
     for store.is_away in (True, False):  # that it is back is found out after the sleep, and not by a request
         with pytest.raises(LedgerError, match="the ledger dict:// cannot be used: nobody there"):
-            await ledger.claim("a", DIGEST)
+            await ledger.claim(named("a"), DIGEST)
     await store.wake()
     await ledger.ready()
     assert ledger.problem is None
-    states = [(await ledger.claim(name, DIGEST)).state for name in ("running", "later", "released", "a")]
+    states = [(await ledger.claim(named(name), DIGEST)).state for name in ("running", "later", "released", "a")]
     assert states == [State.DONE, State.DONE, State.NEW, State.NEW]
 
 
@@ -122,13 +122,13 @@ async def test_one_that_is_away_at_the_start_is_waited_for_and_told_once(store: 
     await ledger.start()
     for _ in range(3):
         with pytest.raises(LedgerError):
-            await ledger.claim("a", DIGEST)
+            await ledger.claim(named("a"), DIGEST)
         await store.wake()
     assert caplog.text.count("no command runs until it can") == 1
     store.is_away = False
     await store.wake()
     await ledger.ready()
-    assert (await ledger.claim("a", DIGEST)).state is State.NEW
+    assert (await ledger.claim(named("a"), DIGEST)).state is State.NEW
     await ledger.close()
 
 
@@ -145,33 +145,33 @@ async def test_a_claim_whose_answer_was_lost_is_new_here_and_elsewhere(ledger: L
     for name in ("here", "elsewhere"):
         store.loses_answers = True
         with pytest.raises(LedgerError, match="the ledger dict:// cannot be used: the answer was lost"):
-            await ledger.claim(name, DIGEST)
+            await ledger.claim(named(name), DIGEST)
         store.loses_answers = False
         await store.wake()
         await ledger.ready()
-    assert (await ledger.claim("here", DIGEST)).state is State.NEW
-    assert (await other(store).claim("elsewhere", OTHER)).state is State.NEW
+    assert (await ledger.claim(named("here"), DIGEST)).state is State.NEW
+    assert (await other(store).claim(named("elsewhere"), OTHER)).state is State.NEW
 
 
 async def test_a_cancelled_claim_is_released_before_the_next_one(ledger: Ledger, store: UnreliableStore) -> None:
     store.go.clear()
     for name in ("released", "claimed again"):
-        claim = asyncio.create_task(ledger.claim(name, DIGEST))
+        claim = asyncio.create_task(ledger.claim(named(name), DIGEST))
         await turns()
         await cancel(claim)
-    assert (await other(store).claim("released", DIGEST)).state is State.RUNNING
+    assert (await other(store).claim(named("released"), DIGEST)).state is State.RUNNING
     await turns()  # the releases are on their way
-    again = asyncio.create_task(ledger.claim("claimed again", DIGEST))
+    again = asyncio.create_task(ledger.claim(named("claimed again"), DIGEST))
     await turns()
     store.go.set()
     assert (await again).state is State.NEW
-    assert (await other(store).claim("claimed again", DIGEST)).state is State.RUNNING
-    assert (await other(store).claim("released", OTHER)).state is State.NEW
+    assert (await other(store).claim(named("claimed again"), DIGEST)).state is State.RUNNING
+    assert (await other(store).claim(named("released"), OTHER)).state is State.NEW
 
 
 async def test_a_release_that_fails_is_done_when_the_store_is_back(ledger: Ledger, store: UnreliableStore) -> None:
     store.go.clear()
-    claim = asyncio.create_task(ledger.claim("a", DIGEST))
+    claim = asyncio.create_task(ledger.claim(named("a"), DIGEST))
     await turns()
     await cancel(claim)
     await turns()  # the release is on its way
@@ -180,23 +180,23 @@ async def test_a_release_that_fails_is_done_when_the_store_is_back(ledger: Ledge
     await ledger.wait_failed()
     store.is_away = False
     await store.wake()
-    assert (await other(store).claim("a", OTHER)).state is State.NEW
+    assert (await other(store).claim(named("a"), OTHER)).state is State.NEW
 
 
 async def test_a_cancelled_finish_is_written_all_the_same(ledger: Ledger, store: UnreliableStore) -> None:
-    await ledger.claim("a", DIGEST)
+    await ledger.claim(named("a"), DIGEST)
     store.go.clear()
-    for operation in (ledger.finish("a", Reply("x", 1)), ledger.claim("a", DIGEST)):
+    for operation in (ledger.finish(named("a"), Reply("x", 1)), ledger.claim(named("a"), DIGEST)):
         task: asyncio.Task[object] = asyncio.create_task(operation)
         await turns()
         await cancel(task)
     store.go.set()
-    await ledger.claim("b", DIGEST)
-    compressing = asyncio.create_task(ledger.finish("b", Reply("x", "y" * (1 << 20))))
+    await ledger.claim(named("b"), DIGEST)
+    compressing = asyncio.create_task(ledger.finish(named("b"), Reply("x", "y" * (1 << 20))))
     await asyncio.sleep(0)
     await cancel(compressing)
     await turns()
-    assert [(await other(store).claim(name, DIGEST)).reply is not None for name in "ab"] == [True, True]
+    assert [(await other(store).claim(named(name), DIGEST)).reply is not None for name in "ab"] == [True, True]
 
 
 async def test_closing_writes_what_was_put_off_or_says_how_much_is_lost(store: UnreliableStore, caplog: Any) -> None:
@@ -204,14 +204,14 @@ async def test_closing_writes_what_was_put_off_or_says_how_much_is_lost(store: U
         ledger = Ledger(store, limits())
         await ledger.start()
         for each in (name, f"{name} released"):
-            await ledger.claim(each, DIGEST)
+            await ledger.claim(named(each), DIGEST)
         store.is_away = True
-        await ledger.finish(name, Reply("x", 1))
-        await ledger.release(f"{name} released")
+        await ledger.finish(named(name), Reply("x", 1))
+        await ledger.release(named(f"{name} released"))
         store.is_away = bool(lost)
         await ledger.close()
         assert caplog.text.count("1 answers could not be written into the ledger dict://") == lost
-    assert (await other(store).claim("a", DIGEST)).reply is not None
+    assert (await other(store).claim(named("a"), DIGEST)).reply is not None
 
 
 async def test_a_store_that_fails_to_close_stops_nothing(store: UnreliableStore, monkeypatch: Any, caplog: Any) -> None:

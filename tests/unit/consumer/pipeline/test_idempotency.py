@@ -15,7 +15,7 @@ import pytest
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Reply
 from consumer.core.requeue import Requeue
-from consumer.ledger import Claim, Ledger, LedgerError, State
+from consumer.ledger import Claim, Ledger, LedgerError, State, identify
 from consumer.pipeline.idempotency import idempotent
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from tests.cases import for_each
@@ -149,7 +149,7 @@ async def test_an_abandoned_run_is_reported_or_repeated(operation: str, options:
     ledger = ledger_of(Claim(State.ORPHANED))
     once = Once(ledger=ledger, **options)
     [run] = await once.begin(incoming(operation, message_id="a"))
-    ledger.claim.assert_awaited_once_with("0::a", ANY, rerun=bool(runs))
+    ledger.claim.assert_awaited_once_with(identify(None, "a"), ANY, rerun=bool(runs))
     error = run.exception()
     assert (once.runs, ledger.finish.await_count, error is None) == (runs, runs, bool(runs))
     if isinstance(error, CommandError):
@@ -161,7 +161,7 @@ async def test_the_second_run_says_that_the_first_may_have_done_it(code: Code, d
     ledger = ledger_of(Claim(State.ORPHANED))
     once = Once(failure(code, details=details), ledger=ledger)
     reply = await once.handle(incoming("cancel-instance", message_id="a", reply_to="replies"))
-    ledger.finish.assert_awaited_once_with("0::a", reply, "replies")
+    ledger.finish.assert_awaited_once_with(identify(None, "a"), reply, "replies")
     assert reply.error is not None
     assert reply.error.details is not None
     assert "may mean" in reply.error.details.pop("earlierRun")
