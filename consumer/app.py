@@ -67,6 +67,7 @@ class Service:
     def __init__(self, settings: Settings, watch: Telemetry) -> None:
         self._settings = settings
         self._telemetry = watch
+        self._access: Authorizer = Unrestricted()
         # Callers have few reply queues and ask often.
         self._policy = lru_cache(maxsize=4096)(
             partial(reply_policy.refusal, own_queues=frozenset(queue_names(settings.amqp)), allow=settings.reply_allow)
@@ -76,7 +77,13 @@ class Service:
         self.zeebe = ZeebeEngine(settings.zeebe, watch.calling)
         self.engine = self._engine()
         limits = Limits(settings.ledger_ttl, settings.ledger_max_entries, settings.ledger_max_bytes)
-        self.ledger = open_ledger(settings.ledger, limits, watch.record, partial(watch.count, "ledger.failures"))
+        self.ledger = open_ledger(
+            settings.ledger,
+            limits,
+            watch.record,
+            partial(watch.count, "ledger.failures"),
+            lambda user: self._access.limits(user).ledger_bytes,
+        )
         self.dead_letters = DeadLetterCount(settings.amqp.dead_letter_bound)
         self.broker = Broker(
             settings.amqp,
@@ -118,7 +125,8 @@ class Service:
         watch.start_at_zero("reply.failures", "reason", REPLY_FAILURES)
         watch.start_at_zero("refused", "reason", (*REFUSALS, *DENIALS))
         watch.start_at_zero("ledger.failures")
-        watch.counted("ledger.evicted", lambda: float(self.ledger.evicted))
+        watch.counted("ledger.evicted", lambda: float(self.ledger.evicted.bodies), kind="body")
+        watch.counted("ledger.evicted", lambda: float(self.ledger.evicted.entries), kind="entry")
         watch.counted("audit.records", lambda: float(self.audit.records) if self.audit else 0.0)
         watch.counted("audit.failures", lambda: float(self.audit.failures) if self.audit else 0.0)
         watch.facts("gateway.info", self._gateway)

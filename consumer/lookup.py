@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from consumer.config import Settings
 from consumer.dead_letters.letter import Filter
 from consumer.dead_letters.outcome import FAILED, SUCCEEDED, Inquire, Outcome
 from consumer.dead_letters.queue import open_dead_letters
 from consumer.dead_letters.view import row
-from consumer.inquiry import Fact, ask, find_answer, list_known
+from consumer.inquiry import NOT_KEPT, Fact, ask, find_answer, list_known
 from consumer.ledger import Ledger, LedgerError, Limits, has_entries, is_shared, open_ledger
 from consumer.rabbitmq import inspect
 from zeebe_amqp.amqp.connection import BrokerError
 
 __all__ = ["Findings", "look_up", "open_inquiries"]
+
+LOST: Final = tuple(state for outcome, state in NOT_KEPT.items() if outcome is not None)
+"""The states of an error whose answer is gone."""
 
 
 @dataclass
@@ -137,6 +140,8 @@ def _outcome(facts: list[Fact], replays: int) -> Outcome:
         # Earlier runs of it have ended; what is held now is this one.
         states = [f"{each['where']}: {each['state']}" for each in facts if _is_of(each, replays)]
         return Outcome(problem="; ".join(states) or None)
+    if answer["state"] in LOST:
+        return Outcome(problem=f"ledger: {answer['state']}")
     error = (answer["reply"] or {}).get("error")
     if error is None:
         return Outcome(SUCCEEDED)

@@ -322,13 +322,21 @@ AGAIN = Section(
 LEDGER = Section(
     "Ledger",
     (
-        gauges("Entries", "Answers that the ledger remembers.", "short", {"{{instance}}": "zeebe_amqp_ledger_size{@}"}),
-        gauges("Size", "Bytes of these answers.", "bytes", {"{{instance}}": "zeebe_amqp_ledger_bytes{@}"}),
+        gauges(
+            "Entries",
+            "Answered requests that the ledger remembers.",
+            "short",
+            {"{{instance}}": "zeebe_amqp_ledger_size{@}"},
+        ),
+        gauges(
+            "Size", "Bytes of those answers that are kept.", "bytes", {"{{instance}}": "zeebe_amqp_ledger_bytes{@}"}
+        ),
         Panel(
             "Forgotten early",
-            "Answers per second that were forgotten before LEDGER_TTL, because the ledger is full.",
+            "Per second, before LEDGER_TTL, because there was too much: answers whose requests stay known (body), and "
+            "requests that would run again (entry).",
             "ops",
-            {"{{instance}}": f"rate(zeebe_amqp_ledger_evicted_total{{@}}{RATE})"},
+            {"{{kind}} {{instance}}": f"rate(zeebe_amqp_ledger_evicted_total{{@}}{RATE})"},
             warn=0.001,
         ),
         rates(

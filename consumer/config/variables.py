@@ -253,12 +253,15 @@ class Values:
     )
     LEDGER_TTL: float = _row(values.seconds(1, 2592000), "1h", "how long an answer is remembered")
     LEDGER_MAX_ENTRIES: int = _row(
-        values.whole(1, 1_000_000_000), "1000000", "how many answers are remembered; the oldest go first"
+        values.whole(1, 1_000_000_000),
+        "1000000",
+        "how many answered requests are remembered; above it the user with the most loses his oldest",
     )
     LEDGER_MAX_BYTES: int = _row(
         values.whole(1, 2**40),
         "536870912",
-        "how many bytes of answers, compressed, are remembered; the oldest go first",
+        "how many bytes of answers, compressed, are remembered; above it the user with the most loses his oldest: a "
+        "repetition is told that it ran, and does not run again",
     )
     ON_UNKNOWN: str = _row(
         values.choice("report", "run"), "report", "what happens to a repeated request whose first outcome is unknown"

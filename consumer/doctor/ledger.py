@@ -8,7 +8,7 @@ from typing import Final
 from consumer.config import Settings
 from consumer.doctor.finding import Finding, Section
 from consumer.ledger import Facts, FileFacts, MemoryFacts, RedisFacts
-from consumer.ledger.examination import FORMAT
+from consumer.ledger.examination import FORMAT, READABLE
 
 __all__ = ["judge_entries", "judge_ledger", "judge_sharing", "unreached"]
 
@@ -18,7 +18,7 @@ OLDEST_REDIS: Final = 5
 MIN_FREE: Final = 64 * 2**20
 """Bytes on the disk below which the next burst may fill it."""
 NEARLY: Final = 90
-"""Percent of LEDGER_MAX_ENTRIES from which on answers go before their time."""
+"""Percent of LEDGER_MAX_ENTRIES from which on entries may go before their time."""
 _AGAIN: Final = "requests that are sent again run again when their first run is forgotten"
 
 
@@ -89,8 +89,8 @@ def judge_entries(entries: int | None, settings: Settings) -> Finding:
         return LEDGER.warning(
             "entries",
             found,
-            "raise LEDGER_MAX_ENTRIES and LEDGER_MAX_BYTES, or lower LEDGER_TTL",
-            f"the oldest answers go before LEDGER_TTL ({settings.ledger_ttl:g} s): {_AGAIN}",
+            "raise LEDGER_MAX_ENTRIES, or lower LEDGER_TTL",
+            f"the user with the most loses his oldest entries before LEDGER_TTL ({settings.ledger_ttl:g} s): {_AGAIN}",
         )
     return LEDGER.ok("entries", found)
 
@@ -123,11 +123,11 @@ def _kind(facts: FileFacts) -> Finding:
             "set LEDGER to another file, or move this one aside with `run --reset-ledger`",
             "the service does not start with it",
         )
-    if facts.format > FORMAT:
+    if facts.format not in READABLE:
         return LEDGER.problem(
             "format",
             f"version {facts.format}; this release writes {FORMAT}",
-            "run the newer release, or move the file aside with `run --reset-ledger`",
+            "run the release that wrote it, or move the file aside with `run --reset-ledger`",
             "the service does not start with it",
         )
     if facts.journal == "rollback":
@@ -137,7 +137,8 @@ def _kind(facts: FileFacts) -> Finding:
             "keep the file on a local disk; start the service, which sets it",
             "on file systems without shared memory, such as network ones, SQLite cannot keep what it promises",
         )
-    return LEDGER.ok("format", f"version {facts.format}" + (f", journal {facts.journal}" if facts.journal else ""))
+    found = f"version {facts.format}" + ("" if facts.format == FORMAT else f", which the next start makes {FORMAT}")
+    return LEDGER.ok("format", found + (f", journal {facts.journal}" if facts.journal else ""))
 
 
 def _disk(facts: FileFacts, settings: Settings) -> Finding:

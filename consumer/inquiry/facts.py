@@ -11,8 +11,9 @@ import msgspec
 from consumer.core.delivery import Delivery
 from consumer.core.message import Message
 from consumer.ledger import Ledger, Sighting, State, identify
+from zeebe_amqp.errors import Outcome
 
-__all__ = ["Fact", "find_answer", "list_held", "list_known"]
+__all__ = ["NOT_KEPT", "Fact", "find_answer", "list_held", "list_known"]
 
 Fact: TypeAlias = dict[str, Any]
 """`where` it is known, its `state` there, and what else is known."""
@@ -25,6 +26,13 @@ _STATES: Final = {
     State.RUNNING: "running",
     State.ORPHANED: "cut off: its process is gone, and whether it ran is unknown",
 }
+
+NOT_KEPT: Final = {
+    None: "executed, answer not kept",
+    Outcome.NOT_EXECUTED: "answered with an error, not executed, answer not kept",
+    Outcome.UNKNOWN: "answered with an error, may have been executed, answer not kept",
+}
+"""The state of a request whose answer is gone, by the outcome of the error that it was."""
 
 
 async def list_known(ledger: Ledger, user: str | None, request_id: str) -> list[Fact]:
@@ -48,14 +56,16 @@ async def list_known(ledger: Ledger, user: str | None, request_id: str) -> list[
 
 def find_answer(facts: Iterable[Fact], replays: int) -> Fact | None:
     """What the ledger says of the end of a request that was replayed so often; None when it says nothing of that."""
-    ended = _STATES[State.DONE]
-    return next((each for each in facts if each["state"] == ended and each.get("replays", 0) == replays), None)
+    ended = {_STATES[State.DONE], *NOT_KEPT.values()}
+    return next((each for each in facts if each["state"] in ended and each.get("replays", 0) == replays), None)
 
 
 def _ledger_fact(seen: Sighting, replays: int) -> Fact:
     fact: Fact = {"where": "ledger", "state": _STATES[seen.state], "time": _spell(seen.time)}
     if seen.state is State.RUNNING and not seen.ours:
         fact["state"] = "running in another process"
+    if seen.state is State.DONE and seen.reply is None:
+        fact["state"] = NOT_KEPT[seen.outcome]
     if seen.state is State.DONE:
         fact |= {"reply_to": seen.reply_to or None, "reply": None}
     if seen.reply is not None:

@@ -11,12 +11,15 @@ from consumer.ledger.entry import Claim, Identity, LedgerError, Limits, Sighting
 from consumer.ledger.examination import Facts, FileFacts, MemoryFacts, RedisFacts, examine_ledger
 from consumer.ledger.ledger import Ledger, Record, ignore
 from consumer.ledger.memory import MemoryStore
+from consumer.ledger.slack import Allowance, unbounded
 from consumer.ledger.sqlite import SCHEME, SqliteStore, path_of
-from consumer.ledger.store import Store
+from consumer.ledger.store import Evicted, Store
 from consumer.ledger.table import files, in_use
 
 __all__ = [
+    "Allowance",
     "Claim",
+    "Evicted",
     "Facts",
     "FileFacts",
     "Identity",
@@ -54,7 +57,13 @@ STORES: Final[dict[str, Callable[[str], Store]]] = {
 """What makes a store of a URL, by the URL's scheme."""
 
 
-def open_ledger(url: str, limits: Limits, record: Record = ignore, failed: Callable[[], None] = lambda: None) -> Ledger:
+def open_ledger(
+    url: str,
+    limits: Limits,
+    record: Record = ignore,
+    failed: Callable[[], None] = lambda: None,
+    allowance: Allowance = unbounded,
+) -> Ledger:
     """The ledger at `url`: `memory://`, `sqlite:///path` (four slashes for an absolute one) or `redis://…`.
 
     Nothing is opened before its `start`.
@@ -64,9 +73,10 @@ def open_ledger(url: str, limits: Limits, record: Record = ignore, failed: Calla
         limits: how much is remembered, and for how long.
         record: gets the duration of each operation.
         failed: is called each time the store cannot be used.
+        allowance: tells how many bytes of answers are kept for a user.
     """
     scheme, _, _ = url.partition(":")
-    return Ledger(STORES[scheme](url), limits, record, failed=failed)
+    return Ledger(STORES[scheme](url), limits, record, failed=failed, allowance=allowance)
 
 
 def is_shared(url: str) -> bool:

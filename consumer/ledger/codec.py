@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from consumer.core.message import Reply
+from zeebe_amqp.errors import Outcome
 
 __all__ = [
     "COMPRESSED",
@@ -16,9 +17,13 @@ __all__ = [
     "OFF_THE_LOOP",
     "PLAIN",
     "Stored",
+    "ending_of",
+    "outcome_of",
     "pack",
     "pack_body",
     "queue_of",
+    "size_of",
+    "to_mark",
     "to_stored",
     "unpack",
 ]
@@ -39,11 +44,20 @@ OFF_THE_LOOP: Final = 64 * 1024
 
 PLAIN: Final = b"\0"
 """The first byte of a record, when its body follows as it is. The second is the length of the queue's name that comes
-before it."""
+before it. Of the first byte, `FORM` hides the bits that are no part of this."""
 COMPRESSED: Final = b"\1"
 """The first byte of a record, when its body follows compressed."""
 NOT_KEPT: Final = b"\2"
 """The first byte of a record, when no body follows."""
+
+FORM: Final = 0x0F
+"""The bits of a record's first byte that say how its body follows; the others tell how the command ended."""
+EXECUTED: Final = 0x10
+REJECTED: Final = 0x20
+"""Neither of the two: it may have been executed."""
+
+MAX_MARK: Final = 2 + 255
+"""Bytes of a record without its body, at most."""
 
 MAX_NAME: Final = 255
 """Bytes of a queue's name, at most; AMQP has no longer ones."""
@@ -67,27 +81,58 @@ def to_stored(reply: Reply) -> Stored:
     return Stored(reply.operation, reply.data, reply.error, reply.replayed, reply.encode())
 
 
-async def pack(body: bytes, queue: str = "") -> bytes:
+def ending_of(reply: Reply) -> int:
+    """What a record's first byte tells of the command, also when the body has gone."""
+    if reply.error is None:
+        return EXECUTED
+    return REJECTED if reply.error.outcome is Outcome.NOT_EXECUTED else 0
+
+
+async def pack(body: bytes, queue: str = "", ending: int = EXECUTED) -> bytes:
     """The same as `pack_body`, beside the event loop."""
-    return await asyncio.to_thread(pack_body, body, queue)
+    return await asyncio.to_thread(pack_body, body, queue, ending)
 
 
-def pack_body(body: bytes, queue: str = "") -> bytes:
+def pack_body(body: bytes, queue: str = "", ending: int = EXECUTED) -> bytes:
     """The bytes of a record for a reply's body; one that is too large leaves only a mark that it was there.
 
     Args:
         body: the reply's.
         queue: where the reply went, for whoever asks later.
+        ending: of the reply, as `ending_of` tells it.
     """
     name = queue.encode(errors="replace")[:MAX_NAME]
     to = bytes((len(name),)) + name
     if len(body) < COMPRESSED_FROM:
-        return PLAIN + to + body
-    if len(body) > MAX_PLAIN:
-        return NOT_KEPT + to
-    # Level 1: three times faster than the default, and nearly as small for JSON.
-    compressed = zlib.compress(body, 1)
-    return COMPRESSED + to + compressed if len(compressed) <= MAX_COMPRESSED else NOT_KEPT + to
+        return bytes((PLAIN[0] | ending,)) + to + body
+    if len(body) <= MAX_PLAIN:
+        # Level 1: three times faster than the default, and nearly as small for JSON.
+        compressed = zlib.compress(body, 1)
+        if len(compressed) <= MAX_COMPRESSED:
+            return bytes((COMPRESSED[0] | ending,)) + to + compressed
+    return bytes((NOT_KEPT[0] | ending,)) + to
+
+
+def to_mark(record: bytes) -> bytes:
+    """A record without its body; of the record its first `MAX_MARK` bytes are enough."""
+    return bytes((NOT_KEPT[0] | _first(record) & ~FORM,)) + record[1 : 2 + record[1]]
+
+
+def size_of(record: bytes) -> int:
+    """What can be saved by giving up the body: the bytes of the record, 0 when it has none."""
+    return 0 if _first(record) & FORM == NOT_KEPT[0] else len(record)
+
+
+def outcome_of(record: bytes) -> Outcome | None:
+    """The outcome of a command whose reply is not kept; None when it was executed."""
+    ending = _first(record) & ~FORM
+    if ending == EXECUTED:
+        return None
+    return Outcome.NOT_EXECUTED if ending == REJECTED else Outcome.UNKNOWN
+
+
+def _first(record: bytes) -> int:
+    return record[0] if record else 0
 
 
 def queue_of(record: bytes) -> str:
@@ -96,19 +141,19 @@ def queue_of(record: bytes) -> str:
 
 
 async def unpack(record: bytes) -> Stored | None:
-    """The reply of a record; None when it was too large to be kept, or can no longer be read."""
+    """The reply of a record; None when it was not kept, or can no longer be read."""
     if len(record) < COMPRESSED_FROM:
         return _unpack(record)
     return await asyncio.to_thread(_unpack, record)
 
 
 def _unpack(record: bytes) -> Stored | None:
-    kind = record[:1]
-    if kind == NOT_KEPT:
+    form = _first(record) & FORM
+    if form == NOT_KEPT[0]:
         return None
     rest = record[2 + record[1] :] if len(record) > 1 else b""
     try:
-        body = zlib.decompress(rest) if kind == COMPRESSED else rest
+        body = zlib.decompress(rest) if form == COMPRESSED[0] else rest
         reply = Reply.decode(body)
     except (ValueError, zlib.error) as error:
         fields = {"event": "ledger.unreadable", "error": str(error)}

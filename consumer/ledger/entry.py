@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from consumer.core.message import Reply
+from zeebe_amqp.errors import Outcome
 
 __all__ = ["Claim", "Identity", "LedgerError", "Limits", "Sighting", "State", "hash_user", "identify"]
 
@@ -32,10 +33,12 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The answer to a claim: the state found and, when DONE, the stored reply; None if that was too large to keep."""
+    """The answer to a claim: the state found and, when DONE, the stored reply; None if that was not kept."""
 
     state: State
     reply: Reply | None = None
+    outcome: Outcome | None = None
+    """Of an error that was not kept; None for a command that was executed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,9 @@ class Limits:
     ttl: float
     """Seconds an answer is kept."""
     max_entries: int = 1_000_000
-    """Finished entries that are kept; the oldest go first."""
+    """Finished entries that are kept; the oldest of the user with the most go first."""
     max_bytes: int = 2**29
-    """Bytes of stored replies that are kept; the oldest go first."""
+    """Bytes of stored replies that are kept; the oldest of the user with the most go first, without their entries."""
 
     @property
     def running_ttl(self) -> float:
@@ -64,7 +67,9 @@ class Sighting:
     time: float
     """When it ended, or when it was claimed; seconds since 1970, as far as LEDGER_TTL was the same then."""
     reply: Reply | None = None
-    """What was answered; None while it runs, or when that was too large to keep."""
+    """What was answered; None while it runs, or when that was not kept."""
+    outcome: Outcome | None = None
+    """Of an error that was not kept; None for a command that was executed, or runs."""
     reply_to: str = ""
     """Where the answer went; empty while it runs, and when nobody waited for one."""
     ours: bool = False

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from consumer.ledger.sqlite import SCHEME, path_of
-from consumer.ledger.table import APPLICATION, VERSION, files, in_use
+from consumer.ledger.table import APPLICATION, MIGRATED, VERSION, files, in_use
 
-__all__ = ["FORMAT", "Facts", "FileFacts", "MemoryFacts", "RedisFacts", "examine_ledger"]
+__all__ = ["FORMAT", "READABLE", "Facts", "FileFacts", "MemoryFacts", "RedisFacts", "examine_ledger"]
 
 FORMAT: Final = VERSION
 """The version of the file that this release writes."""
+READABLE: Final = (MIGRATED, VERSION)
+"""The versions of a file that this release opens."""
 _HEADER: Final = 100
 """Bytes at the beginning of a SQLite file that say what it is; its file format says where."""
 _MAGIC: Final = b"SQLite format 3\0"

@@ -11,8 +11,9 @@ from typing import Final, Protocol
 
 from consumer.core.message import Reply
 from consumer.ledger import codec
-from consumer.ledger.entry import Claim, Identity, LedgerError, Limits, Sighting, State
-from consumer.ledger.store import TRIMMED_AT_ONCE, Found, LedgerRow, Store
+from consumer.ledger.entry import Claim, Identity, LedgerError, Limits, Sighting, State, hash_user
+from consumer.ledger.slack import Allowance, Slack, unbounded
+from consumer.ledger.store import Evicted, Found, LedgerRow, Store
 
 __all__ = ["LEASE", "Ledger", "Record", "ignore"]
 
@@ -26,9 +27,6 @@ RETRY: Final = 1.0
 
 MAX_CLOSING: Final = 5.0
 """Seconds to wait for an attempt that is going on."""
-
-SLACK: Final = 100
-"""A hundredth of what may be kept is written between two looks at how much there is, at most."""
 
 
 class Record(Protocol):
@@ -52,6 +50,7 @@ class Ledger:
         limits: how much is remembered, and for how long.
         record: gets the duration of each claim, finish and release as `ledger.duration`; of failed ones too.
         failed: is called each time the store cannot be used.
+        allowance: tells how many bytes of answers are kept for a user.
         lease: seconds after which a process that is silent counts as dead, where several share a store.
         clock: seconds since 1970.
         sleep: waits for so many seconds.
@@ -64,6 +63,7 @@ class Ledger:
         record: Record = ignore,
         *,
         failed: Callable[[], None] = lambda: None,
+        allowance: Allowance = unbounded,
         lease: float = LEASE,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -77,9 +77,7 @@ class Ledger:
         self._unwritten: dict[bytes, LedgerRow] = {}
         self._flushing = asyncio.Lock()
         self._running_ttl = limits.running_ttl
-        self._slack_rows = min(limits.max_entries // SLACK, TRIMMED_AT_ONCE // 2)
-        self._slack_bytes = limits.max_bytes // SLACK
-        self._rows_since = self._bytes_since = 0
+        self._slack = Slack(limits, allowance)
         self._well, self._ill, self._call = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._well.set()
         self._closing = False
@@ -97,12 +95,12 @@ class Ledger:
 
     @property
     def kept_bytes(self) -> int:
-        """Bytes of their replies; with Redis counted every ten seconds."""
+        """Bytes of those replies that are kept; with Redis counted every ten seconds."""
         return self._store.kept_bytes
 
     @property
-    def evicted(self) -> int:
-        """Answers that this process has removed before their time, because there were too many."""
+    def evicted(self) -> Evicted:
+        """What this process has removed before its time, because there was too much."""
         return self._store.evicted
 
     # --- its life ---------------------------------------------------------------------------------------------------
@@ -180,7 +178,8 @@ class Ledger:
     async def _to_sighting(self, key: bytes, found: Found) -> Sighting:
         if found.record is not None:
             ended, reply = found.expires - self._limits.ttl, await codec.unpack(found.record)
-            return Sighting(State.DONE, ended, reply, codec.queue_of(found.record))
+            outcome = None if reply else codec.outcome_of(found.record)
+            return Sighting(State.DONE, ended, reply, outcome, codec.queue_of(found.record))
         ours = key in self._running
         state = State.RUNNING if ours or found.alive else State.ORPHANED
         return Sighting(state, found.expires - self._running_ttl, ours=ours)
@@ -214,7 +213,8 @@ class Ledger:
             self._running[key] = digest
         if found is None or found.record is None or state is not State.DONE:
             return Claim(state)
-        return Claim(state, await codec.unpack(found.record))
+        reply = await codec.unpack(found.record)
+        return Claim(state, reply, None if reply else codec.outcome_of(found.record))
 
     async def _find(self, key: bytes, digest: bytes, rerun: bool) -> Found | None:
         """Claim in the store; what it found there."""
@@ -258,28 +258,29 @@ class Ledger:
     async def _finish(self, identity: Identity, reply: Reply, queue: str) -> None:
         key, expires = identity.key, self._clock() + self._limits.ttl
         digest = self._running.pop(key)
-        body = reply.encode()
+        head, user = (key, digest, self._owner, expires), hash_user(identity.user)
+        what = reply.encode(), queue, codec.ending_of(reply)
         try:
-            record = await codec.pack(body, queue) if len(body) >= codec.OFF_THE_LOOP else codec.pack_body(body, queue)
+            record = await codec.pack(*what) if len(what[0]) >= codec.OFF_THE_LOOP else codec.pack_body(*what)
         except asyncio.CancelledError:
-            self._postpone(LedgerRow(key, digest, self._owner, expires, codec.pack_body(body, queue)))
+            self._postpone(LedgerRow(*head, codec.pack_body(*what), user))
             raise
-        await self._write(LedgerRow(key, digest, self._owner, expires, record))
+        await self._write(LedgerRow(*head, record, user), identity.user)
 
     async def _release(self, identity: Identity) -> None:
         key = identity.key
         if self._running.pop(key, None) is not None:
-            await self._write(self._released(key))
+            await self._write(self._released(key), identity.user)
 
-    async def _write(self, row: LedgerRow) -> None:
+    async def _write(self, row: LedgerRow, user: str | None) -> None:
         """Write now, or later when the store is there again: the caller gets its answer either way."""
         if self.problem is not None:
             self._postpone(row)
             return
         try:
             await self._send(row)
-            if self._is_trim_due(row):
-                await self._store.trim(self._clock(), self._limits)
+            if self._slack.is_used_up(user, len(row.record or b"")):
+                await self._store.trim(self._clock(), self._limits, self._slack.renew())
         except asyncio.CancelledError:
             self._postpone(row)
             raise
@@ -291,15 +292,6 @@ class Ledger:
         if row.record is None:
             return self._store.release(row.key, row.owner)
         return self._store.finish(row, self._clock())
-
-    def _is_trim_due(self, row: LedgerRow) -> bool:
-        """Whether the store must be trimmed after this row; not after each, because looking costs more than writing."""
-        self._rows_since += 1
-        self._bytes_since += len(row.record or b"")
-        if self._rows_since <= self._slack_rows and self._bytes_since <= self._slack_bytes:
-            return False
-        self._rows_since = self._bytes_since = 0
-        return True
 
     def _postpone(self, row: LedgerRow) -> None:
         self._unwritten[row.key] = row

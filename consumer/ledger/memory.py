@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice, takewhile
 
+from consumer.ledger.codec import size_of, to_mark
 from consumer.ledger.entry import Limits
-from consumer.ledger.store import TRIMMED_AT_ONCE, Found, LedgerRow
+from consumer.ledger.shares import Shares
+from consumer.ledger.store import TRIMMED_AT_ONCE, Evicted, Found, LedgerRow
 
 __all__ = ["MemoryStore"]
+
+
+@dataclass(slots=True)
+class _Holding:
+    """The keys of a user's entries, and of those whose bodies are kept."""
+
+    entries: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
+    bodies: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
 
 
 class MemoryStore:
@@ -21,14 +34,21 @@ class MemoryStore:
 
     def __init__(self, url: str = name) -> None:
         self._running: dict[bytes, LedgerRow] = {}
-        # In the order in which they finished, which is the one in which they expire.
+        # In the order in which they finished, which is the one in which they expire; so are those of each user.
         self._done: OrderedDict[bytes, LedgerRow] = OrderedDict()
-        self.kept_bytes = self.evicted = 0
+        self._holdings: dict[bytes, _Holding] = {}
+        self._entries, self._bytes = Shares(), Shares()
+        self.evicted = Evicted()
 
     @property
     def size(self) -> int:
         """See `Store.size`."""
         return len(self._done)
+
+    @property
+    def kept_bytes(self) -> int:
+        """See `Store.kept_bytes`."""
+        return self._bytes.total
 
     async def open(self, owner: bytes, lease: float) -> None:
         """Nothing to open."""
@@ -54,26 +74,67 @@ class MemoryStore:
         self._running.pop(row.key, None)
         self._forget(row.key)
         self._done[row.key] = row
-        self.kept_bytes += len(row.record or b"")
+        holding = self._holdings.setdefault(row.user, _Holding())
+        holding.entries[row.key] = None
+        self._entries.add(row.user, 1)
+        if size := size_of(row.record or b""):
+            holding.bodies[row.key] = None
+            self._bytes.add(row.user, size)
 
     async def release(self, key: bytes, owner: bytes) -> None:
         """See `Store.release`."""
         self._running.pop(key, None)
 
-    async def trim(self, now: float, limits: Limits) -> None:
+    async def trim(self, now: float, limits: Limits, allowed: Mapping[bytes, int]) -> None:
         """See `Store.trim`."""
-        for _ in range(TRIMMED_AT_ONCE):
-            first = next(iter(self._done.values()), None)
-            too_much = len(self._done) > limits.max_entries or self.kept_bytes > limits.max_bytes
-            if first is None or not (too_much or first.expires <= now):
-                return
-            self.evicted += first.expires > now
-            self._forget(first.key)
+        left = TRIMMED_AT_ONCE - self._forget_expired(now)
+        for user, most in allowed.items():
+            left -= self._drop(user, self._bytes.of(user) - most, left)
+        left -= self._entries.cut(limits.max_entries, left, self._evict)
+        self._bytes.cut(limits.max_bytes, left, self._drop)
+
+    def _forget_expired(self, now: float) -> int:
+        expired = takewhile(lambda row: row.expires <= now, islice(self._done.values(), TRIMMED_AT_ONCE))
+        keys = [row.key for row in expired]
+        for key in keys:
+            self._forget(key)
+        return len(keys)
+
+    def _drop(self, user: bytes, size: int, limit: int) -> int:
+        """Give up the oldest bodies of a user until he holds so much less; how many."""
+        dropped, most = 0, self._bytes.of(user) - size
+        while dropped < limit and self._bytes.of(user) > most:
+            key = next(iter(self._holdings[user].bodies))
+            row = self._done[key]
+            self._done[key] = row._replace(record=to_mark(row.record or b""))
+            self._forget_body(row)
+            dropped += 1
+        self.evicted.bodies += dropped
+        return dropped
+
+    def _evict(self, user: bytes, count: int, limit: int) -> int:
+        """Remove so many of the oldest entries of a user; how many."""
+        keys = list(islice(self._holdings[user].entries, min(count, limit)))
+        for key in keys:
+            self._forget(key)
+        self.evicted.entries += len(keys)
+        return len(keys)
 
     def _forget(self, key: bytes) -> None:
         row = self._done.pop(key, None)
-        if row is not None:
-            self.kept_bytes -= len(row.record or b"")
+        if row is None:
+            return
+        self._forget_body(row)
+        self._entries.add(row.user, -1)
+        holding = self._holdings[row.user]
+        del holding.entries[key]
+        if not holding.entries:
+            del self._holdings[row.user]
+
+    def _forget_body(self, row: LedgerRow) -> None:
+        if size := size_of(row.record or b""):
+            del self._holdings[row.user].bodies[row.key]
+            self._bytes.add(row.user, -size)
 
     async def renew(self) -> None:
         """Nobody else could look."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -13,8 +13,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from consumer.ledger import scripts
+from consumer.ledger.codec import size_of, to_mark
 from consumer.ledger.entry import LedgerError, Limits
-from consumer.ledger.store import TRIMMED_AT_ONCE, Found, LedgerRow
+from consumer.ledger.store import TRIMMED_AT_ONCE, Evicted, Found, LedgerRow
 
 __all__ = ["RedisStore", "ask_redis", "list_warnings"]
 
@@ -38,7 +39,8 @@ class RedisStore:
 
     def __init__(self, url: str) -> None:
         self.name = _name(url)
-        self.size = self.kept_bytes = self.evicted = 0
+        self.size = self.kept_bytes = 0
+        self.evicted = Evicted()
         self._owner_key = ""
         self._lease = 0
         self._redis = Redis.from_pool(_pool(url))
@@ -75,19 +77,24 @@ class RedisStore:
 
     async def finish(self, row: LedgerRow, now: float) -> None:
         """See `Store.finish`."""
-        keys = [_key(row.key), scripts.FINISHED, scripts.BYTES]
-        args: list[Any] = [row.digest, row.owner.hex(), _milliseconds(row.expires - now), row.record]
-        self.size = await self._finish(keys, args)
+        record = row.record or b""
+        args: list[Any] = [row.digest, row.owner.hex(), _milliseconds(row.expires - now), record]
+        args += [row.user.hex(), row.key.hex(), to_mark(record), size_of(record)]
+        self.size = await self._finish([_key(row.key), scripts.FINISHED], args)
 
     async def release(self, key: bytes, owner: bytes) -> None:
         """See `Store.release`."""
         await self._release([_key(key)], [owner.hex()])
 
-    async def trim(self, now: float, limits: Limits) -> None:
+    async def trim(self, now: float, limits: Limits, allowed: Mapping[bytes, int]) -> None:
         """See `Store.trim`; the bounds are those of all processes together."""
-        args = [limits.max_entries, limits.max_bytes, TRIMMED_AT_ONCE]
-        self.size, self.kept_bytes, evicted = await self._trim([scripts.FINISHED, scripts.BYTES], args)
-        self.evicted += evicted
+        args: list[Any] = [limits.max_entries, limits.max_bytes, TRIMMED_AT_ONCE]
+        for user, most in allowed.items():
+            args += [user.hex(), most]
+        keys = [scripts.FINISHED, scripts.BYTES]
+        self.size, self.kept_bytes, bodies, entries = await self._trim(keys, args)
+        self.evicted.bodies += bodies
+        self.evicted.entries += entries
 
     async def renew(self) -> None:
         """See `Store.renew`."""

@@ -1,19 +1,22 @@
 """What is done inside Redis, each at once: nobody can come between reading an entry and writing it.
 
-An entry is a hash with `digest`, `owner` and, once it ran, `record`. A process lives as long as its key under the
-prefix "owner:"; that key expires when the process no longer renews it. `finished` is a sorted set of what has run,
-by expiry, so that the oldest can go first; `bytes` is how much its records hold. Redis' own clock counts.
+An entry is a hash with `digest`, `owner` and, once it ran, `record` and, while the record has a body, `mark`: what is
+left of the record when the body goes. A process lives as long as its key under the prefix "owner:"; that key expires
+when the process no longer renews it. What has run is in sorted sets by expiry, so that the oldest can go first:
+`finished` has all of it, "entries:USER" those of a user and "bodies:USER" those of them whose bodies are kept.
+`shares:entries` and `shares:bytes` say how much each user holds, so that the one with the most can be found; `bytes` is
+how much all hold. Redis' own clock counts.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["BYTES", "CLAIM", "ENTRY", "FIND", "FINISH", "FINISHED", "OWNER", "RELEASE", "TRIM"]
+__all__ = ["BYTES", "CLAIM", "ENTRY", "FIND", "FINISH", "FINISHED", "OWNER", "PREFIX", "RELEASE", "TRIM"]
 
 
-PREFIX: Final = "zeebe-amqp:2:"
-"""Of every key; 2 is the version of this layout."""
+PREFIX: Final = "zeebe-amqp:3:"
+"""Of every key; 3 is the version of this layout."""
 
 ENTRY: Final = f"{PREFIX}entry:"
 OWNER: Final = f"{PREFIX}owner:"
@@ -45,43 +48,127 @@ if not digest then return nil end
 return {digest, owner, record, redis.call('EXISTS', ARGV[1] .. owner), redis.call('PTTL', KEYS[1])}
 """
 
-FINISH: Final = """
--- KEYS: entry, finished, bytes. ARGV: digest, owner, expiry in ms, record. Returns how many have finished.
+_HOLDINGS: Final = """
+-- What each user holds. Members: of `finished` USER:KEY, of "entries:USER" the KEY, of "bodies:USER" SIZE:KEY.
+local now = redis.call('TIME')
+now = now[1] * 1000 + now[2] / 1000
+local function add(user, entries, bytes)
+  for share, amount in pairs({entries = entries, bytes = bytes}) do
+    local key = PREFIX .. 'shares:' .. share
+    if amount ~= 0 and tonumber(redis.call('ZINCRBY', key, amount, user)) <= 0 then redis.call('ZREM', key, user) end
+  end
+  if bytes ~= 0 then redis.call('INCRBY', PREFIX .. 'bytes', bytes) end
+end
+"""
+
+FINISH: Final = (
+    f"local PREFIX = '{PREFIX}'\n{_HOLDINGS}"
+    """
+-- KEYS: entry, finished. ARGV: digest, owner, expiry in ms, record, user, key, mark, bytes of its body.
+-- Returns how many have finished.
 local entry = redis.call('HMGET', KEYS[1], 'owner', 'record')
 if not entry[2] and (not entry[1] or entry[1] == ARGV[2]) then
-  redis.call('HSET', KEYS[1], 'digest', ARGV[1], 'owner', ARGV[2], 'record', ARGV[4])
+  local user, key, size = ARGV[5], ARGV[6], tonumber(ARGV[8])
+  local content = {'digest', ARGV[1], 'owner', ARGV[2], 'record', ARGV[4]}
+  if size > 0 then content[7], content[8] = 'mark', ARGV[7] end
+  redis.call('HSET', KEYS[1], unpack(content))
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
-  local time = redis.call('TIME')
-  -- A member of an earlier run with an answer as long counts already.
-  local added = redis.call('ZADD', KEYS[2], time[1] * 1000 + time[2] / 1000 + ARGV[3], #ARGV[4] .. ':' .. KEYS[1])
-  redis.call('INCRBY', KEYS[3], added * #ARGV[4])
+  local expires = now + ARGV[3]
+  -- A member of an earlier run, which has expired, counts already.
+  local entries = redis.call('ZADD', PREFIX .. 'entries:' .. user, expires, key)
+  redis.call('ZADD', KEYS[2], expires, user .. ':' .. key)
+  local bodies = 0
+  if size > 0 then bodies = redis.call('ZADD', PREFIX .. 'bodies:' .. user, expires, size .. ':' .. key) end
+  add(user, entries, bodies * size)
 end
 return redis.call('ZCARD', KEYS[2])
 """
+)
 
-TRIM: Final = """
--- KEYS: finished, bytes. ARGV: most entries, most bytes, how many to remove at most.
--- Returns how many have finished, how many bytes they have, and how many were removed before their time.
-local evicted = 0
-local time = redis.call('TIME')
-local now = time[1] * 1000 + time[2] / 1000
-local size = tonumber(redis.call('GET', KEYS[2]) or 0)
-for _ = 1, tonumber(ARGV[3]) do
-  local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-  if not first[1] then break end
-  local expired = tonumber(first[2]) <= now
-  if not expired and redis.call('ZCARD', KEYS[1]) <= tonumber(ARGV[1]) and size <= tonumber(ARGV[2]) then break end
-  local length, key = first[1]:match('^(%d+):(.*)$')
-  redis.call('ZREM', KEYS[1], first[1])
-  -- What has expired is gone by itself, and its key may hold a later run.
-  if not expired then
-    redis.call('DEL', key)
-    evicted = evicted + 1
-  end
-  size = redis.call('DECRBY', KEYS[2], length)
+TRIM: Final = (
+    f"local PREFIX = '{PREFIX}'\n{_HOLDINGS}"
+    """
+-- KEYS: finished, bytes. ARGV: most entries, most bytes, how many to remove at most, and by turns a user and his bytes.
+-- Returns how many have finished, how many bytes they have, and how many bodies and entries went before their time.
+local left, dropped, evicted = tonumber(ARGV[3]), 0, 0
+local function first(key) return redis.call('ZRANGE', key, 0, 0, 'WITHSCORES') end
+local function most(share)
+  return redis.call('ZREVRANGE', PREFIX .. 'shares:' .. share, 0, 0)[1]
 end
-return {redis.call('ZCARD', KEYS[1]), size, evicted}
+
+-- The oldest body of a user, or what is left of its bookkeeping; false when there is none.
+local function drop(user)
+  local bodies = PREFIX .. 'bodies:' .. user
+  local body = first(bodies)
+  if not body[1] then
+    redis.call('ZREM', PREFIX .. 'shares:bytes', user)
+    return false
+  end
+  local size, key = body[1]:match('^(%d+):(.*)$')
+  redis.call('ZREM', bodies, body[1])
+  add(user, 0, -size)
+  -- What has expired is gone by itself, and its key may hold a later run.
+  if tonumber(body[2]) > now then
+    local entry = PREFIX .. 'entry:' .. key
+    local mark = redis.call('HGET', entry, 'mark')
+    if mark then
+      redis.call('HSET', entry, 'record', mark)
+      redis.call('HDEL', entry, 'mark')
+      dropped = dropped + 1
+    end
+  end
+  return true
+end
+
+local function evict(user, key, expired)
+  redis.call('ZREM', PREFIX .. 'entries:' .. user, key)
+  redis.call('ZREM', KEYS[1], user .. ':' .. key)
+  add(user, -1, 0)
+  if expired then return end
+  local entry = PREFIX .. 'entry:' .. key
+  local size = redis.call('HSTRLEN', entry, 'record')
+  if redis.call('ZREM', PREFIX .. 'bodies:' .. user, size .. ':' .. key) == 1 then add(user, 0, -size) end
+  redis.call('DEL', entry)
+  evicted = evicted + 1
+end
+
+while left > 0 do
+  local oldest = first(KEYS[1])
+  if not oldest[1] or tonumber(oldest[2]) > now then break end
+  local user, key = oldest[1]:match('^(%x*):(.*)$')
+  -- Bodies expire with their entries, or earlier when that has run again.
+  local body = first(PREFIX .. 'bodies:' .. user)
+  while body[1] and tonumber(body[2]) <= now and left > 0 do
+    drop(user)
+    left = left - 1
+    body = first(PREFIX .. 'bodies:' .. user)
+  end
+  if left <= 0 then break end
+  evict(user, key, true)
+  left = left - 1
+end
+for each = 4, #ARGV, 2 do
+  local share = PREFIX .. 'shares:bytes'
+  while left > 0 and tonumber(redis.call('ZSCORE', share, ARGV[each]) or 0) > tonumber(ARGV[each + 1]) do
+    if not drop(ARGV[each]) then break end
+    left = left - 1
+  end
+end
+while left > 0 and redis.call('ZCARD', KEYS[1]) > tonumber(ARGV[1]) do
+  local user = most('entries')
+  local oldest = user and first(PREFIX .. 'entries:' .. user)
+  if not oldest or not oldest[1] then break end
+  evict(user, oldest[1], tonumber(oldest[2]) <= now)
+  left = left - 1
+end
+while left > 0 and tonumber(redis.call('GET', KEYS[2]) or 0) > tonumber(ARGV[2]) do
+  local user = most('bytes')
+  if not user or not drop(user) then break end
+  left = left - 1
+end
+return {redis.call('ZCARD', KEYS[1]), tonumber(redis.call('GET', KEYS[2]) or 0), dropped, evicted}
 """
+)
 
 RELEASE: Final = """
 -- KEYS: entry. ARGV: owner

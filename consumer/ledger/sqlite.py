@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from consumer.core.batches import Batches, End
 from consumer.core.thread import Worker
 from consumer.ledger.entry import Limits
-from consumer.ledger.store import Found, LedgerRow
+from consumer.ledger.store import Evicted, Found, LedgerRow
 from consumer.ledger.table import GROUP, Table
 
 __all__ = ["SCHEME", "SqliteStore", "path_of"]
 
 SCHEME: Final = "sqlite:///"
+
+
+_Due: TypeAlias = tuple[float, Limits, Mapping[bytes, int]]
+"""The arguments of a `Store.trim`."""
 
 
 class _Order(NamedTuple):
@@ -42,7 +46,7 @@ class SqliteStore:
     def __init__(self, url: str) -> None:
         self._path = path_of(url)
         self._batches: Batches[_Order, Found | None] = Batches(self._begin, GROUP)
-        self._due: tuple[float, Limits] | None = None
+        self._due: _Due | None = None
         self._thread: Worker | None = None
         self._table: Table | None = None
 
@@ -54,17 +58,17 @@ class SqliteStore:
     @property
     def size(self) -> int:
         """See `Store.size`."""
-        return self._table.entries if self._table is not None else 0
+        return self._table.entries.total if self._table is not None else 0
 
     @property
     def kept_bytes(self) -> int:
         """See `Store.kept_bytes`."""
-        return self._table.kept_bytes if self._table is not None else 0
+        return self._table.kept_bytes.total if self._table is not None else 0
 
     @property
-    def evicted(self) -> int:
+    def evicted(self) -> Evicted:
         """See `Store.evicted`."""
-        return self._table.evicted if self._table is not None else 0
+        return self._table.evicted if self._table is not None else Evicted()
 
     async def open(self, owner: bytes, lease: float) -> None:
         """See `Store.open`; a new connection mends more than an old one."""
@@ -90,9 +94,9 @@ class SqliteStore:
         """See `Store.release`."""
         return self._batches.put(_Order(_released(key, owner)))
 
-    async def trim(self, now: float, limits: Limits) -> None:
+    async def trim(self, now: float, limits: Limits, allowed: Mapping[bytes, int]) -> None:
         """See `Store.trim`; it is done with the next batch, because who waited for it alone would leave the batches."""
-        self._due = (now, limits)
+        self._due = (now, limits, {**self._due[2], **allowed} if self._due else allowed)
 
     async def renew(self) -> None:
         """Nobody else could look."""
@@ -123,7 +127,7 @@ class SqliteStore:
         # A release of nothing, to see whether anything can be written.
         self._table.write([_released(secrets.token_bytes(16), b"")], 0.0)
 
-    def _write(self, orders: Sequence[_Order], due: tuple[float, Limits] | None) -> list[Found | None]:
+    def _write(self, orders: Sequence[_Order], due: _Due | None) -> list[Found | None]:
         """Write a group; per order what a claim found in its place, None when it is new."""
         assert self._table is not None
         if due is not None:

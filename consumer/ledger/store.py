@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from consumer.ledger.entry import Limits
 
-__all__ = ["TRIMMED_AT_ONCE", "Found", "LedgerRow", "Store"]
+__all__ = ["TRIMMED_AT_ONCE", "Evicted", "Found", "LedgerRow", "Store"]
 
 TRIMMED_AT_ONCE: Final = 1000
-"""Entries that one `Store.trim` removes, at most: claims wait meanwhile."""
+"""Entries and bodies that one `Store.trim` removes, at most: claims wait meanwhile."""
 
 
 class LedgerRow(NamedTuple):
@@ -26,6 +27,18 @@ class LedgerRow(NamedTuple):
     """When to forget it, seconds since 1970."""
     record: bytes | None = None
     """The reply; None while it runs."""
+    user: bytes = b""
+    """Whose it is, as `hash_user` says; of no account while it runs."""
+
+
+@dataclass(slots=True)
+class Evicted:
+    """What was removed before its time, because there was too much."""
+
+    bodies: int = 0
+    """Answers whose entries stay."""
+    entries: int = 0
+    """Entries, with their answers."""
 
 
 class Found(NamedTuple):
@@ -62,11 +75,11 @@ class Store(Protocol):
 
     @property
     def kept_bytes(self) -> int:
-        """Bytes of their replies, as last counted."""
+        """Bytes of their replies, as last counted; one that was not kept has none."""
 
     @property
-    def evicted(self) -> int:
-        """Answers that this process has removed before their time, because there were too many."""
+    def evicted(self) -> Evicted:
+        """What this process has removed before its time."""
 
     async def open(self, owner: bytes, lease: float) -> None:
         """Connect as `owner`, who lives for `lease` seconds; also again, after the store was away.
@@ -93,8 +106,13 @@ class Store(Protocol):
     def release(self, key: bytes, owner: bytes) -> Awaitable[object]:
         """Remove the entry if it is unfinished and belongs to `owner`; what is written later may be claimed again."""
 
-    def trim(self, now: float, limits: Limits) -> Awaitable[object]:
-        """Remove what has expired and, when there is too much, the answers that expire first: `TRIMMED_AT_ONCE`."""
+    def trim(self, now: float, limits: Limits, allowed: Mapping[bytes, int]) -> Awaitable[object]:
+        """Remove what has expired and, when there is too much, what expires first: `TRIMMED_AT_ONCE`.
+
+        Of a user in `allowed` who holds more bytes than that, bodies go. Then, above `max_entries`, entries of the
+        user with the most entries; above `max_bytes`, bodies of the user with the most bytes (`Shares`). An entry
+        whose body goes stays, with the record that `codec.to_mark` makes.
+        """
 
     async def renew(self) -> None:
         """Prolong the owner's lease."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from consumer.ledger.codec import MAX_MARK, size_of, to_mark
 from consumer.ledger.entry import LedgerError, Limits
-from consumer.ledger.store import TRIMMED_AT_ONCE, Found, LedgerRow
+from consumer.ledger.shares import Shares
+from consumer.ledger.store import TRIMMED_AT_ONCE, Evicted, Found, LedgerRow
 
-__all__ = ["APPLICATION", "GROUP", "VERSION", "Table", "files", "in_use"]
+__all__ = ["APPLICATION", "GROUP", "MIGRATED", "VERSION", "Table", "files", "in_use"]
 
 GROUP: Final = 128
 """Rows written in one transaction, at most."""
@@ -24,8 +28,16 @@ RECOUNT: Final = 20
 APPLICATION: Final = 0x5A424C47
 """Marks a file as ours ("ZBLG")."""
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the schema."""
+MIGRATED: Final = 2
+"""The version that is brought to this one in its place."""
+
+INDEXES: Final = """
+CREATE INDEX by_expiry ON entries (expires);
+CREATE INDEX bodies ON entries (user, expires, size) WHERE size > 0;
+CREATE INDEX marks ON entries (user, expires, size) WHERE size = 0;
+"""
 
 SCHEMA: Final = f"""
 CREATE TABLE entries (
@@ -33,13 +45,23 @@ CREATE TABLE entries (
     digest  BLOB NOT NULL,
     owner   BLOB NOT NULL,  -- the process that claimed it
     expires REAL NOT NULL,  -- seconds since 1970
-    size    INTEGER,        -- bytes of the record; null while it runs
-    record  BLOB            -- the reply
+    size    INTEGER,        -- bytes of the record; 0 when its body is not kept, null while it runs
+    record  BLOB,           -- the reply
+    user    BLOB NOT NULL DEFAULT x''  -- whose it is
 );
-CREATE INDEX by_expiry ON entries (expires, size);
+{INDEXES}
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
+
+MIGRATION: Final = f"""
+ALTER TABLE entries ADD COLUMN user BLOB NOT NULL DEFAULT x'';
+UPDATE entries SET size = 0, record = CAST(x'12' || substr(record, 2) AS BLOB) WHERE substr(record, 1, 1) = x'02';
+DROP INDEX by_expiry;
+{INDEXES}
+PRAGMA user_version = {VERSION};
+"""
+"""From the version before. Nobody knows whose its entries are; of what was not kept, everything was executed."""
 
 LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
@@ -51,20 +73,36 @@ LOCK_START: Final = 0x40000000
 LOCK_LENGTH: Final = 512
 """How many bytes they are."""
 
-EXPIRED: Final = (
-    "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires <= ? LIMIT ?) RETURNING size"
-)
+EXPIRED: Final = """
+DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires <= ? LIMIT ?) RETURNING user, size
+"""
 
 OLDEST: Final = """
 DELETE FROM entries WHERE rowid IN (
     SELECT id FROM (
-        SELECT id, size, row_number() OVER first AS place, total(size) OVER first AS sum
-        FROM (SELECT rowid AS id, expires, size FROM entries WHERE size IS NOT NULL ORDER BY expires LIMIT ?)
-        WINDOW first AS (ORDER BY expires, id ROWS UNBOUNDED PRECEDING)
-    ) WHERE place <= ? OR sum - size < ?
-) RETURNING size
+        SELECT * FROM (
+            SELECT rowid AS id, expires FROM entries WHERE size > 0 AND user = ?1 ORDER BY expires LIMIT ?2
+        ) UNION ALL SELECT * FROM (
+            SELECT rowid AS id, expires FROM entries WHERE size = 0 AND user = ?1 ORDER BY expires LIMIT ?2
+        )
+    ) ORDER BY expires LIMIT ?2
+) RETURNING user, size
 """
-"""Removes the oldest answers: so many as are too many, and until so many bytes are gone."""
+"""Removes so many of the oldest answers of a user."""
+
+BODIES: Final = "SELECT rowid, size FROM entries WHERE size > 0 AND user = ? ORDER BY expires LIMIT ?"
+"""The oldest answers of a user whose bodies are kept."""
+
+DROP: Final = f"""
+UPDATE entries SET size = 0, record = to_mark(substr(record, 1, {MAX_MARK}))
+WHERE rowid IN (SELECT value FROM json_each(?))
+"""
+"""Gives up the bodies of some answers."""
+
+COUNT: Final = """
+SELECT user, count(*), sum(size) FROM entries WHERE size > 0 GROUP BY user
+UNION ALL SELECT user, count(*), 0 FROM entries WHERE size = 0 GROUP BY user
+"""
 
 
 @lru_cache(maxsize=GROUP)
@@ -72,10 +110,10 @@ def _upsert(rows: int) -> str:
     # One statement for a whole group, whatever is in it: sqlite3 gives up Python's lock for every statement it
     # runs, and getting it back from a busy event loop takes longer than the writing.
     return (
-        "INSERT INTO entries (key, digest, owner, expires, size, record) VALUES "
-        + ", ".join(["(?, ?, ?, ?, ?, ?)"] * rows)
+        "INSERT INTO entries (key, digest, owner, expires, size, record, user) VALUES "
+        + ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * rows)
         + " ON CONFLICT (key) DO UPDATE SET digest = excluded.digest, owner = excluded.owner,"
-        " expires = excluded.expires, size = excluded.size, record = excluded.record"
+        " expires = excluded.expires, size = excluded.size, record = excluded.record, user = excluded.user"
         # What has finished is written in any case. A claim takes the place of what has expired, and of nothing else. A
         # release is a claim that has expired already; it takes the place of its owner's claim.
         " WHERE excluded.size IS NOT NULL"
@@ -95,10 +133,10 @@ class Table:
         LedgerError: the file is in use, broken, not ours, of a newer version, or cannot be written.
     """
 
-    entries: int
+    entries: Shares
     """Finished ones that are in it, also those that have expired and were not removed yet."""
-    kept_bytes: int
-    """Of their records."""
+    kept_bytes: Shares
+    """Of their records, as far as the bodies are kept."""
 
     def __init__(self, path: Path, *, check: bool = True) -> None:
         self._path = path
@@ -115,8 +153,8 @@ class Table:
             if check:
                 self._check_pages()
             self._file = _identity(path)
-            self.entries, self.kept_bytes = self._count()
-            self._uncounted = self.evicted = 0
+            self.evicted = Evicted()
+            self._count()
         except BaseException:
             self._connection.close()
             raise
@@ -136,6 +174,7 @@ class Table:
             self._connection.execute("BEGIN EXCLUSIVE").execute("COMMIT")
             # Before anything is changed: it may not be ours.
             self._check()
+            self._connection.create_function("to_mark", 1, to_mark, deterministic=True)
             self._connection.execute("PRAGMA journal_mode = WAL")
             # What is written survives the process; only a crash of the machine may lose the last entries.
             self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -152,10 +191,12 @@ class Table:
             self._connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
         elif application != APPLICATION:
             raise LedgerError(f"LEDGER: {self._path} is the database of another program; accepted: a file of our own")
+        elif version == MIGRATED:
+            self._connection.executescript(f"BEGIN; {MIGRATION} COMMIT;")
         elif version != VERSION:
             raise LedgerError(
-                f"LEDGER: {self._path} has version {version}; accepted: {VERSION}, so start the release that wrote "
-                "it, or move it aside with --reset-ledger"
+                f"LEDGER: {self._path} has version {version}; accepted: {MIGRATED} and {VERSION}, so start the release "
+                "that wrote it, or move it aside with --reset-ledger"
             )
 
     def _check_pages(self) -> None:
@@ -176,13 +217,14 @@ class Table:
             sqlite3.Error: nothing was written.
         """
         self._assert_there()
-        sizes = [None if row.record is None else len(row.record) for row in rows]
-        values = [value for row, size in zip(rows, sizes, strict=True) for value in (*row[:4], size, row[4])]
+        sizes = [None if row.record is None else size_of(row.record) for row in rows]
+        values = [value for row, size in zip(rows, sizes, strict=True) for value in (*row[:4], size, *row[4:])]
         written = self._connection.execute(_upsert(len(rows)), [*values, now]).rowcount
-        finished = [size for size in sizes if size is not None]
-        self.entries += len(finished)
-        self._uncounted += len(finished)
-        self.kept_bytes += sum(finished)
+        for row, size in zip(rows, sizes, strict=True):
+            if size is not None:
+                self._uncounted += 1
+                self.entries.add(row.user, 1)
+                self.kept_bytes.add(row.user, size)
         return written == len(rows)
 
     def _assert_there(self) -> None:
@@ -200,35 +242,74 @@ class Table:
         """Make `owner` the owner of the entry `key`."""
         self._connection.execute("UPDATE entries SET owner = ? WHERE key = ?", (owner, key))
 
-    def trim(self, now: float, limits: Limits) -> None:
-        """Remove what has expired, and the oldest answers of what is too much; so many at once, at most.
+    def trim(self, now: float, limits: Limits, allowed: Mapping[bytes, int]) -> None:
+        """Remove what has expired, and the oldest of what is too much, as `Store.trim` says; so many at once, at most.
 
         Raises:
             sqlite3.Error: it could not be removed.
         """
         self._remove(EXPIRED, (now, TRIMMED_AT_ONCE))
-        if self._exceeds(limits) and self._uncounted > self.entries // RECOUNT:
+        if self._exceeds(limits, allowed) and self._uncounted > self.entries.total // RECOUNT:
             # What we added up is too high by what a claim took the place of. Counting takes as long as there are rows,
             # so it is done when as many were written as may be wrong.
-            self.entries, self.kept_bytes = self._count()
-            self._uncounted = 0
-        if self._exceeds(limits):
-            excess = (self.entries - limits.max_entries, self.kept_bytes - limits.max_bytes)
-            self.evicted += self._remove(OLDEST, (TRIMMED_AT_ONCE, *excess))
+            self._count()
+        left = TRIMMED_AT_ONCE
+        for user, most in allowed.items():
+            left -= self._drop(user, self.kept_bytes.of(user) - most, left)
+        left -= self.entries.cut(limits.max_entries, left, self._evict)
+        self.kept_bytes.cut(limits.max_bytes, left, self._drop)
 
-    def _remove(self, statement: str, values: tuple[float, ...]) -> int:
+    def _drop(self, user: bytes, size: int, limit: int) -> int:
+        """Give up the oldest bodies of a user until he holds so much less; how many."""
+        if size <= 0 or limit <= 0:
+            return 0
+        rows, dropped = [], 0
+        for row, length in self._connection.execute(BODIES, (user, limit)).fetchall():
+            if dropped >= size:
+                break
+            rows.append(row)
+            dropped += length
+        self._connection.execute(DROP, (json.dumps(rows),))
+        self._doubt(dropped < size)
+        self.kept_bytes.add(user, -dropped)
+        self.evicted.bodies += len(rows)
+        return len(rows)
+
+    def _evict(self, user: bytes, count: int, limit: int) -> int:
+        """Remove so many of the oldest entries of a user; how many."""
+        removed = self._remove(OLDEST, (user, min(count, limit)))
+        self._doubt(removed < min(count, limit))
+        self.evicted.entries += removed
+        return removed
+
+    def _remove(self, statement: str, values: tuple[Any, ...]) -> int:
         # An unfinished entry has no size, and was never counted.
-        sizes = [size for (size,) in self._connection.execute(statement, values) if size is not None]
-        self.entries -= len(sizes)
-        self.kept_bytes -= sum(sizes)
-        return len(sizes)
+        found = [row for row in self._connection.execute(statement, values) if row[1] is not None]
+        for user, size in found:
+            self.entries.add(user, -1)
+            self.kept_bytes.add(user, -size)
+        return len(found)
 
-    def _exceeds(self, limits: Limits) -> bool:
-        return self.entries > limits.max_entries or self.kept_bytes > limits.max_bytes
+    def _doubt(self, wrong: bool) -> None:
+        """Count again before the next ones go, if what we added up is wrong."""
+        if wrong:
+            self._uncounted += self.entries.total + 1
 
-    def _count(self) -> tuple[int, int]:
-        entries, size = self._connection.execute("SELECT count(size), total(size) FROM entries").fetchone()
-        return entries, int(size)
+    def _exceeds(self, limits: Limits, allowed: Mapping[bytes, int]) -> bool:
+        return (
+            self.entries.total > limits.max_entries
+            or self.kept_bytes.total > limits.max_bytes
+            or any(self.kept_bytes.of(user) > most for user, most in allowed.items())
+        )
+
+    def _count(self) -> None:
+        entries: Counter[bytes] = Counter()
+        sizes: Counter[bytes] = Counter()
+        for user, count, size in self._connection.execute(COUNT):
+            entries[user] += count
+            sizes[user] += size
+        self.entries, self.kept_bytes = Shares(entries.items()), Shares(sizes.items())
+        self._uncounted = 0
 
     def close(self) -> None:
         """Write everything into the file and let go of it."""

@@ -180,7 +180,7 @@ class _Idempotency:
             raise self._refused(_CONFLICT, _conflict(delivery))
         if claim.state is State.DONE:
             if claim.reply is None:
-                raise self._refused(_NOT_KEPT, _not_kept(delivery))
+                raise self._refused(_NOT_KEPT, _not_kept(delivery, claim.outcome))
             return replace(claim.reply, replayed=True)
         if claim.state is State.ORPHANED and not rerun:
             raise self._refused(_INTERRUPTED, _unknown(delivery))
@@ -271,11 +271,27 @@ def _unknown(delivery: Delivery) -> CommandError:
     )
 
 
-def _not_kept(delivery: Delivery) -> CommandError:
+def _not_kept(delivery: Delivery, outcome: Outcome | None) -> CommandError:
+    """The answer is gone; `outcome` is that of the error that it was."""
+    name, operation = str(delivery.message.request_id)[:80], delivery.request.operation
+    if outcome is Outcome.NOT_EXECUTED:
+        return CommandError(
+            Code.ABORTED,
+            f"request-id {name!r}: {operation} was answered with an error before and not executed; that answer was not "
+            "kept: send it with a new id to see the error again",
+            details={"executed": False},
+        )
+    if outcome is Outcome.UNKNOWN:
+        return CommandError(
+            Code.ABORTED,
+            f"request-id {name!r}: {operation} was answered with an error before, and may have been executed; that "
+            "answer was not kept: check the engine, then send it with a new id",
+            outcome=Outcome.UNKNOWN,
+        )
     return CommandError(
         Code.ABORTED,
-        f"request-id {str(delivery.message.request_id)[:80]!r}: {delivery.request.operation} was executed and answered "
-        "before; the answer was too large to keep and cannot be repeated",
+        f"request-id {name!r}: {operation} was executed and answered before; the answer was not kept, because it was "
+        "too large or newer ones needed its room, and cannot be repeated",
         outcome=Outcome.UNKNOWN,
         details={"executed": True},
     )

@@ -117,9 +117,9 @@ class Telemetry:
         """Show facts as labels of a metric of ours that is always 1; nothing is shown while there are none."""
         self._metrics.facts(names.own(name), facts)
 
-    def counted(self, name: str, source: Callable[[], float]) -> None:
+    def counted(self, name: str, source: Callable[[], float], **labels: str) -> None:
         """Show as a counter of ours what somebody else counts."""
-        self._metrics.counter(names.own(name)).at(()).source = source
+        self._metrics.counter(names.own(name)).at(tuple(labels.items())).source = source
 
     def expect(self, queues: Iterable[str]) -> None:
         """Make the series of requests from these queues, at zero."""

@@ -119,12 +119,15 @@ METRICS: Final[Mapping[str, Metric]] = {
         GAUGE, "Requests that may run at a time; it sinks when the engine refuses load", ("queue",)
     ),
     "zeebe_amqp.held_bytes": Metric(GAUGE, "Bytes of requests in memory", unit="By"),
-    "zeebe_amqp.ledger.size": Metric(GAUGE, "Answers in the ledger"),
+    "zeebe_amqp.ledger.size": Metric(GAUGE, "Requests in the ledger that have been answered"),
     "zeebe_amqp.ledger.bytes": Metric(
-        GAUGE, "Bytes of the answers in the ledger; with Redis counted every ten seconds, of all replicas", unit="By"
+        GAUGE, "Bytes of the answers that are kept; with Redis counted every ten seconds, of all replicas", unit="By"
     ),
     "zeebe_amqp.ledger.evicted": Metric(
-        COUNTER, "Answers forgotten before LEDGER_TTL, because there were more than the ledger may keep"
+        COUNTER,
+        "What the ledger forgot before LEDGER_TTL because it was too much: answers whose entries stay, so that nothing "
+        "runs again (body), or entries with their answers (entry)",
+        ("kind",),
     ),
     "zeebe_amqp.ledger.duration": Metric(
         HISTOGRAM, "Time that the ledger took, by what it was asked (claim, finish, release)", ("operation",), "s"
@@ -140,7 +143,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     "zeebe_amqp.refused": Metric(
         COUNTER,
         "Requests not run because of what is known of their id: it belongs to another request (conflict), an earlier "
-        "run was cut off (interrupted), its answer was too large to keep (not kept), or too many wait for it "
+        "run was cut off (interrupted), its answer was not kept (not kept), or too many wait for it "
         "(crowded); or because of their sender: the policy does not allow it (denied), or it must have one (anonymous)",
         ("reason",),
     ),

@@ -14,9 +14,10 @@ from redis.exceptions import ConnectionError as Refused
 from redis.exceptions import ResponseError
 
 from consumer.core.message import Reply
-from consumer.ledger import Ledger, LedgerError, Limits, State, open_ledger, scripts
+from consumer.ledger import Allowance, Ledger, LedgerError, Limits, State, open_ledger, scripts
 from consumer.ledger.ledger import LEASE as LONG
 from consumer.ledger.redis import RedisStore, list_warnings
+from consumer.ledger.slack import unbounded
 from scripts.redis import Redis
 from tests.cases import for_each
 from tests.unit.consumer.ledger.promises import DIGEST, OTHER, TTL, SharedLedgerPromises, limits, named
@@ -32,11 +33,11 @@ class Database:
         self.url = url
         self.opened: list[Ledger] = []
 
-    async def open(self, limits: Limits) -> Ledger:
-        return await self.leased(limits, LONG)
+    async def open(self, limits: Limits, allowance: Allowance = unbounded) -> Ledger:
+        return await self.leased(limits, LONG, allowance)
 
-    async def leased(self, limits: Limits, lease: float = LEASE) -> Ledger:
-        ledger = Ledger(RedisStore(self.url), limits, lease=lease, sleep=hurry)
+    async def leased(self, limits: Limits, lease: float = LEASE, allowance: Allowance = unbounded) -> Ledger:
+        ledger = Ledger(RedisStore(self.url), limits, allowance=allowance, lease=lease, sleep=hurry)
         self.opened.append(ledger)
         await ledger.start()
         return ledger
@@ -130,8 +131,12 @@ async def test_its_bookkeeping_ends_with_the_entries(place: Database) -> None:
         await ledger.claim(named("0"), DIGEST)
         await ledger.finish(named("0"), Reply("x", 0))
     async with Client.from_url(place.url, decode_responses=True) as client:
-        [member] = await client.zrange(scripts.FINISHED, 0, -1)
-        assert await client.get(scripts.BYTES) == member.partition(":")[0]
+        [(_, entries)] = await client.zrange(f"{scripts.PREFIX}shares:entries", 0, -1, withscores=True)
+        [(_, size)] = await client.zrange(f"{scripts.PREFIX}shares:bytes", 0, -1, withscores=True)
+        [body] = await client.zrange(f"{scripts.PREFIX}bodies:", 0, -1)
+        assert [await client.zcard(key) for key in (scripts.FINISHED, f"{scripts.PREFIX}entries:")] == [1, 1]
+        assert (await client.get(scripts.BYTES), entries) == (body.partition(":")[0], 1)
+        assert size == int(body.partition(":")[0])
 
 
 async def test_while_redis_is_away_nothing_is_claimed_or_waited_for_and_afterwards_all_is_well(

@@ -63,7 +63,7 @@ async def test_answers_of_replays_are_told_with_their_number_and_what_was_not_ke
         await ledger.finish(identity, reply, queue)
     first, second = await list_known(ledger, "alice", "a")
     assert (first["state"], first["reply_to"], first["reply"]["error"]["code"]) == ("answered", "replies", "NOT_FOUND")
-    assert (second["state"], second["reply_to"], second["reply"]) == ("answered", None, None)
+    assert (second["state"], second["reply_to"], second["reply"]) == ("executed, answer not kept", None, None)
     assert ("replays" in first, second["replays"]) == (False, 2)
     assert await list_known(ledger, None, "a") == []
     assert [find_answer([first, second], replays) for replays in range(3)] == [first, None, second]

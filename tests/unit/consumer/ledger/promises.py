@@ -12,10 +12,12 @@ import orjson
 import pytest
 
 from consumer.core.message import Reply
-from consumer.ledger import Identity, Ledger, Limits, State, codec, identify
+from consumer.ledger import Allowance, Claim, Evicted, Identity, Ledger, Limits, State, codec, identify
+from consumer.ledger.slack import unbounded
 from consumer.ledger.store import Store
 from tests.cases import for_each
 from tests.unit.consumer.errors import failed
+from zeebe_amqp.errors import Outcome
 
 DIGEST, OTHER = b"d" * 32, b"o" * 32
 TTL = 0.2
@@ -30,11 +32,16 @@ class ClockedPlace:
         self.now = time.time()
         self.opened: list[Ledger] = []
 
-    async def open(self, limits: Limits) -> Ledger:
-        ledger = Ledger(self._make(), limits, clock=lambda: self.now)
+    async def open(self, limits: Limits, allowance: Allowance = unbounded) -> Ledger:
+        ledger = Ledger(self._make(), limits, allowance=allowance, clock=self._tick)
         await ledger.start()
         self.opened.append(ledger)
         return ledger
+
+    def _tick(self) -> float:
+        """No two moments are the same, so that one of two is the older one."""
+        self.now += 1e-5
+        return self.now
 
     async def expire(self) -> None:
         self.now += TTL
@@ -70,6 +77,12 @@ REPLIES = {
     "compressed": Reply("activate-jobs", [{"variables": "x" * 10_000}]),
     "long": Reply("activate-jobs", [{"variables": "x" * 1_000_000}]),
 }
+
+
+async def answer(ledger: Ledger, identity: Identity, length: int, queue: str = "") -> None:
+    """Run a request whose answer is so long."""
+    await ledger.claim(identity, DIGEST)
+    await ledger.finish(identity, Reply("x", text(length)), queue)
 
 
 class LedgerPromises:
@@ -154,27 +167,121 @@ class LedgerPromises:
         assert (await ledger.claim(named("a"), OTHER)).state is State.NEW
         assert (await ledger.claim(named("running"), DIGEST)).state is State.ORPHANED
 
-    @pytest.mark.parametrize("bound", [{"max_entries": 2}, {"max_bytes": 600}])
-    async def test_the_oldest_answers_go_first_above_a_number_or_size(self, bound: dict[str, int], place: Any) -> None:
-        ledger = await place.open(limits(**bound))
+    async def test_above_a_number_the_oldest_answers_go(self, place: Any) -> None:
+        ledger = await place.open(limits(max_entries=2))
         await ledger.claim(named("running"), DIGEST)
         for name in "abcd":
-            await ledger.claim(named(name), DIGEST)
-            await ledger.finish(named(name), Reply("x", "x" * 230))
+            await answer(ledger, named(name), 230)
         states = [(await ledger.claim(named(name), DIGEST)).state for name in ("c", "d", "a", "b", "running")]
         assert states == [State.DONE, State.DONE, State.NEW, State.NEW, State.ORPHANED]
-        assert ledger.evicted == 2
+        assert ledger.evicted == Evicted(bodies=0, entries=2)
+
+    async def test_above_a_size_the_oldest_bodies_go_and_what_ran_does_not_run_again(self, place: Any) -> None:
+        ledger = await place.open(limits(max_bytes=600))
+        for name in "abcd":
+            await answer(ledger, named(name), 230, f"replies.{name}")
+        await ledger.claim(named("after"), DIGEST)
+        for name, kept in (("a", False), ("b", False), ("c", True), ("d", True)):
+            found = await ledger.claim(named(name), DIGEST)
+            assert (found.state, found.reply is not None, found.outcome) == (State.DONE, kept, None), name
+            assert (await ledger.claim(named(name), OTHER)).state is State.CONFLICT, "its digest stays"
+            seen = await ledger.look(named(name))
+            assert seen is not None
+            assert (seen.state, seen.reply_to, seen.reply is not None) == (State.DONE, f"replies.{name}", kept)
+        assert (ledger.size, ledger.evicted) == (4, Evicted(bodies=2, entries=0))
+
+    async def test_a_body_that_has_gone_leaves_how_the_command_ended(self, place: Any) -> None:
+        ledger = await place.open(limits(max_bytes=1))
+        for name, error in (
+            ("executed", None),
+            ("rejected", failed()),
+            ("perhaps", failed(outcome=Outcome.UNKNOWN)),
+        ):
+            await ledger.claim(named(name), DIGEST)
+            await ledger.finish(named(name), Reply("create-instance", error=error))
+        await ledger.claim(named("after"), DIGEST)
+        found = [await ledger.claim(named(name), DIGEST) for name in ("executed", "rejected", "perhaps")]
+        assert found == [Claim(State.DONE, None, each) for each in (None, Outcome.NOT_EXECUTED, Outcome.UNKNOWN)]
+        assert ledger.kept_bytes == 0
+        seen = await ledger.look(named("rejected"))
+        assert (seen and seen.outcome) is Outcome.NOT_EXECUTED
 
     async def test_its_bytes_are_those_of_the_answers_that_are_kept(self, place: Any) -> None:
         ledger = await place.open(limits(max_entries=2))
-        assert (ledger.kept_bytes, ledger.evicted) == (0, 0)
+        assert (ledger.kept_bytes, ledger.evicted) == (0, Evicted())
         for name in "abc":
-            await ledger.claim(named(name), DIGEST)
-            await ledger.finish(named(name), Reply("x", "x" * 230))
+            await answer(ledger, named(name), 230)
             await ledger.claim(named(f"after {name}"), DIGEST)
         # One of them takes at least the text, and little more.
         assert 2 * 230 < ledger.kept_bytes < 3 * 230 + 90
-        assert ledger.evicted == 1
+
+    @pytest.mark.parametrize("bound", [{"max_entries": 20}, {"max_bytes": 20 * 1100}])
+    async def test_a_user_below_his_share_loses_nothing_however_much_another_brings(
+        self, bound: dict[str, int], place: Any
+    ) -> None:
+        ledger = await place.open(limits(**bound))
+        ours = [named(f"{number}", "alice") for number in range(9)]
+        for identity in ours:
+            await answer(ledger, identity, 1000)
+        before = [(await ledger.claim(identity, DIGEST)).reply for identity in ours]
+        for number in range(100):
+            for user in ("mallory", None):
+                await answer(ledger, named(f"{number}", user), 1100)
+        await ledger.claim(named("after"), DIGEST)
+        alice, *others = [[named(f"{n}", user) for n in range(100)] for user in ("alice", "mallory", None)]
+        # Three users: alice had less than half of it, and more than a third.
+        kept = [[(await ledger.claim(each, DIGEST)).reply for each in user] for user in (alice[:9], *others)]
+        third = 20 // 3
+        assert kept[0][-third:] == before[-third:]
+        assert all(reply is not None for reply in before)
+        assert [sum(reply is not None for reply in replies) >= third for replies in kept[1:]] == [True, True]
+        assert all(replies[-1] is not None for replies in kept), "the latest one of each"
+
+    async def test_a_limit_of_a_user_costs_him_his_own_oldest_bodies(self, place: Any) -> None:
+        allowed = {"alice": 600, "bob": None, None: 0}
+        ledger = await place.open(limits(), allowed.get)
+        for name in "abcd":
+            for user in allowed:
+                await answer(ledger, named(name, user), 230)
+        await ledger.claim(named("after"), DIGEST)
+        found = {user: [await ledger.claim(named(name, user), DIGEST) for name in "abcd"] for user in allowed}
+        assert {claim.state for claims in found.values() for claim in claims} == {State.DONE}
+        kept = {user: "".join("-+"[claim.reply is not None] for claim in claims) for user, claims in found.items()}
+        assert kept == {"alice": "--++", "bob": "++++", None: "----"}
+        assert ledger.evicted == Evicted(bodies=6)
+
+    @pytest.mark.parametrize("seed", [1, 2, 3])
+    async def test_whatever_is_brought_by_whom_bounds_hold_and_shares_too(self, seed: int, place: Any) -> None:
+        """No user who never held more than an equal share has lost anything, and the sums are right."""
+        rng = random.Random(seed)
+        users = [f"user{number}" for number in range(rng.randint(2, 6))]
+        bounds = limits(max_entries=99, max_bytes=60_000)
+        ledger = await place.open(bounds)
+        sizes: dict[str, list[int]] = {user: [] for user in users}
+        for _ in range(400):
+            user = rng.choices(users, [4.0**-place for place in range(len(users))])[0]
+            size = rng.choice((20, 500, 1500))
+            await answer(ledger, named(f"{len(sizes[user])}", user), size)
+            sizes[user].append(size)
+        await ledger.claim(named("after"), DIGEST)
+        assert ledger.size <= bounds.max_entries
+        assert ledger.kept_bytes <= bounds.max_bytes * 1.01 + 2000, "within a hundredth, and one answer"
+        finished = kept = 0
+        for user in users:
+            found = [await ledger.look(named(f"{number}", user)) for number in range(len(sizes[user]))]
+            there = [each for each in found if each is not None]
+            finished += len(there)
+            kept += sum(each.reply is not None for each in there)
+            if len(found) <= bounds.max_entries // len(users):
+                assert len(there) == len(found), user
+                if sum(size + 90 for size in sizes[user]) <= bounds.max_bytes // len(users):
+                    assert all(each.reply is not None for each in there), user
+            assert not any(found[: len(found) - len(there)]), "the oldest go first"
+            bodies = [each.reply is not None for each in there]
+            assert bodies == sorted(bodies), "and so do their bodies"
+        everything = sum(map(len, sizes.values()))
+        assert (ledger.size, ledger.evicted.entries) == (finished, everything - finished)
+        assert 0 < kept < finished
 
     async def test_its_size_is_what_finished_and_is_kept(self, place: Any) -> None:
         ledger = await place.open(limits(max_entries=3))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from consumer.ledger import Limits
+from consumer.ledger import Evicted, Limits
+from consumer.ledger.codec import size_of, to_mark
 from consumer.ledger.store import Found, LedgerRow
 
 
@@ -25,15 +27,15 @@ class DictStore:
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
         self.owner = b""
-        self.evicted = 0
+        self.evicted = Evicted()
 
     @property
     def size(self) -> int:
-        return sum(row.record is not None for row in self.shared.rows.values())
+        return len(self.done())
 
     @property
     def kept_bytes(self) -> int:
-        return sum(len(row.record or b"") for row in self.shared.rows.values())
+        return sum(self.sizes())
 
     async def open(self, owner: bytes, lease: float) -> None:
         self.owner = owner
@@ -61,13 +63,34 @@ class DictStore:
         if there is not None and (there.owner, there.record) == (owner, None):
             del self.shared.rows[key]
 
-    async def trim(self, now: float, limits: Limits) -> None:
-        done = sorted((row for row in self.shared.rows.values() if row.record is not None), key=lambda row: row.expires)
-        sizes = [len(row.record or b"") for row in done]
-        for place, row in enumerate(done):
-            if row.expires <= now or len(done) - place > limits.max_entries or sum(sizes[place:]) > limits.max_bytes:
-                del self.shared.rows[row.key]
-                self.evicted += row.expires > now
+    async def trim(self, now: float, limits: Limits, allowed: Mapping[bytes, int]) -> None:
+        """As slowly and plainly as can be."""
+        for row in [row for row in self.done() if row.expires <= now]:
+            del self.shared.rows[row.key]
+        for user, most in allowed.items():
+            while sum(self.sizes(user)) > most:
+                self.drop(user)
+        while self.size > limits.max_entries:
+            user = max(self.users(), key=lambda user: len(self.done(user)))
+            del self.shared.rows[self.done(user)[0].key]
+            self.evicted.entries += 1
+        while self.kept_bytes > limits.max_bytes:
+            self.drop(max(self.users(), key=lambda user: sum(self.sizes(user))))
+
+    def drop(self, user: bytes) -> None:
+        row = next(row for row in self.done(user) if size_of(row.record or b""))
+        self.shared.rows[row.key] = row._replace(record=to_mark(row.record or b""))
+        self.evicted.bodies += 1
+
+    def users(self) -> set[bytes]:
+        return {row.user for row in self.done()}
+
+    def done(self, user: bytes | None = None) -> list[LedgerRow]:
+        rows = (row for row in self.shared.rows.values() if row.record is not None and user in (None, row.user))
+        return sorted(rows, key=lambda row: row.expires)
+
+    def sizes(self, user: bytes | None = None) -> list[int]:
+        return [size_of(row.record or b"") for row in self.done(user)]
 
     async def renew(self) -> None:
         self.shared.alive.add(self.owner)

@@ -15,7 +15,7 @@ import pytest
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Reply
 from consumer.core.requeue import Requeue
-from consumer.ledger import Claim, Ledger, LedgerError, State, identify
+from consumer.ledger import Claim, Ledger, LedgerError, Limits, MemoryStore, State, identify
 from consumer.pipeline.idempotency import idempotent
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from tests.cases import for_each
@@ -174,6 +174,45 @@ async def test_an_answer_that_was_not_kept_says_that_it_was_executed() -> None:
         await once.handle(incoming(message_id="a"))
     assert verdict(report.value) == (Code.ABORTED, CONSUMER, UNKNOWN, False)
     assert (report.value.details, once.runs) == ({"executed": True}, 0)
+
+
+@for_each([(NOT, {"executed": False}, "and not executed"), (UNKNOWN, None, "may have been executed")])
+async def test_an_error_that_was_not_kept_is_not_called_a_success(
+    outcome: Outcome, details: dict[str, bool] | None, words: str
+) -> None:
+    once = Once(ledger=ledger_of(Claim(State.DONE, None, outcome)))
+    with pytest.raises(CommandError, match=words) as report:
+        await once.handle(incoming(message_id="a"))
+    assert verdict(report.value) == (Code.ABORTED, CONSUMER, outcome, False)
+    assert (report.value.details, once.runs) == (details, 0)
+
+
+@for_each([False, True])
+async def test_strangers_large_answers_do_not_make_an_answered_request_run_again(limited: bool) -> None:
+    """100 of them, in a ledger with room for 64; also when the answer's own body has to go."""
+    ledger = Ledger(
+        MemoryStore(),
+        Limits(3600, max_bytes=64 * 1000),
+        allowance=lambda user: 0 if user == "alice" and limited else None,
+    )
+    once = Once(ledger=ledger)
+    hers: dict[str, Any] = {"message_id": "a", "user_id": "alice", "reply_to": "replies"}
+    first = await once.handle(incoming(**hers))
+    large = Reply("create-instance", {"text": "x" * 1000})
+    for number in range(100):
+        identity = identify("mallory", f"{number}")
+        await ledger.claim(identity, b"d")
+        await ledger.finish(identity, large)
+    runs = once.runs
+    if limited:
+        with pytest.raises(CommandError) as report:
+            await once.handle(incoming(**hers))
+        assert (report.value.code, report.value.details) == (Code.ABORTED, {"executed": True})
+    else:
+        again = await once.handle(incoming(**hers))
+        assert (again.replayed, again.encode()) == (True, first.encode())
+    assert once.runs == runs == 1
+    assert ledger.evicted.bodies >= 100 - 64
 
 
 @for_each([("conflict", State.CONFLICT), ("interrupted", State.ORPHANED), ("not kept", State.DONE)])

@@ -49,9 +49,9 @@ def test_a_metric_without_a_row_cannot_be_made(off: Telemetry) -> None:
 
 def test_a_counter_that_somebody_else_keeps_is_read_when_metrics_are(off: Telemetry) -> None:
     numbers = iter([1, 2])
-    off.counted("ledger.evicted", lambda: next(numbers))
-    assert "zeebe_amqp_ledger_evicted_total 1.0" in text(off)
-    assert "zeebe_amqp_ledger_evicted_total 2.0" in text(off)
+    off.counted("ledger.evicted", lambda: next(numbers), kind="body")
+    assert 'zeebe_amqp_ledger_evicted_total{kind="body"} 1.0' in text(off)
+    assert 'zeebe_amqp_ledger_evicted_total{kind="body"} 2.0' in text(off)
 
 
 def test_counters_begin_at_zero(off: Telemetry) -> None:

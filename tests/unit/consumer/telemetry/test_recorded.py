@@ -56,7 +56,7 @@ async def scenario(telemetry: Telemetry) -> None:
     telemetry.count("ledger.failures")
     telemetry.start_at_zero("reply.failures", "reason", ("refused", "unroutable"))
     telemetry.start_at_zero("refused")
-    telemetry.counted("ledger.evicted", lambda: 12)
+    telemetry.counted("ledger.evicted", lambda: 12, kind="body")
     telemetry.expect(["zeebe.polls"])
     for seconds in (0.005, 0.006, 10, 11):
         telemetry.record("ledger.duration", seconds, operation="claim")
