@@ -199,7 +199,7 @@ class Delivery:
             if self.slot is None:
                 yield
             else:
-                async with self.slot.release_for_others():
+                async with self.slot.release_for_others(self.message.user_id):
                     yield
 
 

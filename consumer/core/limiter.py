@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
+
+from consumer.core.turns import Turns
 
 __all__ = ["AimdLimit", "ConcurrencyLimiter"]
 
@@ -49,12 +50,12 @@ class AimdLimit:
 
 
 class ConcurrencyLimiter:
-    """Lets in as many at a time as its limit says at that moment; who waits goes first come, first served."""
+    """Lets in as many at a time as its limit says at that moment; the users of what waits take turns."""
 
     def __init__(self, limit: AimdLimit) -> None:
         self._limit = limit
         self._inside = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: Turns[asyncio.Future[None]] = Turns()
 
     def try_acquire(self) -> bool:
         """Take a slot if there is one for us now; every one needs a `release`."""
@@ -63,12 +64,12 @@ class ConcurrencyLimiter:
         self._inside += 1
         return True
 
-    async def acquire(self) -> None:
-        """Wait for a slot; every one needs a `release`."""
+    async def acquire(self, user: str | None = None) -> None:
+        """Wait for a slot, in the line of `user`; every one needs a `release`."""
         if self.try_acquire():
             return
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        self._waiting.add(user, place)
         try:
             await place
         except asyncio.CancelledError:
@@ -81,18 +82,18 @@ class ConcurrencyLimiter:
         """Give the slot back, and let in whoever fits now: more than one when the limit grew."""
         self._inside -= 1
         while self._waiting and self._inside < self._limit.value:
-            place = self._waiting.popleft()
+            place = self._waiting.take()
             if not place.done():
                 self._inside += 1
                 place.set_result(None)
 
     @asynccontextmanager
-    async def release_for_others(self) -> AsyncIterator[None]:
-        """Leave the slot to others for a while, and wait for one again before going on."""
+    async def release_for_others(self, user: str | None = None) -> AsyncIterator[None]:
+        """Leave the slot to others for a while, and wait for one again, in the line of `user`, before going on."""
         self.release()
         try:
             yield
-            await self.acquire()
+            await self.acquire(user)
         except BaseException:
             self._inside += 1  # it goes on to its own `release`, at once
             raise

@@ -196,7 +196,7 @@ class QueueWorker:
             if not await self._becomes_sensible(delivery, started):
                 return None
             with delivery.waiting(Waiting.SLOT):
-                await slot.acquire()
+                await slot.acquire(delivery.message.user_id)
         try:
             if self._stopping or not delivery.alive:
                 return None

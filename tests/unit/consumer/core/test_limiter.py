@@ -84,6 +84,20 @@ async def test_a_smaller_limit_lets_nobody_in_until_enough_left_and_a_larger_one
     await waiting[-1]
 
 
+async def test_a_user_who_comes_late_waits_for_one_of_another_users_and_not_for_all_of_them() -> None:
+    limiter = ConcurrencyLimiter(AimdLimit(1))
+    await limiter.acquire("mallory")
+    flood = await started(*(limiter.acquire("mallory") for _ in range(50)))
+    alice, nobody = await started(limiter.acquire("alice"), limiter.acquire(None))
+    for expected in ((1, False, False), (1, True, False), (1, True, True), (2, True, True)):
+        limiter.release()
+        await started()
+        assert (sum(done(flood)), alice.done(), nobody.done()) == expected
+    for _ in flood:
+        limiter.release()
+    await asyncio.gather(*flood)
+
+
 @for_each([False, True])
 async def test_who_stops_waiting_leaves_the_place_to_the_next(given: bool) -> None:
     limiter = ConcurrencyLimiter(AimdLimit(1))
