@@ -17,11 +17,12 @@ from consumer import telemetry
 from consumer.audit import service_audit
 from consumer.camunda7 import Camunda7Engine, accepts, reach
 from consumer.config import Settings, values
-from consumer.core.access import Authorizer, Unrestricted
+from consumer.core.access import Authorizer, Unrestricted, UserLimits
 from consumer.core.call import Engine, RoutedEngine
 from consumer.core.delivery import Delivery, Handler
 from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message
+from consumer.core.shares import Shares
 from consumer.health import Health
 from consumer.inquiry import Fact, InquirySocket, list_held, list_known
 from consumer.ledger import Limits, open_ledger
@@ -33,7 +34,7 @@ from consumer.pipeline.middleware import compose, guarded, recovered
 from consumer.pipeline.monitor import AUDIT, LEDGER, Monitor, Writable
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from consumer.pipeline.refused_replies import RefusedReplies
-from consumer.pipeline.waits import bounded_waits
+from consumer.pipeline.waits import LIMIT, LIMITS, QueuePlaces, Waits, bounded
 from consumer.pipeline.worker import REPLY_FAILURES, QueueWorker
 from consumer.rabbitmq import Broker, DeadLetterCount, queue_names, reply_policy
 from consumer.security.rights import Rights
@@ -67,7 +68,6 @@ class Service:
     def __init__(self, settings: Settings, watch: Telemetry) -> None:
         self._settings = settings
         self._telemetry = watch
-        self._access: Authorizer = Unrestricted()
         # Callers have few reply queues and ask often.
         self._policy = lru_cache(maxsize=4096)(
             partial(reply_policy.refusal, own_queues=frozenset(queue_names(settings.amqp)), allow=settings.reply_allow)
@@ -82,7 +82,7 @@ class Service:
             limits,
             watch.record,
             partial(watch.count, "ledger.failures"),
-            lambda user: self._access.limits(user).ledger_bytes,
+            lambda user: self.authorizer.limits(user).ledger_bytes,
         )
         self.dead_letters = DeadLetterCount(settings.amqp.dead_letter_bound)
         self.broker = Broker(
@@ -93,7 +93,7 @@ class Service:
             spill_to=settings.state_dir,
             connected=self.dead_letters.follow,
         )
-        self.audit = service_audit(settings, self.broker, watch)
+        self.audit = service_audit(settings, self.broker, watch, self.authorizer)
         look = partial(add_hint, self.zeebe.look, settings.zeebe)
         written: dict[str, Writable] = {LEDGER: self.ledger}
         if self.audit is not None:
@@ -102,7 +102,7 @@ class Service:
         self.backlog = Backlog(self.broker.backlog, lambda: self.monitor.is_paused)
         # A limit per queue: long polls that the engine refuses must not slow down short commands, nor be slowed down.
         self._limits = {queue: AimdLimit(self._places(queue)) for queue in settings.amqp.queues}
-        self._refused = RefusedReplies(max(1, settings.amqp.prefetch // 8), settings.reply_retry)
+        self._refused = RefusedReplies(self._refused_replies, settings.reply_retry)
         self._redeliveries = RedeliveryMatcher()
         self._request_log = RequestLog(watch.trace_id)
         handler = self._handler()
@@ -123,7 +123,7 @@ class Service:
         watch.start_at_zero("dead_lettered", "queue", queues)
         watch.start_at_zero("requeued", "queue", queues)
         watch.start_at_zero("reply.failures", "reason", REPLY_FAILURES)
-        watch.start_at_zero("refused", "reason", (*REFUSALS, *DENIALS))
+        watch.start_at_zero("refused", "reason", (*REFUSALS, *DENIALS, *LIMITS))
         watch.start_at_zero("ledger.failures")
         watch.counted("ledger.evicted", lambda: float(self.ledger.evicted.bodies), kind="body")
         watch.counted("ledger.evicted", lambda: float(self.ledger.evicted.entries), kind="entry")
@@ -178,7 +178,17 @@ class Service:
 
     def _places(self, queue: str) -> int:
         """How many commands of a queue may run: a long-running one costs next to nothing."""
-        return self._settings.amqp.polls if self._settings.amqp.waits(queue) else self._settings.concurrency
+        amqp = self._settings.amqp
+        return amqp.held(queue) if amqp.waits(queue) else self._settings.concurrency
+
+    def _shared(self, queue: str) -> QueuePlaces:
+        """What the users of a queue share while they wait; of the slots for short commands the half."""
+        held, slots = Shares(partial(self.broker.prefetch, queue)), max(1, self._places(queue) // 2)
+        return QueuePlaces(held, None if self._settings.amqp.waits(queue) else Shares(lambda: slots))
+
+    def _refused_replies(self) -> int:
+        """How many refused replies may wait, over all queues: each holds a delivery of one of them."""
+        return max(1, min(map(self.broker.prefetch, self._settings.amqp.queues)) // 8)
 
     def _handler(self) -> Handler:
         """What a request passes, outermost first."""
@@ -186,6 +196,8 @@ class Service:
         # Nobody asks for what a command acts on when neither a policy nor the audit wants to know.
         asks = settings.require_user_id or settings.policy_file is not None or settings.audit is not None
         rights = authorized(self.authorizer, require_user_id=settings.require_user_id, count=watch.count)
+        shared = {queue: self._shared(queue) for queue in amqp.queues}
+        waits = Waits(shared, amqp.max_held_bytes // 2, self._limits_of, watch.count)
         return compose(
             executing(self.engine, self._limits),
             watch.traced,
@@ -194,11 +206,15 @@ class Service:
             guarded,
             *([rights] if asks else []),
             idempotent(
-                self.ledger, self._redeliveries, run_again=self._settings.on_unknown == "run", count=watch.count
+                self.ledger,
+                self._redeliveries,
+                run_again=self._settings.on_unknown == "run",
+                waits=waits,
+                count=watch.count,
             ),
             recovered(watch.trace_id),
             # Inside: what is answered from the ledger, or by a run that is out already, takes none of these places.
-            bounded_waits({queue: max(1, self._places(queue) // 2) for queue in amqp.queues if not amqp.waits(queue)}),
+            bounded(waits),
         )
 
     def _worker(self, handler: Handler, limit: AimdLimit) -> QueueWorker:
@@ -219,7 +235,14 @@ class Service:
     def _refusal(self, message: Message) -> str | None:
         return self._policy(message.reply_to)
 
+    def _limits_of(self, user: str | None) -> UserLimits:
+        return self.authorizer.limits(user)
+
     def _accept(self, delivery: Delivery) -> None:
+        limit = self.authorizer.limits(delivery.message.user_id).body
+        if limit is not None and limit < delivery.message.size:
+            delivery.max_body = limit
+            self._telemetry.count("refused", reason=LIMIT)
         self._workers[delivery.message.queue].accept(delivery)
 
     def in_flight(self) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from consumer.config.values import AuditSink
 
@@ -19,6 +20,9 @@ __all__ = [
     "Settings",
     "Zeebe",
 ]
+
+MAX_PREFETCH: Final = 65535
+"""The largest one that AMQP can tell."""
 
 
 class Names(dict[str, str]):
@@ -63,7 +67,7 @@ class Amqp:
     prefetch: int = 128
     """Deliveries that a worker holds at a time, 1..65535."""
     polls: int = 1000
-    """The same for a queue of long-running requests."""
+    """Long-running requests that a user alone may have waiting in a queue of theirs."""
     max_held_bytes: int = 64 * 1024 * 1024
     declare: str = "active"
     dead_letter_bound: int = 10_000
@@ -78,7 +82,8 @@ class Amqp:
 
     def held(self, queue: str) -> int:
         """How many deliveries of a queue are held at a time."""
-        return self.polls if self.waits(queue) else self.prefetch
+        # Twice of what one user may take: the share of each is less than what is free.
+        return min(2 * self.polls, MAX_PREFETCH) if self.waits(queue) else self.prefetch
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,8 @@ class Delivery:
     """For what it has waited and nobody has told of yet; telemetry takes them."""
     decision: Decision | None = None
     """Whether its sender may run its command; None before that was asked."""
+    max_body: int = wire.MAX_BODY
+    """Bytes of body that its sender may send: what is larger is neither fetched nor decoded."""
     earlier: object = None
     """The trace context of the run whose answer it gets, where that is known."""
 
@@ -105,7 +107,7 @@ class Delivery:
 
     def _decode(self) -> Request | Exception:
         try:
-            return self.message.decode(self._max_depth)
+            return self.message.decode(self._max_depth, self.max_body)
         except CommandError as refusal:
             # Its words are wanted, not its way here: the frames on it hold on to us, and we to it.
             refusal.__context__ = refusal.__cause__ = None
@@ -116,7 +118,7 @@ class Delivery:
     @property
     def large(self) -> bool:
         """Whether working on it would hold up the event loop."""
-        return LARGE < self.message.size <= wire.MAX_BODY
+        return LARGE < self.message.size <= self.max_body
 
     async def fetch(self) -> None:
         """Bring back the body of a large message that waits elsewhere than in memory."""

@@ -63,8 +63,8 @@ class Message:
         """What its dead letter keeps of the body: of one above the limit the first bytes, for nobody can use it."""
         return self.body if self.size <= wire.MAX_BODY else self.body[: wire.KEPT_OF_LARGE]
 
-    def decode(self, max_depth: int) -> envelope.Request:
-        """The command in it.
+    def decode(self, max_depth: int, max_body: int = wire.MAX_BODY) -> envelope.Request:
+        """The command in it; a body of more than `max_body` bytes is not looked through.
 
         Raises:
             CommandError: INVALID_ARGUMENT or UNIMPLEMENTED, as the contract's table of errors says.
@@ -77,6 +77,7 @@ class Message:
             headers=self.headers,
             max_depth=max_depth,
             size=self.size,
+            max_body=max_body,
         )
 
     @property

@@ -1,9 +1,9 @@
 """Places that users share: each takes some, and none takes them all.
 
 The thresholds move with what is free, as those of a switch do for the queues in its buffer (Choudhury and Hahne,
-"Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998). A user may take one more while the user holds
-less than is free: alone half of all, with another a third each. So there is room for the next user, nobody has to be
-known beforehand, and what nobody uses is not kept for anybody.
+"Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998). A user may take one more while holding less
+than is free: alone half of all, with another a third each. So there is room for the next user, nobody has to be known
+beforehand, and what nobody uses is not kept for anybody.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Turns(Generic[T]):
             self._lines[user] = line
         return item
 
-    def find(self, choose: Callable[[str | None, T], bool | None]) -> T | None:
+    def find(self, choose: Callable[[str | None, T], bool | None]) -> tuple[str | None, T] | None:
         """Take the first one that `choose` says yes to, looking at the first of each user in turn; None without one.
 
         It passes over a user at False, and ends the search at None.
@@ -49,7 +49,7 @@ class Turns(Generic[T]):
             chosen = choose(user, line[0])
             if chosen:
                 self._lines.move_to_end(user, last=False)
-                return self.take()
+                return user, self.take()
             if chosen is None:
                 return None
         return None

@@ -17,6 +17,7 @@ from consumer.core.requeue import Requeue
 from consumer.ledger import Claim, Identity, Ledger, LedgerError, State, identify
 from consumer.ledger.codec import to_stored
 from consumer.pipeline.redelivery import RedeliveryMatcher
+from consumer.pipeline.waits import Place, Waits
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code, CommandError, Outcome
 
@@ -47,16 +48,36 @@ _MAY_MEAN_DONE: Final = (Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECON
 
 
 @dataclass(eq=False, slots=True)
+class _Waiter:
+    delivery: Delivery
+    place: Place | None
+    """None of one that stands for another delivery, whose channel is gone."""
+
+
+@dataclass(eq=False, slots=True)
 class _Run:
     digest: bytes
     delivery: Delivery
     """Began it, or took the place of one whose channel is gone."""
     keeper: Delivery | None
     """A delivery without `reply_to`, unacknowledged until the run ends: it stands for all others without one."""
-    waiting: list[Delivery] = field(default_factory=list)
-    """Further deliveries whose senders wait for the answer."""
+    waiting: list[_Waiter] = field(default_factory=list)
+    """Further deliveries that wait for the end."""
     reply: asyncio.Future[Reply] | None = None
     """The answer, for those who wait for it; made for the first of them."""
+
+    def count(self) -> int:
+        """Further deliveries whose senders wait for the answer."""
+        others = (each.delivery for each in self.waiting if each.delivery is not self.delivery)
+        return sum(each.answerable and each.alive for each in others)
+
+    def inherit(self, queue: str) -> Place | None:
+        """The place of one that waits but whose channel is gone: the broker delivers it again, and this may be it."""
+        for each in self.waiting:
+            if each.place is not None and each.place.queue == queue and not each.delivery.alive:
+                place, each.place = each.place, None
+                return place
+        return None
 
     def answer(self) -> asyncio.Future[Reply]:
         """What to wait for."""
@@ -82,6 +103,7 @@ def idempotent(
     redeliveries: RedeliveryMatcher,
     *,
     run_again: bool = False,
+    waits: Waits | None = None,
     count: Count = ignore,
     clock: Clock | None = None,
 ) -> Middleware:
@@ -94,10 +116,12 @@ def idempotent(
         redeliveries: answers what has no identity and was delivered twice.
         run_again: run a command that must not be repeated again when an earlier run's outcome is unknown
             (the setting ON_UNKNOWN=run), instead of reporting it.
+        waits: how many deliveries of a user may wait for another run; as many as come without it.
         count: counts requests that are refused because of what is known of their id.
         clock: what waits uses it.
     """
-    return lambda handler: _Idempotency(handler, ledger, redeliveries, run_again, count, clock or Clock())
+    waits = waits or Waits({})
+    return lambda handler: _Idempotency(handler, ledger, redeliveries, run_again, waits, count, clock or Clock())
 
 
 class _Idempotency:
@@ -107,6 +131,7 @@ class _Idempotency:
         ledger: Ledger,
         redeliveries: RedeliveryMatcher,
         run_again: bool,
+        waits: Waits,
         count: Count,
         clock: Clock,
     ) -> None:
@@ -114,6 +139,7 @@ class _Idempotency:
         self._ledger = ledger
         self._redeliveries = redeliveries
         self._run_again = run_again
+        self._waits = waits
         self._count = count
         self._clock = clock
         self._running: dict[bytes, _Run] = {}
@@ -148,28 +174,34 @@ class _Idempotency:
     async def _answer_repeat(self, delivery: Delivery, run: _Run) -> Reply:
         """The answer of a run of this process, for another delivery of the same request."""
         delivery.earlier = run.delivery.trace
+        place: Place | None = None
         if not delivery.answerable:
             if run.keeper is not None and run.keeper.alive:
                 # Nobody waits for this one, and the request itself is kept: it is unacknowledged until that is done.
                 return Reply(delivery.request.operation, replayed=True)
+            if run.keeper is None:
+                place = self._waits.wait(delivery)
             run.keeper = delivery
         elif not run.delivery.alive:
             run.delivery = delivery  # the broker delivers the first one again, and this may be it
-        elif sum(each.alive for each in run.waiting if each is not run.delivery) >= MAX_WAITERS:
+        elif run.count() >= MAX_WAITERS:
             raise self._refused(_CROWDED, _crowded(delivery))
-        return replace(await self._wait(delivery, run), replayed=True)
+        else:
+            place = run.inherit(delivery.message.queue) or self._waits.wait(delivery)
+        return replace(await self._wait(delivery, run, place), replayed=True)
 
-    async def _wait(self, delivery: Delivery, run: _Run) -> Reply:
-        if delivery.answerable:
-            run.waiting.append(delivery)
+    async def _wait(self, delivery: Delivery, run: _Run, place: Place | None) -> Reply:
+        waiter = _Waiter(delivery, place)
+        run.waiting.append(waiter)
         answer = run.answer()
         try:
             async with delivery.release_slot():
                 # Not the future itself: whoever stops waiting must not cancel the run that others wait for.
                 await asyncio.wait({answer})
         finally:
-            if delivery.answerable:
-                run.waiting.remove(delivery)
+            run.waiting.remove(waiter)
+            if waiter.place is not None:
+                waiter.place.leave()
         return answer.result()
 
     async def _claim_and_run(self, delivery: Delivery, identity: Identity, digest: bytes) -> Reply:
@@ -199,24 +231,38 @@ class _Idempotency:
 
     async def _claim(self, delivery: Delivery, identity: Identity, digest: bytes, rerun: bool) -> Claim:
         """Claim; while another process runs it or the ledger cannot be written, wait, then give back."""
-        end, look = None, FIRST_LOOK
-        while True:
-            try:
-                claim = await self._ledger.claim(identity, digest, rerun=rerun)
-                if claim.state is not State.RUNNING:
-                    return claim
-                end = end or self._clock.monotonic() + self._timeout(delivery.message)
-                left, reason = end - self._clock.monotonic(), "another process is running it"
-                async with delivery.release_slot():
-                    await self._clock.sleep(min(look, max(left, 0)))
-                look = min(2 * look, MAX_LOOK)
-            except LedgerError as problem:
-                end = end or self._clock.monotonic() + self._timeout(delivery.message)
-                left, reason = end - self._clock.monotonic(), str(problem)
-                with delivery.waiting(Waiting.LEDGER, idle=False):
-                    await self._ready(left)
-            if left <= 0:
-                raise Requeue(f"request-id {str(delivery.message.request_id)[:80]!r}: {reason}")
+        end, look, place = None, FIRST_LOOK, None
+        try:
+            while True:
+                try:
+                    claim = await self._ledger.claim(identity, digest, rerun=rerun)
+                    if claim.state is not State.RUNNING:
+                        return claim
+                    place = place or self._place(delivery)
+                    end = end or self._clock.monotonic() + self._timeout(delivery.message)
+                    left, reason = end - self._clock.monotonic(), "another process is running it"
+                    async with delivery.release_slot():
+                        await self._clock.sleep(min(look, max(left, 0)))
+                    look = min(2 * look, MAX_LOOK)
+                except LedgerError as problem:
+                    end = end or self._clock.monotonic() + self._timeout(delivery.message)
+                    left, reason = end - self._clock.monotonic(), str(problem)
+                    with delivery.waiting(Waiting.LEDGER, idle=False):
+                        await self._ready(left)
+                if left <= 0:
+                    raise Requeue(f"request-id {str(delivery.message.request_id)[:80]!r}: {reason}")
+        finally:
+            if place is not None:
+                place.leave()
+
+    def _place(self, delivery: Delivery) -> Place:
+        """A place to wait for another process; without one, what nobody waits for goes back: it is no dead letter."""
+        try:
+            return self._waits.wait(delivery)
+        except CommandError as crowded:
+            if delivery.answerable:
+                raise
+            raise Requeue(crowded.message) from None
 
     def _timeout(self, message: Message) -> float:
         """Seconds a request may wait before it is given back."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
+
+from consumer.core.shares import Shares
 
 __all__ = ["MAX_NOTED", "MAX_PER_QUEUE", "RefusedReplies"]
 
@@ -19,29 +21,31 @@ class RefusedReplies:
     """Who may wait for a reply queue that refuses; shared by all workers.
 
     Args:
-        maximum: replies that wait at a time, over all queues. Each holds a delivery, and the broker gives a worker only
-            so many.
+        maximum: replies that wait at a time, over all queues; each user has a share of them. Each reply holds a
+            delivery, and the broker gives a worker only so many.
         retry: seconds for which a refused reply is tried again.
     """
 
-    def __init__(self, maximum: int, retry: float) -> None:
+    def __init__(self, maximum: Callable[[], int], retry: float) -> None:
         self.retry = retry
-        self._maximum = maximum
+        self._shares = Shares(maximum)
         self._waiting: Counter[str] = Counter()
         self._stuck: dict[str, str] = {}
         """By queue, why it confirms nothing."""
 
     @contextmanager
-    def waiting(self, queue: str) -> Iterator[bool]:
-        """Whether a reply to that queue may wait while the block runs."""
-        may_wait = self._waiting.total() < self._maximum and self._waiting[queue] < MAX_PER_QUEUE
+    def waiting(self, queue: str, user: str | None = None) -> Iterator[bool]:
+        """Whether a reply to that queue, for a request of `user`, may wait while the block runs."""
+        may_wait = self._shares.has_room(user) and self._waiting[queue] < MAX_PER_QUEUE
         if not may_wait:
             yield False
             return
+        self._shares.take(user)
         self._waiting[queue] += 1
         try:
             yield True
         finally:
+            self._shares.give_back(user)
             self._waiting[queue] -= 1
             if not self._waiting[queue]:
                 del self._waiting[queue]

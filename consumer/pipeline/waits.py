@@ -1,51 +1,195 @@
-"""Limits long-running commands in a queue that is shared with short ones."""
+"""Places of what waits, by user: nobody's long polls, results and repetitions take those that others need.
+
+Whatever waits holds a place at the broker, which delivers only so many at a time, and in a queue of commands a
+long-running request holds a slot as well. Each user has a share of both; above it a request is refused at once, because
+AMQP has no "later".
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
 
+from consumer.core import count as counting
+from consumer.core.access import NO_LIMITS, UserLimits
+from consumer.core.count import Count
 from consumer.core.delivery import Delivery, Handler, Middleware, Reply
+from consumer.core.shares import Shares
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code, CommandError
 
-__all__ = ["bounded_waits"]
+__all__ = ["LIMIT", "LIMITS", "Place", "QueuePlaces", "Waits", "bounded"]
+
+_SHARE: Final = "share"
+LIMIT: Final = "limit"
+"""Why a request was not run that takes more than the policy allows its sender, as the counter of them says."""
+LIMITS: Final = (_SHARE, LIMIT)
+"""Why a request was not run because of what its sender takes already, as the counter of them says."""
+
+COUNTED: Final = 64 * 1024
+"""Bytes of a long-running request's body from which on they are counted: those that could wait in files."""
+MAX_USER: Final = 80
+"""Characters of a user's name in an error."""
+
+_LATER: Final = "retry when one of them has ended"
 
 
-def bounded_waits(places: Mapping[str, int]) -> Middleware:
-    """Refuse long-running commands (long polls, results of instances) above a number per queue.
+@dataclass(frozen=True, slots=True)
+class QueuePlaces:
+    """What the deliveries of one queue share while they wait."""
+
+    held: Shares
+    """Deliveries that the broker lets us hold at a time."""
+    slots: Shares | None = None
+    """Slots for long-running requests; None where all slots are for those."""
+
+
+class Place:
+    """What a delivery holds while it waits or runs; another one of the same user may take it over."""
+
+    __slots__ = ("_amounts", "_user", "queue")
+
+    def __init__(self, queue: str, user: str | None, *amounts: tuple[Shares, int]) -> None:
+        self.queue = queue
+        self._user, self._amounts = user, amounts
+        for pool, amount in amounts:
+            pool.take(user, amount)
+
+    def leave(self) -> None:
+        """Somebody else may have it."""
+        for pool, amount in self._amounts:
+            pool.give_back(self._user, amount)
+
+
+class Waits:
+    """Decides who may wait, and who may run more commands.
 
     Args:
-        places: how many may wait at a time, by the name of the queue; queues that are meant for waiting are not in it.
+        queues: what is shared, by the name of the queue; in others everything may wait.
+        max_bytes: of the large bodies of long-running requests, over all queues.
+        limits: what a user may take, as a policy says.
+        count: counts requests that are refused.
     """
 
-    def around(handler: Handler) -> Handler:
-        waiting: Counter[str] = Counter()
+    def __init__(
+        self,
+        queues: Mapping[str, QueuePlaces],
+        max_bytes: int = 2**63,
+        limits: Callable[[str | None], UserLimits] = lambda _: NO_LIMITS,
+        count: Count = counting.ignore,
+    ) -> None:
+        self._queues = queues
+        self._limits = limits
+        self._count = count
+        self._bytes = Shares(lambda: max_bytes)
+        self._waiting, self._running = Shares(lambda: 2**63), Shares(lambda: 2**63)
 
-        async def hold(delivery: Delivery) -> Reply:
-            queue = delivery.message.queue
-            if waiting[queue] >= places[queue]:
-                raise _crowded(queue, places[queue])
-            waiting[queue] += 1
+    def wait(self, delivery: Delivery) -> Place:
+        """Take a place for a delivery that waits without a slot.
+
+        Raises:
+            CommandError: RESOURCE_EXHAUSTED; its user holds as many as may be.
+        """
+        message = delivery.message
+        return Place(message.queue, message.user_id, *self._held(delivery, self._limits(message.user_id)))
+
+    def run(self, delivery: Delivery) -> Place | None:
+        """Take what a command needs to run; None for one that needs nothing.
+
+        Raises:
+            CommandError: RESOURCE_EXHAUSTED; its user holds as many as may be.
+        """
+        command, message = delivery.request.command, delivery.message
+        if command.exempt_from_limit:  # they relieve the engine, and end what others wait for
+            return None
+        limits, waits = self._limits(message.user_id), command.wait() > 0
+        if not waits and limits.in_flight is None:
+            return None
+        amounts = [*self._in_flight(delivery, limits)]
+        if waits:
+            amounts += [*self._slot(delivery, limits), *self._held(delivery, limits), *self._body(delivery)]
+        return Place(message.queue, message.user_id, *amounts)
+
+    def _in_flight(self, delivery: Delivery, limits: UserLimits) -> Iterator[tuple[Shares, int]]:
+        user = delivery.message.user_id
+        if limits.in_flight is not None and self._running.held(user) >= limits.in_flight:
+            raise self._over("in_flight", f"{self._running.held(user)} {_of('commands', user)} run already")
+        yield self._running, 1
+
+    def _slot(self, delivery: Delivery, limits: UserLimits) -> Iterator[tuple[Shares, int]]:
+        queue, user = delivery.message.queue, delivery.message.user_id
+        slots = self._queues[queue].slots if queue in self._queues else None
+        if slots is None:
+            return
+        if not slots.has_room(user, shared=limits.waiting is None):
+            raise self._shared(
+                f"queue {queue!r} runs {slots.held(user)} long-running {_of('requests', user)} and "
+                f"{slots.taken - slots.held(user)} of others, and more would delay others; "
+                f"not executed. Send long-running requests to {wire.POLLS_QUEUE}",
+                wire.POLLS_QUEUE,
+            )
+        yield slots, 1
+
+    def _held(self, delivery: Delivery, limits: UserLimits) -> Iterator[tuple[Shares, int]]:
+        queue, user = delivery.message.queue, delivery.message.user_id
+        if limits.waiting is not None and self._waiting.held(user) >= limits.waiting:
+            raise self._over("waiting", f"{self._waiting.held(user)} {_of('requests', user)} wait already")
+        yield self._waiting, 1
+        if queue not in self._queues:
+            return
+        held = self._queues[queue].held
+        if not held.has_room(user, shared=limits.waiting is None):
+            raise self._shared(
+                f"queue {queue!r} holds {held.held(user)} {_of('requests', user)} that wait and "
+                f"{held.taken - held.held(user)} of others, and more would delay others; not executed. "
+                f"One user's share is less than what is free; {_LATER}",
+                _LATER,
+            )
+        yield held, 1
+
+    def _body(self, delivery: Delivery) -> Iterator[tuple[Shares, int]]:
+        size, user = delivery.message.size, delivery.message.user_id
+        if size <= COUNTED:
+            return
+        if not self._bytes.has_room(user, size):
+            raise self._shared(
+                f"the bodies of {_of('requests', user)} that wait have {self._bytes.held(user)} bytes, and {size} "
+                f"more would delay others; not executed. {_LATER.capitalize()}, or send less",
+                _LATER,
+            )
+        yield self._bytes, size
+
+    def _shared(self, text: str, suggestion: str) -> CommandError:
+        return self._refused(_SHARE, text, {"suggestion": suggestion})
+
+    def _over(self, name: str, text: str) -> CommandError:
+        text = f"{text}, as many as the limit {name!r} of the policy allows; not executed. {_LATER.capitalize()}"
+        return self._refused(LIMIT, text, {"limit": name, "suggestion": _LATER})
+
+    def _refused(self, reason: str, text: str, details: dict[str, object]) -> CommandError:
+        self._count("refused", reason=reason)
+        return CommandError(Code.RESOURCE_EXHAUSTED, text, retryable=True, details=details)
+
+
+def bounded(waits: Waits) -> Middleware:
+    """Refuse commands of users who take as much as they may already: long-running ones, and all above a limit."""
+
+    def around(handler: Handler) -> Handler:
+        async def hold(delivery: Delivery, place: Place) -> Reply:
             try:
                 return await handler(delivery)
             finally:
-                waiting[queue] -= 1
+                place.leave()
 
         def choose(delivery: Delivery) -> Awaitable[Reply]:
-            is_bounded = delivery.message.queue in places and delivery.request.command.wait() > 0
-            return hold(delivery) if is_bounded else handler(delivery)
+            place = waits.run(delivery)
+            return handler(delivery) if place is None else hold(delivery, place)
 
         return choose
 
     return around
 
 
-def _crowded(queue: str, limit: int) -> CommandError:
-    return CommandError(
-        Code.RESOURCE_EXHAUSTED,
-        f"queue {queue!r} already runs {limit} long-running requests, and more would delay the others; "
-        f"not executed. Send long-running requests to {wire.POLLS_QUEUE}",
-        retryable=True,
-        details={"suggestion": wire.POLLS_QUEUE},
-    )
+def _of(what: str, user: str | None) -> str:
+    return f"{what} without user_id" if user is None else f"{what} of user {user[:MAX_USER]!r}"

@@ -273,7 +273,7 @@ class QueueWorker:
         False as for `_settle`: the answer is remembered, and goes out when the request comes again.
         """
         queue, reason = delivery.message.reply_to or "", refusal
-        with self._refused.waiting(queue) as may_wait:
+        with self._refused.waiting(queue, delivery.message.user_id) as may_wait:
             end, attempt = self._clock.monotonic() + self._refused.retry, 0
             while may_wait and self._clock.monotonic() < end:
                 if self._stopping:
@@ -307,6 +307,7 @@ class QueueWorker:
             return False
         ending, reason = Ending.SETTLED, ""
         if settlement is Settlement.DEAD:
+            await delivery.fetch()  # of one whose body was refused unread
             await self._replies.dead_letter(delivery.message, reply)
             self._count("dead_lettered", queue=delivery.message.queue)
             ending = Ending.DEAD_LETTERED

@@ -79,6 +79,7 @@ class Broker:
             for name, queues in (("consume", working), ("consume polls", waiting))
             if queues
         }
+        self._consuming = {queue: each for each in self._consumers.values() for queue in each.queues}
         self._publisher = Publisher(amqp)
         self._pauses: set[str] = set()
         self._connections: list[asyncio.Task[None]] = []
@@ -100,10 +101,14 @@ class Broker:
         arrived = properties.message(incoming, queue, self._logins)
         self._accept(QueueDelivery(arrived, self._max_depth, channel, incoming, self._held))
 
+    def prefetch(self, queue: str) -> int:
+        """How many deliveries of a queue are held at a time, now: fewer while their bodies are large."""
+        return self._consuming[queue].prefetch(queue)
+
     @property
     def held_bytes(self) -> int:
         """Bytes of requests in memory now."""
-        return self._held.bytes
+        return self._held.total
 
     @property
     def is_ready(self) -> bool:

@@ -14,7 +14,7 @@ from consumer.config import Amqp
 from consumer.core.delivery import Delivery
 from consumer.core.message import Message
 from consumer.rabbitmq.connection import initialize, reconnecting
-from consumer.rabbitmq.held import HeldBytes, Spilled
+from consumer.rabbitmq.held import HeldBytes, Spilled, sender
 from consumer.rabbitmq.prefetch import Prefetch
 from consumer.rabbitmq.topology import declare_requests
 from zeebe_amqp import wire
@@ -50,7 +50,9 @@ class QueueDelivery(Delivery):
         self._elsewhere = cast("Spilled | None", incoming.elsewhere)
         self._holds = len(message.body)
         self._fetched = 0
-        if self._holds <= LARGE:  # larger ones are counted from their first piece on
+        # Larger ones are counted from their first piece on.
+        self._user = None if incoming.size <= LARGE else sender(incoming)
+        if self._holds <= LARGE:
             held.hold(self._holds)
 
     @property
@@ -65,16 +67,19 @@ class QueueDelivery(Delivery):
     async def fetch(self) -> None:
         if self._elsewhere is not None:
             size = self.message.size
-            self.message.body = await self._held.fetch(self._elsewhere, size)
+            self.message.body = await self._held.fetch(self._elsewhere, size, self._user)
             self._fetched = size
             self._drop()
 
     def dismiss(self) -> None:
         super().dismiss()
         self._drop()
-        self._held.release(self._holds)
+        if self._holds <= LARGE:
+            self._held.release(self._holds)
+        else:
+            self._held.release_large(self._holds, self._user)
         if self._fetched:
-            self._held.release_fetched(self._fetched)
+            self._held.release_fetched(self._fetched, self._user)
 
     def _drop(self) -> None:
         if self._elsewhere is not None:
@@ -111,7 +116,7 @@ class Consumer:
         connected: Callable[[AbstractConnection], None] = lambda _: None,
     ) -> None:
         self._amqp = amqp
-        self._queues = queues
+        self.queues = queues
         self._receive = receive
         self._held = held
         self._connected = connected
@@ -124,6 +129,10 @@ class Consumer:
         """By queue, the consumer that is there now."""
         self._changing = asyncio.Lock()
         self._paused = False
+
+    def prefetch(self, queue: str) -> int:
+        """How many deliveries of a queue the broker has been told to let us hold."""
+        return self._prefetch[queue].value
 
     @property
     def problem(self) -> str | None:
@@ -139,8 +148,8 @@ class Consumer:
                 task.cancel()
 
     async def _on_opened(self, connection: TappedConnection, on_lost: OnLost) -> None:
-        await declare_requests(connection, self._amqp, self._queues)
-        channels = {queue: await self._channel(connection, queue, on_lost) for queue in self._queues}
+        await declare_requests(connection, self._amqp, self.queues)
+        channels = {queue: await self._channel(connection, queue, on_lost) for queue in self.queues}
         self._newest = connection
         self._connected(connection)
         async with self._changing:
@@ -199,7 +208,7 @@ class Consumer:
         """Requests that wait in its queues, without those that could not be counted."""
         if (connection := self._newest) is None:
             return {}
-        depths = {queue: await measure(connection, queue) for queue in self._queues}
+        depths = {queue: await measure(connection, queue) for queue in self.queues}
         return {queue: depth.waiting for queue, depth in depths.items() if depth is not None}
 
     async def _change(self, change: Callable[[], Awaitable[None]]) -> None:

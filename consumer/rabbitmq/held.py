@@ -1,4 +1,6 @@
-"""What is held in memory, bounded by bytes: above the bound large bodies wait in files, and come back in their turn.
+"""What is held in memory, bounded by bytes, and by user.
+
+Above the bound, and above the sender's share of it, large bodies wait in files, and come back in their turn.
 
 Not reading the socket is no way to wait: brokers reset a connection that is not read for as long as three heartbeats,
 and with it comes everything again.
@@ -9,20 +11,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
-from collections import deque
 from io import FileIO
 from pathlib import Path
+from typing import NamedTuple
 
+from consumer.core.shares import Shares
 from consumer.core.thread import Worker
-from zeebe_amqp.amqp.hot import Body
+from consumer.core.turns import Turns
+from zeebe_amqp.amqp.hot import Body, Incoming
 
-__all__ = ["HeldBytes", "Spilled"]
+__all__ = ["HeldBytes", "Spilled", "sender"]
 
 log = logging.getLogger(__name__)
 
 
 class HeldBytes:
-    """Counts the bytes of the bodies in memory, over all queues.
+    """Counts the bytes of the bodies in memory, over all queues; of the large ones by user.
+
+    A user's large bodies stay in memory while the user holds fewer bytes than are free; the next ones go to files.
 
     Args:
         maximum: from here on large bodies go to files.
@@ -31,24 +37,31 @@ class HeldBytes:
 
     def __init__(self, maximum: int, folder: Path) -> None:
         self.maximum = maximum
-        self.bytes = 0
-        """In memory now."""
+        self._small = 0
+        """Bytes of small bodies: a user can have only as many of them as the broker delivers."""
+        self._large = Shares(lambda: maximum - self._small)
         self._folder = folder
         self._thread: Worker | None = None
         self._fetched = 0
         """How many bodies came back from files and are held."""
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: Turns[_Return] = Turns()
 
-    def gather(self, size: int) -> Body:
-        """What gathers a large body of so many bytes: memory where there is room, else a file."""
-        if self.bytes + size > self.maximum:
+    @property
+    def total(self) -> int:
+        """Bytes in memory now."""
+        return self._small + self._large.taken
+
+    def gather(self, incoming: Incoming) -> Body:
+        """What gathers the large body of a message: memory where its sender has room, else a file."""
+        size, user = incoming.size, sender(incoming)
+        if not self._fits(size, user):
             try:
                 return self._spill()
             except OSError as error:
                 fields = {"event": "request.unspilled", "path": str(self._folder), "error": str(error)}
                 words = "a large request cannot wait in %s, and waits in memory: %s"
                 log.error(words, self._folder, error, extra=fields)
-        return _Kept(self, size)
+        return _Kept(self, size, user)
 
     def _spill(self) -> Spilled:
         if self._thread is None:
@@ -57,59 +70,76 @@ class HeldBytes:
         return Spilled(tempfile.TemporaryFile(dir=self._folder, buffering=0), self._thread)
 
     def hold(self, size: int) -> None:
-        """So many bytes more are in memory."""
-        self.bytes += size
+        """So many bytes more of small bodies are in memory."""
+        self._small += size
 
     def release(self, size: int) -> None:
         """They are not any more."""
-        self.bytes -= size
+        self._small -= size
         self._let_in()
 
-    async def fetch(self, spilled: Spilled, size: int) -> bytes:
-        """Bring a body back when there is room for it, first come, first served; then it is held.
+    def hold_large(self, size: int, user: str | None) -> None:
+        """A large body of `user` is in memory, or comes."""
+        self._large.take(user, size)
+
+    def release_large(self, size: int, user: str | None) -> None:
+        """It is not any more."""
+        self._large.give_back(user, size)
+        self._let_in()
+
+    async def fetch(self, spilled: Spilled, size: int, user: str | None) -> bytes:
+        """Bring a body back when there is room for it; then it is held. Users take turns.
 
         `release_fetched` must follow.
         """
-        await self._room(size)
+        await self._room(size, user)
         try:
             return await spilled.read()
         except BaseException:
-            self.release_fetched(size)
+            self.release_fetched(size, user)
             raise
 
-    def release_fetched(self, size: int) -> None:
+    def release_fetched(self, size: int, user: str | None) -> None:
         """A body that came back is done."""
         self._fetched -= 1
-        self.release(size)
+        self.release_large(size, user)
 
-    async def _room(self, size: int) -> None:
-        if not self._waiting and self._fits(size):
-            self._take(size)
+    async def _room(self, size: int, user: str | None) -> None:
+        if not self._waiting and (self._fits(size, user) or not self._fetched):
+            self._take(size, user)
             return
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((size, place))
+        self._waiting.add(user, _Return(size, place))
         try:
             await place
         except asyncio.CancelledError:
             # The place may have been given in the same moment.
             if place.done() and not place.cancelled():
-                self.release_fetched(size)
+                self.release_fetched(size, user)
             raise
 
-    def _fits(self, size: int) -> bool:
-        # One at a time goes on in any case, or small requests alone could keep the large ones out.
-        return self.bytes + size <= self.maximum or not self._fetched
+    def _fits(self, size: int, user: str | None) -> bool:
+        return size <= self._large.free and self._large.is_within_share(user)
 
-    def _take(self, size: int) -> None:
+    def _may_return(self, user: str | None, body: _Return) -> bool | None:
+        """Whether the next body of a user may come back; None: it may, and all others wait until it fits."""
+        # One at a time goes on in any case, or small requests alone could keep the large ones out.
+        if body.place.done() or not self._fetched:
+            return True
+        if not self._large.is_within_share(user):
+            return False
+        return True if body.size <= self._large.free else None
+
+    def _take(self, size: int, user: str | None) -> None:
         self._fetched += 1
-        self.hold(size)
+        self._large.take(user, size)
 
     def _let_in(self) -> None:
-        while self._waiting and (self._waiting[0][1].done() or self._fits(self._waiting[0][0])):
-            size, place = self._waiting.popleft()
-            if not place.done():
-                self._take(size)
-                place.set_result(None)
+        while self._waiting and (next_one := self._waiting.find(self._may_return)) is not None:
+            user, body = next_one
+            if not body.place.done():
+                self._take(body.size, user)
+                body.place.set_result(None)
 
     def close(self) -> None:
         """End the thread of the files."""
@@ -118,14 +148,26 @@ class HeldBytes:
             self._thread = None
 
 
+def sender(incoming: Incoming) -> str | None:
+    """Whose body it is, as the broker validated it; of a dead letter that is sent again, who sends it."""
+    return incoming.properties.user_id
+
+
+class _Return(NamedTuple):
+    """A body in a file that is to come back."""
+
+    size: int
+    place: asyncio.Future[None]
+
+
 class _Kept:
     """A large body in memory, counted from its first piece on."""
 
-    def __init__(self, held: HeldBytes, size: int) -> None:
+    def __init__(self, held: HeldBytes, size: int, user: str | None) -> None:
         self._held = held
-        self._size = size
+        self._size, self._user = size, user
         self._pieces: list[bytes] = []
-        held.hold(size)
+        held.hold_large(size, user)
 
     def add(self, piece: bytes) -> None:
         self._pieces.append(piece)
@@ -134,7 +176,7 @@ class _Kept:
         return b"".join(self._pieces)
 
     def drop(self) -> None:
-        self._held.release(self._size)
+        self._held.release_large(self._size, self._user)
 
 
 class Spilled:

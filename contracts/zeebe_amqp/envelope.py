@@ -74,19 +74,20 @@ def decode(
     headers: Mapping[str, Any] = _NO_HEADERS,
     max_depth: int = wire.MAX_DEPTH,
     size: int | None = None,
+    max_body: int = wire.MAX_BODY,
 ) -> Request:
     """Decode and check a request from its body, properties and headers.
 
     `max_depth` is how many levels variables may be nested; `size` how many bytes the sender sent, where `body` holds
-    only the first of them.
+    only the first of them, or none; `max_body` how many the sender may send, where that is less than everybody may.
 
     Raises:
         CommandError: INVALID_ARGUMENT, UNIMPLEMENTED (unknown operation) or RESOURCE_EXHAUSTED (body too large),
             with `operation` set to what the request named.
     """
     size = len(body) if size is None else size
-    if size > wire.MAX_BODY:
-        raise _too_large(body[: wire.KEPT_OF_LARGE], size, type)
+    if size > min(max_body, wire.MAX_BODY):
+        raise _too_large(body[: wire.KEPT_OF_LARGE], size, max_body, type)
     try:
         _check_encoding(content_encoding)
         parts = _parts(body, type, content_type, headers)
@@ -150,10 +151,13 @@ class _Parts:
     bare: bool
 
 
-def _too_large(head: bytes, size: int, type: str | None) -> CommandError:
+def _too_large(head: bytes, size: int, max_body: int, type: str | None) -> CommandError:
+    limit, whose = wire.MAX_BODY, "twice the gateway's limit"
+    if max_body < limit:
+        limit, whose = max_body, "the limit of this user"
     error = CommandError(
         Code.RESOURCE_EXHAUSTED,
-        f"body: expected at most {wire.MAX_BODY} bytes, twice the gateway's limit, found {size}",
+        f"body: expected at most {limit} bytes, {whose}, found {size}",
         details={"field": "body"},
     )
     error.operation = _named(head, type)

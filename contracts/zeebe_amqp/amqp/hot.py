@@ -146,7 +146,7 @@ class HotChannel:
         frame_max: bytes of a frame that the broker takes, at most.
         deliver: takes each delivery; returns at once.
         max_body: bytes of a body that is gathered.
-        gather: makes what gathers a large body of so many bytes.
+        gather: makes what gathers the large body of a message that comes.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class HotChannel:
         *,
         deliver: Callable[[Incoming], None] = lambda _: None,
         max_body: int = 2**63,
-        gather: Callable[[int], Body] = lambda _: _Gathered(),
+        gather: Callable[[Incoming], Body] = lambda _: _Gathered(),
     ) -> None:
         self._writer = writer
         self._number = number
@@ -346,7 +346,7 @@ class HotChannel:
                 message.body = piece
                 self._complete()
                 return True
-            self._body = self._gathering(message.size)
+            self._body = self._gathering(message)
         self._body.add(piece)
         if self._left <= 0:
             body = self._body.end()
@@ -358,10 +358,10 @@ class HotChannel:
             self._complete()
         return True
 
-    def _gathering(self, size: int) -> Body:
-        if size > self._max_body or self.ended is not None:
+    def _gathering(self, message: Incoming) -> Body:
+        if message.size > self._max_body or self.ended is not None:
             return _Beginning()
-        return self._gather(size) if size > LARGE else _Gathered()
+        return self._gather(message) if message.size > LARGE else _Gathered()
 
     def _complete(self) -> None:
         message, self._message = self._message, None

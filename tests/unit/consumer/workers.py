@@ -96,8 +96,17 @@ class FakeEngine:
         """Nothing is open."""
 
 
+def refusable(maximum: int) -> RefusedReplies:
+    """Room for so many refused replies, of all users."""
+    return RefusedReplies(lambda: maximum, 30)
+
+
 def worker_of(handler: Handler, replies: FakePublisher, **settings: Any) -> QueueWorker:
-    given: dict[str, Any] = {"limit": AimdLimit(2), "circuit": CircuitBreaker(), "refused": RefusedReplies(4, 30)}
+    given: dict[str, Any] = {
+        "limit": AimdLimit(2),
+        "circuit": CircuitBreaker(),
+        "refused": RefusedReplies(lambda: 9, 30),
+    }
     given |= {"clock": QuickClock(), "forget_retry": 900, "refusal": lambda _: None}
     given |= {"acknowledged": lambda _: replies.events.append("acknowledged"), **settings}
     return QueueWorker(handler, replies, **given)

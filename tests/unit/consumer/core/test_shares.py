@@ -14,7 +14,7 @@ unhurried = settings(deadline=None)
 
 def greedy(shares: Shares, *users: str) -> list[int]:
     """What each holds when all of them, in turn, take whatever they may."""
-    while any([_took(shares, user) for user in users]):
+    while sum(_took(shares, user) for user in users):
         pass
     return [shares.held(user) for user in users]
 

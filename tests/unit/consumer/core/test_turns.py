@@ -37,7 +37,7 @@ def test_everybody_comes_once_in_their_own_order_and_nobody_twice_while_another_
 
 def test_who_may_not_go_is_passed_over_and_who_must_be_waited_for_holds_up_all() -> None:
     turns = filled(("a", 1), ("b", 1), ("a", 2))
-    assert turns.find(lambda user, _: user != "a") == ("b", 1)
+    assert turns.find(lambda user, _: user != "a") == ("b", ("b", 1))
     assert turns.find(lambda user, _: user != "a") is None
     turns.add("b", ("b", 2))
     assert turns.find(lambda user, _: None if user == "a" else True) is None

@@ -24,12 +24,12 @@ from consumer.pipeline.handler import executing
 from consumer.pipeline.idempotency import idempotent
 from consumer.pipeline.middleware import compose, guarded, recovered
 from consumer.pipeline.redelivery import RedeliveryMatcher
-from consumer.pipeline.waits import bounded_waits
+from consumer.pipeline.waits import Waits, bounded
 from consumer.telemetry import setup
 from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery, MemoryLedger, QuickClock, delivery
 from tests.unit.consumer.errors import verdict
-from tests.unit.consumer.workers import FakeEngine, FakePublisher, ScriptedHandler, settled, worker_of
+from tests.unit.consumer.workers import FakeEngine, FakePublisher, settled, worker_of
 from zeebe_amqp import envelope
 from zeebe_amqp.commands import PublishMessage
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
@@ -108,42 +108,6 @@ async def test_neither_a_cancellation_nor_what_goes_back_to_the_queue_is_a_reply
             await failing(error)(delivery("topology"))
 
 
-# --- waits ---
-
-
-JOBS = {"jobType": "t", "maxJobsToActivate": 1}
-
-
-def poll(queue: str = "commands") -> FakeDelivery:
-    return delivery("activate-jobs", {**JOBS, "requestTimeout": "10s"}, queue=queue)
-
-
-async def test_above_its_share_a_waiting_command_is_refused_at_once_and_nothing_else_is() -> None:
-    """It is told where to go; what does not wait, and what waits elsewhere, has no such bound."""
-    engine = ScriptedHandler()
-    engine.limiter.clear()
-    handler = bounded_waits({"commands": 2})(engine)
-    others = [delivery("topology", queue="commands"), delivery("activate-jobs", JOBS, queue="commands"), poll("polls")]
-    running = [asyncio.ensure_future(handler(request)) for request in (poll(), poll(), *others, *others)]
-    await asyncio.sleep(0)
-    assert engine.running == 8
-    with pytest.raises(CommandError) as raised:
-        await handler(poll())
-    assert verdict(raised.value) == (Code.RESOURCE_EXHAUSTED, Source.CONSUMER, Outcome.NOT_EXECUTED, True)
-    assert "zeebe.polls" in raised.value.message
-    assert raised.value.details == {"suggestion": "zeebe.polls"}
-    engine.limiter.set()
-    await asyncio.gather(*running)
-    assert (await handler(poll())).ok
-
-
-async def test_a_waiting_command_that_fails_leaves_its_place() -> None:
-    handler = bounded_waits({"commands": 1})(AsyncMock(side_effect=CommandError(Code.UNAVAILABLE, "away")))
-    for _ in range(3):
-        with pytest.raises(CommandError, match="away"):
-            await handler(poll())
-
-
 # --- a defect of the decoder ---
 
 
@@ -195,7 +159,7 @@ ANSWERS = [
 def handler(answer: object) -> Handler:
     """The handler of the service, as `app.py` composes it."""
     once = idempotent(MemoryLedger(), RedeliveryMatcher(), clock=QuickClock())
-    return compose(executing(FakeEngine(answer)), recovered(), guarded, once, recovered(), bounded_waits({}))
+    return compose(executing(FakeEngine(answer)), recovered(), guarded, once, recovered(), bounded(Waits({})))
 
 
 def requests() -> Iterator[tuple[str, FakeDelivery]]:

@@ -11,10 +11,10 @@ import pytest
 from consumer.core.delivery import Delivery
 from consumer.core.message import Message
 from consumer.pipeline.ending import Ending
-from consumer.pipeline.refused_replies import MAX_NOTED, MAX_PER_QUEUE, RefusedReplies
+from consumer.pipeline.refused_replies import MAX_NOTED, MAX_PER_QUEUE
 from consumer.pipeline.worker import PublishFailed, Refused
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
-from tests.unit.consumer.workers import Bench, FakePublisher, settled, until
+from tests.unit.consumer.workers import Bench, FakePublisher, refusable, settled, until
 
 HOURS, MOMENTS = QuickClock(pause=3600), QuickClock(pause=0.001)
 ACKED = ["ack", "acknowledged"]
@@ -37,7 +37,7 @@ def publish(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> AsyncMock:
 
 async def test_a_refused_reply_is_tried_for_a_while_then_dropped_and_acked(bench: Bench, publish: AsyncMock) -> None:
     clock, count, report = QuickClock(), Mock(), Mock()
-    told = {"count": count, "report": report, "refused": RefusedReplies(4, 30)}
+    told = {"count": count, "report": report, "refused": refusable(4)}
     await bench.settle(bench.delivered(), clock=clock, **told)
     assert (bench.runs, bench.events) == (1, ACKED)
     assert publish.call_count > 3
@@ -51,7 +51,7 @@ async def test_a_refused_reply_goes_out_when_its_queue_takes_it_again(bench: Ben
     for refusal, stuck in ((NACK, None), (STUCK, "nothing is confirmed")):
         bench.events.clear()
         publish.reset_mock()
-        publish.side_effect, refused = refusal, RefusedReplies(4, 30)
+        publish.side_effect, refused = refusal, refusable(4)
         worker = bench.worker(bench.delivered(), clock=MOMENTS, refused=refused)
         await until(lambda: publish.call_count >= 3)
         assert refused.stuck("replies") == stuck
@@ -78,10 +78,10 @@ async def test_few_refused_replies_wait_by_queue_and_in_all_and_no_more(bench: B
         return True
 
     publish.side_effect = refuse
-    for queues, maximum, expected in ((1, 99, MAX_PER_QUEUE), (20, 4, 4)):
+    for queues, maximum, expected in ((1, 99, MAX_PER_QUEUE), (20, 8, 4), (20, 1, 1)):
         bench.events.clear()
         deliveries = [bench.delivered(reply_to=f"{number % queues}") for number in range(40)]
-        worker = bench.worker(*deliveries, clock=HOURS, refused=RefusedReplies(maximum, 30))
+        worker = bench.worker(*deliveries, clock=HOURS, refused=refusable(maximum))
         await until(lambda worker=worker, expected=expected: worker.in_flight <= expected)  # type: ignore[misc]
         worker.accept(bench.delivered(reply_to="neighbour"))
         await until(lambda worker=worker, expected=expected: worker.in_flight == expected)  # type: ignore[misc]
@@ -89,10 +89,22 @@ async def test_few_refused_replies_wait_by_queue_and_in_all_and_no_more(bench: B
         await worker.stop(grace=0)
 
 
+async def test_the_refused_replies_of_one_user_leave_room_for_those_of_others(bench: Bench, publish: AsyncMock) -> None:
+    def delivered(user: str, number: int) -> FakeDelivery:
+        return FakeDelivery(Message(b"{}", user_id=user, reply_to=f"{user}-{number}"), bench.events)
+
+    worker = bench.worker(*(delivered("mallory", number) for number in range(40)), clock=HOURS, refused=refusable(8))
+    await until(lambda: worker.in_flight <= 4)
+    worker.accept(delivered("alice", 0))
+    await until(lambda: publish.call_count == 41)
+    assert worker.in_flight == 5
+    await worker.stop(grace=0)
+
+
 async def test_replies_to_a_queue_that_confirms_nothing_wait_without_a_try(bench: Bench, publish: AsyncMock) -> None:
     """Each try takes seconds to fail, and holds a place that the broker counts."""
     publish.side_effect = STUCK
-    refused = RefusedReplies(99, 30)
+    refused = refusable(99)
     worker = bench.worker(bench.delivered(), clock=HOURS, refused=refused)
     await until(lambda: refused.stuck("replies"))
     for _ in range(100):
@@ -104,7 +116,7 @@ async def test_replies_to_a_queue_that_confirms_nothing_wait_without_a_try(bench
 
 
 def test_the_queues_that_are_remembered_are_bounded() -> None:
-    refused = RefusedReplies(4, 30)
+    refused = refusable(4)
     for number in range(MAX_NOTED + 1):
         refused.record_try(f"{number}", "nothing is confirmed")
     assert refused.stuck("0") is None

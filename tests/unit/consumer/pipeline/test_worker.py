@@ -235,6 +235,24 @@ async def test_what_waited_for_the_gateway_or_for_its_load_for_too_long_goes_bac
     assert bench.runs < 100
 
 
+class InFile(FakeDelivery):
+    """A delivery whose body waits in a file; it was refused unread."""
+
+    async def fetch(self) -> None:
+        self.message.body = b"kept"
+
+
+async def test_the_dead_letter_of_a_body_that_was_refused_unread_has_it(bench: Bench) -> None:
+    bench.handler.replies = [error(Code.RESOURCE_EXHAUSTED)]
+    delivery = InFile(Message(b"", announced_size=2**20), bench.events)
+    delivery.max_body = 2**19
+    publish = AsyncMock()
+    bench.publisher.dead_letter = publish  # type: ignore[method-assign]
+    await bench.settle(delivery)
+    assert publish.await_args is not None
+    assert publish.await_args.args[0].kept_body == b"kept"
+
+
 # --- what it waited for ---
 
 

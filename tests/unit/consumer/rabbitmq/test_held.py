@@ -14,6 +14,9 @@ import pytest
 from consumer.rabbitmq.held import HeldBytes, Spilled
 from consumer.rabbitmq.prefetch import Prefetch
 from zeebe_amqp import wire
+from zeebe_amqp.amqp import frames
+from zeebe_amqp.amqp.hot import Incoming
+from zeebe_amqp.amqp.properties import Properties
 
 SIZE = 100_000
 PIECES = [os.urandom(40_000), os.urandom(40_000), os.urandom(20_000)]
@@ -33,47 +36,55 @@ async def held(tmp_path: Path) -> AsyncIterator[HeldBytes]:
     held.close()
 
 
-def gathered(held: HeldBytes) -> Any:
+def incoming(user: str | None = None, size: int = SIZE) -> Incoming:
+    """A message of a user, without its body."""
+    message = Incoming(b"", 1, False)
+    message.size = size
+    message.header = b"\0" * frames.PROPERTIES + Properties(user_id=user).write()
+    return message
+
+
+def gathered(held: HeldBytes, user: str | None = None) -> Any:
     """A body that came."""
-    found = held.gather(SIZE)
+    found = held.gather(incoming(user))
     for piece in PIECES:
         found.add(piece)
     return found
 
 
-def spilled(held: HeldBytes) -> Any:
+def spilled(held: HeldBytes, user: str | None = None) -> Any:
     """A body that came when there was no room."""
-    made.append(found := gathered(held))
+    made.append(found := gathered(held, user))
     assert (type(found), found.end()) == (Spilled, None)
     return found
 
 
 async def test_a_body_stays_in_memory_while_there_is_room_and_counts_until_it_is_dropped(held: HeldBytes) -> None:
-    dropped = held.gather(SIZE)
+    dropped = held.gather(incoming())
     dropped.add(PIECES[0])
     dropped.drop()
-    assert held.bytes == 0
+    assert held.total == 0
     for expected in (SIZE, 2 * SIZE):
         assert gathered(held).end() == BODY
-        assert held.bytes == expected
+        assert held.total == expected
     spilled(held)
 
 
 async def test_a_body_comes_back_from_its_file_as_it_was_and_counts_while_it_is_held(held: HeldBytes) -> None:
     held.hold(240_000)
     body = spilled(held)
-    assert held.bytes == 240_000
+    assert held.total == 240_000
     held.release(240_000)
-    assert await held.fetch(body, SIZE) == BODY
-    assert held.bytes == SIZE
-    held.release_fetched(SIZE)
-    assert held.bytes == 0
+    assert await held.fetch(body, SIZE, None) == BODY
+    assert held.total == SIZE
+    held.release_fetched(SIZE, None)
+    assert held.total == 0
 
 
 async def test_bodies_come_back_in_their_turn_as_others_are_done(held: HeldBytes) -> None:
     """One goes on in any case, or small requests could keep the large ones out."""
     held.hold(240_000)
-    fetching = [asyncio.create_task(held.fetch(spilled(held), SIZE)) for _ in range(5)]
+    fetching = [asyncio.create_task(held.fetch(spilled(held), SIZE, None)) for _ in range(5)]
 
     async def came(number: int) -> None:
         await asyncio.wait_for(fetching[number - 1], 5)
@@ -84,30 +95,86 @@ async def test_bodies_come_back_in_their_turn_as_others_are_done(held: HeldBytes
     held.release(240_000)
     await came(2)
     for number in range(3, 6):
-        assert held.bytes == 2 * SIZE
-        held.release_fetched(SIZE)
+        assert held.total == 2 * SIZE
+        held.release_fetched(SIZE, None)
         await came(number)
 
 
 async def test_who_stops_waiting_for_room_takes_none_or_gives_it_back_when_it_has_just_come(held: HeldBytes) -> None:
     held.hold(240_000)
     first, second, third, fourth = (spilled(held) for _ in range(4))
-    await held.fetch(first, SIZE)
-    waiting, after = (asyncio.create_task(held.fetch(each, SIZE)) for each in (second, third))
+    await held.fetch(first, SIZE, None)
+    waiting, after = (asyncio.create_task(held.fetch(each, SIZE, None)) for each in (second, third))
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.wait({waiting})
-    held.release_fetched(SIZE)
+    held.release_fetched(SIZE, None)
     assert await after == BODY
-    assert held.bytes == 240_000 + SIZE
+    assert held.total == 240_000 + SIZE
 
-    waiting = asyncio.create_task(held.fetch(second, SIZE))
+    waiting = asyncio.create_task(held.fetch(second, SIZE, None))
     await asyncio.sleep(0)
-    held.release_fetched(SIZE)
+    held.release_fetched(SIZE, None)
     waiting.cancel()
     await asyncio.wait({waiting})
-    assert held.bytes == 240_000
-    assert await held.fetch(fourth, SIZE) == BODY
+    assert held.total == 240_000
+    assert await held.fetch(fourth, SIZE, None) == BODY
+
+
+async def test_one_users_bodies_go_to_files_while_there_is_memory_for_those_of_others(tmp_path: Path) -> None:
+    held = HeldBytes(10 * SIZE, tmp_path)
+    found = [gathered(held, "mallory") for _ in range(8)]
+    assert [type(each) for each in found] == [type(found[0])] * 5 + [Spilled] * 3
+    for user in ("alice", None):
+        assert not isinstance(gathered(held, user), Spilled), user
+    for each in found:
+        each.drop()
+    held.close()
+
+
+async def test_bodies_that_come_back_take_turns_by_user_and_who_holds_a_share_is_passed_over(tmp_path: Path) -> None:
+    held, came = HeldBytes(4 * SIZE, tmp_path), list[str]()
+    held.hold(4 * SIZE)
+
+    async def fetch(user: str) -> None:
+        assert await held.fetch(spilled(held, user), SIZE, user) == BODY
+        came.append(user)
+
+    fetching = [asyncio.create_task(fetch(user)) for user in ["mallory"] * 5 + ["alice"] * 2]
+
+    async def settle(expected: str) -> None:
+        async with asyncio.timeout(5):
+            while len(came) < len(expected):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert "".join(user[0] for user in sorted(came)) == expected
+
+    await settle("m")
+    held.release(4 * SIZE)  # both come in turn, until mallory holds two of four and has to leave the last one
+    await settle("amm")
+    released = ("mallory", "ammm"), ("alice", "aammm"), ("mallory", "aammmm"), ("mallory", "aammmmm")
+    for user, expected in released:
+        held.release_fetched(SIZE, user)
+        await settle(expected)
+    await asyncio.gather(*fetching)
+    held.close()
+
+
+async def test_a_large_body_is_not_passed_over_by_small_ones_of_others_for_want_of_room(tmp_path: Path) -> None:
+    held = HeldBytes(4 * SIZE, tmp_path)
+    held.hold(4 * SIZE)
+    first = asyncio.create_task(held.fetch(spilled(held, "x"), SIZE, "x"))
+    await asyncio.wait({first}, timeout=5)
+    large = asyncio.create_task(held.fetch(spilled(held, "alice"), 3 * SIZE, "alice"))
+    await asyncio.sleep(0)
+    small = asyncio.create_task(held.fetch(spilled(held, "bob"), SIZE, "bob"))
+    held.release(2 * SIZE)
+    await asyncio.sleep(0.05)
+    assert (large.done(), small.done()) == (False, False)
+    held.release(2 * SIZE)
+    await asyncio.wait_for(asyncio.gather(large), 5)
+    small.cancel()
+    held.close()
 
 
 async def test_a_body_that_cannot_be_written_stays_in_memory_and_is_not_lost(held: HeldBytes, caplog: Any) -> None:

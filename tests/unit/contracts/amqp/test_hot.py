@@ -16,7 +16,7 @@ from tests.unit.contracts.amqp.broker import PIECE, MemoryChannel, ack, closing,
 from zeebe_amqp import wire
 from zeebe_amqp.amqp import frames
 from zeebe_amqp.amqp.alarm import Alarm
-from zeebe_amqp.amqp.hot import LARGE, ChannelEnded, Nacked, Returned
+from zeebe_amqp.amqp.hot import LARGE, ChannelEnded, Incoming, Nacked, Returned
 from zeebe_amqp.amqp.probe import probe
 from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.amqp.refusal import BrokerRefusal
@@ -49,8 +49,8 @@ async def test_a_delivery_is_handed_on_when_all_of_it_has_come(channel: MemoryCh
 class Gathering(list[Mock]):
     """Bodies that are not in memory."""
 
-    def gather(self, size: int) -> Mock:
-        self.append(Mock(size=size, **{"end.return_value": None}))
+    def gather(self, message: Incoming) -> Mock:
+        self.append(Mock(size=message.size, sender=message.properties.user_id, **{"end.return_value": None}))
         return self[-1]
 
     @property
@@ -67,14 +67,14 @@ async def test_a_large_body_is_gathered_as_its_owner_wants_and_of_one_above_the_
     sent = [(bytes(range(250)) * (size // 250 + 1))[:size] for size in sizes]
     in_memory = [*sent[:5], sent[5][:kept], sent[6][:kept]]
     for piece in (PIECE, 100_000, 20 * kept):
-        data = b"".join(delivery(tag, body, piece) for tag, body in enumerate(sent))
+        data = b"".join(delivery(tag, body, piece, user_id=f"u{tag}") for tag, body in enumerate(sent))
         channel = MemoryChannel(max_body=limit)
         channel.receive(data)
         assert channel.seen == list(zip(range(7), sizes, in_memory, strict=True)), piece
         bodies = Gathering()
         channel = MemoryChannel(gather=bodies.gather, max_body=limit)
         channel.receive(data)
-        assert [body.size for body in bodies] == [LARGE + 1, limit], piece
+        assert [(body.size, body.sender) for body in bodies] == [(LARGE + 1, "u3"), (limit, "u4")], piece
         assert bodies.got == [(sent[3], ["end"]), (sent[4], ["end"])], piece
         assert [each.elsewhere for each in channel.delivered] == [None] * 3 + list(bodies) + [None] * 2, piece
         assert [each.body for each in channel.delivered] == [*sent[:3], b"", b"", *in_memory[5:]], piece
