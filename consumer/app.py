@@ -183,8 +183,8 @@ class Service:
 
     def _shared(self, queue: str) -> QueuePlaces:
         """What the users of a queue share while they wait; of the slots for short commands the half."""
-        held, slots = Shares(partial(self.broker.prefetch, queue)), max(1, self._places(queue) // 2)
-        return QueuePlaces(held, None if self._settings.amqp.waits(queue) else Shares(lambda: slots))
+        amqp, slots = self._settings.amqp, max(1, self._places(queue) // 2)
+        return QueuePlaces(Shares(lambda: amqp.held(queue)), None if amqp.waits(queue) else Shares(lambda: slots))
 
     def _refused_replies(self) -> int:
         """How many refused replies may wait, over all queues: each holds a delivery of one of them."""

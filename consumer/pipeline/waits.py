@@ -92,7 +92,8 @@ class Waits:
             CommandError: RESOURCE_EXHAUSTED; its user holds as many as may be.
         """
         message = delivery.message
-        return Place(message.queue, message.user_id, *self._held(delivery, self._limits(message.user_id)))
+        held = self._held(delivery, self._limits(message.user_id))
+        return Place(message.queue, message.user_id, *held, *self._body(delivery))
 
     def run(self, delivery: Delivery) -> Place | None:
         """Take what a command needs to run; None for one that needs nothing.

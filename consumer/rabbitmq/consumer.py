@@ -15,7 +15,7 @@ from consumer.core.delivery import Delivery
 from consumer.core.message import Message
 from consumer.rabbitmq.connection import initialize, reconnecting
 from consumer.rabbitmq.held import HeldBytes, Spilled, sender
-from consumer.rabbitmq.prefetch import Prefetch
+from consumer.rabbitmq.prefetch import Batch, Prefetch
 from consumer.rabbitmq.topology import declare_requests
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, translated_errors
@@ -32,20 +32,24 @@ log = logging.getLogger(__name__)
 RESIZE_PAUSE: Final = 5.0
 """Seconds between two changes of a queue's prefetch, at least."""
 
-Receive: TypeAlias = Callable[[str, HotChannel, Incoming], None]
-"""Takes what came from a queue, and the channel it came on; returns at once."""
+STUCK_PAUSE: Final = 0.5
+"""The same where what is small has taken all places of a consumer."""
+
+Receive: TypeAlias = Callable[[str, HotChannel, Incoming, Batch], None]
+"""Takes what came from a queue, the channel it came on, and where it counts until it is done; returns at once."""
 
 
 class QueueDelivery(Delivery):
     """A delivery on its channel."""
 
     def __init__(
-        self, message: Message, max_depth: int, channel: HotChannel, incoming: Incoming, held: HeldBytes
+        self, message: Message, max_depth: int, channel: HotChannel, incoming: Incoming, batch: Batch, held: HeldBytes
     ) -> None:
         super().__init__(message, max_depth)
         self._channel = channel
         self._tag = incoming.tag
         self._requeued = False
+        self._batch = batch
         self._held = held
         self._elsewhere = cast("Spilled | None", incoming.elsewhere)
         self._holds = len(message.body)
@@ -73,6 +77,7 @@ class QueueDelivery(Delivery):
 
     def dismiss(self) -> None:
         super().dismiss()
+        self._batch.done(self.message.size)
         self._drop()
         if self._holds <= LARGE:
             self._held.release(self._holds)
@@ -153,6 +158,8 @@ class Consumer:
         self._newest = connection
         self._connected(connection)
         async with self._changing:
+            for prefetch in self._prefetch.values():
+                prefetch.restart()
             self._channels, self._tags = channels, {}
             await self._follow()
 
@@ -173,21 +180,25 @@ class Consumer:
         return raw
 
     def _take(self, queue: str, channel: HotChannel, incoming: Incoming) -> None:
-        if self._prefetch[queue].note(incoming.size) and queue not in self._resizing:
+        prefetch = self._prefetch[queue]
+        if prefetch.note(incoming.size) and queue not in self._resizing:
             self._resizing[queue] = asyncio.get_running_loop().create_task(self._resize(queue))
-        self._receive(queue, channel, incoming)
+        self._receive(queue, channel, incoming, prefetch.batch)
 
     async def _resize(self, queue: str) -> None:
-        """Tell the broker another prefetch: one concerns only consumers that start after it."""
+        """Let another consumer take over: the broker is told a prefetch for those that start after it."""
         prefetch = self._prefetch[queue]
         try:
-            async with self._changing:
-                before, prefetch.value = prefetch.value, prefetch.wanted
-                fields = {"event": "prefetch.changed", "queue": queue, "prefetch": prefetch.value, "before": before}
-                words = "queue %r: %d requests at a time, not %d, because of their size"
-                log.info(words, queue, prefetch.value, before, extra=fields)
-                await self._change(lambda: self._renew(queue, prefetch.value))
-            await asyncio.sleep(RESIZE_PAUSE)
+            while prefetch.is_due:  # also what became due meanwhile: a consumer whose places are taken hears nothing
+                before, pause = prefetch.value, STUCK_PAUSE if prefetch.is_stuck else RESIZE_PAUSE
+                async with self._changing:
+                    prefetch.begin()
+                    await self._change(lambda: self._renew(queue, prefetch.value))
+                if prefetch.value != before:
+                    fields = {"event": "prefetch.changed", "queue": queue, "prefetch": prefetch.value, "before": before}
+                    words = "queue %r: %d requests at a time, not %d, because of their size"
+                    log.info(words, queue, prefetch.value, before, extra=fields)
+                await asyncio.sleep(pause)
         finally:
             del self._resizing[queue]
 

@@ -1,4 +1,9 @@
-"""How many deliveries of a queue are held at a time: fewer while their bodies are large; pure decisions, no clock."""
+"""How many deliveries of a queue are held at a time: fewer while their bodies are large; pure decisions, no clock.
+
+The broker counts by consumer: what one holds does not count against the next. So when all of a consumer's places are
+taken by what is small, and waits, the next consumer gets as many again; else the large bodies of one sender, which make
+the places few, would let another sender's few small requests fill them.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +11,26 @@ from typing import Final
 
 from zeebe_amqp import wire
 
-__all__ = ["Prefetch"]
+__all__ = ["Batch", "Prefetch"]
 
 WEIGHT: Final = 1 / 16
 """What one body counts in the average."""
+
+
+class Batch:
+    """What one consumer delivered and is not done."""
+
+    __slots__ = ("_prefetch", "held")
+
+    def __init__(self, prefetch: Prefetch) -> None:
+        self._prefetch = prefetch
+        self.held = 0
+        """Deliveries."""
+
+    def done(self, size: int) -> None:
+        """A delivery with a body of that size is done."""
+        self.held -= 1
+        self._prefetch.held_bytes -= size if size <= wire.MAX_BODY else wire.KEPT_OF_LARGE
 
 
 class Prefetch:
@@ -24,19 +45,46 @@ class Prefetch:
         self.maximum = maximum
         self.value = maximum
         """What the broker was told."""
+        self.held_bytes = 0
+        """Bytes of bodies that are held, of all consumers so far."""
+        self.batch = Batch(self)
+        """What the consumer that is there now delivered."""
         self._max_bytes = max_bytes
         self._average = 0.0
 
     def note(self, size: int) -> bool:
-        """A body of that size came; says whether the broker should be told another value by now."""
-        self._average += ((size if size <= wire.MAX_BODY else wire.KEPT_OF_LARGE) - self._average) * WEIGHT
+        """A body of that size came; says whether a new consumer should take over by now."""
+        kept = size if size <= wire.MAX_BODY else wire.KEPT_OF_LARGE
+        self._average += (kept - self._average) * WEIGHT
+        self.batch.held += 1
+        self.held_bytes += kept
         if self.value == self.maximum and self._average * self.maximum <= self._max_bytes:
             return False
+        return self.is_due
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a new consumer should take over: with another value, or because this one's places are all taken."""
         wanted = self.wanted
         # Twice or half: each change makes a new consumer.
-        return wanted * 2 <= self.value or wanted >= self.value * 2 or self.value < wanted == self.maximum
+        is_other = wanted * 2 <= self.value or wanted >= self.value * 2 or self.value < wanted == self.maximum
+        return is_other or self.is_stuck
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the places are few because of large bodies, and taken by small ones."""
+        return self.value < self.maximum and self.batch.held >= self.value and 2 * self.held_bytes <= self._max_bytes
 
     @property
     def wanted(self) -> int:
         """What it should be now."""
         return max(1, min(self.maximum, int(self._max_bytes / max(1.0, self._average))))
+
+    def restart(self) -> None:
+        """A new consumer takes over, with the value that the broker was told."""
+        self.batch = Batch(self)
+
+    def begin(self) -> None:
+        """A new consumer takes over, with the value that is wanted now."""
+        self.value = self.wanted
+        self.restart()

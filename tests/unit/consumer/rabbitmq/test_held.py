@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,28 @@ MIB = 2**20
 BOUND = 64 * MIB
 
 
-@pytest.fixture
-async def held(tmp_path: Path) -> AsyncIterator[HeldBytes]:
-    """Room for two bodies and a half."""
-    held = HeldBytes(250_000, tmp_path / "state")
+@asynccontextmanager
+async def room(maximum: int, folder: Path) -> AsyncIterator[HeldBytes]:
+    """Room for so many bytes."""
+    held = HeldBytes(maximum, folder)
     yield held
     while made:
         made.pop().drop()
     held.close()
+
+
+@pytest.fixture
+async def held(tmp_path: Path) -> AsyncIterator[HeldBytes]:
+    """Room for two bodies and a half."""
+    async with room(250_000, tmp_path / "state") as held:
+        yield held
+
+
+@pytest.fixture
+async def wide(tmp_path: Path) -> AsyncIterator[HeldBytes]:
+    """Room for four bodies, and so for two of one user."""
+    async with room(4 * SIZE, tmp_path / "state") as held:
+        yield held
 
 
 def incoming(user: str | None = None, size: int = SIZE) -> Incoming:
@@ -121,24 +136,19 @@ async def test_who_stops_waiting_for_room_takes_none_or_gives_it_back_when_it_ha
     assert await held.fetch(fourth, SIZE, None) == BODY
 
 
-async def test_one_users_bodies_go_to_files_while_there_is_memory_for_those_of_others(tmp_path: Path) -> None:
-    held = HeldBytes(10 * SIZE, tmp_path)
-    found = [gathered(held, "mallory") for _ in range(8)]
-    assert [type(each) for each in found] == [type(found[0])] * 5 + [Spilled] * 3
-    for user in ("alice", None):
-        assert not isinstance(gathered(held, user), Spilled), user
-    for each in found:
-        each.drop()
-    held.close()
+async def test_one_users_bodies_go_to_files_while_there_is_memory_for_those_of_others(wide: HeldBytes) -> None:
+    for user, expected in (("mallory", False), ("mallory", False), ("mallory", True), ("alice", False), (None, False)):
+        body = spilled(wide, user) if expected else gathered(wide, user)
+        assert isinstance(body, Spilled) is expected, user
 
 
-async def test_bodies_that_come_back_take_turns_by_user_and_who_holds_a_share_is_passed_over(tmp_path: Path) -> None:
-    held, came = HeldBytes(4 * SIZE, tmp_path), list[str]()
-    held.hold(4 * SIZE)
+async def test_bodies_that_come_back_take_turns_by_user_and_who_holds_a_share_is_passed_over(wide: HeldBytes) -> None:
+    came: list[str] = []
+    wide.hold(4 * SIZE)
 
     async def fetch(user: str) -> None:
-        assert await held.fetch(spilled(held, user), SIZE, user) == BODY
-        came.append(user)
+        assert await wide.fetch(spilled(wide, user), SIZE, user) == BODY
+        came.append(user[0])
 
     fetching = [asyncio.create_task(fetch(user)) for user in ["mallory"] * 5 + ["alice"] * 2]
 
@@ -147,34 +157,35 @@ async def test_bodies_that_come_back_take_turns_by_user_and_who_holds_a_share_is
             while len(came) < len(expected):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
-        assert "".join(user[0] for user in sorted(came)) == expected
+        assert "".join(sorted(came)) == expected
 
     await settle("m")
-    held.release(4 * SIZE)  # both come in turn, until mallory holds two of four and has to leave the last one
+    wide.release(4 * SIZE)  # both come in turn, until mallory holds two of four and has to leave the last one
     await settle("amm")
     released = ("mallory", "ammm"), ("alice", "aammm"), ("mallory", "aammmm"), ("mallory", "aammmmm")
     for user, expected in released:
-        held.release_fetched(SIZE, user)
+        wide.release_fetched(SIZE, user)
         await settle(expected)
     await asyncio.gather(*fetching)
-    held.close()
 
 
-async def test_a_large_body_is_not_passed_over_by_small_ones_of_others_for_want_of_room(tmp_path: Path) -> None:
-    held = HeldBytes(4 * SIZE, tmp_path)
-    held.hold(4 * SIZE)
-    first = asyncio.create_task(held.fetch(spilled(held, "x"), SIZE, "x"))
-    await asyncio.wait({first}, timeout=5)
-    large = asyncio.create_task(held.fetch(spilled(held, "alice"), 3 * SIZE, "alice"))
+async def test_a_large_body_is_not_passed_over_by_small_ones_of_others_for_want_of_room(wide: HeldBytes) -> None:
+    wide.hold(4 * SIZE)
+
+    def fetch(user: str, size: int) -> asyncio.Task[bytes]:
+        return asyncio.create_task(wide.fetch(spilled(wide, user), size, user))
+
+    await asyncio.wait_for(fetch("x", SIZE), 5)
+    large = fetch("alice", 3 * SIZE)
     await asyncio.sleep(0)
-    small = asyncio.create_task(held.fetch(spilled(held, "bob"), SIZE, "bob"))
-    held.release(2 * SIZE)
+    small = fetch("bob", SIZE)
+    wide.release(2 * SIZE)
     await asyncio.sleep(0.05)
     assert (large.done(), small.done()) == (False, False)
-    held.release(2 * SIZE)
-    await asyncio.wait_for(asyncio.gather(large), 5)
+    wide.release(2 * SIZE)
+    await asyncio.wait_for(large, 5)
     small.cancel()
-    held.close()
+    await asyncio.wait([small])
 
 
 async def test_a_body_that_cannot_be_written_stays_in_memory_and_is_not_lost(held: HeldBytes, caplog: Any) -> None:
@@ -207,9 +218,35 @@ async def test_its_file_has_no_name_and_a_dropped_body_closes_it(held: HeldBytes
 def advised(prefetch: Prefetch, *sizes: int) -> int:
     """What the broker has been told after bodies of these sizes."""
     for size in sizes:
+        batch = prefetch.batch
         if prefetch.note(size):
-            prefetch.value = prefetch.wanted
+            prefetch.begin()
+        batch.done(size)
     return prefetch.value
+
+
+def test_places_that_are_few_because_of_large_bodies_are_not_filled_by_small_ones_that_wait() -> None:
+    prefetch = Prefetch(2000, BOUND)
+    assert advised(prefetch, *[4 * MIB] * 100) < 32
+    few = prefetch.value
+    for number in range(500):
+        due = prefetch.note(500) and prefetch.is_stuck
+        assert due == ((number + 1) % few == 0), number
+        if due:
+            prefetch.restart()
+        for batch in [prefetch.batch] * 20:  # large ones pass
+            prefetch.note(4 * MIB)
+            batch.done(4 * MIB)
+
+
+def test_places_that_large_bodies_take_are_not_multiplied() -> None:
+    prefetch = Prefetch(2000, BOUND)
+    advised(prefetch, *[4 * MIB] * 100)
+    taken = [(prefetch.note(4 * MIB), prefetch.is_stuck, prefetch.batch) for _ in range(100)]
+    assert not any(stuck for _, stuck, _ in taken)
+    for _, _, batch in taken:
+        batch.done(4 * MIB)
+    assert (prefetch.held_bytes, prefetch.batch.held) == (0, 0)
 
 
 def test_small_bodies_and_a_large_one_among_them_and_bodies_above_the_limit_change_nothing() -> None:
