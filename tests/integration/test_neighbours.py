@@ -133,24 +133,28 @@ WITH_RESULT = "CreateProcessInstanceWithResult"
 AWAITED = {"bpmnProcessId": "p", "withResult": True, "requestTimeout": "50s"}
 
 
-async def test_what_waits_on_purpose_takes_half_of_the_places_of_commands(
+SHARE = CONCURRENCY // 4
+"""Places of commands for what one user has waiting: half of those for what waits, which are half of all."""
+
+
+async def test_what_waits_on_purpose_takes_a_share_of_the_places_of_commands(
     service: ConsumerSetup, caller: Caller
 ) -> None:
-    async def takes_half(rpc: str, data: object) -> None:
+    async def takes_a_share(rpc: str, data: object) -> None:
         hold, operation = Hold(service.gateway, rpc), "activate-jobs" if rpc == "ActivateJobs" else "create-instance"
         calls = [asyncio.ensure_future(caller.call(operation, data)) for _ in range(4 * CONCURRENCY)]
-        await hold.reached(CONCURRENCY // 2)
-        await eventually(lambda: sum(call.done() for call in calls) == 4 * CONCURRENCY - CONCURRENCY // 2, "refusals")
+        await hold.reached(SHARE)
+        await eventually(lambda: sum(call.done() for call in calls) == 4 * CONCURRENCY - SHARE, "refusals")
         for call in calls:
             if call.done():
                 crowded(call.result())
         await assert_served(caller)
         hold.open()
-        assert sum(reply.ok for reply in await asyncio.gather(*calls)) == CONCURRENCY // 2
+        assert sum(reply.ok for reply in await asyncio.gather(*calls)) == SHARE
         assert (await caller.call(operation, data)).ok, "there is room again"
 
     poll = {"jobType": "j", "maxJobsToActivate": 1, "requestTimeout": "50s"}
-    await check_each([("ActivateJobs", poll), (WITH_RESULT, AWAITED)], takes_half)
+    await check_each([("ActivateJobs", poll), (WITH_RESULT, AWAITED)], takes_a_share)
 
 
 async def test_what_waits_is_not_refused_when_it_is_delivered_again(
@@ -163,8 +167,8 @@ async def test_what_waits_is_not_refused_when_it_is_delivered_again(
         identity = {"message_id": f"wait-{number}"} if number % 2 else {}
         return caller.call("create-instance", {**AWAITED, "variables": {"number": number}}, **identity)
 
-    calls = [asyncio.ensure_future(call(number)) for number in range(CONCURRENCY // 2)]
-    await hold.reached(CONCURRENCY // 2)
+    calls = [asyncio.ensure_future(call(number)) for number in range(SHARE)]
+    await hold.reached(SHARE)
     await asyncio.to_thread(vhost.cut_off_services)
     await eventually(lambda: service.connections() >= opened + CONNECTIONS, "every connection opened again")
     await assert_served(caller)
