@@ -20,8 +20,10 @@ from consumer.config import Settings, values
 from consumer.core.access import Authorizer, Unrestricted, UserLimits
 from consumer.core.call import Engine, RoutedEngine
 from consumer.core.delivery import Delivery, Handler
+from consumer.core.key_file import own_keys
 from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message
+from consumer.core.seal import Seal
 from consumer.core.shares import Shares
 from consumer.health import Health
 from consumer.inquiry import Fact, InquirySocket, list_held, list_known
@@ -92,6 +94,7 @@ class Service:
             publishing=watch.publishing,
             spill_to=settings.state_dir,
             connected=self.dead_letters.follow,
+            seal=Seal(own_keys(settings)),
         )
         self.audit = service_audit(settings, self.broker, watch, self.authorizer)
         look = partial(add_hint, self.zeebe.look, settings.zeebe)

@@ -18,6 +18,7 @@ from consumer import app
 from consumer.audit import letter_audit
 from consumer.check import Finding, check
 from consumer.config import ARGUMENTS, VARIABLES, Amqp, ConfigurationError, Loaded, load
+from consumer.core.key_file import KeyFileError
 from consumer.dead_letters import commands as cli_dead
 from consumer.doctor import examine, fails, refused_url, show
 from consumer.health import HealthError
@@ -138,6 +139,9 @@ def _run(arguments: Mapping[str, str], reset_ledger: bool) -> None:
         sys.exit(CONFIGURATION)
     except (LedgerError, AuditError) as error:
         # Not the configuration's code: a ledger that its last owner still holds is free a moment later.
+        click.echo(str(error), err=True)
+        sys.exit(FAILED)
+    except KeyFileError as error:
         click.echo(str(error), err=True)
         sys.exit(FAILED)
     except HealthError:  # it was logged where it happened

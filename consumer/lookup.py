@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from consumer.config import Settings
+from consumer.core.key_file import KeyFileError
 from consumer.dead_letters.letter import Filter
 from consumer.dead_letters.outcome import FAILED, SUCCEEDED, Inquire, Outcome
 from consumer.dead_letters.queue import open_dead_letters
@@ -70,7 +71,7 @@ async def _look_in_service(settings: Settings, user: str | None, request_id: str
 async def _look_at_broker(settings: Settings, request_id: str, limit: int, findings: Findings) -> None:
     filter = Filter(ids=frozenset({request_id}))
     try:
-        async with open_dead_letters(settings.amqp) as dead:
+        async with open_dead_letters(settings) as dead:
             findings.facts += [_letter_fact(row(each)) async for each in dead.letters(limit) if filter.matches(each)]
             if dead.total > limit:
                 findings.notes.append(f"{dead.total - limit} newer dead letters were not looked at: --limit is {limit}")
@@ -78,6 +79,8 @@ async def _look_at_broker(settings: Settings, request_id: str, limit: int, findi
             findings.notes += await _list_reasons(settings)
     except BrokerError as error:
         findings.notes.append(f"broker: {error}")
+    except KeyFileError as error:
+        findings.notes.append(str(error))
 
 
 def _letter_fact(found: dict[str, Any]) -> Fact:

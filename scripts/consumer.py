@@ -17,6 +17,8 @@ from scripts.process import Process, free_port, tail
 ROOT = Path(__file__).parents[1]
 QUEUES = "zeebe.commands,zeebe.polls"
 """Its request queues, unless AMQP_QUEUES says otherwise."""
+SIGNING_KEY = "the-key-of-all-consumers-of-a-trial"
+"""Of all that are started here, so that several can share a ledger, unless SIGNING_KEYS says otherwise."""
 
 
 class Consumer:
@@ -51,6 +53,7 @@ class Consumer:
             "ZEEBE_INSECURE_CONNECTION": os.environ.get("ZEEBE_INSECURE_CONNECTION", "true"),
             "HTTP_ADDRESS": f"127.0.0.1:{self.port}",
             "STATE_DIR": str(directory / "state"),
+            "SIGNING_KEYS": SIGNING_KEY,
             "LOG_FORMAT": "text",
             "PYTHONPATH": f"{checkout}:{checkout / 'contracts'}",
             **(environment or {}),

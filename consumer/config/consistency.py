@@ -21,12 +21,23 @@ PAIRS: Final = (
 """Variables that mean something only together."""
 
 TLS_OF_BROKER: Final = ("AMQP_CA", "AMQP_CERT", "AMQP_KEY")
+SHARED_LEDGERS: Final = ("redis://", "rediss://")
 DETAILS_OF_OAUTH: Final = ("ZEEBE_AUTHORIZATION_SERVER_URL", "ZEEBE_TOKEN_AUDIENCE", "ZEEBE_TOKEN_SCOPE")
 
 
 def contradictions(given: Given) -> Iterator[str]:
     """What cannot be honoured together. A variable that was refused for itself is not told again."""
-    for check in (_half_pairs, _wrong_key, _unusable_authority, _two_credentials, _camunda7, _scheme, _audit):
+    checks = (
+        _half_pairs,
+        _wrong_key,
+        _unusable_authority,
+        _two_credentials,
+        _camunda7,
+        _scheme,
+        _audit,
+        _no_common_key,
+    )
+    for check in checks:
         yield from check(given)
 
 
@@ -86,6 +97,14 @@ def _audit(given: Given) -> Iterator[str]:
     ours = {"stream": (*given.values.AMQP_QUEUES, wire.DEAD_LETTER), "exchange": (wire.DEAD_LETTER,)}
     if sink is not None and sink.name in ours.get(sink.kind, ()):
         yield f"{name}: found '{sink}', which takes requests or dead letters; accepted: a {sink.kind} of its own"
+
+
+def _no_common_key(given: Given) -> Iterator[str]:
+    """Each process would sign with a key of its own, and refuse what the others signed."""
+    shared = (given.values.LEDGER or "").startswith(SHARED_LEDGERS)
+    if shared and "SIGNING_KEYS" not in given.accepted | given.refused:
+        why = f"{given.written('LEDGER')} is shared, and each process must verify what another signed"
+        yield f"SIGNING_KEYS: missing; accepted: a key of `openssl rand -base64 32`, the same for all: {why}"
 
 
 def oddities(given: Given) -> Iterator[str]:

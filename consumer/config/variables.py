@@ -109,8 +109,8 @@ class Values:
     AMQP_MAX_HELD_BYTES: int = _row(
         values.whole(2**20, 2**40),
         str(64 * 2**20),
-        "how many bytes of requests are held in memory, over all queues; above it, or when one user's take more than is "
-        "left for others, those of more than 64 KiB wait in files in `STATE_DIR`",
+        "how many bytes of requests are held in memory, over all queues; above it, or when one user's take more than "
+        "is left for others, those of more than 64 KiB wait in files in `STATE_DIR`",
     )
     AMQP_DECLARE: str = _row(
         values.choice("active", "passive"),
@@ -206,8 +206,8 @@ class Values:
     POLLS_CONCURRENCY: int = _row(
         values.whole(1, 65535),
         "1000",
-        "long-running requests that one user alone may have waiting in a queue of theirs; twice as many wait there over "
-        "all users, at most 65535",
+        "long-running requests that one user alone may have waiting in a queue of theirs; twice as many wait there "
+        "over all users, at most 65535",
     )
     MAX_DEPTH: int = _row(
         values.whole(1, 900), str(wire.MAX_DEPTH), "nesting of variables; deeper documents can stop an engine"

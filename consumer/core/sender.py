@@ -1,18 +1,23 @@
-"""Who sent a message, and what its headers say that callers cannot: the broker's word and our own."""
+"""Headers that say something only where the broker or we wrote them, and values as they must be."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Final
 
-from zeebe_amqp import wire
-
-__all__ = ["DELIVERY_COUNTS", "count", "of_broker", "text", "trusted_sender"]
+__all__ = ["DELIVERY_COUNTS", "ROUTING", "count", "is_added_on_the_way", "of_broker", "text"]
 
 DELIVERY_COUNTS: Final = ("x-delivery-count", "x-acquired-count")
 """How the names of headers begin in which the broker counts deliveries."""
+ROUTING: Final = ("CC", "BCC")
+"""Headers by which the broker routes a message to more queues, under exactly these names.
+
+Whoever may publish to an exchange may name queues in them. What we publish with a caller's headers goes out with our
+rights, so these never travel on.
+"""
 _BROKERS: Final = ("x-death", "x-first-death-", "x-last-death-", *DELIVERY_COUNTS)
 """How the names of headers begin that the broker adds; it would take them for its own if they were sent."""
+_ON_THE_WAY: Final = (*_BROKERS, "x-shovelled", "x-received-from", "x-routed-by", "timestamp_in_ms")
+"""How the names of headers begin that brokers, shovels, federation and interceptors add to a message of anybody."""
 
 
 def of_broker(name: str) -> bool:
@@ -20,15 +25,9 @@ def of_broker(name: str) -> bool:
     return name.startswith(_BROKERS)
 
 
-def trusted_sender(user_id: str | None, headers: Mapping[str, Any], own: Collection[str]) -> str | None:
-    """Who sent a message, as far as the broker validated it; None when it named nobody.
-
-    What one of our logins sent again counts as sent by who sent it first; nobody else who claims that is believed.
-    """
-    if user_id not in own:
-        return user_id
-    resent = count(headers.get(wire.REPLAYS)) or wire.ORIGINAL_QUEUE in headers
-    return text(headers.get(wire.ORIGINAL_USER_ID)) if resent else user_id
+def is_added_on_the_way(name: str) -> bool:
+    """Whether what carries a message adds a header, or changes it, without its writer."""
+    return name.startswith(_ON_THE_WAY)
 
 
 def text(value: object) -> str | None:

@@ -53,7 +53,7 @@ def _say(text: str) -> None:
 
 def _list_each(settings: Settings, limit: int, filter: Filter) -> Sweep:
     report = Report()
-    return sweep(settings.amqp, Sweep(limit, filter.matches, tell=report.tell), report)
+    return sweep(settings, Sweep(limit, filter.matches, tell=report.tell), report)
 
 
 def _list_groups(settings: Settings, limit: int, filter: Filter) -> Sweep:
@@ -63,7 +63,7 @@ def _list_groups(settings: Settings, limit: int, filter: Filter) -> Sweep:
         groups.add(letter)
         return {}
 
-    found = sweep(settings.amqp, Sweep(limit, filter.matches, count), Report())
+    found = sweep(settings, Sweep(limit, filter.matches, count), Report())
     with Report(lines=group_lines) as report:
         for group in groups.ordered():
             report.tell(group_row(group))
@@ -85,7 +85,7 @@ def show(settings: Settings, /, *, name: str, raw: bool, limit: int) -> None:
         return row(letter)
 
     walk = Sweep(limit, lambda letter: is_called(letter, name), keep)
-    sweep(settings.amqp, walk, Report(silent=True))
+    sweep(settings, walk, Report(silent=True))
     if not letters:
         report_missing(Filter(ids=frozenset({name})), walk)
         sys.exit(FAILED)
@@ -110,6 +110,7 @@ def show(settings: Settings, /, *, name: str, raw: bool, limit: int) -> None:
 )
 @click.option("--force", is_flag=True, help="replay regardless of earlier replays")
 @click.option("--without-deadline", is_flag=True, help="remove the caller's deadline, which may have passed")
+@click.option("--unsigned", is_flag=True, help="replay also what no signature proves, as nobody's request")
 @click.option(
     "--wait",
     metavar="DURATION",
@@ -133,6 +134,7 @@ def replay(
     max_replays: int,
     force: bool,
     without_deadline: bool,
+    unsigned: bool,
     wait: float,
     no_wait: bool,
     **filters: Any,
@@ -145,17 +147,22 @@ def replay(
         raise click.BadParameter(f"found {queue!r}, the dead-letter queue itself; accepted: a request queue")
     filter = chosen(ids, everything, filters)
     policy = ReplayPolicy(
-        settings.amqp.queues, queue, max_replays=max_replays, force=force, keep_deadline=not without_deadline
+        settings.amqp.queues,
+        queue,
+        max_replays=max_replays,
+        force=force,
+        keep_deadline=not without_deadline,
+        unsigned=unsigned,
     )
     report = Report()
     if dry_run or no_wait:
         audit = NoAudit() if dry_run else audits(settings)
         act = would_resend(policy) if dry_run else resend(policy, audit)
-        found = sweep(settings.amqp, Sweep(limit, filter.matches, act, report.tell, audit), report)
+        found = sweep(settings, Sweep(limit, filter.matches, act, report.tell, audit), report)
         conclude(filter, found, "would be replayed" if dry_run else "replayed")
     found = Sweep(limit, filter.matches)
     try:
-        run(report, follow(settings.amqp, partial(inquiries, settings), wait, found, policy, audits(settings), report))
+        run(report, follow(settings, partial(inquiries, settings), wait, found, policy, audits(settings), report))
     except KeyboardInterrupt:  # while they were sent: later it only ends the waiting
         click.echo("interrupted: what was not sent is still there", err=True)
     found.report_rest()
@@ -188,7 +195,7 @@ def drop(
 
     def walk(filter: Filter, act: Act, audit: LetterAudit) -> Sweep:
         report = Report()
-        return sweep(settings.amqp, Sweep(limit, filter.matches, act, report.tell, audit), report)
+        return sweep(settings, Sweep(limit, filter.matches, act, report.tell, audit), report)
 
     if not yes:
         found = walk(filter, _would_drop, NoAudit())

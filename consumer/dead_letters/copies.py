@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
-from consumer.config import Amqp
+from consumer.config import Settings
+from consumer.core.key_file import known_keys
+from consumer.core.seal import Seal
 from consumer.dead_letters.letter import DeadLetter
 from consumer.dead_letters.queue import connect_first, read_letter
 from zeebe_amqp import wire
@@ -33,10 +35,11 @@ _BOUND: Final[dict[str, Any]] = {"x-max-length-bytes": 256 * 1024 * 1024}
 class Copies:
     """The copies through one channel; made by `open_copies`."""
 
-    def __init__(self, channel: HotChannel, queue: str, amqp: Amqp) -> None:
+    def __init__(self, channel: HotChannel, queue: str, settings: Settings) -> None:
         self._channel = channel
         self._queue = queue
-        self._logins = logins(amqp.urls)
+        self._logins = logins(settings.amqp.urls)
+        self._seal = Seal(known_keys(settings))
 
     async def take(self) -> AsyncIterator[DeadLetter]:
         """What came since the last time, oldest first, so many at most that others get their turn.
@@ -51,17 +54,17 @@ class Copies:
             if message is None:
                 return
             self._channel.ack(message.tag)
-            yield read_letter(message, self._logins)
+            yield read_letter(message, self._logins, self._seal)
 
 
 @asynccontextmanager
-async def open_copies(amqp: Amqp) -> AsyncIterator[Copies]:
+async def open_copies(settings: Settings) -> AsyncIterator[Copies]:
     """Copies of the letters that come from now on, in a queue of our own that goes with the connection.
 
     Raises:
         BrokerError: no host answered, or we may not declare the queue, bind or read it.
     """
-    connection, _ = await connect_first(amqp)
+    connection, _ = await connect_first(settings.amqp)
     name = f"{wire.DEAD_LETTER}.copies.{secrets.token_hex(8)}"
     try:
         with _translated():
@@ -73,7 +76,7 @@ async def open_copies(amqp: Amqp) -> AsyncIterator[Copies]:
                 with refusals(BIND):
                     await queue.bind(wire.DEAD_LETTER)
                 hot = await connection.hot(channel)
-        yield Copies(hot, name, amqp)
+        yield Copies(hot, name, settings)
     finally:
         await close(connection)
 

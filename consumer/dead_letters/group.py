@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from consumer.dead_letters.letter import DeadLetter
+from consumer.dead_letters.letter import DeadLetter, Signature
 from zeebe_amqp.schema.formatting import truncate
 
 __all__ = ["MAX_REASON", "Group", "Groups", "fold"]
@@ -42,7 +42,7 @@ def _mark(word: re.Match[str]) -> str:
 
 @dataclass
 class Group:
-    """Letters with one code, reason and operation."""
+    """Letters with one code, reason and operation, and equally certain."""
 
     code: str | None
     reason: str
@@ -53,6 +53,8 @@ class Group:
     oldest: datetime | None = None
     newest: datetime | None = None
     """When they were given up; None when nothing tells."""
+    signature: Signature | None = None
+    """Whether the reason is proven; None when it is the broker's."""
 
     def add(self, letter: DeadLetter) -> None:
         """Count a letter."""
@@ -70,12 +72,13 @@ class Groups:
     """Counts letters by code, reason and operation."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[str | None, str, str | None], Group] = {}
+        self._groups: dict[tuple[str | None, str, str | None, Signature | None], Group] = {}
 
     def add(self, letter: DeadLetter) -> None:
         """Count a letter."""
         code, reason, operation = letter.code, fold(letter.message or ""), letter.operation
-        group = self._groups.setdefault((code, reason, operation), Group(code, reason, operation, letter.id))
+        group = Group(code, reason, operation, letter.id, signature=letter.signature)
+        group = self._groups.setdefault((code, reason, operation, letter.signature), group)
         group.add(letter)
 
     def ordered(self) -> list[Group]:

@@ -6,16 +6,20 @@ import hashlib
 import math
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
 
-from consumer.core.sender import DELIVERY_COUNTS, count, of_broker, text, trusted_sender
+from consumer.core.seal import Purpose, Seal, digest_of
+from consumer.core.sender import DELIVERY_COUNTS, ROUTING, count, of_broker, text
 from zeebe_amqp import envelope, wire
+from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.errors import CommandError
+from zeebe_amqp.schema.formatting import truncate
 
-__all__ = ["MAX_REPLAYS", "DeadLetter", "Filter", "ReplayPolicy"]
+__all__ = ["MAX_REPLAYS", "DeadLetter", "Filter", "ReplayPolicy", "Signature"]
 
 MAX_REPLAYS: Final = 5
 """How often a dead letter is replayed, unless forced."""
@@ -24,6 +28,28 @@ _REASONS: Final = frozenset(
     {wire.ERROR_CODE, wire.ERROR_MESSAGE, wire.ERROR_SOURCE, wire.ERROR_OUTCOME, wire.OPERATION, wire.FAILED_AT}
 )
 """Headers that say why a letter is dead; a request that runs again has no reason yet."""
+_LETTERS_OWN: Final = frozenset(
+    {
+        wire.REPLAYS,
+        wire.ORIGINAL_USER_ID,
+        wire.ORIGINAL_QUEUE,
+        wire.SIGNATURE,
+        wire.RENEWED_USER_ID,
+        wire.RENEWAL,
+        wire.TRUNCATED,
+        wire.ORIGINAL_SIZE,
+    }
+)
+"""Headers that belong to a letter or to one of its replays and not to the request."""
+
+
+class Signature(StrEnum):
+    """Whether anything proves what a letter says of its sender and its reason."""
+
+    VALID = "valid"
+    UNSIGNED = "unsigned"
+    WRONG = "wrong"
+    """It was changed, or signed with a key that is not known here."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +67,8 @@ class DeadLetter:
     """Properties whose bytes could not be decoded."""
     logins: Collection[str] = ()
     """Ours at the broker: what they sent again may name its first sender."""
+    seal: Seal = field(default=Seal(), compare=False)
+    """Verifies signatures."""
 
     @cached_property
     def id(self) -> str:
@@ -48,17 +76,72 @@ class DeadLetter:
         known = text(self.headers.get(wire.REQUEST_ID)) or text(self.properties.get("message_id"))
         return known or hashlib.sha256(self.body).hexdigest()[:16]
 
-    @property
+    @cached_property
     def ours(self) -> bool:
-        """Whether the service gave it up; if not, the broker did, and said so: a caller may have forged the rest."""
+        """Whether the service wrote it, as its signature proves: then its reason and its sender are true."""
+        return not self._deaths and self._is_sealed(wire.SIGNATURE, Purpose.LETTER)
+
+    @property
+    def _says_ours(self) -> bool:
+        """Whether it looks as if the service had given it up; anybody can write that."""
         return wire.FAILED_AT in self.headers and not self._deaths
 
     @property
     def sender(self) -> str | None:
         """Who sent the request, as a broker validated it; None when it named nobody."""
-        if self.ours:
+        if self.ours or self._is_our_replay:
             return text(self.headers.get(wire.ORIGINAL_USER_ID))
-        return trusted_sender(text(self.properties.get("user_id")), self.headers, self.logins)
+        return self._user_id
+
+    @cached_property
+    def _is_our_replay(self) -> bool:
+        """Whether we sent it again and the broker gave it up: then its first sender is true."""
+        return self._user_id in self.logins and self._is_sealed(wire.SIGNATURE, Purpose.REPLAY)
+
+    @cached_property
+    def _user_id(self) -> str | None:
+        """The `user_id` that the broker validated, also where the letter was put anew since."""
+        if wire.RENEWAL in self.headers and self._is_sealed(wire.RENEWAL, Purpose.RENEWAL):
+            return text(self.headers.get(wire.RENEWED_USER_ID))
+        return text(self.properties.get("user_id"))
+
+    def _is_sealed(self, header: str, purpose: Purpose) -> bool:
+        digest = self.seal.verify(
+            self.headers.get(header), purpose, self.written_properties, self.headers, self.origin or ""
+        )
+        return digest is not None and digest == self._digest
+
+    @cached_property
+    def _digest(self) -> bytes:
+        return digest_of(self.body)
+
+    @property
+    def _is_request(self) -> bool:
+        """Whether it is what its sender sent: the broker gave it up, and headers like ours are the sender's own."""
+        return bool(self._deaths) and self._user_id not in self.logins
+
+    @property
+    def signature(self) -> Signature | None:
+        """Whether it is signed; None for a request that the broker gave up, whose sender that has validated."""
+        if self.ours or self._is_our_replay:
+            return Signature.VALID
+        if self._is_request:
+            return None
+        return Signature.WRONG if wire.SIGNATURE in self.headers else Signature.UNSIGNED
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it names a sender, or has a signature, that nothing proves."""
+        claims = wire.ORIGINAL_USER_ID in self.headers
+        return self.signature is Signature.WRONG or (self.signature is Signature.UNSIGNED and claims)
+
+    @cached_property
+    def written_properties(self) -> Properties:
+        """Its properties, as they are written."""
+        values = dict(self.properties)
+        if "timestamp" in values:
+            values["timestamp"] = int(values["timestamp"].timestamp())
+        return Properties(**values)
 
     @property
     def request_id(self) -> str | None:
@@ -73,7 +156,7 @@ class DeadLetter:
         """The request queue that it came from; None when nothing tells."""
         if self.routing_key == wire.DEAD_LETTER:  # it was put here by name, not by an exchange
             return text(self.headers.get(wire.ORIGINAL_QUEUE)) or self._died_in
-        return self.routing_key if self.ours else self._died_in or self.routing_key or None
+        return self.routing_key if self._says_ours else self._died_in or self.routing_key or None
 
     @property
     def _died_in(self) -> str | None:
@@ -108,25 +191,28 @@ class DeadLetter:
 
     @property
     def code(self) -> str | None:
-        """The error's code, or where the broker gave it up its reason, such as `delivery_limit`."""
-        return text(self.headers.get(wire.ERROR_CODE)) if self.ours else text(self._death.get("reason"))
+        """The error's code, or where the broker gave it up its reason, such as `delivery_limit`.
+
+        As all that a letter says of its end, it is true only where `signature` is valid.
+        """
+        return text(self.headers.get(wire.ERROR_CODE)) if self._says_ours else text(self._death.get("reason"))
 
     @property
     def message(self) -> str | None:
         """The error's text for people."""
-        return text(self.headers.get(wire.ERROR_MESSAGE)) if self.ours else None
+        return text(self.headers.get(wire.ERROR_MESSAGE)) if self._says_ours else None
 
     @property
     def truncation(self) -> str | None:
         """How much of the request's body is left; None when it is all there."""
-        if not self.ours or self.headers.get(wire.TRUNCATED) is not True:
+        if not self._says_ours or self.headers.get(wire.TRUNCATED) is not True:
             return None
         return f"first {len(self.body)} of {count(self.headers.get(wire.ORIGINAL_SIZE))} bytes"
 
     @property
     def failed_at(self) -> datetime | None:
         """When it was given up; None when nothing tells."""
-        if not self.ours:
+        if not self._says_ours:
             died = self._death.get("time")
             return died if isinstance(died, datetime) and died.tzinfo else None
         try:
@@ -146,22 +232,57 @@ class DeadLetter:
         return count(self.headers.get("x-delivery-count"))
 
     def renewed(self) -> dict[str, Any]:
-        """Its headers for being put anew into the dead-letter queue, where it counts as never delivered."""
-        kept = {name: value for name, value in self.headers.items() if not name.startswith(DELIVERY_COUNTS)}
-        return {**kept, wire.ORIGINAL_QUEUE: self.origin} if self.origin else kept
+        """Its headers for being put anew into the dead-letter queue, where it counts as never delivered.
 
-    def replayed(self, *, keep_deadline: bool = True) -> dict[str, Any]:
-        """The headers of its replay: those of the request, and how often it has been replayed then."""
+        Its own signature still holds there. The `user_id`, which only its owner may send, becomes a signed header.
+        """
+        gone = {wire.ORIGINAL_QUEUE, wire.RENEWED_USER_ID, wire.RENEWAL, *ROUTING}
+        kept = {
+            name: value
+            for name, value in self.headers.items()
+            if name not in gone and not name.startswith(DELIVERY_COUNTS)
+        }
+        if self.origin:
+            kept[wire.ORIGINAL_QUEUE] = self.origin
+        if self._user_id is None:
+            return kept
+        kept[wire.RENEWED_USER_ID] = self._user_id
+        return self._sealed(kept, wire.RENEWAL, Purpose.RENEWAL, self.written_properties, self.origin or "")
+
+    def replayed(self, queue: str, sender: str | None, *, keep_deadline: bool = True) -> dict[str, Any]:
+        """The headers of its replay: those of the request, who sent it first, how often it has been replayed then.
+
+        Args:
+            queue: that it is sent to.
+            sender: whose request it is; None for nobody's.
+            keep_deadline: whether the caller's deadline stays.
+        """
         gone = {
-            wire.REPLAYS,
-            wire.ORIGINAL_USER_ID,
-            *(_REASONS if self.ours else ()),
+            *_LETTERS_OWN,
+            *ROUTING,
+            *(_REASONS if self._says_ours else ()),
             *(() if keep_deadline else (wire.DEADLINE,)),
         }
-        if self.routing_key == wire.DEAD_LETTER:
-            gone.add(wire.ORIGINAL_QUEUE)
         kept = {name: value for name, value in self.headers.items() if name not in gone and not of_broker(name)}
-        return {**kept, wire.REPLAYS: self.replays + 1}
+        kept[wire.REPLAYS] = self.replays + 1
+        if sender is not None:
+            kept[wire.ORIGINAL_USER_ID] = sender
+        return self._sealed(kept, wire.SIGNATURE, Purpose.REPLAY, self.replayed_properties, queue)
+
+    @property
+    def replayed_properties(self) -> Properties:
+        """The properties of its replay, which does not expire: a caller who waits says so with a deadline."""
+        return replace(self.written_properties, expiration=None)
+
+    def _sealed(
+        self, headers: dict[str, Any], name: str, purpose: Purpose, properties: Properties, queue: str
+    ) -> dict[str, Any]:
+        """The headers with a seal, where there is a key; what cannot be written is found when it is written."""
+        try:
+            seal = self.seal.make(purpose, properties, headers, self._digest, queue)
+        except (TypeError, ValueError, RecursionError):
+            seal = None
+        return headers if seal is None else {**headers, name: seal}
 
     def expired(self, now: float | None = None) -> bool:
         """Whether the caller's deadline is past, so that the service would refuse it; `now` in seconds since 1970."""
@@ -222,6 +343,8 @@ class ReplayPolicy:
     force: bool = False
     """Replay however often it has been done."""
     keep_deadline: bool = True
+    unsigned: bool = False
+    """Replay also what nothing proves, as nobody's request."""
 
     def destination(self, letter: DeadLetter) -> str:
         """The queue that a letter is sent to; empty when none is known."""
@@ -234,6 +357,8 @@ class ReplayPolicy:
         if letter.truncation:
             here = f"truncated: only the {letter.truncation} are here, and a request has at most {wire.MAX_BODY}"
             return f"{here}; have its sender send a smaller one, and drop this"
+        if not self.unsigned and (doubt := _doubt(letter)):
+            return f"{doubt}; --unsigned replays it as nobody's request"
         if letter.replays >= self.max_replays and not self.force:
             return f"replayed {letter.replays} times, --max-replays is {self.max_replays}; --force replays it once more"
         if self.keep_deadline and letter.expired():
@@ -250,3 +375,16 @@ class ReplayPolicy:
         if self.target is None and target not in self.queues:
             return f"it came from {target!r}, not one of AMQP_QUEUES ({', '.join(self.queues)}); --queue sends it there"
         return None
+
+
+def _doubt(letter: DeadLetter) -> str | None:
+    """Why the sender of a letter is not to be believed, or nothing would prove him to the service."""
+    claimed = letter.sender or text(letter.headers.get(wire.ORIGINAL_USER_ID))
+    if not letter.seal and (letter.is_doubtful or claimed):
+        here = "no signing key is here: run this where the service runs, or give it its SIGNING_KEYS"
+        return here if claimed is None else f"{here}; else nothing proves that {truncate(claimed)!r} sent it"
+    if not letter.is_doubtful:
+        return None
+    found = "unsigned" if letter.signature is Signature.UNSIGNED else "its signature is wrong, or of an unknown key"
+    named = text(letter.headers.get(wire.ORIGINAL_USER_ID))
+    return found if named is None else f"{found}: nothing proves that {truncate(named)!r} sent it"

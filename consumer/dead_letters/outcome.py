@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from consumer.dead_letters.group import fold
-from consumer.dead_letters.letter import DeadLetter
+from consumer.dead_letters.letter import DeadLetter, Signature
 from zeebe_amqp.commands import COMMANDS
 
 __all__ = ["FAILED", "SUCCEEDED", "UNKNOWN", "Inquire", "Outcome", "Pending", "Replay", "summary"]
@@ -72,7 +72,8 @@ class Replay:
     def is_in(self, letter: DeadLetter, digest: bytes) -> bool:
         """Whether a new dead letter, whose body has this digest, is what became of it."""
         return (
-            (letter.replays, digest) == (self.replays, self.digest)
+            letter.signature in (None, Signature.VALID)  # else anybody could say that it failed
+            and (letter.replays, digest) == (self.replays, self.digest)
             # A request without an id gets one only when it becomes a letter.
             and self.request_id in (None, letter.request_id)
         )

@@ -7,12 +7,15 @@ every return, and from version 4 on drop what came back 20 times: so what has co
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-from consumer.config import Amqp
+from consumer.config import Amqp, Settings
+from consumer.core.key_file import known_keys
+from consumer.core.seal import Seal
 from consumer.dead_letters.letter import DeadLetter
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import (
@@ -56,10 +59,11 @@ class NotSent(Exception):
 class DeadLetters:
     """The dead-letter queue through one channel; made by `opened`."""
 
-    def __init__(self, channel: HotChannel, name: str | None, logins: Collection[str]) -> None:
+    def __init__(self, channel: HotChannel, name: str | None, logins: Collection[str], seal: Seal) -> None:
         self._channel = channel
         self._name = name
         self._logins = logins
+        self._seal = seal
         self._held: set[int] = set()
         self._worn: dict[int, DeadLetter] = {}
         self.total = 0
@@ -78,7 +82,7 @@ class DeadLetters:
             _, _, behind = message.address
             self.total = self.total or behind + 1
             room = min(room - 1, behind)
-            letter = read_letter(message, self._logins)
+            letter = read_letter(message, self._logins, self._seal)
             self._held.add(letter.tag)
             if letter.returns >= MAX_RETURNS and not letter.malformed_properties:
                 self._worn[letter.tag] = letter
@@ -88,13 +92,19 @@ class DeadLetters:
         async with _translate_errors(RPC_TIMEOUT):
             return await self._channel.get(wire.DEAD_LETTER)
 
-    async def send(self, letter: DeadLetter, queue: str, headers: Mapping[str, Any]) -> None:
-        """Publish a held letter to `queue` with these headers and, once the broker has it, take it out of its own.
+    async def replay(self, letter: DeadLetter, queue: str, *, keep_deadline: bool = True) -> None:
+        """Publish a held letter to `queue` and, once the broker has it, take it out of its own.
 
         Raises:
             NotSent: there is no such queue, it takes no more, or the letter cannot be written; it stays.
         """
-        await self._publish(letter, queue, headers)
+        # The broker vouches that it was us who sent it; the signature, for what we say about the first sender.
+        user_id = self._name if self._is_vouched(letter) else None
+        headers = letter.replayed(queue, self.resent_as(letter), keep_deadline=keep_deadline)
+        await self._move(letter, queue, replace(letter.replayed_properties, user_id=user_id, headers=headers))
+
+    async def _move(self, letter: DeadLetter, queue: str, written: Properties) -> None:
+        await self._publish(letter, queue, written)
         self.drop(letter)
 
     def drop(self, letter: DeadLetter) -> None:
@@ -108,15 +118,19 @@ class DeadLetters:
         """Put everything that is still held back into the queue."""
         for letter in list(self._worn.values()):
             try:
-                await self.send(letter, wire.DEAD_LETTER, letter.renewed())
+                written = replace(letter.written_properties, user_id=None, headers=letter.renewed())
+                await self._move(letter, wire.DEAD_LETTER, written)
             except NotSent:  # then it goes back as it is
                 continue
         if self._held:
             self._channel.nack(0, multiple=True)
             self._held.clear()
 
-    async def _publish(self, letter: DeadLetter, queue: str, headers: Mapping[str, Any]) -> None:
-        written = self._copy_properties(letter, headers)
+    async def _publish(self, letter: DeadLetter, queue: str, written: Properties) -> None:
+        for name, value in (written.headers or {}).items():
+            if encoded_size(name, value) is None:
+                raise NotSent(f"its header {name[:MAX_NAME]!r} cannot be written again as it was; drop it")
+        written.delivery_mode = 2
         try:
             async with _translate_errors(CONFIRM_TIMEOUT):
                 # One at a time: the broker's returns are matched by the message id, and letters keep theirs.
@@ -128,25 +142,15 @@ class DeadLetters:
 
     def resent_as(self, letter: DeadLetter) -> str | None:
         """Whose request the service takes the replay of a letter for; None when for nobody's."""
-        return None if self._name is None else letter.sender
+        return letter.sender if self._is_vouched(letter) else None
 
-    def _copy_properties(self, letter: DeadLetter, headers: Mapping[str, Any]) -> Properties:
-        for name, value in headers.items():
-            if encoded_size(name, value) is None:
-                raise NotSent(f"its header {name[:MAX_NAME]!r} cannot be written again as it was; drop it")
-        kept = {**letter.properties, "delivery_mode": 2}
-        kept.pop("user_id", None)  # only its owner may send it
-        if "timestamp" in kept:
-            kept["timestamp"] = int(kept["timestamp"].timestamp())
-        sender = self.resent_as(letter)
-        if sender is None:
-            return Properties(**kept, headers=dict(headers))
-        # The broker vouches that it was us who sent it, and so for what we say about the first sender.
-        return Properties(**kept, user_id=self._name, headers={**headers, wire.ORIGINAL_USER_ID: sender})
+    def _is_vouched(self, letter: DeadLetter) -> bool:
+        """Whether the service believes what a replay says of its sender."""
+        return self._name is not None and bool(self._seal) and not letter.is_doubtful
 
 
-def read_letter(message: Incoming, logins: Collection[str]) -> DeadLetter:
-    """The dead letter in a message; `logins` are ours."""
+def read_letter(message: Incoming, logins: Collection[str], seal: Seal) -> DeadLetter:
+    """The dead letter in a message; `logins` are ours, `seal` verifies what it says."""
     found, (_, routing_key, _) = message.properties, message.address
     values = {name: getattr(found, name) for name in NAMES if name != "headers"}
     if found.timestamp is not None:
@@ -159,23 +163,28 @@ def read_letter(message: Incoming, logins: Collection[str]) -> DeadLetter:
         tag=message.tag,
         malformed_properties=found.malformed,
         logins=logins,
+        seal=seal,
     )
 
 
 @asynccontextmanager
-async def open_dead_letters(amqp: Amqp) -> AsyncIterator[DeadLetters]:
+async def open_dead_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
     """The dead-letter queue at the first host that answers; what is still held at the end goes back into it.
+
+    Signatures are verified with the keys of the service that has these settings.
 
     Raises:
         BrokerError: no host answered, the connection was lost, or the queue is missing or may not be used.
+        KeyFileError: the key in STATE_DIR is not to be believed.
     """
-    connection, name = await connect_first(amqp)
+    seal = Seal(known_keys(settings))
+    connection, name = await connect_first(settings.amqp)
     try:
         channel = connection.channel(publisher_confirms=True)
         async with _translate_errors(RPC_TIMEOUT):
             await channel.initialize()
             hot = await connection.hot(channel)
-        letters = DeadLetters(hot, name, logins(amqp.urls))
+        letters = DeadLetters(hot, name, logins(settings.amqp.urls), seal)
         try:
             yield letters
         finally:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from consumer.config import Amqp
+from consumer.config import Settings
 from consumer.dead_letters.audit import NOT_TAKEN, REPLAYED, LetterAudit
 from consumer.dead_letters.letter import DeadLetter, ReplayPolicy
 from consumer.dead_letters.outcome import Pending
@@ -49,7 +49,7 @@ async def _send(dead: DeadLetters, letter: DeadLetter, policy: ReplayPolicy, aud
     queue = policy.destination(letter)
     await audit.record(letter, REPLAYED, queue)
     try:
-        await dead.send(letter, queue, letter.replayed(keep_deadline=policy.keep_deadline))
+        await dead.replay(letter, queue, keep_deadline=policy.keep_deadline)
     except NotSent as error:
         await audit.record(letter, NOT_TAKEN, queue)
         return str(error)
@@ -64,7 +64,7 @@ def _tell(letter: DeadLetter, policy: ReplayPolicy, done: str, problem: str | No
 
 
 async def follow(
-    amqp: Amqp,
+    settings: Settings,
     inquiries: Inquiries,
     seconds: float,
     sweep: Sweep,
@@ -75,7 +75,7 @@ async def follow(
     """Send letters again and wait for what becomes of them, for at most so many seconds.
 
     Args:
-        amqp: where the broker is.
+        settings: where the broker is, and its keys.
         inquiries: opens what asks the service.
         seconds: to wait.
         sweep: which letters; gets its rows.
@@ -88,6 +88,6 @@ async def follow(
         if told["result"] == REFUSED:
             report.tell(told)
 
-    async with following(amqp, inquiries, seconds, report, lambda text: click.echo(text, err=True)) as pending:
+    async with following(settings, inquiries, seconds, report, lambda text: click.echo(text, err=True)) as pending:
         sweep.act, sweep.tell, sweep.audit = resend(policy, audit, pending), tell_refused, audit
-        await sweep.walk(amqp, report.advance)
+        await sweep.walk(settings, report.advance)

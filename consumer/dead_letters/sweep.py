@@ -10,7 +10,8 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 import click
 
-from consumer.config import Amqp
+from consumer.config import Settings
+from consumer.core.key_file import KeyFileError
 from consumer.dead_letters.audit import LetterAudit, NoAudit, NotRecorded
 from consumer.dead_letters.letter import DeadLetter, Filter
 from consumer.dead_letters.queue import DeadLetters, open_dead_letters
@@ -56,14 +57,14 @@ class Sweep:
     total: int = 0
     """How many letters were there."""
 
-    async def walk(self, amqp: Amqp, advance: Callable[[int], None]) -> None:
+    async def walk(self, settings: Settings, advance: Callable[[int], None]) -> None:
         """Walk over the queue; `advance` is told of each letter that was looked at, and of how many there are.
 
         Raises:
-            BrokerError: as for `open_dead_letters`.
+            BrokerError, KeyFileError: as for `open_dead_letters`.
             NotRecorded: nothing can be recorded; what is held goes back.
         """
-        async with self.audit, open_dead_letters(amqp) as dead:
+        async with self.audit, open_dead_letters(settings) as dead:
             async for letter in dead.letters(self.limit):
                 self.total = dead.total
                 advance(min(dead.total, self.limit))
@@ -78,9 +79,9 @@ class Sweep:
             click.echo(f"{rest} newer dead letters were not looked at: --limit is {self.limit}", err=True)
 
 
-def sweep(amqp: Amqp, planned: Sweep, report: Report) -> Sweep:
+def sweep(settings: Settings, planned: Sweep, report: Report) -> Sweep:
     """Walk over the queue; ends the process with what is wrong at the broker."""
-    run(report, planned.walk(amqp, report.advance))
+    run(report, planned.walk(settings, report.advance))
     planned.report_rest()
     return planned
 
@@ -93,7 +94,7 @@ def run(report: Report, work: Coroutine[Any, Any, None]) -> None:
     except BrokerError as error:
         click.echo(f"broker: {error}", err=True)
         sys.exit(FAILED)
-    except NotRecorded as error:
+    except (KeyFileError, NotRecorded) as error:
         click.echo(str(error), err=True)
         sys.exit(FAILED)
 

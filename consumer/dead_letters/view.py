@@ -19,7 +19,7 @@ from rich.progress import Progress
 from rich.text import Text
 
 from consumer.dead_letters.group import Group
-from consumer.dead_letters.letter import DeadLetter
+from consumer.dead_letters.letter import DeadLetter, Signature
 from zeebe_amqp.schema.formatting import printable
 
 __all__ = [
@@ -46,6 +46,10 @@ MAX_SHOWN: Final = 100_000
 MAX_TOLD: Final = 1000
 """Columns of what was done with a letter and why not, at most."""
 _REJECTION: Final = re.compile(r"\ACommand '[A-Z_]+' rejected with code '[A-Z_]+': (?=.)")
+_DOUBTS: Final[Mapping[str, str]] = {
+    Signature.UNSIGNED: "unsigned",
+    Signature.WRONG: "signature wrong",
+}
 _UNITS: Final = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -55,6 +59,7 @@ def row(letter: DeadLetter) -> dict[str, Any]:
         "id": letter.id,
         "operation": letter.operation,
         "user": letter.sender,
+        "signature": letter.signature,
         "code": letter.code,
         "failed-at": _moment(letter.failed_at),
         "size": len(letter.body),
@@ -70,6 +75,7 @@ def group_row(group: Group) -> dict[str, Any]:
     return {
         "count": group.count,
         "code": group.code,
+        "signature": group.signature,
         "operation": group.operation,
         "reason": group.reason or None,
         "oldest": _moment(group.oldest),
@@ -158,7 +164,7 @@ def group_lines(row: Mapping[str, Any], width: int) -> list[str]:
         since and f"{since} old",
     ]
     room = width - len(indent)
-    rest = [flat(_brief(row["reason"]), room), f"such as {flat(row['example'], room - 8)}"]
+    rest = [flat(_claim(row, row["reason"]), room), f"such as {flat(row['example'], room - 8)}"]
     return [flat_line(first, width), *(indent + each for each in rest if each)]
 
 
@@ -176,9 +182,15 @@ def letter_lines(row: Mapping[str, Any], width: int) -> list[str]:
     ]
     told = ": ".join(str(row[name]) for name in ("result", "problem") if row.get(name))
     done = [line.plain for line in Text(flat(told, MAX_TOLD)).wrap(Console(), width - 2)] if told else []
-    message = [flat(_brief(row["message"]), width - 2)] if row["message"] else []
+    claim = _claim(row, row["message"])
+    message = [flat(claim, width - 2)] if claim else []
     notes = [flat(f"truncated: {row['truncated']}", width - 2)] if row.get("truncated") else []
     return [flat_line(fields, width), *(f"  {each}".rstrip() for each in (*done, *notes, *message))]
+
+
+def _claim(row: Mapping[str, Any], reason: str | None) -> str:
+    """A reason, and before it what keeps it from being certain."""
+    return ": ".join(filter(None, (_DOUBTS.get(row.get("signature") or ""), _brief(reason))))
 
 
 def _brief(message: str | None) -> str:

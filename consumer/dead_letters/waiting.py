@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final, TypeAlias
 
-from consumer.config import Amqp
+from consumer.config import Settings
 from consumer.dead_letters.copies import Copies, open_copies
 from consumer.dead_letters.letter import DeadLetter
 from consumer.dead_letters.outcome import FAILED, Inquire, Outcome, Pending, Replay
@@ -31,14 +31,14 @@ _NOT_WAITED: Final = "not waited for"
 
 @asynccontextmanager
 async def following(
-    amqp: Amqp, inquiries: Inquiries, seconds: float, report: Report, note: Callable[[str], None]
+    settings: Settings, inquiries: Inquiries, seconds: float, report: Report, note: Callable[[str], None]
 ) -> AsyncIterator[Pending]:
     """Follow what the block sends again: after it, for at most so many seconds. Each replay is told in any case.
 
     A cancellation while it waits ends the waiting, not the program: what is known is told.
 
     Args:
-        amqp: where the broker is.
+        settings: where the broker is, and its keys.
         inquiries: opens what asks the service.
         seconds: to wait.
         report: is told of each.
@@ -46,7 +46,7 @@ async def following(
     """
     pending = Pending()
     async with AsyncExitStack() as stack:
-        copies = await _open_copies(stack, amqp, note)
+        copies = await _open_copies(stack, settings, note)
         inquire = await stack.enter_async_context(inquiries())
         wait = _Wait(pending, copies, inquire, report, note)
         ended = _NOT_WAITED
@@ -58,9 +58,9 @@ async def following(
                 wait.end(replay, wait.give_up(replay, ended))
 
 
-async def _open_copies(stack: AsyncExitStack, amqp: Amqp, note: Callable[[str], None]) -> Copies | None:
+async def _open_copies(stack: AsyncExitStack, settings: Settings, note: Callable[[str], None]) -> Copies | None:
     try:
-        return await stack.enter_async_context(open_copies(amqp))
+        return await stack.enter_async_context(open_copies(settings))
     except BrokerError as error:
         note(f"what fails again is not seen: {error}")
         return None

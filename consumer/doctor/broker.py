@@ -132,7 +132,8 @@ def _user_id(facts: BrokerFacts) -> Finding:
     if facts.login is None or facts.alarm or facts.writing:
         return BROKER.unseen(
             "user_id",
-            "not tried: " + ("a certificate or a token says who we are" if facts.login is None else "nothing can be published"),
+            "not tried: "
+            + ("a certificate or a token says who we are" if facts.login is None else "nothing can be published"),
             "`rabbitmqctl list_connections user name` shows the name",
             "replays of dead letters say who sends them, and the broker refuses another name than the login's",
         )

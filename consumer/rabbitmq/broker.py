@@ -19,7 +19,9 @@ from aio_pika.abc import AbstractConnection
 from consumer.config import Amqp
 from consumer.config.values import AuditSink
 from consumer.core.delivery import Delivery, Reply
+from consumer.core.large import LARGE, offload
 from consumer.core.message import Message
+from consumer.core.seal import Seal, digest_of
 from consumer.pipeline.worker import PublishFailed
 from consumer.rabbitmq import properties
 from consumer.rabbitmq.consumer import Consumer, QueueDelivery
@@ -52,6 +54,7 @@ class Broker:
         publishing: opens the span of a publish.
         spill_to: the folder of the files in which large requests wait.
         connected: is given each new connection that consumes, to look through.
+        seal: signs dead letters, and verifies what they say when they are sent again.
     """
 
     def __init__(
@@ -63,7 +66,9 @@ class Broker:
         publishing: Publishing = lambda _, __: nullcontext({}),
         spill_to: Path = Path(),
         connected: Callable[[AbstractConnection], None] = lambda _: None,
+        seal: Seal | None = None,
     ) -> None:
+        self._seal = seal or Seal()
         self._held = HeldBytes(amqp.max_held_bytes, spill_to)
         self._amqp = amqp
         self._max_depth = max_depth
@@ -99,7 +104,7 @@ class Broker:
         self._connections = [loop.create_task(each) for each in running]
 
     def _receive(self, queue: str, channel: HotChannel, incoming: Incoming, batch: Batch) -> None:
-        arrived = properties.message(incoming, queue, self._logins)
+        arrived = properties.message(incoming, queue, self._logins, self._seal)
         self._accept(QueueDelivery(arrived, self._max_depth, channel, incoming, batch, self._held))
 
     def prefetch(self, queue: str) -> int:
@@ -141,10 +146,12 @@ class Broker:
 
     async def dead_letter(self, message: Message, reply: Reply) -> None:
         """Publish a request to the dead-letter exchange; see `consumer.pipeline.worker.ReplyPublisher`."""
+        body = message.kept_body
+        digest = digest_of(body) if len(body) <= LARGE else await offload(digest_of, body)
         try:
             await self._publisher.publish(
-                message.kept_body,
-                properties.dead_letter_properties(message, reply),
+                body,
+                properties.dead_letter_properties(message, reply, self._seal, digest),
                 exchange=wire.DEAD_LETTER,
                 routing_key=message.queue,
                 mandatory=True,

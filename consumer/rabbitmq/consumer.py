@@ -12,7 +12,9 @@ from aiormq import Channel as RawChannel
 
 from consumer.config import Amqp
 from consumer.core.delivery import Delivery
+from consumer.core.large import offload
 from consumer.core.message import Message
+from consumer.core.seal import digest_in, digest_of
 from consumer.rabbitmq.connection import initialize, reconnecting
 from consumer.rabbitmq.held import HeldBytes, Spilled, sender
 from consumer.rabbitmq.prefetch import Batch, Prefetch
@@ -68,12 +70,19 @@ class QueueDelivery(Delivery):
         channel = self._channel
         return lambda: channel.ended is None
 
+    @property
+    def large(self) -> bool:
+        return self._elsewhere is not None or super().large
+
     async def fetch(self) -> None:
         if self._elsewhere is not None:
             size = self.message.size
             self.message.body = await self._held.fetch(self._elsewhere, size, self._user)
             self._fetched = size
             self._drop()
+        if self.message.resent_by is not None and not await offload(_is_as_signed, self.message):
+            # Ours, but not what we sent: whoever it names did not send it.
+            self.message.user_id, self.message.resent_by = self.message.resent_by, None
 
     def dismiss(self) -> None:
         super().dismiss()
@@ -97,6 +106,10 @@ class QueueDelivery(Delivery):
     def requeue(self) -> None:
         self._requeued = True
         self._channel.nack(self._tag)
+
+
+def _is_as_signed(message: Message) -> bool:
+    return digest_in(message.headers.get(wire.SIGNATURE)) == digest_of(message.body)
 
 
 class Consumer:

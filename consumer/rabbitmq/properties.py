@@ -8,14 +8,24 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from consumer.config.values import AuditSink
+from consumer.core.large import LARGE
 from consumer.core.message import Message, Reply
-from consumer.core.sender import of_broker, trusted_sender
+from consumer.core.seal import Purpose, Seal, digest_of
+from consumer.core.sender import ROUTING, of_broker, text
 from zeebe_amqp import __version__, wire
 from zeebe_amqp.amqp.hot import Incoming
 from zeebe_amqp.amqp.properties import NO_HEADERS, Properties, fresh_id
 from zeebe_amqp.amqp.table import encoded_size
 
-__all__ = ["APP_ID", "audit_address", "audit_properties", "dead_letter_properties", "message", "reply_properties"]
+__all__ = [
+    "APP_ID",
+    "audit_address",
+    "audit_properties",
+    "dead_letter_properties",
+    "is_checked_later",
+    "message",
+    "reply_properties",
+]
 
 
 APP_ID: Final = f"zeebe-amqp-consumer/{__version__}"
@@ -29,15 +39,34 @@ _MAX_ERROR_TEXT: Final = 1024
 _MAX_HEADERS: Final = 64 * 1024
 """Bytes of all headers of a dead letter: they must fit into one frame of at least 128 KiB."""
 
-_OURS: Final = (wire.ORIGINAL_USER_ID, wire.TRUNCATED, wire.ORIGINAL_SIZE)
-"""Headers of a dead letter that say something only where we wrote them; those that every letter gets are not listed."""
+_DROPPED: Final = frozenset(
+    {
+        wire.ORIGINAL_USER_ID,
+        wire.ORIGINAL_QUEUE,
+        wire.TRUNCATED,
+        wire.ORIGINAL_SIZE,
+        wire.SIGNATURE,
+        wire.RENEWED_USER_ID,
+        wire.RENEWAL,
+        *ROUTING,
+    }
+)
+"""Headers of a request that its dead letter does not get from there: they say something only where we wrote them, or
+route. Those that every letter gets from us are not listed."""
 
 
-def message(incoming: Incoming, queue: str, own: Collection[str] = ()) -> Message:
-    """A delivered message as plain Python; `own` are the names under which we log in ourselves."""
+def message(incoming: Incoming, queue: str, own: Collection[str] = (), seal: Seal | None = None) -> Message:
+    """A delivered message as plain Python.
+
+    Args:
+        incoming: what was delivered.
+        queue: where.
+        own: the names under which we log in ourselves.
+        seal: verifies what we say of the first sender of what we sent again.
+    """
     properties = incoming.properties
     headers = NO_HEADERS if properties.headers is None else properties.headers
-    return Message(
+    arrived = Message(
         body=incoming.body,
         announced_size=incoming.size,
         queue=queue,
@@ -47,7 +76,7 @@ def message(incoming: Incoming, queue: str, own: Collection[str] = ()) -> Messag
         reply_to=properties.reply_to or None,
         correlation_id=properties.correlation_id,
         message_id=properties.message_id,
-        user_id=trusted_sender(properties.user_id, headers, own),
+        user_id=properties.user_id,
         app_id=properties.app_id,
         timestamp=properties.timestamp,
         priority=properties.priority,
@@ -56,6 +85,28 @@ def message(incoming: Incoming, queue: str, own: Collection[str] = ()) -> Messag
         redelivered=incoming.redelivered,
         malformed_properties=properties.malformed,
     )
+    if seal is not None and properties.user_id in own and _is_replay(incoming, headers, queue, seal):
+        arrived.user_id, arrived.resent_by = text(headers.get(wire.ORIGINAL_USER_ID)), properties.user_id
+    return arrived
+
+
+def _is_replay(incoming: Incoming, headers: Mapping[str, Any], queue: str, seal: Seal) -> bool:
+    """Whether our signature proves who sent a message first."""
+    signature = headers.get(wire.SIGNATURE)
+    if signature is None:
+        return False
+    digest = seal.verify(signature, Purpose.REPLAY, incoming.properties, headers, queue)
+    if digest is None or incoming.size > wire.MAX_BODY:  # such a body is not all there, and is never sent again
+        return False
+    return is_checked_later(incoming) or digest == digest_of(incoming.body)
+
+
+def is_checked_later(incoming: Incoming) -> bool:
+    """Whether the body is not here yet, or so large that its digest holds up the event loop.
+
+    The digest that it must have is signed itself: so the sender of such a message is known before the body is read.
+    """
+    return incoming.elsewhere is not None or incoming.size > LARGE
 
 
 def reply_properties(request: Message, reply: Reply, trace: Mapping[str, str]) -> Properties:
@@ -102,11 +153,27 @@ def _remaining(request: Message) -> str | None:
     return str(int(min(max((deadline - time.time()) * 1000, 1000), _DAY_MS)))
 
 
-def dead_letter_properties(request: Message, reply: Reply) -> Properties:
+def dead_letter_properties(request: Message, reply: Reply, seal: Seal, digest: bytes) -> Properties:
     """The request's own properties, so that it can be sent again, and in headers why it is dead, and what is missing.
 
-    Without `expiration`, which would delete it there; `user_id`, which only its owner may send, as a header.
+    Without `expiration`, which would delete it there; `user_id`, which only its owner may send, as a header. Signed, so
+    that nobody else can say what only we know.
+
+    Args:
+        request: what is dead.
+        reply: why.
+        seal: signs it.
+        digest: of the body that it has.
     """
+    letter = _unsigned(request, reply)
+    headers = letter.headers or {}
+    signature = seal.make(Purpose.LETTER, letter, headers, digest, request.queue)
+    if signature is not None:
+        letter.headers = {**headers, wire.SIGNATURE: signature}
+    return letter
+
+
+def _unsigned(request: Message, reply: Reply) -> Properties:
     return Properties(
         content_type=request.content_type,
         content_encoding=request.content_encoding,
@@ -148,7 +215,7 @@ def audit_properties(login: str | None) -> Properties:
 
 def _own(headers: Mapping[str, Any]) -> dict[str, Any]:
     """A request's headers without what only the broker or we may say about it; else a caller could claim anything."""
-    return {name: value for name, value in headers.items() if name not in _OURS and not of_broker(name)}
+    return {name: value for name, value in headers.items() if name not in _DROPPED and not of_broker(name)}
 
 
 def _identity_headers(request: Message) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def _useless(role: Role, operation: str) -> str:
     """Why no command of an operation is allowed; "" when one may be."""
     command = COMMANDS[operation]
     # Of several kinds in one field, such as all that files may hold, only the first is always there.
-    kinds = {field: kind for kind, field in reversed(command.named_by.items())}.values()
+    kinds = {field: kind for kind, field in reversed(list(command.named_by.items()))}.values()
     keyed = carries_keys(command)
     if (keyed and role.allow_keys) or not (kinds or keyed):
         return ""

@@ -144,9 +144,9 @@ METRICS: Final[Mapping[str, Metric]] = {
         COUNTER,
         "Requests not run because of what is known of their id: it belongs to another request (conflict), an earlier "
         "run was cut off (interrupted), its answer was not kept (not kept), or too many wait for it (crowded); because "
-        "of their sender: the policy does not allow it (denied), or it must have one (anonymous); or of what the sender "
-        "takes already: more than a share of the places or of the memory for what waits (share), or than a limit of the "
-        "policy (limit)",
+        "of their sender: the policy does not allow it (denied), or it must have one (anonymous); or of what the "
+        "sender takes already: more than a share of the places or of the memory for what waits (share), or than a "
+        "limit of the policy (limit)",
         ("reason",),
     ),
     "zeebe_amqp.tasks": Metric(GAUGE, "Tasks of the event loop"),

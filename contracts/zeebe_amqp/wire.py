@@ -35,6 +35,8 @@ __all__ = [
     "ORIGINAL_SIZE",
     "ORIGINAL_USER_ID",
     "POLLS_QUEUE",
+    "RENEWAL",
+    "RENEWED_USER_ID",
     "REPLAYED",
     "REPLAYS",
     "REQUEST_ID",
@@ -129,6 +131,10 @@ REPLAYS: Final = "replays"
 
 SIGNATURE: Final = "signature"
 """Header of a dead letter and of its replay: proves that the service wrote it."""
+RENEWED_USER_ID: Final = "renewed-user-id"
+"""Header of a dead letter that was put anew into its queue: the `user_id` that it had."""
+RENEWAL: Final = "renewal"
+"""Header beside RENEWED_USER_ID: proves it."""
 
 TRACE_NAMES: Final = (TRACEPARENT, TRACESTATE, BAGGAGE)
 """The metadata that carries the trace context."""

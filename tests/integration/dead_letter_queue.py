@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -17,9 +18,12 @@ from aio_pika.abc import AbstractIncomingMessage
 from consumer.audit import letter_audit
 from consumer.config import Amqp, Settings
 from consumer.config.values import AuditSink
+from consumer.core.seal import Purpose, Seal, digest_of
 from consumer.dead_letters.commands import commands
 from consumer.lookup import open_inquiries
+from scripts.consumer import SIGNING_KEY
 from zeebe_amqp import wire
+from zeebe_amqp.amqp.properties import NAMES, Properties
 
 COMMANDS = commands(open_inquiries, letter_audit)
 REASON = {
@@ -30,6 +34,16 @@ REASON = {
     wire.ERROR_SOURCE: "gateway",
     wire.ERROR_OUTCOME: "not-executed",
 }
+
+
+def sign(message: aio_pika.Message, queue: str) -> str | None:
+    """The signature of a letter from that queue, as the service signs it."""
+    found = message.properties
+    kept = {name: getattr(found, "message_type" if name == "type" else name) for name in NAMES if name != "headers"}
+    if isinstance(kept["timestamp"], datetime):
+        kept["timestamp"] = int(kept["timestamp"].timestamp())
+    seal = Seal((SIGNING_KEY.encode(),))
+    return seal.make(Purpose.LETTER, Properties(**kept), message.headers, digest_of(message.body), queue)
 
 
 class CommandResult(NamedTuple):
@@ -50,6 +64,7 @@ class DeadLetterQueue:
         """Of the service that is asked; none is there unless a test says so."""
         self.ledger = "memory://"
         self.audit: AuditSink | None = None
+        self.signing_keys: tuple[bytes, ...] = (SIGNING_KEY.encode(),)
         self._capture = capture
 
     @property
@@ -60,6 +75,7 @@ class DeadLetterQueue:
             state_dir=self.state_dir,
             ledger=self.ledger,
             audit=self.audit,
+            signing_keys=self.signing_keys,
         )
 
     async def __aenter__(self) -> Self:
@@ -76,12 +92,16 @@ class DeadLetterQueue:
     async def __aexit__(self, *_: object) -> None:
         await self._connection.close()
 
-    async def add(self, body: bytes = b"{}", /, origin: str | None = None, **properties: Any) -> str:
-        """Put a letter into the queue as the service does; its id."""
-        name = uuid.uuid4().hex
+    async def add(
+        self, body: bytes = b"{}", /, origin: str | None = None, *, signed: bool = True, **properties: Any
+    ) -> str:
+        """Put a letter into the queue as the service does, or without its signature; its id."""
+        name, queue = uuid.uuid4().hex, origin or self.request_queue
         headers = {wire.REQUEST_ID: name, **REASON, **properties.pop("headers", {})}
-        message = aio_pika.Message(body, headers=headers, message_id=uuid.uuid4().hex, **properties)
-        await self._exchange.publish(message, origin or self.request_queue)
+        message = aio_pika.Message(body, headers=headers, **{"message_id": uuid.uuid4().hex, **properties})
+        if signed:
+            message.headers[wire.SIGNATURE] = sign(message, queue)
+        await self._exchange.publish(message, queue)
         return name
 
     async def returns(self) -> int:

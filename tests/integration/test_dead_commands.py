@@ -39,6 +39,7 @@ async def test_a_list_tells_each_letter_oldest_first_and_leaves_them(dead: DeadL
         "id": names[2],
         "operation": "topology",
         "user": None,
+        "signature": "valid",
         "code": "NOT_FOUND",
         "failed-at": "2026-01-02T03:04:05.678+00:00",
         "size": 3,
@@ -252,7 +253,7 @@ async def test_a_lost_connection_is_told_and_loses_nothing(own_rabbitmq: RabbitM
     names = [await dead.add() for _ in range(3)]
 
     async def cut() -> None:
-        async with open_dead_letters(dead.settings.amqp) as opened:
+        async with open_dead_letters(dead.settings) as opened:
             async for _ in opened.letters(10):
                 await asyncio.to_thread(own_rabbitmq.ctl, "close_all_connections", "test")
 
@@ -263,7 +264,7 @@ async def test_a_lost_connection_is_told_and_loses_nothing(own_rabbitmq: RabbitM
 
 async def test_what_another_run_holds_comes_back_when_it_ends(dead: DeadLetterQueue) -> None:
     names = [await dead.add() for _ in range(2)]
-    async with open_dead_letters(dead.settings.amqp) as opened:
+    async with open_dead_letters(dead.settings) as opened:
         assert [letter.id async for letter in opened.letters(1)] == names[:1]
         assert await dead.ids() == names[1:]
     assert sorted(await dead.ids()) == sorted(names)

@@ -62,7 +62,8 @@ def test_consumers_can_be_scaled() -> None:
     """Nothing of a consumer can exist only once: no name, no fixed port; and all can be told one ledger."""
     assert not {"container_name", "hostname"} & CONSUMER.keys()
     assert CONSUMER["ports"] == ["127.0.0.1:${HTTP_PORTS:-8080}:8080"]
-    assert CONSUMER["environment"]["LEDGER"] == "${LEDGER:-}"
+    for name in ("LEDGER", "SIGNING_KEYS"):
+        assert CONSUMER["environment"][name] == f"${{{name}:-}}"
 
 
 def test_the_shared_ledger_is_one_that_forgets_nothing() -> None:

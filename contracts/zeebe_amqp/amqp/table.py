@@ -15,12 +15,14 @@ from typing import Any, Final, TypeVar
 
 from zeebe_amqp.amqp.short_text import write_short
 
-__all__ = ["MAX_NAME", "Headers", "encoded_size", "seconds", "write_table"]
+__all__ = ["MAX_LEVELS", "MAX_NAME", "Headers", "encoded_size", "seconds", "write_table"]
 
 T = TypeVar("T")
 
 MAX_NAME: Final = 128
 """Bytes of a header's name that AMQP allows; brokers deliver longer ones too."""
+MAX_LEVELS: Final = 100
+"""Lists and tables in one another, at most: writing them takes the stack, which may be less deep elsewhere."""
 
 _U32: Final = struct.Struct(">I")
 _INT32: Final = range(-(2**31), 2**31)
@@ -194,11 +196,18 @@ def write_table(headers: Mapping[str, Any]) -> bytes:
 
 
 def encoded_size(name: str, value: Any) -> int | None:
-    """How many bytes a header has on the wire; None when it cannot be written as it is."""
+    """How many bytes a header has on the wire; None when it cannot be written as it is, or is nested too deep."""
+    if _is_deep(value, MAX_LEVELS):
+        return None
     try:
         return len(write_table({name: value})) if len(name.encode()) <= MAX_NAME else None
     except Exception:  # whatever the encoder trips over
         return None
+
+
+def _is_deep(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(levels == 0 or _is_deep(each, levels - 1) for each in inner)
 
 
 def _write_value(value: Any) -> bytes:
@@ -221,7 +230,9 @@ def _integer(value: int) -> bytes:
 
 def _moment(value: datetime) -> bytes:
     # One without a zone is UTC, as the protocol's own timestamps are.
-    return struct.pack(">cQ", b"T", int((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()))
+    time = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    # After 2106 as it came: such a number of seconds would be read as one of milliseconds.
+    return struct.pack(">cQ", b"T", int(time) if time < _LAST_SECOND + 1 else round(time * 1000))
 
 
 def _decimal(value: Decimal) -> bytes:

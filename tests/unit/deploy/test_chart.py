@@ -167,6 +167,7 @@ def test_the_service_starts_with_its_variables(tmp_path: Path) -> None:
     """It reads them itself, with secrets filled in and certificates at another place."""
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.crt"))
     secrets = {"AMQP_URL": "amqp://user:secret@rabbitmq:5672", "LEDGER": "redis://:secret@ledger:6379/0"}
+    secrets["SIGNING_KEYS"] = "k" * 32
 
     def starts(name: str) -> None:
         given = {each: value or secrets.get(each, "secret") for each, value in environment(name).items()}

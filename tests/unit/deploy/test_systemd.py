@@ -58,8 +58,10 @@ def preset(unit: Path) -> dict[str, str]:
 
 
 def example(*, replicas: bool) -> dict[str, str]:
-    """The settings of the file, for replicas with the line that is meant for them."""
-    text = re.sub(r"^#(?=LEDGER=)", "", EXAMPLE.read_text(), flags=re.MULTILINE) if replicas else EXAMPLE.read_text()
+    """The settings of the file, for replicas with the lines that are meant for them."""
+    text = EXAMPLE.read_text()
+    if replicas:
+        text = re.sub(r"^#(?=LEDGER=|SIGNING_KEYS=)", "", text, flags=re.MULTILINE)
     return {name: value or "" for name, value in dotenv_values(stream=io.StringIO(text)).items()}
 
 
@@ -85,7 +87,10 @@ def test_the_units_differ_only_in_what_each_replica_has_of_its_own() -> None:
 def test_the_service_starts_with_the_example(tmp_path: Path) -> None:
     one = load({**preset(SINGLE), **example(replicas=False)}, options(SINGLE, S=str(tmp_path)), tmp_path)
     assert one.settings.ledger == f"sqlite:///{tmp_path}/zeebe-amqp/ledger.db"
-    several = load({**preset(REPLICA), **example(replicas=True)}, options(REPLICA, S=str(tmp_path), i="8082"), tmp_path)
+    shared = example(replicas=True)
+    assert shared["SIGNING_KEYS"] == "", "a key that everybody knows is none"
+    shared["SIGNING_KEYS"] = "k" * 32
+    several = load({**preset(REPLICA), **shared}, options(REPLICA, S=str(tmp_path), i="8082"), tmp_path)
     assert several.settings.ledger.startswith("redis://")
     assert several.settings.http_address == ("127.0.0.1", 8082)
 

@@ -72,6 +72,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and $values.policy (hasKey $values.settings "POLICY_FILE") -}}
 {{- fail "settings.POLICY_FILE: found with policy, which sets it; accepted: one of the two" -}}
 {{- end -}}
+{{- if and (eq $values.ledger.type "redis") (not (has "SIGNING_KEYS" $values.secrets.keys)) (not (hasKey $values.settings "SIGNING_KEYS")) (not (hasKey $values.settings "SIGNING_KEYS_FILE")) -}}
+{{- fail "secrets.keys: found no SIGNING_KEYS with ledger.type redis; accepted: SIGNING_KEYS, in the Secret a key of `openssl rand -base64 32`, by which each replica knows the dead letters of the others" -}}
+{{- end -}}
 {{- if has "zeebe.dead" $values.queues -}}
 {{- fail "queues: found zeebe.dead; accepted: request queues, which the queue of the dead letters is not" -}}
 {{- end -}}

@@ -184,8 +184,10 @@ def test_a_byte_order_mark_before_a_file_is_no_part_of_it(tmp_path: Path, loaded
 
 def test_secrets_are_masked_in_sources_and_problems(loaded: Any, problems: Any) -> None:
     urls = {"AMQP_URL": "amqp://{}host", "LEDGER": "redis://{}host/0", "CAMUNDA7_REST_URL": "https://{}c7/engine-rest"}
-    found = loaded({**OAUTH, **{name: url.format("user:hush@") for name, url in urls.items()}})
-    shown = {name: url.format("***@") for name, url in urls.items()} | {"ZEEBE_CLIENT_SECRET": "***"}
+    key = {"SIGNING_KEYS": "hush" * 8}
+    found = loaded({**OAUTH, **key, **{name: url.format("user:hush@") for name, url in urls.items()}})
+    shown = {name: url.format("***@") for name, url in urls.items()}
+    shown |= {"ZEEBE_CLIENT_SECRET": "***", "SIGNING_KEYS": "***"}
     assert {name: source(found, name) for name in shown} == {
         name: (text, "environment") for name, text in shown.items()
     }
@@ -199,6 +201,18 @@ def test_secrets_are_masked_in_sources_and_problems(loaded: Any, problems: Any) 
 def test_half_a_pair_is_refused(given: str, missing: str, pems: Any, problems: Any) -> None:
     text = {"AMQP_CERT": pems["cert"], "AMQP_KEY": pems["key"]}.get(given, "hush")
     assert problems({given: text}) == [f"{missing}: missing; accepted: together with {given}, or neither of the two"]
+
+
+@for_each(["redis://host", "rediss://:word@host:6379/15"])
+def test_a_shared_ledger_needs_a_key_of_all_that_share_it(ledger: str, loaded: Any, problems: Any) -> None:
+    [told] = problems({"LEDGER": ledger})
+    assert told.startswith("SIGNING_KEYS: missing; accepted: a key of `openssl rand -base64 32`, the same for all")
+    assert "LEDGER" in told
+    [told] = problems({"LEDGER": ledger, "SIGNING_KEYS": "short"})
+    assert "at least 32 bytes" in told
+    assert loaded({"LEDGER": ledger, "SIGNING_KEYS": "k" * 32}).settings.signing_keys == (b"k" * 32,)
+    for alone in ("memory://", "sqlite:///x"):
+        assert loaded({"LEDGER": alone}).settings.signing_keys == ()
 
 
 def test_a_missing_half_is_named_as_the_user_of_the_other_writes_it(tmp_path: Path, pems: Any, problems: Any) -> None:

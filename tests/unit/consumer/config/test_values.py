@@ -107,7 +107,8 @@ ROWS: dict[str, Row] = {
     "LEDGER": Row(
         "ledger", "sqlite:///.state/ledger.db", {text: text for text in LEDGERS},
         ("memory", "memory:///x", "sqlite://x", "sqlite:///", "sqlite:///x/", "sqlite:///a\0b", "redis://",
-         "redis://host/x", "redis://host:0", "redis://host:x", "redis://ho st", "redis://host/0?db=1", "http://host")),
+         "redis://host/x", "redis://host:0", "redis://host:x", "redis://ho st", "redis://host/0?db=1", "http://host"),
+        {"SIGNING_KEYS": "k" * 32}),
     "LEDGER_TTL": Row("ledger_ttl", 3600.0, {"90s": 90.0, "720h": 2592000.0}, ("0s", "60", "721h")),
     "LEDGER_MAX_ENTRIES": Row("ledger_max_entries", 1_000_000, {"1": 1}, ("0", "-1", "1k", "1000000001")),
     "LEDGER_MAX_BYTES": Row("ledger_max_bytes", 2**29, {"1": 1}, ("0", "-1", "1G", str(2**40 + 1))),

@@ -13,6 +13,7 @@ from consumer.dead_letters.group import MAX_REASON, Groups, fold
 from consumer.dead_letters.letter import DeadLetter
 from consumer.dead_letters.view import group_row
 from tests.cases import for_each
+from tests.unit.consumer.dead_letters.signed import signed
 from zeebe_amqp import wire
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
@@ -57,7 +58,7 @@ def test_messages_that_differ_in_numbers_and_ids_have_one_reason(a: int, b: int,
 def letter(name: str, message: str = "no 1", hours: int | None = 0, **headers: Any) -> DeadLetter:
     failed = {wire.FAILED_AT: "?" if hours is None else (START + timedelta(hours=hours)).isoformat()}
     said = {wire.ERROR_CODE: "NOT_FOUND", wire.ERROR_MESSAGE: message, wire.OPERATION: "topology"}
-    return DeadLetter(b"", {wire.REQUEST_ID: name, **failed, **said, **headers})
+    return signed(DeadLetter(b"", {wire.REQUEST_ID: name, **failed, **said, **headers}))
 
 
 def test_the_largest_group_comes_first_with_its_ages_and_its_newest_letter() -> None:
@@ -73,16 +74,19 @@ def test_the_largest_group_comes_first_with_its_ages_and_its_newest_letter() -> 
         DeadLetter(b"h"),
     ):
         groups.add(each)
+    claimed = DeadLetter(b"", {**letter("z").headers, wire.SIGNATURE: "forged"})
+    groups.add(claimed)
     found = [group_row(each) for each in groups.ordered()]
     assert found[0] == {
         "count": 4,
         "code": "NOT_FOUND",
+        "signature": "valid",
         "operation": "topology",
         "reason": "no #",
         "oldest": "2026-01-02T05:00:00.000+00:00",
         "newest": "2026-01-02T07:00:00.000+00:00",
         "example": "b",
     }
-    assert [each["example"] for each in found[1:]] == ["f", "e", "g", DeadLetter(b"h").id]
+    assert [each["example"] for each in found[1:]] == ["f", "e", "g", "z", DeadLetter(b"h").id]
     unknown = found[-1]
     assert (unknown["count"], unknown["code"], unknown["reason"], unknown["oldest"]) == (1, None, None, None)

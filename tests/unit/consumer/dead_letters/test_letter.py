@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from consumer.core.seal import Purpose
 from consumer.dead_letters.letter import DeadLetter, Filter, ReplayPolicy
 from tests.cases import for_each
+from tests.unit.consumer.dead_letters.signed import SEAL, signed
 from zeebe_amqp import wire
 
 DIED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -27,11 +29,11 @@ TRUNCATED: dict[str, Any] = {wire.TRUNCATED: True, wire.ORIGINAL_SIZE: 20 << 20}
 
 
 def ours(routing_key: str = "commands", /, **headers: Any) -> DeadLetter:
-    return DeadLetter(b"{}", headers={**OURS, **headers}, routing_key=routing_key)
+    return signed(DeadLetter(b"{}", headers={**OURS, **headers}, routing_key=routing_key))
 
 
 def brokers(body: bytes = b"\xff", /, **headers: Any) -> DeadLetter:
-    return DeadLetter(body, headers={**BROKERS, **headers}, routing_key="key", properties={"type": "topology"})
+    return DeadLetter(body, {**BROKERS, **headers}, {"type": "topology"}, "key", seal=SEAL)
 
 
 NO_ACCOUNTS: list[Any] = [None, [], [1], "x", [{}], [{"queue": 1, "reason": 2, "time": 3}]]
@@ -67,22 +69,29 @@ def test_a_letter_tells_what_its_headers_make_certain(letter: DeadLetter, told: 
 
 @for_each([ours(), ours(**TRUNCATED), brokers()])
 def test_what_was_put_anew_tells_the_same_and_counts_as_never_delivered(letter: DeadLetter) -> None:
-    again = DeadLetter(letter.body, headers=letter.renewed(), routing_key=wire.DEAD_LETTER)
-    told = (again.origin, again.code, again.truncation, again.returns)
-    assert told == (letter.origin, letter.code, letter.truncation, 0)
-    assert wire.ORIGINAL_QUEUE not in again.replayed()
+    again = replace(letter, headers=letter.renewed(), routing_key=wire.DEAD_LETTER)
+    told = (again.origin, again.code, again.truncation, again.signature, again.returns)
+    assert told == (letter.origin, letter.code, letter.truncation, letter.signature, 0)
+    assert wire.ORIGINAL_QUEUE not in again.replayed("commands", None)
     assert DeadLetter(b"", routing_key=wire.DEAD_LETTER).renewed() == {}
+
+
+def unsealed(headers: dict[str, Any]) -> dict[str, Any]:
+    assert headers.pop(wire.SIGNATURE, None)
+    return headers
 
 
 def test_a_replay_keeps_the_requests_headers_and_counts() -> None:
     own = {wire.REQUEST_ID: "r", "mine": [1], wire.DEADLINE: 1}
     counted = {"x-delivery-count": 3, wire.REPLAYS: 2, wire.ORIGINAL_USER_ID: "who sends it says so anew"}
-    letter = DeadLetter(b"", headers={**OURS, **own, **counted})
-    assert letter.replayed() == {**own, wire.REPLAYS: 3}
+    letter = ours(**own, **counted)
+    assert unsealed(letter.replayed("commands", None)) == {**own, wire.REPLAYS: 3}
+    alice = unsealed(letter.replayed("commands", "alice"))
+    assert alice == {**own, wire.REPLAYS: 3, wire.ORIGINAL_USER_ID: "alice"}
     del own[wire.DEADLINE]
-    assert letter.replayed(keep_deadline=False) == {**own, wire.REPLAYS: 3}
+    assert unsealed(letter.replayed("commands", None, keep_deadline=False)) == {**own, wire.REPLAYS: 3}
     like_ours: dict[str, Any] = {"operation": "mine", "error-code": "x"}
-    assert DeadLetter(b"", headers={**BROKERS, **like_ours}).replayed() == {**like_ours, wire.REPLAYS: 1}
+    assert unsealed(brokers(**like_ours).replayed("q", None)) == {**like_ours, wire.REPLAYS: 1}
 
 
 @for_each([
@@ -154,22 +163,38 @@ def test_a_replay_goes_where_it_came_from_unless_told_otherwise() -> None:
 
 
 ALICE: dict[str, Any] = {"original-user-id": "alice"}
+AGAIN: dict[str, Any] = {**ALICE, "replays": 1, "x-death": [DEATH]}
+US = {"user_id": "service"}
+
+
+def replay(headers: dict[str, Any], user_id: str | None = "service", queue: str = "orders") -> DeadLetter:
+    """A replay that the broker gave up."""
+    properties = {} if user_id is None else {"user_id": user_id}
+    return signed(DeadLetter(b"", headers, properties), Purpose.REPLAY, queue)
 
 
 @for_each([
     (ours(), None),
     (ours(**ALICE), "alice"),
     (ours(**ALICE, **{"x-death": [{"queue": "commands"}]}), None),
+    (DeadLetter(b"", {**OURS, **ALICE}), None),
     (DeadLetter(b"", ALICE, {"user_id": "bob"}), "bob"),
-    (DeadLetter(b"", {**ALICE, "replays": 1}, {"user_id": "bob"}), "bob"),
-    (DeadLetter(b"", {**ALICE, "replays": 1}, {"user_id": "service"}), "alice"),
-    (DeadLetter(b"", {**ALICE, "original-queue": "q"}, {"user_id": "service"}), "alice"),
-    (DeadLetter(b"", {"replays": 1}, {"user_id": "service"}), None),
-    (DeadLetter(b"", ALICE, {"user_id": "service"}), "service"),
+    (DeadLetter(b"", AGAIN, {"user_id": "bob"}), "bob"),
+    (DeadLetter(b"", AGAIN, US), "service"),
+    (DeadLetter(b"", {**ALICE, "original-queue": "q"}, US), "service"),
     (DeadLetter(b"", {**ALICE, "replays": 1}, {}), None),
+    (replay(AGAIN), "alice"),
+    (replay({**AGAIN, "original-user-id": ""}), None),
+    (replay(AGAIN, "bob"), "bob"),
+    (replay(AGAIN, None), None),
+    (replay(AGAIN, queue="elsewhere"), "service"),
+    (signed(DeadLetter(b"", AGAIN, US), Purpose.LETTER), "service"),
 ])  # fmt: skip
-def test_only_what_we_sent_again_may_name_another_sender(letter: DeadLetter, sender: str | None) -> None:
-    assert replace(letter, logins={"service"}).sender == sender
+def test_only_a_signature_of_ours_may_name_another_sender(letter: DeadLetter, sender: str | None) -> None:
+    told = replace(letter, logins={"service"}, seal=SEAL)
+    assert told.sender == sender
+    again = replace(told, headers=told.renewed(), properties={}, routing_key=wire.DEAD_LETTER)
+    assert (again.sender, again.signature, again.is_doubtful) == (sender, told.signature, told.is_doubtful)
 
 
 @for_each([

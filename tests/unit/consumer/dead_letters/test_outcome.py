@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from consumer.dead_letters.letter import DeadLetter
 from consumer.dead_letters.outcome import FAILED, SUCCEEDED, UNKNOWN, Outcome, Pending, summary
 from tests.cases import for_each
+from tests.unit.consumer.dead_letters.signed import OTHER_SEAL, signed
 from zeebe_amqp import wire
 
 FACTS: dict[str, Any] = {wire.FAILED_AT: "2026-01-02T03:04:05+00:00", wire.OPERATION: "create-instance"}
@@ -14,7 +16,7 @@ FACTS: dict[str, Any] = {wire.FAILED_AT: "2026-01-02T03:04:05+00:00", wire.OPERA
 
 def letter(name: str | None = "r", body: bytes = b"{}", replays: int = 0, **headers: Any) -> DeadLetter:
     named = {} if name is None else {wire.REQUEST_ID: name}
-    return DeadLetter(body, {**named, **FACTS, wire.REPLAYS: replays, **headers})
+    return signed(DeadLetter(body, {**named, **FACTS, wire.REPLAYS: replays, **headers}))
 
 
 @for_each([
@@ -25,7 +27,10 @@ def letter(name: str | None = "r", body: bytes = b"{}", replays: int = 0, **head
     (letter(), letter("other", replays=1), False),
     (letter(), letter(body=b"[]", replays=1), False),
     # One without an id gets one when it becomes a letter.
-    (letter(None), DeadLetter(b"{}", {wire.REPLAYS: 1}, {"message_id": "new"}), True),
+    (letter(None), signed(DeadLetter(b"{}", {wire.REPLAYS: 1}, {"message_id": "new"})), True),
+    # Anybody who may write to the queue can say that something failed.
+    (letter(), replace(letter(replays=1), seal=OTHER_SEAL), False),
+    (letter(), DeadLetter(b"{}", {wire.REQUEST_ID: "r", **FACTS, wire.REPLAYS: 1}), False),
     (letter(None), letter(None, b"[]", 1), False),
 ])  # fmt: skip
 def test_a_new_letter_is_the_replays_that_has_its_id_body_and_count(

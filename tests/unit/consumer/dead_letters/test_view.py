@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import Mock
@@ -27,14 +28,17 @@ from consumer.dead_letters.view import (
     row,
 )
 from tests.cases import for_each
+from tests.unit.consumer.dead_letters.signed import signed
 from zeebe_amqp import wire
 
-LETTER = DeadLetter(
-    b'{"operation":"topology"}',
-    headers={"request-id": "r\x1b[31m", "failed-at": "2026-01-02T03:04:05+00:00", "number": 2**40},
-    properties={"message_id": "m", "timestamp": datetime(2026, 1, 1, tzinfo=UTC)},
-    routing_key="commands",
-    malformed_properties=("type is not UTF-8 text",),
+LETTER = signed(
+    DeadLetter(
+        b'{"operation":"topology"}',
+        headers={"request-id": "r\x1b[31m", "failed-at": "2026-01-02T03:04:05+00:00", "number": 2**40},
+        properties={"message_id": "m", "timestamp": datetime(2026, 1, 1, tzinfo=UTC)},
+        routing_key="commands",
+        malformed_properties=("type is not UTF-8 text",),
+    )
 )
 CUT = DeadLetter(b"xyz", {"request-id": "cut", "failed-at": "", "truncated": True, "original-size": 20 << 20})
 LEFT = "first 3 of 20971520 bytes"
@@ -97,9 +101,11 @@ def test_people_get_sections_of_a_letter_and_two_lines_of_each(
         report.tell({**row(DeadLetter(b"")), "result": "refused", "problem": "[red]two\nlines " + "long " * 20})
     lines = capsys.readouterr().out.strip().splitlines()
     assert re.fullmatch(r"r\ufffd\[31m  \d+d  -  -  0x  commands", lines[0])
-    assert lines[1:4] == ["cut  -  -  -  0x  -", f"  truncated: {LEFT}", f"{DeadLetter(b'').id}  -  -  -  0x  -"]
-    assert lines[4].startswith("  refused: [red]two lines long long")
-    assert len(lines) == 6
+    unsigned = "  unsigned"
+    assert lines[1:4] == ["cut  -  -  -  0x  -", f"  truncated: {LEFT}", unsigned]
+    assert lines[4] == f"{DeadLetter(b'').id}  -  -  -  0x  -"
+    assert lines[5].startswith("  refused: [red]two lines long long")
+    assert lines[7:] == [unsigned]
 
 
 WIDE = "\u5bbf\u820d" * 200
@@ -152,8 +158,8 @@ def width(line: str) -> int:
 
 def test_usual_names_are_shown_whole_on_eighty_columns() -> None:
     name = str(uuid.UUID(int=2**127))
-    letter = DeadLetter(b"", {**LETTER.headers, "request-id": name, "operation": "create-instance",
-                              "error-code": "NOT_FOUND", "replays": 2}, routing_key="commands")  # fmt: skip
+    letter = signed(DeadLetter(b"", {**LETTER.headers, "request-id": name, "operation": "create-instance",
+                                     "error-code": "NOT_FOUND", "replays": 2}, routing_key="commands"))  # fmt: skip
     [line] = letter_lines(row(letter), 80)
     assert re.fullmatch(rf"{name}  \d+d  create-instance  NOT_FOUND  2x  com.*", line)
 
@@ -164,12 +170,14 @@ def test_usual_names_are_shown_whole_on_eighty_columns() -> None:
     ("no: Command 'A' rejected with code 'B': x", "no: Command 'A' rejected with code 'B': x"),
 ])  # fmt: skip
 def test_the_room_is_for_what_the_code_does_not_say(message: str, shown: str) -> None:
-    letter = DeadLetter(b"", {**LETTER.headers, wire.ERROR_MESSAGE: message})
-    groups = Groups()
-    groups.add(letter)
-    assert letter_lines(row(letter), 80)[1] == f"  {shown}"
-    assert group_lines(group_row(groups.ordered()[0]), 80)[1] == f"      {shown}"
-    assert row(letter)["message"] == message
+    said = DeadLetter(b"", {**LETTER.headers, wire.ERROR_MESSAGE: message})
+    forged = replace(said, headers={name: value for name, value in said.headers.items() if name != wire.SIGNATURE})
+    for letter, mark in ((signed(said), ""), (said, "signature wrong: "), (forged, "unsigned: ")):
+        groups = Groups()
+        groups.add(letter)
+        assert letter_lines(row(letter), 80)[1] == f"  {mark}{shown}"
+        assert group_lines(group_row(groups.ordered()[0]), 80)[1] == f"      {mark}{shown}"
+        assert row(letter)["message"] == message
 
 
 def test_a_group_tells_how_many_and_since_when() -> None:

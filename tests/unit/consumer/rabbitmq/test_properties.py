@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from pamqp import commands
 from pamqp.header import ContentHeader
 
 from consumer.core.message import Message, Reply
+from consumer.core.seal import Seal, digest_of
 from consumer.core.sender import of_broker
 from consumer.dead_letters.letter import DeadLetter
 from consumer.dead_letters.queue import DeadLetters, NotSent
@@ -32,10 +35,12 @@ from zeebe_amqp.client.transport import Outgoing
 
 OK = Reply("topology", {})
 NO_DEADLINES = [None, "", "soon", 1.5, True, b"\xff", [1], {}]
+UNSIGNED, SEAL = Seal(), Seal((b"k" * 32,))
 LONGEST = "ä" * 127 + "x"
 """A text of 255 bytes."""
 OTHERS = {"x-death": [{"queue": "q"}], "x-first-death-queue": "q", "truncated": True, "original-size": 5}
-OTHERS |= {"original-user-id": "alice", "error-message": "mine"}
+OTHERS |= {"original-user-id": "alice", "error-message": "mine", "signature": "mine", "original-queue": "q"}
+OTHERS |= {"renewed-user-id": "alice", "renewal": "mine", "CC": ["q"], "BCC": ["q"]}
 NOT_WRITTEN = [2**64, -(2**64), Decimal("1e300"), Decimal("NaN"), object(), {1: 2}, [2**64], {"x": 2**64}, "\ud800"]
 NOT_TEXT = [b"\xff", [b"\xff"], {"x": b"\xff"}, bytearray(b"\xff")]
 """The library cannot write it: with it such a header was lost."""
@@ -110,13 +115,18 @@ def test_the_request_id_comes_back_when_it_is_one(given: Any, known: str | None)
 
 def buried(reply: Reply | None = None, **more: Any) -> commands.Basic.Properties:
     """The properties of a dead letter, after a way over the wire."""
-    return over_the_wire(properties.dead_letter_properties(request(**more), reply or failed()))
+    return over_the_wire(letter_of(request(**more), reply or failed()))
+
+
+def letter_of(message: Message, reply: Reply, seal: Seal = UNSIGNED) -> Properties:
+    """The properties of its dead letter."""
+    return properties.dead_letter_properties(message, reply, seal, digest_of(message.kept_body))
 
 
 def test_a_dead_letter_keeps_the_properties_so_that_it_can_be_sent_again_and_lives_for_ever_on_disk() -> None:
     kept = {"content_type": "a/b", "content_encoding": "utf-8", "correlation_id": "c", "reply_to": "r"}
     kept |= {"type": "topology", "app_id": "app", "priority": 5, "timestamp": 1_700_000_000}
-    dead = properties.dead_letter_properties(request(**kept, message_id="m", delivery_mode=1), failed())
+    dead = letter_of(request(**kept, message_id="m", delivery_mode=1), failed())
     assert {name: getattr(dead, name) for name in kept} == kept
     assert (dead.expiration, dead.delivery_mode, dead.message_id == "m") == (None, 2, False)
 
@@ -170,7 +180,7 @@ def test_headers_of_a_megabyte_are_cut_to_what_a_frame_holds_and_a_large_one_cro
 
 @given(st.dictionaries(words, header_values, max_size=4))
 def test_whatever_headers_arrive_a_dead_letter_can_be_written(headers: dict[str, Any]) -> None:
-    ours = {*properties._OURS, *buried().headers}
+    ours = {*properties._DROPPED, *buried().headers}
     kept = {name: value for name, value in headers.items() if not (of_broker(name) or name in ours)}
     assert kept.items() <= buried(headers=headers).headers.items()
 
@@ -182,8 +192,9 @@ def tags(sent: Properties) -> dict[str, str]:
 
 def replayed(headers: dict[str, Any], login: str | None = None) -> Properties:
     """What a dead letter with these headers is sent with when it is replayed."""
-    letter, channel = DeadLetter(b"{}", headers=headers, routing_key="orders"), cast("Any", None)
-    return DeadLetters(channel, login, ("us",))._copy_properties(letter, letter.replayed())
+    letter, channel = DeadLetter(b"{}", headers=headers, routing_key="orders"), Mock(publish=AsyncMock())
+    asyncio.run(DeadLetters(channel, login, ("us",), UNSIGNED).replay(letter, "orders"))
+    return cast("Properties", channel.publish.call_args.args[2])
 
 
 @for_each(["us", None])
