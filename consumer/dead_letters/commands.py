@@ -15,10 +15,11 @@ import click
 from consumer.config import Settings
 from consumer.dead_letters.audit import DROPPED, LetterAudit, NoAudit
 from consumer.dead_letters.group import Groups
-from consumer.dead_letters.letter import MAX_REPLAYS, DeadLetter, Filter, ReplayPolicy
+from consumer.dead_letters.letter import DeadLetter, Filter
 from consumer.dead_letters.options import choice, chosen, duration, filters, limited
 from consumer.dead_letters.outcome import SUCCEEDED, Inquire, summary
 from consumer.dead_letters.queue import DeadLetters
+from consumer.dead_letters.replay_policy import MAX_REPLAYS, ReplayPolicy
 from consumer.dead_letters.replaying import follow, resend, would_resend
 from consumer.dead_letters.sweep import FAILED, Act, Sweep, conclude, report_missing, run, sweep
 from consumer.dead_letters.view import Report, columns, details, flat, group_lines, group_row, is_called, row

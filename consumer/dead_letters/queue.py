@@ -99,8 +99,9 @@ class DeadLetters:
             NotSent: there is no such queue, it takes no more, or the letter cannot be written; it stays.
         """
         # The broker vouches that it was us who sent it; the signature, for what we say about the first sender.
-        user_id = self._name if self._is_vouched(letter) else None
-        headers = letter.replayed(queue, self.resent_as(letter), keep_deadline=keep_deadline)
+        sender = self.resent_as(letter)
+        headers = letter.replayed(queue, sender, keep_deadline=keep_deadline)
+        user_id = None if sender is None else self._name
         await self._move(letter, queue, replace(letter.replayed_properties, user_id=user_id, headers=headers))
 
     async def _move(self, letter: DeadLetter, queue: str, written: Properties) -> None:
@@ -142,11 +143,7 @@ class DeadLetters:
 
     def resent_as(self, letter: DeadLetter) -> str | None:
         """Whose request the service takes the replay of a letter for; None when for nobody's."""
-        return letter.sender if self._is_vouched(letter) else None
-
-    def _is_vouched(self, letter: DeadLetter) -> bool:
-        """Whether the service believes what a replay says of its sender."""
-        return self._name is not None and bool(self._seal) and not letter.is_doubtful
+        return letter.sender if self._name is not None and self._seal and not letter.is_doubtful else None
 
 
 def read_letter(message: Incoming, logins: Collection[str], seal: Seal) -> DeadLetter:

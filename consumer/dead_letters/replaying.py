@@ -9,9 +9,10 @@ import click
 
 from consumer.config import Settings
 from consumer.dead_letters.audit import NOT_TAKEN, REPLAYED, LetterAudit
-from consumer.dead_letters.letter import DeadLetter, ReplayPolicy
+from consumer.dead_letters.letter import DeadLetter
 from consumer.dead_letters.outcome import Pending
 from consumer.dead_letters.queue import DeadLetters, NotSent
+from consumer.dead_letters.replay_policy import ReplayPolicy
 from consumer.dead_letters.sweep import Act, Sweep
 from consumer.dead_letters.view import Report, row
 from consumer.dead_letters.waiting import Inquiries, following

@@ -125,7 +125,12 @@ async def test_a_replay_is_the_request_as_it_was_and_a_count(dead: DeadLetterQue
     [again] = await dead.sent()
     assert (again.body, again.priority, again.delivery_mode) == (b"\x00\xff", 3, 2)
     assert {property: getattr(again, property) for property in kept} == kept
-    assert without_count(again) == {wire.REQUEST_ID: name, **own, "replays": 1}
+    assert without_count(again) == {
+        wire.REQUEST_ID: name,
+        **own,
+        "replays": 1,
+        wire.SIGNATURE: again.headers[wire.SIGNATURE],
+    }
     assert again.user_id == "guest"  # us: that is what makes "alice" credible
     assert await dead.ids() == []
     await dead.resend(await dead.add(user_id="guest"))

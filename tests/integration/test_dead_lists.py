@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from scripts.consumer import ROOT
+from scripts.consumer import ROOT, SIGNING_KEY
 from tests.cases import for_each
 from tests.integration.cli import on_a_terminal
 from tests.integration.dead_letter_queue import DeadLetterQueue
@@ -29,7 +29,7 @@ EVIL = "\x1b[31m\x1b]0;title\x07\u202e\x00"
 async def on_columns(dead: DeadLetterQueue, folder: Path, columns: int, *words: str) -> tuple[int, list[str]]:
     """The exit code, and the lines that a terminal of so many columns is left with; none is wider, nothing commands."""
     kept = {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "COV_", "PATH"))}
-    settings = {**kept, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "TERM": "xterm"}
+    settings = {**kept, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "TERM": "xterm", "SIGNING_KEYS": SIGNING_KEY}
     command = [sys.executable, "-P", "-m", "consumer", "dead", *words, "--amqp-url", dead.url]
     ended, shown = await asyncio.to_thread(on_a_terminal, command, settings, columns=columns, cwd=folder)
     lines = [ESCAPES.sub("", line) for line in re.split(r"[\r\n]+", shown)]
@@ -55,6 +55,7 @@ async def test_letters_of_one_cause_are_counted_together(dead: DeadLetterQueue) 
     assert rows[0] == {
         "count": 4,
         "code": "NOT_FOUND",
+        "signature": "valid",
         "operation": "topology",
         "reason": "no job #",
         "oldest": "2026-01-02T03:04:05.678+00:00",

@@ -50,6 +50,7 @@ _DEAD: Final[Schema] = {
     wire.ERROR_OUTCOME: {"type": "string", "enum": list(Outcome)},
     wire.OPERATION: {"type": "string"},
     wire.FAILED_AT: {"type": "string", "description": "when the message was given up"},
+    wire.SIGNATURE: {"type": "string", "description": "proves that the service wrote it"},
     wire.TRUNCATED: {
         "type": "boolean",
         "description": f"true: the body was above {wire.MAX_BODY} bytes, its first {wire.KEPT_OF_LARGE} are here",

@@ -35,7 +35,7 @@ from zeebe_amqp.client.transport import Outgoing
 
 OK = Reply("topology", {})
 NO_DEADLINES = [None, "", "soon", 1.5, True, b"\xff", [1], {}]
-UNSIGNED, SEAL = Seal(), Seal((b"k" * 32,))
+UNSIGNED = Seal()
 LONGEST = "ä" * 127 + "x"
 """A text of 255 bytes."""
 OTHERS = {"x-death": [{"queue": "q"}], "x-first-death-queue": "q", "truncated": True, "original-size": 5}
