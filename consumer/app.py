@@ -26,7 +26,7 @@ from consumer.core.message import Message
 from consumer.core.seal import Seal
 from consumer.core.shares import Shares
 from consumer.health import Health
-from consumer.inquiry import Fact, InquirySocket, list_held, list_known
+from consumer.inquiry import Fact, InquirySocket, Senders, list_held, list_known, list_known_of
 from consumer.ledger import Limits, open_ledger
 from consumer.pipeline.authorization import DENIALS, authorized
 from consumer.pipeline.backlog import Backlog
@@ -115,6 +115,7 @@ class Service:
             if settings.http_address is not None
             else None
         )
+        self._senders = Senders()
         self._inquiries = InquirySocket(settings.state_dir, self._inquire)
         self._stopping = False
         self._show()
@@ -242,6 +243,7 @@ class Service:
         return self.authorizer.limits(user)
 
     def _accept(self, delivery: Delivery) -> None:
+        self._senders.note(delivery.message.user_id)
         limit = self.authorizer.limits(delivery.message.user_id).body
         if limit is not None and limit < delivery.message.size:
             delivery.max_body = limit
@@ -256,7 +258,10 @@ class Service:
         return [delivery for worker in self._workers.values() for delivery in worker.deliveries]
 
     async def _inquire(self, user: str | None, request_id: str) -> list[Fact]:
-        return [*list_held(self._held(), user, request_id), *await list_known(self.ledger, user, request_id)]
+        held = list_held(self._held(), user, request_id)
+        if user is None:
+            return [*held, *await list_known_of(self.ledger, ("", *self._senders.names), request_id)]
+        return [*held, *await list_known(self.ledger, user, request_id)]
 
     def place(self) -> str:
         """Where it has what: for the log of a start, without passwords."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,7 +13,7 @@ from consumer.dead_letters.letter import Filter
 from consumer.dead_letters.outcome import FAILED, SUCCEEDED, Inquire, Outcome
 from consumer.dead_letters.queue import open_dead_letters
 from consumer.dead_letters.view import row
-from consumer.inquiry import NOT_KEPT, Fact, ask, find_answer, list_known
+from consumer.inquiry import NOT_KEPT, Fact, ask, find_answer, list_known, list_known_of
 from consumer.ledger import Ledger, LedgerError, Limits, has_entries, is_shared, open_ledger
 from consumer.rabbitmq import inspect
 from zeebe_amqp.amqp.connection import BrokerError
@@ -39,63 +39,91 @@ async def look_up(settings: Settings, user: str | None, request_id: str, limit: 
 
     Args:
         settings: where the service, its ledger and the broker are.
-        user: the validated user that sent it, or None.
+        user: the validated user that sent it; "" = nobody; None = any.
         request_id: its `request-id`, else its `message_id`.
         limit: how many dead letters to look at, oldest first.
     """
     findings = Findings()
-    await _look_in_service(settings, user, request_id, findings)
-    await _look_at_broker(settings, request_id, limit, findings)
+    letters = await _look_at_broker(settings, user, request_id, limit, findings)
+    senders = [each["user"] for each in letters or () if each["user"]]
+    findings.facts += [*await _look_in_service(settings, user, request_id, senders, findings), *(letters or ())]
+    if not findings.facts and letters is not None:
+        findings.notes += await _list_reasons(settings, user)
     return findings
 
 
-async def _look_in_service(settings: Settings, user: str | None, request_id: str, findings: Findings) -> None:
+async def _look_in_service(
+    settings: Settings, user: str | None, request_id: str, senders: Sequence[str], findings: Findings
+) -> list[Fact]:
+    """What the service says, or the ledger where none answers; `senders` are users of this id that are known already.
+
+    The ledger finds a request only together with its user: the service knows who has sent something since it started.
+    """
     answer = await ask(settings.state_dir, user, request_id)
-    if answer is not None:
-        findings.facts += answer
-        return
-    findings.notes.append(f"no service answers in STATE_DIR {settings.state_dir}: the ledger alone was asked")
+    if answer is None:
+        findings.notes.append(f"no service answers in STATE_DIR {settings.state_dir}: the ledger alone was asked")
+        return await _look_in_ledger(settings, ["", *senders] if user is None else [user], request_id, findings)
+    for sender in senders if user is None else ():
+        more = await ask(settings.state_dir, sender, request_id) or []
+        answer += [each for each in more if each not in answer]
+    return answer
+
+
+async def _look_in_ledger(settings: Settings, users: Sequence[str], request_id: str, findings: Findings) -> list[Fact]:
     if not has_entries(settings.ledger):
         findings.notes.append("there is no ledger that could be read without its service")
-        return
+        return []
     ledger = open_ledger(settings.ledger, Limits(settings.ledger_ttl))
     try:
         await ledger.start()
-        findings.facts += await list_known(ledger, user, request_id)
+        return await list_known_of(ledger, users, request_id)
     except LedgerError as error:
         findings.notes.append(str(error))
+        return []
     finally:
         await ledger.close()
 
 
-async def _look_at_broker(settings: Settings, request_id: str, limit: int, findings: Findings) -> None:
+async def _look_at_broker(
+    settings: Settings, user: str | None, request_id: str, limit: int, findings: Findings
+) -> list[Fact] | None:
+    """Its dead letters; None where the broker tells nothing."""
     filter = Filter(ids=frozenset({request_id}))
     try:
         async with open_dead_letters(settings) as dead:
-            findings.facts += [_letter_fact(row(each)) async for each in dead.letters(limit) if filter.matches(each)]
+            facts = [_letter_fact(row(each)) async for each in dead.letters(limit) if filter.matches(each)]
             if dead.total > limit:
                 findings.notes.append(f"{dead.total - limit} newer dead letters were not looked at: --limit is {limit}")
-        if not findings.facts:
-            findings.notes += await _list_reasons(settings)
     except BrokerError as error:
         findings.notes.append(f"broker: {error}")
+        return None
     except KeyFileError as error:
         findings.notes.append(str(error))
+        return None
+    return [each for each in facts if user in (None, each["user"] or "")]
 
 
 def _letter_fact(found: dict[str, Any]) -> Fact:
     return {"where": "dead letters", "state": "it failed, and nobody waited for an answer", **found}
 
 
-async def _list_reasons(settings: Settings) -> list[str]:
+async def _list_reasons(settings: Settings, user: str | None) -> list[str]:
     """Why a request may be known nowhere."""
-    report = await inspect(settings.amqp)
+    try:
+        report = await inspect(settings.amqp)
+    except BrokerError as error:
+        return [f"broker: {error}"]
     queues = "; ".join(f"{name}: {report.queues[name].state}" for name in settings.amqp.queues)
+    whose = (
+        "it may be one of a user who has sent nothing here since the service started: name that user with --user"
+        if user is None
+        else "it may be one of another user: leave out --user"
+    )
     return [
         f"it may wait in a queue ({queues})",
         f"it may have been answered longer ago than LEDGER_TTL ({settings.ledger_ttl:g} s)",
         "it may have been refused, or answered with an error that passes: such answers are in the log, by request_id",
-        "it may be one of a validated user: name that with --user",
+        whose,
     ]
 
 
@@ -108,11 +136,12 @@ async def open_inquiries(settings: Settings) -> AsyncIterator[Inquire]:
     """
     async with AsyncExitStack() as stack:
         ledger = None
-        if is_shared(settings.ledger) and await ask(settings.state_dir, None, "") is None:
+        if is_shared(settings.ledger) and await ask(settings.state_dir, "", "") is None:
             ledger = await _open_shared(settings, stack)
 
         async def inquire(user: str | None, request_id: str, replays: int) -> Outcome | None:
-            facts = await ask(settings.state_dir, user, request_id)
+            # Exactly this one's: another user's request of the same id is another request.
+            facts = await ask(settings.state_dir, user or "", request_id)
             if facts is None and ledger is not None:
                 facts = await _read(ledger, user, request_id)
             return None if facts is None else _outcome(facts, replays)

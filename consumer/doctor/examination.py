@@ -140,7 +140,7 @@ async def _ask_service(settings: Settings, environ: Mapping[str, str]) -> Servic
         else await asyncio.gather(*(_page(f"{service.local_url(address)}/{each}") for each in pages))
     )
     folder = settings.state_dir
-    answer = await ask(folder, None, _NOBODY)
+    answer = await ask(folder, "", _NOBODY)
     free = shutil.disk_usage(folder).free if folder.is_dir() else None
     return ServiceFacts(live, ready, metrics, answer is not None, free, environ)
 

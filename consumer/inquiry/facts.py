@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
@@ -13,13 +14,16 @@ from consumer.core.message import Message
 from consumer.ledger import Ledger, Sighting, State, identify
 from zeebe_amqp.errors import Outcome
 
-__all__ = ["NOT_KEPT", "Fact", "find_answer", "list_held", "list_known"]
+__all__ = ["NOT_KEPT", "Fact", "find_answer", "list_held", "list_known", "list_known_of"]
 
 Fact: TypeAlias = dict[str, Any]
 """`where` it is known, its `state` there, and what else is known."""
 
 MAX_REPLAYS: Final = 10
 """So many replays from the dead letters are looked for; each is a run of its own."""
+
+MAX_AT_ONCE: Final = 16
+"""Questions to the ledger at a time."""
 
 _STATES: Final = {
     State.DONE: "answered",
@@ -40,18 +44,30 @@ async def list_known(ledger: Ledger, user: str | None, request_id: str) -> list[
 
     Args:
         ledger: is asked.
-        user: the validated user that sent it, or None.
+        user: the validated user that sent it; None or "" = nobody.
         request_id: its `request-id`, else its `message_id`.
 
     Raises:
         LedgerError: the ledger cannot be read.
     """
-    facts = []
+    facts: list[Fact] = []
     for replays in range(MAX_REPLAYS + 1):
         seen = await ledger.look(identify(user, request_id, replays))
         if seen is not None:
-            facts.append(_ledger_fact(seen, replays))
+            facts.append(_ledger_fact(seen, user, replays))
     return facts
+
+
+async def list_known_of(ledger: Ledger, users: Iterable[str], request_id: str) -> list[Fact]:
+    """What the ledger knows of this id as a request of any of these users, "" being nobody; see `list_known`."""
+    turns = asyncio.Semaphore(MAX_AT_ONCE)
+
+    async def look(user: str) -> list[Fact]:
+        async with turns:
+            return await list_known(ledger, user, request_id)
+
+    found = await asyncio.gather(*(look(user) for user in dict.fromkeys(users)))
+    return [fact for facts in found for fact in facts]
 
 
 def find_answer(facts: Iterable[Fact], replays: int) -> Fact | None:
@@ -60,8 +76,8 @@ def find_answer(facts: Iterable[Fact], replays: int) -> Fact | None:
     return next((each for each in facts if each["state"] in ended and each.get("replays", 0) == replays), None)
 
 
-def _ledger_fact(seen: Sighting, replays: int) -> Fact:
-    fact: Fact = {"where": "ledger", "state": _STATES[seen.state], "time": _spell(seen.time)}
+def _ledger_fact(seen: Sighting, user: str | None, replays: int) -> Fact:
+    fact: Fact = {"where": "ledger", "state": _STATES[seen.state], "user": user or None, "time": _spell(seen.time)}
     if seen.state is State.RUNNING and not seen.ours:
         fact["state"] = "running in another process"
     if seen.state is State.DONE and seen.reply is None:
@@ -74,12 +90,12 @@ def _ledger_fact(seen: Sighting, replays: int) -> Fact:
 
 
 def list_held(deliveries: Iterable[Delivery], user: str | None, request_id: str) -> list[Fact]:
-    """What this process does with a request now; `user` None is any."""
+    """What this process does with a request now; `user` None is any, and "" nobody."""
     return [_held_fact(each) for each in deliveries if _is_meant(each.message, user, request_id)]
 
 
 def _is_meant(message: Message, user: str | None, request_id: str) -> bool:
-    return message.known_request_id == request_id and user in (None, message.user_id)
+    return message.known_request_id == request_id and user in (None, message.user_id or "")
 
 
 def _held_fact(delivery: Delivery) -> Fact:
@@ -91,6 +107,7 @@ def _held_fact(delivery: Delivery) -> Fact:
     return {
         "where": "service",
         "state": state,
+        "user": message.user_id,
         "time": _spell(message.received),
         "operation": delivery.operation,
         "queue": message.queue,

@@ -28,7 +28,8 @@ TIMEOUT: Final = 10.0
 """Seconds for one question."""
 
 Inquire: TypeAlias = Callable[[str | None, str], Awaitable[list[Fact]]]
-"""Tells what is known of a user's request; LedgerError when the ledger cannot be read."""
+"""Tells what is known of a request: of any user's with None, of nobody's with "". LedgerError when the ledger cannot be
+read."""
 
 
 class InquirySocket:
@@ -95,7 +96,7 @@ class InquirySocket:
 
 
 async def ask(folder: Path, user: str | None, request_id: str) -> list[Fact] | None:
-    """Ask the service whose STATE_DIR this is; None when none answers there."""
+    """Ask the service whose STATE_DIR this is; None when none answers there. `user` is that of `Inquire`."""
     question = {"id": request_id} if user is None else {"id": request_id, "user": user}
     connector = UnixConnector(str(folder / NAME))
     try:

@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import Broker
 from tests.integration.load import CREATE
 from tests.integration.service import ConsumerSetup, create, eventually, running_service
+from zeebe_amqp import CreateInstance
 from zeebe_amqp.testing import after, fail
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -23,11 +24,11 @@ SETTINGS = {"SHUTDOWN_GRACE": "1s"}
 
 
 async def found(
-    service: ConsumerSetup, request_id: str, **environment: str
+    service: ConsumerSetup, request_id: str, *options: str, **environment: str
 ) -> tuple[int | None, list[dict[str, Any]], str]:
     """Exit code, facts and notes."""
     settings = {**service.consumer.environment, "LOG_LEVEL": "error", **environment}
-    process = await asyncio.create_subprocess_exec(*COMMAND, request_id, env=settings, stdout=-1, stderr=-1)
+    process = await asyncio.create_subprocess_exec(*COMMAND, *options, request_id, env=settings, stdout=-1, stderr=-1)
     out, err = await process.communicate()
     return process.returncode, [orjson.loads(line) for line in out.splitlines()], err.decode()
 
@@ -67,6 +68,30 @@ async def test_a_dead_letter_is_found(service: ConsumerSetup) -> None:
         await service.dead_letters.with_body(body)
     code, [fact], _ = await found(service, request_id)
     assert (code, fact["where"], fact["code"], fact["id"]) == (0, "dead letters", "UNIMPLEMENTED", request_id)
+
+
+async def test_without_a_user_it_is_found_whoever_sent_it_and_with_one_only_that_user_s(service: ConsumerSetup) -> None:
+    """Two requests of one id are two, and each says whose it is."""
+    request_id, body = uuid.uuid4().hex, b'{"operation": "nope", "data": {"n": 1}}'
+    async with service.client() as mine, service.client(user_id="") as nobody:
+        for client in (mine, nobody):
+            await client.call(CreateInstance(bpmn_process_id="order"), request_id=request_id)
+    async with service.caller() as caller:
+        await caller.publish(body, message_id=request_id, reply_to=None, user_id="guest")
+        await service.dead_letters.with_body(body)
+    for options, users in (
+        ((), [("ledger", None), ("ledger", "guest"), ("dead letters", "guest")]),
+        (("--user", "guest"), [("ledger", "guest"), ("dead letters", "guest")]),
+        (("--user", ""), [("ledger", None)]),
+        (("--user", "somebody"), []),
+    ):
+        _, facts, notes = await found(service, request_id, *options)
+        assert [(fact["where"], fact["user"]) for fact in facts] == users, options
+        assert ("leave out --user" in notes) is not bool(users)
+    await asyncio.to_thread(service.consumer.process.stop)
+    _, facts, _ = await found(service, request_id)
+    assert [fact["user"] for fact in facts] == [None, "guest", "guest"], "the letter says whom to ask for"
+    await asyncio.to_thread(service.consumer.start)
 
 
 async def test_what_nobody_knows_or_cannot_be_asked_is_told(service: ConsumerSetup, tmp_path: Path) -> None:

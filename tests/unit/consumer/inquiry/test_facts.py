@@ -14,7 +14,7 @@ import pytest
 
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Message
-from consumer.inquiry import Fact, InquirySocket, ask, find_answer, list_held, list_known
+from consumer.inquiry import Fact, InquirySocket, Senders, ask, find_answer, list_held, list_known, list_known_of
 from consumer.ledger import Ledger, LedgerError, Limits, identify
 from tests.unit.consumer.deliveries import FakeDelivery, MemoryLedger
 from tests.unit.consumer.errors import failed
@@ -41,6 +41,7 @@ async def test_each_moment_of_a_held_request_has_a_name() -> None:
     assert facts[1] == {
         "where": "service",
         "state": "running",
+        "user": None,
         "time": "1970-01-01T00:00:00Z",
         "operation": "topology",
         "queue": "zeebe.commands",
@@ -50,7 +51,32 @@ async def test_each_moment_of_a_held_request_has_a_name() -> None:
 
 def test_only_the_request_that_is_meant_is_told() -> None:
     others = [held(message_id="b"), held(), held(headers={"request-id": 7}), held(message_id="a", user_id="bob")]
-    assert [len(list_held(others, user, "a")) for user in ("alice", None, "bob")] == [0, 1, 1]
+    assert [len(list_held(others, user, "a")) for user in ("alice", None, "bob", "")] == [0, 1, 1, 0]
+    assert [fact["user"] for fact in list_held([*others, held(message_id="a")], None, "a")] == ["bob", None]
+    assert [fact["user"] for fact in list_held([*others, held(message_id="a")], "", "a")] == [None]
+
+
+async def test_the_ledger_is_asked_for_every_user_that_is_named_and_says_whose_answer_it_is() -> None:
+    ledger = MemoryLedger()
+    for user in ("alice", None, "bob"):
+        await ledger.claim(identify(user, "a"), DIGEST)
+    for users, found in (
+        (("", "alice", "carl", "alice"), [None, "alice"]),
+        (("bob",), ["bob"]),
+        (("",), [None]),
+        ((), []),
+    ):
+        assert [fact["user"] for fact in await list_known_of(ledger, users, "a")] == found
+
+
+def test_users_are_remembered_once_each_and_not_without_end() -> None:
+    senders = Senders()
+    for name in ("alice", None, "bob", "alice"):
+        senders.note(name)
+    assert senders.names == ("alice", "bob")
+    for number in range(255):
+        senders.note(str(number))
+    assert (len(senders.names), senders.names[:2], senders.names[-1]) == (256, ("bob", "0"), "254")
 
 
 async def test_answers_of_replays_are_told_with_their_number_and_what_was_not_kept_without(monkeypatch: Any) -> None:
