@@ -80,9 +80,9 @@ class Seal:
         Raises:
             TypeError, ValueError: a header cannot be written.
         """
-        signature = self._keys.sign(_content(purpose, properties, headers, digest, queue))
-        if signature is None:
+        if not self._keys:
             return None
+        signature = self._keys.sign(_content(purpose, properties, headers, digest, queue))
         return _VERSION + base64.urlsafe_b64encode(digest + signature).decode().rstrip("=")
 
     def verify(

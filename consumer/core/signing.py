@@ -27,9 +27,13 @@ class SigningKeys:
     def __bool__(self) -> bool:
         return bool(self._keys)
 
-    def sign(self, content: bytes) -> bytes | None:
-        """The signature of `content`, 32 bytes; None without a key."""
-        return hmac.digest(self._keys[0], content, _HASH) if self._keys else None
+    def sign(self, content: bytes) -> bytes:
+        """The signature of `content`, 32 bytes.
+
+        Raises:
+            LookupError: there is no key.
+        """
+        return hmac.digest(self._keys[0], content, _HASH)
 
     def verify(self, content: bytes, signature: bytes) -> bool:
         """Whether one of the keys signed `content`; a comparison tells nothing of the signature by its time."""
