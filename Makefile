@@ -15,7 +15,7 @@ export OP DATA TAG
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean chart dashboard outage
+.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean chart dashboard outage rights
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -171,6 +171,9 @@ bench-memory: servers ## memory of the service over a million commands: make ben
 
 outage: servers ## a picture of an outage as Prometheus and the dashboard see it: docs/charts/outage.svg; six minutes
 	@$(RUN) -m benchmarks.outage $(if $(AWAY),--away $(AWAY))
+
+rights: servers ## who may do what, attacks and what they cost others, the audit: docs/security.md; four minutes. PAGE=yes only writes it anew
+	@$(RUN) -m benchmarks.rights $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PAGE),--page)
 
 faults: servers ## every fault in the middle of load, and a table: make faults ONLY=killed REQUESTS=300 LASTING=45
 	@$(RUN) -m tests.faults $(if $(ONLY),--only '$(ONLY)') --requests $(REQUESTS) --lasting $(LASTING) $(if $(WRITE),--write)
