@@ -48,10 +48,11 @@ rounds keys above 2^53, and all keys from the fourth partition on are larger. In
 `zeebe-amqp batch requests.jsonl --rate 50 --concurrency 20` sends the envelopes of a file, one on each line, and keeps
 every result in `requests.jsonl.results.jsonl`. It reports all invalid lines before it sends anything.
 
-If the program stops, run the same command to resume. It does not resend a request with a final result. It resends every
-other one with its earlier request id, so the service executes it once while its [ledger](configuration.md) remembers
-it. The program matches requests by content, and tells identical lines apart by their order. You may move, add and
-remove lines between two runs. The next run retries temporary errors. If the broker is down, the batch stops.
+If the program stops, run the same command as the same user to resume. It does not resend a request with a final result.
+It resends every other one with its earlier request id, so the service executes it once while its
+[ledger](configuration.md) remembers it. The program matches requests by content, and tells identical lines apart by
+their order. You may move, add and remove lines between two runs. The next run retries temporary errors. If the broker
+is down, the batch stops.
 
 To make a line for such a file, run any operation with `--dry-run -o json`.
 

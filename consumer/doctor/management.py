@@ -24,6 +24,7 @@ __all__ = [
     "LoginFacts",
     "ManagementError",
     "ManagementFacts",
+    "NotAllowed",
     "QueuePolicy",
     "ask_logins",
     "ask_management",

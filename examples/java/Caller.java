@@ -10,7 +10,7 @@ import java.util.Map;
 import java.util.UUID;
 
 /** A caller with nothing but a RabbitMQ client and a JSON library: Caller amqp://localhost order.bpmn */
-public record Caller(RpcClient queue) {
+public record Caller(RpcClient queue, String user) {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int TIMEOUT = 20_000;
 
@@ -18,7 +18,9 @@ public record Caller(RpcClient queue) {
   JsonNode call(String operation, Object data, Map<String, String> metadata) throws Exception {
     Map<String, Object> headers =
         Map.of("request-id", UUID.randomUUID().toString(), "deadline", System.currentTimeMillis() + TIMEOUT);
-    var properties = new BasicProperties.Builder().contentType("application/json").deliveryMode(2).headers(headers);
+    // The broker checks the user, and request ids are this user's own.
+    var properties =
+        new BasicProperties.Builder().userId(user).contentType("application/json").deliveryMode(2).headers(headers);
     var body = JSON.writeValueAsBytes(Map.of("operation", operation, "data", data, "metadata", metadata));
     var reply = JSON.readTree(queue.doCall(properties.build(), body).getBody());
     if (reply.has("error")) {
@@ -34,7 +36,7 @@ public record Caller(RpcClient queue) {
     var name = arguments.length > 2 ? arguments[2] : "zeebe.commands";
     try (var connection = factory.newConnection()) {
       var parameters = new RpcClientParams().channel(connection.createChannel()).exchange("").routingKey(name);
-      var zeebe = new Caller(new RpcClient(parameters.timeout(TIMEOUT).useMandatory()));
+      var zeebe = new Caller(new RpcClient(parameters.timeout(TIMEOUT).useMandatory()), factory.getUsername());
       var bpmn = Files.readString(file);
       var deployed = zeebe.call("deploy-process", bpmn, Map.of("fileName", file.getFileName().toString()));
       var process = deployed.at("/processes/0/processDefinitionKey").asLong();

@@ -9,6 +9,7 @@ import type { Request } from "./request.js";
 const REPLIES = "amq.rabbitmq.reply-to"; // the broker's direct reply-to: no queue to declare
 const [url = "amqp://localhost", file = "order.bpmn", queue = "zeebe.commands"] = process.argv.slice(2);
 
+const userId = decodeURIComponent(new URL(url).username) || "guest"; // the broker checks it: request ids are this user's own
 const connection = await connect(url);
 const channel = await connection.createConfirmChannel();
 const waiting = new Map<string, { resolve: (reply: Reply) => void; reject: (reason: Error) => void }>();
@@ -27,7 +28,8 @@ async function call<const R extends Request>(request: R): Promise<Result<R>> {
   const headers = { "request-id": correlationId, deadline: Date.now() + 20_000 };
   const answer = new Promise<Reply>((resolve, reject) => waiting.set(correlationId, { resolve, reject }));
   const body = Buffer.from(JSON.stringify(request));
-  channel.publish("", queue, body, { replyTo: REPLIES, correlationId, headers, mandatory: true, persistent: true });
+  const options = { userId, replyTo: REPLIES, correlationId, headers, mandatory: true, persistent: true };
+  channel.publish("", queue, body, options);
   const reply = await answer.finally(() => waiting.delete(correlationId));
   if ("error" in reply) throw new Error(`${reply.error.code}: ${reply.error.message}`);
   return reply.data as Result<R>;

@@ -40,6 +40,7 @@ type load struct {
 	channel *amqp.Channel
 	replies <-chan amqp.Delivery
 	replyTo string
+	user    string
 	prefix  string
 	sent    []time.Time // by the number of the request; zero once it is answered
 	took    []float64   // milliseconds
@@ -54,6 +55,11 @@ type report struct {
 }
 
 func (l *load) connect() error {
+	address, err := amqp.ParseURI(l.url)
+	if err != nil {
+		return err
+	}
+	l.user = address.Username
 	connection, err := amqp.Dial(l.url)
 	if err != nil {
 		return err
@@ -77,6 +83,7 @@ func (l *load) publish() error {
 		DeliveryMode:  amqp.Persistent,
 		CorrelationId: id,
 		MessageId:     id,
+		UserId:        l.user,
 		ReplyTo:       l.replyTo,
 		Body:          l.body,
 	})

@@ -87,8 +87,8 @@ def batch(
 ) -> int:
     """Send the requests of a file and keep their results; run it again to resume.
 
-    Every request keeps its request id in all runs, so none is executed twice. The next run retries requests that
-    failed temporarily.
+    Every request keeps its request id in all runs, so none is executed twice if the user stays the same. The next run
+    retries requests that failed temporarily.
     """
     if file == STANDARD_INPUT and results is None:
         raise click.UsageError("--results: missing; standard input has no file name to derive it from")

@@ -133,7 +133,7 @@ def test_at_a_terminal_there_are_tables_in_which_nothing_is_cut_off(columns: int
     long = f"amqp://{'a-long-name-of-a-host.' * 5}example"
     environment["env"] |= {"TERM": "dumb", "COLUMNS": str(columns), "AMQP_URL": long}
     code, shown = on_terminal("check", environment)
-    assert (code, "failed gateway" in shown, '{"' in shown) == (1, True, False)
+    assert (code, "failed  gateway" in shown, '{"' in shown) == (1, True, False)
     for command, names in (("operations", list(COMMANDS)), ("config", [each.name for each in VARIABLES])):
         code, shown = on_terminal(command, environment)
         assert (code, "…" in shown, '{"' in shown) == (0, False, False), command
