@@ -52,7 +52,9 @@ EVENTS: Final[Mapping[str, Event]] = {
     ),
     "service.stopped": Event(_INFO, "The service ends; `drained` is false when requests were given back", ("drained",)),
     "service.stuck": Event(_ERROR, "Stopping took too long; the process ends as it is", ("seconds",)),
-    "signing_key.unsaved": Event(_WARNING, "STATE_DIR takes no key: dead letters are signed for this process alone"),
+    "signing_key.unsaved": Event(
+        _WARNING, "STATE_DIR takes no key: dead letters are signed for this process alone", ("path", "error")
+    ),
     "config.note": Event(_INFO, "Something about the configuration worth knowing"),
     "config.warning": Event(_WARNING, "A setting that is accepted but has no effect, or a risk"),
     "policy.loaded": Event(_INFO, "A policy is in force, from the start or after SIGHUP", ("digest", "roles", "users")),

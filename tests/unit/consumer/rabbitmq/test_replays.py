@@ -78,7 +78,7 @@ async def test_a_large_body_that_is_not_the_signed_one_is_its_publishers(
             b"" if elsewhere else body, size=len(LARGE), elsewhere=elsewhere, **REPLAY, signature=signature(LARGE)
         )
         arrived = properties.message(incoming, "q", ("us",), SEAL)
-        delivery = QueueDelivery(arrived, 100, Mock(), incoming, held)
+        delivery = QueueDelivery(arrived, 100, Mock(), incoming, Mock(), held)
         assert delivery.large
         await delivery.decode()
         assert (arrived.user_id, arrived.resent_by, arrived.body) == (user, resent_by, body)
@@ -89,7 +89,7 @@ async def test_whatever_waits_in_a_file_is_fetched() -> None:
     body = b"{" + b" " * 100_000 + b"}"
     incoming = delivered(b"", size=len(body), elsewhere=Mock())
     delivery = QueueDelivery(
-        properties.message(incoming, "q"), 100, Mock(), incoming, Mock(fetch=AsyncMock(return_value=body))
+        properties.message(incoming, "q"), 100, Mock(), incoming, Mock(), Mock(fetch=AsyncMock(return_value=body))
     )
     assert delivery.large
     await delivery.decode()

@@ -26,7 +26,7 @@ def test_the_table_says_what_limits_each_operation() -> None:
 
 
 def test_the_example_is_a_policy_without_a_warning() -> None:
-    [example] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    [example] = re.findall(r"```toml\n(version = 1\n.*?)```", PAGE, re.DOTALL)
     policy = parse(example.encode(), "the page")
     assert policy.warnings == ()
     assert policy.decide("shop", CreateInstance(bpmn_process_id="order-1")).allowed
