@@ -42,7 +42,7 @@ class Rights:
     def decide(self, user: str | None, command: Command) -> Decision:
         """See `Authorizer.decide`."""
         # Whatever happens to the attribute meanwhile: one policy decides.
-        return self._policy.judge(user, command.operation, self._target(command))
+        return self._policy.decide(user, command, self._target)
 
     def limits(self, user: str | None) -> UserLimits:
         """See `Authorizer.limits`."""

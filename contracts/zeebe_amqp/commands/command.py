@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, get_args
 
@@ -121,8 +121,12 @@ class Command(
         """How long the request may wait, in milliseconds. Above 0 it goes to the queue for long-running requests."""
         return 0
 
+    def files(self) -> Iterable[tuple[str, bytes]]:
+        """The files that it deploys, each a name and the bytes; most commands have none."""
+        return ()
+
     def named(self) -> Target:
-        """What it acts on, without its keys; see `zeebe_amqp.commands.keys.target`."""
+        """What it acts on, without its keys and what is inside its files; see `zeebe_amqp.commands.keys.target`."""
         names = {kind: (name,) for kind, field in self.named_by.items() if (name := getattr(self, field)) is not None}
         tenant = getattr(self, "tenant_id", None)
         return Target(**names, tenants=() if tenant is None else (tenant or DEFAULT_TENANT,))

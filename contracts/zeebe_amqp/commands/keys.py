@@ -10,13 +10,23 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
+from zeebe_amqp.commands import contents
 from zeebe_amqp.commands.command import DATA, Command
 from zeebe_amqp.commands.target import Target
 from zeebe_amqp.errors import Code, CommandError
 from zeebe_amqp.schema.fields import KeyNumber
 from zeebe_amqp.schema.validation_errors import type_info
 
-__all__ = ["MAX_KEYS", "PARTITION_SHIFT", "carries_keys", "keys", "place", "refuse_impossible_keys", "target"]
+__all__ = [
+    "MAX_KEYS",
+    "PARTITION_SHIFT",
+    "carries_keys",
+    "keys",
+    "outline",
+    "place",
+    "refuse_impossible_keys",
+    "target",
+]
 
 
 MAX_KEYS: Final = 100
@@ -45,6 +55,17 @@ def refuse_impossible_keys(command: Command) -> None:
 
 def target(command: Command) -> Target:
     """What a command acts on. Takes a while for a large deployment, whose files are read."""
+    found = outline(command)
+    if not (files := command.files()):
+        return found
+    inside = contents.named(files)
+    return msgspec.structs.replace(
+        found, processes=inside.processes, decisions=inside.decisions, resources=inside.resources
+    )
+
+
+def outline(command: Command) -> Target:
+    """The same without reading any file: of those only the names."""
     found = tuple(str(key) for _, key in islice(keys(command, DATA), MAX_KEYS))
     named = command.named()
     return msgspec.structs.replace(named, keys=(*named.keys, *found)) if found else named

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 import msgspec
 from msgspec import Meta
 
 from zeebe_amqp import wire
-from zeebe_amqp.commands import contents
 from zeebe_amqp.commands.command import DATA, Command, Part, Result
 from zeebe_amqp.commands.target import DEFAULT_TENANT, Target
 from zeebe_amqp.errors import invalid
@@ -123,9 +122,13 @@ class DeployProcess(Command[Deployed], frozen=True, kw_only=True):
                 suggestion="deploy-resource",
             )
 
+    def files(self) -> Iterable[tuple[str, bytes]]:
+        """The one file."""
+        return ((self.name, self.content),)
+
     def named(self) -> Target:
-        """The file's name and what is inside, and the tenant."""
-        return _target([(self.name, self.content)], self.tenant_id)
+        """The file's name, and the tenant."""
+        return Target(resources=(self.name,), tenants=(self.tenant_id or DEFAULT_TENANT,))
 
 
 class DeployedDecision(Result, frozen=True, kw_only=True):
@@ -242,9 +245,14 @@ class DeployResource(Command[ResourcesDeployed], frozen=True, kw_only=True):
         for index, resource in enumerate(self.resources):
             _check_content(resource, f"{DATA}.resources[{index}].content")
 
+    def files(self) -> Iterable[tuple[str, bytes]]:
+        """All files."""
+        return ((resource.name, resource.unpacked()) for resource in self.resources)
+
     def named(self) -> Target:
-        """The names of the files and what is inside, and the tenant."""
-        return _target([(resource.name, resource.unpacked()) for resource in self.resources], self.tenant_id)
+        """The names of the files, and the tenant."""
+        names = dict.fromkeys(resource.name for resource in self.resources)
+        return Target(resources=tuple(names), tenants=(self.tenant_id or DEFAULT_TENANT,))
 
 
 class BatchOperation(Result, frozen=True, kw_only=True):
@@ -286,10 +294,6 @@ _IN_BASE64: Final = 'send the file\'s bytes in base64, with "encoding": "base64"
 _AS_BYTES: Final = (
     "send the file's bytes: in base64 with metadata.encoding = \"base64\", or bare, as the message's whole body"
 )
-
-
-def _target(files: list[tuple[str, bytes]], tenant: str) -> Target:
-    return msgspec.structs.replace(contents.named(files), tenants=(tenant or DEFAULT_TENANT,))
 
 
 def _file(data: bytes, metadata: Mapping[str, str], bare: bool, alternative: str = "") -> tuple[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
@@ -11,7 +12,7 @@ import pytest
 from consumer.core.access import NO_LIMITS, Authorizer, Decision, Unrestricted, UserLimits
 from consumer.core.large import LARGE
 from consumer.core.message import Message, Reply
-from consumer.pipeline.authorization import authorized
+from consumer.pipeline.authorization import MAX_AT_ONCE, authorized
 from consumer.pipeline.idempotency import idempotent
 from consumer.pipeline.middleware import compose
 from consumer.pipeline.redelivery import RedeliveryMatcher
@@ -131,6 +132,25 @@ async def test_a_large_request_is_judged_beside_the_event_loop(user: str, allowe
     assert (isinstance(ended, Reply), runs) == (allowed, int(allowed))
     assert request.decision is not None
     assert request.decision.target.processes == ("order",)
+
+
+async def test_files_above_a_bound_are_read_beside_the_event_loop_and_nothing_else_is() -> None:
+    threads: list[str] = []
+
+    class Noting(Listed):
+        def decide(self, user: str | None, command: Command) -> Decision:
+            threads.append(threading.current_thread().name)
+            return super().decide(user, command)
+
+    for operation, size, beside in (
+        ("deploy-process", MAX_AT_ONCE + 1, True),
+        ("deploy-process", 100, False),
+        ("publish-message", MAX_AT_ONCE + 1, False),
+    ):
+        name = " " * size
+        data = "<d/>" + name if operation == "deploy-process" else {"messageName": "paid", "correlationKey": name}
+        await run(delivery(operation, data, {wire.FILE_NAME: "a.bpmn"}, user_id="alice"), Noting("alice"))
+        assert (threads.pop() != threading.current_thread().name) is beside, (operation, size)
 
 
 async def test_nothing_is_remembered_of_a_denied_request_so_that_it_runs_once_it_is_allowed() -> None:

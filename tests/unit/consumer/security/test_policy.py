@@ -7,6 +7,7 @@ import time
 from fnmatch import fnmatchcase
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from consumer.security.policy import Policy, parse
 from consumer.security.role import MAX_NAME, Patterns
 from tests.cases import check_all, for_each
 from tests.unit.contracts.samples import FULLEST, SMALLEST, command, smallest
-from zeebe_amqp.commands import COMMANDS, Command, CreateInstance, DeployProcess, Topology
+from zeebe_amqp.commands import COMMANDS, Command, CreateInstance, DeployProcess, Topology, contents
 from zeebe_amqp.commands.keys import place, target
 from zeebe_amqp.commands.target import ANY, DEFAULT_TENANT, KINDS, Target
 
@@ -274,3 +275,17 @@ def test_what_is_hardly_meant_is_a_warning(
     given_roles: dict[str, Any], users: dict[str, list[str]], expected: list[str]
 ) -> None:
     assert list(policy(given_roles, users).warnings) == expected
+
+
+def test_no_file_is_read_for_a_user_who_may_deploy_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(contents, "named", lambda files: read.extend(name for name, _ in files) or Target())
+    rules = policy(
+        {"shop": {"operations": ["topology"]}, "dev": {"operations": ["deploy-process"]}},
+        {"alice": ["shop"], "bob": ["shop", "dev"]},
+    )
+    deployment = DeployProcess(name="a.bpmn", content=b"<process id='order'/>")
+    denied = rules.decide("alice", deployment)
+    assert (denied.allowed, denied.target.resources, read) == (False, ("a.bpmn",), [])
+    rules.decide("bob", deployment)
+    assert read == ["a.bpmn"]
