@@ -91,6 +91,8 @@ def test_what_callers_chose_is_shown_as_text_that_no_terminal_obeys(shown: Calla
         lambda: view.tell_changes(changes.ordered()),
         lambda: view.tell_policy(HOSTILE, policy('version = 1\n[users]\n"\\u001b]0;x\\u0007[red]" = []\n')),
     ], is_harmless)  # fmt: skip
+    view.tell_policy("x", policy('version = 1\n[users]\n"\\u001b]0;x\\u0007[red]" = []\n'))
+    assert "│ \ufffd]0;x\ufffd[red] │" in shown()
     changes.ordered()[0].group = others
     view.tell_changes(changes.ordered())
     told = [line.strip() for line in shown().splitlines()]
