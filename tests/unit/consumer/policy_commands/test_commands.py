@@ -121,6 +121,7 @@ def test_whoever_has_no_role_is_denied(settings: Settings) -> None:
         ended = invoke("explain", user, "topology", settings=settings)
         [told] = lines(ended.stdout)
         assert (ended.exit_code, told["rule"], told["roles"]) == (1, f"{user} has no role", [])
+        assert ("without user_id" in told["reason"]) is (user == "anonymous")
 
 
 def test_a_request_is_decoded_and_judged_as_the_service_would(settings: Settings, tmp_path: Path) -> None:
