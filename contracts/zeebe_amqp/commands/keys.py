@@ -83,7 +83,7 @@ def place(command: type[Command], kind: str) -> str:
         return command.places[kind]
     names = {field.name: field.encode_name for field in msgspec.structs.fields(command)}
     holders = [name for _, name in _holders(command)] if kind == "keys" else []
-    name = next(iter(holders), None) or names.get(command.named_by.get(kind, "tenant_id"))
+    name = next(iter(holders), None) or names.get("tenant_id" if kind == "tenants" else command.named_by.get(kind, ""))
     return f"{DATA}.{name}" if name else DATA
 
 

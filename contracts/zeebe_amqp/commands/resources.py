@@ -79,10 +79,8 @@ class DeployProcess(Command[Deployed], frozen=True, kw_only=True):
     in_metadata: ClassVar[frozenset[str]] = frozenset({"tenantId"})
     named_by: ClassVar[Mapping[str, str]] = {"resources": "name", "processes": "content"}
     places: ClassVar[Mapping[str, str]] = {
-        "resources": f"metadata.{wire.FILE_NAME}",
-        **dict.fromkeys(("processes", "decisions"), DATA),
-        "tenants": f"metadata.{wire.TENANT_ID}",
-    }
+        "processes": DATA, "decisions": DATA, "resources": "metadata.fileName", "tenants": "metadata.tenantId",
+    }  # fmt: skip
 
     name: str
     content: bytes
