@@ -13,6 +13,7 @@ from zeebe_amqp.errors import Outcome
 
 __all__ = [
     "COMPRESSED",
+    "MAX_MARK",
     "MAX_PLAIN",
     "OFF_THE_LOOP",
     "PLAIN",
