@@ -57,6 +57,8 @@ EXECUTED: Final = 0x10
 REJECTED: Final = 0x20
 """Neither of the two: it may have been executed."""
 
+_NOT_KEPT: Final = NOT_KEPT[0]
+
 MAX_MARK: Final = 2 + 255
 """Bytes of a record without its body, at most."""
 
@@ -111,17 +113,17 @@ def pack_body(body: bytes, queue: str = "", ending: int = EXECUTED) -> bytes:
         compressed = zlib.compress(body, 1)
         if len(compressed) <= MAX_COMPRESSED:
             return bytes((COMPRESSED[0] | ending,)) + to + compressed
-    return bytes((NOT_KEPT[0] | ending,)) + to
+    return bytes((_NOT_KEPT | ending,)) + to
 
 
 def to_mark(record: bytes) -> bytes:
     """A record without its body; of the record its first `MAX_MARK` bytes are enough."""
-    return bytes((NOT_KEPT[0] | _first(record) & ~FORM,)) + record[1 : 2 + record[1]]
+    return bytes((_NOT_KEPT | _first(record) & ~FORM,)) + record[1 : 2 + record[1]]
 
 
 def size_of(record: bytes) -> int:
     """What can be saved by giving up the body: the bytes of the record, 0 when it has none."""
-    return 0 if _first(record) & FORM == NOT_KEPT[0] else len(record)
+    return len(record) if record and record[0] & FORM != _NOT_KEPT else 0
 
 
 def outcome_of(record: bytes) -> Outcome | None:
@@ -150,7 +152,7 @@ async def unpack(record: bytes) -> Stored | None:
 
 def _unpack(record: bytes) -> Stored | None:
     form = _first(record) & FORM
-    if form == NOT_KEPT[0]:
+    if form == _NOT_KEPT:
         return None
     rest = record[2 + record[1] :] if len(record) > 1 else b""
     try:

@@ -74,7 +74,9 @@ class MemoryStore:
         self._running.pop(row.key, None)
         self._forget(row.key)
         self._done[row.key] = row
-        holding = self._holdings.setdefault(row.user, _Holding())
+        holding = self._holdings.get(row.user)
+        if holding is None:
+            holding = self._holdings[row.user] = _Holding()
         holding.entries[row.key] = None
         self._entries.add(row.user, 1)
         if size := size_of(row.record or b""):
@@ -90,8 +92,8 @@ class MemoryStore:
         left = TRIMMED_AT_ONCE - self._forget_expired(now)
         for user, most in allowed.items():
             left -= self._drop(user, self._bytes.of(user) - most, left)
-        left -= self._entries.cut(limits.max_entries, left, self._evict)
-        self._bytes.cut(limits.max_bytes, left, self._drop)
+        left -= self._entries.reduce(limits.max_entries, left, self._evict)
+        self._bytes.reduce(limits.max_bytes, left, self._drop)
 
     def _forget_expired(self, now: float) -> int:
         expired = takewhile(lambda row: row.expires <= now, islice(self._done.values(), TRIMMED_AT_ONCE))
@@ -106,7 +108,7 @@ class MemoryStore:
         while dropped < limit and self._bytes.of(user) > most:
             key = next(iter(self._holdings[user].bodies))
             row = self._done[key]
-            self._done[key] = row._replace(record=to_mark(row.record or b""))
+            self._done[key] = LedgerRow(*row[:4], to_mark(row.record or b""), row.user)
             self._forget_body(row)
             dropped += 1
         self.evicted.bodies += dropped

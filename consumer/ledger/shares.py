@@ -45,11 +45,11 @@ class Shares:
             self.total -= left  # more was taken than we knew of
             self._amounts.pop(user, None)
 
-    def cut(self, most: int, limit: int, take: Callable[[bytes, int, int], int]) -> int:
+    def reduce(self, maximum: int, limit: int, take: Callable[[bytes, int, int], int]) -> int:
         """Let those who hold the most give up what is too much, until they hold no more than the next one.
 
         Args:
-            most: what all together may hold.
+            maximum: what all together may hold.
             limit: how many pieces may be taken.
             take: takes a user's oldest pieces until he holds so much less, and no more pieces than the third argument;
                 calls `add`; returns how many pieces it took.
@@ -58,15 +58,15 @@ class Shares:
             How many pieces were taken.
         """
         taken = 0
-        for user, surplus in self._surpluses(most, limit) if self.total > most else ():
-            if self.total <= most or taken >= limit:
+        for user, surplus in self._surpluses(maximum, limit) if self.total > maximum else ():
+            if self.total <= maximum or taken >= limit:
                 break
             taken += take(user, surplus, limit - taken)
         return taken
 
-    def _surpluses(self, most: int, limit: int) -> list[tuple[bytes, int]]:
+    def _surpluses(self, maximum: int, limit: int) -> list[tuple[bytes, int]]:
         """Who holds more than can be left to each, and how much more; so many users at most, the largest first."""
-        excess, held = self.total - most, 0
+        excess, held = self.total - maximum, 0
         largest: list[tuple[bytes, int]] = []
         ranking = self._ranking()
         first = next(ranking, None)

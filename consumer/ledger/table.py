@@ -220,11 +220,14 @@ class Table:
         sizes = [None if row.record is None else size_of(row.record) for row in rows]
         values = [value for row, size in zip(rows, sizes, strict=True) for value in (*row[:4], size, *row[4:])]
         written = self._connection.execute(_upsert(len(rows)), [*values, now]).rowcount
+        brought: dict[bytes, list[int]] = {}
         for row, size in zip(rows, sizes, strict=True):
             if size is not None:
-                self._uncounted += 1
-                self.entries.add(row.user, 1)
-                self.kept_bytes.add(row.user, size)
+                brought.setdefault(row.user, []).append(size)
+        for user, of_user in brought.items():
+            self._uncounted += len(of_user)
+            self.entries.add(user, len(of_user))
+            self.kept_bytes.add(user, sum(of_user))
         return written == len(rows)
 
     def _assert_there(self) -> None:
@@ -256,8 +259,8 @@ class Table:
         left = TRIMMED_AT_ONCE
         for user, most in allowed.items():
             left -= self._drop(user, self.kept_bytes.of(user) - most, left)
-        left -= self.entries.cut(limits.max_entries, left, self._evict)
-        self.kept_bytes.cut(limits.max_bytes, left, self._drop)
+        left -= self.entries.reduce(limits.max_entries, left, self._evict)
+        self.kept_bytes.reduce(limits.max_bytes, left, self._drop)
 
     def _drop(self, user: bytes, size: int, limit: int) -> int:
         """Give up the oldest bodies of a user until he holds so much less; how many."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sys
 import time
 import uuid
@@ -14,6 +15,7 @@ import orjson
 import pytest
 import pytest_asyncio
 from aio_pika.abc import AbstractIncomingMessage
+from redis.asyncio import Redis as Client
 
 from scripts.consumer import Consumer
 from scripts.process import Process
@@ -72,6 +74,44 @@ async def test_with_every_ledger_an_id_stands_for_one_request_that_runs_once(
         await assert_one_run(other)
         if ledger == "redis":
             await assert_two_answer_for_each_other(other, settings)
+
+
+@pytest.mark.parametrize("ledger", ["file", "memory", "redis"])
+async def test_strangers_large_answers_make_no_answered_request_run_again(
+    ledger: str, service: ConsumerSetup, redis: Redis, tmp_path: Path
+) -> None:
+    """100 of 30 kB each, with room for 17; whose answer had to go is told that the command ran."""
+    settings = {"LEDGER": redis.url if ledger == "redis" else "memory://"} if ledger != "file" else {}
+    name, theirs = uuid.uuid4().hex, [uuid.uuid4().hex for _ in range(100)]
+    async with running_service(tmp_path, service.url, LEDGER_MAX_BYTES=str(2**19), **settings) as full:
+        if ledger == "redis":
+            async with Client.from_url(redis.url) as client:
+                await client.flushdb()
+        async with full.caller() as caller:
+
+            async def ask(each: str, **properties: Any) -> AbstractIncomingMessage:
+                return await caller.request(create(id=each), **identified(each), **properties)
+
+            first = await ask(name, user_id="guest")
+            for begin in range(0, 100, 20):  # fewer at a time than may wait
+                asked = (caller.request(with_result(each), **identified(each)) for each in theirs[begin : begin + 20])
+                assert all(Reply.decode(each.body).ok for each in await asyncio.gather(*asked))
+            again = await ask(name, user_id="guest")
+            assert (again.body, bool(again.headers.get(wire.REPLAYED))) == (first.body, True)
+            assert full.gateway.count(CREATE) == 1
+            assert full.metric("ledger_evicted_total", kind="body") >= 100 - 18
+            assert full.metric("ledger_evicted_total", kind="entry") == 0
+            repeated = [await caller.request(with_result(each), **identified(each)) for each in theirs]
+            told = [outcome(each) for each in repeated if not Reply.decode(each.body).ok]
+            assert (len(told) >= 100 - 18, set(told)) == (True, {(Code.ABORTED, Outcome.UNKNOWN)})
+            assert full.gateway.count(f"{CREATE}WithResult") == 100
+
+
+def with_result(name: str) -> bytes:
+    """A create-instance whose answer has 30 kB that cannot be compressed."""
+    text = random.Random(name).randbytes(30_000).hex()
+    data = {"bpmnProcessId": "order", "withResult": True, "variables": {"id": name, "text": text}}
+    return orjson.dumps({"operation": "create-instance", "data": data})
 
 
 async def assert_one_run(service: ConsumerSetup) -> None:

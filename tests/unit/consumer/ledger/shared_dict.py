@@ -79,7 +79,7 @@ class DictStore:
 
     def drop(self, user: bytes) -> None:
         row = next(row for row in self.done(user) if size_of(row.record or b""))
-        self.shared.rows[row.key] = row._replace(record=to_mark(row.record or b""))
+        self.shared.rows[row.key] = LedgerRow(*row[:4], to_mark(row.record or b""), row.user)
         self.evicted.bodies += 1
 
     def users(self) -> set[bytes]:

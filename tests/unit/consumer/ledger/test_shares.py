@@ -47,9 +47,9 @@ def test_nobody_loses_who_never_held_more_than_an_equal_share(puts: list[tuple[b
         place.put(user, size)
         brought[user] += size
         if look:
-            place.shares.cut(most, 1000, place.take)
+            place.shares.reduce(most, 1000, place.take)
             assert place.shares.total <= most
-    place.shares.cut(most, 1000, place.take)
+    place.shares.reduce(most, 1000, place.take)
     held = {user: sum(pieces) for user, pieces in place.pieces.items()}
     assert {user: place.shares.of(user) for user in held} == held
     assert place.shares.total == sum(held.values()) <= most
@@ -67,7 +67,7 @@ def test_it_takes_no_more_than_it_may_and_ends_in_the_end(
         place.put(user, size)
     for _ in puts:
         before = sum(map(len, place.pieces.values()))
-        taken = place.shares.cut(most, limit, place.take)
+        taken = place.shares.reduce(most, limit, place.take)
         assert taken == before - sum(map(len, place.pieces.values())) <= limit
     assert place.shares.total <= most
 
@@ -76,7 +76,7 @@ def test_those_with_equally_much_give_by_turns() -> None:
     place = Place()
     for user in USERS * 10:
         place.put(user, 1)
-    assert place.shares.cut(64, 1000, place.take) == 16
+    assert place.shares.reduce(64, 1000, place.take) == 16
     assert [len(place.pieces[user]) for user in USERS] == [8] * 8
 
 
@@ -90,12 +90,12 @@ def test_with_very_many_users_a_cut_looks_at_those_with_the_most_alone() -> None
         return 1
 
     started = time.process_time()
-    shares.cut(99_999, 1000, take)
+    shares.reduce(99_999, 1000, take)
     first = time.process_time() - started
     started = time.process_time()
     for number in range(10):
         shares.add(users[number], 1)
-        shares.cut(99_999 - number, 5, take)
+        shares.reduce(99_999 - number, 5, take)
     assert time.process_time() - started < max(first, 0.05)
 
 
