@@ -34,9 +34,9 @@ _STATES: Final = {
 NOT_KEPT: Final = {
     None: "executed, answer not kept",
     Outcome.NOT_EXECUTED: "answered with an error, not executed, answer not kept",
-    Outcome.UNKNOWN: "answered with an error, may have been executed, answer not kept",
+    Outcome.UNKNOWN: "answered, may have been executed, answer not kept",
 }
-"""The state of a request whose answer is gone, by the outcome of the error that it was."""
+"""The state of a request whose answer is gone, by the outcome that is known of it."""
 
 
 async def list_known(ledger: Ledger, user: str | None, request_id: str) -> list[Fact]:

@@ -102,7 +102,7 @@ class Shares:
             self._grown |= seen  # they have no item any more
 
     def _rank_grown(self) -> None:
-        if len(self._heap) + len(self._grown) > 2 * len(self._amounts) + SPARE:
+        if not self._heap or len(self._heap) + len(self._grown) > 2 * len(self._amounts) + SPARE:
             self._heap = [(-amount, user) for user, amount in self._amounts.items()]
             heapify(self._heap)
         else:

@@ -330,8 +330,8 @@ def _not_kept(delivery: Delivery, outcome: Outcome | None) -> CommandError:
     if outcome is Outcome.UNKNOWN:
         return CommandError(
             Code.ABORTED,
-            f"request-id {name!r}: {operation} was answered with an error before, and may have been executed; that "
-            "answer was not kept: check the engine, then send it with a new id",
+            f"request-id {name!r}: {operation} was answered before, and may have been executed; the answer was not "
+            "kept: check the engine, then send it with a new id",
             outcome=Outcome.UNKNOWN,
         )
     return CommandError(

@@ -12,16 +12,24 @@ from unittest.mock import AsyncMock
 
 import pytest
 
+from consumer.config import Settings
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Message
+from consumer.dead_letters.outcome import Outcome as Result
 from consumer.inquiry import Fact, InquirySocket, Senders, ask, find_answer, list_held, list_known, list_known_of
-from consumer.ledger import Ledger, LedgerError, Limits, identify
+from consumer.ledger import Ledger, LedgerError, Limits, MemoryStore, identify
+from consumer.lookup import open_inquiries
+from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery, MemoryLedger
 from tests.unit.consumer.errors import failed
 from tests.unit.consumer.ledger.shared_dict import DictStore, Shared
+from zeebe_amqp.errors import Outcome
 from zeebe_amqp.reply import Reply
 
 DIGEST = b"d" * 32
+NOT_EXECUTED, UNKNOWN = Outcome.NOT_EXECUTED, Outcome.UNKNOWN
+REJECTED = "answered with an error, not executed, answer not kept"
+PERHAPS = "answered, may have been executed, answer not kept"
 
 
 def held(**properties: Any) -> FakeDelivery:
@@ -94,6 +102,30 @@ async def test_answers_of_replays_are_told_with_their_number_and_what_was_not_ke
     assert await list_known(ledger, None, "a") == []
     assert [find_answer([first, second], replays) for replays in range(3)] == [first, None, second]
     assert find_answer([{**second, "state": "running"}], 2) is None
+
+
+@for_each([
+    (None, "executed, answer not kept", Result("succeeded")),
+    (NOT_EXECUTED, REJECTED, Result(problem=f"ledger: {REJECTED}")),
+    (UNKNOWN, PERHAPS, Result(problem=f"ledger: {PERHAPS}")),
+])  # fmt: skip
+async def test_a_replay_whose_answer_was_not_kept_succeeded_only_if_it_was_executed(
+    outcome: Outcome | None, state: str, result: Result
+) -> None:
+    error = None if outcome is None else failed(outcome=outcome)
+    ledger = Ledger(MemoryStore(), Limits(3600, max_bytes=1))
+    await ledger.claim(identify(None, "a", 1), DIGEST)
+    await ledger.finish(identify(None, "a", 1), Reply("create-instance", error=error), "replies")
+    facts = await list_known(ledger, None, "a")
+    assert [(fact["state"], fact["reply_to"]) for fact in facts] == [(state, "replies")]
+
+    async def ask(*_: object) -> list[Fact]:
+        return facts
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("consumer.lookup.ask", ask)
+        async with open_inquiries(Settings(ledger="memory://")) as inquire:
+            assert await inquire(None, "a", 1) == result
 
 
 async def test_who_runs_a_request_is_told() -> None:
