@@ -80,7 +80,7 @@ class RedisStore:
         record = row.record or b""
         args: list[Any] = [row.digest, row.owner.hex(), _milliseconds(row.expires - now), record]
         args += [row.user.hex(), row.key.hex(), to_mark(record), size_of(record)]
-        self.size = await self._finish([_key(row.key), scripts.FINISHED], args)
+        self.size = await self._finish([_key(row.key)], args)
 
     async def release(self, key: bytes, owner: bytes) -> None:
         """See `Store.release`."""
@@ -99,7 +99,7 @@ class RedisStore:
     async def renew(self) -> None:
         """See `Store.renew`."""
         await self._redis.set(self._owner_key, 1, px=self._lease)
-        self.size = await self._redis.zcard(scripts.FINISHED)
+        self.size = int(await self._redis.get(scripts.FINISHED) or 0)
         self.kept_bytes = int(await self._redis.get(scripts.BYTES) or 0)
 
     async def close(self) -> None:
@@ -141,7 +141,7 @@ async def ask_redis(
     redis = Redis.from_pool(_pool(url))
     try:
         info = await _info(redis)
-        entries: int = await redis.zcard(scripts.FINISHED)
+        entries = int(await redis.get(scripts.FINISHED) or 0)
         sent = clock()
         seconds, micro = await redis.time()
         return name, info, entries, (sent, seconds + micro / 1e6, clock())

@@ -3,9 +3,9 @@
 An entry is a hash with `digest`, `owner` and, once it ran, `record` and, while the record has a body, `mark`: what is
 left of the record when the body goes. A process lives as long as its key under the prefix "owner:"; that key expires
 when the process no longer renews it. What has run is in sorted sets by expiry, so that the oldest can go first:
-`finished` has all of it, "entries:USER" those of a user and "bodies:USER" those of them whose bodies are kept.
-`shares:entries` and `shares:bytes` say how much each user holds, so that the one with the most can be found; `bytes` is
-how much all hold. Redis' own clock counts.
+"entries:USER" has that of a user and "bodies:USER" those of them whose bodies are kept. `shares:entries` and
+`shares:bytes` say how much each user holds, so that the one with the most can be found; `shares:expiry` says when the
+first of each may expire. `finished` and `bytes` are how much all hold. Redis' own clock counts.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ return {digest, owner, record, redis.call('EXISTS', ARGV[1] .. owner), redis.cal
 """
 
 _HOLDINGS: Final = """
--- What each user holds. Members: of `finished` USER:KEY, of "entries:USER" the KEY, of "bodies:USER" SIZE:KEY.
+-- What each user holds. Members: of "entries:USER" the KEY, of "bodies:USER" SIZE:KEY, of the others USER.
 local now = redis.call('TIME')
 now = now[1] * 1000 + now[2] / 1000
 local function add(user, entries, bytes)
@@ -58,13 +58,14 @@ local function add(user, entries, bytes)
     if amount ~= 0 and tonumber(redis.call('ZINCRBY', key, amount, user)) <= 0 then redis.call('ZREM', key, user) end
   end
   if bytes ~= 0 then redis.call('INCRBY', PREFIX .. 'bytes', bytes) end
+  return entries ~= 0 and redis.call('INCRBY', PREFIX .. 'finished', entries)
 end
 """
 
 FINISH: Final = (
     f"local PREFIX = '{PREFIX}'\n{_HOLDINGS}"
     """
--- KEYS: entry, finished. ARGV: digest, owner, expiry in ms, record, user, key, mark, bytes of its body.
+-- KEYS: entry. ARGV: digest, owner, expiry in ms, record, user, key, mark, bytes of its body.
 -- Returns how many have finished.
 local entry = redis.call('HMGET', KEYS[1], 'owner', 'record')
 if not entry[2] and (not entry[1] or entry[1] == ARGV[2]) then
@@ -76,12 +77,13 @@ if not entry[2] and (not entry[1] or entry[1] == ARGV[2]) then
   local expires = now + ARGV[3]
   -- A member of an earlier run, which has expired, counts already.
   local entries = redis.call('ZADD', PREFIX .. 'entries:' .. user, expires, key)
-  redis.call('ZADD', KEYS[2], expires, user .. ':' .. key)
+  redis.call('ZADD', PREFIX .. 'shares:expiry', 'NX', expires, user)
   local bodies = 0
   if size > 0 then bodies = redis.call('ZADD', PREFIX .. 'bodies:' .. user, expires, size .. ':' .. key) end
-  add(user, entries, bodies * size)
+  local finished = add(user, entries, bodies * size)
+  if finished then return finished end
 end
-return redis.call('ZCARD', KEYS[2])
+return tonumber(redis.call('GET', PREFIX .. 'finished') or 0)
 """
 )
 
@@ -122,7 +124,6 @@ end
 
 local function evict(user, key, expired)
   redis.call('ZREM', PREFIX .. 'entries:' .. user, key)
-  redis.call('ZREM', KEYS[1], user .. ':' .. key)
   add(user, -1, 0)
   if expired then return end
   local entry = PREFIX .. 'entry:' .. key
@@ -133,18 +134,20 @@ local function evict(user, key, expired)
 end
 
 while left > 0 do
-  local oldest = first(KEYS[1])
-  if not oldest[1] or tonumber(oldest[2]) > now then break end
-  local user, key = oldest[1]:match('^(%x*):(.*)$')
+  local earliest = first(PREFIX .. 'shares:expiry')
+  if not earliest[1] or tonumber(earliest[2]) > now then break end
+  local user = earliest[1]
   -- Bodies expire with their entries, or earlier when that has run again.
-  local body = first(PREFIX .. 'bodies:' .. user)
-  while body[1] and tonumber(body[2]) <= now and left > 0 do
+  local body, oldest = first(PREFIX .. 'bodies:' .. user), first(PREFIX .. 'entries:' .. user)
+  if body[1] and tonumber(body[2]) <= now then
     drop(user)
-    left = left - 1
-    body = first(PREFIX .. 'bodies:' .. user)
+  elseif oldest[1] and tonumber(oldest[2]) <= now then
+    evict(user, oldest[1], true)
+  elseif oldest[1] then
+    redis.call('ZADD', PREFIX .. 'shares:expiry', oldest[2], user)
+  else
+    redis.call('ZREM', PREFIX .. 'shares:expiry', user)
   end
-  if left <= 0 then break end
-  evict(user, key, true)
   left = left - 1
 end
 for each = 4, #ARGV, 2 do
@@ -154,7 +157,7 @@ for each = 4, #ARGV, 2 do
     left = left - 1
   end
 end
-while left > 0 and redis.call('ZCARD', KEYS[1]) > tonumber(ARGV[1]) do
+while left > 0 and tonumber(redis.call('GET', KEYS[1]) or 0) > tonumber(ARGV[1]) do
   local user = most('entries')
   local oldest = user and first(PREFIX .. 'entries:' .. user)
   if not oldest or not oldest[1] then break end
@@ -166,7 +169,7 @@ while left > 0 and tonumber(redis.call('GET', KEYS[2]) or 0) > tonumber(ARGV[2])
   if not user or not drop(user) then break end
   left = left - 1
 end
-return {redis.call('ZCARD', KEYS[1]), tonumber(redis.call('GET', KEYS[2]) or 0), dropped, evicted}
+return {tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(redis.call('GET', KEYS[2]) or 0), dropped, evicted}
 """
 )
 

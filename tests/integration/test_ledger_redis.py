@@ -134,7 +134,8 @@ async def test_its_bookkeeping_ends_with_the_entries(place: Database) -> None:
         [(_, entries)] = await client.zrange(f"{scripts.PREFIX}shares:entries", 0, -1, withscores=True)
         [(_, size)] = await client.zrange(f"{scripts.PREFIX}shares:bytes", 0, -1, withscores=True)
         [body] = await client.zrange(f"{scripts.PREFIX}bodies:", 0, -1)
-        assert [await client.zcard(key) for key in (scripts.FINISHED, f"{scripts.PREFIX}entries:")] == [1, 1]
+        assert [await client.zcard(f"{scripts.PREFIX}{key}") for key in ("entries:", "shares:expiry")] == [1, 1]
+        assert await client.get(scripts.FINISHED) == "1"
         assert (await client.get(scripts.BYTES), entries) == (body.partition(":")[0], 1)
         assert size == int(body.partition(":")[0])
 
