@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
@@ -12,8 +13,10 @@ from consumer import telemetry
 from consumer.app import Service
 from consumer.config import Settings
 from consumer.config.values import AuditSink
-from consumer.core.message import Message
+from consumer.core.access import UserLimits
+from consumer.core.message import Message, Reply
 from consumer.health import PARTS
+from consumer.ledger import identify
 from consumer.telemetry import Telemetry
 from tests.unit.consumer.deliveries import FakeDelivery
 from tests.unit.consumer.telemetry.requests import text
@@ -96,4 +99,17 @@ async def test_readiness_has_a_reason_for_each_part_and_for_no_other(service: Se
     service.audit._fail("the disk is full")
     service._stopping = True
     assert service.problems().keys() | {"health"} == PARTS.keys()
+    await service.engine.close()
+
+
+async def test_a_users_bytes_in_the_ledger_are_what_his_limits_say(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = Mock(**{"limits.side_effect": lambda user: UserLimits(ledger_bytes=0 if user == "alice" else None)})
+    monkeypatch.setattr(service, "_access", access)
+    for user in ("alice", "bob"):
+        await service.ledger.claim(identify(user, "a"), b"d")
+        await service.ledger.finish(identify(user, "a"), Reply("create-instance"))
+    found = [await service.ledger.claim(identify(user, "a"), b"d") for user in ("alice", "bob")]
+    assert [claim.reply is not None for claim in found] == [False, True]
     await service.engine.close()
