@@ -58,11 +58,11 @@ class Shares:
         return amount <= self.free and (not shared or self.is_within_share(user))
 
     def take(self, user: str | None, amount: int = 1) -> None:
-        """Take places, whether there is room or not; `give_back` must follow."""
+        """Take places, whether there is room or not; `release` must follow."""
         self.taken += amount
         self._held[user] = self._held.get(user, 0) + amount
 
-    def give_back(self, user: str | None, amount: int = 1) -> None:
+    def release(self, user: str | None, amount: int = 1) -> None:
         """Give back what was taken."""
         self.taken -= amount
         left = self._held[user] - amount

@@ -45,7 +45,7 @@ class RefusedReplies:
         try:
             yield True
         finally:
-            self._shares.give_back(user)
+            self._shares.release(user)
             self._waiting[queue] -= 1
             if not self._waiting[queue]:
                 del self._waiting[queue]

@@ -59,7 +59,7 @@ class Place:
     def leave(self) -> None:
         """Somebody else may have it."""
         for pool, amount in self._amounts:
-            pool.give_back(self._user, amount)
+            pool.release(self._user, amount)
 
 
 class Waits:

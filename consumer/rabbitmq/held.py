@@ -84,7 +84,7 @@ class HeldBytes:
 
     def release_large(self, size: int, user: str | None) -> None:
         """It is not any more."""
-        self._large.give_back(user, size)
+        self._large.release(user, size)
         self._let_in()
 
     async def fetch(self, spilled: Spilled, size: int, user: str | None) -> bytes:

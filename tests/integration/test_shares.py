@@ -33,7 +33,7 @@ RPCS = ("ActivateJobs", CREATE, f"{CREATE}WithResult")
 
 
 @pytest.fixture(scope="module")
-def users(shared_node: RabbitMQ) -> Iterator[tuple[str, str]]:
+def addresses(shared_node: RabbitMQ) -> Iterator[tuple[str, str]]:
     """The addresses of two users, who may do everything."""
     made = [User(shared_node) for _ in range(2)]
     for user in made:
@@ -69,7 +69,7 @@ class Sender(Caller):
         return await super().publish(body, queue=queue, **{"user_id": self.user, **properties})
 
 
-class Scene:
+class TwoUsers:
     """Two users, and a gateway that holds what mallory asks for until it is opened."""
 
     def __init__(self, service: ConsumerSetup, mallory: Sender, alice: Sender) -> None:
@@ -126,11 +126,11 @@ async def all_ok(*requests: Awaitable[Any]) -> None:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def scene(shared: ConsumerSetup, users: tuple[str, str]) -> AsyncIterator[Scene]:
-    """A new scene on that consumer."""
+async def users(shared: ConsumerSetup, addresses: tuple[str, str]) -> AsyncIterator[TwoUsers]:
+    """Two users of that consumer."""
     shared.gateway.reset()
-    async with Sender(users[0], shared) as mallory, Sender(users[1], shared) as alice:
-        yield Scene(shared, mallory, alice)
+    async with Sender(addresses[0], shared) as mallory, Sender(addresses[1], shared) as alice:
+        yield TwoUsers(shared, mallory, alice)
 
 
 def poll(whose: str) -> bytes:
@@ -145,33 +145,33 @@ def awaited(text: str = "") -> bytes:
     return orjson.dumps({"operation": "create-instance", "data": data})
 
 
-async def test_long_running_requests_of_one_user_leave_room_in_both_queues(scene: Scene) -> None:
-    for queue in (scene.mallory.commands, scene.mallory.polls):
-        scene.attack(poll("mallory"), 100, queue=queue)
-    await scene.settled()
-    assert scene.at_gateway() == CONCURRENCY // 4 + POLLS
-    await scene.alice_is_served()
-    refused = [reply.error for reply in await scene.end() if reply.error is not None]
-    assert len(refused) == 200 - scene.at_gateway()
-    assert scene.service.metric("refused_total", reason="share") >= len(refused)
+async def test_long_running_requests_of_one_user_leave_room_in_both_queues(users: TwoUsers) -> None:
+    for queue in (users.mallory.commands, users.mallory.polls):
+        users.attack(poll("mallory"), 100, queue=queue)
+    await users.settled()
+    assert users.at_gateway() == CONCURRENCY // 4 + POLLS
+    await users.alice_is_served()
+    refused = [reply.error for reply in await users.end() if reply.error is not None]
+    assert len(refused) == 200 - users.at_gateway()
+    assert users.service.metric("refused_total", reason="share") >= len(refused)
 
 
-async def test_large_bodies_of_one_user_leave_room_also_those_that_wait(scene: Scene) -> None:
+async def test_large_bodies_of_one_user_leave_room_also_those_that_wait(users: TwoUsers) -> None:
     body = awaited("x" * (4 * MIB - 100_000))
-    for queue in (scene.mallory.commands, scene.mallory.polls):
-        scene.attack(body, 20, queue=queue)
-        scene.attack(poll("mallory"), 20, queue=queue)
-    await scene.settled()
-    await scene.alice_is_served()
-    await scene.end()
+    for queue in (users.mallory.commands, users.mallory.polls):
+        users.attack(body, 20, queue=queue)
+        users.attack(poll("mallory"), 20, queue=queue)
+    await users.settled()
+    await users.alice_is_served()
+    await users.end()
 
 
 @pytest.mark.parametrize("ids", [1, 40])
-async def test_one_id_many_times_and_many_ids_several_times_leave_room(scene: Scene, ids: int) -> None:
+async def test_one_id_many_times_and_many_ids_several_times_leave_room(users: TwoUsers, ids: int) -> None:
     for number in range(ids):
         name = uuid.uuid4().hex
-        for queue in (scene.mallory.commands, scene.mallory.polls):
-            scene.attack(awaited(name), 200 // ids, queue=queue, message_id=f"{name}-{number}")
-    await scene.settled()
-    await scene.alice_is_served()
-    await scene.end()
+        for queue in (users.mallory.commands, users.mallory.polls):
+            users.attack(awaited(name), 200 // ids, queue=queue, message_id=f"{name}-{number}")
+    await users.settled()
+    await users.alice_is_served()
+    await users.end()

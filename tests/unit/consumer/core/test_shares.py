@@ -58,7 +58,7 @@ def test_what_is_larger_than_the_pool_goes_alone() -> None:
     assert shares.has_room("a", 50)
     shares.take("a", 50)
     assert not shares.has_room("b")
-    shares.give_back("a", 50)
+    shares.release("a", 50)
     assert shares.has_room("b", 50)
 
 
@@ -68,7 +68,7 @@ def test_a_pool_that_shrank_takes_nobody_until_enough_was_given_back() -> None:
     greedy(shares, "a")
     size = 4
     assert not shares.has_room("b")
-    shares.give_back("a", 3)
+    shares.release("a", 3)
     assert shares.has_room("b")
 
 
@@ -80,5 +80,5 @@ def test_who_gave_everything_back_is_forgotten(taken: list[tuple[str | None, int
         shares.take(user, amount)
     assert shares.taken == sum(amount for _, amount in taken)
     for user, amount in taken:
-        shares.give_back(user, amount)
+        shares.release(user, amount)
     assert (shares.taken, shares.users, shares.held("a")) == (0, 0, 0)
