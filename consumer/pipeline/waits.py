@@ -50,7 +50,7 @@ class Place:
 
     __slots__ = ("_amounts", "_user", "queue")
 
-    def __init__(self, queue: str, user: str | None, *amounts: tuple[Shares, int]) -> None:
+    def __init__(self, queue: str, user: str | None, amounts: tuple[tuple[Shares, int], ...]) -> None:
         self.queue = queue
         self._user, self._amounts = user, amounts
         for pool, amount in amounts:
@@ -84,6 +84,7 @@ class Waits:
         self._count = count
         self._bytes = Shares(lambda: max_bytes)
         self._waiting, self._running = Shares(lambda: 2**63), Shares(lambda: 2**63)
+        self._one_runs = ((self._running, 1),)
 
     def wait(self, delivery: Delivery) -> Place:
         """Take a place for a delivery that waits without a slot.
@@ -93,7 +94,7 @@ class Waits:
         """
         message = delivery.message
         held = self._held(delivery, self._limits(message.user_id))
-        return Place(message.queue, message.user_id, *held, *self._body(delivery))
+        return Place(message.queue, message.user_id, (*held, *self._body(delivery)))
 
     def run(self, delivery: Delivery) -> Place | None:
         """Take what a command needs to run; None for one that needs nothing.
@@ -107,16 +108,14 @@ class Waits:
         limits, waits = self._limits(message.user_id), command.wait() > 0
         if not waits and limits.in_flight is None:
             return None
-        amounts = [*self._in_flight(delivery, limits)]
+        if limits.in_flight is not None and self._running.held(message.user_id) >= limits.in_flight:
+            running = f"{self._running.held(message.user_id)} {_of('commands', message.user_id)} run already"
+            raise self._over("in_flight", running)
+        amounts: tuple[tuple[Shares, int], ...] = self._one_runs
         if waits:
-            amounts += [*self._slot(delivery, limits), *self._held(delivery, limits), *self._body(delivery)]
-        return Place(message.queue, message.user_id, *amounts)
-
-    def _in_flight(self, delivery: Delivery, limits: UserLimits) -> Iterator[tuple[Shares, int]]:
-        user = delivery.message.user_id
-        if limits.in_flight is not None and self._running.held(user) >= limits.in_flight:
-            raise self._over("in_flight", f"{self._running.held(user)} {_of('commands', user)} run already")
-        yield self._running, 1
+            held = self._held(delivery, limits)
+            amounts = (*amounts, *self._slot(delivery, limits), *held, *self._body(delivery))
+        return Place(message.queue, message.user_id, amounts)
 
     def _slot(self, delivery: Delivery, limits: UserLimits) -> Iterator[tuple[Shares, int]]:
         queue, user = delivery.message.queue, delivery.message.user_id
