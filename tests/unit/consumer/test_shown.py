@@ -106,7 +106,7 @@ async def test_a_users_bytes_in_the_ledger_are_what_his_limits_say(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     access = Mock(**{"limits.side_effect": lambda user: UserLimits(ledger_bytes=0 if user == "alice" else None)})
-    monkeypatch.setattr(service, "_access", access)
+    monkeypatch.setattr(service, "authorizer", access)
     for user in ("alice", "bob"):
         await service.ledger.claim(identify(user, "a"), b"d")
         await service.ledger.finish(identify(user, "a"), Reply("create-instance"))
