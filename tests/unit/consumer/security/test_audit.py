@@ -50,6 +50,10 @@ def audit_of(sink: ScriptedSink, **given: Any) -> Audit:
     return Audit(sink, Recorder(), clock=QuickClock(), **given)
 
 
+def problem_of(audit: Audit) -> str | None:
+    return audit.problem
+
+
 def recording(audit: Audit) -> asyncio.Task[None]:
     return asyncio.ensure_future(audit.record(delivery("topology"), OK, Ending.SETTLED))
 
@@ -80,8 +84,8 @@ async def test_a_record_is_written_again_until_it_is_there(caplog: Any) -> None:
     assert audit.problem == "the audit /var/log/audit cannot be written: [Errno 28] No space left on device"
     assert not waiting.done()
     await asyncio.gather(waiting, audit.ready())
-    assert audit.problem is None
     assert (audit.records, audit.failures, sink.batches) == (1, 3, [1])
+    assert not problem_of(audit)
     assert [vars(each)["event"] for each in caplog.records] == ["audit.failed"], "told once"
 
 
@@ -96,8 +100,8 @@ async def test_a_write_that_does_not_end_is_a_problem_until_it_does(monkeypatch:
     assert audit.problem == "the audit /var/log/audit cannot be written: nothing is taken for 0.01 s"
     sink.free.set()
     await asyncio.gather(waiting, audit.ready())
-    assert audit.problem is None
     assert sink.batches == [1]
+    assert not problem_of(audit)
 
 
 async def test_a_sink_on_this_machine_that_cannot_be_used_ends_the_start() -> None:

@@ -89,6 +89,7 @@ def test_a_file_that_root_makes_belongs_to_whom_its_folder_belongs(tmp_path: Pat
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo", 0o600)
+    (tmp_path / "elsewhere").touch(0o600)
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "file").touch(0o600)
 
@@ -98,7 +99,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
                 look(tmp_path / name)
 
     check_all(["", "fifo", "link", "file/below"], is_refused)
-    assert not (tmp_path / "elsewhere").exists()
+    assert (tmp_path / "elsewhere").read_bytes() == b""
 
 
 async def test_a_file_that_was_renamed_or_removed_is_made_anew(tmp_path: Path) -> None:
@@ -113,6 +114,13 @@ async def test_a_file_that_was_renamed_or_removed_is_made_anew(tmp_path: Path) -
     await sink.write([A, B])
     assert ids(path) == ["a", "b"]
     await sink.close()
+
+
+async def test_records_are_on_the_disk_when_they_count_as_written(tmp_path: Path, monkeypatch: Any) -> None:
+    synced: list[bytes] = []
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.append(os.pread(descriptor, 100, 0)))
+    await written(FileSink(tmp_path / "a"), A, B)
+    assert synced == [b'{"id":"a"}\n{"id":"b"}\n'], "once for all of them"
 
 
 async def test_a_full_disk_leaves_a_line_that_is_ended_before_the_next_one(tmp_path: Path) -> None:
