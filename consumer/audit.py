@@ -13,11 +13,11 @@ from consumer.config import Amqp, Settings
 from consumer.config.values import AuditSink
 from consumer.core.access import Authorizer
 from consumer.dead_letters.audit import DROPPED, LetterAudit, NoAudit, NotRecorded
-from consumer.dead_letters.letter import DeadLetter
+from consumer.dead_letters.letter import DeadLetter, Signature
 from consumer.rabbitmq import Broker
 from consumer.rabbitmq.audit import look_for_audit, open_audit
 from consumer.security.audit import Audit
-from consumer.security.audit_record import DROP, REPLAY, Recorder, digest
+from consumer.security.audit_record import DROP, REPLAY, Recorder, claimed_sender, digest
 from consumer.security.audit_sinks import DescriptorSink, FileSink, QueueSink, Sink, examine
 from consumer.telemetry import Telemetry
 
@@ -84,7 +84,8 @@ class _LetterAudit:
         record = self._recorder.letter(
             DROP if result == DROPPED else REPLAY,
             user=letter.sender,
-            user_source="anonymous" if letter.sender is None else "dead letter",
+            user_source=_source(letter),
+            original_user=claimed_sender(letter.headers, letter.sender),
             os_user=_os_user(),
             sudo_user=os.environ.get("SUDO_USER"),
             queue=queue or letter.origin,
@@ -105,6 +106,12 @@ class _LetterAudit:
         text = str(error) or type(error).__name__
         found = text if text.startswith("AUDIT:") else f"AUDIT: {self._name} cannot be written: {text}"
         return NotRecorded(f"{found}; nothing more is replayed or dropped")
+
+
+def _source(letter: DeadLetter) -> str:
+    if letter.sender is None:
+        return "anonymous"
+    return "dead letter" if letter.signature is Signature.VALID else "validated"
 
 
 async def _nothing() -> None:

@@ -44,6 +44,8 @@ class Decision:
     """Of a refusal, for the caller: what was found and what is accepted."""
     field: str = ""
     """Of a refusal: the field that names what is not allowed, if one does."""
+    policy: str = ""
+    """Identifies the rules that decided, for the audit: others may be in force since; empty when there are none."""
 
 
 class Authorizer(Protocol):

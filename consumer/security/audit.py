@@ -26,6 +26,8 @@ RETRY: Final = 1.0
 """Seconds between two attempts while nothing can be written."""
 SLOW: Final = 5.0
 """Seconds after which a write that is going on counts as a failure: nobody reads, or the disk hangs."""
+LONG: Final = 16 * 1024
+"""Bytes of a request from which finding what it acts on takes longer than a switch of threads."""
 MAX_OPENING: Final = 10.0
 """Seconds that the first look at a sink on this machine may take."""
 
@@ -90,7 +92,7 @@ class Audit:
     async def record(self, delivery: Delivery, reply: Reply, ending: Ending) -> None:
         """Record a command that has ended; returns when that is written, however long it takes."""
         make = self._recorder.command
-        if delivery.decision is None and delivery.large:
+        if delivery.decision is None and delivery.message.size > LONG:
             record = await offload(make, delivery, reply, ending)
         else:
             record = make(delivery, reply, ending)

@@ -14,16 +14,15 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from consumer.core.access import Authorizer, Decision, Unrestricted
+from consumer.core.access import Authorizer, Unrestricted
 from consumer.core.delivery import Delivery, Reply
-from consumer.core.message import Message
 from consumer.core.sender import text
 from consumer.pipeline.ending import Ending
 from zeebe_amqp import wire
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.commands.target import KINDS, Target
 
-__all__ = ["COMMAND", "DROP", "FIELDS", "REPLAY", "Record", "Recorder", "digest"]
+__all__ = ["COMMAND", "DROP", "FIELDS", "REPLAY", "Record", "Recorder", "claimed_sender", "digest"]
 
 COMMAND: Final = "command"
 REPLAY: Final = "dead-letter-replay"
@@ -35,10 +34,10 @@ FIELDS: Final[Mapping[str, str]] = {
     "event": "`command`, `dead-letter-replay` or `dead-letter-drop`",
     "host": "name of the machine or container that recorded it",
     "user": "sender of the request, as the broker validated it; null when it named none",
-    "user_source": "how the user is known: `validated`; `anonymous`; `replayed by LOGIN`, one of the service's own "
-    "logins that sent a dead letter again; `dead letter`, as the letter says",
-    "original_user": "first sender that the request names in its header `original-user-id`, where that is not `user`: "
-    "a claim that was not believed",
+    "user_source": "how the user is known: `validated` by the broker; `anonymous`; `replayed by LOGIN`, one of the "
+    "service's own logins that sent a signed dead letter again; `dead letter`, as a letter says that is signed",
+    "original_user": "sender that the header `original-user-id` names, where that is not `user`: a claim that was not "
+    "believed",
     "os_user": "of a command for dead letters: who ran it on this machine",
     "sudo_user": "of a command for dead letters: who became `os_user` with sudo, as `SUDO_USER` says",
     "queue": "the request queue; of a replay the queue that the letter goes to",
@@ -47,7 +46,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "and 20,000 of all; `cut` is true when there were more",
     "decision": "of the policy: `allowed`, `denied`; null when the request was refused before that was asked",
     "rule": "what decided; `no policy` without one",
-    "policy_sha256": "digest of the policy in force; null without one",
+    "policy_sha256": "digest of the policy that decided; null without one",
     "request_id_sha256": "SHA-256 of the request id (header `request-id`, else `message_id`); null without one",
     "trace_id": "of the trace that the request belongs to",
     "outcome": "`executed`, `not-executed` or `unknown`; of a replayed answer that of the earlier run",
@@ -90,7 +89,7 @@ class Recorder:
     """Makes records.
 
     Args:
-        authorizer: whose rules are in force.
+        authorizer: knows what a command acts on.
         trace_id: the trace that a request belongs to.
     """
 
@@ -105,8 +104,8 @@ class Recorder:
 
     def command(self, delivery: Delivery, reply: Reply, ending: Ending) -> Record:
         """The record of a command that has ended. Takes a while for one that is large; never raises."""
-        message, error, decision = delivery.message, reply.error, _decision(delivery)
-        asked = decision if delivery.decision is not None or _reaches_policy(delivery) else None
+        message, error, asked = delivery.message, reply.error, delivery.decision
+        target = self._target(delivery) if asked is None else asked.target
         operation = _operation(reply.operation)
         # Every member, and in their order: a dict that is written down costs a third of one that is made of FIELDS.
         record = {
@@ -116,15 +115,15 @@ class Recorder:
             "host": self._host,
             "user": message.user_id,
             "user_source": _source(message.user_id, message.resent_by),
-            "original_user": _original(message),
+            "original_user": claimed_sender(message.headers, message.user_id),
             "os_user": None,
             "sudo_user": None,
             "queue": message.queue,
             "operation": operation,
-            "target": {} if decision is None else _shown(decision.target),
+            "target": {} if target is None else _shown(target),
             "decision": None if asked is None else "allowed" if asked.allowed else "denied",
             "rule": None if asked is None else asked.rule[:MAX_RULE],
-            "policy_sha256": self._authorizer.digest or None,
+            "policy_sha256": None if asked is None else asked.policy or None,
             "request_id_sha256": digest(message.known_request_id),
             "trace_id": self._trace_id(delivery),
             "outcome": "executed" if error is None else error.outcome.value,
@@ -146,6 +145,11 @@ class Recorder:
         known["operation"] = operation
         return Record(_line({name: known.get(name) for name in FIELDS}), _topic(operation))
 
+    def _target(self, delivery: Delivery) -> Target | None:
+        """What a command acts on about which nobody was asked."""
+        command = delivery.command
+        return None if command is None else self._authorizer.decide(delivery.message.user_id, command).target
+
     def _id(self) -> str:
         return f"{self._prefix}-{next(self._numbers)}"
 
@@ -159,28 +163,16 @@ def digest(request_id: str | None) -> str | None:
     return None if not request_id else hashlib.sha256(request_id.encode(errors="backslashreplace")).hexdigest()
 
 
-def _decision(delivery: Delivery) -> Decision | None:
-    """What was decided; where nobody asked, what would be without a policy, for its target."""
-    if delivery.decision is not None:
-        return delivery.decision
-    command = delivery.command
-    return None if command is None else Unrestricted().decide(delivery.message.user_id, command)
-
-
-def _reaches_policy(delivery: Delivery) -> bool:
-    """Whether a policy would have been asked: not for what is refused before."""
-    return delivery.refusal is None and not delivery.message.malformed_properties
-
-
 def _source(user: str | None, resent_by: str | None) -> str:
     if resent_by is not None:
         return f"replayed by {resent_by}"
     return "anonymous" if user is None else "validated"
 
 
-def _original(message: Message) -> str | None:
-    named = text(message.headers.get(wire.ORIGINAL_USER_ID))
-    return None if named in (None, message.user_id) else named[: wire.MAX_TEXT]
+def claimed_sender(headers: Mapping[str, Any], user: str | None) -> str | None:
+    """The sender that a message names, unless that is `user`; anybody can write that."""
+    named = text(headers.get(wire.ORIGINAL_USER_ID))
+    return None if named is None or named == user else named[: wire.MAX_TEXT]
 
 
 def _topic(operation: str | None) -> str:

@@ -65,11 +65,11 @@ class Policy:
         roles = self._of(user)
         for role in roles:
             if role.allows(operation, target):
-                return Decision(True, f"role {role.name}", target)
+                return Decision(True, f"role {role.name}", target, policy=self.digest)
         name = user or ANONYMOUS
         rule = f"no role of {name} allows it" if roles else f"{name} has no role"
         lack = _closest(roles, operation, target)
-        return Decision(False, rule, target, refusal(user, operation, lack), place(operation, lack))
+        return Decision(False, rule, target, refusal(user, operation, lack), place(operation, lack), self.digest)
 
     def explain(self, user: str | None, operation: str, target: Target) -> tuple[Explanation, ...]:
         """What each role of a user says, in the order of the file."""

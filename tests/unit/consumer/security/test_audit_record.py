@@ -62,6 +62,7 @@ def test_a_record_says_who_asked_for_what_and_what_became_of_it() -> None:
         headers={wire.REQUEST_ID: "r1"},
         received=time.time() - 2,
     )
+    sent.decision = Unrestricted().decide("alice", sent.request.command)
     record = record_of(sent, trace_id=lambda _: "4bf9")
     assert record.pop("duration_ms") in range(2000, 60_000)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.pop("time"))
@@ -127,7 +128,7 @@ def redirected() -> Delivery:
 @for_each([
     ("allowed", decided(Target(processes=("a",))), "allowed", "role orders", {"processes": ["a"]}),
     ("denied", decided(Target(), allowed=False, rule="no role"), "denied", "no role", {}),
-    ("without a policy", delivery("topology"), "allowed", "no policy", {}),
+    ("refused before", delivery("topology"), None, None, {}),
     ("no command", Delivery(Message(b"{")), None, None, {}),
     ("no properties", malformed(), None, None, {}),
     ("nowhere to answer", redirected(), None, None, {"processes": ["order"], "tenants": ["<default>"]}),
@@ -139,10 +140,12 @@ def test_the_decision_is_null_where_nobody_was_asked(
     assert (record["decision"], record["rule"], record["target"]) == (decision, rule, target)
 
 
-def test_the_policy_in_force_is_named_by_its_digest() -> None:
-    rules = Unrestricted()
-    rules.digest = "abc"
-    assert record_of(delivery("topology"), authorizer=rules)["policy_sha256"] == "abc"
+def test_the_policy_that_decided_is_named_by_its_digest() -> None:
+    """Another one may be in force since."""
+    sent = delivery("topology")
+    sent.decision = Decision(True, "role a", Target(), policy="abc")
+    assert record_of(sent)["policy_sha256"] == "abc"
+    assert record_of(delivery("topology"))["policy_sha256"] is None
 
 
 @for_each([
