@@ -31,7 +31,7 @@ from scripts import engine
 from scripts.process import ServerError
 from scripts.rabbitmq import RabbitMQ
 
-SETTINGS = {"LEDGER_MAX_BYTES": f"{16 * 2**20}", "LOG_LEVEL": "warning"}
+SETTINGS = {"LEDGER_MAX_BYTES": f"{8 * 2**20}", "LOG_LEVEL": "warning"}
 """Of the service under attack: a small ledger, which a few large answers would fill."""
 
 

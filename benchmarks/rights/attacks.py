@@ -97,7 +97,7 @@ ATTACKS = (
         60,
         waiting,
     ),
-    Attack("bodies", "requests of 4 MiB, four a second", 2, 4, bodies),
-    Attack("ledger", "answers of 180 KiB that are to be remembered, 40 a second", 10, 40, ledger),
+    Attack("bodies", "requests of 4 MiB, three a second", 2, 3, bodies),
+    Attack("ledger", "answers of 180 KiB that are to be remembered, 20 a second", 20, 20, ledger),
     Attack("ids", "alice's ids before she uses them, and one id again and again, 150 a second", 150, 150, ids),
 )

@@ -22,6 +22,7 @@ WAITING, LARGE = "visit-wait", "visit-large"
 """Names of a job type and a process that wait, and of a process with a large answer."""
 ANSWER = 180 * 1024
 """Bytes of a large answer that no compression makes smaller; a ledger still keeps it whole."""
+LARGE_VARIABLES = f'{{"large":"{base64.b64encode(os.urandom(ANSWER)).decode()}"}}'
 _ID = re.compile(r'"id":\s?"([\w.-]{1,100})"')
 MAX_LOOK = 200
 """Characters of the variables in which an id is looked for."""
@@ -46,8 +47,7 @@ def result(request: Request) -> Step:
     if process.startswith(WAITING):
         return after(request.message.requestTimeout / 1000)
     if process.startswith(LARGE):
-        text = base64.b64encode(os.urandom(ANSWER)).decode()
-        return answer(pb.CreateProcessInstanceWithResultResponse(variables=f'{{"large":"{text}"}}'))
+        return answer(pb.CreateProcessInstanceWithResultResponse(variables=LARGE_VARIABLES))
     return answer()
 
 
