@@ -17,6 +17,7 @@ class Ending(Enum):
     SETTLED = "its reply is with the broker, or it succeeded and nobody waits for one"
     DEAD_LETTERED = "it is in the dead-letter queue"
     DROPPED = "its reply could not be delivered"
+    RETURNED = "it went back to its queue after it was sent to the engine: it comes again, unless it has expired"
 
 
 class Report(Protocol):

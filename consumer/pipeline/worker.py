@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Final, Protocol
 
 from consumer.core import count as counting
@@ -19,6 +20,7 @@ from consumer.pipeline.ending import Audit, Ending, Report, ignore
 from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.settlement import MAX_WAIT, Settlement, pause, settle
 from zeebe_amqp.cancellation import being_cancelled
+from zeebe_amqp.errors import Code, Error, Outcome, Source
 
 __all__ = ["REPLY_FAILURES", "PublishFailed", "QueueWorker", "Refused", "ReplyPublisher"]
 
@@ -30,6 +32,19 @@ PUBLISH_TRIES: Final = 5
 MAX_RETRY_PAUSE: Final = 5.0
 """Seconds between two tries of a reply that its queue refuses, at most."""
 
+MAX_RECORDING: Final = 2.0
+"""Seconds at the end for recording what was cut off."""
+
+CUT_OFF: Final = Error(
+    code=Code.CANCELLED,
+    message="the service ended while the engine had it",
+    source=Source.CONSUMER,
+    outcome=Outcome.UNKNOWN,
+    retryable=False,
+)
+"""What is recorded of a command that was cut off."""
+
+_RETURNING: Final = (Settlement.AGAIN, Settlement.BACK)
 _UNROUTABLE: Final = "unroutable"
 _REFUSED: Final = "refused"
 _NOT_CONFIRMED: Final = "not confirmed"
@@ -176,14 +191,15 @@ class QueueWorker:
         started, attempt = self._clock.monotonic(), 0
         while (reply := await self._run(delivery, started)) is not None:
             settlement = self._settlement(delivery, reply, self._clock.monotonic() - started)
-            if settlement is Settlement.BACK:
-                break
-            if settlement is not Settlement.AGAIN:
-                return await self._settle(delivery, settlement, reply)
-            if self._stopping:  # a pause would use up the grace of those that can still end
-                break
-            attempt += 1
-            await self._rest(delivery, attempt)
+            # A pause would use up the grace of those that can still end.
+            if settlement is Settlement.AGAIN and not self._stopping:
+                attempt += 1
+                await self._rest(delivery, attempt)
+            elif settlement not in _RETURNING and await self._settle(delivery, settlement, reply):
+                return True
+            else:
+                await self._record_return(delivery, reply)
+                return False
         return False
 
     async def _run(self, delivery: Delivery, started: float) -> Reply | None:
@@ -304,6 +320,7 @@ class QueueWorker:
         if not self._replies.is_ready:
             await self._replies.ready()
         if not delivery.alive:
+            await self._record_return(delivery, reply)
             return False
         ending, reason = Ending.SETTLED, ""
         if settlement is Settlement.DEAD:
@@ -325,6 +342,11 @@ class QueueWorker:
             self._acknowledged(delivery)
         self._report(delivery, reply, ending, reason)
 
+    async def _record_return(self, delivery: Delivery, reply: Reply) -> None:
+        """Record what the engine was sent and is not acknowledged: if it expires in its queue, nobody else will."""
+        if self._audit is not None and delivery.sent:
+            await self._audit(delivery, reply, Ending.RETURNED)
+
     async def stop(self, grace: float) -> bool:
         """Give back what has not started, let the rest finish.
 
@@ -340,7 +362,15 @@ class QueueWorker:
             await asyncio.wait(self._tasks, timeout=grace)
         late = dict(self._tasks)
         await _end(late)
+        await self._record_late(late.values())
         return not late
+
+    async def _record_late(self, late: Collection[Delivery]) -> None:
+        """Record what was cut off while the engine had it, as far as that can be written now."""
+        records = [self._record_return(each, Reply(each.operation, error=CUT_OFF)) for each in late]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MAX_RECORDING):
+                await asyncio.gather(*records)
 
 
 def _tell_unconfirmed(settlement: Settlement, attempt: int, failure: PublishFailed) -> None:

@@ -52,7 +52,8 @@ FIELDS: Final[Mapping[str, str]] = {
     "outcome": "`executed`, `not-executed` or `unknown`; of a replayed answer that of the earlier run",
     "code": "`OK`, or the code of the error; of a dead letter the one that it carries",
     "ending": "`settled`: its reply is with the broker, or nobody waits for one; `dead-lettered`; `dropped`: "
-    "its reply could not be delivered",
+    "its reply could not be delivered; `returned`: it was sent to the engine and went back to its queue, from which it "
+    "comes again unless it has expired",
     "result": "of a dead letter: `replayed`, `dropped`, or `refused` when the broker did not take the replay",
     "replayed": "true: it was answered from an earlier run; of a dead letter null",
     "replays": "how often it had been sent again before, as a dead letter",

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 from unittest.mock import AsyncMock
 
+from consumer.core.call import Call
 from consumer.core.delivery import Delivery
 from consumer.core.message import Message, Reply
 from consumer.core.requeue import Requeue
@@ -16,6 +17,7 @@ from tests.cases import check_each
 from tests.unit.consumer.deliveries import FakeDelivery
 from tests.unit.consumer.errors import failed
 from tests.unit.consumer.workers import OK, Bench, settled, until
+from zeebe_amqp.commands import Topology
 from zeebe_amqp.errors import Code
 
 FINAL = Reply("topology", error=failed(Code.NOT_FOUND))
@@ -67,7 +69,7 @@ async def test_every_way_to_an_ack_leads_past_the_record() -> None:
         if publishing is not None:
             bench.publisher.reply = AsyncMock(side_effect=publishing)  # type: ignore[method-assign]
         bench.writable.clear()
-        worker = bench.worker(delivered(bench, **sent), audit=bench.audit, refused=RefusedReplies(4, 1))
+        worker = bench.worker(delivered(bench, **sent), audit=bench.audit, refused=RefusedReplies(lambda: 4, 1))
         await asyncio.sleep(0.02)
         assert "ack" not in bench.events, "nothing is recorded yet"
         bench.writable.set()
@@ -76,7 +78,7 @@ async def test_every_way_to_an_ack_leads_past_the_record() -> None:
         assert bench.events[-3:] == ["record", "ack", "acknowledged"]
 
     await check_each(ENDINGS, is_recorded)
-    assert {ending for *_, ending in ENDINGS.values()} == set(Ending)
+    assert {ending for *_, ending in ENDINGS.values()} == set(Ending) - {Ending.RETURNED}
 
 
 async def test_what_goes_back_is_recorded_when_it_comes_again() -> None:
@@ -94,6 +96,51 @@ async def test_what_goes_back_is_recorded_when_it_comes_again() -> None:
         "no confirm": ([OK], PublishFailed("late")),
     }
     await check_each(cases, goes_back)
+
+
+async def test_what_the_engine_was_sent_is_recorded_when_it_goes_back_because_it_may_expire_there() -> None:
+    async def ends(
+        alive: bool, sent: bool, reply_to: str | None, reply: Reply, publishing: Any, recorded: bool
+    ) -> None:
+        bench = AuditedBench()
+        delivery = delivered(bench, reply_to=reply_to)
+
+        async def handle(_: Delivery) -> Reply:
+            delivery.call, delivery.open = Call(Topology(), sent=sent), alive
+            return reply
+
+        if publishing is not None:
+            bench.publisher.reply = AsyncMock(side_effect=publishing)  # type: ignore[method-assign]
+        worker = bench.worker(delivery, handler=handle, audit=bench.audit)
+        await settled(worker)
+        assert bench.endings == ([Ending.RETURNED] if recorded else [])
+        assert "ack" not in bench.events
+
+    away = Reply("topology", error=failed(Code.UNAVAILABLE, retryable=True))
+    cases = {
+        "its channel is gone": (False, True, "replies", OK, None, True),
+        "its channel is gone, and it was answered from an earlier run": (False, False, "replies", OK, None, False),
+        "no confirm": (True, True, "replies", OK, PublishFailed("late"), True),
+        "the gateway is away for too long": (True, True, None, away, None, True),
+    }
+    await check_each(cases, ends)
+
+
+async def test_what_is_cut_off_at_the_end_while_the_engine_has_it_is_recorded() -> None:
+    for sent in (True, False):
+        bench = AuditedBench()
+        delivery, begun = delivered(bench), asyncio.Event()
+
+        async def run(request: Delivery, sent: bool = sent, begun: asyncio.Event = begun) -> Reply:
+            request.call = Call(Topology(), sent=sent)
+            begun.set()
+            await asyncio.Event().wait()
+            return OK
+
+        worker = bench.worker(delivery, handler=run, audit=bench.audit)
+        await begun.wait()
+        assert await worker.stop(0.01) is False
+        assert bench.endings == ([Ending.RETURNED] if sent else [])
 
 
 async def test_what_cannot_be_recorded_is_given_back_at_the_end_and_never_acknowledged() -> None:
