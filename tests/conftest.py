@@ -16,7 +16,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from scripts import engine
 from scripts.rabbitmq import RabbitMQ
@@ -24,10 +24,12 @@ from scripts.redis import Redis
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.integration.broker_control import User, VirtualHost
 
-if os.environ.get("CI"):
-    # There the examples are the same every time, so many more of them would find nothing more.
-    settings.register_profile("ci", settings.get_profile("ci"), max_examples=25)
-    settings.load_profile("ci")
+# No test asserts a time, and tests hold on a machine that is busy.
+UNHURRIED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("unhurried", **UNHURRIED)
+# In CI the examples are the same every time, so many more of them would find nothing more.
+settings.register_profile("ci", settings.get_profile("ci"), max_examples=25, **UNHURRIED)
+settings.load_profile("ci" if os.environ.get("CI") else "unhurried")
 
 
 SECONDS = 3.0

@@ -3,16 +3,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.fakes.transport import MemoryTransport
 from zeebe_amqp import Client
 from zeebe_amqp.cli.connection import Connection
 from zeebe_amqp.testing import FakeConsumer
-
-# The machine may be busy; how long an example takes is no promise of ours.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
 
 
 @pytest.fixture

@@ -218,7 +218,7 @@ def test_a_secret_that_cannot_be_found_is_an_error(store: str, reference: Any, e
     assert problems(tmp_path, *documents) == [f"clientSecret: {expected}"]
 
 
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(metadata=JSON, spec=JSON, auth=JSON)
 def test_a_component_ends_in_variables_or_problems(metadata: Any, spec: Any, auth: Any, tmp_path: Path) -> None:
     base = {"apiVersion": component.API_VERSION, "kind": "Component", "metadata": metadata, "auth": auth}

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives import serialization
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.config import ARGUMENTS, VARIABLES, ConfigurationError, Settings, as_argument, component, load, values
@@ -252,7 +252,6 @@ def test_every_variable_is_explained_and_has_an_option_of_its_name_and_secrets_o
     assert [each.name for each in VARIABLES if not each.meaning or not each.group] == []
 
 
-@settings(deadline=None)
 @given(st.text(), st.sampled_from([each.name for each in VARIABLES if each.name != "COMPONENT_FILE"]))
 def test_no_text_ends_in_anything_but_settings_or_problems(text: str, name: str) -> None:
     try:

@@ -6,17 +6,13 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from tests.cases import for_each
 
-unhurried = settings(deadline=None)
-"""The machine may be busy."""
 
-
-@unhurried
 @given(st.integers(1, 200), st.lists(st.tuples(st.booleans(), st.integers(0, 3))))
 def test_the_limit_stays_within_its_bounds_whatever_is_answered(most: int, answers: list[tuple[bool, int]]) -> None:
     limit = AimdLimit(most)
@@ -28,7 +24,6 @@ def test_the_limit_stays_within_its_bounds_whatever_is_answered(most: int, answe
         assert 1 <= limit.value <= most
 
 
-@unhurried
 @given(st.integers(1, 200), st.integers(1, 100))
 def test_refusals_of_one_round_shrink_the_limit_once(most: int, refusals: int) -> None:
     limit = AimdLimit(most)
@@ -38,7 +33,6 @@ def test_refusals_of_one_round_shrink_the_limit_once(most: int, refusals: int) -
     assert limit.value == max(1, int(most * 0.7))
 
 
-@unhurried
 @given(st.integers(2, 60))
 def test_as_many_successes_as_the_limit_allows_add_at_most_one_until_it_is_back(most: int) -> None:
     limit = AimdLimit(most)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.shares import Shares
 from tests.cases import for_each
-
-unhurried = settings(deadline=None)
-"""The machine may be busy."""
 
 
 def greedy(shares: Shares, *users: str) -> list[int]:
@@ -37,7 +34,6 @@ def test_one_user_alone_gets_half_two_get_a_third_each_and_there_is_always_one_p
     assert sum(found) <= size
 
 
-@unhurried
 @given(st.integers(2, 10_000))
 def test_whatever_one_user_took_the_next_one_finds_room(size: int) -> None:
     shares = Shares(lambda: size)
@@ -72,7 +68,6 @@ def test_a_pool_that_shrank_takes_nobody_until_enough_was_given_back() -> None:
     assert shares.has_room("b")
 
 
-@unhurried
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.integers(1, 9)), max_size=50))
 def test_who_gave_everything_back_is_forgotten(taken: list[tuple[str | None, int]]) -> None:
     shares = Shares(lambda: 1000)

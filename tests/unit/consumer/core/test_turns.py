@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.turns import Turns
-
-unhurried = settings(deadline=None)
-"""The machine may be busy."""
 
 
 def filled(*items: tuple[str | None, int]) -> Turns[tuple[str | None, int]]:
@@ -18,7 +15,6 @@ def filled(*items: tuple[str | None, int]) -> Turns[tuple[str | None, int]]:
     return turns
 
 
-@unhurried
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c", None]), st.integers()), max_size=60))
 def test_everybody_comes_once_in_their_own_order_and_nobody_twice_while_another_waits(
     items: list[tuple[str | None, int]],

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.config import Settings
@@ -18,7 +18,6 @@ from zeebe_amqp.commands.target import Target
 
 CASE: dict[str, Any] = {"user": "alice", "operation": "create-instance", "process": "order", "expect": "allow"}
 REFUSED = "request: INVALID_ARGUMENT: operation"
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 QUESTIONS = Questions(Settings())
 ORDER = Question("alice", "create-instance", Target(processes=("order",), tenants=("<default>",)))
 
@@ -125,7 +124,6 @@ def test_a_file_that_is_none_of_cases_is_refused(text: bytes, said: str) -> None
     assert len(problem) < 500
 
 
-@unhurried
 @given(st.binary(max_size=200))
 def test_no_bytes_crash_the_reading(noise: bytes) -> None:
     for name in ("a.toml", "a.jsonl"):
@@ -139,7 +137,6 @@ VALUES = st.recursive(
 )
 
 
-@unhurried
 @given(VALUES)
 def test_no_value_in_a_case_crashes_the_reading(value: Any) -> None:
     for name in (*CASE, "request", "key", "name", "rule"):

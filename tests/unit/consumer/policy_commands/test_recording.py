@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.access import Decision
@@ -28,7 +28,6 @@ from zeebe_amqp.commands.target import Target
 LINE: dict[str, Any] = {"user": "alice", "operation": "create-instance", "decision": "allowed",
                         "target": {"processes": ["order"]}, "time": "2026-11-26T10:00:00.123Z"}  # fmt: skip
 QUESTION = Question("alice", "create-instance", Target(processes=("order",)))
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MOMENT = datetime(2026, 11, 26, 10, 0, 0, 123_000, tzinfo=UTC)
 
 
@@ -142,7 +141,6 @@ def test_no_more_than_a_piece_of_a_line_is_ever_held() -> None:
     tracemalloc.stop()
 
 
-@unhurried
 @given(st.binary(max_size=300))
 def test_no_bytes_stop_the_reading(noise: bytes) -> None:
     found = lines(noise.replace(b"\n", b" "), line())

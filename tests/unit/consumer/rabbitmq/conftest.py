@@ -1,4 +1,4 @@
-"""A connection that no broker is behind; random examples may take their time: the machine does."""
+"""A connection that no broker is behind."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ from typing import Any
 from unittest.mock import AsyncMock, Mock
 
 import pytest
-from hypothesis import HealthCheck, settings
-
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.message import Message
@@ -76,7 +76,6 @@ def test_a_body_that_cannot_be_decoded_has_no_metadata(body: bytes) -> None:
     assert headers.read(FakeDelivery(Message(body=body, headers={"traceparent": PARENT}))) == {"traceparent": PARENT}
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.dictionaries(st.sampled_from(["traceparent", "tracestate", "baggage"]), st.text() | st.binary() | st.none()))
 def test_whatever_is_sent_only_printable_ascii_comes_out(values: dict[str, Any]) -> None:
     found = sent(**values)

@@ -188,7 +188,7 @@ def test_objects_of_a_list_may_come_together_no_is_said_and_silence_is_not_sent(
     assert json.loads(printed("delete-resource", "5", "--dry-run"))["data"] == {"resourceKey": 5}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(min_size=1).filter(lambda text: "\0" not in text))
 def test_any_text_arrives_as_it_was_typed(text: str) -> None:
     found = printed("fail-job", "5", "--retries", "1", f"--error-message={text}", "--dry-run", "-o", "json")
