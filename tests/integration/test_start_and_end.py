@@ -50,6 +50,7 @@ async def test_without_a_gateway_it_lives_and_is_ready_as_soon_as_there_is_one(
             "broker": True,
             "bounds": True,
             "dead letters": True,
+            "identity": True,
             "gateway": False,
         }
         assert gateway.address in found[-1].found
