@@ -92,6 +92,25 @@ async def test_a_user_who_comes_late_waits_for_one_of_another_users_and_not_for_
     await asyncio.gather(*flood)
 
 
+async def test_who_comes_back_waits_in_the_line_of_the_same_user() -> None:
+    limiter, going = ConcurrencyLimiter(AimdLimit(1)), asyncio.Event()
+
+    async def leave() -> None:
+        await limiter.acquire("mallory")
+        async with limiter.release_for_others("mallory"):
+            await going.wait()
+
+    [back] = await started(leave())
+    await limiter.acquire("mallory")
+    first, second = await started(limiter.acquire("mallory"), limiter.acquire("alice"))
+    going.set()
+    await started()
+    for expected in ((True, False, False), (True, True, False), (True, True, True)):
+        limiter.release()
+        await started()
+        assert (first.done(), second.done(), back.done()) == expected
+
+
 @for_each([False, True])
 async def test_who_stops_waiting_leaves_the_place_to_the_next(given: bool) -> None:
     limiter = ConcurrencyLimiter(AimdLimit(1))

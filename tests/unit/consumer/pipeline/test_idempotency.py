@@ -369,10 +369,25 @@ async def test_the_waiters_of_many_ids_of_one_user_take_a_share_and_others_find_
     assert not any(run.done() for run in others)
     once.limiter.set()
     await asyncio.gather(*others, *(run for run in runs if not run.done()))
-    again = many(5, "mallory", data={"bpmnProcessId": "again"})
-    for each in again:
-        each.message.message_id = f"new {each.message.message_id}"
-    assert all(reply.ok for reply in await asyncio.gather(*map(once.handle, again)))
+    once.limiter.clear()
+    again = many(5, "mallory", headers={"replays": 1})
+    runs = await once.begin(*again)
+    assert not any(run.done() for run in runs), "there is room again"
+    once.limiter.set()
+    assert all(reply.ok for reply in await asyncio.gather(*runs))
+
+
+async def test_a_delivery_that_keeps_a_request_nobody_waits_for_takes_a_place_too() -> None:
+    once = Once(waits=shared(2))
+    once.limiter.clear()
+    ids = [{"message_id": str(number), "queue": "commands"} for number in range(2)]
+    runs = await once.begin(*(incoming(**each, reply_to=reply_to) for each in ids for reply_to in ("replies", None)))
+    assert [run.done() for run in runs] == [False, False, False, True]
+    error = runs[-1].exception()
+    assert isinstance(error, CommandError)
+    assert verdict(error) == (Code.RESOURCE_EXHAUSTED, CONSUMER, NOT, True)
+    once.limiter.set()
+    assert all(reply.ok for reply in await asyncio.gather(*runs[:3]))
 
 
 @for_each(["replies", None])

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import Any
-from unittest.mock import AsyncMock, Mock, call
+from unittest.mock import AsyncMock, Mock, call, create_autospec
 
 import orjson
 import pytest
 
 from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.delivery import Delivery, Waiting
-from consumer.core.limiter import AimdLimit
+from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Message, Reply
 from consumer.core.requeue import Requeue
 from consumer.pipeline.ending import Ending
@@ -233,6 +234,29 @@ async def test_what_waited_for_the_gateway_or_for_its_load_for_too_long_goes_bac
     assert bench.events == ["give back"] * 2
     assert clock.passed >= MAX_WAIT
     assert bench.runs < 100
+
+
+async def test_users_take_turns_at_the_slots(bench: Bench) -> None:
+    served: list[str | None] = []
+
+    async def handler(delivery: Delivery) -> Reply:
+        served.append(delivery.message.user_id)
+        await asyncio.sleep(0)
+        return OK
+
+    users = ["mallory"] * 9 + ["alice"] * 2 + [None]
+    deliveries = [FakeDelivery(Message(b"{}", user_id=user, reply_to="replies"), bench.events) for user in users]
+    await settled(bench.worker(*deliveries, handler=handler, limit=AimdLimit(1)))
+    assert served == ["mallory", "mallory", "alice", None, "mallory", "alice", *["mallory"] * 6]
+
+
+async def test_who_waits_for_another_run_comes_back_in_turn() -> None:
+    delivery = FakeDelivery(Message(b"{}", user_id="ann"))
+    delivery.slot = create_autospec(ConcurrencyLimiter, instance=True)
+    delivery.slot.release_for_others = Mock(side_effect=lambda _: nullcontext())  # type: ignore[method-assign]
+    async with delivery.release_slot():
+        pass
+    delivery.slot.release_for_others.assert_called_once_with("ann")
 
 
 class InFile(FakeDelivery):
