@@ -102,13 +102,14 @@ async def test_who_comes_back_waits_in_the_line_of_the_same_user() -> None:
 
     [back] = await started(leave())
     await limiter.acquire("mallory")
-    first, second = await started(limiter.acquire("mallory"), limiter.acquire("alice"))
+    waiting = [*await started(*map(limiter.acquire, ("mallory", "alice", "mallory"))), back]
     going.set()
     await started()
-    for expected in ((True, False, False), (True, True, False), (True, True, True)):
+    for number in range(1, 5):
+        assert not waiting[number - 1].done()
         limiter.release()
         await started()
-        assert (first.done(), second.done(), back.done()) == expected
+        assert done(waiting) == [True] * number + [False] * (4 - number)
 
 
 @for_each([False, True])
