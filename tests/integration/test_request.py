@@ -76,6 +76,8 @@ async def test_without_a_user_it_is_found_whoever_sent_it_and_with_one_only_that
     async with service.client() as mine, service.client(user_id="") as nobody:
         for client in (mine, nobody):
             await client.call(CreateInstance(bpmn_process_id="order"), request_id=request_id)
+    _, facts, _ = await found(service, request_id)
+    assert [fact["user"] for fact in facts] == [None, "guest"], "the service says whom to ask for"
     async with service.caller() as caller:
         await caller.publish(body, message_id=request_id, reply_to=None, user_id="guest")
         await service.dead_letters.with_body(body)
