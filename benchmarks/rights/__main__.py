@@ -7,7 +7,7 @@
 3. The audit of all that: is every request in it, and no variable?
 
 The exit code is 1 when any of the three is not as promised, times left out; those are printed beside the promise. The
-results are kept, and docs/security.md is made anew.
+results are kept, and docs/rights.md is made anew.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The section of docs/security.md that shows all this, made from the kept results."""
+"""The page docs/rights.md, which shows all this, made from the kept results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.rights.result import Audit, Result
 from benchmarks.rights.rules import ALICE, MALLORY, NOBODY
 from benchmarks.rights.table import Answer
 
-PAGE = Path(__file__).parents[2] / "docs" / "security.md"
+PAGE = Path(__file__).parents[2] / "docs" / "rights.md"
 COLUMNS = (ALICE, MALLORY, NOBODY)
 PAIRS = ("p99 elsewhere / alone", "attacked / elsewhere", "attacked / alone")
 BLOCK = re.compile(r"(<!-- made: (rights|attacks|audit) -->)\n.*?(<!-- end -->)", re.DOTALL)

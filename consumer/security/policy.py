@@ -1,4 +1,4 @@
-"""The policy: roles and who has them, read from a TOML file. It decides; the file is described in docs/security.md."""
+"""The policy: roles and who has them, read from a TOML file. It decides; the file is described in docs/policy.md."""
 
 from __future__ import annotations
 

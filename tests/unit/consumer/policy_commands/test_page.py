@@ -34,7 +34,7 @@ RECORDED: list[tuple[int, dict[str, Any]]] = [
 
 @pytest.fixture
 def page() -> str:
-    return (ROOT / "docs" / "security.md").read_text().partition(SECTION)[2].partition("\n## ")[0]
+    return (ROOT / "docs" / "policy.md").read_text().partition(SECTION)[2].partition("\n## ")[0]
 
 
 def audit() -> str:

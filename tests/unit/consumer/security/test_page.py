@@ -11,7 +11,7 @@ from zeebe_amqp.commands.command import Command
 from zeebe_amqp.commands.keys import carries_keys
 from zeebe_amqp.commands.target import DEFAULT_TENANT
 
-PAGE = (Path(__file__).parents[4] / "docs" / "security.md").read_text()
+PAGE = (Path(__file__).parents[4] / "docs" / "policy.md").read_text()
 
 
 def row(operation: str, command: type[Command]) -> str:
