@@ -78,4 +78,5 @@ async def loaded(service: ConsumerSetup, number: int = 300) -> AsyncIterator[Non
             sending.cancel()
         await eventually(lambda: not history.open(executions()), "everything is answered")
     assert confirmed() == number
-    assert judge(history, executions()).problems() == []
+    problems = judge(history, executions()).problems()
+    assert problems == [], problems

@@ -18,8 +18,9 @@ from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel
 
 from consumer.config import Amqp
-from consumer.doctor.management import ask_management
+from consumer.doctor.management import ask_logins, ask_management
 from consumer.rabbitmq import BrokerFacts, examine_broker
+from scripts.consumer import SIGNING_KEY
 from scripts.process import free_port
 from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
@@ -138,6 +139,13 @@ async def bounded(url: str, management: str, *names: str) -> bool:
     """Whether the management API knows the policies yet; it looks every five seconds."""
     found = await ask_management(management, Amqp(urls=(url,)), names)
     return all(name in found.policies and found.policies[name].definition for name in names)
+
+
+async def listed(url: str, management: str, name: str) -> None:
+    """Wait until the management API lists a connection by its name; it looks every five seconds."""
+    async with asyncio.timeout(30):
+        while name not in {each.name for each in (await ask_logins(management, Amqp(urls=(url,)))).connections}:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
 
 
 async def states(url: str, *names: str) -> list[Any]:
@@ -302,6 +310,8 @@ async def test_who_else_logs_in_as_the_service_is_told_as_far_as_its_login_may_l
     without.expect("broker", "identity", "not seen", f"who else logs in as {login!r}", "--management")
     (await told()).expect("broker", "identity", "warning", f"does not let user {login!r} look (401)", "set_user_tags")
     stranger = await aio_pika.connect(f"{environment['AMQP_URL']}/?name=somebody")
+    await asyncio.to_thread(broker.ctl, "set_user_tags", login, "management")
+    await listed(environment["AMQP_URL"], management[1], "somebody")
     subject, words = "identity: connections", ("1 other connections", "'somebody from 127.0.0.1'")
     found = await told("management")
     found.expect("broker", subject, "warning", *words)
@@ -314,6 +324,7 @@ async def test_who_else_logs_in_as_the_service_is_told_as_far_as_its_login_may_l
     assert words[1] in checked[subject]["found"]
     await stranger.close()
     async with await aio_pika.connect(f"{environment['AMQP_URL']}/?name=zeebe-amqp%20consume"):
+        await listed(environment["AMQP_URL"], management[1], "zeebe-amqp consume")
         found = await told("administrator")
         found.expect("broker", subject, "ok", "from '127.0.0.1'", "compare the hosts")
         found.expect("broker", "identity: users", "ok", "nobody")
@@ -334,15 +345,16 @@ async def test_a_redis_that_forgets_is_warned_of_and_one_that_is_away_is_a_probl
     alone: dict[str, str], tmp_path: Path
 ) -> None:
     with Redis(tmp_path / "redis", appendonly=False) as redis:
-        found = await diagnose({**alone, "LEDGER": redis.url})
+        shared = {**alone, "SIGNING_KEYS": SIGNING_KEY}
+        found = await diagnose({**shared, "LEDGER": redis.url})
         found.expect("ledger", "persistence", "warning", "appendonly is no", "config set appendonly yes", "run again")
         found.expect("ledger", "eviction", "ok", "noeviction")
         found.expect("ledger", "entries", "ok", "0, 0 %")
         found.expect("ledger", "sharing", "ok", "one Redis for all replicas")
         found.expect("clients", "clock of Redis", "ok", "agrees")
-        found = await diagnose({**alone, "LEDGER": redis.url.replace("//", "//ann:secret@")}, code=1)
+        found = await diagnose({**shared, "LEDGER": redis.url.replace("//", "//ann:secret@")}, code=1)
         found.expect("ledger", "connection", "problem", "redis://***@127.0.0.1", "correct LEDGER")
-    found = await diagnose({**alone, "LEDGER": redis.url}, code=1)
+    found = await diagnose({**shared, "LEDGER": redis.url}, code=1)
     found.expect("ledger", "connection", "problem", "was not reached", "nothing runs")
 
 

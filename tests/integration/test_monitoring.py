@@ -131,7 +131,7 @@ async def play(service: ConsumerSetup) -> None:
 async def scrapes(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scrapes]:
     """A service that was idle, then busy."""
     folder = tmp_path_factory.mktemp("monitoring")
-    async with running_service(folder / "service", rabbitmq.url) as service:
+    async with running_service(folder / "service", rabbitmq.url, AUDIT=str(folder / "audit.jsonl")) as service:
         idle = service.consumer.get("/metrics")[1]
         prometheus = Prometheus(folder / "prometheus", [f"127.0.0.1:{service.consumer.port}"], seconds=1)
         started = time.time()
