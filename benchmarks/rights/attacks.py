@@ -11,7 +11,7 @@ from benchmarks.rights.gateway import LARGE, WAITING
 from zeebe_amqp import wire
 
 COMMANDS, POLLS = "commands", "polls"
-BODY = 4 * 2**20 - 2**17
+BODY = 2**20
 """Bytes of a large body: with what is around it, it just fits into a message to a gateway."""
 VICTIM = "alice-{turn}-{number}"
 """The ids of alice's requests, which can be guessed."""
@@ -97,7 +97,7 @@ ATTACKS = (
         60,
         waiting,
     ),
-    Attack("bodies", "requests of 4 MiB, three a second", 2, 3, bodies),
+    Attack("bodies", "requests of 1 MiB, six a second", 2, 6, bodies),
     Attack("ledger", "answers of 180 KiB that are to be remembered, 20 a second", 20, 20, ledger),
     Attack("ids", "alice's ids before she uses them, and one id again and again, 150 a second", 150, 150, ids),
 )

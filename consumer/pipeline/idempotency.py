@@ -12,6 +12,7 @@ import msgspec
 from consumer.core.clock import Clock
 from consumer.core.count import Count, ignore
 from consumer.core.delivery import Delivery, Handler, Middleware, Reply, Waiting
+from consumer.core.large import offload
 from consumer.core.message import Message
 from consumer.core.requeue import Requeue
 from consumer.ledger import Claim, Identity, Ledger, LedgerError, State, identify
@@ -153,7 +154,8 @@ class _Idempotency:
         return self._run_identified(delivery, _identity(delivery.message, request_id))
 
     async def _run_identified(self, delivery: Delivery, identity: Identity) -> Reply:
-        digest = delivery.request.digest()
+        request = delivery.request
+        digest = await offload(request.digest) if delivery.large else request.digest()
         earlier = self._running.get(identity.key)
         if earlier is not None:
             if earlier.digest != digest:

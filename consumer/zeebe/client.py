@@ -109,7 +109,7 @@ class ZeebeEngine:
                 attempt failed. `asyncio.CancelledError` passes through, and the call is cancelled.
         """
         rpc = METHODS[message.DESCRIPTOR.full_name]
-        payload = serialize(message)
+        payload = await offload(serialize, message) if call.large else serialize(message)
         if call.deadline is not None and call.deadline <= self._clock():
             raise _past()
         with self._observer(rpc.name, self._target) as span:
