@@ -225,7 +225,7 @@ def config_command(context: click.Context, /, **options: str | None) -> None:
 
 @main.command("request")
 @_settings
-@click.option("--user", metavar="NAME", help='the validated user that sent the request, "" for nobody; default any')
+@click.option("--user", metavar="NAME", help='the validated user that sent the request; "" for none; default any')
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="dead letters to look at")
 @click.argument("request_id", metavar="ID")
 @click.pass_context

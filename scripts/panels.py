@@ -333,15 +333,15 @@ LEDGER = Section(
         ),
         Panel(
             "Forgotten early",
-            "Per second, before LEDGER_TTL, because there was too much: answers whose requests stay known (body), and "
-            "requests that would run again (entry).",
+            "Forgotten per second before LEDGER_TTL, because the ledger is full: answers whose requests stay known "
+            "(body), and requests that would run again (entry).",
             "ops",
             {"{{kind}} {{instance}}": f"rate(zeebe_amqp_ledger_evicted_total{{@}}{RATE})"},
             warn=0.001,
         ),
         rates(
             "Refused",
-            "Requests per second that were not run because of what is known of their id, or because of their sender.",
+            "Requests per second that the service refused because of their request id or their sender.",
             "zeebe_amqp_refused_total",
             "reason",
         ),

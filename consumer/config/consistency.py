@@ -103,8 +103,8 @@ def _no_common_key(given: Given) -> Iterator[str]:
     """Each process would sign with a key of its own, and refuse what the others signed."""
     shared = (given.values.LEDGER or "").startswith(SHARED_LEDGERS)
     if shared and "SIGNING_KEYS" not in given.accepted | given.refused:
-        why = f"{given.written('LEDGER')} is shared, and each process must verify what another signed"
-        yield f"SIGNING_KEYS: missing; accepted: a key of `openssl rand -base64 32`, the same for all: {why}"
+        why = f"{given.written('LEDGER')} is shared, so each process must verify the others' signatures"
+        yield f"SIGNING_KEYS: missing; accepted: a key from `openssl rand -base64 32`, the same for all: {why}"
 
 
 def oddities(given: Given) -> Iterator[str]:

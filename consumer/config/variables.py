@@ -109,8 +109,8 @@ class Values:
     AMQP_MAX_HELD_BYTES: int = _row(
         values.whole(2**20, 2**40),
         str(64 * 2**20),
-        "how many bytes of requests are held in memory, over all queues; above it, or when one user's take more than "
-        "is left for others, those of more than 64 KiB wait in files in `STATE_DIR`",
+        "how many bytes of requests are held in memory, over all queues; above it, or if one user's take more than is "
+        "free, those of more than 64 KiB wait in files in `STATE_DIR`",
     )
     AMQP_DECLARE: str = _row(
         values.choice("active", "passive"),
@@ -206,8 +206,8 @@ class Values:
     POLLS_CONCURRENCY: int = _row(
         values.whole(1, 65535),
         "1000",
-        "long-running requests that one user alone may have waiting in a queue of theirs; twice as many wait there "
-        "over all users, at most 65535",
+        "long-running requests that a single user may have waiting in a queue for them; over all users twice as many, "
+        "at most 65535",
     )
     MAX_DEPTH: int = _row(
         values.whole(1, 900), str(wire.MAX_DEPTH), "nesting of variables; deeper documents can stop an engine"
@@ -230,19 +230,21 @@ class Values:
         group="Rights",
     )
     POLICY_FILE: Path | None = _row(
-        values.file, None, "TOML file that says who may run what; without one, all who may publish to the queues"
+        values.file,
+        None,
+        "TOML file of the policy: which user may run what; without it, everybody who can publish may run everything",
     )
     AUDIT: AuditSink | None = _row(
         values.audit_sink,
         "off",
-        "where a line about every command is written before its message is acknowledged: `off`, `stdout`, a file such "
-        "as `/var/log/zeebe-amqp/audit.jsonl`, `stream:NAME` for a RabbitMQ stream, `exchange:NAME`",
+        "where the service records every command before it acknowledges the message: `off`, `stdout`, a file such as "
+        "`/var/log/zeebe-amqp/audit.jsonl`, `stream:NAME` for a RabbitMQ stream, `exchange:NAME`",
     )
     SIGNING_KEYS: tuple[bytes, ...] = _row(
         values.signing_keys,
         None,
-        "keys of at least 32 bytes, separated by commas, that sign dead letters: the first signs, all verify",
-        shown="made in `STATE_DIR` when the ledger is not shared",
+        "keys that sign dead letters, of at least 32 bytes, separated by commas; the first one signs, all verify",
+        shown="<STATE_DIR>/signing.key, unless the ledger is shared",
         secret=True,
     )
     LEDGER: str | None = _row(
@@ -258,13 +260,13 @@ class Values:
     LEDGER_MAX_ENTRIES: int = _row(
         values.whole(1, 1_000_000_000),
         "1000000",
-        "how many answered requests are remembered; above it the user with the most loses his oldest",
+        "how many answered requests are remembered; above it the user with the most loses the oldest",
     )
     LEDGER_MAX_BYTES: int = _row(
         values.whole(1, 2**40),
         "536870912",
-        "how many bytes of answers, compressed, are remembered; above it the user with the most loses his oldest: a "
-        "repetition is told that it ran, and does not run again",
+        "how many bytes of answers, compressed, are remembered; above it the user with the most loses the oldest: a "
+        "repetition then gets an error, and does not run again",
     )
     ON_UNKNOWN: str = _row(
         values.choice("report", "run"), "report", "what happens to a repeated request whose first outcome is unknown"

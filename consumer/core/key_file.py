@@ -27,7 +27,7 @@ _OTHERS: Final = stat.S_IRWXO
 
 
 class KeyFileError(Exception):
-    """The file is there and cannot be believed; the text says why and what to do."""
+    """The file is there and cannot be trusted; the text says why and what to do."""
 
 
 def own_keys(settings: Settings) -> tuple[bytes, ...]:
@@ -36,7 +36,7 @@ def own_keys(settings: Settings) -> tuple[bytes, ...]:
     Where no file can be made the key lives as long as the process, and others do not verify what it signs.
 
     Raises:
-        KeyFileError: the file is not to be believed.
+        KeyFileError: the file cannot be trusted.
     """
     if settings.signing_keys:
         return settings.signing_keys
@@ -45,7 +45,7 @@ def own_keys(settings: Settings) -> tuple[bytes, ...]:
         return _read(path) or (_make(path),)
     except OSError as error:
         fields = {"event": "signing_key.unsaved", "path": str(path), "error": str(error)}
-        words = "no signing key can be kept in %s: dead letters are signed with one that ends with this process: %s"
+        words = "no signing key can be kept in %s, so no other process can verify the dead letters of this one: %s"
         log.warning(words, path, error, extra=fields)
         return (_new(),)
 
@@ -54,7 +54,7 @@ def known_keys(settings: Settings) -> tuple[bytes, ...]:
     """The keys of the service that has these settings; empty when its file is not here.
 
     Raises:
-        KeyFileError: the file is not to be believed, or may not be read.
+        KeyFileError: the file cannot be trusted or read.
     """
     path = settings.state_dir / NAME
     try:
@@ -72,8 +72,10 @@ def _read(path: Path) -> tuple[bytes, ...]:
         mode, content = os.fstat(file.fileno()).st_mode, file.read(_MAX_SIZE).strip()
     if mode & _OTHERS:
         # Not its group: Kubernetes gives the files of a volume to one.
-        how = "remove it and start the service again: it makes another, and does not believe what this one signed"
-        raise KeyFileError(f"{path}: every user may read or change this key (mode {mode & 0o777:o}); {how}")
+        how = (
+            "remove it and restart the service for a new one; letters that this one signed then count as wrongly signed"
+        )
+        raise KeyFileError(f"{path}: every user can read or change this key (mode {mode & 0o777:o}); {how}")
     if len(content) < _SIZE:
         raise KeyFileError(f"{path}: found {len(content)} bytes; accepted: at least {_SIZE}; remove it for a new one")
     return (content,)

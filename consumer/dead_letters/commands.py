@@ -111,7 +111,7 @@ def show(settings: Settings, /, *, name: str, raw: bool, limit: int) -> None:
 )
 @click.option("--force", is_flag=True, help="replay regardless of earlier replays")
 @click.option("--without-deadline", is_flag=True, help="remove the caller's deadline, which may have passed")
-@click.option("--unsigned", is_flag=True, help="replay also what no signature proves, as nobody's request")
+@click.option("--unsigned", is_flag=True, help="replay letters without a valid signature too, as nobody's request")
 @click.option(
     "--wait",
     metavar="DURATION",

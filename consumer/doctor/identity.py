@@ -1,4 +1,4 @@
-"""Who else is taken for the service, and who may send under any name: the rights of requests hang on `user_id`."""
+"""Logins that pass for the service or for any user: the rights of a request depend on its `user_id`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ MAX_TEXT: Final = 60
 """Characters of each."""
 
 _WHY_CONNECTIONS: Final = (
-    "whoever logs in as the service may read the requests, names it as the sender of messages, and is believed when it "
-    "says for whom it sends them again"
+    "a program that logs in as the service can read and remove requests, and its own requests count as the service's"
 )
 _COMMANDS: Final = "`rabbitmqctl list_connections user peer_host client_properties` and `rabbitmqctl list_users`"
 """What tells the same at the broker."""

@@ -1,4 +1,4 @@
-"""Refuses what its sender may not run, before anything is remembered of it."""
+"""Refuses commands that their sender may not run, before anything is remembered of them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ MAX_AT_ONCE: Final = 16 * 1024
 """Bytes of files that are read on the event loop: they take about two milliseconds."""
 _USER_ID: Final = "user_id"
 _NOBODY: Final = (
-    "user_id: missing; this service takes only requests whose sender the broker has validated. The official client "
-    "sends the property; with another one set it to the name of your login at the broker"
+    "user_id: missing; this service requires it. Set it to the name of your login at the broker, which checks it; the "
+    "official client does so by default"
 )
-_EARLIER: Final = "it was delivered before, and an earlier policy may have allowed it then"
+_EARLIER: Final = "this message was delivered before, and an earlier policy may have allowed it"
 
 
 def authorized(authorizer: Authorizer, *, require_user_id: bool = False, count: Count = ignore) -> Middleware:
-    """Run only what its sender may run; what cannot be decoded is refused for that, whoever sent it.
+    """Run only commands that their sender may run. A request that cannot be decoded gets that error, whoever sent it.
 
     Args:
         authorizer: decides; what it decides is kept in the delivery.

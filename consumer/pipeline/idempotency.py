@@ -325,21 +325,21 @@ def _not_kept(delivery: Delivery, outcome: Outcome | None) -> CommandError:
     if outcome is Outcome.NOT_EXECUTED:
         return CommandError(
             Code.ABORTED,
-            f"request-id {name!r}: {operation} was answered with an error before and not executed; that answer was not "
-            "kept: send it with a new id to see the error again",
+            f"request-id {name!r}: {operation} was answered with an error before, and not executed. That answer was "
+            "not kept; send the request with a new id to see the error again",
             details={"executed": False},
         )
     if outcome is Outcome.UNKNOWN:
         return CommandError(
             Code.ABORTED,
-            f"request-id {name!r}: {operation} was answered before, and may have been executed; the answer was not "
-            "kept: check the engine, then send it with a new id",
+            f"request-id {name!r}: {operation} was answered before, and may have been executed. That answer was not "
+            "kept; check the engine, then send the request with a new id",
             outcome=Outcome.UNKNOWN,
         )
     return CommandError(
         Code.ABORTED,
-        f"request-id {name!r}: {operation} was executed and answered before; the answer was not kept, because it was "
-        "too large or newer ones needed its room, and cannot be repeated",
+        f"request-id {name!r}: {operation} was executed and answered before. That answer was not kept: it was too "
+        "large, or newer ones needed its room",
         outcome=Outcome.UNKNOWN,
         details={"executed": True},
     )

@@ -1,4 +1,4 @@
-"""Places of what waits, by user: nobody's long polls, results and repetitions take those that others need.
+"""Places of waiting requests, by user: one user's polls, results and repetitions never take those that others need.
 
 Whatever waits holds a place at the broker, which delivers only so many at a time, and in a queue of commands a
 long-running request holds a slot as well. Each user has a share of both; above it a request is refused at once, because
@@ -23,9 +23,9 @@ __all__ = ["LIMIT", "LIMITS", "Place", "QueuePlaces", "Waits", "bounded"]
 
 _SHARE: Final = "share"
 LIMIT: Final = "limit"
-"""Why a request was not run that takes more than the policy allows its sender, as the counter of them says."""
+"""A reason of the counter of refused requests: the sender would take more than the policy allows."""
 LIMITS: Final = (_SHARE, LIMIT)
-"""Why a request was not run because of what its sender takes already, as the counter of them says."""
+"""The reasons of the counter of refused requests that concern what their sender takes already."""
 
 COUNTED: Final = 64 * 1024
 """Bytes of a long-running request's body from which on they are counted: those that could wait in files."""
@@ -109,7 +109,7 @@ class Waits:
         if not waits and limits.in_flight is None:
             return None
         if limits.in_flight is not None and self._running.held(message.user_id) >= limits.in_flight:
-            running = f"{self._running.held(message.user_id)} {_of('commands', message.user_id)} run already"
+            running = f"{self._running.held(message.user_id)} {_of('commands', message.user_id)} are running already"
             raise self._over("in_flight", running)
         amounts: tuple[tuple[Shares, int], ...] = self._one_runs
         if waits:
@@ -125,7 +125,7 @@ class Waits:
         if not slots.has_room(user, shared=limits.waiting is None):
             raise self._shared(
                 f"queue {queue!r} runs {slots.held(user)} long-running {_of('requests', user)} and "
-                f"{slots.taken - slots.held(user)} of others, and more would delay others; "
+                f"{slots.taken - slots.held(user)} of others, and one more would delay others; "
                 f"not executed. Send long-running requests to {wire.POLLS_QUEUE}",
                 wire.POLLS_QUEUE,
             )
@@ -134,16 +134,16 @@ class Waits:
     def _held(self, delivery: Delivery, limits: UserLimits) -> Iterator[tuple[Shares, int]]:
         queue, user = delivery.message.queue, delivery.message.user_id
         if limits.waiting is not None and self._waiting.held(user) >= limits.waiting:
-            raise self._over("waiting", f"{self._waiting.held(user)} {_of('requests', user)} wait already")
+            raise self._over("waiting", f"{self._waiting.held(user)} {_of('requests', user)} are waiting already")
         yield self._waiting, 1
         if queue not in self._queues:
             return
         held = self._queues[queue].held
         if not held.has_room(user, shared=limits.waiting is None):
             raise self._shared(
-                f"queue {queue!r} holds {held.held(user)} {_of('requests', user)} that wait and "
-                f"{held.taken - held.held(user)} of others, and more would delay others; not executed. "
-                f"One user's share is less than what is free; {_LATER}",
+                f"queue {queue!r} holds {held.held(user)} waiting {_of('requests', user)} and "
+                f"{held.taken - held.held(user)} of others, and one more would delay others; not executed; "
+                f"{_LATER}",
                 _LATER,
             )
         yield held, 1
@@ -154,8 +154,8 @@ class Waits:
             return
         if not self._bytes.has_room(user, size):
             raise self._shared(
-                f"the bodies of {_of('requests', user)} that wait have {self._bytes.held(user)} bytes, and {size} "
-                f"more would delay others; not executed. {_LATER.capitalize()}, or send less",
+                f"waiting {_of('requests', user)} hold {self._bytes.held(user)} bytes of bodies, and {size} more "
+                f"would delay others; not executed. {_LATER.capitalize()}, or send less",
                 _LATER,
             )
         yield self._bytes, size
@@ -164,7 +164,7 @@ class Waits:
         return self._refused(_SHARE, text, {"suggestion": suggestion})
 
     def _over(self, name: str, text: str) -> CommandError:
-        text = f"{text}, as many as the limit {name!r} of the policy allows; not executed. {_LATER.capitalize()}"
+        text = f"{text}, as many as the policy's limit {name!r} allows; not executed. {_LATER.capitalize()}"
         return self._refused(LIMIT, text, {"limit": name, "suggestion": _LATER})
 
     def _refused(self, reason: str, text: str, details: dict[str, object]) -> CommandError:

@@ -33,12 +33,12 @@ from zeebe_amqp.errors import CommandError
 __all__ = ["check", "commands", "dry_run", "explain", "test"]
 
 OTHERWISE: Final = 1
-"""Exit code when something is denied, or decided otherwise than expected or recorded."""
+"""Exit code when something is denied, or a decision differs from the expected or recorded one."""
 UNUSABLE: Final = 2
 """Exit code for a policy, a file or a command line that cannot be used."""
 TOML: Final = ".toml"
 """The end of a policy's name, where other files may stand beside it."""
-_ACTED_ON: Final = {"resource": "a file of this name", "key": "a key; which one is no matter"}
+_ACTED_ON: Final = {"resource": "a file of this name", "key": "a key; every key means the same"}
 STREAM: Final = click.File("rb", lazy=True)
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -48,7 +48,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def check(settings: Settings, /, *, file: Path | None) -> None:
     """Check a policy; exit code 2 with every problem in it.
 
-    Without FILE it is that of POLICY_FILE.
+    Without FILE it reads POLICY_FILE.
     """
     path = _path(settings, file)
     tell_policy(str(path), _policy(path))
@@ -102,11 +102,11 @@ def explain(
 ) -> None:
     """Say whether USER may run something, and why; exit code 1 if not.
 
-    USER "anonymous" is whoever sends no user_id. Without an operation and without a request: all that USER may run.
+    "anonymous" stands for requests without user_id. Without OPERATION and --request: everything that USER may run.
     """
     given = [_option(name) for name, values in names.items() if values]
     if request is not None and (operation or given):
-        raise click.UsageError(f"--request has all of it: give it without {operation or given[0]}")
+        raise click.UsageError(f"--request contains all of it: leave out {operation or given[0]}")
     if operation is None and given:
         raise click.UsageError(f"{given[0]} needs an operation before it")
     policy = _policy(_path(settings, None))
@@ -150,10 +150,10 @@ def _question(
 def test(settings: Settings, /, *, files: Sequence[BinaryIO]) -> None:
     """Decide cases, and show those that differ; exit code 1 if one does.
 
-    CASES is TOML if it ends in .toml, else JSON lines. Without FILE the policy is that of POLICY_FILE.
+    CASES is TOML if its name ends in .toml, else JSON lines. Without FILE it uses POLICY_FILE.
     """
     if len(files) > 2:
-        raise click.UsageError(f"found {len(files)} files; expected the policy, which may be left out, and the cases")
+        raise click.UsageError(f"found {len(files)} files; expected at most two, the policy and the cases")
     policy = _policy(_path(settings, Path(files[0].name) if len(files) > 1 else None))
     cases = _cases(files[-1], Questions(settings))
     decided = [
@@ -161,7 +161,7 @@ def test(settings: Settings, /, *, files: Sequence[BinaryIO]) -> None:
     ]
     differing = [(case, decision) for case, decision in decided if not case.accepts(decision)]
     tell_differing(differing)
-    click.echo(f"{count(len(cases), 'case')}, {len(differing)} decided otherwise than expected", err=True)
+    click.echo(f"{count(len(cases), 'case')}, {len(differing)} not as expected", err=True)
     sys.exit(OTHERWISE if differing else 0)
 
 
@@ -179,8 +179,8 @@ def _cases(file: BinaryIO, questions: Questions) -> list[Case]:
 def dry_run(settings: Settings, /, *, files: Sequence[BinaryIO], strict: bool) -> None:
     """Show which recorded decisions a policy would change.
 
-    AUDIT is what the setting AUDIT writes; "-" is standard input. A FILE that ends in .toml is the policy, without one
-    it is that of POLICY_FILE.
+    AUDIT is a file that the setting AUDIT wrote; "-" is standard input. FILE is the policy, and its name ends in
+    .toml; without FILE the command uses POLICY_FILE.
     """
     first = files[0].name
     own = first.lower().endswith(TOML)

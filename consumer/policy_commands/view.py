@@ -52,7 +52,7 @@ def shown(text: str) -> str:
 
 
 def tell_policy(name: str, policy: Policy) -> None:
-    """What a sound policy is: its digest, what is hardly meant in it, and everybody's roles and limits."""
+    """What a sound policy is: its digest, its warnings, and everybody's roles and limits."""
     users = [(user, roles, _limits(policy.limits(user_called(user)))) for user, roles in policy.users.items()]
     if not sys.stdout.isatty():
         facts = {"file": name, "digest": policy.digest, "roles": list(policy.roles), "warnings": policy.warnings}

@@ -150,7 +150,7 @@ class Audit:
         problem = f"the audit {self.name} cannot be written: {reason}"
         if problem != self.problem:
             fields = {"event": "audit.failed", "sink": self.name, "error": reason}
-            log.error("%s; no request is acknowledged until it can", problem, extra=fields)
+            log.error("%s; the service acknowledges no request until it can", problem, extra=fields)
         self._set_problem(problem)
 
     def _set_problem(self, problem: str) -> None:

@@ -29,37 +29,38 @@ REPLAY: Final = "dead-letter-replay"
 DROP: Final = "dead-letter-drop"
 
 FIELDS: Final[Mapping[str, str]] = {
-    "time": "when it was recorded, ISO 8601 in UTC with milliseconds",
-    "id": "of this record; it is the same where a record was written twice",
+    "time": "when the service made the record: ISO 8601, UTC, milliseconds",
+    "id": "of the record; the same if the service wrote the record twice",
     "event": "`command`, `dead-letter-replay` or `dead-letter-drop`",
-    "host": "name of the machine or container that recorded it",
-    "user": "sender of the request, as the broker validated it; null when it named none",
-    "user_source": "how the user is known: `validated` by the broker; `anonymous`; `replayed by LOGIN`, one of the "
-    "service's own logins that sent a signed dead letter again; `dead letter`, as a letter says that is signed",
-    "original_user": "sender that the header `original-user-id` names, where that is not `user`: a claim that was not "
-    "believed",
-    "os_user": "of a command for dead letters: who ran it on this machine",
-    "sudo_user": "of a command for dead letters: who became `os_user` with sudo, as `SUDO_USER` says",
-    "queue": "the request queue; of a replay the queue that the letter goes to",
-    "operation": "what was asked for; null when that cannot be told",
-    "target": "what it acts on: names by kind, `tenants`, `keys`; at most 50 of a kind, 1,000 characters of each "
-    "and 20,000 of all; `cut` is true when there were more",
-    "decision": "of the policy: `allowed`, `denied`; null when the request was refused before that was asked",
-    "rule": "what decided; `no policy` without one",
+    "host": "name of the machine or container",
+    "user": "sender of the request, as the broker validated it; null without one",
+    "user_source": "how the user is known: `validated` by the broker; `anonymous`; `replayed by LOGIN`: one of the "
+    "service's own logins sent a signed dead letter again; `dead letter`: a signed letter names the user",
+    "original_user": "sender that the header `original-user-id` names, if it is not `user`: a claim that the service "
+    "did not believe",
+    "os_user": "user of the machine who ran a command for dead letters; else null",
+    "sudo_user": "user of the machine who became `os_user` with sudo (`SUDO_USER`); else null",
+    "queue": "the request queue; of a replay, the queue that the letter goes to",
+    "operation": "of the command; null if the service could not read it",
+    "target": "what the command acts on: names by kind, `tenants`, `keys`; at most 50 of a kind, 1,000 characters of "
+    "each and 20,000 of all; `cut` is true if there were more",
+    "decision": "of the policy: `allowed` or `denied`; null if the service refused the request before it asked the "
+    "policy",
+    "rule": "what decided, such as `role orders`; `no policy` without one",
     "policy_sha256": "digest of the policy that decided; null without one",
     "request_id_sha256": "SHA-256 of the request id (header `request-id`, else `message_id`); null without one",
-    "trace_id": "of the trace that the request belongs to",
-    "outcome": "`executed`, `not-executed` or `unknown`; of a replayed answer that of the earlier run",
-    "code": "`OK`, or the code of the error; of a dead letter the one that it carries",
-    "ending": "`settled`: its reply is with the broker, or nobody waits for one; `dead-lettered`; `dropped`: "
-    "its reply could not be delivered; `returned`: it was sent to the engine and went back to its queue, from which it "
-    "comes again unless it has expired",
-    "result": "of a dead letter: `replayed`, `dropped`, or `refused` when the broker did not take the replay",
-    "replayed": "true: it was answered from an earlier run; of a dead letter null",
-    "replays": "how often it had been sent again before, as a dead letter",
-    "app_id": "the program, as the request calls it; anybody can claim any",
+    "trace_id": "of the request's trace",
+    "outcome": "`executed`, `not-executed` or `unknown`; of a replayed answer, that of the earlier run",
+    "code": "`OK`, or the code of the error; of a dead letter, the code that it carries",
+    "ending": "`settled`: the broker has the reply, or nobody waits for one; `dead-lettered`; `dropped`: the reply "
+    "could not be delivered; `returned`: the service sent the command to the engine, and the message went back to its "
+    "queue; it comes again unless it expires",
+    "result": "of a dead letter: `replayed`, `dropped`, or `refused` if the broker did not take the replay",
+    "replayed": "true: the answer is that of an earlier run; of a dead letter null",
+    "replays": "how often somebody replayed the request before, as a dead letter",
+    "app_id": "the program, as the request names it; any caller can write any name",
     "bytes": "of the request's body",
-    "duration_ms": "from its arrival to this record; of a dead letter null",
+    "duration_ms": "from the request's arrival to this record; of a dead letter null",
 }
 """Every member of a record, in this order. What is not known is null; no member is ever left out."""
 

@@ -46,17 +46,17 @@ class Policy:
     """SHA-256 of the file's bytes, hexadecimal."""
     roles: Mapping[str, Role]
     users: Mapping[str, tuple[str, ...]]
-    """The names of each user's roles; `ANONYMOUS` is whoever sends no `user_id`."""
+    """The names of each user's roles; `ANONYMOUS` stands for senders without `user_id`."""
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
-        """What is allowed in a policy, but hardly meant."""
+        """Entries that are valid, but probably a mistake."""
         return tuple(find_warnings(self.roles, self.users))
 
     def decide(self, user: str | None, command: Command, target: Callable[[Command], Target] = target_of) -> Decision:
         """See `Authorizer.decide`; `target` says what a command acts on, at the engine that gets it."""
         operation = command.operation
-        # Files are not read for whoever may deploy nothing.
+        # Nobody who may deploy nothing makes the service read files.
         is_known = any(operation in role.operations for role in self._of(user))
         return self.judge(user, operation, target(command) if is_known else outline(command))
 

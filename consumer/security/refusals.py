@@ -1,4 +1,4 @@
-"""What a caller is told whose command no role allows."""
+"""The error of a command that no role allows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["place", "refusal"]
 MAX_ACCEPTED: Final = 300
 """Characters of what a role allows, in a refusal."""
 
-_WITH_USER_ID: Final = "; send the property user_id with the name of your login to use the rights that it has"
+_WITH_USER_ID: Final = "; to use the rights of your login, send its name in the property user_id"
 
 _WORDS: Final = {
     "processes": "the process",
@@ -37,7 +37,7 @@ def refusal(user: str | None, operation: str, lack: Lack | None) -> str:
 def _what(operation: str, lack: Lack | None) -> str:
     what = truncate(operation)
     if lack is None:
-        return f"{what}: no role is given in the policy"
+        return f"{what}: the policy gives this sender no role"
     if lack.kind != OPERATION:
         what = f"{what} with {_found(lack)} ({place(operation, lack)})"
     return f"{what}; allowed: {truncate(lack.accepted, MAX_ACCEPTED)}"

@@ -54,7 +54,7 @@ class Rights:
             self._policy = await offload(read, self._path)
         except PolicyError as error:
             fields = {"event": "policy.refused", "problems": error.problems, "digest": self.digest}
-            log.error("the policy before stays in force: %s", "; ".join(error.problems), extra=fields)
+            log.error("the old policy stays in force: %s", "; ".join(error.problems), extra=fields)
         else:
             self._tell()
 

@@ -1,4 +1,4 @@
-"""A role: what whoever has it may run, on which names and in which tenants."""
+"""A role: the operations that its users may run, on which names and in which tenants."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Lack:
 
 @dataclass(frozen=True)
 class Role:
-    """What whoever has it may do."""
+    """The rights and limits of its users."""
 
     name: str
     operations: frozenset[str] = frozenset()
@@ -125,4 +125,4 @@ class Role:
                     yield Lack(kind, name, str(patterns))
                     break
         if target.keys and not self.allow_keys:
-            yield Lack(KEYS, target.keys[0], "no keys, for want of allow_keys = true")
+            yield Lack(KEYS, target.keys[0], "no keys without allow_keys = true")

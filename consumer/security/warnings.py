@@ -1,4 +1,4 @@
-"""What a policy may say, but hardly means."""
+"""Entries of a policy that are valid, but probably a mistake."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def find_warnings(roles: Mapping[str, Role], users: Mapping[str, tuple[str, ...]
     had = {name for names in users.values() for name in names}
     for role in roles.values():
         if role.name not in had:
-            yield f"roles.{role.name}: nobody has it"
+            yield f"roles.{role.name}: no user has it"
         yield from _of_role(role)
     for user, names in users.items():
         if not names and user != "anonymous":
-            yield f"users.{user}: has no role, as if the line were not there"
+            yield f"users.{user}: has no role, so the line has no effect"
         if is_glob(user):
-            yield f"users.{user}: is one user of this name; names of users are no patterns"
+            yield f"users.{user}: is the user of exactly this name; user names are no patterns"
 
 
 def _of_role(role: Role) -> Iterator[str]:

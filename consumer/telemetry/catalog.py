@@ -125,8 +125,8 @@ METRICS: Final[Mapping[str, Metric]] = {
     ),
     "zeebe_amqp.ledger.evicted": Metric(
         COUNTER,
-        "What the ledger forgot before LEDGER_TTL because it was too much: answers whose entries stay, so that nothing "
-        "runs again (body), or entries with their answers (entry)",
+        "Forgotten before LEDGER_TTL because the ledger is full: answers whose requests stay known, so that nothing "
+        "runs again (body), or requests with their answers (entry)",
         ("kind",),
     ),
     "zeebe_amqp.ledger.duration": Metric(
@@ -134,19 +134,16 @@ METRICS: Final[Mapping[str, Metric]] = {
     ),
     "zeebe_amqp.ledger.failures": Metric(COUNTER, "Times that the ledger could not be used"),
     "zeebe_amqp.audit.records": Metric(COUNTER, "Records written to the audit"),
-    "zeebe_amqp.audit.failures": Metric(
-        COUNTER, "Times that records could not be written, or a write took longer than 5 s"
-    ),
+    "zeebe_amqp.audit.failures": Metric(COUNTER, "Writes to the audit that failed, or took longer than 5 s"),
     "zeebe_amqp.audit.duration": Metric(
-        HISTOGRAM, "Time that it took to write what was to be recorded at once; not there without AUDIT", unit="s"
+        HISTOGRAM, "Time of a write to the audit, with all records that waited; absent without AUDIT", unit="s"
     ),
     "zeebe_amqp.refused": Metric(
         COUNTER,
-        "Requests not run because of what is known of their id: it belongs to another request (conflict), an earlier "
-        "run was cut off (interrupted), its answer was not kept (not kept), or too many wait for it (crowded); because "
-        "of their sender: the policy does not allow it (denied), or it must have one (anonymous); or of what the "
-        "sender takes already: more than a share of the places or of the memory for what waits (share), or than a "
-        "limit of the policy (limit)",
+        "Requests not run, by reason. Their id: it belongs to another request (conflict), an earlier run was cut off "
+        "(interrupted), its answer was not kept (not kept), or too many wait for it (crowded). Their sender: the "
+        "policy does not allow the command (denied), user_id is missing (anonymous), the share of places or memory "
+        "is used up (share), or a limit of the policy is reached (limit)",
         ("reason",),
     ),
     "zeebe_amqp.tasks": Metric(GAUGE, "Tasks of the event loop"),

@@ -53,15 +53,17 @@ EVENTS: Final[Mapping[str, Event]] = {
     "service.stopped": Event(_INFO, "The service ends; `drained` is false when requests were given back", ("drained",)),
     "service.stuck": Event(_ERROR, "Stopping took too long; the process ends as it is", ("seconds",)),
     "signing_key.unsaved": Event(
-        _WARNING, "STATE_DIR takes no key: dead letters are signed for this process alone", ("path", "error")
+        _WARNING,
+        "STATE_DIR takes no signing key: no other process can verify the dead letters of this one",
+        ("path", "error"),
     ),
     "config.note": Event(_INFO, "Something about the configuration worth knowing"),
     "config.warning": Event(_WARNING, "A setting that is accepted but has no effect, or a risk"),
     "policy.loaded": Event(_INFO, "A policy is in force, from the start or after SIGHUP", ("digest", "roles", "users")),
     "policy.refused": Event(
-        _ERROR, "SIGHUP came, and the file cannot be used: the policy before stays in force", ("problems", "digest")
+        _ERROR, "SIGHUP came, but the file cannot be used: the old policy stays in force", ("problems", "digest")
     ),
-    "policy.none": Event(_INFO, "SIGHUP came, and there is no policy to read again"),
+    "policy.none": Event(_INFO, "SIGHUP came, but there is no policy to read again"),
     "broker.connecting": Event(_INFO, "The first attempt to connect begins", ("connection", "hosts")),
     "broker.connected": Event(_INFO, "A connection to RabbitMQ is there", ("connection", "host")),
     "broker.unreached": Event(
@@ -119,7 +121,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     "ledger.unchecked": Event(_INFO, "Redis does not show its settings", ("ledger", "error")),
     "ledger.moved": Event(_WARNING, "`--reset-ledger` moved the file aside", ("path",)),
     "audit.failed": Event(
-        _ERROR, "No record can be written; no request is acknowledged until it can", ("sink", "error")
+        _ERROR, "No record can be written; the service acknowledges no request until it can", ("sink", "error")
     ),
     "request.done": Event(_DEBUG, "It was executed", _REQUEST),
     "request.failed": Event(_INFO, "It was answered with an error, not executed", _REQUEST, _KINDS),

@@ -122,8 +122,8 @@ USER_ID: Final = Shared(
     envvar="AMQP_USER_ID",
     type=TEXT,
     show_envvar=True,
-    help='the sender that requests name, which the broker checks; "" for none; default the user of --url, unless '
-    "that has a certificate or a token",
+    help='the user_id of requests, which the broker checks; "" sends none; default the user of --url, unless that '
+    "has a certificate or a token",
 )
 """An option of every command that sends requests."""
 REQUEST: Final[tuple[click.Parameter, ...]] = (

@@ -206,7 +206,7 @@ def test_half_a_pair_is_refused(given: str, missing: str, pems: Any, problems: A
 @for_each(["redis://host", "rediss://:word@host:6379/15"])
 def test_a_shared_ledger_needs_a_key_of_all_that_share_it(ledger: str, loaded: Any, problems: Any) -> None:
     [told] = problems({"LEDGER": ledger})
-    assert told.startswith("SIGNING_KEYS: missing; accepted: a key of `openssl rand -base64 32`, the same for all")
+    assert told.startswith("SIGNING_KEYS: missing; accepted: a key from `openssl rand -base64 32`, the same for all")
     assert "LEDGER" in told
     [told] = problems({"LEDGER": ledger, "SIGNING_KEYS": "short"})
     assert "at least 32 bytes" in told

@@ -60,7 +60,7 @@ def test_a_key_that_every_user_may_read_or_change_is_refused(mode: int, refused:
         if not refused:
             assert len(ask(here)) == 1
             continue
-        with pytest.raises(KeyFileError, match=f"{NAME}: every user may .*mode {mode:o}.*remove it"):
+        with pytest.raises(KeyFileError, match=f"{NAME}: every user can .*mode {mode:o}.*remove it"):
             ask(here)
     (tmp_path / NAME).unlink()
 

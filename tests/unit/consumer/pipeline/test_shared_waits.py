@@ -96,7 +96,7 @@ async def test_in_a_queue_for_long_running_requests_one_user_alone_gets_half_and
     error = await running.begin_all(*(poll("polls", "mallory") for _ in range(51)))
     assert len(running.held) == 50
     later = "retry when one of them has ended"
-    refused(error, "'polls' holds 50 requests of user 'mallory' that wait and 0 of others", later, suggestion=later)
+    refused(error, "'polls' holds 50 waiting requests of user 'mallory' and 0 of others", later, suggestion=later)
     for number in range(20):
         assert await running.begin(poll("polls", "alice")) is None, number
     assert await running.begin(poll("polls")) is None
@@ -123,7 +123,7 @@ async def test_large_bodies_of_long_running_requests_have_a_share_of_the_memory_
     error = await running.begin_all(*(poll("polls", "mallory", 100_000) for _ in range(6)))
     assert len(running.held) == 4
     later = "retry when one of them has ended"
-    refused(error, "the bodies of requests of user 'mallory' that wait have 400", suggestion=later)
+    refused(error, "waiting requests of user 'mallory' hold 400", suggestion=later)
     for request in (poll("polls", "mallory"), poll("polls", "alice", 100_000)):
         assert await running.begin(request) is None
     await running.end()
@@ -138,7 +138,9 @@ async def test_a_limit_of_commands_in_flight_holds_over_all_queues_and_not_for_w
     for request in (command(user="mallory"), command("polls", "mallory"), poll("polls", "mallory")):
         assert await running.begin(request) is None
     error = await running.begin_all(command(user="mallory"))
-    refused(error, "3 commands of user 'mallory' run already", "'in_flight'", limit="in_flight", suggestion=LATER)
+    refused(
+        error, "3 commands of user 'mallory' are running already", "'in_flight'", limit="in_flight", suggestion=LATER
+    )
     counted._count.assert_called_once_with("refused", reason="limit")  # type: ignore[attr-defined]
     for request in (command(user="mallory", operation="complete-job"), command(user="alice"), command()):
         assert await running.begin(request) is None
@@ -160,7 +162,7 @@ async def test_a_limit_of_what_waits_takes_the_place_of_the_share_but_nobody_get
 async def test_a_limit_of_what_waits_holds_over_all_queues() -> None:
     running = Running(waits(mallory=UserLimits(waiting=2)))
     error = await running.begin_all(*(poll(queue, "mallory") for queue in ("commands", "polls", "polls")))
-    refused(error, "2 requests of user 'mallory' wait already", "'waiting'", limit="waiting", suggestion=LATER)
+    refused(error, "2 requests of user 'mallory' are waiting already", "'waiting'", limit="waiting", suggestion=LATER)
     await running.end()
 
 

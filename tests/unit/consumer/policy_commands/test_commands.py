@@ -157,8 +157,8 @@ def test_a_request_that_the_service_would_refuse_is_told_so(body: bytes, setting
     (["alice", "cancel-instance", "--process", "order"], "has no process; expected key"),
     (["alice", "topology", "--tenant", "acme"], "has no tenant; expected no names"),
     (["alice", "--process", "order"], "--process needs an operation before it"),
-    (["alice", "topology", "--request", "-"], "give it without topology"),
-    (["alice", "--key", "1", "--request", "-"], "give it without --key"),
+    (["alice", "topology", "--request", "-"], "leave out topology"),
+    (["alice", "--key", "1", "--request", "-"], "leave out --key"),
     (["alice", "--request", "/nowhere"], "/nowhere"),
     (["al\udcffice", "topology"], "not UTF-8"),
 ])  # fmt: skip
@@ -210,7 +210,7 @@ def test_cases_that_are_decided_as_they_say_are_counted(settings: Settings, tmp_
     cases = write(tmp_path, "cases.toml", CASES)
     for arguments in ([cases], [str(settings.policy_file), cases]):
         ended = invoke("test", *arguments, settings=settings)
-        assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", "3 cases, 0 decided otherwise than expected\n")
+        assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", "3 cases, 0 not as expected\n")
 
 
 @for_each([
@@ -229,7 +229,7 @@ def test_a_case_that_is_decided_otherwise_is_shown_and_exit_code_1(
     [told] = lines(ended.stdout)
     assert (ended.exit_code, told["expected"], told["found"]) == (1, expected, found)
     assert told["case"] == "-: line 3"
-    assert ended.stderr == "2 cases, 1 decided otherwise than expected\n"
+    assert ended.stderr == "2 cases, 1 not as expected\n"
 
 
 def test_the_cases_of_another_policy_need_both_files_and_no_third(settings: Settings, tmp_path: Path) -> None:

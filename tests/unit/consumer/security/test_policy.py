@@ -132,7 +132,7 @@ def test_a_refusal_says_what_was_found_and_what_the_nearest_role_accepts() -> No
         ("data.tenantId", 'user "alice" may not run create-instance with the tenant "t" (data.tenantId); '
          "allowed: <default>"),
         ("data.processDefinitionKey", f'user "alice" may not run create-instance with the key "{2**52}" '
-         "(data.processDefinitionKey); allowed: no keys, for want of allow_keys = true"),
+         "(data.processDefinitionKey); allowed: no keys without allow_keys = true"),
         ("operation", 'user "alice" may not run cancel-instance; allowed: create-instance, publish-message, topology'),
         ("operation", 'user "alice" may not run evaluate-conditional; '
          "allowed: create-instance, publish-message, topology"),
@@ -248,13 +248,13 @@ def test_deciding_takes_time_in_proportion_to_the_names() -> None:
 
 
 @for_each([
-    ({"r": {"operations": ["topology"]}}, {}, ["roles.r: nobody has it"]),
+    ({"r": {"operations": ["topology"]}}, {}, ["roles.r: no user has it"]),
     ({"r": {}}, {"a": ["r"]}, ["roles.r: allows no operation"]),
     ({"r": {"operations": ["topology"]}}, {"a": ["r"], "b": []},
-     ["users.b: has no role, as if the line were not there"]),
+     ["users.b: has no role, so the line has no effect"]),
     ({"r": {"operations": ["topology"]}}, {"a": ["r"], "anonymous": []}, []),
     ({"r": {"operations": ["topology"]}}, {"*": ["r"]},
-     ["users.*: is one user of this name; names of users are no patterns"]),
+     ["users.*: is the user of exactly this name; user names are no patterns"]),
     ({"r": {"operations": ["publish-message"]}}, {"a": ["r"]},
      ["roles.r: allows publish-message, but names no messages"]),
     ({"r": {"operations": ["cancel-instance"]}}, {"a": ["r"]},
@@ -271,7 +271,7 @@ def test_deciding_takes_time_in_proportion_to_the_names() -> None:
     ({"r": {"operations": ["deploy-resource"]}}, {"a": ["r"]},
      ["roles.r: allows deploy-resource, but names no resources"]),
 ])  # fmt: skip
-def test_what_is_hardly_meant_is_a_warning(
+def test_a_probable_mistake_is_a_warning(
     given_roles: dict[str, Any], users: dict[str, list[str]], expected: list[str]
 ) -> None:
     assert list(policy(given_roles, users).warnings) == expected

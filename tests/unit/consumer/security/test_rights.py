@@ -69,7 +69,7 @@ def test_warnings_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     file.write_text("version = 1\n[roles.r]\noperations = ['topology']")
     Rights(file, target)
     assert events(caplog) == ["config.warning"]
-    assert "roles.r: nobody has it" in caplog.text
+    assert "roles.r: no user has it" in caplog.text
 
 
 def test_what_a_command_acts_on_is_asked_of_whoever_knows_the_engine(tmp_path: Path) -> None:
