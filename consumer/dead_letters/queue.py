@@ -172,7 +172,7 @@ async def open_dead_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
 
     Raises:
         BrokerError: no host answered, the connection was lost, or the queue is missing or may not be used.
-        KeyFileError: the key in STATE_DIR is not to be believed.
+        KeyFileError: the key in STATE_DIR cannot be trusted.
     """
     seal = Seal(known_keys(settings))
     connection, name = await connect_first(settings.amqp)

@@ -64,7 +64,7 @@ class ReplayPolicy:
 
 
 def _doubt(letter: DeadLetter) -> str | None:
-    """Why the sender of a letter is not to be believed, or nothing would prove him to the service."""
+    """Why the sender of a letter is in doubt, or nothing would prove it to the service."""
     claimed = letter.sender or text(letter.headers.get(wire.ORIGINAL_USER_ID))
     if not letter.seal and (letter.is_doubtful or claimed):
         here = "no signing key is here: run this where the service runs, or give it its SIGNING_KEYS"
