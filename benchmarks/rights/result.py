@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -40,9 +41,7 @@ class Audit:
     def of(cls, file: Path, log: Path, sent: int) -> Audit:
         """The audit in a file, beside the log of the service that wrote it."""
         found = records.distinct(records.read(file))
-        decisions = {str(each.get("decision")): 0 for each in found}
-        for each in found:
-            decisions[str(each.get("decision"))] += 1
+        decisions = Counter(str(each.get("decision")) for each in found)
         marked = any(records.contains(each, MARKER) for each in (file, log))
         return cls(sent, len(found), dict(sorted(decisions.items())), marked, records.examples(found))
 
@@ -95,8 +94,15 @@ def now(**found: Any) -> Result:
 
 
 def write(result: Result, file: Path = FILE) -> None:
-    """Keep it."""
-    file.write_text(json.dumps(asdict(result), indent=1, ensure_ascii=False) + "\n")
+    """Keep it: a line for each member, and for each row of a list, so that a change shows where it is."""
+    members = (f"{json.dumps(name)}: {_json(value)}" for name, value in asdict(result).items())
+    file.write_text("{\n" + ",\n".join(members) + "\n}\n")
+
+
+def _json(value: Any) -> str:
+    if not isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
+    return "[\n" + ",\n".join(f" {json.dumps(each, ensure_ascii=False)}" for each in value) + "\n]"
 
 
 def read(file: Path = FILE) -> Result:

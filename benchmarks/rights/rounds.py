@@ -164,12 +164,7 @@ async def play(site: Site, url: str, journal: Path, count: int, seconds: float) 
             await rounds.warm_up()
             for attack in ATTACKS:
                 found.append(await rounds.play(attack))
-                told = found[-1]
-                print(
-                    f"  {told.name}: p99 {told.ratio:.2f} times as long, wrong {told.wrong}",
-                    file=sys.stderr,
-                    flush=True,
-                )
+                tell(found[-1])
                 if attack.name == "ledger":
                     again = await rounds.again()
     lines = await asyncio.to_thread(journal.read_text)
@@ -178,7 +173,8 @@ async def play(site: Site, url: str, journal: Path, count: int, seconds: float) 
 
 def tell(outcome: Outcome) -> None:
     """Say how far it is."""
-    print(f"  {outcome.name}: p99 {outcome.ratio:.2f} times as long", file=sys.stderr, flush=True)
+    words = f"  {outcome.name}: p99 {outcome.ratio:.2f} times as long, wrong {outcome.wrong}"
+    print(words, file=sys.stderr, flush=True)
 
 
 def ran_twice(lines: list[str]) -> int:

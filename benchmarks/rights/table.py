@@ -29,7 +29,7 @@ class Answer:
     rule: str
     """Its reason."""
     audit: Mapping[str, Any] | None
-    """The record of the request; None when there is none."""
+    """Decision and rule in the record of the request; None when there is none."""
 
     @property
     def shown(self) -> str:
@@ -53,10 +53,9 @@ class Answer:
 def answer(
     case: str, user: str, *, wanted: bool, reply: Reply, decision: Decision, audit: Mapping[str, Any] | None
 ) -> Answer:
-    """What came of a request."""
-    return Answer(
-        case, user, wanted, described(reply), not is_denied(reply), decision.allowed, decision.rule, audit
-    )  # fmt: skip
+    """What came of a request; `audit` is its record."""
+    told = None if audit is None else {name: audit.get(name) for name in ("decision", "rule")}
+    return Answer(case, user, wanted, described(reply), not is_denied(reply), decision.allowed, decision.rule, told)
 
 
 def is_denied(reply: Reply) -> bool:
