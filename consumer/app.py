@@ -46,7 +46,6 @@ from consumer.telemetry.request_log import RequestLog
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.hints import add_hint
 from zeebe_amqp import __version__
-from zeebe_amqp.commands.keys import target
 
 __all__ = ["CLOSING", "Service", "run"]
 
@@ -65,6 +64,7 @@ class Service:
 
     Raises:
         PolicyError: there is a policy that cannot be used.
+        KeyFileError: the signing key in STATE_DIR is not to be believed.
     """
 
     def __init__(self, settings: Settings, watch: Telemetry) -> None:
@@ -167,8 +167,7 @@ class Service:
 
     def _authorizer(self) -> Authorizer:
         """The policy, where one is set."""
-        other, path = self._settings.camunda7, self._settings.policy_file
-        acts_on = target if other is None else reach(accepts(every=other.every))
+        path, acts_on = self._settings.policy_file, reach(self._settings.camunda7)
         return Unrestricted(acts_on) if path is None else Rights(path, acts_on)
 
     def reload(self) -> None:

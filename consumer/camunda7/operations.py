@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from consumer.config import Camunda7
 from zeebe_amqp.commands import Command
 from zeebe_amqp.commands.keys import target
 from zeebe_amqp.commands.signals import VARIABLES, Signal
@@ -30,8 +31,11 @@ def accepts(*, every: bool) -> Callable[[Command], bool]:
     return lambda command: isinstance(command, Signal) and (every or command.execution_id is not None)
 
 
-def reach(takes: Callable[[Command], bool]) -> Callable[[Command], Target]:
-    """What a command acts on where the engine gets what it `takes`: a signal without a tenant is for all of them."""
+def reach(engine: Camunda7 | None) -> Callable[[Command], Target]:
+    """What a command acts on beside this engine (None: no such engine). A signal to it without a tenant is for all."""
+    if engine is None:
+        return target
+    takes = accepts(every=engine.every)
 
     def found(command: Command) -> Target:
         acted_on = target(command)

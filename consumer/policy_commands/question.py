@@ -7,12 +7,12 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from consumer.camunda7 import accepts, reach
+from consumer.camunda7 import reach
 from consumer.config import Settings
 from consumer.core.message import Message
 from consumer.security.policy import ANONYMOUS
 from zeebe_amqp.commands import COMMANDS, Command, Signal
-from zeebe_amqp.commands.keys import carries_keys, target
+from zeebe_amqp.commands.keys import carries_keys
 from zeebe_amqp.commands.target import ANY, DEFAULT_TENANT, KINDS, Target
 from zeebe_amqp.errors import nearest
 from zeebe_amqp.schema.formatting import quoted
@@ -68,9 +68,8 @@ class Questions:
     """Makes questions as the service of these settings asks them: what a signal acts on depends on its engine."""
 
     def __init__(self, settings: Settings) -> None:
-        other = settings.camunda7
         self._max_depth = settings.max_depth
-        self._target = target if other is None else reach(accepts(every=other.every))
+        self._target = reach(settings.camunda7)
 
     def from_request(self, user: str | None, body: bytes) -> Question:
         """The question about a request's body, decoded as the service does.

@@ -17,6 +17,7 @@ from google.protobuf.message_factory import GetMessageClass
 from consumer.camunda7 import accepts, reach
 from consumer.camunda7.operations import RestRequest
 from consumer.camunda7.operations import to_request as to_camunda7
+from consumer.config import Camunda7
 from consumer.zeebe.operations import OPERATIONS, signals
 from consumer.zeebe.operations.rendering import render
 from consumer.zeebe.protocol import gateway_pb2 as pb
@@ -200,13 +201,14 @@ def test_the_setting_and_the_execution_choose_the_engine(every: bool, execution:
 def test_a_signal_without_a_tenant_reaches_every_tenant_of_camunda_7(
     every: bool, data: dict[str, Any], tenants: tuple[str, ...]
 ) -> None:
-    found = reach(accepts(every=every))(signal({"name": "s", **data}))
+    found = reach(Camunda7("http://x", every=every))(signal({"name": "s", **data}))
     assert (found.signals, found.tenants) == (("s",), tenants)
 
 
-def test_what_other_commands_act_on_is_the_same_beside_camunda_7() -> None:
+def test_without_camunda_7_and_for_other_commands_only_the_command_tells() -> None:
     command = CreateInstance(bpmn_process_id="order")
-    assert reach(accepts(every=True))(command) == target(command)
+    assert reach(Camunda7("http://x", every=True))(command) == target(command)
+    assert reach(None)(signal({"name": "s"})).tenants == (DEFAULT_TENANT,)
 
 
 def test_a_transient_variable_is_noted_once(caplog: pytest.LogCaptureFixture) -> None:
