@@ -45,15 +45,12 @@ class Decision:
     field: str = ""
     """Of a refusal: the field that names what is not allowed, if one does."""
     policy: str = ""
-    """Identifies the rules that decided, for the audit: others may be in force since; empty when there are none."""
+    """Identifies the rules that decided, for the audit, by their SHA-256 in hexadecimal digits: others may be in force
+    since; empty when there are none."""
 
 
 class Authorizer(Protocol):
     """Decides. Both methods are pure, fast, and never raise: they are called for every request."""
-
-    @property
-    def digest(self) -> str:
-        """Identifies the rules in force, for the audit; empty when there are none."""
 
     def decide(self, user: str | None, command: Command) -> Decision:
         """Whether `user`, as the broker validated him (None = nobody), may run `command`."""
@@ -68,8 +65,6 @@ class Unrestricted:
     Args:
         target: what a command acts on, at the engine that gets it.
     """
-
-    digest = ""
 
     def __init__(self, target: Callable[[Command], Target] = target) -> None:
         self._target = target

@@ -34,11 +34,6 @@ class Rights:
         self._policy = read(path)
         self._tell()
 
-    @property
-    def digest(self) -> str:
-        """See `Authorizer.digest`."""
-        return self._policy.digest
-
     def decide(self, user: str | None, command: Command) -> Decision:
         """See `Authorizer.decide`."""
         # Whatever happens to the attribute meanwhile: one policy decides.
@@ -53,7 +48,7 @@ class Rights:
         try:
             self._policy = await offload(read, self._path)
         except PolicyError as error:
-            fields = {"event": "policy.refused", "problems": error.problems, "digest": self.digest}
+            fields = {"event": "policy.refused", "problems": error.problems, "digest": self._policy.digest}
             log.error("the old policy stays in force: %s", "; ".join(error.problems), extra=fields)
         else:
             self._tell()

@@ -1,15 +1,20 @@
-"""What a new operation, and a new engine, touch: no more than the guide to the house says."""
+"""What a new operation, a new engine and a new engine of rules touch: no more than the guide to the house says."""
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 import pytest
 
 from consumer.config import Zeebe
+from consumer.core.access import NO_LIMITS, Decision, UserLimits
 from consumer.core.call import Call, RoutedEngine
 from consumer.core.message import Reply
+from consumer.pipeline.authorization import authorized
+from consumer.pipeline.ending import Ending
 from consumer.pipeline.handler import executing
+from consumer.security.audit_record import Recorder
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.operations.row import to_data
@@ -20,6 +25,7 @@ from zeebe_amqp import commands, envelope
 from zeebe_amqp.asyncapi import data
 from zeebe_amqp.cli import operations as command_line
 from zeebe_amqp.commands import COMMANDS, Command, Topology
+from zeebe_amqp.commands.keys import target
 from zeebe_amqp.errors import Code, CommandError
 from zeebe_amqp.schema.fields import Key, Maybe, Name
 
@@ -100,3 +106,33 @@ async def test_a_second_engine_is_a_room_and_a_line(engine: ZeebeEngine) -> None
     with pytest.raises(CommandError, match="closed"):
         await engine.execute(Call(Topology()))
     assert bell.closed
+
+
+class Household:
+    """A made-up engine of rules: all that the others see of one."""
+
+    def decide(self, user: str | None, command: Command) -> Decision:
+        """Nobody is roused by strangers."""
+        if user == "ann":
+            return Decision(True, "rule 7", target(command), policy="c0ffee")
+        return Decision(False, "rule 1", target(command), "ask ann", "data.who", policy="c0ffee")
+
+    def limits(self, user: str | None) -> UserLimits:
+        """As much as anybody."""
+        return NO_LIMITS
+
+
+async def test_another_engine_of_rules_is_a_class_that_decides(engine: ZeebeEngine) -> None:
+    """What it decides is what the caller hears, and what the audit says."""
+    asking = authorized(Household())(executing(engine))
+    data = {"who": "bob", "instanceKey": 2**52}
+    asked = delivery("rouse", data, user_id="ann")
+    reply = await asking(asked)
+    record = json.loads(Recorder().command(asked, reply, Ending.SETTLED).line)
+    facts = {name: record[name] for name in ("decision", "rule", "policy_sha256", "target")}
+    assert facts == {
+        "decision": "allowed", "rule": "rule 7", "policy_sha256": "c0ffee", "target": {"keys": [str(2**52)]},
+    }  # fmt: skip
+    with pytest.raises(CommandError, match="ask ann") as raised:
+        await asking(delivery("rouse", data, user_id="eve"))
+    assert (raised.value.code, raised.value.details) == (Code.PERMISSION_DENIED, {"field": "data.who"})

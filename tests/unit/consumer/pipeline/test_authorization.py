@@ -31,8 +31,6 @@ DENIED = (Code.PERMISSION_DENIED, Source.CONSUMER, Outcome.NOT_EXECUTED, False)
 class Listed:
     """Allows everything to the users of a list."""
 
-    digest = "abc"
-
     def __init__(self, *users: str | None) -> None:
         self.users = set(users)
 

@@ -28,17 +28,18 @@ async def test_the_file_is_read_again_and_a_broken_one_changes_nothing(
     file = tmp_path / "policy.toml"
     file.write_text(ONE)
     rights = Rights(file, target)
-    first = rights.digest
+    first = rights.decide("alice", Topology()).policy
     assert [rights.decide(user, Topology()).allowed for user in ("alice", "bob")] == [True, False]
     file.write_text(TWO + "oops = 1\n[rolls]")
     await rights.reload()
-    assert (rights.digest, rights.decide("alice", Topology()).allowed) == (first, True)
+    decided = rights.decide("alice", Topology())
+    assert (decided.policy, decided.allowed) == (first, True)
     file.unlink()
     await rights.reload()
-    assert (rights.digest, rights.limits("alice").in_flight) == (first, 2)
+    assert (rights.decide("alice", Topology()).policy, rights.limits("alice").in_flight) == (first, 2)
     file.write_text(TWO)
     await rights.reload()
-    assert rights.digest != first
+    assert rights.decide("alice", Topology()).policy != first
     assert [rights.decide(user, Topology()).allowed for user in ("alice", "bob")] == [False, True]
     assert events(caplog) == ["policy.loaded", "policy.refused", "policy.refused", "policy.loaded"]
     refused = caplog.records[1]
