@@ -14,6 +14,8 @@ ROUTING: Final = ("CC", "BCC")
 Whoever may publish to an exchange may name queues in them. What we publish with a caller's headers goes out with our
 rights, so these never travel on.
 """
+_MAX_COUNT: Final = 2**31 - 1
+"""Of a header: one more can still be written, and every reader of JSON takes it."""
 _BROKERS: Final = ("x-death", "x-first-death-", "x-last-death-", *DELIVERY_COUNTS)
 """How the names of headers begin that the broker adds; it would take them for its own if they were sent."""
 _ON_THE_WAY: Final = (*_BROKERS, "x-shovelled", "x-received-from", "x-routed-by", "timestamp_in_ms")
@@ -36,5 +38,5 @@ def text(value: object) -> str | None:
 
 
 def count(value: object) -> int:
-    """A header that is a count; 0 for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    """A header that is a count; 0 for anything else, and for what nobody can have counted."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_COUNT else 0

@@ -9,14 +9,14 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count as numbers
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from consumer.core.access import Authorizer, Unrestricted
 from consumer.core.delivery import Delivery, Reply
-from consumer.core.sender import text
+from consumer.core.sender import count, text
 from consumer.pipeline.ending import Ending
 from zeebe_amqp import wire
 from zeebe_amqp.commands import COMMANDS
@@ -102,7 +102,7 @@ class Recorder:
         self._trace_id = trace_id
         self._host = socket.gethostname()
         self._prefix = secrets.token_hex(8)
-        self._numbers = count(1)
+        self._numbers = numbers(1)
 
     def command(self, delivery: Delivery, reply: Reply, ending: Ending) -> Record:
         """The record of a command that has ended. Takes a while for one that is large; never raises."""
@@ -133,7 +133,7 @@ class Recorder:
             "ending": _ENDINGS[ending],
             "result": None,
             "replayed": reply.replayed,
-            "replays": _count(message.headers.get(wire.REPLAYS)),
+            "replays": count(message.headers.get(wire.REPLAYS)),
             "app_id": message.app_id,
             "bytes": message.size,
             "duration_ms": max(0, round((time.time() - message.received) * 1000)),
@@ -142,10 +142,10 @@ class Recorder:
 
     def letter(self, event: str, **facts: Any) -> Record:
         """The record of what is done with a dead letter; `facts` are those that are known, by their `FIELDS`."""
-        operation = _operation(facts.get("operation"))
-        known = {"time": _now(), "id": self._id(), "event": event, "host": self._host, "target": {}, **facts}
-        known["operation"] = operation
-        return Record(_line({name: known.get(name) for name in FIELDS}), _topic(operation))
+        # Whoever may write to the dead-letter queue chooses what is in its headers.
+        told = {name: fact[:MAX_NAME] if isinstance(fact, str) else fact for name, fact in facts.items()}
+        known = {"time": _now(), "id": self._id(), "event": event, "host": self._host, "target": {}, **told}
+        return Record(_line({name: known.get(name) for name in FIELDS}), _topic(told.get("operation")))
 
     def _target(self, delivery: Delivery) -> Target | None:
         """What a command acts on about which nobody was asked."""
@@ -183,11 +183,6 @@ def _topic(operation: str | None) -> str:
 
 def _operation(name: str | None) -> str | None:
     return None if name is None else name[: wire.MAX_NAME]
-
-
-def _count(value: object) -> int:
-    # A number that JSON readers take: callers may send any.
-    return value if type(value) is int and 0 <= value < 2**31 else 0
 
 
 def _shown(target: Target) -> dict[str, Any]:

@@ -54,7 +54,7 @@ NO_ACCOUNTS: list[Any] = [None, [], [1], "x", [{}], [{"queue": 1, "reason": 2, "
     # What is no time, no count or no account of deaths is as if absent; a time without a zone is UTC.
     *((ours(**{wire.FAILED_AT: when}), {"failed_at": None}) for when in ("yesterday", 5, None, b"x")),
     (ours(**{wire.FAILED_AT: "2026-01-02T03:04:05"}), {"failed_at": DIED}),
-    *((ours(**{wire.REPLAYS: count}), {"replays": 0}) for count in (None, "5", True, -1, 1.5)),
+    *((ours(**{wire.REPLAYS: count}), {"replays": 0}) for count in (None, "5", True, -1, 1.5, 2**63 - 1)),
     *((brokers(**{"x-death": deaths}), {"code": None, "failed_at": None, "origin": "first"})
       for deaths in NO_ACCOUNTS),
     # The name of a queue, and what is left of a body, are believed only where we wrote them.

@@ -187,6 +187,14 @@ def test_a_target_of_any_size_is_cut() -> None:
     assert "cut" not in record_of(decided(whole))["target"]
 
 
+def test_what_a_letter_claims_is_cut() -> None:
+    """Whoever may write to the dead-letter queue chooses its headers."""
+    claims = dict.fromkeys(("user", "original_user", "queue", "operation", "code", "app_id"), "x" * 200_000)
+    record = json.loads(Recorder().letter(DROP, replays=7, **claims).line)
+    assert {name: len(record[name]) for name in claims} == dict.fromkeys(claims, MAX_NAME)
+    assert record["replays"] == 7
+
+
 HOSTILE = (
     "a\nb",
     "\r\n",
