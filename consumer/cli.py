@@ -137,11 +137,8 @@ def _run(arguments: Mapping[str, str], reset_ledger: bool) -> None:
     except (TelemetryError, PolicyError) as error:
         click.echo(str(error), err=True)
         sys.exit(CONFIGURATION)
-    except (LedgerError, AuditError) as error:
+    except (LedgerError, AuditError, KeyFileError) as error:
         # Not the configuration's code: a ledger that its last owner still holds is free a moment later.
-        click.echo(str(error), err=True)
-        sys.exit(FAILED)
-    except KeyFileError as error:
         click.echo(str(error), err=True)
         sys.exit(FAILED)
     except HealthError:  # it was logged where it happened

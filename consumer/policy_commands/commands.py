@@ -156,9 +156,7 @@ def test(settings: Settings, /, *, files: Sequence[BinaryIO]) -> None:
         raise click.UsageError(f"found {len(files)} files; expected at most two, the policy and the cases")
     policy = _policy(_path(settings, Path(files[0].name) if len(files) > 1 else None))
     cases = _cases(files[-1], Questions(settings))
-    decided = [
-        (case, policy.judge(case.question.user, case.question.operation, case.question.target)) for case in cases
-    ]
+    decided = [(case, policy.judge(*case.question)) for case in cases]
     differing = [(case, decision) for case, decision in decided if not case.accepts(decision)]
     tell_differing(differing)
     click.echo(f"{count(len(cases), 'case')}, {len(differing)} not as expected", err=True)

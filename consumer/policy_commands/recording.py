@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from consumer.policy_commands.question import Question, fields, user_called
+from consumer.security.audit_record import DECISIONS
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.commands.target import ANY, Target
 from zeebe_amqp.schema import byte_order_mark
@@ -20,7 +21,7 @@ __all__ = ["MAX_LINE", "Recorded", "Skipped", "read"]
 MAX_LINE: Final = 2**19
 """Bytes of a line, at most; the service writes shorter ones, whatever callers send."""
 _FIELDS: Final = Target.__struct_fields__
-_ALLOWED: Final = {"allowed": True, "denied": False}
+_ALLOWED: Final = {decision: allowed for allowed, decision in DECISIONS.items()}
 
 
 class Skipped(StrEnum):

@@ -17,6 +17,7 @@ from consumer.core.access import Decision, UserLimits
 from consumer.policy_commands.cases import ALLOWED, Case
 from consumer.policy_commands.change import Change, Changes, Group
 from consumer.policy_commands.question import Question, has_tenants, kinds, user_called
+from consumer.security.audit_record import DECISIONS
 from consumer.security.policy import ANONYMOUS, Explanation, Policy
 from consumer.security.role import NO_PATTERNS, Role
 from consumer.table import show_rows
@@ -37,7 +38,6 @@ __all__ = [
 ]
 
 _WORDS: Final = {allowed: word for word, allowed in ALLOWED.items()}
-_SAID: Final = {True: "allowed", False: "denied"}
 _OF_USER: Final = ("user", "roles", "limits")
 _INDENT: Final = " " * 6
 """Before what belongs to the line above."""
@@ -90,7 +90,7 @@ def tell_decision(question: Question, decision: Decision, explanations: Iterable
         rows = [dict(zip(("role", "allowed", "why"), each, strict=True)) for each in roles]
         click.echo(orjson.dumps({**asked, "roles": rows}))
         return
-    click.secho(_SAID[decision.allowed], fg="green" if decision.allowed else "red", nl=False)
+    click.secho(DECISIONS[decision.allowed], fg="green" if decision.allowed else "red", nl=False)
     click.echo(f": {shown(decision.reason or decision.rule)}")
     click.echo(f"asked: {_in_words(*question)}")
     show_rows(("role", "allowed", "why not"), [(role, allowed, "\n".join(why)) for role, allowed, why in roles])
@@ -165,13 +165,13 @@ def tell_changes(changes: Iterable[Change]) -> None:
             newest = f"newest {_newest(each)}" if each.newest else ""
             _paragraph(f"{each.count:>4}  {_turn(group)}: {_in_words(*group[:3])}", each.why, newest)
             continue
-        said = {"was": _SAID[not group.allowed], "becomes": _SAID[group.allowed], "certain": group.complete}
+        said = {"was": DECISIONS[not group.allowed], "becomes": DECISIONS[group.allowed], "certain": group.complete}
         facts = {"count": each.count, "newest": _newest(each), "why": each.why}
         click.echo(orjson.dumps({**_asked(*group[:3]), **said, **facts}))
 
 
 def _turn(group: Group) -> str:
-    return f"{_SAID[not group.allowed]} → {_SAID[group.allowed]}{'' if group.complete else ', not certain'}"
+    return f"{DECISIONS[not group.allowed]} → {DECISIONS[group.allowed]}{'' if group.complete else ', not certain'}"
 
 
 def _newest(change: Change) -> str | None:

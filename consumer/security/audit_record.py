@@ -22,11 +22,13 @@ from zeebe_amqp import wire
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.commands.target import KINDS, Target
 
-__all__ = ["COMMAND", "DROP", "FIELDS", "REPLAY", "Record", "Recorder", "claimed_sender", "digest"]
+__all__ = ["COMMAND", "DECISIONS", "DROP", "FIELDS", "REPLAY", "Record", "Recorder", "claimed_sender", "digest"]
 
 COMMAND: Final = "command"
 REPLAY: Final = "dead-letter-replay"
 DROP: Final = "dead-letter-drop"
+DECISIONS: Final[Mapping[bool, str]] = {True: "allowed", False: "denied"}
+"""What a record calls a decision, by whether it allows the command."""
 
 FIELDS: Final[Mapping[str, str]] = {
     "time": "when the service made the record: ISO 8601, UTC, milliseconds",
@@ -123,7 +125,7 @@ class Recorder:
             "queue": message.queue,
             "operation": operation,
             "target": {} if target is None else _shown(target),
-            "decision": None if asked is None else "allowed" if asked.allowed else "denied",
+            "decision": None if asked is None else DECISIONS[asked.allowed],
             "rule": None if asked is None else asked.rule[:MAX_RULE],
             "policy_sha256": None if asked is None else asked.policy or None,
             "request_id_sha256": digest(message.known_request_id),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from consumer.security.policy_text import ANONYMOUS
 from consumer.security.role import Role, is_glob
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.commands.keys import carries_keys
@@ -19,7 +20,7 @@ def find_warnings(roles: Mapping[str, Role], users: Mapping[str, tuple[str, ...]
             yield f"roles.{role.name}: no user has it"
         yield from _of_role(role)
     for user, names in users.items():
-        if not names and user != "anonymous":
+        if not names and user != ANONYMOUS:
             yield f"users.{user}: has no role, so the line has no effect"
         if is_glob(user):
             yield f"users.{user}: is the user of exactly this name; user names are no patterns"
