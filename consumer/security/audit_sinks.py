@@ -132,13 +132,14 @@ class FileSink:
 class AuditFile:
     """The file, for one thread. It and its folder are made, for this user only, when they are missing.
 
-    It is opened anew when it was renamed or removed, so whoever rotates it need not tell us.
+    It is opened anew when it was renamed or removed, so whoever rotates it need not tell us, and looked at again when
+    its rights were changed.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
-        self._identity = (0, 0)
+        self._seen: tuple[int, ...] = ()
         self._torn = False
         """Whether the last line in it has no end: its writer died, or the disk was full."""
 
@@ -163,7 +164,7 @@ class AuditFile:
         except BaseException:
             os.close(descriptor)
             raise
-        self._descriptor, self._identity = descriptor, (found.st_dev, found.st_ino)
+        self._descriptor, self._seen = descriptor, _identity(found)
 
     def _open_or_make(self) -> int:
         try:
@@ -224,7 +225,7 @@ class AuditFile:
             there = os.stat(self._path, follow_symlinks=False)
         except FileNotFoundError:
             return False
-        return (there.st_dev, there.st_ino) == self._identity
+        return _identity(there) == self._seen
 
     def close(self) -> None:
         """Close it; `open` or `append` open it again."""
@@ -286,6 +287,11 @@ class QueueSink:
 
     async def close(self) -> None:
         """See `Sink.close`."""
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    """Which file it is, and who may do what with it."""
+    return found.st_dev, found.st_ino, found.st_uid, found.st_mode
 
 
 def _joined(records: Sequence[Record]) -> bytes:

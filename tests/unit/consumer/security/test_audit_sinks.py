@@ -116,6 +116,21 @@ async def test_a_file_that_was_renamed_or_removed_is_made_anew(tmp_path: Path) -
     await sink.close()
 
 
+async def test_a_file_is_not_written_any_more_once_others_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    sink = FileSink(path)
+    await sink.open()
+    await sink.write([A])
+    path.chmod(0o644)
+    for _ in range(2):
+        with pytest.raises(AuditError, match="mode 0644"):
+            await sink.write([B])
+    path.chmod(0o640)
+    await sink.write([B])
+    assert ids(path) == ["a", "b"]
+    await sink.close()
+
+
 async def test_records_are_on_the_disk_when_they_count_as_written(tmp_path: Path, monkeypatch: Any) -> None:
     synced: list[bytes] = []
     monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.append(os.pread(descriptor, 100, 0)))
