@@ -18,7 +18,7 @@ from xml.parsers import expat
 
 from zeebe_amqp.commands.target import ANY, Target
 
-__all__ = ["MAX_ID", "MAX_IDS", "named"]
+__all__ = ["MAX_ID", "MAX_IDS", "named", "unread"]
 
 MAX_IDS: Final = 1_000
 """Ids in one deployment; of more, any may be among them."""
@@ -43,10 +43,20 @@ class _Unclear(Exception):
 
 def named(files: Iterable[tuple[str, bytes]]) -> Target:
     """What is deployed with files, each a name and the bytes. Never raises; takes time in proportion to the bytes."""
+    return _target((name, _ids(name.lower(), content)) for name, content in files)
+
+
+def unread(names: Iterable[str]) -> Target:
+    """What may be deployed with files of these names, whatever is in them."""
+    return _target((name, _unclear(name.lower())) for name in names)
+
+
+def _target(files: Iterable[tuple[str, list[tuple[str, str]]]]) -> Target:
+    """What names of files, and the kinds and ids inside of each, are together."""
     found: dict[str, dict[str, None]] = {"processes": {}, "decisions": {}, "resources": {}}
-    for name, content in files:
+    for name, ids in files:
         found["resources"][name] = None
-        for kind, id in _ids(name.lower(), content):
+        for kind, id in ids:
             found[kind][id] = None
     return Target(**{kind: _bounded(ids) for kind, ids in found.items()})
 
@@ -63,8 +73,13 @@ def _ids(name: str, content: bytes) -> list[tuple[str, str]]:
         if _may_be_xml(name, content):
             return list(_xml_ids(_plain(content)))
     except _Unclear:
-        return [(kind, ANY) for kind in _kinds(name)]
+        return _unclear(name)
     return []
+
+
+def _unclear(name: str) -> list[tuple[str, str]]:
+    """What a file may hold that is not read, or cannot be."""
+    return [(kind, ANY) for kind in _kinds(name)]
 
 
 def _may_be_xml(name: str, content: bytes) -> bool:
@@ -72,7 +87,6 @@ def _may_be_xml(name: str, content: bytes) -> bool:
 
 
 def _kinds(name: str) -> tuple[str, ...]:
-    """What a file that cannot be read may hold."""
     if name.endswith(_JSON):
         return ("resources",)
     if name.endswith(_BPMN):

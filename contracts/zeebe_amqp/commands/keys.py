@@ -55,20 +55,26 @@ def refuse_impossible_keys(command: Command) -> None:
 
 def target(command: Command) -> Target:
     """What a command acts on. Takes a while for a large deployment, whose files are read."""
-    found = outline(command)
-    if not (files := command.files()):
-        return found
-    inside = contents.named(files)
-    return msgspec.structs.replace(
-        found, processes=inside.processes, decisions=inside.decisions, resources=inside.resources
-    )
+    files = command.files()
+    return _with_files(_named(command), contents.named(files)) if files else _named(command)
 
 
 def outline(command: Command) -> Target:
-    """The same without reading any file: of those only the names."""
+    """The same without reading any file: those may hold any name."""
+    found = _named(command)
+    return _with_files(found, contents.unread(found.resources)) if command.files() else found
+
+
+def _named(command: Command) -> Target:
     found = tuple(str(key) for _, key in islice(keys(command, DATA), MAX_KEYS))
     named = command.named()
     return msgspec.structs.replace(named, keys=(*named.keys, *found)) if found else named
+
+
+def _with_files(found: Target, inside: Target) -> Target:
+    return msgspec.structs.replace(
+        found, processes=inside.processes, decisions=inside.decisions, resources=inside.resources
+    )
 
 
 def carries_keys(command: type[Command]) -> bool:

@@ -12,7 +12,8 @@ from tests.unit.contracts.samples import FULLEST, SMALLEST, command, smallest
 from zeebe_amqp import wire
 from zeebe_amqp.commands import COMMANDS, DeployProcess, DeployResource, EvaluateConditional
 from zeebe_amqp.commands.jobs import MAX_TENANTS
-from zeebe_amqp.commands.keys import MAX_KEYS, carries_keys, place, target
+from zeebe_amqp.commands.keys import MAX_KEYS, carries_keys, outline, place, target
+from zeebe_amqp.commands.resources import Resource
 from zeebe_amqp.commands.target import ANY, DEFAULT_TENANT, KINDS, Target
 
 NOTHING = {"topology": "it asks for the cluster, and changes nothing"}
@@ -112,6 +113,24 @@ def test_a_target_lists_a_bounded_number_of_keys(count: int) -> None:
     instructions = [{"elementInstanceKey": 2**52 + index} for index in range(count - 1)]
     modify = command("modify-instance", {"processInstanceKey": 2**52, "terminateInstructions": instructions})
     assert len(target(modify).keys) == min(count, MAX_KEYS)
+
+
+@for_each([
+    ("a.bpmn", BPMN, {"processes": (ANY,), "resources": ("a.bpmn",)}),
+    ("a.DMN", DMN, {"decisions": (ANY,), "resources": ("a.DMN",)}),
+    ("a.form", b'{"id":"f"}', {"resources": (ANY,)}),
+    ("a.txt", b"text", {"processes": (ANY,), "decisions": (ANY,), "resources": ("a.txt",)}),
+])  # fmt: skip
+def test_in_outline_a_file_may_hold_any_id_of_its_kind(name: str, content: bytes, may: dict[str, Any]) -> None:
+    """What is recorded of a denied deployment must not look as if nothing had been in it."""
+    command = DeployResource(resources=(Resource.of(name, content),), tenant_id="t")
+    assert (names(outline(command)), outline(command).tenants) == (may, ("t",))
+
+
+def test_what_has_no_files_is_the_same_in_outline() -> None:
+    for operation in COMMANDS:
+        tried = smallest(operation)
+        assert tried.files() or outline(tried) == target(tried), operation
 
 
 def test_a_condition_says_any_process_in_python_too() -> None:

@@ -287,5 +287,6 @@ def test_no_file_is_read_for_a_user_who_may_deploy_nothing(monkeypatch: pytest.M
     deployment = DeployProcess(name="a.bpmn", content=b"<process id='order'/>")
     denied = rules.decide("alice", deployment)
     assert (denied.allowed, denied.target.resources, read) == (False, ("a.bpmn",), [])
+    assert denied.target.processes == (ANY,), "what a dry run would let pass only where any process may be deployed"
     rules.decide("bob", deployment)
     assert read == ["a.bpmn"]
