@@ -6,14 +6,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from consumer import audit
 from consumer.camunda7 import Camunda7Engine
 from consumer.config import Amqp, Camunda7, Settings
-from consumer.config.values import AuditSink
 from consumer.doctor import finding as diagnosis
 from consumer.doctor.identity import look_at_identity
+from consumer.doctor.rights import look_at_rights
 from consumer.rabbitmq import BrokerReport, dead_letter_count, inspect
-from consumer.security.audit_sinks import AuditError
 from consumer.zeebe.examination import ask_gateway
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import BrokerError
@@ -41,7 +39,7 @@ class Finding:
 
 
 async def check(settings: Settings, management: str | None = None) -> list[Finding]:
-    """Check the broker and the engines concurrently. Problems become findings, not exceptions.
+    """Check broker, rights and engines concurrently. Problems become findings, not exceptions.
 
     Args:
         settings: those of the service.
@@ -50,10 +48,10 @@ async def check(settings: Settings, management: str | None = None) -> list[Findi
     looks = [_gateway(settings)]
     if settings.camunda7 is not None:
         looks.append(_camunda7(settings.camunda7))
-    if settings.audit is not None:
-        looks.append(_audit(settings.audit, settings.amqp))
-    broker, others = await asyncio.gather(_broker(settings.amqp, management), asyncio.gather(*looks))
-    return [*broker, *others]
+    broker, rights, engines = await asyncio.gather(
+        _broker(settings.amqp, management), look_at_rights(settings), asyncio.gather(*looks)
+    )
+    return [*broker, *map(_diagnosed, rights), *engines]
 
 
 async def _broker(amqp: Amqp, management: str | None) -> list[Finding]:
@@ -63,14 +61,15 @@ async def _broker(amqp: Amqp, management: str | None) -> list[Finding]:
         return [Finding("broker", False, str(error))]
     queues = ", ".join(f"{name}: {each.state}" for name, each in report.queues.items())
     found = Finding("broker", True, f"{report.product} at {report.host}; {queues}")
-    identity = [_identity(each) for each in await look_at_identity(amqp, management)]
+    identity = map(_diagnosed, await look_at_identity(amqp, management))
     return [found, _bounds(report), _dead_letters(report, amqp.dead_letter_bound), *identity]
 
 
-def _identity(found: diagnosis.Finding) -> Finding:
-    """What the doctor says of it; nothing here keeps the service from working."""
+def _diagnosed(found: diagnosis.Finding) -> Finding:
+    """What the doctor says of it."""
     advice = f"; {found.change}" if found.change else ""
-    return Finding(found.subject, True, f"{found.found}{advice}", found.level is diagnosis.Level.WARNING)
+    works, warning = found.level is not diagnosis.Level.PROBLEM, found.level is diagnosis.Level.WARNING
+    return Finding(found.subject, works, f"{found.found}{advice}", warning)
 
 
 def _bounds(report: BrokerReport) -> Finding:
@@ -97,13 +96,6 @@ async def _gateway(settings: Settings) -> Finding:
         return Finding("gateway", False, f"{settings.zeebe.address}: the gateway answers, but no broker is behind it")
     found = f"Zeebe {topology.gatewayVersion} at {settings.zeebe.address}; {len(topology.brokers)} brokers, "
     return Finding("gateway", True, f"{found}{topology.partitionsCount} partitions")
-
-
-async def _audit(sink: AuditSink, amqp: Amqp) -> Finding:
-    try:
-        return Finding("audit", True, await audit.look(sink, amqp))
-    except (AuditError, BrokerError) as error:
-        return Finding("audit", False, str(error))
 
 
 async def _camunda7(settings: Camunda7) -> Finding:

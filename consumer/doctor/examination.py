@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from consumer.camunda7 import Camunda7Engine
 from consumer.config import Camunda7, OAuth, Settings, values
-from consumer.doctor import broker, gateway, ledger, replies, service
+from consumer.doctor import broker, gateway, ledger, replies, rights, service
 from consumer.doctor.clients import SERVICE, installed, judge_versions
 from consumer.doctor.clocks import Reading, judge_clocks
 from consumer.doctor.dead_letters import judge_dead_letters
@@ -21,6 +21,7 @@ from consumer.doctor.http import get
 from consumer.doctor.identity import look_at_identity, unanswered
 from consumer.doctor.management import ManagementError, ManagementFacts, ask_management
 from consumer.doctor.queues import judge_queues
+from consumer.doctor.rights import look_at_rights
 from consumer.doctor.service import Page, ServiceFacts
 from consumer.inquiry import ask
 from consumer.ledger import Facts, LedgerError, RedisFacts, examine_ledger
@@ -62,6 +63,7 @@ class _Found:
     topology: TopologyResponse | Failed
     camunda7: str | Failed | None
     ledger: Facts | Failed
+    rights: list[Finding] | Failed
     service: ServiceFacts | Failed
     readings: dict[str, Reading]
 
@@ -90,6 +92,7 @@ async def examine(
         topology = start(_attempt(ask_gateway(settings.zeebe)))
         version = start(_attempt(_ask_camunda7(camunda7))) if camunda7 else None
         place = start(_attempt(examine_ledger(settings.ledger)))
+        allowed = start(_attempt(look_at_rights(settings)))
         running = start(_attempt(_ask_service(settings, environ)))
         readings = start(_read_clocks(settings, management))
     found = _Found(
@@ -99,6 +102,7 @@ async def examine(
         topology.result(),
         None if version is None else version.result(),
         place.result(),
+        allowed.result(),
         running.result(),
         readings.result(),
     )
@@ -177,6 +181,7 @@ def _judge(found: _Found, settings: Settings, reply_queues: Sequence[str]) -> It
         "gateway": lambda: _engines(found, settings),
         "ledger": lambda: _ledger(found, settings),
         "replies": lambda: _replies(found, settings, reply_queues),
+        "rights": lambda: _rights(found),
         "service": lambda: _service(found, settings),
         "clients": lambda: _clients(found),
     }
@@ -252,6 +257,10 @@ def _replies(found: _Found, settings: Settings, names: Sequence[str]) -> Iterato
     yield from replies.judge_policy(settings)
     looked_at = None if isinstance(found.broker, Failed) else found.broker.reply_queues
     yield from replies.judge_reply_queues(names, settings, looked_at)
+
+
+def _rights(found: _Found) -> Iterable[Finding]:
+    return [rights.unexamined(found.rights.problem)] if isinstance(found.rights, Failed) else found.rights
 
 
 def _service(found: _Found, settings: Settings) -> Iterator[Finding]:

@@ -51,6 +51,9 @@ async def test_without_a_gateway_it_lives_and_is_ready_as_soon_as_there_is_one(
             "bounds": True,
             "dead letters": True,
             "identity": True,
+            "policy": True,
+            "audit": True,
+            "signing key": True,
             "gateway": False,
         }
         assert gateway.address in found[-1].found

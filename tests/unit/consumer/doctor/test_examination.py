@@ -26,7 +26,7 @@ from tests.unit.consumer.doctor.facts import by_subject
 from zeebe_amqp import wire
 
 NOWHERE = "127.0.0.1:1"
-SECTIONS = ["broker", "gateway", "ledger", "replies", "service", "clients"]
+SECTIONS = ["broker", "gateway", "ledger", "replies", "rights", "service", "clients"]
 
 
 def settings(tmp_path: Path, **changed: Any) -> Settings:
@@ -67,6 +67,7 @@ async def test_a_part_that_hangs_or_fails_hides_no_other(tmp_path: Path, monkeyp
     monkeypatch.setattr(examination, "examine_broker", hang)
     monkeypatch.setattr(examination, "ask_gateway", fail)
     monkeypatch.setattr(examination, "_ask_service", hang)
+    monkeypatch.setattr(examination, "look_at_rights", fail)
     monkeypatch.setattr(examination, "judge_versions", lambda _: 1 / 0)
     findings = await examine(settings(tmp_path), environ={})
     found = {(each.section, each.subject): each.found for each in findings}
@@ -74,6 +75,7 @@ async def test_a_part_that_hangs_or_fails_hides_no_other(tmp_path: Path, monkeyp
     assert found["broker", "connection"] == "no answer within 0.05 s"
     assert found["gateway", "connection"].endswith("could not be examined (LookupError)")
     assert found["service", "service"] == "no answer within 0.05 s"
+    assert found["rights", "rights"] == "could not be examined (LookupError)"
     assert "ZeroDivisionError" in found["clients", "doctor"]
     assert "geheim" not in str(findings)
 
