@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from scripts.rabbitmq import RabbitMQ
 
 SECRET = "the-right-secret"
+CALLER = (r"^test\.replies\..*$", r"^(test\.replies\..*|amq\.default)$", r"^test\.replies\..*$")
+"""The rights that a caller needs: to a reply queue of its own, and to the default exchange."""
 LOW, USUAL = "0.00001", "0.4"
 """Memory from which on the broker blocks publishers, as a part of all."""
 

@@ -119,6 +119,15 @@ class DeadLetterQueue:
             found.append(message)
         return found
 
+    async def exhaust(self) -> None:
+        """Give back what is in the request queue until the broker makes dead letters of it."""
+        queue = await self.channel.get_queue(self.request_queue)
+        async with asyncio.timeout(30):
+            while (given := await queue.get(fail=False)) is not None:
+                await given.reject(requeue=True)
+            while not await self.ids():  # noqa: ASYNC110 - the broker tells nobody
+                await asyncio.sleep(0.05)
+
     async def run(self, name: str, *arguments: str) -> CommandResult:
         """Run a command to its end, as the command line does after reading the configuration."""
         function = COMMANDS[name]

@@ -85,12 +85,7 @@ def without_count(message: AbstractIncomingMessage) -> dict[str, Any]:
 async def test_what_the_broker_gave_up_is_told_and_goes_back_where_it_came_from(dead: DeadLetterQueue) -> None:
     message = aio_pika.Message(b"{}", message_id="m", type="topology", headers={"mine": 1})
     await dead.channel.default_exchange.publish(message, dead.request_queue)
-    queue = await dead.channel.get_queue(dead.request_queue)
-    async with asyncio.timeout(30):
-        while (given := await queue.get(fail=False)) is not None:
-            await given.reject(requeue=True)
-        while not await dead.ids():  # noqa: ASYNC110 - the broker tells nobody
-            await asyncio.sleep(0.05)
+    await dead.exhaust()
     [row] = (await dead.run("list", "--each", "--code", "delivery_limit")).rows
     assert (row["id"], row["operation"], row["queue"]) == ("m", "topology", dead.request_queue)
     assert (await dead.resend("m")).code == 0

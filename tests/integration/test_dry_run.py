@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from scripts.rabbitmq import RabbitMQ
-from tests.integration.broker_control import User
+from tests.integration.broker_control import CALLER, User
 from tests.integration.caller import Caller
 from tests.integration.service import ConsumerSetup, create, running_service
 from zeebe_amqp.reply import Reply
@@ -25,8 +25,6 @@ processes = ["order"]
 [users]
 {name} = ["orders"]
 """
-RIGHTS = (r"^test\.replies\..*$", r"^(test\.replies\..*|amq\.default)$", r"^test\.replies\..*$")
-"""What a caller needs at the broker: a reply queue of its own, and the default exchange."""
 REQUESTS = {
     "order": create("order"),
     "invoice": create("invoice"),
@@ -47,7 +45,7 @@ NAMES = {
 @pytest.fixture
 async def user(shared_node: RabbitMQ) -> AsyncIterator[User]:
     made = User(shared_node)
-    await made.allow(*RIGHTS)
+    await made.allow(*CALLER)
     yield made
     made.delete()
 

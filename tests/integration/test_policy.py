@@ -15,7 +15,7 @@ import pytest
 from scripts.rabbitmq import RabbitMQ
 from tests.conftest import Broker
 from tests.fakes.gateway import FakeGateway
-from tests.integration.broker_control import User
+from tests.integration.broker_control import CALLER, User
 from tests.integration.caller import Caller
 from tests.integration.service import ConsumerSetup, create, eventually, new_consumer, running_service
 from zeebe_amqp.errors import Error
@@ -38,8 +38,6 @@ allow_keys = true
 {alice} = ["orders"]
 {ops} = ["operator"]
 """
-RIGHTS = (r"^test\.replies\..*$", r"^(test\.replies\..*|amq\.default)$", r"^test\.replies\..*$")
-"""What a caller needs at the broker: a reply queue of its own, and the default exchange."""
 
 
 class PolicySetup:
@@ -73,7 +71,7 @@ async def policed(shared_node: RabbitMQ, tmp_path: Path) -> AsyncIterator[Policy
         users = [User(shared_node), User(shared_node)]
         for user in users:
             stack.callback(user.delete)
-            await user.allow(*RIGHTS)
+            await user.allow(*CALLER)
         policy.write_text(POLICY.format(alice=users[0].name, ops=users[1].name))
         settings = {"POLICY_FILE": str(policy), "LOG_FORMAT": "json", "LOG_LEVEL": "info"}
         service = await stack.enter_async_context(running_service(tmp_path, shared_node.url, **settings))

@@ -9,7 +9,7 @@ import pytest
 from consumer.config import Settings
 from consumer.config.settings import Camunda7
 from consumer.policy_commands.question import NAMES, Question, Questions, fields
-from tests.cases import check_all
+from tests.cases import check_all, for_each
 from tests.unit.contracts.samples import FULLEST, SMALLEST, body
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.commands.target import Target
@@ -52,7 +52,7 @@ def test_every_name_of_a_command_is_one_that_its_operation_can_have() -> None:
     check_all([(operation, data) for each in (SMALLEST, FULLEST) for operation, data in each.items()], has_fields)
 
 
-@pytest.mark.parametrize("every", [False, True])
+@for_each([False, True])
 def test_a_signal_without_a_tenant_is_for_those_that_its_engine_delivers_it_to(every: bool) -> None:
     questions = Questions(Settings(camunda7=Camunda7("http://x", every=every)))
     by_request = questions.from_request(None, body("signal", {"name": "a"}))

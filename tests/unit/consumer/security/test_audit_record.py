@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -233,7 +232,7 @@ def test_an_id_is_found_by_its_digest() -> None:
     assert digest("\ud800") != digest("\ud801")
 
 
-@pytest.mark.parametrize("operation", COMMANDS)
+@for_each(COMMANDS)
 def test_every_operation_is_recorded_without_a_policy(operation: str) -> None:
     """Also one whose data is not right."""
     assert record_of(delivery(operation, {}))["event"] == "command"
