@@ -21,7 +21,8 @@ PAIRS: Final = (
 """Variables that mean something only together."""
 
 TLS_OF_BROKER: Final = ("AMQP_CA", "AMQP_CERT", "AMQP_KEY")
-SHARED_LEDGERS: Final = ("redis://", "rediss://")
+LOCAL_LEDGERS: Final = ("sqlite:", "memory:")
+"""How URLs of ledgers begin that one process has for itself; whatever is to come is shared."""
 DETAILS_OF_OAUTH: Final = ("ZEEBE_AUTHORIZATION_SERVER_URL", "ZEEBE_TOKEN_AUDIENCE", "ZEEBE_TOKEN_SCOPE")
 
 
@@ -101,7 +102,8 @@ def _audit(given: Given) -> Iterator[str]:
 
 def _no_common_key(given: Given) -> Iterator[str]:
     """Each process would sign with a key of its own, and refuse what the others signed."""
-    shared = (given.values.LEDGER or "").startswith(SHARED_LEDGERS)
+    ledger = given.values.LEDGER
+    shared = ledger is not None and not ledger.startswith(LOCAL_LEDGERS)
     if shared and "SIGNING_KEYS" not in given.accepted | given.refused:
         why = f"{given.written('LEDGER')} is shared, so each process must verify the others' signatures"
         yield f"SIGNING_KEYS: missing; accepted: a key from `openssl rand -base64 32`, the same for all: {why}"
