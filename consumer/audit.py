@@ -27,9 +27,7 @@ _STDOUT: Final = 1
 _STDERR: Final = 2
 
 
-def service_audit(
-    settings: Settings, broker: Broker, watch: Telemetry, authorizer: Authorizer | None = None
-) -> Audit | None:
+def service_audit(settings: Settings, broker: Broker, watch: Telemetry, authorizer: Authorizer) -> Audit | None:
     """The audit of a service; None without one."""
     if settings.audit is None:
         return None
@@ -52,7 +50,7 @@ def letter_audit(settings: Settings) -> LetterAudit:
 
 class _LetterAudit:
     def __init__(self, sink: AuditSink, amqp: Amqp) -> None:
-        self._name, self._amqp = sink, amqp
+        self._setting, self._amqp = sink, amqp
         self._recorder = Recorder()
         self._stack = AsyncExitStack()
         self._sink: Sink | None = None
@@ -68,13 +66,13 @@ class _LetterAudit:
         return self
 
     async def _make_sink(self) -> Sink:
-        if self._name.kind == "stdout":
+        if self._setting.kind == "stdout":
             # The command's results are on standard output.
             return DescriptorSink(_STDERR, "stderr")
-        if self._name.kind == "file":
-            return FileSink(Path(self._name.name))
-        publish = await self._stack.enter_async_context(open_audit(self._amqp, self._name))
-        return QueueSink(str(self._name), _nothing, publish)
+        if self._setting.kind == "file":
+            return FileSink(Path(self._setting.name))
+        publish = await self._stack.enter_async_context(open_audit(self._amqp, self._setting))
+        return QueueSink(str(self._setting), _nothing, publish)
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
@@ -104,7 +102,7 @@ class _LetterAudit:
 
     def _failure(self, error: Exception) -> NotRecorded:
         text = str(error) or type(error).__name__
-        found = text if text.startswith("AUDIT:") else f"AUDIT: {self._name} cannot be written: {text}"
+        found = text if text.startswith("AUDIT:") else f"AUDIT: {self._setting} cannot be written: {text}"
         return NotRecorded(f"{found}; nothing more is replayed or dropped")
 
 

@@ -12,6 +12,7 @@ from consumer.core.batches import Batches, End
 from consumer.core.clock import Clock
 from consumer.core.delivery import Delivery, Reply
 from consumer.core.large import offload
+from consumer.pipeline.authorization import MAX_AT_ONCE
 from consumer.pipeline.ending import Ending
 from consumer.security.audit_record import Record, Recorder
 from consumer.security.audit_sinks import AuditError, Sink
@@ -26,8 +27,6 @@ RETRY: Final = 1.0
 """Seconds between two attempts while nothing can be written."""
 SLOW: Final = 5.0
 """Seconds after which a write that is going on counts as a failure: nobody reads, or the disk hangs."""
-LONG: Final = 16 * 1024
-"""Bytes of a request from which finding what it acts on takes longer than a switch of threads."""
 MAX_OPENING: Final = 10.0
 """Seconds that the first look at a sink on this machine may take."""
 
@@ -92,7 +91,7 @@ class Audit:
     async def record(self, delivery: Delivery, reply: Reply, ending: Ending) -> None:
         """Record a command that has ended; returns when that is written, however long it takes."""
         make = self._recorder.command
-        if delivery.decision is None and delivery.message.size > LONG:
+        if delivery.decision is None and delivery.message.size > MAX_AT_ONCE:
             record = await offload(make, delivery, reply, ending)
         else:
             record = make(delivery, reply, ending)
