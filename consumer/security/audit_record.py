@@ -146,8 +146,9 @@ class Recorder:
         """The record of what is done with a dead letter; `facts` are those that are known, by their `FIELDS`."""
         # Whoever may write to the dead-letter queue chooses what is in its headers.
         told = {name: fact[:MAX_NAME] if isinstance(fact, str) else fact for name, fact in facts.items()}
-        known = {"time": _now(), "id": self._id(), "event": event, "host": self._host, "target": {}, **told}
-        return Record(_line({name: known.get(name) for name in FIELDS}), _topic(told.get("operation")))
+        known: dict[str, Any] = {"time": _now(), "id": self._id(), "event": event, "host": self._host, "target": {}}
+        known |= told
+        return Record(_line({name: known.get(name) for name in FIELDS}), _topic(known.get("operation")))
 
     def _target(self, delivery: Delivery) -> Target | None:
         """What a command acts on about which nobody was asked."""
