@@ -131,6 +131,7 @@ async def test_a_full_disk_stops_consuming_and_what_ran_stays_unacknowledged(
 ) -> None:
     async with service.caller() as caller:
         await caller.request(create())
+        await eventually(lambda: len(records(path)) == 1, "its record is there before the disk is full")
         with no_file_grows(service.consumer):
             assert Reply.decode((await caller.request(create(id="ran"), message_id="ran")).body).ok
             await eventually(lambda: "audit" in service.consumer.reasons(), "readiness tells of the audit")
@@ -154,6 +155,7 @@ async def test_a_stop_gives_back_what_could_not_be_recorded(service: ConsumerSet
     await asyncio.to_thread(service.consumer.start)
     async with service.caller() as caller:
         await caller.request(create())
+        await eventually(lambda: len(records(path)) == 1, "its record is there before the disk is full")
         with no_file_grows(service.consumer):
             await caller.request(create(id=name), headers={wire.REQUEST_ID: name})
             await eventually(lambda: "audit" in service.consumer.reasons(), "readiness tells of the audit")
