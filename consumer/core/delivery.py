@@ -70,6 +70,8 @@ class Delivery:
     """Whether its sender may run its command; None before that was asked."""
     max_body: int = wire.MAX_BODY
     """Bytes of body that its sender may send: what is larger is neither fetched nor decoded."""
+    reply: Reply | None = None
+    """How its last run ended; None before that, and while it runs again."""
     earlier: object = None
     """The trace context of the run whose answer it gets, where that is known."""
 

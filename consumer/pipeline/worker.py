@@ -37,12 +37,12 @@ MAX_RECORDING: Final = 2.0
 
 CUT_OFF: Final = Error(
     code=Code.CANCELLED,
-    message="the service ended while the engine had it",
+    message="cut off after it was sent to the engine",
     source=Source.CONSUMER,
     outcome=Outcome.UNKNOWN,
     retryable=False,
 )
-"""What is recorded of a command that was cut off."""
+"""What is recorded of a command whose run did not end."""
 
 _RETURNING: Final = (Settlement.AGAIN, Settlement.BACK)
 _UNROUTABLE: Final = "unroutable"
@@ -173,7 +173,7 @@ class QueueWorker:
             if delivery.large:
                 await delivery.decode()
             if not await self._process(delivery):
-                self._return(delivery)
+                await self._return(delivery)
         except Requeue as reason:
             fields = {"event": "request.requeued", "queue": delivery.message.queue, "error": str(reason)}
             log.info("given back: %s", reason, extra=fields)
@@ -195,11 +195,8 @@ class QueueWorker:
             if settlement is Settlement.AGAIN and not self._stopping:
                 attempt += 1
                 await self._rest(delivery, attempt)
-            elif settlement not in _RETURNING and await self._settle(delivery, settlement, reply):
-                return True
             else:
-                await self._record_return(delivery, reply)
-                return False
+                return settlement not in _RETURNING and await self._settle(delivery, settlement, reply)
         return False
 
     async def _run(self, delivery: Delivery, started: float) -> Reply | None:
@@ -216,8 +213,9 @@ class QueueWorker:
         try:
             if self._stopping or not delivery.alive:
                 return None
-            delivery.slot = slot
-            return await self._handler(delivery)
+            delivery.slot, delivery.reply = slot, None
+            delivery.reply = await self._handler(delivery)
+            return delivery.reply
         finally:
             delivery.slot = None
             slot.release()
@@ -248,9 +246,14 @@ class QueueWorker:
     async def _requeue(self, delivery: Delivery) -> None:
         # It comes again at once. The pause keeps it from spinning; the broker's delivery limit ends what breaks us.
         await self._rest(delivery, 1)
-        self._return(delivery)
+        await self._return(delivery)
 
-    def _return(self, delivery: Delivery) -> None:
+    async def _return(self, delivery: Delivery) -> None:
+        try:
+            await self._record_return(delivery)
+        except Exception:
+            fields = {"event": "request.unsettled", "queue": delivery.message.queue}
+            log.exception("defect while recording a delivery that is given back", extra=fields)
         self._count("requeued", queue=delivery.message.queue)
         delivery.requeue()
 
@@ -320,7 +323,7 @@ class QueueWorker:
         if not self._replies.is_ready:
             await self._replies.ready()
         if not delivery.alive:
-            await self._record_return(delivery, reply)
+            await self._record_return(delivery)
             return False
         ending, reason = Ending.SETTLED, ""
         if settlement is Settlement.DEAD:
@@ -342,9 +345,11 @@ class QueueWorker:
             self._acknowledged(delivery)
         self._report(delivery, reply, ending, reason)
 
-    async def _record_return(self, delivery: Delivery, reply: Reply) -> None:
+    async def _record_return(self, delivery: Delivery) -> None:
         """Record what the engine was sent and is not acknowledged: if it expires in its queue, nobody else will."""
-        if self._audit is not None and delivery.sent:
+        call = delivery.call
+        if self._audit is not None and call is not None and call.sent:
+            reply = delivery.reply or Reply(call.command.operation, error=CUT_OFF)
             await self._audit(delivery, reply, Ending.RETURNED)
 
     async def stop(self, grace: float) -> bool:
@@ -357,17 +362,18 @@ class QueueWorker:
             Whether everything ended in time; what did not is given back.
         """
         self._stopping = True
-        await _end({task: delivery for task, delivery in self._tasks.items() if delivery.idle})
+        idle = {task: delivery for task, delivery in self._tasks.items() if delivery.idle}
+        await _end(idle)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
         late = dict(self._tasks)
         await _end(late)
-        await self._record_late(late.values())
+        await self._record_cut_off((*idle.values(), *late.values()))
         return not late
 
-    async def _record_late(self, late: Collection[Delivery]) -> None:
-        """Record what was cut off while the engine had it, as far as that can be written now."""
-        records = [self._record_return(each, Reply(each.operation, error=CUT_OFF)) for each in late]
+    async def _record_cut_off(self, deliveries: Collection[Delivery]) -> None:
+        """Record what the engine was sent, as far as that can be written now; all of it has been given back."""
+        records = map(self._record_return, deliveries)
         with suppress(TimeoutError):
             async with asyncio.timeout(MAX_RECORDING):
                 await asyncio.gather(*records)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 from unittest.mock import AsyncMock
 
 from consumer.core.call import Call
@@ -13,12 +13,12 @@ from consumer.core.requeue import Requeue
 from consumer.pipeline.ending import Ending
 from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.worker import PublishFailed, Refused
-from tests.cases import check_each
-from tests.unit.consumer.deliveries import FakeDelivery
+from tests.cases import check_each, for_each
+from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
 from tests.unit.consumer.errors import failed
 from tests.unit.consumer.workers import OK, Bench, settled, until
 from zeebe_amqp.commands import Topology
-from zeebe_amqp.errors import Code
+from zeebe_amqp.errors import Code, Outcome
 
 FINAL = Reply("topology", error=failed(Code.NOT_FOUND))
 BROKEN = {"malformed_properties": ("no AMQP",)}
@@ -30,6 +30,7 @@ class AuditedBench(Bench):
     def __init__(self) -> None:
         super().__init__()
         self.endings: list[Ending] = []
+        self.recorded: list[Reply] = []
         self.writable = asyncio.Event()
         self.writable.set()
 
@@ -37,6 +38,7 @@ class AuditedBench(Bench):
         await self.writable.wait()
         self.events.append("record")
         self.endings.append(ending)
+        self.recorded.append(reply)
 
 
 def delivered(bench: Bench, **sent: Any) -> FakeDelivery:
@@ -126,6 +128,50 @@ async def test_what_the_engine_was_sent_is_recorded_when_it_goes_back_because_it
     await check_each(cases, ends)
 
 
+async def test_what_the_engine_was_sent_by_an_earlier_try_is_recorded_however_the_last_one_ends() -> None:
+    unknown = Reply("topology", error=failed(Code.DEADLINE_EXCEEDED, outcome=Outcome.UNKNOWN))
+
+    async def ends(last: Any, open_then: bool, code: Code) -> None:
+        bench = AuditedBench()
+        delivery, tries = delivered(bench, reply_to=None), iter([unknown, last])
+
+        async def handle(_: Delivery) -> Reply:
+            delivery.call, answer = delivery.call or Call(Topology(), sent=True), next(tries)
+            delivery.open = open_then
+            if isinstance(answer, Exception):
+                raise answer
+            return cast("Reply", answer)
+
+        await bench.settle(delivery, handler=handle, audit=bench.audit)
+        assert bench.endings == [Ending.RETURNED]
+        [reply] = bench.recorded
+        assert reply.error is not None
+        assert (reply.operation, reply.error.code, reply.error.outcome) == ("topology", code, Outcome.UNKNOWN)
+        assert bench.events == ["record", "give back"]
+
+    cases = {
+        "another runs it now": (Requeue("another"), True, Code.CANCELLED),
+        "a defect": (RuntimeError("a defect"), True, Code.CANCELLED),
+        "its channel is gone": (OK, False, Code.DEADLINE_EXCEEDED),
+    }
+    await check_each(cases, ends)
+
+
+async def test_what_the_engine_was_sent_is_recorded_when_the_service_ends_during_a_pause_between_tries() -> None:
+    bench = AuditedBench()
+    delivery = delivered(bench, reply_to=None)
+
+    async def handle(_: Delivery) -> Reply:
+        delivery.call = Call(Topology(), sent=True)
+        return Reply("topology", error=failed(Code.DEADLINE_EXCEEDED, outcome=Outcome.UNKNOWN))
+
+    worker = bench.worker(delivery, handler=handle, audit=bench.audit, clock=QuickClock(pause=60))
+    await until(lambda: delivery.idle)
+    assert await worker.stop(30)
+    assert bench.events == ["give back", "record"]
+    assert bench.endings == [Ending.RETURNED]
+
+
 async def test_what_is_cut_off_at_the_end_while_the_engine_has_it_is_recorded() -> None:
     for sent in (True, False):
         bench = AuditedBench()
@@ -162,7 +208,10 @@ async def test_what_can_be_recorded_in_time_is_acknowledged_at_the_end() -> None
     assert bench.events == ["reply", "record", "ack", "acknowledged"]
 
 
-async def test_a_defect_of_the_audit_acknowledges_nothing() -> None:
+@for_each([(False,), (True,)])
+async def test_a_defect_of_the_audit_acknowledges_nothing_and_holds_nothing(sent: bool) -> None:
     bench = AuditedBench()
-    await bench.settle(delivered(bench), audit=AsyncMock(side_effect=ValueError("a defect")))
+    delivery = delivered(bench)
+    delivery.call = Call(Topology(), sent=sent)
+    await bench.settle(delivery, audit=AsyncMock(side_effect=ValueError("a defect")))
     assert bench.events == ["reply", "give back"]
