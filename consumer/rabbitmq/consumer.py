@@ -72,7 +72,8 @@ class QueueDelivery(Delivery):
 
     @property
     def large(self) -> bool:
-        return self._elsewhere is not None or super().large
+        # What is larger than its sender may send stays where it is, unread.
+        return super().large or (self._elsewhere is not None and self.message.size <= self.max_body)
 
     async def fetch(self) -> None:
         if self._elsewhere is not None:

@@ -6,6 +6,8 @@ import struct
 from typing import Any, cast
 from unittest.mock import AsyncMock, Mock
 
+import pytest
+
 from consumer.core.message import Message, Reply
 from consumer.core.seal import Purpose, Seal, digest_of
 from consumer.rabbitmq import properties
@@ -16,6 +18,7 @@ from zeebe_amqp import wire
 from zeebe_amqp.amqp.hot import Incoming
 from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.amqp.table import MAX_LEVELS
+from zeebe_amqp.errors import CommandError
 
 UNSIGNED, SEAL = Seal(), Seal((b"k" * 32,))
 REPLAY = {"original-user-id": "alice", "replays": 1, "mine": 1}
@@ -94,6 +97,19 @@ async def test_whatever_waits_in_a_file_is_fetched() -> None:
     assert delivery.large
     await delivery.decode()
     assert delivery.message.body == body
+
+
+async def test_what_is_larger_than_its_sender_may_send_is_refused_by_its_size_and_stays_in_its_file() -> None:
+    held = Mock(fetch=AsyncMock(return_value=LARGE))
+    incoming = delivered(b"", size=len(LARGE), elsewhere=Mock())
+    delivery = QueueDelivery(properties.message(incoming, "q"), 100, Mock(), incoming, Mock(), held)
+    delivery.max_body = len(LARGE) - 1
+    assert not delivery.large
+    with pytest.raises(CommandError, match=f"found {len(LARGE)}"):
+        _ = delivery.request
+    held.fetch.assert_not_called()
+    delivery.max_body = len(LARGE)
+    assert delivery.large
 
 
 def letter_of(**given: Any) -> Properties:
