@@ -105,11 +105,9 @@ class HeldBytes:
         self.release_large(size, user)
 
     async def _room(self, size: int, user: str | None) -> None:
-        if not self._waiting and (self._fits(size, user) or not self._fetched):
-            self._take(size, user)
-            return
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.add(user, _Return(size, place))
+        self._let_in()  # whoever waits may be over a share, and this one not
         try:
             await place
         except asyncio.CancelledError:
@@ -130,15 +128,12 @@ class HeldBytes:
             return False
         return True if body.size <= self._large.free else None
 
-    def _take(self, size: int, user: str | None) -> None:
-        self._fetched += 1
-        self._large.take(user, size)
-
     def _let_in(self) -> None:
         while self._waiting and (next_one := self._waiting.find(self._may_return)) is not None:
             user, body = next_one
             if not body.place.done():
-                self._take(body.size, user)
+                self._fetched += 1
+                self.hold_large(body.size, user)
                 body.place.set_result(None)
 
     def close(self) -> None:

@@ -169,6 +169,20 @@ async def test_bodies_that_come_back_take_turns_by_user_and_who_holds_a_share_is
     await asyncio.gather(*fetching)
 
 
+async def test_a_body_comes_back_at_once_while_only_bodies_of_users_with_a_full_share_wait(wide: HeldBytes) -> None:
+    wide.hold(4 * SIZE)
+    bodies = {name: spilled(wide, name[:-1]) for name in ("mallory1", "mallory2", "mallory3", "alice1")}
+    wide.release(4 * SIZE)
+    for name in ("mallory1", "mallory2"):
+        await asyncio.wait_for(wide.fetch(bodies[name], SIZE, "mallory"), 5)
+    third = asyncio.create_task(wide.fetch(bodies["mallory3"], SIZE, "mallory"))
+    await asyncio.sleep(0)
+    assert await asyncio.wait_for(wide.fetch(bodies["alice1"], SIZE, "alice"), 5) == BODY
+    assert not third.done()
+    wide.release_fetched(SIZE, "mallory")
+    await asyncio.wait_for(third, 5)
+
+
 async def test_a_large_body_is_not_passed_over_by_small_ones_of_others_for_want_of_room(wide: HeldBytes) -> None:
     wide.hold(4 * SIZE)
 
