@@ -2,7 +2,8 @@
 
 The broker counts by consumer: what one holds does not count against the next. So when all of a consumer's places are
 taken by what is small, and waits, the next consumer gets as many again; else the large bodies of one sender, which make
-the places few, would let another sender's few small requests fill them.
+the places few, would let another sender's few small requests fill them. All together hold no more than one may while
+bodies are small.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Batch:
     def done(self, size: int) -> None:
         """A delivery with a body of that size is done."""
         self.held -= 1
-        self._prefetch.held_bytes -= size if size <= wire.MAX_BODY else wire.KEPT_OF_LARGE
+        self._prefetch.held -= 1
+        self._prefetch.held_bytes -= _kept(size)
 
 
 class Prefetch:
@@ -45,8 +47,8 @@ class Prefetch:
         self.maximum = maximum
         self.value = maximum
         """What the broker was told."""
-        self.held_bytes = 0
-        """Bytes of bodies that are held, of all consumers so far."""
+        self.held = self.held_bytes = 0
+        """Deliveries that are held, of all consumers so far, and bytes of their bodies."""
         self.batch = Batch(self)
         """What the consumer that is there now delivered."""
         self._max_bytes = max_bytes
@@ -54,9 +56,10 @@ class Prefetch:
 
     def note(self, size: int) -> bool:
         """A body of that size came; says whether a new consumer should take over by now."""
-        kept = size if size <= wire.MAX_BODY else wire.KEPT_OF_LARGE
+        kept = _kept(size)
         self._average += (kept - self._average) * WEIGHT
         self.batch.held += 1
+        self.held += 1
         self.held_bytes += kept
         if self.value == self.maximum and self._average * self.maximum <= self._max_bytes:
             return False
@@ -73,7 +76,8 @@ class Prefetch:
     @property
     def is_stuck(self) -> bool:
         """Whether the places are few because of large bodies, and taken by small ones."""
-        return self.value < self.maximum and self.batch.held >= self.value and 2 * self.held_bytes <= self._max_bytes
+        is_full = self.value <= self.batch.held and self.held < self.maximum
+        return is_full and self.value < self.maximum and 2 * self.held_bytes <= self._max_bytes
 
     @property
     def wanted(self) -> int:
@@ -88,3 +92,8 @@ class Prefetch:
         """A new consumer takes over, with the value that is wanted now."""
         self.value = self.wanted
         self.restart()
+
+
+def _kept(size: int) -> int:
+    """What is kept of a body of so many bytes."""
+    return size if size <= wire.MAX_BODY else wire.KEPT_OF_LARGE

@@ -253,6 +253,20 @@ def test_places_that_are_few_because_of_large_bodies_are_not_filled_by_small_one
             batch.done(4 * MIB)
 
 
+def test_small_ones_that_wait_get_no_more_places_than_while_bodies_are_small() -> None:
+    prefetch = Prefetch(200, BOUND)
+    advised(prefetch, *[4 * MIB] * 100)
+    for number in range(1000):
+        if prefetch.note(500) and prefetch.is_stuck:
+            assert number < 200
+            prefetch.restart()
+        for _ in range(20):  # large ones pass
+            batch = prefetch.batch
+            prefetch.note(4 * MIB)
+            batch.done(4 * MIB)
+    assert prefetch.value < 32, "they were few all the time"
+
+
 def test_places_that_large_bodies_take_are_not_multiplied() -> None:
     prefetch = Prefetch(2000, BOUND)
     advised(prefetch, *[4 * MIB] * 100)
@@ -260,7 +274,7 @@ def test_places_that_large_bodies_take_are_not_multiplied() -> None:
     assert not any(stuck for _, stuck, _ in taken)
     for _, _, batch in taken:
         batch.done(4 * MIB)
-    assert (prefetch.held_bytes, prefetch.batch.held) == (0, 0)
+    assert (prefetch.held, prefetch.held_bytes, prefetch.batch.held) == (0, 0, 0)
 
 
 def test_small_bodies_and_a_large_one_among_them_and_bodies_above_the_limit_change_nothing() -> None:
