@@ -273,7 +273,7 @@ class Table:
             rows.append(row)
             dropped += length
         self._connection.execute(DROP, (json.dumps(rows),))
-        self._doubt(dropped < size)
+        self._doubt(dropped < size and len(rows) < limit)
         self.kept_bytes.add(user, -dropped)
         self.evicted.bodies += len(rows)
         return len(rows)

@@ -25,6 +25,7 @@ from consumer.ledger import Claim, Ledger, LedgerError, State, codec, has_entrie
 from consumer.ledger.memory import MemoryStore
 from consumer.ledger.redis import RedisStore
 from consumer.ledger.sqlite import SqliteStore
+from consumer.ledger.store import LedgerRow
 from tests.cases import for_each
 from tests.unit.consumer.ledger.promises import (
     DIGEST,
@@ -247,6 +248,20 @@ def test_the_oldest_of_a_user_are_found_without_looking_at_the_others(path: Path
         plan = [row[3] for row in opened._connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
         scans = [step for step in plan if "SCAN entries" in step]
         assert all(statement is table.COUNT and "COVERING INDEX" in step for step in scans), plan
+    opened.close()
+
+
+def test_a_cut_that_takes_several_looks_counts_the_file_no_more_often_than_it_is_wrong(path: Path) -> None:
+    opened, now, record = table.Table(path), time.time(), codec.pack_body(b"{}")
+    rows = [LedgerRow(bytes((number // 256, number % 256)) * 8, DIGEST, b"o", now + 9, record) for number in range(3500)]
+    for at in range(0, len(rows), 500):
+        opened.write(rows[at : at + 500], now)
+    bounds = replace(limits(), max_bytes=len(record))
+    counted: list[str] = []
+    opened._connection.set_trace_callback(lambda text: counted.append(text) if text == table.COUNT else None)
+    for _ in range(4):
+        opened.trim(now, bounds, {})
+    assert (opened.entries.total, opened.kept_bytes.total, len(counted)) == (3500, len(record), 1)
     opened.close()
 
 
