@@ -182,14 +182,14 @@ class _Idempotency:
                 # Nobody waits for this one, and the request itself is kept: it is unacknowledged until that is done.
                 return Reply(delivery.request.operation, replayed=True)
             if run.keeper is None:
-                place = self._waits.wait(delivery)
+                place = self._place(delivery)
             run.keeper = delivery
         elif not run.delivery.alive:
             run.delivery = delivery  # the broker delivers the first one again, and this may be it
         elif run.count() >= MAX_WAITERS:
             raise self._refused(_CROWDED, _crowded(delivery))
         else:
-            place = run.inherit(delivery.message.queue) or self._waits.wait(delivery)
+            place = run.inherit(delivery.message.queue) or self._place(delivery)
         return replace(await self._wait(delivery, run, place), replayed=True)
 
     async def _wait(self, delivery: Delivery, run: _Run, place: Place | None) -> Reply:
@@ -258,7 +258,7 @@ class _Idempotency:
                 place.leave()
 
     def _place(self, delivery: Delivery) -> Place:
-        """A place to wait for another process; without one, what nobody waits for goes back: it is no dead letter."""
+        """A place to wait for another run; without one, what nobody waits for goes back: it is no dead letter."""
         try:
             return self._waits.wait(delivery)
         except CommandError as crowded:
