@@ -20,7 +20,7 @@ from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery, MemoryLedger, delivery
 from tests.unit.consumer.errors import verdict
 from zeebe_amqp import wire
-from zeebe_amqp.commands import Command
+from zeebe_amqp.commands import Command, contents
 from zeebe_amqp.commands.keys import target
 from zeebe_amqp.commands.target import Target
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
@@ -104,6 +104,15 @@ async def test_a_sender_may_have_to_be_known(user: str | None, required: bool, c
             assert word in ended.message
         assert request.decision is not None
         assert (request.decision.rule, request.decision.target.processes) == ("REQUIRE_USER_ID", ("order",))
+
+
+async def test_no_file_is_read_of_a_sender_who_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "named", Mock(side_effect=AssertionError("it was read")))
+    request = delivery("deploy-process", "<d/>", {wire.FILE_NAME: "a.bpmn"})
+    ended, *_ = await run(request, Unrestricted(), require_user_id=True)
+    assert isinstance(ended, CommandError)
+    assert request.decision is not None
+    assert request.decision.target.resources == ("a.bpmn",)
 
 
 async def test_what_cannot_be_decoded_keeps_its_own_error_and_nobody_decides_about_it() -> None:
