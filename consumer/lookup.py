@@ -45,7 +45,7 @@ async def look_up(settings: Settings, user: str | None, request_id: str, limit: 
     """
     findings = Findings()
     letters = await _look_at_broker(settings, user, request_id, limit, findings)
-    senders = [each["user"] for each in letters or () if each["user"]]
+    senders = list(dict.fromkeys(each["user"] for each in letters or () if each["user"]))
     findings.facts += [*await _look_in_service(settings, user, request_id, senders, findings), *(letters or ())]
     if not findings.facts and letters is not None:
         findings.notes += await _list_reasons(settings, user)
