@@ -17,7 +17,7 @@ from consumer import telemetry
 from consumer.audit import service_audit
 from consumer.camunda7 import Camunda7Engine, accepts, reach
 from consumer.config import Settings, values
-from consumer.core.access import Authorizer, Unrestricted, UserLimits
+from consumer.core.access import Authorizer, Unrestricted
 from consumer.core.call import Engine, RoutedEngine
 from consumer.core.delivery import Delivery, Handler
 from consumer.core.key_file import own_keys
@@ -200,7 +200,7 @@ class Service:
         asks = settings.require_user_id or settings.policy_file is not None or settings.audit is not None
         rights = authorized(self.authorizer, require_user_id=settings.require_user_id, count=watch.count)
         shared = {queue: self._shared(queue) for queue in amqp.queues}
-        waits = Waits(shared, amqp.max_held_bytes // 2, self._limits_of, watch.count)
+        waits = Waits(shared, amqp.max_held_bytes // 2, self.authorizer.limits, watch.count)
         return compose(
             executing(self.engine, self._limits),
             watch.traced,
@@ -237,9 +237,6 @@ class Service:
 
     def _refusal(self, message: Message) -> str | None:
         return self._policy(message.reply_to)
-
-    def _limits_of(self, user: str | None) -> UserLimits:
-        return self.authorizer.limits(user)
 
     def _accept(self, delivery: Delivery) -> None:
         self._senders.note(delivery.message.user_id)

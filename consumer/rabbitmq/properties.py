@@ -22,7 +22,6 @@ __all__ = [
     "audit_address",
     "audit_properties",
     "dead_letter_properties",
-    "is_checked_later",
     "message",
     "reply_properties",
 ]
@@ -98,10 +97,10 @@ def _is_replay(incoming: Incoming, headers: Mapping[str, Any], queue: str, seal:
     digest = seal.verify(signature, Purpose.REPLAY, incoming.properties, headers, queue)
     if digest is None or incoming.size > wire.MAX_BODY:  # such a body is not all there, and is never sent again
         return False
-    return is_checked_later(incoming) or digest == digest_of(incoming.body)
+    return _is_checked_later(incoming) or digest == digest_of(incoming.body)
 
 
-def is_checked_later(incoming: Incoming) -> bool:
+def _is_checked_later(incoming: Incoming) -> bool:
     """Whether the body is not here yet, or so large that its digest holds up the event loop.
 
     The digest that it must have is signed itself: so the sender of such a message is known before the body is read.
