@@ -43,27 +43,25 @@ MAX_PLAIN: Final = 16 * 1024 * 1024
 OFF_THE_LOOP: Final = 64 * 1024
 """Bytes of a body from which compressing it would hold up the event loop."""
 
-PLAIN: Final = b"\0"
-"""The first byte of a record, when its body follows as it is. The second is the length of the queue's name that comes
-before it. Of the first byte, `FORM` hides the bits that are no part of this."""
-COMPRESSED: Final = b"\1"
-"""The first byte of a record, when its body follows compressed."""
-NOT_KEPT: Final = b"\2"
-"""The first byte of a record, when no body follows."""
-
 FORM: Final = 0x0F
-"""The bits of a record's first byte that say how its body follows; the others tell how the command ended."""
+"""The bits of a record's first byte that say how its body follows; the others tell how the command ended. The second
+byte is the length of the queue's name, which comes before the body."""
+PLAIN: Final = 0
+"""The form of a record whose body follows as it is."""
+COMPRESSED: Final = 1
+"""The form of a record whose body follows compressed."""
+NOT_KEPT: Final = 2
+"""The form of a record without a body."""
+
 EXECUTED: Final = 0x10
 REJECTED: Final = 0x20
 """Neither of the two: it may have been executed."""
 
-_NOT_KEPT: Final = NOT_KEPT[0]
-
-MAX_MARK: Final = 2 + 255
-"""Bytes of a record without its body, at most."""
-
 MAX_NAME: Final = 255
 """Bytes of a queue's name, at most; AMQP has no longer ones."""
+
+MAX_MARK: Final = 2 + MAX_NAME
+"""Bytes of a record without its body, at most."""
 
 
 @dataclass(slots=True)
@@ -107,23 +105,23 @@ def pack_body(body: bytes, queue: str = "", ending: int = EXECUTED) -> bytes:
     name = queue.encode(errors="replace")[:MAX_NAME]
     to = bytes((len(name),)) + name
     if len(body) < COMPRESSED_FROM:
-        return bytes((PLAIN[0] | ending,)) + to + body
+        return bytes((PLAIN | ending,)) + to + body
     if len(body) <= MAX_PLAIN:
         # Level 1: three times faster than the default, and nearly as small for JSON.
         compressed = zlib.compress(body, 1)
         if len(compressed) <= MAX_COMPRESSED:
-            return bytes((COMPRESSED[0] | ending,)) + to + compressed
-    return bytes((_NOT_KEPT | ending,)) + to
+            return bytes((COMPRESSED | ending,)) + to + compressed
+    return bytes((NOT_KEPT | ending,)) + to
 
 
 def to_mark(record: bytes) -> bytes:
     """A record without its body; of the record its first `MAX_MARK` bytes are enough."""
-    return bytes((_NOT_KEPT | _first(record) & ~FORM,)) + record[1 : 2 + record[1]]
+    return bytes((NOT_KEPT | _first(record) & ~FORM,)) + record[1 : 2 + record[1]]
 
 
 def size_of(record: bytes) -> int:
     """What can be saved by giving up the body: the bytes of the record, 0 when it has none."""
-    return len(record) if record and record[0] & FORM != _NOT_KEPT else 0
+    return len(record) if record and record[0] & FORM != NOT_KEPT else 0
 
 
 def outcome_of(record: bytes) -> Outcome | None:
@@ -152,11 +150,11 @@ async def unpack(record: bytes) -> Stored | None:
 
 def _unpack(record: bytes) -> Stored | None:
     form = _first(record) & FORM
-    if form == _NOT_KEPT:
+    if form == NOT_KEPT:
         return None
     rest = record[2 + record[1] :] if len(record) > 1 else b""
     try:
-        body = zlib.decompress(rest) if form == COMPRESSED[0] else rest
+        body = zlib.decompress(rest) if form == COMPRESSED else rest
         reply = Reply.decode(body)
     except (ValueError, zlib.error) as error:
         fields = {"event": "ledger.unreadable", "error": str(error)}

@@ -9,14 +9,14 @@ from itertools import islice, takewhile
 
 from consumer.ledger.codec import size_of, to_mark
 from consumer.ledger.entry import Limits
-from consumer.ledger.shares import Shares
+from consumer.ledger.holdings import Holdings
 from consumer.ledger.store import TRIMMED_AT_ONCE, Evicted, Found, LedgerRow
 
 __all__ = ["MemoryStore"]
 
 
 @dataclass(slots=True)
-class _Holding:
+class _Keys:
     """The keys of a user's entries, and of those whose bodies are kept."""
 
     entries: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
@@ -36,8 +36,8 @@ class MemoryStore:
         self._running: dict[bytes, LedgerRow] = {}
         # In the order in which they finished, which is the one in which they expire; so are those of each user.
         self._done: OrderedDict[bytes, LedgerRow] = OrderedDict()
-        self._holdings: dict[bytes, _Holding] = {}
-        self._entries, self._bytes = Shares(), Shares()
+        self._keys: dict[bytes, _Keys] = {}
+        self._entries, self._bytes = Holdings(), Holdings()
         self.evicted = Evicted()
 
     @property
@@ -74,13 +74,13 @@ class MemoryStore:
         self._running.pop(row.key, None)
         self._forget(row.key)
         self._done[row.key] = row
-        holding = self._holdings.get(row.user)
-        if holding is None:
-            holding = self._holdings[row.user] = _Holding()
-        holding.entries[row.key] = None
+        keys = self._keys.get(row.user)
+        if keys is None:
+            keys = self._keys[row.user] = _Keys()
+        keys.entries[row.key] = None
         self._entries.add(row.user, 1)
         if size := size_of(row.record or b""):
-            holding.bodies[row.key] = None
+            keys.bodies[row.key] = None
             self._bytes.add(row.user, size)
 
     async def release(self, key: bytes, owner: bytes) -> None:
@@ -106,7 +106,7 @@ class MemoryStore:
         """Give up the oldest bodies of a user until he holds so much less; how many."""
         dropped, most = 0, self._bytes.of(user) - size
         while dropped < limit and self._bytes.of(user) > most:
-            key = next(iter(self._holdings[user].bodies))
+            key = next(iter(self._keys[user].bodies))
             row = self._done[key]
             self._done[key] = LedgerRow(*row[:4], to_mark(row.record or b""), row.user)
             self._forget_body(row)
@@ -116,7 +116,7 @@ class MemoryStore:
 
     def _evict(self, user: bytes, count: int, limit: int) -> int:
         """Remove so many of the oldest entries of a user; how many."""
-        keys = list(islice(self._holdings[user].entries, min(count, limit)))
+        keys = list(islice(self._keys[user].entries, min(count, limit)))
         for key in keys:
             self._forget(key)
         self.evicted.entries += len(keys)
@@ -128,14 +128,14 @@ class MemoryStore:
             return
         self._forget_body(row)
         self._entries.add(row.user, -1)
-        holding = self._holdings[row.user]
-        del holding.entries[key]
-        if not holding.entries:
-            del self._holdings[row.user]
+        keys = self._keys[row.user]
+        del keys.entries[key]
+        if not keys.entries:
+            del self._keys[row.user]
 
     def _forget_body(self, row: LedgerRow) -> None:
         if size := size_of(row.record or b""):
-            del self._holdings[row.user].bodies[row.key]
+            del self._keys[row.user].bodies[row.key]
             self._bytes.add(row.user, -size)
 
     async def renew(self) -> None:

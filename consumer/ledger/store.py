@@ -110,7 +110,7 @@ class Store(Protocol):
         """Remove what has expired and, when there is too much, what expires first: `TRIMMED_AT_ONCE`.
 
         Of a user in `allowed` who holds more bytes than that, bodies go. Then, above `max_entries`, entries of the
-        user with the most entries; above `max_bytes`, bodies of the user with the most bytes (`Shares`). An entry
+        user with the most entries; above `max_bytes`, bodies of the user with the most bytes (`Holdings`). An entry
         whose body goes stays, with the record that `codec.to_mark` makes.
         """
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from consumer.ledger.codec import MAX_MARK, size_of, to_mark
 from consumer.ledger.entry import LedgerError, Limits
-from consumer.ledger.shares import Shares
+from consumer.ledger.holdings import Holdings
 from consumer.ledger.store import TRIMMED_AT_ONCE, Evicted, Found, LedgerRow
 
 __all__ = ["APPLICATION", "GROUP", "MIGRATED", "VERSION", "Table", "files", "in_use"]
@@ -133,9 +133,9 @@ class Table:
         LedgerError: the file is in use, broken, not ours, of a newer version, or cannot be written.
     """
 
-    entries: Shares
+    entries: Holdings
     """Finished ones that are in it, also those that have expired and were not removed yet."""
-    kept_bytes: Shares
+    kept_bytes: Holdings
     """Of their records, as far as the bodies are kept."""
 
     def __init__(self, path: Path, *, check: bool = True) -> None:
@@ -311,7 +311,7 @@ class Table:
         for user, count, size in self._connection.execute(COUNT):
             entries[user] += count
             sizes[user] += size
-        self.entries, self.kept_bytes = Shares(entries.items()), Shares(sizes.items())
+        self.entries, self.kept_bytes = Holdings(entries.items()), Holdings(sizes.items())
         self._uncounted = 0
 
     def close(self) -> None:

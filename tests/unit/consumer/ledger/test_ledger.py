@@ -80,7 +80,7 @@ async def test_each_operation_is_timed_by_its_name_also_one_that_fails(monkeypat
 
 
 async def test_a_reply_that_can_no_longer_be_read_counts_as_not_kept(caplog: pytest.LogCaptureFixture) -> None:
-    for record in (codec.PLAIN + b"{", codec.COMPRESSED + b"?", b"", b"\7x"):
+    for record in (bytes((codec.PLAIN,)) + b"{", bytes((codec.COMPRESSED,)) + b"?", b"", b"\7x"):
         assert await codec.unpack(record) is None
     assert caplog.text.count("cannot be read") == 4
 
@@ -253,7 +253,8 @@ def test_the_oldest_of_a_user_are_found_without_looking_at_the_others(path: Path
 
 def test_a_cut_that_takes_several_looks_counts_the_file_no_more_often_than_it_is_wrong(path: Path) -> None:
     opened, now, record = table.Table(path), time.time(), codec.pack_body(b"{}")
-    rows = [LedgerRow(bytes((number // 256, number % 256)) * 8, DIGEST, b"o", now + 9, record) for number in range(3500)]
+    keys = (number.to_bytes(16, "big") for number in range(3500))
+    rows = [LedgerRow(key, DIGEST, b"o", now + 9, record) for key in keys]
     for at in range(0, len(rows), 500):
         opened.write(rows[at : at + 500], now)
     bounds = replace(limits(), max_bytes=len(record))

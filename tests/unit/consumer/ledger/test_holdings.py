@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.ledger import Limits
-from consumer.ledger.shares import Shares
+from consumer.ledger.holdings import Holdings
 from consumer.ledger.slack import Slack
 from tests.cases import for_each
 
@@ -20,19 +20,19 @@ class Place:
     """Pieces of some sizes, by user, the oldest first."""
 
     def __init__(self) -> None:
-        self.shares = Shares()
+        self.holdings = Holdings()
         self.pieces: dict[bytes, list[int]] = defaultdict(list)
         self.largest: dict[bytes, int] = defaultdict(int)
 
     def put(self, user: bytes, size: int) -> None:
         self.pieces[user].append(size)
-        self.shares.add(user, size)
+        self.holdings.add(user, size)
         self.largest[user] = max(self.largest[user], sum(self.pieces[user]))
 
     def take(self, user: bytes, surplus: int, limit: int) -> int:
-        taken, goal = 0, self.shares.of(user) - surplus
-        while taken < limit and self.shares.of(user) > goal:
-            self.shares.add(user, -self.pieces[user].pop(0))
+        taken, goal = 0, self.holdings.of(user) - surplus
+        while taken < limit and self.holdings.of(user) > goal:
+            self.holdings.add(user, -self.pieces[user].pop(0))
             taken += 1
         return taken
 
@@ -47,12 +47,12 @@ def test_nobody_loses_who_never_held_more_than_an_equal_share(puts: list[tuple[b
         place.put(user, size)
         brought[user] += size
         if look:
-            place.shares.reduce(most, 1000, place.take)
-            assert place.shares.total <= most
-    place.shares.reduce(most, 1000, place.take)
+            place.holdings.reduce(most, 1000, place.take)
+            assert place.holdings.total <= most
+    place.holdings.reduce(most, 1000, place.take)
     held = {user: sum(pieces) for user, pieces in place.pieces.items()}
-    assert {user: place.shares.of(user) for user in held} == held
-    assert place.shares.total == sum(held.values()) <= most
+    assert {user: place.holdings.of(user) for user in held} == held
+    assert place.holdings.total == sum(held.values()) <= most
     for user, largest in place.largest.items():
         if largest <= most // len(brought):
             assert held[user] == brought[user]
@@ -67,35 +67,35 @@ def test_it_takes_no_more_than_it_may_and_ends_in_the_end(
         place.put(user, size)
     for _ in puts:
         before = sum(map(len, place.pieces.values()))
-        taken = place.shares.reduce(most, limit, place.take)
+        taken = place.holdings.reduce(most, limit, place.take)
         assert taken == before - sum(map(len, place.pieces.values())) <= limit
-    assert place.shares.total <= most
+    assert place.holdings.total <= most
 
 
 def test_those_with_equally_much_give_by_turns() -> None:
     place = Place()
     for user in USERS * 10:
         place.put(user, 1)
-    assert place.shares.reduce(64, 1000, place.take) == 16
+    assert place.holdings.reduce(64, 1000, place.take) == 16
     assert [len(place.pieces[user]) for user in USERS] == [8] * 8
 
 
 def test_with_very_many_users_a_cut_looks_at_those_with_the_most_alone() -> None:
     """100,000 accounts that hold one piece each; measured against making the ranking, which is done once."""
     users = [number.to_bytes(4, "big") for number in range(100_000)]
-    shares = Shares((user, 1) for user in users)
+    holdings = Holdings((user, 1) for user in users)
 
     def take(user: bytes, surplus: int, limit: int) -> int:
-        shares.add(user, -surplus)
+        holdings.add(user, -surplus)
         return 1
 
     started = time.process_time()
-    shares.reduce(99_999, 1000, take)
+    holdings.reduce(99_999, 1000, take)
     first = time.process_time() - started
     started = time.process_time()
     for number in range(10):
-        shares.add(users[number], 1)
-        shares.reduce(99_999 - number, 5, take)
+        holdings.add(users[number], 1)
+        holdings.reduce(99_999 - number, 5, take)
     assert time.process_time() - started < max(first, 0.05)
 
 

@@ -1,4 +1,4 @@
-"""Shares of a bounded place: when there is too much, those who hold the most give something up, and nobody else."""
+"""What users hold of a bounded place: when there is too much, those with the most give something up, nobody else."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable, Generator, Iterable
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-__all__ = ["Shares"]
+__all__ = ["Holdings"]
 
 SPARE: Final = 64
 """Outdated items of the heap that are not worth making it anew."""
 
 
-class Shares:
+class Holdings:
     """How much each user holds, as the buffers of a switch count their queues: the longest one is cut.
 
     So nobody who holds no more than an equal share of what may be kept loses anything, however much others bring.
