@@ -45,6 +45,9 @@ FIRST_LOOK: Final = 0.05
 MAX_LOOK: Final = 1.0
 """Seconds between two looks, at most."""
 
+MAX_SHOWN: Final = 80
+"""Characters of a request id in an error."""
+
 _MAY_MEAN_DONE: Final = (Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION)
 
 
@@ -252,7 +255,7 @@ class _Idempotency:
                     with delivery.waiting(Waiting.LEDGER, idle=False):
                         await self._ready(left)
                 if left <= 0:
-                    raise Requeue(f"request-id {str(delivery.message.request_id)[:80]!r}: {reason}")
+                    raise Requeue(f"request-id {_shown_id(delivery)}: {reason}")
         finally:
             if place is not None:
                 place.leave()
@@ -290,10 +293,14 @@ def _is_told(message: Message, reply: Reply) -> bool:
     return bool(message.reply_to) or reply.error is None or reply.error.outcome is Outcome.UNKNOWN
 
 
+def _shown_id(delivery: Delivery) -> str:
+    return repr(str(delivery.message.request_id)[:MAX_SHOWN])
+
+
 def _crowded(delivery: Delivery) -> CommandError:
     return CommandError(
         Code.RESOURCE_EXHAUSTED,
-        f"request-id: {str(delivery.message.request_id)[:80]!r} is running, and {MAX_WAITERS} other deliveries "
+        f"request-id: {_shown_id(delivery)} is running, and {MAX_WAITERS} other deliveries "
         f"wait for its answer already; retry later. Send long-running requests to {wire.POLLS_QUEUE}",
         retryable=True,
         details={"field": "request-id", "suggestion": wire.POLLS_QUEUE},
@@ -303,7 +310,7 @@ def _crowded(delivery: Delivery) -> CommandError:
 def _conflict(delivery: Delivery) -> CommandError:
     return CommandError(
         Code.ALREADY_EXISTS,
-        f"request-id: {str(delivery.message.request_id)[:80]!r} was used by another request with different content; "
+        f"request-id: {_shown_id(delivery)} was used by another request with different content; "
         "use a new id for a new request",
         details={"field": "request-id"},
     )
@@ -312,7 +319,7 @@ def _conflict(delivery: Delivery) -> CommandError:
 def _unknown(delivery: Delivery) -> CommandError:
     return CommandError(
         Code.ABORTED,
-        f"an earlier run of request-id {str(delivery.message.request_id)[:80]!r} was interrupted; "
+        f"an earlier run of request-id {_shown_id(delivery)} was interrupted; "
         f"{delivery.request.operation} may have been executed and is not safe to repeat: check the engine, "
         "then send it with a new id",
         outcome=Outcome.UNKNOWN,
@@ -321,24 +328,24 @@ def _unknown(delivery: Delivery) -> CommandError:
 
 def _not_kept(delivery: Delivery, outcome: Outcome | None) -> CommandError:
     """The answer is gone; `outcome` is that of the error that it was."""
-    name, operation = str(delivery.message.request_id)[:80], delivery.request.operation
+    name, operation = _shown_id(delivery), delivery.request.operation
     if outcome is Outcome.NOT_EXECUTED:
         return CommandError(
             Code.ABORTED,
-            f"request-id {name!r}: {operation} was answered with an error before, and not executed. That answer was "
+            f"request-id {name}: {operation} was answered with an error before, and not executed. That answer was "
             "not kept; send the request with a new id to see the error again",
             details={"executed": False},
         )
     if outcome is Outcome.UNKNOWN:
         return CommandError(
             Code.ABORTED,
-            f"request-id {name!r}: {operation} was answered before, and may have been executed. That answer was not "
+            f"request-id {name}: {operation} was answered before, and may have been executed. That answer was not "
             "kept; check the engine, then send the request with a new id",
             outcome=Outcome.UNKNOWN,
         )
     return CommandError(
         Code.ABORTED,
-        f"request-id {name!r}: {operation} was executed and answered before. That answer was not kept: it was too "
+        f"request-id {name}: {operation} was executed and answered before. That answer was not kept: it was too "
         "large, or newer ones needed its room",
         outcome=Outcome.UNKNOWN,
         details={"executed": True},
