@@ -26,7 +26,7 @@ from consumer.pipeline.worker import PublishFailed
 from consumer.rabbitmq import properties
 from consumer.rabbitmq.consumer import Consumer, QueueDelivery
 from consumer.rabbitmq.held import HeldBytes
-from consumer.rabbitmq.prefetch import Batch
+from consumer.rabbitmq.prefetch import Window
 from consumer.rabbitmq.publisher import Publisher, Unroutable
 from consumer.rabbitmq.topology import declare_audit
 from zeebe_amqp import wire
@@ -103,9 +103,9 @@ class Broker:
         running = [self._publisher.run(), *(consumer.run() for consumer in self._consumers.values())]
         self._connections = [loop.create_task(each) for each in running]
 
-    def _receive(self, queue: str, channel: HotChannel, incoming: Incoming, batch: Batch) -> None:
+    def _receive(self, queue: str, channel: HotChannel, incoming: Incoming, window: Window) -> None:
         arrived = properties.message(incoming, queue, self._logins, self._seal)
-        self._accept(QueueDelivery(arrived, self._max_depth, channel, incoming, batch, self._held))
+        self._accept(QueueDelivery(arrived, self._max_depth, channel, incoming, window, self._held))
 
     def prefetch(self, queue: str) -> int:
         """How many deliveries of a queue are held at a time, now: fewer while their bodies are large."""

@@ -17,7 +17,7 @@ from consumer.core.message import Message
 from consumer.core.seal import digest_in, digest_of
 from consumer.rabbitmq.connection import initialize, reconnecting
 from consumer.rabbitmq.held import HeldBytes, Spilled, sender
-from consumer.rabbitmq.prefetch import Batch, Prefetch
+from consumer.rabbitmq.prefetch import Prefetch, Window
 from consumer.rabbitmq.topology import declare_requests
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, translated_errors
@@ -37,7 +37,7 @@ RESIZE_PAUSE: Final = 5.0
 STUCK_PAUSE: Final = 0.5
 """The same where what is small has taken all places of a consumer."""
 
-Receive: TypeAlias = Callable[[str, HotChannel, Incoming, Batch], None]
+Receive: TypeAlias = Callable[[str, HotChannel, Incoming, Window], None]
 """Takes what came from a queue, the channel it came on, and where it counts until it is done; returns at once."""
 
 
@@ -45,13 +45,13 @@ class QueueDelivery(Delivery):
     """A delivery on its channel."""
 
     def __init__(
-        self, message: Message, max_depth: int, channel: HotChannel, incoming: Incoming, batch: Batch, held: HeldBytes
+        self, message: Message, max_depth: int, channel: HotChannel, incoming: Incoming, window: Window, held: HeldBytes
     ) -> None:
         super().__init__(message, max_depth)
         self._channel = channel
         self._tag = incoming.tag
         self._requeued = False
-        self._batch = batch
+        self._window = window
         self._held = held
         self._elsewhere = cast("Spilled | None", incoming.elsewhere)
         self._holds = len(message.body)
@@ -87,7 +87,7 @@ class QueueDelivery(Delivery):
 
     def dismiss(self) -> None:
         super().dismiss()
-        self._batch.done(self.message.size)
+        self._window.done(self.message.size)
         self._drop()
         if self._holds <= LARGE:
             self._held.release(self._holds)
@@ -197,7 +197,7 @@ class Consumer:
         prefetch = self._prefetch[queue]
         if prefetch.note(incoming.size) and queue not in self._resizing:
             self._resizing[queue] = asyncio.get_running_loop().create_task(self._resize(queue))
-        self._receive(queue, channel, incoming, prefetch.batch)
+        self._receive(queue, channel, incoming, prefetch.window)
 
     async def _resize(self, queue: str) -> None:
         """Let another consumer take over: the broker is told a prefetch for those that start after it."""

@@ -12,13 +12,13 @@ from typing import Final
 
 from zeebe_amqp import wire
 
-__all__ = ["Batch", "Prefetch"]
+__all__ = ["Prefetch", "Window"]
 
 WEIGHT: Final = 1 / 16
 """What one body counts in the average."""
 
 
-class Batch:
+class Window:
     """What one consumer delivered and is not done."""
 
     __slots__ = ("_prefetch", "held")
@@ -49,7 +49,7 @@ class Prefetch:
         """What the broker was told."""
         self.held = self.held_bytes = 0
         """Deliveries that are held, of all consumers so far, and bytes of their bodies."""
-        self.batch = Batch(self)
+        self.window = Window(self)
         """What the consumer that is there now delivered."""
         self._max_bytes = max_bytes
         self._average = 0.0
@@ -58,7 +58,7 @@ class Prefetch:
         """A body of that size came; says whether a new consumer should take over by now."""
         kept = _kept(size)
         self._average += (kept - self._average) * WEIGHT
-        self.batch.held += 1
+        self.window.held += 1
         self.held += 1
         self.held_bytes += kept
         if self.value == self.maximum and self._average * self.maximum <= self._max_bytes:
@@ -76,7 +76,7 @@ class Prefetch:
     @property
     def is_stuck(self) -> bool:
         """Whether the places are few because of large bodies, and taken by small ones."""
-        is_full = self.value <= self.batch.held and self.held < self.maximum
+        is_full = self.value <= self.window.held and self.held < self.maximum
         return is_full and self.value < self.maximum and 2 * self.held_bytes <= self._max_bytes
 
     @property
@@ -86,7 +86,7 @@ class Prefetch:
 
     def restart(self) -> None:
         """A new consumer takes over, with the value that the broker was told."""
-        self.batch = Batch(self)
+        self.window = Window(self)
 
     def begin(self) -> None:
         """A new consumer takes over, with the value that is wanted now."""

@@ -232,10 +232,10 @@ async def test_its_file_has_no_name_and_a_dropped_body_closes_it(held: HeldBytes
 def advised(prefetch: Prefetch, *sizes: int) -> int:
     """What the broker has been told after bodies of these sizes."""
     for size in sizes:
-        batch = prefetch.batch
+        window = prefetch.window
         if prefetch.note(size):
             prefetch.begin()
-        batch.done(size)
+        window.done(size)
     return prefetch.value
 
 
@@ -248,9 +248,9 @@ def test_places_that_are_few_because_of_large_bodies_are_not_filled_by_small_one
         assert due == ((number + 1) % few == 0), number
         if due:
             prefetch.restart()
-        for batch in [prefetch.batch] * 20:  # large ones pass
+        for window in [prefetch.window] * 20:  # large ones pass
             prefetch.note(4 * MIB)
-            batch.done(4 * MIB)
+            window.done(4 * MIB)
 
 
 def test_small_ones_that_wait_get_no_more_places_than_while_bodies_are_small() -> None:
@@ -261,20 +261,20 @@ def test_small_ones_that_wait_get_no_more_places_than_while_bodies_are_small() -
             assert number < 200
             prefetch.restart()
         for _ in range(20):  # large ones pass
-            batch = prefetch.batch
+            window = prefetch.window
             prefetch.note(4 * MIB)
-            batch.done(4 * MIB)
+            window.done(4 * MIB)
     assert prefetch.value < 32, "they were few all the time"
 
 
 def test_places_that_large_bodies_take_are_not_multiplied() -> None:
     prefetch = Prefetch(2000, BOUND)
     advised(prefetch, *[4 * MIB] * 100)
-    taken = [(prefetch.note(4 * MIB), prefetch.is_stuck, prefetch.batch) for _ in range(100)]
+    taken = [(prefetch.note(4 * MIB), prefetch.is_stuck, prefetch.window) for _ in range(100)]
     assert not any(stuck for _, stuck, _ in taken)
-    for _, _, batch in taken:
-        batch.done(4 * MIB)
-    assert (prefetch.held, prefetch.held_bytes, prefetch.batch.held) == (0, 0, 0)
+    for _, _, window in taken:
+        window.done(4 * MIB)
+    assert (prefetch.held, prefetch.held_bytes, prefetch.window.held) == (0, 0, 0)
 
 
 def test_small_bodies_and_a_large_one_among_them_and_bodies_above_the_limit_change_nothing() -> None:
