@@ -16,7 +16,7 @@ from consumer.core.large import offload
 from consumer.core.message import Message
 from consumer.core.seal import digest_in, digest_of
 from consumer.rabbitmq.connection import initialize, reconnecting
-from consumer.rabbitmq.held import HeldBytes, Spilled, sender
+from consumer.rabbitmq.held import HeldBytes, Spilled
 from consumer.rabbitmq.prefetch import Prefetch, Window
 from consumer.rabbitmq.topology import declare_requests
 from zeebe_amqp import wire
@@ -56,8 +56,9 @@ class QueueDelivery(Delivery):
         self._elsewhere = cast("Spilled | None", incoming.elsewhere)
         self._holds = len(message.body)
         self._fetched = 0
+        # As `HeldBytes.gather` counts it: of a dead letter that is sent again, who sends it.
+        self._user = message.resent_by or message.user_id
         # Larger ones are counted from their first piece on.
-        self._user = None if incoming.size <= LARGE else sender(incoming)
         if self._holds <= LARGE:
             held.hold(self._holds)
 

@@ -20,7 +20,7 @@ from consumer.core.thread import Worker
 from consumer.core.turns import Turns
 from zeebe_amqp.amqp.hot import Body, Incoming
 
-__all__ = ["HeldBytes", "Spilled", "sender"]
+__all__ = ["HeldBytes", "Spilled"]
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,8 @@ class HeldBytes:
 
     def gather(self, incoming: Incoming) -> Body:
         """What gathers the large body of a message: memory where its sender has room, else a file."""
-        size, user = incoming.size, sender(incoming)
+        # Of a dead letter that is sent again, who sends it.
+        size, user = incoming.size, incoming.properties.user_id
         if not self._fits(size, user):
             try:
                 return self._spill()
@@ -141,11 +142,6 @@ class HeldBytes:
         if self._thread is not None:
             self._thread.close()
             self._thread = None
-
-
-def sender(incoming: Incoming) -> str | None:
-    """Whose body it is, as the broker validated it; of a dead letter that is sent again, who sends it."""
-    return incoming.properties.user_id
 
 
 class _Return(NamedTuple):
