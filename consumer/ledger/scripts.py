@@ -98,12 +98,15 @@ local function most(share)
   return redis.call('ZREVRANGE', PREFIX .. 'shares:' .. share, 0, 0)[1]
 end
 
--- The oldest body of a user, or what is left of its bookkeeping; false when there is none.
+-- What is counted for a user: keys that were lost leave too much.
+local function counted(share, user) return tonumber(redis.call('ZSCORE', PREFIX .. 'shares:' .. share, user) or 0) end
+
+-- The oldest body of a user; false when there is none.
 local function drop(user)
   local bodies = PREFIX .. 'bodies:' .. user
   local body = first(bodies)
   if not body[1] then
-    redis.call('ZREM', PREFIX .. 'shares:bytes', user)
+    add(user, 0, -counted('bytes', user))
     return false
   end
   local size, key = body[1]:match('^(%d+):(.*)$')
@@ -151,22 +154,26 @@ while left > 0 do
   left = left - 1
 end
 for each = 4, #ARGV, 2 do
-  local share = PREFIX .. 'shares:bytes'
-  while left > 0 and tonumber(redis.call('ZSCORE', share, ARGV[each]) or 0) > tonumber(ARGV[each + 1]) do
+  while left > 0 and counted('bytes', ARGV[each]) > tonumber(ARGV[each + 1]) do
     if not drop(ARGV[each]) then break end
     left = left - 1
   end
 end
 while left > 0 and tonumber(redis.call('GET', KEYS[1]) or 0) > tonumber(ARGV[1]) do
   local user = most('entries')
-  local oldest = user and first(PREFIX .. 'entries:' .. user)
-  if not oldest or not oldest[1] then break end
-  evict(user, oldest[1], tonumber(oldest[2]) <= now)
+  if not user then break end
+  local oldest = first(PREFIX .. 'entries:' .. user)
+  if oldest[1] then
+    evict(user, oldest[1], tonumber(oldest[2]) <= now)
+  else
+    add(user, -counted('entries', user), 0)
+  end
   left = left - 1
 end
 while left > 0 and tonumber(redis.call('GET', KEYS[2]) or 0) > tonumber(ARGV[2]) do
   local user = most('bytes')
-  if not user or not drop(user) then break end
+  if not user then break end
+  drop(user)
   left = left - 1
 end
 return {tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(redis.call('GET', KEYS[2]) or 0), dropped, evicted}

@@ -140,6 +140,27 @@ async def test_its_bookkeeping_ends_with_the_entries(place: Database) -> None:
         assert size == int(body.partition(":")[0])
 
 
+async def test_what_redis_lost_of_one_user_is_not_taken_from_the_others(place: Database) -> None:
+    """It evicts keys where it is told to, also those that say which answers a user has."""
+    bounds = limits(max_entries=4, max_bytes=10_000)
+    ledger = await place.open(bounds)
+
+    async def remember(user: str, *names: str) -> None:
+        for name in names:
+            await ledger.claim(named(name, user), DIGEST)
+            await ledger.finish(named(name, user), Reply("topology"))
+
+    await remember("mallory", "1", "2", "3", "4")
+    async with Client.from_url(place.url) as client:
+        lost = [key async for key in client.scan_iter() if b":entries:" in key or b":bodies:" in key]
+        assert len(lost) == 2
+        await client.delete(*lost)
+    await remember("alice", "5", "6", "7")
+    assert (ledger.size, ledger.evicted.entries, ledger.evicted.bodies) == (3, 0, 0)
+    for name in ("5", "6", "7"):
+        assert (await ledger.claim(named(name, "alice"), DIGEST)).reply is not None
+
+
 async def test_while_redis_is_away_nothing_is_claimed_or_waited_for_and_afterwards_all_is_well(
     place: Database, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
