@@ -251,12 +251,11 @@ class Table:
         Raises:
             sqlite3.Error: it could not be removed.
         """
-        self._remove(EXPIRED, (now, TRIMMED_AT_ONCE))
+        left = TRIMMED_AT_ONCE - self._remove(EXPIRED, (now, TRIMMED_AT_ONCE))
         if self._exceeds(limits, allowed) and self._uncounted > self.entries.total // RECOUNT:
             # What we added up is too high by what a claim took the place of. Counting takes as long as there are rows,
             # so it is done when as many were written as may be wrong.
             self._count()
-        left = TRIMMED_AT_ONCE
         for user, most in allowed.items():
             left -= self._drop(user, self.kept_bytes.of(user) - most, left)
         left -= self.entries.reduce(limits.max_entries, left, self._evict)
