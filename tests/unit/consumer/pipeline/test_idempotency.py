@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import weakref
 from contextlib import AbstractAsyncContextManager
 from typing import Any
-from unittest.mock import ANY, Mock, call, create_autospec
+from unittest.mock import ANY, call
 
 import orjson
 import pytest
@@ -15,61 +13,20 @@ import pytest
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Reply
 from consumer.core.requeue import Requeue
-from consumer.core.shares import Shares
 from consumer.ledger import Claim, Ledger, LedgerError, Limits, MemoryStore, State, identify
-from consumer.pipeline.idempotency import idempotent
-from consumer.pipeline.redelivery import RedeliveryMatcher
-from consumer.pipeline.waits import QueuePlaces, Waits
 from tests.cases import for_each
-from tests.unit.consumer import deliveries
-from tests.unit.consumer.deliveries import FakeDelivery, MemoryLedger, QuickClock
-from tests.unit.consumer.errors import failed, verdict
-from tests.unit.consumer.workers import ScriptedHandler
+from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
+from tests.unit.consumer.errors import verdict
+from tests.unit.consumer.pipeline.repetitions import Once, failure, incoming, ledger_of, waited_for
 from zeebe_amqp.errors import Code, CommandError, Outcome, Source
 
 GATEWAY, CONSUMER = Source.GATEWAY, Source.CONSUMER
 NOT, UNKNOWN = Outcome.NOT_EXECUTED, Outcome.UNKNOWN
-DATA = {"create-instance": {"bpmnProcessId": "p"}, "cancel-instance": {"processInstanceKey": 2**51}, "topology": {}}
-
-
-def incoming(operation: str = "create-instance", data: Any = None, **properties: Any) -> FakeDelivery:
-    return deliveries.delivery(operation, DATA[operation] if data is None else data, **properties)
-
-
-def waited_for(**properties: Any) -> FakeDelivery:
-    """A delivery of one request, whose sender waits for the answer."""
-    return incoming(message_id="a", reply_to="replies", **properties)
-
-
-def failure(*given: Any, **more: Any) -> Reply:
-    return Reply("create-instance", error=failed(*given, **more))
-
-
-class Once(ScriptedHandler):
-    """A handler that runs each request once; what it runs answers these, and may be held."""
-
-    def __init__(
-        self, *replies: Reply, ledger: Any = None, matcher: Any = None, clock: Any = None, **more: Any
-    ) -> None:
-        super().__init__()
-        self.replies, self.count = list(replies), Mock()
-        more |= {"clock": clock or QuickClock(pause=0.001), "count": self.count}
-        around = idempotent(ledger or MemoryLedger(), matcher or RedeliveryMatcher(), **more)
-        self.handle = around(super().__call__)
-
-    async def begin(self, *delivered: FakeDelivery) -> list[asyncio.Task[Reply]]:
-        """Their runs, which have come to their first wait."""
-        runs = [asyncio.ensure_future(self.handle(each)) for each in delivered]
-        await asyncio.sleep(0.01)
-        return runs
 
 
 @pytest.fixture
 def once() -> Once:
     return Once()
-
-
-# --- by an id ---
 
 
 async def test_the_same_id_is_answered_again_byte_for_byte_and_not_run_again() -> None:
@@ -137,13 +94,6 @@ async def test_who_is_cancelled_stops_nobody_else(once: Once) -> None:
 
 
 # --- what the ledger finds ---
-
-
-def ledger_of(*found: Claim | LedgerError) -> Any:
-    """A ledger whose claims find this, one after the other."""
-    ledger = create_autospec(Ledger, instance=True)
-    ledger.claim.side_effect = found
-    return ledger
 
 
 @for_each([("create-instance", {}, 0), ("create-instance", {"run_again": True}, 1), ("cancel-instance", {}, 1)])
@@ -343,162 +293,3 @@ async def test_of_unawaited_duplicates_one_keeps_the_request(first: FakeDelivery
     once.limiter.set()
     assert [(await run).ok for run in (original, *keeping)] == [False] * (1 + keepers)
     assert once.runs == 1
-
-
-def shared(held: int) -> Waits:
-    """So many places for what waits."""
-    return Waits({"commands": QueuePlaces(Shares(lambda: held))})
-
-
-def many(ids: int, user: str, **properties: Any) -> list[FakeDelivery]:
-    """Three deliveries of each of so many ids."""
-    properties = {"queue": "commands", "reply_to": "replies", **properties}
-    return [incoming(message_id=f"{number % ids}", user_id=user, **properties) for number in range(3 * ids)]
-
-
-async def test_the_waiters_of_many_ids_of_one_user_take_a_share_and_others_find_room() -> None:
-    once = Once(waits=shared(20))
-    once.limiter.clear()
-    runs = await once.begin(*many(20, "mallory"))
-    crowded = [run.exception() for run in runs if run.done()]
-    assert (once.runs, len(crowded)) == (20, 40 - 10)
-    for error in crowded:
-        assert isinstance(error, CommandError)
-        assert verdict(error) == (Code.RESOURCE_EXHAUSTED, CONSUMER, NOT, True)
-    others = await once.begin(*many(2, "alice"))
-    assert not any(run.done() for run in others)
-    once.limiter.set()
-    await asyncio.gather(*others, *(run for run in runs if not run.done()))
-    once.limiter.clear()
-    again = many(5, "mallory", headers={"replays": 1})
-    runs = await once.begin(*again)
-    assert not any(run.done() for run in runs), "there is room again"
-    once.limiter.set()
-    assert all(reply.ok for reply in await asyncio.gather(*runs))
-
-
-async def test_a_delivery_that_keeps_a_request_nobody_waits_for_takes_a_place_too_or_goes_back() -> None:
-    """A dead letter of it could be replayed, and the command would run twice."""
-    once = Once(waits=shared(2))
-    once.limiter.clear()
-    ids = [{"message_id": str(number), "queue": "commands"} for number in range(2)]
-    runs = await once.begin(*(incoming(**each, reply_to=reply_to) for each in ids for reply_to in ("replies", None)))
-    assert [run.done() for run in runs] == [False, False, False, True]
-    assert isinstance(runs[-1].exception(), Requeue)
-    once.limiter.set()
-    assert all(reply.ok for reply in await asyncio.gather(*runs[:3]))
-
-
-@for_each(["replies", None])
-async def test_what_is_delivered_again_after_a_lost_connection_takes_the_places_of_what_was_lost(reply_to: Any) -> None:
-    once = Once(waits=shared(2 * 3))
-    once.limiter.clear()
-    lost = [*many(1, "a", reply_to="replies")[:2], *many(1, "a", reply_to=reply_to)[:2]]
-    await once.begin(*lost)
-    for _ in range(3):
-        for each in lost:
-            each.open = False
-        lost = [*many(1, "a", reply_to="replies")[:2], *many(1, "a", reply_to=reply_to)[:2]]
-        runs = await once.begin(*lost)
-        assert not [run.exception() for run in runs if run.done() and run.exception()]
-    once.limiter.set()
-    assert [reply.ok for reply in await asyncio.gather(*runs)] == [True] * 4
-    assert once.runs == 1
-
-
-async def test_who_waits_for_another_process_takes_a_share_and_what_nobody_waits_for_goes_back() -> None:
-    once = Once(ledger=ledger_of(*[Claim(State.RUNNING)] * 1000), clock=QuickClock(pause=0.2), waits=shared(4))
-    ids = [{"message_id": str(number), "reply_to": "replies"} for number in range(4)]
-    runs = await once.begin(*(incoming(queue="commands", user_id="mallory", **each) for each in ids))
-    assert [run.done() for run in runs] == [False, False, True, True]
-    for run in runs[2:]:
-        assert verdict(failing := run.exception()) == (Code.RESOURCE_EXHAUSTED, CONSUMER, NOT, True), failing
-    [forgotten] = await once.begin(incoming(queue="commands", user_id="mallory", message_id="x"))
-    assert isinstance(forgotten.exception(), Requeue)
-    [alice] = await once.begin(incoming(queue="commands", user_id="alice", message_id="0", reply_to="replies"))
-    assert not alice.done()
-    for run in (*runs[:2], alice):
-        run.cancel()
-
-
-# --- without an id ---
-
-
-async def test_without_an_id_each_run_of_a_lost_channel_answers_one_redelivery(once: Once) -> None:
-    """While a channel is open, what is merely alike to a run of it is no redelivery, and runs."""
-    lost, answered, alike, last = incoming(), *(incoming(redelivered=True) for _ in range(3))
-    for delivery, closed, runs, replayed in (
-        (lost, None, 1, False),
-        (answered, lost, 1, True),
-        (alike, None, 2, False),
-        (last, answered, 2, True),
-    ):
-        if closed is not None:
-            closed.open = False
-        reply = await once.handle(delivery)
-        assert (once.runs, reply.replayed) == (runs, replayed)
-
-
-@for_each([
-    {"redelivered": False},
-    {"redelivered": True, "correlation_id": "other"},
-    {"redelivered": True, "reply_to": "other"},
-    {"redelivered": True, "type": "other"},
-    {"redelivered": True, "user_id": "other"},
-    {"redelivered": True, "data": {"bpmnProcessId": "other"}},
-])  # fmt: skip
-async def test_without_an_id_whatever_differs_runs(second: dict[str, Any]) -> None:
-    once, first = Once(), incoming()
-    await once.handle(first)
-    first.open = False
-    await once.handle(incoming(**second))
-    assert once.runs == 2
-
-
-@for_each([(None, 2), ("c", 1)])
-async def test_an_acknowledged_run_answers_a_redelivery_only_with_a_correlation_id(name: str | None, runs: int) -> None:
-    """An ack that got lost doubles nothing then."""
-    matcher, first = RedeliveryMatcher(), incoming(correlation_id=name)
-    once = Once(matcher=matcher)
-    await once.handle(first)
-    matcher.record_ack(first)
-    first.open = False
-    await once.handle(incoming(correlation_id=name, redelivered=True))
-    assert once.runs == runs
-
-
-@for_each([
-    (10, ["long"], [f"{number}" for number in range(30)], ["long"], 31),
-    (2, ["a", "b", "c"], [], ["c", "b", "a"], 4),
-])  # fmt: skip
-async def test_of_the_runs_that_are_remembered_the_oldest_go_first_and_those_that_are_out_last(
-    maximum: int, out: list[str], acknowledged: list[str], again: list[str], runs: int
-) -> None:
-    matcher = RedeliveryMatcher(max_runs=maximum)
-    once = Once(matcher=matcher)
-    sent = [incoming(correlation_id=name) for name in (*out, *acknowledged)]
-    for delivery in sent:
-        await once.handle(delivery)
-        if delivery.message.correlation_id in acknowledged:
-            matcher.record_ack(delivery)
-    for delivery in sent:
-        delivery.open = False
-    for name in again:
-        await once.handle(incoming(correlation_id=name, redelivered=True))
-    assert once.runs == runs
-
-
-async def test_of_what_was_acknowledged_no_body_is_kept_and_after_a_minute_nothing() -> None:
-    clock = QuickClock()
-    matcher = RedeliveryMatcher(clock=clock)
-    once = Once(matcher=matcher)
-    for name in "cd":
-        delivery = incoming(correlation_id=name)
-        await once.handle(delivery)
-        matcher.record_ack(delivery)
-        kept = weakref.ref(delivery)
-        del delivery
-        gc.collect()
-        assert kept() is None
-        assert (len(matcher._acknowledged), len(matcher._by_digest)) == (1, 1)
-        clock.passed += 61
