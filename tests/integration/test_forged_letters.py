@@ -36,7 +36,7 @@ ALL_TYPES: dict[str, Any] = {
 async def users(own_rabbitmq: RabbitMQ) -> AsyncIterator[dict[str, str]]:
     """The addresses of two users who may do everything; the service is a third."""
     found = {}
-    for name in ("alice", "mallory"):
+    for name in ("carol", "trudy"):
         await asyncio.to_thread(evaluate, own_rabbitmq, _ADD.format(name))
         found[name] = str(URL(own_rabbitmq.url).with_user(name).with_password("secret"))
     yield found
@@ -87,19 +87,19 @@ def copy_of(letter: aio_pika.IncomingMessage, **changed: Any) -> aio_pika.Messag
 async def test_a_letter_with_every_type_of_header_is_verified_and_runs_for_its_sender_alone(
     service: ConsumerSetup, dead: DeadLetterQueue, users: dict[str, str]
 ) -> None:
-    sent = {"user_id": "alice", "message_id": "m", "type": "t", "priority": 3, "content_type": "application/json"}
+    sent = {"user_id": "carol", "message_id": "m", "type": "t", "priority": 3, "content_type": "application/json"}
     sent |= {"timestamp": datetime.fromtimestamp(1_700_000_000, UTC), "correlation_id": "c", "app_id": "a"}
-    letter = await bury(service, users["alice"], headers=ALL_TYPES, **sent)
+    letter = await bury(service, users["carol"], headers=ALL_TYPES, **sent)
     assert (service.consumer.directory / "state" / NAME).stat().st_mode & 0o777 == 0o600
     [row] = (await dead.run("list", "--each")).rows
-    assert (row["signature"], row["user"], row["code"]) == ("valid", "alice", "UNIMPLEMENTED")
+    assert (row["signature"], row["user"], row["code"]) == ("valid", "carol", "UNIMPLEMENTED")
     assert {name: letter.headers[name] for name in ALL_TYPES} == ALL_TYPES
     for count in (1, 2):  # also the letter of its replay
         ended = await dead.resend("m")
         assert [each["result"] for each in ended.rows] == ["replayed"]
         await eventually(lambda count=count: len(service.dead_letters.messages) > count, "it is dead again")
         [row] = (await dead.run("list", "--each")).rows
-        assert (row["signature"], row["user"], row["replays"]) == ("valid", "alice", count)
+        assert (row["signature"], row["user"], row["replays"]) == ("valid", "carol", count)
 
 
 async def test_a_letter_with_every_tag_of_the_wire_is_verified(service: ConsumerSetup, dead: DeadLetterQueue) -> None:
@@ -121,12 +121,12 @@ async def test_a_letter_with_every_tag_of_the_wire_is_verified(service: Consumer
 async def test_another_user_speaks_for_nobody(
     service: ConsumerSetup, dead: DeadLetterQueue, users: dict[str, str]
 ) -> None:
-    letter = await bury(service, users["alice"], user_id="alice", message_id="m")
+    letter = await bury(service, users["carol"], user_id="carol", message_id="m")
     queue = letter.routing_key or ""
-    for_alice = {**REASON, wire.ORIGINAL_USER_ID: "alice"}
+    for_carol = {**REASON, wire.ORIGINAL_USER_ID: "carol"}
     forged = {
-        "reason and sender": aio_pika.Message(FAILS, headers=for_alice, message_id="1"),
-        "under his own name": aio_pika.Message(FAILS, headers=for_alice, message_id="2", user_id="mallory"),
+        "reason and sender": aio_pika.Message(FAILS, headers=for_carol, message_id="1"),
+        "under his own name": aio_pika.Message(FAILS, headers=for_carol, message_id="2", user_id="trudy"),
         "another body": copy_of(letter, body=b'{"operation":"topology"}'),
         "another type": copy_of(letter, type="topology"),
         "another sender": copy_of(letter, headers={**letter.headers, wire.ORIGINAL_USER_ID: "bob"}),
@@ -136,18 +136,18 @@ async def test_another_user_speaks_for_nobody(
     }
     assert (await dead.run("drop", "--all", "--yes")).code == 0
     for message in forged.values():
-        await publish(users["mallory"], wire.DEAD_LETTER, queue, message)
-    await publish(users["mallory"], wire.DEAD_LETTER, service.consumer.queues[1], copy_of(letter))
-    await publish(users["mallory"], "", wire.DEAD_LETTER, copy_of(letter))
+        await publish(users["trudy"], wire.DEAD_LETTER, queue, message)
+    await publish(users["trudy"], wire.DEAD_LETTER, service.consumer.queues[1], copy_of(letter))
+    await publish(users["trudy"], "", wire.DEAD_LETTER, copy_of(letter))
     rows = (await dead.run("list", "--each")).rows
     assert [row["signature"] for row in rows] == ["unsigned"] * 2 + ["wrong"] * 8
-    assert [row["user"] for row in rows] == [None, "mallory"] + [None] * 8
+    assert [row["user"] for row in rows] == [None, "trudy"] + [None] * 8
     for _ in range(MAX_RETURNS + 2):  # put anew they are what they were
-        assert (await dead.run("list", "--each", "--user", "alice")).rows == []
+        assert (await dead.run("list", "--each", "--user", "carol")).rows == []
     code, refused, _ = await dead.resend("--all", "--queue", queue)
     assert (code, {row["result"] for row in refused}) == (1, {"refused"})
     assert all("--unsigned" in row["problem"] for row in refused)
-    assert "nothing proves that 'alice' sent it" in refused[0]["problem"]
+    assert "nothing proves that 'carol' sent it" in refused[0]["problem"]
     # As nobody's request at most.
     before = len(service.dead_letters.messages)
     [row] = (await dead.resend("1", "--unsigned")).rows
@@ -160,8 +160,8 @@ async def test_the_services_own_login_proves_no_sender(
     service: ConsumerSetup, dead: DeadLetterQueue, users: dict[str, str]
 ) -> None:
     """Another program that uses it forges a replay; the service takes it for what that login sent."""
-    claimed = {wire.ORIGINAL_USER_ID: "alice", wire.REPLAYS: 1, wire.ORIGINAL_QUEUE: "q"}
-    letter = await bury(service, users["alice"], user_id="alice", message_id="m")
+    claimed = {wire.ORIGINAL_USER_ID: "carol", wire.REPLAYS: 1, wire.ORIGINAL_QUEUE: "q"}
+    letter = await bury(service, users["carol"], user_id="carol", message_id="m")
     for headers in (claimed, {**claimed, wire.SIGNATURE: letter.headers[wire.SIGNATURE]}):
         again = await bury(service, service.url, user_id="guest", headers=headers)
         assert again.headers[wire.ORIGINAL_USER_ID] == "guest"
@@ -172,14 +172,14 @@ async def test_a_large_replay_is_its_senders_only_with_the_body_that_was_signed(
 ) -> None:
     """It comes in many frames, and waits in a file: its sender is known before its body is there."""
     large = b'{"operation":"no-such-operation","data":"' + b"x" * (4 << 20) + b'"}'
-    await bury(service, users["alice"], large, user_id="alice", message_id="m")
+    await bury(service, users["carol"], large, user_id="carol", message_id="m")
     held = f"test.{uuid.uuid4().hex}"
     await dead.channel.declare_queue(held)
     before = len(service.dead_letters.messages)
     assert (await dead.resend("m")).code == 0
     await eventually(lambda: len(service.dead_letters.messages) > before, "it is dead again")
     letter = service.dead_letters.messages[-1]
-    assert (letter.headers[wire.ORIGINAL_USER_ID], len(letter.body)) == ("alice", len(large))
+    assert (letter.headers[wire.ORIGINAL_USER_ID], len(letter.body)) == ("carol", len(large))
     # A replay on its way, with another body.
     dead.request_queue = held
     assert (await dead.resend("m", "--queue", held)).code == 0
@@ -196,12 +196,12 @@ async def test_no_header_routes_what_the_service_publishes(
     """With CC and BCC a publisher names queues; sent on, they would name them with the service's rights."""
     victim = await dead.channel.declare_queue(f"victim.{uuid.uuid4().hex}", exclusive=True)
     routing = {"CC": [victim.name], "BCC": [victim.name]}
-    letter = await bury(service, users["alice"], user_id="alice", message_id="m", headers={**routing, "mine": 1})
+    letter = await bury(service, users["carol"], user_id="carol", message_id="m", headers={**routing, "mine": 1})
     assert not {"CC", "BCC"} & letter.headers.keys()
     assert letter.headers["mine"] == 1
     await victim.purge()  # what its sender had the right to
     # What anybody put into the queue itself, and what the broker gave up, has them still.
-    await publish(users["mallory"], wire.DEAD_LETTER, service.consumer.queues[0], aio_pika.Message(
+    await publish(users["trudy"], wire.DEAD_LETTER, service.consumer.queues[0], aio_pika.Message(
         FAILS, headers={"CC": [victim.name], wire.FAILED_AT: "2026-01-01"}, message_id="other"))  # fmt: skip
     for _ in range(MAX_RETURNS + 2):
         assert set(await dead.ids()) == {"m", "other"}
@@ -215,19 +215,19 @@ async def test_no_header_routes_what_the_service_publishes(
 async def test_a_replay_that_the_broker_gives_up_is_still_its_senders(
     dead: DeadLetterQueue, users: dict[str, str]
 ) -> None:
-    await dead.add(headers={wire.REQUEST_ID: "m", wire.ORIGINAL_USER_ID: "alice"})
+    await dead.add(headers={wire.REQUEST_ID: "m", wire.ORIGINAL_USER_ID: "carol"})
     assert (await dead.resend("m")).code == 0
     await dead.exhaust()
     for _ in range(MAX_RETURNS + 2):  # put anew, too
         [row] = (await dead.run("list", "--each")).rows
-        assert (row["code"], row["signature"], row["user"]) == ("delivery_limit", "valid", "alice")
+        assert (row["code"], row["signature"], row["user"]) == ("delivery_limit", "valid", "carol")
     assert (await dead.resend("m")).code == 0
     [again] = await dead.sent()
-    assert (again.headers[wire.ORIGINAL_USER_ID], again.headers[wire.REPLAYS]) == ("alice", 2)
+    assert (again.headers[wire.ORIGINAL_USER_ID], again.headers[wire.REPLAYS]) == ("carol", 2)
 
 
 async def test_keys_are_changed_one_after_the_other(dead: DeadLetterQueue) -> None:
-    await dead.add(headers={wire.REQUEST_ID: "m", wire.ORIGINAL_USER_ID: "alice"})
+    await dead.add(headers={wire.REQUEST_ID: "m", wire.ORIGINAL_USER_ID: "carol"})
     [old], new = dead.signing_keys, b"n" * 32
     said = {}
     for keys in ((old,), (new, old), (new,), ()):
@@ -236,8 +236,8 @@ async def test_keys_are_changed_one_after_the_other(dead: DeadLetterQueue) -> No
         [again] = (await dead.run("replay", "m", "--dry-run")).rows
         said[keys] = (row["signature"], row["user"], again.get("problem", "").partition(":")[0])
     assert said == {
-        (old,): ("valid", "alice", ""),
-        (new, old): ("valid", "alice", ""),
+        (old,): ("valid", "carol", ""),
+        (new, old): ("valid", "carol", ""),
         (new,): ("wrong", None, "its signature is wrong, or of an unknown key"),
         (): ("wrong", None, "no signing key is here"),
     }
