@@ -205,19 +205,19 @@ async def test_what_is_replayed_runs_and_comes_back_counted_as_its_first_sender_
     own_rabbitmq: RabbitMQ, tmp_path: Path, dead: DeadLetterQueue
 ) -> None:
     """The whole way, with a consumer that refuses it within the time a replay takes: no loop."""
-    for words in (("add_user", "alice", "secret"), ("set_permissions", "alice", ".*", ".*", ".*")):
+    for words in (("add_user", "alina", "secret"), ("set_permissions", "alina", ".*", ".*", ".*")):
         await asyncio.to_thread(own_rabbitmq.ctl, *words)
-    alice = str(URL(own_rabbitmq.url).with_user("alice").with_password("secret"))
+    alina = str(URL(own_rabbitmq.url).with_user("alina").with_password("secret"))
     async with running_service(tmp_path, own_rabbitmq.url) as service:
         dead.request_queue = service.consumer.queues[0]
-        async with Caller(alice, *service.consumer.queues) as caller:
+        async with Caller(alina, *service.consumer.queues) as caller:
             body, claimed = b'{"operation":"no-such-operation"}', {wire.ORIGINAL_USER_ID: "bob"}
-            await caller.publish(body, reply_to=None, message_id="m", user_id="alice", headers=claimed)
+            await caller.publish(body, reply_to=None, message_id="m", user_id="alina", headers=claimed)
         for count in range(4):
             await eventually(lambda count=count: len(service.dead_letters.messages) > count, "it is dead again")
             [shown] = (await dead.run("show", "m")).rows
             assert (shown["replays"], shown["code"], shown["body"]) == (count, "UNIMPLEMENTED", body.decode())
-            assert shown["headers"][wire.ORIGINAL_USER_ID] == "alice"
+            assert shown["headers"][wire.ORIGINAL_USER_ID] == "alina"
             assert len((await dead.resend("--all")).rows) == 1
         await eventually(lambda: len(service.dead_letters.messages) == 5, "it is dead again")
         assert (await dead.run("drop", "m", "--yes")).code == 0
