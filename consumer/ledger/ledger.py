@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
+from consumer.core.availability import Availability
 from consumer.core.message import Reply
 from consumer.ledger import codec
 from consumer.ledger.entry import Claim, Identity, LedgerError, Limits, Sighting, State, hash_user
@@ -40,7 +41,7 @@ def ignore(name: str, seconds: float, **attributes: str) -> None:
     """Record nothing."""
 
 
-class Ledger:
+class Ledger(Availability):
     """Remembers per identity a digest of the request and, once it ran, its reply.
 
     One process asks for one identity at a time; other processes may ask for the same one.
@@ -68,8 +69,7 @@ class Ledger:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self.problem: str | None = None
-        """Why nothing can be claimed now; None when all is well."""
+        super().__init__()
         self._store, self._limits, self._record = store, limits, record
         self._failed, self._lease, self._clock, self._sleep = failed, lease, clock, sleep
         self._owner = secrets.token_bytes(8)
@@ -78,8 +78,7 @@ class Ledger:
         self._flushing = asyncio.Lock()
         self._running_ttl = limits.running_ttl
         self._slack = Slack(limits, allowance)
-        self._well, self._ill, self._call = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._well.set()
+        self._call = asyncio.Event()
         self._closing = False
         self._keeper: asyncio.Task[None] | None = None
 
@@ -119,14 +118,6 @@ class Ledger:
         except Exception as error:
             self._fail(error)
         self._keeper = asyncio.get_running_loop().create_task(self._keep())
-
-    async def ready(self) -> None:
-        """Wait until requests can be claimed; the ledger mends itself when its store is there again."""
-        await self._well.wait()
-
-    async def wait_failed(self) -> None:
-        """Wait until requests cannot be claimed: the time to stop consuming."""
-        await self._ill.wait()
 
     async def close(self) -> None:
         """Write out what is pending and let go of the store."""
@@ -339,10 +330,7 @@ class Ledger:
         except Exception as error:
             self._fail(error)
             return
-        if self.problem is not None:
-            self.problem = None
-            self._well.set()
-            self._ill.clear()
+        self._restore()
 
     def _fail(self, error: BaseException) -> str:
         self._failed()
@@ -352,9 +340,7 @@ class Ledger:
             log.error("%s; no command runs until it can", problem, extra=fields)
         if self.problem is None:
             self._call.set()
-        self.problem = problem
-        self._well.clear()
-        self._ill.set()
+        self._record_problem(problem)
         return problem
 
     async def _end_keeping(self) -> None:

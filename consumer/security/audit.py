@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from consumer.core.availability import Availability
 from consumer.core.batches import Batches, End
 from consumer.core.clock import Clock
 from consumer.core.delivery import Delivery, Reply
@@ -31,7 +32,7 @@ MAX_OPENING: Final = 10.0
 """Seconds that the first look at a sink on this machine may take."""
 
 
-class Audit:
+class Audit(Availability):
     """Writes records, as many at a time as there are, until they are written; mends itself.
 
     Args:
@@ -48,15 +49,12 @@ class Audit:
         timing: Callable[[float], None] = lambda _: None,
         clock: Clock | None = None,
     ) -> None:
-        self.problem: str | None = None
-        """Why nothing can be recorded now; None when all is well."""
+        super().__init__()
         self.records = self.failures = 0
         """Records that were written, and attempts that failed."""
         self._sink, self._recorder, self._timing = sink, recorder, timing
         self._clock = clock or Clock()
         self._batches: Batches[Record, None] = Batches(self._begin, MAX_BATCH)
-        self._well, self._ill = asyncio.Event(), asyncio.Event()
-        self._well.set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -71,7 +69,7 @@ class Audit:
             AuditError: they cannot, so nothing may run.
         """
         if self._sink.is_remote:
-            self._set_problem("not connected yet")
+            self._record_problem("not connected yet")
             self._run(self._open())
             return
         try:
@@ -79,14 +77,6 @@ class Audit:
                 await self._sink.open()
         except TimeoutError as error:
             raise AuditError(f"AUDIT: {self.name} did not answer within {MAX_OPENING:g} s") from error
-
-    async def ready(self) -> None:
-        """Wait until records can be written."""
-        await self._well.wait()
-
-    async def wait_failed(self) -> None:
-        """Wait until they cannot: the time to stop consuming."""
-        await self._ill.wait()
 
     async def record(self, delivery: Delivery, reply: Reply, ending: Ending) -> None:
         """Record a command that has ended; returns when that is written, however long it takes."""
@@ -117,10 +107,10 @@ class Audit:
             try:
                 await self._sink.open()
             except Exception as error:
-                self._set_problem(f"the audit {self.name} cannot be written: {str(error) or type(error).__name__}")
+                self._record_problem(f"the audit {self.name} cannot be written: {str(error) or type(error).__name__}")
                 await self._clock.sleep(RETRY)
             else:
-                self._recover()
+                self._restore()
                 return
 
     async def _write(self, batch: list[Record], end: End[None]) -> None:
@@ -141,7 +131,7 @@ class Audit:
         finally:
             slow.cancel()
             self._timing(time.perf_counter() - started)
-        self._recover()
+        self._restore()
         return True
 
     def _fail(self, reason: str) -> None:
@@ -150,15 +140,4 @@ class Audit:
         if problem != self.problem:
             fields = {"event": "audit.failed", "sink": self.name, "error": reason}
             log.error("%s; the service acknowledges no request until it can", problem, extra=fields)
-        self._set_problem(problem)
-
-    def _set_problem(self, problem: str) -> None:
-        self.problem = problem
-        self._well.clear()
-        self._ill.set()
-
-    def _recover(self) -> None:
-        if self.problem is not None:
-            self.problem = None
-            self._ill.clear()
-            self._well.set()
+        self._record_problem(problem)
