@@ -29,7 +29,8 @@ class Callers:
     """Several callers of one request queue, directly at the broker; use as an async context manager.
 
     Requests name `process`, or without one each a process of its own, so that an answer tells whose it is.
-    Replies go to durable queues and are acknowledged after they were written down; so are all dead letters.
+    Replies go to durable queues and are acknowledged after they were written down; so are the queue's dead letters.
+    Those of other queues are acknowledged, too: a broker may have had other requests before.
     """
 
     def __init__(self, url: str, queue: str, history: History, process: str | None = None) -> None:
@@ -116,6 +117,7 @@ class Callers:
             await message.ack()
 
     async def _buried(self, message: AbstractIncomingMessage) -> None:
-        self._history.buried(str(message.correlation_id), str(message.headers.get(wire.ERROR_CODE)))
+        if message.routing_key == self._queue:
+            self._history.buried(str(message.correlation_id), str(message.headers.get(wire.ERROR_CODE)))
         with suppress(*CONNECTION_ERRORS):
             await message.ack()
