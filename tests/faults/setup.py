@@ -20,6 +20,7 @@ from tests.faults.callers import CONNECTION_ERRORS, Callers
 from tests.faults.checker import History, Verdict, judge
 from tests.faults.gateways import InsideGateway
 from tests.faults.proxy import Proxy
+from tests.integration.broker_control import write_declarations
 from tests.integration.caller import Caller
 from tests.integration.service import TIMEOUT, delete, new_consumer
 from zeebe_amqp.errors import Code
@@ -151,4 +152,5 @@ async def built(
         await stack.enter_async_context(setup.callers)
         stack.push_async_callback(setup.end)
         await asyncio.to_thread(setup.consumer.start)
+        await asyncio.to_thread(write_declarations, broker)
         yield setup

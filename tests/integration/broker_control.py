@@ -39,6 +39,15 @@ def close_connections(node: RabbitMQ) -> None:
     evaluate(node, '[catch rabbit_networking:close_connection(P, "test") || P <- rabbit_networking:connections()]')
 
 
+def write_declarations(node: RabbitMQ) -> None:
+    """Let the node write down what was declared a moment ago, to be killed afterwards.
+
+    It does so every two seconds by itself. A classic queue that is younger when its node is killed is gone; a quorum
+    queue is there, but never elects a leader. No client can help that.
+    """
+    evaluate(node, "[dets:sync(Table) || Table <- dets:all()], catch mnesia:sync_log()")
+
+
 @asynccontextmanager
 async def memory_alarm(node: RabbitMQ) -> AsyncIterator[None]:
     """For the block, the broker takes nothing from publishers."""

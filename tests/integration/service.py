@@ -26,9 +26,6 @@ MEASURED = {"COVERAGE_PROCESS_CONFIG": os.environ.get("COVERAGE_PROCESS_CONFIG",
 _UNMEASURED = dict.fromkeys(MEASURED, "")
 TIMEOUT = 60.0
 """Seconds that a test waits for what must happen."""
-SYNCED = 2.0
-"""Seconds after which a new queue may be killed with its broker: RabbitMQ 3.10 never elects a leader again for a quorum
-queue that was younger than a second."""
 CONNECTIONS = 3
 """To the broker: for publishing, for requests, and for long-running ones."""
 

@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 
 from scripts.rabbitmq import RabbitMQ
-from tests.integration.broker_control import close_connections, memory_alarm
+from tests.integration.broker_control import close_connections, memory_alarm, write_declarations
 from tests.integration.load import CREATE, Hold
-from tests.integration.service import SYNCED, TIMEOUT, ConsumerSetup, eventually, running_service
+from tests.integration.service import TIMEOUT, ConsumerSetup, eventually, running_service
 from zeebe_amqp import CreateInstance, Outcome, Unavailable
 from zeebe_amqp.amqp.connection import close, connect
 from zeebe_amqp.amqp.depth import measure
@@ -29,12 +29,12 @@ TOTAL = CALLS + LATER + SENT
 async def service(own_rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ConsumerSetup]:
     """The consumer of this file, on the broker of this file."""
     async with running_service(tmp_path_factory.mktemp("client"), own_rabbitmq.url) as running:
-        await asyncio.sleep(SYNCED)
         yield running
 
 
 async def crash(broker: RabbitMQ) -> None:
     """Kill it and start it again."""
+    await asyncio.to_thread(write_declarations, broker)
     await asyncio.to_thread(broker.kill)
     await asyncio.to_thread(broker.start)
 

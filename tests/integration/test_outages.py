@@ -15,13 +15,12 @@ from consumer.check import check
 from consumer.config import Amqp, Settings
 from scripts import guard
 from scripts.rabbitmq import RabbitMQ
-from tests.integration.broker_control import close_connections, memory_alarm
+from tests.integration.broker_control import close_connections, memory_alarm, write_declarations
 from tests.integration.caller import Caller
 from tests.integration.load import Hold, loaded
 from tests.integration.rawamqp import RawPublisher, content, short
 from tests.integration.service import (
     CONNECTIONS,
-    SYNCED,
     TIMEOUT,
     ConsumerSetup,
     create,
@@ -118,8 +117,8 @@ async def test_a_broker_that_is_cut_off_or_killed_under_load_loses_nothing_and_d
 ) -> None:
     async with loaded(service):
         await asyncio.to_thread(close_connections, own_rabbitmq)
-    await asyncio.sleep(SYNCED)
     async with loaded(service):
+        await asyncio.to_thread(write_declarations, own_rabbitmq)
         await asyncio.to_thread(own_rabbitmq.kill)
         assert not own_rabbitmq.answers()
         await asyncio.to_thread(own_rabbitmq.start)
