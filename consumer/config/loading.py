@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from consumer.config import values
 from consumer.config.consistency import contradictions, is_plaintext, oddities
+from consumer.config.job_types import job_types
 from consumer.config.layers import Given, Report, read_layers, take
 from consumer.config.settings import Amqp, Basic, Camunda7, Names, OAuth, Settings, Zeebe
 from consumer.config.variables import BROKER, GATEWAY, VARIABLES, Values
@@ -104,6 +105,8 @@ def _build(given: Given) -> Settings:
         policy_file=v.POLICY_FILE,
         audit=v.AUDIT,
         signing_keys=v.SIGNING_KEYS or (),
+        jobs=job_types(v),
+        trace_variable=v.TRACE_VARIABLE,
         http_address=v.HTTP_ADDRESS,
         log_level=v.LOG_LEVEL,
         # Logs go to standard error, so that is the terminal to ask.

@@ -27,6 +27,7 @@ __all__ = [
     "hidden",
     "http_address",
     "is_pair",
+    "job_types",
     "ledger",
     "path",
     "private_key",
@@ -38,6 +39,7 @@ __all__ = [
     "switch",
     "token_url",
     "user_name",
+    "variable_name",
     "whole",
     "without_credentials",
     "words",
@@ -191,6 +193,23 @@ def globs(text: str) -> tuple[str, ...]:
     if not all(patterns):
         raise ValueError("comma-separated patterns such as *reply*, none of them empty")
     return patterns
+
+
+def job_types(text: str) -> tuple[str, ...]:
+    """Comma-separated types of jobs."""
+    names = tuple(part.strip() for part in text.split(","))
+    if not all(names) or len(set(names)) < len(names):
+        raise ValueError("types of jobs such as charge-card,ship-order, each once and none of them empty")
+    return names
+
+
+def variable_name(text: str) -> str:
+    """The name of a variable of a process."""
+    if not text.isidentifier() or len(text) > 100:
+        raise ValueError(
+            "the name of a variable, such as trace: a letter, then letters, digits and _, at most 100 characters"
+        )
+    return text
 
 
 def queues(text: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -30,6 +30,8 @@ class Call:
     """Is told of every attempt that the engine did, or refused for load; None for a command that says nothing of it."""
     large: bool = False
     """Whether the request came in so large a message that working on it would hold up the event loop."""
+    may_go: Callable[[], Awaitable[object]] | None = None
+    """Is awaited before each attempt; raises `CommandError` when the command may not be sent any more."""
     sent: bool = False
     """Whether anything may have reached the engine: the engine says so, and a defect after that leaves it open."""
     attempts: int = 0

@@ -205,9 +205,11 @@ class ZeebeEngine:
         return self._polls.run(outgoing.poll, partial(self._attempts, outgoing))
 
     async def _attempts(self, outgoing: Outgoing) -> Answer:
-        retries = None
+        retries, may_go = None, outgoing.call.may_go
         while True:
             try:
+                if may_go is not None:
+                    await may_go()
                 if not self._knows_version():
                     await self._learn_version(outgoing)
                 versions.check(outgoing.message, self._topology_cache.version)

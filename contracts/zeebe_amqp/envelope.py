@@ -13,6 +13,7 @@ import msgspec
 
 from zeebe_amqp import wire
 from zeebe_amqp.commands import COMMANDS, Command
+from zeebe_amqp.commands.target import Target
 from zeebe_amqp.errors import Code, CommandError, invalid, nearest
 from zeebe_amqp.schema import json_documents as documents
 from zeebe_amqp.schema.formatting import found, found_in, json_error, quoted, truncate, unparsed
@@ -50,6 +51,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes
     metadata: dict[str, str]
     bare: bool
+    acts_on: Target | None = None
+    """What the command acts on, where that is known from elsewhere than the command; a policy decides by it."""
+    identity: str | None = None
+    """What makes two deliveries the same request, where that is not the id in their messages."""
 
     @property
     def keys_as_text(self) -> bool:

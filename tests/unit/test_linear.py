@@ -22,6 +22,7 @@ from consumer.core.message import Message
 from consumer.dead_letters.group import fold
 from consumer.dead_letters.letter import DeadLetter
 from consumer.dead_letters.view import is_called, letter_lines, pretty, printable, row
+from consumer.jobs.signed_id import SignedIds
 from consumer.rabbitmq import reply_policy
 from consumer.security.policy import parse
 from consumer.security.role import MAX_NAME, Patterns
@@ -204,6 +205,7 @@ READERS: dict[str, tuple[Callable[[str], object], *tuple[str, ...]]] = {
     "a document": (document, ""),
     "a duration": (lambda text: refused(durations.milliseconds, text, error=ValueError), "", "PT", "1"),
     "a dead letter": (buried, "", "Command '"),
+    "the id of a job": (SignedIds([b"k" * 32]).read, "", "1.", "1.2.3.4."),
     "a reply": (answered, ""),
     "a process in memory": (lambda text: result(DeployProcess(name="a.bpmn", content=text.encode()), lambda: 1),
                             "", "<process ", "<process id="),
@@ -212,6 +214,7 @@ READERS: dict[str, tuple[Callable[[str], object], *tuple[str, ...]]] = {
 """What reads a stranger's text, with what it wants to see before it reads on."""
 
 PATTERNS = {
+    "consumer.jobs.signed_id": {"_FORM"},
     "consumer.telemetry.headers": {"_PARENT", "_STATE_MEMBER", "_BAGGAGE_MEMBER"},
     "consumer.telemetry.logs": {"_USERINFO", "_CREDENTIAL", "_ASSIGNED", "_DIVIDES"},
     "consumer.rabbitmq.direct": {"_ADDRESS", "_PROCESS"},
