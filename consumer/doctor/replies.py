@@ -36,7 +36,7 @@ def judge_policy(settings: Settings) -> Iterator[Finding]:
 
 def refusals(names: Sequence[str], settings: Settings) -> dict[str, str | None]:
     """By name, why no reply may go to a queue; None when it may."""
-    own = frozenset(queue_names(settings.amqp))
+    own = frozenset(queue_names(settings.amqp, settings.jobs))
     return {name: reply_policy.refusal(name, own_queues=own, allow=settings.reply_allow) for name in names}
 
 

@@ -97,8 +97,10 @@ class ZeebeEngine:
             return await offload(operation.to_result, answer, *options)
         return operation.to_result(answer, *options)
 
-    async def send(self, message: Message, call: Call) -> Answer:
+    async def send(self, message: Message, call: Call, poll: Poll | None = None) -> Answer:
         """Send a request to the RPC of its type, as often as the rules of delivery allow, within its limits.
+
+        A `poll` that takes its responses as they come is not observed: it lasts as long as it lasts.
 
         Returns:
             The response; for `ActivateJobs` the list of responses. A stream that fails after some jobs
@@ -112,8 +114,9 @@ class ZeebeEngine:
         payload = await offload(serialize, message) if call.large else serialize(message)
         if call.deadline is not None and call.deadline <= self._clock():
             raise _past()
-        with self._observer(rpc.name, self._target) as span:
-            timeout, poll = call.attempt_timeout or self._request_timeout, Poll() if rpc.streaming else None
+        observer = self._observer if poll is None else unobserved
+        with observer(rpc.name, self._target) as span:
+            timeout, poll = call.attempt_timeout or self._request_timeout, poll or (Poll() if rpc.streaming else None)
             try:
                 answer = await self._answer(Outgoing(rpc, message, payload, call, timeout, span, poll))
             except CommandError as failed:
