@@ -1,0 +1,249 @@
+"""Fetching the jobs of one type: by long polls, with a stream beside them where the engine has streams."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from math import nan
+from typing import Final
+
+from consumer.config.settings import JobType
+from consumer.jobs.handout import Handout, JobParts
+from consumer.jobs.pace import Pace
+from consumer.jobs.readiness import Readiness
+from consumer.jobs.room import MIN_STREAM, Room
+from consumer.jobs.source import JobSource
+from zeebe_amqp.amqp.depth import QueueState
+from zeebe_amqp.commands.jobs import ActivatedJob
+from zeebe_amqp.errors import Code, CommandError
+from zeebe_amqp.schema.formatting import printable, truncate
+
+__all__ = ["Fetcher"]
+
+log = logging.getLogger(__name__)
+
+WAIT: Final = 10.0
+"""Seconds in which a poll may be answered that there are no jobs."""
+NO_STREAM: Final = 300.0
+"""Seconds after which an engine that has no streams is asked again: another one may be there by then."""
+MAX_TEXT: Final = 500
+"""Characters of a problem."""
+_PASSING: Final = frozenset(
+    {Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED, Code.ABORTED, Code.CANCELLED}
+)
+"""What an engine says that is busy or away: it is no problem of this type."""
+
+
+class Fetcher:
+    """Fetches the jobs of one type, and has them given out. What is wrong with it disturbs no other type.
+
+    Args:
+        job_type: whose jobs.
+        source: gives jobs.
+        readiness: open while jobs may be fetched.
+        parts: what the types share.
+    """
+
+    def __init__(self, job_type: JobType, source: JobSource, readiness: Readiness, parts: JobParts) -> None:
+        self.job_type = job_type
+        self._source = source
+        self._readiness = readiness
+        self._parts = parts
+        self._clock = parts.clock
+        self._room = Room(job_type.limit)
+        self._handout = Handout(job_type, parts, self._room, failed=self._on_not_given)
+        self._pace, self._stream_pace = Pace(self._clock.random), Pace(self._clock.random)
+        self._looking = asyncio.Lock()
+        self._state: QueueState | None = None
+        self._stopping = False
+        self._loops: list[asyncio.Task[None]] = []
+        self._asking = False
+        """Whether a poll is out."""
+        self._streaming: asyncio.Task[None] | None = None
+        """The stream that is open."""
+        self._failing = False
+        """Whether anything has failed since the poll that is out, or was last, began."""
+        self._fetching = False
+        self.problem: str | None = None
+        """Why no jobs of this type are given out; None while they are."""
+
+    # --- what it knows ----------------------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> float:
+        """Jobs that waited in the queue at the last look; nan when the broker did not say."""
+        return nan if self._state is None else self._state.waiting
+
+    @property
+    def workers(self) -> float:
+        """Consumers of the queue at the last look; nan when the broker did not say."""
+        return nan if self._state is None else self._state.consumers
+
+    @property
+    def oldest_age(self) -> float:
+        """Age of the oldest job that waits, as far as this process published it, seconds."""
+        return 0.0 if self._state is None else self._handout.times.age(self._state.waiting, self._clock.now())
+
+    # --- its life ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to fetch."""
+        loop = asyncio.get_running_loop()
+        self._loops = [loop.create_task(self._keep_polling())]
+        if self._room.limit >= MIN_STREAM:
+            self._loops.append(loop.create_task(self._keep_streaming()))
+
+    def stop(self) -> None:
+        """Begin nothing more. What is asked already may still be answered, until the source ends it."""
+        self._stopping = True
+        for loop, asks in zip(self._loops, (self._asking, self._streaming is not None), strict=False):
+            if not asks:
+                loop.cancel()
+
+    async def finish(self) -> None:
+        """Wait until nothing is asked any more, and what has come is given out."""
+        if self._loops:
+            await asyncio.wait(self._loops)
+        await self._handout.settled()
+
+    def cancel(self) -> None:
+        """Leave everything as it is: what is under way times out."""
+        for loop in self._loops:
+            loop.cancel()
+        self._end_stream()
+        self._handout.cancel()
+
+    # --- polls ------------------------------------------------------------------------------------------------------
+
+    async def _keep_polling(self) -> None:
+        while not self._stopping:
+            await self._clock.sleep(await self._poll())
+
+    async def _poll(self) -> float:
+        """Ask for as many jobs as there is room for, and have them given out; seconds to rest after that."""
+        self._failing = False
+        try:
+            await self._prepare()
+            number = self._room.portion(beside_stream=self._streaming is not None)
+            if not number:
+                return self._pace.after_full()
+            began = self._clock.monotonic()
+            jobs = await self._activate(number)
+            took = self._clock.monotonic() - began
+            await self._handout.settled()
+        except Exception as error:
+            self._note_failure(error)
+        if self._failing:
+            return self._pace.after_failure()
+        self._note_success()
+        return self._pace.after_poll(jobs, took)
+
+    async def _activate(self, number: int) -> int:
+        self._asking = True
+        self._room.ask(number)
+        try:
+            jobs = await self._source.activate(self.job_type, number, WAIT)
+        finally:
+            self._asking = False
+            self._room.end_poll()
+        self._handout.give(jobs)
+        return len(jobs)
+
+    async def _prepare(self) -> None:
+        """Wait until jobs may be fetched, and look how many."""
+        await self._parts.queues.ready()
+        # Before anything else: workers look for their queue.
+        await self._parts.queues.prepare(self.job_type)
+        await self._readiness.wait_open()
+        async with self._looking:
+            look = self._room.begin_look()
+            self._state = await self._parts.queues.measure(self.job_type)
+            self._room.end_look(look, None if self._state is None else self._state.waiting)
+
+    # --- streams ----------------------------------------------------------------------------------------------------
+
+    async def _keep_streaming(self) -> None:
+        while not self._stopping:
+            await self._clock.sleep(await self._stream())
+
+    async def _stream(self) -> float:
+        """Have jobs pushed while there is room; seconds to rest after that."""
+        pace = self._stream_pace
+        try:
+            await self._prepare()
+            if not self._room.has_space:
+                return pace.after_full()
+            began = self._clock.monotonic()
+            await self._read()
+        except CommandError as error:
+            if error.code is Code.UNIMPLEMENTED:
+                return NO_STREAM
+            self._tell_broken(error.message)
+            return pace.after_failure()
+        except Exception as error:
+            self._tell_broken(str(error) or type(error).__name__)
+            return pace.after_failure()
+        if self._failing:
+            return pace.after_failure()
+        pace.note_success()
+        return pace.after_poll(0, self._clock.monotonic() - began)
+
+    async def _read(self) -> None:
+        """Read a stream to its end, which may be ours."""
+        self._streaming = asyncio.get_running_loop().create_task(self._source.stream(self.job_type, self._take))
+        try:
+            await asyncio.wait({self._streaming})
+            if not self._streaming.cancelled():
+                self._streaming.result()
+        finally:
+            self._end_stream()
+            self._streaming = None
+
+    def _take(self, job: ActivatedJob) -> None:
+        # Also what is one too many: it is locked for us already.
+        self._handout.give([job])
+        if self._room.is_full or not self._readiness.is_open:
+            self._end_stream()
+
+    def _end_stream(self) -> None:
+        if self._streaming is not None:
+            self._streaming.cancel()
+
+    # --- what goes wrong --------------------------------------------------------------------------------------------
+
+    def _on_not_given(self, error: Exception) -> None:
+        """A job is not in its queue: rest, or it would be fetched and given back without end."""
+        self._failing = True
+        self.problem = _text(f"a job was not given out: {error}")
+        self._end_stream()
+
+    def _note_failure(self, error: Exception) -> None:
+        self._failing = True
+        text = _text(error.message if isinstance(error, CommandError) else str(error) or type(error).__name__)
+        fields = {"event": "jobs.unfetched", "type": self.job_type.name, "error": text}
+        log.warning("no jobs of type %r are fetched: %s", self.job_type.name, text, extra=fields)
+        if not _is_passing(error):
+            self.problem = text
+
+    def _note_success(self) -> None:
+        if self.problem is not None or not self._fetching:
+            name, queue = self.job_type.name, self.job_type.queue
+            fields = {"event": "jobs.fetching", "type": name, "queue": queue}
+            log.info("fetching jobs of type %r for the queue %r", name, queue, extra=fields)
+        self.problem, self._fetching = None, True
+        self._pace.note_success()
+
+    def _tell_broken(self, text: str) -> None:
+        fields = {"event": "jobs.stream_broken", "type": self.job_type.name, "error": _text(text)}
+        log.warning("the stream of jobs of type %r broke: %s", self.job_type.name, _text(text), extra=fields)
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether others say it already: the broker is away, or the engine is, or has too much to do."""
+    if isinstance(error, CommandError):
+        return error.code in _PASSING
+    return isinstance(error, ConnectionError)
+
+
+def _text(text: str) -> str:
+    return printable(truncate(text, MAX_TEXT))

@@ -1,0 +1,176 @@
+"""Giving jobs out: each is recorded, published to the queue of its type, and given back if that did not take it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from consumer.config.settings import JobType
+from consumer.core import count as counting
+from consumer.core.activation import Activation, Leases
+from consumer.core.call import Call, Engine
+from consumer.core.clock import Clock
+from consumer.core.count import Count
+from consumer.jobs.job_queues import JobQueues
+from consumer.jobs.publish_times import PublishTimes
+from consumer.jobs.returning import has_time, to_return
+from consumer.jobs.room import MAX_BATCH, Room
+from consumer.jobs.signed_id import JobId, SignedIds, hash_type
+from zeebe_amqp.commands.jobs import ActivatedJob
+from zeebe_amqp.errors import CommandError
+from zeebe_amqp.jobs.job_message import write_job
+
+__all__ = ["Handout", "JobParts", "Publishing", "TraceOf"]
+
+log = logging.getLogger(__name__)
+
+Publishing: TypeAlias = Callable[[ActivatedJob], AbstractContextManager[Mapping[str, str]]]
+"""Opens the span of a job's publish and gives the trace headers to send with it."""
+TraceOf: TypeAlias = Callable[[ActivatedJob], str]
+"""The `traceparent` that a job belongs to; empty without one."""
+
+
+@dataclass(frozen=True)
+class JobParts:
+    """What the types of jobs share.
+
+    Attributes:
+        queues: where jobs are published.
+        leases: records the activations.
+        ids: writes the ids of jobs.
+        engine: takes back what was not given out.
+        publishing: opens the span of a publish.
+        trace_of: tells which trace a job belongs to.
+        count: counts jobs.
+        clock: what waits uses it.
+    """
+
+    queues: JobQueues
+    leases: Leases
+    ids: SignedIds
+    engine: Engine
+    publishing: Publishing = lambda _: nullcontext({})
+    trace_of: TraceOf = lambda _: ""
+    count: Count = counting.ignore
+    clock: Clock = field(default_factory=Clock)
+
+
+class Handout:
+    """Gives out the jobs of one type, many at a time.
+
+    Args:
+        job_type: whose jobs.
+        parts: what the types share.
+        room: is told what is under way.
+        failed: is called with what kept a job from its queue.
+    """
+
+    def __init__(
+        self,
+        job_type: JobType,
+        parts: JobParts,
+        room: Room,
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._job_type = job_type
+        self._parts = parts
+        self._room = room
+        self._failed = failed
+        self.times = PublishTimes(2 * job_type.limit + MAX_BATCH)
+        self._waiting: list[ActivatedJob] = []
+        self._recording: asyncio.Task[None] | None = None
+        self._publishing: set[asyncio.Task[None]] = set()
+
+    def give(self, jobs: Sequence[ActivatedJob]) -> None:
+        """Take over jobs that have come; returns at once. What comes while others are recorded is recorded together."""
+        self._room.fetch(len(jobs))
+        self._waiting += jobs
+        if self._recording is None and self._waiting:
+            self._recording = asyncio.get_running_loop().create_task(self._record_all())
+
+    async def settled(self) -> None:
+        """Wait until all that was taken over before is in its queue, or will not be."""
+        if self._recording is not None:
+            await asyncio.wait({self._recording})
+        if self._publishing:
+            await asyncio.wait(set(self._publishing))
+
+    def cancel(self) -> None:
+        """Leave what is under way to time out."""
+        for task in (*self._publishing, self._recording):
+            if task is not None:
+                task.cancel()
+
+    async def _record_all(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+                error = await self._record(batch)
+                for job in batch:
+                    task = asyncio.get_running_loop().create_task(self._serve(job, error))
+                    self._publishing.add(task)
+                    task.add_done_callback(self._publishing.discard)
+        finally:
+            self._recording = None
+
+    async def _record(self, batch: Sequence[ActivatedJob]) -> Exception | None:
+        """Record activations with one write; gives what went wrong."""
+        lasts = round(self._job_type.timeout * 1000)
+        trace_of = self._parts.trace_of
+        try:
+            await self._parts.leases.record_activations(
+                [Activation(job.key, job.deadline, job.deadline - lasts, trace_of(job)) for job in batch]
+            )
+        except Exception as error:  # a defect, too: nothing may be given out that is not recorded
+            return error
+        return None
+
+    async def _serve(self, job: ActivatedJob, error: Exception | None) -> None:
+        """Publish a job, unless there is an error already, and give it back where that fails."""
+        try:
+            if error is None:
+                await self._publish(job)
+        except Exception as failure:
+            error = failure
+        try:
+            if error is not None:
+                self._failed(error)
+                await self._return(job, error)
+        finally:
+            self._room.settle()
+
+    async def _publish(self, job: ActivatedJob) -> None:
+        parts, now = self._parts, self._parts.clock.now()
+        if not has_time(job, now):
+            left = round(job.deadline / 1000 - now, 1)
+            fields = {"event": "jobs.overdue", "type": self._job_type.name, "key": job.key, "seconds": left}
+            words = "job %d (%s) came with %.1f s left, and is not given out: is the engine's clock another one?"
+            log.warning(words, job.key, self._job_type.name, left, extra=fields)
+            return
+        signed_id = parts.ids.write(JobId(job.key, job.deadline, job.retries, hash_type(job.type)))
+        with parts.publishing(job) as trace:
+            body, properties = write_job(job, signed_id, now, trace)
+            await parts.queues.publish(self._job_type, body, properties)
+        parts.count("jobs.out", type=self._job_type.name)
+        self.times.add(now)
+
+    async def _return(self, job: ActivatedJob, error: Exception) -> None:
+        command, name = to_return(job, error), self._job_type.name
+        fields = {"event": "jobs.unpublished", "type": name, "key": job.key, "error": str(error)}
+        fate = "it is left to time out" if command is None else "it is given back"
+        log.warning("job %d (%s) was not given out, %s: %s", job.key, name, fate, error, extra=fields)
+        if command is None:
+            return
+        try:
+            # Not after its time: it would hit the job that somebody else has by then.
+            await self._parts.engine.execute(Call(command, deadline=job.deadline / 1000, idempotent=True))
+        except CommandError as refusal:
+            fields = {"event": "jobs.unreturned", "type": name, "key": job.key, "error": refusal.message}
+            words = "job %d (%s) could not be given back, and is left to time out: %s"
+            log.warning(words, job.key, name, refusal.message, extra=fields)
+        else:
+            self._parts.count("jobs.returned", type=name)
