@@ -19,6 +19,8 @@ class Activation(NamedTuple):
     """When the engine activated it, by its clock, milliseconds since 1970: of two activations the later is newer."""
     trace: str = ""
     """The trace that the job belongs to, as a `traceparent`; empty without one."""
+    extended: int = 0
+    """When that is since its worker asked for more time, milliseconds since 1970; 0: the deadline."""
 
 
 class Leases(Protocol):
@@ -38,3 +40,6 @@ class Leases(Protocol):
         Raises:
             LedgerError: the store cannot be read.
         """
+
+    def forget_activation(self, key: int) -> None:
+        """A job has ended and is not given out again: its activation need not be kept. Never fails."""

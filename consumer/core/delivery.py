@@ -17,6 +17,7 @@ from zeebe_amqp import wire
 from zeebe_amqp.commands import Command
 from zeebe_amqp.envelope import Request
 from zeebe_amqp.errors import CommandError
+from zeebe_amqp.jobs.names import RESULTS
 from zeebe_amqp.reply import Reply
 
 __all__ = ["Decoder", "Delivery", "Handler", "Middleware", "Reply", "Wait", "Waiting"]
@@ -80,6 +81,8 @@ class Delivery:
     """Bytes of body that its sender may send: what is larger is neither fetched nor decoded."""
     reply: Reply | None = None
     """How its last run ended; None before that, and while it runs again."""
+    one_way: bool = False
+    """Whether nobody waits for a reply, whatever the message says."""
     earlier: object = None
     """The trace context of the run whose answer it gets, where that is known."""
 
@@ -162,7 +165,16 @@ class Delivery:
     @property
     def answerable(self) -> bool:
         """Whether somebody waits for an answer who may get one."""
-        return bool(self.message.reply_to) and self.refusal is None and not self.message.malformed_properties
+        asks = bool(self.message.reply_to) and not self.one_way
+        return asks and self.refusal is None and not self.message.malformed_properties
+
+    @property
+    def is_echo(self) -> bool:
+        """Whether a reply would go where the answers of workers go.
+
+        A job that came back still says so, and an answer that has a copy of its properties.
+        """
+        return self.message.reply_to == RESULTS
 
     @property
     def sent(self) -> bool:

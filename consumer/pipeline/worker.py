@@ -110,6 +110,7 @@ class QueueWorker:
         circuit: open while there is no gateway; what nobody waits for is not run before it closes.
         refused: who may wait for a reply queue that refuses.
         acknowledged: is told of each delivery whose ack was handed to an open channel.
+        answers: whether the deliveries say how jobs ended.
         audit: records each request that ended; before that it is not acknowledged. None = nothing is recorded.
         report: is told how each request ended.
         count: counts dead letters, replies that did not reach their queue, and requests that are given back.
@@ -127,6 +128,7 @@ class QueueWorker:
         circuit: CircuitBreaker,
         refused: RefusedReplies,
         acknowledged: Callable[[Delivery], None] = lambda _: None,
+        answers: bool = False,
         audit: Audit | None = None,
         report: Report = ignore,
         count: Count = counting.ignore,
@@ -140,6 +142,7 @@ class QueueWorker:
         self._circuit = circuit
         self._refused = refused
         self._acknowledged = acknowledged
+        self._answers = answers
         self._audit = audit
         self._report = report
         self._count = count
@@ -169,7 +172,8 @@ class QueueWorker:
     async def _serve(self, delivery: Delivery) -> None:
         """Everything that happens to a delivery: it is run and settled, or goes back to its queue."""
         try:
-            delivery.refusal = self._refusal(delivery.message)
+            delivery.one_way = self._answers and delivery.is_echo
+            delivery.refusal = None if delivery.one_way else self._refusal(delivery.message)
             if delivery.large:
                 await delivery.decode()
             if not await self._process(delivery):
@@ -265,6 +269,7 @@ class QueueWorker:
             idempotent=command is not None and command.is_idempotent(),
             waited=waited,
             forget_retry=self._forget_retry,
+            is_answer=self._answers,
         )
 
     async def _settle(self, delivery: Delivery, settlement: Settlement, reply: Reply) -> bool:

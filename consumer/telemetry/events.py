@@ -136,6 +136,12 @@ EVENTS: Final[Mapping[str, Event]] = {
     "ledger.forgetful": Event(_WARNING, "Redis has settings with which it may forget answers", ("ledger",)),
     "ledger.unchecked": Event(_INFO, "Redis does not show its settings", ("ledger", "error")),
     "ledger.moved": Event(_WARNING, "`--reset-ledger` moved the file aside", ("path",)),
+    "jobs.unrecorded": Event(
+        _WARNING,
+        "A worker got more time for a job, and the ledger does not know: a day after the job's first deadline a late "
+        "answer of an earlier worker counts as good",
+        ("key", "error"),
+    ),
     "audit.failed": Event(
         _ERROR, "No record can be written; the service acknowledges no request until it can", ("sink", "error")
     ),

@@ -54,7 +54,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     acts_on: Target | None = None
     """What the command acts on, where that is known from elsewhere than the command; a policy decides by it."""
     identity: str | None = None
-    """What makes two deliveries the same request, where that is not the id in their messages."""
+    """What makes two deliveries the same request, where that is not the id in their messages, whoever sent them; empty:
+    nothing does, each one is run."""
 
     @property
     def keys_as_text(self) -> bool:
