@@ -9,9 +9,10 @@ from typing import Final
 
 from consumer.config.settings import JobType
 from consumer.jobs.handout import Handout, JobParts
+from consumer.jobs.job_stream import JobStream
 from consumer.jobs.pace import Pace
 from consumer.jobs.readiness import Readiness
-from consumer.jobs.room import MIN_STREAM, Room
+from consumer.jobs.room import Room
 from consumer.jobs.source import JobSource
 from zeebe_amqp.amqp.depth import QueueState
 from zeebe_amqp.commands.jobs import ActivatedJob
@@ -24,8 +25,6 @@ log = logging.getLogger(__name__)
 
 WAIT: Final = 10.0
 """Seconds in which a poll may be answered that there are no jobs."""
-NO_STREAM: Final = 300.0
-"""Seconds after which an engine that has no streams is asked again: another one may be there by then."""
 MAX_TEXT: Final = 500
 """Characters of a problem."""
 _PASSING: Final = frozenset(
@@ -52,15 +51,16 @@ class Fetcher:
         self._clock = parts.clock
         self._room = Room(job_type.limit)
         self._handout = Handout(job_type, parts, self._room, failed=self._on_not_given)
-        self._pace, self._stream_pace = Pace(self._clock.random), Pace(self._clock.random)
+        self._pace = Pace(self._clock.random)
+        self._stream = JobStream(
+            job_type, source, prepare=self._prepare, room=self._room, take=self._take, clock=self._clock
+        )
         self._looking = asyncio.Lock()
         self._state: QueueState | None = None
         self._stopping = False
         self._loops: list[asyncio.Task[None]] = []
         self._asking = False
         """Whether a poll is out."""
-        self._streaming: asyncio.Task[None] | None = None
-        """The stream that is open."""
         self._failing = False
         """Whether anything has failed since the poll that is out, or was last, began."""
         self._fetching = False
@@ -90,13 +90,13 @@ class Fetcher:
         """Begin to fetch."""
         loop = asyncio.get_running_loop()
         self._loops = [loop.create_task(self._keep_polling())]
-        if self._room.limit >= MIN_STREAM:
+        if self._stream.is_wanted:
             self._loops.append(loop.create_task(self._keep_streaming()))
 
     def stop(self) -> None:
         """Begin nothing more. What is asked already may still be answered, until the source ends it."""
         self._stopping = True
-        for loop, asks in zip(self._loops, (self._asking, self._streaming is not None), strict=False):
+        for loop, asks in zip(self._loops, (self._asking, self._stream.is_open), strict=False):
             if not asks:
                 loop.cancel()
 
@@ -110,7 +110,7 @@ class Fetcher:
         """Leave everything as it is: what is under way times out."""
         for loop in self._loops:
             loop.cancel()
-        self._end_stream()
+        self._stream.cancel()
         self._handout.cancel()
 
     # --- polls ------------------------------------------------------------------------------------------------------
@@ -119,12 +119,16 @@ class Fetcher:
         while not self._stopping:
             await self._clock.sleep(await self._poll())
 
+    async def _keep_streaming(self) -> None:
+        while not self._stopping:
+            await self._clock.sleep(await self._stream.run())
+
     async def _poll(self) -> float:
         """Ask for as many jobs as there is room for, and have them given out; seconds to rest after that."""
         self._failing = False
         try:
             await self._prepare()
-            number = self._room.portion(beside_stream=self._streaming is not None)
+            number = self._room.portion(beside_stream=self._stream.is_wanted)
             if not number:
                 return self._pace.after_full()
             began = self._clock.monotonic()
@@ -160,54 +164,10 @@ class Fetcher:
             self._state = await self._parts.queues.measure(self.job_type)
             self._room.end_look(look, None if self._state is None else self._state.waiting)
 
-    # --- streams ----------------------------------------------------------------------------------------------------
-
-    async def _keep_streaming(self) -> None:
-        while not self._stopping:
-            await self._clock.sleep(await self._stream())
-
-    async def _stream(self) -> float:
-        """Have jobs pushed while there is room; seconds to rest after that."""
-        pace = self._stream_pace
-        try:
-            await self._prepare()
-            if not self._room.has_space:
-                return pace.after_full()
-            began = self._clock.monotonic()
-            await self._read()
-        except CommandError as error:
-            if error.code is Code.UNIMPLEMENTED:
-                return NO_STREAM
-            self._tell_broken(error.message)
-            return pace.after_failure()
-        except Exception as error:
-            self._tell_broken(str(error) or type(error).__name__)
-            return pace.after_failure()
-        if self._failing:
-            return pace.after_failure()
-        pace.note_success()
-        return pace.after_poll(0, self._clock.monotonic() - began)
-
-    async def _read(self) -> None:
-        """Read a stream to its end, which may be ours."""
-        self._streaming = asyncio.get_running_loop().create_task(self._source.stream(self.job_type, self._take))
-        try:
-            await asyncio.wait({self._streaming})
-            if not self._streaming.cancelled():
-                self._streaming.result()
-        finally:
-            self._end_stream()
-            self._streaming = None
-
     def _take(self, job: ActivatedJob) -> None:
-        # Also what is one too many: it is locked for us already.
         self._handout.give([job])
         if self._room.is_full or not self._readiness.is_open:
-            self._end_stream()
-
-    def _end_stream(self) -> None:
-        if self._streaming is not None:
-            self._streaming.cancel()
+            self._stream.end()
 
     # --- what goes wrong --------------------------------------------------------------------------------------------
 
@@ -215,7 +175,7 @@ class Fetcher:
         """A job is not in its queue: rest, or it would be fetched and given back without end."""
         self._failing = True
         self.problem = _text(f"a job was not given out: {error}")
-        self._end_stream()
+        self._stream.end(failing=True)
 
     def _note_failure(self, error: Exception) -> None:
         self._failing = True
@@ -232,10 +192,6 @@ class Fetcher:
             log.info("fetching jobs of type %r for the queue %r", name, queue, extra=fields)
         self.problem, self._fetching = None, True
         self._pace.note_success()
-
-    def _tell_broken(self, text: str) -> None:
-        fields = {"event": "jobs.stream_broken", "type": self.job_type.name, "error": _text(text)}
-        log.warning("the stream of jobs of type %r broke: %s", self.job_type.name, _text(text), extra=fields)
 
 
 def _is_passing(error: Exception) -> bool:

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
+from math import inf
 from typing import Final, TypeAlias
 
 from aio_pika.abc import AbstractConnection
 
 from consumer.config import Amqp
 from consumer.config.settings import JobType
+from consumer.core.clock import Clock
 from consumer.jobs.job_queues import NotTaken, QueueRefused, Unwritable
 from consumer.pipeline.worker import PublishFailed, Refused
 from consumer.rabbitmq.publisher import NotWritten, Publisher, Unroutable
 from consumer.rabbitmq.topology import declare_job_queue, declare_jobs
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, describe, translated_errors
 from zeebe_amqp.amqp.depth import QueueState
+from zeebe_amqp.amqp.probe import PROBE
 from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.amqp.refusal import BrokerRefusal
 from zeebe_amqp.cancellation import raise_if_cancelled
 
 __all__ = ["JobPublisher", "Measure"]
 
+log = logging.getLogger(__name__)
+
 Measure: TypeAlias = Callable[[str], Awaitable[QueueState | None]]
 """Tells the state of a queue."""
 NAME: Final = "zeebe-amqp publish jobs"
+FRESH: Final = 1.0
+"""Seconds for which a confirm says that there is no alarm."""
 
 
 class JobPublisher:
@@ -33,14 +42,19 @@ class JobPublisher:
     Args:
         amqp: addresses, and whether queues are declared.
         measure: asks for the state of a queue, over another connection: during an alarm this one is not read.
+        clock: tells how old a confirm is.
     """
 
-    def __init__(self, amqp: Amqp, measure: Measure) -> None:
+    def __init__(self, amqp: Amqp, measure: Measure, clock: Clock | None = None) -> None:
         self._amqp = amqp
         self._publisher = Publisher(amqp, name=NAME, declare=self._declare)
         self._prepared: set[str] = set()
         """The queues that were declared on the connection that is there."""
         self._measure = measure
+        self._clock = clock or Clock()
+        self._confirmed = -inf
+        """When the broker last took a message."""
+        self._probing: asyncio.Task[None] | None = None
         self.openings = 0
         """How many connections there have been."""
 
@@ -64,8 +78,29 @@ class JobPublisher:
         await self._publisher.run()
 
     async def ready(self) -> None:
-        """Wait until something can be published."""
-        await self._publisher.ready()
+        """Wait until something can be published, as the broker says now.
+
+        It tells a connection of an alarm only when that publishes. So where nothing was confirmed for a while, it is
+        asked with a message to nobody.
+        """
+        while True:
+            await self._publisher.ready()
+            if self._clock.monotonic() - self._confirmed < FRESH:
+                return
+            if self._probing is None:
+                self._probing = asyncio.get_running_loop().create_task(self._probe())
+            # Only waited for: whoever gives up must not take the answer from the others.
+            await asyncio.wait({self._probing})
+
+    async def _probe(self) -> None:
+        try:
+            await self._publisher.publish(b"", Properties(), exchange="", routing_key=PROBE, mandatory=False)
+            self._confirmed = self._clock.monotonic()
+        except PublishFailed as failure:
+            fields = {"event": "broker.silent", "error": str(failure)}
+            log.debug("the broker does not answer: %s", failure, extra=fields)
+        finally:
+            self._probing = None
 
     async def prepare(self, job_type: JobType) -> None:
         """Declare or check the queue of a type, once for each connection; see `JobQueues`."""
@@ -97,6 +132,7 @@ class JobPublisher:
             raise NotTaken(self.problem or "not connected")
         try:
             await self._publisher.publish(body, properties, exchange="", routing_key=job_type.queue, mandatory=True)
+            self._confirmed = self._clock.monotonic()
         except Unroutable as error:
             self._prepared.discard(job_type.queue)  # somebody deleted it: the next one is declared again
             raise NotTaken(f"no queue {job_type.queue!r} is there") from error
