@@ -133,15 +133,19 @@ class Handout:
         """Publish a job, unless there is an error already, and give it back where that fails."""
         try:
             if error is None:
-                await self._publish(job)
-        except Exception as failure:
-            error = failure
-        try:
+                error = await self._try_publish(job)
             if error is not None:
                 self._failed(error)
                 await self._return(job, error)
         finally:
             self._room.settle()
+
+    async def _try_publish(self, job: ActivatedJob) -> Exception | None:
+        try:
+            await self._publish(job)
+        except Exception as error:
+            return error
+        return None
 
     async def _publish(self, job: ActivatedJob) -> None:
         parts, now = self._parts, self._parts.clock.now()
