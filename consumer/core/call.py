@@ -31,7 +31,7 @@ class Call:
     large: bool = False
     """Whether the request came in so large a message that working on it would hold up the event loop."""
     may_go: Callable[[], Awaitable[object]] | None = None
-    """Is awaited before each attempt; raises `CommandError` when the command may not be sent any more."""
+    """Is awaited right before each attempt is sent; raises `CommandError` when the command may not be sent any more."""
     sent: bool = False
     """Whether anything may have reached the engine: the engine says so, and a defect after that leaves it open."""
     attempts: int = 0

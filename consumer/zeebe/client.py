@@ -208,11 +208,9 @@ class ZeebeEngine:
         return self._polls.run(outgoing.poll, partial(self._attempts, outgoing))
 
     async def _attempts(self, outgoing: Outgoing) -> Answer:
-        retries, may_go = None, outgoing.call.may_go
+        retries = None
         while True:
             try:
-                if may_go is not None:
-                    await may_go()
                 if not self._knows_version():
                     await self._learn_version(outgoing)
                 versions.check(outgoing.message, self._topology_cache.version)
@@ -263,6 +261,8 @@ class ZeebeEngine:
             ends = min(ends, outgoing.call.deadline)
         authorization = await self._credentials.authorization(ends - self._clock())
         connection = await self._connect(ends, outgoing.call.deadline)
+        if outgoing.call.may_go is not None:
+            await outgoing.call.may_go()  # last of all: a connection may take a while
         outgoing.call.sent = True
         outgoing.call.attempts += 1
         call, poll, metadata = outgoing.call, outgoing.poll, outgoing.metadata(authorization)
