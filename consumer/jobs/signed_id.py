@@ -11,9 +11,10 @@ from typing import Final, NamedTuple
 
 from consumer.core.signing import JOB_IDS, SigningKeys
 
-__all__ = ["MAX_LENGTH", "JobId", "SignedIds", "hash_type"]
+__all__ = ["MAX_LENGTH", "JobId", "SignedIds", "hash_type", "hide_signature"]
 
 _VERSION: Final = "1"
+_PREFIX: Final = f"{_VERSION}."
 _SIGNATURE: Final = 16
 """Bytes of a signature."""
 MAX_LENGTH: Final = 120
@@ -62,6 +63,16 @@ class SignedIds:
 
     def _is_ours(self, content: str, signature: str) -> bool:
         return self._keys.verify_start(content.encode(), base64.urlsafe_b64decode(signature + "=="))
+
+
+def hide_signature(text: str | None) -> str | None:
+    """Text for logs and traces: an id of a job without its signature, anything else as it is.
+
+    Who has the whole id can answer for the job.
+    """
+    if text is None or not text.startswith(_PREFIX) or _FORM.fullmatch(text) is None:
+        return text
+    return text.rpartition(".")[0] + ".…"
 
 
 @lru_cache(maxsize=4096)

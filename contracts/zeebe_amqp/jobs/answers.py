@@ -13,6 +13,7 @@ from zeebe_amqp.commands import Command, CompleteJob, FailJob, ThrowError, Updat
 from zeebe_amqp.commands.command import DATA
 from zeebe_amqp.errors import CommandError
 from zeebe_amqp.jobs import names
+from zeebe_amqp.schema.fields import KeyNumber
 from zeebe_amqp.schema.formatting import found, found_in, json_error, printable, quoted, truncate
 from zeebe_amqp.schema.json_members import OBJECT
 
@@ -158,9 +159,8 @@ def interpret(
 
 def fail(job: GivenOut, reason: str) -> FailJob:
     """The command that takes one retry of a job."""
-    return FailJob(
-        job_key=job.key, retries=max(0, job.retries - 1), error_message=printable(truncate(reason, MAX_REASON))
-    )
+    text, retries = printable(truncate(reason, MAX_REASON)), max(0, job.retries - 1)
+    return FailJob(job_key=KeyNumber(job.key), retries=retries, error_message=text)
 
 
 def _data(outcome: Outcome, document: bytes, job: GivenOut, result: object) -> bytes:

@@ -1,0 +1,39 @@
+"""The id of a job that was given out: read as it was written, and of nobody else."""
+
+from __future__ import annotations
+
+from consumer.jobs.signed_id import MAX_LENGTH, JobId, SignedIds, hide_signature
+from tests.cases import for_each
+from tests.unit.consumer.jobs.answered import IDS, JOB
+
+LARGEST = JobId(2**63 - 1, 2**63 - 1, 2**31 - 1, "f" * 16)
+
+
+@for_each([(JOB,), (LARGEST,), (JobId(1, 1, 0, "0" * 16),)])
+def test_an_id_says_what_was_written_and_is_bounded(job: JobId) -> None:
+    text = IDS.write(job)
+    assert IDS.read(text) == job
+    assert len(text) <= MAX_LENGTH
+
+
+def test_no_id_with_another_character_anywhere_is_ours() -> None:
+    text = IDS.write(JOB)
+    for at, had in enumerate(text):
+        for other in {*"01.aAzZ_-\u0661"} - {had}:
+            changed = text[:at] + other + text[at + 1 :]
+            # The last character of a signature has bits that stand for nothing.
+            assert IDS.read(changed) in ((None, JOB) if at == len(text) - 1 else (None,))
+    assert IDS.read(text + "\n") is None
+    assert IDS.read(text[:-1]) is None
+    assert SignedIds([b"o" * 32]).read(text) is None
+    assert SignedIds([b"o" * 32, b"s" * 32]).read(text) == JOB
+
+
+@for_each([None, "", "x", "1.x", "c-1", "1.2.3.4.5.6", "1." * 60_000])
+def test_what_is_no_id_is_shown_as_it_is(text: str | None) -> None:
+    assert hide_signature(text) == text
+
+
+def test_of_an_id_everything_but_the_signature_is_shown() -> None:
+    text = IDS.write(JOB)
+    assert hide_signature(text) == text[:-22] + "…"
