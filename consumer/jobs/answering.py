@@ -138,26 +138,27 @@ def answering(engine: Engine, leases: Leases) -> Handler:
     async def _send(delivery: Delivery, answer: Answer, command: Command) -> None:
         # Not within the time of a header: whatever is in `deadline`, it is a copy of the job's, and a late answer is
         # as good as another one while nobody else has the job.
-        call = Call(command, idempotent=True, large=delivery.large, may_go=partial(_check, answer))
-        delivery.call = call
+        call = delivery.call = Call(command, idempotent=True, large=delivery.large)
+        call.may_go = partial(_check, answer, call)
         await engine.execute(call)
 
-    async def _check(answer: Answer) -> None:
+    async def _check(answer: Answer, call: Call) -> None:
         """Refuse an answer for a job that somebody else has by now."""
-        job, newest = answer.job, await _newest(answer.job.key)
+        # An attempt before this one may have been executed.
+        outcome = Outcome.UNKNOWN if call.sent else Outcome.NOT_EXECUTED
+        job = answer.job
+        try:
+            newest = await leases.newest_activation(job.key)
+        except LedgerError as problem:
+            words = f"whether the job was given out again is not known: {problem}; the answer was not sent"
+            raise CommandError(Code.UNAVAILABLE, words, outcome=outcome, retryable=True) from problem
         if newest is not None and not is_newest(job, newest):
             words = (
                 f"the job was given out again since: this answer is for the activation with the deadline "
-                f"{job.deadline}, the newest one has {newest.deadline}; it was not executed"
+                f"{job.deadline}, the newest one has {newest.deadline}; the answer was not sent"
             )
-            raise CommandError(Code.FAILED_PRECONDITION, words, details={"field": "correlation_id"})
-
-    async def _newest(key: int) -> Activation | None:
-        try:
-            return await leases.newest_activation(key)
-        except LedgerError as problem:
-            words = f"whether the job was given out again is not known: {problem}; it was not executed"
-            raise CommandError(Code.UNAVAILABLE, words, retryable=True) from problem
+            details = {"field": "correlation_id"}
+            raise CommandError(Code.FAILED_PRECONDITION, words, outcome=outcome, details=details)
 
     async def _fail_instead(delivery: Delivery, answer: Answer, refusal: CommandError) -> None:
         """Fail a job whose answer is refused, or it would be given out for ever."""

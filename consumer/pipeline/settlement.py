@@ -24,6 +24,11 @@ MAX_HOLD: Final = 1500.0
 """Seconds that a request stays unacked, at most: the broker closes the channel of who holds one for 30 minutes."""
 
 
+_NEVER_AGAIN: Final = frozenset({Code.ABORTED, Code.FAILED_PRECONDITION})
+"""What we say of an answer that came before and is not kept, and of one whose job somebody else has by now. Whether an
+attempt before that was executed may not be known; another one will not be made."""
+
+
 class Settlement(Enum):
     """What to do with a delivery whose handling ended."""
 
@@ -78,8 +83,8 @@ def _is_crowded(error: Error) -> bool:
 
 def _is_refused(error: Error) -> bool:
     """Whether it was not executed and never will be, or had been executed before."""
-    if error.source is Source.CONSUMER and error.code is Code.ABORTED:
-        return True  # answered before, and that answer is not kept
+    if error.source is Source.CONSUMER and error.code in _NEVER_AGAIN:
+        return True
     is_defect = error.source is Source.CONSUMER and error.code is Code.INTERNAL
     return error.outcome is Outcome.NOT_EXECUTED and not error.retryable and not is_defect
 

@@ -168,8 +168,13 @@ async def test_a_job_that_is_given_out_between_two_attempts_is_left_to_its_new_w
     [call] = bench.engine.calls
     bench.leases.newest = AGAIN
     assert call.may_go is not None
-    with pytest.raises(CommandError, match="the job was given out again since"):
+    with pytest.raises(CommandError, match="the job was given out again since") as late:
         await call.may_go()
+    assert verdict(late.value) == (Code.FAILED_PRECONDITION, Source.CONSUMER, Outcome.UNKNOWN, False), "it may be done"
+    bench.leases.newest = LedgerError("away")
+    with pytest.raises(CommandError) as unread:
+        await call.may_go()
+    assert verdict(unread.value) == (Code.UNAVAILABLE, Source.CONSUMER, Outcome.UNKNOWN, True)
 
 
 async def test_while_the_ledger_cannot_be_read_nothing_is_sent_and_the_answer_is_tried_again() -> None:

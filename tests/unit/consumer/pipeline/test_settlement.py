@@ -69,6 +69,8 @@ def test_nobody_waits(reply: Reply, idempotent: bool, waited: float, expected: S
     (refused(Code.INTERNAL), 0, Settlement.ACK),
     (refused(Code.INTERNAL, Source.CONSUMER), 0, Settlement.DEAD),
     (refused(Code.ABORTED, Source.CONSUMER, Outcome.UNKNOWN), 0, Settlement.ACK),
+    (refused(Code.FAILED_PRECONDITION, Source.CONSUMER, Outcome.UNKNOWN), 0, Settlement.ACK),
+    (refused(Code.FAILED_PRECONDITION, outcome=Outcome.UNKNOWN, retryable=True), 0, Settlement.AGAIN),
     (refused(Code.ABORTED, outcome=Outcome.UNKNOWN, retryable=True), 899, Settlement.AGAIN),
     (AWAY, 599, Settlement.AGAIN),
     (AWAY, 600, Settlement.BACK),
