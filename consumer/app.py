@@ -121,7 +121,9 @@ class Service:
         self._redeliveries = RedeliveryMatcher()
         self._request_log = RequestLog(watch.trace_id)
         handlers = self._handlers(queues)
-        self._workers = {queue: self._worker(handlers[queue], limit) for queue, limit in self._limits.items()}
+        self._workers = {
+            queue: self._worker(handlers[queue], limit, queue in decoders) for queue, limit in self._limits.items()
+        }
         self.health = (
             Health(settings.http_address, self.problems, watch.prometheus)
             if settings.http_address is not None
@@ -232,7 +234,7 @@ class Service:
         answers = answer_handlers(self.engine, self.ledger, asked, inner, watch)
         return dict.fromkeys(amqp.queues, handler) | answers
 
-    def _worker(self, handler: Handler, limit: AimdLimit) -> QueueWorker:
+    def _worker(self, handler: Handler, limit: AimdLimit, answers: bool) -> QueueWorker:
         return QueueWorker(
             handler,
             self.broker,
@@ -242,6 +244,7 @@ class Service:
             circuit=self.zeebe.circuit,
             refused=self._refused,
             acknowledged=self._redeliveries.record_ack,
+            answers=answers,
             audit=None if self.audit is None else self.audit.record,
             report=self._request_log,
             count=self._telemetry.count,

@@ -20,6 +20,7 @@ from consumer.jobs.fetcher import Fetcher
 from consumer.jobs.handout import JobParts
 from consumer.jobs.readiness import Need, Readiness
 from consumer.jobs.signed_id import SignedIds
+from consumer.jobs.tally import BACK, OUTCOMES, REFUSALS
 from consumer.ledger import Ledger
 from consumer.rabbitmq import Broker
 from consumer.rabbitmq.jobs import JobPublisher
@@ -108,8 +109,12 @@ class Work:
 
     def _show(self, watch: Telemetry) -> None:
         names = [fetcher.job_type.name for fetcher in self._fetchers]
-        for counter in ("jobs.out", "jobs.returned"):
+        for counter in ("jobs.out", "jobs.returned", "jobs.late", "jobs.expired"):
             watch.start_at_zero(counter, "type", names)
+        for name in names:
+            watch.start_at_zero("jobs.answered", "outcome", OUTCOMES, type=name)
+            watch.start_at_zero("jobs.undone", "reason", BACK, type=name)
+        watch.start_at_zero("jobs.refused", "reason", REFUSALS if names else ())
         for name, fetcher in zip(names, self._fetchers, strict=True):
             watch.gauge("jobs.limit", partial(float, fetcher.job_type.limit), type=name)
             watch.gauge("jobs.waiting", partial(getattr, fetcher, "waiting"), type=name)

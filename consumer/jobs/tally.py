@@ -10,7 +10,7 @@ from consumer.jobs.answers import DELIVERY_LIMIT, EXPIRED, REJECTED, UNUSABLE, A
 from zeebe_amqp.errors import Code, Error, Source
 from zeebe_amqp.jobs.answers import Outcome
 
-__all__ = ["INSTEAD", "OUTCOMES", "REFUSALS", "UNDONE", "Counter", "tally"]
+__all__ = ["BACK", "INSTEAD", "OUTCOMES", "REFUSALS", "Counter", "tally"]
 
 Counter: TypeAlias = tuple[str, Mapping[str, str]]
 """The name of a counter and its labels."""
@@ -19,7 +19,7 @@ INSTEAD: Final = "instead"
 """In the details of a refusal: the command that was executed in the place of the one that was refused."""
 OUTCOMES: Final = (*(outcome.value for outcome in Outcome), UNUSABLE)
 """How answers end jobs, as the counter of them says."""
-UNDONE: Final = (REJECTED, DELIVERY_LIMIT)
+BACK: Final = (REJECTED, DELIVERY_LIMIT)
 """Why jobs come back and are failed, as the counter of them says."""
 _FORGED: Final = "forged"
 _DOUBLED: Final = "doubled"
@@ -52,7 +52,7 @@ def tally(reply: Reply, answer: Answer | None) -> Counter | None:
 
 
 def _done(outcome: str, of: Mapping[str, str]) -> Counter:
-    if outcome in UNDONE:
+    if outcome in BACK:
         return "jobs.undone", {**of, "reason": outcome}
     return "jobs.answered", {**of, "outcome": outcome}
 

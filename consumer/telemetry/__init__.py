@@ -125,11 +125,14 @@ class Telemetry:
         """Make the series of requests from these queues, at zero."""
         self._requests.expect(queues)
 
-    def start_at_zero(self, name: str, label: str | None = None, values: Iterable[str] = ()) -> None:
-        """Make the series of a counter, one for each value of its label: one that begins at 1 has no increase."""
+    def start_at_zero(self, name: str, label: str | None = None, values: Iterable[str] = (), **others: str) -> None:
+        """Make the series of a counter, one for each value of its label: one that begins at 1 has no increase.
+
+        `others` are the same for all of them.
+        """
         counter = self._metrics.counter(names.own(name))
-        for labels in (((label, value),) for value in values) if label else ((),):
-            counter.at(labels)
+        for labels in ({label: value, **others} for value in values) if label else (others,):
+            counter.at(_labels(labels))
 
     def prometheus(self) -> tuple[bytes, str]:
         """Every metric as text for Prometheus, and its content type."""
