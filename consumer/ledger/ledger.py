@@ -56,7 +56,7 @@ class Ledger(Availability):
     Args:
         store: keeps the entries.
         limits: how much is remembered, and for how long.
-        record: gets the duration of each claim, finish and release as `ledger.duration`; of failed ones too.
+        record: gets the duration of each claim, finish, release and record of activations as `ledger.duration`.
         failed: is called each time the store cannot be used.
         allowance: tells how many bytes of answers are kept for a user.
         lease: seconds after which a process that is silent counts as dead, where several share a store.

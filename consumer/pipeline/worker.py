@@ -301,7 +301,7 @@ class QueueWorker:
             end, attempt = self._clock.monotonic() + self._refused.retry, 0
             while may_wait and self._clock.monotonic() < end:
                 if self._stopping:
-                    if delivery.message.request_id is not None:
+                    if delivery.message.known_request_id is not None:
                         return False
                     break
                 attempt += 1

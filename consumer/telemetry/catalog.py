@@ -130,7 +130,10 @@ METRICS: Final[Mapping[str, Metric]] = {
         ("kind",),
     ),
     "zeebe_amqp.ledger.duration": Metric(
-        HISTOGRAM, "Time that the ledger took, by what it was asked (claim, finish, release)", ("operation",), "s"
+        HISTOGRAM,
+        "Time that the ledger took, by what it was asked (claim, finish, release, activations)",
+        ("operation",),
+        "s",
     ),
     "zeebe_amqp.ledger.failures": Metric(COUNTER, "Times that the ledger could not be used"),
     "zeebe_amqp.audit.records": Metric(COUNTER, "Records written to the audit"),
