@@ -215,13 +215,13 @@ READERS: dict[str, tuple[Callable[[str], object], *tuple[str, ...]]] = {
 
 PATTERNS = {
     "consumer.jobs.signed_id": {"_FORM"},
-    "consumer.telemetry.headers": {"_PARENT", "_STATE_MEMBER", "_BAGGAGE_MEMBER"},
     "consumer.telemetry.logs": {"_USERINFO", "_CREDENTIAL", "_ASSIGNED", "_DIVIDES"},
     "consumer.rabbitmq.direct": {"_ADDRESS", "_PROCESS"},
     "consumer.zeebe.failures": {"_ADDRESS"},
     "consumer.dead_letters.group": {"_UUID", "_WORD", "_JOINED"},
     "consumer.dead_letters.view": {"_REJECTION"},
     "zeebe_amqp.envelope": {"_FIRST_KEY"},
+    "zeebe_amqp.trace_context": {"_PARENT", "_STATE_MEMBER", "_BAGGAGE_MEMBER"},
     "zeebe_amqp.commands.resources": {"_DECLARATION", "_DECLARED"},
     "zeebe_amqp.camunda7.types": {"_WHOLE", "_DOUBLE", "_JSON_NUMBER", "_DATE"},
     "zeebe_amqp.schema.bytes_in_json": {"_OBJECT", "_NUMBERS"},
