@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from zeebe_amqp import wire
+from zeebe_amqp import trace_variable, wire
 from zeebe_amqp.schema.durations import milliseconds
 
 __all__ = [
@@ -205,10 +205,8 @@ def job_types(text: str) -> tuple[str, ...]:
 
 def variable_name(text: str) -> str:
     """The name of a variable of a process."""
-    if not text.isidentifier() or len(text) > 100:
-        raise ValueError(
-            "the name of a variable, such as trace: a letter, then letters, digits and _, at most 100 characters"
-        )
+    if not trace_variable.is_name(text):
+        raise ValueError(trace_variable.ACCEPTED)
     return text
 
 

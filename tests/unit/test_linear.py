@@ -33,7 +33,7 @@ from tests.cases import check_all
 from tests.unit.consumer.deliveries import FakeDelivery, delivery
 from tests.unit.contracts.samples import SMALLEST
 from tests.unit.contracts.values import info, places
-from zeebe_amqp import CommandError, DeployProcess, Topology, envelope
+from zeebe_amqp import CommandError, DeployProcess, Topology, envelope, trace_variable
 from zeebe_amqp.camunda7.types import TYPES
 from zeebe_amqp.cli import output
 from zeebe_amqp.client import answers
@@ -170,6 +170,9 @@ READERS: dict[str, tuple[Callable[[str], object], *tuple[str, ...]]] = {
     "baggage": (traced("baggage"), "", "a=", "a=b;", "a=b"),
     "a trace in the metadata": (
         lambda text: headers.read(delivery("topology", metadata={"tracestate": text, "baggage": text})), "", "a="),
+    "a trace in a variable": (
+        lambda text: [trace_variable.read(each, "trace") for each in (text, f'{{"trace":{text}}}')],
+        "", '{"trace":', '{"traceparent":"', '{"a":'),
     **{f"a gateway's {status}": (gateway(status), "") for status in ("UNAVAILABLE", "ABORTED", "UNKNOWN")},
     "a gateway's text of an outage": (gateway("UNAVAILABLE"), "upstream connect error ", "[", "%5B", "ipv6:"),
     "a gateway's rejection": (gateway("NOT_FOUND"), "Command '", "Command 'A' rejected with code '"),

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, Final, Self, TypedDict, TypeVar
 
 from zeebe_amqp import envelope, wire
+from zeebe_amqp import trace_variable as variables
 from zeebe_amqp.client.amqp import AmqpTransport
 from zeebe_amqp.client.answers import failure, read
 from zeebe_amqp.client.pending import Pending
@@ -45,6 +46,7 @@ class Options(TypedDict, total=False):
     reply_queue: str | None
     user_id: str | None
     tls: ssl.SSLContext | None
+    trace_variable: str | None
 
 
 class Client:
@@ -65,9 +67,12 @@ class Client:
             answers. None = the name that the address logs in by, which is unknown with a certificate or a token; a
             name; "" = none. The broker refuses any other name than the login's own.
         tls: the context for `amqps://`; None = the address decides.
+        trace_variable: the variable that carries the trace of a call into the process that it starts or continues, and
+            to the jobs of that process; None = none. It is for `CreateInstance`, `PublishMessage` and
+            `BroadcastSignal`, whose own variables must not have that name.
 
     Raises:
-        ValueError: an address, a timeout or a user id is invalid.
+        ValueError: an address, a timeout, a user id or the name of a variable is invalid.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class Client:
         reply_queue: str | None = None,
         user_id: str | None = None,
         tls: ssl.SSLContext | None = None,
+        trace_variable: str | None = None,
     ) -> None:
         urls = [broker] if isinstance(broker, str) else broker
         self._transport: Transport = (
@@ -89,6 +95,7 @@ class Client:
         )
         self._timeout = _seconds(timeout)
         self._queues = {False: commands, True: polls}
+        self._trace_variable = _variable_name(trace_variable)
         self._tracing = tracing()
         self._pending: dict[str, Pending] = {}
         self._resending: set[asyncio.Task[None]] = set()
@@ -134,7 +141,12 @@ class Client:
             await self._looks.end()
 
     async def call(
-        self, command: Command[ResultT], *, timeout: float | timedelta | None = None, request_id: str | None = None
+        self,
+        command: Command[ResultT],
+        *,
+        timeout: float | timedelta | None = None,
+        request_id: str | None = None,
+        trace_variable: str | None = None,
     ) -> ResultT:
         """Execute a command and return its result.
 
@@ -142,15 +154,17 @@ class Client:
             command: one of `zeebe_amqp.commands`. The client picks the queue for long polls.
             timeout: seconds to wait at most. None = the client's timeout; a long poll adds its own wait.
             request_id: the idempotency key. A repeated id returns the stored answer. None = a new id.
+            trace_variable: the variable that carries the trace on; None = the client's; "" = none.
 
         Raises:
             CommandError: the command failed. The subclass says how; resend it with the error's `request_id`.
             RuntimeError: the client is not open.
         """
-        _check(command)
+        metadata = self._checked(command, trace_variable)
         wait = command.wait()
         seconds = self._timeout + wait / 1000 if timeout is None else _seconds(timeout)
-        request = _request(envelope.encode(command), self._queues[wait > 0], request_id, seconds)
+        body = envelope.encode(command, metadata=metadata)
+        request = _request(body, self._queues[wait > 0], request_id, seconds)
         with self._tracing.request(command.operation, request.queue, replied=True) as headers:
             request.headers = headers
             try:
@@ -198,24 +212,38 @@ class Client:
         *,
         timeout: float | timedelta | None = None,
         request_id: str | None = None,
+        trace_variable: str | None = None,
     ) -> str:
         """Publish a command without waiting for its result, and return its request id.
 
         The service executes it even if the engine is down for now. A command that fails for good becomes a dead letter.
+        `trace_variable` is as in `call`.
 
         Raises:
             CommandError: the broker did not confirm the request within `timeout` seconds. Resend it with the error's
                 `request_id`.
             RuntimeError: the client is not open.
         """
-        _check(command)
+        metadata = self._checked(command, trace_variable)
         seconds = self._timeout if timeout is None else _seconds(timeout)
-        request = _request(envelope.encode(command), self._queues[command.wait() > 0], request_id, None)
+        body = envelope.encode(command, metadata=metadata)
+        request = _request(body, self._queues[command.wait() > 0], request_id, None)
         request.replied = False
         with self._tracing.request(command.operation, request.queue, replied=False) as headers:
             request.headers = headers
             await self._await_answer(request, command.operation, seconds)
         return request.request_id
+
+    def _checked(self, command: Command[Any], trace_variable: str | None) -> dict[str, str]:
+        """The metadata of a command; refuses what the service would refuse, without asking it."""
+        rules.check(command, DATA, wire.MAX_DEPTH)
+        command.verify()
+        if trace_variable is None and command.carries_trace:
+            trace_variable = self._trace_variable
+        if not trace_variable:
+            return {}
+        variables.check(command, trace_variable, f"metadata.{wire.TRACE_VARIABLE}")
+        return {wire.TRACE_VARIABLE: trace_variable}
 
     async def _await_answer(self, request: Outgoing, operation: str | None, seconds: float) -> bytes:
         """Publish and wait for the answer."""
@@ -288,10 +316,10 @@ class Client:
             pending.answer.set_result(body)
 
 
-def _check(command: Command[Any]) -> None:
-    """Refuse what the service would refuse, without asking it."""
-    rules.check(command, DATA, wire.MAX_DEPTH)
-    command.verify()
+def _variable_name(name: str | None) -> str | None:
+    if name is not None and not variables.is_name(name):
+        raise ValueError(f"trace_variable: expected {variables.ACCEPTED}, found {name!r}")
+    return name
 
 
 def _seconds(timeout: float | timedelta) -> float:
