@@ -37,6 +37,7 @@ from consumer.pipeline.middleware import compose, guarded, recovered
 from consumer.pipeline.monitor import AUDIT, LEDGER, Monitor, Writable
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from consumer.pipeline.refused_replies import RefusedReplies
+from consumer.pipeline.trace_variable import TraceVariable
 from consumer.pipeline.waits import LIMIT, LIMITS, QueuePlaces, Waits, bounded
 from consumer.pipeline.worker import REPLY_FAILURES, QueueWorker
 from consumer.rabbitmq import Broker, DeadLetterCount, queue_names, reply_policy
@@ -229,7 +230,8 @@ class Service:
         # Inside: what is answered from the ledger, or by a run that is out already, takes none of these places.
         inner = (once, recover, bounded(waits))
         asked = [rights] if asks else []
-        execute = executing(self.engine, self._limits)
+        trace = TraceVariable(watch.carried, settings.trace_variable, settings.max_depth)
+        execute = executing(self.engine, self._limits, trace=trace)
         handler = compose(execute, watch.traced, watch.measured, recover, guarded, *asked, *inner)
         answers = answer_handlers(self.engine, self.ledger, asked, inner, watch)
         return dict.fromkeys(amqp.queues, handler) | answers

@@ -43,6 +43,10 @@ eval "$(zeebe-amqp completion bash)"    # also zsh and fish
 rounds keys above 2^53, and all keys from the fourth partition on are larger. In a batch, a line sets
 `"metadata": {"keys": "string"}`.
 
+`--trace-variable trace` of `create-instance`, `publish-message` and `broadcast-signal` puts the trace into a variable,
+so that the [jobs of the process](monitoring.md#one-trace-through-a-process) belong to it. In a batch, a line sets
+`"metadata": {"traceVariable": "trace"}`.
+
 ## Many requests
 
 `zeebe-amqp batch requests.jsonl --rate 50 --concurrency 20` sends the envelopes of a file, one on each line, and keeps

@@ -108,6 +108,31 @@ Set `OTEL_EXPORTER_OTLP_ENDPOINT`, and each request has at least three spans in 
 long it was in its queue, what it waited for, each attempt at the gateway, and its reply. Find a trace by
 `zeebe.process_instance_key` or `zeebe_amqp.request.id`. Without tracing, the caller's context passes through to the
 reply.
+
+### One trace through a process
+
+A process goes on when the request that started it is answered, and the engine keeps no traces. Its variables can carry
+one: ask for it with `metadata.traceVariable`, the client's `trace_variable=` or `--trace-variable`, or set
+`TRACE_VARIABLE` for all requests. Then `create-instance`, `publish-message` and `broadcast-signal` put the trace
+context into that variable:
+
+```json
+{"id": 7, "trace": {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
+```
+
+Jobs that are pushed to queues take it from there, so that one trace shows the web request, its queue, the call to the
+engine, the job in its queue, the worker, and the command that ends the job. The worker's part is to continue
+`traceparent` of the job's message and to send its own with the answer; instrumented AMQP libraries do both. The span of
+an answer without one has a link to the publishing of its job.
+
+- The variable is the last member of the document, and all other bytes stay as they were sent. It is there to read for
+  everybody who may see the process's variables.
+- The context is that of the service's own span, or with tracing off the caller's. Without any nothing is added.
+- A name that the request's variables have already is refused; with `TRACE_VARIABLE` such a request stays as it is, as
+  does one that is nearly as large as the gateway takes.
+- A message that continues a process brings its own trace: jobs after it belong to the trace of the message.
+- Job messages take the variable that `TRACE_VARIABLE` names, else `trace`. With `fetch_variables` in a type's table it
+  is fetched, too.
 """
 
 

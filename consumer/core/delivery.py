@@ -85,6 +85,9 @@ class Delivery:
     """Whether nobody waits for a reply, whatever the message says."""
     earlier: object = None
     """The trace context of the run whose answer it gets, where that is known."""
+    link: str = ""
+    """The `traceparent` of what it is about, such as the job that it ends; telemetry links to it where the message has
+    no trace of its own."""
 
     def __init__(self, message: Message, max_depth: int = wire.MAX_DEPTH, decoder: Decoder | None = None) -> None:
         self.message = message

@@ -13,6 +13,7 @@ from consumer.telemetry import headers, names
 from consumer.telemetry.requests import queue_wait
 from consumer.telemetry.spans import HotSpan, Spans, carried, remote
 from zeebe_amqp import wire
+from zeebe_amqp.trace_context import well_formed
 
 __all__ = ["Trace", "Traces"]
 
@@ -56,6 +57,8 @@ class Traces:
                 detach(token)
                 if delivery.waits:
                     _tell_waits(span, delivery)
+                if delivery.link and span.parent is None:
+                    _link(span, delivery.link)
                 span.end()
 
         return trace
@@ -92,6 +95,12 @@ def _tell_waits(span: HotSpan, delivery: Delivery) -> None:
         attributes = {names.WAIT_REASON: wait.reason.value, names.WAIT_DURATION: round(wait.seconds, 6)}
         span.add_event(names.WAIT, attributes, int(wait.began * 1e9))
     delivery.waits = ()
+
+
+def _link(span: HotSpan, traceparent: str) -> None:
+    # It was read from a store, and need not be what we wrote.
+    if (context := remote(well_formed({wire.TRACEPARENT: traceparent}))) is not None:
+        span.add_link(context)
 
 
 def _described(delivery: Delivery) -> dict[str, str | int | float | bool]:
