@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from consumer.config import Settings
@@ -27,6 +28,7 @@ from consumer.rabbitmq.jobs import JobPublisher
 from consumer.telemetry import Telemetry
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.jobs import ZeebeJobs
+from zeebe_amqp import trace_variable
 from zeebe_amqp.jobs.names import RESULTS, UNDONE
 
 __all__ = ["Work", "answer_decoders", "answer_handlers"]
@@ -101,9 +103,11 @@ class Work:
             partial(drain_answers, broker.measure, answers, clock),
             clock,
         )
-        parts = JobParts(self._queues, ledger, ids, zeebe, count=watch.count, clock=clock)
+        trace = settings.trace_variable or trace_variable.DEFAULT
+        publishing = partial(watch.publishing_job, trace)
+        parts = JobParts(self._queues, ledger, ids, zeebe, publishing, watch.count, clock)
         source = ZeebeJobs(zeebe)
-        self._fetchers = [Fetcher(each, source, self._readiness, parts) for each in settings.jobs]
+        self._fetchers = [Fetcher(_traced(each, trace), source, self._readiness, parts) for each in settings.jobs]
         self._connection: asyncio.Task[None] | None = None
         self._show(watch)
 
@@ -160,3 +164,8 @@ class Work:
         self._connection.cancel()
         await asyncio.gather(self._connection, return_exceptions=True)
         return not late
+
+
+def _traced(job_type: JobType, variable: str) -> JobType:
+    """The type, with the variable that carries the trace among those that are fetched."""
+    return replace(job_type, fetch_variables=trace_variable.with_name(job_type.fetch_variables, variable))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from types import TracebackType
+from typing import Protocol, TypeAlias
 
 from consumer.config.settings import JobType
 from consumer.core import count as counting
@@ -24,14 +25,35 @@ from zeebe_amqp.commands.jobs import ActivatedJob
 from zeebe_amqp.errors import CommandError
 from zeebe_amqp.jobs.job_message import write_job
 
-__all__ = ["Handout", "JobParts", "Publishing", "TraceOf"]
+__all__ = ["Handout", "JobParts", "JobSpan", "Publishing", "Unwatched"]
 
 log = logging.getLogger(__name__)
 
-Publishing: TypeAlias = Callable[[ActivatedJob], AbstractContextManager[Mapping[str, str]]]
-"""Opens the span of a job's publish and gives the trace headers to send with it."""
-TraceOf: TypeAlias = Callable[[ActivatedJob], str]
-"""The `traceparent` that a job belongs to; empty without one."""
+
+class JobSpan(Protocol):
+    """The publishing of a job, as a context manager: it gives the trace headers to send with it."""
+
+    @property
+    def trace(self) -> str:
+        """The `traceparent` among them, known before it is published; empty without one."""
+
+    def __enter__(self) -> Mapping[str, str]:
+        """The publishing begins."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """It ended; what was raised is its error."""
+
+
+class Unwatched(nullcontext[Mapping[str, str]]):
+    """The span of a publish that nobody watches."""
+
+    trace = ""
+
+
+Publishing: TypeAlias = Callable[[ActivatedJob, str], JobSpan]
+"""Makes the span of a job's publish, given its queue."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +65,7 @@ class JobParts:
         leases: records the activations.
         ids: writes the ids of jobs.
         engine: takes back what was not given out.
-        publishing: opens the span of a publish.
-        trace_of: tells which trace a job belongs to.
+        publishing: makes the span of a publish.
         count: counts jobs.
         clock: what waits uses it.
     """
@@ -53,8 +74,7 @@ class JobParts:
     leases: Leases
     ids: SignedIds
     engine: Engine
-    publishing: Publishing = lambda _: nullcontext({})
-    trace_of: TraceOf = lambda _: ""
+    publishing: Publishing = lambda _, __: Unwatched({})
     count: Count = counting.ignore
     clock: Clock = field(default_factory=Clock)
 
@@ -109,45 +129,47 @@ class Handout:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                error = await self._record(batch)
-                for job in batch:
-                    task = asyncio.get_running_loop().create_task(self._serve(job, error))
+                spans = [self._parts.publishing(job, self._job_type.queue) for job in batch]
+                error = await self._record(batch, spans)
+                for job, span in zip(batch, spans, strict=True):
+                    task = asyncio.get_running_loop().create_task(self._serve(job, span, error))
                     self._publishing.add(task)
                     task.add_done_callback(self._publishing.discard)
         finally:
             self._recording = None
 
-    async def _record(self, batch: Sequence[ActivatedJob]) -> Exception | None:
+    async def _record(self, batch: Sequence[ActivatedJob], spans: Sequence[JobSpan]) -> Exception | None:
         """Record activations with one write; gives what went wrong."""
         lasts = round(self._job_type.timeout * 1000)
-        trace_of = self._parts.trace_of
+        activations = [
+            Activation(job.key, job.deadline, job.deadline - lasts, span.trace)
+            for job, span in zip(batch, spans, strict=True)
+        ]
         try:
-            await self._parts.leases.record_activations(
-                [Activation(job.key, job.deadline, job.deadline - lasts, trace_of(job)) for job in batch]
-            )
+            await self._parts.leases.record_activations(activations)
         except Exception as error:  # a defect, too: nothing may be given out that is not recorded
             return error
         return None
 
-    async def _serve(self, job: ActivatedJob, error: Exception | None) -> None:
+    async def _serve(self, job: ActivatedJob, span: JobSpan, error: Exception | None) -> None:
         """Publish a job, unless there is an error already, and give it back where that fails."""
         try:
             if error is None:
-                error = await self._try_publish(job)
+                error = await self._try_publish(job, span)
             if error is not None:
                 self._failed(error)
                 await self._return(job, error)
         finally:
             self._room.settle()
 
-    async def _try_publish(self, job: ActivatedJob) -> Exception | None:
+    async def _try_publish(self, job: ActivatedJob, span: JobSpan) -> Exception | None:
         try:
-            await self._publish(job)
+            await self._publish(job, span)
         except Exception as error:
             return error
         return None
 
-    async def _publish(self, job: ActivatedJob) -> None:
+    async def _publish(self, job: ActivatedJob, span: JobSpan) -> None:
         parts, now = self._parts, self._parts.clock.now()
         if not has_time(job, now):
             left = round(job.deadline / 1000 - now, 1)
@@ -156,7 +178,7 @@ class Handout:
             log.warning(words, job.key, self._job_type.name, left, extra=fields)
             return
         signed_id = parts.ids.write(JobId(job.key, job.deadline, job.retries, hash_type(job.type)))
-        with parts.publishing(job) as trace:
+        with span as trace:
             body, properties = write_job(job, signed_id, now, trace)
             await parts.queues.publish(self._job_type, body, properties)
         parts.count("jobs.out", type=self._job_type.name)

@@ -16,8 +16,7 @@ async def test_two_replicas_and_a_restart_stall_nothing(vhost: VirtualHost, tmp_
     """A job times out after ten minutes, long after the test: one that somebody forgot would never end."""
     async with job_setup(tmp_path, vhost.url) as setup:
         file = setup.types_file(timeout="10m")
-        shared = {"JOBS_FILE": file, "LEDGER": f"sqlite:///{tmp_path}/ledger.db"}
-        first = await setup.start(**shared)
+        first = await setup.start(JOBS_FILE=file)
         await setup.start(JOBS_FILE=file)
         setup.create(JOBS)
         async with setup.queue() as queue, queue.worker() as done:

@@ -63,6 +63,11 @@ async def test_what_is_wrong_is_told_by_type_and_every_series_is_there(watch: Te
     assert 'jobs_waiting{type="charge-card"} NaN' in shown
 
 
+async def test_the_variable_that_carries_the_trace_is_fetched_where_not_all_are(watch: Telemetry) -> None:
+    work = made(watch, JobType("some", fetch_variables=("card",)), JobType("all"))
+    assert [each.job_type.fetch_variables for each in work._fetchers] == [("card", "trace"), ()]
+
+
 async def test_what_does_not_end_in_time_is_left(watch: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
     forever = asyncio.Event().wait
     monkeypatch.setattr(JobPublisher, "run", lambda _: forever())

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 from consumer.core.activation import Activation
-from consumer.jobs.handout import Handout
+from consumer.jobs.handout import Handout, Unwatched
 from consumer.jobs.job_queues import NotTaken, Unwritable
 from consumer.jobs.returning import MAX_REASON, to_return
 from consumer.jobs.room import Room
@@ -63,16 +61,18 @@ async def test_what_comes_while_others_are_recorded_is_recorded_together(bench: 
 async def test_the_span_and_the_trace_of_a_job_go_along(bench: Bench) -> None:
     spans = []
 
-    @contextmanager
-    def publishing(given: ActivatedJob) -> Iterator[dict[str, str]]:
-        spans.append(given.key)
-        yield {"traceparent": "00-1"}
+    class Span(Unwatched):
+        trace = "00-1"
 
-    bench.parts = replace(bench.parts, publishing=publishing, trace_of=lambda given: f"trace of {given.key}")
+    def publishing(given: ActivatedJob, queue: str) -> Span:
+        spans.append((given.key, queue))
+        return Span({"traceparent": "00-1"})
+
+    bench.parts = replace(bench.parts, publishing=publishing)
     handout, _, _ = made(bench)
     handout.give([job(7)])
     await handout.settled()
-    assert (spans, bench.leases.recorded[0][0].trace) == ([7], "trace of 7")
+    assert (spans, bench.leases.recorded[0][0].trace) == ([(7, TYPE.queue)], "00-1")
     [(_, properties)] = bench.queues.published
     assert properties.headers is not None
     assert properties.headers["traceparent"] == "00-1"
