@@ -85,7 +85,7 @@ async def test_jobs_are_pushed_beside_the_polls_as_long_as_there_is_room(vhost: 
             )
             [request] = setup.gateway.of("StreamActivatedJobs")
             assert (request.message.type, request.message.timeout) == (setup.job_type, 600_000)
-            assert [*request.message.fetchVariable] == ["n"]
+            assert [*request.message.fetchVariable] == ["n", "trace"]
             await asyncio.sleep(2)
             assert setup.gateway.count("StreamActivatedJobs") == 1
             async with queue.worker():
