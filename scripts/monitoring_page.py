@@ -131,6 +131,7 @@ an answer without one has a link to the publishing of its job.
 - A name that the request's variables have already is refused; with `TRACE_VARIABLE` such a request stays as it is, as
   does one that is nearly as large as the gateway takes.
 - A message that continues a process brings its own trace: jobs after it belong to the trace of the message.
+- A poll for jobs that brings none leaves no span.
 - Job messages take the variable that `TRACE_VARIABLE` names, else `trace`. With `fetch_variables` in a type's table it
   is fetched, too.
 """

@@ -36,6 +36,10 @@ class Call:
     """Whether anything may have reached the engine: the engine says so, and a defect after that leaves it open."""
     attempts: int = 0
     """How often it was sent; the engine counts."""
+    is_empty: Callable[[Any], bool] | None = None
+    """Tells an answer that nothing came of: no span is kept of a call that is repeated for ever. None: all are kept."""
+    trace: tuple[tuple[str, str], ...] = ()
+    """The trace context that went with it, for links to it; the engine says so."""
 
 
 class Engine(Protocol):
@@ -82,6 +86,9 @@ class CallSpan(Protocol):
     def finish(self, code: str) -> None:
         """The call ended with gRPC status name `code` ("OK" for success)."""
 
+    def discard(self) -> None:
+        """Nothing came of the call: it is counted, but leaves no span."""
+
 
 class CallObserver(Protocol):
     """Watches calls to an engine; telemetry is one."""
@@ -99,6 +106,9 @@ class Unwatched:
         """Nobody listens."""
 
     def finish(self, code: str) -> None:
+        """Nobody listens."""
+
+    def discard(self) -> None:
         """Nobody listens."""
 
 

@@ -139,10 +139,10 @@ def answering(engine: Engine, leases: Leases) -> Handler:
         # Not within the time of a header: whatever is in `deadline`, it is a copy of the job's, and a late answer is
         # as good as another one while nobody else has the job.
         call = delivery.call = Call(command, idempotent=True, large=delivery.large)
-        call.may_go = partial(_check, answer, call)
+        call.may_go = partial(_check, delivery, answer, call)
         await engine.execute(call)
 
-    async def _check(answer: Answer, call: Call) -> None:
+    async def _check(delivery: Delivery, answer: Answer, call: Call) -> None:
         """Refuse an answer for a job that somebody else has by now."""
         # An attempt before this one may have been executed.
         outcome = Outcome.UNKNOWN if call.sent else Outcome.NOT_EXECUTED
@@ -152,6 +152,7 @@ def answering(engine: Engine, leases: Leases) -> Handler:
         except LedgerError as problem:
             words = f"whether the job was given out again is not known: {problem}; the answer was not sent"
             raise CommandError(Code.UNAVAILABLE, words, outcome=outcome, retryable=True) from problem
+        delivery.link = "" if newest is None else newest.trace
         if newest is not None and not is_newest(job, newest):
             words = (
                 f"the job was given out again since: this answer is for the activation with the deadline "

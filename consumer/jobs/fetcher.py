@@ -146,12 +146,12 @@ class Fetcher:
         self._asking = True
         self._room.ask(number)
         try:
-            jobs = await self._source.activate(self.job_type, number, WAIT)
+            fetched = await self._source.activate(self.job_type, number, WAIT)
         finally:
             self._asking = False
             self._room.end_poll()
-        self._handout.give(jobs)
-        return len(jobs)
+        self._handout.give(fetched.jobs, fetched.trace)
+        return len(fetched.jobs)
 
     async def _prepare(self) -> None:
         """Wait until jobs may be fetched, and look how many."""

@@ -21,6 +21,7 @@ from consumer.jobs.publish_times import PublishTimes
 from consumer.jobs.returning import has_time, to_return
 from consumer.jobs.room import MAX_BATCH, Room
 from consumer.jobs.signed_id import JobId, SignedIds, hash_type
+from consumer.jobs.source import NO_TRACE
 from zeebe_amqp.commands.jobs import ActivatedJob
 from zeebe_amqp.errors import CommandError
 from zeebe_amqp.jobs.job_message import write_job
@@ -52,8 +53,8 @@ class Unwatched(nullcontext[Mapping[str, str]]):
     trace = ""
 
 
-Publishing: TypeAlias = Callable[[ActivatedJob, str], JobSpan]
-"""Makes the span of a job's publish, given its queue."""
+Publishing: TypeAlias = Callable[[ActivatedJob, str, Mapping[str, str]], JobSpan]
+"""Makes the span of a job's publish, given its queue and the trace context of the call that fetched it."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class JobParts:
     leases: Leases
     ids: SignedIds
     engine: Engine
-    publishing: Publishing = lambda _, __: Unwatched({})
+    publishing: Publishing = lambda _, __, ___: Unwatched({})
     count: Count = counting.ignore
     clock: Clock = field(default_factory=Clock)
 
@@ -101,14 +102,19 @@ class Handout:
         self._room = room
         self._failed = failed
         self.times = PublishTimes(2 * job_type.limit + MAX_BATCH)
-        self._waiting: list[ActivatedJob] = []
+        self._waiting: list[tuple[ActivatedJob, JobSpan]] = []
         self._recording: asyncio.Task[None] | None = None
         self._publishing: set[asyncio.Task[None]] = set()
 
-    def give(self, jobs: Sequence[ActivatedJob]) -> None:
-        """Take over jobs that have come; returns at once. What comes while others are recorded is recorded together."""
+    def give(self, jobs: Sequence[ActivatedJob], fetch: Mapping[str, str] = NO_TRACE) -> None:
+        """Take over jobs that have come; returns at once. What comes while others are recorded is recorded together.
+
+        Args:
+            jobs: as the engine gave them out.
+            fetch: the trace context of the call that brought them.
+        """
         self._room.fetch(len(jobs))
-        self._waiting += jobs
+        self._waiting += [(job, self._parts.publishing(job, self._job_type.queue, fetch)) for job in jobs]
         if self._recording is None and self._waiting:
             self._recording = asyncio.get_running_loop().create_task(self._record_all())
 
@@ -129,22 +135,18 @@ class Handout:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                spans = [self._parts.publishing(job, self._job_type.queue) for job in batch]
-                error = await self._record(batch, spans)
-                for job, span in zip(batch, spans, strict=True):
+                error = await self._record(batch)
+                for job, span in batch:
                     task = asyncio.get_running_loop().create_task(self._serve(job, span, error))
                     self._publishing.add(task)
                     task.add_done_callback(self._publishing.discard)
         finally:
             self._recording = None
 
-    async def _record(self, batch: Sequence[ActivatedJob], spans: Sequence[JobSpan]) -> Exception | None:
+    async def _record(self, batch: Sequence[tuple[ActivatedJob, JobSpan]]) -> Exception | None:
         """Record activations with one write; gives what went wrong."""
         lasts = round(self._job_type.timeout * 1000)
-        activations = [
-            Activation(job.key, job.deadline, job.deadline - lasts, span.trace)
-            for job, span in zip(batch, spans, strict=True)
-        ]
+        activations = [Activation(job.key, job.deadline, job.deadline - lasts, span.trace) for job, span in batch]
         try:
             await self._parts.leases.record_activations(activations)
         except Exception as error:  # a defect, too: nothing may be given out that is not recorded

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol
 
 from consumer.config.settings import JobType
 from zeebe_amqp.commands.jobs import ActivatedJob
 
-__all__ = ["JobSource"]
+__all__ = ["NO_TRACE", "Fetched", "JobSource"]
+
+NO_TRACE: Final[Mapping[str, str]] = MappingProxyType({})
+"""The trace context where there is none."""
+
+
+class Fetched(NamedTuple):
+    """Jobs that an engine gave out."""
+
+    jobs: Sequence[ActivatedJob]
+    trace: Mapping[str, str] = NO_TRACE
+    """The trace context of the call that brought them; empty without one."""
 
 
 class JobSource(Protocol):
     """Gives out jobs. What it gave is locked until the deadline of the job."""
 
-    async def activate(self, job_type: JobType, number: int, wait: float) -> Sequence[ActivatedJob]:
+    async def activate(self, job_type: JobType, number: int, wait: float) -> Fetched:
         """Jobs of a type, as soon as there are any; none when the engine has none by then.
 
         Args:

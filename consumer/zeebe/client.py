@@ -116,6 +116,7 @@ class ZeebeEngine:
             raise _past()
         observer = self._observer if poll is None else unobserved
         with observer(rpc.name, self._target) as span:
+            call.trace = span.metadata
             timeout, poll = call.attempt_timeout or self._request_timeout, poll or (Poll() if rpc.streaming else None)
             try:
                 answer = await self._answer(Outgoing(rpc, message, payload, call, timeout, span, poll))
@@ -123,6 +124,8 @@ class ZeebeEngine:
                 span.finish(failed.code)
                 raise
             span.finish("OK")
+            if call.is_empty is not None and call.is_empty(answer):
+                span.discard()
             return answer
 
     async def look(self) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from consumer.config.settings import JobType
 from consumer.core.call import Call
+from consumer.jobs.source import Fetched
 from consumer.zeebe.client import ZeebeEngine
 from consumer.zeebe.operations.jobs import NO_LISTENERS
 from consumer.zeebe.operations.rendering import render
@@ -48,7 +49,7 @@ class ZeebeJobs:
     def __init__(self, engine: ZeebeEngine) -> None:
         self._engine = engine
 
-    async def activate(self, job_type: JobType, number: int, wait: float) -> list[ActivatedJob]:
+    async def activate(self, job_type: JobType, number: int, wait: float) -> Fetched:
         """Jobs of a type, as soon as there are any; see `JobSource`."""
         request = pb.ActivateJobsRequest(
             type=job_type.name,
@@ -61,10 +62,10 @@ class ZeebeJobs:
         )
         command = ActivateJobs(job_type=job_type.name, max_jobs_to_activate=number)
         # Jobs that an attempt with an unknown outcome has locked stay so whether another one follows or not.
-        call = Call(command, attempt_timeout=wait + command.wait_margin, idempotent=True)
+        call = Call(command, attempt_timeout=wait + command.wait_margin, idempotent=True, is_empty=_is_empty)
         responses: Any = await self._engine.send(request, call)
         version = self._version()
-        return [to_job(job, version) for response in responses for job in response.jobs]
+        return Fetched([to_job(job, version) for response in responses for job in response.jobs], dict(call.trace))
 
     async def stream(self, job_type: JobType, take: Callable[[ActivatedJob], None]) -> None:
         """Have jobs of a type pushed; see `JobSource`."""
@@ -82,6 +83,10 @@ class ZeebeJobs:
     def _version(self) -> Version | None:
         version = self._engine.last_version
         return None if version is None else parse(version)
+
+
+def _is_empty(responses: Any) -> bool:
+    return not any(response.jobs for response in responses)
 
 
 def to_job(job: pb.ActivatedJob, version: Version | None) -> ActivatedJob:

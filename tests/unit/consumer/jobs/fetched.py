@@ -13,6 +13,7 @@ from consumer.core.call import Call
 from consumer.core.clock import Clock
 from consumer.jobs.handout import JobParts
 from consumer.jobs.signed_id import SignedIds
+from consumer.jobs.source import Fetched
 from zeebe_amqp.amqp.depth import QueueState
 from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.commands.jobs import ActivatedJob
@@ -160,16 +161,16 @@ class FakeSource:
         self.stream_failure: Exception | None = None
         self.ended = asyncio.Event()
 
-    async def activate(self, job_type: JobType, number: int, wait: float) -> Sequence[ActivatedJob]:
+    async def activate(self, job_type: JobType, number: int, wait: float) -> Fetched:
         """The next ones."""
         self.asked.append(number)
         if not self.polls:
             await self.ended.wait()
-            return []
+            return Fetched([])
         found = self.polls.pop(0)
         if isinstance(found, Exception):
             raise found
-        return found
+        return Fetched(found)
 
     async def stream(self, job_type: JobType, take: Callable[[ActivatedJob], None]) -> None:
         """Push, fail if it should, and stay open otherwise."""

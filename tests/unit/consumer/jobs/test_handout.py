@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -64,15 +65,16 @@ async def test_the_span_and_the_trace_of_a_job_go_along(bench: Bench) -> None:
     class Span(Unwatched):
         trace = "00-1"
 
-    def publishing(given: ActivatedJob, queue: str) -> Span:
-        spans.append((given.key, queue))
+    def publishing(given: ActivatedJob, queue: str, fetch: Mapping[str, str]) -> Span:
+        spans.append((given.key, queue, fetch))
         return Span({"traceparent": "00-1"})
 
     bench.parts = replace(bench.parts, publishing=publishing)
     handout, _, _ = made(bench)
-    handout.give([job(7)])
+    handout.give([job(7)], {"traceparent": "00-2"})
     await handout.settled()
-    assert (spans, bench.leases.recorded[0][0].trace) == ([(7, TYPE.queue)], "00-1")
+    assert spans == [(7, TYPE.queue, {"traceparent": "00-2"})]
+    assert bench.leases.recorded[0][0].trace == "00-1"
     [(_, properties)] = bench.queues.published
     assert properties.headers is not None
     assert properties.headers["traceparent"] == "00-1"

@@ -9,7 +9,7 @@ __all__ = ["KEY", "job"]
 KEY = 2251799813685250
 
 
-def job(variables: str = "{}") -> ActivatedJob:
+def job(variables: str = "{}", deadline: int = 1_800_000_000_000) -> ActivatedJob:
     """A job with these variables."""
     return ActivatedJob(
         key=KEY,
@@ -23,7 +23,7 @@ def job(variables: str = "{}") -> ActivatedJob:
         custom_headers="{}",
         worker="zeebe-amqp",
         retries=3,
-        deadline=1_800_000_000_000,
+        deadline=deadline,
         variables=variables,
         tenant_id="<default>",
         kind=None,

@@ -6,8 +6,12 @@ import asyncio
 
 import msgspec
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from consumer.config.settings import JobType
+from consumer.jobs.source import Fetched
+from consumer.telemetry import setup
+from consumer.telemetry.spans import carried
 from consumer.zeebe import GatewayError, ZeebeEngine
 from consumer.zeebe.jobs import ZeebeJobs, to_job
 from consumer.zeebe.operations.jobs import OPERATIONS
@@ -45,7 +49,7 @@ def test_a_job_is_what_callers_get_of_every_gateway() -> None:
 
 async def test_a_poll_asks_as_the_settings_say_and_waits(gateway: ZeebeEngine, fake: FakeGateway) -> None:
     fake.always("ActivateJobs", answer(pb.ActivateJobsResponse(jobs=[PLAIN])))
-    [job] = await ZeebeJobs(gateway).activate(TYPE, 17, 10.0)
+    [job], _ = await ZeebeJobs(gateway).activate(TYPE, 17, 10.0)
     assert (job.key, job.variables) == (2**60, '{"n": 1.50}')
     [request] = fake.of("ActivateJobs")
     assert request.message == pb.ActivateJobsRequest(
@@ -58,11 +62,26 @@ async def test_a_poll_asks_as_the_settings_say_and_waits(gateway: ZeebeEngine, f
     )
 
 
+async def test_a_poll_leaves_a_span_where_it_brings_jobs_which_know_it(connect: Connect, fake: FakeGateway) -> None:
+    exporter = InMemorySpanExporter()
+    engine = connect(fake.address, observer=setup({}, version="1", spans=exporter).calling)
+    fake.script("ActivateJobs", stream(), stream(pb.ActivateJobsResponse()))
+    fake.always("ActivateJobs", answer(pb.ActivateJobsResponse(jobs=[PLAIN])))
+    jobs = ZeebeJobs(engine)
+    for _ in range(2):
+        assert (await jobs.activate(TYPE, 1, 1.0)).jobs == []
+    found = await jobs.activate(TYPE, 1, 1.0)
+    [span] = [each for each in exporter.get_finished_spans() if each.name.endswith("/ActivateJobs")]
+    context = span.get_span_context()
+    assert context is not None
+    assert found.trace == carried(context)
+
+
 async def test_tenants_are_asked_for_where_they_are_named(connect: Connect) -> None:
     async with FakeGateway() as fake:
         jobs = ZeebeJobs(connect(fake.address))
         fake.always("ActivateJobs", stream())
-        assert await jobs.activate(JobType("t", tenant_ids=("a", "b")), 1, 1.0) == []
+        assert await jobs.activate(JobType("t", tenant_ids=("a", "b")), 1, 1.0) == Fetched([])
         assert [*fake.of("ActivateJobs")[0].message.tenantIds] == ["a", "b"]
 
 
@@ -111,5 +130,5 @@ async def test_a_stream_ends_with_its_task_and_with_the_polls_of_the_service(con
         await asyncio.wait(streams[:1])
         assert streams[0].cancelled()
         await engine.end_polls()
-        assert (await streams[1], await poll) == (None, [])
+        assert (await streams[1], await poll) == (None, Fetched([]))
         await engine.close()
