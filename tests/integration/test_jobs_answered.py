@@ -200,6 +200,8 @@ async def test_the_answer_of_an_earlier_worker_is_refused_once_another_one_has_t
         slow = await worker.job()
         job = await worker.job()
         assert job.headers["job-key"] == slow.headers["job-key"]
+        await asyncio.to_thread(worker.consumer.stop)  # and it is remembered
+        await asyncio.to_thread(worker.consumer.start)
         late = await worker.call(slow, {"by": "slow"})
         assert late.error is not None
         assert (late.error.code, late.error.source) == ("FAILED_PRECONDITION", "consumer")
