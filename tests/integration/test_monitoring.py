@@ -22,7 +22,8 @@ import pytest_asyncio
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from scripts.panels import SECTIONS, fill
+from scripts.panel import fill
+from scripts.panels import SECTIONS
 from scripts.prometheus import JOB, RULES, Prometheus
 from tests.cases import check_all
 from tests.conftest import Broker
