@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from consumer.config import VARIABLES, component
+from consumer.config.job_types import FIELDS, MAX_TYPES
+from consumer.config.settings import JobType
 from scripts import command_line_page, monitoring_page, operations_page
 from zeebe_amqp import asyncapi
 
@@ -32,6 +34,9 @@ def configuration() -> str:
         "environment, `AMQP_URL in .env`, `clientSecret in component.yaml` in a component file. Messages while the",
         "service runs do the same, without the file: callers read some of them.",
         *groups(),
+        JOB_TYPES,
+        *fields(),
+        ALL_TYPES,
         "\n## Other names\n",
         "For the official clients' configuration and for secrets in files; the first name that is set wins.\n",
         *_lines([("variable", "also read from"), ("---", "---"), *also]),
@@ -47,6 +52,43 @@ def groups() -> Iterator[str]:
         rows = [("variable", "default", "meaning"), ("---", "---", "---")]
         rows += [(f"`{each.name}`", _code(each.default), each.meaning) for each in variables]
         yield from (f"\n## {group}\n", *_lines(rows))
+
+
+JOB_TYPES = """
+## Types of jobs
+
+`JOBS=charge-card,ship-order` is enough where the defaults fit. `JOBS_FILE` names a TOML file with a table for each type
+that needs something else:
+
+```toml
+[jobs.charge-card]
+timeout = "2m"
+limit = 500
+fetch_variables = ["orderId", "amount"]
+delivery_limit = 5
+
+[jobs."io.example:ship-order"]    # a type with dots or colons stands in quotes
+queue = "shipping"
+tenant_ids = ["acme"]
+answers = "plain"
+```
+
+| key | default | value | meaning |
+| --- | --- | --- | --- |"""
+
+ALL_TYPES = f"""
+A type in both settings counts once, as its table says. A type has at most 240 bytes and no comma, no two types have the
+same queue, and none has a queue that the service uses itself. One service takes up to {MAX_TYPES} types. The service
+reads the file when it starts. `python -m consumer config` shows the types that are in force and where they come from;
+[`python -m consumer jobs`](running.md#jobs-on-queues) shows their queues."""
+
+
+def fields() -> Iterator[str]:
+    """A row for each key of a type's table."""
+    for key, each in FIELDS.items():
+        value = getattr(JobType("type"), each.attribute)
+        default = f"`{value:g}s`" if isinstance(value, float) else f"`{value}`" if value else "unset"
+        yield f"| `{key}` | {default} | {each.accepted} | {each.meaning} |"
 
 
 COMPONENT = """

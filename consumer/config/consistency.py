@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from consumer.config import values
-from consumer.config.job_types import JobTypeErrors, job_types
 from consumer.config.layers import Given
 from consumer.config.variables import Values
 from zeebe_amqp import wire
@@ -37,7 +36,6 @@ def contradictions(given: Given) -> Iterator[str]:
         _camunda7,
         _scheme,
         _audit,
-        _jobs,
         _no_common_key,
     )
     for check in checks:
@@ -50,14 +48,6 @@ def _half_pairs(given: Given) -> Iterator[str]:
             if one in given.accepted and other not in given.accepted | given.refused:
                 missing, there = given.written(other, beside=one), given.written(one)
                 yield f"{missing}: missing; accepted: together with {there}, or neither of the two"
-
-
-def _jobs(given: Given) -> Iterator[str]:
-    try:
-        job_types(given.values)
-    except JobTypeErrors as errors:
-        names = {"JOBS": given.written("JOBS"), "JOBS_FILE": given.written("JOBS_FILE")}
-        yield from (f"{names[each.setting]}: {each.text}" for each in errors.problems)
 
 
 def _wrong_key(given: Given) -> Iterator[str]:

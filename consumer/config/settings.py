@@ -139,6 +139,8 @@ class JobType:
     """How often a job is delivered to workers that die with it."""
     answers: str = "plain"
     """How its workers write answers; see `zeebe_amqp.jobs.readings`."""
+    source: str = field(default="JOBS", compare=False)
+    """The setting that names it."""
 
     @property
     def queue(self) -> str:
