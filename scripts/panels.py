@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scripts.job_panels import JOBS
 from scripts.panel import RATE, Panel, Section, gauges, quantiles, rates, stat
 
 PROMISES = Section(
@@ -334,4 +335,4 @@ PROCESS = Section(
     ),
 )
 
-SECTIONS = (PROMISES, STATE, TRAFFIC, LATENCY, QUEUES, AGAIN, LEDGER, AUDIT, PROCESS)
+SECTIONS = (PROMISES, STATE, TRAFFIC, LATENCY, QUEUES, JOBS, AGAIN, LEDGER, AUDIT, PROCESS)
