@@ -10,7 +10,8 @@ from consumer.doctor.finding import Finding, Section
 from consumer.doctor.management import ManagementFacts
 from consumer.doctor.queues import bound, failing, judge_arguments, judge_rights
 from consumer.rabbitmq import dead_letter_count
-from consumer.rabbitmq.examination import BrokerFacts, QueueFacts
+from consumer.rabbitmq.examination import BrokerFacts
+from consumer.rabbitmq.look import QueueFacts
 from zeebe_amqp import wire
 
 __all__ = ["judge_dead_letters"]

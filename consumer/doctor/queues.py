@@ -10,7 +10,8 @@ from consumer.doctor.broker import version
 from consumer.doctor.finding import Finding, Section
 from consumer.doctor.management import QueuePolicy
 from consumer.rabbitmq.differences import Difference
-from consumer.rabbitmq.examination import BrokerFacts, QueueFacts
+from consumer.rabbitmq.examination import BrokerFacts
+from consumer.rabbitmq.look import QueueFacts
 from zeebe_amqp import wire
 
 __all__ = ["BOUNDS", "Policies", "bound", "failing", "judge_arguments", "judge_queues", "judge_rights"]

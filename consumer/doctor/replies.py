@@ -11,7 +11,7 @@ from consumer.doctor.finding import Finding, Section
 from consumer.doctor.queues import failing
 from consumer.rabbitmq import queue_names, reply_policy
 from consumer.rabbitmq.direct import is_direct
-from consumer.rabbitmq.examination import QueueFacts
+from consumer.rabbitmq.look import QueueFacts
 from zeebe_amqp import wire
 
 __all__ = ["judge_policy", "judge_reply_queues", "refusals"]
