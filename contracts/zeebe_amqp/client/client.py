@@ -13,12 +13,24 @@ from typing import Any, Final, Self, TypedDict, TypeVar
 
 from zeebe_amqp import envelope, wire
 from zeebe_amqp import trace_variable as variables
+from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.client.amqp import AmqpTransport
 from zeebe_amqp.client.answers import failure, read
 from zeebe_amqp.client.pending import Pending
 from zeebe_amqp.client.queue_looks import QueueLooks
+from zeebe_amqp.client.sending import check_size, sending
 from zeebe_amqp.client.tracing import tracing
-from zeebe_amqp.client.transport import ConnectionLost, Denied, NotConnected, Outgoing, Refused, Transport, Unroutable
+from zeebe_amqp.client.transport import (
+    ConnectionLost,
+    Denied,
+    NotConnected,
+    Outgoing,
+    QueueState,
+    Refused,
+    Subscription,
+    Transport,
+    Unroutable,
+)
 from zeebe_amqp.commands import Command, rules
 from zeebe_amqp.commands.command import DATA
 from zeebe_amqp.errors import Code, CommandError, Outcome, invalid
@@ -245,10 +257,51 @@ class Client:
         variables.check(command, trace_variable, f"metadata.{wire.TRACE_VARIABLE}")
         return {wire.TRACE_VARIABLE: trace_variable}
 
-    async def _await_answer(self, request: Outgoing, operation: str | None, seconds: float) -> bytes:
-        """Publish and wait for the answer."""
+    async def look(self, queue: str) -> QueueState | None:
+        """The state of a queue; None when it is not there, or unknown.
+
+        Raises:
+            RuntimeError: the client is not open.
+        """
+        self._check_open()
+        return await self._transport.look(queue)
+
+    async def subscribe(self, queue: str, prefetch: int) -> Subscription:
+        """Take messages of a queue, so many at a time. Workers do that with the queues of jobs.
+
+        Raises:
+            NotFound: there is no such queue.
+            Unavailable: there is no connection now.
+            CommandError: the broker refuses it.
+            RuntimeError: the client is not open.
+        """
+        self._check_open()
+        with sending(queue):
+            try:
+                return await self._transport.subscribe(queue, prefetch)
+            except Unroutable as error:
+                raise failure(Code.NOT_FOUND, str(error), None, outcome=Outcome.NOT_EXECUTED) from error
+
+    async def publish_answer(self, queue: str, body: bytes, properties: Properties) -> None:
+        """Publish the answer to a message of a queue, and return when the broker has confirmed it.
+
+        Raises:
+            CommandError: it did not. The same answer can be published again where that is `Retryable`.
+            RuntimeError: the client is not open.
+        """
+        self._check_open()
+        check_size(body)
+        with sending(queue):
+            async with asyncio.timeout(self._timeout):
+                await self._transport.publish_answer(queue, body, properties)
+
+    def _check_open(self) -> None:
         if not self._open:
             raise RuntimeError("the client is not open: use it inside `async with Client(…)`")
+
+    async def _await_answer(self, request: Outgoing, operation: str | None, seconds: float) -> bytes:
+        """Publish and wait for the answer."""
+        self._check_open()
         _check_headers(request.headers)
         pending = Pending(request, asyncio.get_running_loop().create_future(), operation)
         self._pending[request.correlation_id] = pending
@@ -335,13 +388,7 @@ def _margin(seconds: float) -> float:
 
 
 def _request(body: bytes, queue: str, request_id: str | None, seconds: float | None) -> Outgoing:
-    if len(body) > wire.MAX_BODY:
-        raise failure(
-            Code.RESOURCE_EXHAUSTED,
-            f"body: expected at most {wire.MAX_BODY} bytes, the gateway's limit, found {len(body)}",
-            None,
-            outcome=Outcome.NOT_EXECUTED,
-        )
+    check_size(body)
     identity = uuid.uuid4().hex
     if request_id is not None and not 0 < len(request_id.encode(errors="replace")) <= wire.MAX_TEXT:
         raise invalid("request_id", f"expected text of 1 to {wire.MAX_TEXT} bytes, found {len(request_id)} characters")
