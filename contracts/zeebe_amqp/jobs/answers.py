@@ -18,6 +18,7 @@ from zeebe_amqp.schema.formatting import found, found_in, json_error, printable,
 from zeebe_amqp.schema.json_members import OBJECT
 
 __all__ = [
+    "MAX_REASON",
     "AnswerMessage",
     "GivenOut",
     "Interpretation",
@@ -27,6 +28,7 @@ __all__ = [
     "Statement",
     "fail",
     "interpret",
+    "members",
     "plain",
     "to_command",
 ]
@@ -169,13 +171,13 @@ def _data(outcome: Outcome, document: bytes, job: GivenOut, result: object) -> b
     Raises:
         NotAnAnswer: the document is not a JSON object, or names the job.
     """
-    members = _members(document)
+    told = members(document)
     if outcome is Outcome.COMPLETE:
-        parts: dict[str, Any] = {} if members is None else {"variables": msgspec.Raw(document)}
+        parts: dict[str, Any] = {} if told is None else {"variables": msgspec.Raw(document)}
         if result is not None:
             parts["result"] = msgspec.Raw(_json_text(result))
     else:
-        parts = {**(members or {})}
+        parts = {**(told or {})}
         if "jobKey" in parts:
             raise NotAnAnswer("body.jobKey: not accepted; the correlation id says which job it is")
         if outcome is Outcome.FAIL:
@@ -183,7 +185,7 @@ def _data(outcome: Outcome, document: bytes, job: GivenOut, result: object) -> b
     return msgspec.json.encode({"jobKey": job.key, **parts})
 
 
-def _members(document: bytes) -> Mapping[str, msgspec.Raw] | None:
+def members(document: bytes) -> Mapping[str, msgspec.Raw] | None:
     """The members of a JSON object; None for nothing.
 
     Raises:
