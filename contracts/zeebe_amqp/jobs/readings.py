@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from zeebe_amqp.jobs import names
 from zeebe_amqp.jobs.answers import (
     MAX_REASON,
     AnswerMessage,
@@ -96,10 +97,10 @@ def spring(message: AnswerMessage, job: GivenOut) -> Statement:
 
 
 def _or_plain(reading: Reading, own: str = "") -> Reading:
-    """An envelope has no word for most outcomes: a message whose `type` names one has none, unless that is `own`."""
+    """An envelope has no word for most outcomes: a message that names one has none, unless its `type` is `own`."""
 
     def read(message: AnswerMessage, job: GivenOut) -> Statement:
-        says = message.type in list(Outcome) and message.type != own
+        says = message.headers.get(names.OUTCOME) or (message.type in list(Outcome) and message.type != own)
         return plain(message, job) if says else reading(message, job)
 
     return read

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.cases import check_all
 from zeebe_amqp.commands import Command, CompleteJob, FailJob, ThrowError, UpdateJobTimeout
+from zeebe_amqp.jobs import names
 from zeebe_amqp.jobs.answers import MAX_REASON, AnswerMessage, GivenOut, to_command
 from zeebe_amqp.jobs.readings import PLAIN, READINGS
 
@@ -198,6 +199,7 @@ def test_a_message_that_names_an_outcome_is_read_without_an_envelope() -> None:
         assert isinstance(read(reading, message({}, type="complete")), CompleteJob)
         error = read(reading, message({"errorCode": "no-funds"}, type="error"))
         assert isinstance(error, FailJob if reading == "aio-pika" else ThrowError)
+        assert isinstance(read(reading, message({"errorCode": "x"}, headers={names.OUTCOME: "error"})), ThrowError)
 
     check_all([*READINGS], is_plain)
 
