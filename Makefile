@@ -40,7 +40,7 @@ servers: venv ## RabbitMQ, Redis, Java and the engine in memory for development,
 camunda7: venv ## a Camunda 7 engine for the tests, downloaded once
 	@$(RUN) -m scripts.camunda7
 
-tools: venv ## AsyncAPI's schema and viewer, what the callers in Java and TypeScript need, a linter, Prometheus; downloaded once
+tools: venv ## AsyncAPI's schema and viewer, what examples in other languages and frameworks need, a linter, Prometheus; downloaded once
 	@$(RUN) -m scripts.asyncapi_tools
 	@$(RUN) -m scripts.callers
 	@$(RUN) -m scripts.workflow_lint
@@ -119,6 +119,7 @@ lock: venv ## write the lock files anew (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) --output-file requirements/java.txt requirements/java.in
 	$(LOCK) $(UPGRADE) --output-file requirements/build.txt requirements/build.in
 	$(LOCK) $(UPGRADE) --output-file requirements/peers.txt requirements/peers.in
+	$(LOCK) $(UPGRADE) --output-file requirements/frameworks.txt requirements/frameworks.in
 	$(LOCK) $(UPGRADE) --output-file requirements/run.txt pyproject.toml
 	$(LOCK) $(UPGRADE) --output-file requirements/dev.txt --constraint requirements/run.txt --extra client --extra cli \
 		pyproject.toml contracts/pyproject.toml requirements/dev.in
