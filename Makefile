@@ -15,7 +15,7 @@ export OP DATA TAG
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean chart dashboard outage rights
+.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean chart dashboard outage rights
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -156,6 +156,9 @@ bench-peers: servers .venv-peers/installed ## measure it beside what others woul
 
 bench-page: venv ## make the tables and charts of docs/performance.md from the newest figures
 	@$(RUN) -m benchmarks --page
+
+bench-jobs: servers .venv-peers/installed ## jobs on queues beside a pyzeebe worker; makes their part of docs/performance.md anew; five minutes
+	@$(RUN) -m benchmarks.jobs $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PAGE),--page)
 
 bench-where: servers .venv-peers/installed ## what a command costs, by room of the service: make bench-where IN_FLIGHT=1
 	@$(RUN) -m benchmarks.where $(if $(IN_FLIGHT),--in-flight $(IN_FLIGHT)) $(if $(SECONDS),--seconds $(SECONDS)) \
