@@ -135,7 +135,7 @@ class JobSetup:
             for _ in range(queue.declaration_result.message_count or 0):
                 message = await queue.get(no_ack=True, fail=False)
                 if message is not None and str(message.routing_key).startswith(names.PREFIX):
-                    found.append(f"{message.routing_key}: {message.headers.get(wire.ERROR_CODE)}")
+                    found.append(f"{message.routing_key}: {message.headers.get(wire.ERROR_CODE)!s}")
         return found
 
 

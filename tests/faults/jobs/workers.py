@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
+from functools import partial
 from typing import Any, Self, TypeAlias
 
 import aio_pika
@@ -123,7 +124,7 @@ class Worker:
                     lost = asyncio.Event()
                     channel.close_callbacks.add(lambda *_, lost=lost: lost.set())
                     queue = await channel.get_queue(self._queue, ensure=True)
-                    await queue.consume(lambda message, channel=channel: self._work(channel, message))
+                    await queue.consume(partial(self._work, channel))
                     await lost.wait()
             await asyncio.sleep(0.1)
 
