@@ -9,9 +9,10 @@ from typing import Final
 from consumer.camunda7 import Camunda7Engine
 from consumer.config import Amqp, Camunda7, Settings
 from consumer.doctor import finding as diagnosis
+from consumer.doctor import jobs as job_queues
 from consumer.doctor.identity import look_at_identity
 from consumer.doctor.rights import look_at_rights
-from consumer.rabbitmq import BrokerReport, dead_letter_count, inspect
+from consumer.rabbitmq import BrokerReport, dead_letter_count, examine_jobs, inspect
 from consumer.zeebe.examination import ask_gateway
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import BrokerError
@@ -48,10 +49,10 @@ async def check(settings: Settings, management: str | None = None) -> list[Findi
     looks = [_gateway(settings)]
     if settings.camunda7 is not None:
         looks.append(_camunda7(settings.camunda7))
-    broker, rights, engines = await asyncio.gather(
-        _broker(settings.amqp, management), look_at_rights(settings), asyncio.gather(*looks)
+    broker, jobs, rights, engines = await asyncio.gather(
+        _broker(settings.amqp, management), _jobs(settings), look_at_rights(settings), asyncio.gather(*looks)
     )
-    return [*broker, *map(_diagnosed, rights), *engines]
+    return [*broker, *jobs, *map(_diagnosed, rights), *engines]
 
 
 async def _broker(amqp: Amqp, management: str | None) -> list[Finding]:
@@ -63,6 +64,17 @@ async def _broker(amqp: Amqp, management: str | None) -> list[Finding]:
     found = Finding("broker", True, f"{report.product} at {report.host}; {queues}")
     identity = map(_diagnosed, await look_at_identity(amqp, management))
     return [found, _bounds(report), _dead_letters(report, amqp.dead_letter_bound), *identity]
+
+
+async def _jobs(settings: Settings) -> list[Finding]:
+    """What the doctor says of the queues of jobs."""
+    if not settings.jobs:
+        return []
+    try:
+        facts = await examine_jobs(settings.amqp, settings.jobs)
+    except (BrokerError, TimeoutError) as error:
+        return [_diagnosed(job_queues.unexamined(str(error) or "no answer in time"))]
+    return [_diagnosed(each) for each in job_queues.judge_jobs(facts, settings)]
 
 
 def _diagnosed(found: diagnosis.Finding) -> Finding:

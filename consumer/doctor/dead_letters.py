@@ -26,7 +26,7 @@ def judge_dead_letters(facts: BrokerFacts, amqp: Amqp, management: ManagementFac
     there = _there(facts.dead, amqp)
     yield there
     if facts.dead.there and not facts.dead.locked:
-        yield from judge_arguments(DEAD, facts.dead, amqp)
+        yield from judge_arguments(DEAD, facts.dead, amqp, wire.queue_arguments(wire.DEAD_LETTER))
         yield from judge_rights(DEAD, facts.dead, amqp)
         if facts.exchange.there:
             yield _binding(management)
