@@ -17,6 +17,7 @@ EXAMPLES = ROOT / "examples"
 JAVA = EXAMPLES / "java"
 SPRING = EXAMPLES / "spring"
 TYPESCRIPT = EXAMPLES / "typescript"
+NESTJS = EXAMPLES / "nestjs"
 FRAMEWORKS = ROOT / "requirements" / "frameworks.txt"
 """The frameworks in Python whose workers are shown."""
 
@@ -69,15 +70,15 @@ def frameworks() -> Path:
     return home / "bin"
 
 
-def typescript(folder: Path, program: str = "caller") -> list[str]:
-    """The command of a program in TypeScript, built in an empty folder: types from the schemas, then the programs.
+def typescript(folder: Path, program: str = "caller", project: Path = TYPESCRIPT) -> list[str]:
+    """The command of a program in TypeScript. Its project is built in an empty folder.
 
     Raises:
         ServerError: Node is missing, or the program does not fit the types; the text says where.
     """
-    caller = folder / "typescript"
-    shutil.copytree(TYPESCRIPT, caller, ignore=shutil.ignore_patterns("node_modules", "build"))
-    (caller / "node_modules").symlink_to(npm.install(TYPESCRIPT) / "node_modules")
+    caller = folder / project.name
+    shutil.copytree(project, caller, ignore=shutil.ignore_patterns("node_modules", "build"))
+    (caller / "node_modules").symlink_to(npm.install(project) / "node_modules")
     npm.run(["run", "build"], caller)
     return ["node", str(caller / "build" / f"{program}.js")]
 
@@ -102,6 +103,7 @@ def main() -> int:
         java()
         java("Worker", SPRING)
         npm.install(TYPESCRIPT)
+        npm.install(NESTJS)
         frameworks()
     except ServerError as problem:
         print(f"callers: {problem}", file=sys.stderr)

@@ -49,8 +49,8 @@ ELSEWHERE = {
     "werkzeug": "BSD-3-Clause",
     "wrapt": "BSD-2-Clause",
 }
-"""What is unpacked somewhere else: a Java runtime, and what only peers in the benchmarks and frameworks in the tests need;
-as each declares it."""
+"""What is unpacked somewhere else: a Java runtime, and what only peers in the benchmarks and frameworks in the tests
+need; as each declares it."""
 
 
 def artefacts() -> list[Artefact]:

@@ -56,6 +56,9 @@ WORKERS = {
     "FastStream": Worker(python("faststream_worker.py"), LIMIT),
     "Nameko": Worker(python("nameko_worker.py"), f"ValueError: {LIMIT}", "nameko"),
     "Celery": Worker(celery, f"ValueError: {LIMIT}", "celery"),
+    "NestJS": Worker(
+        lambda folder, url: [*callers.typescript(folder, "worker", callers.NESTJS), url], f"error: {LIMIT}", "nestjs"
+    ),
     "Spring": Worker(lambda _, url: [*callers.java("Worker", callers.SPRING), url], None),
 }
 
