@@ -23,8 +23,6 @@ LOOK = 0.01
 """Seconds between two looks for new jobs."""
 POLL = 10.0
 """Seconds that a poll waits which does not say how long."""
-BATCH = 32
-"""Jobs that a stream brings at a time."""
 
 
 class JobGateway(FakeGateway):
@@ -67,8 +65,9 @@ class JobGateway(FakeGateway):
         """Jobs that become free from now on: a stream brings no backlog."""
         opened = self.engine.clock()
         while True:
-            for job in self.engine.activate(message, BATCH, opened):
-                yield job
+            # One at a time, as an engine does: when the stream ends, no other is given out and on no way.
+            while jobs := self.engine.activate(message, 1, opened):
+                yield jobs[0]
             await asyncio.sleep(LOOK)
 
     async def _execute(self, request: Request) -> Step:
