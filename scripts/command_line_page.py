@@ -60,6 +60,33 @@ is down, the batch stops.
 
 To make a line for such a file, run any operation with `--dry-run -o json`.
 
+## A program as a worker
+
+`zeebe-amqp work pack-parcel --exec ./pack.sh` runs `./pack.sh` for every job of the type `pack-parcel`. All words after
+`--exec` are the program and its arguments; no shell reads them.
+
+```sh
+#!/bin/sh
+boxes=$(jq '.weight / 10 | ceil')    # the variables are on standard input
+echo "{\"boxes\": $boxes}"           # the answer is on standard output
+```
+
+The program finds the rest of the job in its environment: `ZEEBE_JOB_KEY`, `ZEEBE_JOB_TYPE`, `ZEEBE_JOB_RETRIES`,
+`ZEEBE_JOB_DEADLINE` (milliseconds since 1970), `ZEEBE_CUSTOM_HEADERS` (JSON), `ZEEBE_PROCESS_INSTANCE_KEY`,
+`ZEEBE_BPMN_PROCESS_ID`, `ZEEBE_ELEMENT_ID`, `ZEEBE_ELEMENT_INSTANCE_KEY`, `ZEEBE_TENANT_ID`, and the job's trace in
+`TRACEPARENT` and `TRACESTATE`.
+
+| it ends with | standard output | the job |
+| --- | --- | --- |
+| exit code 0 | nothing, or a JSON object | is completed with these variables |
+| exit code 100 | `{"errorCode": "…"}`, with `errorMessage` and `variables` where wanted | gets this BPMN error |
+| any other exit code, a signal | | fails with one retry fewer; the message is the end of standard error |
+| exit code 0 or 100 | anything else | fails with one retry fewer; the message says what was wrong |
+
+The program does not start a job twice because the broker was away. It makes the lock of a job longer while that runs,
+for 25 minutes at most. On SIGTERM or SIGINT it takes no more jobs and finishes those in progress; on a second one it
+ends these, too, and their jobs come again. A program that cannot be started ends the worker, and fails no job.
+
 ## Exit codes
 
 For an error, the exit code is the number of its gRPC code plus 10 if the command had no effect. If it may have been
@@ -69,8 +96,8 @@ executed, it is plus 40. With `[ $? -ge 40 ]`, check the engine before you repea
 OPTIONS = """
 ## Options
 
-Every operation has these options. `call`, `watch` and `batch` have the ones that apply to them. `--help` shows the
-options of one command; `--help-all` shows these, too.
+Every operation has these options. `call`, `work`, `watch` and `batch` have the ones that apply to them. `--help` shows
+the options of one command; `--help-all` shows these, too.
 """
 
 

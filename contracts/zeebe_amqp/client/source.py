@@ -14,7 +14,7 @@ from zeebe_amqp.client.queued_jobs import QueuedJobs
 from zeebe_amqp.errors import NotFound, PermissionDenied
 from zeebe_amqp.jobs.names import RESERVED, job_queue
 
-__all__ = ["Source", "SourceName", "source"]
+__all__ = ["QueueOrPolls", "Source", "SourceName", "source"]
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias, Unpack
 
+import msgspec
+
 from zeebe_amqp.client.client import Client
 from zeebe_amqp.client.extension import Extension
 from zeebe_amqp.client.job import Job
@@ -27,8 +29,8 @@ MAX_MESSAGE: Final = 1000
 EXTEND: Final = "25m"
 """How long a handler may keep its job unless told otherwise: a broker takes back a message after 30 minutes."""
 
-Variables: TypeAlias = Mapping[str, Any] | None
-"""What a handler has to say to the process, by name; None = nothing."""
+Variables: TypeAlias = Mapping[str, Any] | msgspec.Raw | None
+"""What a handler has to say to the process, by name, or as a JSON object that is sent as it is; None = nothing."""
 Handler: TypeAlias = Callable[[Job], Awaitable[Variables]] | Callable[[Job], Variables]
 """Works a job and returns the variables to complete it with; a plain function runs in a thread of its own."""
 

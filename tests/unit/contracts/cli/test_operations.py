@@ -31,7 +31,7 @@ from zeebe_amqp.jobs.answers import Outcome
 KEY = "2251799813685250"
 FILES = ("deploy-process", "deploy-resource")
 OBJECTS = [operation for operation in COMMANDS if operation not in FILES]
-BESIDES = {"deploy", "call", "watch", "batch", "asyncapi", "schema", "completion"}
+BESIDES = {"deploy", "call", "watch", "work", "batch", "asyncapi", "schema", "completion"}
 
 
 def test_every_operation_has_a_command_every_field_a_parameter_and_required_ones_are_required() -> None:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest import mock
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.cases import check_each, for_each
 from tests.fakes.transport import MemoryTransport
@@ -17,6 +23,7 @@ from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.client import Denied, QueueState, Refused, Subscription, Unroutable, queued_jobs, source
 from zeebe_amqp.client import job as job_module
 from zeebe_amqp.client.source import SourceName
+from zeebe_amqp.client.tracing import Silent, Spans
 from zeebe_amqp.client.transport import ConnectionLost, Delivery, NotConnected
 from zeebe_amqp.commands import ActivateJobs, CompleteJob, FailJob, UpdateJobTimeout
 from zeebe_amqp.errors import Code, NotFound
@@ -340,6 +347,51 @@ async def test_a_queue_that_may_not_be_read_is_polled_instead_and_not_asked_for_
     assert transport.looked == ["zeebe.jobs.ship"]
 
 
+# --- the trace -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    return exporter
+
+
+async def test_a_handler_runs_in_a_span_of_the_message_s_trace_that_its_answer_continues(
+    spans: InMemorySpanExporter,
+) -> None:
+    async def ship(job: Job) -> None:
+        inside.append(trace.get_current_span().get_span_context().span_id)
+        if job.key == 3:
+            raise JobFailure("no van")
+
+    inside: list[int] = []
+    messages = [message(1), message(2, trace={}), message(3)]
+    async with running(messages, handler=ship, concurrency=1) as transport:
+        await until(lambda: transport.ended("ack") == [1, 2, 3])
+    found = spans.get_finished_spans()
+    assert [(each.name, each.kind) for each in found] == [("process zeebe.jobs.ship", SpanKind.CONSUMER)] * 3
+    assert inside == [each.get_span_context().span_id for each in found]
+    assert [(each.attributes or {})["zeebe.job.outcome"] for each in found] == ["complete", "complete", "fail"]
+    assert [each.status.status_code is StatusCode.ERROR for each in found] == [False, False, True]
+    _, trace_id, parent, _ = TRACE["traceparent"].split("-")
+    for at, span in enumerate(found):
+        context = span.get_span_context()
+        sent = (transport.answers[at][2].headers or {})["traceparent"]
+        assert sent.startswith(f"00-{context.trace_id:032x}-{context.span_id:016x}-")
+        assert (f"{context.trace_id:032x}" == trace_id) is (at != 1)
+        assert (span.parent is not None and f"{span.parent.span_id:016x}" == parent) is (at != 1)
+
+
+async def test_without_telemetry_the_answer_has_the_trace_of_its_message() -> None:
+    for tracing in (Silent(), Spans()):
+        with mock.patch.object(queued_jobs, "tracing", return_value=tracing):
+            async with running([message(1)], handler=lambda _: None) as transport:
+                await until(lambda transport=transport: transport.answers)  # type: ignore[misc]
+        assert dict(transport.answers[0][2].headers or {}) == TRACE
+
+
 # --- a transport whose messages a test writes -------------------------------------------------------------------------
 
 
@@ -352,13 +404,14 @@ def message(
     correlation_id: str | None = "",
     reply_to: str | None = "answers",
     redelivered: bool = False,
+    trace: Mapping[str, str] = TRACE,
 ) -> Delivery:
     """A job's message, whose key is its tag."""
     job = FakeJob(tag, "ship", {"a": 1}, {}, 3)
     activated = job.activated(
         ActivateJobs(job_type="ship", max_jobs_to_activate=1), int((time.time() + seconds) * 1000)
     )
-    written, properties = write_job(activated, f"id-{tag}", time.time(), TRACE)
+    written, properties = write_job(activated, f"id-{tag}", time.time(), trace)
     return Delivery(
         body=written if body is None else body,
         headers=dict(properties.headers or {}) if headers is None else headers,
