@@ -18,7 +18,7 @@ from zeebe_amqp.client.amqp import AmqpTransport
 from zeebe_amqp.client.answers import failure, read
 from zeebe_amqp.client.pending import Pending
 from zeebe_amqp.client.queue_looks import QueueLooks
-from zeebe_amqp.client.sending import check_size, sending
+from zeebe_amqp.client.sending import check_headers, check_size, sending
 from zeebe_amqp.client.tracing import tracing
 from zeebe_amqp.client.transport import (
     ConnectionLost,
@@ -45,8 +45,6 @@ TIMEOUT: Final = 30.0
 """The default timeout of a call in seconds. A long poll adds its own wait."""
 MARGIN: Final = 0.5
 """The service gets a deadline this many seconds earlier, so that its answer still arrives in time."""
-MAX_HEADERS: Final = 64 * 1024
-"""Bytes of text in the headers of a request. A broker closes the connection when headers exceed a frame."""
 
 
 class Options(TypedDict, total=False):
@@ -302,7 +300,7 @@ class Client:
     async def _await_answer(self, request: Outgoing, operation: str | None, seconds: float) -> bytes:
         """Publish and wait for the answer."""
         self._check_open()
-        _check_headers(request.headers)
+        check_headers(request.headers)
         pending = Pending(request, asyncio.get_running_loop().create_future(), operation)
         self._pending[request.correlation_id] = pending
         # A little before the end, so that the error can say whether anybody is there.
@@ -396,9 +394,3 @@ def _request(body: bytes, queue: str, request_id: str | None, seconds: float | N
     return Outgoing(
         body=body, queue=queue, correlation_id=identity, request_id=request_id or identity, deadline=deadline
     )
-
-
-def _check_headers(headers: Mapping[str, Any]) -> None:
-    size = sum(len(value) for value in headers.values() if isinstance(value, str | bytes))
-    if size > MAX_HEADERS:
-        raise invalid("headers", f"expected at most {MAX_HEADERS} bytes, the trace's baggage included, found {size}")

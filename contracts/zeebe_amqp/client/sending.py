@@ -1,16 +1,20 @@
-"""Messages that nobody answers: what keeps them from the broker, as errors of commands."""
+"""What keeps messages from the broker, as errors of commands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any, Final
 
 from zeebe_amqp import wire
 from zeebe_amqp.client.answers import failure
 from zeebe_amqp.client.transport import ConnectionLost, Denied, NotConnected, Refused, Unroutable
-from zeebe_amqp.errors import Code, CommandError, Outcome
+from zeebe_amqp.errors import Code, CommandError, Outcome, invalid
 
-__all__ = ["check_size", "sending"]
+__all__ = ["check_headers", "check_size", "sending"]
+
+MAX_HEADERS: Final = 64 * 1024
+"""Bytes of text in the headers of a request. A broker closes the connection when headers exceed a frame."""
 
 
 def check_size(body: bytes) -> None:
@@ -24,6 +28,17 @@ def check_size(body: bytes) -> None:
             Code.RESOURCE_EXHAUSTED,
             f"body: expected at most {wire.MAX_BODY} bytes, the gateway's limit, found {len(body)}",
         )
+
+
+def check_headers(headers: Mapping[str, Any]) -> None:
+    """Refuse what makes a broker close the connection.
+
+    Raises:
+        InvalidArgument: the texts in the headers are too large.
+    """
+    size = sum(len(value) for value in headers.values() if isinstance(value, str | bytes))
+    if size > MAX_HEADERS:
+        raise invalid("headers", f"expected at most {MAX_HEADERS} bytes, the trace's baggage included, found {size}")
 
 
 @contextmanager

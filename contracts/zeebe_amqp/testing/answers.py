@@ -55,7 +55,8 @@ class Answers:
         self._service.calls.append(call)
         data, _ = command.to_wire()
         request = Request(operation=command.operation, command=command, data=data, metadata={}, bare=False)
-        return Case(call, request, refusal=_superseded() if self.queues.is_superseded(message) else None)
+        refusal = _superseded() if self.queues.is_superseded(message) else None
+        return Case(call, request, refusal=refusal, command=command)
 
     async def handle(self, case: Case, message: JobMessage) -> None:
         """Run an answer. One that is refused for good fails its job, which would be given out for ever."""
