@@ -18,8 +18,10 @@ from zeebe_amqp.testing.service import Case, Service
 
 __all__ = ["Answers"]
 
-_ABOUT_THE_JOB: Final = frozenset({Code.NOT_FOUND, Code.FAILED_PRECONDITION, Code.ALREADY_EXISTS, Code.ABORTED})
-"""What an engine says of a job that ended, or needs somebody: to fail it would help nobody."""
+_NOT_ITS_FAULT: Final = frozenset(
+    {Code.NOT_FOUND, Code.FAILED_PRECONDITION, Code.ALREADY_EXISTS, Code.PERMISSION_DENIED, Code.UNAUTHENTICATED}
+)
+"""What is refused because of the job, of another answer or of rights, and not because of what an answer says."""
 
 
 class Answers:
@@ -61,7 +63,7 @@ class Answers:
     async def handle(self, case: Case, message: JobMessage) -> None:
         """Run an answer. One that is refused for good fails its job, which would be given out for ever."""
         error = await self._run(case)
-        if error is not None and _is_useless(error):
+        if error is not None and _is_useless(error) and not isinstance(case.command, UpdateJobTimeout):
             command = fail(message.job, f"the answer was refused: {error.message}")
             await self._run(self._case(command, message, uuid.uuid4().hex, {}))
 
@@ -85,4 +87,4 @@ def _superseded() -> CommandError:
 
 
 def _is_useless(error: Error) -> bool:
-    return not error.retryable and error.outcome is Outcome.NOT_EXECUTED and error.code not in _ABOUT_THE_JOB
+    return not error.retryable and error.outcome is Outcome.NOT_EXECUTED and error.code not in _NOT_ITS_FAULT

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from zeebe_amqp import trace_variable
 from zeebe_amqp.amqp.properties import NO_HEADERS, Properties
 from zeebe_amqp.client.transport import Delivery, QueueState
 from zeebe_amqp.commands import ActivateJobs
@@ -113,7 +114,8 @@ class JobQueues:
     def _fetch(self, queue: _Queue) -> None:
         for job in self._store.lock(queue.fetch):
             identity = f"1.{job.key}.{uuid.uuid4().hex}"
-            body, properties = write_job(job, identity, time.time(), {})
+            trace = trace_variable.read(job.variables, trace_variable.DEFAULT)
+            body, properties = write_job(job, identity, time.time(), trace)
             kept = self._store.kept(job.key)
             given_out = GivenOut(key=job.key, retries=job.retries, type=job.type)
             message = JobMessage(given_out, identity, kept.activations, kept.locked_until, body, properties)

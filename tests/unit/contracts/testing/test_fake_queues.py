@@ -19,6 +19,7 @@ from zeebe_amqp.jobs.names import RESULTS
 from zeebe_amqp.testing import FakeConsumer, JobState, UnexpectedCommand, fail
 
 QUEUE = "zeebe.jobs.pay"
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture
@@ -47,6 +48,7 @@ async def test_a_message_is_a_job_and_no_more_come_than_are_asked_for(
     consumer: FakeConsumer, transport: Transport
 ) -> None:
     jobs = [consumer.add_job("pay", {"n": n}, headers={"to": "door"}, retries=2) for n in range(3)]
+    jobs.append(consumer.add_job("pay", {"trace": {"traceparent": TRACEPARENT}}))
     subscription = await transport.subscribe(QUEUE, 2)
     first, _ = await taken(subscription), await taken(subscription)
     found = read_job(first.body, first.headers)
@@ -55,10 +57,13 @@ async def test_a_message_is_a_job_and_no_more_come_than_are_asked_for(
     third = asyncio.create_task(taken(subscription))
     await asyncio.sleep(0.05)
     assert not third.done()
-    assert await transport.look(QUEUE) == (1, 1)
+    assert await transport.look(QUEUE) == (2, 1)
     await answered(transport, first, CompleteJob(job_key=found.key, variables={"a": 1}))
     assert subscription.ack(first)
-    assert (await third).body == b'{"n":2}'
+    last = await third
+    assert (last.body, last.headers.get("traceparent")) == (b'{"n":2}', None)
+    assert subscription.ack(last)
+    assert (await taken(subscription)).headers["traceparent"] == TRACEPARENT, "as the service has it from the variable"
     assert (jobs[0].state, jobs[0].result) == (JobState.COMPLETED, {"a": 1})
 
 
