@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ import pytest
 from aio_pika.abc import AbstractChannel
 from click import unstyle
 
+from consumer.config import Amqp
+from consumer.config.settings import JobType
+from consumer.rabbitmq import examine_jobs, look_at_jobs
+from consumer.rabbitmq.look import ExchangeFacts, QueueFacts
 from scripts.rabbitmq import RabbitMQ
 from tests.integration.cli import on_a_terminal
 from tests.integration.service import ConsumerSetup, eventually, running_service
@@ -74,6 +79,26 @@ async def test_the_table_shows_what_waits_and_who_works_with_and_without_a_servi
     code, [row], told = await run("jobs", environment)
     assert (code, row["workers"], row["out"], row["oldest"]) == (0, 1, None, None)
     assert "no service answers at http://127.0.0.1:" in told
+
+
+async def test_what_is_found_of_the_queues(
+    service: ConsumerSetup, own_rabbitmq: RabbitMQ, channel: AbstractChannel, job_type: str
+) -> None:
+    there, gone = JobType(job_type, limit=LIMIT), JobType("never-declared")
+    await eventually(lambda: service.metric("jobs_waiting", type=job_type) == LIMIT, "the queue is full")
+    amqp = Amqp(urls=(own_rabbitmq.url,))
+    found = await look_at_jobs(amqp, (there, gone))
+    assert found == {
+        job_type: QueueFacts(job_queue(job_type), messages=LIMIT),
+        "never-declared": QueueFacts(job_queue("never-declared"), there=False),
+    }
+    facts = await examine_jobs(amqp, (there, gone))
+    assert facts.queues[job_type] == replace(found[job_type], arguments=dict(job_queue_arguments(LIMIT, 3)))
+    assert facts.queues["never-declared"] == found["never-declared"]
+    assert (facts.results.consumers, facts.results.differences, facts.undone.consumers) == (1, (), 1)
+    assert facts.exchange == ExchangeFacts()
+    # Nothing was declared by looking.
+    assert (await look_at_jobs(amqp, (gone,)))["never-declared"].there is False
 
 
 async def test_on_a_terminal_it_fits(service: ConsumerSetup, job_type: str) -> None:

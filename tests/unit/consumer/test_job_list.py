@@ -135,6 +135,20 @@ def test_at_a_terminal_it_is_a_table(monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 @pytest.mark.usefixtures("terminal")
+def test_the_page_shows_what_the_command_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    rows = [
+        JobRow("charge-card", "zeebe.jobs.charge-card", 1204, 17, 100, 3.2, 2),
+        JobRow("ship-order", "zeebe.jobs.ship-order", 100, 100, 100, 241.0, 0),
+    ]
+    show_jobs(JobList(rows), as_json=False)
+    page = (Path(__file__).parents[3] / "docs" / "running.md").read_text()
+    assert f"```\n{capsys.readouterr().out}```\n" in page
+
+
+@pytest.mark.usefixtures("terminal")
 def test_at_a_narrow_terminal_it_is_paragraphs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
