@@ -37,7 +37,7 @@ class Ended(NamedTuple):
     """Why the broker took it from its queue instead."""
 
 
-class JobQueue:
+class PlayedJobs:
     """The queues of one type of jobs, on a virtual host of a test's own; an async context manager.
 
     Args:

@@ -7,66 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from scripts import callers
 from scripts.process import Process
 from tests.integration.broker_control import VirtualHost, evaluate
-from tests.integration.played_jobs import REJECTED, RETRIES, Ended, JobQueue
+from tests.integration.other_workers import TYPE, WORKERS, Worker
+from tests.integration.played_jobs import REJECTED, RETRIES, Ended, PlayedJobs
 from zeebe_amqp.commands import CompleteJob, FailJob
-from zeebe_amqp.jobs.readings import PLAIN
-
-TYPE = "charge-card"
-EXAMPLES = callers.EXAMPLES
-
-
-class Worker(NamedTuple):
-    """A program that works jobs."""
-
-    command: Callable[[Path, str], list[str]]
-    """By a folder of the test's own, and the address of the broker."""
-    raised: str | None
-    """The text with which a job fails whose handler raised; None where it is rejected instead."""
-    reading: str = PLAIN
-
-
-LIMIT = "the card has a limit of 1000"
-
-
-def python(name: str) -> Callable[[Path, str], list[str]]:
-    """An example, in the environment of the frameworks."""
-    return lambda _, url: [str(callers.frameworks() / "python"), str(EXAMPLES / name), url]
-
-
-def celery(_: Path, url: str) -> list[str]:
-    options = ["--workdir", str(EXAMPLES), "-A", "celery_worker", "worker", "--pool", "solo", "--without-gossip"]
-    return ["env", f"AMQP_URL={url}", str(callers.frameworks() / "celery"), *options]
-
-
-WORKERS = {
-    "pika": Worker(lambda _, url: [sys.executable, str(EXAMPLES / "worker.py"), url], LIMIT),
-    "amqplib": Worker(lambda folder, url: [*callers.typescript(folder, "worker"), url], LIMIT),
-    "RabbitMQ's client in Java": Worker(lambda _, url: [*callers.java("Worker"), url], LIMIT),
-    "FastStream": Worker(python("faststream_worker.py"), LIMIT),
-    "Nameko": Worker(python("nameko_worker.py"), f"ValueError: {LIMIT}", "nameko"),
-    "Celery": Worker(celery, f"ValueError: {LIMIT}", "celery"),
-    "NestJS": Worker(
-        lambda folder, url: [*callers.typescript(folder, "worker", callers.NESTJS), url], f"error: {LIMIT}", "nestjs"
-    ),
-    "Spring": Worker(lambda _, url: [*callers.java("Worker", callers.SPRING), url], None),
-}
 
 
 @asynccontextmanager
-async def running(worker: Worker, folder: Path, vhost: VirtualHost) -> AsyncIterator[JobQueue]:
+async def running(worker: Worker, folder: Path, vhost: VirtualHost) -> AsyncIterator[PlayedJobs]:
     """The jobs of a worker that runs."""
-    async with JobQueue(vhost.url, TYPE, worker.reading) as jobs:
+    async with PlayedJobs(vhost.url, TYPE, worker.reading) as jobs:
         command = await asyncio.to_thread(worker.command, folder, vhost.url)
         process = Process(command, {"PYTHONDONTWRITEBYTECODE": "1"}, folder / "worker.log")
         try:
