@@ -1,8 +1,8 @@
 """How answers are read, by name: without an envelope, or in the one of a framework.
 
 A framework that is made for calls wraps what a handler returned, and what it raised, in an envelope of its own. Read
-without it, failed work would complete a job. A reading says what such an envelope means; each is tested against what
-the framework itself sends.
+without it, failed work would complete a job. A reading says what such an envelope means; each was made from what the
+framework itself sends.
 """
 
 from __future__ import annotations

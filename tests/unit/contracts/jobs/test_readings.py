@@ -1,6 +1,6 @@
 """The envelopes of frameworks: what a handler returned completes the job, what it raised fails it, whatever else comes.
 
-What stands here is what the frameworks send; `tests/integration/frameworks` runs them.
+What stands here is what the frameworks send: `tests/integration/test_job_workers.py` runs most of them.
 """
 
 from __future__ import annotations
