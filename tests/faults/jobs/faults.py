@@ -31,6 +31,8 @@ AWAY, ALARM = 10.0, 3.0
 """Seconds that the gateway is away, or a consumer stopped: longer than the time-out of jobs. And of an alarm."""
 LONG = 600
 """Seconds of a time-out that nobody waits for: what needs it counts as stuck."""
+BURST = 5
+"""How many times as many jobs come at once as may wait."""
 AFTER = 1.0
 """Seconds for the answers of a late worker to be handled."""
 
@@ -95,6 +97,11 @@ async def delete_queue(setup: JobSetup) -> None:
     """The queue of jobs is deleted with what is in it, and the consumer declares it again."""
     async with await aio_pika.connect(setup.broker.url) as connection:
         await (await connection.channel()).queue_delete(setup.queue)
+
+
+def burst(setup: JobSetup) -> None:
+    """Many more jobs at once than may wait."""
+    setup.engine.create(BURST * setup.conditions.limit)
 
 
 async def gateway_away(setup: JobSetup) -> None:
@@ -175,6 +182,7 @@ JOB_FAULTS: tuple[JobFault, ...] = (
         conditions=Conditions(timeout=LONG, plan=answering, environment={"LEDGER": REDIS}),
         two=True,
     ),
+    JobFault("burst of five times the limit, time-out 10 min", burst, conditions=UNHURRIED, quick=True),
     JobFault("consumer stopped 10 s (SIGSTOP)", stop_consumer),
     JobFault("worker killed with its jobs", kill_worker, quick=True),
     JobFault(

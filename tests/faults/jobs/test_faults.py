@@ -20,4 +20,4 @@ JOBS = 240
 async def test_a_fault_breaks_no_promise(fault: JobFault, own_rabbitmq: RabbitMQ, tmp_path: Path) -> None:
     verdict = await fault.play(JOBS, tmp_path, own_rabbitmq)
     assert fault.problems(verdict) == []
-    assert verdict.jobs == verdict.completed + verdict.thrown + verdict.incidents == JOBS
+    assert verdict.jobs == verdict.completed + verdict.thrown + verdict.incidents >= JOBS

@@ -123,6 +123,8 @@ class Worker:
                 async with self._channel() as channel:
                     lost = asyncio.Event()
                     channel.close_callbacks.add(lambda *_, lost=lost: lost.set())
+                    raw: Any = await channel.get_underlay_channel()
+                    raw.on_consumer_cancel_callbacks.add(lambda _, lost=lost: lost.set())  # its queue was deleted
                     queue = await channel.get_queue(self._queue, ensure=True)
                     await queue.consume(partial(self._work, channel))
                     await lost.wait()
