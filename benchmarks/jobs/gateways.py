@@ -55,7 +55,7 @@ class JobGateway(Protocol):
         """Make jobs, and wait until all have ended.
 
         Returns:
-            count; rate: jobs per second; begun and done, p50 and p99: milliseconds from a job's creation until its
+            count; again: how often one was given back, where that is known; rate: jobs per second; begun and done, p50 and p99: milliseconds from a job's creation until its
             worker began, and until it had ended.
 
         Raises:

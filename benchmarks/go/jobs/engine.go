@@ -18,6 +18,7 @@ const lock = 10 * time.Minute // that a job is said to be locked; nothing is giv
 // job is one job of a run; times are zero until it happens.
 type job struct {
 	run            *run
+	kind           *kind
 	created, begun time.Time
 	done           time.Time
 }
@@ -38,9 +39,10 @@ type kind struct {
 
 // run is a number of jobs that are created together and measured together.
 type run struct {
-	jobs []*job
-	left int
-	end  chan struct{} // closed when all are done
+	jobs  []*job
+	left  int
+	again int           // how often a job was given back
+	end   chan struct{} // closed when all are done
 }
 
 // engine gives out jobs and takes their ends. Its jobs have no process.
@@ -66,27 +68,32 @@ func (e *engine) of(name string) *kind {
 	return found
 }
 
-// create makes a job, which goes to a stream where there is one, and waits otherwise.
+// create makes a job, which can be given out at once.
 func (e *engine) create(name string, r *run) {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	e.key++
-	made := &job{run: r, created: time.Now()}
+	made := &job{run: r, kind: e.of(name), created: time.Now()}
 	r.jobs, e.jobs[e.key] = append(r.jobs, made), made
-	k := e.of(name)
+	made.kind.offer(e.key)
+}
+
+// offer gives a job to a stream where there is one, and has it wait otherwise.
+func (k *kind) offer(key int64) {
 	if len(k.streams) == 0 {
-		k.wait(e.key)
+		k.wait(key)
 		return
 	}
 	k.next++
 	to := k.streams[k.next%len(k.streams)]
-	to.pushed = append(to.pushed, e.key)
+	to.pushed = append(to.pushed, key)
 	select {
 	case to.wake <- struct{}{}:
 	default:
 	}
 }
 
+// wait has jobs wait for polls.
 func (k *kind) wait(keys ...int64) {
 	if len(keys) > 0 {
 		k.waiting = append(k.waiting, keys...)
@@ -154,6 +161,19 @@ func (e *engine) complete(key int64, begun time.Time) bool {
 	if found.run.left--; found.run.left == 0 {
 		close(found.run.end)
 	}
+	return true
+}
+
+// again takes a job back, which is given out again at once, and reports whether there was one.
+func (e *engine) again(key int64) bool {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	found := e.jobs[key]
+	if found == nil {
+		return false
+	}
+	found.run.again++
+	found.kind.offer(key)
 	return true
 }
 

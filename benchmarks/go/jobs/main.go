@@ -53,6 +53,8 @@ func (g *gateway) call(_ any, call grpc.ServerStream) error {
 		return g.push(request, call)
 	case service + "CompleteJob":
 		return g.complete(request, call)
+	case service + "FailJob":
+		return g.fail(request, call)
 	case service + "Topology":
 		return call.SendMsg(g.topology)
 	case "/benchmark/Jobs":
@@ -142,8 +144,18 @@ func (g *gateway) complete(request []byte, call grpc.ServerStream) error {
 	if err := json.Unmarshal(texts[2], &variables); err != nil || variables.Begun == 0 {
 		return status.Errorf(codes.InvalidArgument, "variables: %q; accepted: the variable begun", texts[2])
 	}
-	if !g.engine.complete(numbers[1], time.Unix(0, variables.Begun)) {
-		return status.Errorf(codes.NotFound, "Command 'COMPLETE' rejected with code 'NOT_FOUND': no job %d", numbers[1])
+	return answer(numbers[1], g.engine.complete(numbers[1], time.Unix(0, variables.Begun)), call)
+}
+
+// fail takes a job back, whatever retries it has left.
+func (g *gateway) fail(request []byte, call grpc.ServerStream) error {
+	numbers, _ := fields(request)
+	return answer(numbers[1], g.engine.again(numbers[1]), call)
+}
+
+func answer(key int64, found bool, call grpc.ServerStream) error {
+	if !found {
+		return status.Errorf(codes.NotFound, "Command rejected with code 'NOT_FOUND': no job %d", key)
 	}
 	return call.SendMsg([]byte{})
 }
@@ -175,11 +187,11 @@ func (g *gateway) measure(request []byte, call grpc.ServerStream) error {
 	case <-call.Context().Done():
 		return nil
 	}
-	answer, err := json.Marshal(made.figures(began))
+	text, err := json.Marshal(made.figures(began))
 	if err != nil {
 		return err
 	}
-	return call.SendMsg(answer)
+	return call.SendMsg(text)
 }
 
 // figures are jobs per second, and milliseconds from a job's creation to two moments.
@@ -195,6 +207,7 @@ func (r *run) figures(began time.Time) map[string]float64 {
 	}
 	return map[string]float64{
 		"count":     float64(len(r.jobs)),
+		"again":     float64(r.again),
 		"rate":      float64(len(r.jobs)) / end.Sub(began).Seconds(),
 		"begun p50": percentile(begun, 50), "begun p99": percentile(begun, 99),
 		"done p50": percentile(done, 50), "done p99": percentile(done, 99),
@@ -218,7 +231,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	answer, err := hex.DecodeString(*topology)
+	known, err := hex.DecodeString(*topology)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -228,7 +241,7 @@ func main() {
 	}
 	server := grpc.NewServer(
 		grpc.ForceServerCodecV2(raw.Codec{}),
-		grpc.UnknownServiceHandler((&gateway{newEngine(template), answer}).call),
+		grpc.UnknownServiceHandler((&gateway{newEngine(template), known}).call),
 	)
 	fmt.Println("listening on", listener.Addr())
 	log.Fatal(server.Serve(listener))
