@@ -55,8 +55,8 @@ class JobGateway(Protocol):
         """Make jobs, and wait until all have ended.
 
         Returns:
-            count; again: how often one was given back, where that is known; rate: jobs per second; begun and done, p50 and p99: milliseconds from a job's creation until its
-            worker began, and until it had ended.
+            count; again: how often one was given back, where that is known; rate: jobs per second; begun and done, p50
+            and p99: milliseconds from a job's creation until its worker began, and until it had ended.
 
         Raises:
             ServerError: some have not.
