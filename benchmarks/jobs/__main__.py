@@ -18,7 +18,7 @@ from rich.console import Console
 
 from benchmarks.jobs import page, rounds
 from benchmarks.jobs.gateways import EngineInMemory, JobGateway, JobsOnly
-from benchmarks.jobs.rounds import JobResult
+from benchmarks.jobs.rounds import Effort, JobResult
 from benchmarks.jobs.ways import WAYS
 from benchmarks.programs import PEERS_PYTHON
 from scripts.process import ServerError
@@ -27,8 +27,8 @@ from scripts.rabbitmq import RabbitMQ
 GATEWAYS: tuple[Callable[[Path], JobGateway], ...] = (JobsOnly, EngineInMemory)
 
 
-def measure(count: int, wait: float) -> list[JobResult]:
-    """Everything."""
+def measure(effort: Effort) -> list[JobResult]:
+    """Everything; each gateway takes such an effort."""
     found = []
     with (
         tempfile.TemporaryDirectory(prefix="zeebe-amqp-jobs-") as folder,
@@ -37,14 +37,15 @@ def measure(count: int, wait: float) -> list[JobResult]:
         for make in GATEWAYS:
             with make(Path(folder)) as gateway:
                 start = partial(rounds.started, Path(folder), broker)
-                found += rounds.measure(gateway, WAYS, start, count, wait)
+                found += rounds.measure(gateway, WAYS, start, effort)
     return found
 
 
 def main() -> int:
     """Measure, show, keep; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each way; medians count; default %(default)s")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each way, at most; default %(default)s")
+    parser.add_argument("--minutes", type=float, default=5.0, help="for all, one round left out; default %(default)s")
     parser.add_argument("--wait", type=float, default=2.0, help="seconds for which each waits for a quiet machine")
     parser.add_argument("--page", action="store_true", help="only make the page anew from the kept results")
     options = parser.parse_args()
@@ -55,11 +56,12 @@ def main() -> int:
     else:
         started = time.monotonic()
         try:
-            results = measure(options.rounds, options.wait)
+            seconds = options.minutes * 60 / len(GATEWAYS)
+            results = measure(Effort(options.rounds, seconds, options.wait))
         except ServerError as problem:
             print(f"benchmark: {problem}", file=sys.stderr)
             return 1
-        kept = rounds.write(results, options.rounds, time.monotonic() - started)
+        kept = rounds.write(results, time.monotonic() - started)
     Console(width=160, highlight=False).print(page.shown(kept, results), markup=False, soft_wrap=True)
     page.make(kept, results)
     return 0

@@ -72,7 +72,7 @@ class JobsOnly:
 
     title = "gateway without an engine"
     warm = Load("", 200)
-    loads: tuple[Load, ...] = (Load("3,000 jobs at once", 3000), Load("100 jobs per second", 300, rate=100))
+    loads: tuple[Load, ...] = (Load("2,000 jobs at once", 2000), Load("100 jobs per second", 300, rate=100))
 
     def __init__(self, directory: Path) -> None:
         self.address = f"127.0.0.1:{free_port()}"
@@ -118,8 +118,8 @@ class EngineInMemory:
     title = "engine in memory"
     warm = Load("", 50, at_a_time=16)
     loads: tuple[Load, ...] = (
-        Load("16 instances at a time", 400, at_a_time=16),
-        Load("1 instance at a time", 60, at_a_time=1),
+        Load("16 instances at a time", 300, at_a_time=16),
+        Load("1 instance at a time", 40, at_a_time=1),
     )
 
     def __init__(self, directory: Path) -> None:

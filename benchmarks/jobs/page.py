@@ -31,7 +31,7 @@ def row(way: str, figures: Figures) -> tuple[str, ...]:
 def table(result: JobResult) -> str:
     """What was found at one gateway under one load."""
     rows = [row(way, figures) for way, figures in result.ways.items()]
-    return f"**{result.gateway}, {result.load}**\n\n{markdown(COLUMNS, rows)}"
+    return f"**{result.gateway}, {result.load}** ({result.rounds} rounds)\n\n{markdown(COLUMNS, rows)}"
 
 
 def compared(results: list[JobResult]) -> str:
@@ -43,7 +43,7 @@ def compared(results: list[JobResult]) -> str:
 
 def shown(kept: dict[str, Any], results: list[JobResult]) -> str:
     """Everything."""
-    how = f"{kept['date'][:10]}, {kept['machine']}; {kept['rounds']} rounds, {kept['seconds']} s together, medians."
+    how = f"{kept['date'][:10]}, {kept['machine']}; {kept['seconds']} s together, medians."
     tables = "\n\n".join(map(table, results))
     return f"{how}\n\n{tables}\n\nCompared within the rounds, medians:\n\n{compared(results)}"
 

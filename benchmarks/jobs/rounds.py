@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -49,6 +50,7 @@ class JobResult:
 
     gateway: str
     load: str
+    rounds: int
     ways: Round
     compared: Mapping[str, str]
     """By what was compared."""
@@ -58,7 +60,7 @@ class JobResult:
         """The medians of the rounds."""
         compared = {each.title: (each.form, each.of(rounds)) for each in COMPARISONS}
         written = {title: form.format(figure) for title, (form, figure) in compared.items() if figure is not None}
-        return cls(gateway, load, middle(rounds), written)
+        return cls(gateway, load, len(rounds), middle(rounds), written)
 
 
 @contextmanager
@@ -70,12 +72,28 @@ def started(directory: Path, broker: RabbitMQ, way: str, gateway: JobGateway) ->
         yield WAYS[way](Site(place, broker, gateway.address), JOB_TYPES[way], running)
 
 
-def measure(gateway: JobGateway, ways: Iterable[str], start: Running, rounds: int, wait: float) -> list[JobResult]:
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured at a gateway."""
+
+    rounds: int
+    """At most."""
+    seconds: float
+    """No round begins that would not end within them, the first one left out."""
+    wait: float
+    """Seconds that a measurement may wait for a quiet machine."""
+
+
+def measure(gateway: JobGateway, ways: Iterable[str], start: Running, effort: Effort) -> list[JobResult]:
     """Per load the result of all rounds; in each all ways take turns, every second time the other way round."""
-    names = list(ways)
+    names, began = list(ways), time.monotonic()
     taken: dict[Load, list[Round]] = {load: [] for load in gateway.loads}
-    for number in range(rounds):
-        found = {way: turn(gateway, way, start, wait) for way in (names if number % 2 == 0 else names[::-1])}
+    for number in range(effort.rounds):
+        spent = time.monotonic() - began
+        if number and spent * (number + 1) / number > effort.seconds:
+            break
+        order = names if number % 2 == 0 else names[::-1]
+        found = {way: turn(gateway, way, start, effort.wait) for way in order}
         for load, figures in taken.items():
             figures.append({way: found[way][load] for way in names})
     return [JobResult.of(gateway.title, load.title, figures) for load, figures in taken.items()]
@@ -106,13 +124,12 @@ def played(gateway: JobGateway, job_type: str, load: Load, programs: Mapping[str
     return {**figures, **spent, "cpu": sum(spent[name] for name in programs)}
 
 
-def write(results: list[JobResult], rounds: int, seconds: float, file: Path = FILE) -> dict[str, Any]:
+def write(results: list[JobResult], seconds: float, file: Path = FILE) -> dict[str, Any]:
     """Keep the results with their date and machine; what was kept."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     kept = {
         "date": now,
         "machine": machine.described(),
-        "rounds": rounds,
         "seconds": round(seconds),
         "results": [asdict(each) for each in results],
     }

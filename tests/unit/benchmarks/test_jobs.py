@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from benchmarks import machine
 from benchmarks.figures import Figures
 from benchmarks.jobs import page, rounds
 from benchmarks.jobs.gateways import Load, summary
-from benchmarks.jobs.rounds import JobResult
+from benchmarks.jobs.rounds import Effort, JobResult
 from benchmarks.jobs.ways import JOB_TYPES, POLLS, QUEUE, WAYS
 from benchmarks.page import PAGE
 
@@ -68,7 +70,7 @@ def test_ways_take_turns_and_start_for_each(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(machine, "settle", lambda _: None)
     monkeypatch.setattr(machine, "cpu_seconds", cpu)
     gateway: Any = Gateway()
-    fast, steady = rounds.measure(gateway, (QUEUE, POLLS), start, 3, 0.0)
+    fast, steady = rounds.measure(gateway, (QUEUE, POLLS), start, Effort(3, 60.0, 0.0))
     queue, polls = (
         [f"{JOB_TYPES[way]}: {what}" for what in ("starts", "warm", "fast", "steady")] for way in (QUEUE, POLLS)
     )
@@ -79,6 +81,18 @@ def test_ways_take_turns_and_start_for_each(monkeypatch: pytest.MonkeyPatch) -> 
     }  # fmt: skip
     assert fast.ways[POLLS]["cpu"] == 3e5
     assert steady.ways[POLLS]["cpu"] == 6e5
+
+
+def test_no_round_begins_that_would_take_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes the same time; the first one is played in any case."""
+    monkeypatch.setattr(machine, "settle", lambda _: None)
+    monkeypatch.setattr(machine, "cpu_seconds", lambda _: 0.0)
+    for seconds, played in ((1.0, 1), (17.0, 2), (1000.0, 5)):
+        clock = SimpleNamespace(monotonic=partial(next, iter(range(0, 100, 4))))
+        monkeypatch.setattr(rounds, "time", clock)
+        gateway: Any = Gateway()
+        fast, _ = rounds.measure(gateway, (POLLS,), start, Effort(5, seconds, 0.0))
+        assert fast.rounds == played
 
 
 def test_ways_are_compared_within_a_round_and_one_that_is_missing_is_left_out() -> None:
@@ -122,7 +136,7 @@ def test_results_are_kept_and_the_page_shows_them(tmp_path: Path) -> None:
     theirs: Figures = {"rate": 1000.0, "cpu": 300.0, "worker": 300.0, "gateway": 60.0, **TIMES}
     found = JobResult.of("a gateway", "fast", [{QUEUE: ours, POLLS: theirs}])
     file, text = tmp_path / "jobs.json", tmp_path / "page.md"
-    rounds.write([found], 3, 12.3, file)
+    rounds.write([found], 12.3, file)
     kept, results = rounds.read(file)
     assert results == [found]
     text.write_text("before\n<!-- made: other -->\nother\n<!-- end -->\n<!-- made: jobs -->\nold\n<!-- end -->\n")
@@ -130,7 +144,8 @@ def test_results_are_kept_and_the_page_shows_them(tmp_path: Path) -> None:
     made = text.read_text()
     assert made.startswith("before\n<!-- made: other -->\nother\n<!-- end -->\n<!-- made: jobs -->\n\n")
     assert "old" not in made
-    assert "; 3 rounds, 12 s together, medians." in made
+    assert "; 12 s together, medians." in made
+    assert "**a gateway, fast** (1 rounds)" in made
     assert f"| {QUEUE} | 500 | 4.0, 9.0 | 6.0, 12.0 | 900 | 400, 300, 200 | 50 |" in made
     assert f"| {POLLS} | 1000 | 4.0, 9.0 | 6.0, 12.0 | 300 | -, -, 300 | 60 |" in made
     assert f"| jobs/s, in those of {POLLS} | 0.50 |" in made
