@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from signal import SIGCONT, SIGSTOP
 
@@ -160,6 +161,8 @@ async def never_answer(setup: JobSetup) -> None:
 SHARED = Conditions(environment={"LEDGER": REDIS})
 POLLED = Conditions(version=BEFORE_STREAMS)
 UNHURRIED = Conditions(timeout=LONG, plan=answering)
+UNHURRIED_POLLS = replace(UNHURRIED, version=BEFORE_STREAMS)
+"""Who ends a stream loses what is being pushed at that moment until it times out; a poll loses nothing."""
 
 JOB_FAULTS: tuple[JobFault, ...] = (
     *at(JobFault("consumer killed", kill_consumer), quick=JobMoment.PUBLISHING),
@@ -175,11 +178,12 @@ JOB_FAULTS: tuple[JobFault, ...] = (
         JobMoment.PUBLISHING,
         JobMoment.ANSWERED,
     ),
-    JobFault("consumer ended (SIGTERM), time-out 10 min", end_consumer, conditions=UNHURRIED),
+    JobFault("consumer ended (SIGTERM)", end_consumer),
+    JobFault("consumer ended (polls only), time-out 10 min", end_consumer, conditions=UNHURRIED_POLLS),
     JobFault(
-        "one of two consumers ended, time-out 10 min",
+        "one of two consumers ended (polls only), time-out 10 min",
         end_consumer,
-        conditions=Conditions(timeout=LONG, plan=answering, environment={"LEDGER": REDIS}),
+        conditions=replace(UNHURRIED_POLLS, environment={"LEDGER": REDIS}),
         two=True,
     ),
     JobFault("burst of five times the limit, time-out 10 min", burst, conditions=UNHURRIED, quick=True),
