@@ -25,7 +25,7 @@ from tests.faults.jobs.workers import (
     plainly,
     twice,
 )
-from tests.integration.broker_control import memory_alarm
+from tests.integration.broker_control import close_connections, memory_alarm
 from tests.integration.service import eventually
 
 AWAY, ALARM = 10.0, 3.0
@@ -83,9 +83,9 @@ async def kill_broker(setup: JobSetup) -> None:
     await asyncio.to_thread(setup.broker.start)
 
 
-async def close_connections(setup: JobSetup) -> None:
+async def close_all(setup: JobSetup) -> None:
     """The broker closes every connection, the workers' too."""
-    await asyncio.to_thread(setup.broker.ctl, "close_all_connections", "fault")
+    await asyncio.to_thread(close_connections, setup.broker)
 
 
 async def raise_alarm(setup: JobSetup) -> None:
@@ -195,7 +195,7 @@ JOB_FAULTS: tuple[JobFault, ...] = (
     *at(JobFault("broker restarted", restart_broker), JobMoment.ANY, JobMoment.WORKING),
     *at(JobFault("broker killed", kill_broker), JobMoment.ANY, JobMoment.CONFIRMING, JobMoment.WORKING),
     *at(
-        JobFault("all connections closed", close_connections),
+        JobFault("all connections closed", close_all),
         JobMoment.ANY,
         JobMoment.CONFIRMING,
         JobMoment.WORKING,
