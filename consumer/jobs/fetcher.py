@@ -96,6 +96,7 @@ class Fetcher:
     def stop(self) -> None:
         """Begin nothing more. What is asked already may still be answered, until the source ends it."""
         self._stopping = True
+        self._stream.stop()
         for loop, asks in zip(self._loops, (self._asking, self._stream.is_open), strict=False):
             if not asks:
                 loop.cancel()
@@ -164,10 +165,9 @@ class Fetcher:
             self._state = await self._parts.queues.measure(self.job_type)
             self._room.end_look(look, None if self._state is None else self._state.waiting)
 
-    def _take(self, job: ActivatedJob) -> None:
+    def _take(self, job: ActivatedJob) -> bool:
         self._handout.give([job])
-        if self._room.is_full or not self._readiness.is_open:
-            self._stream.end()
+        return not self._room.is_full and self._readiness.is_open
 
     # --- what goes wrong --------------------------------------------------------------------------------------------
 

@@ -38,7 +38,8 @@ class JobStream:
         source: pushes them.
         prepare: waits until jobs may be fetched, and looks how many.
         room: how many may be fetched.
-        take: is given each job; also what is one too many, because it is locked for us already.
+        take: is given each job; also what is one too many, because it is locked for us already. Tells whether another
+            one may come.
         clock: what waits uses it.
     """
 
@@ -49,7 +50,7 @@ class JobStream:
         *,
         prepare: Callable[[], Awaitable[None]],
         room: Room,
-        take: Callable[[ActivatedJob], None],
+        take: Callable[[ActivatedJob], bool],
         clock: Clock,
     ) -> None:
         self._job_type, self._source = job_type, source
@@ -60,6 +61,7 @@ class JobStream:
         self._reading: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._failing = False
+        self._stopping = False
         self.is_wanted = room.limit >= MIN_STREAM
         """Whether there is, or may be, a stream beside the polls."""
 
@@ -106,9 +108,30 @@ class JobStream:
             reading.cancel()
             self._reading = None
 
-    def _on_job(self, job: ActivatedJob) -> None:
+    def _on_job(self, job: ActivatedJob) -> Awaitable[None] | None:
         self._taken += 1
-        self._take(job)
+        return None if self._take(job) or self._stopping else self._rest()
+
+    async def _rest(self) -> None:
+        """Read no more before there is room.
+
+        The stream stays open meanwhile: ended, it would lose what is on its way, which then waits for its time-out. An
+        engine notices that nobody reads, and pushes no more. After the time-out of its jobs there is nothing to lose.
+        """
+        until = self._clock.monotonic() + self._job_type.timeout
+        while self._clock.monotonic() < until:
+            await self._clock.sleep(self._pace.after_full())
+            if self._stopping:
+                return
+            await self._prepare()
+            if self._room.has_space:
+                self._pace.note_space()
+                return
+        self.end()
+
+    def stop(self) -> None:
+        """Rest no more: what has come is taken, and the source ends the stream."""
+        self._stopping = True
 
     def end(self, *, failing: bool = False) -> None:
         """End it soon: what was pushed by then is still taken.

@@ -58,6 +58,10 @@ class Pace:
         self._failures += 1
         return backoff(self._failures, FIRST_FAILURE, MAX_FAILURE, random=self._random)
 
+    def note_space(self) -> None:
+        """There is room again."""
+        self._full = 0
+
     def note_success(self) -> None:
         """A job is in its queue."""
         self._failures = 0

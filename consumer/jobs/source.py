@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
@@ -38,12 +38,12 @@ class JobSource(Protocol):
             CommandError: the engine refuses, or is away.
         """
 
-    async def stream(self, job_type: JobType, take: Callable[[ActivatedJob], None]) -> None:
+    async def stream(self, job_type: JobType, take: Callable[[ActivatedJob], Awaitable[None] | None]) -> None:
         """Have jobs of a type pushed until the engine ends it; whoever wants an end before that cancels it.
 
         Args:
             job_type: which.
-            take: is given each job as it comes; returns at once.
+            take: is given each job as it comes; the next one is read when what it returns, if anything, is done.
 
         Raises:
             CommandError: the engine refuses, or the stream broke; UNIMPLEMENTED where the engine pushes no jobs.

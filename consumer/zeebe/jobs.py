@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -67,7 +67,7 @@ class ZeebeJobs:
         version = self._version()
         return Fetched([to_job(job, version) for response in responses for job in response.jobs], dict(call.trace))
 
-    async def stream(self, job_type: JobType, take: Callable[[ActivatedJob], None]) -> None:
+    async def stream(self, job_type: JobType, take: Callable[[ActivatedJob], Awaitable[None] | None]) -> None:
         """Have jobs of a type pushed; see `JobSource`."""
         request = pb.StreamActivatedJobsRequest(
             type=job_type.name,

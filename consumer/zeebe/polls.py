@@ -35,10 +35,10 @@ class Poll:
     """A request for jobs: its attempts, and what they wait for.
 
     Args:
-        take: is given each response as it comes; None: they are kept until the end.
+        take: is given each response as it comes, and may have the next one wait; None: they are kept until the end.
     """
 
-    def __init__(self, take: Callable[[Any], None] | None = None) -> None:
+    def __init__(self, take: Callable[[Any], Awaitable[None] | None] | None = None) -> None:
         self.arrived: list[Any] = []
         """The responses so far that are kept, in order; their jobs are locked for the caller."""
         self._take = take or self.arrived.append
@@ -52,7 +52,8 @@ class Poll:
         self._stream = stream
         try:
             async for response in stream:
-                self._take(response)
+                if (rest := self._take(response)) is not None:
+                    await rest
         finally:
             self._stream = None
             if self.is_ended:  # it may have failed by itself, and nothing else may follow
