@@ -145,7 +145,7 @@ class Work:
         """Ask for no more jobs. Polls that are out are answered when the engine ends them."""
         if self._fetchers:
             fields = {"event": "jobs.ended", "types": len(self._fetchers)}
-            log.info("no more jobs are fetched; types: %d", len(self._fetchers), extra=fields)
+            log.info("stopped fetching jobs; types: %d", len(self._fetchers), extra=fields)
         for fetcher in self._fetchers:
             fetcher.stop()
         self._readiness.close()

@@ -63,15 +63,15 @@ To make a line for such a file, run any operation with `--dry-run -o json`.
 ## A program as a worker
 
 `zeebe-amqp work pack-parcel --exec ./pack.sh` runs `./pack.sh` for every job of the type `pack-parcel`. All words after
-`--exec` are the program and its arguments; no shell reads them.
+`--exec` are the program and its arguments; no shell interprets them.
 
 ```sh
 #!/bin/sh
 boxes=$(jq '.weight / 10 | ceil')    # the variables are on standard input
-echo "{\"boxes\": $boxes}"           # the answer is on standard output
+printf '{"boxes": %s}' "$boxes"      # the answer goes to standard output
 ```
 
-The program finds the rest of the job in its environment: `ZEEBE_JOB_KEY`, `ZEEBE_JOB_TYPE`, `ZEEBE_JOB_RETRIES`,
+The rest of the job is in environment variables: `ZEEBE_JOB_KEY`, `ZEEBE_JOB_TYPE`, `ZEEBE_JOB_RETRIES`,
 `ZEEBE_JOB_DEADLINE` (milliseconds since 1970), `ZEEBE_CUSTOM_HEADERS` (JSON), `ZEEBE_PROCESS_INSTANCE_KEY`,
 `ZEEBE_BPMN_PROCESS_ID`, `ZEEBE_ELEMENT_ID`, `ZEEBE_ELEMENT_INSTANCE_KEY`, `ZEEBE_TENANT_ID`, and the job's trace in
 `TRACEPARENT` and `TRACESTATE`.
@@ -79,13 +79,14 @@ The program finds the rest of the job in its environment: `ZEEBE_JOB_KEY`, `ZEEB
 | it ends with | standard output | the job |
 | --- | --- | --- |
 | exit code 0 | nothing, or a JSON object | is completed with these variables |
-| exit code 100 | `{"errorCode": "…"}`, with `errorMessage` and `variables` where wanted | gets this BPMN error |
-| any other exit code, a signal | | fails with one retry fewer; the message is the end of standard error |
-| exit code 0 or 100 | anything else | fails with one retry fewer; the message says what was wrong |
+| exit code 100 | `{"errorCode": "…"}`; optional: `errorMessage`, `variables` | gets this BPMN error |
+| any other exit code, a signal | | fails with one retry fewer; the error message is the end of standard error |
+| exit code 0 or 100 | anything else | fails with one retry fewer; the error message says what was wrong |
 
-The program does not start a job twice because the broker was away. It makes the lock of a job longer while that runs,
-for 25 minutes at most. On SIGTERM or SIGINT it takes no more jobs and finishes those in progress; on a second one it
-ends these, too, and their jobs come again. A program that cannot be started ends the worker, and fails no job.
+The worker extends the lock of a job while its program runs, for 25 minutes at most. If the connection to the broker is
+lost meanwhile, the worker does not start the job a second time. On SIGTERM or SIGINT it takes no more jobs and finishes
+the current ones. On a second signal it ends these programs, too, and their jobs come again. If the program cannot be
+started, the worker stops, and no job fails.
 
 ## Exit codes
 

@@ -111,29 +111,30 @@ reply.
 
 ### One trace through a process
 
-A process goes on when the request that started it is answered, and the engine keeps no traces. Its variables can carry
-one: ask for it with `metadata.traceVariable`, the client's `trace_variable=` or `--trace-variable`, or set
-`TRACE_VARIABLE` for all requests. Then `create-instance`, `publish-message` and `broadcast-signal` put the trace
-context into that variable:
+A process continues after the request that started it is answered, and the engine keeps no traces. But a variable of the
+process can carry one. Name the variable with `metadata.traceVariable`, the client's `trace_variable=` or
+`--trace-variable`, or set `TRACE_VARIABLE` for all requests. Then `create-instance`, `publish-message` and
+`broadcast-signal` put the trace context into it:
 
 ```json
 {"id": 7, "trace": {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
 ```
 
-Jobs that are pushed to queues take it from there, so that one trace shows the web request, its queue, the call to the
-engine, the job in its queue, the worker, and the command that ends the job. The worker's part is to continue
-`traceparent` of the job's message and to send its own with the answer; instrumented AMQP libraries do both. The span of
-an answer without one has a link to the publishing of its job.
+[Jobs in queues](jobs.md) take it from there. So one trace shows the web request, its queue, the call to the engine, the
+job in its queue, the worker, and the command that ends the job. The worker has to continue the `traceparent` of the job
+and to send its own with the answer; instrumented AMQP libraries do both. If an answer has none, its span has a link to
+the publishing of its job.
 
-- The variable is the last member of the document, and all other bytes stay as they were sent. It is there to read for
-  everybody who may see the process's variables.
-- The context is that of the service's own span, or with tracing off the caller's. Without any nothing is added.
-- A name that the request's variables have already is refused; with `TRACE_VARIABLE` such a request stays as it is, as
-  does one that is nearly as large as the gateway takes.
-- A message that continues a process brings its own trace: jobs after it belong to the trace of the message.
-- A poll for jobs that brings none leaves no span.
-- Job messages take the variable that `TRACE_VARIABLE` names, else `trace`. With `fetch_variables` in a type's table it
-  is fetched, too.
+- The variable is the last member of the document; all other bytes stay as they were sent. Everybody who may see the
+  variables of the process can read it.
+- The context is that of the service's own span, or with tracing off that of the caller. Without a context the service
+  adds nothing.
+- The service refuses a name that the request's variables already have. With `TRACE_VARIABLE` it sends such a request
+  unchanged, and also one that is nearly as large as the gateway accepts.
+- A message that continues a process brings its own trace, and later jobs belong to the trace of the message.
+- A poll that brings no jobs leaves no span.
+- The service looks for the trace of a job in the variable that `TRACE_VARIABLE` names, by default `trace`. It fetches
+  this variable even if `fetch_variables` in the type's table leaves it out.
 """
 
 

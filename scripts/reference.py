@@ -57,8 +57,8 @@ def groups() -> Iterator[str]:
 JOB_TYPES = """
 ## Types of jobs
 
-`JOBS=charge-card,ship-order` is enough where the defaults fit. `JOBS_FILE` names a TOML file with a table for each type
-that needs something else:
+For [jobs in queues](jobs.md), `JOBS=charge-card,ship-order` is enough if the defaults fit. `JOBS_FILE` names a TOML
+file with a table for each type that needs something else:
 
 ```toml
 [jobs.charge-card]
@@ -67,7 +67,7 @@ limit = 500
 fetch_variables = ["orderId", "amount"]
 delivery_limit = 5
 
-[jobs."io.example:ship-order"]    # a type with dots or colons stands in quotes
+[jobs."io.example:ship-order"]    # quote a type that has dots or colons
 queue = "shipping"
 tenant_ids = ["acme"]
 answers = "plain"
@@ -77,9 +77,9 @@ answers = "plain"
 | --- | --- | --- | --- |"""
 
 ALL_TYPES = f"""
-A type in both settings counts once, as its table says. A type has at most 240 bytes and no comma, no two types have the
-same queue, and none has a queue that the service uses itself. One service takes up to {MAX_TYPES} types. The service
-reads the file when it starts. `python -m consumer config` shows the types that are in force and where they come from;
+If a type is in both settings, its table counts. A type has at most 240 bytes and no comma. Each type needs a queue of
+its own, other than those of the service itself. One service takes up to {MAX_TYPES} types, and reads the file when it
+starts. `python -m consumer config` shows the types in force and where they come from;
 [`python -m consumer jobs`](running.md#jobs-on-queues) shows their queues."""
 
 

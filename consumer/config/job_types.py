@@ -292,37 +292,37 @@ FIELDS: Final[Mapping[str, Field]] = {
         "limit",
         _whole(1, MAX_LIMIT),
         f"a whole number from 1 to {MAX_LIMIT}",
-        "how many jobs may wait in the queue before the service fetches no more",
+        "how many jobs may wait in the queue before the service stops fetching",
     ),
     "fetch_variables": Field(
         "fetch_variables",
         _texts,
         'the names of variables, such as ["orderId"]',
-        "the variables that the worker gets; without it all of them",
+        "the variables that the worker gets; if unset, all of them",
     ),
     "tenant_ids": Field(
         "tenant_ids",
         _texts,
         'the ids of tenants, such as ["acme"]',
-        "the tenants whose jobs are fetched; without it those of the default tenant",
+        "the tenants whose jobs the service fetches; if unset, the default tenant",
     ),
     "queue": Field(
         "queue_name",
         _queue,
         "the name of a queue of at most 255 bytes that does not begin with amq.",
-        "the queue of the jobs; without it `zeebe.jobs.` and the type",
+        "the queue of the jobs; if unset, `zeebe.jobs.` and the type",
     ),
     "delivery_limit": Field(
         "delivery_limit",
         _whole(1, 1000),
         "a whole number from 1 to 1000",
-        "how often the broker delivers a job to workers that end with it, before the job fails",
+        "how often the broker delivers a job again, after workers died with it, before the job fails",
     ),
     "answers": Field(
         "answers",
         _reading,
         f"one of {', '.join(READINGS)}",
-        "how the workers write their answers",
+        "the framework in whose envelope the workers answer; `plain` is none",
     ),
 }
 """What a type's table may say, by its key there."""

@@ -122,21 +122,21 @@ class Camunda7:
 
 @dataclass(frozen=True)
 class JobType:
-    """Jobs of one type that are pushed to a queue."""
+    """Jobs of one type that are published to a queue."""
 
     name: str
     """The type, as the process models name it."""
     timeout: float = 300.0
     """Seconds for which the engine locks a job."""
     limit: int = 100
-    """Jobs that wait in the queue, as far as this service fetches them."""
+    """Jobs that may wait in the queue before this service stops fetching."""
     fetch_variables: tuple[str, ...] = ()
     """The variables that are fetched; empty = all."""
     tenant_ids: tuple[str, ...] = ()
     """Whose jobs are fetched; empty = those of the default tenant."""
     queue_name: str | None = None
     delivery_limit: int = 3
-    """How often a job is delivered to workers that die with it."""
+    """How often a job is delivered again after workers died with it; with 3, four times in all."""
     answers: str = "plain"
     """How its workers write answers; see `zeebe_amqp.jobs.readings`."""
     source: str = field(default="JOBS", compare=False)
@@ -177,7 +177,7 @@ class Settings:
     signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
     """The first signs, all verify; empty = one is made in `state_dir`."""
     jobs: tuple[JobType, ...] = ()
-    """The jobs that are pushed to queues; empty = none, and nothing of it runs."""
+    """The jobs that are published to queues; empty = none, and nothing for jobs runs."""
     trace_variable: str | None = None
     """The variable that gets the trace context of new instances, messages and signals; None = where a request asks."""
     http_address: tuple[str, int] | None = ("127.0.0.1", 8080)

@@ -105,7 +105,7 @@ def attested(handler: Handler) -> Handler:
         assert answer.acts_on is not None
         delivery.decision = Decision(True, _RULE, answer.acts_on)
         if answer.outcome == EXPIRED:
-            words = "no worker took the job before its time was over; the engine gives it out again"
+            words = "no worker took the job before its deadline; the engine gives it out again"
             raise CommandError(Code.DEADLINE_EXCEEDED, words)
         return handler(delivery)
 
@@ -150,13 +150,13 @@ def answering(engine: Engine, leases: Leases) -> Handler:
         try:
             newest = await leases.newest_activation(job.key)
         except LedgerError as problem:
-            words = f"whether the job was given out again is not known: {problem}; the answer was not sent"
+            words = f"cannot tell whether the job was given out again: {problem}; the answer was not sent"
             raise CommandError(Code.UNAVAILABLE, words, outcome=outcome, retryable=True) from problem
         delivery.link = "" if newest is None else newest.trace
         if newest is not None and not is_newest(job, newest):
             words = (
-                f"the job was given out again since: this answer is for the activation with the deadline "
-                f"{job.deadline}, the newest one has {newest.deadline}; the answer was not sent"
+                f"correlation_id: found the activation with the deadline {job.deadline}; accepted: the newest one, "
+                f"with the deadline {newest.deadline}; the job was given out again, and the answer was not sent"
             )
             details = {"field": "correlation_id"}
             raise CommandError(Code.FAILED_PRECONDITION, words, outcome=outcome, details=details)
@@ -171,7 +171,7 @@ def answering(engine: Engine, leases: Leases) -> Handler:
                 raise  # and everything is tried again
             return
         refusal.details = {**(refusal.details or {}), INSTEAD: command.operation}
-        refusal.message = f"{refusal.message}; the job was failed instead, {command.retries} retries are left"
+        refusal.message = f"{refusal.message}; the job failed instead, with {command.retries} retries left"
 
     async def _record_extension(job: JobId, more: int, since: float) -> None:
         """Keep the activation for as long as its worker has the job now; it stays the one that the id names."""

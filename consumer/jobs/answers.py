@@ -104,23 +104,26 @@ class AnswerDecoder:
             return _answer(job, job_type, REJECTED, fail(given_out, "rejected by the worker"))
         if reason == DELIVERY_LIMIT:
             often = "too often" if known is None else f"{known.delivery_limit + 1} times"
-            words = f"delivered {often} without an answer: its workers ended, or lost their connection, with it"
+            words = f"delivered {often} without an answer: its workers died or lost their connection"
             return _answer(job, job_type, DELIVERY_LIMIT, fail(given_out, words))
         if reason in _NO_WORKER:
-            return _answer(job, job_type, EXPIRED, fail(given_out, "no worker took it in time"))
+            return _answer(job, job_type, EXPIRED, fail(given_out, "no worker took the job in time"))
         accepted = ", ".join((REJECTED, DELIVERY_LIMIT, *sorted(_NO_WORKER)))
-        raise invalid(f"header {_DEATHS}", f"expected why the broker returned the job: {accepted}; found none of them")
+        raise invalid(
+            f"header {_DEATHS}",
+            f"expected the broker's reason for returning the job, one of {accepted}; found none of these",
+        )
 
     def _job(self, message: Message) -> tuple[JobId, str, JobType | None]:
         """The job that a message is about, its type, and what is set for that."""
         if not message.correlation_id:
-            raise invalid(_FIELD, "missing; an answer has the one of its job: copy it from the job's message")
+            raise invalid(_FIELD, "missing; accepted: that of the job's message, unchanged")
         job = self._ids.read(message.correlation_id)
         if job is None:
             # Not repeated here: one that is right in all but a key lets its reader answer for a job.
             words = (
-                f"{_FIELD}: not the id of a job that this service gave out, or signed with a key that it does not have "
-                "(SIGNING_KEYS); set it to the job message's correlation_id, unchanged"
+                f"{_FIELD}: found one that this service did not sign, or with a key that it does not have "
+                "(SIGNING_KEYS); accepted: that of the job's message, unchanged"
             )
             raise CommandError(Code.PERMISSION_DENIED, words, details={"field": _FIELD})
         known = self._types.get(job.type_hash)

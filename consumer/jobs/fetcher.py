@@ -174,14 +174,14 @@ class Fetcher:
     def _on_not_given(self, error: Exception) -> None:
         """A job is not in its queue: rest, or it would be fetched and given back without end."""
         self._failing = True
-        self.problem = _text(f"a job was not given out: {error}")
+        self.problem = _text(f"a job was not published: {error}")
         self._stream.end(failing=True)
 
     def _note_failure(self, error: Exception) -> None:
         self._failing = True
         text = _text(error.message if isinstance(error, CommandError) else str(error) or type(error).__name__)
         fields = {"event": "jobs.unfetched", "type": self.job_type.name, "error": text}
-        log.warning("no jobs of type %r are fetched: %s", self.job_type.name, text, extra=fields)
+        log.warning("cannot fetch jobs of type %r: %s", self.job_type.name, text, extra=fields)
         if not _is_passing(error):
             self.problem = text
 

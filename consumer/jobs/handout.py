@@ -176,7 +176,7 @@ class Handout:
         if not has_time(job, now):
             left = round(job.deadline / 1000 - now, 1)
             fields = {"event": "jobs.overdue", "type": self._job_type.name, "key": job.key, "seconds": left}
-            words = "job %d (%s) came with %.1f s left, and is not given out: is the engine's clock another one?"
+            words = "job %d (%s) came with %.1f s left, and is not published: does the engine's clock differ?"
             log.warning(words, job.key, self._job_type.name, left, extra=fields)
             return
         signed_id = parts.ids.write(JobId(job.key, job.deadline, job.retries, hash_type(job.type)))
@@ -189,8 +189,8 @@ class Handout:
     async def _return(self, job: ActivatedJob, error: Exception) -> None:
         command, name = to_return(job, error), self._job_type.name
         fields = {"event": "jobs.unpublished", "type": name, "key": job.key, "error": str(error)}
-        fate = "it is left to time out" if command is None else "it is given back"
-        log.warning("job %d (%s) was not given out, %s: %s", job.key, name, fate, error, extra=fields)
+        fate = "times out" if command is None else "goes back to the engine"
+        log.warning("job %d (%s) was not published, and %s: %s", job.key, name, fate, error, extra=fields)
         if command is None:
             return
         try:
@@ -198,7 +198,7 @@ class Handout:
             await self._parts.engine.execute(Call(command, deadline=job.deadline / 1000, idempotent=True))
         except CommandError as refusal:
             fields = {"event": "jobs.unreturned", "type": name, "key": job.key, "error": refusal.message}
-            words = "job %d (%s) could not be given back, and is left to time out: %s"
+            words = "job %d (%s) could not be returned to the engine, and times out: %s"
             log.warning(words, job.key, name, refusal.message, extra=fields)
         else:
             self._parts.count("jobs.returned", type=name)

@@ -93,7 +93,7 @@ class Readiness:
                 await self._drain()
         except TimeoutError:
             fields = {"event": "jobs.undrained", "seconds": MAX_DRAINING}
-            words = "answers still wait after %g s; jobs are fetched all the same"
+            words = "answers still wait after %g s; fetching jobs nevertheless"
             log.warning(words, MAX_DRAINING, extra=fields)
 
     def close(self) -> None:

@@ -35,9 +35,9 @@ def to_return(job: ActivatedJob, error: Exception) -> FailJob | None:
     """
     if isinstance(error, Unwritable):
         # It would come again and be as little writable as before: somebody has to see it.
-        return FailJob(job_key=job.key, retries=0, error_message=_reason("cannot be a message", error))
+        return FailJob(job_key=job.key, retries=0, error_message=_reason("the job does not fit into a message", error))
     if isinstance(error, NotTaken | LedgerError):
-        return FailJob(job_key=job.key, retries=job.retries, error_message=_reason("given back", error))
+        return FailJob(job_key=job.key, retries=job.retries, error_message=_reason("the job was not published", error))
     return None
 
 

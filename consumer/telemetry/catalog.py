@@ -149,20 +149,20 @@ METRICS: Final[Mapping[str, Metric]] = {
         "is used up (share), or a limit of the policy is reached (limit)",
         ("reason",),
     ),
-    "zeebe_amqp.jobs.out": Metric(COUNTER, "Jobs given out to the queue of their type", ("type",)),
+    "zeebe_amqp.jobs.out": Metric(COUNTER, "Jobs published to the queue of their type", ("type",)),
     "zeebe_amqp.jobs.answered": Metric(
         COUNTER,
-        "Answers of workers that the engine took: complete, fail, error, extend; unusable: the job failed because its "
-        "answer was none",
+        "Answers of workers that the engine accepted: complete, fail, error, extend; unusable: the job failed because "
+        "of its answer",
         ("type", "outcome"),
     ),
     "zeebe_amqp.jobs.late": Metric(
-        COUNTER, "Answers that were not executed because the job has been given out again since", ("type",)
+        COUNTER, "Answers not executed because the engine had given out the job again", ("type",)
     ),
     "zeebe_amqp.jobs.refused": Metric(
         COUNTER,
-        "Answers that were not executed: without an id of ours (forged), a second and different answer (doubled), or "
-        "refused by the engine or the policy (rejected)",
+        "Answers not executed: with an id that this service did not sign (forged), a second and different answer "
+        "(doubled), or refused by the engine or the policy (rejected)",
         ("reason",),
     ),
     "zeebe_amqp.jobs.expired": Metric(
@@ -170,18 +170,18 @@ METRICS: Final[Mapping[str, Metric]] = {
     ),
     "zeebe_amqp.jobs.undone": Metric(
         COUNTER,
-        "Jobs that came back without an answer and were failed: a worker rejected them (rejected), or workers ended "
-        "with them too often (delivery_limit)",
+        "Jobs that came back without an answer and failed: a worker rejected them (rejected), or workers died with "
+        "them too often (delivery_limit)",
         ("type", "reason"),
     ),
     "zeebe_amqp.jobs.returned": Metric(
-        COUNTER, "Jobs given back to the engine because their queue did not take them", ("type",)
+        COUNTER, "Jobs returned to the engine because their queue did not take them", ("type",)
     ),
     "zeebe_amqp.jobs.waiting": Metric(GAUGE, "Jobs that wait in the queue of their type", ("type",)),
-    "zeebe_amqp.jobs.limit": Metric(GAUGE, "Jobs that may wait there before no more are fetched", ("type",)),
+    "zeebe_amqp.jobs.limit": Metric(GAUGE, "Jobs that may wait there before the service stops fetching", ("type",)),
     "zeebe_amqp.jobs.workers": Metric(GAUGE, "Consumers of the queue of a type", ("type",)),
     "zeebe_amqp.jobs.oldest.age": Metric(
-        GAUGE, "Age of the oldest job that waits, as far as this process gave it out; 0 without one", ("type",), "s"
+        GAUGE, "Age of the oldest job that waits, of those that this process published; 0 without one", ("type",), "s"
     ),
     "zeebe_amqp.tasks": Metric(GAUGE, "Tasks of the event loop"),
     names.UPTIME: Metric(GAUGE, "Time since the start", unit="s"),

@@ -168,7 +168,7 @@ async def test_a_job_that_is_given_out_between_two_attempts_is_left_to_its_new_w
     [call] = bench.engine.calls
     bench.leases.newest = AGAIN
     assert call.may_go is not None
-    with pytest.raises(CommandError, match="the job was given out again since") as late:
+    with pytest.raises(CommandError, match="accepted: the newest one") as late:
         await call.may_go()
     assert verdict(late.value) == (Code.FAILED_PRECONDITION, Source.CONSUMER, Outcome.UNKNOWN, False), "it may be done"
     bench.leases.newest = LedgerError("away")
@@ -221,7 +221,7 @@ async def test_what_is_refused_for_good_fails_the_job_instead(outcome: str, erro
     words = f"the answer was refused: {error.code}: no"
     assert instead == FailJob(job_key=KEY, retries=2, error_message=words)
     assert bench.counted == [("jobs.answered", {"type": TYPE, "outcome": "unusable"})]
-    assert reply.error.message == "no; the job was failed instead, 2 retries are left"
+    assert reply.error.message == "no; the job failed instead, with 2 retries left"
     assert (reply.error.details or {})["instead"] == "fail-job"
 
 

@@ -75,12 +75,12 @@ def test_two_answers_are_the_same_when_their_commands_are() -> None:
 @for_each([
     ("", Code.INVALID_ARGUMENT, "correlation_id: missing"),
     (None, Code.INVALID_ARGUMENT, "correlation_id: missing"),
-    ("x", Code.PERMISSION_DENIED, "correlation_id: not the id of a job that this service gave out"),
-    (IDS.write(JOB) + "A", Code.PERMISSION_DENIED, "not the id"),
-    (IDS.write(JOB).replace(".3.", ".4."), Code.PERMISSION_DENIED, "not the id"),
+    ("x", Code.PERMISSION_DENIED, "correlation_id: found one that this service did not sign"),
+    (IDS.write(JOB) + "A", Code.PERMISSION_DENIED, "did not sign"),
+    (IDS.write(JOB).replace(".3.", ".4."), Code.PERMISSION_DENIED, "did not sign"),
     (SignedIds([b"o" * 32]).write(JOB), Code.PERMISSION_DENIED, "SIGNING_KEYS"),
-    ("1." * 60_000, Code.PERMISSION_DENIED, "not the id"),
-    ("1.1.1.1.0123456789abcdef.\ud800", Code.PERMISSION_DENIED, "not the id"),
+    ("1." * 60_000, Code.PERMISSION_DENIED, "did not sign"),
+    ("1.1.1.1.0123456789abcdef.\ud800", Code.PERMISSION_DENIED, "did not sign"),
 ])  # fmt: skip
 def test_what_has_no_id_of_ours_is_refused_and_the_id_is_never_told(given: str | None, code: Code, words: str) -> None:
     for decode, headers in ((DECODER.results, {}), (DECODER.undone, {"x-death": [{"reason": "rejected"}]})):
@@ -129,10 +129,10 @@ def test_the_reading_and_the_depth_are_those_that_are_set(monkeypatch: Any) -> N
 
 @for_each([
     ("rejected", "rejected", "rejected by the worker"),
-    ("delivery_limit", "delivery_limit", "delivered 4 times without an answer: its workers ended, or lost their "
-     "connection, with it"),
-    ("expired", "expired", "no worker took it in time"),
-    ("maxlen", "expired", "no worker took it in time"),
+    ("delivery_limit", "delivery_limit", "delivered 4 times without an answer: its workers died or lost their "
+     "connection"),
+    ("expired", "expired", "no worker took the job in time"),
+    ("maxlen", "expired", "no worker took the job in time"),
 ])  # fmt: skip
 def test_a_job_that_came_back_takes_one_retry(reason: str, outcome: str, words: str) -> None:
     answer = came_back(reason)
@@ -178,7 +178,9 @@ def test_the_last_time_that_the_broker_took_it_from_its_queue_counts(headers: di
     {"x-first-death-reason": ["rejected"]},
 ])  # fmt: skip
 def test_what_the_broker_did_not_return_is_refused(headers: dict[str, Any]) -> None:
-    with pytest.raises(CommandError, match="header x-death: expected why the broker returned the job: rejected, "):
+    with pytest.raises(
+        CommandError, match="header x-death: expected the broker's reason for returning the job, one of rejected, "
+    ):
         came_back("", headers=headers)
 
 

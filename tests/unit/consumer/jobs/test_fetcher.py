@@ -94,7 +94,7 @@ async def test_a_job_that_its_queue_refuses_makes_the_type_rest_and_is_told(
     fetcher.start()
     await until(lambda: len(bench.engine.calls) == 8)
     await until(lambda: MAX_FAILURE in bench.clock.slept)
-    assert fetcher.problem == "a job was not given out: it is full"
+    assert fetcher.problem == "a job was not published: it is full"
     bench.queues.failure = None
     source.polls = [[job(9)]]
     source.ended.set()

@@ -113,7 +113,7 @@ async def test_what_its_queue_refuses_goes_back_while_nobody_else_can_have_it(be
     handout.give([given])
     await handout.settled()
     [call] = bench.engine.calls
-    assert call.command == FailJob(job_key=5, retries=3, error_message="given back: full")
+    assert call.command == FailJob(job_key=5, retries=3, error_message="the job was not published: full")
     assert (call.deadline, call.idempotent) == (given.deadline / 1000, True)
     assert (failures, room.under_way) == ([bench.queues.failure], 0)
     assert bench.counted == [("jobs.returned", {"type": TYPE.name})]
