@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from consumer.camunda7 import Camunda7Engine
@@ -73,8 +73,15 @@ async def _jobs(settings: Settings) -> list[Finding]:
     try:
         facts = await examine_jobs(settings.amqp, settings.jobs)
     except (BrokerError, TimeoutError) as error:
-        return [_diagnosed(job_queues.unexamined(str(error) or "no answer in time"))]
-    return [_diagnosed(each) for each in job_queues.judge_jobs(facts, settings)]
+        found = [job_queues.unexamined(str(error) or "no answer in time")]
+    else:
+        found = [*job_queues.judge_jobs(facts, settings)]
+    return [_diagnosed(replace(each, subject=_part_of_jobs(each.subject))) for each in found]
+
+
+def _part_of_jobs(subject: str) -> str:
+    """What the doctor says under a heading of jobs, which nothing here has."""
+    return subject if subject.startswith("jobs.") else f"jobs: {subject}"
 
 
 def _diagnosed(found: diagnosis.Finding) -> Finding:

@@ -11,7 +11,6 @@ from typing import Final
 
 import click
 import orjson
-from rich.console import Console
 
 from consumer.config import Settings
 from consumer.config.settings import JobType
@@ -20,13 +19,14 @@ from consumer.doctor.scrape import MAX_PAGE, read_series, series
 from consumer.doctor.service import local_url
 from consumer.rabbitmq import look_at_jobs
 from consumer.rabbitmq.look import QueueFacts
-from consumer.table import show_rows
+from consumer.table import fits, show_rows
 from zeebe_amqp.schema.formatting import printable
 
 __all__ = ["JobList", "JobRow", "list_jobs", "show_jobs"]
 
-NARROW: Final = 70
-"""Columns of a terminal in which the table has no room."""
+COLUMNS: Final = ("type", "queue", "out", "waiting", "limit", "oldest", "workers")
+MIN_QUEUE: Final = 16
+"""Characters in which the name of a queue may go on in the next line; in fewer nobody can read it."""
 _UNKNOWN: Final = "-"
 
 
@@ -118,16 +118,15 @@ def _problem(queue: QueueFacts) -> str:
 
 
 def show_jobs(found: JobList, *, as_json: bool) -> None:
-    """A table on a terminal, paragraphs on a narrow one, else JSON lines; notes go to standard error."""
+    """A table on a terminal, paragraphs where it has no room, else JSON lines; notes go to standard error."""
     if as_json or not sys.stdout.isatty():
         for row in found.rows:
             click.echo(orjson.dumps(asdict(row)))
-    elif Console().width < NARROW:
+    elif fits(COLUMNS, [(row.type, row.queue[:MIN_QUEUE], *_cells(row)) for row in found.rows]):
+        show_rows(COLUMNS, [(row.type, row.queue, *_cells(row)) for row in found.rows])
+    else:
         for row in found.rows:
             _show_paragraph(row)
-    else:
-        columns = ("type", "queue", "out", "waiting", "limit", "oldest", "workers")
-        show_rows(columns, [(row.type, row.queue, *_cells(row)) for row in found.rows])
     for note in [*(f"{row.queue}: {row.problem}" for row in found.rows if row.problem), *found.notes]:
         click.echo(printable(note), err=True)
 

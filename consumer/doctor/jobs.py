@@ -62,7 +62,7 @@ _UNDONE: Final = (
 
 def unexamined(problem: str) -> Finding:
     """The queues could not be looked at."""
-    return JOBS.problem("queues", problem, "see what the section of the broker says", "nothing is known of the jobs")
+    return JOBS.problem("queues", problem, "see what is said of the broker", "nothing is known of the jobs")
 
 
 def judge_jobs(

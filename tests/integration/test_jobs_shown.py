@@ -125,7 +125,7 @@ async def test_check_and_doctor_warn_of_jobs_that_nobody_takes_and_are_content_w
     found = await checked()
     assert found[part].get("warning") is True
     assert f"{LIMIT} of at most {LIMIT} jobs wait" in found[part]["found"]
-    assert [found[each].get("warning") for each in ("answers", "undone jobs", "ledger")] == [None] * 3
+    assert [found[f"jobs: {each}"].get("warning") for each in ("answers", "undone jobs", "ledger")] == [None] * 3
     queue = await channel.get_queue(job_queue(job_type))
     await channel.set_qos(1)
     await queue.consume(unheard)

@@ -149,6 +149,17 @@ def test_the_page_shows_what_the_command_prints(
 
 
 @pytest.mark.usefixtures("terminal")
+def test_long_names_are_paragraphs_where_the_table_would_be_letters(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = JobRow("io.example:ship-order-to-the-customer", "shipping", 0, 0, 100, 0.0, 0)
+    for columns, is_table in ((80, False), (120, True)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        show_jobs(JobList([long]), as_json=False)
+        assert ("│" in capsys.readouterr().out) == is_table
+
+
+@pytest.mark.usefixtures("terminal")
 def test_at_a_narrow_terminal_it_is_paragraphs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -131,7 +131,7 @@ def test_answers_without_our_id_are_told() -> None:
 
 
 def test_queues_that_cannot_be_looked_at_are_a_problem() -> None:
-    expect(unexamined("no broker"), PROBLEM, "no broker", "the section of the broker")
+    expect(unexamined("no broker"), PROBLEM, "no broker", "what is said of the broker")
 
 
 def test_series_are_written_and_read_as_they_are_exposed() -> None:
