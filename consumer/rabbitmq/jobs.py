@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from math import inf
@@ -20,14 +18,11 @@ from consumer.rabbitmq.publisher import NotWritten, Publisher, Unroutable
 from consumer.rabbitmq.topology import declare_job_queue, declare_jobs
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, describe, translated_errors
 from zeebe_amqp.amqp.depth import QueueState
-from zeebe_amqp.amqp.probe import PROBE
 from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.amqp.refusal import BrokerRefusal
 from zeebe_amqp.cancellation import raise_if_cancelled
 
 __all__ = ["JobPublisher", "Measure"]
-
-log = logging.getLogger(__name__)
 
 Measure: TypeAlias = Callable[[str], Awaitable[QueueState | None]]
 """Tells the state of a queue."""
@@ -54,7 +49,6 @@ class JobPublisher:
         self._clock = clock or Clock()
         self._confirmed = -inf
         """When the broker last took a message."""
-        self._probing: asyncio.Task[None] | None = None
         self.openings = 0
         """How many connections there have been."""
 
@@ -78,29 +72,13 @@ class JobPublisher:
         await self._publisher.run()
 
     async def ready(self) -> None:
-        """Wait until something can be published, as the broker says now.
-
-        It tells a connection of an alarm only when that publishes. So where nothing was confirmed for a while, it is
-        asked with a message to nobody.
-        """
-        while True:
+        """Wait until something can be published, as the broker says now: where nothing was confirmed for a while, it is
+        asked."""
+        await self._publisher.ready()
+        while self._clock.monotonic() - self._confirmed >= FRESH:
+            if await self._publisher.answers():
+                self._confirmed = self._clock.monotonic()
             await self._publisher.ready()
-            if self._clock.monotonic() - self._confirmed < FRESH:
-                return
-            if self._probing is None:
-                self._probing = asyncio.get_running_loop().create_task(self._probe())
-            # Only waited for: whoever gives up must not take the answer from the others.
-            await asyncio.wait({self._probing})
-
-    async def _probe(self) -> None:
-        try:
-            await self._publisher.publish(b"", Properties(), exchange="", routing_key=PROBE, mandatory=False)
-            self._confirmed = self._clock.monotonic()
-        except PublishFailed as failure:
-            fields = {"event": "broker.silent", "error": str(failure)}
-            log.debug("the broker does not answer: %s", failure, extra=fields)
-        finally:
-            self._probing = None
 
     async def prepare(self, job_type: JobType) -> None:
         """Declare or check the queue of a type, once for each connection; see `JobQueues`."""

@@ -86,7 +86,7 @@ class Publisher:
         self._answered = 0
         """The last tag of the channel that the broker answered for."""
         self._looking: asyncio.TimerHandle | None = None
-        self._probe: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[bool] | None = None
 
     @property
     def blocked(self) -> bool:
@@ -231,16 +231,32 @@ class Publisher:
             return Refused(f"nothing is confirmed for {self._stuck:g} s, while later messages are", stuck=True)
         if waiting.looks * self._stuck / LOOKS > self._confirm_timeout:
             return PublishFailed(f"nothing is confirmed for {self._confirm_timeout:g} s")
-        if not waiting.patient and self._probe is None:
-            self._probe = asyncio.get_running_loop().create_task(self._ask())
+        if not waiting.patient:
+            self._ask()  # when one queue does not answer, perhaps all that waits is for it
         return None
 
-    async def _ask(self) -> None:
-        """Find out whether the broker answers at all: when one queue does not, perhaps all that waits is for it."""
+    async def answers(self) -> bool:
+        """Whether the broker takes messages, asked with one to nobody; who asks meanwhile gets the same answer.
+
+        It tells a connection of an alarm only when that publishes. During one this waits.
+        """
+        asking = self._ask()
+        # Only waited for: whoever gives up must not take the answer from the others.
+        await asyncio.wait({asking})
+        return asking.result()
+
+    def _ask(self) -> asyncio.Task[bool]:
+        if self._asking is None:
+            self._asking = asyncio.get_running_loop().create_task(self._publish_probe())
+        return self._asking
+
+    async def _publish_probe(self) -> bool:
         try:
             await self.publish(b"", Properties(), exchange="", routing_key=PROBE, mandatory=False)
         except PublishFailed as failure:
             fields = {"event": "broker.silent", "error": str(failure)}
             log.debug("the broker does not answer: %s", failure, extra=fields)
+            return False
         finally:
-            self._probe = None
+            self._asking = None
+        return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from unittest.mock import AsyncMock, Mock, call
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from aio_pika import ExchangeType
@@ -12,10 +12,9 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 
 from consumer.config import Amqp
 from consumer.config.settings import JobType
-from consumer.core.clock import Clock
 from consumer.jobs.job_queues import NotTaken, QueueRefused, Unwritable
 from consumer.pipeline.worker import PublishFailed, Refused
-from consumer.rabbitmq.jobs import JobPublisher
+from consumer.rabbitmq.jobs import FRESH, JobPublisher
 from consumer.rabbitmq.publisher import NotWritten, Publisher, Unroutable
 from consumer.rabbitmq.topology import declare_job_queue, declare_jobs
 from tests.cases import for_each
@@ -43,6 +42,7 @@ async def jobs(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A publisher of jobs whose connection is a mock."""
     publisher = Mock(spec=Publisher, is_ready=True, problem=None)
     publisher.publish, publisher.declare, publisher.ready = AsyncMock(), AsyncMock(), AsyncMock()
+    publisher.answers = AsyncMock(return_value=True)
     monkeypatch.setattr("consumer.rabbitmq.jobs.Publisher", Mock(return_value=publisher))
     made: Any = JobPublisher(Amqp(), AsyncMock(return_value=QueueState(3, 1)))
     made.publisher = publisher
@@ -121,19 +121,19 @@ async def test_a_queue_that_cannot_be_used_is_told_from_a_broker_that_is_away(
 
 
 async def test_the_broker_is_asked_whether_it_takes_messages_unless_it_just_did(jobs: Any) -> None:
-    """One question for all types."""
-    await asyncio.gather(jobs.ready(), jobs.ready())
     await jobs.ready()
-    assert jobs.publisher.publish.await_count == 1
-    assert jobs.publisher.publish.await_args == call(
-        b"", Properties(), exchange="", routing_key="zeebe-amqp.probe", mandatory=False
-    )
+    await jobs.ready()
+    assert jobs.publisher.answers.await_count == 1
+    jobs._confirmed -= FRESH
+    await publish(jobs)
+    await jobs.ready()
+    assert jobs.publisher.answers.await_count == 1
 
 
 async def test_a_broker_that_does_not_answer_is_asked_again(jobs: Any) -> None:
-    jobs.publisher.publish.side_effect = [PublishFailed("silent"), None]
+    jobs.publisher.answers.side_effect = [False, True]
     await jobs.ready()
-    assert jobs.publisher.publish.await_count == 2
+    assert (jobs.publisher.answers.await_count, jobs.publisher.ready.await_count) == (2, 3)
 
 
 async def test_its_connection_is_kept_open(jobs: Any) -> None:
@@ -195,12 +195,12 @@ async def test_passive_mode_uses_any_queue_and_tells_in_what_it_differs(
 async def test_an_alarm_holds_back_who_asks(jobs: Any) -> None:
     taken = asyncio.Event()
 
-    async def wait(*_: Any, **__: Any) -> None:
-        await taken.wait()
+    async def wait() -> bool:
+        return await taken.wait()
 
-    jobs.publisher.publish.side_effect, jobs._clock = wait, Clock()
+    jobs.publisher.answers.side_effect = wait
     waiting = asyncio.create_task(jobs.ready())
-    await until(lambda: jobs._probing is not None)
+    await until(lambda: jobs.publisher.answers.await_count)
     assert not waiting.done()
     taken.set()
     await waiting
