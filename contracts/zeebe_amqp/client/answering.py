@@ -50,9 +50,15 @@ class ByAnswer:
         self.is_answered = False
         """Whether the broker has the answer that ends the job."""
 
-    def adopt(self, subscription: Subscription, delivery: Delivery) -> None:
-        """The message came again: what ends it goes to this delivery."""
-        self._held = subscription, delivery
+    def adopt(self, subscription: Subscription, delivery: Delivery) -> bool:
+        """The message came again: what ends it goes to this delivery. False for a job that was requeued: run it again."""
+        if self.is_answered:  # its handler goes on all the same, and the acknowledgement was lost
+            subscription.ack(delivery)
+        elif self._is_settled:
+            return False
+        else:
+            self._held = subscription, delivery
+        return True
 
     @contextmanager
     def working(self, job: Job) -> Iterator[None]:
@@ -79,7 +85,10 @@ class ByAnswer:
             self._end(outcome)
 
     def _end(self, outcome: answers.Outcome) -> None:
-        self._is_settled = self.is_answered = True
+        self.is_answered = True
+        if self._is_settled:  # meanwhile, by another call: a message that is settled twice closes the channel
+            return
+        self._is_settled = True
         if self._processing is not None:
             self._processing.end(outcome)
         subscription, delivery = self._held

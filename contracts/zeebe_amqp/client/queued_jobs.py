@@ -28,6 +28,7 @@ MAX_PAUSE: Final = 5.0
 REMEMBERED: Final = 1_000
 """Answers that are known to have been taken: of a message that comes again all the same, nothing is done twice."""
 MAX_PREFETCH: Final = 2**16 - 1
+"""The most that the protocol can say."""
 
 
 class QueuedJobs:
@@ -87,6 +88,8 @@ class QueuedJobs:
                 log.warning("%s; waiting for it", error)
             else:
                 log.info("taking jobs from queue %r", self._queue)
+                if self._stopping.is_set():  # while we waited for it
+                    self._subscription.stop()
                 return self._subscription
             failures += 1
             await self._pause(failures)
@@ -102,8 +105,7 @@ class QueuedJobs:
     def _read(self, subscription: Subscription, delivery: Delivery) -> Job | None:
         """The job in a message; None where it has none for us, and the message is settled."""
         identity, address = delivery.correlation_id, delivery.reply_to
-        if identity in self._under_way:
-            self._under_way[identity].adopt(subscription, delivery)
+        if identity in self._under_way and self._under_way[identity].adopt(subscription, delivery):
             return None
         if delivery.redelivered and identity in self._answered:
             subscription.ack(delivery)
@@ -130,11 +132,14 @@ class QueuedJobs:
     @contextmanager
     def _watched(self, identity: str, job_type: str, delivery: Delivery) -> Iterator[Processing]:
         """The work on a job, from its begin to its end."""
+        settlement = self._under_way[identity]
         try:
             with self._tracing.process(job_type, self._queue, delivery.headers) as processing:
                 yield processing
         finally:
-            if self._under_way.pop(identity).is_answered:
+            if self._under_way.get(identity) is settlement:  # else it was requeued, and runs again
+                del self._under_way[identity]
+            if settlement.is_answered:
                 self._answered.append(identity)
 
     def stop(self) -> None:

@@ -109,6 +109,44 @@ async def test_a_message_whose_answer_is_taken_is_not_run_when_it_comes_again() 
     assert [queue for queue, *_ in transport.answers] == ["answers"] * 2
 
 
+async def test_a_message_that_comes_again_after_its_end_is_settled_though_its_handler_goes_on() -> None:
+    """What settled it before may have been lost with the connection."""
+
+    async def settled(settle: Callable[[Job], Any], ends: list[tuple[str, int]], runs: int) -> None:
+        seen: list[Job] = []
+        last = asyncio.Event()
+
+        async def ship(job: Job) -> None:
+            seen.append(job)
+            await (settle(job) if len(seen) == 1 else job.complete())
+            await last.wait()
+
+        async with running([message(1)], [message(1, redelivered=True), message(2)], handler=ship) as transport:
+            await until(lambda: transport.settled == ends)
+            last.set()
+        assert (transport.settled, len(seen)) == (ends, runs)
+
+    await check_each(
+        {
+            "answered": (lambda job: job.complete(), [("ack", 1), ("ack", 1), ("ack", 2)], 2),
+            "requeued": (lambda job: job.requeue(), [("requeue", 1), ("ack", 1), ("ack", 2)], 3),
+        },
+        settled,
+    )
+
+
+async def test_a_message_is_settled_once_whatever_ends_its_job_at_the_same_time() -> None:
+    """A broker closes the channel of whoever settles a message twice, and gives all its messages to others."""
+
+    async def ship(job: Job) -> None:
+        await asyncio.gather(job.complete({"a": 1}), job.fail("no"), job.requeue())
+
+    async with running([message(1)], [message(1, redelivered=True)], handler=ship) as transport:
+        await until(lambda: len(transport.settled) > 1)
+    assert len(transport.answers) == 2
+    assert transport.settled == [("requeue", 1), ("ack", 1)]
+
+
 async def test_an_answer_of_a_superseded_activation_is_not_executed(consumer: FakeConsumer) -> None:
     """Whoever has the job now ends it."""
     job, slow, fast = consumer.add_job("ship"), Gate(), Gate()
@@ -210,6 +248,15 @@ async def test_a_stopped_worker_gets_no_more_and_ends_what_it_has_and_a_cancelle
         await handler.begun.wait()
         transport.task.cancel()
     assert (transport.settled, transport.subscriptions[0].is_closed) == ([], True)
+
+
+async def test_a_worker_that_is_stopped_while_it_goes_to_the_queue_takes_nothing() -> None:
+    seen: list[Job] = []
+    async with running([message(1)], handler=seen.append) as transport:
+        transport.on_subscribe = lambda: transport.worker.stop()
+        await until(lambda: transport.subscriptions)
+    assert (seen, transport.settled, len(transport.subscriptions)) == ([], [], 1)
+    assert transport.subscriptions[0].is_closed
 
 
 # --- locks ------------------------------------------------------------------------------------------------------------
@@ -472,6 +519,7 @@ class QueueTransport(MemoryTransport):
         self.generations = list(generations)
         self.refusals: list[Exception] = []
         self.subscriptions: list[Messages] = []
+        self.on_subscribe: Callable[[], None] = lambda: None
         self.settled: list[tuple[str, int]] = []
         self.answers: list[tuple[str, bytes, Properties]] = []
 
@@ -479,6 +527,7 @@ class QueueTransport(MemoryTransport):
         """The messages of the next generation."""
         if self.refusals:
             raise self.refusals.pop(0)
+        self.on_subscribe()
         messages = Messages(self, self.generations.pop(0) if self.generations else [])
         self.subscriptions.append(messages)
         return messages
