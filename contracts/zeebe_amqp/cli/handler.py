@@ -26,6 +26,10 @@ MAX_TAIL: Final = 1000
 """How many of the last characters on standard error are told to the engine."""
 GRACE: Final = 5.0
 """Seconds that a program gets to end when its worker is interrupted."""
+KILL_TIMEOUT: Final = 5.0
+"""Seconds until a program that was killed is gone, at most; what nobody reaps never is."""
+_PAUSE: Final = 0.02
+"""Seconds between two looks whether a program is gone."""
 _CHUNK: Final = 64 * 1024
 _NEVER: Final = frozenset({errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.EISDIR})
 """Why no program can be started under that name, for this job or another."""
@@ -197,12 +201,20 @@ async def _tell(process: asyncio.subprocess.Process) -> bytes:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """End it with all that it has started: first kindly."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.returncode is not None:
-            return
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+    """End it with all that it has started, also when it has ended before them: first kindly."""
+    for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, KILL_TIMEOUT)):
+        _send(process.pid, number)
         with suppress(TimeoutError):
-            async with asyncio.timeout(GRACE):
-                await process.wait()
+            async with asyncio.timeout(seconds):
+                while _send(process.pid, 0):  # noqa: ASYNC110 - the system tells nobody
+                    await asyncio.sleep(_PAUSE)
+                return
+
+
+def _send(group: int, number: int) -> bool:
+    """Send a signal to a group of processes; false when nobody is in it any more."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True

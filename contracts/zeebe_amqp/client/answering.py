@@ -51,7 +51,7 @@ class ByAnswer:
         """Whether the broker has the answer that ends the job."""
 
     def adopt(self, subscription: Subscription, delivery: Delivery) -> bool:
-        """The message came again: what ends it goes to this delivery. False for a job that was requeued: run it again."""
+        """The message came again: what ends it goes to this delivery. False when it was requeued: it is run again."""
         if self.is_answered:  # its handler goes on all the same, and the acknowledgement was lost
             subscription.ack(delivery)
         elif self._is_settled:

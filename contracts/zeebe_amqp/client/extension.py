@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Final
 
 from zeebe_amqp.client.job import Job
-from zeebe_amqp.errors import CommandError
 
 __all__ = ["Extension"]
 
@@ -25,7 +24,7 @@ class Extension:
     Args:
         job: a job that was just begun.
         step: how long it is locked each time, seconds.
-        bound: how long it is kept at most, seconds; 0 = its lock is never made longer.
+        bound: how long after its begin it is kept at most, seconds; 0 = its lock is never made longer.
     """
 
     # Written out: whatever a handler raises must pass, and a generator changes some of it.
@@ -58,6 +57,6 @@ async def _extend(job: Job, step: float, end: float) -> None:
             return
         try:
             await job.extend(timedelta(seconds=seconds))
-        except CommandError as error:
+        except Exception as error:  # the client may be closed, too
             log.warning("%r: its lock cannot be made longer: %s", job, error)
             return

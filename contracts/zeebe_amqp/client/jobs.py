@@ -13,18 +13,14 @@ import msgspec
 
 from zeebe_amqp.backoff import backoff
 from zeebe_amqp.client.client import Client
-from zeebe_amqp.client.job import FIRST_PAUSE, Job
+from zeebe_amqp.client.job import FIRST_PAUSE, MAX_PAUSE, Job
 from zeebe_amqp.commands import ActivateJobs, Command
 from zeebe_amqp.errors import OutcomeUnknown, Retryable
 from zeebe_amqp.schema.fields import Duration
 
-__all__ = ["LOCK", "MAX_PAUSE", "ByCommand", "JobOptions", "Jobs"]
+__all__ = ["LOCK", "ByCommand", "JobOptions", "Jobs"]
 
 log = logging.getLogger(__name__)
-
-MAX_PAUSE: Final = 30.0
-"""Seconds between two polls at most, while they fail."""
-
 
 LOCK: Final = "5m"
 """How long the lock of a job lasts unless told otherwise."""

@@ -27,6 +27,8 @@ MAX_PAUSE: Final = 5.0
 """Seconds between two attempts to read the queue, at most."""
 REMEMBERED: Final = 1_000
 """Answers that are known to have been taken: of a message that comes again all the same, nothing is done twice."""
+LATE: Final = 3
+"""After so many jobs in a row that came too late this machine's clock is suspected."""
 MAX_PREFETCH: Final = 2**16 - 1
 """The most that the protocol can say."""
 
@@ -53,6 +55,8 @@ class QueuedJobs:
         self._under_way: dict[str, ByAnswer] = {}
         """By the ids of their messages, the jobs that are worked on."""
         self._answered: deque[str] = deque(maxlen=REMEMBERED)
+        self._late = 0
+        """How many jobs came too late, one after the other."""
         self._stopping = asyncio.Event()
 
     async def fetch(self, _: int) -> list[Job]:
@@ -122,12 +126,24 @@ class QueuedJobs:
         span = self._watched(identity, activated.type, delivery)
         settlement = ByAnswer(self._client, subscription, delivery, identity, address, span)
         job = Job(activated, settlement)
-        if time.time() >= job.deadline:
-            log.warning("%r came after its time-out, and is left to whoever gets it next", job)
+        if (late := time.time() - job.deadline) >= 0:
+            self._tell_late(job, late)
             subscription.ack(delivery)
             return None
+        self._late = 0
         self._under_way[identity] = settlement
         return job
+
+    def _tell_late(self, job: Job, seconds: float) -> None:
+        log.warning("%r came %.1f s after its time-out, and is left to whoever gets it next", job, seconds)
+        self._late += 1
+        if self._late == LATE:
+            log.error(
+                "no job of queue %r is worked here: the last %d came after their time-out, by %.1f s now. A broker "
+                "does not deliver such jobs, so the clock of this machine is probably ahead of the engine's: "
+                "synchronise the clocks (NTP)",
+                *(self._queue, self._late, seconds),
+            )
 
     @contextmanager
     def _watched(self, identity: str, job_type: str, delivery: Delivery) -> Iterator[Processing]:

@@ -119,10 +119,12 @@ def source(
         options: those of polls.
 
     Raises:
-        ValueError: there is no such source, or the type's queue must be named.
+        ValueError: there is no such source, the type's queue must be named, or a queue is named for polls.
     """
     if name not in (None, "queue", "poll"):
         raise ValueError(f'source: expected "queue", "poll" or None, found {name!r}')
+    if name == "poll" and queue is not None:
+        raise ValueError(f"queue: expected none, since jobs are polled for, found {queue!r}")
     if queue is None and _has_queue(job_type):
         queue = job_queue(job_type)
     if name == "queue":

@@ -74,19 +74,19 @@ class Worker:
         client: an open client.
         job_type: the type.
         handler: handles one job.
-        concurrency: how many jobs run, and are locked, at a time.
+        concurrency: how many jobs run, and are locked, at a time; at a queue also the prefetch.
         back_off: the pause before the retry of a job that failed with an unexpected exception.
-        source: "queue" = jobs that the service pushes to the type's queue, once that is there; "poll" = ask the service
-            for jobs; None = the queue where it is there, else polls.
+        source: "queue" = take jobs that the service pushes to the type's queue, and wait for that queue; "poll" = ask
+            the service for jobs; None = from the queue while it is there, else by polls.
         queue: the queue's name; None = `zeebe.jobs.` and the type.
-        extend: how long the handler of a job may keep it locked, by `timeout` more in time; None = its lock is never
-            made longer. A broker takes back a message after 30 minutes.
-        at_most: how many jobs to run; None = all that come.
-        options: further arguments of `Jobs`. Of those only `timeout` counts for jobs of a queue: the service has
-            fetched them.
+        extend: how long a handler may run until its job may be given to somebody else. Before the job's lock ends, it
+            is made longer by `timeout`. None = never: the handler has `timeout`. More than 30 minutes (the broker's
+            `consumer_timeout`) at a queue needs a broker that waits as long.
+        at_most: end after so many jobs; None = go on until `stop`.
+        options: further arguments of `Jobs`. At a queue only `timeout` counts: the service has fetched the jobs.
 
     Raises:
-        ValueError: a number is below 1, a duration none, or there is no such source.
+        ValueError: a number is below 1, a duration is none, there is no such source, or `queue` does not fit to it.
     """
 
     def __init__(

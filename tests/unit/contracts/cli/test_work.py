@@ -208,10 +208,10 @@ async def test_what_keeps_one_job_s_program_from_starting_fails_that_job(script:
 async def test_a_cancelled_program_is_ended_with_all_that_it_started(
     script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def is_ended(trap: str, grace: float) -> None:
+    async def is_ended(lines: str, grace: float) -> None:
         monkeypatch.setattr(handler, "GRACE", grace)
         begun = tmp_path / "begun"
-        program = script(f"{trap}\necho $$ > {begun}.new; mv {begun}.new {begun}\nsleep 1000 & wait; sleep 1000")
+        program = script(lines.replace("BEGUN", f"echo $$ > {begun}.new; mv {begun}.new {begun}"))
         task = asyncio.create_task(ProgramHandler([program]).run(the_job()))
         async with asyncio.timeout(PATIENCE):
             while not begun.exists():  # noqa: ASYNC110 - another process writes it
@@ -222,9 +222,16 @@ async def test_a_cancelled_program_is_ended_with_all_that_it_started(
         await asyncio.wait({task}, timeout=PATIENCE)
         assert task.cancelled()
         with pytest.raises(ProcessLookupError):
-            os.kill(group, 0)
+            os.killpg(group, 0)
 
-    await check_each([("", 5.0), ("trap '' TERM", 0.1)], is_ended)
+    monkeypatch.setattr(handler, "KILL_TIMEOUT", float(PATIENCE))
+    cases = {
+        "it ends when it is told to": ("BEGUN\nsleep 1000 & wait; sleep 1000", 5.0),
+        "it does not": ("trap '' TERM\nBEGUN\nsleep 1000 & wait; sleep 1000", 0.1),
+        "it has ended, and what it started has not": ("sleep 1000 & BEGUN\nexit 0", 5.0),
+        "what it started does not end with it": ("(trap '' TERM; BEGUN\nsleep 1000) & wait", 0.1),
+    }
+    await check_each(cases, is_ended)
 
 
 def test_signals_end_the_worker_first_kindly(consumer: FakeConsumer, script: Any) -> None:

@@ -230,8 +230,24 @@ async def test_what_is_no_job_is_rejected_and_what_is_late_is_left(caplog: pytes
         await until(lambda: transport.ended("ack") == [6, 7])
     assert transport.ended("reject") == [1, 2, 3, 4, 5]
     assert [found.key for found in seen] == [7]
-    for words in ("correlation_id: missing", "reply_to: missing", "header job-key: expected", "came after its time"):
+    for words in ("correlation_id: missing", "reply_to: missing", "header job-key: expected", "s after its time-out"):
         assert words in caplog.text
+
+
+async def test_where_every_job_is_late_a_worker_says_once_that_its_clock_may_be_wrong(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def told() -> int:
+        return caplog.text.count("the clock of this machine is probably ahead of the engine's")
+
+    late = [message(number, seconds=-100) for number in range(1, 6)]
+    async with running([*late[:2], message(6), *late[2:4]], handler=print) as transport:
+        await until(lambda: len(transport.settled) == 5)
+    assert told() == 0  # it works some
+    async with running(late, handler=print) as transport:
+        await until(lambda: len(transport.settled) == 5)
+    assert told() == 1
+    assert "no job of queue 'zeebe.jobs.ship' is worked here: the last 3 came" in caplog.text
 
 
 async def test_a_stopped_worker_gets_no_more_and_ends_what_it_has_and_a_cancelled_one_leaves_it() -> None:
@@ -253,7 +269,7 @@ async def test_a_stopped_worker_gets_no_more_and_ends_what_it_has_and_a_cancelle
 async def test_a_worker_that_is_stopped_while_it_goes_to_the_queue_takes_nothing() -> None:
     seen: list[Job] = []
     async with running([message(1)], handler=seen.append) as transport:
-        transport.on_subscribe = lambda: transport.worker.stop()
+        transport.on_subscribe = transport.worker.stop
         await until(lambda: transport.subscriptions)
     assert (seen, transport.settled, len(transport.subscriptions)) == ([], [], 1)
     assert transport.subscriptions[0].is_closed
@@ -302,6 +318,9 @@ async def test_a_lock_that_cannot_be_made_longer_is_left(caplog: pytest.LogCaptu
     async with running([message(1, seconds=0.3)], handler=ship, extend="100ms") as transport:
         await until(lambda: transport.ended("ack") == [1])
     assert "its lock is not made longer any more" in caplog.text
+    async with running([message(1, seconds=0.3)], handler=ship, failures=[RuntimeError("closed")]) as transport:
+        await until(lambda: transport.ended("ack") == [1])
+    assert "its lock cannot be made longer: closed" in caplog.text
 
 
 # --- where from -------------------------------------------------------------------------------------------------------
@@ -327,6 +346,7 @@ async def test_a_type_without_a_queue_s_name_needs_one_and_a_source_is_one_of_tw
     async with consumer.client() as client:
         for options, words in (
             ({"source": "queue"}, "queue: missing; no queue can have the name of the type 'results'"),
+            ({"source": "poll", "queue": "named"}, "queue: expected none, since jobs are polled for, found 'named'"),
             ({"source": "stream"}, """source: expected "queue", "poll" or None, found 'stream'"""),
             ({"extend": "soon"}, "extend: expected a duration"),
             ({"timeout": "soon"}, "timeout: expected a duration"),
