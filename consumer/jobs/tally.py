@@ -34,11 +34,12 @@ def tally(reply: Reply, answer: Answer | None) -> Counter | None:
 
     Args:
         reply: how it ended.
-        answer: what it was; None for what has no id of ours.
+        answer: what it was; None for what could not be read.
     """
     error = reply.error
     if answer is None:
-        return "jobs.refused", {"reason": _FORGED}
+        found = None if error is None else (error.details or {}).get("field")
+        return "jobs.refused", {"reason": _FORGED if found == "correlation_id" else _REFUSED}
     of = {"type": answer.job_type or _UNKNOWN_TYPE}
     if error is None:
         return None if reply.replayed else _done(answer.outcome, of)

@@ -161,8 +161,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     ),
     "zeebe_amqp.jobs.refused": Metric(
         COUNTER,
-        "Answers not executed: with an id that this service did not sign (forged), a second and different answer "
-        "(doubled), or refused by the engine or the policy (rejected)",
+        "Messages about jobs that were not executed: without an id that this service signed (forged), a second and "
+        "different answer (doubled), refused by the engine or the policy, or a job that came back without a reason "
+        "(rejected)",
         ("reason",),
     ),
     "zeebe_amqp.jobs.expired": Metric(

@@ -267,8 +267,8 @@ async def test_hostile_messages_end_no_job_and_stop_nothing(rabbitmq: Broker, ze
                     correlation_id=rawamqp.short((job.correlation_id or "").encode()), type=rawamqp.short(b"\xff\xfe")
                 )
                 await raw.publish(queue, b"{}", broken)
-        await worker.counted("jobs_refused_total", 2, reason="rejected")
-        await worker.counted("jobs_refused_total", 12, reason="forged")
+        await worker.counted("jobs_refused_total", 4, reason="rejected")
+        await worker.counted("jobs_refused_total", 10, reason="forged")
         assert not await worker.ended(job)
         assert (await worker.call(job, b"{}")).error is None
         await job.ack()

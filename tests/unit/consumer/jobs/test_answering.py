@@ -349,6 +349,13 @@ class TestUndone:
             assert reply.error is not None
         assert (bench.engine.calls, bench.counted) == ([], [("jobs.refused", {"reason": "forged"})] * 2)
 
+    async def test_one_that_does_not_say_why_it_came_back_is_refused_and_not_called_forged(self) -> None:
+        bench = Bench()
+        reply = await bench.handle(undone("another reason"))
+        assert reply.error is not None
+        assert (reply.error.code, reply.error.source) == (Code.INVALID_ARGUMENT, Source.CONSUMER)
+        assert (bench.engine.calls, bench.counted) == ([], [("jobs.refused", {"reason": "rejected"})])
+
 
 class TestRights:
     POLICY = """
