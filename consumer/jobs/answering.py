@@ -23,6 +23,7 @@ from zeebe_amqp.jobs.answers import fail
 from zeebe_amqp.schema.fields import milliseconds
 
 __all__ = [
+    "MAX_EXTENSION",
     "answer_handler",
     "answering",
     "attested",
@@ -34,6 +35,8 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+MAX_EXTENSION: Final = 366 * 86_400_000
+"""Milliseconds for which an activation is kept because its worker asked for more time, at most."""
 _RULE: Final = "returned by the broker"
 _GONE: Final = frozenset({Code.NOT_FOUND, Code.FAILED_PRECONDITION})
 """The job has ended, or is not with this worker any more."""
@@ -178,7 +181,8 @@ def answering(engine: Engine, leases: Leases) -> Handler:
         try:
             newest = await leases.newest_activation(job.key)
             if newest is not None and newest.deadline == job.deadline:
-                extended = max(newest.extended, int(since * 1000) + more)
+                # A worker may ask for any 64-bit number; not every store has room for a time that far away.
+                extended = max(newest.extended, int(since * 1000) + min(more, MAX_EXTENSION))
                 await leases.record_activations([newest._replace(extended=extended)])
         except LedgerError as problem:
             # The engine has done it. Without the record a late answer of an earlier worker is not told apart, a day on.

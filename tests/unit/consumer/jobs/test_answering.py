@@ -12,7 +12,14 @@ import pytest
 from consumer.core.activation import Activation
 from consumer.core.call import Call
 from consumer.core.delivery import Delivery, Reply
-from consumer.jobs.answering import answer_handler, answering, is_newest, refused_for_good, undone_handler
+from consumer.jobs.answering import (
+    MAX_EXTENSION,
+    answer_handler,
+    answering,
+    is_newest,
+    refused_for_good,
+    undone_handler,
+)
 from consumer.jobs.signed_id import hash_type
 from consumer.ledger import LedgerError
 from consumer.pipeline.authorization import authorized
@@ -272,6 +279,15 @@ async def test_a_shorter_extension_forgets_nothing_earlier_and_that_of_another_r
         bench = Bench(newest=newest)
         assert (await bench.handle(answered(BODIES["extend"][0], type="extend"))).ok
         assert bench.leases.recorded == []
+
+
+@for_each([(b'{"timeout":"P400D"}',), (b'{"timeout":9223372036854775807}',)])
+async def test_of_an_extension_that_lasts_for_ever_a_year_is_kept(body: bytes) -> None:
+    bench = Bench()
+    delivery = answered(body, type="extend")
+    assert (await bench.handle(delivery)).ok
+    extended = int(delivery.message.received * 1000) + MAX_EXTENSION
+    assert bench.leases.recorded == [GIVEN_OUT._replace(extended=extended)]
 
 
 async def test_an_extension_that_cannot_be_recorded_is_one_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
