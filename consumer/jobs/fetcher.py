@@ -175,7 +175,7 @@ class Fetcher:
         """A job is not in its queue: rest, or it would be fetched and given back without end."""
         self._failing = True
         self.problem = _text(f"a job was not published: {error}")
-        self._stream.end(failing=True)
+        self._stream.fail()
 
     def _note_failure(self, error: Exception) -> None:
         self._failing = True

@@ -1,10 +1,11 @@
-"""The stream of jobs of one type: open while there is room, and ended so that nothing pushed is left behind."""
+"""The stream of jobs of one type: read while there is room, and left open meanwhile, so that nothing is left behind."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Final
 
 from consumer.config.settings import JobType
@@ -22,10 +23,8 @@ log = logging.getLogger(__name__)
 
 NO_STREAM: Final = 300.0
 """Seconds after which an engine that has no streams is asked again: another one may be there by then."""
-SILENT: Final = 0.1
-"""Seconds without a job after which a stream may be ended: the library drops what has come and was not read."""
-MAX_READING: Final = 1.0
-"""Seconds for which jobs are taken from a stream that should end, at most."""
+FORGIVEN: Final = 60.0
+"""Seconds without a failure after which the next one is the first again; more than any rest."""
 MAX_TEXT: Final = 500
 """Characters of an error."""
 
@@ -38,8 +37,8 @@ class JobStream:
         source: pushes them.
         prepare: waits until jobs may be fetched, and looks how many.
         room: how many may be fetched.
-        take: is given each job; also what is one too many, because it is locked for us already. Tells whether another
-            one may come.
+        take: is given each job; also what is one too many, because it is locked for us already. Tells whether there is
+            room for another one.
         clock: what waits uses it.
     """
 
@@ -57,10 +56,12 @@ class JobStream:
         self._prepare, self._room, self._take = prepare, room, take
         self._clock = clock
         self._pace = Pace(clock.random)
-        self._taken = 0
         self._reading: asyncio.Task[None] | None = None
-        self._ending: asyncio.Task[None] | None = None
-        self._failing = False
+        self._resting: asyncio.Task[None] | None = None
+        self._failed = -inf
+        """When something failed last."""
+        self._is_failing = False
+        """Whether a job was not given out since the last rest."""
         self._stopping = False
         self.is_wanted = room.limit >= MIN_STREAM
         """Whether there is, or may be, a stream beside the polls."""
@@ -71,8 +72,7 @@ class JobStream:
         return self._reading is not None
 
     async def run(self) -> float:
-        """Have jobs pushed while there is room; seconds to rest after that."""
-        self._failing = False
+        """Have jobs pushed until the stream ends; seconds to rest after that."""
         try:
             await self._prepare()
             if not self._room.has_space:
@@ -82,9 +82,6 @@ class JobStream:
             await self._read()
         except Exception as error:
             return self._note_failure(error)
-        if self._failing:
-            return self._pace.after_failure()
-        self._pace.note_success()
         return self._pace.after_poll(0, self._clock.monotonic() - began)
 
     def _note_failure(self, error: Exception) -> float:
@@ -94,6 +91,7 @@ class JobStream:
         name, text = self._job_type.name, printable(truncate(str(error) or type(error).__name__, MAX_TEXT))
         fields = {"event": "jobs.stream_broken", "type": name, "error": text}
         log.warning("the stream of jobs of type %r broke: %s", name, text, extra=fields)
+        self._forgive()
         return self._pace.after_failure()
 
     async def _read(self) -> None:
@@ -105,53 +103,62 @@ class JobStream:
             if not reading.cancelled():
                 reading.result()
         finally:
-            reading.cancel()
+            self.cancel()
             self._reading = None
 
     def _on_job(self, job: ActivatedJob) -> Awaitable[None] | None:
-        self._taken += 1
-        return None if self._take(job) or self._stopping else self._rest()
+        has_room = self._take(job)
+        return None if self._stopping or (has_room and not self._is_failing) else self._rest()
 
     async def _rest(self) -> None:
-        """Read no more before there is room.
+        """Read no more before there is room, and what is given out gets into its queue.
 
         The stream stays open meanwhile: ended, it would lose what is on its way, which then waits for its time-out. An
         engine notices that nobody reads, and pushes no more. After the time-out of its jobs there is nothing to lose.
         """
-        until = self._clock.monotonic() + self._job_type.timeout
-        while self._clock.monotonic() < until:
-            await self._clock.sleep(self._pace.after_full())
-            if self._stopping:
-                return
-            await self._prepare()
-            if self._room.has_space:
+        resting = self._resting = asyncio.get_running_loop().create_task(self._wait_for_room())
+        try:
+            async with self._clock.timeout(self._job_type.timeout):
+                await asyncio.wait({resting})
+        except TimeoutError:
+            if self._reading is not None:
+                self._reading.cancel()
+        finally:
+            resting.cancel()
+            self._resting = None
+
+    async def _wait_for_room(self) -> None:
+        while True:
+            failing, self._is_failing = self._is_failing, False
+            await self._clock.sleep(self._pace.after_failure() if failing else self._pace.after_full())
+            try:
+                await self._prepare()
+            except Exception:  # the polls tell it: they meet the same
+                self._is_failing = True
+            if self._room.has_space and not self._is_failing:
                 self._pace.note_space()
                 return
-        self.end()
+
+    def fail(self) -> None:
+        """A job is not in its queue: the next one that is read may be the last for a while."""
+        self._forgive()
+        self._is_failing = True
+
+    def _forgive(self) -> None:
+        """Something fails: long after the last time, it is the first time again."""
+        now = self._clock.monotonic()
+        if now - self._failed > FORGIVEN:
+            self._pace.note_success()
+        self._failed = now
 
     def stop(self) -> None:
         """Rest no more: what has come is taken, and the source ends the stream."""
         self._stopping = True
-
-    def end(self, *, failing: bool = False) -> None:
-        """End it soon: what was pushed by then is still taken.
-
-        Args:
-            failing: whether jobs cannot be given out, so that the next one has to wait.
-        """
-        self._failing = self._failing or failing
-        if self._reading is not None and (self._ending is None or self._ending.done()):
-            self._ending = asyncio.get_running_loop().create_task(self._end(self._reading))
-
-    async def _end(self, reading: asyncio.Task[None]) -> None:
-        last, until = -1, self._clock.monotonic() + MAX_READING
-        while last != self._taken and self._clock.monotonic() < until:
-            last = self._taken
-            await self._clock.sleep(SILENT)
-        reading.cancel()
+        if self._resting is not None:
+            self._resting.cancel()
 
     def cancel(self) -> None:
         """End it at once."""
-        for task in (self._reading, self._ending):
+        for task in (self._reading, self._resting):
             if task is not None:
                 task.cancel()

@@ -11,7 +11,7 @@ MAX_BATCH: Final = 500
 MIN_STREAM: Final = 10
 """The smallest limit with which jobs are streamed: a poll and a stream share it."""
 _STEP: Final = 5
-"""One part of so many must be free before more is fetched, and a stream is opened again: else each job that a worker
+"""One part of so many must be free before more is fetched, and a stream is read on: else each job that a worker
 takes would be a poll."""
 
 
@@ -78,7 +78,7 @@ class Room:
 
     @property
     def is_full(self) -> bool:
-        """Whether a stream has to end."""
+        """Whether a stream has to rest."""
         return self.free <= 0
 
     @property

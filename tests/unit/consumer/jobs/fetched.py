@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from consumer.config.settings import JobType
@@ -69,6 +69,8 @@ class FakeQueues:
     def __init__(self) -> None:
         self.is_ready, self.openings = True, 1
         self.state: QueueState | None = QueueState(0, 1)
+        self.worked: int | None = None
+        """How many published jobs a worker has taken; None: what waits is in `state`."""
         self.published: list[tuple[bytes, Properties]] = []
         self.failure: Exception | None = None
         self.unprepared: Exception | None = None
@@ -85,7 +87,7 @@ class FakeQueues:
 
     async def measure(self, job_type: JobType) -> QueueState | None:
         """The state."""
-        return self.state
+        return self.state if self.worked is None else QueueState(len(self.published) - self.worked, 1)
 
     async def publish(self, job_type: JobType, body: bytes, properties: Properties) -> None:
         """As `failure` says, once it takes anything."""
@@ -172,12 +174,13 @@ class FakeSource:
             raise found
         return Fetched(found)
 
-    async def stream(self, job_type: JobType, take: Callable[[ActivatedJob], None]) -> None:
-        """Push, fail if it should, and stay open otherwise."""
+    async def stream(self, job_type: JobType, take: Callable[[ActivatedJob], Awaitable[None] | None]) -> None:
+        """Push as fast as it is read, fail if it should, and stay open otherwise."""
         self.streams += 1
-        pushed, self.pushed = self.pushed, []
-        for each in pushed:
-            take(each)
+        while self.pushed:
+            await asyncio.sleep(0)
+            if (rest := take(self.pushed.pop(0))) is not None:
+                await rest
         if self.stream_failure is not None:
             raise self.stream_failure
         await self.ended.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from math import isnan
 from typing import Any
 
@@ -133,28 +134,93 @@ async def test_a_queue_that_cannot_be_used_is_told_until_it_can(
     await until(lambda: fetcher.problem is None)
 
 
-async def test_a_stream_is_read_out_before_it_ends_and_opened_again_when_there_is_room(
-    fetcher: Fetcher, source: FakeSource, bench: Bench
-) -> None:
-    """The poll has asked for ten: so ten are left for the stream, and what comes above that is given out as well."""
-    source.pushed = [job(n) for n in range(1, 16)]
-    fetcher.start()
-    await until(lambda: len(bench.queues.published) == 15)
-    bench.queues.state = QueueState(15, 0)
-    await until(lambda: not fetcher._stream.is_open)
+async def rested(bench: Bench) -> None:
+    """Ten rests later."""
     rests = len(bench.clock.slept)
     await until(lambda: len(bench.clock.slept) > rests + 10)
-    assert source.streams == 1
-    bench.queues.state = QueueState(4, 1)
-    await until(lambda: source.streams == 2)
 
 
-async def test_a_stream_ends_when_jobs_cannot_be_given_out(fetcher: Fetcher, source: FakeSource, bench: Bench) -> None:
-    source.pushed, bench.queues.failure = [job(1)], NotTaken("no")
+async def test_a_stream_is_read_no_further_while_its_queue_is_full_and_on_when_there_is_room(
+    fetcher: Fetcher, source: FakeSource, bench: Bench
+) -> None:
+    """The poll has asked for ten, so ten are left for the stream."""
+    source.pushed, bench.queues.worked = [job(n) for n in range(1, 16)], 0
     fetcher.start()
-    await until(lambda: bench.engine.calls)
-    await until(lambda: source.streams == 2)
-    assert 0.5 in bench.clock.slept
+    await until(lambda: len(bench.queues.published) == 10)
+    await rested(bench)
+    assert (len(source.pushed), len(bench.queues.published)) == (5, 10)
+    bench.queues.worked = 6
+    await until(lambda: len(bench.queues.published) == 15)
+    assert (source.streams, fetcher._stream.is_open, source.pushed) == (1, True, [])
+
+
+async def test_a_stream_that_nobody_may_read_ends_with_the_time_of_its_jobs(bench: Bench, source: FakeSource) -> None:
+    fetcher = of(bench, source, replace(TYPE, timeout=0.05))
+    source.pushed, bench.queues.worked = [job(n) for n in range(1, 13)], 0
+    fetcher.start()
+    await until(lambda: len(bench.queues.published) == 10)
+    await until(lambda: not fetcher._stream.is_open)
+    await rested(bench)
+    assert (source.streams, len(source.pushed), len(bench.queues.published)) == (1, 2, 10)
+    bench.queues.worked = 10
+    await until(lambda: len(bench.queues.published) == 12)
+    assert source.streams == 2
+    fetcher.stop()
+    fetcher.cancel()
+
+
+async def test_a_service_that_stops_takes_what_a_full_queue_kept_in_the_stream(
+    bench: Bench, source: FakeSource
+) -> None:
+    fetcher = of(bench, source)
+    source.pushed, bench.queues.worked = [job(n) for n in range(1, 16)], 0
+    fetcher.start()
+    await until(lambda: len(bench.queues.published) == 10)
+    bench.queues.is_ready = False
+    bench.queues.ready = asyncio.Event().wait  # type: ignore[assignment,method-assign]
+    fetcher.stop()
+    await until(lambda: len(bench.queues.published) == 15)
+    source.ended.set()
+    await fetcher.finish()
+    assert (source.pushed, source.streams) == ([], 1)
+
+
+async def test_a_stream_is_read_no_further_when_a_job_was_not_given_out(
+    fetcher: Fetcher, source: FakeSource, bench: Bench
+) -> None:
+    """One job after each rest, and each rest is longer."""
+    bench.queues.failure = NotTaken("no")
+    fetcher._on_not_given(bench.queues.failure)
+    source.pushed = [job(n) for n in range(1, 9)]
+    fetcher.start()
+    await until(lambda: len(bench.engine.calls) == 8)
+    assert [rest for rest in bench.clock.slept if rest >= 0.5][:4] == [0.5, 1.0, 2.0, 4.0]
+    assert (source.streams, fetcher._stream.is_open) == (1, True)
+
+
+async def test_a_stream_whose_queue_cannot_be_looked_at_stays_and_waits(
+    fetcher: Fetcher, source: FakeSource, bench: Bench
+) -> None:
+    source.pushed, bench.queues.worked = [job(n) for n in range(1, 12)], 0
+    fetcher.start()
+    await until(lambda: len(bench.queues.published) == 10)
+    bench.queues.unprepared = ConnectionError("the broker is away")
+    await rested(bench)
+    assert (len(source.pushed), fetcher._stream.is_open) == (1, True)
+    bench.queues.unprepared, bench.queues.worked = None, 10
+    await until(lambda: not source.pushed)
+    assert source.streams == 1
+
+
+async def test_a_failure_long_after_the_last_one_is_the_first_again(
+    fetcher: Fetcher, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, rests = fetcher._stream, []
+    for moment in (100.0, 110.0, 200.0):
+        monkeypatch.setattr(bench.clock, "monotonic", lambda moment=moment: moment)
+        stream.fail()
+        rests.append(stream._pace.after_failure())
+    assert rests == [0.5, 1.0, 0.5]
 
 
 async def test_a_stream_that_breaks_is_opened_again_later_and_later(
