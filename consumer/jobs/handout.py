@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from consumer.config.settings import JobType
 from consumer.core import count as counting
@@ -16,9 +16,9 @@ from consumer.core.activation import Activation, Leases
 from consumer.core.call import Call, Engine
 from consumer.core.clock import Clock
 from consumer.core.count import Count
-from consumer.jobs.job_queues import JobQueues
+from consumer.jobs.job_queues import JobQueues, NotSent
 from consumer.jobs.publish_times import PublishTimes
-from consumer.jobs.returning import has_time, to_return
+from consumer.jobs.returning import MIN_LEFT, has_time, to_return
 from consumer.jobs.room import MAX_BATCH, Room
 from consumer.jobs.signed_id import JobId, SignedIds, hash_type
 from consumer.jobs.source import NO_TRACE
@@ -29,6 +29,12 @@ from zeebe_amqp.jobs.job_message import write_job
 __all__ = ["Handout", "JobParts", "JobSpan", "Publishing", "Unwatched"]
 
 log = logging.getLogger(__name__)
+
+MAX_HELD: Final = 5.0
+"""Seconds for which a job is held while the broker is away, at most: given back at once, it would be fetched again at
+once; held for longer, it would be kept from others."""
+LOOK: Final = 0.1
+"""Seconds before the broker is asked whether it is back."""
 
 
 class JobSpan(Protocol):
@@ -179,12 +185,34 @@ class Handout:
             words = "job %d (%s) came with %.1f s left, and is not published: does the engine's clock differ?"
             log.warning(words, job.key, self._job_type.name, left, extra=fields)
             return
-        signed_id = parts.ids.write(JobId(job.key, job.deadline, job.retries, hash_type(job.type)))
         with span as trace:
-            body, properties = write_job(job, signed_id, now, trace)
-            await parts.queues.publish(self._job_type, body, properties)
+            await self._send(job, trace, now + MAX_HELD)
         parts.count("jobs.out", type=self._job_type.name)
+
+    async def _send(self, job: ActivatedJob, trace: Mapping[str, str], until: float) -> None:
+        """Publish it; while the broker is away it is held, and goes when that is back."""
+        parts = self._parts
+        signed_id = parts.ids.write(JobId(job.key, job.deadline, job.retries, hash_type(job.type)))
+        while True:
+            now = parts.clock.now()
+            try:
+                await parts.queues.publish(self._job_type, *write_job(job, signed_id, now, trace))
+                break
+            except NotSent:
+                if not await self._hold(min(until, job.deadline / 1000 - MIN_LEFT) - now):
+                    raise
         self.times.add(now)
+
+    async def _hold(self, seconds: float) -> bool:
+        """Wait for the broker; whether it is back by then."""
+        clock = self._parts.clock
+        try:
+            async with clock.timeout(seconds):
+                await clock.sleep(LOOK)
+                await self._parts.queues.ready()
+        except TimeoutError:
+            return False
+        return True
 
     async def _return(self, job: ActivatedJob, error: Exception) -> None:
         command, name = to_return(job, error), self._job_type.name

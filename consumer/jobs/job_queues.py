@@ -8,11 +8,15 @@ from consumer.config.settings import JobType
 from zeebe_amqp.amqp.depth import QueueState
 from zeebe_amqp.amqp.properties import Properties
 
-__all__ = ["JobQueues", "NotTaken", "QueueRefused", "Unwritable"]
+__all__ = ["JobQueues", "NotSent", "NotTaken", "QueueRefused", "Unwritable"]
 
 
 class NotTaken(Exception):
     """The queue has not got the job: it refused it, is not there, or nothing was sent. The text says which."""
+
+
+class NotSent(NotTaken):
+    """The broker is away, or takes nothing from anybody: the same job may go once it is ready again."""
 
 
 class QueueRefused(Exception):
@@ -52,7 +56,7 @@ class JobQueues(Protocol):
         """Publish a job to the queue of its type; returns when the broker has it.
 
         Raises:
-            NotTaken: it certainly has it not.
+            NotTaken: it certainly has it not; `NotSent` where that is for want of a broker.
             Unwritable: nothing was sent, and never can be.
             PublishFailed: not confirmed; it may be in the queue.
         """

@@ -12,7 +12,7 @@ from aio_pika.abc import AbstractConnection
 from consumer.config import Amqp
 from consumer.config.settings import JobType
 from consumer.core.clock import Clock
-from consumer.jobs.job_queues import NotTaken, QueueRefused, Unwritable
+from consumer.jobs.job_queues import NotSent, NotTaken, QueueRefused, Unwritable
 from consumer.pipeline.worker import PublishFailed, Refused
 from consumer.rabbitmq.publisher import NotWritten, Publisher, Unroutable
 from consumer.rabbitmq.topology import declare_job_queue, declare_jobs
@@ -107,14 +107,16 @@ class JobPublisher:
         """Publish a job to the queue of its type; see `JobQueues`."""
         # What is written during an alarm waits in the connection, with its time running.
         if not self._publisher.is_ready:
-            raise NotTaken(self.problem or "not connected")
+            raise NotSent(self.problem or "not connected")
         try:
             await self._publisher.publish(body, properties, exchange="", routing_key=job_type.queue, mandatory=True)
             self._confirmed = self._clock.monotonic()
         except Unroutable as error:
             self._prepared.discard(job_type.queue)  # somebody deleted it: the next one is declared again
             raise NotTaken(f"no queue {job_type.queue!r} is there") from error
-        except (Refused, NotWritten) as error:
+        except NotWritten as error:
+            raise NotSent(str(error)) from error
+        except Refused as error:
             raise NotTaken(str(error)) from error
         except (TypeError, ValueError) as error:
             raise Unwritable(str(error)) from error

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from consumer.core.activation import Activation
-from consumer.jobs.handout import Handout, Unwatched
-from consumer.jobs.job_queues import NotTaken, Unwritable
+from consumer.jobs.handout import LOOK, Handout, Unwatched
+from consumer.jobs.job_queues import NotSent, NotTaken, Unwritable
 from consumer.jobs.returning import MAX_REASON, to_return
 from consumer.jobs.room import Room
 from consumer.jobs.signed_id import JobId, hash_type
@@ -18,6 +18,7 @@ from consumer.ledger import LedgerError
 from consumer.pipeline.worker import PublishFailed
 from tests.cases import for_each
 from tests.unit.consumer.jobs.fetched import IDS, TYPE, Bench, job
+from tests.unit.consumer.workers import until
 from zeebe_amqp.commands import FailJob
 from zeebe_amqp.commands.jobs import ActivatedJob
 from zeebe_amqp.errors import Code, CommandError
@@ -117,6 +118,33 @@ async def test_what_its_queue_refuses_goes_back_while_nobody_else_can_have_it(be
     assert (call.deadline, call.idempotent) == (given.deadline / 1000, True)
     assert (failures, room.under_way) == ([bench.queues.failure], 0)
     assert bench.counted == [("jobs.returned", {"type": TYPE.name})]
+
+
+async def test_a_job_waits_for_a_broker_that_is_away_and_goes_when_it_is_back(bench: Bench) -> None:
+    handout, room, failures = made(bench)
+    back = asyncio.Event()
+    bench.queues.failure, bench.queues.ready = NotSent("away"), back.wait  # type: ignore[assignment,method-assign]
+    handout.give([job(1), job(2)])
+    await until(lambda: bench.clock.slept == [LOOK, LOOK])
+    assert (bench.queues.published, bench.engine.calls, room.under_way) == ([], [], 2)
+    bench.queues.failure = None
+    back.set()
+    await handout.settled()
+    assert (len(bench.queues.published), bench.engine.calls, failures, room.under_way) == (2, [], [], 0)
+
+
+async def test_a_broker_that_stays_away_has_jobs_go_back_while_there_is_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.jobs.handout.MAX_HELD", 0.05)
+    for left, held in ((300.0, NotSent("away")), (1.05, NotSent("away"))):
+        handout, room, failures = made(bench)
+        bench.queues.failure, bench.queues.ready = held, asyncio.Event().wait  # type: ignore[assignment,method-assign]
+        bench.engine.calls.clear()
+        handout.give([job(left=left)])
+        await handout.settled()
+        assert ([type(call.command) for call in bench.engine.calls], failures) == ([FailJob], [held])
+        assert room.under_way == 0
 
 
 async def test_what_is_not_confirmed_is_left_and_what_is_not_recorded_not_published(bench: Bench) -> None:

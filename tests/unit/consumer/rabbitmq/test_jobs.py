@@ -12,7 +12,7 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 
 from consumer.config import Amqp
 from consumer.config.settings import JobType
-from consumer.jobs.job_queues import NotTaken, QueueRefused, Unwritable
+from consumer.jobs.job_queues import NotSent, NotTaken, QueueRefused, Unwritable
 from consumer.pipeline.worker import PublishFailed, Refused
 from consumer.rabbitmq.jobs import FRESH, JobPublisher
 from consumer.rabbitmq.publisher import NotWritten, Publisher, Unroutable
@@ -53,7 +53,7 @@ async def publish(jobs: JobPublisher) -> None:
     await jobs.publish(TYPE, b"{}", Properties())
 
 
-@for_each([(Unroutable(), NotTaken), (Refused("full"), NotTaken), (NotWritten("not connected"), NotTaken),
+@for_each([(Unroutable(), NotTaken), (Refused("full"), NotTaken), (NotWritten("not connected"), NotSent),
            (ValueError("too large"), Unwritable), (TypeError("no"), Unwritable),
            (PublishFailed("?"), PublishFailed)])  # fmt: skip
 async def test_what_became_of_a_job_is_told(raised: Exception, told: type, jobs: Any) -> None:
@@ -71,7 +71,7 @@ async def test_a_job_goes_to_the_queue_of_its_type_or_back_and_not_into_a_connec
         "mandatory": True,
     }
     jobs.publisher.is_ready, jobs.publisher.problem = False, "an alarm"
-    with pytest.raises(NotTaken, match="an alarm"):
+    with pytest.raises(NotSent, match="an alarm"):
         await publish(jobs)
     assert (jobs.publisher.publish.await_count, jobs.is_ready, jobs.problem) == (1, False, "an alarm")
 
