@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from math import nan
+from functools import partial
+from math import inf, nan
 from typing import Final
 
 from consumer.config.settings import JobType
@@ -25,8 +26,12 @@ log = logging.getLogger(__name__)
 
 WAIT: Final = 10.0
 """Seconds in which a poll may be answered that there are no jobs."""
+FRESH: Final = 1.0
+"""Seconds for which a look at a queue counts."""
 MAX_TEXT: Final = 500
 """Characters of a problem."""
+_POLL: Final = "poll"
+_STREAM: Final = "stream"
 _PASSING: Final = frozenset(
     {Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED, Code.ABORTED, Code.CANCELLED}
 )
@@ -53,9 +58,18 @@ class Fetcher:
         self._handout = Handout(job_type, parts, self._room, failed=self._on_not_given)
         self._pace = Pace(self._clock.random)
         self._stream = JobStream(
-            job_type, source, prepare=self._prepare, room=self._room, take=self._take, clock=self._clock
+            job_type,
+            source,
+            prepare=partial(self._prepare, _STREAM),
+            room=self._room,
+            take=self._take,
+            clock=self._clock,
         )
         self._looking = asyncio.Lock()
+        self._looked = -inf
+        """When somebody looked at the queue last."""
+        self._known = {_POLL: -inf, _STREAM: -inf}
+        """When each of them got to know what waits."""
         self._state: QueueState | None = None
         self._stopping = False
         self._loops: list[asyncio.Task[None]] = []
@@ -128,7 +142,7 @@ class Fetcher:
         """Ask for as many jobs as there is room for, and have them given out; seconds to rest after that."""
         self._failing = False
         try:
-            await self._prepare()
+            await self._prepare(_POLL)
             number = self._room.portion(beside_stream=self._stream.is_wanted)
             if not number:
                 return self._pace.after_full()
@@ -154,16 +168,24 @@ class Fetcher:
         self._handout.give(fetched.jobs, fetched.trace)
         return len(fetched.jobs)
 
-    async def _prepare(self) -> None:
+    async def _prepare(self, who: str) -> None:
         """Wait until jobs may be fetched, and look how many."""
         await self._parts.queues.ready()
         # Before anything else: workers look for their queue.
         await self._parts.queues.prepare(self.job_type)
         await self._readiness.wait_open()
         async with self._looking:
-            look = self._room.begin_look()
-            self._state = await self._parts.queues.measure(self.job_type)
-            self._room.end_look(look, None if self._state is None else self._state.waiting)
+            now = self._clock.monotonic()
+            # While a queue is full, polls and stream would each look. One takes what the other one has seen since then.
+            if not (self._looked > self._known[who] and now - self._looked < FRESH):
+                await self._look()
+                self._looked = now
+            self._known[who] = now
+
+    async def _look(self) -> None:
+        look = self._room.begin_look()
+        self._state = await self._parts.queues.measure(self.job_type)
+        self._room.end_look(look, None if self._state is None else self._state.waiting)
 
     def _take(self, job: ActivatedJob) -> bool:
         self._handout.give([job])

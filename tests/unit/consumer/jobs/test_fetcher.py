@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from math import isnan
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -85,6 +86,19 @@ async def test_nothing_is_asked_while_the_queue_is_full_or_not_known(
         rests = len(bench.clock.slept)
         await until(lambda rests=rests: len(bench.clock.slept) > rests + 10)
         assert (source.asked, source.streams) == ([], 0)
+
+
+async def test_while_a_queue_is_full_a_poll_and_a_stream_look_in_turns(
+    fetcher: Fetcher, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, times = [], iter([0.0, 0.1, 0.2, 0.3, 5.0, 9.0])
+    monkeypatch.setattr(bench.clock, "monotonic", lambda: next(times))
+    monkeypatch.setattr(bench.queues, "measure", AsyncMock(return_value=QueueState(20, 0)))
+    for who in ("poll", "stream", "stream", "poll", "poll", "stream"):
+        before = bench.queues.measure.await_count  # type: ignore[attr-defined]
+        await fetcher._prepare(who)
+        looks.append(bench.queues.measure.await_count - before)  # type: ignore[attr-defined]
+    assert looks == [1, 0, 1, 0, 1, 1]
 
 
 async def test_a_job_that_its_queue_refuses_makes_the_type_rest_and_is_told(
