@@ -55,8 +55,10 @@ NUMBERS = (
     ),
     Watched("max(zeebe_amqp_dead_letters)", "Letters that wait for somebody to replay or drop them"),
     Watched(
-        "histogram_quantile(0.99, sum by (le) (rate(rpc_client_call_duration_seconds_bucket[5m])))",
-        "How slow the engine is. Compare `messaging_client_operation_duration_seconds` (the broker) and "
+        "histogram_quantile(0.99, sum by (le) (rate(rpc_client_call_duration_seconds_bucket"
+        '{rpc_method!~".*/ActivateJobs",rpc_method!~".*/CreateProcessInstanceWithResult"}[5m])))',
+        "How slow the engine is, without the calls that wait on purpose. Compare "
+        "`messaging_client_operation_duration_seconds` (the broker) and "
         "`zeebe_amqp_ledger_duration_seconds` (the ledger)",
     ),
 )
