@@ -20,11 +20,12 @@ from tests.integration import processes
 from tests.integration.broker_control import User, VirtualHost, evaluate
 from tests.integration.caller import Caller
 from tests.integration.cli import PROGRAM
-from tests.integration.job_queue import REJECTED, JobQueue
+from tests.integration.played_jobs import REJECTED, PlayedJobs
 from tests.integration.process_helper import ProcessHelper, unique
 from tests.integration.service import TIMEOUT, eventually, running_consumer
 from zeebe_amqp import BpmnError, Client, Job, JobFailure, NotFound, PermissionDenied, Worker
-from zeebe_amqp.client import Delivery, Subscription
+from zeebe_amqp.client import ConnectionLost, Delivery, Subscription
+from zeebe_amqp.client.amqp import AmqpTransport
 from zeebe_amqp.commands import CompleteJob, FailJob, ThrowError, UpdateJobTimeout
 from zeebe_amqp.jobs.names import job_queue
 
@@ -36,14 +37,14 @@ PATHS = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
 
 
 @pytest.fixture
-async def jobs(vhost: VirtualHost) -> AsyncIterator[JobQueue]:
+async def jobs(vhost: VirtualHost) -> AsyncIterator[PlayedJobs]:
     """The queues without the service."""
-    async with JobQueue(vhost.url, TYPE) as queue:
+    async with PlayedJobs(vhost.url, TYPE) as queue:
         yield queue
 
 
 @pytest.fixture
-async def client(vhost: VirtualHost, jobs: JobQueue) -> AsyncIterator[Client]:
+async def client(vhost: VirtualHost, jobs: PlayedJobs) -> AsyncIterator[Client]:
     async with Client(vhost.url) as client:
         yield client
 
@@ -95,7 +96,7 @@ async def charge(job: Job) -> dict[str, Any]:
     return {"charged": job.variables["amount"]}
 
 
-async def test_a_worker_s_answers_are_what_its_handler_said(client: Client, jobs: JobQueue) -> None:
+async def test_a_worker_s_answers_are_what_its_handler_said(client: Client, jobs: PlayedJobs) -> None:
     async with Running(client, charge, back_off="2s"):
         keys = [await jobs.give({"amount": amount}) for amount in range(5)]
         found = {each.key: each for each in [await jobs.ended() for _ in keys]}
@@ -111,7 +112,7 @@ async def test_a_worker_s_answers_are_what_its_handler_said(client: Client, jobs
     assert await jobs.waiting() == 0
 
 
-async def test_a_lock_is_made_longer_and_what_is_late_is_left(client: Client, jobs: JobQueue) -> None:
+async def test_a_lock_is_made_longer_and_what_is_late_is_left(client: Client, jobs: PlayedJobs) -> None:
     async def slow(job: Job) -> None:
         seen.append(job.key)
         await asyncio.sleep(2)
@@ -131,7 +132,7 @@ async def test_a_lock_is_made_longer_and_what_is_late_is_left(client: Client, jo
 # --- what goes back ---------------------------------------------------------------------------------------------------
 
 
-async def test_what_was_not_taken_goes_back_and_what_was_is_ended(client: Client, jobs: JobQueue) -> None:
+async def test_what_was_not_taken_goes_back_and_what_was_is_ended(client: Client, jobs: PlayedJobs) -> None:
     keys = [await jobs.give({"n": number}) for number in range(5)]
     subscription = await client.subscribe(job_queue(TYPE), 4)
     first, second = [await taken(subscription) for _ in range(2)]
@@ -155,7 +156,7 @@ async def test_what_was_not_taken_goes_back_and_what_was_is_ended(client: Client
 
 
 async def test_a_queue_that_is_not_there_or_may_not_be_read_or_is_deleted_ends_no_connection(
-    client: Client, jobs: JobQueue, vhost: VirtualHost, stranger: User
+    client: Client, jobs: PlayedJobs, vhost: VirtualHost, stranger: User
 ) -> None:
     with pytest.raises(NotFound, match=r"no queue 'zeebe.jobs.nothing'"):
         await client.subscribe("zeebe.jobs.nothing", 1)
@@ -179,7 +180,7 @@ async def test_a_queue_that_is_not_there_or_may_not_be_read_or_is_deleted_ends_n
 
 @for_each([0, 1, 2])
 async def test_a_job_that_runs_while_the_connection_is_lost_is_run_once_and_answered_once(
-    losses: int, client: Client, jobs: JobQueue, vhost: VirtualHost, caplog: pytest.LogCaptureFixture
+    losses: int, client: Client, jobs: PlayedJobs, vhost: VirtualHost, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def ship(job: Job) -> None:
         runs.append(job.key)
@@ -203,8 +204,30 @@ async def test_a_job_that_runs_while_the_connection_is_lost_is_run_once_and_answ
     assert (runs, await jobs.waiting()) == ([key, last], 0)
 
 
+async def test_an_answer_whose_confirm_is_lost_is_published_again_and_the_job_is_run_once(
+    client: Client, jobs: PlayedJobs, vhost: VirtualHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker has the answer, and the connection is gone before it could say so."""
+
+    async def lose(transport: AmqpTransport, *message: Any) -> None:
+        await publish(transport, *message)
+        if not lost:
+            lost.append(True)
+            await asyncio.to_thread(vhost.cut_off, CLIENT)
+            raise ConnectionLost("before the confirm")
+
+    publish, lost, runs = AmqpTransport.publish_answer, list[bool](), list[int]()
+    monkeypatch.setattr(AmqpTransport, "publish_answer", lose)
+    async with Running(client, lambda job: runs.append(job.key)):
+        key = await jobs.give({})
+        assert [(await jobs.ended()).key for _ in range(2)] == [key, key]
+        last = await jobs.give({})  # nothing of the first one is behind
+        assert (await jobs.ended()).key == last
+    assert (runs, await jobs.waiting()) == ([key, last], 0)
+
+
 async def test_a_worker_that_dies_leaves_its_jobs_to_another(
-    client: Client, jobs: JobQueue, vhost: VirtualHost
+    client: Client, jobs: PlayedJobs, vhost: VirtualHost
 ) -> None:
     begun = asyncio.Event()
 
