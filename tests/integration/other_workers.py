@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts import callers
+from tests.integration.cli import PROGRAM
 from zeebe_amqp.jobs.readings import PLAIN
 
 TYPE = "charge-card"
@@ -41,6 +42,9 @@ WORKERS = {
     "pika": Worker(lambda _, url: [sys.executable, str(EXAMPLES / "worker.py"), url], LIMIT),
     "amqplib": Worker(lambda folder, url: [*callers.typescript(folder, "worker"), url], LIMIT),
     "RabbitMQ's client in Java": Worker(lambda _, url: [*callers.java("Worker"), url], LIMIT),
+    "a shell script": Worker(
+        lambda _, url: [*PROGRAM, "work", TYPE, "--url", url, "--exec", str(EXAMPLES / "charge.sh")], LIMIT
+    ),
     "FastStream": Worker(python("faststream_worker.py"), LIMIT),
     "Nameko": Worker(python("nameko_worker.py"), f"ValueError: {LIMIT}", "nameko"),
     "Celery": Worker(celery, f"ValueError: {LIMIT}", "celery"),

@@ -127,6 +127,7 @@ def test_the_workers_of_the_page_are_the_examples() -> None:
     assert shown == [(ROOT / "examples" / name).read_text().partition('"""\n\n')[2] for name in names]
     assert f"```typescript\n{(ROOT / 'examples' / 'nestjs' / 'worker.ts').read_text()}```" in page
     spring = (ROOT / "examples" / "spring" / "Worker.java").read_text()
+    assert f"```sh\n{(ROOT / 'examples' / 'charge.sh').read_text()}```" in page
     [listener] = re.findall(r"```java\n(.*?)```", page, re.DOTALL)
     assert "".join(f"  {line}" for line in listener.splitlines(keepends=True)) in spring
     table = page.partition("## Frameworks")[2].partition("\n\nA handler")[0]
