@@ -1,4 +1,4 @@
-"""The types of jobs that are pushed to queues: what is out, what waits, and who works."""
+"""The types of jobs that are published to queues: what is out, what waits, and who works."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class JobRow:
     type: str
     queue: str
     out: int | None
-    """Jobs that the running service gave out since its start."""
+    """Jobs that the running service has published since its start."""
     waiting: int | None
     """Jobs in the queue."""
     limit: int
-    """How many may wait before no more are fetched."""
+    """How many may wait before the service stops fetching."""
     oldest: float | None
-    """Seconds that the oldest job has waited, as far as the running service gave it out."""
+    """Seconds that the oldest job has waited, of those that the running service published."""
     workers: int | None
     """Consumers of the queue."""
     problem: str | None = None
@@ -74,16 +74,18 @@ async def list_jobs(settings: Settings) -> JobList:
 async def _ask_service(settings: Settings, found: JobList) -> Mapping[str, float]:
     """Its metrics; none, and a note, where it does not answer."""
     if settings.http_address is None:
-        found.notes.append("HTTP_ADDRESS=off: what is out and how old it is can be asked of no service")
+        found.notes.append("HTTP_ADDRESS=off: no service can say how many jobs are out and how old they are")
         return {}
     url = f"{local_url(settings.http_address)}/metrics"
     try:
         answer = await get(url, direct=True, max_body=MAX_PAGE)
     except OSError as error:
-        found.notes.append(f"no service answers at {url} ({error}): what is out and how old it is are not known")
+        found.notes.append(
+            f"no service answers at {url} ({error}): how many jobs are out and how old they are is not known"
+        )
         return {}
     if answer.status != HTTPStatus.OK:
-        found.notes.append(f"{url} answers {answer.status}: what is out and how old it is are not known")
+        found.notes.append(f"{url} answers {answer.status}: how many jobs are out and how old they are is not known")
         return {}
     return read_series(answer.body)
 
@@ -134,7 +136,7 @@ def show_jobs(found: JobList, *, as_json: bool) -> None:
 def _show_paragraph(row: JobRow) -> None:
     out, waiting, limit, oldest, workers = _cells(row)
     click.secho(printable(row.type), bold=True)
-    for line in (row.queue, f"{waiting} of {limit} wait, oldest {oldest}", f"{workers} workers, {out} given out"):
+    for line in (row.queue, f"{waiting} of {limit} wait, oldest {oldest}", f"{workers} workers, {out} published"):
         click.echo(f"  {printable(line)}")
 
 

@@ -37,27 +37,25 @@ _BAD_ENDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "zeebe_amqp_jobs_late_total": (
         "late answers",
         "raise the type's timeout above the time that its work takes, give workers a prefetch of 1, or let them extend",
-        "the work is done twice: such a job was given out again before its answer came",
+        "the work is done twice: the engine gave out such a job again before its answer came",
     ),
     "zeebe_amqp_jobs_expired_total": (
         "expired",
         "start more workers, or lower the type's limit",
-        "no worker took these jobs in time; each was given out again",
+        "no worker took these jobs in time; the engine gave them out again",
     ),
     "zeebe_amqp_jobs_undone_total": (
         "undone",
-        "see the log of the workers: they reject jobs, or end while they have one",
-        "each has lost one retry; without any left the engine raises an incident",
+        "see the log of the workers: they reject jobs, or die with them",
+        "each has lost one retry; a job without retries becomes an incident",
     ),
 }
-"""What is said of jobs that end so, by the counter."""
+"""What to say about jobs that end badly, by counter."""
 _STANDS: Final = (
-    "nobody takes these jobs: each expires with its time-out, is given out again, and its process stands still"
+    "nobody takes these jobs: each one expires, the engine gives it out again, and its process stands still"
 )
-_ANSWERS: Final = "answers of workers are not executed, so their jobs time out and come again"
-_UNDONE: Final = (
-    "jobs that a worker rejects, or that end it, come again only after their time-out, with all their retries"
-)
+_ANSWERS: Final = "answers of workers are not executed, so their jobs come again after their deadline"
+_UNDONE: Final = "jobs that a worker rejects or dies with come again only after their deadline, with all their retries"
 
 
 def unexamined(problem: str) -> Finding:
@@ -97,8 +95,8 @@ def _type(job_type: JobType, queue: QueueFacts, amqp: Amqp) -> Iterator[Finding]
         yield JOBS.problem(
             f"{queue.name}: rights",
             queue.declaring,
-            "give the right, or declare the queue yourself and set AMQP_DECLARE=passive",
-            "the service declares the queue, and fetches no jobs of this type when it may not",
+            "grant the right, or declare the queue yourself and set AMQP_DECLARE=passive",
+            "the service declares the queue; without the right it fetches no jobs of this type",
         )
     yield _workers(subject, job_type, queue)
 
@@ -107,17 +105,17 @@ def _difference(queue: QueueFacts, difference: Difference, amqp: Amqp) -> Findin
     subject, found = f"{queue.name}: {difference.argument}", describe(difference)
     change = (
         f"an argument cannot be changed: delete the queue (`rabbitmqctl delete_queue {queue.name}`), and the service "
-        "declares it anew; the jobs in it are given out again after their time-out"
+        "declares it anew; the engine gives out its jobs again after their deadline"
     )
     if difference.argument in _OF_SETTINGS:
         key, times = _OF_SETTINGS[difference.argument]
         like = f"; or set `{key} = {difference.theirs // times}` for the type" if key and difference.theirs else ""
-        why = "a queue keeps the arguments with which it was made, whatever the setting says now"
+        why = "a queue keeps the arguments with which it was declared, whatever the setting says now"
         return JOBS.warning(subject, f"{found}; used as it is", change + like, why)
     if amqp.declare == "active":
         why = "the broker refuses our declaration, so no jobs of this type are fetched"
         return JOBS.problem(subject, found, change, why)
-    why = "jobs may be lost with the queue until their time-out, or are never failed when a worker ends with them"
+    why = "jobs may be lost with the queue until their deadline, or never fail when workers die with them"
     return JOBS.warning(subject, f"{found}; taken as it is with AMQP_DECLARE=passive", change, why)
 
 
@@ -126,8 +124,8 @@ def _workers(subject: str, job_type: JobType, queue: QueueFacts) -> Finding:
     waiting = f"{queue.messages} of at most {job_type.limit} jobs wait in {queue.name}{full}"
     if not queue.consumers:
         change = (
-            f"start workers that read {queue.name} (`rabbitmqctl list_consumers` shows who reads what), or take the "
-            f"type out of {job_type.source}"
+            f"start workers that read {queue.name} (`rabbitmqctl list_consumers` shows who reads what), or remove "
+            f"the type from {job_type.source}"
         )
         return JOBS.warning(subject, f"{waiting}; no worker", change, _STANDS)
     return JOBS.ok(subject, f"{waiting}; {queue.consumers} workers")
@@ -146,8 +144,8 @@ def _own(queue: QueueFacts, subject: str, why: str, amqp: Amqp) -> Iterator[Find
     elif queue.messages:
         yield JOBS.warning(
             subject,
-            f"{found}; they waited for a second and more",
-            "see /readyz and `zeebe_amqp_in_flight`; when all places are taken all the time, start another replica",
+            f"{found}; they waited for at least a second",
+            "see /readyz and `zeebe_amqp_in_flight`; if all places are always taken, start another replica",
             why,
         )
     else:
@@ -190,7 +188,7 @@ def _exchange(exchange: ExchangeFacts, amqp: Amqp) -> Iterator[Finding]:
         look = f"`rabbitmqctl list_bindings source_name destination_name` must show {DEAD} with {UNDONE}"
         yield JOBS.unseen(subject, "it is there; AMQP does not show what is bound to it", look, _UNDONE)
     elif exchange.declaring:
-        change = "give the right, or delete an exchange of another kind"
+        change = "grant the right, or delete an exchange of another kind"
         yield JOBS.problem(
             subject, exchange.declaring, change, "the service declares it, and fetches no jobs without it"
         )
@@ -204,17 +202,17 @@ def _ledger(consumers: int, settings: Settings) -> Finding:
         return JOBS.problem(
             "ledger",
             f"{consumers} services read {RESULTS}, and the ledger of this one is its own",
-            "give all of them one ledger in Redis (LEDGER) and the same SIGNING_KEYS, or run one",
-            "a service does not know what another gave out: it drops answers, or executes overtaken ones",
+            "give all of them one ledger in Redis (LEDGER) and the same SIGNING_KEYS, or run a single service",
+            "a service does not know the jobs of another: it drops answers, or executes late ones",
         )
     if settings.ledger.startswith("memory:"):
         return JOBS.warning(
             "ledger",
             "it is in memory",
             "use a file or Redis (LEDGER)",
-            "after a restart it is not known which activation of a job is the newest: a late answer may be executed",
+            "after a restart it does not know the newest activation of a job: a late answer may be executed",
         )
-    return JOBS.ok("ledger", "it knows which activation of a job is the newest, also after a restart")
+    return JOBS.ok("ledger", "it knows the newest activation of each job, also after a restart")
 
 
 def _forged(counts: Mapping[str, float]) -> Iterator[Finding]:
@@ -223,9 +221,9 @@ def _forged(counts: Mapping[str, float]) -> Iterator[Finding]:
         yield JOBS.warning(
             "forged answers",
             f"{forged:.0f} messages in {RESULTS} had no id that this service signed, since its start",
-            "see to it that workers send back the correlation_id of the job, and that all services have the same "
+            "check that workers send back the correlation_id of the job, and that all services have the same "
             "SIGNING_KEYS",
-            "such answers are dropped, and their jobs time out and come again",
+            "the service drops such answers, and their jobs come again after their deadline",
         )
 
 

@@ -48,7 +48,7 @@ _JOBS: Final = (
     "its `deadline`, and answers before it acknowledges. A job that is rejected fails with one retry fewer."
 )
 _RESULTS: Final = (
-    "Answers of workers. One that makes no sense fails its job with one retry fewer; one without the correlation id of "
+    "Answers of workers. An unusable one fails its job with one retry fewer; one without the correlation id of "
     "a job that was given out is not executed."
 )
 _REPLIES: Final = (
@@ -157,7 +157,7 @@ def _give_out() -> dict[str, Any]:
     return {
         "action": "send",
         "title": jobs.JOB,
-        "summary": "Give out a job, for types that the service is told to fetch.",
+        "summary": "Publish a job, for the types that the service fetches.",
         "description": "Its worker answers with one message, whose property `type` says what becomes of the job.",
         "channel": {"$ref": "#/channels/jobs"},
         "bindings": {"amqp": {"deliveryMode": 2, "mandatory": True, "ack": True, "bindingVersion": BINDING_VERSION}},

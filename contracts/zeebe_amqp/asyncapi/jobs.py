@@ -70,15 +70,15 @@ _JOB: Final[Mapping[str, Schema]] = {
     names.ELEMENT_ID: _TEXT | {"description": "the id of its element"},
     names.ELEMENT_INSTANCE_KEY: _KEY | {"description": "the key of that element's instance"},
     names.RETRIES: _KEY | {"description": "tries that are left, this one included"},
-    names.DEADLINE: _KEY | {"description": "milliseconds since 1970 UTC, when the engine gives it to somebody else"},
+    names.DEADLINE: _KEY | {"description": "when the engine gives out the job again, milliseconds since 1970 UTC"},
     names.CUSTOM_HEADERS: _JSON | {"description": "the custom headers of the element, JSON text"},
     names.TENANT_ID: _TEXT | {"description": "its tenant"},
     names.WORKER: _TEXT | {"description": "the name under which the service fetched it"},
 }
 """The headers that every job has."""
 _MORE: Final[Mapping[str, Schema]] = {
-    names.KIND: _TEXT | {"description": "what the job is for, where the gateway says it"},
-    names.LISTENER_EVENT_TYPE: _TEXT | {"description": "what a listener listens to, where the gateway says it"},
+    names.KIND: _TEXT | {"description": "what the job is for, if the gateway says it"},
+    names.LISTENER_EVENT_TYPE: _TEXT | {"description": "what a listener listens to, if the gateway says it"},
     names.USER_TASK: _JSON | {"description": "the user task that a listener's job is about, JSON text"},
     names.TAGS: _JSON | {"description": "the tags of the process instance, JSON text"},
     wire.TRACEPARENT: _TEXT | {"description": "W3C trace context"},
@@ -88,7 +88,7 @@ _ANSWER: Final[Mapping[str, Schema]] = {
     names.OUTCOME: {
         "type": "string",
         "enum": list(Outcome),
-        "description": "in the place of the property type, for clients that cannot set it; it wins",
+        "description": "in place of the property type, for clients that cannot set it; if both are there, it counts",
     },
     names.JOB_RESULT: _JSON | {"description": "the result of a listener's job that is completed, JSON text"},
     wire.TRACEPARENT: _TEXT | {"description": "W3C trace context"},

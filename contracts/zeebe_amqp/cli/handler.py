@@ -107,7 +107,7 @@ def _thrown(out: bytes) -> BpmnError | JobFailure:
     try:
         thrown = msgspec.json.decode(out, type=_Thrown)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        expected = '{"errorCode": "…"}, and errorMessage and variables where wanted'
+        expected = '{"errorCode": "…"}, optionally with errorMessage and variables'
         return JobFailure(f"standard output with exit code {BPMN_ERROR}: expected {expected}; {problem}")
     variables = None if bytes(thrown.variables) == bytes(_NONE) else thrown.variables
     return BpmnError(thrown.error_code, thrown.error_message, variables)

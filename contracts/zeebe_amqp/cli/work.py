@@ -31,11 +31,11 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 EXAMPLES: Final = (
     Line("A shell script as a worker", "zeebe-amqp work pack-parcel --exec ./pack.sh"),
     Line(
-        "One job of the type, whose program takes arguments",
+        "One job, with a program that takes arguments",
         "zeebe-amqp work pack-parcel --once --exec python3 pack.py --boxes 2",
     ),
     Line(
-        "Four at a time, from the queue of the type alone",
+        "Four at a time, only from the queue of the type",
         "zeebe-amqp work pack-parcel --concurrency 4 --source queue --exec ./pack.sh",
     ),
 )
@@ -70,7 +70,7 @@ def _program(context: click.Context, parameter: click.Parameter, words: tuple[st
             required=True,
             callback=_program,
             metavar="COMMAND...",
-            help="the program and its arguments: all that follows; no shell reads them",
+            help="the program and its arguments: all that follows; no shell interprets them",
         ),
         click.Option(
             ["--concurrency"],
@@ -81,14 +81,14 @@ def _program(context: click.Context, parameter: click.Parameter, words: tuple[st
         click.Option(
             ["--source"],
             type=click.Choice(["queue", "poll"]),
-            help="where jobs come from; default the queue of the type where it is there, else polls",
+            help="where jobs come from; default the queue of the type if it exists, else polls",
         ),
         click.Option(["--queue"], type=TEXT, help="the queue of the jobs; default zeebe.jobs.JOB_TYPE"),
         click.Option(
             ["--job-timeout"],
             type=SECONDS,
             default=300.0,
-            help="how long a job is locked at a time, also when a program takes longer; default 5m",
+            help="how long each lock of a job lasts; it is extended while the program runs; default 5m",
         ),
         click.Option(["--max", "at_most"], type=click.IntRange(1), help="stop after this many jobs"),
         click.Option(["--once", "only_one"], is_flag=True, help="stop after one job"),
@@ -111,8 +111,8 @@ def work(
 ) -> int:
     """Run a program for every job of a type; its output is the answer.
 
-    It gets the variables as JSON on standard input. Exit code 0 completes the job with the JSON object on standard
-    output, 100 throws the BPMN error there, and all others fail it with the end of standard error.
+    The program reads the variables as JSON on standard input. Exit code 0 completes the job with the JSON object on
+    standard output, 100 throws the BPMN error there, and any other fails it with the end of standard error.
     """
     if only_one and at_most is not None:
         raise click.UsageError("--once: not allowed together with --max")
@@ -164,7 +164,7 @@ class _Running:
         self.signals += 1
         if self.signals == 1:
             self.worker.stop()
-            self.connection.output.note("finishing the jobs in progress; again to end them", stopping=True)
+            self.connection.output.note("finishing the jobs in progress; a second signal ends them", stopping=True)
         else:
             self.task.cancel()
 

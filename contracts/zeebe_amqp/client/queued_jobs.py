@@ -120,7 +120,7 @@ class QueuedJobs:
                 raise ValueError(f"{'reply_to' if identity else 'correlation_id'}: missing")
         except ValueError as problem:
             # As a dead letter it comes to the service, which takes a retry of the job.
-            log.error("a message in queue %r is no job, and rejected: %s", self._queue, problem)
+            log.error("rejected a message in queue %r that is no job: %s", self._queue, problem)
             subscription.nack(delivery, requeue=False)
             return None
         span = self._watched(identity, activated.type, delivery)

@@ -129,7 +129,9 @@ def source(
         queue = job_queue(job_type)
     if name == "queue":
         if queue is None:
-            raise ValueError(f"queue: missing; no queue can have the name of the type {job_type!r}")
+            raise ValueError(
+                f"queue: missing; accepted: a name, because no queue can be named after the type {job_type!r}"
+            )
         return QueuedJobs(client, queue, prefetch, waits=True)
     polled = Jobs(client, job_type, **options)
     if name == "poll" or queue is None:

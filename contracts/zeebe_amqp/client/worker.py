@@ -48,7 +48,7 @@ class BpmnError(Exception):
 
 
 class JobFailure(Exception):
-    """Raise this in a handler to fail the job, with these retries left (None: one less) and this pause."""
+    """Raise this in a handler to fail the job, with these retries left (None: one fewer) and this pause."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class Worker:
         """Run until `stop`, then finish the jobs in progress. Cancelling it also cancels the handlers.
 
         Raises:
-            CommandError: the request is invalid or not allowed, so going on would not help.
+            CommandError: the request is invalid or not allowed, so retrying would not help.
         """
         try:
             try:

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 PREFIX: Final = "zeebe.jobs."
-"""How the names of the queues of jobs begin; the type of the job follows."""
+"""The names of the queues of jobs begin so; the type of the job follows."""
 RESULTS: Final = "zeebe.jobs.results"
 """The queue of answers."""
 DEAD: Final = "zeebe.jobs.dead"
@@ -54,7 +54,7 @@ MAX_QUEUE_BYTES: Final = 128 * 1024 * 1024
 """Bytes of jobs that wait in one queue, at most."""
 
 OUTCOME: Final = "outcome"
-"""Header of an answer, in the place of its property `type`: what became of the job."""
+"""Header of an answer, in place of its property `type`: what became of the job."""
 JOB_RESULT: Final = "job-result"
 """Header of an answer that completes the job of a listener or an ad-hoc sub-process: its result, JSON text."""
 
@@ -79,7 +79,7 @@ ELEMENT_INSTANCE_KEY: Final = "element-instance-key"
 RETRIES: Final = "retries"
 """Tries that are left, this one included."""
 DEADLINE: Final = "deadline"
-"""When the engine gives the job to somebody else, milliseconds since 1970 UTC."""
+"""When the engine gives out the job again, milliseconds since 1970 UTC."""
 CUSTOM_HEADERS: Final = "custom-headers"
 """The custom headers of the element, JSON text."""
 TENANT_ID: Final = "tenant-id"
@@ -106,7 +106,7 @@ def job_queue_arguments(limit: int, delivery_limit: int) -> Mapping[str, Any]:
 
     Args:
         limit: jobs that wait, as the service fetches them; several services may each fetch as many.
-        delivery_limit: how often a job is delivered to workers that die with it.
+        delivery_limit: how often a job is delivered again after workers died with it.
     """
     return {
         **wire.REQUEST_QUEUE,

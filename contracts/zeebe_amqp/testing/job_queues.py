@@ -135,7 +135,7 @@ class JobQueues:
         if not requeue:
             self._bury(message, "rejected by the worker")
         elif queue is not None and message.returns > queue.delivery_limit:
-            self._bury(message, f"its worker gave it back or died with it {message.returns} times")
+            self._bury(message, f"its worker returned it or died with it {message.returns} times")
         elif queue is not None:
             queue.waiting.appendleft(message)
         self._store.notify()

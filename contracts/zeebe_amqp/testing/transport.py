@@ -83,7 +83,7 @@ class MemoryTransport:
             raise NotConnected
         queues = self._wire.answers.queues
         if queues.look(queue) is None:
-            raise Unroutable(f"no queue {queue!r}: say `push_jobs`")
+            raise Unroutable(f"no queue {queue!r}: call `push_jobs` first")
         subscription = MemorySubscription(queues, self._wire.service.jobs, queue, prefetch)
         self._subscriptions.append(subscription)
         return subscription

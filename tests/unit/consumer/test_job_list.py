@@ -169,11 +169,11 @@ def test_at_a_narrow_terminal_it_is_paragraphs(
         "charge-card",
         "  zeebe.jobs.charge-card",
         "  17 of 500 wait, oldest 12 s",
-        "  3 workers, 12345 given out",
+        "  3 workers, 12345 published",
         'say "hi"\N{REPLACEMENT CHARACTER}[2J',
         "  greetings",
         "  - of 100 wait, oldest -",
-        "  - workers, - given out",
+        "  - workers, - published",
     ]
 
 

@@ -183,7 +183,7 @@ def test_a_program_that_cannot_be_started_ends_the_worker_and_fails_no_job(
     )
     assert "Missing option '--exec'" in refused("work", "pack", "--exec")
     assert "--once: not allowed together with --max" in refused("work", "pack", "--once", "--max", "2", "--exec", "cat")
-    assert "--queue: missing; no queue can have the name of the type 'undone'" in refused(
+    assert "--queue: missing; accepted: a name, because no queue can be named after the type 'undone'" in refused(
         "work", "undone", "--source", "queue", "--exec", "cat"
     )
     for source in ("queue", "poll"):

@@ -183,7 +183,7 @@ async def test_a_job_that_is_returned_comes_again_until_the_limit_takes_a_retry(
     async with consumer.client() as client:
         await consumer.work(Worker(client, "ship", ship), PATIENCE)
     assert (job.state, job.retries, job.activations, len(seen)) == (JobState.FAILED, 0, 1, 3)
-    assert "gave it back or died with it 3 times" in job.error_message
+    assert "returned it or died with it 3 times" in job.error_message
 
 
 async def test_a_job_ends_once_whoever_says_it_again(consumer: FakeConsumer) -> None:

@@ -83,7 +83,7 @@ async def test_what_a_worker_rejects_or_gives_back_too_often_fails_with_one_retr
     again = await taken(subscription)
     assert (again.correlation_id, again.redelivered) == (first.correlation_id, True)
     assert subscription.nack(again, requeue=True)
-    assert (job.retries, job.error_message) == (1, "its worker gave it back or died with it 2 times")
+    assert (job.retries, job.error_message) == (1, "its worker returned it or died with it 2 times")
     assert consumer.count(FailJob) == 2
 
 
