@@ -16,7 +16,7 @@ from consumer.core.activation import Activation, Leases
 from consumer.core.call import Call, Engine
 from consumer.core.clock import Clock
 from consumer.core.count import Count
-from consumer.jobs.job_queues import JobQueues, NotSent
+from consumer.jobs.job_queues import JobQueues, NotSent, QueueFull
 from consumer.jobs.publish_times import PublishTimes
 from consumer.jobs.returning import MIN_LEFT, has_time, to_return
 from consumer.jobs.room import MAX_BATCH, Room
@@ -164,6 +164,8 @@ class Handout:
         try:
             if error is None:
                 error = await self._try_publish(job, span)
+            if isinstance(error, QueueFull):
+                self._room.refuse()
             if error is not None:
                 self._failed(error)
                 await self._return(job, error)

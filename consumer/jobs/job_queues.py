@@ -8,7 +8,7 @@ from consumer.config.settings import JobType
 from zeebe_amqp.amqp.depth import QueueState
 from zeebe_amqp.amqp.properties import Properties
 
-__all__ = ["JobQueues", "NotSent", "NotTaken", "QueueRefused", "Unwritable"]
+__all__ = ["JobQueues", "NotSent", "NotTaken", "QueueFull", "QueueRefused", "Unwritable"]
 
 
 class NotTaken(Exception):
@@ -17,6 +17,10 @@ class NotTaken(Exception):
 
 class NotSent(NotTaken):
     """The broker is away, or takes nothing from anybody: the same job may go once it is ready again."""
+
+
+class QueueFull(NotTaken):
+    """The queue refused it: it has as much as it may, which need not be what the service would declare."""
 
 
 class QueueRefused(Exception):
@@ -56,7 +60,7 @@ class JobQueues(Protocol):
         """Publish a job to the queue of its type; returns when the broker has it.
 
         Raises:
-            NotTaken: it certainly has it not; `NotSent` where that is for want of a broker.
+            NotTaken: it certainly has it not; `NotSent` where that is for want of a broker, `QueueFull` of room.
             Unwritable: nothing was sent, and never can be.
             PublishFailed: not confirmed; it may be in the queue.
         """

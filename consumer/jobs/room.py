@@ -13,6 +13,8 @@ MIN_STREAM: Final = 10
 _STEP: Final = 5
 """One part of so many must be free before more is fetched, and a stream is read on: else each job that a worker
 takes would be a poll."""
+_GROWTH: Final = 10
+"""One part of so many is tried beyond what a queue took, once it took all that it was sent."""
 
 
 class Look(NamedTuple):
@@ -24,7 +26,8 @@ class Look(NamedTuple):
 class Room:
     """What waits in a queue, as far as it is known: what was ready when somebody looked, and what was fetched since.
 
-    Answers are never counted: another replica may have got them.
+    Answers are never counted: another replica may have got them. A queue that was declared with another limit, or has a
+    policy, may take fewer: what it refuses is given back to the engine, so it is sent about as many as it took.
 
     Args:
         limit: jobs that may wait.
@@ -32,10 +35,11 @@ class Room:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._step = max(1, limit // _STEP)
+        self._taken = limit
+        """As many as the queue takes, as far as it is known."""
         self._ready: int | None = None
         self._fetched = self._settled = self._base = 0
-        self._asked = 0
+        self._asked = self._refused = 0
 
     def fetch(self, number: int) -> None:
         """Jobs have come from the engine; each is on its way to the queue until it is settled."""
@@ -44,6 +48,12 @@ class Room:
     def settle(self) -> None:
         """One of them is in the queue, or will not be."""
         self._settled += 1
+
+    def refuse(self) -> None:
+        """The queue has refused one of them, because it is full; it is settled after that."""
+        if self._ready is not None:
+            self._taken = max(1, min(self._taken, self._ready + self._settled - self._base - self._refused))
+        self._refused += 1
 
     @property
     def under_way(self) -> int:
@@ -59,7 +69,9 @@ class Room:
 
         What is settled while the look lasts may be in its number or not: it counts twice until the next one.
         """
-        self._ready, self._base = ready, look.settled
+        if look.settled > self._base and not self._refused:
+            self._taken = min(self.limit, self._taken + max(1, self._taken // _GROWTH))
+        self._ready, self._base, self._refused = ready, look.settled, 0
 
     def ask(self, number: int) -> None:
         """A poll asks for so many jobs, which may come at any moment."""
@@ -74,7 +86,7 @@ class Room:
         """How many more may come; nothing is known before the first look."""
         if self._ready is None:
             return 0
-        return self.limit - self._ready - (self._fetched - self._base) - self._asked
+        return self._taken - self._ready - (self._fetched - self._base) - self._asked
 
     @property
     def is_full(self) -> bool:
@@ -84,7 +96,7 @@ class Room:
     @property
     def has_space(self) -> bool:
         """Whether enough is free to fetch more."""
-        return self.free >= self._step
+        return self.free >= max(1, self._taken // _STEP)
 
     def portion(self, *, beside_stream: bool) -> int:
         """How many jobs a poll may ask for; beside a stream the half of what is free."""

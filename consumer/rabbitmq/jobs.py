@@ -12,7 +12,7 @@ from aio_pika.abc import AbstractConnection
 from consumer.config import Amqp
 from consumer.config.settings import JobType
 from consumer.core.clock import Clock
-from consumer.jobs.job_queues import NotSent, NotTaken, QueueRefused, Unwritable
+from consumer.jobs.job_queues import NotSent, NotTaken, QueueFull, QueueRefused, Unwritable
 from consumer.pipeline.worker import PublishFailed, Refused
 from consumer.rabbitmq.publisher import NotWritten, Publisher, Unroutable
 from consumer.rabbitmq.topology import declare_job_queue, declare_jobs
@@ -117,6 +117,6 @@ class JobPublisher:
         except NotWritten as error:
             raise NotSent(str(error)) from error
         except Refused as error:
-            raise NotTaken(str(error)) from error
+            raise QueueFull(str(error)) from error
         except (TypeError, ValueError) as error:
             raise Unwritable(str(error)) from error

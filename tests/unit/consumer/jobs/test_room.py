@@ -56,6 +56,28 @@ def test_what_a_poll_asked_for_may_come_at_any_moment() -> None:
     assert room.free == 60
 
 
+def test_a_queue_that_takes_fewer_than_the_limit_is_sent_about_as_many_as_it_took() -> None:
+    """It was declared when the limit was smaller, or a policy bounds it."""
+    room, capacity, waiting, refused = Room(100), 20, 0, []
+    for _ in range(50):
+        asked = looked(room, waiting).portion(beside_stream=False)
+        room.fetch(asked)
+        took = min(asked, capacity - waiting)
+        for n in range(asked):
+            if n >= took:
+                room.refuse()
+            room.settle()
+        refused.append(asked - took)
+        waiting = max(0, waiting + took - 12)
+    assert refused[0] == 80
+    assert max(refused[1:]) <= 2
+    for _ in range(30):  # somebody deletes the queue, and it is declared anew
+        room.fetch(1)
+        room.settle()
+        looked(room, 0)
+    assert room.free == 100
+
+
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=30))
 def test_however_many_workers_take_no_more_than_the_limit_wait(rounds: list[tuple[int, int]]) -> None:
     room, waiting = Room(20), 0

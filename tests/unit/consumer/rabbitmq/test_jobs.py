@@ -12,7 +12,7 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 
 from consumer.config import Amqp
 from consumer.config.settings import JobType
-from consumer.jobs.job_queues import NotSent, NotTaken, QueueRefused, Unwritable
+from consumer.jobs.job_queues import NotSent, NotTaken, QueueFull, QueueRefused, Unwritable
 from consumer.pipeline.worker import PublishFailed, Refused
 from consumer.rabbitmq.jobs import FRESH, JobPublisher
 from consumer.rabbitmq.publisher import NotWritten, Publisher, Unroutable
@@ -53,7 +53,7 @@ async def publish(jobs: JobPublisher) -> None:
     await jobs.publish(TYPE, b"{}", Properties())
 
 
-@for_each([(Unroutable(), NotTaken), (Refused("full"), NotTaken), (NotWritten("not connected"), NotSent),
+@for_each([(Unroutable(), NotTaken), (Refused("full"), QueueFull), (NotWritten("not connected"), NotSent),
            (ValueError("too large"), Unwritable), (TypeError("no"), Unwritable),
            (PublishFailed("?"), PublishFailed)])  # fmt: skip
 async def test_what_became_of_a_job_is_told(raised: Exception, told: type, jobs: Any) -> None:
