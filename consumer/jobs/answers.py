@@ -15,7 +15,7 @@ from zeebe_amqp.envelope import Request
 from zeebe_amqp.errors import Code, CommandError, invalid
 from zeebe_amqp.jobs import names
 from zeebe_amqp.jobs.answers import AnswerMessage, GivenOut, Outcome, fail, interpret
-from zeebe_amqp.jobs.readings import PLAIN, READINGS
+from zeebe_amqp.jobs.readings import READINGS
 
 __all__ = [
     "DELIVERY_LIMIT",
@@ -87,7 +87,13 @@ class AnswerDecoder:
         came = AnswerMessage(
             message.body, message.type, message.content_type, message.headers, message.content_encoding
         )
-        reading = READINGS[known.answers if known is not None else PLAIN]
+        # Of a type that others fetch, or nobody any more, the id says it: read as plain, the envelope of a framework
+        # would complete a job that failed.
+        name = job.answers if known is None else known.answers
+        if name not in READINGS:
+            command = fail(given_out, f"the answer cannot be used: this service cannot read answers of {name}")
+            return _answer(job, job_type, UNUSABLE, command)
+        reading = READINGS[name]
         found = interpret(came, given_out, reading=reading, max_depth=max_depth)
         return _answer(job, job_type, UNUSABLE if found.outcome is None else found.outcome.value, found.command)
 

@@ -194,7 +194,8 @@ class Handout:
     async def _send(self, job: ActivatedJob, trace: Mapping[str, str], until: float) -> None:
         """Publish it; while the broker is away it is held, and goes when that is back."""
         parts = self._parts
-        signed_id = parts.ids.write(JobId(job.key, job.deadline, job.retries, hash_type(job.type)))
+        job_id = JobId(job.key, job.deadline, job.retries, hash_type(job.type), self._job_type.answers)
+        signed_id = parts.ids.write(job_id)
         while True:
             now = parts.clock.now()
             try:

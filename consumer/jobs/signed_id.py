@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from consumer.core.signing import JOB_IDS, SigningKeys
+from zeebe_amqp.jobs.readings import PLAIN
 
 __all__ = ["MAX_LENGTH", "JobId", "SignedIds", "hash_type", "hide_signature"]
 
@@ -19,7 +20,9 @@ _SIGNATURE: Final = 16
 """Bytes of a signature."""
 MAX_LENGTH: Final = 120
 """Characters of an id, at most: a longer text is none, and is not read."""
-_FORM: Final = re.compile(r"1\.([0-9]{1,19})\.([0-9]{1,19})\.([0-9]{1,10})\.([0-9a-f]{16})\.([A-Za-z0-9_-]{22})")
+_FORM: Final = re.compile(
+    r"1\.([0-9]{1,19})\.([0-9]{1,19})\.([0-9]{1,10})\.([0-9a-f]{16})\.([a-z-]{1,16})\.([A-Za-z0-9_-]{22})"
+)
 
 
 class JobId(NamedTuple):
@@ -32,6 +35,8 @@ class JobId(NamedTuple):
     """Tries that were left, that one included."""
     type_hash: str
     """Of the job's type; see `hash_type`."""
+    answers: str = PLAIN
+    """How its workers write answers; see `zeebe_amqp.jobs.readings`. Whoever gets an answer need not fetch the type."""
 
 
 class SignedIds:
@@ -46,7 +51,7 @@ class SignedIds:
 
     def write(self, job: JobId) -> str:
         """The id of a job; opaque to workers, and never to be logged whole."""
-        content = f"{_VERSION}.{job.key}.{job.deadline}.{job.retries}.{job.type_hash}"
+        content = f"{_VERSION}.{job.key}.{job.deadline}.{job.retries}.{job.type_hash}.{job.answers}"
         return f"{content}.{self._signature(content)}"
 
     def read(self, text: object) -> JobId | None:
@@ -54,9 +59,9 @@ class SignedIds:
         if not isinstance(text, str) or len(text) > MAX_LENGTH:
             return None
         form = _FORM.fullmatch(text)
-        if form is None or not self._is_ours(text.rpartition(".")[0], form[5]):
+        if form is None or not self._is_ours(text.rpartition(".")[0], form[6]):
             return None
-        return JobId(int(form[1]), int(form[2]), int(form[3]), form[4])
+        return JobId(int(form[1]), int(form[2]), int(form[3]), form[4], form[5])
 
     def _signature(self, content: str) -> str:
         return _to_text(self._keys.sign(content.encode())[:_SIGNATURE])

@@ -119,6 +119,16 @@ def test_an_answer_that_is_too_large_fails_its_job(size: int, limit: int, accept
     assert answer.outcome == UNUSABLE
 
 
+def test_how_the_answers_of_a_type_are_read_that_is_not_set_here_is_what_its_id_says() -> None:
+    """Another service fetches it, or did before: read as plain, the answer of a failed handler completes the job."""
+    failed = b'{"result": null, "error": {"exc_type": "ValueError", "value": "no"}}'
+    for readings, outcome in (("nameko", Outcome.FAIL), ("later", UNUSABLE), ("plain", Outcome.COMPLETE)):
+        job = JOB._replace(type_hash=hash_type("elsewhere"), answers=readings)
+        assert read(failed, job).outcome == outcome
+    here = JOB._replace(answers="nameko")
+    assert read(failed, here).outcome == Outcome.COMPLETE
+
+
 def test_the_reading_and_the_depth_are_those_that_are_set(monkeypatch: Any) -> None:
     read_so = {"upside-down": lambda *_: Statement(Outcome.FAIL, b"{}"), "plain": plain}
     monkeypatch.setattr(answers, "READINGS", read_so)

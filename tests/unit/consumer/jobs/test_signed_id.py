@@ -8,7 +8,7 @@ from consumer.jobs.signed_id import MAX_LENGTH, JobId, SignedIds, hide_signature
 from tests.cases import for_each
 from tests.unit.consumer.jobs.answered import IDS, JOB
 
-LARGEST = JobId(2**63 - 1, 2**63 - 1, 2**31 - 1, "f" * 16)
+LARGEST = JobId(2**63 - 1, 2**63 - 1, 2**31 - 1, "f" * 16, "aio-pika")
 
 
 @for_each([(JOB,), (LARGEST,), (JobId(1, 1, 0, "0" * 16),)])
