@@ -20,6 +20,9 @@ _SIGNATURE: Final = 16
 """Bytes of a signature."""
 MAX_LENGTH: Final = 120
 """Characters of an id, at most: a longer text is none, and is not read."""
+_MAX_LONG: Final = 2**63 - 1
+_MAX_INT: Final = 2**31 - 1
+"""What the engine's numbers hold; a larger one is of no job, whoever signed it."""
 _FORM: Final = re.compile(
     r"1\.([0-9]{1,19})\.([0-9]{1,19})\.([0-9]{1,10})\.([0-9a-f]{16})\.([a-z-]{1,16})\.([A-Za-z0-9_-]{22})"
 )
@@ -61,7 +64,8 @@ class SignedIds:
         form = _FORM.fullmatch(text)
         if form is None or not self._is_ours(text.rpartition(".")[0], form[6]):
             return None
-        return JobId(int(form[1]), int(form[2]), int(form[3]), form[4], form[5])
+        job = JobId(int(form[1]), int(form[2]), int(form[3]), form[4], form[5])
+        return job if max(job.key, job.deadline) <= _MAX_LONG and job.retries <= _MAX_INT else None
 
     def _signature(self, content: str) -> str:
         return _to_text(self._keys.sign(content.encode())[:_SIGNATURE])

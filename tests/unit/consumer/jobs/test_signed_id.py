@@ -30,6 +30,11 @@ def test_no_id_with_another_character_anywhere_is_ours() -> None:
     assert SignedIds([b"o" * 32, b"s" * 32]).read(text) == JOB
 
 
+@for_each([(LARGEST._replace(key=2**63),), (LARGEST._replace(deadline=2**63),), (LARGEST._replace(retries=2**31),)])
+def test_an_id_of_what_no_engine_has_is_none(job: JobId) -> None:
+    assert IDS.read(IDS.write(job)) is None
+
+
 @for_each([None, "", "x", "1.x", "c-1", "1.2.3.4.5.6", "1." * 60_000])
 def test_what_is_no_id_is_shown_as_it_is(text: str | None) -> None:
     assert hide_signature(text) == text
