@@ -178,6 +178,20 @@ async def test_a_queue_that_is_not_there_or_may_not_be_read_or_is_deleted_ends_n
     assert await client.look(job_queue(TYPE)) is None
 
 
+async def test_a_subscription_ends_with_its_connection(client: Client, jobs: PlayedJobs, vhost: VirtualHost) -> None:
+    subscription = await client.subscribe(job_queue(TYPE), 1)
+    await jobs.give({})
+    delivery = await taken(subscription)
+    await asyncio.to_thread(vhost.cut_off, CLIENT)
+    async with asyncio.timeout(TIMEOUT):
+        assert await subscription.take() is None
+        await subscription.cancel()
+        await subscription.close()
+    assert not subscription.ack(delivery)
+    assert not subscription.nack(delivery, requeue=True)
+    assert await jobs.waiting() == 1
+
+
 @for_each([0, 1, 2])
 async def test_a_job_that_runs_while_the_connection_is_lost_is_run_once_and_answered_once(
     losses: int, client: Client, jobs: PlayedJobs, vhost: VirtualHost, caplog: pytest.LogCaptureFixture

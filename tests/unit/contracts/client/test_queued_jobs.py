@@ -323,6 +323,16 @@ async def test_a_lock_that_cannot_be_made_longer_is_left(caplog: pytest.LogCaptu
     assert "its lock cannot be made longer: closed" in caplog.text
 
 
+async def test_a_job_that_has_ended_is_not_extended_though_its_handler_goes_on() -> None:
+    async def ship(job: Job) -> None:
+        await job.complete()
+        await asyncio.sleep(0.4)
+
+    async with running([message(1, seconds=0.3)], handler=ship) as transport:
+        await until(lambda: transport.ended("ack") == [1])
+    assert [properties.type for _, _, properties in transport.answers] == ["complete"]
+
+
 # --- where from -------------------------------------------------------------------------------------------------------
 
 
