@@ -134,7 +134,8 @@ def answering(engine: Engine, leases: Leases) -> Handler:
             raise
         if isinstance(answer.command, UpdateJobTimeout):
             await _record_extension(answer.job, milliseconds(answer.command.timeout), delivery.message.received)
-        elif not isinstance(answer.command, FailJob):
+        elif isinstance(answer.command, CompleteJob):
+            # A failed job comes again under its key, and so does one whose error nobody caught.
             leases.forget_activation(answer.job.key)
         return Reply(answer.operation)
 

@@ -355,7 +355,10 @@ async def test_a_type_without_a_queue_s_name_needs_one_and_a_source_is_one_of_tw
     job = consumer.add_job("results")
     async with consumer.client() as client:
         for options, words in (
-            ({"source": "queue"}, "queue: missing; no queue can have the name of the type 'results'"),
+            (
+                {"source": "queue"},
+                "queue: missing; accepted: a name, because no queue can be named after the type 'results'",
+            ),
             ({"source": "poll", "queue": "named"}, "queue: expected none, since jobs are polled for, found 'named'"),
             ({"source": "stream"}, """source: expected "queue", "poll" or None, found 'stream'"""),
             ({"extend": "soon"}, "extend: expected a duration"),
