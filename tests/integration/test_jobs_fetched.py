@@ -12,7 +12,7 @@ from consumer.zeebe.protocol import gateway_pb2 as pb
 from scripts.rabbitmq import RabbitMQ
 from tests.fakes.gateway import stream
 from tests.integration.broker_control import VirtualHost, memory_alarm
-from tests.integration.job_setup import job_setup
+from tests.integration.job_setup import JobSetup, job_setup
 from tests.integration.service import eventually, metric
 from zeebe_amqp.jobs.names import job_queue_arguments
 from zeebe_amqp.testing import fail
@@ -81,16 +81,20 @@ async def test_jobs_are_pushed_beside_the_polls_as_long_as_there_is_room(vhost: 
         consumer = await setup.start(JOBS_FILE=setup.types_file(limit=LIMIT, timeout="10m", fetch_variables=["n"]))
         async with setup.queue() as queue:
             await eventually(
-                lambda: metric(consumer, "jobs_out_total", type=setup.job_type) == [30], "all are given out"
+                lambda: metric(consumer, "jobs_out_total", type=setup.job_type)[0] >= LIMIT // 2, "there is no room"
             )
             [request] = setup.gateway.of("StreamActivatedJobs")
             assert (request.message.type, request.message.timeout) == (setup.job_type, 600_000)
             assert [*request.message.fetchVariable] == ["n", "trace"]
             await asyncio.sleep(2)
-            assert setup.gateway.count("StreamActivatedJobs") == 1
+            assert metric(consumer, "jobs_out_total", type=setup.job_type)[0] <= LIMIT
             async with queue.worker():
-                await eventually(lambda: setup.gateway.count("StreamActivatedJobs") == 2, "the stream is opened again")
-            assert {request.message.jobKey for request in setup.gateway.of("CompleteJob")} == set(range(1, 31))
+                await eventually(lambda: completed(setup) == set(range(1, 31)), "the stream is read on")
+            assert setup.gateway.count("StreamActivatedJobs") == 1
+
+
+def completed(setup: JobSetup) -> set[int]:
+    return {request.message.jobKey for request in setup.gateway.of("CompleteJob")}
 
 
 def _soon() -> int:
