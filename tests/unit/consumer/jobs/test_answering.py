@@ -303,7 +303,7 @@ async def test_an_extension_that_cannot_be_recorded_is_one_all_the_same(caplog: 
     assert [(each.event, each.key) for each in caplog.records] == [("jobs.unrecorded", KEY)]  # type: ignore[attr-defined]
 
 
-@for_each([("complete", True), ("error", True), ("fail", False), ("extend", False)])
+@for_each([("complete", True), ("error", False), ("fail", False), ("extend", False)])
 async def test_the_activation_of_a_job_is_kept_while_it_may_be_given_out_again(outcome: str, ends: bool) -> None:
     bench = Bench()
     await bench.handle(answered(BODIES[outcome][0], type=outcome))
