@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scripts import cache, environment, maven, npm, servers
+from scripts import cache, environment, maven, npm, packages, servers
 from scripts.process import ServerError
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +20,9 @@ TYPESCRIPT = EXAMPLES / "typescript"
 NESTJS = EXAMPLES / "nestjs"
 FRAMEWORKS = ROOT / "requirements" / "frameworks.txt"
 """The frameworks in Python whose workers are shown."""
+
+PROGRAMS = [("jq", "jq")]
+"""What the worker in shell reads its job with."""
 
 
 def java_home(project: Path = JAVA) -> Path:
@@ -100,6 +103,7 @@ def run(command: list[str], *arguments: str, seconds: float = 120) -> list[str]:
 def main() -> int:
     """Fetch what the callers need; the exit status."""
     try:
+        packages.ensure(PROGRAMS)
         java()
         java("Worker", SPRING)
         npm.install(TYPESCRIPT)
