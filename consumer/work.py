@@ -14,7 +14,7 @@ from consumer.core.activation import Leases
 from consumer.core.call import Engine
 from consumer.core.clock import Clock
 from consumer.core.delivery import Decoder, Delivery, Handler, Middleware
-from consumer.jobs.answering import answer_handler, undone_handler
+from consumer.jobs.answering import answer_handler, attested
 from consumer.jobs.answers import AnswerDecoder
 from consumer.jobs.draining import drain_answers
 from consumer.jobs.fetcher import Fetcher
@@ -61,11 +61,16 @@ def answer_handlers(
         inner: what comes after that.
         watch: telemetry.
     """
-    make = {RESULTS: partial(answer_handler, engine, leases, *asked), UNDONE: partial(undone_handler, engine, leases)}
-    return {
-        queue: handler(*inner, traced=watch.traced, measured=watch.measured, trace_id=watch.trace_id, count=watch.count)
-        for queue, handler in make.items()
-    }
+    watched = partial(
+        answer_handler,
+        engine,
+        leases,
+        traced=watch.traced,
+        measured=watch.measured,
+        trace_id=watch.trace_id,
+        count=watch.count,
+    )
+    return {RESULTS: watched(*asked, *inner), UNDONE: watched(attested, *inner)}
 
 
 class Work:

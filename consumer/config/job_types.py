@@ -60,8 +60,8 @@ def job_types(values: Values) -> tuple[JobType, ...]:
         JobTypeErrors: with every problem.
     """
     reader = _Reader(values)
-    types = [*reader.file(), *reader.list()]
-    reader.compare()
+    types = [*reader.read_file(), *reader.read_list()]
+    reader.check_queues()
     if reader.problems:
         raise JobTypeErrors(reader.problems)
     return tuple(types)
@@ -84,7 +84,7 @@ class _Reader:
         self._named: dict[str, _Named] = {}
         self.problems: list[Problem] = []
 
-    def file(self) -> Iterator[JobType]:
+    def read_file(self) -> Iterator[JobType]:
         """The types of the file."""
         document = {} if self._path is None else self._document(self._path)
         tables = document.pop(_TABLE, {})
@@ -99,7 +99,7 @@ class _Reader:
             if len(self.problems) == before:
                 yield job_type
 
-    def list(self) -> Iterator[JobType]:
+    def read_list(self) -> Iterator[JobType]:
         """The types of JOBS that have no table."""
         for name in self._values.JOBS or ():
             if name not in self._named:
@@ -108,7 +108,7 @@ class _Reader:
                 self._check_name("JOBS", "", name)
                 yield job_type
 
-    def compare(self) -> None:
+    def check_queues(self) -> None:
         """What types may not do with each other, and with the queues of the service."""
         users: dict[str, list[str]] = {}
         for name, named in self._named.items():

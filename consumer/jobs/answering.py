@@ -30,7 +30,6 @@ __all__ = [
     "counted",
     "is_newest",
     "refused_for_good",
-    "undone_handler",
 ]
 
 log = logging.getLogger(__name__)
@@ -55,7 +54,8 @@ def answer_handler(
     trace_id: Callable[[Delivery], str | None] = lambda _: None,
     count: Count = ignore,
 ) -> Handler:
-    """What an answer passes; `around` is what else it passes before the engine, such as rights and the ledger."""
+    """What an answer passes; `around` is what else it passes before the engine, such as rights and the ledger; of a job
+    that came back, `attested` in the place of rights."""
     return compose(
         answering(engine, leases),
         counted(count),
@@ -65,21 +65,6 @@ def answer_handler(
         guarded,
         *around,
         recovered(trace_id),
-    )
-
-
-def undone_handler(
-    engine: Engine,
-    leases: Leases,
-    *around: Middleware,
-    traced: Middleware,
-    measured: Middleware,
-    trace_id: Callable[[Delivery], str | None] = lambda _: None,
-    count: Count = ignore,
-) -> Handler:
-    """The same for jobs that came back: nobody's rights are asked for, because the broker says it."""
-    return answer_handler(
-        engine, leases, attested, *around, traced=traced, measured=measured, trace_id=trace_id, count=count
     )
 
 

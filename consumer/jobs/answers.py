@@ -37,7 +37,6 @@ UNKNOWN_TYPE: Final = ""
 """In the place of a type that no setting names and the message does not prove."""
 _NO_WORKER: Final = frozenset({EXPIRED, "maxlen"})
 """The broker's words for a job that no worker had."""
-_COMPLETED: Final = ".result"
 _FIELD: Final = "correlation_id"
 _LAST_REASON: Final = "x-last-death-reason"
 _DEATHS: Final = "x-death"
@@ -138,7 +137,7 @@ class AnswerDecoder:
 
 def _proven_type(job: JobId, message: Message) -> str:
     """The type that a message names, if the job's id bears it out."""
-    completed = message.type.removesuffix(_COMPLETED) if message.type else None
+    completed = message.type.removesuffix(names.COMPLETED) if message.type else None
     for named in (message.headers.get(names.JOB_TYPE), message.type, completed):
         # Hashes are remembered by what they are of: long texts would fill the memory.
         if isinstance(named, str) and 0 < len(named) <= names.MAX_JOB_TYPE and hash_type(named) == job.type_hash:

@@ -107,6 +107,10 @@ class PlayedJobs:
             while not (await self._declared()).consumer_count:  # noqa: ASYNC110 - it is another program's
                 await asyncio.sleep(0.1)
 
+    async def purge(self) -> None:
+        """Take out what waits, for the next test."""
+        await self._jobs.purge()
+
     async def waiting(self) -> int:
         """Jobs that no worker has."""
         return (await self._declared()).message_count or 0

@@ -180,7 +180,7 @@ async def test_a_job_with_which_workers_end_takes_a_retry_when_it_was_delivered_
 async def test_a_job_that_nobody_takes_is_given_out_again_with_all_its_retries(
     rabbitmq: Broker, zeebe: Engine, tmp_path: Path
 ) -> None:
-    async with working(rabbitmq, zeebe, tmp_path, timeout="2s") as worker:
+    async with working(rabbitmq, zeebe, tmp_path, timeout="5s") as worker:
         first = await worker.job()
         assert first.headers["retries"] == 3
         await first.nack(requeue=True)

@@ -102,7 +102,9 @@ async def test_what_is_found_of_the_queues(
 
 
 async def test_on_a_terminal_it_fits(service: ConsumerSetup, job_type: str) -> None:
-    environment = {**service.consumer.environment, "TERM": "xterm"}
+    environment = {name: value for name, value in service.consumer.environment.items() if name != "COLUMNS"} | {
+        "TERM": "xterm"
+    }
     for columns, words in ((80, f"│ {job_type} "), (40, f"  {job_queue(job_type)}")):
         command = [sys.executable, "-m", "consumer", "jobs"]
         code, painted = await asyncio.to_thread(on_a_terminal, command, environment, columns=columns)
@@ -142,10 +144,13 @@ async def test_a_queue_with_other_arguments_is_told_with_the_remedy(
     other, classic, well = (f"test-{uuid.uuid4().hex[:8]}" for _ in range(3))
     await channel.declare_queue(job_queue(other), durable=True, arguments=dict(job_queue_arguments(7, 3)))
     await channel.declare_queue(job_queue(classic), durable=True)
-    async with running_service(tmp_path, own_rabbitmq.url, has_jobs=False, JOBS=f"{other},{classic},{well}") as service:
-        await eventually(lambda: f"jobs.{classic}" in service.consumer.reasons(), "it is not ready")
-        assert [*service.consumer.reasons()] == [f"jobs.{classic}"]
-        _, findings, _ = await run("doctor", service.consumer.environment)
+    async with running_service(tmp_path, own_rabbitmq.url, has_jobs=False, JOBS=f"{other},{well}") as service:
+        consumer = service.consumer
+        consumer.stop()
+        consumer.configure({"JOBS": f"{other},{classic},{well}"})
+        consumer.launch()  # it is never ready
+        await eventually(lambda: [*consumer.reasons()] == [f"jobs.{classic}"], "that type alone is the reason")
+        _, findings, _ = await run("doctor", consumer.environment)
         wrong = {each["subject"]: each for each in findings if each["section"] == "jobs" and each["level"] == "problem"}
         assert {each.partition(":")[0] for each in wrong} == {job_queue(classic)}
         assert "delete_queue" in wrong[f"{job_queue(classic)}: x-queue-type"]["change"]

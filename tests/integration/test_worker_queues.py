@@ -190,6 +190,7 @@ async def test_a_subscription_ends_with_its_connection(client: Client, jobs: Pla
     assert not subscription.ack(delivery)
     assert not subscription.nack(delivery, requeue=True)
     assert await jobs.waiting() == 1
+    await jobs.purge()
 
 
 @for_each([0, 1, 2])
@@ -265,7 +266,7 @@ async def test_a_worker_that_dies_leaves_its_jobs_to_another(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def types() -> dict[str, str]:
-    """A type of jobs of each test's own; the short ones are locked for two seconds."""
+    """A type of jobs of each test's own; the short ones are locked for eight seconds."""
     return {name: unique(name) for name in ("quick", "short", "shell")}
 
 
@@ -275,7 +276,7 @@ def served(
 ) -> Iterator[Consumer]:
     """A service that pushes these jobs."""
     folder = tmp_path_factory.mktemp("jobs")
-    (folder / "jobs.toml").write_text(f'[jobs."{types["short"]}"]\ntimeout = "2s"\n')
+    (folder / "jobs.toml").write_text(f'[jobs."{types["short"]}"]\ntimeout = "8s"\n')
     settings = {"JOBS": f"{types['quick']},{types['shell']}", "JOBS_FILE": str(folder / "jobs.toml")}
     with running_consumer(folder, vhost.url, zeebe.address, settings) as running:
         yield running
@@ -333,13 +334,13 @@ async def test_a_job_that_takes_longer_than_its_lock_is_worked_once(
 ) -> None:
     async def work(job: Job) -> dict[str, Any]:
         keys.append(job.key)
-        await asyncio.sleep(5)
+        await asyncio.sleep(12)
         return {"done": True}
 
     keys: list[int] = []
     async with (
         deployed(served, vhost, types["short"]) as (process, client),
-        Running(client, work, types["short"], timeout="2s"),
+        Running(client, work, types["short"], timeout="8s"),
     ):
         assert await process.ends() == {"done": True}
     assert len(keys) == 1

@@ -35,7 +35,6 @@ __all__ = [
 
 MAX_REASON: Final = 1000
 """Characters of the text with which a job fails whose answer is none."""
-_COMPLETED: Final = ".result"
 _UNASKED: Final = ("text/plain", "application/octet-stream")
 """Content types that many clients set when nobody chose one: they say nothing."""
 _ENCODINGS: Final = ("", "identity", "utf-8")
@@ -118,7 +117,7 @@ def _outcome(message: AnswerMessage, job: GivenOut) -> Outcome:
     where, named = f"header {names.OUTCOME}", message.headers.get(names.OUTCOME)
     if named is None or named == "":
         where, named = "type", message.type
-        if not named or named == job.type + _COMPLETED:
+        if not named or named == job.type + names.COMPLETED:
             return Outcome.COMPLETE
     # Of a header of another type nobody knows what it means: taken for none, it would complete a job that failed.
     if not isinstance(named, str) or named not in list(Outcome):

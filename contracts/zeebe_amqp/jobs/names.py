@@ -9,6 +9,7 @@ from zeebe_amqp import wire
 
 __all__ = [
     "BPMN_PROCESS_ID",
+    "COMPLETED",
     "CUSTOM_HEADERS",
     "DEAD",
     "DEADLINE",
@@ -53,6 +54,8 @@ MAX_JOB_TYPE: Final = 240
 MAX_QUEUE_BYTES: Final = 128 * 1024 * 1024
 """Bytes of jobs that wait in one queue, at most."""
 
+COMPLETED: Final = ".result"
+"""What follows the type of the job in a property `type` that completes it."""
 OUTCOME: Final = "outcome"
 """Header of an answer, in place of its property `type`: what became of the job."""
 JOB_RESULT: Final = "job-result"

@@ -16,9 +16,9 @@ from consumer.jobs.answering import (
     MAX_EXTENSION,
     answer_handler,
     answering,
+    attested,
     is_newest,
     refused_for_good,
-    undone_handler,
 )
 from consumer.jobs.signed_id import hash_type
 from consumer.ledger import LedgerError
@@ -99,7 +99,7 @@ class Bench:
         once = idempotent(self.ledger, RedeliveryMatcher())
         rights = [authorized(Rules(self.policy))] if self.policy else []
         if delivery.message.queue == "zeebe.jobs.undone":
-            return await undone_handler(self.engine, self.leases, once, **plain)(delivery)  # type: ignore[arg-type]
+            return await answer_handler(self.engine, self.leases, attested, once, **plain)(delivery)  # type: ignore[arg-type]
         return await answer_handler(self.engine, self.leases, *rights, once, **plain)(delivery)  # type: ignore[arg-type]
 
     def _around(self, handler: Any) -> Any:
