@@ -15,7 +15,7 @@ export OP DATA TAG
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean chart dashboard outage rights
+.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean chart dashboard outage rights
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ servers: venv ## RabbitMQ, Redis, Java and the engine in memory for development,
 camunda7: venv ## a Camunda 7 engine for the tests, downloaded once
 	@$(RUN) -m scripts.camunda7
 
-tools: venv ## AsyncAPI's schema and viewer, what the callers in Java and TypeScript need, a linter, Prometheus; downloaded once
+tools: venv ## AsyncAPI's schema and viewer, what examples in other languages and frameworks need, a linter, Prometheus; downloaded once
 	@$(RUN) -m scripts.asyncapi_tools
 	@$(RUN) -m scripts.callers
 	@$(RUN) -m scripts.workflow_lint
@@ -119,6 +119,7 @@ lock: venv ## write the lock files anew (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) --output-file requirements/java.txt requirements/java.in
 	$(LOCK) $(UPGRADE) --output-file requirements/build.txt requirements/build.in
 	$(LOCK) $(UPGRADE) --output-file requirements/peers.txt requirements/peers.in
+	$(LOCK) $(UPGRADE) --output-file requirements/frameworks.txt requirements/frameworks.in
 	$(LOCK) $(UPGRADE) --output-file requirements/run.txt pyproject.toml
 	$(LOCK) $(UPGRADE) --output-file requirements/dev.txt --constraint requirements/run.txt --extra client --extra cli \
 		pyproject.toml contracts/pyproject.toml requirements/dev.in
@@ -155,6 +156,9 @@ bench-peers: servers .venv-peers/installed ## measure it beside what others woul
 
 bench-page: venv ## make the tables and charts of docs/performance.md from the newest figures
 	@$(RUN) -m benchmarks --page
+
+bench-jobs: servers .venv-peers/installed ## jobs on queues beside a pyzeebe worker; makes their part of docs/performance.md anew; five minutes
+	@$(RUN) -m benchmarks.jobs $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PAGE),--page)
 
 bench-where: servers .venv-peers/installed ## what a command costs, by room of the service: make bench-where IN_FLIGHT=1
 	@$(RUN) -m benchmarks.where $(if $(IN_FLIGHT),--in-flight $(IN_FLIGHT)) $(if $(SECONDS),--seconds $(SECONDS)) \

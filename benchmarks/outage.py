@@ -23,7 +23,7 @@ from rich.console import Console
 
 from benchmarks.timeline import Plot, drawn
 from scripts import dashboard
-from scripts.panels import fill
+from scripts.panel import fill
 from scripts.prometheus import JOB, Prometheus, Series
 from scripts.rabbitmq import RabbitMQ
 from tests.fakes.gateway import Request

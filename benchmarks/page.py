@@ -6,7 +6,7 @@ A table stands between two comments, which a page shows nobody: `<!-- made: NAME
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +114,14 @@ TABLES: dict[str, Callable[[list[Result]], str]] = {
 
 def made(text: str, kept: dict[str, Any], results: list[Result]) -> str:
     """The page with the tables of these results."""
-    blocks = {name: make(results) for name, make in TABLES.items()} | {"when": when(kept, results)}
+    return filled(text, {name: make(results) for name, make in TABLES.items()} | {"when": when(kept, results)})
+
+
+def filled(text: str, blocks: Mapping[str, str]) -> str:
+    """The page with these blocks, by name; others stay as they are."""
 
     def block(found: re.Match[str]) -> str:
-        return f"{found[1]}\n\n{blocks[found[2]]}\n\n{found[3]}"
+        return f"{found[1]}\n\n{blocks[found[2]]}\n\n{found[3]}" if found[2] in blocks else found[0]
 
     return re.sub(r"(<!-- made: (.+?) -->)\n.*?(<!-- end -->)", block, text, flags=re.DOTALL)
 

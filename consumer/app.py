@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from math import inf
 from typing import Final
@@ -27,6 +27,7 @@ from consumer.core.seal import Seal
 from consumer.core.shares import Shares
 from consumer.health import Health
 from consumer.inquiry import Fact, InquirySocket, Senders, list_held, list_known, list_known_of
+from consumer.jobs.signed_id import SignedIds
 from consumer.ledger import Limits, open_ledger
 from consumer.pipeline.authorization import DENIALS, authorized
 from consumer.pipeline.backlog import Backlog
@@ -36,6 +37,7 @@ from consumer.pipeline.middleware import compose, guarded, recovered
 from consumer.pipeline.monitor import AUDIT, LEDGER, Monitor, Writable
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from consumer.pipeline.refused_replies import RefusedReplies
+from consumer.pipeline.trace_variable import TraceVariable
 from consumer.pipeline.waits import LIMIT, LIMITS, QueuePlaces, Waits, bounded
 from consumer.pipeline.worker import REPLY_FAILURES, QueueWorker
 from consumer.rabbitmq import Broker, DeadLetterCount, queue_names, reply_policy
@@ -43,9 +45,11 @@ from consumer.security.rights import Rights
 from consumer.telemetry import Telemetry
 from consumer.telemetry.calls import server
 from consumer.telemetry.request_log import RequestLog
+from consumer.work import Work, answer_decoders, answer_handlers
 from consumer.zeebe import ZeebeEngine
 from consumer.zeebe.hints import add_hint
 from zeebe_amqp import __version__
+from zeebe_amqp.jobs.names import RESULTS
 
 __all__ = ["CLOSING", "Service", "run"]
 
@@ -72,7 +76,11 @@ class Service:
         self._telemetry = watch
         # Callers have few reply queues and ask often.
         self._policy = lru_cache(maxsize=4096)(
-            partial(reply_policy.refusal, own_queues=frozenset(queue_names(settings.amqp)), allow=settings.reply_allow)
+            partial(
+                reply_policy.refusal,
+                own_queues=frozenset(queue_names(settings.amqp, settings.jobs)),
+                allow=settings.reply_allow,
+            )
         )
         self.authorizer = self._authorizer()
         self._reloads: set[asyncio.Task[None]] = set()
@@ -87,6 +95,10 @@ class Service:
             lambda user: self.authorizer.limits(user).ledger_bytes,
         )
         self.dead_letters = DeadLetterCount(settings.amqp.dead_letter_bound)
+        keys = own_keys(settings)
+        ids = SignedIds(keys)
+        decoders = answer_decoders(ids, settings.jobs)
+        queues = (*settings.amqp.queues, *decoders)
         self.broker = Broker(
             settings.amqp,
             max_depth=settings.max_depth,
@@ -94,7 +106,8 @@ class Service:
             publishing=watch.publishing,
             spill_to=settings.state_dir,
             connected=self.dead_letters.follow,
-            seal=Seal(own_keys(settings)),
+            seal=Seal(keys),
+            decoders=decoders,
         )
         self.audit = service_audit(settings, self.broker, watch, self.authorizer)
         look = partial(add_hint, self.zeebe.look, settings.zeebe)
@@ -104,16 +117,27 @@ class Service:
         self.monitor = Monitor(settings.zeebe.address, look, self.zeebe.circuit, written, self.broker)
         self.backlog = Backlog(self.broker.backlog, lambda: self.monitor.is_paused)
         # A limit per queue: long polls that the engine refuses must not slow down short commands, nor be slowed down.
-        self._limits = {queue: AimdLimit(self._places(queue)) for queue in settings.amqp.queues}
+        self._limits = {queue: AimdLimit(self._places(queue)) for queue in queues}
         self._refused = RefusedReplies(self._refused_replies, settings.reply_retry)
         self._redeliveries = RedeliveryMatcher()
         self._request_log = RequestLog(watch.trace_id)
-        handler = self._handler()
-        self._workers = {queue: self._worker(handler, limit) for queue, limit in self._limits.items()}
+        handlers = self._handlers(queues)
+        self._workers = {
+            queue: self._worker(handlers[queue], limit, queue in decoders) for queue, limit in self._limits.items()
+        }
         self.health = (
             Health(settings.http_address, self.problems, watch.prometheus)
             if settings.http_address is not None
             else None
+        )
+        self.work = Work(
+            settings,
+            zeebe=self.zeebe,
+            broker=self.broker,
+            ledger=self.ledger,
+            ids=ids,
+            answers=lambda: self._workers[RESULTS].deliveries,
+            watch=watch,
         )
         self._senders = Senders()
         self._inquiries = InquirySocket(settings.state_dir, self._inquire)
@@ -122,7 +146,7 @@ class Service:
 
     def _show(self) -> None:
         """What the metrics say beside what is counted with each request; every series exists from the start."""
-        watch, gauge, queues = self._telemetry, self._telemetry.gauge, self._settings.amqp.queues
+        watch, gauge, queues = self._telemetry, self._telemetry.gauge, tuple(self._workers)
         watch.expect(queues)
         watch.start_at_zero("dead_lettered", "queue", queues)
         watch.start_at_zero("requeued", "queue", queues)
@@ -193,34 +217,26 @@ class Service:
         """How many refused replies may wait, over all queues: each holds a delivery of one of them."""
         return max(1, min(map(self.broker.prefetch, self._settings.amqp.queues)) // 8)
 
-    def _handler(self) -> Handler:
-        """What a request passes, outermost first."""
+    def _handlers(self, queues: Sequence[str]) -> dict[str, Handler]:
+        """What a request passes, by its queue, outermost first."""
         watch, amqp, settings = self._telemetry, self._settings.amqp, self._settings
         # Nobody asks for what a command acts on when neither a policy nor the audit wants to know.
         asks = settings.require_user_id or settings.policy_file is not None or settings.audit is not None
         rights = authorized(self.authorizer, require_user_id=settings.require_user_id, count=watch.count)
-        shared = {queue: self._shared(queue) for queue in amqp.queues}
+        shared = {queue: self._shared(queue) for queue in queues}
         waits = Waits(shared, amqp.max_held_bytes // 2, self.authorizer.limits, watch.count)
-        return compose(
-            executing(self.engine, self._limits),
-            watch.traced,
-            watch.measured,
-            recovered(watch.trace_id),
-            guarded,
-            *([rights] if asks else []),
-            idempotent(
-                self.ledger,
-                self._redeliveries,
-                run_again=self._settings.on_unknown == "run",
-                waits=waits,
-                count=watch.count,
-            ),
-            recovered(watch.trace_id),
-            # Inside: what is answered from the ledger, or by a run that is out already, takes none of these places.
-            bounded(waits),
-        )
+        run_again, recover = settings.on_unknown == "run", recovered(watch.trace_id)
+        once = idempotent(self.ledger, self._redeliveries, run_again=run_again, waits=waits, count=watch.count)
+        # Inside: what is answered from the ledger, or by a run that is out already, takes none of these places.
+        inner = (once, recover, bounded(waits))
+        asked = [rights] if asks else []
+        trace = TraceVariable(watch.carried, settings.trace_variable, settings.max_depth)
+        execute = executing(self.engine, self._limits, trace=trace)
+        handler = compose(execute, watch.traced, watch.measured, recover, guarded, *asked, *inner)
+        answers = answer_handlers(self.engine, self.ledger, asked, inner, watch)
+        return dict.fromkeys(amqp.queues, handler) | answers
 
-    def _worker(self, handler: Handler, limit: AimdLimit) -> QueueWorker:
+    def _worker(self, handler: Handler, limit: AimdLimit, answers: bool) -> QueueWorker:
         return QueueWorker(
             handler,
             self.broker,
@@ -230,6 +246,7 @@ class Service:
             circuit=self.zeebe.circuit,
             refused=self._refused,
             acknowledged=self._redeliveries.record_ack,
+            answers=answers,
             audit=None if self.audit is None else self.audit.record,
             report=self._request_log,
             count=self._telemetry.count,
@@ -267,7 +284,7 @@ class Service:
 
     def problems(self) -> dict[str, str]:
         """Why it is not ready, by part; empty when it is."""
-        problems = {**self.broker.problems(), **self.monitor.problems()}
+        problems = {**self.broker.problems(), **self.monitor.problems(), **self.work.problems()}
         if self._stopping:
             problems["service"] = "stopping"
         return problems
@@ -291,6 +308,7 @@ class Service:
         self.dead_letters.start()
         self.backlog.start()
         await self.broker.start()
+        self.work.start()
 
     async def stop(self) -> bool:
         """Drain and stop; true when everything that ran could end within SHUTDOWN_GRACE."""
@@ -299,10 +317,13 @@ class Service:
         # not before nothing new comes, or their callers would poll here again. The gateway closes after the last
         # command, telemetry last of all, so that it has seen everything.
         self._stopping = True
+        self.work.stop_fetching()
         await self.broker.stop_consuming()
         grace = self._settings.shutdown_grace
         _, *drained = await asyncio.gather(
-            self.zeebe.end_polls(), *(worker.stop(grace) for worker in self._workers.values())
+            self.zeebe.end_polls(),
+            self.work.finish(grace),
+            *(worker.stop(grace) for worker in self._workers.values()),
         )
         self.dead_letters.stop()
         self.backlog.stop()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from consumer.camunda7 import Camunda7Engine
 from consumer.config import Amqp, Camunda7, Settings
 from consumer.doctor import finding as diagnosis
+from consumer.doctor import jobs as job_queues
 from consumer.doctor.identity import look_at_identity
 from consumer.doctor.rights import look_at_rights
-from consumer.rabbitmq import BrokerReport, dead_letter_count, inspect
+from consumer.rabbitmq import BrokerReport, dead_letter_count, examine_jobs, inspect
 from consumer.zeebe.examination import ask_gateway
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import BrokerError
@@ -48,10 +49,10 @@ async def check(settings: Settings, management: str | None = None) -> list[Findi
     looks = [_gateway(settings)]
     if settings.camunda7 is not None:
         looks.append(_camunda7(settings.camunda7))
-    broker, rights, engines = await asyncio.gather(
-        _broker(settings.amqp, management), look_at_rights(settings), asyncio.gather(*looks)
+    broker, jobs, rights, engines = await asyncio.gather(
+        _broker(settings.amqp, management), _jobs(settings), look_at_rights(settings), asyncio.gather(*looks)
     )
-    return [*broker, *map(_diagnosed, rights), *engines]
+    return [*broker, *jobs, *map(_diagnosed, rights), *engines]
 
 
 async def _broker(amqp: Amqp, management: str | None) -> list[Finding]:
@@ -63,6 +64,24 @@ async def _broker(amqp: Amqp, management: str | None) -> list[Finding]:
     found = Finding("broker", True, f"{report.product} at {report.host}; {queues}")
     identity = map(_diagnosed, await look_at_identity(amqp, management))
     return [found, _bounds(report), _dead_letters(report, amqp.dead_letter_bound), *identity]
+
+
+async def _jobs(settings: Settings) -> list[Finding]:
+    """What the doctor says of the queues of jobs."""
+    if not settings.jobs:
+        return []
+    try:
+        facts = await examine_jobs(settings.amqp, settings.jobs)
+    except (BrokerError, TimeoutError) as error:
+        found = [job_queues.unexamined(str(error) or "no answer in time")]
+    else:
+        found = [*job_queues.judge_jobs(facts, settings)]
+    return [_diagnosed(replace(each, subject=_part_of_jobs(each.subject))) for each in found]
+
+
+def _part_of_jobs(subject: str) -> str:
+    """What the doctor says under a heading of jobs, which nothing here has."""
+    return subject if subject.startswith("jobs.") else f"jobs: {subject}"
 
 
 def _diagnosed(found: diagnosis.Finding) -> Finding:

@@ -1,4 +1,4 @@
-"""The command line: `python -m consumer [run|check|doctor|config|request|operations|dead|policy]`."""
+"""The command line: `python -m consumer [run|check|doctor|config|jobs|request|operations|dead|policy]`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from consumer.core.key_file import KeyFileError
 from consumer.dead_letters import commands as cli_dead
 from consumer.doctor import examine, fails, refused_url, show
 from consumer.health import HealthError
+from consumer.job_list import list_jobs, show_jobs
 from consumer.ledger import LedgerError, reset
 from consumer.lookup import Findings, look_up, open_inquiries
 from consumer.policy_commands import commands as cli_policy
@@ -30,6 +31,7 @@ from consumer.security.policy import PolicyError
 from consumer.table import show_rows
 from consumer.telemetry import TelemetryError, logs
 from zeebe_amqp import __version__
+from zeebe_amqp.amqp.connection import BrokerError
 from zeebe_amqp.cli.brief import BriefGroup, Shared, summary
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.schema.formatting import printable
@@ -40,6 +42,7 @@ __all__ = [
     "config_command",
     "dead",
     "doctor",
+    "jobs_command",
     "main",
     "operations",
     "policy",
@@ -218,6 +221,26 @@ def config_command(context: click.Context, /, **options: str | None) -> None:
     """Print the effective settings and their sources; secrets are masked."""
     loaded = _load(_given(context, options))
     show_rows(("variable", "value", "source"), loaded.sources)
+
+
+@main.command("jobs")
+@_settings
+@click.option("--json", "as_json", is_flag=True, help="a JSON line per type, also on a terminal")
+@click.pass_context
+def jobs_command(context: click.Context, /, as_json: bool, **options: str | None) -> None:
+    """Show the types of jobs, their queues and workers; exit code 1 without the broker.
+
+    What was given out, and the age of the oldest job, are those of the service that runs here.
+    """
+    settings = _load(_given(context, options)).settings
+    if not settings.jobs:
+        raise click.UsageError("no types of jobs: name them in JOBS or JOBS_FILE")
+    try:
+        found = asyncio.run(list_jobs(settings))
+    except BrokerError as error:
+        click.echo(str(error), err=True)
+        sys.exit(FAILED)
+    show_jobs(found, as_json=as_json)
 
 
 @main.command("request")

@@ -22,6 +22,10 @@ PARTS: Final[Mapping[str, str]] = {
     "broker.publish": "the connection that publishes replies and dead letters",
     "broker.consume": "the connection that takes requests",
     "broker.consume.polls": "the connection that takes long-running requests, such as those of `zeebe.polls`",
+    "broker.consume.jobs": "the connection that takes the answers of workers",
+    "broker.publish.jobs": "the connection that publishes jobs",
+    "jobs.TYPE": "jobs of this type: their queue cannot be used, the gateway refuses to give them, or they cannot be "
+    "published",
     "gateway": "Zeebe's gateway: not reached, or it refuses",
     "ledger": "the ledger: it cannot be read or written",
     "audit": "the audit: no record can be written",

@@ -14,10 +14,12 @@ from rich.text import Text
 
 from zeebe_amqp.schema.formatting import printable
 
-__all__ = ["show_rows"]
+__all__ = ["fits", "show_rows"]
 
 NOTHING: Final = "-"
 """In the cell of what there is not."""
+WIDE: Final = 10_000
+"""Columns in which every table has room."""
 
 
 def show_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -26,14 +28,24 @@ def show_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         for row in rows:
             click.echo(orjson.dumps(dict(zip(columns, row, strict=True))))
         return
-    cells = [[Text(_cell(value)) for value in row] for row in rows]
-    if not cells:
-        return
+    table = _table(columns, rows)
+    if table.row_count:
+        Console().print(table)
+
+
+def fits(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bool:
+    """Whether the terminal has room for a table with each cell in one line."""
+    console = Console()
+    needed = console.measure(_table(columns, rows), options=console.options.update(max_width=WIDE))
+    return needed.maximum <= console.width
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     # What has no room goes on in the next line, it is never cut; names are there to be copied.
     table = Table(*(Column(name, overflow="fold", no_wrap=name == columns[0]) for name in columns))
-    for row in cells:
-        table.add_row(*row)
-    Console().print(table)
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    return table
 
 
 def _cell(value: Any) -> str:

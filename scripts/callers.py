@@ -1,4 +1,4 @@
-"""The callers in other languages: what they need, and how they are built and run."""
+"""The callers and workers in other languages and frameworks: what they need, and how they are built and run."""
 
 from __future__ import annotations
 
@@ -9,49 +9,81 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scripts import cache, maven, npm, servers
+from scripts import cache, environment, maven, npm, packages, servers
 from scripts.process import ServerError
 
 ROOT = Path(__file__).parents[1]
-JAVA = ROOT / "examples" / "java"
-TYPESCRIPT = ROOT / "examples" / "typescript"
+EXAMPLES = ROOT / "examples"
+JAVA = EXAMPLES / "java"
+SPRING = EXAMPLES / "spring"
+TYPESCRIPT = EXAMPLES / "typescript"
+NESTJS = EXAMPLES / "nestjs"
+FRAMEWORKS = ROOT / "requirements" / "frameworks.txt"
+"""The frameworks in Python whose workers are shown."""
+
+PROGRAMS = [("jq", "jq")]
+"""What the worker in shell reads its job with."""
 
 
-def java_home() -> Path:
-    """The folder of the caller in Java; a change of its sources has another one. It need not exist."""
-    sources = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(JAVA.glob("*.*")))).hexdigest()
-    return cache.folder() / f"caller-java-{sources[:12]}"
+def java_home(project: Path = JAVA) -> Path:
+    """The folder of programs in Java; a change of their sources has another one. It need not exist."""
+    sources = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(project.glob("*.*")))).hexdigest()
+    return cache.folder() / f"caller-{project.name}-{sources[:12]}"
 
 
-def java() -> list[str]:
-    """The command of the caller in Java, which is fetched and compiled when it is missing.
+def java(program: str = "Caller", project: Path = JAVA) -> list[str]:
+    """The command of a program in Java. The programs of its project are fetched and compiled when they are missing.
 
     Raises:
         ServerError: Java or Maven is missing or failed; the text says where.
     """
-    home = java_home()
+    home = java_home(project)
     if not home.exists():
-        print(f"preparing the caller in Java in {home}, once", flush=True)
+        print(f"preparing the programs of {project.name} in {home}, once", flush=True)
         servers.ensure_java()
         with servers.workspace() as work:
             (work / "caller" / "lib").mkdir(parents=True)
-            maven.fetch_dependencies(JAVA / "pom.xml", work / "caller" / "lib")
-            servers.compile_java(JAVA / "Caller.java", work / "caller" / "lib", work / "caller" / "classes")
+            maven.fetch_dependencies(project / "pom.xml", work / "caller" / "lib")
+            sources = sorted(project.glob("*.java"))
+            servers.compile_java(sources, work / "caller" / "lib", work / "caller" / "classes")
             servers.publish(work / "caller", home)
-    return [str(cache.java_home() / "bin" / "java"), "-cp", f"{home / 'classes'}{os.pathsep}{home / 'lib'}/*", "Caller"]
+    path = f"{home / 'classes'}{os.pathsep}{home / 'lib'}/*"
+    return [str(cache.java_home() / "bin" / "java"), "-cp", path, program]
 
 
-def typescript(folder: Path) -> list[str]:
-    """The command of the caller in TypeScript, built in an empty folder: types from the schemas, then the program.
+def frameworks() -> Path:
+    """The programs of a Python environment with the frameworks, which is made when it is missing.
+
+    Raises:
+        ServerError: something could not be fetched; the messages of uv are above.
+    """
+    lock = hashlib.sha256(FRAMEWORKS.read_bytes()).hexdigest()[:12]
+    home = cache.folder() / f"frameworks-{sys.version_info.major}.{sys.version_info.minor}-{lock}"
+    if not home.exists():
+        print(f"preparing the frameworks of others in {home}, once", flush=True)
+        uv = str(environment.VENV / "bin" / "uv")
+        with servers.workspace() as work:
+            made = work / "frameworks"
+            environment.run(uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(made))
+            python = ["--python", str(made / "bin" / "python")]
+            environment.run(
+                uv, "pip", "install", "--quiet", *python, "--require-hashes", "--requirements", str(FRAMEWORKS)
+            )
+            servers.publish(made, home)
+    return home / "bin"
+
+
+def typescript(folder: Path, program: str = "caller", project: Path = TYPESCRIPT) -> list[str]:
+    """The command of a program in TypeScript. Its project is built in an empty folder.
 
     Raises:
         ServerError: Node is missing, or the program does not fit the types; the text says where.
     """
-    caller = folder / "typescript"
-    shutil.copytree(TYPESCRIPT, caller, ignore=shutil.ignore_patterns("node_modules", "build"))
-    (caller / "node_modules").symlink_to(npm.install(TYPESCRIPT) / "node_modules")
+    caller = folder / project.name
+    shutil.copytree(project, caller, ignore=shutil.ignore_patterns("node_modules", "build"))
+    (caller / "node_modules").symlink_to(npm.install(project) / "node_modules")
     npm.run(["run", "build"], caller)
-    return ["node", str(caller / "build" / "caller.js")]
+    return ["node", str(caller / "build" / f"{program}.js")]
 
 
 def run(command: list[str], *arguments: str, seconds: float = 120) -> list[str]:
@@ -71,12 +103,16 @@ def run(command: list[str], *arguments: str, seconds: float = 120) -> list[str]:
 def main() -> int:
     """Fetch what the callers need; the exit status."""
     try:
+        packages.ensure(PROGRAMS)
         java()
+        java("Worker", SPRING)
         npm.install(TYPESCRIPT)
+        npm.install(NESTJS)
+        frameworks()
     except ServerError as problem:
         print(f"callers: {problem}", file=sys.stderr)
         return 1
-    print("callers in Java and TypeScript ready")
+    print("callers and workers in other languages and frameworks ready")
     return 0
 
 

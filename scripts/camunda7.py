@@ -42,7 +42,7 @@ def ensure() -> Path:
         engine = work / "engine"
         (engine / "lib").mkdir(parents=True)
         maven.fetch_dependencies(SOURCES / "pom.xml", engine / "lib")
-        servers.compile_java(SOURCES / "Engine.java", engine / "lib", engine / "classes")
+        servers.compile_java([SOURCES / "Engine.java"], engine / "lib", engine / "classes")
         servers.publish(engine, home())
     return home()
 

@@ -43,6 +43,10 @@ eval "$(zeebe-amqp completion bash)"    # also zsh and fish
 rounds keys above 2^53, and all keys from the fourth partition on are larger. In a batch, a line sets
 `"metadata": {"keys": "string"}`.
 
+`--trace-variable trace` of `create-instance`, `publish-message` and `broadcast-signal` puts the trace into a variable,
+so that the [jobs of the process](monitoring.md#one-trace-through-a-process) belong to it. In a batch, a line sets
+`"metadata": {"traceVariable": "trace"}`.
+
 ## Many requests
 
 `zeebe-amqp batch requests.jsonl --rate 50 --concurrency 20` sends the envelopes of a file, one on each line, and keeps
@@ -56,6 +60,34 @@ is down, the batch stops.
 
 To make a line for such a file, run any operation with `--dry-run -o json`.
 
+## A program as a worker
+
+`zeebe-amqp work pack-parcel --exec ./pack.sh` runs `./pack.sh` for every job of the type `pack-parcel`. All words after
+`--exec` are the program and its arguments; no shell interprets them.
+
+```sh
+#!/bin/sh
+boxes=$(jq '.weight / 10 | ceil')    # the variables are on standard input
+printf '{"boxes": %s}' "$boxes"      # the answer goes to standard output
+```
+
+The rest of the job is in environment variables: `ZEEBE_JOB_KEY`, `ZEEBE_JOB_TYPE`, `ZEEBE_JOB_RETRIES`,
+`ZEEBE_JOB_DEADLINE` (milliseconds since 1970), `ZEEBE_CUSTOM_HEADERS` (JSON), `ZEEBE_PROCESS_INSTANCE_KEY`,
+`ZEEBE_BPMN_PROCESS_ID`, `ZEEBE_ELEMENT_ID`, `ZEEBE_ELEMENT_INSTANCE_KEY`, `ZEEBE_TENANT_ID`, and the job's trace in
+`TRACEPARENT` and `TRACESTATE`.
+
+| it ends with | standard output | the job |
+| --- | --- | --- |
+| exit code 0 | nothing, or a JSON object | is completed with these variables |
+| exit code 100 | `{"errorCode": "…"}`; optional: `errorMessage`, `variables` | gets this BPMN error |
+| any other exit code, a signal | | fails with one retry fewer; the error message is the end of standard error |
+| exit code 0 or 100 | anything else | fails with one retry fewer; the error message says what was wrong |
+
+The worker extends the lock of a job while its program runs, for 25 minutes at most. If the connection to the broker is
+lost meanwhile, the worker does not start the job a second time. On SIGTERM or SIGINT it takes no more jobs and finishes
+the current ones. On a second signal it ends these programs, too, and their jobs come again. If the program cannot be
+started, the worker stops, and no job fails.
+
 ## Exit codes
 
 For an error, the exit code is the number of its gRPC code plus 10 if the command had no effect. If it may have been
@@ -65,8 +97,8 @@ executed, it is plus 40. With `[ $? -ge 40 ]`, check the engine before you repea
 OPTIONS = """
 ## Options
 
-Every operation has these options. `call`, `watch` and `batch` have the ones that apply to them. `--help` shows the
-options of one command; `--help-all` shows these, too.
+Every operation has these options. `call`, `work`, `watch` and `batch` have the ones that apply to them. `--help` shows
+the options of one command; `--help-all` shows these, too.
 """
 
 

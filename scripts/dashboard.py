@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scripts.panels import SECTIONS, Panel
+from scripts.panel import Panel
+from scripts.panels import SECTIONS
 
 FILE = Path(__file__).resolve().parents[1] / "deploy" / "grafana" / "dashboards" / "zeebe-amqp.json"
 COLUMNS = 24

@@ -55,8 +55,10 @@ NUMBERS = (
     ),
     Watched("max(zeebe_amqp_dead_letters)", "Letters that wait for somebody to replay or drop them"),
     Watched(
-        "histogram_quantile(0.99, sum by (le) (rate(rpc_client_call_duration_seconds_bucket[5m])))",
-        "How slow the engine is. Compare `messaging_client_operation_duration_seconds` (the broker) and "
+        "histogram_quantile(0.99, sum by (le) (rate(rpc_client_call_duration_seconds_bucket"
+        '{rpc_method!~".*/ActivateJobs",rpc_method!~".*/CreateProcessInstanceWithResult"}[5m])))',
+        "How slow the engine is, without the calls that wait on purpose. Compare "
+        "`messaging_client_operation_duration_seconds` (the broker) and "
         "`zeebe_amqp_ledger_duration_seconds` (the ledger)",
     ),
 )
@@ -108,6 +110,33 @@ Set `OTEL_EXPORTER_OTLP_ENDPOINT`, and each request has at least three spans in 
 long it was in its queue, what it waited for, each attempt at the gateway, and its reply. Find a trace by
 `zeebe.process_instance_key` or `zeebe_amqp.request.id`. Without tracing, the caller's context passes through to the
 reply.
+
+### One trace through a process
+
+A process continues after the request that started it is answered, and the engine keeps no traces. But a variable of the
+process can carry one. Name the variable with `metadata.traceVariable`, the client's `trace_variable=` or
+`--trace-variable`, or set `TRACE_VARIABLE` for all requests. Then `create-instance`, `publish-message` and
+`broadcast-signal` put the trace context into it:
+
+```json
+{"id": 7, "trace": {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
+```
+
+[Jobs in queues](jobs.md) take it from there. So one trace shows the web request, its queue, the call to the engine, the
+job in its queue, the worker, and the command that ends the job. The worker has to continue the `traceparent` of the job
+and to send its own with the answer; instrumented AMQP libraries do both. If an answer has none, its span has a link to
+the publishing of its job.
+
+- The variable is the last member of the document; all other bytes stay as they were sent. Everybody who may see the
+  variables of the process can read it.
+- The context is that of the service's own span, or with tracing off that of the caller. Without a context the service
+  adds nothing.
+- The service refuses a name that the request's variables already have. With `TRACE_VARIABLE` it sends such a request
+  unchanged, and also one that is nearly as large as the gateway accepts.
+- A message that continues a process brings its own trace, and later jobs belong to the trace of the message.
+- A poll that brings no jobs leaves no span.
+- The service looks for the trace of a job in the variable that `TRACE_VARIABLE` names, by default `trace`. It fetches
+  this variable even if `fetch_variables` in the type's table leaves it out.
 """
 
 

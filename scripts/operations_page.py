@@ -13,7 +13,7 @@ from msgspec import NODEFAULT, inspect
 from consumer.zeebe.operations import OPERATIONS, Operation
 from consumer.zeebe.rpcs import METHODS, SERVICE, Rpc
 from consumer.zeebe.versions import OLDEST, RPC_MARK, SINCE, Version
-from zeebe_amqp import envelope
+from zeebe_amqp import envelope, wire
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.commands.rules import one_of
 from zeebe_amqp.examples import EXAMPLES, Example, filled
@@ -51,6 +51,14 @@ OF_A_FILE = (
     ("`metadata.tenantId`", "text", "none", "8.3"),
 )
 """What a deployment of one file consists of; in the bare form metadata are headers."""
+
+TRACE_VARIABLE = (
+    f"`metadata.{wire.TRACE_VARIABLE}`",
+    "the name of the variable that gets the [trace context](monitoring.md#one-trace-through-a-process)",
+    "the setting `TRACE_VARIABLE`",
+    "",
+)
+"""What the commands have that carry a trace; in the bare form it is a header."""
 
 IDEMPOTENT = {
     "create-instance": "no",
@@ -140,6 +148,8 @@ def _requests(row: Operation, request: Any) -> Iterator[str]:
         (f"`{each.path}`", each.accepted.replace("|", "\\|"), each.default, _version(each.since))
         for each in fields(row.name, request)
     ]
+    if row.command.carries_trace:
+        rows.append(TRACE_VARIABLE)
     if rows:
         yield from _table(("field", "accepted", "default", "since"), rows)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from consumer.config import VARIABLES, component
+from consumer.config.job_types import FIELDS, MAX_TYPES
+from consumer.config.settings import JobType
 from scripts import command_line_page, monitoring_page, operations_page
 from zeebe_amqp import asyncapi
 
@@ -32,6 +34,9 @@ def configuration() -> str:
         "environment, `AMQP_URL in .env`, `clientSecret in component.yaml` in a component file. Messages while the",
         "service runs do the same, without the file: callers read some of them.",
         *groups(),
+        JOB_TYPES,
+        *fields(),
+        ALL_TYPES,
         "\n## Other names\n",
         "For the official clients' configuration and for secrets in files; the first name that is set wins.\n",
         *_lines([("variable", "also read from"), ("---", "---"), *also]),
@@ -47,6 +52,43 @@ def groups() -> Iterator[str]:
         rows = [("variable", "default", "meaning"), ("---", "---", "---")]
         rows += [(f"`{each.name}`", _code(each.default), each.meaning) for each in variables]
         yield from (f"\n## {group}\n", *_lines(rows))
+
+
+JOB_TYPES = """
+## Types of jobs
+
+For [jobs in queues](jobs.md), `JOBS=charge-card,ship-order` is enough if the defaults fit. `JOBS_FILE` names a TOML
+file with a table for each type that needs something else:
+
+```toml
+[jobs.charge-card]
+timeout = "2m"
+limit = 500
+fetch_variables = ["orderId", "amount"]
+delivery_limit = 5
+
+[jobs."io.example:ship-order"]    # quote a type that has dots or colons
+queue = "shipping"
+tenant_ids = ["acme"]
+answers = "plain"
+```
+
+| key | default | value | meaning |
+| --- | --- | --- | --- |"""
+
+ALL_TYPES = f"""
+If a type is in both settings, its table counts. A type has at most 240 bytes and no comma. Each type needs a queue of
+its own, other than those of the service itself. One service takes up to {MAX_TYPES} types, and reads the file when it
+starts. `python -m consumer config` shows the types in force and where they come from;
+[`python -m consumer jobs`](running.md#jobs-on-queues) shows their queues."""
+
+
+def fields() -> Iterator[str]:
+    """A row for each key of a type's table."""
+    for key, each in FIELDS.items():
+        value = getattr(JobType("type"), each.attribute)
+        default = f"`{value:g}s`" if isinstance(value, float) else f"`{value}`" if value else "unset"
+        yield f"| `{key}` | {default} | {each.accepted} | {each.meaning} |"
 
 
 COMPONENT = """

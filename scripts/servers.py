@@ -78,11 +78,11 @@ def ensure_in_memory() -> Path:
 
 def compile_in_memory(target: Path) -> None:
     """Compile our program around the in-memory engine into a new folder."""
-    compile_java(cache.IN_MEMORY_SOURCE, cache.in_memory_libraries(), target)
+    compile_java([cache.IN_MEMORY_SOURCE], cache.in_memory_libraries(), target)
 
 
-def compile_java(source: Path, libraries: Path, target: Path) -> None:
-    """Compile one file of Java into a new folder, with the libraries in a folder.
+def compile_java(sources: list[Path], libraries: Path, target: Path) -> None:
+    """Compile files of Java into a new folder, with the libraries in a folder.
 
     Raises:
         ServerError: the compiler is another one, or refuses the program; with what it says.
@@ -92,9 +92,9 @@ def compile_java(source: Path, libraries: Path, target: Path) -> None:
     jars = os.pathsep.join(map(str, sorted(libraries.glob("*.jar"))))
     java = cache.java_home() / "bin" / "java"
     command = [str(java), "-jar", str(compiler), f"-{cache.JAVA_OLDEST}", "-proc:none", "-d", str(target)]
-    done = subprocess.run([*command, "-cp", jars, str(source)], check=False, capture_output=True, text=True)
+    done = subprocess.run([*command, "-cp", jars, *map(str, sources)], check=False, capture_output=True, text=True)
     if done.returncode:
-        raise ServerError(f"{source.name} could not be compiled:\n{(done.stdout + done.stderr)[-3000:]}")
+        raise ServerError(f"{sources[0].name} could not be compiled:\n{(done.stdout + done.stderr)[-3000:]}")
 
 
 def listing(files: list[Path]) -> str:

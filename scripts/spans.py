@@ -23,6 +23,8 @@ class Span:
     started: int
     ended: int
     failed: bool
+    links: tuple[str, ...] = ()
+    """The ids of the spans that it links to."""
 
 
 KINDS = ("", "internal", "server", "client", "producer", "consumer")
@@ -94,6 +96,7 @@ def decoded(body: bytes) -> list[Span]:
             started=span.start_time_unix_nano,
             ended=span.end_time_unix_nano,
             failed=span.status.code == FAILED,
+            links=tuple(link.span_id.hex() for link in span.links),
         )
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans
         for scope in resource.scope_spans

@@ -9,6 +9,7 @@ from consumer.config import values
 from consumer.config.layers import Given
 from consumer.config.variables import Values
 from zeebe_amqp import wire
+from zeebe_amqp.jobs.names import DEAD, RESULTS, UNDONE
 
 __all__ = ["contradictions", "is_plaintext", "oddities"]
 
@@ -23,6 +24,8 @@ PAIRS: Final = (
 TLS_OF_BROKER: Final = ("AMQP_CA", "AMQP_CERT", "AMQP_KEY")
 LOCAL_LEDGERS: Final = ("sqlite:", "memory:")
 """How URLs of ledgers begin that one process has for itself; whatever is to come is shared."""
+OF_JOBS: Final = (RESULTS, UNDONE)
+"""The queues of what is said of jobs."""
 DETAILS_OF_OAUTH: Final = ("ZEEBE_AUTHORIZATION_SERVER_URL", "ZEEBE_TOKEN_AUDIENCE", "ZEEBE_TOKEN_SCOPE")
 
 
@@ -35,6 +38,7 @@ def contradictions(given: Given) -> Iterator[str]:
         _two_credentials,
         _camunda7,
         _scheme,
+        _queues_of_ours,
         _audit,
         _no_common_key,
     )
@@ -92,12 +96,24 @@ def _scheme(given: Given) -> Iterator[str]:
         )
 
 
+def _queues_of_ours(given: Given) -> Iterator[str]:
+    """What comes there is no request: read as one, it would be refused and be lost to who waits for it."""
+    name = given.written("AMQP_QUEUES")
+    for queue in given.values.AMQP_QUEUES:
+        if queue in (wire.DEAD_LETTER, *OF_JOBS):
+            yield f"{name}: found '{queue}', which takes dead letters or answers about jobs; accepted: request queues"
+
+
 def _audit(given: Given) -> Iterator[str]:
     """A record must not come back as a request, nor count as a dead letter."""
     sink, name = given.values.AUDIT, given.written("AUDIT")
-    ours = {"stream": (*given.values.AMQP_QUEUES, wire.DEAD_LETTER), "exchange": (wire.DEAD_LETTER,)}
+    ours = {
+        "stream": (*given.values.AMQP_QUEUES, wire.DEAD_LETTER, *OF_JOBS),
+        "exchange": (wire.DEAD_LETTER, DEAD),
+    }
     if sink is not None and sink.name in ours.get(sink.kind, ()):
-        yield f"{name}: found '{sink}', which takes requests or dead letters; accepted: a {sink.kind} of its own"
+        taken = "requests, dead letters, or jobs and their answers"
+        yield f"{name}: found '{sink}', which takes {taken}; accepted: a {sink.kind} of its own"
 
 
 def _no_common_key(given: Given) -> Iterator[str]:

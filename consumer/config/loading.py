@@ -10,8 +10,9 @@ from types import MappingProxyType
 
 from consumer.config import values
 from consumer.config.consistency import contradictions, is_plaintext, oddities
+from consumer.config.job_types import JobTypeErrors, job_types
 from consumer.config.layers import Given, Report, read_layers, take
-from consumer.config.settings import Amqp, Basic, Camunda7, Names, OAuth, Settings, Zeebe
+from consumer.config.settings import Amqp, Basic, Camunda7, JobType, Names, OAuth, Settings, Zeebe
 from consumer.config.variables import BROKER, GATEWAY, VARIABLES, Values
 
 __all__ = ["ConfigurationError", "Loaded", "load"]
@@ -33,7 +34,8 @@ class Loaded:
 
     settings: Settings
     sources: list[tuple[str, str, str]]
-    """Per variable: its name, the value as shown (secrets masked), where it came from."""
+    """Per variable: its name, the value as shown (secrets masked), where it came from. Then the same of each type of
+    job, as `jobs.` and the type."""
     warnings: list[str]
     notes: list[str] = field(default_factory=list)
     """What was done to find the settings: which file was read."""
@@ -57,10 +59,21 @@ def load(
     """
     report = Report()
     given = take(read_layers(environ, arguments, directory or Path.cwd(), report), report)
-    if problems := [*report.problems, *contradictions(given)]:
+    problems = [*report.problems, *contradictions(given)]
+    jobs = _jobs(given, problems)
+    if problems:
         raise ConfigurationError(problems, report.warnings)
-    settings = _build(given)
+    settings = _build(given, jobs)
     return Loaded(settings, _sources(given, settings), [*report.warnings, *oddities(given)], report.notes)
+
+
+def _jobs(given: Given, problems: list[str]) -> tuple[JobType, ...]:
+    """The types of jobs; adds to the problems where they cannot be used."""
+    try:
+        return job_types(given.values)
+    except JobTypeErrors as errors:
+        problems += [f"{given.written(each.setting)}: {each.text}" for each in errors.problems]
+        return ()
 
 
 def _sources(given: Given, settings: Settings) -> list[tuple[str, str, str]]:
@@ -69,12 +82,26 @@ def _sources(given: Given, settings: Settings) -> list[tuple[str, str, str]]:
         "LEDGER": values.hidden(settings.ledger),
         "LOG_FORMAT": settings.log_format,
     }
-    return [
+    rows = [
         (each.name, each.shown(found.text), found.origin)
         if (found := given.found.get(each.name))
         else (each.name, derived.get(each.name, each.default) or "unset", "default")
         for each in VARIABLES
     ]
+    return rows + [(f"jobs.{each.name}", _describe(each), each.source) for each in settings.jobs]
+
+
+def _describe(job_type: JobType) -> str:
+    parts = [
+        f"queue {job_type.queue}",
+        f"timeout {job_type.timeout:g}s",
+        f"limit {job_type.limit}",
+        f"delivery limit {job_type.delivery_limit}",
+        f"answers {job_type.answers}",
+        f"variables {', '.join(job_type.fetch_variables) or 'all'}",
+        *([f"tenants {', '.join(job_type.tenant_ids)}"] if job_type.tenant_ids else []),
+    ]
+    return "; ".join(parts)
 
 
 def _names(given: Given, group: str, beside: str) -> Names:
@@ -82,7 +109,7 @@ def _names(given: Given, group: str, beside: str) -> Names:
     return Names({each.name: given.key(each.name, beside) for each in VARIABLES if each.group == group})
 
 
-def _build(given: Given) -> Settings:
+def _build(given: Given, jobs: tuple[JobType, ...]) -> Settings:
     v = given.values
     return Settings(
         amqp=_amqp(v, _names(given, BROKER, "AMQP_URL")),
@@ -104,6 +131,8 @@ def _build(given: Given) -> Settings:
         policy_file=v.POLICY_FILE,
         audit=v.AUDIT,
         signing_keys=v.SIGNING_KEYS or (),
+        jobs=jobs,
+        trace_variable=v.TRACE_VARIABLE,
         http_address=v.HTTP_ADDRESS,
         log_level=v.LOG_LEVEL,
         # Logs go to standard error, so that is the terminal to ask.

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from consumer.config.values import AuditSink
+from zeebe_amqp.jobs.names import job_queue
 
 __all__ = [
     "Amqp",
     "Basic",
     "Camunda7",
+    "JobType",
     "Names",
     "OAuth",
     "Settings",
@@ -119,6 +121,34 @@ class Camunda7:
 
 
 @dataclass(frozen=True)
+class JobType:
+    """Jobs of one type that are published to a queue."""
+
+    name: str
+    """The type, as the process models name it."""
+    timeout: float = 300.0
+    """Seconds for which the engine locks a job."""
+    limit: int = 100
+    """Jobs that may wait in the queue before this service stops fetching."""
+    fetch_variables: tuple[str, ...] = ()
+    """The variables that are fetched; empty = all."""
+    tenant_ids: tuple[str, ...] = ()
+    """Whose jobs are fetched; empty = those of the default tenant."""
+    queue_name: str | None = None
+    delivery_limit: int = 3
+    """How often a job is delivered again after workers died with it; with 3, four times in all."""
+    answers: str = "plain"
+    """How its workers write answers; see `zeebe_amqp.jobs.readings`."""
+    source: str = field(default="JOBS", compare=False)
+    """The setting that names it."""
+
+    @property
+    def queue(self) -> str:
+        """The queue of its jobs."""
+        return self.queue_name or job_queue(self.name)
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything the service is told at start."""
 
@@ -146,6 +176,10 @@ class Settings:
     """None = no audit."""
     signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
     """The first signs, all verify; empty = one is made in `state_dir`."""
+    jobs: tuple[JobType, ...] = ()
+    """The jobs that are published to queues; empty = none, and nothing for jobs runs."""
+    trace_variable: str | None = None
+    """The variable that gets the trace context of new instances, messages and signals; None = where a request asks."""
     http_address: tuple[str, int] | None = ("127.0.0.1", 8080)
     """Host and port of health and metrics; None = off."""
     log_level: str = "info"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from zeebe_amqp import wire
+from zeebe_amqp import trace_variable, wire
 from zeebe_amqp.schema.durations import milliseconds
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "hidden",
     "http_address",
     "is_pair",
+    "job_types",
     "ledger",
     "path",
     "private_key",
@@ -38,6 +39,7 @@ __all__ = [
     "switch",
     "token_url",
     "user_name",
+    "variable_name",
     "whole",
     "without_credentials",
     "words",
@@ -191,6 +193,21 @@ def globs(text: str) -> tuple[str, ...]:
     if not all(patterns):
         raise ValueError("comma-separated patterns such as *reply*, none of them empty")
     return patterns
+
+
+def job_types(text: str) -> tuple[str, ...]:
+    """Comma-separated types of jobs."""
+    names = tuple(part.strip() for part in text.split(","))
+    if not all(names) or len(set(names)) < len(names):
+        raise ValueError("types of jobs such as charge-card,ship-order, each once and none of them empty")
+    return names
+
+
+def variable_name(text: str) -> str:
+    """The name of a variable of a process."""
+    if not trace_variable.is_name(text):
+        raise ValueError(trace_variable.ACCEPTED)
+    return text
 
 
 def queues(text: str) -> tuple[str, ...]:

@@ -247,6 +247,22 @@ class Values:
         shown="<STATE_DIR>/signing.key, unless the ledger is shared",
         secret=True,
     )
+    JOBS: tuple[str, ...] | None = _row(
+        values.job_types,
+        None,
+        "types of jobs that the service fetches and publishes to queues, separated by commas",
+        group="Jobs",
+    )
+    JOBS_FILE: Path | None = _row(
+        values.file,
+        None,
+        "TOML file with a table for each type of job: timeout, limit, variables, tenants, queue, answers",
+    )
+    TRACE_VARIABLE: str | None = _row(
+        values.variable_name,
+        None,
+        "variable that carries the trace context into each process that is started, and to its jobs",
+    )
     LEDGER: str | None = _row(
         values.ledger,
         None,

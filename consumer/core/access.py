@@ -52,8 +52,11 @@ class Decision:
 class Authorizer(Protocol):
     """Decides. Both methods are pure, fast, and never raise: they are called for every request."""
 
-    def decide(self, user: str | None, command: Command) -> Decision:
-        """Whether `user`, as the broker validated him (None = nobody), may run `command`."""
+    def decide(self, user: str | None, command: Command, target: Target | None = None) -> Decision:
+        """Whether `user`, as the broker validated him (None = nobody), may run `command`.
+
+        `target` is what it acts on, where that is known from elsewhere than the command.
+        """
 
     def limits(self, user: str | None) -> UserLimits:
         """How much `user` may take."""
@@ -69,9 +72,9 @@ class Unrestricted:
     def __init__(self, target: Callable[[Command], Target] = target) -> None:
         self._target = target
 
-    def decide(self, user: str | None, command: Command) -> Decision:
+    def decide(self, user: str | None, command: Command, target: Target | None = None) -> Decision:
         """See `Authorizer.decide`."""
-        return Decision(True, "no policy", self._target(command))
+        return Decision(True, "no policy", self._target(command) if target is None else target)
 
     def limits(self, user: str | None) -> UserLimits:
         """See `Authorizer.limits`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -30,10 +30,16 @@ class Call:
     """Is told of every attempt that the engine did, or refused for load; None for a command that says nothing of it."""
     large: bool = False
     """Whether the request came in so large a message that working on it would hold up the event loop."""
+    may_go: Callable[[], Awaitable[object]] | None = None
+    """Is awaited right before each attempt is sent; raises `CommandError` when the command may not be sent any more."""
     sent: bool = False
     """Whether anything may have reached the engine: the engine says so, and a defect after that leaves it open."""
     attempts: int = 0
     """How often it was sent; the engine counts."""
+    is_empty: Callable[[Any], bool] | None = None
+    """Tells an answer that nothing came of: no span is kept of a call that is repeated for ever. None: all are kept."""
+    trace: tuple[tuple[str, str], ...] = ()
+    """The trace context that went with it, for links to it; the engine says so."""
 
 
 class Engine(Protocol):
@@ -80,6 +86,9 @@ class CallSpan(Protocol):
     def finish(self, code: str) -> None:
         """The call ended with gRPC status name `code` ("OK" for success)."""
 
+    def discard(self) -> None:
+        """Nothing came of the call: it is counted, but leaves no span."""
+
 
 class CallObserver(Protocol):
     """Watches calls to an engine; telemetry is one."""
@@ -97,6 +106,9 @@ class Unwatched:
         """Nobody listens."""
 
     def finish(self, code: str) -> None:
+        """Nobody listens."""
+
+    def discard(self) -> None:
         """Nobody listens."""
 
 

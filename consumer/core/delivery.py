@@ -17,14 +17,22 @@ from zeebe_amqp import wire
 from zeebe_amqp.commands import Command
 from zeebe_amqp.envelope import Request
 from zeebe_amqp.errors import CommandError
+from zeebe_amqp.jobs.names import RESULTS
 from zeebe_amqp.reply import Reply
 
-__all__ = ["Delivery", "Handler", "Middleware", "Reply", "Wait", "Waiting"]
+__all__ = ["Decoder", "Delivery", "Handler", "Middleware", "Reply", "Wait", "Waiting"]
 
 NOTED: Final = 0.001
 """Seconds of the shortest wait that is noted."""
 MAX_WAITS: Final = 32
 """Waits that are kept; the oldest go first."""
+
+
+Decoder: TypeAlias = Callable[[Message, int, int], Request]
+"""Finds the command in a message of a queue, given how deep variables may be nested and how large the body may be.
+
+It raises `CommandError` for what is no request.
+"""
 
 
 class Waiting(StrEnum):
@@ -61,6 +69,7 @@ class Delivery:
     Args:
         message: what arrived.
         max_depth: nesting of variables that is accepted.
+        decoder: finds its command; None for a request of the contract.
     """
 
     # Of the class, because few requests have one of their own.
@@ -72,10 +81,15 @@ class Delivery:
     """Bytes of body that its sender may send: what is larger is neither fetched nor decoded."""
     reply: Reply | None = None
     """How its last run ended; None before that, and while it runs again."""
+    one_way: bool = False
+    """Whether nobody waits for a reply, whatever the message says."""
     earlier: object = None
     """The trace context of the run whose answer it gets, where that is known."""
+    link: str = ""
+    """The `traceparent` of what it is about, such as the job that it ends; telemetry links to it where the message has
+    no trace of its own."""
 
-    def __init__(self, message: Message, max_depth: int = wire.MAX_DEPTH) -> None:
+    def __init__(self, message: Message, max_depth: int = wire.MAX_DEPTH, decoder: Decoder | None = None) -> None:
         self.message = message
         self.refusal: str | None = None
         """Why it may not be run, as the policy about replies says; decided once, before it runs."""
@@ -88,6 +102,7 @@ class Delivery:
         self.slot: ConcurrencyLimiter | None = None
         """Where it holds a slot, if it does."""
         self._max_depth = max_depth
+        self._decoder = decoder
         self._decoded: Request | Exception | None = None
 
     @property
@@ -109,6 +124,8 @@ class Delivery:
 
     def _decode(self) -> Request | Exception:
         try:
+            if self._decoder is not None:
+                return self._decoder(self.message, self._max_depth, self.max_body)
             return self.message.decode(self._max_depth, self.max_body)
         except CommandError as refusal:
             # Its words are wanted, not its way here: the frames on it hold on to us, and we to it.
@@ -151,7 +168,16 @@ class Delivery:
     @property
     def answerable(self) -> bool:
         """Whether somebody waits for an answer who may get one."""
-        return bool(self.message.reply_to) and self.refusal is None and not self.message.malformed_properties
+        asks = bool(self.message.reply_to) and not self.one_way
+        return asks and self.refusal is None and not self.message.malformed_properties
+
+    @property
+    def is_echo(self) -> bool:
+        """Whether a reply would go where the answers of workers go.
+
+        A job that came back still says so, and an answer that has a copy of its properties.
+        """
+        return self.message.reply_to == RESULTS
 
     @property
     def sent(self) -> bool:

@@ -6,10 +6,12 @@ import hmac
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["DEAD_LETTERS", "SigningKeys"]
+__all__ = ["DEAD_LETTERS", "JOB_IDS", "SigningKeys"]
 
 DEAD_LETTERS: Final = b"zeebe-amqp dead letters"
 """The purpose of the keys that sign dead letters and their replays."""
+JOB_IDS: Final = b"zeebe-amqp job ids"
+"""The purpose of the keys that sign the ids of jobs."""
 _HASH: Final = "sha256"
 
 
@@ -38,3 +40,8 @@ class SigningKeys:
     def verify(self, content: bytes, signature: bytes) -> bool:
         """Whether one of the keys signed `content`; a comparison tells nothing of the signature by its time."""
         return any(hmac.compare_digest(hmac.digest(key, content, _HASH), signature) for key in self._keys)
+
+    def verify_start(self, content: bytes, start: bytes) -> bool:
+        """The same where only the first bytes of the signature are there."""
+        size = len(start)
+        return any(hmac.compare_digest(hmac.digest(key, content, _HASH)[:size], start) for key in self._keys)

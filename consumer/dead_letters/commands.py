@@ -24,6 +24,7 @@ from consumer.dead_letters.replaying import follow, resend, would_resend
 from consumer.dead_letters.sweep import FAILED, Act, Sweep, conclude, report_missing, run, sweep
 from consumer.dead_letters.view import Report, columns, details, flat, group_lines, group_row, is_called, row
 from zeebe_amqp import wire
+from zeebe_amqp.jobs.names import RESULTS, UNDONE
 
 __all__ = ["commands", "drop", "listed", "replay", "show"]
 
@@ -148,7 +149,7 @@ def replay(
         raise click.BadParameter(f"found {queue!r}, the dead-letter queue itself; accepted: a request queue")
     filter = chosen(ids, everything, filters)
     policy = ReplayPolicy(
-        settings.amqp.queues,
+        (*settings.amqp.queues, *((RESULTS, UNDONE) if settings.jobs else ())),
         queue,
         max_replays=max_replays,
         force=force,

@@ -17,6 +17,7 @@ from consumer.core.sender import DELIVERY_COUNTS, ROUTING, count, of_broker, tex
 from zeebe_amqp import envelope, wire
 from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.errors import CommandError
+from zeebe_amqp.jobs.names import RESULTS, UNDONE
 
 __all__ = ["DeadLetter", "Filter", "Signature"]
 
@@ -284,7 +285,12 @@ class DeadLetter:
         return headers if seal is None else {**headers, name: seal}
 
     def expired(self, now: float | None = None) -> bool:
-        """Whether the caller's deadline is past, so that the service would refuse it; `now` in seconds since 1970."""
+        """Whether the caller's deadline is past, so that the service would refuse it; `now` in seconds since 1970.
+
+        A message about a job has none: what it carries is a copy of the job's, and a late answer is taken.
+        """
+        if self.origin in (RESULTS, UNDONE):
+            return False
         try:
             deadline = envelope.deadline(self.headers)
         except CommandError:

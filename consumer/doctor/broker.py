@@ -23,6 +23,8 @@ MIN_FRAME: Final = 4096
 MIN_CHANNELS: Final = 16
 """Channels that one connection needs: one for each of its queues, one to publish, a few for declarations."""
 CONNECTIONS: Final = 3
+CONNECTIONS_OF_JOBS: Final = 2
+"""Beside those, where jobs are pushed to queues: one publishes jobs, one takes their answers."""
 
 
 def unreached(problem: str) -> Finding:
@@ -56,7 +58,7 @@ def judge_broker(facts: BrokerFacts, settings: Settings) -> Iterator[Finding]:
     yield _user_id(facts)
     yield _size(facts)
     yield _limits(facts)
-    yield _user_limits(facts)
+    yield _user_limits(facts, settings)
     yield _consumer_timeout(settings)
 
 
@@ -187,13 +189,14 @@ def _limits(facts: BrokerFacts) -> Finding:
     return BROKER.ok("limits", found)
 
 
-def _user_limits(facts: BrokerFacts) -> Finding:
+def _user_limits(facts: BrokerFacts, settings: Settings) -> Finding:
     user = facts.login or "USER"
+    number = CONNECTIONS + (CONNECTIONS_OF_JOBS if settings.jobs else 0)
     return BROKER.unseen(
         "limits of the user",
         "AMQP shows them only when they are reached; this connection was let in",
         f"`rabbitmqctl list_user_limits --user {user}` and `rabbitmqctl list_vhost_limits` must allow "
-        f"{CONNECTIONS} connections for each replica, and one more for each command such as this",
+        f"{number} connections for each replica, and one more for each command such as this",
         "what does not get its connection does not consume, or does not reply",
     )
 

@@ -10,7 +10,8 @@ from consumer.doctor.finding import Finding, Section
 from consumer.doctor.management import ManagementFacts
 from consumer.doctor.queues import bound, failing, judge_arguments, judge_rights
 from consumer.rabbitmq import dead_letter_count
-from consumer.rabbitmq.examination import BrokerFacts, QueueFacts
+from consumer.rabbitmq.examination import BrokerFacts
+from consumer.rabbitmq.look import QueueFacts
 from zeebe_amqp import wire
 
 __all__ = ["judge_dead_letters"]
@@ -25,7 +26,7 @@ def judge_dead_letters(facts: BrokerFacts, amqp: Amqp, management: ManagementFac
     there = _there(facts.dead, amqp)
     yield there
     if facts.dead.there and not facts.dead.locked:
-        yield from judge_arguments(DEAD, facts.dead, amqp)
+        yield from judge_arguments(DEAD, facts.dead, amqp, wire.queue_arguments(wire.DEAD_LETTER))
         yield from judge_rights(DEAD, facts.dead, amqp)
         if facts.exchange.there:
             yield _binding(management)

@@ -8,11 +8,12 @@ import os
 import shutil
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 from consumer.camunda7 import Camunda7Engine
 from consumer.config import Camunda7, OAuth, Settings, values
-from consumer.doctor import broker, gateway, ledger, replies, rights, service
+from consumer.doctor import broker, gateway, jobs, ledger, replies, rights, service
 from consumer.doctor.clients import SERVICE, installed, judge_versions
 from consumer.doctor.clocks import Reading, judge_clocks
 from consumer.doctor.dead_letters import judge_dead_letters
@@ -22,10 +23,11 @@ from consumer.doctor.identity import look_at_identity, unanswered
 from consumer.doctor.management import ManagementError, ManagementFacts, ask_management
 from consumer.doctor.queues import judge_queues
 from consumer.doctor.rights import look_at_rights
+from consumer.doctor.scrape import MAX_PAGE, read_series
 from consumer.doctor.service import Page, ServiceFacts
 from consumer.inquiry import ask
 from consumer.ledger import Facts, LedgerError, RedisFacts, examine_ledger
-from consumer.rabbitmq import BrokerFacts, examine_broker
+from consumer.rabbitmq import BrokerFacts, JobFacts, examine_broker, examine_jobs
 from consumer.zeebe.examination import ask_gateway
 from consumer.zeebe.protocol.gateway_pb2 import TopologyResponse
 from zeebe_amqp import wire
@@ -60,6 +62,7 @@ class _Found:
     broker: BrokerFacts | Failed
     management: ManagementFacts | Failed | None
     identity: list[Finding] | Failed
+    jobs: JobFacts | Failed | None
     topology: TopologyResponse | Failed
     camunda7: str | Failed | None
     ledger: Facts | Failed
@@ -89,6 +92,7 @@ async def examine(
         at_broker = start(_attempt(examine_broker(settings.amqp, reply_queues)))
         told = start(_attempt(ask_management(management, settings.amqp, names))) if management else None
         identity = start(_attempt(look_at_identity(settings.amqp, management)))
+        at_jobs = start(_attempt(examine_jobs(settings.amqp, settings.jobs))) if settings.jobs else None
         topology = start(_attempt(ask_gateway(settings.zeebe)))
         version = start(_attempt(_ask_camunda7(camunda7))) if camunda7 else None
         place = start(_attempt(examine_ledger(settings.ledger)))
@@ -99,6 +103,7 @@ async def examine(
         at_broker.result(),
         None if told is None else told.result(),
         identity.result(),
+        None if at_jobs is None else at_jobs.result(),
         topology.result(),
         None if version is None else version.result(),
         place.result(),
@@ -151,7 +156,7 @@ async def _ask_service(settings: Settings, environ: Mapping[str, str]) -> Servic
 
 async def _page(url: str) -> Page:
     try:
-        answer = await get(url, direct=True)
+        answer = await get(url, direct=True, max_body=MAX_PAGE)
     except OSError as error:
         return Page(None, problem=str(error))
     return Page(answer.status, answer.body)
@@ -178,6 +183,7 @@ def _judge(found: _Found, settings: Settings, reply_queues: Sequence[str]) -> It
     """All findings, in the order in which people read them."""
     sections: dict[str, Callable[[], Iterable[Finding]]] = {
         "broker": lambda: _at_broker(found, settings),
+        "jobs": lambda: _jobs(found, settings),
         "gateway": lambda: _engines(found, settings),
         "ledger": lambda: _ledger(found, settings),
         "replies": lambda: _replies(found, settings, reply_queues),
@@ -213,6 +219,19 @@ def _at_broker(found: _Found, settings: Settings) -> Iterator[Finding]:
     told = found.management if isinstance(found.management, ManagementFacts) else None
     yield from judge_queues(facts, settings.amqp, told.policies if told else {})
     yield from judge_dead_letters(facts, settings.amqp, told)
+
+
+def _jobs(found: _Found, settings: Settings) -> Iterator[Finding]:
+    if isinstance(found.jobs, Failed):
+        yield jobs.unexamined(found.jobs.problem)
+    elif found.jobs is not None:
+        yield from jobs.judge_jobs(found.jobs, settings, _counts(found.service))
+
+
+def _counts(running: ServiceFacts | Failed) -> Mapping[str, float]:
+    """The values of the running service's series; none where it does not say."""
+    page = None if isinstance(running, Failed) else running.metrics
+    return {} if page is None or page.status != HTTPStatus.OK else read_series(page.body)
 
 
 def _engines(found: _Found, settings: Settings) -> Iterator[Finding]:

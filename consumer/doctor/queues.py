@@ -10,10 +10,11 @@ from consumer.doctor.broker import version
 from consumer.doctor.finding import Finding, Section
 from consumer.doctor.management import QueuePolicy
 from consumer.rabbitmq.differences import Difference
-from consumer.rabbitmq.examination import BrokerFacts, QueueFacts
+from consumer.rabbitmq.examination import BrokerFacts
+from consumer.rabbitmq.look import QueueFacts
 from zeebe_amqp import wire
 
-__all__ = ["BOUNDS", "Policies", "bound", "failing", "judge_arguments", "judge_queues", "judge_rights"]
+__all__ = ["BOUNDS", "Policies", "bound", "describe", "failing", "judge_arguments", "judge_queues", "judge_rights"]
 
 QUEUES: Final = Section("queues")
 BOUNDS: Final = ("x-max-length", "x-max-length-bytes")
@@ -42,7 +43,7 @@ def judge_queues(facts: BrokerFacts, amqp: Amqp, policies: Policies) -> Iterator
         there = _there(queue, amqp)
         yield there
         if queue.there and not queue.locked:
-            yield from judge_arguments(QUEUES, queue, amqp)
+            yield from judge_arguments(QUEUES, queue, amqp, wire.queue_arguments(queue.name))
             yield from judge_rights(QUEUES, queue, amqp)
             yield _delivery_limit(queue, facts.version)
             yield bound(QUEUES, queue, policies.get(queue.name))
@@ -96,14 +97,14 @@ def failing(section: Section, queue: QueueFacts) -> Finding:
     )
 
 
-def judge_arguments(section: Section, queue: QueueFacts, amqp: Amqp) -> Iterator[Finding]:
-    """A finding for each argument that differs; one when none does."""
+def judge_arguments(section: Section, queue: QueueFacts, amqp: Amqp, ours: Mapping[str, Any]) -> Iterator[Finding]:
+    """A finding for each argument that differs from ours; one when none does."""
     subject = f"{queue.name}: arguments"
     if queue.arguments is None:
         yield section.unseen(
             subject,
             f"they can be compared only with the right to configure the queue ({queue.declaring})",
-            f"`rabbitmqctl list_queues name durable arguments` must show {_shown(wire.queue_arguments(queue.name))}",
+            f"`rabbitmqctl list_queues name durable arguments` must show {_shown(ours)}",
             "a queue of another kind may lose requests",
         )
     elif not queue.differences:
@@ -113,8 +114,8 @@ def judge_arguments(section: Section, queue: QueueFacts, amqp: Amqp) -> Iterator
 
 
 def _difference(section: Section, queue: QueueFacts, difference: Difference, amqp: Amqp) -> Finding:
-    argument, ours, theirs = difference
-    found = f"{argument} is {_value(theirs)}; the service declares {_value(ours)}"
+    argument, ours, _ = difference
+    found = describe(difference)
     subject = f"{queue.name}: {argument}"
     why = _WHY.get(argument, "the queue behaves otherwise than the documentation says")
     delete = f"an argument cannot be changed: delete the queue when it is empty (`rabbitmqctl delete_queue {queue.name}"
@@ -127,6 +128,12 @@ def _difference(section: Section, queue: QueueFacts, difference: Difference, amq
         return section.ok(subject, f"{found}; taken as it is with AMQP_DECLARE=passive")
     change = f"{delete} --if-empty`) and declare it with {argument} {_value(ours)}"
     return section.warning(subject, f"{found}; taken as it is with AMQP_DECLARE=passive", change, why)
+
+
+def describe(difference: Difference) -> str:
+    """In what a queue differs."""
+    argument, ours, theirs = difference
+    return f"{argument} is {_value(theirs)}; the service declares {_value(ours)}"
 
 
 def judge_rights(section: Section, queue: QueueFacts, amqp: Amqp) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from consumer.doctor.finding import Finding, Section
 from consumer.doctor.queues import failing
 from consumer.rabbitmq import queue_names, reply_policy
 from consumer.rabbitmq.direct import is_direct
-from consumer.rabbitmq.examination import QueueFacts
+from consumer.rabbitmq.look import QueueFacts
 from zeebe_amqp import wire
 
 __all__ = ["judge_policy", "judge_reply_queues", "refusals"]
@@ -36,7 +36,7 @@ def judge_policy(settings: Settings) -> Iterator[Finding]:
 
 def refusals(names: Sequence[str], settings: Settings) -> dict[str, str | None]:
     """By name, why no reply may go to a queue; None when it may."""
-    own = frozenset(queue_names(settings.amqp))
+    own = frozenset(queue_names(settings.amqp, settings.jobs))
     return {name: reply_policy.refusal(name, own_queues=own, allow=settings.reply_allow) for name in names}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from consumer.ledger.entry import Claim, Identity, LedgerError, Limits, Sighting, State, identify
+from consumer.ledger.entry import Claim, Identity, LedgerError, Limits, Sighting, State, identify, identify_by
 from consumer.ledger.examination import Facts, FileFacts, MemoryFacts, RedisFacts, examine_ledger
 from consumer.ledger.ledger import Ledger, Record, ignore
 from consumer.ledger.memory import MemoryStore
@@ -35,6 +35,7 @@ __all__ = [
     "examine_ledger",
     "has_entries",
     "identify",
+    "identify_by",
     "is_shared",
     "open_ledger",
     "reset",

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from consumer.core.message import Reply
 from zeebe_amqp.errors import Outcome
 
-__all__ = ["Claim", "Identity", "LedgerError", "Limits", "Sighting", "State", "hash_user", "identify"]
+__all__ = ["Claim", "Identity", "LedgerError", "Limits", "Sighting", "State", "hash_user", "identify", "identify_by"]
 
 MIN_RUNNING: Final = 3600.0
 """Seconds an unfinished entry is kept at least: longer than any command runs, and than a broker's restart takes."""
@@ -89,15 +89,24 @@ def identify(user: str | None, request_id: str, replays: int = 0) -> Identity:
     """The identity of a request: its validated user's id, and how often it was replayed from the dead letters."""
     # The length keeps (user "a", id "bc") and (user "ab", id "c") apart.
     name = user or ""
-    identity = f"{len(name)}:{name}:{request_id}"
-    if replays > 0:
-        # Whoever replays a dead letter has decided that it runs again; each replay still runs once.
-        identity = f"{identity}#{replays}"
-    # Of one length, so that the number of entries bounds their bytes.
-    return Identity(blake2b(identity.encode(errors="surrogatepass"), digest_size=16).digest(), user or None)
+    return Identity(_hashed(f"{len(name)}:{name}:{request_id}", replays), user or None)
+
+
+def identify_by(identity: str, user: str | None, replays: int = 0) -> Identity:
+    """The identity of a request that is the same whoever sends it; `user` has the room that its answer takes."""
+    # Those of users begin with a digit.
+    return Identity(_hashed(f"by:{identity}", replays), user or None)
 
 
 @lru_cache(maxsize=4096)  # a broker has few users, and each sends many requests
 def hash_user(user: str | None) -> bytes:
     """What the entries of a user are marked with: 8 bytes, and none for those of nobody."""
     return blake2b(user.encode(errors="surrogatepass"), digest_size=8).digest() if user else b""
+
+
+def _hashed(identity: str, replays: int) -> bytes:
+    if replays > 0:
+        # Whoever replays a dead letter has decided that it runs again; each replay still runs once.
+        identity = f"{identity}#{replays}"
+    # Of one length, so that the number of entries bounds their bytes.
+    return blake2b(identity.encode(errors="surrogatepass"), digest_size=16).digest()

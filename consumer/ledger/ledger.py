@@ -6,17 +6,18 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
+from consumer.core.activation import Activation
 from consumer.core.availability import Availability
 from consumer.core.message import Reply
 from consumer.ledger import codec
 from consumer.ledger.entry import Claim, Identity, LedgerError, Limits, Sighting, State, hash_user
 from consumer.ledger.slack import Allowance, Slack, unbounded
-from consumer.ledger.store import Evicted, Found, LedgerRow, Store
+from consumer.ledger.store import ActivationRow, Evicted, Found, LedgerRow, Store
 
-__all__ = ["LEASE", "Ledger", "Record", "ignore"]
+__all__ = ["KEPT_ACTIVATION", "LEASE", "Ledger", "Record", "ignore"]
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,12 @@ LEASE: Final = 30.0
 
 RETRY: Final = 1.0
 """Seconds between two attempts while the store is away."""
+
+KEPT_ACTIVATION: Final = 86_400.0
+"""Seconds for which the newest activation of a job is known after its end: its worker may answer late."""
+
+MAX_ENDED: Final = 10_000
+"""Jobs that have ended and whose activations wait to be removed; of more they are forgotten when they expire."""
 
 MAX_CLOSING: Final = 5.0
 """Seconds to wait for an attempt that is going on."""
@@ -49,7 +56,7 @@ class Ledger(Availability):
     Args:
         store: keeps the entries.
         limits: how much is remembered, and for how long.
-        record: gets the duration of each claim, finish and release as `ledger.duration`; of failed ones too.
+        record: gets the duration of each claim, finish, release and record of activations as `ledger.duration`.
         failed: is called each time the store cannot be used.
         allowance: tells how many bytes of answers are kept for a user.
         lease: seconds after which a process that is silent counts as dead, where several share a store.
@@ -76,6 +83,7 @@ class Ledger(Availability):
         self._running: dict[bytes, bytes] = {}
         self._unwritten: dict[bytes, LedgerRow] = {}
         self._flushing = asyncio.Lock()
+        self._ended: dict[int, None] = {}
         self._running_ttl = limits.running_ttl
         self._slack = Slack(limits, allowance)
         self._call = asyncio.Event()
@@ -193,6 +201,38 @@ class Ledger(Availability):
             await self._release(identity)
         finally:
             self._record("ledger.duration", time.perf_counter() - started, operation="release")
+
+    # --- activations of jobs ------------------------------------------------------------------------------------------
+
+    async def record_activations(self, activations: Sequence[Activation]) -> None:
+        """See `consumer.core.activation.Leases`."""
+        if self.problem is not None:
+            raise LedgerError(self.problem)
+        ended, self._ended = self._ended, {}
+        for each in activations:
+            ended.pop(each.key, None)
+        started = time.perf_counter()
+        try:
+            await self._store.write_activations(list(map(_to_row, activations)), list(ended), self._clock())
+        except Exception as error:
+            raise LedgerError(self._fail(error)) from error
+        finally:
+            self._record("ledger.duration", time.perf_counter() - started, operation="activations")
+
+    async def newest_activation(self, key: int) -> Activation | None:
+        """See `consumer.core.activation.Leases`."""
+        if self.problem is not None:
+            raise LedgerError(self.problem)
+        try:
+            found = await self._store.find_activation(key, self._clock())
+        except Exception as error:
+            raise LedgerError(self._fail(error)) from error
+        return None if found is None else Activation(*found[:-1])
+
+    def forget_activation(self, key: int) -> None:
+        """See `consumer.core.activation.Leases`; it goes with the next ones that are recorded."""
+        if len(self._ended) < MAX_ENDED:
+            self._ended[key] = None
 
     # --- claiming ---------------------------------------------------------------------------------------------------
 
@@ -350,3 +390,8 @@ class Ledger(Availability):
             # Asked, not only cancelled: a library's own timeout may swallow a cancellation.
             await asyncio.wait([self._keeper], timeout=MAX_CLOSING)
             self._keeper.cancel()
+
+
+def _to_row(activation: Activation) -> ActivationRow:
+    ends = max(activation.deadline, activation.extended) / 1000
+    return ActivationRow(*activation, expires=ends + KEPT_ACTIVATION)

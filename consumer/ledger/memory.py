@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from itertools import islice, takewhile
 
 from consumer.ledger.codec import size_of, to_mark
 from consumer.ledger.entry import Limits
 from consumer.ledger.holdings import Holdings
-from consumer.ledger.store import TRIMMED_AT_ONCE, Evicted, Found, LedgerRow
+from consumer.ledger.store import TRIMMED_AT_ONCE, ActivationRow, Evicted, Found, LedgerRow
 
 __all__ = ["MemoryStore"]
 
@@ -38,6 +39,9 @@ class MemoryStore:
         self._done: OrderedDict[bytes, LedgerRow] = OrderedDict()
         self._keys: dict[bytes, _Keys] = {}
         self._entries, self._bytes = Holdings(), Holdings()
+        self._activations: dict[int, ActivationRow] = {}
+        # When each is to be looked at, and its key; one that is kept longer is put back.
+        self._activations_due: list[tuple[float, int]] = []
         self.evicted = Evicted()
 
     @property
@@ -137,6 +141,35 @@ class MemoryStore:
         if size := size_of(row.record or b""):
             del self._keys[row.user].bodies[row.key]
             self._bytes.add(row.user, -size)
+
+    async def write_activations(self, rows: Sequence[ActivationRow], ended: Sequence[int], now: float) -> None:
+        """See `Store.write_activations`."""
+        for key in ended:
+            self._activations.pop(key, None)
+        self._forget_activations(now)
+        for row in rows:
+            there = self._activations.get(row.key)
+            if there is None:
+                heappush(self._activations_due, (row.expires, row.key))
+                self._activations[row.key] = row
+            elif there.since <= row.since:
+                self._activations[row.key] = row._replace(expires=max(row.expires, there.expires))
+
+    async def find_activation(self, key: int, now: float) -> ActivationRow | None:
+        """See `Store.find_activation`."""
+        there = self._activations.get(key)
+        return None if there is None or there.expires <= now else there
+
+    def _forget_activations(self, now: float) -> None:
+        due, left = self._activations_due, TRIMMED_AT_ONCE
+        while due and left and due[0][0] <= now:
+            _, key = heappop(due)
+            left -= 1
+            there = self._activations.get(key)
+            if there is not None and there.expires > now:
+                heappush(due, (there.expires, key))
+            else:
+                self._activations.pop(key, None)
 
     async def renew(self) -> None:
         """Nobody else could look."""

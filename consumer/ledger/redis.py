@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from consumer.ledger import scripts
 from consumer.ledger.codec import size_of, to_mark
 from consumer.ledger.entry import LedgerError, Limits
-from consumer.ledger.store import TRIMMED_AT_ONCE, Evicted, Found, LedgerRow
+from consumer.ledger.store import TRIMMED_AT_ONCE, ActivationRow, Evicted, Found, LedgerRow
 
 __all__ = ["RedisStore", "ask_redis", "list_warnings"]
 
@@ -48,6 +48,7 @@ class RedisStore:
         self._claim, self._finish = register(scripts.CLAIM), register(scripts.FINISH)
         self._find = register(scripts.FIND)
         self._release, self._trim = register(scripts.RELEASE), register(scripts.TRIM)
+        self._activate = register(scripts.ACTIVATE)
 
     async def open(self, owner: bytes, lease: float) -> None:
         """See `Store.open`; warns of settings with which Redis may forget."""
@@ -95,6 +96,25 @@ class RedisStore:
         self.size, self.kept_bytes, bodies, entries = await self._trim(keys, args)
         self.evicted.bodies += bodies
         self.evicted.entries += entries
+
+    async def write_activations(self, rows: Sequence[ActivationRow], ended: Sequence[int], now: float) -> None:
+        """See `Store.write_activations`; what has expired is gone by itself."""
+        keys = [f"{scripts.ACTIVATION}{key}" for key in (*(row.key for row in rows), *ended)]
+        args: list[Any] = []
+        for row in rows:
+            args += [row.deadline, row.since, row.trace, row.extended, _milliseconds(row.expires - now)]
+        await self._activate(keys, args)
+
+    async def find_activation(self, key: int, now: float) -> ActivationRow | None:
+        """See `Store.find_activation`."""
+        async with self._redis.pipeline(transaction=True) as both:
+            name = f"{scripts.ACTIVATION}{key}"
+            both.hmget(name, "deadline", "since", "trace", "extended")
+            both.pttl(name)
+            (deadline, since, trace, extended), left = await both.execute()
+        if deadline is None:
+            return None
+        return ActivationRow(key, int(deadline), int(since), trace.decode(), int(extended), now + left / 1000)
 
     async def renew(self) -> None:
         """See `Store.renew`."""

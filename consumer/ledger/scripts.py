@@ -5,20 +5,35 @@ left of the record when the body goes. A process lives as long as its key under 
 when the process no longer renews it. What has run is in sorted sets by expiry, so that the oldest can go first:
 "entries:USER" has that of a user and "bodies:USER" those of them whose bodies are kept. `shares:entries` and
 `shares:bytes` say how much each user holds, so that the one with the most can be found; `shares:expiry` says when the
-first of each may expire. `finished` and `bytes` are how much all hold. Redis' own clock counts.
+first of each may expire. `finished` and `bytes` are how much all hold. Redis' own clock counts. The newest activation
+of a job is a hash under "activation:KEY", which expires by itself.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["BYTES", "CLAIM", "ENTRY", "FIND", "FINISH", "FINISHED", "OWNER", "PREFIX", "RELEASE", "TRIM"]
+__all__ = [
+    "ACTIVATE",
+    "ACTIVATION",
+    "BYTES",
+    "CLAIM",
+    "ENTRY",
+    "FIND",
+    "FINISH",
+    "FINISHED",
+    "OWNER",
+    "PREFIX",
+    "RELEASE",
+    "TRIM",
+]
 
 
 PREFIX: Final = "zeebe-amqp:3:"
 """Of every key; 3 is the version of this layout."""
 
 ENTRY: Final = f"{PREFIX}entry:"
+ACTIVATION: Final = f"{PREFIX}activation:"
 OWNER: Final = f"{PREFIX}owner:"
 FINISHED: Final = f"{PREFIX}finished"
 BYTES: Final = f"{PREFIX}bytes"
@@ -184,5 +199,22 @@ RELEASE: Final = """
 -- KEYS: entry. ARGV: owner
 local entry = redis.call('HMGET', KEYS[1], 'owner', 'record')
 if entry[1] == ARGV[1] and not entry[2] then redis.call('DEL', KEYS[1]) end
+return 1
+"""
+
+ACTIVATE: Final = """
+-- KEYS: of activations; those beyond the ones that ARGV describes are removed. ARGV: of each its deadline, since,
+-- trace, extension, and expiry in ms.
+for each = #ARGV / 5 + 1, #KEYS do redis.call('DEL', KEYS[each]) end
+for each = 1, #ARGV / 5 do
+  local key, at = KEYS[each], 5 * (each - 1)
+  local since = redis.call('HGET', key, 'since')
+  if not since or tonumber(since) <= tonumber(ARGV[at + 2]) then
+    local left = redis.call('PTTL', key)
+    redis.call('HSET', key, 'deadline', ARGV[at + 1], 'since', ARGV[at + 2], 'trace', ARGV[at + 3],
+      'extended', ARGV[at + 4])
+    redis.call('PEXPIRE', key, math.max(left, tonumber(ARGV[at + 5])))
+  end
+end
 return 1
 """

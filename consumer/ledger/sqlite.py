@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 from consumer.core.batches import Batches, End
 from consumer.core.thread import Worker
 from consumer.ledger.entry import Limits
-from consumer.ledger.store import Evicted, Found, LedgerRow
+from consumer.ledger.store import ActivationRow, Evicted, Found, LedgerRow
 from consumer.ledger.table import GROUP, Table
 
 __all__ = ["SCHEME", "SqliteStore", "path_of"]
@@ -98,6 +98,17 @@ class SqliteStore:
         """See `Store.trim`; it is done with the next batch, because who waited for it alone would leave the batches."""
         self._due = (now, limits, {**self._due[2], **allowed} if self._due else allowed)
 
+    async def write_activations(self, rows: Sequence[ActivationRow], ended: Sequence[int], now: float) -> None:
+        """See `Store.write_activations`; one transaction, in its turn."""
+        assert self._thread is not None
+        await self._thread.call(self._write_activations, rows, ended, now)
+
+    async def find_activation(self, key: int, now: float) -> ActivationRow | None:
+        """See `Store.find_activation`."""
+        assert self._thread is not None
+        found = await self._thread.call(self._look_activation, key)
+        return None if found is None or found.expires <= now else found
+
     async def renew(self) -> None:
         """Nobody else could look."""
 
@@ -147,6 +158,14 @@ class SqliteStore:
     def _look(self, key: bytes) -> Found | None:
         assert self._table is not None
         return self._table.find(key)
+
+    def _write_activations(self, rows: Sequence[ActivationRow], ended: Sequence[int], now: float) -> None:
+        assert self._table is not None
+        self._table.write_activations(rows, ended, now)
+
+    def _look_activation(self, key: int) -> ActivationRow | None:
+        assert self._table is not None
+        return self._table.activations.find(key)
 
     def _close(self) -> None:
         if self._table is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from consumer.ledger.entry import Limits
 
-__all__ = ["TRIMMED_AT_ONCE", "Evicted", "Found", "LedgerRow", "Store"]
+__all__ = ["TRIMMED_AT_ONCE", "ActivationRow", "Evicted", "Found", "LedgerRow", "Store"]
 
 TRIMMED_AT_ONCE: Final = 1000
 """Entries and bodies that one `Store.trim` removes, at most: claims wait meanwhile."""
@@ -29,6 +29,18 @@ class LedgerRow(NamedTuple):
     """The reply; None while it runs."""
     user: bytes = b""
     """Whose it is, as `hash_user` says; of no account while it runs."""
+
+
+class ActivationRow(NamedTuple):
+    """The newest activation of a job as it is written; see `consumer.core.activation.Activation`."""
+
+    key: int
+    deadline: int
+    since: int
+    trace: str
+    extended: int
+    expires: float
+    """When to forget it, seconds since 1970."""
 
 
 @dataclass(slots=True)
@@ -113,6 +125,16 @@ class Store(Protocol):
         user with the most entries; above `max_bytes`, bodies of the user with the most bytes (`Holdings`). An entry
         whose body goes stays, with the record that `codec.to_mark` makes.
         """
+
+    def write_activations(self, rows: Sequence[ActivationRow], ended: Sequence[int], now: float) -> Awaitable[object]:
+        """Write activations, all or none. One takes the place of one of the same job that is no newer: `since`.
+
+        What is there is never forgotten earlier for it. The activations of the jobs in `ended` are removed before, and
+        some of those that have expired. No bound of the ledger's entries touches them, and they are not counted there.
+        """
+
+    def find_activation(self, key: int, now: float) -> Awaitable[ActivationRow | None]:
+        """The activation that is there; None also when it has expired."""
 
     async def renew(self) -> None:
         """Prolong the owner's lease."""

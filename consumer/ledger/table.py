@@ -12,10 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from consumer.ledger.activation_table import ActivationTable
 from consumer.ledger.codec import MAX_MARK, size_of, to_mark
 from consumer.ledger.entry import LedgerError, Limits
 from consumer.ledger.holdings import Holdings
-from consumer.ledger.store import TRIMMED_AT_ONCE, Evicted, Found, LedgerRow
+from consumer.ledger.store import TRIMMED_AT_ONCE, ActivationRow, Evicted, Found, LedgerRow
 
 __all__ = ["APPLICATION", "GROUP", "MIGRATED", "VERSION", "Table", "files", "in_use"]
 
@@ -133,6 +134,8 @@ class Table:
         LedgerError: the file is in use, broken, not ours, of a newer version, or cannot be written.
     """
 
+    activations: ActivationTable
+    """The newest activations of jobs; `write_activations` writes them."""
     entries: Holdings
     """Finished ones that are in it, also those that have expired and were not removed yet."""
     kept_bytes: Holdings
@@ -179,6 +182,7 @@ class Table:
             # What is written survives the process; only a crash of the machine may lose the last entries.
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA cache_size = -4096")
+            self.activations = ActivationTable(self._connection)
         except sqlite3.Error as error:
             raise LedgerError(_refusal(self._path, error)) from error
 
@@ -229,6 +233,11 @@ class Table:
             self.entries.add(user, len(of_user))
             self.kept_bytes.add(user, sum(of_user))
         return written == len(rows)
+
+    def write_activations(self, rows: Sequence[ActivationRow], ended: Sequence[int], now: float) -> None:
+        """See `ActivationTable.write`."""
+        self._assert_there()
+        self.activations.write(rows, ended, now)
 
     def _assert_there(self) -> None:
         # SQLite would go on writing into a file that has no name any more.

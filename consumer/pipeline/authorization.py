@@ -46,7 +46,10 @@ def authorized(authorizer: Authorizer, *, require_user_id: bool = False, count: 
                 delivery.decision = _nobody(delivery)
                 count("refused", reason=_ANONYMOUS)
                 raise CommandError(Code.PERMISSION_DENIED, _NOBODY, details={"field": _USER_ID})
-            command = delivery.request.command
+            request = delivery.request
+            command = request.command
+            if request.acts_on is not None:
+                return follow(delivery, authorizer.decide(delivery.message.user_id, command, request.acts_on))
             if delivery.large or (delivery.message.size > MAX_AT_ONCE and command.files()):
                 return read_and_authorize(delivery)
             return follow(delivery, authorizer.decide(delivery.message.user_id, command))

@@ -14,7 +14,7 @@ __all__ = ["Audit", "Ending", "Report", "ignore"]
 class Ending(Enum):
     """What became of a request and its reply."""
 
-    SETTLED = "its reply is with the broker, or it succeeded and nobody waits for one"
+    SETTLED = "its reply is with the broker, or nobody waits for one and it succeeded, or said in vain how a job ended"
     DEAD_LETTERED = "it is in the dead-letter queue"
     DROPPED = "its reply could not be delivered"
     RETURNED = "it went back to its queue after it was sent to the engine: it comes again, unless it has expired"

@@ -9,6 +9,7 @@ from typing import Final
 from consumer.core.call import Call, Engine
 from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.core.limiter import AimdLimit
+from consumer.pipeline.trace_variable import TraceVariable
 from zeebe_amqp.commands import Command
 from zeebe_amqp.commands.keys import refuse_impossible_keys
 from zeebe_amqp.envelope import Request
@@ -21,7 +22,10 @@ _UNLIMITED: Final[Mapping[str, AimdLimit]] = {}
 
 
 def executing(
-    engine: Engine, limits: Mapping[str, AimdLimit] = _UNLIMITED, clock: Callable[[], float] = time.time
+    engine: Engine,
+    limits: Mapping[str, AimdLimit] = _UNLIMITED,
+    clock: Callable[[], float] = time.time,
+    trace: TraceVariable | None = None,
 ) -> Handler:
     """A handler that lets `engine` execute the command of a request.
 
@@ -30,6 +34,7 @@ def executing(
         limits: by the name of the queue, told how the engine bears what is sent. Commands that are exempt from the
             limit tell nothing: the engine takes them however busy it is, so that their success says nothing of others.
         clock: seconds since 1970.
+        trace: puts the trace of a request into its variables; None = nobody does.
     """
 
     async def execute(delivery: Delivery) -> Reply:
@@ -37,6 +42,8 @@ def executing(
         command = request.command
         refuse_past(deadline, clock())
         refuse_impossible_keys(command)
+        if trace is not None:
+            command = await trace.command(delivery)
         call = delivery.call = Call(
             command,
             deadline,

@@ -15,7 +15,7 @@ from consumer.core.delivery import Delivery, Handler, Middleware, Reply, Waiting
 from consumer.core.large import offload
 from consumer.core.message import Message
 from consumer.core.requeue import Requeue
-from consumer.ledger import Claim, Identity, Ledger, LedgerError, State, identify
+from consumer.ledger import Claim, Identity, Ledger, LedgerError, State, identify, identify_by
 from consumer.ledger.codec import to_stored
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from consumer.pipeline.waits import Place, Waits
@@ -149,8 +149,11 @@ class _Idempotency:
         self._running: dict[bytes, _Run] = {}
 
     def __call__(self, delivery: Delivery) -> Awaitable[Reply]:
-        if delivery.request.command.read_only:
+        request = delivery.request
+        if request.command.read_only or request.identity == "":
             return self._handler(delivery)
+        if request.identity is not None:
+            return self._run_identified(delivery, _identity_by(delivery.message, request.identity))
         request_id = delivery.message.request_id
         if request_id is None:
             return self._redeliveries.answer(delivery, self._handler)
@@ -224,7 +227,7 @@ class _Idempotency:
         reply = await self._handler(delivery)
         # A replay must be this very answer, so what is remembered is what is published.
         reply = to_stored(_hedge(reply) if claim.state is State.ORPHANED else reply)
-        if reply.is_final(idempotent) and _is_told(delivery.message, reply):
+        if reply.is_final(idempotent) and _is_told(delivery, reply):
             await self._ledger.finish(identity, reply, delivery.message.reply_to or "")
         else:
             await self._ledger.release(identity)
@@ -244,18 +247,18 @@ class _Idempotency:
                     if claim.state is not State.RUNNING:
                         return claim
                     place = place or self._place(delivery)
-                    end = end or self._clock.monotonic() + self._timeout(delivery.message)
+                    end = end or self._clock.monotonic() + self._timeout(delivery)
                     left, reason = end - self._clock.monotonic(), "another process is running it"
                     async with delivery.release_slot():
                         await self._clock.sleep(min(look, max(left, 0)))
                     look = min(2 * look, MAX_LOOK)
                 except LedgerError as problem:
-                    end = end or self._clock.monotonic() + self._timeout(delivery.message)
+                    end = end or self._clock.monotonic() + self._timeout(delivery)
                     left, reason = end - self._clock.monotonic(), str(problem)
                     with delivery.waiting(Waiting.LEDGER, idle=False):
                         await self._ready(left)
                 if left <= 0:
-                    raise Requeue(f"request-id {_shown_id(delivery)}: {reason}")
+                    raise Requeue(f"{_named(delivery)}: {reason}")
         finally:
             if place is not None:
                 place.leave()
@@ -269,11 +272,13 @@ class _Idempotency:
                 raise
             raise Requeue(crowded.message) from None
 
-    def _timeout(self, message: Message) -> float:
+    def _timeout(self, delivery: Delivery) -> float:
         """Seconds a request may wait before it is given back."""
-        if message.deadline is None:
+        # The header `deadline` of an answer is that of its job, if anything.
+        deadline = None if delivery.request.identity is not None else delivery.message.deadline
+        if deadline is None:
             return MAX_WAIT
-        return max(MIN_WAIT, min(MAX_WAIT, message.deadline - self._clock.now()))
+        return max(MIN_WAIT, min(MAX_WAIT, deadline - self._clock.now()))
 
     async def _ready(self, seconds: float) -> None:
         try:
@@ -284,13 +289,31 @@ class _Idempotency:
 
 
 def _identity(message: Message, request_id: str) -> Identity:
+    return identify(message.user_id, request_id, _replays(message))
+
+
+def _identity_by(message: Message, identity: str) -> Identity:
+    return identify_by(identity, message.user_id, _replays(message))
+
+
+def _replays(message: Message) -> int:
     replays = message.headers.get(wire.REPLAYS)
-    return identify(message.user_id, request_id, replays if type(replays) is int else 0)
+    return replays if type(replays) is int else 0
 
 
-def _is_told(message: Message, reply: Reply) -> bool:
+def _is_told(delivery: Delivery, reply: Reply) -> bool:
     """Whether anybody has the answer; a rejection that became a dead letter must run when it is replayed."""
-    return bool(message.reply_to) or reply.error is None or reply.error.outcome is Outcome.UNKNOWN
+    # What has an identity of its own is no dead letter when it is refused.
+    known = bool(delivery.message.reply_to) or delivery.request.identity is not None
+    return known or reply.error is None or reply.error.outcome is Outcome.UNKNOWN
+
+
+def _named(delivery: Delivery) -> str:
+    """The request by what makes it the same as another one, for a message."""
+    identity = delivery.request.identity
+    if identity is not None:
+        return f"answer {identity!r}"
+    return f"request-id {_shown_id(delivery)}"
 
 
 def _shown_id(delivery: Delivery) -> str:
@@ -300,7 +323,7 @@ def _shown_id(delivery: Delivery) -> str:
 def _crowded(delivery: Delivery) -> CommandError:
     return CommandError(
         Code.RESOURCE_EXHAUSTED,
-        f"request-id: {_shown_id(delivery)} is running, and {MAX_WAITERS} other deliveries "
+        f"{_named(delivery)} is running, and {MAX_WAITERS} other deliveries "
         f"wait for its answer already; retry later. Send long-running requests to {wire.POLLS_QUEUE}",
         retryable=True,
         details={"field": "request-id", "suggestion": wire.POLLS_QUEUE},
@@ -308,6 +331,12 @@ def _crowded(delivery: Delivery) -> CommandError:
 
 
 def _conflict(delivery: Delivery) -> CommandError:
+    if delivery.request.identity is not None:
+        return CommandError(
+            Code.ALREADY_EXISTS,
+            f"correlation_id: {_named(delivery)} came before, with different content; the first one counts",
+            details={"field": "correlation_id"},
+        )
     return CommandError(
         Code.ALREADY_EXISTS,
         f"request-id: {_shown_id(delivery)} was used by another request with different content; "
@@ -319,7 +348,7 @@ def _conflict(delivery: Delivery) -> CommandError:
 def _unknown(delivery: Delivery) -> CommandError:
     return CommandError(
         Code.ABORTED,
-        f"an earlier run of request-id {_shown_id(delivery)} was interrupted; "
+        f"an earlier run of {_named(delivery)} was interrupted; "
         f"{delivery.request.operation} may have been executed and is not safe to repeat: check the engine, "
         "then send it with a new id",
         outcome=Outcome.UNKNOWN,
@@ -328,24 +357,24 @@ def _unknown(delivery: Delivery) -> CommandError:
 
 def _not_kept(delivery: Delivery, outcome: Outcome | None) -> CommandError:
     """The answer is gone; `outcome` is that of the error that it was."""
-    name, operation = _shown_id(delivery), delivery.request.operation
+    name, operation = _named(delivery), delivery.request.operation
     if outcome is Outcome.NOT_EXECUTED:
         return CommandError(
             Code.ABORTED,
-            f"request-id {name}: {operation} was answered with an error before, and not executed. That answer was "
+            f"{name}: {operation} was answered with an error before, and not executed. That answer was "
             "not kept; send the request with a new id to see the error again",
             details={"executed": False},
         )
     if outcome is Outcome.UNKNOWN:
         return CommandError(
             Code.ABORTED,
-            f"request-id {name}: {operation} was answered before, and may have been executed. That answer was not "
+            f"{name}: {operation} was answered before, and may have been executed. That answer was not "
             "kept; check the engine, then send the request with a new id",
             outcome=Outcome.UNKNOWN,
         )
     return CommandError(
         Code.ABORTED,
-        f"request-id {name}: {operation} was executed and answered before. That answer was not kept: it was too "
+        f"{name}: {operation} was executed and answered before. That answer was not kept: it was too "
         "large, or newer ones needed its room",
         outcome=Outcome.UNKNOWN,
         details={"executed": True},

@@ -24,6 +24,11 @@ MAX_HOLD: Final = 1500.0
 """Seconds that a request stays unacked, at most: the broker closes the channel of who holds one for 30 minutes."""
 
 
+_NEVER_AGAIN: Final = frozenset({Code.ABORTED, Code.FAILED_PRECONDITION})
+"""What we say of an answer that came before and is not kept, and of one whose job somebody else has by now. Whether an
+attempt before that was executed may not be known; another one will not be made."""
+
+
 class Settlement(Enum):
     """What to do with a delivery whose handling ended."""
 
@@ -34,7 +39,9 @@ class Settlement(Enum):
     BACK = "back into its queue; it was held for long enough"
 
 
-def settle(reply: Reply, *, answerable: bool, idempotent: bool, waited: float, forget_retry: float) -> Settlement:
+def settle(
+    reply: Reply, *, answerable: bool, idempotent: bool, waited: float, forget_retry: float, is_answer: bool = False
+) -> Settlement:
     """Decide how a delivery is settled.
 
     Args:
@@ -43,6 +50,8 @@ def settle(reply: Reply, *, answerable: bool, idempotent: bool, waited: float, f
         idempotent: whether running the command twice is harmless.
         waited: seconds since the first try.
         forget_retry: seconds for which a request that nobody waits for is tried again.
+        is_answer: whether it says how a job ended. Refused for good it needs nobody's attention, and so is no dead
+            letter: the job has ended otherwise, or comes again.
     """
     if answerable:
         return Settlement.REPLY
@@ -50,7 +59,9 @@ def settle(reply: Reply, *, answerable: bool, idempotent: bool, waited: float, f
         return Settlement.ACK
     if _waits_for_gateway(reply.error):
         return Settlement.AGAIN if waited < MAX_WAIT else Settlement.BACK
-    if _is_crowded(reply.error):
+    if is_answer and _is_refused(reply.error):
+        return Settlement.ACK
+    if _is_crowded(reply.error) and not is_answer:
         return Settlement.DEAD
     if _may_run_again(reply.error, idempotent) and waited < forget_retry:
         return Settlement.AGAIN if waited < MAX_HOLD else Settlement.BACK
@@ -68,6 +79,14 @@ def _waits_for_gateway(error: Error) -> bool:
 def _is_crowded(error: Error) -> bool:
     """We refused it, so that it holds no place that others need: trying it again here would hold one."""
     return error.source is Source.CONSUMER and error.code is Code.RESOURCE_EXHAUSTED
+
+
+def _is_refused(error: Error) -> bool:
+    """Whether it was not executed and never will be, or had been executed before."""
+    if error.source is Source.CONSUMER and error.code in _NEVER_AGAIN:
+        return True
+    is_defect = error.source is Source.CONSUMER and error.code is Code.INTERNAL
+    return error.outcome is Outcome.NOT_EXECUTED and not error.retryable and not is_defect
 
 
 def _may_run_again(error: Error, idempotent: bool) -> bool:

@@ -16,6 +16,7 @@ from consumer.core.delivery import Delivery, Handler, Reply, Waiting
 from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Message
 from consumer.core.requeue import Requeue
+from consumer.pipeline.arrival_order import ArrivalOrder
 from consumer.pipeline.ending import Audit, Ending, Report, ignore
 from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.settlement import MAX_WAIT, Settlement, pause, settle
@@ -28,13 +29,10 @@ log = logging.getLogger(__name__)
 
 PUBLISH_TRIES: Final = 5
 """How often a reply is published before its request goes back to the queue, where the broker counts."""
-
 MAX_RETRY_PAUSE: Final = 5.0
 """Seconds between two tries of a reply that its queue refuses, at most."""
-
 MAX_RECORDING: Final = 2.0
 """Seconds at the end for recording what was cut off."""
-
 CUT_OFF: Final = Error(
     code=Code.CANCELLED,
     message="cut off after it was sent to the engine",
@@ -110,6 +108,7 @@ class QueueWorker:
         circuit: open while there is no gateway; what nobody waits for is not run before it closes.
         refused: who may wait for a reply queue that refuses.
         acknowledged: is told of each delivery whose ack was handed to an open channel.
+        answers: whether the deliveries say how jobs ended; those of one job are run in the order in which they came.
         audit: records each request that ended; before that it is not acknowledged. None = nothing is recorded.
         report: is told how each request ended.
         count: counts dead letters, replies that did not reach their queue, and requests that are given back.
@@ -127,6 +126,7 @@ class QueueWorker:
         circuit: CircuitBreaker,
         refused: RefusedReplies,
         acknowledged: Callable[[Delivery], None] = lambda _: None,
+        answers: bool = False,
         audit: Audit | None = None,
         report: Report = ignore,
         count: Count = counting.ignore,
@@ -140,6 +140,8 @@ class QueueWorker:
         self._circuit = circuit
         self._refused = refused
         self._acknowledged = acknowledged
+        self._answers = answers
+        self._order = ArrivalOrder()
         self._audit = audit
         self._report = report
         self._count = count
@@ -159,7 +161,8 @@ class QueueWorker:
 
     def accept(self, delivery: Delivery) -> None:
         """Take over a delivery; returns at once."""
-        task = asyncio.get_running_loop().create_task(self._serve(delivery))
+        served = self._order.run(delivery, self._serve) if self._answers else self._serve(delivery)
+        task = asyncio.get_running_loop().create_task(served)
         self._tasks[task] = delivery
         task.add_done_callback(self._on_task_end)
 
@@ -169,7 +172,8 @@ class QueueWorker:
     async def _serve(self, delivery: Delivery) -> None:
         """Everything that happens to a delivery: it is run and settled, or goes back to its queue."""
         try:
-            delivery.refusal = self._refusal(delivery.message)
+            delivery.one_way = self._answers and delivery.is_echo
+            delivery.refusal = None if delivery.one_way else self._refusal(delivery.message)
             if delivery.large:
                 await delivery.decode()
             if not await self._process(delivery):
@@ -265,6 +269,7 @@ class QueueWorker:
             idempotent=command is not None and command.is_idempotent(),
             waited=waited,
             forget_retry=self._forget_retry,
+            is_answer=self._answers,
         )
 
     async def _settle(self, delivery: Delivery, settlement: Settlement, reply: Reply) -> bool:
@@ -296,7 +301,7 @@ class QueueWorker:
             end, attempt = self._clock.monotonic() + self._refused.retry, 0
             while may_wait and self._clock.monotonic() < end:
                 if self._stopping:
-                    if delivery.message.request_id is not None:
+                    if delivery.message.known_request_id is not None:
                         return False
                     break
                 attempt += 1

@@ -1,8 +1,8 @@
 """The broker as the service knows it: requests come, answers and dead letters go.
 
 Publishing has a connection of its own, because a memory or disk alarm stops the broker from reading a connection that
-publishes, and acks on it would stall with it. The queues of long-running requests have one, too: one socket
-serves all its queues, and what floods one must not hold up the other.
+publishes, and acks on it would stall with it. The queues of long-running requests have one, too, and those of what
+workers say of jobs: one socket serves all its queues, and what floods one must not hold up the other.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from aio_pika.abc import AbstractConnection
 
 from consumer.config import Amqp
+from consumer.config.settings import JobType
 from consumer.config.values import AuditSink
-from consumer.core.delivery import Delivery, Reply
+from consumer.core.delivery import Decoder, Delivery, Reply
 from consumer.core.large import LARGE, offload
 from consumer.core.message import Message
 from consumer.core.seal import Seal, digest_of
@@ -31,12 +33,17 @@ from consumer.rabbitmq.publisher import Publisher, Unroutable
 from consumer.rabbitmq.topology import declare_audit
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import login, logins
+from zeebe_amqp.amqp.depth import QueueState
 from zeebe_amqp.amqp.hot import HotChannel, Incoming
+from zeebe_amqp.jobs.names import RESULTS, UNDONE
 
 __all__ = ["Broker", "Publishing", "queue_names"]
 
 STOPPING: Final = "stopping"
 """The pause that nothing ends."""
+CONSUME_JOBS: Final = "consume jobs"
+"""The connection of the queues with decoders of their own."""
+NO_DECODERS: Final[Mapping[str, Decoder]] = MappingProxyType({})
 
 _DIRECT: Final = wire.DIRECT_REPLY_TO + "."
 
@@ -55,6 +62,7 @@ class Broker:
         spill_to: the folder of the files in which large requests wait.
         connected: is given each new connection that consumes, to look through.
         seal: signs dead letters, and verifies what they say when they are sent again.
+        decoders: by queue, what finds the command in its messages; these queues are consumed beside those of requests.
     """
 
     def __init__(
@@ -67,6 +75,7 @@ class Broker:
         spill_to: Path = Path(),
         connected: Callable[[AbstractConnection], None] = lambda _: None,
         seal: Seal | None = None,
+        decoders: Mapping[str, Decoder] = NO_DECODERS,
     ) -> None:
         self._seal = seal or Seal()
         self._held = HeldBytes(amqp.max_held_bytes, spill_to)
@@ -78,11 +87,12 @@ class Broker:
         """Ours, wherever we are connected; a wrong one would end the connection."""
         self._accept = accept
         self._publishing = publishing
+        self._decoders = decoders
         waiting = tuple(filter(amqp.waits, amqp.queues))
         working = tuple(queue for queue in amqp.queues if queue not in waiting)
         self._consumers = {
             name: Consumer(amqp, queues, f"zeebe-amqp {name}", self._receive, self._held, connected)
-            for name, queues in (("consume", working), ("consume polls", waiting))
+            for name, queues in (("consume", working), ("consume polls", waiting), (CONSUME_JOBS, tuple(decoders)))
             if queues
         }
         self._consuming = {queue: each for each in self._consumers.values() for queue in each.queues}
@@ -105,7 +115,8 @@ class Broker:
 
     def _receive(self, queue: str, channel: HotChannel, incoming: Incoming, window: Window) -> None:
         arrived = properties.message(incoming, queue, self._logins, self._seal)
-        self._accept(QueueDelivery(arrived, self._max_depth, channel, incoming, window, self._held))
+        decoder = self._decoders.get(queue)
+        self._accept(QueueDelivery(arrived, self._max_depth, channel, incoming, window, self._held, decoder))
 
     def prefetch(self, queue: str) -> int:
         """How many deliveries of a queue are held at a time, now: fewer while their bodies are large."""
@@ -203,6 +214,11 @@ class Broker:
         counts = await asyncio.gather(*(each.backlog() for each in self._consumers.values()))
         return {queue: number for each in counts for queue, number in each.items()}
 
+    async def measure(self, queue: str) -> QueueState | None:
+        """The state of a queue of jobs, or of what workers say of them; None when the broker does not say."""
+        consumer = self._consumers.get(CONSUME_JOBS)
+        return None if consumer is None else await consumer.measure(queue)
+
     async def _change(self) -> None:
         await asyncio.gather(*(each.pause(bool(self._pauses)) for each in self._consumers.values()))
 
@@ -219,6 +235,6 @@ class Broker:
         self._held.close()
 
 
-def queue_names(amqp: Amqp) -> Sequence[str]:
-    """The queues that are ours: requests and dead letters."""
-    return (*amqp.queues, wire.DEAD_LETTER)
+def queue_names(amqp: Amqp, jobs: Sequence[JobType] = ()) -> Sequence[str]:
+    """The queues that are ours: requests, dead letters, jobs, and what workers say of these."""
+    return (*amqp.queues, wire.DEAD_LETTER, RESULTS, UNDONE, *(each.queue for each in jobs))

@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractConnection
 from aiormq import Channel as RawChannel
 
 from consumer.config import Amqp
-from consumer.core.delivery import Delivery
+from consumer.core.delivery import Decoder, Delivery
 from consumer.core.large import offload
 from consumer.core.message import Message
 from consumer.core.seal import digest_in, digest_of
@@ -21,7 +21,7 @@ from consumer.rabbitmq.prefetch import Prefetch, Window
 from consumer.rabbitmq.topology import declare_requests
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, RPC_TIMEOUT, translated_errors
-from zeebe_amqp.amqp.depth import measure
+from zeebe_amqp.amqp.depth import QueueState, measure
 from zeebe_amqp.amqp.hot import LARGE, HotChannel, Incoming
 from zeebe_amqp.amqp.reconnecting import OnLost
 from zeebe_amqp.amqp.refusal import CONSUME, refusals
@@ -45,9 +45,16 @@ class QueueDelivery(Delivery):
     """A delivery on its channel."""
 
     def __init__(
-        self, message: Message, max_depth: int, channel: HotChannel, incoming: Incoming, window: Window, held: HeldBytes
+        self,
+        message: Message,
+        max_depth: int,
+        channel: HotChannel,
+        incoming: Incoming,
+        window: Window,
+        held: HeldBytes,
+        decoder: Decoder | None = None,
     ) -> None:
-        super().__init__(message, max_depth)
+        super().__init__(message, max_depth, decoder)
         self._channel = channel
         self._tag = incoming.tag
         self._requeued = False
@@ -232,10 +239,12 @@ class Consumer:
 
     async def backlog(self) -> dict[str, int]:
         """Requests that wait in its queues, without those that could not be counted."""
-        if (connection := self._newest) is None:
-            return {}
-        depths = {queue: await measure(connection, queue) for queue in self.queues}
-        return {queue: depth.waiting for queue, depth in depths.items() if depth is not None}
+        states = {queue: await self.measure(queue) for queue in self.queues}
+        return {queue: state.waiting for queue, state in states.items() if state is not None}
+
+    async def measure(self, queue: str) -> QueueState | None:
+        """The state of a queue, one of its own or another one; None when the broker does not say."""
+        return None if self._newest is None else await measure(self._newest, queue)
 
     async def _change(self, change: Callable[[], Awaitable[None]]) -> None:
         """Change the consumers; to be called with the lock held."""

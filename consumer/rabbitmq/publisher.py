@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from consumer.config import Amqp
 from consumer.pipeline.worker import PublishFailed, Refused
@@ -21,7 +21,7 @@ from zeebe_amqp.amqp.reconnecting import OnLost
 from zeebe_amqp.amqp.refusal import PUBLISH, refusal
 from zeebe_amqp.amqp.tap import TappedConnection
 
-__all__ = ["Publisher", "Unroutable"]
+__all__ = ["Declare", "NotWritten", "Publisher", "Unroutable"]
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,14 @@ STUCK: Final = 5.0
 
 LOOKS: Final = 5
 """How often what is not confirmed is looked at within that time."""
+
+
+Declare: TypeAlias = Callable[[TappedConnection, Amqp], Awaitable[None]]
+"""Declares, or with AMQP_DECLARE=passive checks, what a new connection publishes to."""
+
+
+class NotWritten(PublishFailed):
+    """Nothing was sent: the broker has not got the message."""
 
 
 class Unroutable(Exception):
@@ -51,13 +59,23 @@ class Publisher:
     Args:
         amqp: addresses, and whether queues are declared.
         confirm_timeout: seconds to wait for the broker's confirm while it takes messages.
+        name: shown in the broker's list of connections.
+        declare: is called with each new connection.
     """
 
-    def __init__(self, amqp: Amqp, confirm_timeout: float = CONFIRM_TIMEOUT) -> None:
+    def __init__(
+        self,
+        amqp: Amqp,
+        confirm_timeout: float = CONFIRM_TIMEOUT,
+        *,
+        name: str = "zeebe-amqp publish",
+        declare: Declare = declare_dead_letters,
+    ) -> None:
         self._amqp = amqp
+        self._declare = declare
         self._confirm_timeout = confirm_timeout
         self._stuck = min(STUCK, confirm_timeout)
-        self._connection = reconnecting(amqp, "zeebe-amqp publish", self._on_opened)
+        self._connection = reconnecting(amqp, name, self._on_opened)
         self._channel: HotChannel | None = None
         self._library: TappedConnection | None = None
         """The connection that is open; rare things are declared on it."""
@@ -68,7 +86,7 @@ class Publisher:
         self._answered = 0
         """The last tag of the channel that the broker answered for."""
         self._looking: asyncio.TimerHandle | None = None
-        self._probe: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[bool] | None = None
 
     @property
     def blocked(self) -> bool:
@@ -91,7 +109,7 @@ class Publisher:
         self._on_lost(reason)
 
     async def _on_opened(self, connection: TappedConnection, on_lost: OnLost) -> None:
-        await declare_dead_letters(connection, self._amqp)
+        await self._declare(connection, self._amqp)
         channel = connection.channel(publisher_confirms=True)
         await initialize(channel)
         hot = await connection.hot(channel)
@@ -156,15 +174,19 @@ class Publisher:
         Raises:
             Unroutable: mandatory, and no queue is there.
             Refused: not confirmed, and the queue is the reason: it takes no more, or is stuck.
+            NotWritten: there is no connection.
             PublishFailed: not confirmed; the broker may or may not have taken it.
         """
         channel = self._channel
         if channel is None:
-            raise PublishFailed("not connected")
+            raise NotWritten("not connected")
         if not channel.is_writable:
             await channel.writable()  # or the connection ends: a peer that reads nothing is noticed
         try:
             confirm = channel.publish(exchange, routing_key, properties, body, mandatory=mandatory)
+        except ConnectionError as error:
+            raise NotWritten(str(error)) from error
+        try:
             waiting = self._unconfirmed[confirm] = _Unconfirmed(channel.published, patient)
             try:
                 await self._answer(confirm)
@@ -209,16 +231,32 @@ class Publisher:
             return Refused(f"nothing is confirmed for {self._stuck:g} s, while later messages are", stuck=True)
         if waiting.looks * self._stuck / LOOKS > self._confirm_timeout:
             return PublishFailed(f"nothing is confirmed for {self._confirm_timeout:g} s")
-        if not waiting.patient and self._probe is None:
-            self._probe = asyncio.get_running_loop().create_task(self._ask())
+        if not waiting.patient:
+            self._ask()  # when one queue does not answer, perhaps all that waits is for it
         return None
 
-    async def _ask(self) -> None:
-        """Find out whether the broker answers at all: when one queue does not, perhaps all that waits is for it."""
+    async def answers(self) -> bool:
+        """Whether the broker takes messages, asked with one to nobody; who asks meanwhile gets the same answer.
+
+        It tells a connection of an alarm only when that publishes. During one this waits.
+        """
+        asking = self._ask()
+        # Only waited for: whoever gives up must not take the answer from the others.
+        await asyncio.wait({asking})
+        return asking.result()
+
+    def _ask(self) -> asyncio.Task[bool]:
+        if self._asking is None:
+            self._asking = asyncio.get_running_loop().create_task(self._publish_probe())
+        return self._asking
+
+    async def _publish_probe(self) -> bool:
         try:
             await self.publish(b"", Properties(), exchange="", routing_key=PROBE, mandatory=False)
         except PublishFailed as failure:
             fields = {"event": "broker.silent", "error": str(failure)}
             log.debug("the broker does not answer: %s", failure, extra=fields)
+            return False
         finally:
-            self._probe = None
+            self._asking = None
+        return True

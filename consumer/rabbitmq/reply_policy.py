@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from consumer.rabbitmq.direct import is_direct, is_sound
+from zeebe_amqp.jobs.names import PREFIX
 from zeebe_amqp.reply_queue import SERVER_NAMED, is_allowed
 
 __all__ = ["refusal"]
@@ -15,14 +16,14 @@ def refusal(reply_to: str | None, *, own_queues: Collection[str], allow: Sequenc
 
     Args:
         reply_to: the request's property; None or empty means that nobody waits.
-        own_queues: names of our request and dead-letter queues, which are never a place for replies.
+        own_queues: names of the queues of this service, which are never a place for replies; nor is any queue of jobs.
         allow: globs of allowed queue names (the setting REPLY_ALLOW), in whatever case.
     """
     if not reply_to or reply_to.startswith(SERVER_NAMED):
         return None
     if is_direct(reply_to):
         return None if is_sound(reply_to) else f"reply_to: {reply_to[:80]!r} is not a direct reply-to address"
-    if reply_to in own_queues:
+    if reply_to in own_queues or reply_to.startswith(PREFIX):
         return f"reply_to: {reply_to[:80]!r} is a queue of this service; replies go to a queue of the caller"
     if is_allowed(reply_to, allow):
         return None

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 
 from consumer.config import Amqp
+from consumer.config.settings import JobType
 from consumer.config.values import AuditSink
+from consumer.rabbitmq.differences import compare
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import RPC_TIMEOUT
 from zeebe_amqp.amqp.refusal import BIND, DECLARE, Rights, refusals
 from zeebe_amqp.errors import Code
+from zeebe_amqp.jobs.names import DEAD, RESULTS, UNDONE, job_queue_arguments
 
 __all__ = [
     "DECLARE_EXCHANGE",
@@ -24,6 +27,8 @@ __all__ = [
     "OTHERWISE",
     "declare_audit",
     "declare_dead_letters",
+    "declare_job_queue",
+    "declare_jobs",
     "declare_requests",
 ]
 
@@ -38,6 +43,9 @@ OTHERWISE: Final = {
     Code.FAILED_PRECONDITION: ", or take it as it is with AMQP_DECLARE=passive",
 }
 """What else can be done where a declaration is refused."""
+BOUNDS: Final = frozenset({"x-max-length", "x-max-length-bytes", "x-delivery-limit"})
+"""Arguments of a queue of jobs that follow settings: one with other bounds does its work, and changing `limit` or
+`delivery_limit` must not need a new queue."""
 _EXCHANGE_OF_AUDIT: Final = {Code.NOT_FOUND: "; AUDIT names it: declare it, and bind a queue to it"}
 
 
@@ -58,7 +66,7 @@ async def declare_requests(connection: AbstractConnection, amqp: Amqp, queues: S
                     )
         if passive:
             for name in queues:
-                await _compare(connection.channel(), name)
+                await _compare(connection.channel(), name, wire.queue_arguments(name))
 
 
 async def declare_dead_letters(connection: AbstractConnection, amqp: Amqp) -> None:
@@ -79,6 +87,49 @@ async def declare_dead_letters(connection: AbstractConnection, amqp: Amqp) -> No
                 await queue.bind(exchange)
 
 
+async def declare_jobs(connection: AbstractConnection, amqp: Amqp) -> None:
+    """Declare the queue of answers, and the exchange and queue of jobs that no worker ends, or check them.
+
+    Raises:
+        BrokerRefusal: missing, different (the text names the argument), or not allowed.
+    """
+    passive = amqp.declare == "passive"
+    await declare_requests(connection, amqp, (RESULTS, UNDONE))
+    async with asyncio.timeout(RPC_TIMEOUT), connection.channel() as channel:
+        with refusals(DECLARE_EXCHANGE, OTHERWISE):
+            exchange = await channel.declare_exchange(DEAD, ExchangeType.FANOUT, durable=True, passive=passive)
+        if not passive:
+            queue = await channel.get_queue(UNDONE, ensure=False)
+            with refusals(BIND, OTHERWISE):
+                await queue.bind(exchange)
+
+
+async def declare_job_queue(connection: AbstractConnection, amqp: Amqp, job_type: JobType) -> None:
+    """Declare the queue of a type of jobs, or check it. One that differs in its bounds alone is used as it is.
+
+    Raises:
+        BrokerRefusal: missing, different (the text names the argument), or not allowed.
+    """
+    name, arguments = job_type.queue, job_queue_arguments(job_type.limit, job_type.delivery_limit)
+
+    async def declare(durable: bool, arguments: Mapping[str, Any], *, passive: bool = False) -> None:
+        async with asyncio.timeout(RPC_TIMEOUT), connection.channel() as channel:
+            await channel.declare_queue(name, durable=durable, arguments=dict(arguments), passive=passive)
+
+    with refusals(DECLARE_QUEUE, OTHERWISE):
+        if amqp.declare == "passive":
+            await declare(True, arguments, passive=True)
+            await _compare(connection.channel(), name, arguments)
+            return
+        try:
+            await declare(True, arguments)
+        except ChannelPreconditionFailed as error:
+            differences, _ = await compare(declare, arguments)
+            if not differences or not {each.argument for each in differences} <= BOUNDS:
+                raise
+            _tell_difference(name, error)
+
+
 async def declare_audit(connection: AbstractConnection, amqp: Amqp, sink: AuditSink) -> None:
     """Declare the stream of the audit, or with AMQP_DECLARE=passive check it; an exchange is checked in any case.
 
@@ -96,15 +147,18 @@ async def declare_audit(connection: AbstractConnection, amqp: Amqp, sink: AuditS
             )
 
 
-async def _compare(channel: AbstractChannel, name: str) -> None:
+async def _compare(channel: AbstractChannel, name: str, arguments: Mapping[str, Any]) -> None:
     """Warn of the argument in which an existing queue differs; AMQP says it only in the refusal of a declaration."""
     try:
         async with channel:
-            await channel.declare_queue(name, durable=True, arguments=wire.queue_arguments(name))
+            await channel.declare_queue(name, durable=True, arguments=dict(arguments))
     except ChannelPreconditionFailed as error:
-        fields = {"event": "queue.differs", "queue": name, "error": str(error)}
-        words = "queue %r is used as it is, but differs from what we would declare: %s"
-        log.warning(words, name, error, extra=fields)
+        _tell_difference(name, error)
     except ChannelAccessRefused:
         words = "queue %r exists; its arguments cannot be compared without the right to configure it"
         log.info(words, name, extra={"event": "queue.unchecked", "queue": name})
+
+
+def _tell_difference(name: str, error: Exception) -> None:
+    fields = {"event": "queue.differs", "queue": name, "error": str(error)}
+    log.warning("queue %r is used as it is, but differs from what we would declare: %s", name, error, extra=fields)

@@ -12,14 +12,16 @@ from datetime import UTC, datetime
 from itertools import count as numbers
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import orjson
 
-from consumer.core.access import Authorizer, Unrestricted
+from consumer.core.access import Authorizer, Decision, Unrestricted
 from consumer.core.delivery import Delivery, Reply
 from consumer.core.sender import count, text
 from consumer.pipeline.ending import Ending
 from zeebe_amqp import wire
 from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.commands.keys import target as target_of
 from zeebe_amqp.commands.target import KINDS, Target
 
 __all__ = ["COMMAND", "DECISIONS", "DROP", "FIELDS", "REPLAY", "Record", "Recorder", "claimed_sender", "digest"]
@@ -109,7 +111,7 @@ class Recorder:
     def command(self, delivery: Delivery, reply: Reply, ending: Ending) -> Record:
         """The record of a command that has ended. Takes a while for one that is large; never raises."""
         message, error, asked = delivery.message, reply.error, delivery.decision
-        target = self._target(delivery) if asked is None else asked.target
+        target = self._target(delivery, asked)
         operation = _operation(reply.operation)
         # Every member, and in their order: a dict that is written down costs a third of one that is made of FIELDS.
         record = {
@@ -150,9 +152,14 @@ class Recorder:
         known |= told
         return Record(_line({name: known.get(name) for name in FIELDS}), _topic(known.get("operation")))
 
-    def _target(self, delivery: Delivery) -> Target | None:
-        """What a command acts on about which nobody was asked."""
+    def _target(self, delivery: Delivery, asked: Decision | None) -> Target | None:
+        """What a command acts on, also where nobody was asked about it."""
         command = delivery.command
+        if command is not None and (known := delivery.request.acts_on) is not None:
+            # The rights to a job are those to its type; which one it was is for the record.
+            return msgspec.structs.replace(known, keys=target_of(command).keys)
+        if asked is not None:
+            return asked.target
         return None if command is None else self._authorizer.decide(delivery.message.user_id, command).target
 
     def _id(self) -> str:

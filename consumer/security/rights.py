@@ -34,9 +34,11 @@ class Rights:
         self._policy = read(path)
         self._tell()
 
-    def decide(self, user: str | None, command: Command) -> Decision:
+    def decide(self, user: str | None, command: Command, target: Target | None = None) -> Decision:
         """See `Authorizer.decide`."""
         # Whatever happens to the attribute meanwhile: one policy decides.
+        if target is not None:
+            return self._policy.judge(user, command.operation, target)
         return self._policy.decide(user, command, self._target)
 
     def limits(self, user: str | None) -> UserLimits:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
 
 from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.resources import Resource
@@ -15,17 +17,21 @@ from consumer.core.delivery import Delivery, Handler, Reply
 from consumer.telemetry import exporters, headers, names
 from consumer.telemetry.calls import Call, Calls
 from consumer.telemetry.exporters import TelemetryError
+from consumer.telemetry.jobs import JobPublishing, Jobs
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.replies import Publishing, Replies
 from consumer.telemetry.requests import Requests
 from consumer.telemetry.series import Histogram, Label, Labels, Memo
-from consumer.telemetry.spans import Spans
+from consumer.telemetry.spans import Spans, carried
 from consumer.telemetry.traces import Trace, Traces
 from zeebe_amqp import wire
+from zeebe_amqp.commands.jobs import ActivatedJob
 
 __all__ = ["Telemetry", "TelemetryError", "setup"]
 
 log = logging.getLogger(__name__)
+
+_NO_CONTEXT: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def setup(
@@ -77,6 +83,7 @@ class Telemetry:
         self._traces = Traces(spans) if spans else None
         self._requests = Requests(metrics)
         self._replies = Replies(self._traces, metrics)
+        self._jobs = Jobs(spans)
         self._calls = Calls(spans, metrics)
         self._durations: Memo[tuple[str, Labels], Histogram] = Memo(
             lambda key: metrics.histogram(names.own(key[0])).at(tuple(sorted(key[1])))
@@ -94,12 +101,34 @@ class Telemetry:
         """Watch a call to the gateway; a `consumer.core.call.CallObserver`."""
         return Call(self._calls, rpc, target)
 
+    def carried(self, delivery: Delivery) -> dict[str, str]:
+        """The `traceparent` and `tracestate` for what is done for a request: of its handling, or with tracing off those
+        that it brought; empty without a trace."""
+        if isinstance(delivery.trace, Trace):
+            return carried(delivery.trace.context)
+        found = headers.read(delivery)
+        found.pop(wire.BAGGAGE, None)
+        return found
+
     def publishing(self, delivery: Delivery, reply: Reply) -> Publishing:
         """Watch the publishing of a reply; as a context manager it gives the trace headers the reply must carry.
 
         They are a new dict: `traceparent`, `tracestate`, `baggage`, as far as there are any.
         """
         return Publishing(self._replies, delivery, reply)
+
+    def publishing_job(
+        self, variable: str, job: ActivatedJob, queue: str, fetched: Mapping[str, str] = _NO_CONTEXT
+    ) -> JobPublishing:
+        """Watch the publishing of a job; as a context manager it gives the trace headers that the message must carry.
+
+        Args:
+            variable: of the job's variables the one that carries its trace; what else may stand there is no trace.
+            job: as the engine gave it out.
+            queue: where it is published.
+            fetched: the context of the call that fetched the job, `traceparent` and `tracestate`.
+        """
+        return self._jobs.publishing(variable, job, queue, fetched)
 
     def count(self, name: str, **attributes: str | bool | int | float) -> None:
         """Add to a counter of ours: `count("dead_lettered", queue="zeebe.commands")` is `zeebe_amqp.dead_lettered`."""
@@ -125,11 +154,14 @@ class Telemetry:
         """Make the series of requests from these queues, at zero."""
         self._requests.expect(queues)
 
-    def start_at_zero(self, name: str, label: str | None = None, values: Iterable[str] = ()) -> None:
-        """Make the series of a counter, one for each value of its label: one that begins at 1 has no increase."""
+    def start_at_zero(self, name: str, label: str | None = None, values: Iterable[str] = (), **others: str) -> None:
+        """Make the series of a counter, one for each value of its label: one that begins at 1 has no increase.
+
+        `others` are the same for all of them.
+        """
         counter = self._metrics.counter(names.own(name))
-        for labels in (((label, value),) for value in values) if label else ((),):
-            counter.at(labels)
+        for labels in ({label: value, **others} for value in values) if label else (others,):
+            counter.at(_labels(labels))
 
     def prometheus(self) -> tuple[bytes, str]:
         """Every metric as text for Prometheus, and its content type."""

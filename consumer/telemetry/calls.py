@@ -83,6 +83,10 @@ class Call(AbstractContextManager["Call"]):
             status = str(code)
             self._end(status, None if status == _OK else status)
 
+    def discard(self) -> None:
+        """Leave no span; what is measured stays."""
+        self._span = None
+
     def _end(self, status: str, error: str | None) -> None:
         self._finished = True
         if self._span is not None:

@@ -130,7 +130,10 @@ METRICS: Final[Mapping[str, Metric]] = {
         ("kind",),
     ),
     "zeebe_amqp.ledger.duration": Metric(
-        HISTOGRAM, "Time that the ledger took, by what it was asked (claim, finish, release)", ("operation",), "s"
+        HISTOGRAM,
+        "Time that the ledger took, by what it was asked (claim, finish, release, activations)",
+        ("operation",),
+        "s",
     ),
     "zeebe_amqp.ledger.failures": Metric(COUNTER, "Times that the ledger could not be used"),
     "zeebe_amqp.audit.records": Metric(COUNTER, "Records written to the audit"),
@@ -145,6 +148,41 @@ METRICS: Final[Mapping[str, Metric]] = {
         "policy does not allow the command (denied), user_id is missing (anonymous), the share of places or memory "
         "is used up (share), or a limit of the policy is reached (limit)",
         ("reason",),
+    ),
+    "zeebe_amqp.jobs.out": Metric(COUNTER, "Jobs published to the queue of their type", ("type",)),
+    "zeebe_amqp.jobs.answered": Metric(
+        COUNTER,
+        "Answers of workers that the engine accepted: complete, fail, error, extend; unusable: the job failed because "
+        "of its answer",
+        ("type", "outcome"),
+    ),
+    "zeebe_amqp.jobs.late": Metric(
+        COUNTER, "Answers not executed because the engine had given out the job again", ("type",)
+    ),
+    "zeebe_amqp.jobs.refused": Metric(
+        COUNTER,
+        "Messages about jobs that were not executed: without an id that this service signed (forged), a second and "
+        "different answer (doubled), refused by the engine or the policy, or a job that came back without a reason "
+        "(rejected)",
+        ("reason",),
+    ),
+    "zeebe_amqp.jobs.expired": Metric(
+        COUNTER, "Jobs that no worker took in time; the engine gives them out again", ("type",)
+    ),
+    "zeebe_amqp.jobs.undone": Metric(
+        COUNTER,
+        "Jobs that came back without an answer and failed: a worker rejected them (rejected), or workers died with "
+        "them too often (delivery_limit)",
+        ("type", "reason"),
+    ),
+    "zeebe_amqp.jobs.returned": Metric(
+        COUNTER, "Jobs returned to the engine because their queue did not take them", ("type",)
+    ),
+    "zeebe_amqp.jobs.waiting": Metric(GAUGE, "Jobs that wait in the queue of their type", ("type",)),
+    "zeebe_amqp.jobs.limit": Metric(GAUGE, "Jobs that may wait there before the service stops fetching", ("type",)),
+    "zeebe_amqp.jobs.workers": Metric(GAUGE, "Consumers of the queue of a type", ("type",)),
+    "zeebe_amqp.jobs.oldest.age": Metric(
+        GAUGE, "Age of the oldest job that waits, of those that this process published; 0 without one", ("type",), "s"
     ),
     "zeebe_amqp.tasks": Metric(GAUGE, "Tasks of the event loop"),
     names.UPTIME: Metric(GAUGE, "Time since the start", unit="s"),

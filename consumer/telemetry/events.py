@@ -113,6 +113,28 @@ EVENTS: Final[Mapping[str, Event]] = {
         "one a minute for each part",
     ),
     "outage.over": Event(_WARNING, "It is back after `seconds`; consuming resumes", ("part", "address", "seconds")),
+    "jobs.fetching": Event(_INFO, "The service begins to fetch jobs of a type, or resumes", ("type", "queue")),
+    "jobs.ended": Event(_INFO, "The service stops, and fetches no more jobs", ("types",)),
+    "jobs.unfetched": Event(_WARNING, "The service cannot fetch jobs of a type at the moment", ("type", "error")),
+    "jobs.undrained": Event(
+        _WARNING, "Answers of workers still wait after `seconds`; the service fetches jobs nevertheless", ("seconds",)
+    ),
+    "jobs.unpublished": Event(
+        _WARNING,
+        "A job was fetched but not published; it goes back to the engine, or times out",
+        ("type", "key", "error"),
+    ),
+    "jobs.unreturned": Event(
+        _WARNING, "A job could not be returned to the engine, and times out", ("type", "key", "error")
+    ),
+    "jobs.overdue": Event(
+        _WARNING,
+        "A job came with less than a second left, and is not published: the clocks may differ",
+        ("type", "key", "seconds"),
+    ),
+    "jobs.stream_broken": Event(
+        _WARNING, "The stream of jobs of a type broke; the service opens another", ("type", "error")
+    ),
     "ledger.failed": Event(_ERROR, "The ledger cannot be used; no command runs until it can", ("ledger", "error")),
     "ledger.lost": Event(_ERROR, "The service ends, and answers could not be remembered", ("ledger", "answers")),
     "ledger.unreadable": Event(_ERROR, "A remembered answer is broken; it counts as not kept", ("error",)),
@@ -120,6 +142,12 @@ EVENTS: Final[Mapping[str, Event]] = {
     "ledger.forgetful": Event(_WARNING, "Redis has settings with which it may forget answers", ("ledger",)),
     "ledger.unchecked": Event(_INFO, "Redis does not show its settings", ("ledger", "error")),
     "ledger.moved": Event(_WARNING, "`--reset-ledger` moved the file aside", ("path",)),
+    "jobs.unrecorded": Event(
+        _WARNING,
+        "A worker got more time for a job, but the ledger could not record it: from a day after the job's first "
+        "deadline, a late answer of an earlier worker counts",
+        ("key", "error"),
+    ),
     "audit.failed": Event(
         _ERROR, "No record can be written; the service acknowledges no request until it can", ("sink", "error")
     ),

@@ -30,6 +30,7 @@ __all__ = [
     "ERROR_TYPE",
     "EXCEPTION",
     "GRPC",
+    "JOB_TYPE",
     "KEYS",
     "MEMORY",
     "MESSAGE_ID",
@@ -76,6 +77,7 @@ __all__ = [
     "method",
     "own",
     "process",
+    "publish",
 ]
 
 
@@ -111,6 +113,7 @@ SERVICE_VERSION: Final = "service.version"
 # Attributes of our own
 
 ZEEBE_OPERATION: Final = "zeebe.operation"
+JOB_TYPE: Final = "zeebe.job_type"
 ERROR_SOURCE: Final = "zeebe_amqp.error.source"
 ERROR_OUTCOME: Final = "zeebe_amqp.error.outcome"
 REPLAYED: Final = "zeebe_amqp.replayed"
@@ -153,6 +156,11 @@ EXCEPTION: Final = "exception"
 def process(queue: str) -> str:
     """The name of a handling span."""
     return f"{PROCESS} {queue}"
+
+
+def publish(queue: str) -> str:
+    """The name of the span of a job's publishing."""
+    return f"{PUBLISH} {queue}"
 
 
 def method(rpc: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from consumer.core.delivery import Delivery, Reply
+from consumer.jobs.signed_id import hide_signature
 from consumer.pipeline.ending import Ending
 from consumer.telemetry.logs import mask
 from consumer.telemetry.storms import MAX_LINES, WINDOW
@@ -90,8 +91,8 @@ class RequestLog:
     def _fields(self, delivery: Delivery, reply: Reply, ending: Ending) -> dict[str, Any]:
         message, call, error = delivery.message, delivery.call, reply.error
         fields = {
-            "request_id": message.known_request_id,
-            "correlation_id": message.correlation_id,
+            "request_id": hide_signature(message.known_request_id),
+            "correlation_id": hide_signature(message.correlation_id),
             "operation": _operation(reply),
             "queue": message.queue,
             "code": _code(reply),

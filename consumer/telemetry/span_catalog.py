@@ -20,6 +20,7 @@ _COMMON: Final[Mapping[str, str]] = {
     names.ZEEBE_OPERATION: "the operation, such as `create-instance`",
 }
 _ERROR: Final[Mapping[str, str]] = {names.ERROR_TYPE: "why it failed: a code, or the name of an exception"}
+_JOB_KEYS: Final = ("job_key", "process_instance_key", "element_instance_key")
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,12 @@ SPANS: Final = (
         "process <queue>",
         "consumer",
         "Handling a request; a child of the caller's span. A request that is run again has one for each run. It begins "
-        "when the request began to wait for its run",
+        "when the request began to wait for its run. That of a worker's answer without a trace of its own has a link "
+        "to the publishing of the job",
         {
             **_SYSTEM,
             **_COMMON,
-            names.DESTINATION: "the request queue",
+            names.DESTINATION: "the request queue, or that of answers",
             names.ROUTING_KEY: "the same",
             names.MESSAGE_ID: "the request's `message_id`",
             names.REQUEST_ID: "its header `request-id`",
@@ -91,6 +93,21 @@ SPANS: Final = (
             **_COMMON,
             names.DESTINATION_TEMPLATE: "`reply`",
             names.DESTINATION_TEMPORARY: "whether the broker named the reply queue",
+            **_ERROR,
+        },
+    ),
+    SpanKind(
+        "publish <queue>",
+        "producer",
+        "Publishing a job until the broker confirms it, from when it was fetched; its context is the job's "
+        "`traceparent`. It continues the trace in the job's variables. A link leads to the call that fetched the job",
+        {
+            **_SYSTEM,
+            names.DESTINATION: "the queue of the job's type",
+            names.ROUTING_KEY: "the same",
+            names.BODY_SIZE: "bytes of the job's variables",
+            names.JOB_TYPE: "the job's type",
+            **{names.KEYS[each][1]: "the key, as text" for each in _JOB_KEYS},
             **_ERROR,
         },
     ),

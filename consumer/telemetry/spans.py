@@ -97,6 +97,11 @@ class HotSpan(Span):
         """Its ids."""
         return self._context
 
+    @property
+    def parent(self) -> SpanContext | None:
+        """The span that it continues; None for the first one of a trace."""
+        return self._parent
+
     def is_recording(self) -> bool:
         """Whether anybody will read what is set."""
         return not self._ended and bool(self._context.trace_flags & TraceFlags.SAMPLED)

@@ -8,10 +8,12 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import SpanContext, SpanKind, format_trace_id, set_span_in_context
 
 from consumer.core.delivery import Delivery, Handler, Reply
+from consumer.jobs.signed_id import hide_signature
 from consumer.telemetry import headers, names
 from consumer.telemetry.requests import queue_wait
 from consumer.telemetry.spans import HotSpan, Spans, carried, remote
 from zeebe_amqp import wire
+from zeebe_amqp.trace_context import well_formed
 
 __all__ = ["Trace", "Traces"]
 
@@ -55,6 +57,8 @@ class Traces:
                 detach(token)
                 if delivery.waits:
                     _tell_waits(span, delivery)
+                if delivery.link and span.parent is None:
+                    _link(span, delivery.link)
                 span.end()
 
         return trace
@@ -93,14 +97,20 @@ def _tell_waits(span: HotSpan, delivery: Delivery) -> None:
     delivery.waits = ()
 
 
+def _link(span: HotSpan, traceparent: str) -> None:
+    # It was read from a store, and need not be what we wrote.
+    if (context := remote(well_formed({wire.TRACEPARENT: traceparent}))) is not None:
+        span.add_link(context)
+
+
 def _described(delivery: Delivery) -> dict[str, str | int | float | bool]:
     message = delivery.message
     replays = message.headers.get(wire.REPLAYS)
     optional = {
-        names.MESSAGE_ID: message.message_id,
-        names.CONVERSATION_ID: message.correlation_id,
+        names.MESSAGE_ID: hide_signature(message.message_id),
+        names.CONVERSATION_ID: hide_signature(message.correlation_id),
         names.USER: message.user_id,
-        names.REQUEST_ID: message.known_request_id if wire.REQUEST_ID in message.headers else None,
+        names.REQUEST_ID: hide_signature(message.known_request_id) if wire.REQUEST_ID in message.headers else None,
         names.WAITED_IN_QUEUE: queue_wait(message, message.received),
         names.REPLAYS: replays if type(replays) is int else None,
     }
@@ -125,8 +135,8 @@ def _addressed(delivery: Delivery, reply: Reply) -> dict[str, str | int | bool]:
         # The broker names such queues itself, and they go with the connection that made them.
         names.DESTINATION_TEMPORARY: (delivery.message.reply_to or "").startswith("amq."),
     }
-    if delivery.message.correlation_id is not None:
-        described[names.CONVERSATION_ID] = delivery.message.correlation_id
+    if (correlation_id := hide_signature(delivery.message.correlation_id)) is not None:
+        described[names.CONVERSATION_ID] = correlation_id
     if reply.operation is not None:
         described[names.ZEEBE_OPERATION] = reply.operation
     return described

@@ -97,8 +97,10 @@ class ZeebeEngine:
             return await offload(operation.to_result, answer, *options)
         return operation.to_result(answer, *options)
 
-    async def send(self, message: Message, call: Call) -> Answer:
+    async def send(self, message: Message, call: Call, poll: Poll | None = None) -> Answer:
         """Send a request to the RPC of its type, as often as the rules of delivery allow, within its limits.
+
+        A `poll` that takes its responses as they come is not observed: it lasts as long as it lasts.
 
         Returns:
             The response; for `ActivateJobs` the list of responses. A stream that fails after some jobs
@@ -112,14 +114,18 @@ class ZeebeEngine:
         payload = await offload(serialize, message) if call.large else serialize(message)
         if call.deadline is not None and call.deadline <= self._clock():
             raise _past()
-        with self._observer(rpc.name, self._target) as span:
-            timeout, poll = call.attempt_timeout or self._request_timeout, Poll() if rpc.streaming else None
+        observer = self._observer if poll is None else unobserved
+        with observer(rpc.name, self._target) as span:
+            call.trace = span.metadata
+            timeout, poll = call.attempt_timeout or self._request_timeout, poll or (Poll() if rpc.streaming else None)
             try:
                 answer = await self._answer(Outgoing(rpc, message, payload, call, timeout, span, poll))
             except CommandError as failed:
                 span.finish(failed.code)
                 raise
             span.finish("OK")
+            if call.is_empty is not None and call.is_empty(answer):
+                span.discard()
             return answer
 
     async def look(self) -> None:
@@ -258,6 +264,8 @@ class ZeebeEngine:
             ends = min(ends, outgoing.call.deadline)
         authorization = await self._credentials.authorization(ends - self._clock())
         connection = await self._connect(ends, outgoing.call.deadline)
+        if outgoing.call.may_go is not None:
+            await outgoing.call.may_go()  # last of all: a connection may take a while
         outgoing.call.sent = True
         outgoing.call.attempts += 1
         call, poll, metadata = outgoing.call, outgoing.poll, outgoing.metadata(authorization)

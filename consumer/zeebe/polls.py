@@ -32,22 +32,28 @@ class ResponseStream(Protocol):
 
 
 class Poll:
-    """A request for jobs: its attempts, and what they wait for."""
+    """A request for jobs: its attempts, and what they wait for.
 
-    def __init__(self) -> None:
+    Args:
+        take: is given each response as it comes, and may have the next one wait; None: they are kept until the end.
+    """
+
+    def __init__(self, take: Callable[[Any], Awaitable[None] | None] | None = None) -> None:
         self.arrived: list[Any] = []
-        """The responses so far, in order; their jobs are locked for the caller."""
+        """The responses so far that are kept, in order; their jobs are locked for the caller."""
+        self._take = take or self.arrived.append
         self.timeout = asyncio.timeout(None)
         """Around all attempts."""
         self.is_ended = False
         self._stream: ResponseStream | None = None
 
     async def collect(self, stream: ResponseStream) -> None:
-        """Add its responses to what has arrived; errors of the stream are raised."""
+        """Take its responses, or add them to what has arrived; errors of the stream are raised."""
         self._stream = stream
         try:
             async for response in stream:
-                self.arrived.append(response)
+                if (rest := self._take(response)) is not None:
+                    await rest
         finally:
             self._stream = None
             if self.is_ended:  # it may have failed by itself, and nothing else may follow

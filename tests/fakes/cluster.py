@@ -34,6 +34,8 @@ CREATIONS = {"CreateProcessInstance", "CreateProcessInstanceWithResult"}
 KEYS = ("processInstanceKey", "elementInstanceKey", "jobKey", "incidentKey", "resourceKey")
 POLL_SECONDS = 0.1
 """How often a poll that waits looks for jobs whose lock or back-off ended."""
+STREAM_SECONDS = 3600.0
+"""How long a stream of jobs stays open."""
 ALL_FAILED = (
     "Expected to execute the command on one of the partitions, but all failed; there are no more partitions available"
     " to retry. Please try again. If the error persists contact your zeebe operator"
@@ -234,6 +236,11 @@ async def activate_jobs(cluster: Cluster, request: Request) -> Step:
     return answer(found)
 
 
+async def stream_jobs(_: Cluster, __: Request) -> Step:
+    """The engine in memory takes the call, and pushes nothing."""
+    return stream(open_for=STREAM_SECONDS)
+
+
 async def await_result(cluster: Cluster, request: Request) -> Step:
     """A wait for a result that the gateway ends costs everybody else on the partition the connection."""
     response = cluster.apply(request)
@@ -258,6 +265,7 @@ async def delete_resource(_: Cluster, __: Request) -> Step:
 
 _RUN: dict[str, Callable[[Cluster, Request], Awaitable[Step]]] = {
     "ActivateJobs": activate_jobs,
+    "StreamActivatedJobs": stream_jobs,
     "DeleteResource": delete_resource,
     "CreateProcessInstanceWithResult": await_result,
 }

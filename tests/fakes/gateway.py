@@ -69,6 +69,13 @@ class Stream(Step):
     open_for: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Flow(Step):
+    """The responses of a streaming RPC as they come, until there are no more or the caller has gone."""
+
+    source: AsyncIterator[Message]
+
+
 def stream(*messages: Message, end: Step | None = None, open_for: float = 0.0) -> Step:
     """Answer with these responses, if any, stay open so long, and end as `end` does: well, or with `fail(...)`."""
     return Stream(messages=messages, failed=end.failed if end else None, open_for=open_for)
@@ -209,7 +216,10 @@ class FakeGateway:
     def _streaming(self, rpc: str) -> Callable[[Any, Any], AsyncIterator[Message]]:
         async def run(message: Any, context: Any) -> AsyncIterator[Message]:
             step = await self._react(rpc, message, context)
-            if isinstance(step, Stream):
+            if isinstance(step, Flow):
+                async for sent in step.source:
+                    yield sent
+            elif isinstance(step, Stream):
                 for sent in step.messages:
                     yield sent
                 await asyncio.sleep(step.open_for)

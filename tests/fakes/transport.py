@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from zeebe_amqp import envelope
-from zeebe_amqp.client import NotConnected, Outgoing, Peer, QueueState
+from zeebe_amqp.amqp.properties import Properties
+from zeebe_amqp.client import NotConnected, Outgoing, Peer, QueueState, Subscription, Unroutable
 from zeebe_amqp.commands import Command
 
 TOPOLOGY: dict[str, Any] = {"brokers": [], **dict.fromkeys(("clusterSize", "partitionsCount", "replicationFactor"), 1)}
@@ -69,6 +70,14 @@ class MemoryTransport:
         answer = self.answers.popleft() if self.answers else self.always(command(request))
         if answer is not None and request.replied:
             asyncio.get_running_loop().call_soon(self.peer.on_received, request.correlation_id, answer)
+
+    async def subscribe(self, queue: str, prefetch: int) -> Subscription:
+        """There are no queues of jobs."""
+        raise Unroutable(queue)
+
+    async def publish_answer(self, queue: str, body: bytes, properties: Properties) -> None:
+        """Nor queues of answers."""
+        raise Unroutable(queue)
 
     def restore(self) -> None:
         """The connection is there again."""

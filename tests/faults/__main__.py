@@ -18,10 +18,14 @@ from rich.console import Console
 from scripts.rabbitmq import RabbitMQ
 from tests.faults.fault import LASTING, Fault
 from tests.faults.faults import FAULTS
+from tests.faults.jobs.fault import JobFault
+from tests.faults.jobs.faults import JOB_FAULTS
 from tests.faults.report import FaultResult, show, write
 
+EVERY: tuple[Fault | JobFault, ...] = (*FAULTS, *JOB_FAULTS)
 
-def played(fault: Fault, requests: int, directory: Path, broker: RabbitMQ, lasting: float) -> FaultResult:
+
+def played(fault: Fault | JobFault, requests: int, directory: Path, broker: RabbitMQ, lasting: float) -> FaultResult:
     """One row; a fault that could not be played is a broken promise too."""
     directory.mkdir()
     try:
@@ -43,9 +47,9 @@ def main() -> int:
     add("--write", action="store_true", help="keep the table, or with --only its rows, in docs/reliability.md")
     options = parser.parse_args()
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # callers lose their connections on purpose
-    chosen = [fault for fault in FAULTS if any(part in fault.title for part in options.only or [""])]
+    chosen = [fault for fault in EVERY if any(part in fault.title for part in options.only or [""])]
     if not chosen:
-        parser.error(f"--only: no fault is named {options.only!r}; there are: {', '.join(f.title for f in FAULTS)}")
+        parser.error(f"--only: no fault is named {options.only!r}; there are: {', '.join(f.title for f in EVERY)}")
     rows = []
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, RabbitMQ(Path(folder) / "rabbitmq") as broker:

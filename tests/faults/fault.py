@@ -153,6 +153,10 @@ class Fault:
                 await setup.callers.send(requests - 2 * third)
                 return await setup.verdict(excused, self.accepts)
 
+    def problems(self, verdict: Verdict) -> list[str]:
+        """Every broken promise."""
+        return verdict.problems(forgiving=self.forgiving)
+
 
 def at(fault: Fault, *moments: Moment, quick: Moment | None = None) -> list[Fault]:
     """The fault at each of the moments; without any, at every one."""

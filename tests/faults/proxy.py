@@ -97,6 +97,8 @@ class _Connection:
         """What there is of the data for the proxy's purposes."""
         if way is Way.DOWN:
             return self._filter(data) if self._filter else data
+        if self._proxy.watching:
+            self._proxy.watching(data)
         self.introduction += data[: INTRODUCTION - len(self.introduction)]
         return data
 
@@ -135,6 +137,8 @@ class Proxy:
         """How what passes is cut into pieces; None = not at all. Sizes go on where they were on a connection."""
         self.filtering: Callable[[], Filter] | None = None
         """Makes what changes what the server says on connections made from now on, which are AMQP then."""
+        self.watching: Callable[[bytes], object] | None = None
+        """Is shown what clients say, as it comes."""
         self.holding: tuple[Way, bytes] | None = None
         self.seen = 0
         """Patterns (chunks, without a pattern) that are held."""

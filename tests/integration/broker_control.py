@@ -73,14 +73,18 @@ class VirtualHost:
 
     def cut_off_services(self) -> None:
         """End the connections of the services that use it, and nobody else's."""
+        self.cut_off("zeebe-amqp ")
+
+    def cut_off(self, named: str) -> None:
+        """End the connections whose names begin so."""
         evaluate(
             self.node,
-            "IsService = fun(P) ->"
+            "IsMeant = fun(P) ->"
             " [{_, Host}, {_, Told}] = rabbit_networking:connection_info(P, [vhost, client_properties]),"
             f' {{_, _, Name}} = lists:keyfind(<<"connection_name">>, 1, Told), Host =:= <<"{self.name}">>'
-            ' andalso binary:match(Name, <<"zeebe-amqp ">>) =:= {0, 11} end,'
+            f' andalso binary:match(Name, <<"{named}">>) =:= {{0, {len(named)}}} end,'
             ' [catch rabbit_networking:close_connection(P, "test")'
-            " || P <- rabbit_networking:connections(), true =:= (catch IsService(P))]",
+            " || P <- rabbit_networking:connections(), true =:= (catch IsMeant(P))]",
         )
 
     def set_policy(self, name: str, pattern: str, definition: str) -> None:

@@ -17,7 +17,7 @@ import orjson
 from aio_pika.abc import AbstractIncomingMessage
 
 from scripts.consumer import Consumer
-from tests.fakes.gateway import FakeGateway
+from tests.fakes.gateway import FakeGateway, stream
 from tests.integration.caller import Caller
 from zeebe_amqp import Client, wire
 
@@ -139,10 +139,20 @@ def new_consumer(directory: Path, url: str, address: str, environment: Mapping[s
 
 @asynccontextmanager
 async def running_service(
-    directory: Path, url: str, *, gateway_version: str = "8.6.0", **environment: str
+    directory: Path, url: str, *, gateway_version: str = "8.6.0", has_jobs: bool = True, **environment: str
 ) -> AsyncIterator[ConsumerSetup]:
-    """A ready consumer, with everything around it; its queues are deleted at the end."""
+    """A ready consumer, with everything around it; its queues are deleted at the end.
+
+    Args:
+        directory: of what the consumer writes.
+        url: of the broker.
+        gateway_version: what the gateway says.
+        has_jobs: whether the gateway gives jobs to whoever asks; otherwise it has none.
+        environment: settings.
+    """
     async with FakeGateway(version=gateway_version) as gateway:
+        if not has_jobs:
+            gateway.always("ActivateJobs", stream())
         consumer = new_consumer(directory, url, gateway.address, environment)
         async with DeadLetterCollector(url, consumer.queues) as dead_letters:
             service = ConsumerSetup(url, gateway, consumer, dead_letters, directory)

@@ -47,11 +47,11 @@ class RealService:
 
     def script(self, command: Command, *steps: Step) -> None:
         """See `InMemoryService`."""
-        self._setup.gateway.script(_request(command)[0], *steps)
+        self._setup.gateway.script(request(command)[0], *steps)
 
     def executions(self, command: Command) -> int:
         """See `InMemoryService`."""
-        rpc, message = _request(command)
+        rpc, message = request(command)
         return self._setup.gateway.executions[rpc, identity(rpc, message)]
 
     def has_job(self, job_type: str) -> None:
@@ -66,7 +66,7 @@ class RealService:
 Service: TypeAlias = InMemoryService | RealService
 
 
-def _request(command: Command) -> tuple[str, Any]:
+def request(command: Command) -> tuple[str, Any]:
     """The RPC of a command, and what the gateway gets."""
     message: Any = OPERATIONS[command.operation].to_request(envelope.decode(envelope.encode(command)).command)
     return METHODS[message.DESCRIPTOR.full_name].name, message

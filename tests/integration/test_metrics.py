@@ -35,7 +35,8 @@ LATER = {"zeebe_amqp.retries"}
 @pytest_asyncio.fixture(loop_scope="module")
 async def service(own_rabbitmq: RabbitMQ, tmp_path: Path) -> AsyncIterator[ConsumerSetup]:
     """A consumer of one test, on the broker of this file."""
-    async with running_service(tmp_path, own_rabbitmq.url, AUDIT=str(tmp_path / "audit" / "log")) as ready:
+    settings = {"AUDIT": str(tmp_path / "audit" / "log"), "JOBS": f"test.{uuid.uuid4().hex}"}
+    async with running_service(tmp_path, own_rabbitmq.url, has_jobs=False, **settings) as ready:
         yield ready
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ import pytest_asyncio
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from scripts.panels import SECTIONS, fill
+from scripts.panel import fill
+from scripts.panels import SECTIONS
 from scripts.prometheus import JOB, RULES, Prometheus
 from tests.cases import check_all
 from tests.conftest import Broker
@@ -131,7 +133,8 @@ async def play(service: ConsumerSetup) -> None:
 async def scrapes(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scrapes]:
     """A service that was idle, then busy."""
     folder = tmp_path_factory.mktemp("monitoring")
-    async with running_service(folder / "service", rabbitmq.url, AUDIT=str(folder / "audit.jsonl")) as service:
+    settings = {"AUDIT": str(folder / "audit.jsonl"), "JOBS": f"test.{uuid.uuid4().hex}"}
+    async with running_service(folder / "service", rabbitmq.url, has_jobs=False, **settings) as service:
         idle = service.consumer.get("/metrics")[1]
         prometheus = Prometheus(folder / "prometheus", [f"127.0.0.1:{service.consumer.port}"], seconds=1)
         started = time.time()

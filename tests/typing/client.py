@@ -19,6 +19,7 @@ from zeebe_amqp import (
     Topology,
     Worker,
 )
+from zeebe_amqp.client import Delivery, QueueState, Subscription
 from zeebe_amqp.commands import Command
 from zeebe_amqp.commands.cluster import TopologyResult
 from zeebe_amqp.commands.instances import InstanceCreated, InstanceResult, VariablesSet
@@ -70,6 +71,27 @@ async def working(zeebe: Client) -> None:
 
     Worker(zeebe, "a", coroutine)
     Worker(zeebe, "a", plain)
+    Worker(zeebe, "a", plain, source="queue", queue="jobs", extend=None, at_most=1, timeout="1m")
+    Worker(zeebe, "a", plain, source="stream")  # type: ignore[arg-type]
+    Worker(zeebe, "a", plain, time="1m")  # type: ignore[call-arg]
     Worker(zeebe, "a", lambda job: 7)  # type: ignore[arg-type]
     async for job in Jobs(zeebe, "a"):
         assert_type(job, Job)
+        await job.extend("10m")
+        await job.requeue()
+
+
+async def queues(zeebe: Client) -> None:
+    """Messages of a queue are taken and settled."""
+    assert_type(await zeebe.look("jobs"), QueueState | None)
+    subscription = await zeebe.subscribe("jobs", 1)
+    assert_type(subscription, Subscription)
+    delivery = await subscription.take()
+    assert_type(delivery, Delivery | None)
+    subscription.ack(delivery)  # type: ignore[arg-type]
+    if delivery is not None:
+        assert_type(subscription.ack(delivery), bool)
+        assert_type(subscription.nack(delivery, requeue=True), bool)
+        subscription.nack(delivery)  # type: ignore[call-arg]
+    created = await zeebe.call(CreateInstance(bpmn_process_id="order"), trace_variable="trace")
+    assert_type(created, InstanceCreated)

@@ -53,5 +53,7 @@ async def clients(consumer: FakeConsumer, worker: Worker) -> None:
     job = consumer.add_job("charge-card", {"amount": 10})
     assert_type(job, FakeJob)
     assert_type(job.state, JobState)
+    consumer.push_jobs("charge-card", queue="jobs", timeout="1m", delivery_limit=2)
+    consumer.push_jobs(7)  # type: ignore[arg-type]
     await consumer.work(worker)
     consumer.client(time=5)  # type: ignore[call-arg]

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from consumer.config.job_types import job_types
+from consumer.config.settings import JobType
+from consumer.config.variables import Values
 from consumer.telemetry.catalog import METRICS
 from consumer.telemetry.prometheus import exposed
 from consumer.zeebe.operations import OPERATIONS
@@ -19,6 +22,8 @@ from scripts import monitoring_page, operations_page, reference
 from tests.cases import check_all
 from zeebe_amqp import asyncapi
 from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.jobs import names
+from zeebe_amqp.jobs.readings import PLAIN, READINGS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -46,10 +51,10 @@ def test_the_eight_numbers_to_watch_are_made_of_metrics_that_exist_and_of_their_
 
     def exists(query: str, meaning: str) -> None:
         text = f"{query} {meaning}"
-        names = re.findall(r"\b(?:zeebe_amqp|rpc|messaging|process)_\w+", text)
+        names = re.findall(r"\b(?:zeebe_amqp|rpc|messaging|process)_\w+\b(?!!?[=~])", text)
         metrics = [shown[name.removesuffix("_bucket") if "_bucket" in name else name] for name in names]
         labels = {label.replace(".", "_") for metric in metrics for label in metric.labels} | {"le"}
-        told = re.findall(r"by \((\w+)\)|\{(\w+)", query)
+        told = re.findall(r"by \((\w+)\)|[{,](\w+)(?=!?[=~])", query)
         assert {label for pair in told for label in pair if label} <= labels
         assert metrics
 
@@ -110,9 +115,42 @@ def test_the_callers_of_the_pages_are_the_examples() -> None:
     examples = [(ROOT / "examples" / name).read_text() for name in ("client.py", "call.py")]
     assert shown == [example.partition('"""\n\n')[2] for example in examples]
     page = (ROOT / "docs" / "languages.md").read_text()
-    for program in ("typescript/caller.ts", "java/Caller.java"):
+    for program in ("typescript/caller.ts", "java/Caller.java", "typescript/worker.ts", "java/Worker.java"):
         example = (ROOT / "examples" / program).read_text()
         assert f"```{program.partition('/')[0]}\n{example}```" in page, program
+
+
+def test_the_workers_of_the_page_are_the_examples() -> None:
+    page = (ROOT / "docs" / "jobs.md").read_text()
+    shown = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names = ("worker.py", "faststream_worker.py", "nameko_worker.py", "celery_worker.py")
+    assert shown == [(ROOT / "examples" / name).read_text().partition('"""\n\n')[2] for name in names]
+    assert f"```typescript\n{(ROOT / 'examples' / 'nestjs' / 'worker.ts').read_text()}```" in page
+    spring = (ROOT / "examples" / "spring" / "Worker.java").read_text()
+    assert f"```sh\n{(ROOT / 'examples' / 'charge.sh').read_text()}```" in page
+    [listener] = re.findall(r"```java\n(.*?)```", page, re.DOTALL)
+    assert "".join(f"  {line}" for line in listener.splitlines(keepends=True)) in spring
+    table = page.partition("## Frameworks")[2].partition("\n\nA handler")[0]
+    table = table.partition("| --- |")[2]
+    named = set(re.findall(r"^\| [^|]+ \| `([a-z-]+)` \|", table, re.MULTILINE))
+    assert named == READINGS.keys() - {PLAIN}
+
+
+def test_the_settings_of_the_page_about_jobs_are_read(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "jobs.md").read_text()
+    [text] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "jobs.toml"
+    file.write_text(text)
+    [read] = job_types(Values(JOBS_FILE=file))
+    assert read == JobType("charge-card", timeout=600.0, answers="nameko")
+
+
+def test_the_page_about_jobs_names_every_header_of_a_job() -> None:
+    page = (ROOT / "docs" / "jobs.md").read_text().partition("## The answer")[0]
+    headers = [getattr(names, each) for each in names.__all__ if isinstance(getattr(names, each), str)]
+    queues = {names.PREFIX, names.RESULTS, names.DEAD, names.UNDONE}
+    not_theirs = {*queues, names.OUTCOME, names.COMPLETED, names.JOB_RESULT, names.WORKER}
+    assert {each for each in headers if f"`{each}`" not in page} <= not_theirs
 
 
 OURS = [*PAGES, ROOT / "contracts" / "README.md"]

@@ -26,6 +26,7 @@ from zeebe_amqp.asyncapi import data
 from zeebe_amqp.cli import operations as command_line
 from zeebe_amqp.commands import COMMANDS, Command, Topology
 from zeebe_amqp.commands.keys import target
+from zeebe_amqp.commands.target import Target
 from zeebe_amqp.errors import Code, CommandError
 from zeebe_amqp.schema.fields import Key, Maybe, Name
 
@@ -111,7 +112,7 @@ async def test_a_second_engine_is_a_room_and_a_line(engine: ZeebeEngine) -> None
 class Household:
     """A made-up engine of rules: all that the others see of one."""
 
-    def decide(self, user: str | None, command: Command) -> Decision:
+    def decide(self, user: str | None, command: Command, acts_on: Target | None = None) -> Decision:
         """Nobody is roused by strangers."""
         if user == "ann":
             return Decision(True, "rule 7", target(command), policy="c0ffee")

@@ -22,6 +22,7 @@ from consumer.core.message import Message
 from consumer.dead_letters.group import fold
 from consumer.dead_letters.letter import DeadLetter
 from consumer.dead_letters.view import is_called, letter_lines, pretty, printable, row
+from consumer.jobs.signed_id import SignedIds
 from consumer.rabbitmq import reply_policy
 from consumer.security.policy import parse
 from consumer.security.role import MAX_NAME, Patterns
@@ -32,7 +33,7 @@ from tests.cases import check_all
 from tests.unit.consumer.deliveries import FakeDelivery, delivery
 from tests.unit.contracts.samples import SMALLEST
 from tests.unit.contracts.values import info, places
-from zeebe_amqp import CommandError, DeployProcess, Topology, envelope
+from zeebe_amqp import CommandError, DeployProcess, Topology, envelope, trace_variable
 from zeebe_amqp.camunda7.types import TYPES
 from zeebe_amqp.cli import output
 from zeebe_amqp.client import answers
@@ -169,6 +170,9 @@ READERS: dict[str, tuple[Callable[[str], object], *tuple[str, ...]]] = {
     "baggage": (traced("baggage"), "", "a=", "a=b;", "a=b"),
     "a trace in the metadata": (
         lambda text: headers.read(delivery("topology", metadata={"tracestate": text, "baggage": text})), "", "a="),
+    "a trace in a variable": (
+        lambda text: [trace_variable.read(each, "trace") for each in (text, f'{{"trace":{text}}}')],
+        "", '{"trace":', '{"traceparent":"', '{"a":'),
     **{f"a gateway's {status}": (gateway(status), "") for status in ("UNAVAILABLE", "ABORTED", "UNKNOWN")},
     "a gateway's text of an outage": (gateway("UNAVAILABLE"), "upstream connect error ", "[", "%5B", "ipv6:"),
     "a gateway's rejection": (gateway("NOT_FOUND"), "Command '", "Command 'A' rejected with code '"),
@@ -204,6 +208,7 @@ READERS: dict[str, tuple[Callable[[str], object], *tuple[str, ...]]] = {
     "a document": (document, ""),
     "a duration": (lambda text: refused(durations.milliseconds, text, error=ValueError), "", "PT", "1"),
     "a dead letter": (buried, "", "Command '"),
+    "the id of a job": (SignedIds([b"k" * 32]).read, "", "1.", "1.2.3.4."),
     "a reply": (answered, ""),
     "a process in memory": (lambda text: result(DeployProcess(name="a.bpmn", content=text.encode()), lambda: 1),
                             "", "<process ", "<process id="),
@@ -212,13 +217,14 @@ READERS: dict[str, tuple[Callable[[str], object], *tuple[str, ...]]] = {
 """What reads a stranger's text, with what it wants to see before it reads on."""
 
 PATTERNS = {
-    "consumer.telemetry.headers": {"_PARENT", "_STATE_MEMBER", "_BAGGAGE_MEMBER"},
+    "consumer.jobs.signed_id": {"_FORM"},
     "consumer.telemetry.logs": {"_USERINFO", "_CREDENTIAL", "_ASSIGNED", "_DIVIDES"},
     "consumer.rabbitmq.direct": {"_ADDRESS", "_PROCESS"},
     "consumer.zeebe.failures": {"_ADDRESS"},
     "consumer.dead_letters.group": {"_UUID", "_WORD", "_JOINED"},
     "consumer.dead_letters.view": {"_REJECTION"},
     "zeebe_amqp.envelope": {"_FIRST_KEY"},
+    "zeebe_amqp.trace_context": {"_PARENT", "_STATE_MEMBER", "_BAGGAGE_MEMBER"},
     "zeebe_amqp.commands.resources": {"_DECLARATION", "_DECLARED"},
     "zeebe_amqp.camunda7.types": {"_WHOLE", "_DOUBLE", "_JSON_NUMBER", "_DATE"},
     "zeebe_amqp.schema.bytes_in_json": {"_OBJECT", "_NUMBERS"},

@@ -20,23 +20,10 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
+
+	"benchmarks/raw"
 )
-
-// raw hands messages through as they are.
-type raw struct{}
-
-func (raw) Name() string { return "raw" }
-
-func (raw) Marshal(message any) (mem.BufferSlice, error) {
-	return mem.BufferSlice{mem.SliceBuffer(message.([]byte))}, nil
-}
-
-func (raw) Unmarshal(data mem.BufferSlice, message any) error {
-	*message.(*[]byte) = data.Materialize()
-	return nil
-}
 
 type gateway struct {
 	answers map[string][]byte
@@ -98,7 +85,7 @@ func main() {
 		log.Fatal(err)
 	}
 	server := grpc.NewServer(
-		grpc.ForceServerCodecV2(raw{}),
+		grpc.ForceServerCodecV2(raw.Codec{}),
 		grpc.UnknownServiceHandler((&gateway{answers: answers}).call),
 	)
 	fmt.Println("listening on", listener.Addr())

@@ -19,7 +19,7 @@ from zeebe_amqp.commands.jobs import (
 )
 from zeebe_amqp.schema.fields import milliseconds, text
 
-__all__ = ["AT_ONCE", "DEFAULT_LOCK", "OPERATIONS"]
+__all__ = ["AT_ONCE", "DEFAULT_LOCK", "NO_LISTENERS", "OPERATIONS"]
 
 
 AT_ONCE: Final = -1
@@ -28,7 +28,7 @@ AT_ONCE: Final = -1
 DEFAULT_LOCK: Final = 300_000
 """Milliseconds a job is locked for its worker when the caller names no time (the binding's five minutes)."""
 
-_NO_LISTENERS: Final = frozenset({pb.ActivatedJob.BPMN_ELEMENT, pb.ActivatedJob.AD_HOC_SUB_PROCESS})
+NO_LISTENERS: Final = frozenset({pb.ActivatedJob.BPMN_ELEMENT, pb.ActivatedJob.AD_HOC_SUB_PROCESS})
 """Kinds of jobs that listen to nothing."""
 
 
@@ -53,7 +53,7 @@ def _jobs(
 
 def _job(job: pb.ActivatedJob, keys_as_text: bool, gateway_version: str | None) -> dict[str, Any]:
     rendered = render(job, keys_as_text, gateway_version)
-    if job.kind in _NO_LISTENERS:
+    if job.kind in NO_LISTENERS:
         # The protocol has to name some event; its first one is "ASSIGNING".
         rendered["listenerEventType"] = None
     return rendered

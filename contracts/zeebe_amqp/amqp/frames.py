@@ -158,9 +158,9 @@ def write_ack(channel: int, tag: int) -> bytes:
     return _SETTLE.pack(METHOD, channel, _SETTLE_SIZE, ACK, tag, 0, END)
 
 
-def write_nack(channel: int, tag: int, *, multiple: bool = False) -> bytes:
-    """Give a delivery back to its queue; with `multiple` all up to it, and with tag 0 all there are."""
-    return _SETTLE.pack(METHOD, channel, _SETTLE_SIZE, NACK, tag, _REQUEUE | multiple, END)
+def write_nack(channel: int, tag: int, *, multiple: bool = False, requeue: bool = True) -> bytes:
+    """Give a delivery back to its queue, or reject it; with `multiple` all up to it, and with tag 0 all there are."""
+    return _SETTLE.pack(METHOD, channel, _SETTLE_SIZE, NACK, tag, _REQUEUE * requeue | multiple, END)
 
 
 def write_get(channel: int, queue: str) -> bytes:

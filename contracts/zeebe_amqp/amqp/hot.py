@@ -264,9 +264,12 @@ class HotChannel:
         """Acknowledge a delivery; false when the channel has ended, and the broker delivers it again."""
         return self._settle(frames.write_ack(self._number, tag))
 
-    def nack(self, tag: int, *, multiple: bool = False) -> bool:
-        """Give a delivery back to its queue; with `multiple` all up to it, with tag 0 all there are."""
-        return self._settle(frames.write_nack(self._number, tag, multiple=multiple))
+    def nack(self, tag: int, *, multiple: bool = False, requeue: bool = True) -> bool:
+        """Give a delivery back to its queue, or without `requeue` reject it, so that it is dead-lettered.
+
+        With `multiple` all up to it, with tag 0 all there are; false as for `ack`.
+        """
+        return self._settle(frames.write_nack(self._number, tag, multiple=multiple, requeue=requeue))
 
     def _settle(self, frame: bytes) -> bool:
         if self.ended is not None:

@@ -12,6 +12,7 @@ from zeebe_amqp.asyncapi.data import Schema, reference, results
 from zeebe_amqp.commands import COMMANDS, Command, DeployProcess, DeployResource, Topology
 from zeebe_amqp.commands.resources import BASE64, OTHER_KINDS
 from zeebe_amqp.commands.rules import one_of
+from zeebe_amqp.trace_variable import PATTERN
 
 __all__ = ["ERROR_REPLY", "bodies", "reply_name", "request_name"]
 
@@ -21,11 +22,14 @@ ERROR_REPLY: Final = "ErrorReply"
 
 _TEXT: Final[Schema] = {"type": "string"}
 _NONE: Final[Schema] = {"type": "string", "maxLength": 0}
+_UNTRACED: Final[Schema] = {wire.TRACE_VARIABLE: _NONE}
+"""Of commands that begin nothing that has a trace."""
 _ABOUT: Final[Mapping[str, str]] = {
     wire.FILE_NAME: "a deployed file's name; its ending says what it is",
     wire.ENCODING: '"base64" when a deployed file\'s text is base64',
     wire.TENANT_ID: "the tenant that a file is deployed for",
     wire.KEYS: '"string" for whole numbers of 64 bits as text in the reply, for callers whose numbers are doubles',
+    wire.TRACE_VARIABLE: "the variable that gets the trace context: the process has it, and its jobs",
     wire.TRACEPARENT: "W3C trace context, unless there is a header of that name",
     wire.TRACESTATE: "W3C trace context, unless there is a header of that name",
     wire.BAGGAGE: "W3C baggage, unless there is a header of that name",
@@ -35,10 +39,11 @@ _ABOUT: Final[Mapping[str, str]] = {
 def bodies() -> dict[str, Schema]:
     """The schemas of all bodies by name, and of the metadata in them."""
     made = {
-        "Metadata": _metadata({}),
-        "FileMetadata": _metadata({wire.FILE_NAME: {"pattern": r"\S"}}, [wire.FILE_NAME]),
+        "Metadata": _metadata(_UNTRACED),
+        "TracedMetadata": _metadata({wire.TRACE_VARIABLE: {"pattern": f"^({PATTERN})?$"}}),
+        "FileMetadata": _metadata(_UNTRACED | {wire.FILE_NAME: {"pattern": r"\S"}}, [wire.FILE_NAME]),
         # Each file of a list has a name and an encoding of its own, and the tenant is in the data.
-        "ListMetadata": _metadata(dict.fromkeys((wire.FILE_NAME, wire.ENCODING, wire.TENANT_ID), _NONE)),
+        "ListMetadata": _metadata(_UNTRACED | dict.fromkeys((wire.FILE_NAME, wire.ENCODING, wire.TENANT_ID), _NONE)),
         ERROR_REPLY: _error(),
     }
     for command in COMMANDS.values():
@@ -74,11 +79,12 @@ def _request(command: type[Command]) -> Schema:
     if command is DeployResource:
         files = _envelope(command, f"{name}List", data, reference("ListMetadata"))
         return {"title": name, "anyOf": [_one_file(command, f"{name}File"), files]}
+    metadata = reference("TracedMetadata" if command.carries_trace else "Metadata")
     if _needs_data(command):
-        return _envelope(command, name, data, reference("Metadata"))
+        return _envelope(command, name, data, metadata)
     # Whatever is accepted without data is accepted with null.
     optional = data if command is Topology else {"anyOf": [data, {"type": "null"}]}
-    return _envelope(command, name, optional, reference("Metadata"), [wire.OPERATION])
+    return _envelope(command, name, optional, metadata, [wire.OPERATION])
 
 
 def _one_file(command: type[Command], name: str, refused: tuple[str, ...] = ()) -> Schema:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from zeebe_amqp import __version__, wire
-from zeebe_amqp.asyncapi import messages
+from zeebe_amqp.asyncapi import jobs, messages
 from zeebe_amqp.asyncapi.bodies import bodies
 from zeebe_amqp.asyncapi.data import schemas
 from zeebe_amqp.asyncapi.messages import BINDING_VERSION, DEAD_LETTER, ERROR
 from zeebe_amqp.asyncapi.properties import REPLY_PROPERTIES, REQUEST_PROPERTIES, headers
 from zeebe_amqp.commands import COMMANDS, ActivateJobs, Command, CreateInstance
+from zeebe_amqp.jobs.names import RESULTS, job_queue, job_queue_arguments
 
 __all__ = ["WAITING", "document"]
 
@@ -38,6 +40,17 @@ Callers must ignore fields and headers of replies that they do not know: later v
 `correlation_id` and `reply_to`, which are referred to as headers here, are AMQP's properties of these names; AsyncAPI
 has no other way to name them. All properties are listed at the channels, as `x-message-properties`."""
 
+JOBS_LIMIT: Final = 100
+DELIVERY_LIMIT: Final = 3
+"""What is set for a type of jobs that has no settings of its own."""
+_JOBS: Final = (
+    "Jobs of one type; the type's settings may name another queue. A worker takes few at a time, skips what is past "
+    "its `deadline`, and answers before it acknowledges. A job that is rejected fails with one retry fewer."
+)
+_RESULTS: Final = (
+    "Answers of workers. An unusable one fails its job with one retry fewer; one without the correlation id of "
+    "a job that was given out is not executed."
+)
 _REPLIES: Final = (
     "Where the caller wants its replies: the queue that the request names in `reply_to`, or the broker's direct "
     "reply-to, `amq.rabbitmq.reply-to`. Replies are published with confirms, and `mandatory` unless direct. Which "
@@ -62,7 +75,7 @@ def document() -> dict[str, Any]:
         "operations": _operations(),
         "components": {
             "messages": messages.messages(),
-            "schemas": schemas() | bodies() | headers(),
+            "schemas": _schemas(),
             "correlationIds": {
                 "correlation": {
                     "description": "AMQP's property correlation_id: it comes back unchanged.",
@@ -75,6 +88,11 @@ def document() -> dict[str, Any]:
             },
         },
     }
+
+
+def _schemas() -> dict[str, Any]:
+    known = schemas()
+    return known | bodies() | jobs.job_schemas(known) | headers()
 
 
 def _servers() -> dict[str, Any]:
@@ -106,13 +124,17 @@ def _channels() -> dict[str, Any]:
         "replies": {"address": None, "description": _REPLIES, "messages": _references(answered)}
         | {"x-message-properties": REPLY_PROPERTIES},
         "dead": _queue(wire.DEAD_LETTER, "Requests that nobody could be told about.", [DEAD_LETTER]),
+        "jobs": _queue(job_queue("{jobType}"), _JOBS, [jobs.JOB], job_queue_arguments(JOBS_LIMIT, DELIVERY_LIMIT))
+        | {"parameters": {"jobType": {"description": "the type of the jobs"}}}
+        | {"x-message-properties": jobs.JOB_PROPERTIES},
+        "results": _queue(RESULTS, _RESULTS, jobs.answers()) | {"x-message-properties": jobs.ANSWER_PROPERTIES},
     }
 
 
-def _queue(name: str, about: str, names: list[str]) -> dict[str, Any]:
+def _queue(name: str, about: str, names: list[str], arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
     queue = {"name": name, "durable": True, "exclusive": False, "autoDelete": False}
     binding = {"is": "queue", "queue": queue, "bindingVersion": BINDING_VERSION}
-    binding["x-arguments"] = wire.queue_arguments(name)
+    binding["x-arguments"] = dict(arguments or wire.queue_arguments(name))
     return {"address": name, "description": about, "messages": _references(names), "bindings": {"amqp": binding}}
 
 
@@ -128,7 +150,27 @@ def _operations() -> dict[str, Any]:
             waiting = {"title": f"{command.operation}, waiting", "description": _WAITING[command]}
             made[f"{command.operation}.waiting"] = _operation(command, "polls") | waiting
     dead = {"action": "send", "channel": {"$ref": "#/channels/dead"}, "summary": "Keep what nobody can be told about."}
-    return made | {"dead-letter": dead | {"messages": _of_channel("dead", [DEAD_LETTER])}}
+    return made | {"dead-letter": dead | {"messages": _of_channel("dead", [DEAD_LETTER])}, jobs.JOB: _give_out()}
+
+
+def _give_out() -> dict[str, Any]:
+    return {
+        "action": "send",
+        "title": jobs.JOB,
+        "summary": "Publish a job, for the types that the service fetches.",
+        "description": "Its worker answers with one message, whose property `type` says what becomes of the job.",
+        "channel": {"$ref": "#/channels/jobs"},
+        "bindings": {"amqp": {"deliveryMode": 2, "mandatory": True, "ack": True, "bindingVersion": BINDING_VERSION}},
+        "messages": _of_channel("jobs", [jobs.JOB]),
+        "reply": {
+            "address": {
+                "description": "AMQP's property reply_to of the job.",
+                "location": "$message.header#/reply_to",
+            },
+            "channel": {"$ref": "#/channels/results"},
+            "messages": _of_channel("results", jobs.answers()),
+        },
+    }
 
 
 _WAITING: Final[dict[type[Command], str]] = {

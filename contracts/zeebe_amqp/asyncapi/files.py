@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import orjson
 
+from zeebe_amqp.asyncapi import jobs
 from zeebe_amqp.asyncapi.bodies import ERROR_REPLY, bodies, reply_name, request_name
 from zeebe_amqp.asyncapi.data import REFERENCE, Schema, schemas
 from zeebe_amqp.commands import COMMANDS
+from zeebe_amqp.jobs.answers import Outcome
 
 __all__ = ["encode", "files", "write_files"]
 
@@ -22,14 +24,19 @@ DEFINITIONS: Final = "#/$defs/"
 
 
 def files() -> dict[str, Schema]:
-    """The schema of every body by file name: of each operation's request and reply, and of any request and reply."""
-    known = schemas() | bodies()
+    """The schemas by file name: the bodies of each operation's request and reply, of any request and reply, and of each
+    answer to a job; and the headers of a job."""
+    data = schemas()
+    known = data | bodies() | jobs.job_schemas(data)
     made = {}
     for operation, command in COMMANDS.items():
         made[f"{operation}.request.json"] = _file([request_name(command)], known, f"Request {operation}")
         made[f"{operation}.reply.json"] = _file([reply_name(command), ERROR_REPLY], known, f"Reply {operation}")
     commands = COMMANDS.values()
     made["request.json"] = _file([request_name(command) for command in commands], known, "Request")
+    for outcome in Outcome:
+        made[f"{jobs.answer_name(outcome)}.json"] = _file([jobs.schema_name(outcome)], known, f"Answer {outcome}")
+    made[f"{jobs.JOB}.headers.json"] = _file([jobs.HEADERS], known, "Headers of a job")
     made["reply.json"] = _file([*map(reply_name, commands), ERROR_REPLY], known, "Reply")
     return made
 

@@ -1,4 +1,5 @@
-"""The messages of the AsyncAPI document: one for each request and each result, one for errors, one for dead letters."""
+"""The messages of the AsyncAPI document: one for each request and each result, one for errors, one for dead letters,
+one for jobs and one for each answer to a job."""
 
 from __future__ import annotations
 
@@ -7,11 +8,13 @@ from typing import Any, Final
 import msgspec
 
 from zeebe_amqp import wire
+from zeebe_amqp.asyncapi import jobs
 from zeebe_amqp.asyncapi.bodies import ERROR_REPLY, reply_name, request_name
 from zeebe_amqp.asyncapi.data import Schema, reference
 from zeebe_amqp.commands import COMMANDS, Command, DeployProcess, DeployResource
 from zeebe_amqp.errors import Code, CommandError, InvalidArgument
 from zeebe_amqp.examples import EXAMPLES, Example, filled
+from zeebe_amqp.jobs.answers import Outcome
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.schema import docstrings as docstring
 
@@ -56,7 +59,8 @@ def messages() -> dict[str, Any]:
         if command in FILES:
             made[file(command)] = _file(command)
         made[result(command)] = _result(command)
-    return made | {ERROR: _error(), DEAD_LETTER: _dead_letter()}
+    answers = {jobs.answer_name(outcome): _answer(outcome) for outcome in Outcome}
+    return made | {ERROR: _error(), DEAD_LETTER: _dead_letter(), jobs.JOB: _job(), **answers}
 
 
 def request(command: type[Command]) -> str:
@@ -143,6 +147,18 @@ def _refused(operation: str, error: CommandError) -> dict[str, Any]:
 def _dead_letter() -> dict[str, Any]:
     about = "A request that could not be handled and had nobody to tell, as it was, with the reason in its headers."
     return _message(DEAD_LETTER, "Dead letter", about, "DeadLetterHeaders", {})
+
+
+def _job() -> dict[str, Any]:
+    about = "A job of the engine. The body has its variables, byte for byte; everything else is beside it."
+    made = _message(jobs.JOB, "Job", about, jobs.HEADERS, reference("Variables"))
+    return made | {"examples": [_example("A card to charge", {"amount": 10})]}
+
+
+def _answer(outcome: Outcome) -> dict[str, Any]:
+    name, about = jobs.answer_name(outcome), jobs.ANSWERS[outcome]
+    made = _message(name, f"Answer {outcome}", about, jobs.ANSWER_HEADERS, reference(jobs.schema_name(outcome)))
+    return made | _typed(outcome) | {"examples": [_example(f"Answer {outcome}", jobs.EXAMPLES[outcome])]}
 
 
 def _message(name: str, title: str, about: str, headers: str, payload: Schema) -> dict[str, Any]:

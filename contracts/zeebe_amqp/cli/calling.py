@@ -64,7 +64,7 @@ def data_of(reply: bytes) -> bytes:
     return bytes(OBJECT.decode(reply).get("data", msgspec.Raw(b"null")))
 
 
-def forget(connection: Connection, request: Request, command: Command) -> None:
+def forget(connection: Connection, request: Request, command: Command, trace_variable: str | None = None) -> None:
     """Leave a request with the broker and tell its identity.
 
     Raises:
@@ -75,14 +75,16 @@ def forget(connection: Connection, request: Request, command: Command) -> None:
         traced(request.trace) as trace_id,
         connection.output.waiting(f"{command.operation}: publishing"),
     ):
-        identity = asyncio.run(_forget(connection, request, command))
+        identity = asyncio.run(_forget(connection, request, command, trace_variable))
     _tell_trace(connection, request, trace_id)
     connection.output.result(msgspec.json.encode({"requestId": identity}))
 
 
-async def _forget(connection: Connection, request: Request, command: Command) -> str:
+async def _forget(connection: Connection, request: Request, command: Command, trace_variable: str | None) -> str:
     async with connection.client() as client:
-        return await client.send(command, timeout=request.timeout, request_id=request.request_id)
+        return await client.send(
+            command, timeout=request.timeout, request_id=request.request_id, trace_variable=trace_variable
+        )
 
 
 def _tell_trace(connection: Connection, request: Request, trace_id: str | None) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from zeebe_amqp import envelope, wire
+from zeebe_amqp import trace_variable as variables
 from zeebe_amqp.cli import calling, options
 from zeebe_amqp.cli.brief import Shared
 from zeebe_amqp.cli.connection import CONNECTION, REQUEST, USER_ID, Connection, Request, connected
@@ -22,6 +23,7 @@ from zeebe_amqp.errors import CommandError
 
 __all__ = ["SENDING", "command", "commands"]
 
+_TRACE_VARIABLE: Final = "--trace-variable"
 FILES: Final[tuple[type[Command], ...]] = (DeployProcess, DeployResource)
 """Commands whose data are files."""
 
@@ -38,13 +40,24 @@ def command(operation: str, name: str | None = None) -> click.Command:
     kind = COMMANDS[operation]
     return Explained(
         name or operation,
-        params=[*(_files(kind) if kind in FILES else options.parameters(kind)), *SENDING],
+        params=[
+            *(_files(kind) if kind in FILES else options.parameters(kind)),
+            *([TRACE_VARIABLE] if kind.carries_trace else []),
+            *SENDING,
+        ],
         callback=_callback(kind),
         help=docstring(kind),
         examples=lines(operation, name or operation),
     )
 
 
+TRACE_VARIABLE: Final = click.Option(
+    [_TRACE_VARIABLE],
+    type=TEXT,
+    metavar="NAME",
+    help="the variable that carries the trace into the process and to its jobs; default none",
+)
+"""An option of the operations that can carry a trace."""
 SENDING: Final[tuple[click.Parameter, ...]] = (
     *REQUEST,
     Shared(["--forget"], is_flag=True, help="publish the request without waiting for an answer"),
@@ -69,25 +82,36 @@ def _callback(kind: type[Command]) -> Callable[..., None]:
         forget: bool,
         string_keys: bool,
         dry_run: bool,
+        trace_variable: str | None = None,
         **given: Any,
     ) -> None:
-        made = _check(kind, read_command, given)
+        made = _check(kind, read_command, given, trace_variable)
         metadata = {wire.KEYS: "string"} if string_keys else {}
+        if trace_variable is not None:
+            metadata[wire.TRACE_VARIABLE] = trace_variable
         body = envelope.encode(made, metadata=metadata)
         request = Request.of(kind.operation, request_id, timeout, trace)
         if dry_run:
             connection.output.line(body)
         elif forget:
-            calling.forget(connection, request, made)
+            calling.forget(connection, request, made, trace_variable)
         else:
             calling.ask(connection, request, made, body)
 
     return call
 
 
-def _check(kind: type[Command], read_command: Callable[[dict[str, Any]], Command], given: dict[str, Any]) -> Command:
+def _check(
+    kind: type[Command],
+    read_command: Callable[[dict[str, Any]], Command],
+    given: dict[str, Any],
+    trace_variable: str | None,
+) -> Command:
     try:
-        return read_command(given)
+        command = read_command(given)
+        if trace_variable is not None:
+            variables.check(command, trace_variable, _TRACE_VARIABLE)
+        return command
     except CommandError as error:
         field = (error.details or {}).get("field", "")
         words = error.message.removeprefix(f"{field}: ")

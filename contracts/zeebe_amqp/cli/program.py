@@ -20,6 +20,7 @@ from zeebe_amqp.cli.contract import document, schema
 from zeebe_amqp.cli.examples import PROGRAM, Line
 from zeebe_amqp.cli.help import Explained
 from zeebe_amqp.cli.watch import watch
+from zeebe_amqp.cli.work import work
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.schema.formatting import printable
 
@@ -58,7 +59,7 @@ def completion(shell: str) -> None:
     click.echo(found(program, {}, PROGRAM, "_ZEEBE_AMQP_COMPLETE").source())
 
 
-for _command in (*operations.commands(), call, batch, watch, document, schema):
+for _command in (*operations.commands(), call, work, batch, watch, document, schema):
     program.add_command(_command)
 
 

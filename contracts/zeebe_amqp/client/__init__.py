@@ -1,16 +1,19 @@
 """A client for callers: commands in, typed results out. Needs the extra `client`: `pip install zeebe-amqp[client]`."""
 
 from zeebe_amqp.client.client import Client
-from zeebe_amqp.client.jobs import Job, Jobs
+from zeebe_amqp.client.job import Job
+from zeebe_amqp.client.jobs import Jobs
 from zeebe_amqp.client.sync import SyncClient
 from zeebe_amqp.client.transport import (
     ConnectionLost,
+    Delivery,
     Denied,
     NotConnected,
     Outgoing,
     Peer,
     QueueState,
     Refused,
+    Subscription,
     Transport,
     Unroutable,
 )
@@ -20,6 +23,7 @@ __all__ = [
     "BpmnError",
     "Client",
     "ConnectionLost",
+    "Delivery",
     "Denied",
     "Handler",
     "Job",
@@ -30,6 +34,7 @@ __all__ = [
     "Peer",
     "QueueState",
     "Refused",
+    "Subscription",
     "SyncClient",
     "Transport",
     "Unroutable",

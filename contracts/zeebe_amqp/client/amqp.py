@@ -6,12 +6,13 @@ import asyncio
 import ssl
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, cast
 
 from aiormq import Channel as RawChannel
 
 from zeebe_amqp import wire
-from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, RPC_TIMEOUT, Unreachable
+from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, CONNECTION_ERRORS, RPC_TIMEOUT, Unreachable, describe
 from zeebe_amqp.amqp.depth import measure
 from zeebe_amqp.amqp.hot import ChannelEnded, HotChannel, Incoming, Nacked, Returned
 from zeebe_amqp.amqp.probe import probe
@@ -28,8 +29,10 @@ from zeebe_amqp.amqp.refusal import (
     refusals,
 )
 from zeebe_amqp.amqp.tap import TappedConnection, unheard
+from zeebe_amqp.cancellation import raise_if_cancelled
 from zeebe_amqp.client.answers import failure
 from zeebe_amqp.client.sender import Sender
+from zeebe_amqp.client.subscription import AmqpSubscription
 from zeebe_amqp.client.transport import (
     ConnectionLost,
     Denied,
@@ -184,13 +187,21 @@ class AmqpTransport:
 
     async def publish(self, request: Outgoing) -> None:
         """Publish with confirm, and returned when there is no such queue; see `Transport.publish`."""
+        await self._publish(request.queue, request.body, self._properties(request))
+
+    async def publish_answer(self, queue: str, body: bytes, properties: Properties) -> None:
+        """Publish as a request is; see `Transport.publish_answer`."""
+        ours = replace(properties, message_id=fresh_id(), user_id=self._sender.name, app_id=APP_ID)
+        await self._publish(queue, body, ours)
+
+    async def _publish(self, queue: str, body: bytes, properties: Properties) -> None:
         channel = self._channel
         if channel is None:
             raise self._not_connected()
         if not channel.is_writable:
             await channel.writable()
         try:
-            confirm = channel.publish("", request.queue, self._properties(request), request.body, mandatory=True)
+            confirm = channel.publish("", queue, properties, body, mandatory=True)
         except ChannelEnded as error:
             self._ended(channel, error)
             raise self._not_connected() from error
@@ -211,6 +222,20 @@ class AmqpTransport:
             retryable = refused.code is not Code.PERMISSION_DENIED and error.unconfirmed > 1
             sent = not is_of_another_name(refused)
             raise Denied(str(refused), refused.code, sent=sent, retryable=retryable) from error
+
+    async def subscribe(self, queue: str, prefetch: int) -> AmqpSubscription:
+        """Consume on a channel of its own; see `Transport.subscribe`."""
+        if self._channel is None or self._newest is None:
+            raise self._not_connected()
+        try:
+            return await AmqpSubscription.open(self._newest, queue, prefetch)
+        except BrokerRefusal as error:
+            if error.code is Code.NOT_FOUND:
+                raise Unroutable(str(error)) from error
+            raise Denied(str(error), error.code) from error
+        except CONNECTION_ERRORS as error:
+            raise_if_cancelled()
+            raise NotConnected(describe(error)) from error
 
     async def look(self, queue: str) -> QueueState | None:
         """Ask the broker; see `Transport.look`."""

@@ -12,12 +12,25 @@ from datetime import timedelta
 from typing import Any, Final, Self, TypedDict, TypeVar
 
 from zeebe_amqp import envelope, wire
+from zeebe_amqp import trace_variable as variables
+from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.client.amqp import AmqpTransport
 from zeebe_amqp.client.answers import failure, read
 from zeebe_amqp.client.pending import Pending
 from zeebe_amqp.client.queue_looks import QueueLooks
+from zeebe_amqp.client.sending import check_headers, check_size, sending
 from zeebe_amqp.client.tracing import tracing
-from zeebe_amqp.client.transport import ConnectionLost, Denied, NotConnected, Outgoing, Refused, Transport, Unroutable
+from zeebe_amqp.client.transport import (
+    ConnectionLost,
+    Denied,
+    NotConnected,
+    Outgoing,
+    QueueState,
+    Refused,
+    Subscription,
+    Transport,
+    Unroutable,
+)
 from zeebe_amqp.commands import Command, rules
 from zeebe_amqp.commands.command import DATA
 from zeebe_amqp.errors import Code, CommandError, Outcome, invalid
@@ -32,8 +45,6 @@ TIMEOUT: Final = 30.0
 """The default timeout of a call in seconds. A long poll adds its own wait."""
 MARGIN: Final = 0.5
 """The service gets a deadline this many seconds earlier, so that its answer still arrives in time."""
-MAX_HEADERS: Final = 64 * 1024
-"""Bytes of text in the headers of a request. A broker closes the connection when headers exceed a frame."""
 
 
 class Options(TypedDict, total=False):
@@ -45,6 +56,7 @@ class Options(TypedDict, total=False):
     reply_queue: str | None
     user_id: str | None
     tls: ssl.SSLContext | None
+    trace_variable: str | None
 
 
 class Client:
@@ -65,9 +77,12 @@ class Client:
             answers. None = the name that the address logs in by, which is unknown with a certificate or a token; a
             name; "" = none. The broker refuses any other name than the login's own.
         tls: the context for `amqps://`; None = the address decides.
+        trace_variable: the variable that carries the trace of a call into the process that it starts or continues, and
+            to the jobs of that process; None = none. It is for `CreateInstance`, `PublishMessage` and
+            `BroadcastSignal`, whose own variables must not have that name.
 
     Raises:
-        ValueError: an address, a timeout or a user id is invalid.
+        ValueError: an address, a timeout, a user id or the name of a variable is invalid.
     """
 
     def __init__(
@@ -80,6 +95,7 @@ class Client:
         reply_queue: str | None = None,
         user_id: str | None = None,
         tls: ssl.SSLContext | None = None,
+        trace_variable: str | None = None,
     ) -> None:
         urls = [broker] if isinstance(broker, str) else broker
         self._transport: Transport = (
@@ -89,6 +105,7 @@ class Client:
         )
         self._timeout = _seconds(timeout)
         self._queues = {False: commands, True: polls}
+        self._trace_variable = _variable_name(trace_variable)
         self._tracing = tracing()
         self._pending: dict[str, Pending] = {}
         self._resending: set[asyncio.Task[None]] = set()
@@ -134,7 +151,12 @@ class Client:
             await self._looks.end()
 
     async def call(
-        self, command: Command[ResultT], *, timeout: float | timedelta | None = None, request_id: str | None = None
+        self,
+        command: Command[ResultT],
+        *,
+        timeout: float | timedelta | None = None,
+        request_id: str | None = None,
+        trace_variable: str | None = None,
     ) -> ResultT:
         """Execute a command and return its result.
 
@@ -142,15 +164,17 @@ class Client:
             command: one of `zeebe_amqp.commands`. The client picks the queue for long polls.
             timeout: seconds to wait at most. None = the client's timeout; a long poll adds its own wait.
             request_id: the idempotency key. A repeated id returns the stored answer. None = a new id.
+            trace_variable: the variable that carries the trace on; None = the client's; "" = none.
 
         Raises:
             CommandError: the command failed. The subclass says how; resend it with the error's `request_id`.
             RuntimeError: the client is not open.
         """
-        _check(command)
+        metadata = self._checked(command, trace_variable)
         wait = command.wait()
         seconds = self._timeout + wait / 1000 if timeout is None else _seconds(timeout)
-        request = _request(envelope.encode(command), self._queues[wait > 0], request_id, seconds)
+        body = envelope.encode(command, metadata=metadata)
+        request = _request(body, self._queues[wait > 0], request_id, seconds)
         with self._tracing.request(command.operation, request.queue, replied=True) as headers:
             request.headers = headers
             try:
@@ -198,30 +222,85 @@ class Client:
         *,
         timeout: float | timedelta | None = None,
         request_id: str | None = None,
+        trace_variable: str | None = None,
     ) -> str:
         """Publish a command without waiting for its result, and return its request id.
 
         The service executes it even if the engine is down for now. A command that fails for good becomes a dead letter.
+        `trace_variable` is as in `call`.
 
         Raises:
             CommandError: the broker did not confirm the request within `timeout` seconds. Resend it with the error's
                 `request_id`.
             RuntimeError: the client is not open.
         """
-        _check(command)
+        metadata = self._checked(command, trace_variable)
         seconds = self._timeout if timeout is None else _seconds(timeout)
-        request = _request(envelope.encode(command), self._queues[command.wait() > 0], request_id, None)
+        body = envelope.encode(command, metadata=metadata)
+        request = _request(body, self._queues[command.wait() > 0], request_id, None)
         request.replied = False
         with self._tracing.request(command.operation, request.queue, replied=False) as headers:
             request.headers = headers
             await self._await_answer(request, command.operation, seconds)
         return request.request_id
 
-    async def _await_answer(self, request: Outgoing, operation: str | None, seconds: float) -> bytes:
-        """Publish and wait for the answer."""
+    def _checked(self, command: Command[Any], trace_variable: str | None) -> dict[str, str]:
+        """The metadata of a command; refuses what the service would refuse, without asking it."""
+        rules.check(command, DATA, wire.MAX_DEPTH)
+        command.verify()
+        if trace_variable is None and command.carries_trace:
+            trace_variable = self._trace_variable
+        if not trace_variable:
+            return {}
+        variables.check(command, trace_variable, f"metadata.{wire.TRACE_VARIABLE}")
+        return {wire.TRACE_VARIABLE: trace_variable}
+
+    async def look(self, queue: str) -> QueueState | None:
+        """The state of a queue; None when it is not there, or unknown.
+
+        Raises:
+            RuntimeError: the client is not open.
+        """
+        self._check_open()
+        return await self._transport.look(queue)
+
+    async def subscribe(self, queue: str, prefetch: int) -> Subscription:
+        """Take messages of a queue, so many at a time. Workers do that with the queues of jobs.
+
+        Raises:
+            NotFound: there is no such queue.
+            Unavailable: there is no connection now.
+            CommandError: the broker refuses it.
+            RuntimeError: the client is not open.
+        """
+        self._check_open()
+        with sending(queue):
+            try:
+                return await self._transport.subscribe(queue, prefetch)
+            except Unroutable as error:
+                raise failure(Code.NOT_FOUND, str(error), None, outcome=Outcome.NOT_EXECUTED) from error
+
+    async def publish_answer(self, queue: str, body: bytes, properties: Properties) -> None:
+        """Publish the answer to a message of a queue, and return when the broker has confirmed it.
+
+        Raises:
+            CommandError: it did not. The same answer can be published again where that is `Retryable`.
+            RuntimeError: the client is not open.
+        """
+        self._check_open()
+        check_size(body)
+        with sending(queue):
+            async with asyncio.timeout(self._timeout):
+                await self._transport.publish_answer(queue, body, properties)
+
+    def _check_open(self) -> None:
         if not self._open:
             raise RuntimeError("the client is not open: use it inside `async with Client(…)`")
-        _check_headers(request.headers)
+
+    async def _await_answer(self, request: Outgoing, operation: str | None, seconds: float) -> bytes:
+        """Publish and wait for the answer."""
+        self._check_open()
+        check_headers(request.headers)
         pending = Pending(request, asyncio.get_running_loop().create_future(), operation)
         self._pending[request.correlation_id] = pending
         # A little before the end, so that the error can say whether anybody is there.
@@ -288,10 +367,10 @@ class Client:
             pending.answer.set_result(body)
 
 
-def _check(command: Command[Any]) -> None:
-    """Refuse what the service would refuse, without asking it."""
-    rules.check(command, DATA, wire.MAX_DEPTH)
-    command.verify()
+def _variable_name(name: str | None) -> str | None:
+    if name is not None and not variables.is_name(name):
+        raise ValueError(f"trace_variable: expected {variables.ACCEPTED}, found {name!r}")
+    return name
 
 
 def _seconds(timeout: float | timedelta) -> float:
@@ -307,13 +386,7 @@ def _margin(seconds: float) -> float:
 
 
 def _request(body: bytes, queue: str, request_id: str | None, seconds: float | None) -> Outgoing:
-    if len(body) > wire.MAX_BODY:
-        raise failure(
-            Code.RESOURCE_EXHAUSTED,
-            f"body: expected at most {wire.MAX_BODY} bytes, the gateway's limit, found {len(body)}",
-            None,
-            outcome=Outcome.NOT_EXECUTED,
-        )
+    check_size(body)
     identity = uuid.uuid4().hex
     if request_id is not None and not 0 < len(request_id.encode(errors="replace")) <= wire.MAX_TEXT:
         raise invalid("request_id", f"expected text of 1 to {wire.MAX_TEXT} bytes, found {len(request_id)} characters")
@@ -321,9 +394,3 @@ def _request(body: bytes, queue: str, request_id: str | None, seconds: float | N
     return Outgoing(
         body=body, queue=queue, correlation_id=identity, request_id=request_id or identity, deadline=deadline
     )
-
-
-def _check_headers(headers: Mapping[str, Any]) -> None:
-    size = sum(len(value) for value in headers.values() if isinstance(value, str | bytes))
-    if size > MAX_HEADERS:
-        raise invalid("headers", f"expected at most {MAX_HEADERS} bytes, the trace's baggage included, found {size}")

@@ -5,157 +5,44 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 from collections import deque
-from collections.abc import Mapping
-from functools import cached_property
-from itertools import count
-from typing import Any, Final, Self, TypedDict, TypeVar, overload
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final, Self, TypedDict
 
 import msgspec
 
 from zeebe_amqp.backoff import backoff
 from zeebe_amqp.client.client import Client
-from zeebe_amqp.commands import ActivateJobs, Command, CompleteJob, FailJob, ThrowError
-from zeebe_amqp.commands.jobs import ActivatedJob
+from zeebe_amqp.client.job import FIRST_PAUSE, MAX_PAUSE, Job
+from zeebe_amqp.commands import ActivateJobs, Command
 from zeebe_amqp.errors import OutcomeUnknown, Retryable
 from zeebe_amqp.schema.fields import Duration
 
-__all__ = ["GIVEN_BACK", "MAX_PAUSE", "Job", "JobOptions", "Jobs"]
+__all__ = ["LOCK", "ByCommand", "JobOptions", "Jobs"]
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-GIVEN_BACK: Final = "given back: the worker stopped before it began"
-"""The error message of jobs that were fetched, but not begun."""
-FIRST_PAUSE: Final = 0.5
-"""Seconds between two polls at first, at most, while they fail."""
-MAX_PAUSE: Final = 30.0
-"""Seconds between two polls at most, while they fail."""
+LOCK: Final = "5m"
+"""How long the lock of a job lasts unless told otherwise."""
 
 
-class Job:
-    """A job that this worker has locked. Complete it, fail it or throw an error in it, once.
+class ByCommand:
+    """The end of a job that was fetched: a command of its own. See `zeebe_amqp.client.job.Settlement`."""
 
-    `activated` holds everything that the engine sent about it.
-    """
-
-    def __init__(self, client: Client, activated: ActivatedJob) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self.activated = activated
-        self.settled = False
-        """Whether it was completed, failed or ended by an error."""
 
-    def __repr__(self) -> str:
-        return f"<Job {self.key} of type {self.activated.type!r}>"
+    def working(self, _: Job) -> AbstractContextManager[None]:
+        """Nothing to do."""
+        return nullcontext()
 
-    @property
-    def key(self) -> int:
-        """The job's key."""
-        return self.activated.key
+    async def tell(self, command: Command[None], identity: str) -> None:
+        """Ask for it, and wait for the answer."""
+        await self._client.call(command, request_id=identity)
 
-    @property
-    def process_instance_key(self) -> int:
-        """The key of its process instance."""
-        return self.activated.process_instance_key
-
-    @property
-    def retries(self) -> int:
-        """How many tries are left, including this one."""
-        return self.activated.retries
-
-    @property
-    def deadline(self) -> float:
-        """When the lock ends, in seconds since 1970."""
-        return self.activated.deadline / 1000
-
-    @cached_property
-    def variables(self) -> dict[str, Any]:
-        """The variables, parsed on first use. Whole numbers are exact."""
-        return self.activated.values()
-
-    @cached_property
-    def headers(self) -> dict[str, str]:
-        """The custom headers of the element, parsed on first use."""
-        return self.activated.headers()
-
-    @overload
-    def values(self) -> dict[str, Any]: ...
-
-    @overload
-    def values(self, kind: type[T]) -> T: ...
-
-    def values(self, kind: Any = dict[str, Any]) -> Any:
-        """Its variables as a `kind`: a dataclass, a msgspec struct, a TypedDict.
-
-        Raises:
-            msgspec.ValidationError: they are not of that kind.
-        """
-        return self.activated.values(kind)
-
-    async def complete(self, variables: Mapping[str, Any] | msgspec.Raw | None = None) -> None:
-        """Complete the job with variables for the process. Temporary errors are retried until the lock ends.
-
-        Raises:
-            NotFound: the lock has ended, or the process instance has.
-            CommandError: the command failed for another reason.
-        """
-        await self._settle(CompleteJob(job_key=self.key, variables=variables))
-
-    async def fail(
-        self,
-        message: str,
-        *,
-        retries: int | None = None,
-        back_off: Duration | None = None,
-        variables: Mapping[str, Any] | msgspec.Raw | None = None,
-    ) -> None:
-        """Fail the job. The engine retries it after `back_off` while `retries` (None: one less) are left.
-
-        Raises:
-            CommandError: as `complete`.
-        """
-        left = max(self.retries - 1, 0) if retries is None else retries
-        await self._settle(
-            FailJob(job_key=self.key, retries=left, error_message=message, retry_back_off=back_off, variables=variables)
-        )
-
-    async def throw(
-        self, error_code: str, message: str = "", variables: Mapping[str, Any] | msgspec.Raw | None = None
-    ) -> None:
-        """Throw a BPMN error, for the process to catch.
-
-        Raises:
-            CommandError: as `complete`.
-        """
-        await self._settle(
-            ThrowError(job_key=self.key, error_code=error_code, error_message=message, variables=variables)
-        )
-
-    async def requeue(self) -> None:
-        """Return the job to the engine at once, with its retries unchanged.
-
-        Raises:
-            CommandError: as `complete`.
-        """
-        await self.fail(GIVEN_BACK, retries=self.retries)
-
-    async def _settle(self, command: Command[None]) -> None:
-        """Say it to the engine, again while that may help and the job is ours: else the work was for nothing."""
-        identity = uuid.uuid4().hex
-        for failures in count(1):
-            try:
-                await self._client.call(command, request_id=identity)
-            except Retryable as error:
-                pause = backoff(failures, FIRST_PAUSE, MAX_PAUSE)
-                if time.time() + pause >= self.deadline:
-                    raise
-                log.warning("%r: %s; next try in %.1f s", self, error, pause)
-                await asyncio.sleep(pause)
-            else:
-                break
-        self.settled = True
+    def requeue(self) -> bool:
+        """The engine has to be told."""
+        return False
 
 
 class JobOptions(TypedDict, total=False):
@@ -193,7 +80,7 @@ class Jobs:
         job_type: str,
         *,
         worker: str = "default",
-        timeout: Duration = "5m",
+        timeout: Duration = LOCK,
         fetch_variables: tuple[str, ...] = (),
         at_once: int = 32,
         request_timeout: Duration = "10s",
@@ -210,6 +97,8 @@ class Jobs:
             tenant_ids=tenant_ids,
         )
         self._fetched: deque[Job] = deque()
+        self._failures = 0
+        """How many polls failed one after the other."""
         self._stopping = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -243,6 +132,9 @@ class Jobs:
         self.stop()
         await _requeue(self._fetched)
 
+    async def release(self) -> None:
+        """Nothing is held for jobs that are worked on."""
+
     async def fetch(self, limit: int | None = None) -> list[Job]:
         """Poll until jobs arrive (at most `limit`; None = `at_once`). Returns none after `stop`.
 
@@ -251,21 +143,32 @@ class Jobs:
         Raises:
             CommandError: polling makes no sense: the request is wrong, or not allowed.
         """
-        poll = self._poll if limit is None else msgspec.structs.replace(self._poll, max_jobs_to_activate=limit)
-        failures = 0
         while not self._stopping.is_set():
-            started = time.monotonic()
-            try:
-                jobs = [Job(self._client, activated) for activated in await self._client.call(poll)]
-            except (Retryable, OutcomeUnknown) as error:
-                failures += 1
-                log.warning("polling for %r: %s", poll.job_type, error)
-            else:
-                if jobs:
-                    return await self._keep(jobs)
-                # An answer that comes early without jobs is the engine's way not to wait.
-                failures = failures + 1 if time.monotonic() - started < poll.wait() / 2000 else 0
-            await self._pause(failures)
+            if jobs := await self.poll(limit):
+                return jobs
+        return []
+
+    async def poll(self, limit: int | None = None) -> list[Job]:
+        """Poll once, for at most `limit` jobs (None = `at_once`). A pause follows where it failed.
+
+        Raises:
+            CommandError: as `fetch`.
+        """
+        poll = self._poll if limit is None else msgspec.structs.replace(self._poll, max_jobs_to_activate=limit)
+        started = time.monotonic()
+        try:
+            jobs = [Job(activated, ByCommand(self._client)) for activated in await self._client.call(poll)]
+        except (Retryable, OutcomeUnknown) as error:
+            self._failures += 1
+            log.warning("polling for %r: %s", poll.job_type, error)
+        else:
+            if jobs:
+                self._failures = 0
+                return await self._keep(jobs)
+            # An answer that comes early without jobs is the engine's way not to wait.
+            is_early = time.monotonic() - started < poll.wait() / 2000
+            self._failures = self._failures + 1 if is_early else 0
+        await self._pause()
         return []
 
     async def _keep(self, jobs: list[Job]) -> list[Job]:
@@ -274,10 +177,10 @@ class Jobs:
         await _requeue(deque(jobs))
         return []
 
-    async def _pause(self, failures: int) -> None:
-        if failures:
+    async def _pause(self) -> None:
+        if self._failures:
             try:
-                async with asyncio.timeout(backoff(failures, FIRST_PAUSE, MAX_PAUSE)):
+                async with asyncio.timeout(backoff(self._failures, FIRST_PAUSE, MAX_PAUSE)):
                     await self._stopping.wait()
             except TimeoutError:
                 return

@@ -60,10 +60,17 @@ class SyncClient:
         self.close()
 
     def call(
-        self, command: Command[ResultT], *, timeout: float | timedelta | None = None, request_id: str | None = None
+        self,
+        command: Command[ResultT],
+        *,
+        timeout: float | timedelta | None = None,
+        request_id: str | None = None,
+        trace_variable: str | None = None,
     ) -> ResultT:
         """Execute a command and return its result; see `Client.call`."""
-        return self._run(lambda client: client.call(command, timeout=timeout, request_id=request_id))
+        return self._run(
+            lambda client: client.call(command, timeout=timeout, request_id=request_id, trace_variable=trace_variable)
+        )
 
     def call_raw(
         self,
@@ -90,10 +97,17 @@ class SyncClient:
         )
 
     def send(
-        self, command: Command[Any], *, timeout: float | timedelta | None = None, request_id: str | None = None
+        self,
+        command: Command[Any],
+        *,
+        timeout: float | timedelta | None = None,
+        request_id: str | None = None,
+        trace_variable: str | None = None,
     ) -> str:
         """Publish a command without waiting for its result; see `Client.send`."""
-        return self._run(lambda client: client.send(command, timeout=timeout, request_id=request_id))
+        return self._run(
+            lambda client: client.send(command, timeout=timeout, request_id=request_id, trace_variable=trace_variable)
+        )
 
     def close(self, grace: float | None = None) -> None:
         """Wait for pending calls and disconnect; see `Client.close`. The next call reconnects."""

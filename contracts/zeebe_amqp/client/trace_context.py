@@ -10,7 +10,7 @@ from opentelemetry import context, trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-__all__ = ["traced"]
+__all__ = ["trace_variables", "traced"]
 
 
 @contextmanager
@@ -36,3 +36,10 @@ def _fresh() -> SpanContext:
     identity = int.from_bytes(os.urandom(24)) | 1 << 64 | 1
     flags = TraceFlags(TraceFlags.SAMPLED)
     return SpanContext(identity >> 64, identity & (1 << 64) - 1, is_remote=False, trace_flags=flags)
+
+
+def trace_variables() -> dict[str, str]:
+    """The current trace as TRACEPARENT and TRACESTATE, for a program that is started; empty without one."""
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return {name.upper(): value for name, value in carrier.items()}

@@ -8,16 +8,19 @@ from typing import Any, Protocol
 
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.depth import QueueState
+from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.errors import Code
 
 __all__ = [
     "ConnectionLost",
+    "Delivery",
     "Denied",
     "NotConnected",
     "Outgoing",
     "Peer",
     "QueueState",
     "Refused",
+    "Subscription",
     "Transport",
     "Unroutable",
 ]
@@ -39,6 +42,20 @@ class Outgoing:
     type: str | None = None
     content_type: str | None = wire.CONTENT_TYPE
     headers: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A message of a queue, which stays there until its subscription acknowledges or rejects it."""
+
+    body: bytes
+    headers: Mapping[str, Any]
+    correlation_id: str | None
+    reply_to: str | None
+    redelivered: bool
+    """Whether it may have come before."""
+    tag: int
+    """Its number in the subscription."""
 
 
 class NotConnected(Exception):
@@ -66,11 +83,11 @@ class ConnectionLost(Exception):
 
 
 class Unroutable(Exception):
-    """The request queue does not exist."""
+    """The queue does not exist."""
 
 
 class Refused(Exception):
-    """The broker rejected the request."""
+    """The broker rejected the message."""
 
 
 class Peer(Protocol):
@@ -86,8 +103,30 @@ class Peer(Protocol):
         """A reply arrived."""
 
 
+class Subscription(Protocol):
+    """The messages of a queue, on one connection: it ends with the connection."""
+
+    async def take(self) -> Delivery | None:
+        """Wait for the next message; None after `stop`, and when no more can come."""
+
+    def stop(self) -> None:
+        """Take no more; may be called from anywhere in the event loop."""
+
+    async def cancel(self) -> None:
+        """Get no more, and give back what nobody took. What was taken can still be acknowledged. Does not raise."""
+
+    async def close(self) -> None:
+        """End it; what is not acknowledged goes back to the queue. Does not raise."""
+
+    def ack(self, delivery: Delivery) -> bool:
+        """Remove a message from the queue; false when the subscription has ended, and the message comes again."""
+
+    def nack(self, delivery: Delivery, *, requeue: bool) -> bool:
+        """Give a message back to the queue, or reject it: then it is dead. False as for `ack`."""
+
+
 class Transport(Protocol):
-    """Publishes requests and receives replies."""
+    """Publishes requests and receives replies. Workers of queues also subscribe to these and publish answers."""
 
     async def open(self, peer: Peer) -> None:
         """Connect, and stay connected until `close`.
@@ -106,8 +145,22 @@ class Transport(Protocol):
             TimeoutError: the request timed out, for a transport with its own timeout.
         """
 
+    async def publish_answer(self, queue: str, body: bytes, properties: Properties) -> None:
+        """Publish the answer to a message that came, as from this sender, and return when the broker has confirmed it.
+
+        Raises:
+            NotConnected, Denied, ConnectionLost, Unroutable, Refused: as they say.
+        """
+
+    async def subscribe(self, queue: str, prefetch: int) -> Subscription:
+        """Take messages of a queue, so many at a time.
+
+        Raises:
+            NotConnected, Denied, Unroutable: as they say.
+        """
+
     async def look(self, queue: str) -> QueueState | None:
-        """The state of a request queue, or None when it is unknown. Does not raise."""
+        """The state of a queue, or None when it is unknown or the queue not there. Does not raise."""
 
     async def close(self) -> None:
         """Disconnect for good. Does nothing when there is no connection."""

@@ -8,8 +8,14 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias, Unpack
 
+import msgspec
+
 from zeebe_amqp.client.client import Client
-from zeebe_amqp.client.jobs import Job, JobOptions, Jobs
+from zeebe_amqp.client.extension import Extension
+from zeebe_amqp.client.job import Job
+from zeebe_amqp.client.jobs import LOCK, JobOptions
+from zeebe_amqp.client.source import SourceName
+from zeebe_amqp.client.source import source as source_of
 from zeebe_amqp.errors import NotFound
 from zeebe_amqp.schema.fields import Duration, milliseconds
 from zeebe_amqp.schema.formatting import printable, truncate
@@ -20,9 +26,11 @@ log = logging.getLogger(__name__)
 
 MAX_MESSAGE: Final = 1000
 """How many characters of a failure are told to the engine."""
+EXTEND: Final = "25m"
+"""How long a handler may keep its job unless told otherwise: a broker takes back a message after 30 minutes."""
 
-Variables: TypeAlias = Mapping[str, Any] | None
-"""What a handler has to say to the process, by name; None = nothing."""
+Variables: TypeAlias = Mapping[str, Any] | msgspec.Raw | None
+"""What a handler has to say to the process, by name, or as a JSON object that is sent as it is; None = nothing."""
 Handler: TypeAlias = Callable[[Job], Awaitable[Variables]] | Callable[[Job], Variables]
 """Works a job and returns the variables to complete it with; a plain function runs in a thread of its own."""
 
@@ -40,7 +48,7 @@ class BpmnError(Exception):
 
 
 class JobFailure(Exception):
-    """Raise this in a handler to fail the job, with these retries left (None: one less) and this pause."""
+    """Raise this in a handler to fail the job, with these retries left (None: one fewer) and this pause."""
 
     def __init__(
         self,
@@ -66,12 +74,19 @@ class Worker:
         client: an open client.
         job_type: the type.
         handler: handles one job.
-        concurrency: how many jobs run, and are locked, at a time.
+        concurrency: how many jobs run, and are locked, at a time; at a queue also the prefetch.
         back_off: the pause before the retry of a job that failed with an unexpected exception.
-        options: further arguments of `Jobs`.
+        source: "queue" = take jobs that the service pushes to the type's queue, and wait for that queue; "poll" = ask
+            the service for jobs; None = from the queue while it is there, else by polls.
+        queue: the queue's name; None = `zeebe.jobs.` and the type.
+        extend: how long a handler may run until its job may be given to somebody else. Before the job's lock ends, it
+            is made longer by `timeout`. None = never: the handler has `timeout`. More than 30 minutes (the broker's
+            `consumer_timeout`) at a queue needs a broker that waits as long.
+        at_most: end after so many jobs; None = go on until `stop`.
+        options: further arguments of `Jobs`. At a queue only `timeout` counts: the service has fetched the jobs.
 
     Raises:
-        ValueError: the concurrency is below 1, or the back-off is not a duration.
+        ValueError: a number is below 1, a duration is none, there is no such source, or `queue` does not fit to it.
     """
 
     def __init__(
@@ -82,14 +97,22 @@ class Worker:
         *,
         concurrency: int = 16,
         back_off: Duration = "5s",
+        source: SourceName | None = None,
+        queue: str | None = None,
+        extend: Duration | None = EXTEND,
+        at_most: int | None = None,
         **options: Unpack[JobOptions],
     ) -> None:
-        if concurrency < 1:
-            raise ValueError(f"concurrency: expected 1 or more, found {concurrency}")
-        _check_back_off(back_off)
-        self._jobs = Jobs(client, job_type, **options)
+        for name, number in (("concurrency", concurrency), ("at_most", at_most)):
+            if number is not None and number < 1:
+                raise ValueError(f"{name}: expected 1 or more, found {number}")
+        _seconds("back_off", back_off)
+        self._lock = _seconds("timeout", options.get("timeout") or LOCK) or _seconds("timeout", LOCK)
+        self._extend = _seconds("extend", extend or "0s")
+        self._source = source_of(client, job_type, source, queue, min(concurrency, at_most or concurrency), **options)
         self._handler = handler
         self._concurrency = concurrency
+        self._left = at_most
         self._back_off = back_off
         self._running: set[asyncio.Task[None]] = set()
 
@@ -97,32 +120,45 @@ class Worker:
         """Run until `stop`, then finish the jobs in progress. Cancelling it also cancels the handlers.
 
         Raises:
-            CommandError: the request is invalid or not allowed, so polling would not help.
+            CommandError: the request is invalid or not allowed, so retrying would not help.
         """
         try:
-            async with self._jobs:
+            try:
                 await self._fetch()
+            finally:
+                await self._source.aclose()
         except asyncio.CancelledError:
             for task in self._running:
                 task.cancel()
             raise
         finally:
             await asyncio.gather(*self._running, return_exceptions=True)
+            await self._source.release()
 
     async def _fetch(self) -> None:
-        while fetched := await self._jobs.fetch(self._concurrency - len(self._running)):
+        while self._left != 0 and (fetched := await self._source.fetch(self._room())):
             for job in fetched:
                 task = asyncio.get_running_loop().create_task(self._work(job))
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
+            if self._left is not None:
+                self._left -= len(fetched)
             if len(self._running) >= self._concurrency:
                 await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
+    def _room(self) -> int:
+        room = self._concurrency - len(self._running)
+        return room if self._left is None else min(room, self._left)
+
     def stop(self) -> None:
-        """Stop fetching. `run` returns when the poll and the handlers have ended. It may be a signal handler."""
-        self._jobs.stop()
+        """Take no more jobs. `run` returns when a poll and the handlers have ended. It may be a signal handler."""
+        self._source.stop()
 
     async def _work(self, job: Job) -> None:
+        with job.settlement.working(job):
+            await self._end(job)
+
+    async def _end(self, job: Job) -> None:
         try:
             await self._settle(job)
         except NotFound as error:
@@ -141,7 +177,8 @@ class Worker:
 
     async def _settle(self, job: Job) -> None:
         try:
-            variables = await self._handle(job)
+            with Extension(job, self._lock, self._extend):
+                variables = await self._handle(job)
         except BpmnError as error:
             await job.throw(error.error_code, _readable(error.message), error.variables)
         except JobFailure as failure:
@@ -170,8 +207,8 @@ def _call(handler: Callable[[Job], Any], job: Job) -> Any:
     """Call a plain function, in a thread."""
     try:
         return handler(job)
-    except StopIteration as error:  # no future can carry it: the job would wait for ever
-        raise RuntimeError(f"StopIteration: {_readable(error)}") from error
+    except (StopIteration, GeneratorExit) as error:  # no future can carry it: the job would wait for ever
+        raise RuntimeError(f"{type(error).__name__}: {_readable(error)}") from error
 
 
 def _ends_worker(error: BaseException) -> bool:
@@ -191,9 +228,9 @@ def _readable(message: object) -> str:
     return printable(truncate(text, MAX_MESSAGE))
 
 
-def _check_back_off(back_off: Duration) -> None:
-    """Refuse what is no duration: no failure could be told with it."""
+def _seconds(name: str, duration: Duration) -> float:
+    """A duration in seconds; refuse what is none: no failure could be told with it."""
     try:
-        milliseconds(back_off)
+        return milliseconds(duration) / 1000
     except ValueError as problem:
-        raise ValueError(f"back_off: {problem}") from None
+        raise ValueError(f"{name}: {problem}") from None

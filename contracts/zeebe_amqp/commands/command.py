@@ -66,6 +66,8 @@ class Command(
     """Whether it reduces the engine's load, so that backpressure never delays it."""
     when_late: ClassVar[str] = ""
     """What to tell the caller when the answer is late."""
+    carries_trace: ClassVar[bool] = False
+    """Whether its variables begin something that may carry a trace context on; see `zeebe_amqp.trace_variable`."""
     in_metadata: ClassVar[frozenset[str]] = frozenset()
     """Fields that the envelope's metadata may hold, by their names on the wire. Errors name them there."""
     named_by: ClassVar[Mapping[str, str]] = {}

@@ -82,6 +82,7 @@ class CreateInstance(Command[InstanceCreated], frozen=True, kw_only=True):
     """
 
     operation: ClassVar[str] = "create-instance"
+    carries_trace: ClassVar[bool] = True
     named_by: ClassVar[Mapping[str, str]] = {"processes": "bpmn_process_id"}
     when_late: ClassVar[str] = "the process instance, if it was created, goes on running"
     one_of: ClassVar[tuple[str, ...]] = ("bpmn_process_id", "process_definition_key")

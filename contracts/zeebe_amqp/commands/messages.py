@@ -31,6 +31,7 @@ class PublishMessage(Command[MessagePublished], frozen=True, kw_only=True):
     """Publish a message. Without `time_to_live` the engine does not buffer it."""
 
     operation: ClassVar[str] = "publish-message"
+    carries_trace: ClassVar[bool] = True
     named_by: ClassVar[Mapping[str, str]] = {"messages": "message_name"}
 
     message_name: Name
@@ -56,6 +57,7 @@ class BroadcastSignal(Command[SignalBroadcast], frozen=True, kw_only=True):
     """Broadcast a signal; waiting process instances continue and processes start."""
 
     operation: ClassVar[str] = "broadcast-signal"
+    carries_trace: ClassVar[bool] = True
     named_by: ClassVar[Mapping[str, str]] = {"signals": "signal_name"}
 
     signal_name: Name

@@ -10,6 +10,8 @@ from zeebe_amqp import wire
 from zeebe_amqp.client import Client, SyncClient, Transport, Worker
 from zeebe_amqp.client.client import Options
 from zeebe_amqp.commands import Command
+from zeebe_amqp.jobs.names import job_queue
+from zeebe_amqp.schema.fields import Duration
 from zeebe_amqp.testing.call import Call
 from zeebe_amqp.testing.expectation import Asked, matcher
 from zeebe_amqp.testing.jobs import FACTS, FakeJob
@@ -124,6 +126,22 @@ class FakeConsumer:
         self._service.jobs.add(job)
         return job
 
+    def push_jobs(
+        self, type: str, *, queue: str | None = None, timeout: Duration = "5m", delivery_limit: int = 3
+    ) -> None:
+        """Push the jobs of a type to a queue, as the service does for the types that its `JOBS` names.
+
+        Workers then work from the queue. An answer to a job that was given out again meanwhile is not executed. A
+        message that a worker rejects, or that comes back too often, fails its job, with one retry less.
+
+        Args:
+            type: the jobs' type.
+            queue: the name of the queue; None = `zeebe.jobs.` and the type.
+            timeout: how long a worker has a job.
+            delivery_limit: how often a message may come back to its queue.
+        """
+        self._wire.answers.queues.push(type, queue or job_queue(type), timeout, delivery_limit)
+
     def advance(self, seconds: float) -> None:
         """Let time pass, so that locks of jobs expire."""
         self._service.jobs.advance(seconds)
@@ -135,6 +153,8 @@ class FakeConsumer:
     def disconnect(self) -> None:
         """Take the broker away. New clients cannot connect, and pending calls wait for `reconnect`."""
         self._wire.connected = False
+        for transport in self._wire.open:
+            transport.drop()
 
     def reconnect(self) -> None:
         """Bring the broker back. Clients resend their pending requests."""

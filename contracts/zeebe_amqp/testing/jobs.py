@@ -118,6 +118,14 @@ class JobStore:
         self._jobs[job.key] = job
         self.notify()
 
+    def now(self) -> float:
+        """Seconds since 1970, with the time that the test let pass."""
+        return time.time() + self._passed
+
+    def kept(self, key: int) -> FakeJob:
+        """A job by its key."""
+        return self._jobs[key]
+
     def advance(self, seconds: float) -> None:
         """Let time pass for the locks of jobs."""
         self._passed += seconds
@@ -154,16 +162,17 @@ class JobStore:
         wait = command.wait() / 1000
         try:
             async with asyncio.timeout(wait or None):
-                while not (jobs := self._lock(command)):
+                while not (jobs := self.lock(command)):
                     if not wait or not await self.wait_changed():
                         return ()
         except TimeoutError:
             return ()
         return jobs
 
-    def _lock(self, command: ActivateJobs) -> tuple[ActivatedJob, ...]:
+    def lock(self, command: ActivateJobs) -> tuple[ActivatedJob, ...]:
+        """Lock the jobs that are free, as many as the command wants."""
         lock = (milliseconds(command.timeout) or LOCK) / 1000
-        now = time.time() + self._passed
+        now = self.now()
         jobs = [job for job in self._jobs.values() if job.type == command.job_type and _is_free(job, now)]
         jobs = jobs[: command.max_jobs_to_activate]
         for job in jobs:
@@ -192,7 +201,7 @@ class JobStore:
             case UpdateJobRetries(retries=retries):
                 job.retries = retries
             case UpdateJobTimeout(timeout=timeout):
-                job.locked_until = time.time() + self._passed + milliseconds(timeout) / 1000
+                job.locked_until = self.now() + milliseconds(timeout) / 1000
         self.notify()
 
 

@@ -23,6 +23,8 @@ from zeebe_amqp.testing.ledger import Ledger
 from zeebe_amqp.testing.refusals import refuse
 from zeebe_amqp.testing.results import changed, plain, result
 from zeebe_amqp.testing.steps import ReplyFault, Step
+from zeebe_amqp.trace_context import well_formed
+from zeebe_amqp.trace_variable import insert
 
 __all__ = ["Case", "Service"]
 
@@ -42,6 +44,8 @@ class Case:
     deadline: float | None = None
     reply_fault: ReplyFault | None = None
     """What happens to its reply."""
+    command: Command | None = None
+    """What the engine gets: with the trace of its caller in a variable, where that was asked for."""
 
 
 class Service:
@@ -83,7 +87,8 @@ class Service:
         except CommandError as refusal:
             case.refusal = refusal
             return case
-        call.command = readable(case.request.command)
+        case.command = _carrying(case.request, headers)
+        call.command = readable(case.command)
         self._check(case.request.command, outgoing.request_id)
         return case
 
@@ -130,15 +135,17 @@ class Service:
             return Reply(operation, error=error.error())
 
     async def _run(self, case: Case, request: Request) -> Reply:
+        assert case.command is not None
         try:
-            refuse(request.command, case.deadline)
-            step = await self._step(request.command)
+            refuse(case.command, case.deadline)
+            step = await self._step(request.command, case.command)
             case.reply_fault = step.reply_fault
-            return await self._play(case, request, step)
+            return await self._play(case, request, case.command, step)
         except CommandError as error:
             return Reply(request.operation, error=error.error())
 
-    async def _step(self, command: Command) -> Step:
+    async def _step(self, command: Command, carrying: Command) -> Step:
+        """What a test said about a command; it does not know the trace that the command is carrying."""
         reaction = self.expectations.take(command)
         if reaction is None and self.jobs.covers(command):
             return Step()
@@ -146,11 +153,10 @@ class Service:
             raise self._unexpected(command)
         if isinstance(reaction, Step):
             return reaction
-        step = reaction(readable(command))
+        step = reaction(readable(carrying))
         return await step if inspect.isawaitable(step) else step
 
-    async def _play(self, case: Case, request: Request, step: Step) -> Reply:
-        command = request.command
+    async def _play(self, case: Case, request: Request, command: Command, step: Step) -> Reply:
         if case.deadline is not None and step.seconds >= case.deadline - time.time():
             case.call.executions += 1
             raise _late(command)
@@ -173,6 +179,13 @@ class Service:
         else:
             made = None if step.given else result(command, self.key)
         return step.data if step.given else changed(command, made, step.fields)
+
+
+def _carrying(request: Request, headers: Mapping[str, Any]) -> Command:
+    name, context = request.metadata.get(wire.TRACE_VARIABLE), well_formed(headers, request.metadata)
+    if name is None or wire.TRACEPARENT not in context:
+        return request.command
+    return insert(request.command, name, context)
 
 
 def _headers(outgoing: Outgoing) -> Mapping[str, Any]:

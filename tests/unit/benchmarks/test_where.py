@@ -44,7 +44,11 @@ def test_every_room_is_shown_and_can_be_reached() -> None:
 
 def test_every_module_of_the_service_belongs_to_a_room() -> None:
     """Of the house and of what it takes from the contract; the command line and the checks are no part of a command."""
-    aside = r"consumer/(cli|check|lookup|health|table|config/|dead_letters/|doctor/|inquiry/|policy_commands/|__)"
+    files, folders = (
+        "cli|check|job_list|lookup|health|table|work",
+        "config|dead_letters|doctor|inquiry|jobs|policy_commands",
+    )
+    aside = rf"consumer/({files}|({folders})/|__)"
     for file in (ROOT / "consumer").rglob("*.py"):
         path = str(file.relative_to(ROOT))
         if not where.re.match(aside, path):

@@ -12,6 +12,7 @@ import pytest
 from consumer import telemetry
 from consumer.app import Service
 from consumer.config import Settings
+from consumer.config.settings import JobType
 from consumer.config.values import AuditSink
 from consumer.core.access import UserLimits
 from consumer.core.message import Message, Reply
@@ -31,7 +32,8 @@ def watch() -> Iterator[Telemetry]:
 
 @pytest.fixture
 async def service(watch: Telemetry) -> Service:
-    return Service(Settings(ledger="memory://", http_address=None, audit=AuditSink("stream", "audit")), watch)
+    sink, types = AuditSink("stream", "audit"), (JobType("charge-card"),)
+    return Service(Settings(ledger="memory://", http_address=None, audit=sink, jobs=types), watch)
 
 
 def number(watch: Telemetry, series: str) -> float:
@@ -62,6 +64,15 @@ async def test_every_series_of_an_alert_is_there_from_the_start(service: Service
         "zeebe_amqp_dead_letters NaN",
         "zeebe_amqp_dead_letters_age_seconds 0.0",
         "zeebe_amqp_oldest_request_age_seconds 0.0",
+        'zeebe_amqp_jobs_out_total{type="charge-card"} 0.0',
+        'zeebe_amqp_jobs_returned_total{type="charge-card"} 0.0',
+        'zeebe_amqp_jobs_expired_total{type="charge-card"} 0.0',
+        'zeebe_amqp_jobs_late_total{type="charge-card"} 0.0',
+        'zeebe_amqp_jobs_undone_total{reason="delivery_limit",type="charge-card"} 0.0',
+        'zeebe_amqp_jobs_answered_total{outcome="unusable",type="charge-card"} 0.0',
+        'zeebe_amqp_jobs_refused_total{reason="forged"} 0.0',
+        'zeebe_amqp_jobs_limit{type="charge-card"} 100.0',
+        'zeebe_amqp_jobs_oldest_age_seconds{type="charge-card"} 0.0',
     ):
         assert f"\n{series}\n" in shown, series
     assert "zeebe_amqp_gateway_info" not in shown
@@ -97,8 +108,12 @@ async def test_readiness_has_a_reason_for_each_part_and_for_no_other(service: Se
     service.ledger._fail(OSError("the disk is full"))
     assert service.audit is not None
     service.audit._fail("the disk is full")
+    [fetcher] = service.work._fetchers
+    fetcher.problem = "its queue is another one"
     service._stopping = True
-    assert service.problems().keys() | {"health"} == PARTS.keys()
+    problems = service.problems()
+    assert problems.pop("jobs.charge-card") == "its queue is another one"
+    assert problems.keys() | {"health", "jobs.TYPE"} == PARTS.keys()
     await service.engine.close()
 
 

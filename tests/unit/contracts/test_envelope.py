@@ -278,6 +278,7 @@ def test_variables_survive_byte_for_byte(document: str, before: str, after: str)
 
 
 MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
+TRACE = (*wire.TRACE_NAMES, wire.TRACE_VARIABLE)
 PARTS = st.tuples(
     st.sampled_from(sorted(COMMANDS)),
     st.binary(),
@@ -292,7 +293,8 @@ PARTS = st.tuples(
 )
 def test_digests_tell_requests_apart(first: tuple[Any, ...], other: tuple[Any, ...], same: list[bool]) -> None:
     def identity(parts: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (*parts[:2], {name: text for name, text in parts[2].items() if name not in wire.TRACE_NAMES}, parts[3])
+        texts = {name: text for name, text in parts[2].items() if name not in TRACE}
+        return (*parts[:2], texts, parts[3])
 
     def digest(parts: tuple[Any, ...]) -> bytes:
         operation, data, metadata, bare = parts

@@ -172,12 +172,14 @@ def test_the_service_starts_with_its_variables(tmp_path: Path) -> None:
     def starts(name: str) -> None:
         given = {each: value or secrets.get(each, "secret") for each, value in environment(name).items()}
         given = {each: value.replace("/certificates", str(tmp_path)) for each, value in given.items()}
-        if text := values(name)["policy"]:
-            assert one(name, "ConfigMap")["data"] == {Path(given["POLICY_FILE"]).name: text}
-            (tmp_path / "policy.toml").write_text(text)
-            given["POLICY_FILE"] = str(tmp_path / "policy.toml")
-            assert read(tmp_path / "policy.toml").users
+        for value, variable in (("policy", "POLICY_FILE"), ("jobs", "JOBS_FILE")):
+            if text := values(name)[value]:
+                (file := tmp_path / Path(given[variable]).name).write_text(text)
+                assert {file.name: text} in [each["data"] for each in of_kind(name, "ConfigMap")]
+                given[variable] = str(file)
         loaded = load(given, directory=tmp_path)
+        assert loaded.settings.policy_file is None or read(loaded.settings.policy_file).users
+        assert bool(loaded.settings.jobs) == bool(values(name)["jobs"])
         assert loaded.settings.amqp.queues == tuple(values(name)["queues"])
         kind = {"sqlite": "sqlite:////state/ledger.db", "memory": "memory://"}
         assert loaded.settings.ledger.startswith(kind.get(values(name)["ledger"]["type"], "redis://"))

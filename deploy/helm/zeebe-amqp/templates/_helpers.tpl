@@ -72,6 +72,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and $values.policy (hasKey $values.settings "POLICY_FILE") -}}
 {{- fail "settings.POLICY_FILE: found with policy, which sets it; accepted: one of the two" -}}
 {{- end -}}
+{{- if and $values.jobs (hasKey $values.settings "JOBS_FILE") -}}
+{{- fail "settings.JOBS_FILE: found with jobs, which sets it; accepted: one of the two" -}}
+{{- end -}}
+{{- if and $values.topology.enabled (or $values.jobs (hasKey $values.settings "JOBS") (hasKey $values.settings "JOBS_FILE")) -}}
+{{- fail "topology.enabled: found true with types of jobs, whose queues the operator does not make; accepted: jobs without topology.enabled" -}}
+{{- end -}}
 {{- if and (eq $values.ledger.type "redis") (not (has "SIGNING_KEYS" $values.secrets.keys)) (not (hasKey $values.settings "SIGNING_KEYS")) (not (hasKey $values.settings "SIGNING_KEYS_FILE")) -}}
 {{- fail "secrets.keys: found no SIGNING_KEYS with ledger.type redis; accepted: SIGNING_KEYS, in the Secret a key of `openssl rand -base64 32`, by which each replica knows the dead letters of the others" -}}
 {{- end -}}

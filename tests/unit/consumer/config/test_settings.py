@@ -69,14 +69,23 @@ def test_a_near_miss_is_warned_about_and_no_other_name(name: str, tmp_path: Path
     assert loaded({}).warnings == [f"{name} in .env: {each}" for each in said]
 
 
-@for_each(["stream:zeebe.commands", "stream:b", "stream:zeebe.dead", "exchange:zeebe.dead"])
+@for_each(["stream:zeebe.commands", "stream:b", "stream:zeebe.dead", "exchange:zeebe.dead", "stream:zeebe.jobs.results",
+           "stream:zeebe.jobs.undone", "exchange:zeebe.jobs.dead"])  # fmt: skip
 def test_records_of_the_audit_never_come_back_as_requests(sink: str, problems: Any, loaded: Any) -> None:
     queues = {"AMQP_QUEUES": "zeebe.commands,b"}
     kind = sink.partition(":")[0]
+    taken = "requests, dead letters, or jobs and their answers"
     assert problems({"AUDIT": sink, **queues}) == [
-        f"AUDIT: found '{sink}', which takes requests or dead letters; accepted: a {kind} of its own"
+        f"AUDIT: found '{sink}', which takes {taken}; accepted: a {kind} of its own"
     ]
     assert loaded({"AUDIT": f"{kind}:audit", **queues}).settings.audit.name == "audit"
+
+
+@for_each(["zeebe.dead", "zeebe.jobs.results", "zeebe.jobs.undone"])
+def test_what_is_no_request_is_not_read_as_one(queue: str, problems: Any) -> None:
+    assert problems({"AMQP_QUEUES": f"zeebe.commands,{queue}"}) == [
+        f"AMQP_QUEUES: found '{queue}', which takes dead letters or answers about jobs; accepted: request queues"
+    ]
 
 
 @for_each(layers.NOT_YET)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.config import ARGUMENTS, VARIABLES, ConfigurationError, Settings, as_argument, component, load, values
+from consumer.config.settings import JobType
 from consumer.config.values import AuditSink
 from tests.cases import for_each
 from tests.unit.consumer.config.documents import document, write
@@ -96,6 +97,9 @@ ROWS: dict[str, Row] = {
     "STATE_DIR": Row("state_dir", Path(".state"), {"/var/lib/x": Path("/var/lib/x")}, ("a\0b",)),
     "REQUIRE_USER_ID": Row("require_user_id", False, {"true": True, "no": False}, ("maybe",)),
     "POLICY_FILE": Row("policy_file", None, {}, ("/nowhere.toml", "/")),
+    "JOBS": Row("jobs", (), {"ship-order": (JobType("ship-order"),)}, ("a,,b", "a,a", ",")),
+    "JOBS_FILE": Row("jobs", (), {}, ("/nowhere.toml", "/")),
+    "TRACE_VARIABLE": Row("trace_variable", None, {"trace": "trace"}, ("1x", "a b", "x" * 101)),
     "AUDIT": Row(
         "audit", None,
         {"off": None, "stdout": AuditSink("stdout"), "./audit.jsonl": AuditSink("file", "audit.jsonl"),
@@ -141,7 +145,7 @@ def beside(name: str) -> dict[str, str]:
 
 def test_every_variable_has_a_row_with_a_bad_value_and_but_for_files_a_good_one() -> None:
     assert {each.name for each in VARIABLES} - {"COMPONENT_FILE"} == set(ROWS)
-    files = {"AMQP_CA", "AMQP_CERT", "AMQP_KEY", "POLICY_FILE", "ZEEBE_CA_CERTIFICATE_PATH"}
+    files = {"AMQP_CA", "AMQP_CERT", "AMQP_KEY", "JOBS_FILE", "POLICY_FILE", "ZEEBE_CA_CERTIFICATE_PATH"}
     assert {name for name, row in ROWS.items() if not row.good} == files
     assert all(row.bad for row in ROWS.values())
 

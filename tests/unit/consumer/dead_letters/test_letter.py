@@ -127,6 +127,15 @@ def test_a_deadline_is_past_from_its_millisecond_on() -> None:
     assert not ours(deadline="soon").expired()
 
 
+@for_each([("zeebe.jobs.results",), ("zeebe.jobs.undone",)])
+def test_the_deadline_of_a_job_keeps_no_message_about_it_from_being_replayed(queue: str) -> None:
+    letter = ours(queue, deadline=5000)
+    assert not letter.expired()
+    assert ReplayPolicy((queue,)).refusal(letter) is None
+    by_the_broker = brokers(**{"deadline": 5000, "x-death": [{"queue": queue, "reason": "delivery_limit"}]})
+    assert not by_the_broker.expired()
+
+
 TERMS = ReplayPolicy(("commands", "polls"))
 CUT = (
     "truncated: only the first 2 of 20971520 bytes are here, and a request has at most 8388608; "

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from consumer.doctor.finding import Finding, Level
-from consumer.rabbitmq.examination import BrokerFacts, ExchangeFacts, Limits, QueueFacts
+from consumer.rabbitmq.examination import BrokerFacts, Limits
+from consumer.rabbitmq.look import ExchangeFacts, QueueFacts
 from zeebe_amqp import wire
 
 OK, UNSEEN, WARNING, PROBLEM = Level

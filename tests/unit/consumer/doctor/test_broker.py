@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from consumer.config import Settings, Zeebe
+from consumer.config.settings import JobType
 from consumer.doctor.broker import judge_broker, unreached, untold, version
 from consumer.doctor.finding import Level
 from consumer.rabbitmq.examination import Limits
@@ -52,6 +53,11 @@ def test_each_fact_has_its_finding() -> None:
         expect(by_subject(judge_broker(broker(**changed), Settings()))[subject], level, *words)
 
     check_all(CASES, is_found)
+
+
+def test_jobs_need_more_connections() -> None:
+    found = by_subject(judge_broker(broker(), Settings(jobs=(JobType("charge-card"),))))
+    expect(found["limits of the user"], UNSEEN, "5 connections")
 
 
 @for_each([(900.0, 20.0, UNSEEN, "920000 ms"), (1779.0, 20.0, UNSEEN, "1799 s"), (1780.0, 20.0, WARNING, "1800000 ms"),

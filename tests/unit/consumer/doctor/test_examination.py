@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 
 from consumer.cli import main
 from consumer.config import Amqp, Camunda7, OAuth, Settings, Zeebe
+from consumer.config.settings import JobType
 from consumer.doctor import Finding, Level, examination, examine, fails, refused_url, show
 from consumer.doctor.http import MAX_BODY, get
 from consumer.doctor.management import ManagementError, QueuePolicy, ask_management
@@ -54,6 +56,24 @@ async def test_each_part_that_is_missing_is_named_and_hides_no_other(tmp_path: P
         ("replies", "orders"),
     }
     assert "geheim" not in str(findings)
+
+
+async def test_types_of_jobs_have_a_section_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = settings(tmp_path, jobs=(JobType("charge-card"),))
+    findings = await examine(given, environ={})
+    assert list(dict.fromkeys(each.section for each in findings)) == [SECTIONS[0], "jobs", *SECTIONS[1:]]
+    assert by_subject(each for each in findings if each.section == "jobs")["queues"].level is Level.PROBLEM
+    seen: list[Any] = []
+    monkeypatch.setattr(examination, "examine_jobs", AsyncMock(return_value="facts"))
+    monkeypatch.setattr(examination.jobs, "judge_jobs", lambda *given: seen.append(given) or [])
+    page = b'zeebe_amqp_jobs_out_total{type="charge-card"} 7.0\n'
+    application = web.Application()
+    for name in ("livez", "readyz", "metrics"):
+        application.router.add_get(f"/{name}", AsyncMock(side_effect=lambda _: web.Response(body=page)))
+    async with TestServer(application) as server:
+        given = replace(given, http_address=("127.0.0.1", server.port or 0))
+        await examine(given, environ={})
+    assert seen == [("facts", given, {'zeebe_amqp_jobs_out_total{type="charge-card"}': 7.0})]
 
 
 async def test_a_part_that_hangs_or_fails_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from consumer.doctor.finding import Level
 from consumer.doctor.management import ManagementFacts, QueuePolicy
 from consumer.doctor.queues import judge_queues
 from consumer.rabbitmq.differences import Difference
-from consumer.rabbitmq.examination import ExchangeFacts
+from consumer.rabbitmq.look import ExchangeFacts
 from tests.cases import check_all
 from tests.unit.consumer.doctor.facts import OK, PROBLEM, UNSEEN, WARNING, broker, by_subject, expect, levels, queue
 from zeebe_amqp import wire

@@ -13,7 +13,7 @@ from consumer.doctor.clocks import Reading, judge_clocks, skew
 from consumer.doctor.finding import Level
 from consumer.doctor.replies import judge_policy, judge_reply_queues
 from consumer.doctor.service import Page, ServiceFacts, judge_service, ledger_entries, local_url, unseen
-from consumer.rabbitmq.examination import QueueFacts
+from consumer.rabbitmq.look import QueueFacts
 from tests.cases import check_all, for_each
 from tests.unit.consumer.doctor.facts import OK, PROBLEM, UNSEEN, WARNING, by_subject, expect, levels
 

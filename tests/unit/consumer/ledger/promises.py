@@ -11,8 +11,10 @@ from typing import Any, Self
 import orjson
 import pytest
 
+from consumer.core.activation import Activation
 from consumer.core.message import Reply
 from consumer.ledger import Allowance, Claim, Evicted, Identity, Ledger, Limits, State, codec, identify
+from consumer.ledger import ledger as book
 from consumer.ledger.slack import unbounded
 from consumer.ledger.store import Store
 from tests.cases import for_each
@@ -297,6 +299,56 @@ class LedgerPromises:
             sizes.append(ledger.size)
         assert sizes == [1, 2, 3, 3, 3]
 
+    async def test_the_newest_activation_of_a_job_is_the_one_that_began_last(self, ledger: Ledger) -> None:
+        now = int(ledger._clock() * 1000)
+        older, newer = (Activation(2**62, now + more, now + more - 100, "00-trace") for more in (100, 200))
+        assert await ledger.newest_activation(2**62) is None
+        for recorded, newest in (
+            ([older], older),
+            ([newer], newer),
+            ([older], newer),
+            ([newer._replace(extended=now + 900)], newer._replace(extended=now + 900)),
+            ([older, newer._replace(key=5), newer._replace(deadline=now + 300)], newer._replace(deadline=now + 300)),
+        ):
+            await ledger.record_activations(recorded)
+            assert await ledger.newest_activation(2**62) == newest
+        assert await ledger.newest_activation(5) == newer._replace(key=5)
+        assert ledger.size == 0
+
+    async def test_activations_are_known_whatever_else_is_too_much(self, place: Any) -> None:
+        ledger = await place.open(limits(max_entries=1, max_bytes=100))
+        now = int(ledger._clock() * 1000)
+        jobs = [Activation(key, now, now - 5) for key in range(1, 500)]
+        await ledger.record_activations(jobs)
+        for name in "abc":
+            await answer(ledger, named(name), 500)
+        await ledger.claim(named("after"), DIGEST)
+        assert [await ledger.newest_activation(each.key) for each in jobs] == jobs
+
+    async def test_activations_go_with_their_jobs_and_else_a_day_after_their_end(
+        self, place: Any, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(book, "KEPT_ACTIVATION", TTL)
+        ledger = await place.open(limits())
+        now = int(ledger._clock() * 1000)
+        ended, gone, extended, later = (Activation(key, now, now - 5) for key in range(1, 5))
+        extended = extended._replace(extended=now + 60_000)
+        later = later._replace(deadline=now + 60_000)
+        await ledger.record_activations([ended, gone, extended, later])
+        ledger.forget_activation(ended.key)
+        await ledger.record_activations([extended._replace(extended=0)])
+        assert [await ledger.newest_activation(key) for key in (1, 2)] == [None, gone]
+        await place.expire()
+        found = [await ledger.newest_activation(key) for key in range(1, 5)]
+        assert found == [None, None, extended._replace(extended=0), later], "never forgotten earlier than it was to be"
+
+    async def test_a_job_that_ended_and_is_recorded_again_is_known(self, ledger: Ledger) -> None:
+        activation = Activation(1, int(ledger._clock() * 1000), 1)
+        ledger.forget_activation(1)
+        await ledger.record_activations([activation])
+        await ledger.record_activations([activation._replace(key=2)])
+        assert await ledger.newest_activation(1) == activation
+
     async def test_an_identity_may_be_any_text(self, ledger: Ledger) -> None:
         names = ["", "\0", "ä", "a" * 10_000, "\ud800", "5:a:b"]
         assert {(await ledger.claim(named(name), DIGEST)).state for name in names} == {State.NEW}
@@ -304,6 +356,13 @@ class LedgerPromises:
 
 class SharedLedgerPromises(LedgerPromises):
     """For ledgers that survive the process."""
+
+    async def test_activations_survive_the_process(self, place: Any) -> None:
+        first = await place.open(limits())
+        activation = Activation(7, int(first._clock() * 1000), 1, "00-trace")
+        await first.record_activations([activation])
+        await first.close()
+        assert await (await place.open(limits())).newest_activation(7) == activation
 
     async def test_answers_survive_the_process_and_what_ran_when_it_ended_is_abandoned(self, place: Any) -> None:
         first = await place.open(limits())

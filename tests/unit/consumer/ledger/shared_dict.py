@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consumer.ledger import Evicted, Limits
 from consumer.ledger.codec import size_of, to_mark
-from consumer.ledger.store import Found, LedgerRow
+from consumer.ledger.store import ActivationRow, Found, LedgerRow
 
 
 @dataclass
@@ -17,6 +17,7 @@ class Shared:
 
     rows: dict[bytes, LedgerRow] = field(default_factory=dict)
     alive: set[bytes] = field(default_factory=set)
+    activations: dict[int, ActivationRow] = field(default_factory=dict)
 
 
 class DictStore:
@@ -91,6 +92,19 @@ class DictStore:
 
     def sizes(self, user: bytes | None = None) -> list[int]:
         return [size_of(row.record or b"") for row in self.done(user)]
+
+    async def write_activations(self, rows: Sequence[ActivationRow], ended: Sequence[int], now: float) -> None:
+        there = self.shared.activations
+        for key in [key for key in there if key in ended or there[key].expires <= now]:
+            del there[key]
+        for row in rows:
+            old = there.get(row.key, row)
+            if old.since <= row.since:
+                there[row.key] = row._replace(expires=max(row.expires, old.expires))
+
+    async def find_activation(self, key: int, now: float) -> ActivationRow | None:
+        found = self.shared.activations.get(key)
+        return found if found is not None and found.expires > now else None
 
     async def renew(self) -> None:
         self.shared.alive.add(self.owner)

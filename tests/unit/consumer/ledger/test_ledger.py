@@ -234,7 +234,7 @@ async def test_a_file_of_the_version_before_goes_on_and_its_entries_are_nobodys(
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT user, count(*) FROM entries GROUP BY user").fetchall() == [(b"", 3)]
         indexes = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql > ''").fetchall()
-    assert sorted(indexes) == [("bodies",), ("by_expiry",), ("marks",)]
+    assert sorted(indexes) == [("activations_by_expiry",), ("bodies",), ("by_expiry",), ("marks",)]
 
 
 def test_the_oldest_of_a_user_are_found_without_looking_at_the_others(path: Path) -> None:

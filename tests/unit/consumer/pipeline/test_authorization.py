@@ -34,9 +34,9 @@ class Listed:
     def __init__(self, *users: str | None) -> None:
         self.users = set(users)
 
-    def decide(self, user: str | None, command: Command) -> Decision:
+    def decide(self, user: str | None, command: Command, acts_on: Target | None = None) -> Decision:
         if user in self.users:
-            return Decision(True, "listed", target(command))
+            return Decision(True, "listed", acts_on or target(command))
         return Decision(False, "not listed", target(command), f"{user} may not (data.tenantId)", "data.tenantId")
 
     def limits(self, user: str | None) -> UserLimits:
@@ -145,9 +145,9 @@ async def test_files_above_a_bound_are_read_beside_the_event_loop_and_nothing_el
     threads: list[str] = []
 
     class Noting(Listed):
-        def decide(self, user: str | None, command: Command) -> Decision:
+        def decide(self, user: str | None, command: Command, acts_on: Target | None = None) -> Decision:
             threads.append(threading.current_thread().name)
-            return super().decide(user, command)
+            return super().decide(user, command, acts_on)
 
     for operation, size, beside in (
         ("deploy-process", MAX_AT_ONCE + 1, True),

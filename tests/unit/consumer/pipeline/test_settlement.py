@@ -63,6 +63,37 @@ def test_nobody_waits(reply: Reply, idempotent: bool, waited: float, expected: S
     assert settlement is expected
 
 
+@for_each([
+    (OK, 0, Settlement.ACK),
+    *[(refused(code, source), 0, Settlement.ACK) for source in Source for code in Code if code is not Code.INTERNAL],
+    (refused(Code.INTERNAL), 0, Settlement.ACK),
+    (refused(Code.INTERNAL, Source.CONSUMER), 0, Settlement.DEAD),
+    (refused(Code.ABORTED, Source.CONSUMER, Outcome.UNKNOWN), 0, Settlement.ACK),
+    (refused(Code.FAILED_PRECONDITION, Source.CONSUMER, Outcome.UNKNOWN), 0, Settlement.ACK),
+    (refused(Code.FAILED_PRECONDITION, outcome=Outcome.UNKNOWN, retryable=True), 0, Settlement.AGAIN),
+    (refused(Code.ABORTED, outcome=Outcome.UNKNOWN, retryable=True), 899, Settlement.AGAIN),
+    (AWAY, 599, Settlement.AGAIN),
+    (AWAY, 600, Settlement.BACK),
+    (NOT_PASSED_ON, 1e9, Settlement.BACK),
+    (CROWDED, 899, Settlement.AGAIN),
+    (CROWDED, 900, Settlement.DEAD),
+    (PRESSURE, 600, Settlement.BACK),
+    (PAUSED, 899, Settlement.AGAIN),
+    (PAUSED, 900, Settlement.DEAD),
+    (LOST_HARMLESS, 899, Settlement.AGAIN),
+    (LOST_HARMLESS, 900, Settlement.DEAD),
+    (LOST, 900, Settlement.DEAD),
+    (DEFECT, 899, Settlement.AGAIN),
+    (DEFECT, 900, Settlement.DEAD),
+])  # fmt: skip
+def test_an_answer_that_is_refused_for_good_is_no_dead_letter(
+    reply: Reply, waited: float, expected: Settlement
+) -> None:
+    terms: dict[str, Any] = {"idempotent": True, "waited": waited, "forget_retry": 900, "is_answer": True}
+    assert settle(reply, answerable=False, **terms) is expected
+    assert settle(reply, answerable=True, **terms) is Settlement.REPLY
+
+
 def test_pauses_grow_and_stay_within_the_longest() -> None:
     pauses = [pause(attempt) for attempt in range(1, 40)]
     assert all(0 < each <= MAX_PAUSE for each in pauses)

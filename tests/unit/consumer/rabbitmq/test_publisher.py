@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 from unittest.mock import AsyncMock, Mock
 
 import pytest
+from aiormq.exceptions import ChannelAccessRefused
 
 from consumer.config import Amqp
 from consumer.pipeline.worker import PublishFailed, Refused
@@ -14,9 +15,11 @@ from consumer.rabbitmq.publisher import PROBE, Publisher, Unroutable
 from tests.cases import for_each
 from tests.unit.consumer.workers import until
 from zeebe_amqp.amqp import reconnecting
+from zeebe_amqp.amqp.alarm import Alarm
 from zeebe_amqp.amqp.connection import LoginRefused
 from zeebe_amqp.amqp.hot import ChannelEnded, Nacked, Returned
 from zeebe_amqp.amqp.properties import Properties
+from zeebe_amqp.amqp.refusal import BrokerRefusal
 
 
 class FakeChannel:
@@ -140,13 +143,25 @@ async def test_a_queue_is_refused_only_when_the_broker_answers_for_others_that_c
 
 async def test_a_probe_that_fails_is_asked_again(patient: Any, channel: FakeChannel) -> None:
     publishing = asyncio.create_task(publish(patient))
-    while patient._probe is None:  # noqa: ASYNC110 - nobody tells it
+    while patient._asking is None:  # noqa: ASYNC110 - nobody tells it
         await asyncio.sleep(0.001)
     channel.answer(ConnectionResetError())
     with pytest.raises(PublishFailed):
         await publishing
     await asyncio.sleep(0)
-    assert patient._probe is None
+    assert patient._asking is None
+
+
+async def test_the_broker_is_asked_once_for_all_who_want_to_know(publisher: Any, channel: FakeChannel) -> None:
+    """Whoever gives up does not take the answer from the others."""
+    asking = [asyncio.create_task(publisher.answers()) for _ in range(3)]
+    await asyncio.sleep(0.001)
+    asking[0].cancel()
+    await asyncio.sleep(0)
+    channel.answer()
+    assert (await asyncio.gather(*asking[1:]), channel.published) == ([True, True], 1)
+    channel.answer(ConnectionResetError())
+    assert (await publisher.answers(), channel.published) == (False, 2)
 
 
 async def test_what_a_new_channel_numbers_anew_says_nothing_of_the_old_one(patient: Any, channel: FakeChannel) -> None:
@@ -210,3 +225,44 @@ async def test_a_refused_login_is_told_with_the_setting_to_look_at(monkeypatch: 
     await until(lambda: "not you" in str(refused.problem))
     running.cancel()
     assert refused.problem == "UNAUTHENTICATED: not you; check AMQP_URL"
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A connection that has just been opened; what it calls when its channel closes is in `closed`."""
+    made: Any = Mock(alarm=Alarm(), hot=AsyncMock(return_value=FakeChannel()), closed=[])
+    made.channel.return_value.close_callbacks.add = made.closed.append
+    for name in ("initialize", "probe"):
+        monkeypatch.setattr(f"consumer.rabbitmq.publisher.{name}", AsyncMock())
+    return made
+
+
+async def test_a_new_connection_is_used_when_everything_is_declared_on_it_and_not_after_its_end(opened: Any) -> None:
+    declared: list[Any] = []
+
+    async def declare(connection: Any, amqp: Amqp) -> None:
+        declared.append((connection, amqp, publisher.is_ready))
+
+    publisher: Any = Publisher(amqp := Amqp(), declare=declare)
+    with pytest.raises(PublishFailed, match="not connected yet"):
+        await publisher.declare(AsyncMock())
+    reasons: list[str] = []
+    await publisher._on_opened(opened, reasons.append)
+    assert (declared, publisher.is_ready) == ([(opened, amqp, False)], True)
+    work = AsyncMock()
+    await publisher.declare(work)
+    work.assert_awaited_once_with(opened)
+    publisher.renew("its queue was deleted")
+    [close] = opened.closed
+    close(None, ChannelAccessRefused("ACCESS_REFUSED - access to exchange 'e' in vhost '/' refused for user 'ann'"))
+    assert (reasons[0], publisher.is_ready) == ("its queue was deleted", False)
+    assert "user 'ann' needs the right to write to the exchange 'e'" in reasons[1]
+    with pytest.raises(PublishFailed):
+        await publisher.declare(work)
+
+
+async def test_a_connection_on_which_nothing_may_be_declared_is_not_used(opened: Any) -> None:
+    publisher = Publisher(Amqp(), declare=AsyncMock(side_effect=BrokerRefusal("no right", Mock())))
+    with pytest.raises(BrokerRefusal):
+        await cast("Any", publisher)._on_opened(opened, Mock())
+    assert (publisher.is_ready, opened.hot.await_count) == (False, 0)

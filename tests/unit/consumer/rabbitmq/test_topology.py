@@ -10,7 +10,8 @@ from aio_pika import ExchangeType
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 
 from consumer.config import Amqp
-from consumer.rabbitmq.topology import declare_dead_letters, declare_requests
+from consumer.config.values import AuditSink
+from consumer.rabbitmq.topology import declare_audit, declare_dead_letters, declare_requests
 from tests.cases import for_each
 from zeebe_amqp.amqp.refusal import BrokerRefusal
 
@@ -83,3 +84,23 @@ async def test_a_refusal_says_what_to_do(refused: Any, amqp: Amqp, words: str, c
         await declare_requests(connection, amqp, QUEUES)
     with pytest.raises(BrokerRefusal, match="AMQP_DECLARE=passive"):
         await declare_dead_letters(connection, amqp)
+
+
+@for_each([ACTIVE, PASSIVE])
+async def test_the_stream_of_the_audit_is_declared_and_an_exchange_only_looked_for(
+    amqp: Amqp, connection: Any, channel: AsyncMock
+) -> None:
+    channel.reset_mock()
+    await declare_audit(connection, amqp, AuditSink("exchange", "records"))
+    channel.declare_exchange.assert_awaited_once_with("records", passive=True)
+    channel.declare_queue.assert_not_called()
+    await declare_audit(connection, amqp, AuditSink("stream", "records"))
+    channel.declare_queue.assert_awaited_once_with(
+        "records", durable=True, arguments={"x-queue-type": "stream"}, passive=amqp is PASSIVE
+    )
+
+
+async def test_an_exchange_of_the_audit_that_is_missing_names_the_setting(connection: Any, channel: AsyncMock) -> None:
+    channel.declare_exchange.side_effect = ChannelNotFoundEntity("NOT_FOUND - no exchange 'records' in vhost '/'")
+    with pytest.raises(BrokerRefusal, match=r"no exchange 'records'.*AUDIT names it"):
+        await declare_audit(connection, ACTIVE, AuditSink("exchange", "records"))

@@ -21,6 +21,7 @@ from consumer.security.audit_record import DROP, FIELDS, MAX_ALL, MAX_NAME, MAX_
 from tests.cases import check_all, for_each
 from tests.unit.consumer.deliveries import delivery
 from tests.unit.consumer.errors import failed
+from tests.unit.consumer.jobs.answered import KEY, TYPE, answered, undone
 from zeebe_amqp import wire
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.commands.target import Target
@@ -48,6 +49,18 @@ def test_the_page_tells_every_member_in_the_order_of_a_record() -> None:
     assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", table, re.MULTILINE)) == dict(FIELDS)
     assert [*record_of(delivery("topology"))] == [*FIELDS]
     assert [*json.loads(Recorder().letter(DROP).line)] == [*FIELDS]
+
+
+def test_the_answer_of_a_worker_is_about_the_type_and_the_key_of_its_job() -> None:
+    failing = Reply("fail-job")
+    for made, user in ((answered(b'{"iban":"DE00"}', user_id="alice"), "alice"), (undone("rejected"), None)):
+        for decision in (None, Decision(True, "returned by the broker", Target(job_types=(TYPE,)))):
+            made.decision = decision
+            record = record_of(made, failing)
+            assert record["target"] == {"job_types": [TYPE], "keys": [str(KEY)]}
+            assert (record["user"], record["operation"]) == (user, "fail-job")
+            assert (made.message.correlation_id or "!") not in str(record)
+    assert record_of(answered(correlation_id="x"), failing)["target"] == {}
 
 
 def test_a_record_says_who_asked_for_what_and_what_became_of_it() -> None:

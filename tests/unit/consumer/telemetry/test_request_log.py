@@ -15,6 +15,7 @@ from consumer.telemetry import request_log
 from consumer.telemetry.request_log import MAX_KINDS, MAX_LINES, RequestLog
 from tests.cases import for_each
 from tests.unit.consumer.errors import failed
+from tests.unit.consumer.jobs.answered import IDS, JOB
 from tests.unit.consumer.telemetry.requests import TRACE, incoming
 from tests.unit.consumer.workers import until
 from zeebe_amqp.commands import Topology
@@ -50,6 +51,14 @@ async def test_every_ending_is_one_line(reply: Reply, ending: Ending, said: str,
     log(arrived(), reply, ending, "it is full")
     [record] = caplog.records
     assert f"{record.levelname} {vars(record)['event']} {record.message}" == said
+
+
+async def test_no_line_has_what_proves_that_an_answer_is_for_a_job(log: RequestLog, caplog: Any) -> None:
+    whole = IDS.write(JOB)
+    log(arrived(message_id=whole, correlation_id=whole), FAILED, Ending.SETTLED)
+    fields = vars(caplog.records[0])
+    assert fields["request_id"] == fields["correlation_id"] == whole[:-22] + "…"
+    assert whole not in str(fields)
 
 
 async def test_a_line_has_what_a_search_begins_with(log: RequestLog, caplog: Any) -> None:

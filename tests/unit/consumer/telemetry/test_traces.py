@@ -234,6 +234,17 @@ def test_attempts_are_events_and_are_counted_and_the_whole_call_is_timed(telemet
     assert f"rpc_client_call_duration_seconds_count{{{labels},{server}}} 1.0" in read
 
 
+def test_a_call_of_which_nothing_came_is_timed_and_leaves_no_span(
+    telemetry: Telemetry, off: Telemetry, exporter: Any
+) -> None:
+    for watch in (telemetry, off):
+        with watch.calling(*CALL) as call:
+            call.finish("OK")
+            call.discard()
+        assert "rpc_client_call_duration_seconds_count{" in text(watch)
+    assert exporter.get_finished_spans() == ()
+
+
 @for_each([
     ("gateway:26500", "gateway", 26500), ("dns:///gateway.test:26500", "gateway.test", 26500),
     ("dns://8.8.8.8/gateway.test:26500", "gateway.test", 26500), ("dns:gateway.test:26500", "gateway.test", 26500),

@@ -18,6 +18,7 @@ from consumer.telemetry import Telemetry, names
 from consumer.telemetry.span_catalog import EVENTS, SPANS
 from tests.unit.consumer.deliveries import MemoryLedger
 from tests.unit.consumer.errors import failed
+from tests.unit.consumer.telemetry.jobs import job
 from tests.unit.consumer.telemetry.requests import Find, answering, incoming
 from tests.unit.consumer.workers import ScriptedHandler, until
 
@@ -136,12 +137,16 @@ async def test_every_attribute_and_event_of_every_span_is_in_the_catalog(telemet
         return Reply("complete-job", keys, error=failed(), replayed=True)
 
     reply = await telemetry.traced(handler)(request)
-    with suppress(TimeoutError), telemetry.publishing(request, reply):
-        raise TimeoutError
+    job_publishing = telemetry.publishing_job("trace", job(), "zeebe.jobs.pay")
+    for publishing in (telemetry.publishing(request, reply), job_publishing):
+        with suppress(TimeoutError), publishing:
+            raise TimeoutError
     shown = exporter.get_finished_spans()
-    assert len(shown) == 4
+    assert len(shown) == 5
     for kind in SPANS:
         found = [one for one in shown if one.kind.name.lower() == kind.kind]
+        if kind.kind == "producer":
+            found = [one for one in found if (one.name == names.PUBLISH_REPLY) == (kind.name == names.PUBLISH_REPLY)]
         assert {name for one in found for name in one.attributes} == kind.attributes.keys(), kind.name
         assert {event.name for one in found for event in one.events} == set(kind.events)
         for event in (event for one in found for event in one.events):

@@ -318,3 +318,20 @@ async def test_closing_ends_a_version_question_that_is_out(gateway: ZeebeEngine,
     await samples.until(lambda: fake.requests)
     await gateway.close()
     assert (await task).kind is FailureKind.CLOSING
+
+
+async def test_whoever_sends_a_command_may_stop_it_right_before_each_attempt(
+    gateway: ZeebeEngine, fake: FakeGateway
+) -> None:
+    asked: list[int] = []
+
+    async def may_go() -> None:
+        asked.append(len(fake.requests))
+        if len(asked) == 3:
+            raise CommandError(Code.FAILED_PRECONDITION, "not any more")
+
+    busy = fail("RESOURCE_EXHAUSTED", BUSY)
+    fake.script("CompleteJob", busy, busy, answer(pb.CompleteJobResponse()))
+    with pytest.raises(CommandError, match="not any more"):
+        await send(gateway, COMPLETE, may_go=may_go)
+    assert asked == [0, 1, 2]

@@ -26,11 +26,12 @@ from zeebe_amqp.cli.program import program
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.commands.resources import DeployProcess
 from zeebe_amqp.examples import EXAMPLES, Example, file_text, filled
+from zeebe_amqp.jobs.answers import Outcome
 
 KEY = "2251799813685250"
 FILES = ("deploy-process", "deploy-resource")
 OBJECTS = [operation for operation in COMMANDS if operation not in FILES]
-BESIDES = {"deploy", "call", "watch", "batch", "asyncapi", "schema", "completion"}
+BESIDES = {"deploy", "call", "watch", "work", "batch", "asyncapi", "schema", "completion"}
 
 
 def test_every_operation_has_a_command_every_field_a_parameter_and_required_ones_are_required() -> None:
@@ -225,7 +226,8 @@ def test_schemas_are_written_as_they_are_printed(monkeypatch: pytest.MonkeyPatch
     for prefix, operation in ("", ()), *((f"{operation}.", (operation,)) for operation in COMMANDS):
         assert printed("schema", *operation) == written.pop(f"{prefix}request.json")
         assert printed("schema", *operation, "--reply") == written.pop(f"{prefix}reply.json")
-    assert written == {}
+    jobs = {"job.headers.json", *(f"job.{outcome}.json" for outcome in Outcome)}  # which no operation has
+    assert {name: json.loads(text) for name, text in written.items()} == {name: asyncapi.files()[name] for name in jobs}
 
 
 def test_schemas_that_cannot_all_be_written_are_refused(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ import pytest
 from tests.cases import for_each
 from tests.fakes.transport import MemoryTransport, command, error, result
 from zeebe_amqp import Client, InvalidArgument, Jobs, NotFound, PermissionDenied, Unavailable
-from zeebe_amqp.client import jobs as module
+from zeebe_amqp.client import job as job_module
+from zeebe_amqp.client import jobs as jobs_module
+from zeebe_amqp.client.job import GIVEN_BACK
 from zeebe_amqp.commands import ActivateJobs, Command, FailJob
 
 BUSY, AWAY = (error(code, retryable=True) for code in ("RESOURCE_EXHAUSTED", "UNAVAILABLE"))
@@ -20,8 +22,9 @@ DONE = result("complete-job")
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between polls after trouble."""
-    monkeypatch.setattr(module, "MAX_PAUSE", 0.001)
+    """After trouble, between polls and between attempts to tell the end of a job."""
+    for module in (job_module, jobs_module):
+        monkeypatch.setattr(module, "MAX_PAUSE", 0.001)
 
 
 def polled(*keys: int, **facts: Any) -> bytes:
@@ -109,12 +112,12 @@ async def test_what_was_fetched_and_not_taken_or_arrives_after_stopping_is_given
             await (await anext(jobs)).complete()
         jobs, transport.always = Jobs(client, "ship"), late
         assert [found async for found in jobs] == []
-    back = [FailJob(job_key=key, retries=1, error_message=module.GIVEN_BACK) for key in (2, 3)]
+    back = [FailJob(job_key=key, retries=1, error_message=GIVEN_BACK) for key in (2, 3)]
     assert asked(transport)[1][1:] == back * 2
 
 
 async def test_stopping_ends_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_PAUSE", 3600.0)
+    monkeypatch.setattr(jobs_module, "MAX_PAUSE", 3600.0)
     transport = MemoryTransport(*[AWAY] * 20)
     async with Client(transport) as client:
         jobs = Jobs(client, "ship")

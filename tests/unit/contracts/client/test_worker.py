@@ -18,6 +18,7 @@ import pytest
 from tests.cases import check_each, for_each
 from zeebe_amqp import BpmnError, Job, JobFailure, PermissionDenied, Worker
 from zeebe_amqp.client import worker as module
+from zeebe_amqp.client.source import SourceName
 from zeebe_amqp.client.worker import MAX_MESSAGE
 from zeebe_amqp.commands import ActivateJobs, Command, CompleteJob, FailJob, ThrowError
 from zeebe_amqp.testing import FakeConsumer, FakeJob, JobState, fail
@@ -26,14 +27,28 @@ PATIENCE = 20
 """Seconds after which a job that has not ended counts as one that never will."""
 
 
-async def work(handler: Any, *, consumer: FakeConsumer | None = None, **options: Any) -> tuple[FakeJob, list[Command]]:
+SOURCES: list[SourceName] = ["poll", "queue"]
+
+
+def service(source: SourceName) -> FakeConsumer:
+    """A service whose workers find jobs there."""
+    consumer = FakeConsumer()
+    if source == "queue":
+        consumer.push_jobs("ship")
+    return consumer
+
+
+async def work(
+    handler: Any, source: SourceName = "poll", *, consumer: FakeConsumer | None = None, **options: Any
+) -> tuple[FakeJob, list[Command]]:
     """What becomes of a job with two tries left, and by which commands."""
-    consumer = consumer or FakeConsumer()
+    consumer = consumer or service(source)
     job = consumer.add_job("ship", retries=2)
     async with consumer.client() as client:
         worker = Worker(client, "ship", handler, **{"back_off": "0s", **options})
         async with asyncio.timeout(PATIENCE):
             await consumer.work(worker, timeout=PATIENCE)
+    assert bool(consumer.of(ActivateJobs)) is (source == "poll")
     return job, [each for each in consumer.of(Command) if not isinstance(each, ActivateJobs)]
 
 
@@ -112,8 +127,8 @@ def silent_log(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("silent_log")
 async def test_what_cannot_be_told_fails_with_one_retry_less_until_there_is_an_incident() -> None:
-    async def fails(_: str, handler: Callable[[Job], Any]) -> None:
-        job, _ = await work(handler)
+    async def fails(_: str, handler: Callable[[Job], Any], source: SourceName) -> None:
+        job, _ = await work(handler, source)
         assert (job.state, job.retries, job.activations) == (JobState.FAILED, 0, 2)
         assert 0 < len(job.error_message) <= MAX_MESSAGE
         assert all(char.isprintable() or char in "\n\t" for char in job.error_message)
@@ -125,7 +140,8 @@ async def test_what_cannot_be_told_fails_with_one_retry_less_until_there_is_an_i
         yield {"a": 1}
 
     handlers = [("generates", [awaited, plain]), *unsettled()]
-    await check_each([(name, handler) for name, both in handlers for handler in both], fails)
+    cases = [(name, handler, source) for name, both in handlers for handler in both for source in SOURCES]
+    await check_each(cases, fails)
 
 
 TEXTS: list[tuple[Any, str]] = [
@@ -141,16 +157,16 @@ TEXTS: list[tuple[Any, str]] = [
 
 @pytest.mark.usefixtures("silent_log")
 async def test_a_message_is_told_as_text_cleaned_and_cut() -> None:
-    async def is_told(message: Any, told: str) -> None:
+    async def is_told(message: Any, told: str, source: SourceName) -> None:
         for handler in raising(JobFailure(message, retries=0)):
-            job, _ = await work(handler)
+            job, _ = await work(handler, source)
             assert (job.state, job.retries, job.activations) == (JobState.FAILED, 0, 1)
             assert job.error_message == told
         for handler in raising(BpmnError("code", message)):
-            job, _ = await work(handler)
+            job, _ = await work(handler, source)
             assert (job.state, job.error_code, job.error_message) == (JobState.THROWN, "code", told)
 
-    await check_each(TEXTS, is_told)
+    await check_each(((*case, source) for case in TEXTS for source in SOURCES), is_told)
 
 
 SAID: list[tuple[Callable[[Job], Any], str]] = [
@@ -167,11 +183,11 @@ SAID: list[tuple[Callable[[Job], Any], str]] = [
 
 
 async def test_the_text_says_what_was_wrong() -> None:
-    async def is_said(handler: Callable[[Job], Any], words: str) -> None:
-        job, _ = await work(handler)
+    async def is_said(handler: Callable[[Job], Any], words: str, source: SourceName) -> None:
+        job, _ = await work(handler, source)
         assert words in job.error_message
 
-    await check_each(SAID, is_said)
+    await check_each(((*case, source) for case in SAID for source in SOURCES), is_said)
 
 
 async def throws(job: Job) -> None:
@@ -208,12 +224,12 @@ ENDS: dict[str, tuple[Any, type[Command], dict[str, Any]]] = {
 
 
 async def test_what_a_handler_does_ends_its_job() -> None:
-    async def ends(handler: Any, kind: type[Command], facts: dict[str, Any]) -> None:
-        job, commands = await work(handler, back_off="2s")
+    async def ends(handler: Any, kind: type[Command], facts: dict[str, Any], source: SourceName) -> None:
+        job, commands = await work(handler, source, back_off="2s")
         assert commands[0] == kind(job_key=job.key, **facts)
         assert len(commands) == job.activations
 
-    await check_each(ENDS, ends)
+    await check_each({f"{name}, {each}": (*case, each) for name, case in ENDS.items() for each in SOURCES}, ends)
 
 
 async def test_a_back_off_that_is_none_is_refused_before_any_job_is_locked() -> None:
@@ -226,12 +242,13 @@ async def test_a_back_off_that_is_none_is_refused_before_any_job_is_locked() -> 
 async def test_an_end_that_the_service_refuses_is_a_failure_with_one_try_less() -> None:
     """Or the job would be run for ever, with the same tries."""
 
-    async def is_a_failure(handler: Any, refused: type[Command]) -> None:
-        consumer = FakeConsumer()
+    async def is_a_failure(handler: Any, refused: type[Command], source: SourceName) -> None:
+        consumer = service(source)
         consumer.script(refused, fail("INVALID_ARGUMENT"))
-        _, (_, command, *_) = await work(handler, consumer=consumer, back_off="2s")
+        _, (_, command, *_) = await work(handler, source, consumer=consumer, back_off="2s")
         assert isinstance(command, FailJob)
-        assert (command.retries, command.retry_back_off) == (1, 2_000)
+        # A worker at a queue does not hear of it: the service says it.
+        assert (command.retries, command.retry_back_off) == (1, 2_000 if source == "poll" else None)
         assert 0 < len(command.error_message) <= MAX_MESSAGE
 
     cases = [
@@ -239,7 +256,7 @@ async def test_an_end_that_the_service_refuses_is_a_failure_with_one_try_less() 
         (raising(BpmnError("code"))[1], ThrowError),
         (raising(JobFailure("x" * 5_000_000))[1], FailJob),
     ]
-    await check_each(cases, is_a_failure)
+    await check_each(((*case, source) for case in cases for source in SOURCES), is_a_failure)
 
 
 async def test_a_job_that_cannot_be_settled_leaves_the_worker_working(caplog: pytest.LogCaptureFixture) -> None:
@@ -261,8 +278,9 @@ async def test_a_job_that_cannot_be_settled_leaves_the_worker_working(caplog: py
     assert f"<Job {defect.key} of type 'ship'> could not be settled" in caplog.text
 
 
-async def test_no_more_jobs_are_fetched_than_may_run_which_is_at_least_one() -> None:
-    running, most, consumer = 0, 0, FakeConsumer()
+@for_each(SOURCES)
+async def test_no_more_jobs_are_fetched_than_may_run_which_is_at_least_one(source: SourceName) -> None:
+    running, most, consumer = 0, 0, service(source)
 
     async def ship(job: Job) -> None:
         nonlocal running, most
@@ -272,12 +290,24 @@ async def test_no_more_jobs_are_fetched_than_may_run_which_is_at_least_one() -> 
         running -= 1
 
     jobs = [consumer.add_job("ship") for _ in range(40)]
-    await work(ship, consumer=consumer, concurrency=3)
+    await work(ship, source, consumer=consumer, concurrency=3)
     assert most == 3
     assert {(job.state, job.activations) for job in jobs} == {(JobState.COMPLETED, 1)}
-    assert max(poll.max_jobs_to_activate for poll in consumer.of(ActivateJobs)) == 3
+    assert all(poll.max_jobs_to_activate <= 3 for poll in consumer.of(ActivateJobs))
     with pytest.raises(ValueError, match="concurrency: expected 1 or more, found 0"):
-        await work(ship, concurrency=0)
+        await work(ship, source, concurrency=0)
+
+
+@for_each([(source, concurrency) for source in SOURCES for concurrency in (1, 2, 16)])
+async def test_a_worker_of_so_many_jobs_ends_after_them(source: SourceName, concurrency: int) -> None:
+    consumer, seen = service(source), []
+    jobs = [consumer.add_job("ship") for _ in range(6)]
+    async with consumer.client() as client:
+        await Worker(client, "ship", seen.append, concurrency=concurrency, at_most=5).run()
+    assert len(seen) == 5
+    assert sum(job.state is JobState.COMPLETED for job in jobs) == 5
+    with pytest.raises(ValueError, match="at_most: expected 1 or more, found 0"):
+        await work(print, source, at_most=0)
 
 
 async def test_a_worker_ends_with_an_error_that_will_not_pass_and_what_was_begun_finishes() -> None:
@@ -292,13 +322,15 @@ async def test_a_worker_ends_with_an_error_that_will_not_pass_and_what_was_begun
     assert job.state is JobState.COMPLETED
 
 
-@for_each([False, True])
-async def test_a_stopped_worker_lets_what_was_begun_finish_and_a_cancelled_one_does_not(cancelled: bool) -> None:
+@for_each([(cancelled, source) for cancelled in (False, True) for source in SOURCES])
+async def test_a_stopped_worker_lets_what_was_begun_finish_and_a_cancelled_one_does_not(
+    cancelled: bool, source: SourceName
+) -> None:
     async def ship(_: Job) -> None:
         begun.set()
         await go.wait()
 
-    begun, go, consumer = asyncio.Event(), asyncio.Event(), FakeConsumer()
+    begun, go, consumer = asyncio.Event(), asyncio.Event(), service(source)
     job = consumer.add_job("ship")
     async with consumer.client() as client:
         worker = Worker(client, "ship", ship, concurrency=1)

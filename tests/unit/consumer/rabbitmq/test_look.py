@@ -13,9 +13,10 @@ from aiormq.exceptions import (
     ChannelPreconditionFailed,
 )
 
-from consumer.rabbitmq import examination
-from consumer.rabbitmq.examination import ExchangeFacts, QueueFacts
+from consumer.rabbitmq import look as looks
+from consumer.rabbitmq.look import ExchangeFacts, Look, QueueFacts
 from tests.cases import check_each
+from zeebe_amqp import wire
 
 DOWN = "NOT_FOUND - home node 'rabbit@b' of durable queue 'a' in vhost '/' is down or inaccessible"
 REFUSED = "ACCESS_REFUSED - access to exchange 'zeebe.dead' in vhost '/' refused for user 'ann'"
@@ -31,8 +32,8 @@ def look(monkeypatch: pytest.MonkeyPatch, *ends: Exception | Any) -> Any:
             raise end
         return end
 
-    monkeypatch.setattr(examination, "on_channel", on_channel)
-    return examination._Look(None)  # type: ignore[arg-type]
+    monkeypatch.setattr(looks, "on_channel", on_channel)
+    return Look(None)  # type: ignore[arg-type]
 
 
 def failing(words: str) -> QueueFacts:
@@ -41,7 +42,7 @@ def failing(words: str) -> QueueFacts:
 
 async def test_a_queue_that_is_not_there_is_told_from_one_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     async def is_found(end: Exception, facts: QueueFacts) -> None:
-        assert await look(monkeypatch, end).declared("a") == facts
+        assert await look(monkeypatch, end).declared("a", {}) == facts
 
     await check_each(
         [
@@ -58,7 +59,7 @@ async def test_a_queue_that_is_not_there_is_told_from_one_that_does_not_answer(m
 
 async def test_the_exchange_is_looked_at_as_far_as_we_may(monkeypatch: pytest.MonkeyPatch) -> None:
     async def is_found(ends: list[Any], there: bool, words: str) -> None:
-        found = await look(monkeypatch, *ends).exchange()
+        found = await look(monkeypatch, *ends).exchange(wire.DEAD_LETTER)
         assert (found.there, words in found.declaring, bool(found.declaring)) == (there, True, bool(words))
 
     kind = "PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'zeebe.dead' in vhost '/'"
@@ -72,4 +73,4 @@ async def test_the_exchange_is_looked_at_as_far_as_we_may(monkeypatch: pytest.Mo
         ],
         is_found,
     )
-    assert await look(monkeypatch, None, None).exchange() == ExchangeFacts()
+    assert await look(monkeypatch, None, None).exchange(wire.DEAD_LETTER) == ExchangeFacts()

@@ -1,0 +1,1 @@
+"""Jobs on queues beside a worker that calls the engine itself."""

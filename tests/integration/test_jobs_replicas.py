@@ -1,0 +1,29 @@
+"""Two replicas give out jobs, and one of them is started again in the middle: no job waits for its time-out."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tests.integration.broker_control import VirtualHost
+from tests.integration.job_setup import job_setup
+from tests.integration.service import eventually
+
+JOBS = 2000
+
+
+async def test_two_replicas_and_a_restart_stall_nothing(vhost: VirtualHost, tmp_path: Path) -> None:
+    """A job times out after ten minutes, long after the test: one that somebody forgot would never end."""
+    async with job_setup(tmp_path, vhost.url) as setup:
+        file = setup.types_file(timeout="10m")
+        first = await setup.start(JOBS_FILE=file)
+        await setup.start(JOBS_FILE=file)
+        setup.create(JOBS)
+        async with setup.queue() as queue, queue.worker() as done:
+            await eventually(lambda: len(setup.jobs) < JOBS * 2 / 3, "a third of the jobs have ended")
+            await asyncio.to_thread(first.stop)
+            await asyncio.to_thread(first.start)
+            await eventually(lambda: not setup.jobs, "all jobs end")
+            assert len(done) == JOBS
+            assert setup.gateway.count("FailJob") == 0
+            assert await queue.depth() == 0

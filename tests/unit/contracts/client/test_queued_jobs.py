@@ -1,0 +1,597 @@
+"""A worker at a queue: what comes to it once, twice or too late, and what becomes of messages without an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from unittest import mock
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from tests.cases import check_each, for_each
+from tests.fakes.transport import MemoryTransport
+from zeebe_amqp import Client, CommandError, Job, JobFailure, Worker
+from zeebe_amqp.amqp.properties import Properties
+from zeebe_amqp.client import Denied, QueueState, Refused, Subscription, Unroutable, queued_jobs, source
+from zeebe_amqp.client import job as job_module
+from zeebe_amqp.client.source import SourceName
+from zeebe_amqp.client.tracing import Silent, Spans
+from zeebe_amqp.client.transport import ConnectionLost, Delivery, NotConnected
+from zeebe_amqp.commands import ActivateJobs, CompleteJob, FailJob, UpdateJobTimeout
+from zeebe_amqp.errors import Code, NotFound
+from zeebe_amqp.jobs.job_message import write_job
+from zeebe_amqp.testing import FakeConsumer, JobState
+from zeebe_amqp.testing.jobs import FakeJob
+
+PATIENCE = 20
+"""Seconds after which a worker that has not ended counts as one that never will."""
+TRACE = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=b"}
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (queued_jobs, job_module):
+        monkeypatch.setattr(module, "MAX_PAUSE", 0.01)
+
+
+@pytest.fixture
+def consumer() -> FakeConsumer:
+    """A service that pushes jobs."""
+    made = FakeConsumer()
+    made.push_jobs("ship")
+    return made
+
+
+class Gate:
+    """A handler that waits until it may end; counts its runs."""
+
+    def __init__(self) -> None:
+        self.begun, self.go, self.runs = asyncio.Event(), asyncio.Event(), 0
+
+    async def __call__(self, job: Job) -> dict[str, int]:
+        self.runs += 1
+        self.begun.set()
+        await self.go.wait()
+        return {"runs": self.runs}
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - a few steps of the event loop
+            await asyncio.sleep(0.001)
+
+
+# --- what came back ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_message_that_comes_again_while_its_job_runs_is_the_same_job(consumer: FakeConsumer) -> None:
+    """The broker was away, with the message of a job that goes on: it is run once, and answered once."""
+    job, handler = consumer.add_job("ship"), Gate()
+    async with consumer.client() as client:
+        worker = Worker(client, "ship", handler)
+        running = asyncio.create_task(consumer.work(worker, PATIENCE))
+        await handler.begun.wait()
+        for _ in range(2):
+            consumer.disconnect()
+            await asyncio.sleep(0.05)
+            consumer.reconnect()
+            await asyncio.sleep(0.05)
+        handler.go.set()
+        await running
+    assert (job.state, job.result, job.activations) == (JobState.COMPLETED, {"runs": 1}, 1)
+    assert consumer.count(CompleteJob) == 1
+
+
+async def test_an_answer_waits_for_the_broker_as_long_as_the_job_is_ours(consumer: FakeConsumer) -> None:
+    async def ship(_: Job) -> None:
+        consumer.disconnect()
+        asyncio.get_running_loop().call_later(0.1, consumer.reconnect)
+
+    job = consumer.add_job("ship")
+    async with consumer.client() as client:
+        await consumer.work(Worker(client, "ship", ship), PATIENCE)
+    assert (job.state, consumer.count(CompleteJob)) == (JobState.COMPLETED, 1)
+
+
+async def test_a_message_whose_answer_is_taken_is_not_run_when_it_comes_again() -> None:
+    seen: list[int] = []
+    async with running([message(1)], [message(1, redelivered=True), message(2)], handler=seen.append) as transport:
+        await until(lambda: transport.ended("ack") == [1, 1, 2])
+    assert len(seen) == 2
+    assert [queue for queue, *_ in transport.answers] == ["answers"] * 2
+
+
+async def test_a_message_that_comes_again_after_its_end_is_settled_though_its_handler_goes_on() -> None:
+    """What settled it before may have been lost with the connection."""
+
+    async def settled(settle: Callable[[Job], Any], ends: list[tuple[str, int]], runs: int) -> None:
+        seen: list[Job] = []
+        last = asyncio.Event()
+
+        async def ship(job: Job) -> None:
+            seen.append(job)
+            await (settle(job) if len(seen) == 1 else job.complete())
+            await last.wait()
+
+        async with running([message(1)], [message(1, redelivered=True), message(2)], handler=ship) as transport:
+            await until(lambda: transport.settled == ends)
+            last.set()
+        assert (transport.settled, len(seen)) == (ends, runs)
+
+    await check_each(
+        {
+            "answered": (lambda job: job.complete(), [("ack", 1), ("ack", 1), ("ack", 2)], 2),
+            "requeued": (lambda job: job.requeue(), [("requeue", 1), ("ack", 1), ("ack", 2)], 3),
+        },
+        settled,
+    )
+
+
+async def test_a_message_is_settled_once_whatever_ends_its_job_at_the_same_time() -> None:
+    """A broker closes the channel of whoever settles a message twice, and gives all its messages to others."""
+
+    async def ship(job: Job) -> None:
+        await asyncio.gather(job.complete({"a": 1}), job.fail("no"), job.requeue())
+
+    async with running([message(1)], [message(1, redelivered=True)], handler=ship) as transport:
+        await until(lambda: len(transport.settled) > 1)
+    assert len(transport.answers) == 2
+    assert transport.settled == [("requeue", 1), ("ack", 1)]
+
+
+async def test_an_answer_of_a_superseded_activation_is_not_executed(consumer: FakeConsumer) -> None:
+    """Whoever has the job now ends it."""
+    job, slow, fast = consumer.add_job("ship"), Gate(), Gate()
+    fast.go.set()
+    async with consumer.client() as first, consumer.client() as second:
+        late = asyncio.create_task((worker := Worker(first, "ship", slow, concurrency=1)).run())
+        await slow.begun.wait()
+        consumer.advance(301)
+        await consumer.work(Worker(second, "ship", fast), PATIENCE)
+        slow.runs = 99
+        slow.go.set()
+        await until(lambda: consumer.count(CompleteJob) == 2)
+        worker.stop()
+        await late
+    assert (job.state, job.result, job.activations) == (JobState.COMPLETED, {"runs": 1}, 2)
+    assert [len(consumer.executed(CompleteJob)), consumer.dead_letters] == [1, []]
+    error = consumer.calls[-1].reply and consumer.calls[-1].reply.error
+    assert error
+    assert error.code is Code.FAILED_PRECONDITION
+
+
+# --- what does not end ------------------------------------------------------------------------------------------------
+
+
+async def test_a_job_that_is_returned_comes_again_until_the_limit_takes_a_retry(consumer: FakeConsumer) -> None:
+    consumer.push_jobs("ship", delivery_limit=2)
+    job, seen = consumer.add_job("ship", retries=1), []
+
+    async def ship(found: Job) -> None:
+        seen.append(found.retries)
+        await found.requeue()
+        assert found.settled
+
+    async with consumer.client() as client:
+        await consumer.work(Worker(client, "ship", ship), PATIENCE)
+    assert (job.state, job.retries, job.activations, len(seen)) == (JobState.FAILED, 0, 1, 3)
+    assert "returned it or died with it 3 times" in job.error_message
+
+
+async def test_a_job_ends_once_whoever_says_it_again(consumer: FakeConsumer) -> None:
+    async def ship(found: Job) -> None:
+        await found.complete({"a": 1})
+        for again in (found.complete, found.requeue):
+            with pytest.raises(NotFound, match="the job is settled"):
+                await again()
+        raise JobFailure("too late")
+
+    job = consumer.add_job("ship")
+    async with consumer.client() as client:
+        await consumer.work(Worker(client, "ship", ship), PATIENCE)
+    assert (job.state, job.result, consumer.count(FailJob)) == (JobState.COMPLETED, {"a": 1}, 0)
+
+
+async def test_where_no_answer_can_be_told_the_message_is_rejected_or_left_when_its_time_is_over() -> None:
+    async def ends(failures: list[Exception], works: float, end: str) -> None:
+        async def ship(_: Job) -> None:
+            await asyncio.sleep(works)
+
+        messages = [message(1, seconds=works or 60)]
+        async with running(messages, handler=ship, failures=failures, extend=None) as transport:
+            await until(lambda: transport.settled)
+        assert transport.settled == [(end, 1)]
+
+    denied = Denied("no right", Code.PERMISSION_DENIED)
+    passing = [Refused(), NotConnected(), ConnectionLost("x"), TimeoutError(), Unroutable()]
+    cases: dict[str, tuple[list[Exception], float, str]] = {
+        "refused for good": ([denied] * 2, 0, "reject"),
+        "refused for now": (passing, 0, "ack"),
+        "refused when its time is over": ([Refused()] * 9, 0.1, "ack"),
+    }
+    await check_each(cases, ends)
+
+
+async def test_what_is_no_job_is_rejected_and_what_is_late_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    bad = [
+        message(1, correlation_id=None), message(2, reply_to=None), message(3, headers={}),
+        message(4, headers={"retries": "x"}), message(5, body=b"\xff"),
+    ]  # fmt: skip
+    seen: list[Job] = []
+    async with running([*bad, message(6, seconds=-1), message(7)], handler=seen.append) as transport:
+        await until(lambda: transport.ended("ack") == [6, 7])
+    assert transport.ended("reject") == [1, 2, 3, 4, 5]
+    assert [found.key for found in seen] == [7]
+    for words in ("correlation_id: missing", "reply_to: missing", "header job-key: expected", "s after its time-out"):
+        assert words in caplog.text
+
+
+async def test_where_every_job_is_late_a_worker_says_once_that_its_clock_may_be_wrong(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def told() -> int:
+        return caplog.text.count("the clock of this machine is probably ahead of the engine's")
+
+    late = [message(number, seconds=-100) for number in range(1, 6)]
+    async with running([*late[:2], message(6), *late[2:4]], handler=print) as transport:
+        await until(lambda: len(transport.settled) == 5)
+    assert told() == 0  # it works some
+    async with running(late, handler=print) as transport:
+        await until(lambda: len(transport.settled) == 5)
+    assert told() == 1
+    assert "no job of queue 'zeebe.jobs.ship' is worked here: the last 3 came" in caplog.text
+
+
+async def test_a_stopped_worker_gets_no_more_and_ends_what_it_has_and_a_cancelled_one_leaves_it() -> None:
+    handler = Gate()
+    async with running([message(1)], handler=handler, concurrency=2) as transport:
+        await handler.begun.wait()
+        transport.worker.stop()
+        await until(lambda: transport.subscriptions[0].is_cancelled)
+        assert not transport.subscriptions[0].is_closed
+        handler.go.set()
+    assert (transport.ended("ack"), transport.subscriptions[0].is_closed) == ([1], True)
+    handler = Gate()
+    async with running([message(1)], handler=handler) as transport:
+        await handler.begun.wait()
+        transport.task.cancel()
+    assert (transport.settled, transport.subscriptions[0].is_closed) == ([], True)
+
+
+async def test_a_worker_that_is_stopped_while_it_goes_to_the_queue_takes_nothing() -> None:
+    seen: list[Job] = []
+    async with running([message(1)], handler=seen.append) as transport:
+        transport.on_subscribe = transport.worker.stop
+        await until(lambda: transport.subscriptions)
+    assert (seen, transport.settled, len(transport.subscriptions)) == ([], [], 1)
+    assert transport.subscriptions[0].is_closed
+
+
+# --- locks ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_lock_is_made_longer_while_the_handler_runs_up_to_a_bound(consumer: FakeConsumer) -> None:
+    async def lasts(source: SourceName, extend: str | None, extensions: range) -> None:
+        service = FakeConsumer()
+        if source == "queue":
+            service.push_jobs("ship", timeout="200ms")
+        job, seen = service.add_job("ship"), []
+
+        async def ship(found: Job) -> None:
+            before = found.deadline
+            await asyncio.sleep(0.7)
+            seen.append(found.deadline - before)
+
+        async with service.client() as client:
+            options: Any = {"timeout": "200ms", "extend": extend, "request_timeout": "50ms", "concurrency": 1}
+            running = asyncio.create_task((worker := Worker(client, "ship", ship, **options)).run())
+            await until(lambda: seen)
+            worker.stop()
+            await running
+        assert service.count(UpdateJobTimeout) in extensions
+        assert bool(seen[0]) is (extend is not None)
+        assert (job.state is JobState.COMPLETED) or extend is None
+
+    cases = [(source, extend, extensions) for source in ("poll", "queue") for extend, extensions in (
+        ("10s", range(2, 9)), (None, range(1)), ("250ms", range(1, 4)),
+    )]  # fmt: skip
+    await check_each(cases[:2] + cases[3:5], lasts)
+
+
+async def test_a_lock_that_cannot_be_made_longer_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    denied: list[Exception] = [Denied("no right", Code.PERMISSION_DENIED)]
+
+    async def ship(_: Job) -> None:
+        await asyncio.sleep(0.3)
+
+    async with running([message(1, seconds=0.3)], handler=ship, failures=denied) as transport:
+        await until(lambda: transport.ended("ack") == [1])
+    assert "its lock cannot be made longer: PERMISSION_DENIED" in caplog.text
+    async with running([message(1, seconds=0.3)], handler=ship, extend="100ms") as transport:
+        await until(lambda: transport.ended("ack") == [1])
+    assert "its lock is not made longer any more" in caplog.text
+    async with running([message(1, seconds=0.3)], handler=ship, failures=[RuntimeError("closed")]) as transport:
+        await until(lambda: transport.ended("ack") == [1])
+    assert "its lock cannot be made longer: closed" in caplog.text
+
+
+async def test_a_job_that_has_ended_is_not_extended_though_its_handler_goes_on() -> None:
+    async def ship(job: Job) -> None:
+        await job.complete()
+        await asyncio.sleep(0.4)
+
+    async with running([message(1, seconds=0.3)], handler=ship) as transport:
+        await until(lambda: transport.ended("ack") == [1])
+    assert [properties.type for _, _, properties in transport.answers] == ["complete"]
+
+
+# --- where from -------------------------------------------------------------------------------------------------------
+
+
+@for_each([("poll", "ship", None), (None, "results", None), (None, "x" * 250, None), (None, "undone", None)])
+async def test_jobs_are_polled_for_where_that_is_said_and_where_no_queue_can_have_the_type_s_name(
+    name: SourceName | None, job_type: str, queue: str | None
+) -> None:
+    consumer = FakeConsumer()
+    consumer.push_jobs("ship")
+    consumer.push_jobs("results")
+    job = consumer.add_job(job_type)
+    async with consumer.client() as client:
+        await consumer.work(Worker(client, job_type, lambda _: None, source=name, queue=queue), PATIENCE)
+    assert (job.state, consumer.count(ActivateJobs) > 0) == (JobState.COMPLETED, True)
+
+
+async def test_a_type_without_a_queue_s_name_needs_one_and_a_source_is_one_of_two() -> None:
+    consumer = FakeConsumer()
+    consumer.push_jobs("results", queue="named")
+    job = consumer.add_job("results")
+    async with consumer.client() as client:
+        for options, words in (
+            (
+                {"source": "queue"},
+                "queue: missing; accepted: a name, because no queue can be named after the type 'results'",
+            ),
+            ({"source": "poll", "queue": "named"}, "queue: expected none, since jobs are polled for, found 'named'"),
+            ({"source": "stream"}, """source: expected "queue", "poll" or None, found 'stream'"""),
+            ({"extend": "soon"}, "extend: expected a duration"),
+            ({"timeout": "soon"}, "timeout: expected a duration"),
+        ):
+            with pytest.raises(ValueError, match=words):
+                Worker(client, "results", print, **options)  # type: ignore[arg-type]
+        await consumer.work(Worker(client, "results", lambda _: None, queue="named"), PATIENCE)
+    assert (job.state, consumer.count(ActivateJobs)) == (JobState.COMPLETED, 0)
+
+
+async def test_a_worker_goes_to_the_queue_when_it_is_there_and_polls_again_when_it_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(source, "LOOK_AGAIN", 0.0)
+    consumer, seen = FakeConsumer(), []
+    queues = consumer._wire.answers.queues
+    async with consumer.client() as client:
+        worker = Worker(client, "ship", seen.append, request_timeout="10ms")
+        running = asyncio.create_task(worker.run())
+        for polled in (True, False, True):
+            if polled:
+                queues.delete("zeebe.jobs.ship")
+            else:
+                consumer.push_jobs("ship")
+                await until(lambda: (queues.look("zeebe.jobs.ship") or QueueState(0, 0)).consumers)
+            before, number = consumer.count(ActivateJobs), len(seen)
+            consumer.add_job("ship")
+            await until(lambda number=number: len(seen) > number)  # type: ignore[misc]
+            assert (consumer.count(ActivateJobs) > before) is polled
+        worker.stop()
+        await running
+
+
+async def test_a_worker_of_a_queue_alone_waits_for_it_and_ends_where_it_may_not_read_it(
+    consumer: FakeConsumer, caplog: pytest.LogCaptureFixture
+) -> None:
+    late = FakeConsumer()
+    job = late.add_job("ship")
+    async with late.client() as client:
+        running = asyncio.create_task(late.work(Worker(client, "ship", lambda _: None, source="queue"), PATIENCE))
+        await until(lambda: "waiting for it" in caplog.text)
+        late.push_jobs("ship")
+        await running
+    assert (job.state, late.count(ActivateJobs)) == (JobState.COMPLETED, 0)
+    transport = QueueTransport()
+    transport.refusals = [Denied("no right", Code.PERMISSION_DENIED)]
+    async with Client(transport) as client:
+        with pytest.raises(CommandError, match="no right"):
+            await Worker(client, "ship", print, source="queue").run()
+    with pytest.raises(RuntimeError, match="the client is not open"):
+        await Worker(client, "ship", print, source="queue").run()
+
+
+async def test_a_queue_that_may_not_be_read_is_polled_instead_and_not_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(source, "LOOK_AGAIN", 0.0)
+    transport = QueueTransport(always=lambda _: b'{"data":[]}')
+    transport.refusals = [Denied("no right", Code.PERMISSION_DENIED)]
+    async with Client(transport) as client:
+        running = asyncio.create_task((worker := Worker(client, "ship", print)).run())
+        await transport.arrived(2)
+        worker.stop()
+        await running
+    assert transport.looked == ["zeebe.jobs.ship"]
+
+
+# --- the trace -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    return exporter
+
+
+async def test_a_handler_runs_in_a_span_of_the_message_s_trace_that_its_answer_continues(
+    spans: InMemorySpanExporter,
+) -> None:
+    async def ship(job: Job) -> None:
+        inside.append(trace.get_current_span().get_span_context().span_id)
+        if job.key == 3:
+            raise JobFailure("no van")
+
+    inside: list[int] = []
+    messages = [message(1), message(2, trace={}), message(3)]
+    async with running(messages, handler=ship, concurrency=1) as transport:
+        await until(lambda: transport.ended("ack") == [1, 2, 3])
+    found = spans.get_finished_spans()
+    assert [(each.name, each.kind) for each in found] == [("process zeebe.jobs.ship", SpanKind.CONSUMER)] * 3
+    assert inside == [each.get_span_context().span_id for each in found]
+    assert [(each.attributes or {})["zeebe.job.outcome"] for each in found] == ["complete", "complete", "fail"]
+    assert [each.status.status_code is StatusCode.ERROR for each in found] == [False, False, True]
+    _, trace_id, parent, _ = TRACE["traceparent"].split("-")
+    for at, span in enumerate(found):
+        context = span.get_span_context()
+        sent = (transport.answers[at][2].headers or {})["traceparent"]
+        assert sent.startswith(f"00-{context.trace_id:032x}-{context.span_id:016x}-")
+        assert (f"{context.trace_id:032x}" == trace_id) is (at != 1)
+        assert (span.parent is not None and f"{span.parent.span_id:016x}" == parent) is (at != 1)
+
+
+async def test_without_telemetry_the_answer_has_the_trace_of_its_message() -> None:
+    for tracing in (Silent(), Spans()):
+        with mock.patch.object(queued_jobs, "tracing", return_value=tracing):
+            async with running([message(1)], handler=lambda _: None) as transport:
+                await until(lambda transport=transport: transport.answers)  # type: ignore[misc]
+        assert dict(transport.answers[0][2].headers or {}) == TRACE
+
+
+# --- a transport whose messages a test writes -------------------------------------------------------------------------
+
+
+def message(
+    tag: int,
+    *,
+    seconds: float = 60,
+    headers: dict[str, Any] | None = None,
+    body: bytes | None = None,
+    correlation_id: str | None = "",
+    reply_to: str | None = "answers",
+    redelivered: bool = False,
+    trace: Mapping[str, str] = TRACE,
+) -> Delivery:
+    """A job's message, whose key is its tag."""
+    job = FakeJob(tag, "ship", {"a": 1}, {}, 3)
+    activated = job.activated(
+        ActivateJobs(job_type="ship", max_jobs_to_activate=1), int((time.time() + seconds) * 1000)
+    )
+    written, properties = write_job(activated, f"id-{tag}", time.time(), trace)
+    return Delivery(
+        body=written if body is None else body,
+        headers=dict(properties.headers or {}) if headers is None else headers,
+        correlation_id=f"id-{tag}" if correlation_id == "" else correlation_id,
+        reply_to=reply_to,
+        redelivered=redelivered,
+        tag=tag,
+    )
+
+
+class Messages:
+    """A subscription to some messages; how each ended is in its transport."""
+
+    def __init__(self, transport: QueueTransport, messages: list[Delivery]) -> None:
+        self._transport = transport
+        self._messages = messages
+        self._number = len(messages)
+        self._stopped = asyncio.Event()
+        self.is_cancelled = self.is_closed = False
+
+    async def take(self) -> Delivery | None:
+        """The next one; none when all have ended and others are there for another subscription."""
+        if self._messages and not self._stopped.is_set():
+            return self._messages.pop(0)
+        await until(lambda: self._stopped.is_set() or (self._transport.generations and self._has_ended()))
+        return None
+
+    def _has_ended(self) -> bool:
+        return len(self._transport.settled) >= self._number
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    async def cancel(self) -> None:
+        self.is_cancelled = True
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+    def ack(self, delivery: Delivery) -> bool:
+        self._transport.settled.append(("ack", delivery.tag))
+        return True
+
+    def nack(self, delivery: Delivery, *, requeue: bool) -> bool:
+        self._transport.settled.append(("requeue" if requeue else "reject", delivery.tag))
+        return True
+
+
+class QueueTransport(MemoryTransport):
+    """Has a queue of jobs. Each list of messages is for one subscription, which ends when they have."""
+
+    worker: Worker
+    task: asyncio.Task[None]
+
+    def __init__(self, *generations: list[Delivery], **options: Any) -> None:
+        super().__init__(**options)
+        self.state = QueueState(0, 0)
+        self.generations = list(generations)
+        self.refusals: list[Exception] = []
+        self.subscriptions: list[Messages] = []
+        self.on_subscribe: Callable[[], None] = lambda: None
+        self.settled: list[tuple[str, int]] = []
+        self.answers: list[tuple[str, bytes, Properties]] = []
+
+    async def subscribe(self, queue: str, prefetch: int) -> Subscription:
+        """The messages of the next generation."""
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.on_subscribe()
+        messages = Messages(self, self.generations.pop(0) if self.generations else [])
+        self.subscriptions.append(messages)
+        return messages
+
+    async def publish_answer(self, queue: str, body: bytes, properties: Properties) -> None:
+        """Take an answer, unless there is a failure left."""
+        await asyncio.sleep(0)
+        if self.failures:
+            raise self.failures.popleft()
+        self.answers.append((queue, body, properties))
+
+    def ended(self, how: str) -> list[int]:
+        """The messages that ended so."""
+        return [tag for each, tag in self.settled if each == how]
+
+
+@asynccontextmanager
+async def running(
+    *generations: list[Delivery], handler: Any, failures: Sequence[Exception] = (), **options: Any
+) -> AsyncIterator[QueueTransport]:
+    """A worker of these messages, stopped at the end."""
+    transport = QueueTransport(*generations)
+    transport.failures.extend(failures)
+    async with Client(transport) as client:
+        transport.worker = Worker(client, "ship", handler, back_off="0s", **options)
+        transport.task = asyncio.create_task(transport.worker.run())
+        async with asyncio.timeout(PATIENCE):
+            try:
+                yield transport
+            finally:
+                transport.worker.stop()
+                await asyncio.wait({transport.task})
+    if not transport.task.cancelled():
+        transport.task.result()
