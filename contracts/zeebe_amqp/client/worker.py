@@ -164,9 +164,9 @@ class Worker:
         except NotFound as error:
             log.warning("%r is not ours any more: %s", job, error)
         except Exception as error:
-            await self._wait_after_refusal(job, error)
+            await self._fail_after_refusal(job, error)
 
-    async def _wait_after_refusal(self, job: Job, error: Exception) -> None:
+    async def _fail_after_refusal(self, job: Job, error: Exception) -> None:
         """Its end could not be told: then it has failed, with one retry less, or it would be run again for ever."""
         log.error("%r: its end was refused: %s", job, error)
         try:

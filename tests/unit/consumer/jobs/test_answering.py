@@ -3,125 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
 from consumer.core.activation import Activation
-from consumer.core.call import Call
-from consumer.core.delivery import Delivery, Reply
 from consumer.jobs.answering import (
     MAX_EXTENSION,
-    answer_handler,
     answering,
-    attested,
     is_newest,
     refused_for_good,
 )
-from consumer.jobs.signed_id import hash_type
 from consumer.ledger import LedgerError
-from consumer.pipeline.authorization import authorized
-from consumer.pipeline.idempotency import idempotent
-from consumer.pipeline.redelivery import RedeliveryMatcher
-from consumer.security.policy import parse
 from tests.cases import for_each
-from tests.unit.consumer.deliveries import MemoryLedger
 from tests.unit.consumer.errors import verdict
+from tests.unit.consumer.jobs.answer_bench import DEADLINE, GIVEN_OUT, Activations, Bench, Engine, refusal
 from tests.unit.consumer.jobs.answered import JOB, KEY, TYPE, Answered, answered, undone
-from zeebe_amqp.commands import Command, CompleteJob, FailJob
+from zeebe_amqp.commands import CompleteJob, FailJob
 from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 
-DEADLINE = JOB.deadline
-GIVEN_OUT = Activation(KEY, DEADLINE, DEADLINE - 300_000)
 AGAIN = Activation(KEY, DEADLINE + 300_000, DEADLINE)
-
-
-def refusal(code: Code, **more: Any) -> CommandError:
-    return CommandError(code, "no", **{"source": Source.GATEWAY, **more})
-
-
-class Engine:
-    """Asks before each of its attempts, as every engine does; they end like this, one after the other, then well."""
-
-    def __init__(self, *ends: CommandError | None) -> None:
-        self.ends = list(ends)
-        self.calls: list[Call] = []
-
-    @property
-    def commands(self) -> list[Command]:
-        return [call.command for call in self.calls]
-
-    async def execute(self, call: Call) -> None:
-        assert call.may_go is not None
-        assert (call.deadline, call.idempotent) == (None, True)
-        await call.may_go()
-        call.sent = True
-        self.calls.append(call)
-        if self.ends and (end := self.ends.pop(0)) is not None:
-            raise end
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
-class Activations:
-    """Knows this activation, or cannot be read."""
-
-    def __init__(self, newest: Activation | LedgerError | None = GIVEN_OUT) -> None:
-        self.newest = newest
-        self.recorded: list[Activation] = []
-        self.forgotten: list[int] = []
-
-    async def newest_activation(self, key: int) -> Activation | None:
-        assert key == KEY
-        if isinstance(self.newest, LedgerError):
-            raise self.newest
-        return self.newest
-
-    async def record_activations(self, activations: Sequence[Activation]) -> None:
-        self.recorded += activations
-
-    def forget_activation(self, key: int) -> None:
-        self.forgotten.append(key)
-
-
-class Bench:
-    """The handlers of both queues, with everything around."""
-
-    def __init__(self, *ends: CommandError | None, newest: Activation | LedgerError | None = GIVEN_OUT) -> None:
-        self.engine, self.leases, self.count = Engine(*ends), Activations(newest), Mock()
-        self.ledger, self.policy, self.logged = MemoryLedger(), "", Mock()
-
-    async def handle(self, delivery: Delivery) -> Reply:
-        plain = {"traced": self._around, "measured": self._around, "count": self.count}
-        once = idempotent(self.ledger, RedeliveryMatcher())
-        rights = [authorized(Rules(self.policy))] if self.policy else []
-        if delivery.message.queue == "zeebe.jobs.undone":
-            return await answer_handler(self.engine, self.leases, attested, once, **plain)(delivery)  # type: ignore[arg-type]
-        return await answer_handler(self.engine, self.leases, *rights, once, **plain)(delivery)  # type: ignore[arg-type]
-
-    def _around(self, handler: Any) -> Any:
-        return handler
-
-    @property
-    def counted(self) -> list[tuple[str, dict[str, str]]]:
-        return [(call.args[0], call.kwargs) for call in self.count.mock_calls]
-
-
-class Rules:
-    """A policy as `consumer.security.rights.Rights` asks it."""
-
-    def __init__(self, text: str) -> None:
-        self._policy = parse(text.encode(), "policy")
-
-    def decide(self, user: str | None, command: Command, target: Any = None) -> Any:
-        assert target is not None, "an answer is judged by the type of its job"
-        return self._policy.judge(user, command.operation, target)
-
-    def limits(self, user: str | None) -> Any:
-        return self._policy.limits(user)
 
 
 BODIES = {
@@ -308,98 +209,6 @@ async def test_the_activation_of_a_job_is_kept_while_it_may_be_given_out_again(o
     bench = Bench()
     await bench.handle(answered(BODIES[outcome][0], type=outcome))
     assert bench.leases.forgotten == ([KEY] if ends else [])
-
-
-class TestTwice:
-    async def test_the_same_answer_is_answered_from_the_ledger_whoever_sends_it(self) -> None:
-        bench = Bench()
-        replies = [
-            await bench.handle(answered(b"{}", user_id=user, message_id=message_id, redelivered=redelivered))
-            for user, message_id, redelivered in (("a", "1", False), ("b", "2", False), (None, None, True))
-        ]
-        assert [reply.replayed for reply in replies] == [False, True, True]
-        assert (len(bench.engine.calls), len(bench.counted)) == (1, 1)
-
-    async def test_another_answer_is_refused(self) -> None:
-        bench = Bench()
-        assert (await bench.handle(answered(b"{}"))).ok
-        for other in (answered(b'{"a":1}'), answered(b"{}", type="fail"), undone("rejected")):
-            reply = await bench.handle(other)
-            assert reply.error is not None
-            assert verdict(reply.error) == (Code.ALREADY_EXISTS, Source.CONSUMER, Outcome.NOT_EXECUTED, False)
-            assert reply.error.message.startswith("correlation_id: answer '")
-            assert (other.message.correlation_id or "!") not in reply.error.message
-        assert bench.counted[1:] == [("jobs.refused", {"reason": "doubled"})] * 3
-
-    async def test_answers_of_two_activations_and_requests_with_such_an_id_are_apart(self) -> None:
-        bench = Bench(newest=None)
-        later = JOB._replace(deadline=DEADLINE + 1)
-        for delivery in (answered(b"{}"), answered(b'{"a":1}', later), answered(b"{}", JOB._replace(retries=2))):
-            assert (await bench.handle(delivery)).ok
-        assert len(bench.engine.calls) == 3
-
-
-class TestUndone:
-    @for_each(["rejected", "delivery_limit"])
-    async def test_what_no_worker_ended_takes_a_retry(self, reason: str) -> None:
-        bench = Bench()
-        delivery = undone(reason)
-        assert (await bench.handle(delivery)).ok
-        assert [type(each) for each in bench.engine.commands] == [FailJob]
-        assert bench.counted == [("jobs.undone", {"type": TYPE, "reason": reason})]
-        assert delivery.decision is not None
-        assert (delivery.decision.allowed, delivery.decision.rule) == (True, "returned by the broker")
-        assert delivery.decision.target.job_types == (TYPE,)
-
-    async def test_what_has_expired_is_left_to_the_engine(self) -> None:
-        bench = Bench()
-        reply = await bench.handle(undone("expired"))
-        assert reply.error is not None
-        assert verdict(reply.error) == (Code.DEADLINE_EXCEEDED, Source.CONSUMER, Outcome.NOT_EXECUTED, False)
-        assert (bench.engine.calls, bench.counted) == ([], [("jobs.expired", {"type": TYPE})])
-
-    async def test_without_an_id_of_ours_nothing_happens(self) -> None:
-        bench = Bench()
-        for reason, sent in (("rejected", "x"), ("expired", None)):
-            reply = await bench.handle(undone(reason, correlation_id=sent))
-            assert reply.error is not None
-        assert (bench.engine.calls, bench.counted) == ([], [("jobs.refused", {"reason": "forged"})] * 2)
-
-    async def test_one_that_does_not_say_why_it_came_back_is_refused_and_not_called_forged(self) -> None:
-        bench = Bench()
-        reply = await bench.handle(undone("another reason"))
-        assert reply.error is not None
-        assert (reply.error.code, reply.error.source) == (Code.INVALID_ARGUMENT, Source.CONSUMER)
-        assert (bench.engine.calls, bench.counted) == ([], [("jobs.refused", {"reason": "rejected"})])
-
-
-class TestRights:
-    POLICY = """
-        version = 1
-        [roles.cards]
-        operations = ["complete-job", "fail-job"]
-        job_types = ["charge-*"]
-        [users]
-        alice = ["cards"]
-    """
-
-    @for_each([("alice", TYPE, True), ("alice", "other", False), ("bob", TYPE, False), (None, TYPE, False)])
-    async def test_an_answer_is_judged_by_the_type_of_its_job(self, user: str | None, name: str, runs: bool) -> None:
-        bench = Bench()
-        bench.policy = self.POLICY
-        delivery = answered(b"{}", JOB._replace(type_hash=hash_type(name)), user_id=user)
-        reply = await bench.handle(delivery)
-        assert reply.ok is runs
-        assert delivery.decision is not None
-        assert (delivery.decision.allowed, delivery.decision.target.job_types) == (runs, (name,))
-        if not runs:
-            assert bench.counted == [("jobs.refused", {"reason": "rejected"})]
-
-    async def test_a_type_that_nobody_knows_needs_the_right_to_all(self) -> None:
-        bench = Bench()
-        bench.policy = self.POLICY
-        delivery = answered(b"{}", JOB._replace(type_hash="0" * 16), user_id="alice")
-        assert not (await bench.handle(delivery)).ok
 
 
 async def test_properties_that_are_no_amqp_are_refused_and_counted() -> None:

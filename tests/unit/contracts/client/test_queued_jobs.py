@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
@@ -16,24 +14,16 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tests.cases import check_each, for_each
-from tests.fakes.transport import MemoryTransport
-from zeebe_amqp import Client, CommandError, Job, JobFailure, Worker
-from zeebe_amqp.amqp.properties import Properties
-from zeebe_amqp.client import Denied, QueueState, Refused, Subscription, Unroutable, queued_jobs, source
+from tests.cases import check_each
+from tests.unit.contracts.client.queue_transport import PATIENCE, TRACE, message, running, until
+from zeebe_amqp import Job, JobFailure, Worker
+from zeebe_amqp.client import Denied, Refused, Unroutable, queued_jobs
 from zeebe_amqp.client import job as job_module
-from zeebe_amqp.client.source import SourceName
 from zeebe_amqp.client.tracing import Silent, Spans
-from zeebe_amqp.client.transport import ConnectionLost, Delivery, NotConnected
-from zeebe_amqp.commands import ActivateJobs, CompleteJob, FailJob, UpdateJobTimeout
+from zeebe_amqp.client.transport import ConnectionLost, NotConnected
+from zeebe_amqp.commands import CompleteJob, FailJob
 from zeebe_amqp.errors import Code, NotFound
-from zeebe_amqp.jobs.job_message import write_job
 from zeebe_amqp.testing import FakeConsumer, JobState
-from zeebe_amqp.testing.jobs import FakeJob
-
-PATIENCE = 20
-"""Seconds after which a worker that has not ended counts as one that never will."""
-TRACE = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=b"}
 
 
 @pytest.fixture(autouse=True)
@@ -61,12 +51,6 @@ class Gate:
         self.begun.set()
         await self.go.wait()
         return {"runs": self.runs}
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - a few steps of the event loop
-            await asyncio.sleep(0.001)
 
 
 # --- what came back ---------------------------------------------------------------------------------------------------
@@ -275,158 +259,6 @@ async def test_a_worker_that_is_stopped_while_it_goes_to_the_queue_takes_nothing
     assert transport.subscriptions[0].is_closed
 
 
-# --- locks ------------------------------------------------------------------------------------------------------------
-
-
-async def test_a_lock_is_made_longer_while_the_handler_runs_up_to_a_bound(consumer: FakeConsumer) -> None:
-    async def lasts(source: SourceName, extend: str | None, extensions: range) -> None:
-        service = FakeConsumer()
-        if source == "queue":
-            service.push_jobs("ship", timeout="200ms")
-        job, seen = service.add_job("ship"), []
-
-        async def ship(found: Job) -> None:
-            before = found.deadline
-            await asyncio.sleep(0.7)
-            seen.append(found.deadline - before)
-
-        async with service.client() as client:
-            options: Any = {"timeout": "200ms", "extend": extend, "request_timeout": "50ms", "concurrency": 1}
-            running = asyncio.create_task((worker := Worker(client, "ship", ship, **options)).run())
-            await until(lambda: seen)
-            worker.stop()
-            await running
-        assert service.count(UpdateJobTimeout) in extensions
-        assert bool(seen[0]) is (extend is not None)
-        assert (job.state is JobState.COMPLETED) or extend is None
-
-    cases = [(source, extend, extensions) for source in ("poll", "queue") for extend, extensions in (
-        ("10s", range(2, 9)), (None, range(1)), ("250ms", range(1, 4)),
-    )]  # fmt: skip
-    await check_each(cases[:2] + cases[3:5], lasts)
-
-
-async def test_a_lock_that_cannot_be_made_longer_is_left(caplog: pytest.LogCaptureFixture) -> None:
-    denied: list[Exception] = [Denied("no right", Code.PERMISSION_DENIED)]
-
-    async def ship(_: Job) -> None:
-        await asyncio.sleep(0.3)
-
-    async with running([message(1, seconds=0.3)], handler=ship, failures=denied) as transport:
-        await until(lambda: transport.ended("ack") == [1])
-    assert "its lock cannot be made longer: PERMISSION_DENIED" in caplog.text
-    async with running([message(1, seconds=0.3)], handler=ship, extend="100ms") as transport:
-        await until(lambda: transport.ended("ack") == [1])
-    assert "its lock is not made longer any more" in caplog.text
-    async with running([message(1, seconds=0.3)], handler=ship, failures=[RuntimeError("closed")]) as transport:
-        await until(lambda: transport.ended("ack") == [1])
-    assert "its lock cannot be made longer: closed" in caplog.text
-
-
-async def test_a_job_that_has_ended_is_not_extended_though_its_handler_goes_on() -> None:
-    async def ship(job: Job) -> None:
-        await job.complete()
-        await asyncio.sleep(0.4)
-
-    async with running([message(1, seconds=0.3)], handler=ship) as transport:
-        await until(lambda: transport.ended("ack") == [1])
-    assert [properties.type for _, _, properties in transport.answers] == ["complete"]
-
-
-# --- where from -------------------------------------------------------------------------------------------------------
-
-
-@for_each([("poll", "ship", None), (None, "results", None), (None, "x" * 250, None), (None, "undone", None)])
-async def test_jobs_are_polled_for_where_that_is_said_and_where_no_queue_can_have_the_type_s_name(
-    name: SourceName | None, job_type: str, queue: str | None
-) -> None:
-    consumer = FakeConsumer()
-    consumer.push_jobs("ship")
-    consumer.push_jobs("results")
-    job = consumer.add_job(job_type)
-    async with consumer.client() as client:
-        await consumer.work(Worker(client, job_type, lambda _: None, source=name, queue=queue), PATIENCE)
-    assert (job.state, consumer.count(ActivateJobs) > 0) == (JobState.COMPLETED, True)
-
-
-async def test_a_type_without_a_queue_s_name_needs_one_and_a_source_is_one_of_two() -> None:
-    consumer = FakeConsumer()
-    consumer.push_jobs("results", queue="named")
-    job = consumer.add_job("results")
-    async with consumer.client() as client:
-        for options, words in (
-            (
-                {"source": "queue"},
-                "queue: missing; accepted: a name, because no queue can be named after the type 'results'",
-            ),
-            ({"source": "poll", "queue": "named"}, "queue: expected none, since jobs are polled for, found 'named'"),
-            ({"source": "stream"}, """source: expected "queue", "poll" or None, found 'stream'"""),
-            ({"extend": "soon"}, "extend: expected a duration"),
-            ({"timeout": "soon"}, "timeout: expected a duration"),
-        ):
-            with pytest.raises(ValueError, match=words):
-                Worker(client, "results", print, **options)  # type: ignore[arg-type]
-        await consumer.work(Worker(client, "results", lambda _: None, queue="named"), PATIENCE)
-    assert (job.state, consumer.count(ActivateJobs)) == (JobState.COMPLETED, 0)
-
-
-async def test_a_worker_goes_to_the_queue_when_it_is_there_and_polls_again_when_it_is_gone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(source, "LOOK_AGAIN", 0.0)
-    consumer, seen = FakeConsumer(), []
-    queues = consumer._wire.answers.queues
-    async with consumer.client() as client:
-        worker = Worker(client, "ship", seen.append, request_timeout="10ms")
-        running = asyncio.create_task(worker.run())
-        for polled in (True, False, True):
-            if polled:
-                queues.delete("zeebe.jobs.ship")
-            else:
-                consumer.push_jobs("ship")
-                await until(lambda: (queues.look("zeebe.jobs.ship") or QueueState(0, 0)).consumers)
-            before, number = consumer.count(ActivateJobs), len(seen)
-            consumer.add_job("ship")
-            await until(lambda number=number: len(seen) > number)  # type: ignore[misc]
-            assert (consumer.count(ActivateJobs) > before) is polled
-        worker.stop()
-        await running
-
-
-async def test_a_worker_of_a_queue_alone_waits_for_it_and_ends_where_it_may_not_read_it(
-    consumer: FakeConsumer, caplog: pytest.LogCaptureFixture
-) -> None:
-    late = FakeConsumer()
-    job = late.add_job("ship")
-    async with late.client() as client:
-        running = asyncio.create_task(late.work(Worker(client, "ship", lambda _: None, source="queue"), PATIENCE))
-        await until(lambda: "waiting for it" in caplog.text)
-        late.push_jobs("ship")
-        await running
-    assert (job.state, late.count(ActivateJobs)) == (JobState.COMPLETED, 0)
-    transport = QueueTransport()
-    transport.refusals = [Denied("no right", Code.PERMISSION_DENIED)]
-    async with Client(transport) as client:
-        with pytest.raises(CommandError, match="no right"):
-            await Worker(client, "ship", print, source="queue").run()
-    with pytest.raises(RuntimeError, match="the client is not open"):
-        await Worker(client, "ship", print, source="queue").run()
-
-
-async def test_a_queue_that_may_not_be_read_is_polled_instead_and_not_asked_for_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(source, "LOOK_AGAIN", 0.0)
-    transport = QueueTransport(always=lambda _: b'{"data":[]}')
-    transport.refusals = [Denied("no right", Code.PERMISSION_DENIED)]
-    async with Client(transport) as client:
-        running = asyncio.create_task((worker := Worker(client, "ship", print)).run())
-        await transport.arrived(2)
-        worker.stop()
-        await running
-    assert transport.looked == ["zeebe.jobs.ship"]
-
-
 # --- the trace -------------------------------------------------------------------------------------------------------
 
 
@@ -470,128 +302,3 @@ async def test_without_telemetry_the_answer_has_the_trace_of_its_message() -> No
             async with running([message(1)], handler=lambda _: None) as transport:
                 await until(lambda transport=transport: transport.answers)  # type: ignore[misc]
         assert dict(transport.answers[0][2].headers or {}) == TRACE
-
-
-# --- a transport whose messages a test writes -------------------------------------------------------------------------
-
-
-def message(
-    tag: int,
-    *,
-    seconds: float = 60,
-    headers: dict[str, Any] | None = None,
-    body: bytes | None = None,
-    correlation_id: str | None = "",
-    reply_to: str | None = "answers",
-    redelivered: bool = False,
-    trace: Mapping[str, str] = TRACE,
-) -> Delivery:
-    """A job's message, whose key is its tag."""
-    job = FakeJob(tag, "ship", {"a": 1}, {}, 3)
-    activated = job.activated(
-        ActivateJobs(job_type="ship", max_jobs_to_activate=1), int((time.time() + seconds) * 1000)
-    )
-    written, properties = write_job(activated, f"id-{tag}", time.time(), trace)
-    return Delivery(
-        body=written if body is None else body,
-        headers=dict(properties.headers or {}) if headers is None else headers,
-        correlation_id=f"id-{tag}" if correlation_id == "" else correlation_id,
-        reply_to=reply_to,
-        redelivered=redelivered,
-        tag=tag,
-    )
-
-
-class Messages:
-    """A subscription to some messages; how each ended is in its transport."""
-
-    def __init__(self, transport: QueueTransport, messages: list[Delivery]) -> None:
-        self._transport = transport
-        self._messages = messages
-        self._number = len(messages)
-        self._stopped = asyncio.Event()
-        self.is_cancelled = self.is_closed = False
-
-    async def take(self) -> Delivery | None:
-        """The next one; none when all have ended and others are there for another subscription."""
-        if self._messages and not self._stopped.is_set():
-            return self._messages.pop(0)
-        await until(lambda: self._stopped.is_set() or (self._transport.generations and self._has_ended()))
-        return None
-
-    def _has_ended(self) -> bool:
-        return len(self._transport.settled) >= self._number
-
-    def stop(self) -> None:
-        self._stopped.set()
-
-    async def cancel(self) -> None:
-        self.is_cancelled = True
-
-    async def close(self) -> None:
-        self.is_closed = True
-
-    def ack(self, delivery: Delivery) -> bool:
-        self._transport.settled.append(("ack", delivery.tag))
-        return True
-
-    def nack(self, delivery: Delivery, *, requeue: bool) -> bool:
-        self._transport.settled.append(("requeue" if requeue else "reject", delivery.tag))
-        return True
-
-
-class QueueTransport(MemoryTransport):
-    """Has a queue of jobs. Each list of messages is for one subscription, which ends when they have."""
-
-    worker: Worker
-    task: asyncio.Task[None]
-
-    def __init__(self, *generations: list[Delivery], **options: Any) -> None:
-        super().__init__(**options)
-        self.state = QueueState(0, 0)
-        self.generations = list(generations)
-        self.refusals: list[Exception] = []
-        self.subscriptions: list[Messages] = []
-        self.on_subscribe: Callable[[], None] = lambda: None
-        self.settled: list[tuple[str, int]] = []
-        self.answers: list[tuple[str, bytes, Properties]] = []
-
-    async def subscribe(self, queue: str, prefetch: int) -> Subscription:
-        """The messages of the next generation."""
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.on_subscribe()
-        messages = Messages(self, self.generations.pop(0) if self.generations else [])
-        self.subscriptions.append(messages)
-        return messages
-
-    async def publish_answer(self, queue: str, body: bytes, properties: Properties) -> None:
-        """Take an answer, unless there is a failure left."""
-        await asyncio.sleep(0)
-        if self.failures:
-            raise self.failures.popleft()
-        self.answers.append((queue, body, properties))
-
-    def ended(self, how: str) -> list[int]:
-        """The messages that ended so."""
-        return [tag for each, tag in self.settled if each == how]
-
-
-@asynccontextmanager
-async def running(
-    *generations: list[Delivery], handler: Any, failures: Sequence[Exception] = (), **options: Any
-) -> AsyncIterator[QueueTransport]:
-    """A worker of these messages, stopped at the end."""
-    transport = QueueTransport(*generations)
-    transport.failures.extend(failures)
-    async with Client(transport) as client:
-        transport.worker = Worker(client, "ship", handler, back_off="0s", **options)
-        transport.task = asyncio.create_task(transport.worker.run())
-        async with asyncio.timeout(PATIENCE):
-            try:
-                yield transport
-            finally:
-                transport.worker.stop()
-                await asyncio.wait({transport.task})
-    if not transport.task.cancelled():
-        transport.task.result()
