@@ -12,7 +12,7 @@ from consumer.core.activation import Activation, Leases
 from consumer.core.call import Call, Engine
 from consumer.core.count import Count, ignore
 from consumer.core.delivery import Delivery, Handler, Middleware, Reply
-from consumer.jobs.answers import EXPIRED, Answer
+from consumer.jobs.answers import EXPIRED, UNUSABLE, Answer
 from consumer.jobs.signed_id import JobId
 from consumer.jobs.tally import INSTEAD, tally
 from consumer.ledger import LedgerError
@@ -21,6 +21,7 @@ from zeebe_amqp.commands import Command, CompleteJob, FailJob, ThrowError, Updat
 from zeebe_amqp.errors import Code, CommandError, Outcome
 from zeebe_amqp.jobs.answers import fail
 from zeebe_amqp.schema.fields import milliseconds
+from zeebe_amqp.schema.formatting import printable
 
 __all__ = [
     "MAX_EXTENSION",
@@ -117,6 +118,8 @@ def answering(engine: Engine, leases: Leases) -> Handler:
                 raise
             await _fail_instead(delivery, answer, error)
             raise
+        if answer.outcome == UNUSABLE:
+            _tell_unusable(answer)
         if isinstance(answer.command, UpdateJobTimeout):
             await _record_extension(answer.job, milliseconds(answer.command.timeout), delivery.message.received)
         elif isinstance(answer.command, CompleteJob):
@@ -176,6 +179,14 @@ def answering(engine: Engine, leases: Leases) -> Handler:
             log.warning("the extension of job %d was not recorded: %s", job.key, problem, extra=fields)
 
     return execute
+
+
+def _tell_unusable(answer: Answer) -> None:
+    """The engine knows why the job failed; whoever operates this service shall, too."""
+    assert isinstance(answer.command, FailJob)
+    name, text = answer.job_type or answer.job.type_hash, printable(answer.command.error_message or "")
+    fields = {"event": "jobs.unusable", "type": name, "key": answer.job.key, "error": text}
+    log.warning("job %d (%s) failed: %s", answer.job.key, name, text, extra=fields)
 
 
 def is_newest(job: JobId, newest: Activation) -> bool:

@@ -132,6 +132,9 @@ EVENTS: Final[Mapping[str, Event]] = {
         "A job came with less than a second left, and is not published: the clocks may differ",
         ("type", "key", "seconds"),
     ),
+    "jobs.unusable": Event(
+        _WARNING, "A worker's answer was none; the job failed with one retry fewer", ("type", "key", "error")
+    ),
     "jobs.stream_broken": Event(
         _WARNING, "The stream of jobs of a type broke; the service opens another", ("type", "error")
     ),

@@ -211,6 +211,18 @@ async def test_the_activation_of_a_job_is_kept_while_it_may_be_given_out_again(o
     assert bench.leases.forgotten == ([KEY] if ends else [])
 
 
+async def test_of_an_answer_that_is_none_operators_read_why_its_job_failed(caplog: pytest.LogCaptureFixture) -> None:
+    for each, named in ((answered(b"[\n"), TYPE), (answered(b"[]", JOB._replace(type_hash="0" * 16)), "0" * 16)):
+        caplog.clear()
+        assert (await Bench(newest=None).handle(each)).ok
+        (line,) = caplog.records
+        found = line.__dict__
+        assert (found["event"], found["type"], found["key"]) == ("jobs.unusable", named, KEY)
+        assert found["error"].startswith("the answer cannot be used: body: ")
+        assert line.getMessage() == f"job {KEY} ({named}) failed: {found['error']}"
+        assert found["error"].isprintable()
+
+
 async def test_properties_that_are_no_amqp_are_refused_and_counted() -> None:
     bench = Bench()
     for delivery in (answered(malformed_properties=("type: not UTF-8",)), undone("rejected")):
