@@ -7,7 +7,6 @@ import subprocess
 import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,44 +25,13 @@ from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
 from tests.cases import for_each
 from tests.fakes.gateway import FakeGateway
+from tests.integration.diagnosis import Diagnosis, diagnose, run_program
 from tests.integration.service import MEASURED, TIMEOUT, ConsumerSetup, create, eventually, running_service
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.depth import measure
 from zeebe_amqp.amqp.tap import unheard
 
 BOUNDS = {"max-length": 10_000, "max-length-bytes": 2**30, "overflow": "reject-publish"}
-
-
-@dataclass
-class Diagnosis:
-    """What the doctor said."""
-
-    code: int
-    findings: list[dict[str, str]]
-
-    def levels(self) -> dict[str, str]:
-        """By section and subject, what is not well."""
-        wrong = (each for each in self.findings if each["level"] in ("warning", "problem"))
-        return {f"{each['section']}: {each['subject']}": each["level"] for each in wrong}
-
-    def expect(self, section: str, subject: str, level: str, *words: str) -> None:
-        """There is such a finding, and it says these words."""
-        [found] = [each for each in self.findings if (each["section"], each["subject"]) == (section, subject)]
-        told = " ".join(found.values())
-        assert (found["level"], [each for each in words if each not in told]) == (level, []), found
-
-
-async def diagnose(environment: Mapping[str, str], *options: str, code: int | None = None) -> Diagnosis:
-    """Run the command with these settings."""
-    command = [sys.executable, "-m", "consumer", "doctor", *options]
-    run: Any = {"env": dict(environment), "capture_output": True, "text": True, "check": False, "timeout": 90}
-    done = await asyncio.to_thread(subprocess.run, command, **run)
-    assert done.stderr == ""
-    assert "secret" not in done.stdout
-    found = Diagnosis(done.returncode, [orjson.loads(line) for line in done.stdout.splitlines()])
-    assert found.findings
-    assert code in (None, found.code), found.levels()
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +79,7 @@ async def test_a_healthy_set_up_is_well_and_stays_as_it_is(
     async with asyncio.timeout(TIMEOUT):
         while not await bounded(healthy.url, management[1], *names):  # noqa: ASYNC110 - it happens in the broker
             await asyncio.sleep(0.5)
-    found = await diagnose(environment, "--reply-queue", replies.name, *management, code=0)
+    found = await run_program(environment, "--reply-queue", replies.name, *management, code=0)
     assert found.levels() == {"broker: identity: connections": "warning"}, "everybody here logs in as one user"
     for section, subject, *words in (
         ("broker", "connection", "RabbitMQ 3."),
@@ -157,7 +125,7 @@ async def states(url: str, *names: str) -> list[Any]:
 async def test_two_consumers_on_a_file_and_an_unreachable_gateway_are_problems(healthy: ConsumerSetup) -> None:
     other = await healthy.another()
     gone = {**healthy.consumer.environment, "ZEEBE_ADDRESS": "127.0.0.1:1"}
-    found = await diagnose(gone, code=1)
+    found = await run_program(gone, code=1)
     assert found.levels() == {"ledger: sharing": "problem", "gateway: connection": "problem"}
     found.expect("ledger", "sharing", "problem", "2 consumers", "sqlite://", "set LEDGER=redis://", "may run twice")
     found.expect("gateway", "connection", "problem", "nothing listens at ZEEBE_ADDRESS", "requests wait")
