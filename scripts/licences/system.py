@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 PACKAGES = {
     "erlang-base": "Apache-2.0",
+    "jq": "MIT",
     "maven": "Apache-2.0",
     "nodejs": "MIT",
     "npm": "Artistic-2.0",
