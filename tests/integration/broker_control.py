@@ -15,6 +15,9 @@ from scripts.rabbitmq import RabbitMQ
 SECRET = "the-right-secret"
 CALLER = (r"^test\.replies\..*$", r"^(test\.replies\..*|amq\.default)$", r"^test\.replies\..*$")
 """The rights that a caller needs: to a reply queue of its own, and to the default exchange."""
+ATTEMPTS = 5
+"""To reach a node: on a busy machine it may be slower than the program that calls it waits, which is a second."""
+NOT_REACHED = "failed to connect"
 LOW, USUAL = "0.00001", "0.4"
 """Memory from which on the broker blocks publishers, as a part of all."""
 
@@ -27,9 +30,12 @@ def evaluate(node: RabbitMQ, expression: str) -> str:
     cookie = (node.directory / ".erlang.cookie").read_text()
     command = [program, "-address", node._environment["RABBITMQ_DIST_PORT"], "-c", cookie, "-e"]
     environment = {**os.environ, **node._environment}
-    done = subprocess.run(
-        command, input=f"{expression}.\n", env=environment, capture_output=True, text=True, check=True
-    )
+    for _ in range(ATTEMPTS):
+        done = subprocess.run(
+            command, input=f"{expression}.\n", env=environment, capture_output=True, text=True, check=False
+        )
+        if NOT_REACHED not in done.stderr:
+            break
     assert done.stdout.startswith("{ok, "), f"{expression}: {done.stdout}{done.stderr}"
     return done.stdout.removeprefix("{ok, ").removesuffix("}")
 

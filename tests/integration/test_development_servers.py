@@ -58,7 +58,8 @@ async def test_zeebe_in_memory_lets_time_pass_shows_its_records_and_begins_anew(
     own_zeebe.settle()
     assert [timer["intent"] for timer in own_zeebe.records("TIMER")] == ["CREATED"]
     own_zeebe.advance(36_000)
-    assert "TRIGGERED" in [timer["intent"] for timer in own_zeebe.records("TIMER")]
+    # An engine that has little time to itself counts as idle between two steps.
+    await eventually(lambda: "TRIGGERED" in [timer["intent"] for timer in own_zeebe.records("TIMER")], "it is due")
     assert own_zeebe.incidents() == []
     failed = await own_process.failed_job()
     [incident] = own_zeebe.incidents()
