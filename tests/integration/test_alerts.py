@@ -14,14 +14,15 @@ import yaml
 from scripts.process import ServerError
 from scripts.prometheus import JOB, ROOT, RULES, promtool
 from scripts.rabbitmq import executable
+from tests.yaml_reader import read_yaml
 
-CASES: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "alerts.yaml").read_text())
+CASES: dict[str, dict[str, Any]] = read_yaml((Path(__file__).parent / "alerts.yaml").read_text())
 OURS = {"job": JOB, "instance": "a:8080"}
 
 
 def rules() -> dict[str, dict[str, Any]]:
     """Every rule by the name of its alert."""
-    groups = yaml.safe_load(RULES.read_text())["groups"]
+    groups = read_yaml(RULES.read_text())["groups"]
     return {rule["alert"]: rule for group in groups for rule in group["rules"]}
 
 

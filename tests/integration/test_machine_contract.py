@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import yaml
 
 from scripts import asyncapi_tools, callers
 from scripts.consumer import Consumer
@@ -15,13 +14,14 @@ from scripts.process import ServerError
 from tests.conftest import Broker
 from tests.integration import processes
 from tests.integration.process_helper import unique
+from tests.yaml_reader import read_yaml
 from zeebe_amqp import asyncapi
 
 VALIDATOR = import_module("jsonschema").Draft7Validator  # whose types are in another package
 
 
 def test_the_document_is_one_by_the_official_schema_which_would_find_a_mistake() -> None:
-    document, validator = yaml.safe_load(asyncapi.text()), VALIDATOR(asyncapi_tools.schema())
+    document, validator = read_yaml(asyncapi.text()), VALIDATOR(asyncapi_tools.schema())
     assert [error.message for error in validator.iter_errors(document)] == []
     document["channels"]["polls"]["bindings"]["amqp"]["queue"]["durable"] = "yes"
     assert not validator.is_valid(document)

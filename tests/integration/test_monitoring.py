@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 import pytest
 import pytest_asyncio
-import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from scripts.panel import fill
@@ -31,6 +30,7 @@ from tests.conftest import Broker
 from tests.integration.load import CREATE, Hold
 from tests.integration.service import ConsumerSetup, create, eventually, running_service
 from tests.integration.test_alerts import run, series
+from tests.yaml_reader import read_yaml
 from zeebe_amqp.errors import Code, Source
 from zeebe_amqp.reply import Reply
 from zeebe_amqp.testing import answer, fail
@@ -64,7 +64,7 @@ class Scrapes:
 
 def alerts() -> dict[str, str]:
     """The expression of every alert."""
-    groups = yaml.safe_load(RULES.read_text())["groups"]
+    groups = read_yaml(RULES.read_text())["groups"]
     return {rule["alert"]: rule["expr"] for group in groups for rule in group["rules"]}
 
 

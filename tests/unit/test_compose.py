@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import yaml
 
 from consumer.config import VARIABLES
+from tests.yaml_reader import read_yaml
 
 ROOT = Path(__file__).parents[2]
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+COMPOSE: dict[str, Any] = read_yaml((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 CONSUMER = SERVICES["consumer"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
@@ -103,7 +103,7 @@ def mounted(service: str, target: str) -> tuple[Path, Path]:
 def test_prometheus_scrapes_every_consumer_and_reads_the_alerts_of_the_chart() -> None:
     source, rest = mounted("prometheus", "/etc/prometheus/prometheus.yml")
     assert (source, rest) == (ROOT / "deploy/prometheus/prometheus.yml", Path())
-    settings = yaml.safe_load(source.read_text())
+    settings = read_yaml(source.read_text())
     assert [mounted("prometheus", file) for file in settings["rule_files"]] == [(CHART, Path("alerts.yaml"))]
     [job] = settings["scrape_configs"]
     [found] = job["dns_sd_configs"]
@@ -115,11 +115,11 @@ def test_grafana_finds_prometheus_and_the_dashboards() -> None:
     environment = SERVICES["grafana"]["environment"]
     folder, inside = mounted("grafana", environment["GF_PATHS_PROVISIONING"])
     provisioning = folder / inside
-    [source] = yaml.safe_load((provisioning / "datasources" / "prometheus.yaml").read_text())["datasources"]
+    [source] = read_yaml((provisioning / "datasources" / "prometheus.yaml").read_text())["datasources"]
     assert (source["type"], source["isDefault"]) == ("prometheus", True)
     host, port = re.fullmatch(r"http://(\w+):(\d+)", source["url"]).groups()  # type: ignore[union-attr]
     assert SERVICES[host]["ports"] == [f"127.0.0.1:${{PROMETHEUS_PORT:-{port}}}:{port}"]
-    [provider] = yaml.safe_load((provisioning / "dashboards" / "zeebe-amqp.yaml").read_text())["providers"]
+    [provider] = read_yaml((provisioning / "dashboards" / "zeebe-amqp.yaml").read_text())["providers"]
     assert mounted("grafana", provider["options"]["path"]) == (ROOT / "deploy/grafana", Path("dashboards"))
     home = Path(environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
     assert home.parent == Path(provider["options"]["path"])

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from tests.unit.code import parsed
 
-MODULES = parsed("consumer", "contracts")
 CONSTANT = re.compile(r"_*[A-Z][A-Z0-9_]*")
 ALIAS = re.compile(r"_*[A-Z]\w*")
 
@@ -42,14 +41,14 @@ def listed(module: ast.Module) -> set[str]:
 
 
 def test_a_module_lists_its_public_functions_classes_and_types() -> None:
-    missing = {path: defined(module) - listed(module) for path, module in MODULES.items()}
+    missing = {path: defined(module) - listed(module) for path, module in parsed("consumer", "contracts").items()}
     assert {path: names for path, names in missing.items() if names} == {}
 
 
 def test_a_module_lists_what_others_of_ours_take_from_it() -> None:
     ours = {
         path.removeprefix("contracts/").removesuffix(".py").removesuffix("/__init__").replace("/", "."): module
-        for path, module in MODULES.items()
+        for path, module in parsed("consumer", "contracts").items()
     }
     missing = [
         f"{statement.module}: {each.name} (for {name})"
@@ -68,7 +67,7 @@ def test_a_module_lists_what_others_of_ours_take_from_it() -> None:
 def test_a_constant_is_final_and_a_type_is_said_to_be_one() -> None:
     open_ended = [
         f"{path}:{statement.lineno}: {name}"
-        for path, module in MODULES.items()
+        for path, module in parsed("consumer", "contracts").items()
         for name, annotation, statement in assigned(module)
         if not (annotation.startswith("Final") if CONSTANT.fullmatch(name) else annotation == "TypeAlias")
         and ALIAS.fullmatch(name)

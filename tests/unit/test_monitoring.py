@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 import pytest
-import yaml
 from opentelemetry.sdk.resources import Resource
 
 from consumer.cli import main
@@ -22,6 +21,7 @@ from consumer.telemetry.series import Counter, Family, Gauge, Histogram
 from scripts import dashboard
 from scripts.prometheus import RULES
 from tests.cases import check_all
+from tests.yaml_reader import read_yaml
 from zeebe_amqp.errors import Code
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ BEGINNING = {"critical": "**Wake somebody", "warning": "**Can wait"}
 
 def rules() -> dict[str, dict[str, Any]]:
     """Every rule by the name of its alert."""
-    groups = yaml.safe_load(RULES.read_text())["groups"]
+    groups = read_yaml(RULES.read_text())["groups"]
     return {rule["alert"]: rule for group in groups for rule in group["rules"]}
 
 

@@ -7,17 +7,16 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scripts.pythons import VERSIONS
+from tests.yaml_reader import read_yaml
 
 ROOT = Path(__file__).parents[2]
 TEXTS = {file.stem: file.read_text() for file in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}
-WORKFLOWS: dict[str, dict[Any, Any]] = {name: yaml.safe_load(text) for name, text in TEXTS.items()}
+WORKFLOWS: dict[str, dict[Any, Any]] = {name: read_yaml(text) for name, text in TEXTS.items()}
 JOBS = {f"{name}: {job}": content for name, each in WORKFLOWS.items() for job, content in each["jobs"].items()}
 STEPS = [step for job in JOBS.values() for step in job.get("steps", [])]
 COMMANDS = [step["run"] for step in STEPS if "run" in step]
-COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+COMPOSE = read_yaml((ROOT / "docker-compose.yml").read_text())["services"]
 MAKEFILE = (ROOT / "Makefile").read_text()
 PREPARATION = "apt-get update && apt-get install --yes git make python3"
 """What the README asks for, on a machine that has nothing."""

@@ -13,7 +13,7 @@ from scripts.rabbitmq import RabbitMQ
 from tests.faults.jobs.fault import JobFault
 from tests.faults.jobs.faults import JOB_FAULTS
 
-JOBS = 240
+JOBS = 120
 
 
 @pytest.mark.parametrize("fault", [fault for fault in JOB_FAULTS if fault.quick], ids=lambda fault: fault.title)

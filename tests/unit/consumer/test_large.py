@@ -28,7 +28,7 @@ from zeebe_amqp import PublishMessage
 from zeebe_amqp.testing import answer
 
 SMALL = orjson.dumps({"operation": "publish-message", "data": {"messageName": "m"}})
-MEMBERS = {f"v{number}": {"value": number} for number in range(150_000)}
+MEMBERS = {f"v{number}": {"value": number} for number in range(40_000)}
 MANY_MEMBERS = orjson.dumps({"operation": "signal", "data": {"name": "s", "variables": MEMBERS}}).ljust(4 << 20)
 BODIES = [SMALL, b"no JSON", b'{"operation":"none"}', b'{"operation":"create-instance","data":{"x":1}}']
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, TypeAlias
 
-import yaml
-
 from scripts import chart
+from tests.yaml_reader import read_all_yaml, read_yaml
 
 Manifest: TypeAlias = dict[str, Any]
 
@@ -20,7 +19,7 @@ SETS = sorted(file.stem for file in chart.VALUES.iterdir())
 def manifests(name: str) -> list[Manifest]:
     """Everything that is rendered with a set of values; not to be changed."""
     text = (chart.GOLDEN / f"{name}.yaml").read_text()
-    return [each for each in yaml.safe_load_all(text) if each]
+    return [each for each in read_all_yaml(text) if each]
 
 
 def of_kind(name: str, kind: str) -> list[Manifest]:
@@ -53,13 +52,13 @@ def container(name: str) -> Manifest:
 
 def values(name: str) -> Manifest:
     """A set of values, over the chart's own."""
-    return merge(defaults(), yaml.safe_load((chart.VALUES / f"{name}.yaml").read_text()))
+    return merge(defaults(), read_yaml((chart.VALUES / f"{name}.yaml").read_text()))
 
 
 @cache
 def defaults() -> Manifest:
     """The values of the chart; not to be changed."""
-    own: Manifest = yaml.safe_load((chart.CHART / "values.yaml").read_text())
+    own: Manifest = read_yaml((chart.CHART / "values.yaml").read_text())
     return own
 
 

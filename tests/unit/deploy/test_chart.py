@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import trustme
-import yaml
 
 from consumer.config import VARIABLES
 from consumer.config.loading import load
@@ -17,6 +16,7 @@ from consumer.telemetry.catalog import METRICS
 from scripts import chart
 from tests.cases import check_all
 from tests.unit.deploy.manifests import SETS, Manifest, container, everywhere, manifests, of_kind, one, pod, values
+from tests.yaml_reader import read_yaml
 from zeebe_amqp import wire
 
 DOCKERFILE = (chart.ROOT / "Dockerfile").read_text()
@@ -297,4 +297,4 @@ def test_the_alerts_are_those_of_the_file_with_the_runbooks_at_their_address() -
     assert found.keys() == (wanted if file.exists() else set())
     for name, rule in found.items():
         docs = values(name)["prometheusRule"]["docs"]
-        assert rule["spec"] == yaml.safe_load(text.replace("https://zeebe-amqp.example", docs)), name
+        assert rule["spec"] == read_yaml(text.replace("https://zeebe-amqp.example", docs)), name

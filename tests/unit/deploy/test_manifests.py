@@ -8,13 +8,13 @@ from typing import Any
 import jsonschema
 import kubernetes_validate
 import pytest
-import yaml
 
 from scripts import chart
 from tests.cases import check_all
 from tests.unit.deploy.manifests import SETS, Manifest, manifests
+from tests.yaml_reader import read_yaml
 
-CRDS: dict[str, Any] = yaml.safe_load((chart.CASES / "crds.yaml").read_text())
+CRDS: dict[str, Any] = read_yaml((chart.CASES / "crds.yaml").read_text())
 OLDEST = re.search(r"^kubeVersion: \">=(\d+\.\d+)", (chart.CHART / "Chart.yaml").read_text(), re.MULTILINE)[1]  # type: ignore[index]
 NEWEST = chart.KUBERNETES
 ALL = [(name, each) for name in SETS for each in manifests(name)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import jsonschema
-import yaml
 
 from scripts import chart
 from tests.cases import check_all
 from tests.unit.deploy.manifests import defaults, merge
 from tests.unit.deploy.test_values import REFUSED, SCHEMA
+from tests.yaml_reader import read_yaml
 
 PAGE = (chart.ROOT / "docs" / "kubernetes.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -29,7 +29,7 @@ def test_the_values_of_the_page_are_the_ones_that_are_rendered() -> None:
     assert {*rendered.values()} < {*shown}
 
     def are_values(text: str) -> None:
-        jsonschema.validate(merge(defaults(), yaml.safe_load(text)), SCHEMA)
+        jsonschema.validate(merge(defaults(), read_yaml(text)), SCHEMA)
 
     check_all(shown, are_values)
 

@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
-import yaml
 
 from consumer.config import VARIABLES
 from scripts import chart
 from tests.cases import check_all
 from tests.unit.deploy.manifests import SETS, Manifest, defaults, merge, values
+from tests.yaml_reader import read_yaml
 
 SCHEMA: dict[str, Any] = json.loads(chart.SCHEMA.read_text())
-WRONG: dict[str, Any] = yaml.safe_load(chart.WRONG.read_text())
-REFUSED: dict[str, list[str]] = yaml.safe_load((chart.GOLDEN / "refused.yaml").read_text())
+WRONG: dict[str, Any] = read_yaml(chart.WRONG.read_text())
+REFUSED: dict[str, list[str]] = read_yaml((chart.GOLDEN / "refused.yaml").read_text())
 
 
 def is_valid(given: Manifest) -> bool:
@@ -37,7 +37,7 @@ def objects(schema: dict[str, Any], own: Any, path: str = "") -> Iterator[tuple[
 
 def test_the_chart_has_the_version_of_the_packages() -> None:
     version = tomllib.loads((chart.ROOT / "pyproject.toml").read_text())["project"]["version"]
-    about = yaml.safe_load((chart.CHART / "Chart.yaml").read_text())
+    about = read_yaml((chart.CHART / "Chart.yaml").read_text())
     assert (about["version"], about["appVersion"]) == (version, version)
 
 

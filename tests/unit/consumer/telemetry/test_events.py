@@ -10,6 +10,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import pytest
@@ -30,7 +31,12 @@ CHOSEN = {
     "consumer/telemetry/storms.py": set[str](),
 }  # fmt: skip
 """Modules in which a variable holds the event, and which events they choose from."""
-SOURCES = parsed("consumer", "contracts/zeebe_amqp/amqp")
+
+
+@cache
+def sources() -> dict[str, ast.Module]:
+    """The modules that may log."""
+    return parsed("consumer", "contracts/zeebe_amqp/amqp")
 
 
 class Line(NamedTuple):
@@ -94,11 +100,14 @@ def entries(function: ast.AST, table: ast.Dict, before: int) -> Iterator[tuple[s
                 yield from entries(function, inner, before)
 
 
-LINES = [line for path, tree in SOURCES.items() for line in lines(path, tree)]
+@cache
+def all_lines() -> list[Line]:
+    """Every call that logs."""
+    return [line for path, tree in sources().items() for line in lines(path, tree)]
 
 
 def test_every_call_that_logs_has_an_event_of_the_table_with_its_level_and_fields() -> None:
-    assert len(LINES) > 50
+    assert len(all_lines()) > 50
 
     def is_told(line: Line) -> None:
         if line.event is None:
@@ -108,13 +117,13 @@ def test_every_call_that_logs_has_an_event_of_the_table_with_its_level_and_field
         assert line.level == event.level
         assert line.fields == set(event.fields)
 
-    check_all([(line,) for line in LINES], is_told)
+    check_all([(line,) for line in all_lines()], is_told)
 
 
 def test_no_module_logs_otherwise() -> None:
     other = [
         f"{path}:{call.lineno}"
-        for path, tree in SOURCES.items()
+        for path, tree in sources().items()
         for call in ast.walk(tree)
         if isinstance(call, ast.Call) and OTHERWISE.fullmatch(ast.unparse(call.func))
     ]
@@ -124,9 +133,9 @@ def test_no_module_logs_otherwise() -> None:
 def test_every_event_of_the_table_is_logged_somewhere() -> None:
     chosen = {event for events in CHOSEN.values() for event in events}
     for path, events in CHOSEN.items():
-        texts = {each.value for each in ast.walk(SOURCES[path]) if isinstance(each, ast.Constant)}
+        texts = {each.value for each in ast.walk(sources()[path]) if isinstance(each, ast.Constant)}
         assert events <= texts, path
-    assert {line.event for line in LINES if line.event} | chosen == EVENTS.keys()
+    assert {line.event for line in all_lines() if line.event} | chosen == EVENTS.keys()
 
 
 def test_names_are_dotted_and_fields_never_hide_what_a_record_has() -> None:

@@ -15,6 +15,7 @@ import yaml
 
 from tests.cases import check_all
 from tests.unit.contracts.cli.program import printed
+from tests.yaml_reader import read_yaml
 from zeebe_amqp import asyncapi, wire
 from zeebe_amqp.asyncapi import page
 from zeebe_amqp.commands import COMMANDS, Command
@@ -22,7 +23,7 @@ from zeebe_amqp.reply import Reply
 
 DRAFT_7 = import_module("jsonschema").Draft7Validator  # whose types are in another package
 CURRENT = import_module("jsonschema").Draft202012Validator
-DOCUMENT = yaml.safe_load(asyncapi.text())
+DOCUMENT = read_yaml(asyncapi.text())
 MESSAGES = DOCUMENT["components"]["messages"]
 OPERATIONS = {name: each for name, each in DOCUMENT["operations"].items() if each["action"] == "receive"}
 
@@ -48,7 +49,7 @@ def test_every_example_of_a_message_is_valid_in_both_dialects_and_operations_hav
 
 def test_every_schema_file_is_a_schema_in_both_dialects() -> None:
     def is_schema(_: str, file: Any) -> None:
-        schema = yaml.safe_load(yaml.safe_dump(page.plain(file)))
+        schema = read_yaml(yaml.safe_dump(page.plain(file)))
         for kind in (DRAFT_7, CURRENT):
             kind.check_schema(schema)
 
