@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from consumer.config.values import AuditSink
-from zeebe_amqp.jobs.names import job_queue
+from zeebe_amqp.jobs.names import DELIVERY_LIMIT, LIMIT, job_queue
 
 __all__ = [
     "Amqp",
@@ -128,14 +128,14 @@ class JobType:
     """The type, as the process models name it."""
     timeout: float = 300.0
     """Seconds for which the engine locks a job."""
-    limit: int = 100
+    limit: int = LIMIT
     """Jobs that may wait in the queue before this service stops fetching."""
     fetch_variables: tuple[str, ...] = ()
     """The variables that are fetched; empty = all."""
     tenant_ids: tuple[str, ...] = ()
     """Whose jobs are fetched; empty = those of the default tenant."""
     queue_name: str | None = None
-    delivery_limit: int = 3
+    delivery_limit: int = DELIVERY_LIMIT
     """How often a job is delivered again after workers died with it; with 3, four times in all."""
     answers: str = "plain"
     """How its workers write answers; see `zeebe_amqp.jobs.readings`."""

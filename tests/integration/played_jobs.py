@@ -21,7 +21,6 @@ from zeebe_amqp.jobs.job_message import write_job
 from zeebe_amqp.jobs.readings import PLAIN, READINGS
 
 RETRIES = 3
-DELIVERY_LIMIT = 3
 FIRST_KEY = 2251799813685250
 REJECTED = "rejected"
 """Why a job that was rejected is in the queue of undone jobs."""
@@ -58,7 +57,7 @@ class PlayedJobs:
         self._connection = await aio_pika.connect(self._url)
         self._channel = channel = await self._connection.channel()
         dead = await channel.declare_exchange(names.DEAD, aio_pika.ExchangeType.FANOUT, durable=True)
-        arguments = dict(names.job_queue_arguments(100, DELIVERY_LIMIT))
+        arguments = dict(names.job_queue_arguments(names.LIMIT, names.DELIVERY_LIMIT))
         self._jobs = await channel.declare_queue(names.job_queue(self._type), durable=True, arguments=arguments)
         queue = dict(wire.REQUEST_QUEUE)
         results = await channel.declare_queue(names.RESULTS, durable=True, arguments=queue)

@@ -12,7 +12,7 @@ from zeebe_amqp.asyncapi.data import schemas
 from zeebe_amqp.asyncapi.messages import BINDING_VERSION, DEAD_LETTER, ERROR
 from zeebe_amqp.asyncapi.properties import REPLY_PROPERTIES, REQUEST_PROPERTIES, headers
 from zeebe_amqp.commands import COMMANDS, ActivateJobs, Command, CreateInstance
-from zeebe_amqp.jobs.names import RESULTS, job_queue, job_queue_arguments
+from zeebe_amqp.jobs.names import DELIVERY_LIMIT, LIMIT, RESULTS, job_queue, job_queue_arguments
 
 __all__ = ["WAITING", "document"]
 
@@ -40,9 +40,6 @@ Callers must ignore fields and headers of replies that they do not know: later v
 `correlation_id` and `reply_to`, which are referred to as headers here, are AMQP's properties of these names; AsyncAPI
 has no other way to name them. All properties are listed at the channels, as `x-message-properties`."""
 
-JOBS_LIMIT: Final = 100
-DELIVERY_LIMIT: Final = 3
-"""What is set for a type of jobs that has no settings of its own."""
 _JOBS: Final = (
     "Jobs of one type; the type's settings may name another queue. A worker takes few at a time, skips what is past "
     "its `deadline`, and answers before it acknowledges. A job that is rejected fails with one retry fewer."
@@ -124,7 +121,7 @@ def _channels() -> dict[str, Any]:
         "replies": {"address": None, "description": _REPLIES, "messages": _references(answered)}
         | {"x-message-properties": REPLY_PROPERTIES},
         "dead": _queue(wire.DEAD_LETTER, "Requests that nobody could be told about.", [DEAD_LETTER]),
-        "jobs": _queue(job_queue("{jobType}"), _JOBS, [jobs.JOB], job_queue_arguments(JOBS_LIMIT, DELIVERY_LIMIT))
+        "jobs": _queue(job_queue("{jobType}"), _JOBS, [jobs.JOB], job_queue_arguments(LIMIT, DELIVERY_LIMIT))
         | {"parameters": {"jobType": {"description": "the type of the jobs"}}}
         | {"x-message-properties": jobs.JOB_PROPERTIES},
         "results": _queue(RESULTS, _RESULTS, jobs.answers()) | {"x-message-properties": jobs.ANSWER_PROPERTIES},

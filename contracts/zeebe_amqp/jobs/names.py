@@ -13,6 +13,7 @@ __all__ = [
     "CUSTOM_HEADERS",
     "DEAD",
     "DEADLINE",
+    "DELIVERY_LIMIT",
     "ELEMENT_ID",
     "ELEMENT_INSTANCE_KEY",
     "JOB_KEY",
@@ -20,6 +21,7 @@ __all__ = [
     "JOB_RESULT",
     "JOB_TYPE",
     "KIND",
+    "LIMIT",
     "LISTENER_EVENT_TYPE",
     "MAX_JOB_TYPE",
     "OUTCOME",
@@ -51,6 +53,10 @@ RESERVED: Final = frozenset({"results", "undone"})
 """Types whose queue must have another name."""
 MAX_JOB_TYPE: Final = 240
 """The longest type of a job, bytes: with the prefix it must be the name of a queue."""
+LIMIT: Final = 100
+"""Jobs of a type that wait, at most, unless its settings say otherwise."""
+DELIVERY_LIMIT: Final = 3
+"""How often a job is delivered again after its worker died, unless the type's settings say otherwise."""
 MAX_QUEUE_BYTES: Final = 128 * 1024 * 1024
 """Bytes of jobs that wait in one queue, at most."""
 

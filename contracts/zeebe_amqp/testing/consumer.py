@@ -10,7 +10,7 @@ from zeebe_amqp import wire
 from zeebe_amqp.client import Client, SyncClient, Transport, Worker
 from zeebe_amqp.client.client import Options
 from zeebe_amqp.commands import Command
-from zeebe_amqp.jobs.names import job_queue
+from zeebe_amqp.jobs.names import DELIVERY_LIMIT, job_queue
 from zeebe_amqp.schema.fields import Duration
 from zeebe_amqp.testing.call import Call
 from zeebe_amqp.testing.expectation import Asked, matcher
@@ -127,7 +127,7 @@ class FakeConsumer:
         return job
 
     def push_jobs(
-        self, type: str, *, queue: str | None = None, timeout: Duration = "5m", delivery_limit: int = 3
+        self, type: str, *, queue: str | None = None, timeout: Duration = "5m", delivery_limit: int = DELIVERY_LIMIT
     ) -> None:
         """Push the jobs of a type to a queue, as the service does for the types that its `JOBS` names.
 

@@ -16,13 +16,12 @@ from zeebe_amqp.client.transport import Delivery, QueueState
 from zeebe_amqp.commands import ActivateJobs
 from zeebe_amqp.jobs.answers import GivenOut
 from zeebe_amqp.jobs.job_message import write_job
+from zeebe_amqp.jobs.names import LIMIT
 from zeebe_amqp.schema.fields import Duration
 from zeebe_amqp.testing.jobs import JobStore
 
 __all__ = ["JobMessage", "JobQueues"]
 
-LIMIT: Final = 100
-"""Jobs that wait in a queue, at most."""
 WORKER: Final = "zeebe-amqp"
 """The name under which the service fetches."""
 
