@@ -153,6 +153,7 @@ async def running_service(
     async with FakeGateway(version=gateway_version) as gateway:
         if not has_jobs:
             gateway.always("ActivateJobs", stream())
+            gateway.always("StreamActivatedJobs", stream(open_for=TIMEOUT))
         consumer = new_consumer(directory, url, gateway.address, environment)
         async with DeadLetterCollector(url, consumer.queues) as dead_letters:
             service = ConsumerSetup(url, gateway, consumer, dead_letters, directory)

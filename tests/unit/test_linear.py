@@ -46,7 +46,7 @@ from zeebe_amqp.schema import json_documents as documents
 from zeebe_amqp.testing import fail
 from zeebe_amqp.testing.results import result
 
-SIZES = (250, 4_000, 64_000)
+SIZES = (125, 2_000, 32_000)
 """Characters; each is 16 times the one before. What is cut somewhere, at 8 KiB for one, is read whole before."""
 MAX_GROWTH = 160
 """How much longer 16 times the text may take: 16 if it is linear, 256 if it is quadratic."""
