@@ -151,13 +151,16 @@ class ProgramHandler:
             CannotStart: there is no such program.
             JobFailure: it cannot be started for this job.
         """
-        process = await self._start(job)
+        starting = asyncio.create_task(self._start(job))
         try:
+            process = await asyncio.shield(starting)
             _, out, tail, code = await asyncio.gather(
                 _feed(process, job.activated.variables.encode()), _take(process), _tell(process), process.wait()
             )
         except BaseException:
-            await _end(process)
+            # Cancelled while it starts, asyncio would end the program alone, and wait for all that it has started.
+            with suppress(CannotStart, JobFailure):
+                await _end(await starting)
             raise
         return ProgramRun(code, out, tail)
 

@@ -243,6 +243,29 @@ async def test_a_cancelled_program_is_ended_with_all_that_it_started(
     await check_each(cases, is_ended)
 
 
+async def test_a_program_that_is_cancelled_while_it_starts_is_ended_with_all_that_it_started(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def start_slowly(*words: Any, **options: Any) -> asyncio.subprocess.Process:
+        process = await start(*words, **options)
+        async with asyncio.timeout(PATIENCE):
+            while not begun.exists():  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.01)
+        started.set()
+        await asyncio.sleep(0.1)
+        return process
+
+    start, started, begun = asyncio.create_subprocess_exec, asyncio.Event(), tmp_path / "begun"
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_slowly)
+    program = script(f"sleep 1000 & echo $$ > {begun}.new; mv {begun}.new {begun}; wait")
+    task = asyncio.create_task(ProgramHandler([program]).run(the_job()))
+    await started.wait()
+    task.cancel()
+    await asyncio.wait({task}, timeout=PATIENCE)
+    assert task.cancelled()
+    assert running_in(int(begun.read_text())) == []
+
+
 def test_signals_end_the_worker_first_kindly(consumer: FakeConsumer, script: Any) -> None:
     """In the main thread, as a program gets them."""
     consumer.push_jobs("pack")
