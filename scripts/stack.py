@@ -29,6 +29,8 @@ NODE = "zeebe-amqp"
 AMQP, PAGES, GATEWAY, HTTP = 5672, 15672, 26500, 8080
 """The ports where everybody looks first."""
 PROCESS = ROOT / "examples" / "order.bpmn"
+JOBS = ("JOBS", "JOBS_FILE")
+"""Settings of the service that commands beside it need, too, such as the one that shows jobs."""
 LOGS = {"rabbitmq": f"log/{NODE}@localhost.log"}
 """Where a server writes its log, when not into `output.log`."""
 
@@ -96,7 +98,8 @@ def start_consumer(state: State) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     begun, http = time.monotonic(), f"127.0.0.1:{port(HTTP, 'the consumer')}"
     plaintext = os.environ.get("ZEEBE_INSECURE_CONNECTION", "true")
-    addresses = {**state.environment, "ZEEBE_INSECURE_CONNECTION": plaintext}
+    jobs = {name: os.environ[name] for name in JOBS if os.environ.get(name)}
+    addresses = {**state.environment, "ZEEBE_INSECURE_CONNECTION": plaintext, **jobs}
     queues = f"{COMMANDS_QUEUE},{POLLS_QUEUE}"
     settings = {**addresses, "AMQP_QUEUES": queues, "HTTP_ADDRESS": http, "STATE_DIR": str(directory / "state")}
     process = Process([sys.executable, "-m", "consumer"], settings, directory / "output.log", tied=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -60,13 +61,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def printed(folder: Path) -> str:
     """What the first `make up` prints; all tests use what it has started, the last two stop it."""
-    return up(folder)
+    return up(folder, JOBS="pack-parcel")
 
 
 def test_up_tells_addresses_that_answer_and_env_the_same(folder: Path, printed: str) -> None:
     addresses = exported(printed)
     assert re.fullmatch(r"amqp://guest:guest@127\.0\.0\.1:\d+", addresses["AMQP_URL"])
-    assert set(addresses) == set(ADDRESSES)
+    assert set(addresses) == {*ADDRESSES, "JOBS"}
     assert exported(run(folder, "make -s env").stdout.replace("'", "")) == addresses
     for page in re.findall(r"http://127\.0\.0\.1:\S+", printed):
         with urlopen(page, timeout=10) as answer:
@@ -74,6 +75,13 @@ def test_up_tells_addresses_that_answer_and_env_the_same(folder: Path, printed: 
     for log in re.findall(r", log (\S+)", printed):
         assert (ROOT / log).stat().st_size, log
     assert "everything runs already" in up(folder)
+
+
+def test_a_shell_that_knows_the_addresses_shows_the_jobs(folder: Path, printed: str) -> None:
+    ended = run(folder, f'eval "$(make -s env)"; {sys.executable} -m consumer jobs')
+    assert ended.returncode == 0, ended.stderr
+    (row,) = map(json.loads, ended.stdout.splitlines())
+    assert (row["type"], row["queue"], row["workers"]) == ("pack-parcel", "zeebe.jobs.pack-parcel", 0)
 
 
 def test_the_examples_run(folder: Path, printed: str) -> None:
