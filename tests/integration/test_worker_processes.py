@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from scripts.consumer import ROOT, Consumer
-from scripts.zeebe_in_memory import ZeebeInMemory
+from tests.conftest import Engine
 from tests.integration import processes
 from tests.integration.broker_control import VirtualHost
 from tests.integration.caller import Caller
@@ -38,14 +38,13 @@ async def types() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def served(
-    vhost: VirtualHost, own_zeebe: ZeebeInMemory, types: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    vhost: VirtualHost, zeebe: Engine, types: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Consumer]:
-    """A service that pushes these jobs, at an engine that nobody else has used: locks are a matter of its time."""
-    own_zeebe.reset()
+    """A service that pushes these jobs."""
     folder = tmp_path_factory.mktemp("jobs")
     (folder / "jobs.toml").write_text(f'[jobs."{types["short"]}"]\ntimeout = "8s"\n')
     settings = {"JOBS": f"{types['quick']},{types['shell']}", "JOBS_FILE": str(folder / "jobs.toml")}
-    with running_consumer(folder, vhost.url, own_zeebe.address, settings) as running:
+    with running_consumer(folder, vhost.url, zeebe.address, settings) as running:
         yield running
 
 
