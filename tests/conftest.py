@@ -153,7 +153,8 @@ def user(shared_node: RabbitMQ) -> Iterator[User]:
 
 @pytest.fixture(scope="session")
 def zeebe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine shared by all tests: name processes, jobs and messages uniquely, never stop it."""
+    """An engine shared by all tests: name processes, jobs and messages uniquely, never stop it, and leave its clock:
+    with another time than ours, messages expire and locks end when nobody expects it."""
     if address := os.environ.get("ZEEBE_ADDRESS"):
         yield GivenEngine(address)
         return

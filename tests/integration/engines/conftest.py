@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
 from scripts.consumer import Consumer
-from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.conftest import Broker, Engine, GivenEngine
 from tests.integration.caller import Caller
 from tests.integration.engine_features import EngineFeatures
@@ -24,11 +22,3 @@ async def caller(
         yield connected
         if isinstance(zeebe, GivenEngine):
             await connected.tidy(features)
-
-
-@pytest.fixture
-def passes(zeebe: Engine) -> Callable[[], Awaitable[None]]:
-    """Lets time pass, if it is awaited often enough: hours where the engine's clock is ours, elsewhere moments."""
-    if isinstance(zeebe, ZeebeInMemory):
-        return lambda: asyncio.to_thread(zeebe.advance, 3600)
-    return lambda: asyncio.sleep(0.1)
