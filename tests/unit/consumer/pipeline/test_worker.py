@@ -303,5 +303,9 @@ async def test_an_alarm_of_the_broker_and_a_pause_between_two_tries_are_noted(be
     await asyncio.sleep(0.005)
     bench.publisher.open.set()
     await until(lambda: not worker.in_flight)
-    assert [wait.reason for wait in delivery.waits] == [Waiting.BROKER, Waiting.RETRY]
+    # A busy machine adds a moment's wait for a slot.
+    assert [wait.reason for wait in delivery.waits if wait.reason is not Waiting.SLOT] == [
+        Waiting.BROKER,
+        Waiting.RETRY,
+    ]
     assert all(0.001 <= wait.seconds < 30 for wait in delivery.waits)
