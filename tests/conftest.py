@@ -7,9 +7,7 @@ and says how to get it.
 
 from __future__ import annotations
 
-import importlib
 import os
-import pkgutil
 import signal
 import socket
 import sys
@@ -21,13 +19,12 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import HealthCheck, settings
 
-import consumer
-import zeebe_amqp
 from scripts import engine
 from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.integration.broker_control import User, VirtualHost
+from tests.modules import our_modules
 from tests.untraced import untraced
 
 # No test asserts a time, and tests hold on a machine that is busy.
@@ -73,17 +70,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection() -> Generator[None, object, object]:
     """Collect without the measure of coverage: it would take four times as long, in each process that runs tests."""
     if sys.gettrace() is not None:
-        import_measured()
+        list(our_modules())  # what is imported later is not measured: its definitions would not count as run
     with untraced():
         return (yield)
-
-
-def import_measured() -> None:
-    """Import what is measured: later its definitions would not count as run."""
-    for package in (consumer, zeebe_amqp):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.endswith("__main__"):
-                importlib.import_module(module.name)
 
 
 class Broker(Protocol):

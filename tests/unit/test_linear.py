@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
-import pkgutil
 import re
 import time
 import timeit
@@ -14,8 +12,6 @@ from contextlib import suppress
 from itertools import pairwise, product
 from typing import Any
 
-import consumer
-import zeebe_amqp
 from consumer.camunda7 import failures as camunda7
 from consumer.config import Zeebe
 from consumer.core.message import Message
@@ -30,6 +26,7 @@ from consumer.telemetry import headers, logs
 from consumer.zeebe import failures, hints
 from consumer.zeebe.protocol import since
 from tests.cases import check_all
+from tests.modules import our_modules
 from tests.unit.consumer.deliveries import FakeDelivery, delivery
 from tests.unit.contracts.samples import SMALLEST
 from tests.unit.contracts.values import info, places
@@ -252,11 +249,8 @@ OWN = {
 
 def test_every_pattern_is_known_to_be_for_a_strangers_text_or_not() -> None:
     found: dict[str, set[str]] = {}
-    for package in (consumer, zeebe_amqp):
-        for name in (each.name for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")):
-            if not name.endswith("__main__"):
-                members = vars(importlib.import_module(name)).items()
-                found[name] = {each for each, value in members if isinstance(value, re.Pattern)}
+    for module in our_modules():
+        found[module.__name__] = {each for each, value in vars(module).items() if isinstance(value, re.Pattern)}
     assert {name: patterns for name, patterns in found.items() if patterns} == PATTERNS | OWN
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
-import pkgutil
 from collections.abc import Iterator
 from enum import Enum
 from functools import cache
-from importlib import import_module
 
-import consumer
-import zeebe_amqp.client  # before the modules it is made of, some of which need each other
+from tests.modules import our_modules
 from tests.unit.code import parsed
 
 FOLDERS = ("consumer", "contracts/zeebe_amqp")
@@ -65,11 +62,11 @@ def test_no_private_name_is_used_that_our_own_code_does_not_define() -> None:
 
 def classes() -> Iterator[type]:
     """Every class of ours but enumerations, whose private names are Python's."""
-    for package in (consumer, zeebe_amqp):
-        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not found.name.endswith(("_pb2", "__main__")):
-                members = inspect.getmembers(import_module(found.name), inspect.isclass)
-                yield from (each for _, each in members if each.__module__ == found.name and not issubclass(each, Enum))
+    for module in our_modules():
+        name = module.__name__
+        if not name.endswith("_pb2"):
+            members = inspect.getmembers(module, inspect.isclass)
+            yield from (each for _, each in members if each.__module__ == name and not issubclass(each, Enum))
 
 
 def test_no_private_name_of_a_library_s_class_is_overridden() -> None:

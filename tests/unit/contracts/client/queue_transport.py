@@ -15,11 +15,19 @@ from zeebe_amqp.client import QueueState, Subscription
 from zeebe_amqp.client.transport import Delivery
 from zeebe_amqp.commands import ActivateJobs
 from zeebe_amqp.jobs.job_message import write_job
+from zeebe_amqp.testing import FakeConsumer
 from zeebe_amqp.testing.jobs import FakeJob
 
 PATIENCE = 20
 """Seconds after which a worker that has not ended counts as one that never will."""
 TRACE = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=b"}
+
+
+def pushing() -> FakeConsumer:
+    """A service that pushes jobs."""
+    made = FakeConsumer()
+    made.push_jobs("ship")
+    return made
 
 
 async def until(condition: Callable[[], object]) -> None:

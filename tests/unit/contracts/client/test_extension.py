@@ -10,21 +10,16 @@ import pytest
 from tests.cases import check_each
 from tests.unit.contracts.client.queue_transport import message, running, until
 from zeebe_amqp import Job, Worker
-from zeebe_amqp.client import Denied, queued_jobs
-from zeebe_amqp.client import job as job_module
+from zeebe_amqp.client import Denied
 from zeebe_amqp.client.source import SourceName
 from zeebe_amqp.commands import UpdateJobTimeout
 from zeebe_amqp.errors import Code
 from zeebe_amqp.testing import FakeConsumer, JobState
 
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (queued_jobs, job_module):
-        monkeypatch.setattr(module, "MAX_PAUSE", 0.01)
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 
-async def test_a_lock_is_made_longer_while_the_handler_runs_up_to_a_bound(consumer: FakeConsumer) -> None:
+async def test_a_lock_is_made_longer_while_the_handler_runs_up_to_a_bound() -> None:
     async def lasts(source: SourceName, extend: str | None, extensions: range) -> None:
         service = FakeConsumer()
         if source == "queue":

@@ -15,32 +15,24 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.cases import check_each
-from tests.unit.contracts.client.queue_transport import PATIENCE, TRACE, message, running, until
+from tests.unit.contracts.client.queue_transport import PATIENCE, TRACE, message, pushing, running, until
 from zeebe_amqp import Job, JobFailure, Worker
 from zeebe_amqp.client import Denied, Refused, Unroutable, queued_jobs
-from zeebe_amqp.client import job as job_module
 from zeebe_amqp.client.tracing import Silent, Spans
 from zeebe_amqp.client.transport import ConnectionLost, NotConnected
 from zeebe_amqp.commands import CompleteJob, FailJob
 from zeebe_amqp.errors import Code, NotFound
 from zeebe_amqp.testing import FakeConsumer, JobState
 
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (queued_jobs, job_module):
-        monkeypatch.setattr(module, "MAX_PAUSE", 0.01)
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 
 @pytest.fixture
 def consumer() -> FakeConsumer:
-    """A service that pushes jobs."""
-    made = FakeConsumer()
-    made.push_jobs("ship")
-    return made
+    return pushing()
 
 
-class Gate:
+class WaitingHandler:
     """A handler that waits until it may end; counts its runs."""
 
     def __init__(self) -> None:
@@ -58,7 +50,7 @@ class Gate:
 
 async def test_a_message_that_comes_again_while_its_job_runs_is_the_same_job(consumer: FakeConsumer) -> None:
     """The broker was away, with the message of a job that goes on: it is run once, and answered once."""
-    job, handler = consumer.add_job("ship"), Gate()
+    job, handler = consumer.add_job("ship"), WaitingHandler()
     async with consumer.client() as client:
         worker = Worker(client, "ship", handler)
         running = asyncio.create_task(consumer.work(worker, PATIENCE))
@@ -133,7 +125,7 @@ async def test_a_message_is_settled_once_whatever_ends_its_job_at_the_same_time(
 
 async def test_an_answer_of_a_superseded_activation_is_not_executed(consumer: FakeConsumer) -> None:
     """Whoever has the job now ends it."""
-    job, slow, fast = consumer.add_job("ship"), Gate(), Gate()
+    job, slow, fast = consumer.add_job("ship"), WaitingHandler(), WaitingHandler()
     fast.go.set()
     async with consumer.client() as first, consumer.client() as second:
         late = asyncio.create_task((worker := Worker(first, "ship", slow, concurrency=1)).run())
@@ -235,7 +227,7 @@ async def test_where_every_job_is_late_a_worker_says_once_that_its_clock_may_be_
 
 
 async def test_a_stopped_worker_gets_no_more_and_ends_what_it_has_and_a_cancelled_one_leaves_it() -> None:
-    handler = Gate()
+    handler = WaitingHandler()
     async with running([message(1)], handler=handler, concurrency=2) as transport:
         await handler.begun.wait()
         transport.worker.stop()
@@ -243,7 +235,7 @@ async def test_a_stopped_worker_gets_no_more_and_ends_what_it_has_and_a_cancelle
         assert not transport.subscriptions[0].is_closed
         handler.go.set()
     assert (transport.ended("ack"), transport.subscriptions[0].is_closed) == ([1], True)
-    handler = Gate()
+    handler = WaitingHandler()
     async with running([message(1)], handler=handler) as transport:
         await handler.begun.wait()
         transport.task.cancel()

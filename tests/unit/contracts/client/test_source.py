@@ -7,28 +7,20 @@ import asyncio
 import pytest
 
 from tests.cases import for_each
-from tests.unit.contracts.client.queue_transport import PATIENCE, QueueTransport, until
+from tests.unit.contracts.client.queue_transport import PATIENCE, QueueTransport, pushing, until
 from zeebe_amqp import Client, CommandError, Worker
-from zeebe_amqp.client import Denied, QueueState, queued_jobs, source
-from zeebe_amqp.client import job as job_module
+from zeebe_amqp.client import Denied, QueueState, source
 from zeebe_amqp.client.source import SourceName
 from zeebe_amqp.commands import ActivateJobs
 from zeebe_amqp.errors import Code
 from zeebe_amqp.testing import FakeConsumer, JobState
 
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (queued_jobs, job_module):
-        monkeypatch.setattr(module, "MAX_PAUSE", 0.01)
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 
 @pytest.fixture
 def consumer() -> FakeConsumer:
-    """A service that pushes jobs."""
-    made = FakeConsumer()
-    made.push_jobs("ship")
-    return made
+    return pushing()
 
 
 @for_each([("poll", "ship", None), (None, "results", None), (None, "x" * 250, None), (None, "undone", None)])
