@@ -6,6 +6,9 @@ import hashlib
 import os
 import re
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.process import ServerError
@@ -20,6 +23,20 @@ def folder() -> Path:
     """The cache folder: `ZEEBE_AMQP_CACHE`, else `~/.cache/zeebe-amqp`, which every clone of this user shares."""
     given = os.environ.get("ZEEBE_AMQP_CACHE")
     return Path(given).resolve() if given else Path.home() / ".cache" / "zeebe-amqp"
+
+
+@contextmanager
+def workspace() -> Iterator[Path]:
+    """A folder for a download on the same disk as the cache, so that its result can be renamed into place."""
+    folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="download-", dir=folder()) as name:
+        yield Path(name)
+
+
+def publish(source: Path, target: Path) -> None:
+    """Give a complete folder its final name, replacing what an older try may have left."""
+    shutil.rmtree(target, ignore_errors=True)
+    source.rename(target)
 
 
 def in_memory_libraries() -> Path:

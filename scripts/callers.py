@@ -41,12 +41,12 @@ def java(program: str = "Caller", project: Path = JAVA) -> list[str]:
     if not home.exists():
         print(f"preparing the programs of {project.name} in {home}, once", flush=True)
         servers.ensure_java()
-        with servers.workspace() as work:
+        with cache.workspace() as work:
             (work / "caller" / "lib").mkdir(parents=True)
             maven.fetch_dependencies(project / "pom.xml", work / "caller" / "lib")
             sources = sorted(project.glob("*.java"))
             servers.compile_java(sources, work / "caller" / "lib", work / "caller" / "classes")
-            servers.publish(work / "caller", home)
+            cache.publish(work / "caller", home)
     path = f"{home / 'classes'}{os.pathsep}{home / 'lib'}/*"
     return [str(cache.java_home() / "bin" / "java"), "-cp", path, program]
 
@@ -62,14 +62,14 @@ def frameworks() -> Path:
     if not home.exists():
         print(f"preparing the frameworks of others in {home}, once", flush=True)
         uv = str(environment.VENV / "bin" / "uv")
-        with servers.workspace() as work:
+        with cache.workspace() as work:
             made = work / "frameworks"
             environment.run(uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(made))
             python = ["--python", str(made / "bin" / "python")]
             environment.run(
                 uv, "pip", "install", "--quiet", *python, "--require-hashes", "--requirements", str(FRAMEWORKS)
             )
-            servers.publish(made, home)
+            cache.publish(made, home)
     return home / "bin"
 
 

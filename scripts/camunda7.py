@@ -38,12 +38,12 @@ def ensure() -> Path:
     if (home() / "classes").exists():
         return home()
     print(f"downloading Camunda 7 into {cache.folder()}, once", flush=True)
-    with servers.workspace() as work:
+    with cache.workspace() as work:
         engine = work / "engine"
         (engine / "lib").mkdir(parents=True)
         maven.fetch_dependencies(SOURCES / "pom.xml", engine / "lib")
         servers.compile_java([SOURCES / "Engine.java"], engine / "lib", engine / "classes")
-        servers.publish(engine, home())
+        cache.publish(engine, home())
     return home()
 
 

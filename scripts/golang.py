@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from scripts import cache, servers
+from scripts import cache
 from scripts.process import ServerError
 
 
@@ -42,9 +42,9 @@ def built(sources: Path, packages: str, name: str) -> Path:
     target = cache.folder() / f"{name}-{hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:12]}"
     if not target.exists():
         print(f"compiling {'/'.join(sources.parts[-2:])} with Go into {target}, once", flush=True)
-        with servers.workspace() as work:
+        with cache.workspace() as work:
             command = [go(sources), "build", "-trimpath", "-buildvcs=false", "-o", f"{work / 'bin'}/", packages]
             if subprocess.run(command, cwd=sources, check=False).returncode:
                 raise ServerError(f"Go could not compile {packages} (its messages are above)")
-            servers.publish(work / "bin", target)
+            cache.publish(work / "bin", target)
     return target

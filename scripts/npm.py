@@ -28,7 +28,7 @@ def fetch(package: str, sha256: str, files: dict[str, str], target: Path) -> Pat
     """
     if target.exists():
         return target
-    with servers.workspace() as work:
+    with cache.workspace() as work:
         run(["pack", package, "--silent", "--pack-destination", str(work)], work)
         [archive] = work.glob("*.tgz")
         servers.check(archive, sha256)
@@ -38,7 +38,7 @@ def fetch(package: str, sha256: str, files: dict[str, str], target: Path) -> Pat
                 content = packed.extractfile(f"package/{path}")
                 assert content is not None  # the archive is the one that was looked at when this was written
                 (work / "files" / name).write_bytes(content.read())
-        servers.publish(work / "files", target)
+        cache.publish(work / "files", target)
     return target
 
 
@@ -52,12 +52,12 @@ def install(folder: Path) -> Path:
     target = cache.folder() / f"npm-{folder.name}-{lists}"
     if not target.exists():
         print(f"downloading the npm packages of {folder.name} into {target}, once", flush=True)
-        with servers.workspace() as work:
+        with cache.workspace() as work:
             (work / "installed").mkdir()
             for name in LISTS:
                 shutil.copy(folder / name, work / "installed")
             run(["ci", "--ignore-scripts", "--no-audit", "--no-fund"], work / "installed")
-            servers.publish(work / "installed", target)
+            cache.publish(work / "installed", target)
     return target
 
 

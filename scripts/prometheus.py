@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import yaml
 
-from scripts import cache, packages, servers
+from scripts import cache, packages
 from scripts.process import Process, Server, ServerError, free_port
 
 ROOT = Path(__file__).parents[1]
@@ -37,8 +37,8 @@ def program(name: str) -> str:
 def _unpacked() -> Path:
     target = cache.folder() / "prometheus"
     if not target.exists():
-        with servers.workspace() as work:
-            servers.publish(packages.unpack("prometheus", work), target)
+        with cache.workspace() as work:
+            cache.publish(packages.unpack("prometheus", work), target)
     return target
 
 

