@@ -7,15 +7,17 @@ DATA   ?= {}
 REQUESTS ?= 2000
 LASTING  ?= 300
 MINUTES  ?= 10
+# The RabbitMQ of whatever is started: 4.0 or 4.3; without it the one that this machine has.
+BROKER   ?=
 # Tests wait for servers half of the time, hence more workers than processors. Each has servers of its own, so files stay
 # whole, and in the order of their names: the slow ones with servers first, and no worker waits long for the last one.
 SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
-export OP DATA TAG
+export OP DATA TAG BROKER BROKER_NEWER
 # The tests start some 250 programs. Compiling everything anew for each of them takes three seconds a time.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean chart dashboard outage rights
+.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean chart dashboard outage rights
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,8 +36,11 @@ venv: .venv/installed ## the Python environment .venv, from the lock files
 	@.venv/bin/uv pip install --quiet --python .venv-peers/bin/python --require-hashes --requirements requirements/peers.txt
 	@touch $@
 
-servers: venv ## RabbitMQ, Redis, Java and the engine in memory for development, downloaded once
+servers: venv ## RabbitMQ, Redis, Java and the engine in memory for development, downloaded once; also a newer RabbitMQ: BROKER=4.3
 	@$(RUN) -m scripts.servers
+
+test-servers: venv
+	@$(RUN) -m scripts.servers --tests
 
 camunda7: venv ## a Camunda 7 engine for the tests, downloaded once
 	@$(RUN) -m scripts.camunda7
@@ -68,7 +73,7 @@ call: venv ## send one command and show the reply: make call OP=topology DATA='{
 
 # --- checking ---------------------------------------------------------------------------------------------------------
 
-test: servers camunda7 tools check proto-check ## everything that must pass: format, lint, types, layers, protocol, all tests
+test: test-servers camunda7 tools check proto-check ## everything that must pass: format, lint, types, layers, protocol, all tests
 	$(RUN) -m pytest --cov $(SIDE_BY_SIDE)
 
 test-engine: venv ## what an engine must do, on any: make test-engine ZEEBE_ADDRESS=host:port (AMQP_URL=...)
@@ -123,6 +128,9 @@ lock: venv ## write the lock files anew (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) --output-file requirements/run.txt pyproject.toml
 	$(LOCK) $(UPGRADE) --output-file requirements/dev.txt --constraint requirements/run.txt --extra client --extra cli \
 		pyproject.toml contracts/pyproject.toml requirements/dev.in
+
+lock-brokers: venv ## write down anew which packages a newer RabbitMQ is made of, with their hashes
+	@$(RUN) -m scripts.rabbitmq_lock
 
 reference: venv ## make the pages of operations, settings, command line and monitoring, and the AsyncAPI document anew from the code
 	@$(RUN) -m scripts.reference

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -12,9 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from scripts.process import Process, Server, ServerError, free_port
-
-PACKAGED = Path("/usr/lib/rabbitmq/bin")
-"""Debian's scripts. The ones on PATH there insist on the user and the default node of the machine."""
+from scripts.rabbitmq_release import release
 
 CONFIGURATION = """\
 listeners.tcp.local = 127.0.0.1:{port}
@@ -30,24 +27,13 @@ management.tcp.port = {port}
 HELLO = b"AMQP\x00\x00\x09\x01"
 
 
-def executable(name: str) -> str:
-    """The path of a RabbitMQ program: "rabbitmq-server", "rabbitmqctl".
-
-    Raises:
-        ServerError: RabbitMQ is not installed.
-    """
-    found = shutil.which(name, path=str(PACKAGED)) or shutil.which(name)
-    if not found:
-        raise ServerError(f"{name} was not found: `make servers` installs RabbitMQ, or set AMQP_URL to a broker")
-    return found
-
-
 class RabbitMQ(Server):
     """One node with its data in `directory`; a second start finds the data of the first.
 
     Use as a context manager, or call `start` and `stop`. Data belong to a node's name, which contains the port unless
     one is given. `management` is the port of the management pages; without one there are none. `more` are lines for
-    its configuration file, for example `frame_max = 4096`.
+    its configuration file, for example `frame_max = 4096`. `version` names the release, else `BROKER` in the
+    environment does ("4.3"), else it is the one that this machine has.
     """
 
     start_seconds = 90.0
@@ -61,7 +47,9 @@ class RabbitMQ(Server):
         management: int = 0,
         tied: bool = True,
         more: Sequence[str] = (),
+        version: str | None = None,
     ) -> None:
+        self.release = release(version)
         self.directory = Path(directory).resolve()
         self.port = port or free_port()
         # No slash at the end: some clients, Java's for one, take it for a virtual host without a name.
@@ -116,8 +104,9 @@ class RabbitMQ(Server):
         if self.process and self.process.running:
             raise ServerError(f"the RabbitMQ node in {self.directory} runs already")
         self._write_files()
-        command = [executable("rabbitmq-server")]
-        self.process = Process(command, self._environment, self.directory / "output.log", tied=self._tied)
+        self.process = Process(
+            self.release.command("rabbitmq-server"), self._environment, self.directory / "output.log", tied=self._tied
+        )
         return self
 
     def answers(self) -> bool:
@@ -137,9 +126,19 @@ class RabbitMQ(Server):
         Raises:
             ServerError: it failed; with what it printed.
         """
-        command = [executable("rabbitmqctl"), "--quiet", *arguments]
-        environment = {**os.environ, **self._environment}
-        done = subprocess.run(command, check=False, env=environment, cwd=self.directory, capture_output=True, text=True)
+        done = self.run("rabbitmqctl", "--quiet", *arguments)
         if done.returncode:
             raise ServerError(f"rabbitmqctl {' '.join(arguments)} failed: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def run(self, program: str, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a program of its release beside the node to the end; `given` is what it reads.
+
+        Raises:
+            ServerError: the release is not there.
+        """
+        command = [*self.release.command(program), *arguments]
+        environment = {**os.environ, **self._environment}
+        return subprocess.run(
+            command, check=False, env=environment, cwd=self.directory, input=given, capture_output=True, text=True
+        )

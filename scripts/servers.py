@@ -14,7 +14,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from scripts import cache, engine, maven, packages, transfer
+from scripts import cache, engine, maven, packages, rabbitmq_release, transfer
 from scripts.process import ServerError
 
 BROKER = [("rabbitmq-server", "rabbitmq-server")]
@@ -124,6 +124,13 @@ def compare(what: str, found: str, expected: str) -> None:
         raise ServerError(f"{what} has SHA-256 {found}, expected {expected}: remove it from Maven's local folder")
 
 
+def newer_brokers(tests: bool) -> list[rabbitmq_release.Unpacked]:
+    """The RabbitMQ of newer releases that is wanted: what `BROKER` names, and for tests all that there are."""
+    named = rabbitmq_release.release().name
+    left_out = os.environ.get(rabbitmq_release.WITHOUT_NEWER) == "no"
+    return [each for each in rabbitmq_release.NEWER.values() if each.name == named or (tests and not left_out)]
+
+
 def prepare(arguments: list[str]) -> list[str]:
     """Fetch what is missing; what is ready, in words. See `main`."""
     small = "--small" in arguments
@@ -132,6 +139,7 @@ def prepare(arguments: list[str]) -> list[str]:
     if "AMQP_URL" not in given:
         packages.ensure(BROKER if small else BROKER + LEDGER)
         ready.append("RabbitMQ" if small else "RabbitMQ, Redis")
+        ready += [f"RabbitMQ {each.version} in {each.ensure()}" for each in newer_brokers("--tests" in arguments)]
     if "ZEEBE_ADDRESS" not in given:
         ready.append(f"Java in {ensure_java()}")
     if not given & {"ZEEBE_ADDRESS", "ZEEBE_HOME"}:
@@ -144,7 +152,7 @@ def main(arguments: list[str]) -> int:
     """Prepare everything; the exit status.
 
     `--small` leaves out what only tests need, and what the environment names (`AMQP_URL`, `ZEEBE_ADDRESS`,
-    `ZEEBE_HOME`).
+    `ZEEBE_HOME`). `--tests` adds the newer releases of RabbitMQ.
     """
     begin = time.monotonic()
     try:

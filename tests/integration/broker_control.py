@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import subprocess
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,16 +21,10 @@ LOW, USUAL = "0.00001", "0.4"
 
 def evaluate(node: RabbitMQ, expression: str) -> str:
     """What an Erlang expression gives in the node."""
-    program = shutil.which("erl_call")
-    if program is None:
-        return node.ctl("eval", f"{expression}.").strip()
     cookie = (node.directory / ".erlang.cookie").read_text()
-    command = [program, "-address", node._environment["RABBITMQ_DIST_PORT"], "-c", cookie, "-e"]
-    environment = {**os.environ, **node._environment}
+    arguments = ["-address", node._environment["RABBITMQ_DIST_PORT"], "-c", cookie, "-e"]
     for _ in range(ATTEMPTS):
-        done = subprocess.run(
-            command, input=f"{expression}.\n", env=environment, capture_output=True, text=True, check=False
-        )
+        done = node.run("erl_call", *arguments, given=f"{expression}.\n")
         if NOT_REACHED not in done.stderr:
             break
     assert done.stdout.startswith("{ok, "), f"{expression}: {done.stdout}{done.stderr}"

@@ -13,7 +13,7 @@ import yaml
 
 from scripts.process import ServerError
 from scripts.prometheus import JOB, ROOT, RULES, promtool
-from scripts.rabbitmq import executable
+from scripts.rabbitmq_release import release
 from tests.yaml_reader import read_yaml
 
 CASES: dict[str, dict[str, Any]] = read_yaml((Path(__file__).parent / "alerts.yaml").read_text())
@@ -85,7 +85,9 @@ def test_a_case_that_is_wrong_is_seen(tmp_path: Path) -> None:
 
 
 def test_every_command_of_the_broker_that_the_runbooks_name_exists() -> None:
-    told = subprocess.run([executable("rabbitmqctl"), "help"], check=True, capture_output=True, text=True, timeout=60)
+    told = subprocess.run(
+        [*release().command("rabbitmqctl"), "help"], check=True, capture_output=True, text=True, timeout=60
+    )
     known = set(re.findall(r"^ +(\w+) ", told.stdout, re.MULTILINE))
     named = set(re.findall(r"(?<=rabbitmqctl )\w+", (ROOT / "docs" / "runbooks.md").read_text()))
     assert len(named) >= 3
