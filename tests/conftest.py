@@ -13,7 +13,7 @@ import socket
 import sys
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,10 +21,12 @@ from hypothesis import HealthCheck, settings
 
 from scripts import engine
 from scripts.rabbitmq import RabbitMQ
+from scripts.rabbitmq_release import NEWEST, WITHOUT_NEWER
 from scripts.redis import Redis
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.integration.broker_control import User, VirtualHost
 from tests.modules import our_modules
+from tests.releases import Nodes, Schedule, named, newer, releases_of
 from tests.untraced import untraced
 
 # No test asserts a time, and tests hold on a machine that is busy.
@@ -75,6 +77,26 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test that uses a broker the releases that it is for."""
+    if "release" in metafunc.fixturenames:
+        releases = releases_of(metafunc)
+        if len(releases) > 1:
+            metafunc.parametrize("release", releases, indirect=True, scope="session", ids=["packaged", *releases[1:]])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
+    """Who runs what, where several processes run tests."""
+    return Schedule(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out."""
+    if not newer():
+        terminalreporter.write_line(f"{WITHOUT_NEWER}=no: nothing ran on RabbitMQ {NEWEST}")
+
+
 class Broker(Protocol):
     """A RabbitMQ to use, whoever started it."""
 
@@ -104,24 +126,31 @@ class GivenEngine:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A RabbitMQ shared by all tests: name queues uniquely, never stop it."""
-    if url := os.environ.get("AMQP_URL"):
-        yield GivenBroker(url)
-        return
-    with RabbitMQ(tmp_path_factory.mktemp("rabbitmq")) as node:
-        yield node
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    """The private nodes of RabbitMQ."""
+    started = Nodes(tmp_path_factory.mktemp("rabbitmq"))
+    yield started
+    started.stop()
 
 
 @pytest.fixture(scope="session")
-def shared_node(rabbitmq: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+def release(request: pytest.FixtureRequest) -> str:
+    """The release of RabbitMQ that a test runs on."""
+    return str(getattr(request, "param", named()))
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(nodes: Nodes, release: str) -> Broker:
+    """A RabbitMQ shared by all tests: name queues uniquely, never stop it."""
+    url = os.environ.get("AMQP_URL")
+    return GivenBroker(url) if url else nodes.get("shared", release)
+
+
+@pytest.fixture(scope="session")
+def shared_node(rabbitmq: Broker, nodes: Nodes, release: str) -> RabbitMQ:
     """The shared RabbitMQ, or one of our own beside a given one: users, virtual hosts and settings may change for a
     test, but never stop it."""
-    if isinstance(rabbitmq, RabbitMQ):
-        yield rabbitmq
-        return
-    with RabbitMQ(tmp_path_factory.mktemp("shared-node")) as node:
-        yield node
+    return rabbitmq if isinstance(rabbitmq, RabbitMQ) else nodes.get("shared", release)
 
 
 @pytest.fixture(scope="module")
@@ -151,18 +180,15 @@ def zeebe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield running
 
 
-@pytest.fixture(scope="session")
-def second_rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    """The node behind `own_rabbitmq`: starting one for each file would take a minute of processor."""
-    with RabbitMQ(tmp_path_factory.mktemp("own-rabbitmq")) as node:
-        yield node
-
-
 @pytest.fixture(scope="module")
-def own_rabbitmq(second_rabbitmq: RabbitMQ) -> Iterator[RabbitMQ]:
-    """A RabbitMQ of one test file at a time: stop, kill, pause and restart it; leave it running and answering."""
-    yield second_rabbitmq
-    assert second_rabbitmq.usable(), "the next file finds no broker"
+def own_rabbitmq(nodes: Nodes, release: str) -> Iterator[RabbitMQ]:
+    """A RabbitMQ of one test file at a time: stop, kill, pause and restart it; leave it running and answering.
+
+    The next file gets the same one: starting one for each file would take a minute of processor.
+    """
+    node = nodes.get("own", release)
+    yield node
+    assert node.usable(), "the next file finds no broker"
 
 
 @pytest.fixture(scope="session")
