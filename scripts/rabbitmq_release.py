@@ -28,12 +28,12 @@ PACKAGED = Path("/usr/lib/rabbitmq/bin")
 ROOT = Path(__file__).resolve().parent.parent
 
 MIRRORS = ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(REPO_URI)", "Created-By: Packages"]
-ARCHIVE = "https://snapshot.debian.org/archive/debian/{day}T000000Z/"
+ARCHIVE = "https://snapshot.debian.org/archive/debian/{day}T235959Z/"
 """Keeps what the mirrors drop when a release of Debian moves on."""
 DOWNLOADER = "/usr/lib/apt/apt-helper"
 """Downloads as apt-get does, with its proxies, and compares hashes."""
 MIRROR = "http://deb.debian.org/debian/"
-"""For machines that have none of Debian's, such as those with Ubuntu."""
+"""Everybody's."""
 IN_PLACE_OF_USR = 'mount --bind "$0" /usr && exec "$@"'
 
 PLACES = ("usr/lib/rabbitmq/bin", "usr/bin")
@@ -130,15 +130,14 @@ class Unpacked(Release):
 
     def _download(self, work: Path) -> list[Path]:
         day, failures = self._locked(r"on (\d{4}-\d\d-\d\d)").replace("-", ""), []
-        targets = {f"{path} SHA256:{digest}": work / Path(path).name for path, digest in self.packages}
+        files = [work / Path(path).name for path, _ in self.packages]
         for mirror in (mirror_of_machine(), ARCHIVE.format(day=day)):
             command = [DOWNLOADER, "-o", "APT::Sandbox::User=root", "download-file"]
-            for package, target in targets.items():
-                path, digest = package.split()
-                command += [f"{mirror}{path}", str(target), digest]
+            for (path, digest), file in zip(self.packages, files, strict=True):
+                command += [f"{mirror}{path}", str(file), f"SHA256:{digest}"]
             done = subprocess.run(command, check=False, capture_output=True, text=True)
             if not done.returncode:
-                return list(targets.values())
+                return files
             failures.append(f"{mirror}: {done.stderr.strip()[-500:]}")
         raise ServerError(
             f"RabbitMQ {self.version} could not be downloaded; when Debian {self.suite} has moved on for good, "
@@ -179,11 +178,7 @@ def release(name: str | None = None) -> Release:
 
 
 def mirror_of_machine() -> str:
-    """The address that this machine has Debian's packages from.
-
-    Raises:
-        ServerError: it names none; Ubuntu, for one, has packages of its own.
-    """
+    """The address that this machine has Debian's packages from, or everybody's: Ubuntu has packages of its own."""
     listed = subprocess.run(MIRRORS, check=False, capture_output=True, text=True).stdout.splitlines()
     found = [line.removeprefix("Debian|") for line in listed if line.startswith("Debian|") and "security" not in line]
     return f"{found[0].rstrip('/')}/" if found else MIRROR

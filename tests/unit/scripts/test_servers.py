@@ -14,7 +14,7 @@ import pytest
 from scripts import cache, camunda7, engine, maven, packages, servers, zeebe
 from scripts.camunda7 import Camunda7
 from scripts.process import PORTS, ServerError, free_port, next_port
-from scripts.rabbitmq import executable
+from scripts.rabbitmq_release import Packaged
 from scripts.zeebe import Zeebe
 from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.cases import for_each
@@ -46,7 +46,7 @@ def test_java_is_looked_for_where_given_and_no_old_one(tmp_path: Path, cache_fol
 
 def test_what_is_missing_says_how_to_get_it(tmp_path: Path, cache_folder: Path, monkeypatch: Any) -> None:
     with pytest.raises(ServerError, match=r"make servers.*AMQP_URL"):
-        executable("rabbitmq-that-nobody-has")
+        Packaged().command("rabbitmq-that-nobody-has")
     engine_in_memory = ZeebeInMemory(tmp_path)
     with pytest.raises(ServerError, match="make servers"):
         engine_in_memory.start()
