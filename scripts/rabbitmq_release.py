@@ -7,6 +7,7 @@ That needs root.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import platform
@@ -120,8 +121,8 @@ class Unpacked(Release):
         return self.folder
 
     def _check_machine(self) -> None:
-        if os.geteuid() != 0:
-            why = "runs in a mount namespace of its own, which needs root"
+        if not may_mount():
+            why = "runs in a mount namespace of its own, which needs root (in a container also CAP_SYS_ADMIN)"
         elif platform.machine() != "x86_64" or not Path(DOWNLOADER).exists() or not Path("/bin").is_symlink():
             why = "needs Debian 12, Ubuntu 22.04 or newer, on amd64"
         else:
@@ -152,6 +153,13 @@ class Unpacked(Release):
             )
         usr = str(self.folder / "usr")
         return ["unshare", "--mount", "sh", "-c", IN_PLACE_OF_USR, usr, *found_in(self.folder, program)]
+
+
+@functools.cache
+def may_mount() -> bool:
+    """Whether we may make a mount namespace and mount in it."""
+    command = ["unshare", "--mount", "mount", "--bind", "/usr", "/usr"]
+    return os.geteuid() == 0 and subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 def found_in(folder: Path, program: str) -> list[str]:

@@ -38,7 +38,7 @@ def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(rabbitmq_release, "ROOT", tmp_path)
     monkeypatch.setattr(rabbitmq_release, "ARCHIVE", f"copy:{tmp_path}/archive-{{day}}/")
     monkeypatch.setattr(rabbitmq_release, "mirror_of_machine", lambda: f"copy:{mirror}/")
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(rabbitmq_release, "may_mount", lambda: True)
     monkeypatch.setattr(rabbitmq_release.platform, "machine", lambda: "x86_64")
     return package
 
@@ -95,15 +95,26 @@ def test_another_package_than_the_locked_one_is_refused(locked: Path) -> None:
     assert not PLAIN.folder.exists()
 
 
+def test_who_is_not_root_may_not_mount(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_mount = rabbitmq_release.may_mount.__wrapped__
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert may_mount() is False
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess((), 1))
+    assert may_mount() is False
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess((), 0))
+    assert may_mount() is True
+
+
 def test_without_root_or_the_packages_it_says_what_to_do(locked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ServerError, match=r"9\.9\.1 is not there: `make servers BROKER=9\.9` downloads it"):
         PLAIN.command("rabbitmqctl")
     PLAIN.ensure()
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(rabbitmq_release, "may_mount", lambda: False)
     for refused in (PLAIN.ensure, lambda: PLAIN.command("rabbitmqctl")):
-        with pytest.raises(ServerError, match=r"9\.9 runs in a mount namespace.*root; `BROKER_NEWER=no make test`"):
+        with pytest.raises(ServerError, match=r"9\.9 runs in a mount namespace.*root .*; `BROKER_NEWER=no make test`"):
             refused()
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(rabbitmq_release, "may_mount", lambda: True)
     monkeypatch.setattr(rabbitmq_release.platform, "machine", lambda: "aarch64")
     with pytest.raises(ServerError, match=r"needs Debian 12, Ubuntu 22\.04 or newer, on amd64"):
         PLAIN.ensure()
