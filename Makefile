@@ -187,8 +187,9 @@ outage: servers ## a picture of an outage as Prometheus and the dashboard see it
 rights: servers ## who may do what, attacks and what they cost others, the audit: docs/security.md; four minutes. PAGE=yes only writes it anew
 	@$(RUN) -m benchmarks.rights $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PAGE),--page)
 
-faults: servers ## every fault in the middle of load, and a table: make faults ONLY=killed REQUESTS=300 LASTING=45
-	@$(RUN) -m tests.faults $(if $(ONLY),--only '$(ONLY)') --requests $(REQUESTS) --lasting $(LASTING) $(if $(WRITE),--write)
+faults: servers ## every fault in the middle of load, and a table: make faults ONLY=killed REQUESTS=300 LASTING=45 BROKER=4.3. WRITE=yes keeps it; PAGE=yes only shows what is kept
+	@$(RUN) -m tests.faults $(if $(ONLY),--only '$(ONLY)') --requests $(REQUESTS) --lasting $(LASTING) $(if $(WRITE),--write) \
+		$(if $(PAGE),--page)
 
 soak: servers ## a steady load with random faults: does anything grow? make soak MINUTES=60
 	@$(RUN) -m tests.faults.soak --minutes $(MINUTES)

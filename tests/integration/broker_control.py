@@ -31,6 +31,11 @@ def evaluate(node: RabbitMQ, expression: str) -> str:
     return done.stdout.removeprefix("{ok, ").removesuffix("}")
 
 
+def version(node: RabbitMQ) -> str:
+    """The whole version of RabbitMQ that the node runs: "3.10.8"."""
+    return evaluate(node, "rabbit_misc:version()").strip('"')
+
+
 def close_connections(node: RabbitMQ) -> None:
     """End everybody's connections."""
     evaluate(node, '[catch rabbit_networking:close_connection(P, "test") || P <- rabbit_networking:connections()]')
