@@ -46,7 +46,10 @@ FEW = 90
 """Requests while everything passes in small pieces."""
 STEP = 8
 """Bytes of a piece, and connections until every offset was cut."""
-BAD_ACK = "[rabbit_channel:do(Channel, {'basic.ack', 999999999, false}) || Channel <- rabbit_channel:list()]."
+BAD_ACK = (
+    "[gen_server:cast(Channel, {method, {'basic.ack', 999999999, false}, none, noflow})"
+    " || Channel <- rabbit_channel:list()]."
+)
 """Acknowledges, on every channel, what was never delivered: for that the broker closes the channel."""
 
 

@@ -25,6 +25,7 @@ from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
 from tests.cases import for_each
 from tests.fakes.gateway import FakeGateway
+from tests.integration.broker_control import evaluate, version
 from tests.integration.diagnosis import Diagnosis, diagnose, run_program
 from tests.integration.service import MEASURED, TIMEOUT, ConsumerSetup, create, eventually, running_service
 from zeebe_amqp import wire
@@ -69,7 +70,7 @@ async def healthy(broker: RabbitMQ, tmp_path: Path) -> AsyncIterator[ConsumerSet
 
 
 async def test_a_healthy_set_up_is_well_and_stays_as_it_is(
-    healthy: ConsumerSetup, channel: AbstractChannel, management: tuple[str, str]
+    healthy: ConsumerSetup, broker: RabbitMQ, channel: AbstractChannel, management: tuple[str, str]
 ) -> None:
     replies = await channel.declare_queue(f"test.replies.{uuid.uuid4().hex}", durable=True)
     await replies.consume(unheard)
@@ -82,7 +83,7 @@ async def test_a_healthy_set_up_is_well_and_stays_as_it_is(
     found = await run_program(environment, "--reply-queue", replies.name, *management, code=0)
     assert found.levels() == {"broker: identity: connections": "warning"}, "everybody here logs in as one user"
     for section, subject, *words in (
-        ("broker", "connection", "RabbitMQ 3."),
+        ("broker", "connection", f"RabbitMQ {version(broker)}"),
         ("queues", f"{healthy.consumer.queues[0]}: bound", "max-length 10000", "'bounds'"),
         ("dead letters", "binding", "is bound"),
         ("dead letters", "letters", "1 wait"),
@@ -354,13 +355,21 @@ async def test_during_an_alarm_nothing_waits_for_an_answer_that_does_not_come(
     assert found.queues[0].differences == ()
 
 
+def set_largest_message(broker: RabbitMQ, size: str) -> str:
+    """Let the broker take messages of so many bytes at most, and return what it was."""
+    before = evaluate(broker, "element(2, application:get_env(rabbit, max_message_size))")
+    evaluate(broker, f"application:set_env(rabbit, max_message_size, {size})")
+    # Brokers from 4.0 on read it here.
+    evaluate(broker, f"catch persistent_term:put(max_message_size, {size})")
+    return before
+
+
 async def test_a_smaller_limit_of_messages_is_seen(broker: RabbitMQ, alone: dict[str, str]) -> None:
-    before = await asyncio.to_thread(broker.ctl, "eval", "element(2, application:get_env(rabbit, max_message_size)).")
-    await asyncio.to_thread(broker.ctl, "eval", "application:set_env(rabbit, max_message_size, 100000).")
+    before = await asyncio.to_thread(set_largest_message, broker, "100000")
     try:
         found = await diagnose(alone, code=1)
     finally:
-        await asyncio.to_thread(broker.ctl, "eval", f"application:set_env(rabbit, max_message_size, {before.strip()}).")
+        await asyncio.to_thread(set_largest_message, broker, before)
     found.expect("broker", "message size", "problem", "8 MiB is refused", "larger than", "max_message_size to 9437184")
 
 

@@ -15,7 +15,7 @@ from scripts.rabbitmq import RabbitMQ
 from tests.fakes.gateway import FIRST_PARTITION, Request
 from tests.faults.proxy import Proxy
 from tests.faults.streams import in_turn, mixed
-from tests.integration.broker_control import evaluate
+from tests.integration.broker_control import evaluate, version
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE
 from tests.integration.service import CONNECTIONS, ConsumerSetup, create, running_service
@@ -24,9 +24,9 @@ from zeebe_amqp.testing import Step, answer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-FRAME = 4_096
-"""Bytes of the largest frame; the least that AMQP allows."""
-LARGE = 100 * FRAME
+LEAST, LEAST_FROM_4 = 4_096, 8_192
+"""Bytes of the largest frame: the least that AMQP allows, and that brokers from 4.0 on take."""
+LARGE = 100 * LEAST_FROM_4
 TEXT = "".join(f"{number:x}," for number in range(LARGE // 4))[:LARGE]
 
 
@@ -34,7 +34,8 @@ TEXT = "".join(f"{number:x}," for number in range(LARGE // 4))[:LARGE]
 def small_frames(shared_node: RabbitMQ) -> Iterator[RabbitMQ]:
     """The broker, whose new connections have frames as small as they can be."""
     before = evaluate(shared_node, "element(2, application:get_env(rabbit, frame_max))")
-    evaluate(shared_node, f"application:set_env(rabbit, frame_max, {FRAME})")
+    least = LEAST if version(shared_node) < "4" else LEAST_FROM_4
+    evaluate(shared_node, f"application:set_env(rabbit, frame_max, {least})")
     yield shared_node
     evaluate(shared_node, f"application:set_env(rabbit, frame_max, {before})")
 
@@ -113,11 +114,13 @@ async def test_bodies_in_a_hundred_frames_between_other_channels_frames_are_answ
     service: ConsumerSetup, caller: Caller, proxy: Proxy
 ) -> None:
     proxy.delay = 0.02  # so that bodies of both queues come together
-    await assert_answered(service, caller, LARGE, 0, 1, FRAME - 8, FRAME, LARGE - 1)
+    await assert_answered(
+        service, caller, LARGE, 0, 1, *(size - less for size in (LEAST, LEAST_FROM_4) for less in (8, 0)), LARGE - 1
+    )
 
 
 async def test_requests_that_come_in_pieces_of_1_to_64_bytes_are_answered_right(
     service: ConsumerSetup, caller: Caller, proxy: Proxy
 ) -> None:
     proxy.cutting = in_turn(64)
-    await assert_answered(service, caller, *range(0, 64, 8), FRAME)
+    await assert_answered(service, caller, *range(0, 64, 8), LEAST_FROM_4)

@@ -181,13 +181,13 @@ async def test_a_service_that_declares_nothing_needs_less(
     consumer = new_consumer(tmp_path / "second", service.url(), gateway.address, settings)
     plain = [[], ["amq.default", wire.DEAD_LETTER], [*first.queues]]
     try:
-        await service.allow(*rights(plain, cells(PASSIVE)))
+        await service.allow(*rights(plain, cells(PASSIVE), job_type=job_type))
         await asyncio.to_thread(consumer.start)
         await eventually(lambda: metric(consumer, "jobs_out_total", type=job_type)[0] > 0, "jobs go out")
         await asyncio.to_thread(consumer.stop)
         for name in (RESULTS, UNDONE):
             read = [each for each in cells(PASSIVE)[2] if each != name]
-            await service.allow(*rights(plain, [[], [], read]))
+            await service.allow(*rights(plain, [[], [], read], job_type=job_type))
             await asyncio.to_thread(consumer.launch)
             await eventually(lambda: "ACCESS_REFUSED" in str(consumer.reasons()), f"{name} is missed")
             await asyncio.to_thread(consumer.stop)
