@@ -31,14 +31,15 @@ from consumer.jobs.signed_id import SignedIds
 from consumer.ledger import Limits, open_ledger
 from consumer.pipeline.authorization import DENIALS, authorized
 from consumer.pipeline.backlog import Backlog
+from consumer.pipeline.chain import inner_chain, request_chain
 from consumer.pipeline.handler import executing
 from consumer.pipeline.idempotency import REFUSALS, idempotent
-from consumer.pipeline.middleware import compose, guarded, recovered
+from consumer.pipeline.middleware import compose, recovered
 from consumer.pipeline.monitor import AUDIT, LEDGER, Monitor, Writable
 from consumer.pipeline.redelivery import RedeliveryMatcher
 from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.trace_variable import TraceVariable
-from consumer.pipeline.waits import LIMIT, LIMITS, QueuePlaces, Waits, bounded
+from consumer.pipeline.waits import LIMIT, LIMITS, QueuePlaces, Waits
 from consumer.pipeline.worker import REPLY_FAILURES, QueueWorker
 from consumer.rabbitmq import Broker, DeadLetterCount, queue_names, reply_policy
 from consumer.security.rights import Rights
@@ -227,12 +228,12 @@ class Service:
         waits = Waits(shared, amqp.max_held_bytes // 2, self.authorizer.limits, watch.count)
         run_again, recover = settings.on_unknown == "run", recovered(watch.trace_id)
         once = idempotent(self.ledger, self._redeliveries, run_again=run_again, waits=waits, count=watch.count)
-        # Inside: what is answered from the ledger, or by a run that is out already, takes none of these places.
-        inner = (once, recover, bounded(waits))
+        inner = inner_chain(once, recover, waits)
         asked = [rights] if asks else []
         trace = TraceVariable(watch.carried, settings.trace_variable, settings.max_depth)
         execute = executing(self.engine, self._limits, trace=trace)
-        handler = compose(execute, watch.traced, watch.measured, recover, guarded, *asked, *inner)
+        chain = request_chain(inner, recover, observed=(watch.traced, watch.measured), rights=asked)
+        handler = compose(execute, *chain)
         answers = answer_handlers(self.engine, self.ledger, asked, inner, watch)
         return dict.fromkeys(amqp.queues, handler) | answers
 

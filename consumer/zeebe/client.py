@@ -61,11 +61,12 @@ class ZeebeEngine:
         observer: CallObserver | None = None,
         *,
         operations: Mapping[str, Operation] = OPERATIONS,
+        connections: Callable[[Zeebe], Connections] = Connections,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
     ) -> None:
-        """`clock` gives seconds since 1970, `random` numbers from 0 to 1; tests bring their own.
+        """`clock` gives seconds since 1970, `random` numbers from 0 to 1; tests bring their own, and connections, too.
 
         Raises:
             ValueError: the CA certificate file is missing or holds no certificate.
@@ -75,7 +76,7 @@ class ZeebeEngine:
         self._target = zeebe.address.rsplit("/", 1)[-1]
         self._observer = observer or unobserved
         self._clock, self._sleep, self._random = clock, sleep, random
-        self._connections = Connections(zeebe)
+        self._connections = connections(zeebe)
         self._credentials = credentials_for(zeebe.credentials, clock)
         self._topology_cache = TopologyCache(self.probe, clock)
         self._polls = Polls()
