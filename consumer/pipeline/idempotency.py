@@ -7,8 +7,6 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import msgspec
-
 from consumer.core.clock import Clock
 from consumer.core.count import Count, ignore
 from consumer.core.delivery import Delivery, Handler, Middleware, Reply, Waiting
@@ -18,9 +16,10 @@ from consumer.core.requeue import Requeue
 from consumer.ledger import Claim, Identity, Ledger, LedgerError, State, identify, identify_by
 from consumer.ledger.codec import to_stored
 from consumer.pipeline.redelivery import RedeliveryMatcher
+from consumer.pipeline.repetitions import conflict, crowded, hedge, interrupted, named, not_kept
 from consumer.pipeline.waits import Place, Waits
 from zeebe_amqp import wire
-from zeebe_amqp.errors import Code, CommandError, Outcome
+from zeebe_amqp.errors import CommandError, Outcome
 
 __all__ = ["REFUSALS", "idempotent"]
 
@@ -44,11 +43,6 @@ FIRST_LOOK: Final = 0.05
 """Seconds before the first look whether the other process is done; the next ones come later and later."""
 MAX_LOOK: Final = 1.0
 """Seconds between two looks, at most."""
-
-MAX_SHOWN: Final = 80
-"""Characters of a request id in an error."""
-
-_MAY_MEAN_DONE: Final = (Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION)
 
 
 @dataclass(eq=False, slots=True)
@@ -165,7 +159,7 @@ class _Idempotency:
         earlier = self._running.get(identity.key)
         if earlier is not None:
             if earlier.digest != digest:
-                raise self._refused(_CONFLICT, _conflict(delivery))
+                raise self._refused(_CONFLICT, conflict(delivery))
             return await self._answer_repeat(delivery, earlier)
         run = self._running[identity.key] = _Run(digest, delivery, None if delivery.answerable else delivery)
         try:
@@ -193,7 +187,7 @@ class _Idempotency:
         elif not run.delivery.alive:
             run.delivery = delivery  # the broker delivers the first one again, and this may be it
         elif run.count() >= MAX_WAITERS:
-            raise self._refused(_CROWDED, _crowded(delivery))
+            raise self._refused(_CROWDED, crowded(delivery, MAX_WAITERS))
         else:
             place = run.inherit(delivery.message.queue) or self._place(delivery)
         return replace(await self._wait(delivery, run, place), replayed=True)
@@ -217,16 +211,16 @@ class _Idempotency:
         rerun = idempotent or self._run_again
         claim = await self._claim(delivery, identity, digest, rerun)
         if claim.state is State.CONFLICT:
-            raise self._refused(_CONFLICT, _conflict(delivery))
+            raise self._refused(_CONFLICT, conflict(delivery))
         if claim.state is State.DONE:
             if claim.reply is None:
-                raise self._refused(_NOT_KEPT, _not_kept(delivery, claim.outcome))
+                raise self._refused(_NOT_KEPT, not_kept(delivery, claim.outcome))
             return replace(claim.reply, replayed=True)
         if claim.state is State.ORPHANED and not rerun:
-            raise self._refused(_INTERRUPTED, _unknown(delivery))
+            raise self._refused(_INTERRUPTED, interrupted(delivery))
         reply = await self._handler(delivery)
         # A replay must be this very answer, so what is remembered is what is published.
-        reply = to_stored(_hedge(reply) if claim.state is State.ORPHANED else reply)
+        reply = to_stored(hedge(reply) if claim.state is State.ORPHANED else reply)
         if reply.is_final(idempotent) and _is_told(delivery, reply):
             await self._ledger.finish(identity, reply, delivery.message.reply_to or "")
         else:
@@ -258,7 +252,7 @@ class _Idempotency:
                     with delivery.waiting(Waiting.LEDGER, idle=False):
                         await self._ready(left)
                 if left <= 0:
-                    raise Requeue(f"{_named(delivery)}: {reason}")
+                    raise Requeue(f"{named(delivery)}: {reason}")
         finally:
             if place is not None:
                 place.leave()
@@ -306,84 +300,3 @@ def _is_told(delivery: Delivery, reply: Reply) -> bool:
     # What has an identity of its own is no dead letter when it is refused.
     known = bool(delivery.message.reply_to) or delivery.request.identity is not None
     return known or reply.error is None or reply.error.outcome is Outcome.UNKNOWN
-
-
-def _named(delivery: Delivery) -> str:
-    """The request by what makes it the same as another one, for a message."""
-    identity = delivery.request.identity
-    if identity is not None:
-        return f"answer {identity!r}"
-    return f"request-id {_shown_id(delivery)}"
-
-
-def _shown_id(delivery: Delivery) -> str:
-    return repr(str(delivery.message.request_id)[:MAX_SHOWN])
-
-
-def _crowded(delivery: Delivery) -> CommandError:
-    return CommandError(
-        Code.RESOURCE_EXHAUSTED,
-        f"{_named(delivery)} is running, and {MAX_WAITERS} other deliveries "
-        f"wait for its answer already; retry later. Send long-running requests to {wire.POLLS_QUEUE}",
-        retryable=True,
-        details={"field": "request-id", "suggestion": wire.POLLS_QUEUE},
-    )
-
-
-def _conflict(delivery: Delivery) -> CommandError:
-    if delivery.request.identity is not None:
-        return CommandError(
-            Code.ALREADY_EXISTS,
-            f"correlation_id: {_named(delivery)} came before, with different content; the first one counts",
-            details={"field": "correlation_id"},
-        )
-    return CommandError(
-        Code.ALREADY_EXISTS,
-        f"request-id: {_shown_id(delivery)} was used by another request with different content; "
-        "use a new id for a new request",
-        details={"field": "request-id"},
-    )
-
-
-def _unknown(delivery: Delivery) -> CommandError:
-    return CommandError(
-        Code.ABORTED,
-        f"an earlier run of {_named(delivery)} was interrupted; "
-        f"{delivery.request.operation} may have been executed and is not safe to repeat: check the engine, "
-        "then send it with a new id",
-        outcome=Outcome.UNKNOWN,
-    )
-
-
-def _not_kept(delivery: Delivery, outcome: Outcome | None) -> CommandError:
-    """The answer is gone; `outcome` is that of the error that it was."""
-    name, operation = _named(delivery), delivery.request.operation
-    if outcome is Outcome.NOT_EXECUTED:
-        return CommandError(
-            Code.ABORTED,
-            f"{name}: {operation} was answered with an error before, and not executed. That answer was "
-            "not kept; send the request with a new id to see the error again",
-            details={"executed": False},
-        )
-    if outcome is Outcome.UNKNOWN:
-        return CommandError(
-            Code.ABORTED,
-            f"{name}: {operation} was answered before, and may have been executed. That answer was not "
-            "kept; check the engine, then send the request with a new id",
-            outcome=Outcome.UNKNOWN,
-        )
-    return CommandError(
-        Code.ABORTED,
-        f"{name}: {operation} was executed and answered before. That answer was not kept: it was too "
-        "large, or newer ones needed its room",
-        outcome=Outcome.UNKNOWN,
-        details={"executed": True},
-    )
-
-
-def _hedge(reply: Reply) -> Reply:
-    if reply.error is None or reply.error.code not in _MAY_MEAN_DONE:
-        return reply
-    note = "an earlier run of this request was cut off; this answer may mean that it did the work"
-    details = {**(reply.error.details or {}), "earlierRun": note}
-    return replace(reply, error=msgspec.structs.replace(reply.error, details=details))

@@ -1,0 +1,104 @@
+"""What is said of a request that came before: it runs, it ran, or nobody knows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+
+from consumer.core.delivery import Delivery, Reply
+from zeebe_amqp import wire
+from zeebe_amqp.errors import Code, CommandError, Outcome
+
+__all__ = ["conflict", "crowded", "hedge", "interrupted", "named", "not_kept"]
+
+MAX_SHOWN: Final = 80
+"""Characters of a request id in an error."""
+
+_MAY_MEAN_DONE: Final = (Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION)
+
+
+def named(delivery: Delivery) -> str:
+    """The request by what makes it the same as another one, for a message."""
+    identity = delivery.request.identity
+    if identity is not None:
+        return f"answer {identity!r}"
+    return f"request-id {_shown_id(delivery)}"
+
+
+def _shown_id(delivery: Delivery) -> str:
+    return repr(str(delivery.message.request_id)[:MAX_SHOWN])
+
+
+def crowded(delivery: Delivery, waiting: int) -> CommandError:
+    """It runs, and as many deliveries as may be wait for the end."""
+    return CommandError(
+        Code.RESOURCE_EXHAUSTED,
+        f"{named(delivery)} is running, and {waiting} other deliveries "
+        f"wait for its answer already; retry later. Send long-running requests to {wire.POLLS_QUEUE}",
+        retryable=True,
+        details={"field": "request-id", "suggestion": wire.POLLS_QUEUE},
+    )
+
+
+def conflict(delivery: Delivery) -> CommandError:
+    """Its id belongs to another content."""
+    if delivery.request.identity is not None:
+        return CommandError(
+            Code.ALREADY_EXISTS,
+            f"correlation_id: {named(delivery)} came before, with different content; the first one counts",
+            details={"field": "correlation_id"},
+        )
+    return CommandError(
+        Code.ALREADY_EXISTS,
+        f"request-id: {_shown_id(delivery)} was used by another request with different content; "
+        "use a new id for a new request",
+        details={"field": "request-id"},
+    )
+
+
+def interrupted(delivery: Delivery) -> CommandError:
+    """Its run was cut off, and it is not safe to repeat."""
+    return CommandError(
+        Code.ABORTED,
+        f"an earlier run of {named(delivery)} was interrupted; "
+        f"{delivery.request.operation} may have been executed and is not safe to repeat: check the engine, "
+        "then send it with a new id",
+        outcome=Outcome.UNKNOWN,
+    )
+
+
+def not_kept(delivery: Delivery, outcome: Outcome | None) -> CommandError:
+    """The answer is gone; `outcome` is that of the error that it was."""
+    name, operation = named(delivery), delivery.request.operation
+    if outcome is Outcome.NOT_EXECUTED:
+        return CommandError(
+            Code.ABORTED,
+            f"{name}: {operation} was answered with an error before, and not executed. That answer was "
+            "not kept; send the request with a new id to see the error again",
+            details={"executed": False},
+        )
+    if outcome is Outcome.UNKNOWN:
+        return CommandError(
+            Code.ABORTED,
+            f"{name}: {operation} was answered before, and may have been executed. That answer was not "
+            "kept; check the engine, then send the request with a new id",
+            outcome=Outcome.UNKNOWN,
+        )
+    return CommandError(
+        Code.ABORTED,
+        f"{name}: {operation} was executed and answered before. That answer was not kept: it was too "
+        "large, or newer ones needed its room",
+        outcome=Outcome.UNKNOWN,
+        details={"executed": True},
+    )
+
+
+def hedge(reply: Reply) -> Reply:
+    """The answer to a run that was not the first one."""
+    if reply.error is None or reply.error.code not in _MAY_MEAN_DONE:
+        return reply
+    note = "an earlier run of this request was cut off; this answer may mean that it did the work"
+    details = {**(reply.error.details or {}), "earlierRun": note}
+    return replace(reply, error=msgspec.structs.replace(reply.error, details=details))
