@@ -63,6 +63,10 @@ class _Run:
     """Further deliveries that wait for the end."""
     reply: asyncio.Future[Reply] | None = None
     """The answer, for those who wait for it; made for the first of them."""
+    is_owner: bool = False
+    """Whether the ledger has said that the id is for this content."""
+    verdict: asyncio.Future[None] | None = None
+    """Done when the ledger has said whose the id is; made for the first who asks."""
 
     def count(self) -> int:
         """Further deliveries whose senders wait for the answer."""
@@ -83,8 +87,24 @@ class _Run:
             self.reply = asyncio.get_running_loop().create_future()
         return self.reply
 
+    def judged(self) -> asyncio.Future[None]:
+        """What to wait for to learn whose the id is."""
+        if self.verdict is None:
+            self.verdict = asyncio.get_running_loop().create_future()
+        return self.verdict
+
+    def own(self) -> None:
+        """The id is for this content."""
+        self.is_owner = True
+        self._tell_verdict()
+
+    def _tell_verdict(self) -> None:
+        if self.verdict is not None and not self.verdict.done():
+            self.verdict.set_result(None)
+
     def end(self, reply: Reply | None = None, error: BaseException | None = None) -> None:
         """Tell those who wait; with neither an answer nor an error it was cut off."""
+        self._tell_verdict()
         if self.reply is None or self.reply.done():
             return
         if reply is not None:
@@ -156,14 +176,15 @@ class _Idempotency:
     async def _run_identified(self, delivery: Delivery, identity: Identity) -> Reply:
         request = delivery.request
         digest = await offload(request.digest) if delivery.large else request.digest()
-        earlier = self._running.get(identity.key)
-        if earlier is not None:
-            if earlier.digest != digest:
+        while (earlier := self._running.get(identity.key)) is not None:
+            if earlier.digest == digest:
+                return await self._answer_repeat(delivery, earlier)
+            if earlier.is_owner:
                 raise self._refused(_CONFLICT, conflict(delivery))
-            return await self._answer_repeat(delivery, earlier)
+            await self._wait_for_verdict(delivery, earlier)
         run = self._running[identity.key] = _Run(digest, delivery, None if delivery.answerable else delivery)
         try:
-            reply = await self._claim_and_run(delivery, identity, digest)
+            reply = await self._claim_and_run(delivery, identity, run)
             run.end(reply)
             return reply
         except (CommandError, Requeue) as error:
@@ -192,6 +213,15 @@ class _Idempotency:
             place = run.inherit(delivery.message.queue) or self._place(delivery)
         return replace(await self._wait(delivery, run, place), replayed=True)
 
+    async def _wait_for_verdict(self, delivery: Delivery, run: _Run) -> None:
+        """The id may be for this content, and the other one be refused: only the ledger knows which ran first."""
+        place = self._place(delivery)
+        try:
+            async with delivery.release_slot():
+                await asyncio.wait({run.judged()})
+        finally:
+            place.leave()
+
     async def _wait(self, delivery: Delivery, run: _Run, place: Place | None) -> Reply:
         waiter = _Waiter(delivery, place)
         run.waiting.append(waiter)
@@ -206,10 +236,10 @@ class _Idempotency:
                 waiter.place.leave()
         return answer.result()
 
-    async def _claim_and_run(self, delivery: Delivery, identity: Identity, digest: bytes) -> Reply:
+    async def _claim_and_run(self, delivery: Delivery, identity: Identity, run: _Run) -> Reply:
         idempotent = delivery.request.command.is_idempotent()
         rerun = idempotent or self._run_again
-        claim = await self._claim(delivery, identity, digest, rerun)
+        claim = await self._claim(delivery, identity, run, rerun)
         if claim.state is State.CONFLICT:
             raise self._refused(_CONFLICT, conflict(delivery))
         if claim.state is State.DONE:
@@ -231,13 +261,15 @@ class _Idempotency:
         self._count("refused", reason=reason)
         return error
 
-    async def _claim(self, delivery: Delivery, identity: Identity, digest: bytes, rerun: bool) -> Claim:
+    async def _claim(self, delivery: Delivery, identity: Identity, run: _Run, rerun: bool) -> Claim:
         """Claim; while another process runs it or the ledger cannot be written, wait, then give back."""
         end, look, place = None, FIRST_LOOK, None
         try:
             while True:
                 try:
-                    claim = await self._ledger.claim(identity, digest, rerun=rerun)
+                    claim = await self._ledger.claim(identity, run.digest, rerun=rerun)
+                    if claim.state is not State.CONFLICT:
+                        run.own()
                     if claim.state is not State.RUNNING:
                         return claim
                     place = place or self._place(delivery)
