@@ -83,6 +83,8 @@ class Delivery:
     """How its last run ended; None before that, and while it runs again."""
     one_way: bool = False
     """Whether nobody waits for a reply, whatever the message says."""
+    may_have_run: bool = False
+    """Whether a run of it was cut off in a process that is gone."""
     earlier: object = None
     """The trace context of the run whose answer it gets, where that is known."""
     link: str = ""

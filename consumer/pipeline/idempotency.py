@@ -248,9 +248,13 @@ class _Idempotency:
             return replace(claim.reply, replayed=True)
         if claim.state is State.ORPHANED and not rerun:
             raise self._refused(_INTERRUPTED, interrupted(delivery))
+        if claim.state is State.ORPHANED:
+            delivery.may_have_run = True
         reply = await self._handler(delivery)
+        if _may_have_run(delivery, idempotent):
+            reply = hedge(reply, idempotent)
         # A replay must be this very answer, so what is remembered is what is published.
-        reply = to_stored(hedge(reply) if claim.state is State.ORPHANED else reply)
+        reply = to_stored(reply)
         if reply.is_final(idempotent) and _is_told(delivery, reply):
             await self._ledger.finish(identity, reply, delivery.message.reply_to or "")
         else:
@@ -325,6 +329,14 @@ def _identity_by(message: Message, identity: str) -> Identity:
 def _replays(message: Message) -> int:
     replays = message.headers.get(wire.REPLAYS)
     return replays if type(replays) is int else 0
+
+
+def _may_have_run(delivery: Delivery, idempotent: bool) -> bool:
+    """Whether the message was perhaps run before it was delivered this time.
+
+    What is not idempotent leaves an entry if it may have been executed. What is leaves none: it may run again.
+    """
+    return delivery.may_have_run or (idempotent and delivery.message.redelivered)
 
 
 def _is_told(delivery: Delivery, reply: Reply) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 
 from consumer.core.delivery import Delivery, Reply
 from zeebe_amqp import wire
-from zeebe_amqp.errors import Code, CommandError, Outcome
+from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 
 __all__ = ["conflict", "crowded", "hedge", "interrupted", "named", "not_kept"]
 
@@ -17,6 +17,8 @@ MAX_SHOWN: Final = 80
 """Characters of a request id in an error."""
 
 _MAY_MEAN_DONE: Final = (Code.NOT_FOUND, Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION)
+_DID_IT: Final = "an earlier run of this request was cut off; this answer may mean that it did the work"
+_MAY_HAVE_RUN: Final = "an earlier run of this request was cut off, and may have been executed"
 
 
 def named(delivery: Delivery) -> str:
@@ -95,10 +97,21 @@ def not_kept(delivery: Delivery, outcome: Outcome | None) -> CommandError:
     )
 
 
-def hedge(reply: Reply) -> Reply:
-    """The answer to a run that was not the first one."""
-    if reply.error is None or reply.error.code not in _MAY_MEAN_DONE:
+def hedge(reply: Reply, idempotent: bool) -> Reply:
+    """The answer to a run that may not be the first one: what it says of itself says nothing of the one before.
+
+    An answer that is remembered keeps its outcome, and says the rest in its details.
+    """
+    error = reply.error
+    if error is None or error.outcome is Outcome.UNKNOWN or _is_about_content(error):
         return reply
-    note = "an earlier run of this request was cut off; this answer may mean that it did the work"
-    details = {**(reply.error.details or {}), "earlierRun": note}
-    return replace(reply, error=msgspec.structs.replace(reply.error, details=details))
+    note = _DID_IT if error.code in _MAY_MEAN_DONE else _MAY_HAVE_RUN
+    outcome = error.outcome if reply.is_final(idempotent) else Outcome.UNKNOWN
+    details = {**(error.details or {}), "earlierRun": note}
+    return replace(reply, error=msgspec.structs.replace(error, outcome=outcome, details=details))
+
+
+def _is_about_content(error: Error) -> bool:
+    """Whether every run of the request ends with it before anything is sent."""
+    late = error.code is Code.DEADLINE_EXCEEDED
+    return error.source is Source.CONSUMER and not error.retryable and not late

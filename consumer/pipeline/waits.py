@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from consumer.core import count as counting
 from consumer.core.access import NO_LIMITS, UserLimits
@@ -17,7 +17,7 @@ from consumer.core.count import Count
 from consumer.core.delivery import Delivery, Handler, Middleware, Reply
 from consumer.core.shares import Shares
 from zeebe_amqp import wire
-from zeebe_amqp.errors import Code, CommandError
+from zeebe_amqp.errors import Code, CommandError, Outcome
 
 __all__ = ["LIMIT", "LIMITS", "Place", "QueuePlaces", "Waits", "bounded"]
 
@@ -33,6 +33,17 @@ MAX_USER: Final = 80
 """Characters of a user's name in an error."""
 
 _LATER: Final = "retry when one of them has ended"
+
+
+class _Fate(NamedTuple):
+    """What is said of a request that is refused."""
+
+    words: str
+    outcome: Outcome
+
+
+_NOT_RUN: Final = _Fate("not executed", Outcome.NOT_EXECUTED)
+_MAY_HAVE_RUN: Final = _Fate("not run again, and an earlier delivery of it may have been executed", Outcome.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +98,16 @@ class Waits:
         self._one_runs = ((self._running, 1),)
 
     def wait(self, delivery: Delivery) -> Place:
-        """Take a place for a delivery that waits without a slot.
+        """Take a place for a delivery that waits, without a slot, for another run of its request.
 
         Raises:
-            CommandError: RESOURCE_EXHAUSTED; its user holds as many as may be.
+            CommandError: RESOURCE_EXHAUSTED; its user holds as many as may be. What runs may be an earlier delivery of
+                the same message: of one that was delivered before, the outcome is unknown.
         """
         message = delivery.message
-        held = self._held(delivery, self._limits(message.user_id))
-        return Place(message.queue, message.user_id, (*held, *self._body(delivery)))
+        fate = _MAY_HAVE_RUN if message.redelivered else _NOT_RUN
+        held = self._held(delivery, self._limits(message.user_id), fate)
+        return Place(message.queue, message.user_id, (*held, *self._body(delivery, fate)))
 
     def run(self, delivery: Delivery) -> Place | None:
         """Take what a command needs to run; None for one that needs nothing.
@@ -110,11 +123,11 @@ class Waits:
             return None
         if limits.in_flight is not None and self._running.held(message.user_id) >= limits.in_flight:
             running = f"{self._running.held(message.user_id)} {_of('commands', message.user_id)} are running already"
-            raise self._over("in_flight", running)
+            raise self._over("in_flight", running, _NOT_RUN)
         amounts: tuple[tuple[Shares, int], ...] = self._one_runs
         if waits:
-            held = self._held(delivery, limits)
-            amounts = (*amounts, *self._slot(delivery, limits), *held, *self._body(delivery))
+            held, body = self._held(delivery, limits, _NOT_RUN), self._body(delivery, _NOT_RUN)
+            amounts = (*amounts, *self._slot(delivery, limits), *held, *body)
         return Place(message.queue, message.user_id, amounts)
 
     def _slot(self, delivery: Delivery, limits: UserLimits) -> Iterator[tuple[Shares, int]]:
@@ -128,13 +141,15 @@ class Waits:
                 f"{slots.taken - slots.held(user)} of others, and one more would delay others; "
                 f"not executed. Send long-running requests to {wire.POLLS_QUEUE}",
                 wire.POLLS_QUEUE,
+                _NOT_RUN,
             )
         yield slots, 1
 
-    def _held(self, delivery: Delivery, limits: UserLimits) -> Iterator[tuple[Shares, int]]:
+    def _held(self, delivery: Delivery, limits: UserLimits, fate: _Fate) -> Iterator[tuple[Shares, int]]:
         queue, user = delivery.message.queue, delivery.message.user_id
         if limits.waiting is not None and self._waiting.held(user) >= limits.waiting:
-            raise self._over("waiting", f"{self._waiting.held(user)} {_of('requests', user)} are waiting already")
+            waiting = f"{self._waiting.held(user)} {_of('requests', user)} are waiting already"
+            raise self._over("waiting", waiting, fate)
         yield self._waiting, 1
         if queue not in self._queues:
             return
@@ -142,34 +157,37 @@ class Waits:
         if not held.has_room(user, shared=limits.waiting is None):
             raise self._shared(
                 f"queue {queue!r} holds {held.held(user)} waiting {_of('requests', user)} and "
-                f"{held.taken - held.held(user)} of others, and one more would delay others; not executed; "
+                f"{held.taken - held.held(user)} of others, and one more would delay others; {fate.words}; "
                 f"{_LATER}",
                 _LATER,
+                fate,
             )
         yield held, 1
 
-    def _body(self, delivery: Delivery) -> Iterator[tuple[Shares, int]]:
+    def _body(self, delivery: Delivery, fate: _Fate) -> Iterator[tuple[Shares, int]]:
         size, user = delivery.message.size, delivery.message.user_id
         if size <= COUNTED:
             return
         if not self._bytes.has_room(user, size):
             raise self._shared(
                 f"waiting {_of('requests', user)} hold {self._bytes.held(user)} bytes of bodies, and {size} more "
-                f"would delay others; not executed. {_LATER.capitalize()}, or send less",
+                f"would delay others; {fate.words}. {_LATER.capitalize()}, or send less",
                 _LATER,
+                fate,
             )
         yield self._bytes, size
 
-    def _shared(self, text: str, suggestion: str) -> CommandError:
-        return self._refused(_SHARE, text, {"suggestion": suggestion})
+    def _shared(self, text: str, suggestion: str, fate: _Fate) -> CommandError:
+        return self._refused(_SHARE, text, {"suggestion": suggestion}, fate)
 
-    def _over(self, name: str, text: str) -> CommandError:
-        text = f"{text}, as many as the policy's limit {name!r} allows; not executed. {_LATER.capitalize()}"
-        return self._refused(LIMIT, text, {"limit": name, "suggestion": _LATER})
+    def _over(self, name: str, text: str, fate: _Fate) -> CommandError:
+        text = f"{text}, as many as the policy's limit {name!r} allows; {fate.words}. {_LATER.capitalize()}"
+        return self._refused(LIMIT, text, {"limit": name, "suggestion": _LATER}, fate)
 
-    def _refused(self, reason: str, text: str, details: dict[str, object]) -> CommandError:
+    def _refused(self, reason: str, text: str, details: dict[str, object], fate: _Fate) -> CommandError:
         self._count("refused", reason=reason)
-        return CommandError(Code.RESOURCE_EXHAUSTED, text, retryable=True, details=details)
+        outcome = fate.outcome
+        return CommandError(Code.RESOURCE_EXHAUSTED, text, outcome=outcome, retryable=True, details=details)
 
 
 def bounded(waits: Waits) -> Middleware:

@@ -1,0 +1,78 @@
+"""The answer to a run that may not be the first one does not say what became of the one before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from consumer.core.message import Reply
+from consumer.core.shares import Shares
+from consumer.ledger import Claim, State
+from consumer.pipeline.waits import QueuePlaces, Waits
+from tests.cases import for_each
+from tests.unit.consumer.deliveries import QuickClock
+from tests.unit.consumer.errors import failed, verdict
+from tests.unit.consumer.pipeline.repetitions import Once, incoming, ledger_of
+from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+
+GATEWAY, CONSUMER = Source.GATEWAY, Source.CONSUMER
+NOT, UNKNOWN = Outcome.NOT_EXECUTED, Outcome.UNKNOWN
+NOTE = "earlierRun"
+
+ORPHANED = {"found": State.ORPHANED}
+AGAIN = {"found": State.NEW, "redelivered": True}
+BUSY = failed(Code.RESOURCE_EXHAUSTED, GATEWAY, retryable=True)
+LATE = failed(Code.DEADLINE_EXCEEDED, CONSUMER)
+GONE = failed(Code.NOT_FOUND, GATEWAY)
+MALFORMED = failed(Code.INVALID_ARGUMENT, CONSUMER)
+
+
+async def answered(error: Any, found: State, operation: str = "cancel-instance", redelivered: bool = False) -> Reply:
+    once = Once(Reply(operation, error=error), ledger=ledger_of(Claim(found)))
+    return await once.handle(incoming(operation, message_id="a", reply_to="replies", redelivered=redelivered))
+
+
+@for_each([
+    (BUSY, ORPHANED, UNKNOWN, True),
+    (LATE, ORPHANED, UNKNOWN, True),
+    (BUSY, AGAIN, UNKNOWN, True),
+    # It is remembered as it is: the engine gives no other one.
+    (GONE, ORPHANED, NOT, True),
+    (GONE, AGAIN, NOT, True),
+    # Every run ends with it before anything is sent.
+    (MALFORMED, ORPHANED, NOT, False),
+    (failed(Code.UNAVAILABLE, GATEWAY, UNKNOWN, retryable=True), ORPHANED, UNKNOWN, False),
+    # Nothing came before.
+    (BUSY, {"found": State.NEW}, NOT, False),
+    # What is not idempotent would have left an entry.
+    (BUSY, AGAIN | {"operation": "create-instance"}, NOT, False),
+])  # fmt: skip
+async def test_what_is_not_executed_now_may_have_been_before(
+    error: Any, delivered: dict[str, Any], outcome: Outcome, noted: bool
+) -> None:
+    reply = await answered(error, **delivered)
+    assert reply.error is not None
+    assert verdict(reply.error) == (error.code, error.source, outcome, error.retryable)
+    assert (NOTE in (reply.error.details or {})) is noted
+
+
+async def test_a_further_run_of_the_same_delivery_still_knows_of_the_one_that_was_cut_off() -> None:
+    replies = [Reply("cancel-instance", error=error) for error in (BUSY, BUSY)]
+    once = Once(*replies, ledger=ledger_of(Claim(State.ORPHANED), Claim(State.NEW)))
+    delivery = incoming("cancel-instance", message_id="a")
+    outcomes = [(await once.handle(delivery)).error.outcome for _ in replies]  # type: ignore[union-attr]
+    assert outcomes == [UNKNOWN, UNKNOWN]
+
+
+@for_each([(False, NOT), (True, UNKNOWN)])
+async def test_who_finds_no_place_to_wait_may_be_what_runs(redelivered: bool, outcome: Outcome) -> None:
+    waits = Waits({"commands": QueuePlaces(Shares(lambda: 1))})
+    once = Once(ledger=ledger_of(*[Claim(State.RUNNING)] * 1000), clock=QuickClock(pause=0.2), waits=waits)
+    request = {"queue": "commands", "reply_to": "replies"}
+    waiting, refused = await once.begin(
+        incoming(message_id="a", **request), incoming(message_id="b", redelivered=redelivered, **request)
+    )
+    error = refused.exception()
+    assert isinstance(error, CommandError)
+    assert verdict(error) == (Code.RESOURCE_EXHAUSTED, CONSUMER, outcome, True)
+    assert ("not executed" in error.message) is not redelivered
+    waiting.cancel()
