@@ -199,8 +199,11 @@ class Delivery:
         """Tell the broker that the message is done; false when the channel is gone."""
         raise NotImplementedError
 
-    def requeue(self) -> None:
-        """Put the message back into its queue, without blame."""
+    def requeue(self, *, failed: bool = False) -> None:
+        """Put the message back into its queue.
+
+        `failed` says that it may be the cause: brokers count that, and make a dead letter of what failed too often.
+        """
         raise NotImplementedError
 
     @contextmanager

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final
 
 from consumer.core import count as counting
 from consumer.core.circuit_breaker import CircuitBreaker
@@ -18,12 +18,13 @@ from consumer.core.message import Message
 from consumer.core.requeue import Requeue
 from consumer.pipeline.arrival_order import ArrivalOrder
 from consumer.pipeline.ending import Audit, Ending, Report, ignore
+from consumer.pipeline.publishing import PublishFailed, Refused, ReplyPublisher
 from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.settlement import MAX_WAIT, Settlement, pause, settle
 from zeebe_amqp.cancellation import being_cancelled
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 
-__all__ = ["REPLY_FAILURES", "PublishFailed", "QueueWorker", "Refused", "ReplyPublisher"]
+__all__ = ["REPLY_FAILURES", "QueueWorker"]
 
 log = logging.getLogger(__name__)
 
@@ -50,47 +51,8 @@ REPLY_FAILURES: Final = (_UNROUTABLE, _REFUSED, _NOT_CONFIRMED)
 """Why a reply did not reach its queue, as the counter of them says."""
 
 
-class PublishFailed(Exception):
-    """The broker did not confirm a publish; it may or may not have taken the message."""
-
-
-class Refused(PublishFailed):
-    """The queue is the reason; the text says why.
-
-    Args:
-        text: why.
-        stuck: whether it confirms nothing, which takes a while to find out; else it refuses at once.
-    """
-
-    def __init__(self, text: str, *, stuck: bool = False) -> None:
-        super().__init__(text)
-        self.stuck = stuck
-
-
-class ReplyPublisher(Protocol):
-    """Where replies and dead letters leave; returns when the broker confirmed them."""
-
-    async def reply(self, delivery: Delivery, reply: Reply) -> bool:
-        """Publish the reply; false when its queue is not there, and so nobody who could get it.
-
-        Raises:
-            Refused: the caller's queue is the reason.
-            PublishFailed: not confirmed.
-        """
-
-    async def dead_letter(self, message: Message, reply: Reply) -> None:
-        """Publish the request with the reason to the dead-letter exchange.
-
-        Raises:
-            PublishFailed: not confirmed.
-        """
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether something can be published now: connected, and not blocked by an alarm."""
-
-    async def ready(self) -> None:
-        """Wait until something can be published."""
+class _Unconfirmed(Exception):
+    """What a request ended with was not confirmed, however often it was published, and no queue is the reason."""
 
 
 class QueueWorker:
@@ -182,13 +144,15 @@ class QueueWorker:
             fields = {"event": "request.requeued", "queue": delivery.message.queue, "error": str(reason)}
             log.info("given back: %s", reason, extra=fields)
             await self._requeue(delivery)
+        except _Unconfirmed:
+            await self._return(delivery, failed=True)
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and being_cancelled():
                 raise
             # Nothing may stay unsettled: a message held for ever is a slot lost for ever.
             fields = {"event": "request.unsettled", "queue": delivery.message.queue}
             log.exception("defect while settling a delivery; it is given back", extra=fields)
-            await self._requeue(delivery)
+            await self._requeue(delivery, failed=True)
 
     async def _process(self, delivery: Delivery) -> bool:
         """Run it until its settlement is final, then settle; false when it is to be given back."""
@@ -247,19 +211,19 @@ class QueueWorker:
         with delivery.waiting(Waiting.RETRY):
             await self._clock.sleep(pause(attempt, self._clock.random))
 
-    async def _requeue(self, delivery: Delivery) -> None:
+    async def _requeue(self, delivery: Delivery, *, failed: bool = False) -> None:
         # It comes again at once. The pause keeps it from spinning; the broker's delivery limit ends what breaks us.
         await self._rest(delivery, 1)
-        await self._return(delivery)
+        await self._return(delivery, failed=failed)
 
-    async def _return(self, delivery: Delivery) -> None:
+    async def _return(self, delivery: Delivery, *, failed: bool = False) -> None:
         try:
             await self._record_return(delivery)
         except Exception:
             fields = {"event": "request.unsettled", "queue": delivery.message.queue}
             log.exception("defect while recording a delivery that is given back", extra=fields)
         self._count("requeued", queue=delivery.message.queue)
-        delivery.requeue()
+        delivery.requeue(failed=failed)
 
     def _settlement(self, delivery: Delivery, reply: Reply, waited: float) -> Settlement:
         command = delivery.command
@@ -273,23 +237,31 @@ class QueueWorker:
         )
 
     async def _settle(self, delivery: Delivery, settlement: Settlement, reply: Reply) -> bool:
-        """Publish what is to be published, then ack; false when that did not work and the channel is still open."""
+        """Publish what is to be published, then ack; false when its queue took nothing and the channel is still open.
+
+        Raises:
+            _Unconfirmed: it was not confirmed, and no queue is the reason.
+        """
         queue = delivery.message.reply_to or ""
         if settlement is Settlement.REPLY and (stuck := self._refused.stuck(queue)) is not None:
             return await self._insist(delivery, reply, Refused(stuck, stuck=True))
+        refused = False
         for attempt in range(1, PUBLISH_TRIES + 1):
             try:
                 await self._finish(delivery, settlement, reply)
             except PublishFailed as failure:
+                refused = isinstance(failure, Refused)
                 if settlement is Settlement.REPLY:
-                    if isinstance(failure, Refused):
+                    if refused:
                         return await self._insist(delivery, reply, failure)
                     self._count("reply.failures", reason=_NOT_CONFIRMED)
                 _tell_unconfirmed(settlement, attempt, failure)
                 await self._clock.sleep(pause(attempt, self._clock.random))
             else:
                 return True
-        return False
+        if refused:  # the dead letters are full, which is no fault of this one
+            return False
+        raise _Unconfirmed
 
     async def _insist(self, delivery: Delivery, reply: Reply, refusal: Refused) -> bool:
         """Try a refused reply again while it may wait, then drop it: the command ran, so it is no dead letter.

@@ -24,7 +24,7 @@ from consumer.core.delivery import Decoder, Delivery, Reply
 from consumer.core.large import LARGE, offload
 from consumer.core.message import Message
 from consumer.core.seal import Seal, digest_of
-from consumer.pipeline.worker import PublishFailed
+from consumer.pipeline.publishing import PublishFailed
 from consumer.rabbitmq import properties
 from consumer.rabbitmq.consumer import Consumer, QueueDelivery
 from consumer.rabbitmq.held import HeldBytes
@@ -137,7 +137,7 @@ class Broker:
         await self._publisher.ready()
 
     async def reply(self, delivery: Delivery, reply: Reply) -> bool:
-        """Publish a reply to the request's `reply_to`; see `consumer.pipeline.worker.ReplyPublisher`."""
+        """Publish a reply to the request's `reply_to`; see `consumer.pipeline.publishing.ReplyPublisher`."""
         message = delivery.message
         assert message.reply_to is not None
         try:
@@ -156,7 +156,7 @@ class Broker:
         return True
 
     async def dead_letter(self, message: Message, reply: Reply) -> None:
-        """Publish a request to the dead-letter exchange; see `consumer.pipeline.worker.ReplyPublisher`."""
+        """Publish a request to the dead-letter exchange; see `consumer.pipeline.publishing.ReplyPublisher`."""
         body = message.kept_body
         digest = digest_of(body) if len(body) <= LARGE else await offload(digest_of, body)
         try:

@@ -112,9 +112,11 @@ class QueueDelivery(Delivery):
     def ack(self) -> bool:
         return self._channel.ack(self._tag)
 
-    def requeue(self) -> None:
+    def requeue(self, *, failed: bool = False) -> None:
         self._requeued = True
-        self._channel.nack(self._tag)
+        # Brokers before 4.3 count both.
+        put_back = self._channel.reject if failed else self._channel.nack
+        put_back(self._tag)
 
 
 def _is_as_signed(message: Message) -> bool:

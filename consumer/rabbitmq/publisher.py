@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from consumer.config import Amqp
-from consumer.pipeline.worker import PublishFailed, Refused
+from consumer.pipeline.publishing import PublishFailed, Refused
 from consumer.rabbitmq.connection import initialize, reconnecting
 from consumer.rabbitmq.topology import declare_dead_letters
 from zeebe_amqp.amqp.alarm import Alarm

@@ -43,6 +43,7 @@ __all__ = [
     "write_get",
     "write_message",
     "write_nack",
+    "write_reject",
 ]
 
 METHOD: Final = 1
@@ -86,6 +87,8 @@ GET_EMPTY: Final = _BASIC << 16 | 72
 """basic.get-empty."""
 ACK: Final = _BASIC << 16 | 80
 """basic.ack."""
+REJECT: Final = _BASIC << 16 | 90
+"""basic.reject."""
 NACK: Final = _BASIC << 16 | 120
 """basic.nack."""
 
@@ -98,6 +101,7 @@ _SETTLE_SIZE: Final = 13
 _PUBLISH: Final = (_BASIC << 16 | 40).to_bytes(4, "big") + b"\0\0"
 _GET: Final = (_BASIC << 16 | 70).to_bytes(4, "big") + b"\0\0"
 _REQUEUE: Final = 2
+_REQUEUE_REJECTED: Final = 1
 
 
 def read_method(data: bytes, at: int) -> int:
@@ -161,6 +165,11 @@ def write_ack(channel: int, tag: int) -> bytes:
 def write_nack(channel: int, tag: int, *, multiple: bool = False, requeue: bool = True) -> bytes:
     """Give a delivery back to its queue, or reject it; with `multiple` all up to it, and with tag 0 all there are."""
     return _SETTLE.pack(METHOD, channel, _SETTLE_SIZE, NACK, tag, _REQUEUE * requeue | multiple, END)
+
+
+def write_reject(channel: int, tag: int) -> bytes:
+    """Give a delivery back to its queue as one that failed."""
+    return _SETTLE.pack(METHOD, channel, _SETTLE_SIZE, REJECT, tag, _REQUEUE_REJECTED, END)
 
 
 def write_get(channel: int, queue: str) -> bytes:

@@ -245,12 +245,8 @@ class HotChannel:
             confirm, identity = self._unconfirmed.pop(each, _NOBODY)
             if identity is not None and self._mandatory.get(identity) == each:  # the id may have been sent again
                 del self._mandatory[identity]
-            if confirm is None or confirm.done():
-                continue
-            if taken:
-                confirm.set_result(None)
-            else:
-                confirm.set_exception(Nacked("the broker sent a nack"))
+            if confirm is not None and not confirm.done():
+                confirm.set_result(None) if taken else confirm.set_exception(Nacked("the broker sent a nack"))
 
     def _on_returned(self, message: Incoming) -> None:
         tag = self._mandatory.pop(message.properties.message_id, 0)
@@ -267,9 +263,13 @@ class HotChannel:
     def nack(self, tag: int, *, multiple: bool = False, requeue: bool = True) -> bool:
         """Give a delivery back to its queue, or without `requeue` reject it, so that it is dead-lettered.
 
-        With `multiple` all up to it, with tag 0 all there are; false as for `ack`.
+        With `multiple` all up to it, with tag 0 all there are; false as for `ack`. RabbitMQ 4.3 does not count it.
         """
         return self._settle(frames.write_nack(self._number, tag, multiple=multiple, requeue=requeue))
+
+    def reject(self, tag: int) -> bool:
+        """Give a delivery back as failed, which counts towards the delivery limit anywhere; false as for `ack`."""
+        return self._settle(frames.write_reject(self._number, tag))
 
     def _settle(self, frame: bytes) -> bool:
         if self.ended is not None:

@@ -107,7 +107,7 @@ class AmqpSubscription:
 
     def nack(self, delivery: Delivery, *, requeue: bool) -> bool:
         """See `Subscription.nack`."""
-        return self._hot.nack(delivery.tag, requeue=requeue)
+        return self._hot.reject(delivery.tag) if requeue else self._hot.nack(delivery.tag, requeue=False)
 
 
 def _delivery(incoming: Incoming) -> Delivery:

@@ -122,7 +122,7 @@ class Subscription(Protocol):
         """Remove a message from the queue; false when the subscription has ended, and the message comes again."""
 
     def nack(self, delivery: Delivery, *, requeue: bool) -> bool:
-        """Give a message back to the queue, or reject it: then it is dead. False as for `ack`."""
+        """Give a message back, which its queue counts and bounds, or reject it: then it is dead. False as for `ack`."""
 
 
 class Transport(Protocol):

@@ -44,8 +44,8 @@ class FakeDelivery(Delivery):
         self.events.append("ack")
         return self.open
 
-    def requeue(self) -> None:
-        self.events.append("give back")
+    def requeue(self, *, failed: bool = False) -> None:
+        self.events.append("give back as failed" if failed else "give back")
 
 
 def delivery(operation: str, data: Any = None, metadata: Any = None, **properties: Any) -> FakeDelivery:

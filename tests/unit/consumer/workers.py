@@ -11,8 +11,9 @@ from consumer.core.circuit_breaker import CircuitBreaker
 from consumer.core.delivery import Delivery, Handler
 from consumer.core.limiter import AimdLimit
 from consumer.core.message import Message, Reply
+from consumer.pipeline.publishing import PublishFailed
 from consumer.pipeline.refused_replies import RefusedReplies
-from consumer.pipeline.worker import PublishFailed, QueueWorker
+from consumer.pipeline.worker import QueueWorker
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
 from zeebe_amqp.errors import CommandError
 

@@ -15,7 +15,7 @@ from consumer.jobs.returning import MAX_REASON, to_return
 from consumer.jobs.room import Room
 from consumer.jobs.signed_id import JobId, hash_type
 from consumer.ledger import LedgerError
-from consumer.pipeline.worker import PublishFailed
+from consumer.pipeline.publishing import PublishFailed
 from tests.cases import for_each
 from tests.unit.consumer.jobs.fetched import IDS, TYPE, Bench, job
 from tests.unit.consumer.workers import until

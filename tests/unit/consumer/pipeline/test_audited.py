@@ -11,8 +11,8 @@ from consumer.core.delivery import Delivery
 from consumer.core.message import Message, Reply
 from consumer.core.requeue import Requeue
 from consumer.pipeline.ending import Ending
+from consumer.pipeline.publishing import PublishFailed, Refused
 from consumer.pipeline.refused_replies import RefusedReplies
-from consumer.pipeline.worker import PublishFailed, Refused
 from tests.cases import check_each, for_each
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
 from tests.unit.consumer.errors import failed
@@ -84,18 +84,18 @@ async def test_every_way_to_an_ack_leads_past_the_record() -> None:
 
 
 async def test_what_goes_back_is_recorded_when_it_comes_again() -> None:
-    async def goes_back(answers: list[Any], publishing: Any) -> None:
+    async def goes_back(answers: list[Any], publishing: Any, event: str) -> None:
         bench = AuditedBench()
         bench.handler.replies = answers
         if publishing is not None:
             bench.publisher.reply = AsyncMock(side_effect=publishing)  # type: ignore[method-assign]
         await bench.settle(delivered(bench), audit=bench.audit)
-        assert bench.events == ["give back"]
+        assert bench.events == [event]
 
     cases = {
-        "another runs it": ([Requeue("another")], None),
-        "a defect": ([RuntimeError("a defect")], None),
-        "no confirm": ([OK], PublishFailed("late")),
+        "another runs it": ([Requeue("another")], None, "give back"),
+        "a defect": ([RuntimeError("a defect")], None, "give back as failed"),
+        "no confirm": ([OK], PublishFailed("late"), "give back as failed"),
     }
     await check_each(cases, goes_back)
 
@@ -131,7 +131,7 @@ async def test_what_the_engine_was_sent_is_recorded_when_it_goes_back_because_it
 async def test_what_the_engine_was_sent_by_an_earlier_try_is_recorded_however_the_last_one_ends() -> None:
     unknown = Reply("topology", error=failed(Code.DEADLINE_EXCEEDED, outcome=Outcome.UNKNOWN))
 
-    async def ends(last: Any, open_then: bool, code: Code) -> None:
+    async def ends(last: Any, open_then: bool, code: Code, event: str = "give back") -> None:
         bench = AuditedBench()
         delivery, tries = delivered(bench, reply_to=None), iter([unknown, last])
 
@@ -147,11 +147,11 @@ async def test_what_the_engine_was_sent_by_an_earlier_try_is_recorded_however_th
         [reply] = bench.recorded
         assert reply.error is not None
         assert (reply.operation, reply.error.code, reply.error.outcome) == ("topology", code, Outcome.UNKNOWN)
-        assert bench.events == ["record", "give back"]
+        assert bench.events == ["record", event]
 
     cases = {
         "another runs it now": (Requeue("another"), True, Code.CANCELLED),
-        "a defect": (RuntimeError("a defect"), True, Code.CANCELLED),
+        "a defect": (RuntimeError("a defect"), True, Code.CANCELLED, "give back as failed"),
         "its channel is gone": (OK, False, Code.DEADLINE_EXCEEDED),
     }
     await check_each(cases, ends)
@@ -214,4 +214,4 @@ async def test_a_defect_of_the_audit_acknowledges_nothing_and_holds_nothing(sent
     delivery = delivered(bench)
     delivery.call = Call(Topology(), sent=sent)
     await bench.settle(delivery, audit=AsyncMock(side_effect=ValueError("a defect")))
-    assert bench.events == ["reply", "give back"]
+    assert bench.events == ["reply", "give back as failed"]

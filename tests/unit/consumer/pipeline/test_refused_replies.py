@@ -11,8 +11,8 @@ import pytest
 from consumer.core.delivery import Delivery
 from consumer.core.message import Message
 from consumer.pipeline.ending import Ending
+from consumer.pipeline.publishing import PublishFailed, Refused
 from consumer.pipeline.refused_replies import MAX_NOTED, MAX_PER_QUEUE
-from consumer.pipeline.worker import PublishFailed, Refused
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
 from tests.unit.consumer.workers import Bench, FakePublisher, refusable, settled, until
 

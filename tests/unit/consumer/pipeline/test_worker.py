@@ -16,6 +16,7 @@ from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Message, Reply
 from consumer.core.requeue import Requeue
 from consumer.pipeline.ending import Ending
+from consumer.pipeline.publishing import Refused
 from consumer.pipeline.settlement import MAX_WAIT
 from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
@@ -52,7 +53,7 @@ def opened() -> CircuitBreaker:
     ("final", {"reply_to": None, "body": b"no"}, [error(Code.INVALID_ARGUMENT)], 0, 1, ["dead letter", *ACKED]),
     ("what nobody waits for waits for the gateway", {"reply_to": None}, [AWAY] * 5, 0, 6, ACKED),
     ("an unconfirmed reply is sent, not run, again", {}, [], 2, 1, ANSWERED),
-    ("a reply that is never confirmed", {}, [], 1000, 1, ["give back"]),
+    ("a reply that is never confirmed", {}, [], 1000, 1, ["give back as failed"]),
 ])  # fmt: skip
 async def test_a_delivery_is_settled_by_its_answer_and_by_who_waits_for_it(
     case: str, sent: dict[str, Any], answers: list[Reply | Exception], unconfirmed: int, runs: int, events: list[str]
@@ -136,7 +137,14 @@ async def test_what_breaks_or_comes_later_is_given_back(bench: Bench, monkeypatc
         patch.setattr(bench.publisher, "reply", AsyncMock(side_effect=asyncio.CancelledError))  # nobody asked for it
         await settled(worker, bench.delivered())
     await settled(worker, bench.delivered())
-    assert bench.events == ["give back"] * 7 + ANSWERED
+    assert bench.events == ["give back"] * 3 + ["give back as failed"] * 4 + ANSWERED
+
+
+async def test_what_full_dead_letters_refuse_is_no_failure_of_the_request(bench: Bench, monkeypatch: Any) -> None:
+    monkeypatch.setattr(bench.publisher, "dead_letter", AsyncMock(side_effect=Refused("it is full")))
+    bench.handler.replies = [error(Code.INVALID_ARGUMENT)]
+    await bench.settle(bench.delivered(reply_to=None))
+    assert bench.events == ["give back"]
 
 
 # --- stopping ---

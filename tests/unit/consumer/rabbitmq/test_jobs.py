@@ -13,7 +13,7 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 from consumer.config import Amqp
 from consumer.config.settings import JobType
 from consumer.jobs.job_queues import NotSent, NotTaken, QueueFull, QueueRefused, Unwritable
-from consumer.pipeline.worker import PublishFailed, Refused
+from consumer.pipeline.publishing import PublishFailed, Refused
 from consumer.rabbitmq.jobs import FRESH, JobPublisher
 from consumer.rabbitmq.publisher import NotWritten, Publisher, Unroutable
 from consumer.rabbitmq.topology import declare_job_queue, declare_jobs

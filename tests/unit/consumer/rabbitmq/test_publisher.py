@@ -10,7 +10,7 @@ import pytest
 from aiormq.exceptions import ChannelAccessRefused
 
 from consumer.config import Amqp
-from consumer.pipeline.worker import PublishFailed, Refused
+from consumer.pipeline.publishing import PublishFailed, Refused
 from consumer.rabbitmq.publisher import PROBE, Publisher, Unroutable
 from tests.cases import for_each
 from tests.unit.consumer.workers import until

@@ -52,6 +52,7 @@ def test_what_we_write_is_the_library_s_to_the_byte(
     for requeue in (True, False):
         nack = Basic.Nack(tag, multiple=flag, requeue=requeue)
         assert frames.write_nack(channel, tag, multiple=flag, requeue=requeue) == frame.marshal(nack, channel)
+    assert frames.write_reject(channel, tag) == frame.marshal(Basic.Reject(tag, requeue=True), channel)
     assert frames.write_get(channel, queue) == frame.marshal(Basic.Get(queue=queue), channel)
     publish = Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=flag)
     header = ContentHeader(0, 0, Basic.Properties(message_id="m"))

@@ -206,7 +206,7 @@ async def test_at_the_end_whatever_waits_fails_and_nothing_is_sent_any_more(
         with pytest.raises(ChannelEnded) as caught:
             await waiting
         assert (str(caught.value), caught.value.code) == (text, code)
-    assert (channel.ack(1), channel.nack(1), channel.nack(0, multiple=True)) == (False,) * 3
+    assert (channel.ack(1), channel.nack(1), channel.nack(0, multiple=True), channel.reject(1)) == (False,) * 4
     with pytest.raises(ChannelEnded, match=text):
         channel.send()
     with pytest.raises(ChannelEnded, match=text):

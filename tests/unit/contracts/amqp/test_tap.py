@@ -149,11 +149,13 @@ async def test_what_is_written_in_a_turn_of_the_loop_goes_out_at_once(tap: Memor
     assert tap.consuming.nack(2)
     assert tap.consuming.nack(0, multiple=True)
     assert tap.consuming.nack(3, requeue=False)
+    assert tap.consuming.reject(4)
     assert tap.written == []
     await asyncio.sleep(0)
     nack = commands.Basic.Nack
     nacks = (nack(2, requeue=True), nack(0, multiple=True, requeue=True), nack(3, requeue=False))
-    assert tap.written == [ack(1) + b"".join(frame.marshal(each, 1) for each in nacks)]
+    rejected = commands.Basic.Reject(4, requeue=True)
+    assert tap.written == [ack(1) + b"".join(frame.marshal(each, 1) for each in (*nacks, rejected))]
     await asyncio.sleep(0)
     assert len(tap.written) == 1, "nothing more"
 
