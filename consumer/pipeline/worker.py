@@ -252,7 +252,7 @@ class QueueWorker:
             except PublishFailed as failure:
                 refused = isinstance(failure, Refused)
                 if settlement is Settlement.REPLY:
-                    if refused:
+                    if isinstance(failure, Refused):
                         return await self._insist(delivery, reply, failure)
                     self._count("reply.failures", reason=_NOT_CONFIRMED)
                 _tell_unconfirmed(settlement, attempt, failure)

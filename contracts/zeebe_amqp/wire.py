@@ -28,6 +28,7 @@ __all__ = [
     "MAX_FOUND",
     "MAX_MESSAGE",
     "MAX_NAME",
+    "MAX_PRIORITY",
     "MAX_TEXT",
     "METADATA_NAMES",
     "OPERATION",
@@ -154,6 +155,8 @@ MAX_DEPTH: Final = 500
 """How many levels a document of variables may be nested; deeper ones hang or kill the engine."""
 MAX_TEXT: Final = 255
 """The longest text of an AMQP property, bytes."""
+MAX_PRIORITY: Final = 31
+"""The highest priority of a message in a quorum queue; a broker takes a higher one for this."""
 MAX_NAME: Final = 200
 """How many characters of an operation's name are repeated in a reply."""
 MAX_FOUND: Final = 80

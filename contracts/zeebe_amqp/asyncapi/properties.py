@@ -70,7 +70,8 @@ REQUEST_PROPERTIES: Final[dict[str, Any]] = {
     "expiration": "the broker's own time to live, milliseconds as text",
     "user_id": "the sender: the name of the login, which the broker checks. Request ids belong to it; requests without "
     "it share theirs",
-    "priority": "mirrored in the reply",
+    "priority": "from 0 to 31, mirrored in the reply. RabbitMQ 4.3 delivers a higher one first; 4.0 to 4.2 know two "
+    "levels, 0 to 4 and 5 to 31; older ones ignore it",
     "delivery_mode": "mirrored in the reply",
 }
 """The properties of a request that are read, and what they mean."""

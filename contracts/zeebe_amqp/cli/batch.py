@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from zeebe_amqp.cli import exit_codes
 from zeebe_amqp.cli.calling import answer
-from zeebe_amqp.cli.connection import CONNECTION, TIMEOUT, USER_ID, Connection, connected
+from zeebe_amqp.cli.connection import CONNECTION, PRIORITY, TIMEOUT, USER_ID, Connection, connected
 from zeebe_amqp.cli.examples import Line
 from zeebe_amqp.cli.help import Explained
 from zeebe_amqp.cli.journal import SUCCESS, Journal
@@ -70,6 +70,7 @@ EXAMPLES: Final = (
             default=TIMEOUT,
             help="how long to wait for each answer; default 30s plus the wait of a long poll",
         ),
+        PRIORITY,
         *CONNECTION,
         USER_ID,
     ],
@@ -84,6 +85,7 @@ def batch(
     rate: float | None,
     concurrency: int,
     timeout: float,
+    priority: int | None,
 ) -> int:
     """Send the requests of a file and keep their results; run it again to resume.
 
@@ -94,7 +96,7 @@ def batch(
         raise click.UsageError("--results: missing; standard input has no file name to derive it from")
     entries = parse(read(file))
     with Journal(Path(results or f"{file}.results.jsonl"), restart=restart) as journal:
-        running = Batch(journal, entries, rate, timeout)
+        running = Batch(journal, entries, rate, timeout, priority)
         try:
             if running.left:
                 asyncio.run(running.run(connection.client(timeout), concurrency))
@@ -104,9 +106,11 @@ def batch(
 
 
 class Batch:
-    """Requests on their way: at most `rate` a second (None: no limit), `timeout` seconds for each."""
+    """Requests on their way: at most `rate` a second (None: no limit), `timeout` seconds for each; one priority."""
 
-    def __init__(self, journal: Journal, entries: list[Entry], rate: float | None, timeout: float) -> None:
+    def __init__(
+        self, journal: Journal, entries: list[Entry], rate: float | None, timeout: float, priority: int | None = None
+    ) -> None:
         self.journal = journal
         self.entries = entries
         self.left = list(journal.open_entries(entries))
@@ -114,6 +118,7 @@ class Batch:
         self._pause = 1 / rate if rate else 0.0
         self._next = 0.0
         self._timeout = timeout
+        self._priority = priority
         self._stopped: CommandError | None = None
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -173,6 +178,7 @@ class Batch:
                 timeout=self._timeout + entry.wait,
                 request_id=self.journal.request_id(entry),
                 long_poll=entry.wait > 0,
+                priority=self._priority,
             )
             answer(reply)
         except CommandError as error:

@@ -90,9 +90,10 @@ def call(
     timeout: float | None,
     request_id: str | None,
     trace: bool,
+    priority: int | None,
 ) -> None:
     """Send a request unchanged and print the reply; invalid requests are sent too."""
-    request = Request.of(kind, request_id, timeout, trace)
+    request = Request.of(kind, request_id, timeout, trace, priority)
     wait = waiting(body, kind, content_type, headers)
     with request.named(), traced(trace) as trace_id, connection.output.waiting("waiting for the answer"):
         reply = asyncio.run(
@@ -127,6 +128,7 @@ async def _call(
             headers=headers,
             content_type=content_type,
             long_poll=wait > 0,
+            priority=request.priority,
         )
 
 

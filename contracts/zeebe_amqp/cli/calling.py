@@ -45,6 +45,7 @@ async def _ask(connection: Connection, request: Request, command: Command, body:
             timeout=TIMEOUT + wait if request.timeout is None else request.timeout,
             request_id=request.request_id,
             long_poll=wait > 0,
+            priority=request.priority,
         )
     return answer(reply)
 
@@ -83,7 +84,11 @@ def forget(connection: Connection, request: Request, command: Command, trace_var
 async def _forget(connection: Connection, request: Request, command: Command, trace_variable: str | None) -> str:
     async with connection.client() as client:
         return await client.send(
-            command, timeout=request.timeout, request_id=request.request_id, trace_variable=trace_variable
+            command,
+            timeout=request.timeout,
+            request_id=request.request_id,
+            trace_variable=trace_variable,
+            priority=request.priority,
         )
 
 

@@ -20,7 +20,7 @@ from zeebe_amqp.cli.values import SECONDS, TEXT
 from zeebe_amqp.client import Client
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["CONNECTION", "REQUEST", "TIMEOUT", "USER_ID", "Connection", "Request", "connected"]
+__all__ = ["CONNECTION", "PRIORITY", "REQUEST", "TIMEOUT", "USER_ID", "Connection", "Request", "connected"]
 
 LOCAL: Final = "amqp://guest:guest@127.0.0.1:5672"
 TIMEOUT: Final = 30.0
@@ -55,17 +55,20 @@ class Connection:
 
 @dataclass(frozen=True)
 class Request:
-    """How a request is sent: `timeout` in seconds, None = the usual one; `trace` = begin one."""
+    """How a request is sent: `timeout` in seconds, None = the usual one; `trace` = begin one; `priority` or none."""
 
     operation: str | None
     request_id: str
     timeout: float | None
     trace: bool
+    priority: int | None
 
     @classmethod
-    def of(cls, operation: str | None, request_id: str | None, timeout: float | None, trace: bool) -> Self:
+    def of(
+        cls, operation: str | None, request_id: str | None, timeout: float | None, trace: bool, priority: int | None
+    ) -> Self:
         """A request under this id, or a fresh one."""
-        return cls(operation, request_id or uuid.uuid4().hex, timeout, trace)
+        return cls(operation, request_id or uuid.uuid4().hex, timeout, trace, priority)
 
     @contextmanager
     def named(self) -> Iterator[None]:
@@ -126,6 +129,12 @@ USER_ID: Final = Shared(
     "has a certificate or a token",
 )
 """An option of every command that sends requests."""
+PRIORITY: Final = Shared(
+    ["--priority"],
+    type=click.IntRange(0, wire.MAX_PRIORITY),
+    help=f"from 0 to {wire.MAX_PRIORITY}; a higher one goes first where the broker knows that; default as 0",
+)
+"""An option of every command that publishes requests."""
 REQUEST: Final[tuple[click.Parameter, ...]] = (
     Shared(
         ["--timeout"],
@@ -133,6 +142,7 @@ REQUEST: Final[tuple[click.Parameter, ...]] = (
         help='how long to wait for the answer, such as "90s"; default 30s plus the wait of a long poll',
     ),
     Shared(["--request-id"], type=TEXT, help="idempotency key: a repeated id returns the stored answer"),
+    PRIORITY,
     Shared(["--trace"], is_flag=True, help="start a trace and print its id; TRACEPARENT is always continued"),
 )
 """Options of every command that sends one request."""

@@ -79,6 +79,7 @@ def _callback(kind: type[Command]) -> Callable[..., None]:
         timeout: float | None,
         request_id: str | None,
         trace: bool,
+        priority: int | None,
         forget: bool,
         string_keys: bool,
         dry_run: bool,
@@ -90,7 +91,7 @@ def _callback(kind: type[Command]) -> Callable[..., None]:
         if trace_variable is not None:
             metadata[wire.TRACE_VARIABLE] = trace_variable
         body = envelope.encode(made, metadata=metadata)
-        request = Request.of(kind.operation, request_id, timeout, trace)
+        request = Request.of(kind.operation, request_id, timeout, trace, priority)
         if dry_run:
             connection.output.line(body)
         elif forget:

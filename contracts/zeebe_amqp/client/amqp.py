@@ -281,6 +281,7 @@ class AmqpTransport:
             content_type=request.content_type,
             headers=headers,
             delivery_mode=PERSISTENT,
+            priority=request.priority,
             correlation_id=request.correlation_id,
             reply_to=self._reply_to if request.replied else None,
             message_id=fresh_id(),

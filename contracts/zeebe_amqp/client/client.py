@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-import time
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Self, TypedDict, TypeVar
@@ -16,6 +14,7 @@ from zeebe_amqp import trace_variable as variables
 from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.client.amqp import AmqpTransport
 from zeebe_amqp.client.answers import failure, read
+from zeebe_amqp.client.outgoing import make_request, margin, read_timeout
 from zeebe_amqp.client.pending import Pending
 from zeebe_amqp.client.queue_looks import QueueLooks
 from zeebe_amqp.client.sending import check_headers, check_size, sending
@@ -33,7 +32,7 @@ from zeebe_amqp.client.transport import (
 )
 from zeebe_amqp.commands import Command, rules
 from zeebe_amqp.commands.command import DATA
-from zeebe_amqp.errors import Code, CommandError, Outcome, invalid
+from zeebe_amqp.errors import Code, CommandError, Outcome
 
 __all__ = ["Client", "Options"]
 
@@ -43,8 +42,6 @@ ResultT = TypeVar("ResultT")
 
 TIMEOUT: Final = 30.0
 """The default timeout of a call in seconds. A long poll adds its own wait."""
-MARGIN: Final = 0.5
-"""The service gets a deadline this many seconds earlier, so that its answer still arrives in time."""
 
 
 class Options(TypedDict, total=False):
@@ -103,7 +100,7 @@ class Client:
             if isinstance(urls, Sequence)
             else urls
         )
-        self._timeout = _seconds(timeout)
+        self._timeout = read_timeout(timeout)
         self._queues = {False: commands, True: polls}
         self._trace_variable = _variable_name(trace_variable)
         self._tracing = tracing()
@@ -157,6 +154,7 @@ class Client:
         timeout: float | timedelta | None = None,
         request_id: str | None = None,
         trace_variable: str | None = None,
+        priority: int | None = None,
     ) -> ResultT:
         """Execute a command and return its result.
 
@@ -165,6 +163,7 @@ class Client:
             timeout: seconds to wait at most. None = the client's timeout; a long poll adds its own wait.
             request_id: the idempotency key. A repeated id returns the stored answer. None = a new id.
             trace_variable: the variable that carries the trace on; None = the client's; "" = none.
+            priority: from 0 to 31; a higher one goes first where the broker knows that. None = as 0.
 
         Raises:
             CommandError: the command failed. The subclass says how; resend it with the error's `request_id`.
@@ -172,9 +171,9 @@ class Client:
         """
         metadata = self._checked(command, trace_variable)
         wait = command.wait()
-        seconds = self._timeout + wait / 1000 if timeout is None else _seconds(timeout)
+        seconds = self._timeout + wait / 1000 if timeout is None else read_timeout(timeout)
         body = envelope.encode(command, metadata=metadata)
-        request = _request(body, self._queues[wait > 0], request_id, seconds)
+        request = make_request(body, self._queues[wait > 0], request_id, seconds, priority)
         with self._tracing.request(command.operation, request.queue, replied=True) as headers:
             request.headers = headers
             try:
@@ -193,6 +192,7 @@ class Client:
         content_type: str = wire.CONTENT_TYPE,
         headers: Mapping[str, Any] | None = None,
         long_poll: bool = False,
+        priority: int | None = None,
     ) -> bytes:
         """Send a body unchanged and return the body of the reply unchanged, error replies included.
 
@@ -204,13 +204,14 @@ class Client:
             content_type: the content type of the body.
             headers: further headers of the message, such as `fileName`.
             long_poll: whether to send the request to the queue for long-running requests.
+            priority: as in `call`.
 
         Raises:
             CommandError: no reply arrived.
             RuntimeError: the client is not open.
         """
-        seconds = self._timeout if timeout is None else _seconds(timeout)
-        request = _request(body, self._queues[long_poll], request_id, seconds)
+        seconds = self._timeout if timeout is None else read_timeout(timeout)
+        request = make_request(body, self._queues[long_poll], request_id, seconds, priority)
         request.type, request.content_type = type, content_type
         with self._tracing.request(type, request.queue, replied=True) as trace:
             request.headers = {**(headers or {}), **trace}
@@ -223,11 +224,12 @@ class Client:
         timeout: float | timedelta | None = None,
         request_id: str | None = None,
         trace_variable: str | None = None,
+        priority: int | None = None,
     ) -> str:
         """Publish a command without waiting for its result, and return its request id.
 
         The service executes it even if the engine is down for now. A command that fails for good becomes a dead letter.
-        `trace_variable` is as in `call`.
+        `trace_variable` and `priority` are as in `call`.
 
         Raises:
             CommandError: the broker did not confirm the request within `timeout` seconds. Resend it with the error's
@@ -235,9 +237,9 @@ class Client:
             RuntimeError: the client is not open.
         """
         metadata = self._checked(command, trace_variable)
-        seconds = self._timeout if timeout is None else _seconds(timeout)
+        seconds = self._timeout if timeout is None else read_timeout(timeout)
         body = envelope.encode(command, metadata=metadata)
-        request = _request(body, self._queues[command.wait() > 0], request_id, None)
+        request = make_request(body, self._queues[command.wait() > 0], request_id, None, priority)
         request.replied = False
         with self._tracing.request(command.operation, request.queue, replied=False) as headers:
             request.headers = headers
@@ -304,7 +306,7 @@ class Client:
         pending = Pending(request, asyncio.get_running_loop().create_future(), operation)
         self._pending[request.correlation_id] = pending
         # A little before the end, so that the error can say whether anybody is there.
-        look = asyncio.get_running_loop().call_later(seconds - _margin(seconds), self._looks.begin, request.queue)
+        look = asyncio.get_running_loop().call_later(seconds - margin(seconds), self._looks.begin, request.queue)
         try:
             async with asyncio.timeout(seconds):
                 await self._transmit(pending)
@@ -371,26 +373,3 @@ def _variable_name(name: str | None) -> str | None:
     if name is not None and not variables.is_name(name):
         raise ValueError(f"trace_variable: expected {variables.ACCEPTED}, found {name!r}")
     return name
-
-
-def _seconds(timeout: float | timedelta) -> float:
-    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
-    if not 0 < seconds < float("inf"):
-        raise ValueError(f"timeout: expected a number of seconds above 0, found {seconds}")
-    return seconds
-
-
-def _margin(seconds: float) -> float:
-    """What is kept of the caller's time for answers that say why there is none."""
-    return min(MARGIN, seconds / 10)
-
-
-def _request(body: bytes, queue: str, request_id: str | None, seconds: float | None) -> Outgoing:
-    check_size(body)
-    identity = uuid.uuid4().hex
-    if request_id is not None and not 0 < len(request_id.encode(errors="replace")) <= wire.MAX_TEXT:
-        raise invalid("request_id", f"expected text of 1 to {wire.MAX_TEXT} bytes, found {len(request_id)} characters")
-    deadline = None if seconds is None else time.time() + seconds - _margin(seconds)
-    return Outgoing(
-        body=body, queue=queue, correlation_id=identity, request_id=request_id or identity, deadline=deadline
-    )

@@ -66,10 +66,17 @@ class SyncClient:
         timeout: float | timedelta | None = None,
         request_id: str | None = None,
         trace_variable: str | None = None,
+        priority: int | None = None,
     ) -> ResultT:
         """Execute a command and return its result; see `Client.call`."""
         return self._run(
-            lambda client: client.call(command, timeout=timeout, request_id=request_id, trace_variable=trace_variable)
+            lambda client: client.call(
+                command,
+                timeout=timeout,
+                request_id=request_id,
+                trace_variable=trace_variable,
+                priority=priority,
+            )
         )
 
     def call_raw(
@@ -82,6 +89,7 @@ class SyncClient:
         content_type: str = wire.CONTENT_TYPE,
         headers: Mapping[str, Any] | None = None,
         long_poll: bool = False,
+        priority: int | None = None,
     ) -> bytes:
         """Send a body unchanged and return the body of the reply; see `Client.call_raw`."""
         return self._run(
@@ -93,6 +101,7 @@ class SyncClient:
                 content_type=content_type,
                 headers=headers,
                 long_poll=long_poll,
+                priority=priority,
             )
         )
 
@@ -103,10 +112,17 @@ class SyncClient:
         timeout: float | timedelta | None = None,
         request_id: str | None = None,
         trace_variable: str | None = None,
+        priority: int | None = None,
     ) -> str:
         """Publish a command without waiting for its result; see `Client.send`."""
         return self._run(
-            lambda client: client.send(command, timeout=timeout, request_id=request_id, trace_variable=trace_variable)
+            lambda client: client.send(
+                command,
+                timeout=timeout,
+                request_id=request_id,
+                trace_variable=trace_variable,
+                priority=priority,
+            )
         )
 
     def close(self, grace: float | None = None) -> None:

@@ -31,6 +31,7 @@ class Outgoing:
     """A request to publish, and to publish again after a lost connection.
 
     `deadline` is in seconds since 1970, None for fire and forget. `replied` says whether the caller wants a reply.
+    `priority` is the message's, None = none.
     """
 
     body: bytes
@@ -42,6 +43,7 @@ class Outgoing:
     type: str | None = None
     content_type: str | None = wire.CONTENT_TYPE
     headers: Mapping[str, Any] = field(default_factory=dict)
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,8 @@ class Call:
     """Whether somebody waits for the answer (`call`), or nobody does (`send`)."""
     deadline: float | None = None
     """When its caller stops waiting, seconds since 1970; None when nobody waits."""
+    priority: int | None = None
+    """The message's; the service in memory runs everything at once, so it changes nothing there."""
     command: Command | None = None
     reply: Reply | None = None
     executions: int = 0

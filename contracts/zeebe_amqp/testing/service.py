@@ -75,6 +75,7 @@ class Service:
             headers=headers,
             replied=outgoing.replied,
             deadline=outgoing.deadline,
+            priority=outgoing.priority,
         )
         self.calls.append(call)
         case = Case(call)

@@ -162,6 +162,16 @@ def test_a_trace_is_that_of_the_environment_or_begun_when_there_is_none(transpor
     assert str(transport.published[0].headers["traceparent"])[3:35] == told
 
 
+def test_a_priority_goes_with_every_kind_of_request(transport: MemoryTransport, tmp_path: Path) -> None:
+    transport.always = lambda command: result(command.operation, TOPOLOGY)
+    envelope = '{"operation":"topology"}'
+    (tmp_path / "requests.jsonl").write_text(envelope)
+    asked = (["topology"], ["topology", "--forget"], ["call", envelope], ["batch", str(tmp_path / "requests.jsonl")])
+    for words in asked:
+        assert ended(*words, "--priority", "7").code == 0, words
+    assert [request.priority for request in transport.published] == [7] * 4
+
+
 def test_the_program_is_installed() -> None:
     done = subprocess.run([sys.executable, "-m", "zeebe_amqp", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("zeebe-amqp, version ")

@@ -20,7 +20,7 @@ from zeebe_amqp.client.amqp import AmqpTransport
 from zeebe_amqp.client.transport import ConnectionLost, Denied, NotConnected, Outgoing, Refused, Unroutable
 from zeebe_amqp.errors import Code, CommandError, Outcome
 
-REQUEST = Outgoing(body=b"{}", queue="q", correlation_id="c", request_id="r", deadline=None)
+REQUEST = Outgoing(body=b"{}", queue="q", correlation_id="c", request_id="r", deadline=None, priority=9)
 NOT_ALLOWED = "ACCESS_REFUSED - access to exchange 'amq.default' in vhost '/' refused for user 'ann'"
 TOO_LARGE = "PRECONDITION_FAILED - message size 9 is larger than configured max size 8"
 
@@ -130,7 +130,8 @@ async def test_requests_under_a_name_that_is_not_ours_are_sent_again_without_it_
     again = transport.connect()
     request = await transport.begin()
     _, (_, _, header), _ = split(again.written[0])
-    assert Properties.read(header, 12).user_id == given
+    read = Properties.read(header, 12)
+    assert (read.user_id, read.priority) == (given, REQUEST.priority)
     again.receive(ack(1))
     await request
 

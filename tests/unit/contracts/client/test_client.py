@@ -109,6 +109,8 @@ async def test_what_the_service_would_refuse_is_not_sent(client: MemoryClient) -
     cases: list[tuple[commands.Command[Any], str, dict[str, Any], Code]] = [
         (ASK, identity, {"request_id": ""}, invalid),
         (ASK, identity, {"request_id": "é" * 128}, invalid),
+        (ASK, "priority: expected a whole number from 0 to 31, found 32", {"priority": 32}, invalid),
+        (ASK, "priority: expected a whole number from 0 to 31, found -1", {"priority": -1}, invalid),
         (commands.CreateInstance(), "data.bpmnProcessId: missing", {}, invalid),
         (order(variables={"a": float("nan")}), "data.variables.a: expected a number", {}, invalid),
         (order(with_result=True, request_timeout="5"), "data.requestTimeout: expected", {}, invalid),

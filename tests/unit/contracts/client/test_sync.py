@@ -66,6 +66,15 @@ def test_calls_return_or_raise_what_they_get_and_closing_ends_the_thread(transpo
     assert (transport.closed, has_thread()) == (True, False)
 
 
+def test_a_priority_goes_with_the_request(transport: MemoryTransport) -> None:
+    with SyncClient(transport) as zeebe:
+        zeebe.call(Topology(), priority=9)
+        zeebe.call_raw(b'{"operation": "topology"}', priority=31)
+        zeebe.send(PublishMessage(message_name="a"), priority=0)
+        zeebe.call(Topology())
+    assert [request.priority for request in transport.published] == [9, 31, 0, None]
+
+
 def test_it_connects_at_the_first_call_and_again_after_closing(transport: MemoryTransport) -> None:
     zeebe = SyncClient(transport)
     for _ in range(2):
