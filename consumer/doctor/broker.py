@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 from consumer.config import Settings
 from consumer.doctor.finding import Finding, Section
 from consumer.rabbitmq import BrokerFacts
+from consumer.rabbitmq.release import OLDEST, PRODUCT, version
 from zeebe_amqp import wire
 
-__all__ = ["judge_broker", "unreached", "untold", "version"]
+__all__ = ["judge_broker", "unreached", "untold"]
 
 BROKER: Final = Section("broker")
-OLDEST: Final = (3, 10)
-"""The first version with what our queues need."""
 CONSUMER_TIMEOUT: Final = 1800.0
 """Seconds after which a broker ends a channel on which a delivery was not acknowledged, unless it is told otherwise."""
 MIN_FRAME: Final = 4096
@@ -62,16 +60,10 @@ def judge_broker(facts: BrokerFacts, settings: Settings) -> Iterator[Finding]:
     yield _consumer_timeout(settings)
 
 
-def version(text: str) -> tuple[int, int] | None:
-    """Major and minor number; None for what does not begin like a version."""
-    found = re.match(r"(\d{1,4})\.(\d{1,4})", text)
-    return (int(found[1]), int(found[2])) if found else None
-
-
 def _version(facts: BrokerFacts) -> Finding:
     found = version(facts.version)
     said = f"{facts.product} {facts.version}".strip() or "it does not say what it is"
-    if facts.product != "RabbitMQ" or found is None:
+    if facts.product != PRODUCT or found is None:
         return BROKER.warning(
             "version",
             f"found {said}; accepted: RabbitMQ 3.10 or newer",

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from consumer.config import Amqp
-from consumer.doctor.broker import version
 from consumer.doctor.finding import Finding, Section
 from consumer.doctor.management import QueuePolicy
 from consumer.rabbitmq.differences import Difference
 from consumer.rabbitmq.examination import BrokerFacts
 from consumer.rabbitmq.look import QueueFacts
+from consumer.rabbitmq.release import version
 from zeebe_amqp import wire
 
 __all__ = ["BOUNDS", "Policies", "bound", "describe", "failing", "judge_arguments", "judge_queues", "judge_rights"]

@@ -9,8 +9,10 @@ from typing import Final
 from aio_pika.abc import AbstractChannel
 
 from consumer.config import Amqp
+from consumer.rabbitmq.release import check_release
 from zeebe_amqp.amqp.connection import RPC_TIMEOUT, tls_context
-from zeebe_amqp.amqp.reconnecting import Opened, ReconnectingConnection
+from zeebe_amqp.amqp.reconnecting import OnLost, Opened, ReconnectingConnection
+from zeebe_amqp.amqp.tap import TappedConnection
 
 __all__ = ["initialize", "reconnecting"]
 
@@ -20,11 +22,16 @@ MAX_PAUSE: Final = 30.0
 
 
 def reconnecting(amqp: Amqp, name: str, opened: Opened) -> ReconnectingConnection:
-    """A connection that is still to be run; `opened` sets up each new one."""
+    """A connection that is still to be run; `opened` sets up each new one, unless the broker is too old."""
+
+    async def set_up(connection: TappedConnection, on_lost: OnLost) -> None:
+        check_release(connection)
+        await opened(connection, on_lost)
+
     return ReconnectingConnection(
         amqp.urls,
         name,
-        opened,
+        set_up,
         tls=partial(tls_context, amqp.ca, amqp.cert, amqp.key),
         login_hint=f"; check {amqp.names['AMQP_URL']}",
         first_pause=FIRST_PAUSE,

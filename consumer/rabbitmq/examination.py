@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from consumer.config import Amqp
-from consumer.rabbitmq.inspection import ask_broker, server_property
+from consumer.rabbitmq.inspection import ask_broker
 from consumer.rabbitmq.look import NOT_ONE, ExchangeFacts, Look, QueueFacts
+from consumer.rabbitmq.release import server_property
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import close, connect, login, place, tls_context
 from zeebe_amqp.amqp.properties import Properties

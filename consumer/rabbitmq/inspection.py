@@ -13,6 +13,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 
 from consumer.config import Amqp
+from consumer.rabbitmq.release import check_release, server_property
 from consumer.rabbitmq.topology import DECLARE_QUEUE, OTHERWISE
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import (
@@ -30,7 +31,7 @@ from zeebe_amqp.amqp.probe import probe
 from zeebe_amqp.amqp.refusal import BrokerRefusal, refusals
 from zeebe_amqp.amqp.tap import TappedConnection
 
-__all__ = ["BrokerError", "BrokerReport", "QueueReport", "ask_broker", "inspect", "on_channel", "server_property"]
+__all__ = ["BrokerError", "BrokerReport", "QueueReport", "ask_broker", "inspect", "on_channel"]
 
 T = TypeVar("T")
 
@@ -88,6 +89,7 @@ async def ask_broker(amqp: Amqp, attempt: Callable[[str], Awaitable[T]]) -> T:
 async def _look(amqp: Amqp, url: str) -> BrokerReport:
     connection = await connect(url, "zeebe-amqp check", tls_context(amqp.ca, amqp.cert, amqp.key))
     try:
+        check_release(connection)
         found = {name: await _queue(connection, name, amqp) for name in (*amqp.queues, wire.DEAD_LETTER)}
         await on_channel(connection, partial(_publish, connection))
         return BrokerReport(place(url), _product(connection), found)
@@ -97,14 +99,6 @@ async def _look(amqp: Amqp, url: str) -> BrokerReport:
 
 def _product(connection: AbstractConnection) -> str:
     return " ".join(filter(None, (server_property(connection, name) for name in ("product", "version"))))
-
-
-def server_property(connection: AbstractConnection, name: str) -> str:
-    """What the broker says of itself, such as its "version"; empty when it does not say."""
-    transport = connection.transport
-    assert transport is not None
-    found = transport.connection.server_properties.get(name, "")
-    return found.decode(errors="replace") if isinstance(found, bytes) else str(found)
 
 
 async def _queue(connection: AbstractConnection, name: str, amqp: Amqp) -> QueueReport:

@@ -11,10 +11,11 @@ from pathlib import Path
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
+from aiormq.exceptions import ChannelNotFoundEntity
 
 from consumer.check import check
 from consumer.config import Amqp, Settings
-from consumer.rabbitmq import Broker
+from consumer.rabbitmq import Broker, release
 from tests.integration.broker_control import VirtualHost
 from tests.integration.service import CONNECTIONS, TIMEOUT, delete, eventually, running_service
 from zeebe_amqp import wire
@@ -58,6 +59,30 @@ async def unusable(
         assert queue in found.found
         async with await aio_pika.connect(url) as connection, connection.channel() as channel:
             yield channel
+        await eventually(lambda: not broker.problems(), "it can be used")
+    finally:
+        await broker.close()
+
+
+async def test_a_broker_that_is_too_old_is_named_by_readiness_the_log_and_check(
+    vhost: VirtualHost, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is declared there; once it is new enough, the service goes on."""
+    name = f"test.{uuid.uuid4().hex}"
+    amqp = Amqp(urls=(vhost.url,), queues=(name,))
+    broker = Broker(amqp, max_depth=10, accept=lambda _: None)
+    words = "accepted: 99.1 or newer"
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(release, "OLDEST", (99, 1))
+            await broker.start()
+            await eventually(lambda: [words in each for each in broker.problems().values()] == [True] * 2, "readiness")
+            assert words in caplog.text
+            [found] = [each for each in await check(Settings(amqp=amqp)) if each.part == "broker"]
+            assert (found.ok, words in found.found) == (False, True)
+            async with await aio_pika.connect(vhost.url) as connection, connection.channel() as channel:
+                with pytest.raises(ChannelNotFoundEntity):
+                    await channel.declare_queue(name, passive=True)
         await eventually(lambda: not broker.problems(), "it can be used")
     finally:
         await broker.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 from consumer.config import Settings, Zeebe
 from consumer.config.settings import JobType
-from consumer.doctor.broker import judge_broker, unreached, untold, version
+from consumer.doctor.broker import judge_broker, unreached, untold
 from consumer.doctor.finding import Level
 from consumer.rabbitmq.examination import Limits
 from tests.cases import check_all, for_each
@@ -73,8 +73,3 @@ def test_a_broker_or_a_management_api_that_tells_nothing_says_what_to_do() -> No
     expect(unreached("refused (AMQP_URL)"), PROBLEM, "refused (AMQP_URL)", "correct AMQP_URL")
     expect(untold("401", "ann"), WARNING, "401", "rabbitmqctl set_user_tags ann management", "without --management")
     expect(untold("401", None), WARNING, "set_user_tags USER management")
-
-
-@for_each([("3.10.8", (3, 10)), ("4.1.0-rc.1", (4, 1)), ("", None), ("four", None), ("4", None)])
-def test_versions_are_read(text: str, found: tuple[int, int] | None) -> None:
-    assert version(text) == found
