@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.process import ServerError
-from scripts.rabbitmq_release import NEWER, ROOT, Unpacked, mirror_of_machine
+from scripts.rabbitmq_release import NEWER, ROOT, Unpacked, mirrors
 from scripts.servers import digest
 
 NEEDED = ("rabbitmq-server", "bash", "coreutils", "sed", "grep", "gawk", "util-linux", "procps")
@@ -25,14 +25,21 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 @contextmanager
 def apt_of(suite: str) -> Iterator[tuple[Path, list[str]]]:
-    """An apt-get with lists and a state of its own, for another release of Debian; where it keeps what it downloads."""
+    """An apt-get with lists and a state of its own, for another release of Debian; where it keeps what it downloads.
+
+    Raises:
+        ServerError: this machine has no mirror of Debian.
+    """
+    mirror = next(iter(mirrors()), None)
+    if mirror is None:
+        raise ServerError("this machine has no mirror of Debian among its sources of packages")
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder)
         archives, sources, nothing = state / "archives", state / "sources.list", state / "nothing"
         for new in (state / "lists" / "partial", archives / "partial", nothing):
             new.mkdir(parents=True)
         (state / "status").touch()
-        sources.write_text(f"deb [signed-by={KEYRING}] {mirror_of_machine()} {suite} main\n")
+        sources.write_text(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n")
         own = {
             "State": state, "State::lists": state / "lists", "State::status": state / "status", "Cache": state,
             "Cache::archives": archives, "Etc::sourcelist": sources, "Etc::sourceparts": nothing,

@@ -33,8 +33,6 @@ ARCHIVE = "https://snapshot.debian.org/archive/debian/{day}T235959Z/"
 """Keeps what the mirrors drop when a release of Debian moves on."""
 DOWNLOADER = "/usr/lib/apt/apt-helper"
 """Downloads as apt-get does, with its proxies, and compares hashes."""
-MIRROR = "http://deb.debian.org/debian/"
-"""Everybody's."""
 IN_PLACE_OF_USR = 'mount --bind "$0" /usr && exec "$@"'
 
 PLACES = ("usr/lib/rabbitmq/bin", "usr/bin")
@@ -132,7 +130,7 @@ class Unpacked(Release):
     def _download(self, work: Path) -> list[Path]:
         day, failures = self._locked(r"on (\d{4}-\d\d-\d\d)").replace("-", ""), []
         files = [work / Path(path).name for path, _ in self.packages]
-        for mirror in (mirror_of_machine(), ARCHIVE.format(day=day)):
+        for mirror in (*mirrors(), ARCHIVE.format(day=day)):
             command = [DOWNLOADER, "-o", "APT::Sandbox::User=root", "download-file"]
             for (path, digest), file in zip(self.packages, files, strict=True):
                 command += [f"{mirror}{path}", str(file), f"SHA256:{digest}"]
@@ -185,8 +183,8 @@ def release(name: str | None = None) -> Release:
     return NEWER[wanted] if wanted else Packaged()
 
 
-def mirror_of_machine() -> str:
-    """The address that this machine has Debian's packages from, or everybody's: Ubuntu has packages of its own."""
+def mirrors() -> list[str]:
+    """The addresses that this machine has Debian's packages from; none on Ubuntu, which has packages of its own."""
     listed = subprocess.run(MIRRORS, check=False, capture_output=True, text=True).stdout.splitlines()
     found = [line.removeprefix("Debian|") for line in listed if line.startswith("Debian|") and "security" not in line]
-    return f"{found[0].rstrip('/')}/" if found else MIRROR
+    return [f"{each.rstrip('/')}/" for each in found[:1]]

@@ -37,7 +37,7 @@ def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "requirements" / "rabbitmq-9.9.lock").write_text(lock)
     monkeypatch.setattr(rabbitmq_release, "ROOT", tmp_path)
     monkeypatch.setattr(rabbitmq_release, "ARCHIVE", f"copy:{tmp_path}/archive-{{day}}/")
-    monkeypatch.setattr(rabbitmq_release, "mirror_of_machine", lambda: f"copy:{mirror}/")
+    monkeypatch.setattr(rabbitmq_release, "mirrors", lambda: [f"copy:{mirror}/"])
     monkeypatch.setattr(rabbitmq_release, "may_mount", lambda: True)
     monkeypatch.setattr(rabbitmq_release.platform, "machine", lambda: "x86_64")
     return package
@@ -70,6 +70,16 @@ def test_what_is_wanted_is_named_by_the_environment(monkeypatch: pytest.MonkeyPa
     assert servers.newer_brokers(tests=True) == [NEWER["4.3"]]
     monkeypatch.setenv("BROKER", "")
     assert servers.newer_brokers(tests=True) == []
+
+
+def test_the_mirror_is_the_one_that_the_machine_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    for listed, expected in (
+        ("Ubuntu|http://a/ubuntu/\n", []),
+        ("Debian|http://b/debian-security/\nDebian|http://c/debian\nDebian|http://d/debian/\n", ["http://c/debian/"]),
+    ):
+        done = subprocess.CompletedProcess((), 0, listed)
+        monkeypatch.setattr(subprocess, "run", lambda *_, done=done, **__: done)
+        assert rabbitmq_release.mirrors() == expected
 
 
 def test_it_is_fetched_once_and_stands_in_the_place_of_usr(locked: Path) -> None:
