@@ -36,10 +36,10 @@ venv: .venv/installed ## the Python environment .venv, from the lock files
 	@.venv/bin/uv pip install --quiet --python .venv-peers/bin/python --require-hashes --requirements requirements/peers.txt
 	@touch $@
 
-servers: venv ## RabbitMQ, Redis, Java and the engine in memory for development, downloaded once; also a newer RabbitMQ: BROKER=4.3
+servers: venv ## RabbitMQ, Redis, Java and the engine in memory for development, downloaded once; with BROKER=4.3 or 4.0 also that RabbitMQ
 	@$(RUN) -m scripts.servers
 
-test-servers: venv
+test-servers: venv ## the same, and the newer releases of RabbitMQ that `make test` runs on
 	@$(RUN) -m scripts.servers --tests
 
 camunda7: venv ## a Camunda 7 engine for the tests, downloaded once
