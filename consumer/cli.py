@@ -1,4 +1,7 @@
-"""The command line: `python -m consumer [run|check|doctor|config|jobs|request|operations|dead|policy]`."""
+"""The command line: `python -m consumer [run|check|doctor|config|jobs|request|operations|dead|policy]`.
+
+Each command imports for itself what only it needs: half of the time of a start is imports.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +10,24 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from functools import wraps
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 import orjson
-from rich.console import Console
 
-from consumer import app
-from consumer.audit import letter_audit
-from consumer.check import Finding, check
-from consumer.config import ARGUMENTS, VARIABLES, Amqp, ConfigurationError, Loaded, load
-from consumer.core.key_file import KeyFileError
-from consumer.dead_letters import commands as cli_dead
-from consumer.doctor import examine, fails, refused_url, show
-from consumer.health import HealthError
-from consumer.job_list import list_jobs, show_jobs
-from consumer.ledger import LedgerError, reset
-from consumer.lookup import Findings, look_up, open_inquiries
-from consumer.policy_commands import commands as cli_policy
-from consumer.security.audit_sinks import AuditError
-from consumer.security.policy import PolicyError
-from consumer.table import show_rows
-from consumer.telemetry import TelemetryError, logs
+from consumer.config import ARGUMENTS, VARIABLES, Amqp, ConfigurationError, Loaded, Settings, load
 from zeebe_amqp import __version__
-from zeebe_amqp.amqp.connection import BrokerError
-from zeebe_amqp.cli.brief import BriefGroup, Shared, summary
+from zeebe_amqp.cli.brief import BriefGroup, LateGroup, Shared, summary
 from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.schema.formatting import printable
+
+if TYPE_CHECKING:
+    from consumer.check import Finding
+    from consumer.dead_letters.audit import LetterAudit
+    from consumer.dead_letters.outcome import Inquire
+    from consumer.lookup import Findings
 
 __all__ = [
     "CONFIGURATION",
@@ -92,6 +85,8 @@ def _load(arguments: Mapping[str, str]) -> Loaded:
         for line in [*error.warnings, *error.problems]:
             click.echo(line, err=True)
         sys.exit(CONFIGURATION)
+    from consumer.telemetry import logs
+
     logs.setup(loaded.settings.log_level, loaded.settings.log_format)
     # The libraries log every failed connection themselves, with a traceback; ours say it once and in words.
     for library in ("aiormq", "aio_pika", "grpc"):
@@ -131,6 +126,14 @@ def run(context: click.Context, /, reset_ledger: bool, **options: str | None) ->
 
 
 def _run(arguments: Mapping[str, str], reset_ledger: bool) -> None:
+    from consumer import app
+    from consumer.core.key_file import KeyFileError
+    from consumer.health import HealthError
+    from consumer.ledger import LedgerError, reset
+    from consumer.security.audit_sinks import AuditError
+    from consumer.security.policy import PolicyError
+    from consumer.telemetry import TelemetryError
+
     settings = _load(arguments).settings
     try:
         if reset_ledger and (aside := reset(settings.ledger)) is not None:
@@ -164,6 +167,8 @@ def _loop_factory() -> asyncio.AbstractEventLoop:
 @click.pass_context
 def check_command(context: click.Context, /, management: str | None, **options: str | None) -> None:
     """Check the broker and the engines once; exit code 0 if all work, else 1."""
+    from consumer.check import check
+
     settings = _load(_given(context, options)).settings
     _check_management(management, settings.amqp)
     findings = asyncio.run(check(settings, management))
@@ -172,6 +177,8 @@ def check_command(context: click.Context, /, management: str | None, **options: 
 
 
 def _check_management(url: str | None, amqp: Amqp) -> None:
+    from consumer.doctor import refused_url
+
     if url is not None and (accepted := refused_url(url, amqp)) is not None:
         raise click.BadParameter(f"accepted: {accepted}", param_hint="--management")
 
@@ -182,6 +189,8 @@ def _show(findings: list[Finding]) -> None:
             row = {"part": finding.part, "ok": finding.ok, "found": finding.found}
             click.echo(orjson.dumps({**row, "warning": True} if finding.warning else row))
         return
+    from rich.console import Console
+
     console = Console()
     for finding in findings:
         mark = "[green]ok[/green]     " if finding.ok else "[red]failed[/red] "
@@ -207,6 +216,8 @@ def doctor(
     **options: str | None,
 ) -> None:
     """Examine the whole set-up and say what to change; exit code 1 with problems."""
+    from consumer.doctor import examine, fails, show
+
     settings = _load(_given(context, options)).settings
     _check_management(management, settings.amqp)
     findings = asyncio.run(examine(settings, reply_queues=reply_queues, management=management))
@@ -219,6 +230,8 @@ def doctor(
 @click.pass_context
 def config_command(context: click.Context, /, **options: str | None) -> None:
     """Print the effective settings and their sources; secrets are masked."""
+    from consumer.table import show_rows
+
     loaded = _load(_given(context, options))
     show_rows(("variable", "value", "source"), loaded.sources)
 
@@ -232,6 +245,9 @@ def jobs_command(context: click.Context, /, as_json: bool, **options: str | None
 
     What was given out, and the age of the oldest job, are those of the service that runs here.
     """
+    from consumer.job_list import list_jobs, show_jobs
+    from zeebe_amqp.amqp.connection import BrokerError
+
     settings = _load(_given(context, options)).settings
     if not settings.jobs:
         raise click.UsageError("no types of jobs: name them in JOBS or JOBS_FILE")
@@ -253,6 +269,8 @@ def request_command(
     context: click.Context, /, request_id: str, user: str | None, limit: int, **options: str | None
 ) -> None:
     """Find a request and show its state; exit code 1 if it is unknown."""
+    from consumer.lookup import look_up
+
     settings = _load(_given(context, options)).settings
     findings = asyncio.run(look_up(settings, user, request_id, limit))
     _tell(findings)
@@ -279,6 +297,8 @@ def _tell(findings: Findings) -> None:
 @main.command()
 def operations() -> None:
     """Print the operations."""
+    from consumer.table import show_rows
+
     rows = [
         (
             name,
@@ -289,14 +309,6 @@ def operations() -> None:
         for name, command in COMMANDS.items()
     ]
     show_rows(("operation", "command", "relieves the engine", "what it does"), rows)
-
-
-@main.group()
-def dead() -> None:
-    """List, show, replay and drop dead letters.
-
-    Run one at a time: a second run does not see the letters that the first one holds.
-    """
 
 
 def _configured(function: Callable[..., None]) -> Callable[..., None]:
@@ -310,20 +322,46 @@ def _configured(function: Callable[..., None]) -> Callable[..., None]:
 
     # A list of its own: the settings' options are added to it, and the function itself does not take them.
     vars(configured)["__click_params__"] = list(vars(function).get("__click_params__", ()))
-    return configured
+    return _settings(configured)
 
 
-for _name, _function in cli_dead.commands(open_inquiries, letter_audit).items():
-    dead.command(_name)(_settings(_configured(_function)))
+def _dead_commands() -> dict[str, Callable[..., None]]:
+    from consumer.dead_letters.commands import commands
+
+    return {name: _configured(function) for name, function in commands(_inquiries, _audit).items()}
 
 
-@main.group()
+def _inquiries(settings: Settings) -> AbstractAsyncContextManager[Inquire]:
+    """See `open_inquiries`: what it imports only a replay needs."""
+    from consumer.lookup import open_inquiries
+
+    return open_inquiries(settings)
+
+
+def _audit(settings: Settings) -> LetterAudit:
+    """See `letter_audit`: what it imports only a replay or a drop needs."""
+    from consumer.audit import letter_audit
+
+    return letter_audit(settings)
+
+
+def _policy_commands() -> dict[str, Callable[..., None]]:
+    from consumer.policy_commands.commands import commands
+
+    return {name: _configured(function) for name, function in commands().items()}
+
+
+@main.group(cls=LateGroup, make=_dead_commands)
+def dead() -> None:
+    """List, show, replay and drop dead letters.
+
+    Run one at a time: a second run does not see the letters that the first one holds.
+    """
+
+
+@main.group(cls=LateGroup, make=_policy_commands)
 def policy() -> None:
     """Check, explain and test a policy, or try it on an audit.
 
     No server is needed. The policy in force is that of POLICY_FILE.
     """
-
-
-for _name, _function in cli_policy.commands().items():
-    policy.command(_name)(_settings(_configured(_function)))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import orjson
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
 
 from zeebe_amqp.schema.formatting import printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = ["fits", "show_rows"]
 
@@ -28,6 +28,8 @@ def show_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         for row in rows:
             click.echo(orjson.dumps(dict(zip(columns, row, strict=True))))
         return
+    from rich.console import Console
+
     table = _table(columns, rows)
     if table.row_count:
         Console().print(table)
@@ -35,12 +37,17 @@ def show_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def fits(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bool:
     """Whether the terminal has room for a table with each cell in one line."""
+    from rich.console import Console
+
     console = Console()
     needed = console.measure(_table(columns, rows), options=console.options.update(max_width=WIDE))
     return needed.maximum <= console.width
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    from rich.table import Column, Table
+    from rich.text import Text
+
     # What has no room goes on in the next line, it is never cut; names are there to be copied.
     table = Table(*(Column(name, overflow="fold", no_wrap=name == columns[0]) for name in columns))
     for row in rows:

@@ -9,8 +9,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-import yaml
-
 from consumer.config.variables import BROKER as OF_BROKER
 from consumer.config.variables import GATEWAY, VARIABLES
 
@@ -101,6 +99,8 @@ def read(path: Path, environ: Mapping[str, str]) -> Component:
     Raises:
         ValueError: it cannot be read; the text says what is accepted.
     """
+    import yaml  # most installations have no such file
+
     component = Component()
     try:
         documents = [each for each in yaml.safe_load_all(path.read_text("utf-8-sig")) if each is not None]

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from dotenv import dotenv_values
-
 from consumer.config import component, values
 from consumer.config.variables import BY_SPELLING, FILE, VARIABLES, Values, Variable, as_argument
 
@@ -175,6 +173,8 @@ def _dotenv(path: Path, report: Report) -> Layer:
         if (stranger := _stranger(path)) is not None:
             report.warnings.append(f"{path}: not read; it is user {stranger}'s, and this is user {os.geteuid()}")
         elif path.is_file():
+            from dotenv import dotenv_values
+
             texts = dotenv_values(path, encoding="utf-8-sig")
             report.notes.append(f"{path}: read")
     except (OSError, UnicodeDecodeError):

@@ -7,7 +7,6 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from consumer.camunda7 import reach
 from consumer.config import Settings
 from consumer.core.message import Message
 from consumer.security.policy import ANONYMOUS
@@ -68,6 +67,9 @@ class Questions:
     """Makes questions as the service of these settings asks them: what a signal acts on depends on its engine."""
 
     def __init__(self, settings: Settings) -> None:
+        # Imported here: the engine's room brings an HTTP client, which no other command needs.
+        from consumer.camunda7 import reach
+
         self._max_depth = settings.max_depth
         self._target = reach(settings.camunda7)
 

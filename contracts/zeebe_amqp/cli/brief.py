@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import click
 
-__all__ = ["Brief", "BriefGroup", "Shared", "summary"]
+__all__ = ["Brief", "BriefGroup", "LateGroup", "Shared", "summary"]
 
 _NAMES: Final = ("-h", "--help")
 """What asks for help."""
@@ -81,6 +81,33 @@ class BriefGroup(Brief, click.Group):
         """A section of commands, each with a phrase."""
         with formatter.section(title):
             formatter.write_dl([(name, self.commands[name].get_short_help_str()) for name in names])
+
+
+class LateGroup(BriefGroup):
+    """A group whose commands are made when the first one is asked for: what they import costs nobody else.
+
+    Args:
+        make: the functions of its commands, by their names.
+    """
+
+    def __init__(self, *arguments: Any, make: Callable[[], Mapping[str, Callable[..., None]]], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._make = make
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, once the commands are there."""
+        self._fill()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of them, once all are there."""
+        self._fill()
+        return super().get_command(ctx, cmd_name)
+
+    def _fill(self) -> None:
+        if not self.commands:
+            for name, function in self._make().items():
+                self.command(name)(function)
 
 
 def summary(text: str) -> str:

@@ -105,6 +105,17 @@ def test_it_tells_its_version(invoke: Any) -> None:
     assert invoke("--version").stdout.split()[-1] == __version__
 
 
+@for_each([
+    ("from consumer.cli import main; main(['dead', 'list', '--help'], standalone_mode=False)",
+     {"aiohttp", "grpc", "opentelemetry", "yaml"}),
+    ("from consumer import app, cli", {"consumer.doctor", "rich", "yaml"}),
+])  # fmt: skip
+def test_a_start_imports_nothing_that_only_others_need(code: str, unneeded: set[str], environment: Any) -> None:
+    code = f"import sys; {code}; print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], **environment, capture_output=True, text=True, check=True)
+    assert unneeded & set(ended.stdout.splitlines()[-1].split()) == set()
+
+
 def test_the_configuration_is_every_variable_with_its_source_and_without_secrets(program: Any, tmp_path: Path) -> None:
     (secret := tmp_path / "secret").write_text("fromfile")
     secrets = {"CAMUNDA_BASIC_AUTH_PASSWORD_FILE": str(secret), "AMQP_URL": "amqp://somebody:inurl@broker/"}

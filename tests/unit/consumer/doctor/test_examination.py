@@ -136,7 +136,7 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("consumer.telemetry.logs.setup", lambda *_: None)
-    monkeypatch.setattr("consumer.cli.examine", AsyncMock(return_value=FINDINGS))
+    monkeypatch.setattr("consumer.doctor.examine", AsyncMock(return_value=FINDINGS))
     return lambda *arguments: CliRunner().invoke(main, ["doctor", *arguments])
 
 
