@@ -42,7 +42,7 @@ class Attacker:
 
     async def listen(self) -> None:
         """Receive the answers."""
-        queue = await self._channel.declare_queue(self._reply_to, auto_delete=True)
+        queue = await self._channel.declare_queue(self._reply_to, durable=True, auto_delete=True)
         await queue.consume(self._receive, no_ack=True)
 
     async def attack(self, attack: Attack, turn: int, seconds: float, *, elsewhere: bool) -> dict[str, Any]:

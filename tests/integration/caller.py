@@ -27,7 +27,7 @@ class Caller:
     async def __aenter__(self) -> Self:
         self.connection = await aio_pika.connect(self._url)
         self.channel = await self.connection.channel(on_return_raises=True)
-        queue = await self.channel.declare_queue(self.reply_to, auto_delete=True)
+        queue = await self.channel.declare_queue(self.reply_to, durable=True, auto_delete=True)
         await queue.consume(self._receive, no_ack=True)
         return self
 

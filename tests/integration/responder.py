@@ -33,7 +33,7 @@ class Responder:
     async def __aenter__(self) -> Self:
         self._connection = await aio_pika.connect(self._url)
         self.channel = await self._connection.channel()
-        queue = await self.channel.declare_queue(self.queue, auto_delete=True, arguments=self._arguments)
+        queue = await self.channel.declare_queue(self.queue, durable=True, auto_delete=True, arguments=self._arguments)
         await queue.consume(self._receive, no_ack=True)
         return self
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+import aio_pika
 import orjson
 import pytest
 import pytest_asyncio
@@ -14,7 +16,7 @@ import pytest_asyncio
 from tests.cases import for_each
 from tests.integration.caller import Caller
 from tests.integration.load import CREATE
-from tests.integration.service import CONNECTIONS, ConsumerSetup, create, eventually
+from tests.integration.service import CONNECTIONS, TIMEOUT, ConsumerSetup, create, eventually
 from zeebe_amqp import wire
 from zeebe_amqp.testing import fail
 
@@ -48,6 +50,27 @@ async def test_a_dead_letter_keeps_all_of_its_request_but_its_lifetime(service: 
     assert (dead.delivery_mode, dead.user_id, dead.expiration) == (2, None, None)
     headers[wire.ORIGINAL_USER_ID] = "guest"
     assert {name: dead.headers[name] for name in headers} == headers
+
+
+async def test_a_request_with_which_its_consumer_dies_each_time_is_dead_after_the_limit(
+    service: ConsumerSetup, caller: Caller
+) -> None:
+    """Whatever a broker counts besides: lost connections it always counts."""
+    queue = f"test.{uuid.uuid4().hex}"
+    await caller.channel.declare_queue(queue, durable=True, arguments=wire.queue_arguments(queue))
+    dead = await caller.channel.declare_queue(exclusive=True)
+    await dead.bind(wire.DEAD_LETTER)
+    await caller.publish(b"poison", queue=queue)
+    for _ in range(1 + wire.REQUEST_QUEUE["x-delivery-limit"]):
+        assert await dead.get(no_ack=True, fail=False) is None
+        async with await aio_pika.connect(service.url) as dying, dying.channel() as channel:
+            taken = await channel.get_queue(queue, ensure=False)
+            while await taken.get(fail=False) is None:  # noqa: ASYNC110 - the broker tells nobody
+                await asyncio.sleep(0.01)
+    async with dead.iterator(no_ack=True, timeout=TIMEOUT) as arriving:
+        letter = await anext(arriving)
+    assert (letter.body, letter.headers["x-first-death-reason"]) == (b"poison", "delivery_limit")
+    await caller.channel.queue_delete(queue)
 
 
 @for_each(["create-instance", "publish-message"])

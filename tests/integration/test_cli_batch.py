@@ -92,7 +92,7 @@ class Watched:
 
     async def fill(self, *bodies: bytes) -> str:
         """Put these messages into it; its name."""
-        await self.channel.declare_queue(self.name, auto_delete=False, arguments={"x-expires": 600_000})
+        await self.channel.declare_queue(self.name, durable=True, arguments={"x-expires": 600_000})
         for number, body in enumerate(bodies):
             properties: dict[str, Any] = {"type": "topology.result", "headers": {"request-id": "r"}}
             message = aio_pika.Message(body, correlation_id=f"c-{number}", **properties)

@@ -174,7 +174,7 @@ async def test_a_large_replay_is_its_senders_only_with_the_body_that_was_signed(
     large = b'{"operation":"no-such-operation","data":"' + b"x" * (4 << 20) + b'"}'
     await bury(service, users["carol"], large, user_id="carol", message_id="m")
     held = f"test.{uuid.uuid4().hex}"
-    await dead.channel.declare_queue(held)
+    await dead.channel.declare_queue(held, durable=True)
     before = len(service.dead_letters.messages)
     assert (await dead.resend("m")).code == 0
     await eventually(lambda: len(service.dead_letters.messages) > before, "it is dead again")

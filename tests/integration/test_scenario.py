@@ -205,7 +205,9 @@ async def places(url: str) -> AsyncIterator[str]:
     async with await aio_pika.connect(url) as connection, connection.channel() as channel:
         for queue in ("into", "out"):
             await channel.declare_queue(f"{name}.{queue}", durable=True)
-        await channel.declare_queue(f"{name}.full", arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
+        await channel.declare_queue(
+            f"{name}.full", durable=True, arguments={"x-max-length": 1, "x-overflow": "reject-publish"}
+        )
         await channel.default_exchange.publish(aio_pika.Message(b"full"), f"{name}.full")
         topics = aio_pika.ExchangeType.TOPIC
         exchange = await channel.declare_exchange(f"{name}.exchange", topics, auto_delete=True)
