@@ -171,6 +171,11 @@ class Server:
     start_seconds: ClassVar[float]
     """How long a start may take."""
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.process is not None and self.process.running
+
     def launch(self) -> Self:
         """Start the server and return at once.
 

@@ -33,7 +33,8 @@ class RabbitMQ(Server):
     Use as a context manager, or call `start` and `stop`. Data belong to a node's name, which contains the port unless
     one is given. `management` is the port of the management pages; without one there are none. `more` are lines for
     its configuration file, for example `frame_max = 4096`. `version` names the release, else `BROKER` in the
-    environment does ("4.3"), else it is the one that this machine has.
+    environment does ("4.3"), else it is the one that this machine has. Nodes that are to know each other share a
+    `cookie` and a name service, which somebody else runs at the port `epmd`.
     """
 
     start_seconds = 90.0
@@ -48,6 +49,8 @@ class RabbitMQ(Server):
         tied: bool = True,
         more: Sequence[str] = (),
         version: str | None = None,
+        cookie: str = "",
+        epmd: int = 0,
     ) -> None:
         self.release = release(version)
         self.directory = Path(directory).resolve()
@@ -55,11 +58,17 @@ class RabbitMQ(Server):
         # No slash at the end: some clients, Java's for one, take it for a virtual host without a name.
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}"
         self.process: Process | None = None
-        self._name = name or f"node-{self.port}"
+        self.name = f"{name or f'node-{self.port}'}@localhost"
         self._management = management
         self._tied = tied
         self._more = more
-        self._environment = self._settings(free_port(), free_port())
+        self._cookie = cookie or secrets.token_hex(16)
+        self._environment = self._settings(free_port(), epmd or free_port())
+
+    @property
+    def nodes(self) -> tuple[RabbitMQ, ...]:
+        """Itself, as a cluster has its nodes."""
+        return (self,)
 
     def _settings(self, dist_port: int, epmd_port: int) -> dict[str, str]:
         home = self.directory
@@ -67,7 +76,7 @@ class RabbitMQ(Server):
             "HOME": str(home),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_EPMD_PORT": str(epmd_port),
-            "RABBITMQ_NODENAME": f"{self._name}@localhost",
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_DIST_PORT": str(dist_port),
             "RABBITMQ_MNESIA_BASE": str(home / "data"),
             "RABBITMQ_LOG_BASE": str(home / "log"),
@@ -88,7 +97,7 @@ class RabbitMQ(Server):
         cookie = self.directory / ".erlang.cookie"
         if not cookie.exists():
             cookie.touch(mode=0o600)
-            cookie.write_text(secrets.token_hex(16))
+            cookie.write_text(self._cookie)
             cookie.chmod(0o400)
         pages = MANAGEMENT.format(port=self._management) if self._management else ""
         more = "".join(f"{line}\n" for line in self._more)

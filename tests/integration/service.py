@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -14,18 +15,22 @@ from typing import Any, Self
 
 import aio_pika
 import orjson
-from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
+from yarl import URL
 
 from scripts.consumer import Consumer
 from tests.fakes.gateway import FakeGateway, stream
 from tests.integration.caller import Caller
 from zeebe_amqp import Client, wire
+from zeebe_amqp.amqp.connection import close, first_answer
 
 MEASURED = {"COVERAGE_PROCESS_CONFIG": os.environ.get("COVERAGE_PROCESS_CONFIG", "")}
 """For a consumer whose lines are counted. Most are not: counting takes time, and a few run all lines."""
 _UNMEASURED = dict.fromkeys(MEASURED, "")
 TIMEOUT = 60.0
 """Seconds that a test waits for what must happen."""
+CONNECT = 5.0
+"""Seconds for which a node may keep a caller waiting for a connection."""
 CONNECTIONS = 3
 """To the broker: for publishing, for requests, and for long-running ones."""
 
@@ -177,9 +182,28 @@ def running_consumer(
     asyncio.run(delete(url, running.queues))
 
 
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[AbstractConnection]:
+    """A connection to a node that answers, of those that `url` lists; a dead one is noticed, and does not hold its end.
+
+    Raises:
+        Unreachable: none does.
+    """
+    nodes = url.split(",")
+    connection = await first_answer(random.sample(nodes, len(nodes)), _connect)
+    try:
+        yield connection
+    finally:
+        await close(connection)
+
+
+async def _connect(url: str) -> AbstractConnection:
+    return await aio_pika.connect(URL(url) % {"heartbeat": "10"}, timeout=CONNECT)
+
+
 async def delete(url: str, queues: tuple[str, ...]) -> None:
     """Delete queues, with what is in them."""
-    async with await aio_pika.connect(url) as connection:
+    async with connected(url) as connection:
         channel = await connection.channel()
         for queue in queues:
             await channel.queue_delete(queue)
