@@ -11,23 +11,35 @@ import asyncio
 import logging
 import sys
 import tempfile
+from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
 
 from scripts.rabbitmq import RabbitMQ
+from scripts.rabbitmq_cluster import RabbitMQCluster
+from scripts.rabbitmq_release import NEWEST, VARIABLE
 from tests.faults import page, results
+from tests.faults.cluster import CLUSTER_FAULTS
 from tests.faults.fault import LASTING, Fault
 from tests.faults.faults import FAULTS
 from tests.faults.jobs.fault import JobFault
 from tests.faults.jobs.faults import JOB_FAULTS
 from tests.faults.report import FaultResult, show
 from tests.integration.broker_control import version
+from tests.releases import named
 
-EVERY: tuple[Fault | JobFault, ...] = (*FAULTS, *JOB_FAULTS)
+EVERY: tuple[Fault | JobFault, ...] = (*FAULTS, *JOB_FAULTS, *CLUSTER_FAULTS)
 
 
-def played(fault: Fault | JobFault, requests: int, directory: Path, broker: RabbitMQ, lasting: float) -> FaultResult:
+def needs_cluster(fault: Fault | JobFault) -> bool:
+    """Whether a fault is played with three nodes."""
+    return fault in CLUSTER_FAULTS
+
+
+def played(
+    fault: Fault | JobFault, requests: int, directory: Path, broker: RabbitMQ | RabbitMQCluster, lasting: float
+) -> FaultResult:
     """One row; a fault that could not be played is a broken promise too."""
     directory.mkdir()
     try:
@@ -35,7 +47,7 @@ def played(fault: Fault | JobFault, requests: int, directory: Path, broker: Rabb
     except Exception as failure:
         return FaultResult(fault, failure=f"{type(failure).__name__}: {failure}")
     finally:
-        if not (broker.process and broker.process.running):
+        if not broker.running:
             broker.start()
 
 
@@ -56,17 +68,27 @@ def main() -> int:
     chosen = [fault for fault in EVERY if any(part in fault.title for part in options.only or [""])]
     if not chosen:
         parser.error(f"--only: no fault is named {options.only!r}; there are: {', '.join(f.title for f in EVERY)}")
+    if named() != NEWEST:
+        chosen = [fault for fault in chosen if not needs_cluster(fault)]
+        if not chosen:
+            parser.error(f"--only: a cluster is of RabbitMQ {NEWEST}: {VARIABLE}={NEWEST} in the environment")
     rows = []
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder, RabbitMQ(Path(folder) / "rabbitmq") as broker:
-        found = version(broker)
-        for number, fault in enumerate(chosen):
-            row = played(fault, options.requests, Path(folder) / str(number), broker, options.lasting)
-            console.print(f"{number + 1}/{len(chosen)} {', '.join(filter(None, row.cells()))}", markup=False)
-            rows.append(row)
+    with tempfile.TemporaryDirectory(prefix="faults-") as directory:
+        folder = Path(directory)
+        for clustered, group in groupby(chosen, needs_cluster):
+            with RabbitMQCluster(folder / "cluster") if clustered else RabbitMQ(folder / "rabbitmq") as broker:
+                found = version(broker.nodes[0])
+                for fault in group:
+                    row = played(fault, options.requests, folder / str(len(rows)), broker, options.lasting)
+                    rows.append(row)
+                    if options.write:
+                        results.write([row.kept(found)])
+                    told = ", ".join(filter(None, row.cells()))
+                    console.print(f"{len(rows)}/{len(chosen)} {told}", markup=False)
     show(rows)
     if options.write:
-        page.make(results.write(row.kept(found) for row in rows))
+        page.make(results.read())
     return 1 if any(row.problems for row in rows) else 0
 
 

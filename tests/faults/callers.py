@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Self
+from types import MappingProxyType
+from typing import Any, Self
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 
 from tests.faults.checker import History
-from tests.integration.service import create, delete
+from tests.integration.service import connected, create, delete
 from zeebe_amqp import wire
 
 CONNECTION_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
@@ -28,16 +29,25 @@ CONFIRM = 10.0
 class Callers:
     """Several callers of one request queue, directly at the broker; use as an async context manager.
 
-    Requests name `process`, or without one each a process of its own, so that an answer tells whose it is.
+    `url` lists the addresses of the nodes, `replies` are the arguments of the reply queues. Requests name `process`, or
+    without one each a process of its own, so that an answer tells whose it is.
     Replies go to durable queues and are acknowledged after they were written down; so are the queue's dead letters.
     Those of other queues are acknowledged, too: a broker may have had other requests before.
     """
 
-    def __init__(self, url: str, queue: str, history: History, process: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        queue: str,
+        history: History,
+        process: str | None = None,
+        replies: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self._url = url
         self._queue = queue
         self._history = history
         self._process = process
+        self._replies = dict(replies)
         self._sent = 0
         self.queues = [f"faults.replies.{uuid.uuid4().hex}" for _ in range(NUMBER)]
         self.of: dict[str, set[str]] = {queue: set() for queue in self.queues}
@@ -46,7 +56,7 @@ class Callers:
     async def __aenter__(self) -> Self:
         async with self._channel() as channel:
             for queue in self.queues:
-                await channel.declare_queue(queue, durable=True)
+                await channel.declare_queue(queue, durable=True, arguments=self._replies)
         received = {**dict.fromkeys(self.queues, self._answered), wire.DEAD_LETTER: self._buried}
         self._tasks = [asyncio.create_task(self._receive(*each)) for each in received.items()]
         return self
@@ -60,7 +70,7 @@ class Callers:
 
     @asynccontextmanager
     async def _channel(self) -> AsyncIterator[AbstractChannel]:
-        async with await aio_pika.connect(self._url, timeout=CONFIRM) as connection:
+        async with connected(self._url) as connection:
             yield await connection.channel(on_return_raises=True)
 
     async def send(self, number: int, pause: float = 0.0, padding: int = 0) -> None:
@@ -107,7 +117,10 @@ class Callers:
                 async with self._channel() as channel:
                     lost = asyncio.Event()
                     channel.close_callbacks.add(lambda *_, lost=lost: lost.set())
-                    await (await channel.get_queue(queue)).consume(note)
+                    raw: Any = await channel.get_underlay_channel()
+                    raw.on_consumer_cancel_callbacks.add(lambda _, lost=lost: lost.set())  # its node is gone
+                    async with asyncio.timeout(CONFIRM):  # a queue without a leader may never answer
+                        await (await channel.get_queue(queue)).consume(note)
                     await lost.wait()
             await asyncio.sleep(0.1)
 

@@ -87,6 +87,10 @@ class History:
         """The request went to the dead-letter queue with that error."""
         self.dead[identity] = code
 
+    def count_answers(self) -> int:
+        """How many replies have arrived so far."""
+        return len(self._replies)
+
     def open(self, executed: Container[str], excused: Container[str] = ()) -> list[str]:
         """Confirmed requests that wait: for an answer or, the silent ones, to be executed; without excused ones."""
         return [

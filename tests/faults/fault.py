@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from scripts.rabbitmq import RabbitMQ
+from scripts.rabbitmq_cluster import RabbitMQCluster
 from scripts.redis import Redis
 from tests.fakes.gateway import Request
 from tests.faults.checker import Verdict
@@ -45,6 +46,9 @@ class Moment(Enum):
 @asynccontextmanager
 async def caught(setup: Setup, moment: Moment) -> AsyncIterator[None]:
     """The body runs while at least CAUGHT requests are held at that moment; afterwards they go on."""
+    if moment is Moment.ANY:
+        yield
+        return
     proxy, opened = setup.to_gateway if moment is Moment.EXECUTED else setup.to_broker, asyncio.Event()
     try:
         match moment:
@@ -99,11 +103,13 @@ class Fault:
     `gateway`: the kind that it needs, a real engine where the fault is the engine's. `two`: another consumer works
     beside the one that is struck. `quick`: part of every test run. `{redis}` in the `environment` stands for the URL
     of a private Redis; unless the environment names a ledger, it is the default one, a file. `padding`: bytes by which
-    the requests beside the fault are larger. `most`: no more requests than that, however many are asked for.
+    the requests beside the fault are larger. `prepare` is awaited before the first request. `most`: no more requests
+    than that, however many are asked for.
     """
 
     name: str
     strike: Callable[[Setup], Any]
+    prepare: Callable[[Setup], Awaitable[object]] | None = None
     moment: Moment = Moment.ANY
     accepts: frozenset[Code] = frozenset()
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -125,7 +131,9 @@ class Fault:
             struck = self.strike(setup)
             return (await struck if inspect.isawaitable(struck) else struck) or frozenset()
 
-    async def play(self, requests: int, directory: Path, broker: RabbitMQ, lasting: float = LASTING) -> Verdict:
+    async def play(
+        self, requests: int, directory: Path, broker: RabbitMQ | RabbitMQCluster, lasting: float = LASTING
+    ) -> Verdict:
         """Strike in the middle of so many requests, a third of them before, during and after it.
 
         `broker` runs, and does so again afterwards; `lasting` seconds is what a fault of minutes takes.
@@ -142,6 +150,8 @@ class Fault:
             async with built(directory, broker, environment, self.gateway, lasting) as setup:
                 if self.two:
                     await setup.another()
+                if self.prepare:
+                    await self.prepare(setup)
                 await setup.callers.send(third)
                 middle = asyncio.create_task(setup.callers.send(third, padding=self.padding))
                 try:

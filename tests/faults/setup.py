@@ -11,21 +11,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import aio_pika
-
 from scripts import guard
 from scripts.consumer import Consumer
 from scripts.rabbitmq import RabbitMQ
+from scripts.rabbitmq_cluster import RabbitMQCluster
 from tests.faults.callers import CONNECTION_ERRORS, Callers
 from tests.faults.checker import History, Verdict, judge
 from tests.faults.gateways import InsideGateway
 from tests.faults.proxy import Proxy
 from tests.integration.broker_control import write_declarations
 from tests.integration.caller import Caller
-from tests.integration.service import TIMEOUT, delete, new_consumer
+from tests.integration.service import TIMEOUT, connected, delete, new_consumer
 from zeebe_amqp.errors import Code
 
 CONCURRENCY = 32
+QUORUM = {"x-queue-type": "quorum"}
+"""Reply queues in a cluster: a classic one lives and dies with one node."""
 IMPATIENT = 90.0
 """Seconds without any new answer after which what is still open counts as unanswered."""
 
@@ -34,10 +35,11 @@ IMPATIENT = 90.0
 class Setup:
     """Everything of one run."""
 
-    broker: RabbitMQ
+    broker: RabbitMQ | RabbitMQCluster
     gateway: Any
     """Of the kind that the fault needs; see `gateways`."""
-    to_broker: Proxy
+    to_broker: Any
+    """The proxy; None before a cluster, whose nodes the consumer reaches directly."""
     to_gateway: Proxy
     directory: Path
     environment: Mapping[str, str]
@@ -49,10 +51,11 @@ class Setup:
         self.consumer = self._consumer("consumer")
         self.consumers = [self.consumer]
         queue = self.consumer.queues[0]
-        self.callers = Callers(self.broker.url, queue, self.history, self.gateway.process)
+        replies = {} if self.to_broker else QUORUM
+        self.callers = Callers(self.broker.url, queue, self.history, self.gateway.process, replies)
 
     def _consumer(self, name: str, **settings: str) -> Consumer:
-        url = f"amqp://guest:guest@{self.to_broker.address}"
+        url = f"amqp://guest:guest@{self.to_broker.address}" if self.to_broker else self.broker.url
         return new_consumer(self.directory / name, url, self.to_gateway.address, {**self.environment, **settings})
 
     async def another(self) -> None:
@@ -94,7 +97,7 @@ class Setup:
                 last, moved = left, loop.time()
             await asyncio.sleep(0.1)
         # Nothing is left to deliver either: a redelivery may still run something twice.
-        async with await aio_pika.connect(self.broker.url) as connection:
+        async with connected(self.broker.url) as connection:
             channel = await connection.channel()
             for _ in range(100):
                 found = await channel.declare_queue(self.consumer.queues[0], passive=True)
@@ -121,7 +124,7 @@ class Setup:
             while True:
                 # A queue may still be electing its leader after a crash of the broker.
                 with suppress(*CONNECTION_ERRORS):
-                    async with await aio_pika.connect(self.broker.url, timeout=10) as connection:
+                    async with connected(self.broker.url) as connection:
                         queue = await (await connection.channel()).declare_queue(name, passive=True)
                         # Only what is there is asked for: a get from an empty queue may wait for a leader.
                         number = queue.declaration_result.message_count or 0
@@ -133,7 +136,7 @@ class Setup:
 @asynccontextmanager
 async def built(
     directory: Path,
-    broker: RabbitMQ,
+    broker: RabbitMQ | RabbitMQCluster,
     environment: Mapping[str, str],
     kind: Callable[[Path], Any] = InsideGateway,
     lasting: float = 0.0,
@@ -146,11 +149,12 @@ async def built(
         await gateway.start()
         stack.push_async_callback(gateway.stop)
         to_gateway = await stack.enter_async_context(Proxy(gateway.port))
-        to_broker = await stack.enter_async_context(Proxy(broker.port))
+        to_broker = await stack.enter_async_context(Proxy(broker.port)) if isinstance(broker, RabbitMQ) else None
         setup = Setup(broker, gateway, to_broker, to_gateway, directory, settings, lasting=lasting)
         stack.push_async_callback(delete, broker.url, setup.consumer.queues)
         await stack.enter_async_context(setup.callers)
         stack.push_async_callback(setup.end)
         await asyncio.to_thread(setup.consumer.start)
-        await asyncio.to_thread(write_declarations, broker)
+        for node in broker.nodes:
+            await asyncio.to_thread(write_declarations, node)
         yield setup

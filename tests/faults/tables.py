@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tests.faults.cluster import CLUSTER_FAULTS
 from tests.faults.faults import FAULTS
 from tests.faults.jobs.faults import JOB_FAULTS
 
@@ -51,7 +52,8 @@ JOBS = FaultTable("faults of jobs", JOB_FAULTS, {
     "given out again": "again", "deliveries": "deliveries", "too late": "late", "on the wire": "on_the_wire",
     "recovery s": "recovery", "longest gap s": "gap",
 }, {"stuck": "stuck", "overtaken": "overtaken", "wrong": "wrong", "dead letters": "dead"})  # fmt: skip
-TABLES = (REQUESTS, JOBS)
+CLUSTER = FaultTable("faults of a cluster", CLUSTER_FAULTS, REQUEST_NUMBERS, REQUEST_PROMISES)
+TABLES = (REQUESTS, CLUSTER, JOBS)
 TITLES = tuple(fault.title for table in TABLES for fault in table.faults)
 """Every fault, in the order of the tables."""
 
