@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -21,8 +22,11 @@ MAX_PAUSE: Final = 30.0
 """Seconds between two attempts, at most; half of it at least."""
 
 
-def reconnecting(amqp: Amqp, name: str, opened: Opened) -> ReconnectingConnection:
-    """A connection that is still to be run; `opened` sets up each new one, unless the broker is too old."""
+def reconnecting(
+    amqp: Amqp, name: str, opened: Opened, is_hurried: Callable[[], bool] = lambda: False
+) -> ReconnectingConnection:
+    """A connection that is still to be run; `opened` sets up each new one, unless the broker is too old. After a lost
+    one the next comes soon while `is_hurried`."""
 
     async def set_up(connection: TappedConnection, on_lost: OnLost) -> None:
         check_release(connection)
@@ -36,6 +40,7 @@ def reconnecting(amqp: Amqp, name: str, opened: Opened) -> ReconnectingConnectio
         login_hint=f"; check {amqp.names['AMQP_URL']}",
         first_pause=FIRST_PAUSE,
         max_pause=MAX_PAUSE,
+        is_hurried=is_hurried,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final, NoReturn, TypeAlias, cast
 
 from aio_pika.abc import AbstractConnection
 from aiormq import Channel as RawChannel
+from aiormq.exceptions import ConnectionInternalError
 
 from consumer.config import Amqp
 from consumer.core.delivery import Decoder, Delivery
@@ -36,6 +37,12 @@ RESIZE_PAUSE: Final = 5.0
 
 STUCK_PAUSE: Final = 0.5
 """The same where what is small has taken all places of a consumer."""
+
+CAREFUL_SECONDS: Final = 10.0
+"""How long a connection must hold before it is believed that the broker can hand over what there is."""
+
+MAX_HURRIES: Final = 100
+"""After so many failures in a row the pauses grow as after every lost connection: enough for four such messages."""
 
 Receive: TypeAlias = Callable[[str, HotChannel, Incoming, Window], None]
 """Takes what came from a queue, the channel it came on, and where it counts until it is done; returns at once."""
@@ -149,7 +156,9 @@ class Consumer:
         self._receive = receive
         self._held = held
         self._connected = connected
-        self._connection = reconnecting(amqp, name, self._on_opened)
+        self._connection = reconnecting(amqp, name, self._on_opened, lambda: 0 < self._failures <= MAX_HURRIES)
+        self._failures = 0
+        """How often the broker has failed to hand a message over; above 0, they are taken one at a time."""
         self._prefetch = {queue: Prefetch(amqp.held(queue), amqp.max_held_bytes) for queue in queues}
         self._resizing: dict[str, asyncio.Task[None]] = {}
         self._newest: TappedConnection | None = None
@@ -178,6 +187,7 @@ class Consumer:
 
     async def _on_opened(self, connection: TappedConnection, on_lost: OnLost) -> None:
         await declare_requests(connection, self._amqp, self.queues)
+        connection.close_callbacks.add(self._on_closed)
         channels = {queue: await self._channel(connection, queue, on_lost) for queue in self.queues}
         self._newest = connection
         self._connected(connection)
@@ -186,6 +196,31 @@ class Consumer:
                 prefetch.restart()
             self._channels, self._tags = channels, {}
             await self._follow()
+        if self._failures:
+            asyncio.get_running_loop().call_later(CAREFUL_SECONDS, self._relax, connection)
+
+    def _on_closed(self, _: object, error: BaseException | None = None) -> None:
+        """Take one message at a time, if the broker has failed to hand one over: each try counts as a delivery of that
+        one and of all that we hold. So it reaches its limit alone."""
+        if not isinstance(error, ConnectionInternalError):
+            return
+        if not self._failures:
+            fields = {"event": "consuming.careful", "queues": [*self.queues], "error": str(error)}
+            words = "the broker failed, probably at a message in AMQP 1.0 that it cannot translate (%s): one at a time"
+            log.warning(words, error, extra=fields)
+        self._failures += 1
+        for prefetch in self._prefetch.values():
+            prefetch.is_careful = True
+            prefetch.begin()
+
+    def _relax(self, connection: TappedConnection) -> None:
+        """Take as many as ever, unless the connection has ended meanwhile."""
+        if connection is not self._newest or connection.is_closed:
+            return
+        self._failures = 0
+        for queue, prefetch in self._prefetch.items():
+            prefetch.is_careful = False
+            self._resize_soon(queue)
 
     async def _channel(self, connection: TappedConnection, queue: str, on_lost: OnLost) -> RawChannel:
         channel = connection.channel(publisher_confirms=False)
@@ -205,9 +240,13 @@ class Consumer:
 
     def _take(self, queue: str, channel: HotChannel, incoming: Incoming) -> None:
         prefetch = self._prefetch[queue]
-        if prefetch.note(incoming.size) and queue not in self._resizing:
-            self._resizing[queue] = asyncio.get_running_loop().create_task(self._resize(queue))
+        if prefetch.note(incoming.size):
+            self._resize_soon(queue)
         self._receive(queue, channel, incoming, prefetch.window)
+
+    def _resize_soon(self, queue: str) -> None:
+        if queue not in self._resizing:
+            self._resizing[queue] = asyncio.get_running_loop().create_task(self._resize(queue))
 
     async def _resize(self, queue: str) -> None:
         """Let another consumer take over: the broker is told a prefetch for those that start after it."""
@@ -220,7 +259,7 @@ class Consumer:
                     await self._change(lambda: self._renew(queue, prefetch.value))
                 if prefetch.value != before:
                     fields = {"event": "prefetch.changed", "queue": queue, "prefetch": prefetch.value, "before": before}
-                    words = "queue %r: %d requests at a time, not %d, because of their size"
+                    words = "queue %r: %d requests at a time, not %d"
                     log.info(words, queue, prefetch.value, before, extra=fields)
                 await asyncio.sleep(pause)
         finally:

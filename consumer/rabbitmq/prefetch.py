@@ -51,6 +51,8 @@ class Prefetch:
         """Deliveries that are held, of all consumers so far, and bytes of their bodies."""
         self.window = Window(self)
         """What the consumer that is there now delivered."""
+        self.is_careful = False
+        """Whether one at a time is wanted, because the broker may fail to hand over the next."""
         self._max_bytes = max_bytes
         self._average = 0.0
 
@@ -82,6 +84,8 @@ class Prefetch:
     @property
     def wanted(self) -> int:
         """What it should be now."""
+        if self.is_careful:
+            return 1
         return max(1, min(self.maximum, int(self._max_bytes / max(1.0, self._average))))
 
     def restart(self) -> None:

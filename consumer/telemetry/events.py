@@ -75,9 +75,16 @@ EVENTS: Final[Mapping[str, Event]] = {
     "broker.silent": Event(_DEBUG, "The broker confirms nothing", ("error",)),
     "broker.unclosed": Event(_DEBUG, "A broken connection could not be closed"),
     "consuming.started": Event(_INFO, "Requests are taken from these queues, for the first time or again", ("queues",)),
+    "consuming.careful": Event(
+        _WARNING,
+        "The broker could not hand over a request, probably one in AMQP 1.0: they are taken one at a time",
+        ("queues", "error"),
+    ),
     "consuming.unchanged": Event(_DEBUG, "Consumers could not be changed; the connection is going", ("error",)),
     "prefetch.changed": Event(
-        _INFO, "Another number of requests is held, because of their size", ("queue", "prefetch", "before")
+        _INFO,
+        "Another number of requests is held: because of their size, or since the broker hands all over again",
+        ("queue", "prefetch", "before"),
     ),
     "queue.differs": Event(_WARNING, "A queue exists with other arguments, and is used as it is", ("queue", "error")),
     "queue.unchecked": Event(_INFO, "A queue's arguments cannot be compared without a right", ("queue",)),

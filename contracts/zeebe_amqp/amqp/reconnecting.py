@@ -60,6 +60,8 @@ class ReconnectingConnection:
         login_hint: what the log says besides when it does not let us in.
         first_pause: seconds between two attempts at first, at most.
         max_pause: seconds between two attempts later, at most.
+        is_hurried: asked when a connection has ended: whether the next one follows after FIRST_PAUSE, however many
+            ended before it.
         sleep: waits for so many seconds.
         clock: seconds since whenever; a connection that held for less than the maximum pause does not end the growth of
             the pauses.
@@ -76,6 +78,7 @@ class ReconnectingConnection:
         login_hint: str = "",
         first_pause: float = FIRST_PAUSE,
         max_pause: float = MAX_PAUSE,
+        is_hurried: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -87,6 +90,7 @@ class ReconnectingConnection:
         self._refused = refused
         self._login_hint = login_hint
         self._pauses = first_pause, max_pause
+        self._is_hurried = is_hurried
         self._sleep = sleep
         self._clock = clock
         self._connection: TappedConnection | None = None
@@ -134,7 +138,8 @@ class ReconnectingConnection:
                 failures = 0 if self._clock() - since > max_pause else failures
                 await self._disconnect()
             failures += 1
-            pause = backoff(failures, *self._pauses)
+            is_hurried = lost is not None and self._is_hurried()
+            pause = backoff(1, FIRST_PAUSE, FIRST_PAUSE) if is_hurried else backoff(failures, *self._pauses)
             self._tell_unreached(pause)
             await self._sleep(pause)
             lost = await self._try()

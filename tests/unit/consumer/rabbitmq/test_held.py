@@ -267,6 +267,21 @@ def test_small_ones_that_wait_get_no_more_places_than_while_bodies_are_small() -
     assert prefetch.value < 32, "they were few all the time"
 
 
+def test_with_care_one_is_taken_at_a_time_and_afterwards_as_many_as_ever() -> None:
+    """What waits keeps its place, and another consumer takes over with one more."""
+    prefetch = Prefetch(128, BOUND)
+    prefetch.is_careful = True
+    prefetch.begin()
+    assert advised(prefetch, *[500] * 200) == 1
+    for number in range(200):
+        assert prefetch.note(500) == (number < 127), number
+        prefetch.restart()
+    prefetch.is_careful = False
+    assert prefetch.is_due
+    prefetch.begin()
+    assert prefetch.value == 128
+
+
 def test_places_that_large_bodies_take_are_not_multiplied() -> None:
     prefetch = Prefetch(2000, BOUND)
     advised(prefetch, *[4 * MIB] * 100)

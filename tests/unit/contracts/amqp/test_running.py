@@ -35,6 +35,8 @@ class Broker:
         self.fail()
         monkeypatch.setattr(module, "connect", self.connect)
         pausing: dict[str, Any] = {"sleep": self._sleep, "first_pause": 1.0, "max_pause": 30.0}
+        self.is_hurried = Mock(return_value=False)
+        pausing["is_hurried"] = self.is_hurried
         told: dict[str, Any] = {"refused": self.refused, "login_hint": "; look at X", "tls": Mock(side_effect=count(1))}
         self.kept = ReconnectingConnection(
             (ONE, TWO, THREE), "test", self.opened, clock=lambda: self.now, **pausing, **told
@@ -132,6 +134,25 @@ async def test_a_refusal_is_tried_on_and_told_and_that_of_a_login_with_what_to_l
     assert (broker.kept.refusal, broker.refused.call_args.args) == (RIGHT, (RIGHT,))
     await broker.connected(2)
     assert broker.kept.refusal is None
+
+
+async def test_in_a_hurry_the_pause_after_a_lost_connection_does_not_grow_but_that_after_a_failure_does(
+    broker: Broker,
+) -> None:
+    broker.is_hurried.return_value = True
+    for number in range(1, 6):
+        await broker.connected(number)
+        broker.lose(number - 1, None)
+    await broker.connected(6)
+    assert max(broker.pauses) <= module.FIRST_PAUSE
+    broker.fail(*[OSError("refused")] * 3)
+    broker.lose(5, None)
+    await broker.connected(7)
+    assert [pause > module.FIRST_PAUSE for pause in broker.pauses[5:]] == [False, True, True, True]
+    broker.is_hurried.return_value = False
+    broker.lose(6, None)
+    await broker.connected(8)
+    assert broker.pauses[-1] > module.FIRST_PAUSE
 
 
 async def test_a_connection_that_is_lost_or_of_no_more_use_is_closed_and_opened_again(broker: Broker) -> None:
