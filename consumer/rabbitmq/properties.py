@@ -12,6 +12,7 @@ from consumer.core.large import LARGE
 from consumer.core.message import Message, Reply
 from consumer.core.seal import Purpose, Seal, digest_of
 from consumer.core.sender import ROUTING, of_broker, text
+from consumer.rabbitmq.queue_address import queue_of
 from zeebe_amqp import __version__, wire
 from zeebe_amqp.amqp.hot import Incoming
 from zeebe_amqp.amqp.properties import NO_HEADERS, Properties, fresh_id
@@ -72,7 +73,7 @@ def message(incoming: Incoming, queue: str, own: Collection[str] = (), seal: Sea
         type=properties.type,
         content_type=properties.content_type,
         content_encoding=properties.content_encoding,
-        reply_to=properties.reply_to or None,
+        reply_to=queue_of(properties.reply_to or "") or None,
         correlation_id=properties.correlation_id,
         message_id=properties.message_id,
         user_id=properties.user_id,

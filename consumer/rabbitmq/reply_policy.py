@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from consumer.rabbitmq.direct import is_direct, is_sound
+from consumer.rabbitmq.queue_address import is_exchange
 from zeebe_amqp.jobs.names import PREFIX
 from zeebe_amqp.reply_queue import SERVER_NAMED, is_allowed
 
@@ -25,6 +26,8 @@ def refusal(reply_to: str | None, *, own_queues: Collection[str], allow: Sequenc
         return None if is_sound(reply_to) else f"reply_to: {reply_to[:80]!r} is not a direct reply-to address"
     if reply_to in own_queues or reply_to.startswith(PREFIX):
         return f"reply_to: {reply_to[:80]!r} is a queue of this service; replies go to a queue of the caller"
+    if is_exchange(reply_to):
+        return f"reply_to: {reply_to[:80]!r} is the address of an exchange; replies go to a queue: /queues/NAME"
     if is_allowed(reply_to, allow):
         return None
     return (

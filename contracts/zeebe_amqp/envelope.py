@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from zeebe_amqp import trace_variable, wire
+from zeebe_amqp.body_section import refusal_of
 from zeebe_amqp.commands import COMMANDS, Command
 from zeebe_amqp.commands.target import Target
 from zeebe_amqp.errors import Code, CommandError, invalid, nearest
@@ -181,6 +182,8 @@ def _check_encoding(content_encoding: str | None) -> None:
 
 
 def _parts(body: bytes, type: str | None, content_type: str | None, headers: Mapping[str, Any]) -> _Parts:
+    if (refusal := refusal_of(body, type)) is not None:
+        raise invalid("body", refusal)
     if not _is_json(content_type, type):
         return _foreign(body, type, content_type or "", headers)
     members, problem = _read(body)

@@ -73,9 +73,10 @@ class JobSetup:
 
 
 @asynccontextmanager
-async def job_setup(directory: Path, url: str, **settings: str) -> AsyncIterator[JobSetup]:
-    """An engine with a process of one service task, and no consumer yet; consumers end with the block."""
-    cluster, job_type = Cluster(), unique("job")
+async def job_setup(directory: Path, url: str, job_type: str = "", **settings: str) -> AsyncIterator[JobSetup]:
+    """An engine with a process of one service task, and no consumer yet; consumers end with the block. Without a type
+    of the job it gets one of its own."""
+    cluster, job_type = Cluster(), job_type or unique("job")
     async with FakeGateway(otherwise=cluster.react) as gateway:
         resource = pb.Resource(name="work.bpmn", content=processes.work(job_type, job_type).encode())
         deployment = pb.DeployResourceRequest(resources=[resource])

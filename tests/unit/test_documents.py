@@ -120,6 +120,12 @@ def test_the_callers_of_the_pages_are_the_examples() -> None:
         assert f"```{program.partition('/')[0]}\n{example}```" in page, program
 
 
+def test_the_programs_of_the_page_about_amqp_1_0_are_the_examples() -> None:
+    shown = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "amqp-1.0.md").read_text(), re.DOTALL)
+    examples = [(ROOT / "examples" / f"amqp_1_0_{name}.py").read_text() for name in ("call", "worker")]
+    assert [shown[0], shown[2]] == [example.partition('"""\n\n')[2] for example in examples]
+
+
 def test_the_workers_of_the_page_are_the_examples() -> None:
     page = (ROOT / "docs" / "jobs.md").read_text()
     shown = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from zeebe_amqp import wire
+from zeebe_amqp.body_section import refusal_of
 from zeebe_amqp.commands import Command, CompleteJob, FailJob, ThrowError, UpdateJobTimeout
 from zeebe_amqp.commands.command import DATA
 from zeebe_amqp.errors import CommandError
@@ -148,6 +149,8 @@ def interpret(
         if (message.content_encoding or "").lower() not in _ENCODINGS:
             known = 'expected none, "identity" or "utf-8"'
             raise NotAnAnswer(f"content_encoding: {known}, found {quoted(message.content_encoding or '')}")
+        if (refusal := refusal_of(message.body, message.type)) is not None:
+            raise NotAnAnswer(f"body: {refusal}")
         outcome, document = reading(message, job)
         data = _data(outcome, document, job, message.headers.get(names.JOB_RESULT))
         try:
