@@ -47,8 +47,10 @@ SIZES = (125, 2_000, 32_000)
 """Characters; each is 16 times the one before. What is cut somewhere, at 8 KiB for one, is read whole before."""
 MAX_GROWTH = 160
 """How much longer 16 times the text may take: 16 if it is linear, 256 if it is quadratic."""
+CLEAR = 32
+"""How much longer it takes where there is no doubt: one look at the shorter text is then enough."""
 SHORTER = 10
-"""How often the shorter text is measured: it takes so little that a busy machine shows."""
+"""How often the shorter text is measured where there is one: it takes so little that a busy machine shows."""
 FLOOR = 0.005
 """Seconds of processor time that are too few to say anything."""
 UNITS = (
@@ -268,7 +270,7 @@ def too_slow(read: Callable[[str], object], shorter: str, longer: str) -> bool:
     """Whether the longer text takes too long; a doubt is measured again."""
     for times in (1, 5):
         long = best(read, longer, times)
-        if long <= FLOOR or long <= MAX_GROWTH * best(read, shorter, SHORTER):
+        if long <= FLOOR or long <= CLEAR * best(read, shorter, 1) or long <= MAX_GROWTH * best(read, shorter, SHORTER):
             return False
     return True
 
