@@ -6,9 +6,8 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
@@ -26,6 +25,9 @@ from consumer.telemetry.spans import Spans, carried
 from consumer.telemetry.traces import Trace, Traces
 from zeebe_amqp import wire
 from zeebe_amqp.commands.jobs import ActivatedJob
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import MetricExporter
 
 __all__ = ["Telemetry", "TelemetryError", "setup"]
 
@@ -57,7 +59,8 @@ def setup(
     made = _spans(environ, resource, spans, version) if active else None
     if active and metrics is None:
         metrics = exporters.metric_exporter(environ)
-    return Telemetry(made, Metrics(resource, metrics, exporters.temporality(environ), active=active))
+    temporality = exporters.temporality(environ) if metrics is not None else None
+    return Telemetry(made, Metrics(resource, metrics, temporality, active=active))
 
 
 def _spans(environ: Mapping[str, str], resource: Resource, injected: SpanExporter | None, version: str) -> Spans | None:

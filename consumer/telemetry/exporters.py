@@ -7,13 +7,15 @@ sizes are read by the SDK itself, from the environment of the process.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from consumer.telemetry import names
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter
 
 __all__ = ["TelemetryError", "disabled", "metric_exporter", "resource", "span_exporter", "temporality"]
 
@@ -72,6 +74,8 @@ def metric_exporter(environ: Mapping[str, str]) -> MetricExporter | None:
 
 def temporality(environ: Mapping[str, str]) -> AggregationTemporality:
     """What an exported count counts from: the start, or the export before, as some backends want it."""
+    from opentelemetry.sdk.metrics.export import AggregationTemporality
+
     preference = environ.get("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "").strip().lower()
     return AggregationTemporality.DELTA if preference == "delta" else AggregationTemporality.CUMULATIVE
 

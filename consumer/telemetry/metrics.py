@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from consumer.telemetry import names
-from consumer.telemetry.otlp import JoiningExporter, observe
 from consumer.telemetry.process import descriptors, processor_time, resident
 from consumer.telemetry.prometheus import PrometheusCollector
 from consumer.telemetry.series import Counter, Facts, Family, Gauge, Histogram, Labels, Memo
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter
+
+    from consumer.telemetry.otlp import Sending
 
 __all__ = ["Metrics"]
 
@@ -26,7 +29,7 @@ class Metrics:
     Args:
         resource: who we are.
         exporter: where to send metrics at intervals; None for nowhere.
-        temporality: of the counters that are sent.
+        temporality: of the counters that are sent; None for from the start.
         active: false keeps every number inside; nothing can be read or exported.
     """
 
@@ -34,7 +37,7 @@ class Metrics:
         self,
         resource: Resource,
         exporter: MetricExporter | None = None,
-        temporality: AggregationTemporality = AggregationTemporality.CUMULATIVE,
+        temporality: AggregationTemporality | None = None,
         *,
         active: bool = True,
     ) -> None:
@@ -44,11 +47,12 @@ class Metrics:
         self._registry = CollectorRegistry()
         if active:
             self._registry.register(PrometheusCollector(resource, self._counters, self._gauges, self._histograms))
-        readers = []
+        self._sending: Sending | None = None
         if active and exporter is not None:
-            readers.append(PeriodicExportingMetricReader(JoiningExporter(exporter, self._histograms, temporality)))
-        self._provider = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
-        self._meter = self._provider.get_meter(names.SCOPE)
+            # Imported where it is used: the SDK's meters are a stack of modules that most installations never need.
+            from consumer.telemetry.otlp import Sending
+
+            self._sending = Sending(resource, exporter, self._histograms, temporality)
         started = time.monotonic()
         # The SDK hands nothing to its readers while it has nothing of its own: this one is always there.
         self.gauge(names.UPTIME, lambda: time.monotonic() - started, ())
@@ -71,16 +75,19 @@ class Metrics:
     def facts(self, name: str, facts: Callable[[], Mapping[str, str | int]]) -> None:
         """Show a metric that is always 1, with the labels that `facts` gives whenever metrics are read."""
         family = self._gauges[name] = Facts(name, facts)
-        self._meter.create_observable_gauge(name, [observe(family)], family.unit, family.description)
+        if self._sending is not None:
+            self._sending.gauge(family)
 
     def _make_counter(self, name: str) -> Family[Counter]:
         family = Family(name, Counter)
-        self._meter.create_observable_counter(name, [observe(family)], family.unit, family.description)
+        if self._sending is not None:
+            self._sending.counter(family)
         return family
 
     def _make_gauge(self, name: str) -> Family[Gauge]:
         family = Family(name, Gauge)
-        self._meter.create_observable_gauge(name, [observe(family)], family.unit, family.description)
+        if self._sending is not None:
+            self._sending.gauge(family)
         return family
 
     def prometheus(self) -> tuple[bytes, str]:
@@ -89,4 +96,5 @@ class Metrics:
 
     def shutdown(self, seconds: float) -> None:
         """Export what is pending, in about `seconds`."""
-        self._provider.shutdown(timeout_millis=seconds * 1000)
+        if self._sending is not None:
+            self._sending.shutdown(seconds)

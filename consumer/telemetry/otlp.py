@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opentelemetry.metrics import CallbackOptions, Observation
-from opentelemetry.sdk.metrics import ObservableCounter
+from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     HistogramDataPoint,
@@ -19,20 +19,57 @@ from opentelemetry.sdk.metrics.export import (
     MetricExporter,
     MetricExportResult,
     MetricsData,
+    PeriodicExportingMetricReader,
     ResourceMetrics,
     ScopeMetrics,
 )
 from opentelemetry.sdk.metrics.export import Histogram as HistogramData
+from opentelemetry.sdk.resources import Resource
 
 from consumer.telemetry import names
 from consumer.telemetry.series import Counter, Family, Gauge, Histogram, Labels, read
 
-__all__ = ["JoiningExporter", "observe"]
+__all__ = ["JoiningExporter", "Sending", "observe"]
 
 
 def observe(family: Family[Counter] | Family[Gauge]) -> Callable[[CallbackOptions], Iterable[Observation]]:
     """The callback by which an observable instrument reads `family`."""
     return lambda _: [Observation(number, dict(labels)) for labels, number in read(family)]
+
+
+class Sending:
+    """Sends all numbers at intervals.
+
+    Args:
+        resource: who we are.
+        exporter: sends them.
+        histograms: by name; counters and gauges are told one by one.
+        temporality: of counters; None for from the start.
+    """
+
+    def __init__(
+        self,
+        resource: Resource,
+        exporter: MetricExporter,
+        histograms: Mapping[str, Family[Histogram]],
+        temporality: AggregationTemporality | None,
+    ) -> None:
+        joining = JoiningExporter(exporter, histograms, temporality or AggregationTemporality.CUMULATIVE)
+        readers = [PeriodicExportingMetricReader(joining)]
+        self.provider = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
+        self._meter = self.provider.get_meter(names.SCOPE)
+
+    def counter(self, family: Family[Counter]) -> None:
+        """Send also this one."""
+        self._meter.create_observable_counter(family.name, [observe(family)], family.unit, family.description)
+
+    def gauge(self, family: Family[Gauge]) -> None:
+        """Send also this one."""
+        self._meter.create_observable_gauge(family.name, [observe(family)], family.unit, family.description)
+
+    def shutdown(self, seconds: float) -> None:
+        """Send what is pending, in about `seconds`."""
+        self.provider.shutdown(timeout_millis=seconds * 1000)
 
 
 class JoiningExporter(MetricExporter):

@@ -100,7 +100,7 @@ async def test_the_recorded_metrics_are_exported_since_when_is_asked(environ: di
     exporter = Mock(spec=export.MetricExporter)
     telemetry = setup(environ, version="1.2.3", metrics=exporter)
     await scenario(telemetry)
-    telemetry._metrics._provider.force_flush()
+    telemetry._metrics._sending.provider.force_flush()
     exporter.force_flush.assert_called_once()
     telemetry.shutdown()
     [data] = exporter.export.call_args.args[:1]
