@@ -13,20 +13,21 @@ from consumer.pipeline.publishing import PublishFailed, Refused
 from consumer.rabbitmq.connection import initialize, reconnecting
 from consumer.rabbitmq.topology import declare_dead_letters
 from zeebe_amqp.amqp.alarm import Alarm
-from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, RPC_TIMEOUT
+from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, CONNECTION_ERRORS, RPC_TIMEOUT, describe, translated_errors
 from zeebe_amqp.amqp.hot import HotChannel, Nacked, Returned
 from zeebe_amqp.amqp.probe import PROBE, probe
 from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.amqp.reconnecting import OnLost
-from zeebe_amqp.amqp.refusal import PUBLISH, refusal
+from zeebe_amqp.amqp.refusal import PUBLISH, BrokerRefusal, refusal
 from zeebe_amqp.amqp.tap import TappedConnection
+from zeebe_amqp.cancellation import raise_if_cancelled
 
 __all__ = ["Declare", "NotWritten", "Publisher", "Unroutable"]
 
 log = logging.getLogger(__name__)
 
 STUCK: Final = 5.0
-"""Seconds after which a message counts as refused when the broker has answered for later ones."""
+"""Seconds after which a message counts as refused when the broker is sound, and has been for a while."""
 
 LOOKS: Final = 5
 """How often what is not confirmed is looked at within that time."""
@@ -83,10 +84,13 @@ class Publisher:
         self._on_lost: OnLost = lambda _: None
         self._open = asyncio.Event()
         self._unconfirmed: dict[asyncio.Future[None], _Unconfirmed] = {}
-        self._answered = 0
-        """The last tag of the channel that the broker answered for."""
+        self._sound = 0
+        """The last tag that was published on the channel before the broker was found sound."""
+        self._blaming = 0.0
+        """When, by the loop's clock, a queue that alone confirms nothing may be blamed for it."""
         self._looking: asyncio.TimerHandle | None = None
         self._asking: asyncio.Task[bool] | None = None
+        self._examining: asyncio.Task[None] | None = None
 
     @property
     def blocked(self) -> bool:
@@ -118,7 +122,8 @@ class Publisher:
         channel.close_callbacks.add(lambda _, error=None: self._on_closed(hot, on_lost, error))
         self._channel, self._alarm, self._on_lost = hot, connection.alarm, on_lost
         self._library = connection
-        self._answered = 0
+        self._sound = 0
+        self._blame_later()
         self._open.set()
 
     def _on_closed(self, channel: HotChannel, on_lost: OnLost, error: BaseException | None) -> None:
@@ -169,7 +174,7 @@ class Publisher:
             exchange: where it goes.
             routing_key: where it goes from there.
             mandatory: whether the broker returns what no queue takes.
-            patient: whether to wait on while the broker answers for later messages.
+            patient: whether to wait on while the queue alone is the reason.
 
         Raises:
             Unroutable: mandatory, and no queue is there.
@@ -187,7 +192,7 @@ class Publisher:
         except ConnectionError as error:
             raise NotWritten(str(error)) from error
         try:
-            waiting = self._unconfirmed[confirm] = _Unconfirmed(channel.published, patient)
+            self._unconfirmed[confirm] = _Unconfirmed(channel.published, patient)
             try:
                 await self._answer(confirm)
             finally:
@@ -195,21 +200,14 @@ class Publisher:
         except ConnectionError as error:
             raise PublishFailed(str(error)) from error
         except Returned as error:
-            self._record_answer(channel, waiting)
             raise Unroutable(str(error)) from error
         except Nacked as error:
-            self._record_answer(channel, waiting)
             raise Refused("it is full and takes no more, or has failed (the broker sent a nack)") from error
-        self._record_answer(channel, waiting)
 
     def _answer(self, confirm: asyncio.Future[None]) -> asyncio.Future[None]:
         if self._looking is None:
             self._looking = asyncio.get_running_loop().call_later(self._stuck / LOOKS, self._look)
         return confirm
-
-    def _record_answer(self, channel: HotChannel, waiting: _Unconfirmed) -> None:
-        if channel is self._channel:
-            self._answered = max(self._answered, waiting.tag)
 
     def _look(self) -> None:
         """Give up what is late. An alarm does not count: what was written is taken after it."""
@@ -225,15 +223,53 @@ class Publisher:
 
     def _failure(self, waiting: _Unconfirmed) -> PublishFailed | None:
         """What it means that the broker has not answered for a message by now; None: wait on."""
+        if not waiting.patient and waiting.looks > 1 and self._examining is None:
+            self._examining = asyncio.get_running_loop().create_task(self._examine())
         if waiting.looks <= LOOKS:
             return None
-        if not waiting.patient and waiting.tag < self._answered:
+        is_blamed = waiting.tag <= self._sound and asyncio.get_running_loop().time() >= self._blaming
+        if is_blamed and not waiting.patient:
             return Refused(f"nothing is confirmed for {self._stuck:g} s, while later messages are", stuck=True)
         if waiting.looks * self._stuck / LOOKS > self._confirm_timeout:
             return PublishFailed(f"nothing is confirmed for {self._confirm_timeout:g} s")
-        if not waiting.patient:
-            self._ask()  # when one queue does not answer, perhaps all that waits is for it
         return None
+
+    async def _examine(self) -> None:
+        """Find out whether the broker is sound: then what is late is late because of its queue alone.
+
+        A cluster that has lost most of its nodes takes messages and confirms those that lead nowhere, but no queue of
+        several members takes one, and nothing can be declared. When the nodes are back, their queues need a while.
+        """
+        channel, connection = self._channel, self._library
+        try:
+            if channel is not None and connection is not None:
+                before = channel.published
+                is_sound = await self.answers() and await self._declares(connection)
+                if channel is self._channel and is_sound:
+                    self._sound = before
+                elif channel is self._channel:
+                    self._blame_later()
+        finally:
+            self._examining = None
+
+    def _blame_later(self) -> None:
+        """Blame no queue for its silence as long as a broker may need that starts."""
+        self._blaming = asyncio.get_running_loop().time() + self._confirm_timeout
+
+    async def _declares(self, connection: TappedConnection) -> bool:
+        """Whether the broker lets us declare again what is there."""
+        try:
+            with translated_errors():
+                async with asyncio.timeout(self._stuck / LOOKS):
+                    await self._declare(connection, self._amqp)
+        except BrokerRefusal:  # that is an answer, and the next connection is told what is wrong
+            return True
+        except CONNECTION_ERRORS as error:
+            raise_if_cancelled()
+            fields = {"event": "broker.silent", "error": describe(error)}
+            log.debug("the broker writes nothing: %s", describe(error), extra=fields)
+            return False
+        return True
 
     async def answers(self) -> bool:
         """Whether the broker takes messages, asked with one to nobody; who asks meanwhile gets the same answer.

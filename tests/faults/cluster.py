@@ -14,7 +14,7 @@ from tests.faults.callers import NUMBER
 from tests.faults.fault import REDIS, SENDING, Fault
 from tests.faults.setup import Setup
 from tests.integration.broker_control import evaluate
-from tests.integration.service import CONNECTIONS, TIMEOUT
+from tests.integration.service import CONNECTIONS, TIMEOUT, metric
 
 OURS, CONSUMING, PUBLISHING = "zeebe-amqp ", "zeebe-amqp consume", "zeebe-amqp publish"
 """How the names of all connections of a consumer begin, and of each kind."""
@@ -165,6 +165,9 @@ async def kill_two(kept: str, setup: Setup) -> None:
         await asyncio.sleep(AWAY)
         assert answers() == before, f"{answers() - before} answers from one node of three"
         await asyncio.to_thread(setup.broker.start)
+    for consumer in setup.consumers:
+        [dropped] = metric(consumer, "reply_failures_total", reason="refused") or [0.0]
+        assert not dropped, f"{dropped:g} answers were dropped: their queues waited for nodes, and not for callers"
 
 
 async def restart_in_turn(setup: Setup) -> None:

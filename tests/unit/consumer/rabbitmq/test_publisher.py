@@ -59,8 +59,8 @@ async def channel() -> FakeChannel:
 @pytest.fixture
 async def publisher(channel: FakeChannel) -> Any:
     """A publisher that is connected."""
-    connected: Any = Publisher(Amqp(), confirm_timeout=0.01)
-    connected._channel, connected._connection.problem = channel, None
+    connected: Any = Publisher(Amqp(), confirm_timeout=0.01, declare=AsyncMock())
+    connected._channel, connected._library, connected._connection.problem = channel, Mock(), None
     connected._open.set()
     return connected
 
@@ -119,20 +119,36 @@ async def test_a_publish_that_nobody_waits_for_any_more_is_forgotten(publisher: 
     assert (publisher._unconfirmed, [each.cancelled() for each in channel.waiting]) == ({}, [True])
 
 
+async def never(*_: Any) -> None:
+    """A broker that lets nobody declare anything says nothing."""
+    await asyncio.Event().wait()
+
+
+async def late(*_: Any) -> None:
+    """The same, when we stop waiting for it."""
+    raise TimeoutError
+
+
+async def forbidden(*_: Any) -> None:
+    """A broker that says no."""
+    raise BrokerRefusal("no right", Mock())
+
+
 @for_each([
-    ({"another"}, [], ["another"], False, True), ({PROBE}, [], [], False, True), (set(), [], [], False, False),
-    ({"another"}, [], ["another"], True, False), ({"another"}, ["another"], [], False, False),
+    ({PROBE}, AsyncMock(), False, True), ({PROBE}, forbidden, False, True), ({PROBE}, AsyncMock(), True, False),
+    (set(), AsyncMock(), False, False), ({"another"}, AsyncMock(), False, False),
+    ({PROBE, "another"}, never, False, False), ({PROBE, "another"}, late, False, False),
 ])  # fmt: skip
-async def test_a_queue_is_refused_only_when_the_broker_answers_for_others_that_came_later(
-    others: set[str], before: list[str], after: list[str], dead: bool, refused: bool, patient: Any, channel: FakeChannel
+async def test_a_queue_is_refused_only_when_the_broker_answers_for_others_and_can_write(
+    others: set[str], declare: Any, dead: bool, refused: bool, patient: Any, channel: FakeChannel
 ) -> None:
-    """And no dead letter: written again, it would be there twice."""
-    channel.others, channel._answered = others, False
-    for queue in before:
-        await publish(patient, queue)
+    """And no dead letter: written again, it would be there twice. What other queues take proves nothing: a queue on one
+    node of a cluster takes messages while those on most of its nodes cannot."""
+    channel.others, channel._answered, patient._declare, patient._sound = others, False, declare, 0
+    patient._examining, patient._blaming = None, 0.0
     publishing = [await begin(patient, patient=dead) for _ in range(3)]
-    for queue in after:
-        await publish(patient, queue)
+    if "another" in others:
+        await publish(patient, "another")
     await asyncio.sleep(0.2)
     assert [each.done() for each in publishing] == [refused] * 3
     channel.answer()
@@ -141,15 +157,29 @@ async def test_a_queue_is_refused_only_when_the_broker_answers_for_others_that_c
     assert not refused or "while later messages are" in str(results[0])
 
 
+async def test_a_broker_that_could_not_write_a_moment_ago_has_time_for_its_queues(
+    patient: Any, channel: FakeChannel
+) -> None:
+    """So has one that we have just reached."""
+    channel.others, patient._declare = {PROBE}, AsyncMock(side_effect=[TimeoutError, *[None] * 1000])
+    publishing = await begin(patient)
+    await until(lambda: patient._sound)
+    await asyncio.sleep(0.1)
+    assert not publishing.done()
+    patient._blaming = 0.0
+    with pytest.raises(Refused):
+        await publishing
+
+
 async def test_a_probe_that_fails_is_asked_again(patient: Any, channel: FakeChannel) -> None:
     publishing = asyncio.create_task(publish(patient))
-    while patient._asking is None:  # noqa: ASYNC110 - nobody tells it
+    while patient._asking is None or patient._examining is None:  # noqa: ASYNC110 - nobody tells it
         await asyncio.sleep(0.001)
     channel.answer(ConnectionResetError())
     with pytest.raises(PublishFailed):
         await publishing
     await asyncio.sleep(0)
-    assert patient._asking is None
+    assert (patient._asking, patient._examining) == (None, None)
 
 
 async def test_the_broker_is_asked_once_for_all_who_want_to_know(publisher: Any, channel: FakeChannel) -> None:
@@ -164,23 +194,31 @@ async def test_the_broker_is_asked_once_for_all_who_want_to_know(publisher: Any,
     assert (await publisher.answers(), channel.published) == (False, 2)
 
 
-async def test_what_a_new_channel_numbers_anew_says_nothing_of_the_old_one(patient: Any, channel: FakeChannel) -> None:
-    """Confirms of a lost channel that come late must not make messages of the new one look overtaken."""
+async def test_what_was_found_out_on_a_lost_channel_says_nothing_of_the_new_one(
+    patient: Any, channel: FakeChannel
+) -> None:
+    """It numbers its messages anew."""
+    declaring, go_on = asyncio.Event(), asyncio.Event()
+
+    async def declare(*_: Any) -> None:
+        declaring.set()
+        await go_on.wait()
+
+    channel.others, patient._declare = {PROBE}, declare
     early = await begin(patient, "early")
-    patient._channel = later = FakeChannel()
-    publishing = await begin(patient)
+    await declaring.wait()
+    patient._channel = FakeChannel()
+    go_on.set()
+    await until(lambda: patient._examining is None)
+    assert patient._sound == 0
     channel.answer()
     await early
-    assert patient._answered == 0
-    later.answer()
-    await publishing
-    assert patient._answered == 1
 
 
 async def test_an_alarm_is_waited_out_and_a_confirm_after_it_not_for_ever(publisher: Any, channel: FakeChannel) -> None:
     async def during_an_alarm() -> asyncio.Task[None]:
         publisher._alarm.begin()
-        publishing = await begin(publisher)
+        publishing = await begin(publisher, patient=True)
         await asyncio.sleep(0.1)
         assert not publishing.done()
         publisher._alarm.end()
@@ -249,6 +287,7 @@ async def test_a_new_connection_is_used_when_everything_is_declared_on_it_and_no
     reasons: list[str] = []
     await publisher._on_opened(opened, reasons.append)
     assert (declared, publisher.is_ready) == ([(opened, amqp, False)], True)
+    assert publisher._blaming > asyncio.get_running_loop().time()
     work = AsyncMock()
     await publisher.declare(work)
     work.assert_awaited_once_with(opened)
