@@ -11,10 +11,10 @@ from consumer.pipeline.waits import Waits, bounded
 __all__ = ["inner_chain", "request_chain"]
 
 
-def inner_chain(once: Middleware, recover: Middleware, waits: Waits) -> tuple[Middleware, ...]:
+def inner_chain(idempotent: Middleware, recover: Middleware, waits: Waits) -> tuple[Middleware, ...]:
     """What is next to the handler, outermost first; answers of workers pass it, too."""
     # Inside: what is answered from the ledger, or by a run that is out already, takes none of these places.
-    return (once, recover, bounded(waits))
+    return (idempotent, recover, bounded(waits))
 
 
 def request_chain(
