@@ -100,7 +100,7 @@ class RabbitMQ(Server):
             cookie.write_text(self._cookie)
             cookie.chmod(0o400)
         pages = MANAGEMENT.format(port=self._management) if self._management else ""
-        more = "".join(f"{line}\n" for line in self._more)
+        more = "".join(f"{line}\n" for line in (*self.release.configuration, *self._more))
         (self.directory / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port) + pages + more)
         (self.directory / "enabled_plugins").write_text("[rabbitmq_management].\n" if self._management else "[].\n")
 

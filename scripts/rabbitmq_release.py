@@ -45,6 +45,8 @@ class Release:
 
     name: str
     """As people say it: "4.3"."""
+    configuration: tuple[str, ...] = ()
+    """Lines for the configuration of every node: what Debian has changed is as the release has it."""
 
     def command(self, program: str) -> list[str]:
         """What starts one of its programs, for example "rabbitmqctl".
@@ -74,6 +76,7 @@ class Unpacked(Release):
     name: str
     suite: str
     """Debian's name of that release."""
+    configuration: tuple[str, ...] = ()
 
     @property
     def lock(self) -> Path:
@@ -165,8 +168,9 @@ def found_in(folder: Path, program: str) -> list[str]:
     return [f"/{place}/{program}" for place in PLACES if (folder / place / program).exists()][:1]
 
 
-NEWER = {each.name: each for each in (Unpacked("4.0", "trixie"), Unpacked("4.3", "forky"))}
 NEWEST = "4.3"
+NO_TRANSIENT = "deprecated_features.permit.transient_nonexcl_queues = false"
+NEWER = {each.name: each for each in (Unpacked("4.0", "trixie"), Unpacked(NEWEST, "forky", (NO_TRANSIENT,)))}
 
 
 def release(name: str | None = None) -> Release:

@@ -1,4 +1,4 @@
-"""What the newest release of RabbitMQ does otherwise than older ones, with its own defaults: used, or handled."""
+"""What the newest release of RabbitMQ does otherwise than older ones: used, or handled."""
 
 from __future__ import annotations
 
@@ -16,26 +16,25 @@ from aiormq.exceptions import ConnectionInternalError
 from consumer.config import Amqp
 from consumer.core.delivery import Delivery
 from consumer.rabbitmq import Broker
-from scripts.rabbitmq import RabbitMQ
 from scripts.rabbitmq_release import NEWEST
 from tests.cases import check_each
 from tests.integration.broker_control import VirtualHost, evaluate
 from tests.integration.load import Hold
 from tests.integration.service import CONNECTIONS, ConsumerSetup, create, eventually, running_service
+from tests.releases import Nodes
 from zeebe_amqp import CreateInstance, Topology, wire
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-OWN_DEFAULTS = ("deprecated_features.permit.transient_nonexcl_queues = false",)
-"""Debian's packages permit what the release itself refuses."""
 RETRY = {"delayed-retry-type": "failed", "delayed-retry-min": 300, "delayed-retry-max": 600}
 
 
-@pytest.fixture(scope="module")
-def newest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualHost]:
+@pytest.fixture(scope="module", params=[NEWEST])
+def newest(request: pytest.FixtureRequest, nodes: Nodes) -> Iterator[VirtualHost]:
     """A virtual host on a broker of the newest release."""
-    with RabbitMQ(tmp_path_factory.mktemp("newest"), version=NEWEST, more=OWN_DEFAULTS) as node:
-        yield VirtualHost(node)
+    host = VirtualHost(nodes.get("shared", request.param))
+    yield host
+    host.delete()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

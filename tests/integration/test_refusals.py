@@ -75,9 +75,9 @@ def assert_final(error: CommandError, code: Code, *words: str, outcome: Outcome 
 async def test_what_a_client_needs_and_does_not_get_is_told_with_its_first_attempt(
     user: User, channel: AbstractChannel, attempts: list[str]
 ) -> None:
-    mine, read, transient = (f"test.{uuid.uuid4().hex}" for _ in range(3))
+    mine, read, other = (f"test.{uuid.uuid4().hex}" for _ in range(3))
     await channel.declare_queue(mine, exclusive=True)
-    await channel.declare_queue(transient, durable=False)
+    await channel.declare_queue(other, durable=True, auto_delete=True)
     taken = await channel.declare_queue(read, durable=True)
     await taken.consume(unheard)
 
@@ -100,13 +100,13 @@ async def test_what_a_client_needs_and_does_not_get_is_told_with_its_first_attem
         (NO_READ, "", "mine", DENIED, "ACCESS_REFUSED", "to read from the queue 'mine'"),
         (ALL, "", mine, DENIED, "RESOURCE_LOCKED", "it belongs to another connection"),
         (ALL, "", read, DENIED, "in exclusive use", "another client reads it"),
-        (ALL, "", transient, Code.FAILED_PRECONDITION, "'durable'", "delete the queue, or name another `reply_queue`"),
+        (ALL, "", other, Code.FAILED_PRECONDITION, "'auto_delete'", "delete the queue, or name another `reply_queue`"),
         (ALL, "/nope", None, MISSING, "NOT_ALLOWED - vhost nope not found", "rabbitmqctl add_vhost nope"),
         ((), "", None, DENIED, "NOT_ALLOWED - access to vhost '/' refused", "rabbitmqctl set_permissions --vhost /"),
         (ALL, "", None, UNKNOWN_USER, user.name, user.host),
     ]
     await check_each(cases, told)
-    for name in (read, transient, "mine"):
+    for name in (read, other, "mine"):
         await channel.queue_delete(name)
 
 
