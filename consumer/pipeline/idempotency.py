@@ -252,7 +252,7 @@ class _Idempotency:
             delivery.may_have_run = True
         reply = await self._handler(delivery)
         if _may_have_run(delivery, idempotent):
-            reply = hedge(reply, idempotent)
+            reply = hedge(delivery, reply)
         # A replay must be this very answer, so what is remembered is what is published.
         reply = to_stored(reply)
         if reply.is_final(idempotent) and _is_told(delivery, reply):

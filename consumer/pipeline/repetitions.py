@@ -52,10 +52,13 @@ def conflict(delivery: Delivery) -> CommandError:
             f"correlation_id: {named(delivery)} came before, with different content; the first one counts",
             details={"field": "correlation_id"},
         )
+    # What is idempotent leaves no entry when its outcome is unknown, so that the other one may have got the id then.
+    again = delivery.answerable and delivery.message.redelivered and delivery.request.command.is_idempotent()
     return CommandError(
         Code.ALREADY_EXISTS,
         f"request-id: {_shown_id(delivery)} was used by another request with different content; "
-        "use a new id for a new request",
+        f"{'an earlier delivery of this one may have been executed; ' if again else ''}use a new id for a new request",
+        outcome=Outcome.UNKNOWN if again else Outcome.NOT_EXECUTED,
         details={"field": "request-id"},
     )
 
@@ -97,16 +100,18 @@ def not_kept(delivery: Delivery, outcome: Outcome | None) -> CommandError:
     )
 
 
-def hedge(reply: Reply, idempotent: bool) -> Reply:
+def hedge(delivery: Delivery, reply: Reply) -> Reply:
     """The answer to a run that may not be the first one: what it says of itself says nothing of the one before.
 
-    An answer that is remembered keeps its outcome, and says the rest in its details.
+    An answer that is remembered keeps its outcome, and says the rest in its details. So does one that nobody gets: a
+    request whose outcome is unknown would be tried again here, also where that makes no sense.
     """
     error = reply.error
     if error is None or error.outcome is Outcome.UNKNOWN or _is_about_content(error):
         return reply
     note = _DID_IT if error.code in _MAY_MEAN_DONE else _MAY_HAVE_RUN
-    outcome = error.outcome if reply.is_final(idempotent) else Outcome.UNKNOWN
+    stays = reply.is_final(delivery.request.command.is_idempotent()) or not delivery.answerable
+    outcome = error.outcome if stays else Outcome.UNKNOWN
     details = {**(error.details or {}), "earlierRun": note}
     return replace(reply, error=msgspec.structs.replace(error, outcome=outcome, details=details))
 

@@ -69,6 +69,11 @@ class Broker:
         """Whether every message was acknowledged."""
         return not self.waiting and not any(each.unacked for each in self.subscriptions)
 
+    def kept(self) -> set[int]:
+        """The callers' messages that are still here."""
+        unacked = (message for each in self.subscriptions for message in each.unacked.values())
+        return {message.send for message in (*self.waiting, *unacked)}
+
     def put(self, message: Stored) -> None:
         """A caller's message is in the queue."""
         self.waiting.append(message)

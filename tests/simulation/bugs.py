@@ -12,10 +12,10 @@ from typing import Any, Final, TypeAlias
 from unittest.mock import patch
 
 from consumer.core.limiter import ConcurrencyLimiter
-from consumer.ledger import Identity, Ledger, State
+from consumer.ledger import Identity, Ledger, LedgerError, State
 from consumer.ledger.store import Found, LedgerRow
-from consumer.pipeline import idempotency, worker
-from consumer.pipeline.refused_replies import RefusedReplies
+from consumer.pipeline import idempotency
+from consumer.pipeline.repetitions import conflict
 from consumer.pipeline.settlement import Settlement
 from consumer.pipeline.worker import PublishFailed, QueueWorker
 from consumer.zeebe import retries
@@ -50,23 +50,34 @@ def _unconfirmed_is_sent() -> AbstractContextManager[object]:
 
 def _claim_not_atomic() -> AbstractContextManager[object]:
     async def find(self: Any, key: bytes, digest: bytes, rerun: bool) -> Found | None:
+        if self.problem is not None:
+            raise LedgerError(self.problem)
         now = self._clock()
-        found: Found | None = await self._store.find(key, now)
-        if found is None or (found.record is None and not found.alive):
-            await self._store.claim(LedgerRow(key, digest, self._owner, now + self._running_ttl), now, rerun)
+        try:
+            found: Found | None = await self._store.find(key, now)
+            if found is None:
+                await self._store.claim(LedgerRow(key, digest, self._owner, now + self._running_ttl), now, rerun)
+        except (OSError, asyncio.CancelledError) as error:
+            self._unclaim(key)
+            if isinstance(error, OSError):
+                raise LedgerError(self._fail(error)) from error
+            raise
         return found
 
     return patch.object(Ledger, "_find", find)
 
 
 def _lease_never_renewed() -> AbstractContextManager[object]:
-    async def tend(self: Any) -> None:
-        if self.problem is not None:
-            await self._store.open(self._owner, self._lease)
-            await self._flush()
-            self._restore()
+    tend = Ledger._tend
 
-    return patch.object(Ledger, "_tend", tend)
+    async def nothing() -> None:
+        """The lease goes on to its end."""
+
+    async def not_renewing(self: Any) -> None:
+        self._store.renew = nothing
+        await tend(self)
+
+    return patch.object(Ledger, "_tend", not_renewing)
 
 
 def _orphan_is_new() -> AbstractContextManager[object]:
@@ -149,7 +160,18 @@ def _repetition_runs_beside() -> AbstractContextManager[object]:
 
 
 def _second_run_is_not_told() -> AbstractContextManager[object]:
-    return patch.object(idempotency, "_hedge", lambda reply: reply)
+    return patch.object(idempotency, "hedge", lambda delivery, reply: reply)
+
+
+def _first_is_owner() -> AbstractContextManager[object]:
+    async def refuse(self: Any, delivery: Any, run: Any) -> None:
+        raise conflict(delivery)
+
+    return patch.object(idempotency._Idempotency, "_wait_for_verdict", refuse)
+
+
+def _redelivery_is_new() -> AbstractContextManager[object]:
+    return patch.object(idempotency, "_may_have_run", lambda delivery, idempotent: delivery.may_have_run)
 
 
 def _slot_is_kept() -> AbstractContextManager[object]:
@@ -169,18 +191,6 @@ def _defect_is_kept() -> AbstractContextManager[object]:
     return patch.object(QueueWorker, "_return", nothing)
 
 
-def _refused_is_dropped() -> AbstractContextManager[object]:
-    @contextmanager
-    def never(self: RefusedReplies, queue: str, user: str | None = None) -> Iterator[bool]:
-        yield False
-
-    return patch.object(RefusedReplies, "waiting", never)
-
-
-def _unconfirmed_is_given_up() -> AbstractContextManager[object]:
-    return patch.object(worker, "PUBLISH_TRIES", 0)
-
-
 BUGS: Final[Mapping[str, Bug]] = {
     "acks before it publishes": _ack_before_publish,
     "takes what was not confirmed for sent": _unconfirmed_is_sent,
@@ -195,6 +205,8 @@ BUGS: Final[Mapping[str, Bug]] = {
     "sends again what may have been executed": _late_is_sent_again,
     "runs a repetition beside the first one": _repetition_runs_beside,
     "does not tell that a run before may have done it": _second_run_is_not_told,
+    "takes whoever came first for the owner of an id": _first_is_owner,
+    "takes a redelivery for the first delivery": _redelivery_is_new,
     "takes two slots where it waited for one": _slot_is_kept,
     "never gives back what it does not run": _defect_is_kept,
 }

@@ -36,11 +36,13 @@ class _Judge:
 
     def problems(self) -> Iterator[str]:
         outcome = self._outcome
-        if not outcome.is_done:
-            yield f"stuck: {', '.join(self._open()) or 'something in the queue'}"
+        if outcome.kept:
+            yield f"still not done: messages {', '.join(map(str, sorted(outcome.kept)))}"
         for process, places in outcome.places.items():
             yield f"{process} has not given back: {places}"
         yield from outcome.troubles
+        if not outcome.is_done and not outcome.kept and outcome.callers.are_answered(outcome.dropped):
+            yield "a process that should stop did not"
         for send in self._sends:
             yield from self._lost(send)
             for at, reply in send.replies:
@@ -53,21 +55,19 @@ class _Judge:
             yield from self._contradictions(sends)
         yield from self._doubled()
 
-    def _open(self) -> list[str]:
-        waiting = [send.number for send in self._sends if not send.replies and not send.request.silent]
-        return [f"message {number}" for number in waiting if number not in self._outcome.dropped]
-
     # --- lost -------------------------------------------------------------------------------------------------------
 
     def _lost(self, send: Send) -> Iterator[str]:
         """An answer, or for who waits for none its effect or a dead letter."""
+        if send.number in self._outcome.kept:
+            return
         if send.request.silent:
             sends = self._outcome.callers.by_request[send.request.number]
             if not (self._executions.get(send.request.number) or any(each.letters for each in sends)):
                 yield f"message {send.number} was lost: neither executed nor a dead letter"
             if send.replies:
                 yield f"message {send.number} was answered, although it named no queue"
-        elif self._outcome.is_done and not send.replies and send.number not in self._outcome.dropped:
+        elif not send.replies and send.number not in self._outcome.dropped:
             yield f"message {send.number} was lost: not answered"
 
     # --- doubled ----------------------------------------------------------------------------------------------------
@@ -125,7 +125,8 @@ class _Judge:
         results = {reply.encode() for _, reply in replies if reply.error is None}
         if len(results) > 1 and request.identity is not None and not request.kind.is_idempotent:
             yield f"request {request.number} has {len(results)} different results"
-        if runs and request.identity is not None and replies and len(denied) == len(replies):
+        is_told_all = replies and not any(send.number in self._outcome.dropped for send in sends)
+        if runs and request.identity is not None and is_told_all and len(denied) == len(replies):
             # Who was refused here may run later in a process that froze, or did not notice that its connection is lost.
             is_late = runs[0].at > max(at for at, _ in denied) and self._was_taken_twice(sends)
             if not (is_late or any(_is_hedged(error) for _, error in denied)):
@@ -171,7 +172,8 @@ class _Judge:
 
     def _is_hedged_redelivery(self, send: Send, error: Error) -> bool:
         """Whether a message that came again may be told that an earlier delivery of it was perhaps executed."""
-        is_refusal = error.code in (Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED, Code.UNAVAILABLE)
+        refusals = (Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED, Code.UNAVAILABLE, Code.ALREADY_EXISTS)
+        is_refusal = error.code in refusals
         return is_refusal and any(each.message.deliveries > 1 for each in self._of_identity(send))
 
     def _of_identity(self, send: Send) -> list[Send]:

@@ -32,6 +32,13 @@ class Arrived:
         self.elsewhere = None
 
 
+class Callbacks(dict[Callable[..., object], None]):
+    """Called in the order in which they came: a set's is another one each time."""
+
+    def add(self, callback: Callable[..., object]) -> None:
+        self[callback] = None
+
+
 class Channel:
     """A channel: see `aio_pika`'s, `aiormq`'s, and `zeebe_amqp.amqp.hot.HotChannel`, of all of which it has a part."""
 
@@ -43,8 +50,8 @@ class Channel:
         self._prefetch = 1
         self._unconfirmed: dict[int, asyncio.Future[None]] = {}
         self.deliver: Callable[[Any], None] = lambda _: None
-        self.close_callbacks: set[Callable[..., object]] = set()
-        self.on_consumer_cancel_callbacks: set[Callable[..., object]] = set()
+        self.close_callbacks = Callbacks()
+        self.on_consumer_cancel_callbacks = Callbacks()
         self.published = 0
         self.ended: ChannelEnded | None = None
 
@@ -157,9 +164,9 @@ class Connection:
         self.broker, self.process, self.name = broker, process, name
         self.up, self.down = Direction(loop, delays), Direction(loop, delays)
         self.alarm = Alarm()
-        self.close_callbacks: set[Callable[..., object]] = set()
+        self.close_callbacks = Callbacks()
         self._channels: list[Channel] = []
-        self._asked: set[asyncio.Future[None]] = set()
+        self._asked: dict[asyncio.Future[None], None] = {}
         self._subscriptions: list[Subscription] = []
         self.is_open = True
 
@@ -185,12 +192,12 @@ class Connection:
         if not self.is_open:
             raise ConnectionError(LOST)
         answer: asyncio.Future[None] = self._loop.create_future()
-        self._asked.add(answer)
+        self._asked[answer] = None
         try:
             self.up.send(self.down.send, self._answered, answer)
             await answer
         finally:
-            self._asked.discard(answer)
+            del self._asked[answer]
 
     def _answered(self, answer: asyncio.Future[None]) -> None:
         if not answer.done():
@@ -227,7 +234,7 @@ class Connection:
             return
         self.is_open = False
         self.note("lost", self.name)
-        for answer in self._asked:
+        for answer in list(self._asked):
             if not answer.done():
                 answer.set_exception(ConnectionError(LOST))
         for channel in self._channels:

@@ -105,9 +105,7 @@ class Replica:
         self.engine = ZeebeEngine(ZEEBE, connections=make, clock=clock.now, random=chance.random)
         self.ledger = Ledger(store, Limits(3600.0), clock=clock.now)
         self.broker = Broker(amqp, max_depth=500, accept=self._accept)
-        self.monitor = Monitor(
-            "gateway", self._look, self.engine.circuit, {LEDGER: self.ledger}, self.broker, clock
-        )
+        self.monitor = Monitor("gateway", self._look, self.engine.circuit, {LEDGER: self.ledger}, self.broker, clock)
         self.refused = RefusedReplies(lambda: max(1, prefetch // 8), REPLY_RETRY)
         self.held = Shares(lambda: prefetch)
         self.slots = Shares(lambda: max(1, places // 2))

@@ -54,6 +54,8 @@ class Outcome:
     """By the caller's message, when which replica took it."""
     dropped: set[int] = field(default_factory=set)
     """The callers' messages whose replies their queue refused for too long."""
+    kept: set[int] = field(default_factory=set)
+    """The callers' messages that are still in the queue, or with a consumer, in the end."""
     is_done: bool = False
     places: dict[str, dict[str, object]] = field(default_factory=dict)
     """By process, what it should have given back."""
@@ -282,6 +284,8 @@ class World:
             self.loop.run_until_complete(self._run())
         finally:
             self.loop.close()
+            for replica in self._replicas.values():
+                replica.store.end()
         outcome = self.outcome
         outcome.troubles += self.loop.troubles
         outcome.redeliveries = sum(max(0, send.message.deliveries - 1) for send in self.callers.sends)
@@ -299,6 +303,7 @@ class World:
         self.outcome.is_done = await self._until(self._is_done, PATIENCE)
         await self._until(lambda: not self._taken_places(), FREE)
         self.outcome.places = self._taken_places()
+        self.outcome.kept = self.broker.kept()
 
     def _is_done(self) -> bool:
         ended = all(task.done() for task in self._tasks)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from consumer.core.message import Reply
 from consumer.core.shares import Shares
 from consumer.ledger import Claim, State
@@ -26,9 +28,9 @@ GONE = failed(Code.NOT_FOUND, GATEWAY)
 MALFORMED = failed(Code.INVALID_ARGUMENT, CONSUMER)
 
 
-async def answered(error: Any, found: State, operation: str = "cancel-instance", redelivered: bool = False) -> Reply:
+async def answered(error: Any, found: State, operation: str = "cancel-instance", **properties: Any) -> Reply:
     once = Once(Reply(operation, error=error), ledger=ledger_of(Claim(found)))
-    return await once.handle(incoming(operation, message_id="a", reply_to="replies", redelivered=redelivered))
+    return await once.handle(incoming(operation, message_id="a", **{"reply_to": "replies", **properties}))
 
 
 @for_each([
@@ -38,6 +40,8 @@ async def answered(error: Any, found: State, operation: str = "cancel-instance",
     # It is remembered as it is: the engine gives no other one.
     (GONE, ORPHANED, NOT, True),
     (GONE, AGAIN, NOT, True),
+    # Nobody gets it, and the request would be tried again.
+    (LATE, ORPHANED | {"reply_to": None}, NOT, True),
     # Every run ends with it before anything is sent.
     (MALFORMED, ORPHANED, NOT, False),
     (failed(Code.UNAVAILABLE, GATEWAY, UNKNOWN, retryable=True), ORPHANED, UNKNOWN, False),
@@ -58,7 +62,7 @@ async def test_what_is_not_executed_now_may_have_been_before(
 async def test_a_further_run_of_the_same_delivery_still_knows_of_the_one_that_was_cut_off() -> None:
     replies = [Reply("cancel-instance", error=error) for error in (BUSY, BUSY)]
     once = Once(*replies, ledger=ledger_of(Claim(State.ORPHANED), Claim(State.NEW)))
-    delivery = incoming("cancel-instance", message_id="a")
+    delivery = incoming("cancel-instance", message_id="a", reply_to="replies")
     outcomes = [(await once.handle(delivery)).error.outcome for _ in replies]  # type: ignore[union-attr]
     assert outcomes == [UNKNOWN, UNKNOWN]
 
@@ -76,3 +80,14 @@ async def test_who_finds_no_place_to_wait_may_be_what_runs(redelivered: bool, ou
     assert verdict(error) == (Code.RESOURCE_EXHAUSTED, CONSUMER, outcome, True)
     assert ("not executed" in error.message) is not redelivered
     waiting.cancel()
+
+
+@for_each([("cancel-instance", True, UNKNOWN), ("cancel-instance", False, NOT), ("create-instance", True, NOT)])
+async def test_who_lost_its_id_to_another_content_may_have_run_before(
+    operation: str, redelivered: bool, outcome: Outcome
+) -> None:
+    once = Once(ledger=ledger_of(Claim(State.CONFLICT)))
+    with pytest.raises(CommandError) as refusal:
+        await once.handle(incoming(operation, message_id="a", reply_to="replies", redelivered=redelivered))
+    assert verdict(refusal.value) == (Code.ALREADY_EXISTS, CONSUMER, outcome, False)
+    assert ("may have been executed" in refusal.value.message) is (outcome is UNKNOWN)
