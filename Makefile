@@ -5,6 +5,7 @@ RUN    := .venv/bin/python
 OP     ?= topology
 DATA   ?= {}
 REQUESTS ?= 2000
+N        ?= 20000
 LASTING  ?= 300
 MINUTES  ?= 10
 # The RabbitMQ of whatever is started: 4.0 or 4.3; without it the one that this machine has.
@@ -17,7 +18,7 @@ export OP DATA TAG BROKER BROKER_NEWER
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults soak rolling docs clean chart dashboard outage rights
+.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults simulate soak rolling docs clean chart dashboard outage rights
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -190,6 +191,9 @@ rights: servers ## who may do what, attacks and what they cost others, the audit
 faults: servers ## every fault in the middle of load, and a table: make faults ONLY=killed REQUESTS=300 LASTING=45 BROKER=4.3. WRITE=yes keeps it; PAGE=yes only shows what is kept
 	@$(RUN) -m tests.faults $(if $(ONLY),--only '$(ONLY)') --requests $(REQUESTS) --lasting $(LASTING) $(if $(WRITE),--write) \
 		$(if $(PAGE),--page)
+
+simulate: venv ## schedules of crashes and losses drawn by seed, on a virtual clock: make simulate N=20000 SEED=0; N=1 shows what happened
+	@$(RUN) -m tests.simulation --schedules $(N) $(if $(SEED),--seed $(SEED)) $(if $(filter 1,$(N)),--history)
 
 soak: servers ## a steady load with random faults: does anything grow? make soak MINUTES=60
 	@$(RUN) -m tests.faults.soak --minutes $(MINUTES)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 
+import pytest
+
 from tests.cases import check_all
 from tests.simulation.bugs import BUGS, Bug
 from tests.simulation.run import play
 from tests.simulation.stores import STORES
 from tests.untraced import untraced
 
+pytestmark = pytest.mark.timeout(900)
 MOST = 2000
 """Schedules within which each is found."""
 SIGNS = {

@@ -18,7 +18,8 @@ from tests.simulation.schedule import draw
 from tests.simulation.stores import STORES
 from tests.untraced import untraced
 
-NUMBER = 1500
+pytestmark = pytest.mark.timeout(900)
+NUMBER = 1200
 LEAST = {"requests": 6, "replicas": 2, "crashes": 1, "redeliveries": 1}
 """What a schedule has in the median, at least."""
 

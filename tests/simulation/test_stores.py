@@ -13,6 +13,7 @@ from tests.simulation.run import play
 from tests.simulation.stores import STORES
 from tests.untraced import untraced
 
+pytestmark = pytest.mark.timeout(900)
 NUMBER = 200
 
 
