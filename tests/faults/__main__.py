@@ -84,7 +84,7 @@ def main() -> int:
                     rows.append(row)
                     if options.write:
                         results.write([row.kept(found)])
-                    told = ", ".join(filter(None, row.cells()))
+                    told = ", ".join([*filter(None, row.cells()), *row.problems])
                     console.print(f"{len(rows)}/{len(chosen)} {told}", markup=False)
     show(rows)
     if options.write:

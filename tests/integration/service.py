@@ -22,7 +22,7 @@ from scripts.consumer import Consumer
 from tests.fakes.gateway import FakeGateway, stream
 from tests.integration.caller import Caller
 from zeebe_amqp import Client, wire
-from zeebe_amqp.amqp.connection import close, first_answer
+from zeebe_amqp.amqp.connection import close, first_answer, translated_errors
 
 MEASURED = {"COVERAGE_PROCESS_CONFIG": os.environ.get("COVERAGE_PROCESS_CONFIG", "")}
 """For a consumer whose lines are counted. Most are not: counting takes time, and a few run all lines."""
@@ -193,7 +193,8 @@ async def connected(url: str) -> AsyncIterator[AbstractConnection]:
     nodes = url.split(",")
     connection = await first_answer(random.sample(nodes, len(nodes)), _connect)
     try:
-        yield connection
+        with translated_errors():
+            yield connection
     finally:
         await close(connection)
 
