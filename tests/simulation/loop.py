@@ -126,7 +126,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return task
 
     def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:
-        handle = self._handle(callback, args, context, self._now)
+        if context is None:
+            context = copy_context()
+        handle = _Handle(callback, args, context, context.get(CURRENT) or self.world, self._now)
         self._make_ready(handle)
         return handle
 
@@ -136,10 +138,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return self.call_at(self._now + max(0.0, delay), callback, *args, context=context)
 
     def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> Any:
-        handle = self._handle(callback, args, context, when)
-        self._number += 1
-        heapq.heappush(self._timers, (when, self._number, handle))
-        return handle
+        if context is None:
+            context = copy_context()
+        return self._call_at(_Handle(callback, args, context, context.get(CURRENT) or self.world, when))
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
         """At once: what a thread would do takes no time here."""
@@ -161,10 +162,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
-    def _handle(self, callback: Any, args: tuple[Any, ...], context: Context | None, when: float) -> _Handle:
-        if context is None:
-            context = copy_context()
-        return _Handle(callback, args, context, context.get(CURRENT) or self.world, when)
+    def _call_at(self, handle: _Handle) -> _Handle:
+        self._number += 1
+        heapq.heappush(self._timers, (handle.time, self._number, handle))
+        return handle
 
     def _make_ready(self, handle: _Handle) -> None:
         process = handle.process
@@ -176,7 +177,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def outside(self, delay: float, callback: Callable[..., object], *args: Any) -> None:
         """Call something later that belongs to no process; delay in seconds."""
-        self.call_at(self._now + delay, callback, *args, context=self.world.context)
+        self._call_at(_Handle(callback, args, self.world.context, self.world, self._now + delay))
 
     def kill(self, process: Process) -> None:
         """End a process where it is."""
