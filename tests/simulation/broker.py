@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from consumer.rabbitmq.publisher import PROBE
 from tests.simulation.history import History
 from zeebe_amqp import wire
+from zeebe_amqp.amqp.probe import PROBE
 from zeebe_amqp.amqp.properties import Properties
 
 QUEUE = wire.COMMANDS_QUEUE

@@ -132,7 +132,7 @@ _REQUESTS: dict[str, type[Message]] = {name: getattr(pb, f"{name}Request") for n
 def failure(code: grpc.StatusCode, text: str) -> grpc.aio.AioRpcError:
     """An answer that is an error."""
     nothing = grpc.aio.Metadata()
-    return grpc.aio.AioRpcError(code, nothing, nothing, details=text)
+    return grpc.aio.AioRpcError(code, nothing, nothing, text, "")
 
 
 class GatewayConnection:

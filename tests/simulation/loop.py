@@ -80,7 +80,11 @@ def _nothing() -> None:
     pass
 
 
-class VirtualLoop(asyncio.AbstractEventLoop):
+_Loop: Any = asyncio.AbstractEventLoop
+"""What the service asks of it is less than that."""
+
+
+class VirtualLoop(_Loop):  # type: ignore[misc]
     """See the module.
 
     Args:
@@ -120,7 +124,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def create_task(self, coro: Any, *, name: object = None, context: Context | None = None) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, context=context)
-        process = CURRENT.get() if context is None else context.get(CURRENT)
+        process = CURRENT.get() if context is None else _process_in(context)
         if process is not None and process is not self.world:
             self.tasks.append((process, task))
         return task
@@ -128,7 +132,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:
         if context is None:
             context = copy_context()
-        handle = _Handle(callback, args, context, context.get(CURRENT) or self.world, self._now)
+        handle = _Handle(callback, args, context, _process_in(context) or self.world, self._now)
         self._make_ready(handle)
         return handle
 
@@ -140,7 +144,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> Any:
         if context is None:
             context = copy_context()
-        return self._call_at(_Handle(callback, args, context, context.get(CURRENT) or self.world, when))
+        return self._call_at(_Handle(callback, args, context, _process_in(context) or self.world, when))
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
         """At once: what a thread would do takes no time here."""
@@ -263,6 +267,11 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             if not task.done():
                 _close(task)
         self._timers.clear()
+
+
+def _process_in(context: Context) -> Process | None:
+    found: Process | None = context.get(CURRENT, None)
+    return found
 
 
 def _close(task: asyncio.Task[Any]) -> None:

@@ -27,8 +27,8 @@ class Size:
     def of(cls, run: Run) -> Size:
         """That of a run."""
         plan, outcome = run.schedule, run.outcome
-        others = (plan.stops, plan.freezes, plan.cuts, plan.ledger_outages, plan.broker_outages)
-        others = (*others, plan.gateway_outages, plan.refusals, plan.clock_steps)
+        outages = (plan.ledger_outages, plan.broker_outages, plan.gateway_outages, plan.refusals)
+        others = (plan.stops, plan.freezes, plan.cuts, *outages, plan.clock_steps)
         return cls(
             len(plan.requests),
             len(outcome.callers.sends),

@@ -155,7 +155,7 @@ class _Strikes:
 
     def some(self, likely: float, length: Callable[[], float], *, some_all: bool = False) -> tuple[Strike, ...]:
         """None, one, or a few."""
-        made = []
+        made: list[Strike] = []
         while self._chance.random() < likely and len(made) < 3:
             replica = ALL if some_all and self._chance.random() < 0.5 else self._chance.randrange(self._replicas)
             made.append(Strike(replica, self._begins + self._chance.random() * BUSY, length()))

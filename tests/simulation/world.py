@@ -133,7 +133,7 @@ class World:
                 process.ended = partial(self._on_death, number, self._replicas[number], crash.back)
                 return
 
-    def _on_ended(self, delivery: Delivery, _: Reply, ending: Ending, __: str = "") -> None:
+    def _on_ended(self, delivery: Delivery, reply: Reply, ending: Ending, reason: str = "") -> None:
         number = int(delivery.message.correlation_id or 0)
         if ending is Ending.DROPPED:
             self.history.note("replicas", "drop the reply of", number)
