@@ -86,8 +86,9 @@ class Publisher:
         self._unconfirmed: dict[asyncio.Future[None], _Unconfirmed] = {}
         self._sound = 0
         """The last tag that was published on the channel before the broker was found sound."""
-        self._blaming = 0.0
-        """When, by the loop's clock, a queue that alone confirms nothing may be blamed for it."""
+        self._settled = self._recovered = self._found_sound = 0.0
+        """By the loop's clock: when a new connection has lasted for a while, when a broker that could not write has had
+        its time to recover, and when it was last found sound."""
         self._looking: asyncio.TimerHandle | None = None
         self._asking: asyncio.Task[bool] | None = None
         self._examining: asyncio.Task[None] | None = None
@@ -113,7 +114,12 @@ class Publisher:
         self._on_lost(reason)
 
     async def _on_opened(self, connection: TappedConnection, on_lost: OnLost) -> None:
-        await self._declare(connection, self._amqp)
+        begun = _now()
+        try:
+            await self._declare(connection, self._amqp)
+        finally:
+            if _now() - begun > self._stuck / LOOKS:
+                self._doubt()
         channel = connection.channel(publisher_confirms=True)
         await initialize(channel)
         hot = await connection.hot(channel)
@@ -123,7 +129,7 @@ class Publisher:
         self._channel, self._alarm, self._on_lost = hot, connection.alarm, on_lost
         self._library = connection
         self._sound = 0
-        self._blame_later()
+        self._settled = _now() + self._confirm_timeout
         self._open.set()
 
     def _on_closed(self, channel: HotChannel, on_lost: OnLost, error: BaseException | None) -> None:
@@ -202,6 +208,8 @@ class Publisher:
         except Returned as error:
             raise Unroutable(str(error)) from error
         except Nacked as error:
+            if not patient and not await self._is_sound():
+                raise PublishFailed("the broker sent a nack while it could not write, or soon after") from error
             raise Refused("it is full and takes no more, or has failed (the broker sent a nack)") from error
 
     def _answer(self, confirm: asyncio.Future[None]) -> asyncio.Future[None]:
@@ -223,16 +231,28 @@ class Publisher:
 
     def _failure(self, waiting: _Unconfirmed) -> PublishFailed | None:
         """What it means that the broker has not answered for a message by now; None: wait on."""
-        if not waiting.patient and waiting.looks > 1 and self._examining is None:
-            self._examining = asyncio.get_running_loop().create_task(self._examine())
+        if not waiting.patient and waiting.looks > 1:
+            self._begin_examining()
         if waiting.looks <= LOOKS:
             return None
-        is_blamed = waiting.tag <= self._sound and asyncio.get_running_loop().time() >= self._blaming
+        is_blamed = waiting.tag <= self._sound and _now() >= max(self._settled, self._recovered)
         if is_blamed and not waiting.patient:
             return Refused(f"nothing is confirmed for {self._stuck:g} s, while later messages are", stuck=True)
         if waiting.looks * self._stuck / LOOKS > self._confirm_timeout:
             return PublishFailed(f"nothing is confirmed for {self._confirm_timeout:g} s")
         return None
+
+    async def _is_sound(self) -> bool:
+        """Whether the broker is sound, and has been for a while; it is asked once for all, and not all the time."""
+        if _now() >= self._found_sound + self._stuck / LOOKS:
+            # Only waited for: whoever gives up must not take the answer from the others.
+            await asyncio.wait({self._begin_examining()})
+        return _now() >= self._recovered
+
+    def _begin_examining(self) -> asyncio.Task[None]:
+        if self._examining is None:
+            self._examining = asyncio.get_running_loop().create_task(self._examine())
+        return self._examining
 
     async def _examine(self) -> None:
         """Find out whether the broker is sound: then what is late is late because of its queue alone.
@@ -246,15 +266,15 @@ class Publisher:
                 before = channel.published
                 is_sound = await self.answers() and await self._declares(connection)
                 if channel is self._channel and is_sound:
-                    self._sound = before
+                    self._sound, self._found_sound = before, _now()
                 elif channel is self._channel:
-                    self._blame_later()
+                    self._doubt()
         finally:
             self._examining = None
 
-    def _blame_later(self) -> None:
-        """Blame no queue for its silence as long as a broker may need that starts."""
-        self._blaming = asyncio.get_running_loop().time() + self._confirm_timeout
+    def _doubt(self) -> None:
+        """Blame no queue for what a broker may do that starts, for as long as that may take."""
+        self._recovered = _now() + self._confirm_timeout
 
     async def _declares(self, connection: TappedConnection) -> bool:
         """Whether the broker lets us declare again what is there."""
@@ -296,3 +316,7 @@ class Publisher:
         finally:
             self._asking = None
         return True
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -14,7 +14,7 @@ from tests.faults.callers import NUMBER
 from tests.faults.fault import REDIS, SENDING, Fault
 from tests.faults.setup import Setup
 from tests.integration.broker_control import evaluate
-from tests.integration.service import CONNECTIONS, TIMEOUT, metric
+from tests.integration.service import CONNECTIONS, TIMEOUT, eventually, metric
 
 OURS, CONSUMING, PUBLISHING = "zeebe-amqp ", "zeebe-amqp consume", "zeebe-amqp publish"
 """How the names of all connections of a consumer begin, and of each kind."""
@@ -121,8 +121,9 @@ async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
 
 @asynccontextmanager
 async def requests_coming(setup: Setup) -> AsyncIterator[None]:
-    """Callers go on sending for the block."""
+    """Callers go on sending for the block, which begins when answers come."""
     over = asyncio.Event()
+    await eventually(setup.history.count_answers, "the first answer")
 
     async def send() -> None:
         while not over.is_set():

@@ -86,6 +86,7 @@ async def begin(publisher: Publisher, queue: str = "q", patient: bool = False) -
 @for_each([(Returned("NO_ROUTE"), Unroutable), (Nacked("the broker sent a nack"), Refused),
            (ChannelEnded("closed: 406", 406), PublishFailed), (ConnectionResetError(), PublishFailed)])  # fmt: skip
 async def test_what_ends_a_publish_is_told(raised: Any, error: type, publisher: Any, channel: FakeChannel) -> None:
+    channel.others = {PROBE}
     channel.answer(raised)
     with pytest.raises(error) as caught:
         await publish(publisher)
@@ -145,7 +146,7 @@ async def test_a_queue_is_refused_only_when_the_broker_answers_for_others_and_ca
     """And no dead letter: written again, it would be there twice. What other queues take proves nothing: a queue on one
     node of a cluster takes messages while those on most of its nodes cannot."""
     channel.others, channel._answered, patient._declare, patient._sound = others, False, declare, 0
-    patient._examining, patient._blaming = None, 0.0
+    patient._examining, patient._recovered = None, 0.0
     publishing = [await begin(patient, patient=dead) for _ in range(3)]
     if "another" in others:
         await publish(patient, "another")
@@ -160,15 +161,39 @@ async def test_a_queue_is_refused_only_when_the_broker_answers_for_others_and_ca
 async def test_a_broker_that_could_not_write_a_moment_ago_has_time_for_its_queues(
     patient: Any, channel: FakeChannel
 ) -> None:
-    """So has one that we have just reached."""
+    """Also for those that refuse at once: a queue without a leader takes nobody's first message."""
     channel.others, patient._declare = {PROBE}, AsyncMock(side_effect=[TimeoutError, *[None] * 1000])
     publishing = await begin(patient)
     await until(lambda: patient._sound)
     await asyncio.sleep(0.1)
     assert not publishing.done()
-    patient._blaming = 0.0
+    refused = await begin(patient)
+    channel.waiting[-1].set_exception(Nacked("the broker sent a nack"))
+    with pytest.raises(PublishFailed, match="could not write") as caught:
+        await refused
+    assert not isinstance(caught.value, Refused)
+    patient._recovered = 0.0
     with pytest.raises(Refused):
         await publishing
+
+
+async def test_a_new_connection_has_time_for_silence_but_not_for_refusals(patient: Any, channel: FakeChannel) -> None:
+    channel.others, patient._settled = {PROBE}, asyncio.get_running_loop().time() + 30
+    publishing = await begin(patient)
+    await until(lambda: patient._sound)
+    await asyncio.sleep(0.1)
+    assert not publishing.done()
+    channel.waiting[0].set_exception(Nacked("the broker sent a nack"))
+    with pytest.raises(Refused):
+        await publishing
+    declared = patient._declare.await_count
+    for _ in range(2):
+        refused = await begin(patient)
+        patient._found_sound = asyncio.get_running_loop().time() + 1
+        channel.waiting[-1].set_exception(Nacked("the broker sent a nack"))
+        with pytest.raises(Refused):
+            await refused
+    assert patient._declare.await_count == declared
 
 
 async def test_a_probe_that_fails_is_asked_again(patient: Any, channel: FakeChannel) -> None:
@@ -178,8 +203,7 @@ async def test_a_probe_that_fails_is_asked_again(patient: Any, channel: FakeChan
     channel.answer(ConnectionResetError())
     with pytest.raises(PublishFailed):
         await publishing
-    await asyncio.sleep(0)
-    assert (patient._asking, patient._examining) == (None, None)
+    await until(lambda: patient._asking is None and patient._examining is None)
 
 
 async def test_the_broker_is_asked_once_for_all_who_want_to_know(publisher: Any, channel: FakeChannel) -> None:
@@ -287,7 +311,8 @@ async def test_a_new_connection_is_used_when_everything_is_declared_on_it_and_no
     reasons: list[str] = []
     await publisher._on_opened(opened, reasons.append)
     assert (declared, publisher.is_ready) == ([(opened, amqp, False)], True)
-    assert publisher._blaming > asyncio.get_running_loop().time()
+    now = asyncio.get_running_loop().time()
+    assert (publisher._settled > now, publisher._recovered) == (True, 0.0)
     work = AsyncMock()
     await publisher.declare(work)
     work.assert_awaited_once_with(opened)
@@ -298,6 +323,14 @@ async def test_a_new_connection_is_used_when_everything_is_declared_on_it_and_no
     assert "user 'ann' needs the right to write to the exchange 'e'" in reasons[1]
     with pytest.raises(PublishFailed):
         await publisher.declare(work)
+
+
+async def test_a_broker_that_declares_late_is_not_sound_at_once(opened: Any) -> None:
+    publisher: Any = Publisher(Amqp(), declare=late)
+    publisher._stuck = 0.0
+    with pytest.raises(TimeoutError):
+        await publisher._on_opened(opened, Mock())
+    assert publisher._recovered > asyncio.get_running_loop().time()
 
 
 async def test_a_connection_on_which_nothing_may_be_declared_is_not_used(opened: Any) -> None:
