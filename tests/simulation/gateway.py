@@ -37,6 +37,7 @@ class Fate(Enum):
 
     FINE = "answered"
     LATE = "executed, and answered after its caller has given up"
+    TWICE = "answered, and once more with something else"
     LOST = "lost on its way: not executed, and not answered"
     RESET_BEFORE = "the connection breaks before it arrives"
     RESET_AFTER = "executed, and the connection breaks before the answer"
@@ -200,6 +201,8 @@ class GatewayConnection:
         elif fate is Fate.RESET_AFTER:
             outcome = failure(grpc.StatusCode.UNAVAILABLE, RESET)
         self._loop.outside(takes, self._settle, answer, outcome)
+        if fate is Fate.TWICE:
+            self._loop.outside(takes, self._settle, answer, failure(grpc.StatusCode.NOT_FOUND, "who asks?"))
 
     def _settle(self, answer: asyncio.Future[Any], outcome: object) -> None:
         """The answer came, perhaps not the first one."""

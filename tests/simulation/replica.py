@@ -175,6 +175,7 @@ class Replica:
     def taken_places(self) -> dict[str, object]:
         """What should be free when nothing is to be done, and is not."""
         worker: Any = self.worker
+        consumer: Any = self.broker._consuming[QUEUE]
         places = {
             "deliveries": self.worker.in_flight,
             "slots": worker._limiter._inside,
@@ -187,6 +188,7 @@ class Replica:
             "claims": len(self.ledger._running),
             "unwritten": len(self.ledger._unwritten),
             "held bytes": self.broker.held_bytes,
+            "places of the prefetch": consumer._prefetch[QUEUE].held,
             "calls": len(self.engine._connections._calls),  # type: ignore[attr-defined]
         }
         return {name: taken for name, taken in places.items() if taken}
