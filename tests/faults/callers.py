@@ -57,14 +57,26 @@ class Callers:
         async with self._channel() as channel:
             for queue in self.queues:
                 await channel.declare_queue(queue, durable=True, arguments=self._replies)
-        received = {**dict.fromkeys(self.queues, self._answered), wire.DEAD_LETTER: self._buried}
-        self._tasks = [asyncio.create_task(self._receive(*each)) for each in received.items()]
+        self._begin()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def _begin(self) -> None:
+        received = {**dict.fromkeys(self.queues, self._answered), wire.DEAD_LETTER: self._buried}
+        self._tasks = [asyncio.create_task(self._receive(*each)) for each in received.items()]
+
+    async def _end(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def reconnect(self) -> None:
+        """Read the replies over new connections, as callers do that hear nothing: a broker may have stopped handing
+        over what it has for them."""
+        await self._end()
+        self._begin()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._end()
         with suppress(*CONNECTION_ERRORS):
             await delete(self._url, tuple(self.queues))
 

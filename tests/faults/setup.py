@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -91,10 +92,14 @@ class Setup:
     async def _calm(self, excused: Collection[str]) -> None:
         """Wait until nothing is open, or nothing has happened for IMPATIENT seconds."""
         loop = asyncio.get_running_loop()
-        last, moved = -1, loop.time()
+        last, moved, again = -1, loop.time(), False
         while (left := len(self.history.open(self.gateway.counted(), excused))) and loop.time() - moved < IMPATIENT:
             if left != last:
                 last, moved = left, loop.time()
+            elif not again and loop.time() - moved > IMPATIENT / 2:
+                again = True
+                print(f"{left} requests are open: the callers connect again", file=sys.stderr, flush=True)
+                await self.callers.reconnect()
             await asyncio.sleep(0.1)
         # Nothing is left to deliver either: a redelivery may still run something twice.
         async with connected(self.broker.url) as connection:
