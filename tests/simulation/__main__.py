@@ -46,7 +46,8 @@ def main() -> int:
             again = f"python -m tests.simulation --schedules 1 --seed {seed} --store {options.store} --history"
             if run.problems:
                 broken += 1
-                print(failure(run, again) if broken <= SHOWN else f"seed {seed}: {'; '.join(run.problems)}")
+                told = failure(run, again) if broken <= SHOWN else f"seed {seed}: {'; '.join(run.problems)}"
+                print(told, flush=True)
                 if options.bug:
                     break
             elif options.history:
