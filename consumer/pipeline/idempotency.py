@@ -16,7 +16,7 @@ from consumer.core.requeue import Requeue
 from consumer.ledger import Claim, Identity, Ledger, LedgerError, State, identify, identify_by
 from consumer.ledger.codec import to_stored
 from consumer.pipeline.redelivery import RedeliveryMatcher
-from consumer.pipeline.repetitions import conflict, crowded, hedge, interrupted, named, not_kept
+from consumer.pipeline.repetitions import conflict, crowded, hedge, hedge_refusal, interrupted, named, not_kept
 from consumer.pipeline.waits import Place, Waits
 from zeebe_amqp import wire
 from zeebe_amqp.errors import CommandError, Outcome
@@ -211,7 +211,15 @@ class _Idempotency:
             raise self._refused(_CROWDED, crowded(delivery, MAX_WAITERS))
         else:
             place = run.inherit(delivery.message.queue) or self._place(delivery)
-        return replace(await self._wait(delivery, run, place), replayed=True)
+        try:
+            reply = await self._wait(delivery, run, place)
+        except CommandError as error:
+            raise hedge_refusal(delivery, error) from None
+        idempotent = delivery.request.command.is_idempotent()
+        # What is remembered is the same for all; the rest was said of a delivery that may have come for the first time.
+        if not reply.is_final(idempotent) and _may_have_run(delivery, idempotent):
+            reply = hedge(delivery, reply)
+        return replace(reply, replayed=True)
 
     async def _wait_for_verdict(self, delivery: Delivery, run: _Run) -> None:
         """The id may be for this content, and the other one be refused: only the ledger knows which ran first."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -11,7 +10,7 @@ from consumer.core.delivery import Delivery, Reply
 from zeebe_amqp import wire
 from zeebe_amqp.errors import Code, CommandError, Error, Outcome, Source
 
-__all__ = ["conflict", "crowded", "hedge", "interrupted", "named", "not_kept"]
+__all__ = ["conflict", "crowded", "hedge", "hedge_refusal", "interrupted", "named", "not_kept"]
 
 MAX_SHOWN: Final = 80
 """Characters of a request id in an error."""
@@ -113,7 +112,25 @@ def hedge(delivery: Delivery, reply: Reply) -> Reply:
     stays = reply.is_final(delivery.request.command.is_idempotent()) or not delivery.answerable
     outcome = error.outcome if stays else Outcome.UNKNOWN
     details = {**(error.details or {}), "earlierRun": note}
-    return replace(reply, error=msgspec.structs.replace(error, outcome=outcome, details=details))
+    # Anew: of a reply that was encoded already, the body would stay.
+    return Reply(reply.operation, reply.data, msgspec.structs.replace(error, outcome=outcome, details=details))
+
+
+def hedge_refusal(delivery: Delivery, error: CommandError) -> CommandError:
+    """The refusal that another delivery of the same request got, for one that may itself have run before."""
+    if error.outcome is Outcome.UNKNOWN or not (delivery.answerable and delivery.message.redelivered):
+        return error
+    lost = error.code is Code.ALREADY_EXISTS and delivery.request.command.is_idempotent()
+    if not lost and error.code is not Code.RESOURCE_EXHAUSTED:
+        return error
+    return CommandError(
+        error.code,
+        error.message.replace("not executed", "not run again"),
+        source=error.source,
+        outcome=Outcome.UNKNOWN,
+        retryable=error.retryable,
+        details={**(error.details or {}), "earlierRun": _MAY_HAVE_RUN},
+    )
 
 
 def _is_about_content(error: Error) -> bool:

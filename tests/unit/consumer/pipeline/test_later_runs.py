@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -80,6 +81,50 @@ async def test_who_finds_no_place_to_wait_may_be_what_runs(redelivered: bool, ou
     assert verdict(error) == (Code.RESOURCE_EXHAUSTED, CONSUMER, outcome, True)
     assert ("not executed" in error.message) is not redelivered
     waiting.cancel()
+
+
+@for_each([
+    (BUSY, True, UNKNOWN), (BUSY, False, NOT), (GONE, True, NOT), (MALFORMED, True, NOT), (LATE, True, UNKNOWN),
+])  # fmt: skip
+async def test_what_came_again_is_not_answered_like_a_repetition_that_came_for_the_first_time(
+    error: Any, redelivered: bool, outcome: Outcome
+) -> None:
+    once = Once(Reply("cancel-instance", error=error))
+    once.limiter.clear()
+    asked = {"message_id": "a", "reply_to": "replies"}
+    first, again = await once.begin(
+        *(incoming("cancel-instance", **asked, redelivered=each) for each in (0, redelivered))
+    )
+    once.limiter.set()
+    replies = [await first, await again]
+    assert [reply.error.outcome for reply in replies if reply.error] == [NOT, outcome]
+    bodies = [Reply.decode(reply.encode()) for reply in replies]
+    assert [reply.error.outcome for reply in bodies if reply.error] == [NOT, outcome]
+
+
+@for_each([
+    ("create-instance", Code.RESOURCE_EXHAUSTED, True, UNKNOWN),
+    ("create-instance", Code.RESOURCE_EXHAUSTED, False, NOT),
+    ("cancel-instance", Code.ALREADY_EXISTS, True, UNKNOWN),
+    ("create-instance", Code.ALREADY_EXISTS, True, NOT),
+    ("cancel-instance", Code.ABORTED, True, NOT),
+])  # fmt: skip
+async def test_a_refusal_of_the_run_is_another_one_for_what_came_again(
+    operation: str, code: Code, redelivered: bool, outcome: Outcome
+) -> None:
+    ledger = ledger_of()
+    asked, go = {"message_id": "a", "reply_to": "replies"}, asyncio.Event()
+
+    async def refuse(*_: object, **__: object) -> Claim:
+        await go.wait()
+        raise CommandError(code, "not executed", retryable=True)
+
+    ledger.claim.side_effect = refuse
+    once = Once(ledger=ledger)
+    runs = await once.begin(*(incoming(operation, **asked, redelivered=each) for each in (False, redelivered)))
+    go.set()
+    await asyncio.wait(runs)
+    assert [run.exception().outcome for run in runs] == [NOT, outcome]  # type: ignore[union-attr]
 
 
 @for_each([("cancel-instance", True, UNKNOWN), ("cancel-instance", False, NOT), ("create-instance", True, NOT)])
