@@ -109,6 +109,9 @@ class Channel:
     def nack(self, tag: int) -> bool:
         return self._settle(self._connection.broker.nack, tag)
 
+    reject = nack
+    """The limit of deliveries is not simulated."""
+
     def _settle(self, settle: Callable[[Subscription, int], None], tag: int) -> bool:
         if self.ended is not None or not self._connection.process.alive:
             return False
@@ -155,6 +158,11 @@ class Channel:
 
 class Connection:
     """See `zeebe_amqp.amqp.tap.TappedConnection`."""
+
+    url = "amqp://broker"
+    transport = SimpleNamespace(
+        connection=SimpleNamespace(server_properties={"product": "RabbitMQ", "version": "4.3.6"})
+    )
 
     def __init__(
         self, loop: VirtualLoop, delays: Delays, broker: Broker, history: History, process: Process, name: str
@@ -241,6 +249,11 @@ class Connection:
             channel.end()
         for callback in list(self.close_callbacks):
             callback(self, ConnectionError(LOST))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has ended."""
+        return not self.is_open
 
     async def close(self) -> None:
         """Close it in order: what was written still arrives."""
