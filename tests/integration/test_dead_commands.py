@@ -18,6 +18,7 @@ from consumer.dead_letters.queue import MAX_RETURNS, open_dead_letters
 from scripts.consumer import ROOT
 from scripts.rabbitmq import RabbitMQ
 from tests.cases import check_each, for_each
+from tests.integration.broker_control import version
 from tests.integration.caller import Caller
 from tests.integration.cli import on_a_terminal
 from tests.integration.dead_letter_queue import REASON, DeadLetterQueue
@@ -63,8 +64,9 @@ async def test_filters_narrow_what_is_listed(dead: DeadLetterQueue) -> None:
     assert await dead.run("list", "--code", "nothing") == (0, [], "no dead letters that pass the filters\n")
 
 
-async def test_looking_very_often_loses_nothing(dead: DeadLetterQueue) -> None:
-    """Brokers drop what came back to its queue 20 times."""
+async def test_looking_very_often_loses_nothing(own_rabbitmq: RabbitMQ, dead: DeadLetterQueue) -> None:
+    """Brokers from 4.0 to 4.2 drop what came back to its queue 20 times; those before 4.3 count it."""
+    is_counted = version(own_rabbitmq) < "4.3"
     name = await dead.add(b'{"a":1}', correlation_id="c", priority=3)
     before = (await dead.run("show", name)).rows[0]
     before["headers"].pop("x-delivery-count", 0)
@@ -72,8 +74,9 @@ async def test_looking_very_often_loses_nothing(dead: DeadLetterQueue) -> None:
         assert await dead.ids() == [name]
     after = (await dead.run("show", name)).rows[0]
     assert after["headers"].pop("x-delivery-count", 0) < MAX_RETURNS
-    assert after["headers"].pop("original-queue") == dead.request_queue
-    before["properties"]["delivery_mode"] = 2
+    assert after["headers"].pop("original-queue", None) == (dead.request_queue if is_counted else None)
+    if is_counted:  # it was published to its queue again
+        before["properties"]["delivery_mode"] = 2
     assert after == before
 
 
