@@ -14,6 +14,7 @@ import aio_pika
 import pytest
 from yarl import URL
 
+from consumer.core.sender import DELIVERY_COUNTS
 from consumer.dead_letters.queue import MAX_RETURNS, open_dead_letters
 from scripts.consumer import ROOT
 from scripts.rabbitmq import RabbitMQ
@@ -82,8 +83,8 @@ async def test_looking_very_often_loses_nothing(own_rabbitmq: RabbitMQ, dead: De
 
 
 def without_counts(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """The headers without those that a read itself brings; the second one from 4.3 on."""
-    return {name: value for name, value in headers.items() if name not in ("x-delivery-count", "x-acquired-count")}
+    """The headers without those that a read itself brings."""
+    return {name: value for name, value in headers.items() if name not in DELIVERY_COUNTS}
 
 
 async def test_what_the_broker_gave_up_is_told_and_goes_back_where_it_came_from(dead: DeadLetterQueue) -> None:
