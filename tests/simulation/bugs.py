@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, Final, TypeAlias
 from unittest.mock import patch
 
@@ -15,9 +16,10 @@ from consumer.core.limiter import ConcurrencyLimiter
 from consumer.ledger import Identity, Ledger, LedgerError, State
 from consumer.ledger.store import Found, LedgerRow
 from consumer.pipeline import idempotency
+from consumer.pipeline.publishing import PublishFailed
 from consumer.pipeline.repetitions import conflict
 from consumer.pipeline.settlement import Settlement
-from consumer.pipeline.worker import PublishFailed, QueueWorker
+from consumer.pipeline.worker import QueueWorker
 from consumer.zeebe import retries
 from consumer.zeebe.failures import FailureKind
 from zeebe_amqp.reply import Reply
@@ -80,22 +82,13 @@ def _lease_never_renewed() -> AbstractContextManager[object]:
     return patch.object(Ledger, "_tend", not_renewing)
 
 
-def _orphan_is_new() -> AbstractContextManager[object]:
-    judge = Ledger._judge
-
-    def forgetting(self: Any, key: bytes, digest: bytes, found: Found | None) -> State:
-        state = judge(self, key, digest, found)
-        return State.NEW if state is State.ORPHANED else state
-
-    return patch.object(Ledger, "_judge", forgetting)
-
-
-def _running_elsewhere_is_new() -> AbstractContextManager[object]:
+def _taken_for_new(mistaken: State) -> AbstractContextManager[object]:
+    """Whatever the ledger knows of a run in that state counts for nothing."""
     judge = Ledger._judge
 
     def careless(self: Any, key: bytes, digest: bytes, found: Found | None) -> State:
         state = judge(self, key, digest, found)
-        return State.NEW if state is State.RUNNING else state
+        return State.NEW if state is mistaken else state
 
     return patch.object(Ledger, "_judge", careless)
 
@@ -196,8 +189,8 @@ BUGS: Final[Mapping[str, Bug]] = {
     "takes what was not confirmed for sent": _unconfirmed_is_sent,
     "claims in two steps": _claim_not_atomic,
     "never renews its lease": _lease_never_renewed,
-    "takes an orphan for new": _orphan_is_new,
-    "takes what runs elsewhere for new": _running_elsewhere_is_new,
+    "takes an orphan for new": partial(_taken_for_new, State.ORPHANED),
+    "takes what runs elsewhere for new": partial(_taken_for_new, State.RUNNING),
     "compares no contents": _digest_is_ignored,
     "remembers an answer after it was sent": _answer_is_remembered_later,
     "forgets that an outcome is unknown": _unknown_is_forgotten,
