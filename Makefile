@@ -37,7 +37,7 @@ venv: .venv/installed ## the Python environment .venv, from the lock files
 	@.venv/bin/uv pip install --quiet --python .venv-peers/bin/python --require-hashes --requirements requirements/peers.txt
 	@touch $@
 
-servers: venv ## RabbitMQ, Redis, Java and the engine in memory for development, downloaded once; with BROKER=4.3 or 4.0 also that RabbitMQ
+servers: venv ## RabbitMQ, Redis, PostgreSQL, Java and the engine in memory for development, downloaded once; with BROKER=4.3 or 4.0 also that RabbitMQ
 	@$(RUN) -m scripts.servers
 
 test-servers: venv ## the same, and the newer releases of RabbitMQ that `make test` runs on
@@ -173,7 +173,7 @@ bench-where: servers .venv-peers/installed ## what a command costs, by room of t
 	@$(RUN) -m benchmarks.where $(if $(IN_FLIGHT),--in-flight $(IN_FLIGHT)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(AGAINST),--against '$(AGAINST)')
 
-bench-replicas: servers ## what 1, 2 and 4 replicas and the Redis between them cost per command
+bench-replicas: servers ## what 1, 2 and 4 replicas and the Redis or PostgreSQL between them cost per command
 	@$(RUN) -m benchmarks.replicas $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 bench-ledger: servers ## what a command costs with a million answers remembered, against ten thousand

@@ -12,9 +12,13 @@ from scripts.process import ServerError
 
 INSTALL = """\
 set -e
-policy=/usr/sbin/policy-rc.d
+policy=/usr/sbin/policy-rc.d clusters=/etc/postgresql-common/createcluster.d/ours.conf
+ours=$clusters
+trap 'rm -f $ours' EXIT
+mkdir -p "${clusters%/*}"
+echo "create_main_cluster = false" >"$clusters"
 if [ ! -e "$policy" ]; then
-    trap 'rm -f "$policy"' EXIT
+    ours="$clusters $policy"
     printf '#!/bin/sh\\nexit 101\\n' >"$policy"
     chmod +x "$policy"
 fi
@@ -25,7 +29,8 @@ begin=$(date +%s)
 apt-get install -qq -y --no-install-recommends "$@"
 echo "$*: $((bytes / 1000000)) MB in $(($(date +%s) - begin)) s"
 """
-"""Debian asks policy-rc.d whether a package may start its service: not while we install."""
+"""Debian asks policy-rc.d whether a package may start its service: not while we install. Nor does PostgreSQL's make a
+database then: our servers have their own."""
 
 
 def ensure(programs: Iterable[tuple[str, str]]) -> None:

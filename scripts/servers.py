@@ -1,4 +1,5 @@
-"""Everything that development needs besides Python packages: RabbitMQ, Redis, Java, an engine (`make servers`).
+"""Everything that development needs besides Python packages: RabbitMQ, Redis, PostgreSQL, Java, an engine
+(`make servers`).
 
 What is there already is left alone; a second run needs no network. A download that was interrupted is never taken for
 a complete one: files get their final name last.
@@ -18,7 +19,7 @@ from scripts import cache, engine, maven, packages, rabbitmq_release, transfer
 from scripts.process import ServerError
 
 BROKER = [("rabbitmq-server", "rabbitmq-server")]
-LEDGER = [("redis-server", "redis-server")]
+LEDGERS = [("redis-server", "redis-server"), ("pg_createcluster", "postgresql")]
 
 IN_MEMORY_ARTIFACT = f"io.camunda:zeebe-process-test-engine:{cache.IN_MEMORY_VERSION}"
 IN_MEMORY_SHA256 = "20f4b09e59d03e4c4836cefcacec6dd6fd71d9eca2093e70bdc63067b24f36e6"
@@ -137,8 +138,8 @@ def prepare(arguments: list[str]) -> list[str]:
     given = {name for name in ("AMQP_URL", "ZEEBE_ADDRESS", "ZEEBE_HOME") if small and os.environ.get(name)}
     ready = []
     if "AMQP_URL" not in given:
-        packages.ensure(BROKER if small else BROKER + LEDGER)
-        ready.append("RabbitMQ" if small else "RabbitMQ, Redis")
+        packages.ensure(BROKER if small else BROKER + LEDGERS)
+        ready.append("RabbitMQ" if small else "RabbitMQ, Redis, PostgreSQL")
         ready += [f"RabbitMQ {each.version} in {each.ensure()}" for each in newer_brokers("--tests" in arguments)]
     if "ZEEBE_ADDRESS" not in given:
         ready.append(f"Java in {ensure_java()}")

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from scripts import engine
+from scripts.postgres import Postgres
 from scripts.rabbitmq import RabbitMQ
 from scripts.rabbitmq_release import NEWEST, WITHOUT_NEWER
 from scripts.redis import Redis
@@ -209,4 +210,11 @@ def own_zeebe(second_zeebe: ZeebeInMemory) -> Iterator[ZeebeInMemory]:
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     """A Redis for one test at a time: empty, stop, kill and restart it; leave it running."""
     with Redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL for one test at a time: empty, stop, kill and restart it; leave it running."""
+    with Postgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server

@@ -16,6 +16,7 @@ PACKAGES = {
     "maven": "Apache-2.0",
     "nodejs": "MIT",
     "npm": "Artistic-2.0",
+    "postgresql": "PostgreSQL",
     "prometheus": "Apache-2.0",
     "python3-venv": "PSF-2.0",
     "rabbitmq-server": "MPL-2.0",

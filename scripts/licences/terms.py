@@ -52,6 +52,7 @@ OPEN = {
     "MPL-1.1",
     "MPL-2.0",
     "PSF-2.0",
+    "PostgreSQL",
     "Python-2.0",
     "W3C",
     # Of the BSD family, without saying which.

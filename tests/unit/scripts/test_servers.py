@@ -201,8 +201,8 @@ BOTH = {"AMQP_URL": "amqp://a", "ZEEBE_ADDRESS": "b"}
 
 
 @for_each([
-    ([], {}, ["rabbitmq-server", "redis-server", "java", "in_memory"]),
-    ([], BOTH, ["rabbitmq-server", "redis-server", "java", "in_memory"]),
+    ([], {}, ["rabbitmq-server", "redis-server", "postgresql", "java", "in_memory"]),
+    ([], BOTH, ["rabbitmq-server", "redis-server", "postgresql", "java", "in_memory"]),
     (["--small"], {}, ["rabbitmq-server", "java", "in_memory"]),
     (["--small"], {"AMQP_URL": "amqp://a"}, ["java", "in_memory"]),
     (["--small"], {"ZEEBE_ADDRESS": "b"}, ["rabbitmq-server"]),
