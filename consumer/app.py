@@ -94,6 +94,7 @@ class Service:
             watch.record,
             partial(watch.count, "ledger.failures"),
             lambda user: self.authorizer.limits(user).ledger_bytes,
+            create=settings.ledger_create,
         )
         self.dead_letters = DeadLetterCount(settings.amqp.dead_letter_bound)
         keys = own_keys(settings)

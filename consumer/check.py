@@ -1,4 +1,4 @@
-"""Check the broker and each engine with one connection, and report the findings."""
+"""Check the broker, a ledger with a server and each engine with one connection, and report the findings."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from consumer.camunda7 import Camunda7Engine
-from consumer.config import Amqp, Camunda7, Settings
+from consumer.config import Amqp, Camunda7, Settings, values
 from consumer.doctor import finding as diagnosis
 from consumer.doctor import jobs as job_queues
 from consumer.doctor.identity import look_at_identity
+from consumer.doctor.ledger import judge_ledger, unreached
 from consumer.doctor.rights import look_at_rights
+from consumer.ledger import LedgerError, examine_ledger, is_shared
 from consumer.rabbitmq import BrokerReport, dead_letter_count, examine_jobs, inspect
 from consumer.zeebe.examination import ask_gateway
 from zeebe_amqp import wire
@@ -40,7 +42,7 @@ class Finding:
 
 
 async def check(settings: Settings, management: str | None = None) -> list[Finding]:
-    """Check broker, rights and engines concurrently. Problems become findings, not exceptions.
+    """Check broker, ledger, rights and engines concurrently. Problems become findings, not exceptions.
 
     Args:
         settings: those of the service.
@@ -49,10 +51,14 @@ async def check(settings: Settings, management: str | None = None) -> list[Findi
     looks = [_gateway(settings)]
     if settings.camunda7 is not None:
         looks.append(_camunda7(settings.camunda7))
-    broker, jobs, rights, engines = await asyncio.gather(
-        _broker(settings.amqp, management), _jobs(settings), look_at_rights(settings), asyncio.gather(*looks)
+    broker, jobs, ledger, rights, engines = await asyncio.gather(
+        _broker(settings.amqp, management),
+        _jobs(settings),
+        _ledger(settings),
+        look_at_rights(settings),
+        asyncio.gather(*looks),
     )
-    return [*broker, *jobs, *map(_diagnosed, rights), *engines]
+    return [*broker, *jobs, *ledger, *map(_diagnosed, rights), *engines]
 
 
 async def _broker(amqp: Amqp, management: str | None) -> list[Finding]:
@@ -77,6 +83,17 @@ async def _jobs(settings: Settings) -> list[Finding]:
     else:
         found = [*job_queues.judge_jobs(facts, settings)]
     return [_diagnosed(replace(each, subject=_part_of_jobs(each.subject))) for each in found]
+
+
+async def _ledger(settings: Settings) -> list[Finding]:
+    """What the doctor says of a ledger that has a server."""
+    if not is_shared(settings.ledger):
+        return []
+    try:
+        found = [*judge_ledger(await examine_ledger(settings.ledger), settings)]
+    except (LedgerError, OSError) as error:
+        found = [unreached(values.hidden(settings.ledger), str(error))]
+    return [_diagnosed(replace(each, subject=f"ledger: {each.subject}")) for each in found]
 
 
 def _part_of_jobs(subject: str) -> str:

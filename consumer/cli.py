@@ -1,4 +1,4 @@
-"""The command line: `python -m consumer [run|check|doctor|config|jobs|request|operations|dead|policy]`.
+"""The command line: `python -m consumer [run|check|doctor|config|jobs|request|operations|dead|policy|ledger]`.
 
 Each command imports for itself what only it needs: half of the time of a start is imports.
 """
@@ -36,6 +36,9 @@ __all__ = [
     "dead",
     "doctor",
     "jobs_command",
+    "ledger",
+    "ledger_accept",
+    "ledger_ddl",
     "main",
     "operations",
     "policy",
@@ -53,6 +56,9 @@ log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 
 _reset = click.option("--reset-ledger", is_flag=True, help="move the ledger's file aside and start with a new one")
+_no_create = click.option(
+    "--no-create", is_flag=True, help="make no tables for a ledger in PostgreSQL: LEDGER_CREATE=false"
+)
 
 _NAMES: Final = frozenset(variable.name for variable in VARIABLES)
 _MEANINGS: Final = {spelling: variable.meaning for variable in VARIABLES for spelling in variable.spellings}
@@ -89,7 +95,7 @@ def _load(arguments: Mapping[str, str]) -> Loaded:
 
     logs.setup(loaded.settings.log_level, loaded.settings.log_format)
     # The libraries log every failed connection themselves, with a traceback; ours say it once and in words.
-    for library in ("aiormq", "aio_pika", "grpc"):
+    for library in ("aiormq", "aio_pika", "grpc", "psycopg"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
     for note in loaded.notes:
         log.info(note, extra={"event": "config.note"})
@@ -106,26 +112,29 @@ def _load(arguments: Mapping[str, str]) -> Loaded:
 @click.version_option(__version__, prog_name="zeebe-amqp-consumer")
 @_settings
 @_reset
+@_no_create
 @click.pass_context
-def main(context: click.Context, /, reset_ledger: bool, **options: str | None) -> None:
+def main(context: click.Context, /, reset_ledger: bool, no_create: bool, **options: str | None) -> None:
     """Consume Zeebe commands from RabbitMQ, execute them and reply. The default command is run."""
     context.obj = _given(context, options)
     if context.invoked_subcommand is None:
-        _run(context.obj, reset_ledger)
-    elif reset_ledger:
-        raise click.UsageError("--reset-ledger belongs to run: put it after that")
+        _run(context.obj, reset_ledger, no_create)
+    elif reset_ledger or no_create:
+        option = "--reset-ledger" if reset_ledger else "--no-create"
+        raise click.UsageError(f"{option} belongs to run: put it after that")
 
 
 @main.command()
 @_settings
 @_reset
+@_no_create
 @click.pass_context
-def run(context: click.Context, /, reset_ledger: bool, **options: str | None) -> None:
+def run(context: click.Context, /, reset_ledger: bool, no_create: bool, **options: str | None) -> None:
     """Consume until SIGTERM or SIGINT; exit code 0 if everything drained, else 1."""
-    _run(_given(context, options), reset_ledger)
+    _run(_given(context, options), reset_ledger, no_create)
 
 
-def _run(arguments: Mapping[str, str], reset_ledger: bool) -> None:
+def _run(arguments: Mapping[str, str], reset_ledger: bool, no_create: bool) -> None:
     from consumer import app
     from consumer.core.key_file import KeyFileError
     from consumer.health import HealthError
@@ -134,7 +143,7 @@ def _run(arguments: Mapping[str, str], reset_ledger: bool) -> None:
     from consumer.security.policy import PolicyError
     from consumer.telemetry import TelemetryError
 
-    settings = _load(arguments).settings
+    settings = _load({**arguments, "LEDGER_CREATE": "false"} if no_create else arguments).settings
     try:
         if reset_ledger and (aside := reset(settings.ledger)) is not None:
             log.warning("the ledger was moved to %s", aside, extra={"event": "ledger.moved", "path": str(aside)})
@@ -357,6 +366,40 @@ def dead() -> None:
 
     Run one at a time: a second run does not see the letters that the first one holds.
     """
+
+
+@main.group()
+def ledger() -> None:
+    """Make a ledger in PostgreSQL, or accept its failover."""
+
+
+@ledger.command("ddl")
+def ledger_ddl() -> None:
+    """Print the statements that make the tables.
+
+    Whoever runs them must grant the service's user SELECT, INSERT, UPDATE and DELETE on each table.
+    """
+    from consumer.ledger.statements import CREATE
+
+    click.echo(CREATE, nl=False)
+
+
+@ledger.command("accept")
+@_settings
+@click.pass_context
+def ledger_accept(context: click.Context, /, **options: str | None) -> None:
+    """Go on with a server that may have forgotten what ran last; exit code 1 if it is not reached.
+
+    After a failover or a restored backup nothing runs until then.
+    """
+    from consumer.ledger import LedgerError, accept_failover
+
+    settings = _load(_given(context, options)).settings
+    try:
+        click.echo(asyncio.run(accept_failover(settings.ledger)))
+    except (LedgerError, OSError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(FAILED)
 
 
 @main.group(cls=LateGroup, make=_policy_commands)

@@ -145,6 +145,8 @@ def _without_effect(given: Given) -> Iterator[tuple[str, str]]:
         yield "ZEEBE_CA_CERTIFICATE_PATH", ", the connection to the gateway is plaintext"
     if not v.ZEEBE_CLIENT_ID:
         yield from ((name, " without ZEEBE_CLIENT_ID") for name in DETAILS_OF_OAUTH)
+    if not (v.LEDGER or "").startswith("postgres"):
+        yield "LEDGER_CREATE", f", {given.written('LEDGER')} names no PostgreSQL"
     if not v.CAMUNDA7_REST_URL:
         yield "CAMUNDA7_USER", " without CAMUNDA7_REST_URL"
 

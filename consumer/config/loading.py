@@ -122,6 +122,7 @@ def _build(given: Given, jobs: tuple[JobType, ...]) -> Settings:
         forget_retry=v.FORGET_RETRY,
         state_dir=v.STATE_DIR,
         ledger=v.LEDGER or f"sqlite:///{v.STATE_DIR / 'ledger.db'}",
+        ledger_create=v.LEDGER_CREATE,
         ledger_ttl=v.LEDGER_TTL,
         ledger_max_entries=v.LEDGER_MAX_ENTRIES,
         ledger_max_bytes=v.LEDGER_MAX_BYTES,

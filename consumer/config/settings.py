@@ -163,7 +163,8 @@ class Settings:
     forget_retry: float = 900.0
     state_dir: Path = Path(".state")
     ledger: str = field(default="sqlite:///.state/ledger.db", repr=False)
-    """`sqlite:///path`, `redis://…` or `memory://`. May hold a password: never log it."""
+    """`sqlite:///path`, `redis://…`, `postgresql://…` or `memory://`. May hold a password: never log it."""
+    ledger_create: bool = True
     ledger_ttl: float = 3600.0
     ledger_max_entries: int = 1_000_000
     ledger_max_bytes: int = 2**29

@@ -304,10 +304,11 @@ def http_address(text: str) -> tuple[str, int] | None:
 
 def ledger(text: str) -> str:
     """The URL of the place where answers are remembered."""
-    if text != "memory://" and not _is_file_url(text) and not _is_redis_url(text):
+    if text != "memory://" and not any(is_such(text) for is_such in (_is_file_url, _is_redis_url, _is_postgres_url)):
         raise ValueError(
             "sqlite:///path (four slashes for an absolute one), redis://user:password@host:port/database "
-            "(rediss:// for TLS) or memory://"
+            "(rediss:// for TLS), postgresql://user:password@host:port/database (with libpq's parameters, such as "
+            "?sslmode=verify-full for TLS) or memory://"
         )
     return text
 
@@ -322,6 +323,20 @@ def _is_redis_url(url: str) -> bool:
     if parts is None or parts.query or parts.fragment:
         return False
     return re.fullmatch(r"(/[0-9]{0,4})?", parts.path) is not None
+
+
+def _is_postgres_url(url: str) -> bool:
+    if not url.startswith(("postgresql://", "postgres://")):
+        return False
+    # Only who uses it pays for its import.
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        conninfo_to_dict(url)
+    except ProgrammingError:
+        return False
+    return True
 
 
 def path(text: str) -> Path:
@@ -383,7 +398,8 @@ def secret_file(text: str) -> str:
 
 
 def hidden(text: str) -> str:
-    """`text` with the user and password of every URL in it replaced by `***`."""
+    """`text` with the user and password of every URL in it replaced by `***`, and so the passwords among parameters."""
+    text = re.sub(r"([?&]\w*password=)[^&]*", r"\1***", text)
     return ",".join(_hidden(part) for part in re.split(r",(?=\s*\w+://)", text))
 
 

@@ -266,11 +266,16 @@ class Values:
     LEDGER: str | None = _row(
         values.ledger,
         None,
-        "where answers are remembered: `sqlite:///path` for one process, `redis://host:port/database` for several, "
-        "`memory://` for none that ends",
+        "where answers are remembered: `sqlite:///path` for one process, `redis://host:port/database` or "
+        "`postgresql://host:port/database` for several, `memory://` for none that ends",
         shown="sqlite:///<STATE_DIR>/ledger.db",
         file=True,
         group="Ledger",
+    )
+    LEDGER_CREATE: bool = _row(
+        values.switch,
+        "true",
+        "the service makes the tables of a ledger in PostgreSQL; otherwise `consumer ledger ddl` prints how to",
     )
     LEDGER_TTL: float = _row(values.seconds(1, 2592000), "1h", "how long an answer is remembered")
     LEDGER_MAX_ENTRIES: int = _row(

@@ -26,7 +26,7 @@ from consumer.doctor.rights import look_at_rights
 from consumer.doctor.scrape import MAX_PAGE, read_series
 from consumer.doctor.service import Page, ServiceFacts
 from consumer.inquiry import ask
-from consumer.ledger import Facts, LedgerError, RedisFacts, examine_ledger
+from consumer.ledger import Facts, LedgerError, PostgresFacts, RedisFacts, examine_ledger
 from consumer.rabbitmq import BrokerFacts, JobFacts, examine_broker, examine_jobs
 from consumer.zeebe.examination import ask_gateway
 from consumer.zeebe.protocol.gateway_pb2 import TopologyResponse
@@ -260,7 +260,7 @@ def _ledger(found: _Found, settings: Settings) -> Iterator[Finding]:
 
 
 def _entries(facts: Facts, running: ServiceFacts | Failed) -> int | None:
-    if isinstance(facts, RedisFacts):
+    if isinstance(facts, RedisFacts | PostgresFacts):
         return facts.entries
     return None if isinstance(running, Failed) else service.ledger_entries(running)
 
@@ -292,7 +292,8 @@ def _service(found: _Found, settings: Settings) -> Iterator[Finding]:
 def _clients(found: _Found) -> Iterator[Finding]:
     yield from judge_versions(installed(SERVICE))
     readings = dict(found.readings)
-    if isinstance(found.ledger, RedisFacts):
-        redis = found.ledger
-        readings["Redis"] = Reading(redis.sent, redis.came, redis.time, redis.time)
+    if isinstance(found.ledger, RedisFacts | PostgresFacts):
+        server = found.ledger
+        name = "Redis" if isinstance(server, RedisFacts) else "PostgreSQL"
+        readings[name] = Reading(server.sent, server.came, server.time, server.time)
     yield from judge_clocks(readings)

@@ -202,14 +202,15 @@ def _ledger(consumers: int, settings: Settings) -> Finding:
         return JOBS.problem(
             "ledger",
             f"{consumers} services read {RESULTS}, and the ledger of this one is its own",
-            "give all of them one ledger in Redis (LEDGER) and the same SIGNING_KEYS, or run a single service",
+            "give all of them one ledger in Redis or PostgreSQL (LEDGER) and the same SIGNING_KEYS, or run a single "
+            "service",
             "a service does not know the jobs of another: it drops answers, or executes late ones",
         )
     if settings.ledger.startswith("memory:"):
         return JOBS.warning(
             "ledger",
             "it is in memory",
-            "use a file or Redis (LEDGER)",
+            "use a file, Redis or PostgreSQL (LEDGER)",
             "after a restart it does not know the newest activation of a job: a late answer may be executed",
         )
     return JOBS.ok("ledger", "it knows the newest activation of each job, also after a restart")

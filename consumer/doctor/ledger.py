@@ -7,8 +7,9 @@ from typing import Final
 
 from consumer.config import Settings
 from consumer.doctor.finding import Finding, Section
-from consumer.ledger import Facts, FileFacts, MemoryFacts, RedisFacts
+from consumer.ledger import Facts, FileFacts, MemoryFacts, PostgresFacts, RedisFacts, is_shared
 from consumer.ledger.examination import FORMAT, READABLE
+from consumer.ledger.statements import OLDEST_SERVER, VERSION
 
 __all__ = ["judge_entries", "judge_ledger", "judge_sharing", "unreached"]
 
@@ -38,19 +39,23 @@ def judge_ledger(facts: Facts, settings: Settings) -> Iterator[Finding]:
         yield LEDGER.warning(
             "place",
             "memory://: it ends with the process",
-            "set LEDGER to sqlite:///path, or to redis://host:port/database for several replicas",
+            "set LEDGER to sqlite:///path, or to redis://host:port/database or postgresql://host:port/database for "
+            "several replicas",
             f"after a restart of the service {_AGAIN}",
         )
     elif isinstance(facts, FileFacts):
         yield from _file(facts, settings)
+    elif isinstance(facts, PostgresFacts):
+        yield from _postgres(facts, settings)
     else:
         yield from _redis(facts, settings)
 
 
 def judge_sharing(url: str, consumers: int | None) -> Finding:
     """Whether all replicas have one ledger, by how many consumers a request queue has; None is not known."""
-    if url.startswith("redis"):
-        return LEDGER.ok("sharing", f"one Redis for all replicas; {_count(consumers)} on the request queues")
+    if is_shared(url):
+        server = "Redis" if url.startswith("redis") else "PostgreSQL"
+        return LEDGER.ok("sharing", f"one {server} for all replicas; {_count(consumers)} on the request queues")
     kind = url.partition(":")[0]
     if consumers is None:
         return LEDGER.unseen(
@@ -63,8 +68,9 @@ def judge_sharing(url: str, consumers: int | None) -> Finding:
         return LEDGER.problem(
             "sharing",
             f"{consumers} consumers on one request queue, and the ledger is {kind}://, for one process",
-            "set LEDGER=redis://host:port/database, the same for all replicas, or run one replica; `rabbitmqctl "
-            "list_consumers` shows whose they are (one that a service has cancelled counts until its requests end)",
+            "set LEDGER=redis://host:port/database or postgresql://host:port/database, the same for all replicas, or "
+            "run one replica; `rabbitmqctl list_consumers` shows whose they are (one that a service has cancelled "
+            "counts until its requests end)",
             "each replica knows its own requests only: one that is delivered again to another replica may run twice",
         )
     return LEDGER.ok("sharing", f"for one process; {_count(consumers)} on the request queues")
@@ -253,3 +259,82 @@ def _memory(facts: RedisFacts, settings: Settings) -> Finding:
             "when its memory is full Redis takes no writes, and nothing runs without them",
         )
     return LEDGER.ok("memory", found)
+
+
+def _postgres(facts: PostgresFacts, settings: Settings) -> Iterator[Finding]:
+    yield _postgres_server(facts)
+    yield _tables(facts, settings)
+    yield _durability(facts)
+    yield _failover(facts)
+    yield _encryption(facts)
+
+
+def _postgres_server(facts: PostgresFacts) -> Finding:
+    major, minor = divmod(facts.version, 10_000)
+    found = f"PostgreSQL {major}.{minor} at {facts.name}"
+    if major < OLDEST_SERVER:
+        return LEDGER.problem(
+            "place",
+            f"{found}; accepted: PostgreSQL {OLDEST_SERVER} or newer",
+            "upgrade PostgreSQL",
+            "the service does not start with it",
+        )
+    return LEDGER.ok("place", found)
+
+
+def _tables(facts: PostgresFacts, settings: Settings) -> Finding:
+    if facts.tables == VERSION:
+        return LEDGER.ok("format", f"version {facts.tables}")
+    if facts.tables is not None:
+        return LEDGER.problem(
+            "format",
+            f"version {facts.tables}; this release writes {VERSION}",
+            "run the release that made the tables, or name another database or schema in LEDGER",
+            "the service does not start with them",
+        )
+    if settings.ledger_create and facts.may_create:
+        return LEDGER.ok("format", "no tables yet; the service makes them")
+    why = "we may not make them" if settings.ledger_create else "LEDGER_CREATE is false"
+    return LEDGER.problem(
+        "format",
+        f"no tables, and {why}",
+        "have them made with what `consumer ledger ddl` prints, and grant the service's user SELECT, INSERT, UPDATE "
+        "and DELETE on them",
+        "nothing runs without them",
+    )
+
+
+def _durability(facts: PostgresFacts) -> Finding:
+    if facts.warnings:
+        return LEDGER.warning(
+            "persistence", "; ".join(facts.warnings), "change the settings of the server, or of its pooler", _AGAIN
+        )
+    return LEDGER.ok("persistence", "what is answered was written")
+
+
+def _failover(facts: PostgresFacts) -> Finding:
+    if facts.synchronous is None:
+        return LEDGER.unseen(
+            "failover",
+            "it does not say which server it is",
+            "whoever runs it must know that a server that takes over has all that was written",
+            f"after a failover that lost something {_AGAIN}",
+        )
+    if facts.synchronous:
+        return LEDGER.ok("failover", "another server gets all that is written")
+    return LEDGER.ok(
+        "failover",
+        "no synchronous standby: after a failover nothing runs until `consumer ledger accept`, because what ran last "
+        "may be forgotten",
+    )
+
+
+def _encryption(facts: PostgresFacts) -> Finding:
+    if facts.encrypted or facts.local:
+        return LEDGER.ok("encryption", "TLS" if facts.encrypted else "none, and the connection stays on the machine")
+    return LEDGER.warning(
+        "encryption",
+        "none",
+        "add ?sslmode=verify-full&sslrootcert=PATH to LEDGER",
+        "answers, and what they say of business, can be read on their way",
+    )

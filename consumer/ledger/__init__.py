@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from consumer.ledger.entry import Claim, Identity, LedgerError, Limits, Sighting, State, identify, identify_by
-from consumer.ledger.examination import Facts, FileFacts, MemoryFacts, RedisFacts, examine_ledger
+from consumer.ledger.examination import Facts, FileFacts, MemoryFacts, PostgresFacts, RedisFacts, examine_ledger
 from consumer.ledger.ledger import Ledger, Record, ignore
 from consumer.ledger.memory import MemoryStore
 from consumer.ledger.slack import Allowance, unbounded
@@ -28,10 +28,12 @@ __all__ = [
     "Limits",
     "MemoryFacts",
     "MemoryStore",
+    "PostgresFacts",
     "RedisFacts",
     "Sighting",
     "State",
     "Store",
+    "accept_failover",
     "examine_ledger",
     "has_entries",
     "identify",
@@ -42,20 +44,28 @@ __all__ = [
 ]
 
 
-def _open_redis(url: str) -> Store:
+def _open_redis(url: str, _: bool) -> Store:
     # Only who uses it pays for its import.
     from consumer.ledger.redis import RedisStore
 
     return RedisStore(url)
 
 
-STORES: Final[dict[str, Callable[[str], Store]]] = {
-    "memory": MemoryStore,
-    "sqlite": SqliteStore,
+def _open_postgres(url: str, create: bool) -> Store:
+    from consumer.ledger.postgres import PostgresStore
+
+    return PostgresStore(url, create)
+
+
+STORES: Final[dict[str, Callable[[str, bool], Store]]] = {
+    "memory": lambda url, _: MemoryStore(url),
+    "postgres": _open_postgres,
+    "postgresql": _open_postgres,
+    "sqlite": lambda url, _: SqliteStore(url),
     "redis": _open_redis,
     "rediss": _open_redis,
 }
-"""What makes a store of a URL, by the URL's scheme."""
+"""What makes a store of a URL, by the URL's scheme; it is told whether tables may be made in a database."""
 
 
 def open_ledger(
@@ -64,8 +74,11 @@ def open_ledger(
     record: Record = ignore,
     failed: Callable[[], None] = lambda: None,
     allowance: Allowance = unbounded,
+    *,
+    create: bool = False,
 ) -> Ledger:
-    """The ledger at `url`: `memory://`, `sqlite:///path` (four slashes for an absolute one) or `redis://…`.
+    """The ledger at `url`: `memory://`, `sqlite:///path` (four slashes for an absolute one), `redis://…` or
+    `postgresql://…`.
 
     Nothing is opened before its `start`.
 
@@ -75,9 +88,10 @@ def open_ledger(
         record: gets the duration of each operation.
         failed: is called each time the store cannot be used.
         allowance: tells how many bytes of answers are kept for a user.
+        create: make the tables where a database has none; a file is made in any case.
     """
     scheme, _, _ = url.partition(":")
-    return Ledger(STORES[scheme](url), limits, record, failed=failed, allowance=allowance)
+    return Ledger(STORES[scheme](url, create), limits, record, failed=failed, allowance=allowance)
 
 
 def is_shared(url: str) -> bool:
@@ -96,6 +110,20 @@ def has_entries(url: str) -> bool:
     except OSError:  # whoever opens it is told why
         return True
     return True
+
+
+async def accept_failover(url: str) -> str:
+    """Go on with the PostgreSQL at `url` as it is now, although it may have forgotten something; what was done.
+
+    Raises:
+        LedgerError: the ledger is in no PostgreSQL.
+        ConnectionError: it was not reached, or has no tables of ours.
+    """
+    if not url.startswith("postgres"):
+        raise LedgerError(f"LEDGER: {url.partition(':')[0]}:// knows no failover; accepted: postgresql://…")
+    from consumer.ledger.postgres import accept_server
+
+    return await accept_server(url)
 
 
 def reset(url: str) -> Path | None:

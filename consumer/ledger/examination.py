@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from consumer.ledger.sqlite import SCHEME, path_of
 from consumer.ledger.table import APPLICATION, MIGRATED, VERSION, files, in_use
 
-__all__ = ["FORMAT", "READABLE", "Facts", "FileFacts", "MemoryFacts", "RedisFacts", "examine_ledger"]
+__all__ = ["FORMAT", "READABLE", "Facts", "FileFacts", "MemoryFacts", "PostgresFacts", "RedisFacts", "examine_ledger"]
 
 FORMAT: Final = VERSION
 """The version of the file that this release writes."""
@@ -68,7 +68,33 @@ class RedisFacts:
     """Its time between the two."""
 
 
-Facts: TypeAlias = MemoryFacts | FileFacts | RedisFacts
+@dataclass(frozen=True)
+class PostgresFacts:
+    """What was found of a PostgreSQL."""
+
+    name: str
+    """Its address without a password."""
+    version: int
+    """As it counts itself: 150018 is 15.18."""
+    warnings: list[str]
+    """What is wrong with its settings for a ledger."""
+    tables: int | None
+    """The version of the tables; None without tables."""
+    may_create: bool
+    """Whether we may make tables."""
+    encrypted: bool
+    local: bool
+    """Whether the connection does not leave the machine."""
+    synchronous: bool | None
+    """Whether another server has all that is written; None when it does not say which server it is."""
+    entries: int
+    sent: float
+    """As in `RedisFacts`, and so are the next two."""
+    came: float
+    time: float
+
+
+Facts: TypeAlias = MemoryFacts | FileFacts | RedisFacts | PostgresFacts
 
 
 async def examine_ledger(url: str) -> Facts:
@@ -86,6 +112,10 @@ async def examine_ledger(url: str) -> Facts:
 
         name, info, entries, (sent, its, came) = await ask_redis(url, time.time)
         return RedisFacts(name, info, entries, sent, came, its)
+    if url.startswith("postgres"):
+        from consumer.ledger.postgres import ask_postgres
+
+        return PostgresFacts(**await ask_postgres(url, time.time))
     return MemoryFacts()
 
 

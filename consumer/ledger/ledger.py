@@ -102,7 +102,7 @@ class Ledger(Availability):
 
     @property
     def kept_bytes(self) -> int:
-        """Bytes of those replies that are kept; with Redis counted every ten seconds."""
+        """Bytes of those replies that are kept; with a server counted every ten seconds."""
         return self._store.kept_bytes
 
     @property

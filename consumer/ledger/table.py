@@ -355,7 +355,7 @@ def _refusal(path: Path, error: sqlite3.Error) -> str:
     if code in LOCKED:
         return (
             f"LEDGER: {path} is in use by another process; accepted: a file of its own for each process "
-            "(STATE_DIR decides where), or redis:// for several"
+            "(STATE_DIR decides where), or redis:// or postgresql:// for several"
         )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return (

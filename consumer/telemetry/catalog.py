@@ -121,7 +121,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     "zeebe_amqp.held_bytes": Metric(GAUGE, "Bytes of requests in memory", unit="By"),
     "zeebe_amqp.ledger.size": Metric(GAUGE, "Requests in the ledger that have been answered"),
     "zeebe_amqp.ledger.bytes": Metric(
-        GAUGE, "Bytes of the answers that are kept; with Redis counted every ten seconds, of all replicas", unit="By"
+        GAUGE,
+        "Bytes of the answers that are kept; with Redis or PostgreSQL counted every ten seconds, of all replicas",
+        unit="By",
     ),
     "zeebe_amqp.ledger.evicted": Metric(
         COUNTER,

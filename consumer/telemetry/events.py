@@ -149,8 +149,14 @@ EVENTS: Final[Mapping[str, Event]] = {
     "ledger.lost": Event(_ERROR, "The service ends, and answers could not be remembered", ("ledger", "answers")),
     "ledger.unreadable": Event(_ERROR, "A remembered answer is broken; it counts as not kept", ("error",)),
     "ledger.unclosed": Event(_WARNING, "Closing the ledger failed", ("ledger", "error")),
-    "ledger.forgetful": Event(_WARNING, "Redis has settings with which it may forget answers", ("ledger",)),
+    "ledger.created": Event(_INFO, "The tables of a ledger in PostgreSQL were made", ("ledger",)),
+    "ledger.forgetful": Event(
+        _WARNING, "Redis or PostgreSQL has settings with which it may forget answers", ("ledger",)
+    ),
     "ledger.unchecked": Event(_INFO, "Redis does not show its settings", ("ledger", "error")),
+    "ledger.anonymous": Event(
+        _INFO, "PostgreSQL does not say which server it is, so a failover is not noticed", ("ledger",)
+    ),
     "ledger.moved": Event(_WARNING, "`--reset-ledger` moved the file aside", ("path",)),
     "jobs.unrecorded": Event(
         _WARNING,

@@ -18,6 +18,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from redis.asyncio import Redis as Client
 
 from scripts.consumer import Consumer
+from scripts.postgres import Postgres
 from scripts.process import Process
 from scripts.redis import Redis
 from tests.integration.broker_control import VirtualHost
@@ -62,17 +63,18 @@ def outcome(message: AbstractIncomingMessage) -> tuple[Code, Outcome]:
 # --- the same id again ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ledger", ["file", "memory", "redis"])
+@pytest.mark.parametrize("ledger", ["file", "memory", "redis", "postgres"])
 async def test_with_every_ledger_an_id_stands_for_one_request_that_runs_once(
-    ledger: str, service: ConsumerSetup, redis: Redis, tmp_path: Path
+    ledger: str, service: ConsumerSetup, redis: Redis, postgres: Postgres, tmp_path: Path
 ) -> None:
     if ledger == "file":
         await assert_one_run(service)
         return
-    settings = {"LEDGER": redis.url if ledger == "redis" else "memory://"}
+    servers = {"redis": redis, "postgres": postgres}
+    settings = {"LEDGER": servers[ledger].url if ledger in servers else "memory://"}
     async with running_service(tmp_path, service.url, **settings) as other:
         await assert_one_run(other)
-        if ledger == "redis":
+        if ledger in servers:
             await assert_two_answer_for_each_other(other, settings)
 
 
@@ -137,7 +139,7 @@ async def assert_one_run(service: ConsumerSetup) -> None:
 
 
 async def assert_two_answer_for_each_other(service: ConsumerSetup, settings: dict[str, str]) -> None:
-    """With one Redis, two consumers run a request once; what one ran when it was killed does not hold up the other."""
+    """With one server, two consumers run a request once; what one ran when it was killed does not hold up the other."""
     second = await service.another(**settings)
     service.gateway.reset()
     name, gate = uuid.uuid4().hex, Hold(service.gateway)

@@ -111,4 +111,4 @@ def test_no_help_of_a_command_or_an_option_is_cut_off() -> None:
 def test_settings_and_connections_are_what_the_short_help_leaves_out() -> None:
     assert {"--url", "--queues", "--output", "--timeout"} <= set(options(EVERY["zeebe-amqp fail-job"], shared=True))
     assert {"--amqp-url", "--zeebe-address"} <= set(options(EVERY["python -m consumer"], shared=True))
-    assert options(EVERY["python -m consumer run"], shared=False) == ["--reset-ledger"]
+    assert options(EVERY["python -m consumer run"], shared=False) == ["--reset-ledger", "--no-create"]

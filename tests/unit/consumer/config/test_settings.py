@@ -212,7 +212,7 @@ def test_half_a_pair_is_refused(given: str, missing: str, pems: Any, problems: A
     assert problems({given: text}) == [f"{missing}: missing; accepted: together with {given}, or neither of the two"]
 
 
-@for_each(["redis://host", "rediss://:word@host:6379/15"])
+@for_each(["redis://host", "rediss://:word@host:6379/15", "postgresql://a,b/db"])
 def test_a_shared_ledger_needs_a_key_of_all_that_share_it(ledger: str, loaded: Any, problems: Any) -> None:
     [told] = problems({"LEDGER": ledger})
     assert told.startswith("SIGNING_KEYS: missing; accepted: a key from `openssl rand -base64 32`, the same for all")

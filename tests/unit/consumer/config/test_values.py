@@ -21,7 +21,8 @@ OAUTH = {"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRET": "secret"}
 BASIC = {"CAMUNDA_BASIC_AUTH_USERNAME": "user", "CAMUNDA_BASIC_AUTH_PASSWORD": "secret"}
 CAMUNDA7 = {"CAMUNDA7_REST_URL": "https://c7", "CAMUNDA7_USER": "user", "CAMUNDA7_PASSWORD": "secret"}
 LEDGERS = ("memory://", "sqlite:///x", "sqlite:////var/lib/x/ledger.db", "redis://host", "redis://host/",
-           "redis://:word@host:6379/15", "rediss://user:word@[::1]:6380/0")  # fmt: skip
+           "redis://:word@host:6379/15", "rediss://user:word@[::1]:6380/0",
+           "postgresql://", "postgres://user:word@a:1,b:2/db?sslmode=verify-full")  # fmt: skip
 
 
 class Row(NamedTuple):
@@ -111,8 +112,11 @@ ROWS: dict[str, Row] = {
     "LEDGER": Row(
         "ledger", "sqlite:///.state/ledger.db", {text: text for text in LEDGERS},
         ("memory", "memory:///x", "sqlite://x", "sqlite:///", "sqlite:///x/", "sqlite:///a\0b", "redis://",
-         "redis://host/x", "redis://host:0", "redis://host:x", "redis://ho st", "redis://host/0?db=1", "http://host"),
+         "redis://host/x", "redis://host:0", "redis://host:x", "redis://ho st", "redis://host/0?db=1", "http://host",
+         "postgresql://host/db?nonsense=1", "postgresql://host/%zz", "postgresqls://host"),
         {"SIGNING_KEYS": "k" * 32}),
+    "LEDGER_CREATE": Row("ledger_create", True, {"false": False}, ("maybe",), {
+        "LEDGER": "postgresql://host", "SIGNING_KEYS": "k" * 32}),
     "LEDGER_TTL": Row("ledger_ttl", 3600.0, {"90s": 90.0, "720h": 2592000.0}, ("0s", "60", "721h")),
     "LEDGER_MAX_ENTRIES": Row("ledger_max_entries", 1_000_000, {"1": 1}, ("0", "-1", "1k", "1000000001")),
     "LEDGER_MAX_BYTES": Row("ledger_max_bytes", 2**29, {"1": 1}, ("0", "-1", "1G", str(2**40 + 1))),
@@ -241,6 +245,7 @@ def test_a_file_without_certificate_is_refused(pems: Any, tmp_path: Path, loaded
     ("amqp://user:pw@host/v", "amqp://***@host/v"), ("amqp://user:p@w@host", "amqp://***@host"),
     ("amqp://user:p/w@host,amqps://a:b@c", "amqp://***@host,amqps://***@c"), ("user:pw@host", "***@host"),
     ("amqp://host", "amqp://host"), ("host:1", "host:1"),
+    ("postgresql://a:b@c,d/e?sslpassword=f&password=g&user=h", "postgresql://***@c,d/e?sslpassword=***&password=***&user=h"),
 ])  # fmt: skip
 def test_user_and_password_in_urls_are_hidden(text: str, shown: str) -> None:
     assert values.hidden(text) == shown

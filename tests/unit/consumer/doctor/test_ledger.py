@@ -8,7 +8,7 @@ from typing import Any
 from consumer.config import Settings
 from consumer.doctor.finding import Level
 from consumer.doctor.ledger import judge_entries, judge_ledger, judge_sharing, unreached
-from consumer.ledger import FileFacts, MemoryFacts, RedisFacts
+from consumer.ledger import FileFacts, MemoryFacts, PostgresFacts, RedisFacts
 from tests.cases import check_all, for_each
 from tests.unit.consumer.doctor.facts import OK, PROBLEM, UNSEEN, WARNING, by_subject, expect, levels
 
@@ -30,8 +30,16 @@ def redis(**changed: Any) -> RedisFacts:
     return RedisFacts("redis://ledger:6379", {**info, **changed}, 3, 0.0, 0.0, 0.0)
 
 
+def postgres(**changed: Any) -> PostgresFacts:
+    """A PostgreSQL with which all is well."""
+    found = {"name": "postgresql://ledger:5432/db", "version": 150018, "warnings": [], "tables": 1, "may_create": True,
+             "encrypted": True, "local": False, "synchronous": True, "entries": 3, "sent": 0.0, "came": 0.0,
+             "time": 0.0}  # fmt: skip
+    return PostgresFacts(**{**found, **changed})
+
+
 def test_where_all_is_well_everything_is() -> None:
-    for facts in (file(), redis()):
+    for facts in (file(), redis(), postgres()):
         assert levels(judge_ledger(facts, Settings())) == {OK}
 
 
@@ -66,6 +74,20 @@ CASES: list[tuple[Any, ...]] = [
     ("memory", redis(maxmemory=100 * MIB), WARNING, "5 MiB used of 100 MiB", "raise maxmemory above LEDGER_MAX_BYTES"),
     ("memory", redis(maxmemory=512 * MIB), OK, "5 MiB used of 512 MiB"),
     ("memory", redis(), OK, "no maxmemory"),
+    ("place", postgres(), OK, "PostgreSQL 15.18 at postgresql://ledger:5432/db"),
+    ("place", postgres(version=120022), PROBLEM, "PostgreSQL 12.22", "13 or newer", "upgrade PostgreSQL"),
+    ("format", postgres(), OK, "version 1"),
+    ("format", postgres(tables=2), PROBLEM, "version 2; this release writes 1", "run the release that made"),
+    ("format", postgres(tables=None), OK, "the service makes them"),
+    ("format", postgres(tables=None, may_create=False), PROBLEM, "we may not make them", "`consumer ledger ddl`"),
+    ("persistence", postgres(), OK, "was written"),
+    ("persistence", postgres(warnings=["may forget"]), WARNING, "may forget", "change the settings", "run again"),
+    ("failover", postgres(), OK, "another server gets all that is written"),
+    ("failover", postgres(synchronous=False), OK, "no synchronous standby", "`consumer ledger accept`"),
+    ("failover", postgres(synchronous=None), UNSEEN, "does not say which server it is"),
+    ("encryption", postgres(), OK, "TLS"),
+    ("encryption", postgres(encrypted=False, local=True), OK, "stays on the machine"),
+    ("encryption", postgres(encrypted=False), WARNING, "none", "sslmode=verify-full"),
 ]  # fmt: skip
 
 
@@ -76,11 +98,17 @@ def test_each_fact_has_its_finding() -> None:
     check_all(CASES, is_found)
 
 
+def test_tables_that_the_service_may_not_make_must_be_made() -> None:
+    found = by_subject(judge_ledger(postgres(tables=None), Settings(ledger_create=False)))["format"]
+    expect(found, PROBLEM, "LEDGER_CREATE is false", "`consumer ledger ddl`", "grant")
+
+
 @for_each([
     ("sqlite:///ledger.db", 2, PROBLEM, "2 consumers on one request queue"), ("memory://", 3, PROBLEM, "memory://"),
     ("sqlite:///ledger.db", 1, OK, "for one process"), ("memory://", 0, OK, "at most 0 consumers"),
     ("sqlite:///ledger.db", None, UNSEEN, "the queues were not seen"), ("redis://ledger:6379/0", 9, OK, "at most 9"),
     ("rediss://ledger:6379/0", None, OK, "an unknown number of consumers"),
+    ("postgresql://ledger/db", 9, OK, "one PostgreSQL for all replicas; at most 9"),
 ])  # fmt: skip
 def test_replicas_need_one_ledger(url: str, consumers: int | None, level: Level, words: str) -> None:
     found = judge_sharing(url, consumers)

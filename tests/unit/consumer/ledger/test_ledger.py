@@ -23,6 +23,7 @@ import pytest
 from consumer.core.message import Reply
 from consumer.ledger import Claim, Ledger, LedgerError, State, codec, has_entries, open_ledger, reset, table
 from consumer.ledger.memory import MemoryStore
+from consumer.ledger.postgres import PostgresStore
 from consumer.ledger.redis import RedisStore
 from consumer.ledger.sqlite import SqliteStore
 from consumer.ledger.store import LedgerRow
@@ -57,6 +58,8 @@ class TestSqlite(SharedLedgerPromises):
     ("sqlite:///x.db", SqliteStore),
     ("redis://localhost:1/0", RedisStore),
     ("rediss://user:hush@localhost", RedisStore),
+    ("postgresql://localhost:1/db", PostgresStore),
+    ("postgres://user:hush@a,b/db", PostgresStore),
 ])  # fmt: skip
 async def test_the_url_decides(url: str, kind: type) -> None:
     assert type(open_ledger(url, limits())._store) is kind

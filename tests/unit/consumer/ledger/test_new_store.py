@@ -37,6 +37,6 @@ async def test_what_another_living_process_runs_is_running_until_that_dies(place
 
 
 async def test_its_name_in_the_table_is_all_that_opens_it(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(room.STORES, "dict", lambda _: DictStore(shared))
+    monkeypatch.setitem(room.STORES, "dict", lambda *_: DictStore(shared))
     assert (await open_ledger("dict://here", limits()).claim(named("a"), DIGEST)).state is State.NEW
     assert len(shared.rows) == 1

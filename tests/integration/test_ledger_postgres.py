@@ -1,0 +1,651 @@
+"""The ledger in PostgreSQL: the promises of all ledgers, several processes, and a server that is away or is another."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import trustme
+from click.testing import CliRunner
+
+from consumer import cli
+from consumer.check import check
+from consumer.config import Amqp, Settings, Zeebe
+from consumer.core.activation import Activation
+from consumer.core.message import Reply
+from consumer.doctor import examine
+from consumer.doctor.finding import Level
+from consumer.ledger import (
+    Allowance,
+    Ledger,
+    LedgerError,
+    Limits,
+    PostgresFacts,
+    State,
+    accept_failover,
+    connections,
+    examine_ledger,
+    statements,
+)
+from consumer.ledger.ledger import LEASE as LONG
+from consumer.ledger.ledger import RETRY
+from consumer.ledger.postgres import PostgresStore
+from consumer.ledger.slack import unbounded
+from scripts.postgres import SEGMENT, Postgres
+from tests.unit.consumer.ledger.promises import DIGEST, OTHER, TTL, SharedLedgerPromises, answer, limits, named
+
+LEASE = 0.6
+"""Seconds; `LONG` is the service's own."""
+
+
+class Database:
+    """A database for one test, emptied before."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.opened: list[Ledger] = []
+
+    async def open(self, bounds: Limits, allowance: Allowance = unbounded) -> Ledger:
+        return await self.leased(bounds, LONG, allowance)
+
+    async def leased(self, bounds: Limits, lease: float = LEASE, allowance: Allowance = unbounded) -> Ledger:
+        ledger = Ledger(PostgresStore(self.url), bounds, allowance=allowance, lease=lease, sleep=hurry)
+        self.opened.append(ledger)
+        await ledger.start()
+        return ledger
+
+    async def expire(self) -> None:
+        await asyncio.sleep(2 * TTL)
+
+    async def run(self, statement: Any) -> list[tuple[Any, ...]]:
+        async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:
+            found = await connection.execute(statement)
+            return await found.fetchall() if found.description else []
+
+
+def postgres_says(server: Postgres, question: str) -> Any:
+    with psycopg.connect(server.url) as connection:
+        [answer] = connection.execute(question.encode()).fetchone() or [None]
+        return answer
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    while not condition():
+        time.sleep(0.02)
+
+
+async def changed(ledger: Ledger, words: str) -> None:
+    """Return when that is what the ledger says is wrong."""
+    while words not in str(ledger.problem):  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0.02)
+
+
+@contextmanager
+def full_disk(server: Postgres) -> Iterator[None]:
+    """No file of its tables can grow beyond the size that its log's files have from the beginning."""
+    server.limit_files(SEGMENT * 2**20)
+    try:
+        yield
+    finally:
+        server.limit_files(None)
+
+
+async def hurry(seconds: float) -> None:
+    """Sleep, but not as long as the ledger does while the server is away."""
+    await asyncio.sleep(seconds if seconds > RETRY else 0.05)
+
+
+@pytest.fixture
+async def place(postgres: Postgres) -> AsyncIterator[Database]:
+    database = Database(postgres.url)
+    await database.run(f"DROP TABLE IF EXISTS {', '.join(statements.TABLES)}")
+    yield database
+    for ledger in database.opened:
+        await ledger.close()
+
+
+class TestPostgres(SharedLedgerPromises):
+    pass
+
+
+async def die(ledger: Ledger) -> None:
+    """End a ledger as kill -9 would: nothing is said, nothing is renewed."""
+    await ledger._end_keeping()
+
+
+async def change(ledger: Ledger, name: str, state: State) -> State:
+    """What a claim finds once it finds something else than `state`."""
+    found = state
+    while found is state:
+        found = (await ledger.claim(named(name), DIGEST, rerun=False)).state
+    return found
+
+
+async def test_what_another_living_process_runs_is_running(place: Database) -> None:
+    first, second = await place.leased(limits()), await place.leased(limits())
+    await first.claim(named("a"), DIGEST)
+    for _ in range(3):
+        assert (await second.claim(named("a"), DIGEST)).state is State.RUNNING
+        await asyncio.sleep(LEASE / 2)
+    assert (await second.claim(named("a"), OTHER)).state is State.CONFLICT
+    seen = await second.look(named("a"))
+    assert seen is not None
+    assert (seen.state, seen.ours) == (State.RUNNING, False)
+    await first.finish(named("a"), Reply("x", 1))
+    assert (await second.claim(named("a"), DIGEST)).reply == (await first.claim(named("a"), DIGEST)).reply
+
+
+async def test_when_its_owner_dies_it_is_abandoned_and_one_takes_it_over(place: Database) -> None:
+    first, second, third = [await place.leased(limits()) for _ in range(3)]
+    await first.claim(named("a"), DIGEST)
+    await die(first)
+    assert await change(second, "a", State.RUNNING) is State.ORPHANED
+    assert (await second.claim(named("a"), OTHER)).state is State.CONFLICT
+    claims = await asyncio.gather(second.claim(named("a"), DIGEST), third.claim(named("a"), DIGEST))
+    assert {claim.state for claim in claims} == {State.ORPHANED, State.RUNNING}
+    taker = second if claims[0].state is State.ORPHANED else third
+    await first.finish(named("a"), Reply("x", "late"))  # who was taken over does not replace the answer
+    await first.release(named("a"))
+    await taker.finish(named("a"), Reply("x", "second"))
+    reply = (await second.claim(named("a"), DIGEST)).reply
+    assert reply is not None
+    assert reply.data == "second"
+
+
+async def test_a_claim_is_a_sign_of_life(place: Database) -> None:
+    first, second = await place.leased(limits()), await place.leased(limits())
+    await die(first)
+    await place.run(f"DELETE FROM {statements.OWNERS} WHERE owner = '\\x{first._owner.hex()}'")
+    await first.claim(named("a"), DIGEST)
+    assert (await second.claim(named("a"), DIGEST)).state is State.RUNNING
+
+
+async def test_of_many_processes_one_runs_each_request(place: Database) -> None:
+    """They claim the same ones at the same time, in different orders, and none waits for another for ever."""
+    processes = [await place.leased(limits()) for _ in range(4)]
+    wanted = [(each, number) for each in processes for number in range(100)]
+    random.Random(1).shuffle(wanted)
+    claims = await asyncio.gather(*(each.claim(named(f"{number}"), DIGEST) for each, number in wanted))
+    assert [claim.state for claim in claims].count(State.NEW) == 100
+    assert [each.problem for each in processes] == [None] * 4
+
+
+async def test_what_one_releases_while_another_claims_it_is_never_run_by_both(place: Database) -> None:
+    processes = [await place.leased(limits()) for _ in range(3)]
+    holders: set[Ledger] = set()
+    runs = 0
+
+    async def insist(ledger: Ledger) -> None:
+        nonlocal runs
+        for _ in range(40):
+            if (await ledger.claim(named("a"), DIGEST)).state is State.NEW:
+                assert not holders
+                holders.add(ledger)
+                runs += 1
+                await asyncio.sleep(0)
+                holders.discard(ledger)
+                await ledger.release(named("a"))
+
+    await asyncio.gather(*map(insist, processes))
+    assert runs > 10
+
+
+async def test_its_bookkeeping_ends_with_the_entries(place: Database) -> None:
+    ledger = await place.leased(limits(ttl=TTL, max_entries=99))  # so few that each answer is a reason to look
+    for number in range(5):
+        await ledger.claim(named(f"{number}"), DIGEST)
+        await ledger.finish(named(f"{number}"), Reply("x", number))
+    for _ in range(2):  # the same request again, with an answer of the same length
+        await place.expire()
+        await ledger.claim(named("0"), DIGEST)
+        await ledger.finish(named("0"), Reply("x", 0))
+    held = f"SELECT sum(entries)::int, sum(bytes)::int FROM {statements.HOLDINGS_TABLE}"
+    [(entries, size)] = await place.run(held)
+    [(rows, length)] = await place.run(f"SELECT count(*), sum(length(record)) FROM {statements.ENTRIES}")
+    assert (entries, size) == (rows, length) == (ledger.size, ledger.kept_bytes)
+    assert rows == 1
+    await place.expire()
+    await ledger._store.renew()
+    assert [(await place.run(query))[0] for query in (held, f"SELECT count(*) FROM {statements.ENTRIES}")] == [
+        (0, 0),
+        (0,),
+    ]
+
+
+async def test_what_somebody_removed_of_one_user_is_not_taken_from_the_others(place: Database) -> None:
+    ledger = await place.open(limits(max_entries=4, max_bytes=10_000))
+
+    async def remember(user: str, *names: str) -> None:
+        for name in names:
+            await ledger.claim(named(name, user), DIGEST)
+            await ledger.finish(named(name, user), Reply("topology"))
+
+    await remember("mallory", "1", "2", "3", "4")
+    await place.run(f"DELETE FROM {statements.ENTRIES}")
+    await remember("alice", "5", "6", "7")
+    assert (ledger.size, ledger.evicted.entries, ledger.evicted.bodies) == (3, 0, 0)
+    for name in ("5", "6", "7"):
+        assert (await ledger.claim(named(name, "alice"), DIGEST)).reply is not None
+
+
+async def test_a_job_that_is_recorded_twice_at_once_is_the_later_one(place: Database) -> None:
+    ledger = await place.open(limits())
+    now = int(ledger._clock() * 1000)
+    older, newer = (Activation(1, now + more, now + more - 100) for more in (100, 200))
+    for both in ([older, newer], [newer, older]):
+        await ledger.record_activations(both)
+        assert await ledger.newest_activation(1) == newer
+        ledger.forget_activation(1)
+        await ledger.record_activations([newer._replace(key=2)])
+
+
+async def test_while_it_is_away_nothing_is_claimed_or_waited_for_and_afterwards_all_is_well(
+    place: Database, postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger, ending = await place.leased(limits(), lease=LONG), await place.leased(limits())
+    for name in ("running", "at once", "released"):
+        await ledger.claim(named(name), DIGEST)
+    await ending.claim(named("lost"), DIGEST)
+    postgres.kill()
+    try:
+        await ledger.finish(named("at once"), Reply("x", 1))  # in the moment it goes
+        with pytest.raises(LedgerError, match=r"postgresql://127\.0\.0\.1:\d+/postgres cannot be used: .*refused"):
+            await ledger.claim(named("a"), DIGEST)
+        await ledger.wait_failed()
+        await ledger.finish(named("running"), Reply("x", 1))
+        await ledger.release(named("released"))
+        await ending.finish(named("lost"), Reply("x", 1))
+        await ending.close()
+        assert "1 answers could not be written" in caplog.text
+        late = await place.leased(limits())
+        with pytest.raises(LedgerError):
+            await late.claim(named("late"), DIGEST)
+    finally:
+        postgres.start()
+    for each in (ledger, late):
+        await each.ready()
+        assert each.problem is None
+    states = [(await ledger.claim(named(name), DIGEST)).state for name in ("running", "at once", "released", "a")]
+    assert states == [State.DONE, State.DONE, State.NEW, State.NEW]
+    assert (await late.claim(named("late"), DIGEST)).state is State.NEW
+
+
+async def test_a_restart_while_nothing_is_asked_is_no_trouble(place: Database, postgres: Postgres) -> None:
+    ledger = await place.open(limits())
+    await asyncio.gather(*(ledger.claim(named(name), DIGEST) for name in "abc"))
+    await asyncio.to_thread(postgres.restart)
+    assert (await ledger.claim(named("a"), OTHER)).state is State.CONFLICT
+    assert ledger.problem is None
+
+
+async def test_a_server_that_says_nothing_is_away(
+    place: Database, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "TIMEOUT", 0)
+    ledger = await place.open(limits())
+    assert postgres.process is not None
+    postgres.process.pause()
+    try:
+        with pytest.raises(LedgerError, match="no answer within 1 s"):
+            await ledger.claim(named("a"), DIGEST)
+    finally:
+        postgres.process.resume()
+    monkeypatch.undo()
+    await ledger.ready()
+    assert (await ledger.claim(named("a"), DIGEST)).state is State.NEW
+
+
+# --- a server that is not as it should be ---
+
+
+async def test_one_that_takes_no_writes_stops_everything_until_it_does(place: Database, postgres: Postgres) -> None:
+    ledger = await place.open(limits())
+    postgres.reload("default_transaction_read_only = on")
+    await asyncio.to_thread(wait_for, lambda: postgres_says(postgres, "SHOW default_transaction_read_only") == "on")
+    try:
+        with pytest.raises(LedgerError, match="in a read-only transaction"):
+            await ledger.claim(named("a"), DIGEST)
+        await changed(ledger, "session is read-only")
+    finally:
+        postgres.reload("")
+    await ledger.ready()
+    assert (await ledger.claim(named("a"), DIGEST)).state is State.NEW
+
+
+async def test_a_full_disk_stops_everything_until_there_is_room(place: Database, postgres: Postgres) -> None:
+    ledger = await place.open(limits())
+    await ledger.claim(named("before"), DIGEST)
+    with full_disk(postgres):
+        written = 0
+        while ledger.problem is None:
+            await answer(ledger, named(f"{written}"), 200_000)
+            written += 1
+        await changed(ledger, "could not extend file")
+        with pytest.raises(LedgerError, match="could not extend file"):
+            await ledger.claim(named("full"), DIGEST)
+    await ledger.ready()
+    assert (await ledger.claim(named("after"), DIGEST)).state is State.NEW
+    last = await ledger.claim(named(f"{written - 1}"), DIGEST)
+    assert last.reply is not None, "the answer that could not be written was kept, and is written now"
+
+
+async def test_tables_of_a_newer_version_are_refused_also_while_it_runs(place: Database) -> None:
+    ledger = await place.open(limits())
+    await place.run(f"UPDATE {statements.LEDGER} SET version = 2")
+    await place.run(f"ALTER TABLE {statements.OWNERS} RENAME TO others")
+    with pytest.raises(
+        LedgerError, match=r"LEDGER: the tables in .* have version 2; accepted: 1, so start the release"
+    ):
+        await place.open(limits())
+    assert await place.run(f"SELECT to_regclass('{statements.OWNERS}')") == [(None,)], "nothing was made"
+    await place.run(f"ALTER TABLE others RENAME TO {statements.OWNERS}")
+    await ledger._tend()
+    with pytest.raises(LedgerError, match="have version 2"):
+        await ledger.claim(named("a"), DIGEST)
+    await place.run(f"UPDATE {statements.LEDGER} SET version = 1")
+    await ledger.ready()
+    assert (await ledger.claim(named("a"), DIGEST)).state is State.NEW
+
+
+async def test_tables_that_go_while_it_runs_are_not_made_anew(place: Database) -> None:
+    """With new ones it would run again what ran before, and nobody would have said so."""
+    ledger = await place.open(limits())
+    await place.run(f"ALTER TABLE {statements.ENTRIES} RENAME TO hidden")
+    with pytest.raises(LedgerError, match=f'relation "{statements.ENTRIES}" does not exist'):
+        await ledger.claim(named("a"), DIGEST)
+    await changed(ledger, f"it has no {statements.ENTRIES}: restore them")
+    await place.run(f"ALTER TABLE hidden RENAME TO {statements.ENTRIES}")
+    await ledger.ready()
+    assert (await ledger.claim(named("a"), DIGEST)).state is State.NEW
+    await place.run(f"DROP TABLE {', '.join(statements.TABLES)}")
+    with pytest.raises(LedgerError):
+        await ledger.claim(named("b"), DIGEST)
+    again = await place.open(limits())
+    assert (await again.claim(named("a"), DIGEST)).state is State.NEW
+    await ledger.ready()
+
+
+async def test_without_leave_to_make_tables_it_waits_for_them(place: Database) -> None:
+    await place.run("CREATE ROLE plain LOGIN PASSWORD 'hush'")
+    mine = place.url.replace("ledger:ledger@", "plain:hush@")
+    waiting = [Ledger(PostgresStore(url, create), limits(), sleep=hurry)
+               for url, create in ((place.url, False), (mine, True))]  # fmt: skip
+    place.opened += waiting
+    try:
+        for ledger, words in zip(waiting, ("it has no zeebe_amqp_ledger", "we may not make them"), strict=True):
+            await ledger.start()
+            assert words in str(ledger.problem)
+            assert "`consumer ledger ddl`" in str(ledger.problem)
+        await place.run(statements.CREATE)
+        await place.run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {', '.join(statements.TABLES)} TO plain")
+        for ledger in waiting:
+            await ledger.ready()
+        assert {(await each.claim(named("a"), DIGEST)).state for each in waiting} == {State.NEW, State.RUNNING}
+        for ledger in waiting:
+            await ledger.close()
+    finally:
+        await place.run(f"DROP TABLE IF EXISTS {', '.join(statements.TABLES)}")
+        await place.run("DROP ROLE plain")
+
+
+async def test_a_wrong_password_is_told_without_it(place: Database) -> None:
+    wrong = Ledger(PostgresStore(place.url.replace(":ledger@", ":hush@")), limits())
+    await wrong.start()
+    assert 'password authentication failed for user "ledger"' in str(wrong.problem)
+    assert "hush" not in str(wrong.problem)
+    assert "\n" not in str(wrong.problem)
+    await wrong.close()
+
+
+async def test_over_tls_it_is_the_server_that_the_authority_vouches_for(
+    place: Database, postgres: Postgres, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    mine = authority.issue_cert("127.0.0.1")
+    plain = f"{place.url}?sslmode=disable"
+    cases = [
+        (f"{place.url}?sslmode=verify-full&sslrootcert={tmp_path / 'ca.pem'}", None),
+        (f"{place.url}?sslmode=verify-full&sslrootcert={tmp_path / 'other.pem'}", "certificate verify failed"),
+        (plain, "no encryption"),
+    ]
+    said = await problem_of(f"{place.url}?sslmode=require")
+    assert "server does not support SSL" in str(said)
+    postgres.write("server.pem", mine.cert_chain_pems[0].bytes())
+    postgres.write("server.key", mine.private_key_pem.bytes())
+    rules = postgres.data / "pg_hba.conf"
+    before = rules.read_text()
+    postgres.write("pg_hba.conf", b"hostssl all all 127.0.0.1/32 scram-sha-256\n")
+    try:
+        postgres.reload("ssl = on\nssl_cert_file = 'server.pem'\nssl_key_file = 'server.key'")
+        await asyncio.to_thread(wait_for, lambda: not usable_in_plaintext(plain))  # it takes its time to read them
+        for url, words in cases:
+            problem = await problem_of(url)
+            assert words in str(problem) if words else problem is None, url
+        found = await examine_ledger(cases[0][0])
+        assert isinstance(found, PostgresFacts)
+        assert found.encrypted
+    finally:
+        postgres.write("pg_hba.conf", before.encode())
+        postgres.reload("")
+        await asyncio.to_thread(wait_for, lambda: usable_in_plaintext(plain))
+
+
+async def problem_of(url: str) -> str | None:
+    """What a ledger says is wrong after its start."""
+    ledger = Ledger(PostgresStore(url), limits())
+    await ledger.start()
+    problem = ledger.problem
+    await ledger.close()
+    return problem
+
+
+def usable_in_plaintext(url: str) -> bool:
+    with suppress(psycopg.OperationalError), psycopg.connect(url):
+        return True
+    return False
+
+
+async def test_settings_with_which_it_may_forget_are_named(
+    place: Database, postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    await place.leased(limits())
+    assert "set synchronous_commit on" not in caplog.text
+    forgetful = f"{place.url}?options=-c%20synchronous_commit%3Doff"
+    assert await problem_of(forgetful) is None
+    assert caplog.text.count("set synchronous_commit on") == 1
+    found = await examine_ledger(forgetful)
+    assert isinstance(found, PostgresFacts)
+    assert ["synchronous_commit is off" in each for each in found.warnings] == [True]
+
+
+async def test_in_a_schema_of_its_own_it_sees_no_other(place: Database) -> None:
+    await place.run("CREATE SCHEMA IF NOT EXISTS elsewhere")
+    try:
+        first = await place.open(limits())
+        other = Ledger(PostgresStore(f"{place.url}?options=-c%20search_path%3Delsewhere"), limits())
+        await other.start()
+        assert [(await each.claim(named("a"), DIGEST)).state for each in (first, other)] == [State.NEW] * 2
+        await other.close()
+    finally:
+        await place.run("DROP SCHEMA elsewhere CASCADE")
+
+
+async def test_what_is_seen_from_outside_is_left_as_it_is(place: Database) -> None:
+    before = await examine_ledger(place.url)
+    assert isinstance(before, PostgresFacts)
+    assert (before.tables, before.may_create, before.encrypted, before.local) == (None, True, False, True)
+    assert (before.version // 10_000 >= statements.OLDEST_SERVER, before.warnings, before.synchronous) == (
+        True,
+        [],
+        False,
+    )
+    ledger = await place.open(limits())
+    await answer(ledger, named("a"), 100)
+    after = await examine_ledger(place.url)
+    assert isinstance(after, PostgresFacts)
+    assert (after.tables, after.entries) == (statements.VERSION, 1)
+    assert after.sent <= after.came
+    with pytest.raises(OSError, match="refused") as raised:
+        await examine_ledger("postgresql://ann:geheim@127.0.0.1:1/db")
+    assert "geheim" not in str(raised.value)
+
+
+# --- a server that takes over ---
+
+
+@pytest.mark.parametrize("synchronous", [False, True])
+async def test_a_server_that_takes_over_is_used_if_it_has_everything_and_else_when_somebody_says_so(
+    synchronous: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = "synchronous_standby_names = '*'" if synchronous else ""
+    with Postgres(tmp_path / "first") as first, Postgres(tmp_path / "second", of=first) as second:
+        await asyncio.to_thread(wait_for, lambda: postgres_says(first, "SELECT count(*) FROM pg_stat_replication") == 1)
+        first.reload(names)
+        url = first.url.replace("127.0.0.1:", f"127.0.0.1:{second.port},127.0.0.1:")
+        place = Database(url)
+        ledger = await place.open(limits())
+        await ledger.claim(named("running"), DIGEST)
+        if synchronous:
+            await assert_nothing_runs_without_the_standby(ledger, first, second, monkeypatch)
+        await asyncio.to_thread(wait_for, lambda: has_all(first, second))
+        first.kill()
+        second.promote()
+        if not synchronous:
+            with pytest.raises(LedgerError):
+                await ledger.claim(named("a"), DIGEST)
+            await changed(ledger, "it may have forgotten what ran last")
+            late = await place.open(limits())
+            assert "timeline 1; now" in str(late.problem)
+            assert "is accepted" in await accept_failover(url)
+            assert "was accepted already" in await accept_failover(url)
+        await ledger.finish(named("running"), Reply("x", 1))
+        await ledger.ready()
+        claim = ledger.claim(named("running"), DIGEST)
+        with suppress(LedgerError):  # the first that it asks is gone
+            assert (await claim).state is State.DONE
+        await ledger.ready()
+        assert (await ledger.claim(named("running"), DIGEST)).state is State.DONE
+        assert (await ledger.claim(named("b"), DIGEST)).state is State.NEW
+        for each in place.opened:
+            await each.close()
+
+
+async def assert_nothing_runs_without_the_standby(
+    ledger: Ledger, first: Postgres, second: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(connections, "TIMEOUT", 0)
+        second.kill()
+        for _ in range(5):
+            with pytest.raises(LedgerError, match="no answer within 1 s"):
+                await ledger.claim(named("alone"), DIGEST)
+            await ledger._tend()
+        waiting = postgres_says(first, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+        assert waiting <= 2, "what nobody waits for any more is cancelled"
+    await asyncio.to_thread(second.start)
+    await ledger.ready()
+    assert (await ledger.claim(named("alone"), DIGEST)).state is State.NEW
+
+
+def has_all(first: Postgres, second: Postgres) -> bool:
+    """Whether the second has all that was written."""
+    written = postgres_says(first, "SELECT pg_current_wal_lsn()")
+    return bool(postgres_says(second, f"SELECT pg_last_wal_replay_lsn() >= '{written}'"))
+
+
+async def test_a_server_that_does_not_say_who_it_is_is_used(
+    place: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(statements, "CURRENT", "SELECT no_such_function()")
+    ledger = await place.open(limits())
+    assert (await ledger.claim(named("a"), DIGEST)).state is State.NEW
+    assert "a failover is not noticed" in caplog.text
+    assert "there is nothing to accept" in await accept_failover(place.url)
+
+
+async def test_only_postgresql_knows_a_failover() -> None:
+    for url in ("memory://", "redis://127.0.0.1:1/0"):
+        with pytest.raises(LedgerError, match="knows no failover"):
+            await accept_failover(url)
+
+
+async def forget_prepared(connection: connections.Connection) -> None:
+    """So that the library does not notice, which would begin anew."""
+    await connection.execute("DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$", prepare=False)
+
+
+async def test_behind_a_pooler_that_knows_no_prepared_statements_none_are_prepared(
+    place: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another server connection for each transaction: there what was prepared is not there."""
+    ledger = await place.open(limits())
+    for number in range(20):
+        await ledger.claim(named(f"{number}"), DIGEST)
+        if number == 9:
+            await ledger._store._connections.run(forget_prepared)  # type: ignore[attr-defined]
+    assert ledger.problem is None
+    assert (await ledger.claim(named("19"), DIGEST)).state is State.ORPHANED
+
+
+async def test_the_oldest_of_a_user_are_found_without_looking_at_the_others(place: Database) -> None:
+    await place.open(limits())
+    cut = {"user": b"u", "limit": 1, "size": 1, "mark": 2}
+    async with await psycopg.AsyncConnection.connect(place.url) as connection:
+        await connection.execute("SET enable_seqscan = off")  # as good as it gets in a table of a few rows
+        for statement in (statements.EXPIRE, statements.OLDEST, statements.BODIES, statements.FIND):
+            values: Any = ([b"k"],) if statement is statements.FIND else cut
+            plan = await (await connection.execute(f"EXPLAIN {statement}".encode(), values)).fetchall()
+            assert not [step for (step,) in plan if f"Seq Scan on {statements.ENTRIES}" in step], plan
+
+
+# --- for who looks after it ---
+
+
+async def test_check_and_the_doctor_name_what_is_wrong(place: Database) -> None:
+    nowhere = {"amqp": Amqp(urls=("amqp://127.0.0.1:1",)), "zeebe": Zeebe("127.0.0.1:1", plaintext=True)}
+
+    async def checked(url: str, **settings: Any) -> dict[str, tuple[bool, bool, str]]:
+        found = await check(Settings(ledger=url, **nowhere, **settings))
+        return {each.part: (each.ok, each.warning, each.found) for each in found if each.part.startswith("ledger: ")}
+
+    found = await checked(place.url)
+    assert {(ok, warning) for ok, warning, _ in found.values()} == {(True, False)}
+    assert "PostgreSQL 1" in found["ledger: place"][2]
+    assert "`consumer ledger ddl`" in (await checked(place.url, ledger_create=False))["ledger: format"][2]
+    forgetful = await checked(f"{place.url}?options=-c%20synchronous_commit%3Doff")
+    assert forgetful["ledger: persistence"][:2] == (True, True)
+    [(ok, _, words)] = (await checked("postgresql://ann:geheim@127.0.0.1:1/db")).values()
+    assert (ok, "refused" in words, "geheim" in words) == (False, True, False)
+    assert await checked("memory://") == {}
+    examined = await examine(Settings(ledger=place.url, **nowhere), environ={})
+    clock = [each for each in examined if each.subject == "clock of PostgreSQL"]
+    assert [each.level for each in clock] == [Level.OK]
+    assert "0, 0 %" in next(each.found for each in examined if each.subject == "entries")
+
+
+def test_the_commands_print_the_tables_and_accept_a_server(
+    postgres: Postgres, monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    printed = CliRunner().invoke(cli.main, ["ledger", "ddl"])
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"DROP TABLE IF EXISTS {', '.join(statements.TABLES)}".encode())
+        accept = ["ledger", "accept", "--ledger", postgres.url]
+        environment = {"SIGNING_KEYS": "k" * 32}
+        refused = CliRunner().invoke(cli.main, accept, env=environment)
+        assert (refused.exit_code, "does not exist" in refused.output) == (1, True)
+        connection.execute(printed.output.encode())
+        accepted = CliRunner().invoke(cli.main, accept, env=environment)
+        assert (accepted.exit_code, "is accepted" in accepted.output) == (0, True), accepted.output
+    elsewhere = CliRunner().invoke(cli.main, ["ledger", "accept", "--ledger", "memory://"])
+    assert (elsewhere.exit_code, "knows no failover" in elsewhere.output) == (1, True)
