@@ -40,7 +40,7 @@ def selected(name: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 def shared(name: str) -> bool:
     """Whether a set of values shares a ledger."""
-    return bool(values(name)["ledger"]["type"] == "redis")
+    return values(name)["ledger"]["type"] in ("redis", "postgresql")
 
 
 def test_everything_selects_the_pods_of_the_release() -> None:
@@ -181,8 +181,9 @@ def test_the_service_starts_with_its_variables(tmp_path: Path) -> None:
         assert loaded.settings.policy_file is None or read(loaded.settings.policy_file).users
         assert bool(loaded.settings.jobs) == bool(values(name)["jobs"])
         assert loaded.settings.amqp.queues == tuple(values(name)["queues"])
-        kind = {"sqlite": "sqlite:////state/ledger.db", "memory": "memory://"}
-        assert loaded.settings.ledger.startswith(kind.get(values(name)["ledger"]["type"], "redis://"))
+        kind = values(name)["ledger"]["type"]
+        place = {"sqlite": "sqlite:////state/ledger.db", "memory": "memory://"}.get(kind, f"{kind}://")
+        assert loaded.settings.ledger.startswith(place)
         assert (loaded.settings.amqp.declare == "passive") == values(name)["topology"]["enabled"]
 
     check_all(SETS, starts)
@@ -280,7 +281,8 @@ def test_the_network_policy_lets_through_what_the_values_name() -> None:
         named, others = policy["spec"]["egress"]
         assert {(each["protocol"], each["port"]) for each in named["ports"]} == {("UDP", 53), ("TCP", 53)}
         ports = values(name)["networkPolicy"]["egressPorts"]
-        wanted = {port for kind, each in ports.items() if kind != "redis" or shared(name) for port in each}
+        unused = {"redis", "postgresql"} - {values(name)["ledger"]["type"]}
+        wanted = {port for kind, each in ports.items() if kind not in unused for port in each}
         assert {each["port"] for each in others["ports"]} == wanted
         assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
         assert policy["spec"]["ingress"][0].get("from", []) == values(name)["networkPolicy"]["scrapeFrom"]

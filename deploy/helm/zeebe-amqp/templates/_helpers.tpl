@@ -58,16 +58,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "zeebe-amqp.check" -}}
 {{- $values := .Values -}}
 {{- $several := or (gt (int $values.replicas) 1) $values.keda.enabled -}}
-{{- if and $several (ne $values.ledger.type "redis") -}}
+{{- $shared := has $values.ledger.type (list "redis" "postgresql") -}}
+{{- $ledger := dig $values.ledger.type "url" "" $values.ledger -}}
+{{- if and $several (not $shared) -}}
 {{- /* One file cannot be shared: the second process on it ends at once. */ -}}
-{{- fail (printf "%s with ledger.type %s; accepted: one replica without keda.enabled, or ledger.type redis" (ternary "keda.enabled: found true" (printf "replicas: found %d" (int $values.replicas)) $values.keda.enabled) $values.ledger.type) -}}
+{{- fail (printf "%s with ledger.type %s; accepted: one replica without keda.enabled, or ledger.type redis or postgresql" (ternary "keda.enabled: found true" (printf "replicas: found %d" (int $values.replicas)) $values.keda.enabled) $values.ledger.type) -}}
 {{- end -}}
 {{- $inSecret := has "LEDGER" $values.secrets.keys -}}
-{{- if and (eq $values.ledger.type "redis") (not $values.ledger.redis.url) (not $inSecret) -}}
-{{- fail "ledger.redis.url: found nothing; accepted: a redis:// or rediss:// URL, or LEDGER in secrets.keys" -}}
+{{- if and $shared (not $ledger) (not $inSecret) -}}
+{{- fail (printf "ledger.%s.url: found nothing; accepted: a %s:// URL, or LEDGER in secrets.keys" $values.ledger.type $values.ledger.type) -}}
 {{- end -}}
-{{- if and $inSecret (or (ne $values.ledger.type "redis") $values.ledger.redis.url) -}}
-{{- fail (printf "secrets.keys: found LEDGER with ledger.type %s%s; accepted: LEDGER only with ledger.type redis and no ledger.redis.url" $values.ledger.type (ternary " and ledger.redis.url" "" (ne $values.ledger.redis.url ""))) -}}
+{{- if and $inSecret (or (not $shared) $ledger) -}}
+{{- fail (printf "secrets.keys: found LEDGER with ledger.type %s%s; accepted: LEDGER only with ledger.type redis or postgresql, and without its url" $values.ledger.type (ternary (printf " and ledger.%s.url" $values.ledger.type) "" (ne $ledger ""))) -}}
 {{- end -}}
 {{- if and $values.policy (hasKey $values.settings "POLICY_FILE") -}}
 {{- fail "settings.POLICY_FILE: found with policy, which sets it; accepted: one of the two" -}}
@@ -78,8 +80,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and $values.topology.enabled (or $values.jobs (hasKey $values.settings "JOBS") (hasKey $values.settings "JOBS_FILE")) -}}
 {{- fail "topology.enabled: found true with types of jobs, whose queues the operator does not make; accepted: jobs without topology.enabled" -}}
 {{- end -}}
-{{- if and (eq $values.ledger.type "redis") (not (has "SIGNING_KEYS" $values.secrets.keys)) (not (hasKey $values.settings "SIGNING_KEYS")) (not (hasKey $values.settings "SIGNING_KEYS_FILE")) -}}
-{{- fail "secrets.keys: found no SIGNING_KEYS with ledger.type redis; accepted: SIGNING_KEYS, in the Secret a key of `openssl rand -base64 32`, by which each replica knows the dead letters of the others" -}}
+{{- if and $shared (not (has "SIGNING_KEYS" $values.secrets.keys)) (not (hasKey $values.settings "SIGNING_KEYS")) (not (hasKey $values.settings "SIGNING_KEYS_FILE")) -}}
+{{- fail (printf "secrets.keys: found no SIGNING_KEYS with ledger.type %s; accepted: SIGNING_KEYS, in the Secret a key of `openssl rand -base64 32`, by which each replica knows the dead letters of the others" $values.ledger.type) -}}
 {{- end -}}
 {{- if has "zeebe.dead" $values.queues -}}
 {{- fail "queues: found zeebe.dead; accepted: request queues, which the queue of the dead letters is not" -}}
