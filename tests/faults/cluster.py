@@ -11,7 +11,8 @@ from functools import partial
 
 from scripts.rabbitmq import RabbitMQ
 from tests.faults.callers import NUMBER
-from tests.faults.fault import REDIS, SENDING, Fault
+from tests.faults.fault import SENDING, Fault
+from tests.faults.ledgers import REDIS
 from tests.faults.setup import Setup
 from tests.integration.broker_control import evaluate
 from tests.integration.service import CONNECTIONS, TIMEOUT, eventually, metric

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -14,17 +14,16 @@ from typing import Any
 
 from scripts.rabbitmq import RabbitMQ
 from scripts.rabbitmq_cluster import RabbitMQCluster
-from scripts.redis import Redis
 from tests.fakes.gateway import Request
 from tests.faults.checker import Verdict
 from tests.faults.gateways import CREATE, LATENCY, InsideGateway
+from tests.faults.ledgers import with_ledger
 from tests.faults.proxy import ACK, PUBLISH, Way
 from tests.faults.setup import Setup, built
 from tests.integration.service import eventually
 from zeebe_amqp.errors import Code
 from zeebe_amqp.testing import Step, after
 
-REDIS = "{redis}"
 SENDING = 120.0
 """Seconds after a fault within which everything must have been sent."""
 LASTING = 300.0
@@ -101,10 +100,10 @@ class Fault:
     answer any more.
     `accepts` are the errors that callers may get because of it. `forgiving`: running twice was never promised.
     `gateway`: the kind that it needs, a real engine where the fault is the engine's. `two`: another consumer works
-    beside the one that is struck. `quick`: part of every test run. `{redis}` in the `environment` stands for the URL
-    of a private Redis; unless the environment names a ledger, it is the default one, a file. `padding`: bytes by which
-    the requests beside the fault are larger. `prepare` is awaited before the first request. `most`: no more requests
-    than that, however many are asked for.
+    beside the one that is struck. `quick`: part of every test run. A name in braces in the `environment` stands for
+    the URL of a private server (`ledgers`); unless the environment names a ledger, it is the default one, a file.
+    `padding`: bytes by which the requests beside the fault are larger. `prepare` is awaited before the first request.
+    `most`: no more requests than that, however many are asked for.
     """
 
     name: str
@@ -142,12 +141,10 @@ class Fault:
             AssertionError: the fault could not be played, or the consumer behaved wrongly in it.
         """
         requests = min(requests, self.most or requests)
-        third, url = requests // 3, ""
-        with ExitStack() as servers:
-            if REDIS in self.environment.values():
-                url = servers.enter_context(Redis(directory / "redis", appendonly=False)).url
-            environment = {name: value.format(redis=url) for name, value in self.environment.items()}
+        third = requests // 3
+        with with_ledger(self.environment, directory) as (environment, server):
             async with built(directory, broker, environment, self.gateway, lasting) as setup:
+                setup.ledger = server
                 if self.two:
                     await setup.another()
                 if self.prepare:

@@ -10,10 +10,12 @@ from signal import SIGCONT, SIGSTOP
 
 import aio_pika
 
+from consumer.ledger import accept_failover
 from tests.fakes.gateway import BUSY, sometimes
 from tests.faults.connections import CONNECTION_FAULTS
-from tests.faults.fault import REDIS, Fault, Moment, at
+from tests.faults.fault import Fault, Moment, at
 from tests.faults.gateways import ClusterGateway, EngineGateway, ProgramGateway
+from tests.faults.ledgers import PAIR, POSTGRES, REDIS, SYNCHRONOUS
 from tests.faults.proxy import Proxy
 from tests.faults.setup import Setup
 from tests.integration.broker_control import memory_alarm
@@ -53,6 +55,34 @@ async def fill_disk(setup: Setup) -> None:
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, before[1]))
     await asyncio.sleep(LONG)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
+async def ledger_away(setup: Setup) -> None:
+    """SIGKILL for the server of the ledger, which starts again later."""
+    await asyncio.to_thread(setup.ledger.kill)
+    await asyncio.sleep(LONG)
+    await asyncio.to_thread(setup.ledger.start)
+
+
+async def restart_ledger(setup: Setup) -> None:
+    """The server of the ledger ends as it should, and starts again at once."""
+    await asyncio.to_thread(setup.ledger.restart)
+
+
+async def fail_over(setup: Setup) -> None:
+    """SIGKILL for the server of the ledger; its standby takes over."""
+    await asyncio.to_thread(setup.ledger.fail_over)
+
+
+async def fail_over_and_accept(setup: Setup) -> None:
+    """The same; what takes over may lack something, so nothing runs until somebody accepts that."""
+    await fail_over(setup)
+    await eventually(lambda: "may have forgotten" in setup.consumer.reasons().get("ledger", ""), "it is refused")
+    before = setup.gateway.counted().total()
+    await asyncio.sleep(SHORT)
+    ran = setup.gateway.counted().total() - before
+    assert not ran, f"{ran} requests ran although the ledger may have forgotten them"
+    await accept_failover(setup.ledger.url)
 
 
 async def stop_consumer(setup: Setup) -> None:
@@ -152,7 +182,22 @@ FAULTS: tuple[Fault, ...] = (
     ),
     *at(Fault("consumer killed", kill_consumer, accepts=CUT_OFF), quick=Moment.EXECUTED),
     *at(Fault("one of two consumers killed", kill_one, environment={"LEDGER": REDIS}, accepts=CUT_OFF, two=True)),
+    *at(
+        Fault(
+            "one of two consumers killed (PostgreSQL)",
+            kill_one,
+            environment={"LEDGER": POSTGRES},
+            accepts=CUT_OFF,
+            two=True,
+        )
+    ),
     Fault("ledger cannot be written", fill_disk),
+    Fault("Redis killed, away 10 s", ledger_away, environment={"LEDGER": REDIS}),
+    Fault("Redis restarted", restart_ledger, environment={"LEDGER": REDIS}),
+    Fault("PostgreSQL killed, away 10 s", ledger_away, environment={"LEDGER": POSTGRES}),
+    Fault("PostgreSQL restarted", restart_ledger, environment={"LEDGER": POSTGRES}),
+    Fault("PostgreSQL failed over, refused until accepted", fail_over_and_accept, environment={"LEDGER": PAIR}),
+    Fault("PostgreSQL failed over to a synchronous standby", fail_over, environment={"LEDGER": SYNCHRONOUS}),
     Fault("consumer ended (SIGTERM)", end_consumer),
     Fault("consumer stopped 20 s (SIGSTOP)", stop_consumer),
     *at(Fault("broker restarted", lambda setup: asyncio.to_thread(setup.broker.restart)), Moment.ANY, Moment.CALLED),

@@ -47,6 +47,8 @@ class Setup:
     history: History = field(default_factory=History)
     lasting: float = 0.0
     """Seconds of what is told as minutes."""
+    ledger: Any = None
+    """The server of its ledger; None when that is a file, or in memory."""
 
     def __post_init__(self) -> None:
         self.consumer = self._consumer("consumer")

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from scripts.rabbitmq import RabbitMQ
-from scripts.redis import Redis
-from tests.faults.fault import CAUGHT, LASTING, REDIS, SENDING
+from tests.faults.fault import CAUGHT, LASTING, SENDING
 from tests.faults.jobs.checker import JobVerdict
 from tests.faults.jobs.setup import Conditions, JobSetup, built
+from tests.faults.ledgers import with_ledger
 from tests.faults.proxy import ACK, PUBLISH, Way
 from tests.integration.service import eventually
 
@@ -83,8 +83,8 @@ class JobFault:
     """One row of the table of jobs.
 
     `strike` does the fault and undoes it, at once or awaited. `two`: another consumer works beside the one that is
-    struck; `{redis}` in the environment of the `conditions` stands for the URL of a private Redis. `quick`: part of
-    every test run.
+    struck; a name in braces in the environment of the `conditions` stands for the URL of a private server. `quick`:
+    part of every test run.
     """
 
     name: str
@@ -109,11 +109,8 @@ class JobFault:
             AssertionError: the fault could not be played, or the consumer behaved wrongly in it.
         """
         del lasting
-        third, url = jobs // 3, ""
-        with ExitStack() as servers:
-            if REDIS in self.conditions.environment.values():
-                url = servers.enter_context(Redis(directory / "redis", appendonly=False)).url
-            environment = {name: value.format(redis=url) for name, value in self.conditions.environment.items()}
+        third = jobs // 3
+        with with_ledger(self.conditions.environment, directory) as (environment, _):
             async with built(directory, broker, replace(self.conditions, environment=environment)) as setup:
                 if self.two:
                     await setup.another()

@@ -9,7 +9,6 @@ from signal import SIGCONT, SIGSTOP
 
 import aio_pika
 
-from tests.faults.fault import REDIS
 from tests.faults.jobs.fault import JobFault, JobMoment, at
 from tests.faults.jobs.gateway import BEFORE_STREAMS
 from tests.faults.jobs.setup import Conditions, JobSetup
@@ -25,6 +24,7 @@ from tests.faults.jobs.workers import (
     plainly,
     twice,
 )
+from tests.faults.ledgers import REDIS
 from tests.integration.broker_control import close_connections, memory_alarm
 from tests.integration.service import eventually
 
