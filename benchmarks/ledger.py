@@ -1,8 +1,9 @@
-"""What the ledger in a file costs, and where: `python -m benchmarks.ledger [--count N] [--rounds N]`.
+"""What each ledger costs, and where: `python -m benchmarks.ledger [--count N] [--rounds N]`.
 
-Each command is a claim and the record of its end. Three things are measured in turn: the ledger as the service uses it;
-its table alone, written by the one thread there is; and the way to another thread and back alone. They are asked for
-without a rest and after rests of some milliseconds, as at low load, when a sleeping core must be woken each time.
+Each command is a claim and the record of its end. Measured in turn are the ledgers as the service uses them, of those
+with a server this process and the server; the table of the file alone, written by the one thread there is; and the way
+to another thread and back alone. They are asked for without a rest and after rests of some milliseconds, as at low
+load, when a sleeping core must be woken each time.
 """
 
 from __future__ import annotations
@@ -10,11 +11,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import resource
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from statistics import median
 from typing import TypeAlias
@@ -23,12 +23,15 @@ import uvloop
 from rich.console import Console
 from rich.table import Table as Printed
 
+from benchmarks import machine
 from consumer.core.message import Reply
 from consumer.core.thread import Worker
 from consumer.ledger import Ledger, Limits, identify, open_ledger
 from consumer.ledger.codec import to_stored
 from consumer.ledger.store import LedgerRow
 from consumer.ledger.table import Table
+from scripts.postgres import Postgres
+from scripts.redis import Redis
 
 LIMITS = Limits(ttl=86_400)
 DIGEST = b"d" * 32
@@ -58,6 +61,18 @@ async def file(directory: Path) -> AsyncIterator[RunCommand]:
     await ledger.start()
     yield _of(ledger)
     await ledger.close()
+
+
+@asynccontextmanager
+async def served(server: Redis | Postgres) -> AsyncIterator[RunCommand]:
+    """The ledger in a server."""
+    SERVERS.append(server)
+    with server:
+        ledger = open_ledger(server.url, LIMITS, create=True)
+        await ledger.start()
+        yield _of(ledger)
+        await ledger.close()
+    SERVERS.remove(server)
 
 
 @asynccontextmanager
@@ -92,17 +107,25 @@ async def thread(_: Path) -> AsyncIterator[RunCommand]:
     worker.close()
 
 
-KINDS = {"ledger in a file": file, "its table alone": table, "its thread alone": thread, "ledger in memory": memory}
+KINDS: dict[str, Callable[[Path], AbstractAsyncContextManager[RunCommand]]] = {
+    "ledger in a file": file,
+    "its table alone": table,
+    "its thread alone": thread,
+    "ledger in memory": memory,
+    "ledger in Redis": lambda directory: served(Redis(directory / "redis")),
+    "ledger in PostgreSQL": lambda directory: served(Postgres(directory / "postgres")),
+}
+SERVERS: list[Redis | Postgres] = []
+"""Those that run for the ledger that is measured."""
 
 
-def cpu() -> float:
-    """CPU seconds of this process so far."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+def cpu() -> tuple[float, float]:
+    """CPU seconds of this process so far, and of the ledger's server."""
+    return machine.own_cpu(), sum(machine.cpu_seconds(each.process.pid) for each in SERVERS if each.process)
 
 
-async def load(run: RunCommand, count: int, in_flight: int, rest: float) -> float:
-    """CPU microseconds per command."""
+async def load(run: RunCommand, count: int, in_flight: int, rest: float) -> tuple[float, float, float]:
+    """Microseconds per command: CPU of this process, CPU of the ledger's server, and time."""
     names = iter(range(count))
 
     async def caller() -> None:
@@ -110,33 +133,43 @@ async def load(run: RunCommand, count: int, in_flight: int, rest: float) -> floa
             await asyncio.sleep(rest)
             await run(f"{os.getpid()}-{name}")
 
-    before = cpu()
+    before = *cpu(), time.perf_counter()
     await asyncio.gather(*(caller() for _ in range(in_flight)))
-    return (cpu() - before) / count * 1e6
+    ours, its, now = (
+        (after - since) / count * 1e6 for after, since in zip((*cpu(), time.perf_counter()), before, strict=True)
+    )
+    return ours, its, now
 
 
-async def measure(kind: str, count: int, in_flight: int, rest: float) -> float:
-    """CPU microseconds per command of one kind, in a folder of its own."""
+async def measure(kind: str, count: int, in_flight: int, rest: float) -> tuple[float, float, float]:
+    """The same of one kind, in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="zeebe-amqp-bench-") as folder:
         async with KINDS[kind](Path(folder)) as run:
             return await load(run, count, in_flight, rest)
 
 
-async def idle(count: int, in_flight: int, rest: float) -> float:
+async def idle(count: int, in_flight: int, rest: float) -> tuple[float, float, float]:
     """The same of the loop around them."""
     return await load(lambda _: asyncio.sleep(0), count, in_flight, rest)
 
 
-async def compare(count: int, rounds: int) -> dict[tuple[int, float], dict[str, float]]:
-    """Per load and kind the median CPU microseconds per command, beyond those of the loop around it."""
-    found: dict[tuple[int, float], dict[str, list[float]]] = {}
+Load: TypeAlias = tuple[int, float]
+
+
+async def compare(count: int, rounds: int) -> dict[Load, dict[str, list[float]]]:
+    """Per load and kind the medians: CPU beyond that of the loop around it, CPU of the server, and time."""
+    found: dict[Load, dict[str, list[tuple[float, ...]]]] = {}
     for _ in range(rounds):
         for in_flight, rest in LOADS:
             taken = found.setdefault((in_flight, rest), {kind: [] for kind in KINDS})
-            around = await idle(count, in_flight, rest)
+            around, _, _ = await idle(count, in_flight, rest)
             for kind in KINDS:
-                taken[kind].append(await measure(kind, count, in_flight, rest) - around)
-    return {each: {kind: median(figures) for kind, figures in taken.items()} for each, taken in found.items()}
+                ours, *others = await measure(kind, count, in_flight, rest)
+                taken[kind].append((ours - around, *others))
+    return {
+        each: {kind: [median(column) for column in zip(*figures, strict=True)] for kind, figures in taken.items()}
+        for each, taken in found.items()
+    }
 
 
 def main() -> None:
@@ -145,11 +178,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000, help="commands per measurement")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each kind; the median counts")
     options = parser.parse_args()
-    printed = Printed("CPU µs per command", *(f"{n} in flight" + ", rests" * bool(rest) for n, rest in LOADS))
+    loads = (f"{n} in flight" + ", rests" * bool(rest) for n, rest in LOADS)
+    printed = Printed("µs per command: CPU, server's CPU, time", *loads)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # the service's
         found = runner.run(compare(options.count, options.rounds))
     for kind in KINDS:
-        printed.add_row(kind, *(f"{found[each][kind]:.0f}" for each in LOADS))
+        printed.add_row(kind, *(", ".join(f"{each:.0f}" for each in found[load][kind]) for load in LOADS))
     Console(width=110).print(printed)
 
 

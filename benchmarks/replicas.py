@@ -1,7 +1,8 @@
 """What replicas cost: `python -m benchmarks.replicas [--rounds N] [--seconds S]`.
 
-1, 2 and 4 services take requests from one queue and share one Redis, beside one service with its ledger in a file. On a
-machine with few cores they do not get faster together: CPU per command says whether sharing costs anything.
+1, 2 and 4 services take requests from one queue and share one Redis, and then one PostgreSQL, beside one service with
+its ledger in a file. On a machine with few cores they do not get faster together: CPU per command says whether sharing
+costs anything.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import product
 
 from rich.console import Console
 from rich.table import Table
@@ -17,10 +19,12 @@ from rich.table import Table
 from benchmarks import machine
 from benchmarks.figures import Figures, Round, middle
 from benchmarks.programs import Launcher, Served, start_servers
+from scripts.postgres import Postgres
 from scripts.process import ServerError
 from scripts.redis import Redis
 
 REPLICAS = (1, 2, 4)
+LEDGERS: tuple[type[Redis] | type[Postgres], ...] = (Redis, Postgres)
 IN_FLIGHT = 128
 WAIT = 5.0
 """Seconds that a measurement may wait for a quiet machine."""
@@ -28,7 +32,7 @@ COLUMNS = {
     "commands/s": "rate",
     "p50 ms": "p50",
     "CPU µs per command, all replicas": "cpu",
-    "CPU µs per command, Redis": "redis",
+    "CPU µs per command, its server": "ledger",
     "RSS MB, all": "rss",
     "idle %": "idle",
 }
@@ -36,24 +40,23 @@ COLUMNS = {
 
 @contextmanager
 def launched() -> Iterator[dict[str, Served]]:
-    """The services, by name; each number of replicas has a queue of its own and a Redis of its own."""
+    """The services, by name; each number of replicas has a queue of its own and a ledger's server of its own."""
     with ExitStack() as running:
         launcher = Launcher(running.enter_context(start_servers()), running)
         found = {"ledger in a file": launcher.service("file")}
-        for count in REPLICAS:
-            found[f"{count} on Redis"] = replicas(launcher, running, count)
+        for kind, count in product(LEDGERS, REPLICAS):
+            found[f"{count} on {kind.__name__}"] = replicas(launcher, running, kind, count)
         yield found
 
 
-def replicas(launcher: Launcher, running: ExitStack, count: int) -> Served:
+def replicas(launcher: Launcher, running: ExitStack, kind: type[Redis | Postgres], count: int) -> Served:
     """Some services on one queue and one ledger."""
-    redis = running.enter_context(Redis(launcher.servers.directory / f"redis{count}"))
-    assert redis.process is not None
-    queue = f"bench.replicas{count}"
-    services = [
-        launcher.consumer(f"replica{count}.{number}", queue, {"LEDGER": redis.url}) for number in range(1, count + 1)
-    ]
-    return Served(launcher.servers, queue, tuple(services), {"redis": redis.process})
+    name = f"{kind.__name__.lower()}{count}"
+    server = running.enter_context(kind(launcher.servers.directory / name))
+    assert server.process is not None
+    queue = f"bench.{name}"
+    services = [launcher.consumer(f"{name}.{number}", queue, {"LEDGER": server.url}) for number in range(1, count + 1)]
+    return Served(launcher.servers, queue, tuple(services), {"ledger": server.process})
 
 
 def measure(services: dict[str, Served], rounds: int, seconds: float) -> Round:
