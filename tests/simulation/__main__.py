@@ -29,7 +29,7 @@ def main() -> int:
     add("--schedules", type=int, default=1000, metavar="N", help="how many")
     add("--seed", type=int, default=0, help="of the first one; the others follow")
     add("--store", choices=STORES, default="memory", help="where the ledger keeps its entries")
-    add("--at", metavar="URL", default="", help="of a Redis, which is emptied")
+    add("--at", metavar="URL", default="", help="of a Redis or PostgreSQL, which is emptied")
     add("--bug", choices=BUGS, help="a bug to plant; the first schedule that finds it is the last one")
     add("--history", action="store_true", help="show what happened also where nothing was broken")
     options = parser.parse_args()

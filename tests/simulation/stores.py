@@ -15,9 +15,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
 from redis import Redis
 
-from consumer.ledger import Store
+from consumer.ledger import Store, statements
+from consumer.ledger.postgres import PostgresStore
 from consumer.ledger.redis import RedisStore
 from consumer.ledger.scripts import OWNER
 from consumer.ledger.sqlite import SCHEME, SqliteStore
@@ -196,9 +198,37 @@ def _redis(url: str) -> Iterator[MakePlaces]:
             thread.close()
 
 
+@contextmanager
+def _postgres(url: str) -> Iterator[MakePlaces]:
+    thread = _Thread()
+    with psycopg.connect(url, autocommit=True) as client:
+        client.execute(statements.CREATE)
+        written = [table for table in statements.TABLES if table != statements.LEDGER]
+
+        def expire(owner: bytes) -> None:
+            client.execute(statements.LEAVE, (owner,))
+
+        def make(clock: Callable[[], float]) -> Callable[[], Place]:
+            for table in written:
+                client.execute(f"DELETE FROM {table}")
+            leases: dict[bytes, float] = {}
+
+            def place() -> Place:
+                store = PostgresStore(url)
+                return _LeasedPlace(thread, store, leases, clock, expire, store._connections.close)
+
+            return place
+
+        try:
+            yield make
+        finally:
+            thread.close()
+
+
 STORES: Final[dict[str, StoreKind]] = {
     "memory": StoreKind(_memory),
     "sqlite": StoreKind(_sqlite, Limits(replicas=1, clock_step=600.0)),
     "redis": StoreKind(_redis),
+    "postgresql": StoreKind(_postgres),
 }
 """By the name that `--store` takes."""

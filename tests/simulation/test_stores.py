@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.postgres import Postgres
 from scripts.redis import Redis
 from tests.cases import check_all
 from tests.simulation.report import failure
@@ -18,9 +19,9 @@ NUMBER = 200
 
 
 @pytest.fixture
-def places(tmp_path: Path, redis: Redis) -> dict[str, str]:
+def places(tmp_path: Path, redis: Redis, postgres: Postgres) -> dict[str, str]:
     """Where each store is."""
-    return {"sqlite": str(tmp_path), "redis": redis.url}
+    return {"sqlite": str(tmp_path), "redis": redis.url, "postgresql": postgres.url}
 
 
 def test_every_promise_is_kept_on_each_real_store(places: dict[str, str]) -> None:
