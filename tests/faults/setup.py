@@ -74,8 +74,7 @@ class Setup:
     @property
     def pid(self) -> int:
         """The process of the consumer."""
-        assert self.consumer.process is not None
-        return guard.children(self.consumer.process.pid)[0]
+        return process_of(self.consumer)
 
     async def reconnected(self, strike: Callable[[], object], number: int, seconds: float = TIMEOUT) -> None:
         """Strike, and wait until the consumer has made that many new connections to the broker."""
@@ -138,6 +137,12 @@ class Setup:
                         found = [await queue.get(no_ack=True, fail=False) for _ in range(number)]
                         return {str(message.message_id) for message in found if message is not None}
                 await asyncio.sleep(0.5)
+
+
+def process_of(consumer: Consumer) -> int:
+    """The process of a consumer that runs."""
+    assert consumer.process is not None
+    return guard.children(consumer.process.pid)[0]
 
 
 @asynccontextmanager

@@ -1,13 +1,14 @@
 """A steady load for a long time with a random fault now and then: does anything grow?
 
-`python -m tests.faults.soak --minutes M [--rate N] [--seed N]`; exit code 1 when something grows or a promise was
-broken.
+`python -m tests.faults.soak --minutes M [--rate N] [--seed N] [--ledger sqlite|postgresql] [--write]`; exit code 1
+when something grows or a promise was broken.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import random
 import sys
@@ -21,9 +22,11 @@ from pathlib import Path
 from statistics import linear_regression, mean
 from typing import NamedTuple, TypeAlias
 
+import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from scripts.consumer import Consumer
 from scripts.process import memory_of
 from scripts.rabbitmq import RabbitMQ
 from tests.faults.callers import NUMBER
@@ -31,25 +34,34 @@ from tests.faults.checker import Verdict
 from tests.faults.fault import Moment
 from tests.faults.faults import FAULTS
 from tests.faults.gateways import InsideGateway
-from tests.faults.setup import Setup, built
+from tests.faults.ledgers import POSTGRES, with_ledger
+from tests.faults.setup import Setup, built, process_of
+from tests.integration.broker_control import version
 from tests.integration.service import metric
 from zeebe_amqp.errors import Code
 
 FAULT_EVERY, SAMPLE_EVERY = 30.0, 5.0
-ENVIRONMENT = {"LEDGER_TTL": "60s"}
+FORGETS = {"LEDGER_TTL": "60s"}
 """A ledger that forgets within the run: otherwise it grows on purpose."""
+LEDGERS: Mapping[str, tuple[Mapping[str, str], int]] = {
+    "sqlite": (FORGETS, 1),
+    "postgresql": ({**FORGETS, "LEDGER": POSTGRES}, 2),
+}
+"""Settings and how many replicas, by the name of a ledger."""
 NAMES = ("connections reset", "connection reset", "(0.2 s)", "all connections closed", "memory alarm", "refuses")
 """Parts of the names of faults that leave every process alive, so that one process is measured, and end soon."""
 INSIDE = [fault for fault in FAULTS if fault.moment is Moment.ANY and fault.gateway is InsideGateway]
 GENTLE = [fault for fault in INSIDE if any(part in fault.name for part in NAMES)]
 ALLOWED = {
     "RSS MiB": 16.0, "file descriptors": 4.0, "tasks": 32.0, "in flight": 16.0, "unacked": 16.0,
-    "ledger entries": 2000.0,
+    "ledger entries": 2000.0, "ledger MiB": 16.0,
 }  # fmt: skip
 """Growth per hour that is not taken for a leak."""
 PASSING = ("tasks", "in flight", "unacked")
 """What the load takes and gives back: only the lowest figures of every 30 s tell whether some of it stays."""
 METRICS = {"tasks": "tasks", "in flight": "in_flight", "ledger entries": "ledger_size"}
+KEPT = Path(__file__).with_name("soak.json")
+"""What --write keeps, by ledger: the release of RabbitMQ, the day, and one sample of every 30 s."""
 MIB = 1 << 20
 HOUR = 3600.0
 CERTAIN = 2.0
@@ -97,12 +109,32 @@ def lows(samples: Samples, seconds: float) -> Samples:
 
 
 def measured(setup: Setup) -> dict[str, float]:
-    """Everything once; what cannot be measured now is left out."""
+    """Everything once; what cannot be measured now is left out. What a further replica has stands behind its number."""
     listed = setup.broker.ctl("list_queues", "name", "messages_unacknowledged").splitlines()
     unacked = dict(line.split("\t") for line in listed if "\t" in line).get(setup.consumer.queues[0], "0")
-    descriptors = len([*Path(f"/proc/{setup.pid}/fd").iterdir()])
-    found = {"RSS MiB": memory_of(setup.pid) / MIB, "file descriptors": descriptors, "unacked": float(unacked)}
-    return found | {name: value for name, label in METRICS.items() for value in metric(setup.consumer, label)[:1]}
+    found = {"unacked": float(unacked), "ledger MiB": ledger_bytes(setup) / MIB}
+    for number, consumer in enumerate(setup.consumers, 1):
+        which = f", {number}" if number > 1 else ""
+        found |= {f"{name}{which}": value for name, value in measured_in(consumer).items()}
+    return found
+
+
+def measured_in(consumer: Consumer) -> dict[str, float]:
+    """What a replica has."""
+    pid = process_of(consumer)
+    descriptors = len([*Path(f"/proc/{pid}/fd").iterdir()])
+    found = {"RSS MiB": memory_of(pid) / MIB, "file descriptors": float(descriptors)}
+    return found | {name: value for name, label in METRICS.items() for value in metric(consumer, label)[:1]}
+
+
+def ledger_bytes(setup: Setup) -> int:
+    """What the ledger takes on the disk."""
+    if setup.ledger is not None:
+        with psycopg.connect(setup.ledger.url) as connection:
+            found = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+        assert found is not None
+        return int(found[0])
+    return sum(file.stat().st_size for file in setup.directory.rglob("ledger.db*"))
 
 
 async def soak(setup: Setup, minutes: float, rate: float, chance: random.Random) -> Mapping[str, Samples]:
@@ -134,21 +166,35 @@ async def soak(setup: Setup, minutes: float, rate: float, chance: random.Random)
     return samples
 
 
-async def played(minutes: float, rate: float, seed: int) -> tuple[Mapping[str, Samples], Verdict]:
-    """The samples and the verdict of a soak."""
+async def played(minutes: float, rate: float, seed: int, ledger: str) -> tuple[str, Mapping[str, Samples], Verdict]:
+    """The release of RabbitMQ, the samples and the verdict of a soak."""
     accepts = frozenset[Code]().union(*(fault.accepts for fault in GENTLE))
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder, RabbitMQ(Path(folder) / "rabbitmq") as broker:
-        async with built(Path(folder), broker, ENVIRONMENT) as setup:
+    named, replicas = LEDGERS[ledger]
+    with (
+        tempfile.TemporaryDirectory(prefix="soak-") as folder,
+        RabbitMQ(Path(folder) / "rabbitmq") as broker,
+        with_ledger(named, Path(folder)) as (environment, server),
+    ):
+        async with built(Path(folder), broker, environment) as setup:
+            setup.ledger = server
+            for _ in range(replicas - 1):
+                await setup.another()
             samples = await soak(setup, minutes, rate, random.Random(seed))
-            return samples, await setup.verdict(accepts=accepts)
+            return version(broker), samples, await setup.verdict(accepts=accepts)
+
+
+def what(name: str) -> str:
+    """What is measured, whichever replica has it."""
+    return name.partition(",")[0]
 
 
 def show(samples: Mapping[str, Samples], verdict: Verdict) -> bool:
     """Print the trends and the verdict; whether all is well."""
     table = Table("", "samples", "last", "per hour", "±", "verdict")
     sound = not verdict.problems()
-    for name, allowed in ALLOWED.items():
-        taken = lows(samples[name], FAULT_EVERY) if name in PASSING else samples[name]
+    for name in sorted(samples, key=lambda each: list(ALLOWED).index(what(each))):
+        allowed = ALLOWED[what(name)]
+        taken = lows(samples[name], FAULT_EVERY) if what(name) in PASSING else samples[name]
         try:
             line = trend(taken)
         except ValueError as few:
@@ -165,14 +211,33 @@ def show(samples: Mapping[str, Samples], verdict: Verdict) -> bool:
     return sound
 
 
+def keep(ledger: str, broker: str, samples: Mapping[str, Samples]) -> None:
+    """Write down the samples of a ledger, in place of earlier ones."""
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    thinned = {
+        name: [[round(second), round(value, 1)] for second, value in lows(taken, FAULT_EVERY)]
+        for name, taken in samples.items()
+    }
+    kept[ledger] = {"broker": broker, "date": time.strftime("%Y-%m-%d"), "samples": thinned}
+    KEPT.write_text(json.dumps(kept, indent=0, sort_keys=True) + "\n")
+
+
 def main() -> int:
     """Soak and show."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--rate", type=float, default=50.0, help="requests per second")
     parser.add_argument("--seed", type=int, default=1, help="of the choice of faults")
+    parser.add_argument("--ledger", choices=LEDGERS, default="sqlite", help="postgresql: with two replicas")
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # callers lose their connections on purpose
-    return 0 if show(*asyncio.run(played(**vars(parser.parse_args())))) else 1
+    parser.add_argument("--write", action="store_true", help=f"keep the samples in {KEPT.name}")
+    options = vars(parser.parse_args())
+    writes = options.pop("write")
+    broker, samples, verdict = asyncio.run(played(**options))
+    print(f"RabbitMQ {broker}")
+    if writes:
+        keep(options["ledger"], broker, samples)
+    return 0 if show(samples, verdict) else 1
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from tests.faults.checker import SHOWN
 from tests.faults.jobs.engine import RETRIES, Ending, Executed, Job
 
 ON_THE_WIRE = 0.5
-"""Seconds for which a command may have been on its way when a newer activation became known."""
+"""Seconds for which a command may have been on its way to the gateway when a newer activation became known."""
 ENDS = {"CompleteJob": Ending.COMPLETED, "ThrowError": Ending.THROWN}
 
 
@@ -152,7 +152,7 @@ def _named(job: Job) -> str:
 
 
 def _overtaking(history: JobHistory, job: Job, executed: Executed) -> bool | None:
-    """Whether a newer activation was known when the command was executed; False when it just had been given out."""
+    """Whether a newer activation was known when the command was sent; False: one was given out before it was executed."""
     if executed.activation is None:
         return None
     since = {given.deadline: given.time for given in job.given}
@@ -162,7 +162,7 @@ def _overtaking(history: JobHistory, job: Job, executed: Executed) -> bool | Non
         for given in job.given
         if begun < given.time < executed.time
     ]
-    return min(newer) < executed.time - ON_THE_WIRE if newer else None
+    return min(newer) < executed.arrived - ON_THE_WIRE if newer else None
 
 
 def _wrong(history: JobHistory, job: Job, expected: Callable[[int], Ending]) -> Iterator[str]:

@@ -49,6 +49,8 @@ class Executed:
     activation: int | None
     retries: int
     """Those that the job has from now on."""
+    arrived: float
+    """When the gateway got it."""
 
 
 @dataclass
@@ -129,8 +131,8 @@ class JobEngine:
             tenantId=TENANT,
         )
 
-    def execute(self, rpc: str, message: Any) -> Any:
-        """The response to a command for a job.
+    def execute(self, rpc: str, message: Any, arrived: float | None = None) -> Any:
+        """The response to a command for a job, which the gateway got then, or now.
 
         Raises:
             Rejection: the job has ended, or never was.
@@ -144,7 +146,8 @@ class JobEngine:
         now = self.clock()
         change(job, message, now)
         variables = json.loads(getattr(message, "variables", "") or "{}")
-        job.executed.append(Executed(now, rpc, variables.get(ACTIVATION), job.retries))
+        arrived = now if arrived is None else arrived
+        job.executed.append(Executed(now, rpc, variables.get(ACTIVATION), job.retries, arrived))
         if job.ending is not None:
             del self._open[job.key]
         return response()

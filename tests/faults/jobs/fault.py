@@ -23,6 +23,8 @@ PAUSE = 0.03
 """Seconds between ten new jobs and the next ten, beside the fault."""
 SETTLE = 0.2
 """Seconds for more of the same, when the first job was caught."""
+TRY, TRYING = 2.0, 60.0
+"""Seconds that one try to catch a job takes, and all of them."""
 
 
 class JobMoment(Enum):
@@ -50,10 +52,8 @@ async def _hold(setup: JobSetup, moment: JobMoment, stack: AsyncExitStack) -> No
     engine, to_gateway, to_broker = setup.engine, setup.to_gateway, setup.to_broker
     match moment:
         case JobMoment.GIVEN:
-            begun = engine.clock()
             stack.callback(to_gateway.release)
-            to_gateway.hold(Way.DOWN)
-            await eventually(lambda: any(engine.since(begun)), "a job that was given out", pause=0.01)
+            await _hold_given(setup)
         case JobMoment.PUBLISHING | JobMoment.CONFIRMING:
             stack.callback(to_broker.release)
             to_broker.hold(*((Way.UP, PUBLISH) if moment is JobMoment.PUBLISHING else (Way.DOWN, ACK)))
@@ -76,6 +76,25 @@ async def _hold(setup: JobSetup, moment: JobMoment, stack: AsyncExitStack) -> No
             stack.callback(to_broker.release)
             to_broker.hold(Way.UP, ACK)
             await to_broker.held(CAUGHT)
+
+
+async def _hold_given(setup: JobSetup) -> None:
+    """Hold what the gateway says until a job is held that it has given out.
+
+    Raises:
+        TimeoutError: there was none for a minute.
+    """
+    async with asyncio.timeout(TRYING):
+        while True:
+            begun = setup.engine.clock()
+            setup.to_gateway.hold(Way.DOWN)
+            while setup.engine.clock() < begun + TRY:
+                if any(setup.engine.since(begun)):
+                    return
+                await asyncio.sleep(0.01)
+            # Nothing had been asked for: the service had no room just then, and what would make some is held, too.
+            setup.to_gateway.release()
+            await asyncio.sleep(SETTLE)
 
 
 @dataclass(frozen=True)

@@ -71,13 +71,14 @@ class JobGateway(FakeGateway):
             await asyncio.sleep(LOOK)
 
     async def _execute(self, request: Request) -> Step:
+        arrived = self.engine.clock()
         self.waiting += 1
         try:
             await self._opened.wait()
         finally:
             self.waiting -= 1
         try:
-            response = self.engine.execute(request.rpc, request.message)
+            response = self.engine.execute(request.rpc, request.message, arrived)
         except Rejection as rejection:
             return fail(rejection.status, str(rejection))
         await asyncio.sleep(LATENCY)

@@ -42,12 +42,15 @@ class Run:
         jobs = self.engine.activate(POLL, NUMBER)
         return {json.loads(job.variables)["number"]: Activated(job.key, job.deadline) for job in jobs}
 
-    def complete(self, activated: Activated, *, told: bool = True, named: int | None = None) -> None:
-        """A worker completes it, and the consumer tells the engine."""
+    def complete(
+        self, activated: Activated, *, told: bool = True, named: int | None = None, arrived: float | None = None
+    ) -> None:
+        """A worker completes it, and the consumer tells the engine, whose gateway got that then, or now."""
         if told:
             self.history.answered(activated, "CompleteJob")
         variables = json.dumps({ACTIVATION: named or activated.deadline})
-        self.engine.execute("CompleteJob", pb.CompleteJobRequest(jobKey=activated.key, variables=variables))
+        message = pb.CompleteJobRequest(jobKey=activated.key, variables=variables)
+        self.engine.execute("CompleteJob", message, arrived)
 
     def verdict(self) -> JobVerdict:
         return judge(self.history, self.engine.jobs.values(), len(self.engine.refused), ending(completing))
@@ -101,6 +104,14 @@ def on_the_wire(run: Run, job: Activated) -> None:
     again(run)
     run.now += ON_THE_WIRE / 2
     run.complete(job)
+
+
+def at_the_gateway(run: Run, job: Activated) -> None:
+    """The command had come to the gateway, which was slow, before the newer activation came to a worker."""
+    arrived = run.now
+    again(run)
+    run.now += 2 * ON_THE_WIRE
+    run.complete(job, arrived=arrived)
 
 
 def unknown(run: Run, job: Activated) -> None:
@@ -177,6 +188,7 @@ BROKEN: dict[str, tuple[Callable[[Run, Activated], None], list[str]]] = {
     "completes it for whom it was taken from": (overtaken, [f"1 overtaken: {NAMED}"]),
     "completes it while the newer one is in the queue": (published, [f"1 overtaken: {NAMED}"]),
     "had sent the command already": (on_the_wire, []),
+    "had sent it to a slow gateway": (at_the_gateway, []),
     "cannot know of the newer one": (unknown, []),
     "tells the engine twice": (twice, []),
     "completes what no worker did": (
