@@ -152,7 +152,7 @@ def _named(job: Job) -> str:
 
 
 def _overtaking(history: JobHistory, job: Job, executed: Executed) -> bool | None:
-    """Whether a newer activation was known when the command was sent; False: one was given out before it was executed."""
+    """Whether a newer activation was known when the command was sent; False: one was given before it was executed."""
     if executed.activation is None:
         return None
     since = {given.deadline: given.time for given in job.given}
