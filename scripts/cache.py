@@ -16,6 +16,7 @@ from scripts.process import ServerError
 IN_MEMORY_VERSION = "8.8.21"
 JAVA_OLDEST = 21
 
+PROGRAM_JAR = "program.jar"
 IN_MEMORY_SOURCE = Path(__file__).parent / "ZeebeInMemory.java"
 
 
@@ -48,7 +49,13 @@ def in_memory_program() -> Path:
     """The folder for our compiled program around that engine; it need not exist."""
     # A changed program gets another folder: clones of different ages share the cache.
     source = hashlib.sha256(IN_MEMORY_SOURCE.read_bytes()).hexdigest()[:12]
-    return folder() / f"zeebe-in-memory-{IN_MEMORY_VERSION}-{source}"
+    return folder() / f"zeebe-in-memory-{IN_MEMORY_VERSION}-{source}-jar"
+
+
+def in_memory_classes() -> Path:
+    """The file of the classes that the engine in memory begins with, ready for this Java; it need not exist."""
+    java = hashlib.sha256((java_home() / "release").read_bytes()).hexdigest()[:12]
+    return in_memory_program() / f"classes-{java}.jsa"
 
 
 def in_memory_class_path() -> str:
@@ -62,7 +69,7 @@ def in_memory_class_path() -> str:
             raise ServerError(
                 f"the engine in memory is not in {home}: `make servers` prepares it, or set ZEEBE_ADDRESS to a gateway"
             )
-    return f"{in_memory_program()}:{in_memory_libraries()}/*"
+    return f"{in_memory_program() / PROGRAM_JAR}:{in_memory_libraries()}/*"
 
 
 def java_home() -> Path:

@@ -15,7 +15,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from scripts import cache, engine, maven, packages, rabbitmq_release, transfer
+from scripts import cache, engine, maven, packages, rabbitmq_release, transfer, zeebe_in_memory
 from scripts.process import ServerError
 
 BROKER = [("rabbitmq-server", "rabbitmq-server")]
@@ -55,7 +55,10 @@ def ensure_java() -> Path:
 
 
 def ensure_in_memory() -> Path:
-    """The folder of the in-memory engine's libraries; they are downloaded, and our program compiled, when missing."""
+    """The folder of the in-memory engine's libraries.
+
+    They are downloaded, our program is compiled, and the classes are made ready for a quick start, when missing.
+    """
     libraries, program = cache.in_memory_libraries(), cache.in_memory_program()
     if not libraries.exists():
         print(
@@ -69,8 +72,20 @@ def ensure_in_memory() -> Path:
     if not program.exists():
         with cache.workspace() as work:
             compile_in_memory(work / "classes")
-            cache.publish(work / "classes", program)
+            (work / "program").mkdir()
+            pack(work / "classes", work / "program" / cache.PROGRAM_JAR)
+            cache.publish(work / "program", program)
+    if not cache.in_memory_classes().exists():
+        with cache.workspace() as work:
+            zeebe_in_memory.write_classes(work, cache.in_memory_classes())
     return libraries
+
+
+def pack(classes: Path, jar: Path) -> None:
+    """Put compiled classes into one file: Java makes only those ready that are in such."""
+    with zipfile.ZipFile(jar, "w") as file:
+        for each in sorted(classes.rglob("*.class")):
+            file.write(each, each.relative_to(classes))
 
 
 def compile_in_memory(target: Path) -> None:
