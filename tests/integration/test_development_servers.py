@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
+
+import pytest
 
 from scripts.consumer import Consumer
 from scripts.zeebe_in_memory import ZeebeInMemory
@@ -70,3 +73,14 @@ async def test_zeebe_in_memory_lets_time_pass_shows_its_records_and_begins_anew(
     own_zeebe.reset()
     gone = refused(await own_process.caller.call("create-instance", {"bpmnProcessId": own_process.id}))
     assert gone.code is Code.NOT_FOUND
+
+
+def test_an_engine_finds_its_classes_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = tmp_path / "loaded"
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", f"-Xlog:class+load:file={loaded}")
+    with ZeebeInMemory(tmp_path / "engine"):
+        pass
+    lines = loaded.read_text().splitlines()
+    ready = [line for line in lines if "shared objects file" in line]
+    assert len(ready) > 0.8 * len(lines), f"{len(ready)} of {len(lines)}"
+    assert any("ZeebeInMemory " in line for line in ready)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scripts import cache, camunda7, engine, maven, packages, servers, zeebe
+from scripts import cache, camunda7, engine, maven, packages, servers, zeebe, zeebe_in_memory
 from scripts.camunda7 import Camunda7
 from scripts.process import PORTS, ServerError, free_port, next_port
 from scripts.rabbitmq_release import Packaged
@@ -116,6 +116,21 @@ def test_a_download_that_is_interrupted_or_another_one_leaves_nothing_that_count
     assert list(cache_folder.iterdir()) == []
     with pytest.raises(ServerError):
         cache.in_memory_class_path()
+
+
+def test_an_engine_that_writes_no_classes_is_told_with_its_words(
+    tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = runtime(tmp_path / "java", 'JAVA_VERSION="21"')
+    monkeypatch.setattr(cache, "java_candidates", lambda: [home])
+    (home / "bin" / "java").write_text("#!/bin/sh\necho no room\nexec sleep 60\n")
+    cache.in_memory_libraries().mkdir(parents=True)
+    cache.in_memory_program().mkdir()
+    (tmp_path / "work").mkdir()
+    monkeypatch.setattr(ZeebeInMemory, "usable", lambda each: (each.directory / "output.log").read_text() != "")
+    with pytest.raises(ServerError, match="no classes of the engine in memory:\nno room"):
+        zeebe_in_memory.write_classes(tmp_path / "work", cache.in_memory_classes())
+    assert not cache.in_memory_classes().exists()
 
 
 def test_a_package_is_unpacked_without_being_installed_after_new_lists_if_need_be(
