@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -102,7 +103,8 @@ class RabbitMQCluster(Server):
             for node in self.nodes:
                 node.wait_until_usable()
             for node in self.nodes:
-                node.ctl("await_online_nodes", str(SIZE), "--timeout", f"{node.start_seconds:g}")
+                assert node.process is not None
+                node.process.wait_until(partial(self._is_complete, node), node.start_seconds)
         except BaseException:  # an interrupted start leaves nothing behind
             self.stop()
             raise
@@ -116,6 +118,14 @@ class RabbitMQCluster(Server):
         """SIGKILL for all."""
         for server in (*self.nodes, self.names):
             server.kill()
+
+    def _is_complete(self, as_seen_by: RabbitMQ) -> bool:
+        return len(self.running_nodes(as_seen_by)) == SIZE
+
+    def running_nodes(self, as_seen_by: RabbitMQ) -> set[str]:
+        """The names of the nodes that run, as one of them knows."""
+        found = as_seen_by.evaluate('string:join([atom_to_list(N) || N <- rabbit_nodes:all_running()], ",")')
+        return set(found.strip('"').split(","))
 
     def named(self, name: str) -> RabbitMQ:
         """The node of that name, as Erlang knows it: "node-20001@localhost"."""

@@ -12,23 +12,13 @@ from scripts.rabbitmq import RabbitMQ
 SECRET = "the-right-secret"
 CALLER = (r"^test\.replies\..*$", r"^(test\.replies\..*|amq\.default)$", r"^test\.replies\..*$")
 """The rights that a caller needs: to a reply queue of its own, and to the default exchange."""
-ATTEMPTS = 5
-"""To reach a node: on a busy machine it may be slower than the program that calls it waits, which is a second."""
-NOT_REACHED = "failed to connect"
 LOW, USUAL = "0.00001", "0.4"
 """Memory from which on the broker blocks publishers, as a part of all."""
 
 
 def evaluate(node: RabbitMQ, expression: str) -> str:
     """What an Erlang expression gives in the node."""
-    cookie = (node.directory / ".erlang.cookie").read_text()
-    arguments = ["-address", node._environment["RABBITMQ_DIST_PORT"], "-c", cookie, "-e"]
-    for _ in range(ATTEMPTS):
-        done = node.run("erl_call", *arguments, given=f"{expression}.\n")
-        if NOT_REACHED not in done.stderr:
-            break
-    assert done.stdout.startswith("{ok, "), f"{expression}: {done.stdout}{done.stderr}"
-    return done.stdout.removeprefix("{ok, ").removesuffix("}")
+    return node.evaluate(expression)
 
 
 def version(node: RabbitMQ) -> str:

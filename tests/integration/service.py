@@ -28,7 +28,7 @@ MEASURED = {"COVERAGE_PROCESS_CONFIG": os.environ.get("COVERAGE_PROCESS_CONFIG",
 """For a consumer whose lines are counted. Most are not: counting takes time, and a few run all lines."""
 UNMEASURED = dict.fromkeys(MEASURED, "")
 """For a program whose lines other tests run: counting them doubles the time of a short one."""
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 """Seconds that a test waits for what must happen."""
 CONNECT = 5.0
 """Seconds for which a node may keep a caller waiting for a connection."""

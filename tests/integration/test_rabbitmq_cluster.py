@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 
 import aio_pika
 
-from scripts.rabbitmq import RabbitMQ
 from scripts.rabbitmq_cluster import RabbitMQCluster
 from tests.integration.service import connected
 
 QUORUM = {"x-queue-type": "quorum"}
-
-
-def seen_by(node: RabbitMQ) -> set[str]:
-    """The nodes that run, as one of them knows."""
-    return set(json.loads(node.ctl("cluster_status", "--formatter", "json"))["running_nodes"])
 
 
 async def keep(url: str) -> None:
@@ -43,18 +36,18 @@ async def test_a_killed_node_takes_no_other_with_it_and_a_start_brings_back_memb
     names = set[str]()
     with await asyncio.to_thread(RabbitMQCluster(tmp_path / "cluster").start) as cluster:
         names.update(node.name for node in cluster.nodes)
-        assert [seen_by(node) for node in cluster.nodes] == [names] * 3
+        assert [cluster.running_nodes(node) for node in cluster.nodes] == [names] * 3
         await keep(cluster.url)
         first, second, third = cluster.nodes
         await asyncio.to_thread(first.kill)
         assert (cluster.running, cluster.names.running) == (False, True)
-        assert seen_by(second) == {second.name, third.name}
+        assert cluster.running_nodes(second) == {second.name, third.name}
         pid = second.process.pid
         await asyncio.to_thread(cluster.start)
         assert second.process.pid == pid
-        assert [seen_by(node) for node in cluster.nodes] == [names] * 3
+        assert [cluster.running_nodes(node) for node in cluster.nodes] == [names] * 3
         await asyncio.to_thread(cluster.kill)
         await asyncio.to_thread(cluster.start)
-        assert [seen_by(node) for node in cluster.nodes] == [names] * 3
+        assert [cluster.running_nodes(node) for node in cluster.nodes] == [names] * 3
         assert await kept(cluster.url) == b"a message"
     assert not any(node.running for node in (*cluster.nodes, cluster.names))

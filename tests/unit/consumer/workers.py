@@ -120,6 +120,13 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0)
 
 
+async def pause() -> None:
+    """Let everything do what it can do now, however busy the machine is; then some milliseconds pass."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.005)
+
+
 async def settled(worker: QueueWorker, *deliveries: FakeDelivery) -> None:
     for delivery in deliveries:
         worker.accept(delivery)

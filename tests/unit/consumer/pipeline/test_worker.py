@@ -21,7 +21,7 @@ from consumer.pipeline.settlement import MAX_WAIT
 from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
 from tests.unit.consumer.errors import failed
-from tests.unit.consumer.workers import OK, Bench, settled, until
+from tests.unit.consumer.workers import OK, Bench, pause, settled, until
 from zeebe_amqp.errors import Code
 
 ACKED = ["ack", "acknowledged"]
@@ -294,9 +294,9 @@ async def test_what_a_request_waited_for_is_noted_and_nothing_of_one_that_runs_a
     runs, kept, behind = bench.delivered(), bench.delivered(reply_to=None), bench.delivered()
     worker = bench.worker(runs, kept, behind, limit=AimdLimit(1), circuit=circuit)
     await until(lambda: bench.handler.running)
-    await asyncio.sleep(0.005)
+    await pause()
     circuit.record_success()
-    await asyncio.sleep(0.005)
+    await pause()
     bench.handler.limiter.set()
     await until(lambda: not worker.in_flight)
     noted = [[wait.reason for wait in each.waits] for each in (runs, kept, behind)]
@@ -308,7 +308,7 @@ async def test_an_alarm_of_the_broker_and_a_pause_between_two_tries_are_noted(be
     bench.handler.replies = [AWAY]
     delivery = bench.delivered(reply_to=None)
     worker = bench.worker(delivery, clock=QuickClock(pause=0.002))
-    await asyncio.sleep(0.005)
+    await pause()
     bench.publisher.open.set()
     await until(lambda: not worker.in_flight)
     # A busy machine adds a moment's wait for a slot.
