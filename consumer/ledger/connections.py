@@ -68,14 +68,18 @@ class Connections:
         self._places = asyncio.Semaphore(MAX_CONNECTIONS)
         self._running: set[asyncio.Task[Any]] = set()
 
-    async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def run(self, work: Callable[[Connection], Awaitable[T]], *, examines: bool = True) -> T:
         """Do some work on a connection, and once more if that broke while nobody used it. It goes on when cancelled.
+
+        Args:
+            work: what to do.
+            examines: look at a new connection first.
 
         Raises:
             ConnectionError: what the server said.
             TimeoutError: it said nothing; the work may have been done, or not.
         """
-        task = asyncio.get_running_loop().create_task(self._run(work))
+        task = asyncio.get_running_loop().create_task(self._run(work, examines))
         self._running.add(task)
         task.add_done_callback(self._end)
         with translated():
@@ -85,14 +89,14 @@ class Connections:
         """Close all of them, when what is running has ended."""
         while self._running:
             await asyncio.wait(self._running)
-        await self._drop()
+        await self.drop()
 
     def _end(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # it is looked at, also when nobody waits for it any more
 
-    async def _run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _run(self, work: Callable[[Connection], Awaitable[T]], examines: bool) -> T:
         async with self._places:
             if self._idle:
                 connection = self._idle.pop()
@@ -100,17 +104,18 @@ class Connections:
                     return await self._work(connection, work)
                 except POOLED:
                     self._prepares = False
-                    await self._drop()
+                    await self.drop()
                 except OperationalError:
                     if not connection.broken:
                         raise
-                    await self._drop()  # the others of its age broke with it
+                    await self.drop()  # the others of its age broke with it
             connection = await connect(self._url, prepares=self._prepares)
-            try:
-                await limited(connection, self._examine(connection))
-            except BaseException:
-                await connection.close()
-                raise
+            if examines:
+                try:
+                    await limited(connection, self._examine(connection))
+                except BaseException:
+                    await connection.close()
+                    raise
             return await self._work(connection, work)
 
     async def _work(self, connection: Connection, work: Callable[[Connection], Awaitable[T]]) -> T:
@@ -120,7 +125,8 @@ class Connections:
             if not connection.closed:
                 self._idle.append(connection)
 
-    async def _drop(self) -> None:
+    async def drop(self) -> None:
+        """Close those that nobody uses; what is asked for next gets a new one."""
         while self._idle:
             await self._idle.pop().close()
 

@@ -62,7 +62,7 @@ class PostgresStore:
         self.name = name_of(url)
         self.size = self.kept_bytes = self._counted = 0
         self.evicted = Evicted()
-        self._url, self._creates, self._prepared = url, create, False
+        self._creates, self._prepared = create, False
         self._owner, self._lease = b"", 0.0
         self._batches: Batches[_Order, Found | None] = Batches(self._begin, GROUP)
         self._writing: asyncio.Task[None] | None = None
@@ -71,9 +71,8 @@ class PostgresStore:
     async def open(self, owner: bytes, lease: float) -> None:
         """See `Store.open`; the tables are made at the first time only: with new ones everything is forgotten."""
         self._owner, self._lease = owner, lease
-        with translated():
-            async with await connect(self._url) as connection:
-                await limited(connection, self._prepare(connection))
+        await self._connections.drop()  # what was wrong may be theirs, as in a server that took no writes
+        await self._connections.run(self._prepare, examines=False)  # it does so when the tables are there
         self._prepared = True
         await self.renew()
 
