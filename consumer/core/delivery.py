@@ -214,13 +214,13 @@ class Delivery:
             reason: what it waits for.
             idle: whether nothing runs for it meanwhile, so that stopping may end the waiting.
         """
-        before, began = self.idle, time.time()
+        before, began, started = self.idle, time.time(), time.monotonic()
         self.idle = before or idle
         try:
             yield
         finally:
             self.idle = before
-            if (took := time.time() - began) >= NOTED:
+            if (took := time.monotonic() - started) >= NOTED:
                 self.waits = (*self.waits[1 - MAX_WAITS :], Wait(reason, began, took))
 
     @asynccontextmanager

@@ -23,7 +23,7 @@ from consumer.zeebe.connection import Connection, Connections
 from consumer.zeebe.credentials import credentials_for
 from consumer.zeebe.failures import Failure, FailureKind, GatewayError, error, partition
 from consumer.zeebe.operations import OPERATIONS, Operation
-from consumer.zeebe.outgoing import Answer, Outgoing, serialize, size
+from consumer.zeebe.outgoing import Answer, End, Outgoing, serialize, size
 from consumer.zeebe.polls import Poll, Polls, ResponseStream
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.retries import Retries
@@ -63,6 +63,7 @@ class ZeebeEngine:
         operations: Mapping[str, Operation] = OPERATIONS,
         connections: Callable[[Zeebe], Connections] = Connections,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
     ) -> None:
@@ -75,10 +76,10 @@ class ZeebeEngine:
         self._request_timeout = zeebe.request_timeout
         self._target = zeebe.address.rsplit("/", 1)[-1]
         self._observer = observer or unobserved
-        self._clock, self._sleep, self._random = clock, sleep, random
+        self._clock, self._monotonic, self._sleep, self._random = clock, monotonic, sleep, random
         self._connections = connections(zeebe)
-        self._credentials = credentials_for(zeebe.credentials, clock)
-        self._topology_cache = TopologyCache(self.probe, clock)
+        self._credentials = credentials_for(zeebe.credentials, monotonic)
+        self._topology_cache = TopologyCache(self.probe, monotonic)
         self._polls = Polls()
         self._closed = False
         self.circuit = CircuitBreaker()
@@ -260,23 +261,21 @@ class ZeebeEngine:
         return answer
 
     async def _exchange(self, outgoing: Outgoing) -> Answer:
-        ends = self._clock() + outgoing.attempt_timeout
-        if outgoing.call.deadline is not None:
-            ends = min(ends, outgoing.call.deadline)
-        authorization = await self._credentials.authorization(ends - self._clock())
-        connection = await self._connect(ends, outgoing.call.deadline)
+        end = outgoing.end(self._clock(), self._monotonic())
+        authorization = await self._credentials.authorization(end.at - self._monotonic())
+        connection = await self._connect(end)
         if outgoing.call.may_go is not None:
             await outgoing.call.may_go()  # last of all: a connection may take a while
         outgoing.call.sent = True
         outgoing.call.attempts += 1
         call, poll, metadata = outgoing.call, outgoing.poll, outgoing.metadata(authorization)
-        started = connection.call(outgoing.rpc, outgoing.payload, ends - self._clock(), metadata, call.idempotent)
+        started = connection.call(outgoing.rpc, outgoing.payload, end.at - self._monotonic(), metadata, call.idempotent)
         heard = False
         try:
-            answer = await (self._collect(poll, started, outgoing, ends, connection) if poll else started)
+            answer = await (self._collect(poll, started, outgoing, end, connection) if poll else started)
             heard = True
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
-            failure = self._failure(error, outgoing, ends, connection)
+            failure = self._failure(error, outgoing, end, connection)
             heard = failure.kind not in _UNHEARD
             await self._refresh(failure, authorization)
             raise failure from error
@@ -284,15 +283,15 @@ class ZeebeEngine:
             connection.record_end(started, heard)
         return cast("Answer", answer)
 
-    async def _connect(self, ends: float, deadline: float | None) -> Connection:
+    async def _connect(self, end: End) -> Connection:
         """The connection to send over: what ends while it waits for one has certainly not been executed."""
-        connections, left = self._connections, ends - self._clock()
+        connections, left = self._connections, end.at - self._monotonic()
         if not (self._closed or connections.current.is_ready or await connections.connect(left)):
-            kind = _Hasty if ends == deadline and left < CONNECTING else Failure
+            kind = _Hasty if end.is_callers and left < CONNECTING else Failure
             raise kind(Code.UNAVAILABLE, _NOT_CONNECTED, FailureKind.UNREACHABLE)
         if self._closed:
             raise Failure(Code.UNAVAILABLE, _CLOSED, FailureKind.CLOSING, Source.CONSUMER)
-        if ends - self._clock() < MIN_ATTEMPT:
+        if end.at - self._monotonic() < MIN_ATTEMPT:
             raise Failure(Code.DEADLINE_EXCEEDED, _NOT_SENT, FailureKind.FINAL, Source.CONSUMER)
         return connections.current
 
@@ -304,7 +303,7 @@ class ZeebeEngine:
             await self._credentials.refresh(refused)
 
     async def _collect(
-        self, poll: Poll, started: ResponseStream, outgoing: Outgoing, ends: float, connection: Connection
+        self, poll: Poll, started: ResponseStream, outgoing: Outgoing, end: End, connection: Connection
     ) -> list[Message]:
         try:
             await poll.collect(started)
@@ -312,7 +311,7 @@ class ZeebeEngine:
             jobs = sum(len(response.jobs) for response in poll.arrived)
             if not jobs:
                 raise
-            failure = self._failure(error, outgoing, ends, connection)
+            failure = self._failure(error, outgoing, end, connection)
             # They are locked for the caller already, so keeping them back would only delay their work.
             _tell_broken_stream(outgoing, jobs, failure)
         return poll.arrived
@@ -321,12 +320,12 @@ class ZeebeEngine:
         self,
         error: grpc.aio.AioRpcError | asyncio.CancelledError,
         outgoing: Outgoing,
-        ends: float,
+        end: End,
         connection: Connection,
     ) -> Failure:
         """What it means that an attempt ended so; a cancellation of the task is raised on."""
         if isinstance(error, grpc.aio.AioRpcError):
-            return self._own_ending(Failure.of(error.code().name, error.details() or ""), outgoing, ends)
+            return self._own_ending(Failure.of(error.code().name, error.details() or ""), outgoing, end)
         # grpc cancels whoever waits when its channel is closed; that is no cancellation of the task.
         if being_cancelled() or not (self._closed or connection.is_orphaned):
             raise error
@@ -334,15 +333,11 @@ class ZeebeEngine:
             return Failure(Code.CANCELLED, _DISCONNECTED, FailureKind.UNCERTAIN, Source.CONSUMER)
         return Failure(Code.UNAVAILABLE, _SILENT, FailureKind.UNCERTAIN, Source.CONSUMER)
 
-    def _own_ending(self, failure: Failure, outgoing: Outgoing, ends: float) -> Failure:
-        reset = failure.kind is FailureKind.UNCERTAIN and _RESET in failure.text and self._clock() >= ends
+    def _own_ending(self, failure: Failure, outgoing: Outgoing, end: End) -> Failure:
+        reset = failure.kind is FailureKind.UNCERTAIN and _RESET in failure.text and self._monotonic() >= end.at
         if failure.kind is not FailureKind.LATE and not reset:
             return failure
-        limit = (
-            "before the caller's deadline"
-            if ends == outgoing.call.deadline
-            else f"within {outgoing.attempt_timeout:g} s"
-        )
+        limit = "before the caller's deadline" if end.is_callers else f"within {outgoing.attempt_timeout:g} s"
         text = f"the gateway did not answer {limit}; the command may have been executed"
         return Failure(Code.DEADLINE_EXCEEDED, text, FailureKind.LATE, Source.CONSUMER)
 

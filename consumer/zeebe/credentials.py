@@ -56,7 +56,7 @@ class Credentials(Protocol):
         """Release what is held."""
 
 
-def credentials_for(setting: OAuth | Basic | None, clock: Callable[[], float] = time.time) -> Credentials:
+def credentials_for(setting: OAuth | Basic | None, clock: Callable[[], float] = time.monotonic) -> Credentials:
     """The credentials that the settings ask for."""
     if isinstance(setting, OAuth):
         return Token(setting, clock)
@@ -91,7 +91,7 @@ class Token:
     fetched, so that calls wait for the first token only.
     """
 
-    def __init__(self, setting: OAuth, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, setting: OAuth, clock: Callable[[], float] = time.monotonic) -> None:
         self._setting = setting
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None

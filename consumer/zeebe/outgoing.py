@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from google.protobuf.message import Message
 
@@ -13,10 +13,19 @@ from consumer.zeebe.rpcs import Rpc
 from zeebe_amqp.errors import Code, CommandError
 from zeebe_amqp.wire import MAX_MESSAGE
 
-__all__ = ["Answer", "Outgoing", "serialize", "size"]
+__all__ = ["Answer", "End", "Outgoing", "serialize", "size"]
 
 Answer: TypeAlias = Message | list[Message]
 """The response; of a stream all responses, in order."""
+
+
+class End(NamedTuple):
+    """When an attempt ends."""
+
+    at: float
+    """On the clock that nobody sets."""
+    is_callers: bool
+    """It is its caller's deadline."""
 
 
 @dataclass(slots=True)
@@ -32,6 +41,19 @@ class Outgoing:
     span: CallSpan
     poll: Poll | None = None
     """Of an RPC with many responses."""
+
+    def end(self, now: float, monotonic: float) -> End:
+        """When an attempt ends that begins now.
+
+        Somebody may set the clock meanwhile, so its time passes on the other one.
+
+        Args:
+            now: seconds since 1970.
+            monotonic: the same moment on the clock that nobody sets.
+        """
+        timeout, deadline = self.attempt_timeout, self.call.deadline
+        left = timeout if deadline is None else deadline - now
+        return End(monotonic + min(timeout, left), deadline is not None and left <= timeout)
 
     def metadata(self, authorization: str | None) -> tuple[tuple[str, str], ...]:
         """The gRPC metadata to send along."""

@@ -102,7 +102,9 @@ class Replica:
         clock = ProcessClock(loop, chance, offset)
         amqp = Amqp(queues=(QUEUE,), prefetch=prefetch)
         make: Any = gateway.make
-        self.engine = ZeebeEngine(ZEEBE, connections=make, clock=clock.now, random=chance.random)
+        self.engine = ZeebeEngine(
+            ZEEBE, connections=make, clock=clock.now, monotonic=clock.monotonic, random=chance.random
+        )
         self.ledger = Ledger(store, Limits(3600.0), clock=clock.now)
         self.broker = Broker(amqp, max_depth=500, accept=self._accept)
         self.monitor = Monitor("gateway", self._look, self.engine.circuit, {LEDGER: self.ledger}, self.broker, clock)

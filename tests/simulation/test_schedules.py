@@ -19,7 +19,7 @@ from tests.simulation.stores import STORES
 from tests.untraced import untraced
 
 pytestmark = pytest.mark.timeout(900)
-NUMBER = 1200
+NUMBER = 2000
 LEAST = {"requests": 6, "replicas": 2, "crashes": 1, "redeliveries": 1}
 """What a schedule has in the median, at least."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -29,9 +28,18 @@ async def connect(sleeps: list[float]) -> AsyncIterator[Connect]:
     async def note(seconds: float) -> None:
         sleeps.append(seconds)
 
-    def make(address: str, *, observer: Any = None, clock: Any = time.time, sleep: Any = note, **settings: Any) -> Any:
+    def make(
+        address: str,
+        *,
+        observer: Any = None,
+        clock: Any = None,
+        monotonic: Any = None,
+        sleep: Any = note,
+        **settings: Any,
+    ) -> Any:
         zeebe = Zeebe(address, **{"plaintext": True, **settings})
-        engines.append(ZeebeEngine(zeebe, observer, clock=clock, sleep=sleep, random=lambda: 1.0))
+        clocks = {"clock": clock, "monotonic": monotonic or clock} if clock else {}
+        engines.append(ZeebeEngine(zeebe, observer, sleep=sleep, random=lambda: 1.0, **clocks))
         return engines[-1]
 
     yield make

@@ -335,3 +335,23 @@ async def test_whoever_sends_a_command_may_stop_it_right_before_each_attempt(
     with pytest.raises(CommandError, match="not any more"):
         await send(gateway, COMPLETE, may_go=may_go)
     assert asked == [0, 1, 2]
+
+
+@for_each([7200.0, -7200.0])
+async def test_an_attempt_takes_its_time_however_the_clock_is_set_meanwhile(
+    step: float, connect: Connect, fake: FakeGateway
+) -> None:
+    """Set ahead it is not late; set back it does not wait for hours."""
+    wall = Clock()
+    patient, hasty = (
+        connect(fake.address, clock=wall, monotonic=time.monotonic, request_timeout=seconds) for seconds in (60.0, 0.5)
+    )
+
+    async def set_clock() -> None:
+        wall.now += step
+
+    fake.script("CreateProcessInstance", answer(pb.CreateProcessInstanceResponse()), after(60))
+    assert await send(patient, CREATE, may_go=set_clock) == pb.CreateProcessInstanceResponse()
+    error = await refusal(hasty, CREATE, may_go=set_clock)
+    assert verdict(error) == (Code.DEADLINE_EXCEEDED, Source.CONSUMER, Outcome.UNKNOWN, False)
+    assert "within 0.5 s" in error.message
