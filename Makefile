@@ -18,7 +18,7 @@ export OP DATA TAG BROKER BROKER_NEWER
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults simulate soak rolling docs clean chart dashboard outage rights
+.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults simulate soak rolling docs clean chart dashboard outage rights fetched
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,8 +74,16 @@ call: venv ## send one command and show the reply: make call OP=topology DATA='{
 
 # --- checking ---------------------------------------------------------------------------------------------------------
 
-test: test-servers camunda7 tools check proto-check ## everything that must pass: format, lint, types, layers, protocol, all tests
+test: venv ## everything that must pass: format, lint, types, layers, protocol, all tests
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line fetched check
+	@$(MAKE) --no-print-directory proto-check
 	$(RUN) -m pytest --cov $(SIDE_BY_SIDE)
+
+# One after the other: they share the package managers of this machine, and Maven's folder. What reads code goes beside.
+fetched: venv
+	@$(MAKE) --no-print-directory test-servers
+	@$(MAKE) --no-print-directory camunda7
+	@$(MAKE) --no-print-directory tools
 
 test-engine: venv ## what an engine must do, on any: make test-engine ZEEBE_ADDRESS=host:port (AMQP_URL=...)
 	@$(RUN) -m scripts.servers --small

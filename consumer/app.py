@@ -371,7 +371,6 @@ async def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> in
     service = Service(settings, telemetry.setup(environ, version=__version__))
     loop.add_signal_handler(signal.SIGHUP, service.reload)
     # What is here now stays: the garbage collector need not look at it again with every large request.
-    gc.collect()
     gc.freeze()
     await service.start()
     fields = {"event": "service.started", "version": __version__}

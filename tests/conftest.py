@@ -7,6 +7,7 @@ and says how to get it.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -52,6 +53,15 @@ def restore_signals() -> None:
 restore_signals()
 # No test needs the machine's certificates, which each program that a test starts would read: a tenth of its start.
 os.environ["SSL_CERT_FILE"] = os.devnull
+
+
+@pytest.fixture(autouse=True)
+def _own_log_level() -> Iterator[None]:
+    """A program that runs inside a test sets up the log; what the next test finds in the log must not depend on it."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

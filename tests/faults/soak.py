@@ -219,7 +219,7 @@ def keep(ledger: str, broker: str, samples: Mapping[str, Samples]) -> None:
         for name, taken in samples.items()
     }
     kept[ledger] = {"broker": broker, "date": time.strftime("%Y-%m-%d"), "samples": thinned}
-    KEPT.write_text(json.dumps(kept, indent=0, sort_keys=True) + "\n")
+    KEPT.write_text(json.dumps(kept, separators=(",", ":"), sort_keys=True) + "\n")
 
 
 def main() -> int:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from tests.cases import check_all, for_each
-from tests.faults.soak import HOUR, lows, trend
+from tests.faults import soak
+from tests.faults.soak import ALLOWED, HOUR, LEDGERS, lows, trend, what
 
 NUMBER = 120
 INTERVAL = 5.0
@@ -37,3 +42,22 @@ def test_a_leak_under_a_load_that_comes_and_goes_is_found(leaks: float, verdict:
     chance = random.Random(5)
     taken = samples(lambda second: int(leaks * second / HOUR) + chance.choice((0, 0, 3, 17, 40)))
     assert trend(lows(taken, 30)).verdict(32) == verdict
+
+
+def test_samples_are_kept_by_ledger_in_place_of_earlier_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soak, "KEPT", tmp_path / "soak.json")
+    for value, ledger in [(1.0, "sqlite"), (2.0, "postgresql"), (3.0, "sqlite")]:
+        soak.keep(ledger, "4.3.6", {"RSS MiB, 2": [(0.4, value), (29.0, value + 1)]})
+    kept = json.loads((tmp_path / "soak.json").read_text())
+    assert {name: each["samples"] for name, each in kept.items()} == {
+        "sqlite": {"RSS MiB, 2": [[0, 3.0]]},
+        "postgresql": {"RSS MiB, 2": [[0, 2.0]]},
+    }
+
+
+def test_what_is_kept_is_of_an_hour_and_of_what_is_judged() -> None:
+    kept = json.loads(soak.KEPT.read_text())
+    assert set(kept) == set(LEDGERS)
+    for ledger, run in kept.items():
+        assert {what(name) for name in run["samples"]} == set(ALLOWED), ledger
+        assert all(taken[-1][0] > 3500 for taken in run["samples"].values()), ledger
