@@ -46,8 +46,9 @@ test-servers: venv ## the same, and the newer releases of RabbitMQ that `make te
 camunda7: venv ## a Camunda 7 engine for the tests, downloaded once
 	@$(RUN) -m scripts.camunda7
 
-tools: venv ## AsyncAPI's schema and viewer, what examples in other languages and frameworks need, a linter, Prometheus; downloaded once
+tools: venv ## AsyncAPI's schema and viewer, the script of diagrams, what examples in other languages and frameworks need, a linter, Prometheus; downloaded once
 	@$(RUN) -m scripts.asyncapi_tools
+	@$(RUN) -m scripts.mermaid
 	@$(RUN) -m scripts.callers
 	@$(RUN) -m scripts.workflow_lint
 	@$(RUN) -m scripts.prometheus
@@ -210,7 +211,7 @@ rolling: servers ## restart two replicas in turn under load, and a table: make r
 	@$(RUN) -m tests.integration.rolling $(if $(ROUNDS),--rounds $(ROUNDS))
 
 docs: venv ## the documentation site, in site/
-	$(RUN) -m mkdocs build --strict
+	@$(RUN) -m scripts.site
 
 clean: ## stop what runs in the background; remove what was made here (not downloads)
 	@[ ! -e .run ] || $(RUN) -m scripts.stack down

@@ -1,40 +1,66 @@
-"""What is put into the documentation site besides the pages: JSON Schemas, the AsyncAPI document and its viewer.
+"""The documentation site: `python -m scripts.site` builds it in site/.
 
-The schemas are made and the viewer is fetched when the site is built; nothing of them is committed. The page of the
-viewer needs no server and no network.
+Zensical makes the pages of docs/. Beside them are put JSON Schemas, the AsyncAPI document with its viewer, and the
+script that draws diagrams. They are made or fetched when the site is built; nothing of them is committed. Whoever reads
+the site loads nothing from elsewhere.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
-
-from scripts import asyncapi_tools
+from scripts import asyncapi_tools, mermaid
+from scripts.process import ServerError
 from zeebe_amqp import asyncapi
 from zeebe_amqp.asyncapi.files import encode
 
-
-def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Called by MkDocs when it knows the files of the site; the pages may link to those that are added here."""
-    for name, schema in asyncapi.files().items():
-        files.append(File.generated(config, f"schemas/{name}", content=encode(schema)))
-    return files
+ROOT = Path(__file__).parents[1]
 
 
-def on_post_build(config: Mapping[str, Any]) -> None:
-    """Called by MkDocs when the pages are there; `config` says where.
+def build(project: Path = ROOT) -> Path:
+    """Build the site of a folder with `mkdocs.yml`; the folder `site` in it.
 
     Raises:
-        ServerError: the viewer cannot be fetched.
+        CalledProcessError: a page has a problem, such as a link that leads nowhere.
+        ServerError: something cannot be fetched.
     """
-    folder = Path(config["site_dir"]) / "asyncapi"
+    command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict"]
+    subprocess.run(command, cwd=project, check=True)
+    site = project / "site"
+    put_schemas(site / "schemas")
+    put_viewer(site / "asyncapi")
+    shutil.copytree(mermaid.script(), site / "assets", dirs_exist_ok=True)
+    return site
+
+
+def put_schemas(folder: Path) -> None:
+    """A JSON Schema for each body, to which pages link."""
+    folder.mkdir()
+    for name, schema in asyncapi.files().items():
+        (folder / name).write_text(encode(schema))
+
+
+def put_viewer(folder: Path) -> None:
+    """The viewer of the AsyncAPI document beside its page; it needs no server and no network."""
     shutil.copytree(asyncapi_tools.viewer(), folder, dirs_exist_ok=True)
     # A browser that reads files from a disk may run a script beside the page, but not read a YAML file.
     text = json.dumps(asyncapi_tools.DOCUMENT.read_text())
     (folder / "document.js").write_text(f"const contract = {text};\n")
+
+
+def main() -> int:
+    """Build it; the exit status."""
+    try:
+        build()
+    except (subprocess.CalledProcessError, ServerError) as problem:
+        print(f"the site: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from scripts import asyncapi_tools, callers, workflow_lint
+from scripts import asyncapi_tools, callers, mermaid, workflow_lint
 from scripts.licences import terms
 from scripts.licences.artefact import Artefact
 
 ALONE = {
     asyncapi_tools.SCHEMA_PACKAGE: "Apache-2.0",
     asyncapi_tools.VIEWER_PACKAGE: "Apache-2.0",
+    mermaid.PACKAGE: "MIT",
     workflow_lint.PACKAGE: "MIT",
 }
 """Those of which some files are fetched, with what the package's own list says."""
