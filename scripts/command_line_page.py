@@ -16,6 +16,8 @@ from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.errors import Code
 
 INTRODUCTION = """
+You can send every operation from a shell, a file of requests at a given rate, and let any program work jobs:
+
 ```sh
 pip install './contracts[cli]'    # in a clone of the repository
 export AMQP_URL=amqp://user:password@rabbitmq:5672

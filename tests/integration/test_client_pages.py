@@ -77,8 +77,8 @@ async def charge(client: Client, name: str, url: str) -> None:
 
 PRINTED = {
     "call 0": r"\d{16}",
-    "call 1": r"\{'orderId': 7\}",
-    "call 2": r"\d{16}",
+    "call 1": r"\d{16}",
+    "wait 0": r"\{'orderId': 7\}",
     "send 0": r"[0-9a-f]{32}",
     "jobs 0": "",
     "jobs 1": "",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,22 +12,18 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from scripts import site
-from scripts.asyncapi_tools import DOCUMENT, ROOT
+from scripts.asyncapi_tools import DOCUMENT
 from tests.cases import check_all
 from zeebe_amqp import asyncapi
 from zeebe_amqp.asyncapi.files import encode
 
-SOURCES = ("mkdocs.yml", "docs", "scripts/theme")
-
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, made of a copy of its sources."""
-    project = tmp_path_factory.mktemp("project")
-    for name in SOURCES:
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, project / name)
-    return site.build(project)
+    """The site."""
+    folder = tmp_path_factory.mktemp("project") / "site"
+    site.build(folder)
+    return folder
 
 
 class References(HTMLParser):
@@ -104,3 +99,13 @@ def test_a_page_with_a_diagram_has_the_script_that_draws_it_and_others_do_not(bu
     assert drawn == shown
     assert any(drawn.values())
     assert not all(drawn.values())
+
+
+def test_programs_find_the_text_of_every_page_by_one_file(built: Path) -> None:
+    listed = re.findall(r"^- \[.+]\((.+)\): \S", (built / "llms.txt").read_text(), re.MULTILINE)
+    assert len(listed) > 30
+    assert {each for each in listed if not (built / each).is_file()} == set()
+
+
+def test_the_changes_of_each_version_are_a_page(built: Path) -> None:
+    assert "0.1.0" in (built / "changelog" / "index.html").read_text()

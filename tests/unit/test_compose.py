@@ -73,12 +73,12 @@ def test_the_shared_ledger_is_one_that_forgets_nothing() -> None:
     assert "ledger:/data" in SERVICES["ledger"]["volumes"]
 
 
-def test_the_page_about_running_has_the_commands_of_the_file() -> None:
+def test_the_page_about_compose_has_the_commands_of_the_file() -> None:
     """As the file's first lines say them."""
     told = re.findall(r"^#   (.+)$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE)
-    page = (ROOT / "docs" / "running.md").read_text()
+    page = (ROOT / "docs" / "compose.md").read_text()
     shown = re.findall(r"^(?:\w+=\S+ )*docker compose .*$", page, re.MULTILINE)
-    assert len(shown) == 2
+    assert len(shown) == 3
     assert set(shown) <= set(told)
     assert any("--scale consumer=" in each for each in shown)
 

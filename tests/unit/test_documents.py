@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent, indent
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from consumer.telemetry.catalog import METRICS
 from consumer.telemetry.prometheus import exposed
 from consumer.zeebe.operations import OPERATIONS
 from consumer.zeebe.operations.instances import GATEWAY_GRACE
-from scripts import monitoring_page, operations_page, reference
+from scripts import llms, monitoring_page, operations_page, reference, site
 from tests.cases import check_all
 from zeebe_amqp import asyncapi
 from zeebe_amqp.commands import COMMANDS
@@ -117,7 +118,23 @@ def test_the_callers_of_the_pages_are_the_examples() -> None:
     page = (ROOT / "docs" / "languages.md").read_text()
     for program in ("typescript/caller.ts", "java/Caller.java", "typescript/worker.ts", "java/Worker.java"):
         example = (ROOT / "examples" / program).read_text()
-        assert f"```{program.partition('/')[0]}\n{example}```" in page, program
+        assert in_a_tab(f"```{program.partition('/')[0]}\n{example}```") in page, program
+    for program in ("client.py", "call.py", "worker.py"):
+        example = (ROOT / "examples" / program).read_text().partition('"""\n\n')[2]
+        assert in_a_tab(f"```python\n{example}```") in page, program
+
+
+def in_a_tab(text: str) -> str:
+    """As it stands in one of several tabs."""
+    return indent(text, "    ", lambda line: bool(line.strip()))
+
+
+def test_the_web_service_of_the_page_is_the_example() -> None:
+    example = (ROOT / "examples" / "orders.py").read_text().partition('"""\n\n')[2]
+    page = (ROOT / "docs" / "fastapi.md").read_text()
+    assert in_a_tab(f"```python\n{example}```") in page
+    [django] = re.findall(r'=== "Django"\n\n    ```python\n(.*?)    ```', page, re.DOTALL)
+    compile(dedent(django), "django", "exec")
 
 
 def test_the_programs_of_the_page_about_amqp_1_0_are_the_examples() -> None:
@@ -159,6 +176,40 @@ def test_the_page_about_jobs_names_every_header_of_a_job() -> None:
     assert {each for each in headers if f"`{each}`" not in page} <= not_theirs
 
 
+MENU = {page.path: page.tab for page in llms.pages(llms.settings(ROOT / site.SETTINGS)["nav"])}
+
+
+def test_every_page_is_in_the_menu_and_opens_with_a_sentence() -> None:
+    parts = ROOT / "docs" / "operations"  # one for each operation, which their first page names
+    pages = {each.relative_to(ROOT / "docs").as_posix() for each in PAGES if each.is_relative_to(ROOT / "docs")}
+    assert {*MENU} - {site.CHANGES} == {each for each in pages if not (ROOT / "docs" / each).is_relative_to(parts)}
+
+    def opens(path: str) -> None:
+        assert llms.opening((ROOT / "docs" / path).read_text())
+
+    check_all(sorted({*MENU} - {site.CHANGES}), opens)
+
+
+def test_a_page_that_begins_with_code_or_a_table_has_no_opening() -> None:
+    assert llms.opening("# Title\n\nYou can `do` [it](there.md). More\n\nEven more\n") == "You can `do` it."
+    assert llms.opening("# Title\n\n<!-- made -->\n\nYou can\ndo it:\n\n```sh\n") == "You can do it"
+    for other in ("```sh\nmake\n```", "| a | b |", "## Heading", "", "- item", "![plot](plot.svg)"):
+        assert llms.opening(f"# Title\n\n{other}\n") == ""
+
+
+def test_the_list_for_programs_names_each_page_with_its_first_sentence(tmp_path: Path) -> None:
+    (tmp_path / "mkdocs.yml").write_text(
+        "site_name: it\nsite_description: what it is\nname: !!python/name:module.function\n"
+        "nav: [{Start: [{Home: index.md}]}, {Build: [{Part: [{Deep: deep.md}]}]}]\n"
+    )
+    (tmp_path / "index.md").write_text("# It\n\nYou can begin. Then more.\n")
+    (tmp_path / "deep.md").write_text("# Deep\n\nYou can go on:\n")
+    assert llms.index(tmp_path / "mkdocs.yml", tmp_path) == (
+        "# it\n\n> what it is\n\n## Start\n\n- [It](index.md): You can begin.\n\n"
+        "## Build\n\n- [Deep](deep.md): You can go on\n"
+    )
+
+
 OURS = [*PAGES, ROOT / "contracts" / "README.md"]
 SHOWN = [
     *OURS,
@@ -196,7 +247,8 @@ def test_what_the_pages_install_can_be_installed_before_any_index_has_it() -> No
     project = tomllib.loads((ROOT / "contracts" / "pyproject.toml").read_text())["project"]
     pages = [page for page in OURS if page.parent != ROOT]
     lines = [(page.name, line) for page in pages for line in page.read_text().splitlines() if "pip install" in line]
-    assert {page for page, _ in lines} == {"README.md", "call.md", "command-line.md", "test.md"}
+    told = {"README.md", "call.md", "command-line.md", "test.md", "deploy-models.md", "fastapi.md"}
+    assert {page for page, _ in lines} == told
     for page, line in lines:
         found = re.search(r"'(?:\./contracts\[(.+)\]|zeebe-amqp\[(.+)\] @ git\+\S.*#subdirectory=contracts)'", line)
         assert found, f"{page}: {line}"
