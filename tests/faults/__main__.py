@@ -59,7 +59,7 @@ def main() -> int:
     add("--requests", type=int, default=2000, help="per fault")
     add("--lasting", type=float, default=LASTING, metavar="SECONDS", help="what a fault of minutes takes")
     add("--write", action="store_true", help="keep the rows in tests/faults/results.jsonl, and make the page anew")
-    add("--page", action="store_true", help="play nothing; make the tables of docs/reliability.md of what is kept")
+    add("--page", action="store_true", help="play nothing; make the heat maps and tables of what is kept")
     options = parser.parse_args()
     if options.page:
         page.make(results.read())

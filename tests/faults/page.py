@@ -1,4 +1,7 @@
-"""The tables of docs/reliability.md, made from the kept results: releases of RabbitMQ side by side."""
+"""The pages of what was found, made from the kept results: releases of RabbitMQ side by side.
+
+The heat maps are on docs/reliability.md, every row is on docs/reliability-rows.md.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ from pathlib import Path
 
 from benchmarks.page import filled, markdown
 from scripts.consumer import ROOT
+from tests.faults import heat_map
 from tests.faults.report import shown
 from tests.faults.results import KeptResult, releases
 from tests.faults.tables import TABLES, FaultTable
 
-PAGE = ROOT / "docs" / "reliability.md"
+PAGE = ROOT / "docs" / "reliability-rows.md"
+CHARTS = ROOT / "docs" / "charts"
 NOTHING = "-"
 """Stands where there is no number."""
 MAX_REASON = 120
@@ -94,6 +99,9 @@ def made(text: str, results: Iterable[KeptResult]) -> str:
     return filled(text, {table.name: block(table, kept) for table in TABLES})
 
 
-def make(results: Iterable[KeptResult], page: Path = PAGE) -> None:
-    """Write the page anew."""
-    page.write_text(made(page.read_text(), results))
+def make(results: Iterable[KeptResult], page: Path = PAGE, charts: Path = CHARTS) -> None:
+    """Write the page and the heat maps anew."""
+    kept = list(results)
+    page.write_text(made(page.read_text(), kept))
+    for name, draw in heat_map.CHARTS.items():
+        (charts / name).write_text(draw(kept))

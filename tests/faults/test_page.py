@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.faults import page, results
+from tests.faults import heat_map, page, results
 from tests.faults.faults import FAULTS
 from tests.faults.jobs.faults import JOB_FAULTS
 from tests.faults.report import FaultResult
@@ -25,6 +25,9 @@ def test_the_page_shows_what_is_kept_and_other_results_make_another_page() -> No
     assert page.made(text, found) == text, "make faults PAGE=yes"
     for table in TABLES:
         assert text.count(f"<!-- made: {table.name} -->") == 1, table.name
+    for name, draw in heat_map.CHARTS.items():
+        assert (page.CHARTS / name).read_text() == draw(found), f"{name}: make faults PAGE=yes"
+        assert f"(charts/{name})" in (page.PAGE.parent / "reliability.md").read_text()
     made = page.made(text, [*found, kept(FAULTS[0].title, "99.1.2")])
     assert "99.1.2" in made
     assert page.made(made, found) == text
@@ -88,3 +91,32 @@ def test_a_row_says_what_broke() -> None:
     failed = row(FaultResult(STRICT, failure="Error: a | b\nc" + "d" * 200))
     assert failed.startswith(f"| {STRICT.title} | **broken**: Error: a \\| b cd")
     assert failed.endswith("dd |" + " - |" * 7)
+
+
+def test_a_field_of_the_heat_map_shows_the_worst_of_all_moments() -> None:
+    first, moment = (
+        f"{FAULTS[0].title}",
+        next(each.title for each in FAULTS if each.title.startswith("consumer killed")),
+    )
+    assert heat_map.field([], "lost") == heat_map.Field(heat_map.Finding.ABSENT)
+    quiet = [kept(first, "4.0.5", doubled=0), kept(moment, "4.0.5", doubled=None)]
+    assert heat_map.field(quiet, "doubled") == heat_map.Field(heat_map.Finding.KEPT)
+    allowed = [*quiet, kept(first, "4.0.5", doubled=3), kept(first, "4.0.5", doubled=12)]
+    assert heat_map.field(allowed, "doubled") == heat_map.Field(heat_map.Finding.ALLOWED, 12)
+    failed = KeptResult(first, "4.0.5", "2026-01-01", MACHINE, {}, ["it could not be played"])
+    assert heat_map.field([*allowed, failed], "doubled") == heat_map.Field(heat_map.Finding.UNKNOWN)
+    broken = KeptResult(first, "4.0.5", "2026-01-01", MACHINE, {"doubled": 1}, ["executed twice"])
+    assert heat_map.field([failed, broken, *allowed], "doubled") == heat_map.Field(heat_map.Finding.BROKEN, 1)
+
+
+def test_a_row_of_the_heat_map_is_a_fault_at_all_its_moments_with_each_release() -> None:
+    titles = [each.title for each in FAULTS if each.title.startswith("broker killed")]
+    assert len(titles) > 2
+    found = [kept(each, "4.0.5", lost=0) for each in titles] + [kept(titles[0], "4.3.6", wrong=2)]
+    [row] = heat_map.rows(REQUESTS, found, ["4.0", "4.3"])
+    assert (row.name, row.moments) == ("broker killed", len(titles))
+    assert [each.finding.name for each in row.fields["wrong"]] == ["KEPT", "ALLOWED"]
+    drawn = heat_map.drawn({"All": [row]}, ["4.0", "4.3"])
+    assert f">broker killed ({len(titles)})</text>" in drawn
+    assert drawn.count('class="allowed"') == 2, "the field, and the legend"
+    assert drawn == heat_map.drawn({"All": [row]}, ["4.0", "4.3"])
