@@ -172,7 +172,7 @@ bench: servers ## measure the service: make bench AGAINST=another-checkout ROUND
 bench-peers: servers .venv-peers/installed ## measure it beside what others would write; WRITE=yes makes docs/performance.md anew
 	@$(RUN) -m benchmarks --peers $(BENCH_OPTIONS)
 
-bench-page: venv ## make the tables and charts of docs/performance.md from the newest figures
+bench-page: venv ## make tables and charts of the pages about performance, sizes and replicas from the newest figures
 	@$(RUN) -m benchmarks --page
 
 bench-jobs: servers .venv-peers/installed ## jobs on queues beside a pyzeebe worker; makes their part of docs/performance.md anew; five minutes

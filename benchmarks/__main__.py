@@ -13,7 +13,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import page, rounds
+from benchmarks import page, rounds, sharing
 from benchmarks.programs import PEERS_PYTHON, launched, resolved
 from benchmarks.rounds import CALLERS, CELLS, Effort, Result
 from scripts.process import ServerError
@@ -61,6 +61,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.page:
         page.make()
+        sharing.make()
         return 0
     if options.peers and not PEERS_PYTHON.exists():
         parser.error("--peers: there is no .venv-peers; `make bench-peers` makes it")

@@ -1,8 +1,8 @@
-"""Line charts as SVG, for light and dark pages."""
+"""Charts of lines and of bars as SVG, for light and dark pages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import floor, log10
@@ -10,6 +10,8 @@ from math import floor, log10
 WIDTH, HEIGHT = 380, 220
 """Of the area of a panel's lines."""
 LEFT, TOP, GAP, BOTTOM = 56, 54, 70, 84
+NAMES, BAR = 170, 18
+"""The room for the names of bars, and how high a bar is."""
 COLOURS = ("#2f7fd6", "#d9742b", "#3a9d5d", "#a45fc4")
 """Readable on white and on black."""
 STYLE = """\
@@ -44,7 +46,27 @@ def drawn(what: str, below: str, panels: Sequence[Panel]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" role="img">\n'
         f"<title>{escape(what)} by {escape(below)}</title>\n<style>\n{STYLE}</style>\n"
-        f"{text(what, LEFT - 40, 18, 'start', 'title')}{inside}{_legend(list(panels[0].lines), high)}</svg>\n"
+        f"{text(what, LEFT - 40, 18, 'start', 'title')}{inside}{_legend(list(panels[0].lines), high - 20)}</svg>\n"
+    )
+
+
+def bars(what: str, series: Sequence[str], rows: Mapping[str, Sequence[float]]) -> str:
+    """The chart of some bars by their names; each is made of a part for each of the series."""
+    highest = max(map(sum, rows.values()))
+    drawing, y = text(what, 0, 18, "start", "title"), 34.0
+    for name, parts in rows.items():
+        drawing += text(name, NAMES - 8, y + BAR - 5, "end")
+        x = float(NAMES)
+        for colour, part in zip(COLOURS, parts, strict=False):
+            wide = part / highest * WIDTH
+            drawing += f'<rect fill="{colour}" x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{BAR}"/>\n'
+            x += wide
+        drawing += text(f"{sum(parts):.1f}", x + 6, y + BAR - 5, "start")
+        y += BAR + 8
+    wide, high = NAMES + WIDTH + 50, y + 30
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high:g}" width="{wide}" role="img">\n'
+        f"<title>{escape(what)}</title>\n<style>\n{STYLE}</style>\n{drawing}{_legend(series, y + 12)}</svg>\n"
     )
 
 
@@ -81,10 +103,10 @@ def _grid(left: float, highest: float, height: Callable[[float], float]) -> str:
     return drawing
 
 
-def _legend(names: list[str], high: float) -> str:
+def _legend(names: Sequence[str], y: float) -> str:
     drawing, x = "", float(LEFT)
     for colour, name in zip(COLOURS, names, strict=False):
-        drawing += f'<line class="line" stroke="{colour}" x1="{x}" x2="{x + 24}" y1="{high - 20}" y2="{high - 20}"/>\n'
-        drawing += text(name, x + 30, high - 16, "start")
+        drawing += f'<line class="line" stroke="{colour}" x1="{x}" x2="{x + 24}" y1="{y}" y2="{y}"/>\n'
+        drawing += text(name, x + 30, y + 4, "start")
         x += 60 + 7.5 * len(name)
     return drawing

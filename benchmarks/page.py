@@ -1,4 +1,4 @@
-"""The tables and charts of docs/performance.md, made from the newest results with peers.
+"""The tables and charts of docs/performance.md and a table of docs/sizing.md, made from the newest results with peers.
 
 A table stands between two comments, which a page shows nobody: `<!-- made: NAME -->` and `<!-- end -->`.
 """
@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from benchmarks import chart, rounds
 from benchmarks.chart import Panel
-from benchmarks.figures import CALL, COMPARISONS, ECHO, FASTSTREAM, PYZEEBE, SERVICE, Figures
+from benchmarks.figures import CALL, COMPARISONS, ECHO, FASTSTREAM, MEMORY, PYZEEBE, SERVICE, TRACED, Figures
 from benchmarks.rounds import Result
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "performance.md"
+SIZING = DOCS / "sizing.md"
+ONE_REPLICA = "one replica"
+"""The table of docs/sizing.md."""
 COLUMNS = ("", "commands/s", "p50 ms", "p99 ms", "CPU µs per command", "RSS MB")
 FORMS = {"rate": "{:.0f}", "p50": "{:.1f}", "p99": "{:.1f}", "cpu": "{:.0f}", "rss": "{:.0f}"}
 """How the figures of these columns are written."""
@@ -128,13 +132,11 @@ def filled(text: str, blocks: Mapping[str, str]) -> str:
 
 def throughput(results: list[Result]) -> str:
     """The chart of commands per second by requests at a time."""
-    panels = []
-    for latency in dict.fromkeys(each.cell.latency for each in placed(results)):
-        found = [each for each in placed(results) if each.cell.latency == latency]
-        lines = {name: [each.programs[name]["rate"] for each in found] for name in DRAWN if name in found[0].programs}
-        marks = tuple(str(each.cell.in_flight) for each in found)
-        panels.append(Panel(f"gateway takes {latency} ms" if latency else "gateway answers at once", marks, lines))
-    return chart.drawn("commands per second", "requests in flight", panels)
+
+    def lines(found: list[Result]) -> dict[str, list[float]]:
+        return {name: [each.programs[name]["rate"] for each in found] for name in DRAWN if name in found[0].programs}
+
+    return chart.drawn("commands per second", "requests in flight", by_latency(results, lines))
 
 
 def latencies(results: list[Result]) -> str:
@@ -151,13 +153,52 @@ def latencies(results: list[Result]) -> str:
     return chart.drawn("milliseconds until the answer", "percentile", panels)
 
 
-CHARTS = {"throughput.svg": throughput, "latency.svg": latencies}
+def by_latency(results: list[Result], lines: Callable[[list[Result]], dict[str, list[float]]]) -> list[Panel]:
+    """A panel for each latency of the gateway, with some lines by requests in flight."""
+    panels = []
+    for latency in dict.fromkeys(each.cell.latency for each in placed(results)):
+        found = [each for each in placed(results) if each.cell.latency == latency]
+        title = f"gateway takes {latency} ms" if latency else "gateway answers at once"
+        panels.append(Panel(title, tuple(str(each.cell.in_flight) for each in found), lines(found)))
+    return panels
+
+
+def loads(results: list[Result]) -> str:
+    """The chart of milliseconds by requests in flight."""
+
+    def lines(found: list[Result]) -> dict[str, list[float]]:
+        return {
+            f"{name}, {mark}": [each.programs[name][mark] for each in found]
+            for name, mark in product((SERVICE, PYZEEBE), ("p50", "p99"))
+        }
+
+    return chart.drawn("milliseconds until the answer", "requests in flight", by_latency(results, lines))
+
+
+def costs(results: list[Result]) -> str:
+    """The chart of what ledger and traces cost."""
+
+    def lines(found: list[Result]) -> dict[str, list[float]]:
+        return {name: [each.programs[name]["cpu"] for each in found] for name in (MEMORY, SERVICE, TRACED)}
+
+    return chart.drawn("CPU µs per command", "requests in flight", by_latency(results, lines))
+
+
+def one_replica(results: list[Result]) -> str:
+    """What one replica does under each load, with a gateway that takes its time."""
+    found = [each for each in placed(results) if each.cell.latency]
+    rows = [row(str(each.cell.in_flight), each.programs[SERVICE]) for each in found]
+    return markdown(("requests at a time", *COLUMNS[1:]), rows)
+
+
+CHARTS = {"throughput.svg": throughput, "latency.svg": latencies, "load.svg": loads, "ledger.svg": costs}
 
 
 def make() -> None:
     """Write the page and its charts anew."""
     kept, results = rounds.read(newest())
     PAGE.write_text(made(PAGE.read_text(), kept, results))
+    SIZING.write_text(filled(SIZING.read_text(), {ONE_REPLICA: one_replica(results)}))
     (DOCS / "charts").mkdir(exist_ok=True)
     for name, draw in CHARTS.items():
         (DOCS / "charts" / name).write_text(draw(results))
