@@ -13,9 +13,9 @@ from benchmarks.chart import text
 from tests.faults.results import KeptResult, releases
 from tests.faults.tables import CLUSTER, JOBS, REQUESTS, FaultTable
 
-LABELS, TOP, HIGH = 355, 58, 17
+LABELS, TOP, HIGH = 390, 58, 17
 """Where the fields begin, and how high a row is."""
-FIELD, GAP = 22, 12
+FIELD, GAP = 24, 14
 """How wide a field is, and the space between two promises."""
 STYLE = """\
 text { font: 12px system-ui, sans-serif; fill: #333 }
