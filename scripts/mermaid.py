@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from scripts import cache, npm
+from scripts import cache, npm, packages
 from scripts.process import ServerError
 
 PACKAGE = "mermaid@12.3.0"
@@ -21,6 +24,21 @@ def script() -> Path:
         ServerError: it cannot be fetched.
     """
     return npm.fetch(PACKAGE, SHA256, FILES, cache.folder() / f"mermaid-{SHA256[:12]}")
+
+
+def problems(diagrams: Sequence[str]) -> list[str | None]:
+    """What is wrong with each diagram, as the script says it; None where it can be drawn.
+
+    Raises:
+        ServerError: the script cannot be fetched or run, or Node is missing.
+    """
+    packages.ensure(npm.PROGRAMS)
+    command = ["node", str(Path(__file__).with_suffix(".mjs")), str(script() / "mermaid.js")]
+    done = subprocess.run(command, input=json.dumps(diagrams), check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise ServerError(f"diagrams cannot be read:\n{done.stderr[-1000:]}")
+    found: list[str | None] = json.loads(done.stdout)
+    return found
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from scripts import site
+from scripts import mermaid, site
 from scripts.asyncapi_tools import DOCUMENT
 from tests.cases import check_all
 from zeebe_amqp import asyncapi
@@ -88,9 +88,7 @@ def test_a_page_with_a_diagram_has_the_script_that_draws_it_and_others_do_not(bu
     script = built / "assets" / "mermaid.js"
     [bundle] = (built / "assets" / "javascripts").glob("bundle.*.js")
     wanted = re.findall(r"//unpkg\.com/mermaid@(\d+)/", bundle.read_text())
-    assert wanted == [site.mermaid.PACKAGE.rpartition("@")[2].partition(".")[0]], (
-        "the version that the theme is made for"
-    )
+    assert wanted == [mermaid.PACKAGE.rpartition("@")[2].partition(".")[0]], "the version that the theme is made for"
     drawn = {
         folder: any((page.parent / each).resolve() == script for each in References(page).loaded)
         for folder, page in pages(built)
@@ -109,3 +107,17 @@ def test_programs_find_the_text_of_every_page_by_one_file(built: Path) -> None:
 
 def test_the_changes_of_each_version_are_a_page(built: Path) -> None:
     assert "0.1.0" in (built / "changelog" / "index.html").read_text()
+
+
+def test_every_diagram_can_be_drawn() -> None:
+    shown = {
+        f"{page.relative_to(site.ROOT)} {number}": text
+        for page in sorted((site.ROOT / "docs").rglob("*.md"))
+        for number, text in enumerate(re.findall(r"```mermaid\n(.*?)```", page.read_text(), re.DOTALL), 1)
+    }
+    assert len(shown) > 10
+    found = mermaid.problems([*shown.values(), "flowchart TD\n  a[First] --> b[Second"])
+    wrong = found.pop()
+    assert wrong is not None
+    assert "Parse error on line 3" in wrong
+    assert {name: problem for name, problem in zip(shown, found, strict=True) if problem} == {}
