@@ -99,9 +99,11 @@ def start_consumer(state: State) -> None:
     begun, http = time.monotonic(), f"127.0.0.1:{port(HTTP, 'the consumer')}"
     plaintext = os.environ.get("ZEEBE_INSECURE_CONNECTION", "true")
     jobs = {name: os.environ[name] for name in JOBS if os.environ.get(name)}
-    addresses = {**state.environment, "ZEEBE_INSECURE_CONNECTION": plaintext, **jobs}
+    # The commands about requests and dead letters ask the consumer there, and verify its signatures by the key there.
+    kept = {"STATE_DIR": str(directory / "state")}
+    addresses = {**state.environment, "ZEEBE_INSECURE_CONNECTION": plaintext, **kept, **jobs}
     queues = f"{COMMANDS_QUEUE},{POLLS_QUEUE}"
-    settings = {**addresses, "AMQP_QUEUES": queues, "HTTP_ADDRESS": http, "STATE_DIR": str(directory / "state")}
+    settings = {**addresses, "AMQP_QUEUES": queues, "HTTP_ADDRESS": http}
     process = Process([sys.executable, "-m", "consumer"], settings, directory / "output.log", tied=False)
     state.pages |= {"ready?": f"http://{http}/readyz", "metrics": f"http://{http}/metrics"}
     state.started("consumer", process, **addresses)

@@ -68,7 +68,7 @@ def printed(folder: Path) -> str:
 def test_up_tells_addresses_that_answer_and_env_the_same(folder: Path, printed: str) -> None:
     addresses = exported(printed)
     assert re.fullmatch(r"amqp://guest:guest@127\.0\.0\.1:\d+", addresses["AMQP_URL"])
-    assert set(addresses) == {*ADDRESSES, "JOBS"}
+    assert set(addresses) == {*ADDRESSES, "STATE_DIR", "JOBS"}
     assert exported(run(folder, "make -s env").stdout.replace("'", "")) == addresses
     for page in re.findall(r"http://127\.0\.0\.1:\S+", printed):
         with urlopen(page, timeout=10) as answer:
@@ -133,6 +133,7 @@ def test_what_to_try_next_can_be_done_word_for_word(folder: Path, printed: str) 
     steps = script.replace(look, UNTIL_IT_IS_DEAD + look)
     ended = run(folder, steps)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    for shown in ('"clusterSize": 1', '"bpmnProcessId": "order"', '"code":"NOT_FOUND"', "stopped rabbitmq"):
+    letter = '"code":"NOT_FOUND","signature":"valid"'
+    for shown in ('"clusterSize": 1', '"bpmnProcessId": "order"', letter, "stopped rabbitmq"):
         assert shown in ended.stdout, shown
     assert "nothing runs" in run(folder, "make down && make status").stdout
