@@ -57,7 +57,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Row:
+class FaultRow:
     """A fault, at all its moments."""
 
     name: str
@@ -84,7 +84,7 @@ def _field(result: KeptResult, name: str) -> Field:
     return Field(Finding.BROKEN if result.problems else Finding.ALLOWED, times)
 
 
-def rows(table: FaultTable, results: Sequence[KeptResult], named: Sequence[str]) -> list[Row]:
+def rows(table: FaultTable, results: Sequence[KeptResult], named: Sequence[str]) -> list[FaultRow]:
     """A row for each fault of a table that was played; `named` are the releases."""
     groups: dict[str, list[str]] = {}
     for fault in table.faults:
@@ -97,7 +97,7 @@ def rows(table: FaultTable, results: Sequence[KeptResult], named: Sequence[str])
                 promise: [field((each for each in played if each.release == release), name) for release in named]
                 for promise, name in table.promised.items()
             }
-            found.append(Row(base, len({each.fault for each in played}), fields))
+            found.append(FaultRow(base, len({each.fault for each in played}), fields))
     return found
 
 
@@ -108,7 +108,7 @@ def _base(title: str) -> str:
     return title.partition(": ")[0].removesuffix(", two consumers")
 
 
-def drawn(sections: Mapping[str, Sequence[Row]], named: Sequence[str]) -> str:
+def drawn(sections: Mapping[str, Sequence[FaultRow]], named: Sequence[str]) -> str:
     """The heat map of some sections, by their titles."""
     promises = list(next(row for section in sections.values() for row in section).fields)
     wide = LABELS + len(promises) * (len(named) * FIELD + GAP) + GAP
@@ -142,7 +142,7 @@ def _head(promises: Sequence[str], named: Sequence[str]) -> str:
     return drawing
 
 
-def _row(row: Row, y: float) -> str:
+def _row(row: FaultRow, y: float) -> str:
     name = row.name if row.moments == 1 else f"{row.name} ({row.moments})"
     drawing = text(name, LABELS - 10, y + 12, "end")
     for place, fields in enumerate(row.fields.values()):
