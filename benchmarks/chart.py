@@ -42,11 +42,12 @@ def drawn(what: str, below: str, panels: Sequence[Panel]) -> str:
     """The chart of some panels, whose values are `what` and whose marks are `below`."""
     wide = LEFT + len(panels) * (WIDTH + GAP)
     high = TOP + HEIGHT + BOTTOM
+    names = max((list(panel.lines) for panel in panels), key=len)
     inside = "".join(_panel(panel, LEFT + place * (WIDTH + GAP), below) for place, panel in enumerate(panels))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" role="img">\n'
         f"<title>{escape(what)} by {escape(below)}</title>\n<style>\n{STYLE}</style>\n"
-        f"{text(what, LEFT - 40, 18, 'start', 'title')}{inside}{_legend(list(panels[0].lines), high - 20)}</svg>\n"
+        f"{text(what, LEFT - 40, 18, 'start', 'title')}{inside}{_legend(names, high - 20)}</svg>\n"
     )
 
 

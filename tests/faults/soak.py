@@ -29,6 +29,7 @@ from rich.table import Table
 from scripts.consumer import Consumer
 from scripts.process import memory_of
 from scripts.rabbitmq import RabbitMQ
+from tests.faults import soak_page
 from tests.faults.callers import NUMBER
 from tests.faults.checker import Verdict
 from tests.faults.fault import Moment
@@ -212,14 +213,15 @@ def show(samples: Mapping[str, Samples], verdict: Verdict) -> bool:
 
 
 def keep(ledger: str, broker: str, samples: Mapping[str, Samples]) -> None:
-    """Write down the samples of a ledger, in place of earlier ones."""
-    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    """Write down the samples of a ledger, in place of earlier ones, and draw them."""
+    kept = soak_page.read(KEPT)
     thinned = {
         name: [[round(second), round(value, 1)] for second, value in lows(taken, FAULT_EVERY)]
         for name, taken in samples.items()
     }
     kept[ledger] = {"broker": broker, "date": time.strftime("%Y-%m-%d"), "samples": thinned}
     KEPT.write_text(json.dumps(kept, separators=(",", ":"), sort_keys=True) + "\n")
+    soak_page.make(kept)
 
 
 def main() -> int:

@@ -6,12 +6,13 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cases import check_all, for_each
-from tests.faults import soak
-from tests.faults.soak import ALLOWED, HOUR, LEDGERS, lows, trend, what
+from tests.faults import soak, soak_page
+from tests.faults.soak import ALLOWED, HOUR, KEPT, LEDGERS, lows, trend, what
 
 NUMBER = 120
 INTERVAL = 5.0
@@ -46,6 +47,7 @@ def test_a_leak_under_a_load_that_comes_and_goes_is_found(leaks: float, verdict:
 
 def test_samples_are_kept_by_ledger_in_place_of_earlier_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soak, "KEPT", tmp_path / "soak.json")
+    monkeypatch.setattr(soak_page, "make", lambda _: None)
     for value, ledger in [(1.0, "sqlite"), (2.0, "postgresql"), (3.0, "sqlite")]:
         soak.keep(ledger, "4.3.6", {"RSS MiB, 2": [(0.4, value), (29.0, value + 1)]})
     kept = json.loads((tmp_path / "soak.json").read_text())
@@ -61,3 +63,37 @@ def test_what_is_kept_is_of_an_hour_and_of_what_is_judged() -> None:
     for ledger, run in kept.items():
         assert {what(name) for name in run["samples"]} == set(ALLOWED), ledger
         assert all(taken[-1][0] > 3500 for taken in run["samples"].values()), ledger
+
+
+def kept(replicas: int, memory: float = 90.0) -> dict[str, Any]:
+    """As --write keeps a soak of ten minutes."""
+    found = {}
+    for number in range(1, replicas + 1):
+        which = f", {number}" if number > 1 else ""
+        for measure, value in (("RSS MiB", memory + number), ("file descriptors", 26.0), ("tasks", 25.0)):
+            found[f"{measure}{which}"] = [[30 * place, value] for place in range(20 - number)]
+    return {"broker": "4.3.6", "date": "2026-01-02", "samples": found}
+
+
+def test_the_page_and_its_charts_show_the_samples_that_are_kept() -> None:
+    text, found = soak_page.PAGE.read_text(), soak_page.read(KEPT)
+    assert text.count(f"<!-- made: {soak_page.NAME} -->") == 1
+    assert soak_page.made(text, found) == text
+    drawn = {file.name: file.read_text() for file in soak_page.CHARTS.glob("soak-*.svg")}
+    assert drawn == soak_page.charts(found)
+    other = soak_page.made(text, {"postgresql": kept(2)})
+    assert "(charts/soak-postgresql.svg)\n\nRabbitMQ 4.3.6, 2026-01-02." in other
+    assert soak_page.made(other, found) == text
+
+
+def test_every_replica_of_a_soak_has_a_line_for_each_measure() -> None:
+    drawn = soak_page.charts({"sqlite": kept(1), "postgresql": kept(2)})
+    assert [*drawn] == ["soak-postgresql.svg", "soak-sqlite.svg"]
+    for number, text in enumerate(reversed(drawn.values()), 1):
+        assert text.count("<polyline") == 2 * number
+        assert f">replica {number}</text>" in text
+    for measure in ("RSS MiB", "file descriptors"):
+        assert f">{measure}, ledger sqlite</text>" in drawn["soak-sqlite.svg"]
+    marks = soak_page.panel("memory", "RSS MiB", kept(1)["samples"]).marks
+    assert [each for each in marks if each] == ["0", "2", "3", "4", "6", "8", "9"]
+    assert soak_page.charts({"sqlite": kept(1, memory=120)})["soak-sqlite.svg"] != drawn["soak-sqlite.svg"]
