@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import tomllib
@@ -19,7 +20,7 @@ from consumer.telemetry.catalog import METRICS
 from consumer.telemetry.prometheus import exposed
 from consumer.zeebe.operations import OPERATIONS
 from consumer.zeebe.operations.instances import GATEWAY_GRACE
-from scripts import llms, monitoring_page, operations_page, reference, site
+from scripts import llms, monitoring_page, operations_page, reference, site, tour
 from tests.cases import check_all
 from zeebe_amqp import asyncapi
 from zeebe_amqp.commands import COMMANDS
@@ -135,6 +136,28 @@ def test_the_web_service_of_the_page_is_the_example() -> None:
     assert in_a_tab(f"```python\n{example}```") in page
     [django] = re.findall(r'=== "Django"\n\n    ```python\n(.*?)    ```', page, re.DOTALL)
     compile(dedent(django), "django", "exec")
+
+
+def test_the_commands_of_the_quickstart_are_those_that_tests_run() -> None:
+    page = (ROOT / "docs" / "quickstart.md").read_text()
+    run = [
+        tour.START[0],
+        *(command for command, _ in tour.TOUR),
+        tour.END[0],
+        *(ROOT / "README.md").read_text().split("\n"),
+    ]
+    shown = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in dedent(block).splitlines()]
+    assert len(shown) > 8
+    example = '.venv/bin/python examples/client.py "$AMQP_URL"'  # another test runs it with that address
+    assert {line.strip() for line in shown} - {*run, example} == set()
+
+
+def test_every_program_in_python_on_the_pages_can_be_compiled() -> None:
+    def can_be_compiled(page: Path) -> None:
+        for block in re.findall(r"^ *```python\n(.*?)^ *```", page.read_text(), re.DOTALL | re.MULTILINE):
+            compile(dedent(block), page.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+    check_all(PAGES, can_be_compiled)
 
 
 def test_the_programs_of_the_page_about_amqp_1_0_are_the_examples() -> None:
