@@ -1,6 +1,7 @@
 """`llms.txt` of the documentation site: its pages for readers that are programs (https://llmstxt.org).
 
-It follows the menu: a heading for each tab, and each page with its title, its text and its first sentence.
+It follows the menu: a heading for each tab, and each page with its title, its text and its first sentence. The pages in
+the folder of a page's own name follow it.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ def index(file: Path, docs: Path) -> str:
         if page.tab != tab:
             tab = page.tab
             lines += ["", f"## {tab}", ""]
-        text = (docs / page.path).read_text()
-        lines.append(f"- [{title(text)}]({page.path}): {opening(text)}")
+        parts = sorted((docs / page.path).with_suffix("").glob("*.md"))
+        for file in (docs / page.path, *parts):
+            text = file.read_text()
+            lines.append(f"- [{title(text)}]({file.relative_to(docs)}): {opening(text)}")
     return "\n".join(lines) + "\n"

@@ -227,9 +227,11 @@ def test_the_list_for_programs_names_each_page_with_its_first_sentence(tmp_path:
     )
     (tmp_path / "index.md").write_text("# It\n\nYou can begin. Then more.\n")
     (tmp_path / "deep.md").write_text("# Deep\n\nYou can go on:\n")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "part.md").write_text("# Part\n\n<!-- made -->\n\nYou can stop. Or not.\n")
     assert llms.index(tmp_path / "mkdocs.yml", tmp_path) == (
         "# it\n\n> what it is\n\n## Start\n\n- [It](index.md): You can begin.\n\n"
-        "## Build\n\n- [Deep](deep.md): You can go on\n"
+        "## Build\n\n- [Deep](deep.md): You can go on\n- [Part](deep/part.md): You can stop.\n"
     )
 
 
