@@ -204,8 +204,8 @@ faults: servers ## every fault in the middle of load, and a table: make faults O
 simulate: venv ## schedules of crashes and losses drawn by seed, on a virtual clock: make simulate N=20000 SEED=0; N=1 shows what happened
 	@$(RUN) -m tests.simulation --schedules $(N) $(if $(SEED),--seed $(SEED)) $(if $(filter 1,$(N)),--history)
 
-soak: servers ## a steady load with random faults: does anything grow? make soak MINUTES=60 BROKER=4.3 STORE=postgresql, which has two replicas
-	@$(RUN) -m tests.faults.soak --minutes $(MINUTES) $(if $(STORE),--ledger $(STORE)) $(if $(WRITE),--write)
+soak: servers ## a steady load with random faults: does anything grow? make soak MINUTES=60 BROKER=4.3 STORE=postgresql, which has two replicas; PAGE=yes only draws what is kept
+	@$(RUN) -m tests.faults.soak --minutes $(MINUTES) $(if $(STORE),--ledger $(STORE)) $(if $(WRITE),--write) $(if $(PAGE),--page)
 
 rolling: servers ## restart two replicas in turn under load, and a table: make rolling ROUNDS=3
 	@$(RUN) -m tests.integration.rolling $(if $(ROUNDS),--rounds $(ROUNDS))

@@ -233,8 +233,12 @@ def main() -> int:
     parser.add_argument("--ledger", choices=LEDGERS, default="sqlite", help="postgresql: with two replicas")
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # callers lose their connections on purpose
     parser.add_argument("--write", action="store_true", help=f"keep the samples in {KEPT.name}")
+    parser.add_argument("--page", action="store_true", help="play nothing; draw the samples that are kept")
     options = vars(parser.parse_args())
     writes = options.pop("write")
+    if options.pop("page"):
+        soak_page.make(soak_page.read(KEPT))
+        return 0
     broker, samples, verdict = asyncio.run(played(**options))
     print(f"RabbitMQ {broker}")
     if writes:
