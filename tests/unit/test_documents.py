@@ -63,6 +63,19 @@ def test_the_eight_numbers_to_watch_are_made_of_metrics_that_exist_and_of_their_
     check_all(monitoring_page.NUMBERS, exists)
 
 
+def test_the_metrics_that_pages_name_exist() -> None:
+    shown = {exposed(name, metric.kind, metric.unit) for name, metric in METRICS.items()}
+    pages = {page.name: page.read_text() for page in PAGES if page.name != "design.md"}
+    named = {
+        (page, name)
+        for page, text in pages.items()
+        for name in re.findall(r"`((?:zeebe_amqp|rpc_client|messaging|process)_\w+)(?=[`{])", text)
+        if not name.endswith("_") and name != "zeebe_amqp_ledger"  # a table in PostgreSQL
+    }
+    assert len(named) > 60
+    assert {each for each in named if each[1].removesuffix("_bucket") not in shown} == set()
+
+
 def test_the_words_about_repeating_agree_with_the_rows() -> None:
     message = COMMANDS["publish-message"].from_wire
     named, kept = ',"messageId":"i"', ',"timeToLive":"1m"'
