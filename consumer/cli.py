@@ -307,13 +307,14 @@ def _tell(findings: Findings) -> None:
 def operations() -> None:
     """Print the operations."""
     from consumer.table import show_rows
+    from zeebe_amqp.schema import docstrings
 
     rows = [
         (
             name,
             command.__name__,
             "yes" if command.exempt_from_limit else "no",
-            summary(command.__doc__ or ""),
+            summary(docstrings.about(command)),
         )
         for name, command in COMMANDS.items()
     ]

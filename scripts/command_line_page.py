@@ -100,7 +100,7 @@ OPTIONS = """
 ## Options
 
 Every operation has these options. `call`, `work`, `watch` and `batch` have the ones that apply to them. `--help` shows
-the options of one command; `--help-all` shows these, too.
+the options of one command. `--help-all` shows these, too, and of an operation the fields inside JSON and of the answer.
 """
 
 
@@ -130,6 +130,8 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
     if own := [each for each in command.params if each not in common]:
         yield from _table(own)
         yield ""
+    if name in COMMANDS:
+        yield f"Every field, answer and error: [{name}](operations/{name}.md).\n"
     if isinstance(command, Explained) and command.examples:
         yield "```sh"
         yield from (line for title, text in command.examples for line in (f"# {title}", text))

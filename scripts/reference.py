@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 from consumer.config import VARIABLES, component
 from consumer.config.job_types import FIELDS, MAX_TYPES
 from consumer.config.settings import JobType
-from scripts import command_line_page, monitoring_page, operations_page
+from scripts import command_line_page, monitoring_page, operation_page, operations_page
 from zeebe_amqp import asyncapi
+from zeebe_amqp.commands import COMMANDS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MADE = "<!-- Made from the code by `make reference`; change the code, not this page. -->\n"
@@ -176,8 +178,13 @@ def keys() -> Iterator[str]:
     yield from _lines(rows)
 
 
+def operation(name: str) -> str:
+    """The page of an operation."""
+    return "\n".join([f"# {name}\n", MADE, operation_page.page(name).strip()]).rstrip()
+
+
 def operations() -> str:
-    """The page of all operations."""
+    """The overview of all operations."""
     return "\n".join(["# Operations\n", MADE, operations_page.page().strip()]).rstrip()
 
 
@@ -211,6 +218,7 @@ def document() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "operations.md": operations,
+    **{f"operations/{name}.md": partial(operation, name) for name in COMMANDS},
     "command-line.md": command_line,
     "monitoring.md": monitoring,
     "asyncapi.yaml": document,
@@ -225,6 +233,7 @@ def main() -> int:
             print(f"docs/{name} is out of date: make reference", file=sys.stderr)
         return 1 if stale else 0
     for name in stale:
+        (DOCS / name).parent.mkdir(exist_ok=True)
         (DOCS / name).write_text(PAGES[name]() + "\n")
     return 0
 

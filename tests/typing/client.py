@@ -22,10 +22,10 @@ from zeebe_amqp import (
 from zeebe_amqp.client import Delivery, QueueState, Subscription
 from zeebe_amqp.commands import Command
 from zeebe_amqp.commands.cluster import TopologyResult
+from zeebe_amqp.commands.deployments import Deployed
 from zeebe_amqp.commands.instances import InstanceCreated, InstanceResult, VariablesSet
 from zeebe_amqp.commands.jobs import ActivatedJob
 from zeebe_amqp.commands.messages import MessagePublished
-from zeebe_amqp.commands.resources import Deployed
 
 
 class Order:

@@ -20,7 +20,7 @@ from consumer.telemetry.catalog import METRICS
 from consumer.telemetry.prometheus import exposed
 from consumer.zeebe.operations import OPERATIONS
 from consumer.zeebe.operations.instances import GATEWAY_GRACE
-from scripts import llms, monitoring_page, operations_page, reference, site, tour
+from scripts import llms, monitoring_page, operation_page, reference, site, tour
 from tests.cases import check_all
 from zeebe_amqp import asyncapi
 from zeebe_amqp.commands import COMMANDS
@@ -84,7 +84,7 @@ def test_the_words_about_repeating_agree_with_the_rows() -> None:
 
     def agree(operation: str) -> None:
         decided = [each.is_idempotent() for each in more] if operation == "publish-message" else []
-        words = operations_page.IDEMPOTENT.get(operation, "yes")
+        words = operation_page.idempotent(COMMANDS[operation])
         assert (decided or [COMMANDS[operation].idempotent]) == expected.get(words, [False])
 
     check_all([*OPERATIONS], agree)
@@ -108,21 +108,29 @@ def test_the_words_about_absent_fields_agree_with_what_is_sent() -> None:
         command = COMMANDS[operation].from_wire(json.dumps(ABSENT[path][0]).encode(), {})
         assert getattr(OPERATIONS[operation].to_request(command), name) == ABSENT[path][1]
 
-    check_all([*operations_page.DEFAULTS], agree)
+    check_all([*operation_page.DEFAULTS], agree)
 
 
-def test_the_pages_name_every_operation_with_every_field_and_the_gateway_that_brought_it() -> None:
-    page = (ROOT / "docs" / "operations.md").read_text()
-    sections = dict(section.split("\n", 1) for section in page.split("\n## ")[1:])
+def test_the_overview_leads_to_a_page_for_every_operation_and_there_is_no_other_page() -> None:
+    overview = (ROOT / "docs" / "operations.md").read_text()
+    linked = re.findall(r"^\| \[`([a-z-]+)`\]\(operations/\1\.md\) \|", overview, re.MULTILINE)
     table = (ROOT / "README.md").read_text().partition("## Operations")[2].partition("Every field")[0]
-    assert list(sections) == re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == list(COMMANDS)
-    for operation, section in sections.items():
-        for field in operations_page.fields(operation, operations_page.request_types(operation)[0]):
-            assert f"| `{field.path}` |" in section or operation == "deploy-process", field.path
-    tags = "| `tags` | a list; each item is text that is not blank | none | 8.8 |"
-    assert tags in sections["create-instance"]
-    assert "- Calls: `MigrateProcessInstance` (gateway 8.4 or newer)" in sections["migrate-instance"]
-    assert "| `tenantId` | text | none | 8.3 |" in sections["evaluate-decision"]
+    assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == list(COMMANDS)
+    assert sorted(linked) == sorted(COMMANDS)
+    assert {file.stem for file in (ROOT / "docs" / "operations").iterdir()} == COMMANDS.keys()
+
+
+def test_the_pages_name_every_field_and_the_gateway_that_brought_it() -> None:
+    pages = {name: (ROOT / "docs" / "operations" / f"{name}.md").read_text() for name in COMMANDS}
+
+    def names_all(operation: str) -> None:
+        for field in operation_page.fields(operation):
+            assert f"| `{field.path}` | {field.meaning} |" in pages[operation] or operation == "deploy-process"
+
+    check_all([*COMMANDS], names_all)
+    assert "| a list; each item is text that is not blank | none | 8.8 |" in pages["create-instance"]
+    assert "- Calls: `MigrateProcessInstance` (gateway 8.4 or newer)" in pages["migrate-instance"]
+    assert "| text | none | 8.3 |" in pages["evaluate-decision"]
 
 
 def test_the_callers_of_the_pages_are_the_examples() -> None:

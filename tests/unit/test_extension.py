@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
+import click
 import pytest
 
 from consumer.config import Zeebe
@@ -32,7 +33,15 @@ from zeebe_amqp.schema.fields import Key, Maybe, Name
 
 
 class Rouse(Command[Any], frozen=True, kw_only=True):
-    """Rouse whoever sleeps; a made-up operation."""
+    """Rouse whoever sleeps; a made-up operation.
+
+    Args:
+        who: the name of the sleeper.
+        instance_key: the key of a dream.
+
+    Errors:
+        NOT_FOUND: nobody of this name sleeps.
+    """
 
     operation: ClassVar[str] = "rouse"
     idempotent: ClassVar[bool] = True
@@ -77,7 +86,12 @@ def test_command_line_and_schemas_learn_it_from_its_type() -> None:
     made = command_line.command("rouse")
     assert {"data_who", "data_instance_key"} <= {parameter.name for parameter in made.params}
     assert "Rouse whoever sleeps" in (made.help or "")
-    assert {"who", "instanceKey"} <= set(data.schemas()["Rouse"]["properties"])
+    assert "the key of a dream" in made.get_help(click.Context(made))
+    schema = data.schemas()["Rouse"]
+    assert {name: each["description"] for name, each in schema["properties"].items()} == {
+        "who": "the name of the sleeper",
+        "instanceKey": "the key of a dream",
+    }
 
 
 class Bell:

@@ -8,13 +8,14 @@ from typing import Any, Final, get_args
 import msgspec
 
 from zeebe_amqp import wire
-from zeebe_amqp.asyncapi.data import Schema, reference, results
+from zeebe_amqp.asyncapi.data import Schema, reference
 from zeebe_amqp.commands import COMMANDS, Command, DeployProcess, DeployResource, Topology
-from zeebe_amqp.commands.resources import BASE64, OTHER_KINDS
+from zeebe_amqp.commands.resources import BASE64, OTHER_KINDS, Resource
 from zeebe_amqp.commands.rules import one_of
+from zeebe_amqp.schema import docstrings
 from zeebe_amqp.trace_variable import PATTERN
 
-__all__ = ["ERROR_REPLY", "bodies", "reply_name", "request_name"]
+__all__ = ["ERROR_REPLY", "METADATA", "bodies", "reply_name", "request_name"]
 
 
 ERROR_REPLY: Final = "ErrorReply"
@@ -24,16 +25,17 @@ _TEXT: Final[Schema] = {"type": "string"}
 _NONE: Final[Schema] = {"type": "string", "maxLength": 0}
 _UNTRACED: Final[Schema] = {wire.TRACE_VARIABLE: _NONE}
 """Of commands that begin nothing that has a trace."""
-_ABOUT: Final[Mapping[str, str]] = {
-    wire.FILE_NAME: "a deployed file's name; its ending says what it is",
-    wire.ENCODING: '"base64" when a deployed file\'s text is base64',
-    wire.TENANT_ID: "the tenant that a file is deployed for",
+METADATA: Final[Mapping[str, str]] = {
+    wire.FILE_NAME: docstrings.meanings(DeployProcess)["name"],
+    wire.ENCODING: docstrings.meanings(Resource)["encoding"],
+    wire.TENANT_ID: docstrings.meanings(DeployProcess)["tenant_id"],
     wire.KEYS: '"string" for whole numbers of 64 bits as text in the reply, for callers whose numbers are doubles',
     wire.TRACE_VARIABLE: "the variable that gets the trace context: the process has it, and its jobs",
     wire.TRACEPARENT: "W3C trace context, unless there is a header of that name",
     wire.TRACESTATE: "W3C trace context, unless there is a header of that name",
     wire.BAGGAGE: "W3C baggage, unless there is a header of that name",
 }
+"""What the members of the metadata mean."""
 
 
 def bodies() -> dict[str, Schema]:
@@ -62,7 +64,7 @@ def reply_name(command: type[Command]) -> str:
 
 
 def _metadata(rules: Mapping[str, Schema], required: list[str] | None = None) -> Schema:
-    known: dict[str, Schema] = {name: {**_TEXT, "description": about} for name, about in _ABOUT.items()}
+    known: dict[str, Schema] = {name: {**_TEXT, "description": about} for name, about in METADATA.items()}
     known[wire.KEYS] |= {"enum": ["string", ""]}
     known[wire.ENCODING] |= {"enum": [BASE64, ""]}
     for name, rule in rules.items():
@@ -133,7 +135,7 @@ def _reply(command: type[Command]) -> Schema:
 
 
 def _result(command: type[Command]) -> Schema:
-    kinds = results(command)
+    kinds = command.results()
     if not kinds:
         return {"type": "null"}
     made = [_kind(kind) for kind in kinds]

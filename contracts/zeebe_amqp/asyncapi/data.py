@@ -14,17 +14,16 @@ import msgspec
 from msgspec import inspect
 
 from zeebe_amqp.asyncapi.camunda7 import TENANTS, TYPED_VARIABLES
-from zeebe_amqp.commands import COMMANDS, Command, CreateInstance, DeployProcess, Signal, Topology
+from zeebe_amqp.commands import COMMANDS, CreateInstance, DeployProcess, Signal, Topology
 from zeebe_amqp.commands.command import Result
-from zeebe_amqp.commands.instances import InstanceResult
-from zeebe_amqp.commands.resources import Deployment
+from zeebe_amqp.commands.deployments import Deployment
 from zeebe_amqp.commands.rules import one_of
 from zeebe_amqp.errors import Error, Source
 from zeebe_amqp.schema import docstrings as docstring
 from zeebe_amqp.schema import fields
 from zeebe_amqp.schema.validation_errors import type_info
 
-__all__ = ["INT64_NAMES", "REFERENCE", "Schema", "reference", "results", "schemas"]
+__all__ = ["INT64_NAMES", "REFERENCE", "Schema", "reference", "schemas"]
 
 
 Schema: TypeAlias = dict[str, Any]
@@ -50,8 +49,7 @@ _VARIABLES: Final[Schema] = {
 }
 _FILE: Final[Schema] = {
     "title": "File",
-    "description": "the text of a file, whose XML declaration may name no encoding but UTF-8; or its bytes in base64 "
-    "when `metadata.encoding` says so",
+    "description": docstring.meanings(DeployProcess)["content"],
     "type": "string",
     "minLength": 1,
 }
@@ -83,18 +81,12 @@ def schemas() -> dict[str, Schema]:
     """The schemas by name: of each command's data and its parts, of each result and its parts, and of the error."""
     # A file to deploy is text, whatever the command makes of it.
     commands = [command for command in COMMANDS.values() if command is not DeployProcess]
-    kinds = [*commands, *(kind for command in COMMANDS.values() for kind in results(command))]
+    kinds = [*commands, *(kind for command in COMMANDS.values() for kind in command.results())]
     _, made = msgspec.json.schema_components([*kinds, Error], schema_hook=_scalar, ref_template=REFERENCE + "{name}")
     for info in _structs(kinds):
         made[info.cls.__name__] = _exact(info, made[info.cls.__name__])
     made |= _plain()
     return {name: made[name] for name in sorted(made)}
-
-
-def results(command: type[Command]) -> tuple[Any, ...]:
-    """The types of the data that replies to a command may have; none where it is null."""
-    more = (InstanceResult,) if command is CreateInstance else ()
-    return (*more, command.result) if command.result is not None else ()
 
 
 def _plain() -> dict[str, Schema]:
@@ -104,7 +96,7 @@ def _plain() -> dict[str, Schema]:
         for kind in fields.Scalar.__subclasses__()
     }
     error = msgspec.json.schema(Error, ref_template=REFERENCE + "{name}")["$defs"]["Error"]
-    error["description"] = docstring.words(Error.__doc__)
+    error["description"] = docstring.words(docstring.about(Error))
     error["properties"]["details"] = reference("Details")
     return scalars | {
         "Details": dict(_DETAILS),
@@ -115,7 +107,7 @@ def _plain() -> dict[str, Schema]:
         "Source": {"title": "Source", "description": "Who said so.", "enum": [Source.CONSUMER, Source.GATEWAY]},
         "TypedVariables": dict(TYPED_VARIABLES),
         "Variables": dict(_VARIABLES),
-        Topology.__name__: {"title": Topology.__name__, "description": docstring.words(Topology.__doc__)},
+        Topology.__name__: {"title": Topology.__name__, "description": docstring.words(docstring.about(Topology))},
     }
 
 
@@ -150,13 +142,20 @@ def _inside(kind: inspect.Type) -> Iterator[inspect.StructType]:
 
 def _exact(info: inspect.StructType, schema: Schema) -> Schema:
     """What the generator made of a type, with what it does not know."""
-    made = schema | {"description": docstring.words(info.cls.__doc__)}
+    made = schema | {"description": docstring.words(docstring.about(info.cls))}
+    meanings = docstring.meanings(info.cls)
     known = schema["properties"]
     if issubclass(info.cls, Result):
-        answers = {field.encode_name: _answer(field, known[field.encode_name]) for field in info.fields}
+        answers = {
+            field.encode_name: _meaning(_answer(field, known[field.encode_name]), meanings[field.name])
+            for field in info.fields
+        }
         return made | {"properties": answers} | _present(info)
     documents = "TypedVariables" if info.cls is Signal else "Variables"
-    asked = {field.encode_name: _field(field, known[field.encode_name], documents) for field in info.fields}
+    asked = {
+        field.encode_name: _meaning(_field(field, known[field.encode_name], documents), meanings[field.name])
+        for field in info.fields
+    }
     made |= {"properties": asked} | _rules(info.cls)
     return made if made["required"] else {name: each for name, each in made.items() if name != "required"}
 
@@ -180,6 +179,14 @@ def _never(wrong: list[Schema]) -> Schema:
     # Written as what is refused: generators of code take every oneOf and anyOf for a type of its own, and lose the
     # fields over it.
     return {"not": wrong[0] if len(wrong) == 1 else {"anyOf": wrong}}
+
+
+def _meaning(schema: Schema, meaning: str) -> Schema:
+    """The schema of a field with what the field means; beside a reference, draft 7 would not see it."""
+    bare = {"allOf": [schema]} if "$ref" in schema else schema
+    return {"description": docstring.words(meaning)} | {
+        name: each for name, each in bare.items() if name != "description"
+    }
 
 
 def _field(field: inspect.Field, schema: Schema, documents: str) -> Schema:

@@ -90,11 +90,13 @@ def group(command: type[Command]) -> list[dict[str, str]]:
 
 def summary(command: type[Command]) -> str:
     """What a command does, in one sentence."""
-    return docstring.words((command.__doc__ or "").partition("\n")[0])
+    return docstring.words(docstring.summary(command))
 
 
 def _request(command: type[Command]) -> dict[str, Any]:
-    about = docstring.words(command.__doc__) + ("" if command in FILES else _BARE.format(operation=command.operation))
+    about = docstring.words(docstring.about(command)) + (
+        "" if command in FILES else _BARE.format(operation=command.operation)
+    )
     examples = [each for each in EXAMPLES if each.operation == command.operation]
     return _message(
         request(command), f"Request {command.operation}", about, "RequestHeaders", reference(request_name(command))

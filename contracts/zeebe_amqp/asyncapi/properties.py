@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from zeebe_amqp import wire
+from zeebe_amqp.asyncapi.bodies import METADATA
 from zeebe_amqp.asyncapi.data import Schema, reference
 from zeebe_amqp.errors import Outcome
 
@@ -38,9 +39,9 @@ _REPLY: Final[Schema] = {
     **_TRACE,
 }
 _FILE: Final[Schema] = {
-    wire.FILE_NAME: {"type": "string", "pattern": r"\S", "description": "the file's name"},
+    wire.FILE_NAME: {"type": "string", "pattern": r"\S", "description": METADATA[wire.FILE_NAME]},
     wire.ENCODING: {"type": "string", "enum": ["base64"], "description": "when the body is base64"},
-    wire.TENANT_ID: {"type": "string", "description": "the tenant that the file is deployed for"},
+    wire.TENANT_ID: {"type": "string", "description": METADATA[wire.TENANT_ID]},
     wire.KEYS: {"type": "string", "enum": ["string"], "description": "for keys as text in the reply"},
 }
 _DEAD: Final[Schema] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import click
 
@@ -22,7 +22,9 @@ class Shared(click.Option):
 
 
 class Brief(click.Command):
-    """A command whose help leaves its shared options to `--help-all`."""
+    """A command whose help leaves its shared options to `--help-all`; `more` is what else that shows, in words."""
+
+    more: ClassVar[str] = ""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -32,7 +34,7 @@ class Brief(click.Command):
             is_eager=True,
             expose_value=False,
             callback=_show_all,
-            help=f"Show also {_named(self.params)}.",
+            help=f"Show also {self.more}{_named(self.params)}.",
         )
 
     def get_help_option_names(self, ctx: click.Context) -> list[str]:
@@ -59,7 +61,12 @@ class Brief(click.Command):
         own = [each for each in self.get_params(ctx) if each not in shared and (shared or each is not self._help_all)]
         _section(ctx, formatter, "Options", own)
         if ctx.meta.get(_ALL):
-            _section(ctx, formatter, "Common options", shared)
+            self.format_rest(ctx, formatter)
+
+    def format_rest(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What only `--help-all` shows: the options that it shares."""
+        shared = [each for each in self.params if isinstance(each, Shared)]
+        _section(ctx, formatter, "Common options", shared)
 
 
 class BriefGroup(Brief, click.Group):

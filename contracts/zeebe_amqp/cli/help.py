@@ -1,25 +1,29 @@
-"""The help of a command: what it does, its options, examples."""
+"""The help of a command: what it does, its options, examples, and what is inside its JSON and its answer."""
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from typing import Any, ClassVar, Final
 
 import click
 
+from zeebe_amqp.cli import options
 from zeebe_amqp.cli.brief import Brief
 from zeebe_amqp.cli.examples import Line
-from zeebe_amqp.cli.options import named
 from zeebe_amqp.commands import Command
+from zeebe_amqp.schema import docstrings
+from zeebe_amqp.schema.field_paths import members
 
-__all__ = ["Explained", "docstring"]
+__all__ = ["Explained", "OfOperation"]
+
+_INSIDE: Final = "Fields inside JSON"
+_ANSWER: Final = "Fields of the answer"
 
 
 class Explained(Brief):
     """A command whose help ends with examples."""
 
-    def __init__(self, *arguments: Any, examples: tuple[Line, ...] = (), **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, *arguments: Any, examples: tuple[Line, ...] = (), **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
         self.examples = examples
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -30,7 +34,21 @@ class Explained(Brief):
                     formatter.write(f"  # {title}\n  {text}\n")
 
 
-def docstring(kind: type[Command]) -> str:
-    """A command's docstring in the words of the command line: `--time-to-live` for `time_to_live`."""
-    text = " ".join((kind.__doc__ or "").split()).replace("None", "absent")
-    return re.sub(r"`(\w+)`", lambda match: named(kind, match[1]) or match[0], text)
+class OfOperation(Explained):
+    """The command of an operation, explained by the docstring of its type; `of_files`: its data are files."""
+
+    more: ClassVar[str] = "all fields, "
+
+    def __init__(self, name: str, kind: type[Command], *, of_files: bool, **settings: Any) -> None:
+        super().__init__(name, help=options.words(kind, docstrings.about(kind)), **settings)
+        self._kind, self._of_files = kind, of_files
+
+    def format_rest(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The fields that have no option: those inside objects, and those of the answer."""
+        inside = [] if self._of_files else [each for each in members(self._kind) if each.holder is not self._kind]
+        answer = [each for result in self._kind.results()[:1] for each in members(result)]
+        for title, found in ((_INSIDE, inside), (_ANSWER, answer)):
+            if found:
+                with formatter.section(title):
+                    formatter.write_dl([(each.path, each.meaning) for each in found])
+        super().format_rest(ctx, formatter)

@@ -15,11 +15,12 @@ from zeebe_amqp.cli import calling, options
 from zeebe_amqp.cli.brief import Shared
 from zeebe_amqp.cli.connection import CONNECTION, REQUEST, USER_ID, Connection, Request, connected
 from zeebe_amqp.cli.examples import lines
-from zeebe_amqp.cli.help import Explained, docstring
+from zeebe_amqp.cli.help import OfOperation
 from zeebe_amqp.cli.values import FILE, STANDARD_INPUT, TEXT, read
 from zeebe_amqp.commands import COMMANDS, Command, DeployProcess, DeployResource
 from zeebe_amqp.commands.resources import Resource
 from zeebe_amqp.errors import CommandError
+from zeebe_amqp.schema import docstrings
 
 __all__ = ["SENDING", "command", "commands"]
 
@@ -38,15 +39,16 @@ def commands() -> Iterator[click.Command]:
 def command(operation: str, name: str | None = None) -> click.Command:
     """The command of an operation, under its own name or another one."""
     kind = COMMANDS[operation]
-    return Explained(
+    return OfOperation(
         name or operation,
+        kind,
+        of_files=kind in FILES,
         params=[
             *(_files(kind) if kind in FILES else options.parameters(kind)),
             *([TRACE_VARIABLE] if kind.carries_trace else []),
             *SENDING,
         ],
         callback=_callback(kind),
-        help=docstring(kind),
         examples=lines(operation, name or operation),
     )
 
@@ -131,6 +133,7 @@ def _of_options(kind: type[Command], given: dict[str, Any]) -> Command:
 
 def _files(kind: type[Command]) -> list[click.Parameter]:
     several = kind is DeployResource
+    meanings = docstrings.meanings(DeployProcess)
     return [
         click.Argument(
             ["files"],
@@ -138,12 +141,10 @@ def _files(kind: type[Command]) -> list[click.Parameter]:
             nargs=-1 if several else 1,
             required=True,
             metavar="FILE..." if several else "FILE",
-            help="files to deploy, all or none" if several else "a BPMN file",
+            help=docstrings.meanings(kind)["resources"] if several else "a BPMN file",
         ),
-        click.Option(
-            ["--name"], type=TEXT, help="the file's name in the engine, for standard input (-); default its own"
-        ),
-        click.Option(["--tenant-id"], type=TEXT, help="text; default none"),
+        click.Option(["--name"], type=TEXT, help=f"{meanings['name']} [default its own; standard input (-) has none]"),
+        click.Option(["--tenant-id"], type=TEXT, help=meanings["tenant_id"]),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,11 +15,12 @@ from msgspec import inspect
 from zeebe_amqp.cli.values import DOCUMENT, NUMBER, TEXT
 from zeebe_amqp.commands import Command
 from zeebe_amqp.commands.rules import one_of
+from zeebe_amqp.schema import docstrings
 from zeebe_amqp.schema.fields import KeyNumber, LenientBoolNumber, Period, ReferenceNumber
 from zeebe_amqp.schema.json_members import LIST
 from zeebe_amqp.schema.validation_errors import describe, type_info
 
-__all__ = ["RENAMED", "data", "fields", "flag", "main_field", "named", "parameters", "place"]
+__all__ = ["RENAMED", "data", "fields", "flag", "main_field", "named", "parameters", "place", "words"]
 
 RENAMED: Final[Mapping[str, str]] = MappingProxyType({"timeout": "job-timeout"})
 """Fields whose own name is taken by an option of the program: `--timeout` is how long to wait for the answer."""
@@ -30,6 +31,8 @@ PREFIX: Final = "data_"
 DURATION: Final = 'a duration, such as "1h30m", "250ms" or "PT5M"'
 _KINDS: Final[Mapping[type, str]] = MappingProxyType({KeyNumber: "KEY", Period: "DURATION"})
 """What stands for the values of types that the program does not read itself."""
+_SAID: Final = frozenset({"text", "a JSON object"})
+"""What the words TEXT and JSON beside an option say already."""
 
 
 @cache
@@ -56,11 +59,14 @@ def parameters(kind: type[Command]) -> list[click.Parameter]:
     """An argument for the main field, an option for every other one."""
     main = main_field(kind)
     choice = [wire_name for _, wire_name in one_of(kind)]
+    meanings = docstrings.meanings(kind)
     return [
-        _argument(field, optional=field.encode_name in choice)
+        _argument(field, words(kind, meanings[field.name]), optional=field.encode_name in choice)
         if field.encode_name == main
         else _option(
-            field, [name for name in choice if name != field.encode_name] if field.encode_name in choice else []
+            field,
+            words(kind, meanings[field.name]),
+            [name for name in choice if name != field.encode_name] if field.encode_name in choice else [],
         )
         for field in fields(kind)
     ]
@@ -82,6 +88,11 @@ def named(kind: type[Command], name: str) -> str | None:
     return found and (_metavar(found) if found == main_field(kind) else flag(found))
 
 
+def words(kind: type[Command], text: str) -> str:
+    """A text of a command's docstring in the words of the command line: `--time-to-live` for `time_to_live`."""
+    return re.sub(r"`(\w+)`", lambda match: named(kind, match[1]) or match[0], text).replace("None", "absent")
+
+
 def place(path: str, kind: type[Command]) -> str:
     """What a refused field, a path such as `data.timeToLive`, is called on the command line."""
     name, rest = re.fullmatch(r"(?:data\.)?([^.\[]*)(.*)", path, re.DOTALL).groups()  # type: ignore[union-attr]
@@ -91,17 +102,17 @@ def place(path: str, kind: type[Command]) -> str:
     return (_metavar(name) if name == main_field(kind) else flag(name)) + rest
 
 
-def _argument(field: inspect.Field, *, optional: bool) -> click.Argument:
+def _argument(field: inspect.Field, meaning: str, *, optional: bool) -> click.Argument:
     return click.Argument(
         [PREFIX + field.name],
         type=_type(field.type),
         required=not optional,
         metavar=_metavar(field.encode_name),
-        help=_words(field.type),
+        help=_help(meaning, _limits(field, [])),
     )
 
 
-def _option(field: inspect.Field, instead_of: list[str]) -> click.Option:
+def _option(field: inspect.Field, meaning: str, instead_of: list[str]) -> click.Option:
     kind = _bare(field.type)
     name = flag(field.encode_name)
     names = f"{name}/--no-{name[2:]}" if _is_bool(kind) else name
@@ -112,16 +123,22 @@ def _option(field: inspect.Field, instead_of: list[str]) -> click.Option:
         default=None,
         multiple=isinstance(kind, inspect.VarTupleType),
         required=field.required,
-        help="; ".join(_help(field, instead_of)),
+        help=_help(meaning, _limits(field, instead_of)),
     )
 
 
-def _help(field: inspect.Field, instead_of: list[str]) -> Iterator[str]:
+def _help(meaning: str, limits: Iterable[str]) -> str:
+    """What a field means, then in brackets what its value may be."""
+    what = "; ".join(limits)
+    return f"{meaning} [{what}]" if what else meaning
+
+
+def _limits(field: inspect.Field, instead_of: list[str]) -> Iterator[str]:
     kind = _bare(field.type)
     if isinstance(kind, inspect.VarTupleType):
-        yield f"{_words(kind.item_type)}; may be given several times"
-    elif not _is_bool(kind):
-        yield _words(field.type)
+        yield f"{_describe(kind.item_type)}; may be given several times"
+    elif not _is_bool(kind) and _describe(field.type) not in _SAID:
+        yield _describe(field.type)
     inner = kind.item_type if isinstance(kind, inspect.VarTupleType) else kind
     if isinstance(inner, inspect.StructType):
         yield f"with {', '.join(each.encode_name for each in inner.fields)}"
@@ -131,7 +148,7 @@ def _help(field: inspect.Field, instead_of: list[str]) -> Iterator[str]:
         yield f"default {msgspec.json.encode(field.default).decode()}"
 
 
-def _words(kind: inspect.Type) -> str:
+def _describe(kind: inspect.Type) -> str:
     """What a value is, in words; numbers of nanoseconds are not for people."""
     if isinstance(kind, inspect.UnionType):
         kind = _bare(kind)

@@ -12,7 +12,13 @@ __all__ = ["Broker", "Partition", "Topology", "TopologyResult"]
 
 
 class Partition(Result, frozen=True, kw_only=True):
-    """A partition on a broker; role LEADER, FOLLOWER or INACTIVE, health HEALTHY, UNHEALTHY or DEAD."""
+    """A partition on a broker.
+
+    Attributes:
+        partition_id: the number of the partition, from 1.
+        role: what the broker is for it: LEADER, FOLLOWER or INACTIVE.
+        health: HEALTHY, UNHEALTHY or DEAD.
+    """
 
     partition_id: int
     role: str
@@ -20,7 +26,15 @@ class Partition(Result, frozen=True, kw_only=True):
 
 
 class Broker(Result, frozen=True, kw_only=True):
-    """A broker of the cluster, with the address that the gateway uses."""
+    """A broker of the cluster.
+
+    Attributes:
+        node_id: the number of the broker in the cluster.
+        host: the host of the address that the gateway uses for it.
+        port: the port of that address.
+        partitions: the partitions that it holds.
+        version: its version.
+    """
 
     node_id: int
     host: str
@@ -30,7 +44,16 @@ class Broker(Result, frozen=True, kw_only=True):
 
 
 class TopologyResult(Result, frozen=True, kw_only=True):
-    """The cluster as the gateway sees it. Gateways before 8.9 have no `cluster_id`."""
+    """The cluster as the gateway sees it.
+
+    Attributes:
+        brokers: the brokers that the gateway knows of.
+        cluster_size: how many brokers the cluster has.
+        partitions_count: how many partitions the cluster has.
+        replication_factor: how many brokers hold each partition.
+        gateway_version: the version of the gateway that answered.
+        cluster_id: the id of the cluster.
+    """
 
     brokers: tuple[Broker, ...]
     cluster_size: int

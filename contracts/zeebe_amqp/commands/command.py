@@ -56,6 +56,8 @@ class Command(
     """Its name on the wire."""
     result: ClassVar[Any] = None
     """The type of the reply's data; None: no data."""
+    fuller_result: ClassVar[Any] = None
+    """The type that the data have in some replies, with more fields."""
     one_of: ClassVar[tuple[str, ...]] = ()
     """The fields of which exactly one must be given."""
     idempotent: ClassVar[bool] = False
@@ -83,6 +85,11 @@ class Command(
         if parameters := get_args(cls.__dict__.get("__orig_bases__", (None,))[0]):
             [result] = parameters
             cls.result = None if result is type(None) else result
+
+    @classmethod
+    def results(cls) -> tuple[Any, ...]:
+        """The types of the data that replies may have, the one with the most fields first; none where it is null."""
+        return tuple(each for each in (cls.fuller_result, cls.result) if each is not None)
 
     @classmethod
     def from_wire(

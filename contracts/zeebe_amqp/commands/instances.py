@@ -40,7 +40,17 @@ WAIT: Final = 15_000
 
 
 class InstanceCreated(Result, frozen=True, kw_only=True):
-    """A started process instance. `business_id` may be None; `tags` is None before gateway 8.8."""
+    """A started process instance.
+
+    Attributes:
+        process_definition_key: the key of the process definition, which is one version of a process.
+        bpmn_process_id: the id of the process, as in its BPMN.
+        version: the version of the process.
+        process_instance_key: the key of the new instance, which other operations ask for.
+        tenant_id: the tenant that it belongs to.
+        tags: its tags.
+        business_id: its business id, if it has one.
+    """
 
     process_definition_key: int
     bpmn_process_id: str
@@ -52,36 +62,74 @@ class InstanceCreated(Result, frozen=True, kw_only=True):
 
 
 class InstanceResult(InstanceCreated, Carrier, frozen=True, kw_only=True):
-    """A finished process instance with its variables, a JSON document as text."""
+    """A finished process instance with its variables.
+
+    Attributes:
+        variables: with `with_result`: the variables at the end, all or those that `fetch_variables` names; a JSON
+            document as text.
+    """
 
     variables: str
 
 
 class StartInstruction(Part, frozen=True, kw_only=True):
-    """Start at this element instead of the process's start event."""
+    """An element to start at, instead of the process's start event.
+
+    Args:
+        element_id: the id of the element, as in the BPMN.
+    """
 
     element_id: Name
 
 
 class Terminate(Part, frozen=True, kw_only=True):
-    """End the instance after this element."""
+    """End the instance after an element.
+
+    Args:
+        after_element_id: the id of the element after which the instance ends, as in the BPMN.
+    """
 
     after_element_id: Name
 
 
 class RuntimeInstruction(Part, frozen=True, kw_only=True):
-    """What to do with the instance while it runs."""
+    """What to do with the instance while it runs.
+
+    Args:
+        terminate: end the instance after an element.
+    """
 
     terminate: Terminate
 
 
 class CreateInstance(Command[InstanceCreated], frozen=True, kw_only=True):
-    """Start a process by id or by key; an id selects the latest version unless `version` is set.
+    """Start a process, by id or by key; wait for its end if you need its result.
 
-    `with_result` waits for the end. `request_timeout` (at most 15 minutes) and `fetch_variables` need `with_result`.
+    Args:
+        bpmn_process_id: the id of the process, as in its BPMN.
+        process_definition_key: the key of the process definition, which is one version of a process.
+        version: the version to start, with `bpmn_process_id` only; -1 is the latest.
+        variables: the variables that the instance starts with.
+        with_result: true: answer when the instance ends, with its variables. false: answer as soon as it has started.
+        fetch_variables: with `with_result`: the names of the variables to return; an empty list returns all.
+        request_timeout: with `with_result`: how long to wait for the end, at most 15 minutes.
+        tenant_id: the tenant, if the engine separates tenants; "" is the default tenant.
+        start_instructions: the elements to start at, instead of the start event.
+        runtime_instructions: what to do with the instance while it runs.
+        tags: labels for the instance; its jobs have them, too.
+        business_id: an id of your own for the instance, such as the number of an order.
+        operation_reference: a number of your own, which the engine writes into all records of this command.
+
+    Errors:
+        NOT_FOUND: no process has this id, version or key.
+        FAILED_PRECONDITION: the process has no plain start event; only a message, a signal or a timer starts it.
+        INVALID_ARGUMENT: an element of `start_instructions` does not exist, or nothing can start there.
+        ALREADY_EXISTS: the engine is set to keep business ids unique, and an active instance has this one.
+        UNKNOWN: the variables are too large for the engine, from about 2 MB.
     """
 
     operation: ClassVar[str] = "create-instance"
+    fuller_result: ClassVar[Any] = InstanceResult
     carries_trace: ClassVar[bool] = True
     named_by: ClassVar[Mapping[str, str]] = {"processes": "bpmn_process_id"}
     when_late: ClassVar[str] = "the process instance, if it was created, goes on running"
@@ -131,7 +179,15 @@ class CreateInstance(Command[InstanceCreated], frozen=True, kw_only=True):
 
 
 class CancelInstance(Command[None], frozen=True, kw_only=True):
-    """Cancel a process instance."""
+    """Cancel a process instance; all that is active in it is terminated.
+
+    Args:
+        process_instance_key: the key of the process instance, from the answer of create-instance.
+        operation_reference: a number of your own, which the engine writes into all records of this command.
+
+    Errors:
+        NOT_FOUND: no running process instance has this key.
+    """
 
     operation: ClassVar[str] = "cancel-instance"
     idempotent: ClassVar[bool] = True
@@ -141,13 +197,30 @@ class CancelInstance(Command[None], frozen=True, kw_only=True):
 
 
 class VariablesSet(Result, frozen=True, kw_only=True):
-    """The key of the command that set the variables."""
+    """Variables that the engine has set.
+
+    Attributes:
+        key: the key of the command that set them, in the engine's records.
+    """
 
     key: int
 
 
 class SetVariables(Command[VariablesSet], frozen=True, kw_only=True):
-    """Set variables in the scope of an element instance; `local` keeps them from propagating upwards."""
+    """Set variables of a process instance or of an element.
+
+    Args:
+        element_instance_key: the key of a process instance, or of an element instance in it; a job has that of its
+            element.
+        variables: the variables to set; others keep their values.
+        local: true: set all in the scope of this element. false: a variable is set where it exists in the scopes around
+            the element, else in the process instance.
+        operation_reference: a number of your own, which the engine writes into all records of this command.
+
+    Errors:
+        NOT_FOUND: nothing active has this key.
+        UNKNOWN: the variables are too large for the engine, from about 2 MB.
+    """
 
     operation: ClassVar[str] = "set-variables"
     idempotent: ClassVar[bool] = True
@@ -159,7 +232,16 @@ class SetVariables(Command[VariablesSet], frozen=True, kw_only=True):
 
 
 class ResolveIncident(Command[None], frozen=True, kw_only=True):
-    """Resolve an incident so that the instance continues."""
+    """Resolve an incident so that the instance continues.
+
+    Args:
+        incident_key: the key of the incident, which a tool such as Operate shows.
+        operation_reference: a number of your own, which the engine writes into all records of this command.
+
+    Errors:
+        NOT_FOUND: no open incident has this key.
+        FAILED_PRECONDITION: its job has no tries left; send update-job-retries first. Engines before 8.8 say NOT_FOUND.
+    """
 
     operation: ClassVar[str] = "resolve-incident"
     idempotent: ClassVar[bool] = True
@@ -169,14 +251,26 @@ class ResolveIncident(Command[None], frozen=True, kw_only=True):
 
 
 class VariableInstruction(Part, frozen=True, kw_only=True):
-    """Variables to set when an element is activated. `scope_id` names the scope ("" = global)."""
+    """Variables to create when an element is activated.
+
+    Args:
+        variables: the variables to create.
+        scope_id: the id of the element in whose scope they are created; "" is the process instance.
+    """
 
     variables: Variables
     scope_id: str = ""
 
 
 class ActivateInstruction(Part, frozen=True, kw_only=True):
-    """Activate an element, inside this ancestor where there are several (None: the only one)."""
+    """An element to activate.
+
+    Args:
+        element_id: the id of the element, as in the BPMN.
+        ancestor_element_instance_key: the key of the ancestor: the surrounding element instance in which the new one is
+            created. Only needed where there are several.
+        variable_instructions: variables to create with it, in its own scope or in one around it.
+    """
 
     element_id: Name
     ancestor_element_instance_key: Maybe[Key] = None
@@ -184,7 +278,12 @@ class ActivateInstruction(Part, frozen=True, kw_only=True):
 
 
 class TerminateInstruction(Part, frozen=True, kw_only=True):
-    """Terminate one element instance by its key, or all of an element by its id."""
+    """What to terminate: one element instance, or all of an element.
+
+    Args:
+        element_instance_key: the key of the one element instance to terminate.
+        element_id: the id of the element, all of whose instances are terminated.
+    """
 
     one_of: ClassVar[tuple[str, ...]] = ("element_instance_key", "element_id")
 
@@ -193,7 +292,19 @@ class TerminateInstruction(Part, frozen=True, kw_only=True):
 
 
 class MoveInstruction(Part, frozen=True, kw_only=True):
-    """Terminate a source (one instance by key, or all of an element by id) and activate the target instead."""
+    """A source to terminate, and a target to activate for each instance of it.
+
+    Args:
+        source_element_instance_key: the key of the one element instance to move.
+        source_element_id: the id of the element, all of whose instances move.
+        target_element_id: the id of the element to activate instead.
+        variable_instructions: variables to create with it, in its own scope or in one around it.
+        ancestor_element_instance_key: the key of the ancestor: the surrounding element instance in which the new one is
+            created. Only needed where there are several.
+        infer_ancestor_scope_from_source_hierarchy: true: the engine looks for the ancestor among what is around the
+            source.
+        use_source_parent_key_as_ancestor_scope_key: true: the ancestor is what is directly around the source.
+    """
 
     one_of: ClassVar[tuple[str, ...]] = ("source_element_instance_key", "source_element_id")
 
@@ -207,7 +318,21 @@ class MoveInstruction(Part, frozen=True, kw_only=True):
 
 
 class ModifyInstance(Command[None], frozen=True, kw_only=True):
-    """Modify a process instance: activate, terminate and move elements, all or nothing."""
+    """Modify a process instance: activate, terminate and move elements, all or nothing.
+
+    Args:
+        process_instance_key: the key of the process instance, from the answer of create-instance.
+        activate_instructions: the elements to activate.
+        terminate_instructions: the element instances to terminate.
+        move_instructions: the elements to terminate and activate elsewhere.
+        operation_reference: a number of your own, which the engine writes into all records of this command.
+
+    Errors:
+        NOT_FOUND: no running process instance has this key.
+        INVALID_ARGUMENT: an instruction names an element, an element instance, an ancestor or a scope that is not
+            there.
+        FAILED_PRECONDITION: an instruction activates an element inside a multi-instance.
+    """
 
     operation: ClassVar[str] = "modify-instance"
 
@@ -219,21 +344,43 @@ class ModifyInstance(Command[None], frozen=True, kw_only=True):
 
 
 class MappingInstruction(Part, frozen=True, kw_only=True):
-    """Maps an active element of the source to an element of the target."""
+    """From which element to which an instance migrates.
+
+    Args:
+        source_element_id: the id of an element in the process that the instance runs now.
+        target_element_id: the id of the element of the same type that continues it in the target.
+    """
 
     source_element_id: Name
     target_element_id: Name
 
 
 class MigrationPlan(Part, frozen=True, kw_only=True):
-    """The definition to migrate to, and an instruction for each active element."""
+    """Where to migrate, and how elements correspond.
+
+    Args:
+        target_process_definition_key: the key of the process definition to migrate to.
+        mapping_instructions: for each active element the one that continues it.
+    """
 
     target_process_definition_key: Key
     mapping_instructions: tuple[MappingInstruction, ...] = ()
 
 
 class MigrateInstance(Command[None], frozen=True, kw_only=True):
-    """Migrate an instance to another process definition."""
+    """Migrate a process instance to another process definition.
+
+    Args:
+        process_instance_key: the key of the process instance, from the answer of create-instance.
+        migration_plan: where to migrate, and how elements correspond.
+        operation_reference: a number of your own, which the engine writes into all records of this command.
+
+    Errors:
+        NOT_FOUND: no running process instance has this key, or no process definition has the key of the target.
+        INVALID_ARGUMENT: a mapping names an element that does not exist, or maps a source twice.
+        FAILED_PRECONDITION: an active element has no mapping, or one that the engine does not support, as to another
+            type.
+    """
 
     operation: ClassVar[str] = "migrate-instance"
 

@@ -45,7 +45,20 @@ MAX_TENANTS: Final = 1_000
 
 
 class UserTask(Result, frozen=True, kw_only=True):
-    """The user task that a job listens to. Fields that the engine did not send are None."""
+    """The user task that a job listens to.
+
+    Attributes:
+        action: what happens to the task, such as claim, update or complete.
+        assignee: the user who has the task.
+        candidate_groups: the groups whose members may take the task.
+        candidate_users: the users who may take the task.
+        changed_attributes: the attributes that are being changed.
+        due_date: when the task is due, ISO 8601.
+        follow_up_date: when to look at the task again, ISO 8601.
+        form_key: the key of its form.
+        priority: its priority, from 0 to 100.
+        user_task_key: the key of the task.
+    """
 
     action: str | None = None
     assignee: str | None = None
@@ -60,10 +73,28 @@ class UserTask(Result, frozen=True, kw_only=True):
 
 
 class ActivatedJob(Result, Carrier, frozen=True, kw_only=True):
-    """A job that the caller has locked until `deadline` (milliseconds since 1970).
+    """A job that you have locked until `deadline`.
 
-    `custom_headers` and `variables` are JSON documents as text; `kind` and `listener_event_type` are enum names.
-    Gateways before 8.8 have no `kind` and no `tags`. Only the jobs of listeners have a `listener_event_type`.
+    Attributes:
+        key: the key of the job; complete-job, fail-job and throw-error ask for it as `job_key`.
+        type: the type of the job.
+        process_instance_key: the key of its process instance.
+        bpmn_process_id: the id of its process, as in the BPMN.
+        process_definition_version: the version of its process.
+        process_definition_key: the key of the process definition, which is one version of a process.
+        element_id: the id of its element, as in the BPMN.
+        element_instance_key: the key of that element's instance.
+        custom_headers: the headers that the BPMN gives the element, a JSON document as text.
+        worker: the name of the worker that the job was fetched for.
+        retries: how many tries are left, this one included.
+        deadline: when the lock ends and the engine may give out the job again, milliseconds since 1970 UTC.
+        variables: the variables that the job may see, or those that were asked for; a JSON document as text.
+        tenant_id: the tenant that it belongs to.
+        kind: what the job is for: BPMN_ELEMENT, EXECUTION_LISTENER, TASK_LISTENER or AD_HOC_SUB_PROCESS.
+        listener_event_type: the event that a listener's job is about, such as START or COMPLETING; other jobs have
+            none.
+        user_task: the user task that a task listener's job is about.
+        tags: the tags of the process instance.
     """
 
     key: int
@@ -91,10 +122,20 @@ class ActivatedJob(Result, Carrier, frozen=True, kw_only=True):
 
 
 class ActivateJobs(Command[tuple[ActivatedJob, ...]], frozen=True, kw_only=True):
-    """Lock jobs of a type for a worker and fetch them.
+    """Lock jobs of a type for a worker and fetch them; wait for them if there are none.
 
-    `timeout` is the length of the lock (None = 5 minutes). `request_timeout` is how long to wait for jobs (None = 0, at
-    most 15 minutes). When the service stops, the answer comes earlier, mostly without jobs: poll again.
+    When the service stops, the answer comes earlier, mostly without jobs: poll again.
+
+    Args:
+        job_type: the type of the jobs, as in the BPMN.
+        max_jobs_to_activate: how many jobs to fetch at most.
+        timeout: how long the jobs stay locked; then the engine may give them out again. Without it: 5 minutes.
+        worker_name: a name for the worker, which the engine writes into its records.
+        fetch_variables: the names of the variables to return; an empty list returns all that the job may see.
+        request_timeout: how long to wait for jobs if there are none, at most 15 minutes; without it the answer comes at
+            once.
+        tenant_ids: the tenants whose jobs to fetch; an empty list is the default tenant.
+        tenant_filter: PROVIDED: the tenants in `tenant_ids`. ASSIGNED: all tenants that the service itself may use.
     """
 
     operation: ClassVar[str] = "activate-jobs"
@@ -128,7 +169,16 @@ class ActivateJobs(Command[tuple[ActivatedJob, ...]], frozen=True, kw_only=True)
 
 
 class Corrections(Part, frozen=True, kw_only=True):
-    """Changes that a listener makes to its user task; None = keep, "" or an empty list = clear."""
+    """Changes that a listener makes to its user task. What is not given stays.
+
+    Args:
+        assignee: the user who has the task; "" is nobody.
+        due_date: when the task is due, ISO 8601; "" is never.
+        follow_up_date: when to look at the task again, ISO 8601; "" is never.
+        candidate_users: the users who may take the task; an empty list clears them.
+        candidate_groups: the groups whose members may take the task; an empty list clears them.
+        priority: its priority, from 0 to 100.
+    """
 
     assignee: Maybe[str] = None
     due_date: Maybe[str] = None
@@ -139,16 +189,28 @@ class Corrections(Part, frozen=True, kw_only=True):
 
 
 class ActivateElement(Part, frozen=True, kw_only=True):
-    """An element of an ad-hoc sub-process to activate, with variables of its own."""
+    """An element of an ad-hoc sub-process to activate.
+
+    Args:
+        element_id: the id of the element, as in the BPMN.
+        variables: variables to create in its scope.
+    """
 
     element_id: Name
     variables: Maybe[Variables] = None
 
 
 class JobResult(Part, frozen=True, kw_only=True):
-    """The decision of a listener's or an ad-hoc sub-process's job; None = no decision.
+    """What a listener or an ad-hoc sub-process decided.
 
-    `type` is the protocol's "userTask" or "adHocSubProcess".
+    Args:
+        type: "userTask", which is also the default, or "adHocSubProcess".
+        denied: true: refuse what is happening to the user task, such as its completion.
+        denied_reason: why it was refused.
+        corrections: changes to the user task.
+        activate_elements: the elements of the ad-hoc sub-process to activate next.
+        is_completion_condition_fulfilled: true: the ad-hoc sub-process is complete.
+        is_cancel_remaining_instances: true: terminate what is still active in the ad-hoc sub-process.
     """
 
     type: Maybe[str] = None
@@ -161,7 +223,18 @@ class JobResult(Part, frozen=True, kw_only=True):
 
 
 class CompleteJob(Command[None], frozen=True, kw_only=True):
-    """Complete a job. Jobs of listeners and ad-hoc sub-processes may have a `result`."""
+    """Complete a job; the process continues.
+
+    Args:
+        job_key: the key of the job.
+        variables: the result of the work: variables for the process.
+        job_result: what a listener or an ad-hoc sub-process decided; other jobs have none.
+
+    Errors:
+        NOT_FOUND: no job has this key, or it has ended.
+        FAILED_PRECONDITION: the job has failed and no worker may have it now, or it has thrown an error that nothing
+            caught.
+    """
 
     operation: ClassVar[str] = "complete-job"
     idempotent: ClassVar[bool] = True
@@ -174,7 +247,20 @@ class CompleteJob(Command[None], frozen=True, kw_only=True):
 
 
 class FailJob(Command[None], frozen=True, kw_only=True):
-    """Fail a job. `retries` are the tries left; 0 or less raises an incident. `retry_back_off` delays the retry."""
+    """Fail a job; the engine gives it out again, or raises an incident.
+
+    Args:
+        job_key: the key of the job.
+        retries: how many tries are left. 0 or less raises an incident.
+        error_message: why it failed, for people; the incident shows it.
+        retry_back_off: how long the engine waits before it gives out the job again.
+        variables: variables to set in the scope of the job's element.
+
+    Errors:
+        NOT_FOUND: no job has this key, or it has ended.
+        FAILED_PRECONDITION: the job has failed and no worker may have it now, or it has thrown an error that nothing
+            caught.
+    """
 
     operation: ClassVar[str] = "fail-job"
     idempotent: ClassVar[bool] = True
@@ -188,7 +274,17 @@ class FailJob(Command[None], frozen=True, kw_only=True):
 
 
 class UpdateJobRetries(Command[None], frozen=True, kw_only=True):
-    """Set how many tries a job has left."""
+    """Set how many tries a job has left.
+
+    Args:
+        job_key: the key of the job.
+        retries: how many tries are left from now on, 1 or more.
+        operation_reference: a number of your own, which the engine writes into all records of this command.
+
+    Errors:
+        NOT_FOUND: no job has this key, or it has ended.
+        INVALID_ARGUMENT: `retries` is 0 or less.
+    """
 
     operation: ClassVar[str] = "update-job-retries"
     idempotent: ClassVar[bool] = True
@@ -199,7 +295,17 @@ class UpdateJobRetries(Command[None], frozen=True, kw_only=True):
 
 
 class UpdateJobTimeout(Command[None], frozen=True, kw_only=True):
-    """Set how long a job stays locked, from now."""
+    """Set how long a job stays locked, from now.
+
+    Args:
+        job_key: the key of the job.
+        timeout: how long the job stays locked, from now; then the engine may give it out again.
+        operation_reference: a number of your own, which the engine writes into all records of this command.
+
+    Errors:
+        NOT_FOUND: no job has this key, or it has ended.
+        FAILED_PRECONDITION: the job is not locked.
+    """
 
     operation: ClassVar[str] = "update-job-timeout"
     idempotent: ClassVar[bool] = True
@@ -215,7 +321,19 @@ class UpdateJobTimeout(Command[None], frozen=True, kw_only=True):
 
 
 class ThrowError(Command[None], frozen=True, kw_only=True):
-    """Throw a BPMN error in a job."""
+    """Throw a BPMN error in a job; an event of the process catches it by its code.
+
+    Args:
+        job_key: the key of the job.
+        error_code: the code of the error, as in the BPMN. If nothing catches it, the engine raises an incident.
+        error_message: what happened, for people.
+        variables: variables to set in the scope of the event that catches the error.
+
+    Errors:
+        NOT_FOUND: no job has this key, or it has ended.
+        FAILED_PRECONDITION: the job has failed and no worker may have it now, or it has thrown an error that nothing
+            caught.
+    """
 
     operation: ClassVar[str] = "throw-error"
     idempotent: ClassVar[bool] = True

@@ -21,14 +21,34 @@ __all__ = [
 
 
 class MessagePublished(Result, frozen=True, kw_only=True):
-    """A message that the engine accepted."""
+    """A message that the engine accepted.
+
+    Attributes:
+        key: the key of the message.
+        tenant_id: the tenant that it belongs to.
+    """
 
     key: int
     tenant_id: str
 
 
 class PublishMessage(Command[MessagePublished], frozen=True, kw_only=True):
-    """Publish a message. Without `time_to_live` the engine does not buffer it."""
+    """Publish a message; an instance that waits for it continues, or a process starts.
+
+    Args:
+        message_name: the name of the message, as in the BPMN.
+        correlation_key: which instance it is for: the value that the waiting instance has, such as the number of an
+            order.
+        message_id: an id of your own. While the engine keeps the message, it refuses another one with the same id, name
+            and correlation key.
+        time_to_live: how long the engine keeps the message if nothing waits for it yet. Without it: not at all.
+        variables: the variables that come with the message.
+        tenant_id: the tenant, if the engine separates tenants; "" is the default tenant.
+
+    Errors:
+        ALREADY_EXISTS: the engine keeps a message with this id, name and correlation key.
+        UNKNOWN: the variables are too large for the engine, from about 2 MB.
+    """
 
     operation: ClassVar[str] = "publish-message"
     carries_trace: ClassVar[bool] = True
@@ -47,14 +67,28 @@ class PublishMessage(Command[MessagePublished], frozen=True, kw_only=True):
 
 
 class SignalBroadcast(Result, frozen=True, kw_only=True):
-    """A signal that the engine accepted."""
+    """A signal that the engine accepted.
+
+    Attributes:
+        key: the key of the signal.
+        tenant_id: the tenant that it belongs to.
+    """
 
     key: int
     tenant_id: str
 
 
 class BroadcastSignal(Command[SignalBroadcast], frozen=True, kw_only=True):
-    """Broadcast a signal; waiting process instances continue and processes start."""
+    """Broadcast a signal; all instances that wait for it continue, and processes start.
+
+    Args:
+        signal_name: the name of the signal, as in the BPMN.
+        variables: the variables that come with the signal.
+        tenant_id: the tenant, if the engine separates tenants; "" is the default tenant.
+
+    Errors:
+        UNKNOWN: the variables are too large for the engine, from about 2 MB.
+    """
 
     operation: ClassVar[str] = "broadcast-signal"
     carries_trace: ClassVar[bool] = True
@@ -66,14 +100,25 @@ class BroadcastSignal(Command[SignalBroadcast], frozen=True, kw_only=True):
 
 
 class StartedInstance(Result, frozen=True, kw_only=True):
-    """A process instance that a condition started."""
+    """A process instance that a condition started.
+
+    Attributes:
+        process_definition_key: the key of the process definition, which is one version of a process.
+        process_instance_key: the key of the new instance, which other operations ask for.
+    """
 
     process_definition_key: int
     process_instance_key: int
 
 
 class ConditionalEvaluated(Result, frozen=True, kw_only=True):
-    """The process instances that a true condition started."""
+    """What true conditions started.
+
+    Attributes:
+        process_instances: the process instances that were started; none if no condition is true.
+        conditional_evaluation_key: the key of the evaluation, in the engine's records.
+        tenant_id: the tenant that it belongs to.
+    """
 
     process_instances: tuple[StartedInstance, ...]
     conditional_evaluation_key: int
@@ -81,7 +126,16 @@ class ConditionalEvaluated(Result, frozen=True, kw_only=True):
 
 
 class EvaluateConditional(Command[ConditionalEvaluated], frozen=True, kw_only=True):
-    """Start the processes whose condition is true; of one process definition or (None) of all, with these variables."""
+    """Start the processes whose start condition is true.
+
+    Args:
+        variables: the variables for the conditions; started instances get them, too.
+        process_definition_key: the key of the only process definition to look at; without it all of the tenant.
+        tenant_id: the tenant, if the engine separates tenants; "" is the default tenant.
+
+    Errors:
+        NOT_FOUND: no process definition has this key.
+    """
 
     operation: ClassVar[str] = "evaluate-conditional"
     named_by: ClassVar[Mapping[str, str]] = {"processes": "process_definition_key"}

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from zeebe_amqp import wire
 from zeebe_amqp.commands.command import DATA, Command, Part, Result
+from zeebe_amqp.commands.deployments import Deployed, ResourcesDeployed
 from zeebe_amqp.commands.target import DEFAULT_TENANT, Target
 from zeebe_amqp.errors import invalid
 from zeebe_amqp.schema import byte_order_mark, bytes_in_json
@@ -26,15 +27,8 @@ __all__ = [
     "DeleteResource",
     "DeployProcess",
     "DeployResource",
-    "Deployed",
-    "DeployedDecision",
-    "DeployedForm",
-    "DeployedProcess",
-    "DeployedRequirements",
-    "Deployment",
     "Resource",
     "ResourceDeleted",
-    "ResourcesDeployed",
 ]
 
 
@@ -53,26 +47,22 @@ _DECLARED: Final = re.compile(r"\bencoding\s*+=\s*+[\"']([^\"']*)")
 _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
-class DeployedProcess(Result, frozen=True, kw_only=True):
-    """A process of a deployment. An unchanged process keeps its version and key."""
-
-    bpmn_process_id: str
-    version: int
-    process_definition_key: int
-    resource_name: str
-    tenant_id: str
-
-
-class Deployed(Result, frozen=True, kw_only=True):
-    """A deployment of processes."""
-
-    key: int
-    processes: tuple[DeployedProcess, ...]
-    tenant_id: str
-
-
 class DeployProcess(Command[Deployed], frozen=True, kw_only=True):
-    """Deploy one BPMN file: its name, its bytes, and its tenant ("" = the default tenant)."""
+    """Deploy one BPMN file.
+
+    A process that has not changed keeps its version and key.
+
+    Args:
+        name: the file's name; its ending says what it is.
+        content: the file itself: in JSON its text, whose XML declaration may name no encoding but UTF-8, or its bytes
+            in base64; in the bare form its bytes.
+        tenant_id: the tenant that the files are deployed for, if the engine separates tenants; "" is the default
+            tenant.
+
+    Errors:
+        INVALID_ARGUMENT: the file is not valid, has no executable process or is of another kind; the message says
+            where.
+    """
 
     operation: ClassVar[str] = "deploy-process"
     idempotent: ClassVar[bool] = True
@@ -129,58 +119,14 @@ class DeployProcess(Command[Deployed], frozen=True, kw_only=True):
         return Target(resources=(self.name,), tenants=(self.tenant_id or DEFAULT_TENANT,))
 
 
-class DeployedDecision(Result, frozen=True, kw_only=True):
-    """A decision of a deployment."""
-
-    dmn_decision_id: str
-    dmn_decision_name: str
-    version: int
-    decision_key: int
-    dmn_decision_requirements_id: str
-    decision_requirements_key: int
-    tenant_id: str
-
-
-class DeployedRequirements(Result, frozen=True, kw_only=True):
-    """The decision requirements graph of a deployed DMN file."""
-
-    dmn_decision_requirements_id: str
-    dmn_decision_requirements_name: str
-    version: int
-    decision_requirements_key: int
-    resource_name: str
-    tenant_id: str
-
-
-class DeployedForm(Result, frozen=True, kw_only=True):
-    """A form of a deployment."""
-
-    form_id: str
-    version: int
-    form_key: int
-    resource_name: str
-    tenant_id: str
-
-
-class Deployment(Result, frozen=True, kw_only=True):
-    """One deployed resource. Exactly one field is set; the others are None."""
-
-    process: DeployedProcess | None = None
-    decision: DeployedDecision | None = None
-    decision_requirements: DeployedRequirements | None = None
-    form: DeployedForm | None = None
-
-
-class ResourcesDeployed(Result, frozen=True, kw_only=True):
-    """A deployment of files of any kind. A DMN file yields its decisions and their requirements."""
-
-    key: int
-    deployments: tuple[Deployment, ...]
-    tenant_id: str
-
-
 class Resource(Part, frozen=True, kw_only=True):
-    """A file to deploy: its name and its text (in base64 with `encoding`). The extension of the name tells its kind."""
+    """A file to deploy.
+
+    Args:
+        name: the file's name; its ending says what it is.
+        content: the file's text, whose XML declaration may name no encoding but UTF-8; or its bytes in base64.
+        encoding: "base64" if the text is base64, of bytes in any encoding.
+    """
 
     name: Name
     content: Text
@@ -202,7 +148,19 @@ class Resource(Part, frozen=True, kw_only=True):
 
 
 class DeployResource(Command[ResourcesDeployed], frozen=True, kw_only=True):
-    """Deploy files of any supported kind, all or none; a tenant of "" is the default."""
+    """Deploy BPMN, DMN and form files, all or none.
+
+    What has not changed keeps its version and key.
+
+    Args:
+        resources: the files to deploy.
+        tenant_id: the tenant that the files are deployed for, if the engine separates tenants; "" is the default
+            tenant.
+
+    Errors:
+        INVALID_ARGUMENT: a file is not valid or of a kind that the engine does not know, or two have the same process;
+            the message says where, and nothing is deployed.
+    """
 
     operation: ClassVar[str] = "deploy-resource"
     idempotent: ClassVar[bool] = True
@@ -254,23 +212,40 @@ class DeployResource(Command[ResourcesDeployed], frozen=True, kw_only=True):
 
 
 class BatchOperation(Result, frozen=True, kw_only=True):
-    """A batch operation that the engine started. Its key is text; its type is an enum name."""
+    """A batch operation that the engine started.
+
+    Attributes:
+        batch_operation_key: its key, as text.
+        batch_operation_type: what it does, such as DELETE_PROCESS_INSTANCE.
+    """
 
     batch_operation_key: str
     batch_operation_type: str
 
 
 class ResourceDeleted(Result, frozen=True, kw_only=True):
-    """A deleted resource. Gateways before 8.9 return neither its key nor a batch operation."""
+    """A deleted resource.
+
+    Attributes:
+        resource_key: the key of the resource, as text; "" before gateway 8.9.
+        batch_operation: the batch operation that deletes the history, if there is one.
+    """
 
     resource_key: str = ""
     batch_operation: BatchOperation | None = None
 
 
 class DeleteResource(Command[ResourceDeleted], frozen=True, kw_only=True):
-    """Delete a deployed resource by its key; a process definition, decision requirements or a form.
+    """Delete a deployed resource by its key: a process definition, decision requirements or a form.
 
-    `delete_history` also deletes its history.
+    Args:
+        resource_key: the key of the process definition, the decision requirements or the form.
+        delete_history: true: delete the history of the process, too, in the background. Other resources have none.
+        operation_reference: a number of your own, which the engine writes into all records of this command.
+
+    Errors:
+        NOT_FOUND: no such resource has this key; a single decision has no resource of its own.
+        FAILED_PRECONDITION: the process still has running instances.
     """
 
     operation: ClassVar[str] = "delete-resource"

@@ -29,8 +29,20 @@ VARIABLES: Final = f"{DATA}.variables"
 class Signal(Command[None], frozen=True, kw_only=True, forbid_unknown_fields=False, dict=True):
     """Deliver a signal like Camunda 7's `POST /signal`; unknown fields and nulls are ignored.
 
-    `variables` are typed: `{"x": {"value": 24, "type": "Integer", "valueInfo": {}}}`. The type is optional.
     Without `tenant_id` and `without_tenant_id` the signal goes to all tenants.
+
+    Args:
+        name: the name of the signal, as in the BPMN.
+        execution_id: the id of the only execution that gets the signal, for a Camunda 7 engine.
+        variables: the variables that come with the signal, each with its type: `{"x": {"value": 24, "type": "Integer",
+            "valueInfo": {}}}`. The type is optional.
+        tenant_id: the tenant whose processes get the signal.
+        without_tenant_id: true: only processes that belong to no tenant get the signal.
+
+    Errors:
+        UNIMPLEMENTED: there is an `execution_id`, and the service has no Camunda 7 engine.
+        NOT_FOUND: Camunda 7 has no such execution.
+        FAILED_PRECONDITION: the execution does not wait for this signal.
     """
 
     operation: ClassVar[str] = "signal"

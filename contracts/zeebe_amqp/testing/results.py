@@ -24,19 +24,18 @@ from zeebe_amqp.commands import (
 )
 from zeebe_amqp.commands.cluster import Broker, Partition, TopologyResult
 from zeebe_amqp.commands.decisions import DecisionEvaluated
-from zeebe_amqp.commands.instances import InstanceCreated, InstanceResult, VariablesSet
-from zeebe_amqp.commands.messages import ConditionalEvaluated, MessagePublished, SignalBroadcast
-from zeebe_amqp.commands.resources import (
+from zeebe_amqp.commands.deployments import (
     Deployed,
     DeployedDecision,
     DeployedForm,
     DeployedProcess,
     DeployedRequirements,
     Deployment,
-    Resource,
-    ResourceDeleted,
     ResourcesDeployed,
 )
+from zeebe_amqp.commands.instances import InstanceCreated, InstanceResult, VariablesSet
+from zeebe_amqp.commands.messages import ConditionalEvaluated, MessagePublished, SignalBroadcast
+from zeebe_amqp.commands.resources import Resource, ResourceDeleted
 from zeebe_amqp.schema.fields import text
 from zeebe_amqp.testing.jobs import DEFAULT_TENANT
 

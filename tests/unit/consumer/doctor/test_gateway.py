@@ -10,7 +10,7 @@ from consumer.doctor.gateway import NOT_CALLED, judge_camunda7, judge_gateway, u
 from consumer.zeebe.operations import OPERATIONS
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.rpcs import METHODS
-from scripts import operations_page
+from scripts import operation_page
 from tests.cases import check_all
 from tests.unit.consumer.doctor.facts import OK, PROBLEM, WARNING, by_subject, expect, levels
 
@@ -77,7 +77,7 @@ def test_answers_are_not_named_where_a_request_cannot_have_them() -> None:
 
 
 def test_the_rpcs_that_no_operation_uses_are_those_of_the_table() -> None:
-    requests = {each.full_name for name in OPERATIONS for each in operations_page.request_types(name)}
+    requests = {each.full_name for name in OPERATIONS for each in operation_page.request_types(name)}
     assert {rpc.name for kind, rpc in METHODS.items() if kind not in requests} == NOT_CALLED
 
 
