@@ -100,7 +100,8 @@ OPTIONS = """
 ## Options
 
 Every operation has these options. `call`, `work`, `watch` and `batch` have the ones that apply to them. `--help` shows
-the options of one command. `--help-all` shows these, too, and of an operation the fields inside JSON and of the answer.
+the options of one command. `--help-all` shows these, too, and of an operation the fields inside JSON and of the answer,
+and its errors.
 """
 
 

@@ -79,7 +79,16 @@ class Outcome(StrEnum):
 
 
 class Error(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The error in a reply. The JSON has no `details` when there are none."""
+    """The error in a reply. The JSON has no `details` when there are none.
+
+    Attributes:
+        code: what kind of error it is, a status name of gRPC.
+        message: what is wrong, for people; from the gateway its own text.
+        source: who found it. "gateway" is the engine or its gateway, "consumer" is this service.
+        outcome: whether the command had an effect: "not-executed" is certain, "unknown" means that it may have run.
+        retryable: true: the same request may succeed if you resend it, and cannot run twice.
+        details: more facts, such as the `field` that is wrong and a `suggestion`.
+    """
 
     code: Code
     message: str

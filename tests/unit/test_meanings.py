@@ -6,25 +6,31 @@ Its one source is the docstring of the type. A new operation that has none fails
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
 from tests.cases import check_all
 from tests.integration.engines.rejections import REJECTIONS
-from tests.unit.contracts.cli.program import printed
 from zeebe_amqp import asyncapi
-from zeebe_amqp.commands import COMMANDS, Command, DeployProcess, DeployResource
+from zeebe_amqp.cli.options import words
+from zeebe_amqp.cli.program import program
+from zeebe_amqp.commands import COMMANDS, Command, DeployProcess
 from zeebe_amqp.commands.deployments import Deployed
 from zeebe_amqp.commands.instances import InstanceCreated, InstanceResult
-from zeebe_amqp.errors import Code
+from zeebe_amqp.commands.resources import Resource
+from zeebe_amqp.errors import Code, Error
 from zeebe_amqp.schema import docstrings
 from zeebe_amqp.schema.field_paths import Member, members
 
 DOCS = Path(__file__).parents[2] / "docs"
-FILES = (DeployProcess, DeployResource)
-"""Commands whose command line takes names of files; what is in the files has no option."""
-IN_FILES = {"content", "resources[].name", "resources[].content", "resources[].encoding"}
+ON_THE_WIRE = {"name": "metadata.fileName", "content": "data", "tenantId": "metadata.tenantId"}
+"""Where the fields of a command that is a file stand."""
+IN_FILES = (DeployProcess, Resource)
+"""Types of which the command line knows files instead, that have their own names."""
 EVERYWHERE = ("operation_reference", "job_key")
 """Fields that mean the same wherever they are."""
 
@@ -49,8 +55,10 @@ def documented() -> dict[str, dict[str, Any]]:
 
 @cache
 def help_of(operation: str) -> str:
-    """All that the command line says about an operation, without line breaks."""
-    return " ".join(printed(operation, "--help-all").split())
+    """All that the command line says about an operation, on lines as long as they need."""
+    ended = CliRunner().invoke(program, [operation, "--help-all"], terminal_width=1_000)
+    assert ended.exit_code == 0, ended.output
+    return re.sub(" +", " ", ended.stdout)
 
 
 def test_every_field_has_a_meaning_in_the_docstring_of_its_type_and_nothing_else_has_one() -> None:
@@ -63,32 +71,34 @@ def test_every_field_has_a_meaning_in_the_docstring_of_its_type_and_nothing_else
         assert [name for name in meanings if name not in names] == [], "no field"
         assert not [each for each in meanings.values() if each[:1].isspace() or each.endswith((".", ";", ","))]
 
-    check_all([*COMMANDS.values(), *types()], is_explained)
+    check_all(dict.fromkeys([*COMMANDS.values(), *types(), Error]).keys(), is_explained)
 
 
-def test_the_meaning_is_on_the_page_of_the_operation_and_in_the_help_of_its_command() -> None:
+def test_the_meaning_is_beside_the_field_on_the_page_of_the_operation() -> None:
     def is_shown(operation: str) -> None:
-        command, told = COMMANDS[operation], help_of(operation)
         page = (DOCS / "operations" / f"{operation}.md").read_text()
-        shown = [each for result in command.results()[:1] for each in members(result)]
-        # The page says where on the wire the fields of a file are, the help how they are typed.
-        files = command in FILES
-        for each in (*members(command), *shown):
-            cell = each.meaning.replace("|", "\\|")
-            assert f"| {cell} |" in page, each.path
-            if not (files and each.path in {*IN_FILES, "name"} and each in tuple(members(command))):
-                assert spoken(command, each) in told, each.path
+        for each in asked_and_answered(COMMANDS[operation]):
+            path = ON_THE_WIRE.get(each.path, each.path) if each.holder is DeployProcess else each.path
+            assert f"| `{path}` | {each.meaning} |" in page, each.path
 
     check_all([*COMMANDS], is_shown)
 
 
-def spoken(command: type[Command], member: Member) -> str:
-    """A meaning as the command line says it: there fields of the command are options."""
-    from zeebe_amqp.cli.options import words
+def test_the_meaning_is_in_the_help_of_the_command() -> None:
+    def is_told(operation: str) -> None:
+        command, told = COMMANDS[operation], help_of(operation)
+        for each in asked_and_answered(command):
+            if each.holder in IN_FILES and each.field.name != "tenant_id":
+                continue
+            meaning = docstrings.meanings(each.holder)[each.field.name]
+            assert (words(command, meaning) if each.holder is command else each.meaning) in told, each.path
 
-    own = member.holder is command and command not in FILES
-    text = words(command, docstrings.meanings(member.holder)[member.field.name]) if own else member.meaning
-    return " ".join(text.split())
+    check_all([*COMMANDS], is_told)
+
+
+def asked_and_answered(command: type[Command]) -> list[Member]:
+    """All fields of a command and of its fullest result."""
+    return [each for kind in (command, *command.results()[:1]) for each in members(kind)]
 
 
 def test_the_meaning_is_in_the_schemas() -> None:
@@ -103,7 +113,7 @@ def test_the_meaning_is_in_the_schemas() -> None:
         for each in of_type(kind):
             assert properties[each.field.encode_name]["description"] == each.meaning, each.path
 
-    check_all(types(), is_described)
+    check_all([*types(), Error], is_described)
 
 
 def test_the_types_that_are_looked_at_are_more_than_those_of_requests() -> None:
@@ -131,5 +141,6 @@ def test_the_errors_of_an_operation_are_codes_and_all_that_engines_are_seen_to_s
         page = (DOCS / "operations" / f"{operation}.md").read_text()
         for code, why in named.items():
             assert f"| `{code}` | {docstrings.words(why)} |" in page
+            assert f"{code} {words(COMMANDS[operation], why)}" in help_of(operation)
 
     check_all([*COMMANDS], are_complete)

@@ -97,7 +97,8 @@ def _plain() -> dict[str, Schema]:
     }
     error = msgspec.json.schema(Error, ref_template=REFERENCE + "{name}")["$defs"]["Error"]
     error["description"] = docstring.words(docstring.about(Error))
-    error["properties"]["details"] = reference("Details")
+    members = error["properties"] | {"details": reference("Details")}
+    error["properties"] = {name: _meaning(members[name], why) for name, why in docstring.meanings(Error).items()}
     return scalars | {
         "Details": dict(_DETAILS),
         "Error": error,

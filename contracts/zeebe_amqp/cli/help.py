@@ -1,4 +1,4 @@
-"""The help of a command: what it does, its options, examples, and what is inside its JSON and its answer."""
+"""The help of a command: what it does, its options, examples, what is inside its JSON and its answer, its errors."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ __all__ = ["Explained", "OfOperation"]
 
 _INSIDE: Final = "Fields inside JSON"
 _ANSWER: Final = "Fields of the answer"
+_ERRORS: Final = "Errors of its own"
 
 
 class Explained(Brief):
@@ -44,11 +45,17 @@ class OfOperation(Explained):
         self._kind, self._of_files = kind, of_files
 
     def format_rest(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The fields that have no option: those inside objects, and those of the answer."""
+        """The fields that have no option: those inside objects, and those of the answer; and what may go wrong."""
         inside = [] if self._of_files else [each for each in members(self._kind) if each.holder is not self._kind]
         answer = [each for result in self._kind.results()[:1] for each in members(result)]
-        for title, found in ((_INSIDE, inside), (_ANSWER, answer)):
-            if found:
-                with formatter.section(title):
-                    formatter.write_dl([(each.path, each.meaning) for each in found])
+        _list(formatter, _INSIDE, [(each.path, each.meaning) for each in inside])
+        _list(formatter, _ANSWER, [(each.path, each.meaning) for each in answer])
+        errors = docstrings.errors(self._kind)
+        _list(formatter, _ERRORS, [(code, options.words(self._kind, why)) for code, why in errors.items()])
         super().format_rest(ctx, formatter)
+
+
+def _list(formatter: click.HelpFormatter, title: str, rows: list[tuple[str, str]]) -> None:
+    if rows:
+        with formatter.section(title):
+            formatter.write_dl(rows)

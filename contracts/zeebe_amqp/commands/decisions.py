@@ -99,7 +99,7 @@ class DecisionEvaluated(Result, frozen=True, kw_only=True):
         decision_requirements_id: the id of the decision requirements graph that it is part of, as in its DMN.
         decision_requirements_key: the key of that graph.
         decision_output: the result, JSON as text.
-        evaluated_decisions: the decisions that were evaluated for it, those that it requires first.
+        evaluated_decisions: the decisions that were evaluated: those that it requires, and itself.
         failed_decision_id: the id of the decision whose evaluation failed; "" if none did.
         failure_message: why it failed; "" if nothing did.
         tenant_id: the tenant that it belongs to.

@@ -14,6 +14,8 @@ from inspect import cleandoc
 from types import MappingProxyType
 from typing import Final
 
+import msgspec
+
 __all__ = ["about", "camel", "errors", "meanings", "summary", "words"]
 
 
@@ -46,10 +48,16 @@ def summary(kind: type) -> str:
 
 
 @cache
-def meanings(kind: type) -> Mapping[str, str]:
-    """The meaning of each field of a type, by its name in Python; a field that is inherited may have it there."""
-    sections = [_entries(base, title) for base in reversed(kind.__mro__) for title in _FIELDS]
-    return MappingProxyType({name: meaning for section in sections for name, meaning in section.items()})
+def meanings(kind: type[msgspec.Struct]) -> Mapping[str, str]:
+    """The meaning of each field of a struct, by its name in Python; that of an inherited one may stand where it is from.
+
+    It is "" where there is none: Python may run without docstrings.
+    """
+    found = dict.fromkeys(kind.__struct_fields__, "")
+    for base in reversed(kind.__mro__):
+        for title in _FIELDS:
+            found |= _entries(base, title)
+    return MappingProxyType(found)
 
 
 @cache
