@@ -49,7 +49,7 @@ def summary(kind: type) -> str:
 
 @cache
 def meanings(kind: type[msgspec.Struct]) -> Mapping[str, str]:
-    """The meaning of each field of a struct, by its name in Python; that of an inherited one may stand where it is from.
+    """The meaning of each field of a struct, by its name in Python; an inherited field may have it where it is from.
 
     It is "" where there is none: Python may run without docstrings.
     """
