@@ -17,6 +17,7 @@ from consumer import telemetry
 from consumer.audit import service_audit
 from consumer.camunda7 import Camunda7Engine, accepts, reach
 from consumer.config import Settings, values
+from consumer.console import Watched, open_console
 from consumer.core.access import Authorizer, Unrestricted
 from consumer.core.call import Engine, RoutedEngine
 from consumer.core.delivery import Delivery, Handler
@@ -69,7 +70,7 @@ class Service:
 
     Raises:
         PolicyError: there is a policy that cannot be used.
-        KeyFileError: the signing key in STATE_DIR is not to be believed.
+        KeyFileError: the signing key or the console's token in STATE_DIR is not to be believed.
     """
 
     def __init__(self, settings: Settings, watch: Telemetry) -> None:
@@ -123,12 +124,15 @@ class Service:
         self._refused = RefusedReplies(self._refused_replies, settings.reply_retry)
         self._redeliveries = RedeliveryMatcher()
         self._request_log = RequestLog(watch.trace_id)
+        self.console = open_console(
+            settings, Watched(watch, self.problems, self._request_log, watch.trace_id, tuple(queues))
+        )
         handlers = self._handlers(queues)
         self._workers = {
             queue: self._worker(handlers[queue], limit, queue in decoders) for queue, limit in self._limits.items()
         }
         self.health = (
-            Health(settings.http_address, self.problems, watch.prometheus)
+            Health(settings.http_address, self.problems, watch.prometheus, self.console.mount)
             if settings.http_address is not None
             else None
         )
@@ -250,7 +254,7 @@ class Service:
             acknowledged=self._redeliveries.record_ack,
             answers=answers,
             audit=None if self.audit is None else self.audit.record,
-            report=self._request_log,
+            report=self.console.report,
             count=self._telemetry.count,
         )
 
@@ -303,6 +307,7 @@ class Service:
         await self.ledger.start()
         if self.health is not None:
             await self.health.start()
+            self.console.start(self.health.port)
         await self._inquiries.start()
         loop = asyncio.get_running_loop()
         self._telemetry.gauge("tasks", lambda: float(len(asyncio.all_tasks(loop))))
@@ -330,6 +335,7 @@ class Service:
         self.dead_letters.stop()
         self.backlog.stop()
         await self._inquiries.stop()
+        self.console.stop()
         if self.audit is not None:
             await self.audit.close()
         await self.broker.close()

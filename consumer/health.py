@@ -1,4 +1,4 @@
-"""The HTTP port. It serves liveness, readiness and metrics, and nothing else."""
+"""The HTTP port. It serves liveness, readiness and metrics, and what is added to it: the console where that is on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from aiohttp import web
 
-__all__ = ["PARTS", "Health", "HealthError", "Metrics", "Reasons"]
+__all__ = ["PARTS", "Extend", "Health", "HealthError", "Metrics", "Reasons"]
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +16,8 @@ Reasons: TypeAlias = Callable[[], dict[str, str]]
 """Name -> why it is not ready; empty means ready."""
 Metrics: TypeAlias = Callable[[], tuple[bytes, str]]
 """The metrics' text and its content type."""
+Extend: TypeAlias = Callable[[web.Application], None]
+"""Adds paths."""
 
 
 PARTS: Final[Mapping[str, str]] = {
@@ -46,12 +48,20 @@ class Health:
         address: host and port to listen on; port 0 takes any free one.
         reasons: says why the service is not ready.
         metrics: gives the metrics; None for no /metrics.
+        extend: adds further paths; None for none.
     """
 
-    def __init__(self, address: tuple[str, int], reasons: Reasons, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        reasons: Reasons,
+        metrics: Metrics | None = None,
+        extend: Extend | None = None,
+    ) -> None:
         self._host, self._port = address
         self._reasons = reasons
         self._metrics = metrics
+        self._extend = extend
         self._runner: web.AppRunner | None = None
 
     @property
@@ -97,6 +107,8 @@ class Health:
         application.router.add_get("/readyz", self._ready, allow_head=False)
         if self._metrics is not None:
             application.router.add_get("/metrics", self._serve_metrics, allow_head=False)
+        if self._extend is not None:
+            self._extend(application)
         return application
 
     async def _live(self, _: web.Request) -> web.Response:

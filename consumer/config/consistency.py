@@ -24,6 +24,8 @@ PAIRS: Final = (
 TLS_OF_BROKER: Final = ("AMQP_CA", "AMQP_CERT", "AMQP_KEY")
 LOCAL_LEDGERS: Final = ("sqlite:", "memory:")
 """How URLs of ledgers begin that one process has for itself; whatever is to come is shared."""
+_NEAR: Final = ("localhost", "::1", "0.0.0.0", "::")
+"""Hosts to listen at that a connection from loopback reaches."""
 OF_JOBS: Final = (RESULTS, UNDONE)
 """The queues of what is said of jobs."""
 DETAILS_OF_OAUTH: Final = ("ZEEBE_AUTHORIZATION_SERVER_URL", "ZEEBE_TOKEN_AUDIENCE", "ZEEBE_TOKEN_SCOPE")
@@ -41,6 +43,7 @@ def contradictions(given: Given) -> Iterator[str]:
         _queues_of_ours,
         _audit,
         _no_common_key,
+        _console_without_port,
     )
     for check in checks:
         yield from check(given)
@@ -125,12 +128,18 @@ def _no_common_key(given: Given) -> Iterator[str]:
         yield f"SIGNING_KEYS: missing; accepted: a key from `openssl rand -base64 32`, the same for all: {why}"
 
 
+def _console_without_port(given: Given) -> Iterator[str]:
+    if given.values.CONSOLE and given.values.HTTP_ADDRESS is None:
+        yield f"{given.written('CONSOLE')}: needs a port; accepted: with {given.written('HTTP_ADDRESS')} not off"
+
+
 def oddities(given: Given) -> Iterator[str]:
     """What is probably not meant: settings without effect, credentials that can be overheard."""
     for name, why in _without_effect(given):
         if name in given.accepted:
             yield f"{given.written(name)}: no effect{why}"
     yield from _overheard(given.values)
+    yield from _console_out_of_reach(given)
     prefetch, concurrency = given.values.AMQP_PREFETCH, given.values.CONCURRENCY
     if prefetch and prefetch < concurrency:
         name = given.written("AMQP_PREFETCH")
@@ -147,8 +156,18 @@ def _without_effect(given: Given) -> Iterator[tuple[str, str]]:
         yield from ((name, " without ZEEBE_CLIENT_ID") for name in DETAILS_OF_OAUTH)
     if not (v.LEDGER or "").startswith("postgres"):
         yield "LEDGER_CREATE", f", {given.written('LEDGER')} names no PostgreSQL"
+    if not v.CONSOLE:
+        yield "CONSOLE_TOKEN", f" without {given.written('CONSOLE')}"
     if not v.CAMUNDA7_REST_URL:
         yield "CAMUNDA7_USER", " without CAMUNDA7_REST_URL"
+
+
+def _console_out_of_reach(given: Given) -> Iterator[str]:
+    """It answers this machine alone, as the peer's address says: that of another interface is no such one."""
+    host, _ = given.values.HTTP_ADDRESS or ("localhost", 0)
+    if given.values.CONSOLE and host not in _NEAR and not host.startswith("127."):
+        address = given.written("HTTP_ADDRESS")
+        yield f"{given.written('CONSOLE')}: no effect, {address} is not reached at 127.0.0.1; use that or 0.0.0.0"
 
 
 def _overheard(v: Values) -> Iterator[str]:

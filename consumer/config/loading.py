@@ -135,6 +135,8 @@ def _build(given: Given, jobs: tuple[JobType, ...]) -> Settings:
         jobs=jobs,
         trace_variable=v.TRACE_VARIABLE,
         http_address=v.HTTP_ADDRESS,
+        console=v.CONSOLE,
+        console_token=v.CONSOLE_TOKEN,
         log_level=v.LOG_LEVEL,
         # Logs go to standard error, so that is the terminal to ask.
         log_format=v.LOG_FORMAT or ("text" if sys.stderr.isatty() else "json"),

@@ -183,5 +183,8 @@ class Settings:
     """The variable that gets the trace context of new instances, messages and signals; None = where a request asks."""
     http_address: tuple[str, int] | None = ("127.0.0.1", 8080)
     """Host and port of health and metrics; None = off."""
+    console: bool = False
+    console_token: str | None = field(default=None, repr=False)
+    """None = one is made in `state_dir`."""
     log_level: str = "info"
     log_format: str = "json"

@@ -21,6 +21,7 @@ __all__ = [
     "broker_urls",
     "certificates",
     "choice",
+    "console_token",
     "file",
     "gateway_address",
     "globs",
@@ -171,6 +172,15 @@ def signing_keys(text: str) -> tuple[bytes, ...]:
             f"keys of at least {MIN_KEY} bytes each, separated by commas; `openssl rand -base64 32` makes one"
         )
     return keys
+
+
+def console_token(text: str) -> str:
+    """What opens the console: long enough that nobody guesses it, and such that a person can type it."""
+    if len(text) < MIN_KEY or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(
+            f"at least {MIN_KEY} ASCII characters without white space; `openssl rand -base64 32` makes such a token"
+        )
+    return text
 
 
 def words(text: str) -> str:

@@ -295,7 +295,17 @@ class Values:
     STATE_DIR: Path = _row(values.path, "./.state", "folder of what survives a restart", group="Service")
     SHUTDOWN_GRACE: float = _row(values.seconds(0, 3600), "25s", "time for commands in flight when the service stops")
     HTTP_ADDRESS: tuple[str, int] | None = _row(
-        values.http_address, "127.0.0.1:8080", "address of /livez, /readyz and /metrics; `off`"
+        values.http_address, "127.0.0.1:8080", "address of /livez, /readyz and /metrics, and of the console; `off`"
+    )
+    CONSOLE: bool = _row(
+        values.switch, "false", "the web console at /console, for this machine only; it needs `HTTP_ADDRESS`"
+    )
+    CONSOLE_TOKEN: str | None = _row(
+        values.console_token,
+        None,
+        "what opens the console, at least 32 characters",
+        shown="<STATE_DIR>/console.token",
+        secret=True,
     )
     LOG_LEVEL: str = _row(
         values.choice("debug", "info", "warning", "error"), "info", "the least severe records that are logged"

@@ -20,7 +20,7 @@ from consumer.telemetry.jobs import JobPublishing, Jobs
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.replies import Publishing, Replies
 from consumer.telemetry.requests import Requests
-from consumer.telemetry.series import Histogram, Label, Labels, Memo
+from consumer.telemetry.series import Histogram, Label, Labels, Memo, read
 from consumer.telemetry.spans import Spans, carried
 from consumer.telemetry.traces import Trace, Traces
 from zeebe_amqp import wire
@@ -165,6 +165,14 @@ class Telemetry:
         counter = self._metrics.counter(names.own(name))
         for labels in ({label: value, **others} for value in values) if label else (others,):
             counter.at(_labels(labels))
+
+    def durations(self, name: str) -> list[tuple[Labels, Histogram]]:
+        """The series of a duration histogram by its whole name, such as "messaging.process.duration"."""
+        return self._metrics.histogram(name).items()
+
+    def readings(self, name: str) -> list[tuple[Labels, float]]:
+        """The series of a gauge of ours, such as "limit", as they are now."""
+        return read(self._metrics.readable(names.own(name)))
 
     def prometheus(self) -> tuple[bytes, str]:
         """Every metric as text for Prometheus, and its content type."""

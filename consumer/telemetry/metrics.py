@@ -72,6 +72,10 @@ class Metrics:
         """Read `callback` whenever metrics are read; the same name and labels replace an earlier one."""
         self._gauges[name].at(labels).read = callback
 
+    def readable(self, name: str) -> Family[Gauge]:
+        """The gauges `name`."""
+        return self._gauges[name]
+
     def facts(self, name: str, facts: Callable[[], Mapping[str, str | int]]) -> None:
         """Show a metric that is always 1, with the labels that `facts` gives whenever metrics are read."""
         family = self._gauges[name] = Facts(name, facts)

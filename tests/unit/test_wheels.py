@@ -31,7 +31,13 @@ CONTENTS = {
         "zeebe_amqp/testing/consumer.py",
         "pytest_zeebe_amqp.py",
     },
-    "zeebe_amqp_consumer": {"consumer/py.typed", "consumer/zeebe/protocol/since.json"},
+    "zeebe_amqp_consumer": {
+        "consumer/py.typed",
+        "consumer/zeebe/protocol/since.json",
+        "consumer/console/templates/base.html",
+        "consumer/console/static/console.css",
+        "consumer/console/static/console.js",
+    },
 }
 """What a wheel has beside modules, among others; nothing else is at its top."""
 ALONE = """

@@ -46,7 +46,7 @@ def test_every_module_of_the_service_belongs_to_a_room() -> None:
     """Of the house and of what it takes from the contract; the command line and the checks are no part of a command."""
     files, folders = (
         "cli|check|job_list|lookup|health|table|work",
-        "config|dead_letters|doctor|inquiry|jobs|policy_commands",
+        "config|console|dead_letters|doctor|inquiry|jobs|policy_commands",
     )
     aside = rf"consumer/({files}|({folders})/|__)"
     for file in (ROOT / "consumer").rglob("*.py"):

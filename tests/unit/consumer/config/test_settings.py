@@ -224,6 +224,14 @@ def test_a_shared_ledger_needs_a_key_of_all_that_share_it(ledger: str, loaded: A
         assert loaded({"LEDGER": alone}).settings.signing_keys == ()
 
 
+def test_a_console_needs_a_port_of_this_machine(loaded: Any, problems: Any) -> None:
+    told = ["CONSOLE: needs a port; accepted: with HTTP_ADDRESS not off"]
+    assert problems({"CONSOLE": "on", "HTTP_ADDRESS": "off"}) == told
+    for host in ("127.0.0.1", "127.0.0.9", "localhost", "0.0.0.0", "[::]", "[::1]"):
+        found = loaded({"CONSOLE": "on", "HTTP_ADDRESS": f"{host}:8080"})
+        assert (found.settings.console, found.warnings) == (True, []), host
+
+
 def test_a_missing_half_is_named_as_the_user_of_the_other_writes_it(tmp_path: Path, pems: Any, problems: Any) -> None:
     file = write(tmp_path, document(component.COMMAND, {"gatewayAddr": "a:1", "clientId": "id"}))
     for environ, arguments, missing, given in (
@@ -251,6 +259,8 @@ def test_a_refused_value_is_told_once_and_a_near_miss_beside_its_effect(loaded: 
     ({"CAMUNDA7_USER": "user", "CAMUNDA7_PASSWORD": "hush"}, "CAMUNDA7_USER: no effect without CAMUNDA7_REST_URL"),
     ({"CAMUNDA7_REST_URL": "http://user:hush@c7"}, "credentials are sent to the Camunda 7 engine in plaintext"),
     ({"AMQP_PREFETCH": "1"}, "AMQP_PREFETCH: 1 is below CONCURRENCY (64)"),
+    ({"CONSOLE_TOKEN": "t" * 32}, "CONSOLE_TOKEN: no effect without CONSOLE"),
+    ({"CONSOLE": "on", "HTTP_ADDRESS": "192.0.2.7:80"}, "CONSOLE: no effect, HTTP_ADDRESS is not reached at 127.0.0.1"),
 ])  # fmt: skip
 def test_what_is_probably_not_meant_is_warned_about(environ: dict[str, str], warning: str, loaded: Any) -> None:
     [found] = loaded(environ).warnings

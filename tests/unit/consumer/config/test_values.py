@@ -129,6 +129,9 @@ ROWS: dict[str, Row] = {
     "HTTP_ADDRESS": Row("http_address", ("127.0.0.1", 8080),
                         {"0.0.0.0:0": ("0.0.0.0", 0), "[::]:80": ("::", 80), "off": None, "OFF": None},
                         ("8080", ":8080", "host:65536", "none", "http://host:1")),
+    "CONSOLE": Row("console", False, {"on": True, "off": False}, ("maybe",)),
+    "CONSOLE_TOKEN": Row("console_token", None, {"t" * 32: "t" * 32}, ("t" * 31, "t " * 20, "ü" * 32, "t" * 32 + "\n"),
+                         {"CONSOLE": "on"}),
     "LOG_LEVEL": Row("log_level", "info", {"DEBUG": "debug", "error": "error"}, ("verbose",)),
     "LOG_FORMAT": Row("log_format", "json", {"text": "text", "json": "json"}, ("xml",)),
 }  # fmt: skip
@@ -254,7 +257,13 @@ def test_user_and_password_in_urls_are_hidden(text: str, shown: str) -> None:
 def test_every_variable_is_explained_and_has_an_option_of_its_name_and_secrets_only_as_files() -> None:
     assert (ARGUMENTS["--amqp-url"], ARGUMENTS["--component"]) == ("AMQP_URL", "COMPONENT_FILE")
     assert [each.name for each in VARIABLES if as_argument(each.name) not in ARGUMENTS] == []
-    secrets = ["ZEEBE_CLIENT_SECRET", "CAMUNDA_BASIC_AUTH_PASSWORD", "CAMUNDA7_PASSWORD", "SIGNING_KEYS"]
+    secrets = [
+        "ZEEBE_CLIENT_SECRET",
+        "CAMUNDA_BASIC_AUTH_PASSWORD",
+        "CAMUNDA7_PASSWORD",
+        "SIGNING_KEYS",
+        "CONSOLE_TOKEN",
+    ]
     assert [each.name for each in VARIABLES if each.secret] == secrets
     assert {name for name in ARGUMENTS.values() if name.endswith(("_SECRET", "_PASSWORD"))} == set()
     assert ARGUMENTS["--zeebe-client-secret-file"] == "ZEEBE_CLIENT_SECRET_FILE"

@@ -1,0 +1,189 @@
+"""The console lets in this machine, its own forms and whoever knows the token, and says nothing to others."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from aiohttp import web
+
+from consumer.console import access
+from consumer.console.access import HEADERS, is_loopback
+from tests.cases import check_each, for_each
+from tests.unit.consumer.console.browser import TOKEN, Browser, browsing
+
+PAGES = ("/console", "/console/", "/console/live")
+LOGIN, FILES = "/console/login", ("console.css", "console.js", "icon.svg")
+CHANGES = ("/console/logout",)
+EVERYWHERE = (*PAGES, LOGIN, *(f"/console/static/{name}" for name in FILES), *CHANGES, "/console/nothing")
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
+    async with browsing(tmp_path) as made:
+        yield made
+
+
+def routes(browser: Browser) -> set[tuple[str, str]]:
+    """Every path of the console with its method."""
+    application = web.Application()
+    browser.console.mount(application)
+    return {(each.method, each.resource.canonical) for each in application.router.routes() if each.resource}
+
+
+async def test_the_cases_here_are_all_pages_and_all_changes(browser: Browser) -> None:
+    found = routes(browser)
+    gets, posts = ({path for method, path in found if method == wanted} for wanted in ("GET", "POST"))
+    assert gets == {*PAGES, LOGIN, "/console/static/{name}"}
+    assert posts == {*CHANGES, LOGIN}
+    assert len(found) == len(gets) + len(posts)
+
+
+async def test_every_answer_forbids_what_a_page_could_do_with_it(browser: Browser) -> None:
+    async def has_headers(path: str) -> None:
+        for answer in (await browser.ask(path), await browser.ask(path, "POST"), await browser.ask(path, "PUT")):
+            assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+            assert answer.headers.get("Content-Type", "text/").partition("/")[0] in ("text", "image", "application")
+
+    await check_each(EVERYWHERE, has_headers)
+    await browser.log_in()
+    await check_each(EVERYWHERE, has_headers)
+    assert "unsafe" not in HEADERS["Content-Security-Policy"]
+    assert HEADERS["Content-Security-Policy"].startswith("default-src 'none'; ")
+
+
+async def test_a_host_that_is_not_this_machine_s_is_refused_everywhere(browser: Browser) -> None:
+    await browser.log_in()
+    hosts = ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "", "a@localhost")
+
+    async def is_refused(path: str) -> None:
+        for host in (*hosts, "[::2]", "127.0.0.2", "localhost/../x", "[::1"):
+            answer = await browser.ask(path, headers={"Host": host})
+            assert (answer.status, "Not possible" in answer.text) == (403, True), host
+
+    await check_each(EVERYWHERE, is_refused)
+    for host in ("localhost", "localhost:1", "127.0.0.1", "[::1]:8080", "LOCALHOST:80"):
+        assert (await browser.ask("/console/", headers={"Host": host})).status == 200, host
+
+
+async def test_another_machine_is_refused_everywhere(browser: Browser) -> None:
+    await browser.log_in()
+
+    async def is_refused(path: str) -> None:
+        for method in ("GET", "POST"):
+            assert (await browser.ask(path, method)).status == 403
+
+    with patch.object(access, "is_loopback", lambda address: not is_loopback(address)):
+        await check_each(EVERYWHERE, is_refused)
+
+
+@for_each(
+    [
+        *((each, True) for each in ("127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1")),
+        *((each, False) for each in ("", "10.0.0.1", "192.0.2.7", "fe80::1%lo", "::ffff:10.0.0.1", "0.0.0.0", "x")),
+    ]
+)
+def test_only_addresses_of_this_machine_are_loopback(address: str, ours: bool) -> None:
+    assert is_loopback(address) is ours
+
+
+async def test_without_a_session_every_page_leads_to_the_login_and_nothing_changes(browser: Browser) -> None:
+    async def leads_there(path: str) -> None:
+        answer = await browser.ask(path)
+        if path == "/console/live":
+            assert answer.status == 401
+        else:
+            assert (answer.status, answer.headers["Location"]) == (303, LOGIN)
+
+    await check_each((*PAGES, "/console/nothing", "/console/letters"), leads_there)
+
+    async def changes_nothing(path: str) -> None:
+        answer = await browser.send(path, {"csrf": ""})
+        assert (answer.status, answer.headers["Location"]) == (303, LOGIN)
+
+    await check_each(CHANGES, changes_nothing)
+
+
+async def test_a_form_of_another_page_is_refused(browser: Browser) -> None:
+    csrf = await browser.log_in()
+    strange = {
+        "no word of where from": {},
+        "another origin": {"Origin": "http://evil.example"},
+        "another port": {"Origin": "http://127.0.0.1:1"},
+        "a page without one": {"Origin": "null"},
+        "no address": {"Origin": "http://[::1"},
+        "another scheme": {"Origin": browser.origin.replace("http", "ftp")},
+        "another site": {"Origin": browser.origin, "Sec-Fetch-Site": "cross-site"},
+        "the same site only": {"Sec-Fetch-Site": "same-site"},
+        "nobody's click": {"Sec-Fetch-Site": "none"},
+    }
+
+    async def is_refused(path: str) -> None:
+        for name, headers in strange.items():
+            answer = await browser.ask(path, "POST", data={"csrf": csrf, "token": TOKEN}, headers=headers)
+            assert answer.status == 403, name
+
+    await check_each((*CHANGES, LOGIN), is_refused)
+    assert (await browser.ask("/console/")).status == 200
+
+    async def wrong_secret(path: str) -> None:
+        for form in ({}, {"csrf": ""}, {"csrf": csrf[:-1]}, {"csrf": "ü"}, {"csrf": TOKEN}):
+            assert (await browser.send(path, form)).status == 403, form
+
+    await check_each(CHANGES, wrong_secret)
+    assert (await browser.ask("/console/")).status == 200
+    ended = await browser.ask("/console/logout", "POST", data={"csrf": csrf}, headers={"Sec-Fetch-Site": "same-origin"})
+    assert (ended.status, ended.headers["Location"]) == (303, LOGIN)
+    assert (await browser.ask("/console/")).status == 303
+
+
+async def test_what_is_no_form_or_too_large_is_refused(browser: Browser) -> None:
+    csrf = await browser.log_in()
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert (await browser.ask(f"/console/?{'a' * 3000}")).status == 414
+
+    async def is_refused(path: str) -> None:
+        assert (await browser.send(path, f'{{"csrf": "{csrf}"}}', **{"Content-Type": "application/json"})).status == 415
+        assert (await browser.send(path, b"csrf=%ff&x=\xff", **kind)).status in (400, 403)
+        odd = {"Content-Type": "application/x-www-form-urlencoded; charset=nonsense"}
+        assert (await browser.send(path, b"csrf=1", **odd)).status == 400
+        large = io.BytesIO(b"csrf=1&x=" + b"x" * 2**20)
+        assert (await browser.send(path, large, **kind)).status == 413
+
+    await check_each(CHANGES, is_refused)
+
+
+async def test_the_cookie_is_for_the_console_alone_and_no_secret_is_in_an_address(browser: Browser) -> None:
+    answer = await browser.send(LOGIN, {"token": f" {TOKEN}\n"})
+    assert (answer.status, answer.headers["Location"]) == (303, "/console/")
+    cookie = answer.headers["Set-Cookie"]
+    assert all(each in cookie for each in ("HttpOnly", "SameSite=Strict", "Path=/console"))
+    assert TOKEN not in cookie
+    assert (await browser.ask(LOGIN)).headers["Location"] == "/console/"
+
+
+async def test_a_wrong_token_is_refused_and_after_some_none_is_compared(browser: Browser, caplog: Any) -> None:
+    assert TOKEN not in (await browser.ask(LOGIN)).text
+    for wrong in ("", "x", TOKEN[:-1], f"{TOKEN}x", "ü\udcff"):
+        form = f"token={wrong.encode('utf-8', 'replace').hex()}" if "\udcff" in wrong else {"token": wrong}
+        kind = {"Content-Type": "application/x-www-form-urlencoded"} if isinstance(form, str) else {}
+        answer = await browser.send(LOGIN, form, **kind)
+        assert (answer.status, "not the token" in answer.words) == (403, True), wrong
+    answer = await browser.send(LOGIN, {"token": TOKEN})
+    assert (answer.status, "Too many wrong tokens" in answer.words) == (429, True)
+    assert caplog.text.count("a wrong token") == 6
+    assert TOKEN[:-1] not in caplog.text
+
+
+async def test_a_defect_is_in_the_log_and_not_on_the_page(tmp_path: Path, caplog: Any) -> None:
+    async with browsing(tmp_path) as browser:
+        await browser.log_in()
+        with patch("consumer.console.queue_meter.QueueMeter.figures", side_effect=RuntimeError("secret inside")):
+            answer = await browser.ask("/console/")
+    assert (answer.status, "secret" in answer.text) == (500, False)
+    assert "secret inside" in caplog.text
+    assert {name: answer.headers[name] for name in HEADERS} == HEADERS
