@@ -43,14 +43,14 @@ def _sink(sink: AuditSink, broker: Broker) -> Sink:
     return QueueSink(str(sink), partial(broker.prepare_audit, sink), partial(broker.record, sink))
 
 
-def letter_audit(settings: Settings) -> LetterAudit:
-    """The audit of a command for dead letters."""
-    return NoAudit() if settings.audit is None else _LetterAudit(settings.audit, settings.amqp)
+def letter_audit(settings: Settings, *, in_service: bool = False) -> LetterAudit:
+    """The audit of a command for dead letters, or of the console, which is in the service."""
+    return NoAudit() if settings.audit is None else _LetterAudit(settings.audit, settings.amqp, in_service)
 
 
 class _LetterAudit:
-    def __init__(self, sink: AuditSink, amqp: Amqp) -> None:
-        self._setting, self._amqp = sink, amqp
+    def __init__(self, sink: AuditSink, amqp: Amqp, in_service: bool) -> None:
+        self._setting, self._amqp, self._in_service = sink, amqp, in_service
         self._recorder = Recorder()
         self._stack = AsyncExitStack()
         self._sink: Sink | None = None
@@ -67,8 +67,8 @@ class _LetterAudit:
 
     async def _make_sink(self) -> Sink:
         if self._setting.kind == "stdout":
-            # The command's results are on standard output.
-            return DescriptorSink(_STDERR, "stderr")
+            # A command's results are on standard output.
+            return DescriptorSink(_STDOUT, "stdout") if self._in_service else DescriptorSink(_STDERR, "stderr")
         if self._setting.kind == "file":
             return FileSink(Path(self._setting.name))
         publish = await self._stack.enter_async_context(open_audit(self._amqp, self._setting))

@@ -9,6 +9,8 @@ from aiohttp import web
 from consumer.config import Settings
 from consumer.console.failures import RecentFailures
 from consumer.console.guard import PATH, Guard
+from consumer.console.letter_pages import LetterPages
+from consumer.console.letters import Letters
 from consumer.console.login import Login
 from consumer.console.overview import Overview
 from consumer.console.queue_meter import QueueMeter
@@ -40,6 +42,7 @@ class Console:
         sessions = Sessions(token)
         self._guard = Guard(sessions)
         self._login = Login(sessions, self._place)
+        self._letters = LetterPages(Letters(settings))
         self._overview = Overview(watched, self._meter, self.report, settings.zeebe.address)
 
     def mount(self, application: web.Application) -> None:
@@ -49,6 +52,9 @@ class Console:
         for path in ("", "/"):
             get(path, self._overview.show, allow_head=False)
         get("/live", self._overview.show_live, allow_head=False)
+        get("/letters", self._letters.show, allow_head=False)
+        get("/letters/{name}", self._letters.show_one, allow_head=False)
+        post("/letters", self._letters.change)
         get("/login", self._login.show, allow_head=False)
         post("/login", self._login.begin)
         post("/logout", self._login.end)

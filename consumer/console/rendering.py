@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -38,7 +39,7 @@ def _number(value: float | None) -> str:
     """A number with as many digits as mean something."""
     if value is None:
         return "unknown"
-    if value == 0 or value >= 100:
+    if value >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
@@ -62,6 +63,12 @@ def _since(value: float | str | None) -> str:
     return f"{age(moment)} ago"
 
 
+def _query(code: str | None, operation: str | None, number: int = 1) -> str:
+    """The query of a page of letters; names that are too long, or no text, find nothing."""
+    asked = {"code": (code or "")[:MAX_SHOWN], "operation": (operation or "")[:MAX_SHOWN], "page": number}
+    return urlencode(asked, errors="replace")
+
+
 def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader(__package__),
@@ -70,7 +77,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"shown": shown, "number": _number, "seconds": _seconds, "moment": _moment, "since": _since}
+    made.filters |= {
+        "shown": shown,
+        "number": _number,
+        "seconds": _seconds,
+        "moment": _moment,
+        "since": _since,
+        "query": _query,
+    }
     return made
 
 

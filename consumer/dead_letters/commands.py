@@ -13,7 +13,8 @@ from typing import Any, Final
 import click
 
 from consumer.config import Settings
-from consumer.dead_letters.audit import DROPPED, LetterAudit, NoAudit
+from consumer.dead_letters.audit import LetterAudit, NoAudit
+from consumer.dead_letters.dropping import discard
 from consumer.dead_letters.group import Groups
 from consumer.dead_letters.letter import DeadLetter, Filter
 from consumer.dead_letters.options import choice, chosen, duration, filters, limited
@@ -207,20 +208,11 @@ def drop(
         click.confirm(f"Drop {len(found.rows)} for good?", abort=True, err=True)
         filter = replace(filter, ids=filter.ids or frozenset(each["id"] for each in found.rows))
     audit = audits(settings)
-    conclude(filter, walk(filter, _drop(audit), audit), "dropped")
+    conclude(filter, walk(filter, discard(audit), audit), "dropped")
 
 
 async def _would_drop(_: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
     return {**row(letter), "result": "would be dropped"}
-
-
-def _drop(audit: LetterAudit) -> Act:
-    async def act(dead: DeadLetters, letter: DeadLetter) -> dict[str, Any]:
-        await audit.record(letter, DROPPED, None)
-        dead.drop(letter)
-        return {**row(letter), "result": "dropped"}
-
-    return act
 
 
 def commands(

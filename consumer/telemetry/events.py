@@ -202,6 +202,15 @@ EVENTS: Final[Mapping[str, Event]] = {
         "The console refused a request: not from this machine, a wrong token, a form of another page",
         ("reason", "peer"),
     ),
+    "console.replayed": Event(
+        _INFO,
+        "Somebody sent dead letters again from the console; `results` says what became of them",
+        ("session", "letters", "results"),
+        "none",
+    ),
+    "console.dropped": Event(
+        _INFO, "Somebody dropped dead letters from the console", ("session", "letters", "results"), "none"
+    ),
     "console.failed": Event(_ERROR, "A page of the console could not be made"),
     "readiness.failed": Event(_ERROR, "/readyz could not be answered"),
     "metrics.failed": Event(_ERROR, "/metrics could not be answered"),

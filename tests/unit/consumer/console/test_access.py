@@ -13,32 +13,35 @@ from aiohttp import web
 
 from consumer.console import access
 from consumer.console.access import HEADERS, is_loopback
+from consumer.console.console import Console
+from tests.browser import Browser
 from tests.cases import check_each, for_each
-from tests.unit.consumer.console.browser import TOKEN, Browser, browsing
+from tests.unit.consumer.console.consoles import TOKEN, browsing
 
-PAGES = ("/console", "/console/", "/console/live")
+PAGES = ("/console", "/console/", "/console/live", "/console/letters", f"/console/letters/{'0' * 32}")
 LOGIN, FILES = "/console/login", ("console.css", "console.js", "icon.svg")
-CHANGES = ("/console/logout",)
+CHANGES = ("/console/logout", "/console/letters")
 EVERYWHERE = (*PAGES, LOGIN, *(f"/console/static/{name}" for name in FILES), *CHANGES, "/console/nothing")
 
 
 @pytest.fixture
 async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
-    async with browsing(tmp_path) as made:
+    async with browsing(tmp_path) as (made, _):
         yield made
 
 
-def routes(browser: Browser) -> set[tuple[str, str]]:
+def routes(console: Console) -> set[tuple[str, str]]:
     """Every path of the console with its method."""
     application = web.Application()
-    browser.console.mount(application)
+    console.mount(application)
     return {(each.method, each.resource.canonical) for each in application.router.routes() if each.resource}
 
 
-async def test_the_cases_here_are_all_pages_and_all_changes(browser: Browser) -> None:
-    found = routes(browser)
+async def test_the_cases_here_are_all_pages_and_all_changes(tmp_path: Path) -> None:
+    async with browsing(tmp_path) as (_, console):
+        found = routes(console)
     gets, posts = ({path for method, path in found if method == wanted} for wanted in ("GET", "POST"))
-    assert gets == {*PAGES, LOGIN, "/console/static/{name}"}
+    assert gets == {*PAGES[:-1], "/console/letters/{name}", LOGIN, "/console/static/{name}"}
     assert posts == {*CHANGES, LOGIN}
     assert len(found) == len(gets) + len(posts)
 
@@ -50,14 +53,14 @@ async def test_every_answer_forbids_what_a_page_could_do_with_it(browser: Browse
             assert answer.headers.get("Content-Type", "text/").partition("/")[0] in ("text", "image", "application")
 
     await check_each(EVERYWHERE, has_headers)
-    await browser.log_in()
+    await browser.log_in(TOKEN)
     await check_each(EVERYWHERE, has_headers)
     assert "unsafe" not in HEADERS["Content-Security-Policy"]
     assert HEADERS["Content-Security-Policy"].startswith("default-src 'none'; ")
 
 
 async def test_a_host_that_is_not_this_machine_s_is_refused_everywhere(browser: Browser) -> None:
-    await browser.log_in()
+    await browser.log_in(TOKEN)
     hosts = ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "", "a@localhost")
 
     async def is_refused(path: str) -> None:
@@ -71,7 +74,7 @@ async def test_a_host_that_is_not_this_machine_s_is_refused_everywhere(browser: 
 
 
 async def test_another_machine_is_refused_everywhere(browser: Browser) -> None:
-    await browser.log_in()
+    await browser.log_in(TOKEN)
 
     async def is_refused(path: str) -> None:
         for method in ("GET", "POST"):
@@ -99,7 +102,7 @@ async def test_without_a_session_every_page_leads_to_the_login_and_nothing_chang
         else:
             assert (answer.status, answer.headers["Location"]) == (303, LOGIN)
 
-    await check_each((*PAGES, "/console/nothing", "/console/letters"), leads_there)
+    await check_each((*PAGES, "/console/nothing"), leads_there)
 
     async def changes_nothing(path: str) -> None:
         answer = await browser.send(path, {"csrf": ""})
@@ -109,7 +112,7 @@ async def test_without_a_session_every_page_leads_to_the_login_and_nothing_chang
 
 
 async def test_a_form_of_another_page_is_refused(browser: Browser) -> None:
-    csrf = await browser.log_in()
+    csrf = await browser.log_in(TOKEN)
     strange = {
         "no word of where from": {},
         "another origin": {"Origin": "http://evil.example"},
@@ -142,7 +145,7 @@ async def test_a_form_of_another_page_is_refused(browser: Browser) -> None:
 
 
 async def test_what_is_no_form_or_too_large_is_refused(browser: Browser) -> None:
-    csrf = await browser.log_in()
+    csrf = await browser.log_in(TOKEN)
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     assert (await browser.ask(f"/console/?{'a' * 3000}")).status == 414
 
@@ -180,8 +183,8 @@ async def test_a_wrong_token_is_refused_and_after_some_none_is_compared(browser:
 
 
 async def test_a_defect_is_in_the_log_and_not_on_the_page(tmp_path: Path, caplog: Any) -> None:
-    async with browsing(tmp_path) as browser:
-        await browser.log_in()
+    async with browsing(tmp_path) as (browser, _):
+        await browser.log_in(TOKEN)
         with patch("consumer.console.queue_meter.QueueMeter.figures", side_effect=RuntimeError("secret inside")):
             answer = await browser.ask("/console/")
     assert (answer.status, "secret" in answer.text) == (500, False)

@@ -12,7 +12,7 @@ from consumer.console.rendering import render, shown
 from consumer.pipeline.ending import Ending
 from consumer.telemetry import Telemetry
 from tests.cases import check_all
-from tests.unit.consumer.console.browser import browsing
+from tests.unit.consumer.console.consoles import TOKEN, browsing
 from tests.unit.consumer.deliveries import delivery
 from zeebe_amqp.errors import Code, Error, Outcome, Source
 from zeebe_amqp.reply import Reply
@@ -56,8 +56,8 @@ async def test_it_tells_the_state_the_queues_and_what_failed(tmp_path: Path) -> 
     numbers.gauge("paused", lambda: 0.0, part="ledger")
     numbers.gauge("in_flight", lambda: 1.0)
     numbers.gauge("dead_letters", lambda: 1234.0)
-    async with browsing(tmp_path, numbers) as browser:
-        await browser.log_in()
+    async with browsing(tmp_path, numbers) as (browser, console):
+        await browser.log_in(TOKEN)
         words = (await browser.ask("/console/")).words
         for part in (
             "Ready.",
@@ -72,7 +72,7 @@ async def test_it_tells_the_state_the_queues_and_what_failed(tmp_path: Path) -> 
             assert part in words
         assert "Paused: ledger" not in words
         made, reply = failed("bad password=secret1", user_id="alice", message_id="m1", reply_to="replies")
-        browser.console.report(made, reply, Ending.SETTLED)
+        console.report(made, reply, Ending.SETTLED)
         live = (await browser.ask("/console/live")).words
     for part in (
         "create-instance NOT_FOUND",
@@ -86,14 +86,14 @@ async def test_it_tells_the_state_the_queues_and_what_failed(tmp_path: Path) -> 
 
 
 async def test_what_strangers_send_is_text_on_the_page(tmp_path: Path) -> None:
-    async with browsing(tmp_path) as browser:
-        await browser.log_in()
+    async with browsing(tmp_path) as (browser, console):
+        await browser.log_in(TOKEN)
         clean = (await browser.ask("/console/")).text
         for text in HOSTILE.values():
             made, reply = failed(text, user_id=text, message_id=text, headers={"traceparent": text})
             reply.operation = text
-            browser.console.report(made, reply, Ending.DEAD_LETTERED)
-            browser.console.report(made, Reply(text), Ending.DROPPED, text)
+            console.report(made, reply, Ending.DEAD_LETTERED)
+            console.report(made, Reply(text), Ending.DROPPED, text)
         page = await browser.ask("/console/")
     assert set(TAG.findall(page.text)) - set(TAG.findall(clean)) <= TABLE
     # Nothing that strangers chose is an attribute, and nothing runs.
