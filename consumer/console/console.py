@@ -15,6 +15,8 @@ from consumer.console.login import Login
 from consumer.console.overview import Overview
 from consumer.console.queue_meter import QueueMeter
 from consumer.console.rendering import STATIC
+from consumer.console.send_pages import SendPages
+from consumer.console.sending import Sender
 from consumer.console.session import Sessions
 from consumer.console.token import find_token
 from consumer.console.watched import Watched
@@ -43,6 +45,7 @@ class Console:
         self._guard = Guard(sessions)
         self._login = Login(sessions, self._place)
         self._letters = LetterPages(Letters(settings))
+        self._sending = SendPages(Sender(settings))
         self._overview = Overview(watched, self._meter, self.report, settings.zeebe.address)
 
     def mount(self, application: web.Application) -> None:
@@ -55,6 +58,9 @@ class Console:
         get("/letters", self._letters.show, allow_head=False)
         get("/letters/{name}", self._letters.show_one, allow_head=False)
         post("/letters", self._letters.change)
+        get("/send", self._sending.show, allow_head=False)
+        get("/send/{operation}", self._sending.show_one, allow_head=False)
+        post("/send", self._sending.send)
         get("/login", self._login.show, allow_head=False)
         post("/login", self._login.begin)
         post("/logout", self._login.end)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from aiohttp import web
 
 from consumer.console.guard import FORM, SESSION, Form, page, redirect
-from consumer.console.letters import PAGE, Busy, Done, Letters
+from consumer.console.letters import NAME_SIZE, PAGE, Busy, Done, Letters
 from consumer.console.rendering import shown
 from consumer.core.secret_file import KeyFileError
 from consumer.dead_letters.letter import Filter
@@ -30,7 +29,6 @@ SWITCHES: Final = {
 }
 """How a letter may be sent again: what the command calls its options, and its refusals name."""
 _BUSY: Final = "Somebody else looks at the dead letters. Try again in a moment."
-_NAME: Final = re.compile("[0-9a-f]{32}")
 
 
 class LetterPages:
@@ -62,7 +60,7 @@ class LetterPages:
         """Everything about a letter, its body up to a bound."""
         name = request.match_info["name"]
         try:
-            found = await self._letters.find(name) if _NAME.fullmatch(name) else None
+            found = await self._letters.find(name) if len(name) == NAME_SIZE else None
         except Busy:
             return page(request, "refused", 503, words=_BUSY)
         except (BrokerError, KeyFileError) as error:

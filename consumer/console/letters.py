@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from consumer.audit import letter_audit
 from consumer.config import Settings
+from consumer.console.rendering import bounded
 from consumer.core.secret_file import KeyFileError
 from consumer.dead_letters.audit import LetterAudit, NotRecorded
 from consumer.dead_letters.dropping import discard
@@ -24,13 +25,13 @@ from consumer.dead_letters.queue import open_dead_letters
 from consumer.dead_letters.replay_policy import ReplayPolicy
 from consumer.dead_letters.replaying import resend
 from consumer.dead_letters.sweep import Act
-from consumer.dead_letters.view import Report, pretty, row
+from consumer.dead_letters.view import Report, row
 from consumer.dead_letters.waiting import following
 from consumer.lookup import open_inquiries
 from zeebe_amqp.amqp.connection import BrokerError
 from zeebe_amqp.jobs.names import RESULTS, UNDONE
 
-__all__ = ["MAX_LOOKED", "PAGE", "Busy", "Done", "Letters", "Looked", "contents", "name_of"]
+__all__ = ["MAX_LOOKED", "NAME_SIZE", "PAGE", "Busy", "Done", "Letters", "Looked", "contents", "name_of"]
 
 PAGE: Final = 25
 """Letters on a page."""
@@ -44,6 +45,8 @@ TURN: Final = 5.0
 """Seconds to wait for somebody else's look: two at a time would hide letters from each other."""
 OUTCOMES: Final = 5.0
 """Seconds to wait for what becomes of what was sent again."""
+NAME_SIZE: Final = 32
+"""Characters of what a letter is called here."""
 MAX_BODY: Final = 8192
 """Bytes of a body that are shown."""
 MAX_HEADERS: Final = 60
@@ -55,7 +58,7 @@ T = TypeVar("T")
 
 
 class Busy(Exception):
-    """Somebody else looks at the letters."""
+    """Somebody else does what only so many may do at a time."""
 
 
 @dataclass
@@ -99,7 +102,7 @@ class Done:
 def name_of(letter: DeadLetter) -> str:
     """What a form and an address call a letter: its id may be anything, and somebody else's, too."""
     parts = (letter.id, str(letter.failed_at), hashlib.sha256(letter.body).hexdigest())
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:NAME_SIZE]
 
 
 class Letters:
@@ -235,11 +238,10 @@ class Letters:
 
 def contents(letter: DeadLetter) -> dict[str, Any]:
     """Its properties, headers and body, as far as they are shown."""
-    whole = len(letter.body) <= MAX_BODY
-    body = pretty(letter.body) if whole else letter.body[:MAX_BODY].decode(errors="replace")
+    body, cut = bounded(letter.body, MAX_BODY)
     return {
         "properties": dict(letter.properties),
         "headers": dict(list(letter.headers.items())[:MAX_HEADERS]),
         "body": body,
-        "cut": None if whole else f"the first {MAX_BODY:,} of {len(letter.body):,} bytes",
+        "cut": cut,
     }

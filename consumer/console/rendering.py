@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from consumer.dead_letters.view import age
+from consumer.dead_letters.view import age, pretty
 from zeebe_amqp.schema.formatting import printable, truncate
 
-__all__ = ["STATIC", "render", "shown"]
+__all__ = ["STATIC", "bounded", "render", "shown"]
 
 MAX_SHOWN: Final = 200
 """Characters of a foreign text, unless told otherwise."""
@@ -33,6 +33,13 @@ def render(name: str, values: Mapping[str, Any]) -> bytes:
 def shown(text: object, length: int = MAX_SHOWN, kept: str = "") -> str:
     """Foreign text, cut, and without characters that hide or turn around what stands beside them."""
     return printable(truncate("" if text is None else str(text), length), kept=kept)
+
+
+def bounded(body: bytes, bound: int) -> tuple[str, str | None]:
+    """A body for the eye, and in words how much of it that is; None for all."""
+    if len(body) <= bound:
+        return pretty(body), None
+    return body[:bound].decode(errors="replace"), f"the first {bound:,} of {len(body):,} bytes"
 
 
 def _number(value: float | None) -> str:

@@ -211,6 +211,12 @@ EVENTS: Final[Mapping[str, Event]] = {
     "console.dropped": Event(
         _INFO, "Somebody dropped dead letters from the console", ("session", "letters", "results"), "none"
     ),
+    "console.sent": Event(
+        _INFO,
+        "Somebody sent a request from the console; `code` is OK, that of the error, or `no reply`",
+        ("session", "operation", "request_id", "trace_id", "code"),
+        "none",
+    ),
     "console.failed": Event(_ERROR, "A page of the console could not be made"),
     "readiness.failed": Event(_ERROR, "/readyz could not be answered"),
     "metrics.failed": Event(_ERROR, "/metrics could not be answered"),

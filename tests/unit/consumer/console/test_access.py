@@ -18,9 +18,10 @@ from tests.browser import Browser
 from tests.cases import check_each, for_each
 from tests.unit.consumer.console.consoles import TOKEN, browsing
 
-PAGES = ("/console", "/console/", "/console/live", "/console/letters", f"/console/letters/{'0' * 32}")
+FIXED = ("/console", "/console/", "/console/live", "/console/letters", "/console/send")
+PAGES = (*FIXED, f"/console/letters/{'0' * 32}", "/console/send/topology")
 LOGIN, FILES = "/console/login", ("console.css", "console.js", "icon.svg")
-CHANGES = ("/console/logout", "/console/letters")
+CHANGES = ("/console/logout", "/console/letters", "/console/send")
 EVERYWHERE = (*PAGES, LOGIN, *(f"/console/static/{name}" for name in FILES), *CHANGES, "/console/nothing")
 
 
@@ -41,7 +42,7 @@ async def test_the_cases_here_are_all_pages_and_all_changes(tmp_path: Path) -> N
     async with browsing(tmp_path) as (_, console):
         found = routes(console)
     gets, posts = ({path for method, path in found if method == wanted} for wanted in ("GET", "POST"))
-    assert gets == {*PAGES[:-1], "/console/letters/{name}", LOGIN, "/console/static/{name}"}
+    assert gets == {*FIXED, "/console/letters/{name}", "/console/send/{operation}", LOGIN, "/console/static/{name}"}
     assert posts == {*CHANGES, LOGIN}
     assert len(found) == len(gets) + len(posts)
 
