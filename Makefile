@@ -18,7 +18,7 @@ export OP DATA TAG BROKER BROKER_NEWER
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults simulate soak rolling docs clean chart dashboard outage rights fetched
+.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test console-test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults simulate soak rolling docs clean chart dashboard outage rights fetched
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,11 @@ venv: .venv/installed ## the Python environment .venv, from the lock files
 .venv-peers/installed: .venv/installed requirements/peers.txt
 	@.venv/bin/uv venv --quiet --clear --python $(RUN) .venv-peers
 	@.venv/bin/uv pip install --quiet --python .venv-peers/bin/python --require-hashes --requirements requirements/peers.txt
+	@touch $@
+
+.venv-browser/installed: .venv/installed requirements/browser.txt
+	@.venv/bin/uv venv --quiet --clear --python $(RUN) .venv-browser
+	@.venv/bin/uv pip install --quiet --python .venv-browser/bin/python --require-hashes --requirements requirements/browser.txt
 	@touch $@
 
 servers: venv ## RabbitMQ, Redis, PostgreSQL, Java and the engine in memory for development, downloaded once; with BROKER=4.3 or 4.0 also that RabbitMQ
@@ -86,6 +91,10 @@ fetched: venv
 	@$(MAKE) --no-print-directory camunda7
 	@$(MAKE) --no-print-directory tools
 
+console-test: servers .venv-browser/installed ## the console in a real browser; pictures in build/console
+	@$(RUN) -m scripts.browser
+	PYTHONPATH=$$(echo .venv-browser/lib/python*/site-packages) $(RUN) -m pytest tests/integration/test_console_browser.py
+
 test-engine: venv ## what an engine must do, on any: make test-engine ZEEBE_ADDRESS=host:port (AMQP_URL=...)
 	@$(RUN) -m scripts.servers --small
 	$(RUN) -m pytest tests/integration/engines
@@ -133,6 +142,7 @@ lock: venv ## write the lock files anew (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) --output-file requirements/uv.txt requirements/uv.in
 	$(LOCK) $(UPGRADE) --output-file requirements/java.txt requirements/java.in
 	$(LOCK) $(UPGRADE) --output-file requirements/build.txt requirements/build.in
+	$(LOCK) $(UPGRADE) --output-file requirements/browser.txt requirements/browser.in
 	$(LOCK) $(UPGRADE) --output-file requirements/peers.txt requirements/peers.in
 	$(LOCK) $(UPGRADE) --output-file requirements/frameworks.txt requirements/frameworks.in
 	$(LOCK) $(UPGRADE) --output-file requirements/run.txt pyproject.toml

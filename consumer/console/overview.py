@@ -76,7 +76,7 @@ class Overview:
             *pauses,
             Part("In flight", _count(self._reading("in_flight"), "request")),
             Part("Dead letters", _count(letters, "letter"), good=not letters),
-            Part("Ledger", f"{_count(self._reading('ledger.size'), 'answered request')} kept"),
+            Part("Ledger", _count(self._reading("ledger.size"), "answered request")),
         ]
 
     def _reading(self, name: str) -> float | None:
@@ -86,5 +86,5 @@ class Overview:
 
 def _count(number: float | None, word: str) -> str:
     if number is None:
-        return f"{word}s not counted yet"
+        return "not counted yet"
     return f"{number:,.0f} {word}{'' if number == 1 else 's'}"

@@ -36,6 +36,7 @@ ELSEWHERE = {
     "oauthlib": "BSD-3-Clause",
     "path": "MIT",
     "path-py": "MIT",
+    "playwright": "Apache-2.0",
     "prompt-toolkit": "BSD-3-Clause",
     "py-spy": "MIT",
     "pydantic": "MIT",

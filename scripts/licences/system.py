@@ -11,6 +11,7 @@ from scripts.licences.artefact import Artefact
 ROOT = Path(__file__).parents[2]
 
 PACKAGES = {
+    "chromium-headless-shell": "BSD-3-Clause",
     "erlang-base": "Apache-2.0",
     "jq": "MIT",
     "maven": "Apache-2.0",

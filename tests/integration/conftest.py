@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from importlib.util import find_spec
 
 import pytest
 import pytest_asyncio
@@ -22,6 +23,9 @@ from tests.releases import newer
 
 collect_ignore = [] if newer() else ["test_amqp_1_0.py", "test_newest_broker.py"]
 """What needs a newer release of RabbitMQ."""
+if not find_spec("playwright"):
+    # `make console-test` brings it, and the browser.
+    collect_ignore.append("test_console_browser.py")
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def test_what_comes_from_debian_and_as_images_is_listed_and_open_source_except_t
         if re.match(r"[A-Z]+ = \[\(|.*packages\.ensure\(", line):
             named |= set(re.findall(r'\("[\w-]+", "([\w-]+)"\)', line))
         named |= set(re.findall(r'packages\.(?:install\(\[|unpack\()"([\w-]+)"', line))
-    assert len(named) == 9
+    assert len(named) == 10
     assert named <= system.PACKAGES.keys()
 
 

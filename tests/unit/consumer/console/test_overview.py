@@ -65,7 +65,7 @@ async def test_it_tells_the_state_the_queues_and_what_failed(tmp_path: Path) -> 
             "Paused: gateway nothing is consumed for 12 s",
             "In flight 1 request ",
             "1,234 letters",
-            "answered requests not counted yet kept",
+            "Ledger not counted yet",
             "No request has failed since the start.",
             "zeebe.polls 0 0 none none unknown unknown 0",
         ):
