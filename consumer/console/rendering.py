@@ -13,10 +13,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from consumer.dead_letters.view import age, pretty
 from zeebe_amqp.schema.formatting import printable, truncate
 
-__all__ = ["STATIC", "bounded", "render", "shown"]
+__all__ = ["MAX_PRETTY", "STATIC", "bounded", "render", "shown"]
 
 MAX_SHOWN: Final = 200
 """Characters of a foreign text, unless told otherwise."""
+MAX_PRETTY: Final = 16_384
+"""Bytes of a JSON body that gets line breaks: of one that is nested deep each line is long."""
 STATIC: Final[Mapping[str, tuple[str, bytes]]] = {
     name: (kind, resources.files(__package__).joinpath("static", name).read_bytes())
     for name, kind in {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}.items()
@@ -37,8 +39,10 @@ def shown(text: object, length: int = MAX_SHOWN, kept: str = "") -> str:
 
 def bounded(body: bytes, bound: int) -> tuple[str, str | None]:
     """A body for the eye, and in words how much of it that is; None for all."""
-    if len(body) <= bound:
+    if len(body) <= min(bound, MAX_PRETTY):
         return pretty(body), None
+    if len(body) <= bound:
+        return body.decode(errors="replace"), None
     return body[:bound].decode(errors="replace"), f"the first {bound:,} of {len(body):,} bytes"
 
 

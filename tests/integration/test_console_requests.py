@@ -14,7 +14,7 @@ from scripts.consumer import Consumer
 from tests.browser import Answer, Browser, opened
 from tests.cases import check_each
 from tests.conftest import Broker, Engine
-from tests.integration.service import running_consumer
+from tests.integration.service import MEASURED, running_consumer
 
 POLICY = """
 version = 1
@@ -28,7 +28,7 @@ guest = ["look"]
 @pytest.fixture(scope="module")
 def trying(rabbitmq: Broker, zeebe: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consumer]:
     """A service with a console."""
-    settings = {"CONSOLE": "on", "LOG_FORMAT": "json"}
+    settings = {"CONSOLE": "on", "LOG_FORMAT": "json", **MEASURED}
     with running_consumer(tmp_path_factory.mktemp("trying"), rabbitmq.url, zeebe.address, settings) as running:
         yield running
 

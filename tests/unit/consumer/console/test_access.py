@@ -60,6 +60,15 @@ async def test_every_answer_forbids_what_a_page_could_do_with_it(browser: Browse
     assert HEADERS["Content-Security-Policy"].startswith("default-src 'none'; ")
 
 
+async def test_only_our_own_files_are_served(browser: Browser) -> None:
+    for name, kind in zip(FILES, ("text/css", "text/javascript", "image/svg+xml"), strict=True):
+        answer = await browser.ask(f"/console/static/{name}")
+        assert (answer.status, answer.headers["Content-Type"]) == (200, f"{kind}; charset=utf-8")
+    for name in ("", "nothing", "..%2F__init__.py", "%2Fetc%2Fpasswd", "console.css/x"):
+        assert (await browser.ask(f"/console/static/{name}")).status in (303, 404), name
+        assert "root:" not in (await browser.ask(f"/console/static/{name}")).text
+
+
 async def test_a_host_that_is_not_this_machine_s_is_refused_everywhere(browser: Browser) -> None:
     await browser.log_in(TOKEN)
     hosts = ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "", "a@localhost")

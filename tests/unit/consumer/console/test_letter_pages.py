@@ -15,6 +15,7 @@ import pytest
 from consumer.config import Settings
 from consumer.console import letters as queue
 from consumer.console.letters import MAX_BODY, MAX_HEADERS, Busy, Done, Letters, Looked, name_of
+from consumer.console.rendering import MAX_PRETTY, bounded
 from consumer.dead_letters.group import Group
 from consumer.dead_letters.letter import DeadLetter, Filter
 from consumer.dead_letters.view import row
@@ -162,3 +163,6 @@ def test_a_letter_is_shown_up_to_bounds() -> None:
     assert found["cut"] == "the first 8,192 of 8,193 bytes"
     whole = queue.contents(DeadLetter(b'{"a":1}'))
     assert (whole["body"], whole["cut"]) == ('{\n  "a": 1\n}', None)
+    # Line breaks in a deep document take more room than the document.
+    deep = b"[" * 900 + b"1," * MAX_PRETTY + b"1" + b"]" * 900
+    assert bounded(deep, len(deep)) == (deep.decode(), None)
