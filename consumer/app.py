@@ -131,11 +131,8 @@ class Service:
         self._workers = {
             queue: self._worker(handlers[queue], limit, queue in decoders) for queue, limit in self._limits.items()
         }
-        self.health = (
-            Health(settings.http_address, self.problems, watch.prometheus, self.console.mount)
-            if settings.http_address is not None
-            else None
-        )
+        http = settings.http_address
+        self.health = None if http is None else Health(http, self.problems, watch.prometheus, self.console.mount)
         self.work = Work(
             settings,
             zeebe=self.zeebe,

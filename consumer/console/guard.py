@@ -97,7 +97,7 @@ class Guard:
             raise _Denied(why)
         if len(request.path_qs) > MAX_QUERY:
             return _error(414)
-        session = self._sessions.find(request.cookies.get(COOKIE))
+        session = self._sessions.find(request.cookies.get(COOKIE), used=request.path != LIVE)
         request[FORM] = await self._form(request, session) if request.method == "POST" else _NO_FORM
         if session is not None:
             request[SESSION] = session

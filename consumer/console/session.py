@@ -78,12 +78,15 @@ class Sessions:
         self._sessions[session.key] = session
         return session
 
-    def find(self, key: str | None) -> Session | None:
-        """The session with this cookie, which is used now; None when there is none, or no more."""
+    def find(self, key: str | None, *, used: bool = True) -> Session | None:
+        """The session with this cookie; None when there is none, or no more.
+
+        `used`: whether somebody uses it now; a page that renews itself does not.
+        """
         now = self._clock()
         self._forget_ended(now)
         session = self._sessions.get(key or "")
-        if session is not None:
+        if session is not None and used:
             session.used = now
         return session
 

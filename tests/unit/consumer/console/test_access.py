@@ -14,6 +14,7 @@ from aiohttp import web
 from consumer.console import access
 from consumer.console.access import HEADERS, is_loopback
 from consumer.console.console import Console
+from consumer.console.session import Sessions
 from tests.browser import Browser
 from tests.cases import check_each, for_each
 from tests.unit.consumer.console.consoles import TOKEN, browsing
@@ -168,6 +169,15 @@ async def test_what_is_no_form_or_too_large_is_refused(browser: Browser) -> None
         assert (await browser.send(path, large, **kind)).status == 413
 
     await check_each(CHANGES, is_refused)
+
+
+async def test_a_page_that_renews_itself_does_not_keep_a_session(browser: Browser) -> None:
+    await browser.log_in(TOKEN)
+    with patch.object(Sessions, "find", autospec=True, side_effect=Sessions.find) as found:
+        for path in PAGES:
+            await browser.ask(path)
+    used = [each.kwargs["used"] for each in found.call_args_list]
+    assert used == [path != "/console/live" for path in PAGES]
 
 
 async def test_the_cookie_is_for_the_console_alone_and_no_secret_is_in_an_address(browser: Browser) -> None:

@@ -49,7 +49,9 @@ def test_a_session_ends_when_nobody_uses_it_and_at_last_in_any_case() -> None:
     assert sessions.find(session.key) is None
     again = sessions.begin(TOKEN)
     assert again is not None
-    clock.now += IDLE
+    clock.now += IDLE / 2
+    assert sessions.find(again.key, used=False) is again
+    clock.now += IDLE / 2
     assert sessions.find(again.key) is None
 
 
