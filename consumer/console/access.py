@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-__all__ = ["HEADERS", "foreign", "is_loopback", "strange_form"]
+__all__ = ["HEADERS", "foreign", "is_loopback", "port", "strange_form"]
 
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
@@ -76,6 +76,13 @@ def _host(netloc: str) -> str | None:
     """The name in a `Host` header; None when it is none."""
     try:
         parts = urlsplit(f"//{netloc}")
-        return parts.hostname if parts.netloc == netloc and parts.username is None else None
+        # A port that is none is an error when it is asked for.
+        known = parts.netloc == netloc and parts.username is None and parts.port != 0
+        return parts.hostname if known else None
     except ValueError:
         return None
+
+
+def port(request: web.Request) -> int:
+    """The port that the browser sees, of a request that is not `foreign`."""
+    return urlsplit(f"//{request.headers['Host']}").port or 80

@@ -9,12 +9,11 @@ from typing import Any, Final, TypeAlias
 from aiohttp import web
 from multidict import MultiDict, MultiDictProxy
 
-from consumer.console.access import HEADERS, foreign, strange_form
+from consumer.console.access import HEADERS, foreign, port, strange_form
 from consumer.console.rendering import render
 from consumer.console.session import Session, Sessions
 
 __all__ = [
-    "COOKIE",
     "FORM",
     "MAX_FORM",
     "OPEN",
@@ -23,6 +22,7 @@ __all__ = [
     "Form",
     "Guard",
     "Handler",
+    "cookie",
     "page",
     "redirect",
 ]
@@ -31,13 +31,15 @@ log = logging.getLogger(__name__)
 
 PATH: Final = "/console"
 """Where the console is."""
-COOKIE: Final = "zeebe_amqp_console"
-OPEN: Final = (f"{PATH}/login", f"{PATH}/static/")
+LOGIN: Final = f"{PATH}/login"
+OPEN: Final = (LOGIN, f"{PATH}/static/")
 """How paths begin that need no session."""
 LIVE: Final = f"{PATH}/live"
 """What the script asks for; it cannot use a page to log in."""
 MAX_FORM: Final = 2**20
 """Bytes of a form."""
+MAX_LOGIN: Final = 8192
+"""Bytes of the form for the token, which anybody on this machine may send."""
 MAX_QUERY: Final = 2048
 """Characters of a path with its query."""
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -97,29 +99,37 @@ class Guard:
             raise _Denied(why)
         if len(request.path_qs) > MAX_QUERY:
             return _error(414)
-        session = self._sessions.find(request.cookies.get(COOKIE), used=request.path != LIVE)
-        request[FORM] = await self._form(request, session) if request.method == "POST" else _NO_FORM
+        session = self._sessions.find(request.cookies.get(cookie(request)), used=request.path != LIVE)
+        if request.method == "POST" and (why := strange_form(request)) is not None:
+            raise _Denied(why)
         if session is not None:
             request[SESSION] = session
         elif not request.path.startswith(OPEN):
             return _error(401) if request.path == LIVE else redirect("/login")
+        request[FORM] = await _form(request, session) if request.method == "POST" else _NO_FORM
         return await handler(request)
 
-    async def _form(self, request: web.Request, session: Session | None) -> Form:
-        """The form of a change, if it is ours."""
-        if (why := strange_form(request)) is not None:
-            raise _Denied(why)
-        form = await _read(request)
-        if session is not None and request.path != f"{PATH}/login" and not session.owns(str(form.get("csrf", ""))):
-            raise _Denied("the form is not one of this session")
-        return form
+
+async def _form(request: web.Request, session: Session | None) -> Form:
+    """The form of a change, if it is one of the session; who has none yet sends a token and no more."""
+    if session is None or request.path == LOGIN:
+        return await _read(request, MAX_LOGIN)
+    form = await _read(request, MAX_FORM)
+    if not session.owns(str(form.get("csrf", ""))):
+        raise _Denied("the form is not one of this session")
+    return form
 
 
-async def _read(request: web.Request) -> Form:
+def cookie(request: web.Request) -> str:
+    """The name of the session's cookie: browsers share cookies between the ports of a machine."""
+    return f"zeebe_amqp_console_{port(request)}"
+
+
+async def _read(request: web.Request, bound: int) -> Form:
     if request.content_type != _FORM_TYPE:
         raise web.HTTPUnsupportedMediaType
     try:
-        return await request.clone(client_max_size=MAX_FORM).post()
+        return await request.clone(client_max_size=bound).post()
     except (UnicodeDecodeError, LookupError, ValueError) as error:
         raise web.HTTPBadRequest from error
 

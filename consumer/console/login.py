@@ -6,7 +6,7 @@ import logging
 
 from aiohttp import web
 
-from consumer.console.guard import COOKIE, FORM, PATH, SESSION, page, redirect
+from consumer.console.guard import FORM, PATH, SESSION, cookie, page, redirect
 from consumer.console.session import MAX_AGE, Sessions, TooManyTries
 
 __all__ = ["Login"]
@@ -43,7 +43,9 @@ class Login:
         fields = {"event": "console.login", "session": session.name}
         log.info("console: session %s begins", session.name, extra=fields)
         answer = redirect("/")
-        answer.set_cookie(COOKIE, session.key, path=PATH, httponly=True, samesite="Strict", max_age=int(MAX_AGE))
+        answer.set_cookie(
+            cookie(request), session.key, path=PATH, httponly=True, samesite="Strict", max_age=int(MAX_AGE)
+        )
         return answer
 
     def _refused(self, request: web.Request, status: int, problem: str) -> web.Response:
@@ -55,5 +57,5 @@ class Login:
         """End the session."""
         self._sessions.end(request[SESSION])
         answer = redirect("/login")
-        answer.del_cookie(COOKIE, path=PATH)
+        answer.del_cookie(cookie(request), path=PATH)
         return answer

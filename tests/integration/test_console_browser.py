@@ -307,6 +307,7 @@ async def test_the_cookie_is_the_browser_s_secret_and_goes_nowhere_else(
 ) -> None:
     async with reading(chromium, service) as page:
         [cookie] = await cookies(page.context)
+        assert cookie["name"] == f"zeebe_amqp_console_{service.consumer.port}"
         assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/console")
         assert await page.evaluate("() => document.cookie") == ""
         [readyz] = await requests(page, f"http://localhost:{service.consumer.port}/readyz")

@@ -14,6 +14,7 @@ from aiohttp import web
 from consumer.console import access
 from consumer.console.access import HEADERS, is_loopback
 from consumer.console.console import Console
+from consumer.console.guard import MAX_LOGIN
 from consumer.console.session import Sessions
 from tests.browser import Browser
 from tests.cases import check_each, for_each
@@ -75,13 +76,22 @@ async def test_a_host_that_is_not_this_machine_s_is_refused_everywhere(browser: 
     hosts = ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "", "a@localhost")
 
     async def is_refused(path: str) -> None:
-        for host in (*hosts, "[::2]", "127.0.0.2", "localhost/../x", "[::1"):
+        for host in (
+            *hosts,
+            "[::2]",
+            "localhost:99999",
+            "localhost:x",
+            "localhost:0",
+            "127.0.0.2",
+            "localhost/../x",
+            "[::1",
+        ):
             answer = await browser.ask(path, headers={"Host": host})
             assert (answer.status, "Not possible" in answer.text) == (403, True), host
 
     await check_each(EVERYWHERE, is_refused)
     for host in ("localhost", "localhost:1", "127.0.0.1", "[::1]:8080", "LOCALHOST:80"):
-        assert (await browser.ask("/console/", headers={"Host": host})).status == 200, host
+        assert (await browser.ask("/console/login", headers={"Host": host})).status == 200, host
 
 
 async def test_another_machine_is_refused_everywhere(browser: Browser) -> None:
@@ -169,6 +179,8 @@ async def test_what_is_no_form_or_too_large_is_refused(browser: Browser) -> None
         assert (await browser.send(path, large, **kind)).status == 413
 
     await check_each(CHANGES, is_refused)
+    long = io.BytesIO(b"token=" + b"x" * MAX_LOGIN)
+    assert (await browser.send(LOGIN, long, **kind)).status == 413
 
 
 async def test_a_page_that_renews_itself_does_not_keep_a_session(browser: Browser) -> None:
@@ -186,6 +198,10 @@ async def test_the_cookie_is_for_the_console_alone_and_no_secret_is_in_an_addres
     cookie = answer.headers["Set-Cookie"]
     assert all(each in cookie for each in ("HttpOnly", "SameSite=Strict", "Path=/console"))
     assert TOKEN not in cookie
+    # Of two services on one machine each has a cookie of its own.
+    name, _, port = cookie.partition("=")[0].rpartition("_")
+    assert (name, port) == ("zeebe_amqp_console", browser.origin.rpartition(":")[2])
+    assert (await browser.ask("/console/", headers={"Host": "localhost:1"})).status == 303
     assert (await browser.ask(LOGIN)).headers["Location"] == "/console/"
 
 
