@@ -86,7 +86,7 @@ test: venv ## everything that must pass: format, lint, types, layers, protocol, 
 	$(RUN) -m pytest --cov $(SIDE_BY_SIDE)
 
 # One after the other: they share the package managers of this machine, and Maven's folder. What reads code goes beside.
-fetched: venv
+fetched: venv ## everything that `make test` needs besides Python packages, downloaded once
 	@$(MAKE) --no-print-directory test-servers
 	@$(MAKE) --no-print-directory camunda7
 	@$(MAKE) --no-print-directory tools

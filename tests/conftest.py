@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -39,6 +40,9 @@ settings.register_profile("ci", settings.get_profile("ci"), max_examples=25, **U
 settings.load_profile("ci" if os.environ.get("CI") else "unhurried")
 
 
+UNIT = Path(__file__).parent / "unit"
+LONG = {"test_linear.py", "test_mutants.py", "test_document.py", "test_words.py", "test_wheels.py"}
+"""Files of tests that take longest."""
 SECONDS = 3.0
 """How long a server that the environment names may take to accept a connection."""
 
@@ -94,6 +98,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         releases = releases_of(metafunc)
         if len(releases) > 1:
             metafunc.parametrize("release", releases, indirect=True, scope="session", ids=["packaged", *releases[1:]])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest without servers begins first of its kind: nobody waits for it at the end."""
+    unit = next((place for place, item in enumerate(items) if item.path.is_relative_to(UNIT)), len(items))
+    items[unit:] = sorted(items[unit:], key=lambda item: item.path.name not in LONG)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -83,6 +83,8 @@ def _kind(schema: Mapping[str, Any]) -> str:
     """The type in a word or two."""
     if "$ref" in schema:
         return str(schema["$ref"]).removeprefix(_REFERENCE)
+    if "allOf" in schema:  # what it is comes first; words and bounds stand beside it
+        return _kind(schema["allOf"][0])
     if "anyOf" in schema:
         return " or ".join(_kind(each) for each in schema["anyOf"])
     if schema.get("type") == "array":
