@@ -41,6 +41,7 @@ ELSEWHERE = {
     "py-spy": "MIT",
     "pydantic": "MIT",
     "pydantic-core": "MIT",
+    "python-dateutil": "Apache-2.0 OR BSD-3-Clause",
     "pyzeebe": "MIT",
     "requests-oauthlib": "ISC",
     "six": "MIT",
