@@ -18,7 +18,7 @@ export OP DATA TAG BROKER BROKER_NEWER
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test console-test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults simulate soak rolling docs clean chart dashboard outage rights fetched
+.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test browser-test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults simulate soak rolling docs clean chart dashboard outage rights fetched
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,9 +91,9 @@ fetched: venv ## everything that `make test` needs besides Python packages, down
 	@$(MAKE) --no-print-directory camunda7
 	@$(MAKE) --no-print-directory tools
 
-console-test: servers .venv-browser/installed ## the console in a real browser; pictures in build/console
+browser-test: servers .venv-browser/installed ## the console and the site in a real browser; pictures in build/console and build/site
 	@$(RUN) -m scripts.browser
-	PYTHONPATH=$$(echo .venv-browser/lib/python*/site-packages) $(RUN) -m pytest tests/integration/test_console_browser.py
+	PYTHONPATH=$$(echo .venv-browser/lib/python*/site-packages) $(RUN) -m pytest tests/integration/test_console_browser.py tests/integration/test_site_browser.py
 
 test-engine: venv ## what an engine must do, on any: make test-engine ZEEBE_ADDRESS=host:port (AMQP_URL=...)
 	@$(RUN) -m scripts.servers --small

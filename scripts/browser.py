@@ -17,7 +17,7 @@ def main() -> int:
     try:
         packages.ensure(PROGRAMS)
     except ServerError as problem:
-        print(f"make console-test: {problem}", file=sys.stderr)
+        print(f"make browser-test: {problem}", file=sys.stderr)
         return 1
     return 0
 

@@ -11,7 +11,7 @@ from consumer.telemetry.catalog import HISTOGRAM, METRICS
 from consumer.telemetry.prometheus import exposed
 
 INTRODUCTION = """
-Let Prometheus read `/metrics` of each replica:
+You can watch the service with Prometheus: let it read `/metrics` of each replica.
 
 ```yaml
 scrape_configs:
@@ -51,7 +51,7 @@ NUMBERS = (
     ),
     Watched(
         'sum by (source) (rate(zeebe_amqp_commands_total{code!="OK"}[5m]))',
-        "Errors, by who says so: `gateway` is the engine, `consumer` the service or the caller's request",
+        "Errors, by source: `gateway` is the engine, `consumer` the service or the caller's request",
     ),
     Watched("max(zeebe_amqp_dead_letters)", "Letters that wait for somebody to replay or drop them"),
     Watched(
@@ -100,8 +100,8 @@ Every line has `time`, `level`, `logger` and `message`. Lines of the service hav
 have a `trace_id` where there is one. An error of the service itself has its `exception`. Alert on events, not on
 sentences: sentences may change.
 
-A storm does not fill the disk. For each event, ten lines a minute are written, and one more at the end of the minute
-counts the others in `left_out`. Where the table says so, another bound applies. Passwords and tokens are masked, and
+A storm does not fill the disk. The service writes ten lines a minute for each event. One more line at the end of the
+minute counts the others in `left_out`. Where the table says so, another bound applies. Passwords and tokens are masked, and
 texts of errors about a request end after 200 characters.
 """
 

@@ -24,8 +24,8 @@ from tests.releases import newer
 collect_ignore = [] if newer() else ["test_amqp_1_0.py", "test_newest_broker.py"]
 """What needs a newer release of RabbitMQ."""
 if not find_spec("playwright"):
-    # `make console-test` brings it, and the browser.
-    collect_ignore.append("test_console_browser.py")
+    # `make browser-test` brings it, and the browser.
+    collect_ignore.extend(["test_console_browser.py", "test_site_browser.py"])
 
 
 @pytest.fixture(scope="session")

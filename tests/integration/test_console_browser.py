@@ -1,6 +1,6 @@
 """The console in a real browser: by keyboard, as a screen reader is told of it, light and dark, wide and narrow.
 
-`make console-test` runs it. The pictures are in `build/console`.
+`make browser-test` runs it. The pictures are in `build/console`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from consumer.console.token import NAME
-from scripts.browser import PROGRAM
 from scripts.rabbitmq import RabbitMQ
 from tests.cases import check_each
+from tests.integration.browser import COLOURS, WIDTHS, launched, overflow
 from tests.integration.dead_letter_queue import DeadLetterQueue
 from tests.integration.load import CREATE
 from tests.integration.service import ConsumerSetup, create, running_service
@@ -27,7 +27,6 @@ from zeebe_amqp.testing import fail
 
 SETTINGS = {"CONSOLE": "on", "SHUTDOWN_GRACE": "1s", "AMQP_QUEUES": "zeebe.commands,zeebe.polls"}
 PICTURES = Path(__file__).parents[2] / "build" / "console"
-WIDTHS = {"wide": 1280, "narrow": 390}
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 GONE = "Command 'CREATE' rejected with code 'NOT_FOUND': no process 'order'"
 NAMED = {"button", "link", "textbox", "checkbox", "spinbutton", "table", "region", "navigation", "columnheader"}
@@ -80,11 +79,8 @@ async def service(own_rabbitmq: RabbitMQ, dead: DeadLetterQueue, tmp_path: Path)
 @pytest.fixture
 async def chromium() -> AsyncIterator[Browser]:
     """The browser."""
-    async with async_playwright() as playwright:
-        # Nobody but this test chooses what it loads, and its sandbox needs rights that a container lacks.
-        browser = await playwright.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox"])
+    async with launched() as browser:
         yield browser
-        await browser.close()
 
 
 @asynccontextmanager
@@ -249,13 +245,8 @@ async def test_every_page_fits_and_can_be_read_light_and_dark_wide_and_narrow(
                 name = re.sub("[0-9a-f]{32}", "one", path).replace("/", "-") or "overview"
                 await page.screenshot(path=PICTURES / f"{name}-{colours}-{width}.png", full_page=True)
 
-    await check_each([(colours, width) for colours in ("light", "dark") for width in WIDTHS], fits)
+    await check_each([(colours, width) for colours in COLOURS for width in WIDTHS], fits)
     assert len(list(PICTURES.glob("overview-*.png"))) == 4
-
-
-async def overflow(page: Page) -> int:
-    """Pixels of the page beyond its width."""
-    return int(await page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
 async def test_the_page_renews_itself_unless_it_is_told_not_to_or_somebody_is_there(
