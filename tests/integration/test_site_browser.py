@@ -65,7 +65,7 @@ async def test_pages_fit_and_draw_their_diagrams_light_and_dark_wide_and_narrow(
         for path, diagrams in PAGES.items():
             await page.goto(f"{address}{path}")
             await drawn(page, diagrams)
-            assert await overflow(page) == 0, path
+            assert await overflow(page) <= 0, path
             name = path.strip("/").replace("/", "-") or "home"
             await page.screenshot(path=PICTURES / f"{name}-{colours}-{width}.png")
         assert [each for each in strange if not each.startswith(("data:", "blob:"))] == []
