@@ -101,8 +101,8 @@ have a `trace_id` where there is one. An error of the service itself has its `ex
 sentences: sentences may change.
 
 A storm does not fill the disk. The service writes ten lines a minute for each event. One more line at the end of the
-minute counts the others in `left_out`. Where the table says so, another bound applies. Passwords and tokens are masked, and
-texts of errors about a request end after 200 characters.
+minute counts the others in `left_out`. Where the table says so, another bound applies. Passwords and tokens are
+masked, and texts of errors about a request end after 200 characters.
 """
 
 TRACES_TEXT = """
