@@ -23,10 +23,8 @@ from consumer.core.message import Reply
 from consumer.doctor import examine
 from consumer.doctor.finding import Level
 from consumer.ledger import (
-    Allowance,
     Ledger,
     LedgerError,
-    Limits,
     PostgresFacts,
     State,
     accept_failover,
@@ -37,32 +35,16 @@ from consumer.ledger import (
 from consumer.ledger.ledger import LEASE as LONG
 from consumer.ledger.ledger import RETRY
 from consumer.ledger.postgres import PostgresStore
-from consumer.ledger.slack import unbounded
 from scripts.postgres import SEGMENT, Postgres
+from tests.integration.shared_ledgers import LEASE, SharedLedgers, change, die
 from tests.unit.consumer.ledger.promises import DIGEST, OTHER, TTL, SharedLedgerPromises, answer, limits, named
 
-LEASE = 0.6
-"""Seconds; `LONG` is the service's own."""
 
-
-class Database:
+class Database(SharedLedgers):
     """A database for one test, emptied before."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
-        self.opened: list[Ledger] = []
-
-    async def open(self, bounds: Limits, allowance: Allowance = unbounded) -> Ledger:
-        return await self.leased(bounds, LONG, allowance)
-
-    async def leased(self, bounds: Limits, lease: float = LEASE, allowance: Allowance = unbounded) -> Ledger:
-        ledger = Ledger(PostgresStore(self.url), bounds, allowance=allowance, lease=lease, sleep=hurry)
-        self.opened.append(ledger)
-        await ledger.start()
-        return ledger
-
-    async def expire(self) -> None:
-        await asyncio.sleep(2 * TTL)
+        super().__init__(url, PostgresStore, hurry)
 
     async def run(self, statement: Any) -> list[tuple[Any, ...]]:
         async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:
@@ -107,25 +89,11 @@ async def place(postgres: Postgres) -> AsyncIterator[Database]:
     database = Database(postgres.url)
     await database.run(f"DROP TABLE IF EXISTS {', '.join(statements.TABLES)}")
     yield database
-    for ledger in database.opened:
-        await ledger.close()
+    await database.close()
 
 
 class TestPostgres(SharedLedgerPromises):
     pass
-
-
-async def die(ledger: Ledger) -> None:
-    """End a ledger as kill -9 would: nothing is said, nothing is renewed."""
-    await ledger._end_keeping()
-
-
-async def change(ledger: Ledger, name: str, state: State) -> State:
-    """What a claim finds once it finds something else than `state`."""
-    found = state
-    while found is state:
-        found = (await ledger.claim(named(name), DIGEST, rerun=False)).state
-    return found
 
 
 async def test_what_another_living_process_runs_is_running(place: Database) -> None:

@@ -14,36 +14,13 @@ from redis.exceptions import ConnectionError as Refused
 from redis.exceptions import ResponseError
 
 from consumer.core.message import Reply
-from consumer.ledger import Allowance, Ledger, LedgerError, Limits, State, open_ledger, scripts
+from consumer.ledger import Ledger, LedgerError, State, open_ledger, scripts
 from consumer.ledger.ledger import LEASE as LONG
 from consumer.ledger.redis import RedisStore, list_warnings
-from consumer.ledger.slack import unbounded
 from scripts.redis import Redis
 from tests.cases import for_each
+from tests.integration.shared_ledgers import LEASE, SharedLedgers, change, die
 from tests.unit.consumer.ledger.promises import DIGEST, OTHER, TTL, SharedLedgerPromises, limits, named
-
-LEASE = 0.6
-"""Seconds; `LONG` is the service's own."""
-
-
-class Database:
-    """A Redis for one test, emptied before."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.opened: list[Ledger] = []
-
-    async def open(self, limits: Limits, allowance: Allowance = unbounded) -> Ledger:
-        return await self.leased(limits, LONG, allowance)
-
-    async def leased(self, limits: Limits, lease: float = LEASE, allowance: Allowance = unbounded) -> Ledger:
-        ledger = Ledger(RedisStore(self.url), limits, allowance=allowance, lease=lease, sleep=hurry)
-        self.opened.append(ledger)
-        await ledger.start()
-        return ledger
-
-    async def expire(self) -> None:
-        await asyncio.sleep(2 * TTL)
 
 
 async def hurry(seconds: float) -> None:
@@ -52,33 +29,19 @@ async def hurry(seconds: float) -> None:
 
 
 @pytest.fixture
-async def place(redis: Redis) -> AsyncIterator[Database]:
+async def place(redis: Redis) -> AsyncIterator[SharedLedgers]:
     async with Client.from_url(redis.url) as client:
         await client.flushdb()
-    database = Database(redis.url)
-    yield database
-    for ledger in database.opened:
-        await ledger.close()
-
-
-async def die(ledger: Ledger) -> None:
-    """End a ledger as kill -9 would: nothing is said, nothing is renewed."""
-    await ledger._end_keeping()
-
-
-async def change(ledger: Ledger, name: str, state: State) -> State:
-    """What a claim finds once it finds something else than `state`."""
-    found = state
-    while found is state:
-        found = (await ledger.claim(named(name), DIGEST, rerun=False)).state
-    return found
+    ledgers = SharedLedgers(redis.url, RedisStore, hurry)
+    yield ledgers
+    await ledgers.close()
 
 
 class TestRedis(SharedLedgerPromises):
     pass
 
 
-async def test_what_another_living_process_runs_is_running(place: Database) -> None:
+async def test_what_another_living_process_runs_is_running(place: SharedLedgers) -> None:
     first, second = await place.leased(limits()), await place.leased(limits())
     await first.claim(named("a"), DIGEST)
     for _ in range(3):
@@ -89,7 +52,7 @@ async def test_what_another_living_process_runs_is_running(place: Database) -> N
     assert (await second.claim(named("a"), DIGEST)).reply == (await first.claim(named("a"), DIGEST)).reply
 
 
-async def test_when_its_owner_dies_it_is_abandoned_and_one_takes_it_over(place: Database) -> None:
+async def test_when_its_owner_dies_it_is_abandoned_and_one_takes_it_over(place: SharedLedgers) -> None:
     first, second, third = [await place.leased(limits()) for _ in range(3)]
     await first.claim(named("a"), DIGEST)
     await die(first)
@@ -104,7 +67,7 @@ async def test_when_its_owner_dies_it_is_abandoned_and_one_takes_it_over(place: 
     assert reply.data == "second"
 
 
-async def test_a_claim_is_a_sign_of_life(place: Database) -> None:
+async def test_a_claim_is_a_sign_of_life(place: SharedLedgers) -> None:
     first, second = await place.leased(limits()), await place.leased(limits())
     await die(first)
     async with Client.from_url(place.url) as client:
@@ -113,7 +76,7 @@ async def test_a_claim_is_a_sign_of_life(place: Database) -> None:
     assert (await second.claim(named("a"), DIGEST)).state is State.RUNNING
 
 
-async def test_of_many_processes_one_runs_each_request(place: Database) -> None:
+async def test_of_many_processes_one_runs_each_request(place: SharedLedgers) -> None:
     processes = [await place.leased(limits()) for _ in range(4)]
     claims = await asyncio.gather(
         *(each.claim(named(f"{number}"), DIGEST) for number in range(100) for each in processes)
@@ -121,7 +84,7 @@ async def test_of_many_processes_one_runs_each_request(place: Database) -> None:
     assert [claim.state for claim in claims].count(State.NEW) == 100
 
 
-async def test_its_bookkeeping_ends_with_the_entries(place: Database) -> None:
+async def test_its_bookkeeping_ends_with_the_entries(place: SharedLedgers) -> None:
     ledger = await place.leased(limits(ttl=TTL, max_entries=99))  # so few that each answer is a reason to look
     for number in range(5):
         await ledger.claim(named(f"{number}"), DIGEST)
@@ -140,7 +103,7 @@ async def test_its_bookkeeping_ends_with_the_entries(place: Database) -> None:
         assert size == int(body.partition(":")[0])
 
 
-async def test_what_redis_lost_of_one_user_is_not_taken_from_the_others(place: Database) -> None:
+async def test_what_redis_lost_of_one_user_is_not_taken_from_the_others(place: SharedLedgers) -> None:
     """It evicts keys where it is told to, also those that say which answers a user has."""
     bounds = limits(max_entries=4, max_bytes=10_000)
     ledger = await place.open(bounds)
@@ -162,7 +125,7 @@ async def test_what_redis_lost_of_one_user_is_not_taken_from_the_others(place: D
 
 
 async def test_while_redis_is_away_nothing_is_claimed_or_waited_for_and_afterwards_all_is_well(
-    place: Database, redis: Redis, caplog: pytest.LogCaptureFixture
+    place: SharedLedgers, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger, ending = await place.leased(limits(), lease=LONG), await place.leased(limits())
     for name in ("running", "at once", "released"):
@@ -195,7 +158,9 @@ async def test_while_redis_is_away_nothing_is_claimed_or_waited_for_and_afterwar
     assert (await late.claim(named("late"), DIGEST)).state is State.NEW
 
 
-async def test_a_claim_whose_answer_was_lost_is_still_new(place: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_claim_whose_answer_was_lost_is_still_new(
+    place: SharedLedgers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ledger = await place.leased(limits())
     claim = ledger._store.claim
 
@@ -246,7 +211,7 @@ async def test_a_redis_that_forgets_is_warned_about_once(tmp_path: Path, caplog:
 
 
 async def test_a_redis_that_does_not_tell_its_settings_is_used(
-    place: Database, monkeypatch: pytest.MonkeyPatch
+    place: SharedLedgers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = RedisStore(place.url)
     ledger = Ledger(store, limits())
