@@ -44,11 +44,8 @@ def drawn(what: str, below: str, panels: Sequence[Panel]) -> str:
     high = TOP + HEIGHT + BOTTOM
     names = max((list(panel.lines) for panel in panels), key=len)
     inside = "".join(_panel(panel, LEFT + place * (WIDTH + GAP), below) for place, panel in enumerate(panels))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" role="img">\n'
-        f"<title>{escape(what)} by {escape(below)}</title>\n<style>\n{STYLE}</style>\n"
-        f"{text(what, LEFT - 40, 18, 'start', 'title')}{inside}{_legend(names, high - 20)}</svg>\n"
-    )
+    drawing = text(what, LEFT - 40, 18, "start", "title") + inside + _legend(names, high - 20)
+    return picture(f"{what} by {below}", wide, high, STYLE, drawing)
 
 
 def bars(what: str, series: Sequence[str], rows: Mapping[str, Sequence[float]]) -> str:
@@ -64,10 +61,14 @@ def bars(what: str, series: Sequence[str], rows: Mapping[str, Sequence[float]]) 
             x += wide
         drawing += text(f"{sum(parts):.1f}", x + 6, y + BAR - 5, "start")
         y += BAR + 8
-    wide, high = NAMES + WIDTH + 50, y + 30
+    return picture(what, NAMES + WIDTH + 50, y + 30, STYLE, drawing + _legend(series, y + 12))
+
+
+def picture(title: str, wide: int, high: float, style: str, drawing: str) -> str:
+    """A whole SVG of this size; readers who do not see it are told the title."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high:g}" width="{wide}" role="img">\n'
-        f"<title>{escape(what)}</title>\n<style>\n{STYLE}</style>\n{drawing}{_legend(series, y + 12)}</svg>\n"
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n{drawing}</svg>\n"
     )
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import cycle
 from math import floor, isnan, log10
 
-from benchmarks.chart import COLOURS, STYLE, text
+from benchmarks.chart import COLOURS, STYLE, picture, text
 
 COLUMNS = 3
 WIDTH, HEIGHT = 300, 110
@@ -44,11 +43,7 @@ def drawn(title: str, plots: Sequence[Plot], marks: Mapping[str, float], seconds
         _plot(plot, LEFT + place % COLUMNS * (WIDTH + GAP), TOP + place // COLUMNS * (HEIGHT + BELOW), marks, seconds)
         for place, plot in enumerate(plots)
     )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" role="img">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{TIMES}{STYLE}</style>\n"
-        f"{text(title, LEFT - 40, 18, 'start', 'title')}{inside}</svg>\n"
-    )
+    return picture(title, wide, high, f"{TIMES}{STYLE}", text(title, LEFT - 40, 18, "start", "title") + inside)
 
 
 def _plot(plot: Plot, left: float, top: float, marks: Mapping[str, float], seconds: float) -> str:

@@ -38,7 +38,7 @@ class Overview:
 
     def __init__(self, watched: Watched, meter: QueueMeter, failures: RecentFailures, gateway: str) -> None:
         self._watched = watched
-        self._guardway = gateway
+        self._gateway = gateway
         self._meter = meter
         self._failures = failures
 
@@ -72,7 +72,7 @@ class Overview:
         ]
         letters = self._reading("dead_letters")
         return [
-            Part(f"Circuit to {self._guardway}", circuit, good=not open_),
+            Part(f"Circuit to {self._gateway}", circuit, good=not open_),
             *pauses,
             Part("In flight", _count(self._reading("in_flight"), "request")),
             Part("Dead letters", _count(letters, "letter"), good=not letters),

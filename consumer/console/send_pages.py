@@ -101,6 +101,5 @@ def _new_id() -> str:
 
 def _seconds(text: str) -> float:
     """How long to wait; the default for what is no such number."""
-    return (
-        float(min(max(int(text), 1), MAX_SECONDS)) if text.isascii() and text.isdecimal() and len(text) < 6 else SECONDS
-    )
+    usable = text.isascii() and text.isdecimal() and len(text) < 6
+    return float(min(max(int(text), 1), MAX_SECONDS)) if usable else SECONDS

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from benchmarks.chart import text
+from benchmarks.chart import picture, text
 from tests.faults.results import KeptResult, releases
 from tests.faults.tables import CLUSTER, JOBS, REQUESTS, FaultTable
 
@@ -122,10 +122,7 @@ def drawn(sections: Mapping[str, Sequence[FaultRow]], named: Sequence[str]) -> s
         y += 8
     body += _legend(y + 4)
     high = y + 2 * HIGH + 8
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high:g}" width="{wide}" role="img">\n'
-        f"<title>faults and promises</title>\n<style>\n{STYLE}</style>\n{body}</svg>\n"
-    )
+    return picture("faults and promises", wide, high, STYLE, body)
 
 
 def _left(place: int, releases: int) -> float:

@@ -57,7 +57,7 @@ class Brief(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options of this command, and those that it shares when they are asked for."""
-        shared = [each for each in self.params if isinstance(each, Shared)]
+        shared = self._shared()
         own = [each for each in self.get_params(ctx) if each not in shared and (shared or each is not self._help_all)]
         _section(ctx, formatter, "Options", own)
         if ctx.meta.get(_ALL):
@@ -65,8 +65,10 @@ class Brief(click.Command):
 
     def format_rest(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """What only `--help-all` shows: the options that it shares."""
-        shared = [each for each in self.params if isinstance(each, Shared)]
-        _section(ctx, formatter, "Common options", shared)
+        _section(ctx, formatter, "Common options", self._shared())
+
+    def _shared(self) -> list[click.Parameter]:
+        return [each for each in self.params if isinstance(each, Shared)]
 
 
 class BriefGroup(Brief, click.Group):
