@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-import psycopg
-
 from scripts.postgres import Postgres
 from scripts.redis import Redis
+from tests.integration.postgres_ledgers import postgres_says, wait_for
 
 REDIS = "{redis}"
 POSTGRES = "{postgres}"
@@ -37,7 +35,8 @@ class Pair:
             servers.enter_context(self._standby)
             if self._synchronous:
                 self._primary.reload("synchronous_standby_names = '*'")
-                self._wait_for("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'", 1)
+                followers = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+                wait_for(lambda: postgres_says(self._primary, followers) == 1)
             self._servers = servers.pop_all()
         return self
 
@@ -48,11 +47,6 @@ class Pair:
         """SIGKILL for the one; the other takes over."""
         self._primary.kill()
         self._standby.promote()
-
-    def _wait_for(self, question: str, answer: int) -> None:
-        with psycopg.connect(self._primary.url, autocommit=True) as connection:
-            while connection.execute(question.encode()).fetchone() != (answer,):
-                time.sleep(0.05)
 
 
 SERVERS: dict[str, Any] = {

@@ -1,11 +1,9 @@
-"""The ledger in PostgreSQL: the promises of all ledgers, several processes, and a server that is away or is another."""
+"""The ledger in PostgreSQL: the promises of all ledgers on a server, and a server that is not as it should be."""
 
 from __future__ import annotations
 
 import asyncio
-import random
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 import trustme
-from click.testing import CliRunner
 
-from consumer import cli
 from consumer.check import check
 from consumer.config import Amqp, Settings, Zeebe
-from consumer.core.activation import Activation
-from consumer.core.message import Reply
 from consumer.doctor import examine
 from consumer.doctor.finding import Level
 from consumer.ledger import (
@@ -27,46 +21,15 @@ from consumer.ledger import (
     LedgerError,
     PostgresFacts,
     State,
-    accept_failover,
     connections,
     examine_ledger,
     statements,
 )
-from consumer.ledger.ledger import LEASE as LONG
-from consumer.ledger.ledger import RETRY
 from consumer.ledger.postgres import PostgresStore
 from scripts.postgres import SEGMENT, Postgres
-from tests.integration.shared_ledgers import LEASE, SharedLedgers, change, die
-from tests.unit.consumer.ledger.promises import DIGEST, OTHER, TTL, SharedLedgerPromises, answer, limits, named
-
-
-class Database(SharedLedgers):
-    """A database for one test, emptied before."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url, PostgresStore, hurry)
-
-    async def run(self, statement: Any) -> list[tuple[Any, ...]]:
-        async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:
-            found = await connection.execute(statement)
-            return await found.fetchall() if found.description else []
-
-
-def postgres_says(server: Postgres, question: str) -> Any:
-    with psycopg.connect(server.url) as connection:
-        [answer] = connection.execute(question.encode()).fetchone() or [None]
-        return answer
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    while not condition():
-        time.sleep(0.02)
-
-
-async def changed(ledger: Ledger, words: str) -> None:
-    """Return when that is what the ledger says is wrong."""
-    while words not in str(ledger.problem):  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(0.02)
+from tests.integration.postgres_ledgers import Database, changed, emptied, hurry, postgres_says, wait_for
+from tests.integration.shared_ledgers import ServerLedgerPromises, with_one_entry
+from tests.unit.consumer.ledger.promises import DIGEST, OTHER, answer, limits, named
 
 
 @contextmanager
@@ -79,101 +42,18 @@ def full_disk(server: Postgres) -> Iterator[None]:
         server.limit_files(None)
 
 
-async def hurry(seconds: float) -> None:
-    """Sleep, but not as long as the ledger does while the server is away."""
-    await asyncio.sleep(seconds if seconds > RETRY else 0.05)
-
-
 @pytest.fixture
 async def place(postgres: Postgres) -> AsyncIterator[Database]:
-    database = Database(postgres.url)
-    await database.run(f"DROP TABLE IF EXISTS {', '.join(statements.TABLES)}")
-    yield database
-    await database.close()
+    async with emptied(postgres) as database:
+        yield database
 
 
-class TestPostgres(SharedLedgerPromises):
+class TestPostgres(ServerLedgerPromises):
     pass
 
 
-async def test_what_another_living_process_runs_is_running(place: Database) -> None:
-    first, second = await place.leased(limits()), await place.leased(limits())
-    await first.claim(named("a"), DIGEST)
-    for _ in range(3):
-        assert (await second.claim(named("a"), DIGEST)).state is State.RUNNING
-        await asyncio.sleep(LEASE / 2)
-    assert (await second.claim(named("a"), OTHER)).state is State.CONFLICT
-    seen = await second.look(named("a"))
-    assert seen is not None
-    assert (seen.state, seen.ours) == (State.RUNNING, False)
-    await first.finish(named("a"), Reply("x", 1))
-    assert (await second.claim(named("a"), DIGEST)).reply == (await first.claim(named("a"), DIGEST)).reply
-
-
-async def test_when_its_owner_dies_it_is_abandoned_and_one_takes_it_over(place: Database) -> None:
-    first, second, third = [await place.leased(limits()) for _ in range(3)]
-    await first.claim(named("a"), DIGEST)
-    await die(first)
-    assert await change(second, "a", State.RUNNING) is State.ORPHANED
-    assert (await second.claim(named("a"), OTHER)).state is State.CONFLICT
-    claims = await asyncio.gather(second.claim(named("a"), DIGEST), third.claim(named("a"), DIGEST))
-    assert {claim.state for claim in claims} == {State.ORPHANED, State.RUNNING}
-    taker = second if claims[0].state is State.ORPHANED else third
-    await first.finish(named("a"), Reply("x", "late"))  # who was taken over does not replace the answer
-    await first.release(named("a"))
-    await taker.finish(named("a"), Reply("x", "second"))
-    reply = (await second.claim(named("a"), DIGEST)).reply
-    assert reply is not None
-    assert reply.data == "second"
-
-
-async def test_a_claim_is_a_sign_of_life(place: Database) -> None:
-    first, second = await place.leased(limits()), await place.leased(limits())
-    await die(first)
-    await place.run(f"DELETE FROM {statements.OWNERS} WHERE owner = '\\x{first._owner.hex()}'")
-    await first.claim(named("a"), DIGEST)
-    assert (await second.claim(named("a"), DIGEST)).state is State.RUNNING
-
-
-async def test_of_many_processes_one_runs_each_request(place: Database) -> None:
-    """They claim the same ones at the same time, in different orders, and none waits for another for ever."""
-    processes = [await place.leased(limits()) for _ in range(4)]
-    wanted = [(each, number) for each in processes for number in range(100)]
-    random.Random(1).shuffle(wanted)
-    claims = await asyncio.gather(*(each.claim(named(f"{number}"), DIGEST) for each, number in wanted))
-    assert [claim.state for claim in claims].count(State.NEW) == 100
-    assert [each.problem for each in processes] == [None] * 4
-
-
-async def test_what_one_releases_while_another_claims_it_is_never_run_by_both(place: Database) -> None:
-    processes = [await place.leased(limits()) for _ in range(3)]
-    holders: set[Ledger] = set()
-    runs = 0
-
-    async def insist(ledger: Ledger) -> None:
-        nonlocal runs
-        for _ in range(40):
-            if (await ledger.claim(named("a"), DIGEST)).state is State.NEW:
-                assert not holders
-                holders.add(ledger)
-                runs += 1
-                await asyncio.sleep(0)
-                holders.discard(ledger)
-                await ledger.release(named("a"))
-
-    await asyncio.gather(*map(insist, processes))
-    assert runs > 10
-
-
 async def test_its_bookkeeping_ends_with_the_entries(place: Database) -> None:
-    ledger = await place.leased(limits(ttl=TTL, max_entries=99))  # so few that each answer is a reason to look
-    for number in range(5):
-        await ledger.claim(named(f"{number}"), DIGEST)
-        await ledger.finish(named(f"{number}"), Reply("x", number))
-    for _ in range(2):  # the same request again, with an answer of the same length
-        await place.expire()
-        await ledger.claim(named("0"), DIGEST)
-        await ledger.finish(named("0"), Reply("x", 0))
+    ledger = await with_one_entry(place)
     held = f"SELECT sum(entries)::int, sum(bytes)::int FROM {statements.HOLDINGS_TABLE}"
     [(entries, size)] = await place.run(held)
     [(rows, length)] = await place.run(f"SELECT count(*), sum(length(record)) FROM {statements.ENTRIES}")
@@ -185,64 +65,6 @@ async def test_its_bookkeeping_ends_with_the_entries(place: Database) -> None:
         (0, 0),
         (0,),
     ]
-
-
-async def test_what_somebody_removed_of_one_user_is_not_taken_from_the_others(place: Database) -> None:
-    ledger = await place.open(limits(max_entries=4, max_bytes=10_000))
-
-    async def remember(user: str, *names: str) -> None:
-        for name in names:
-            await ledger.claim(named(name, user), DIGEST)
-            await ledger.finish(named(name, user), Reply("topology"))
-
-    await remember("mallory", "1", "2", "3", "4")
-    await place.run(f"DELETE FROM {statements.ENTRIES}")
-    await remember("alice", "5", "6", "7")
-    assert (ledger.size, ledger.evicted.entries, ledger.evicted.bodies) == (3, 0, 0)
-    for name in ("5", "6", "7"):
-        assert (await ledger.claim(named(name, "alice"), DIGEST)).reply is not None
-
-
-async def test_a_job_that_is_recorded_twice_at_once_is_the_later_one(place: Database) -> None:
-    ledger = await place.open(limits())
-    now = int(ledger._clock() * 1000)
-    older, newer = (Activation(1, now + more, now + more - 100) for more in (100, 200))
-    for both in ([older, newer], [newer, older]):
-        await ledger.record_activations(both)
-        assert await ledger.newest_activation(1) == newer
-        ledger.forget_activation(1)
-        await ledger.record_activations([newer._replace(key=2)])
-
-
-async def test_while_it_is_away_nothing_is_claimed_or_waited_for_and_afterwards_all_is_well(
-    place: Database, postgres: Postgres, caplog: pytest.LogCaptureFixture
-) -> None:
-    ledger, ending = await place.leased(limits(), lease=LONG), await place.leased(limits())
-    for name in ("running", "at once", "released"):
-        await ledger.claim(named(name), DIGEST)
-    await ending.claim(named("lost"), DIGEST)
-    postgres.kill()
-    try:
-        await ledger.finish(named("at once"), Reply("x", 1))  # in the moment it goes
-        with pytest.raises(LedgerError, match=r"postgresql://127\.0\.0\.1:\d+/postgres cannot be used: .*refused"):
-            await ledger.claim(named("a"), DIGEST)
-        await ledger.wait_failed()
-        await ledger.finish(named("running"), Reply("x", 1))
-        await ledger.release(named("released"))
-        await ending.finish(named("lost"), Reply("x", 1))
-        await ending.close()
-        assert "1 answers could not be written" in caplog.text
-        late = await place.leased(limits())
-        with pytest.raises(LedgerError):
-            await late.claim(named("late"), DIGEST)
-    finally:
-        postgres.start()
-    for each in (ledger, late):
-        await each.ready()
-        assert each.problem is None
-    states = [(await ledger.claim(named(name), DIGEST)).state for name in ("running", "at once", "released", "a")]
-    assert states == [State.DONE, State.DONE, State.NEW, State.NEW]
-    assert (await late.claim(named("late"), DIGEST)).state is State.NEW
 
 
 async def test_a_restart_while_nothing_is_asked_is_no_trouble(place: Database, postgres: Postgres) -> None:
@@ -467,86 +289,6 @@ async def test_what_is_seen_from_outside_is_left_as_it_is(place: Database) -> No
     assert "geheim" not in str(raised.value)
 
 
-# --- a server that takes over ---
-
-
-@pytest.mark.parametrize("synchronous", [False, True])
-async def test_a_server_that_takes_over_is_used_if_it_has_everything_and_else_when_somebody_says_so(
-    synchronous: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = "synchronous_standby_names = '*'" if synchronous else ""
-    with Postgres(tmp_path / "first") as first, Postgres(tmp_path / "second", of=first) as second:
-        await asyncio.to_thread(wait_for, lambda: postgres_says(first, "SELECT count(*) FROM pg_stat_replication") == 1)
-        first.reload(names)
-        url = first.url.replace("127.0.0.1:", f"127.0.0.1:{second.port},127.0.0.1:")
-        place = Database(url)
-        ledger = await place.open(limits())
-        await ledger.claim(named("running"), DIGEST)
-        if synchronous:
-            await assert_nothing_runs_without_the_standby(ledger, first, second, monkeypatch)
-        await asyncio.to_thread(wait_for, lambda: has_all(first, second))
-        first.kill()
-        second.promote()
-        if not synchronous:
-            with pytest.raises(LedgerError):
-                await ledger.claim(named("a"), DIGEST)
-            await changed(ledger, "it may have forgotten what ran last")
-            late = await place.open(limits())
-            assert "timeline 1; now" in str(late.problem)
-            assert "is accepted" in await accept_failover(url)
-            assert "was accepted already" in await accept_failover(url)
-        await ledger.finish(named("running"), Reply("x", 1))
-        await ledger.ready()
-        claim = ledger.claim(named("running"), DIGEST)
-        with suppress(LedgerError):  # the first that it asks is gone
-            assert (await claim).state is State.DONE
-        await ledger.ready()
-        assert (await ledger.claim(named("running"), DIGEST)).state is State.DONE
-        assert (await ledger.claim(named("b"), DIGEST)).state is State.NEW
-        for each in place.opened:
-            await each.close()
-
-
-async def assert_nothing_runs_without_the_standby(
-    ledger: Ledger, first: Postgres, second: Postgres, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(connections, "TIMEOUT", 0)
-        second.kill()
-        for _ in range(5):
-            with pytest.raises(LedgerError, match="no answer within 1 s"):
-                await ledger.claim(named("alone"), DIGEST)
-            await ledger._tend()
-        waiting = postgres_says(first, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
-        assert waiting <= 2, "what nobody waits for any more is cancelled"
-    await asyncio.to_thread(second.start)
-    await ledger.ready()
-    assert (await ledger.claim(named("alone"), DIGEST)).state is State.NEW
-
-
-def has_all(first: Postgres, second: Postgres) -> bool:
-    """Whether the second has all that was written."""
-    written = postgres_says(first, "SELECT pg_current_wal_lsn()")
-    return bool(postgres_says(second, f"SELECT pg_last_wal_replay_lsn() >= '{written}'"))
-
-
-async def test_a_server_that_does_not_say_who_it_is_is_used(
-    place: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    monkeypatch.setattr(statements, "CURRENT", "SELECT no_such_function()")
-    ledger = await place.open(limits())
-    assert (await ledger.claim(named("a"), DIGEST)).state is State.NEW
-    assert "a failover is not noticed" in caplog.text
-    assert "there is nothing to accept" in await accept_failover(place.url)
-
-
-async def test_only_postgresql_knows_a_failover() -> None:
-    for url in ("memory://", "redis://127.0.0.1:1/0"):
-        with pytest.raises(LedgerError, match="knows no failover"):
-            await accept_failover(url)
-
-
 async def forget_prepared(connection: connections.Connection) -> None:
     """So that the library does not notice, which would begin anew."""
     await connection.execute("DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$", prepare=False)
@@ -599,21 +341,3 @@ async def test_check_and_the_doctor_name_what_is_wrong(place: Database) -> None:
     clock = [each for each in examined if each.subject == "clock of PostgreSQL"]
     assert [each.level for each in clock] == [Level.OK]
     assert "0, 0 %" in next(each.found for each in examined if each.subject == "entries")
-
-
-def test_the_commands_print_the_tables_and_accept_a_server(
-    postgres: Postgres, monkeypatch: Any, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    printed = CliRunner().invoke(cli.main, ["ledger", "ddl"])
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(f"DROP TABLE IF EXISTS {', '.join(statements.TABLES)}".encode())
-        accept = ["ledger", "accept", "--ledger", postgres.url]
-        environment = {"SIGNING_KEYS": "k" * 32}
-        refused = CliRunner().invoke(cli.main, accept, env=environment)
-        assert (refused.exit_code, "does not exist" in refused.output) == (1, True)
-        connection.execute(printed.output.encode())
-        accepted = CliRunner().invoke(cli.main, accept, env=environment)
-        assert (accepted.exit_code, "is accepted" in accepted.output) == (0, True), accepted.output
-    elsewhere = CliRunner().invoke(cli.main, ["ledger", "accept", "--ledger", "memory://"])
-    assert (elsewhere.exit_code, "knows no failover" in elsewhere.output) == (1, True)

@@ -13,14 +13,12 @@ from redis.asyncio import Redis as Client
 from redis.exceptions import ConnectionError as Refused
 from redis.exceptions import ResponseError
 
-from consumer.core.message import Reply
 from consumer.ledger import Ledger, LedgerError, State, open_ledger, scripts
-from consumer.ledger.ledger import LEASE as LONG
 from consumer.ledger.redis import RedisStore, list_warnings
 from scripts.redis import Redis
 from tests.cases import for_each
-from tests.integration.shared_ledgers import LEASE, SharedLedgers, change, die
-from tests.unit.consumer.ledger.promises import DIGEST, OTHER, TTL, SharedLedgerPromises, limits, named
+from tests.integration.shared_ledgers import LEASE, ServerLedgerPromises, SharedLedgers, with_one_entry
+from tests.unit.consumer.ledger.promises import DIGEST, limits, named
 
 
 async def hurry(seconds: float) -> None:
@@ -28,71 +26,38 @@ async def hurry(seconds: float) -> None:
     await asyncio.sleep(min(seconds, 0.05))
 
 
+class Database(SharedLedgers):
+    """A Redis for one test."""
+
+    AWAY = r"redis://127\.0\.0\.1:\d+ cannot be used"
+
+    async def forget_owner(self, owner: bytes) -> None:
+        async with Client.from_url(self.url) as client:
+            await client.delete(scripts.OWNER + owner.hex())
+
+    async def lose_answers(self) -> None:
+        """It evicts keys where it is told to, also those that say which answers a user has."""
+        async with Client.from_url(self.url) as client:
+            lost = [key async for key in client.scan_iter() if b":entries:" in key or b":bodies:" in key]
+            assert len(lost) == 2
+            await client.delete(*lost)
+
+
 @pytest.fixture
-async def place(redis: Redis) -> AsyncIterator[SharedLedgers]:
+async def place(redis: Redis) -> AsyncIterator[Database]:
     async with Client.from_url(redis.url) as client:
         await client.flushdb()
-    ledgers = SharedLedgers(redis.url, RedisStore, hurry)
+    ledgers = Database(redis.url, RedisStore, hurry, redis)
     yield ledgers
     await ledgers.close()
 
 
-class TestRedis(SharedLedgerPromises):
+class TestRedis(ServerLedgerPromises):
     pass
 
 
-async def test_what_another_living_process_runs_is_running(place: SharedLedgers) -> None:
-    first, second = await place.leased(limits()), await place.leased(limits())
-    await first.claim(named("a"), DIGEST)
-    for _ in range(3):
-        assert (await second.claim(named("a"), DIGEST)).state is State.RUNNING
-        await asyncio.sleep(LEASE / 2)
-    assert (await second.claim(named("a"), OTHER)).state is State.CONFLICT
-    await first.finish(named("a"), Reply("x", 1))
-    assert (await second.claim(named("a"), DIGEST)).reply == (await first.claim(named("a"), DIGEST)).reply
-
-
-async def test_when_its_owner_dies_it_is_abandoned_and_one_takes_it_over(place: SharedLedgers) -> None:
-    first, second, third = [await place.leased(limits()) for _ in range(3)]
-    await first.claim(named("a"), DIGEST)
-    await die(first)
-    assert await change(second, "a", State.RUNNING) is State.ORPHANED
-    claims = await asyncio.gather(second.claim(named("a"), DIGEST), third.claim(named("a"), DIGEST))
-    assert {claim.state for claim in claims} == {State.ORPHANED, State.RUNNING}
-    taker = second if claims[0].state is State.ORPHANED else third
-    await first.finish(named("a"), Reply("x", "late"))  # who was taken over does not replace the answer
-    await taker.finish(named("a"), Reply("x", "second"))
-    reply = (await second.claim(named("a"), DIGEST)).reply
-    assert reply is not None
-    assert reply.data == "second"
-
-
-async def test_a_claim_is_a_sign_of_life(place: SharedLedgers) -> None:
-    first, second = await place.leased(limits()), await place.leased(limits())
-    await die(first)
-    async with Client.from_url(place.url) as client:
-        await client.delete(scripts.OWNER + first._owner.hex())
-    await first.claim(named("a"), DIGEST)
-    assert (await second.claim(named("a"), DIGEST)).state is State.RUNNING
-
-
-async def test_of_many_processes_one_runs_each_request(place: SharedLedgers) -> None:
-    processes = [await place.leased(limits()) for _ in range(4)]
-    claims = await asyncio.gather(
-        *(each.claim(named(f"{number}"), DIGEST) for number in range(100) for each in processes)
-    )
-    assert [claim.state for claim in claims].count(State.NEW) == 100
-
-
-async def test_its_bookkeeping_ends_with_the_entries(place: SharedLedgers) -> None:
-    ledger = await place.leased(limits(ttl=TTL, max_entries=99))  # so few that each answer is a reason to look
-    for number in range(5):
-        await ledger.claim(named(f"{number}"), DIGEST)
-        await ledger.finish(named(f"{number}"), Reply("x", number))
-    for _ in range(2):  # the same request again, with an answer of the same length
-        await place.expire()
-        await ledger.claim(named("0"), DIGEST)
-        await ledger.finish(named("0"), Reply("x", 0))
+async def test_its_bookkeeping_ends_with_the_entries(place: Database) -> None:
+    await with_one_entry(place)
     async with Client.from_url(place.url, decode_responses=True) as client:
         [(_, entries)] = await client.zrange(f"{scripts.PREFIX}shares:entries", 0, -1, withscores=True)
         [(_, size)] = await client.zrange(f"{scripts.PREFIX}shares:bytes", 0, -1, withscores=True)
@@ -103,64 +68,7 @@ async def test_its_bookkeeping_ends_with_the_entries(place: SharedLedgers) -> No
         assert size == int(body.partition(":")[0])
 
 
-async def test_what_redis_lost_of_one_user_is_not_taken_from_the_others(place: SharedLedgers) -> None:
-    """It evicts keys where it is told to, also those that say which answers a user has."""
-    bounds = limits(max_entries=4, max_bytes=10_000)
-    ledger = await place.open(bounds)
-
-    async def remember(user: str, *names: str) -> None:
-        for name in names:
-            await ledger.claim(named(name, user), DIGEST)
-            await ledger.finish(named(name, user), Reply("topology"))
-
-    await remember("mallory", "1", "2", "3", "4")
-    async with Client.from_url(place.url) as client:
-        lost = [key async for key in client.scan_iter() if b":entries:" in key or b":bodies:" in key]
-        assert len(lost) == 2
-        await client.delete(*lost)
-    await remember("alice", "5", "6", "7")
-    assert (ledger.size, ledger.evicted.entries, ledger.evicted.bodies) == (3, 0, 0)
-    for name in ("5", "6", "7"):
-        assert (await ledger.claim(named(name, "alice"), DIGEST)).reply is not None
-
-
-async def test_while_redis_is_away_nothing_is_claimed_or_waited_for_and_afterwards_all_is_well(
-    place: SharedLedgers, redis: Redis, caplog: pytest.LogCaptureFixture
-) -> None:
-    ledger, ending = await place.leased(limits(), lease=LONG), await place.leased(limits())
-    for name in ("running", "at once", "released"):
-        await ledger.claim(named(name), DIGEST)
-    await ending.claim(named("lost"), DIGEST)
-    redis.kill()
-    try:
-        await ledger.finish(named("at once"), Reply("x", 1))  # in the moment it goes
-        with pytest.raises(LedgerError, match=r"redis://127\.0\.0\.1:\d+ cannot be used"):
-            await ledger.claim(named("a"), DIGEST)
-        with pytest.raises(LedgerError):
-            await ledger.claim(named("b"), DIGEST)
-        await ledger.wait_failed()
-        await ledger.finish(named("running"), Reply("x", 1))
-        await ledger.release(named("released"))
-        assert ledger.problem is not None
-        await ending.finish(named("lost"), Reply("x", 1))
-        await ending.close()
-        assert "1 answers could not be written" in caplog.text
-        late = await place.leased(limits())
-        with pytest.raises(LedgerError):
-            await late.claim(named("late"), DIGEST)
-    finally:
-        redis.start()
-    for each in (ledger, late):
-        await each.ready()
-        assert each.problem is None
-    states = [(await ledger.claim(named(name), DIGEST)).state for name in ("running", "at once", "released", "a")]
-    assert states == [State.DONE, State.DONE, State.NEW, State.NEW]
-    assert (await late.claim(named("late"), DIGEST)).state is State.NEW
-
-
-async def test_a_claim_whose_answer_was_lost_is_still_new(
-    place: SharedLedgers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_claim_whose_answer_was_lost_is_still_new(place: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = await place.leased(limits())
     claim = ledger._store.claim
 
@@ -211,7 +119,7 @@ async def test_a_redis_that_forgets_is_warned_about_once(tmp_path: Path, caplog:
 
 
 async def test_a_redis_that_does_not_tell_its_settings_is_used(
-    place: SharedLedgers, monkeypatch: pytest.MonkeyPatch
+    place: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = RedisStore(place.url)
     ledger = Ledger(store, limits())
