@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from math import inf
 from typing import Final
 
@@ -42,7 +42,7 @@ from consumer.pipeline.refused_replies import RefusedReplies
 from consumer.pipeline.trace_variable import TraceVariable
 from consumer.pipeline.waits import LIMIT, LIMITS, QueuePlaces, Waits
 from consumer.pipeline.worker import REPLY_FAILURES, QueueWorker
-from consumer.rabbitmq import Broker, DeadLetterCount, queue_names, reply_policy
+from consumer.rabbitmq import Broker, DeadLetterCount, reply_route
 from consumer.security.rights import Rights
 from consumer.telemetry import Telemetry
 from consumer.telemetry.calls import server
@@ -76,14 +76,7 @@ class Service:
     def __init__(self, settings: Settings, watch: Telemetry) -> None:
         self._settings = settings
         self._telemetry = watch
-        # Callers have few reply queues and ask often.
-        self._policy = lru_cache(maxsize=4096)(
-            partial(
-                reply_policy.refusal,
-                own_queues=frozenset(queue_names(settings.amqp, settings.jobs)),
-                allow=settings.reply_allow,
-            )
-        )
+        self._route = reply_route(settings)
         self.authorizer = self._authorizer()
         self._reloads: set[asyncio.Task[None]] = set()
         self.zeebe = ZeebeEngine(settings.zeebe, watch.calling)
@@ -107,6 +100,7 @@ class Service:
             max_depth=settings.max_depth,
             accept=self._accept,
             publishing=watch.publishing,
+            address=self._route.address,
             spill_to=settings.state_dir,
             connected=self.dead_letters.follow,
             seal=Seal(keys),
@@ -121,7 +115,7 @@ class Service:
         self.backlog = Backlog(self.broker.backlog, lambda: self.monitor.is_paused)
         # A limit per queue: long polls that the engine refuses must not slow down short commands, nor be slowed down.
         self._limits = {queue: AimdLimit(self._places(queue)) for queue in queues}
-        self._refused = RefusedReplies(self._refused_replies, settings.reply_retry)
+        self._refused = RefusedReplies(self._refused_replies, settings.reply_retry, self._route.address)
         self._redeliveries = RedeliveryMatcher()
         self._request_log = RequestLog(watch.trace_id)
         self.console = open_console(
@@ -245,7 +239,7 @@ class Service:
             self.broker,
             limit=limit,
             forget_retry=self._settings.forget_retry,
-            refusal=self._refusal,
+            refusal=self._route.refusal,
             circuit=self.zeebe.circuit,
             refused=self._refused,
             acknowledged=self._redeliveries.record_ack,
@@ -254,9 +248,6 @@ class Service:
             report=self.console.report,
             count=self._telemetry.count,
         )
-
-    def _refusal(self, message: Message) -> str | None:
-        return self._policy(message.reply_to)
 
     def _accept(self, delivery: Delivery) -> None:
         self._senders.note(delivery.message.user_id)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from consumer.core.message import Message
 from consumer.core.shares import Shares
 
 __all__ = ["MAX_NOTED", "MAX_PER_QUEUE", "RefusedReplies"]
@@ -24,18 +25,26 @@ class RefusedReplies:
         maximum: replies that wait at a time, over all queues; each user has a share of them. Each reply holds a
             delivery, and the broker gives a worker only so many.
         retry: seconds for which a refused reply is tried again.
+        address: where the reply of a request goes: what refuses for one does so for all that go there.
     """
 
-    def __init__(self, maximum: Callable[[], int], retry: float) -> None:
+    def __init__(
+        self,
+        maximum: Callable[[], int],
+        retry: float,
+        address: Callable[[Message], Hashable] = lambda message: message.reply_to,
+    ) -> None:
         self.retry = retry
+        self._address = address
         self._shares = Shares(maximum)
-        self._waiting: Counter[str] = Counter()
-        self._stuck: dict[str, str] = {}
-        """By queue, why it confirms nothing."""
+        self._waiting: Counter[Hashable] = Counter()
+        self._stuck: dict[Hashable, str] = {}
+        """By address, why nothing is confirmed there."""
 
     @contextmanager
-    def waiting(self, queue: str, user: str | None = None) -> Iterator[bool]:
-        """Whether a reply to that queue, for a request of `user`, may wait while the block runs."""
+    def waiting(self, message: Message) -> Iterator[bool]:
+        """Whether the reply of a request may wait while the block runs."""
+        queue, user = self._address(message), message.user_id
         may_wait = self._shares.has_room(user) and self._waiting[queue] < MAX_PER_QUEUE
         if not may_wait:
             yield False
@@ -50,12 +59,13 @@ class RefusedReplies:
             if not self._waiting[queue]:
                 del self._waiting[queue]
 
-    def stuck(self, queue: str) -> str | None:
-        """Why a reply to that queue is not published like others: it confirmed nothing when it was tried last."""
-        return self._stuck.get(queue)
+    def stuck(self, message: Message) -> str | None:
+        """Why the reply of a request is not published like others: nothing was confirmed there at the last try."""
+        return self._stuck.get(self._address(message))
 
-    def record_try(self, queue: str, stuck: str | None = None) -> None:
+    def record_try(self, message: Message, stuck: str | None = None) -> None:
         """Remember what came of a try; `stuck` says why nothing was confirmed, when that took a while to find out."""
+        queue = self._address(message)
         self._stuck.pop(queue, None)
         if stuck is not None:
             self._stuck[queue] = stuck

@@ -242,8 +242,7 @@ class QueueWorker:
         Raises:
             _Unconfirmed: it was not confirmed, and no queue is the reason.
         """
-        queue = delivery.message.reply_to or ""
-        if settlement is Settlement.REPLY and (stuck := self._refused.stuck(queue)) is not None:
+        if settlement is Settlement.REPLY and (stuck := self._refused.stuck(delivery.message)) is not None:
             return await self._insist(delivery, reply, Refused(stuck, stuck=True))
         refused = False
         for attempt in range(1, PUBLISH_TRIES + 1):
@@ -268,20 +267,20 @@ class QueueWorker:
 
         False as for `_settle`: the answer is remembered, and goes out when the request comes again.
         """
-        queue, reason = delivery.message.reply_to or "", refusal
-        with self._refused.waiting(queue, delivery.message.user_id) as may_wait:
+        message, reason = delivery.message, refusal
+        with self._refused.waiting(message) as may_wait:
             end, attempt = self._clock.monotonic() + self._refused.retry, 0
             while may_wait and self._clock.monotonic() < end:
                 if self._stopping:
-                    if delivery.message.known_request_id is not None:
+                    if message.known_request_id is not None:
                         return False
                     break
                 attempt += 1
-                self._refused.record_try(queue, str(reason) if reason.stuck else None)
+                self._refused.record_try(message, str(reason) if reason.stuck else None)
                 await self._clock.sleep(min(pause(attempt, self._clock.random), MAX_RETRY_PAUSE))
                 try:
                     if await self._finish(delivery, Settlement.REPLY, reply):
-                        self._refused.record_try(queue)
+                        self._refused.record_try(message)
                     return True
                 except Refused as again:
                     reason = again

@@ -8,7 +8,7 @@ workers say of jobs: one socket serves all its queues, and what floods one must 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,6 @@ from typing import Final, TypeAlias
 from aio_pika.abc import AbstractConnection
 
 from consumer.config import Amqp
-from consumer.config.settings import JobType
 from consumer.config.values import AuditSink
 from consumer.core.delivery import Decoder, Delivery, Reply
 from consumer.core.large import LARGE, offload
@@ -30,22 +29,20 @@ from consumer.rabbitmq.consumer import Consumer, QueueDelivery
 from consumer.rabbitmq.held import HeldBytes
 from consumer.rabbitmq.prefetch import Window
 from consumer.rabbitmq.publisher import Publisher, Unroutable
+from consumer.rabbitmq.reply_route import Address, to_queue
 from consumer.rabbitmq.topology import declare_audit
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import login, logins
 from zeebe_amqp.amqp.depth import QueueState
 from zeebe_amqp.amqp.hot import HotChannel, Incoming
-from zeebe_amqp.jobs.names import RESULTS, UNDONE
 
-__all__ = ["Broker", "Publishing", "queue_names"]
+__all__ = ["Broker", "Publishing"]
 
 STOPPING: Final = "stopping"
 """The pause that nothing ends."""
 CONSUME_JOBS: Final = "consume jobs"
 """The connection of the queues with decoders of their own."""
 NO_DECODERS: Final[Mapping[str, Decoder]] = MappingProxyType({})
-
-_DIRECT: Final = wire.DIRECT_REPLY_TO + "."
 
 Publishing: TypeAlias = Callable[[Delivery, Reply], AbstractContextManager[Mapping[str, str]]]
 """Opens the span of a reply's publish and gives the trace headers to send with it."""
@@ -59,6 +56,7 @@ class Broker:
         max_depth: nesting of variables that is accepted, for decoding.
         accept: takes over each delivery; returns at once.
         publishing: opens the span of a publish.
+        address: says where the reply of a request goes.
         spill_to: the folder of the files in which large requests wait.
         connected: is given each new connection that consumes, to look through.
         seal: signs dead letters, and verifies what they say when they are sent again.
@@ -72,6 +70,7 @@ class Broker:
         max_depth: int,
         accept: Callable[[Delivery], None],
         publishing: Publishing = lambda _, __: nullcontext({}),
+        address: Callable[[Message], Address] = to_queue,
         spill_to: Path = Path(),
         connected: Callable[[AbstractConnection], None] = lambda _: None,
         seal: Seal | None = None,
@@ -87,6 +86,7 @@ class Broker:
         """Ours, wherever we are connected; a wrong one would end the connection."""
         self._accept = accept
         self._publishing = publishing
+        self._address = address
         self._decoders = decoders
         waiting = tuple(filter(amqp.waits, amqp.queues))
         working = tuple(queue for queue in amqp.queues if queue not in waiting)
@@ -139,16 +139,15 @@ class Broker:
     async def reply(self, delivery: Delivery, reply: Reply) -> bool:
         """Publish a reply to the request's `reply_to`; see `consumer.pipeline.publishing.ReplyPublisher`."""
         message = delivery.message
-        assert message.reply_to is not None
+        address = self._address(message)
         try:
             with self._publishing(delivery, reply) as trace:
                 await self._publisher.publish(
                     reply.encode(),
                     properties.reply_properties(message, reply, trace),
-                    exchange="",
-                    routing_key=message.reply_to,
-                    # Direct reply-to: the broker both delivers and returns a mandatory message on versions before 4.2.
-                    mandatory=not message.reply_to.startswith(_DIRECT),
+                    exchange=address.exchange,
+                    routing_key=address.routing_key,
+                    mandatory=address.mandatory,
                     patient=False,
                 )
         except Unroutable:
@@ -233,8 +232,3 @@ class Broker:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
         self._held.close()
-
-
-def queue_names(amqp: Amqp, jobs: Sequence[JobType] = ()) -> Sequence[str]:
-    """The queues that are ours: requests, dead letters, jobs, and what workers say of these."""
-    return (*amqp.queues, wire.DEAD_LETTER, RESULTS, UNDONE, *(each.queue for each in jobs))

@@ -30,6 +30,7 @@ __all__ = [
     "declare_job_queue",
     "declare_jobs",
     "declare_requests",
+    "queue_names",
 ]
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,11 @@ BOUNDS: Final = frozenset({"x-max-length", "x-max-length-bytes", "x-delivery-lim
 """Arguments of a queue of jobs that follow settings: one with other bounds does its work, and changing `limit` or
 `delivery_limit` must not need a new queue."""
 _EXCHANGE_OF_AUDIT: Final = {Code.NOT_FOUND: "; AUDIT names it: declare it, and bind a queue to it"}
+
+
+def queue_names(amqp: Amqp, jobs: Sequence[JobType] = ()) -> Sequence[str]:
+    """The queues that are ours: requests, dead letters, jobs, and what workers say of these."""
+    return (*amqp.queues, wire.DEAD_LETTER, RESULTS, UNDONE, *(each.queue for each in jobs))
 
 
 async def declare_requests(connection: AbstractConnection, amqp: Amqp, queues: Sequence[str]) -> None:

@@ -22,6 +22,10 @@ NACK = Refused("the broker refused it (nack)")
 STUCK = Refused("nothing is confirmed", stuck=True)
 
 
+def to(queue: str) -> Message:
+    return Message(b"", reply_to=queue)
+
+
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
@@ -54,10 +58,10 @@ async def test_a_refused_reply_goes_out_when_its_queue_takes_it_again(bench: Ben
         publish.side_effect, refused = refusal, refusable(4)
         worker = bench.worker(bench.delivered(), clock=MOMENTS, refused=refused)
         await until(lambda: publish.call_count >= 3)
-        assert refused.stuck("replies") == stuck
+        assert refused.stuck(to("replies")) == stuck
         publish.side_effect = FakePublisher(bench.events).reply
         await settled(worker)
-        assert refused.stuck("replies") is None
+        assert refused.stuck(to("replies")) is None
         assert bench.events == ["reply", *ACKED]
 
 
@@ -106,7 +110,7 @@ async def test_replies_to_a_queue_that_confirms_nothing_wait_without_a_try(bench
     publish.side_effect = STUCK
     refused = refusable(99)
     worker = bench.worker(bench.delivered(), clock=HOURS, refused=refused)
-    await until(lambda: refused.stuck("replies"))
+    await until(lambda: refused.stuck(to("replies")))
     for _ in range(100):
         worker.accept(bench.delivered())
     await until(lambda: worker.in_flight <= MAX_PER_QUEUE)
@@ -118,9 +122,9 @@ async def test_replies_to_a_queue_that_confirms_nothing_wait_without_a_try(bench
 def test_the_queues_that_are_remembered_are_bounded() -> None:
     refused = refusable(4)
     for number in range(MAX_NOTED + 1):
-        refused.record_try(f"{number}", "nothing is confirmed")
-    assert refused.stuck("0") is None
-    assert refused.stuck("1") is not None
+        refused.record_try(to(f"{number}"), "nothing is confirmed")
+    assert refused.stuck(to("0")) is None
+    assert refused.stuck(to("1")) is not None
 
 
 async def test_stopping_gives_back_what_is_known_and_drops_what_would_rerun(bench: Bench, publish: AsyncMock) -> None:
