@@ -37,8 +37,6 @@ __all__ = [
     "doctor",
     "jobs_command",
     "ledger",
-    "ledger_accept",
-    "ledger_ddl",
     "main",
     "operations",
     "policy",
@@ -355,6 +353,12 @@ def _audit(settings: Settings) -> LetterAudit:
     return letter_audit(settings)
 
 
+def _ledger_commands() -> dict[str, Callable[..., None]]:
+    from consumer.ledger_commands import accept, ddl
+
+    return {"ddl": ddl, "accept": _configured(accept)}
+
+
 def _policy_commands() -> dict[str, Callable[..., None]]:
     from consumer.policy_commands.commands import commands
 
@@ -369,38 +373,9 @@ def dead() -> None:
     """
 
 
-@main.group()
+@main.group(cls=LateGroup, make=_ledger_commands)
 def ledger() -> None:
     """Make a ledger in PostgreSQL, or accept its failover."""
-
-
-@ledger.command("ddl")
-def ledger_ddl() -> None:
-    """Print the statements that make the tables.
-
-    Whoever runs them must grant the service's user SELECT, INSERT, UPDATE and DELETE on each table.
-    """
-    from consumer.ledger.statements import CREATE
-
-    click.echo(CREATE, nl=False)
-
-
-@ledger.command("accept")
-@_settings
-@click.pass_context
-def ledger_accept(context: click.Context, /, **options: str | None) -> None:
-    """Go on with a server that may have forgotten what ran last; exit code 1 if it is not reached.
-
-    After a failover or a restored backup nothing runs until then.
-    """
-    from consumer.ledger import LedgerError, accept_failover
-
-    settings = _load(_given(context, options)).settings
-    try:
-        click.echo(asyncio.run(accept_failover(settings.ledger)))
-    except (LedgerError, OSError) as error:
-        click.echo(str(error), err=True)
-        sys.exit(FAILED)
 
 
 @main.group(cls=LateGroup, make=_policy_commands)
