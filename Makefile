@@ -18,7 +18,7 @@ export OP DATA TAG BROKER BROKER_NEWER
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test browser-test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults simulate soak rolling docs clean chart dashboard outage rights fetched
+.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test browser-test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults simulate soak rolling docs clean chart dashboard outage rights strict fetched
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -206,6 +206,9 @@ outage: servers ## a picture of an outage as Prometheus and the dashboard see it
 
 rights: servers ## who may do what, attacks and what they cost others, the audit: docs/security.md; four minutes. PAGE=yes only writes it anew
 	@$(RUN) -m benchmarks.rights $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PAGE),--page)
+
+strict: servers ## what one user can do to the replies of another, without strict replies and with them, on BROKER: docs/strict-replies.md; a minute. PAGE=yes only writes it anew
+	@$(RUN) -m benchmarks.strict $(if $(PAGE),--page)
 
 faults: servers ## every fault in the middle of load, and a table: make faults ONLY=killed REQUESTS=300 LASTING=45 BROKER=4.3. WRITE=yes keeps it; PAGE=yes only shows what is kept
 	@$(RUN) -m tests.faults $(if $(ONLY),--only '$(ONLY)') --requests $(REQUESTS) --lasting $(LASTING) $(if $(WRITE),--write) \

@@ -13,6 +13,7 @@ from consumer.doctor import jobs as job_queues
 from consumer.doctor.identity import look_at_identity
 from consumer.doctor.ledger import judge_ledger, unreached
 from consumer.doctor.rights import look_at_rights
+from consumer.doctor.strict import look_at_replies
 from consumer.ledger import LedgerError, examine_ledger, is_shared
 from consumer.rabbitmq import BrokerReport, dead_letter_count, examine_jobs, inspect
 from consumer.zeebe.examination import ask_gateway
@@ -51,14 +52,15 @@ async def check(settings: Settings, management: str | None = None) -> list[Findi
     looks = [_gateway(settings)]
     if settings.camunda7 is not None:
         looks.append(_camunda7(settings.camunda7))
-    broker, jobs, ledger, rights, engines = await asyncio.gather(
+    broker, replies, jobs, ledger, rights, engines = await asyncio.gather(
         _broker(settings.amqp, management),
+        look_at_replies(settings, management),
         _jobs(settings),
         _ledger(settings),
         look_at_rights(settings),
         asyncio.gather(*looks),
     )
-    return [*broker, *jobs, *ledger, *map(_diagnosed, rights), *engines]
+    return [*broker, *map(_diagnosed, replies), *jobs, *ledger, *map(_diagnosed, rights), *engines]
 
 
 async def _broker(amqp: Amqp, management: str | None) -> list[Finding]:

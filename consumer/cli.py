@@ -1,4 +1,4 @@
-"""The command line: `python -m consumer [run|check|doctor|config|jobs|request|operations|dead|policy|ledger]`.
+"""The command line: `python -m consumer COMMAND`; `--help` lists the commands.
 
 Each command imports for itself what only it needs: half of the time of a start is imports.
 """
@@ -39,6 +39,7 @@ __all__ = [
     "ledger",
     "main",
     "operations",
+    "permissions_command",
     "policy",
     "request_command",
     "run",
@@ -264,6 +265,31 @@ def jobs_command(context: click.Context, /, as_json: bool, **options: str | None
         click.echo(str(error), err=True)
         sys.exit(FAILED)
     show_jobs(found, as_json=as_json)
+
+
+@main.command("permissions")
+@_settings
+@click.argument("users", metavar="[USER]...", nargs=-1)
+@click.option(
+    "--worker", "workers", metavar="USER=TYPE", multiple=True, help="a worker for jobs of a type; may be repeated"
+)
+@click.pass_context
+def permissions_command(
+    context: click.Context, /, users: tuple[str, ...], workers: tuple[str, ...], **options: str | None
+) -> None:
+    """Print what permits users at the broker what they need.
+
+    The output is a shell script of `rabbitmqctl`, for the service and for each user, which permits no more.
+    """
+    from consumer.permission_list import list_permissions, read_users, read_workers
+
+    settings = _load(_given(context, options)).settings
+    try:
+        lines = list_permissions(settings, read_users(users), read_workers(workers))
+    except ValueError as problem:
+        raise click.UsageError(str(problem)) from None
+    for line in lines:
+        click.echo(line)
 
 
 @main.command("request")

@@ -21,6 +21,7 @@ ON_BOTH = {
     "test_outages.py": "alarms, lost connections, a broker that ends",
     "test_worker_queues.py": "the delivery limit of jobs",
     "test_queues.py": "queues that are deleted or differ",
+    "test_strict_replies.py": "permissions on exchanges, topics and queues",
 }
 """The files that run on the newest release, too, and what of it they are about; `BROKER=4.3` runs all on it."""
 

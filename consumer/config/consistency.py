@@ -9,7 +9,7 @@ from consumer.config import values
 from consumer.config.layers import Given
 from consumer.config.variables import Values
 from zeebe_amqp import wire
-from zeebe_amqp.jobs.names import DEAD, RESULTS, UNDONE
+from zeebe_amqp.jobs.names import DEAD, JOBS_EXCHANGE, RESULTS, RESULTS_EXCHANGE, UNDONE
 
 __all__ = ["contradictions", "is_plaintext", "oddities"]
 
@@ -28,6 +28,8 @@ _NEAR: Final = ("localhost", "::1", "0.0.0.0", "::")
 """Hosts to listen at that a connection from loopback reaches."""
 OF_JOBS: Final = (RESULTS, UNDONE)
 """The queues of what is said of jobs."""
+EXCHANGES: Final = (wire.DEAD_LETTER, DEAD, wire.REQUESTS_EXCHANGE, JOBS_EXCHANGE, RESULTS_EXCHANGE)
+"""Exchanges of ours whose names nothing else may have."""
 DETAILS_OF_OAUTH: Final = ("ZEEBE_AUTHORIZATION_SERVER_URL", "ZEEBE_TOKEN_AUDIENCE", "ZEEBE_TOKEN_SCOPE")
 
 
@@ -41,6 +43,7 @@ def contradictions(given: Given) -> Iterator[str]:
         _camunda7,
         _scheme,
         _queues_of_ours,
+        _reply_exchange,
         _audit,
         _no_common_key,
         _console_without_port,
@@ -107,15 +110,24 @@ def _queues_of_ours(given: Given) -> Iterator[str]:
             yield f"{name}: found '{queue}', which takes dead letters or answers about jobs; accepted: request queues"
 
 
+def _reply_exchange(given: Given) -> Iterator[str]:
+    """A reply must not come back as a request, nor count as a dead letter."""
+    exchange = given.values.REPLY_EXCHANGE
+    if exchange in EXCHANGES:
+        taken = "requests, dead letters, or jobs and their answers"
+        name = given.written("REPLY_EXCHANGE")
+        yield f"{name}: found '{exchange}', which takes {taken}; accepted: an exchange of its own"
+
+
 def _audit(given: Given) -> Iterator[str]:
-    """A record must not come back as a request, nor count as a dead letter."""
+    """A record must not come back as a request, nor count as a dead letter, nor as a reply."""
     sink, name = given.values.AUDIT, given.written("AUDIT")
     ours = {
         "stream": (*given.values.AMQP_QUEUES, wire.DEAD_LETTER, *OF_JOBS),
-        "exchange": (wire.DEAD_LETTER, DEAD),
+        "exchange": (*EXCHANGES, given.values.REPLY_EXCHANGE),
     }
     if sink is not None and sink.name in ours.get(sink.kind, ()):
-        taken = "requests, dead letters, or jobs and their answers"
+        taken = "requests, replies, dead letters, or jobs and their answers"
         yield f"{name}: found '{sink}', which takes {taken}; accepted: a {sink.kind} of its own"
 
 
@@ -156,6 +168,8 @@ def _without_effect(given: Given) -> Iterator[tuple[str, str]]:
         yield from ((name, " without ZEEBE_CLIENT_ID") for name in DETAILS_OF_OAUTH)
     if not (v.LEDGER or "").startswith("postgres"):
         yield "LEDGER_CREATE", f", {given.written('LEDGER')} names no PostgreSQL"
+    if v.REPLY_EXCHANGE:
+        yield "REPLY_ALLOW", f" with {given.written('REPLY_EXCHANGE')}: replies go to no queue by its name"
     if not v.CONSOLE:
         yield "CONSOLE_TOKEN", f" without {given.written('CONSOLE')}"
     if not v.CAMUNDA7_REST_URL:

@@ -13,7 +13,6 @@ from consumer.config import component, values
 from consumer.config.variables import BY_SPELLING, FILE, VARIABLES, Values, Variable, as_argument
 
 __all__ = [
-    "NOT_YET",
     "Found",
     "Given",
     "Layer",
@@ -24,9 +23,6 @@ __all__ = [
 
 NEAR: Final = 0.86
 """How alike an unknown name must be to be taken for a misspelling; the official clients' own names stay below."""
-
-NOT_YET: Final = ("REPLY_EXCHANGE",)
-"""Names that are reserved for settings to come."""
 
 
 @dataclass
@@ -160,7 +156,6 @@ def read_layers(
     layers = [command_line, Layer("environment", environ), _dotenv(directory / ".env", report)]
     for layer in layers[1:]:
         report.warnings += _misspellings(layer)
-        report.problems += _without_effect(layer)
     if (file := _find(BY_SPELLING["COMPONENT_FILE"], layers, report)) is not None:
         layers.append(_component(file, environ, report))
     return layers
@@ -202,13 +197,6 @@ def _component(file: Found, environ: Mapping[str, str], report: Report) -> Layer
     report.warnings += (f"{layer.written(key)}: {warning}" for key, warning in read.warnings)
     report.unread |= read.unread
     return layer
-
-
-def _without_effect(layer: Layer) -> Iterator[str]:
-    """Settings that this version cannot honour; whoever relies on one must not find out later."""
-    for name in NOT_YET:
-        if layer.texts.get(name):
-            yield f"{layer.written(name)}: set, but this version cannot honour it; accepted: not set"
 
 
 def _misspellings(layer: Layer) -> Iterator[str]:

@@ -153,6 +153,7 @@ def _amqp(v: Values, names: Names) -> Amqp:
         max_held_bytes=v.AMQP_MAX_HELD_BYTES,
         declare=v.AMQP_DECLARE,
         dead_letter_bound=v.DEAD_LETTER_BOUND,
+        reply_exchange=v.REPLY_EXCHANGE,
         ca=v.AMQP_CA,
         cert=v.AMQP_CERT,
         key=v.AMQP_KEY,

@@ -73,6 +73,8 @@ class Amqp:
     max_held_bytes: int = 64 * 1024 * 1024
     declare: str = "active"
     dead_letter_bound: int = 10_000
+    reply_exchange: str | None = None
+    """The topic exchange of strict replies; None = replies go to queues."""
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None

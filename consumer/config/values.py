@@ -22,6 +22,7 @@ __all__ = [
     "certificates",
     "choice",
     "console_token",
+    "exchange",
     "file",
     "gateway_address",
     "globs",
@@ -118,6 +119,13 @@ def seconds(least: float, most: float, *, bare: float | None = None) -> Callable
         return found
 
     return parse
+
+
+def exchange(text: str) -> str:
+    """The name of an exchange of ours."""
+    if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,127}", text) or text.startswith("amq."):
+        raise ValueError("a name of letters, digits and - _ . : that does not begin with amq.")
+    return text
 
 
 def choice(*words: str) -> Callable[[str], str]:

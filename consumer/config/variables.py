@@ -223,6 +223,12 @@ class Values:
         ",".join(reply_queue.ALLOWED),
         "patterns of the queue names that replies may go to, in capitals or not",
     )
+    REPLY_EXCHANGE: str | None = _row(
+        values.exchange,
+        None,
+        f"strict replies: the topic exchange that they go to, such as `{wire.REPLIES_EXCHANGE}`, each under a routing "
+        "key that only its user may bind",
+    )
     REQUIRE_USER_ID: bool = _row(
         values.switch,
         "false",

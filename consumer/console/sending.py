@@ -90,7 +90,9 @@ class Sender:
     def _client(self) -> Client:
         amqp = self._settings.amqp
         tls = tls_context(amqp.ca, amqp.cert, amqp.key)
-        return Client(amqp.urls, commands=self._commands, polls=self._polls, tls=tls)
+        return Client(
+            amqp.urls, commands=self._commands, polls=self._polls, tls=tls, reply_exchange=amqp.reply_exchange
+        )
 
     def _waits(self, body: bytes) -> bool:
         """Whether it is long-running; what is no request gets its error from the service."""

@@ -59,8 +59,12 @@ class NotSent(Exception):
 class DeadLetters:
     """The dead-letter queue through one channel; made by `opened`."""
 
-    def __init__(self, channel: HotChannel, name: str | None, logins: Collection[str], seal: Seal) -> None:
+    def __init__(
+        self, channel: HotChannel, name: str | None, logins: Collection[str], seal: Seal, *, strict: bool = False
+    ) -> None:
         self._channel = channel
+        self._strict = strict
+        """Whether what goes to a queue goes through an exchange of ours."""
         self._name = name
         self._logins = logins
         self._seal = seal
@@ -102,10 +106,11 @@ class DeadLetters:
         sender = self.resent_as(letter)
         headers = letter.replayed(queue, sender, keep_deadline=keep_deadline)
         user_id = None if sender is None else self._name
-        await self._move(letter, queue, replace(letter.replayed_properties, user_id=user_id, headers=headers))
+        written = replace(letter.replayed_properties, user_id=user_id, headers=headers)
+        await self._move(letter, wire.REQUESTS_EXCHANGE, queue, written)
 
-    async def _move(self, letter: DeadLetter, queue: str, written: Properties) -> None:
-        await self._publish(letter, queue, written)
+    async def _move(self, letter: DeadLetter, exchange: str, queue: str, written: Properties) -> None:
+        await self._publish(letter, exchange if self._strict else "", queue, written)
         self.drop(letter)
 
     def drop(self, letter: DeadLetter) -> None:
@@ -120,14 +125,14 @@ class DeadLetters:
         for letter in list(self._worn.values()):
             try:
                 written = replace(letter.written_properties, user_id=None, headers=letter.renewed())
-                await self._move(letter, wire.DEAD_LETTER, written)
+                await self._move(letter, wire.DEAD_LETTER, wire.DEAD_LETTER, written)
             except NotSent:  # then it goes back as it is
                 continue
         if self._held:
             self._channel.nack(0, multiple=True)
             self._held.clear()
 
-    async def _publish(self, letter: DeadLetter, queue: str, written: Properties) -> None:
+    async def _publish(self, letter: DeadLetter, exchange: str, queue: str, written: Properties) -> None:
         for name, value in (written.headers or {}).items():
             if encoded_size(name, value) is None:
                 raise NotSent(f"its header {name[:MAX_NAME]!r} cannot be written again as it was; drop it")
@@ -135,7 +140,7 @@ class DeadLetters:
         try:
             async with _translate_errors(CONFIRM_TIMEOUT):
                 # One at a time: the broker's returns are matched by the message id, and letters keep theirs.
-                await self._channel.publish("", queue, written, letter.body, mandatory=True)
+                await self._channel.publish(exchange, queue, written, letter.body, mandatory=True)
         except Returned as error:
             raise NotSent(f"queue {queue!r} is not there; declare it, or name another with --queue") from error
         except Nacked as error:
@@ -181,7 +186,8 @@ async def open_dead_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
         async with _translate_errors(RPC_TIMEOUT):
             await channel.initialize()
             hot = await connection.hot(channel)
-        letters = DeadLetters(hot, name, logins(settings.amqp.urls), seal)
+        strict = settings.amqp.reply_exchange is not None
+        letters = DeadLetters(hot, name, logins(settings.amqp.urls), seal, strict=strict)
         try:
             yield letters
         finally:

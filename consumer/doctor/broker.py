@@ -8,6 +8,7 @@ from typing import Final
 from consumer.config import Settings
 from consumer.doctor.finding import Finding, Section
 from consumer.rabbitmq import BrokerFacts
+from consumer.rabbitmq.permissions import DEFAULT_EXCHANGE
 from consumer.rabbitmq.release import OLDEST, PRODUCT, version
 from zeebe_amqp import wire
 
@@ -52,7 +53,7 @@ def judge_broker(facts: BrokerFacts, settings: Settings) -> Iterator[Finding]:
     yield BROKER.ok("connection", f"{facts.product} {facts.version} at {facts.host}{cluster}")
     yield _version(facts)
     yield _alarm(facts)
-    yield _right(facts)
+    yield _right(facts, settings.amqp.reply_exchange)
     yield _user_id(facts)
     yield _size(facts)
     yield _limits(facts)
@@ -98,21 +99,22 @@ def _alarm(facts: BrokerFacts) -> Finding:
     return BROKER.ok("alarm", "none: it takes messages")
 
 
-def _right(facts: BrokerFacts) -> Finding:
+def _right(facts: BrokerFacts, exchange: str | None) -> Finding:
+    name, called = exchange or DEFAULT_EXCHANGE, "the default exchange" if exchange is None else repr(exchange)
     user = facts.login or "USER"
     shown = f"`rabbitmqctl list_user_permissions {user}` shows the patterns in force"
-    why = "replies go through the default exchange, and the service runs nothing until it may publish"
+    why = f"replies go through {called}, and the service runs nothing until it may publish"
     if facts.writing:
         change = (
             f"`rabbitmqctl set_permissions --vhost VHOST {user} CONFIGURE WRITE READ` with a pattern for WRITE that "
-            f"matches 'amq.default'; {shown}"
+            f"matches {name!r}; {shown}"
         )
         return BROKER.problem("right to reply", facts.writing, change, why)
     if facts.alarm:
         return BROKER.unseen(
-            "right to reply", "not answered during the alarm", f"{shown}: WRITE must match 'amq.default'", why
+            "right to reply", "not answered during the alarm", f"{shown}: WRITE must match {name!r}", why
         )
-    return BROKER.ok("right to reply", "may write to the default exchange")
+    return BROKER.ok("right to reply", f"may write to {called}")
 
 
 def _user_id(facts: BrokerFacts) -> Finding:

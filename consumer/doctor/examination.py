@@ -25,6 +25,7 @@ from consumer.doctor.queues import judge_queues
 from consumer.doctor.rights import look_at_rights
 from consumer.doctor.scrape import MAX_PAGE, read_series
 from consumer.doctor.service import Page, ServiceFacts
+from consumer.doctor.strict import look_at_replies
 from consumer.inquiry import ask
 from consumer.ledger import Facts, LedgerError, PostgresFacts, RedisFacts, examine_ledger
 from consumer.rabbitmq import BrokerFacts, JobFacts, examine_broker, examine_jobs
@@ -62,6 +63,7 @@ class _Found:
     broker: BrokerFacts | Failed
     management: ManagementFacts | Failed | None
     identity: list[Finding] | Failed
+    replies: list[Finding] | Failed
     jobs: JobFacts | Failed | None
     topology: TopologyResponse | Failed
     camunda7: str | Failed | None
@@ -92,6 +94,7 @@ async def examine(
         at_broker = start(_attempt(examine_broker(settings.amqp, reply_queues)))
         told = start(_attempt(ask_management(management, settings.amqp, names))) if management else None
         identity = start(_attempt(look_at_identity(settings.amqp, management)))
+        mode = start(_attempt(look_at_replies(settings, management)))
         at_jobs = start(_attempt(examine_jobs(settings.amqp, settings.jobs))) if settings.jobs else None
         topology = start(_attempt(ask_gateway(settings.zeebe)))
         version = start(_attempt(_ask_camunda7(camunda7))) if camunda7 else None
@@ -103,6 +106,7 @@ async def examine(
         at_broker.result(),
         None if told is None else told.result(),
         identity.result(),
+        mode.result(),
         None if at_jobs is None else at_jobs.result(),
         topology.result(),
         None if version is None else version.result(),
@@ -273,7 +277,12 @@ def _consumers(facts: BrokerFacts | Failed) -> int | None:
 
 
 def _replies(found: _Found, settings: Settings, names: Sequence[str]) -> Iterator[Finding]:
-    yield from replies.judge_policy(settings)
+    if isinstance(found.replies, Failed):
+        yield replies.unexamined(found.replies.problem)
+    else:
+        yield from found.replies
+    if settings.amqp.reply_exchange is None:
+        yield from replies.judge_policy(settings)
     looked_at = None if isinstance(found.broker, Failed) else found.broker.reply_queues
     yield from replies.judge_reply_queues(names, settings, looked_at)
 

@@ -16,6 +16,7 @@ import orjson
 
 from consumer.config import Amqp
 from consumer.doctor.http import get
+from consumer.rabbitmq.permissions import Permissions
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import login, tls_context, vhost
 
@@ -25,14 +26,18 @@ __all__ = [
     "ManagementError",
     "ManagementFacts",
     "NotAllowed",
+    "PermissionFacts",
     "QueuePolicy",
     "ask_logins",
     "ask_management",
+    "ask_permissions",
     "refused_url",
 ]
 
 IMPERSONATOR: Final = "impersonator"
 """The tag of users who may send any `user_id`."""
+ADMINISTRATOR: Final = "administrator"
+"""The tag of users who may give permissions."""
 MAX_ANSWER: Final = 32 * 2**20
 """Bytes of an answer: a broker may have many connections."""
 LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -92,6 +97,15 @@ class LoginFacts:
     """The users who may send any `user_id`; None when we may not list users."""
 
 
+@dataclass(frozen=True)
+class PermissionFacts:
+    """Who may do what in our virtual host."""
+
+    permissions: tuple[Permissions, ...]
+    administrators: frozenset[str]
+    """The users who may change all that."""
+
+
 def refused_url(url: str, amqp: Amqp) -> str | None:
     """Why the login may not be sent to this URL; None when it may."""
     parts = urlsplit(url)
@@ -135,6 +149,30 @@ async def ask_logins(url: str, amqp: Amqp) -> LoginFacts:
     except NotAllowed:
         return LoginFacts(name, ours, None)
     return LoginFacts(name, ours, tuple(sorted(str(each.get("name")) for each in users if _may_impersonate(each))))
+
+
+async def ask_permissions(url: str, amqp: Amqp) -> PermissionFacts:
+    """Ask for the permissions of all users in our virtual host.
+
+    Raises:
+        ManagementError: it did not answer, or not to us.
+    """
+    host, folder = url.rstrip("/"), quote(vhost(amqp.urls[0]), safe="")
+    paths = (f"/api/vhosts/{folder}/permissions", f"/api/vhosts/{folder}/topic-permissions", "/api/users")
+    permissions, topics, users = [_objects(await _ask(host, path, amqp)) for path in paths]
+    by_user: dict[str, dict[str, tuple[str, str]]] = {}
+    for each in topics:
+        patterns = str(each.get("write", "")), str(each.get("read", ""))
+        by_user.setdefault(str(each.get("user")), {})[str(each.get("exchange"))] = patterns
+    return PermissionFacts(
+        tuple(_permissions(each, by_user.get(str(each.get("user")), {})) for each in permissions),
+        frozenset(str(each.get("name")) for each in users if ADMINISTRATOR in _tags(each)),
+    )
+
+
+def _permissions(found: dict[str, Any], topics: Mapping[str, tuple[str, str]]) -> Permissions:
+    user, configure, write, read = (str(found.get(name, "")) for name in ("user", "configure", "write", "read"))
+    return Permissions(user, configure, write, read, topics)
 
 
 async def _ask(host: str, path: str, amqp: Amqp) -> Any:
@@ -183,6 +221,10 @@ def _connection(found: dict[str, Any]) -> Connection:
 
 
 def _may_impersonate(user: dict[str, Any]) -> bool:
+    return IMPERSONATOR in _tags(user)
+
+
+def _tags(user: dict[str, Any]) -> Sequence[str]:
     tags = user.get("tags")
     # A text before 3.9.
-    return IMPERSONATOR in (tags.split(",") if isinstance(tags, str) else tags if isinstance(tags, list) else ())
+    return tags.split(",") if isinstance(tags, str) else tags if isinstance(tags, list) else ()

@@ -14,9 +14,16 @@ from consumer.rabbitmq.direct import is_direct
 from consumer.rabbitmq.look import QueueFacts
 from zeebe_amqp import wire
 
-__all__ = ["judge_policy", "judge_reply_queues", "refusals"]
+__all__ = ["judge_policy", "judge_reply_queues", "refusals", "unexamined"]
 
 REPLIES: Final = Section("replies")
+SOMEBODY: Final = "somebody"
+"""Stands for the user who names a reply queue."""
+
+
+def unexamined(problem: str) -> Finding:
+    """It could not be looked at how replies go."""
+    return REPLIES.unseen("mode", problem, "see the log of a start", "nothing is known of this section")
 
 
 def judge_policy(settings: Settings) -> Iterator[Finding]:
@@ -36,6 +43,8 @@ def judge_policy(settings: Settings) -> Iterator[Finding]:
 
 def refusals(names: Sequence[str], settings: Settings) -> dict[str, str | None]:
     """By name, why no reply may go to a queue; None when it may."""
+    if settings.amqp.reply_exchange is not None:
+        return {name: reply_policy.strict_refusal(name, SOMEBODY) for name in names}
     own = frozenset(queue_names(settings.amqp, settings.jobs))
     return {name: reply_policy.refusal(name, own_queues=own, allow=settings.reply_allow) for name in names}
 
@@ -62,7 +71,7 @@ def _reply_queue(name: str, refused: str | None, queue: QueueFacts | None) -> Fi
         return REPLIES.problem(
             name,
             refused,
-            "add a pattern for it to REPLY_ALLOW, or let the caller use an allowed name",
+            "let the caller use an allowed name, or without REPLY_EXCHANGE add a pattern for it to REPLY_ALLOW",
             "requests that name it become dead letters, and nobody gets an answer",
         )
     if name == wire.DIRECT_REPLY_TO or is_direct(name):
@@ -72,7 +81,7 @@ def _reply_queue(name: str, refused: str | None, queue: QueueFacts | None) -> Fi
     if queue is None or queue.there is None:
         return REPLIES.unseen(
             name,
-            "allowed by REPLY_ALLOW; it could not be looked at",
+            "allowed; it could not be looked at",
             f"`rabbitmqctl list_queues name consumers` must show {name!r}",
             "a reply to a queue that is not there is dropped",
         )
@@ -81,7 +90,7 @@ def _reply_queue(name: str, refused: str | None, queue: QueueFacts | None) -> Fi
     if not queue.there:
         return REPLIES.warning(
             name,
-            "allowed by REPLY_ALLOW; it is not there",
+            "allowed; it is not there",
             "let the caller declare it before it sends, or declare it durable",
             "a reply to a queue that is not there is dropped",
         )

@@ -96,7 +96,7 @@ class Broker:
             if queues
         }
         self._consuming = {queue: each for each in self._consumers.values() for queue in each.queues}
-        self._publisher = Publisher(amqp)
+        self._publisher = Publisher(amqp, exchange=amqp.reply_exchange)
         self._pauses: set[str] = set()
         self._connections: list[asyncio.Task[None]] = []
 

@@ -43,7 +43,7 @@ class BrokerFacts:
     alarm: bool
     """Whether it takes no messages now, for want of memory or disk."""
     writing: str
-    """Why we may not write to the default exchange, in the broker's words; empty when we may."""
+    """Why we may not write to the exchange that replies go to, in the broker's words; empty when we may."""
     user_id: str
     """Why it does not take our login as the sender of a message; empty when it does."""
     largest: str
@@ -76,7 +76,8 @@ async def _examine(amqp: Amqp, reply_queues: Sequence[str], url: str) -> BrokerF
         replies = tuple([await look.at(each) for each in reply_queues])
         exchange = await look.exchange(wire.DEAD_LETTER)
         # At the end: during an alarm a broker reads nothing more of a connection that has published.
-        writing = await look.publish("", Properties())
+        out = amqp.reply_exchange or ""
+        writing = await look.publish(out, Properties())
         published = not (writing or connection.alarm.is_on)
         if published and exchange.there:
             exchange = replace(exchange, writing=await look.publish(wire.DEAD_LETTER, Properties(expiration=NOT_ONE)))
@@ -89,8 +90,8 @@ async def _examine(amqp: Amqp, reply_queues: Sequence[str], url: str) -> BrokerF
             _limits(connection),
             connection.alarm.is_on,
             writing,
-            await look.publish("", Properties(user_id=name)) if published and name is not None else "",
-            await look.publish("", Properties(), bytes(wire.MAX_BODY)) if published else "",
+            await look.publish(out, Properties(user_id=name)) if published and name is not None else "",
+            await look.publish(out, Properties(), bytes(wire.MAX_BODY)) if published else "",
             queues,
             dead,
             exchange,

@@ -30,6 +30,7 @@ from zeebe_amqp.amqp.connection import (
 from zeebe_amqp.amqp.probe import probe
 from zeebe_amqp.amqp.refusal import BrokerRefusal, refusals
 from zeebe_amqp.amqp.tap import TappedConnection
+from zeebe_amqp.errors import Code
 
 __all__ = ["BrokerError", "BrokerReport", "QueueReport", "ask_broker", "inspect", "on_channel"]
 
@@ -91,7 +92,7 @@ async def _look(amqp: Amqp, url: str) -> BrokerReport:
     try:
         check_release(connection)
         found = {name: await _queue(connection, name, amqp) for name in (*amqp.queues, wire.DEAD_LETTER)}
-        await on_channel(connection, partial(_publish, connection))
+        await on_channel(connection, partial(_publish, amqp, connection))
         return BrokerReport(place(url), _product(connection), found)
     finally:
         await close(connection)
@@ -129,9 +130,14 @@ async def _redeclare(connection: AbstractConnection, name: str, amqp: Amqp) -> s
     return None
 
 
-async def _publish(connection: TappedConnection, channel: AbstractChannel) -> None:
-    """Answers and dead letters need the right to publish."""
-    await probe(await connection.hot(channel), connection.alarm)
+async def _publish(amqp: Amqp, connection: TappedConnection, channel: AbstractChannel) -> None:
+    """Answers need the right to publish."""
+    try:
+        await probe(await connection.hot(channel), connection.alarm, amqp.reply_exchange or "")
+    except BrokerRefusal as error:
+        if error.code is not Code.NOT_FOUND or amqp.declare == "passive":
+            raise
+        # The service declares the exchange.
 
 
 async def on_channel(connection: AbstractConnection, declare: Callable[[AbstractChannel], Awaitable[T]]) -> T:

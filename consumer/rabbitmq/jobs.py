@@ -21,6 +21,7 @@ from zeebe_amqp.amqp.depth import QueueState
 from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.amqp.refusal import BrokerRefusal
 from zeebe_amqp.cancellation import raise_if_cancelled
+from zeebe_amqp.jobs.names import JOBS_EXCHANGE
 
 __all__ = ["JobPublisher", "Measure"]
 
@@ -42,7 +43,8 @@ class JobPublisher:
 
     def __init__(self, amqp: Amqp, measure: Measure, clock: Clock | None = None) -> None:
         self._amqp = amqp
-        self._publisher = Publisher(amqp, name=NAME, declare=self._declare)
+        self._exchange = "" if amqp.reply_exchange is None else JOBS_EXCHANGE
+        self._publisher = Publisher(amqp, name=NAME, declare=self._declare, exchange=self._exchange)
         self._prepared: set[str] = set()
         """The queues that were declared on the connection that is there."""
         self._measure = measure
@@ -109,7 +111,8 @@ class JobPublisher:
         if not self._publisher.is_ready:
             raise NotSent(self.problem or "not connected")
         try:
-            await self._publisher.publish(body, properties, exchange="", routing_key=job_type.queue, mandatory=True)
+            queue = job_type.queue
+            await self._publisher.publish(body, properties, exchange=self._exchange, routing_key=queue, mandatory=True)
             self._confirmed = self._clock.monotonic()
         except Unroutable as error:
             self._prepared.discard(job_type.queue)  # somebody deleted it: the next one is declared again

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from consumer.config import Amqp
 from consumer.pipeline.publishing import PublishFailed, Refused
 from consumer.rabbitmq.connection import initialize, reconnecting
-from consumer.rabbitmq.topology import declare_dead_letters
+from consumer.rabbitmq.topology import declare_publishing
 from zeebe_amqp.amqp.alarm import Alarm
 from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, CONNECTION_ERRORS, RPC_TIMEOUT, describe, translated_errors
 from zeebe_amqp.amqp.hot import HotChannel, Nacked, Returned
@@ -62,6 +62,7 @@ class Publisher:
         confirm_timeout: seconds to wait for the broker's confirm while it takes messages.
         name: shown in the broker's list of connections.
         declare: is called with each new connection.
+        exchange: one of those that it publishes to, where a probe leads nowhere; None = the default exchange.
     """
 
     def __init__(
@@ -70,9 +71,11 @@ class Publisher:
         confirm_timeout: float = CONFIRM_TIMEOUT,
         *,
         name: str = "zeebe-amqp publish",
-        declare: Declare = declare_dead_letters,
+        declare: Declare = declare_publishing,
+        exchange: str | None = None,
     ) -> None:
         self._amqp = amqp
+        self._exchange = exchange or ""
         self._declare = declare
         self._confirm_timeout = confirm_timeout
         self._stuck = min(STUCK, confirm_timeout)
@@ -124,7 +127,7 @@ class Publisher:
         await initialize(channel)
         hot = await connection.hot(channel)
         async with asyncio.timeout(RPC_TIMEOUT):
-            await probe(hot, connection.alarm)
+            await probe(hot, connection.alarm, self._exchange)
         channel.close_callbacks.add(lambda _, error=None: self._on_closed(hot, on_lost, error))
         self._channel, self._alarm, self._on_lost = hot, connection.alarm, on_lost
         self._library = connection
@@ -308,7 +311,7 @@ class Publisher:
 
     async def _publish_probe(self) -> bool:
         try:
-            await self.publish(b"", Properties(), exchange="", routing_key=PROBE, mandatory=False)
+            await self.publish(b"", Properties(), exchange=self._exchange, routing_key=PROBE, mandatory=False)
         except PublishFailed as failure:
             fields = {"event": "broker.silent", "error": str(failure)}
             log.debug("the broker does not answer: %s", failure, extra=fields)

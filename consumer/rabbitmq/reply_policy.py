@@ -6,10 +6,11 @@ from collections.abc import Collection, Sequence
 
 from consumer.rabbitmq.direct import is_direct, is_sound
 from consumer.rabbitmq.queue_address import is_exchange
+from zeebe_amqp import strict
 from zeebe_amqp.jobs.names import PREFIX
 from zeebe_amqp.reply_queue import SERVER_NAMED, is_allowed
 
-__all__ = ["refusal"]
+__all__ = ["refusal", "strict_refusal"]
 
 
 def refusal(reply_to: str | None, *, own_queues: Collection[str], allow: Sequence[str]) -> str | None:
@@ -34,3 +35,26 @@ def refusal(reply_to: str | None, *, own_queues: Collection[str], allow: Sequenc
         f"reply_to: {reply_to[:80]!r} is not an allowed reply queue; accepted: direct reply-to, server-named queues "
         f"and names matching REPLY_ALLOW ({', '.join(allow) or 'nothing'})"
     )
+
+
+def strict_refusal(reply_to: str | None, user: str | None) -> str | None:
+    """Say why no reply may go through the exchange of strict replies; None when one may.
+
+    Args:
+        reply_to: the request's property; None or empty means that nobody waits.
+        user: the validated sender.
+    """
+    if not reply_to:
+        return None
+    shown = f"reply_to: {reply_to[:80]!r}"
+    if not user:
+        return f"{shown} is answered under a routing key of the sender, but the request has no user_id; set it"
+    if is_direct(reply_to):
+        return f"{shown} is direct reply-to, which REPLY_EXCHANGE rules out; bind a queue to that exchange"
+    if is_exchange(reply_to):
+        return f"{shown} is the address of an exchange; give the rest of the routing key that your queue is bound with"
+    try:
+        strict.routing_key(user, reply_to)
+    except ValueError as error:
+        return f"{shown}: {error}"
+    return None

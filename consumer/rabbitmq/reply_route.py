@@ -11,9 +11,9 @@ from consumer.config import Settings
 from consumer.core.message import Message
 from consumer.rabbitmq import reply_policy
 from consumer.rabbitmq.topology import queue_names
-from zeebe_amqp import wire
+from zeebe_amqp import strict, wire
 
-__all__ = ["Address", "ReplyRoute", "reply_route", "to_queue"]
+__all__ = ["Address", "ReplyRoute", "reply_route", "to_own_key", "to_queue"]
 
 _DIRECT: Final = wire.DIRECT_REPLY_TO + "."
 
@@ -44,8 +44,18 @@ def to_queue(message: Message) -> Address:
     return Address("", queue, mandatory=not queue.startswith(_DIRECT))
 
 
+def to_own_key(message: Message, exchange: str) -> Address:
+    """To an exchange under a routing key that belongs to the sender."""
+    return Address(exchange, strict.routing_key(message.user_id or "", message.reply_to or ""))
+
+
 def reply_route(settings: Settings) -> ReplyRoute:
     """The one that the settings ask for."""
+    if settings.amqp.reply_exchange is not None:
+        return ReplyRoute(
+            lambda message: reply_policy.strict_refusal(message.reply_to, message.user_id),
+            partial(to_own_key, exchange=settings.amqp.reply_exchange),
+        )
     own_queues = frozenset(queue_names(settings.amqp, settings.jobs))
     # Callers have few reply queues and ask often.
     judge = lru_cache(maxsize=4096)(partial(reply_policy.refusal, own_queues=own_queues, allow=settings.reply_allow))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from aio_pika import ExchangeType
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 
 from consumer.config import Amqp
@@ -19,7 +19,7 @@ from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import RPC_TIMEOUT
 from zeebe_amqp.amqp.refusal import BIND, DECLARE, Rights, refusals
 from zeebe_amqp.errors import Code
-from zeebe_amqp.jobs.names import DEAD, RESULTS, UNDONE, job_queue_arguments
+from zeebe_amqp.jobs.names import DEAD, JOBS_EXCHANGE, RESULTS, RESULTS_EXCHANGE, UNDONE, job_queue_arguments
 
 __all__ = [
     "DECLARE_EXCHANGE",
@@ -29,6 +29,7 @@ __all__ = [
     "declare_dead_letters",
     "declare_job_queue",
     "declare_jobs",
+    "declare_publishing",
     "declare_requests",
     "queue_names",
 ]
@@ -56,11 +57,17 @@ def queue_names(amqp: Amqp, jobs: Sequence[JobType] = ()) -> Sequence[str]:
 
 
 async def declare_requests(connection: AbstractConnection, amqp: Amqp, queues: Sequence[str]) -> None:
-    """Declare request queues, or with AMQP_DECLARE=passive check them.
+    """Declare request queues, with strict replies also the exchange before them, or with AMQP_DECLARE=passive check.
 
     Raises:
         BrokerRefusal: missing, different (the text names the argument), or not allowed.
     """
+    await _declare_requests(connection, amqp, queues)
+    if amqp.reply_exchange is not None and (ours := [queue for queue in queues if queue in amqp.queues]):
+        await _bind(connection, amqp, wire.REQUESTS_EXCHANGE, ours)
+
+
+async def _declare_requests(connection: AbstractConnection, amqp: Amqp, queues: Sequence[str]) -> None:
     passive = amqp.declare == "passive"
     async with asyncio.timeout(RPC_TIMEOUT):
         # A channel of its own: a refused declaration closes its channel and fails whatever else is on it.
@@ -75,6 +82,34 @@ async def declare_requests(connection: AbstractConnection, amqp: Amqp, queues: S
                 await _compare(connection.channel(), name, wire.queue_arguments(name))
 
 
+async def _bind(connection: AbstractConnection, amqp: Amqp, exchange: str, queues: Sequence[str]) -> None:
+    """Declare an exchange in which each of these queues gets what has its name as the routing key, or check it."""
+    async with asyncio.timeout(RPC_TIMEOUT), connection.channel() as channel:
+        await _declare_exchange(channel, amqp, exchange, ExchangeType.DIRECT)
+        if amqp.declare != "passive":
+            for name in queues:
+                queue = await channel.get_queue(name, ensure=False)
+                with refusals(BIND, OTHERWISE):
+                    await queue.bind(exchange, name)
+
+
+async def _declare_exchange(channel: AbstractChannel, amqp: Amqp, name: str, kind: ExchangeType) -> AbstractExchange:
+    with refusals(DECLARE_EXCHANGE, OTHERWISE):
+        return await channel.declare_exchange(name, kind, durable=True, passive=amqp.declare == "passive")
+
+
+async def declare_publishing(connection: AbstractConnection, amqp: Amqp) -> None:
+    """Declare or check what the service publishes to: dead letters, and with strict replies the exchange of these.
+
+    Raises:
+        BrokerRefusal: missing, different (the text names the argument), or not allowed.
+    """
+    await declare_dead_letters(connection, amqp)
+    if amqp.reply_exchange is not None:
+        async with asyncio.timeout(RPC_TIMEOUT), connection.channel() as channel:
+            await _declare_exchange(channel, amqp, amqp.reply_exchange, ExchangeType.TOPIC)
+
+
 async def declare_dead_letters(connection: AbstractConnection, amqp: Amqp) -> None:
     """Declare the dead-letter exchange and queue, or with AMQP_DECLARE=passive check them.
 
@@ -84,8 +119,7 @@ async def declare_dead_letters(connection: AbstractConnection, amqp: Amqp) -> No
     passive = amqp.declare == "passive"
     async with asyncio.timeout(RPC_TIMEOUT), connection.channel() as channel:
         name, arguments = wire.DEAD_LETTER, wire.queue_arguments(wire.DEAD_LETTER)
-        with refusals(DECLARE_EXCHANGE, OTHERWISE):
-            exchange = await channel.declare_exchange(name, ExchangeType.FANOUT, durable=True, passive=passive)
+        exchange = await _declare_exchange(channel, amqp, name, ExchangeType.FANOUT)
         with refusals(DECLARE, OTHERWISE):
             queue = await channel.declare_queue(name, durable=True, arguments=arguments, passive=passive)
         if not passive:
@@ -94,17 +128,19 @@ async def declare_dead_letters(connection: AbstractConnection, amqp: Amqp) -> No
 
 
 async def declare_jobs(connection: AbstractConnection, amqp: Amqp) -> None:
-    """Declare the queue of answers, and the exchange and queue of jobs that no worker ends, or check them.
+    """Declare the queue of answers, and the exchange and queue of jobs that no worker ends, or check them; with strict
+    replies also the exchanges before the queues of jobs and that of answers.
 
     Raises:
         BrokerRefusal: missing, different (the text names the argument), or not allowed.
     """
-    passive = amqp.declare == "passive"
-    await declare_requests(connection, amqp, (RESULTS, UNDONE))
+    await _declare_requests(connection, amqp, (RESULTS, UNDONE))
+    if amqp.reply_exchange is not None:
+        await _bind(connection, amqp, RESULTS_EXCHANGE, (RESULTS,))
+        await _bind(connection, amqp, JOBS_EXCHANGE, ())
     async with asyncio.timeout(RPC_TIMEOUT), connection.channel() as channel:
-        with refusals(DECLARE_EXCHANGE, OTHERWISE):
-            exchange = await channel.declare_exchange(DEAD, ExchangeType.FANOUT, durable=True, passive=passive)
-        if not passive:
+        exchange = await _declare_exchange(channel, amqp, DEAD, ExchangeType.FANOUT)
+        if amqp.declare != "passive":
             queue = await channel.get_queue(UNDONE, ensure=False)
             with refusals(BIND, OTHERWISE):
                 await queue.bind(exchange)
@@ -134,6 +170,8 @@ async def declare_job_queue(connection: AbstractConnection, amqp: Amqp, job_type
             if not differences or not {each.argument for each in differences} <= BOUNDS:
                 raise
             _tell_difference(name, error)
+    if amqp.reply_exchange is not None:
+        await _bind(connection, amqp, JOBS_EXCHANGE, (name,))
 
 
 async def declare_audit(connection: AbstractConnection, amqp: Amqp, sink: AuditSink) -> None:

@@ -40,6 +40,8 @@ __all__ = [
     "RENEWED_USER_ID",
     "REPLAYED",
     "REPLAYS",
+    "REPLIES_EXCHANGE",
+    "REQUESTS_EXCHANGE",
     "REQUEST_ID",
     "REQUEST_QUEUE",
     "SIGNATURE",
@@ -61,6 +63,10 @@ POLLS_QUEUE: Final = "zeebe.polls"
 """The request queue for long-running requests, so that they don't delay short ones."""
 DEAD_LETTER: Final = "zeebe.dead"
 """The dead-letter exchange, and its queue of the same name."""
+REQUESTS_EXCHANGE: Final = "zeebe.requests"
+"""With strict replies: the direct exchange that requests are published to; the routing key is the queue's name."""
+REPLIES_EXCHANGE: Final = "zeebe.replies"
+"""The usual name of the topic exchange of strict replies."""
 DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
 """The broker's direct reply-to pseudo queue; addresses made from it continue with a dot."""
 

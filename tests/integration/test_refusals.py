@@ -208,7 +208,7 @@ async def test_the_command_line_says_so_and_ends(user: User, channel: AbstractCh
         (ALL, "/nope", ("watch", queue), MISSING, "vhost nope not found"),
         (ALL, "", ("watch", f"{queue}.not"), MISSING, "declare the queue first"),
         (NO_READ, "", ("watch", queue), DENIED, f"to read from the queue '{queue}'"),
-        (NO_CONFIGURE, "", by_topic, DENIED, "to configure the queue 'amq.gen-*'"),
+        (NO_CONFIGURE, "", by_topic, DENIED, "to configure the queue 'reply.#."),
         (NO_READ, "", by_topic, DENIED, "to read from the exchange 'amq.topic'"),
         (ALL, "", ("watch", "#", "--exchange", "nope"), MISSING, "declare the exchange first"),
         *((ALL, "", words, UNKNOWN_USER, user.name) for words in (("topology",), ("call", "{}"), ("watch", queue))),

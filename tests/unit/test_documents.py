@@ -215,7 +215,7 @@ def test_the_settings_of_the_page_about_jobs_are_read(tmp_path: Path) -> None:
 def test_the_page_about_jobs_names_every_header_of_a_job() -> None:
     page = (ROOT / "docs" / "jobs.md").read_text().partition("## The answer")[0]
     headers = [getattr(names, each) for each in names.__all__ if isinstance(getattr(names, each), str)]
-    queues = {names.PREFIX, names.RESULTS, names.DEAD, names.UNDONE}
+    queues = {names.PREFIX, names.RESULTS, names.DEAD, names.UNDONE, names.JOBS_EXCHANGE}
     not_theirs = {*queues, names.OUTCOME, names.COMPLETED, names.JOB_RESULT, names.WORKER}
     assert {each for each in headers if f"`{each}`" not in page} <= not_theirs
 

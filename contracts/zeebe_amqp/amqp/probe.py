@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import Final
 
 from zeebe_amqp.amqp.alarm import Alarm
@@ -12,8 +13,9 @@ from zeebe_amqp.amqp.refusal import PUBLISH, refusals
 
 __all__ = ["PROBE", "probe"]
 
-PROBE: Final = "zeebe-amqp.probe"
-"""A routing key of the default exchange that leads nowhere: the broker answers for such a message at once."""
+PROBE: Final = f".zeebe-amqp.probe.{secrets.token_hex(8)}"
+"""A routing key that leads nowhere, so the broker answers for such a message at once. Nobody can guess it and have a
+queue there that refuses; its first word is empty, so it belongs to no user of an exchange of strict replies."""
 
 
 async def probe(
@@ -26,7 +28,7 @@ async def probe(
     Args:
         channel: to publish on.
         alarm: that of its connection.
-        exchange: another one than the default exchange may lead somewhere, unless it refuses the properties.
+        exchange: one that sends everything to its queues leads somewhere, unless it refuses the properties.
         properties: those of the message; None = none.
         body: that of the message.
 

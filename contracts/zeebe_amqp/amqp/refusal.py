@@ -74,6 +74,14 @@ _RULES: Final = tuple(
     for status, pattern, code, advice in (
         (
             403,
+            r"ACCESS_REFUSED - (?:\w+ )?access to topic '(?P<name>[^']*)' in exchange '(?P<exchange>[^']*)' "
+            r".*refused for user '(?P<user>[^']*)'$",
+            Code.PERMISSION_DENIED,
+            "user {user!r} needs the right to that routing key, which `rabbitmqctl set_topic_permissions` gives for "
+            "the exchange {exchange!r}",
+        ),
+        (
+            403,
             r"ACCESS_REFUSED - (?:(?P<said>\w+) )?access to (?P<kind>\w+) '(?P<name>[^']*)' "
             r".*refused for user '(?P<user>[^']*)'$",
             Code.PERMISSION_DENIED,

@@ -26,8 +26,10 @@ _ABOUT: Final = """\
 Command a Zeebe workflow engine over RabbitMQ: a request in a queue, the answer in the caller's own.
 
 A request is published to a request queue through the default exchange, `mandatory`, with `reply_to` and
-`correlation_id`. Its body is an envelope: `operation`, `data`, `metadata`. An unknown key is refused, in the envelope
-and in `data`, and the nearest known name is offered. There is exactly one reply, a result or an error.
+`correlation_id`. With strict replies it goes through the direct exchange `zeebe.requests`, and the reply through a
+topic exchange, under a routing key of the user's. The body of a request is an envelope: `operation`, `data`,
+`metadata`. An unknown key is refused, in the envelope and in `data`, and the nearest known name is offered. There is
+exactly one reply, a result or an error.
 
 **Bare form**: a body that is no JSON object with the key `operation`, in a message whose property `type` names the
 operation: the whole body is `data`, and `metadata` are headers of the same names. A file is deployed as it is so.

@@ -37,6 +37,7 @@ class Connection:
     queues: tuple[str, str]
     user_id: str | None
     output: Output
+    reply_exchange: str | None = None
 
     def client(self, timeout: float = TIMEOUT) -> Client:
         """A client that is not open yet.
@@ -46,7 +47,14 @@ class Connection:
         """
         commands, polls = self.queues
         try:
-            return Client(self.urls, timeout=timeout, commands=commands, polls=polls, user_id=self.user_id)
+            return Client(
+                self.urls,
+                timeout=timeout,
+                commands=commands,
+                polls=polls,
+                user_id=self.user_id,
+                reply_exchange=self.reply_exchange,
+            )
         except ValueError as problem:
             words = str(problem).removeprefix("user_id: ")
             option = "--url" if words == str(problem) else "--user-id"
@@ -113,6 +121,13 @@ CONNECTION: Final[tuple[click.Parameter, ...]] = (
         f"{wire.COMMANDS_QUEUE},{wire.POLLS_QUEUE}",
     ),
     Shared(
+        ["--reply-exchange"],
+        envvar="AMQP_REPLY_EXCHANGE",
+        type=TEXT,
+        show_envvar=True,
+        help="the exchange of strict replies, where the service has one (its REPLY_EXCHANGE)",
+    ),
+    Shared(
         ["-o", "--output"],
         type=click.Choice(MODES),
         default=AUTO,
@@ -153,11 +168,16 @@ def connected(function: F) -> F:
 
     @wraps(function)
     def callback(
-        url: tuple[str, ...], queues: tuple[str, str], output: str, user_id: str | None = None, **options: Any
+        url: tuple[str, ...],
+        queues: tuple[str, str],
+        output: str,
+        reply_exchange: str | None,
+        user_id: str | None = None,
+        **options: Any,
     ) -> Any:
         printer = Output(output)
         try:
-            return function(Connection(url, queues, user_id, printer), **options)
+            return function(Connection(url, queues, user_id, printer, reply_exchange or None), **options)
         except CommandError as error:
             printer.error(error)
             return exit_codes.of(error)

@@ -61,7 +61,7 @@ def watch(
     """Show replies as they arrive in a queue; each one shown is removed."""
     if keep and exchange is not None:
         raise click.UsageError("--keep: not allowed together with --exchange, which takes nothing away")
-    if exchange is None:
+    if exchange is None and connection.reply_exchange is None:
         _warn(connection, name)
     try:
         asyncio.run(_watch(connection, name, exchange, keep, count, timeout))

@@ -11,7 +11,7 @@ from typing import Final, cast
 
 from aiormq import Channel as RawChannel
 
-from zeebe_amqp import wire
+from zeebe_amqp import strict, wire
 from zeebe_amqp.amqp.connection import CONFIRM_TIMEOUT, CONNECTION_ERRORS, RPC_TIMEOUT, Unreachable, describe
 from zeebe_amqp.amqp.depth import measure
 from zeebe_amqp.amqp.hot import ChannelEnded, HotChannel, Incoming, Nacked, Returned
@@ -19,6 +19,7 @@ from zeebe_amqp.amqp.probe import probe
 from zeebe_amqp.amqp.properties import Properties, fresh_id
 from zeebe_amqp.amqp.reconnecting import OnLost, ReconnectingConnection
 from zeebe_amqp.amqp.refusal import (
+    BIND,
     CONSUME,
     DECLARE,
     PUBLISH,
@@ -44,6 +45,7 @@ from zeebe_amqp.client.transport import (
     Unroutable,
 )
 from zeebe_amqp.errors import Code, CommandError, Outcome
+from zeebe_amqp.jobs.names import RESULTS_EXCHANGE
 
 __all__ = ["AmqpTransport"]
 
@@ -62,6 +64,8 @@ class AmqpTransport:
         urls: addresses of one broker or of a cluster's nodes.
         reply_queue: None = direct reply-to; "" = an exclusive queue that the broker names; else the name of a durable
             queue of this client alone, which is declared.
+        reply_exchange: the exchange of strict replies, to which the reply queue is bound; None = the service publishes
+            to the queue.
         user_id: whom requests name as their sender; None = the login, where that is known; "" = nobody.
         tls: for `amqps://`; None = as the address says.
         confirm_timeout: seconds to wait for the broker's confirm.
@@ -72,6 +76,7 @@ class AmqpTransport:
         urls: Sequence[str],
         *,
         reply_queue: str | None = None,
+        reply_exchange: str | None = None,
         user_id: str | None = None,
         tls: ssl.SSLContext | None = None,
         confirm_timeout: float = CONFIRM_TIMEOUT,
@@ -80,6 +85,11 @@ class AmqpTransport:
             urls, APP_ID, self._on_opened, tls=lambda: tls, refused=self._on_denied
         )
         self._sender = Sender(urls, user_id)
+        if reply_exchange is not None:
+            self._sender.require()
+        self._reply_exchange = reply_exchange
+        self._requests = "" if reply_exchange is None else wire.REQUESTS_EXCHANGE
+        self._answers = "" if reply_exchange is None else RESULTS_EXCHANGE
         self._confirm_timeout = confirm_timeout
         self._reply_queue = reply_queue
         self._reply_to = ""
@@ -140,7 +150,7 @@ class AmqpTransport:
         )
         await self._consume(raw)
         # Before any request: what the broker says of our name then concerns none of them.
-        if await probe(hot, connection.alarm, properties=Properties(user_id=self._sender.name)):
+        if await probe(hot, connection.alarm, self._requests, Properties(user_id=self._sender.name)):
             self._sender.accept()
         return hot
 
@@ -156,13 +166,12 @@ class AmqpTransport:
         self._peer.on_denied(str(refused), refused.code)
 
     async def _consume(self, channel: RawChannel) -> None:
-        if self._reply_queue is None:
+        if self._reply_exchange is not None:
+            self._reply_to = await self._bind(channel, self._reply_exchange)
+        elif self._reply_queue is None:
             self._reply_to = wire.DIRECT_REPLY_TO
         else:
-            named = bool(self._reply_queue)
-            with refusals(DECLARE, _OTHERWISE):
-                declared = await channel.queue_declare(self._reply_queue, durable=named, exclusive=not named)
-            self._reply_to = str(declared.queue)
+            self._reply_to = await self._declare(channel, self._reply_queue)
         try:
             with refusals(CONSUME, _OTHERWISE):
                 # A queue that others read, too, would give them our replies.
@@ -174,6 +183,22 @@ class AmqpTransport:
                 raise Unreachable(str(error)) from error
             raise
         self._has_consumed = True
+
+    async def _declare(self, channel: RawChannel, name: str) -> str:
+        """The name of the reply queue; a durable one, if it was given."""
+        named = bool(self._reply_queue)
+        with refusals(DECLARE, _OTHERWISE):
+            declared = await channel.queue_declare(name, durable=named, exclusive=not named)
+        return str(declared.queue)
+
+    async def _bind(self, channel: RawChannel, exchange: str) -> str:
+        """The name of a reply queue that gets what goes to the exchange under our key for it."""
+        user = self._sender.name
+        assert user is not None  # it is required
+        queue = await self._declare(channel, self._reply_queue or strict.private_queues(user) + fresh_id())
+        with refusals(BIND):
+            await channel.queue_bind(queue, exchange, strict.routing_key(user, queue))
+        return queue
 
     def _receive(self, incoming: Incoming) -> None:
         assert self._peer is not None
@@ -187,21 +212,21 @@ class AmqpTransport:
 
     async def publish(self, request: Outgoing) -> None:
         """Publish with confirm, and returned when there is no such queue; see `Transport.publish`."""
-        await self._publish(request.queue, request.body, self._properties(request))
+        await self._publish(self._requests, request.queue, request.body, self._properties(request))
 
     async def publish_answer(self, queue: str, body: bytes, properties: Properties) -> None:
         """Publish as a request is; see `Transport.publish_answer`."""
         ours = replace(properties, message_id=fresh_id(), user_id=self._sender.name, app_id=APP_ID)
-        await self._publish(queue, body, ours)
+        await self._publish(self._answers, queue, body, ours)
 
-    async def _publish(self, queue: str, body: bytes, properties: Properties) -> None:
+    async def _publish(self, exchange: str, queue: str, body: bytes, properties: Properties) -> None:
         channel = self._channel
         if channel is None:
             raise self._not_connected()
         if not channel.is_writable:
             await channel.writable()
         try:
-            confirm = channel.publish("", queue, properties, body, mandatory=True)
+            confirm = channel.publish(exchange, queue, properties, body, mandatory=True)
         except ChannelEnded as error:
             self._ended(channel, error)
             raise self._not_connected() from error

@@ -51,6 +51,7 @@ class Options(TypedDict, total=False):
     commands: str
     polls: str
     reply_queue: str | None
+    reply_exchange: str | None
     user_id: str | None
     tls: ssl.SSLContext | None
     trace_variable: str | None
@@ -70,6 +71,8 @@ class Client:
         polls: the request queue for long-running requests.
         reply_queue: None = the broker's direct reply-to; "" = an exclusive queue; else the name of a durable queue that
             only this client reads.
+        reply_exchange: the exchange of strict replies, if the service has one (its REPLY_EXCHANGE). The client then
+            binds the reply queue there; without `reply_queue` that is an exclusive one.
         user_id: the sender that requests name, so that nobody else can use their request ids or read the stored
             answers. None = the name that the address logs in by, which is unknown with a certificate or a token; a
             name; "" = none. The broker refuses any other name than the login's own.
@@ -79,7 +82,8 @@ class Client:
             `BroadcastSignal`, whose own variables must not have that name.
 
     Raises:
-        ValueError: an address, a timeout, a user id or the name of a variable is invalid.
+        ValueError: an address, a timeout, a user id or the name of a variable is invalid; or strict replies are asked
+            for, and the user is unknown.
     """
 
     def __init__(
@@ -90,13 +94,14 @@ class Client:
         commands: str = wire.COMMANDS_QUEUE,
         polls: str = wire.POLLS_QUEUE,
         reply_queue: str | None = None,
+        reply_exchange: str | None = None,
         user_id: str | None = None,
         tls: ssl.SSLContext | None = None,
         trace_variable: str | None = None,
     ) -> None:
         urls = [broker] if isinstance(broker, str) else broker
         self._transport: Transport = (
-            AmqpTransport(urls, reply_queue=reply_queue, user_id=user_id, tls=tls)
+            AmqpTransport(urls, reply_queue=reply_queue, reply_exchange=reply_exchange, user_id=user_id, tls=tls)
             if isinstance(urls, Sequence)
             else urls
         )

@@ -22,11 +22,12 @@ from zeebe_amqp.amqp.connection import (
     translated_errors,
 )
 from zeebe_amqp.amqp.hot import HotChannel, Incoming
-from zeebe_amqp.amqp.properties import NO_HEADERS
+from zeebe_amqp.amqp.properties import NO_HEADERS, fresh_id
 from zeebe_amqp.amqp.refusal import BIND, CONSUME, DECLARE, BrokerRefusal, refusals
 from zeebe_amqp.amqp.tap import TappedConnection, unheard
 from zeebe_amqp.client.answers import failure
 from zeebe_amqp.errors import Code, CommandError, Outcome
+from zeebe_amqp.strict import PRIVATE
 
 __all__ = ["Arrival", "Listener", "listening"]
 
@@ -129,8 +130,10 @@ async def _queue(channel: AbstractChannel, name: str, exchange: str | None) -> A
     if exchange is None:
         with refusals(CONSUME):
             return await channel.declare_queue(name, passive=True)
+    # With strict replies the first word is a user, who may declare queues of such names, and no others.
+    user = name.partition(".")[0]
     with refusals(DECLARE):
-        queue = await channel.declare_queue(exclusive=True)
+        queue = await channel.declare_queue(f"{PRIVATE}{user}.{fresh_id()}", exclusive=True)
     with refusals(BIND):
         await queue.bind(exchange, name)
     return queue

@@ -35,6 +35,16 @@ class Sender:
         self.name = (_common_login(urls) if given is None else given) or None
         """What a request carries; None = nothing."""
 
+    def require(self) -> None:
+        """Never go without the name: strict replies are found by it.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.name is None:
+            raise ValueError("user_id: expected the name of the broker's user, which strict replies need, found none")
+        self._given = True
+
     def accept(self) -> None:
         """The broker takes the name, or may have taken a request with it."""
         self._accepted = self._accepted or self.name is not None

@@ -16,6 +16,7 @@ __all__ = [
     "DELIVERY_LIMIT",
     "ELEMENT_ID",
     "ELEMENT_INSTANCE_KEY",
+    "JOBS_EXCHANGE",
     "JOB_KEY",
     "JOB_KEY_TEXT",
     "JOB_RESULT",
@@ -31,6 +32,7 @@ __all__ = [
     "PROCESS_INSTANCE_KEY",
     "RESERVED",
     "RESULTS",
+    "RESULTS_EXCHANGE",
     "RETRIES",
     "TAGS",
     "TENANT_ID",
@@ -45,6 +47,10 @@ PREFIX: Final = "zeebe.jobs."
 """The names of the queues of jobs begin so; the type of the job follows."""
 RESULTS: Final = "zeebe.jobs.results"
 """The queue of answers."""
+JOBS_EXCHANGE: Final = "zeebe.jobs"
+"""With strict replies: the direct exchange that jobs are published to; the routing key is the queue's name."""
+RESULTS_EXCHANGE: Final = RESULTS
+"""With strict replies: the direct exchange that workers publish answers to; the routing key is the queue's name."""
 DEAD: Final = "zeebe.jobs.dead"
 """The exchange that takes jobs that no worker ends."""
 UNDONE: Final = "zeebe.jobs.undone"

@@ -45,7 +45,7 @@ def test_every_room_is_shown_and_can_be_reached() -> None:
 def test_every_module_of_the_service_belongs_to_a_room() -> None:
     """Of the house and of what it takes from the contract; the command line and the checks are no part of a command."""
     files, folders = (
-        "cli|check|job_list|lookup|health|table|work",
+        "cli|check|job_list|ledger_commands|lookup|health|permission_list|table|work",
         "config|console|dead_letters|doctor|inquiry|jobs|policy_commands",
     )
     aside = rf"consumer/({files}|({folders})/|__)"

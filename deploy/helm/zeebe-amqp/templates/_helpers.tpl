@@ -80,6 +80,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and $values.topology.enabled (or $values.jobs (hasKey $values.settings "JOBS") (hasKey $values.settings "JOBS_FILE")) -}}
 {{- fail "topology.enabled: found true with types of jobs, whose queues the operator does not make; accepted: jobs without topology.enabled" -}}
 {{- end -}}
+{{- if and $values.topology.enabled (hasKey $values.settings "REPLY_EXCHANGE") -}}
+{{- fail "topology.enabled: found true with settings.REPLY_EXCHANGE, whose exchanges the operator does not make; accepted: strict replies without topology.enabled" -}}
+{{- end -}}
 {{- if and $shared (not (has "SIGNING_KEYS" $values.secrets.keys)) (not (hasKey $values.settings "SIGNING_KEYS")) (not (hasKey $values.settings "SIGNING_KEYS_FILE")) -}}
 {{- fail (printf "secrets.keys: found no SIGNING_KEYS with ledger.type %s; accepted: SIGNING_KEYS, in the Secret a key of `openssl rand -base64 32`, by which each replica knows the dead letters of the others" $values.ledger.type) -}}
 {{- end -}}

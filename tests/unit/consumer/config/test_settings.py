@@ -70,11 +70,12 @@ def test_a_near_miss_is_warned_about_and_no_other_name(name: str, tmp_path: Path
 
 
 @for_each(["stream:zeebe.commands", "stream:b", "stream:zeebe.dead", "exchange:zeebe.dead", "stream:zeebe.jobs.results",
-           "stream:zeebe.jobs.undone", "exchange:zeebe.jobs.dead"])  # fmt: skip
+           "stream:zeebe.jobs.undone", "exchange:zeebe.jobs.dead", "exchange:zeebe.requests", "exchange:zeebe.jobs",
+           "exchange:zeebe.jobs.results", "exchange:replies"])  # fmt: skip
 def test_records_of_the_audit_never_come_back_as_requests(sink: str, problems: Any, loaded: Any) -> None:
-    queues = {"AMQP_QUEUES": "zeebe.commands,b"}
+    queues = {"AMQP_QUEUES": "zeebe.commands,b", "REPLY_EXCHANGE": "replies"}
     kind = sink.partition(":")[0]
-    taken = "requests, dead letters, or jobs and their answers"
+    taken = "requests, replies, dead letters, or jobs and their answers"
     assert problems({"AUDIT": sink, **queues}) == [
         f"AUDIT: found '{sink}', which takes {taken}; accepted: a {kind} of its own"
     ]
@@ -88,9 +89,19 @@ def test_what_is_no_request_is_not_read_as_one(queue: str, problems: Any) -> Non
     ]
 
 
-@for_each(layers.NOT_YET)
-def test_a_setting_that_this_version_cannot_honour_is_refused_not_ignored(name: str, problems: Any) -> None:
-    assert problems({name: "x"}) == [f"{name}: set, but this version cannot honour it; accepted: not set"]
+@for_each(["zeebe.dead", "zeebe.jobs.dead", "zeebe.requests", "zeebe.jobs", "zeebe.jobs.results"])
+def test_replies_never_come_back_as_requests_letters_or_jobs(exchange: str, problems: Any) -> None:
+    taken = "requests, dead letters, or jobs and their answers"
+    assert problems({"REPLY_EXCHANGE": exchange}) == [
+        f"REPLY_EXCHANGE: found '{exchange}', which takes {taken}; accepted: an exchange of its own"
+    ]
+
+
+def test_with_strict_replies_no_name_of_a_queue_is_allowed_or_not(loaded: Any) -> None:
+    assert loaded({"REPLY_EXCHANGE": "zeebe.replies", "REPLY_ALLOW": "*"}).warnings == [
+        "REPLY_ALLOW: no effect with REPLY_EXCHANGE: replies go to no queue by its name"
+    ]
+    assert loaded({"REPLY_ALLOW": "*"}).warnings == []
 
 
 @for_each([(each.name, spelling) for each in VARIABLES for spelling in each.spellings[1:]])

@@ -124,6 +124,8 @@ ROWS: dict[str, Row] = {
     "FORGET_RETRY": Row("forget_retry", 900.0, {"0s": 0.0, "1h": 3600.0}, ("900", "25h", "-1s")),
     "MAX_DEPTH": Row("max_depth", 500, {"1": 1, "900": 900}, ("0", "901", "deep")),
     "SHUTDOWN_GRACE": Row("shutdown_grace", 25.0, {"0": 0.0, "2m": 120.0}, ("25", "61m")),
+    "REPLY_EXCHANGE": Row("amqp.reply_exchange", None, {"zeebe.replies": "zeebe.replies", "a-b_c:d": "a-b_c:d"},
+                          ("amq.topic", "a b", "ä", "a/b", "#", "x" * 128)),
     "REPLY_ALLOW": Row("reply_allow", ("*reply*", "*replies*", "*response*"), {"a.*, b": ("a.*", "b")},
                        ("a,,b", "a,", ",")),
     "HTTP_ADDRESS": Row("http_address", ("127.0.0.1", 8080),

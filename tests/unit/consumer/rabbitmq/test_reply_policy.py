@@ -8,9 +8,12 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.config import Amqp, Settings
+from consumer.core.message import Message
 from consumer.rabbitmq.direct import is_direct, is_sound
-from consumer.rabbitmq.reply_policy import refusal
-from tests.cases import for_each
+from consumer.rabbitmq.reply_policy import refusal, strict_refusal
+from consumer.rabbitmq.reply_route import reply_route
+from tests.cases import check_all, for_each
 
 OWN = {"zeebe.commands", "zeebe.polls", "zeebe.dead", "my.replies.requests"}
 DEFAULT = ("*reply*", "*replies*", "*response*")
@@ -73,3 +76,39 @@ def test_what_a_broker_cannot_read_is_not_sound(wrong: str) -> None:
 def test_any_bytes_are_judged(process: bytes) -> None:
     assert is_direct(address(process))
     assert isinstance(is_sound(address(process)), bool)
+
+
+STRICT = [
+    (None, None, ""),
+    ("", None, ""),
+    ("anything", "ann", ""),
+    ("zeebe.commands", "ann", ""),
+    ("#", "*", ""),
+    ("anything", None, "'anything' is answered under a routing key of the sender, but the request has no user_id"),
+    ("anything", "", "has no user_id; set it"),
+    (address(GOOD), "ann", "is direct reply-to, which REPLY_EXCHANGE rules out; bind a queue to that exchange"),
+    ("/exchanges/a/b", "ann", "is the address of an exchange"),
+    ("q" * 252, "ann", f"'{'q' * 80}': with the user's name it is a routing key of 256 bytes; accepted: 255"),
+]
+
+
+def test_a_strict_reply_needs_a_sender_and_a_key_that_fits() -> None:
+    def is_judged(reply_to: str | None, user: str | None, words: str) -> None:
+        found = strict_refusal(reply_to, user)
+        assert (found is None) is (words == "")
+        assert words in (found or "")
+
+    check_all(STRICT, is_judged)
+
+
+def test_the_route_of_replies_is_what_the_settings_ask_for() -> None:
+    message = Message(b"", reply_to="my.replies", user_id="b.b")
+    lax = reply_route(Settings())
+    assert (lax.refusal(message), tuple(lax.address(message))) == (None, ("", "my.replies", True))
+    assert tuple(lax.address(Message(b"", reply_to=address(GOOD)))) == ("", address(GOOD), False)
+    strict = reply_route(Settings(amqp=Amqp(reply_exchange="zeebe.replies")))
+    assert (strict.refusal(message), tuple(strict.address(message))) == (
+        None,
+        ("zeebe.replies", "b:2Eb.my.replies", True),
+    )
+    assert strict.refusal(Message(b"", reply_to="my.replies")) is not None

@@ -1,0 +1,118 @@
+"""Strict replies: which mode runs, and whether the permissions at the broker keep what it promises."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from consumer.config import Amqp, Settings
+from consumer.doctor.finding import Finding, Section
+from consumer.doctor.management import ManagementError, PermissionFacts, ask_permissions
+from consumer.rabbitmq.permissions import DEFAULT_EXCHANGE, Permissions
+from zeebe_amqp import strict, wire
+from zeebe_amqp.amqp.connection import logins
+
+__all__ = ["breaches", "judge_permissions", "look_at_replies"]
+
+REPLIES: Final = Section("replies")
+MODE: Final = "replies: mode"
+PERMISSIONS: Final = "replies: permissions"
+STRANGER: Final = "somebody-else"
+"""Stands for a user who is yet to come."""
+MAX_SHOWN: Final = 5
+_WHY: Final = "one user can read, forge or remove the replies of another"
+_PRINTED: Final = "give the permissions that `python -m consumer permissions USER` prints, and no others"
+
+
+async def look_at_replies(settings: Settings, management: str | None) -> list[Finding]:
+    """Say which mode runs; with strict replies ask the management API at this URL for the permissions of all users."""
+    exchange = settings.amqp.reply_exchange
+    if exchange is None:
+        shown = ", ".join(settings.reply_allow)
+        return [
+            REPLIES.ok(
+                MODE,
+                f"lax: to direct reply-to, server-named queues and {shown}; whoever may write to the default exchange "
+                "can write to every queue, replies of others included; REPLY_EXCHANGE makes them strict",
+            )
+        ]
+    mode = REPLIES.ok(MODE, f"strict: through the exchange {exchange!r}, each under a routing key of its user")
+    if management is None:
+        look = f"`rabbitmqctl list_permissions` and `list_topic_permissions`, or --management URL; {_PRINTED}"
+        return [mode, REPLIES.unseen(PERMISSIONS, "not looked at: AMQP does not tell those of others", look, _WHY)]
+    try:
+        facts = await ask_permissions(management, settings.amqp)
+    except ManagementError as error:
+        change = "our login needs the tag `administrator` to see the permissions of others; or see `rabbitmqctl`"
+        return [mode, REPLIES.warning(PERMISSIONS, f"not seen: {error}", change, _WHY)]
+    return [mode, judge_permissions(facts, settings.amqp)]
+
+
+def judge_permissions(facts: PermissionFacts, amqp: Amqp) -> Finding:
+    """Whether anybody has more permissions than strict replies allow; administrators may do anything in any case."""
+    ours = logins(amqp.urls)
+    users = [each for each in facts.permissions if each.user not in ours and each.user not in facts.administrators]
+    names = [each.user for each in users]
+    found = {each.user: reason for each in users if (reason := next(breaches(each, names, amqp), None))}
+    if found:
+        shown = _shown(f"{user!r} {reason}" for user, reason in found.items())
+        return REPLIES.problem(PERMISSIONS, f"{len(found)} of {len(users)} users: {shown}", _PRINTED, _WHY)
+    above = _shown(map(repr, sorted(facts.administrators)))
+    more = f"; administrators may give themselves any: {above}" if above else ""
+    return REPLIES.ok(PERMISSIONS, f"none of {len(users)} users reaches the replies of another{more}")
+
+
+def breaches(permissions: Permissions, users: Sequence[str], amqp: Amqp) -> Iterator[str]:
+    """What a user could do to the replies or requests of others.
+
+    Args:
+        permissions: those of the user.
+        users: all that there are.
+        amqp: the exchange of replies, and the request queues.
+    """
+    exchange = amqp.reply_exchange or ""
+    others = [each for each in (*users, STRANGER) if each != permissions.user]
+    write, read = permissions.write, permissions.read
+    if _permits(write, DEFAULT_EXCHANGE):
+        yield f"may write to {DEFAULT_EXCHANGE}, and so into every queue"
+    if _permits(write, exchange):
+        yield f"may write to {exchange}, and so forge replies"
+    if _permits(read, exchange):
+        yield from _bindings(permissions, others, exchange)
+    for name in (exchange, wire.REQUESTS_EXCHANGE, *amqp.queues, wire.DEAD_LETTER):
+        if _permits(permissions.configure, name):
+            yield f"may configure {name}, and so delete it"
+    for name in (wire.REQUESTS_EXCHANGE, *amqp.queues, wire.DEAD_LETTER):
+        if _permits(read, name):
+            yield f"may read {name}, and so the requests of others"
+    for other in others:
+        queue = f"{strict.private_queues(other)}0123456789abcdef"
+        for what, pattern in (("configure", permissions.configure), ("write to", write), ("read", read)):
+            if _permits(pattern, queue):
+                yield f"may {what} the reply queues of {other!r}"
+
+
+def _bindings(permissions: Permissions, others: Iterable[str], exchange: str) -> Iterator[str]:
+    """Which replies of others could be bound: without permissions on its topics an exchange lets everybody bind all."""
+    _, topics = permissions.topics.get(exchange, ("", None))
+    if topics is None:
+        yield f"has no topic permissions on {exchange}, and may bind all replies"
+        return
+    for key in ("#", "*.#", *(f"{strict.encoded(other)}.{rest}" for other in others for rest in ("#", "q"))):
+        if _permits(topics, key):
+            yield f"may bind {key!r} to {exchange}"
+
+
+def _permits(pattern: str, name: str) -> bool:
+    """Whether the broker would let it; as it does, an empty pattern permits only an empty name."""
+    try:
+        return re.search(pattern or "^$", name) is not None
+    except re.error:  # Erlang knows what Python does not: it is not ours, so it is too much
+        return True
+
+
+def _shown(texts: Iterable[str]) -> str:
+    listed = list(texts)
+    more = f" and {len(listed) - MAX_SHOWN} more" if len(listed) > MAX_SHOWN else ""
+    return ", ".join(each[:160] for each in listed[:MAX_SHOWN]) + more
