@@ -16,7 +16,8 @@ from typing import Final
 from consumer import telemetry
 from consumer.audit import service_audit
 from consumer.camunda7 import Camunda7Engine, accepts, reach
-from consumer.config import Settings, values
+from consumer.config import Settings
+from consumer.config.urls import hidden
 from consumer.console import Watched, open_console
 from consumer.core.access import Authorizer, Unrestricted
 from consumer.core.call import Engine, RoutedEngine
@@ -274,7 +275,7 @@ class Service:
         """Where it has what: for the log of a start, without passwords."""
         host, _ = self._settings.http_address or ("", 0)
         http = "off" if self.health is None else f"at {host}:{self.health.port}"
-        return f"ledger {values.hidden(self._settings.ledger)}, HTTP {http}, gateway {self._settings.zeebe.address}"
+        return f"ledger {hidden(self._settings.ledger)}, HTTP {http}, gateway {self._settings.zeebe.address}"
 
     def problems(self) -> dict[str, str]:
         """Why it is not ready, by part; empty when it is."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from consumer.camunda7 import Camunda7Engine
-from consumer.config import Amqp, Camunda7, Settings, values
+from consumer.config import Amqp, Camunda7, Settings
+from consumer.config.urls import hidden
 from consumer.doctor import finding as diagnosis
 from consumer.doctor import jobs as job_queues
 from consumer.doctor.identity import look_at_identity
@@ -94,7 +95,7 @@ async def _ledger(settings: Settings) -> list[Finding]:
     try:
         found = [*judge_ledger(await examine_ledger(settings.ledger), settings)]
     except (LedgerError, OSError) as error:
-        found = [unreached(values.hidden(settings.ledger), str(error))]
+        found = [unreached(hidden(settings.ledger), str(error))]
     return [_diagnosed(replace(each, subject=f"ledger: {each.subject}")) for each in found]
 
 

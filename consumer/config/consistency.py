@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from consumer.config import values
+from consumer.config import certificates, urls
 from consumer.config.layers import Given
 from consumer.config.variables import Values
 from zeebe_amqp import wire
@@ -62,7 +62,7 @@ def _half_pairs(given: Given) -> Iterator[str]:
 
 def _wrong_key(given: Given) -> Iterator[str]:
     cert, key = given.values.AMQP_CERT, given.values.AMQP_KEY
-    if cert and key and not values.is_pair(cert, key):
+    if cert and key and not certificates.is_pair(cert, key):
         accepted = f"the private key, without password, of {given.written('AMQP_CERT')}"
         yield f"{given.written('AMQP_KEY')}: found '{key}'; accepted: {accepted}"
 
@@ -72,7 +72,7 @@ def _unusable_authority(given: Given) -> Iterator[str]:
     path = given.values.ZEEBE_CA_CERTIFICATE_PATH
     if path and not is_plaintext(given.values):
         try:
-            values.certificates(str(path))
+            certificates.certificates(str(path))
         except ValueError as error:
             yield f"{given.written('ZEEBE_CA_CERTIFICATE_PATH')}: found '{path}'; accepted: {error}"
 
@@ -88,7 +88,7 @@ def _camunda7(given: Given) -> Iterator[str]:
     if given.values.SIGNAL_ENGINE == "camunda7" and "CAMUNDA7_REST_URL" not in given.accepted | given.refused:
         missing = given.written("CAMUNDA7_REST_URL", beside="SIGNAL_ENGINE")
         yield f"{missing}: missing; accepted: with {engine}=camunda7 the URL of the engine's REST API"
-    if given.values.CAMUNDA7_USER and values.without_credentials(given.values.CAMUNDA7_REST_URL or "")[1]:
+    if given.values.CAMUNDA7_USER and urls.without_credentials(given.values.CAMUNDA7_REST_URL or "")[1]:
         yield f"{user}: set, but {url} names a user, too; accepted: one of the two"
 
 
@@ -189,7 +189,7 @@ def _overheard(v: Values) -> Iterator[str]:
     if is_plaintext(v) and (v.ZEEBE_CLIENT_ID or v.CAMUNDA_BASIC_AUTH_USERNAME):
         yield text.format("gateway", "TLS")
     url = v.CAMUNDA7_REST_URL or ""
-    if url.startswith("http://") and (v.CAMUNDA7_USER or values.without_credentials(url)[1]):
+    if url.startswith("http://") and (v.CAMUNDA7_USER or urls.without_credentials(url)[1]):
         yield text.format("Camunda 7 engine", "https://")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from consumer.config import values
+from consumer.config import urls
 from consumer.config.consistency import contradictions, is_plaintext, oddities
 from consumer.config.job_types import JobTypeErrors, job_types
 from consumer.config.layers import Given, Report, read_layers, take
@@ -79,7 +79,7 @@ def _jobs(given: Given, problems: list[str]) -> tuple[JobType, ...]:
 def _sources(given: Given, settings: Settings) -> list[tuple[str, str, str]]:
     derived = {
         "AMQP_PREFETCH": str(settings.amqp.prefetch),
-        "LEDGER": values.hidden(settings.ledger),
+        "LEDGER": urls.hidden(settings.ledger),
         "LOG_FORMAT": settings.log_format,
     }
     rows = [
@@ -177,7 +177,7 @@ def _zeebe(v: Values, names: Names) -> Zeebe:
 def _camunda7(v: Values) -> Camunda7 | None:
     if not v.CAMUNDA7_REST_URL:
         return None
-    url, inside = values.without_credentials(v.CAMUNDA7_REST_URL)
+    url, inside = urls.without_credentials(v.CAMUNDA7_REST_URL)
     given = (v.CAMUNDA7_USER, v.CAMUNDA7_PASSWORD or "") if v.CAMUNDA7_USER else inside
     return Camunda7(
         url=url,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from zeebe_amqp import trace_variable, wire
 from zeebe_amqp.schema.durations import milliseconds
@@ -18,32 +16,24 @@ __all__ = [
     "AuditSink",
     "Target",
     "audit_sink",
-    "broker_urls",
-    "certificates",
     "choice",
     "console_token",
+    "content",
     "exchange",
     "file",
     "gateway_address",
     "globs",
-    "hidden",
     "http_address",
-    "is_pair",
     "job_types",
-    "ledger",
     "path",
-    "private_key",
     "queues",
-    "rest_url",
     "seconds",
     "secret_file",
     "signing_keys",
     "switch",
-    "token_url",
     "user_name",
     "variable_name",
     "whole",
-    "without_credentials",
     "words",
 ]
 
@@ -59,7 +49,6 @@ _QUEUES_OF_AUDIT: Final = ("stream", "exchange")
 
 _HOST_AND_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/?#@\[\],]+):([0-9]{1,5})")
 _HOST: Final = re.compile(r"\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/?#@\[\],]+")
-_CERTIFICATE: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _PLAINTEXT: Final = {"grpc": True, "http": True, "grpcs": False, "https": False}
 
 
@@ -238,56 +227,6 @@ def queues(text: str) -> tuple[str, ...]:
     return found
 
 
-def broker_urls(text: str) -> tuple[str, ...]:
-    """Comma-separated URLs of the nodes of one broker, all of one scheme."""
-    urls = tuple(part.strip() for part in re.split(r",(?=\s*amqps?://)", text))
-    if not all(map(_is_broker_url, urls)):
-        raise ValueError("amqp://user:password@host:port/vhost or amqps://…, several separated by commas")
-    if len({url.partition("://")[0] for url in urls}) > 1:
-        raise ValueError("either amqp:// or amqps:// for all hosts, never both")
-    return urls
-
-
-def _is_broker_url(url: str) -> bool:
-    parts = _split(url, "amqp", "amqps")
-    return parts is not None and not parts.fragment and "," not in str(parts.hostname)
-
-
-def _split(url: str, *schemes: str) -> SplitResult | None:
-    """The parts of a URL of one of these schemes, with a host and without spaces; None when it is no such URL."""
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in schemes and parts.hostname and parts.port != 0
-    except ValueError:
-        return None
-    return parts if valid and not re.search(r"\s", url) else None
-
-
-def token_url(text: str) -> str:
-    """The URL of a token endpoint."""
-    if not _is_http_url(text) or "@" in urlsplit(text).netloc:
-        raise ValueError("an http:// or https:// URL without user and password")
-    return text
-
-
-def rest_url(text: str) -> str:
-    """The URL that the paths of a REST API begin with, without a slash at its end."""
-    if not _is_http_url(text) or re.search(r"[?#\\]|@.*@", text):
-        raise ValueError("the http:// or https:// URL of a REST API, such as http://127.0.0.1:8080/engine-rest")
-    return text.rstrip("/")
-
-
-def _is_http_url(text: str) -> bool:
-    return text.isprintable() and _split(text, "http", "https") is not None
-
-
-def without_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
-    """A URL without user and password, and these two, decoded; None when it has none."""
-    parts = urlsplit(url)
-    plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    return plain, None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
-
-
 def gateway_address(text: str) -> Target:
     """`host:port`, `host`, `dns:///host:port`, or a URI whose scheme decides about TLS."""
     accepted = "host:port, dns:///host:port, grpc://host:port (plaintext, or http://), grpcs://host:port (or https://)"
@@ -320,43 +259,6 @@ def http_address(text: str) -> tuple[str, int] | None:
     return match[1].strip("[]"), int(match[2])
 
 
-def ledger(text: str) -> str:
-    """The URL of the place where answers are remembered."""
-    if text != "memory://" and not any(is_such(text) for is_such in (_is_file_url, _is_redis_url, _is_postgres_url)):
-        raise ValueError(
-            "sqlite:///path (four slashes for an absolute one), redis://user:password@host:port/database "
-            "(rediss:// for TLS), postgresql://user:password@host:port/database (with libpq's parameters, such as "
-            "?sslmode=verify-full for TLS) or memory://"
-        )
-    return text
-
-
-def _is_file_url(url: str) -> bool:
-    name = url.removeprefix("sqlite:///").rpartition("/")[2]
-    return url.startswith("sqlite:///") and name not in {"", ".", ".."} and "\0" not in url
-
-
-def _is_redis_url(url: str) -> bool:
-    parts = _split(url, "redis", "rediss")
-    if parts is None or parts.query or parts.fragment:
-        return False
-    return re.fullmatch(r"(/[0-9]{0,4})?", parts.path) is not None
-
-
-def _is_postgres_url(url: str) -> bool:
-    if not url.startswith(("postgresql://", "postgres://")):
-        return False
-    # Only who uses it pays for its import.
-    from psycopg import ProgrammingError
-    from psycopg.conninfo import conninfo_to_dict
-
-    try:
-        conninfo_to_dict(url)
-    except ProgrammingError:
-        return False
-    return True
-
-
 def path(text: str) -> Path:
     """A path, `~` expanded; what it points to may come later."""
     if "\0" in text:
@@ -365,38 +267,8 @@ def path(text: str) -> Path:
     return Path(os.path.expanduser(text))
 
 
-def certificates(text: str) -> Path:
-    """A PEM file with at least one certificate. An empty one must not pass: gRPC takes it for the system's."""
-    accepted = "a readable PEM file with at least one certificate"
-    blocks = _CERTIFICATE.findall(_content(text, accepted))
-    if not blocks:
-        raise ValueError(f"{accepted} (this one has none)")
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=b"\n".join(blocks).decode())
-    except (ssl.SSLError, ValueError) as error:
-        raise ValueError(f"{accepted} (the one in it cannot be decoded)") from error
-    return path(text)
-
-
-def private_key(text: str) -> Path:
-    """A PEM file with a private key."""
-    accepted = "a readable PEM file with a private key"
-    if b"PRIVATE KEY-----" not in _content(text, accepted):
-        raise ValueError(f"{accepted} (this one has none)")
-    return path(text)
-
-
-def is_pair(cert: Path, key: Path) -> bool:
-    """Whether the private key in `key` belongs to the certificate in `cert` and needs no password."""
-    try:
-        # Without a password given here OpenSSL would ask for one on the terminal.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password="")
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _content(text: str, accepted: str) -> bytes:
+def content(text: str, accepted: str) -> bytes:
+    """What is in the file of this path; ValueError says what is `accepted` and why it cannot be read."""
     try:
         return path(text).read_bytes()
     except OSError as error:
@@ -407,21 +279,9 @@ def secret_file(text: str) -> str:
     """The content of a file such as a mounted secret, without the line end that editors add."""
     accepted = "the path of a readable text file that is not empty"
     try:
-        content = _content(text, accepted).decode("utf-8-sig").rstrip("\r\n")
+        found = content(text, accepted).decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{accepted} (this one is not UTF-8)") from error
-    if not content:
+    if not found:
         raise ValueError(f"{accepted} (this one is empty)")
-    return content
-
-
-def hidden(text: str) -> str:
-    """`text` with the user and password of every URL in it replaced by `***`, and so the passwords among parameters."""
-    text = re.sub(r"([?&]\w*password=)[^&]*", r"\1***", text)
-    return ",".join(_hidden(part) for part in re.split(r",(?=\s*\w+://)", text))
-
-
-def _hidden(url: str) -> str:
-    credentials, at, host = url.rpartition("@")
-    scheme, separator, _ = credentials.partition("://")
-    return f"{scheme + separator if separator else ''}***@{host}" if at else url
+    return found

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from consumer.config import values
+from consumer.config import certificates, urls, values
+from consumer.config.ledger_url import ledger_url
 from consumer.config.values import AuditSink, Target
 from zeebe_amqp import reply_queue, wire
 
@@ -62,7 +63,7 @@ class Variable:
         """`text` without secrets."""
         if self.secret:
             return "***"
-        return values.hidden(text) if "://" in text or self.name.endswith(("_URL", "_ADDRESS")) else text
+        return urls.hidden(text) if "://" in text or self.name.endswith(("_URL", "_ADDRESS")) else text
 
 
 def _row(
@@ -83,7 +84,7 @@ class Values:
     """
 
     AMQP_URL: tuple[str, ...] = _row(
-        values.broker_urls,
+        urls.broker_urls,
         "amqp://guest:guest@127.0.0.1:5672",
         "the broker; several hosts separated by commas; `amqps://` for TLS",
         key="host",
@@ -91,11 +92,13 @@ class Values:
         group=BROKER,
     )
     AMQP_CA: Path | None = _row(
-        values.certificates, None, "PEM file of the authorities trusted for `amqps://`", shown="the system's"
+        certificates.certificates, None, "PEM file of the authorities trusted for `amqps://`", shown="the system's"
     )
-    AMQP_CERT: Path | None = _row(values.certificates, None, "PEM file of the client certificate, with `AMQP_KEY`")
+    AMQP_CERT: Path | None = _row(
+        certificates.certificates, None, "PEM file of the client certificate, with `AMQP_KEY`"
+    )
     AMQP_KEY: Path | None = _row(
-        values.private_key, None, "PEM file of the client certificate's private key, without password"
+        certificates.private_key, None, "PEM file of the client certificate's private key, without password"
     )
     AMQP_QUEUES: tuple[str, ...] = _row(
         values.queues,
@@ -164,7 +167,7 @@ class Values:
         values.words, None, "OAuth client secret", "CAMUNDA_CLIENT_SECRET", key="clientSecret", secret=True
     )
     ZEEBE_AUTHORIZATION_SERVER_URL: str = _row(
-        values.token_url,
+        urls.token_url,
         "https://login.cloud.camunda.io/oauth/token/",
         "the endpoint that OAuth tokens come from",
         "CAMUNDA_AUTHORIZATION_SERVER_URL",
@@ -193,7 +196,7 @@ class Values:
         group="Camunda 7 engine",
     )
     CAMUNDA7_REST_URL: str | None = _row(
-        values.rest_url,
+        urls.rest_url,
         None,
         "the REST API of a Camunda 7 engine, such as `http://camunda:8080/engine-rest`, for signals to one execution",
         file=True,
@@ -270,7 +273,7 @@ class Values:
         "variable that carries the trace context into each process that is started, and to its jobs",
     )
     LEDGER: str | None = _row(
-        values.ledger,
+        ledger_url,
         None,
         "where answers are remembered: `sqlite:///path` for one process, `redis://host:port/database` or "
         "`postgresql://host:port/database` for several, `memory://` for none that ends",

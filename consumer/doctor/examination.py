@@ -12,7 +12,8 @@ from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 from consumer.camunda7 import Camunda7Engine
-from consumer.config import Camunda7, OAuth, Settings, values
+from consumer.config import Camunda7, OAuth, Settings
+from consumer.config.urls import hidden
 from consumer.doctor import broker, gateway, jobs, ledger, replies, rights, service
 from consumer.doctor.clients import SERVICE, installed, judge_versions
 from consumer.doctor.clocks import Reading, judge_clocks
@@ -256,7 +257,7 @@ def _engines(found: _Found, settings: Settings) -> Iterator[Finding]:
 def _ledger(found: _Found, settings: Settings) -> Iterator[Finding]:
     facts = found.ledger
     if isinstance(facts, Failed):
-        yield ledger.unreached(values.hidden(settings.ledger), facts.problem)
+        yield ledger.unreached(hidden(settings.ledger), facts.problem)
     else:
         yield from ledger.judge_ledger(facts, settings)
         yield ledger.judge_entries(_entries(facts, found.service), settings)

@@ -239,7 +239,8 @@ PATTERNS = {
 }
 """The patterns that the readers above put to a stranger's text."""
 OWN = {
-    "consumer.config.values": {"_HOST_AND_PORT", "_HOST", "_CERTIFICATE"},
+    "consumer.config.certificates": {"_CERTIFICATE"},
+    "consumer.config.values": {"_HOST_AND_PORT", "_HOST"},
     "consumer.doctor.service": {"_SIZE"},
     "consumer.rabbitmq.differences": {"_DIFFERS"},
     "consumer.rabbitmq.inspection": {"_LENGTH"},

@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives import serialization
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.config import ARGUMENTS, VARIABLES, ConfigurationError, Settings, as_argument, component, load, values
+from consumer.config import ARGUMENTS, VARIABLES, ConfigurationError, Settings, as_argument, component, load
 from consumer.config.settings import JobType
+from consumer.config.urls import hidden
 from consumer.config.values import AuditSink
 from tests.cases import for_each
 from tests.unit.consumer.config.documents import document, write
@@ -253,7 +254,7 @@ def test_a_file_without_certificate_is_refused(pems: Any, tmp_path: Path, loaded
     ("postgresql://a:b@c,d/e?sslpassword=f&password=g&user=h", "postgresql://***@c,d/e?sslpassword=***&password=***&user=h"),
 ])  # fmt: skip
 def test_user_and_password_in_urls_are_hidden(text: str, shown: str) -> None:
-    assert values.hidden(text) == shown
+    assert hidden(text) == shown
 
 
 def test_every_variable_is_explained_and_has_an_option_of_its_name_and_secrets_only_as_files() -> None:
