@@ -155,7 +155,8 @@ spec:
 ```
 
 `gatewayAddr` is required; `gatewayKeepAlive` is a duration or whole seconds; `usePlainTextConnection` takes y, yes,
-true, t, on, 1 and their opposites; `caCertificatePath` names a PEM file. An unknown key is an error. The component of
+true, t, on, 1 and their opposites; `caCertificatePath` names a PEM file, and so do
+`clientCertPath` and `clientKeyPath`, which the binding does not have. An unknown key is an error. The component of
 the broker may be missing; its keys about queues and reconnecting have no effect, because these are the service's own
 affair, and are warned about.
 

@@ -9,15 +9,18 @@ from consumer.config import certificates, urls
 from consumer.config.layers import Given
 from consumer.config.variables import Values
 from zeebe_amqp import wire
+from zeebe_amqp.amqp.address import file_parameters
 from zeebe_amqp.jobs.names import DEAD, JOBS_EXCHANGE, RESULTS, RESULTS_EXCHANGE, UNDONE
 
 __all__ = ["contradictions", "is_plaintext", "oddities"]
 
+OF_CLIENT: Final = (("AMQP_CERT", "AMQP_KEY"), ("ZEEBE_CLIENT_CERT_PATH", "ZEEBE_CLIENT_KEY_PATH"))
+"""Client certificates and their private keys."""
 PAIRS: Final = (
     ("ZEEBE_CLIENT_ID", "ZEEBE_CLIENT_SECRET"),
     ("CAMUNDA_BASIC_AUTH_USERNAME", "CAMUNDA_BASIC_AUTH_PASSWORD"),
     ("CAMUNDA7_USER", "CAMUNDA7_PASSWORD"),
-    ("AMQP_CERT", "AMQP_KEY"),
+    *OF_CLIENT,
 )
 """Variables that mean something only together."""
 
@@ -38,6 +41,8 @@ def contradictions(given: Given) -> Iterator[str]:
     checks = (
         _half_pairs,
         _wrong_key,
+        _certificate_without_tls,
+        _files_twice,
         _unusable_authority,
         _two_credentials,
         _camunda7,
@@ -61,10 +66,29 @@ def _half_pairs(given: Given) -> Iterator[str]:
 
 
 def _wrong_key(given: Given) -> Iterator[str]:
-    cert, key = given.values.AMQP_CERT, given.values.AMQP_KEY
-    if cert and key and not certificates.is_pair(cert, key):
-        accepted = f"the private key, without password, of {given.written('AMQP_CERT')}"
-        yield f"{given.written('AMQP_KEY')}: found '{key}'; accepted: {accepted}"
+    for names in OF_CLIENT:
+        cert, key = (getattr(given.values, name) for name in names)
+        if cert and key and not certificates.is_pair(cert, key):
+            accepted = f"the private key, without password, of {given.written(names[0])}"
+            yield f"{given.written(names[1])}: found '{key}'; accepted: {accepted}"
+
+
+def _certificate_without_tls(given: Given) -> Iterator[str]:
+    """Who has one relies on being known by it."""
+    if is_plaintext(given.values):
+        for name in OF_CLIENT[1]:
+            if name in given.accepted:
+                yield f"{given.written(name)}: set, but the connection to the gateway is plaintext; accepted: with TLS"
+
+
+def _files_twice(given: Given) -> Iterator[str]:
+    """One of the two would silently not count."""
+    named = [name for name in TLS_OF_BROKER if name in given.accepted]
+    for url in given.values.AMQP_URL:
+        if named and (inside := file_parameters(url)):
+            settings, address = ", ".join(map(given.written, named)), given.written("AMQP_URL")
+            yield f"{settings}: set, but {address} names {', '.join(inside)}, too; accepted: one of the two"
+            return
 
 
 def _unusable_authority(given: Given) -> Iterator[str]:

@@ -166,6 +166,8 @@ def _zeebe(v: Values, names: Names) -> Zeebe:
         address=v.ZEEBE_ADDRESS.address,
         plaintext=is_plaintext(v),
         ca_certificate_path=None if is_plaintext(v) else v.ZEEBE_CA_CERTIFICATE_PATH,
+        client_cert_path=v.ZEEBE_CLIENT_CERT_PATH,
+        client_key_path=v.ZEEBE_CLIENT_KEY_PATH,
         override_authority=v.ZEEBE_OVERRIDE_AUTHORITY,
         keep_alive=v.ZEEBE_KEEP_ALIVE,
         request_timeout=v.ZEEBE_REQUEST_TIMEOUT,

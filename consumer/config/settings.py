@@ -98,6 +98,8 @@ class Zeebe:
     """A gRPC target: `host:port` or `dns:///host:port`."""
     plaintext: bool = False
     ca_certificate_path: Path | None = None
+    client_cert_path: Path | None = None
+    client_key_path: Path | None = None
     override_authority: str | None = None
     keep_alive: float = 45.0
     request_timeout: float = 20.0

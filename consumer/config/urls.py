@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from zeebe_amqp.amqp.address import accepted_parameters
+
 __all__ = ["broker_urls", "hidden", "rest_url", "split", "token_url", "without_credentials"]
 
 
@@ -13,6 +15,8 @@ def broker_urls(text: str) -> tuple[str, ...]:
     urls = tuple(part.strip() for part in re.split(r",(?=\s*amqps?://)", text))
     if not all(map(_is_broker_url, urls)):
         raise ValueError("amqp://user:password@host:port/vhost or amqps://…, several separated by commas")
+    for accepted in filter(None, map(accepted_parameters, urls)):
+        raise ValueError(accepted)
     if len({url.partition("://")[0] for url in urls}) > 1:
         raise ValueError("either amqp:// or amqps:// for all hosts, never both")
     return urls

@@ -11,6 +11,7 @@ from consumer.config import certificates, urls, values
 from consumer.config.ledger_url import ledger_url
 from consumer.config.values import AuditSink, Target
 from zeebe_amqp import reply_queue, wire
+from zeebe_amqp.amqp.address import PARAMETERS
 
 __all__ = [
     "ARGUMENTS",
@@ -86,7 +87,8 @@ class Values:
     AMQP_URL: tuple[str, ...] = _row(
         urls.broker_urls,
         "amqp://guest:guest@127.0.0.1:5672",
-        "the broker; several hosts separated by commas; `amqps://` for TLS",
+        "the broker; several hosts separated by commas; `amqps://` for TLS; of parameters only "
+        f"{', '.join(f'`{each}`' for each in PARAMETERS)}",
         key="host",
         file=True,
         group=BROKER,
@@ -146,6 +148,18 @@ class Values:
         "CAMUNDA_CA_CERTIFICATE_PATH",
         key="caCertificatePath",
         shown="the system's",
+    )
+    ZEEBE_CLIENT_CERT_PATH: Path | None = _row(
+        certificates.certificates,
+        None,
+        "PEM file of the client certificate for the gateway, with `ZEEBE_CLIENT_KEY_PATH`",
+        key="clientCertPath",
+    )
+    ZEEBE_CLIENT_KEY_PATH: Path | None = _row(
+        certificates.private_key,
+        None,
+        "PEM file of that certificate's private key, without password",
+        key="clientKeyPath",
     )
     ZEEBE_OVERRIDE_AUTHORITY: str | None = _row(
         values.words, None, "the host name expected in the gateway's certificate", "CAMUNDA_OVERRIDE_AUTHORITY"

@@ -9,12 +9,15 @@ from typing import Any, Final
 import grpc
 
 from consumer.config import Zeebe
+from consumer.config.certificates import is_pair
 from consumer.core.proxy import grpc_proxy
 
 __all__ = ["open_channel"]
 
 
-PEM_MARK: Final = b"-----BEGIN CERTIFICATE-----"
+CERTIFICATE: Final = "CERTIFICATE"
+PRIVATE_KEY: Final = "PRIVATE KEY"
+"""What PEM files are looked through for."""
 KEEP_ALIVE_ANSWER: Final = 15_000
 """Milliseconds a keep-alive ping may stay unanswered before the connection counts as lost."""
 METADATA_LIMIT: Final = 1024 * 1024
@@ -29,14 +32,28 @@ def open_channel(zeebe: Zeebe) -> grpc.aio.Channel:
     fails at once with the cause.
 
     Raises:
-        ValueError: the CA certificate file is missing or holds no certificate.
+        ValueError: a file of certificates or of a key is missing, or has something else in it.
     """
     options = _options(zeebe)
     if zeebe.plaintext:
         return grpc.aio.insecure_channel(zeebe.address, options=options)
     path = zeebe.ca_certificate_path
-    roots = None if path is None else _certificates(path, zeebe.names["ZEEBE_CA_CERTIFICATE_PATH"])
-    return grpc.aio.secure_channel(zeebe.address, grpc.ssl_channel_credentials(roots), options=options)
+    roots = None if path is None else _pem(path, zeebe.names["ZEEBE_CA_CERTIFICATE_PATH"], CERTIFICATE)
+    credentials = grpc.ssl_channel_credentials(roots, *_client_certificate(zeebe))
+    return grpc.aio.secure_channel(zeebe.address, credentials, options=options)
+
+
+def _client_certificate(zeebe: Zeebe) -> tuple[bytes, bytes] | tuple[None, None]:
+    """The private key and the certificate; they are looked at for each connection, as certificates are renewed."""
+    cert, key = zeebe.client_cert_path, zeebe.client_key_path
+    if cert is None or key is None:
+        return None, None
+    of_cert, of_key = zeebe.names["ZEEBE_CLIENT_CERT_PATH"], zeebe.names["ZEEBE_CLIENT_KEY_PATH"]
+    found = _pem(key, of_key, PRIVATE_KEY), _pem(cert, of_cert, CERTIFICATE)
+    if not is_pair(cert, key):
+        # C-core would fail each connection for a reason that it tells only its own log.
+        raise ValueError(f"{of_key}: {key} is not the private key, without password, of {of_cert}")
+    return found
 
 
 def _options(zeebe: Zeebe) -> list[tuple[str, Any]]:
@@ -69,12 +86,13 @@ def _options(zeebe: Zeebe) -> list[tuple[str, Any]]:
     return options
 
 
-def _certificates(path: Path, setting: str) -> bytes:
+def _pem(path: Path, setting: str, kind: str) -> bytes:
+    """The content of a PEM file that has one of this kind."""
     try:
         pem = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{setting}: cannot read {path} ({error.strerror}); accepted: a PEM file") from error
-    if PEM_MARK not in pem:
+    if f"{kind}-----".encode() not in pem:
         # C-core takes an empty file for "the system's roots", silently.
-        raise ValueError(f"{setting}: no certificate in {path}; accepted: a PEM file with at least one")
+        raise ValueError(f"{setting}: no {kind.lower()} in {path}; accepted: a PEM file with at least one")
     return pem

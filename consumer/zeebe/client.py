@@ -28,6 +28,7 @@ from consumer.zeebe.polls import Poll, Polls, ResponseStream
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.retries import Retries
 from consumer.zeebe.rpcs import METHODS
+from consumer.zeebe.tls import cause
 from consumer.zeebe.topology_cache import TopologyCache
 from zeebe_amqp.cancellation import being_cancelled
 from zeebe_amqp.commands import Topology
@@ -70,10 +71,10 @@ class ZeebeEngine:
         """`clock` gives seconds since 1970, `random` numbers from 0 to 1; tests bring their own, and connections, too.
 
         Raises:
-            ValueError: the CA certificate file is missing or holds no certificate.
+            ValueError: a file of certificates or of a key is missing, or has something else in it.
         """
         self._operations = operations
-        self._request_timeout = zeebe.request_timeout
+        self._zeebe, self._request_timeout = zeebe, zeebe.request_timeout
         self._target = zeebe.address.rsplit("/", 1)[-1]
         self._observer = observer or unobserved
         self._clock, self._monotonic, self._sleep, self._random = clock, monotonic, sleep, random
@@ -325,7 +326,10 @@ class ZeebeEngine:
     ) -> Failure:
         """What it means that an attempt ended so; a cancellation of the task is raised on."""
         if isinstance(error, grpc.aio.AioRpcError):
-            return self._own_ending(Failure.of(error.code().name, error.details() or ""), outgoing, end)
+            failure = Failure.of(error.code().name, error.details() or "")
+            if failure.kind is FailureKind.UNREACHABLE and (told := cause(failure.text, self._zeebe)):
+                failure.text += f"; {told}"
+            return self._own_ending(failure, outgoing, end)
         # grpc cancels whoever waits when its channel is closed; that is no cancellation of the task.
         if being_cancelled() or not (self._closed or connection.is_orphaned):
             raise error

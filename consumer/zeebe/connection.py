@@ -27,7 +27,7 @@ class Connection:
         zeebe: where the gateway is, and how to speak to it.
 
     Raises:
-        ValueError: the CA certificate file is missing or holds no certificate.
+        ValueError: a file of certificates or of a key is missing, or has something else in it.
     """
 
     def __init__(self, zeebe: Zeebe) -> None:

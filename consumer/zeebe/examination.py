@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from consumer.config import Zeebe
 from consumer.zeebe.client import ZeebeEngine
-from consumer.zeebe.hints import PLAINTEXT_MARK, hint
+from consumer.zeebe.hints import advise, hint
 from consumer.zeebe.protocol.gateway_pb2 import TopologyResponse
 from zeebe_amqp.errors import CommandError
+from zeebe_amqp.tls import TlsProblem, problem_of
 
 __all__ = ["ask_gateway"]
 
@@ -22,7 +23,7 @@ async def ask_gateway(zeebe: Zeebe) -> TopologyResponse:
     try:
         return await _topology(zeebe)
     except CommandError as error:
-        advice = hint(await _plainly(zeebe, error.message), zeebe)
+        advice = await advise(await _plainly(zeebe, error.message), zeebe)
         error.message += f" ({advice})" if advice else ""
         raise
 
@@ -37,7 +38,7 @@ async def _topology(zeebe: Zeebe) -> TopologyResponse:
 
 async def _plainly(zeebe: Zeebe, problem: str) -> str:
     """The problem; of a port that speaks no TLS the one that is left when nothing else is wrong with it."""
-    if PLAINTEXT_MARK not in problem:
+    if problem_of(problem) is not TlsProblem.PLAINTEXT:
         return problem
     try:
         # Without credentials: nothing secret may go where it can be read on the way.

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from consumer.config import OAuth, Zeebe
 from consumer.core.proxy import grpc_proxy, web_proxy
+from consumer.zeebe import tls
 from consumer.zeebe.credentials import SERVER
 from consumer.zeebe.failures import NOT_THE_GATEWAYS
 from zeebe_amqp.errors import CommandError
+from zeebe_amqp.tls import TlsProblem
 
-__all__ = ["PLAINTEXT_MARK", "add_hint", "hint"]
+__all__ = ["add_hint", "advise", "hint"]
 
 
 T = TypeVar("T")
-
-PLAINTEXT_MARK: Final = "WRONG_VERSION_NUMBER"
-"""In the text of an attempt with TLS at a port without."""
 
 _ENABLE: Final = (
     "gRPC must be enabled on the gateway (Camunda 8.10 announces it off by default), and its port is 26500 by default"
@@ -44,10 +44,8 @@ _UNKNOWN_HOST: Final = "the host name in {ZEEBE_ADDRESS} is unknown"
 _HINTS: Final = (
     ("http1.x server", _NO_GRPC),
     ("Failed parsing HTTP/2", _NO_GRPC),
+    ("missing selected ALPN", _NO_GRPC),
     (NOT_THE_GATEWAYS, _IN_BETWEEN),
-    (PLAINTEXT_MARK, "the gateway speaks plaintext there: set {ZEEBE_INSECURE_CONNECTION}=true"),
-    ("Hostname Verification Check failed", "the certificate is for another name: set {ZEEBE_OVERRIDE_AUTHORITY} to it"),
-    ("CERTIFICATE_VERIFY_FAILED", "the certificate's issuer is not trusted: set {ZEEBE_CA_CERTIFICATE_PATH}"),
     ("Failed to create security handshaker", "the CA file cannot be used: check {ZEEBE_CA_CERTIFICATE_PATH}"),
     (
         "Connection refused",
@@ -55,7 +53,7 @@ _HINTS: Final = (
     ),
     ("errors resolving", _UNKNOWN_HOST),
     ("Domain name not found", _UNKNOWN_HOST),
-    ("Socket closed", _CLOSES),
+    (tls.CLOSED, _CLOSES),
     ("Connection reset", _CLOSES),
     ("receiving SETTINGS frame", _SAYS_NOTHING),
     ("no connection to the gateway within", _SAYS_NOTHING),
@@ -71,7 +69,7 @@ _ON_THE_WAY: Final = (
     "Connection refused",
     "errors resolving",
     "Domain name not found",
-    "Socket closed",
+    tls.CLOSED,
     "Connection reset",
     "HTTP proxy returned",
     "Expected 'H'",
@@ -82,6 +80,19 @@ _ON_THE_WAY: Final = (
 """Errors of a connection that fails. With a proxy on the way, the cause is the proxy, or lies behind it."""
 
 
+_TOKEN_ADVICE: Final[Mapping[TlsProblem, str]] = MappingProxyType(
+    {
+        TlsProblem.EXPIRED: "that of {url}; or is this machine's clock wrong?",
+        TlsProblem.EARLY: "that of {url}; is a clock wrong?",
+        TlsProblem.OTHER_NAME: "is {url} its address?",
+        TlsProblem.UNTRUSTED: "the authorities of the system are trusted; SSL_CERT_FILE names the file of others",
+        TlsProblem.PLAINTEXT: "is {url} its address, with https://?",
+        TlsProblem.ENCRYPTED: "use https:// in {url}",
+    }
+)
+"""What to do about TLS with the authorization server."""
+
+
 def hint(text: str, zeebe: Zeebe) -> str:
     """What to do about an unreachable gateway whose error says `text`; empty when there is no advice."""
     if isinstance(zeebe.credentials, OAuth) and f": {SERVER} " in text:
@@ -89,8 +100,16 @@ def hint(text: str, zeebe: Zeebe) -> str:
     proxy = grpc_proxy(zeebe.host)
     if proxy is not None and any(fragment in text for fragment in _ON_THE_WAY):
         return proxy.advice("the gateway", zeebe.host)
+    if told := tls.advice(text, zeebe):
+        return told
     advice = next((advice for fragment, advice in _HINTS if fragment in text), "")
     return advice.format_map(zeebe.names)
+
+
+async def advise(text: str, zeebe: Zeebe) -> str:
+    """The same, after a closer look where the text does not tell enough."""
+    is_gateways = f": {SERVER} " not in text and grpc_proxy(zeebe.host) is None
+    return (await tls.look_closer(text, zeebe) if is_gateways else "") or hint(text, zeebe)
 
 
 def _token_hint(text: str, url: str) -> str:
@@ -98,6 +117,9 @@ def _token_hint(text: str, url: str) -> str:
     proxy = web_proxy(url)
     if proxy is not None:
         return proxy.advice("the authorization server", urlsplit(url).hostname or "")
+    problem = next((problem for problem in TlsProblem if problem.value in text), None)
+    if problem is not None:
+        return _TOKEN_ADVICE.get(problem, "").format(url=url)
     return f"is {url} its address, and is it running?" if "did not answer" in text else ""
 
 
@@ -110,6 +132,6 @@ async def add_hint(ask: Callable[[], Awaitable[T]], zeebe: Zeebe) -> T:
     try:
         return await ask()
     except CommandError as error:
-        advice = hint(error.message, zeebe)
+        advice = await advise(error.message, zeebe)
         error.message += f" ({advice})" if advice else ""
         raise

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -16,11 +17,14 @@ from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError, AuthenticationError, ConnectionClosed, ProbableAuthenticationError
 from yarl import URL
 
-from zeebe_amqp.amqp.hints import hint
+from zeebe_amqp import tls as transport_security
+from zeebe_amqp.amqp.address import FILES, file_parameters
+from zeebe_amqp.amqp.hints import ENDED, hint
 from zeebe_amqp.amqp.refusal import BrokerRefusal
 from zeebe_amqp.amqp.tap import TappedConnection
 from zeebe_amqp.cancellation import being_cancelled, raise_if_cancelled
 from zeebe_amqp.errors import Code
+from zeebe_amqp.tls import TlsProblem
 
 __all__ = [
     "CONFIRM_TIMEOUT",
@@ -30,6 +34,7 @@ __all__ = [
     "RPC_TIMEOUT",
     "BrokerError",
     "LoginRefused",
+    "TlsError",
     "Unreachable",
     "close",
     "connect",
@@ -87,6 +92,14 @@ class Unreachable(ConnectionError):
     """No host answered; the text says what each of them said."""
 
 
+class TlsError(ConnectionError):
+    """TLS with the broker did not come about; the text names the cause."""
+
+    def __init__(self, message: str, problem: TlsProblem) -> None:
+        super().__init__(message)
+        self.problem = problem
+
+
 class BrokerError(Exception):
     """The broker cannot be used; the text says why and what to do, for an operator."""
 
@@ -97,17 +110,19 @@ async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> Tap
     Args:
         url: `amqp://` or `amqps://`; what its query says goes before our own heartbeat and name.
         name: shown in the broker's list of connections.
-        tls: for `amqps://`; None = as the address says.
+        tls: for `amqps://`; None = as the address says, else by the system's authorities.
 
     Raises:
         LoginRefused: at once, and again as long as address and users are the same.
-        One of CONNECTION_ERRORS: otherwise.
+        One of CONNECTION_ERRORS: otherwise; a TlsError where TLS is the cause.
     """
     query = {"heartbeat": str(HEARTBEAT), "name": name, **URL(url).query}
+    checking = partial(_checking, url, tls)
     try:
         return await aio_pika.connect(
             URL(url).with_query(query),
-            ssl_context=tls,
+            # Never the library's own, which an address can make that checks nothing.
+            ssl_context=await asyncio.to_thread(checking) if URL(url).scheme == "amqps" else None,
             timeout=CONNECT_TIMEOUT,
             connection_class=TappedConnection,
         )
@@ -118,6 +133,39 @@ async def connect(url: str, name: str, tls: ssl.SSLContext | None = None) -> Tap
         if refused is None:
             raise
         raise refused from error
+    except (AMQPError, OSError) as error:
+        told = await _tls_error(url, error, checking)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _checking(url: str, tls: ssl.SSLContext | None) -> ssl.SSLContext:
+    """What checks the broker."""
+    if tls is not None:
+        return tls
+    try:
+        return transport_security.context(*map(file_parameters(url).get, FILES))
+    except OSError as error:
+        raise ConnectionError(f"{', '.join(file_parameters(url))} of the address cannot be used ({error})") from error
+
+
+async def _tls_error(url: str, error: Exception, checking: Callable[[], ssl.SSLContext]) -> TlsError | None:
+    """What is wrong with TLS where that is the cause; another connection asks the broker for what the error hides."""
+    parts, problem = URL(url), transport_security.problem_of(error)
+    host, port = str(parts.host), parts.port or PORTS[parts.scheme]
+    if problem is None and any(words in str(error) for words in ENDED):
+        # An alert is lost where the broker ends the connection while we write.
+        if parts.scheme == "amqps":
+            problem = await transport_security.look(host, port, checking)
+        elif await transport_security.speaks_tls(host, port):
+            problem = TlsProblem.ENCRYPTED
+    if problem is None:
+        return None
+    names: Sequence[str] = ()
+    if problem is TlsProblem.OTHER_NAME:
+        names = await transport_security.other_names(host, port, checking)
+    return TlsError(f"the broker at {place(url)} {transport_security.words(problem, host, names)}", problem)
 
 
 async def first_answer(urls: Iterable[str], attempt: Callable[[str], Awaitable[T]]) -> T:
@@ -148,10 +196,7 @@ def tls_context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSL
     """
     if not any((ca, cert, key)):
         return None
-    context = ssl.create_default_context(cafile=ca)
-    if cert is not None:
-        context.load_cert_chain(cert, key)
-    return context
+    return transport_security.context(ca, cert, key)
 
 
 def logins(urls: Iterable[str]) -> frozenset[str]:
@@ -252,6 +297,6 @@ def describe(error: BaseException | None) -> str:
     """An error in one line, for a log; None is the end of a connection without one."""
     if error is None or (isinstance(error, asyncio.CancelledError) and not error.args):
         return "closed"
-    if isinstance(error, BrokerRefusal | Unreachable):
+    if isinstance(error, BrokerRefusal | Unreachable | TlsError):
         return str(error)
     return f"{type(error).__name__}: {error}".removesuffix(": ")

@@ -12,6 +12,7 @@ from typing import Final, NoReturn, TypeAlias
 
 from yarl import URL
 
+from zeebe_amqp.amqp.address import accepted_parameters
 from zeebe_amqp.amqp.connection import (
     CONNECTION_ERRORS,
     PORTS,
@@ -209,6 +210,10 @@ def check_urls(urls: Sequence[str]) -> tuple[str, ...]:
         if URL(url).scheme not in PORTS or not URL(url).host:
             found = url.rpartition("@")[2]
             raise ValueError(f"broker: expected an address such as amqp://user:password@host:5672, found {found!r}")
+        if (accepted := accepted_parameters(url)) is not None:
+            raise ValueError(
+                f"broker: the address of {URL(url).host} has other parameters than are accepted: {accepted}"
+            )
     if not urls:
         raise ValueError("broker: expected at least one address, found none")
     return tuple(urls)

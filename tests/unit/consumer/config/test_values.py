@@ -20,10 +20,19 @@ from tests.unit.consumer.config.documents import document, write
 
 OAUTH = {"ZEEBE_CLIENT_ID": "id", "ZEEBE_CLIENT_SECRET": "secret"}
 BASIC = {"CAMUNDA_BASIC_AUTH_USERNAME": "user", "CAMUNDA_BASIC_AUTH_PASSWORD": "secret"}
+OF_GATEWAY = ("ZEEBE_CLIENT_CERT_PATH", "ZEEBE_CLIENT_KEY_PATH")
+CLIENT_CERTIFICATES = (("AMQP_CERT", "AMQP_KEY"), OF_GATEWAY)
 CAMUNDA7 = {"CAMUNDA7_REST_URL": "https://c7", "CAMUNDA7_USER": "user", "CAMUNDA7_PASSWORD": "secret"}
 LEDGERS = ("memory://", "sqlite:///x", "sqlite:////var/lib/x/ledger.db", "redis://host", "redis://host/",
            "redis://:word@host:6379/15", "rediss://user:word@[::1]:6380/0",
            "postgresql://", "postgres://user:word@a:1,b:2/db?sslmode=verify-full")  # fmt: skip
+REFUSED_PARAMETERS = (
+    "no_verify_ssl=1", "no%5Fverify_ssl=1", "NO_VERIFY_SSL=1", "verify_ssl=0", "ssl=0", "ssl_options=x", "capath=/",
+    "cadata=x", "timeout=1", "interleave=1", "happy_eyeballs_delay=1", "connection_attempts=3", "heartbeat=5&verify=no",
+    "auth=amqplain", "auth=", "heartbeat=soon", "heartbeat=65535", "heartbeat=-1", "heartbeat=5&heartbeat=6",
+    "auth=plain&auth=external", "cafile=", "certfile=x", "keyfile=x", "certfile=x&keyfile=", "=1", "x",
+)  # fmt: skip
+"""Those that the AMQP library would take, or drop without a word, and values that it would take for others."""
 
 
 class Row(NamedTuple):
@@ -41,8 +50,11 @@ ROWS: dict[str, Row] = {
     "AMQP_URL": Row(
         "amqp.urls", ("amqp://guest:guest@127.0.0.1:5672",),
         {"amqps://user:p%2Cw@host/vhost?heartbeat=10": ("amqps://user:p%2Cw@host/vhost?heartbeat=10",),
+         "amqps://a?auth=EXTERNAL&name=x&cafile=c.pem&certfile=c.pem&keyfile=k.pem": (
+             "amqps://a?auth=EXTERNAL&name=x&cafile=c.pem&certfile=c.pem&keyfile=k.pem",),
          "amqp://a:1/, amqp://[::1]:5672": ("amqp://a:1/", "amqp://[::1]:5672")},
-        ("http://host", "host:5672", "amqp://", "amqp://a,b", "amqp://a:port", "amqp://a:0", "amqp://a b", "amqp://[::",
+        (*(f"amqps://user:secret@a?{query}" for query in REFUSED_PARAMETERS), "amqp://a?cafile=x",
+         "http://host", "host:5672", "amqp://", "amqp://a,b", "amqp://a:port", "amqp://a:0", "amqp://a b", "amqp://[::",
          "amqp://a,amqps://b", "amqp://a,", "amqp://a#b")),
     "AMQP_CA": Row("amqp.ca", None, {}, ("/nowhere.pem", "/", "/dev/null")),
     "AMQP_CERT": Row("amqp.cert", None, {}, ("/nowhere.pem", "/dev/null")),
@@ -72,6 +84,8 @@ ROWS: dict[str, Row] = {
          **dict.fromkeys(["n", "no", "false", "f", "off", "0"], False)},
         ("maybe", "2")),
     "ZEEBE_CA_CERTIFICATE_PATH": Row("zeebe.ca_certificate_path", None, {}, ("/nowhere.pem", "/dev/null")),
+    "ZEEBE_CLIENT_CERT_PATH": Row("zeebe.client_cert_path", None, {}, ("/nowhere.pem", "/dev/null")),
+    "ZEEBE_CLIENT_KEY_PATH": Row("zeebe.client_key_path", None, {}, ("/nowhere.pem", "/dev/null")),
     "ZEEBE_OVERRIDE_AUTHORITY": Row("zeebe.override_authority", None, {"zeebe.local": "zeebe.local"}, ("a\nb", "\t")),
     "ZEEBE_KEEP_ALIVE": Row("zeebe.keep_alive", 45.0, {"30000": 30.0, "1m30s": 90.0, "PT45S": 45.0},
                             ("29s", "29999", "30", "0", "-45s", "soon", "45 s", "9" * 5000)),
@@ -156,6 +170,7 @@ def beside(name: str) -> dict[str, str]:
 def test_every_variable_has_a_row_with_a_bad_value_and_but_for_files_a_good_one() -> None:
     assert {each.name for each in VARIABLES} - {"COMPONENT_FILE"} == set(ROWS)
     files = {"AMQP_CA", "AMQP_CERT", "AMQP_KEY", "JOBS_FILE", "POLICY_FILE", "ZEEBE_CA_CERTIFICATE_PATH"}
+    files |= {"ZEEBE_CLIENT_CERT_PATH", "ZEEBE_CLIENT_KEY_PATH"}
     assert {name for name, row in ROWS.items() if not row.good} == files
     assert all(row.bad for row in ROWS.values())
 
@@ -218,8 +233,9 @@ def test_a_bad_value_of_a_component_is_named(kind: str, key: str, name: str, tmp
 def test_certificates_are_taken_and_without_tls_warned_about(pems: Any, loaded: Any) -> None:
     tls = {"AMQP_CA": pems["ca"], "AMQP_CERT": pems["cert"], "AMQP_KEY": pems["key"]}
     tls["ZEEBE_CA_CERTIFICATE_PATH"] = pems["ca"]
-    with_tls = loaded({**tls, "AMQP_URL": "amqps://host"})
-    assert {name: str(found(with_tls.settings, name)) for name in tls} == tls
+    client = {"ZEEBE_CLIENT_CERT_PATH": pems["cert"], "ZEEBE_CLIENT_KEY_PATH": pems["key"]}
+    with_tls = loaded({**tls, **client, "AMQP_URL": "amqps://host"})
+    assert {name: str(found(with_tls.settings, name)) for name in (*tls, *client)} == tls | client
     assert with_tls.warnings == []
     assert loaded({**tls, "ZEEBE_ADDRESS": "grpc://a:1"}).warnings == [
         *(f"{name}: no effect, AMQP_URL asks for no TLS" for name in ("AMQP_CA", "AMQP_CERT", "AMQP_KEY")),
@@ -231,9 +247,21 @@ def test_a_key_of_another_certificate_or_with_a_password_is_refused(pems: Any, t
     key = serialization.load_pem_private_key(Path(pems["key"]).read_bytes(), None)
     form, locking = serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"password")
     (locked := tmp_path / "locked.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, locking))
-    for file in (pems["other"], str(locked)):
-        told = f"AMQP_KEY: found '{file}'; accepted: the private key, without password, of AMQP_CERT"
-        assert problems({"AMQP_CERT": pems["cert"], "AMQP_KEY": file}) == [told]
+    for cert, wrong in CLIENT_CERTIFICATES:
+        for file in (pems["other"], str(locked)):
+            told = f"{wrong}: found '{file}'; accepted: the private key, without password, of {cert}"
+            assert problems({cert: pems["cert"], wrong: file}) == [told]
+
+
+def test_half_a_client_certificate_and_one_of_the_gateway_without_tls_is_refused(pems: Any, problems: Any) -> None:
+    files = {"cert": pems["cert"], "key": pems["key"]}
+    for pair in CLIENT_CERTIFICATES:
+        for (one, file), other in zip(zip(pair, files.values(), strict=True), reversed(pair), strict=True):
+            assert problems({one: file}) == [f"{other}: missing; accepted: together with {one}, or neither of the two"]
+    both = dict(zip(OF_GATEWAY, files.values(), strict=True))
+    for plaintext in ({"ZEEBE_INSECURE_CONNECTION": "true"}, {"ZEEBE_ADDRESS": "grpc://a:1"}):
+        told = "set, but the connection to the gateway is plaintext; accepted: with TLS"
+        assert problems({**both, **plaintext}) == [f"{name}: {told}" for name in OF_GATEWAY]
 
 
 def test_a_file_without_certificate_is_refused(pems: Any, tmp_path: Path, loaded: Any, problems: Any) -> None:
@@ -280,3 +308,15 @@ def test_no_text_ends_in_anything_but_settings_or_problems(text: str, name: str)
     except ConfigurationError as error:
         told = error.problems
     assert told
+
+
+def test_parameters_are_refused_with_those_that_are_accepted_in_each_of_several_addresses(problems: Any) -> None:
+    for url in ("amqps://a?no_verify_ssl=1", "amqps://a,amqps://b?no_verify_ssl=1"):
+        accepted = "the parameters auth, cafile, certfile, keyfile, heartbeat, name, each once"
+        assert problems({"AMQP_URL": url}) == [f"AMQP_URL: found '{url}'; accepted: {accepted}"]
+
+
+def test_files_of_certificates_in_settings_and_in_the_address_are_refused(pems: Any, problems: Any) -> None:
+    url = f"amqps://a?cafile={pems['ca']}"
+    told = problems({"AMQP_URL": url, "AMQP_CERT": pems["cert"], "AMQP_KEY": pems["key"]})
+    assert told == ["AMQP_CERT, AMQP_KEY: set, but AMQP_URL names cafile, too; accepted: one of the two"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+import trustme
 
 from consumer.config import Zeebe
 from consumer.core.circuit_breaker import THRESHOLD
@@ -61,8 +62,8 @@ async def advice(address: str, **settings: Any) -> str:
 @for_each([
     (True, {"ca_certificate_path": CERTIFICATE}, "Hostname Verification Check failed", "set ZEEBE_OVERRIDE_AUTHOR"),
     (True, {"override_authority": NAME}, "CERTIFICATE_VERIFY_FAILED", "set ZEEBE_CA_CERTIFICATE_PATH"),
-    (True, {"plaintext": True}, "", CLOSES),
-    (False, {}, "WRONG_VERSION_NUMBER", "the gateway speaks plaintext there"),
+    (True, {"plaintext": True}, "it may want TLS", "the gateway speaks TLS: set ZEEBE_INSECURE_CONNECTION=false"),
+    (False, {}, "WRONG_VERSION_NUMBER", "the gateway does not speak TLS (set ZEEBE_INSECURE_CONNECTION=true)"),
 ])  # fmt: skip
 async def test_a_tls_mistake_sends_nothing_and_names_its_cause(
     tls: bool, settings: dict[str, Any], cause: str, words: str
@@ -144,6 +145,25 @@ def test_a_file_without_certificate_or_that_is_not_there_is_refused_by_name(tmp_
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"ZEEBE_CA_CERTIFICATE_PATH: no certificate in .*ca\.pem; accepted: a"):
             open_channel(Zeebe(ca_certificate_path=path))
+
+
+def test_a_client_certificate_that_cannot_be_used_is_refused_by_name(tmp_path: Path) -> None:
+    """Also when it is renewed while the service runs: C-core would tell only its own log."""
+    (other := tmp_path / "other.pem").write_bytes(trustme.CA().issue_cert("me").private_key_pem.bytes())
+    (empty := tmp_path / "empty.pem").touch()
+    for cert, key, words in (
+        (tmp_path / "no.pem", KEY, r"ZEEBE_CLIENT_CERT_PATH: cannot read .*No such file"),
+        (CERTIFICATE, tmp_path / "no.pem", r"ZEEBE_CLIENT_KEY_PATH: cannot read .*No such file"),
+        (empty, KEY, r"ZEEBE_CLIENT_CERT_PATH: no certificate in .*empty\.pem"),
+        (CERTIFICATE, empty, r"ZEEBE_CLIENT_KEY_PATH: no private key in .*empty\.pem"),
+        (
+            CERTIFICATE,
+            other,
+            r"ZEEBE_CLIENT_KEY_PATH: .*other\.pem is not the private key, without password, of ZEEBE_CL",
+        ),
+    ):
+        with pytest.raises(ValueError, match=words):
+            open_channel(Zeebe(client_cert_path=cert, client_key_path=key))
 
 
 async def test_a_certificate_that_is_gone_opens_the_circuit_until_it_is_back(connect: Connect, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from itertools import chain, count, product
 from typing import Any
@@ -281,6 +282,27 @@ def test_what_is_no_address_of_a_broker_is_refused_and_no_password_repeated() ->
         Client([])
     for address in ("amqp://host", "amqps://user:secret@host:5671/vhost?heartbeat=5"):
         Client(address)
+
+
+REFUSED = "broker: the address of host has other parameters than are accepted: "
+NAMES = "the parameters auth, cafile, certfile, keyfile, heartbeat, name, each once"
+
+
+@for_each([
+    *((query, NAMES) for query in ("no_verify_ssl=1", "no%5fverify_ssl=1", "verify_ssl=0", "capath=/", "timeout=1")),
+    ("heartbeat=1&heartbeat=2", NAMES),
+    ("auth=none", "auth=plain or auth=external"),
+    ("heartbeat=soon", "heartbeat=SECONDS, a whole number up to 65534"),
+    ("cafile=", "the path of a PEM file for each of cafile, certfile and keyfile; the latter two only together"),
+    ("certfile=a", "the path of a PEM file for each of cafile, certfile and keyfile; the latter two only together"),
+])  # fmt: skip
+def test_parameters_that_would_weaken_tls_or_do_nothing_are_refused(query: str, accepted: str) -> None:
+    """`no_verify_ssl=1` switches the AMQP library's checks off, without a word."""
+    with pytest.raises(ValueError, match=re.escape(f"{REFUSED}{accepted}") + r"\Z"):
+        Client(["amqps://other", f"amqps://ann:secret@host?{query}"])
+    if query == "cafile=":
+        with pytest.raises(ValueError, match="cafile only with amqps://"):
+            Client("amqp://host?cafile=a")
 
 
 def test_our_logins_are_those_of_the_urls_except_where_a_certificate_or_a_token_says_who_we_are() -> None:
