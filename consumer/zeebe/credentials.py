@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import logging
+import math
+import re
+import ssl
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from consumer.config import Basic, OAuth
+from consumer.core.http_body import PLAIN, BodyRefused, read_body
 from consumer.core.proxy import web_proxy
 from consumer.zeebe.failures import Failure, FailureKind
 from zeebe_amqp.errors import Code, Source
+from zeebe_amqp.tls import TlsProblem, problem_of, speaks_tls
 
 __all__ = ["SERVER", "Credentials", "Fixed", "Token", "credentials_for"]
 
@@ -25,8 +33,14 @@ FETCH_TIMEOUT: Final = 10.0
 """Seconds for one request to the authorization server."""
 EARLY: Final = 60.0
 """Seconds before a token's end (at most half its life) from which on the next one is fetched."""
+MAX_BODY: Final = 64 * 1024
+"""Bytes of an answer that are read."""
 DEFAULT_LIFE: Final = 300.0
-"""Seconds a token is used when the server does not say how long it is valid."""
+"""Seconds a token is used when the server does not say how long it is valid, or says something impossible."""
+MIN_LIFE: Final = 1.0
+"""Seconds; who says less would be asked for each call."""
+MAX_LIFE: Final = 86400.0
+"""Seconds after which a token is replaced, however long it is valid."""
 FIRST_PAUSE: Final = 0.5
 MAX_PAUSE: Final = 30.0
 REFRESH_PAUSE: Final = 5.0
@@ -35,8 +49,24 @@ SERVER: Final = "the authorization server"
 """What texts call the server that gives tokens."""
 ASKED_WITH: Final = ("ZEEBE_CLIENT_ID", "ZEEBE_CLIENT_SECRET", "ZEEBE_TOKEN_AUDIENCE", "ZEEBE_TOKEN_SCOPE")
 """The settings that a refused request for a token was made of."""
-OK: Final = 200
 REFUSALS: Final = frozenset({400, 401, 403})
+REASONS: Final = frozenset(
+    {
+        "access_denied",
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "invalid_target",
+        "server_error",
+        "temporarily_unavailable",
+        "unauthorized_client",
+        "unsupported_grant_type",
+    }
+)
+"""What a server of tokens says in `error`; another text may be anything, also what we have sent."""
+_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+"""What can stand in a header: anything else could begin another one, or break the call."""
 
 
 class Credentials(Protocol):
@@ -158,17 +188,17 @@ class Token:
             self._accept(await self._request())
         except Failure as failure:
             self._record_failure(failure)
+        except Exception as error:  # whatever it is: without a pause each call would ask again
+            self._record_failure(self._unavailable(f"could not be asked ({type(error).__name__})"))
         finally:
             self._fetching = None
 
     def _accept(self, answer: dict[str, Any]) -> None:
-        token, life = answer.get("access_token"), answer.get("expires_in", DEFAULT_LIFE)
+        token, seconds = answer.get("access_token"), _life(answer.get("expires_in"))
         if not isinstance(token, str) or not token:
             raise self._unavailable("answered without an access_token")
-        try:
-            seconds = float(life)
-        except (TypeError, ValueError):
-            seconds = DEFAULT_LIFE
+        if _TOKEN.fullmatch(token) is None:
+            raise self._unavailable("answered with an access_token that is not of visible ASCII characters")
         now = self._clock()
         self._value = f"Bearer {token}"
         self._ends_at = now + seconds
@@ -185,24 +215,41 @@ class Token:
         log.warning("no access token: %s; asked again in %.1f s at the earliest", failure.text, pause, extra=fields)
 
     async def _request(self) -> dict[str, Any]:
+        url = self._setting.authorization_server_url
+        proxy = web_proxy(url)
+        way = None if proxy is None else proxy.url
         try:
-            url = self._setting.authorization_server_url
-            proxy = web_proxy(url)
-            way = None if proxy is None else proxy.url
-            async with self._connection().post(url, data=self._form(), proxy=way) as response:
-                if response.status != OK:
-                    raise await self._refusal(response)
-                answer = await response.json(content_type=None)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise self._unavailable(f"did not answer ({type(error).__name__})") from error
+            # A redirect would take the secret elsewhere.
+            async with self._connection().post(url, data=self._form(), proxy=way, allow_redirects=False) as response:
+                status, body = response.status, await read_body(response, MAX_BODY)
+        except BodyRefused as error:
+            raise self._unavailable(str(error)) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            problem = problem_of(error)
+            if isinstance(error, aiohttp.ClientConnectionError) and not isinstance(error, aiohttp.ClientConnectorError):
+                problem = problem or await self._encrypted()
+            raise self._unavailable(problem.value if problem else f"did not answer ({type(error).__name__})") from error
+        answer = _json(body)
+        if status != HTTPStatus.OK:
+            raise await self._refusal(status, _reason(answer))
         if not isinstance(answer, dict):
             raise self._unavailable("answered without an access_token")
         return answer
 
+    async def _encrypted(self) -> TlsProblem | None:
+        """Whether the server at an http:// URL speaks TLS; it answers nothing then, or a page."""
+        parts = urlsplit(self._setting.authorization_server_url)
+        if parts.scheme == "https" or web_proxy(parts.geturl()) is not None:
+            return None
+        return TlsProblem.ENCRYPTED if await speaks_tls(parts.hostname or "", parts.port or 80) else None
+
     def _connection(self) -> aiohttp.ClientSession:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT)
-            self._session = aiohttp.ClientSession(timeout=timeout)
+            connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=timeout, headers=PLAIN, auto_decompress=False
+            )
         return self._session
 
     def _form(self) -> dict[str, str]:
@@ -221,10 +268,14 @@ class Token:
         text = f"{setting}: {SERVER} {what}; nothing was sent to the gateway"
         return Failure(Code.UNAVAILABLE, text, FailureKind.UNREACHABLE, Source.CONSUMER)
 
-    async def _refusal(self, response: aiohttp.ClientResponse) -> Failure:
-        reason = f"answered {response.status}{await _reason(response)}"
-        if response.status not in REFUSALS:
+    async def _refusal(self, status: int, why: str) -> Failure:
+        reason = f"answered {status}{f' ({why})' if why else ''}"
+        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            return self._unavailable(f"{reason}, a redirect, which is not followed")
+        if status not in REFUSALS:
             return self._unavailable(reason)
+        if not why and (problem := await self._encrypted()) is not None:
+            return self._unavailable(problem.value)
         client, *others = (self._setting.names[each] for each in ASKED_WITH)
         text = f"{client}: {SERVER} {reason}; check {', '.join((client, *others))}"
         return Failure(Code.UNAUTHENTICATED, text, FailureKind.FINAL, Source.CONSUMER)
@@ -235,11 +286,24 @@ class Token:
         return Failure(failure.code, failure.text, failure.kind, failure.source)
 
 
-async def _reason(response: aiohttp.ClientResponse) -> str:
-    """The RFC 6749 error code, which is safe to show; bodies of proxies are not."""
+def _json(body: bytes) -> Any:
+    """A document of JSON; None for what is none."""
     try:
-        answer = await response.json(content_type=None)
-    except ValueError:
-        return ""
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _life(told: Any) -> float:
+    """The seconds of an `expires_in`: a number or the text of one; what is impossible counts as not said."""
+    try:
+        seconds = math.nan if isinstance(told, bool) else float(told)
+    except (TypeError, ValueError, OverflowError):
+        return DEFAULT_LIFE
+    return min(seconds, MAX_LIFE) if math.isfinite(seconds) and seconds >= MIN_LIFE else DEFAULT_LIFE
+
+
+def _reason(answer: Any) -> str:
+    """The error code of RFC 6749, which is safe to show; whatever else an answer has is not."""
     reason = answer.get("error") if isinstance(answer, dict) else None
-    return f" ({reason})" if isinstance(reason, str) and reason.isidentifier() else ""
+    return reason if isinstance(reason, str) and reason in REASONS else ""

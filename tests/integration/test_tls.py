@@ -1,4 +1,4 @@
-"""TLS with the broker and the gateway: every way in which it fails names its cause, everywhere.
+"""TLS with the broker, the gateway and the server of tokens: every way in which it fails names its cause, everywhere.
 
 RabbitMQ is a real one with a listener for each certificate. The engine in memory has no TLS, so the gateway is the fake
 one, with TLS as gRPC serves it.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from unittest.mock import AsyncMock
 
 import grpc
 import pytest
+from aiohttp import web
 
 from consumer.check import check
-from consumer.config import Amqp, Settings, Zeebe
+from consumer.config import Amqp, OAuth, Settings, Zeebe
 from consumer.rabbitmq import Broker
-from consumer.zeebe import ZeebeEngine
+from consumer.zeebe import ZeebeEngine, credentials
 from consumer.zeebe.examination import ask_gateway
 from consumer.zeebe.hints import add_hint
 from scripts.process import free_port
@@ -255,3 +257,62 @@ async def test_a_gateway_that_wants_client_certificates_knows_ours(certificates:
         await send(engine, CREATE)
         await engine.close()
         assert gateway.count("CreateProcessInstance") == 1
+
+
+# --- the server of tokens ---------------------------------------------------------------------------------------------
+
+
+TOKENS = {
+    "wrong host name": ("https", "misnamed", "authority.pem", "for another name", "its address?"),
+    "expired": ("https", "expired", "authority.pem", EXPIRED, "clock wrong?"),
+    "not yet valid": ("https", "early", "authority.pem", EARLY, "clock wrong?"),
+    "unknown authority": ("https", "good", "stranger.pem", UNTRUSTED, "SSL_CERT_FILE"),
+    "TLS to plaintext": ("https", None, "authority.pem", NO_TLS, "its address, with https://?"),
+    "plaintext to TLS": ("http", "good", "authority.pem", TLS, "use https://"),
+}
+"""The scheme, the server's certificate, who is trusted, the cause, and what operators are told besides."""
+
+
+@asynccontextmanager
+async def issuing(certificates: Certificates, name: str | None) -> AsyncIterator[int]:
+    """A server of tokens; its port."""
+
+    async def answer(_: web.BaseRequest) -> web.Response:
+        return web.json_response({"access_token": "token"})
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificates.server(name) if name else None).start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def test_callers_and_operators_learn_what_is_wrong_with_tls_to_the_server_of_tokens(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def names(scheme: str, name: str | None, ca: str, cause: str, more: str) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates.path(ca)))
+        caplog.clear()
+        async with FakeGateway() as gateway, issuing(certificates, name) as port:
+            oauth = OAuth("worker", "secret", f"{scheme}://127.0.0.1:{port}/token", "audience")
+            of_caller, of_operator, found = await told(of_gateway(gateway, certificates, None, credentials=oauth))
+            assert gateway.requests == []
+        logged = [record.getMessage() for record in caplog.records if record.name == credentials.__name__]
+        for text in (of_caller.message, of_operator, found, logged[0]):
+            assert "ZEEBE_AUTHORIZATION_SERVER_URL: the authorization server" in text
+            assert (cause in text, "secret" in text) == (True, False), text
+        assert (more in of_operator, more in found) == (True, True), of_operator
+
+    await check_each(TOKENS, names)
+
+
+async def test_a_token_comes_over_tls_that_is_right(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.path("authority.pem")))
+    async with issuing(certificates, "good") as port:
+        token = credentials.Token(OAuth("worker", "secret", f"https://127.0.0.1:{port}/token", "audience"))
+        assert await token.authorization(30) == "Bearer token"
+        await token.close()

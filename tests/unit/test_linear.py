@@ -222,6 +222,7 @@ PATTERNS = {
     "consumer.jobs.signed_id": {"_FORM"},
     "consumer.telemetry.logs": {"_USERINFO", "_CREDENTIAL", "_ASSIGNED", "_DIVIDES"},
     "consumer.rabbitmq.direct": {"_ADDRESS", "_PROCESS"},
+    "consumer.zeebe.credentials": {"_TOKEN"},
     "consumer.zeebe.failures": {"_ADDRESS"},
     "consumer.dead_letters.group": {"_UUID", "_WORD", "_JOINED"},
     "consumer.dead_letters.view": {"_REJECTION"},

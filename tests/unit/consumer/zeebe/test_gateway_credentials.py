@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import math
 import time
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from aiohttp import web
@@ -38,17 +41,41 @@ async def test_a_token_is_asked_for_with_client_credentials(scope: Any, more: An
     await token.close()
 
 
-@for_each([(3600, 3600), (20, 20), ("3600", 3600), (None, 300), ("soon", 300), ([], 300)])
+IMPOSSIBLE = (
+    None,
+    "soon",
+    [],
+    {},
+    True,
+    False,
+    math.nan,
+    math.inf,
+    -math.inf,
+    -5,
+    0,
+    0.9,
+    1e-300,
+    10**400,
+    "NaN",
+    "inf",
+)
+
+
+@for_each([
+    (3600, 3600), (20, 20), (1, 1), ("3600", 3600), ("1e1", 10), (86401, 86400), (1e300, 86400),
+    *((told, 300) for told in IMPOSSIBLE),
+])  # fmt: skip
 async def test_a_token_is_renewed_while_it_is_used(told: Any, life: float, authority: Authority, clock: Clock) -> None:
-    """From a minute before its end, or half its life; one that does not say how long it lives has five minutes."""
+    """From a minute before its end, or half its life; one that does not say how long it lives has five minutes, and
+    none is used for more than a day."""
     authority.life = told
     authority.forms.clear()
     token = Token(authority.setting(), clock)
     await token.authorization(5)
-    clock.now += life - min(60, life / 2) - 1
+    clock.now += life - min(60, life / 2) - 0.25
     assert await token.authorization(5) == "Bearer token-1"
     assert (len(authority.forms), token._fetching) == (1, None)
-    clock.now += 2
+    clock.now += 0.5
     assert await token.authorization(5) == "Bearer token-1"
     await until(lambda: token._fetching is None)
     assert await token.authorization(5) == "Bearer token-2"
@@ -59,12 +86,16 @@ async def test_a_token_is_renewed_while_it_is_used(told: Any, life: float, autho
 
 
 async def failure(authority: Authority, answer: web.Response) -> Failure:
-    """What is told of an authorization server that answers so."""
-    authority.answers = [answer]
+    """What is told of an authorization server that answers so; nobody asks it again at once, or repeats a secret."""
+    authority.answers, asked = [answer], len(authority.forms)
     token = Token(authority.setting())
-    with pytest.raises(Failure) as raised:
-        await token.authorization(5)
+    for _ in range(2):
+        with pytest.raises(Failure) as raised:
+            await token.authorization(5)
     await token.close()
+    assert len(authority.forms) == asked + 1
+    for text in (raised.value.text, repr(raised.value)):
+        assert "secret" not in text.replace("ZEEBE_CLIENT_SECRET", "")
     return raised.value
 
 
@@ -72,7 +103,6 @@ async def failure(authority: Authority, answer: web.Response) -> Failure:
 async def test_refused_credentials_are_final_and_name_the_settings(status: int, authority: Authority) -> None:
     told = await failure(authority, web.json_response({"error": "invalid_client"}, status=status))
     assert f"answered {status} (invalid_client); check ZEEBE_CLIENT_ID" in told.text
-    assert "secret" not in told.text.replace("ZEEBE_CLIENT_SECRET", "")
     assert (told.code, told.kind, told.source) == (Code.UNAUTHENTICATED, FailureKind.FINAL, Source.CONSUMER)
 
 
@@ -86,13 +116,62 @@ async def test_refused_credentials_are_final_and_name_the_settings(status: int, 
     web.json_response({"token": "x"}),
     web.json_response({"access_token": 5}),
     web.json_response({"access_token": ""}),
+    web.json_response({"error": "secret"}, status=500),
+    web.Response(text="[" * 60_000),
+    web.Response(text='{"access_token": "secret", "expires_in": ' + "9" * 5000 + "}"),
+    web.Response(body=b"{}", headers={"content-type": "application/json; charset=none-such"}),
     web.Response(body=b"\xff\xfe", content_type="application/json"),
 ])  # fmt: skip
 async def test_a_broken_authority_is_an_outage(broken: web.Response, authority: Authority) -> None:
     told = await failure(authority, broken)
-    assert told.text.startswith("ZEEBE_AUTHORIZATION_SERVER_URL: the authorization server")
+    assert told.text.startswith("ZEEBE_AUTHORIZATION_SERVER_URL: the authorization server answered ")
     assert "<" not in told.text
     assert (told.code, told.kind, told.source) == (Code.UNAVAILABLE, FailureKind.UNREACHABLE, Source.CONSUMER)
+
+
+LINE_ENDS = ("a\r\nx-user: root", "a\nb", "a\0", "a b", "a\t", "\x7f", "tokèn", "a\u2028b", "\x80", " a", "a ")
+
+
+@for_each(LINE_ENDS)
+async def test_a_token_that_no_header_can_carry_is_refused(text: str, authority: Authority) -> None:
+    """C-core would fail each call with it, or begin another header."""
+    told = await failure(authority, web.json_response({"access_token": text}))
+    assert "answered with an access_token that is not of visible ASCII characters" in told.text
+    assert (told.code, told.kind) == (Code.UNAVAILABLE, FailureKind.UNREACHABLE)
+
+
+@for_each([300, 301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed(status: int, authority: Authority) -> None:
+    """The secret would go along."""
+    elsewhere = web.Response(status=status, headers={"location": f"{authority.url}/elsewhere"})
+    told = await failure(authority, elsewhere)
+    assert f"answered {status}, a redirect, which is not followed" in told.text
+
+
+async def test_a_body_is_read_as_it_is_and_no_further_than_64_kib(authority: Authority) -> None:
+    token = {"access_token": "a" * (credentials.MAX_BODY - 20)}
+    authority.answers = [web.json_response(token)]
+    fits = Token(authority.setting())
+    assert len(await fits.authorization(5)) > 65_000
+    await fits.close()
+    told = await failure(authority, web.json_response({"access_token": "a" * (credentials.MAX_BODY - 19)}))
+    assert "sent a body of more than 65536 bytes" in told.text
+    bomb = web.Response(body=gzip.compress(bytes(10_000_000)), headers={"content-encoding": "gzip"})
+    told = await failure(authority, bomb)
+    assert "sent a compressed body, though asked for a plain one" in told.text
+
+
+async def test_whatever_fails_is_told_and_asked_again_after_a_pause(
+    token: Token, authority: Authority, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "read_body", AsyncMock(side_effect=KeyError("secret")))
+    for _ in range(5):
+        with pytest.raises(Failure, match=r"the authorization server could not be asked \(KeyError\)"):
+            await token.authorization(5)
+    assert len(authority.forms) == 1
+    clock.now += 1
+    monkeypatch.undo()
+    assert await token.authorization(5) == "Bearer token-2"
 
 
 async def test_a_slow_authority_is_an_outage(authority: Authority, token: Token, monkeypatch: Any) -> None:
