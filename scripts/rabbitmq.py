@@ -149,8 +149,8 @@ class RabbitMQ(Server):
         Raises:
             ServerError: the node was not reached, or the expression failed; with what was printed.
         """
-        cookie = (self.directory / ".erlang.cookie").read_text()
-        arguments = ["-address", self._environment["RABBITMQ_DIST_PORT"], "-c", cookie, "-e"]
+        # It reads the cookie in HOME: as an argument every user of the machine could read that.
+        arguments = ["-address", self._environment["RABBITMQ_DIST_PORT"], "-e"]
         for _ in range(ATTEMPTS):
             done = self.run("erl_call", *arguments, given=f"{expression}.\n")
             if NOT_REACHED not in done.stderr:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from consumer.config import component, values
 from consumer.config.variables import BY_SPELLING, FILE, VARIABLES, Values, Variable, as_argument
+from zeebe_amqp.amqp.address import shows_password
 
 __all__ = [
     "Found",
@@ -152,8 +153,13 @@ def read_layers(
     environ: Mapping[str, str], arguments: Mapping[str, str], directory: Path, report: Report
 ) -> list[Layer]:
     """Where values come from, the strongest first."""
-    command_line = Layer("command line", arguments, {name: as_argument(name) for name in BY_SPELLING})
+    exposed = {spelling for spelling, text in arguments.items() if shows_password(text)}
+    kept = {spelling: text for spelling, text in arguments.items() if spelling not in exposed}
+    command_line = Layer("command line", kept, {name: as_argument(name) for name in BY_SPELLING})
     layers = [command_line, Layer("environment", environ), _dotenv(directory / ".env", report)]
+    for spelling in sorted(exposed):
+        report.problems.append(_shown_to_all(command_line, spelling, arguments[spelling]))
+        report.unread.add(BY_SPELLING[spelling].name)
     for layer in layers[1:]:
         report.warnings += _misspellings(layer)
     if (file := _find(BY_SPELLING["COMPONENT_FILE"], layers, report)) is not None:
@@ -197,6 +203,16 @@ def _component(file: Found, environ: Mapping[str, str], report: Report) -> Layer
     report.warnings += (f"{layer.written(key)}: {warning}" for key, warning in read.warnings)
     report.unread |= read.unread
     return layer
+
+
+def _shown_to_all(command_line: Layer, spelling: str, text: str) -> str:
+    """A password on the command line, which shells and logs keep, too."""
+    variable = BY_SPELLING[spelling]
+    file = f" or {as_argument(variable.name + FILE)}" if variable.file else ""
+    return (
+        f"{command_line.written(spelling)}: found {variable.shown(text)!r}; accepted: no password here, where every "
+        f"user of the machine can read it: use the variable {variable.name}{file}"
+    )
 
 
 def _misspellings(layer: Layer) -> Iterator[str]:

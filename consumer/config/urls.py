@@ -63,8 +63,8 @@ def without_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
 
 
 def hidden(text: str) -> str:
-    """`text` with the user and password of every URL in it replaced by `***`, and so the passwords among parameters."""
-    text = re.sub(r"([?&]\w*password=)[^&]*", r"\1***", text)
+    """`text` with the user and password of every URL in it replaced by `***`, and so secrets among parameters."""
+    text = re.sub(r"([?&]\w*(?:password|secret)=)[^&]*", r"\1***", text)
     return ",".join(_hidden(part) for part in re.split(r",(?=\s*\w+://)", text))
 
 

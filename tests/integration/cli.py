@@ -25,8 +25,9 @@ UNAVAILABLE = exits.NOT_EXECUTED + exits.NUMBERS[Code.UNAVAILABLE]
 
 async def run(service: ConsumerSetup, *words: str, standard_input: bytes = b"", terminal: bool = False) -> Ended:
     """A run in a thread of its own, with the consumer's queues."""
-    where = ("--url", service.url, *(() if words[0] == "watch" else ("--queues", ",".join(service.consumer.queues))))
-    return await asyncio.to_thread(ended, *words, *where, standard_input=standard_input, terminal=terminal)
+    where = () if words[0] == "watch" else ("--queues", ",".join(service.consumer.queues))
+    given: dict[str, Any] = {"url": service.url, "standard_input": standard_input, "terminal": terminal}
+    return await asyncio.to_thread(ended, *words, *where, **given)
 
 
 def environment(service: ConsumerSetup, **more: str) -> dict[str, str]:

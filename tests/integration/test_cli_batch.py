@@ -72,8 +72,8 @@ async def test_a_batch_that_is_killed_and_resumed_runs_everything_once(service: 
 
 async def test_without_a_broker_or_a_queue_a_batch_goes_on_later(service: ConsumerSetup, tmp_path: Path) -> None:
     batch = Batch(tmp_path, MANY)
-    for where in (("amqp://127.0.0.1:1/",), (service.url, "--queues", f"test.{uuid.uuid4().hex}")):
-        away = await asyncio.to_thread(ended, "batch", str(batch.file), "--url", *where)
+    for url, *where in (("amqp://127.0.0.1:1/",), (service.url, "--queues", f"test.{uuid.uuid4().hex}")):
+        away = await asyncio.to_thread(ended, "batch", str(batch.file), *where, url=url)
         assert (away.code, json.loads(away.out)["again"]) == (UNAVAILABLE, MANY)
         assert json.loads(away.out)["sent"] <= 40
     assert json.loads((await run(service, "batch", str(batch.file))).out)["succeeded"] == MANY
@@ -166,8 +166,8 @@ async def test_a_watch_that_loses_its_connection_or_queue_says_so(
 ) -> None:
     async with Proxy(URL(service.url).port or 5672) as between:
         url = str(URL(service.url).with_host("127.0.0.1").with_port(between.port))
-        words = ("watch", await queue.fill(b"{}"), "--url", url, "--timeout", "60s")
-        watch = asyncio.create_task(asyncio.to_thread(ended, *words))
+        words = ("watch", await queue.fill(b"{}"), "--timeout", "60s")
+        watch = asyncio.create_task(asyncio.to_thread(ended, *words, url=url))
         await queue.emptied()
         if lost == "connection":
             between.reset()

@@ -110,8 +110,8 @@ def test_the_commands_print_the_tables_and_accept_a_server(
     printed = CliRunner().invoke(cli.main, ["ledger", "ddl"])
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(f"DROP TABLE IF EXISTS {', '.join(statements.TABLES)}".encode())
-        accept = ["ledger", "accept", "--ledger", postgres.url]
-        environment = {"SIGNING_KEYS": "k" * 32}
+        accept = ["ledger", "accept"]
+        environment = {"LEDGER": postgres.url, "SIGNING_KEYS": "k" * 32}
         refused = CliRunner().invoke(cli.main, accept, env=environment)
         assert (refused.exit_code, "does not exist" in refused.output) == (1, True)
         connection.execute(printed.output.encode())

@@ -193,7 +193,7 @@ async def test_the_command_line_says_so_and_ends(user: User, channel: AbstractCh
         await user.allow(*rights)
         attempts.clear()
         url = user.url(WRONG if code is UNKNOWN_USER else SECRET) + path
-        found = await asyncio.to_thread(ended, *words, "--url", f"{url},{url}" if code is UNKNOWN_USER else url)
+        found = await asyncio.to_thread(ended, *words, url=f"{url},{url}" if code is UNKNOWN_USER else url)
         error = orjson.loads(found.err.splitlines()[-1])["error"]  # after a note about the queue's name
         assert (error["code"], error["retryable"], said in error["message"]) == (code, False, True), error
         assert found.code == exits.NOT_EXECUTED + exits.NUMBERS[code]

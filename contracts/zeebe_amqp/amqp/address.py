@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["FILES", "PARAMETERS", "accepted_parameters", "file_parameters"]
+__all__ = ["FILES", "PARAMETERS", "accepted_parameters", "file_parameters", "shows_password"]
 
 FILES: Final = ("cafile", "certfile", "keyfile")
 """The parameters that name PEM files: the authorities that are trusted, the client certificate, its private key."""
@@ -16,6 +17,10 @@ MECHANISMS: Final = frozenset({"plain", "external"})
 """Ways to log in."""
 MAX_HEARTBEAT: Final = 65534
 """Seconds; the AMQP library takes what is more, or no number, for none at all."""
+
+NO_SECRET: Final = "guest:guest"
+"""The login of a fresh broker, which only its own machine may use."""
+_SECRETS: Final = re.compile(r"[?&]\w*(?:password|secret)=[^&]")
 
 
 def accepted_parameters(url: str) -> str | None:
@@ -38,6 +43,22 @@ def accepted_parameters(url: str) -> str | None:
     if not all(found[name] for name in files) or ("certfile" in files) != ("keyfile" in files):
         return "the path of a PEM file for each of cafile, certfile and keyfile; the latter two only together"
     return None
+
+
+def shows_password(text: str) -> bool:
+    """Whether there is a password in one of the addresses, separated by commas, or among their parameters.
+
+    That which everybody knows is none.
+    """
+    return any(_shows_password(url) for url in re.split(r",(?=\s*\w+://)", text))
+
+
+def _shows_password(url: str) -> bool:
+    # Not parsed: it may be none that could be, and a password may have any characters in it.
+    login, at, _ = url.partition("://")[2].rpartition("@")
+    password = login.partition(":")[2]
+    has_login = bool(at and password) and not login.startswith("/")
+    return (has_login and login != NO_SECRET) or _SECRETS.search(url) is not None
 
 
 def file_parameters(url: str) -> dict[str, str]:

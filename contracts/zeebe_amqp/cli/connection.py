@@ -11,8 +11,10 @@ from functools import wraps
 from typing import Any, Final, Self, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from zeebe_amqp import wire
+from zeebe_amqp.amqp.address import shows_password
 from zeebe_amqp.cli import exit_codes
 from zeebe_amqp.cli.brief import Shared
 from zeebe_amqp.cli.output import AUTO, MODES, Output
@@ -97,6 +99,10 @@ def _queues(context: click.Context, parameter: click.Parameter, text: str) -> tu
 
 
 def _urls(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    given = context.get_parameter_source(parameter.name or "")
+    if given is ParameterSource.COMMANDLINE and shows_password(text):
+        where = "no password here, where every user of the machine can read it: use the variable AMQP_URL"
+        raise click.BadParameter(where, context, parameter)
     return tuple(url.strip() for url in re.split(r",(?=\s*amqps?://)", text))
 
 
@@ -108,7 +114,8 @@ CONNECTION: Final[tuple[click.Parameter, ...]] = (
         type=TEXT,
         callback=_urls,
         show_envvar=True,
-        help=f"the broker, or several hosts of it separated by commas; default {LOCAL}",
+        help="the broker, or several hosts of it separated by commas; an address with a password only in the variable; "
+        f"default {LOCAL}",
     ),
     Shared(
         ["--queues"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple
@@ -31,10 +32,15 @@ class Stream(io.TextIOWrapper):
         return self.terminal
 
 
-def ended(*words: str, standard_input: bytes = b"", terminal: bool = False) -> Ended:
-    """Run the program to its end; one at a time, since the standard streams are everybody's."""
+def ended(*words: str, url: str = "", standard_input: bytes = b"", terminal: bool = False) -> Ended:
+    """Run the program to its end; one at a time, since the standard streams are everybody's.
+
+    `url` is what AMQP_URL says; a password is not taken from the command line.
+    """
     out, err = Stream(terminal=terminal), Stream(terminal=terminal)
-    with mock.patch.object(sys, "stdin", Stream(standard_input)), redirect_stdout(out), redirect_stderr(err):
+    environment = mock.patch.dict(os.environ, {"AMQP_URL": url} if url else {})
+    stdin = mock.patch.object(sys, "stdin", Stream(standard_input))
+    with environment, stdin, redirect_stdout(out), redirect_stderr(err):
         try:
             code = run(words)
         except SystemExit as end:  # how shells are answered
